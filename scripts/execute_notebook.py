@@ -1,0 +1,24 @@
+"""The script of the stage execute-notebook."""
+
+from notebook_ci.execution.model import OUTPUTS, ExecuteInputs, ExecuteRecord
+from notebook_ci.stage import Context, Stage, run_script
+
+
+def _run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
+    from notebook_ci.execution.stage import run  # needs the tool environment, which checking inputs does not
+
+    run(inputs, context, record)
+
+
+STAGE = Stage(
+    name="execute-notebook",
+    description="Execute Jupyter notebooks with parameters, and annotate what fails on its line.",
+    inputs=ExecuteInputs,
+    outputs=OUTPUTS,
+    record=ExecuteRecord,
+    run=_run,
+    headline=lambda record: record.headline,
+)
+
+if __name__ == "__main__":
+    run_script(STAGE)

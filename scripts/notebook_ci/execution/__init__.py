@@ -1,0 +1,1 @@
+"""Executes notebooks: papermill in the tool environment, the kernel in the user's."""

@@ -1,0 +1,216 @@
+"""Runs the cells of one notebook. The one adapter of papermill and nbclient."""
+
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient.exceptions import DeadKernelError
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NotebookExecutionManager
+from papermill.parameterize import parameterize_notebook
+
+from notebook_ci.execution.kernels import UserKernelManager
+from notebook_ci.execution.watch import Watch
+from notebook_ci.notebooks.document import Document
+
+KERNEL_START_SECONDS = 60
+OUTPUT_MESSAGE_SECONDS = 60
+SAVE_EVERY_SECONDS = 10.0
+FAILED = NotebookExecutionManager.FAILED
+
+
+class KernelNotStartedError(Exception):
+    """The kernel ended or stayed silent before its first cell."""
+
+
+class KernelDiedError(Exception):
+    """The kernel ended while a cell ran."""
+
+
+class TimeIsUpError(Exception):
+    """The watch ended a cell that would have gone on."""
+
+
+class Execution:
+    """One notebook, prepared with its parameters.
+
+    Attributes:
+        nb: The notebook as nbformat has it, filled with outputs by `run`.
+        origins: For each of its cells the index in the source document; None for the injected parameters.
+        current: Index in `nb` of the cell that runs or ran last.
+    """
+
+    def __init__(self, document: Document, parameters: Mapping[str, Any]) -> None:
+        nb = _loaded(document)
+        original = list(nb.cells)
+        if parameters:
+            nb = parameterize_notebook(nb, dict(parameters), kernel_name="python3", language="python")
+            nb.cells = [_with_papermill_metadata(cell) for cell in nb.cells]
+        self.nb = nb
+        self.origins = [next((i for i, each in enumerate(original) if each is cell), None) for cell in nb.cells]
+        self.current: int | None = None
+
+    def run(
+        self,
+        manager: UserKernelManager,
+        watch: Watch,
+        output: Path,
+        start: Mapping[str, Any],
+    ) -> None:
+        """Execute the cells in order, and keep `output` up to date; a failing cell ends the execution.
+
+        Args:
+            manager: Starts the kernel.
+            watch: Told of each cell.
+            output: Where the executed notebook is saved, also when this raises.
+            start: Arguments of `start_kernel`.
+
+        Raises:
+            KernelNotStartedError: No cell was run.
+            KernelDiedError: The kernel ended by itself.
+            TimeIsUpError: The watch stopped it, and the cell's own error does not say so.
+        """
+
+        def begin(cell_index: int, **_: object) -> None:
+            self.current = cell_index
+            watch.cell_begins(_number(cell_index, self.origins))
+
+        def end(**_: object) -> None:
+            watch.cell_ends()
+            if watch.exceeded:
+                raise TimeIsUpError
+
+        keeper = _Keeper(self.nb, output_path=str(output), progress_bar=False)
+        client = _Client(
+            keeper,
+            km=manager,
+            kernel_name="python3",
+            startup_timeout=KERNEL_START_SECONDS,
+            iopub_timeout=OUTPUT_MESSAGE_SECONDS,
+            on_cell_execute=begin,
+            on_cell_executed=end,
+            log=_silent_logger(),
+        )
+        try:
+            self._keep(keeper, lambda: client.execute(cleanup_kc=True, **start))
+        except DeadKernelError as error:
+            raise KernelDiedError from error
+        except RuntimeError as error:  # what jupyter_client raises from the start of a kernel
+            if self.current is not None:
+                raise
+            raise KernelNotStartedError(str(error)) from error
+
+    def _keep(self, keeper: NotebookExecutionManager, execute: Callable[[], object]) -> None:
+        """Execute, and save what there is, however it ends."""
+        keeper.notebook_start()
+        try:
+            execute()
+        except BaseException:
+            if self.current is not None:  # papermill calls it completed, and the cells behind it too
+                self.nb.cells[self.current].metadata.papermill["status"] = FAILED
+            raise
+        finally:
+            merge_streams(self.nb)
+            keeper.notebook_complete()
+
+
+class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no types
+    """Gives a kernel no time to end by itself once an execution was broken off."""
+
+    def papermill_execute_cells(self) -> None:
+        try:
+            super().papermill_execute_cells()
+        except BaseException:
+            self.shutdown_kernel = "immediate"
+            raise
+
+
+class _Keeper(NotebookExecutionManager):  # type: ignore[misc] # as above
+    """Saves the notebook whole or not at all, at most every ten seconds, and at the end.
+
+    papermill saves twice a cell, which makes a long notebook with large outputs quadratic, and in place, which leaves
+    half a file when the job is killed.
+    """
+
+    def save(self, **_: object) -> None:
+        """Save, if the last time is long enough ago."""
+        now = self.now()
+        if self.end_time or (now - self.last_save_time).total_seconds() > SAVE_EVERY_SECONDS:
+            write_notebook(self.nb, Path(self.output_path))
+            self.last_save_time = now
+
+
+def write_notebook(nb: nbformat.NotebookNode, path: Path) -> None:
+    """Write a notebook, whole or not at all, over what is there.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:40]}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogatepass") as file:
+            file.write(nbformat.writes(nb))
+            file.write("\n")
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def merge_streams(nb: nbformat.NotebookNode) -> None:
+    """Join stream outputs of one name that follow each other: a kernel splits `print` where it likes.
+
+    nbclient's `coalesce_streams` would also move text across figures.
+    """
+    for cell in nb.cells:
+        merged: list[Any] = []
+        for output in cell.get("outputs", []):
+            last = merged[-1] if merged else None
+            if last and output.output_type == last.output_type == "stream" and output.name == last.name:
+                last.text += output.text
+            else:
+                merged.append(output)
+        if "outputs" in cell:
+            cell.outputs = merged
+
+
+def _loaded(document: Document) -> nbformat.NotebookNode:
+    """Return the document as nbformat has it, in its newest minor version, with all that papermill expects."""
+    nb = nbformat.from_dict(json.loads(document.text))
+    nb.setdefault("metadata", nbformat.NotebookNode())
+    nb.setdefault("nbformat_minor", 0)
+    for cell in nb.cells:
+        _with_papermill_metadata(cell)
+        cell.source = "".join(cell.source)
+        if cell.cell_type == "code":
+            cell.outputs = []
+            cell.execution_count = None
+    nb = nbformat.v4.upgrade(nb)
+    nb.metadata.papermill = nbformat.from_dict({"parameters": {}, "input_path": document.path.name})
+    return nb
+
+
+def _with_papermill_metadata(cell: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    cell.setdefault("metadata", nbformat.NotebookNode())
+    cell.metadata.setdefault("tags", [])
+    cell.metadata.setdefault("papermill", nbformat.NotebookNode())
+    return cell
+
+
+def _number(index: int, origins: list[int | None]) -> int:
+    """Return the number of a cell as its author counts: the injected one counts as the cell before it."""
+    return 1 + next((origin for origin in reversed(origins[: index + 1]) if origin is not None), 0)
+
+
+def _silent_logger() -> logging.Logger:
+    """Return a logger that says nothing: what matters is in the record."""
+    logger = logging.getLogger("notebook_ci.silent")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    return logger

@@ -1,0 +1,138 @@
+"""Says why a notebook failed, and where in its file."""
+
+import nbformat
+
+from notebook_ci.execution.engine import FAILED, Execution, KernelDiedError, KernelNotStartedError
+from notebook_ci.execution.model import Failure, FailureKind
+from notebook_ci.execution.watch import Limit, Watch
+from notebook_ci.notebooks import positions, tracebacks
+from notebook_ci.notebooks.document import Document
+from notebook_ci.records import Problem
+
+MOST_TRACEBACK_CHARACTERS = 20_000
+MOST_VALUE_CHARACTERS = 2_000
+PAPERMILL_SUCCESS = ("", "0")
+LOG_LINES = 20
+
+
+def explain(
+    document: Document, execution: Execution, watch: Watch, exception: Exception | None, kernel_log: str
+) -> Failure | None:
+    """Return why an execution failed; None where it did not.
+
+    Args:
+        document: The source.
+        execution: What was executed.
+        watch: The watch that stood beside it.
+        exception: What `Execution.run` raised.
+        kernel_log: What the kernel printed beside its messages.
+    """
+    if watch.exceeded and exception:
+        return place(document, execution, watch.exceeded, _time_message(watch, watch.exceeded))
+    if isinstance(exception, KernelDiedError):
+        message = "The kernel died while this cell ran. Often it ran out of memory, or a compiled library crashed."
+        return _with_log(place(document, execution, "kernel-died", message), kernel_log)
+    if isinstance(exception, KernelNotStartedError):
+        return _with_log(
+            Failure(kind="kernel-not-started", message=f"The kernel did not start: {exception}."), kernel_log
+        )
+    return _cell_failure(document, execution)
+
+
+def _cell_failure(document: Document, execution: Execution) -> Failure | None:
+    """Return the failure of the cell whose error ended the execution; None where there is none.
+
+    A cell tagged `raises-exception` may fail, and `sys.exit()` without an error code ends a notebook well: so nbclient
+    and papermill have it.
+    """
+    index = _failed_cell(execution)
+    if index is None:
+        return None
+    error = _error_output(execution.nb.cells[index])
+    if error is None:
+        return place(document, execution, "cell-error", "The cell failed without an error output.")
+    if error.ename == "SystemExit" and error.evalue in PAPERMILL_SUCCESS:
+        return None
+    value = error.evalue[:MOST_VALUE_CHARACTERS]
+    failure = place(document, execution, "cell-error", f"{error.ename}: {value}" if value else error.ename)
+    failure.ename, failure.evalue = error.ename, value
+    return failure
+
+
+def problem(path: str, failure: Failure) -> Problem:
+    """Return the failure of a notebook as a problem at its place."""
+    what = failure.ename or failure.kind
+    where = f" in cell {failure.cell}" if failure.cell else ""
+    elsewhere = failure.points_to if failure.points_to != failure.cell and failure.cell else None
+    raised = f" (raised in cell {elsewhere})" if elsewhere else ""
+    source = f"\n{failure.source}" if failure.source else ""
+    return Problem(
+        severity="error",
+        title=f"{what}{where}{raised}",
+        message=f"{failure.message}{source}",
+        file=path,
+        line=failure.line,
+    )
+
+
+def left_by_exit(execution: Execution) -> int:
+    """Return how many code cells did not run because an earlier one failed or called `sys.exit()`."""
+    index = _failed_cell(execution)
+    return 0 if index is None else sum(map(is_code, execution.nb.cells[index + 1 :]))
+
+
+def is_code(cell: nbformat.NotebookNode) -> bool:
+    """Return whether a cell is one that runs."""
+    return cell.cell_type == "code" and bool(cell.source.strip())
+
+
+def place(document: Document, execution: Execution, kind: FailureKind, message: str) -> Failure:
+    """Return a failure of the cell that ran last, with its place in the file.
+
+    The place is where the traceback points in the notebook, else the first line of the cell.
+    """
+    failure = Failure(kind=kind, message=message)
+    if execution.current is None:
+        return failure
+    error = _error_output(execution.nb.cells[execution.current])
+    traceback = error.traceback if error else []
+    failure.traceback = tracebacks.shorten(traceback, MOST_TRACEBACK_CHARACTERS)
+    origin = execution.origins[execution.current]
+    failure.cell = None if origin is None else origin + 1
+    counts = {cell.execution_count: i for i, cell in enumerate(execution.nb.cells) if cell.get("execution_count")}
+    sources = {count: execution.nb.cells[i].source for count, i in counts.items()}
+    location = tracebacks.locate(traceback, sources)
+    pointed = execution.origins[counts[location.execution_count]] if location else origin
+    if pointed is None:  # the injected parameters: the cell before them declares them
+        pointed, location = execution.origins[execution.current - 1], None
+    if pointed is not None:
+        _point(document, failure, pointed, location.line if location else 1)
+    return failure
+
+
+def _point(document: Document, failure: Failure, index: int, line: int) -> None:
+    lines = document.cells[index].source.split("\n")
+    line = min(line, len(lines))
+    failure.points_to = index + 1
+    failure.line = positions.source_line(document.text, index, line)
+    failure.source = lines[line - 1].strip()
+
+
+def _time_message(watch: Watch, limit: Limit) -> str:
+    subject = "A cell" if limit == "cell-timeout" else "The notebook"
+    return f"{subject} ran longer than its {limit} of {watch.limits[limit]:g} seconds, and was interrupted."
+
+
+def _with_log(failure: Failure, kernel_log: str) -> Failure:
+    failure.traceback = tracebacks.strip_ansi("\n".join(kernel_log.splitlines()[-LOG_LINES:]))
+    return failure
+
+
+def _failed_cell(execution: Execution) -> int | None:
+    statuses = [cell.metadata.papermill.get("status") for cell in execution.nb.cells]
+    return statuses.index(FAILED) if FAILED in statuses else None
+
+
+def _error_output(cell: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
+    errors = [output for output in cell.get("outputs", []) if output.output_type == "error"]
+    return errors[-1] if errors else None

@@ -1,0 +1,115 @@
+"""Which Python runs the kernels, and whether it can."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from notebook_ci.errors import InputError, SurroundingsError
+from notebook_ci.inputs import quote
+from notebook_ci.process import POSIX
+from notebook_ci.records import RunDirectory
+
+PROBE_SECONDS = 30
+# Runs in the user's Python, whatever its age: find_spec imports nothing of ipykernel's 0.3 seconds.
+PROBE = """
+import importlib.util, json, platform, sys
+found = importlib.util.find_spec("ipykernel")
+try:
+    from importlib.metadata import version
+    ipykernel = version("ipykernel") if found else ""
+except Exception:
+    ipykernel = "unknown"
+print(json.dumps({"version": platform.python_version(), "prefix": sys.prefix, "ipykernel": ipykernel}))
+"""
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """The Python of the kernels.
+
+    Attributes:
+        path: The interpreter.
+        origin: Where it was found, for the log.
+        version: Its version, e.g. `3.12.4`.
+        ipykernel: The version of its ipykernel.
+        prefix: Its `sys.prefix`.
+    """
+
+    path: Path
+    origin: str
+    version: str
+    ipykernel: str
+    prefix: Path
+
+
+def find(given: str, slug: str, run_directory: RunDirectory, environ: Mapping[str, str], cwd: Path) -> Interpreter:
+    """Find the interpreter: the input, the environment setup-env made in this run, what is active, what is on PATH.
+
+    Raises:
+        InputError: The one that was named is none.
+        SurroundingsError: None is found, or it has no ipykernel.
+    """
+    for origin, path in _candidates(given, slug, run_directory, environ, cwd):
+        return _probe(path, origin, named=bool(given))
+    raise SurroundingsError(
+        "No Python was found to run the notebooks.",
+        hint="Run setup-env before, or name an interpreter with the input python.",
+    )
+
+
+def _candidates(
+    given: str, slug: str, run_directory: RunDirectory, environ: Mapping[str, str], cwd: Path
+) -> Iterator[tuple[str, Path]]:
+    if given:
+        found = None if os.sep in given else shutil.which(given, path=environ.get("PATH"))
+        yield "input python", Path(found or cwd / given)
+        return
+    record = run_directory.last("setup-env", slug)
+    if record:
+        yield "setup-env", Path(record["python"])
+    for variable in ("VIRTUAL_ENV", "pythonLocation"):
+        if environ.get(variable):
+            yield variable, _python_in(Path(environ[variable]))
+    for name in ("python", "python3"):
+        if found := shutil.which(name, path=environ.get("PATH")):
+            yield "PATH", Path(found)
+
+
+def _python_in(prefix: Path) -> Path:
+    if POSIX:
+        return prefix / "bin" / "python"
+    inside = prefix / "Scripts" / "python.exe"
+    return inside if inside.exists() else prefix / "python.exe"
+
+
+def _probe(path: Path, origin: str, *, named: bool) -> Interpreter:
+    """Ask an interpreter for its version and its ipykernel."""
+    wrong = InputError if named else SurroundingsError
+    who = f"The Python {quote(str(path))} ({origin})"
+    try:
+        answer = subprocess.run(
+            [path, "-c", PROBE],
+            capture_output=True,
+            text=True,
+            timeout=PROBE_SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        seen = json.loads(answer.stdout.splitlines()[-1])
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise wrong(f"{who} cannot be run: {error}.", hint="Name an interpreter with the input python.") from error
+    except (ValueError, IndexError) as error:
+        raise wrong(
+            f"{who} does not behave as a Python: {quote(answer.stderr.strip()[-200:])}.",
+            hint="Name an interpreter with the input python.",
+        ) from error
+    if not seen["ipykernel"]:
+        raise SurroundingsError(
+            f"{who} has no ipykernel, so it cannot run notebooks.",
+            hint="Run setup-env before in the same run directory, or add ipykernel to the environment.",
+        )
+    return Interpreter(path, origin, seen["version"], seen["ipykernel"], Path(seen["prefix"]))

@@ -1,0 +1,96 @@
+"""Kernels of the user's interpreter. The one adapter of jupyter_client."""
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+
+from notebook_ci.execution.interpreter import Interpreter
+from notebook_ci.process import POSIX
+
+# What lets a program speak to the runner in the name of the step. A notebook has no business with it.
+RUNNER_VARIABLES = ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY")
+RUNNER_PREFIXES = ("ACTIONS_", "INPUT_")
+# What chose the tool environment's Python and must not choose the kernel's.
+TOOL_VARIABLES = ("PYTHONHOME", "__PYVENV_LAUNCHER__")
+
+
+class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_client is not seen by mypy
+    """Starts ipykernel with a given interpreter, whatever kernel name the notebook has.
+
+    Args:
+        python: The interpreter.
+        folder: A private folder for connection file and sockets. Its path is short: a Unix socket's has 107 bytes.
+    """
+
+    def __init__(self, python: Path, folder: Path) -> None:
+        super().__init__(kernel_name="python3", connection_file=str(folder / "kernel.json"))
+        self._python = python
+        self._pid: int | None = None
+        if POSIX:  # no port is open to others; ipykernel 7.4 warns of TCP. `ip` must be absolute: a relative one hangs.
+            self.transport = "ipc"
+            self.ip = str(folder / "socket")
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """The specification of a kernel of that interpreter."""
+        argv = [str(self._python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(argv=argv, display_name="Python", language="python")
+
+    async def _async_post_start_kernel(self, **kwargs: Any) -> None:
+        await super()._async_post_start_kernel(**kwargs)
+        self._pid = getattr(self.provisioner, "pid", None)
+
+    def signal_now(self, number: int) -> None:
+        """Send a signal to the kernel and all it has started, from any thread, also after its end.
+
+        jupyter_client starts a kernel as the leader of its own process group.
+        """
+        if self._pid is None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if POSIX:
+                os.killpg(self._pid, number)
+            else:
+                os.kill(self._pid, signal.SIGTERM)
+
+    def end_now(self) -> None:
+        """End what is left of the kernel and of all it has started."""
+        self.signal_now(signal.SIGKILL if POSIX else signal.SIGTERM)
+
+
+def environment(environ: Mapping[str, str], interpreter: Interpreter, folder: Path) -> dict[str, str]:
+    """Return the environment of a kernel: the step's, with the interpreter's programs first on PATH.
+
+    Args:
+        environ: The environment of the step.
+        interpreter: The interpreter of the kernel.
+        folder: A private folder: IPython keeps history and profile of each run there.
+    """
+    env = {
+        name: value
+        for name, value in environ.items()
+        if name not in RUNNER_VARIABLES + TOOL_VARIABLES and not name.startswith(RUNNER_PREFIXES)
+    }
+    env["PATH"] = os.pathsep.join([str(interpreter.path.parent), environ.get("PATH", os.defpath)])
+    env.setdefault("IPYTHONDIR", str(folder / "ipython"))
+    if (interpreter.prefix / "pyvenv.cfg").exists():
+        env["VIRTUAL_ENV"] = str(interpreter.prefix)
+    return env
+
+
+@contextlib.contextmanager
+def private_folder() -> Iterator[Path]:
+    """Give a folder that only this user can read, and remove it at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="nci-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,175 @@
+"""What execute-notebook takes, gives and records."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from notebook_ci.inputs import BOOLEAN, LINES, SECONDS, SLUG, TEXT, YAML_MAP, given
+from notebook_ci.records import Record
+
+FailureKind = Literal[
+    "cell-error",
+    "cell-timeout",
+    "notebook-timeout",
+    "kernel-died",
+    "kernel-not-started",
+    "invalid-notebook",
+    "cancelled",
+]
+
+OUTPUTS = {
+    "executed": "Number of notebooks that were executed, failed ones included.",
+    "failed": "Number of notebooks that failed.",
+    "output-dir": "Folder of the executed notebooks.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecuteInputs:
+    """Execute notebooks and say precisely what failed."""
+
+    notebooks: tuple[str, ...] = given(
+        LINES,
+        "Notebooks to execute: files, folders or globs (`**` for any folders), one a line, relative to the workspace. "
+        "Hidden folders and virtual environments are left out. A line that matches nothing is an error.",
+        default=("**/*.ipynb",),
+        shown_default="`**/*.ipynb`",
+    )
+    exclude: tuple[str, ...] = given(
+        LINES, "Notebooks to leave out, written as in `notebooks`.", default=(), shown_default="none"
+    )
+    parameters: Any = given(
+        YAML_MAP,
+        "Parameters for the notebooks, as YAML 1.2. Each notebook gets those that its cell tagged `parameters` "
+        "declares; one that no notebook declares is an error. They stand in the executed notebooks: give no secrets.",
+        default="",
+        shown_default="none",
+    )
+    parameters_file: str = given(
+        TEXT, "YAML file of parameters. `parameters` wins, name by name.", default="", shown_default="none"
+    )
+    python: str = given(
+        TEXT,
+        "Python interpreter to run the kernels; it must have ipykernel.",
+        default="",
+        shown_default="that of setup-env in this run, else `VIRTUAL_ENV`, `pythonLocation`, `python` on PATH",
+    )
+    output_dir: str = given(
+        TEXT,
+        "Folder for the executed notebooks, laid out as the originals are.",
+        default="",
+        shown_default="a folder in the run directory",
+    )
+    cell_timeout: float | None = given(
+        SECONDS,
+        "Seconds a cell may run. Then it is interrupted, and the notebook fails.",
+        default=None,
+        shown_default="none",
+    )
+    notebook_timeout: float | None = given(
+        SECONDS, "Seconds a notebook may run, from the start of its kernel.", default=None, shown_default="none"
+    )
+    html: bool = given(
+        BOOLEAN,
+        "Write each executed notebook as a page of HTML too, sanitized.",
+        default=False,
+        shown_default="`false`",
+    )
+    run_dir: str = given(
+        TEXT,
+        "Run directory, for records and artifacts.",
+        default="",
+        shown_default="`$RUNNER_TEMP/notebook-ci`, on a laptop a new folder in `.notebook-ci/runs`",
+    )
+    slug: str = given(
+        SLUG,
+        "Name of this use of the action in the run: a leg of a matrix, a second call.",
+        default="",
+        shown_default="none",
+    )
+
+
+@dataclass(kw_only=True)
+class Failure:
+    """Why a notebook failed, and where.
+
+    Attributes:
+        kind: The class of the failure.
+        message: One sentence.
+        cell: The failing cell: its place among all cells of the notebook, counted from 1.
+        points_to: The cell that the traceback points into: another one, where a function of that cell raised.
+        line: The physical line in the `.ipynb` file, in that cell, counted from 1.
+        source: The line of code that it points to.
+        ename: The name of the exception.
+        evalue: The text of the exception.
+        traceback: The traceback without colours, shortened in its middle.
+    """
+
+    kind: FailureKind
+    message: str
+    cell: int | None = None
+    points_to: int | None = None
+    line: int | None = None
+    source: str = ""
+    ename: str = ""
+    evalue: str = ""
+    traceback: str = ""
+
+
+@dataclass(kw_only=True)
+class NotebookResult:
+    """How one notebook went.
+
+    Attributes:
+        path: The notebook, relative to the workspace.
+        output: The executed notebook, relative to the run directory where it lies in it; empty: there is none.
+        html: The same as HTML, where it was asked for.
+        status: `skipped` was never begun, because the job was cancelled.
+        duration: Seconds, with the start of the kernel.
+        parameters: The parameters it was given.
+        cells: Number of its code cells.
+        executed_cells: Number of code cells that ran, the failing one included.
+        metrics: Numbers that it reported.
+        scraps: Other values that it reported, by scrapbook.
+        failure: Why it failed.
+    """
+
+    path: str
+    output: str = ""
+    html: str = ""
+    status: Literal["passed", "failed", "skipped"] = "skipped"
+    duration: float = 0.0
+    parameters: dict[str, Any] = field(default_factory=dict)
+    cells: int = 0
+    executed_cells: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    scraps: dict[str, Any] = field(default_factory=dict)
+    failure: Failure | None = None
+
+
+@dataclass(kw_only=True)
+class ExecuteRecord(Record):
+    """The record of execute-notebook.
+
+    `metrics` are those of all notebooks; a name that several report is written `<notebook>.<name>`, the notebook
+    without its suffix.
+
+    Attributes:
+        python: The interpreter of the kernels.
+        python_version: Its version.
+        ipykernel_version: The version of its ipykernel.
+        output_dir: The folder of the executed notebooks.
+        notebooks: One result a notebook, in the order of execution.
+    """
+
+    python: str = ""
+    python_version: str = ""
+    ipykernel_version: str = ""
+    output_dir: str = ""
+    notebooks: list[NotebookResult] = field(default_factory=list)
+
+    @property
+    def headline(self) -> dict[str, str]:
+        """The values of `OUTPUTS`."""
+        begun = [notebook for notebook in self.notebooks if notebook.status != "skipped"]
+        failed = [notebook for notebook in begun if notebook.status == "failed"]
+        return {"executed": str(len(begun)), "failed": str(len(failed)), "output-dir": self.output_dir}

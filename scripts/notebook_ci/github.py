@@ -1,0 +1,161 @@
+"""The only writer of workflow commands, outputs, step summaries and masks; on a terminal it writes for people.
+
+Source of the formats: "Workflow commands for GitHub Actions" in GitHub's documentation. Limits (ten annotations of a
+level a step, 1 MiB of summary) are those of the runner's source; what goes over them would be dropped without a word.
+"""
+
+import os
+import re
+import secrets
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TextIO
+
+from notebook_ci.errors import NotebookCiError
+from notebook_ci.records import Problem, Severity
+
+ANNOTATIONS_SHOWN = 10
+SUMMARY_BYTES = 1024 * 1024
+SUMMARY_CUT = "\n\n_The summary was cut here: GitHub shows at most 1 MiB. The record of the run holds the rest._\n"
+
+_RANK: dict[Severity, int] = {"error": 0, "warning": 1, "notice": 2}
+# The runner takes `::command::` at the start of a line and the older `##[command]` anywhere in it.
+_COMMAND = re.compile(r"^\s*::|##\[", re.MULTILINE)
+
+
+class Console:
+    """Where a script tells what it does: the log of a runner, or a terminal. Implements `Reporter`.
+
+    Args:
+        environ: The environment; `GITHUB_ACTIONS`, `GITHUB_OUTPUT` and `GITHUB_STEP_SUMMARY` are read.
+        stream: Where lines go. Default: standard output on a runner, standard error elsewhere.
+    """
+
+    def __init__(self, environ: Mapping[str, str] = os.environ, stream: TextIO | None = None) -> None:
+        self.on_runner = environ.get("GITHUB_ACTIONS") == "true"
+        self._output_file = environ.get("GITHUB_OUTPUT", "")
+        self._summary_file = environ.get("GITHUB_STEP_SUMMARY", "")
+        self._stream = stream or (sys.stdout if self.on_runner else sys.stderr)
+        self._shown: dict[Severity, int] = dict.fromkeys(_RANK, 0)
+
+    def progress(self, text: str) -> None:
+        """Show one line about the work that goes on."""
+        if self.on_runner and _COMMAND.search(text):
+            self.output(text)
+        else:
+            self._write(text)
+
+    def notice(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
+        """Show something the user should know."""
+        self.annotate([Problem(severity="notice", message=text, file=file, line=line)])
+
+    def warning(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
+        """Show something that should be looked at."""
+        self.annotate([Problem(severity="warning", message=text, file=file, line=line)])
+
+    def error(self, error: NotebookCiError) -> None:
+        """Show an expected failure with its place and its hint."""
+        self.annotate([Problem.of(error)])
+
+    def output(self, text: str) -> None:
+        """Show the output of a foreign program, fenced so that the runner takes no command from it."""
+        if not self.on_runner:
+            self._write(text)
+            return
+        token = secrets.token_hex(16)
+        self._write(f"::stop-commands::{token}\n{text}\n::{token}::")
+
+    def mask(self, secret: str) -> None:
+        """Have the runner replace `secret` by `***` in all that follows."""
+        if self.on_runner and secret:
+            self._write(f"::add-mask::{_escape(secret)}")
+
+    def annotate(self, problems: Iterable[Problem]) -> None:
+        """Show problems, the worst first, each where it stands in a file.
+
+        GitHub keeps the first ten of a level in a step: the tenth says that there are more, in the log.
+        """
+        for problem in sorted(problems, key=lambda problem: _RANK[problem.severity]):
+            if self.on_runner:
+                self._annotate_on_runner(problem)
+            else:
+                self._write(_for_terminal(problem))
+
+    def _annotate_on_runner(self, problem: Problem) -> None:
+        self._shown[problem.severity] += 1
+        shown = self._shown[problem.severity]
+        if shown < ANNOTATIONS_SHOWN:
+            self._write(workflow_command(problem))
+        elif shown == ANNOTATIONS_SHOWN:
+            more = f"GitHub shows {ANNOTATIONS_SHOWN} {problem.severity}s a step. The others stand in this step's log."
+            self._write(workflow_command(Problem(severity=problem.severity, title="And more", message=more)))
+        if shown >= ANNOTATIONS_SHOWN:
+            self.output(_for_terminal(problem))
+
+    def set_outputs(self, outputs: Mapping[str, str]) -> None:
+        """Set the outputs of the step. Without a runner they are shown."""
+        if self._output_file:
+            with Path(self._output_file).open("a", encoding="utf-8") as file:
+                file.write("".join(_output(name, value) for name, value in outputs.items()))
+        elif not self.on_runner:
+            width = max(map(len, outputs), default=0)
+            for name, value in outputs.items():
+                self._write(f"{name:<{width}}  {value}")
+
+    def summarize(self, markdown: str) -> None:
+        """Add to the step's summary. Without a runner it is shown on standard output."""
+        if self._summary_file:
+            path = Path(self._summary_file)
+            room = SUMMARY_BYTES - (path.stat().st_size if path.exists() else 0)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(bounded(markdown, room))
+        elif not self.on_runner:
+            sys.stdout.write(markdown + "\n")
+            sys.stdout.flush()
+
+    def _write(self, text: str) -> None:
+        """Write a line. A name in the text that the stream cannot encode is written as an escape."""
+        encoding = self._stream.encoding or "utf-8"
+        self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        self._stream.flush()
+
+
+def workflow_command(problem: Problem) -> str:
+    """Return the annotation of a problem as a workflow command, on one line."""
+    properties = {"file": problem.file, "line": problem.line, "title": problem.title}
+    given = ",".join(f"{name}={_escape_property(str(value))}" for name, value in properties.items() if value)
+    return f"::{problem.severity}{' ' if given else ''}{given}::{_escape(problem.text)}"
+
+
+def bounded(markdown: str, room: int) -> str:
+    """Return at most `room` bytes of `markdown`, cut at the end of a line, with all that was open closed."""
+    data = (markdown + "\n").encode()
+    if len(data) <= room:
+        return data.decode()
+    room -= len(SUMMARY_CUT.encode()) + 100
+    if room <= 0:
+        return ""
+    kept = data[:room].decode(errors="ignore").rpartition("\n")[0]
+    fences = re.findall(r"^(`{3,})", kept, re.MULTILINE)
+    closing = f"\n{fences[-1]}" if len(fences) % 2 else ""
+    closing += "\n</details>" * (kept.count("<details>") - kept.count("</details>"))
+    return kept + closing + SUMMARY_CUT
+
+
+def _for_terminal(problem: Problem) -> str:
+    place = f"{problem.file}:{problem.line}: " if problem.line else f"{problem.file}: " if problem.file else ""
+    return f"{problem.severity}: {place}{problem.text}"
+
+
+def _output(name: str, value: str) -> str:
+    delimiter = f"end-{secrets.token_hex(16)}"
+    return f"{name}<<{delimiter}\n{value}\n{delimiter}\n"
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _escape_property(text: str) -> str:
+    return _escape(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,105 @@
+"""Runs a program: streams what it prints, limits its time, and ends its whole process tree."""
+
+import collections
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+GRACE_SECONDS = 2.0
+TAIL_LINES = 2000
+POSIX = sys.platform != "win32"
+
+
+@dataclass(frozen=True)
+class Completed:
+    """How a program ended.
+
+    Attributes:
+        returncode: Its exit code; negative: the signal that ended it.
+        output: The last lines it printed, standard output and standard error as they came.
+        timed_out: It was ended because its time was over.
+    """
+
+    returncode: int
+    output: str
+    timed_out: bool
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    timeout: float | None = None,
+    on_line: Callable[[str], None] = lambda _: None,
+) -> Completed:
+    """Run a program to its end, or to the end of its time.
+
+    Whatever it has started ends with it, also when an exception (a cancelled job) comes while it runs.
+
+    Args:
+        argv: The program and its arguments. No shell is involved.
+        env: Its whole environment.
+        cwd: Its working directory.
+        timeout: Seconds.
+        on_line: Called with each line it prints, in a thread.
+
+    Raises:
+        OSError: It could not be started.
+    """
+    lines: collections.deque[str] = collections.deque(maxlen=TAIL_LINES)
+
+    def read() -> None:
+        for line in process.stdout or ():
+            lines.append(line.rstrip("\n"))
+            on_line(lines[-1])
+
+    process = subprocess.Popen(
+        list(map(str, argv)),
+        env=dict(env),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="backslashreplace",
+        start_new_session=POSIX,
+    )
+    reader = threading.Thread(target=read, daemon=True)
+    timed_out = False
+    try:
+        reader.start()
+        process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        timed_out = True
+    finally:
+        end_tree(process)
+        reader.join(GRACE_SECONDS)
+    return Completed(process.returncode, "\n".join(lines), timed_out)
+
+
+def end_tree(process: subprocess.Popen[str]) -> None:
+    """End a process that leads its own session, and all it has started: politely, then for good."""
+    if not POSIX:
+        if process.poll() is None:
+            subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
+        process.wait()
+        return
+    if process.poll() is None:
+        _signal_group(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_SECONDS)
+    _signal_group(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _signal_group(leader: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, number)

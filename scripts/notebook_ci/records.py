@@ -1,0 +1,329 @@
+"""The run directory: one immutable record a stage, the artifacts beside it, and digests.
+
+A run directory is append-only. Each stage takes a name in it (`execute-notebook`, `execute-notebook-py311`, and with
+`-2` behind it when that is taken), keeps its artifacts in the folder of that name, and writes `<name>.json` at its end.
+The directories of several jobs merge by copying them into one.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import platform
+import secrets
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from notebook_ci.errors import InputError, NotebookCiError, SurroundingsError
+
+SCHEMA = "notebook-ci/record/1"
+
+Severity = Literal["error", "warning", "notice"]
+Status = Literal["passed", "failed", "skipped", "error"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Something a person should look at.
+
+    Attributes:
+        severity: `error` makes the stage fail.
+        message: What is wrong.
+        hint: What to do next, or nothing.
+        title: A few words, shown above the message.
+        file: The file it stands in, relative to the working directory, with `/`.
+        line: The line in that file, counted from 1.
+    """
+
+    severity: Severity
+    message: str
+    hint: str = ""
+    title: str = ""
+    file: str | None = None
+    line: int | None = None
+
+    @classmethod
+    def of(cls, error: NotebookCiError) -> "Problem":
+        """Return an expected failure as a problem."""
+        return cls(severity="error", message=error.message, hint=error.hint, file=error.file, line=error.line)
+
+    @property
+    def text(self) -> str:
+        """The message with its hint."""
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
+
+@dataclass(kw_only=True)
+class Record:
+    """What a stage did. Each stage's record adds its own fields to these.
+
+    Attributes:
+        schema: Name and version of this format.
+        stage: The stage, e.g. `execute-notebook`.
+        slug: The name of this use of it: a leg of a matrix, a second use.
+        status: `failed` is a fault in notebooks or data, `error` is a failure of something else.
+        started: When the stage began, in UTC (ISO 8601).
+        duration: Seconds.
+        inputs: The inputs as they were used.
+        source: Where code and run come from: commit, repository, run of the workflow.
+        platform: The system it ran on.
+        read: SHA-256 by path of the files that were read, relative to the working directory.
+        made: SHA-256 by path of the files that were made, relative to the run directory where they lie in it.
+        metrics: Numbers by name.
+        problems: What went wrong, and what should be known.
+    """
+
+    schema: str = SCHEMA
+    stage: str
+    slug: str = ""
+    status: Status = "passed"
+    started: str = ""
+    duration: float = 0.0
+    inputs: dict[str, Any] = field(default_factory=dict)
+    source: dict[str, str] = field(default_factory=dict)
+    platform: str = field(default_factory=platform.platform)
+    read: dict[str, str] = field(default_factory=dict)
+    made: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, error: NotebookCiError) -> None:
+        """Take an expected failure as a problem of the stage, and its status from its exit code."""
+        self.problems.append(Problem.of(error))
+        if self.status != "error":
+            self.status = "failed" if error.exit_code == 1 else "error"
+
+
+@dataclass(frozen=True)
+class Place:
+    """The name a stage has taken in a run directory.
+
+    Attributes:
+        name: `<stage>[-<slug>][-<n>]`.
+        root: The run directory.
+    """
+
+    name: str
+    root: Path
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder for what the stage makes."""
+        return self.root / self.name
+
+    @property
+    def record(self) -> Path:
+        """The file of the stage's record."""
+        return self.root / f"{self.name}.json"
+
+    def relative(self, path: Path) -> str:
+        """Return `path` relative to the run directory where it lies in it (so that a moved run stays whole)."""
+        try:
+            return path.resolve().relative_to(self.root.resolve()).as_posix()
+        except ValueError:
+            return path.as_posix()
+
+    def write(self, record: Record) -> Path:
+        """Write the record, whole or not at all, and never over another.
+
+        Returns:
+            The path of the record.
+
+        Raises:
+            SurroundingsError: It cannot be written.
+        """
+        text = json.dumps(jsonable(dataclasses.asdict(record)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        try:
+            write_new(self.record, text)
+        except OSError as error:
+            raise SurroundingsError(
+                f"The record {self.record} cannot be written: {error.strerror or error}.",
+                hint="Free some disk space, or name another folder with the input run-dir.",
+            ) from error
+        with contextlib.suppress(OSError):
+            self.artifacts.rmdir()  # goes only if nothing was made
+        return self.record
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """A directory of records and artifacts."""
+
+    path: Path
+
+    @classmethod
+    def open(cls, given: str, environ: Mapping[str, str], cwd: Path) -> "RunDirectory":
+        """Return the run directory, made if it was not there.
+
+        Args:
+            given: The input `run-dir`; empty: `$RUNNER_TEMP/notebook-ci` on a runner, else a new folder in
+                `.notebook-ci/runs/`, which git ignores.
+            environ: The environment of the step.
+            cwd: The folder that relative paths start from.
+
+        Raises:
+            InputError: It cannot be made there.
+        """
+        try:
+            if given:
+                path = cwd / given
+            elif runner_temp := environ.get("RUNNER_TEMP"):
+                path = Path(runner_temp) / "notebook-ci"
+            else:
+                path = _private_folder(cwd) / "runs" / _new_run_id()
+            path.mkdir(parents=True, exist_ok=True)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"The run directory cannot be made: {error}.",
+                hint="Name a folder that can be written with the input run-dir.",
+            ) from error
+        return cls(path)
+
+    def take(self, stage: str, slug: str) -> Place:
+        """Take a name for a stage, with a folder for its artifacts.
+
+        Raises:
+            SurroundingsError: The directory cannot be written.
+        """
+        stem = f"{stage}-{slug}" if slug else stage
+        for name in _numbered(stem):
+            place = Place(name, self.path)
+            try:
+                place.artifacts.mkdir()  # atomic: two stages at once never get the same name
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise SurroundingsError(
+                    f"Nothing can be written into the run directory {self.path}: {error.strerror or error}.",
+                    hint="Free some disk space, or name another folder with the input run-dir.",
+                ) from error
+            if not place.record.exists():
+                return place
+            place.artifacts.rmdir()
+        raise AssertionError
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return all records, in the order the stages began.
+
+        Raises:
+            InputError: A file in the directory is no record of this version.
+        """
+        found = [_read_record(path) for path in sorted(self.path.glob("*.json"))]
+        return sorted(found, key=lambda record: str(record["started"]))
+
+    def last(self, stage: str, slug: str) -> dict[str, Any] | None:
+        """Return the newest record of a stage that passed, if there is one: of that slug, or else of any."""
+        passed = [record for record in self.records() if record["stage"] == stage and record["status"] == "passed"]
+        return next(reversed([r for r in passed if r["slug"] == slug] or passed), None)
+
+
+def now() -> datetime:
+    """Return the time, in UTC."""
+    return datetime.now(UTC)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file that must not exist yet: whole or not at all.
+
+    Raises:
+        FileExistsError: It exists.
+        OSError: It cannot be written.
+    """
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        os.link(temporary, path)
+    finally:
+        Path(temporary).unlink()
+
+
+def jsonable(value: object) -> Any:
+    """Return `value` as JSON can hold it: tuples as lists, what is no number as text, all else as its text."""
+    match value:
+        case dict():
+            return {str(key): jsonable(item) for key, item in value.items()}
+        case list() | tuple():
+            return [jsonable(item) for item in value]
+        case float() if not math.isfinite(value):
+            return str(value)
+        case None | bool() | int() | float():
+            return value
+        case _:
+            return str(value).encode("utf-8", "backslashreplace").decode()
+
+
+def describe_source(environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
+    """Return where the code comes from: what a runner says of it, or what git says."""
+    names = {
+        "repository": "GITHUB_REPOSITORY",
+        "commit": "GITHUB_SHA",
+        "ref": "GITHUB_REF",
+        "workflow": "GITHUB_WORKFLOW",
+        "job": "GITHUB_JOB",
+        "run": "GITHUB_RUN_ID",
+        "attempt": "GITHUB_RUN_ATTEMPT",
+        "event": "GITHUB_EVENT_NAME",
+    }
+    if environ.get("GITHUB_ACTIONS") == "true":
+        return {name: environ[variable] for name, variable in names.items() if environ.get(variable)}
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        git = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=cwd, capture_output=True, text=True, check=True, timeout=10
+        )
+        return {"commit": git.stdout.strip()}
+    return {}
+
+
+def _private_folder(cwd: Path) -> Path:
+    """Return `.notebook-ci/`, which keeps itself out of git."""
+    folder = cwd / ".notebook-ci"
+    folder.mkdir(exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")
+    return folder
+
+
+def _new_run_id() -> str:
+    return f"{now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+def _numbered(stem: str) -> Iterator[str]:
+    yield stem
+    number = 1
+    while True:
+        number += 1
+        yield f"{stem}-{number}"
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        known = record["schema"] == SCHEMA and {"stage", "slug", "status", "started"} <= record.keys()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is no record of notebook-ci: {error}.", hint="Take it out of the run directory."
+        ) from error
+    if not known:
+        raise InputError(
+            f"{path} is a record of another version of notebook-ci ({record['schema']}, here {SCHEMA}).",
+            hint="Use one version of notebook-ci for all jobs of a run.",
+        )
+    return dict(record)

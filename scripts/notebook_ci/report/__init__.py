@@ -1,0 +1,1 @@
+"""Renders records for people. Reads run directories, and writes nothing into them."""

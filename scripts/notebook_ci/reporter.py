@@ -1,0 +1,19 @@
+"""What a domain package is given to tell its progress: it never prints."""
+
+from typing import Protocol
+
+
+class Reporter(Protocol):
+    """Takes what should be seen while a stage works. Faults are not told here: they are returned or raised."""
+
+    def progress(self, text: str) -> None:
+        """Show one line about the work that goes on."""
+
+    def notice(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
+        """Show something the user should know, that needs no action."""
+
+    def warning(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
+        """Show something that does not fail now, but should be looked at."""
+
+    def output(self, text: str) -> None:
+        """Show the output of a foreign program: shown, never obeyed."""

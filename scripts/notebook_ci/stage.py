@@ -1,0 +1,169 @@
+"""What every script does around its stage: inputs, run directory, record, outputs, annotations, summary, exit code."""
+
+import contextlib
+import dataclasses
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Generic, TextIO, TypeVar
+
+from notebook_ci import inputs as inputs_module
+from notebook_ci.errors import EXIT_BUG, Cancelled, NotebookCiError, SurroundingsError
+from notebook_ci.github import Console
+from notebook_ci.records import Place, Problem, Record, RunDirectory, describe_source, jsonable, now
+from notebook_ci.report.summary import render
+from notebook_ci.reporter import Reporter
+
+Model = TypeVar("Model")
+StageRecord = TypeVar("StageRecord", bound=Record)
+
+COMMON_OUTPUTS = {
+    "status": "`passed`, `failed` (a fault in notebooks or data) or `error` (wrong input, network, installation ...).",
+    "record": "Path of the stage's record, a JSON file in the run directory.",
+}
+EXIT_CODES = {"passed": 0, "skipped": 0, "failed": 1, "error": SurroundingsError.exit_code}
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage is given beside its inputs.
+
+    Attributes:
+        cwd: The folder that relative paths start from: the workspace, on a runner.
+        environ: The environment of the step.
+        run_directory: The records and artifacts of this run.
+        place: The name this stage has in it.
+        reporter: Takes progress.
+    """
+
+    cwd: Path
+    environ: Mapping[str, str]
+    run_directory: RunDirectory
+    place: Place
+    reporter: Reporter
+
+
+@dataclass(frozen=True)
+class Stage(Generic[Model, StageRecord]):
+    """A stage of the chain, as its action and its command see it.
+
+    Attributes:
+        name: Its name, e.g. `setup-env`.
+        description: One sentence for action.yml.
+        inputs: The model of its inputs. It has the fields `run_dir` and `slug`.
+        outputs: Its outputs beside `COMMON_OUTPUTS`: descriptions by name.
+        record: The type of its record.
+        run: Does the work and fills the record as it goes, so that nothing is lost when it is stopped.
+        headline: Returns the values of `outputs` from the record.
+    """
+
+    name: str
+    description: str
+    inputs: type[Model]
+    outputs: Mapping[str, str]
+    record: type[StageRecord]
+    run: Callable[[Model, Context, StageRecord], None]
+    headline: Callable[[StageRecord], Mapping[str, str]]
+
+    def main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO) -> int:
+        """Run the stage as a program.
+
+        Args:
+            argv: The arguments, the program's name left out.
+            environ: The environment.
+            stdin: The inputs as JSON, where `argv` says so.
+
+        Returns:
+            The exit code: 0 passed, 1 failed, 2 wrong input, 3 surroundings failed, 70 a bug, 128+n cancelled.
+        """
+        console = Console(environ)
+        cwd = Path.cwd()
+        try:
+            inputs: Any = inputs_module.load(self.inputs, self.name, argv, stdin, cwd)
+            if inputs_module.CHECK_ONLY in argv:
+                return 0
+            run_directory = RunDirectory.open(inputs.run_dir, environ, cwd)
+            place = run_directory.take(self.name, inputs.slug)
+        except NotebookCiError as error:
+            console.error(error)
+            console.set_outputs({"status": "error"})
+            return error.exit_code
+        record = self.record(stage=self.name, slug=inputs.slug, inputs=inputs_module.as_given(inputs))
+        context = Context(cwd, environ, run_directory, place, console)
+        with _cancellable():
+            exit_code = self._run(inputs, context, record)
+        return self._close(console, place, record, exit_code)
+
+    def _run(self, inputs: Model, context: Context, record: StageRecord) -> int:
+        """Do the work. Whatever happens, the record says it."""
+        record.started = now().isoformat(timespec="milliseconds")
+        record.source = describe_source(context.environ, context.cwd)
+        began = time.monotonic()
+        try:
+            self.run(inputs, context, record)
+        except NotebookCiError as error:
+            record.add(error)
+            return error.exit_code
+        except Cancelled as cancelled:
+            name = signal.Signals(cancelled.signal_number).name
+            record.add(SurroundingsError(f"Cancelled ({name}).", hint="What was done until then is kept."))
+            return cancelled.exit_code
+        except Exception as error:  # noqa: BLE001 - a bug of ours: said so, and the record still written
+            context.reporter.output(traceback.format_exc().rstrip())
+            record.add(
+                SurroundingsError(
+                    f"This is a bug of notebook-ci: {type(error).__name__}: {error}.",
+                    hint="Please report it with the traceback above.",
+                )
+            )
+            return EXIT_BUG
+        finally:
+            record.duration = round(time.monotonic() - began, 3)
+        return EXIT_CODES[record.status]
+
+    def _close(self, console: Console, place: Place, record: StageRecord, exit_code: int) -> int:
+        """Write down what there is: record first, then outputs, annotations and summary."""
+        outputs = {"status": record.status, "record": str(place.record), **self.headline(record)}
+        try:
+            place.write(record)
+        except NotebookCiError as error:
+            record.problems.append(Problem.of(error))
+            outputs["record"] = ""
+            exit_code = exit_code or error.exit_code
+        console.annotate(record.problems)
+        with contextlib.suppress(OSError):  # a full disk: the exit code still says it
+            console.summarize(render([jsonable(dataclasses.asdict(record))]))
+            console.set_outputs(outputs)
+        return exit_code
+
+
+def run_script(stage: Stage[Any, Any]) -> None:
+    """End the process with the exit code of the stage."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    sys.exit(stage.main(sys.argv[1:], os.environ, sys.stdin))
+
+
+@contextlib.contextmanager
+def _cancellable() -> Iterator[None]:
+    """Raise `Cancelled` at the first SIGINT or SIGTERM; ignore those that follow while what is there is saved.
+
+    A runner sends SIGINT, 7.5 seconds later SIGTERM, and kills 2.5 seconds after that.
+    """
+    numbers = [signal.SIGINT, signal.SIGTERM]
+
+    def cancel(number: int, _: FrameType | None) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        raise Cancelled(number)
+
+    for number in numbers:
+        signal.signal(number, cancel)
+    yield

@@ -1,0 +1,348 @@
+"""Makes tool environments: uv with the pip of a Python, everything else with uv, all of it as the locks say.
+
+An environment appears by one rename, complete. Whoever finds it missing makes it in a temporary folder beside it; of
+two that do so at once the later one throws its own away. The temporary folders of killed ones are swept by the next.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+from notebook_ci import indexes, process
+from notebook_ci.errors import Cancelled, NotebookCiError, SurroundingsError
+from notebook_ci.github import Console
+
+MARKER = "complete"
+LINES_SHOWN = 20
+DAY_SECONDS = 24 * 60 * 60
+# An index that accepts a connection and stays silent costs this many seconds a try.
+SILENCE_SECONDS = 15
+RETRIES = 2
+_TEMPORARY = re.compile(r"\.new-(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-")
+
+Install = Callable[[Path], None]
+
+
+def prepare(
+    name: str, folder: str, *, uv: str, requirements: str, check: Sequence[str], from_stdin: bool
+) -> int | None:
+    """Check the inputs of a stage, then make its tool environment. Ends the process where that fails.
+
+    Args:
+        name: Name of the environment, also of its lock.
+        folder: Where it is to be.
+        uv: Where uv's own environment is or is to be.
+        requirements: Folder of the locks.
+        check: The command that checks the inputs with nothing installed; nothing for a program.
+        from_stdin: The inputs stand on standard input.
+
+    Returns:
+        The file descriptor from which the stage's script is to read, where standard input was used up here.
+    """
+    console = Console()
+    try:
+        with cancellable():
+            stdin = _spooled() if from_stdin else None
+            _check(check, stdin)
+            Maker(Path(requirements), console).make(name, Path(folder), Path(uv))
+    except Cancelled as cancelled:
+        sys.exit(cancelled.exit_code)
+    except NotebookCiError as error:
+        console.error(error)
+        sys.exit(error.exit_code)
+    return stdin
+
+
+@contextlib.contextmanager
+def cancellable() -> Iterator[None]:
+    """Turn the signals of a cancelled job into `Cancelled`, so that what was begun is removed. The second one waits."""
+    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+
+    def cancel(number: int, _frame: FrameType | None) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        raise Cancelled(number)
+
+    before = {number: signal.signal(number, cancel) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def _spooled() -> int:
+    """Copy standard input to a file without name, so that it can be read twice; return its file descriptor."""
+    with tempfile.TemporaryFile() as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+        file.flush()
+        return os.dup(file.fileno())
+
+
+def _check(command: Sequence[str], stdin: int | None) -> None:
+    """Run the stage's script to check the inputs: what is wrong costs no installation. It tells the user itself."""
+    if not command:
+        return
+    if stdin is not None:
+        os.lseek(stdin, 0, os.SEEK_SET)
+    code = subprocess.run(command, stdin=subprocess.DEVNULL if stdin is None else stdin, check=False).returncode
+    if code:
+        sys.exit(code if code > 0 else 128 - code)
+    if stdin is not None:
+        os.lseek(stdin, 0, os.SEEK_SET)
+
+
+class Maker:
+    """Makes tool environments for the Python that runs this.
+
+    Args:
+        requirements: Folder of the locks.
+        console: Where the output of pip and uv is shown when they fail.
+        environ: The user's environment, for the index settings.
+    """
+
+    def __init__(self, requirements: Path, console: Console, environ: Mapping[str, str] = os.environ) -> None:
+        self._requirements = requirements
+        self._console = console
+        self._environ = environ
+        self._settings = indexes.read(environ, Path.cwd())
+
+    def make(self, name: str, folder: Path, uv: Path) -> None:
+        """Make the environment `name`, and uv's own one if that is not there.
+
+        Raises:
+            SurroundingsError: Network, index, disk or Python stand against it.
+        """
+        started = time.monotonic()
+        _tell(f"making the tool environment {name} (once) ...")
+        try:
+            self._settle(uv, self._install_uv)
+            self._settle(folder, lambda new: self._install(new, name, uv))
+        except OSError as error:
+            raise _disk_error(error, folder.parent) from error
+        _tell(f"made the tool environment {name} in {time.monotonic() - started:.1f} s")
+
+    def _settle(self, folder: Path, install: Install) -> None:
+        """Make one environment beside its place, and move it in by one rename."""
+        if (folder / MARKER).exists():
+            return
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        sweep(folder.parent)
+        temporary = Path(tempfile.mkdtemp(prefix=f".new-{_host()}-{os.getpid()}-", dir=folder.parent))
+        try:
+            install(temporary / "new")
+            (temporary / "new" / MARKER).touch()
+            if folder.exists() and not (folder / MARKER).exists():
+                # Someone has removed parts of it: the rest goes with the temporary folder.
+                folder.rename(temporary / "old")
+            try:
+                (temporary / "new").rename(folder)
+            except OSError:
+                if not (folder / MARKER).exists():
+                    raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _install_uv(self, new: Path) -> None:
+        lock = self._requirements / "uv.txt"
+        flags = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--no-compile", "--no-cache-dir"]
+        limits = ["--timeout", str(self._silence()), "--retries", str(RETRIES)]
+        pip = self._pip(new.parent)
+        self._run("uv", [*pip, "install", *flags, *limits, "--target", str(new), "-r", str(lock)])
+
+    def _pip(self, temporary: Path) -> list[str | Path]:
+        """Return the command of a pip: the one of this Python, or one in a virtual environment made for it.
+
+        `--target` is allowed in Pythons that a system manages (PEP 668). `-I` keeps out a `pip.py` that stands in the
+        working directory.
+        """
+        own: list[str | Path] = [sys.executable, "-I", "-m", "pip"]
+        if self._succeeds([sys.executable, "-I", "-c", "import pip"]):
+            return own
+        environment = temporary / "pip"
+        if self._succeeds([sys.executable, "-I", "-m", "venv", environment]):
+            return [_program(environment, "python"), "-I", "-m", "pip"]
+        raise SurroundingsError(
+            f"The Python that runs the tools, {sys.executable}, has neither pip nor what makes one (ensurepip).",
+            hint=f"Install it, on Debian and Ubuntu with `apt-get install python{_version()}-venv`, "
+            "or put another Python (3.11 to 3.14) on PATH, as actions/setup-python does.",
+        )
+
+    def _install(self, new: Path, name: str, uv: Path) -> None:
+        program = uv / "bin" / ("uv.exe" if sys.platform == "win32" else "uv")
+        venv = ["venv", "--relocatable", "--no-project", "--quiet", "--python", sys.executable]
+        self._run(name, [program, *venv, new])
+        # Hashes say what may be installed, so that no index can slip in a package of its own by being asked first.
+        flags = ["--require-hashes", "--only-binary", ":all:", "--compile-bytecode", "--index-strategy"]
+        flags += ["unsafe-best-match", *self._settings.uv_flags()]
+        lock = self._requirements / f"{name}.txt"
+        self._run(name, [program, "pip", "install", *flags, "--python", _program(new, "python"), "-r", lock])
+
+    def _run(self, name: str, command: Sequence[str | Path]) -> None:
+        """Run pip or uv.
+
+        Raises:
+            SurroundingsError: It failed; its last lines were shown.
+        """
+        done = process.run(command, env=self._children(Path(command[0])))
+        if done.returncode:
+            output = mask(done.output, self._settings.secrets())
+            self._console.output("\n".join(output.splitlines()[-LINES_SHOWN:]))
+            raise explain(name, output)
+
+    def _succeeds(self, command: Sequence[str | Path]) -> bool:
+        return process.run(command, env=indexes.without_settings(self._environ)).returncode == 0
+
+    def _children(self, program: Path) -> dict[str, str]:
+        """Return the environment for pip or uv."""
+        base = indexes.without_settings(self._environ)
+        if program.stem != "uv":
+            return base | self._settings.for_pip()
+        limits = {"UV_HTTP_TIMEOUT": str(self._silence()), "UV_HTTP_RETRIES": str(RETRIES)}
+        # A cache of our own: on the same disk, and no one else's to poison.
+        cache = program.parent.parent.parent / "uv-cache"
+        return base | limits | self._settings.for_uv() | {"UV_CACHE_DIR": str(cache)}
+
+    def _silence(self) -> int:
+        """Return after how many seconds of silence a try is given up: as the user has told uv, or ours."""
+        given = self._environ.get("UV_HTTP_TIMEOUT", "")
+        return int(given) if given.isdecimal() and int(given) > 0 else SILENCE_SECONDS
+
+
+def sweep(cache: Path) -> None:
+    """Remove the temporary folders of makers that were killed; never one that may be in use.
+
+    Whether a process lives can only be told on the same host, and not on Windows: there `os.kill` ends it. Elsewhere a
+    folder has to be a day old.
+    """
+    for path in cache.glob(".new-*"):
+        name = _TEMPORARY.match(path.name)
+        if name is None:
+            continue
+        with contextlib.suppress(OSError):
+            old = time.time() - path.stat().st_mtime > DAY_SECONDS
+            same_host = name["host"] == _host() and sys.platform != "win32"
+            if old or (same_host and not _is_alive(int(name["pid"]))):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def mask(text: str, secrets: Sequence[str]) -> str:
+    """Return `text` without secrets, and without the credentials of any address in it."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
+
+
+def explain(name: str, output: str) -> SurroundingsError:
+    """Return what went wrong, from what pip (23 to 26) or uv (0.13) printed."""
+    what = f"The tool environment {name} could not be made"
+    for pattern, reason, hint in _REASONS:
+        if re.search(pattern, output, re.IGNORECASE):
+            return SurroundingsError(f"{what}: {reason}.", hint=hint)
+    return SurroundingsError(f"{what}: see the lines above.", hint="If they do not help, please report it.")
+
+
+_SETTINGS_HINT = "uv's and pip's settings of the index are used: variables such as UV_DEFAULT_INDEX, uv.toml, pip.conf."
+_REASONS = (
+    (
+        r"no space left on device|disk quota exceeded",
+        "the disk is full",
+        "Free some space, or set NOTEBOOK_CI_CACHE to a folder on another disk.",
+    ),
+    (
+        r"hash mismatch|do not match the hashes",
+        "a package from the index is not the one that the lock names (its hash differs)",
+        "Ask who runs the index why it has other files than the public one; nothing was installed.",
+    ),
+    (
+        r"\b401\b|unauthorized|\b407\b",
+        "the package index or the proxy asks for credentials, or refuses those it got",
+        f"Check user and password. {_SETTINGS_HINT}",
+    ),
+    (
+        r"\b403\b|forbidden",
+        "the package index forbids the access",
+        f"Check that the credentials may read the index, and the index's address. {_SETTINGS_HINT}",
+    ),
+    (
+        r"certificate|\bssl\b|\btls\b",
+        "the certificate of the package index is not trusted",
+        "Name the certificates to trust in SSL_CERT_FILE.",
+    ),
+    (
+        r"timed out|timeout",
+        "the package index does not answer in time",
+        f"Check the network and the proxy, or give it more seconds with UV_HTTP_TIMEOUT. {_SETTINGS_HINT}",
+    ),
+    (
+        r"connection|resolution|dns error|unreachable|not known|sending request|tunnel error|proxyerror",
+        "the package index cannot be reached",
+        f"Check the network and the proxy (HTTPS_PROXY). {_SETTINGS_HINT}",
+    ),
+    (
+        r"no matching distribution|not found in the|no solution found|\b404\b|no usable wheels|no version of",
+        "the package index does not have what the lock names, for this Python and platform",
+        f"Check that the index mirrors the public one. {_SETTINGS_HINT}",
+    ),
+    (
+        r"permission denied|read-only file system",
+        "a folder cannot be written",
+        "Set NOTEBOOK_CI_CACHE to a folder that can be written.",
+    ),
+)
+
+
+def _disk_error(error: OSError, cache: Path) -> SurroundingsError:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return SurroundingsError(
+            f"The tool environments cannot be made in {cache}: the disk is full.",
+            hint="Free some space, or set NOTEBOOK_CI_CACHE to a folder on another disk.",
+        )
+    return SurroundingsError(
+        f"The tool environments cannot be made in {cache}: {error}.",
+        hint="Set NOTEBOOK_CI_CACHE to a folder that can be written.",
+    )
+
+
+def _program(environment: Path, name: str) -> Path:
+    if sys.platform == "win32":
+        return environment / "Scripts" / f"{name}.exe"
+    return environment / "bin" / name
+
+
+def _version() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _host() -> str:
+    """Return a short name of this host, or of this container: process numbers mean something within it alone."""
+    try:
+        namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 (the target is no path)
+    except OSError:
+        namespace = ""
+    return hashlib.sha256(f"{platform.node()} {namespace}".encode()).hexdigest()[:8]
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"notebook-ci: {text}\n")
+    sys.stderr.flush()

@@ -1,0 +1,85 @@
+"""Reads YAML 1.2: `no` is text, `1e-3` is a number. The one adapter of ruamel.yaml."""
+
+from datetime import date, time
+from pathlib import Path
+from typing import Any
+
+from notebook_ci.errors import InputError
+from notebook_ci.inputs import quote
+
+MOST_NODES = 100_000
+
+
+def mapping(text: str, *, origin: str, file: str | Path | None = None) -> dict[str, Any]:
+    """Read a YAML mapping of names to plain values (numbers, text, booleans, null, lists and maps of these).
+
+    Args:
+        text: YAML 1.2.
+        origin: What it is, for messages: `The input parameters`.
+        file: The file it comes from, if it comes from one.
+
+    Raises:
+        InputError: It is not YAML, or not such a mapping.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        value = YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        reason = " ".join(filter(None, (error.context, error.problem)))
+        where = f", line {line}" if line and not file else ""
+        raise InputError(
+            f"{origin} is not YAML{where}: {reason}.", hint="Write `name: value`, one a line.", file=file, line=line
+        ) from error
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{origin} is not YAML: {quote(str(error))}.", file=file) from error
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InputError(f"{origin} is {quote(value)}, not a map.", hint="Write `name: value`, one a line.", file=file)
+    return plain_mapping(value, origin=origin, file=file)
+
+
+def plain_mapping(value: dict[Any, Any], *, origin: str, file: str | Path | None = None) -> dict[str, Any]:
+    """Return a parsed mapping with plain values; dates become text as ISO 8601.
+
+    Raises:
+        InputError: A name is not text, or a value is none of the plain ones, or there are more than `MOST_NODES`.
+    """
+    for name in value:
+        if not isinstance(name, str):
+            raise InputError(f"{origin} has the name {quote(name)}, which is not text.", hint="Quote it.", file=file)
+    try:
+        return dict(_Plain(origin, file).convert(value))
+    except RecursionError as error:
+        raise InputError(f"{origin} is nested too deeply, or holds itself.", file=file) from error
+
+
+class _Plain:
+    """Copies values. Counts them, because aliases let a few lines of YAML stand for billions."""
+
+    def __init__(self, origin: str, file: str | Path | None) -> None:
+        self.origin = origin
+        self.file = file
+        self.nodes = 0
+
+    def convert(self, value: object) -> Any:
+        self.nodes += 1
+        if self.nodes > MOST_NODES:
+            raise InputError(
+                f"{self.origin} holds more than {MOST_NODES} values.",
+                hint="Let the notebook read a file.",
+                file=self.file,
+            )
+        match value:
+            case dict():
+                return {str(name): self.convert(item) for name, item in value.items()}
+            case list():
+                return [self.convert(item) for item in value]
+            case date() | time():
+                return value.isoformat()
+            case None | bool() | int() | float() | str():
+                return value
+        raise InputError(f"{self.origin} holds {quote(str(value))}, a {type(value).__name__}.", file=self.file)
