@@ -24,8 +24,6 @@ CHECK_ONLY = "--check-inputs"
 STAGES = ("setup-env", "dvc-pull", "validate-data", "execute-notebook", "build-image", "log-run")
 LONGEST_QUOTE = 80
 
-Model = TypeVar("Model")
-
 
 @dataclass(frozen=True)
 class Kind:
@@ -117,6 +115,27 @@ def given(kind: Kind, description: str, *, default: object, shown_default: str) 
     return dataclasses.field(default=default, metadata=metadata)
 
 
+@dataclass(frozen=True, kw_only=True)
+class StageInputs:
+    """The inputs that every stage has."""
+
+    run_dir: str = given(
+        TEXT,
+        "Run directory, for records and artifacts.",
+        default="",
+        shown_default="`$RUNNER_TEMP/notebook-ci`, on a laptop a new folder in `.notebook-ci/runs`",
+    )
+    slug: str = given(
+        SLUG,
+        "Name of this use of the action in the run: a leg of a matrix, a second call.",
+        default="",
+        shown_default="none",
+    )
+
+
+Model = TypeVar("Model", bound=StageInputs)
+
+
 @dataclass(frozen=True)
 class Input:
     """What is known of one input: see `Kind` and `given`."""
@@ -128,9 +147,10 @@ class Input:
     shown_default: str
 
 
-def declared(model: type[Any]) -> dict[str, Input]:
-    """Return the inputs a model declares, by their kebab-case names."""
-    fields = dataclasses.fields(model)
+def declared(model: type[StageInputs]) -> dict[str, Input]:
+    """Return the inputs a model declares, by their kebab-case names: its own before those of every stage."""
+    common = [field.name for field in dataclasses.fields(StageInputs)]
+    fields = sorted(dataclasses.fields(model), key=lambda field: field.name in common)
     inputs = (Input(field.name.replace("_", "-"), field.name, **field.metadata) for field in fields)
     return {item.name: item for item in inputs}
 
@@ -160,7 +180,7 @@ def load(model: type[Model], stage: str, argv: Sequence[str], stdin: TextIO, cwd
     return model(**{inputs[name].field: value for name, value in values.items() if value is not None})
 
 
-def as_given(inputs: Any) -> dict[str, Any]:
+def as_given(inputs: StageInputs) -> dict[str, Any]:
     """Return the inputs by their names, for the record."""
     return {name: getattr(inputs, item.field) for name, item in declared(type(inputs)).items()}
 
@@ -179,9 +199,9 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"The command line was not understood: {message}.", hint=f"See {self.prog} --help.")
 
 
-def _parser(model: type[Any], stage: str) -> argparse.ArgumentParser:
+def _parser(model: type[StageInputs], stage: str) -> argparse.ArgumentParser:
     parser = _Parser(
-        prog=stage,
+        prog=f"launch.sh {stage}",
         description=model.__doc__,
         epilog=f"Each value can stand in {CONFIG} too, in the table [{stage}].",
         allow_abbrev=False,

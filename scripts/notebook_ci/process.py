@@ -7,13 +7,18 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
+
+from notebook_ci.errors import Cancelled
 
 GRACE_SECONDS = 2.0
 TAIL_LINES = 2000
 POSIX = sys.platform != "win32"
+
+Argument = str | Path
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,30 @@ class Completed:
     timed_out: bool
 
 
+@contextlib.contextmanager
+def cancellable() -> Iterator[None]:
+    """Raise `Cancelled` at the first SIGINT or SIGTERM; those that follow wait until what is there is saved.
+
+    A runner sends SIGINT, 7.5 seconds later SIGTERM, and kills 2.5 seconds after that. A signal that was ignored before
+    (`nohup`, a background job of a shell) stays ignored.
+    """
+    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+
+    def cancel(number: int, _: FrameType | None) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        raise Cancelled(number)
+
+    before = {number: signal.signal(number, cancel) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def run(
-    argv: Sequence[str | Path],
+    argv: Sequence[Argument],
     *,
     env: Mapping[str, str],
     cwd: Path | None = None,

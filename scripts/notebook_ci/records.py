@@ -177,7 +177,7 @@ class RunDirectory:
             elif runner_temp := environ.get("RUNNER_TEMP"):
                 path = Path(runner_temp) / "notebook-ci"
             else:
-                path = _private_folder(cwd) / "runs" / _new_run_id()
+                path = private_folder(cwd) / "runs" / _new_run_id()
             path.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:
             raise InputError(
@@ -291,7 +291,7 @@ def describe_source(environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
     return {}
 
 
-def _private_folder(cwd: Path) -> Path:
+def private_folder(cwd: Path) -> Path:
     """Return `.notebook-ci/`, which keeps itself out of git."""
     folder = cwd / ".notebook-ci"
     folder.mkdir(exist_ok=True)

@@ -7,20 +7,20 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, Generic, TextIO, TypeVar
 
 from notebook_ci import inputs as inputs_module
+from notebook_ci import process
 from notebook_ci.errors import EXIT_BUG, Cancelled, NotebookCiError, SurroundingsError
 from notebook_ci.github import Console
 from notebook_ci.records import Place, Problem, Record, RunDirectory, describe_source, jsonable, now
 from notebook_ci.report.summary import render
 from notebook_ci.reporter import Reporter
 
-Model = TypeVar("Model")
+Model = TypeVar("Model", bound=inputs_module.StageInputs)
 StageRecord = TypeVar("StageRecord", bound=Record)
 
 COMMON_OUTPUTS = {
@@ -56,7 +56,7 @@ class Stage(Generic[Model, StageRecord]):
     Attributes:
         name: Its name, e.g. `setup-env`.
         description: One sentence for action.yml.
-        inputs: The model of its inputs. It has the fields `run_dir` and `slug`.
+        inputs: The model of its inputs.
         outputs: Its outputs beside `COMMON_OUTPUTS`: descriptions by name.
         record: The type of its record.
         run: Does the work and fills the record as it goes, so that nothing is lost when it is stopped.
@@ -85,7 +85,7 @@ class Stage(Generic[Model, StageRecord]):
         console = Console(environ)
         cwd = Path.cwd()
         try:
-            inputs: Any = inputs_module.load(self.inputs, self.name, argv, stdin, cwd)
+            inputs = inputs_module.load(self.inputs, self.name, argv, stdin, cwd)
             if inputs_module.CHECK_ONLY in argv:
                 return 0
             run_directory = RunDirectory.open(inputs.run_dir, environ, cwd)
@@ -96,7 +96,7 @@ class Stage(Generic[Model, StageRecord]):
             return error.exit_code
         record = self.record(stage=self.name, slug=inputs.slug, inputs=inputs_module.as_given(inputs))
         context = Context(cwd, environ, run_directory, place, console)
-        with _cancellable():
+        with process.cancellable():
             exit_code = self._run(inputs, context, record)
         return self._close(console, place, record, exit_code)
 
@@ -149,21 +149,3 @@ def run_script(stage: Stage[Any, Any]) -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     sys.exit(stage.main(sys.argv[1:], os.environ, sys.stdin))
-
-
-@contextlib.contextmanager
-def _cancellable() -> Iterator[None]:
-    """Raise `Cancelled` at the first SIGINT or SIGTERM; ignore those that follow while what is there is saved.
-
-    A runner sends SIGINT, 7.5 seconds later SIGTERM, and kills 2.5 seconds after that.
-    """
-    numbers = [signal.SIGINT, signal.SIGTERM]
-
-    def cancel(number: int, _: FrameType | None) -> None:
-        for each in numbers:
-            signal.signal(each, signal.SIG_IGN)
-        raise Cancelled(number)
-
-    for number in numbers:
-        signal.signal(number, cancel)
-    yield

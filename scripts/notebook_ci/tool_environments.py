@@ -11,32 +11,27 @@ import os
 import platform
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 
 from notebook_ci import indexes, process
 from notebook_ci.errors import Cancelled, NotebookCiError, SurroundingsError
 from notebook_ci.github import Console
+from notebook_ci.installing import RETRIES, SILENCE_SECONDS, explain, mask
 
-MARKER = "complete"
 LINES_SHOWN = 20
 DAY_SECONDS = 24 * 60 * 60
-# An index that accepts a connection and stays silent costs this many seconds a try.
-SILENCE_SECONDS = 15
-RETRIES = 2
 _TEMPORARY = re.compile(r"\.new-(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-")
 
 Install = Callable[[Path], None]
 
 
 def prepare(
-    name: str, folder: str, *, uv: str, requirements: str, check: Sequence[str], from_stdin: bool
+    name: str, folder: str, *, uv: str, requirements: str, marker: str, check: Sequence[str], from_stdin: bool
 ) -> int | None:
     """Check the inputs of a stage, then make its tool environment. Ends the process where that fails.
 
@@ -45,6 +40,7 @@ def prepare(
         folder: Where it is to be.
         uv: Where uv's own environment is or is to be.
         requirements: Folder of the locks.
+        marker: Name of the file that a finished environment has.
         check: The command that checks the inputs with nothing installed; nothing for a program.
         from_stdin: The inputs stand on standard input.
 
@@ -53,32 +49,16 @@ def prepare(
     """
     console = Console()
     try:
-        with cancellable():
+        with process.cancellable():
             stdin = _spooled() if from_stdin else None
             _check(check, stdin)
-            Maker(Path(requirements), console).make(name, Path(folder), Path(uv))
+            Maker(Path(requirements), marker, console).make(name, Path(folder), Path(uv))
     except Cancelled as cancelled:
         sys.exit(cancelled.exit_code)
     except NotebookCiError as error:
         console.error(error)
         sys.exit(error.exit_code)
     return stdin
-
-
-@contextlib.contextmanager
-def cancellable() -> Iterator[None]:
-    """Turn the signals of a cancelled job into `Cancelled`, so that what was begun is removed. The second one waits."""
-    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
-
-    def cancel(number: int, _frame: FrameType | None) -> None:
-        for each in numbers:
-            signal.signal(each, signal.SIG_IGN)
-        raise Cancelled(number)
-
-    before = {number: signal.signal(number, cancel) for number in numbers}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def _spooled() -> int:
@@ -107,12 +87,16 @@ class Maker:
 
     Args:
         requirements: Folder of the locks.
+        marker: Name of the file that a finished environment has.
         console: Where the output of pip and uv is shown when they fail.
         environ: The user's environment, for the index settings.
     """
 
-    def __init__(self, requirements: Path, console: Console, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, requirements: Path, marker: str, console: Console, environ: Mapping[str, str] = os.environ
+    ) -> None:
         self._requirements = requirements
+        self._marker = marker
         self._console = console
         self._environ = environ
         self._settings = indexes.read(environ, Path.cwd())
@@ -134,21 +118,21 @@ class Maker:
 
     def _settle(self, folder: Path, install: Install) -> None:
         """Make one environment beside its place, and move it in by one rename."""
-        if (folder / MARKER).exists():
+        if (folder / self._marker).exists():
             return
         folder.parent.mkdir(parents=True, exist_ok=True)
         sweep(folder.parent)
         temporary = Path(tempfile.mkdtemp(prefix=f".new-{_host()}-{os.getpid()}-", dir=folder.parent))
         try:
             install(temporary / "new")
-            (temporary / "new" / MARKER).touch()
-            if folder.exists() and not (folder / MARKER).exists():
+            (temporary / "new" / self._marker).touch()
+            if folder.exists() and not (folder / self._marker).exists():
                 # Someone has removed parts of it: the rest goes with the temporary folder.
                 folder.rename(temporary / "old")
             try:
                 (temporary / "new").rename(folder)
             except OSError:
-                if not (folder / MARKER).exists():
+                if not (folder / self._marker).exists():
                     raise
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -198,7 +182,7 @@ class Maker:
         if done.returncode:
             output = mask(done.output, self._settings.secrets())
             self._console.output("\n".join(output.splitlines()[-LINES_SHOWN:]))
-            raise explain(name, output)
+            raise explain(f"The tool environment {name} could not be made", output)
 
     def _succeeds(self, command: Sequence[str | Path]) -> bool:
         return process.run(command, env=indexes.without_settings(self._environ)).returncode == 0
@@ -234,72 +218,6 @@ def sweep(cache: Path) -> None:
             same_host = name["host"] == _host() and sys.platform != "win32"
             if old or (same_host and not _is_alive(int(name["pid"]))):
                 shutil.rmtree(path, ignore_errors=True)
-
-
-def mask(text: str, secrets: Sequence[str]) -> str:
-    """Return `text` without secrets, and without the credentials of any address in it."""
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
-
-
-def explain(name: str, output: str) -> SurroundingsError:
-    """Return what went wrong, from what pip (23 to 26) or uv (0.13) printed."""
-    what = f"The tool environment {name} could not be made"
-    for pattern, reason, hint in _REASONS:
-        if re.search(pattern, output, re.IGNORECASE):
-            return SurroundingsError(f"{what}: {reason}.", hint=hint)
-    return SurroundingsError(f"{what}: see the lines above.", hint="If they do not help, please report it.")
-
-
-_SETTINGS_HINT = "uv's and pip's settings of the index are used: variables such as UV_DEFAULT_INDEX, uv.toml, pip.conf."
-_REASONS = (
-    (
-        r"no space left on device|disk quota exceeded",
-        "the disk is full",
-        "Free some space, or set NOTEBOOK_CI_CACHE to a folder on another disk.",
-    ),
-    (
-        r"hash mismatch|do not match the hashes",
-        "a package from the index is not the one that the lock names (its hash differs)",
-        "Ask who runs the index why it has other files than the public one; nothing was installed.",
-    ),
-    (
-        r"\b401\b|unauthorized|\b407\b",
-        "the package index or the proxy asks for credentials, or refuses those it got",
-        f"Check user and password. {_SETTINGS_HINT}",
-    ),
-    (
-        r"\b403\b|forbidden",
-        "the package index forbids the access",
-        f"Check that the credentials may read the index, and the index's address. {_SETTINGS_HINT}",
-    ),
-    (
-        r"certificate|\bssl\b|\btls\b",
-        "the certificate of the package index is not trusted",
-        "Name the certificates to trust in SSL_CERT_FILE.",
-    ),
-    (
-        r"timed out|timeout",
-        "the package index does not answer in time",
-        f"Check the network and the proxy, or give it more seconds with UV_HTTP_TIMEOUT. {_SETTINGS_HINT}",
-    ),
-    (
-        r"connection|resolution|dns error|unreachable|not known|sending request|tunnel error|proxyerror",
-        "the package index cannot be reached",
-        f"Check the network and the proxy (HTTPS_PROXY). {_SETTINGS_HINT}",
-    ),
-    (
-        r"no matching distribution|not found in the|no solution found|\b404\b|no usable wheels|no version of",
-        "the package index does not have what the lock names, for this Python and platform",
-        f"Check that the index mirrors the public one. {_SETTINGS_HINT}",
-    ),
-    (
-        r"permission denied|read-only file system",
-        "a folder cannot be written",
-        "Set NOTEBOOK_CI_CACHE to a folder that can be written.",
-    ),
-)
 
 
 def _disk_error(error: OSError, cache: Path) -> SurroundingsError:

@@ -5,6 +5,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,8 @@ class _Keeper(NotebookExecutionManager):  # type: ignore[misc] # as above
     papermill saves twice a cell, which makes a long notebook with large outputs quadratic, and in place, which leaves
     half a file when the job is killed.
     """
+
+    last_save_time: datetime
 
     def save(self, **_: object) -> None:
         """Save, if the last time is long enough ago."""

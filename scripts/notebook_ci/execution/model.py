@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from notebook_ci.inputs import BOOLEAN, LINES, SECONDS, SLUG, TEXT, YAML_MAP, given
+from notebook_ci.inputs import BOOLEAN, LINES, SECONDS, TEXT, YAML_MAP, StageInputs, given
 from notebook_ci.records import Record
 
 FailureKind = Literal[
@@ -24,7 +24,7 @@ OUTPUTS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExecuteInputs:
+class ExecuteInputs(StageInputs):
     """Execute notebooks and say precisely what failed."""
 
     notebooks: tuple[str, ...] = given(
@@ -73,18 +73,6 @@ class ExecuteInputs:
         "Write each executed notebook as a page of HTML too, sanitized.",
         default=False,
         shown_default="`false`",
-    )
-    run_dir: str = given(
-        TEXT,
-        "Run directory, for records and artifacts.",
-        default="",
-        shown_default="`$RUNNER_TEMP/notebook-ci`, on a laptop a new folder in `.notebook-ci/runs`",
-    )
-    slug: str = given(
-        SLUG,
-        "Name of this use of the action in the run: a leg of a matrix, a second call.",
-        default="",
-        shown_default="none",
     )
 
 

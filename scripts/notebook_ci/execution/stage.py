@@ -22,7 +22,6 @@ from notebook_ci.notebooks.document import Document
 from notebook_ci.records import Problem, sha256
 from notebook_ci.stage import Context
 
-
 MOST_LISTED = 10
 
 
@@ -108,7 +107,8 @@ def _tasks(paths: list[str], given: Mapping[str, Any]) -> list[_Task]:
     if unknown and not any(isinstance(task.document, NotebookCiError) for task in tasks):
         raise InputError(
             f"No notebook declares the parameter {quote(unknown[0])}.",
-            hint=f"Parameters are the names assigned in the cell tagged `parameters`; here: {_listed(sorted(declared)) or 'none'}.",
+            hint="Parameters are the names assigned in the cell tagged `parameters`; "
+            f"here: {_listed(sorted(declared)) or 'none'}.",
         )
     return tasks
 

@@ -1,4 +1,4 @@
-"""The summary of a run in Markdown: a headline, a table, what failed; the rest folded. It reads well in a terminal too."""
+"""The summary of a run in Markdown: a headline, a table, what failed; the rest folded. A terminal shows it well too."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,0 +1,1 @@
+"""Makes the user's environment from whichever lock the repository has."""

@@ -1,0 +1,178 @@
+"""Which file says what to install."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Literal
+
+from notebook_ci.errors import InputError
+from notebook_ci.inputs import quote
+
+LockKind = Literal["uv.lock", "pylock", "hashed", "plain", "pyproject"]
+
+# Where several are there, the first is taken: what fixes versions before what does not.
+SEARCHED = ("uv.lock", "pylock.toml", "requirements*.txt", "pyproject.toml")
+NOT_YET = {
+    "environment.y*ml": "conda",
+    "conda-lock.y*ml": "conda",
+    "poetry.lock": "Poetry",
+    "pdm.lock": "PDM",
+    "Pipfile*": "Pipenv",
+    "pixi.*": "pixi",
+}
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A file that says what to install.
+
+    Attributes:
+        name: Its path as the user knows it: relative to the workspace.
+        path: Its path.
+        kind: How it is installed from.
+    """
+
+    name: str
+    path: Path
+    kind: LockKind
+
+    @property
+    def fixes_versions(self) -> bool:
+        """Whether two installations from it are the same."""
+        return self.kind in {"uv.lock", "pylock", "hashed"}
+
+    def files(self) -> list[Path]:
+        """Return all files whose content decides: this one, what it includes, and the project beside `uv.lock`."""
+        if self.kind == "uv.lock":
+            return [self.path, self.path.with_name("pyproject.toml")]
+        if self.kind in {"hashed", "plain"}:
+            return _included(self.path, [])
+        return [self.path]
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the content of all its files.
+
+        Raises:
+            InputError: One of them cannot be read.
+        """
+        digest = hashlib.sha256(self.kind.encode())
+        for path in self.files():
+            try:
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+            except OSError as error:
+                raise InputError(f"{path} cannot be read: {error.strerror}.", file=self.name) from error
+        return digest.hexdigest()
+
+
+def find(given: str, cwd: Path) -> tuple[Lock, list[str]]:
+    """Return the lock to install from, and the names of others that were found and are not used.
+
+    Args:
+        given: The input `requirements`; empty: searched for.
+        cwd: The workspace.
+
+    Raises:
+        InputError: There is none, it is of a kind that is not supported, or it is not clear which one is meant.
+    """
+    if given:
+        return _named(given, cwd), []
+    found = [path for pattern in SEARCHED for path in _matching(pattern, cwd)]
+    if not found:
+        raise _nothing(cwd)
+    lock = _lock(found[0].name, found[0])
+    if lock.kind == "pyproject":
+        _refuse_foreign_lock(cwd)
+    return lock, [path.name for path in found[1:]]
+
+
+def _named(given: str, cwd: Path) -> Lock:
+    path = cwd / given
+    hint = "Correct the input requirements. Paths are relative to the workspace."
+    try:
+        if path.is_dir():
+            raise InputError(f"requirements is {quote(given)}, a folder.", hint=hint)
+        if not path.is_file():
+            raise InputError(f"requirements is {quote(given)}, which is not there.", hint=hint)
+    except OSError as error:
+        raise InputError(f"requirements is {quote(given)}: {error.strerror}.", hint=hint) from error
+    return _lock(given, path)
+
+
+def _lock(name: str, path: Path) -> Lock:
+    for pattern, tool in NOT_YET.items():
+        if fnmatch(path.name, pattern):
+            raise _not_yet(name, tool)
+    return Lock(name, path, _kind(name, path))
+
+
+def _kind(name: str, path: Path) -> LockKind:
+    if path.name in {"uv.lock", "pyproject.toml"}:
+        return "uv.lock" if path.name == "uv.lock" else "pyproject"
+    if fnmatch(path.name, "pylock*.toml"):
+        return "pylock"
+    if path.suffix not in {".txt", ".in", ".lock"}:
+        raise InputError(
+            f"requirements is {quote(name)}, which is none of the files that setup-env can install from.",
+            hint="These are requirements*.txt, uv.lock, pylock.toml and pyproject.toml.",
+        )
+    try:
+        return "hashed" if "--hash=" in path.read_text(encoding="utf-8-sig") else "plain"
+    except OSError as error:
+        raise InputError(f"{quote(name)} cannot be read: {error.strerror}.", file=name) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{quote(name)} is not UTF-8 text.", hint="Save it as UTF-8.", file=name) from error
+
+
+def _matching(pattern: str, cwd: Path) -> list[Path]:
+    """Return the files of a pattern. Of several requirements files, `requirements.txt` is the one."""
+    found = sorted(path for path in cwd.glob(pattern) if path.is_file())
+    if len(found) < 2:  # noqa: PLR2004 - several
+        return found
+    usual = cwd / "requirements.txt"
+    if usual not in found:
+        raise InputError(
+            f"There are several requirements files: {', '.join(path.name for path in found)}.",
+            hint="Name one with the input requirements.",
+        )
+    return [usual, *(path for path in found if path != usual)]
+
+
+def _nothing(cwd: Path) -> InputError:
+    for pattern, tool in NOT_YET.items():
+        for path in sorted(cwd.glob(pattern)):
+            return _not_yet(path.name, tool)
+    return InputError(
+        f"Nothing in {cwd} says what to install: there is none of {', '.join(SEARCHED)}.",
+        hint="Commit one (for example by `pip freeze > requirements.txt`), or name it with the input requirements.",
+    )
+
+
+def _refuse_foreign_lock(cwd: Path) -> None:
+    """Do not install a project without the lock that it has."""
+    for pattern, tool in NOT_YET.items():
+        for path in sorted(cwd.glob(pattern)):
+            raise _not_yet(path.name, tool)
+
+
+def _not_yet(name: str, tool: str) -> InputError:
+    return InputError(
+        f"{quote(name)} is a file of {tool}, which setup-env cannot install from yet.",
+        hint="Until then, export it to a requirements.txt and name that with the input requirements.",
+        file=name,
+    )
+
+
+def _included(path: Path, seen: list[Path]) -> list[Path]:
+    """Return a requirements file and all that it includes by `-r` and `-c`."""
+    if path in seen:
+        return seen
+    seen.append(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError:
+        return seen  # the digest says so
+    for match in re.finditer(r"^\s*(?:-r|-c|--requirement|--constraint)[ =]\s*(\S+)", text, re.MULTILINE):
+        _included(path.parent / match[1], seen)
+    return seen

@@ -1,0 +1,80 @@
+"""Says why pip or uv failed, without giving away credentials."""
+
+import re
+from collections.abc import Sequence
+
+from notebook_ci.errors import SurroundingsError
+
+# An index that accepts a connection and stays silent costs this many seconds a try.
+SILENCE_SECONDS = 15
+RETRIES = 2
+
+
+def mask(text: str, secrets: Sequence[str]) -> str:
+    """Return `text` without secrets, and without the credentials of any address in it."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
+
+
+def explain(what: str, output: str) -> SurroundingsError:
+    """Return what went wrong, from what pip (23 to 26) or uv (0.13) printed.
+
+    Args:
+        what: What was not done, without a full stop: `The tool environment x could not be made`.
+        output: What was printed.
+    """
+    for pattern, reason, hint in _REASONS:
+        if re.search(pattern, output, re.IGNORECASE):
+            return SurroundingsError(f"{what}: {reason}.", hint=hint)
+    return SurroundingsError(f"{what}: see the lines above.", hint="If they do not help, please report it.")
+
+
+_SETTINGS_HINT = "uv's and pip's settings of the index are used: variables such as UV_DEFAULT_INDEX, uv.toml, pip.conf."
+_REASONS = (
+    (
+        r"no space left on device|disk quota exceeded",
+        "the disk is full",
+        "Free some space, or set NOTEBOOK_CI_CACHE to a folder on another disk.",
+    ),
+    (
+        r"hash mismatch|do not match the hashes",
+        "a package from the index is not the one that the lock names (its hash differs)",
+        "Ask who runs the index why it has other files than the public one; nothing was installed.",
+    ),
+    (
+        r"\b401\b|unauthorized|\b407\b",
+        "the package index or the proxy asks for credentials, or refuses those it got",
+        f"Check user and password. {_SETTINGS_HINT}",
+    ),
+    (
+        r"\b403\b|forbidden",
+        "the package index forbids the access",
+        f"Check that the credentials may read the index, and the index's address. {_SETTINGS_HINT}",
+    ),
+    (
+        r"certificate|\bssl\b|\btls\b",
+        "the certificate of the package index is not trusted",
+        "Name the certificates to trust in SSL_CERT_FILE.",
+    ),
+    (
+        r"timed out|timeout",
+        "the package index does not answer in time",
+        f"Check the network and the proxy, or give it more seconds with UV_HTTP_TIMEOUT. {_SETTINGS_HINT}",
+    ),
+    (
+        r"connection|resolution|dns error|unreachable|not known|sending request|tunnel error|proxyerror",
+        "the package index cannot be reached",
+        f"Check the network and the proxy (HTTPS_PROXY). {_SETTINGS_HINT}",
+    ),
+    (
+        r"no matching distribution|not found in the|no solution found|\b404\b|no usable wheels|no version of",
+        "the package index does not have what the lock names, for this Python and platform",
+        f"Check that the index mirrors the public one. {_SETTINGS_HINT}",
+    ),
+    (
+        r"permission denied|read-only file system",
+        "a folder cannot be written",
+        "Set NOTEBOOK_CI_CACHE to a folder that can be written.",
+    ),
+)

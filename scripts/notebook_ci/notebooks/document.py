@@ -1,0 +1,280 @@
+"""Reads a notebook file, and says in plain words what is wrong with one that cannot be read.
+
+The rules are those of the notebook format 4 (nbformat's JSON schema), enforced where a wrong value would change which
+code runs; everything else (outputs, unknown keys, a missing metadata object) is left to Jupyter.
+"""
+
+import json
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from notebook_ci.errors import CheckFailed, InputError
+from notebook_ci.notebooks import positions
+
+Kind = Literal["code", "markdown", "raw"]
+
+_SUPPORTED_FORMAT = 4
+_RESTORE = "Restore it from git, or open and save it in Jupyter again."
+_PYTHON_STARTS = ("import ", "from ", '"""', "#!", "# %%", "# coding", "# -*- coding", "# ---\n# jupyter")
+_conflict_marker = re.compile(r"^(?:<{7}|>{7})(?: |\r?$)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell.
+
+    Attributes:
+        index: Its place in the notebook, counted from 0.
+        id: Its id, unique in the notebook: None if it has none (before format 4.5) or repeats one of an earlier cell.
+        kind: What `cell_type` says.
+        source: The source, joined if the file has it as a list.
+        tags: `metadata.tags`.
+        metadata: The cell's metadata.
+    """
+
+    index: int
+    id: str | None
+    kind: Kind
+    source: str
+    tags: frozenset[str]
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A notebook as it stands in its file, without outputs.
+
+    Attributes:
+        path: The path it was read from, as it was given.
+        text: The whole text of the file, line ends untouched.
+        cells: The cells in order.
+        metadata: The notebook's metadata.
+        nbformat: Major and minor version of the format.
+    """
+
+    path: Path
+    text: str = field(repr=False)
+    cells: tuple[Cell, ...]
+    metadata: Mapping[str, Any]
+    nbformat: tuple[int, int]
+
+
+def read(path: Path) -> Document:
+    """Read a notebook.
+
+    Raises:
+        InputError: There is no such file, or it cannot be opened.
+        CheckFailed: What stands in the file is not a notebook of format 4. Carries the line where there is one.
+    """
+    return _Reader(path).read()
+
+
+def language(document: Document) -> str | None:
+    """The language the notebook names, in lower case (`python`), or None if it names none."""
+    for section, key in (("kernelspec", "language"), ("language_info", "name")):
+        if value := _text_in(document.metadata.get(section), key):
+            return value.lower()
+    return None
+
+
+def kernel_name(document: Document) -> str | None:
+    """The name of the kernel spec the notebook was saved with (`python3`), or None if it names none."""
+    return _text_in(document.metadata.get("kernelspec"), "name")
+
+
+def _text_in(section: object, key: str) -> str | None:
+    value = section.get(key) if isinstance(section, dict) else None
+    return value.strip() or None if isinstance(value, str) else None
+
+
+class _Reader:
+    """Reads one file; its methods share the path and the text for their error messages."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._name = path.as_posix()
+        self._text = ""
+
+    def read(self) -> Document:
+        self._text = self._decoded(self._bytes())
+        content = self._content()
+        version = self._version(content)
+        metadata = content.get("metadata", {})
+        if not isinstance(metadata, dict):
+            raise self._fault(f"The metadata of {self._name} is not an object.")
+        return Document(self._path, self._text, self._cells(content), metadata, version)
+
+    def _fault(self, message: str, *, hint: str = _RESTORE, line: int | None = None) -> CheckFailed:
+        return CheckFailed(message, hint=hint, file=self._path, line=line)
+
+    def _bytes(self) -> bytes:
+        try:
+            mode = self._path.stat().st_mode
+            if stat.S_ISREG(mode):
+                return self._path.read_bytes()
+            kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
+            message, hint = f"{self._name} is {kind}, not a notebook.", "Name a notebook file, or a pattern of files."
+        except (FileNotFoundError, NotADirectoryError):
+            message, hint = f"There is no notebook {self._name}.", "Check the path, and that the file is committed."
+        except PermissionError:
+            message, hint = (
+                f"{self._name} may not be read: permission denied.",
+                "Give the job's user the right to read it.",
+            )
+        except (OSError, ValueError) as error:
+            # ValueError: a path that holds a null character.
+            message, hint = f"{self._name!r} cannot be read: {error}.", "Check the path."
+        raise InputError(message, hint=hint, file=self._path)
+
+    def _decoded(self, data: bytes) -> str:
+        if not data.strip():
+            raise self._fault(f"{self._name} is empty.")
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise self._fault(
+                f"{self._name} is written in UTF-16.", hint="Save it as UTF-8: notebooks are always UTF-8."
+            )
+        if data.startswith(b"\xef\xbb\xbf"):
+            # nbformat 5.10 and Jupyter refuse it too ("Unexpected UTF-8 BOM"): the notebook would not open.
+            message = f"{self._name} starts with a byte order mark (BOM), which Jupyter refuses."
+            raise self._fault(message, hint="Save it as UTF-8 without BOM.", line=1)
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            message = f"{self._name} is not UTF-8 text: line {line} holds the byte 0x{data[error.start]:02x}."
+            raise self._fault(message, hint=f"Save it as UTF-8. {_RESTORE}", line=line) from None
+
+    def _content(self) -> dict[str, Any]:
+        try:
+            content = json.loads(self._text)
+        except json.JSONDecodeError as error:
+            raise self._not_json(error) from None
+        except RecursionError:
+            raise self._fault(f"{self._name} is nested too deeply to be a notebook.") from None
+        except ValueError:
+            # The default of sys.set_int_max_str_digits; Jupyter cannot read such a file either.
+            raise self._fault(f"{self._name} holds a whole number of more than 4300 digits.") from None
+        if not isinstance(content, dict):
+            raise self._fault(
+                f"{self._name} is not a notebook: its JSON is {json_kind(content)}, not an object.", line=1
+            )
+        return content
+
+    def _not_json(self, error: json.JSONDecodeError) -> CheckFailed:
+        start = self._text.lstrip()[:200].lower()
+        if start.startswith("version https://git-lfs"):
+            message = f"{self._name} is a Git LFS pointer, not the notebook itself."
+            return self._fault(
+                message, hint="Fetch the content: `git lfs pull`, or `lfs: true` for actions/checkout.", line=1
+            )
+        if marker := _conflict_marker.search(self._text):
+            line = self._text.count("\n", 0, marker.start()) + 1
+            message = f"{self._name} has unresolved merge conflict markers, line {line}."
+            return self._fault(
+                message, hint="Resolve the conflict and commit the notebook (nbdime can help).", line=line
+            )
+        if start.startswith("<"):
+            message = f"{self._name} is a web page (HTML or XML), not a notebook."
+            return self._fault(message, hint="Download the raw file: a notebook is JSON and starts with {.", line=1)
+        if self._path.suffix == ".py" or start.startswith(_PYTHON_STARTS):
+            message = f"{self._name} is a Python script, not a notebook."
+            return self._fault(
+                message, hint="Name an .ipynb file, or make one: `jupytext --to notebook SCRIPT`.", line=1
+            )
+        message = f"{self._name} is not valid JSON: {error.msg}, line {error.lineno}, column {error.colno}."
+        return self._fault(message, line=error.lineno)
+
+    def _version(self, content: dict[str, Any]) -> tuple[int, int]:
+        if "nbformat" not in content:
+            message = f"{self._name} is not a notebook: it does not say its format (`nbformat`)."
+            raise self._fault(message)
+        major, minor = content["nbformat"], content.get("nbformat_minor", 0)
+        if not _is_whole(major) or not _is_whole(minor):
+            raise self._fault(f"{self._name} does not say its format as numbers (`nbformat`, `nbformat_minor`).")
+        if major < _SUPPORTED_FORMAT:
+            raise self._fault(
+                f"{self._name} is in the old notebook format {major}; needed is {_SUPPORTED_FORMAT}.",
+                hint=f"Convert it: jupyter nbconvert --to notebook --nbformat 4 --inplace {self._name}",
+            )
+        if major > _SUPPORTED_FORMAT:
+            raise self._fault(
+                f"{self._name} is in notebook format {major}; this version of notebook-ci knows {_SUPPORTED_FORMAT}.",
+                hint=f"Save it in format {_SUPPORTED_FORMAT}, or use a newer notebook-ci.",
+            )
+        return major, minor
+
+    def _cells(self, content: dict[str, Any]) -> tuple[Cell, ...]:
+        if "cells" not in content:
+            raise self._fault(f"{self._name} has no `cells`.")
+        if not isinstance(content["cells"], list):
+            raise self._fault(f"The `cells` of {self._name} are {json_kind(content['cells'])}, not a list.")
+        seen: set[str] = set()
+        cells = []
+        for index, value in enumerate(content["cells"]):
+            cell = self._cell(index, value, seen)
+            if cell.id is not None:
+                seen.add(cell.id)
+            cells.append(cell)
+        return tuple(cells)
+
+    def _cell(self, index: int, value: object, seen: set[str]) -> Cell:
+        if not isinstance(value, dict):
+            raise self._cell_fault(index, f"is {json_kind(value)}, not an object")
+        kind = value.get("cell_type")
+        if kind not in ("code", "markdown", "raw"):
+            said = "has no `cell_type`" if kind is None else f"has the unknown `cell_type` {str(kind)[:40]!r}"
+            raise self._cell_fault(index, said)
+        metadata = value.get("metadata", {})
+        if not isinstance(metadata, dict):
+            raise self._cell_fault(index, f"has metadata that is {json_kind(metadata)}, not an object")
+        cell_id = value.get("id")
+        if not isinstance(cell_id, str) or cell_id in seen:
+            # Jupyter opens such a notebook and gives the later cell a new id, so it is no fault here either.
+            cell_id = None
+        return Cell(
+            index, cell_id, cast("Kind", kind), self._source(index, value), self._tags(index, metadata), metadata
+        )
+
+    def _source(self, index: int, cell: dict[str, Any]) -> str:
+        source = cell.get("source")
+        if isinstance(source, list) and all(isinstance(part, str) for part in source):
+            source = "".join(source)
+        if not isinstance(source, str):
+            said = (
+                "has no `source`" if "source" not in cell else "has a `source` that is neither text nor a list of text"
+            )
+            raise self._cell_fault(index, said)
+        try:
+            source.encode()
+        except UnicodeEncodeError as error:
+            # Half of a surrogate pair (`\ud83d`): json accepts it, but no kernel can be sent it, no file can hold it.
+            position = positions.scan(self._text)[index]
+            line = position.source_line(len(positions.split_lines(source[: error.start])))
+            raise self._cell_fault(index, f"has half a character (a lone surrogate), line {line}", line=line) from None
+        return source
+
+    def _tags(self, index: int, metadata: dict[str, Any]) -> frozenset[str]:
+        tags = metadata.get("tags", [])
+        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+            raise self._cell_fault(index, "has `tags` that are not a list of text")
+        return frozenset(tags)
+
+    def _cell_fault(self, index: int, said: str, *, line: int | None = None) -> CheckFailed:
+        where = positions.cell_line(self._text, index) if line is None else line
+        return self._fault(f"Cell {index + 1} of {self._name} {said}.", line=where)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def json_kind(value: object) -> str:
+    """What a value read from JSON is, in words for a message ("is a list, not an object")."""
+    if value is None:
+        return "null"
+    names = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
+    return names[type(value)]

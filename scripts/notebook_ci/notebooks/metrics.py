@@ -1,0 +1,168 @@
+"""The metrics and scraps a notebook hands over in its outputs.
+
+Two conventions are understood. Ours: an output with the MIME type `application/vnd.notebook-ci.metrics+json` that holds
+an object of names and finite numbers. Scrapbook's (0.5): one output a scrap, `{"name", "data", "encoder", "version"}`,
+with the MIME types `application/scrapbook.scrap.json+json` and `application/scrapbook.scrap.text+json`.
+"""
+
+import json
+import math
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from notebook_ci.notebooks.document import json_kind
+
+METRICS_TYPE = "application/vnd.notebook-ci.metrics+json"
+SCRAP_TYPES = ("application/scrapbook.scrap.json+json", "application/scrapbook.scrap.text+json")
+
+MOST_NAME_CHARS = 250
+"""MLflow's limit for the name of a metric."""
+
+MOST_SCRAP_BYTES = 16 * 1024
+"""A scrap is written into the record: a data frame belongs into a file."""
+
+_MOST_SHOWN_CHARS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What the outputs of a notebook hold.
+
+    Attributes:
+        metrics: Finite numbers by name; of a name given twice, the later value.
+        scraps: Other JSON values of scrapbook by name.
+        problems: What could not be taken: the cell's index, counted from 0, and a sentence.
+    """
+
+    metrics: dict[str, float | int]
+    scraps: dict[str, Any]
+    problems: tuple[tuple[int, str], ...]
+
+
+class _Refused(Exception):
+    """A value cannot be taken; the text says why."""
+
+
+def collect(outputs_per_cell: Sequence[Sequence[Mapping[str, Any]]]) -> Collected:
+    """Collect metrics and scraps from the outputs of all cells.
+
+    Args:
+        outputs_per_cell: For each cell in order its `outputs`, as the notebook format has them; empty if it has none.
+    """
+    collector = _Collector()
+    for index, outputs in enumerate(outputs_per_cell):
+        for output in outputs:
+            collector.take(index, output)
+    return Collected(collector.metrics, collector.scraps, tuple(collector.problems))
+
+
+class _Collector:
+    def __init__(self) -> None:
+        self.metrics: dict[str, float | int] = {}
+        self.scraps: dict[str, Any] = {}
+        self.problems: list[tuple[int, str]] = []
+
+    def take(self, index: int, output: Mapping[str, Any]) -> None:
+        data = output.get("data")
+        if output.get("output_type") not in ("display_data", "execute_result") or not isinstance(data, dict):
+            return
+        if METRICS_TYPE in data:
+            self._take_metrics(index, data[METRICS_TYPE])
+        for scrap_type in SCRAP_TYPES:
+            if scrap_type in data:
+                self._take_scrap(index, data[scrap_type])
+
+    def _take_metrics(self, index: int, value: object) -> None:
+        try:
+            metrics = _object(value)
+        except _Refused as refused:
+            self.problems.append((index, f"The metrics {refused}."))
+            return
+        for name, number in metrics.items():
+            try:
+                self._keep_metric(_checked_name(name), number)
+            except _Refused as refused:
+                self.problems.append((index, f"The metric {_shown(name)} {refused}."))
+
+    def _take_scrap(self, index: int, value: object) -> None:
+        name = ""
+        try:
+            scrap = _object(value)
+            name = _checked_name(scrap.get("name"))
+            self._keep_scrap(name, scrap)
+        except _Refused as refused:
+            said = f"The scrap {_shown(name)}" if name else "A scrap"
+            self.problems.append((index, f"{said} {refused}."))
+
+    def _keep_scrap(self, name: str, scrap: dict[str, Any]) -> None:
+        if "data" not in scrap:
+            raise _Refused("has no data")
+        data = scrap["data"]
+        if isinstance(data, int | float) and not isinstance(data, bool):
+            self._keep_metric(name, data)
+            return
+        size = _json_size(data)
+        if size > MOST_SCRAP_BYTES:
+            raise _Refused(f"has {size} bytes, at most {MOST_SCRAP_BYTES} can be recorded")
+        self.scraps[name] = data
+        self.metrics.pop(name, None)
+
+    def _keep_metric(self, name: str, value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise _Refused(f"is {json_kind(value)}, not a number")
+        try:
+            finite = math.isfinite(value)
+        except OverflowError:
+            raise _Refused("is too large a number") from None
+        if not finite:
+            raise _Refused(f"is {value}, not a finite number")
+        self.metrics[name] = value
+        self.scraps.pop(name, None)
+
+
+def _object(value: object) -> dict[str, Any]:
+    """The object a MIME bundle holds: as it is, as JSON text, or as JSON text split into lines."""
+    if isinstance(value, list) and all(isinstance(line, str) for line in value):
+        value = "".join(value)
+    if isinstance(value, str):
+        value = _parsed(value)
+    if not isinstance(value, dict):
+        raise _Refused(f"must be an object of names and values, not {json_kind(value)}")
+    return value
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise _Refused("cannot be read as JSON") from None
+
+
+def _checked_name(name: object) -> str:
+    if not isinstance(name, str) or not name.strip():
+        raise _Refused("has no name")
+    if len(name) > MOST_NAME_CHARS:
+        raise _Refused(f"has a name of {len(name)} characters, at most {MOST_NAME_CHARS} are possible")
+    # Control characters and lone surrogates: they cannot be shown in a log or written to a file.
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        raise _Refused("has a control character in its name")
+    return name
+
+
+def _json_size(data: object) -> int:
+    """Bytes of the value written as JSON."""
+    try:
+        return len(json.dumps(data, ensure_ascii=False, allow_nan=False).encode())
+    except UnicodeEncodeError:
+        raise _Refused("holds half a character (a lone surrogate)") from None
+    except (ValueError, RecursionError):
+        raise _Refused(
+            "cannot be written as JSON: a number in it is not finite or too long, or it nests too deeply"
+        ) from None
+
+
+def _shown(name: str) -> str:
+    text = json.dumps(name)
+    return text if len(text) <= _MOST_SHOWN_CHARS else text[:_MOST_SHOWN_CHARS] + '..."'

@@ -1,0 +1,252 @@
+"""Where in a notebook a traceback points.
+
+The formats are those of IPython 7.16 to 9.18, recorded from real kernels in `tests/unit/tracebacks.json`. What they
+have in common: the list holds one text a frame, the frame's header is the first line of it, and the exception's message
+follows the frames as a text of its own. So the first lines alone are looked at, and nothing behind the message.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from notebook_ci.notebooks import positions
+
+_escape = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours and cursor (CSI)
+    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # links and titles (OSC)
+    r"|\x1b[ -/]*[0-~]?"  # any other, also one cut off
+)
+
+_LINE = r'"?(?:(?:, line |:)(?P<line>\d+))?'
+_IN = r"(?:,? in (?P<function>.*))?$"
+_headers = tuple(
+    re.compile(r'\s*(?:File "?)?' + origin + _LINE + _IN)
+    for origin in (
+        # IPython 8.5 and newer: `Cell In[3], line 2, in f(x)`; 8.0 to 8.4: `Input In [3], in <cell line: 2>()`.
+        r"(?:Cell|Input) In ?\[(?P<count>\d+)\]",
+        # IPython 7 with ipykernel 5: `<ipython-input-3-0123abcd> in f(x)`, `File "<ipython-input-3-0123abcd>", line 2`.
+        r"<ipython-input-(?P<count>\d+)-[0-9a-f]+>",
+        # IPython 7 with ipykernel 6: `/tmp/ipykernel_4711/1960892624.py in f(x)`: a digest of the cell's source.
+        r"\S.*[\\/]ipykernel_\d+[\\/](?P<digest>\d+)\.py",
+        # The body of a cell under `%%time`, whose own frame IPython 7 and 8 leave out.
+        r"<timed (?:exec|eval)>",
+    )
+)
+_arrow = re.compile(r"^-+> ?(\d+)?(.*)", re.MULTILINE)
+_message = re.compile(r"[^\W\d][\w.]*(?::\s|:?$)")
+_cell_line = re.compile(r"<cell line: (\d+)>")
+_chained = frozenset(
+    {
+        "During handling of the above exception, another exception occurred:",
+        "The above exception was the direct cause of the following exception:",
+    }
+)
+_GROUP = "+ Exception Group Traceback (most recent call last):"
+
+_HASH_SEED = 0xC70F6907
+"""What ipykernel seeds the digests in its file names with (`ipykernel/compiler.py`, 6.0 to 7.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A line of a cell.
+
+    Attributes:
+        execution_count: Which cell, by its execution count.
+        line: Line of the cell's source as it stands in the notebook, from 1; 1 where the traceback does not tell.
+    """
+
+    execution_count: int
+    line: int
+
+
+def locate(traceback: Sequence[str], executed: Mapping[int, str]) -> Location | None:
+    """Find the innermost frame that lies in a notebook cell.
+
+    Of chained exceptions the last counts: the one that was raised. IPython numbers lines after it has dropped leading
+    blank lines (and, for a body run by a cell magic, the magic's line); that is put right here.
+
+    Args:
+        traceback: The `traceback` of an error output, colours or not. For an exception group, which IPython from 8.39
+            or so on writes to standard error and leaves out of the error: a list of that one text.
+        executed: Source of each cell run so far by its execution count, the failing one included (the highest).
+
+    Returns:
+        None if no frame lies in a cell that was run: then the failing cell is all that is known.
+    """
+    if not executed:
+        return None
+    frames = _frames(traceback)
+    digests = _digests(executed) if any(frame.digest for frame in frames) else {}
+    located = (_located(frame, executed, digests) for frame in reversed(frames))
+    return next((location for location in located if location), None)
+
+
+def strip_ansi(text: str) -> str:
+    """The text without the escape sequences of terminals (colours, links, cursor movement)."""
+    return _escape.sub("", text) if "\x1b" in text else text
+
+
+def shorten(traceback: Sequence[str], limit_chars: int) -> str:
+    """The traceback as text for people, without colours.
+
+    Args:
+        traceback: As in an error output.
+        limit_chars: Most characters of the result. Of a longer text the beginning (a quarter) and the end, where the
+            message stands, are kept, cut at line ends where possible.
+    """
+    text = strip_ansi("\n".join(traceback)).strip("\n")
+    if len(text) <= limit_chars:
+        return text
+    note = f"\n[... {len(text)} characters in all, shortened ...]\n"
+    room = limit_chars - len(note)
+    if room <= 0:
+        return text[len(text) - limit_chars :]
+    head, tail = text[: room // 4], text[len(text) - (room - room // 4) :]
+    if "\n" in head:
+        head = head[: head.rindex("\n")]
+    if "\n" in tail[: len(tail) // 2]:
+        tail = tail[tail.index("\n") + 1 :]
+    return head + note + tail
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """A frame's header, taken apart, and the lines shown below it. Without count and digest: a %%time body."""
+
+    count: int | None
+    digest: str | None
+    line: int | None
+    function: str
+    body: str
+
+
+def _frames(traceback: Sequence[str]) -> list[_Frame]:
+    """The frames in cells of the exception that was raised, outermost first."""
+    frames: list[_Frame] = []
+    in_frames = True
+    for text in _texts(traceback):
+        if text.strip() in _chained:
+            frames, in_frames = [], True
+            continue
+        first, _, body = text.partition("\n")
+        # What follows a message (`ValueError: no`), for instance its notes, is somebody's text and no frame.
+        in_frames = in_frames and not _message.match(first)
+        header = next((found for pattern in _headers if (found := pattern.match(first))), None)
+        if in_frames and header:
+            frames.append(_frame(header.groupdict(), body))
+    return frames
+
+
+def _frame(header: Mapping[str, str | None], body: str) -> _Frame:
+    count, line = header.get("count"), header["line"]
+    return _Frame(
+        count=None if count is None else int(count),
+        digest=header.get("digest"),
+        line=None if line is None else int(line),
+        function=header["function"] or "",
+        body=body,
+    )
+
+
+def _texts(traceback: Sequence[str]) -> Iterator[str]:
+    for text in map(strip_ansi, traceback):
+        before, marker, group = text.rpartition(_GROUP)
+        if marker and before.rpartition("\n")[2].strip() == "":
+            # Python's own format: all in one text; the group's frames end where the exceptions in it begin.
+            own = re.split(r"^\s*\+-\+-", group, maxsplit=1, flags=re.MULTILINE)[0]
+            yield from (re.sub(r"^\s*\| ?", "", line) for line in own.split("\n"))
+        else:
+            yield text
+
+
+def _located(frame: _Frame, executed: Mapping[int, str], digests: Mapping[str, int]) -> Location | None:
+    if frame.digest:
+        count = digests.get(frame.digest)
+    elif frame.count is not None:
+        count = _counted(frame.count, executed)
+    else:
+        count = _timed(frame, executed)
+    if count is None:
+        return None
+    lines = positions.split_lines(executed[count])
+    line = _line(frame, lines)
+    return Location(count, line) if 1 <= line <= len(lines) else None
+
+
+def _counted(count: int, executed: Mapping[int, str]) -> int | None:
+    last = max(executed)
+    if count == last + 1 and executed[last].lstrip().startswith("%%"):
+        return last  # IPython 9 counts the body of %%capture as a cell of its own.
+    return count if count in executed else None
+
+
+def _timed(frame: _Frame, executed: Mapping[int, str]) -> int | None:
+    """The running cell, unless the frame is a function's: that one may have been defined under an earlier %%time."""
+    last = max(executed)
+    top_level = not frame.function or frame.function.startswith(("<module>", "<cell line"))
+    return last if top_level and executed[last].lstrip().startswith("%%time") else None
+
+
+def _line(frame: _Frame, lines: list[str]) -> int:
+    """The line in the cell, from the line number where the format has one, and from the source line that is shown."""
+    starts = _starts(lines)
+    if frame.count is None and frame.digest is None:
+        return starts[-1] + (frame.line or 0)
+    arrow = _arrow.search(frame.body)
+    shown = (arrow[2] if arrow else frame.body.partition("\n")[0]).strip()
+    same = [number for number, line in enumerate(lines, 1) if line.strip() == shown] if shown else []
+    said = frame.line or (int(arrow[1]) if arrow and arrow[1] else None)
+    if said is not None:
+        possible = [start + said for start in starts]
+        return next((number for number in possible if number in same), possible[0])
+    # IPython 8.0 to 8.4 give no number in SyntaxErrors and in the mode Plain, but the line's text.
+    statement = _cell_line.match(frame.function)
+    if len(same) != 1 and statement:
+        return starts[0] + int(statement[1])
+    return same[0] if same else 1
+
+
+def _starts(lines: list[str]) -> list[int]:
+    """How many lines stand before the first one IPython counts: in the cell, and in the body of its cell magic."""
+    start = _blank_lines(lines, 0)
+    if start < len(lines) and lines[start].startswith("%%"):
+        return [start, _blank_lines(lines, start + 1)]
+    return [start]
+
+
+def _blank_lines(lines: list[str], at: int) -> int:
+    while at < len(lines) and not lines[at].strip():
+        at += 1
+    return at
+
+
+def _digests(executed: Mapping[int, str]) -> dict[str, int]:
+    """Which cell the file names of ipykernel 6 mean; of equal cells the one that ran last."""
+    return {digest: count for count in sorted(executed) for digest in _file_names(executed[count])}
+
+
+def _file_names(source: str) -> set[str]:
+    """The names the file of a cell with this source may have, or that of the body of its cell magic."""
+    codes = [source]
+    if source.lstrip().startswith("%%"):
+        body = source.lstrip().partition("\n")[2]
+        codes.append(body if body.endswith("\n") else body + "\n")
+    # ipykernel 6.0 to 6.4 took the low byte of each character, newer ones take UTF-8.
+    encodings = (data for code in codes for data in (code.encode(errors="replace"), bytes(ord(c) & 0xFF for c in code)))
+    return {str(_murmur2(data)) for data in encodings}
+
+
+def _murmur2(data: bytes) -> int:
+    """MurmurHash2 (Austin Appleby, public domain), 32 bits, with ipykernel's seed."""
+    factor, mask = 0x5BD1E995, 0xFFFFFFFF
+    value = _HASH_SEED ^ len(data)
+    whole = len(data) & ~3
+    for at in range(0, whole, 4):
+        block = int.from_bytes(data[at : at + 4], "little") * factor & mask
+        block = (block ^ block >> 24) * factor & mask
+        value = value * factor & mask ^ block
+    if rest := data[whole:]:
+        value = (value ^ int.from_bytes(rest, "little")) * factor & mask
+    value = (value ^ value >> 13) * factor & mask
+    return value ^ value >> 15

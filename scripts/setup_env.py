@@ -1,0 +1,18 @@
+"""The script of the stage setup-env."""
+
+from notebook_ci.environment.model import OUTPUTS, SetupEnvInputs, SetupEnvRecord
+from notebook_ci.environment.stage import run
+from notebook_ci.stage import Stage, run_script
+
+STAGE = Stage(
+    name="setup-env",
+    description="Make the Python environment of the notebooks from the repository's lock.",
+    inputs=SetupEnvInputs,
+    outputs=OUTPUTS,
+    record=SetupEnvRecord,
+    run=run,
+    headline=lambda record: record.headline,
+)
+
+if __name__ == "__main__":
+    run_script(STAGE)
