@@ -20,8 +20,9 @@ SUMMARY_BYTES = 1024 * 1024
 SUMMARY_CUT = "\n\n_The summary was cut here: GitHub shows at most 1 MiB. The record of the run holds the rest._\n"
 
 _RANK: dict[Severity, int] = {"error": 0, "warning": 1, "notice": 2}
-# The runner takes `::command::` at the start of a line and the older `##[command]` anywhere in it.
-_COMMAND = re.compile(r"^\s*::|##\[", re.MULTILINE)
+# The runner takes `::command::` at the start of a line, which a lone carriage return begins too, and the older
+# `##[command]` anywhere in it.
+_COMMAND = re.compile(r"(?:^|[\r\n])\s*::|##\[")
 
 
 class Console:
@@ -94,9 +95,13 @@ class Console:
             self.output(_for_terminal(problem))
 
     def set_outputs(self, outputs: Mapping[str, str]) -> None:
-        """Set the outputs of the step. Without a runner they are shown."""
+        """Set the outputs of the step. Without a runner they are shown.
+
+        Raises:
+            OSError: The runner's file cannot be written.
+        """
         if self._output_file:
-            with Path(self._output_file).open("a", encoding="utf-8") as file:
+            with _appended(self._output_file) as file:
                 file.write("".join(_output(name, value) for name, value in outputs.items()))
         elif not self.on_runner:
             width = max(map(len, outputs), default=0)
@@ -104,11 +109,15 @@ class Console:
                 self._write(f"{name:<{width}}  {value}")
 
     def summarize(self, markdown: str) -> None:
-        """Add to the step's summary. Without a runner it is shown on standard output."""
+        """Add to the step's summary. Without a runner it is shown on standard output.
+
+        Raises:
+            OSError: The runner's file cannot be written.
+        """
         if self._summary_file:
             path = Path(self._summary_file)
             room = SUMMARY_BYTES - (path.stat().st_size if path.exists() else 0)
-            with path.open("a", encoding="utf-8") as file:
+            with _appended(self._summary_file) as file:
                 file.write(bounded(markdown, room))
         elif not self.on_runner:
             sys.stdout.write(markdown + "\n")
@@ -130,17 +139,35 @@ def workflow_command(problem: Problem) -> str:
 
 def bounded(markdown: str, room: int) -> str:
     """Return at most `room` bytes of `markdown`, cut at the end of a line, with all that was open closed."""
-    data = (markdown + "\n").encode()
+    data = (markdown + "\n").encode(errors="backslashreplace")
     if len(data) <= room:
         return data.decode()
-    room -= len(SUMMARY_CUT.encode()) + 100
+    longest_fence = max(map(len, re.findall("`+", markdown)), default=0)
+    room -= len(SUMMARY_CUT.encode()) + longest_fence + 100
     if room <= 0:
         return ""
     kept = data[:room].decode(errors="ignore").rpartition("\n")[0]
-    fences = re.findall(r"^(`{3,})", kept, re.MULTILINE)
-    closing = f"\n{fences[-1]}" if len(fences) % 2 else ""
-    closing += "\n</details>" * (kept.count("<details>") - kept.count("</details>"))
-    return kept + closing + SUMMARY_CUT
+    return kept + _closing(kept) + SUMMARY_CUT
+
+
+def _closing(markdown: str) -> str:
+    """Return what closes the block of code and the folded parts that are open at the end of `markdown`."""
+    fence = ""
+    folded = 0
+    for line in markdown.splitlines():
+        if found := re.match("`{3,}", line):
+            if not fence:
+                fence = found[0]
+            elif line.strip("`") == "" and len(line) >= len(fence):
+                fence = ""
+        elif not fence:
+            folded += line.count("<details>") - line.count("</details>")
+    return (f"\n{fence}" if fence else "") + "\n\n</details>" * folded
+
+
+def _appended(path: str) -> TextIO:
+    """Open a file of the runner. What UTF-8 cannot hold (a file name that was not text) is written as an escape."""
+    return Path(path).open("a", encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def _for_terminal(problem: Problem) -> str:

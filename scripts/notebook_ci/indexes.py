@@ -22,6 +22,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from notebook_ci.errors import InputError
 
+ROOT = Path("/")
 _CREDENTIAL = re.compile(r"UV_INDEX_\w+_(?:USERNAME|PASSWORD)")
 _NAMED = re.compile(r"([A-Za-z0-9._-]+)=(.+)")
 # uv's store of `uv auth login`: credentials, too.
@@ -147,7 +148,7 @@ class IndexSettings:
         return urlunsplit(address._replace(netloc=netloc))
 
 
-def read(environ: Mapping[str, str], cwd: Path, platform: str = sys.platform) -> IndexSettings:
+def read(environ: Mapping[str, str], cwd: Path, platform: str = sys.platform, root: Path = ROOT) -> IndexSettings:
     """Read what the user has set up: uv's settings win over pip's, variables over files.
 
     Places are taken from uv's settings or from pip's, never mixed: an index that one of them alone was told of may be
@@ -157,11 +158,12 @@ def read(environ: Mapping[str, str], cwd: Path, platform: str = sys.platform) ->
         environ: The environment.
         cwd: Where uv starts to look for the project's settings.
         platform: As `sys.platform`.
+        root: Where the system's folders `etc` and `Library` are, elsewhere than on Windows.
 
     Raises:
         InputError: A file of settings cannot be read.
     """
-    uv, pip = uv_settings(environ, cwd, platform), pip_settings(environ, platform)
+    uv, pip = uv_settings(environ, cwd, platform, root), pip_settings(environ, platform, root)
     places = uv if uv.names_places else pip
     return IndexSettings(
         default=places.default,
@@ -202,7 +204,9 @@ def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def uv_settings(environ: Mapping[str, str], cwd: Path, platform: str = sys.platform) -> IndexSettings:
+def uv_settings(
+    environ: Mapping[str, str], cwd: Path, platform: str = sys.platform, root: Path = ROOT
+) -> IndexSettings:
     """Read what uv has been told about indexes.
 
     Raises:
@@ -210,19 +214,19 @@ def uv_settings(environ: Mapping[str, str], cwd: Path, platform: str = sys.platf
     """
     settings = _Uv()
     settings.add_variables(environ)
-    for path in _uv_files(environ, cwd, platform):
+    for path in _uv_files(environ, cwd, platform, root):
         if (table := _uv_table(path)) is not None:
             settings.add_table(table, path.parent)
     return settings.found
 
 
-def pip_settings(environ: Mapping[str, str], platform: str = sys.platform) -> IndexSettings:
+def pip_settings(environ: Mapping[str, str], platform: str = sys.platform, root: Path = ROOT) -> IndexSettings:
     """Read what pip has been told about indexes.
 
     Raises:
         InputError: A file of settings cannot be read.
     """
-    options = _pip_options(environ, platform)
+    options = _pip_options(environ, platform, root)
     default = options.get("index-url", "")
     links = (os.path.expanduser(link) for link in options.get("find-links", "").split())  # noqa: PTH111 (an address, too)
     proxy = options.get("proxy", "")
@@ -300,7 +304,7 @@ class _Uv:
         )
 
 
-def _uv_files(environ: Mapping[str, str], cwd: Path, platform: str) -> Iterator[Path]:
+def _uv_files(environ: Mapping[str, str], cwd: Path, platform: str, root: Path) -> Iterator[Path]:
     """Yield the files that uv reads, those that win first: of the project, of the user, of the system."""
     if environ.get("UV_CONFIG_FILE"):
         yield cwd / environ["UV_CONFIG_FILE"]
@@ -319,8 +323,7 @@ def _uv_files(environ: Mapping[str, str], cwd: Path, platform: str) -> Iterator[
         systems = [Path(environ.get("PROGRAMDATA") or f"{environ.get('SYSTEMDRIVE', 'C:')}/ProgramData")]
     else:
         users = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
-        systems = [Path(folder) for folder in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":") if folder]
-        systems.append(Path("/etc"))
+        systems = [*_xdg_folders(environ, root), root / "etc"]
     yield users / "uv/uv.toml"
     yield from [path for folder in systems if (path := folder / "uv/uv.toml").is_file()][:1]
 
@@ -339,10 +342,10 @@ def _uv_table(path: Path) -> dict[str, Any] | None:
     return dict(of_uv) if of_uv is not None else None
 
 
-def _pip_options(environ: Mapping[str, str], platform: str) -> dict[str, str]:
+def _pip_options(environ: Mapping[str, str], platform: str, root: Path) -> dict[str, str]:
     """Return pip's options: variables win over the section `install`, that wins over `global`; later files win."""
     sections: dict[str, dict[str, str]] = {"global": {}, "install": {}}
-    for path in _pip_files(environ, platform):
+    for path in _pip_files(environ, platform, root):
         parser = configparser.RawConfigParser()
         try:
             parser.read(path, encoding="utf-8")
@@ -361,7 +364,7 @@ def _pip_options(environ: Mapping[str, str], platform: str) -> dict[str, str]:
     return {name: value for layer in layers for name, value in layer.items() if value}
 
 
-def _pip_files(environ: Mapping[str, str], platform: str) -> Iterator[Path]:
+def _pip_files(environ: Mapping[str, str], platform: str, root: Path) -> Iterator[Path]:
     """Yield the files that pip reads; later ones win."""
     own = environ.get("PIP_CONFIG_FILE", "")
     if own == os.devnull:
@@ -374,13 +377,10 @@ def _pip_files(environ: Mapping[str, str], platform: str) -> Iterator[Path]:
         users = [home / "pip", Path(environ.get("APPDATA") or home / "AppData/Roaming") / "pip"]
     else:
         configured = Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip"
-        systems = [
-            Path(folder) / "pip" for folder in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":") if folder
-        ]
-        systems.append(Path("/etc"))
+        systems = [*(folder / "pip" for folder in _xdg_folders(environ, root)), root / "etc"]
         if platform == "darwin":
             library = home / "Library/Application Support/pip"
-            systems = [Path("/Library/Application Support/pip")]
+            systems = [root / "Library/Application Support/pip"]
             configured = library if library.is_dir() else configured
         users = [home / ".pip", configured]
     folders = [*systems]
@@ -390,6 +390,11 @@ def _pip_files(environ: Mapping[str, str], platform: str) -> Iterator[Path]:
     yield from (folder / name for folder in folders)
     if own:
         yield Path(own)
+
+
+def _xdg_folders(environ: Mapping[str, str], root: Path) -> list[Path]:
+    """Return the system's folders of the XDG Base Directory Specification, the first one wins."""
+    return [root / folder for folder in (environ.get("XDG_CONFIG_DIRS") or "etc/xdg").split(":") if folder]
 
 
 def _home(environ: Mapping[str, str], platform: str) -> Path:

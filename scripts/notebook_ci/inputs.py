@@ -170,14 +170,18 @@ def load(model: type[Model], stage: str, argv: Sequence[str], stdin: TextIO, cwd
         SystemExit: After `--help`.
     """
     inputs = declared(model)
-    flags = vars(_parser(model, stage).parse_args(list(argv)))
+    flags = _flags(_parser(model, stage), argv, inputs)
     values = _from_config(cwd / CONFIG, stage, inputs)
-    if flags.pop("inputs_from_stdin"):
+    if flags["inputs_from_stdin"]:
         values |= _from_runner(stdin.read(), inputs)
-    for name, item in inputs.items():
-        if (flag := flags[item.field]) is not None:
-            values[name] = _value(item, "\n".join(flag) if item.kind.many else flag, origin=f"--{name}")
-    return model(**{inputs[name].field: value for name, value in values.items() if value is not None})
+    values |= _given(
+        {
+            name: _value(item, "\n".join(flag) if item.kind.many else flag, origin=f"--{name}")
+            for name, item in inputs.items()
+            if (flag := flags[item.field]) is not None
+        }
+    )
+    return model(**{inputs[name].field: value for name, value in values.items()})
 
 
 def as_given(inputs: StageInputs) -> dict[str, Any]:
@@ -190,6 +194,26 @@ def quote(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
     text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
     return f"`{text[:LONGEST_QUOTE]}…`" if len(text) > LONGEST_QUOTE else f"`{text}`"
+
+
+def _flags(parser: argparse.ArgumentParser, argv: Sequence[str], inputs: Mapping[str, Input]) -> dict[str, Any]:
+    """Return the values of the flags as the command line has them.
+
+    Raises:
+        InputError: One is unknown, or lacks its value.
+        SystemExit: After `--help`.
+    """
+    flags, unknown = parser.parse_known_args(list(argv))
+    if unknown:
+        name = unknown[0].partition("=")[0]
+        flags_known = [f"--{each}" for each in inputs]
+        raise _unknown(f"The command line has an unknown argument {quote(name)}", name, flags_known)
+    return vars(flags)
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values without those that say "not given"."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -226,9 +250,9 @@ def _parser(model: type[StageInputs], stage: str) -> argparse.ArgumentParser:
 
 def _value(item: Input, raw: object, *, origin: str, file: str | None = None, line: int | None = None) -> Any:
     """Return the value of an input; None means "not given"."""
-    if isinstance(raw, str) and not raw.strip():
+    if raw == [] or (isinstance(raw, str) and not raw.strip()):
         return None
-    if "\0" in str(raw):
+    if any("\0" in text for text in (raw if isinstance(raw, list) else [raw]) if isinstance(text, str)):
         raise InputError(f"{origin} has a NUL character in it.", hint="Take it out.", file=file, line=line)
     try:
         return item.kind.parse(raw)
@@ -241,7 +265,7 @@ def _from_runner(text: str, inputs: Mapping[str, Input]) -> dict[str, Any]:
     """Return what the step gives. The runner keeps the letter case of the caller, and GitHub ignores it."""
     try:
         step = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"The inputs of the step are not JSON: {error}.") from error
     if not isinstance(step, dict):
         raise InputError(f"The inputs of the step are {quote(step)}, not a JSON object.")
@@ -251,25 +275,25 @@ def _from_runner(text: str, inputs: Mapping[str, Input]) -> dict[str, Any]:
         if item is None:
             raise _unknown(f"The action has no input {quote(name)}", name.lower(), inputs)
         values[item.name] = _value(item, raw, origin=f"The input {item.name}")
-    return {name: value for name, value in values.items() if value is not None}
+    return _given(values)
 
 
 def _from_config(path: Path, stage: str, inputs: Mapping[str, Input]) -> dict[str, Any]:
     """Return what `notebook-ci.toml` says of a stage."""
     text, config = _read_config(path)
     for name, table in config.items():
-        line = _line_of(text, rf"\[\s*{re.escape(name)}\s*[\].]|{re.escape(name)}\s*[=.]")
+        line = _line_of(text, rf"\[\s*{_key(name)}\s*[\].]|{_key(name)}\s*[=.]")
         if name not in STAGES:
             raise _unknown(f"{CONFIG} has an unknown table {quote(name)}", name, STAGES, file=CONFIG, line=line)
         if not isinstance(table, dict):
             raise InputError(f"{name} must be a table: [{name}] on a line of its own.", file=CONFIG, line=line)
     values = {}
     for name, raw in config.get(stage, {}).items():
-        line = _line_of(text, rf"{re.escape(name)}\s*=|\[\s*{re.escape(stage)}\.{re.escape(name)}\s*\]", after=stage)
+        line = _line_of(text, rf"{_key(name)}\s*[=.]|\[\s*{_key(stage)}\.{_key(name)}\s*[\].]", after=stage)
         if name not in inputs:
             raise _unknown(f"[{stage}] has an unknown key {quote(name)}", name, inputs, file=CONFIG, line=line)
         values[name] = _value(inputs[name], raw, origin=f"{name} in [{stage}]", file=CONFIG, line=line)
-    return {name: value for name, value in values.items() if value is not None}
+    return _given(values)
 
 
 def _read_config(path: Path) -> tuple[str, dict[str, Any]]:
@@ -289,10 +313,15 @@ def _read_config(path: Path) -> tuple[str, dict[str, Any]]:
         ) from error
 
 
+def _key(name: str) -> str:
+    """Return a pattern for a key of TOML, bare or quoted."""
+    return rf"[\"']?{re.escape(name)}[\"']?"
+
+
 def _line_of(text: str, pattern: str, after: str = "") -> int | None:
     """Return the line that begins with `pattern`, below the header of the table `after`."""
-    header = re.search(rf"^\s*\[\s*{re.escape(after)}\b", text, re.MULTILINE) if after else None
-    found = re.compile(rf"^\s*[\"']?(?:{pattern})", re.MULTILINE).search(text, header.start() if header else 0)
+    header = re.search(rf"^\s*\[\s*{_key(after)}\s*[\].]", text, re.MULTILINE) if after else None
+    found = re.compile(rf"^\s*(?:{pattern})", re.MULTILINE).search(text, header.start() if header else 0)
     return text.count("\n", 0, found.end()) + 1 if found else None
 
 

@@ -1,4 +1,4 @@
-"""Runs a program: streams what it prints, limits its time, and ends its whole process tree."""
+"""Runs a program: keeps what it prints, limits its time, and ends its whole process tree."""
 
 import collections
 import contextlib
@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -16,6 +16,8 @@ from notebook_ci.errors import Cancelled
 
 GRACE_SECONDS = 2.0
 TAIL_LINES = 2000
+LONGEST_LINE = 10_000  # characters; a longer one is taken in pieces
+CANCELLING = (signal.SIGINT, signal.SIGTERM)
 POSIX = sys.platform != "win32"
 
 Argument = str | Path
@@ -43,19 +45,22 @@ def cancellable() -> Iterator[None]:
     A runner sends SIGINT, 7.5 seconds later SIGTERM, and kills 2.5 seconds after that. A signal that was ignored before
     (`nohup`, a background job of a shell) stays ignored.
     """
-    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+    numbers = [number for number in CANCELLING if signal.getsignal(number) != signal.SIG_IGN]
 
     def cancel(number: int, _: FrameType | None) -> None:
         for each in numbers:
             signal.signal(each, signal.SIG_IGN)
         raise Cancelled(number)
 
-    before = {number: signal.signal(number, cancel) for number in numbers}
-    try:
+    with _handled(numbers, cancel):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ignore SIGINT and SIGTERM: around what is short and must be done, such as saving the record."""
+    with _handled(CANCELLING, signal.SIG_IGN):
+        yield
 
 
 def run(
@@ -64,7 +69,6 @@ def run(
     env: Mapping[str, str],
     cwd: Path | None = None,
     timeout: float | None = None,
-    on_line: Callable[[str], None] = lambda _: None,
 ) -> Completed:
     """Run a program to its end, or to the end of its time.
 
@@ -74,8 +78,7 @@ def run(
         argv: The program and its arguments. No shell is involved.
         env: Its whole environment.
         cwd: Its working directory.
-        timeout: Seconds.
-        on_line: Called with each line it prints, in a thread.
+        timeout: Seconds; None: any time.
 
     Raises:
         OSError: It could not be started.
@@ -83,9 +86,8 @@ def run(
     lines: collections.deque[str] = collections.deque(maxlen=TAIL_LINES)
 
     def read() -> None:
-        for line in process.stdout or ():
+        while process.stdout and (line := process.stdout.readline(LONGEST_LINE)):
             lines.append(line.rstrip("\n"))
-            on_line(lines[-1])
 
     process = subprocess.Popen(
         list(map(str, argv)),
@@ -125,6 +127,19 @@ def end_tree(process: subprocess.Popen[str]) -> None:
             process.wait(GRACE_SECONDS)
     _signal_group(process.pid, signal.SIGKILL)
     process.wait()
+
+
+@contextlib.contextmanager
+def _handled(
+    numbers: Iterable[signal.Signals], handler: Callable[[int, FrameType | None], None] | signal.Handlers
+) -> Iterator[None]:
+    """Handle signals by `handler`, and afterwards as before."""
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 def _signal_group(leader: int, number: int) -> None:

@@ -23,7 +23,8 @@ from typing import Any, Literal
 
 from notebook_ci.errors import InputError, NotebookCiError, SurroundingsError
 
-SCHEMA = "notebook-ci/record/1"
+SCHEMA_NAME = "notebook-ci/record/"
+SCHEMA = f"{SCHEMA_NAME}1"
 
 Severity = Literal["error", "warning", "notice"]
 Status = Literal["passed", "failed", "skipped", "error"]
@@ -258,7 +259,7 @@ def jsonable(value: object) -> Any:
     """Return `value` as JSON can hold it: tuples as lists, what is no number as text, all else as its text."""
     match value:
         case dict():
-            return {str(key): jsonable(item) for key, item in value.items()}
+            return {_encodable(key): jsonable(item) for key, item in value.items()}
         case list() | tuple():
             return [jsonable(item) for item in value]
         case float() if not math.isfinite(value):
@@ -266,7 +267,12 @@ def jsonable(value: object) -> Any:
         case None | bool() | int() | float():
             return value
         case _:
-            return str(value).encode("utf-8", "backslashreplace").decode()
+            return _encodable(value)
+
+
+def _encodable(value: object) -> str:
+    """Return the text of a value; what UTF-8 cannot hold (a file name that was not text) as an escape."""
+    return str(value).encode("utf-8", "backslashreplace").decode()
 
 
 def describe_source(environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
@@ -316,14 +322,20 @@ def _numbered(stem: str) -> Iterator[str]:
 def _read_record(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        known = record["schema"] == SCHEMA and {"stage", "slug", "status", "started"} <= record.keys()
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
+        raise _no_record(path, str(error)) from error
+    schema = record.get("schema") if isinstance(record, dict) else None
+    if not isinstance(schema, str) or not schema.startswith(SCHEMA_NAME):
+        raise _no_record(path, "it does not say so")
+    if schema != SCHEMA:
         raise InputError(
-            f"{path} is no record of notebook-ci: {error}.", hint="Take it out of the run directory."
-        ) from error
-    if not known:
-        raise InputError(
-            f"{path} is a record of another version of notebook-ci ({record['schema']}, here {SCHEMA}).",
+            f"{path} is a record of another version of notebook-ci ({schema}, here {SCHEMA}).",
             hint="Use one version of notebook-ci for all jobs of a run.",
         )
+    if missing := {"stage", "slug", "status", "started"} - record.keys():
+        raise _no_record(path, f"it lacks {', '.join(sorted(missing))}")
     return dict(record)
+
+
+def _no_record(path: Path, reason: str) -> InputError:
+    return InputError(f"{path} is no record of notebook-ci: {reason}.", hint="Take it out of the run directory.")

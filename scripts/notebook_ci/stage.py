@@ -14,9 +14,9 @@ from typing import Any, Generic, TextIO, TypeVar
 
 from notebook_ci import inputs as inputs_module
 from notebook_ci import process
-from notebook_ci.errors import EXIT_BUG, Cancelled, NotebookCiError, SurroundingsError
+from notebook_ci.errors import EXIT_BUG, Cancelled, CheckFailed, NotebookCiError, SurroundingsError
 from notebook_ci.github import Console
-from notebook_ci.records import Place, Problem, Record, RunDirectory, describe_source, jsonable, now
+from notebook_ci.records import Place, Record, RunDirectory, describe_source, jsonable, now
 from notebook_ci.report.summary import render
 from notebook_ci.reporter import Reporter
 
@@ -83,29 +83,39 @@ class Stage(Generic[Model, StageRecord]):
             The exit code: 0 passed, 1 failed, 2 wrong input, 3 surroundings failed, 70 a bug, 128+n cancelled.
         """
         console = Console(environ)
-        cwd = Path.cwd()
         try:
-            inputs = inputs_module.load(self.inputs, self.name, argv, stdin, cwd)
-            if inputs_module.CHECK_ONLY in argv:
-                return 0
-            run_directory = RunDirectory.open(inputs.run_dir, environ, cwd)
-            place = run_directory.take(self.name, inputs.slug)
+            with process.cancellable():
+                return self._main(argv, environ, stdin, console)
         except NotebookCiError as error:
             console.error(error)
-            console.set_outputs({"status": "error"})
+            with contextlib.suppress(OSError):
+                console.set_outputs({"status": "error"})
             return error.exit_code
+        except Cancelled as cancelled:
+            return cancelled.exit_code
+        except Exception as error:  # noqa: BLE001 - a bug of ours, where no record can say so
+            console.error(_bug(error, console))
+            return EXIT_BUG
+
+    def _main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO, console: Console) -> int:
+        """Run the stage. What is raised here happened before there was a record, or while it was written."""
+        cwd = Path.cwd()
+        inputs = inputs_module.load(self.inputs, self.name, argv, stdin, cwd)
+        if inputs_module.CHECK_ONLY in argv:
+            return 0
+        run_directory = RunDirectory.open(inputs.run_dir, environ, cwd)
+        place = run_directory.take(self.name, inputs.slug)
         record = self.record(stage=self.name, slug=inputs.slug, inputs=inputs_module.as_given(inputs))
-        context = Context(cwd, environ, run_directory, place, console)
-        with process.cancellable():
-            exit_code = self._run(inputs, context, record)
-        return self._close(console, place, record, exit_code)
+        exit_code = self._run(inputs, Context(cwd, environ, run_directory, place, console), record)
+        with process.undisturbed():
+            return self._close(console, place, record, exit_code)
 
     def _run(self, inputs: Model, context: Context, record: StageRecord) -> int:
         """Do the work. Whatever happens, the record says it."""
         record.started = now().isoformat(timespec="milliseconds")
-        record.source = describe_source(context.environ, context.cwd)
         began = time.monotonic()
         try:
+            record.source = describe_source(context.environ, context.cwd)
             self.run(inputs, context, record)
         except NotebookCiError as error:
             record.add(error)
@@ -115,32 +125,46 @@ class Stage(Generic[Model, StageRecord]):
             record.add(SurroundingsError(f"Cancelled ({name}).", hint="What was done until then is kept."))
             return cancelled.exit_code
         except Exception as error:  # noqa: BLE001 - a bug of ours: said so, and the record still written
-            context.reporter.output(traceback.format_exc().rstrip())
-            record.add(
-                SurroundingsError(
-                    f"This is a bug of notebook-ci: {type(error).__name__}: {error}.",
-                    hint="Please report it with the traceback above.",
-                )
-            )
+            record.add(_bug(error, context.reporter))
             return EXIT_BUG
         finally:
             record.duration = round(time.monotonic() - began, 3)
         return EXIT_CODES[record.status]
 
     def _close(self, console: Console, place: Place, record: StageRecord, exit_code: int) -> int:
-        """Write down what there is: record first, then outputs, annotations and summary."""
-        outputs = {"status": record.status, "record": str(place.record), **self.headline(record)}
+        """Write down what there is, and return the exit code: the given one, or that of a failure to write."""
+        saved = ""
         try:
-            place.write(record)
-        except NotebookCiError as error:
-            record.problems.append(Problem.of(error))
-            outputs["record"] = ""
-            exit_code = exit_code or error.exit_code
+            saved = str(place.write(record))
+        except SurroundingsError as error:
+            record.add(error)
+            exit_code = _worse(exit_code, error)
         console.annotate(record.problems)
-        with contextlib.suppress(OSError):  # a full disk: the exit code still says it
+        try:
+            console.set_outputs({"status": record.status, "record": saved, **self.headline(record)})
             console.summarize(render([jsonable(dataclasses.asdict(record))]))
-            console.set_outputs(outputs)
+        except OSError as error:
+            failure = SurroundingsError(
+                f"The outputs and the summary of the step cannot be written: {error.strerror or error}.",
+                hint="Free some disk space.",
+            )
+            console.error(failure)
+            exit_code = _worse(exit_code, failure)
         return exit_code
+
+
+def _worse(exit_code: int, error: NotebookCiError) -> int:
+    """Return the exit code of an error that comes on top: a pass or a fault in the data does not hide it."""
+    return error.exit_code if exit_code in {0, CheckFailed.exit_code} else exit_code
+
+
+def _bug(error: Exception, reporter: Reporter) -> NotebookCiError:
+    """Show the traceback of the exception that is handled, and return what to say of it."""
+    reporter.output(traceback.format_exc().rstrip())
+    return NotebookCiError(
+        f"This is a bug of notebook-ci: {type(error).__name__}: {error}.",
+        hint="Please report it with the traceback above.",
+    )
 
 
 def run_script(stage: Stage[Any, Any]) -> None:

@@ -25,6 +25,8 @@ from notebook_ci.installing import RETRIES, SILENCE_SECONDS, explain, mask
 
 LINES_SHOWN = 20
 DAY_SECONDS = 24 * 60 * 60
+# What of pip's verbose output tells why it failed.
+_TOLD_BY_PIP = re.compile(r"^(?:ERROR|WARNING|Looking in|Could not fetch|[\w.]+Error:)|^\s+(?:Expected|Got)\b")
 _TEMPORARY = re.compile(r"\.new-(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-")
 
 Install = Callable[[Path], None]
@@ -110,7 +112,7 @@ class Maker:
         started = time.monotonic()
         _tell(f"making the tool environment {name} (once) ...")
         try:
-            self._settle(uv, self._install_uv)
+            self._settle(uv, lambda new: self._install_uv(new, name))
             self._settle(folder, lambda new: self._install(new, name, uv))
         except OSError as error:
             raise _disk_error(error, folder.parent) from error
@@ -137,12 +139,12 @@ class Maker:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
-    def _install_uv(self, new: Path) -> None:
+    def _install_uv(self, new: Path, name: str) -> None:
         lock = self._requirements / "uv.txt"
         flags = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--no-compile", "--no-cache-dir"]
         limits = ["--timeout", str(self._silence()), "--retries", str(RETRIES)]
-        pip = self._pip(new.parent)
-        self._run("uv", [*pip, "install", *flags, *limits, "--target", str(new), "-r", str(lock)])
+        # With less than -vv pip does not tell that an index answered 403.
+        self._run(name, [*self._pip(new.parent), "-vv", "install", *flags, *limits, "--target", new, "-r", lock])
 
     def _pip(self, temporary: Path) -> list[str | Path]:
         """Return the command of a pip: the one of this Python, or one in a virtual environment made for it.
@@ -166,9 +168,11 @@ class Maker:
         program = uv / "bin" / ("uv.exe" if sys.platform == "win32" else "uv")
         venv = ["venv", "--relocatable", "--no-project", "--quiet", "--python", sys.executable]
         self._run(name, [program, *venv, new])
-        # Hashes say what may be installed, so that no index can slip in a package of its own by being asked first.
-        flags = ["--require-hashes", "--only-binary", ":all:", "--compile-bytecode", "--index-strategy"]
-        flags += ["unsafe-best-match", *self._settings.uv_flags()]
+        flags = ["--require-hashes", "--only-binary", ":all:", "--compile-bytecode", *self._settings.uv_flags()]
+        if self._settings.extra:
+            # The first index may have other versions only. It is "unsafe" where no hashes say what may be installed.
+            # With a single index the default is the better one: it tells of an answer 401 or 403.
+            flags += ["--index-strategy", "unsafe-best-match"]
         lock = self._requirements / f"{name}.txt"
         self._run(name, [program, "pip", "install", *flags, "--python", _program(new, "python"), "-r", lock])
 
@@ -180,8 +184,10 @@ class Maker:
         """
         done = process.run(command, env=self._children(Path(command[0])))
         if done.returncode:
-            output = mask(done.output, self._settings.secrets())
-            self._console.output("\n".join(output.splitlines()[-LINES_SHOWN:]))
+            by_uv = Path(command[0]).stem == "uv"
+            lines = [line for line in done.output.splitlines() if by_uv or _TOLD_BY_PIP.search(line)]
+            output = mask("\n".join(lines[-LINES_SHOWN:]), self._settings.secrets())
+            self._console.output(output)
             raise explain(f"The tool environment {name} could not be made", output)
 
     def _succeeds(self, command: Sequence[str | Path]) -> bool:

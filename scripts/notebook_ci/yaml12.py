@@ -8,6 +8,7 @@ from notebook_ci.errors import InputError
 from notebook_ci.inputs import quote
 
 MOST_NODES = 100_000
+MOST_INTEGER_BITS = 10_000  # Python refuses to write one of more than 4300 digits as text
 
 
 def mapping(text: str, *, origin: str, file: str | Path | None = None) -> dict[str, Any]:
@@ -38,7 +39,8 @@ def mapping(text: str, *, origin: str, file: str | Path | None = None) -> dict[s
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise InputError(f"{origin} is {quote(value)}, not a map.", hint="Write `name: value`, one a line.", file=file)
+        shown = quote(value) if isinstance(value, str) else f"a {type(value).__name__}"  # aliases can make it endless
+        raise InputError(f"{origin} is {shown}, not a map.", hint="Write `name: value`, one a line.", file=file)
     return plain_mapping(value, origin=origin, file=file)
 
 
@@ -48,9 +50,6 @@ def plain_mapping(value: dict[Any, Any], *, origin: str, file: str | Path | None
     Raises:
         InputError: A name is not text, or a value is none of the plain ones, or there are more than `MOST_NODES`.
     """
-    for name in value:
-        if not isinstance(name, str):
-            raise InputError(f"{origin} has the name {quote(name)}, which is not text.", hint="Quote it.", file=file)
     try:
         return dict(_Plain(origin, file).convert(value))
     except RecursionError as error:
@@ -75,11 +74,24 @@ class _Plain:
             )
         match value:
             case dict():
-                return {str(name): self.convert(item) for name, item in value.items()}
+                return {self._name(name): self.convert(item) for name, item in value.items()}
             case list():
                 return [self.convert(item) for item in value]
             case date() | time():
                 return value.isoformat()
+            case int() if value.bit_length() > MOST_INTEGER_BITS:
+                raise InputError(f"{self.origin} holds a number of more than 3000 digits.", file=self.file)
             case None | bool() | int() | float() | str():
                 return value
-        raise InputError(f"{self.origin} holds {quote(str(value))}, a {type(value).__name__}.", file=self.file)
+        raise InputError(
+            f"{self.origin} holds {quote(str(value))}, a {type(value).__name__}.",
+            hint="Values are numbers, text, booleans, null, lists and maps.",
+            file=self.file,
+        )
+
+    def _name(self, name: object) -> str:
+        if isinstance(name, str):
+            return name
+        raise InputError(
+            f"{self.origin} has the name {quote(str(name))}, which is not text.", hint="Quote it.", file=self.file
+        )

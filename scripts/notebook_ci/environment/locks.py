@@ -1,6 +1,7 @@
 """Which file says what to install."""
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -14,6 +15,7 @@ LockKind = Literal["uv.lock", "pylock", "hashed", "plain", "pyproject"]
 
 # Where several are there, the first is taken: what fixes versions before what does not.
 SEARCHED = ("uv.lock", "pylock.toml", "requirements*.txt", "pyproject.toml")
+INCLUDE = re.compile(r"^[ \t]*(?:-[rc]|--(?:requirement|constraint)(?=[ \t=]))[ \t=]*([^\s\"']+)", re.MULTILINE)
 NOT_YET = {
     "environment.y*ml": "conda",
     "conda-lock.y*ml": "conda",
@@ -78,13 +80,14 @@ def find(given: str, cwd: Path) -> tuple[Lock, list[str]]:
     """
     if given:
         return _named(given, cwd), []
-    found = [path for pattern in SEARCHED for path in _matching(pattern, cwd)]
+    found = [path for pattern in SEARCHED for path in sorted(cwd.glob(pattern)) if path.is_file()]
     if not found:
         raise _nothing(cwd)
-    lock = _lock(found[0].name, found[0])
+    chosen = _chosen(found)
+    lock = _lock(chosen.name, chosen)
     if lock.kind == "pyproject":
         _refuse_foreign_lock(cwd)
-    return lock, [path.name for path in found[1:]]
+    return lock, [path.name for path in found if path != chosen]
 
 
 def _named(given: str, cwd: Path) -> Lock:
@@ -125,24 +128,23 @@ def _kind(name: str, path: Path) -> LockKind:
         raise InputError(f"{quote(name)} is not UTF-8 text.", hint="Save it as UTF-8.", file=name) from error
 
 
-def _matching(pattern: str, cwd: Path) -> list[Path]:
-    """Return the files of a pattern. Of several requirements files, `requirements.txt` is the one."""
-    found = sorted(path for path in cwd.glob(pattern) if path.is_file())
-    if len(found) < 2:  # noqa: PLR2004 - several
-        return found
-    usual = cwd / "requirements.txt"
-    if usual not in found:
-        raise InputError(
-            f"There are several requirements files: {', '.join(path.name for path in found)}.",
-            hint="Name one with the input requirements.",
-        )
-    return [usual, *(path for path in found if path != usual)]
+def _chosen(found: list[Path]) -> Path:
+    """Return the first of the files. Of several requirements files, `requirements.txt` is the one."""
+    first = found[0]
+    several = [path for path in found if path.suffix == ".txt"]
+    if first.suffix != ".txt" or len(several) == 1:
+        return first
+    usual = first.with_name("requirements.txt")
+    if usual in several:
+        return usual
+    raise InputError(
+        f"There are several requirements files: {', '.join(path.name for path in several)}.",
+        hint="Name one with the input requirements.",
+    )
 
 
 def _nothing(cwd: Path) -> InputError:
-    for pattern, tool in NOT_YET.items():
-        for path in sorted(cwd.glob(pattern)):
-            return _not_yet(path.name, tool)
+    _refuse_foreign_lock(cwd)
     return InputError(
         f"Nothing in {cwd} says what to install: there is none of {', '.join(SEARCHED)}.",
         hint="Commit one (for example by `pip freeze > requirements.txt`), or name it with the input requirements.",
@@ -150,7 +152,11 @@ def _nothing(cwd: Path) -> InputError:
 
 
 def _refuse_foreign_lock(cwd: Path) -> None:
-    """Do not install a project without the lock that it has."""
+    """Do not install a project without the lock that it has.
+
+    Raises:
+        InputError: It has one of a tool that is not supported yet.
+    """
     for pattern, tool in NOT_YET.items():
         for path in sorted(cwd.glob(pattern)):
             raise _not_yet(path.name, tool)
@@ -165,7 +171,8 @@ def _not_yet(name: str, tool: str) -> InputError:
 
 
 def _included(path: Path, seen: list[Path]) -> list[Path]:
-    """Return a requirements file and all that it includes by `-r` and `-c`."""
+    """Return a requirements file and all that it includes by `-r` and `-c`, but what stands on the network."""
+    path = Path(os.path.normpath(path))
     if path in seen:
         return seen
     seen.append(path)
@@ -173,6 +180,7 @@ def _included(path: Path, seen: list[Path]) -> list[Path]:
         text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError:
         return seen  # the digest says so
-    for match in re.finditer(r"^\s*(?:-r|-c|--requirement|--constraint)[ =]\s*(\S+)", text, re.MULTILINE):
-        _included(path.parent / match[1], seen)
+    for match in INCLUDE.finditer(text):
+        if "://" not in match[1]:
+            _included(path.parent / match[1], seen)
     return seen

@@ -5,7 +5,7 @@ import subprocess
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from notebook_ci import indexes, process
@@ -149,9 +149,12 @@ def newest_upload(pylock: str) -> datetime | None:
     """Return when the newest of the locked files was uploaded; None where the index does not tell.
 
     Args:
-        pylock: A lock in the format of PEP 751.
+        pylock: A lock in the format of PEP 751, whose times are in UTC. What is no TOML tells nothing either.
     """
-    return max(_upload_times(tomllib.loads(pylock)), default=None)
+    try:
+        return max(_upload_times(tomllib.loads(pylock)), default=None)
+    except tomllib.TOMLDecodeError:
+        return None
 
 
 def cutoff(newest: datetime) -> str:
@@ -163,7 +166,7 @@ def _upload_times(value: object) -> Iterator[datetime]:
     if isinstance(value, dict):
         time = value.get("upload-time")
         if isinstance(time, datetime):
-            yield time
+            yield time if time.tzinfo else time.replace(tzinfo=UTC)
         for item in value.values():
             yield from _upload_times(item)
     elif isinstance(value, list):

@@ -14,9 +14,12 @@ from notebook_ci.process import POSIX
 from notebook_ci.records import RunDirectory
 
 PROBE_SECONDS = 30
-# Runs in the user's Python, whatever its age: find_spec imports nothing of ipykernel's 0.3 seconds.
+# Runs in the user's Python, whatever its age: find_spec imports nothing of ipykernel's 0.3 seconds. The working
+# directory is taken off the path, lest a `platform.py` in the workspace be imported.
 PROBE = """
-import importlib.util, json, platform, sys
+import sys
+sys.path[:] = [folder for folder in sys.path if folder]
+import importlib.util, json, platform
 found = importlib.util.find_spec("ipykernel")
 try:
     from importlib.metadata import version
@@ -53,12 +56,14 @@ def find(given: str, slug: str, run_directory: RunDirectory, environ: Mapping[st
         InputError: The one that was named is none.
         SurroundingsError: None is found, or it has no ipykernel.
     """
-    for origin, path in _candidates(given, slug, run_directory, environ, cwd):
-        return _probe(path, origin, named=bool(given))
-    raise SurroundingsError(
-        "No Python was found to run the notebooks.",
-        hint="Run setup-env before, or name an interpreter with the input python.",
-    )
+    found = next(_candidates(given, slug, run_directory, environ, cwd), None)
+    if found is None:
+        raise SurroundingsError(
+            "No Python was found to run the notebooks.",
+            hint="Run setup-env before, or name an interpreter with the input python.",
+        )
+    origin, path = found
+    return _probe(path, origin, named=bool(given))
 
 
 def _candidates(

@@ -1,9 +1,11 @@
 """Which notebooks: globs, folders and files."""
 
 import glob
+import itertools
 import os
-from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
 
 from notebook_ci.errors import InputError
 from notebook_ci.inputs import quote
@@ -37,28 +39,58 @@ def select(patterns: Iterable[str], exclude: Iterable[str], cwd: Path, never: It
     remaining = sorted(chosen - left_out)
     if not remaining:
         raise InputError(
-            f"All {len(chosen)} notebooks that match are left out by the input exclude.", hint="Correct exclude."
+            "Every notebook that matches is left out by the input exclude.",
+            hint="Correct exclude, or take it out.",
         )
     return remaining
 
 
-def _expand(pattern: str, cwd: Path) -> Iterator[str]:
-    """Yield the notebooks a pattern means, relative to `cwd`."""
+def _expand(pattern: str, cwd: Path) -> set[str]:
+    """Return the notebooks a pattern means, relative to `cwd`."""
     try:
         literal = cwd / pattern
         if literal.is_dir():
-            pattern = f"{glob.escape(pattern.rstrip('/'))}/**/*{SUFFIX}"
-        elif literal.exists():
-            yield _relative(literal, pattern, cwd)
-            return
-        matches = glob.iglob(pattern, root_dir=cwd, recursive=True)  # noqa: PTH207 - pathlib shows hidden folders
-        yield from (
-            _relative(cwd / match, pattern, cwd)
-            for match in matches
-            if match.endswith(SUFFIX) and (cwd / match).is_file() and not _in_virtual_environment(cwd, match)
-        )
+            return {_relative(path, pattern, cwd) for path in _below(literal, ["**"])}
+        if literal.exists():
+            return {_relative(literal, pattern, cwd)}
+        parts = Path(pattern).parts
+        start = list(itertools.takewhile(lambda part: not glob.has_magic(part), parts))
+        found = _below(cwd.joinpath(*start), parts[len(start) :])
+        return {_relative(path, pattern, cwd) for path in found}
     except (OSError, ValueError) as error:
         raise InputError(f"The pattern {quote(pattern)} cannot be used: {error}.") from error
+
+
+def _below(start: Path, pattern: Sequence[str]) -> Iterator[Path]:
+    """Yield the notebooks below a folder whose path from there matches.
+
+    Virtual environments are left out. Links to folders are not followed: one that leads upwards would show every
+    notebook again and again.
+    """
+    hidden = any(part.startswith(".") for part in pattern)
+    for folder, folders, files in os.walk(start):
+        if "pyvenv.cfg" in files and Path(folder) != start:
+            folders.clear()
+            continue
+        folders[:] = [name for name in folders if hidden or not name.startswith(".")]
+        for name in files:
+            path = Path(folder, name)
+            if name.endswith(SUFFIX) and _matches(path.relative_to(start).parts, pattern) and path.is_file():
+                yield path
+
+
+def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Return whether a path matches a glob, both taken apart: `**` is any number of folders, as the last part any file.
+
+    (pathlib and glob differ in hidden folders and links, and pathlib from one version of Python to the next.)
+    """
+    if not pattern or not parts:
+        return not pattern and not parts
+    (name, *below), (wanted, *rest) = parts, pattern
+    shown = wanted.startswith(".") or not name.startswith(".")
+    if wanted == "**":
+        return _matches(parts, rest or ["*"]) or (shown and bool(below) and _matches(below, pattern))
+    return shown and fnmatch(name, wanted) and _matches(below, rest)
 
 
 def _relative(path: Path, pattern: str, cwd: Path) -> str:
@@ -71,11 +103,6 @@ def _relative(path: Path, pattern: str, cwd: Path) -> str:
             hint="Check the repository out into the workspace, and give paths relative to it.",
         )
     return normal.relative_to(cwd).as_posix()
-
-
-def _in_virtual_environment(cwd: Path, match: str) -> bool:
-    parents = PurePosixPath(Path(match).as_posix()).parents
-    return any((cwd / parent / "pyvenv.cfg").exists() for parent in parents)
 
 
 def _lies_in(path: Path, folders: Iterable[Path]) -> bool:

@@ -33,6 +33,10 @@ class Watch:
         notebook_timeout: Seconds from the start of the watch; None: any time.
         send: Sends a signal to the kernel and its children.
         beat: Told every 30 seconds of a cell: its number and the seconds it has run.
+
+    Attributes:
+        exceeded: The limit that was exceeded, as soon as it is.
+        limits: Seconds by limit.
     """
 
     def __init__(

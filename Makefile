@@ -1,0 +1,36 @@
+# How to work on notebook-ci: CONTRIBUTING.md. Needs Python 3.11 to 3.14 (with venv), git and make; gets the rest itself.
+
+SHELL := /bin/bash
+DEV := bash scripts/launch.sh --env dev --exec
+# Every optional part made mandatory: a skipped test fails. CI sets it.
+NO_SKIPS ?=
+PYTEST := $(DEV) python -m pytest $(if $(NO_SKIPS),--no-skips)
+
+.PHONY: help demo test lint unit lock docs bench
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+demo: ## run the suite on a copy of examples/penguins
+	@bash scripts/launch.sh --env setup-env --exec python scripts/dev/demo.py
+
+test: lint ## everything: static checks, unit, contract, integration and end-to-end tests
+	$(PYTEST) tests/unit tests/integration tests/e2e
+
+lint: ## static checks, and what must agree with each other
+	$(DEV) ruff check
+	$(DEV) ruff format --check
+	$(DEV) mypy scripts tests
+	$(PYTEST) tests/contract
+
+unit: ## the fast tests alone
+	$(PYTEST) tests/unit
+
+lock: ## renew requirements/*.txt from requirements/*.in
+	$(DEV) python scripts/dev/lock.py --upgrade
+
+docs: ## renew what is generated from the stages' models
+	$(DEV) python scripts/dev/docs.py
+
+bench: ## measure what performance is promised
+	$(DEV) python scripts/dev/bench.py

@@ -1,0 +1,92 @@
+"""Compiles requirements/*.in to the locks requirements/*.txt, with the uv that they pin.
+
+    launch.sh --env dev --exec python scripts/dev/lock.py [--check | --upgrade] [NAME ...]
+
+A lock is universal (one file for every platform and Python), hashed, of packages that have wheels, and names no index:
+each user's own one is asked. What is locked stays locked unless it no longer fits, or `--upgrade` is given.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from notebook_ci import indexes
+
+REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements"
+OLDEST_PYTHON = "3.11"
+_HASH = re.compile(r" \\\n    --hash=\S+")
+
+
+def compile_lock(uv: Path, source: Path, lock: Path, environ: Mapping[str, str], *, upgrade: bool = False) -> None:
+    """Compile one file; what stands in `lock` is kept where it fits.
+
+    Args:
+        uv: The program.
+        source: What is asked for, a file `<name>.in`.
+        lock: The lock to read and to write.
+        environ: The environment of whoever runs this; of its settings only those of the index count.
+        upgrade: Take the newest versions instead of those of `lock`.
+
+    Raises:
+        subprocess.CalledProcessError: uv found no versions, or did not reach the index. It has said so.
+    """
+    flags = ["--universal", "--generate-hashes", "--python-version", OLDEST_PYTHON, "--only-binary", ":all:"]
+    flags += ["--no-emit-index-url", "--no-emit-find-links", "--no-header", "--quiet"]
+    flags += ["--upgrade"] if upgrade else []
+    # Called beside its source: comments in the lock say `via -r <name>.in`, without a path.
+    command: list[str | Path] = [uv, "pip", "compile", *flags, source.name, "--output-file", lock]
+    settings = indexes.read(environ, source.parent).for_uv()
+    subprocess.run(command, cwd=source.parent, env=indexes.without_settings(environ) | settings, check=True)
+
+
+def is_fresh(uv: Path, source: Path, environ: Mapping[str, str]) -> bool:
+    """Return whether the lock beside `source` is what compiling it again would give, its hashes fetched anew.
+
+    Raises:
+        subprocess.CalledProcessError: uv failed.
+    """
+    lock = source.with_suffix(".txt")
+    if not lock.exists():
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        again = Path(folder) / lock.name
+        # uv (0.13) believes the hashes that it finds in a lock: without them it has to ask the index.
+        again.write_text(_HASH.sub("", lock.read_text(encoding="utf-8")), encoding="utf-8")
+        compile_lock(uv, source, again, environ)
+        return again.read_bytes() == lock.read_bytes()
+
+
+def main(argv: list[str]) -> int:
+    """Compile the locks, or check them. Returns 1 where one is stale."""
+    names = sorted(path.stem for path in REQUIREMENTS.glob("*.in"))
+    parser = argparse.ArgumentParser(prog="lock.py", description=__doc__)
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--check", action="store_true", help="change nothing, and fail where a lock is stale")
+    kind.add_argument("--upgrade", action="store_true", help="take the newest versions")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which locks: {', '.join(names)}; default: all")
+    arguments = parser.parse_args(argv)
+    if unknown := set(arguments.names) - set(names):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    uv = Path(sys.executable).with_name("uv")
+    sources = [REQUIREMENTS / f"{name}.in" for name in arguments.names or names]
+    try:
+        if arguments.check:
+            stale = [source.stem for source in sources if not is_fresh(uv, source, os.environ)]
+            sys.stdout.writelines(f"requirements/{name}.txt is stale: run `make lock`\n" for name in stale)
+            return 1 if stale else 0
+        for source in sources:
+            compile_lock(uv, source, source.with_suffix(".txt"), os.environ, upgrade=arguments.upgrade)
+    except subprocess.CalledProcessError as error:
+        return error.returncode
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

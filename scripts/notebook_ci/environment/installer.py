@@ -1,0 +1,120 @@
+"""Installs what a lock says into the user's environment."""
+
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from notebook_ci.environment.locks import Lock
+from notebook_ci.environment.uv import Installed, Uv, cutoff, describe, newest_upload
+from notebook_ci.environment.venv import Venv
+from notebook_ci.errors import InputError
+from notebook_ci.process import Argument
+
+KERNEL = "ipykernel"
+UV_MILESTONES = ("Resolved", "Prepared", "Installed", "Audited", "Bytecode")
+
+
+@dataclass(frozen=True)
+class Installer:
+    """Makes an environment with uv.
+
+    Attributes:
+        uv: uv.
+        lock: What to install.
+        venv: Where.
+    """
+
+    uv: Uv
+    lock: Lock
+    venv: Venv
+
+    def make(self, python: Path, key: str) -> tuple[Installed, dict[str, str]]:
+        """Make the environment anew.
+
+        Args:
+            python: The interpreter to make it from.
+            key: What it is made for: see `venv.key`.
+
+        Returns:
+            What is in it, and what of that was added to the packages of the lock.
+
+        Raises:
+            SurroundingsError: It could not be made.
+        """
+        self.venv.begin()
+        tell = self.uv.reporter.progress
+        tell(f"Making the environment {self.venv.path} from {self.lock.name}")
+        self.uv.run(
+            f"The environment {self.venv.path} could not be made",
+            ["venv", "--no-project", "--allow-existing", "--python", python, self.venv.path],
+        )
+        for line in self._install().splitlines():
+            if line.startswith(UV_MILESTONES):
+                tell(f"  {line}")
+        locked = describe(self.venv.python)
+        installed = locked if KERNEL in locked.packages else self._with_kernel(locked)
+        added = {name: installed.packages[name] for name in installed.packages.keys() - locked.packages.keys()}
+        self.venv.finish(key, installed, added)
+        return installed, added
+
+    def _install(self) -> str:
+        """Install what the lock says, byte-compiled, and return what uv printed."""
+        what = f"The packages of {self.lock.name} could not be installed"
+        if self.lock.kind == "uv.lock":
+            sync: list[Argument] = ["sync", "--locked", "--compile-bytecode", "--project", self.lock.path.parent]
+            return self.uv.run(what, sync, env={"UV_PROJECT_ENVIRONMENT": str(self.venv.path.resolve())})
+        flags: list[Argument] = ["--python", self.venv.python, "--compile-bytecode", *self.uv.index_flags]
+        match self.lock.kind:
+            case "pylock":
+                return self.uv.run(what, ["pip", "sync", *flags, self.lock.path])
+            case "hashed":
+                flags.append("--require-hashes")
+            case "pyproject" if _is_package(self.lock.path):
+                return self.uv.run(what, ["pip", "install", *flags, "--editable", self.lock.path.parent])
+        return self.uv.run(what, ["pip", "install", *flags, "--requirements", self.lock.path])
+
+    def _with_kernel(self, locked: Installed) -> Installed:
+        """Add ipykernel; no version that is there changes.
+
+        One of the lock's own age is taken: of 101 notebooks in an environment of 2022, 63 pass with the ipykernel and
+        IPython of that time, and 13 with the newest ones.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            frozen = Path(folder) / "installed.txt"
+            frozen.write_text("".join(f"{name}=={version}\n" for name, version in locked.packages.items()))
+            self._add_kernel(frozen)
+        now = describe(self.venv.python)
+        self.uv.reporter.notice(
+            f"ipykernel {now.packages[KERNEL]} was added to the environment, because {self.lock.name} has none. "
+            "Add it there to fix its version.",
+            file=self.lock.name,
+        )
+        return now
+
+    def _add_kernel(self, frozen: Path) -> None:
+        """Install ipykernel, with all that is installed held as it is."""
+        add: list[Argument] = [
+            "pip",
+            "install",
+            "--python",
+            self.venv.python,
+            "--compile-bytecode",
+            "--constraints",
+            frozen,
+        ]
+        add += [*self.uv.index_flags, KERNEL]
+        to_lock = ["pip", "compile", "--quiet", "--no-deps", "--format", "pylock.toml"]
+        ages = self.uv.attempt([*to_lock, "--python", self.venv.python, frozen])
+        newest = newest_upload(ages.output) if ages.returncode == 0 else None
+        if newest and self.uv.attempt([*add, "--exclude-newer", cutoff(newest)]).returncode == 0:
+            return
+        self.uv.run(f"ipykernel could not be added to the packages of {self.lock.name}", add)
+
+
+def _is_package(pyproject: Path) -> bool:
+    """Return whether a project can be installed itself, beside what it needs."""
+    try:
+        return "build-system" in tomllib.loads(pyproject.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{pyproject.name} is not TOML: {error}.", file=pyproject.name) from error

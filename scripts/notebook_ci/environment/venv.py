@@ -1,0 +1,116 @@
+"""The folder of the user's environment: whether it is ours, and whether it is whole."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from notebook_ci.environment.locks import Lock
+from notebook_ci.environment.uv import Installed, describe, python_in
+from notebook_ci.errors import InputError, SurroundingsError
+from notebook_ci.inputs import quote
+from notebook_ci.records import private_folder
+
+MARKER = "notebook-ci.json"
+
+
+@dataclass(frozen=True)
+class Venv:
+    """The folder of a virtual environment, with a marker that says it is ours, and whether it is whole."""
+
+    path: Path
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return python_in(self.path)
+
+    @property
+    def _marker(self) -> Path:
+        return self.path / MARKER
+
+    def check(self) -> None:
+        """Refuse a folder that holds something else.
+
+        Raises:
+            InputError: It is not ours to replace.
+        """
+        try:
+            if self.path.is_dir() and (self._marker.exists() or not any(self.path.iterdir())):
+                return
+            taken = self.path.exists() or self.path.is_symlink()
+        except OSError as error:
+            raise InputError(f"venv is {quote(str(self.path))}, which cannot be used: {error.strerror}.") from error
+        if taken:
+            raise InputError(
+                f"venv is {quote(str(self.path))}, which is there and was not made by setup-env.",
+                hint="Name another folder with the input venv, or delete it.",
+            )
+
+    def whole(self, key: str) -> Installed | None:
+        """Return what is installed, if it is whole, was made for that key and was not changed since."""
+        try:
+            marker = json.loads(self._marker.read_text(encoding="utf-8"))
+            if marker["key"] != key:
+                return None
+            installed = describe(self.python)
+        except (OSError, ValueError, KeyError, TypeError, SurroundingsError):
+            return None
+        return installed if marker["digest"] == digest(installed) else None
+
+    def added(self) -> dict[str, str]:
+        """Return what was added to the lock's packages when it was made."""
+        return dict(json.loads(self._marker.read_text(encoding="utf-8"))["added"])
+
+    def begin(self) -> None:
+        """Empty the folder, and mark it as ours.
+
+        Raises:
+            SurroundingsError: It cannot be written.
+        """
+        try:
+            if self.path.exists():
+                shutil.rmtree(self.path)
+            self.path.mkdir(parents=True)
+            self._marker.write_text("{}\n", encoding="utf-8")
+        except OSError as error:
+            raise SurroundingsError(
+                f"The environment {self.path} cannot be made: {error.strerror or error}.",
+                hint="Name another folder with the input venv.",
+            ) from error
+
+    def finish(self, key: str, installed: Installed, added: dict[str, str]) -> None:
+        """Mark it as whole."""
+        text = json.dumps({"key": key, "digest": digest(installed), "added": added})
+        self._marker.write_text(text + "\n", encoding="utf-8")
+
+
+def place(given: str, slug: str, environ: Mapping[str, str], cwd: Path) -> Path:
+    """Return the folder of the environment.
+
+    Args:
+        given: The input `venv`; empty: `$RUNNER_TEMP/notebook-ci-venv` on a runner, else `.notebook-ci/venv`.
+        slug: The input `slug`: environments of several uses stand beside each other.
+        environ: The environment of the step.
+        cwd: The folder that relative paths start from.
+    """
+    if given:
+        return cwd / given
+    behind = f"-{slug}" if slug else ""
+    if runner_temp := environ.get("RUNNER_TEMP"):
+        return Path(runner_temp) / f"notebook-ci-venv{behind}"
+    return private_folder(cwd) / f"venv{behind}"
+
+
+def key(lock: Lock, python: Path) -> str:
+    """Return what an environment must have been made for to be used again: SHA-256 of its lock and its Python."""
+    base = describe(python)
+    text = json.dumps([lock.digest(), str(python.resolve()), base.version, base.implementation, base.platform])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest(installed: Installed) -> str:
+    """Return the SHA-256 of Python, platform and packages."""
+    return hashlib.sha256(json.dumps(asdict(installed), sort_keys=True).encode()).hexdigest()

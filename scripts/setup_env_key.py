@@ -1,0 +1,51 @@
+"""The script that names the cache of setup-env's environment, before the environment is made.
+
+Where nothing can be cached the outputs are empty: versions are not fixed, or the Python would first have to be downloaded.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from notebook_ci.environment import locks, pythons, venv
+from notebook_ci.environment.locks import Lock
+from notebook_ci.environment.model import SetupEnvInputs
+from notebook_ci.environment.stage import uv_program
+from notebook_ci.environment.uv import Uv
+from notebook_ci.errors import NotebookCiError, SurroundingsError
+from notebook_ci.github import Console
+from notebook_ci.inputs import CHECK_ONLY, load
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO) -> int:
+    """Set the outputs `key` and `path` for a cache. Arguments and exit code: see `Stage.main`."""
+    console = Console(environ)
+    cwd = Path.cwd()
+    try:
+        inputs = load(SetupEnvInputs, "setup-env", argv, stdin, cwd)
+        if CHECK_ONLY in argv:
+            return 0
+        lock, _ = locks.find(inputs.requirements, cwd)
+        path = venv.place(inputs.venv, inputs.slug, environ, cwd)
+        venv.Venv(path).check()
+        if lock.fixes_versions:
+            uv = Uv(uv_program(), environ, cwd, console, Path(os.devnull))
+            console.set_outputs(_cache(uv, pythons.wanted_version(inputs.python_version, lock, cwd), lock, path))
+    except SurroundingsError:
+        return 0  # setup-env says what is wrong
+    except NotebookCiError as error:
+        console.error(error)
+        console.set_outputs({"status": "error"})
+        return error.exit_code
+    return 0
+
+
+def _cache(uv: Uv, wanted: str, lock: Lock, path: Path) -> dict[str, str]:
+    python = pythons.find(uv, wanted)
+    return {"key": f"notebook-ci-env-1-{venv.key(lock, python)}", "path": str(path)} if python else {}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ, sys.stdin))

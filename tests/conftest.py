@@ -1,0 +1,18 @@
+"""Options of all tests."""
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-skips", action="store_true", help="fail where a test is skipped, as CI does")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run that has left something out: what CI does not run, nobody runs."""
+    if not session.config.getoption("--no-skips"):
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = len(reporter.stats.get("skipped", [])) if reporter else 0
+    if skipped and session.exitstatus == pytest.ExitCode.OK:
+        reporter.write_line(f"{skipped} skipped, and --no-skips was given: failed.", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

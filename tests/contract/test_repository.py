@@ -1,0 +1,119 @@
+"""What holds for the repository as a whole."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOMAINS = {"environment", "execution", "report"}
+
+
+def tracked() -> list[Path]:
+    """Return the files of the repository, also those that are not committed yet."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+REGISTRY = re.compile(
+    "|".join([r"pypi\." + "org", "pythonhosted" + r"\.org", r"proxy\.golang\." + "org", "registry" + r"\.npmjs"])
+)
+
+
+def test_no_file_names_the_host_of_a_package_registry() -> None:
+    assert not [path for path in tracked() if REGISTRY.search(text_of(path))]
+
+
+def test_the_host_of_a_registry_is_found() -> None:
+    assert REGISTRY.search("https://files." + "pythonhosted" + ".org/packages/x.whl")
+
+
+def test_links_in_documents_lead_somewhere() -> None:
+    missing = [
+        f"{path.relative_to(ROOT)}: {target}"
+        for path in tracked()
+        if path.suffix == ".md"
+        for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text_of(path))
+        if not (path.parent / target).exists()
+    ]
+    assert not missing
+
+
+def imports(path: Path) -> set[str]:
+    return set(re.findall(r"^\s*(?:from|import) notebook_ci\.(\w+)", text_of(path), re.MULTILINE)) | {
+        name.strip()
+        for names in re.findall(r"^\s*from notebook_ci import (.*)$", text_of(path), re.MULTILINE)
+        for name in names.split(",")
+    }
+
+
+@pytest.mark.parametrize("domain", sorted(DOMAINS))
+def test_a_domain_imports_no_other_domain(domain: str) -> None:
+    for path in (ROOT / "scripts" / "notebook_ci" / domain).glob("*.py"):
+        assert not imports(path) & (DOMAINS - {domain}), path
+        assert domain == "report" or "github" not in imports(path), path
+
+
+def test_base_modules_import_the_standard_library_only_when_they_are_imported() -> None:
+    """Inputs are checked before anything is installed: by a Python that has nothing else."""
+    script = "import setup_env, notebook_ci.execution.model, execute_notebook"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r}); {script}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def run_pytest(folder: Path, test: str, *flags: str) -> subprocess.CompletedProcess[str]:
+    (folder / "test_it.py").write_text(test, encoding="utf-8")
+    (folder / "conftest.py").write_text(text_of(ROOT / "tests" / "conftest.py"), encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(folder),
+        *flags,
+        str(folder),
+    ]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+
+
+SKIPPING = "import pytest\ndef test_a(): pass\ndef test_b(): pytest.skip('no engine')\n"
+
+
+def test_a_skipped_test_fails_ci(tmp_path: Path) -> None:
+    done = run_pytest(tmp_path, SKIPPING, "--no-skips")
+    assert done.returncode == 1
+    assert "1 skipped, and --no-skips was given: failed." in done.stdout
+
+
+def test_a_skipped_module_fails_ci(tmp_path: Path) -> None:
+    done = run_pytest(tmp_path, "import pytest\npytest.importorskip('no_such_module')\n", "--no-skips")
+    assert done.returncode != 0
+
+
+def test_a_skipped_test_does_not_fail_on_a_laptop(tmp_path: Path) -> None:
+    assert run_pytest(tmp_path, SKIPPING).returncode == 0
+
+
+def test_nothing_skipped_passes_ci(tmp_path: Path) -> None:
+    assert run_pytest(tmp_path, "def test_a(): pass\n", "--no-skips").returncode == 0
+
+
+def test_ci_makes_every_part_mandatory() -> None:
+    assert "make test NO_SKIPS=1" in text_of(ROOT / ".ci" / "run")
+    assert "make test NO_SKIPS=1" in text_of(ROOT / ".github" / "workflows" / "ci.yml")

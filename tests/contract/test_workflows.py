@@ -1,0 +1,205 @@
+"""Workflows and actions under actionlint, check-jsonschema and zizmor, and what these do not see."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted([*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("examples/*/.github/workflows/*.yml")])
+ACTIONS = sorted(ROOT.glob("actions/*/action.yml"))
+OWN = "notebook-ci/notebook-ci"
+SECONDS = 600
+
+
+def load(path: Path) -> dict[str, Any]:
+    return dict(YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")))
+
+
+def program(name: str) -> str:
+    """Return a program of the environment that the tests run in."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def run(*command: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        list(map(str, command)), cwd=cwd, capture_output=True, text=True, check=False, timeout=SECONDS
+    )
+
+
+@pytest.fixture(scope="session")
+def actionlint() -> str:
+    """The program, built if it is not there."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "dev" / "tools.py", "actionlint"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def checked(tmp_path: Path) -> Path:
+    """A repository with our actions and workflows, in which references to ourselves are local: so they are checked."""
+    run("git", "init", "--quiet", tmp_path)
+    shutil.copytree(ROOT / "actions", tmp_path / "actions")
+    folder = tmp_path / ".github" / "workflows"
+    folder.mkdir(parents=True)
+    for number, path in enumerate([*WORKFLOWS, *ACTIONS]):
+        text = path.read_text(encoding="utf-8")
+        name = f"{number}-{path.parent.name}-{path.stem}.yml"
+        (folder / name).write_text(localized(as_workflow(path) if path in ACTIONS else text), encoding="utf-8")
+    return tmp_path
+
+
+def localized(text: str) -> str:
+    """Return a workflow in which `uses:` of ourselves is `./path`: actionlint then knows inputs and outputs."""
+    return re.sub(rf"uses: {OWN}/(\S+)@\S+", r"uses: ./\1", text)
+
+
+def as_workflow(path: Path) -> str:
+    """Return the steps of a composite action as a workflow: actionlint does not look into actions.
+
+    Its inputs are those of a called workflow, so that `inputs.x` is checked too.
+    """
+    action = load(path)
+    lines = ["on:", "  workflow_call:", "    inputs:"]
+    for name in action["inputs"]:
+        lines += [f"      {name}:", "        type: string"]
+    body = path.read_text(encoding="utf-8").split("  steps:\n", 1)[1]
+    return (
+        "\n".join([*lines, "jobs:", "  steps:", "    runs-on: ubuntu-latest", "    steps:"])
+        + "\n"
+        + re.sub(r"^", "  ", body, flags=re.MULTILINE)
+    )
+
+
+def test_actionlint_finds_nothing(actionlint: str, checked: Path) -> None:
+    done = run(actionlint, "-shellcheck=", "-pyflakes=", cwd=checked)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "said"),
+    [
+        ("steps.notebooks.outputs.output-dri", "steps.notebooks.outputs.output-dir", "output-dri"),
+        ("notebook: notebooks/*.ipynb", "notebooks: notebooks/*.ipynb", "notebook"),
+        ("steps.kye.outputs.key", "steps.key.outputs.key", "kye"),
+    ],
+    ids=["an output that is not", "an input that is not", "a step that is not"],
+)
+def test_actionlint_finds_what_is_wrong(actionlint: str, checked: Path, wrong: str, right: str, said: str) -> None:
+    folder = checked / ".github" / "workflows"
+    text = localized(readme_workflow())
+    (folder / "readme.yml").write_text(text, encoding="utf-8")
+    changed = [path for path in folder.iterdir() if right in path.read_text(encoding="utf-8")]
+    assert changed
+    for path in changed:
+        path.write_text(path.read_text(encoding="utf-8").replace(right, wrong), encoding="utf-8")
+    done = run(actionlint, "-shellcheck=", "-pyflakes=", cwd=checked)
+    assert done.returncode == 1
+    assert said in done.stdout
+
+
+def readme_workflow() -> str:
+    """Return the workflow that the README tells to copy."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (found,) = re.findall(r"```yaml\n(name: .*?)```", text, re.DOTALL)
+    return str(found)
+
+
+def test_the_workflow_of_the_readme_is_right(actionlint: str, checked: Path) -> None:
+    (checked / ".github" / "workflows" / "readme.yml").write_text(localized(readme_workflow()), encoding="utf-8")
+    done = run(actionlint, "-shellcheck=", "-pyflakes=", cwd=checked)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("schema", "paths"),
+    [("vendor.github-workflows", WORKFLOWS), ("vendor.github-actions", ACTIONS)],
+    ids=["workflows", "actions"],
+)
+def test_files_follow_the_schema(schema: str, paths: list[Path]) -> None:
+    assert paths
+    done = run(program("check-jsonschema"), "--builtin-schema", schema, *paths)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_schema_refuses_a_wrong_action(tmp_path: Path) -> None:
+    wrong = tmp_path / "action.yml"
+    wrong.write_text(
+        ACTIONS[0].read_text(encoding="utf-8").replace("using: composite", "using: compost"), encoding="utf-8"
+    )
+    assert run(program("check-jsonschema"), "--builtin-schema", "vendor.github-actions", wrong).returncode == 1
+
+
+def zizmor(*paths: Path) -> subprocess.CompletedProcess[str]:
+    flags = ["--offline", "--strict-collection", "--pedantic", "--no-progress", "--config", str(ROOT / "zizmor.yml")]
+    return run(program("zizmor"), *flags, *paths)
+
+
+def test_zizmor_finds_nothing() -> None:
+    done = zizmor(*WORKFLOWS, *ACTIONS)
+    assert done.returncode == 0, done.stdout
+
+
+def test_zizmor_finds_an_action_that_is_not_pinned_by_commit(tmp_path: Path) -> None:
+    (tmp_path / ".github" / "workflows").mkdir(parents=True)
+    path = tmp_path / ".github" / "workflows" / "x.yml"
+    text = re.sub(r"(actions/checkout)@[0-9a-f]{40} # \S+", r"\1@v7", readme_workflow())
+    path.write_text(text, encoding="utf-8")
+    done = zizmor(path)
+    assert done.returncode != 0
+    assert "unpinned-uses" in done.stdout
+
+
+@pytest.mark.parametrize("path", [*WORKFLOWS, *ACTIONS], ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_actions_of_others_are_pinned_with_their_version(path: Path) -> None:
+    for line in uses(path.read_text(encoding="utf-8")):
+        assert is_pinned(line), line
+
+
+def test_a_pin_without_its_version_is_found() -> None:
+    assert not is_pinned("actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1")
+    assert not is_pinned("actions/checkout@v7")
+
+
+def uses(text: str) -> list[str]:
+    return re.findall(r"^\s*(?:- )?uses: (.*)$", text, re.MULTILINE)
+
+
+def is_pinned(line: str) -> bool:
+    return line.startswith(f"{OWN}/") or bool(re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line))
+
+
+def missing_from_gate(workflow: dict[str, Any]) -> set[str]:
+    jobs = set(workflow["jobs"]) - {"gate"}
+    return jobs - set(workflow["jobs"]["gate"]["needs"])
+
+
+def test_the_gate_waits_for_every_job() -> None:
+    workflow = load(ROOT / ".github" / "workflows" / "ci.yml")
+    assert not missing_from_gate(workflow)
+    assert workflow["jobs"]["gate"]["if"] == "always()"
+
+
+def test_a_job_that_is_missing_from_the_gate_is_found() -> None:
+    workflow = load(ROOT / ".github" / "workflows" / "ci.yml")
+    workflow["jobs"]["forgotten"] = {}
+    assert missing_from_gate(workflow) == {"forgotten"}
+
+
+@pytest.mark.parametrize(
+    ("results", "code"),
+    [("success success success", 0), ("success failure success", 1), ("success skipped", 1), ("cancelled", 1)],
+)
+def test_the_gate_fails_when_a_job_has(results: str, code: int) -> None:
+    (step,) = load(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]["gate"]["steps"]
+    done = subprocess.run(["bash", "-e", "-c", step["run"]], env={"RESULTS": results}, check=False)
+    assert done.returncode == code
