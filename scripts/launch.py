@@ -42,7 +42,7 @@ class Request:
         rest = list(argv)
         self.from_stdin = rest[:1] == ["--inputs-from-stdin"]
         del rest[: int(self.from_stdin)]
-        environment = ""
+        environment = None
         if rest[:1] == ["--env"]:
             environment = "".join(rest[1:2])
             del rest[:2]
@@ -52,7 +52,9 @@ class Request:
             raise Refused("--exec needs an environment and a program: launch.sh --env NAME --exec PROGRAM [arguments].")
         self.stage = "" if is_program else _known("stage", "".join(rest[:1]), HERE, ".py", leave_out="launch")
         self.arguments = rest if is_program else rest[1:]
-        self.environment = _known("tool environment", environment or self.stage, REQUIREMENTS, ".txt", leave_out="uv")
+        self.environment = _known(
+            "tool environment", self.stage if environment is None else environment, REQUIREMENTS, ".txt", leave_out="uv"
+        )
 
     def script(self, *flags: str) -> list[str]:
         """Return the stage's script and its arguments, `flags` before those that were given."""

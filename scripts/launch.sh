@@ -78,7 +78,8 @@ find_python() {
     if [ -n "${RUNNER_TOOL_CACHE-}" ]; then
       named+=("$RUNNER_TOOL_CACHE/Python/$version".*/*/bin/python3 "$RUNNER_TOOL_CACHE/Python/$version".*/*/python.exe)
     fi
-    take "$version" "${named[@]}" && return 0
+    # So written, because an empty list counts as unset before bash 4.4.
+    take "$version" ${named[@]+"${named[@]}"} && return 0
     while IFS= read -r line; do
       if [ "${line##*|}" = "$version" ]; then
         python=${line%|*}

@@ -80,7 +80,8 @@ def _slug(value: object) -> str:
 
 def _python_version(value: object) -> str:
     text = _text(value)
-    if not re.fullmatch(r"3(\.\d{1,2}){1,2}", text):
+    # 3.1 and 3.2 are what YAML and TOML make of 3.10 and 3.20 without quotes: refused.
+    if not re.fullmatch(r"3\.([6-9]|\d\d)(\.\d{1,2})?", text):
         raise ValueError
     return text
 
@@ -97,7 +98,7 @@ BOOLEAN = Kind("`true` or `false`", _boolean)
 SECONDS = Kind("a number of seconds above 0, at most ten days (864000)", _seconds)
 LINES = Kind("one entry a line", _lines, many=True)
 SLUG = Kind("up to 64 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`", _slug)
-PYTHON_VERSION = Kind("a version such as `3.12` or `3.12.4` (in quotes, or YAML reads 3.10 as 3.1)", _python_version)
+PYTHON_VERSION = Kind("a version such as `3.12` or `3.12.4` (in quotes, or 3.10 is read as 3.1)", _python_version)
 # Text is read as YAML 1.2 later, by `yaml12.mapping`: its parser is in the tool environment, not yet made perhaps.
 YAML_MAP = Kind("YAML: `name: value`, one a line", _yaml_map)
 

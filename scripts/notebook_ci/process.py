@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 from notebook_ci.errors import Cancelled
 
@@ -84,11 +85,6 @@ def run(
         OSError: It could not be started.
     """
     lines: collections.deque[str] = collections.deque(maxlen=TAIL_LINES)
-
-    def read() -> None:
-        while process.stdout and (line := process.stdout.readline(LONGEST_LINE)):
-            lines.append(line.rstrip("\n"))
-
     process = subprocess.Popen(
         list(map(str, argv)),
         env=dict(env),
@@ -101,7 +97,7 @@ def run(
         errors="backslashreplace",
         start_new_session=POSIX,
     )
-    reader = threading.Thread(target=read, daemon=True)
+    reader = threading.Thread(target=_keep, args=(process.stdout, lines), daemon=True)
     timed_out = False
     try:
         reader.start()
@@ -110,7 +106,8 @@ def run(
         timed_out = True
     finally:
         end_tree(process)
-        reader.join(GRACE_SECONDS)
+        if reader.is_alive():  # it never was, where a signal came before
+            reader.join(GRACE_SECONDS)
     return Completed(process.returncode, "\n".join(lines), timed_out)
 
 
@@ -127,6 +124,12 @@ def end_tree(process: subprocess.Popen[str]) -> None:
             process.wait(GRACE_SECONDS)
     _signal_group(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _keep(stream: TextIO, lines: collections.deque[str]) -> None:
+    with stream:
+        while line := stream.readline(LONGEST_LINE):
+            lines.append(line.rstrip("\n"))
 
 
 @contextlib.contextmanager

@@ -86,16 +86,14 @@ class Stage(Generic[Model, StageRecord]):
         try:
             with process.cancellable():
                 return self._main(argv, environ, stdin, console)
-        except NotebookCiError as error:
+        except Cancelled as cancelled:
+            return cancelled.exit_code
+        except Exception as exception:  # noqa: BLE001 - a bug of ours, unless foreseen
+            error = exception if isinstance(exception, NotebookCiError) else _bug(exception, console)
             console.error(error)
             with contextlib.suppress(OSError):
                 console.set_outputs({"status": "error"})
             return error.exit_code
-        except Cancelled as cancelled:
-            return cancelled.exit_code
-        except Exception as error:  # noqa: BLE001 - a bug of ours, where no record can say so
-            console.error(_bug(error, console))
-            return EXIT_BUG
 
     def _main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO, console: Console) -> int:
         """Run the stage. What is raised here happened before there was a record, or while it was written."""

@@ -166,7 +166,9 @@ class Maker:
 
     def _install(self, new: Path, name: str, uv: Path) -> None:
         program = uv / "bin" / ("uv.exe" if sys.platform == "win32" else "uv")
-        venv = ["venv", "--relocatable", "--no-project", "--quiet", "--python", sys.executable]
+        # The Python behind all links, which is in the environment's key: a link on PATH may go, and the environment stay.
+        python = os.path.realpath(sys.executable)
+        venv = ["venv", "--relocatable", "--no-project", "--quiet", "--python", python]
         self._run(name, [program, *venv, new])
         flags = ["--require-hashes", "--only-binary", ":all:", "--compile-bytecode", *self._settings.uv_flags()]
         if self._settings.extra:

@@ -38,7 +38,17 @@ def uv() -> Path:
 def resolve(uv: Path, lock: Path, platform: str, python: str, environ: dict[str, str]) -> str:
     """Return what stands against installing a lock from wheels on a platform; nothing if nothing does."""
     flags = ["--require-hashes", "--only-binary", ":all:", "--python-platform", platform, "--python-version", python]
-    command = [uv, "pip", "install", "--dry-run", *flags, "--target", lock.parent / "no", "--python", sys.executable]
+    command = [
+        uv,
+        "pip",
+        "install",
+        "--dry-run",
+        *flags,
+        "--target",
+        f"{environ['UV_CACHE_DIR']}-target",
+        "--python",
+        sys.executable,
+    ]
     done = subprocess.run([*map(str, command), "-r", lock], env=environ, capture_output=True, text=True, check=False)
     return done.stderr if done.returncode else ""
 

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_core.utils import run_sync
 from nbclient.exceptions import DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NotebookExecutionManager
 from papermill.parameterize import parameterize_notebook
 
+from notebook_ci.errors import SurroundingsError
 from notebook_ci.execution.kernels import UserKernelManager
 from notebook_ci.execution.watch import Watch
 from notebook_ci.notebooks.document import Document
@@ -72,6 +74,7 @@ class Execution:
             start: Arguments of `start_kernel`.
 
         Raises:
+            SurroundingsError: The executed notebook cannot be saved.
             KernelNotStartedError: No cell was run.
             KernelDiedError: The kernel ended by itself.
             TimeIsUpError: The watch stopped it, and the cell's own error does not say so.
@@ -121,7 +124,14 @@ class Execution:
 
 
 class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no types
-    """Gives a kernel no time to end by itself once an execution was broken off."""
+    """Waits for a kernel's sockets, and gives it no time to end by itself once an execution was broken off."""
+
+    async def async_start_new_kernel_client(self) -> Any:
+        """Connect when the kernel listens: ZeroMQ connects again only after a while, and the first messages are lost."""
+        await self.km.listening(KERNEL_START_SECONDS)
+        return await super().async_start_new_kernel_client()
+
+    start_new_kernel_client = run_sync(async_start_new_kernel_client)
 
     def papermill_execute_cells(self) -> None:
         try:
@@ -144,8 +154,17 @@ class _Keeper(NotebookExecutionManager):  # type: ignore[misc] # as above
         """Save, if the last time is long enough ago."""
         now = self.now()
         if self.end_time or (now - self.last_save_time).total_seconds() > SAVE_EVERY_SECONDS:
-            write_notebook(self.nb, Path(self.output_path))
+            self._save(Path(self.output_path))
             self.last_save_time = now
+
+    def _save(self, output: Path) -> None:
+        try:
+            write_notebook(self.nb, output)
+        except OSError as error:
+            raise SurroundingsError(
+                f"The executed notebook {output} cannot be saved: {error.strerror or error}.",
+                hint="Free some disk space, or name another folder with the input output-dir.",
+            ) from error
 
 
 def write_notebook(nb: nbformat.NotebookNode, path: Path) -> None:

@@ -77,13 +77,17 @@ def problem(path: str, failure: Failure) -> Problem:
 
 def left_by_exit(execution: Execution) -> int:
     """Return how many code cells did not run because an earlier one failed or called `sys.exit()`."""
-    index = _failed_cell(execution)
-    return 0 if index is None else sum(map(is_code, execution.nb.cells[index + 1 :]))
+    failed = _failed_cell(execution)
+    return 0 if failed is None else sum(index > failed for index in code_cells(execution))
 
 
-def is_code(cell: nbformat.NotebookNode) -> bool:
-    """Return whether a cell is one that runs."""
-    return cell.cell_type == "code" and bool(cell.source.strip())
+def code_cells(execution: Execution) -> list[int]:
+    """Return the indices of the cells that run, as the author counts them: without the injected parameters."""
+    return [
+        index
+        for index, cell in enumerate(execution.nb.cells)
+        if execution.origins[index] is not None and cell.cell_type == "code" and cell.source.strip()
+    ]
 
 
 def place(document: Document, execution: Execution, kind: FailureKind, message: str) -> Failure:

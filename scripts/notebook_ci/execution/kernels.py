@@ -1,10 +1,12 @@
 """Kernels of the user's interpreter. The one adapter of jupyter_client."""
 
+import asyncio
 import contextlib
 import os
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
+from notebook_ci.errors import SurroundingsError
 from notebook_ci.execution.interpreter import Interpreter
 from notebook_ci.process import POSIX
 
@@ -20,6 +23,10 @@ RUNNER_VARIABLES = ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE"
 RUNNER_PREFIXES = ("ACTIONS_", "INPUT_")
 # What chose the tool environment's Python and must not choose the kernel's.
 TOOL_VARIABLES = ("PYTHONHOME", "__PYVENV_LAUNCHER__")
+FOLDER_PREFIX = "nci-"
+POLL_SECONDS = 0.005
+# `sun_path` has 104 bytes on macOS and 108 on Linux, a NUL among them.
+MOST_SOCKET_BYTES = 103
 
 
 class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_client is not seen by mypy
@@ -47,6 +54,15 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
     async def _async_post_start_kernel(self, **kwargs: Any) -> None:
         await super()._async_post_start_kernel(**kwargs)
         self._pid = getattr(self.provisioner, "pid", None)
+
+    async def listening(self, seconds: float) -> None:
+        """Wait until the kernel has made its sockets, has died, or the time is over. Who connects then will see which."""
+        if self.transport != "ipc":
+            return
+        sockets = [Path(f"{self.ip}-{port}") for port in self.ports]
+        ends = time.monotonic() + seconds
+        while not all(socket.exists() for socket in sockets) and time.monotonic() < ends and await self.is_alive():
+            await asyncio.sleep(POLL_SECONDS)
 
     def signal_now(self, number: int) -> None:
         """Send a signal to the kernel and all it has started, from any thread, also after its end.
@@ -88,9 +104,25 @@ def environment(environ: Mapping[str, str], interpreter: Interpreter, folder: Pa
 
 @contextlib.contextmanager
 def private_folder() -> Iterator[Path]:
-    """Give a folder that only this user can read, and remove it at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="nci-"))
+    """Give a folder that only this user can read, and remove it at the end.
+
+    Raises:
+        SurroundingsError: It cannot be made.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=_short_folder()))
+    except OSError as error:
+        raise SurroundingsError(
+            f"No temporary folder can be made for the kernel: {error.strerror or error}.",
+            hint="Free some disk space, or name a folder that can be written in the variable TMPDIR.",
+        ) from error
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _short_folder() -> str | None:
+    """Return where sockets have a path that is short enough; None: in the usual folder for what is temporary."""
+    socket = Path(tempfile.gettempdir()) / f"{FOLDER_PREFIX}12345678" / "socket-5"
+    return "/tmp" if POSIX and len(os.fsencode(socket)) > MOST_SOCKET_BYTES else None  # noqa: S108 - mkdtemp is safe there

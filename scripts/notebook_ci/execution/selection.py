@@ -29,7 +29,14 @@ def select(patterns: Iterable[str], exclude: Iterable[str], cwd: Path, never: It
     never = [folder.resolve() for folder in never]
     chosen: set[str] = set()
     for pattern in patterns:
-        found = [path for path in _expand(pattern, cwd) if not _lies_in(cwd / path, never)]
+        matches = sorted(_expand(pattern, cwd))
+        found = [path for path in matches if not _lies_in(cwd / path, never)]
+        if matches and not found:
+            raise InputError(
+                f"{quote(pattern)} matches nothing but outputs: {quote(matches[0])} lies in the output-dir or the run "
+                "directory.",
+                hint="Correct the input notebooks, or name another folder for the outputs.",
+            )
         if not found:
             raise InputError(
                 f"No notebook matches {quote(pattern)} in {cwd}.",

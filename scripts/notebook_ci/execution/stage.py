@@ -44,7 +44,9 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
     """
     given = _parameters(inputs, context.cwd, record)
     output_dir = (context.cwd / inputs.output_dir) if inputs.output_dir else context.place.artifacts
+    _keep_apart({"output-dir": output_dir, "run-dir": context.run_directory.path}, context.cwd)
     paths = select(inputs.notebooks, inputs.exclude, context.cwd, never=[context.run_directory.path, output_dir])
+    _keep_sources(paths, context.cwd, output_dir)
     tasks = _tasks(paths, given)
     interpreter = find(inputs.python, inputs.slug, context.run_directory, context.environ, context.cwd)
     record.python, record.python_version = str(interpreter.path), interpreter.version
@@ -59,6 +61,27 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
     for task, result in zip(tasks, record.notebooks, strict=True):
         runner.run(task, result)
     record.metrics = _merged_metrics(record.notebooks)
+
+
+def _keep_apart(folders: Mapping[str, Path], cwd: Path) -> None:
+    """Refuse a folder for outputs that is the workspace or above it: a later run would take outputs for notebooks."""
+    for name, folder in folders.items():
+        if cwd.resolve().is_relative_to(folder.resolve()):
+            raise InputError(
+                f"{name} is {quote(str(folder))}, which holds the notebooks themselves.",
+                hint=f"Name a folder of its own with the input {name}.",
+            )
+
+
+def _keep_sources(paths: Sequence[str], cwd: Path, output_dir: Path) -> None:
+    """Refuse outputs that would be written over their sources. A link in the folder of the outputs can lead there."""
+    for path in paths:
+        source, output = cwd / path, output_dir / path
+        if output.parent.resolve() / output.name == source.parent.resolve() / source.name:
+            raise InputError(
+                f"The executed notebook would be written over its source {path}.",
+                hint="Name another folder with the input output-dir.",
+            )
 
 
 def _parameters(inputs: ExecuteInputs, cwd: Path, record: ExecuteRecord) -> dict[str, Any]:
@@ -203,10 +226,9 @@ class _Runner:
         """Fill a result from what was executed."""
         path = doc.path.as_posix()
         cells = execution.nb.cells
-        result.cells = sum(map(failures.is_code, cells))
-        result.executed_cells = sum(
-            cell.metadata.papermill.get("start_time") is not None for cell in filter(failures.is_code, cells)
-        )
+        code = failures.code_cells(execution)
+        result.cells = len(code)
+        result.executed_cells = sum(cells[index].metadata.papermill.get("start_time") is not None for index in code)
         collected = metrics.collect([cell.get("outputs", []) for cell in cells])
         result.metrics, result.scraps = dict(collected.metrics), dict(collected.scraps)
         for index, message in collected.problems:

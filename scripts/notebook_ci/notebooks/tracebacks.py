@@ -192,7 +192,7 @@ def _line(frame: _Frame, lines: list[str]) -> int:
     """The line in the cell, from the line number where the format has one, and from the source line that is shown."""
     starts = _starts(lines)
     if frame.count is None and frame.digest is None:
-        return starts[-1] + (frame.line or 0)
+        return starts[0] + 1 if frame.line is None else starts[-1] + frame.line
     arrow = _arrow.search(frame.body)
     shown = (arrow[2] if arrow else frame.body.partition("\n")[0]).strip()
     same = [number for number, line in enumerate(lines, 1) if line.strip() == shown] if shown else []

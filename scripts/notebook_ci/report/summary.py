@@ -105,8 +105,11 @@ def _notebooks(record: Json) -> list[str]:
     ]
     # What an invalid notebook lacks is said by the stage's problems, with its hint.
     failed = [each for each in notebooks if each["failure"] and each["failure"]["kind"] != "invalid-notebook"]
+    header = ["notebook", "cells", "time", "failure"]
+    if not any(notebook["failure"] for notebook in notebooks):
+        header, rows = header[:-1], [row[:-1] for row in rows]
     return [
-        _table(["notebook", "cells", "time", "failure"], rows),
+        _table(header, rows),
         *map(_failure, failed[:MOST_FAILURES]),
         _rest(len(failed) - MOST_FAILURES),
     ]

@@ -1,0 +1,27 @@
+"""Fixtures of the end-to-end tests: the suite as it stands in this checkout, and a fresh repository that uses it."""
+
+from pathlib import Path
+
+import pytest
+from dev import tools
+from harness import Consumer, Machine, Suite
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    """Where jobs run; builds act if it is not on this machine, which takes minutes."""
+    return Machine(tmp_path_factory.mktemp("machine"), tools.cache_root() / "e2e", tools.find_tool("act"))
+
+
+@pytest.fixture(scope="session")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
+    """The suite as it stands in the working tree, with what is not committed."""
+    return Suite.stage(REPOSITORY, tmp_path_factory.mktemp("suite") / "notebook-ci")
+
+
+@pytest.fixture
+def consumer(tmp_path: Path, suite: Suite, machine: Machine) -> Consumer:
+    """A new repository `acme/penguins` whose workflows can use the suite as `notebook-ci/notebook-ci/...@v1`."""
+    return Consumer(tmp_path / "consumer", suite, machine)

@@ -1,0 +1,320 @@
+"""The two actions as a workflow uses them: the real YAML, real installations, real kernels."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from harness import Consumer, Job, Machine, uses
+from ruamel.yaml import YAML
+from workflows import HOSTILE, line_of, notebook, step, upload, workflow
+
+ROOT = Path(__file__).resolve().parents[2]
+REQUIREMENTS = "ipykernel\n"
+RUN_DIR = "${{ runner.temp }}/notebook-ci"
+ENV = step("setup-env", requirements="requirements.txt")
+SECONDS = 300
+
+
+@pytest.fixture
+def penguins(consumer: Consumer) -> Consumer:
+    """A repository with requirements and one good notebook."""
+    consumer.write("requirements.txt", REQUIREMENTS)
+    consumer.write("a.ipynb", notebook("print(1 + alpha)", parameters="alpha = 1"))
+    return consumer
+
+
+def run(consumer: Consumer, *steps: dict[str, Any], **job: object) -> Job:
+    consumer.workflow(workflow(*steps, **job))
+    return consumer.run(timeout=SECONDS).job("test")
+
+
+def record(folder: Path, name: str) -> dict[str, Any]:
+    """Return a record of an uploaded run directory, which its published schema accepts."""
+    found = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    schema = json.loads((ROOT / "docs" / "schemas" / f"{found['stage']}.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(found, schema)
+    return dict(found)
+
+
+def test_the_happy_way(penguins: Consumer) -> None:
+    penguins.workflow(workflow(ENV, step("execute-notebook", parameters="alpha: 41"), upload("run", RUN_DIR)))
+    result = penguins.run(timeout=SECONDS)
+    job = result.job("test")
+    assert job.result == "success"
+
+    outputs = job.step("setup-env").outputs
+    made = record(result.artifact("run"), "setup-env")
+    assert outputs.keys() == {"status", "record", "python", "env-digest", "lock-file"}
+    assert outputs["status"] == "passed"
+    assert outputs["lock-file"] == "requirements.txt"
+    assert outputs["record"].endswith("/notebook-ci/setup-env.json")
+    assert outputs["python"] == made["python"]
+    assert outputs["python"].endswith("/notebook-ci-venv/bin/python")
+    assert outputs["env-digest"] == made["env_digest"]
+    assert len(outputs["env-digest"]) == 64
+
+    outputs = job.step("execute-notebook").outputs
+    assert outputs.keys() == {"status", "record", "executed", "failed", "output-dir"}
+    assert {name: outputs[name] for name in ("status", "executed", "failed")} == {
+        "status": "passed",
+        "executed": "1",
+        "failed": "0",
+    }
+    assert outputs["record"].endswith("/notebook-ci/execute-notebook.json")
+    assert outputs["output-dir"].endswith("/notebook-ci/execute-notebook")
+    executed = json.loads((result.artifact("run") / "execute-notebook" / "a.ipynb").read_text(encoding="utf-8"))
+    assert executed["cells"][-1]["outputs"][0]["text"] == ["42\n"]
+    ran = record(result.artifact("run"), "execute-notebook")
+    assert ran["python"] == made["python"]
+    assert "✅ execute-notebook" in job.summary
+    assert not job.annotations
+
+
+def test_a_notebook_that_raises(penguins: Consumer) -> None:
+    text = notebook("x = 0", "def ratio():\n    return 1 / x", "ratio()", "print('never')")
+    penguins.write("notebooks/b.ipynb", text)
+    steps = (ENV, step("execute-notebook"), upload("run", RUN_DIR))
+    penguins.workflow(workflow(*steps))
+    result = penguins.run(timeout=SECONDS)
+    job = result.job("test")
+    assert job.result == "failure"
+    assert job.step("execute-notebook").outcome == "failure"
+    assert job.step("execute-notebook").outputs["failed"] == "1"
+    assert job.step("execute-notebook").outputs["executed"] == "2"
+    (annotation,) = job.annotations
+    assert annotation.level == "error"
+    assert (annotation.file, annotation.line) == ("notebooks/b.ipynb", line_of(text, "return 1 / x"))
+    assert annotation.title == "ZeroDivisionError in cell 3 (raised in cell 2)"
+    assert "division by zero" in annotation.message
+    assert "### ❌ execute-notebook failed: notebooks/b.ipynb, ZeroDivisionError in cell 3" in job.summary
+    assert "return 1 / x" in job.summary
+    partial = json.loads(
+        (result.artifact("run") / "execute-notebook" / "notebooks" / "b.ipynb").read_text(encoding="utf-8")
+    )
+    assert any("def ratio" in "".join(cell["source"]) for cell in partial["cells"])
+    assert (result.artifact("run") / "execute-notebook" / "a.ipynb").exists()
+
+
+@pytest.mark.parametrize(
+    ("steps", "failing", "message"),
+    [
+        ([step("setup-env", requirements="none.txt")], "setup-env", "requirements is `none.txt`, which is not there."),
+        ([step("setup-env", python_version="three")], "setup-env", "python-version is `three`."),
+        (
+            [ENV, step("execute-notebook", html="yes")],
+            "execute-notebook",
+            "html is `yes`. Accepted is `true` or `false`.",
+        ),
+        (
+            [ENV, step("execute-notebook", parameters="beta: 1")],
+            "execute-notebook",
+            "No notebook declares the parameter `beta`.",
+        ),
+        ([ENV, step("execute-notebook", notebooks="none/*.ipynb")], "execute-notebook", "matches `none/*.ipynb`"),
+    ],
+    ids=["requirements", "python-version", "html", "parameters", "notebooks"],
+)
+def test_a_wrong_input(penguins: Consumer, steps: list[dict[str, Any]], failing: str, message: str) -> None:
+    job = run(penguins, *steps)
+    assert job.result == "failure"
+    assert job.step(failing).outcome == "failure"
+    assert job.step(failing).outputs["status"] == "error"
+    (annotation,) = [each for each in job.annotations if each.level == "error"]
+    assert message in annotation.message
+    assert "Traceback" not in job.log
+
+
+@pytest.mark.parametrize("stage", ["setup-env", "execute-notebook"])
+def test_an_unknown_input(stage: str, tmp_path: Path, machine: Machine) -> None:
+    """As GitHub's runner does it: it keeps what it does not know. act drops it, so the step's text is run here."""
+    folder = ROOT / "actions" / stage
+    action = YAML(typ="safe", pure=True).load((folder / "action.yml").read_text(encoding="utf-8"))
+    text = next(each["run"] for each in action["runs"]["steps"] if "run" in each)
+    output = tmp_path / "output"
+    environ = {
+        **machine.environment,
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_ACTION_PATH": str(folder),
+        "GITHUB_OUTPUT": str(output),
+        "RUNNER_TEMP": str(tmp_path),
+        "INPUTS": json.dumps({"Slug": "", "notebok": "a.ipynb"}),
+    }
+    done = subprocess.run(
+        ["bash", "-e", "-c", text], env=environ, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stdout.startswith("::error::The action has no input `notebok`. ")
+    assert "\nerror\n" in output.read_text(encoding="utf-8")
+
+
+def test_hostile_text_in_every_text_input(consumer: Consumer) -> None:
+    folder = HOSTILE.replace("/", "")
+    consumer.write(f"{folder}/requirements.txt", REQUIREMENTS)
+    consumer.write(f"{folder}/a\nb.ipynb", notebook("print(text)", parameters='text = ""'))
+    consumer.write(f"{folder}/skip.ipynb", notebook("1 / 0"))
+    consumer.write(f"{folder}/p.yml", "text: from the file\n")
+    here = "${{ runner.temp }}/" + folder
+    parameters = f"text: |-\n  {HOSTILE}\n  second ' line\n"
+    job_steps = (
+        step("setup-env", requirements=f"{folder}/requirements.txt", venv=f"{here}/venv", run_dir=f"{here}/run"),
+        step(
+            "execute-notebook",
+            notebooks=f"{folder}\n",
+            exclude=f"{folder}/skip.ipynb",
+            parameters=parameters,
+            parameters_file=f"{folder}/p.yml",
+            python="${{ steps.setup-env.outputs.python }}",
+            output_dir=f"{here}/out",
+            run_dir=f"{here}/run",
+        ),
+        {"run": "test ! -e pwned"},
+        upload("out", f"{here}/out"),
+    )
+    consumer.workflow(workflow(*job_steps))
+    result = consumer.run(timeout=SECONDS)
+    job = result.job("test")
+    assert job.result == "success", job.log
+    assert not list(consumer.path.rglob("pwned"))
+    assert job.step("setup-env").outputs["lock-file"] == f"{folder}/requirements.txt"
+    assert job.step("execute-notebook").outputs["output-dir"].endswith(f"{folder}/out")
+    (executed,) = result.artifact("out").rglob("*.ipynb")
+    outputs = json.loads(executed.read_text(encoding="utf-8"))["cells"][-1]["outputs"]
+    assert "".join(outputs[0]["text"]) == f"{HOSTILE}\nsecond ' line\n"
+
+
+@pytest.mark.parametrize("stage", ["setup-env", "execute-notebook"])
+@pytest.mark.parametrize("name", ["slug", "python_version", "cell_timeout"])
+def test_hostile_text_in_an_input_that_is_no_text_is_refused(penguins: Consumer, stage: str, name: str) -> None:
+    if (stage, name) in {("setup-env", "cell_timeout"), ("execute-notebook", "python_version")}:
+        name = "slug"
+    job = run(penguins, step(stage, **{name: f"{HOSTILE}\n::error::x"}))
+    assert job.result == "failure"
+    (annotation,) = job.annotations
+    assert "Accepted is" in annotation.message
+    assert not list(penguins.path.rglob("pwned"))
+
+
+def test_a_notebook_that_prints_workflow_commands(consumer: Consumer) -> None:
+    commands = [
+        "::error file=x.py,line=1::printed",
+        "::add-mask::passed",
+        "::set-output name=status::printed",
+        "::stop-commands::printed",
+        "##[error]printed",
+        "  ::warning::printed",
+    ]
+    printing = "\n".join(f"print({command!r})" for command in commands)
+    consumer.write("requirements.txt", REQUIREMENTS)
+    consumer.write(
+        "a.ipynb",
+        notebook(
+            f"import os, subprocess, sys\n{printing}",
+            f"print({commands[0]!r}, file=sys.stderr); os.write(1, b'\\n::error::raw\\n')",
+            "subprocess.run(['sh', '-c', 'echo; echo ::error::child; echo ::error::child >&2'])",
+            "names = ('GITHUB_OUTPUT', 'GITHUB_ENV', 'GITHUB_STEP_SUMMARY', 'INPUTS')\n"
+            "assert not [name for name in names if name in os.environ]",
+            "raise ValueError('\\n::error::raised\\n##[error]raised\\n::stop-commands::raised')",
+        ),
+    )
+    job = run(consumer, ENV, step("execute-notebook"))
+    assert job.result == "failure"
+    assert [(each.level, each.title) for each in job.annotations] == [("error", "ValueError in cell 5")]
+    assert job.step("execute-notebook").outputs["status"] == "failed"
+
+
+def test_legs_of_a_matrix_have_records_that_merge(penguins: Consumer) -> None:
+    matrix = {"strategy": {"matrix": {"alpha": [1, 2]}}}
+    legs = (
+        step("setup-env", slug="leg-${{ matrix.alpha }}"),
+        step("execute-notebook", slug="leg-${{ matrix.alpha }}", parameters="alpha: ${{ matrix.alpha }}"),
+        upload("run-${{ matrix.alpha }}", RUN_DIR),
+    )
+    content = json.loads(workflow(*legs, **matrix))
+    content["jobs"]["merge"] = {
+        "runs-on": "ubuntu-latest",
+        "needs": "test",
+        "steps": [
+            {
+                "uses": uses("actions/download-artifact"),
+                "with": {"path": "merged", "pattern": "run-*", "merge-multiple": True},
+            },
+            upload("merged", "merged"),
+        ],
+    }
+    penguins.workflow(json.dumps(content))
+    result = penguins.run(timeout=SECONDS)
+    for alpha in (1, 2):
+        assert result.job("test", alpha=alpha).result == "success"
+    merged = result.artifact("merged")
+    assert sorted(path.name for path in merged.glob("*.json")) == [
+        "execute-notebook-leg-1.json",
+        "execute-notebook-leg-2.json",
+        "setup-env-leg-1.json",
+        "setup-env-leg-2.json",
+    ]
+    for alpha in (1, 2):
+        found = record(merged, f"execute-notebook-leg-{alpha}")
+        assert found["slug"] == f"leg-{alpha}"
+        assert found["notebooks"][0]["parameters"] == {"alpha": alpha}
+        output = merged / found["notebooks"][0]["output"]
+        assert json.loads(output.read_text(encoding="utf-8"))["cells"][-1]["outputs"][0]["text"] == [f"{alpha + 1}\n"]
+
+
+def test_a_second_run_takes_the_environment_from_the_cache(consumer: Consumer) -> None:
+    lock = ROOT / "requirements" / "setup-env.txt"  # hashed, and small
+    consumer.write("requirements.txt", lock.read_bytes())
+    temp = {"venv": str(consumer.folder / "venv")}  # on GitHub a job finds the same path again; act makes new ones
+    consumer.workflow(workflow(step("setup-env", **temp)))
+    first = consumer.run(timeout=SECONDS).job("test")
+    assert first.result == "success"
+    assert first.step("setup-env", "cache").outputs.get("cache-hit", "") != "true"
+    assert "Installed" in first.log
+
+    (consumer.folder / "venv").rename(consumer.folder / "gone")
+    second = consumer.run(timeout=SECONDS).job("test")
+    assert second.result == "success"
+    assert second.step("setup-env", "cache").outputs["cache-hit"] == "true"
+    assert "is whole, and for the same requirements.txt: reused" in second.log
+    assert second.step("setup-env").outputs["env-digest"] == first.step("setup-env").outputs["env-digest"]
+
+    (consumer.folder / "venv").rename(consumer.folder / "gone too")
+    consumer.write("requirements.txt", lock.read_bytes() + b"# changed\n")
+    third = consumer.run(timeout=SECONDS).job("test")
+    assert third.step("setup-env", "cache").outputs.get("cache-hit", "") != "true"
+    assert "Installed" in third.log
+
+
+def test_a_plain_requirements_file_is_never_cached(penguins: Consumer) -> None:
+    penguins.workflow(workflow(ENV))
+    result = penguins.run(timeout=SECONDS)
+    assert result.job("test").result == "success"
+    assert not result.cache
+
+
+def test_the_workflow_of_the_readme(consumer: Consumer) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    consumer.workflow(readme.split("```yaml\n", 1)[1].split("```", 1)[0])
+    consumer.write("requirements.txt", REQUIREMENTS)
+    consumer.write("notebooks/a.ipynb", notebook("print(1)"))
+    result = consumer.run(timeout=SECONDS)
+    assert result.job("notebooks").result == "success"
+    assert (result.artifact("executed-notebooks") / "notebooks" / "a.ipynb").exists()
+
+
+def test_the_penguins_example_with_its_own_workflow(consumer: Consumer) -> None:
+    example = ROOT / "examples" / "penguins"
+    for folder, _, names in os.walk(example):
+        for name in names:
+            path = Path(folder, name)
+            consumer.write(path.relative_to(example).as_posix(), path.read_bytes())
+    result = consumer.run(timeout=SECONDS)
+    job = result.job("notebooks")
+    assert job.result == "success", job.log
+    assert job.step("notebooks").outputs["executed"] == "2"
+    assert "accuracy" in job.summary
+    names = {path.name for path in result.artifact("executed-notebooks").rglob("*.ipynb")}
+    assert names == {"01-clean.ipynb", "02-train.ipynb"}

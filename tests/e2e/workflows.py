@@ -1,0 +1,61 @@
+"""Texts of workflows and notebooks for the end-to-end tests."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness import uses
+
+OWN = "notebook-ci/notebook-ci/actions/{}@v1"
+# What a shell, YAML or the runner would take for something else, and what is not ASCII.
+HOSTILE = 'it\'s "q" $(touch pwned) `touch pwned` ${HOME} ;& |ñ日本'
+
+
+def step(stage: str, name: str | None = None, **inputs: object) -> dict[str, Any]:
+    """Return a step that uses one of our actions; `_` in the name of an input stands for `-`."""
+    given = {key.replace("_", "-"): value for key, value in inputs.items()}
+    return {"id": name or stage, "uses": OWN.format(stage), "with": given}
+
+
+def upload(name: str, path: str) -> dict[str, Any]:
+    """Return a step that keeps files of the runner, whatever happened before."""
+    given = {"name": name, "path": path, "include-hidden-files": True}
+    return {"if": "always()", "uses": uses("actions/upload-artifact"), "with": given}
+
+
+def workflow(*steps: Mapping[str, Any], **job: object) -> str:
+    """Return a workflow with one job `test`, on `push`. JSON is YAML, with no doubt about quotes."""
+    checkout = {"uses": uses("actions/checkout")}
+    jobs = {"test": {"runs-on": "ubuntu-latest", **job, "steps": [checkout, *steps]}}
+    return json.dumps({"on": "push", "jobs": jobs}, indent=1)
+
+
+def notebook(*cells: str, parameters: str = "") -> str:
+    """Return a notebook of code cells, as Jupyter writes it: one source line a line of the file."""
+    tagged: Sequence[tuple[str, list[str]]] = [
+        *([(parameters, ["parameters"])] if parameters else []),
+        *((c, []) for c in cells),
+    ]
+    content = {
+        "cells": [
+            {
+                "cell_type": "code",
+                "execution_count": None,
+                "id": f"cell-{number}",
+                "metadata": {"tags": tags},
+                "outputs": [],
+                "source": source.splitlines(keepends=True),
+            }
+            for number, (source, tags) in enumerate(tagged)
+        ],
+        "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    return json.dumps(content, indent=1) + "\n"
+
+
+def line_of(text: str, source: str) -> int:
+    """Return the line of a file on which a source line stands, which must be there once."""
+    (number,) = [number for number, line in enumerate(text.splitlines(), 1) if source in line]
+    return number

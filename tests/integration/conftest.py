@@ -1,0 +1,36 @@
+"""Fixtures of the integration tests: a user's workspace, and one kernel environment for all."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from integration.suite import PYTHON, Workspace
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    """A fresh workspace. Whatever a test leaves running is ended, and fails it."""
+    made = Workspace(tmp_path)
+    yield made
+    left = made.processes()
+    made.kill_all()
+    assert not left
+
+
+@pytest.fixture(scope="session")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment that setup-env made: ipykernel, and what it needs."""
+    made = Workspace(tmp_path_factory.mktemp("kernel"))
+    made.write("requirements.txt", "ipykernel\n")
+    done = made.run("setup-env", {})
+    assert done.code == 0, done.log
+    return Path(done.outputs["python"])
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment that holds nothing."""
+    folder = tmp_path_factory.mktemp("bare") / "venv"
+    subprocess.run([PYTHON, "-m", "venv", "--without-pip", folder], check=True)
+    return folder / "bin" / "python"

@@ -1,0 +1,344 @@
+"""Runs stages as a runner or a shell does: `bash scripts/launch.sh <stage>`, a process in a clean environment."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+BASE = Path(sys.base_prefix) / "bin"
+PYTHON = BASE / f"python{sys.version_info.major}.{sys.version_info.minor}"
+PATH = f"{BASE}:/usr/bin:/bin"
+TIMEOUT = 120
+# How this machine reaches the network: nothing else of the developer's settings counts.
+CARRIED_OVER = (
+    "SSL_CERT_FILE SSL_CERT_DIR PIP_CERT REQUESTS_CA_BUNDLE HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy "
+    "https_proxy all_proxy no_proxy PIP_INDEX_URL PIP_EXTRA_INDEX_URL UV_INDEX_URL UV_DEFAULT_INDEX UV_INDEX "
+    "UV_SYSTEM_CERTS SSL_CLIENT_CERT"
+)
+RUNNER_FILES = ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE")
+MARK = "NCI_TEST_MARK"
+
+# A runner reads its step's output with .NET's ReadLine, for which a carriage return ends a line, too.
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_COMMAND = re.compile(r"::(?P<name>[^ :]+)(?: (?P<properties>.*?))?::(?P<message>.*)", re.DOTALL)
+_OLD_COMMAND = re.compile(r"##\[(?P<name>[^ \]]+).*?\](?P<message>.*)", re.DOTALL)
+
+
+def cache() -> Path:
+    """Return the folder that keeps tool environments from one session to the next."""
+    given = os.environ.get("NOTEBOOK_CI_CACHE")
+    return Path(given) if given else Path.home() / ".cache" / "notebook-ci"
+
+
+# --- Notebooks
+
+Cell = dict[str, Any]
+PYTHON3 = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+
+
+def code(source: str, *tags: str) -> Cell:
+    """Return a code cell, its source as Jupyter writes it."""
+    return {
+        "cell_type": "code",
+        "execution_count": None,
+        "id": uuid.uuid4().hex[:8],
+        "metadata": {"tags": list(tags)} if tags else {},
+        "outputs": [],
+        "source": source.splitlines(keepends=True),
+    }
+
+
+def parameters(source: str) -> Cell:
+    return code(source, "parameters")
+
+
+def markdown(source: str) -> Cell:
+    return {"cell_type": "markdown", "id": uuid.uuid4().hex[:8], "metadata": {}, "source": [source]}
+
+
+def notebook(*cells: str | Cell, metadata: Mapping[str, Any] = PYTHON3) -> dict[str, Any]:
+    """Return a notebook; text is the source of a code cell."""
+    made = [code(cell) if isinstance(cell, str) else cell for cell in cells]
+    return {"cells": made, "metadata": dict(metadata), "nbformat": 4, "nbformat_minor": 5}
+
+
+def texts(cell: Mapping[str, Any]) -> str:
+    """Return what an executed cell printed."""
+    return "".join("".join(output["text"]) for output in cell["outputs"] if output["output_type"] == "stream")
+
+
+def line_of(path: Path, text: str, nth: int = 1) -> int:
+    """Return the physical line of the `nth` occurrence of `text` in a file, counted from 1."""
+    content, at = path.read_text(encoding="utf-8"), -1
+    for _ in range(nth):
+        at = content.index(text, at + 1)
+    return content.count("\n", 0, at) + 1
+
+
+# --- What came of it
+
+
+@dataclass(frozen=True)
+class Command:
+    """A workflow command that the runner would obey."""
+
+    name: str
+    message: str
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def place(self) -> tuple[str, int]:
+        return self.properties.get("file", ""), int(self.properties.get("line", 0))
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a stage ended.
+
+    Attributes:
+        code: Its exit code.
+        log: What it printed, standard output and standard error as they came.
+        seconds: How long it took.
+        outputs: The outputs of the step.
+        summary: The summary of the step.
+    """
+
+    code: int
+    log: str
+    seconds: float
+    outputs: Mapping[str, str]
+    summary: str
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        return dict(json.loads(Path(self.outputs["record"]).read_text(encoding="utf-8")))
+
+    @cached_property
+    def notebooks(self) -> dict[str, dict[str, Any]]:
+        """The results of the record by the notebooks' paths."""
+        return {result["path"]: result for result in self.record["notebooks"]}
+
+    @cached_property
+    def commands(self) -> list[Command]:
+        """The workflow commands that a runner obeys."""
+        return [command for line in unfenced(self.log) if (command := _command(line))]
+
+    def annotations(self, level: str = "error") -> list[Command]:
+        return [command for command in self.commands if command.name == level]
+
+    def executed(self, path: str) -> dict[str, Any]:
+        """Return an executed notebook."""
+        output = Path(self.outputs["output-dir"]) / path
+        return dict(json.loads(output.read_text(encoding="utf-8")))
+
+    def printed(self, path: str) -> str:
+        """Return what all cells of an executed notebook printed."""
+        return "".join(texts(cell) for cell in self.executed(path)["cells"] if cell["cell_type"] == "code")
+
+    def values(self, path: str) -> dict[str, Any]:
+        """Return the JSON object that an executed notebook printed as its last line."""
+        return dict(json.loads(self.printed(path).splitlines()[-1]))
+
+
+def unfenced(log: str) -> Iterator[str]:
+    """Yield the lines that a runner looks for commands in."""
+    token = ""
+    for line in _LINE_END.split(log):
+        stripped = line.lstrip()
+        if token:
+            token = "" if stripped.startswith(f"::{token}::") else token
+        elif stripped.startswith("::stop-commands::"):
+            token = stripped.removeprefix("::stop-commands::").strip()
+        else:
+            yield line
+
+
+def _command(line: str) -> Command | None:
+    """Return the command a line gives: `::` at its start after blanks, or `##[` anywhere (actions/runner 2.3xx)."""
+    found = _COMMAND.match(line.lstrip()) or _OLD_COMMAND.search(line)
+    if not found:
+        return None
+    groups = found.groupdict()
+    pairs = (pair.partition("=") for pair in (groups.get("properties") or "").split(",") if pair)
+    return Command(groups["name"], _unescaped(groups["message"]), {name: _unescaped(value) for name, _, value in pairs})
+
+
+def _unescaped(text: str) -> str:
+    for escape, char in (("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")):
+        text = text.replace(escape, char)
+    return text
+
+
+# --- Running
+
+
+class Workspace:
+    """A checkout of a user on a runner: workspace, home, temporary folders and the runner's files.
+
+    Args:
+        folder: A fresh folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.base = folder
+        # With a blank and a letter beyond ASCII: that is what paths have.
+        self.folder = folder / "work spâce"
+        self.home, self.runner_temp = folder / "home", folder / "runner"
+        # Sockets stand in it, whose path has at most 107 bytes.
+        self.tmp = folder / "t"
+        self.mark = uuid.uuid4().hex
+        for made in (self.folder, self.home, self.runner_temp, self.tmp):
+            made.mkdir()
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment of a shell on this machine."""
+        return {
+            "PATH": PATH,
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+            "TMPDIR": str(self.tmp),
+            "NOTEBOOK_CI_CACHE": str(cache()),
+            "UV_CACHE_DIR": str(cache() / "uv-of-tests"),
+            MARK: self.mark,
+            **{name: os.environ[name] for name in CARRIED_OVER.split() if name in os.environ},
+        }
+
+    @property
+    def runner_environ(self) -> dict[str, str]:
+        """What a runner adds to it for a step."""
+        files = {name: str(self.base / name.lower()) for name in RUNNER_FILES}
+        return {"GITHUB_ACTIONS": "true", "RUNNER_TEMP": str(self.runner_temp), **files}
+
+    def write(self, name: str, content: str | bytes | Mapping[str, Any], indent: int | None = 1) -> Path:
+        """Write a file: text, bytes, or a notebook as JSON (`indent` None: compact)."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, Mapping):
+            text = json.dumps(content, indent=indent, ensure_ascii=False)
+            path.write_text(text + "\n" if indent is not None else text, encoding="utf-8")
+        elif isinstance(content, str):
+            path.write_text(content, encoding="utf-8")
+        else:
+            path.write_bytes(content)
+        return path
+
+    def start(
+        self,
+        stage: str,
+        inputs: Mapping[str, str] | str | None,
+        *,
+        flags: Iterable[str] = (),
+        environ: Mapping[str, str | None] | None = None,
+        prefix: Iterable[str] = (),
+        bash: str = "/bin/bash",
+    ) -> "subprocess.Popen[str]":
+        """Start a stage, as a step of a runner does, or (with `inputs` None) as a shell does.
+
+        Args:
+            stage: Its name.
+            inputs: The inputs of the action, or any text in their place.
+            flags: Flags of the command line.
+            environ: Variables to add; None takes one away.
+            prefix: A command to run it by.
+            bash: The shell.
+        """
+        env: dict[str, str | None] = {**self.environ}
+        if inputs is not None:
+            text = inputs if isinstance(inputs, str) else json.dumps(dict(inputs), ensure_ascii=False)
+            env |= {**self.runner_environ, "INPUTS": text}
+            for name in RUNNER_FILES:
+                (self.base / name.lower()).write_bytes(b"")
+        env |= dict(environ or {})
+        # `exec`, as the run step of each action.yml has it: the runner's child is the script.
+        return subprocess.Popen(
+            [*prefix, bash, "-c", 'exec bash "$0" "$@"', str(ROOT / "scripts" / "launch.sh"), stage, *flags],
+            env={name: value for name, value in env.items() if value is not None},
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="backslashreplace",
+        )
+
+    def run(
+        self,
+        stage: str,
+        inputs: Mapping[str, str] | str | None = None,
+        *,
+        flags: Iterable[str] = (),
+        environ: Mapping[str, str | None] | None = None,
+        prefix: Iterable[str] = (),
+    ) -> Done:
+        """Run a stage to its end."""
+        process = self.start(stage, inputs, flags=flags, environ=environ, prefix=prefix)
+        return self.end(process)
+
+    def end(self, process: "subprocess.Popen[str]", timeout: float = TIMEOUT) -> Done:
+        """Wait for the end of a stage."""
+        began = time.monotonic()
+        try:
+            log, _ = process.communicate(timeout=timeout)
+        except BaseException:
+            process.kill()
+            self.kill_all()
+            raise
+        output, summary = (self.base / name.lower() for name in RUNNER_FILES[:2])
+        return Done(
+            process.returncode,
+            log,
+            time.monotonic() - began,
+            _outputs(output.read_text(encoding="utf-8")) if output.exists() else {},
+            summary.read_text(encoding="utf-8") if summary.exists() else "",
+        )
+
+    def execute(self, python: Path, environ: Mapping[str, str | None] | None = None, **inputs: str) -> Done:
+        """Run execute-notebook as an action; `cell_timeout` stands for the input `cell-timeout`."""
+        given = {name.replace("_", "-"): value for name, value in inputs.items()}
+        return self.run("execute-notebook", {"python": str(python), **given}, environ=environ)
+
+    def processes(self) -> dict[int, str]:
+        """Return the processes that were started here and still run: their command lines by number."""
+        found = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if f"{MARK}={self.mark}".encode() in (folder / "environ").read_bytes().split(b"\0"):
+                    found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        return found
+
+    def leftovers(self) -> list[str]:
+        """Return what is left in the temporary folder."""
+        return sorted(path.name for path in self.tmp.iterdir())
+
+    def kill_all(self) -> None:
+        """End what was started here."""
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _outputs(text: str) -> dict[str, str]:
+    """Read what stands in GITHUB_OUTPUT."""
+    found = re.finditer(r"(?P<name>[^\n]*?)<<(?P<end>[^\n]+)\n(?P<value>.*?)\n(?P=end)\n", text, re.DOTALL)
+    return {match["name"]: match["value"] for match in found}
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 20) -> bool:
+    """Return whether the condition came true in time."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    return bool(condition())

@@ -1,0 +1,15 @@
+from pathlib import Path
+
+import pytest
+
+from unit.consoles import Written
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Written:
+    return Written(tmp_path, on_runner=True)
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Written:
+    return Written(tmp_path, on_runner=False)

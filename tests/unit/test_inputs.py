@@ -1,0 +1,387 @@
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from notebook_ci import inputs
+from notebook_ci.errors import InputError
+from notebook_ci.inputs import BOOLEAN, LINES, PYTHON_VERSION, SECONDS, SLUG, TEXT, YAML_MAP, StageInputs, given
+
+STAGE = "execute-notebook"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example(StageInputs):
+    """Show every kind of input."""
+
+    output_dir: str = given(TEXT, "A text, 100% of it.", default="out", shown_default="`out`")
+    html: bool = given(BOOLEAN, "A boolean.", default=False, shown_default="`false`")
+    notebooks: tuple[str, ...] = given(LINES, "Lines.", default=("**/*.ipynb",), shown_default="`**/*.ipynb`")
+    cell_timeout: float | None = given(SECONDS, "Seconds.", default=None, shown_default="none")
+    python_version: str = given(PYTHON_VERSION, "A version.", default="", shown_default="any")
+    parameters: Any = given(YAML_MAP, "A map.", default="", shown_default="none")
+
+
+@dataclass
+class Caller:
+    """Calls `load` in a folder."""
+
+    folder: Path
+
+    def load(self, *argv: str, step: Mapping[str, Any] | str | None = None, toml: str | bytes | None = None) -> Example:
+        if toml is not None:
+            content = toml if isinstance(toml, bytes) else toml.encode()
+            (self.folder / inputs.CONFIG).write_bytes(content)
+        flags = [] if step is None else [inputs.FROM_STDIN]
+        text = step if isinstance(step, str) else json.dumps(step)
+        return inputs.load(Example, STAGE, [*flags, *argv], io.StringIO(text), self.folder)
+
+    def refused(self, *argv: str, **sources: Any) -> InputError:
+        with pytest.raises(InputError) as caught:
+            self.load(*argv, **sources)
+        return caught.value
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> Caller:
+    return Caller(tmp_path)
+
+
+def in_toml(text: str) -> str:
+    return f"[{STAGE}]\n{text}\n"
+
+
+# Where values come from
+
+
+def test_without_anything_the_defaults_hold(call: Caller) -> None:
+    assert call.load() == Example()
+
+
+def test_the_config_wins_over_the_default(call: Caller) -> None:
+    loaded = call.load(toml=in_toml('output-dir = "from toml"\nhtml = true\ncell-timeout = 5'))
+    assert loaded == Example(output_dir="from toml", html=True, cell_timeout=5.0)
+
+
+def test_the_step_wins_over_the_config(call: Caller) -> None:
+    loaded = call.load(step={"output-dir": "from step", "html": "false"}, toml=in_toml('output-dir = "x"\nhtml = true'))
+    assert loaded == Example(output_dir="from step", html=False)
+
+
+def test_a_flag_wins_over_the_config(call: Caller) -> None:
+    assert call.load("--output-dir", "flag", toml=in_toml('output-dir = "x"')).output_dir == "flag"
+
+
+@pytest.mark.parametrize("empty", ["", "  ", "\n\n"])
+def test_empty_is_not_given(call: Caller, empty: str) -> None:
+    config = in_toml('output-dir = "kept"\nnotebooks = ["kept.ipynb"]')
+    for loaded in (
+        call.load(step={"output-dir": empty, "notebooks": empty}, toml=config),
+        call.load("--output-dir", empty, "--notebooks", empty, toml=config),
+    ):
+        assert (loaded.output_dir, loaded.notebooks) == ("kept", ("kept.ipynb",))
+
+
+def test_empty_in_the_config_is_not_given(call: Caller) -> None:
+    assert call.load(toml=in_toml('output-dir = ""\nnotebooks = []\npython-version = ""')) == Example()
+
+
+def test_the_step_is_read_only_where_the_flag_says_so(call: Caller) -> None:
+    assert inputs.load(Example, STAGE, [], io.StringIO('{"output-dir": "x"}'), call.folder) == Example()
+
+
+def test_the_config_may_hold_tables_of_other_stages(call: Caller) -> None:
+    assert call.load(toml='[setup-env]\nwhatever = 1\n[log-run]\nhtml = "maybe"\n') == Example()
+
+
+def test_a_byte_order_mark_in_the_config_does_no_harm(call: Caller) -> None:
+    assert call.load(toml=b"\xef\xbb\xbf" + in_toml("html = true").encode()).html
+
+
+def test_names_of_the_step_are_matched_without_regard_to_case(call: Caller) -> None:
+    assert call.load(step={"OUTPUT-Dir": "x", "RUN-DIR": "y"}) == Example(output_dir="x", run_dir="y")
+
+
+def test_underscores_are_not_taken_for_hyphens(call: Caller) -> None:
+    assert "`output_dir`" in call.refused(step={"output_dir": "x"}).message
+
+
+# What is not known
+
+
+def test_an_unknown_input_of_the_step_is_named_with_the_nearest(call: Caller) -> None:
+    error = call.refused(step={"Output-Dri": "x"})
+    assert error.message == "The action has no input `Output-Dri`."
+    assert error.hint.startswith("Did you mean output-dir? Known are ")
+    assert "cell-timeout" in error.hint
+
+
+def test_an_unknown_input_that_is_like_none_gets_the_list_alone(call: Caller) -> None:
+    assert call.refused(step={"zzz": ""}).hint.startswith("Known are ")
+
+
+def test_an_unknown_flag_is_named_with_the_nearest(call: Caller) -> None:
+    error = call.refused("--output-dri=x")
+    assert error.message == "The command line has an unknown argument `--output-dri`."
+    assert error.hint.startswith("Did you mean --output-dir? ")
+
+
+def test_a_flag_cannot_be_abbreviated(call: Caller) -> None:
+    assert "`--output`" in call.refused("--output", "x").message
+
+
+def test_a_word_that_belongs_to_no_flag_is_refused(call: Caller) -> None:
+    assert "`a.ipynb`" in call.refused("a.ipynb").message
+
+
+def test_a_flag_without_its_value_is_refused(call: Caller) -> None:
+    error = call.refused("--output-dir")
+    assert "--output-dir: expected one argument" in error.message
+    assert error.hint == "See launch.sh execute-notebook --help."
+
+
+@pytest.mark.parametrize(
+    ("toml", "line"),
+    [
+        ("# comment\n[execute-notebook]\nhtml = true\noutput-dri = 1\n", 4),
+        ('[execute-notebook]\n"output-dri" = 1\n', 2),
+        ("[setup-env]\noutput-dri = 1\n[execute-notebook]\n\n  output-dri=1\n", 5),
+        ("[execute-notebook]\nhtml = true\n[execute-notebook.output-dri]\na = 1\n", 3),
+        ("[execute-notebook]\noutput-dri.a = 1\n", 2),
+    ],
+)
+def test_an_unknown_key_is_named_with_its_line_and_the_nearest(call: Caller, toml: str, line: int) -> None:
+    error = call.refused(toml=toml)
+    assert error.message == "[execute-notebook] has an unknown key `output-dri`."
+    assert error.hint.startswith("Did you mean output-dir? ")
+    assert (error.file, error.line) == (inputs.CONFIG, line)
+
+
+@pytest.mark.parametrize(
+    ("toml", "line"),
+    [
+        ("\n[execute-notebok]\n", 2),
+        ('["execute-notebok"]\n', 1),
+        ("[execute-notebok.parameters]\n", 1),
+        ("execute-notebok.html = true\n", 1),
+    ],
+)
+def test_an_unknown_table_is_named_with_its_line_and_the_nearest(call: Caller, toml: str, line: int) -> None:
+    error = call.refused(toml=toml)
+    assert error.message == "notebook-ci.toml has an unknown table `execute-notebok`."
+    assert error.hint.startswith("Did you mean execute-notebook? ")
+    assert (error.file, error.line) == (inputs.CONFIG, line)
+
+
+def test_a_stage_that_is_no_table_is_refused(call: Caller) -> None:
+    error = call.refused(toml="execute-notebook = 3\n")
+    assert error.message == "execute-notebook must be a table: [execute-notebook] on a line of its own."
+    assert error.line == 1
+
+
+# Each kind
+
+
+def from_step(call: Caller, name: str, value: object) -> Any:
+    return getattr(call.load(step={name: value}), name.replace("-", "_"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "read"),
+    [
+        ("output-dir", "  a b  ", "a b"),
+        ("html", "true", True),
+        ("html", "false", False),
+        ("notebooks", "a.ipynb\n  b.ipynb \r\n\n", ("a.ipynb", "b.ipynb")),
+        ("cell-timeout", "0.5", 0.5),
+        ("cell-timeout", " 864000 ", 864000.0),
+        ("python-version", "3.12", "3.12"),
+        ("python-version", "3.12.10", "3.12.10"),
+        ("slug", "py3.11_a-b", "py3.11_a-b"),
+        ("slug", "a" * 64, "a" * 64),
+        ("parameters", "a: 1", "a: 1"),
+    ],
+)
+def test_good_values_of_a_step(call: Caller, name: str, value: str, read: object) -> None:
+    found = from_step(call, name, value)
+    assert (found, type(found)) == (read, type(read))
+
+
+@pytest.mark.parametrize(
+    ("toml", "field", "read"),
+    [
+        ("output-dir = 3", "output_dir", "3"),
+        ("html = true", "html", True),
+        ('notebooks = ["a.ipynb", " b.ipynb ", ""]', "notebooks", ("a.ipynb", "b.ipynb")),
+        ('notebooks = """\na.ipynb\nb.ipynb\n"""', "notebooks", ("a.ipynb", "b.ipynb")),
+        ("cell-timeout = 1e3", "cell_timeout", 1000.0),
+        ("python-version = 3.12", "python_version", "3.12"),
+        ('[execute-notebook.parameters]\na = [1, "x"]', "parameters", {"a": [1, "x"]}),
+    ],
+)
+def test_good_values_of_the_config(call: Caller, toml: str, field: str, read: object) -> None:
+    assert getattr(call.load(toml=in_toml(toml)), field) == read
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("html", value) for value in ("False", "True", "yes", "no", "1", "0", "on", "true false", 1, 0, None, ["x"])),
+        *(("cell-timeout", value) for value in ("0", "-1", "nan", "inf", "1e99", "5s", "1,5", "864001", True, [1])),
+        *(("slug", value) for value in ("a/b", ".hidden", "-flag", "a b", "ü", "a" * 65, "a\nb", "..", True)),
+        *(("python-version", value) for value in ("3", "2.7", "3.x", ">=3.11", "3.12.1.2", "latest", "3.123", 3, 3.1)),
+        *(("notebooks", value) for value in (1, ["a", 1], {"a": 1}, True)),
+        *(("output-dir", value) for value in (True, ["a"], {"a": 1}, None)),
+        *(("parameters", value) for value in (1, ["a"], True)),
+    ],
+)
+def test_bad_values_are_refused_with_what_is_accepted(call: Caller, name: str, value: object) -> None:
+    error = call.refused(step={name: value})
+    kind = inputs.declared(Example)[name].kind
+    assert error.message == f"The input {name} is {inputs.quote(value)}. Accepted is {kind.accepts}."
+
+
+def test_a_number_too_large_for_a_float_is_refused(call: Caller) -> None:
+    assert "cell-timeout" in call.refused(step=f'{{"cell-timeout": 1{"0" * 400}}}').message
+
+
+def test_python_3_10_without_quotes_is_refused_and_not_taken_for_3_1(call: Caller) -> None:
+    for error in (call.refused(toml=in_toml("python-version = 3.10")), call.refused(step={"python-version": "3.1"})):
+        assert "is `3.1`." in error.message
+        assert "in quotes, or 3.10 is read as 3.1" in error.message
+
+
+def test_a_bad_value_of_the_config_is_named_with_its_line(call: Caller) -> None:
+    error = call.refused(toml=in_toml('html = true\ncell-timeout = "5s"'))
+    assert error.message.startswith("cell-timeout in [execute-notebook] is `5s`. Accepted is a number of seconds")
+    assert (error.file, error.line) == (inputs.CONFIG, 3)
+
+
+def test_a_bad_value_of_a_flag_is_named(call: Caller) -> None:
+    assert call.refused("--html", "maybe").message == "--html is `maybe`. Accepted is `true` or `false`."
+
+
+def test_a_boolean_flag_needs_no_value(call: Caller) -> None:
+    assert call.load("--html").html
+    assert not call.load("--html=false", toml=in_toml("html = true")).html
+
+
+def test_a_flag_of_lines_can_be_repeated_and_hold_lines(call: Caller) -> None:
+    assert call.load("--notebooks", "a\nb", "--notebooks=c").notebooks == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "\"double\" 'single'",
+        "$(touch /tmp/owned) `id` ${HOME} $((1+1))",
+        "a && b; c | d > e",
+        "::set-output name=x::y",
+        "%0A%25",
+        "naïve 日本語 🐼",
+        "--html",
+        "a\\nb",
+    ],
+)
+def test_hostile_text_passes_unchanged(call: Caller, hostile: str) -> None:
+    assert from_step(call, "output-dir", hostile) == hostile
+    assert call.load(f"--output-dir={hostile}").output_dir == hostile
+    assert from_step(call, "notebooks", f"{hostile}\n{hostile}") == (hostile, hostile)
+    assert call.load(toml=in_toml(f"output-dir = {json.dumps(hostile, ensure_ascii=False)}")).output_dir == hostile
+
+
+def test_newlines_within_a_text_stay(call: Caller) -> None:
+    assert from_step(call, "output-dir", "a\nb") == "a\nb"
+
+
+@pytest.mark.parametrize(
+    "toml", ['output-dir = "a\\u0000b"', 'notebooks = ["a\\u0000b"]', 'notebooks = "a\\u0000b"', 'slug = "\\u0000"']
+)
+def test_a_nul_character_is_refused(call: Caller, toml: str) -> None:
+    error = call.refused(toml=in_toml(toml))
+    assert "NUL" in error.message
+    assert error.line == 2
+
+
+def test_a_nul_character_from_a_step_is_refused(call: Caller) -> None:
+    assert "NUL" in call.refused(step={"notebooks": "a\0b"}).message
+
+
+# Files and streams that are broken
+
+
+def test_broken_toml_is_named_with_its_line(call: Caller) -> None:
+    error = call.refused(toml="[execute-notebook]\nhtml = tru\n")
+    assert error.message.startswith("notebook-ci.toml is not TOML: ")
+    assert (error.file, error.line) == (inputs.CONFIG, 2)
+
+
+def test_toml_nested_without_end_is_refused(call: Caller) -> None:
+    assert "is not TOML" in call.refused(toml=f"a = {'[' * 20000}").message
+
+
+def test_a_config_that_is_a_folder_is_refused(call: Caller) -> None:
+    (call.folder / inputs.CONFIG).mkdir()
+    assert call.refused().message == "notebook-ci.toml cannot be read: Is a directory."
+
+
+def test_a_config_that_is_not_utf8_is_refused(call: Caller) -> None:
+    error = call.refused(toml=b'[execute-notebook]\noutput-dir = "\xe9"\n')
+    assert error.message == "notebook-ci.toml is not UTF-8 text."
+    assert error.hint == "Save it as UTF-8."
+
+
+@pytest.mark.parametrize("text", ["", "{", "nonsense", "[" * 200_000])
+def test_a_step_that_is_not_json_is_refused(call: Caller, text: str) -> None:
+    assert call.refused(step=text).message.startswith("The inputs of the step are not JSON: ")
+
+
+@pytest.mark.parametrize("text", ["null", "[]", '"x"', "3"])
+def test_a_step_that_is_no_json_object_is_refused(call: Caller, text: str) -> None:
+    assert call.refused(step=text).message.endswith("not a JSON object.")
+
+
+# What documents and records say
+
+
+def test_help_names_each_input_with_its_default(call: Caller, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        call.load("--help")
+    assert ended.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for name, item in inputs.declared(Example).items():
+        assert f"--{name}" in text
+        assert " ".join(f"{item.description} Default: {item.shown_default}.".split()) in text
+    assert "[execute-notebook]" in text
+
+
+def test_inputs_of_the_stage_come_before_those_of_all(call: Caller) -> None:
+    assert list(inputs.declared(Example))[-2:] == ["run-dir", "slug"]
+    assert inputs.declared(Example)["output-dir"].field == "output_dir"
+
+
+def test_the_record_gets_the_inputs_by_their_names(call: Caller) -> None:
+    given_inputs = inputs.as_given(call.load("--output-dir", "x"))
+    assert given_inputs["output-dir"] == "x"
+    assert given_inputs.keys() == inputs.declared(Example).keys()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("plain", "`plain`"),
+        ("a\nb\x1b[0m", "`a\\nb\\x1b[0m`"),
+        ("x" * 100, f"`{'x' * 80}…`"),
+        ("naïve", "`naïve`"),
+        (["a", 1], '`["a", 1]`'),
+        (None, "`null`"),
+        (True, "`true`"),
+        (Path("a"), '`"a"`'),
+    ],
+)
+def test_quote_is_short_and_on_one_line(value: object, shown: str) -> None:
+    assert inputs.quote(value) == shown

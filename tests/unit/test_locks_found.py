@@ -1,0 +1,219 @@
+from pathlib import Path
+
+import pytest
+
+from notebook_ci.environment import locks
+from notebook_ci.environment.locks import Lock, LockKind
+from notebook_ci.errors import InputError
+
+HASHED = "numpy==2.0.0 \\\n    --hash=sha256:abc\n"
+
+
+@pytest.fixture
+def cwd(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def put(cwd: Path, *names: str, text: str = "numpy\n") -> None:
+    for name in names:
+        (cwd / name).parent.mkdir(parents=True, exist_ok=True)
+        (cwd / name).write_text(text, encoding="utf-8")
+
+
+def refused(given: str, cwd: Path) -> InputError:
+    with pytest.raises(InputError) as caught:
+        locks.find(given, cwd)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind", "fixes"),
+    [
+        ("uv.lock", "", "uv.lock", True),
+        ("pylock.toml", "", "pylock", True),
+        ("requirements.txt", HASHED, "hashed", True),
+        ("requirements.txt", "numpy==2.0.0\n", "plain", False),
+        ("requirements-ci.txt", "numpy\n", "plain", False),
+        ("pyproject.toml", "", "pyproject", False),
+    ],
+)
+def test_each_kind_is_found(cwd: Path, name: str, text: str, kind: LockKind, fixes: bool) -> None:  # noqa: FBT001
+    put(cwd, name, text=text)
+    lock, others = locks.find("", cwd)
+    assert (lock, others) == (Lock(name, cwd / name, kind), [])
+    assert lock.fixes_versions is fixes
+    assert locks.find(name, cwd) == (lock, [])
+
+
+def test_what_fixes_versions_comes_first_and_the_others_are_named(cwd: Path) -> None:
+    order = ["uv.lock", "pylock.toml", "requirements.txt", "pyproject.toml"]
+    put(cwd, *order)
+    while order:
+        lock, others = locks.find("", cwd)
+        assert (lock.name, others) == (order[0], order[1:])
+        (cwd / order.pop(0)).unlink()
+
+
+def test_of_several_requirements_files_the_usual_name_is_the_one(cwd: Path) -> None:
+    put(cwd, "requirements-dev.txt", "requirements.txt", "requirements_docs.txt")
+    lock, others = locks.find("", cwd)
+    assert (lock.name, others) == ("requirements.txt", ["requirements-dev.txt", "requirements_docs.txt"])
+
+
+def test_several_requirements_files_of_other_names_are_not_guessed(cwd: Path) -> None:
+    put(cwd, "requirements-b.txt", "requirements-a.txt", "pyproject.toml")
+    error = refused("", cwd)
+    assert error.message == "There are several requirements files: requirements-a.txt, requirements-b.txt."
+    assert error.hint == "Name one with the input requirements."
+    assert locks.find("requirements-b.txt", cwd)[0].name == "requirements-b.txt"
+
+
+def test_several_requirements_files_do_no_harm_beside_a_lock(cwd: Path) -> None:
+    put(cwd, "requirements-b.txt", "requirements-a.txt", "uv.lock")
+    lock, others = locks.find("", cwd)
+    assert (lock.name, others) == ("uv.lock", ["requirements-a.txt", "requirements-b.txt"])
+
+
+def test_a_folder_of_such_a_name_is_no_lock(cwd: Path) -> None:
+    (cwd / "requirements.txt").mkdir()
+    assert "Nothing in" in refused("", cwd).message
+
+
+def test_a_byte_order_mark_does_no_harm(cwd: Path) -> None:
+    (cwd / "requirements.txt").write_bytes(b"\xef\xbb\xbf-r base.txt\n")
+    lock, _ = locks.find("", cwd)
+    assert (lock.kind, lock.files()) == ("plain", [cwd / "requirements.txt", cwd / "base.txt"])
+
+
+@pytest.mark.parametrize("data", ["numpy".encode("utf-16"), b"numpy # \xe9\n"])
+def test_a_file_that_is_not_utf8_is_refused(cwd: Path, data: bytes) -> None:
+    (cwd / "requirements.txt").write_bytes(data)
+    error = refused("", cwd)
+    assert error.message == "`requirements.txt` is not UTF-8 text."
+    assert error.file == "requirements.txt"
+
+
+@pytest.mark.parametrize(
+    ("name", "tool"),
+    [
+        ("environment.yml", "conda"),
+        ("environment.yaml", "conda"),
+        ("conda-lock.yml", "conda"),
+        ("poetry.lock", "Poetry"),
+        ("pdm.lock", "PDM"),
+        ("Pipfile", "Pipenv"),
+        ("Pipfile.lock", "Pipenv"),
+        ("pixi.toml", "pixi"),
+        ("pixi.lock", "pixi"),
+    ],
+)
+def test_files_of_other_tools_are_named(cwd: Path, name: str, tool: str) -> None:
+    put(cwd, name)
+    for error in (refused("", cwd), refused(name, cwd)):
+        assert error.message == f"`{name}` is a file of {tool}, which setup-env cannot install from yet."
+        assert "requirements.txt" in error.hint
+    put(cwd, "pyproject.toml")
+    assert tool in refused("", cwd).message, "the project is not installed without its lock"
+    put(cwd, "requirements.txt")
+    assert locks.find("", cwd)[0].name == "requirements.txt"
+    (cwd / "requirements.txt").unlink()
+    assert locks.find("pyproject.toml", cwd)[0].name == "pyproject.toml", "unless it is named"
+
+
+def test_nothing_to_install_from_says_what_is_looked_for(cwd: Path) -> None:
+    error = refused("", cwd)
+    assert "uv.lock, pylock.toml, requirements*.txt, pyproject.toml" in error.message
+    assert "pip freeze" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("none.txt", "which is not there"),
+        ("sub", "a folder"),
+        ("none/requirements.txt", "which is not there"),
+        ("sub/data.csv", "none of the files that setup-env can install from"),
+        ("x" * 300, "`x"),
+    ],
+)
+def test_a_name_that_cannot_be_used_is_refused(cwd: Path, given: str, said: str) -> None:
+    put(cwd, "sub/data.csv")
+    error = refused(given, cwd)
+    assert said in error.message
+    assert error.message.startswith("requirements is `")
+
+
+@pytest.mark.parametrize("given", ["sub/requirements.txt", "sub/dev.in", "sub/pylock.dev.toml", "sub/x.lock"])
+def test_a_named_file_can_lie_anywhere(cwd: Path, given: str) -> None:
+    put(cwd, given)
+    assert locks.find(given, cwd)[0] == Lock(given, cwd / given, "pylock" if "pylock" in given else "plain")
+    absolute = str(cwd / given)
+    assert locks.find(absolute, Path("/"))[0].path == cwd / given
+
+
+# What decides
+
+
+def test_the_files_are_all_that_are_included(cwd: Path) -> None:
+    put(
+        cwd,
+        "requirements.txt",
+        text=(
+            "-r sub/a.txt\n-c constraints.txt # why\n  --requirement=sub/b.txt\n--constraint\tc.txt\n-rd.txt\n"
+            "-r sub/../sub/a.txt\n# -r commented.txt\nnumpy -r not.txt\n-r\n--require-hashes\n-e .\n"
+            "-c https://example.org/constraints.txt\n"
+        ),
+    )
+    put(cwd, "sub/a.txt", text="-r ../requirements.txt\n-r ./a2.txt\n")
+    found = locks.find("", cwd)[0].files()
+    names = ["requirements.txt", "sub/a.txt", "sub/a2.txt", "constraints.txt", "sub/b.txt", "c.txt", "d.txt"]
+    assert [path.relative_to(cwd).as_posix() for path in found] == names
+
+
+def test_files_that_include_each_other_end(cwd: Path) -> None:
+    (cwd / "sub").mkdir()
+    put(cwd, "requirements.txt", text="-r sub/../requirements.txt\n-r sub/../b.txt\n")
+    put(cwd, "b.txt", text="-r requirements.txt\n")
+    assert [path.name for path in locks.find("", cwd)[0].files()] == ["requirements.txt", "b.txt"]
+
+
+def test_uv_lock_belongs_to_its_project(cwd: Path) -> None:
+    put(cwd, "sub/uv.lock")
+    assert locks.find("sub/uv.lock", cwd)[0].files() == [cwd / "sub" / "uv.lock", cwd / "sub" / "pyproject.toml"]
+
+
+@pytest.mark.parametrize("changed", ["requirements.txt", "a.txt", "b.txt"])
+def test_the_digest_follows_the_content_of_each_file(cwd: Path, changed: str) -> None:
+    put(cwd, "requirements.txt", text="-r a.txt\n")
+    put(cwd, "a.txt", text="-c b.txt\n")
+    put(cwd, "b.txt")
+    lock, _ = locks.find("", cwd)
+    before = lock.digest()
+    assert lock.digest() == before
+    assert len(before) == 64
+    with (cwd / changed).open("a") as file:
+        file.write("# more\n")
+    assert lock.digest() != before
+
+
+def test_the_digest_does_not_depend_on_the_place(cwd: Path) -> None:
+    for folder in ("one", "two"):
+        put(cwd, f"{folder}/requirements.txt", text="-r a.txt\n")
+        put(cwd, f"{folder}/a.txt")
+    first, second = (locks.find("", cwd / folder)[0].digest() for folder in ("one", "two"))
+    assert first == second
+
+
+def test_the_digest_differs_between_kinds(cwd: Path) -> None:
+    put(cwd, "x.txt")
+    assert Lock("x", cwd / "x.txt", "plain").digest() != Lock("x", cwd / "x.txt", "hashed").digest()
+
+
+@pytest.mark.parametrize(("name", "missing"), [("requirements.txt", "none.txt"), ("uv.lock", "pyproject.toml")])
+def test_an_included_file_that_is_missing_is_named(cwd: Path, name: str, missing: str) -> None:
+    put(cwd, name, text="-r none.txt\n")
+    lock, _ = locks.find("", cwd)
+    with pytest.raises(InputError, match="cannot be read: No such file") as caught:
+        lock.digest()
+    assert missing in caught.value.message
+    assert caught.value.file == name

@@ -1,0 +1,207 @@
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from notebook_ci import process
+from notebook_ci.errors import Cancelled
+from notebook_ci.process import Completed, cancellable, undisturbed
+
+ENV = {"PATH": os.environ["PATH"]}
+# A program that has a child in the background; both write their process ids first.
+FAMILY = """
+sleep 60 &
+echo $! > child; echo $$ > parent
+{then}
+"""
+
+
+def shell(script: str, *, cwd: Path | None = None, timeout: float | None = None) -> Completed:
+    return process.run(["bash", "-c", script], env=ENV, cwd=cwd, timeout=timeout)
+
+
+def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    with contextlib.suppress(OSError):
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z"
+    return False
+
+
+def pid_in(file: Path) -> int:
+    until(lambda: file.exists() and file.read_text().endswith("\n"))
+    return int(file.read_text())
+
+
+# Running
+
+
+def test_both_streams_are_kept_as_they_came() -> None:
+    done = shell("echo one; echo two >&2; echo three; exit 7")
+    assert done == Completed(7, "one\ntwo\nthree", timed_out=False)
+
+
+def test_the_environment_is_the_given_one_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEAKED", "x")
+    done = process.run(["/usr/bin/env"], env={"A": "b c"}, cwd=tmp_path)
+    assert done.output.splitlines() == ["A=b c"]
+
+
+def test_arguments_meet_no_shell(tmp_path: Path) -> None:
+    hostile = ["$(touch owned)", "a b", "`id`", "", "é\n"]
+    done = process.run([sys.executable, "-c", "import sys; print(sys.argv[1:])", *hostile], env=ENV, cwd=tmp_path)
+    assert done.output == str(hostile)
+    assert not (tmp_path / "owned").exists()
+
+
+def test_standard_input_is_empty() -> None:
+    assert shell("read -r line; echo $?", timeout=10).output == "1"
+
+
+def test_only_the_last_lines_are_kept() -> None:
+    done = shell(f"seq {process.TAIL_LINES + 500}")
+    lines = done.output.splitlines()
+    assert (len(lines), lines[-1]) == (process.TAIL_LINES, str(process.TAIL_LINES + 500))
+
+
+def test_a_line_without_end_is_kept_in_part_only() -> None:
+    characters = (process.TAIL_LINES + 100) * process.LONGEST_LINE + 5
+    done = shell(f"head -c {characters} /dev/zero | tr '\\0' x; echo; echo end")
+    assert len(done.output) < process.TAIL_LINES * (process.LONGEST_LINE + 1)
+    assert done.output.endswith("x\nend")
+
+
+def test_bytes_that_are_no_text_are_escaped() -> None:
+    assert shell(r"printf 'a\xffb\n'").output == "a\\xffb"
+
+
+def test_a_missing_program_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        process.run([tmp_path / "none"], env=ENV)
+    with pytest.raises(FileNotFoundError):
+        process.run(["true"], env=ENV, cwd=tmp_path / "none")
+
+
+def test_a_signal_that_ended_it_is_told() -> None:
+    assert shell("kill -9 $$").returncode == -signal.SIGKILL
+
+
+# Ending
+
+
+def test_when_the_time_is_over_grandchildren_end_too(tmp_path: Path) -> None:
+    done = shell(FAMILY.format(then="wait"), cwd=tmp_path, timeout=0.3)
+    assert done.timed_out
+    assert done.returncode == -signal.SIGTERM
+    pids = [pid_in(tmp_path / "parent"), pid_in(tmp_path / "child")]
+    until(lambda: not any(map(alive, pids)))
+
+
+def test_what_ignores_the_polite_signal_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "GRACE_SECONDS", 0.2)
+    done = shell("trap '' TERM; " + FAMILY.format(then="while :; do sleep 60; done"), cwd=tmp_path, timeout=0.3)
+    assert (done.timed_out, done.returncode) == (True, -signal.SIGKILL)
+    pids = [pid_in(tmp_path / "parent"), pid_in(tmp_path / "child")]
+    until(lambda: not any(map(alive, pids)))
+
+
+def test_a_program_may_use_the_polite_signal(tmp_path: Path) -> None:
+    done = shell("trap 'echo saved; exit 5' TERM; sleep 60 & wait", cwd=tmp_path, timeout=0.3)
+    assert done == Completed(5, "saved", timed_out=True)
+
+
+def test_what_a_program_leaves_behind_ends_with_it(tmp_path: Path) -> None:
+    done = shell(FAMILY.format(then="echo over"), cwd=tmp_path)
+    assert done == Completed(0, "over", timed_out=False)
+    until(lambda: not alive(pid_in(tmp_path / "child")))
+
+
+def test_output_held_open_by_one_that_got_away_does_not_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "GRACE_SECONDS", 0.1)
+    began = time.monotonic()
+    done = shell("echo said; setsid sh -c 'echo $$ > away; exec sleep 60' & until [ -s away ]; do :; done", cwd=tmp_path)
+    os.kill(pid_in(tmp_path / "away"), signal.SIGKILL)
+    assert done.output == "said"
+    assert time.monotonic() - began < 10
+
+
+def test_a_cancelled_job_ends_the_whole_tree(tmp_path: Path) -> None:
+    def interrupt() -> None:
+        pid_in(tmp_path / "parent")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    with cancellable():
+        thread.start()
+        with pytest.raises(Cancelled) as caught:
+            shell(FAMILY.format(then="wait"), cwd=tmp_path)
+    thread.join()
+    assert caught.value.exit_code == 130
+    pids = [pid_in(tmp_path / "parent"), pid_in(tmp_path / "child")]
+    until(lambda: not any(map(alive, pids)))
+
+
+# Signals
+
+
+def handlers() -> list[object]:
+    return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_first_signal_cancels_and_those_that_follow_wait(number: signal.Signals, code: int) -> None:
+    before = handlers()
+    saved = False
+    with pytest.raises(Cancelled) as caught, cancellable():
+        try:
+            signal.raise_signal(number)
+        finally:
+            for each in (signal.SIGINT, signal.SIGTERM):
+                signal.raise_signal(each)
+            saved = True
+    assert saved
+    assert caught.value.exit_code == code
+    assert handlers() == before
+
+
+def test_without_a_signal_the_handlers_are_as_before() -> None:
+    before = handlers()
+    with cancellable():
+        assert handlers() != before
+    assert handlers() == before
+
+
+def test_a_signal_that_was_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(Cancelled) as caught, cancellable():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
+        assert caught.value.signal_number == signal.SIGTERM
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_what_must_be_done_is_not_disturbed() -> None:
+    before = handlers()
+    with cancellable():
+        inside = handlers()
+        with undisturbed():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
+        assert handlers() == inside
+    assert handlers() == before

@@ -1,0 +1,326 @@
+import concurrent.futures
+import hashlib
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+from notebook_ci import records
+from notebook_ci.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
+from notebook_ci.records import Place, Problem, Record, RunDirectory, jsonable, write_new
+
+SCRIPTS = Path(records.__file__).parents[1]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    return RunDirectory.open("run", {}, tmp_path)
+
+
+def written(run: RunDirectory, stage: str, slug: str = "", **values: Any) -> Path:
+    return run.take(stage, slug).write(Record(stage=stage, slug=slug, **values))
+
+
+def names(run: RunDirectory) -> list[str]:
+    return sorted(path.name for path in run.path.iterdir())
+
+
+# Where the run directory is
+
+
+def test_a_given_folder_is_made(tmp_path: Path) -> None:
+    assert RunDirectory.open("a/b", {"RUNNER_TEMP": "/nowhere"}, tmp_path).path == tmp_path / "a" / "b"
+    assert (tmp_path / "a" / "b").is_dir()
+    assert RunDirectory.open(str(tmp_path / "c"), {}, Path("/")).path == tmp_path / "c"
+
+
+def test_a_runner_has_one_for_all_stages(tmp_path: Path) -> None:
+    temp = tmp_path / "temp"
+    first = RunDirectory.open("", {"RUNNER_TEMP": str(temp)}, tmp_path)
+    assert first.path == temp / "notebook-ci"
+    assert RunDirectory.open("", {"RUNNER_TEMP": str(temp)}, tmp_path) == first
+
+
+def test_a_laptop_gets_a_new_one_each_time_that_git_ignores(tmp_path: Path) -> None:
+    first, second = (RunDirectory.open("", {}, tmp_path).path for _ in range(2))
+    assert first != second
+    assert {first.parent, second.parent} == {tmp_path / ".notebook-ci" / "runs"}
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (first / "x").touch()
+    status = subprocess.run(["git", "status", "--short"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert status.stdout == ""
+
+
+def test_a_gitignore_of_the_user_is_kept(tmp_path: Path) -> None:
+    (tmp_path / ".notebook-ci").mkdir()
+    (tmp_path / ".notebook-ci" / ".gitignore").write_text("mine\n")
+    RunDirectory.open("", {}, tmp_path)
+    assert (tmp_path / ".notebook-ci" / ".gitignore").read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("given", ["file", "file/below", "x" * 300, "a\0b"])
+def test_a_folder_that_cannot_be_made_is_a_wrong_input(tmp_path: Path, given: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="The run directory cannot be made"):
+        RunDirectory.open(given, {}, tmp_path)
+
+
+# Names
+
+
+def test_a_stage_takes_its_name_and_a_number_where_that_is_taken(run: RunDirectory) -> None:
+    taken = [run.take(*stage).name for stage in [("a", ""), ("a", ""), ("a", "x"), ("a", ""), ("a", "x"), ("a", "2")]]
+    assert taken == ["a", "a-2", "a-x", "a-3", "a-x-2", "a-2-2"]
+    assert all((run.path / name).is_dir() for name in taken)
+
+
+def test_a_name_is_taken_by_a_record_without_artifacts_too(run: RunDirectory) -> None:
+    written(run, "a")
+    assert names(run) == ["a.json"]
+    assert run.take("a", "").name == "a-2"
+    assert names(run) == ["a-2", "a.json"]
+
+
+def test_processes_at_once_never_get_one_name(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from notebook_ci.records import Record, RunDirectory\n"
+        "run = RunDirectory(Path(sys.argv[1])); sys.stdin.readline()\n"
+        "for _ in range(10):\n"
+        "    print(run.take('stage', '').write(Record(stage='stage')).name)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
+    started = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        for _ in range(3)
+    ]
+    with concurrent.futures.ThreadPoolExecutor() as pool:  # all are let go at once
+        taken = [name for output, _ in pool.map(lambda each: each.communicate("\n"), started) for name in output.split()]
+    assert sorted(taken) == sorted(["stage.json", *(f"stage-{n}.json" for n in range(2, 31))])
+    assert len(RunDirectory(tmp_path).records()) == 30
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SurroundingsError, match="Nothing can be written into the run directory"):
+        RunDirectory(tmp_path / "file").take("a", "")
+
+
+# Writing
+
+
+def test_a_record_is_json_that_people_can_read(run: RunDirectory) -> None:
+    path = written(run, "a", metrics={"f1": 0.5}, inputs={"notebooks": ("naïve.ipynb",)})
+    record = json.loads(path.read_text(encoding="utf-8"))
+    assert record["schema"] == "notebook-ci/record/1"
+    assert (record["metrics"], record["inputs"]) == ({"f1": 0.5}, {"notebooks": ["naïve.ipynb"]})
+    assert "naïve" in path.read_text(encoding="utf-8")
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_artifacts_stay_and_an_empty_folder_goes(run: RunDirectory) -> None:
+    place = run.take("a", "")
+    (place.artifacts / "out.txt").touch()
+    place.write(Record(stage="a"))
+    written(run, "b")
+    assert names(run) == ["a", "a.json", "b.json"]
+
+
+def test_a_record_is_never_written_over_another(run: RunDirectory) -> None:
+    place = run.take("a", "")
+    place.write(Record(stage="a", metrics={"first": 1}))
+    with pytest.raises(SurroundingsError, match="File exists"):
+        place.write(Record(stage="a", metrics={"second": 2}))
+    assert run.records()[0]["metrics"] == {"first": 1}
+    assert names(run) == ["a.json"]
+
+
+def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    """A process that is killed just before its record gets its name leaves none, and what it leaves is not read."""
+    code = (
+        "import os, signal, sys; from pathlib import Path; from notebook_ci import records\n"
+        "records.os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "records.write_new(Path(sys.argv[1]), 'x' * 100_000)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.json")], env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert [path.name.startswith(".a.json.") for path in tmp_path.iterdir()] == [True]
+    assert RunDirectory(tmp_path).records() == []
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        write_new(tmp_path / "a.json", "\udcff")
+    with pytest.raises(FileNotFoundError):
+        write_new(tmp_path / "none" / "a.json", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_record_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SurroundingsError, match="cannot be written: Not a directory") as caught:
+        Place("a", tmp_path / "file").write(Record(stage="a"))
+    assert "run-dir" in caught.value.hint
+
+
+@dataclass(kw_only=True)
+class Odd(Record):
+    """A record of a stage with values that JSON does not know."""
+
+    odd: dict[Any, Any] = field(default_factory=dict)
+
+
+def test_odd_values_become_json(run: RunDirectory) -> None:
+    odd = {
+        1: (math.nan, math.inf, -math.inf),
+        "path": PurePosixPath("a/b"),
+        "file\udcff": "name\udcff",
+        "nested": [{"set": {1}}, None, True, 1.5, 10**20],
+        "bytes": b"x",
+    }
+    run.take("a", "").write(Odd(stage="a", odd=odd))
+    assert run.records()[0]["odd"] == {
+        "1": ["nan", "inf", "-inf"],
+        "path": "a/b",
+        "file\\udcff": "name\\udcff",
+        "nested": [{"set": "{1}"}, None, True, 1.5, 10**20],
+        "bytes": "b'x'",
+    }
+    assert jsonable(True) is True
+
+
+def test_paths_in_the_run_directory_are_relative_so_that_it_can_be_moved(run: RunDirectory, tmp_path: Path) -> None:
+    place = run.take("a", "")
+    assert place.relative(place.artifacts / "x" / "y.ipynb") == "a/x/y.ipynb"
+    assert place.relative(tmp_path / "out" / "y.ipynb") == (tmp_path / "out" / "y.ipynb").as_posix()
+    (tmp_path / "link").symlink_to(run.path)
+    assert place.relative(tmp_path / "link" / "a" / "y") == "a/y"
+
+
+# Reading
+
+
+def test_records_come_in_the_order_the_stages_began(run: RunDirectory) -> None:
+    for stage, started in (("a", "2026-01-03"), ("b", "2026-01-01"), ("c", "2026-01-02")):
+        written(run, stage, started=started)
+    assert [record["stage"] for record in run.records()] == ["b", "c", "a"]
+    assert RunDirectory(run.path / "none").records() == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "is no record of notebook-ci: Expecting value"),
+        ("[]", "is no record of notebook-ci"),
+        ('{"name": "package"}', "is no record of notebook-ci"),
+        ('{"schema": 3}', "is no record of notebook-ci"),
+        ('{"schema": "https://json-schema.org/draft/2020-12/schema"}', "is no record of notebook-ci"),
+        ("[" * 200_000, "is no record of notebook-ci"),
+        ('{"schema": "notebook-ci/record/1", "stage": "a"}', "it lacks slug, started, status"),
+        ('{"schema": "notebook-ci/record/2"}', r"another version of notebook-ci \(notebook-ci/record/2, here"),
+        (b"\xff", "is no record of notebook-ci"),
+    ],
+)
+def test_a_foreign_file_is_refused(run: RunDirectory, content: str | bytes, said: str) -> None:
+    written(run, "a")
+    (run.path / "package.json").write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError, match=said) as caught:
+        run.records()
+    assert "package.json" in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_folder_with_the_name_of_a_record_is_refused(run: RunDirectory) -> None:
+    (run.path / "x.json").mkdir()
+    with pytest.raises(InputError, match="Is a directory"):
+        run.records()
+
+
+def test_the_last_is_the_newest_that_passed_of_that_slug_or_else_of_any(run: RunDirectory) -> None:
+    for number, (slug, status) in enumerate(
+        [("", "passed"), ("x", "passed"), ("x", "passed"), ("x", "failed"), ("y", "error"), ("z", "passed")]
+    ):
+        written(run, "a", slug, status=status, started=f"2026-01-0{number}")
+    written(run, "b", "x", started="2027")
+
+    def started(stage: str, slug: str) -> str | None:
+        record = run.last(stage, slug)
+        return record and record["started"]
+
+    assert started("a", "x") == "2026-01-02"
+    assert started("a", "") == "2026-01-00"
+    assert started("a", "y") == "2026-01-05"
+    assert started("b", "") == "2027"
+    assert started("c", "") is None
+
+
+def test_the_run_directories_of_two_legs_merge_by_copying(tmp_path: Path) -> None:
+    legs = [RunDirectory.open(name, {}, tmp_path) for name in ("one", "two")]
+    for number, (leg, slug) in enumerate(zip(legs, ("py311", "py312"), strict=True)):
+        place = leg.take("execute-notebook", slug)
+        (place.artifacts / "a.ipynb").write_text(slug)
+        made = {place.relative(place.artifacts / "a.ipynb"): slug}
+        place.write(Record(stage="execute-notebook", slug=slug, made=made, started=str(number)))
+    for leg in legs:
+        shutil.copytree(leg.path, tmp_path / "merged", dirs_exist_ok=True)
+    merged = RunDirectory(tmp_path / "merged")
+    for record in merged.records():
+        ((path, content),) = record["made"].items()
+        assert (merged.path / path).read_text() == content == record["slug"]
+    assert len(merged.records()) == 2
+    assert merged.take("execute-notebook", "py311").name == "execute-notebook-py311-2"
+
+
+# What else a record says
+
+
+@pytest.mark.parametrize(
+    ("errors", "status"),
+    [
+        ([], "passed"),
+        ([CheckFailed("a")], "failed"),
+        ([CheckFailed("a"), SurroundingsError("b")], "error"),
+        ([InputError("a"), CheckFailed("b")], "error"),
+        ([NotebookCiError("a bug")], "error"),
+    ],
+)
+def test_the_status_follows_the_worst_error(errors: list[NotebookCiError], status: str) -> None:
+    record = Record(stage="a")
+    for error in errors:
+        record.add(error)
+    assert record.status == status
+    assert [problem.message for problem in record.problems] == [error.message for error in errors]
+
+
+def test_an_error_becomes_a_problem_at_its_place() -> None:
+    problem = Problem.of(CheckFailed("What.", hint="Do.", file="a", line=1))
+    assert problem == Problem(severity="error", message="What.", hint="Do.", file="a", line=1)
+    assert problem.text == "What. Do."
+
+
+def test_a_runner_says_where_the_code_comes_from(tmp_path: Path) -> None:
+    environ = {"GITHUB_ACTIONS": "true", "GITHUB_SHA": "abc", "GITHUB_RUN_ID": "7", "GITHUB_REF": "", "SECRET": "x"}
+    assert records.describe_source(environ, tmp_path) == {"commit": "abc", "run": "7"}
+
+
+def test_git_says_where_the_code_comes_from(tmp_path: Path) -> None:
+    assert records.describe_source({}, tmp_path) == {}
+    git = ["git", "-c", "user.name=n", "-c", "user.email=e"]
+    subprocess.run([*git, "init", "-q"], cwd=tmp_path, check=True)
+    assert records.describe_source({}, tmp_path) == {}, "there is no commit yet"
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "m"], cwd=tmp_path, check=True)
+    assert len(records.describe_source({}, tmp_path)["commit"]) == 40
+
+
+def test_a_digest_is_that_of_the_content(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"content\r\n" * 1000)
+    assert records.sha256(tmp_path / "x") == hashlib.sha256(b"content\r\n" * 1000).hexdigest()

@@ -1,0 +1,207 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from notebook_ci.errors import InputError
+from notebook_ci.execution.selection import select
+
+FILES = (
+    "a.ipynb",
+    "b.ipynb",
+    "notes.txt",
+    "notebooks/01-clean.ipynb",
+    "notebooks/02-train.ipynb",
+    "notebooks/deep/er/03.ipynb",
+    "notebooks/.ipynb_checkpoints/01-clean-checkpoint.ipynb",
+    "notebooks/.hidden.ipynb",
+    ".hidden/x.ipynb",
+    ".hidden/.more/y.ipynb",
+    "env/pyvenv.cfg",
+    "env/lib/site-packages/tool/tool.ipynb",
+    "drafts/[old] plan.ipynb",
+    "drafts/o plan.ipynb",
+    "drafts/new*.ipynb",
+    "drafts/newer.ipynb",
+    "drafts/naïve 日本.ipynb",
+)
+SHOWN = [
+    "a.ipynb",
+    "b.ipynb",
+    "drafts/[old] plan.ipynb",
+    "drafts/naïve 日本.ipynb",
+    "drafts/new*.ipynb",
+    "drafts/newer.ipynb",
+    "drafts/o plan.ipynb",
+    "notebooks/01-clean.ipynb",
+    "notebooks/02-train.ipynb",
+    "notebooks/deep/er/03.ipynb",
+]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    root = tmp_path / "workspace"
+    for name in FILES:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def refused(patterns: list[str], exclude: list[str], workspace: Path) -> InputError:
+    with pytest.raises(InputError) as caught:
+        select(patterns, exclude, workspace)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("**/*.ipynb", SHOWN),
+        ("**", SHOWN),
+        (".", SHOWN),
+        ("./**/*.ipynb", SHOWN),
+        ("*.ipynb", ["a.ipynb", "b.ipynb"]),
+        ("notebooks", SHOWN[-3:]),
+        ("notebooks/", SHOWN[-3:]),
+        ("notebooks/**", SHOWN[-3:]),
+        ("notebooks/**/*.ipynb", SHOWN[-3:]),
+        ("notebooks/*", SHOWN[-3:-1]),
+        ("notebooks/0[1-9]-*.ipynb", SHOWN[-3:-1]),
+        ("notebooks/0?-train.ipynb", [SHOWN[-2]]),
+        ("notebooks/../a.ipynb", ["a.ipynb"]),
+        ("drafts/../notebooks/*.ipynb", SHOWN[-3:-1]),
+        ("**/er/*.ipynb", SHOWN[-1:]),
+        ("**/**/03.ipynb", SHOWN[-1:]),
+        ("*/**/*.ipynb", SHOWN[2:]),
+        ("**/deep/**/*.ipynb", SHOWN[-1:]),
+        ("**.ipynb", ["a.ipynb", "b.ipynb"]),
+        ("a.ipynb", ["a.ipynb"]),
+        # a name that is there is no glob
+        ("drafts/[old] plan.ipynb", ["drafts/[old] plan.ipynb"]),
+        ("drafts/new*.ipynb", ["drafts/new*.ipynb"]),
+        ("drafts/[[]old] plan.ipynb", ["drafts/[old] plan.ipynb"]),
+        ("drafts/[old] p*.ipynb", ["drafts/o plan.ipynb"]),
+        ("drafts/naïve*", ["drafts/naïve 日本.ipynb"]),
+        # what is hidden must be named
+        (".hidden", [".hidden/x.ipynb"]),
+        (".hidden/*.ipynb", [".hidden/x.ipynb"]),
+        (".*/*.ipynb", [".hidden/x.ipynb"]),
+        (".hidden/.more/y.ipynb", [".hidden/.more/y.ipynb"]),
+        ("**/.more/*.ipynb", None),
+        ("notebooks/.hidden.ipynb", ["notebooks/.hidden.ipynb"]),
+        ("env/lib/site-packages/tool/tool.ipynb", ["env/lib/site-packages/tool/tool.ipynb"]),
+        ("env/lib/**/*.ipynb", ["env/lib/site-packages/tool/tool.ipynb"]),
+    ],
+)
+def test_what_a_pattern_means(workspace: Path, pattern: str, found: list[str] | None) -> None:
+    if found is None:
+        assert "No notebook matches" in refused([pattern], [], workspace).message
+    else:
+        assert select([pattern], [], workspace) == found
+
+
+def test_absolute_patterns_work_within_the_workspace(workspace: Path) -> None:
+    assert select([str(workspace / "a.ipynb")], [], workspace) == ["a.ipynb"]
+    assert select([str(workspace / "n*" / "*.ipynb")], [], workspace) == SHOWN[-3:-1]
+    assert select([str(workspace)], [], workspace) == SHOWN
+
+
+def test_several_patterns_give_each_notebook_once_and_sorted(workspace: Path) -> None:
+    assert select(["notebooks/02*.ipynb", "b.ipynb", "*.ipynb", "./b.ipynb"], [], workspace) == [
+        "a.ipynb",
+        "b.ipynb",
+        "notebooks/02-train.ipynb",
+    ]
+
+
+@pytest.mark.parametrize("exclude", ["drafts", "drafts/*.ipynb", "**/drafts/**", "drafts/**/*.ipynb"])
+def test_what_is_excluded_is_left_out(workspace: Path, exclude: str) -> None:
+    remaining = [path for path in SHOWN if not path.startswith("drafts")]
+    assert select(["**/*.ipynb"], [exclude, "none/**"], workspace) == remaining
+
+
+def test_only_the_pattern_that_matches_nothing_is_named(workspace: Path) -> None:
+    error = refused(["*.ipynb", "notebook/*.ipynb"], [], workspace)
+    assert error.message == f"No notebook matches `notebook/*.ipynb` in {workspace}."
+    assert "notebooks" in error.hint
+
+
+@pytest.mark.parametrize("pattern", ["none.ipynb", "none", "none/**", "*.txt", "[", "x" * 300, "*" + "x" * 5000])
+def test_a_pattern_that_matches_nothing_is_an_error(workspace: Path, pattern: str) -> None:
+    assert "`" in refused([pattern], [], workspace).message
+
+
+def test_a_pattern_with_a_nul_character_is_an_error(workspace: Path) -> None:
+    assert "`a\\x00*`" in refused(["a\0*"], [], workspace).message
+
+
+def test_everything_excluded_is_an_error(workspace: Path) -> None:
+    assert "left out by the input exclude" in refused(["*.ipynb"], ["*.ipynb"], workspace).message
+
+
+def test_a_file_that_is_no_notebook_is_an_error(workspace: Path) -> None:
+    error = refused(["notes.txt"], [], workspace)
+    assert error.message == "`notes.txt` is not a notebook."
+
+
+@pytest.mark.parametrize("pattern", ["../outside.ipynb", "..", "../*.ipynb", "notebooks/../../outside.ipynb", "ABSOLUTE"])
+def test_a_notebook_outside_the_workspace_is_an_error(workspace: Path, pattern: str) -> None:
+    outside = workspace.parent / "outside.ipynb"
+    outside.touch()
+    assert "outside the workspace" in refused([pattern.replace("ABSOLUTE", str(outside))], [], workspace).message
+
+
+def test_folders_of_outputs_are_not_looked_at(workspace: Path) -> None:
+    never = [workspace / "notebooks", workspace / "drafts" / ".." / "drafts", workspace / "none"]
+    assert select(["**/*.ipynb"], [], workspace, never) == ["a.ipynb", "b.ipynb"]
+    with pytest.raises(InputError, match=r"matches nothing but outputs: `notebooks/01-clean.ipynb` lies in"):
+        select(["notebooks"], [], workspace, never)
+
+
+def test_links_that_lead_upwards_show_nothing_twice(workspace: Path) -> None:
+    for name in ("one", "two", "three"):  # each alone would do it forty times, together without end
+        (workspace / "notebooks" / name).symlink_to(workspace)
+    assert select(["**/*.ipynb"], [], workspace) == SHOWN
+
+
+def test_a_link_to_a_folder_is_followed_where_it_is_named(workspace: Path) -> None:
+    elsewhere = workspace.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "x.ipynb").touch()
+    (workspace / "link").symlink_to(elsewhere)
+    assert select(["**/*.ipynb"], [], workspace) == SHOWN
+    assert select(["link/*.ipynb"], [], workspace) == ["link/x.ipynb"]
+    assert select(["link"], [], workspace) == ["link/x.ipynb"]
+
+
+def test_a_link_to_a_notebook_is_one_and_a_dead_link_is_none(workspace: Path) -> None:
+    (workspace / "c.ipynb").symlink_to("a.ipynb")
+    (workspace / "d.ipynb").symlink_to("none.ipynb")
+    assert select(["*.ipynb"], [], workspace) == ["a.ipynb", "b.ipynb", "c.ipynb"]
+    assert "No notebook matches" in refused(["d.ipynb"], [], workspace).message
+
+
+def test_a_folder_with_the_name_of_a_notebook_is_a_folder(workspace: Path) -> None:
+    (workspace / "dir.ipynb").mkdir()
+    (workspace / "dir.ipynb" / "x.ipynb").touch()
+    assert select(["*.ipynb"], [], workspace) == ["a.ipynb", "b.ipynb"]
+    assert select(["dir.ipynb"], [], workspace) == ["dir.ipynb/x.ipynb"]
+
+
+@pytest.mark.parametrize("name", ["a\nb.ipynb", " c .ipynb", "-rf.ipynb", "$(id).ipynb", "'\".ipynb"])
+def test_odd_names_are_found(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    assert select(["*.ipynb"], [], tmp_path) == [name]
+    assert select([name], [], tmp_path) == [name]
+
+
+def test_a_name_that_is_no_text_is_found(tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.ipynb")).touch()
+    assert select(["**/*.ipynb"], [], tmp_path) == ["\udcff.ipynb"]
+
+
+def test_a_workspace_that_is_a_virtual_environment_itself_is_looked_at(tmp_path: Path) -> None:
+    for name in ("pyvenv.cfg", "a.ipynb"):
+        (tmp_path / name).touch()
+    assert select(["**/*.ipynb"], [], tmp_path) == ["a.ipynb"]

@@ -1,0 +1,342 @@
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from notebook_ci import stage as stage_module
+from notebook_ci.errors import CheckFailed, InputError, SurroundingsError
+from notebook_ci.inputs import SECONDS, StageInputs, given
+from notebook_ci.records import Place, Problem, Record, RunDirectory
+from notebook_ci.stage import Context, Stage
+from unit.consoles import commands_in, outputs_in
+
+TESTS = Path(__file__).parents[1]
+SCRIPTS = Path(stage_module.__file__).parents[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyInputs(StageInputs):
+    """Do nothing."""
+
+    wait: float = given(SECONDS, "Seconds.", default=1.0, shown_default="1")
+
+
+@dataclass(kw_only=True)
+class ToyRecord(Record):
+    """The record of a stage that does what a test wants."""
+
+    done: list[str] = field(default_factory=list)
+
+
+Work = Callable[[ToyInputs, Context, ToyRecord], None]
+
+
+def well(_: ToyInputs, context: Context, record: ToyRecord) -> None:
+    record.done.append("one")
+    context.reporter.progress("working")
+
+
+@dataclass
+class Toy:
+    """Runs a stage in a folder, on a runner or not, and reads what it left."""
+
+    folder: Path
+    capsys: pytest.CaptureFixture[str]
+    on_runner: bool = True
+    log: str = ""
+
+    def run(
+        self,
+        work: Work,
+        step: Mapping[str, Any] | None = None,
+        *argv: str,
+        headline: Callable[[ToyRecord], Mapping[str, str]] = lambda record: {"count": str(len(record.done))},
+    ) -> int:
+        toy = Stage("setup-env", "A toy.", ToyInputs, {"count": "How many."}, ToyRecord, work, headline)
+        flags = [] if step is None else ["--inputs-from-stdin"]
+        code = toy.main([*flags, *argv], self.environ, io.StringIO(json.dumps(step)))
+        written = self.capsys.readouterr()
+        self.log = written.out + written.err
+        return code
+
+    @property
+    def environ(self) -> dict[str, str]:
+        if not self.on_runner:
+            return {}
+        return {
+            "GITHUB_ACTIONS": "true",
+            "RUNNER_TEMP": str(self.folder / "temp"),
+            "GITHUB_OUTPUT": str(self.folder / "output"),
+            "GITHUB_STEP_SUMMARY": str(self.folder / "summary"),
+            "GITHUB_SHA": "abc",
+        }
+
+    @property
+    def run_directory(self) -> Path:
+        return self.folder / "temp" / "notebook-ci"
+
+    @property
+    def record(self) -> dict[str, Any]:
+        return dict(json.loads((self.run_directory / "setup-env.json").read_text(encoding="utf-8")))
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        return outputs_in(self.folder / "output")
+
+    @property
+    def summary(self) -> str:
+        return (self.folder / "summary").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Toy:
+    monkeypatch.chdir(tmp_path)
+    return Toy(tmp_path, capsys)
+
+
+def test_a_stage_that_passes(toy: Toy) -> None:
+    assert toy.run(well, {"wait": "2", "slug": ""}) == 0
+    record = toy.record
+    assert (record["status"], record["problems"], record["done"]) == ("passed", [], ["one"])
+    assert record["inputs"] == {"run-dir": "", "slug": "", "wait": 2.0}
+    assert record["source"] == {"commit": "abc"}
+    assert record["started"].endswith("+00:00")
+    assert 0 <= record["duration"] < 10
+    assert toy.outputs == {"status": "passed", "record": str(toy.run_directory / "setup-env.json"), "count": "1"}
+    assert toy.summary.startswith("### ✅ setup-env passed in 0.0 s\n")
+    assert toy.log == "working\n"
+
+
+def test_a_second_use_has_a_record_of_its_own(toy: Toy) -> None:
+    assert [toy.run(well, {"slug": "x"}), toy.run(well, {"slug": "x"})] == [0, 0]
+    assert toy.outputs["record"].endswith("setup-env-x-2.json")
+
+
+def test_on_a_laptop_all_is_shown_and_nothing_is_commanded(toy: Toy) -> None:
+    toy.on_runner = False
+    assert toy.run(well) == 0
+    assert "working\n" in toy.log
+    assert "status  passed\n" in toy.log
+    assert "### ✅ setup-env passed" in toy.log
+    assert commands_in(toy.log) == []
+    assert len(list((toy.folder / ".notebook-ci" / "runs").glob("*/setup-env.json"))) == 1
+
+
+def never(*_: object) -> None:
+    raise AssertionError("the work was begun")
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ({"wait": "soon"}, "::error::The input wait is `soon`."),
+        ({"wiat": "1"}, "::error::The action has no input `wiat`. Did you mean wait?"),
+        ({"run-dir": "file/x"}, "::error::The run directory cannot be made"),
+    ],
+)
+def test_a_wrong_input_is_said_before_any_work(toy: Toy, step: dict[str, str], said: str) -> None:
+    (toy.folder / "file").touch()
+    assert toy.run(never, step) == 2
+    assert commands_in(toy.log)[0].startswith(said)
+    assert toy.outputs == {"status": "error"}
+    assert not (toy.folder / "summary").exists()
+    assert not toy.run_directory.exists()
+
+
+def test_checking_inputs_does_no_work_and_leaves_nothing(toy: Toy) -> None:
+    assert toy.run(never, {"wait": "1"}, "--check-inputs") == 0
+    assert toy.run(never, {"wait": "x"}, "--check-inputs") == 2
+    assert not toy.run_directory.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "status"),
+    [
+        (CheckFailed("It broke.", hint="Mend it.", file="a.ipynb", line=3), 1, "failed"),
+        (InputError("It broke.", hint="Mend it.", file="a.ipynb", line=3), 2, "error"),
+        (SurroundingsError("It broke.", hint="Mend it.", file="a.ipynb", line=3), 3, "error"),
+    ],
+)
+def test_an_expected_failure_has_its_exit_code_and_its_record(
+    toy: Toy, error: CheckFailed | InputError | SurroundingsError, code: int, status: str
+) -> None:
+    def work(_: ToyInputs, __: Context, record: ToyRecord) -> None:
+        record.done.append("before")
+        raise error
+
+    assert toy.run(work, {}) == code
+    assert commands_in(toy.log) == ["::error file=a.ipynb,line=3::It broke. Mend it."]
+    assert "Traceback" not in toy.log
+    record = toy.record
+    assert (record["status"], record["done"]) == (status, ["before"])
+    assert record["problems"][0] == {
+        "severity": "error",
+        "message": "It broke.",
+        "hint": "Mend it.",
+        "title": "",
+        "file": "a.ipynb",
+        "line": 3,
+    }
+    assert (toy.outputs["status"], toy.outputs["count"]) == (status, "1")
+    assert "setup-env failed: It broke, after" in toy.summary
+
+
+def test_faults_that_are_recorded_and_not_raised_fail_too(toy: Toy) -> None:
+    def work(_: ToyInputs, __: Context, record: ToyRecord) -> None:
+        record.status = "failed"
+        record.problems += [Problem(severity="warning", message="w"), Problem(severity="error", message="e")]
+
+    assert toy.run(work, {}) == 1
+    assert commands_in(toy.log) == ["::error::e", "::warning::w"]
+
+
+def test_a_stage_with_nothing_to_do_passes_as_skipped(toy: Toy) -> None:
+    def work(_: ToyInputs, __: Context, record: ToyRecord) -> None:
+        record.status = "skipped"
+
+    assert toy.run(work, {}) == 0
+    assert toy.outputs["status"] == "skipped"
+
+
+def buggy(_: ToyInputs, __: Context, record: ToyRecord) -> None:
+    record.done.append("before")
+    raise ZeroDivisionError("\n::add-mask::a")
+
+
+def test_a_bug_is_said_with_its_traceback_fenced_and_the_record_written(toy: Toy) -> None:
+    assert toy.run(buggy, {}) == 70
+    assert "Traceback (most recent call last)" in toy.log
+    assert "::add-mask::a" in toy.log
+    (command,) = commands_in(toy.log)
+    assert command.startswith("::error::This is a bug of notebook-ci: ZeroDivisionError: ")
+    assert "Please report it" in command
+    assert (toy.record["status"], toy.record["done"], toy.outputs["status"]) == ("error", ["before"], "error")
+
+
+def test_a_bug_before_there_is_a_record_is_no_fault_of_the_user(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RunDirectory, "take", never)
+    assert toy.run(well, {}) == 70
+    assert "Traceback" in toy.log
+    assert toy.outputs == {"status": "error"}
+
+
+def test_a_bug_while_closing_is_no_fault_of_the_user(toy: Toy) -> None:
+    assert toy.run(well, {}, headline=lambda _: {"count": 1 / 0}) == 70  # type: ignore[dict-item]
+    assert "ZeroDivisionError" in toy.log
+    assert toy.outputs == {"status": "error"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_cancelled_stage_keeps_what_was_done(toy: Toy, number: signal.Signals) -> None:
+    def work(_: ToyInputs, __: Context, record: ToyRecord) -> None:
+        try:
+            record.done.append("before")
+            signal.raise_signal(number)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            record.done.append("saved")
+
+    assert toy.run(work, {}) == 128 + number
+    assert commands_in(toy.log) == [f"::error::Cancelled ({number.name}). What was done until then is kept."]
+    assert (toy.record["status"], toy.record["done"]) == ("error", ["before", "saved"])
+    assert toy.outputs["status"] == "error"
+
+
+def test_a_signal_while_the_record_is_written_waits(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = Place.write
+
+    def disturbed(place: Place, record: Record) -> Path:
+        signal.raise_signal(signal.SIGINT)
+        return write(place, record)
+
+    monkeypatch.setattr(Place, "write", disturbed)
+    before = signal.getsignal(signal.SIGINT)
+    assert toy.run(well, {}) == 0
+    assert toy.outputs["status"] == "passed"
+    assert toy.record["status"] == "passed"
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_a_real_process_that_is_cancelled_writes_its_record(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from unit.test_stage import *\n"
+        "def work(_, context, record):\n    print('begun', flush=True); time.sleep(60)\n"
+        "stage_module.run_script(Stage('setup-env', '', ToyInputs, {}, ToyRecord, work, lambda record: {}))\n"
+    )
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SCRIPTS), str(TESTS)]), "GITHUB_ACTIONS": "true"}
+    environ |= {"RUNNER_TEMP": str(tmp_path), "GITHUB_OUTPUT": str(tmp_path / "o"), "GITHUB_STEP_SUMMARY": ""}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environ, cwd=tmp_path
+    ) as started:
+        assert started.stdout is not None
+        assert started.stdout.readline() == "begun\n"
+        started.send_signal(signal.SIGTERM)
+        rest, _ = started.communicate(timeout=20)
+    assert started.returncode == 143
+    assert commands_in(rest) == ["::error::Cancelled (SIGTERM). What was done until then is kept."]
+    record = json.loads((tmp_path / "notebook-ci" / "setup-env.json").read_text())
+    assert record["status"] == "error"
+
+
+def taken_place(_: ToyInputs, context: Context, record: ToyRecord) -> None:
+    """Write a file where the record is to go."""
+    context.place.record.write_text("{}")
+    record.problems.append(Problem(severity="warning", message="Seen."))
+
+
+def test_a_record_that_cannot_be_written_fails_the_stage_and_all_is_still_shown(toy: Toy) -> None:
+    assert toy.run(taken_place, {}) == 3
+    error, warning = commands_in(toy.log)
+    assert error.startswith("::error::The record ")
+    assert warning == "::warning::Seen."
+    assert toy.outputs == {"status": "error", "record": "", "count": "0"}
+    assert toy.summary.startswith("### 🛑 setup-env failed: The record ")
+
+
+@pytest.mark.parametrize(("error", "code"), [(CheckFailed("x"), 3), (InputError("x"), 2), (ZeroDivisionError(), 70)])
+def test_a_record_that_cannot_be_written_hides_no_worse_error(toy: Toy, error: Exception, code: int) -> None:
+    def work(inputs: ToyInputs, context: Context, record: ToyRecord) -> None:
+        taken_place(inputs, context, record)
+        raise error
+
+    assert toy.run(work, {}) == code
+
+
+@pytest.mark.parametrize("file", ["output", "summary"])
+def test_outputs_or_a_summary_that_cannot_be_written_fail_the_stage(toy: Toy, file: str) -> None:
+    (toy.folder / file).mkdir()
+    assert toy.run(well, {}) == 3
+    assert commands_in(toy.log) == [
+        "::error::The outputs and the summary of the step cannot be written: Is a directory. Free some disk space."
+    ]
+    assert toy.record["status"] == "passed"
+
+
+def test_a_wrong_input_is_told_where_outputs_cannot_be_written_too(toy: Toy) -> None:
+    (toy.folder / "output").mkdir()
+    assert toy.run(never, {"wait": "soon"}) == 2
+
+
+def test_names_that_are_no_text_do_not_stop_the_record(toy: Toy) -> None:
+    def work(_: ToyInputs, __: Context, record: ToyRecord) -> None:
+        record.read["\udcff.ipynb"] = "digest"
+        record.add(CheckFailed("broken", file="\udcff.ipynb"))
+
+    assert toy.run(work, {}, headline=lambda _: {"count": "\udcff"}) == 1
+    assert toy.record["read"] == {"\\udcff.ipynb": "digest"}
+    assert toy.outputs["count"] == "\\udcff"
+
+
+def test_help_ends_well_and_names_the_inputs(toy: Toy) -> None:
+    with pytest.raises(SystemExit) as ended:
+        toy.run(never, None, "--help")
+    assert ended.value.code == 0
+    assert "--wait" in toy.capsys.readouterr().out

@@ -1,0 +1,231 @@
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from notebook_ci.environment.model import SetupEnvRecord
+from notebook_ci.execution.model import ExecuteRecord, Failure, NotebookResult
+from notebook_ci.records import Problem, Record, jsonable
+from notebook_ci.report import summary
+from notebook_ci.report.summary import render
+
+GOLDEN = Path(__file__).with_name("summaries")
+
+
+def rendered(*records: Record) -> str:
+    return render([jsonable(dataclasses.asdict(record)) for record in records])
+
+
+def headline(*records: Record) -> str:
+    return rendered(*records).splitlines()[0]
+
+
+def passed(path: str, **values: Any) -> NotebookResult:
+    return NotebookResult(path=path, status="passed", duration=1.25, cells=4, executed_cells=4, **values)
+
+
+def failed(path: str, **values: Any) -> NotebookResult:
+    found = {"kind": "cell-error", "message": "ValueError: no", "cell": 3, "line": 41, "ename": "ValueError"} | values
+    return NotebookResult(
+        path=path, status="failed", duration=75.2, cells=4, executed_cells=2, failure=Failure(**found)
+    )
+
+
+def execution(*notebooks: NotebookResult, **values: Any) -> ExecuteRecord:
+    status = "failed" if any(notebook.failure for notebook in notebooks) else "passed"
+    return ExecuteRecord(
+        **{"stage": "execute-notebook", "status": status, "duration": 78.4, "notebooks": list(notebooks)} | values
+    )
+
+
+ENVIRONMENT = SetupEnvRecord(
+    stage="setup-env",
+    duration=3.14,
+    python_version="3.12.4",
+    lock_file="requirements.txt",
+    packages={"numpy": "2.0.0", "pandas": "2.2.0"},
+    env_digest="0123456789abcdef" * 4,
+    read={"requirements.txt": "ab" * 32},
+)
+TRACEBACK = "\n".join(
+    ["ValueError                Traceback (most recent call last)", *(f"frame {n}" for n in range(60)), "```", "<b>"]
+)
+HOSTILE = "a|b `c` <script>alert(1)</script>\n# @team [x](http://y) *é*.ipynb"
+RECORDS = {
+    "passed": [
+        ENVIRONMENT,
+        execution(
+            passed("notebooks/01-clean.ipynb"),
+            passed("notebooks/02-train.ipynb"),
+            metrics={"accuracy": 0.987654321, "rows": 344, "loss": float("nan")},
+            made={"execute-notebook/notebooks/01-clean.ipynb": "cd" * 32},
+            problems=[
+                Problem(severity="warning", message="Cell 3: the metric `x` is no number.", file="notebooks/01.ipynb")
+            ],
+        ),
+    ],
+    "failed": [
+        execution(
+            passed("notebooks/01-clean.ipynb"),
+            failed("notebooks/02_train.ipynb", traceback=TRACEBACK),
+            failed(HOSTILE, ename="", kind="cell-timeout", message="A cell ran longer than its limit.", line=None),
+            NotebookResult(path="notebooks/03.ipynb"),
+            problems=[Problem(severity="error", title="ValueError in cell 3", message="x", file="notebooks/02.ipynb")],
+        ),
+    ],
+    "invalid": [
+        execution(
+            failed("a.ipynb", ename="", kind="invalid-notebook", message="a.ipynb is empty.", cell=None, line=None),
+            problems=[Problem(severity="error", message="a.ipynb is empty.", hint="Restore it.", file="a.ipynb")],
+        ),
+    ],
+    "cancelled": [
+        execution(
+            failed("a.ipynb", ename="", kind="cancelled", message="The job was cancelled.", line=None),
+            NotebookResult(path="b.ipynb"),
+            status="error",
+            problems=[Problem(severity="error", message="Cancelled (SIGINT).", hint="What was done is kept.")],
+        ),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_the_summary_is_as_it_was_read_and_approved(name: str) -> None:
+    """To approve a change: read the new text in a Markdown viewer, then put it into the file."""
+    expected = (GOLDEN / f"{name}.md").read_text(encoding="utf-8")
+    assert rendered(*RECORDS[name]) == expected
+
+
+# The headline
+
+
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        ([execution(passed("a.ipynb"))], "### ✅ execute-notebook: 1 notebook passed in 1 min 18 s"),
+        ([execution(passed("a"), passed("b"), slug="py311")], "### ✅ execute-notebook (py311): 2 notebooks passed in"),
+        ([ENVIRONMENT], "### ✅ setup-env passed in 3.1 s"),
+        ([ENVIRONMENT, execution()], "### ✅ 2 stages passed in 1 min 22 s"),
+        ([ENVIRONMENT, Record(stage="dvc-pull", status="skipped")], "### ✅ 1 stage passed, 1 skipped in 3.1 s"),
+        ([Record(stage="dvc-pull", status="skipped")], "### ⏭️ dvc-pull skipped"),
+        (
+            [execution(passed("a"), failed("x/b.ipynb"))],
+            "### ❌ execute-notebook failed: `x/b.ipynb`, ValueError in cell 3, line 41, after 1 min 18 s",
+        ),
+        (
+            [execution(failed("a"), failed("b"), passed("c"))],
+            "### ❌ execute-notebook failed: 2 of 3 notebooks (`a`, `b`), after",
+        ),
+        (
+            [execution(*(failed(f"{n}") for n in range(5)))],
+            "### ❌ execute-notebook failed: 5 of 5 notebooks (`0`, `1`, `2` and 2 more), after",
+        ),
+        (
+            [
+                execution(failed("a")),
+                Record(
+                    stage="log-run", status="error", problems=[Problem(severity="error", message="No server `x_y`.")]
+                ),
+            ],
+            "### 🛑 log-run failed: No server `x_y` (and 1 more stage failed), after 1 min 18 s",
+        ),
+        ([Record(stage="a", status="error")], "### 🛑 a failed: no reason was recorded, after 0.0 s"),
+    ],
+)
+def test_the_headline_says_what_failed_and_where(records: list[Record], said: str) -> None:
+    assert headline(*records).startswith(said)
+
+
+def test_a_long_message_does_not_fill_the_headline() -> None:
+    record = Record(stage="a", status="error", problems=[Problem(severity="error", message="long\n" * 500)])
+    assert len(headline(record)) < 300
+
+
+# Bounds
+
+
+def test_many_notebooks_are_bounded_and_the_failed_ones_come_first() -> None:
+    text = rendered(execution(*(passed(f"good{n}.ipynb") for n in range(500)), failed("bad.ipynb")))
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert "`bad.ipynb`" in rows[2]
+    assert len(rows) == 2 + summary.MOST_ROWS + 1
+    assert "… and 401 more" in rows[-1]
+
+
+def test_many_failures_are_bounded() -> None:
+    problems = [Problem(severity="warning", message=f"warning {n}") for n in range(50)]
+    text = rendered(execution(*(failed(f"{n}.ipynb", traceback="t") for n in range(25)), problems=problems))
+    assert text.count("```text") == summary.MOST_FAILURES
+    assert "- … and 5 more: see the record." in text
+    assert "- … and 30 more: see the record." in text
+
+
+def test_a_long_traceback_shows_its_end() -> None:
+    text = rendered(execution(failed("a", traceback=TRACEBACK)))
+    assert "frame 59" in text
+    assert "frame 20" not in text
+
+
+# Hostile names and texts
+
+
+def outside_code(text: str) -> str:
+    """Return Markdown without its blocks and spans of code, as GitHub's renderer finds them."""
+    text = re.sub(r"^(`{3,})text\n.*?^\1$", "", text, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"(?<![\\`])(`+)(?!`).*?(?<!`)\1(?!`)", "", text)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "<script>alert(1)</script>",
+        "<details><summary>",
+        "&lt;img src=x&gt;",
+        "@team and x@example.org",
+        "[click](https://example.org) ![x](y)",
+        "**bold** _it_ ~~gone~~ # title",
+        "a|b|c",
+        "a\\|b\\",
+        "`",
+        "```\n<b>",
+        "x ` y | z ` w",
+        "\n\n# Title\n- list\n\n| a |",
+        "\x1b[31mred\x1b[0m \u202egnp.exe",
+    ],
+)
+def test_hostile_text_stays_text(hostile: str) -> None:
+    problems = [Problem(severity="error", message=hostile, hint=hostile, file=hostile)]
+    notebook = failed(hostile, ename=hostile, message=hostile, traceback=hostile)
+    text = rendered(
+        execution(notebook, problems=problems, metrics={hostile: 1.0}, read={hostile: "0"}, slug="x"),
+    )
+    open_text = outside_code(text)
+    assert "<script" not in open_text
+    assert open_text.count("<details>") == open_text.count("</details>") == 1
+    assert "&lt;img" not in open_text
+    assert "@team" not in open_text
+    assert "](" not in re.sub(r"\\.", "", open_text)
+    assert "**bold" not in re.sub(r"\\.", "", open_text)
+    assert "\x1b" not in open_text
+    assert "\u202e" not in open_text
+    assert not re.search(r"^(# Title|- list)", open_text, re.MULTILINE)
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        columns = {len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) for row in table.splitlines()}
+        assert len(columns) == 1, f"a row has other columns: {table}"
+
+
+def test_a_name_without_marks_is_shown_as_code_and_prose_without_backslashes() -> None:
+    problem = Problem(severity="notice", message="module 'pandas' has no attribute 'read_cvs' (see #1)", file="a_b.py")
+    assert "- notice: `a_b.py`: module 'pandas' has no attribute 'read_cvs' (see #1)\n" in rendered(
+        Record(stage="a", problems=[problem])
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.04, "0.0 s"), (59.4, "59.4 s"), (59.96, "1 min 0 s"), (61, "1 min 1 s"), (7322, "122 min 2 s")]
+)
+def test_times_are_said_as_people_say_them(seconds: float, said: str) -> None:
+    assert headline(Record(stage="a", duration=seconds)).endswith(f"in {said}")

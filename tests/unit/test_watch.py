@@ -1,0 +1,151 @@
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from notebook_ci.execution import watch as watch_module
+from notebook_ci.execution.watch import Watch
+
+SOON = 0.05
+LONG = 60.0
+
+
+class Kernel:
+    """Takes what a watch sends and tells, each with the moment it came."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.signals: list[int] = []
+        self.beats: list[tuple[int, float]] = []
+        self.times: list[float] = []
+        self.told = threading.Condition()
+
+    def send(self, number: int) -> None:
+        with self.told:
+            self.signals.append(number)
+            self.times.append(time.monotonic() - self.began)
+            self.told.notify_all()
+
+    def beat(self, number: int, seconds: float) -> None:
+        with self.told:
+            self.beats.append((number, seconds))
+            self.told.notify_all()
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        with self.told:
+            assert self.told.wait_for(condition, timeout=10)
+
+    def watched(self, *, cell: float | None = None, notebook: float | None = None) -> Watch:
+        return Watch(cell, notebook, self.send, self.beat)
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
+    monkeypatch.setattr(watch_module, "TICK_SECONDS", 0.01)
+    return Kernel()
+
+
+def test_a_cell_that_takes_too_long_is_interrupted_once(kernel: Kernel) -> None:
+    with kernel.watched(cell=SOON, notebook=LONG) as watch:
+        watch.cell_begins(3)
+        kernel.until(lambda: bool(kernel.signals))
+        assert watch.exceeded == "cell-timeout"
+        time.sleep(0.1)
+    assert kernel.signals == [signal.SIGINT]
+    assert kernel.times[0] > SOON
+    assert watch.limits == {"cell-timeout": SOON, "notebook-timeout": LONG}
+
+
+def test_each_cell_has_its_own_time(kernel: Kernel) -> None:
+    with kernel.watched(cell=0.15) as watch:
+        for number in range(1, 5):
+            watch.cell_begins(number)
+            time.sleep(0.06)
+            watch.cell_ends()
+    assert (watch.exceeded, kernel.signals) == (None, [])
+
+
+def test_time_between_cells_is_no_cell_s_time(kernel: Kernel) -> None:
+    with kernel.watched(cell=SOON) as watch:
+        watch.cell_begins(1)
+        watch.cell_ends()
+        time.sleep(0.15)
+    assert (watch.exceeded, kernel.signals) == (None, [])
+
+
+def test_a_notebook_that_takes_too_long_is_interrupted_between_cells_too(kernel: Kernel) -> None:
+    with kernel.watched(cell=LONG, notebook=SOON) as watch:
+        kernel.until(lambda: bool(kernel.signals))
+    assert (watch.exceeded, kernel.signals) == ("notebook-timeout", [signal.SIGINT])
+
+
+def test_cells_that_are_quick_do_not_prolong_a_notebook(kernel: Kernel) -> None:
+    with kernel.watched(cell=LONG, notebook=0.1) as watch:
+        number = 0
+        while watch.exceeded is None and number < 1000:
+            number += 1
+            watch.cell_begins(number)
+            time.sleep(0.01)
+            watch.cell_ends()
+    assert watch.exceeded == "notebook-timeout"
+
+
+def test_the_cell_s_limit_is_named_where_both_are_exceeded(kernel: Kernel) -> None:
+    watch = kernel.watched(cell=SOON, notebook=SOON)
+    watch.cell_begins(1)
+    time.sleep(2 * SOON)
+    with watch:
+        kernel.until(lambda: bool(kernel.signals))
+    assert watch.exceeded == "cell-timeout"
+
+
+def test_what_does_not_heed_the_interrupt_is_killed_after_a_grace(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_module, "GRACE_SECONDS", 0.1)
+    with kernel.watched(cell=SOON) as watch:
+        watch.cell_begins(1)
+        kernel.until(lambda: len(kernel.signals) == 2)
+    assert kernel.signals == [signal.SIGINT, signal.SIGKILL]
+    assert kernel.times[1] - kernel.times[0] > 0.1
+    assert watch.exceeded == "cell-timeout"
+
+
+def test_a_notebook_that_ends_within_the_grace_is_not_killed(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_module, "GRACE_SECONDS", 0.1)
+    with kernel.watched(cell=SOON) as watch:
+        watch.cell_begins(1)
+        kernel.until(lambda: bool(kernel.signals))
+    time.sleep(0.2)
+    assert kernel.signals == [signal.SIGINT]
+
+
+def test_a_long_cell_is_told_of_again_and_again(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_module, "HEARTBEAT_SECONDS", 0.05)
+    with kernel.watched() as watch:
+        watch.cell_begins(7)
+        kernel.until(lambda: len(kernel.beats) == 3)
+        watch.cell_ends()
+        told = len(kernel.beats)
+        time.sleep(0.1)
+    assert len(kernel.beats) == told, "between cells nothing is told"
+    for place, (number, seconds) in enumerate(kernel.beats[:3], start=1):
+        assert number == 7
+        assert 0.05 * place < seconds
+    assert kernel.signals == []
+
+
+def test_without_limits_and_within_half_a_minute_nothing_happens(kernel: Kernel) -> None:
+    with kernel.watched() as watch:
+        watch.cell_begins(1)
+        time.sleep(0.1)
+    assert (kernel.signals, kernel.beats, watch.exceeded) == ([], [], None)
+
+
+def test_the_watch_ends_with_the_notebook(kernel: Kernel) -> None:
+    before = threading.active_count()
+    with pytest.raises(ZeroDivisionError), kernel.watched(notebook=LONG):
+        raise ZeroDivisionError
+    assert threading.active_count() == before
