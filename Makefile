@@ -20,7 +20,8 @@ test: lint ## everything: static checks, unit, contract, integration and end-to-
 lint: ## static checks, and what must agree with each other
 	$(DEV) ruff check
 	$(DEV) ruff format --check
-	$(DEV) mypy scripts tests
+	$(DEV) mypy scripts tests/conftest.py tests/unit tests/contract tests/integration
+	$(DEV) mypy tests/e2e # apart, because it has a conftest.py at the top of its path too
 	$(PYTEST) tests/contract
 
 unit: ## the fast tests alone

@@ -1,6 +1,6 @@
 """The script that names the cache of setup-env's environment, before the environment is made.
 
-Where nothing can be cached the outputs are empty: versions are not fixed, or the Python would first have to be downloaded.
+Where nothing can be cached the outputs are empty: versions are not fixed, or Python would first have to be downloaded.
 """
 
 import os
@@ -14,6 +14,7 @@ from notebook_ci.environment.locks import Lock
 from notebook_ci.environment.model import SetupEnvInputs
 from notebook_ci.environment.stage import uv_program
 from notebook_ci.environment.uv import Uv
+from notebook_ci.environment.wanted import wanted
 from notebook_ci.errors import NotebookCiError, SurroundingsError
 from notebook_ci.github import Console
 from notebook_ci.inputs import CHECK_ONLY, load
@@ -32,7 +33,8 @@ def main(argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO) -> int:
         venv.Venv(path).check()
         if lock.fixes_versions:
             uv = Uv(uv_program(), environ, cwd, console, Path(os.devnull))
-            console.set_outputs(_cache(uv, pythons.wanted_version(inputs.python_version, lock, cwd), lock, path))
+            version = wanted(inputs.python_version, lock.path.parent, cwd).version
+            console.set_outputs(_cache(uv, version, lock, path))
     except SurroundingsError:
         return 0  # setup-env says what is wrong
     except NotebookCiError as error:
@@ -42,8 +44,8 @@ def main(argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO) -> int:
     return 0
 
 
-def _cache(uv: Uv, wanted: str, lock: Lock, path: Path) -> dict[str, str]:
-    python = pythons.find(uv, wanted)
+def _cache(uv: Uv, version: str, lock: Lock, path: Path) -> dict[str, str]:
+    python = pythons.find(uv, version)
     return {"key": f"notebook-ci-env-1-{venv.key(lock, python)}", "path": str(path)} if python else {}
 
 

@@ -1,4 +1,4 @@
-"""Measures what performance is promised, and prints medians with their spread. Run it on a machine that does nothing else.
+"""Measures what performance is promised, and prints medians with their spread. Run it on a machine with no other work.
 
 What is measured so far: the cost of launch.sh with its environment made (promised: at most 0.1 s), as the difference
 between a Python that it starts and the same Python started directly.

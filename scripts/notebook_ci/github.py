@@ -24,6 +24,8 @@ _RANK: dict[Severity, int] = {"error": 0, "warning": 1, "notice": 2}
 # `##[command]` anywhere in it.
 _COMMAND = re.compile(r"(?:^|[\r\n])\s*::|##\[")
 
+_FOLDED = re.compile(r"^<details>.*?^</details>\n*", re.MULTILINE | re.DOTALL)
+
 
 class Console:
     """Where a script tells what it does: the log of a runner, or a terminal. Implements `Reporter`.
@@ -109,7 +111,7 @@ class Console:
                 self._write(f"{name:<{width}}  {value}")
 
     def summarize(self, markdown: str) -> None:
-        """Add to the step's summary. Without a runner it is shown on standard output.
+        """Add to the step's summary. Without a runner it is shown on standard output, without what is folded.
 
         Raises:
             OSError: The runner's file cannot be written.
@@ -120,7 +122,7 @@ class Console:
             with _appended(self._summary_file) as file:
                 file.write(bounded(markdown, room))
         elif not self.on_runner:
-            sys.stdout.write(markdown + "\n")
+            sys.stdout.write(_FOLDED.sub("", markdown) + "\n")
             sys.stdout.flush()
 
     def _write(self, text: str) -> None:

@@ -166,7 +166,7 @@ class Maker:
 
     def _install(self, new: Path, name: str, uv: Path) -> None:
         program = uv / "bin" / ("uv.exe" if sys.platform == "win32" else "uv")
-        # The Python behind all links, which is in the environment's key: a link on PATH may go, and the environment stay.
+        # The Python behind all links, as in the environment's key: a link on PATH may go, and the environment stay.
         python = os.path.realpath(sys.executable)
         venv = ["venv", "--relocatable", "--no-project", "--quiet", "--python", python]
         self._run(name, [program, *venv, new])

@@ -5,7 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from integration.suite import PYTHON, Workspace
+from integration.suite import PYTHON, ROOT, Workspace, base_environ
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tools() -> None:
+    """The tool environments, made from the real index before a test gives another one."""
+    for name in ("setup-env", "execute-notebook"):
+        launch = ["/bin/bash", ROOT / "scripts" / "launch.sh", "--env", name, "--exec", "python", "-c", ""]
+        subprocess.run(launch, env={"HOME": str(Path.home()), **base_environ()}, check=True)
 
 
 @pytest.fixture

@@ -41,6 +41,17 @@ def cache() -> Path:
     return Path(given) if given else Path.home() / ".cache" / "notebook-ci"
 
 
+def base_environ() -> dict[str, str]:
+    """Return what all processes of these tests get: nothing of the developer's own but the way to the network."""
+    return {
+        "PATH": PATH,
+        "LANG": "C.UTF-8",
+        "NOTEBOOK_CI_CACHE": str(cache()),
+        "UV_CACHE_DIR": str(cache() / "uv-of-tests"),
+        **{name: os.environ[name] for name in CARRIED_OVER.split() if name in os.environ},
+    }
+
+
 # --- Notebooks
 
 Cell = dict[str, Any]
@@ -204,16 +215,7 @@ class Workspace:
     @property
     def environ(self) -> dict[str, str]:
         """The environment of a shell on this machine."""
-        return {
-            "PATH": PATH,
-            "HOME": str(self.home),
-            "LANG": "C.UTF-8",
-            "TMPDIR": str(self.tmp),
-            "NOTEBOOK_CI_CACHE": str(cache()),
-            "UV_CACHE_DIR": str(cache() / "uv-of-tests"),
-            MARK: self.mark,
-            **{name: os.environ[name] for name in CARRIED_OVER.split() if name in os.environ},
-        }
+        return {**base_environ(), "HOME": str(self.home), "TMPDIR": str(self.tmp), MARK: self.mark}
 
     @property
     def runner_environ(self) -> dict[str, str]:

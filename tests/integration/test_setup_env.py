@@ -113,7 +113,7 @@ def test_a_hashed_lock_without_the_hash_of_one(shop: Shop) -> None:
     shop.workspace.write("requirements.txt", shop.hashed("nbone") + "nbtwo==1.0\n")
     done = shop.setup()
     assert done.code == 2
-    assert done.annotations()[0].message.startswith("requirements.txt has hashes, but not for every package")
+    assert done.annotations()[0].message.startswith("requirements.txt has hashes, but not for every package: nbtwo==1.0")
 
 
 def test_plain_requirements_with_includes(shop: Shop) -> None:
@@ -234,9 +234,12 @@ def test_a_whole_environment_is_used_again(shop: Shop) -> None:
 
 
 def copied_python(folder: Path) -> Path:
-    """Make another installation of the Python of these tests: the program copied, its library linked."""
+    """Make another installation of the Python of these tests: the program copied, its library linked.
+
+    Its name has no version, so the launcher keeps to the other one for the tools.
+    """
     (folder / "bin").mkdir(parents=True)
-    program = folder / "bin" / f"python{VERSION}"
+    program = folder / "bin" / "python"
     shutil.copy(os.path.realpath(PYTHON), program)
     prefix = Path(os.path.realpath(PYTHON)).parents[1]
     for library in ("lib", "lib64"):

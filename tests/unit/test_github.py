@@ -41,9 +41,7 @@ def test_what_would_end_a_message_is_escaped() -> None:
 
 def test_what_would_end_a_property_is_escaped() -> None:
     problem = Problem(severity="error", message="m", title="a,b:c%\r\nd", file="x,line=1::y.ipynb", line=1)
-    assert workflow_command(problem) == (
-        "::error file=x%2Cline=1%3A%3Ay.ipynb,line=1,title=a%2Cb%3Ac%25%0D%0Ad::m"
-    )
+    assert workflow_command(problem) == ("::error file=x%2Cline=1%3A%3Ay.ipynb,line=1,title=a%2Cb%3Ac%25%0D%0Ad::m")
 
 
 def test_an_escape_in_the_text_is_not_taken_for_one_of_ours() -> None:
@@ -198,7 +196,7 @@ def test_a_terminal_shows_the_outputs(terminal: Written) -> None:
     assert terminal.lines == ["status      passed", "output-dir  x"]
 
 
-def test_a_runner_without_an_output_file_gets_none(tmp_path: Path) -> None:
+def test_a_runner_without_an_output_file_gets_none() -> None:
     stream = io.StringIO()
     Console({"GITHUB_ACTIONS": "true"}, stream).set_outputs({"a": "b"})
     Console({"GITHUB_ACTIONS": "true"}, stream).summarize("text")
@@ -214,12 +212,27 @@ def test_a_summary_is_added_to_what_is_there(runner: Written) -> None:
     assert runner.summary == "# One\n# Two\n"
 
 
-def test_a_terminal_shows_the_summary_on_standard_output(
-    terminal: Written, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_terminal_shows_the_summary_on_standard_output(terminal: Written, capsys: pytest.CaptureFixture[str]) -> None:
     terminal.console.summarize("# One")
     assert capsys.readouterr().out == "# One\n"
     assert terminal.text == ""
+
+
+def test_a_terminal_does_not_show_what_is_folded(terminal: Written, capsys: pytest.CaptureFixture[str]) -> None:
+    folded = "<details><summary>More</summary>\n\n```text\nx\n```\n\n</details>"
+    terminal.console.summarize(f"# One\n\n{folded}\n\n| a |\n\n{folded}\n")
+    assert capsys.readouterr().out == "# One\n\n| a |\n\n\n"
+
+
+def test_a_terminal_is_spared_what_is_folded(
+    runner: Written, terminal: Written, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folded = "<details><summary>s</summary>\n\nmuch\n\n</details>"
+    text = f"# One\n\n{folded}\n\nshown\n\n{folded}\n"
+    terminal.console.summarize(text)
+    assert capsys.readouterr().out == "# One\n\nshown\n\n\n"
+    runner.console.summarize(text)
+    assert runner.summary == text + "\n"
 
 
 def test_a_summary_that_just_fits_is_whole() -> None:
@@ -259,7 +272,7 @@ def body(cut: str) -> str:
 def test_what_was_open_is_closed_from_the_inside() -> None:
     text = "<details><summary>s</summary>\n\n````text\n" + "```\nx\n" * 1000 + "````\n\n</details>"
     cut = body(bounded(text, 2000))
-    assert cut.endswith("x\n````\n\n</details>") or cut.endswith("```\n````\n\n</details>")
+    assert cut.endswith(("x\n````\n\n</details>", "```\n````\n\n</details>"))
 
 
 def test_what_was_closed_is_not_closed_again() -> None:
@@ -268,7 +281,7 @@ def test_what_was_closed_is_not_closed_again() -> None:
 
 
 def test_marks_within_code_are_not_counted() -> None:
-    text = "```text\n<details>\n</details></details>\n``` not the end\n" + "x\n" * 2000
+    text = "```text\n<details>\n<details>\n</details>\n``` not the end\n" + "x\n" * 2000
     assert body(bounded(text, 2000)).endswith("x\nx\n```")
 
 

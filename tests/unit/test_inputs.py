@@ -9,7 +9,7 @@ import pytest
 
 from notebook_ci import inputs
 from notebook_ci.errors import InputError
-from notebook_ci.inputs import BOOLEAN, LINES, PYTHON_VERSION, SECONDS, SLUG, TEXT, YAML_MAP, StageInputs, given
+from notebook_ci.inputs import BOOLEAN, LINES, PYTHON_VERSION, SECONDS, TEXT, YAML_MAP, StageInputs, given
 
 STAGE = "execute-notebook"
 
@@ -359,7 +359,7 @@ def test_help_names_each_input_with_its_default(call: Caller, capsys: pytest.Cap
     assert "[execute-notebook]" in text
 
 
-def test_inputs_of_the_stage_come_before_those_of_all(call: Caller) -> None:
+def test_inputs_of_the_stage_come_before_those_of_all() -> None:
     assert list(inputs.declared(Example))[-2:] == ["run-dir", "slug"]
     assert inputs.declared(Example)["output-dir"].field == "output_dir"
 

@@ -103,7 +103,9 @@ def test_processes_at_once_never_get_one_name(tmp_path: Path) -> None:
         for _ in range(3)
     ]
     with concurrent.futures.ThreadPoolExecutor() as pool:  # all are let go at once
-        taken = [name for output, _ in pool.map(lambda each: each.communicate("\n"), started) for name in output.split()]
+        taken = [
+            name for output, _ in pool.map(lambda each: each.communicate("\n"), started) for name in output.split()
+        ]
     assert sorted(taken) == sorted(["stage.json", *(f"stage-{n}.json" for n in range(2, 31))])
     assert len(RunDirectory(tmp_path).records()) == 30
 
@@ -195,7 +197,7 @@ def test_odd_values_become_json(run: RunDirectory) -> None:
         "nested": [{"set": "{1}"}, None, True, 1.5, 10**20],
         "bytes": "b'x'",
     }
-    assert jsonable(True) is True
+    assert jsonable(value=True) is True
 
 
 def test_paths_in_the_run_directory_are_relative_so_that_it_can_be_moved(run: RunDirectory, tmp_path: Path) -> None:
@@ -254,7 +256,7 @@ def test_the_last_is_the_newest_that_passed_of_that_slug_or_else_of_any(run: Run
 
     def started(stage: str, slug: str) -> str | None:
         record = run.last(stage, slug)
-        return record and record["started"]
+        return record["started"] if record else None
 
     assert started("a", "x") == "2026-01-02"
     assert started("a", "") == "2026-01-00"

@@ -145,7 +145,9 @@ def test_a_file_that_is_no_notebook_is_an_error(workspace: Path) -> None:
     assert error.message == "`notes.txt` is not a notebook."
 
 
-@pytest.mark.parametrize("pattern", ["../outside.ipynb", "..", "../*.ipynb", "notebooks/../../outside.ipynb", "ABSOLUTE"])
+@pytest.mark.parametrize(
+    "pattern", ["../outside.ipynb", "..", "../*.ipynb", "notebooks/../../outside.ipynb", "ABSOLUTE"]
+)
 def test_a_notebook_outside_the_workspace_is_an_error(workspace: Path, pattern: str) -> None:
     outside = workspace.parent / "outside.ipynb"
     outside.touch()
@@ -157,6 +159,12 @@ def test_folders_of_outputs_are_not_looked_at(workspace: Path) -> None:
     assert select(["**/*.ipynb"], [], workspace, never) == ["a.ipynb", "b.ipynb"]
     with pytest.raises(InputError, match=r"matches nothing but outputs: `notebooks/01-clean.ipynb` lies in"):
         select(["notebooks"], [], workspace, never)
+
+
+def test_a_link_into_a_folder_of_outputs_is_not_looked_at(workspace: Path) -> None:
+    (workspace / "link").symlink_to(workspace / "drafts")
+    with pytest.raises(InputError, match="matches nothing but outputs"):
+        select(["link/*.ipynb"], [], workspace, [workspace / "drafts"])
 
 
 def test_links_that_lead_upwards_show_nothing_twice(workspace: Path) -> None:

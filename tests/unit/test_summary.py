@@ -27,7 +27,13 @@ def passed(path: str, **values: Any) -> NotebookResult:
 
 
 def failed(path: str, **values: Any) -> NotebookResult:
-    found = {"kind": "cell-error", "message": "ValueError: no", "cell": 3, "line": 41, "ename": "ValueError"} | values
+    found: dict[str, Any] = {
+        "kind": "cell-error",
+        "message": "ValueError: no",
+        "cell": 3,
+        "line": 41,
+        "ename": "ValueError",
+    } | values
     return NotebookResult(
         path=path, status="failed", duration=75.2, cells=4, executed_cells=2, failure=Failure(**found)
     )
@@ -35,9 +41,8 @@ def failed(path: str, **values: Any) -> NotebookResult:
 
 def execution(*notebooks: NotebookResult, **values: Any) -> ExecuteRecord:
     status = "failed" if any(notebook.failure for notebook in notebooks) else "passed"
-    return ExecuteRecord(
-        **{"stage": "execute-notebook", "status": status, "duration": 78.4, "notebooks": list(notebooks)} | values
-    )
+    common: dict[str, Any] = {"stage": "execute-notebook", "status": status, "duration": 78.4}
+    return ExecuteRecord(**common | values, notebooks=list(notebooks))
 
 
 ENVIRONMENT = SetupEnvRecord(
@@ -53,7 +58,7 @@ TRACEBACK = "\n".join(
     ["ValueError                Traceback (most recent call last)", *(f"frame {n}" for n in range(60)), "```", "<b>"]
 )
 HOSTILE = "a|b `c` <script>alert(1)</script>\n# @team [x](http://y) *é*.ipynb"
-RECORDS = {
+RECORDS: dict[str, list[Record]] = {
     "passed": [
         ENVIRONMENT,
         execution(
@@ -225,7 +230,8 @@ def test_a_name_without_marks_is_shown_as_code_and_prose_without_backslashes() -
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0.04, "0.0 s"), (59.4, "59.4 s"), (59.96, "1 min 0 s"), (61, "1 min 1 s"), (7322, "122 min 2 s")]
+    ("seconds", "said"),
+    [(0.04, "0.0 s"), (59.4, "59.4 s"), (59.96, "1 min 0 s"), (61, "1 min 1 s"), (7322, "122 min 2 s")],
 )
 def test_times_are_said_as_people_say_them(seconds: float, said: str) -> None:
     assert headline(Record(stage="a", duration=seconds)).endswith(f"in {said}")

@@ -2,13 +2,14 @@
 
 import tempfile
 import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from notebook_ci.environment import faults
 from notebook_ci.environment.locks import Lock
 from notebook_ci.environment.uv import Installed, Uv, cutoff, describe, newest_upload
 from notebook_ci.environment.venv import Venv
-from notebook_ci.errors import InputError
 from notebook_ci.process import Argument
 
 KERNEL = "ipykernel"
@@ -40,6 +41,7 @@ class Installer:
             What is in it, and what of that was added to the packages of the lock.
 
         Raises:
+            InputError: Something is wrong with the lock.
             SurroundingsError: It could not be made.
         """
         self.venv.begin()
@@ -62,17 +64,23 @@ class Installer:
         """Install what the lock says, byte-compiled, and return what uv printed."""
         what = f"The packages of {self.lock.name} could not be installed"
         if self.lock.kind == "uv.lock":
-            sync: list[Argument] = ["sync", "--locked", "--compile-bytecode", "--project", self.lock.path.parent]
-            return self.uv.run(what, sync, env={"UV_PROJECT_ENVIRONMENT": str(self.venv.path.resolve())})
+            # Without a Python named, uv replaces an environment whose Python the project does not allow.
+            python: list[Argument] = ["--python", self.venv.python, "--no-python-downloads"]
+            sync = ["sync", "--locked", "--compile-bytecode", "--project", self.lock.path.parent, *python]
+            return self._run(what, sync, env={"UV_PROJECT_ENVIRONMENT": str(self.venv.path.resolve())})
         flags: list[Argument] = ["--python", self.venv.python, "--compile-bytecode", *self.uv.index_flags]
         match self.lock.kind:
             case "pylock":
-                return self.uv.run(what, ["pip", "sync", *flags, self.lock.path])
+                return self._run(what, ["pip", "sync", *flags, self.lock.path])
             case "hashed":
                 flags.append("--require-hashes")
             case "pyproject" if _is_package(self.lock.path):
-                return self.uv.run(what, ["pip", "install", *flags, "--editable", self.lock.path.parent])
-        return self.uv.run(what, ["pip", "install", *flags, "--requirements", self.lock.path])
+                return self._run(what, ["pip", "install", *flags, "--editable", self.lock.path.parent])
+        return self._run(what, ["pip", "install", *flags, "--requirements", self.lock.path])
+
+    def _run(self, what: str, arguments: Sequence[Argument], env: Mapping[str, str] | None = None) -> str:
+        """Run uv on the lock. Where it fails because of the lock, the error says what is wrong with that."""
+        return self.uv.run(what, arguments, env=env, explain=lambda output: faults.explain(what, output, self.lock))
 
     def _with_kernel(self, locked: Installed) -> Installed:
         """Add ipykernel; no version that is there changes.
@@ -114,7 +122,4 @@ class Installer:
 
 def _is_package(pyproject: Path) -> bool:
     """Return whether a project can be installed itself, beside what it needs."""
-    try:
-        return "build-system" in tomllib.loads(pyproject.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{pyproject.name} is not TOML: {error}.", file=pyproject.name) from error
+    return "build-system" in tomllib.loads(pyproject.read_text(encoding="utf-8"))

@@ -3,10 +3,11 @@
 import hashlib
 import os
 import re
+import tomllib
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from notebook_ci.errors import InputError
 from notebook_ci.inputs import quote
@@ -126,6 +127,47 @@ def _kind(name: str, path: Path) -> LockKind:
         raise InputError(f"{quote(name)} cannot be read: {error.strerror}.", file=name) from error
     except UnicodeDecodeError as error:
         raise InputError(f"{quote(name)} is not UTF-8 text.", hint="Save it as UTF-8.", file=name) from error
+
+
+def check(lock: Lock) -> None:
+    """Refuse a lock that cannot be one, before any work.
+
+    Raises:
+        InputError: It is not TOML, or does not say what to install.
+    """
+    if lock.kind == "uv.lock":
+        _toml(lock.name, lock.path)
+        project = lock.path.with_name("pyproject.toml")
+        if not project.is_file():
+            raise InputError(
+                f"{quote(lock.name)} has no pyproject.toml beside it.",
+                hint="Commit the pyproject.toml that it was made from.",
+                file=lock.name,
+            )
+        _toml(Path(lock.name).with_name(project.name).as_posix(), project)
+    elif lock.kind == "pylock":
+        _toml(lock.name, lock.path)
+    elif lock.kind == "pyproject" and "project" not in (content := _toml(lock.name, lock.path)):
+        if "poetry" in content.get("tool", {}):
+            raise _not_yet(lock.name, "Poetry")
+        raise InputError(
+            f"{quote(lock.name)} has no table [project], so it does not say what to install.",
+            hint="Write the dependencies there, or name another file with the input requirements.",
+            file=lock.name,
+        )
+
+
+def _toml(name: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{quote(name)} cannot be read: {error.strerror}.", file=name) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{quote(name)} is not UTF-8 text.", hint="Save it as UTF-8.", file=name) from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        found = re.search(r"at line (\d+)", str(error))
+        line = int(found[1]) if found else None
+        raise InputError(f"{quote(name)} is not TOML: {error}.", hint="Correct it.", file=name, line=line) from error
 
 
 def _chosen(found: list[Path]) -> Path:

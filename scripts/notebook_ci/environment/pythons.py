@@ -1,13 +1,11 @@
 """Which Python the user's environment is made from."""
 
-import contextlib
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from notebook_ci.environment.locks import Lock
 from notebook_ci.environment.uv import Uv
+from notebook_ci.environment.wanted import Wanted
 from notebook_ci.errors import SurroundingsError
 from notebook_ci.process import POSIX
 
@@ -28,44 +26,24 @@ def find(uv: Uv, wanted: str) -> Path | None:
     return next((Path(line) for line in found.output.splitlines() if Path(line).is_file()), None)
 
 
-def find_or_download(uv: Uv, wanted: str) -> Path:
+def find_or_download(uv: Uv, wanted: Wanted) -> Path:
     """Return an interpreter of this machine, or have uv download one.
 
     Raises:
         SurroundingsError: There is none.
     """
-    python = find(uv, wanted)
-    if python is None and wanted:
-        uv.reporter.progress(f"Python {wanted} is not on this machine: downloading it")
-        uv.attempt(["python", "install", wanted])
-        python = find(uv, wanted)
+    python = find(uv, wanted.version)
+    if python is None and wanted.version:
+        uv.reporter.progress(f"{wanted} is not on this machine: downloading it")
+        uv.attempt(["python", "install", wanted.version])
+        python = find(uv, wanted.version)
     if python is None:
-        what = f"Python {wanted} is not on this machine, and could not be downloaded."
+        what = f"{wanted} is not on this machine, and could not be downloaded."
         raise SurroundingsError(
-            what if wanted else "No Python was found to make the environment from.",
+            what if wanted.version else "No Python was found to make the environment from.",
             hint="Run actions/setup-python before, with the python-version that you need.",
         )
     return python
-
-
-def wanted_version(given: str, lock: Lock, cwd: Path) -> str:
-    """Return which Python is asked for, as uv takes it; empty: any.
-
-    Args:
-        given: The input `python-version`, which wins over `.python-version`, which wins over `requires-python`.
-        lock: The lock; a `pyproject.toml` beside it counts.
-        cwd: The workspace.
-    """
-    if given:
-        return given
-    with contextlib.suppress(OSError):
-        lines = (cwd / ".python-version").read_text(encoding="utf-8").split()
-        if lines:
-            return lines[0]
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        project = tomllib.loads(lock.path.with_name("pyproject.toml").read_text(encoding="utf-8"))
-        return str(project["project"]["requires-python"])
-    return ""
 
 
 def _path_with_tool_cache(environ: Mapping[str, str]) -> str:

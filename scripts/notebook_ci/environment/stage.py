@@ -7,6 +7,7 @@ from notebook_ci.environment import locks, pythons, venv
 from notebook_ci.environment.installer import Installer
 from notebook_ci.environment.model import SetupEnvInputs, SetupEnvRecord
 from notebook_ci.environment.uv import Uv
+from notebook_ci.environment.wanted import wanted
 from notebook_ci.process import POSIX
 from notebook_ci.records import sha256
 from notebook_ci.stage import Context
@@ -20,6 +21,8 @@ def run(inputs: SetupEnvInputs, context: Context, record: SetupEnvRecord) -> Non
         SurroundingsError: It could not be made.
     """
     lock, others = locks.find(inputs.requirements, context.cwd)
+    locks.check(lock)
+    version = wanted(inputs.python_version, lock.path.parent, context.cwd)
     folder = venv.Venv(venv.place(inputs.venv, inputs.slug, context.environ, context.cwd))
     folder.check()
     record.lock_file, record.hashed = lock.name, lock.fixes_versions
@@ -27,7 +30,7 @@ def run(inputs: SetupEnvInputs, context: Context, record: SetupEnvRecord) -> Non
     if others:
         context.reporter.notice(f"Packages come from {lock.name}. Not used: {', '.join(others)}.")
     uv = Uv(uv_program(), context.environ, context.cwd, context.reporter, context.place.artifacts / "install.log")
-    python = pythons.find_or_download(uv, pythons.wanted_version(inputs.python_version, lock, context.cwd))
+    python = pythons.find_or_download(uv, version)
     key = venv.key(lock, python)
     installed = folder.whole(key) if lock.fixes_versions else None
     if installed is None:

@@ -3,14 +3,14 @@
 import json
 import subprocess
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from notebook_ci import indexes, process
-from notebook_ci.errors import SurroundingsError
-from notebook_ci.installing import RETRIES, SILENCE_SECONDS, explain, mask
+from notebook_ci import indexes, installing, process
+from notebook_ci.errors import NotebookCiError, SurroundingsError
+from notebook_ci.installing import RETRIES, SILENCE_SECONDS, mask
 from notebook_ci.process import POSIX, Argument
 from notebook_ci.reporter import Reporter
 
@@ -76,21 +76,29 @@ class Uv:
         """Read pip's settings once."""
         object.__setattr__(self, "_pip", self._pip_settings())
 
-    def run(self, what: str, arguments: Sequence[Argument], *, env: Mapping[str, str] | None = None) -> str:
+    def run(
+        self,
+        what: str,
+        arguments: Sequence[Argument],
+        *,
+        env: Mapping[str, str] | None = None,
+        explain: Callable[[str], NotebookCiError | None] = lambda _: None,
+    ) -> str:
         """Run uv, and return what it printed.
 
         Args:
             what: What is not done when it fails, for the message: `The packages of x could not be installed`.
             arguments: Arguments of uv.
             env: Variables to add.
+            explain: Says what is wrong from what uv printed, where it knows better than what holds for all of uv.
 
         Raises:
-            SurroundingsError: It failed; its last lines were shown.
+            NotebookCiError: It failed; its last lines were shown.
         """
         completed = self.attempt(arguments, env=env)
         if completed.returncode:
             self.reporter.output("\n".join(completed.output.splitlines()[-LINES_SHOWN:]))
-            raise explain(what, completed.output)
+            raise explain(completed.output) or installing.explain(what, completed.output)
         return completed.output
 
     def attempt(self, arguments: Sequence[Argument], *, env: Mapping[str, str] | None = None) -> process.Completed:

@@ -11,7 +11,7 @@ from typing import Any
 
 import nbformat
 from jupyter_core.utils import run_sync
-from nbclient.exceptions import DeadKernelError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NotebookExecutionManager
 from papermill.parameterize import parameterize_notebook
@@ -127,7 +127,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
     """Waits for a kernel's sockets, and gives it no time to end by itself once an execution was broken off."""
 
     async def async_start_new_kernel_client(self) -> Any:
-        """Connect when the kernel listens: ZeroMQ connects again only after a while, and the first messages are lost."""
+        """Connect when the kernel listens: else ZeroMQ tries again only after a while, and first messages are lost."""
         await self.km.listening(KERNEL_START_SECONDS)
         return await super().async_start_new_kernel_client()
 
@@ -156,6 +156,21 @@ class _Keeper(NotebookExecutionManager):  # type: ignore[misc] # as above
         if self.end_time or (now - self.last_save_time).total_seconds() > SAVE_EVERY_SECONDS:
             self._save(Path(self.output_path))
             self.last_save_time = now
+
+    def cell_exception(
+        self, cell: nbformat.NotebookNode, cell_index: int | None = None, *, exception: CellExecutionError
+    ) -> None:
+        """Mark a cell as failed. Where its error stands nowhere in its outputs, it is added to them.
+
+        Of an exception group and of an unknown magic IPython (8.39, 9.18) writes the text to standard error alone.
+        """
+        super().cell_exception(cell, cell_index)
+        if any(output.output_type == "error" for output in cell.outputs):
+            return
+        shown = [output.text for output in cell.outputs if output.output_type == "stream" and output.name == "stderr"]
+        cell.outputs.append(
+            nbformat.v4.new_output("error", ename=exception.ename, evalue=exception.evalue, traceback=["".join(shown)])
+        )
 
     def _save(self, output: Path) -> None:
         try:

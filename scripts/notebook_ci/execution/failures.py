@@ -48,9 +48,7 @@ def _cell_failure(document: Document, execution: Execution) -> Failure | None:
     index = _failed_cell(execution)
     if index is None:
         return None
-    error = _error_output(execution.nb.cells[index])
-    if error is None:
-        return place(document, execution, "cell-error", "The cell failed without an error output.")
+    error = _errors(execution.nb.cells[index])[-1]  # the engine sees to it that there is one
     if error.ename == "SystemExit" and error.evalue in PAPERMILL_SUCCESS:
         return None
     value = error.evalue[:MOST_VALUE_CHARACTERS]
@@ -98,8 +96,8 @@ def place(document: Document, execution: Execution, kind: FailureKind, message: 
     failure = Failure(kind=kind, message=message)
     if execution.current is None:
         return failure
-    error = _error_output(execution.nb.cells[execution.current])
-    traceback = error.traceback if error else []
+    errors = _errors(execution.nb.cells[execution.current])
+    traceback = errors[-1].traceback if errors else []
     failure.traceback = tracebacks.shorten(traceback, MOST_TRACEBACK_CHARACTERS)
     origin = execution.origins[execution.current]
     failure.cell = None if origin is None else origin + 1
@@ -115,7 +113,7 @@ def place(document: Document, execution: Execution, kind: FailureKind, message: 
 
 
 def _point(document: Document, failure: Failure, index: int, line: int) -> None:
-    lines = document.cells[index].source.split("\n")
+    lines = positions.split_lines(document.cells[index].source)
     line = min(line, len(lines))
     failure.points_to = index + 1
     failure.line = positions.source_line(document.text, index, line)
@@ -137,6 +135,5 @@ def _failed_cell(execution: Execution) -> int | None:
     return statuses.index(FAILED) if FAILED in statuses else None
 
 
-def _error_output(cell: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
-    errors = [output for output in cell.get("outputs", []) if output.output_type == "error"]
-    return errors[-1] if errors else None
+def _errors(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [output for output in cell.get("outputs", []) if output.output_type == "error"]

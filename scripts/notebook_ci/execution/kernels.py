@@ -56,7 +56,7 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
         self._pid = getattr(self.provisioner, "pid", None)
 
     async def listening(self, seconds: float) -> None:
-        """Wait until the kernel has made its sockets, has died, or the time is over. Who connects then will see which."""
+        """Wait until the kernel has made its sockets, has died, or the time is over: who connects then sees which."""
         if self.transport != "ipc":
             return
         sockets = [Path(f"{self.ip}-{port}") for port in self.ports]

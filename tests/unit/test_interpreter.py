@@ -1,0 +1,127 @@
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from notebook_ci.errors import InputError, SurroundingsError
+from notebook_ci.execution import interpreter
+from notebook_ci.records import Record, RunDirectory
+
+# A program that answers the probe as a Python of some version would.
+ANSWER = """#!/bin/sh
+echo 'a notice of sitecustomize'
+echo '{{"version": "{version}", "ipykernel": "{ipykernel}", "prefix": "/p"}}'
+"""
+
+
+class Machine:
+    """A folder with programs named python, and a run directory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.cwd = folder
+        self.run_directory = RunDirectory.open("run", {}, folder)
+        self.environ = {"PATH": os.defpath + os.pathsep + str(folder / "path")}
+
+    def python(self, name: str, *, version: str = "3.12.4", ipykernel: str = "7.4.0", text: str = "") -> Path:
+        path = self.cwd / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text or ANSWER.format(version=version, ipykernel=ipykernel))
+        path.chmod(0o755)
+        return path
+
+    def find(self, given: str = "", slug: str = "") -> interpreter.Interpreter:
+        return interpreter.find(given, slug, self.run_directory, self.environ, self.cwd)
+
+
+@dataclass(kw_only=True)
+class SetupRecord(Record):
+    """The record of setup-env, as far as execute-notebook reads it."""
+
+    python: str
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_they_are_taken_in_the_order_that_is_documented(machine: Machine) -> None:
+    machine.environ["PATH"] = str(machine.cwd / "path")
+    found = []
+    machine.python("path/python3", version="3.8.1")
+    found.append(machine.find())
+    machine.python("path/python", version="3.8.2")
+    found.append(machine.find())
+    machine.python("location/bin/python", version="3.8.3")
+    machine.environ["pythonLocation"] = str(machine.cwd / "location")
+    found.append(machine.find())
+    machine.python("venv/bin/python", version="3.8.4")
+    machine.environ["VIRTUAL_ENV"] = str(machine.cwd / "venv")
+    found.append(machine.find())
+    setup = SetupRecord(stage="setup-env", python=str(machine.python("made", version="3.8.5")))
+    machine.run_directory.take("setup-env", "").write(setup)
+    found.append(machine.find())
+    machine.python("given", version="3.8.6")
+    found.append(machine.find("./given"))
+    assert [(each.origin, each.version) for each in found] == [
+        ("PATH", "3.8.1"),
+        ("PATH", "3.8.2"),
+        ("pythonLocation", "3.8.3"),
+        ("VIRTUAL_ENV", "3.8.4"),
+        ("setup-env", "3.8.5"),
+        ("input python", "3.8.6"),
+    ]
+    assert found[0] == interpreter.Interpreter(machine.cwd / "path" / "python3", "PATH", "3.8.1", "7.4.0", Path("/p"))
+
+
+def test_modules_of_the_workspace_do_not_disturb_a_real_python(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json", "platform", "importlib"):
+        (machine.cwd / f"{name}.py").write_text("raise SystemExit('mine was imported')")
+    monkeypatch.chdir(machine.cwd)
+    found = machine.find(sys.executable)
+    assert found.version == sys.version.split()[0]
+    assert found.prefix == Path(sys.prefix)
+
+
+def test_a_name_is_looked_for_on_path(machine: Machine) -> None:
+    machine.python("path/python3.9-mine", version="3.9.0")
+    assert machine.find("python3.9-mine").version == "3.9.0"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "cannot be run"),
+        ("#!/bin/sh\necho no >&2\nexit 1\n", "does not behave as a Python: `no`"),
+        ("#!/bin/sh\necho hello\n", "does not behave as a Python"),
+    ],
+)
+def test_a_named_one_that_is_none_is_a_wrong_input(machine: Machine, text: str, said: str) -> None:
+    if text:
+        machine.python("mine", text=text)
+    with pytest.raises(InputError, match=said) as caught:
+        machine.find("./mine")
+    assert "input python" in caught.value.hint
+
+
+def test_one_that_was_found_and_is_none_is_no_wrong_input(machine: Machine) -> None:
+    machine.environ["VIRTUAL_ENV"] = str(machine.cwd / "gone")
+    with pytest.raises(SurroundingsError, match=r"gone.*VIRTUAL_ENV.*cannot be run"):
+        machine.find()
+
+
+def test_one_without_ipykernel_is_refused(machine: Machine) -> None:
+    machine.python("mine", ipykernel="")
+    with pytest.raises(SurroundingsError, match="has no ipykernel"):
+        machine.find("./mine")
+
+
+def test_none_at_all_is_said(machine: Machine) -> None:
+    machine.environ = {"PATH": str(machine.cwd)}
+    with pytest.raises(SurroundingsError, match="No Python was found") as caught:
+        machine.find()
+    assert "setup-env" in caught.value.hint
