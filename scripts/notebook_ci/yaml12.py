@@ -32,7 +32,10 @@ def mapping(text: str, *, origin: str, file: str | Path | None = None) -> dict[s
         reason = " ".join(filter(None, (error.context, error.problem)))
         where = f", line {line}" if line and not file else ""
         raise InputError(
-            f"{origin} is not YAML{where}: {reason}.", hint="Write `name: value`, one a line.", file=file, line=line
+            f"{origin} is not YAML{where}: {reason}.",
+            hint="Write `name: value`, one a line.",
+            file=file,
+            line=line if file else None,
         ) from error
     except (YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{origin} is not YAML: {quote(str(error))}.", file=file) from error

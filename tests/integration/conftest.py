@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from integration.suite import PYTHON, ROOT, Workspace, base_environ
 
 

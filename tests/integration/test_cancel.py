@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from integration.index_server import Gate, IndexServer, make_wheel, serve
 from integration.suite import Done, Workspace, notebook, texts, wait_until
 

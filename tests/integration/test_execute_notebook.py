@@ -1,18 +1,14 @@
 """execute-notebook with real kernels, as a runner runs it."""
 
 import json
-import os
 import re
-import shutil
-import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+
 from integration.suite import (
-    PYTHON3,
     ROOT,
     Done,
     Workspace,
@@ -155,8 +151,14 @@ def test_the_output_stands_in_the_run_directory_and_each_run_has_its_own(workspa
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ({"output-dir": "."}, "which holds the notebooks themselves. Name a folder of its own with the input output-dir."),
-        ({"output-dir": ".."}, "which holds the notebooks themselves. Name a folder of its own with the input output-dir."),
+        (
+            {"output-dir": "."},
+            "which holds the notebooks themselves. Name a folder of its own with the input output-dir.",
+        ),
+        (
+            {"output-dir": ".."},
+            "which holds the notebooks themselves. Name a folder of its own with the input output-dir.",
+        ),
         ({"output-dir": "out"}, "The executed notebook would be written over its source sub/b.ipynb."),
         (
             {"output-dir": "sub", "notebooks": "sub/b.ipynb"},
@@ -533,7 +535,7 @@ def test_no_ipykernel(workspace: Workspace, bare: Path) -> None:
     done = workspace.execute(bare)
     assert (done.code, done.outputs["status"]) == (3, "error")
     assert done.annotations()[0].message == (
-        f"The Python `{bare}` (input python) has no ipykernel, so it cannot run notebooks. "
+        f"The Python {bare} (input python) has no ipykernel, so it cannot run notebooks. "
         "Run setup-env before in the same run directory, or add ipykernel to the environment."
     )
 

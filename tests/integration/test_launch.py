@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from integration.index_server import Gate, IndexServer, digest, make_wheel, serve
 
 ROOT = Path(__file__).resolve().parents[2]

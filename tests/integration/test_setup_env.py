@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+
 from integration.index_server import IndexServer, digest, make_wheel, serve
 from integration.suite import PATH, PYTHON, ROOT, Done, Workspace, notebook
 
@@ -113,7 +114,9 @@ def test_a_hashed_lock_without_the_hash_of_one(shop: Shop) -> None:
     shop.workspace.write("requirements.txt", shop.hashed("nbone") + "nbtwo==1.0\n")
     done = shop.setup()
     assert done.code == 2
-    assert done.annotations()[0].message.startswith("requirements.txt has hashes, but not for every package: nbtwo==1.0")
+    assert done.annotations()[0].message.startswith(
+        "requirements.txt has hashes, but not for every package: nbtwo==1.0"
+    )
 
 
 def test_plain_requirements_with_includes(shop: Shop) -> None:
@@ -320,7 +323,7 @@ def test_a_folder_that_is_not_ours_is_refused(shop: Shop, what: str) -> None:
     done = shop.setup(venv="mine")
     assert done.code == 2
     assert done.annotations()[0].message == (
-        f"venv is `{target}`, which is there and was not made by setup-env. "
+        f"venv is {target}, which is there and was not made by setup-env. "
         "Name another folder with the input venv, or delete it."
     )
     assert sorted(map(str, target.rglob("*"))) == before
@@ -352,7 +355,10 @@ def test_the_python_of_the_runner_is_not_touched(shop: Shop) -> None:
     assert (done.code, installed(done)) == (0, ONE), done.log
     assert listing() == before
     assert sorted(map(str, venv.rglob("*"))) == active
-    assert ask(done, "import sys; print(any('nbone' in p for p in sys.path), sys.prefix != sys.base_prefix)") == "False True"
+    assert (
+        ask(done, "import sys; print(any('nbone' in p for p in sys.path), sys.prefix != sys.base_prefix)")
+        == "False True"
+    )
 
 
 def only_tools(folder: Path) -> str:

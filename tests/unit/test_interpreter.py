@@ -81,8 +81,12 @@ def test_modules_of_the_workspace_do_not_disturb_a_real_python(
 ) -> None:
     for name in ("json", "platform", "importlib"):
         (machine.cwd / f"{name}.py").write_text("raise SystemExit('mine was imported')")
+    (machine.cwd / "site" / "ipykernel").mkdir(parents=True)
+    (machine.cwd / "site" / "ipykernel" / "__init__.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(machine.cwd / "site"))
     monkeypatch.chdir(machine.cwd)
     found = machine.find(sys.executable)
+    assert found.ipykernel == "unknown"
     assert found.version == sys.version.split()[0]
     assert found.prefix == Path(sys.prefix)
 

@@ -36,7 +36,7 @@ _FAULTS = (
         _CORRECT,
     ),
     (
-        r"TOML parse error at line (?P<line>\d+)[^\n]*(?:\n.*){4}\n\s*(?P<what>.+)",
+        r"TOML parse error at line (?P<line>\d+)[^\n]*(?:\n.*){3}\n\s*(?P<what>.+)",
         "{lock} is no such lock: {what}.",
         _CORRECT,
     ),
@@ -80,7 +80,8 @@ def explain(what: str, output: str, lock: Lock) -> NotebookCiError | None:
             message = sentence.format(lock=lock.name, **groups)
             return InputError(message, hint=hint, file=_file(groups, lock), line=_line(groups, lock))
     for pattern, reason in _MISSING:
-        if found := re.search(pattern, output):
+        # An index that refuses is told of as one that has nothing, with the status in a hint.
+        if (found := re.search(pattern, output)) and not re.search(r"\b40[137]\b", output):
             message = f"{what}: {reason.format(**found.groupdict())}."
             hint = "See the lines above. Correct the version, or check that the index mirrors the public one."
             return SurroundingsError(message, hint=hint, file=lock.name)

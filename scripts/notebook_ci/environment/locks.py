@@ -133,7 +133,7 @@ def check(lock: Lock) -> None:
     """Refuse a lock that cannot be one, before any work.
 
     Raises:
-        InputError: It is not TOML, or does not say what to install.
+        InputError: It is not TOML, or does not say what to install, or names a file that is not there.
     """
     if lock.kind == "uv.lock":
         _toml(lock.name, lock.path)
@@ -155,18 +155,21 @@ def check(lock: Lock) -> None:
             hint="Write the dependencies there, or name another file with the input requirements.",
             file=lock.name,
         )
+    lock.digest()
 
 
 def _toml(name: str, path: Path) -> dict[str, Any]:
+    text = ""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(text)
     except OSError as error:
         raise InputError(f"{quote(name)} cannot be read: {error.strerror}.", file=name) from error
     except UnicodeDecodeError as error:
         raise InputError(f"{quote(name)} is not UTF-8 text.", hint="Save it as UTF-8.", file=name) from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         found = re.search(r"at line (\d+)", str(error))
-        line = int(found[1]) if found else None
+        line = int(found[1]) if found else text.count("\n") + 1  # "at end of document"
         raise InputError(f"{quote(name)} is not TOML: {error}.", hint="Correct it.", file=name, line=line) from error
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from notebook_ci.environment.locks import Lock
 from notebook_ci.environment.uv import Installed, describe, python_in
 from notebook_ci.errors import InputError, SurroundingsError
-from notebook_ci.inputs import quote
 from notebook_ci.records import private_folder
 
 MARKER = "notebook-ci.json"
@@ -41,12 +40,18 @@ class Venv:
             if self.path.is_dir() and (self._marker.exists() or not any(self.path.iterdir())):
                 return
             taken = self.path.exists() or self.path.is_symlink()
+            above = next(folder for folder in self.path.absolute().parents if folder.exists())
         except OSError as error:
-            raise InputError(f"venv is {quote(str(self.path))}, which cannot be used: {error.strerror}.") from error
+            raise InputError(f"venv is {self.path}, which cannot be used: {error.strerror}.") from error
         if taken:
             raise InputError(
-                f"venv is {quote(str(self.path))}, which is there and was not made by setup-env.",
+                f"venv is {self.path}, which is there and was not made by setup-env.",
                 hint="Name another folder with the input venv, or delete it.",
+            )
+        if not above.is_dir():
+            raise InputError(
+                f"venv is {self.path}, but {above} is a file.",
+                hint="Name another folder with the input venv.",
             )
 
     def whole(self, key: str) -> Installed | None:

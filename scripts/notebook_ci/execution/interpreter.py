@@ -94,7 +94,7 @@ def _python_in(prefix: Path) -> Path:
 def _probe(path: Path, origin: str, *, named: bool) -> Interpreter:
     """Ask an interpreter for its version and its ipykernel."""
     wrong = InputError if named else SurroundingsError
-    who = f"The Python {quote(str(path))} ({origin})"
+    who = f"The Python {path} ({origin})"
     try:
         answer = subprocess.run(
             [path, "-c", PROBE],

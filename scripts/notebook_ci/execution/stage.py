@@ -57,6 +57,7 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
         f"Executing {len(tasks)} notebooks, Python {interpreter.version} ({interpreter.origin}: {interpreter.path})"
     )
     _notice_kernels(tasks, interpreter, context)
+    _make(output_dir)
     runner = _Runner(inputs, context, record, interpreter, output_dir)
     for task, result in zip(tasks, record.notebooks, strict=True):
         runner.run(task, result)
@@ -68,7 +69,7 @@ def _keep_apart(folders: Mapping[str, Path], cwd: Path) -> None:
     for name, folder in folders.items():
         if cwd.resolve().is_relative_to(folder.resolve()):
             raise InputError(
-                f"{name} is {quote(str(folder))}, which holds the notebooks themselves.",
+                f"{name} is {folder}, which holds the notebooks themselves.",
                 hint=f"Name a folder of its own with the input {name}.",
             )
 
@@ -89,7 +90,9 @@ def _parameters(inputs: ExecuteInputs, cwd: Path, record: ExecuteRecord) -> dict
     values: dict[str, Any] = {}
     if inputs.parameters_file:
         path = cwd / inputs.parameters_file
-        values = yaml12.mapping(_read(path, inputs.parameters_file), origin=inputs.parameters_file, file=path)
+        values = yaml12.mapping(
+            _read(path, inputs.parameters_file), origin=inputs.parameters_file, file=inputs.parameters_file
+        )
         record.read[inputs.parameters_file] = sha256(path)
     origin = "The input parameters"
     if isinstance(inputs.parameters, str):
@@ -213,13 +216,7 @@ class _Runner:
     def _output(self, path: str) -> Path:
         """Return where the executed notebook goes; its folder is there."""
         output = self.output_dir / path
-        try:
-            output.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SurroundingsError(
-                f"The folder {output.parent} cannot be made: {error.strerror}.",
-                hint="Name another folder with the input output-dir.",
-            ) from error
+        _make(output.parent)
         return output
 
     def _collect(self, doc: Document, result: NotebookResult, execution: Execution, output: Path) -> None:
@@ -267,6 +264,17 @@ class _Runner:
         self.record.status = "failed"
         self.context.reporter.progress(f"✗ {path} · {took} · {problem.title}: {result.failure.message}")
         self.context.reporter.output(result.failure.traceback)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder for outputs."""
+    hint = "Name another folder with the input output-dir."
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"The folder {folder} cannot be made: a file stands in the way.", hint=hint) from error
+    except OSError as error:
+        raise SurroundingsError(f"The folder {folder} cannot be made: {error.strerror}.", hint=hint) from error
 
 
 def _notice_kernels(tasks: Sequence[_Task], interpreter: Interpreter, context: Context) -> None:
