@@ -13,7 +13,7 @@ from integration.suite import PYTHON, ROOT, Workspace, base_environ
 def tools() -> None:
     """The tool environments, made from the real index before a test gives another one."""
     for name in ("setup-env", "execute-notebook"):
-        launch = ["/bin/bash", ROOT / "scripts" / "launch.sh", "--env", name, "--exec", "python", "-c", ""]
+        launch = ["/bin/bash", str(ROOT / "scripts" / "launch.sh"), "--env", name, "--exec", "python", "-c", ""]
         subprocess.run(launch, env={"HOME": str(Path.home()), **base_environ()}, check=True)
 
 

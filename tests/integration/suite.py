@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -50,6 +51,19 @@ def base_environ() -> dict[str, str]:
         "UV_CACHE_DIR": str(cache() / "uv-of-tests"),
         **{name: os.environ[name] for name in CARRIED_OVER.split() if name in os.environ},
     }
+
+
+def only_tools(folder: Path) -> str:
+    """Return a PATH with what a shell needs, and no Python."""
+    folder.mkdir()
+    for name in ("bash", "sh", "mkdir", "env", "uname"):
+        (folder / name).symlink_to(shutil.which(name) or f"/bin/{name}")
+    return str(folder)
+
+
+# --- Files
+
+PROJECT = '[project]\nname = "study"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = [{}]\n'
 
 
 # --- Notebooks

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from integration.index_server import Gate, IndexServer, make_wheel, serve
-from integration.suite import PYTHON, Done, Workspace, notebook, parameters
-from integration.test_setup_env import PROJECT, only_tools
+from integration.suite import PROJECT, PYTHON, Done, Workspace, notebook, only_tools, parameters
 
 RAN = notebook(parameters("alpha = 1"), "open('ran', 'w').close()")
 YAML_HINT = "Write `name: value`, one a line."
@@ -215,7 +214,7 @@ SETUP = {
     "requirements: a folder": Case({"requirements": "sub"}, "requirements is `sub`, a folder.", {"sub/x": ""}),
     "requirements: another kind": Case(
         {"requirements": "setup.py"},
-        "requirements is `setup.py`, which is none of the files that setup-env can install from. These are requirements",
+        "requirements is `setup.py`, which is none of the files that setup-env can install from. These are",
         {"setup.py": ""},
     ),
     "requirements: UTF-16": Case(
@@ -344,8 +343,8 @@ LOCKS = {
     ),
     "a wrong hash": Case(
         {},
-        "The packages of requirements.txt could not be installed: a package from the index is not the one that the lock "
-        "names (its hash differs).",
+        "The packages of requirements.txt could not be installed: a package from the index is not the one that the "
+        "lock names (its hash differs).",
         {"requirements.txt": f"nbone==1.0 --hash=sha256:{HASH}\n"},
         code=3,
     ),
@@ -621,6 +620,19 @@ def test_a_full_disk_while_a_notebook_is_saved(workspace: Workspace, kernel: Pat
     assert not workspace.leftovers()
 
 
+def test_a_full_disk_while_packages_are_installed(workspace: Workspace) -> None:
+    (workspace.folder / "small").mkdir()
+    workspace.write("requirements.txt", "ipykernel\n")
+    prefix = private_mount('mount -t tmpfs -o size=4m tmpfs "$D"')
+    environ = {"D": str(workspace.folder / "small"), "UV_LINK_MODE": "copy"}
+    done = workspace.run("setup-env", {"venv": "small/venv"}, environ=environ, prefix=prefix)
+    message = (
+        "The packages of requirements.txt could not be installed: the disk is full. "
+        "Free some space, or name a folder on another disk with the input venv."
+    )
+    assert_refused(done, Case({}, message, code=3), message)
+
+
 @pytest.mark.parametrize("stage", ["execute-notebook", "setup-env"])
 def test_a_full_run_directory(workspace: Workspace, kernel: Path, stage: str) -> None:
     """Nothing at all can be written: the exit code and the log say it."""
@@ -651,7 +663,7 @@ def test_a_read_only_checkout_on_a_runner_is_enough(workspace: Workspace, kernel
     assert "error: The run directory cannot be made: " in local.log
     assert "Name a folder that can be written with the input run-dir." in local.log
     for inputs, message in (
-        ({"output-dir": "out"}, f"The folder {workspace.folder}/out/sub cannot be made: Read-only file system."),
+        ({"output-dir": "out"}, f"The folder {workspace.folder}/out cannot be made: Read-only file system."),
         ({"run-dir": "runs"}, "The run directory cannot be made: "),
     ):
         refused = workspace.run(
@@ -671,18 +683,17 @@ def test_a_read_only_place_for_the_environment(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "name", "message", "code"),
+    ("name", "message", "code"),
     [
-        ("execute-notebook", "notebook-ci.toml", "notebook-ci.toml cannot be read: Permission denied.", 2),
-        ("execute-notebook", "a.ipynb", "a.ipynb may not be read: permission denied.", 3),
-        ("execute-notebook", "p.yaml", "The parameters-file `p.yaml` cannot be read: Permission denied.", 2),
-        ("setup-env", "requirements.txt", "`requirements.txt` cannot be read: Permission denied.", 2),
-        ("setup-env", ".python-version", ".python-version cannot be read: ", 2),
+        ("notebook-ci.toml", "notebook-ci.toml cannot be read: Permission denied.", 2),
+        ("a.ipynb", "a.ipynb may not be read: permission denied.", 3),
+        ("p.yaml", "The parameters-file `p.yaml` cannot be read: Permission denied.", 2),
+        ("requirements.txt", "`requirements.txt` cannot be read: Permission denied.", 2),
+        (".python-version", ".python-version cannot be read: ", 2),
     ],
 )
-def test_a_file_that_may_not_be_read(
-    workspace: Workspace, kernel: Path, stage: str, name: str, message: str, code: int
-) -> None:
+def test_a_file_that_may_not_be_read(workspace: Workspace, kernel: Path, name: str, message: str, code: int) -> None:
+    stage = "setup-env" if name in {"requirements.txt", ".python-version"} else "execute-notebook"
     files: dict[str, Content] = {"a.ipynb": RAN, "p.yaml": "alpha: 1\n", "requirements.txt": "ipykernel\n"}
     for file, content in {**files, name: files.get(name, "x")}.items():
         workspace.write(file, content)

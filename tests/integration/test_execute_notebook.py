@@ -72,8 +72,9 @@ def test_each_notebook_gets_what_it_declares(with_parameters: tuple[Workspace, D
 
 def test_types_arrive_as_yaml_1_2_has_them(with_parameters: tuple[Workspace, Done]) -> None:
     _, done = with_parameters
-    shown = (True, "no", None, 12, 0.001, 1234, 'it\'s\n"ü" 🐧 ${HOME} `x`', [1, [2.5, "x"], None])
-    shown = (*shown, {"a": {"b": True}}, "2024-02-29")
+    text = 'it\'s\n"ü" 🐧 ${HOME} `x`'
+    items, table = [1, [2.5, "x"], None], {"a": {"b": True}}
+    shown = (True, "no", None, 12, 0.001, 1234, text, items, table, "2024-02-29")
     assert done.printed("types.ipynb").strip() == str([repr(value) for value in shown])
 
 
@@ -305,7 +306,9 @@ def endings(tmp_path_factory: pytest.TempPathFactory, kernel: Path) -> tuple[Wor
     workspace.write("exit-0.ipynb", notebook("import sys\nsys.exit(0)", "print('not reached')"))
     workspace.write("exit-3.ipynb", notebook("import sys", "print('before'); sys.exit(3)", "print('not reached')"))
     workspace.write("_exit.ipynb", notebook("print('kept')", "import os\nos._exit(1)", "print('not reached')"))
-    kill = "import os, signal, sys\nos.write(2, b'::error::last words')\nos.kill(os.getpid(), signal.SIGKILL)"
+    # ipykernel takes in what is written to its standard error, and passes it on in a thread.
+    kill = "import os, signal, time\nos.write(2, b'::error::last words')\ntime.sleep(0.5)\n"
+    kill += "os.kill(os.getpid(), signal.SIGKILL)"
     workspace.write("sigkill.ipynb", notebook("print('kept')", kill))
     workspace.write("empty.ipynb", notebook())
     workspace.write("only-text.ipynb", notebook(markdown("# Hello"), code("")))
@@ -366,7 +369,8 @@ def test_nothing_is_left_behind(endings: tuple[Workspace, Done]) -> None:
 
 def test_what_a_notebook_started_ends_with_it(workspace: Workspace, kernel: Path) -> None:
     start = (
-        "import subprocess, sys\nsleep = 'import signal, time\\nfor n in (2, 15, 1): signal.signal(n, signal.SIG_IGN)\\n'\n"
+        "import subprocess, sys\n"
+        "sleep = 'import signal, time\\nfor n in (2, 15, 1): signal.signal(n, signal.SIG_IGN)\\n'\n"
         "subprocess.Popen([sys.executable, '-c', sleep + 'time.sleep(300)'])\n"
         "subprocess.Popen('sleep 300 & sleep 300', shell=True)\n"
     )
@@ -522,7 +526,8 @@ def test_the_kernel_finds_its_own_programs_first(workspace: Workspace, kernel: P
     workspace.write(
         "a.ipynb",
         notebook(
-            "import os, shutil, json, sys\nprint(json.dumps([shutil.which('python'), sys.prefix, os.environ.get('VIRTUAL_ENV')]))"
+            "import os, shutil, json, sys\n"
+            "print(json.dumps([shutil.which('python'), sys.prefix, os.environ.get('VIRTUAL_ENV')]))"
         ),
     )
     done = workspace.execute(kernel, {"VIRTUAL_ENV": "/nowhere"})
@@ -588,9 +593,11 @@ HOSTILE = {
         "import os\nfor n in (1, 2): os.write(n, ATTACK.encode())",
         "import subprocess\nsubprocess.run(['printf', '%s', ATTACK])",
         "from IPython.display import display\n"
-        "display({'application/vnd.notebook-ci.metrics+json': {ATTACK: 1, '::error::obeyed': 2, 'x ##[error]obeyed': 'x'}}, raw=True)",
+        "metrics = {ATTACK: 1, '::error::obeyed': 2, 'x ##[error]obeyed': 'x'}\n"
+        "display({'application/vnd.notebook-ci.metrics+json': metrics}, raw=True)",
         "display({'application/scrapbook.scrap.json+json': {'name': 'a', 'data': ATTACK}}, raw=True)",
-        "class Odd(Exception): pass\nOdd.__name__ = Odd.__qualname__ = '::error::obeyed'\nraise Odd(ATTACK)  # ##[error]obeyed",
+        "class Odd(Exception): pass\nOdd.__name__ = Odd.__qualname__ = '::error::obeyed'\n"
+        "raise Odd(ATTACK)  # ##[error]obeyed",
     ),
     "return.ipynb": notebook("raise ValueError('a\\r::error::obeyed')"),
     "dies.ipynb": notebook(f"import os\nos.write(2, {ATTACK!r}.encode())\nos._exit(1)"),
@@ -674,8 +681,9 @@ def test_a_notebook_finds_no_inputs_and_no_way_to_speak_for_the_step(workspace: 
 METRICS = """
 from IPython.display import display
 display({"application/vnd.notebook-ci.metrics+json": {"accuracy": 0.5, "rows": 3}}, raw=True)
-display({"application/scrapbook.scrap.json+json": {"name": "loss", "data": 0.25, "encoder": "json", "version": 1}}, raw=True)
-display({"application/scrapbook.scrap.json+json": {"name": "classes", "data": ["a", "b"], "encoder": "json", "version": 1}}, raw=True)
+for name, data in {"loss": 0.25, "classes": ["a", "b"]}.items():
+    scrap = {"name": name, "data": data, "encoder": "json", "version": 1}
+    display({"application/scrapbook.scrap.json+json": scrap}, raw=True)
 display({"application/vnd.notebook-ci.metrics+json": {"accuracy": 0.75, "bad": float("nan")}}, raw=True)
 """
 

@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from integration.index_server import IndexServer, digest, make_wheel, serve
-from integration.suite import PATH, PYTHON, ROOT, Done, Workspace, notebook
+from integration.suite import PATH, PROJECT, PYTHON, ROOT, Done, Workspace, notebook, only_tools
 
 LOGIN = "someone:s3cret-pass"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-PROJECT = '[project]\nname = "study"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = [{}]\n'
 
 
 @pytest.fixture
@@ -361,14 +360,6 @@ def test_the_python_of_the_runner_is_not_touched(shop: Shop) -> None:
     )
 
 
-def only_tools(folder: Path) -> str:
-    """Return a PATH with what a shell needs, and no Python."""
-    folder.mkdir()
-    for name in ("bash", "sh", "mkdir", "env", "uname"):
-        (folder / name).symlink_to(shutil.which(name) or f"/bin/{name}")
-    return str(folder)
-
-
 def test_a_version_from_the_tool_cache(shop: Shop) -> None:
     full = ".".join(map(str, sys.version_info[:3]))
     programs = shop.workspace.base / "tools" / "Python" / full / "x64" / "bin"
@@ -395,17 +386,16 @@ def test_a_version_on_path(shop: Shop) -> None:
 @pytest.mark.parametrize("origin", ["input", ".python-version", "pyproject.toml"])
 def test_a_version_that_is_not_to_be_had(shop: Shop, origin: str) -> None:
     shop.workspace.write("requirements.txt", "ipykernel\n")
-    inputs = {}
-    wanted = "3.99"
+    given, wanted = "", "3.99"
     match origin:
         case "input":
-            inputs = {"python_version": "3.99"}
+            given = wanted
         case ".python-version":
             shop.workspace.write(".python-version", "3.99\n")
         case "pyproject.toml":
             wanted = ">=3.99"
             shop.workspace.write("pyproject.toml", PROJECT.format("").replace(">=3.11", wanted))
-    done = shop.setup(**inputs)
+    done = shop.setup(python_version=given)
     assert (done.code, done.outputs["status"]) == (3, "error")
     said = "" if origin == "input" else f" ({origin} asks for it)"
     assert done.annotations()[0].message == (

@@ -52,17 +52,29 @@ _FAULTS = (
     ),
     (r"Distribution not found at: (?P<what>\S+)", "{lock} names {what}, which is not there.", _CORRECT),
 )
-# What the packages or the index have not; the user's files may be right.
-_MISSING = (
+# What stands against a lock that may be right.
+_MISSING_HINT = "See the lines above. Correct the version, or check that the index mirrors the public one."
+_OBSTACLES = (
+    (
+        r"no space left on device|disk quota exceeded",
+        "the disk is full",
+        "Free some space, or name a folder on another disk with the input venv.",
+    ),
     (
         r"there (?:is|are) no versions? of (?P<what>[^\s,]+)",
         "the package index does not have what the lock names, {what}, for this Python and platform",
+        _MISSING_HINT,
     ),
     (
         r"Because (?P<what>\S+) was not found in the package registry",
         "the package index does not have what the lock names, {what}",
+        _MISSING_HINT,
     ),
-    (r"build backend returned an error", "a package has to be built from its source, and that failed"),
+    (
+        r"build backend returned an error",
+        "a package has to be built from its source, and that failed",
+        "See the lines above. A version that has a wheel for this Python and platform needs no building.",
+    ),
 )
 
 
@@ -79,12 +91,12 @@ def explain(what: str, output: str, lock: Lock) -> NotebookCiError | None:
             groups = {name: value.strip().rstrip(".") for name, value in found.groupdict().items() if value}
             message = sentence.format(lock=lock.name, **groups)
             return InputError(message, hint=hint, file=_file(groups, lock), line=_line(groups, lock))
-    for pattern, reason in _MISSING:
-        # An index that refuses is told of as one that has nothing, with the status in a hint.
-        if (found := re.search(pattern, output)) and not re.search(r"\b40[137]\b", output):
+    # An index that refuses is told of as one that has nothing, with the status in a hint.
+    refused = re.search(r"\b40[137]\b", output)
+    for pattern, reason, hint in () if refused else _OBSTACLES:
+        if found := re.search(pattern, output, re.IGNORECASE):
             message = f"{what}: {reason.format(**found.groupdict())}."
-            hint = "See the lines above. Correct the version, or check that the index mirrors the public one."
-            return SurroundingsError(message, hint=hint, file=lock.name)
+            return SurroundingsError(message, hint=hint, file=lock.name if "what" in found.groupdict() else None)
     return None
 
 
