@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import execute_notebook
 import pytest
+from ruamel.yaml import YAML
+
+import execute_notebook
 import setup_env
 from notebook_ci.inputs import declared
 from notebook_ci.stage import COMMON_OUTPUTS, Stage
-from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES: list[Stage[Any, Any]] = [setup_env.STAGE, execute_notebook.STAGE]

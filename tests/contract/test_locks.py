@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from dev import lock as locking
 from notebook_ci import indexes
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from dev import tools
 from harness import Consumer, Machine, Suite
 

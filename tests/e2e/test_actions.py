@@ -8,8 +8,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-from harness import Consumer, Job, Machine, uses
 from ruamel.yaml import YAML
+
+from harness import Consumer, Job, Machine, uses
 from workflows import HOSTILE, line_of, notebook, step, upload, workflow
 
 ROOT = Path(__file__).resolve().parents[2]

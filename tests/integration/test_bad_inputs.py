@@ -686,7 +686,7 @@ def test_a_read_only_place_for_the_environment(workspace: Workspace) -> None:
     ("name", "message", "code"),
     [
         ("notebook-ci.toml", "notebook-ci.toml cannot be read: Permission denied.", 2),
-        ("a.ipynb", "a.ipynb may not be read: permission denied.", 3),
+        ("a.ipynb", "a.ipynb may not be read: permission denied.", 1),
         ("p.yaml", "The parameters-file `p.yaml` cannot be read: Permission denied.", 2),
         ("requirements.txt", "`requirements.txt` cannot be read: Permission denied.", 2),
         (".python-version", ".python-version cannot be read: ", 2),

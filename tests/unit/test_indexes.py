@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from notebook_ci import indexes
 from notebook_ci.errors import InputError
 from notebook_ci.indexes import Index, IndexSettings

@@ -132,3 +132,14 @@ def test_scraps_that_a_record_cannot_hold_are_problems(data: Json) -> None:
 def test_a_scrap_without_name_or_data_is_a_problem(value: Json) -> None:
     collected = collect([[display(SCRAP_TYPES[0], value)]])
     assert (collected.metrics, collected.scraps, len(collected.problems)) == ({}, {}, 1)
+
+
+def test_a_notebook_reports_no_more_than_can_be_logged() -> None:
+    collected = collect(
+        [[metrics({f"m{number}": number for number in range(5000)}), metrics({"m0": 7})], [scrap("s", [1])]]
+    )
+    assert len(collected.metrics) == 1000
+    assert collected.metrics["m0"] == 7
+    assert collected.scraps == {}
+    assert len(collected.problems) == 20
+    assert collected.problems[0] == (0, 'The metric "m1000" is one too many: a notebook can report 1000.')

@@ -20,6 +20,11 @@ SCRAP_TYPES = ("application/scrapbook.scrap.json+json", "application/scrapbook.s
 MOST_NAME_CHARS = 250
 """MLflow's limit for the name of a metric."""
 
+MOST_NAMES = 1000
+"""Metrics and scraps of one notebook: as many as MLflow's REST API takes at once."""
+
+MOST_PROBLEMS = 20
+
 MOST_SCRAP_BYTES = 16 * 1024
 """A scrap is written into the record: a data frame belongs into a file."""
 
@@ -33,7 +38,7 @@ class Collected:
     Attributes:
         metrics: Finite numbers by name; of a name given twice, the later value.
         scraps: Other JSON values of scrapbook by name.
-        problems: What could not be taken: the cell's index, counted from 0, and a sentence.
+        problems: What could not be taken: the cell's index, counted from 0, and a sentence. Not more than twenty.
     """
 
     metrics: dict[str, float | int]
@@ -55,7 +60,7 @@ def collect(outputs_per_cell: Sequence[Sequence[Mapping[str, Any]]]) -> Collecte
     for index, outputs in enumerate(outputs_per_cell):
         for output in outputs:
             collector.take(index, output)
-    return Collected(collector.metrics, collector.scraps, tuple(collector.problems))
+    return Collected(collector.metrics, collector.scraps, tuple(collector.problems[:MOST_PROBLEMS]))
 
 
 class _Collector:
@@ -106,6 +111,7 @@ class _Collector:
         size = _json_size(data)
         if size > MOST_SCRAP_BYTES:
             raise _Refused(f"has {size} bytes, at most {MOST_SCRAP_BYTES} can be recorded")
+        self._check_room(name)
         self.scraps[name] = data
         self.metrics.pop(name, None)
 
@@ -118,8 +124,13 @@ class _Collector:
             raise _Refused("is too large a number") from None
         if not finite:
             raise _Refused(f"is {value}, not a finite number")
+        self._check_room(name)
         self.metrics[name] = value
         self.scraps.pop(name, None)
+
+    def _check_room(self, name: str) -> None:
+        if name not in self.metrics and name not in self.scraps and len(self.metrics) + len(self.scraps) >= MOST_NAMES:
+            raise _Refused(f"is one too many: a notebook can report {MOST_NAMES}")
 
 
 def _object(value: object) -> dict[str, Any]:

@@ -17,9 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from standins import cache
-
 from harness import commands
+from standins import cache
 
 LEVELS = ("error", "warning", "notice")
 Entry = Mapping[str, Any]

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from standins import cache
-
 from harness import processes
 from harness.result import Result, read_jobs
+from standins import cache
 
 # GitHub's runner gives a cancelled step SIGINT, this time to end, SIGTERM, this time to end, then kills it (seconds).
 AFTER_INTERRUPT = 7.5
