@@ -1,7 +1,7 @@
 """Runs a stage, or a program, in its tool environment; makes the environment first where it is not there yet.
 
 Called by launch.sh as `python -I -S launch.py CACHE [--inputs-from-stdin] [--env NAME] <stage> [arguments]`, or with
-`--env NAME --exec PROGRAM [arguments]`. An environment is a folder of the cache folder, named after its lock file in
+`--env NAME --exec PROGRAM [arguments]`; with nothing or `--help` it tells how it is called. An environment is a folder of the cache folder, named after its lock file in
 `requirements/` and a key of all that decides what must be in it. With the environment there, this script only works
 out its name and hands over by exec. That takes some hundredths of a second and comes before every stage, so little is
 imported here (`pathlib` and `typing` alone would double its time); what makes an environment is in
@@ -17,6 +17,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 REQUIREMENTS = os.path.join(os.path.dirname(HERE), "requirements")
 WINDOWS = sys.platform == "win32"
 PROGRAMS, EXE = ("Scripts", ".exe") if WINDOWS else ("bin", "")
+HELP = ("-h", "--help")
+# Not for people: the action of setup-env calls it.
+INTERNAL = "setup-env-key"
 # In a finished environment there is a file of this name.
 MARKER = "complete"
 
@@ -64,12 +67,17 @@ class Request:
 
 def main(argv: list[str]) -> int:
     """Run what `argv` (the cache folder first) asks for; returns on Windows only, with the exit code."""
+    if not argv[1:] or argv[1] in HELP:
+        from notebook_ci.usage import usage
+
+        (sys.stdout if argv[1:] else sys.stderr).write(usage())
+        return 0 if argv[1:] else 2
     cache = os.path.abspath(argv[0])
     request = Request(argv[1:])
     environment = environment_folder(cache, request.environment)
     stdin = None
     if not os.path.exists(os.path.join(environment, MARKER)):
-        if request.stage and not {"-h", "--help"}.isdisjoint(request.arguments):
+        if request.stage and not set(HELP).isdisjoint(request.arguments):
             return run([sys.executable, *request.script()], dict(os.environ), stdin)
         from notebook_ci import tool_environments
 
@@ -147,8 +155,10 @@ def _known(kind: str, name: str, folder: str, suffix: str, *, leave_out: str) ->
     files = (file for file in os.listdir(folder) if file.endswith(suffix))
     names = sorted({file[: -len(suffix)].replace("_", "-") for file in files} - {leave_out})
     if name not in names:
-        what = f"There is no {kind} {name!r}." if name else f"No {kind} was named."
-        raise Refused(f"{what} There are: {', '.join(names)}.")
+        from notebook_ci.inputs import COMING
+
+        what = f"There is no {kind} {name!r}{' yet' if name in COMING else ''}." if name else f"No {kind} was named."
+        raise Refused(f"{what} There are: {', '.join(each for each in names if each != INTERNAL)}.")
     return name
 
 

@@ -5,6 +5,7 @@
 #   launch.sh --env NAME --exec PROGRAM [arguments]       runs a program of a tool environment
 #
 # Written for bash 3.2 (macOS). Everything is handed on by exec: a runner signals only the process that it started.
+[ -n "${BASH_VERSION-}" ] || { echo "error: $0 is written for another shell. Run it with bash." >&2; exit 2; }
 set -eu
 
 here=.

@@ -15,32 +15,32 @@ from notebook_ci.environment.model import SetupEnvInputs
 from notebook_ci.environment.stage import uv_program
 from notebook_ci.environment.uv import Uv
 from notebook_ci.environment.wanted import wanted
-from notebook_ci.errors import NotebookCiError, SurroundingsError
+from notebook_ci.errors import NOTHING_TO_DO, NotebookCiError
 from notebook_ci.github import Console
 from notebook_ci.inputs import CHECK_ONLY, load
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO) -> int:
-    """Set the outputs `key` and `path` for a cache. Arguments and exit code: see `Stage.main`."""
-    console = Console(environ)
+    """Set the outputs `key` and `path` for a cache.
+
+    Arguments: see `Stage.main`. What is wrong with the inputs is left to setup-env, which writes a summary too.
+
+    Returns:
+        0; with `--check-inputs` and wrong inputs `NOTHING_TO_DO`.
+    """
     cwd = Path.cwd()
     try:
         inputs = load(SetupEnvInputs, "setup-env", argv, stdin, cwd)
-        if CHECK_ONLY in argv:
-            return 0
         lock, _ = locks.find(inputs.requirements, cwd)
         path = venv.place(inputs.venv, inputs.slug, environ, cwd)
         venv.Venv(path).check()
-        if lock.fixes_versions:
+        if CHECK_ONLY not in argv and lock.fixes_versions:
+            console = Console(environ)
             uv = Uv(uv_program(), environ, cwd, console, Path(os.devnull))
             version = wanted(inputs.python_version, lock.path.parent, cwd).version
             console.set_outputs(_cache(uv, version, lock, path))
-    except SurroundingsError:
-        return 0  # setup-env says what is wrong
-    except NotebookCiError as error:
-        console.error(error)
-        console.set_outputs({"status": "error"})
-        return error.exit_code
+    except NotebookCiError:
+        return NOTHING_TO_DO if CHECK_ONLY in argv else 0
     return 0
 
 

@@ -72,12 +72,9 @@ def action(stage: Stage[Any, Any], old: str) -> str:
         description = f"{item.description} Default: {item.shown_default}."
         lines += [f"  {item.name}:", f"    description: {json.dumps(description, ensure_ascii=False)}"]
     lines += ["", "outputs:"]
-    has_key_step = "id: key" in old
     for name, description in outputs_of(stage).items():
-        value = f"steps.run.outputs.{name}"
-        if name == "status" and has_key_step:
-            value += " || steps.key.outputs.status"
-        lines += [f"  {name}:", f"    description: {json.dumps(description)}", f"    value: ${{{{ {value} }}}}"]
+        value = f"${{{{ steps.run.outputs.{name} }}}}"
+        lines += [f"  {name}:", f"    description: {json.dumps(description)}", f"    value: {value}"]
     return "\n".join(lines) + "\n\n" + old[re.search(r"^runs:", old, re.MULTILINE).start() :]  # type: ignore[union-attr]
 
 

@@ -7,6 +7,8 @@ Any other exception is a bug of notebook-ci: its traceback is printed, the exit 
 from pathlib import Path
 
 EXIT_BUG = 70
+# A script says so when it is asked to check its inputs and has no work: launch.sh then ends well, and makes nothing.
+NOTHING_TO_DO = 64
 
 
 class NotebookCiError(Exception):

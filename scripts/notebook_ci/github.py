@@ -97,7 +97,7 @@ class Console:
             self.output(_for_terminal(problem))
 
     def set_outputs(self, outputs: Mapping[str, str]) -> None:
-        """Set the outputs of the step. Without a runner they are shown.
+        """Set the outputs of the step. Without a runner those that have a value are shown.
 
         Raises:
             OSError: The runner's file cannot be written.
@@ -106,8 +106,9 @@ class Console:
             with _appended(self._output_file) as file:
                 file.write("".join(_output(name, value) for name, value in outputs.items()))
         elif not self.on_runner:
-            width = max(map(len, outputs), default=0)
-            for name, value in outputs.items():
+            shown = {name: value for name, value in outputs.items() if value}
+            width = max(map(len, shown), default=0)
+            for name, value in shown.items():
                 self._write(f"{name:<{width}}  {value}")
 
     def summarize(self, markdown: str) -> None:

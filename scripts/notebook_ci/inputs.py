@@ -8,6 +8,7 @@ or on the command line wins over `notebook-ci.toml`, which wins over the default
 import argparse
 import dataclasses
 import difflib
+import functools
 import json
 import re
 import tomllib
@@ -22,6 +23,12 @@ CONFIG = "notebook-ci.toml"
 FROM_STDIN = "--inputs-from-stdin"
 CHECK_ONLY = "--check-inputs"
 STAGES = ("setup-env", "dvc-pull", "validate-data", "execute-notebook", "build-image", "log-run")
+COMING = ("dvc-pull", "validate-data", "build-image", "log-run")
+"""Stages that are not there yet; their tables are let be."""
+EXAMPLES = {
+    "setup-env": "--requirements requirements.txt --python-version 3.12",
+    "execute-notebook": "--notebooks 'reports/*.ipynb' --exclude reports/draft.ipynb --cell-timeout 600",
+}
 LONGEST_QUOTE = 80
 
 
@@ -32,11 +39,13 @@ class Kind:
     Attributes:
         accepts: What is accepted, to stand after "Accepted is".
         parse: Returns the value; raises ValueError with or without a reason.
+        metavar: What stands for a value in `--help`.
         many: Whether a flag can be repeated on the command line.
     """
 
     accepts: str
     parse: Callable[[Any], Any]
+    metavar: str
     many: bool = False
 
 
@@ -93,14 +102,18 @@ def _yaml_map(value: object) -> dict[str, Any] | str:
 
 
 MOST_SECONDS = 10 * 24 * 3600
-TEXT = Kind("text", _text)
-BOOLEAN = Kind("`true` or `false`", _boolean)
-SECONDS = Kind("a number of seconds above 0, at most ten days (864000)", _seconds)
-LINES = Kind("one entry a line", _lines, many=True)
-SLUG = Kind("up to 64 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`", _slug)
-PYTHON_VERSION = Kind("a version such as `3.12` or `3.12.4` (in quotes, or 3.10 is read as 3.1)", _python_version)
+TEXT = Kind("text", _text, "TEXT")
+PATH = Kind("text", _text, "PATH")
+BOOLEAN = Kind("`true` or `false`", _boolean, "true|false")
+SECONDS = Kind("a number of seconds above 0, at most ten days (864000)", _seconds, "SECONDS")
+LINES = Kind("one entry a line", _lines, "TEXT", many=True)
+GLOBS = Kind("one entry a line", _lines, "GLOB", many=True)
+SLUG = Kind("up to 64 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`", _slug, "NAME")
+PYTHON_VERSION = Kind(
+    "a version such as `3.12` or `3.12.4` (in quotes, or 3.10 is read as 3.1)", _python_version, "VERSION"
+)
 # Text is read as YAML 1.2 later, by `yaml12.mapping`: its parser is in the tool environment, not yet made perhaps.
-YAML_MAP = Kind("YAML: `name: value`, one a line", _yaml_map)
+YAML_MAP = Kind("YAML: `name: value`, one a line", _yaml_map, "YAML")
 
 
 def given(kind: Kind, description: str, *, default: object, shown_default: str) -> Any:
@@ -121,7 +134,7 @@ class StageInputs:
     """The inputs that every stage has."""
 
     run_dir: str = given(
-        TEXT,
+        PATH,
         "Run directory, for records and artifacts.",
         default="",
         shown_default="`$RUNNER_TEMP/notebook-ci`, on a laptop a new folder in `.notebook-ci/runs`",
@@ -171,18 +184,26 @@ def load(model: type[Model], stage: str, argv: Sequence[str], stdin: TextIO, cwd
         SystemExit: After `--help`.
     """
     inputs = declared(model)
-    flags = _flags(_parser(model, stage), argv, inputs)
+    parser = _parser(model, stage)
+    try:
+        flags = _flags(parser, argv, inputs)
+        from_flags = _from_flags(flags, inputs)
+    except InputError as error:
+        error.hint = f"{error.hint} See {parser.prog} --help.".lstrip()
+        raise
     values = _from_config(cwd / CONFIG, stage, inputs)
     if flags["inputs_from_stdin"]:
         values |= _from_runner(stdin.read(), inputs)
-    values |= _given(
-        {
-            name: _value(item, "\n".join(flag) if item.kind.many else flag, origin=f"--{name}")
-            for name, item in inputs.items()
-            if (flag := flags[item.field]) is not None
-        }
-    )
+    values |= from_flags
     return model(**{inputs[name].field: value for name, value in values.items()})
+
+
+def missed_config(cwd: Path) -> Path | None:
+    """Return the `notebook-ci.toml` of the folder above that is a git repository, where `cwd` has none of its own."""
+    if (cwd / CONFIG).exists():
+        return None
+    root = next((folder for folder in cwd.parents if (folder / ".git").exists()), None)
+    return root / CONFIG if root and not (cwd / ".git").exists() and (root / CONFIG).is_file() else None
 
 
 def as_given(inputs: StageInputs) -> dict[str, Any]:
@@ -212,6 +233,17 @@ def _flags(parser: argparse.ArgumentParser, argv: Sequence[str], inputs: Mapping
     return vars(flags)
 
 
+def _from_flags(flags: Mapping[str, Any], inputs: Mapping[str, Input]) -> dict[str, Any]:
+    """Return what the command line gives."""
+    return _given(
+        {
+            name: _value(item, "\n".join(flag) if item.kind.many else flag, origin=f"--{name}")
+            for name, item in inputs.items()
+            if (flag := flags[item.field]) is not None
+        }
+    )
+
+
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values without those that say "not given"."""
     return {name: value for name, value in values.items() if value is not None}
@@ -221,31 +253,31 @@ class _Parser(argparse.ArgumentParser):
     """Raises what is wrong instead of ending the process."""
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(f"The command line was not understood: {message}.", hint=f"See {self.prog} --help.")
+        raise InputError(f"The command line was not understood: {message}.")
 
 
 def _parser(model: type[StageInputs], stage: str) -> argparse.ArgumentParser:
     parser = _Parser(
         prog=f"launch.sh {stage}",
         description=model.__doc__,
-        epilog=f"Each value can stand in {CONFIG} too, in the table [{stage}].",
+        epilog=f"The workspace is the folder you run it from.\n"
+        f"Each value can stand in {CONFIG} too, in the table [{stage}].\n\n"
+        f"Example:\n  launch.sh {stage} {EXAMPLES.get(stage, '')}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        FROM_STDIN, action="store_true", help="read the inputs as JSON from standard input, as the action does"
-    )
-    parser.add_argument(CHECK_ONLY, action="store_true", help="check the inputs and stop")
+    # For the launcher alone.
+    for flag in (FROM_STDIN, CHECK_ONLY):
+        parser.add_argument(flag, action="store_true", help=argparse.SUPPRESS)
     for item in declared(model).values():
         text = f"{item.description} Default: {item.shown_default}.".replace("%", "%%")
+        add = functools.partial(parser.add_argument, f"--{item.name}", dest=item.field, metavar=item.kind.metavar)
         if item.kind is BOOLEAN:
-            parser.add_argument(
-                f"--{item.name}", dest=item.field, nargs="?", const="true", metavar="true|false", help=text
-            )
+            add(nargs="?", const="true", help=text)
         elif item.kind.many:
-            text = f"{text} Can be repeated."
-            parser.add_argument(f"--{item.name}", dest=item.field, action="append", metavar="TEXT", help=text)
+            add(action="append", help=f"{text} Can be repeated.")
         else:
-            parser.add_argument(f"--{item.name}", dest=item.field, metavar="TEXT", help=text)
+            add(help=text)
     return parser
 
 
@@ -285,6 +317,8 @@ def _from_config(path: Path, stage: str, inputs: Mapping[str, Input]) -> dict[st
     for name, table in config.items():
         line = _line_of(text, rf"\[\s*{_key(name)}\s*[\].]|{_key(name)}\s*[=.]")
         if name not in STAGES:
+            if name in inputs or not isinstance(table, dict):
+                raise _outside(name, stage if name in inputs else "", line, is_table=isinstance(table, dict))
             raise _unknown(f"{CONFIG} has an unknown table {quote(name)}", name, STAGES, file=CONFIG, line=line)
         if not isinstance(table, dict):
             raise InputError(f"{name} must be a table: [{name}] on a line of its own.", file=CONFIG, line=line)
@@ -295,6 +329,14 @@ def _from_config(path: Path, stage: str, inputs: Mapping[str, Input]) -> dict[st
             raise _unknown(f"[{stage}] has an unknown key {quote(name)}", name, inputs, file=CONFIG, line=line)
         values[name] = _value(inputs[name], raw, origin=f"{name} in [{stage}]", file=CONFIG, line=line)
     return _given(values)
+
+
+def _outside(name: str, stage: str, line: int | None, *, is_table: bool) -> InputError:
+    """Return the error for a key that stands in no table of a stage; of which one it is an input, `stage` says."""
+    there = " or ".join(f"[{each}]" for each in STAGES if each not in COMING)
+    hint = f"Write [{stage}.{name}]." if is_table else f"Write {f'[{stage}]' if stage else there} on a line above it."
+    where = f"[{stage}]" if stage else "the table of its stage"
+    return InputError(f"{quote(name)} must stand under {where}.", hint=hint, file=CONFIG, line=line)
 
 
 def _read_config(path: Path) -> tuple[str, dict[str, Any]]:
@@ -309,9 +351,9 @@ def _read_config(path: Path) -> tuple[str, dict[str, Any]]:
         raise InputError(f"{CONFIG} is not UTF-8 text.", hint="Save it as UTF-8.", file=CONFIG) from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         found = re.search(r"at line (\d+)", str(error))
-        raise InputError(
-            f"{CONFIG} is not TOML: {error}.", file=CONFIG, line=int(found[1]) if found else None
-        ) from error
+        hint = "TOML writes `true` and `false`, and text in quotes." if "Invalid value" in str(error) else ""
+        line = int(found[1]) if found else None
+        raise InputError(f"{CONFIG} is not TOML: {error}.", hint=hint, file=CONFIG, line=line) from error
 
 
 def _key(name: str) -> str:
@@ -331,4 +373,5 @@ def _unknown(
 ) -> InputError:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"Did you mean {close[0]}? " if close else ""
-    return InputError(f"{what}.", hint=f"{hint}Known are {', '.join(known)}.", file=file, line=line)
+    shown = [each for each in known if each not in COMING]
+    return InputError(f"{what}.", hint=f"{hint}Known are {', '.join(shown)}.", file=file, line=line)

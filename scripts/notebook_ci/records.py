@@ -25,6 +25,9 @@ from notebook_ci.errors import InputError, NotebookCiError, SurroundingsError
 
 SCHEMA_NAME = "notebook-ci/record/"
 SCHEMA = f"{SCHEMA_NAME}1"
+# Lies in every run directory: what is below it are outputs, never notebooks to execute.
+RUN_MARKER = ".notebook-ci-run"
+PRIVATE_FOLDER = ".notebook-ci"
 
 Severity = Literal["error", "warning", "notice"]
 Status = Literal["passed", "failed", "skipped", "error"]
@@ -180,6 +183,9 @@ class RunDirectory:
             else:
                 path = private_folder(cwd) / "runs" / _new_run_id()
             path.mkdir(parents=True, exist_ok=True)
+            (path / RUN_MARKER).touch()
+            if path.resolve().is_relative_to(cwd.resolve()) and not (path / ".gitignore").exists():
+                (path / ".gitignore").write_text("*\n", encoding="utf-8")
         except (OSError, ValueError) as error:
             raise InputError(
                 f"The run directory cannot be made: {error}.",
@@ -220,9 +226,9 @@ class RunDirectory:
         return sorted(found, key=lambda record: str(record["started"]))
 
     def last(self, stage: str, slug: str) -> dict[str, Any] | None:
-        """Return the newest record of a stage that passed, if there is one: of that slug, or else of any."""
-        passed = [record for record in self.records() if record["stage"] == stage and record["status"] == "passed"]
-        return next(reversed([r for r in passed if r["slug"] == slug] or passed), None)
+        """Return the newest record of a stage, if there is one: of that slug, or else of any."""
+        found = [record for record in self.records() if record["stage"] == stage]
+        return next(reversed([record for record in found if record["slug"] == slug] or found), None)
 
 
 def now() -> datetime:
@@ -297,9 +303,17 @@ def describe_source(environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
     return {}
 
 
+def default_environment(slug: str, environ: Mapping[str, str], cwd: Path) -> Path:
+    """Return where setup-env makes the environment of a slug, and where execute-notebook looks for one on a laptop."""
+    behind = f"-{slug}" if slug else ""
+    if runner_temp := environ.get("RUNNER_TEMP"):
+        return Path(runner_temp) / f"notebook-ci-venv{behind}"
+    return cwd / PRIVATE_FOLDER / f"venv{behind}"
+
+
 def private_folder(cwd: Path) -> Path:
     """Return `.notebook-ci/`, which keeps itself out of git."""
-    folder = cwd / ".notebook-ci"
+    folder = cwd / PRIVATE_FOLDER
     folder.mkdir(exist_ok=True)
     ignore = folder / ".gitignore"
     if not ignore.exists():

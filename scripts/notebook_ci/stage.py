@@ -101,6 +101,8 @@ class Stage(Generic[Model, StageRecord]):
         inputs = inputs_module.load(self.inputs, self.name, argv, stdin, cwd)
         if inputs_module.CHECK_ONLY in argv:
             return 0
+        if missed := inputs_module.missed_config(cwd):
+            console.warning(f"{missed} is not read, because the stage does not run in that folder, but in {cwd}.")
         run_directory = RunDirectory.open(inputs.run_dir, environ, cwd)
         place = run_directory.take(self.name, inputs.slug)
         record = self.record(stage=self.name, slug=inputs.slug, inputs=inputs_module.as_given(inputs))

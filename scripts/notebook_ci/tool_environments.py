@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from notebook_ci import indexes, process
-from notebook_ci.errors import Cancelled, NotebookCiError, SurroundingsError
+from notebook_ci.errors import NOTHING_TO_DO, Cancelled, NotebookCiError, SurroundingsError
 from notebook_ci.github import Console
 from notebook_ci.installing import RETRIES, SILENCE_SECONDS, explain, mask
 
@@ -78,6 +78,8 @@ def _check(command: Sequence[str], stdin: int | None) -> None:
     if stdin is not None:
         os.lseek(stdin, 0, os.SEEK_SET)
     code = subprocess.run(command, stdin=subprocess.DEVNULL if stdin is None else stdin, check=False).returncode
+    if code == NOTHING_TO_DO:
+        sys.exit(0)
     if code:
         sys.exit(code if code > 0 else 128 - code)
     if stdin is not None:

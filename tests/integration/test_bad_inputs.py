@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ def config(text: str) -> dict[str, Content]:
 
 
 SECONDS = "Accepted is a number of seconds above 0, at most ten days (864000)."
+PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 SLUG = "Accepted is up to 64 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`."
 VERSION = "Accepted is a version such as `3.12` or `3.12.4` (in quotes, or 3.10 is read as 3.1)."
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -80,6 +82,12 @@ EXECUTE = {
         "notebook-ci.toml has an unknown table `execute`. Did you mean execute-notebook?",
         config("\n[execute]\nhtml = true\n"),
         ("notebook-ci.toml", 2),
+    ),
+    "config: no table": Case(
+        {},
+        "`notebooks` must stand under [execute-notebook]. Write [execute-notebook] on a line above it.",
+        config('notebooks = ["a.ipynb"]\n'),
+        ("notebook-ci.toml", 1),
     ),
     "config: unknown key": Case(
         {},
@@ -245,7 +253,8 @@ SETUP = {
     ),
     "conda": Case(
         {"requirements": "envs/environment.yml"},
-        "`envs/environment.yml` is a file of conda, which setup-env cannot install from yet. Until then, export it",
+        "`envs/environment.yml` is a file of conda, which setup-env cannot install from yet. Until then, in that "
+        "environment run `pip list --format=freeze > requirements.txt`, commit that file, and name it with",
         {"envs/environment.yml": "name: x\n"},
         ("envs/environment.yml", 0),
     ),
@@ -311,6 +320,13 @@ LOCKS = {
         {"requirements.txt": "./wheels/x-1.0-py3-none-any.whl\n"},
         ("requirements.txt", 0),
     ),
+    "a path of conda": Case(
+        {},
+        "requirements.txt names file:///croot/nbone_1/work, which is not there. Such a line comes from `pip freeze` in "
+        "a conda environment: write `nbone==<version>` instead, as `pip list --format=freeze` does.",
+        {"requirements.txt": "ipykernel\nnbone @ file:///croot/nbone_1/work\n"},
+        ("requirements.txt", 2),
+    ),
     "pylock.toml: no lock": Case(
         {},
         "pylock.toml is no such lock: invalid type: integer `3`, expected a string.",
@@ -319,26 +335,31 @@ LOCKS = {
     ),
     "a version that is not there": Case(
         {},
-        "The packages of requirements.txt could not be installed: the package index does not have what the lock names, "
-        "nbone==99, for this Python and platform.",
-        {"requirements.txt": "nbone==99\n"},
-        ("requirements.txt", 0),
+        f"The package index has no `nbone==99` for Python {PYTHON_VERSION} on this platform. Are name and version right?",
+        {"requirements.txt": "ipykernel\nnbone==99\n"},
+        ("requirements.txt", 2),
         code=3,
     ),
     "a hashed version that is not there": Case(
         {},
-        "The packages of requirements.txt could not be installed: the package index does not have what the lock names, "
-        "nbone==99, for this Python and platform.",
+        f"The package index has no `nbone==99` for Python {PYTHON_VERSION} on this platform.",
         {"requirements.txt": f"nbone==99 --hash=sha256:{HASH}\n"},
-        ("requirements.txt", 0),
+        ("requirements.txt", 1),
+        code=3,
+    ),
+    "a version beyond all that are there": Case(
+        {},
+        f"The package index has no `nbone>=99` for Python {PYTHON_VERSION} on this platform.",
+        {"requirements.txt": "-r sub/b.txt\n", "sub/b.txt": "NBone >= 99\n"},
+        ("sub/b.txt", 1),
         code=3,
     ),
     "a package that is not there": Case(
         {},
-        "The packages of requirements.txt could not be installed: the package index does not have what the lock names, "
-        "nbonne.",
-        {"requirements.txt": "nbonne\n"},
-        ("requirements.txt", 0),
+        "The package index has no package `nbonne`. Is the name right? If you use an index of your own, check that it "
+        "has it.",
+        {"requirements.txt": "nbone\nnbonne==1.0\n"},
+        ("requirements.txt", 2),
         code=3,
     ),
     "a wrong hash": Case(
@@ -732,10 +753,11 @@ def test_flags_that_are_wrong(workspace: Workspace) -> None:
         (["x.ipynb"], "unknown argument `x.ipynb`."),
         (["--cell-timeout", "soon"], f"error: --cell-timeout is `soon`. {SECONDS}"),
         (["--html", "maybe"], "error: --html is `maybe`. Accepted is `true` or `false`."),
-        (["--slug"], "error: The command line was not understood: argument --slug: expected one argument."),
+        (["--slug"], "error: The command line was not understood: argument --slug: expected one argument. See "),
     ):
         done = workspace.run("execute-notebook", flags=flags)
         assert (done.code, message in done.log) == (2, True), done.log
+        assert "See launch.sh execute-notebook --help.\n" in done.log
         assert "Traceback" not in done.log
         assert not (workspace.folder / ".notebook-ci").exists()
 

@@ -196,6 +196,14 @@ def test_a_terminal_shows_the_outputs(terminal: Written) -> None:
     assert terminal.lines == ["status      passed", "output-dir  x"]
 
 
+def test_a_terminal_shows_no_output_without_a_value(terminal: Written, runner: Written) -> None:
+    outputs = {"status": "error", "of-a-long-name": ""}
+    terminal.console.set_outputs(outputs)
+    assert terminal.lines == ["status  error"]
+    runner.console.set_outputs(outputs)
+    assert runner.outputs == outputs, "a later step may ask for it"
+
+
 def test_a_runner_without_an_output_file_gets_none() -> None:
     stream = io.StringIO()
     Console({"GITHUB_ACTIONS": "true"}, stream).set_outputs({"a": "b"})

@@ -1,7 +1,9 @@
 import io
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 
 from notebook_ci import inputs
 from notebook_ci.errors import InputError
-from notebook_ci.inputs import BOOLEAN, LINES, PYTHON_VERSION, SECONDS, TEXT, YAML_MAP, StageInputs, given
+from notebook_ci.inputs import BOOLEAN, LINES, PATH, PYTHON_VERSION, SECONDS, TEXT, YAML_MAP, StageInputs, given
 
 STAGE = "execute-notebook"
 
@@ -18,7 +20,8 @@ STAGE = "execute-notebook"
 class Example(StageInputs):
     """Show every kind of input."""
 
-    output_dir: str = given(TEXT, "A text, 100% of it.", default="out", shown_default="`out`")
+    output_dir: str = given(PATH, "A text, 100% of it.", default="out", shown_default="`out`")
+    title: str = given(TEXT, "Another text.", default="", shown_default="none")
     html: bool = given(BOOLEAN, "A boolean.", default=False, shown_default="`false`")
     notebooks: tuple[str, ...] = given(LINES, "Lines.", default=("**/*.ipynb",), shown_default="`**/*.ipynb`")
     cell_timeout: float | None = given(SECONDS, "Seconds.", default=None, shown_default="none")
@@ -127,7 +130,17 @@ def test_an_unknown_input_that_is_like_none_gets_the_list_alone(call: Caller) ->
 def test_an_unknown_flag_is_named_with_the_nearest(call: Caller) -> None:
     error = call.refused("--output-dri=x")
     assert error.message == "The command line has an unknown argument `--output-dri`."
-    assert error.hint.startswith("Did you mean --output-dir? ")
+    assert error.hint.startswith("Did you mean --output-dir? Known are --output-dir, ")
+
+
+@pytest.mark.parametrize("flag", ["--output-dri=x", "--html=maybe", "--slug=a/b", "--slug", "a.ipynb"])
+def test_whatever_is_wrong_with_the_command_line_ends_with_where_to_look(call: Caller, flag: str) -> None:
+    assert call.refused(flag).hint.endswith("See launch.sh execute-notebook --help.")
+
+
+def test_what_is_wrong_elsewhere_does_not_lead_to_the_command_line(call: Caller) -> None:
+    for error in (call.refused(step={"html": "maybe"}), call.refused(toml=in_toml("html = 3"))):
+        assert "--help" not in error.hint
 
 
 def test_a_flag_cannot_be_abbreviated(call: Caller) -> None:
@@ -175,6 +188,40 @@ def test_an_unknown_table_is_named_with_its_line_and_the_nearest(call: Caller, t
     assert error.message == "notebook-ci.toml has an unknown table `execute-notebok`."
     assert error.hint.startswith("Did you mean execute-notebook? ")
     assert (error.file, error.line) == (inputs.CONFIG, line)
+
+
+def test_a_table_of_a_stage_to_come_is_offered_only_where_it_is_meant(call: Caller) -> None:
+    assert call.refused(toml="[whatever]\n").hint == "Known are setup-env, execute-notebook."
+    assert call.refused(toml="[dvc-pul]\n").hint == "Did you mean dvc-pull? Known are setup-env, execute-notebook."
+    assert call.load(toml="[dvc-pull]\nx = 1\n") == Example()
+
+
+@pytest.mark.parametrize(
+    ("toml", "message", "hint"),
+    [
+        (
+            'notebooks = ["a.ipynb"]',
+            "`notebooks` must stand under [execute-notebook].",
+            "Write [execute-notebook] on a line above it.",
+        ),
+        (
+            "[parameters]\na = 1",
+            "`parameters` must stand under [execute-notebook].",
+            "Write [execute-notebook.parameters].",
+        ),
+        (
+            'requirements = "a.txt"',
+            "`requirements` must stand under the table of its stage.",
+            "Write [setup-env] or [execute-notebook] on a line above it.",
+        ),
+    ],
+)
+def test_an_input_outside_of_a_table_is_told_where_it_belongs(
+    call: Caller, toml: str, message: str, hint: str
+) -> None:
+    error = call.refused(toml=f"\n{toml}\n")
+    assert (error.message, error.hint) == (message, hint)
+    assert (error.file, error.line) == (inputs.CONFIG, 2)
 
 
 def test_a_stage_that_is_no_table_is_refused(call: Caller) -> None:
@@ -320,6 +367,13 @@ def test_broken_toml_is_named_with_its_line(call: Caller) -> None:
     assert (error.file, error.line) == (inputs.CONFIG, 2)
 
 
+@pytest.mark.parametrize("value", ["True", "False", "yes", "reports/a.ipynb"])
+def test_a_value_that_is_none_of_toml_gets_a_word_on_how_toml_writes_it(call: Caller, value: str) -> None:
+    error = call.refused(toml=in_toml(f"html = {value}"))
+    assert error.hint == "TOML writes `true` and `false`, and text in quotes."
+    assert call.refused(toml="[execute-notebook\n").hint == ""
+
+
 def test_toml_nested_without_end_is_refused(call: Caller) -> None:
     assert "is not TOML" in call.refused(toml=f"a = {'[' * 20000}").message
 
@@ -357,6 +411,39 @@ def test_help_names_each_input_with_its_default(call: Caller, capsys: pytest.Cap
         assert f"--{name}" in text
         assert " ".join(f"{item.description} Default: {item.shown_default}.".split()) in text
     assert "[execute-notebook]" in text
+    assert "The workspace is the folder you run it from." in text
+
+
+def test_help_shows_what_a_value_is_and_nothing_of_the_launchers_own(
+    call: Caller, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        call.load("--help")
+    text = capsys.readouterr().out
+    for flag in ("--output-dir PATH", "--cell-timeout SECONDS", "--title TEXT", "--html [true|false]", "--slug NAME"):
+        assert f"\n  {flag} " in text
+    assert inputs.FROM_STDIN not in text
+    assert inputs.CHECK_ONLY not in text
+
+
+@pytest.mark.parametrize("name", [name for name in inputs.STAGES if name not in inputs.COMING])
+def test_help_ends_with_an_example_that_works(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    model = import_module(name.replace("-", "_")).STAGE.inputs
+    with pytest.raises(SystemExit):
+        inputs.load(model, name, ["--help"], io.StringIO(), tmp_path)
+    example = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert example[:2] == ["launch.sh", name]
+    assert len(example) > 2
+    assert inputs.load(model, name, example[2:], io.StringIO(), tmp_path) != model()
+
+
+def test_stages_to_come_are_those_without_a_script() -> None:
+    scripts = Path(inputs.__file__).parents[1]
+    assert {name for name in inputs.STAGES if not (scripts / f"{name.replace('-', '_')}.py").exists()} == set(
+        inputs.COMING
+    )
 
 
 def test_inputs_of_the_stage_come_before_those_of_all() -> None:
@@ -385,3 +472,15 @@ def test_the_record_gets_the_inputs_by_their_names(call: Caller) -> None:
 )
 def test_quote_is_short_and_on_one_line(value: object, shown: str) -> None:
     assert inputs.quote(value) == shown
+
+
+def test_a_config_in_the_root_of_the_repository_is_not_missed_in_silence(tmp_path: Path) -> None:
+    below = tmp_path / "notebooks" / "old"
+    below.mkdir(parents=True)
+    (tmp_path / inputs.CONFIG).touch()
+    assert inputs.missed_config(below) is None
+    (tmp_path / ".git").mkdir()
+    assert inputs.missed_config(below) == tmp_path / inputs.CONFIG
+    assert inputs.missed_config(tmp_path) is None
+    (below / inputs.CONFIG).touch()
+    assert inputs.missed_config(below) is None

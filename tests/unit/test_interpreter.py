@@ -60,6 +60,8 @@ def test_they_are_taken_in_the_order_that_is_documented(machine: Machine) -> Non
     machine.python("venv/bin/python", version="3.8.4")
     machine.environ["VIRTUAL_ENV"] = str(machine.cwd / "venv")
     found.append(machine.find())
+    machine.python(".notebook-ci/venv/bin/python", version="3.8.7")
+    found.append(machine.find())
     setup = SetupRecord(stage="setup-env", python=str(machine.python("made", version="3.8.5")))
     machine.run_directory.take("setup-env", "").write(setup)
     found.append(machine.find())
@@ -70,10 +72,31 @@ def test_they_are_taken_in_the_order_that_is_documented(machine: Machine) -> Non
         ("PATH", "3.8.2"),
         ("pythonLocation", "3.8.3"),
         ("VIRTUAL_ENV", "3.8.4"),
+        ("an earlier setup-env", "3.8.7"),
         ("setup-env", "3.8.5"),
         ("input python", "3.8.6"),
     ]
     assert found[0] == interpreter.Interpreter(machine.cwd / "path" / "python3", "PATH", "3.8.1", "7.4.0", Path("/p"))
+
+
+def test_the_environment_of_a_setup_that_failed_is_not_replaced_by_another(machine: Machine) -> None:
+    machine.python("path/python")
+    machine.run_directory.take("setup-env", "").write(SetupRecord(stage="setup-env", status="error", python=""))
+    with pytest.raises(InputError, match="setup-env did not pass in this run"):
+        machine.find()
+    assert machine.find("python", slug="").origin == "input python"
+
+
+def test_the_folder_of_an_environment_stands_for_its_python(machine: Machine) -> None:
+    assert machine.find(str(machine.python("my venv/bin/python").parents[1])).path.name == "python"
+
+
+def test_a_runner_takes_no_environment_of_an_earlier_run(machine: Machine) -> None:
+    machine.environ["RUNNER_TEMP"] = str(machine.cwd)
+    machine.python("notebook-ci-venv/bin/python", version="3.8.7")
+    machine.python("path/python", version="3.8.1")
+    machine.environ["PATH"] = str(machine.cwd / "path")
+    assert machine.find().origin == "PATH"
 
 
 def test_modules_of_the_workspace_do_not_disturb_a_real_python(

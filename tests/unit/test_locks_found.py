@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -111,7 +112,7 @@ def test_files_of_other_tools_are_named(cwd: Path, name: str, tool: str) -> None
     put(cwd, name)
     for error in (refused("", cwd), refused(name, cwd)):
         assert error.message == f"`{name}` is a file of {tool}, which setup-env cannot install from yet."
-        assert "requirements.txt" in error.hint
+        assert error.hint.startswith(f"Until then, {locks.EXPORTS[tool]}, commit that file, ")
     put(cwd, "pyproject.toml")
     assert tool in refused("", cwd).message, "the project is not installed without its lock"
     put(cwd, "requirements.txt")
@@ -120,10 +121,16 @@ def test_files_of_other_tools_are_named(cwd: Path, name: str, tool: str) -> None
     assert locks.find("pyproject.toml", cwd)[0].name == "pyproject.toml", "unless it is named"
 
 
+def test_each_other_tool_is_told_how_to_export() -> None:
+    assert locks.EXPORTS.keys() == set(locks.NOT_YET.values())
+    for command in locks.EXPORTS.values():
+        assert re.search(r"`[^`]+ (?:-o|>) requirements\.txt`", command)
+
+
 def test_nothing_to_install_from_says_what_is_looked_for(cwd: Path) -> None:
     error = refused("", cwd)
     assert "uv.lock, pylock.toml, requirements*.txt, pyproject.toml" in error.message
-    assert "pip freeze" in error.hint
+    assert "`pip list --format=freeze > requirements.txt`" in error.hint
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def written(run: RunDirectory, stage: str, slug: str = "", **values: Any) -> Pat
 
 
 def names(run: RunDirectory) -> list[str]:
-    return sorted(path.name for path in run.path.iterdir())
+    return sorted(path.name for path in run.path.iterdir() if not path.name.startswith("."))
 
 
 # Where the run directory is
@@ -247,7 +247,14 @@ def test_a_folder_with_the_name_of_a_record_is_refused(run: RunDirectory) -> Non
         run.records()
 
 
-def test_the_last_is_the_newest_that_passed_of_that_slug_or_else_of_any(run: RunDirectory) -> None:
+def test_a_run_directory_in_the_workspace_is_ignored_by_git(tmp_path: Path) -> None:
+    inside = RunDirectory.open("run", {}, tmp_path / "work")
+    outside = RunDirectory.open(str(tmp_path / "elsewhere"), {}, tmp_path / "work")
+    assert (inside.path / ".gitignore").read_text() == "*\n"
+    assert not (outside.path / ".gitignore").exists()
+
+
+def test_the_last_is_the_newest_of_that_slug_or_else_of_any(run: RunDirectory) -> None:
     for number, (slug, status) in enumerate(
         [("", "passed"), ("x", "passed"), ("x", "passed"), ("x", "failed"), ("y", "error"), ("z", "passed")]
     ):
@@ -258,9 +265,10 @@ def test_the_last_is_the_newest_that_passed_of_that_slug_or_else_of_any(run: Run
         record = run.last(stage, slug)
         return record["started"] if record else None
 
-    assert started("a", "x") == "2026-01-02"
+    assert started("a", "x") == "2026-01-03"
     assert started("a", "") == "2026-01-00"
-    assert started("a", "y") == "2026-01-05"
+    assert started("a", "y") == "2026-01-04"
+    assert started("a", "w") == "2026-01-05"
     assert started("b", "") == "2027"
     assert started("c", "") is None
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from notebook_ci.errors import InputError
-from notebook_ci.execution.selection import select
+from notebook_ci.execution.selection import everything, select
+from notebook_ci.records import RunDirectory
 
 FILES = (
     "a.ipynb",
@@ -213,3 +214,12 @@ def test_a_workspace_that_is_a_virtual_environment_itself_is_looked_at(tmp_path:
     for name in ("pyvenv.cfg", "a.ipynb"):
         (tmp_path / name).touch()
     assert select(["**/*.ipynb"], [], tmp_path) == ["a.ipynb"]
+
+
+def test_what_lies_in_a_run_directory_is_no_notebook_to_execute(tmp_path: Path) -> None:
+    RunDirectory.open("run", {}, tmp_path)
+    for name in ("a.ipynb", "run/execute-notebook/a.ipynb"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert select(["**/*.ipynb"], [], tmp_path) == ["a.ipynb"]
+    assert list(everything(tmp_path, [])) == ["a.ipynb"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from notebook_ci.notebooks.tracebacks import Location, locate, shorten, strip_ansi
+from notebook_ci.notebooks.tracebacks import Location, essence, locate, shorten, strip_ansi
 
 # Recorded from real kernels; the expected location was written by hand from the code of the cells.
 RECORDED: list[dict[str, Any]] = json.loads(Path(__file__).with_name("tracebacks.json").read_text(encoding="utf-8"))
@@ -146,3 +146,42 @@ def test_a_long_traceback_keeps_head_and_tail() -> None:
 @pytest.mark.parametrize("limit", [0, 1, 20, 60, 100, 5000])
 def test_the_limit_holds(limit: int) -> None:
     assert len(shorten(["x" * 10_000], limit)) <= limit
+
+
+LIBRARY = [f"File ~/site-packages/pandas/io/x.py:{number}, in f(x)\n" + "code\n" * 9 for number in range(10)]
+CELL = "Cell \x1b[0;32mIn[2], line 1\x1b[0m\n----> 1 load()\n"
+HEADER = "FileNotFoundError                  Traceback (most recent call last)"
+MESSAGE = "FileNotFoundError: data/sales.csv"
+
+
+def test_frames_of_the_notebook_stay_where_libraries_fill_the_traceback() -> None:
+    text = essence([HEADER, CELL, *LIBRARY, MESSAGE], 40, 20_000)
+    assert text.splitlines()[:3] == [HEADER, "Cell In[2], line 1", "----> 1 load()"]
+    assert "[... 77 lines of library code: see the executed notebook ...]" in text
+    assert "x.py:9, in f(x)" in text
+    assert "x.py:6, in f(x)" not in text
+    assert text.endswith(MESSAGE)
+    assert text.count("\n") < 45
+
+
+def test_a_traceback_that_has_room_is_whole() -> None:
+    texts = [HEADER, CELL, LIBRARY[0], MESSAGE]
+    assert essence(texts, 40, 20_000) == strip_ansi("\n".join(texts))
+
+
+def test_frames_of_the_notebook_stay_even_where_there_is_no_room() -> None:
+    text = essence([HEADER, *[CELL] * 30, LIBRARY[0], MESSAGE], 10, 20_000)
+    assert text.count("In[2]") == 30
+    assert "site-packages" not in text
+
+
+def test_library_frames_of_old_ipython_are_known() -> None:
+    old = [
+        "~/site-packages/pandas/x.py in get(self)\n" + "code\n" * 50,
+        "pandas/_libs/index.pyx in pandas._libs.get()\n",
+    ]
+    cell = "<ipython-input-3-0123abcd> in <module>\n----> 1 f()\n"
+    text = essence([HEADER, cell, *old, MESSAGE], 20, 20_000)
+    assert "<ipython-input-3-0123abcd>" in text
+    assert "x.py in get" not in text
+    assert "index.pyx" in text

@@ -52,23 +52,20 @@ _FAULTS = (
     ),
     (r"Distribution not found at: (?P<what>\S+)", "{lock} names {what}, which is not there.", _CORRECT),
 )
+# What the index does not have: the lock may be right. A name without a version was left no file at all.
+_OWN_INDEX = "If you use an index of your own, check that it has it."
+_NO_SUCH_PACKAGE = r"Because (?P<what>\S+) was not found in the package registry"
+_NO_SUCH_VERSION = (
+    r"there (?:is|are) no versions? of (?P<what>[^\s,]+)",
+    r"Because only \S+ (?:is|are) available and (?:you require|\S+ depends on) (?P<what>[^\s,]+),",
+    r"Because (?P<what>\S+) has no wheels with a matching Python",
+)
 # What stands against a lock that may be right.
-_MISSING_HINT = "See the lines above. Correct the version, or check that the index mirrors the public one."
 _OBSTACLES = (
     (
         r"no space left on device|disk quota exceeded",
         "the disk is full",
         "Free some space, or name a folder on another disk with the input venv.",
-    ),
-    (
-        r"there (?:is|are) no versions? of (?P<what>[^\s,]+)",
-        "the package index does not have what the lock names, {what}, for this Python and platform",
-        _MISSING_HINT,
-    ),
-    (
-        r"Because (?P<what>\S+) was not found in the package registry",
-        "the package index does not have what the lock names, {what}",
-        _MISSING_HINT,
     ),
     (
         r"build backend returned an error",
@@ -86,29 +83,81 @@ def explain(what: str, output: str, lock: Lock) -> NotebookCiError | None:
         output: What uv printed.
         lock: What was installed from.
     """
+    if left := _left_by_conda(output, lock):
+        return left
     for pattern, sentence, hint in _FAULTS:
         if found := re.search(pattern, output, re.IGNORECASE):
             groups = {name: value.strip().rstrip(".") for name, value in found.groupdict().items() if value}
             message = sentence.format(lock=lock.name, **groups)
-            return InputError(message, hint=hint, file=_file(groups, lock), line=_line(groups, lock))
+            return InputError(message, hint=hint, file=_shown(_path(groups, lock), lock), line=_line(groups, lock))
     # An index that refuses is told of as one that has nothing, with the status in a hint.
-    refused = re.search(r"\b40[137]\b", output)
-    for pattern, reason, hint in () if refused else _OBSTACLES:
-        if found := re.search(pattern, output, re.IGNORECASE):
-            message = f"{what}: {reason.format(**found.groupdict())}."
-            return SurroundingsError(message, hint=hint, file=lock.name if "what" in found.groupdict() else None)
+    if re.search(r"\b40[137]\b", output):
+        return None
+    for pattern, reason, hint in _OBSTACLES:
+        if re.search(pattern, output, re.IGNORECASE):
+            return SurroundingsError(f"{what}: {reason}.", hint=hint)
+    return _not_in_index(output, lock)
+
+
+def _left_by_conda(output: str, lock: Lock) -> InputError | None:
+    """Return the error for a line with a file of the machine that a package was built on, which is not there."""
+    missing = re.search(r"Distribution not found at: (?P<file>file://\S+)", output)
+    found = _find(rf"(?P<name>[\w.-]+)(?:\[.*\])?\s*@\s*{re.escape(missing['file'])}", lock) if missing else None
+    if missing is None or found is None:
+        return None
+    line, file, number = found
+    return InputError(
+        f"{lock.name} names {missing['file']}, which is not there.",
+        hint="Such a line comes from `pip freeze` in a conda environment: "
+        f"write `{line['name']}==<version>` instead, as `pip list --format=freeze` does.",
+        file=file,
+        line=number,
+    )
+
+
+def _not_in_index(output: str, lock: Lock) -> SurroundingsError | None:
+    """Return the error for a package, or a version of it, that the index does not have."""
+    if found := re.search(_NO_SUCH_PACKAGE, output):
+        message = f"The package index has no package `{found['what']}`."
+        hint = f"Is the name right? {_OWN_INDEX}"
+    elif found := next((found for pattern in _NO_SUCH_VERSION if (found := re.search(pattern, output))), None):
+        python = re.search(r"^Using (?:C?Python) (3\.\d+)", output, re.MULTILINE)
+        message = (
+            f"The package index has no `{found['what']}` for {f'Python {python[1]}' if python else 'this Python'} "
+            "on this platform."
+        )
+        hint = f"Are name and version right? {_OWN_INDEX}"
+    else:
+        return None
+    name = re.split(r"[^\w.-]", found["what"])[0]
+    # uv writes names in their normal form (PEP 503), whatever the file has.
+    line = _find(r"[-_.]+".join(map(re.escape, name.split("-"))) + r"(?![\w.-])", lock)
+    file, number = line[1:] if line else (lock.name, None)
+    return SurroundingsError(message, hint=hint, file=file, line=number)
+
+
+def _find(pattern: str, lock: Lock) -> tuple[re.Match[str], str, int] | None:
+    """Return the first line of the lock's files that begins with `pattern`, maybe quoted; its file and number."""
+    for path in lock.files():
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        for number, line in enumerate(lines, start=1):
+            if found := re.match(rf"[\s\"']*{pattern}", line, re.IGNORECASE):
+                return found, _shown(path, lock), number
     return None
 
 
 def _path(groups: Mapping[str, str], lock: Lock) -> Path:
     """Return the file that uv names: as it was given, or relative to the workspace."""
-    base = Path(str(lock.path).removesuffix(lock.name) or ".")
-    return base / groups["file"] if "file" in groups else lock.path
+    return _base(lock) / groups["file"] if "file" in groups else lock.path
 
 
-def _file(groups: Mapping[str, str], lock: Lock) -> str:
-    base = Path(str(lock.path).removesuffix(lock.name) or ".")
-    path = _path(groups, lock)
+def _base(lock: Lock) -> Path:
+    """Return the workspace."""
+    return Path(str(lock.path).removesuffix(lock.name) or ".")
+
+
+def _shown(path: Path, lock: Lock) -> str:
+    base = _base(lock)
     return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.as_posix()
 
 

@@ -25,6 +25,14 @@ NOT_YET = {
     "Pipfile*": "Pipenv",
     "pixi.*": "pixi",
 }
+_FROM_ENVIRONMENT = "in that environment run `pip list --format=freeze > requirements.txt`"
+EXPORTS = {
+    "conda": _FROM_ENVIRONMENT,
+    "Poetry": "run `poetry export -f requirements.txt -o requirements.txt` (with the plugin poetry-plugin-export)",
+    "PDM": "run `pdm export -o requirements.txt`",
+    "Pipenv": "run `pipenv requirements --hash > requirements.txt`",
+    "pixi": _FROM_ENVIRONMENT,
+}
 
 
 @dataclass(frozen=True)
@@ -192,7 +200,8 @@ def _nothing(cwd: Path) -> InputError:
     _refuse_foreign_lock(cwd)
     return InputError(
         f"Nothing in {cwd} says what to install: there is none of {', '.join(SEARCHED)}.",
-        hint="Commit one (for example by `pip freeze > requirements.txt`), or name it with the input requirements.",
+        hint="Commit one (made for example by `pip list --format=freeze > requirements.txt`), "
+        "or name it with the input requirements.",
     )
 
 
@@ -210,7 +219,7 @@ def _refuse_foreign_lock(cwd: Path) -> None:
 def _not_yet(name: str, tool: str) -> InputError:
     return InputError(
         f"{quote(name)} is a file of {tool}, which setup-env cannot install from yet.",
-        hint="Until then, export it to a requirements.txt and name that with the input requirements.",
+        hint=f"Until then, {EXPORTS[tool]}, commit that file, and name it with the input requirements.",
         file=name,
     )
 

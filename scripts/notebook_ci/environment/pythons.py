@@ -1,6 +1,7 @@
 """Which Python the user's environment is made from."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,18 +33,32 @@ def find_or_download(uv: Uv, wanted: Wanted) -> Path:
     Raises:
         SurroundingsError: There is none.
     """
-    python = find(uv, wanted.version)
+    python, said = find(uv, wanted.version), ""
     if python is None and wanted.version:
         uv.reporter.progress(f"{wanted} is not on this machine: downloading it")
-        uv.attempt(["python", "install", wanted.version])
+        installed = uv.attempt(["python", "install", wanted.version])
+        said = installed.output if installed.returncode else ""
         python = find(uv, wanted.version)
     if python is None:
-        what = f"{wanted} is not on this machine, and could not be downloaded."
-        raise SurroundingsError(
-            what if wanted.version else "No Python was found to make the environment from.",
-            hint="Run actions/setup-python before, with the python-version that you need.",
-        )
+        raise _nowhere(wanted, said, on_runner=uv.environ.get("GITHUB_ACTIONS") == "true")
     return python
+
+
+def _nowhere(wanted: Wanted, said: str, *, on_runner: bool) -> SurroundingsError:
+    """Return the error for a Python that is not to be had; `said` is what uv printed of it."""
+    what, hint = "No Python was found to make the environment from.", "Install one, and put it on PATH."
+    if wanted.version:
+        what = f"{wanted} is not on this machine, and could not be downloaded."
+        hint = f"Install Python {wanted.version}, or ask for another version."
+    if on_runner:
+        hint = "Run actions/setup-python before, with the python-version that you need."
+    return SurroundingsError(f"{what}{_reason(said)}", hint=hint)
+
+
+def _reason(said: str) -> str:
+    """Return uv's reason as a sentence. Its last line names the first cause of all."""
+    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("hint:")]
+    return f" uv says: {re.sub(r'^(?:error|cause): ', '', lines[-1]).rstrip('.')}." if lines else ""
 
 
 def _path_with_tool_cache(environ: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from notebook_ci.environment.locks import Lock
 from notebook_ci.environment.uv import Installed, describe, python_in
 from notebook_ci.errors import InputError, SurroundingsError
-from notebook_ci.records import private_folder
+from notebook_ci.records import default_environment, private_folder
 
 MARKER = "notebook-ci.json"
 
@@ -103,10 +103,10 @@ def place(given: str, slug: str, environ: Mapping[str, str], cwd: Path) -> Path:
     """
     if given:
         return cwd / given
-    behind = f"-{slug}" if slug else ""
-    if runner_temp := environ.get("RUNNER_TEMP"):
-        return Path(runner_temp) / f"notebook-ci-venv{behind}"
-    return private_folder(cwd) / f"venv{behind}"
+    path = default_environment(slug, environ, cwd)
+    if path.is_relative_to(cwd):
+        private_folder(cwd)  # git ignores what is in it
+    return path
 
 
 def key(lock: Lock, python: Path) -> str:

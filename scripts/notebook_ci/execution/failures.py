@@ -2,6 +2,7 @@
 
 import nbformat
 
+from notebook_ci.errors import NotebookCiError
 from notebook_ci.execution.engine import FAILED, Execution, KernelDiedError, KernelNotStartedError
 from notebook_ci.execution.model import Failure, FailureKind
 from notebook_ci.execution.watch import Limit, Watch
@@ -9,8 +10,19 @@ from notebook_ci.notebooks import positions, tracebacks
 from notebook_ci.notebooks.document import Document
 from notebook_ci.records import Problem
 
+MOST_TRACEBACK_LINES = 60
 MOST_TRACEBACK_CHARACTERS = 20_000
 MOST_VALUE_CHARACTERS = 2_000
+MODULE_HINT = "Add the package that has it to your requirements: setup-env installs what stands there."
+TITLES: dict[FailureKind, str] = {
+    "cell-error": "Error",
+    "cell-timeout": "Over the cell-timeout",
+    "notebook-timeout": "Over the notebook-timeout",
+    "kernel-died": "Kernel died",
+    "kernel-not-started": "Kernel did not start",
+    "invalid-notebook": "Not a notebook that can be executed",
+    "cancelled": "Cancelled",
+}
 PAPERMILL_SUCCESS = ("", "0")
 LOG_LINES = 20
 
@@ -34,7 +46,7 @@ def explain(
         return _with_log(place(document, execution, "kernel-died", message), kernel_log)
     if isinstance(exception, KernelNotStartedError):
         return _with_log(
-            Failure(kind="kernel-not-started", message=f"The kernel did not start: {exception}."), kernel_log
+            place(document, execution, "kernel-not-started", f"The kernel did not start: {exception}."), kernel_log
         )
     return _cell_failure(document, execution)
 
@@ -52,25 +64,26 @@ def _cell_failure(document: Document, execution: Execution) -> Failure | None:
     if error.ename == "SystemExit" and error.evalue in PAPERMILL_SUCCESS:
         return None
     value = error.evalue[:MOST_VALUE_CHARACTERS]
-    failure = place(document, execution, "cell-error", f"{error.ename}: {value}" if value else error.ename)
-    failure.ename, failure.evalue = error.ename, value
+    failure = place(document, execution, "cell-error", f"{error.ename}: {value}" if value else error.ename, error.ename)
+    failure.evalue = value
     return failure
 
 
 def problem(path: str, failure: Failure) -> Problem:
     """Return the failure of a notebook as a problem at its place."""
-    what = failure.ename or failure.kind
-    where = f" in cell {failure.cell}" if failure.cell else ""
-    elsewhere = failure.points_to if failure.points_to != failure.cell and failure.cell else None
-    raised = f" (raised in cell {elsewhere})" if elsewhere else ""
-    source = f"\n{failure.source}" if failure.source else ""
     return Problem(
         severity="error",
-        title=f"{what}{where}{raised}",
-        message=f"{failure.message}{source}",
+        title=failure.title,
+        message=f"{failure.message}\n{failure.source}".rstrip(),
+        hint=MODULE_HINT if failure.ename == "ModuleNotFoundError" else "",
         file=path,
         line=failure.line,
     )
+
+
+def invalid(fault: NotebookCiError) -> Failure:
+    """Return the failure of a notebook that cannot be executed at all."""
+    return Failure(kind="invalid-notebook", title=TITLES["invalid-notebook"], message=fault.message, line=fault.line)
 
 
 def left_by_exit(execution: Execution) -> int:
@@ -88,17 +101,24 @@ def code_cells(execution: Execution) -> list[int]:
     ]
 
 
-def place(document: Document, execution: Execution, kind: FailureKind, message: str) -> Failure:
+def place(document: Document, execution: Execution, kind: FailureKind, message: str, ename: str = "") -> Failure:
     """Return a failure of the cell that ran last, with its place in the file.
 
     The place is where the traceback points in the notebook, else the first line of the cell.
+
+    Args:
+        document: The source.
+        execution: What was executed.
+        kind: The class of the failure.
+        message: One sentence.
+        ename: The name of the exception, where there is one.
     """
-    failure = Failure(kind=kind, message=message)
+    failure = Failure(kind=kind, title=ename or TITLES[kind], message=message, ename=ename)
     if execution.current is None:
         return failure
     errors = _errors(execution.nb.cells[execution.current])
     traceback = errors[-1].traceback if errors else []
-    failure.traceback = tracebacks.shorten(traceback, MOST_TRACEBACK_CHARACTERS)
+    failure.traceback = tracebacks.essence(traceback, MOST_TRACEBACK_LINES, MOST_TRACEBACK_CHARACTERS)
     origin = execution.origins[execution.current]
     failure.cell = None if origin is None else origin + 1
     counts = {cell.execution_count: i for i, cell in enumerate(execution.nb.cells) if cell.get("execution_count")}
@@ -109,7 +129,16 @@ def place(document: Document, execution: Execution, kind: FailureKind, message: 
         pointed, location = execution.origins[execution.current - 1], None
     if pointed is not None:
         _point(document, failure, pointed, location.line if location else 1)
+    failure.title += _cells(failure)
     return failure
+
+
+def _cells(failure: Failure) -> str:
+    """Say which cell failed, and in which its traceback ends."""
+    if failure.cell is None:
+        return ""
+    raised = "" if failure.points_to in {None, failure.cell} else f", raised in cell {failure.points_to}"
+    return f" in cell {failure.cell}{raised}"
 
 
 def _point(document: Document, failure: Failure, index: int, line: int) -> None:

@@ -1,5 +1,6 @@
 """Renders executed notebooks as pages. The one adapter of nbconvert."""
 
+import warnings
 from pathlib import Path
 
 from notebook_ci.errors import SurroundingsError
@@ -20,7 +21,9 @@ def render(notebook: Path) -> Path:
 
     page = notebook.with_suffix(".html")
     try:
-        body, _ = HTMLExporter(sanitize_html=True).from_filename(str(notebook))
+        # It warns of what the user can do nothing about, such as lexers that are not installed beside it.
+        with warnings.catch_warnings(action="ignore"):
+            body, _ = HTMLExporter(sanitize_html=True).from_filename(str(notebook))
         page.write_text(body, encoding="utf-8", errors="backslashreplace")
     except Exception as error:  # nbconvert raises what the outputs of a notebook make Jinja, Bleach or Pygments raise
         raise SurroundingsError(

@@ -11,7 +11,7 @@ from pathlib import Path
 from notebook_ci.errors import InputError, SurroundingsError
 from notebook_ci.inputs import quote
 from notebook_ci.process import POSIX
-from notebook_ci.records import RunDirectory
+from notebook_ci.records import RunDirectory, default_environment
 
 PROBE_SECONDS = 30
 # Runs in the user's Python, whatever its age: find_spec imports nothing of ipykernel's 0.3 seconds. The working
@@ -50,10 +50,10 @@ class Interpreter:
 
 
 def find(given: str, slug: str, run_directory: RunDirectory, environ: Mapping[str, str], cwd: Path) -> Interpreter:
-    """Find the interpreter: the input, the environment setup-env made in this run, what is active, what is on PATH.
+    """Find the interpreter: the input, the environment that setup-env made, what is active, what is on PATH.
 
     Raises:
-        InputError: The one that was named is none.
+        InputError: The one that was named is none, or setup-env did not pass in this run.
         SurroundingsError: None is found, or it has no ipykernel.
     """
     found = next(_candidates(given, slug, run_directory, environ, cwd), None)
@@ -70,18 +70,33 @@ def _candidates(
     given: str, slug: str, run_directory: RunDirectory, environ: Mapping[str, str], cwd: Path
 ) -> Iterator[tuple[str, Path]]:
     if given:
-        found = None if os.sep in given else shutil.which(given, path=environ.get("PATH"))
-        yield "input python", Path(found or cwd / given)
+        yield "input python", _named(given, environ, cwd)
         return
-    record = run_directory.last("setup-env", slug)
-    if record:
+    if record := run_directory.last("setup-env", slug):
+        if record["status"] != "passed":
+            raise InputError(
+                "setup-env did not pass in this run, so there is no environment for the notebooks.",
+                hint="Mend that first, or name an interpreter with the input python.",
+            )
         yield "setup-env", Path(record["python"])
+    made = _python_in(default_environment(slug, environ, cwd))
+    if "RUNNER_TEMP" not in environ and made.exists():  # on a laptop each run has a run directory of its own
+        yield "an earlier setup-env", made
     for variable in ("VIRTUAL_ENV", "pythonLocation"):
         if environ.get(variable):
             yield variable, _python_in(Path(environ[variable]))
     for name in ("python", "python3"):
         if found := shutil.which(name, path=environ.get("PATH")):
             yield "PATH", Path(found)
+
+
+def _named(given: str, environ: Mapping[str, str], cwd: Path) -> Path:
+    """Return the interpreter that the input names: a program on PATH, a path, or the folder of an environment."""
+    if os.sep not in given and (found := shutil.which(given, path=environ.get("PATH"))):
+        return Path(found)
+    path = cwd / given
+    inside = _python_in(path)
+    return inside if inside.exists() else path
 
 
 def _python_in(prefix: Path) -> Path:
@@ -106,7 +121,11 @@ def _probe(path: Path, origin: str, *, named: bool) -> Interpreter:
         )
         seen = json.loads(answer.stdout.splitlines()[-1])
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise wrong(f"{who} cannot be run: {error}.", hint="Name an interpreter with the input python.") from error
+        reason = error.strerror if isinstance(error, OSError) else "it does not answer"
+        raise wrong(
+            f"{who} cannot be run: {reason}.",
+            hint="Name an interpreter with the input python: a path, or a program on PATH.",
+        ) from error
     except (ValueError, IndexError) as error:
         raise wrong(
             f"{who} does not behave as a Python: {quote(answer.stderr.strip()[-200:])}.",

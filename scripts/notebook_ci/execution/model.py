@@ -82,6 +82,7 @@ class Failure:
 
     Attributes:
         kind: The class of the failure.
+        title: A few words: what, and in which cell.
         message: One sentence.
         cell: The failing cell: its place among all cells of the notebook, counted from 1.
         points_to: The cell that the traceback points into: another one, where a function of that cell raised.
@@ -89,10 +90,11 @@ class Failure:
         source: The line of code that it points to.
         ename: The name of the exception.
         evalue: The text of the exception.
-        traceback: The traceback without colours, shortened in its middle.
+        traceback: The traceback without colours; of long ones the frames in the notebook, and the innermost others.
     """
 
     kind: FailureKind
+    title: str
     message: str
     cell: int | None = None
     points_to: int | None = None

@@ -1,6 +1,6 @@
 """What is executed: which notebooks, with which parameters, and where the results go. Nothing runs yet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,13 +8,17 @@ from typing import Any
 from notebook_ci import yaml12
 from notebook_ci.errors import CheckFailed, InputError, NotebookCiError
 from notebook_ci.execution.model import ExecuteInputs
-from notebook_ci.execution.selection import select
+from notebook_ci.execution.selection import everything, select
 from notebook_ci.inputs import quote
 from notebook_ci.notebooks import document, parameters
 from notebook_ci.notebooks.document import Document
 from notebook_ci.stage import Context
 
 MOST_LISTED = 10
+HOW_TO_TAG = (
+    "No notebook has a cell tagged `parameters`. Tag the one that assigns it: in JupyterLab by the gear at the right, "
+    "in VS Code by the cell's menu, Mark Cell as Parameters."
+)
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,13 @@ class Task:
     Attributes:
         path: Its path, relative to the workspace.
         content: The notebook as it was read, or why it cannot be executed.
-        parameters: The parameters that it declares, of those that are given.
+        declared: The names of the parameters that it declares.
+        parameters: Those of them that are given.
     """
 
     path: str
     content: Document | NotebookCiError
+    declared: tuple[str, ...]
     parameters: Mapping[str, Any]
 
 
@@ -53,13 +59,16 @@ def make(inputs: ExecuteInputs, context: Context) -> Plan:
     Raises:
         InputError: Something in the inputs is wrong.
     """
-    given = _parameters(inputs, context.cwd)
+    shared = _parameters_file(inputs.parameters_file, context.cwd)
+    own = _parameters(inputs.parameters)
     runs = context.run_directory.path
     output_dir = (context.cwd / inputs.output_dir) if inputs.output_dir else context.place.artifacts
     _keep_apart({"output-dir": output_dir, "run-dir": runs}, context.cwd)
     paths = select(inputs.notebooks, inputs.exclude, context.cwd, never=[runs, output_dir])
     _keep_sources(paths, context.cwd, output_dir)
-    return Plan(_tasks(paths, given), given, output_dir)
+    tasks = _tasks(paths, shared | own)
+    _refuse_unknown(own, shared, tasks, everything(context.cwd, [runs, output_dir]))
+    return Plan(tasks, shared | own, output_dir)
 
 
 def listed(names: Sequence[str]) -> str:
@@ -89,18 +98,17 @@ def _keep_sources(paths: Sequence[str], cwd: Path, output_dir: Path) -> None:
             )
 
 
-def _parameters(inputs: ExecuteInputs, cwd: Path) -> dict[str, Any]:
-    """Return the parameters of the file, with those of the input over them."""
-    values: dict[str, Any] = {}
-    if inputs.parameters_file:
-        path = cwd / inputs.parameters_file
-        values = yaml12.mapping(
-            _read(path, inputs.parameters_file), origin=inputs.parameters_file, file=inputs.parameters_file
-        )
+def _parameters(value: str | dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of the input: as YAML, or as a table of notebook-ci.toml."""
     origin = "The input parameters"
-    if isinstance(inputs.parameters, str):
-        return values | yaml12.mapping(inputs.parameters, origin=origin)
-    return values | yaml12.plain_mapping(inputs.parameters, origin=origin)
+    return (
+        yaml12.mapping(value, origin=origin) if isinstance(value, str) else yaml12.plain_mapping(value, origin=origin)
+    )
+
+
+def _parameters_file(name: str, cwd: Path) -> dict[str, Any]:
+    """Return the parameters of the file, if one is given."""
+    return yaml12.mapping(_read(cwd / name, name), origin=name, file=name) if name else {}
 
 
 def _read(path: Path, name: str) -> str:
@@ -116,30 +124,50 @@ def _read(path: Path, name: str) -> str:
 
 
 def _tasks(paths: Sequence[str], given: Mapping[str, Any]) -> tuple[Task, ...]:
-    """Read all notebooks, and give each the parameters that it declares.
-
-    Raises:
-        InputError: No notebook declares one of the parameters. (Unless one cannot be read: it may declare it.)
-    """
+    """Read all notebooks, and give each the parameters that it declares."""
     tasks = []
-    declared: set[str] = set()
     for path in paths:
         try:
             content = _python_notebook(Path(path))
             names = parameters.declared(content)
         except NotebookCiError as fault:
-            tasks.append(Task(path, fault, {}))
+            tasks.append(Task(path, fault, (), {}))
             continue
-        tasks.append(Task(path, content, {name: given[name] for name in given if name in names}))
-        declared.update(names)
-    unknown = [name for name in given if name not in declared]
-    if unknown and all(isinstance(task.content, Document) for task in tasks):
-        raise InputError(
-            f"No notebook declares the parameter {quote(unknown[0])}.",
-            hint="Parameters are the names assigned in the cell tagged `parameters`; "
-            f"here: {listed(sorted(declared)) or 'none'}.",
-        )
+        tasks.append(Task(path, content, names, {name: given[name] for name in given if name in names}))
     return tuple(tasks)
+
+
+def _refuse_unknown(
+    own: Mapping[str, Any], shared: Mapping[str, Any], tasks: Sequence[Task], all_notebooks: Iterable[str]
+) -> None:
+    """Refuse a parameter that no notebook declares: it is misspelt.
+
+    One of the file, which all notebooks share, may be declared by a notebook that is not executed now. Where a notebook
+    cannot be read, nothing is refused: it may be the one.
+
+    Args:
+        own: Parameters of the input.
+        shared: Parameters of the file.
+        tasks: What is executed.
+        all_notebooks: Paths of all notebooks of the workspace.
+
+    Raises:
+        InputError: There is one.
+    """
+    declared = {name for task in tasks for name in task.declared}
+    unknown = [name for name in [*own, *shared] if name not in declared]
+    if not unknown or any(isinstance(task.content, NotebookCiError) for task in tasks):
+        return
+    if unknown[0] not in own:
+        elsewhere = {name for task in _tasks(list(all_notebooks), {}) for name in task.declared}
+        unknown = [name for name in unknown if name not in elsewhere]
+    if unknown:
+        what = f"No notebook declares the parameter {quote(unknown[0])}."
+        raise InputError(what, hint=_declaring(declared) if declared else HOW_TO_TAG)
+
+
+def _declaring(declared: Collection[str]) -> str:
+    return f"Parameters are the names assigned in the cell tagged `parameters`; here: {listed(sorted(declared))}."
 
 
 def _python_notebook(path: Path) -> Document:

@@ -39,7 +39,7 @@ class Runner:
         result.status = "failed"
         if isinstance(task.content, NotebookCiError):
             fault = task.content
-            result.failure = Failure(kind="invalid-notebook", message=fault.message, line=fault.line)
+            result.failure = failures.invalid(fault)
             self._fail(Problem.of(fault))
             self.context.reporter.progress(f"✗ {task.path}: {fault.message}")
             return

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from notebook_ci.errors import InputError
 from notebook_ci.inputs import quote
+from notebook_ci.records import RUN_MARKER
 
 SUFFIX = ".ipynb"
 
@@ -52,6 +53,12 @@ def select(patterns: Iterable[str], exclude: Iterable[str], cwd: Path, never: It
     return remaining
 
 
+def everything(cwd: Path, never: Iterable[Path]) -> Iterator[str]:
+    """Yield all notebooks of the workspace; see `select`."""
+    folders = [folder.resolve() for folder in never]
+    return (path for path in _expand("**/*.ipynb", cwd) if not _lies_in(cwd / path, folders))
+
+
 def _expand(pattern: str, cwd: Path) -> set[str]:
     """Return the notebooks a pattern means, relative to `cwd`."""
     try:
@@ -71,12 +78,12 @@ def _expand(pattern: str, cwd: Path) -> set[str]:
 def _below(start: Path, pattern: Sequence[str]) -> Iterator[Path]:
     """Yield the notebooks below a folder whose path from there matches.
 
-    Virtual environments are left out. Links to folders are not followed: one that leads upwards would show every
-    notebook again and again.
+    Virtual environments and run directories are left out. Links to folders are not followed: one that leads upwards
+    would show every notebook again and again.
     """
     hidden = any(part.startswith(".") for part in pattern)
     for folder, folders, files in os.walk(start):
-        if "pyvenv.cfg" in files and Path(folder) != start:
+        if RUN_MARKER in files or ("pyvenv.cfg" in files and Path(folder) != start):
             folders.clear()
             continue
         folders[:] = [name for name in folders if hidden or not name.startswith(".")]

@@ -7,6 +7,7 @@ with the MIME types `application/scrapbook.scrap.json+json` and `application/scr
 
 import json
 import math
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ MOST_SCRAP_BYTES = 16 * 1024
 """A scrap is written into the record: a data frame belongs into a file."""
 
 _MOST_SHOWN_CHARS = 80
+_NOT_FINITE = "is not finite (infinite or not a number)"
+# JSON has no such numbers: kernels and libraries that write it make text of them.
+_NOT_FINITE_AS_TEXT = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,8 @@ class _Collector:
         self.metrics.pop(name, None)
 
     def _keep_metric(self, name: str, value: object) -> None:
+        if isinstance(value, str) and _NOT_FINITE_AS_TEXT.fullmatch(value):
+            raise _Refused(_NOT_FINITE)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _Refused(f"is {json_kind(value)}, not a number")
         try:
@@ -123,7 +129,7 @@ class _Collector:
         except OverflowError:
             raise _Refused("is too large a number") from None
         if not finite:
-            raise _Refused(f"is {value}, not a finite number")
+            raise _Refused(_NOT_FINITE)
         self._check_room(name)
         self.metrics[name] = value
         self.scraps.pop(name, None)

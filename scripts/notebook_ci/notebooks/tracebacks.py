@@ -5,8 +5,9 @@ have in common: the list holds one text a frame, the frame's header is the first
 follows the frames as a text of its own. So the first lines alone are looked at, and nothing behind the message.
 """
 
+import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from notebook_ci.notebooks import positions
@@ -33,6 +34,8 @@ _headers = tuple(
     )
 )
 _arrow = re.compile(r"^-+> ?(\d+)?(.*)", re.MULTILINE)
+# `File ~/x.py:1, in f(x)`, `File x.pyx:1, in ...`; IPython 7: `~/x.py in f(x)`, `x.pyx in ...`.
+_library = re.compile(r"\s*(?:File .*|\S+\.pyx? in .*)$")
 _message = re.compile(r"[^\W\d][\w.]*(?::\s|:?$)")
 _cell_line = re.compile(r"<cell line: (\d+)>")
 _chained = frozenset(
@@ -87,7 +90,44 @@ def strip_ansi(text: str) -> str:
     return _escape.sub("", text) if "\x1b" in text else text
 
 
-def shorten(traceback: Sequence[str], limit_chars: int) -> str:
+def essence(traceback: Sequence[str], most_lines: int, limit_chars: int) -> str:
+    """The traceback as text for people: what lies in the notebook first, then what there is room for of libraries.
+
+    pandas alone fills forty lines below the one that its user wrote. What is left out is said where it stood.
+
+    Args:
+        traceback: As in an error output.
+        most_lines: Most lines; frames in the notebook and messages stay, however many they are.
+        limit_chars: Most characters.
+    """
+    texts = [strip_ansi(text) for text in traceback]
+    sizes = [text.count("\n") + 1 for text in texts]
+    kept = {index for index, text in enumerate(texts) if not _is_library_frame(text)}
+    room = most_lines - sum(sizes[index] for index in kept)
+    for index in reversed(range(len(texts))):
+        if index not in kept and sizes[index] <= room:
+            kept.add(index)
+            room -= sizes[index]
+    return shorten(_with_gaps(texts, sizes, kept), limit_chars)
+
+
+def _is_library_frame(text: str) -> bool:
+    first = text.partition("\n")[0]
+    return bool(_library.match(first)) and not any(pattern.match(first) for pattern in _headers)
+
+
+def _with_gaps(texts: Sequence[str], sizes: Sequence[int], kept: set[int]) -> Iterator[str]:
+    """The kept texts, with a line for each run of others."""
+    for is_kept, run in itertools.groupby(range(len(texts)), lambda index: index in kept):
+        indices = list(run)
+        if is_kept:
+            yield from (texts[index] for index in indices)
+        else:
+            left_out = sum(sizes[index] for index in indices)
+            yield f"[... {left_out} lines of library code: see the executed notebook ...]\n"
+
+
+def shorten(traceback: Iterable[str], limit_chars: int) -> str:
     """The traceback as text for people, without colours.
 
     Args:

@@ -8,7 +8,6 @@ ICONS = {"passed": "✅", "failed": "❌", "error": "🛑", "skipped": "⏭️"}
 MOST_NAMED = 3
 MOST_ROWS = 100
 MOST_FAILURES = 20
-MOST_TRACEBACK_LINES = 40
 MOST_TITLE_CHARACTERS = 200
 SIGNIFICANT_DIGITS = 6
 MINUTE = 60
@@ -105,7 +104,7 @@ def _notebooks(record: Json) -> list[str]:
     ]
     # What an invalid notebook lacks is said by the stage's problems, with its hint.
     failed = [each for each in notebooks if each["failure"] and each["failure"]["kind"] != "invalid-notebook"]
-    header = ["notebook", "cells", "time", "failure"]
+    header = ["notebook", "cells run", "time", "failure"]
     if not any(notebook["failure"] for notebook in notebooks):
         header, rows = header[:-1], [row[:-1] for row in rows]
     return [
@@ -116,17 +115,14 @@ def _notebooks(record: Json) -> list[str]:
 
 
 def _where(failure: Json) -> str:
-    what = failure["ename"] or failure["kind"]
-    cell = f" in cell {failure['cell']}" if failure["cell"] else ""
-    line = f", line {failure['line']}" if failure["line"] else ""
-    return f"{what}{cell}{line}"
+    line = f" (line {failure['line']} of the file)" if failure["line"] else ""
+    return f"{failure['title']}{line}"
 
 
 def _failure(notebook: Json) -> str:
     failure = notebook["failure"]
     title = f"**{_name(notebook['path'])}: {_title(_where(failure))}**"
-    shown = "\n".join((failure["traceback"] or failure["message"]).splitlines()[-MOST_TRACEBACK_LINES:])
-    return f"{title}\n\n{_code(shown)}"
+    return f"{title}\n\n{_code(failure['traceback'] or failure['message'])}"
 
 
 def _metrics(metrics: Mapping[str, float | str]) -> str:

@@ -89,7 +89,7 @@ def test_a_notebook_that_raises(penguins: Consumer) -> None:
     (annotation,) = job.annotations
     assert annotation.level == "error"
     assert (annotation.file, annotation.line) == ("notebooks/b.ipynb", line_of(text, "return 1 / x"))
-    assert annotation.title == "ZeroDivisionError in cell 3 (raised in cell 2)"
+    assert annotation.title == "ZeroDivisionError in cell 3, raised in cell 2"
     assert "division by zero" in annotation.message
     assert "### ❌ execute-notebook failed: `notebooks/b.ipynb`, ZeroDivisionError in cell 3" in job.summary
     assert "return 1 / x" in job.summary
@@ -129,12 +129,23 @@ def test_a_wrong_input(penguins: Consumer, steps: list[dict[str, Any]], failing:
     assert "Traceback" not in job.log
 
 
+def test_a_wrong_repository_is_said_in_the_summary_and_the_record(consumer: Consumer) -> None:
+    consumer.write("environment.yml", "dependencies: [python]\n")
+    consumer.workflow(workflow(step("setup-env"), upload("run", RUN_DIR)))
+    result = consumer.run(timeout=SECONDS)
+    job = result.job("test")
+    assert job.result == "failure"
+    assert job.step("setup-env", "key").outcome == "success"
+    assert "### 🛑 setup-env failed: `environment.yml` is a file of conda" in job.summary
+    assert record(result.artifact("run"), "setup-env")["status"] == "error"
+
+
 @pytest.mark.parametrize("stage", ["setup-env", "execute-notebook"])
 def test_an_unknown_input(stage: str, tmp_path: Path, machine: Machine) -> None:
     """As GitHub's runner does it: it keeps what it does not know. act drops it, so the step's text is run here."""
     folder = ROOT / "actions" / stage
     action = YAML(typ="safe", pure=True).load((folder / "action.yml").read_text(encoding="utf-8"))
-    text = next(each["run"] for each in action["runs"]["steps"] if "run" in each)
+    text = next(each["run"] for each in action["runs"]["steps"] if each.get("id") == "run")
     output = tmp_path / "output"
     environ = {
         **machine.environment,
