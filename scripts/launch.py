@@ -1,11 +1,11 @@
 """Runs a stage, or a program, in its tool environment; makes the environment first where it is not there yet.
 
 Called by launch.sh as `python -I -S launch.py CACHE [--inputs-from-stdin] [--env NAME] <stage> [arguments]`, or with
-`--env NAME --exec PROGRAM [arguments]`; with nothing or `--help` it tells how it is called. An environment is a folder of the cache folder, named after its lock file in
-`requirements/` and a key of all that decides what must be in it. With the environment there, this script only works
-out its name and hands over by exec. That takes some hundredths of a second and comes before every stage, so little is
-imported here (`pathlib` and `typing` alone would double its time); what makes an environment is in
-`notebook_ci.tool_environments`.
+`--env NAME --exec PROGRAM [arguments]`; with nothing or `--help` it tells how it is called. An environment is a folder
+of the cache folder, named after its lock file in `requirements/` and a key of all that decides what must be in it. With
+the environment there, this script only works out its name and hands over by exec. That takes some hundredths of a
+second and comes before every stage, so little is imported here (`pathlib` and `typing` alone would double its time);
+what makes an environment is in `notebook_ci.tool_environments`.
 """
 # ruff: noqa: PTH100, PTH110, PTH118, PTH120, PTH123, PTH208
 

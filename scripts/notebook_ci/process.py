@@ -23,6 +23,11 @@ POSIX = sys.platform != "win32"
 
 Argument = str | Path
 
+# What lets a program speak to the runner in the name of the step, or to GitHub in that of the job. Code of the user
+# (a notebook, a build of a package) has no business with it.
+RUNNER_VARIABLES = ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY")
+RUNNER_PREFIXES = ("ACTIONS_", "INPUT_")
+
 
 @dataclass(frozen=True)
 class Completed:
@@ -62,6 +67,15 @@ def undisturbed() -> Iterator[None]:
     """Ignore SIGINT and SIGTERM: around what is short and must be done, such as saving the record."""
     with _handled(CANCELLING, signal.SIG_IGN):
         yield
+
+
+def for_others(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for code of the user: without what speaks to the runner."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in RUNNER_VARIABLES and not name.startswith(RUNNER_PREFIXES)
+    }
 
 
 def run(

@@ -335,7 +335,7 @@ LOCKS = {
     ),
     "a version that is not there": Case(
         {},
-        f"The package index has no `nbone==99` for Python {PYTHON_VERSION} on this platform. Are name and version right?",
+        f"The package index has no `nbone==99` for Python {PYTHON_VERSION} on this platform. Are name and version",
         {"requirements.txt": "ipykernel\nnbone==99\n"},
         ("requirements.txt", 2),
         code=3,

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -326,7 +327,7 @@ def test_sys_exit(endings: tuple[Workspace, Done]) -> None:
     workspace, done = endings
     assert done.notebooks["exit-0.ipynb"]["status"] == "passed"
     [warning] = done.annotations("warning")
-    assert warning.message == "sys.exit() ended the notebook: 1 of its 2 code cells did not run."
+    assert warning.message == "1 of 2 code cells did not run: sys.exit() ended the notebook."
     assert warning.place[0] == "exit-0.ipynb"
     failure = done.notebooks["exit-3.ipynb"]["failure"]
     assert (failure["ename"], failure["evalue"]) == ("SystemExit", "3")
@@ -723,6 +724,20 @@ def test_pages_are_sanitized(workspace: Workspace, kernel: Path) -> None:
     assert "ZeroDivisionError" in text
     shown = re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL)  # the source of the cell, and the traceback
     assert not re.search(r"<[^>]*evil\(\)[^>]*>|<script>evil", shown)
+
+
+def test_making_a_page_prints_nothing(workspace: Workspace) -> None:
+    """What nbconvert warns of (lexers of another environment, types it cannot show) is nothing to act on."""
+    info = {"language_info": {"name": "python", "pygments_lexer": "ipython3"}}
+    written = workspace.write("a.ipynb", notebook("1", markdown("```nonesuch\nx\n```"), metadata=info))
+    script = (
+        f"import pathlib, sys; sys.path.insert(0, {str(ROOT / 'scripts')!r})\n"
+        f"from notebook_ci.execution.html import render; render(pathlib.Path({str(written)!r}))"
+    )
+    launch = ["/bin/bash", str(ROOT / "scripts" / "launch.sh"), "--env", "execute-notebook", "--exec", "python"]
+    done = subprocess.run([*launch, "-c", script], env=workspace.environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert written.with_suffix(".html").exists()
 
 
 def test_without_the_input_there_is_no_page(workspace: Workspace, kernel: Path) -> None:

@@ -252,7 +252,8 @@ def test_it_works_however_it_is_called(first: Checkout, way: str) -> None:
     [
         (["nothing"], "There is no stage 'nothing'. There are: demo."),
         (["../scripts/demo"], "There is no stage '../scripts/demo'."),
-        ([], "No stage was named. There are: demo."),
+        (["dvc-pull"], "There is no stage 'dvc-pull' yet. There are: demo."),
+        (["--env", "demo"], "No stage was named. There are: demo."),
         (["--env", "nothing", "demo"], "There is no tool environment 'nothing'. There are: demo."),
         (["--env", "", "demo"], "No tool environment was named. There are: demo."),
         (["--env", "uv", "--exec", "uv"], "There is no tool environment 'uv'."),
@@ -264,6 +265,26 @@ def test_what_is_not_there_is_refused(first: Checkout, arguments: list[str], mes
     done = first.launch(*arguments)
     assert done.code == 2
     assert message in done.err
+
+
+@pytest.mark.parametrize(("arguments", "code"), [([], 2), (["-h"], 0), (["--help"], 0)])
+def test_it_tells_how_it_is_called(first: Checkout, arguments: list[str], code: int) -> None:
+    done = first.launch(*arguments, script=str(ROOT / "scripts" / "launch.sh"))
+    told, other = (done.err, done.out) if code else (done.out, done.err)
+    assert (done.code, other) == (code, "")
+    lines = told.splitlines()
+    assert lines[0] == "usage: launch.sh STAGE [--help] [inputs]"
+    named = [line.split()[0] for line in lines[lines.index("Stages:") + 1 :] if line.startswith("  ")]
+    assert named == ["setup-env", "execute-notebook"]
+    assert "  execute-notebook  Execute Jupyter notebooks with parameters" in told
+    assert "--exec " not in told
+
+
+def test_another_shell_is_refused_politely() -> None:
+    script = str(ROOT / "scripts" / "launch.sh")
+    done = subprocess.run(["dash", script, "setup-env"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: {script} is written for another shell. Run it with bash.\n"
 
 
 # --- Python

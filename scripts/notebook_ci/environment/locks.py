@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -51,8 +52,14 @@ class Lock:
 
     @property
     def fixes_versions(self) -> bool:
-        """Whether two installations from it are the same."""
-        return self.kind in {"uv.lock", "pylock", "hashed"}
+        """Whether two installations from it are the same: not where a package is built from code of the repository."""
+        return self.kind == "hashed" or (self.kind in {"uv.lock", "pylock"} and not self._builds_local_code())
+
+    def _builds_local_code(self) -> bool:
+        """Return whether a package comes from a folder or a file. An editable one is used where it stands."""
+        packages = _toml(self.name, self.path).get("package" if self.kind == "uv.lock" else "packages", [])
+        sources = [package.get("source", {}) if self.kind == "uv.lock" else package for package in packages]
+        return any(_is_local(source) for source in sources)
 
     def files(self) -> list[Path]:
         """Return all files whose content decides: this one, what it includes, and the project beside `uv.lock`."""
@@ -164,6 +171,14 @@ def check(lock: Lock) -> None:
             file=lock.name,
         )
     lock.digest()
+
+
+def _is_local(source: Mapping[str, Any]) -> bool:
+    """Return whether a source of uv.lock, or a package of pylock.toml (PEP 751), is a path whose content may change."""
+    directory = source.get("directory")
+    if isinstance(directory, dict):
+        return not directory.get("editable", False)
+    return bool(directory) or "path" in source or "path" in source.get("archive", {})
 
 
 def _toml(name: str, path: Path) -> dict[str, Any]:

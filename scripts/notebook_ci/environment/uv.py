@@ -1,6 +1,7 @@
 """Runs uv for the user's environment: with the user's own settings, and pip's index where uv has none."""
 
 import json
+import os
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from notebook_ci.reporter import Reporter
 PROBE_SECONDS = 60
 LINES_SHOWN = 30
 # What would make uv work on another environment or Python than the one it is told.
-FOREIGN = ("VIRTUAL_ENV", "CONDA_PREFIX", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT", "UV_SYSTEM_PYTHON", "PYTHONHOME")
+FOREIGN = ("VIRTUAL_ENV", "CONDA_PREFIX", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT", "UV_SYSTEM_PYTHON")
 DESCRIBE = """
 import json, platform, re, sys, sysconfig
 try:
@@ -115,7 +116,8 @@ class Uv:
         return self._pip.uv_flags()
 
     def _environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in self.environ.items() if name not in FOREIGN}
+        theirs = process.for_others(self.environ)
+        kept = {name: value for name, value in theirs.items() if name not in FOREIGN and not name.startswith("PYTHON")}
         limits = {"UV_HTTP_TIMEOUT": str(SILENCE_SECONDS), "UV_HTTP_RETRIES": str(RETRIES)}
         return limits | self._pip.for_uv() | kept | {"UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
 
@@ -145,6 +147,7 @@ def describe(python: Path) -> Installed:
             timeout=PROBE_SECONDS,
             check=True,
             stdin=subprocess.DEVNULL,
+            env=process.for_others(os.environ),
         )
         return Installed(**json.loads(answer.stdout))
     except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:

@@ -46,6 +46,7 @@ class Execution:
         nb: The notebook as nbformat has it, filled with outputs by `run`.
         origins: For each of its cells the index in the source document; None for the injected parameters.
         current: Index in `nb` of the cell that runs or ran last.
+        begun: Indices of the cells that were sent to the kernel. (A cell tagged `skip-execution` is not.)
     """
 
     def __init__(self, document: Document, parameters: Mapping[str, Any]) -> None:
@@ -57,6 +58,7 @@ class Execution:
         self.nb = nb
         self.origins = [next((i for i, each in enumerate(original) if each is cell), None) for cell in nb.cells]
         self.current: int | None = None
+        self.begun: set[int] = set()
 
     def run(
         self,
@@ -82,6 +84,7 @@ class Execution:
 
         def begin(cell_index: int, **_: object) -> None:
             self.current = cell_index
+            self.begun.add(cell_index)
             watch.cell_begins(_number(cell_index, self.origins))
 
         def end(**_: object) -> None:
@@ -157,15 +160,20 @@ class _Keeper(NotebookExecutionManager):  # type: ignore[misc] # as above
             self._save(Path(self.output_path))
             self.last_save_time = now
 
+    def get_cell_description(self, cell: nbformat.NotebookNode, escape_str: str = "") -> None:
+        """Give no description: papermill 2.7 fails on a cell that ends in `papermill_description=`."""
+
     def cell_exception(
         self, cell: nbformat.NotebookNode, cell_index: int | None = None, *, exception: CellExecutionError
     ) -> None:
-        """Mark a cell as failed. Where its error stands nowhere in its outputs, it is added to them.
+        """Mark a cell as failed, and see to it that its last error output is what the kernel's reply says.
 
-        Of an exception group and of an unknown magic IPython (8.39, 9.18) writes the text to standard error alone.
+        Of an exception group and of an unknown magic IPython (8.39, 9.18) writes the text to standard error alone. And
+        an error output that the notebook displayed itself is no verdict.
         """
         super().cell_exception(cell, cell_index)
-        if any(output.output_type == "error" for output in cell.outputs):
+        errors = [output for output in cell.outputs if output.output_type == "error"]
+        if errors and (errors[-1].ename, errors[-1].evalue) == (exception.ename, exception.evalue):
             return
         shown = [output.text for output in cell.outputs if output.output_type == "stream" and output.name == "stderr"]
         cell.outputs.append(

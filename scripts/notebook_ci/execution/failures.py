@@ -13,6 +13,7 @@ from notebook_ci.records import Problem
 MOST_TRACEBACK_LINES = 60
 MOST_TRACEBACK_CHARACTERS = 20_000
 MOST_VALUE_CHARACTERS = 2_000
+MOST_NAME_CHARACTERS = 200
 MODULE_HINT = "Add the package that has it to your requirements: setup-env installs what stands there."
 TITLES: dict[FailureKind, str] = {
     "cell-error": "Error",
@@ -21,6 +22,7 @@ TITLES: dict[FailureKind, str] = {
     "kernel-died": "Kernel died",
     "kernel-not-started": "Kernel did not start",
     "invalid-notebook": "Not a notebook that can be executed",
+    "broken-execution": "Broken execution",
     "cancelled": "Cancelled",
 }
 PAPERMILL_SUCCESS = ("", "0")
@@ -63,8 +65,8 @@ def _cell_failure(document: Document, execution: Execution) -> Failure | None:
     error = _errors(execution.nb.cells[index])[-1]  # the engine sees to it that there is one
     if error.ename == "SystemExit" and error.evalue in PAPERMILL_SUCCESS:
         return None
-    value = error.evalue[:MOST_VALUE_CHARACTERS]
-    failure = place(document, execution, "cell-error", f"{error.ename}: {value}" if value else error.ename, error.ename)
+    name, value = error.ename[:MOST_NAME_CHARACTERS], error.evalue[:MOST_VALUE_CHARACTERS]
+    failure = place(document, execution, "cell-error", f"{name}: {value}" if value else name, name)
     failure.evalue = value
     return failure
 
@@ -84,6 +86,17 @@ def problem(path: str, failure: Failure) -> Problem:
 def invalid(fault: NotebookCiError) -> Failure:
     """Return the failure of a notebook that cannot be executed at all."""
     return Failure(kind="invalid-notebook", title=TITLES["invalid-notebook"], message=fault.message, line=fault.line)
+
+
+def broken(document: Document, execution: Execution | None, exception: Exception) -> Failure:
+    """Return the failure of a notebook whose execution ended in an exception that nobody has foreseen.
+
+    Most come from what a notebook makes the kernel send: messages that are none, outputs nested without end.
+    """
+    message = f"The execution broke off: {type(exception).__name__}: {str(exception)[:MOST_VALUE_CHARACTERS]}."
+    if execution is None:
+        return Failure(kind="broken-execution", title=TITLES["broken-execution"], message=message)
+    return place(document, execution, "broken-execution", message)
 
 
 def left_by_exit(execution: Execution) -> int:

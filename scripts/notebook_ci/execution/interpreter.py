@@ -10,7 +10,7 @@ from pathlib import Path
 
 from notebook_ci.errors import InputError, SurroundingsError
 from notebook_ci.inputs import quote
-from notebook_ci.process import POSIX
+from notebook_ci.process import POSIX, for_others
 from notebook_ci.records import RunDirectory, default_environment
 
 PROBE_SECONDS = 30
@@ -73,7 +73,7 @@ def _candidates(
         yield "input python", _named(given, environ, cwd)
         return
     if record := run_directory.last("setup-env", slug):
-        if record["status"] != "passed":
+        if record["status"] != "passed" or not isinstance(record.get("python"), str):
             raise InputError(
                 "setup-env did not pass in this run, so there is no environment for the notebooks.",
                 hint="Mend that first, or name an interpreter with the input python.",
@@ -118,6 +118,7 @@ def _probe(path: Path, origin: str, *, named: bool) -> Interpreter:
             timeout=PROBE_SECONDS,
             check=False,
             stdin=subprocess.DEVNULL,
+            env=for_others(os.environ),
         )
         seen = json.loads(answer.stdout.splitlines()[-1])
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -9,24 +9,52 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
+from jupyter_client.asynchronous import AsyncKernelClient
+from jupyter_client.channels import AsyncZMQSocketChannel
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
+from traitlets import Type
 
+from notebook_ci import process
 from notebook_ci.errors import SurroundingsError
 from notebook_ci.execution.interpreter import Interpreter
 from notebook_ci.process import POSIX
 
-# What lets a program speak to the runner in the name of the step. A notebook has no business with it.
-RUNNER_VARIABLES = ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY")
-RUNNER_PREFIXES = ("ACTIONS_", "INPUT_")
 # What chose the tool environment's Python and must not choose the kernel's.
 TOOL_VARIABLES = ("PYTHONHOME", "__PYVENV_LAUNCHER__")
 FOLDER_PREFIX = "nci-"
 POLL_SECONDS = 0.005
+LOOK_AGAIN_SECONDS = 0.25
 # `sun_path` has 104 bytes on macOS and 108 on Linux, a NUL among them.
 MOST_SOCKET_BYTES = 103
+
+
+class _Channel(AsyncZMQSocketChannel):  # type: ignore[misc] # jupyter_client is not seen by mypy
+    """Looks again from time to time for messages that have come.
+
+    jupyter_client (8.10) sends through a second handle of the socket. That can use up the event for which asyncio
+    waits, and a reply that is there is never read: a cell with an Output widget of ipywidgets was seen to hang so.
+    """
+
+    async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
+        ends = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = LOOK_AGAIN_SECONDS if ends is None else min(LOOK_AGAIN_SECONDS, ends - time.monotonic())
+            try:
+                return dict(await super().get_msg(max(left, 0)))
+            except Empty:
+                if ends is not None and time.monotonic() >= ends:
+                    raise
+
+
+class _Client(AsyncKernelClient):  # type: ignore[misc] # as above
+    """A client with such channels."""
+
+    shell_channel_class = Type(_Channel)
+    iopub_channel_class = Type(_Channel)
 
 
 class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_client is not seen by mypy
@@ -39,6 +67,7 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
 
     def __init__(self, python: Path, folder: Path) -> None:
         super().__init__(kernel_name="python3", connection_file=str(folder / "kernel.json"))
+        self.client_factory = _Client
         self._python = python
         self._pid: int | None = None
         if POSIX:  # no port is open to others; ipykernel 7.4 warns of TCP. `ip` must be absolute: a relative one hangs.
@@ -90,11 +119,7 @@ def environment(environ: Mapping[str, str], interpreter: Interpreter, folder: Pa
         interpreter: The interpreter of the kernel.
         folder: A private folder: IPython keeps history and profile of each run there.
     """
-    env = {
-        name: value
-        for name, value in environ.items()
-        if name not in RUNNER_VARIABLES + TOOL_VARIABLES and not name.startswith(RUNNER_PREFIXES)
-    }
+    env = {name: value for name, value in process.for_others(environ).items() if name not in TOOL_VARIABLES}
     env["PATH"] = os.pathsep.join([str(interpreter.path.parent), environ.get("PATH", os.defpath)])
     env.setdefault("IPYTHONDIR", str(folder / "ipython"))
     if (interpreter.prefix / "pyvenv.cfg").exists():

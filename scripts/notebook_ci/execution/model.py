@@ -13,6 +13,7 @@ FailureKind = Literal[
     "kernel-died",
     "kernel-not-started",
     "invalid-notebook",
+    "broken-execution",
     "cancelled",
 ]
 

@@ -2,7 +2,9 @@
 
 import functools
 import hashlib
+import os
 import time
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from notebook_ci.notebooks import metrics
 from notebook_ci.notebooks.document import Document
 from notebook_ci.records import Problem, sha256
 from notebook_ci.stage import Context
+
+MOST_LOG_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -50,16 +54,24 @@ class Runner:
         output = self._output(task.path)
         self.context.reporter.progress(f"▶ {task.path}")
         began = time.monotonic()
-        execution = Execution(doc, task.parameters)
+        execution: Execution | None = None
         try:
+            execution = Execution(doc, task.parameters)
             with kernels.private_folder() as folder:
                 result.failure = self._execute(doc, execution, output, folder)
         except Cancelled:
-            result.failure = failures.place(doc, execution, "cancelled", "The job was cancelled.")
+            if execution:
+                result.failure = failures.place(doc, execution, "cancelled", "The job was cancelled.")
             raise
+        except NotebookCiError:
+            raise
+        except Exception as exception:  # noqa: BLE001 - one notebook must not take the others with it
+            self.context.reporter.output(traceback.format_exc().rstrip())
+            result.failure = failures.broken(doc, execution, exception)
         finally:
             result.duration = round(time.monotonic() - began, 3)
-            self._collect(doc, result, execution, output)
+            if execution:
+                self._collect(doc, result, execution, output)
         self._finish(doc, result, execution)
 
     def _execute(self, doc: Document, execution: Execution, output: Path, folder: Path) -> Failure | None:
@@ -79,7 +91,7 @@ class Runner:
         beat = functools.partial(self._beat, doc)
         watch = Watch(self.inputs.cell_timeout, self.inputs.notebook_timeout, manager.signal_now, beat)
         exception: Exception | None = None
-        with (folder / "kernel.log").open("w+", encoding="utf-8", errors="backslashreplace") as log:
+        with (folder / "kernel.log").open("w+b") as log:
             start = {"env": env, "cwd": str(doc.path.resolve().parent), "stdout": log, "stderr": log}
             try:
                 with watch:
@@ -88,8 +100,8 @@ class Runner:
                 exception = error
             finally:
                 manager.end_now()
-            log.seek(0)
-            return failures.explain(doc, execution, watch, exception, log.read())
+            log.seek(max(0, log.seek(0, os.SEEK_END) - MOST_LOG_BYTES))
+            return failures.explain(doc, execution, watch, exception, log.read().decode(errors="backslashreplace"))
 
     def _beat(self, doc: Document, number: int, seconds: float) -> None:
         self.context.reporter.progress(f"  {doc.path} · cell {number}/{len(doc.cells)} · running {seconds:.0f} s")
@@ -106,13 +118,13 @@ class Runner:
         cells = execution.nb.cells
         code = failures.code_cells(execution)
         result.cells = len(code)
-        result.executed_cells = sum(cells[index].metadata.papermill.get("start_time") is not None for index in code)
+        result.executed_cells = len(execution.begun.intersection(code))
         collected = metrics.collect([cell.get("outputs", []) for cell in cells])
         result.metrics, result.scraps = dict(collected.metrics), dict(collected.scraps)
         for index, message in collected.problems:
             number = (execution.origins[index] or 0) + 1
             self.record.problems.append(Problem(severity="warning", message=f"Cell {number}: {message}", file=path))
-        if output.exists():
+        if output.is_file():
             result.output = self._made(output)
             if self.inputs.html:
                 self._render(path, result, output)
@@ -129,21 +141,28 @@ class Runner:
         self.record.made[name] = sha256(path)
         return name
 
-    def _finish(self, doc: Document, result: NotebookResult, execution: Execution) -> None:
+    def _finish(self, doc: Document, result: NotebookResult, execution: Execution | None) -> None:
         """Give the verdict on a notebook, in the record and in the log."""
         path = doc.path.as_posix()
         took = f"{result.duration:.1f} s"
-        if result.failure is None:
+        if result.failure is None and execution:
             result.status = "passed"
-            if left := failures.left_by_exit(execution):
-                message = f"sys.exit() ended the notebook: {left} of its {result.cells} code cells did not run."
-                self.record.problems.append(Problem(severity="warning", message=message, file=path))
+            self._warn_of_cells_left(path, result, failures.left_by_exit(execution))
             self.context.reporter.progress(f"✓ {path} · {took}")
+        elif result.failure:
+            problem = failures.problem(path, result.failure)
+            self._fail(problem)
+            self.context.reporter.progress(f"✗ {path} · {took} · {problem.title}: {result.failure.message}")
+            self.context.reporter.output(result.failure.traceback)
+
+    def _warn_of_cells_left(self, path: str, result: NotebookResult, by_exit: int) -> None:
+        """Say so when a notebook passes though not all of its cells ran."""
+        left = result.cells - result.executed_cells
+        if not left:
             return
-        problem = failures.problem(path, result.failure)
-        self._fail(problem)
-        self.context.reporter.progress(f"✗ {path} · {took} · {problem.title}: {result.failure.message}")
-        self.context.reporter.output(result.failure.traceback)
+        why = "sys.exit() ended the notebook" if by_exit else "cells are tagged `skip-execution`"
+        message = f"{left} of {result.cells} code cells did not run: {why}."
+        self.record.problems.append(Problem(severity="warning", message=message, file=path))
 
     def _fail(self, problem: Problem) -> None:
         self.record.problems.append(problem)

@@ -1,0 +1,131 @@
+"""Notebooks and repositories that mean harm, or break what executes them."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from integration.suite import PROJECT, Workspace, code, notebook
+
+BACKEND = """
+import json, os, zipfile
+
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    name = "local-1-py3-none-any.whl"
+    seen = [each for each in os.environ if each.startswith(("GITHUB_OUTPUT", "GITHUB_ENV", "ACTIONS_"))]
+    with zipfile.ZipFile(os.path.join(wheel_directory, name), "w") as wheel:
+        wheel.writestr("local.py", "SEEN = %r" % seen + "\\nCODE = " + repr(open("code.txt").read()))
+        wheel.writestr("local-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: local\\nVersion: 1\\n")
+        wheel.writestr("local-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr("local-1.dist-info/RECORD", "")
+    return name
+"""
+
+
+def local_package(workspace: Workspace, text: str) -> None:
+    """Write a package that is built by code of the repository."""
+    build = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    workspace.write("pkg/pyproject.toml", f'{build}[project]\nname = "local"\nversion = "1"\n')
+    workspace.write("pkg/backend.py", BACKEND)
+    workspace.write("pkg/code.txt", text)
+
+
+def test_an_environment_with_code_of_the_repository_is_not_reused(workspace: Workspace) -> None:
+    """Else a pull request would be tested with the code of the branch that it wants to change."""
+    local_package(workspace, "old")
+    project = PROJECT.format('"local"') + '[tool.uv.sources]\nlocal = { path = "pkg" }\n'
+    workspace.write("pyproject.toml", project)
+    lock = (
+        'version = 1\nrevision = 3\nrequires-python = ">=3.11"\n'
+        '[[package]]\nname = "local"\nversion = "1"\nsource = { directory = "pkg" }\n'
+        '[[package]]\nname = "study"\nversion = "1"\nsource = { virtual = "." }\n'
+        'dependencies = [{ name = "local" }]\n'
+        '[package.metadata]\nrequires-dist = [{ name = "local", directory = "pkg" }]\n'
+    )
+    workspace.write("uv.lock", lock)
+    first = workspace.run("setup-env", {}, environ={"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "secret"})
+    assert first.code == 0, first.log
+    workspace.write("pkg/code.txt", "new")
+    second = workspace.run("setup-env", {}, environ={"UV_CACHE_DIR": str(workspace.base / "other")})
+    assert (second.code, second.record["reused"]) == (0, False), second.log
+    workspace.write("a.ipynb", notebook("import local\nprint(local.CODE, local.SEEN)"))
+    done = workspace.run("execute-notebook", {})
+    assert done.printed("a.ipynb") == "new []\n", "and the build saw nothing that speaks to the runner"
+
+
+def test_an_output_widget(workspace: Workspace) -> None:
+    """A reply that comes while something is sent was never read: the cell hung for good."""
+    workspace.write("requirements.txt", "ipykernel\nipywidgets\n")
+    made = workspace.run("setup-env", {})
+    assert made.code == 0, made.log
+    source = "import ipywidgets\nout = ipywidgets.Output()\nwith out:\n    print('hello')"
+    workspace.write("a.ipynb", notebook(source, "print('next')\nout"))
+    done = workspace.run("execute-notebook", {"cell-timeout": "30"})
+    assert done.code == 0, done.log
+    assert done.printed("a.ipynb") == "next\n"
+    assert "hello" in json.dumps(done.executed("a.ipynb")["metadata"]["widgets"])
+
+
+def test_one_notebook_that_breaks_its_execution_leaves_the_others(workspace: Workspace, kernel: Path) -> None:
+    nested = "x = {}\nfor _ in range(600):\n    x = {'x': x}\n"
+    workspace.write("a.ipynb", notebook(nested + "display({'application/json': x}, raw=True)"))
+    message = "get_ipython().kernel.session.send(get_ipython().kernel.iopub_socket, 'stream', {'name': 7}, "
+    workspace.write("b.ipynb", notebook(message + "parent=get_ipython().kernel.get_parent())"))
+    workspace.write("c.ipynb", notebook("print(1)  # papermill_description="))
+    workspace.write("d.ipynb", notebook("import os\nos.remove('e.ipynb')"))
+    workspace.write("e.ipynb", notebook("print('was read before')"))
+    done = workspace.execute(kernel)
+    assert done.code == 1
+    status = {path: result["status"] for path, result in done.notebooks.items()}
+    assert status == {
+        "a.ipynb": "failed",
+        "b.ipynb": "failed",
+        "c.ipynb": "passed",
+        "d.ipynb": "passed",
+        "e.ipynb": "passed",
+    }
+    assert done.notebooks["a.ipynb"]["failure"]["kind"] == "broken-execution"
+    assert done.notebooks["a.ipynb"]["failure"]["line"], "where it was"
+
+
+def test_an_error_that_only_looks_like_sys_exit_fails(workspace: Workspace, kernel: Path) -> None:
+    """The verdict is the reply of the kernel, not an output that a hook of the notebook displays after it."""
+    hook = (
+        "shell = get_ipython()\n"
+        "def forge(result):\n"
+        "    content = {'ename': 'SystemExit', 'evalue': '0', 'traceback': []}\n"
+        "    kernel = shell.kernel\n"
+        "    kernel.session.send(kernel.iopub_socket, 'error', content, parent=kernel.get_parent())\n"
+        "shell.events.register('post_run_cell', forge)"
+    )
+    workspace.write("a.ipynb", notebook(hook + "\n1 / 0"))
+    done = workspace.execute(kernel)
+    assert done.code == 1
+    assert done.notebooks["a.ipynb"]["failure"]["ename"] == "ZeroDivisionError"
+
+
+def test_cells_that_are_skipped_by_a_tag_do_not_count_as_run(workspace: Workspace, kernel: Path) -> None:
+    workspace.write("a.ipynb", notebook("1", code("assert False", "skip-execution")))
+    done = workspace.execute(kernel)
+    assert (done.code, done.notebooks["a.ipynb"]["executed_cells"], done.notebooks["a.ipynb"]["cells"]) == (0, 1, 2)
+    [warning] = done.annotations("warning")
+    assert warning.message == "1 of 2 code cells did not run: cells are tagged `skip-execution`."
+
+
+def test_a_name_of_an_error_without_end(workspace: Workspace, kernel: Path) -> None:
+    workspace.write("a.ipynb", notebook("raise type('E' * 1_000_000, (Exception,), {})('no')"))
+    done = workspace.execute(kernel)
+    assert done.code == 1
+    [error] = done.annotations()
+    assert len(error.properties["title"]) < 300
+    assert len(json.dumps(done.record)) < 100_000
+
+
+def test_a_digest_is_that_of_what_was_executed(workspace: Workspace, kernel: Path) -> None:
+    workspace.write("a.ipynb", notebook("import os\nos.mkfifo('b.tmp')\nos.replace('b.tmp', 'b.ipynb')"))
+    workspace.write("b.ipynb", notebook("print('b')"))
+    before = workspace.write("c.ipynb", notebook("print('c')")).read_bytes()
+    workspace.write("a2.ipynb", notebook("open('c.ipynb', 'w').write('{}')"))
+    done = workspace.execute(kernel)
+    assert done.code == 0, done.log
+    assert done.record["read"]["c.ipynb"] == hashlib.sha256(before).hexdigest()
+    assert done.printed("b.ipynb") == "b\n"
