@@ -102,11 +102,9 @@ def _yaml_map(value: object) -> dict[str, Any] | str:
 
 
 MOST_SECONDS = 10 * 24 * 3600
-TEXT = Kind("text", _text, "TEXT")
 PATH = Kind("text", _text, "PATH")
 BOOLEAN = Kind("`true` or `false`", _boolean, "true|false")
 SECONDS = Kind("a number of seconds above 0, at most ten days (864000)", _seconds, "SECONDS")
-LINES = Kind("one entry a line", _lines, "TEXT", many=True)
 GLOBS = Kind("one entry a line", _lines, "GLOB", many=True)
 SLUG = Kind("up to 64 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`", _slug, "NAME")
 PYTHON_VERSION = Kind(

@@ -43,12 +43,12 @@ _REASONS = (
         "Ask who runs the index why it has other files than the public one; nothing was installed.",
     ),
     (
-        r"\b401\b|unauthorized|\b407\b",
+        r"(?<![.\d])40[17](?![.\d])|unauthorized",
         "the package index or the proxy asks for credentials, or refuses those it got",
         f"Check user and password. {_SETTINGS_HINT}",
     ),
     (
-        r"\b403\b|forbidden",
+        r"(?<![.\d])403(?![.\d])|forbidden",
         "the package index forbids the access",
         f"Check that the credentials may read the index, and the index's address. {_SETTINGS_HINT}",
     ),
@@ -68,7 +68,10 @@ _REASONS = (
         f"Check the network and the proxy (HTTPS_PROXY). {_SETTINGS_HINT}",
     ),
     (
-        r"no matching distribution|not found in the|no solution found|\b404\b|no usable wheels|no version of",
+        (
+            r"no matching distribution|not found in the|no solution found|(?<![.\d])404(?![.\d])|no usable wheels"
+            r"|no version of"
+        ),
         "the package index does not have what the lock names, for this Python and platform",
         f"Check that the index mirrors the public one. {_SETTINGS_HINT}",
     ),

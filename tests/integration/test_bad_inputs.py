@@ -13,6 +13,7 @@ import pytest
 
 from integration.index_server import Gate, IndexServer, make_wheel, serve
 from integration.suite import PROJECT, PYTHON, Done, Workspace, notebook, only_tools, parameters
+from notebook_ci.records import RUN_MARKER
 
 RAN = notebook(parameters("alpha = 1"), "open('ran', 'w').close()")
 YAML_HINT = "Write `name: value`, one a line."
@@ -400,7 +401,7 @@ def assert_refused(done: Done, case: Case, message: str) -> None:
 def assert_nothing_was_done(workspace: Workspace, stage: str) -> None:
     """A record at most is in the run directory, and no environment was made."""
     files = {str(path.relative_to(workspace.runner_temp)) for path in workspace.runner_temp.rglob("*")}
-    assert files <= {"notebook-ci", f"notebook-ci/{stage}.json"}
+    assert files <= {"notebook-ci", f"notebook-ci/{RUN_MARKER}", f"notebook-ci/{stage}.json"}
     assert not list(workspace.folder.rglob("ran"))
     assert not workspace.leftovers()
 

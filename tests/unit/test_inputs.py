@@ -12,7 +12,7 @@ import pytest
 
 from notebook_ci import inputs
 from notebook_ci.errors import InputError
-from notebook_ci.inputs import BOOLEAN, LINES, PATH, PYTHON_VERSION, SECONDS, TEXT, YAML_MAP, StageInputs, given
+from notebook_ci.inputs import BOOLEAN, GLOBS, PATH, PYTHON_VERSION, SECONDS, YAML_MAP, StageInputs, given
 
 STAGE = "execute-notebook"
 
@@ -22,9 +22,9 @@ class Example(StageInputs):
     """Show every kind of input."""
 
     output_dir: str = given(PATH, "A text, 100% of it.", default="out", shown_default="`out`")
-    title: str = given(TEXT, "Another text.", default="", shown_default="none")
+    title: str = given(PATH, "Another text.", default="", shown_default="none")
     html: bool = given(BOOLEAN, "A boolean.", default=False, shown_default="`false`")
-    notebooks: tuple[str, ...] = given(LINES, "Lines.", default=("**/*.ipynb",), shown_default="`**/*.ipynb`")
+    notebooks: tuple[str, ...] = given(GLOBS, "Lines.", default=("**/*.ipynb",), shown_default="`**/*.ipynb`")
     cell_timeout: float | None = given(SECONDS, "Seconds.", default=None, shown_default="none")
     python_version: str = given(PYTHON_VERSION, "A version.", default="", shown_default="any")
     parameters: Any = given(YAML_MAP, "A map.", default="", shown_default="none")
@@ -419,7 +419,7 @@ def test_help_shows_what_a_value_is_and_nothing_of_the_launchers_own(
     with pytest.raises(SystemExit):
         call.load("--help")
     text = capsys.readouterr().out
-    for flag in ("--output-dir PATH", "--cell-timeout SECONDS", "--title TEXT", "--html [true|false]", "--slug NAME"):
+    for flag in ("--output-dir PATH", "--cell-timeout SECONDS", "--title PATH", "--html [true|false]", "--slug NAME"):
         assert re.search(rf"\n  {re.escape(flag)}\s", text)
     assert inputs.FROM_STDIN not in text
     assert inputs.CHECK_ONLY not in text

@@ -91,7 +91,7 @@ def explain(what: str, output: str, lock: Lock) -> NotebookCiError | None:
             message = sentence.format(lock=lock.name, **groups)
             return InputError(message, hint=hint, file=_shown(_path(groups, lock), lock), line=_line(groups, lock))
     # An index that refuses is told of as one that has nothing, with the status in a hint.
-    if re.search(r"\b40[137]\b", output):
+    if re.search(r"(?<![.\d])40[137](?![.\d])", output):
         return None
     for pattern, reason, hint in _OBSTACLES:
         if re.search(pattern, output, re.IGNORECASE):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from notebook_ci.inputs import PYTHON_VERSION, TEXT, StageInputs, given
+from notebook_ci.inputs import PATH, PYTHON_VERSION, StageInputs, given
 from notebook_ci.records import Record
 
 OUTPUTS = {
@@ -17,7 +17,7 @@ class SetupEnvInputs(StageInputs):
     """Make the Python environment of the notebooks from the repository's lock."""
 
     requirements: str = given(
-        TEXT,
+        PATH,
         "File that says what to install: `requirements*.txt` (hashed or plain), `uv.lock`, `pylock.toml` or "
         "`pyproject.toml`, relative to the workspace.",
         default="",
@@ -32,7 +32,7 @@ class SetupEnvInputs(StageInputs):
         shown_default="what `.python-version` or `pyproject.toml` asks for, else the `python` on PATH",
     )
     venv: str = given(
-        TEXT,
+        PATH,
         "Folder of the virtual environment.",
         default="",
         shown_default="`$RUNNER_TEMP/notebook-ci-venv`, on a laptop `.notebook-ci/venv`, with the slug behind it",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from notebook_ci.inputs import BOOLEAN, LINES, SECONDS, TEXT, YAML_MAP, StageInputs, given
+from notebook_ci.inputs import BOOLEAN, GLOBS, PATH, SECONDS, YAML_MAP, StageInputs, given
 from notebook_ci.records import Record
 
 FailureKind = Literal[
@@ -29,14 +29,14 @@ class ExecuteInputs(StageInputs):
     """Execute notebooks and say precisely what failed."""
 
     notebooks: tuple[str, ...] = given(
-        LINES,
+        GLOBS,
         "Notebooks to execute: files, folders or globs (`**` for any folders), one a line, relative to the workspace. "
         "Hidden folders and virtual environments are left out. A line that matches nothing is an error.",
         default=("**/*.ipynb",),
         shown_default="`**/*.ipynb`",
     )
     exclude: tuple[str, ...] = given(
-        LINES, "Notebooks to leave out, written as in `notebooks`.", default=(), shown_default="none"
+        GLOBS, "Notebooks to leave out, written as in `notebooks`.", default=(), shown_default="none"
     )
     parameters: Any = given(
         YAML_MAP,
@@ -46,16 +46,16 @@ class ExecuteInputs(StageInputs):
         shown_default="none",
     )
     parameters_file: str = given(
-        TEXT, "YAML file of parameters. `parameters` wins, name by name.", default="", shown_default="none"
+        PATH, "YAML file of parameters. `parameters` wins, name by name.", default="", shown_default="none"
     )
     python: str = given(
-        TEXT,
+        PATH,
         "Python interpreter to run the kernels; it must have ipykernel.",
         default="",
         shown_default="that of setup-env in this run, else `VIRTUAL_ENV`, `pythonLocation`, `python` on PATH",
     )
     output_dir: str = given(
-        TEXT,
+        PATH,
         "Folder for the executed notebooks, laid out as the originals are.",
         default="",
         shown_default="a folder in the run directory",
