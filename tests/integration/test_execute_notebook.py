@@ -272,7 +272,7 @@ def test_the_words_of_an_annotation(failing: tuple[Workspace, Done]) -> None:
     error = errors["assert.ipynb"]
     assert error.properties["title"] == "AssertionError in cell 3"
     assert error.message == "AssertionError: y is off\nassert y == 3, 'y is off'"
-    assert errors["same.ipynb"].properties["title"] == "ZeroDivisionError in cell 2 (raised in cell 1)"
+    assert errors["same.ipynb"].properties["title"] == "ZeroDivisionError in cell 2, raised in cell 1"
     assert errors["behind.ipynb"].properties["title"] == "ZeroDivisionError in cell 2"
     assert errors["syntax.ipynb"].message.startswith("SyntaxError: expected ':'")
     failure = done.notebooks["same.ipynb"]["failure"]

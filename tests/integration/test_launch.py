@@ -347,7 +347,7 @@ def without(folder: Path, *missing: str) -> Path:
     library = f"python{VERSION}"
     (target / library).mkdir(parents=True)
     for path in source.iterdir():
-        if path.name != library:
+        if path.name not in {library, "python3"}:  # where Debian keeps packages, pip among them
             (target / path.name).symlink_to(path)
     for path in (source / library).iterdir():
         if path.name not in {"site-packages", "dist-packages", *missing}:
