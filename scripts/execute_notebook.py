@@ -1,7 +1,8 @@
 """The script of the stage execute-notebook."""
 
+from notebook_ci.context import Context
 from notebook_ci.execution.model import OUTPUTS, ExecuteInputs, ExecuteRecord
-from notebook_ci.stage import Context, Stage, run_script
+from notebook_ci.stage import Stage, run_script
 
 
 def _run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:

@@ -23,7 +23,7 @@ from notebook_ci.inputs import CHECK_ONLY, load
 def main(argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO) -> int:
     """Set the outputs `key` and `path` for a cache.
 
-    Arguments: see `Stage.main`. What is wrong with the inputs is left to setup-env, which writes a summary too.
+    Arguments: see `Stage.main`. What is wrong is left to setup-env, which says it.
 
     Returns:
         0; with `--check-inputs` and wrong inputs `NOTHING_TO_DO`.

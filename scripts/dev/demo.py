@@ -1,17 +1,16 @@
 """Runs the suite on a copy of examples/penguins, as a user would on a laptop, and sums up what happened."""
 
 import os
-import secrets
 import shutil
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
+from dev.tools import cache_root  # noqa: E402 - found through the path above
 from notebook_ci.github import Console  # noqa: E402 - found through the path above
 from notebook_ci.records import RunDirectory  # noqa: E402
 from notebook_ci.report.summary import render  # noqa: E402
@@ -27,17 +26,17 @@ def main() -> int:
     console = Console({})
     console.progress(f"Copying examples/penguins to {repository}")
     copy(repository)
-    run = repository / ".notebook-ci" / "runs" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    directory = RunDirectory.open("", {}, repository)
+    run = directory.path
     exit_code = 0
     for number, stage in enumerate(STAGES, 1):
         console.progress(f"\n[{number}/{len(STAGES)}] {stage}")
         exit_code = launch(stage, repository, run)
         if exit_code:
             break
-    directory = RunDirectory(run)
-    if run.exists():
-        console.progress("")
-        console.summarize(render(directory.records()))
+    console.progress("")
+    if records := directory.records():
+        console.summarize(render(records))
     console.progress(f"The whole demo took {time.monotonic() - began:.0f} s. Look at:")
     console.progress(f"  executed notebooks  {run / 'execute-notebook' / 'notebooks'}")
     console.progress(f"  records             {run}")
@@ -48,10 +47,7 @@ def main() -> int:
 def place() -> Path:
     """Return where the copy goes: outside the checkout, the same each time, so that its environment is reused."""
     given = os.environ.get("DEMO_DIR")
-    cache = os.environ.get("NOTEBOOK_CI_CACHE") or Path(
-        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "notebook-ci"
-    )
-    return Path(given).absolute() if given else Path(cache) / "demo" / "penguins"
+    return Path(given).absolute() if given else cache_root() / "demo" / "penguins"
 
 
 def copy(repository: Path) -> None:

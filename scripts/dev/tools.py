@@ -75,7 +75,7 @@ def find_tool(name: str) -> Path:
 
 
 def cache_root() -> Path:
-    """The folder of what notebook-ci keeps between runs; the rule is that of scripts/launch.py."""
+    """The folder of what notebook-ci keeps between runs; that of scripts/launch.sh, elsewhere than on a runner."""
     if own := os.environ.get("NOTEBOOK_CI_CACHE"):
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "notebook-ci"

@@ -1,7 +1,8 @@
 """The library behind the scripts of notebook-ci: CI/CD for repositories of Jupyter notebooks.
 
-The modules here are the base (inputs, records, GitHub, processes, notebooks) and use the standard library only, so that
-wrong inputs are refused before anything is installed. Each domain (environment, execution, ...) has a package.
+The base modules (inputs, records, github, process, context, notebooks/ ...) import nothing from outside the standard
+library at their top, so that wrong inputs are refused before anything is installed. Each domain (environment,
+execution, report) has a package; stage.py is what the scripts share.
 """
 
 VERSION = "0.1.0"

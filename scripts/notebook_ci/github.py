@@ -1,4 +1,4 @@
-"""The only writer of workflow commands, outputs, step summaries and masks; on a terminal it writes for people.
+"""The only writer of workflow commands, outputs and step summaries; on a terminal it writes for people.
 
 Source of the formats: "Workflow commands for GitHub Actions" in GitHub's documentation. Limits (ten annotations of a
 level a step, 1 MiB of summary) are those of the runner's source; what goes over them would be dropped without a word.
@@ -68,11 +68,6 @@ class Console:
             return
         token = secrets.token_hex(16)
         self._write(f"::stop-commands::{token}\n{text}\n::{token}::")
-
-    def mask(self, secret: str) -> None:
-        """Have the runner replace `secret` by `***` in all that follows."""
-        if self.on_runner and secret:
-            self._write(f"::add-mask::{_escape(secret)}")
 
     def annotate(self, problems: Iterable[Problem]) -> None:
         """Show problems, the worst first, each where it stands in a file.

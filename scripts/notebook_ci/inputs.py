@@ -38,7 +38,7 @@ class Kind:
 
     Attributes:
         accepts: What is accepted, to stand after "Accepted is".
-        parse: Returns the value; raises ValueError with or without a reason.
+        parse: Returns the value; raises ValueError.
         metavar: What stands for a value in `--help`.
         many: Whether a flag can be repeated on the command line.
     """

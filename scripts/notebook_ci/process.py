@@ -27,6 +27,8 @@ Argument = str | Path
 # (a notebook, a build of a package) has no business with it.
 RUNNER_VARIABLES = ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY")
 RUNNER_PREFIXES = ("ACTIONS_", "INPUT_")
+# What chose the Python of the tools and must not choose another.
+TOOL_VARIABLES = ("PYTHONHOME", "__PYVENV_LAUNCHER__")
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,11 @@ def undisturbed() -> Iterator[None]:
 
 
 def for_others(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for code of the user: without what speaks to the runner."""
+    """Return the environment for code of the user: without what speaks to the runner, or is for the tools alone."""
     return {
         name: value
         for name, value in environ.items()
-        if name not in RUNNER_VARIABLES and not name.startswith(RUNNER_PREFIXES)
+        if name not in RUNNER_VARIABLES + TOOL_VARIABLES and not name.startswith(RUNNER_PREFIXES)
     }
 
 

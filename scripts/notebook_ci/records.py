@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from notebook_ci import VERSION
 from notebook_ci.errors import InputError, NotebookCiError, SurroundingsError
 
 SCHEMA_NAME = "notebook-ci/record/"
@@ -78,6 +79,7 @@ class Record:
         inputs: The inputs as they were used.
         source: Where code and run come from: commit, repository, run of the workflow.
         platform: The system it ran on.
+        notebook_ci: The version of notebook-ci that wrote it.
         read: SHA-256 by path of the files that were read, relative to the working directory.
         made: SHA-256 by path of the files that were made, relative to the run directory where they lie in it.
         metrics: Numbers by name.
@@ -93,6 +95,7 @@ class Record:
     inputs: dict[str, Any] = field(default_factory=dict)
     source: dict[str, str] = field(default_factory=dict)
     platform: str = field(default_factory=platform.platform)
+    notebook_ci: str = VERSION
     read: dict[str, str] = field(default_factory=dict)
     made: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
@@ -173,7 +176,7 @@ class RunDirectory:
             cwd: The folder that relative paths start from.
 
         Raises:
-            InputError: It cannot be made there.
+            InputError: It cannot be made there, or holds the workspace.
         """
         try:
             if given:
@@ -182,10 +185,11 @@ class RunDirectory:
                 path = Path(runner_temp) / "notebook-ci"
             else:
                 path = private_folder(cwd) / "runs" / _new_run_id()
+            _refuse_workspace(path, cwd)
             path.mkdir(parents=True, exist_ok=True)
-            (path / RUN_MARKER).touch()
-            if path.resolve().is_relative_to(cwd.resolve()) and not (path / ".gitignore").exists():
+            if path.resolve().is_relative_to(cwd.resolve()) and not any(path.iterdir()):
                 (path / ".gitignore").write_text("*\n", encoding="utf-8")
+            (path / RUN_MARKER).touch()
         except (OSError, ValueError) as error:
             raise InputError(
                 f"The run directory cannot be made: {error}.",
@@ -309,6 +313,15 @@ def default_environment(slug: str, environ: Mapping[str, str], cwd: Path) -> Pat
     if runner_temp := environ.get("RUNNER_TEMP"):
         return Path(runner_temp) / f"notebook-ci-venv{behind}"
     return cwd / PRIVATE_FOLDER / f"venv{behind}"
+
+
+def _refuse_workspace(path: Path, cwd: Path) -> None:
+    """Refuse a run directory that is the workspace or above it: all in it would count as outputs."""
+    if cwd.resolve().is_relative_to(path.resolve()):
+        raise InputError(
+            f"run-dir is {path}, which holds the notebooks themselves.",
+            hint="Name a folder of its own with the input run-dir.",
+        )
 
 
 def private_folder(cwd: Path) -> Path:

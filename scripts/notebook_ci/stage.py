@@ -14,6 +14,7 @@ from typing import Any, Generic, TextIO, TypeVar
 
 from notebook_ci import inputs as inputs_module
 from notebook_ci import process
+from notebook_ci.context import Context
 from notebook_ci.errors import EXIT_BUG, Cancelled, CheckFailed, NotebookCiError, SurroundingsError
 from notebook_ci.github import Console
 from notebook_ci.records import Place, Record, RunDirectory, describe_source, jsonable, now
@@ -28,25 +29,6 @@ COMMON_OUTPUTS = {
     "record": "Path of the stage's record, a JSON file in the run directory.",
 }
 EXIT_CODES = {"passed": 0, "skipped": 0, "failed": 1, "error": SurroundingsError.exit_code}
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a stage is given beside its inputs.
-
-    Attributes:
-        cwd: The folder that relative paths start from: the workspace, on a runner.
-        environ: The environment of the step.
-        run_directory: The records and artifacts of this run.
-        place: The name this stage has in it.
-        reporter: Takes progress.
-    """
-
-    cwd: Path
-    environ: Mapping[str, str]
-    run_directory: RunDirectory
-    place: Place
-    reporter: Reporter
 
 
 @dataclass(frozen=True)
@@ -102,7 +84,7 @@ class Stage(Generic[Model, StageRecord]):
         if inputs_module.CHECK_ONLY in argv:
             return 0
         if missed := inputs_module.missed_config(cwd):
-            console.warning(f"{missed} is not read, because the stage does not run in that folder, but in {cwd}.")
+            console.warning(f"{missed} is not read, because the stage runs in {cwd}. Run it in the folder of the file.")
         run_directory = RunDirectory.open(inputs.run_dir, environ, cwd)
         place = run_directory.take(self.name, inputs.slug)
         record = self.record(stage=self.name, slug=inputs.slug, inputs=inputs_module.as_given(inputs))

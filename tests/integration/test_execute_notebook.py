@@ -468,8 +468,9 @@ def test_foreign_kernel_names_run_with_a_notice(workspace: Workspace, kernel: Pa
     assert [result["status"] for path, result in done.notebooks.items() if path != "r.ipynb"] == ["passed"] * 4
     notices = [notice.message for notice in done.annotations("notice")]
     version = done.record["python_version"]
-    assert f"conda.ipynb: named is the kernel `conda-base-py`; run with Python {version} ({kernel})." in notices
-    assert any(notice.startswith("nameless.ipynb, none.ipynb: named is no kernel;") for notice in notices)
+    assert any(notice.startswith("conda.ipynb: saved with the kernel `conda-base-py`.") for notice in notices)
+    assert any(f"Run here with Python {version} ({kernel}), whatever kernel a notebook names." in n for n in notices)
+    assert any(notice.startswith("nameless.ipynb, none.ipynb: saved with no kernel.") for notice in notices)
     assert not any("plain.ipynb" in notice for notice in notices)
     [error] = done.annotations()
     assert error.place[0] == "r.ipynb"

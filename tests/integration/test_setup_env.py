@@ -79,7 +79,7 @@ def test_hashed_requirements(shop: Shop) -> None:
     shop.workspace.write("requirements.txt", shop.hashed("nbone", "ipykernel"))
     done = shop.setup()
     assert (done.code, done.outputs["status"]) == (0, "passed"), done.log
-    assert (installed(done), done.record["hashed"], done.record["added"]) == (ONE, True, {})
+    assert (installed(done), done.record["fixed"], done.record["added"]) == (ONE, True, {})
     assert done.outputs["lock-file"] == done.record["lock_file"] == "requirements.txt"
     assert done.outputs["python"] == str(shop.workspace.runner_temp / "notebook-ci-venv" / "bin" / "python")
     assert not done.annotations("notice")
@@ -124,7 +124,7 @@ def test_plain_requirements_with_includes(shop: Shop) -> None:
     shop.workspace.write("constraints.txt", "nbone==1.0\n")
     make_wheel(shop.index.folder, "nbone", "2.0")
     done = shop.setup()
-    assert (done.code, installed(done), done.record["hashed"]) == (0, ONE, False), done.log
+    assert (done.code, installed(done), done.record["fixed"]) == (0, ONE, False), done.log
     assert done.record["read"].keys() == {"requirements.txt", "more/base.txt", "constraints.txt"}
 
 
@@ -159,7 +159,7 @@ def test_pylock(shop: Shop, name: str) -> None:
     shop.uv("pip", "compile", "--quiet", "--format", "pylock.toml", "in.in", "-o", name)
     make_wheel(shop.index.folder, "nbone", "2.0")
     done = shop.setup(requirements=name)
-    assert (done.code, installed(done), done.record["hashed"]) == (0, ONE, True), done.log
+    assert (done.code, installed(done), done.record["fixed"]) == (0, ONE, True), done.log
     assert shop.setup(requirements=name).record["reused"]
 
 

@@ -139,14 +139,7 @@ def test_a_token_that_was_seen_opens_no_later_fence(runner: Written) -> None:
 def test_a_terminal_gets_text_and_no_commands_of_ours(terminal: Written, text: str) -> None:
     terminal.console.output(text)
     terminal.console.progress(text)
-    terminal.console.mask("secret")
     assert terminal.text == f"{text}\n{text}\n"
-
-
-def test_a_secret_is_masked_on_a_runner(runner: Written) -> None:
-    runner.console.mask("50%\nmore")
-    runner.console.mask("")
-    assert runner.lines == ["::add-mask::50%25%0Amore"]
 
 
 # Outputs

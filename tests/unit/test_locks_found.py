@@ -41,7 +41,7 @@ def refused(given: str, cwd: Path) -> InputError:
 def test_each_kind_is_found(cwd: Path, name: str, text: str, kind: LockKind, fixes: bool) -> None:  # noqa: FBT001
     put(cwd, name, text=text)
     lock, others = locks.find("", cwd)
-    assert (lock, others) == (Lock(name, cwd / name, kind), [])
+    assert (lock, others) == (Lock(cwd, cwd / name, kind), [])
     assert lock.fixes_versions is fixes
     assert locks.find(name, cwd) == (lock, [])
 
@@ -153,7 +153,7 @@ def test_a_name_that_cannot_be_used_is_refused(cwd: Path, given: str, said: str)
 @pytest.mark.parametrize("given", ["sub/requirements.txt", "sub/dev.in", "sub/pylock.dev.toml", "sub/x.lock"])
 def test_a_named_file_can_lie_anywhere(cwd: Path, given: str) -> None:
     put(cwd, given)
-    assert locks.find(given, cwd)[0] == Lock(given, cwd / given, "pylock" if "pylock" in given else "plain")
+    assert locks.find(given, cwd)[0] == Lock(cwd, cwd / given, "pylock" if "pylock" in given else "plain")
     absolute = str(cwd / given)
     assert locks.find(absolute, Path("/"))[0].path == cwd / given
 
@@ -213,7 +213,7 @@ def test_the_digest_does_not_depend_on_the_place(cwd: Path) -> None:
 
 def test_the_digest_differs_between_kinds(cwd: Path) -> None:
     put(cwd, "x.txt")
-    assert Lock("x", cwd / "x.txt", "plain").digest() != Lock("x", cwd / "x.txt", "hashed").digest()
+    assert Lock(cwd, cwd / "x.txt", "plain").digest() != Lock(cwd, cwd / "x.txt", "hashed").digest()
 
 
 @pytest.mark.parametrize(("name", "missing"), [("requirements.txt", "none.txt"), ("uv.lock", "pyproject.toml")])
@@ -224,3 +224,12 @@ def test_an_included_file_that_is_missing_is_named(cwd: Path, name: str, missing
         lock.digest()
     assert missing in caught.value.message
     assert caught.value.file == name
+
+
+def test_a_file_is_known_by_its_path_in_the_workspace_however_it_is_written(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "requirements.txt").touch()
+    for given in ("./requirements.txt", "sub/../requirements.txt", str(tmp_path / "requirements.txt")):
+        assert locks.find(given, tmp_path)[0].name == "requirements.txt"
+    (tmp_path / "sub" / "uv.lock").touch()
+    assert locks.find("../requirements.txt", tmp_path / "sub")[0].path == tmp_path / "requirements.txt"

@@ -6,7 +6,7 @@ import pytest
 
 from notebook_ci.errors import CheckFailed
 from notebook_ci.notebooks.document import Document, read
-from notebook_ci.notebooks.parameters import declared, has_parameters_cell
+from notebook_ci.notebooks.parameters import declared
 
 
 def document(folder: Path, *cells: tuple[str, list[str]], kind: str = "code", metadata: Any = None) -> Document:
@@ -110,16 +110,11 @@ def test_the_first_tagged_cell_counts(tmp_path: Path) -> None:
 
 def test_a_notebook_without_parameters_cell(tmp_path: Path) -> None:
     plain = document(tmp_path, ("a = 1", ["Parameters"]))
-    assert not has_parameters_cell(plain)
     assert declared(plain) == ()
 
 
 def test_a_tagged_markdown_cell_is_no_parameters_cell(tmp_path: Path) -> None:
-    assert not has_parameters_cell(document(tmp_path, ("a = 1", ["parameters"]), kind="markdown"))
-
-
-def test_a_tagged_code_cell_is(tmp_path: Path) -> None:
-    assert has_parameters_cell(document(tmp_path, ("a = = 1", ["parameters"])))
+    assert declared(document(tmp_path, ("a = 1", ["parameters"]), kind="markdown")) == ()
 
 
 def test_other_languages_are_not_read(tmp_path: Path) -> None:

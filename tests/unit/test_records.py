@@ -247,6 +247,20 @@ def test_a_folder_with_the_name_of_a_record_is_refused(run: RunDirectory) -> Non
         run.records()
 
 
+def test_the_workspace_is_no_run_directory_and_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    for given in (".", "..", str(tmp_path)):
+        with pytest.raises(InputError, match="which holds the notebooks themselves"):
+            RunDirectory.open(given, {}, tmp_path / "work")
+    assert [path.name for path in tmp_path.rglob("*")] == ["work"]
+
+
+def test_a_folder_with_files_of_the_user_is_not_hidden_from_git(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.md").touch()
+    assert not (RunDirectory.open("run", {}, tmp_path).path / ".gitignore").exists()
+
+
 def test_a_run_directory_in_the_workspace_is_ignored_by_git(tmp_path: Path) -> None:
     inside = RunDirectory.open("run", {}, tmp_path / "work")
     outside = RunDirectory.open(str(tmp_path / "elsewhere"), {}, tmp_path / "work")

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from notebook_ci import stage as stage_module
+from notebook_ci.context import Context
 from notebook_ci.errors import CheckFailed, InputError, SurroundingsError
 from notebook_ci.inputs import SECONDS, StageInputs, given
 from notebook_ci.records import Place, Problem, Record, RunDirectory
-from notebook_ci.stage import Context, Stage
+from notebook_ci.stage import Stage
 from unit.consoles import commands_in, outputs_in
 
 TESTS = Path(__file__).parents[1]

@@ -37,7 +37,7 @@ _FAULTS = (
     ),
     (
         r"TOML parse error at line (?P<line>\d+)[^\n]*(?:\n.*){3}\n\s*(?P<what>.+)",
-        "{lock} is no such lock: {what}.",
+        "{lock} cannot be read as a lock: {what}.",
         _CORRECT,
     ),
     (
@@ -89,7 +89,7 @@ def explain(what: str, output: str, lock: Lock) -> NotebookCiError | None:
         if found := re.search(pattern, output, re.IGNORECASE):
             groups = {name: value.strip().rstrip(".") for name, value in found.groupdict().items() if value}
             message = sentence.format(lock=lock.name, **groups)
-            return InputError(message, hint=hint, file=_shown(_path(groups, lock), lock), line=_line(groups, lock))
+            return InputError(message, hint=hint, file=lock.shown(_path(groups, lock)), line=_line(groups, lock))
     # An index that refuses is told of as one that has nothing, with the status in a hint.
     if re.search(r"(?<![.\d])40[137](?![.\d])", output):
         return None
@@ -142,23 +142,13 @@ def _find(pattern: str, lock: Lock) -> tuple[re.Match[str], str, int] | None:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         for number, line in enumerate(lines, start=1):
             if found := re.match(rf"[\s\"']*{pattern}", line, re.IGNORECASE):
-                return found, _shown(path, lock), number
+                return found, lock.shown(path), number
     return None
 
 
 def _path(groups: Mapping[str, str], lock: Lock) -> Path:
     """Return the file that uv names: as it was given, or relative to the workspace."""
-    return _base(lock) / groups["file"] if "file" in groups else lock.path
-
-
-def _base(lock: Lock) -> Path:
-    """Return the workspace."""
-    return Path(str(lock.path).removesuffix(lock.name) or ".")
-
-
-def _shown(path: Path, lock: Lock) -> str:
-    base = _base(lock)
-    return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.as_posix()
+    return lock.workspace / groups["file"] if "file" in groups else lock.path
 
 
 def _line(groups: Mapping[str, str], lock: Lock) -> int | None:

@@ -41,14 +41,24 @@ class Lock:
     """A file that says what to install.
 
     Attributes:
-        name: Its path as the user knows it: relative to the workspace.
+        workspace: The workspace.
         path: Its path.
         kind: How it is installed from.
     """
 
-    name: str
+    workspace: Path
     path: Path
     kind: LockKind
+
+    @property
+    def name(self) -> str:
+        """Its path as the user knows it."""
+        return self.shown(self.path)
+
+    def shown(self, path: Path) -> str:
+        """Return a path as the user knows it: relative to the workspace, where it lies there."""
+        inside = path.is_relative_to(self.workspace)
+        return path.relative_to(self.workspace).as_posix() if inside else path.as_posix()
 
     @property
     def fixes_versions(self) -> bool:
@@ -100,14 +110,14 @@ def find(given: str, cwd: Path) -> tuple[Lock, list[str]]:
     if not found:
         raise _nothing(cwd)
     chosen = _chosen(found)
-    lock = _lock(chosen.name, chosen)
+    lock = _lock(chosen.name, chosen, cwd)
     if lock.kind == "pyproject":
         _refuse_foreign_lock(cwd)
     return lock, [path.name for path in found if path != chosen]
 
 
 def _named(given: str, cwd: Path) -> Lock:
-    path = cwd / given
+    path = Path(os.path.normpath(cwd / given))
     hint = "Correct the input requirements. Paths are relative to the workspace."
     try:
         if path.is_dir():
@@ -116,14 +126,14 @@ def _named(given: str, cwd: Path) -> Lock:
             raise InputError(f"requirements is {quote(given)}, which is not there.", hint=hint)
     except OSError as error:
         raise InputError(f"requirements is {quote(given)}: {error.strerror}.", hint=hint) from error
-    return _lock(given, path)
+    return _lock(given, path, cwd)
 
 
-def _lock(name: str, path: Path) -> Lock:
+def _lock(name: str, path: Path, cwd: Path) -> Lock:
     for pattern, tool in NOT_YET.items():
         if fnmatch(path.name, pattern):
             raise _not_yet(name, tool)
-    return Lock(name, path, _kind(name, path))
+    return Lock(cwd, path, _kind(name, path))
 
 
 def _kind(name: str, path: Path) -> LockKind:

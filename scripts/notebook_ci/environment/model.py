@@ -47,7 +47,7 @@ class SetupEnvRecord(Record):
         python: The environment's interpreter.
         python_version: Its version.
         lock_file: The file that the packages come from, relative to the workspace.
-        hashed: Whether each package was checked against a hash of that file.
+        fixed: Whether that file fixes what is installed, so that a whole environment can be used again.
         reused: Whether the environment was already there, whole and for the same lock.
         packages: Version by name of what is installed.
         added: What was added to that file's packages: ipykernel and what it needs.
@@ -57,7 +57,7 @@ class SetupEnvRecord(Record):
     python: str = ""
     python_version: str = ""
     lock_file: str = ""
-    hashed: bool = False
+    fixed: bool = False
     reused: bool = False
     packages: dict[str, str] = field(default_factory=dict)
     added: dict[str, str] = field(default_factory=dict)

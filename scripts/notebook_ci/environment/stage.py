@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from notebook_ci.context import Context
 from notebook_ci.environment import locks, pythons, venv
 from notebook_ci.environment.installer import Installer
 from notebook_ci.environment.model import SetupEnvInputs, SetupEnvRecord
@@ -10,7 +11,6 @@ from notebook_ci.environment.uv import Uv
 from notebook_ci.environment.wanted import wanted
 from notebook_ci.process import POSIX
 from notebook_ci.records import sha256
-from notebook_ci.stage import Context
 
 
 def run(inputs: SetupEnvInputs, context: Context, record: SetupEnvRecord) -> None:
@@ -25,8 +25,8 @@ def run(inputs: SetupEnvInputs, context: Context, record: SetupEnvRecord) -> Non
     version = wanted(inputs.python_version, lock.path.parent, context.cwd)
     folder = venv.Venv(venv.place(inputs.venv, inputs.slug, context.environ, context.cwd))
     folder.check()
-    record.lock_file, record.hashed = lock.name, lock.fixes_versions
-    record.read = {_shown(path, context.cwd): sha256(path) for path in lock.files() if path.exists()}
+    record.lock_file, record.fixed = lock.name, lock.fixes_versions
+    record.read = {lock.shown(path): sha256(path) for path in lock.files() if path.exists()}
     if others:
         context.reporter.notice(f"Packages come from {lock.name}. Not used: {', '.join(others)}.")
     uv = Uv(uv_program(), context.environ, context.cwd, context.reporter, context.place.artifacts / "install.log")
@@ -45,7 +45,3 @@ def run(inputs: SetupEnvInputs, context: Context, record: SetupEnvRecord) -> Non
 def uv_program() -> Path:
     """Return the uv of the tool environment that this runs in."""
     return Path(sys.executable).with_name("uv" if POSIX else "uv.exe")
-
-
-def _shown(path: Path, cwd: Path) -> str:
-    return path.relative_to(cwd).as_posix() if path.is_relative_to(cwd) else path.as_posix()

@@ -76,7 +76,7 @@ def _candidates(
         if record["status"] != "passed" or not isinstance(record.get("python"), str):
             raise InputError(
                 "setup-env did not pass in this run, so there is no environment for the notebooks.",
-                hint="Mend that first, or name an interpreter with the input python.",
+                hint="See there why it failed, or name an interpreter with the input python.",
             )
         yield "setup-env", Path(record["python"])
     made = _python_in(default_environment(slug, environ, cwd))

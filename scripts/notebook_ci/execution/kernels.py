@@ -23,8 +23,6 @@ from notebook_ci.errors import SurroundingsError
 from notebook_ci.execution.interpreter import Interpreter
 from notebook_ci.process import POSIX
 
-# What chose the tool environment's Python and must not choose the kernel's.
-TOOL_VARIABLES = ("PYTHONHOME", "__PYVENV_LAUNCHER__")
 FOLDER_PREFIX = "nci-"
 POLL_SECONDS = 0.005
 LOOK_AGAIN_SECONDS = 0.25
@@ -119,7 +117,7 @@ def environment(environ: Mapping[str, str], interpreter: Interpreter, folder: Pa
         interpreter: The interpreter of the kernel.
         folder: A private folder: IPython keeps history and profile of each run there.
     """
-    env = {name: value for name, value in process.for_others(environ).items() if name not in TOOL_VARIABLES}
+    env = process.for_others(environ)
     env["PATH"] = os.pathsep.join([str(interpreter.path.parent), environ.get("PATH", os.defpath)])
     env.setdefault("IPYTHONDIR", str(folder / "ipython"))
     if (interpreter.prefix / "pyvenv.cfg").exists():

@@ -18,7 +18,7 @@ FailureKind = Literal[
 ]
 
 OUTPUTS = {
-    "executed": "Number of notebooks that were executed, failed ones included.",
+    "executed": "Number of notebooks that were attempted, failed ones included.",
     "failed": "Number of notebooks that failed.",
     "output-dir": "Folder of the executed notebooks.",
 }
@@ -114,7 +114,7 @@ class NotebookResult:
         path: The notebook, relative to the workspace.
         output: The executed notebook, relative to the run directory where it lies in it; empty: there is none.
         html: The same as HTML, where it was asked for.
-        status: `skipped` was never begun, because the job was cancelled.
+        status: `skipped` was never begun: the job was cancelled, or the stage broke off.
         duration: Seconds, with the start of the kernel.
         parameters: The parameters it was given.
         cells: Number of its code cells.

@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from notebook_ci import yaml12
+from notebook_ci.context import Context
 from notebook_ci.errors import CheckFailed, InputError, NotebookCiError
 from notebook_ci.execution.model import ExecuteInputs
 from notebook_ci.execution.selection import everything, select
 from notebook_ci.inputs import quote
 from notebook_ci.notebooks import document, parameters
 from notebook_ci.notebooks.document import Document
-from notebook_ci.stage import Context
 
 MOST_LISTED = 10
 HOW_TO_TAG = (
-    "No notebook has a cell tagged `parameters`. Tag the one that assigns it: in JupyterLab by the gear at the right, "
-    "in VS Code by the cell's menu, Mark Cell as Parameters."
+    "No notebook assigns a name in a cell tagged `parameters`. Tag the one that does: in JupyterLab by the gear at the "
+    "right, in VS Code by the cell's menu, Mark Cell as Parameters."
 )
 
 
@@ -63,7 +63,7 @@ def make(inputs: ExecuteInputs, context: Context) -> Plan:
     own = _parameters(inputs.parameters)
     runs = context.run_directory.path
     output_dir = (context.cwd / inputs.output_dir) if inputs.output_dir else context.place.artifacts
-    _keep_apart({"output-dir": output_dir, "run-dir": runs}, context.cwd)
+    _keep_apart(output_dir, context.cwd)
     paths = select(inputs.notebooks, inputs.exclude, context.cwd, never=[runs, output_dir])
     _keep_sources(paths, context.cwd, output_dir)
     tasks = _tasks(paths, shared | own)
@@ -77,14 +77,13 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_LISTED]) + more
 
 
-def _keep_apart(folders: Mapping[str, Path], cwd: Path) -> None:
+def _keep_apart(output_dir: Path, cwd: Path) -> None:
     """Refuse a folder for outputs that is the workspace or above it: a later run would take outputs for notebooks."""
-    for name, folder in folders.items():
-        if cwd.resolve().is_relative_to(folder.resolve()):
-            raise InputError(
-                f"{name} is {folder}, which holds the notebooks themselves.",
-                hint=f"Name a folder of its own with the input {name}.",
-            )
+    if cwd.resolve().is_relative_to(output_dir.resolve()):
+        raise InputError(
+            f"output-dir is {output_dir}, which holds the notebooks themselves.",
+            hint="Name a folder of its own with the input output-dir.",
+        )
 
 
 def _keep_sources(paths: Sequence[str], cwd: Path, output_dir: Path) -> None:
@@ -178,10 +177,9 @@ def _python_notebook(path: Path) -> Document:
         InputError: It cannot be read.
     """
     content = document.read(path)
-    language = document.language(content)
-    if language not in (None, "python", "ipython"):
+    if not document.is_python(content):
         raise CheckFailed(
-            f"{path.as_posix()} is a notebook for {language}; execute-notebook runs Python.",
+            f"{path.as_posix()} is a notebook for {document.language(content)}; execute-notebook runs Python.",
             hint="Leave it out with the input exclude.",
             file=path,
         )

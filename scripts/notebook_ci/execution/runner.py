@@ -8,6 +8,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
+from notebook_ci.context import Context
 from notebook_ci.errors import Cancelled, InputError, NotebookCiError, SurroundingsError
 from notebook_ci.execution import failures, html, kernels
 from notebook_ci.execution.engine import Execution, KernelDiedError, KernelNotStartedError, TimeIsUpError
@@ -18,7 +19,6 @@ from notebook_ci.execution.watch import Watch
 from notebook_ci.notebooks import metrics
 from notebook_ci.notebooks.document import Document
 from notebook_ci.records import Problem, sha256
-from notebook_ci.stage import Context
 
 MOST_LOG_BYTES = 64 * 1024
 

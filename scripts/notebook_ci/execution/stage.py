@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from notebook_ci.context import Context
 from notebook_ci.execution import plan
 from notebook_ci.execution.interpreter import Interpreter, find
 from notebook_ci.execution.model import ExecuteInputs, ExecuteRecord, NotebookResult
@@ -12,7 +13,6 @@ from notebook_ci.inputs import quote
 from notebook_ci.notebooks import document
 from notebook_ci.notebooks.document import Document
 from notebook_ci.records import sha256
-from notebook_ci.stage import Context
 
 
 def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
@@ -55,7 +55,8 @@ def _notice_kernels(tasks: Sequence[Task], interpreter: Interpreter, context: Co
     for name, paths in named.items():
         kernel = f"the kernel {quote(name)}" if name else "no kernel"
         context.reporter.notice(
-            f"{plan.listed(paths)}: named is {kernel}; run with Python {interpreter.version} ({interpreter.path})."
+            f"{plan.listed(paths)}: saved with {kernel}. Run here with Python {interpreter.version} "
+            f"({interpreter.path}), whatever kernel a notebook names."
         )
 
 

@@ -81,6 +81,11 @@ def language(document: Document) -> str | None:
     return None
 
 
+def is_python(document: Document) -> bool:
+    """Whether the notebook is for Python: it says so, or names no language."""
+    return language(document) in (None, "python", "ipython")
+
+
 def kernel_name(document: Document) -> str | None:
     """The name of the kernel spec the notebook was saved with (`python3`), or None if it names none."""
     return _text_in(document.metadata.get("kernelspec"), "name")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from notebook_ci.errors import CheckFailed
 from notebook_ci.notebooks import positions
-from notebook_ci.notebooks.document import Cell, Document, language
+from notebook_ci.notebooks.document import Cell, Document, is_python
 
 TAG = "parameters"
 
@@ -26,22 +26,17 @@ _ipython_line = re.compile(r"\s*(?:[%!?]|[\w.]+\?{1,2}\s*$)")
 _ipython_assignment = re.compile(r"(\s*[^\W\d][\w.,\s]*=\s*)[%!].*")
 
 
-def has_parameters_cell(document: Document) -> bool:
-    """Whether a code cell is tagged `parameters`."""
-    return _cell(document) is not None
-
-
 def declared(document: Document) -> tuple[str, ...]:
     """The names assigned at the top level of the parameters cell, in order, each once.
 
     Empty if there is no such cell, if its cell magic says that it is not Python (`%%bash`), and for a notebook of
-    another language: whoever refuses unknown names must look at `language` first.
+    another language: whoever refuses unknown names must look at `is_python` first.
 
     Raises:
         CheckFailed: The cell is not valid Python; carries the line in the file.
     """
     cell = _cell(document)
-    if cell is None or language(document) not in (None, "python") or not _is_python(cell.source):
+    if cell is None or not is_python(document) or not _is_python(cell.source):
         return ()
     try:
         tree = _parse(textwrap.dedent(cell.source))
