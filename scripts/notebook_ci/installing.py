@@ -17,25 +17,27 @@ def mask(text: str, secrets: Sequence[str]) -> str:
     return re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
 
 
-def explain(what: str, output: str) -> SurroundingsError:
+def explain(what: str, output: str, *, elsewhere: str) -> SurroundingsError:
     """Return what went wrong, from what pip (23 to 26) or uv (0.13) printed.
 
     Args:
         what: What was not done, without a full stop: `The tool environment x could not be made`.
         output: What was printed.
+        elsewhere: How to have it made in another folder, for a sentence: `set X to another folder`.
     """
     for pattern, reason, hint in _REASONS:
         if re.search(pattern, output, re.IGNORECASE):
-            return SurroundingsError(f"{what}: {reason}.", hint=hint)
+            return SurroundingsError(f"{what}: {reason}.", hint=hint.replace(_ELSEWHERE, elsewhere))
     return SurroundingsError(f"{what}: see the lines above.", hint="If they do not help, please report it.")
 
 
+_ELSEWHERE = "ELSEWHERE"
 _SETTINGS_HINT = "uv's and pip's settings of the index are used: variables such as UV_DEFAULT_INDEX, uv.toml, pip.conf."
 _REASONS = (
     (
         r"no space left on device|disk quota exceeded",
         "the disk is full",
-        "Free some space, or set NOTEBOOK_CI_CACHE to a folder on another disk.",
+        f"Free some space, or {_ELSEWHERE}.",
     ),
     (
         r"hash mismatch|do not match the hashes",
@@ -78,6 +80,6 @@ _REASONS = (
     (
         r"permission denied|read-only file system",
         "a folder cannot be written",
-        "Set NOTEBOOK_CI_CACHE to a folder that can be written.",
+        f"Have the right to write there, or {_ELSEWHERE}.",
     ),
 )

@@ -192,7 +192,8 @@ class Maker:
             lines = [line for line in done.output.splitlines() if by_uv or _TOLD_BY_PIP.search(line)]
             output = mask("\n".join(lines[-LINES_SHOWN:]), self._settings.secrets())
             self._console.output(output)
-            raise explain(f"The tool environment {name} could not be made", output)
+            what = f"The tool environment {name} could not be made"
+            raise explain(what, output, elsewhere="set NOTEBOOK_CI_CACHE to another folder")
 
     def _succeeds(self, command: Sequence[str | Path]) -> bool:
         return process.run(command, env=indexes.without_settings(self._environ)).returncode == 0

@@ -650,7 +650,7 @@ def test_a_full_disk_while_packages_are_installed(workspace: Workspace) -> None:
     done = workspace.run("setup-env", {"venv": "small/venv"}, environ=environ, prefix=prefix)
     message = (
         "The packages of requirements.txt could not be installed: the disk is full. "
-        "Free some space, or name a folder on another disk with the input venv."
+        "Free some space, or name another folder with the input venv, or in UV_CACHE_DIR."
     )
     assert_refused(done, Case({}, message, code=3), message)
 

@@ -14,9 +14,16 @@ from notebook_ci.installing import explain, mask
     ],
 )
 def test_what_was_printed_is_explained(output: str, said: str) -> None:
-    error = explain("The packages could not be installed", output)
+    error = explain("The packages could not be installed", output, elsewhere="set X")
     assert error.message.startswith("The packages could not be installed: ")
     assert said in error.message
+
+
+@pytest.mark.parametrize("output", ["No space left on device (os error 28)", "Permission denied (os error 13)"])
+def test_where_else_it_can_be_made_is_said(output: str) -> None:
+    assert explain("It could not be made", output, elsewhere="set X to another folder").hint.endswith(
+        "or set X to another folder."
+    )
 
 
 def test_credentials_are_masked() -> None:

@@ -63,11 +63,6 @@ _NO_SUCH_VERSION = (
 # What stands against a lock that may be right.
 _OBSTACLES = (
     (
-        r"no space left on device|disk quota exceeded",
-        "the disk is full",
-        "Free some space, or name a folder on another disk with the input venv.",
-    ),
-    (
         r"build backend returned an error",
         "a package has to be built from its source, and that failed",
         "See the lines above. A version that has a wheel for this Python and platform needs no building.",

@@ -99,7 +99,9 @@ class Uv:
         completed = self.attempt(arguments, env=env)
         if completed.returncode:
             self.reporter.output("\n".join(completed.output.splitlines()[-LINES_SHOWN:]))
-            raise explain(completed.output) or installing.explain(what, completed.output)
+            raise explain(completed.output) or installing.explain(
+                what, completed.output, elsewhere="name another folder with the input venv, or in UV_CACHE_DIR"
+            )
         return completed.output
 
     def attempt(self, arguments: Sequence[Argument], *, env: Mapping[str, str] | None = None) -> process.Completed:
