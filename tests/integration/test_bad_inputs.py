@@ -330,7 +330,7 @@ LOCKS = {
     ),
     "pylock.toml: no lock": Case(
         {},
-        "pylock.toml is no such lock: invalid type: integer `3`, expected a string.",
+        "pylock.toml cannot be read as a lock: invalid type: integer `3`, expected a string.",
         {"pylock.toml": 'lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = 3\n'},
         ("pylock.toml", 4),
     ),
