@@ -164,35 +164,37 @@ def test_an_unknown_input(stage: str, tmp_path: Path, machine: Machine) -> None:
 
 
 def test_hostile_text_in_every_text_input(consumer: Consumer) -> None:
-    folder = HOSTILE.replace("/", "")
-    consumer.write(f"{folder}/requirements.txt", REQUIREMENTS)
+    """Only lists cannot hold a line feed within an entry: it separates them."""
+    folder, lines = HOSTILE, f"{HOSTILE}\n::error::second line"
+    consumer.write(f"{lines}/requirements.txt", REQUIREMENTS)
+    consumer.write(f"{lines}/p.yml", "text: from the file\n")
     consumer.write(f"{folder}/a\nb.ipynb", notebook("print(text)", parameters='text = ""'))
     consumer.write(f"{folder}/skip.ipynb", notebook("1 / 0"))
-    consumer.write(f"{folder}/p.yml", "text: from the file\n")
-    here = "${{ runner.temp }}/" + folder
-    parameters = f"text: |-\n  {HOSTILE}\n  second ' line\n"
+    here = "${{ runner.temp }}/up/" + lines
     job_steps = (
-        step("setup-env", requirements=f"{folder}/requirements.txt", venv=f"{here}/venv", run_dir=f"{here}/run"),
+        step("setup-env", requirements=f"{lines}/requirements.txt", venv=f"{here}/venv", run_dir=f"{here}/run"),
         step(
             "execute-notebook",
             notebooks=f"{folder}\n",
             exclude=f"{folder}/skip.ipynb",
-            parameters=parameters,
-            parameters_file=f"{folder}/p.yml",
+            parameters=f"text: |-\n  {HOSTILE}\n  second ' line\n",
+            parameters_file=f"{lines}/p.yml",
             python="${{ steps.setup-env.outputs.python }}",
             output_dir=f"{here}/out",
             run_dir=f"{here}/run",
         ),
         {"run": "test ! -e pwned"},
-        upload("out", f"{here}/out"),
+        {"run": 'cp -r "$RUNNER_TEMP"/up/*/out out'},
+        upload("out", "out"),
     )
     consumer.workflow(workflow(*job_steps))
     result = consumer.run(timeout=SECONDS)
     job = result.job("test")
     assert job.result == "success", job.log
+    assert not [each for each in job.annotations if each.level == "error"]
     assert not list(consumer.path.rglob("pwned"))
-    assert job.step("setup-env").outputs["lock-file"] == f"{folder}/requirements.txt"
-    assert job.step("execute-notebook").outputs["output-dir"].endswith(f"{folder}/out")
+    assert job.step("setup-env").outputs["lock-file"] == f"{lines}/requirements.txt"
+    assert job.step("execute-notebook").outputs["output-dir"].endswith(f"{lines}/out")
     (executed,) = result.artifact("out").rglob("*.ipynb")
     outputs = json.loads(executed.read_text(encoding="utf-8"))["cells"][-1]["outputs"]
     assert "".join(outputs[0]["text"]) == f"{HOSTILE}\nsecond ' line\n"
