@@ -118,7 +118,10 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheels")
     lock = ROOT / "requirements" / "uv.txt"
     flags = ["--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--dest", folder, "-r", lock]
-    subprocess.run([BASE / f"python{VERSION}", "-m", "pip", "download", *map(str, flags)], check=True)
+    # A Python of Debian has a pip in virtual environments alone.
+    environment = tmp_path_factory.mktemp("pip")
+    subprocess.run([BASE / f"python{VERSION}", "-m", "venv", environment], check=True)
+    subprocess.run([environment / "bin" / "python", "-m", "pip", "download", *map(str, flags)], check=True)
     make_wheel(folder, "nbdemo")
     return folder
 
