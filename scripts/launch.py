@@ -7,6 +7,7 @@ the environment there, this script only works out its name and hands over by exe
 second and comes before every stage, so little is imported here (`pathlib` and `typing` alone would double its time);
 what makes an environment is in `notebook_ci.tool_environments`.
 """
+# Why os.path stands here, the docstring says.
 # ruff: noqa: PTH100, PTH110, PTH118, PTH120, PTH123, PTH208
 
 import hashlib
@@ -132,7 +133,7 @@ def run(argv: list[str], environ: dict[str, str], stdin: int | None) -> int:
     if not WINDOWS:
         if stdin is not None:
             os.dup2(stdin, 0)
-        os.execve(argv[0], argv, environ)  # noqa: S606
+        os.execve(argv[0], argv, environ)  # noqa: S606 - no shell is wanted
     import subprocess
 
     return subprocess.run(argv, env=environ, stdin=stdin, check=False).returncode

@@ -10,10 +10,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from dev.tools import cache_root  # noqa: E402 - found through the path above
-from notebook_ci.github import Console  # noqa: E402 - found through the path above
-from notebook_ci.records import RunDirectory  # noqa: E402
-from notebook_ci.report.summary import render  # noqa: E402
+from dev.tools import cache_root
+from notebook_ci.github import Console
+from notebook_ci.records import RunDirectory
+from notebook_ci.report.summary import render
 
 STAGES = ("setup-env", "execute-notebook")
 GIT_IDENTITY = ("-c", "user.name=notebook-ci demo", "-c", "user.email=demo@localhost")

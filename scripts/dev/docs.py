@@ -17,18 +17,12 @@ import pydantic
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-import execute_notebook  # noqa: E402 - found through the path above
-import setup_env  # noqa: E402
-from notebook_ci.inputs import STAGES, declared  # noqa: E402
-from notebook_ci.stage import COMMON_OUTPUTS, Stage  # noqa: E402
+import execute_notebook
+import setup_env
+from notebook_ci.inputs import COMING, STAGES, declared
+from notebook_ci.stage import COMMON_OUTPUTS, Stage
 
 THERE: list[Stage[Any, Any]] = [setup_env.STAGE, execute_notebook.STAGE]
-COMING = {
-    "dvc-pull": "Pull data versioned by DVC, and check its content.",
-    "validate-data": "Validate data against Great Expectations suites.",
-    "build-image": "Build an immutable image of environment and notebooks.",
-    "log-run": "Log parameters, metrics and artifacts of a run to MLflow.",
-}
 
 
 def main() -> int:
@@ -75,7 +69,8 @@ def action(stage: Stage[Any, Any], old: str) -> str:
     for name, description in outputs_of(stage).items():
         value = f"${{{{ steps.run.outputs.{name} }}}}"
         lines += [f"  {name}:", f"    description: {json.dumps(description)}", f"    value: {value}"]
-    return "\n".join(lines) + "\n\n" + old[re.search(r"^runs:", old, re.MULTILINE).start() :]  # type: ignore[union-attr]
+    steps = re.split(r"^runs:", old, maxsplit=1, flags=re.MULTILINE)[-1]
+    return "\n".join(lines) + "\n\nruns:" + steps
 
 
 def outputs_of(stage: Stage[Any, Any]) -> dict[str, str]:

@@ -23,8 +23,13 @@ CONFIG = "notebook-ci.toml"
 FROM_STDIN = "--inputs-from-stdin"
 CHECK_ONLY = "--check-inputs"
 STAGES = ("setup-env", "dvc-pull", "validate-data", "execute-notebook", "build-image", "log-run")
-COMING = ("dvc-pull", "validate-data", "build-image", "log-run")
-"""Stages that are not there yet; their tables are let be."""
+# Stages that are not there yet: what they will do. Their tables in notebook-ci.toml are let be.
+COMING = {
+    "dvc-pull": "Pull data versioned by DVC, and check its content.",
+    "validate-data": "Validate data against Great Expectations suites.",
+    "build-image": "Build an immutable image of environment and notebooks.",
+    "log-run": "Log parameters, metrics and artifacts of a run to MLflow.",
+}
 EXAMPLES = {
     "setup-env": "--requirements requirements.txt --python-version 3.12",
     "execute-notebook": "--notebooks 'reports/*.ipynb' --exclude reports/draft.ipynb --cell-timeout 600",
