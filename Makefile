@@ -15,7 +15,7 @@ demo: ## run the suite on a copy of examples/penguins
 	@bash scripts/launch.sh --env setup-env --exec python scripts/dev/demo.py
 
 test: lint ## everything: static checks, unit, contract, integration and end-to-end tests
-	$(PYTEST) tests/unit tests/integration tests/e2e
+	$(PYTEST) -n auto --dist loadfile tests/unit tests/integration tests/e2e
 
 lint: ## static checks, and what must agree with each other
 	$(DEV) ruff check

@@ -19,8 +19,8 @@ REQUIREMENTS = os.path.join(os.path.dirname(HERE), "requirements")
 WINDOWS = sys.platform == "win32"
 PROGRAMS, EXE = ("Scripts", ".exe") if WINDOWS else ("bin", "")
 HELP = ("-h", "--help")
-# Not for people: the action of setup-env calls it.
-INTERNAL = "setup-env-key"
+# Not for people: an action calls such a script to name a cache.
+INTERNAL_SUFFIX = "-key"
 # In a finished environment there is a file of this name.
 MARKER = "complete"
 
@@ -34,7 +34,7 @@ class Request:
 
     Attributes:
         from_stdin: The inputs of the action stand on standard input.
-        environment: Name of the tool environment.
+        environment: Name of the tool environment; nothing for a stage that needs none.
         stage: Name of the stage, or nothing where a program is to be run.
         arguments: Of the stage; or the program and its arguments.
 
@@ -56,9 +56,7 @@ class Request:
             raise Refused("--exec needs an environment and a program: launch.sh --env NAME --exec PROGRAM [arguments].")
         self.stage = "" if is_program else _known("stage", "".join(rest[:1]), HERE, ".py", leave_out="launch")
         self.arguments = rest if is_program else rest[1:]
-        self.environment = _known(
-            "tool environment", self.stage if environment is None else environment, REQUIREMENTS, ".txt", leave_out="uv"
-        )
+        self.environment = _own_environment(self.stage) if environment is None else _known_environment(environment)
 
     def script(self, *flags: str) -> list[str]:
         """Return the stage's script and its arguments, `flags` before those that were given."""
@@ -75,6 +73,8 @@ def main(argv: list[str]) -> int:
         return 0 if argv[1:] else 2
     cache = os.path.abspath(argv[0])
     request = Request(argv[1:])
+    if not request.environment:
+        return run([sys.executable, *request.script()], dict(os.environ), None)
     environment = environment_folder(cache, request.environment)
     stdin = None
     if not os.path.exists(os.path.join(environment, MARKER)):
@@ -151,15 +151,22 @@ def _file_name(stage: str) -> str:
     return stage.replace("-", "_") + ".py"
 
 
+def _own_environment(stage: str) -> str:
+    """Return the tool environment of a stage: the one of its name, or nothing where the standard library is enough."""
+    return stage if os.path.exists(os.path.join(REQUIREMENTS, stage + ".txt")) else ""
+
+
+def _known_environment(name: str) -> str:
+    return _known("tool environment", name, REQUIREMENTS, ".txt", leave_out="uv")
+
+
 def _known(kind: str, name: str, folder: str, suffix: str, *, leave_out: str) -> str:
     """Return `name` if there is a file for it."""
     files = (file for file in os.listdir(folder) if file.endswith(suffix))
     names = sorted({file[: -len(suffix)].replace("_", "-") for file in files} - {leave_out})
     if name not in names:
-        from notebook_ci.inputs import COMING
-
-        what = f"There is no {kind} {name!r}{' yet' if name in COMING else ''}." if name else f"No {kind} was named."
-        raise Refused(f"{what} There are: {', '.join(each for each in names if each != INTERNAL)}.")
+        what = f"There is no {kind} {name!r}." if name else f"No {kind} was named."
+        raise Refused(f"{what} There are: {', '.join(each for each in names if not each.endswith(INTERNAL_SUFFIX))}.")
     return name
 
 

@@ -1,7 +1,7 @@
 """The script of the stage setup-env."""
 
 from notebook_ci.environment.model import OUTPUTS, SetupEnvInputs, SetupEnvRecord
-from notebook_ci.environment.stage import run
+from notebook_ci.environment.stage import idle, run
 from notebook_ci.stage import Stage, run_script
 
 STAGE = Stage(
@@ -12,6 +12,7 @@ STAGE = Stage(
     record=SetupEnvRecord,
     run=run,
     headline=lambda record: record.headline,
+    idle=idle,
 )
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
     launch.sh --env dev --exec python scripts/dev/lock.py [--check | --upgrade] [NAME ...]
 
 A lock is universal (one file for every platform and Python), hashed, of packages that have wheels, and names no index:
-each user's own one is asked. What is locked stays locked unless it no longer fits, or `--upgrade` is given.
+each user's own one is asked. What is locked stays locked unless it no longer fits, or `--upgrade` is given. A file
+`requirements/dvc.overrides` replaces what packages ask for in all locks whose names begin with `dvc-`.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from notebook_ci import indexes
 
 REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements"
 OLDEST_PYTHON = "3.11"
+_OLDEST = re.compile(r"# oldest-python: (3\.\d+)$")
 _HASH = re.compile(r" \\\n    --hash=\S+")
 
 
@@ -37,13 +39,23 @@ def compile_lock(uv: Path, source: Path, lock: Path, environ: Mapping[str, str],
     Raises:
         subprocess.CalledProcessError: uv found no versions, or did not reach the index. It has said so.
     """
-    flags = ["--universal", "--generate-hashes", "--python-version", OLDEST_PYTHON, "--only-binary", ":all:"]
+    flags = ["--universal", "--generate-hashes", "--only-binary", ":all:"]
+    flags += ["--python-version", oldest_python(source)]
     flags += ["--no-emit-index-url", "--no-emit-find-links", "--no-header", "--quiet"]
     flags += ["--upgrade"] if upgrade else []
+    overrides = source.with_name(f"{source.stem.partition('-')[0]}.overrides")
+    flags += ["--overrides", overrides.name] if overrides.exists() else []
     # Called beside its source: comments in the lock say `via -r <name>.in`, without a path.
     command: list[str | Path] = [uv, "pip", "compile", *flags, source.name, "--output-file", lock]
     settings = indexes.read(environ, source.parent).for_uv()
     subprocess.run(command, cwd=source.parent, env=indexes.without_settings(environ) | settings, check=True)
+
+
+def oldest_python(source: Path) -> str:
+    """Return the oldest Python a lock is for: `# oldest-python: X.Y` on its first line names another than usual."""
+    with source.open(encoding="utf-8") as file:
+        named = _OLDEST.match(file.readline())
+    return named[1] if named else OLDEST_PYTHON
 
 
 def is_fresh(uv: Path, source: Path, environ: Mapping[str, str]) -> bool:

@@ -4,11 +4,12 @@ Source of the formats: "Workflow commands for GitHub Actions" in GitHub's docume
 level a step, 1 MiB of summary) are those of the runner's source; what goes over them would be dropped without a word.
 """
 
+import contextlib
 import os
 import re
 import secrets
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
 
@@ -24,7 +25,8 @@ _RANK: dict[Severity, int] = {"error": 0, "warning": 1, "notice": 2}
 # `##[command]` anywhere in it.
 _COMMAND = re.compile(r"(?:^|[\r\n])\s*::|##\[")
 
-_FOLDED = re.compile(r"^<details>.*?^</details>\n*", re.MULTILINE | re.DOTALL)
+# One that holds no other.
+_FOLDED = re.compile(r"^<details>(?:(?!^<details>).)*?^</details>\n*", re.MULTILINE | re.DOTALL)
 
 
 class Console:
@@ -63,11 +65,30 @@ class Console:
 
     def output(self, text: str) -> None:
         """Show the output of a foreign program, fenced so that the runner takes no command from it."""
-        if not self.on_runner:
-            self._write(text)
-            return
+        with self.streaming() as write:
+            write(text)
+
+    @contextlib.contextmanager
+    def streaming(self) -> Iterator[Callable[[str], None]]:
+        """Show the output of a foreign program while it runs: each line by a call. Nothing else is told meanwhile."""
         token = secrets.token_hex(16)
-        self._write(f"::stop-commands::{token}\n{text}\n::{token}::")
+        if self.on_runner:
+            self._write(f"::stop-commands::{token}")
+        try:
+            yield self._write
+        finally:
+            if self.on_runner:
+                self._write(f"::{token}::")
+
+    @contextlib.contextmanager
+    def group(self, title: str) -> Iterator[None]:
+        """Put what is shown meanwhile under a title; a log of GitHub folds it."""
+        self._write(f"::group::{title}" if self.on_runner else f"\n{title}")
+        try:
+            yield
+        finally:
+            if self.on_runner:
+                self._write("::endgroup::")
 
     def annotate(self, problems: Iterable[Problem]) -> None:
         """Show problems, the worst first, each where it stands in a file.
@@ -118,7 +139,9 @@ class Console:
             with _appended(self._summary_file) as file:
                 file.write(bounded(markdown, room))
         elif not self.on_runner:
-            sys.stdout.write(_FOLDED.sub("", markdown) + "\n")
+            while (shorter := _FOLDED.sub("", markdown)) != markdown:
+                markdown = shorter
+            sys.stdout.write(markdown + "\n")
             sys.stdout.flush()
 
     def _write(self, text: str) -> None:

@@ -2,7 +2,8 @@
 
 A stage declares its inputs as a frozen dataclass whose fields are made by `given`; the model is the only place of
 names, kinds, defaults and descriptions, and action.yml, README and `--help` are made from it. A value given by the step
-or on the command line wins over `notebook-ci.toml`, which wins over the default. An empty string means "not given".
+or on the command line wins over `notebook-ci.toml` (or the file that `config` names), which wins over the default. An
+empty string means "not given".
 """
 
 import argparse
@@ -18,23 +19,24 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO, TypeVar
 
 from notebook_ci.errors import InputError
+from notebook_ci.files import read_text
 
 CONFIG = "notebook-ci.toml"
 FROM_STDIN = "--inputs-from-stdin"
 CHECK_ONLY = "--check-inputs"
 STAGES = ("setup-env", "dvc-pull", "validate-data", "execute-notebook", "build-image", "log-run")
-# Stages that are not there yet: what they will do. Their tables in notebook-ci.toml are let be.
-COMING = {
-    "dvc-pull": "Pull data versioned by DVC, and check its content.",
-    "validate-data": "Validate data against Great Expectations suites.",
-    "build-image": "Build an immutable image of environment and notebooks.",
-    "log-run": "Log parameters, metrics and artifacts of a run to MLflow.",
-}
+# The tables of notebook-ci.toml: one a stage, and one for the chain of them.
+TABLES = (*STAGES, "pipeline")
 EXAMPLES = {
     "setup-env": "--requirements requirements.txt --python-version 3.12",
+    "dvc-pull": "--targets data/raw.csv.dvc --remote storage",
+    "validate-data": "--data 'data/*.csv' --suite suites/penguins.json",
     "execute-notebook": "--notebooks 'reports/*.ipynb' --exclude reports/draft.ipynb --cell-timeout 600",
+    "build-image": "--image ghcr.io/team/penguins --tags latest --push",
+    "log-run": "--run-dir .notebook-ci/runs/demo --tracking-uri http://localhost:5000 --experiment penguins",
 }
 LONGEST_QUOTE = 80
+MOST_COUNTED = 10_000
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,15 @@ def _boolean(value: object) -> bool:
         case "true" | "false":
             return value == "true"
     raise ValueError
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError
+    count = int(value)
+    if not 0 < count <= MOST_COUNTED:
+        raise ValueError
+    return count
 
 
 def _seconds(value: object) -> float:
@@ -107,9 +118,12 @@ def _yaml_map(value: object) -> dict[str, Any] | str:
 
 
 MOST_SECONDS = 10 * 24 * 3600
+TEXT = Kind("text", _text, "TEXT")
 PATH = Kind("text", _text, "PATH")
+COUNT = Kind(f"a whole number from 1 to {MOST_COUNTED}", _count, "NUMBER")
 BOOLEAN = Kind("`true` or `false`", _boolean, "true|false")
 SECONDS = Kind("a number of seconds above 0, at most ten days (864000)", _seconds, "SECONDS")
+LINES = Kind("one entry a line", _lines, "TEXT", many=True)
 GLOBS = Kind("one entry a line", _lines, "GLOB", many=True)
 SLUG = Kind("up to 64 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`", _slug, "NAME")
 PYTHON_VERSION = Kind(
@@ -117,6 +131,17 @@ PYTHON_VERSION = Kind(
 )
 # Text is read as YAML 1.2 later, by `yaml12.mapping`: its parser is in the tool environment, not yet made perhaps.
 YAML_MAP = Kind("YAML: `name: value`, one a line", _yaml_map, "YAML")
+
+
+def choice(*accepted: str) -> Kind:
+    """Return the kind of an input that is one of a few words."""
+
+    def parse(value: object) -> str:
+        if value not in accepted:
+            raise ValueError
+        return str(value)
+
+    return Kind(" or ".join(f"`{each}`" for each in accepted), parse, "|".join(accepted))
 
 
 def given(kind: Kind, description: str, *, default: object, shown_default: str) -> Any:
@@ -147,6 +172,12 @@ class StageInputs:
         "Name of this use of the action in the run: a leg of a matrix, a second call.",
         default="",
         shown_default="none",
+    )
+    config: str = given(
+        PATH,
+        "File with the inputs that are not given here, in TOML: a table a stage, keys as the inputs.",
+        default="",
+        shown_default=f"`{CONFIG}`, if it is there",
     )
 
 
@@ -180,7 +211,7 @@ def load(model: type[Model], stage: str, argv: Sequence[str], stdin: TextIO, cwd
         stage: The name of the stage, e.g. `execute-notebook`.
         argv: Arguments of the command line, the program's name left out.
         stdin: JSON of the action's inputs, read where `argv` has `--inputs-from-stdin`.
-        cwd: Where `notebook-ci.toml` is looked for.
+        cwd: Where `notebook-ci.toml` is looked for, and what paths are relative to.
 
     Raises:
         InputError: An unknown name or a malformed value.
@@ -194,10 +225,9 @@ def load(model: type[Model], stage: str, argv: Sequence[str], stdin: TextIO, cwd
     except InputError as error:
         error.hint = f"{error.hint} See {parser.prog} --help.".lstrip()
         raise
-    values = _from_config(cwd / CONFIG, stage, inputs)
-    if flags["inputs_from_stdin"]:
-        values |= _from_runner(stdin.read(), inputs)
-    values |= from_flags
+    from_step = _from_runner(stdin.read(), inputs) if flags["inputs_from_stdin"] else {}
+    direct = from_step | from_flags
+    values = _Config.read(cwd, direct.get("config", "")).of(stage, inputs) | direct
     return model(**{inputs[name].field: value for name, value in values.items()})
 
 
@@ -314,49 +344,73 @@ def _from_runner(text: str, inputs: Mapping[str, Input]) -> dict[str, Any]:
     return _given(values)
 
 
-def _from_config(path: Path, stage: str, inputs: Mapping[str, Input]) -> dict[str, Any]:
-    """Return what `notebook-ci.toml` says of a stage."""
-    text, config = _read_config(path)
-    for name, table in config.items():
-        line = _line_of(text, rf"\[\s*{_key(name)}\s*[\].]|{_key(name)}\s*[=.]")
-        if name not in STAGES:
-            if name in inputs or not isinstance(table, dict):
-                raise _outside(name, stage if name in inputs else "", line, is_table=isinstance(table, dict))
-            raise _unknown(f"{CONFIG} has an unknown table {quote(name)}", name, STAGES, file=CONFIG, line=line)
-        if not isinstance(table, dict):
-            raise InputError(f"{name} must be a table: [{name}] on a line of its own.", file=CONFIG, line=line)
-    values = {}
-    for name, raw in config.get(stage, {}).items():
-        line = _line_of(text, rf"{_key(name)}\s*[=.]|\[\s*{_key(stage)}\.{_key(name)}\s*[\].]", after=stage)
-        if name not in inputs:
-            raise _unknown(f"[{stage}] has an unknown key {quote(name)}", name, inputs, file=CONFIG, line=line)
-        values[name] = _value(inputs[name], raw, origin=f"{name} in [{stage}]", file=CONFIG, line=line)
-    return _given(values)
+@dataclass(frozen=True)
+class _Config:
+    """The file of inputs.
 
+    Attributes:
+        file: Its name, as the user knows it.
+        text: What stands in it.
+        tables: The same, read.
+    """
 
-def _outside(name: str, stage: str, line: int | None, *, is_table: bool) -> InputError:
-    """Return the error for a key that stands in no table of a stage; of which one it is an input, `stage` says."""
-    there = " or ".join(f"[{each}]" for each in STAGES if each not in COMING)
-    hint = f"Write [{stage}.{name}]." if is_table else f"Write {f'[{stage}]' if stage else there} on a line above it."
-    where = f"[{stage}]" if stage else "the table of its stage"
-    return InputError(f"{quote(name)} must stand under {where}.", hint=hint, file=CONFIG, line=line)
+    file: str
+    text: str
+    tables: Mapping[str, Any]
 
+    @classmethod
+    def read(cls, cwd: Path, named: str) -> "_Config":
+        """Read the file that was named, or else `notebook-ci.toml`, which need not be there."""
+        file = named or CONFIG
+        if not named and not (cwd / file).exists():
+            return cls(file, "", {})
+        text = read_text(cwd / file, file)
+        try:
+            return cls(file, text, tomllib.loads(text))
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            found = re.search(r"at line (\d+)", str(error))
+            hint = "TOML writes `true` and `false`, and text in quotes." if "Invalid value" in str(error) else ""
+            line = int(found[1]) if found else None
+            raise InputError(f"{file} is not TOML: {error}.", hint=hint, file=file, line=line) from error
 
-def _read_config(path: Path) -> tuple[str, dict[str, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        return text, tomllib.loads(text)
-    except FileNotFoundError:
-        return "", {}
-    except OSError as error:
-        raise InputError(f"{CONFIG} cannot be read: {error.strerror}.", file=CONFIG) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{CONFIG} is not UTF-8 text.", hint="Save it as UTF-8.", file=CONFIG) from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        found = re.search(r"at line (\d+)", str(error))
-        hint = "TOML writes `true` and `false`, and text in quotes." if "Invalid value" in str(error) else ""
-        line = int(found[1]) if found else None
-        raise InputError(f"{CONFIG} is not TOML: {error}.", hint=hint, file=CONFIG, line=line) from error
+    def of(self, stage: str, inputs: Mapping[str, Input]) -> dict[str, Any]:
+        """Return what the file says of a stage."""
+        for name, table in self.tables.items():
+            self._check(name, table, stage, inputs)
+        values = {}
+        for name, raw in self.tables.get(stage, {}).items():
+            line = self._line(rf"{_key(name)}\s*[=.]|\[\s*{_key(stage)}\.{_key(name)}\s*[\].]", after=stage)
+            if name not in inputs or name == "config":
+                known = [each for each in inputs if each != "config"]
+                raise _unknown(f"[{stage}] has an unknown key {quote(name)}", name, known, file=self.file, line=line)
+            values[name] = _value(inputs[name], raw, origin=f"{name} in [{stage}]", file=self.file, line=line)
+        return _given(values)
+
+    def _check(self, name: str, table: object, stage: str, inputs: Mapping[str, Input]) -> None:
+        """Refuse what is no table of a stage."""
+        line = self._line(rf"\[\s*{_key(name)}\s*[\].]|{_key(name)}\s*[=.]")
+        if name in TABLES:
+            if not isinstance(table, dict):
+                message = f"{name} must be a table: [{name}] on a line of its own."
+                raise InputError(message, file=self.file, line=line)
+        elif name in inputs or not isinstance(table, dict):
+            raise self._outside(name, stage if name in inputs else "", line, is_table=isinstance(table, dict))
+        else:
+            raise _unknown(f"{self.file} has an unknown table {quote(name)}", name, TABLES, file=self.file, line=line)
+
+    def _outside(self, name: str, stage: str, line: int | None, *, is_table: bool) -> InputError:
+        """Return the error for a key that stands in no table; of which stage it is an input, `stage` says."""
+        there = f"[{stage}]" if stage else f"its name, for example [{STAGES[0]}],"
+        hint = f"Write [{stage}.{name}]." if is_table else f"Write {there} on a line above."
+        where = f"[{stage}]" if stage else "the table of its stage"
+        return InputError(f"{quote(name)} must stand under {where}.", hint=hint, file=self.file, line=line)
+
+    def _line(self, pattern: str, after: str = "") -> int | None:
+        """Return the line that begins with `pattern`, below the header of the table `after`."""
+        header = re.search(rf"^\s*\[\s*{_key(after)}\s*[\].]", self.text, re.MULTILINE) if after else None
+        begin = header.start() if header else 0
+        found = re.compile(rf"^\s*(?:{pattern})", re.MULTILINE).search(self.text, begin)
+        return self.text.count("\n", 0, found.end()) + 1 if found else None
 
 
 def _key(name: str) -> str:
@@ -364,17 +418,9 @@ def _key(name: str) -> str:
     return rf"[\"']?{re.escape(name)}[\"']?"
 
 
-def _line_of(text: str, pattern: str, after: str = "") -> int | None:
-    """Return the line that begins with `pattern`, below the header of the table `after`."""
-    header = re.search(rf"^\s*\[\s*{_key(after)}\s*[\].]", text, re.MULTILINE) if after else None
-    found = re.compile(rf"^\s*(?:{pattern})", re.MULTILINE).search(text, header.start() if header else 0)
-    return text.count("\n", 0, found.end()) + 1 if found else None
-
-
 def _unknown(
     what: str, name: str, known: Collection[str], *, file: str | None = None, line: int | None = None
 ) -> InputError:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"Did you mean {close[0]}? " if close else ""
-    shown = [each for each in known if each not in COMING]
-    return InputError(f"{what}.", hint=f"{hint}Known are {', '.join(shown)}.", file=file, line=line)
+    return InputError(f"{what}.", hint=f"{hint}Known are {', '.join(known)}.", file=file, line=line)

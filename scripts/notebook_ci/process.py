@@ -37,13 +37,16 @@ class Completed:
 
     Attributes:
         returncode: Its exit code; negative: the signal that ended it.
-        output: The last lines it printed, standard output and standard error as they came.
+        output: The last lines it printed, standard output and standard error as they came; of standard error alone
+            where they were kept apart.
         timed_out: It was ended because its time was over.
+        stdout: All of standard output, where they were kept apart.
     """
 
     returncode: int
     output: str
     timed_out: bool
+    stdout: str = ""
 
 
 @contextlib.contextmanager
@@ -86,6 +89,9 @@ def run(
     env: Mapping[str, str],
     cwd: Path | None = None,
     timeout: float | None = None,
+    stdin: str = "",
+    separate: bool = False,
+    on_line: Callable[[str], object] | None = None,
 ) -> Completed:
     """Run a program to its end, or to the end of its time.
 
@@ -96,35 +102,51 @@ def run(
         env: Its whole environment.
         cwd: Its working directory.
         timeout: Seconds; None: any time.
+        stdin: What it reads from standard input.
+        separate: Keep standard output, whole, apart from standard error.
+        on_line: Called with each line of `Completed.output` as it comes, from another thread.
 
     Raises:
         OSError: It could not be started.
     """
     lines: collections.deque[str] = collections.deque(maxlen=TAIL_LINES)
+    whole: list[str] = []
+
+    def keep(line: str) -> None:
+        lines.append(line)
+        if on_line:
+            on_line(line)
+
     process = subprocess.Popen(
         list(map(str, argv)),
         env=dict(env),
         cwd=cwd,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.PIPE if separate else subprocess.STDOUT,
         text=True,
         encoding="utf-8",
         errors="backslashreplace",
         start_new_session=POSIX,
     )
-    reader = threading.Thread(target=_keep, args=(process.stdout, lines), daemon=True)
+    threads = [
+        threading.Thread(target=_keep, args=(process.stderr if separate else process.stdout, keep), daemon=True),
+        *([threading.Thread(target=_keep_whole, args=(process.stdout, whole), daemon=True)] if separate else []),
+        *([threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True)] if stdin else []),
+    ]
     timed_out = False
     try:
-        reader.start()
+        for thread in threads:
+            thread.start()
         process.wait(timeout)
     except subprocess.TimeoutExpired:
         timed_out = True
     finally:
         end_tree(process)
-        if reader.is_alive():  # it never was, where a signal came before
-            reader.join(GRACE_SECONDS)
-    return Completed(process.returncode, "\n".join(lines), timed_out)
+        for thread in threads:
+            if thread.is_alive():  # it never was, where a signal came before
+                thread.join(GRACE_SECONDS)
+    return Completed(process.returncode, "\n".join(lines), timed_out, "".join(whole))
 
 
 def end_tree(process: subprocess.Popen[str]) -> None:
@@ -142,10 +164,21 @@ def end_tree(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def _keep(stream: TextIO, lines: collections.deque[str]) -> None:
+def _keep(stream: TextIO, keep: Callable[[str], None]) -> None:
     with stream:
         while line := stream.readline(LONGEST_LINE):
-            lines.append(line.rstrip("\n"))
+            keep(line.rstrip("\n"))
+
+
+def _keep_whole(stream: TextIO, whole: list[str]) -> None:
+    with stream:
+        while piece := stream.read(LONGEST_LINE):
+            whole.append(piece)
+
+
+def _feed(stream: TextIO, text: str) -> None:
+    with contextlib.suppress(OSError), stream:  # it need not read all, or anything
+        stream.write(text)
 
 
 @contextlib.contextmanager

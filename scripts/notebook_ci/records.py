@@ -15,7 +15,7 @@ import platform
 import secrets
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,6 +83,7 @@ class Record:
         read: SHA-256 by path of the files that were read, relative to the working directory.
         made: SHA-256 by path of the files that were made, relative to the run directory where they lie in it.
         metrics: Numbers by name.
+        outputs: The outputs of the stage's own, as a step of a workflow has them.
         problems: What went wrong, and what should be known.
     """
 
@@ -99,6 +100,7 @@ class Record:
     read: dict[str, str] = field(default_factory=dict)
     made: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, error: NotebookCiError) -> None:
@@ -220,13 +222,20 @@ class RunDirectory:
             place.artifacts.rmdir()
         raise AssertionError
 
-    def records(self) -> list[dict[str, Any]]:
-        """Return all records, in the order the stages began.
+    def names(self) -> set[str]:
+        """Return the names of the records' files."""
+        return {path.name for path in self.path.glob("*.json")}
+
+    def records(self, leave_out: Collection[str] = ()) -> list[dict[str, Any]]:
+        """Return the records, in the order the stages began.
+
+        Args:
+            leave_out: Names of files that are not asked for.
 
         Raises:
             InputError: A file in the directory is no record of this version.
         """
-        found = [_read_record(path) for path in sorted(self.path.glob("*.json"))]
+        found = [_read_record(self.path / name) for name in sorted(self.names() - set(leave_out))]
         return sorted(found, key=lambda record: str(record["started"]))
 
     def last(self, stage: str, slug: str) -> dict[str, Any] | None:
@@ -238,6 +247,11 @@ class RunDirectory:
 def now() -> datetime:
     """Return the time, in UTC."""
     return datetime.now(UTC)
+
+
+def timestamp() -> str:
+    """Return the time as records have it."""
+    return now().isoformat(timespec="milliseconds")
 
 
 def sha256(path: Path) -> str:
@@ -359,7 +373,7 @@ def _read_record(path: Path) -> dict[str, Any]:
             f"{path} is a record of another version of notebook-ci ({schema}, here {SCHEMA}).",
             hint="Use one version of notebook-ci for all jobs of a run.",
         )
-    if missing := {"stage", "slug", "status", "started"} - record.keys():
+    if missing := {"stage", "slug", "status", "started", "outputs"} - record.keys():
         raise _no_record(path, f"it lacks {', '.join(sorted(missing))}")
     return dict(record)
 

@@ -1,5 +1,7 @@
 """What a domain package is given to tell its progress: it never prints."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 
@@ -17,3 +19,6 @@ class Reporter(Protocol):
 
     def output(self, text: str) -> None:
         """Show the output of a foreign program: shown, never obeyed."""
+
+    def streaming(self) -> AbstractContextManager[Callable[[str], None]]:
+        """Show the output of a foreign program while it runs: each line by a call. Nothing else is told meanwhile."""

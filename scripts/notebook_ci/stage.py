@@ -17,7 +17,7 @@ from notebook_ci import process
 from notebook_ci.context import Context
 from notebook_ci.errors import EXIT_BUG, Cancelled, CheckFailed, NotebookCiError, SurroundingsError
 from notebook_ci.github import Console
-from notebook_ci.records import Place, Record, RunDirectory, describe_source, jsonable, now
+from notebook_ci.records import Place, Record, RunDirectory, describe_source, jsonable, timestamp
 from notebook_ci.report.summary import render
 from notebook_ci.reporter import Reporter
 
@@ -25,36 +25,31 @@ Model = TypeVar("Model", bound=inputs_module.StageInputs)
 StageRecord = TypeVar("StageRecord", bound=Record)
 
 COMMON_OUTPUTS = {
-    "status": "`passed`, `failed` (a fault in notebooks or data) or `error` (wrong input, network, installation ...).",
+    "status": "`passed`, `failed` (a fault in notebooks or data), `error` (wrong input, network, installation ...) or "
+    "`skipped` (nothing to do).",
     "record": "Path of the stage's record, a JSON file in the run directory.",
 }
 EXIT_CODES = {"passed": 0, "skipped": 0, "failed": 1, "error": SurroundingsError.exit_code}
 
 
 @dataclass(frozen=True)
-class Stage(Generic[Model, StageRecord]):
-    """A stage of the chain, as its action and its command see it.
+class Command(Generic[Model]):
+    """What an action and a command of the same name run.
 
     Attributes:
         name: Its name, e.g. `setup-env`.
         description: One sentence for action.yml.
         inputs: The model of its inputs.
-        outputs: Its outputs beside `COMMON_OUTPUTS`: descriptions by name.
-        record: The type of its record.
-        run: Does the work and fills the record as it goes, so that nothing is lost when it is stopped.
-        headline: Returns the values of `outputs` from the record.
+        outputs: Its outputs: descriptions by name.
     """
 
     name: str
     description: str
     inputs: type[Model]
     outputs: Mapping[str, str]
-    record: type[StageRecord]
-    run: Callable[[Model, Context, StageRecord], None]
-    headline: Callable[[StageRecord], Mapping[str, str]]
 
     def main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO) -> int:
-        """Run the stage as a program.
+        """Run as a program.
 
         Args:
             argv: The arguments, the program's name left out.
@@ -78,13 +73,55 @@ class Stage(Generic[Model, StageRecord]):
             return error.exit_code
 
     def _main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO, console: Console) -> int:
+        raise NotImplementedError
+
+    @property
+    def all_outputs(self) -> Mapping[str, str]:
+        """The outputs of its action."""
+        return self.outputs
+
+    def load(self, argv: Sequence[str], stdin: TextIO, cwd: Path, console: Console) -> Model:
+        """Read the inputs, and say which file of inputs was not read.
+
+        Raises:
+            InputError: See `inputs.load`.
+        """
+        loaded = inputs_module.load(self.inputs, self.name, argv, stdin, cwd)
+        if not loaded.config and (missed := inputs_module.missed_config(cwd)):
+            console.warning(f"{missed} is not read, because the stage runs in {cwd}. Run it in the folder of the file.")
+        return loaded
+
+
+@dataclass(frozen=True)
+class Stage(Command[Model], Generic[Model, StageRecord]):
+    """A stage of the chain.
+
+    Attributes:
+        outputs: Those of its own, beside `COMMON_OUTPUTS`.
+        record: The type of its record.
+        run: Does the work and fills the record as it goes, so that nothing is lost when it is stopped.
+        headline: Returns the values of `outputs` from the record.
+        idle: Returns why there is nothing to do for somebody who did not ask for this stage; nothing: there is.
+            Given are its inputs, the environment, and the folder that paths start from.
+    """
+
+    record: type[StageRecord]
+    run: Callable[[Model, Context, StageRecord], None]
+    headline: Callable[[StageRecord], Mapping[str, str]]
+    idle: Callable[[Model, Mapping[str, str], Path], str]
+
+    @property
+    def all_outputs(self) -> Mapping[str, str]:
+        """Those of its own, before those that every stage has."""
+        return {**self.outputs, **COMMON_OUTPUTS}
+
+    def _main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO, console: Console) -> int:
         """Run the stage. What is raised here happened before there was a record, or while it was written."""
         cwd = Path.cwd()
-        inputs = inputs_module.load(self.inputs, self.name, argv, stdin, cwd)
         if inputs_module.CHECK_ONLY in argv:
+            inputs_module.load(self.inputs, self.name, argv, stdin, cwd)
             return 0
-        if missed := inputs_module.missed_config(cwd):
-            console.warning(f"{missed} is not read, because the stage runs in {cwd}. Run it in the folder of the file.")
+        inputs = self.load(argv, stdin, cwd, console)
         run_directory = RunDirectory.open(inputs.run_dir, environ, cwd)
         place = run_directory.take(self.name, inputs.slug)
         record = self.record(stage=self.name, slug=inputs.slug, inputs=inputs_module.as_given(inputs))
@@ -94,7 +131,7 @@ class Stage(Generic[Model, StageRecord]):
 
     def _run(self, inputs: Model, context: Context, record: StageRecord) -> int:
         """Do the work. Whatever happens, the record says it."""
-        record.started = now().isoformat(timespec="milliseconds")
+        record.started = timestamp()
         began = time.monotonic()
         try:
             record.source = describe_source(context.environ, context.cwd)
@@ -116,6 +153,7 @@ class Stage(Generic[Model, StageRecord]):
     def _close(self, console: Console, place: Place, record: StageRecord, exit_code: int) -> int:
         """Write down what there is, and return the exit code: the given one, or that of a failure to write."""
         saved = ""
+        record.outputs = dict(self.headline(record))
         try:
             saved = str(place.write(record))
         except SurroundingsError as error:
@@ -123,7 +161,7 @@ class Stage(Generic[Model, StageRecord]):
             exit_code = _worse(exit_code, error)
         console.annotate(record.problems)
         try:
-            console.set_outputs({"status": record.status, "record": saved, **self.headline(record)})
+            console.set_outputs({"status": record.status, "record": saved, **record.outputs})
             console.summarize(render([jsonable(dataclasses.asdict(record))]))
         except OSError as error:
             failure = SurroundingsError(
@@ -149,9 +187,9 @@ def _bug(error: Exception, reporter: Reporter) -> NotebookCiError:
     )
 
 
-def run_script(stage: Stage[Any, Any]) -> None:
-    """End the process with the exit code of the stage."""
+def run_script(command: Command[Any]) -> None:
+    """End the process with the exit code of a command."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    sys.exit(stage.main(sys.argv[1:], os.environ, sys.stdin))
+    sys.exit(command.main(sys.argv[1:], os.environ, sys.stdin))

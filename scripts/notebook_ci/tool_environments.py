@@ -172,7 +172,9 @@ class Maker:
         python = os.path.realpath(sys.executable)
         venv = ["venv", "--relocatable", "--no-project", "--quiet", "--python", python]
         self._run(name, [program, *venv, new])
-        flags = ["--require-hashes", "--only-binary", ":all:", "--compile-bytecode", *self._settings.uv_flags()]
+        # A lock names all that is needed, and may leave out what a package asks for in vain: nothing is to be resolved.
+        flags = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--compile-bytecode"]
+        flags += self._settings.uv_flags()
         if self._settings.extra:
             # The first index may have other versions only. It is "unsafe" where no hashes say what may be installed.
             # With a single index the default is the better one: it tells of an answer 401 or 403.

@@ -2,18 +2,19 @@
 
 import importlib
 
-from notebook_ci.inputs import COMING, CONFIG, STAGES
+from notebook_ci.inputs import CONFIG, STAGES
 
 
 def usage() -> str:
     """Return how launch.sh is called, with the stages that are there."""
-    stages = [importlib.import_module(name.replace("-", "_")).STAGE for name in STAGES if name not in COMING]
+    pipeline = importlib.import_module("pipeline").PIPELINE
+    stages = [pipeline, *(importlib.import_module(name.replace("-", "_")).STAGE for name in STAGES)]
     width = max(len(stage.name) for stage in stages)
     return "\n".join(
         [
             "usage: launch.sh STAGE [--help] [inputs]",
             "",
-            "Runs a stage of notebook-ci on this machine, as its action does on a runner.",
+            "Runs a stage of notebook-ci on this machine, as its action does on a runner; `pipeline` runs all of them.",
             "",
             "Stages:",
             *(f"  {stage.name:<{width}}  {stage.description}" for stage in stages),

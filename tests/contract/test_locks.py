@@ -38,7 +38,16 @@ def uv() -> Path:
 
 def resolve(uv: Path, lock: Path, platform: str, python: str, environ: dict[str, str]) -> str:
     """Return what stands against installing a lock from wheels on a platform; nothing if nothing does."""
-    flags = ["--require-hashes", "--only-binary", ":all:", "--python-platform", platform, "--python-version", python]
+    flags = [
+        "--require-hashes",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--python-platform",
+        platform,
+        "--python-version",
+        python,
+    ]
     command = [
         uv,
         "pip",

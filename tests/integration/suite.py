@@ -358,3 +358,16 @@ def wait_until(condition: Callable[[], object], seconds: float = 20) -> bool:
     while not condition() and time.monotonic() < end:
         time.sleep(0.02)
     return bool(condition())
+
+
+# --- Disks and rights
+
+
+def private_mount(*commands: str) -> list[str]:
+    """Return a command that mounts something, for the command behind it alone; `$D` is the folder."""
+    own = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    return ["unshare", *own, "--mount", "/bin/sh", "-c", " && ".join([*commands, 'exec "$@"']), "sh"]
+
+
+# Root may read and write everything: not without these.
+NO_ROOT = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []

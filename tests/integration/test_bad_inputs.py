@@ -12,7 +12,17 @@ from typing import Any
 import pytest
 
 from integration.index_server import Gate, IndexServer, make_wheel, serve
-from integration.suite import PROJECT, PYTHON, Done, Workspace, notebook, only_tools, parameters
+from integration.suite import (
+    NO_ROOT,
+    PROJECT,
+    PYTHON,
+    Done,
+    Workspace,
+    notebook,
+    only_tools,
+    parameters,
+    private_mount,
+)
 from notebook_ci.records import RUN_MARKER
 
 RAN = notebook(parameters("alpha = 1"), "open('ran', 'w').close()")
@@ -86,7 +96,7 @@ EXECUTE = {
     ),
     "config: no table": Case(
         {},
-        "`notebooks` must stand under [execute-notebook]. Write [execute-notebook] on a line above it.",
+        "`notebooks` must stand under [execute-notebook]. Write [execute-notebook] on a line above.",
         config('notebooks = ["a.ipynb"]\n'),
         ("notebook-ci.toml", 1),
     ),
@@ -114,9 +124,7 @@ EXECUTE = {
         {"notebook-ci.toml": "# \xfcber\n".encode("latin-1")},
         ("notebook-ci.toml", 0),
     ),
-    "config: a folder": Case(
-        {}, "notebook-ci.toml cannot be read: Is a directory.", {"notebook-ci.toml/x": ""}, ("notebook-ci.toml", 0)
-    ),
+    "config: a folder": Case({}, "notebook-ci.toml is a folder.", {"notebook-ci.toml/x": ""}, ("notebook-ci.toml", 0)),
     # Parameters
     "YAML: tab": Case({"parameters": "a:\n\tb: 1"}, "The input parameters is not YAML, line 2: "),
     "YAML: list": Case({"parameters": "- a\n- b"}, f"The input parameters is a list, not a map. {YAML_HINT}"),
@@ -144,15 +152,19 @@ EXECUTE = {
         "here: alpha.",
     ),
     "parameters-file: none": Case(
-        {"parameters-file": "no.yaml"}, "The parameters-file `no.yaml` cannot be read: No such file or directory."
+        {"parameters-file": "no.yaml"},
+        "There is no file no.yaml. The input parameters-file takes the path of a YAML file.",
+        {},
+        ("no.yaml", 0),
     ),
     "parameters-file: a folder": Case(
-        {"parameters-file": "p"}, "The parameters-file `p` cannot be read: Is a directory.", {"p/x": ""}
+        {"parameters-file": "p"}, "p is a folder. The input parameters-file takes", {"p/x": ""}, ("p", 0)
     ),
     "parameters-file: Latin-1": Case(
         {"parameters-file": "p.yaml"},
-        "The parameters-file `p.yaml` is not UTF-8 text. Save it as UTF-8.",
+        "p.yaml is not UTF-8 text. Save it as UTF-8.",
         {"p.yaml": "a: \xfc".encode("latin-1")},
+        ("p.yaml", 0),
     ),
     "parameters-file: no YAML": Case(
         {"parameters-file": "sub/p.yaml"},
@@ -211,7 +223,7 @@ SETUP = {
         (".python-version", 0),
     ),
     ".python-version: UTF-16": Case(
-        {}, ".python-version cannot be read: ", {".python-version": "3.12".encode("utf-16")}, (".python-version", 0)
+        {}, ".python-version is not UTF-8 text.", {".python-version": "3.12".encode("utf-16")}, (".python-version", 0)
     ),
     "requires-python: of Poetry": Case(
         {},
@@ -609,16 +621,6 @@ def test_huge_files(workspace: Workspace, kernel: Path) -> None:
 # --- Disks and rights
 
 
-def private_mount(*commands: str) -> list[str]:
-    """Return a command that mounts something, for the command behind it alone; `$D` is the folder."""
-    own = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    return ["unshare", *own, "--mount", "/bin/sh", "-c", " && ".join([*commands, 'exec "$@"']), "sh"]
-
-
-# Root may read and write everything: not without these.
-NO_ROOT = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
-
-
 def test_a_full_disk_while_a_notebook_is_saved(workspace: Workspace, kernel: Path) -> None:
     out = workspace.folder / "out"
     out.mkdir()
@@ -709,7 +711,7 @@ def test_a_read_only_place_for_the_environment(workspace: Workspace) -> None:
     [
         ("notebook-ci.toml", "notebook-ci.toml cannot be read: Permission denied.", 2),
         ("a.ipynb", "a.ipynb may not be read: permission denied.", 1),
-        ("p.yaml", "The parameters-file `p.yaml` cannot be read: Permission denied.", 2),
+        ("p.yaml", "p.yaml cannot be read: Permission denied.", 2),
         ("requirements.txt", "`requirements.txt` cannot be read: Permission denied.", 2),
         (".python-version", ".python-version cannot be read: ", 2),
     ],

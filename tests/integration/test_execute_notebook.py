@@ -497,7 +497,7 @@ def test_the_interpreter_is_looked_for_in_order(workspace: Workspace, kernel: Pa
     of_setup = link(workspace.base / "s", kernel)
     record = {"schema": "notebook-ci/record/1", "stage": "setup-env", "slug": "", "status": "passed"}
     record_file = run_dir / "setup-env.json"
-    record_file.write_text(json.dumps({**record, "started": "2024", "python": str(of_setup)}))
+    record_file.write_text(json.dumps({**record, "started": "2024", "outputs": {}, "python": str(of_setup)}))
     environ: dict[str, str | None] = {
         "VIRTUAL_ENV": str(by_venv.parents[1]),
         "pythonLocation": str(by_location.parents[1]),

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from integration.index_server import Gate, IndexServer, digest, make_wheel, serve
+from notebook_ci.inputs import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = Path(sys.base_prefix) / "bin"
@@ -220,9 +221,20 @@ def test_without_inputs_standard_input_is_left_alone(first: Checkout) -> None:
     assert (done.code, done.out) == (0, "typed\n")
 
 
-def test_a_warm_start_is_quick(first: Checkout) -> None:
-    quickest = min(first.launch("--env", "demo", "--exec", "python", "-S", "-c", "").seconds for _ in range(5))
-    assert quickest < 0.1
+def test_a_stage_without_a_lock_runs_with_the_python_that_was_found(bare: Checkout) -> None:
+    plain = STAGE.replace("import nbdemo\n", "").replace("nbdemo.VERSION", "''").replace("nbdemo.__file__", "''")
+    (bare.script.parent / "plain.py").write_text(plain)
+    told = bare.launch("plain", "--x", environ={"INPUTS": "{}"}).told
+    assert (told["arguments"], told["stdin"]) == (["--inputs-from-stdin", "--x"], "{}\n")
+    assert told["isolated"] == [1, 1]
+    assert bare.environments == []
+
+
+def test_a_stage_without_a_lock_can_be_run_in_an_environment(first: Checkout) -> None:
+    plain = first.script.with_name("plain.py")
+    plain.write_text(STAGE)
+    assert first.launch("--env", "demo", "plain").told["version"] == "1.0"
+    plain.unlink()
 
 
 def test_a_program_of_an_environment_is_free_of_the_users_python(first: Checkout, tmp_path: Path) -> None:
@@ -255,7 +267,6 @@ def test_it_works_however_it_is_called(first: Checkout, way: str) -> None:
     [
         (["nothing"], "There is no stage 'nothing'. There are: demo."),
         (["../scripts/demo"], "There is no stage '../scripts/demo'."),
-        (["dvc-pull"], "There is no stage 'dvc-pull' yet. There are: demo."),
         (["--env", "demo"], "No stage was named. There are: demo."),
         (["--env", "nothing", "demo"], "There is no tool environment 'nothing'. There are: demo."),
         (["--env", "", "demo"], "No tool environment was named. There are: demo."),
@@ -278,7 +289,7 @@ def test_it_tells_how_it_is_called(first: Checkout, arguments: list[str], code: 
     lines = told.splitlines()
     assert lines[0] == "usage: launch.sh STAGE [--help] [inputs]"
     named = [line.split()[0] for line in lines[lines.index("Stages:") + 1 :] if line.startswith("  ")]
-    assert named == ["setup-env", "execute-notebook"]
+    assert named == ["pipeline", *STAGES]
     assert "  execute-notebook  Execute Jupyter notebooks with parameters" in told
     assert "--exec " not in told
 

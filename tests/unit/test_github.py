@@ -127,6 +127,31 @@ def test_foreign_output_is_fenced(runner: Written, text: str) -> None:
     assert commands_in(runner.text) == []
 
 
+def test_output_that_comes_in_lines_is_fenced_as_a_whole(runner: Written, terminal: Written) -> None:
+    for written in (runner, terminal):
+        with written.console.streaming() as write:
+            write("::error::one")
+            write("two")
+    assert commands_in(runner.text) == []
+    assert [line for line in runner.lines if "::error::one" in line or line == "two"] == ["::error::one", "two"]
+    assert terminal.lines == ["::error::one", "two"]
+
+
+def test_the_fence_is_closed_whatever_happens(runner: Written) -> None:
+    with pytest.raises(KeyboardInterrupt), runner.console.streaming():
+        raise KeyboardInterrupt
+    runner.console.notice("after")
+    assert commands_in(runner.text) == ["::notice::after"]
+
+
+def test_a_group_has_its_title(runner: Written, terminal: Written) -> None:
+    for written in (runner, terminal):
+        with written.console.group("[1/2] setup-env"):
+            written.console.progress("work")
+    assert runner.lines == ["::group::[1/2] setup-env", "work", "::endgroup::"]
+    assert terminal.lines == ["", "[1/2] setup-env", "work"]
+
+
 def test_a_token_that_was_seen_opens_no_later_fence(runner: Written) -> None:
     runner.console.output("first")
     token = runner.lines[0].removeprefix("::stop-commands::")
@@ -223,6 +248,12 @@ def test_a_terminal_does_not_show_what_is_folded(terminal: Written, capsys: pyte
     folded = "<details><summary>More</summary>\n\n```text\nx\n```\n\n</details>"
     terminal.console.summarize(f"# One\n\n{folded}\n\n| a |\n\n{folded}\n")
     assert capsys.readouterr().out == "# One\n\n| a |\n\n\n"
+
+
+def test_what_is_folded_twice_is_not_shown(terminal: Written, capsys: pytest.CaptureFixture[str]) -> None:
+    inner = "<details><summary>b</summary>\n\ny\n\n</details>"
+    terminal.console.summarize(f"x\n\n<details><summary>a</summary>\n\n{inner}\n\nz\n\n</details>\n\nend\n")
+    assert capsys.readouterr().out == "x\n\nend\n\n"
 
 
 def test_a_terminal_is_spared_what_is_folded(

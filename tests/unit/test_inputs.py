@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import re
 import shlex
 from collections.abc import Mapping
@@ -12,7 +13,18 @@ import pytest
 
 from notebook_ci import inputs
 from notebook_ci.errors import InputError
-from notebook_ci.inputs import BOOLEAN, GLOBS, PATH, PYTHON_VERSION, SECONDS, YAML_MAP, StageInputs, given
+from notebook_ci.inputs import (
+    BOOLEAN,
+    COUNT,
+    GLOBS,
+    PATH,
+    PYTHON_VERSION,
+    SECONDS,
+    YAML_MAP,
+    StageInputs,
+    choice,
+    given,
+)
 
 STAGE = "execute-notebook"
 
@@ -28,6 +40,8 @@ class Example(StageInputs):
     cell_timeout: float | None = given(SECONDS, "Seconds.", default=None, shown_default="none")
     python_version: str = given(PYTHON_VERSION, "A version.", default="", shown_default="any")
     parameters: Any = given(YAML_MAP, "A map.", default="", shown_default="none")
+    on_error: str = given(choice("warn", "fail"), "One of two.", default="fail", shown_default="`fail`")
+    jobs: int | None = given(COUNT, "A number.", default=None, shown_default="none")
 
 
 @dataclass
@@ -191,10 +205,11 @@ def test_an_unknown_table_is_named_with_its_line_and_the_nearest(call: Caller, t
     assert (error.file, error.line) == (inputs.CONFIG, line)
 
 
-def test_a_table_of_a_stage_to_come_is_offered_only_where_it_is_meant(call: Caller) -> None:
-    assert call.refused(toml="[whatever]\n").hint == "Known are setup-env, execute-notebook."
-    assert call.refused(toml="[dvc-pul]\n").hint == "Did you mean dvc-pull? Known are setup-env, execute-notebook."
-    assert call.load(toml="[dvc-pull]\nx = 1\n") == Example()
+def test_an_unknown_table_is_named_with_those_there_are(call: Caller) -> None:
+    tables = "setup-env, dvc-pull, validate-data, execute-notebook, build-image, log-run, pipeline"
+    assert call.refused(toml="[whatever]\n").hint == f"Known are {tables}."
+    assert call.refused(toml="[dvc-pul]\n").hint == f"Did you mean dvc-pull? Known are {tables}."
+    assert call.load(toml="[dvc-pull]\nx = 1\n[pipeline]\ny = 2\n") == Example()
 
 
 @pytest.mark.parametrize(
@@ -203,7 +218,7 @@ def test_a_table_of_a_stage_to_come_is_offered_only_where_it_is_meant(call: Call
         (
             'notebooks = ["a.ipynb"]',
             "`notebooks` must stand under [execute-notebook].",
-            "Write [execute-notebook] on a line above it.",
+            "Write [execute-notebook] on a line above.",
         ),
         (
             "[parameters]\na = 1",
@@ -213,7 +228,7 @@ def test_a_table_of_a_stage_to_come_is_offered_only_where_it_is_meant(call: Call
         (
             'requirements = "a.txt"',
             "`requirements` must stand under the table of its stage.",
-            "Write [setup-env] or [execute-notebook] on a line above it.",
+            "Write its name, for example [setup-env], on a line above.",
         ),
     ],
 )
@@ -379,7 +394,40 @@ def test_toml_nested_without_end_is_refused(call: Caller) -> None:
 
 def test_a_config_that_is_a_folder_is_refused(call: Caller) -> None:
     (call.folder / inputs.CONFIG).mkdir()
-    assert call.refused().message == "notebook-ci.toml cannot be read: Is a directory."
+    assert call.refused().message == "notebook-ci.toml is a folder."
+
+
+def test_a_config_that_is_a_pipe_is_refused_and_not_waited_for(call: Caller) -> None:
+    os.mkfifo(call.folder / inputs.CONFIG)
+    assert call.refused().message == "notebook-ci.toml is no regular file."
+
+
+def test_another_file_can_be_named(call: Caller) -> None:
+    (call.folder / "ci").mkdir()
+    (call.folder / "ci" / "inputs.toml").write_text(in_toml("html = true"), encoding="utf-8")
+    toml = in_toml('output-dir = "not read"')
+    for loaded in (
+        call.load("--config", "ci/inputs.toml", toml=toml),
+        call.load(step={"config": "ci/inputs.toml"}, toml=toml),
+    ):
+        assert loaded == Example(html=True, config="ci/inputs.toml")
+
+
+def test_a_file_that_was_named_must_be_there(call: Caller) -> None:
+    error = call.refused("--config", "ci.toml")
+    assert (error.message, error.file) == ("There is no file ci.toml.", "ci.toml")
+
+
+def test_faults_are_told_of_the_file_that_was_named(call: Caller) -> None:
+    (call.folder / "ci.toml").write_text("\n[execute-notebook]\nhtlm = true\n", encoding="utf-8")
+    error = call.refused("--config", "ci.toml")
+    assert (error.message, error.file, error.line) == ("[execute-notebook] has an unknown key `htlm`.", "ci.toml", 3)
+
+
+def test_a_config_names_no_other(call: Caller) -> None:
+    error = call.refused(toml=in_toml('config = "other.toml"'))
+    assert error.message == "[execute-notebook] has an unknown key `config`."
+    assert "config" not in error.hint.partition("Known are")[2]
 
 
 def test_a_config_that_is_not_utf8_is_refused(call: Caller) -> None:
@@ -396,6 +444,35 @@ def test_a_step_that_is_not_json_is_refused(call: Caller, text: str) -> None:
 @pytest.mark.parametrize("text", ["null", "[]", '"x"', "3"])
 def test_a_step_that_is_no_json_object_is_refused(call: Caller, text: str) -> None:
     assert call.refused(step=text).message.endswith("not a JSON object.")
+
+
+@pytest.mark.parametrize("value", ["warn", "fail"])
+def test_a_choice_is_one_of_its_words(call: Caller, value: str) -> None:
+    assert call.load("--on-error", value).on_error == value
+
+
+@pytest.mark.parametrize("value", ["Warn", "ignore", "true"])
+def test_another_word_is_refused(call: Caller, value: str) -> None:
+    assert call.refused("--on-error", value).message == f"--on-error is `{value}`. Accepted is `warn` or `fail`."
+
+
+@pytest.mark.parametrize("toml", ["on-error = true", "on-error = 1"])
+def test_a_choice_is_text(call: Caller, toml: str) -> None:
+    assert "Accepted is `warn` or `fail`." in call.refused(toml=in_toml(toml)).message
+
+
+def test_a_count_is_a_whole_number(call: Caller) -> None:
+    assert call.load("--jobs", "4").jobs == call.load(toml=in_toml("jobs = 4")).jobs == 4
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "four", "10001", "true"])
+def test_what_is_no_count_is_refused(call: Caller, value: str) -> None:
+    assert f"--jobs is `{value}`. Accepted is a whole number from 1 to 10000." in call.refused("--jobs", value).message
+
+
+@pytest.mark.parametrize("toml", ["jobs = true", "jobs = 1.0"])
+def test_what_toml_knows_for_no_whole_number_is_no_count(call: Caller, toml: str) -> None:
+    assert "Accepted is a whole number" in call.refused(toml=in_toml(toml)).message
 
 
 # What documents and records say
@@ -425,7 +502,7 @@ def test_help_shows_what_a_value_is_and_nothing_of_the_launchers_own(
     assert inputs.CHECK_ONLY not in text
 
 
-@pytest.mark.parametrize("name", [name for name in inputs.STAGES if name not in inputs.COMING])
+@pytest.mark.parametrize("name", inputs.STAGES)
 def test_help_ends_with_an_example_that_works(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     model = import_module(name.replace("-", "_")).STAGE.inputs
     with pytest.raises(SystemExit):
@@ -436,15 +513,8 @@ def test_help_ends_with_an_example_that_works(tmp_path: Path, capsys: pytest.Cap
     assert inputs.load(model, name, example[2:], io.StringIO(), tmp_path) != model()
 
 
-def test_stages_to_come_are_those_without_a_script() -> None:
-    scripts = Path(inputs.__file__).parents[1]
-    assert {name for name in inputs.STAGES if not (scripts / f"{name.replace('-', '_')}.py").exists()} == set(
-        inputs.COMING
-    )
-
-
 def test_inputs_of_the_stage_come_before_those_of_all() -> None:
-    assert list(inputs.declared(Example))[-2:] == ["run-dir", "slug"]
+    assert list(inputs.declared(Example))[-3:] == ["run-dir", "slug", "config"]
     assert inputs.declared(Example)["output-dir"].field == "output_dir"
 
 

@@ -1,3 +1,4 @@
+import os
 import re
 from pathlib import Path
 
@@ -233,3 +234,11 @@ def test_a_file_is_known_by_its_path_in_the_workspace_however_it_is_written(tmp_
         assert locks.find(given, tmp_path)[0].name == "requirements.txt"
     (tmp_path / "sub" / "uv.lock").touch()
     assert locks.find("../requirements.txt", tmp_path / "sub")[0].path == tmp_path / "requirements.txt"
+
+
+def test_an_included_pipe_is_not_waited_for(cwd: Path) -> None:
+    put(cwd, "requirements.txt", text="-r more.txt\n")
+    os.mkfifo(cwd / "more.txt")
+    lock, _ = locks.find("", cwd)
+    with pytest.raises(InputError, match=r"more\.txt is no regular file"):
+        lock.digest()

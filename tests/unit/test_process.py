@@ -71,6 +71,33 @@ def test_standard_input_is_empty() -> None:
     assert shell("read -r line; echo $?", timeout=10).output == "1"
 
 
+def test_what_is_given_is_read_from_standard_input() -> None:
+    assert process.run(["cat"], env=ENV, stdin="naïve\n" * 50_000).output.count("naïve") == process.TAIL_LINES
+
+
+def test_a_program_need_not_read_what_it_is_given() -> None:
+    assert process.run(["true"], env=ENV, stdin="x" * 10_000_000).returncode == 0
+
+
+def test_the_streams_can_be_kept_apart_and_standard_output_whole() -> None:
+    done = process.run(["bash", "-c", "seq 5000; echo no >&2; exit 3"], env=ENV, separate=True)
+    assert (done.returncode, done.output) == (3, "no")
+    assert done.stdout.splitlines() == [str(number) for number in range(1, 5001)]
+
+
+def test_lines_are_told_as_they_come(tmp_path: Path) -> None:
+    """The program goes on only when its first line was told."""
+    lines: list[str] = []
+
+    def take(line: str) -> None:
+        lines.append(line)
+        (tmp_path / "told").touch()
+
+    script = "echo one; until [ -e told ]; do sleep 0.01; done; echo two"
+    process.run(["bash", "-c", script], env=ENV, cwd=tmp_path, timeout=20, on_line=take)
+    assert lines == ["one", "two"]
+
+
 def test_only_the_last_lines_are_kept() -> None:
     done = shell(f"seq {process.TAIL_LINES + 500}")
     lines = done.output.splitlines()

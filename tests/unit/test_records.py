@@ -227,7 +227,7 @@ def test_records_come_in_the_order_the_stages_began(run: RunDirectory) -> None:
         ('{"schema": 3}', "is no record of notebook-ci"),
         ('{"schema": "https://json-schema.org/draft/2020-12/schema"}', "is no record of notebook-ci"),
         ("[" * 200_000, "is no record of notebook-ci"),
-        ('{"schema": "notebook-ci/record/1", "stage": "a"}', "it lacks slug, started, status"),
+        ('{"schema": "notebook-ci/record/1", "stage": "a"}', "it lacks outputs, slug, started, status"),
         ('{"schema": "notebook-ci/record/2"}', r"another version of notebook-ci \(notebook-ci/record/2, here"),
         (b"\xff", "is no record of notebook-ci"),
     ],

@@ -61,7 +61,7 @@ class Toy:
         *argv: str,
         headline: Callable[[ToyRecord], Mapping[str, str]] = lambda record: {"count": str(len(record.done))},
     ) -> int:
-        toy = Stage("setup-env", "A toy.", ToyInputs, {"count": "How many."}, ToyRecord, work, headline)
+        toy = Stage("toy", "A toy.", ToyInputs, {"count": "How many."}, ToyRecord, work, headline, lambda *_: "")
         flags = [] if step is None else ["--inputs-from-stdin"]
         code = toy.main([*flags, *argv], self.environ, io.StringIO(json.dumps(step)))
         written = self.capsys.readouterr()
@@ -86,7 +86,7 @@ class Toy:
 
     @property
     def record(self) -> dict[str, Any]:
-        return dict(json.loads((self.run_directory / "setup-env.json").read_text(encoding="utf-8")))
+        return dict(json.loads((self.run_directory / "toy.json").read_text(encoding="utf-8")))
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -107,18 +107,19 @@ def test_a_stage_that_passes(toy: Toy) -> None:
     assert toy.run(well, {"wait": "2", "slug": ""}) == 0
     record = toy.record
     assert (record["status"], record["problems"], record["done"]) == ("passed", [], ["one"])
-    assert record["inputs"] == {"run-dir": "", "slug": "", "wait": 2.0}
+    assert record["inputs"] == {"run-dir": "", "slug": "", "config": "", "wait": 2.0}
+    assert record["outputs"] == {"count": "1"}
     assert record["source"] == {"commit": "abc"}
     assert record["started"].endswith("+00:00")
     assert 0 <= record["duration"] < 10
-    assert toy.outputs == {"status": "passed", "record": str(toy.run_directory / "setup-env.json"), "count": "1"}
-    assert toy.summary.startswith("### ✅ setup-env passed in 0.0 s\n")
+    assert toy.outputs == {"status": "passed", "record": str(toy.run_directory / "toy.json"), "count": "1"}
+    assert toy.summary.startswith("### ✅ toy passed in 0.0 s\n")
     assert toy.log == "working\n"
 
 
 def test_a_second_use_has_a_record_of_its_own(toy: Toy) -> None:
     assert [toy.run(well, {"slug": "x"}), toy.run(well, {"slug": "x"})] == [0, 0]
-    assert toy.outputs["record"].endswith("setup-env-x-2.json")
+    assert toy.outputs["record"].endswith("toy-x-2.json")
 
 
 def test_on_a_laptop_all_is_shown_and_nothing_is_commanded(toy: Toy) -> None:
@@ -126,9 +127,9 @@ def test_on_a_laptop_all_is_shown_and_nothing_is_commanded(toy: Toy) -> None:
     assert toy.run(well) == 0
     assert "working\n" in toy.log
     assert "status  passed\n" in toy.log
-    assert "### ✅ setup-env passed" in toy.log
+    assert "### ✅ toy passed" in toy.log
     assert commands_in(toy.log) == []
-    assert len(list((toy.folder / ".notebook-ci" / "runs").glob("*/setup-env.json"))) == 1
+    assert len(list((toy.folder / ".notebook-ci" / "runs").glob("*/toy.json"))) == 1
 
 
 def never(*_: object) -> None:
@@ -187,7 +188,7 @@ def test_an_expected_failure_has_its_exit_code_and_its_record(
         "line": 3,
     }
     assert (toy.outputs["status"], toy.outputs["count"]) == (status, "1")
-    assert "setup-env failed: It broke, after" in toy.summary
+    assert "toy failed: It broke, after" in toy.summary
 
 
 def test_faults_that_are_recorded_and_not_raised_fail_too(toy: Toy) -> None:
@@ -270,7 +271,7 @@ def test_a_real_process_that_is_cancelled_writes_its_record(tmp_path: Path) -> N
     code = (
         "import sys, time; from unit.test_stage import *\n"
         "def work(_, context, record):\n    print('begun', flush=True); time.sleep(60)\n"
-        "stage_module.run_script(Stage('setup-env', '', ToyInputs, {}, ToyRecord, work, lambda record: {}))\n"
+        "stage_module.run_script(Stage('toy', '', ToyInputs, {}, ToyRecord, work, lambda record: {}, lambda *_: ''))\n"
     )
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SCRIPTS), str(TESTS)]), "GITHUB_ACTIONS": "true"}
     environ |= {"RUNNER_TEMP": str(tmp_path), "GITHUB_OUTPUT": str(tmp_path / "o"), "GITHUB_STEP_SUMMARY": ""}
@@ -283,7 +284,7 @@ def test_a_real_process_that_is_cancelled_writes_its_record(tmp_path: Path) -> N
         rest, _ = started.communicate(timeout=20)
     assert started.returncode == 143
     assert commands_in(rest) == ["::error::Cancelled (SIGTERM). What was done until then is kept."]
-    record = json.loads((tmp_path / "notebook-ci" / "setup-env.json").read_text())
+    record = json.loads((tmp_path / "notebook-ci" / "toy.json").read_text())
     assert record["status"] == "error"
 
 
@@ -299,7 +300,7 @@ def test_a_record_that_cannot_be_written_fails_the_stage_and_all_is_still_shown(
     assert error.startswith("::error::The record ")
     assert warning == "::warning::Seen."
     assert toy.outputs == {"status": "error", "record": "", "count": "0"}
-    assert toy.summary.startswith("### 🛑 setup-env failed: The record ")
+    assert toy.summary.startswith("### 🛑 toy failed: The record ")
 
 
 @pytest.mark.parametrize(("error", "code"), [(CheckFailed("x"), 3), (InputError("x"), 2), (ZeroDivisionError(), 70)])

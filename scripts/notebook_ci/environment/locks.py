@@ -87,6 +87,8 @@ class Lock:
         """
         digest = hashlib.sha256(self.kind.encode())
         for path in self.files():
+            if path.exists() and not path.is_file():
+                raise InputError(f"{path} is no regular file.", file=self.name)
             try:
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
             except OSError as error:
@@ -255,6 +257,8 @@ def _included(path: Path, seen: list[Path]) -> list[Path]:
     if path in seen:
         return seen
     seen.append(path)
+    if not path.is_file():
+        return seen  # the digest says so
     try:
         text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError:

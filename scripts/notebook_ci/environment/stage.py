@@ -1,6 +1,7 @@
 """The stage setup-env: makes the environment, or finds it whole."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from notebook_ci.context import Context
@@ -40,6 +41,13 @@ def run(inputs: SetupEnvInputs, context: Context, record: SetupEnvRecord) -> Non
         record.reused, record.added = True, folder.added()
     record.python, record.python_version = str(folder.python), installed.version
     record.packages, record.env_digest = installed.packages, venv.digest(installed)
+
+
+def idle(inputs: SetupEnvInputs, _: Mapping[str, str], cwd: Path) -> str:
+    """Return why there is nothing to do where nobody asked for an environment."""
+    if inputs.requirements or any(list(cwd.glob(pattern)) for pattern in (*locks.SEARCHED, *locks.NOT_YET)):
+        return ""
+    return f"No file says what to install ({', '.join(locks.SEARCHED)}): the notebooks run with the Python on PATH."
 
 
 def uv_program() -> Path:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from notebook_ci.errors import InputError
+from notebook_ci.files import read_text
 from notebook_ci.inputs import quote
 
 VERSION_FILE = ".python-version"
@@ -55,12 +56,9 @@ def wanted(given: str, project: Path, cwd: Path) -> Wanted:
 
 def _first_line(path: Path) -> str:
     """Return the first line that is no comment, as pyenv and uv have it; empty: there is none, or no such file."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (FileNotFoundError, IsADirectoryError):
+    if not path.exists() or path.is_dir():
         return ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path.name} cannot be read: {error}.", file=path.name) from error
+    lines = read_text(path, path.name).splitlines()
     return next((line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")), "")
 
 

@@ -10,6 +10,7 @@ from notebook_ci.context import Context
 from notebook_ci.errors import CheckFailed, InputError, NotebookCiError
 from notebook_ci.execution.model import ExecuteInputs
 from notebook_ci.execution.selection import everything, select
+from notebook_ci.files import read_text
 from notebook_ci.inputs import quote
 from notebook_ci.notebooks import document, parameters
 from notebook_ci.notebooks.document import Document
@@ -107,19 +108,10 @@ def _parameters(value: str | dict[str, Any]) -> dict[str, Any]:
 
 def _parameters_file(name: str, cwd: Path) -> dict[str, Any]:
     """Return the parameters of the file, if one is given."""
-    return yaml12.mapping(_read(cwd / name, name), origin=name, file=name) if name else {}
-
-
-def _read(path: Path, name: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(
-            f"The parameters-file {quote(name)} cannot be read: {error.strerror}.",
-            hint="Give the path of a YAML file, relative to the workspace.",
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"The parameters-file {quote(name)} is not UTF-8 text.", hint="Save it as UTF-8.") from error
+    if not name:
+        return {}
+    text = read_text(cwd / name, name, hint="The input parameters-file takes the path of a YAML file.")
+    return yaml12.mapping(text, origin=name, file=name)
 
 
 def _tasks(paths: Sequence[str], given: Mapping[str, Any]) -> tuple[Task, ...]:

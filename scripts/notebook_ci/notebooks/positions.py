@@ -1,19 +1,17 @@
 """Where a cell's source lines stand in the `.ipynb` file, so that an annotation points at what the user reads there.
 
-The JSON text itself is walked, once, with the standard library's C decoder; nothing is searched for by content. That
-suffices because a JSON string holds no line break of its own (RFC 8259, section 7: control characters are escaped): all
-source lines of one string stand on the physical line where that string stands.
+The JSON text itself is walked, once; nothing is searched for by content. That suffices because a JSON string holds no
+line break of its own (RFC 8259, section 7: control characters are escaped): all source lines of one string stand on the
+physical line where that string stands.
 """
 
-import json
 import re
 from bisect import bisect_right
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 
-_decode = json.JSONDecoder().raw_decode
-_space = re.compile(r"[ \t\n\r]*")
+from notebook_ci.json_walker import JsonWalker
+
 _line_break = re.compile(r"\r\n?|\n")
 """What Python's compiler takes for the end of a line, hence what the line numbers of tracebacks count."""
 
@@ -86,83 +84,42 @@ def cell_line(text: str, cell_index: int) -> int:
     return scan(text)[cell_index].first_line
 
 
-class _Scanner:
-    """Walks the text forward; a method given the offset of a value returns the offset behind it."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._counted_to = 0
-        self._line = 1
+class _Scanner(JsonWalker):
+    """Walks a notebook forward."""
 
     def notebook(self) -> tuple[CellPosition, ...]:
         cells: list[CellPosition] = []
 
         def member(key: str, at: int) -> int:
             if key != "cells":
-                return self._skip(at)
+                return self.skip(at)
             cells.clear()
-            return self._array(at, lambda element: self._cell(element, cells))
+            return self.array(at, lambda element: self._cell(element, cells))
 
-        self._object(self._space(0), member)
+        self.object(self.space(0), member)
         return tuple(cells)
 
     def _cell(self, at: int, cells: list[CellPosition]) -> int:
-        line = self._line_at(at)
+        line = self.line_at(at)
         parts: list[tuple[int, str]] = []
 
         def member(key: str, value: int) -> int:
             if key != "source":
-                return self._skip(value)
+                return self.skip(value)
             parts.clear()
             return self._source(value, parts)
 
-        end = self._object(at, member)
+        end = self.object(at, member)
         cells.append(CellPosition(line, tuple(parts)))
         return end
 
     def _source(self, at: int, parts: list[tuple[int, str]]) -> int:
-        if self._text[at] == "[":
-            return self._array(at, lambda element: self._string(element, parts))
+        if self.text[at] == "[":
+            return self.array(at, lambda element: self._string(element, parts))
         return self._string(at, parts)
 
     def _string(self, at: int, parts: list[tuple[int, str]]) -> int:
-        value, end = _decode(self._text, at)
+        value, end = self.value(at)
         if isinstance(value, str):
-            parts.append((self._line_at(at), value))
+            parts.append((self.line_at(at), value))
         return end
-
-    def _object(self, at: int, member: Callable[[str, int], int]) -> int:
-        if self._text[at] != "{":
-            return self._skip(at)
-        at = self._space(at + 1)
-        while self._text[at] != "}":
-            key, at = _decode(self._text, at)
-            at = member(key, self._space(self._space(at) + 1))
-            at = self._behind_comma(at)
-        return at + 1
-
-    def _array(self, at: int, element: Callable[[int], int]) -> int:
-        if self._text[at] != "[":
-            return self._skip(at)
-        at = self._space(at + 1)
-        while self._text[at] != "]":
-            at = self._behind_comma(element(at))
-        return at + 1
-
-    def _behind_comma(self, at: int) -> int:
-        at = self._space(at)
-        return self._space(at + 1) if self._text[at] == "," else at
-
-    def _space(self, at: int) -> int:
-        found = _space.match(self._text, at)
-        return found.end() if found else at
-
-    def _skip(self, at: int) -> int:
-        # Decoding and dropping one value is faster than any scan by regular expressions: the decoder is written in C.
-        end: int = _decode(self._text, at)[1]
-        return end
-
-    def _line_at(self, offset: int) -> int:
-        self._line += self._text.count("\n", self._counted_to, offset)
-        self._counted_to = offset
-        return self._line

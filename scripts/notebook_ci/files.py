@@ -1,0 +1,40 @@
+"""Reads files of the user: whatever stands under their name."""
+
+import stat
+from pathlib import Path
+
+from notebook_ci.errors import InputError
+
+MOST_BYTES = 32 * 1024 * 1024
+
+
+def read_text(path: Path, shown: str, *, hint: str = "") -> str:
+    """Return the text of a file that people write: of moderate size, in UTF-8.
+
+    Args:
+        path: The file.
+        shown: Its name, as the user knows it.
+        hint: What to do where it cannot be read.
+
+    Raises:
+        InputError: There is none, or no such file: a folder, a device, 32 MiB and more, no UTF-8.
+    """
+    try:
+        # Looked at before it is opened: opening a FIFO would wait for someone to write into it.
+        kind = path.stat().st_mode
+        if not stat.S_ISREG(kind):
+            what = "a folder" if stat.S_ISDIR(kind) else "no regular file"
+            raise InputError(f"{shown} is {what}.", hint=hint, file=shown)
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except FileNotFoundError as error:
+        raise InputError(f"There is no file {shown}.", hint=hint, file=shown) from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise InputError(f"{shown} cannot be read: {reason}.", hint=hint, file=shown) from error
+    if len(content) > MOST_BYTES:
+        raise InputError(f"{shown} is bigger than {MOST_BYTES // 2**20} MiB.", hint=hint, file=shown)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{shown} is not UTF-8 text.", hint="Save it as UTF-8.", file=shown) from error

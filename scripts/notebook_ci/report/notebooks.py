@@ -1,0 +1,56 @@
+"""What the summary says of execute-notebook."""
+
+from notebook_ci.report.markdown import MOST_LISTED, Json, code, count, duration, name, rest, table, title
+
+ICONS = {"passed": "✅", "failed": "❌", "error": "🛑", "skipped": "⏭️"}
+MOST_NAMED = 3
+
+
+def note(record: Json) -> str:
+    """Return what came of it, in a few words."""
+    return f"{count(len(record['notebooks']), 'notebook')} passed"
+
+
+def verdict(record: Json) -> str:
+    """Return which notebooks failed, and of a single one where; nothing where it failed for something else."""
+    failed = [notebook for notebook in record["notebooks"] if notebook["failure"]]
+    if record["status"] != "failed" or not failed:
+        return ""
+    if len(failed) == 1:
+        return f"{name(failed[0]['path'])}, {title(_where(failed[0]['failure']))}"
+    named = ", ".join(name(notebook["path"]) for notebook in failed[:MOST_NAMED])
+    more = f" and {len(failed) - MOST_NAMED} more" if len(failed) > MOST_NAMED else ""
+    return f"{len(failed)} of {count(len(record['notebooks']), 'notebook')} ({named}{more})"
+
+
+def section(record: Json) -> list[str]:
+    """Return the table of notebooks, failed ones first, and what happened in those."""
+    notebooks = sorted(record["notebooks"], key=lambda notebook: not notebook["failure"])
+    if not notebooks:
+        return []
+    rows = [
+        [
+            f"{ICONS[notebook['status']]} {name(notebook['path'])}",
+            f"{notebook['executed_cells']}/{notebook['cells']}",
+            duration(notebook["duration"]),
+            title(_where(notebook["failure"])) if notebook["failure"] else "",
+        ]
+        for notebook in notebooks
+    ]
+    # What an invalid notebook lacks is said by the stage's problems, with its hint.
+    failed = [each for each in notebooks if each["failure"] and each["failure"]["kind"] != "invalid-notebook"]
+    header = ["notebook", "cells run", "time", "failure"]
+    if not any(notebook["failure"] for notebook in notebooks):
+        header, rows = header[:-1], [row[:-1] for row in rows]
+    return [table(header, rows), *map(_failure, failed[:MOST_LISTED]), rest(len(failed) - MOST_LISTED)]
+
+
+def _where(failure: Json) -> str:
+    line = f" (line {failure['line']} of the file)" if failure["line"] else ""
+    return f"{failure['title']}{line}"
+
+
+def _failure(notebook: Json) -> str:
+    failure = notebook["failure"]
+    heading = f"**{name(notebook['path'])}: {title(_where(failure))}**"
+    return f"{heading}\n\n{code(failure['traceback'] or failure['message'])}"
