@@ -1,0 +1,74 @@
+"""The script that names the cache of dvc-pull: DVC's cache of objects, before they are pulled.
+
+Where nothing should be cached the outputs are empty: the remote is a folder, which is as near as the cache, or the
+repository is public, whose caches every pull request from a fork can read (the input `cache` decides otherwise).
+"""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from notebook_ci.data import stage
+from notebook_ci.data.config import FOLDER, Config
+from notebook_ci.data.model import DvcPullInputs
+from notebook_ci.errors import NOTHING_TO_DO, NotebookCiError
+from notebook_ci.github import Console
+from notebook_ci.inputs import CHECK_ONLY, load
+
+PREFIX = "notebook-ci-dvc-1-"
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO) -> int:
+    """Set the outputs `key`, `restore-keys` and `path` for a cache.
+
+    Arguments: see `Stage.main`. What is wrong is left to dvc-pull, which says it.
+
+    Returns:
+        0; with `--check-inputs` and wrong inputs `NOTHING_TO_DO`.
+    """
+    cwd = Path.cwd()
+    try:
+        inputs = load(DvcPullInputs, "dvc-pull", argv, stdin, cwd)
+        if CHECK_ONLY not in argv and _wanted(inputs, environ):
+            Console(environ).set_outputs(_cache(inputs, environ, cwd))
+    except (NotebookCiError, OSError):
+        return NOTHING_TO_DO if CHECK_ONLY in argv else 0
+    return 0
+
+
+def _wanted(inputs: DvcPullInputs, environ: Mapping[str, str]) -> bool:
+    """Return whether a cache is allowed: said so, or else in a repository that is not public."""
+    if inputs.cache is not None:
+        return inputs.cache
+    try:
+        event = json.loads(Path(environ["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))
+        return event["repository"]["private"] is not False
+    except (KeyError, TypeError, OSError, ValueError):
+        return True
+
+
+def _cache(inputs: DvcPullInputs, environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
+    """Return the outputs: the key is made of all that decides what is pulled, and begins with the repository alone."""
+    root, _ = stage.find(inputs, cwd)
+    remotes = stage.wanted(inputs, root, cwd, environ)
+    if all(remote.kind == "local" for remote in remotes):
+        return {}
+    prefix = f"{PREFIX}{_short(os.path.relpath(root, cwd), *(f'{each.name} {each.url}' for each in remotes))}-"
+    pulled = hashlib.sha256(json.dumps([inputs.targets, inputs.remote]).encode())
+    for path in (root / FOLDER / "config", *stage.pointers(root)):
+        if path.is_file():
+            pulled.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    cache = Config.read(root, "", environ).cache.resolve()
+    return {"key": f"{prefix}{pulled.hexdigest()[:32]}", "restore-keys": prefix, "path": str(cache)}
+
+
+def _short(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ, sys.stdin))

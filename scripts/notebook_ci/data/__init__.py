@@ -1,0 +1,1 @@
+"""The stage dvc-pull: data that DVC versions, pulled and checked."""

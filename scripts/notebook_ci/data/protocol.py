@@ -1,0 +1,85 @@
+"""What the stage and its worker tell each other, as JSON."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from notebook_ci.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
+
+PROGRESS = "PROGRESS "
+_KINDS: dict[str, type[NotebookCiError]] = {
+    kind.__name__: kind for kind in (CheckFailed, InputError, SurroundingsError)
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is to be pulled.
+
+    Attributes:
+        workspace: The folder that paths are shown relative to.
+        directory: The folder to work in, and that targets are relative to.
+        root: The folder that `.dvc` stands in.
+        targets: See `DvcPullInputs`.
+        remote: See `DvcPullInputs`.
+        jobs: See `DvcPullInputs`; 0: as many as the remote's settings say.
+        verify: See `DvcPullInputs`.
+        manifest: Where the list of all files is written.
+    """
+
+    workspace: str
+    directory: str
+    root: str
+    targets: list[str]
+    remote: str
+    jobs: int
+    verify: bool
+    manifest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """An expected failure: see `NotebookCiError`."""
+
+    kind: str
+    message: str
+    hint: str
+    file: str | None
+    line: int | None
+
+    @classmethod
+    def of(cls, error: NotebookCiError) -> "Fault":
+        """Return a failure as it is told."""
+        return cls(kind=type(error).__name__, message=error.message, hint=error.hint, file=error.file, line=error.line)
+
+    def error(self) -> NotebookCiError:
+        """Return the failure."""
+        return _KINDS[self.kind](self.message, hint=self.hint, file=self.file, line=self.line)
+
+
+@dataclass(kw_only=True)
+class Result:
+    """What came of it.
+
+    Attributes:
+        dvc_version: The version of DVC.
+        data: Fields of `PulledData`, one a tracked output.
+        digest: SHA-256 of them.
+        files: Number of files.
+        bytes: Their size.
+        downloaded_files: How many came from a remote.
+        downloaded_bytes: Their size.
+        notices: What should be known: message, file, line.
+        warnings: What should be looked at: message, file, line.
+        faults: What went wrong.
+    """
+
+    dvc_version: str = ""
+    data: list[dict[str, Any]] = field(default_factory=list)
+    digest: str = ""
+    files: int = 0
+    bytes: int = 0
+    downloaded_files: int = 0
+    downloaded_bytes: int = 0
+    notices: list[list[Any]] = field(default_factory=list)
+    warnings: list[list[Any]] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)

@@ -1,0 +1,215 @@
+"""The stage dvc-pull: chooses the tool environment by the kind of remote, and records what its worker did there."""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from notebook_ci import process, tool
+from notebook_ci.context import Context
+from notebook_ci.data.config import FOLDER, Config, Remote, find_root, without_credentials, without_secrets
+from notebook_ci.data.model import MANIFEST, DvcPullInputs, DvcPullRecord, PulledData
+from notebook_ci.data.protocol import PROGRESS, Fault, Request, Result
+from notebook_ci.errors import EXIT_BUG, InputError, SurroundingsError
+from notebook_ci.inputs import quote
+from notebook_ci.records import sha256
+from notebook_ci.reporter import Reporter
+
+WORKER = Path(__file__).with_name("worker.py")
+LOG = "dvc.log"
+LINES_SHOWN = 30
+POINTERS = ("dvc.yaml", "dvc.lock")
+# DVC hands the first two to git and fsspec below it, which would otherwise wait for someone to type.
+QUIET = {"GIT_TERMINAL_PROMPT": "0", "DVC_NO_ANALYTICS": "1", "NO_COLOR": "1", "PYTHONUTF8": "1"}
+_OWN_REMOTE = re.compile(r"^\s*(?:-\s+)?remote:\s*['\"]?(?P<name>[^'\"\s#]+)", re.MULTILINE)
+_MAKING = "notebook-ci: "
+
+
+def run(inputs: DvcPullInputs, context: Context, record: DvcPullRecord) -> None:
+    """Pull the data, check it, and record it.
+
+    Raises:
+        NotebookCiError: It could not be done. What is wrong with several files stands in the record.
+    """
+    root, directory = find(inputs, context.cwd)
+    remotes = wanted(inputs, root, context.cwd, context.environ)
+    kind = _kind(remotes)
+    record.scheme = kind
+    record.remote = ", ".join(remote.name for remote in remotes)
+    record.remote_url = ", ".join(without_credentials(remote.url) for remote in remotes)
+    record.verified = inputs.verify
+    request = Request(
+        workspace=str(context.cwd),
+        directory=str(directory),
+        root=str(root),
+        targets=list(inputs.targets),
+        remote=inputs.remote,
+        jobs=inputs.jobs,
+        verify=inputs.verify,
+        manifest=str(context.place.artifacts / MANIFEST),
+    )
+    result = _work(request, kind, context)
+    _record(result, record, context)
+    if result.faults:
+        # What is worst is raised: the exit code is its one.
+        *others, worst = sorted((fault.error() for fault in result.faults), key=lambda error: error.exit_code)
+        for each in others:
+            record.add(each)
+        raise worst
+
+
+def find(inputs: DvcPullInputs, cwd: Path) -> tuple[Path, Path]:
+    """Return the folder that `.dvc` stands in, and the one to work in.
+
+    Raises:
+        InputError: There is none.
+    """
+    directory = cwd / inputs.working_directory
+    if not directory.is_dir():
+        raise InputError(
+            f"working-directory is {quote(inputs.working_directory)}, and there is no such folder.",
+            hint="It is relative to the workspace.",
+        )
+    root = find_root(directory)
+    if root is None:
+        raise InputError(
+            f"There is no {FOLDER} directory in {directory}, or above it in its git repository.",
+            hint="Make one with `dvc init` and commit it, or name the folder that has it with working-directory.",
+        )
+    return root, directory
+
+
+def wanted(inputs: DvcPullInputs, root: Path, cwd: Path, environ: Mapping[str, str]) -> list[Remote]:
+    """Return the remotes that may be pulled from, the default one first.
+
+    Raises:
+        InputError: One is unknown, or of a kind that cannot be pulled from.
+    """
+    config = Config.read(root, os.path.relpath(root, cwd), environ)
+    if inputs.remote:
+        return [config.remote(inputs.remote)]
+    names = [config.default] if config.default else []
+    own = sorted({name for path in pointers(root) for name in _own_remotes(path)} & set(config.urls))
+    return [config.remote(name) for name in dict.fromkeys([*names, *own])]
+
+
+def pointers(root: Path) -> Iterator[Path]:
+    """Yield the files of a repository that say what DVC tracks."""
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if name in POINTERS or (name.endswith(".dvc") and name != FOLDER):
+                yield Path(folder, name)
+
+
+def _own_remotes(pointer: Path) -> set[str]:
+    """Return the names of remotes that a pointer gives to its outputs; DVC says what is wrong with it."""
+    try:
+        return set(_OWN_REMOTE.findall(pointer.read_text(encoding="utf-8", errors="replace")))
+    except OSError:
+        return set()
+
+
+def _kind(remotes: list[Remote]) -> str:
+    """Return the tool environment for the remotes: every one of them has what folders and HTTP need.
+
+    Raises:
+        InputError: No environment has what all of them need.
+    """
+    kinds = list(dict.fromkeys(remote.kind for remote in remotes))
+    special = [kind for kind in kinds if kind not in {"local", "http"}]
+    if len(special) > 1:
+        raise InputError(
+            f"The data is in remotes of several kinds: {', '.join(special)}.",
+            hint="Pull from one of them at a time, with the input remote.",
+        )
+    return next(iter(special or sorted(kinds)), "local")
+
+
+def _work(request: Request, kind: str, context: Context) -> Result:
+    """Run the worker.
+
+    Raises:
+        SurroundingsError: DVC could not be installed, or the worker ended without an answer.
+    """
+    environment = f"dvc-{kind}"
+    _install(environment, context)
+    told = _Told(context.reporter)
+    done = process.run(
+        # With -I the user's own modules stay out; with -u each line comes as it is written.
+        tool.command(environment, "python", "-I", "-u", WORKER),
+        env=process.for_others(context.environ) | QUIET,
+        cwd=context.cwd,
+        stdin=json.dumps(vars(request)),
+        separate=True,
+        on_line=told.take,
+    )
+    _keep(context.place.artifacts / LOG, told.others)
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout)
+    except ValueError as error:
+        context.reporter.output("\n".join(told.others[-LINES_SHOWN:]))
+        how = "by a bug of notebook-ci" if done.returncode == EXIT_BUG else f"with exit code {done.returncode}"
+        hint = "The lines above may say why. If the machine was not out of memory, please report them."
+        raise SurroundingsError(f"The pull ended {how}.", hint=hint) from error
+    faults = [Fault(**fault) for fault in answer.pop("faults")]
+    return Result(**answer, faults=faults)
+
+
+def _install(environment: str, context: Context) -> None:
+    """Make the tool environment."""
+    done = process.run(
+        tool.command(environment, "python", "-c", ""),
+        env=context.environ,
+        cwd=context.cwd,
+        on_line=_Told(context.reporter).take,
+    )
+    if done.returncode:
+        context.reporter.output(done.output)
+        raise SurroundingsError(
+            f"DVC could not be installed (the tool environment {environment}).", hint="The lines above say why."
+        )
+
+
+class _Told:
+    """Takes the lines of the worker: those for the user are shown at once, the others kept.
+
+    Args:
+        reporter: Takes progress.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self.others: list[str] = []
+
+    def take(self, line: str) -> None:
+        """Take one line."""
+        if line.startswith(PROGRESS):
+            self._reporter.progress(line.removeprefix(PROGRESS))
+        elif line.startswith(_MAKING):
+            self._reporter.progress(line)
+        else:
+            self.others.append(without_secrets(line))
+
+
+def _keep(path: Path, lines: list[str]) -> None:
+    if lines:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
+
+
+def _record(result: Result, record: DvcPullRecord, context: Context) -> None:
+    """Take over what the worker did."""
+    for message, file, line in result.notices:
+        context.reporter.notice(message, file=file, line=line)
+    for message, file, line in result.warnings:
+        context.reporter.warning(message, file=file, line=line)
+    record.dvc_version = result.dvc_version
+    record.data = [PulledData(**entry) for entry in result.data]
+    record.data_digest, record.files, record.bytes = result.digest, result.files, result.bytes
+    record.downloaded_files, record.downloaded_bytes = result.downloaded_files, result.downloaded_bytes
+    record.read = {pointer: sha256(context.cwd / pointer) for pointer in sorted({each.pointer for each in record.data})}
+    manifest = context.place.artifacts / MANIFEST
+    if manifest.exists():
+        record.made = {context.place.relative(manifest): sha256(manifest)}

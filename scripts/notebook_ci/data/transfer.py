@@ -1,0 +1,119 @@
+"""Does many things at a time, tells how far it is, and gives up when nothing moves."""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+MEGA = 1_000_000
+TELL_SECONDS = 10
+LOOK_SECONDS = 0.5
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+
+class Silence(Exception):
+    """Nothing has moved for too long."""
+
+
+class Progress:
+    """How far the work is. Used by several threads.
+
+    Args:
+        what: What is done, e.g. `Pulled`.
+        total: Number of files.
+        tell: Takes a line for the user.
+        every: Seconds between two of them.
+    """
+
+    def __init__(self, what: str, total: int, tell: Callable[[str], None], every: float = TELL_SECONDS) -> None:
+        self.files = 0
+        self.bytes = 0
+        self._what, self._total, self._tell, self._every = what, total, tell, every
+        self._lock = threading.Lock()
+        self._size = 0
+        self._moved = self._told = time.monotonic()
+
+    def add_bytes(self, number: int) -> None:
+        """Count bytes."""
+        with self._lock:
+            self.bytes += number
+            self._moved = time.monotonic()
+
+    def add_file(self) -> None:
+        """Count a file."""
+        with self._lock:
+            self.files += 1
+            self._moved = time.monotonic()
+
+    def note(self, size: int) -> None:
+        """Take the size of what is being written: where it has changed, something has moved."""
+        if size != self._size:
+            self._size = size
+            self._moved = time.monotonic()
+
+    @property
+    def silence(self) -> float:
+        """Seconds since something moved."""
+        return time.monotonic() - self._moved
+
+    def look(self) -> None:
+        """Tell how far it is, from time to time."""
+        if time.monotonic() - self._told > self._every:
+            self._told = time.monotonic()
+            self._tell(f"{self._what} {self.files:,} of {self._total:,} files, {self.bytes / MEGA:,.1f} MB")
+
+
+def at_once(
+    work: Callable[[Item], Outcome],
+    items: Iterable[Item],
+    *,
+    jobs: int,
+    progress: Progress,
+    silence: float | None = None,
+    written: Callable[[], int] = lambda: 0,
+) -> Iterator[tuple[Item, Outcome]]:
+    """Do the work for each item, several at a time, and yield what came of it as it comes.
+
+    Args:
+        work: Does it.
+        items: What it is done for.
+        jobs: How many at a time.
+        progress: Is looked at while the work goes on.
+        silence: Seconds after which work that does not move is given up; None: never.
+        written: Returns the size of what is being written, for work that does not tell its progress.
+
+    Raises:
+        Silence: Nothing has moved for that long. What hangs is left behind.
+        Exception: What the work raised first; what had not begun is not done.
+    """
+    pool = ThreadPoolExecutor(max_workers=jobs)
+    done: queue.SimpleQueue[Future[Outcome]] = queue.SimpleQueue()
+    running: dict[Future[Outcome], Item] = {}
+    try:
+        for item in items:
+            future = pool.submit(work, item)
+            running[future] = item
+            future.add_done_callback(done.put)
+        while running:
+            if ended := _next(done):
+                outcome = ended.result()
+                progress.add_file()
+                yield running.pop(ended), outcome
+            else:
+                progress.note(written())
+            progress.look()
+            if silence and progress.silence > silence:
+                raise Silence
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _next(done: "queue.SimpleQueue[Future[Outcome]]") -> "Future[Outcome] | None":
+    with contextlib.suppress(queue.Empty):
+        return done.get(timeout=LOOK_SECONDS)
+    return None

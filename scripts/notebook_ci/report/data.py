@@ -1,0 +1,36 @@
+"""What the summary says of dvc-pull."""
+
+from notebook_ci.report.markdown import Json, count, folded, name, size, table
+
+
+def note(record: Json) -> str:
+    """Return what came of it, in a few words."""
+    return f"{count(record['files'], 'file')}, {size(record['bytes'])}"
+
+
+def verdict(record: Json) -> str:
+    """Return what made it fail, where its last error is not what should be said."""
+    errors = [problem for problem in record["problems"] if problem["severity"] == "error"]
+    if record["status"] != "failed" or len(errors) < 2:  # noqa: PLR2004 - one says it itself
+        return ""
+    return f"{count(len(errors), 'fault')} in the data: {errors[0]['message'].removesuffix('.')} …"
+
+
+def section(record: Json) -> list[str]:
+    """Return what was pulled."""
+    if not record["data"]:
+        return []
+    came = f"{record['downloaded_files']:,} from {name(record['remote_url'])}" if record["downloaded_files"] else "none"
+    rows = [
+        ["tracked", f"{count(len(record['data']), 'output')}: {note(record)}"],
+        ["downloaded", came],
+        ["content", "checked" if record["verified"] else "not checked (`verify` is false)"],
+        ["digest", f"`{record['data_digest'][:16]}`"],
+    ]
+    outputs = [
+        [name(each["path"]), f"{each['files']:,}", size(each["bytes"]), f"`{each['hash']}`"] for each in record["data"]
+    ]
+    return [
+        table(["data", ""], rows),
+        folded("Data", table(["path", "files", "size", "hash"], outputs)),
+    ]

@@ -1,0 +1,39 @@
+"""Fixtures of the tests of dvc-pull: one repository that DVC has made, a checkout of it for each test, an S3 server."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from integration.dvc_repositories import KEYS, Checkout, dvc, make
+from integration.suite import Workspace, base_environ
+from servers.s3 import S3, serve_s3
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a repository, and the store that its data was pushed to."""
+    folder = tmp_path_factory.mktemp("dvc")
+    make(folder)
+    return folder
+
+
+@pytest.fixture
+def checkout(made: Path, workspace: Workspace) -> Checkout:
+    """A fresh checkout."""
+    return Checkout.of(made, workspace)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory, made: Path) -> Iterator[S3]:
+    """An S3 API that lets everybody in, with the data in the bucket `penguins`."""
+    home = tmp_path_factory.mktemp("s3")
+    with serve_s3({**base_environ(), "HOME": str(home)}) as server:
+        server.put("/penguins")
+        copy = home / "repository"
+        shutil.copytree(made / "repository", copy)
+        dvc(copy, "remote", "add", "--quiet", "cloud", "s3://penguins/dvc")
+        dvc(copy, "remote", "modify", "--quiet", "cloud", "endpointurl", server.url)
+        dvc(copy, "push", "--quiet", "-r", "cloud", kind="s3", environ=KEYS)
+        yield server

@@ -1,0 +1,155 @@
+"""DVC repositories for tests, made by DVC itself."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from integration.suite import ROOT, Done, Workspace, base_environ
+
+RAW = "id,species\n1,Adelie\n2,Gentoo\n3,Chinstrap\n"
+IMAGES = {"1.txt": "one\n", "2.txt": "two\n", "deep/3.txt": "three\n"}
+LEGACY = b"a,b\r\n1,2\r\n"
+DVC_YAML = """\
+stages:
+  clean:
+    cmd: cp data/raw.csv data/clean.csv && echo '{"rows":3}' > metrics.json
+    deps: [data/raw.csv]
+    outs: [data/clean.csv]
+    metrics:
+      - metrics.json:
+          cache: false
+"""
+# What the S3 API on loopback takes.
+KEYS = {"AWS_ACCESS_KEY_ID": "loopback", "AWS_SECRET_ACCESS_KEY": "loopback-secret", "AWS_DEFAULT_REGION": "us-east-1"}
+GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "init.defaultBranch=main")
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def run(folder: Path, *command: str, environ: Mapping[str, str] | None = None) -> str:
+    """Run a program in a folder; what it prints is shown where it fails."""
+    env = {
+        **base_environ(),
+        "HOME": str(folder),
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(folder.parent / "site"),
+    }
+    done = subprocess.run(
+        command, cwd=folder, env=env | dict(environ or {}), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def git(folder: Path, *arguments: str) -> str:
+    return run(folder, *GIT, *arguments)
+
+
+def dvc(folder: Path, *arguments: str, kind: str = "local", environ: Mapping[str, str] | None = None) -> str:
+    launch = ("/bin/bash", str(ROOT / "scripts" / "launch.sh"), "--env", f"dvc-{kind}", "--exec", "dvc")
+    return run(folder, *launch, *arguments, environ=environ)
+
+
+def make(folder: Path) -> None:
+    """Make a repository in `folder / "repository"`, its data pushed to `folder / "store"`."""
+    repository = folder / "repository"
+    (repository / "data").mkdir(parents=True)
+    git(repository, "init", "--quiet")
+    dvc(repository, "init", "--quiet")
+    (repository / "data" / "raw.csv").write_text(RAW)
+    for name, text in IMAGES.items():
+        path = repository / "data" / "images" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    dvc(repository, "add", "--quiet", "data/raw.csv", "data/images")
+    (repository / "dvc.yaml").write_text(DVC_YAML)
+    dvc(repository, "repro", "--quiet")
+    dvc(repository, "remote", "add", "--quiet", "-d", "storage", "../store")
+    dvc(repository, "push", "--quiet")
+    git(repository, "add", "--all")
+    git(repository, "commit", "--quiet", "--message", "data")
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A fresh checkout of it: no data, an empty cache, and the remote's folder beside it.
+
+    Attributes:
+        workspace: Where it is.
+        store: The folder of the remote.
+    """
+
+    workspace: Workspace
+    store: Path
+
+    @classmethod
+    def of(cls, made: Path, workspace: Workspace) -> "Checkout":
+        git(workspace.base, "clone", "--quiet", str(made / "repository"), str(workspace.folder))
+        store = workspace.base / "store"
+        shutil.copytree(made / "store", store)
+        return cls(workspace, store)
+
+    @property
+    def folder(self) -> Path:
+        return self.workspace.folder
+
+    def pointer(self, name: str, **changes: str) -> None:
+        """Change a pointer: each text into another."""
+        path = self.folder / name
+        text = path.read_text()
+        for old, new in changes.items():
+            assert old in text
+            text = text.replace(old, new)
+        path.write_text(text)
+
+    def object(self, content: str, store: Path | None = None) -> Path:
+        """Return where the object of a content is in a store."""
+        hashed = md5(content.encode())
+        return (store or self.store) / "files" / "md5" / hashed[:2] / hashed[2:]
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / ".dvc" / "cache"
+
+    def listing(self) -> dict[str, tuple[int, bytes]]:
+        """Return modes and contents of the remote."""
+        files = (path for path in sorted(self.store.rglob("*")) if path.is_file())
+        return {str(path.relative_to(self.store)): (path.stat().st_mode, path.read_bytes()) for path in files}
+
+    def remote(self, url: str, **settings: str) -> None:
+        """Give the remote another address."""
+        lines = "".join(f"    {name} = {value}\n" for name, value in settings.items())
+        text = f"[core]\n    remote = storage\n['remote \"storage\"']\n    url = {url}\n{lines}"
+        (self.folder / ".dvc" / "config").write_text(text)
+
+
+def spoil(path: Path, mode: int, content: str = "id,species\n1,Dodo\n") -> None:
+    """Put another content into an object."""
+    path.chmod(0o644)
+    path.write_text(content)
+    os.chmod(path, mode)  # noqa: PTH101 - the same
+
+
+def site(workspace: Workspace) -> dict[str, str]:
+    """Return where DVC keeps what it knows of a repository, apart from other tests."""
+    return {"DVC_SITE_CACHE_DIR": str(workspace.base / "site")}
+
+
+def pull(checkout: Checkout, environ: Mapping[str, str] | None = None, **inputs: str) -> Done:
+    """Run the stage; `working_directory` stands for the input `working-directory`."""
+    given = {name.replace("_", "-"): value for name, value in inputs.items()}
+    return checkout.workspace.run("dvc-pull", given, environ={**site(checkout.workspace), **(environ or {})})
+
+
+def expect(done: Done, code: int) -> list[tuple[str, int, str]]:
+    """Return the errors that were annotated: file, line, message."""
+    assert done.code == code, done.log
+    assert "Traceback" not in done.log
+    assert done.outputs["status"] == {0: "passed", 1: "failed", 2: "error", 3: "error"}[code]
+    return [(*command.place, command.message) for command in done.annotations()]

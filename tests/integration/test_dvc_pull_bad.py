@@ -1,0 +1,465 @@
+"""dvc-pull where something is wrong: one clear error each, with its place, and nothing in the workspace changed."""
+
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from integration.dvc_repositories import IMAGES, KEYS, RAW, Checkout, expect, md5, pull, site
+from integration.suite import NO_ROOT, Done, base_environ, private_mount
+from servers.files import serve_files
+from servers.s3 import S3, serve_s3
+
+pytest_plugins = ["integration.dvc_fixtures"]
+
+CONFIG = ".dvc/config"
+POINTER = "data/raw.csv.dvc"
+PULLING = "DVC 3.67.1 pulls here. Either a newer one wrote the file, or it has a typing error."
+FORKS = "Pull requests from forks get no secrets: what needs them cannot run there."
+
+
+IMPORT = """\
+frozen: true
+deps:
+- path: data/raw.csv
+  repo:
+    url: http://ann:s3cr3t@127.0.0.1:9/x.git
+    rev_lock: abcdefabcdefabcdefabcdefabcdefabcdefabcd
+outs:
+- md5: a740fb4e87215eb144ce46c1f795fd56
+  hash: md5
+  path: got
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is done to a checkout, and the error that must come of it.
+
+    Attributes:
+        spoil: Makes something wrong.
+        message: How the message begins.
+        code: The exit code.
+        place: File and line of the annotation.
+        hint: What stands in the message, too.
+        inputs: The inputs.
+    """
+
+    spoil: Callable[[Checkout], object]
+    message: str
+    code: int = 2
+    place: tuple[str, int] = ("", 0)
+    hint: str = ""
+    inputs: dict[str, str] = field(default_factory=dict)
+
+
+def write(name: str, text: str | bytes) -> Callable[[Checkout], object]:
+    return lambda checkout: checkout.workspace.write(name, text)
+
+
+def remote(url: str, **settings: str) -> Callable[[Checkout], object]:
+    return lambda checkout: checkout.remote(url, **settings)
+
+
+def change(name: str, old: str, new: str) -> Callable[[Checkout], object]:
+    return lambda checkout: checkout.pointer(name, **{old: new})
+
+
+def nothing(_: Checkout) -> None:
+    """Leave it as it is."""
+
+
+def a_folder_in_place_of_the_object(checkout: Checkout) -> None:
+    path = checkout.object(RAW)
+    path.unlink()
+    path.mkdir()
+
+
+def a_conflict(checkout: Checkout) -> None:
+    text = (checkout.folder / POINTER).read_text()
+    (checkout.folder / POINTER).write_text(f"<<<<<<< HEAD\n{text}=======\n{text}>>>>>>> other\n")
+
+
+CASES = {
+    # Inputs
+    "jobs": Case(nothing, "The input jobs is `0`. Accepted is a whole number", inputs={"jobs": "0"}),
+    "verify": Case(nothing, "The input verify is `no`. Accepted is `true` or `false`.", inputs={"verify": "no"}),
+    "unknown input": Case(
+        nothing, "The action has no input `target`.", hint="Did you mean targets?", inputs={"target": "data"}
+    ),
+    "unknown target": Case(
+        nothing, "targets names `data/rwa.csv`, which DVC does not track.", inputs={"targets": "data/rwa.csv"}
+    ),
+    "target that is no pointer": Case(
+        write("x.dvc", ""), "x.dvc tracks nothing.", code=1, place=("x.dvc", 0), inputs={"targets": "x.dvc"}
+    ),
+    "working-directory": Case(
+        nothing,
+        "working-directory is `dta`, and there is no such folder.",
+        inputs={"working-directory": "dta"},
+    ),
+    # The repository
+    "no .dvc": Case(
+        lambda checkout: shutil.rmtree(checkout.folder / ".dvc"),
+        "There is no .dvc directory in ",
+        hint="Make one with `dvc init` and commit it",
+    ),
+    "no git": Case(
+        lambda checkout: shutil.rmtree(checkout.folder / ".git"),
+        "This is no git repository, and DVC needs one. Check it out with actions/checkout",
+    ),
+    # .dvc/config
+    "config: broken": Case(
+        write(CONFIG, "[core\n    remote = storage\n"), ".dvc/config is not a configuration of DVC.", place=(CONFIG, 1)
+    ),
+    "config: Latin-1": Case(write(CONFIG, b"# \xfc\n"), ".dvc/config is not UTF-8 text.", place=(CONFIG, 0)),
+    "config: a key of another DVC": Case(
+        remote("../../store", teleport="true"),
+        "DVC cannot use .dvc/config: extra keys not allowed @ data['remote']['storage']['teleport'].",
+        place=(CONFIG, 0),
+        hint=PULLING,
+    ),
+    "config: no remote": Case(
+        write(CONFIG, ""),
+        "There is no remote to pull `data/raw.csv` from: no default is set, and none was named.",
+        place=(POINTER, 2),
+        hint="Set one with `dvc remote add -d NAME URL`",
+    ),
+    "config: unknown remote": Case(
+        nothing,
+        "There is no DVC remote `s3` in .dvc/config. Known are storage.",
+        place=(CONFIG, 0),
+        inputs={"remote": "s3"},
+    ),
+    "config: default that is not there": Case(
+        write(CONFIG, "[core]\n    remote = storage\n"),
+        "There is no DVC remote `storage` in .dvc/config. It has none.",
+        place=(CONFIG, 0),
+    ),
+    "config: Windows": Case(
+        remote("C:\\Users\\ann\\dvc"),
+        "The remote `storage` is `C:\\Users\\ann\\dvc`: a folder of a Windows computer, which is not here.",
+        place=(CONFIG, 0),
+    ),
+    "config: unsupported": Case(
+        remote("gdrive://1a2b3c"),
+        "The remote `storage` is of the kind gdrive://, which is not supported. Supported are folders, s3://, gs://",
+        place=(CONFIG, 0),
+    ),
+    # Pointers
+    "pointer: no YAML": Case(
+        write(POINTER, "outs:\n- md5: [a\n  path: raw.csv\n"),
+        "data/raw.csv.dvc is not YAML: while parsing a flow sequence, expected ',' or ']', but got ':'.",
+        place=(POINTER, 3),
+    ),
+    "pointer: a conflict": Case(
+        a_conflict, "data/raw.csv.dvc is not YAML: ", place=(POINTER, 2), hint="markers of a git conflict: resolve it."
+    ),
+    "pointer: Latin-1": Case(
+        write(POINTER, b"outs:\n- md5: \xfc\n"), "DVC says: unable to read: 'data/raw.csv.dvc'", place=(POINTER, 0)
+    ),
+    "pointer: of DVC 1": Case(
+        change(POINTER, "  hash: md5\n", "  metric: false\n"),
+        "data/raw.csv.dvc is not as DVC 3.67.1 knows it: extra keys not allowed (outs -> 0 -> metric).",
+        place=(POINTER, 2),
+        hint="DVC 1 wrote the file.",
+    ),
+    "pointer: of a newer DVC": Case(
+        change(POINTER, "  hash: md5\n", "  signature: 1\n"),
+        "data/raw.csv.dvc is not as DVC 3.67.1 knows it: extra keys not allowed (outs -> 0 -> signature).",
+        place=(POINTER, 2),
+        hint=PULLING,
+    ),
+    "pointer: no hash": Case(
+        write(POINTER, "outs:\n- path: raw.csv\n"),
+        "data/raw.csv.dvc does not say what `data/raw.csv` is: it has no hash. Run `dvc add raw.csv`",
+        code=1,
+        place=(POINTER, 0),
+    ),
+    "dvc.lock: of DVC 1": Case(
+        write("dvc.lock", "clean:\n  cmd: cp\n  outs:\n  - path: data/clean.csv\n    md5: 00\n"),
+        "dvc.lock is not as DVC 3.67.1 knows it: ",
+        place=("dvc.lock", 2),
+        hint="DVC 1 wrote the file.",
+    ),
+    "dvc.lock: does not know a stage": Case(
+        change("dvc.yaml", "  clean:", "  wash:"),
+        "dvc.yaml does not say what `data/clean.csv` is: dvc.lock knows nothing of what the stage `wash` makes. "
+        "Run `dvc repro wash`, commit dvc.lock, and `dvc push`.",
+        code=1,
+        place=("dvc.yaml", 0),
+    ),
+    "dvc.lock: lost": Case(
+        lambda checkout: (checkout.folder / "dvc.lock").unlink(),
+        "dvc.yaml does not say what `data/clean.csv` is: dvc.lock knows nothing of what the stage `clean` makes.",
+        code=1,
+        place=("dvc.yaml", 0),
+    ),
+    # The remote
+    "missing object": Case(
+        lambda checkout: checkout.object(RAW).unlink(),
+        "`data/raw.csv` is missing in the remote `storage`: there is no ",
+        code=1,
+        place=(POINTER, 2),
+        hint="Push it from where it was added: `dvc push data/raw.csv.dvc`.",
+        inputs={"targets": "data"},
+    ),
+    "missing in a folder": Case(
+        lambda checkout: checkout.object(IMAGES["1.txt"]).unlink(),
+        "`data/images/1.txt` is missing in the remote `storage`: there is no ",
+        code=1,
+        place=("data/images.dvc", 2),
+    ),
+    "a folder in place of an object": Case(
+        a_folder_in_place_of_the_object,
+        "`data/raw.csv` is missing in the remote `storage`: there is no ",
+        code=1,
+        place=(POINTER, 2),
+        inputs={"targets": POINTER},
+    ),
+    "a remote that is not there": Case(
+        lambda checkout: shutil.rmtree(checkout.store),
+        "The remote `storage` (",
+        code=3,
+        hint="/store) is not there. It is a folder of one machine: others need a remote that they reach, too.",
+    ),
+    "a name that nobody has": Case(
+        remote("http://no-such-host.invalid/data"),
+        "The remote `storage` (http://no-such-host.invalid/data) cannot be reached: ",
+        code=3,
+        hint="Check its address and the network.",
+    ),
+    "an import whose source is gone": Case(
+        write("got.dvc", IMPORT),
+        "`got` is an import, or a version in the remote, that DVC could not fetch.",
+        code=3,
+        place=("got.dvc", 8),
+        hint=FORKS,
+        inputs={"targets": "got.dvc"},
+    ),
+    "no account of Azure": Case(
+        remote("azure://acme/data"),
+        "The remote `storage` (azure://acme/data) asks for credentials, and there are none. Give them: AZURE_STORAGE_",
+        code=3,
+        hint=FORKS,
+    ),
+    "SSH where nothing is": Case(
+        remote("ssh://ann@127.0.0.1/data", port="9"),
+        "The remote `storage` (ssh://127.0.0.1:9/data) cannot be reached: ",
+        code=3,
+    ),
+    "basic authentication without a password": Case(
+        remote("http://ann@127.0.0.1:1/data", auth="basic"),
+        "DVC cannot use .dvc/config: HTTP 'basic' authentication require both 'user' and 'password'.",
+        place=(CONFIG, 0),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_is_one_clear_error(checkout: Checkout, name: str) -> None:
+    case = CASES[name]
+    case.spoil(checkout)
+    before = checkout.listing()
+    done = checkout.workspace.run("dvc-pull", case.inputs, environ=site(checkout.workspace))
+    errors = expect(done, case.code)
+    assert "s3cr3t" not in done.log
+    file, line, message = errors[0]
+    assert message.startswith(case.message), message
+    assert case.hint in message
+    assert (file, line) == case.place
+    assert len(errors) == 1
+    assert checkout.listing() == before
+    assert not list((checkout.folder / "data").glob("*.csv"))
+
+
+# --- Servers
+
+
+@pytest.mark.parametrize(
+    ("illness", "code", "message"),
+    [
+        ("silent", 3, "does not answer. Check its address and the network; a slow one is given more seconds by"),
+        ("slow", 3, "does not answer. Check its address and the network; a slow one is given more seconds by"),
+        ("half", 3, "broke off in the middle of a file. Run it again"),
+        ("500", 3, "answers with an error of its own (500). Try again later"),
+        (
+            "403",
+            3,
+            "refuses the access (403). Check that there are credentials, ",
+        ),
+        ("404", 1, "`data/raw.csv` is missing in the remote `storage`: there is no http://127.0.0.1:"),
+    ],
+)
+def test_an_http_server_that_is_ill(checkout: Checkout, illness: str, code: int, message: str) -> None:
+    with serve_files(checkout.store) as server:
+        server.illness = illness  # type: ignore[assignment]
+        checkout.remote(server.url, read_timeout="1", connect_timeout="1")
+        began = time.monotonic()
+        errors = expect(pull(checkout, targets=POINTER), code)
+        assert time.monotonic() - began < 30
+    assert len(errors) == 1
+    assert message in errors[0][2]
+    assert not list(checkout.cache.glob("notebook-ci-*"))
+    assert not (checkout.folder / "data" / "raw.csv").exists()
+
+
+@pytest.mark.parametrize("settings", [{}, {"auth": "basic", "user": "ann", "password": "wr0ng"}])
+def test_an_http_server_that_asks_for_credentials(checkout: Checkout, settings: dict[str, str]) -> None:
+    with serve_files(checkout.store) as server:
+        server.credentials = "ann:right"
+        checkout.remote(server.url, **settings)
+        done = pull(checkout, targets=POINTER)
+    assert "refuses the access (401). Check that there are credentials" in expect(done, 3)[0][2]
+    assert "wr0ng" not in done.log
+
+
+def test_credentials_in_an_address_are_not_shown(checkout: Checkout) -> None:
+    with serve_files(checkout.store) as server:
+        server.illness = "500"
+        checkout.remote(server.url.replace("http://", "http://ann:s3cr3t@") + "/?sig=s1gned")
+        done = pull(checkout, targets=POINTER)
+    assert done.code
+    written = [path.read_text() for path in Path(done.outputs["record"]).parent.rglob("*") if path.is_file()]
+    assert not [text for text in (*written, done.log, done.summary) if "s3cr3t" in text or "s1gned" in text]
+
+
+def test_a_port_where_nothing_is(checkout: Checkout) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        checkout.remote(f"http://127.0.0.1:{taken.getsockname()[1]}")
+        errors = expect(pull(checkout, targets=POINTER), 3)
+    assert "cannot be reached: " in errors[0][2]
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """An S3 API that looks at credentials."""
+    with serve_s3({**base_environ(), "HOME": str(tmp_path_factory.mktemp("guarded"))}) as server:
+        server.put("/penguins")
+        server.check_credentials(after=0)
+        yield server
+
+
+NO_METADATA = {"AWS_EC2_METADATA_DISABLED": "true"}
+
+
+def test_s3_with_wrong_credentials(checkout: Checkout, guarded: S3) -> None:
+    checkout.remote("s3://penguins/dvc", endpointurl=guarded.url)
+    done = pull(checkout, KEYS, targets=POINTER)
+    message = expect(done, 3)[0][2]
+    assert message.startswith("The remote `storage` (s3://penguins/dvc) refuses the access (")
+    assert "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in message
+    assert FORKS in message
+    assert KEYS["AWS_SECRET_ACCESS_KEY"] not in done.log
+
+
+def test_s3_without_credentials(checkout: Checkout, guarded: S3) -> None:
+    checkout.remote("s3://penguins/dvc", endpointurl=guarded.url)
+    message = expect(pull(checkout, NO_METADATA, targets=POINTER), 3)[0][2]
+    assert message.startswith(
+        "The remote `storage` (s3://penguins/dvc) asks for credentials, and there are none. Give them"
+    )
+    assert FORKS in message
+
+
+def test_s3_without_the_bucket(checkout: Checkout, s3: S3) -> None:
+    checkout.remote("s3://puffins/dvc", endpointurl=s3.url)
+    message = expect(pull(checkout, KEYS, targets=POINTER), 3)[0][2]
+    assert message.startswith("The remote `storage` (s3://puffins/dvc) is not there: there is no such bucket.")
+
+
+def test_s3_without_the_object(checkout: Checkout, s3: S3) -> None:
+    checkout.remote("s3://penguins/elsewhere", endpointurl=s3.url)
+    hashed = md5(RAW.encode())
+    message = expect(pull(checkout, KEYS, targets=POINTER), 1)[0][2]
+    assert message.startswith(
+        "`data/raw.csv` is missing in the remote `storage`: there is no "
+        f"s3://penguins/elsewhere/files/md5/{hashed[:2]}/{hashed[2:]}."
+    )
+
+
+def test_s3_that_says_nothing(checkout: Checkout) -> None:
+    with serve_files(checkout.store) as server:
+        server.illness = "silent"
+        checkout.remote("s3://penguins/dvc", endpointurl=server.url, read_timeout="1", connect_timeout="1")
+        began = time.monotonic()
+        message = expect(pull(checkout, KEYS, targets=POINTER), 3)[0][2]
+        assert time.monotonic() - began < 30
+    assert "does not answer." in message
+
+
+# --- The machine
+
+
+def test_remotes_of_two_kinds_of_clouds(checkout: Checkout) -> None:
+    checkout.remote("s3://penguins/dvc")
+    with (checkout.folder / CONFIG).open("a") as file:
+        file.write("['remote \"other\"']\n    url = gs://penguins/dvc\n")
+    with (checkout.folder / POINTER).open("a") as file:
+        file.write("  remote: other\n")
+    assert expect(pull(checkout), 2)[0][2].startswith("The data is in remotes of several kinds: s3, gs.")
+
+
+BIG = "x" * 3_000_000
+
+
+def with_big_file(checkout: Checkout, mounted: str) -> Done:
+    """Pull a file that is bigger than the disk which one folder is."""
+    path = checkout.object(BIG)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(BIG)
+    checkout.workspace.write("big.dvc", f"outs:\n- md5: {md5(BIG.encode())}\n  hash: md5\n  path: out/big\n")
+    (checkout.folder / mounted).mkdir()
+    prefix = private_mount('mount -t tmpfs -o size=1m tmpfs "$D"')
+    environ = {"D": str(checkout.folder / mounted), **site(checkout.workspace)}
+    return checkout.workspace.run("dvc-pull", {"targets": "big.dvc"}, environ=environ, prefix=prefix)
+
+
+def test_a_full_disk_of_the_cache(checkout: Checkout) -> None:
+    message = expect(with_big_file(checkout, ".dvc/cache"), 3)[0][2]
+    assert message == "The disk is full. Free some space, or pull less with the input targets."
+
+
+def test_a_full_disk_of_the_workspace(checkout: Checkout) -> None:
+    message = expect(with_big_file(checkout, "out"), 3)[0][2]
+    assert message == "DVC could not write `out/big`. Look at the rights of the folder, and at the space of the disk."
+
+
+def test_a_cache_that_is_a_file(checkout: Checkout) -> None:
+    checkout.cache.write_text("in the way\n")
+    message = expect(pull(checkout, targets=POINTER), 3)[0][2]
+    assert message.startswith(f"{checkout.cache} cannot be read or written: ")
+
+
+def test_a_cache_that_may_not_be_written(checkout: Checkout) -> None:
+    folder = checkout.object(RAW, checkout.cache).parent
+    folder.mkdir(parents=True)
+    folder.chmod(0o555)
+    done = checkout.workspace.run("dvc-pull", {"targets": POINTER}, environ=site(checkout.workspace), prefix=NO_ROOT)
+    message = expect(done, 3)[0][2]
+    assert " cannot be read or written: Permission denied. Look at its rights, and at the space of the disk." in message
+
+
+def test_an_object_that_may_not_be_read(checkout: Checkout) -> None:
+    checkout.object(RAW).chmod(0)
+    done = checkout.workspace.run("dvc-pull", {"targets": POINTER}, environ=site(checkout.workspace), prefix=NO_ROOT)
+    assert "/store) refuses the access." in expect(done, 3)[0][2]
+
+
+def test_a_broken_link_in_place_of_the_data(checkout: Checkout) -> None:
+    (checkout.folder / "data" / "raw.csv").symlink_to("nowhere")
+    done = pull(checkout, targets=POINTER)
+    assert done.code == 0, done.log
+    assert (checkout.folder / "data" / "raw.csv").read_text() == RAW
+
+
+def test_a_file_in_the_way_of_a_folder(checkout: Checkout) -> None:
+    (checkout.folder / "data" / "images").write_text("in the way\n")
+    errors = expect(pull(checkout, targets="data/images.dvc"), 1)
+    assert errors[0][2].startswith("Changed in the workspace, and not saved: `data/images`. It was left as it is.")
+    assert (checkout.folder / "data" / "images").read_text() == "in the way\n"

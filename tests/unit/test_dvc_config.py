@@ -1,0 +1,130 @@
+"""DVC's configuration, as far as it is read before DVC runs."""
+
+from pathlib import Path
+
+import pytest
+
+from notebook_ci.data.config import Config, find_root, without_credentials
+from notebook_ci.data.model import DvcPullInputs, idle
+from notebook_ci.errors import InputError
+
+TEXT = """\
+[core]
+    remote = storage
+    autostage = true
+['remote "storage"']
+    url = s3://bucket/data  # ours
+    endpointurl = http://x
+['remote "in a folder"']
+    url = remote://storage/more
+[cache]
+    dir = ../cache of all
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / ".dvc").mkdir()
+    return tmp_path
+
+
+def read(root: Path, text: str, local: str = "", user: str = "") -> Config:
+    for name, content in {".dvc/config": text, ".dvc/config.local": local, "user/config": user}.items():
+        if content:
+            (root / name).parent.mkdir(exist_ok=True)
+            (root / name).write_text(content, encoding="utf-8")
+    return Config.read(root, "", {"DVC_GLOBAL_CONFIG_DIR": str(root / "user")})
+
+
+def test_remotes_default_and_cache(root: Path) -> None:
+    config = read(root, TEXT)
+    assert (config.default, set(config.urls)) == ("storage", {"storage", "in a folder"})
+    assert (config.remote("storage").url, config.remote("storage").kind) == ("s3://bucket/data", "s3")
+    assert config.remote("in a folder").kind == "s3"
+    assert config.cache.resolve() == root / "cache of all"
+
+
+def test_what_is_nearer_wins(root: Path) -> None:
+    config = read(root, TEXT, local="['remote \"storage\"']\nurl = ../x\n[core]\nremote = other\n", user=TEXT)
+    assert config.default == "other"
+    assert (config.remote("storage").kind, config.remote("storage").file) == ("local", ".dvc/config.local")
+
+
+def test_without_files_there_is_nothing(root: Path) -> None:
+    config = read(root, "")
+    assert (config.default, dict(config.urls), config.cache) == ("", {}, root / ".dvc" / "cache")
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("../dvc-storage", "local"),
+        ("/mnt/data", "local"),
+        ("s3://b/x", "s3"),
+        ("http://h/x", "http"),
+        ("https://h/x", "http"),
+        ("ssh://h/x", "ssh"),
+        ("gs://b/x", "gs"),
+        ("azure://c/x", "azure"),
+    ],
+)
+def test_kinds(root: Path, url: str, kind: str) -> None:
+    assert read(root, f"['remote \"a\"']\nurl = {url}\n").remote("a").kind == kind
+
+
+@pytest.mark.parametrize(("url", "shown"), [("../dvc-storage", "dvc-storage"), ("/mnt/data", "/mnt/data")])
+def test_a_folder_is_shown_as_the_user_knows_it(root: Path, url: str, shown: str) -> None:
+    assert read(root, f"['remote \"a\"']\nurl = {url}\n").remote("a").url == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("hdfs://h/x", "The remote `a` is of the kind hdfs://, which is not supported."),
+        ("C:/Users/ann/dvc", "The remote `a` is `C:/Users/ann/dvc`: a folder of a Windows computer"),
+        ("\\\\server\\share", "The remote `a` is `\\\\server\\share`: a folder of a Windows computer"),
+    ],
+)
+def test_what_cannot_be_pulled_from(root: Path, url: str, message: str) -> None:
+    with pytest.raises(InputError) as raised:
+        read(root, f"['remote \"a\"']\nurl = {url}\n").remote("a")
+    assert raised.value.message.startswith(message)
+    assert raised.value.file == ".dvc/config"
+
+
+@pytest.mark.parametrize("text", ["[core\n", "remote = x\n", "[core]\nremote\n"])
+def test_what_is_no_configuration(root: Path, text: str) -> None:
+    with pytest.raises(InputError) as raised:
+        read(root, text)
+    assert raised.value.message == ".dvc/config is not a configuration of DVC."
+    assert raised.value.line
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://ann:pw@host:8080/x?sig=1#f", "https://host:8080/x"),
+        ("ssh://ann@host/x", "ssh://host/x"),
+        ("s3://bucket/x", "s3://bucket/x"),
+        ("../a@b?c", "../a@b?c"),
+    ],
+)
+def test_credentials_are_taken_out_of_addresses(url: str, shown: str) -> None:
+    assert without_credentials(url) == shown
+
+
+def test_the_root_is_looked_for_up_to_that_of_git(root: Path) -> None:
+    inner = root / "a" / "b"
+    inner.mkdir(parents=True)
+    assert find_root(inner) == root
+    (root / "a" / ".git").mkdir()
+    assert find_root(inner) is None
+
+
+def test_idle_without_dvc(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    assert ".dvc" in idle(DvcPullInputs(), {}, tmp_path)
+    assert not idle(DvcPullInputs(targets=("data",)), {}, tmp_path)
+    assert not idle(DvcPullInputs(remote="storage"), {}, tmp_path)
+    (tmp_path / ".dvc").mkdir()
+    assert not idle(DvcPullInputs(), {}, tmp_path)

@@ -1,0 +1,83 @@
+"""Many things at a time: what comes of them, and what happens where one fails or hangs."""
+
+import threading
+import time
+
+import pytest
+
+from notebook_ci.data.transfer import Progress, Silence, at_once
+
+
+def progress() -> Progress:
+    return Progress("Pulled", 3, print)
+
+
+def test_all_are_done() -> None:
+    made = progress()
+    assert dict(at_once(lambda number: number * 2, [1, 2, 3], jobs=2, progress=made)) == {1: 2, 2: 4, 3: 6}
+    assert made.files == 3
+
+
+def test_as_many_at_a_time_as_asked() -> None:
+    running, most, lock = 0, 0, threading.Lock()
+
+    def work(_: int) -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.01)
+        with lock:
+            running -= 1
+
+    list(at_once(work, range(20), jobs=3, progress=progress()))
+    assert most == 3
+
+
+def test_the_first_failure_ends_it() -> None:
+    begun = []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        if number == 0:
+            raise ValueError(number)
+        time.sleep(0.05)
+
+    with pytest.raises(ValueError, match="0"):
+        list(at_once(work, range(1000), jobs=2, progress=progress()))
+    assert len(begun) < 100
+
+
+def test_what_hangs_is_given_up() -> None:
+    ended = threading.Event()
+    began = time.monotonic()
+    with pytest.raises(Silence):
+        list(at_once(lambda _: ended.wait(30), [1], jobs=1, progress=progress(), silence=0.2))
+    assert time.monotonic() - began < 5
+    ended.set()
+
+
+def test_what_moves_is_not_given_up() -> None:
+    made = progress()
+
+    def work(_: int) -> None:
+        for _ in range(20):
+            time.sleep(0.1)
+            made.add_bytes(1)
+
+    assert len(list(at_once(work, [1], jobs=1, progress=made, silence=1))) == 1
+
+
+def test_what_is_written_moves() -> None:
+    sizes = iter(range(1000))
+    outcome = at_once(lambda _: time.sleep(2), [1], jobs=1, progress=progress(), silence=1, written=lambda: next(sizes))
+    assert len(list(outcome)) == 1
+
+
+def test_progress_is_told() -> None:
+    told: list[str] = []
+    made = Progress("Pulled", 3, told.append, every=0)
+    made.add_bytes(2_500_000)
+    made.add_file()
+    made.look()
+    assert told == ["Pulled 1 of 3 files, 2.5 MB"]
