@@ -1,0 +1,26 @@
+"""The script of the stage validate-data."""
+
+from notebook_ci.context import Context
+from notebook_ci.stage import Stage, run_script
+from notebook_ci.validation.model import OUTPUTS, ValidateInputs, ValidateRecord, idle
+
+
+def _run(inputs: ValidateInputs, context: Context, record: ValidateRecord) -> None:
+    from notebook_ci.validation.stage import run  # needs the tool environment, which checking inputs does not
+
+    run(inputs, context, record)
+
+
+STAGE = Stage(
+    name="validate-data",
+    description="Validate data with Great Expectations, and annotate what fails on its line of the suite.",
+    inputs=ValidateInputs,
+    outputs=OUTPUTS,
+    record=ValidateRecord,
+    run=_run,
+    headline=lambda record: record.headline,
+    idle=idle,
+)
+
+if __name__ == "__main__":
+    run_script(STAGE)

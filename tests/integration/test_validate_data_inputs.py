@@ -1,0 +1,309 @@
+"""Wrong inputs of validate-data: each ends in one sentence with its place, before data are read."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from integration.suite import Workspace
+from integration.validation import STAGE, exists, stated, suite
+
+Content = str | bytes | Mapping[str, Any]
+GIVEN = {"data": "a.csv", "suite": "s.json"}
+MIGRATE = (
+    "Rename expectation_suite_name to name, each expectation_type to type; take out data_asset_type, ge_cloud_id and "
+    "expectation_suite_id."
+)
+PROJECT = "config_version: 4.0\nstores: {}\n"
+CHECKPOINT = {"name": "c", "validation_definitions": [{"name": "v"}]}
+DEFINITION = {
+    "name": "v",
+    "data": {"datasource": {"name": "files"}, "asset": {"name": "a"}, "batch_definition": {"name": "b"}},
+    "suite": {"name": "s"},
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A wrong input.
+
+    Attributes:
+        inputs: The inputs of the action.
+        message: What the error begins with.
+        files: What stands in the workspace, beside `a.csv` and a good `s.json`.
+        place: File and line of the annotation.
+    """
+
+    inputs: Mapping[str, str]
+    message: str
+    files: Mapping[str, Content] = field(default_factory=dict)
+    place: tuple[str, int] = ("", 0)
+
+
+def bad_suite(content: Content, message: str, line: int = 0) -> Case:
+    return Case(GIVEN, message, {"s.json": content}, ("s.json", line))
+
+
+def project(message: str, place: tuple[str, int] = ("", 0), **files: Content) -> Case:
+    """Return a case of a checkpoint `c`; `files` are those of the project that are not good, by their last name."""
+    good: dict[str, Content] = {
+        "gx/great_expectations.yml": PROJECT,
+        "gx/checkpoints/c.json": CHECKPOINT,
+        "gx/validation_definitions/v.json": DEFINITION,
+        "gx/expectations/s.json": exists("name"),
+    }
+    changed = {path: files.get(path.rsplit("/", 1)[1].split(".")[0], content) for path, content in good.items()}
+    return Case({"checkpoint": "c"}, message, changed, place)
+
+
+CASES = {
+    # What goes together
+    "nothing": Case(
+        {},
+        "There is nothing to validate: give data and suite, or rules, or checkpoint. For example data: "
+        "data/penguins.csv and suite: suites/penguins.json.",
+    ),
+    "data alone": Case({"data": "a.csv"}, "The input suite is missing: data is given alone. Give both, or write them"),
+    "suite alone": Case({"suite": "s.json"}, "The input data is missing: suite is given alone."),
+    "suite and checkpoint": Case(
+        {"suite": "s.json", "checkpoint": "c"},
+        "The inputs say in 2 ways what is validated: data and suite; checkpoint. Keep one of them",
+    ),
+    "all at once": Case(
+        {**GIVEN, "checkpoint": "c", "rules": "a.csv: s.json"},
+        "The inputs say in 3 ways what is validated: data and suite; rules; checkpoint.",
+    ),
+    "unknown input": Case({"suites": "s.json"}, "The action has no input `suites`. Did you mean suite?"),
+    # Data
+    "no such file": Case({**GIVEN, "data": "b.csv"}, "There is no file b.csv.", place=("b.csv", 0)),
+    "not pulled": Case(
+        {**GIVEN, "data": "b.csv"},
+        "There is no file b.csv. DVC has it: run dvc-pull before.",
+        {"b.csv.dvc": "outs: []\n"},
+        ("b.csv", 0),
+    ),
+    "a folder": Case(
+        {**GIVEN, "data": "d.csv"}, "d.csv is a folder. Name files, or a glob", {"d.csv/x": ""}, ("d.csv", 0)
+    ),
+    "nothing matches": Case({**GIVEN, "data": "data/*.csv"}, "No file matches `data/*.csv` in /"),
+    "unknown suffix": Case(
+        {**GIVEN, "data": "a.xlsx"},
+        "How to read `a.xlsx` cannot be told by its suffix. Accepted are .csv, .tsv, .json, .jsonl, .ndjson, .parquet,",
+        {"a.xlsx": "x"},
+        ("a.xlsx", 0),
+    ),
+    "Parquet in gzip": Case(
+        {**GIVEN, "data": "a.parquet.gz"},
+        "How to read `a.parquet.gz` cannot be told by its suffix.",
+        {"a.parquet.gz": "x"},
+        ("a.parquet.gz", 0),
+    ),
+    # Rules
+    "rules: no YAML": Case({"rules": "a.csv: [s.json"}, "The input rules is not YAML, line 1: "),
+    "rules: a list": Case({"rules": "- a.csv"}, "The input rules is a list, not a map."),
+    "rules: none": Case({"rules": "# none"}, "The input rules holds none. Write `data: suite`, one a line, such as"),
+    "rules: a number": Case({"rules": "a.csv: 3"}, "The input rules has `3` for the data `a.csv`. Write `data: suite`"),
+    "rules: no suite": Case({"rules": "a.csv:"}, "The input rules has `null` for the data `a.csv`."),
+    "rules: an empty list": Case({"rules": "a.csv: []"}, "The input rules has `[]` for the data `a.csv`."),
+    "rules: a map": Case({"rules": "a.csv: {suite: s.json}"}, 'The input rules has `{"suite": "s.json"}` for the data'),
+    # Suites
+    "no such suite": Case(
+        {**GIVEN, "suite": "t.json"},
+        "There is no file t.json. The suite is a JSON file, relative to the workspace.",
+        place=("t.json", 0),
+    ),
+    "a suite in Latin-1": bad_suite(
+        '{"name": "\u00fc"}'.encode("latin-1"), "s.json is not UTF-8 text. Save it as UTF-8."
+    ),
+    "no JSON": bad_suite('{"name": "s",\n "expectations": [}\n', "s.json is not JSON: Expecting value (column 19).", 2),
+    "YAML": bad_suite("name: s\n", "s.json is not JSON: Expecting value (column 1).", 1),
+    "too deep": bad_suite("[" * 100_000, "s.json is not JSON that can be read: "),
+    "a list": bad_suite("[]", 's.json is a list, not a suite. A suite is {"name": ...', 1),
+    "a number": bad_suite("3", "s.json is `3`, not a suite.", 1),
+    "another file": bad_suite('{"a": 1}', "s.json is no suite: it has no `expectations`.", 1),
+    "no name": bad_suite(exists("name") | {"name": ""}, 'The suite s.json has no name. Add "name": "...".', 1),
+    "no list": bad_suite(suite() | {"expectations": {}}, "`expectations` in s.json is no list.", 1),
+    "no expectations": bad_suite(suite(), "The suite s.json states no expectations: any data would pass.", 1),
+    "text for an expectation": bad_suite(
+        suite() | {"expectations": ["expect_column_to_exist"]}, "`expect_column_to_exist` is no expectation.", 4
+    ),
+    "no type": bad_suite(suite() | {"expectations": [{"kwargs": {}}]}, "An expectation has no type.", 4),
+    "unknown type": bad_suite(
+        suite(stated("expect_column_to_exist", column="name"), stated("expect_column_value_to_be_between", column="b")),
+        "There is no expectation `expect_column_value_to_be_between`. Did you mean expect_column_values_to_be_between",
+        12,
+    ),
+    "a class": bad_suite(
+        suite(stated("ExpectColumnToExist", column="name")),
+        "There is no expectation `ExpectColumnToExist`. Did you mean expect_column_to_exist?",
+        5,
+    ),
+    "an argument beside kwargs": bad_suite(
+        suite(stated("expect_column_to_exist", column="name") | {"mostly": 0.9}),
+        "expect_column_to_exist has an unknown key `mostly`. Arguments of an expectation stand in its kwargs.",
+        5,
+    ),
+    "a key misspelt": bad_suite(
+        exists("name") | {"expectation": []},
+        "The suite s.json has an unknown key `expectation`. Did you mean expectations?",
+        1,
+    ),
+    "kwargs are a list": bad_suite(
+        suite({"type": "expect_column_to_exist", "kwargs": ["name"]}),
+        'The kwargs of expect_column_to_exist are `["name"]`, no object.',
+        5,
+    ),
+    "unknown severity": bad_suite(
+        suite(stated("expect_column_to_exist", column="name", severity="fatal")),
+        "The severity of expect_column_to_exist is `fatal`. Accepted is critical, warning, info.",
+        5,
+    ),
+    "0.18": bad_suite(
+        {
+            "data_asset_type": None,
+            "expectation_suite_name": "s",
+            "expectations": [
+                {"expectation_type": "expect_column_to_exist", "kwargs": {"column": "name"}, "meta": {}},
+            ],
+            "ge_cloud_id": None,
+            "meta": {"great_expectations_version": "0.18.21"},
+        },
+        f"s.json is a suite of Great Expectations 0.18 or older; 1.x is used here. {MIGRATE}",
+        6,
+    ),
+    # Projects
+    "no project": Case(
+        {"checkpoint": "c"},
+        "There is no file gx/great_expectations.yml. A checkpoint needs the project in the folder gx",
+        place=("gx/great_expectations.yml", 0),
+    ),
+    "the folder of 0.18": Case(
+        {"checkpoint": "c"},
+        "great_expectations/great_expectations.yml is a project of Great Expectations 0.18 or older (the folder",
+        {"great_expectations/great_expectations.yml": "config_version: 3.0\n"},
+        ("great_expectations/great_expectations.yml", 0),
+    ),
+    "a project of 0.18": project(
+        "gx/great_expectations.yml is a project of Great Expectations 0.18 or older (config_version is `3.0`, and 1.x "
+        "has 4). Data sources and checkpoints must be made anew with 1.x.",
+        ("gx/great_expectations.yml", 0),
+        great_expectations="config_version: 3.0\n",
+    ),
+    "a project that is no YAML": project(
+        "gx/great_expectations.yml is not YAML: ", ("gx/great_expectations.yml", 2), great_expectations="a: [\n"
+    ),
+    "a store in a database": project(
+        "The checkpoint_store of gx/great_expectations.yml is a `DatabaseStoreBackend`; validate-data reads projects "
+        "of files only.",
+        ("gx/great_expectations.yml", 0),
+        great_expectations=PROJECT.replace(
+            "{}", "{checkpoint_store: {store_backend: {class_name: DatabaseStoreBackend}}}"
+        ),
+    ),
+    "unknown checkpoint": Case(
+        {"checkpoint": "nightly"},
+        "The project gx has no checkpoint `nightly`. Did you mean night? There are night.",
+        {"gx/great_expectations.yml": PROJECT, "gx/checkpoints/night.json": CHECKPOINT},
+    ),
+    "a checkpoint outside": Case(
+        {"checkpoint": "../../s"},
+        "The project gx has no checkpoint `../../s`. gx/checkpoints holds none.",
+        {"gx/great_expectations.yml": PROJECT},
+    ),
+    "a checkpoint of nothing": project(
+        "The checkpoint `c` has no validation definitions.", ("gx/checkpoints/c.json", 1), c={"name": "c"}
+    ),
+    "a missing definition": project(
+        "The project gx has no validation definition `w`. There are v.",
+        c={"name": "c", "validation_definitions": [{"name": "w"}]},
+    ),
+    "a definition without data": project(
+        "The validation definition gx/validation_definitions/v.json names no data.",
+        ("gx/validation_definitions/v.json", 1),
+        v={"name": "v"},
+    ),
+    "a missing suite": project(
+        "The project gx has no suite `t`. There are s.",
+        v={**DEFINITION, "suite": {"name": "t"}},
+    ),
+    "an empty suite": project(
+        "The suite gx/expectations/s.json states no expectations: any data would pass.",
+        ("gx/expectations/s.json", 1),
+        s=suite(),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in CASES.items()])
+def test_validate_data_refuses(workspace: Workspace, case: Case) -> None:
+    for name, content in {"a.csv": "name\n1\n", "s.json": exists("name"), **case.files}.items():
+        workspace.write(name, content)
+    done = workspace.run(STAGE, case.inputs)
+    assert done.code == 2, done.log
+    (error,) = done.annotations()
+    assert error.message[: len(case.message)] == case.message
+    assert error.place == case.place
+    assert "Traceback" not in done.log
+    assert "Loading Great Expectations" not in done.log, "refused before it is imported"
+    assert done.outputs["status"] == "error"
+    assert done.outputs.get("success", "false") == "false"
+
+
+def test_a_pipe_is_not_waited_for(workspace: Workspace) -> None:
+    os.mkfifo(workspace.folder / "a.csv")
+    workspace.write("s.json", exists("name"))
+    done = workspace.run(STAGE, GIVEN)
+    assert done.code == 2, done.log
+    assert done.annotations()[0].message == "a.csv is no regular file."
+
+
+def test_all_that_is_wrong_is_told_at_once(workspace: Workspace) -> None:
+    workspace.write("a.csv", "name\n1\n")
+    workspace.write("s.json", suite(stated("expect_a"), stated("expect_b")))
+    rules = {"a.csv": ["s.json", "no.json"], "b.csv": "s.json", "c/*.csv": "s.json"}
+    done = workspace.run(STAGE, {"rules": json.dumps(rules)})
+    assert done.code == 2, done.log
+    assert [error.message.split(".")[0] for error in done.annotations()] == [
+        "There is no expectation `expect_a`",
+        "There is no expectation `expect_b`",
+        "There is no file no",
+        "There is no file b",
+        "No file matches `c/*",
+    ]
+
+
+def test_arguments_that_do_not_fit(workspace: Workspace) -> None:
+    """Only Great Expectations itself can tell: it is imported, and still no data are read."""
+    workspace.write("a.csv", "name\n1,2,3\n")
+    wrong: dict[str, dict[str, Any]] = {
+        "expect_column_values_to_be_in_set": {"column": "name", "valueset": [5]},
+        "expect_column_values_to_be_between": {"column": "name"},
+        "expect_column_values_to_not_be_null": {"column": "name", "mostly": 1.5},
+        "expect_column_mean_to_be_between": {"max_value": 3},
+        # A module of this name is there, and no expectation in it (1.24).
+        "expect_column_chisquare_test_p_value_to_be_greater_than": {"column": "name"},
+    }
+    workspace.write("s.json", suite(*(stated(expectation, **kwargs) for expectation, kwargs in wrong.items())))
+    done = workspace.run(STAGE, GIVEN)
+    assert done.code == 2, done.log
+    told = [(error.message.split(" Given are ")[0], error.place) for error in done.annotations()]
+    made = "cannot be made of what the suite states:"
+    *_, last = wrong
+    unknown = f"There is no expectation `{last}`. Great Expectations 1.x knows it under no such name."
+    assert [message for message, _ in told] == [
+        f"expect_column_values_to_be_in_set {made} `value_set: field required; valueset: extra fields not permitted`.",
+        f"expect_column_values_to_be_between {made} `min_value and max_value cannot both be None`.",
+        f"expect_column_values_to_not_be_null {made} `mostly: ensure this value is less than or equal to 1.0`.",
+        f"expect_column_mean_to_be_between {made} `column: field required`.",
+        f"{unknown} Expectations written in Python are not supported.",
+    ]
+    lines = [
+        number
+        for number, line in enumerate((workspace.folder / "s.json").read_text().splitlines(), 1)
+        if '"type"' in line
+    ]
+    assert [place for _, place in told] == [("s.json", line) for line in lines]
+    assert done.record["results"] == []
