@@ -1,0 +1,19 @@
+"""The script of the stage build-image."""
+
+from notebook_ci.image.model import OUTPUTS, BuildImageInputs, BuildImageRecord, idle
+from notebook_ci.image.stage import run
+from notebook_ci.stage import Stage, run_script
+
+STAGE = Stage(
+    name="build-image",
+    description="Build an image that runs the notebooks in their environment, and push it.",
+    inputs=BuildImageInputs,
+    outputs=OUTPUTS,
+    record=BuildImageRecord,
+    run=run,
+    headline=lambda record: record.headline,
+    idle=idle,
+)
+
+if __name__ == "__main__":
+    run_script(STAGE)

@@ -1,0 +1,1 @@
+"""An image of environment and notebooks, built and pushed by the docker command line."""

@@ -1,0 +1,126 @@
+"""What git says of the workspace: the commit, where it comes from, and its files."""
+
+import os
+import re
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from notebook_ci import process
+from notebook_ci.errors import InputError, SurroundingsError
+from notebook_ci.installing import mask
+from notebook_ci.process import Argument, Completed
+from notebook_ci.records import now
+
+GIT_SECONDS = 300.0
+UID = 1000
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Revision:
+    """The commit that the workspace stands at.
+
+    Attributes:
+        cwd: The workspace.
+        environ: The environment of the step.
+        commit: The commit; empty: the workspace is not in git, or has no commit yet.
+    """
+
+    cwd: Path
+    environ: Mapping[str, str]
+    commit: str
+
+    @classmethod
+    def of(cls, cwd: Path, environ: Mapping[str, str]) -> "Revision":
+        """Ask git."""
+        done = _git(cwd, environ, "rev-parse", "--verify", "HEAD")
+        commit = done.stdout.strip()
+        return cls(cwd, environ, commit if _COMMIT.fullmatch(commit) else "")
+
+    def created(self) -> str:
+        """Return when the image counts as made (RFC 3339), so that two builds of one commit are the same image.
+
+        That is what SOURCE_DATE_EPOCH says (reproducible-builds.org), else the time of the commit, else now.
+
+        Raises:
+            InputError: SOURCE_DATE_EPOCH is no number.
+        """
+        epoch = self.environ.get("SOURCE_DATE_EPOCH", "")
+        if not epoch and self.commit:
+            epoch = _git(self.cwd, self.environ, "show", "--no-patch", "--format=%ct", "HEAD").stdout.strip()
+        try:
+            moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else now()
+        except (ValueError, OverflowError, OSError) as error:
+            raise InputError(
+                f"SOURCE_DATE_EPOCH is {epoch!r}.", hint="It takes the number of seconds since 1970."
+            ) from error
+        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def source(self) -> str:
+        """Return the address of the repository, without credentials; empty: it has none."""
+        if self.environ.get("GITHUB_ACTIONS") == "true" and (repository := self.environ.get("GITHUB_REPOSITORY")):
+            return f"{self.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository}"
+        if not self.commit:
+            return ""
+        url = _git(self.cwd, self.environ, "remote", "get-url", "origin").stdout.strip()
+        return mask(url, ()).replace("***@", "").removesuffix(".git")
+
+    def changed(self) -> list[str]:
+        """Return the tracked files that differ from the commit, relative to the workspace."""
+        done = _git(self.cwd, self.environ, "diff", "--name-only", "-z", "--relative", "HEAD")
+        return [name for name in done.stdout.split("\0") if name]
+
+    def archive(self, path: Path, folder: str) -> None:
+        """Write the files of the commit below the workspace as an archive that depends on nothing but the commit.
+
+        Args:
+            path: The archive to write.
+            folder: The folder that they stand in there.
+
+        Raises:
+            InputError: The commit has no files there.
+            SurroundingsError: git failed, or the disk is full.
+        """
+        raw = path.with_suffix(".raw")
+        done = _git(self.cwd, self.environ, "archive", "--format=tar", f"--prefix={folder}/", "--output", raw, "HEAD")
+        if done.returncode:
+            raise SurroundingsError(f"git cannot give out the files of the commit: {done.output.strip()}.")
+        try:
+            with tarfile.open(raw) as taken, tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as kept:
+                members = [_plain(member) for member in taken]
+                for member in members:
+                    kept.addfile(member, taken.extractfile(member) if member.isreg() else None)
+        except OSError as error:
+            raise SurroundingsError(
+                f"The files of the commit cannot be written to {path.parent}: {error.strerror or error}.",
+                hint="Free some disk space, or name another folder in TMPDIR.",
+            ) from error
+        raw.unlink()
+        if not any(member.isreg() for member in members):
+            raise InputError(
+                f"The commit {self.commit[:12]} has no files in {self.cwd}.",
+                hint="Commit the notebooks: only what git tracks comes into the image.",
+            )
+
+
+def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Return a file with the same rights for everyone's git, owned by the user of the image."""
+    member.uid = member.gid = UID
+    member.uname = member.gname = ""
+    if not member.issym():
+        member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+    return member
+
+
+def _git(cwd: Path, environ: Mapping[str, str], *arguments: Argument) -> Completed:
+    """Run git; where there is none, it counts as failed."""
+    # In the container of a job the workspace belongs to another user, which git refuses.
+    command: list[Argument] = ["git", "-c", "safe.directory=*", *arguments]
+    env = {**process.for_others(environ), "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    try:
+        return process.run(command, env=env, cwd=cwd, timeout=GIT_SECONDS, separate=True)
+    except OSError as error:
+        return Completed(127, os.strerror(error.errno or 0), timed_out=False)

@@ -1,0 +1,326 @@
+"""The stage build-image with a real engine and real registries: what is in an image, what is not, where it goes."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from integration.images import NOTEBOOK, Image, Repository, record, run, values
+from integration.index_server import IndexServer, make_wheel, serve
+from integration.suite import PROJECT, Workspace, notebook, wait_until
+from notebook_ci.image.dockerfile import WORK
+from notebook_ci.image.model import LABEL_PREFIX
+from servers.docker import LOGIN, PASSWORD, Engine, Registry
+
+pytest_plugins = ("servers.docker_fixtures",)
+
+BUILDERS = {"classic": "0", "buildkit": "1"}
+UV = str(Path(sys.executable).with_name("uv"))
+
+
+def builder(name: str) -> dict[str, str | None]:
+    return {"DOCKER_BUILDKIT": BUILDERS[name]}
+
+
+def hashed(*requirements: str) -> str:
+    """Return a lock with hashes."""
+    command = [
+        UV,
+        "pip",
+        "compile",
+        "--quiet",
+        "--universal",
+        "--generate-hashes",
+        "--no-header",
+        "--python-version=3.11",
+    ]
+    text = "\n".join(requirements)
+    done = subprocess.run([*command, "-"], input=text, env=uv_environ(), capture_output=True, text=True, check=True)
+    return str(done.stdout)
+
+
+def uv_environ() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "PYTHON"))}
+
+
+@pytest.fixture(scope="module")
+def lock() -> str:
+    return hashed("ipykernel")
+
+
+@pytest.fixture
+def repository(workspace: Workspace, engine: Engine) -> Repository:
+    return Repository(workspace, engine)
+
+
+@pytest.fixture(scope="module", params=BUILDERS)
+def built(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, engine: Engine, base_image: str, lock: str
+) -> tuple[Repository, Image]:
+    """An image of a repository with a hashed lock, built after setup-env, by each builder."""
+    made = Repository(Workspace(tmp_path_factory.mktemp("built")), engine)
+    made.workspace.write("requirements.txt", lock)
+    made.workspace.write(".gitignore", ".env\n.dvc/cache/\n")
+    made.git("remote", "add", "origin", "https://someone:hidden@example.com/team/study.git")
+    (made.workspace.folder / NOTEBOOK).chmod(0o600)
+    made.commit()
+    for private in (".env", ".dvc/cache/files/x", "untracked.csv", ".notebook-ci/runs/x"):
+        made.workspace.write(private, "secret")
+    made.setup_env()
+    engine.run("tag", base_image, "python:3.11-slim")
+    image = made.built(builder(request.param), image=f"study/{request.param}")
+    assert image.record["builder"] == request.param
+    return made, image
+
+
+def test_it_runs_a_notebook_with_a_parameter_as_a_user_of_no_rights(built: tuple[Repository, Image]) -> None:
+    _, image = built
+    assert image.values("-p", "alpha", "5") == {"alpha": 5, "python": "/opt/environment/bin/python", "user": 1000}
+    assert image.values()["alpha"] == 1
+    assert "executed" in image.shell(
+        f"/opt/papermill/bin/papermill {NOTEBOOK} out.ipynb -k python3 2>&1 && echo executed"
+    )
+
+
+def test_it_holds_what_setup_env_installed(built: tuple[Repository, Image]) -> None:
+    repository, image = built
+    assert image.record["packages"] == repository.installed()
+    assert not image.done.annotations("warning")
+    assert image.record["base_image"] == "python:3.11-slim"
+
+
+def test_of_the_workspace_only_what_git_tracks_comes_into_it(built: tuple[Repository, Image]) -> None:
+    _, image = built
+    files = image.shell(f"cd {WORK} && find . -type f | sort").split()
+    assert files == ["./.gitignore", f"./{NOTEBOOK}", "./requirements.txt"]
+    assert image.shell(f"stat -c '%a %u' {NOTEBOOK} notebooks").split() == ["644", "1000", "755", "1000"]
+    assert "gone" in image.shell("test -e /build || echo gone")
+
+
+def test_labels_say_where_it_comes_from(built: tuple[Repository, Image]) -> None:
+    repository, image = built
+    labels = json.loads(repository.engine.run("image", "inspect", image.name))[0]["Config"]["Labels"]
+    commit = repository.git("rev-parse", "HEAD")
+    assert labels == image.record["labels"]
+    assert {name.removeprefix(LABEL_PREFIX): value for name, value in labels.items()} == {
+        "base.name": "python:3.11-slim",
+        "created": repository.git("show", "--no-patch", "--format=%cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ"),
+        "revision": commit,
+        "source": "https://example.com/team/study",
+        "title": image.name.rpartition("/")[2].partition(":")[0],
+    }
+    assert image.name.endswith(f":{commit}")
+
+
+def test_the_same_commit_gives_the_same_image(built: tuple[Repository, Image]) -> None:
+    repository, image = built
+    again = repository.built(builder(image.record["builder"]), image=image.record["image"])
+    assert again.record["image_id"] == image.record["image_id"]
+
+
+def test_a_changed_notebook_installs_nothing(built: tuple[Repository, Image]) -> None:
+    repository, image = built
+    repository.workspace.write(NOTEBOOK, notebook("print('{\"changed\": true}')"))
+    repository.commit()
+    changed = repository.built(builder(image.record["builder"]), image=f"{image.record['image']}-changed")
+    assert changed.values() == {"changed": True}
+    kept = [before == after for before, after in zip(image.layers, changed.layers, strict=True)]
+    assert kept.index(False) == len(("base", "user", "papermill", "environment"))
+    assert kept.count(False) == 1
+    used = "Using cache" if image.record["builder"] == "classic" else "CACHED"
+    assert changed.done.log.count(used) >= 3
+    assert " + ipykernel" not in changed.done.log
+
+
+def test_the_dockerfile_is_kept(built: tuple[Repository, Image]) -> None:
+    repository, image = built
+    kept = repository.workspace.runner_temp / "notebook-ci" / image.record["dockerfile"]
+    assert image.record["made"].keys() == {image.record["dockerfile"]}
+    assert "FROM python:3.11-slim AS tools" in kept.read_text()
+
+
+def test_a_changed_tracked_file_is_warned_of(built: tuple[Repository, Image]) -> None:
+    repository, image = built
+    repository.workspace.write(".gitignore", "x\n")
+    dirty = repository.built(builder(image.record["builder"]), image="study/dirty")
+    [warning] = dirty.done.annotations("warning")
+    assert warning.message.startswith("1 tracked file(s) of the workspace differ from the commit ")
+    assert warning.message.endswith(": .gitignore.")
+    assert (
+        dirty.record["image_id"]
+        == repository.built(builder(image.record["builder"]), image="study/dirty").record["image_id"]
+    )
+    repository.git("checkout", "--", ".gitignore")
+    assert ".env" in dirty.shell("cat .gitignore")
+
+
+# --- Registries
+
+
+def test_push_and_base_by_digest(repository: Repository, open_registry: Registry, base_image: str, lock: str) -> None:
+    engine, base = repository.engine, f"{open_registry.host}/library/python:3.11"
+    engine.run("tag", base_image, base)
+    engine.run("push", base)
+    engine.run("rmi", base)
+    repository.workspace.write("requirements.txt", lock)
+    repository.commit()
+    repository.setup_env()
+    image = repository.built(image=f"{open_registry.host}/team/study", tags="v1\nlatest", base_image=base, push="true")
+    found = image.record
+    assert found["pushed"] == ["v1", "latest"]
+    assert found["base_digest"].startswith("sha256:")
+    kept = repository.workspace.runner_temp / "notebook-ci" / found["dockerfile"]
+    assert f"FROM {base.rpartition(':')[0]}@{found['base_digest']}\n" in kept.read_text()
+    assert found["labels"][f"{LABEL_PREFIX}base.digest"] == found["base_digest"]
+    assert image.done.outputs["digest"] == found["digest"]
+    engine.run("rmi", image.name, f"{open_registry.host}/team/study:latest")
+    pinned = f"{open_registry.host}/team/study@{found['digest']}"
+    engine.run("pull", pinned)
+    assert values(engine, pinned, "-p", "alpha", "7")["alpha"] == 7
+    assert json.loads(engine.run("image", "inspect", pinned))[0]["Id"] == found["image_id"]
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_own_dockerfile_and_a_registry_with_login(repository: Repository, login_registry: Registry, name: str) -> None:
+    repository.workspace.write("images/Dockerfile", f"FROM scratch\nCOPY {NOTEBOOK} /\nLABEL own={name}\n")
+    repository.commit()
+    inputs = {"image": f"{login_registry.host}/team/{name}", "dockerfile": "images/Dockerfile", "push": "true"}
+    refused = repository.build(builder(name), **inputs)
+    assert refused.code == 3
+    [error] = refused.annotations()
+    assert "could not be pushed: the registry refuses the access. Log in before" in error.message
+    config = {"DOCKER_CONFIG": str(repository.workspace.base / "docker"), "PATH": os.environ["PATH"]}
+    subprocess.run(
+        [repository.engine.client, "login", "--username", LOGIN, "--password-stdin", login_registry.host],
+        input=PASSWORD,
+        env={**repository.engine.environ, **config},
+        text=True,
+        check=True,
+        capture_output=True,
+    )
+    image = repository.built({**builder(name), "DOCKER_CONFIG": config["DOCKER_CONFIG"]}, **inputs)
+    assert image.record["digest"].startswith("sha256:")
+    assert image.record["labels"]["own"] == name
+    assert image.record["labels"][f"{LABEL_PREFIX}revision"] == repository.git("rev-parse", "HEAD")
+    assert image.record["dockerfile"] == "images/Dockerfile"
+    assert PASSWORD not in image.done.log
+
+
+# --- Indexes and locks
+
+
+def test_credentials_of_an_index_are_nowhere(repository: Repository, base_image: str, tmp_path: Path) -> None:
+    secret = "t0p-s3cret"  # noqa: S105 - that is the point
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    make_wheel(wheels, "inhouse")
+    repository.workspace.write("requirements.txt", "inhouse==1.0\n")
+    repository.commit()
+    program, seen = repository.workspace.base / "programs" / "docker", tmp_path / "argv"
+    program.unlink()
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >>{seen}\nexec {repository.engine.client} "$@"\n')
+    program.chmod(0o755)
+    with serve(IndexServer(wheels, login=f"team:{secret}")) as index:
+        image = repository.built(
+            {"UV_INDEX": index.url(login=f"team:{secret}")}, image="study/secret", base_image=base_image
+        )
+        assert index.asked_for("inhouse-1.0")
+    assert image.record["packages"]["inhouse"] == "1.0"
+    # It was added, as setup-env would have done.
+    assert image.values()["alpha"] == 1
+    told = [
+        repository.engine.run("history", "--no-trunc", image.name),
+        repository.engine.run("image", "inspect", image.name),
+        image.done.log,
+        image.done.summary,
+        seen.read_text(),
+        image.shell("env"),
+        *(path.read_text() for path in repository.workspace.runner_temp.rglob("*") if path.is_file()),
+    ]
+    assert "--build-arg\nUV_INDEX\n" in seen.read_text()
+    assert not [text for text in told if secret in text]
+    # The certificates of this machine are no part of it either.
+    assert "nothing" in image.shell(
+        f"grep -rlF {secret} / --include=* -s --exclude-dir=proc --exclude-dir=sys || echo nothing"
+    )
+
+
+@pytest.mark.parametrize("kind", ["uv.lock", "uv.lock of a package", "pylock.toml", "pyproject.toml of a package"])
+def test_other_locks(repository: Repository, base_image: str, kind: str) -> None:
+    file, _, package = kind.partition(" of a ")
+    folder, env = repository.workspace.folder, uv_environ()
+    project = PROJECT.format('"ipykernel"')
+    if package:
+        project += '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+        repository.workspace.write("study/__init__.py", "NAME = 'study'\n")
+    repository.workspace.write("pyproject.toml", project)
+    if file == "uv.lock":
+        subprocess.run([UV, "lock", "--quiet"], cwd=folder, env=env, check=True)
+    elif file == "pylock.toml":
+        to_lock = [UV, "pip", "compile", "--quiet", "pyproject.toml", "--universal", "--output-file", file]
+        subprocess.run(to_lock, cwd=folder, env=env, check=True, capture_output=True)
+        (folder / "pyproject.toml").unlink()
+    repository.commit()
+    repository.setup_env()
+    image = repository.built(builder("buildkit"), image="study/locks", base_image=base_image)
+    assert image.record["packages"] == repository.installed()
+    assert image.values()["alpha"] == 1
+    if package:
+        imported = image.shell("cd / && /opt/environment/bin/python -c 'import study; print(study.__file__)'")
+        assert imported.strip() == f"{WORK}/study/__init__.py"
+
+
+# --- No engine, and the end of a job
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_a_cancelled_job_ends_the_build(repository: Repository, base_image: str, name: str) -> None:
+    mark = f"RUN echo begun-{os.getpid()} && sleep 67.{os.getpid()}"
+    repository.workspace.write("Dockerfile", f"FROM {base_image}\n{mark}\n")
+    repository.commit()
+    process = repository.workspace.start(
+        "build-image",
+        {"image": "study/cancelled", "dockerfile": "Dockerfile"},
+        environ={**repository.environ, **builder(name)},
+    )
+    assert wait_until(lambda: sleeping(f"67.{os.getpid()}"), 30)
+    process.send_signal(signal.SIGTERM)
+    done = repository.workspace.end(process)
+    assert done.code == 128 + signal.SIGTERM
+    assert record(done)["status"] == "error"
+    assert wait_until(lambda: not sleeping(f"67.{os.getpid()}"), 15)
+    assert not repository.engine.run("ps", "--all", "--quiet", "--filter", "ancestor=study/cancelled")
+
+
+def sleeping(seconds: str) -> bool:
+    """Return whether a process sleeps that long, in whatever container."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if (folder / "cmdline").read_bytes() == f"sleep\0{seconds}\0".encode():
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def test_without_an_engine_it_can_be_skipped(repository: Repository) -> None:
+    repository.workspace.write("requirements.txt", "ipykernel\n")
+    repository.commit()
+    done = repository.build({"DOCKER_HOST": "unix:///nowhere/docker.sock"}, image="study", if_no_engine="skip")
+    assert done.code == 0, done.log
+    assert done.outputs["status"] == "skipped"
+    [notice] = done.annotations("notice")
+    assert notice.message.startswith("No image was built: No Docker engine answers: ")
+
+
+def test_a_container_leaves_nothing(built: tuple[Repository, Image]) -> None:
+    repository, image = built
+    assert run(repository.engine, image.name, "--version", flags=()).strip()
+    assert not repository.engine.run("ps", "--all", "--quiet", "--filter", f"ancestor={image.name}")
+    assert not [left for left in repository.workspace.leftovers() if left.startswith("notebook-ci-image-")]
+    shutil.rmtree(repository.workspace.tmp)

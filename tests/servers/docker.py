@@ -1,0 +1,209 @@
+"""A Docker engine, a registry on loopback, and a base image with Python: the real ones, of Debian.
+
+Needs `docker.io`, `docker-registry` and `debootstrap` (apt), and root where no engine is running. Without them the
+tests are skipped, which fails in CI.
+"""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from dev.tools import cache_root
+from integration.suite import wait_until
+
+BASE_IMAGE = "notebook-ci-base:bookworm"
+BASE_PACKAGES = "python3,python3-venv,ca-certificates"
+MIRROR = "http://deb.debian.org/debian"
+LOGIN, PASSWORD = "team", "kept-secret"
+HTPASSWD = "team:$2y$05$KqXCErUgM14sK9FjHyaQE.9yEMqWCPFTKYbKXqOSyIVenrEV.WpJm"
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A Docker engine.
+
+    Attributes:
+        host: Its address, as `DOCKER_HOST` has it.
+        client: The docker command line.
+    """
+
+    host: str
+    client: str
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What makes a docker command line talk to it."""
+        return {"DOCKER_HOST": self.host}
+
+    def run(self, *arguments: str | Path, check: bool = True) -> str:
+        """Run the docker command line, and return what it printed."""
+        done = self.attempt(*arguments)
+        assert done.returncode == 0 or not check, done.stdout
+        return done.stdout.strip()
+
+    def attempt(self, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+        """Run the docker command line, whatever comes of it."""
+        return subprocess.run(
+            [self.client, *map(str, arguments)],
+            env={**os.environ, **self.environ},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    @property
+    def answers(self) -> bool:
+        """Whether it can be used."""
+        return self.attempt("version").returncode == 0
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A registry on loopback.
+
+    Attributes:
+        host: `127.0.0.1:port`, what names of images begin with.
+        login: `user:password` that it asks for, or nothing.
+    """
+
+    host: str
+    login: str = ""
+
+
+def find_engine() -> Engine | None:
+    """Return the engine that the docker command line of this machine reaches, if there is one."""
+    client = shutil.which("docker", path="/usr/bin:/bin") or shutil.which("docker")
+    if not client:
+        return None
+    engine = Engine(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"), client)
+    return engine if engine.answers else None
+
+
+@contextlib.contextmanager
+def private_engine(folder: Path) -> Iterator[Engine]:
+    """Start an engine of its own, everything of it in a folder, and stop it.
+
+    Args:
+        folder: A folder whose path is short: a socket stands in it.
+    """
+    client, daemon = shutil.which("docker", path="/usr/bin:/bin"), shutil.which("dockerd", path="/usr/sbin:/usr/bin")
+    assert client
+    assert daemon
+    engine = Engine(f"unix://{folder / 'docker.sock'}", client)
+    places = {"--data-root": "data", "--exec-root": "exec", "--pidfile": "docker.pid"}
+    command = [daemon, "--host", engine.host, *(f"{flag}={folder / name}" for flag, name in places.items())]
+    with _running(command, folder / "docker.log"):
+        _wait(lambda: engine.answers, folder / "docker.log")
+        yield engine
+
+
+@contextlib.contextmanager
+def registry(folder: Path, *, login: bool = False) -> Iterator[Registry]:
+    """Start a registry on a free port of loopback, and stop it.
+
+    Args:
+        folder: A folder for what it stores.
+        login: Whether it asks for `LOGIN` and `PASSWORD`.
+    """
+    program = shutil.which("docker-registry")
+    if not program:
+        pytest.skip("docker-registry is not installed")
+    host = f"127.0.0.1:{free_port()}"
+    users = folder / "htpasswd"
+    users.write_text(HTPASSWD + "\n")
+    auth = f"auth: {{htpasswd: {{realm: registry, path: {users}}}}}\n" if login else ""
+    config = folder / "registry.yml"
+    store = f"storage: {{filesystem: {{rootdirectory: {folder / 'store'}}}}}\n"
+    config.write_text(f"version: 0.1\n{store}http: {{addr: {host!r}}}\n{auth}")
+    with _running([program, "serve", str(config)], folder / "registry.log"):
+        _wait(lambda: _listens(host), folder / "registry.log")
+        yield Registry(host, f"{LOGIN}:{PASSWORD}" if login else "")
+
+
+def import_base(engine: Engine) -> str:
+    """Give the engine an image of Debian with Python, made once by debootstrap, and return its name."""
+    if engine.attempt("image", "inspect", BASE_IMAGE).returncode:
+        engine.run("import", "--change", 'CMD ["bash"]', _base_tar(), BASE_IMAGE)
+    return BASE_IMAGE
+
+
+def free_port() -> int:
+    """Return a port of loopback that nothing listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _base_tar() -> Path:
+    """Return an archive of the base image's files, kept from one session to the next."""
+    kept = cache_root() / f"docker-base-bookworm-{BASE_PACKAGES.replace(',', '-')}.tar"
+    if kept.exists():
+        return kept
+    if not shutil.which("debootstrap", path="/usr/sbin:/usr/bin") or os.geteuid() != 0:
+        pytest.skip("the base image cannot be made: install debootstrap, and be root")
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    scratch = kept.with_suffix(f".{os.getpid()}")
+    try:
+        root = scratch / "root"
+        _call(["debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", "bookworm", root, _mirror()])
+        _call(["tar", "-C", root, "--numeric-owner", "--exclude=./var/cache/apt", "-cf", scratch / "base.tar", "."])
+        (scratch / "base.tar").rename(kept)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return kept
+
+
+def _mirror() -> str:
+    """Return where this machine's own packages come from."""
+    question = ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages", "Codename: bookworm"]
+    answer = subprocess.run(question, capture_output=True, text=True, check=False).stdout.split()
+    return answer[0] if answer else MIRROR
+
+
+def _call(command: Sequence[str | Path]) -> None:
+    path = f"/usr/sbin:/sbin:{os.environ['PATH']}"
+    done = subprocess.run(
+        command, env={**os.environ, "PATH": path}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
+
+
+@contextlib.contextmanager
+def _running(command: Sequence[str], log: Path) -> Iterator[None]:
+    """Run a server until the end of the block."""
+    path = f"/usr/sbin:/sbin:{os.environ['PATH']}"
+    with log.open("wb") as file:
+        server = subprocess.Popen(
+            command, env={**os.environ, "PATH": path}, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+        )
+    try:
+        yield
+    finally:
+        server.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(START_SECONDS)
+        server.kill()
+        server.wait()
+
+
+def _wait(ready: Callable[[], bool], log: Path) -> None:
+    assert wait_until(ready, START_SECONDS), log.read_text(errors="replace")[-2000:]
+
+
+def _listens(host: str) -> bool:
+    name, _, port = host.partition(":")
+    try:
+        socket.create_connection((name, int(port)), timeout=5).close()
+    except OSError:
+        return False
+    return True

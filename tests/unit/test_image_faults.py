@@ -1,0 +1,74 @@
+"""What docker says, as clients and engines 20.10 to 28 wrote it, and what is made of it."""
+
+import pytest
+
+from notebook_ci.errors import NotebookCiError
+from notebook_ci.image import faults
+from notebook_ci.process import Completed
+
+X509 = 'Get "https://r.example/v2/": x509: certificate signed by unknown authority'
+PLAIN = 'Get "https://10.0.0.9:5000/v2/": http: server gave HTTP response to HTTPS client'
+PUSH = {
+    X509: "the certificate of the registry is not trusted",
+    PLAIN: "the registry speaks HTTP, the engine HTTPS",
+    "denied: requested access to the resource is denied": "the registry refuses the access",
+    "no basic auth credentials": "the registry refuses the access",
+    "unauthorized: authentication required": "the registry refuses the access",
+    "received unexpected HTTP status: 500 Internal Server Error": "the registry has a fault of its own",
+    "received unexpected HTTP status: 503 Service Unavailable": "the registry has a fault of its own",
+    "dial tcp: lookup ghcr.example on 10.0.0.1:53: no such host": "the host of the registry is not known",
+    "dial tcp 127.0.0.1:9: connect: connection refused": "the registry cannot be reached",
+    "net/http: TLS handshake timeout": "the registry cannot be reached",
+    "toomanyrequests: You have reached your pull rate limit.": "the registry was asked too often",
+    "write /var/lib/docker/tmp/x: no space left on device": "the engine has no space left",
+    "Cannot connect to the Docker daemon at unix:///var/run/docker.sock.": "the Docker engine went away",
+    "something new": "see the lines above",
+}
+
+
+def ended(output: str, code: int = 1) -> Completed:
+    return Completed(code, output, timed_out=False)
+
+
+def of_build(output: str, own: str = "Dockerfile") -> NotebookCiError:
+    return faults.build(ended(output), 60, own=own, lock="requirements.txt")
+
+
+@pytest.mark.parametrize(("output", "reason"), PUSH.items())
+def test_push(output: str, reason: str) -> None:
+    error = faults.push("r.example/a:1", ended(output), 60)
+    assert error.message.endswith(f": {reason}.")
+    assert error.exit_code == 3
+
+
+def test_a_limit() -> None:
+    assert "within 60 s." in faults.push("a:1", Completed(-15, "", timed_out=True), 60).message
+
+
+def test_a_client_without_buildkit() -> None:
+    error = of_build("ERROR: BuildKit is enabled but the buildx component is missing or broken.\n")
+    assert error.message.endswith(": DOCKER_BUILDKIT is set, and this docker client has no BuildKit.")
+    assert error.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "dockerfile parse error line 2: unknown instruction: COOPY",
+        "failed to create LLB definition: dockerfile parse error line 2: unknown instruction: COOPY",
+        "ERROR: failed to solve: dockerfile parse error on line 2: unknown instruction: COOPY",
+    ],
+)
+def test_a_line_of_the_dockerfile(output: str) -> None:
+    error = of_build(output)
+    assert (error.exit_code, error.file, error.line) == (1, "Dockerfile", 2)
+
+
+def test_words_of_the_step_are_no_reason() -> None:
+    """The step itself speaks of certificates; what it printed does not."""
+    output = (
+        "Step 7/28 : RUN PIP_CERT=certificates.crt pip install x\n ---> Running in 0123\nConnection refused\n"
+        "The command '/bin/sh -c PIP_CERT=certificates.crt pip install x' returned a non-zero code: 1"
+    )
+    error = of_build(output, own="")
+    assert error.message == "The image could not be built: the package index cannot be reached."

@@ -1,0 +1,93 @@
+"""Names and tags of images: what docker takes, and nothing else."""
+
+import pytest
+
+from notebook_ci.image.engine import same_repository
+from notebook_ci.image.model import BASE, IMAGE, TAGS
+
+GOOD = (
+    "study",
+    "team/study",
+    "ghcr.io/team/study",
+    "GHCR.io/team/study",
+    "localhost/study",
+    "localhost:5000/study",
+    "registry:5000/a/b/c",
+    "127.0.0.1:5000/study_1",
+    "[::1]:5000/study",
+    "a__b/c-d---e.f",
+)
+BAD = (
+    "Study",
+    "Team/study",
+    "a b",
+    "study:v1",
+    "study@sha256:" + "0" * 64,
+    "https://ghcr.io/team/study",
+    "/study",
+    "study/",
+    "a//b",
+    "a..b",
+    "a___b",
+    "-a",
+    "a-",
+    "_a",
+    "a\nb",
+    "é",
+    "f" * 64,
+    "a" * 256,
+    "0123456789abcdef" * 4,
+    "registry:port/a",
+)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_name_that_is_taken(name: str) -> None:
+    assert IMAGE.parse(name) == name
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_name_that_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"^$"):
+        IMAGE.parse(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["python", "python:3.12", "r:5000/a/b:c@sha256:" + "0" * 64, "r:5000/a", "a@sha256:" + "0" * 64]
+)
+def test_a_base_that_is_taken(name: str) -> None:
+    assert BASE.parse(name) == name
+
+
+@pytest.mark.parametrize("name", ["-x", "python:", "a:b:c", "a@sha256:1", "a@", "python:3\nRUN x", "A:1"])
+def test_a_base_that_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"^$"):
+        BASE.parse(name)
+
+
+def test_tags_are_taken_once_each() -> None:
+    assert TAGS.parse("v1.2_x-y\nlatest\n\nlatest\n_") == ("v1.2_x-y", "latest", "_")
+    assert TAGS.parse(["x" * 128]) == ("x" * 128,)
+
+
+@pytest.mark.parametrize("tag", ["feature/x", "a b", ".a", "-a", "a:b", "x" * 129, "é", "v1+local"])
+def test_a_tag_that_is_refused(tag: str) -> None:
+    with pytest.raises(ValueError, match=r"^$"):
+        TAGS.parse(f"good\n{tag}")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("python:3.12-slim", "python@sha256:1"),
+        ("docker.io/library/python:3", "python@sha256:1"),
+        ("registry:5000/a/b:1", "registry:5000/a/b@sha256:1"),
+        ("registry:5000/a/b", "registry:5000/a/b@sha256:1"),
+    ],
+)
+def test_a_digest_of_the_same_repository(one: str, other: str) -> None:
+    assert same_repository(one, other)
+
+
+def test_a_digest_of_another_repository() -> None:
+    assert not same_repository("registry:5000/a/b:1", "a/b@sha256:1")

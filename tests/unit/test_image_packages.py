@@ -1,0 +1,106 @@
+"""What an image's environment is installed from, and by which commands."""
+
+from pathlib import Path
+
+import pytest
+
+from notebook_ci.errors import InputError
+from notebook_ci.image import packages
+from notebook_ci.records import sha256
+
+UV = "uv"
+INSTALL = f"uv pip install --python {packages.PYTHON} --compile-bytecode"
+
+
+def write(folder: Path, **files: str) -> None:
+    for name, text in files.items():
+        path = folder / name.replace("__", "/").replace("_", ".")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+
+def setup_env(folder: Path, name: str, **more: object) -> dict[str, object]:
+    return {
+        "lock_file": name,
+        "packages": {"ipykernel": "6", "six": "1"},
+        "added": {},
+        "python_version": "3.12.1",
+        "read": {name: sha256(folder / name)},
+        **more,
+    }
+
+
+def test_hashed(tmp_path: Path) -> None:
+    write(tmp_path, requirements_txt="six==1 --hash=sha256:0\n")
+    found = packages.find("", setup_env(tmp_path, "requirements.txt"), tmp_path)
+    assert found.commands(UV, "/p", "/f") == [f"{INSTALL} --require-hashes --requirements /f/requirements.txt"]
+
+
+def test_plain_is_held_to_what_was_tested_and_gets_what_was_added(tmp_path: Path) -> None:
+    write(tmp_path, env__a_txt="-r b.txt\n-c c.txt\n", env__b_txt="six\n", env__c_txt="-r https://host/x.txt\n")
+    record = setup_env(tmp_path, "env/a.txt", added={"ipykernel": "6"})
+    found = packages.find("", record, tmp_path)
+    assert found.commands(UV, "/p", "/f") == [
+        f"{INSTALL} --requirements /f/env/a.txt --constraints /p/{packages.TESTED}",
+        f"{INSTALL} --no-deps --requirements /p/{packages.ADDED}",
+    ]
+    texts = found.texts()
+    assert texts.keys() == {"env/a.txt", "env/b.txt", "env/c.txt", packages.ADDED, packages.TESTED}
+    assert texts[packages.TESTED] == "ipykernel==6\nsix==1\n"
+
+
+def test_without_setup_env_the_kernel_is_added(tmp_path: Path) -> None:
+    write(tmp_path, requirements_txt="six\n", pyproject_toml="[project]\n")
+    found = packages.find("", None, tmp_path)
+    assert found.name == "requirements.txt"
+    assert found.commands(UV, "/p", "/f")[-1].endswith(" --constraints /build/frozen.txt ipykernel")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "local"),
+    [
+        ("uv.lock", '[[package]]\nname = "x"\nsource = { editable = "." }\n', True),
+        ("uv.lock", '[[package]]\nname = "x"\nsource = { directory = "lib" }\n', True),
+        ("uv.lock", '[[package]]\nname = "x"\nsource = { virtual = "." }\n', False),
+        ("pylock.toml", '[[packages]]\nname = "x"\ndirectory = { path = "lib" }\n', True),
+        ("pylock.toml", '[[packages]]\nname = "x"\nversion = "1"\n', False),
+        ("pyproject.toml", '[project]\n[build-system]\nrequires = ["x"]\n', True),
+        ("pyproject.toml", "[project]\n", False),
+        ("requirements.txt", "six\n-e .\n", True),
+        ("requirements.txt", "./lib\n", True),
+        ("requirements.txt", "x @ file:./lib\n", True),
+        ("requirements.txt", "six # file: ./x\n", False),
+        ("requirements.txt", "x @ https://host/x.whl\n", False),
+    ],
+)
+def test_what_needs_the_repository(tmp_path: Path, name: str, text: str, *, local: bool) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project]\n")
+    (tmp_path / name).write_text(text)
+    assert packages.find(name, None, tmp_path).builds_local_code == local
+
+
+def test_a_lock_that_was_changed_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, requirements_txt="six\n")
+    record = setup_env(tmp_path, "requirements.txt")
+    write(tmp_path, requirements_txt="six\nseven\n")
+    with pytest.raises(InputError, match=r"^requirements.txt is not the file any more"):
+        packages.find("", record, tmp_path)
+
+
+def test_a_name_with_a_blank_is_one_word_of_the_shell(tmp_path: Path) -> None:
+    (tmp_path / "my packages.txt").write_text("six\n")
+    [install, *_] = packages.find("my packages.txt", None, tmp_path).commands(UV, "/p", "/f")
+    assert install.endswith(" --requirements '/f/my packages.txt'")
+
+
+def test_a_name_that_would_add_a_line_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a\nRUN x.txt").write_text("six\n")
+    with pytest.raises(InputError, match="which no Dockerfile can name"):
+        packages.find("a\nRUN x.txt", None, tmp_path)
+
+
+def test_what_lies_outside_is_refused(tmp_path: Path) -> None:
+    inside = tmp_path / "inside"
+    write(tmp_path, inside__requirements_txt="-r ../base.txt\n", base_txt="six\n")
+    with pytest.raises(InputError, match="lies outside the workspace"):
+        packages.find("", None, inside).texts()
