@@ -1,0 +1,127 @@
+"""Starts the worker, bounds its time, and reads its answer."""
+
+import dataclasses
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from notebook_ci import process, tool
+from notebook_ci.context import Context
+from notebook_ci.errors import SurroundingsError
+from notebook_ci.reporter import Reporter
+from notebook_ci.tracking import faults
+from notebook_ci.tracking.description import Description
+from notebook_ci.tracking.protocol import BYTES_A_SECOND, PROGRESS, REQUEST_TIMEOUT, STEP, Answer, Job
+from notebook_ci.tracking.store import Store
+
+WORKER = Path(__file__).with_name("worker.py")
+# One request to a server, and all of them, beside what the artifacts may take: a server that is down costs 30 seconds.
+REQUEST_SECONDS = 12
+SERVER_SECONDS = 25
+# A database file is here: a slow machine takes this long to make one.
+DATABASE_SECONDS = 120
+INSTALLATION_SECONDS = 1800
+LINES_SHOWN = 20
+SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # MLflow would try for minutes; the worker tries again by itself
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+def log(store: Store, experiment: str, run: Description, context: Context) -> Answer:
+    """Log a run.
+
+    Raises:
+        SurroundingsError: MLflow could not be installed.
+    """
+    _install(store.environment, context.environ, context.reporter)
+    data = {field.name: getattr(run, field.name) for field in dataclasses.fields(run)} | {"notices": []}
+    job = Job(
+        uri=store.uri,
+        database=str(store.database or ""),
+        artifacts=store.artifacts.resolve().as_uri() if store.artifacts else "",
+        experiment=experiment,
+        run={name: _plain(value) for name, value in data.items()},
+    )
+    try:
+        # Beside the database, so that a new one can be moved in. A killed worker leaves nothing there.
+        with tempfile.TemporaryDirectory(
+            prefix=".notebook-ci-", dir=store.database.parent if store.database else None
+        ) as scratch:
+            return _work(job, store, context, Path(scratch))
+    except OSError as error:
+        raise SurroundingsError(
+            f"{store.database or 'A temporary folder'} cannot be written: {error.strerror or error}.",
+            hint="Look at its permissions and at the free disk space.",
+        ) from error
+
+
+def _plain(value: object) -> object:
+    return [dataclasses.asdict(item) for item in value] if isinstance(value, list) else value
+
+
+def _work(job: Job, store: Store, context: Context, scratch: Path) -> Answer:
+    """Run the worker in a folder where it may leave what it wants."""
+    steps = ["it was started"]
+
+    def take(line: str) -> None:
+        if line.startswith(PROGRESS):
+            context.reporter.progress(line.removeprefix(PROGRESS))
+        elif line.startswith(STEP):
+            steps.append(line.removeprefix(STEP))
+
+    size = sum(artifact["bytes"] for artifact in job.run["artifacts"])
+    completed = process.run(
+        tool.command(store.environment, "python", WORKER),
+        env=_environment(context.environ, store),
+        cwd=scratch,
+        stdin=json.dumps(dataclasses.asdict(job)),
+        separate=True,
+        on_line=take,
+        timeout=(DATABASE_SECONDS if store.database else SERVER_SECONDS) + size / BYTES_A_SECOND,
+    )
+    answer = Answer()
+    if completed.timed_out:
+        answer.fail(faults.timed_out(store.uri, steps[-1]))
+    elif completed.returncode:
+        context.reporter.output("\n".join(completed.output.splitlines()[-LINES_SHOWN:]))
+        answer.fail(SurroundingsError(f"MLflow's client ended with exit code {completed.returncode}, see above."))
+    else:
+        answer = Answer(**json.loads(completed.stdout))
+    return answer
+
+
+def _environment(environ: Mapping[str, str], store: Store) -> dict[str, str]:
+    """Return the environment of the worker: with the user's own settings of MLflow, but for those that hang or talk."""
+    kept = {name: value for name, value in process.for_others(environ).items() if name not in _FOREIGN}
+    return {**kept, **store.credentials, **SETTINGS, REQUEST_TIMEOUT: _request_seconds(environ)}
+
+
+# What belongs to a run of the user's own, or to a tracking URI that is not used.
+_FOREIGN = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_TRACKING_URI")
+
+
+def _request_seconds(environ: Mapping[str, str]) -> str:
+    """Return how long a request may take: what the user says, if that is less."""
+    given = environ.get(REQUEST_TIMEOUT, "")
+    return given if given.isdigit() and 0 < int(given) < REQUEST_SECONDS else str(REQUEST_SECONDS)
+
+
+def _install(environment: str, environ: Mapping[str, str], reporter: Reporter) -> None:
+    """Make the tool environment, which does not count as time of the server."""
+    completed = process.run(
+        tool.command(environment, "python", "-c", ""),
+        env=environ,
+        timeout=INSTALLATION_SECONDS,
+        on_line=reporter.progress,
+    )
+    if completed.returncode:
+        raise SurroundingsError(
+            f"MLflow could not be installed (the tool environment {environment}).", hint="The lines above say why."
+        )

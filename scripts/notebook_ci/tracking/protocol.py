@@ -1,0 +1,70 @@
+"""What the stage and its worker tell each other, as JSON; and, while it works, in lines on standard error."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from notebook_ci.errors import InputError, NotebookCiError, SurroundingsError
+
+# Lines that begin so are for the user, or say what is being done; others came from MLflow and what is below it.
+PROGRESS, STEP = "PROGRESS ", "STEP "
+# Seconds of one request; MLflow reads it anew for each.
+REQUEST_TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
+# What an upload may take beside the time of a request.
+BYTES_A_SECOND = 512 * 1024
+_KINDS: dict[str, type[NotebookCiError]] = {kind.__name__: kind for kind in (InputError, SurroundingsError)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is to be logged, and where.
+
+    Attributes:
+        uri: The tracking URI, without credentials.
+        database: The file, where it is a database.
+        artifacts: Where the artifacts of a new experiment go; empty: where the server wants them.
+        experiment: Name of the experiment.
+        run: Fields of `Description`.
+    """
+
+    uri: str
+    database: str
+    artifacts: str
+    experiment: str
+    run: dict[str, Any]
+
+
+@dataclass(kw_only=True)
+class Answer:
+    """What came of it.
+
+    Attributes:
+        experiment_id: Id of the experiment.
+        run_id: Id of the run; empty: there is none.
+        artifact_uri: Where its artifacts are.
+        updated: Whether the run was there before.
+        kept: Parameters that have another value at the store, and keep it: that value and the new one by name.
+        warnings: What else could not be logged.
+        logged: Fields of `Logged`.
+        fault: What went wrong: type, message, hint.
+    """
+
+    experiment_id: str = ""
+    run_id: str = ""
+    artifact_uri: str = ""
+    updated: bool = False
+    kept: dict[str, list[str]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    logged: dict[str, int] = field(default_factory=dict)
+    fault: list[str] = field(default_factory=list)
+
+    def fail(self, error: NotebookCiError) -> None:
+        """Take what ended the work."""
+        self.fault = [type(error).__name__, error.message, error.hint]
+
+    @property
+    def error(self) -> NotebookCiError | None:
+        """What ended the work, if anything did."""
+        if not self.fault:
+            return None
+        kind, message, hint = self.fault
+        return _KINDS[kind](message, hint=hint)

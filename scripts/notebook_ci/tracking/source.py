@@ -1,0 +1,91 @@
+"""Where code and run come from, as tags of MLflow."""
+
+import getpass
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from notebook_ci import VERSION
+
+GIT_SECONDS = 10
+# What a record says of its source, by the names of its tags.
+_GITHUB = {
+    "repository": "github.repository",
+    "ref": "github.ref",
+    "workflow": "github.workflow",
+    "job": "github.job",
+    "run": "github.run_id",
+    "attempt": "github.run_attempt",
+    "event": "github.event_name",
+}
+
+
+def tags(records: Mapping[str, Mapping[str, Any]], environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
+    """Return MLflow's own tags of the source, and those of the run on GitHub.
+
+    The records say it, because they may be logged elsewhere than where they were written.
+    """
+    source = next(iter(records.values()))["source"]
+    github = {tag: str(source[name]) for name, tag in _GITHUB.items() if source.get(name)}
+    found = {"notebook-ci.version": VERSION, "mlflow.source.type": "PROJECT", **github}
+    if commit := source.get("commit"):
+        found["mlflow.source.git.commit"] = str(commit)
+    found |= _of_github(source, environ) if github else _of_laptop(str(commit or ""), cwd)
+    return {name: value for name, value in found.items() if value}
+
+
+def repository_name(environ: Mapping[str, str], cwd: Path) -> str:
+    """Return the name of the repository, without its owner; of the folder where no runner says it."""
+    return environ.get("GITHUB_REPOSITORY", "").rpartition("/")[2] or cwd.resolve().name or "notebooks"
+
+
+def _of_github(source: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    server = environ.get("GITHUB_SERVER_URL") or "https://github.com"
+    repository, run, attempt = (source.get(name, "") for name in ("repository", "run", "attempt"))
+    url = f"{server}/{repository}"
+    is_this_run = run and run == environ.get("GITHUB_RUN_ID")
+    actor = environ.get("GITHUB_ACTOR", "") if is_this_run else ""
+    return {
+        "mlflow.source.name": url if repository else "",
+        "mlflow.source.git.repoURL": url if repository else "",
+        "mlflow.source.git.branch": _branch(source.get("ref", ""), environ if is_this_run else {}),
+        "mlflow.user": actor,
+        "github.actor": actor,
+        "github.run_url": f"{url}/actions/runs/{run}" + (f"/attempts/{attempt}" if attempt else "") if run else "",
+    }
+
+
+def _branch(ref: str, environ: Mapping[str, str]) -> str:
+    """Return the branch of a ref; of a pull request's merge ref that of its author."""
+    return environ.get("GITHUB_HEAD_REF") or (ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else "")
+
+
+def _of_laptop(commit: str, cwd: Path) -> dict[str, str]:
+    """Return what git says, where its commit is still that of the records."""
+    found = {"mlflow.source.name": str(cwd), "mlflow.user": _user()}
+    if commit and _git(cwd, "rev-parse", "HEAD") == commit:
+        found["mlflow.source.git.branch"] = _git(cwd, "symbolic-ref", "--short", "--quiet", "HEAD")
+        # An address may have credentials in it.
+        found["mlflow.source.git.repoURL"] = re.sub(
+            r"(?<=://)[^/@]*@", "", _git(cwd, "config", "--get", "remote.origin.url")
+        )
+    return found
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as containers have it; OSError from Python 3.13 on
+        return ""
+
+
+def _git(cwd: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=cwd, capture_output=True, text=True, check=False, timeout=GIT_SECONDS
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

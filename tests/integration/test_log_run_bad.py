@@ -1,0 +1,440 @@
+"""log-run against what goes wrong: each ends in time, in one sentence with a next step, and nothing is left."""
+
+import contextlib
+import json
+import shutil
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.suite import Done, Workspace, wait_until
+from notebook_ci.data.model import DvcPullRecord, PulledData
+from notebook_ci.records import RunDirectory
+from servers.mlflow import LOGIN, MlflowServer, door, dripping, free_port, launch, raw, silent
+
+MOST_SECONDS = 30  # what the issue allows a server that is down
+SHORT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
+ACCEPTED = "Accepted is the address of an MLflow server (`https://...`) or of a database file (`sqlite:///mlflow.db`)."
+AGAIN = "Look at the server and its log, then log the run again."
+ADDRESS = "Look at the input tracking-uri: it is what a browser opens, without anything behind it."
+CREDENTIALS = "Give MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+WITHOUT = "The run is logged without artifacts: "
+LET_IT = "Let the server take them: start it with `mlflow server --artifacts-destination ...`"
+MIGRATE = "`mlflow migrate-filestore` takes the old runs over."
+PLACE = "Look at its permissions and at the free disk space, or name another file with the input tracking-uri."
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store of this MLflow, to be copied."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    script = "import sys; from mlflow import MlflowClient; MlflowClient(sys.argv[1]).search_experiments()"
+    subprocess.run(launch("python", "-c", script, f"sqlite:///{path}"), check=True, capture_output=True)
+    return path
+
+
+def log(workspace: Workspace, uri: str, environ: Any = None, *, prefix: Any = (), **inputs: str) -> Done:
+    """Log a run directory with one record; what is left behind is looked at by every test."""
+    if not (workspace.folder / "run").exists():
+        record(workspace)
+    given = {name.replace("_", "-"): value for name, value in inputs.items()}
+    done = workspace.run(
+        "log-run",
+        {"tracking-uri": uri, "run-dir": "run", "experiment": "e", **given},
+        environ=SHORT | dict(environ or {}),
+        prefix=prefix,
+    )
+    assert done.seconds < MOST_SECONDS, done.log
+    assert not workspace.leftovers()
+    assert not list(workspace.base.rglob(".notebook-ci-*/"))
+    assert not (workspace.folder / "mlruns").exists()
+    assert "Traceback" not in done.log
+    return done
+
+
+def record(workspace: Workspace, **fields: Any) -> Path:
+    run_directory = RunDirectory.open(str(workspace.folder / "run"), {}, workspace.base / "elsewhere")
+    return run_directory.take("dvc-pull", "").write(
+        DvcPullRecord(stage="dvc-pull", started="2026-11-21T10:00:00.000+00:00", **fields)
+    )
+
+
+def assert_error(done: Done, message: str, hint: str = "", code: int = 3) -> None:
+    """Assert that the stage ended with this error and no other."""
+    assert done.code == code, done.log
+    assert [error.message for error in done.annotations()] == [f"{message} {hint}".rstrip()]
+    assert (done.outputs["status"], done.record["status"]) == ("error", "error")
+
+
+# --- Servers
+
+
+def test_a_server_that_is_down(workspace: Workspace) -> None:
+    uri = f"http://127.0.0.1:{free_port()}"
+    done = log(workspace, uri, {"MLFLOW_HTTP_REQUEST_TIMEOUT": None})
+    assert_error(
+        done,
+        f"No server answers at {uri} (connection refused).",
+        "Start it, or look at the input tracking-uri.",
+    )
+    assert (done.outputs["run-id"], done.outputs["run-url"]) == ("", "")
+
+
+def test_a_server_that_hangs_may_only_warn(workspace: Workspace) -> None:
+    with raw(silent) as uri:
+        done = log(workspace, uri, on_error="warn")
+    assert done.code == 0, done.log
+    assert (done.outputs["status"], done.outputs["run-id"], done.outputs["run-url"]) == ("passed", "", "")
+    assert not done.annotations()
+    assert [warning.message for warning in done.annotations("warning")] == [f"{uri} did not answer in time. {AGAIN}"]
+    assert done.record["problems"][0]["severity"] == "warning"
+
+
+def test_servers_that_hang_cost_at_most_30_seconds(workspace: Workspace) -> None:
+    """With no setting of MLflow's: one that never answers, and one whose answer never ends."""
+    record(workspace)
+    with raw(silent) as mute, raw(dripping) as slow:
+        began = time.monotonic()
+        processes = {
+            uri: workspace.start("log-run", {"tracking-uri": uri, "run-dir": "run", "slug": slug})
+            for uri, slug in ((mute, "mute"), (slow, "slow"))
+        }
+        logs = {uri: workspace.end(process).log for uri, process in processes.items()}
+        assert time.monotonic() - began < MOST_SECONDS
+    assert f"::error::{mute} did not answer in time. {AGAIN}" in logs[mute]
+    assert (
+        f"::error::{slow} did not answer in time (it stopped while the experiment was looked up). {AGAIN}" in logs[slow]
+    )
+    assert not workspace.leftovers()
+    assert not workspace.processes()
+
+
+def test_a_server_that_breaks_off(workspace: Workspace, server: MlflowServer) -> None:
+    with door(server.uri, breaks=True) as entry:
+        assert_error(log(workspace, entry.uri), f"{entry.uri} broke off in the middle of an answer.", AGAIN)
+
+
+def test_no_credentials(workspace: Workspace, server: MlflowServer) -> None:
+    with door(server.uri, login=LOGIN) as entry:
+        done = log(workspace, entry.uri)
+        assert_error(
+            done, f"{entry.uri} does not accept the credentials (401).", f"{CREDENTIALS} in `env:` of the step."
+        )
+
+
+def test_wrong_credentials(workspace: Workspace, server: MlflowServer) -> None:
+    with door(server.uri, login=LOGIN) as entry:
+        done = log(workspace, entry.uri.replace("://", "://team:wr0ng-secret@"))
+        assert_error(
+            done, f"{entry.uri} does not accept the credentials (401).", f"{CREDENTIALS} in `env:` of the step."
+        )
+    texts = [done.log, done.summary, json.dumps(done.record)]
+    assert not [text for text in texts if "wr0ng-secret" in text]
+    assert done.record["inputs"]["tracking-uri"] == done.record["tracking_uri"] == entry.uri
+
+
+def test_a_user_who_may_only_read(workspace: Workspace, server: MlflowServer) -> None:
+    server.call("POST", "experiments/create", name="of others")
+    with door(server.uri, method="POST", status=403, body=b"read only") as entry:
+        done = log(workspace, entry.uri, experiment="of others")
+        message = f"{entry.uri} said no (403) while the run was made: read only."
+        assert_error(done, message, f"{CREDENTIALS} of somebody who may write to the experiment.")
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, b"<html></html>"), (404, b"<html></html>"), (404, b'{"detail": "Not Found"}'), (302, b"")],
+)
+def test_a_page_that_is_no_mlflow(workspace: Workspace, server: MlflowServer, status: int, body: bytes) -> None:
+    with door(server.uri, status=status, body=body) as entry:
+        message = f"{entry.uri} is not an MLflow server: it answers with something else."
+        assert_error(log(workspace, entry.uri), message, ADDRESS)
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_server_that_fails(workspace: Workspace, server: MlflowServer, status: int) -> None:
+    with door(server.uri, status=status) as entry:
+        done = log(workspace, entry.uri)
+        assert_error(done, f"{entry.uri} failed ({status}) while the experiment was looked up.", AGAIN)
+        assert len(entry.asked) == (3 if status == 503 else 1)
+
+
+def test_tls_to_a_server_without(workspace: Workspace, server: MlflowServer) -> None:
+    uri = server.uri.replace("http:", "https:")
+    hint = "Write `http://` in the input tracking-uri, if that is what it speaks."
+    assert_error(log(workspace, uri), f"{uri} does not speak TLS.", hint)
+
+
+def test_a_host_that_is_not_known(workspace: Workspace) -> None:
+    assert_error(
+        log(workspace, "http://mlflow.invalid:5000"), "The host of http://mlflow.invalid:5000 is not known.", ADDRESS
+    )
+
+
+def test_a_server_that_knows_no_datasets(workspace: Workspace, server: MlflowServer) -> None:
+    """That of MLflow 2.3 answers so."""
+    record(workspace, data=[PulledData(path="d", pointer="d.dvc", hash_name="md5", hash="a", bytes=1, files=1)])
+    with door(server.uri, part="log-inputs", status=404) as entry:
+        done = log(workspace, entry.uri, experiment="old")
+    assert done.code == 0, done.log
+    (warning,) = done.annotations("warning")
+    assert warning.message == f"{entry.uri} takes no datasets: its MLflow is older than 2.4."
+    assert server.run(done.outputs["run-id"]).tags["notebook-ci.complete"] == "true"
+
+
+def test_a_server_that_loses_its_mind(workspace: Workspace, server: MlflowServer) -> None:
+    with door(server.uri, part="log-batch", status=404) as entry:
+        done = log(workspace, entry.uri)
+    message = f"{entry.uri} did not take the run (404) while parameters, metrics and tags were logged: Welcome."
+    assert_error(done, message, AGAIN)
+
+
+# --- Experiments
+
+
+def test_a_deleted_experiment(workspace: Workspace, server: MlflowServer) -> None:
+    number = server.call("POST", "experiments/create", name="gone")["experiment_id"]
+    server.call("POST", "experiments/delete", experiment_id=number)
+    done = log(workspace, server.uri, experiment="gone")
+    assert_error(
+        done,
+        f"The experiment 'gone' was deleted at {server.uri}, and its name stays taken.",
+        f"Restore it (`mlflow experiments restore --experiment-id {number}` with MLFLOW_TRACKING_URI set), or name "
+        "another one with the input experiment.",
+    )
+    warned = log(workspace, server.uri, experiment="gone", on_error="warn")
+    assert (warned.code, warned.outputs["run-id"]) == (0, "")
+
+
+@pytest.mark.parametrize(("name", "shown"), [("e" * 501, "e" * 80 + "…"), ("a\nb", "a\\nb")], ids=["long", "two lines"])
+def test_a_name_that_is_none(workspace: Workspace, server: MlflowServer, name: str, shown: str) -> None:
+    done = log(workspace, server.uri, experiment=name, on_error="warn")
+    assert_error(done, f"experiment is `{shown}`. Accepted are up to 500 characters on one line.", code=2)
+
+
+# --- Artifacts
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"status": 403}, "{uri} said no (403) while artifacts were uploaded: Welcome. Give "),
+        ({"status": 413}, "{uri} refuses a request as too large (413)."),
+        ({"status": 500}, "{uri} failed (500) while artifacts were uploaded. "),
+    ],
+    ids=["forbidden", "too large", "failing"],
+)
+def test_an_upload_that_is_refused(
+    workspace: Workspace, server: MlflowServer, settings: dict[str, Any], message: str
+) -> None:
+    name = f"refused {settings['status']}"
+    with door(server.uri, method="PUT", **settings) as entry:
+        done = log(workspace, entry.uri, experiment=name)
+        assert done.code == 3, done.log
+        assert done.annotations()[0].message.startswith(message.format(uri=entry.uri))
+    (run,) = server.runs(name)
+    assert done.outputs["run-id"] == run["info"]["run_id"]
+    assert (run["info"]["status"], server.run(done.outputs["run-id"]).tags["notebook-ci.complete"]) == (
+        "FINISHED",
+        "false",
+    )
+
+
+def test_an_upload_that_hangs(workspace: Workspace, server: MlflowServer) -> None:
+    with door(server.uri, method="PUT", holds=True) as entry:
+        done = log(workspace, entry.uri, experiment="held", on_error="warn")
+    assert done.code == 0, done.log
+    assert [warning.message for warning in done.annotations("warning")] == [
+        f"{entry.uri} did not answer in time. {AGAIN}"
+    ]
+    assert done.outputs["run-id"]
+
+
+@pytest.mark.parametrize(
+    ("location", "message", "hint"),
+    [
+        (
+            "/srv/no-such/artifacts",
+            f"{WITHOUT}the server keeps them at /srv/no-such/artifacts, which cannot be written from here.",
+            f"{LET_IT}, and use an experiment that was made since.",
+        ),
+        (
+            "s3://bucket/artifacts",
+            f"{WITHOUT}log-run cannot write to the storage that has them (No module named 'boto3').",
+            f"{LET_IT}.",
+        ),
+    ],
+    ids=["folder", "s3"],
+)
+def test_artifacts_out_of_reach(
+    workspace: Workspace, server: MlflowServer, location: str, message: str, hint: str
+) -> None:
+    server.call("POST", "experiments/create", name=f"at {location}", artifact_location=location)
+    done = log(workspace, server.uri, experiment=f"at {location}")
+    assert_error(done, message, hint)
+    assert done.outputs["run-id"]
+    assert not Path("/srv/no-such").exists()
+
+
+# --- Tracking URIs. More of them in tests/unit/test_tracking_store.py.
+
+
+@pytest.mark.parametrize(
+    ("uri", "message", "hint"),
+    [
+        (
+            "./mlruns",
+            f"tracking-uri is `./mlruns`. {ACCEPTED}",
+            f"MLflow has given up its store in a folder of files (`./mlruns`): use a database file. {MIGRATE}",
+        ),
+        ("ftp://host/x", f"tracking-uri is `ftp://host/x`. {ACCEPTED}", ""),
+        (
+            "postgresql://me:kept-secret@db/mlflow",
+            f"tracking-uri is `postgresql://db/mlflow`. {ACCEPTED}",
+            "Start an MLflow server in front of this database (`mlflow server --backend-store-uri ...`).",
+        ),
+        (
+            "https://host?token=kept-secret",
+            "tracking-uri is `https://host` with something behind it that begins with `?` or `#`.",
+            "Give the address of the server alone; a token goes into MLFLOW_TRACKING_TOKEN.",
+        ),
+    ],
+    ids=["folder of files", "scheme", "database server", "query"],
+)
+def test_addresses(workspace: Workspace, uri: str, message: str, hint: str) -> None:
+    done = log(workspace, uri, on_error="warn")
+    assert_error(done, message, hint, code=2)
+    assert "kept-secret" not in done.log + done.summary + json.dumps(done.record)
+
+
+# --- Databases
+
+
+def test_a_database_in_no_folder(workspace: Workspace) -> None:
+    assert_error(
+        log(workspace, "sqlite:///no/mlflow.db"),
+        f"tracking-uri `sqlite:///no/mlflow.db`: there is no folder {workspace.folder / 'no'}.",
+        "Make it, or name another file.",
+        code=2,
+    )
+
+
+def test_a_database_that_cannot_be_written(workspace: Workspace) -> None:
+    done = log(workspace, "sqlite:////proc/mlflow.db")
+    assert done.code == 3
+    assert done.annotations()[0].message.startswith("/proc/mlflow.db cannot be written: ")
+
+
+def test_no_database(workspace: Workspace) -> None:
+    path = workspace.write("mlflow.db", "run,value\n1,2\n")
+    done = log(workspace, "sqlite:///mlflow.db", on_error="warn")
+    hint = "Name another file; MLflow makes a new one."
+    assert_error(done, f"tracking-uri `sqlite:///mlflow.db`: {path} is no SQLite database.", hint, code=2)
+    assert path.read_text() == "run,value\n1,2\n"
+
+
+def test_a_database_of_something_else(workspace: Workspace) -> None:
+    path = workspace.folder / "study.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE penguins (id INTEGER)")
+    before = path.read_bytes()
+    assert_error(
+        log(workspace, "sqlite:///study.db"),
+        f"{path} is a database, but not one of MLflow: it has the tables penguins.",
+        "Name another file with the input tracking-uri; MLflow makes a new one.",
+        code=2,
+    )
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("revision", "age"), [("bd07f7e963c5", "older"), ("0123456789ab", "newer")], ids=["older", "newer"]
+)
+def test_a_database_of_another_mlflow(workspace: Workspace, database: Path, revision: str, age: str) -> None:
+    path = workspace.folder / "mlflow.db"
+    shutil.copyfile(database, path)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+        connection.commit()
+    before = path.read_bytes()
+    done = log(workspace, "sqlite:///mlflow.db")
+    assert done.code == 3, done.log
+    (error,) = done.annotations()
+    assert error.message.startswith(f"The database {path} is of an MLflow {age} than 3.")
+    assert (f"mlflow db upgrade sqlite:///{path}" in error.message) == (age == "older")
+    assert path.read_bytes() == before
+
+
+def test_a_locked_database(workspace: Workspace, database: Path) -> None:
+    path = workspace.folder / "mlflow.db"
+    shutil.copyfile(database, path)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        done = log(workspace, "sqlite:///mlflow.db")
+    hint = "End the program that holds it, or start an MLflow server for all who write to it."
+    assert_error(done, f"The database {path} cannot be used: database is locked.", hint)
+
+
+def test_a_damaged_database(workspace: Workspace, database: Path) -> None:
+    path = workspace.folder / "mlflow.db"
+    path.write_bytes(database.read_bytes()[:100] + b"\xff" * 8000)
+    done = log(workspace, "sqlite:///mlflow.db")
+    assert done.code == 3
+    assert done.annotations()[0].message.startswith(f"The database {path} cannot be used: ")
+    assert done.annotations()[0].message.endswith("Restore it from a copy, or move it away: a new one is made.")
+
+
+def test_a_full_disk(workspace: Workspace) -> None:
+    """A limit on the size of files stands for it: the operating system refuses to write on."""
+    done = log(workspace, "sqlite:///mlflow.db", prefix=["/bin/bash", "-c", 'ulimit -f 64; exec "$0" "$@"'])
+    assert done.code == 3, done.log
+    assert done.annotations()[0].message.endswith(PLACE)
+    assert not (workspace.folder / "mlflow.db").exists()
+
+
+# --- Run directories
+
+
+def test_no_records(workspace: Workspace, server: MlflowServer) -> None:
+    workspace.write(".notebook-ci/runs/20261121T100000Z-ab12/execute-notebook.json", "{}")
+    (workspace.folder / "run").mkdir()
+    assert_error(
+        log(workspace, server.uri, on_error="warn"),
+        f"The run directory {workspace.folder / 'run'} has no records to log.",
+        "The newest one with records is .notebook-ci/runs/20261121T100000Z-ab12: name it with the input run-dir.",
+        code=2,
+    )
+
+
+def test_a_run_directory_that_is_not_there(workspace: Workspace, server: MlflowServer) -> None:
+    assert_error(
+        log(workspace, server.uri, run_dir="missing"),
+        f"The run directory {workspace.folder / 'missing'} has no records to log.",
+        "Run the other stages first, or name their run directory with the input run-dir.",
+        code=2,
+    )
+
+
+def test_json_of_others(workspace: Workspace, server: MlflowServer) -> None:
+    path = workspace.write("run/results.json", '{"accuracy": 0.9}')
+    record(workspace)
+    done = log(workspace, server.uri)
+    hint = "Take it out of the run directory."
+    assert_error(done, f"{path} is no record of notebook-ci: it does not say so.", hint, code=2)
+
+
+def test_a_record_that_was_edited(workspace: Workspace, server: MlflowServer) -> None:
+    path = record(workspace)
+    content = json.loads(path.read_text()) | {"data": 5}
+    path.write_text(json.dumps(content))
+    assert_error(
+        log(workspace, server.uri),
+        f"{path} is not what dvc-pull writes: TypeError: 'int' object is not iterable.",
+        "Take it out of the run directory.",
+        code=2,
+    )
+    assert wait_until(lambda: not workspace.processes())

@@ -1,0 +1,288 @@
+"""What log-run makes of records, tracking URIs and exceptions, without MLflow."""
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from notebook_ci.errors import InputError, SurroundingsError
+from notebook_ci.records import jsonable
+from notebook_ci.tracking import source as origin
+from notebook_ci.tracking import store
+from notebook_ci.tracking.description import Description, describe, valid_name, valid_names
+from notebook_ci.tracking.faults import Fault, explain
+from notebook_ci.tracking.protocol import Job
+from notebook_ci.tracking.recording import batches
+
+ACCEPTED = "Accepted is the address of an MLflow server (`https://...`) or of a database file (`sqlite:///mlflow.db`)."
+SLASHES = (
+    "Write three slashes and a path relative to the workspace (`sqlite:///mlflow.db`), or four slashes and an absolute "
+    "path."
+)
+
+
+def error_of(uri: str, cwd: Path) -> InputError:
+    with pytest.raises(InputError) as caught:
+        store.find(uri, {}, cwd)
+    return caught.value
+
+
+# --- Tracking URIs
+
+
+@pytest.mark.parametrize(
+    ("uri", "kept"),
+    [
+        ("https://mlflow.example.org/team/", "https://mlflow.example.org/team"),
+        ("HTTP://host:5000", "http://host:5000"),
+        ("http://[::1]:5000", "http://[::1]:5000"),
+        ("https://me:pa%2Fss@host", "https://host"),
+    ],
+)
+def test_a_server(uri: str, kept: str, tmp_path: Path) -> None:
+    found = store.find(uri, {}, tmp_path)
+    assert (found.uri, found.environment, found.artifacts, found.view) == (kept, "mlflow-thin", None, "")
+    assert found.run_url("1", "abc") == f"{kept}/#/experiments/1/runs/abc"
+
+
+def test_credentials_leave_the_address(tmp_path: Path) -> None:
+    found = store.find("https://me:pa%2Fss@host", {}, tmp_path)
+    assert found.credentials == {"MLFLOW_TRACKING_USERNAME": "me", "MLFLOW_TRACKING_PASSWORD": "pa/ss"}
+
+
+@pytest.mark.parametrize(
+    ("uri", "message", "hint"),
+    [
+        (
+            "localhost:5000",
+            f"tracking-uri is `localhost:5000`. {ACCEPTED}",
+            "Write `http://localhost:5000` if it is a server.",
+        ),
+        ("databricks", f"tracking-uri is `databricks`. {ACCEPTED}", "Databricks is not supported yet."),
+        ("databricks://team", f"tracking-uri is `databricks://team`. {ACCEPTED}", "Databricks is not supported yet."),
+        ("http://", f"tracking-uri is `http://`, which is no address of a server. {ACCEPTED}", ""),
+        ("http://a b", f"tracking-uri is `http://a b`, which is no address of a server. {ACCEPTED}", ""),
+        ("http://host:99999", "tracking-uri is no address of a server: Port out of range 0-65535.", ""),
+        ("sqlite://mlflow.db", "tracking-uri is `sqlite://mlflow.db`, which names no database file.", SLASHES),
+        ("sqlite:///:memory:", "tracking-uri is `sqlite:///:memory:`, which names no database file.", SLASHES),
+        ("sqlite:///", "tracking-uri is `sqlite:///`, which names no database file.", SLASHES),
+        ("sqlite:///a.db?timeout=9", "tracking-uri is `sqlite:///a.db`, which names no database file.", SLASHES),
+    ],
+)
+def test_no_tracking_uri(uri: str, message: str, hint: str, tmp_path: Path) -> None:
+    error = error_of(uri, tmp_path)
+    assert (error.message, error.hint) == (message, hint)
+
+
+@pytest.mark.parametrize("scheme", ["", "file:", "file://"])
+def test_the_store_of_files(scheme: str, tmp_path: Path) -> None:
+    assert error_of(f"{scheme}/x/mlruns", tmp_path).hint.startswith(
+        "MLflow has given up its store in a folder of files"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg2", "mysql+pymysql", "mssql"])
+def test_a_database_server_shows_no_password(scheme: str, tmp_path: Path) -> None:
+    error = error_of(f"{scheme}://me:p@ss/word@db/mlflow?sslmode=x", tmp_path)
+    assert error.hint.startswith("Start an MLflow server in front of this database")
+    assert "p@ss" not in error.message
+
+
+def test_a_database_file_is_relative_to_the_workspace(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    found = store.find("sqlite:///sub/../mlflow.db", {}, tmp_path)
+    assert (found.uri, found.environment) == (f"sqlite:///{tmp_path}/mlflow.db", "mlflow-full")
+    assert found.artifacts == tmp_path / "artifacts"
+    assert found.run_url("1", "abc") == ""
+
+
+def test_the_input_wins_over_the_variable(tmp_path: Path) -> None:
+    environ = {"MLFLOW_TRACKING_URI": "http://variable"}
+    assert store.find("http://given", environ, tmp_path).uri == "http://given"
+    assert store.find("", environ, tmp_path).uri == "http://variable"
+
+
+def test_a_database_that_is_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").mkdir()
+    error = error_of("sqlite:///mlflow.db", tmp_path)
+    assert error.message == f"tracking-uri `sqlite:///mlflow.db`: {tmp_path / 'mlflow.db'} is no file."
+
+
+# --- Names
+
+
+@pytest.mark.parametrize(
+    ("name", "valid"),
+    [
+        ("accuracy", "accuracy"),
+        ("a/b.c-d e_f", "a/b.c-d e_f"),
+        ("loss (log)", "loss _log_"),
+        ("/a//b/../c/", "a/b/c"),
+        ("..", "_"),
+        ("", "_"),
+        ("größe", "größe"),
+        ("a:b\nc", "a_b_c"),
+        ("x" * 300, "x" * 250),
+    ],
+)
+def test_valid_names(name: str, valid: str) -> None:
+    assert valid_name(name) == valid
+
+
+def test_no_name_is_lost() -> None:
+    notices: list[str] = []
+    long = "x" * 300
+    assert valid_names({"a(": 1, "a)": 2, long: 3, long + "y": 4}, notices) == {
+        "a_": 1,
+        "a__2": 2,
+        "x" * 250: 3,
+        "x" * 248 + "_2": 4,
+    }
+    assert len(notices) == 1
+
+
+# --- Records
+
+
+def record(stage: str = "setup-env", **fields: Any) -> Mapping[str, Any]:
+    base = {
+        "stage": stage,
+        "slug": "",
+        "status": "passed",
+        "started": "2026-11-21T10:00:00.000+00:00",
+        "duration": 1.0,
+        "source": {},
+        "read": {},
+        "made": {},
+        "metrics": {},
+    }
+    if stage == "setup-env":
+        base |= {"env_digest": "", "python_version": "", "lock_file": "", "packages": {}}
+    return dict(jsonable({**base, **fields}))
+
+
+def described(tmp_path: Path, records: Mapping[str, Mapping[str, Any]], slug: str = "") -> Description:
+    for name in records:
+        (tmp_path / f"{name}.json").touch()
+    return describe(records, tmp_path, slug=slug, name="run", context={})
+
+
+def test_the_identity_is_that_of_the_first_record(tmp_path: Path) -> None:
+    first = described(tmp_path, {"setup-env": record()})
+    more = described(tmp_path, {"setup-env": record(), "setup-env-2": record(duration=9)})
+    assert first.identity == more.identity
+    others = [
+        described(tmp_path, {"setup-env": record()}, slug="py311"),
+        described(tmp_path, {"setup-env": record(started="2026-11-21T10:00:00.001+00:00")}),
+        described(tmp_path, {"setup-env": record(source={"run": "4712"})}),
+    ]
+    assert len({first.identity, *(other.identity for other in others)}) == 4
+
+
+@pytest.mark.parametrize(
+    ("status", "logged"), [("passed", "FINISHED"), ("skipped", "FINISHED"), ("failed", "FAILED"), ("error", "FAILED")]
+)
+def test_the_status(status: str, logged: str, tmp_path: Path) -> None:
+    assert described(tmp_path, {"setup-env": record(status=status)}).status == logged
+
+
+def test_data_that_two_stages_know_is_one_dataset(tmp_path: Path) -> None:
+    data = {"path": "d.csv", "pointer": "d.csv.dvc", "hash_name": "md5", "hash": "a" * 32, "bytes": 9, "files": 1}
+    pulled = {"data": [data], "data_digest": "", "remote_url": "s3://b", "files": 1, "bytes": 9, "downloaded_bytes": 0}
+    rule = {"data": "d.csv", "sha256": "b" * 64, "rows": 344, "suite": "s.json", "evaluated": 12, "failed": 1}
+    validated = {"evaluated": 12, "failed": 1, "results": [rule, {**rule, "data": "e.csv"}]}
+    first, second = described(
+        tmp_path, {"dvc-pull": record("dvc-pull", **pulled), "validate-data": record("validate-data", **validated)}
+    ).datasets
+    assert (first.name, first.digest, first.source_type) == ("d.csv", "a" * 32, "dvc")
+    assert '"num_rows": 344' in first.profile
+    assert '"md5"' in first.profile
+    assert (second.name, second.digest, second.source_type) == ("e.csv", "b" * 36, "local")
+
+
+# --- Where code and run come from
+
+
+def test_the_branch_of_a_pull_request() -> None:
+    source = {"repository": "team/penguins", "run": "7", "ref": "refs/pull/3/merge", "commit": "abc"}
+    environ = {"GITHUB_RUN_ID": "7", "GITHUB_HEAD_REF": "better", "GITHUB_ACTOR": "octocat"}
+    found = origin.tags({"setup-env": record(source=source)}, environ, Path())
+    assert found["mlflow.source.git.branch"] == "better"
+    assert found["github.run_url"] == "https://github.com/team/penguins/actions/runs/7"
+
+
+def test_another_run_logs_it() -> None:
+    """Its own branch and actor are not those of the records."""
+    source = {"repository": "team/penguins", "run": "7", "ref": "refs/tags/v1"}
+    environ = {"GITHUB_RUN_ID": "8", "GITHUB_HEAD_REF": "better", "GITHUB_ACTOR": "octocat"}
+    found = origin.tags({"setup-env": record(source=source)}, environ, Path())
+    assert not {"mlflow.source.git.branch", "mlflow.user", "github.actor"} & found.keys()
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    return subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def test_a_laptop_says_what_git_says(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "trunk")
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "first")
+    git(tmp_path, "remote", "add", "origin", "https://me:kept-secret@example.org/team/penguins.git")
+    commit = git(tmp_path, "rev-parse", "HEAD")
+    found = origin.tags({"setup-env": record(source={"commit": commit})}, {}, tmp_path)
+    assert (found["mlflow.source.git.commit"], found["mlflow.source.git.branch"]) == (commit, "trunk")
+    assert found["mlflow.source.git.repoURL"] == "https://example.org/team/penguins.git"
+    moved_on = origin.tags({"setup-env": record(source={"commit": "0" * 40})}, {}, tmp_path)
+    assert "mlflow.source.git.branch" not in moved_on
+
+
+# --- Faults
+
+
+def test_a_fault_names_what_is_behind_it() -> None:
+    try:
+        try:
+            raise ConnectionRefusedError(111, "Connection refused")
+        except OSError as error:
+            raise ValueError("API request failed") from error
+    except ValueError as error:
+        fault = Fault.of(error)
+    assert fault.kinds == ["ValueError", "ConnectionRefusedError"]
+    assert fault.is_transient
+
+
+def test_braces_of_a_server_are_its_own() -> None:
+    job = Job(uri="http://host/{x}", database="", artifacts="", experiment="e", run={})
+    text = "API request failed with error code 403 != 200. Response body: '<b>no {y}</b>'"
+    error = explain(Fault.of(ValueError(text)), job, "it was tried", run_made=False)
+    assert error.message == "http://host/{x} said no (403) while it was tried: no {y}."
+
+
+def test_names_that_mlflow_refuses_are_a_wrong_input() -> None:
+    job = Job(uri="http://host", database="", artifacts="", experiment="e", run={})
+    fault = Fault(
+        ["RestException"], ["INVALID_PARAMETER_VALUE: Invalid experiment name"], "INVALID_PARAMETER_VALUE", 400
+    )
+    error = explain(fault, job, "the experiment was looked up", run_made=False)
+    assert isinstance(error, InputError)
+    assert error.message == "http://host refuses the run: INVALID_PARAMETER_VALUE: Invalid experiment name."
+    later = explain(fault, job, "artifacts were uploaded", run_made=True)
+    assert isinstance(later, SurroundingsError)
+
+
+# --- Batches
+
+
+class Item:
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def test_batches_are_bounded_by_number_and_size() -> None:
+    assert [len(batch) for batch in batches([Item("x")] * 250, 100)] == [100, 100, 50]
+    assert [len(batch) for batch in batches([Item("ä" * 100_000)] * 5, 100)] == [2, 2, 1]
+    assert list(batches([], 100)) == []
