@@ -1,30 +1,32 @@
 """Each action.yml against the model of its stage, and all generated files against their sources."""
 
-import re
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
-import execute_notebook
-import setup_env
+from notebook_ci import inputs as inputs_module
 from notebook_ci.inputs import declared
-from notebook_ci.stage import COMMON_OUTPUTS, Stage
+from notebook_ci.stage import Command, Stage
+from pipeline import PIPELINE
 
 ROOT = Path(__file__).resolve().parents[2]
-STAGES: list[Stage[Any, Any]] = [setup_env.STAGE, execute_notebook.STAGE]
+STAGES: list[Stage[Any, Any]] = [import_module(name.replace("-", "_")).STAGE for name in inputs_module.STAGES]
+COMMANDS: list[Command[Any]] = [PIPELINE, *STAGES]
 
 
 def load(path: Path) -> dict[str, Any]:
     return dict(YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")))
 
 
-def action(stage: Stage[Any, Any]) -> dict[str, Any]:
-    return load(ROOT / "actions" / stage.name / "action.yml")
+def action(command: Command[Any]) -> dict[str, Any]:
+    folder = ROOT if command is PIPELINE else ROOT / "actions" / command.name
+    return load(folder / "action.yml")
 
 
 def test_every_action_has_a_stage() -> None:
@@ -32,19 +34,19 @@ def test_every_action_has_a_stage() -> None:
     assert folders == {stage.name for stage in STAGES}
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
-def test_an_action_declares_the_inputs_of_its_model_and_no_defaults(stage: Stage[Any, Any]) -> None:
-    inputs = action(stage)["inputs"]
-    assert list(inputs) == list(declared(stage.inputs))
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_an_action_declares_the_inputs_of_its_model_and_no_defaults(command: Command[Any]) -> None:
+    inputs = action(command)["inputs"]
+    assert list(inputs) == list(declared(command.inputs))
     for name, item in inputs.items():
         assert set(item) == {"description"}, name
         assert item["description"].endswith("."), name
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
-def test_an_action_maps_each_output_explicitly(stage: Stage[Any, Any]) -> None:
-    outputs = action(stage)["outputs"]
-    assert set(outputs) == {*stage.outputs, *COMMON_OUTPUTS}
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_an_action_maps_each_output_explicitly(command: Command[Any]) -> None:
+    outputs = action(command)["outputs"]
+    assert outputs.keys() == command.all_outputs.keys()
     for name, item in outputs.items():
         assert f"steps.run.outputs.{name}" in item["value"]
 
@@ -54,17 +56,27 @@ def test_a_script_sets_just_the_outputs_that_are_declared(stage: Stage[Any, Any]
     assert set(stage.headline(stage.record(stage=stage.name))) == set(stage.outputs)
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
-def test_steps_run_the_launcher_by_exec_with_inputs_in_the_environment(stage: Stage[Any, Any]) -> None:
-    steps = [step for step in action(stage)["runs"]["steps"] if "run" in step]
-    assert steps
-    for step in steps:
-        assert step["env"] == {"INPUTS": "${{ toJSON(inputs) }}"}
-        assert re.fullmatch(r'exec bash "\$GITHUB_ACTION_PATH/\.\./\.\./scripts/launch\.sh" [a-z -]+', step["run"])
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_steps_run_the_launcher_by_exec_with_inputs_in_the_environment(command: Command[Any]) -> None:
+    steps = {step["id"]: step for step in action(command)["runs"]["steps"] if "run" in step}
+    up = "" if command is PIPELINE else "/../.."
+    for step in steps.values():
+        assert step["run"].startswith(f'exec bash "$GITHUB_ACTION_PATH{up}/scripts/launch.sh" ')
+    assert steps["run"]["run"].endswith(f" {command.name}")
+    assert steps["run"]["env"] == {"INPUTS": "${{ toJSON(inputs) }}"}
+
+
+def test_the_root_action_has_its_branding() -> None:
+    assert action(PIPELINE)["branding"].keys() == {"icon", "color"}
+
+
+def test_outputs_of_the_chain_are_those_of_its_stages() -> None:
+    of_stages = {name for stage in STAGES for name in stage.outputs}
+    assert PIPELINE.outputs.keys() - of_stages == {"status", "run-dir"}
 
 
 def test_no_expression_stands_in_a_script() -> None:
-    for path in [*ROOT.glob("actions/*/action.yml"), *ROOT.glob(".github/workflows/*.yml")]:
+    for path in [*ROOT.rglob("action.yml"), *ROOT.rglob("workflow*/*.yml")]:
         assert not expressions_in_scripts(load(path)), path
 
 
@@ -96,7 +108,8 @@ def test_generated_files_are_fresh() -> None:
 def test_a_stale_file_is_named(tmp_path: Path) -> None:
     for name in ("actions", "docs", "scripts"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "README.md", tmp_path)
+    for name in ("README.md", "action.yml"):
+        shutil.copy(ROOT / name, tmp_path)
     model = tmp_path / "scripts" / "notebook_ci" / "execution" / "model.py"
     model.write_text(
         model.read_text(encoding="utf-8").replace("Seconds a cell may run.", "Most seconds of a cell."),

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from notebook_ci.inputs import STAGES
+
 ROOT = Path(__file__).resolve().parents[2]
-DOMAINS = {"environment", "execution", "report"}
+DOMAINS = {"data", "environment", "execution", "image", "report", "tracking", "validation"}
 
 
 def tracked() -> list[Path]:
@@ -64,7 +66,7 @@ def test_a_domain_imports_no_other_domain(domain: str) -> None:
 
 def test_base_modules_import_the_standard_library_only_when_they_are_imported() -> None:
     """Inputs are checked before anything is installed: by a Python that has nothing else."""
-    script = "import setup_env, notebook_ci.execution.model, execute_notebook"
+    script = f"import pipeline, dvc_pull_key, {', '.join(name.replace('-', '_') for name in STAGES)}"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r}); {script}"],
         capture_output=True,

@@ -1,5 +1,6 @@
 """Workflows and actions under actionlint, check-jsonschema and zizmor, and what these do not see."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -11,8 +12,11 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[2]
-WORKFLOWS = sorted([*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("examples/*/.github/workflows/*.yml")])
-ACTIONS = sorted(ROOT.glob("actions/*/action.yml"))
+TEMPLATES = sorted(ROOT.glob("workflows-templates/*.yml"))
+WORKFLOWS = sorted(
+    [*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("examples/*/.github/workflows/*.yml"), *TEMPLATES]
+)
+ACTIONS = [ROOT / "action.yml", *sorted(ROOT.glob("actions/*/action.yml"))]
 OWN = "notebook-ci/notebook-ci"
 SECONDS = 600
 
@@ -49,6 +53,7 @@ def checked(tmp_path: Path) -> Path:
     """A repository with our actions and workflows, in which references to ourselves are local: so they are checked."""
     run("git", "init", "--quiet", tmp_path)
     shutil.copytree(ROOT / "actions", tmp_path / "actions")
+    shutil.copy(ROOT / "action.yml", tmp_path)
     folder = tmp_path / ".github" / "workflows"
     folder.mkdir(parents=True)
     for number, path in enumerate([*WORKFLOWS, *ACTIONS]):
@@ -60,7 +65,7 @@ def checked(tmp_path: Path) -> Path:
 
 def localized(text: str) -> str:
     """Return a workflow in which `uses:` of ourselves is `./path`: actionlint then knows inputs and outputs."""
-    return re.sub(rf"uses: {OWN}/(\S+)@\S+", r"uses: ./\1", text)
+    return re.sub(rf"uses: {OWN}/?(\S*)@\S+", r"uses: ./\1", text)
 
 
 def as_workflow(path: Path) -> str:
@@ -72,7 +77,7 @@ def as_workflow(path: Path) -> str:
     lines = ["on:", "  workflow_call:", "    inputs:"]
     for name in action["inputs"]:
         lines += [f"      {name}:", "        type: string"]
-    body = path.read_text(encoding="utf-8").split("  steps:\n", 1)[1]
+    body = path.read_text(encoding="utf-8").split("  steps:\n", 1)[1].split("\nbranding:", 1)[0]
     return (
         "\n".join([*lines, "jobs:", "  steps:", "    runs-on: ubuntu-latest", "    steps:"])
         + "\n"
@@ -88,7 +93,7 @@ def test_actionlint_finds_nothing(actionlint: str, checked: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "right", "said"),
     [
-        ("steps.notebooks.outputs.output-dri", "steps.notebooks.outputs.output-dir", "output-dri"),
+        ("steps.notebooks.outputs.run-dri", "steps.notebooks.outputs.run-dir", "run-dri"),
         ("notebook: notebooks/*.ipynb", "notebooks: notebooks/*.ipynb", "notebook"),
         ("steps.kye.outputs.key", "steps.key.outputs.key", "kye"),
     ],
@@ -175,7 +180,8 @@ def uses(text: str) -> list[str]:
 
 
 def is_pinned(line: str) -> bool:
-    return line.startswith(f"{OWN}/") or bool(re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line))
+    pin = r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+"
+    return line.startswith((f"{OWN}/", f"{OWN}@")) or bool(re.fullmatch(pin, line))
 
 
 def missing_from_gate(workflow: dict[str, Any]) -> set[str]:
@@ -203,3 +209,38 @@ def test_the_gate_fails_when_a_job_has(results: str, code: int) -> None:
     (step,) = load(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]["gate"]["steps"]
     done = subprocess.run(["bash", "-e", "-c", step["run"]], env={"RESULTS": results}, check=False)
     assert done.returncode == code
+
+
+def missing_of_template(path: Path) -> list[str]:
+    """Return what a starter workflow lacks.
+
+    Source: "Creating starter workflows for your organization" in GitHub's documentation.
+    """
+    properties_file = path.with_suffix(".properties.json")
+    if not properties_file.exists():
+        return [properties_file.name]
+    properties = json.loads(properties_file.read_text(encoding="utf-8"))
+    icon = path.with_name(f"{properties.get('iconName')}.svg")
+    lacking = [name for name in ("name", "description", "categories", "filePatterns") if not properties.get(name)]
+    return lacking if icon.exists() else [*lacking, icon.name]
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+def test_a_template_has_what_github_asks_for(path: Path) -> None:
+    assert not missing_of_template(path)
+    properties = json.loads(path.with_suffix(".properties.json").read_text(encoding="utf-8"))
+    assert all(re.compile(pattern) for pattern in properties["filePatterns"])
+
+
+def test_what_a_template_lacks_is_found(tmp_path: Path) -> None:
+    template = tmp_path / "x.yml"
+    assert missing_of_template(template) == ["x.properties.json"]
+    (tmp_path / "x.properties.json").write_text('{"name": "X", "iconName": "x"}', encoding="utf-8")
+    assert missing_of_template(template) == ["description", "categories", "filePatterns", "x.svg"]
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+def test_a_template_is_what_a_team_edits_and_no_more(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert "EDIT" in text
+    assert len(text.splitlines()) < 90

@@ -6,6 +6,7 @@ import pytest
 
 from dev import tools
 from harness import Consumer, Machine, Suite
+from servers.docker_fixtures import engine  # noqa: F401 - a fixture, found here by its name
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -5,11 +5,15 @@ from typing import Any
 
 import pytest
 
+from notebook_ci.data.model import DvcPullRecord, PulledData
 from notebook_ci.environment.model import SetupEnvRecord
 from notebook_ci.execution.model import ExecuteRecord, Failure, NotebookResult
-from notebook_ci.records import Problem, Record, jsonable
-from notebook_ci.report import summary
+from notebook_ci.image.model import BuildImageRecord
+from notebook_ci.records import Problem, Record, Status, jsonable
+from notebook_ci.report import markdown
 from notebook_ci.report.summary import render
+from notebook_ci.tracking.model import Logged, LogRunRecord
+from notebook_ci.validation.model import Example, RuleResult, ValidateRecord, Violation
 
 GOLDEN = Path(__file__).with_name("summaries")
 
@@ -53,13 +57,195 @@ ENVIRONMENT = SetupEnvRecord(
     lock_file="requirements.txt",
     packages={"numpy": "2.0.0", "pandas": "2.2.0"},
     env_digest="0123456789abcdef" * 4,
+    outputs={"env-digest": "0123456789abcdef" * 4},
     read={"requirements.txt": "ab" * 32},
 )
 TRACEBACK = "\n".join(
     ["ValueError                Traceback (most recent call last)", *(f"frame {n}" for n in range(6)), "```", "<b>"]
 )
 HOSTILE = "a|b `c` <script>alert(1)</script>\n# @team [x](http://y) *é*.ipynb"
+DATA = DvcPullRecord(
+    stage="dvc-pull",
+    duration=1.2,
+    remote="storage",
+    remote_url="s3://acme/penguins",
+    scheme="s3",
+    verified=True,
+    data_digest="da" * 32,
+    files=2,
+    bytes=53_098,
+    downloaded_files=2,
+    downloaded_bytes=53_098,
+    data=[
+        PulledData(
+            path="data/raw",
+            pointer="data/raw.dvc",
+            hash_name="md5",
+            hash=f"{'ab' * 16}.dir",
+            bytes=53_098,
+            files=2,
+        )
+    ],
+    outputs={"data-digest": "da" * 32},
+)
+RULE = RuleResult(
+    data="data/penguins.csv",
+    rows=344,
+    columns=17,
+    suite="suites/penguins.json",
+    suite_name="penguins",
+    evaluated=15,
+)
+VALIDATION = ValidateRecord(
+    stage="validate-data",
+    duration=5.0,
+    success=True,
+    evaluated=15,
+    results=[dataclasses.replace(RULE, success=True)],
+)
+VIOLATED = dataclasses.replace(
+    RULE,
+    failed=2,
+    warned=1,
+    violations=[
+        Violation(
+            kind="violation",
+            severity="warning",
+            expectation="expect_column_values_to_not_be_null",
+            column="Sex",
+            file="suites/penguins.json",
+            line=30,
+            message="11 of 344 values are missing (3.2 %).",
+        ),
+        Violation(
+            kind="violation",
+            severity="critical",
+            expectation="expect_column_values_to_be_between",
+            column="Body Mass (g)",
+            file="suites/penguins.json",
+            line=41,
+            message="4 of 342 values are not between 2000 and 7000, e.g. 12, 9400 and 9500.",
+            note="A penguin weighs some kilograms.",
+            unexpected=4,
+            total=342,
+            percent=1.17,
+            examples=[Example(row=row, value=value) for row, value in ((3, "12"), (9, "940"), (10, "950"), (11, "0"))],
+        ),
+        Violation(
+            kind="missing-column",
+            severity="critical",
+            expectation="expect_column_values_to_be_in_set",
+            column="Iland",
+            file="suites/penguins.json",
+            line=52,
+            message="The data has no column `Iland`. Did you mean `Island`?",
+        ),
+    ],
+)
+IMAGE = BuildImageRecord(
+    stage="build-image",
+    duration=12.5,
+    image="ghcr.io/acme/penguins",
+    tags=["6aebc5f", "latest"],
+    image_id=f"sha256:{'1d' * 32}",
+    digest=f"sha256:{'d1' * 32}",
+    base_image="python:3.12-slim",
+    base_digest=f"sha256:{'ba' * 32}",
+    dockerfile="build-image/Dockerfile",
+    builder="buildkit",
+    bytes=612_000_000,
+    pushed=["6aebc5f", "latest"],
+    outputs={"image-id": f"sha256:{'1d' * 32}", "digest": f"sha256:{'d1' * 32}"},
+)
+LOG = LogRunRecord(
+    stage="log-run",
+    duration=2.5,
+    tracking_uri="https://mlflow.example.org",
+    experiment="penguins",
+    run_id="0f" * 16,
+    run_name="Notebooks 12",
+    run_url="https://mlflow.example.org/#/experiments/1/runs/0f",
+    artifact_uri="mlflow-artifacts:/1/0f/artifacts",
+    logged=Logged(parameters=4, metrics=12, tags=20, datasets=1, artifacts=9, artifact_bytes=812_345),
+)
+
+
+def with_error(record: Record, status: Status, message: str, hint: str = "", **place: Any) -> Record:
+    """Return a record of a stage that ended by an error."""
+    problem = Problem(severity="error", message=message, hint=hint, **place)
+    return dataclasses.replace(record, status=status, problems=[problem])
+
+
 RECORDS: dict[str, list[Record]] = {
+    "chain": [
+        ENVIRONMENT,
+        DATA,
+        VALIDATION,
+        execution(passed("notebooks/01-clean.ipynb"), metrics={"accuracy": 0.987654321}),
+        IMAGE,
+        LOG,
+    ],
+    "stopped": [
+        ENVIRONMENT,
+        dataclasses.replace(
+            ValidateRecord(stage="validate-data", duration=5.0),
+            status="failed",
+            evaluated=15,
+            failed=2,
+            results=[VIOLATED],
+            problems=[Problem(severity="error", title="Violated", message="…", file="suites/penguins.json", line=41)],
+        ),
+        ExecuteRecord(
+            stage="execute-notebook",
+            status="skipped",
+            problems=[Problem(severity="notice", message="Not run, because validate-data failed.")],
+        ),
+        LOG,
+    ],
+    "every stage failed": [
+        with_error(
+            SetupEnvRecord(stage="setup-env", duration=2.0, lock_file="requirements.txt"),
+            "error",
+            "The packages of requirements.txt could not be installed: there is no version 9 of `numpy`.",
+            "Correct it.",
+            file="requirements.txt",
+            line=3,
+        ),
+        with_error(
+            DvcPullRecord(stage="dvc-pull", duration=3.0),
+            "failed",
+            "data/raw.csv is corrupt: its MD5 is `0123`, and must be `abcd`.",
+            "Push it again.",
+            file="data/raw.csv.dvc",
+            line=2,
+        ),
+        dataclasses.replace(
+            ValidateRecord(stage="validate-data", duration=5.0),
+            status="failed",
+            evaluated=15,
+            failed=2,
+            results=[VIOLATED],
+            problems=[Problem(severity="error", title="Violated", message="…", file="suites/penguins.json", line=41)],
+        ),
+        execution(
+            passed("notebooks/01-clean.ipynb"),
+            failed("notebooks/02-train.ipynb", traceback="Traceback (most recent call last)\nValueError: no"),
+        ),
+        with_error(
+            BuildImageRecord(stage="build-image", duration=9.0, image="penguins", tags=["6aebc5f"]),
+            "failed",
+            "Step 3 of the Dockerfile failed: `RUN make`.",
+            "Its last lines stand in the log.",
+            file="Dockerfile",
+            line=7,
+        ),
+        with_error(
+            LogRunRecord(stage="log-run", duration=30.0),
+            "error",
+            "The MLflow server https://mlflow.example.org did not answer within 30 s.",
+            "Look whether it runs.",
+        ),
+    ],
     "passed": [
         ENVIRONMENT,
         execution(
@@ -126,7 +312,7 @@ def test_the_summary_is_as_it_was_read_and_approved(name: str) -> None:
     [
         ([execution(passed("a.ipynb"))], "### ✅ execute-notebook: 1 notebook passed in 1 min 18 s"),
         ([execution(passed("a"), passed("b"), slug="py311")], "### ✅ execute-notebook (py311): 2 notebooks passed in"),
-        ([ENVIRONMENT], "### ✅ setup-env passed in 3.1 s"),
+        ([ENVIRONMENT], "### ✅ setup-env: Python 3.12.4, 2 packages in 3.1 s"),
         ([ENVIRONMENT, execution()], "### ✅ 2 stages passed in 1 min 22 s"),
         ([ENVIRONMENT, Record(stage="dvc-pull", status="skipped")], "### ✅ 1 stage passed, 1 skipped in 3.1 s"),
         ([Record(stage="dvc-pull", status="skipped")], "### ⏭️ dvc-pull skipped"),
@@ -145,7 +331,7 @@ def test_the_summary_is_as_it_was_read_and_approved(name: str) -> None:
         (
             [
                 execution(failed("a")),
-                Record(
+                LogRunRecord(
                     stage="log-run", status="error", problems=[Problem(severity="error", message="No server `x_y`.")]
                 ),
             ],
@@ -170,14 +356,14 @@ def test_many_notebooks_are_bounded_and_the_failed_ones_come_first() -> None:
     text = rendered(execution(*(passed(f"good{n}.ipynb") for n in range(500)), failed("bad.ipynb")))
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert "`bad.ipynb`" in rows[2]
-    assert len(rows) == 2 + summary.MOST_ROWS + 1
+    assert len(rows) == 2 + markdown.MOST_ROWS + 1
     assert "… and 401 more" in rows[-1]
 
 
 def test_many_failures_are_bounded() -> None:
     problems = [Problem(severity="warning", message=f"warning {n}") for n in range(50)]
     text = rendered(execution(*(failed(f"{n}.ipynb", traceback="t") for n in range(25)), problems=problems))
-    assert text.count("```text") == summary.MOST_FAILURES
+    assert text.count("```text") == markdown.MOST_LISTED
     assert "- … and 5 more: see the record." in text
     assert "- … and 30 more: see the record." in text
 

@@ -1,0 +1,237 @@
+"""The script that runs the stages one after the other: for the root action, and for the laptop.
+
+Each stage is started as its own action would start it, so nothing differs but that there is one summary for all.
+"""
+
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TextIO
+
+from notebook_ci import inputs as inputs_module
+from notebook_ci.errors import EXIT_BUG, Cancelled, CheckFailed, InputError, SurroundingsError
+from notebook_ci.github import Console
+from notebook_ci.inputs import CHECK_ONLY, FROM_STDIN, GLOBS, LINES, STAGES, YAML_MAP, StageInputs, given, quote
+from notebook_ci.process import POSIX, end_tree, undisturbed
+from notebook_ci.records import Problem, RunDirectory, Status, describe_source, timestamp
+from notebook_ci.report.summary import render
+from notebook_ci.stage import COMMON_OUTPUTS, Command, Stage, run_script
+from notebook_ci.tool import LAUNCHER
+
+LAST = "log-run"  # runs also after a failure: that is a result, too
+# Of several exit codes, the first of these is that of the chain.
+WORST_FIRST = (EXIT_BUG, InputError.exit_code, SurroundingsError.exit_code, CheckFailed.exit_code)
+# Outputs and summaries of the single stages are not wanted: the chain has one of each, for all of them.
+UNHEARD = {"GITHUB_OUTPUT": os.devnull, "GITHUB_STEP_SUMMARY": os.devnull}
+OUTPUTS_OF_STAGES: Mapping[str, Mapping[str, str]] = {
+    "setup-env": {"env-digest": "SHA-256 of the notebooks' environment."},
+    "dvc-pull": {"data-digest": "SHA-256 of the data that DVC tracks."},
+    "execute-notebook": {
+        "executed": "Number of notebooks that were executed.",
+        "failed": "Number of notebooks that failed.",
+    },
+    "build-image": {"image": "The image that was built.", "digest": "Its digest, if it was pushed."},
+    "log-run": {"run-id": "The run at MLflow.", "run-url": "Where to look at it."},
+}
+OUTPUTS = {
+    "status": COMMON_OUTPUTS["status"],
+    "run-dir": "Run directory: a record a stage, the executed notebooks, and what else the stages made.",
+    **{name: text for outputs in OUTPUTS_OF_STAGES.values() for name, text in outputs.items()},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineInputs(StageInputs):
+    """Run the whole chain: environment, data, validation, notebooks, image, log."""
+
+    stages: tuple[str, ...] = given(
+        LINES,
+        f"Stages to run: of {', '.join(f'`{stage}`' for stage in STAGES)}.",
+        default=(),
+        shown_default="all that have something to do",
+    )
+    notebooks: tuple[str, ...] = given(
+        GLOBS, "Notebooks to execute: see execute-notebook.", default=(), shown_default="as execute-notebook has it"
+    )
+    parameters: dict[str, Any] | str = given(
+        YAML_MAP, "Parameters of the notebooks: see execute-notebook.", default="", shown_default="none"
+    )
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage as the chain runs it.
+
+    Attributes:
+        stage: The stage.
+        given: Its inputs, as far as they are given here; the rest stands in the file of inputs.
+        idle: Why it has nothing to do; nothing: it has.
+    """
+
+    stage: Stage[Any, Any]
+    given: Mapping[str, object]
+    idle: str
+
+
+class Pipeline(Command[PipelineInputs]):
+    """The chain of stages."""
+
+    def _main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO, console: Console) -> int:
+        cwd = Path.cwd()
+        inputs = self.load(argv, stdin, cwd, console)
+        if CHECK_ONLY in argv:
+            return 0
+        steps = [_step(name, inputs, environ, cwd) for name in _chosen(inputs.stages)]
+        run_directory = RunDirectory.open(inputs.run_dir, environ, cwd)
+        return _Run(console, environ, cwd, run_directory, inputs.slug).run(steps)
+
+
+def _chosen(named: Sequence[str]) -> list[str]:
+    """Return the stages to run, in the order of the chain."""
+    for name in named:
+        if name not in STAGES:
+            raise InputError(f"stages names {quote(name)}, which is none.", hint=f"Stages are {', '.join(STAGES)}.")
+    return [name for name in STAGES if name in named or not named]
+
+
+def _step(name: str, inputs: PipelineInputs, environ: Mapping[str, str], cwd: Path) -> Step:
+    """Check the inputs of a stage before any stage works.
+
+    Raises:
+        InputError: One is wrong, or the stage was named and has nothing to do.
+    """
+    stage: Stage[Any, Any] = import_module(name.replace("-", "_")).STAGE
+    values: dict[str, object] = {"config": inputs.config, "slug": inputs.slug}
+    if name == "execute-notebook":
+        values |= {"notebooks": "\n".join(inputs.notebooks), "parameters": inputs.parameters}
+    loaded = inputs_module.load(stage.inputs, name, [FROM_STDIN], io.StringIO(json.dumps(values)), cwd)
+    idle = stage.idle(loaded, environ, cwd)
+    if idle and name in inputs.stages:
+        raise InputError(f"stages names {name}, which has nothing to do: {idle}", hint="Take it out of stages.")
+    return Step(stage, values, idle)
+
+
+class _Run:
+    """One run of the chain.
+
+    Args:
+        console: Where it is told.
+        environ: The environment of the step.
+        cwd: The workspace.
+        run_directory: Where the records go.
+        slug: The name of this use of the chain.
+    """
+
+    def __init__(
+        self, console: Console, environ: Mapping[str, str], cwd: Path, run_directory: RunDirectory, slug: str
+    ) -> None:
+        self._console = console
+        self._environ = environ
+        self._cwd = cwd
+        self._directory = run_directory
+        self._slug = slug
+        self._earlier = run_directory.names()
+
+    def run(self, steps: Sequence[Step]) -> int:
+        """Run the stages, and sum up. Returns the exit code of the worst."""
+        codes: list[int] = []
+        try:
+            for number, step in enumerate(steps, 1):
+                with self._console.group(f"[{number}/{len(steps)}] {step.stage.name}"):
+                    codes.append(self._one(step, codes, steps))
+        except Cancelled as cancelled:
+            codes = [cancelled.exit_code]
+        worst = min(filter(None, codes), key=_rank, default=0)
+        with undisturbed():
+            self._sum_up(worst)
+        return worst
+
+    def _one(self, step: Step, codes: Sequence[int], steps: Sequence[Step]) -> int:
+        """Run a stage, or record why it is not run."""
+        failed = [before.stage.name for before, code in zip(steps, codes, strict=False) if code]
+        reason = f"Not run, because {failed[0]} failed." if failed and step.stage.name != LAST else step.idle
+        if not reason:
+            return self._start(step)
+        self._console.progress(reason)
+        self._record(step, "skipped", Problem(severity="notice", message=reason))
+        return 0
+
+    def _start(self, step: Step) -> int:
+        """Run a stage to its end. It writes its record itself; of one that could not, it is written here."""
+        before = self._directory.names()
+        process = subprocess.Popen(
+            ["bash", str(LAUNCHER), FROM_STDIN, step.stage.name],
+            env={**self._environ, **UNHEARD},
+            cwd=self._cwd,
+            stdin=subprocess.PIPE,
+            text=True,
+            start_new_session=POSIX,
+        )
+        try:
+            with contextlib.suppress(OSError):  # it may have ended
+                process.communicate(json.dumps({**step.given, "run-dir": str(self._directory.path)}))
+        except Cancelled as cancelled:
+            with undisturbed():
+                # The runner kills all of us in some seconds; until then the stage can save what it has.
+                process.send_signal(cancelled.signal_number)
+                process.wait()
+                self._complete(step, before, process.returncode)
+            raise
+        finally:
+            end_tree(process)
+        self._complete(step, before, process.returncode)
+        return process.returncode if process.returncode in {0, *WORST_FIRST} else SurroundingsError.exit_code
+
+    def _complete(self, step: Step, before: set[str], code: int) -> None:
+        """See to it that a stage has a record, also where it could not begin or was killed."""
+        if code == 0 or self._directory.names() - before:
+            return
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with the exit code {code}"
+        message = f"{step.stage.name} {how} and left no record."
+        self._record(step, "error", Problem(severity="error", message=message, hint="The log may say why."))
+
+    def _record(self, step: Step, status: Status, problem: Problem) -> None:
+        name, slug = step.stage.name, self._slug
+        record = step.stage.record(stage=name, slug=slug, status=status, started=timestamp(), problems=[problem])
+        record.source = describe_source(self._environ, self._cwd)
+        self._directory.take(name, slug).write(record)
+
+    def _sum_up(self, code: int) -> None:
+        """Tell what came of all stages: outputs and summary.
+
+        Raises:
+            InputError: A record cannot be read.
+            OSError: The files of the runner cannot be written.
+        """
+        records = self._directory.records(leave_out=self._earlier)
+        outputs = {
+            name: record["outputs"].get(name, "")
+            for record in records
+            for name in OUTPUTS_OF_STAGES.get(record["stage"], ())
+        }
+        status = {0: "passed", 1: "failed"}.get(code, "error")
+        self._console.set_outputs(outputs | {"status": status, "run-dir": str(self._directory.path)})
+        if records:
+            self._console.summarize(render(records))
+
+
+def _rank(code: int) -> int:
+    return WORST_FIRST.index(code) if code in WORST_FIRST else -1
+
+
+PIPELINE = Pipeline(
+    name="pipeline",
+    description="CI/CD for a repository of Jupyter notebooks: environment, data, validation, notebooks, image, log.",
+    inputs=PipelineInputs,
+    outputs=OUTPUTS,
+)
+
+if __name__ == "__main__":
+    run_script(PIPELINE)

@@ -1,0 +1,320 @@
+"""The chain as a workflow uses it: the root action and the starter workflow, with real data and a Docker engine."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from harness import Consumer, Job, Machine, Result
+from servers.docker import Engine, import_base
+from servers.files import serve_files
+from workflows import notebook, upload, workflow
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAIN = {"id": "chain", "uses": "notebook-ci/notebook-ci@v1"}
+RUN_DIR = "${{ runner.temp }}/notebook-ci"
+SECONDS = 300
+STAGES = ("setup-env", "dvc-pull", "validate-data", "execute-notebook", "build-image", "log-run")
+DATA = b"x,y\n1,2\n2,4\n3,6\n"
+DATA_HASH = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
+OBJECT = f"dvc-storage/files/md5/{DATA_HASH[:2]}/{DATA_HASH[2:]}"
+SUITE = {
+    "name": "points",
+    "expectations": [
+        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "x", "min_value": 1, "max_value": 3}},
+        {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "y"}},
+    ],
+}
+SUM = "import csv\nwith open('../data/points.csv') as file:\n    rows = list(csv.DictReader(file))"
+METRICS = (
+    "display({'application/vnd.notebook-ci.metrics+json': {'total': sum(float(row['y']) for row in rows) * scale},"
+    " 'text/plain': 'total'}, raw=True)"
+)
+
+
+@pytest.fixture
+def study(consumer: Consumer, machine: Machine, engine: Engine) -> Consumer:
+    """A repository with a lock, data of DVC, a suite, a notebook and an image."""
+    machine.add_program(Path(engine.client))
+    base = import_base(engine)
+    config = "[core]\n    remote = storage\n['remote \"storage\"']\n    url = ../dvc-storage\n"
+    pointer = f"outs:\n- md5: {DATA_HASH}\n  size: {len(DATA)}\n  hash: md5\n  path: points.csv\n"
+    files: dict[str, str | bytes] = {
+        "requirements.txt": "ipykernel\n",
+        ".dvc/config": config,
+        ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
+        "data/points.csv.dvc": pointer,
+        "data/.gitignore": "/points.csv\n",
+        OBJECT: DATA,
+        "dvc-storage/README.md": "The remote of DVC.\n",
+        "suites/points.json": json.dumps(SUITE, indent=1),
+        "notebooks/a.ipynb": notebook(SUM, METRICS, parameters="scale = 1"),
+        "notebook-ci.toml": (
+            '[validate-data]\ndata = "data/points.csv"\nsuite = "suites/points.json"\n'
+            f'[build-image]\nimage = "study"\nbase-image = "{base}"\n'
+        ),
+    }
+    for name, content in files.items():
+        consumer.write(name, content)
+    return consumer
+
+
+def run(consumer: Consumer, engine: Engine, *steps: Mapping[str, Any], **more: Any) -> Result:
+    if steps:
+        consumer.workflow(workflow(*steps))
+    return consumer.run(env={**engine.environ, **more.pop("env", {})}, timeout=SECONDS, **more)
+
+
+def records(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the records of an uploaded run directory, which their published schemas accept."""
+    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+    for record in found.values():
+        schema = ROOT / "docs" / "schemas" / f"{record['stage']}.schema.json"
+        jsonschema.validate(record, json.loads(schema.read_text(encoding="utf-8")))
+    return found
+
+
+def statuses(result: Result) -> dict[str, str]:
+    found = records(result.artifact("run"))
+    return {name: found[name]["status"] for name in STAGES}
+
+
+def headline(job: Job) -> str:
+    return job.summary.splitlines()[0]
+
+
+# The root action
+
+
+def test_the_root_action_runs_the_whole_chain(study: Consumer, engine: Engine) -> None:
+    result = run(study, engine, CHAIN | {"with": {"parameters": "scale: 10"}}, upload("run", RUN_DIR))
+    job = result.job("test")
+    assert job.result == "success", job.log
+    assert statuses(result) == dict.fromkeys(STAGES, "passed")
+    assert headline(job).startswith("### ✅ 6 stages passed in ")
+    assert re.search(r"\| `total` +\| 120 +\|", job.summary)
+    outputs = job.step("chain").outputs
+    found = records(result.artifact("run"))
+    commit = study.git("rev-parse", "HEAD").strip()
+    assert outputs["status"] == "passed"
+    assert (outputs["executed"], outputs["failed"]) == ("1", "0")
+    assert outputs["env-digest"] == found["setup-env"]["env_digest"]
+    assert outputs["data-digest"] == found["dvc-pull"]["data_digest"]
+    assert outputs["image"] == f"study:{commit}"
+    assert outputs["digest"] == ""
+    assert outputs["run-id"] == found["log-run"]["run_id"]
+    printed = engine.run("run", "--rm", outputs["image"], "--version")
+    assert "papermill" in printed or re.match(r"\d+\.\d+", printed)
+    engine.run("image", "rm", "--force", outputs["image"])
+
+
+Break = Callable[[Consumer, str], object]
+
+
+def toml(consumer: Consumer, more: str) -> None:
+    path = consumer.path / "notebook-ci.toml"
+    path.write_text(path.read_text(encoding="utf-8") + more, encoding="utf-8")
+
+
+def no_such_package(consumer: Consumer, _: str) -> None:
+    consumer.write("requirements.txt", "ipykernel\nno-such-package-of-nobody==1.0\n")
+
+
+def missing_object(consumer: Consumer, _: str) -> None:
+    (consumer.path / OBJECT).unlink()
+
+
+def violated_expectation(consumer: Consumer, _: str) -> None:
+    consumer.write("suites/points.json", json.dumps(SUITE, indent=1).replace('"max_value": 3', '"max_value": 2'))
+
+
+def raising_notebooks(consumer: Consumer, _: str) -> None:
+    consumer.write("notebooks/b.ipynb", notebook("raise ValueError('no such penguin')"))
+    consumer.write("notebooks/c.ipynb", notebook("x = 0", "1 / x"))
+
+
+def failing_build(consumer: Consumer, base: str) -> None:
+    consumer.write("Dockerfile", f"FROM {base}\nRUN echo preparing && false\n")
+    toml(consumer, 'dockerfile = "Dockerfile"\n')
+
+
+def no_server(consumer: Consumer, _: str) -> None:
+    toml(consumer, '[log-run]\ntracking-uri = "http://127.0.0.1:9"\n')
+
+
+@pytest.mark.parametrize(
+    ("stage", "broken", "ends"),
+    [
+        ("setup-env", no_such_package, ("error", "no-such-package-of-nobody")),
+        ("dvc-pull", missing_object, ("failed", "data/points.csv")),
+        ("validate-data", violated_expectation, ("failed", "expect_column_values_to_be_between")),
+        ("execute-notebook", raising_notebooks, ("failed", "2 of 3 notebooks (`notebooks/b.ipynb`, ")),
+        ("build-image", failing_build, ("failed", "Dockerfile")),
+        ("log-run", no_server, ("error", "127.0.0.1:9")),
+    ],
+    ids=STAGES,
+)
+def test_a_failure_in_each_stage(
+    study: Consumer, engine: Engine, stage: str, broken: Break, ends: tuple[str, str]
+) -> None:
+    status, said = ends
+    broken(study, import_base(engine))
+    result = run(study, engine, CHAIN, upload("run", RUN_DIR))
+    job = result.job("test")
+    assert job.result == "failure"
+    place = STAGES.index(stage)
+    found = statuses(result)
+    assert {name: found[name] for name in STAGES[:place]} == dict.fromkeys(STAGES[:place], "passed"), job.log
+    assert found[stage] == status
+    assert {name: found[name] for name in STAGES[place + 1 : -1]} == dict.fromkeys(STAGES[place + 1 : -1], "skipped")
+    assert found["log-run"] == ("passed" if stage != "log-run" else "error")
+    assert f" {stage} failed: " in headline(job)
+    assert said in headline(job)
+    assert job.step("chain").outputs["status"] == status
+    assert [each for each in job.annotations if each.level == "error"]
+    assert "Traceback" not in job.log.replace("Traceback (most recent call last)\n", "") or stage == "execute-notebook"
+    if stage == "execute-notebook":
+        assert "ValueError: no such penguin" in job.summary
+        assert "ZeroDivisionError: division by zero" in job.summary
+
+
+def test_a_second_run_takes_environment_and_data_from_the_cache(study: Consumer, engine: Engine) -> None:
+    """The data are served: a remote that is a folder is as near as a cache."""
+    lock = (ROOT / "requirements" / "setup-env.txt").read_bytes()  # hashed, and small
+    study.write("requirements.txt", lock)
+    # On GitHub a job finds the same path again; act makes new ones.
+    toml(study, f"[setup-env]\nvenv = {json.dumps(str(study.folder / 'venv'))}\n")
+    stages = {"with": {"stages": "setup-env\ndvc-pull"}}
+    with serve_files(study.folder / "store") as store:
+        (study.path / "dvc-storage").rename(store.folder)
+        config = study.path / ".dvc" / "config"
+        config.write_text(config.read_text(encoding="utf-8").replace("../dvc-storage", store.url), encoding="utf-8")
+        first = run(study, engine, CHAIN | stages).job("test")
+        assert first.result == "success", first.log
+        assert "Installed" in first.log
+        assert any(path.endswith(DATA_HASH[2:]) for path in store.asked)
+        store.asked.clear()
+        (study.folder / "venv").rename(study.folder / "gone")
+        second = run(study, engine).job("test")
+        assert second.result == "success", second.log
+        assert not any(path.endswith(DATA_HASH[2:]) for path in store.asked)
+    for cache in ("env-cache", "data-cache"):
+        assert first.step("chain", cache).outputs.get("cache-hit", "") != "true"
+        assert second.step("chain", cache).outputs["cache-hit"] == "true"
+    assert "is whole, and for the same requirements.txt: reused" in second.log
+    for output in ("env-digest", "data-digest"):
+        assert second.step("chain").outputs[output] == first.step("chain").outputs[output]
+
+
+def test_a_pull_request_from_a_fork_has_no_credentials(study: Consumer, engine: Engine) -> None:
+    study.write(".dvc/config", "[core]\n    remote = bucket\n['remote \"bucket\"']\n    url = s3://acme-data/store\n")
+    content = json.loads(workflow(CHAIN, upload("run", RUN_DIR)))
+    content["on"] = "pull_request"
+    content["jobs"]["test"]["env"] = {
+        "AWS_ACCESS_KEY_ID": "${{ secrets.AWS_ACCESS_KEY_ID }}",
+        "AWS_SECRET_ACCESS_KEY": "${{ secrets.AWS_SECRET_ACCESS_KEY }}",
+        "MLFLOW_TRACKING_URI": "${{ secrets.MLFLOW_TRACKING_URI }}",
+    }
+    study.workflow(json.dumps(content))
+    fork = {"number": 1, "pull_request": {"number": 1, "head": {"repo": {"fork": True, "full_name": "stranger/x"}}}}
+    result = run(study, engine, event="pull_request", payload=fork)
+    job = result.job("test")
+    assert job.result == "failure"
+    found = statuses(result)
+    assert (found["dvc-pull"], found["execute-notebook"], found["log-run"]) == ("error", "skipped", "passed")
+    assert "credentials" in headline(job)
+    assert "forks" in job.summary
+
+
+def test_without_a_docker_engine_the_image_is_not_built(study: Consumer, engine: Engine) -> None:
+    nowhere = {"DOCKER_HOST": f"unix://{study.folder / 'no.sock'}"}
+    stages = {"with": {"stages": "build-image"}}
+    job = run(study, engine, CHAIN | stages, env=nowhere).job("test")
+    assert job.result == "failure"
+    assert headline(job).startswith("### 🛑 build-image failed: ")
+    text = (study.path / "notebook-ci.toml").read_text(encoding="utf-8")
+    study.write("notebook-ci.toml", text.replace("[build-image]\n", '[build-image]\nif-no-engine = "skip"\n'))
+    job = run(study, engine, env=nowhere).job("test")
+    assert job.result == "success", job.log
+    assert headline(job) == "### ⏭️ build-image skipped"
+    assert "engine" in job.summary
+
+
+# The starter workflow
+
+
+def edited(consumer: Consumer) -> None:
+    """Copy the starter workflow, and do at the lines marked EDIT what a team has to do."""
+    text = (ROOT / "workflows-templates" / "notebook-ci.yml").read_text(encoding="utf-8")
+    for name, value in {
+        "data/input.csv": "data/points.csv",
+        "suites/input.json": "suites/points.json",
+        "image: notebooks #": "image: study #",
+    }.items():
+        assert text.count(name) == 1
+        text = text.replace(name, value)
+    consumer.workflow(text)
+
+
+def test_the_starter_workflow_runs_the_whole_chain(study: Consumer, engine: Engine) -> None:
+    edited(study)
+    result = run(study, engine)
+    job = result.job("notebooks")
+    assert job.result == "success", job.log
+    found = records(result.artifact("notebook-ci") / "notebook-ci")
+    assert {name: found[name]["status"] for name in STAGES} == dict.fromkeys(STAGES, "passed")
+    assert found["execute-notebook"]["python"] == found["setup-env"]["python"]
+    assert list(result.artifact("notebook-ci").rglob("a.ipynb"))
+    assert (result.artifact("notebook-ci") / "notebook-ci-mlflow" / "mlflow.db").exists()
+
+
+def test_the_starter_workflow_keeps_and_logs_a_run_that_failed(study: Consumer, engine: Engine) -> None:
+    edited(study)
+    raising_notebooks(study, "")
+    result = run(study, engine)
+    job = result.job("notebooks")
+    assert job.result == "failure"
+    found = records(result.artifact("notebook-ci") / "notebook-ci")
+    assert {name: record["status"] for name, record in found.items()} == {
+        "setup-env": "passed",
+        "dvc-pull": "passed",
+        "validate-data": "passed",
+        "execute-notebook": "failed",
+        "log-run": "passed",
+    }
+    assert "execute-notebook failed: 2 of 3 notebooks" in job.summary
+    executed = {path.name for path in result.artifact("notebook-ci").rglob("*.ipynb")}
+    assert {"a.ipynb", "b.ipynb", "c.ipynb"} <= executed
+
+
+# The example
+
+
+def test_the_penguins_example_with_its_own_workflow(consumer: Consumer, machine: Machine, engine: Engine) -> None:
+    machine.add_program(Path(engine.client))
+    example = ROOT / "examples" / "penguins"
+    for folder, _, names in os.walk(example):
+        for name in names:
+            path = Path(folder, name)
+            consumer.write(path.relative_to(example).as_posix(), path.read_bytes())
+    # The engine of the tests has no Python image of a registry.
+    text = (consumer.path / "notebook-ci.toml").read_text(encoding="utf-8")
+    assert text.count("[build-image]\n") == 1
+    base = f'[build-image]\nbase-image = "{import_base(engine)}"\n'
+    consumer.write("notebook-ci.toml", text.replace("[build-image]\n", base))
+    result = run(consumer, engine)
+    job = result.job("notebooks")
+    assert job.result == "success", job.log
+    assert job.step("chain").outputs["executed"] == "2"
+    assert job.step("chain").outputs["image"].startswith("penguins:")
+    assert "accuracy" in job.summary
+    executed = sorted(
+        path.name for path in result.artifact("notebook-ci").glob("notebook-ci/execute-notebook/notebooks/*.ipynb")
+    )
+    assert executed == ["01-clean.ipynb", "02-train.ipynb"]

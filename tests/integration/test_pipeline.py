@@ -1,0 +1,218 @@
+"""The chain of stages: real stages, real kernels, on a runner and on a laptop."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.suite import Done, Workspace, notebook, parameters, wait_until
+
+REQUIREMENTS = "ipykernel\n"
+SECONDS = 300
+ALL = ("setup-env", "dvc-pull", "validate-data", "execute-notebook", "build-image", "log-run")
+
+
+@pytest.fixture(scope="module")
+def made_environment(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An environment that setup-env finds whole, so that a chain takes seconds."""
+    made = Workspace(tmp_path_factory.mktemp("environment"))
+    made.write("requirements.txt", REQUIREMENTS)
+    done = made.end(made.start("setup-env", {}), SECONDS)
+    assert done.code == 0, done.log
+    return done.outputs["python"]
+
+
+@pytest.fixture
+def study(workspace: Workspace, made_environment: str) -> Workspace:
+    """A repository with a notebook, whose environment is there."""
+    workspace.write("notebooks/a.ipynb", notebook(parameters("alpha = 1"), "print(1 + alpha)"))
+    workspace.write("notebook-ci.toml", f"[execute-notebook]\npython = {json.dumps(made_environment)}\n")
+    return workspace
+
+
+def run(workspace: Workspace, **inputs: str) -> Done:
+    return workspace.end(workspace.start("pipeline", inputs), SECONDS)
+
+
+def records(done: Done) -> dict[str, dict[str, Any]]:
+    folder = Path(done.outputs["run-dir"])
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+
+
+def statuses(done: Done) -> dict[str, str]:
+    return {name: record["status"] for name, record in records(done).items()}
+
+
+def test_what_nobody_named_and_has_nothing_to_do_is_skipped_with_its_reason(study: Workspace) -> None:
+    done = run(study, parameters="alpha: 41")
+    assert done.code == 0, done.log
+    assert statuses(done) == {
+        "setup-env": "skipped",
+        "dvc-pull": "skipped",
+        "validate-data": "skipped",
+        "execute-notebook": "passed",
+        "build-image": "skipped",
+        "log-run": "passed",
+    }
+    for name, said in {
+        "setup-env": "No file says what to install",
+        "dvc-pull": ".dvc",
+        "validate-data": "suite",
+        "build-image": "image",
+    }.items():
+        (problem,) = records(done)[name]["problems"]
+        assert problem["severity"] == "notice"
+        assert said in problem["message"]
+        assert problem["message"] in done.log
+    assert done.summary.startswith("### ✅ 2 stages passed, 4 skipped in ")
+    assert all(f"| {name}" in done.summary for name in ALL)
+    assert done.outputs["status"] == "passed"
+    assert (done.outputs["executed"], done.outputs["failed"]) == ("1", "0")
+    assert len(done.outputs["run-id"]) == 32
+    executed = Path(done.outputs["run-dir"]) / "execute-notebook" / "notebooks" / "a.ipynb"
+    assert json.loads(executed.read_text(encoding="utf-8"))["cells"][-1]["outputs"][0]["text"] == ["42\n"]
+
+
+def test_a_laptop_sees_one_summary_on_standard_output(study: Workspace) -> None:
+    process = study.start("pipeline", None, flags=["--stages=execute-notebook", "--stages", "log-run"])
+    done = study.end(process, SECONDS)
+    assert done.code == 0, done.log
+    assert done.log.count("### ✅") == 1
+    assert "[1/2] execute-notebook" in done.log
+    assert "::" not in done.log.replace("sqlite:///", "")
+    (folder,) = (study.folder / ".notebook-ci" / "runs").iterdir()
+    assert sorted(path.name for path in folder.glob("*.json")) == ["execute-notebook.json", "log-run.json"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "toml", "said"),
+    [
+        ({"stages": "setup-evn"}, "", "stages names `setup-evn`, which is none."),
+        ({"stages": "build-image\nlog-run"}, "", "stages names build-image, which has nothing to do: "),
+        ({"stages": "dvc-pull"}, "", "stages names dvc-pull, which has nothing to do: "),
+        ({}, '[log-run]\non-error = "perhaps"\n', "on-error in [log-run] is `perhaps`. Accepted is "),
+        ({}, "[validate-data]\nsuit = 1\n", "[validate-data] has an unknown key `suit`."),
+        ({}, "[dvc-pull]\njobs = 0\n", "jobs in [dvc-pull] is `0`. Accepted is a whole number"),
+        ({}, '[pipeline]\nstages = ["all"]\n', "stages names `all`, which is none."),
+        ({"parameters": "a: 1", "paramters": "x"}, "", "The action has no input `paramters`."),
+        ({"config": "ci.toml"}, "", "There is no file ci.toml."),
+        ({"slug": "../x"}, "", "The input slug is `../x`."),
+        ({"run-dir": "."}, "", "run-dir is "),
+    ],
+)
+def test_wrong_inputs_of_any_stage_cost_no_work(study: Workspace, inputs: dict[str, str], toml: str, said: str) -> None:
+    study.write("notebook-ci.toml", toml)
+    done = run(study, **inputs)
+    assert done.code == 2, done.log
+    (error,) = done.annotations()
+    assert error.message.startswith(said) or said in error.message
+    assert done.outputs["status"] == "error"
+    assert not list(study.runner_temp.rglob("*.json"))
+    assert "Traceback" not in done.log
+
+
+def test_a_stage_that_fails_stops_the_chain_but_not_its_log(study: Workspace) -> None:
+    study.write("notebooks/b.ipynb", notebook("x = 1", "raise ValueError('no such penguin')"))
+    study.write("notebooks/c.ipynb", notebook("1 / 0"))
+    toml = (study.folder / "notebook-ci.toml").read_text(encoding="utf-8")
+    study.write("notebook-ci.toml", f'{toml}[build-image]\nimage = "study"\n')
+    done = run(study)
+    assert done.code == 1, done.log
+    found = records(done)
+    assert statuses(done)["execute-notebook"] == "failed"
+    assert statuses(done)["build-image"] == "skipped"
+    assert found["build-image"]["problems"][0]["message"] == "Not run, because execute-notebook failed."
+    assert statuses(done)["log-run"] == "passed"
+    headline = done.summary.splitlines()[0]
+    assert headline.startswith("### ❌ execute-notebook failed: 2 of 3 notebooks (`notebooks/b.ipynb`, `notebooks/c.ip")
+    assert "ValueError: no such penguin" in done.summary
+    assert "ZeroDivisionError: division by zero" in done.summary
+    assert [each.place[0] for each in done.annotations()] == ["notebooks/b.ipynb", "notebooks/c.ipynb"]
+    assert (done.outputs["status"], done.outputs["executed"], done.outputs["failed"]) == ("failed", "3", "2")
+
+
+def test_of_several_failures_the_surroundings_count_more_than_the_notebooks(study: Workspace) -> None:
+    study.write("notebooks/b.ipynb", notebook("1 / 0"))
+    toml = (study.folder / "notebook-ci.toml").read_text(encoding="utf-8")
+    study.write("notebook-ci.toml", f'{toml}[log-run]\ntracking-uri = "http://127.0.0.1:9"\n')
+    done = run(study)
+    assert done.code == 3, done.log
+    assert (statuses(done)["execute-notebook"], statuses(done)["log-run"]) == ("failed", "error")
+    assert done.summary.splitlines()[0].startswith("### 🛑 log-run failed: ")
+    assert "(and 1 more stage failed)" in done.summary.splitlines()[0]
+    assert "ZeroDivisionError" in done.summary
+
+
+def test_another_file_of_inputs_reaches_every_stage(study: Workspace) -> None:
+    content = (study.folder / "notebook-ci.toml").read_text(encoding="utf-8")
+    (study.folder / "notebook-ci.toml").unlink()
+    study.write("ci/nightly.toml", f"{content}html = true\n[pipeline]\nstages = ['execute-notebook']\n")
+    done = run(study, config="ci/nightly.toml")
+    assert done.code == 0, done.log
+    assert statuses(done) == {"execute-notebook": "passed"}
+    assert list(Path(done.outputs["run-dir"]).rglob("a.html"))
+
+
+def test_two_chains_share_a_run_directory(study: Workspace) -> None:
+    one = run(study, stages="execute-notebook", slug="one")
+    two = run(study, stages="execute-notebook", slug="two", parameters="alpha: 2")
+    assert (one.code, two.code) == (0, 0)
+    assert list(records(two)) == ["execute-notebook-one", "execute-notebook-two"]
+    assert "execute-notebook (two)" in two.summary
+    assert "execute-notebook (one)" not in two.summary
+
+
+def test_no_stage_finds_the_inputs_or_the_runners_files_in_its_environment(study: Workspace) -> None:
+    look = (
+        "import os, pathlib\n"
+        "seen = set(os.environ)\n"
+        "number = os.getppid()\n"
+        "while number > 1:\n"
+        "    folder = pathlib.Path(f'/proc/{number}')\n"
+        "    seen |= {item.split('=', 1)[0] for item in (folder / 'environ').read_text().split(chr(0))}\n"
+        "    number = int((folder / 'stat').read_text().rpartition(')')[2].split()[1])\n"
+        "    if b'pytest' in (folder / 'cmdline').read_bytes():\n"
+        "        break\n"
+        "print('INPUTS' in seen)"
+    )
+    study.write("notebooks/a.ipynb", notebook(parameters("secret = 1"), look))
+    done = run(study, stages="execute-notebook", parameters="secret: sesame")
+    assert done.code == 0, done.log
+    executed = Path(done.outputs["run-dir"]) / "execute-notebook" / "notebooks" / "a.ipynb"
+    (output,) = json.loads(executed.read_text(encoding="utf-8"))["cells"][-1]["outputs"]
+    assert output["text"] == ["False\n"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_cancelled_chain_keeps_what_was_done(study: Workspace, number: signal.Signals) -> None:
+    mark = study.base / "begun"
+    study.write("notebooks/b.ipynb", notebook(f"open({str(mark)!r}, 'w').close()\nimport time; time.sleep(120)"))
+    process = study.start("pipeline", {"stages": "execute-notebook\nlog-run"})
+    assert wait_until(mark.exists, 60)
+    process.send_signal(number)
+    done = study.end(process, 30)
+    assert done.code == 128 + number, done.log
+    assert statuses(done) == {"execute-notebook": "error"}
+    assert done.outputs["status"] == "error"
+    assert done.summary.startswith("### 🛑 execute-notebook failed: Cancelled ")
+    executed = Path(done.outputs["run-dir"]) / "execute-notebook" / "notebooks"
+    assert {path.name for path in executed.iterdir()} == {"a.ipynb", "b.ipynb"}
+
+
+def test_a_stage_that_is_killed_has_a_record_all_the_same(study: Workspace) -> None:
+    mark = study.base / "begun"
+    study.write("notebooks/b.ipynb", notebook(f"open({str(mark)!r}, 'w').close()\nimport time; time.sleep(120)"))
+    process = study.start("pipeline", {"stages": "execute-notebook\nlog-run"})
+    assert wait_until(mark.exists, 60)
+    (driver,) = [pid for pid, command in study.processes().items() if "execute_notebook.py" in command]
+    os.kill(driver, signal.SIGKILL)
+    done = study.end(process, 60)
+    assert done.code == 3, done.log
+    (killed,) = [record for record in records(done).values() if record["stage"] == "execute-notebook"]
+    assert killed["status"] == "error"
+    assert killed["problems"][0]["message"] == "execute-notebook was ended by SIGKILL and left no record."
+    assert statuses(done)["log-run"] == "passed"
+    study.kill_all()  # the kernel of a driver that was killed
