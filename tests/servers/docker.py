@@ -102,9 +102,15 @@ def private_engine(folder: Path) -> Iterator[Engine]:
     engine = Engine(f"unix://{folder / 'docker.sock'}", client)
     places = {"--data-root": "data", "--exec-root": "exec", "--pidfile": "docker.pid"}
     command = [daemon, "--host", engine.host, *(f"{flag}={folder / name}" for flag, name in places.items())]
-    with _running(command, folder / "docker.log"):
-        _wait(lambda: engine.answers, folder / "docker.log")
-        yield engine
+    try:
+        with _running(command, folder / "docker.log"):
+            _wait(lambda: engine.answers, folder / "docker.log")
+            yield engine
+    finally:
+        # The daemon leaves its network namespace mounted; a folder with a mount cannot be removed.
+        for line in Path("/proc/self/mounts").read_text().splitlines():
+            if (place := line.split()[1]).startswith(f"{folder}/"):
+                subprocess.run(["umount", place], check=False)
 
 
 @contextlib.contextmanager
