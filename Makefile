@@ -15,14 +15,14 @@ demo: ## run the suite on a copy of examples/penguins
 	@bash scripts/launch.sh --env setup-env --exec python scripts/dev/demo.py
 
 test: lint ## everything: static checks, unit, contract, integration and end-to-end tests
-	$(PYTEST) -n auto --dist loadfile tests/unit tests/integration tests/e2e
+	$(PYTEST) -n auto --dist worksteal tests/unit tests/integration tests/e2e
 
 lint: ## static checks, and what must agree with each other
 	$(DEV) ruff check
 	$(DEV) ruff format --check
 	$(DEV) mypy scripts tests/conftest.py tests/unit tests/contract tests/integration
 	$(DEV) mypy tests/e2e # apart, because it has a conftest.py at the top of its path too
-	$(PYTEST) tests/contract
+	$(PYTEST) -n auto --dist loadfile tests/contract
 
 unit: ## the fast tests alone
 	$(PYTEST) tests/unit

@@ -4,6 +4,7 @@ Each stage is started as its own action would start it, so nothing differs but t
 """
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
@@ -20,7 +21,7 @@ from notebook_ci.errors import EXIT_BUG, Cancelled, CheckFailed, InputError, Sur
 from notebook_ci.github import Console
 from notebook_ci.inputs import CHECK_ONLY, FROM_STDIN, GLOBS, LINES, STAGES, YAML_MAP, StageInputs, given, quote
 from notebook_ci.process import POSIX, end_tree, undisturbed
-from notebook_ci.records import Problem, RunDirectory, Status, describe_source, timestamp
+from notebook_ci.records import Problem, RunDirectory, Status, describe_source, jsonable, timestamp
 from notebook_ci.report.summary import render
 from notebook_ci.stage import COMMON_OUTPUTS, Command, Stage, run_script
 from notebook_ci.tool import LAUNCHER
@@ -137,7 +138,8 @@ class _Run:
         self._cwd = cwd
         self._directory = run_directory
         self._slug = slug
-        self._earlier = run_directory.names()
+        # What the stages of this chain wrote, read when each ended: a notebook may write into the directory, too.
+        self._records: list[Mapping[str, Any]] = []
 
     def run(self, steps: Sequence[Step]) -> int:
         """Run the stages, and sum up. Returns the exit code of the worst."""
@@ -165,7 +167,7 @@ class _Run:
 
     def _start(self, step: Step) -> int:
         """Run a stage to its end. It writes its record itself; of one that could not, it is written here."""
-        before = self._directory.names()
+        name = self._directory.next_name(step.stage.name, self._slug)
         process = subprocess.Popen(
             ["bash", str(LAUNCHER), FROM_STDIN, step.stage.name],
             env={**self._environ, **UNHEARD},
@@ -182,44 +184,46 @@ class _Run:
                 # The runner kills all of us in some seconds; until then the stage can save what it has.
                 process.send_signal(cancelled.signal_number)
                 process.wait()
-                self._complete(step, before, process.returncode)
+                self._take(step, name, process.returncode)
             raise
         finally:
             end_tree(process)
-        self._complete(step, before, process.returncode)
-        return process.returncode if process.returncode in {0, *WORST_FIRST} else SurroundingsError.exit_code
+        known = self._take(step, name, process.returncode) and process.returncode in {0, *WORST_FIRST}
+        return process.returncode if known else SurroundingsError.exit_code
 
-    def _complete(self, step: Step, before: set[str], code: int) -> None:
-        """See to it that a stage has a record, also where it could not begin or was killed."""
-        if code == 0 or self._directory.names() - before:
-            return
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with the exit code {code}"
-        message = f"{step.stage.name} {how} and left no record."
-        self._record(step, "error", Problem(severity="error", message=message, hint="The log may say why."))
+    def _take(self, step: Step, name: str, code: int) -> bool:
+        """Take the record of a stage; of one that could not begin, or was killed, it is written here."""
+        try:
+            self._records.append(self._directory.record(name))
+        except InputError as error:
+            how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with the exit code {code}"
+            message = f"{step.stage.name} {how} and left no record."
+            self._record(step, "error", Problem(severity="error", message=message, hint=error.message))
+            return code != 0
+        return True
 
     def _record(self, step: Step, status: Status, problem: Problem) -> None:
         name, slug = step.stage.name, self._slug
         record = step.stage.record(stage=name, slug=slug, status=status, started=timestamp(), problems=[problem])
         record.source = describe_source(self._environ, self._cwd)
         self._directory.take(name, slug).write(record)
+        self._records.append(jsonable(dataclasses.asdict(record)))
 
     def _sum_up(self, code: int) -> None:
         """Tell what came of all stages: outputs and summary.
 
         Raises:
-            InputError: A record cannot be read.
             OSError: The files of the runner cannot be written.
         """
-        records = self._directory.records(leave_out=self._earlier)
         outputs = {
             name: record["outputs"].get(name, "")
-            for record in records
+            for record in self._records
             for name in OUTPUTS_OF_STAGES.get(record["stage"], ())
         }
         status = {0: "passed", 1: "failed"}.get(code, "error")
         self._console.set_outputs(outputs | {"status": status, "run-dir": str(self._directory.path)})
-        if records:
-            self._console.summarize(render(records))
+        if self._records:
+            self._console.summarize(render(self._records))
 
 
 def _rank(code: int) -> int:

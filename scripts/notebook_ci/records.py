@@ -13,9 +13,10 @@ import math
 import os
 import platform
 import secrets
+import stat
 import subprocess
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any, Literal
 
 from notebook_ci import VERSION
 from notebook_ci.errors import InputError, NotebookCiError, SurroundingsError
+from notebook_ci.files import read_text
 
 SCHEMA_NAME = "notebook-ci/record/"
 SCHEMA = f"{SCHEMA_NAME}1"
@@ -223,19 +225,30 @@ class RunDirectory:
         raise AssertionError
 
     def names(self) -> set[str]:
-        """Return the names of the records' files."""
-        return {path.name for path in self.path.glob("*.json")}
+        """Return the names of the records' files. What is no regular file is none: a link or a pipe of a notebook."""
+        return {path.name for path in self.path.glob("*.json") if stat.S_ISREG(path.lstat().st_mode)}
 
-    def records(self, leave_out: Collection[str] = ()) -> list[dict[str, Any]]:
-        """Return the records, in the order the stages began.
+    def next_name(self, stage: str, slug: str) -> str:
+        """Return the name that `take` would give now."""
+        stem = f"{stage}-{slug}" if slug else stage
+        places = (Place(name, self.path) for name in _numbered(stem))
+        return next(place.name for place in places if not (place.artifacts.exists() or place.record.exists()))
 
-        Args:
-            leave_out: Names of files that are not asked for.
+    def record(self, name: str) -> dict[str, Any]:
+        """Return the record that a stage wrote under its name.
+
+        Raises:
+            InputError: There is none, or what is there is no record of this version.
+        """
+        return _read_record(self.path / f"{name}.json")
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return all records, in the order the stages began.
 
         Raises:
             InputError: A file in the directory is no record of this version.
         """
-        found = [_read_record(self.path / name) for name in sorted(self.names() - set(leave_out))]
+        found = [_read_record(self.path / name) for name in sorted(self.names())]
         return sorted(found, key=lambda record: str(record["started"]))
 
     def last(self, stage: str, slug: str) -> dict[str, Any] | None:
@@ -360,10 +373,22 @@ def _numbered(stem: str) -> Iterator[str]:
         yield f"{stem}-{number}"
 
 
+# What stages read of the records of others, and what it must be.
+_READ_BY_OTHERS: Mapping[str, type] = {
+    "outputs": dict,
+    "problems": list,
+    "slug": str,
+    "source": dict,
+    "stage": str,
+    "started": str,
+    "status": str,
+}
+
+
 def _read_record(path: Path) -> dict[str, Any]:
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        record = json.loads(read_text(path, str(path)))
+    except (ValueError, RecursionError) as error:
         raise _no_record(path, str(error)) from error
     schema = record.get("schema") if isinstance(record, dict) else None
     if not isinstance(schema, str) or not schema.startswith(SCHEMA_NAME):
@@ -373,8 +398,8 @@ def _read_record(path: Path) -> dict[str, Any]:
             f"{path} is a record of another version of notebook-ci ({schema}, here {SCHEMA}).",
             hint="Use one version of notebook-ci for all jobs of a run.",
         )
-    if missing := {"stage", "slug", "status", "started", "outputs"} - record.keys():
-        raise _no_record(path, f"it lacks {', '.join(sorted(missing))}")
+    if wrong := [name for name, kind in _READ_BY_OTHERS.items() if not isinstance(record.get(name), kind)]:
+        raise _no_record(path, f"it lacks {', '.join(wrong)}")
     return dict(record)
 
 

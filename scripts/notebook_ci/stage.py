@@ -17,7 +17,7 @@ from notebook_ci import process
 from notebook_ci.context import Context
 from notebook_ci.errors import EXIT_BUG, Cancelled, CheckFailed, NotebookCiError, SurroundingsError
 from notebook_ci.github import Console
-from notebook_ci.records import Place, Record, RunDirectory, describe_source, jsonable, timestamp
+from notebook_ci.records import Place, Problem, Record, RunDirectory, describe_source, jsonable, timestamp
 from notebook_ci.report.summary import render
 from notebook_ci.reporter import Reporter
 
@@ -125,7 +125,8 @@ class Stage(Command[Model], Generic[Model, StageRecord]):
         run_directory = RunDirectory.open(inputs.run_dir, environ, cwd)
         place = run_directory.take(self.name, inputs.slug)
         record = self.record(stage=self.name, slug=inputs.slug, inputs=inputs_module.as_given(inputs))
-        exit_code = self._run(inputs, Context(cwd, environ, run_directory, place, console), record)
+        reporter = _Recording(console, record)
+        exit_code = self._run(inputs, Context(cwd, environ, run_directory, place, reporter), record)
         with process.undisturbed():
             return self._close(console, place, record, exit_code)
 
@@ -171,6 +172,22 @@ class Stage(Command[Model], Generic[Model, StageRecord]):
             console.error(failure)
             exit_code = _worse(exit_code, failure)
         return exit_code
+
+
+class _Recording:
+    """A reporter whose notices and warnings become problems of the record: shown when the stage ends, and kept."""
+
+    def __init__(self, console: Console, record: Record) -> None:
+        self.progress, self.output, self.streaming = console.progress, console.output, console.streaming
+        self._problems = record.problems
+
+    def notice(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
+        """Keep something the user should know, that needs no action."""
+        self._problems.append(Problem(severity="notice", message=text, file=file, line=line))
+
+    def warning(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
+        """Keep something that does not fail now, but should be looked at."""
+        self._problems.append(Problem(severity="warning", message=text, file=file, line=line))
 
 
 def _worse(exit_code: int, error: NotebookCiError) -> int:

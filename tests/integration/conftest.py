@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from integration.suite import PYTHON, ROOT, Workspace, base_environ, cache
+from servers.docker_fixtures import base_image, engine, login_registry, open_registry  # noqa: F401 - fixtures
 from servers.mlflow import MlflowServer, serve
 
 TOOLS = (

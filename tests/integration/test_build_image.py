@@ -17,8 +17,6 @@ from notebook_ci.image.dockerfile import WORK
 from notebook_ci.image.model import LABEL_PREFIX
 from servers.docker import LOGIN, PASSWORD, Engine, Registry
 
-pytest_plugins = ("servers.docker_fixtures",)
-
 BUILDERS = {"classic": "0", "buildkit": "1"}
 UV = str(Path(sys.executable).with_name("uv"))
 

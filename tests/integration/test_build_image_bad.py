@@ -16,8 +16,6 @@ from integration.images import NOTEBOOK, Repository, record
 from integration.suite import Done, Workspace, only_tools, wait_until
 from servers.docker import Engine, Registry, free_port, private_engine
 
-pytest_plugins = ("servers.docker_fixtures",)
-
 NAME = (
     "Accepted is a name in lowercase, without a tag, such as `ghcr.io/team/penguins`: registry (may be left out), then "
     "letters, digits and single `.`, `_`, `-` between them."

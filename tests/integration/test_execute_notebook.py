@@ -496,8 +496,9 @@ def test_the_interpreter_is_looked_for_in_order(workspace: Workspace, kernel: Pa
     run_dir.mkdir()
     of_setup = link(workspace.base / "s", kernel)
     record = {"schema": "notebook-ci/record/1", "stage": "setup-env", "slug": "", "status": "passed"}
+    record |= {"started": "2024", "outputs": {}, "problems": [], "source": {}}
     record_file = run_dir / "setup-env.json"
-    record_file.write_text(json.dumps({**record, "started": "2024", "outputs": {}, "python": str(of_setup)}))
+    record_file.write_text(json.dumps({**record, "python": str(of_setup)}))
     environ: dict[str, str | None] = {
         "VIRTUAL_ENV": str(by_venv.parents[1]),
         "pythonLocation": str(by_location.parents[1]),

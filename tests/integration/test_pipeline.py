@@ -76,6 +76,16 @@ def test_what_nobody_named_and_has_nothing_to_do_is_skipped_with_its_reason(stud
     assert json.loads(executed.read_text(encoding="utf-8"))["cells"][-1]["outputs"][0]["text"] == ["42\n"]
 
 
+def test_without_a_lock_the_notebooks_run_with_the_python_on_path(study: Workspace, made_environment: str) -> None:
+    (study.folder / "notebook-ci.toml").unlink()
+    folder = Path(made_environment).parent
+    process = study.start("pipeline", {}, environ={"PATH": f"{folder}:{study.environ['PATH']}"})
+    done = study.end(process, SECONDS)
+    assert done.code == 0, done.log
+    assert (statuses(done)["setup-env"], statuses(done)["execute-notebook"]) == ("skipped", "passed")
+    assert records(done)["execute-notebook"]["python"] == f"{folder}/python"
+
+
 def test_a_laptop_sees_one_summary_on_standard_output(study: Workspace) -> None:
     process = study.start("pipeline", None, flags=["--stages=execute-notebook", "--stages", "log-run"])
     done = study.end(process, SECONDS)
@@ -216,3 +226,18 @@ def test_a_stage_that_is_killed_has_a_record_all_the_same(study: Workspace) -> N
     assert killed["problems"][0]["message"] == "execute-notebook was ended by SIGKILL and left no record."
     assert statuses(done)["log-run"] == "passed"
     study.kill_all()  # the kernel of a driver that was killed
+
+
+def test_a_notebook_forges_neither_outputs_nor_summary_of_the_chain(study: Workspace) -> None:
+    forged = {"schema": "notebook-ci/record/1", "stage": "build-image", "slug": "", "status": "passed"}
+    forged |= {"started": "2099", "source": {}, "problems": [], "outputs": {"image": "evil:1", "digest": "sha256:evil"}}
+    folder = study.runner_temp / "notebook-ci"
+    forge = (
+        f"import os; open({str(folder / 'zzz.json')!r}, 'w').write({json.dumps(forged)!r})\n"
+        f"os.mkfifo({str(folder / 'pipe.json')!r})"
+    )
+    study.write("notebooks/a.ipynb", notebook(forge))
+    done = run(study, stages="execute-notebook")
+    assert done.code == 0, done.log
+    assert "image" not in done.outputs
+    assert "evil" not in done.summary

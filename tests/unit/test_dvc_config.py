@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci.data.config import Config, find_root, without_credentials
+from notebook_ci.data.config import Config, find_root, without_credentials, without_secrets
 from notebook_ci.data.model import DvcPullInputs, idle
 from notebook_ci.errors import InputError
 
@@ -77,6 +77,11 @@ def test_a_folder_is_shown_as_the_user_knows_it(root: Path, url: str, shown: str
     assert read(root, f"['remote \"a\"']\nurl = {url}\n").remote("a").url == shown
 
 
+def test_a_folder_of_another_remote_is_shown_by_its_address(root: Path) -> None:
+    config = read(root, "['remote \"a\"']\nurl = ../store\n['remote \"b\"']\nurl = remote://a/more\n")
+    assert (config.remote("b").kind, config.remote("b").url) == ("local", "remote://a/more")
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [
@@ -111,6 +116,11 @@ def test_what_is_no_configuration(root: Path, text: str) -> None:
 )
 def test_credentials_are_taken_out_of_addresses(url: str, shown: str) -> None:
     assert without_credentials(url) == shown
+
+
+def test_credentials_are_taken_out_of_what_a_tool_says() -> None:
+    said = "cannot get 'https://ann:p@w@host/x?sig=1' from https://host/y#z or ../a@b?c"
+    assert without_secrets(said) == "cannot get 'https://host/x' from https://host/y or ../a@b?c"
 
 
 def test_the_root_is_looked_for_up_to_that_of_git(root: Path) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci.environment import faults, locks
+from notebook_ci import locks
+from notebook_ci.environment import faults
 from notebook_ci.errors import InputError, NotebookCiError, SurroundingsError
 
 WHAT = "The packages of requirements.txt could not be installed"

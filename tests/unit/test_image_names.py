@@ -1,9 +1,15 @@
 """Names and tags of images: what docker takes, and nothing else."""
 
+import platform
+from pathlib import Path
+
 import pytest
 
 from notebook_ci.image.engine import same_repository
 from notebook_ci.image.model import BASE, IMAGE, TAGS
+from notebook_ci.image.packages import Packages
+from notebook_ci.image.stage import default_base
+from notebook_ci.locks import Lock
 
 GOOD = (
     "study",
@@ -91,3 +97,21 @@ def test_a_digest_of_the_same_repository(one: str, other: str) -> None:
 
 def test_a_digest_of_another_repository() -> None:
     assert not same_repository("registry:5000/a/b:1", "a/b@sha256:1")
+
+
+OWN = ".".join(platform.python_version_tuple()[:2])
+
+
+@pytest.mark.parametrize(
+    ("tested", "file", "version"),
+    [
+        ("3.11.9", "3.12\n", "3.11"),
+        ("", "3.12.4\n", "3.12"),
+        ("", "# as on the cluster\n\n3.10\n3.12\n", "3.10"),
+        ("", "pypy\n", OWN),
+    ],
+)
+def test_the_base_has_the_python_of_the_notebooks(tmp_path: Path, tested: str, file: str, version: str) -> None:
+    (tmp_path / ".python-version").write_text(file)
+    packages = Packages(Lock(tmp_path, tmp_path / "requirements.txt", "plain"), python_version=tested)
+    assert default_base(packages, tmp_path) == f"python:{version}-slim"

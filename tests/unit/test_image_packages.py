@@ -52,7 +52,7 @@ def test_plain_is_held_to_what_was_tested_and_gets_what_was_added(tmp_path: Path
 def test_without_setup_env_the_kernel_is_added(tmp_path: Path) -> None:
     write(tmp_path, requirements_txt="six\n", pyproject_toml="[project]\n")
     found = packages.find("", None, tmp_path)
-    assert found.name == "requirements.txt"
+    assert found.lock.name == "requirements.txt"
     assert found.commands(UV, "/p", "/f")[-1].endswith(" --constraints /build/frozen.txt ipykernel")
 
 
@@ -69,6 +69,12 @@ def test_without_setup_env_the_kernel_is_added(tmp_path: Path) -> None:
         ("requirements.txt", "six\n-e .\n", True),
         ("requirements.txt", "./lib\n", True),
         ("requirements.txt", "x @ file:./lib\n", True),
+        ("requirements.txt", "six\n.\n", True),
+        ("requirements.txt", ".[dev]\n", True),
+        ("requirements.txt", "lib/x\n", True),
+        ("requirements.txt", "six==1 \\\n    --hash=sha256:0 # of a/b\n", False),
+        ("requirements.txt", "--index-url https://host/simple\n", False),
+        ("requirements.txt", "x@https://host/x.whl\nhttps://host/x.whl\n", False),
         ("requirements.txt", "six # file: ./x\n", False),
         ("requirements.txt", "x @ https://host/x.whl\n", False),
     ],
@@ -76,7 +82,7 @@ def test_without_setup_env_the_kernel_is_added(tmp_path: Path) -> None:
 def test_what_needs_the_repository(tmp_path: Path, name: str, text: str, *, local: bool) -> None:
     (tmp_path / "pyproject.toml").write_text("[project]\n")
     (tmp_path / name).write_text(text)
-    assert packages.find(name, None, tmp_path).builds_local_code == local
+    assert packages.find(name, None, tmp_path).lock.builds_local_code == local
 
 
 def test_a_lock_that_was_changed_is_refused(tmp_path: Path) -> None:
@@ -104,3 +110,29 @@ def test_what_lies_outside_is_refused(tmp_path: Path) -> None:
     write(tmp_path, inside__requirements_txt="-r ../base.txt\n", base_txt="six\n")
     with pytest.raises(InputError, match="lies outside the workspace"):
         packages.find("", None, inside).texts()
+
+
+def test_without_setup_env_that_is_taken_which_it_would_find(tmp_path: Path) -> None:
+    write(tmp_path, pyproject_toml="[project]\n")
+    (tmp_path / "requirements-ci.txt").write_text("six\n")
+    assert packages.find("", None, tmp_path).lock.name == "requirements-ci.txt"
+    (tmp_path / "requirements-docs.txt").touch()
+    with pytest.raises(InputError, match="There are several requirements files"):
+        packages.find("", None, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("pyproject.toml", "[tool.x]\n", r"^`pyproject.toml` has no table \[project\]"),
+        ("sub/requirements.txt", "-r base.txt\n", r"^There is no file sub/base.txt"),
+        ("environment.yml", "dependencies:\n", r"^`environment.yml` is a file of conda"),
+    ],
+)
+def test_what_cannot_be_installed_from_is_refused_before_the_build(
+    tmp_path: Path, name: str, text: str, message: str
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=message):
+        packages.find(name, None, tmp_path)

@@ -227,9 +227,10 @@ def test_records_come_in_the_order_the_stages_began(run: RunDirectory) -> None:
         ('{"schema": 3}', "is no record of notebook-ci"),
         ('{"schema": "https://json-schema.org/draft/2020-12/schema"}', "is no record of notebook-ci"),
         ("[" * 200_000, "is no record of notebook-ci"),
-        ('{"schema": "notebook-ci/record/1", "stage": "a"}', "it lacks outputs, slug, started, status"),
+        ('{"schema": "notebook-ci/record/1", "stage": "a"}', "it lacks outputs, problems, slug, source, started"),
+        ('{"schema": "notebook-ci/record/1", "stage": ["a"]}', "stage, started, status"),
         ('{"schema": "notebook-ci/record/2"}', r"another version of notebook-ci \(notebook-ci/record/2, here"),
-        (b"\xff", "is no record of notebook-ci"),
+        (b"\xff", "is not UTF-8 text"),
     ],
 )
 def test_a_foreign_file_is_refused(run: RunDirectory, content: str | bytes, said: str) -> None:
@@ -239,12 +240,6 @@ def test_a_foreign_file_is_refused(run: RunDirectory, content: str | bytes, said
         run.records()
     assert "package.json" in caught.value.message
     assert caught.value.hint
-
-
-def test_a_folder_with_the_name_of_a_record_is_refused(run: RunDirectory) -> None:
-    (run.path / "x.json").mkdir()
-    with pytest.raises(InputError, match="Is a directory"):
-        run.records()
 
 
 def test_the_workspace_is_no_run_directory_and_stays_as_it_is(tmp_path: Path) -> None:
@@ -348,3 +343,23 @@ def test_git_says_where_the_code_comes_from(tmp_path: Path) -> None:
 def test_a_digest_is_that_of_the_content(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"content\r\n" * 1000)
     assert records.sha256(tmp_path / "x") == hashlib.sha256(b"content\r\n" * 1000).hexdigest()
+
+
+def test_what_is_no_regular_file_is_no_record(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "link.json").symlink_to("/dev/zero")
+    (tmp_path / "folder.json").mkdir()
+    directory = RunDirectory(tmp_path)
+    assert directory.names() == set()
+    assert directory.records() == []
+    with pytest.raises(InputError, match="no regular file"):
+        directory.record("pipe")
+
+
+def test_the_next_name_is_the_one_that_is_taken(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path)
+    for _ in range(3):
+        name = directory.next_name("log-run", "x")
+        assert directory.take("log-run", "x").name == name
+    (tmp_path / "log-run-x-4.json").touch()
+    assert directory.next_name("log-run", "x") == "log-run-x-5" == directory.take("log-run", "x").name

@@ -142,6 +142,14 @@ VIOLATED = dataclasses.replace(
         ),
     ],
 )
+REFUSED = dataclasses.replace(
+    ValidateRecord(stage="validate-data", duration=5.0),
+    status="failed",
+    evaluated=15,
+    failed=2,
+    results=[VIOLATED],
+    problems=[Problem(severity="error", title="Violated", message="…", file="suites/penguins.json", line=41)],
+)
 IMAGE = BuildImageRecord(
     stage="build-image",
     duration=12.5,
@@ -187,14 +195,7 @@ RECORDS: dict[str, list[Record]] = {
     ],
     "stopped": [
         ENVIRONMENT,
-        dataclasses.replace(
-            ValidateRecord(stage="validate-data", duration=5.0),
-            status="failed",
-            evaluated=15,
-            failed=2,
-            results=[VIOLATED],
-            problems=[Problem(severity="error", title="Violated", message="…", file="suites/penguins.json", line=41)],
-        ),
+        REFUSED,
         ExecuteRecord(
             stage="execute-notebook",
             status="skipped",
@@ -219,14 +220,7 @@ RECORDS: dict[str, list[Record]] = {
             file="data/raw.csv.dvc",
             line=2,
         ),
-        dataclasses.replace(
-            ValidateRecord(stage="validate-data", duration=5.0),
-            status="failed",
-            evaluated=15,
-            failed=2,
-            results=[VIOLATED],
-            problems=[Problem(severity="error", title="Violated", message="…", file="suites/penguins.json", line=41)],
-        ),
+        REFUSED,
         execution(
             passed("notebooks/01-clean.ipynb"),
             failed("notebooks/02-train.ipynb", traceback="Traceback (most recent call last)\nValueError: no"),

@@ -11,8 +11,9 @@ from notebook_ci.errors import InputError, SurroundingsError
 from notebook_ci.records import jsonable
 from notebook_ci.tracking import source as origin
 from notebook_ci.tracking import store
-from notebook_ci.tracking.description import Description, describe, valid_name, valid_names
+from notebook_ci.tracking.description import Description, describe
 from notebook_ci.tracking.faults import Fault, explain
+from notebook_ci.tracking.names import valid_name, valid_names
 from notebook_ci.tracking.protocol import Job
 from notebook_ci.tracking.recording import batches
 

@@ -82,6 +82,6 @@ def test_pairs() -> None:
 
 
 def test_idle(tmp_path: Any) -> None:
-    assert idle(given(), {}, tmp_path) == "neither a suite, rules nor a checkpoint is given"
+    assert idle(given(), {}, tmp_path).startswith("No suite, no rules and no checkpoint is given")
     for inputs in (given(suite="s"), given(data=("a",)), given(rules="x"), given(checkpoint="c")):
         assert not idle(inputs, {}, tmp_path)

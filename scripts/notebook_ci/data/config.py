@@ -16,12 +16,15 @@ from urllib.parse import urlsplit
 from notebook_ci.errors import InputError
 from notebook_ci.files import read_text
 from notebook_ci.inputs import quote
+from notebook_ci.texts import without_users
 
 FOLDER = ".dvc"
 # The kind of remote by the scheme of its address. There is a lock requirements/dvc-<kind>.txt for each.
 KINDS = {"": "local", "s3": "s3", "http": "http", "https": "http", "ssh": "ssh", "gs": "gs", "azure": "azure"}
 SUPPORTED = "folders, s3://, gs://, azure://, ssh://, http:// and https://"
 _SECTION = re.compile(r"^\s*'?\s*remote\s+\"(?P<name>.*)\"\s*'?\s*$")
+# Begins the address of a remote that is a folder of another one.
+_ALIAS = "remote://"
 _WINDOWS = re.compile(r"^(?:[A-Za-z]:[\\/]|\\\\)")
 MOST_HOPS = 10
 
@@ -34,7 +37,7 @@ class Remote:
         name: Its name.
         url: Its address without credentials; a folder as the user knows it.
         file: The file that has it, as the user knows it.
-        kind: One of `KINDS`.
+        kind: A value of `KINDS`.
     """
 
     name: str
@@ -48,14 +51,12 @@ class Config:
     """What DVC's configuration says of remotes.
 
     Attributes:
-        root: The folder that `.dvc` stands in.
         default: Name of the default remote; nothing if there is none.
         urls: Address and file by name of remote.
         cache: Where DVC keeps its cache.
         shown: The name of `.dvc/config`, as the user knows it.
     """
 
-    root: Path
     default: str
     urls: Mapping[str, tuple[str, str]]
     cache: Path
@@ -88,7 +89,7 @@ class Config:
                     cache = path.parent / Path(values["dir"]).expanduser()
                 elif (found := _SECTION.match(section)) and "url" in values:
                     urls[found["name"]] = (values["url"], name)
-        return cls(root, default, urls, cache, f"{shown}/config")
+        return cls(default, urls, cache, f"{shown}/config")
 
     def remote(self, name: str) -> Remote:
         """Return a remote.
@@ -113,7 +114,7 @@ class Config:
                 hint=f"Supported are {SUPPORTED}.",
                 file=file,
             )
-        if not scheme:
+        if not scheme and not url.startswith(_ALIAS):
             url = posixpath.normpath(posixpath.join(posixpath.dirname(file), url))
         return Remote(name, without_credentials(url), file, KINDS[scheme])
 
@@ -149,8 +150,7 @@ def without_credentials(url: str) -> str:
 
 def without_secrets(text: str) -> str:
     """Return the text of a tool, its addresses without user, password and query."""
-    text = re.sub(r"(?<=://)[^/@\s'\"]*@", "", text)
-    return re.sub(r"(://[^\s?#'\"]*)[?#][^\s'\"]*", r"\1", text)
+    return re.sub(r"(://[^\s?#'\"]*)[?#][^\s'\"]*", r"\1", without_users(text))
 
 
 def _of_user(environ: Mapping[str, str]) -> Path:

@@ -115,9 +115,8 @@ class DvcPullRecord(Record):
         return {"data-digest": self.data_digest, "files": str(self.files), "bytes": str(self.bytes)}
 
 
-def idle(inputs: DvcPullInputs, environ: Mapping[str, str], cwd: Path) -> str:
+def idle(inputs: DvcPullInputs, _environ: Mapping[str, str], cwd: Path) -> str:
     """Return why there is nothing to pull; nothing where there is."""
-    del environ
     if inputs.targets or inputs.remote or find_root(cwd / inputs.working_directory):
         return ""
     return "There is no .dvc directory: no data here is versioned by DVC."

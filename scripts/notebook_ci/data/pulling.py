@@ -58,7 +58,7 @@ class Pull:
         """
         outputs, self._faults = self._repository.outputs()
         outputs = self._expected(outputs)
-        self._bring([Object(output.hash_name, output.hash, output.shown, output) for output in outputs])
+        self._bring([output.content for output in outputs])
         files = self._files(outputs)
         self._bring([file for output, each in files.items() if output.is_folder for file in each])
         if not self._faults:
@@ -78,7 +78,7 @@ class Pull:
             own = output.handle.remote
             if self._request.remote and own and own != self._request.remote:
                 what = f"is in the remote {quote(own)}, not in {quote(self._request.remote)}: left out"
-            elif not output.pushed and not Object(output.hash_name, output.hash, "", output).cached.exists():
+            elif not output.pushed and not output.content.cached.exists():
                 what = "is never pushed (`push: false`): left out"
             else:
                 kept.append(output)
@@ -93,8 +93,8 @@ class Pull:
         files: dict[Output, list[Object]] = {}
         for output in outputs:
             if not output.is_folder:
-                files[output] = [Object(output.hash_name, output.hash, output.shown, output)]
-            elif output.by_dvc or Object(output.hash_name, output.hash, output.shown, output).cached.exists():
+                files[output] = [output.content]
+            elif output.by_dvc or output.content.cached.exists():
                 try:
                     files[output] = list(self._repository.files(output))
                 except CheckFailed as error:
@@ -129,13 +129,13 @@ class Pull:
         self._faults += [_not_fetched(each) for each in objects if each not in there]
         if self._request.verify:
             for each, actual in self._hashed("Checked", [(each, each.cached) for each in there]):
-                if not self._is_right(each, actual):
+                if not self._found_right(each, actual):
                     each.cached.unlink()
                     self._faults.append(_corrupt(each, actual, "where it was fetched from"))
 
     def _judge_cached(self, each: Object, actual: str) -> None:
         """Set a wrong content of the cache aside: it is fetched again."""
-        if self._is_right(each, actual):
+        if self._found_right(each, actual):
             return
         aside = self._repository.temporary / SET_ASIDE / each.hash
         aside.parent.mkdir(parents=True, exist_ok=True)
@@ -239,7 +239,8 @@ class Pull:
         for (each, _), actual in at_once(work, pairs, jobs=HASHING, progress=progress):
             yield each, actual
 
-    def _is_right(self, each: Object, actual: str) -> bool:
+    def _found_right(self, each: Object, actual: str) -> bool:
+        """Return whether a content of the cache is right, and note it if it is."""
         if actual == _plain(each.hash):
             self._right.add(each.cached)
             return True

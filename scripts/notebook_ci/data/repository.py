@@ -16,6 +16,7 @@ from notebook_ci.data.protocol import Request
 from notebook_ci.data.remotes import RemoteStore, settle
 from notebook_ci.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
 from notebook_ci.inputs import quote
+from notebook_ci.texts import listed
 
 HASHES = ("md5", "md5-dos2unix")
 NEWER = "DVC {version} pulls here. Either a newer one wrote the file, or it has a typing error."
@@ -59,6 +60,11 @@ class Output:
     def is_folder(self) -> bool:
         """Whether it is a folder, whose hash is that of a list of files."""
         return self.hash.endswith(".dir")
+
+    @property
+    def content(self) -> "Object":
+        """What its hash stands for: a file, or the list of files of a folder."""
+        return Object(self.hash_name, self.hash, self.shown, self)
 
 
 @dataclass(frozen=True)
@@ -341,12 +347,11 @@ class Repository:
             line=line,
         )
 
-    def _changed(self, listed: Sequence[str]) -> NotebookCiError:
-        paths = sorted(listed)
-        named = ", ".join(quote(self.show(path)) for path in paths[:MOST_LISTED])
-        more = f" and {len(paths) - MOST_LISTED} more" if len(paths) > MOST_LISTED else ""
+    def _changed(self, changed: Sequence[str]) -> NotebookCiError:
+        paths = sorted(changed)
+        named = listed([quote(self.show(path)) for path in paths], MOST_LISTED)
         return CheckFailed(
-            f"Changed in the workspace, and not saved: {named}{more}. It was left as it is.",
+            f"Changed in the workspace, and not saved: {named}. It was left as it is.",
             hint="Save the change with `dvc add` (or `dvc commit`), or throw it away with `dvc checkout --force`.",
             file=self.show(paths[0]) if paths else None,
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from notebook_ci import process, tool
 from notebook_ci.context import Context
-from notebook_ci.data.config import FOLDER, Config, Remote, find_root, without_credentials, without_secrets
+from notebook_ci.data.config import FOLDER, Config, Remote, find_root, without_secrets
 from notebook_ci.data.model import MANIFEST, DvcPullInputs, DvcPullRecord, PulledData
 from notebook_ci.data.protocol import PROGRESS, Fault, Request, Result
 from notebook_ci.errors import EXIT_BUG, InputError, SurroundingsError
@@ -38,7 +38,7 @@ def run(inputs: DvcPullInputs, context: Context, record: DvcPullRecord) -> None:
     kind = _kind(remotes)
     record.scheme = kind
     record.remote = ", ".join(remote.name for remote in remotes)
-    record.remote_url = ", ".join(without_credentials(remote.url) for remote in remotes)
+    record.remote_url = ", ".join(remote.url for remote in remotes)
     record.verified = inputs.verify
     request = Request(
         workspace=str(context.cwd),

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from notebook_ci.environment.locks import Lock
 from notebook_ci.errors import InputError, NotebookCiError, SurroundingsError
+from notebook_ci.locks import Lock
 
 _CORRECT = "Correct the file."
 # What is wrong in the user's files; the groups fill the sentence.

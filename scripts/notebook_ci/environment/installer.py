@@ -1,15 +1,14 @@
 """Installs what a lock says into the user's environment."""
 
 import tempfile
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from notebook_ci.environment import faults
-from notebook_ci.environment.locks import Lock
 from notebook_ci.environment.uv import Installed, Uv, cutoff, describe, newest_upload
 from notebook_ci.environment.venv import Venv
+from notebook_ci.locks import Lock
 from notebook_ci.process import Argument
 
 KERNEL = "ipykernel"
@@ -74,7 +73,7 @@ class Installer:
                 return self._run(what, ["pip", "sync", *flags, self.lock.path])
             case "hashed":
                 flags.append("--require-hashes")
-            case "pyproject" if _is_package(self.lock.path):
+            case "pyproject" if self.lock.builds_local_code:
                 return self._run(what, ["pip", "install", *flags, "--editable", self.lock.path.parent])
         return self._run(what, ["pip", "install", *flags, "--requirements", self.lock.path])
 
@@ -118,8 +117,3 @@ class Installer:
         if newest and self.uv.attempt([*add, "--exclude-newer", cutoff(newest)]).returncode == 0:
             return
         self.uv.run(f"ipykernel could not be added to the packages of {self.lock.name}", add)
-
-
-def _is_package(pyproject: Path) -> bool:
-    """Return whether a project can be installed itself, beside what it needs."""
-    return "build-system" in tomllib.loads(pyproject.read_text(encoding="utf-8"))

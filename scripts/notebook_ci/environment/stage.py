@@ -4,8 +4,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from notebook_ci import locks
 from notebook_ci.context import Context
-from notebook_ci.environment import locks, pythons, venv
+from notebook_ci.environment import pythons, venv
 from notebook_ci.environment.installer import Installer
 from notebook_ci.environment.model import SetupEnvInputs, SetupEnvRecord
 from notebook_ci.environment.uv import Uv

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from notebook_ci.environment.locks import Lock
 from notebook_ci.environment.uv import Installed, describe, python_in
 from notebook_ci.errors import InputError, SurroundingsError
+from notebook_ci.locks import Lock
 from notebook_ci.records import default_environment, private_folder
 
 MARKER = "notebook-ci.json"

@@ -72,7 +72,8 @@ def _candidates(
     if given:
         yield "input python", _named(given, environ, cwd)
         return
-    if record := run_directory.last("setup-env", slug):
+    record = run_directory.last("setup-env", slug)
+    if record and record["status"] != "skipped":
         if record["status"] != "passed" or not isinstance(record.get("python"), str):
             raise InputError(
                 "setup-env did not pass in this run, so there is no environment for the notebooks.",

@@ -88,10 +88,10 @@ class Plan:
 
     def _environment(self) -> list[str]:
         """Return the stage with the user's environment."""
-        pins, local = f"/build/{REQUIREMENTS}", self.packages.builds_local_code
+        pins, local = f"/build/{REQUIREMENTS}", self.packages.lock.builds_local_code
         again = "# It has a package that is built from the repository's files: each change of them makes it anew."
         return [
-            f"# The environment of the notebooks, from {self.packages.name}.",
+            f"# The environment of the notebooks, from {self.packages.lock.name}.",
             *([again] if local else []),
             "FROM tools AS environment",
             *self._declared(),

@@ -90,13 +90,13 @@ class BuildImageInputs(StageInputs):
         BASE,
         "Image that the generated Dockerfile starts from: Linux with a Python as `python3`, its `venv` and pip.",
         default="",
-        shown_default="`python:X.Y-slim`, X.Y being the Python of setup-env, of `.python-version`, or on PATH",
+        shown_default="`python:X.Y-slim`, X.Y as setup-env or `.python-version` have it, or notebook-ci's own Python",
     )
     requirements: str = given(
         PATH,
         "File that says what the image's environment holds, where setup-env did not run in this run.",
         default="",
-        shown_default="that of setup-env, else `uv.lock`, `pylock.toml`, `requirements.txt` or `pyproject.toml`",
+        shown_default="that of setup-env, else `uv.lock`, `pylock.toml`, `requirements*.txt` or `pyproject.toml`",
     )
     push: bool = given(BOOLEAN, "Push the image to its registry.", default=False, shown_default="`false`")
     if_no_engine: str = given(

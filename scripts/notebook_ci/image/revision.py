@@ -10,9 +10,9 @@ from pathlib import Path
 
 from notebook_ci import process
 from notebook_ci.errors import InputError, SurroundingsError
-from notebook_ci.installing import mask
 from notebook_ci.process import Argument, Completed
 from notebook_ci.records import now
+from notebook_ci.texts import without_users
 
 GIT_SECONDS = 300.0
 UID = 1000
@@ -66,7 +66,7 @@ class Revision:
         if not self.commit:
             return ""
         url = _git(self.cwd, self.environ, "remote", "get-url", "origin").stdout.strip()
-        return mask(url, ()).replace("***@", "").removesuffix(".git")
+        return without_users(url).removesuffix(".git")
 
     def changed(self) -> list[str]:
         """Return the tracked files that differ from the commit, relative to the workspace."""

@@ -19,6 +19,7 @@ from notebook_ci.image.packages import Packages
 from notebook_ci.image.revision import Revision
 from notebook_ci.inputs import quote
 from notebook_ci.records import Problem, sha256
+from notebook_ci.texts import listed
 
 REQUIREMENTS = Path(__file__).resolve().parents[3] / "requirements"
 DOCKERFILE = "Dockerfile"
@@ -102,9 +103,10 @@ class _GeneratedBuild:
         """Write down what the image is built from."""
         named, digest = engine.resolve(docker, self.base)
         record.base_image, record.base_digest = self.base, digest
+        lock = self.packages.lock
         kept = context.place.artifacts / DOCKERFILE
         self._stage(scratch, named, digest, kept)
-        record.read |= {path.relative_to(context.cwd).as_posix(): sha256(path) for path in self.packages.files()}
+        record.read |= {lock.shown(path): sha256(path) for path in lock.files()}
         record.dockerfile = context.place.relative(kept)
         record.made[record.dockerfile] = sha256(kept)
         # The id of an image that comes from no registry says nothing elsewhere.
@@ -112,7 +114,7 @@ class _GeneratedBuild:
         return Recipe(
             context=scratch,
             dockerfile=scratch / DOCKERFILE,
-            lock=self.packages.name,
+            lock=lock.name,
             arguments=self.network.arguments,
             of_host=self.network.of_host,
             labels={f"{LABEL_PREFIX}base.name": self.base, **from_registry},
@@ -163,7 +165,7 @@ class _GeneratedBuild:
         if differing:
             context.reporter.warning(
                 "The image's environment is not the one that the notebooks were run with: "
-                f"{_some(differing)}. A base-image with the same Python and platform makes them equal."
+                f"{listed(differing, MOST_NAMED)}. A base-image with the same Python and platform makes them equal."
             )
 
 
@@ -180,7 +182,7 @@ def _generated(inputs: BuildImageInputs, context: Context, docker: Docker, revis
     docker.secrets = network.secrets
     for setting in network.left_out:
         context.reporter.warning(f"The build of the image does not get your {setting} for the package index.")
-    return _GeneratedBuild(inputs.base_image or _default_base(found, context.cwd), found, network, revision)
+    return _GeneratedBuild(inputs.base_image or default_base(found, context.cwd), found, network, revision)
 
 
 def _own_dockerfile(given: str, cwd: Path) -> str:
@@ -205,11 +207,12 @@ def _commit_tag(revision: Revision) -> tuple[str]:
     return (revision.commit,)
 
 
-def _default_base(found: Packages, cwd: Path) -> str:
-    """Return the image of the Python that the notebooks were run with, or else are likely to be run with."""
+def default_base(found: Packages, cwd: Path) -> str:
+    """Return the image of the Python that the notebooks were run with, or else that this runs with."""
     version = found.python_version
     if not version and (cwd / VERSION_FILE).is_file():
-        version = read_text(cwd / VERSION_FILE, VERSION_FILE)
+        lines = read_text(cwd / VERSION_FILE, VERSION_FILE).splitlines()
+        version = next((line for line in lines if _minor(line)), "")  # others are comments
     return f"python:{_minor(version) or _minor(platform.python_version())}-slim"
 
 
@@ -235,7 +238,7 @@ def _names(record: BuildImageRecord) -> list[str]:
 
 def _take(docker: Docker, record: BuildImageRecord, built: engine.Built) -> None:
     """Record what was built."""
-    found = docker.inspect(record.image + ":" + record.tags[0])
+    found = docker.inspect(_names(record)[0])
     if found is None:
         raise SurroundingsError(f"{record.image} was built, but the engine does not have it.")
     record.image_id, record.builder = built.image_id, built.builder
@@ -265,13 +268,8 @@ def _tell_changes(context: Context, revision: Revision) -> None:
     if changed := revision.changed() if revision.commit else []:
         context.reporter.warning(
             f"{len(changed)} tracked file(s) of the workspace differ from the commit {revision.commit[:12]} that the "
-            f"image is labelled with: {_some(changed)}."
+            f"image is labelled with: {listed(changed, MOST_NAMED)}."
         )
-
-
-def _some(items: list[str]) -> str:
-    more = f" and {len(items) - MOST_NAMED} more" if len(items) > MOST_NAMED else ""
-    return ", ".join(items[:MOST_NAMED]) + more
 
 
 def _write(folder: Path, name: str, text: str) -> None:

@@ -1,6 +1,7 @@
 """What the summary says of build-image."""
 
 from notebook_ci.report.markdown import Json, name, size, table
+from notebook_ci.texts import listed
 
 MOST_TAGS = 5
 
@@ -40,5 +41,4 @@ def _first(record: Json) -> str:
 
 
 def _tags(tags: list[str]) -> str:
-    more = f" and {len(tags) - MOST_TAGS} more" if len(tags) > MOST_TAGS else ""
-    return ", ".join(map(name, tags[:MOST_TAGS])) + more
+    return listed([name(tag) for tag in tags], MOST_TAGS)

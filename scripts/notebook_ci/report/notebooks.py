@@ -1,6 +1,7 @@
 """What the summary says of execute-notebook."""
 
 from notebook_ci.report.markdown import MOST_LISTED, Json, code, count, duration, name, rest, table, title
+from notebook_ci.texts import listed
 
 ICONS = {"passed": "✅", "failed": "❌", "error": "🛑", "skipped": "⏭️"}
 MOST_NAMED = 3
@@ -18,9 +19,8 @@ def verdict(record: Json) -> str:
         return ""
     if len(failed) == 1:
         return f"{name(failed[0]['path'])}, {title(_where(failed[0]['failure']))}"
-    named = ", ".join(name(notebook["path"]) for notebook in failed[:MOST_NAMED])
-    more = f" and {len(failed) - MOST_NAMED} more" if len(failed) > MOST_NAMED else ""
-    return f"{len(failed)} of {count(len(record['notebooks']), 'notebook')} ({named}{more})"
+    named = listed([name(notebook["path"]) for notebook in failed], MOST_NAMED)
+    return f"{len(failed)} of {count(len(record['notebooks']), 'notebook')} ({named})"
 
 
 def section(record: Json) -> list[str]:

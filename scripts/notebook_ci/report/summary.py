@@ -82,7 +82,9 @@ def _headline(records: Sequence[Json]) -> str:
         note = _note(passed[0])
         return f"### {ICONS['passed']} {_named(passed[0])}{f': {note}' if note else ' passed'} in {took}"
     skipped = f", {len(records) - len(passed)} skipped" if len(passed) < len(records) else ""
-    return f"### {ICONS['passed']} {count(len(passed), 'stage')} passed{skipped} in {took}"
+    number = sum(problem["severity"] == "warning" for record in records for problem in record["problems"])
+    warned = f", {count(number, 'warning')}" if number else ""
+    return f"### {ICONS['passed']} {count(len(passed), 'stage')} passed{skipped}{warned} in {took}"
 
 
 def _has_failed(record: Json) -> bool:

@@ -32,13 +32,15 @@ SETTINGS = {
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "GIT_PYTHON_REFRESH": "quiet",
 }
+# What belongs to a run of the user's own, or to a tracking URI that is not used.
+_FOREIGN = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_TRACKING_URI")
 
 
 def log(store: Store, experiment: str, run: Description, context: Context) -> Answer:
     """Log a run.
 
     Raises:
-        SurroundingsError: MLflow could not be installed.
+        SurroundingsError: MLflow could not be installed, or the folder of the database cannot be written.
     """
     _install(store.environment, context.environ, context.reporter)
     data = {field.name: getattr(run, field.name) for field in dataclasses.fields(run)} | {"notices": []}
@@ -101,10 +103,6 @@ def _environment(environ: Mapping[str, str], store: Store) -> dict[str, str]:
     """Return the environment of the worker: with the user's own settings of MLflow, but for those that hang or talk."""
     kept = {name: value for name, value in process.for_others(environ).items() if name not in _FOREIGN}
     return {**kept, **store.credentials, **SETTINGS, REQUEST_TIMEOUT: _request_seconds(environ)}
-
-
-# What belongs to a run of the user's own, or to a tracking URI that is not used.
-_FOREIGN = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_TRACKING_URI")
 
 
 def _request_seconds(environ: Mapping[str, str]) -> str:

@@ -7,24 +7,20 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from notebook_ci.errors import InputError
 from notebook_ci.inputs import quote
 from notebook_ci.records import sha256
+from notebook_ci.tracking.names import MOST_PARAMETER, MOST_TAG, bounded, valid_names
 
 Json = Mapping[str, Any]
 
 STAGE = "log-run"
-# Limits of MLflow 3.17 (mlflow/utils/validation.py); of a tag's value those that older servers have.
-MOST_NAME = 250
-MOST_PARAMETER = 6000
-MOST_TAG = 5000
+# Limits of MLflow 3.17 (mlflow/utils/validation.py).
 MOST_DATASET_NAME = 500
 MOST_DATASET_DIGEST = 36
-MOST_NAMED = 5
 # What has a meaning in addresses, and MLflow 3.17 does not escape.
 _UNSAFE = re.compile(r"[#?%;\\\x00-\x1f\x7f]")
 IDENTITY_TAG = "notebook-ci.identity"
@@ -157,7 +153,7 @@ def describe(
     described.start, described.end = min(start for start, _ in spans), max(end for _, end in spans)
     described.parameters = _parameters(records, described.notices)
     described.metrics = _metrics(records, described.notices)
-    described.tags = _bounded(
+    described.tags = bounded(
         {**context, **described.tags, IDENTITY_TAG: described.identity}, MOST_TAG, "tag", described.notices
     )
     return described
@@ -223,7 +219,7 @@ def _parameters(records: Mapping[str, Json], notices: list[str]) -> dict[str, st
             wanted[name] = next(iter(values.values()))
         else:
             wanted |= {f"{path}.{name}": value for path, value in values.items()}
-    return _bounded(valid_names(wanted, notices), MOST_PARAMETER, "parameter", notices)
+    return bounded(valid_names(wanted, notices), MOST_PARAMETER, "parameter", notices)
 
 
 def _text(value: object) -> str:
@@ -339,48 +335,3 @@ def _fault(path: Path, digest: str) -> str:
 def _artifact(path: Path, folder: Path) -> Artifact:
     parts = [_UNSAFE.sub("_", part) for part in (*folder.parts, path.name)]
     return Artifact(str(path.resolve()), "/".join(parts[:-1]), parts[-1], path.stat().st_size)
-
-
-# --- Names and limits
-
-
-def valid_names(values: Mapping[str, Any], notices: list[str]) -> dict[str, Any]:
-    """Return values by names that MLflow accepts, each of them once."""
-    valid: dict[str, Any] = {}
-    changed = []
-    for name, value in values.items():
-        stem = valid_name(name)
-        unique = next(each for each in _numbered(stem) if each not in valid)
-        valid[unique] = value
-        if unique != name:
-            changed.append(f"{quote(name)} is {quote(unique)}")
-    if changed:
-        notices.append(f"Names that MLflow does not accept were changed: {_listed(changed)}.")
-    return valid
-
-
-def valid_name(name: str) -> str:
-    """Return a name for a parameter or a metric: of what all systems' MLflow takes, and no path that goes up."""
-    clean = re.sub(r"[^/\w.\- ]", "_", name)
-    parts = [part for part in clean.split("/") if part not in {"", ".", ".."}]
-    return "/".join(parts)[:MOST_NAME].rstrip("/") or "_"
-
-
-def _numbered(stem: str) -> Iterator[str]:
-    yield stem
-    for number in count(2):
-        behind = f"_{number}"
-        yield stem[: MOST_NAME - len(behind)] + behind
-
-
-def _bounded(values: Mapping[str, str], most: int, kind: str, notices: list[str]) -> dict[str, str]:
-    """Return values that are not too long; the records hold them whole."""
-    cut = [quote(name) for name, value in values.items() if len(value) > most]
-    if cut:
-        notices.append(f"MLflow keeps at most {most} characters of a {kind}: {_listed(cut)} cut.")
-    return {name[:MOST_NAME]: f"{value[: most - 1]}…" if len(value) > most else value for name, value in values.items()}
-
-
-def _listed(texts: list[str]) -> str:
-    more = f" and {len(texts) - MOST_NAMED} more" if len(texts) > MOST_NAMED else ""
-    return ", ".join(texts[:MOST_NAMED]) + more

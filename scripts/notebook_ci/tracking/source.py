@@ -1,13 +1,13 @@
 """Where code and run come from, as tags of MLflow."""
 
 import getpass
-import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from notebook_ci import VERSION
+from notebook_ci.texts import without_users
 
 GIT_SECONDS = 10
 # What a record says of its source, by the names of its tags.
@@ -67,10 +67,7 @@ def _of_laptop(commit: str, cwd: Path) -> dict[str, str]:
     found = {"mlflow.source.name": str(cwd), "mlflow.user": _user()}
     if commit and _git(cwd, "rev-parse", "HEAD") == commit:
         found["mlflow.source.git.branch"] = _git(cwd, "symbolic-ref", "--short", "--quiet", "HEAD")
-        # An address may have credentials in it.
-        found["mlflow.source.git.repoURL"] = re.sub(
-            r"(?<=://)[^/@]*@", "", _git(cwd, "config", "--get", "remote.origin.url")
-        )
+        found["mlflow.source.git.repoURL"] = without_users(_git(cwd, "config", "--get", "remote.origin.url"))
     return found
 
 

@@ -89,8 +89,8 @@ def _records(run_directory: RunDirectory, context: Context) -> dict[str, Mapping
     Raises:
         InputError: There is none, or something that is no record.
     """
-    names = run_directory.names()
-    found = {name.removesuffix(".json"): run_directory.records(names - {name})[0] for name in names}
+    names = {file.removesuffix(".json") for file in run_directory.names()}
+    found = {name: run_directory.record(name) for name in names}
     others = {name: record for name, record in found.items() if record["stage"] != STAGE}
     if not others:
         raise InputError(f"The run directory {run_directory.path} has no records to log.", hint=_newest(context))

@@ -53,9 +53,9 @@ class ValidateInputs(StageInputs):
 
 
 def idle(inputs: ValidateInputs, _environ: Mapping[str, str], _cwd: Path) -> str:
-    """Return why there is nothing to do; nothing: there is."""
+    """Return why there is nothing to do; nothing where there is."""
     asked = inputs.data or inputs.suite or inputs.rules or inputs.checkpoint
-    return "" if asked else "neither a suite, rules nor a checkpoint is given"
+    return "" if asked else "No suite, no rules and no checkpoint is given: nothing says what the data should be."
 
 
 @dataclass(kw_only=True)

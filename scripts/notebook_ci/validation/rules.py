@@ -18,10 +18,6 @@ from notebook_ci.validation.suites import Suite
 EXAMPLE = "data/penguins.csv: suites/penguins.json"
 ORIGIN = "The input rules"
 RULES_HINT = f"Write `data: suite`, one a line, such as `{EXAMPLE}`."
-NOTHING = (
-    "There is nothing to validate: give data and suite, or rules, or checkpoint.",
-    "For example data: data/penguins.csv and suite: suites/penguins.json.",
-)
 
 
 @dataclass(frozen=True)
@@ -47,8 +43,10 @@ def refuse_nonsense(inputs: ValidateInputs) -> None:
     ways = {"data and suite": any(pair.values()), "rules": bool(inputs.rules), "checkpoint": bool(inputs.checkpoint)}
     taken = [name for name, is_taken in ways.items() if is_taken]
     if not taken:
-        message, hint = NOTHING
-        raise InputError(message, hint=hint)
+        raise InputError(
+            "There is nothing to validate: give data and suite, or rules, or checkpoint.",
+            hint="For example data: data/penguins.csv and suite: suites/penguins.json.",
+        )
     if len(taken) > 1:
         raise InputError(
             f"The inputs say in {len(taken)} ways what is validated: {'; '.join(taken)}.",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from notebook_ci.inputs import quote
+from notebook_ci.texts import listed
 from notebook_ci.validation.model import Example, Violation
 from notebook_ci.validation.suites import Stated
 
@@ -222,10 +223,9 @@ def _positions(mismatched: Sequence[Json]) -> str:
     """Return which columns stand where others should."""
     parts = [
         f"column {each['Expected Column Position'] + 1} is `{_json(each['Found'])}`, not `{_json(each['Expected'])}`"
-        for each in mismatched[:EXAMPLES_IN_MESSAGE]
+        for each in mismatched
     ]
-    more = len(mismatched) - EXAMPLES_IN_MESSAGE
-    return ", ".join(parts) + (f" and {more} more" if more > 0 else "")
+    return listed(parts, EXAMPLES_IN_MESSAGE)
 
 
 def _note(content: Json) -> str:
@@ -239,9 +239,7 @@ def _note(content: Json) -> str:
 
 
 def _listed(columns: Iterable[str]) -> str:
-    names = [quote(name) for name in columns]
-    more = f" and {len(names) - MOST_COLUMNS_LISTED} more" if len(names) > MOST_COLUMNS_LISTED else ""
-    return f"{', '.join(names[:MOST_COLUMNS_LISTED])}{more}" if names else "none at all"
+    return listed([quote(name) for name in columns], MOST_COLUMNS_LISTED) or "none at all"
 
 
 def _percent(percent: float) -> str:

@@ -1,4 +1,4 @@
-"""Which file says what to install."""
+"""Which file says what to install: for the environment, and for the image."""
 
 import hashlib
 import os
@@ -18,6 +18,10 @@ LockKind = Literal["uv.lock", "pylock", "hashed", "plain", "pyproject"]
 # Where several are there, the first is taken: what fixes versions before what does not.
 SEARCHED = ("uv.lock", "pylock.toml", "requirements*.txt", "pyproject.toml")
 INCLUDE = re.compile(r"^[ \t]*(?:-[rc]|--(?:requirement|constraint)(?=[ \t=]))[ \t=]*([^\s\"']+)", re.MULTILINE)
+# "Local project installs" and "Requirement Specifiers" of pip: an editable one, a path, a file: address.
+LOCAL = re.compile(
+    r"^[ \t]*(?:-e|--editable[ \t=]|\.|/|[^-\s#@:;][^\s#@:;]*/|[^#\s]*[ \t]*(?:@[ \t]*)?file:)", re.MULTILINE
+)
 NOT_YET = {
     "environment.y*ml": "conda",
     "conda-lock.y*ml": "conda",
@@ -63,13 +67,26 @@ class Lock:
     @property
     def fixes_versions(self) -> bool:
         """Whether two installations from it are the same: not where a package is built from code of the repository."""
-        return self.kind == "hashed" or (self.kind in {"uv.lock", "pylock"} and not self._builds_local_code())
+        if self.kind in {"uv.lock", "pylock"}:
+            # An editable package is used where it stands.
+            return not any(_is_local(source) and not _is_editable(source) for source in self._sources())
+        return self.kind == "hashed"
 
-    def _builds_local_code(self) -> bool:
-        """Return whether a package comes from a folder or a file. An editable one is used where it stands."""
-        packages = _toml(self.name, self.path).get("package" if self.kind == "uv.lock" else "packages", [])
-        sources = [package.get("source", {}) if self.kind == "uv.lock" else package for package in packages]
-        return any(_is_local(source) for source in sources)
+    @property
+    def builds_local_code(self) -> bool:
+        """Whether a package comes from a folder or a file of the repository: then these must be there, too."""
+        match self.kind:
+            case "uv.lock" | "pylock":
+                return any(_is_local(source) for source in self._sources())
+            case "pyproject":
+                return "build-system" in _toml(self.name, self.path)
+        return any(LOCAL.search(_requirements(path)) for path in self.files())
+
+    def _sources(self) -> list[Mapping[str, Any]]:
+        """Return where each package comes from: its `source` in uv.lock; in pylock.toml (PEP 751) it says so itself."""
+        if self.kind == "uv.lock":
+            return [package.get("source", {}) for package in _toml(self.name, self.path).get("package", [])]
+        return list(_toml(self.name, self.path).get("packages", []))
 
     def files(self) -> list[Path]:
         """Return all files whose content decides: this one, what it includes, and the project beside `uv.lock`."""
@@ -108,14 +125,19 @@ def find(given: str, cwd: Path) -> tuple[Lock, list[str]]:
     """
     if given:
         return _named(given, cwd), []
-    found = [path for pattern in SEARCHED for path in sorted(cwd.glob(pattern)) if path.is_file()]
-    if not found:
+    there = found(cwd)
+    if not there:
         raise _nothing(cwd)
-    chosen = _chosen(found)
+    chosen = _chosen(there)
     lock = _lock(chosen.name, chosen, cwd)
     if lock.kind == "pyproject":
         _refuse_foreign_lock(cwd)
-    return lock, [path.name for path in found if path != chosen]
+    return lock, [path.name for path in there if path != chosen]
+
+
+def found(cwd: Path) -> list[Path]:
+    """Return the files that say what to install, in the order in which they count."""
+    return [path for pattern in SEARCHED for path in sorted(cwd.glob(pattern)) if path.is_file()]
 
 
 def _named(given: str, cwd: Path) -> Lock:
@@ -186,11 +208,13 @@ def check(lock: Lock) -> None:
 
 
 def _is_local(source: Mapping[str, Any]) -> bool:
-    """Return whether a source of uv.lock, or a package of pylock.toml (PEP 751), is a path whose content may change."""
-    directory = source.get("directory")
-    if isinstance(directory, dict):
-        return not directory.get("editable", False)
-    return bool(directory) or "path" in source or "path" in source.get("archive", {})
+    """Return whether a package comes from a folder or a file, whose content may change."""
+    return bool(source.keys() & {"editable", "directory", "path"}) or "path" in source.get("archive", {})
+
+
+def _is_editable(source: Mapping[str, Any]) -> bool:
+    directory = source.get("directory")  # a path in uv.lock, a table in pylock.toml
+    return "editable" in source or (isinstance(directory, dict) and bool(directory.get("editable")))
 
 
 def _toml(name: str, path: Path) -> dict[str, Any]:
@@ -203,15 +227,15 @@ def _toml(name: str, path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise InputError(f"{quote(name)} is not UTF-8 text.", hint="Save it as UTF-8.", file=name) from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        found = re.search(r"at line (\d+)", str(error))
-        line = int(found[1]) if found else text.count("\n") + 1  # "at end of document"
+        place = re.search(r"at line (\d+)", str(error))
+        line = int(place[1]) if place else text.count("\n") + 1  # "at end of document"
         raise InputError(f"{quote(name)} is not TOML: {error}.", hint="Correct it.", file=name, line=line) from error
 
 
-def _chosen(found: list[Path]) -> Path:
+def _chosen(there: list[Path]) -> Path:
     """Return the first of the files. Of several requirements files, `requirements.txt` is the one."""
-    first = found[0]
-    several = [path for path in found if path.suffix == ".txt"]
+    first = there[0]
+    several = [path for path in there if path.suffix == ".txt"]
     if first.suffix != ".txt" or len(several) == 1:
         return first
     usual = first.with_name("requirements.txt")
@@ -257,13 +281,15 @@ def _included(path: Path, seen: list[Path]) -> list[Path]:
     if path in seen:
         return seen
     seen.append(path)
-    if not path.is_file():
-        return seen  # the digest says so
-    try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError:
-        return seen  # the digest says so
-    for match in INCLUDE.finditer(text):
+    for match in INCLUDE.finditer(_requirements(path)):
         if "://" not in match[1]:
             _included(path.parent / match[1], seen)
     return seen
+
+
+def _requirements(path: Path) -> str:
+    """Return the text of a requirements file; of one that cannot be read, nothing: the digest says so."""
+    try:
+        return path.read_text(encoding="utf-8-sig", errors="replace") if path.is_file() else ""
+    except OSError:
+        return ""
