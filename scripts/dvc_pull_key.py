@@ -1,7 +1,8 @@
 """The script that names the cache of dvc-pull: DVC's cache of objects, before they are pulled.
 
 Where nothing should be cached the outputs are empty: the remote is a folder, which is as near as the cache, or the
-repository is public, whose caches every pull request from a fork can read (the input `cache` decides otherwise).
+repository is public, whose caches every pull request from a fork can read (the input `cache` decides otherwise). Nor is
+a folder outside the repository and RUNNER_TEMP: `.dvc/config` names it, and a stranger may have written that.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from notebook_ci.data import stage
-from notebook_ci.data.config import FOLDER, Config
+from notebook_ci.data.config import FOLDER, Config, pointers
 from notebook_ci.data.model import DvcPullInputs
 from notebook_ci.errors import NOTHING_TO_DO, NotebookCiError
 from notebook_ci.github import Console
@@ -57,13 +58,25 @@ def _cache(inputs: DvcPullInputs, environ: Mapping[str, str], cwd: Path) -> dict
     remotes = stage.wanted(inputs, root, cwd, environ)
     if all(remote.kind == "local" for remote in remotes):
         return {}
+    cache = Config.read(root, "", environ).cache.resolve()
+    if not _may_be_kept(cache, root, cwd, environ):
+        return {}
     prefix = f"{PREFIX}{_short(os.path.relpath(root, cwd), *(f'{each.name} {each.url}' for each in remotes))}-"
     pulled = hashlib.sha256(json.dumps([inputs.targets, inputs.remote]).encode())
-    for path in (root / FOLDER / "config", *stage.pointers(root)):
+    for path in (root / FOLDER / "config", *pointers(root)):
         if path.is_file():
             pulled.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    cache = Config.read(root, "", environ).cache.resolve()
     return {"key": f"{prefix}{pulled.hexdigest()[:32]}", "restore-keys": prefix, "path": str(cache)}
+
+
+def _may_be_kept(cache: Path, root: Path, cwd: Path, environ: Mapping[str, str]) -> bool:
+    """Return whether a folder holds nothing but the cache: not git's files, nor the repository, nor those of others."""
+    homes = [root.resolve(), cwd.resolve()]
+    if any(home.is_relative_to(cache) for home in homes) or ".git" in {part.lower() for part in cache.parts}:
+        return False
+    if temporary := environ.get("RUNNER_TEMP"):
+        homes.append(Path(temporary).resolve())
+    return any(cache.is_relative_to(home) and cache != home for home in homes)
 
 
 def _short(*parts: str) -> str:

@@ -220,7 +220,8 @@ class _Run:
             for record in self._records
             for name in OUTPUTS_OF_STAGES.get(record["stage"], ())
         }
-        status = {0: "passed", 1: "failed"}.get(code, "error")
+        skipped = all(record["status"] == "skipped" for record in self._records)
+        status = {0: "skipped" if skipped else "passed", 1: "failed"}.get(code, "error")
         self._console.set_outputs(outputs | {"status": status, "run-dir": str(self._directory.path)})
         if self._records:
             self._console.summarize(render(self._records))

@@ -1,5 +1,6 @@
 """Runs the suite on a copy of examples/penguins, as a user would on a laptop, and sums up what happened."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -30,8 +31,15 @@ def main() -> int:
     if runs:
         tell(f"  executed notebooks  {runs[-1] / 'execute-notebook' / 'notebooks'}")
         tell(f"  records             {runs[-1]}")
+        tell(f"  the run at MLflow   {view(runs[-1])}")
     tell(f"  the repository      {repository}")
     return exit_code
+
+
+def view(run: Path) -> str:
+    """Return the command that shows a run at MLflow, as log-run has recorded it."""
+    record = run / "log-run.json"
+    return str(json.loads(record.read_text(encoding="utf-8"))["view"]) if record.exists() else "it was not logged"
 
 
 def tell(text: str) -> None:

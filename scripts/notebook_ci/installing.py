@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from notebook_ci.errors import SurroundingsError
+from notebook_ci.texts import without_users
 
 # An index that accepts a connection and stays silent costs this many seconds a try.
 SILENCE_SECONDS = 15
@@ -14,7 +15,7 @@ def mask(text: str, secrets: Sequence[str]) -> str:
     """Return `text` without secrets, and without the credentials of any address in it."""
     for secret in secrets:
         text = text.replace(secret, "***")
-    return re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
+    return without_users(text)
 
 
 def explain(what: str, output: str, *, elsewhere: str) -> SurroundingsError:

@@ -11,5 +11,8 @@ def listed(texts: Sequence[str], most: int) -> str:
 
 
 def without_users(text: str) -> str:
-    """Return a text, the addresses in it without user and password, which may have an `@` in it."""
-    return re.sub(r"(?<=://)[^/\s'\"]*@", "", text)
+    """Return a text, the addresses in it without user and password.
+
+    A password may have any character in it, written wrongly: all up to the last `@` of the word is taken out.
+    """
+    return re.sub(r"(?<=://)[^\s'\"]*@", "", text)

@@ -243,6 +243,7 @@ def test_without_a_docker_engine_the_image_is_not_built(study: Consumer, engine:
     job = run(study, engine, env=nowhere).job("test")
     assert job.result == "success", job.log
     assert headline(job) == "### ⏭️ build-image skipped"
+    assert job.step("chain").outputs["status"] == "skipped"
     assert "engine" in job.summary
 
 

@@ -315,4 +315,4 @@ def test_the_workflow_of_the_readme(consumer: Consumer) -> None:
     consumer.write("notebooks/a.ipynb", notebook("print(1)"))
     result = consumer.run(timeout=SECONDS)
     assert result.job("notebooks").result == "success"
-    assert (result.artifact("notebook-ci") / "execute-notebook" / "notebooks" / "a.ipynb").exists()
+    assert (result.artifact("notebook-ci") / "notebook-ci" / "execute-notebook" / "notebooks" / "a.ipynb").exists()

@@ -3,7 +3,7 @@
 import json
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from servers.docker import Engine
 
 GIT = ("git", "-c", "user.name=tester", "-c", "user.email=tester@example.com")
 NOTEBOOK = "notebooks/report.ipynb"
+# Packages are fetched in each build; other tests may take the processor meanwhile.
+BUILD_SECONDS = 600
 # Says where it runs, and fails where papermill is in its environment.
 SOURCE = (
     "import importlib.util, json, os, sys\n"
@@ -28,10 +30,12 @@ class Repository:
     Attributes:
         workspace: The workspace.
         engine: The engine that its images are built by.
+        settings: Variables that all stages get.
     """
 
     workspace: Workspace
     engine: Engine
+    settings: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Begin with a notebook. Of docker the tests' own is on PATH, and nothing else of where it lies."""
@@ -45,7 +49,8 @@ class Repository:
     @property
     def environ(self) -> dict[str, str | None]:
         """What the stage is started with: git's own settings are nobody's."""
-        return {**self.engine.environ, "PATH": self.path, "GIT_CONFIG_GLOBAL": "/dev/null", "GITHUB_SHA": None}
+        own = {"PATH": self.path, "GIT_CONFIG_GLOBAL": "/dev/null", "GITHUB_SHA": None}
+        return {**self.engine.environ, **own, **self.settings}
 
     def git(self, *arguments: str) -> str:
         command = [*GIT, *arguments]
@@ -72,7 +77,12 @@ class Repository:
     def build(self, environ: Mapping[str, str | None] | None = None, **inputs: str) -> Done:
         """Run build-image; `base_image` stands for the input `base-image`."""
         given = {name.replace("_", "-"): value for name, value in inputs.items()}
-        return self.workspace.run("build-image", given, environ={**self.environ, **(environ or {})})
+        process = self.workspace.start("build-image", given, environ={**self.environ, **(environ or {})})
+        done = self.workspace.end(process, BUILD_SECONDS)
+        if done.outputs.get("image-id"):
+            kept = record(done)
+            self.engine.made.update(f"{kept['image']}:{tag}" for tag in kept["tags"])
+        return done
 
     def built(self, environ: Mapping[str, str | None] | None = None, **inputs: str) -> "Image":
         """Run build-image, which must succeed."""

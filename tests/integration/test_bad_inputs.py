@@ -18,6 +18,7 @@ from integration.suite import (
     PYTHON,
     Done,
     Workspace,
+    code,
     notebook,
     only_tools,
     parameters,
@@ -150,6 +151,14 @@ EXECUTE = {
         {"parameters": "beta: 1"},
         "No notebook declares the parameter `beta`. Parameters are the names assigned in the cell tagged `parameters`; "
         "here: alpha.",
+    ),
+    "nearly declared": Case(
+        {"parameters": "alhpa: 1"}, "No notebook declares the parameter `alhpa`. Did you mean `alpha`?"
+    ),
+    "another tag": Case(
+        {"parameters": "beta: 1", "notebooks": "b.ipynb"},
+        "No notebook declares the parameter `beta`. b.ipynb has a cell tagged `Parameters`: the tag is `parameters`,",
+        {"b.ipynb": json.dumps(notebook(code("beta = 1", "Parameters")))},
     ),
     "parameters-file: none": Case(
         {"parameters-file": "no.yaml"},

@@ -2,11 +2,12 @@
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -52,14 +53,23 @@ class Case:
     rest: str = ""
 
 
-def own(text: str, message: str, code: int = 1, rest: str = "", **environ: str) -> Case:
+def own(text: str, message: str, code: int = 1, rest: str = "") -> Case:
     """Return the case of a Dockerfile of the user's own."""
-    return Case({"dockerfile": "Dockerfile"}, message, code, {"Dockerfile": text}, environ, rest=rest)
+    return Case({"dockerfile": "Dockerfile"}, message, code, {"Dockerfile": text}, rest=rest)
 
 
 def generated(files: Mapping[str, str], message: str, code: int = 2, rest: str = "") -> Case:
     """Return the case of a lock."""
     return Case({"base-image": "{base}"}, message, code, files, rest=rest)
+
+
+def both(name: str, case: Case) -> dict[str, Case]:
+    """Return a case for each builder."""
+    told = {"classic": "0", "BuildKit": "1"}
+    return {
+        f"{name}, {builder}": replace(case, environ={**case.environ, "DOCKER_BUILDKIT": value})
+        for builder, value in told.items()
+    }
 
 
 CASES = {
@@ -110,11 +120,7 @@ CASES = {
         INSTALLED,
         1,
     ),
-    "wrong hash": generated(
-        {"requirements.txt": HASHED},
-        INSTALLED,
-        1,
-    ),
+    **both("wrong hash", generated({"requirements.txt": HASHED}, INSTALLED, 1)),
     "index that is a folder": Case(
         {},
         "Packages are to come from folders of this machine: ",
@@ -145,8 +151,11 @@ CASES = {
         "The base image `127.0.0.1:9/base:1` could not be fetched: the registry cannot be reached.",
         3,
     ),
-    "base without Python": Case(
-        {"base-image": NO_PYTHON}, "The image could not be built: the base image has no Python with `venv` and pip."
+    **both(
+        "base without Python",
+        Case(
+            {"base-image": NO_PYTHON}, "The image could not be built: the base image has no Python with `venv` and pip."
+        ),
     ),
     # A Dockerfile of the user's own
     "dockerfile not there": Case({"dockerfile": "none"}, "There is no file none. The input dockerfile takes a path"),
@@ -154,34 +163,23 @@ CASES = {
         {"dockerfile": "notebooks"}, "notebooks is a folder. The input dockerfile takes a path"
     ),
     "dockerfile outside": Case({"dockerfile": "../D"}, "dockerfile is `../D`, which lies outside the workspace."),
-    "empty dockerfile": own("", "Dockerfile is no Dockerfile that docker understands: "),
-    "unknown instruction": own(
-        "FROM scratch\nCOOPY a b\n",
-        "Dockerfile is no Dockerfile that docker understands: ",
-        rest="unknown instruction: COOPY",
+    **both("empty dockerfile", own("", "Dockerfile is no Dockerfile that docker understands: ")),
+    **both(
+        "unknown instruction",
+        own(
+            "FROM scratch\nCOOPY a b\n",
+            "Dockerfile is no Dockerfile that docker understands: ",
+            rest="unknown instruction: COOPY",
+        ),
     ),
-    "failing step": own(
-        "FROM {base}\nRUN echo before && exit 7\n",
-        ENDED,
+    **both("failing step", own("FROM {base}\nRUN echo before && exit 7\n", ENDED)),
+    **both(
+        "copied file not there",
+        own("FROM scratch\nCOPY none /\n", f"{BUILT}Dockerfile copies what is not there: "),
     ),
-    "failing step, BuildKit": own(
-        "FROM {base}\nRUN echo before && exit 7\n",
-        ENDED,
-        DOCKER_BUILDKIT="1",
-    ),
-    "copied file not there": own("FROM scratch\nCOPY none /\n", f"{BUILT}Dockerfile copies what is not there: "),
-    "copied file not there, BuildKit": own(
-        "FROM scratch\nCOPY none /\n",
-        f"{BUILT}Dockerfile copies what is not there: ",
-        DOCKER_BUILDKIT="1",
-    ),
-    "base of dockerfile not there": own("FROM 127.0.0.1:9/x\n", BUILT, 3, rest="the registry cannot be reached."),
-    "base of dockerfile not there, BuildKit": own(
-        "FROM 127.0.0.1:9/x\n",
-        "The image could not be built: ",
-        3,
-        rest="the registry cannot be reached.",
-        DOCKER_BUILDKIT="1",
+    **both(
+        "base of dockerfile not there",
+        own("FROM 127.0.0.1:9/x\n", BUILT, 3, rest="the registry cannot be reached."),
     ),
     # The engine
     "engine that is down": Case(
@@ -204,6 +202,7 @@ def no_python(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> str:
         check=True,
     )
     engine.run("import", folder / "image.tar", NO_PYTHON)
+    engine.made.add(f"{NO_PYTHON}:latest")
     return NO_PYTHON
 
 
@@ -242,6 +241,23 @@ def says(done: Done, code: int, message: str, rest: str = "") -> None:
     assert "Traceback" not in done.log
     assert not done.outputs.get("image-id")
     assert done.outputs["status"] == ("failed" if code == 1 else "error")
+
+
+def test_a_dockerfile_that_links_out_of_the_workspace(repository: Repository) -> None:
+    (repository.workspace.base / "private").write_text("s3cret of this machine\n")
+    (repository.workspace.folder / "Dockerfile").symlink_to("../private")
+    repository.commit()
+    done = repository.build(image="study/bad", dockerfile="Dockerfile")
+    says(done, 2, "Dockerfile is a link to something outside the workspace.")
+    assert "s3cret" not in done.log
+
+
+def test_where_a_build_fails_all_is_shown(repository: Repository, base_image: str) -> None:
+    repository.workspace.write("Dockerfile", f"FROM {base_image}\nRUN echo ' + six==1' && false\n")
+    repository.commit()
+    done = repository.build(image="study/bad", dockerfile="Dockerfile")
+    says(done, 1, f"{BUILT}the step ")
+    assert re.search(r" \+ six==1$", done.log, re.MULTILINE)
 
 
 # --- Programs and engines

@@ -118,8 +118,14 @@ CASES = {
     ),
     "config: Latin-1": Case(write(CONFIG, b"# \xfc\n"), ".dvc/config is not UTF-8 text.", place=(CONFIG, 0)),
     "config: a key of another DVC": Case(
-        remote("../../store", teleport="true"),
-        "DVC cannot use .dvc/config: extra keys not allowed @ data['remote']['storage']['teleport'].",
+        remote("../../store", keyword="true"),
+        ".dvc/config sets `keyword` of the remote `storage`, which a repository may not.",
+        place=(CONFIG, 5),
+        hint="`dvc remote modify --local`",
+    ),
+    "config: a key of another kind": Case(
+        remote("../../store", region="north"),
+        "DVC cannot use .dvc/config: extra keys not allowed @ data['remote']['storage']['region'].",
         place=(CONFIG, 0),
         hint=PULLING,
     ),

@@ -495,7 +495,7 @@ def test_the_interpreter_is_looked_for_in_order(workspace: Workspace, kernel: Pa
     run_dir = workspace.runner_temp / "notebook-ci"
     run_dir.mkdir()
     of_setup = link(workspace.base / "s", kernel)
-    record = {"schema": "notebook-ci/record/1", "stage": "setup-env", "slug": "", "status": "passed"}
+    record: dict[str, Any] = {"schema": "notebook-ci/record/1", "stage": "setup-env", "slug": "", "status": "passed"}
     record |= {"started": "2024", "outputs": {}, "problems": [], "source": {}}
     record_file = run_dir / "setup-env.json"
     record_file.write_text(json.dumps({**record, "python": str(of_setup)}))

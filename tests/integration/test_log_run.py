@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -17,6 +18,7 @@ from notebook_ci.data.model import DvcPullRecord, PulledData
 from notebook_ci.environment.model import SetupEnvRecord
 from notebook_ci.execution.model import ExecuteRecord, Failure, NotebookResult
 from notebook_ci.image.model import BuildImageRecord
+from notebook_ci.inputs import quote
 from notebook_ci.records import Problem, Record, RunDirectory, sha256
 from servers.mlflow import LOGIN, MlflowServer, Run, door, launch
 
@@ -260,28 +262,79 @@ def test_files_that_changed_are_left_out(workspace: Workspace, server: MlflowSer
     """A notebook can put another file, or a link to a secret, where the record vouches for an output."""
     run_dir = workspace.folder / "run"
     secret = workspace.write("secret", "kept-secret")
-    outputs = [workspace.write(f"run/execute-notebook/{name}", "{}") for name in ("a#1.ipynb", "b.ipynb", "c.ipynb")]
+    names = ("a#1.ipynb", "b.ipynb", "c.ipynb", "d.ipynb")
+    outputs = [workspace.write(f"run/execute-notebook/{name}", "{}") for name in names]
     made = {path.relative_to(run_dir).as_posix(): sha256(path) for path in outputs}
-    for name in ("out/x/d.ipynb", "out/y/d.ipynb"):
-        elsewhere = workspace.write(name, "{}")
-        made[str(elsewhere)] = sha256(elsewhere)
     (run_dir / "execute-notebook.json").write_text("")
     write(run_dir, execute_record(result(), made=made)).rename(run_dir / "execute-notebook.json")
     outputs[1].unlink()
     outputs[1].symlink_to(secret)
     outputs[2].unlink()
+    outputs[3].write_text("[]")
     done = log(workspace, server.uri, experiment=experiment)
     logged(server, done)
     assert set(server.artifacts(done.outputs["run-id"])) == {
         "execute-notebook.json",
         "execute-notebook/a_1.ipynb",
-        "execute-notebook/x/d.ipynb",
-        "execute-notebook/y/d.ipynb",
     }
     assert [notice.message for notice in done.annotations("notice")] == [
-        "Not logged: `execute-notebook/b.ipynb`, which execute-notebook has made, is another one by now.",
+        "Not logged: `execute-notebook/b.ipynb`, which execute-notebook has made, is no regular file.",
         "Not logged: `execute-notebook/c.ipynb`, which execute-notebook has made, is not there any more.",
+        "Not logged: `execute-notebook/d.ipynb`, which execute-notebook has made, is another one by now.",
     ]
+
+
+def test_nothing_but_files_of_the_run_directory_is_logged(
+    workspace: Workspace, server: MlflowServer, experiment: str
+) -> None:
+    """Whatever a record vouches for: it may be forged."""
+    run_dir = workspace.folder / "run"
+    secret = workspace.write("secrets/key", "kept-secret")
+    digest = sha256(secret)
+    (run_dir / "in").mkdir(parents=True)
+    os.mkfifo(run_dir / "pipe")
+    (run_dir / "zero").symlink_to("/dev/zero")
+    (run_dir / "link").symlink_to(secret)
+    (run_dir / "linked").symlink_to(secret.parent)
+    with (run_dir / "huge").open("wb") as huge:
+        huge.truncate(2**40)
+    good = workspace.write("run/in/good", "x")
+    faults = {
+        "pipe": "is no regular file",
+        "zero": "is no regular file",
+        "link": "is no regular file",
+        "in": "is no regular file",
+        "huge": "is bigger than 1 GiB",
+        str(secret): "is outside of the run directory",
+        "../secrets/key": "is outside of the run directory",
+        "linked/key": "is outside of the run directory",
+        "in/good/x": "is not there any more",
+        "a\0b": "cannot be read (",
+    }
+    made = {**dict.fromkeys(faults, digest), "in/../in/good": sha256(good)}
+    write(run_dir, execute_record(result(), made=made))
+    done = log(workspace, server.uri, experiment=experiment)
+    logged(server, done)
+    assert set(server.artifacts(done.outputs["run-id"])) == {"execute-notebook.json", "in/good"}
+    notices = [problem["message"] for problem in done.record["problems"]]
+    for name, notice in zip(faults, notices, strict=True):
+        assert notice.startswith(f"Not logged: {quote(name)}, which execute-notebook has made, {faults[name]}")
+
+
+def test_a_copy_of_a_record_changes_no_other_run(workspace: Workspace, server: MlflowServer, experiment: str) -> None:
+    """Records are artifacts that anyone may read: that of another run of the workflow, put first, is still not it."""
+    theirs = execute_record(result(), metrics={"accuracy": 0.9}, source={"repository": "team/penguins", "run": "4711"})
+    write(workspace.folder / "run", theirs)
+    first = log(workspace, server.uri, GITHUB, experiment=experiment)
+    before = server.run(first.outputs["run-id"]).json
+    write(workspace.folder / "copy", theirs)
+    write(workspace.folder / "copy", execute_record(status="failed", started="2026-11-21T11:00:00.000+00:00"))
+    later = log(workspace, server.uri, {**GITHUB, "GITHUB_RUN_ID": "4712"}, experiment=experiment, run_dir="copy")
+    assert later.code == 0, later.log
+    assert later.outputs["run-id"] != first.outputs["run-id"]
+    assert server.run(first.outputs["run-id"]).json == before
+    job = {**GITHUB, "GITHUB_JOB": "log", "GITHUB_RUN_ATTEMPT": "3"}
+    assert log(workspace, server.uri, job, experiment=experiment).outputs["run-id"] == first.outputs["run-id"]
 
 
 # --- Where
@@ -338,6 +391,7 @@ def test_the_store_beside_the_runs_keeps_history(workspace: Workspace) -> None:
     assert sorted(rows(database, "SELECT key, value FROM params")) == [("alpha", "1"), ("alpha", "2")]
     assert len(list(home.glob("artifacts/*/artifacts/execute-notebook.json"))) == 2
     assert sorted(path.name for path in home.iterdir()) == ["artifacts", "mlflow.db"]
+    assert "Open http://127.0.0.1:5000 then; Ctrl-C ends it." in done[0].log
     assert done[0].outputs["run-url"] == ""
     assert done[0].record["artifact_uri"].startswith(home.as_uri())
     assert done[0].record["artifact_uri"] in done[0].log

@@ -19,6 +19,7 @@ from servers.mlflow import LOGIN, MlflowServer, door, dripping, free_port, launc
 MOST_SECONDS = 30  # what the issue allows a server that is down
 SHORT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
 ACCEPTED = "Accepted is the address of an MLflow server (`https://...`) or of a database file (`sqlite:///mlflow.db`)."
+HIDDEN = "The address in the input tracking-uri is not understood; it is not shown, because it may hold a password."
 AGAIN = "Look at the server and its log, then log the run again."
 ADDRESS = "Look at the input tracking-uri: it is what a browser opens, without anything behind it."
 CREDENTIALS = "Give MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
@@ -203,8 +204,8 @@ def test_a_deleted_experiment(workspace: Workspace, server: MlflowServer) -> Non
     assert_error(
         done,
         f"The experiment 'gone' was deleted at {server.uri}, and its name stays taken.",
-        f"Restore it (`mlflow experiments restore --experiment-id {number}` with MLFLOW_TRACKING_URI set), or name "
-        "another one with the input experiment.",
+        f"Restore it (`MLFLOW_TRACKING_URI={server.uri} launch.sh --env mlflow-full --exec mlflow experiments restore "
+        f"--experiment-id {number}`), or name another one with the input experiment.",
     )
     warned = log(workspace, server.uri, experiment="gone", on_error="warn")
     assert (warned.code, warned.outputs["run-id"]) == (0, "")
@@ -298,12 +299,17 @@ def test_artifacts_out_of_reach(
             "Start an MLflow server in front of this database (`mlflow server --backend-store-uri ...`).",
         ),
         (
+            "http://ci:kept-secret",
+            f"{HIDDEN} {ACCEPTED}",
+            "",
+        ),
+        (
             "https://host?token=kept-secret",
             "tracking-uri is `https://host` with something behind it that begins with `?` or `#`.",
             "Give the address of the server alone; a token goes into MLFLOW_TRACKING_TOKEN.",
         ),
     ],
-    ids=["folder of files", "scheme", "database server", "query"],
+    ids=["folder of files", "scheme", "database server", "odd", "query"],
 )
 def test_addresses(workspace: Workspace, uri: str, message: str, hint: str) -> None:
     done = log(workspace, uri, on_error="warn")
@@ -400,14 +406,47 @@ def test_a_full_disk(workspace: Workspace) -> None:
 
 
 def test_no_records(workspace: Workspace, server: MlflowServer) -> None:
-    workspace.write(".notebook-ci/runs/20261121T100000Z-ab12/execute-notebook.json", "{}")
     (workspace.folder / "run").mkdir()
     assert_error(
         log(workspace, server.uri, on_error="warn"),
         f"The run directory {workspace.folder / 'run'} has no records to log.",
-        "The newest one with records is .notebook-ci/runs/20261121T100000Z-ab12: name it with the input run-dir.",
+        "Run the other stages first, or name their run directory with the input run-dir.",
         code=2,
     )
+
+
+def on_a_laptop(workspace: Workspace, *flags: str) -> Done:
+    return workspace.run("log-run", flags=flags, environ=SHORT)
+
+
+def test_no_records_on_a_laptop(workspace: Workspace) -> None:
+    """Its own failed attempts are no runs to log, however new they are."""
+    runs = workspace.folder / ".notebook-ci" / "runs"
+    nothing = on_a_laptop(workspace)
+    assert nothing.code == 2, nothing.log
+    assert "Run the other stages first" in nothing.log
+    for name, hour in (("b-old", 10), ("a new", 11)):
+        run_directory = RunDirectory.open(str(runs / name), {}, workspace.base / "elsewhere")
+        started = f"2026-11-21T{hour}:00:00.000+00:00"
+        run_directory.take("dvc-pull", "").write(DvcPullRecord(stage="dvc-pull", started=started))
+    workspace.write(".notebook-ci/runs/c-broken/execute-notebook.json", "{}")
+    for _ in range(2):
+        done = on_a_laptop(workspace)
+        assert done.code == 2, done.log
+        hint = "The newest run that has some is logged with `launch.sh log-run --run-dir '.notebook-ci/runs/a new'`."
+        assert hint in done.log
+
+
+def test_a_run_that_could_not_be_logged_is_kept(workspace: Workspace) -> None:
+    record(workspace)
+    uri = f"http://127.0.0.1:{free_port()}"
+    later = "The run is kept: log it later with `launch.sh log-run --run-dir run` and the other inputs as they are now."
+    done = on_a_laptop(workspace, "--run-dir", "run", "--tracking-uri", uri)
+    assert done.code == 3, done.log
+    assert f"Start it, or look at the input tracking-uri. {later}" in done.log
+    warned = on_a_laptop(workspace, "--run-dir", "run", "--tracking-uri", uri, "--on-error", "warn")
+    assert warned.code == 0, warned.log
+    assert later in warned.log
 
 
 def test_a_run_directory_that_is_not_there(workspace: Workspace, server: MlflowServer) -> None:

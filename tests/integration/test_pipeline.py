@@ -166,6 +166,17 @@ def test_another_file_of_inputs_reaches_every_stage(study: Workspace) -> None:
     assert list(Path(done.outputs["run-dir"]).rglob("a.html"))
 
 
+def test_parameters_of_the_file_of_inputs_may_be_for_another_notebook(study: Workspace) -> None:
+    study.write("notebooks/b.ipynb", notebook(parameters("beta = 1"), "print(beta)"))
+    toml = (study.folder / "notebook-ci.toml").read_text(encoding="utf-8")
+    study.write("notebook-ci.toml", f"{toml}[execute-notebook.parameters]\nalpha = 41\nbeta = 5\n")
+    assert run(study, stages="execute-notebook", notebooks="notebooks/b.ipynb").code == 0
+    study.write("notebook-ci.toml", f"{toml}[execute-notebook.parameters]\nalhpa = 41\n")
+    wrong = run(study, stages="execute-notebook", notebooks="notebooks/b.ipynb")
+    assert wrong.code == 2
+    assert wrong.annotations()[0].message.startswith("No notebook declares the parameter `alhpa`.")
+
+
 def test_two_chains_share_a_run_directory(study: Workspace) -> None:
     one = run(study, stages="execute-notebook", slug="one")
     two = run(study, stages="execute-notebook", slug="two", parameters="alpha: 2")
@@ -229,7 +240,7 @@ def test_a_stage_that_is_killed_has_a_record_all_the_same(study: Workspace) -> N
 
 
 def test_a_notebook_forges_neither_outputs_nor_summary_of_the_chain(study: Workspace) -> None:
-    forged = {"schema": "notebook-ci/record/1", "stage": "build-image", "slug": "", "status": "passed"}
+    forged: dict[str, Any] = {"schema": "notebook-ci/record/1", "stage": "build-image", "slug": "", "status": "passed"}
     forged |= {"started": "2099", "source": {}, "problems": [], "outputs": {"image": "evil:1", "digest": "sha256:evil"}}
     folder = study.runner_temp / "notebook-ci"
     forge = (

@@ -593,6 +593,57 @@ def test_a_checkpoint_whose_data_cannot_be_read(workspace: Workspace, project: P
     )
 
 
+ANY_SOURCE = """config_version: 4.0
+stores: {}
+plugins_directory: plugins/
+fluent_datasources:
+  files:
+    type: pandas
+    assets:
+      a:
+        type: csv
+        filepath_or_buffer: data/small.csv
+        sep: ","
+        batch_definitions:
+          b: {id: 262d76df-016b-40d8-bde2-398cea68aefe}
+"""
+
+
+def test_a_checkpoint_runs_no_code_and_stores_nothing(workspace: Workspace) -> None:
+    """The project is not opened: a plugin that has not the suffix that is refused has no effect either."""
+    workspace.write("gx/great_expectations.yml", ANY_SOURCE)
+    workspace.write("gx/plugins/sqlalchemy/__init__.pyc", "open('ran', 'w')")
+    workspace.write("gx/plugins/custom_data_docs/styles/style.css", "")
+    workspace.write("gx/checkpoints/c.json", {"name": "c", "validation_definitions": [{"name": "v"}]})
+    names = {"datasource": {"name": "files"}, "asset": {"name": "a"}, "batch_definition": {"name": "b"}}
+    workspace.write("gx/validation_definitions/v.json", {"name": "v", "data": names, "suite": {"name": "s"}})
+    workspace.write("gx/expectations/s.json", exists("mass"))
+    workspace.write("data/small.csv", SMALL)
+    before = {path for path in workspace.folder.rglob("*") if path.is_file()}
+    done = workspace.run(STAGE, {"checkpoint": "c"})
+    assert done.code == 0, done.log
+    assert results(done)["data/small.csv"]["success"]
+    assert {path for path in workspace.folder.rglob("*") if path.is_file()} == before
+
+
+CONDITIONS: list[str | dict[str, Any]] = [
+    "`the name`.notnull() and mass > 1.5",
+    "`the name` == 'b@c.de' or mass in [1, 2]",
+    {"type": "comparison", "column": {"name": "the name"}, "operator": "==", "parameter": "it's @b.to_csv()"},
+    {"type": "pass_through", "pass_through_filter": '`the name`.str.startswith("b")'},
+]
+
+
+def test_conditions_that_compare_are_accepted(workspace: Workspace) -> None:
+    workspace.write("a.csv", "the name,mass\na,1\nb@c.de,2\n,3\nit's @b.to_csv(),4\n")
+    kwargs: dict[str, Any] = {"column": "mass", "max_value": 0, "condition_parser": "pandas"}
+    expectations = [stated("expect_column_values_to_be_between", row_condition=each, **kwargs) for each in CONDITIONS]
+    workspace.write("s.json", suite(*expectations))
+    done = workspace.run(STAGE, {"data": "a.csv", "suite": "s.json"})
+    assert done.code == 1, done.log
+    assert [violation["total"] for violation in violations(done)] == [2, 2, 1, 1]
+
+
 # --- Parameters of a suite, notebook-ci.toml, the laptop, signals
 
 
@@ -616,7 +667,7 @@ def test_a_cancelled_job(workspace: Workspace, number: signal.Signals) -> None:
     rules = json.dumps({"a.csv": [f"s/{count}.json" for count in range(200)]})
     process = workspace.start(STAGE, {"rules": rules})
     artifacts = workspace.runner_temp / "notebook-ci" / STAGE
-    assert wait_until(lambda: artifacts.exists() and any(artifacts.glob("*.json")))
+    assert wait_until(lambda: artifacts.exists() and any(artifacts.glob("*.json")), 60)
     process.send_signal(number)
     began = time.monotonic()
     done = workspace.end(process)

@@ -17,7 +17,20 @@ MIGRATE = (
     "Rename expectation_suite_name to name, each expectation_type to type; take out data_asset_type, ge_cloud_id and "
     "expectation_suite_id."
 )
-PROJECT = "config_version: 4.0\nstores: {}\n"
+PROJECT = """config_version: 4.0
+stores: {}
+fluent_datasources:
+  files:
+    type: pandas_filesystem
+    base_directory: data
+    assets:
+      a:
+        type: csv
+        batch_definitions: {b: }
+"""
+CONFIG = "gx/great_expectations.yml"
+NOT_RUN = "Code of the repository is not run by validate-data. Take it out, or give data and suite."
+IN_WORKSPACE = "not a path in the workspace. Write it relative to the workspace; URLs and variables are not accepted."
 CHECKPOINT = {"name": "c", "validation_definitions": [{"name": "v"}]}
 DEFINITION = {
     "name": "v",
@@ -59,6 +72,18 @@ def project(message: str, place: tuple[str, int] = ("", 0), **files: Content) ->
     return Case({"checkpoint": "c"}, message, changed, place)
 
 
+def configured(old: str, new: str, message: str, line: int = 1) -> Case:
+    """Return a case of a project whose configuration differs in one place."""
+    assert old in PROJECT
+    return project(message, (CONFIG, line), great_expectations=PROJECT.replace(old, new, 1))
+
+
+def condition(row_condition: str | Mapping[str, Any], message: str) -> Case:
+    """Return a case of a suite with a row_condition that is not accepted."""
+    kwargs: dict[str, Any] = {"column": "name", "row_condition": row_condition, "condition_parser": "pandas"}
+    return bad_suite(suite(stated("expect_column_values_to_not_be_null", **kwargs)), message, 5)
+
+
 CASES = {
     # What goes together
     "nothing": Case(
@@ -81,9 +106,27 @@ CASES = {
     "no such file": Case({**GIVEN, "data": "b.csv"}, "There is no file b.csv.", place=("b.csv", 0)),
     "not pulled": Case(
         {**GIVEN, "data": "b.csv"},
-        "There is no file b.csv. DVC has it: run dvc-pull before.",
+        "There is no file b.csv. DVC versions it: run dvc-pull before.",
         {"b.csv.dvc": "outs: []\n"},
         ("b.csv", 0),
+    ),
+    "not pulled, in a folder of DVC": Case(
+        {**GIVEN, "data": "data/raw/b.csv"},
+        "There is no file data/raw/b.csv. DVC versions it: run dvc-pull before.",
+        {".dvc/config": "", "data.dvc": "outs: []\n"},
+        ("data/raw/b.csv", 0),
+    ),
+    "not pulled, an output of a pipeline": Case(
+        {**GIVEN, "data": "data/b.csv"},
+        "There is no file data/b.csv. DVC versions it: run dvc-pull before.",
+        {".dvc/config": "", "dvc.yaml": "stages:\n  make:\n    cmd: make\n    outs:\n      - data/b.csv\n"},
+        ("data/b.csv", 0),
+    ),
+    "not in DVC": Case(
+        {**GIVEN, "data": "data/b.csv"},
+        "There is no file data/b.csv. If DVC versions it, is data/b.csv.dvc committed?",
+        {".dvc/config": "", "data/c.csv.dvc": "outs: []\n", "dvc.lock": "path: data/b.csv2\n"},
+        ("data/b.csv", 0),
     ),
     "a folder": Case(
         {**GIVEN, "data": "d.csv"}, "d.csv is a folder. Name files, or a glob", {"d.csv/x": ""}, ("d.csv", 0)
@@ -174,7 +217,107 @@ CASES = {
         f"s.json is a suite of Great Expectations 0.18 or older; 1.x is used here. {MIGRATE}",
         6,
     ),
+    # What could run or fetch something
+    "a condition that runs": condition(
+        "@pd.io.common.os.system('touch ran') == 0",
+        "The row_condition `@pd.io.common.os.system('touch ran') == 0` holds more than columns, values and comparisons",
+    ),
+    "a condition that runs, as pandas has it": condition(
+        "__pd_eval_local_data.isna()", "The row_condition `__pd_eval_local_data.isna()` holds more than columns,"
+    ),
+    "a condition that writes": condition(
+        "name . to_csv('ran') == 0",
+        "The row_condition `name . to_csv('ran') == 0` uses `to_csv`; accepted are isnull,",
+    ),
+    "a condition in quotes of quotes": condition(
+        "name == '\\'' or @data.to_csv('ran') or '' == ''", "The row_condition `name == '"
+    ),
+    "a condition of today": condition(
+        {"type": "and", "conditions": [{"type": "pass_through", "pass_through_filter": "name.to_csv('ran')"}]},
+        "The row_condition `name.to_csv('ran')` uses `to_csv`;",
+    ),
+    "a condition with a column that runs": condition(
+        {"type": "comparison", "column": {"name": "a` or @data.to_csv('ran') or `a"}, "operator": "==", "parameter": 1},
+        "The row_condition names a column",
+    ),
+    "a schema elsewhere": bad_suite(
+        suite(
+            stated(
+                "expect_column_values_to_match_json_schema",
+                column="name",
+                json_schema={"items": {"$ref": "http://127.0.0.1:9/schema.json"}},
+            )
+        ),
+        "The json_schema refers to `http://127.0.0.1:9/schema.json`: only references in itself, with #, are followed.",
+        5,
+    ),
     # Projects
+    "a module of the repository": configured(
+        "stores: {}",
+        "stores:\n  evil:\n    class_name: CheckpointStore\n    module_name: evilplugin",
+        f"The project names a module that is not of Great Expectations: `evilplugin`. {NOT_RUN}",
+        5,
+    ),
+    "a module named alike": configured(
+        "stores: {}",
+        "data_docs_sites: {site: {module_name: great_expectations_evil}}",
+        "The project names a module that is not of Great Expectations: `great_expectations_evil`.",
+        2,
+    ),
+    "a store of another class": configured(
+        "stores: {}",
+        "stores:\n  evil:\n    class_name: Evil\n    module_name: great_expectations.data_context.store",
+        "The project has a store of the class `Evil`; accepted are ExpectationsStore,",
+        4,
+    ),
+    "plugins": Case(
+        {"checkpoint": "c"},
+        f"The project has plugins in Python: gx/plugins/more/evil.py. {NOT_RUN}",
+        {
+            CONFIG: f"plugins_directory: plugins/\n{PROJECT}",
+            "gx/plugins/more/evil.py": "",
+            "gx/checkpoints/c.json": CHECKPOINT,
+        },
+        ("gx/plugins/more/evil.py", 1),
+    ),
+    "plugins elsewhere": configured(
+        "stores: {}", "plugins_directory: ../..", f"plugins_directory is `../..`, {IN_WORKSPACE}", 2
+    ),
+    "no such data source": configured(
+        "  files:", "  file:", f"{CONFIG} has no data source `files`. Did you mean file?"
+    ),
+    "no such asset": configured("      a:", "      b:", f"{CONFIG} has no asset of the data source `files`, `a`."),
+    "no such batch definition": configured("{b: }", "{c: }", f"{CONFIG} has no batch definition of `a`, `b`."),
+    "a database": configured(
+        "pandas_filesystem",
+        "sqlite",
+        "The data source `files` is of the type `sqlite`; accepted are pandas, pandas_filesystem. Give data and suite.",
+        5,
+    ),
+    "a pickle": configured(
+        "type: csv", "type: pickle", "The asset `a` is of the type `pickle`; accepted are csv, json, parquet.", 9
+    ),
+    "data outside": configured(
+        "base_directory: data", "base_directory: data/../..", f"base_directory is `data/../..`, {IN_WORKSPACE}", 6
+    ),
+    "data at an absolute path": configured(
+        "base_directory: data", "base_directory: /proc/self", f"base_directory is `/proc/self`, {IN_WORKSPACE}", 6
+    ),
+    "a variable in a path": configured(
+        "base_directory: data", "base_directory: ${TOKEN}/a", f"base_directory is `${{TOKEN}}/a`, {IN_WORKSPACE}", 6
+    ),
+    "a pattern that climbs": configured(
+        "type: csv\n",
+        "type: csv\n        connect_options: {glob_directive: ../../*}\n",
+        f"glob_directive is `../../*`, {IN_WORKSPACE}",
+        10,
+    ),
+    "data at a URL": configured(
+        "type: csv\n",
+        "type: csv\n        filepath_or_buffer: https://127.0.0.1:9/a.csv\n",
+        f"filepath_or_buffer is `https://127.0.0.1:9/a.csv`, {IN_WORKSPACE}",
+        10,
+    ),
     "no project": Case(
         {"checkpoint": "c"},
         "There is no file gx/great_expectations.yml. A checkpoint needs the project in the folder gx",
@@ -292,9 +435,10 @@ def test_arguments_that_do_not_fit(workspace: Workspace) -> None:
     told = [(error.message.split(" Given are ")[0], error.place) for error in done.annotations()]
     made = "cannot be made of what the suite states:"
     *_, last = wrong
+    misspelt = "`value_set: field required; valueset: extra fields not permitted`"
     unknown = f"There is no expectation `{last}`. Great Expectations 1.x knows it under no such name."
     assert [message for message, _ in told] == [
-        f"expect_column_values_to_be_in_set {made} `value_set: field required; valueset: extra fields not permitted`.",
+        f"expect_column_values_to_be_in_set {made} {misspelt}. Did you mean value_set?",
         f"expect_column_values_to_be_between {made} `min_value and max_value cannot both be None`.",
         f"expect_column_values_to_not_be_null {made} `mostly: ensure this value is less than or equal to 1.0`.",
         f"expect_column_mean_to_be_between {made} `column: field required`.",

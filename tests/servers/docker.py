@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -33,10 +33,12 @@ class Engine:
     Attributes:
         host: Its address, as `DOCKER_HOST` has it.
         client: The docker command line.
+        made: Names of images that the tests have made, to be removed.
     """
 
     host: str
     client: str
+    made: set[str] = field(default_factory=set, compare=False)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -60,6 +62,16 @@ class Engine:
             text=True,
             check=False,
         )
+
+    def remove(self, prefix: str = "") -> None:
+        """Take away the images that the tests have made, or the names of images that begin with a registry's host."""
+        names = set() if prefix else self.made
+        if prefix:
+            kept = self.run("images", "--digests", "--format", "{{.Repository}} {{.Tag}} {{.Digest}}").splitlines()
+            for repository, tag, digest in (line.split() for line in kept if line.startswith(prefix)):
+                names.add(f"{repository}@{digest}" if tag == "<none>" else f"{repository}:{tag}")
+        if names:
+            self.run("image", "rm", "--force", *sorted(names), check=False)
 
     @property
     def answers(self) -> bool:

@@ -14,6 +14,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """The engine of this machine, or one of the tests' own."""
     if found := find_engine():
         yield found
+        found.remove()
     elif shutil.which("dockerd", path="/usr/sbin:/usr/bin") and os.geteuid() == 0:
         with private_engine(tmp_path_factory.mktemp("d")) as started:
             yield started
@@ -28,14 +29,16 @@ def base_image(engine: Engine) -> str:
 
 
 @pytest.fixture(scope="session")
-def open_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+def open_registry(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Iterator[Registry]:
     """A registry that everybody may push to."""
     with registry(tmp_path_factory.mktemp("registry")) as started:
         yield started
+    engine.remove(f"{started.host}/")
 
 
 @pytest.fixture(scope="session")
-def login_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+def login_registry(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Iterator[Registry]:
     """A registry that asks for a login."""
     with registry(tmp_path_factory.mktemp("registry"), login=True) as started:
         yield started
+    engine.remove(f"{started.host}/")

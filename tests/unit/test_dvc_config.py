@@ -110,6 +110,8 @@ def test_what_is_no_configuration(root: Path, text: str) -> None:
     [
         ("https://ann:pw@host:8080/x?sig=1#f", "https://host:8080/x"),
         ("ssh://ann@host/x", "ssh://host/x"),
+        ("http://ann:p/w@host/x", "http://host/x"),
+        ("http://ann:p#w@host/x", "http://host/x"),
         ("s3://bucket/x", "s3://bucket/x"),
         ("../a@b?c", "../a@b?c"),
     ],

@@ -68,6 +68,26 @@ def test_what_moves_is_not_given_up() -> None:
     assert len(list(at_once(work, [1], jobs=1, progress=made, silence=1))) == 1
 
 
+def test_what_crawls_is_given_up() -> None:
+    made = Progress("Pulled", 1, print, crawl=1)
+    ended = threading.Event()
+
+    def drip(_: int) -> None:
+        while not ended.wait(0.1):
+            made.add_bytes(1)
+
+    began = time.monotonic()
+    with pytest.raises(Silence):
+        list(at_once(drip, [1], jobs=1, progress=made, silence=30))
+    assert time.monotonic() - began < 10
+    ended.set()
+
+
+def test_what_is_slow_but_finishes_files_does_not_crawl() -> None:
+    made = Progress("Pulled", 6, print, crawl=1)
+    assert len(list(at_once(lambda _: time.sleep(0.5), range(6), jobs=1, progress=made, silence=30))) == 6
+
+
 def test_what_is_written_moves() -> None:
     sizes = iter(range(1000))
     outcome = at_once(lambda _: time.sleep(2), [1], jobs=1, progress=progress(), silence=1, written=lambda: next(sizes))

@@ -72,3 +72,31 @@ def test_words_of_the_step_are_no_reason() -> None:
     )
     error = of_build(output, own="")
     assert error.message == "The image could not be built: the package index cannot be reached."
+
+
+@pytest.mark.parametrize(
+    ("said", "end"),
+    [
+        ("Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?", "daemon running?"),
+        ("something else\n", "something else."),
+        ("a sentence.", "a sentence."),
+        ("", "the client says nothing."),
+    ],
+)
+def test_a_sentence_ends_with_one_mark(said: str, end: str) -> None:
+    message, _ = faults.no_engine(said)
+    assert message.startswith("No Docker engine answers: ")
+    assert message.endswith(end)
+    assert not message.endswith(("?.", ".."))
+
+
+def test_what_the_dockerfile_copies_ends_with_one_mark() -> None:
+    assert of_build("COPY failed: file not found in build context: who?").message.endswith(" who?")
+    assert of_build("COPY failed: no such file none").message.endswith(" none.")
+
+
+def test_an_empty_dockerfile() -> None:
+    said = (
+        "failed to solve with frontend dockerfile.v0: failed to create LLB definition: the Dockerfile cannot be empty"
+    )
+    assert of_build(said).message.endswith(" that docker understands: the Dockerfile cannot be empty.")

@@ -27,4 +27,8 @@ def test_where_else_it_can_be_made_is_said(output: str) -> None:
 
 
 def test_credentials_are_masked() -> None:
-    assert mask("https://me:s3cret@host/simple and s3cret", ["s3cret"]) == "https://***@host/simple and ***"
+    assert mask("https://me:s3cret@host/simple and s3cret", ["s3cret"]) == "https://host/simple and ***"
+
+
+def test_a_password_with_signs_of_an_address_is_masked_as_a_whole() -> None:
+    assert mask("fetching https://me:hunter2@pw/x@host/simple now", []) == "fetching https://host/simple now"

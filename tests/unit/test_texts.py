@@ -17,7 +17,9 @@ def test_a_list_stays_short() -> None:
         ("https://ann:pw@host:8080/x", "https://host:8080/x"),
         ("https://ann:p@w@host/x", "https://host/x"),
         ("from https://ann@host/x, or https://token@host", "from https://host/x, or https://host"),
-        ("https://host/x@1 for a@b.org", "https://host/x@1 for a@b.org"),
+        ("https://ann:p/w@host/x", "https://host/x"),
+        ("'https://ann:p#w@host/x' and https://ann:p?w@host", "'https://host/x' and https://host"),
+        ("https://host/x for a@b.org", "https://host/x for a@b.org"),
         ("git@host:team/x", "git@host:team/x"),
     ],
 )

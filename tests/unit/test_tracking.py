@@ -1,5 +1,6 @@
 """What log-run makes of records, tracking URIs and exceptions, without MLflow."""
 
+import json
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,9 +9,9 @@ from typing import Any
 import pytest
 
 from notebook_ci.errors import InputError, SurroundingsError
-from notebook_ci.records import jsonable
+from notebook_ci.records import SCHEMA, RunDirectory, jsonable
+from notebook_ci.tracking import reading, store
 from notebook_ci.tracking import source as origin
-from notebook_ci.tracking import store
 from notebook_ci.tracking.description import Description, describe
 from notebook_ci.tracking.faults import Fault, explain
 from notebook_ci.tracking.names import valid_name, valid_names
@@ -64,8 +65,6 @@ def test_credentials_leave_the_address(tmp_path: Path) -> None:
         ("databricks", f"tracking-uri is `databricks`. {ACCEPTED}", "Databricks is not supported yet."),
         ("databricks://team", f"tracking-uri is `databricks://team`. {ACCEPTED}", "Databricks is not supported yet."),
         ("http://", f"tracking-uri is `http://`, which is no address of a server. {ACCEPTED}", ""),
-        ("http://a b", f"tracking-uri is `http://a b`, which is no address of a server. {ACCEPTED}", ""),
-        ("http://host:99999", "tracking-uri is no address of a server: Port out of range 0-65535.", ""),
         ("sqlite://mlflow.db", "tracking-uri is `sqlite://mlflow.db`, which names no database file.", SLASHES),
         ("sqlite:///:memory:", "tracking-uri is `sqlite:///:memory:`, which names no database file.", SLASHES),
         ("sqlite:///", "tracking-uri is `sqlite:///`, which names no database file.", SLASHES),
@@ -75,6 +74,54 @@ def test_credentials_leave_the_address(tmp_path: Path) -> None:
 def test_no_tracking_uri(uri: str, message: str, hint: str, tmp_path: Path) -> None:
     error = error_of(uri, tmp_path)
     assert (error.message, error.hint) == (message, hint)
+
+
+ODD = [
+    "http://ci:hunter2/pw@host",
+    "http://ci:hunter2?pw@host",
+    "http://ci:123?hunter2@host",
+    "http://ci:12#hunter2@host",
+    "http://ci:hunter2pw",
+    "http://ci:hunter2pw@host:port",
+    "http://ci:hunter2pw@[x",
+    "http://ci:hunter2pw@ho st",
+    "http://ci:hun\tter2pw@host",
+    "http:///ci:hunter2@host",
+    "ci:hunter2pw@host",
+    "ci:hunter2pw",
+    "https:/ci:hunter2pw@host/x",
+    "sqlite:/ci:hunter2pw@host/x",
+    "mysql://ci:hunter2/pw@host/x",
+    "ftp://ci:hunter2pw",
+    "http://host:99999",
+    "http://a b",
+]
+
+
+@pytest.mark.parametrize("uri", ODD)
+def test_an_address_that_is_not_understood_is_not_shown(uri: str, tmp_path: Path) -> None:
+    what = "is not understood; it is not shown, because it may hold a password."
+    assert store.shown(uri) == ""
+    assert error_of(uri, tmp_path).message == f"The address in the input tracking-uri {what} {ACCEPTED}"
+    with pytest.raises(InputError) as caught:
+        store.find("", {"MLFLOW_TRACKING_URI": uri}, tmp_path)
+    assert caught.value.message == f"The address in MLFLOW_TRACKING_URI {what} {ACCEPTED}"
+    assert "hunter" not in caught.value.message + caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("http://ci:hunter2@host:5000/x?token=hunter2", "http://host:5000/x"),
+        ("http://ci:hunter@2@host", "http://host"),
+        ("sqlite://ci:hunter2@x/y", "sqlite://x/y"),
+        ("sqlite:////home/me@work/mlflow.db", "sqlite:////home/me@work/mlflow.db"),
+        ("./mlruns", "./mlruns"),
+        ("localhost:5000/x", "localhost:5000/x"),
+    ],
+)
+def test_what_is_shown_of_an_address(uri: str, shown: str) -> None:
+    assert store.shown(uri) == shown
 
 
 @pytest.mark.parametrize("scheme", ["", "file:", "file://"])
@@ -164,22 +211,79 @@ def record(stage: str = "setup-env", **fields: Any) -> Mapping[str, Any]:
     return dict(jsonable({**base, **fields}))
 
 
-def described(tmp_path: Path, records: Mapping[str, Mapping[str, Any]], slug: str = "") -> Description:
+def described(tmp_path: Path, records: Mapping[str, Mapping[str, Any]]) -> Description:
     for name in records:
         (tmp_path / f"{name}.json").touch()
-    return describe(records, tmp_path, slug=slug, name="run", context={})
+    return describe(records, tmp_path, identity="0", name="run", context={})
 
 
-def test_the_identity_is_that_of_the_first_record(tmp_path: Path) -> None:
-    first = described(tmp_path, {"setup-env": record()})
-    more = described(tmp_path, {"setup-env": record(), "setup-env-2": record(duration=9)})
-    assert first.identity == more.identity
+# --- Which run it is
+
+
+def test_the_identity_is_that_of_the_first_record() -> None:
+    first = origin.identity({"setup-env": record()}, "", {})
+    assert first == origin.identity({"setup-env": record(), "setup-env-2": record(duration=9)}, "", {})
     others = [
-        described(tmp_path, {"setup-env": record()}, slug="py311"),
-        described(tmp_path, {"setup-env": record(started="2026-11-21T10:00:00.001+00:00")}),
-        described(tmp_path, {"setup-env": record(source={"run": "4712"})}),
+        origin.identity({"setup-env": record()}, "py311", {}),
+        origin.identity({"setup-env": record(started="2026-11-21T10:00:00.001+00:00")}, "", {}),
+        origin.identity({"setup-env": record(source={"run": "4712"})}, "", {}),
     ]
-    assert len({first.identity, *(other.identity for other in others)}) == 4
+    assert len({first, *others}) == 4
+
+
+RUNNER = {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "team/penguins", "GITHUB_RUN_ID": "7"}
+
+
+def test_the_identity_is_that_of_the_run_of_the_workflow() -> None:
+    """Another run has another one with the same records; a later job or attempt of it has not."""
+    records = {"setup-env": record(source={"repository": "team/penguins", "run": "7"})}
+    here = origin.identity(records, "", RUNNER)
+    assert here == origin.identity(records, "", {**RUNNER, "GITHUB_JOB": "log", "GITHUB_RUN_ATTEMPT": "2"})
+    others = [{}, {**RUNNER, "GITHUB_RUN_ID": "8"}, {**RUNNER, "GITHUB_REPOSITORY": "fork/penguins"}]
+    assert len({here, *(origin.identity(records, "", environ) for environ in others)}) == 4
+
+
+# --- Records that no stage has written
+
+
+EXECUTED = {"notebooks": [], "python_version": "3.11"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"duration": "nan"}, "duration is missing, or of another type"),
+        ({"duration": float("nan")}, "ValueError: "),
+        ({"duration": 1e300}, "OverflowError: "),
+        ({"duration": -1e10}, "ValueError: before 1970"),
+        ({"started": "yesterday"}, "ValueError: "),
+        ({"started": "0001-01-01T00:00:00+00:00"}, "ValueError: before 1970"),
+        ({"made": ["a"]}, "made is missing, or of another type"),
+        ({"read": []}, "read is missing, or of another type"),
+        ({"metrics": 5}, "metrics is missing, or of another type"),
+        ({"metrics": {"a": 10**400}}, "OverflowError: "),
+        ({"metrics": {"a": [1]}}, "TypeError: "),
+        ({"source": {"run": {"a": 1}}}, "source holds something else than text"),
+        ({"platform": "\ud800"}, "'utf-8' codec can't encode"),
+        ({"notebooks": 5}, "TypeError: "),
+        ({"notebooks": [5]}, "TypeError: "),
+        ({"notebooks": [{"path": 5, "status": "passed", "duration": 1, "parameters": {"a": 1}}]}, "AttributeError: "),
+        ({"notebooks": [{"path": "a", "status": "passed", "duration": "x", "parameters": {}}]}, "ValueError: "),
+        ({"notebooks": [{"path": "a", "status": "passed", "duration": 1, "parameters": [1]}]}, "AttributeError: "),
+    ],
+    ids=repr,
+)
+def test_a_record_that_no_stage_has_written(fields: dict[str, Any], reason: str, tmp_path: Path) -> None:
+    content = {"schema": SCHEMA, "outputs": {}, "problems": [], **record("execute-notebook", **EXECUTED), **fields}
+    path = tmp_path / "execute-notebook.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError) as caught:
+        described(tmp_path, reading.records(RunDirectory(tmp_path)))
+    assert caught.value.message.startswith(f"{path} is not what execute-notebook writes: {reason}")
+    assert caught.value.hint == "Take it out of the run directory."
+
+
+# --- What a run says
 
 
 @pytest.mark.parametrize(

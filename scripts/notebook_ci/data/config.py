@@ -5,10 +5,12 @@ Format (DVC 3.67, `dvc/config.py`): INI, with sections such as `['remote "storag
 """
 
 import configparser
+import contextlib
+import os
 import posixpath
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,12 +21,14 @@ from notebook_ci.inputs import quote
 from notebook_ci.texts import without_users
 
 FOLDER = ".dvc"
+POINTERS = ("dvc.yaml", "dvc.lock")
 # The kind of remote by the scheme of its address. There is a lock requirements/dvc-<kind>.txt for each.
 KINDS = {"": "local", "s3": "s3", "http": "http", "https": "http", "ssh": "ssh", "gs": "gs", "azure": "azure"}
 SUPPORTED = "folders, s3://, gs://, azure://, ssh://, http:// and https://"
 _SECTION = re.compile(r"^\s*'?\s*remote\s+\"(?P<name>.*)\"\s*'?\s*$")
 # Begins the address of a remote that is a folder of another one.
 _ALIAS = "remote://"
+_ODD_PASSWORD = re.compile(r"^[a-z0-9+]+://[^/?#@\[]*:(?!\d*[/?#])[^/?#@]*[/?#].*@", re.IGNORECASE | re.DOTALL)
 _WINDOWS = re.compile(r"^(?:[A-Za-z]:[\\/]|\\\\)")
 MOST_HOPS = 10
 
@@ -107,7 +111,16 @@ class Config:
                 hint="Push the data to a remote that others reach, and make it the default: `dvc remote default`.",
                 file=file,
             )
-        scheme = urlsplit(self._address(name)).scheme
+        address = self._address(name)
+        # The libraries would take what stands before such a character for host and port, and show it.
+        if _ODD_PASSWORD.match(address):
+            raise InputError(
+                f"The address of the remote {quote(name)} has a character in its password that cannot stand there.",
+                hint="Write it encoded (`%2F` for /, `%3F` for ?, `%23` for #), or set the password with "
+                "`dvc remote modify --local`.",
+                file=file,
+            )
+        scheme = _scheme(address)
         if scheme not in KINDS:
             raise InputError(
                 f"The remote {quote(name)} is of the kind {scheme}://, which is not supported.",
@@ -122,35 +135,61 @@ class Config:
         """Return the address of a remote, or of the remote that it is a folder of (`remote://other/folder`)."""
         address = self.urls[name][0]
         for _ in range(MOST_HOPS):
-            parts = urlsplit(address)
-            if parts.scheme != "remote" or parts.netloc not in self.urls:
+            other = address.removeprefix(_ALIAS).partition("/")[0]
+            if not address.startswith(_ALIAS) or other not in self.urls:
                 break
-            address = self.urls[parts.netloc][0]
+            address = self.urls[other][0]
         return "" if _WINDOWS.match(address) else address
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder, whatever text the path is made of."""
+    with contextlib.suppress(OSError, ValueError):
+        return path.is_dir()
+    return False
+
+
+def pointers(root: Path) -> Iterator[Path]:
+    """Yield the files of a repository that say what DVC tracks."""
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if name in POINTERS or (name.endswith(".dvc") and name != FOLDER):
+                yield Path(folder, name)
 
 
 def find_root(start: Path) -> Path | None:
     """Return the folder with `.dvc` in it: `start` or one above, not above the git repository."""
     start = start.absolute()
     for folder in (start, *start.parents):
-        if (folder / FOLDER).is_dir():
+        if is_folder(folder / FOLDER):
             return folder
-        if (folder / ".git").exists():
+        if _is_there(folder / ".git"):
             return None
     return None
 
 
 def without_credentials(url: str) -> str:
     """Return an address without user, password and query, where keys and signatures stand."""
-    parts = urlsplit(url)
-    if not parts.netloc:
-        return url
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    return re.split(r"[?#]", without_users(url), maxsplit=1)[0] if "://" in url else url
 
 
 def without_secrets(text: str) -> str:
     """Return the text of a tool, its addresses without user, password and query."""
     return re.sub(r"(://[^\s?#'\"]*)[?#][^\s'\"]*", r"\1", without_users(text))
+
+
+def _is_there(path: Path) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        return path.exists()
+    return False
+
+
+def _scheme(address: str) -> str:
+    """Return the scheme of an address; nothing where it is none."""
+    with contextlib.suppress(ValueError):
+        return urlsplit(address).scheme
+    return ""
 
 
 def _of_user(environ: Mapping[str, str]) -> Path:

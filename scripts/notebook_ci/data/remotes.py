@@ -26,7 +26,7 @@ _CREDENTIALS = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role by aws-actions/configure-aws-credentials",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS, for example by google-github-actions/auth",
     "azure": "AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT with AZURE_STORAGE_KEY",
-    "ssh": "a key for ssh-agent, or `keyfile` in the settings of the remote",
+    "ssh": "a key for ssh-agent, or `keyfile` by `dvc remote modify --local`",
 }
 _REFUSED_CODES = {
     "401",

@@ -6,14 +6,16 @@ those that do not match.
 """
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from notebook_ci.data.config import without_secrets
+from notebook_ci.data.config import pointers, without_secrets
 from notebook_ci.data.protocol import Request
 from notebook_ci.data.remotes import RemoteStore, settle
+from notebook_ci.data.trust import BadEntry, check_hash, check_links, check_place, guard
 from notebook_ci.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
 from notebook_ci.inputs import quote
 from notebook_ci.texts import listed
@@ -22,6 +24,9 @@ HASHES = ("md5", "md5-dos2unix")
 NEWER = "DVC {version} pulls here. Either a newer one wrote the file, or it has a typing error."
 OLDER = "DVC 1 wrote the file. Let DVC 2 or 3 write it again: `dvc add` for a .dvc file, `dvc commit -f` for dvc.lock."
 MOST_LISTED = 5
+# What DVC raises by mistake, where a file that it reads is not what it expects.
+BROKEN = (AssertionError, AttributeError, BadEntry, KeyError, RecursionError, TypeError, ValueError)
+_WRONG_HASH = re.compile(r"^\s*(?:-\s+)?['\"]?md5['\"]?:(?!\s*['\"]?[0-9a-f]{32}(?:\.dir)?['\"]?\s*(?:#.*)?$)")
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,7 @@ class Repository:
         from dvc import __version__
         from dvc.repo import Repo
 
+        guard(Path(request.workspace))
         self.version = __version__
         self._workspace = Path(request.workspace)
         self._request = request
@@ -114,6 +120,8 @@ class Repository:
         with self._faults():
             self._repo = Repo(request.root)
             self.default_remote = self._repo.config["core"].get("remote", "")
+            # Without git, that of DVC.
+            self._boundary = Path(self._repo.scm.root_dir).resolve()
 
     @property
     def cache(self) -> Path:
@@ -154,6 +162,7 @@ class Repository:
 
         Raises:
             CheckFailed: It is no such list.
+            InputError: A link in the workspace leads elsewhere.
         """
         from dvc_data.hashfile.tree import Tree
         from dvc_objects.errors import ObjectFormatError
@@ -162,17 +171,23 @@ class Repository:
         try:
             tree = out.files and Tree.from_list(out.files, hash_name=out.hash_name)
             tree = tree or Tree.load(out.cache, out.hash_info, hash_name=out.hash_name)
-        except (ObjectFormatError, FileNotFoundError, ValueError, KeyError, TypeError) as error:
+        except (BadEntry, ObjectFormatError, FileNotFoundError, ValueError, RecursionError) as error:
+            what = f": {error}" if isinstance(error, BadEntry) else ""
             raise CheckFailed(
-                f"{quote(output.shown)}: its list of files ({output.hash}) is corrupt.",
+                f"{quote(output.shown)}: its list of files ({output.hash}) is corrupt{what}.",
                 hint=f"Delete it in the remote, and `dvc push {output.pointer}` from where the right folder is.",
                 file=output.pointer,
                 line=output.line,
             ) from error
         root = output.path.parents[len(output.within) - 1] if output.within else output.path
-        for key, _, content in tree:
-            if key[: len(output.within)] == output.within:
-                yield Object(content.name, content.value, self.show(root.joinpath(*key)), output)
+        files = [
+            (root.joinpath(*key), content) for key, _, content in tree if key[: len(output.within)] == output.within
+        ]
+        for _, content in files:
+            check_hash(content.value, output.pointer, output.line)
+        check_links({path.parent for path, _ in files}, self._boundary, output.pointer, output.line)
+        for path, content in files:
+            yield Object(content.name, content.value, self.show(path), output)
 
     def store(self, name: str) -> RemoteStore:
         """Return a remote.
@@ -215,9 +230,25 @@ class Repository:
 
     def _collected(self) -> list[tuple[Any, str | None]]:
         """Return the stages that the targets name, with the path of the part that is meant."""
-        if not self._request.targets:
-            return [(stage, None) for stage in self._repo.index.stages]
-        return [pair for target in self._request.targets for pair in self._one_target(target)]
+        try:
+            if not self._request.targets:
+                return [(stage, None) for stage in self._repo.index.stages]
+            return [pair for target in self._request.targets for pair in self._one_target(target)]
+        except BROKEN as error:
+            raise self._unreadable() from error
+
+    def _unreadable(self) -> InputError:
+        """Return the error for a pointer at which DVC breaks down: find out which it is."""
+        from dvc.repo.index import Index
+
+        for path in pointers(Path(self._request.root)):
+            if path.name == "dvc.lock":  # is read with its dvc.yaml
+                continue
+            try:
+                Index.from_file(self._repo, str(path))
+            except BROKEN as error:
+                return _broken(error, path, self.show(path))
+        return InputError("DVC cannot read what is tracked here, and does not say why.", hint="Look at the targets.")
 
     def _one_target(self, target: str) -> list[tuple[Any, str | None]]:
         from dvc.exceptions import NoOutputOrStageError
@@ -237,11 +268,21 @@ class Repository:
 
         Raises:
             CheckFailed: Its pointer does not say what it must be.
+            InputError: Its path or its hash is none.
         """
         pointer, line = self._place(stage, out)
+        if out.fs.protocol != "local":
+            raise InputError(
+                f"{pointer} tracks {quote(without_secrets(str(out)))}, which is not a file of this repository.",
+                hint="Bring it into the repository with `dvc import-url`.",
+                file=pointer,
+                line=line,
+            )
         shown = self.show(out.fs_path)
+        check_place(Path(out.fs_path), self._boundary, shown, pointer, line)
         if not out.hash_info or out.hash_name not in HASHES:
             raise _out_of_sync(stage, out, shown, pointer, line)
+        check_hash(out.hash_info.value, pointer, line)
         path = Path(inside) if inside else Path(out.fs_path)
         remote = self._request.remote or out.remote or self.default_remote
         versioned = bool(remote) and self._is_versioned(remote)
@@ -372,6 +413,20 @@ def _of_surroundings(error: Exception, text: str) -> SurroundingsError:
             what = f"A file cannot be read or written: {text}"
             hint = "Look at its rights, and at the space of the disk."
     return SurroundingsError(f"{what}.", hint=hint)
+
+
+def _broken(error: BaseException, path: Path, shown: str) -> InputError:
+    """Return the error for a pointer at which DVC breaks down."""
+    match error:
+        case RecursionError():
+            what = "is nested too deeply"
+        case BadEntry():
+            what = f"has a wrong list of files: {error}"
+        case _:
+            what = f"is not as DVC writes it ({type(error).__name__}: {without_secrets(str(error))})"
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    line = next((number for number, text in enumerate(lines, 1) if _WRONG_HASH.match(text)), None)
+    return InputError(f"{shown} {what}.", hint="Take it from git as it was.", file=shown, line=line)
 
 
 def _out_of_sync(stage: Any, out: Any, shown: str, pointer: str, line: int | None) -> CheckFailed:

@@ -3,13 +3,13 @@
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from notebook_ci import process, tool
 from notebook_ci.context import Context
-from notebook_ci.data.config import FOLDER, Config, Remote, find_root, without_secrets
+from notebook_ci.data.config import FOLDER, Config, Remote, find_root, is_folder, pointers, without_secrets
 from notebook_ci.data.model import MANIFEST, DvcPullInputs, DvcPullRecord, PulledData
 from notebook_ci.data.protocol import PROGRESS, Fault, Request, Result
 from notebook_ci.errors import EXIT_BUG, InputError, SurroundingsError
@@ -20,7 +20,6 @@ from notebook_ci.reporter import Reporter
 WORKER = Path(__file__).with_name("worker.py")
 LOG = "dvc.log"
 LINES_SHOWN = 30
-POINTERS = ("dvc.yaml", "dvc.lock")
 # DVC hands the first two to git and fsspec below it, which would otherwise wait for someone to type.
 QUIET = {"GIT_TERMINAL_PROMPT": "0", "DVC_NO_ANALYTICS": "1", "NO_COLOR": "1", "PYTHONUTF8": "1"}
 _OWN_REMOTE = re.compile(r"^\s*(?:-\s+)?remote:\s*['\"]?(?P<name>[^'\"\s#]+)", re.MULTILINE)
@@ -67,7 +66,7 @@ def find(inputs: DvcPullInputs, cwd: Path) -> tuple[Path, Path]:
         InputError: There is none.
     """
     directory = cwd / inputs.working_directory
-    if not directory.is_dir():
+    if not is_folder(directory):
         raise InputError(
             f"working-directory is {quote(inputs.working_directory)}, and there is no such folder.",
             hint="It is relative to the workspace.",
@@ -93,15 +92,6 @@ def wanted(inputs: DvcPullInputs, root: Path, cwd: Path, environ: Mapping[str, s
     names = [config.default] if config.default else []
     own = sorted({name for path in pointers(root) for name in _own_remotes(path)} & set(config.urls))
     return [config.remote(name) for name in dict.fromkeys([*names, *own])]
-
-
-def pointers(root: Path) -> Iterator[Path]:
-    """Yield the files of a repository that say what DVC tracks."""
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if name in POINTERS or (name.endswith(".dvc") and name != FOLDER):
-                yield Path(folder, name)
 
 
 def _own_remotes(pointer: Path) -> set[str]:

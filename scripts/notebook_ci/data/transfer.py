@@ -11,13 +11,16 @@ from typing import TypeVar
 MEGA = 1_000_000
 TELL_SECONDS = 10
 LOOK_SECONDS = 0.5
+# What brings less than so many bytes a second, for so long, crawls: without files that were finished meanwhile.
+CRAWL_SECONDS = 300
+CRAWL_RATE = 1000
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
 
 class Silence(Exception):
-    """Nothing has moved for too long."""
+    """Nothing, or nearly nothing, has moved for too long."""
 
 
 class Progress:
@@ -28,15 +31,26 @@ class Progress:
         total: Number of files.
         tell: Takes a line for the user.
         every: Seconds between two of them.
+        crawl: Seconds after which it is looked at how much has come.
     """
 
-    def __init__(self, what: str, total: int, tell: Callable[[str], None], every: float = TELL_SECONDS) -> None:
+    def __init__(
+        self,
+        what: str,
+        total: int,
+        tell: Callable[[str], None],
+        every: float = TELL_SECONDS,
+        crawl: float = CRAWL_SECONDS,
+    ) -> None:
         self.files = 0
         self.bytes = 0
         self._what, self._total, self._tell, self._every = what, total, tell, every
         self._lock = threading.Lock()
         self._size = 0
-        self._moved = self._told = time.monotonic()
+        self._written = 0
+        self._crawl = crawl
+        self._before = (0, 0, 0)
+        self._moved = self._told = self._looked = time.monotonic()
 
     def add_bytes(self, number: int) -> None:
         """Count bytes."""
@@ -53,6 +67,7 @@ class Progress:
     def note(self, size: int) -> None:
         """Take the size of what is being written: where it has changed, something has moved."""
         if size != self._size:
+            self._written += max(size - self._size, 0)
             self._size = size
             self._moved = time.monotonic()
 
@@ -60,6 +75,16 @@ class Progress:
     def silence(self) -> float:
         """Seconds since something moved."""
         return time.monotonic() - self._moved
+
+    def crawls(self) -> bool:
+        """Return whether no file was finished, and nearly nothing came, for as long as `crawl` says."""
+        seconds = time.monotonic() - self._looked
+        if seconds < self._crawl:
+            return False
+        now = (self.files, self.bytes, self._written)
+        files, *sizes = (new - old for new, old in zip(now, self._before, strict=True))
+        self._before, self._looked = now, time.monotonic()
+        return not files and max(sizes) < CRAWL_RATE * seconds
 
     def look(self) -> None:
         """Tell how far it is, from time to time."""
@@ -84,11 +109,11 @@ def at_once(
         items: What it is done for.
         jobs: How many at a time.
         progress: Is looked at while the work goes on.
-        silence: Seconds after which work that does not move is given up; None: never.
+        silence: Seconds after which work that does not move is given up, and so is what crawls; None: never.
         written: Returns the size of what is being written, for work that does not tell its progress.
 
     Raises:
-        Silence: Nothing has moved for that long. What hangs is left behind.
+        Silence: Nothing has moved for that long, or it crawls. What hangs is left behind.
         Exception: What the work raised first; what had not begun is not done.
     """
     pool = ThreadPoolExecutor(max_workers=jobs)
@@ -107,7 +132,7 @@ def at_once(
             else:
                 progress.note(written())
             progress.look()
-            if silence and progress.silence > silence:
+            if silence and (progress.silence > silence or progress.crawls()):
                 raise Silence
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

@@ -1,5 +1,6 @@
 """What is executed: which notebooks, with which parameters, and where the results go. Nothing runs yet."""
 
+import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from notebook_ci.files import read_text
 from notebook_ci.inputs import quote
 from notebook_ci.notebooks import document, parameters
 from notebook_ci.notebooks.document import Document
+from notebook_ci.texts import listed
 
 MOST_LISTED = 10
 HOW_TO_TAG = (
@@ -68,14 +70,10 @@ def make(inputs: ExecuteInputs, context: Context) -> Plan:
     paths = select(inputs.notebooks, inputs.exclude, context.cwd, never=[runs, output_dir])
     _keep_sources(paths, context.cwd, output_dir)
     tasks = _tasks(paths, shared | own)
-    _refuse_unknown(own, shared, tasks, everything(context.cwd, [runs, output_dir]))
+    # A table of the file of inputs stands for every call, as the parameters-file does; text is given for this one.
+    strict = own if isinstance(inputs.parameters, str) else {}
+    _refuse_unknown(strict, shared | own, tasks, everything(context.cwd, [runs, output_dir]))
     return Plan(tasks, shared | own, output_dir)
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return names for a message: not more than ten."""
-    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
-    return ", ".join(names[:MOST_LISTED]) + more
 
 
 def _keep_apart(output_dir: Path, cwd: Path) -> None:
@@ -129,16 +127,16 @@ def _tasks(paths: Sequence[str], given: Mapping[str, Any]) -> tuple[Task, ...]:
 
 
 def _refuse_unknown(
-    own: Mapping[str, Any], shared: Mapping[str, Any], tasks: Sequence[Task], all_notebooks: Iterable[str]
+    own: Mapping[str, Any], given: Mapping[str, Any], tasks: Sequence[Task], all_notebooks: Iterable[str]
 ) -> None:
     """Refuse a parameter that no notebook declares: it is misspelt.
 
-    One of the file, which all notebooks share, may be declared by a notebook that is not executed now. Where a notebook
+    One of a file, which all notebooks share, may be declared by a notebook that is not executed now. Where a notebook
     cannot be read, nothing is refused: it may be the one.
 
     Args:
-        own: Parameters of the input.
-        shared: Parameters of the file.
+        own: Parameters that are given for this call.
+        given: All parameters.
         tasks: What is executed.
         all_notebooks: Paths of all notebooks of the workspace.
 
@@ -146,7 +144,7 @@ def _refuse_unknown(
         InputError: There is one.
     """
     declared = {name for task in tasks for name in task.declared}
-    unknown = [name for name in [*own, *shared] if name not in declared]
+    unknown = [name for name in [*own, *given] if name not in declared]
     if not unknown or any(isinstance(task.content, NotebookCiError) for task in tasks):
         return
     if unknown[0] not in own:
@@ -154,11 +152,20 @@ def _refuse_unknown(
         unknown = [name for name in unknown if name not in elsewhere]
     if unknown:
         what = f"No notebook declares the parameter {quote(unknown[0])}."
-        raise InputError(what, hint=_declaring(declared) if declared else HOW_TO_TAG)
+        raise InputError(what, hint=_how_to_declare(unknown[0], declared, tasks))
 
 
-def _declaring(declared: Collection[str]) -> str:
-    return f"Parameters are the names assigned in the cell tagged `parameters`; here: {listed(sorted(declared))}."
+def _how_to_declare(unknown: str, declared: Collection[str], tasks: Iterable[Task]) -> str:
+    """Return what to do about a name that no notebook declares."""
+    for task in tasks:
+        if isinstance(task.content, Document) and (tag := parameters.mistagged(task.content)):
+            return f"{task.path} has a cell tagged {quote(tag)}: the tag is `{parameters.TAG}`, in small letters."
+    if not declared:
+        return HOW_TO_TAG
+    close = difflib.get_close_matches(unknown, declared, n=1)
+    meant = f"Did you mean {quote(close[0])}? " if close else ""
+    there = listed(sorted(declared), MOST_LISTED)
+    return f"{meant}Parameters are the names assigned in the cell tagged `parameters`; here: {there}."
 
 
 def _python_notebook(path: Path) -> Document:

@@ -13,6 +13,7 @@ from notebook_ci.inputs import quote
 from notebook_ci.notebooks import document
 from notebook_ci.notebooks.document import Document
 from notebook_ci.records import sha256
+from notebook_ci.texts import listed
 
 
 def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
@@ -55,7 +56,7 @@ def _notice_kernels(tasks: Sequence[Task], interpreter: Interpreter, context: Co
     for name, paths in named.items():
         kernel = f"the kernel {quote(name)}" if name else "no kernel"
         context.reporter.notice(
-            f"{plan.listed(paths)}: saved with {kernel}. Run here with Python {interpreter.version} "
+            f"{listed(paths, plan.MOST_LISTED)}: saved with {kernel}. Run here with Python {interpreter.version} "
             f"({interpreter.path}), whatever kernel a notebook names."
         )
 

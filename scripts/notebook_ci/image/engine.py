@@ -28,8 +28,19 @@ SETTINGS = {
 }
 # Of a builder in a container the engine would not get the image.
 FOREIGN = ("BUILDX_BUILDER",)
-# What a build prints first; the classic builder of a 28.x client complains of its age before.
-_BUILDKIT = "#1 "
+# From the first of these versions on an engine and a client have BuildKit; from the second a client takes it by itself.
+_HAS_BUILDKIT, _TAKES_BUILDKIT = (18, 9), (23, 0)
+# What the classic builder prints last; of BuildKit each line begins with the number of a step.
+_CLASSIC = re.compile(r"^Successfully built [0-9a-f]+$", re.MULTILINE)
+# What is shown where a command fails alone: digests, times, transfers, progress of layers, uv's list of packages.
+_NOISE = re.compile(
+    r"\s*"
+    r"|#\d+ (?:sha256:|DONE|CACHED|\[internal\]|transferring |exporting |writing image |naming to |resolve ).*"
+    r"|#\d+ \.\.\."
+    r"|(?:#\d+ [\d.]+ )? \+ \S+==\S+"
+    r"| ---> .*|Removing intermediate container .*"
+    r"|[0-9a-f]{12}: .*"
+)
 # The classic builder paints what a step prints on standard error.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -90,9 +101,13 @@ class Docker:
     timeout: float
     secrets: Sequence[str] = ()
     program: str = field(init=False, default="")
+    _chosen: Mapping[str, str] = field(init=False, default_factory=dict)
 
     def find(self) -> str:
-        """Make sure that an engine answers, and return its version.
+        """Make sure that an engine answers, choose the builder, and return the engine's version.
+
+        That is BuildKit where docker has it: it is faster, and keeps build arguments out of the history. A client
+        before 23 must be told; `DOCKER_BUILDKIT` of the user counts more.
 
         Raises:
             NoEngine: There is none, or this user may not use it.
@@ -104,13 +119,16 @@ class Docker:
                 hint="Install Docker (`docker-ce-cli` or `docker.io`), or take the stage out with if-no-engine: skip.",
             )
         limit = min(ANSWER_SECONDS, self.timeout)
-        done = self._run("version", "--format", "{{.Server.Version}}", timeout=limit, separate=True)
+        done = self._run("version", "--format", "{{.Client.Version}} {{.Server.Version}}", timeout=limit, separate=True)
         if done.timed_out:
             raise NoEngine(f"The Docker engine does not answer within {limit:g} s.", hint=faults.HOST_HINT)
         if done.returncode:
             message, hint = faults.no_engine(done.output)
             raise NoEngine(message, hint=hint)
-        return done.stdout.strip()
+        client, _, server = done.stdout.strip().partition(" ")
+        if needs_telling(client, server) and not self.environ.get("DOCKER_BUILDKIT"):  # empty counts as not set
+            self._chosen = {"DOCKER_BUILDKIT": "1"}
+        return server
 
     def inspect(self, image: str) -> dict[str, Any] | None:
         """Return what the engine knows of an image; None: it does not have it."""
@@ -149,7 +167,7 @@ class Docker:
             if done.timed_out or done.returncode:
                 raise faults.build(done, self.timeout, own=recipe.own, lock=recipe.lock)
             image_id = iidfile.read_text(encoding="utf-8").strip()
-        return Built(image_id, "buildkit" if f"\n{_BUILDKIT}" in f"\n{done.output}" else "classic")
+        return Built(image_id, "classic" if _CLASSIC.search(done.output) else "buildkit")
 
     def push(self, name: str) -> str:
         """Push an image under one of its names, and return its digest at the registry.
@@ -169,10 +187,19 @@ class Docker:
         return self._run("run", *flags, image, *arguments, timeout=ANSWER_SECONDS * 2, separate=True)
 
     def _stream(self, *arguments: Argument, env: Mapping[str, str] | None = None) -> Completed:
-        """Run docker, shown while it runs; without secrets."""
+        """Run docker, shown while it runs, and in full where it fails; without secrets."""
         with self.reporter.streaming() as write:
-            done = self._run(*arguments, timeout=self.timeout, env=env, on_line=lambda line: write(self._shown(line)))
-        return Completed(done.returncode, self._shown(done.output), done.timed_out)
+
+            def show(line: str) -> None:
+                text = self._shown(line)
+                if not is_noise(text):
+                    write(text)
+
+            done = self._run(*arguments, timeout=self.timeout, env=env, on_line=show)
+        output = self._shown(done.output)
+        if done.timed_out or done.returncode:
+            self.reporter.output(output)
+        return Completed(done.returncode, output, done.timed_out)
 
     def _shown(self, text: str) -> str:
         return mask(_COLOUR.sub("", text), self.secrets)
@@ -181,9 +208,27 @@ class Docker:
         theirs = process.for_others(self.environ)
         kept = {name: value for name, value in theirs.items() if name not in FOREIGN}
         try:
-            return process.run([self.program, *arguments], env={**kept, **SETTINGS, **(env or {})}, **more)
+            return process.run(
+                [self.program, *arguments], env={**kept, **self._chosen, **SETTINGS, **(env or {})}, **more
+            )
         except OSError as error:
             raise NoEngine(f"{self.program} cannot be started: {error.strerror or error}.") from error
+
+
+def is_noise(line: str) -> bool:
+    """Return whether a line of docker's helps nobody as long as all goes well."""
+    return bool(_NOISE.fullmatch(line))
+
+
+def needs_telling(client: str, server: str) -> bool:
+    """Return whether a client of this version has BuildKit, as the engine has, and does not take it by itself."""
+    return _HAS_BUILDKIT <= _version(client) < _TAKES_BUILDKIT and _version(server) >= _HAS_BUILDKIT
+
+
+def _version(text: str) -> tuple[int, int]:
+    """Return major and minor of a version such as `20.10.24+dfsg1`; zeros: it is none."""
+    found = re.match(r"(\d+)\.(\d+)", text)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def resolve(docker: Docker, base: str) -> tuple[str, str]:

@@ -60,8 +60,8 @@ _STEP = (
 )
 _EXIT = re.compile(r"(?:returned a non-zero code|exit code): (\d+)")
 _BAD_DOCKERFILE = re.compile(
-    r"(?:dockerfile parse error|unknown instruction|the Dockerfile \(.*?\) cannot be empty|file with no instructions)"
-    r"[^\n]*",
+    r"(?:dockerfile parse error|unknown instruction|the Dockerfile (?:\(.*?\) )?cannot be empty|"
+    r"file with no instructions)[^\n]*",
     re.IGNORECASE,
 )
 _LINE = re.compile(r"(?:parse error )?(?:on )?line (\d+)|:(\d+)$")
@@ -80,13 +80,19 @@ _NO_PYTHON = re.compile(
 )
 
 
+def sentence(text: str) -> str:
+    """Return what a program said at the end of a sentence of ours: with one mark at its end."""
+    text = text.strip()
+    return text if text.endswith(("?", "!", ".")) else f"{text}."
+
+
 def no_engine(output: str) -> tuple[str, str]:
     """Return what it means that the client reached no engine, and what to do."""
     if re.search(r"permission denied", output, re.IGNORECASE):
         message = "This user may not use the Docker engine: permission denied on its socket."
         return message, "Add the user to the group docker, or use rootless Docker."
     last = output.strip().splitlines()[-1] if output.strip() else "the client says nothing"
-    return f"No Docker engine answers: {last.rstrip('.')}.", HOST_HINT
+    return f"No Docker engine answers: {sentence(last)}", HOST_HINT
 
 
 def pull(base: str, done: Completed, timeout: float) -> NotebookCiError:
@@ -146,7 +152,10 @@ def _of_dockerfile(what: str, output: str, own: str, step: str) -> NotebookCiErr
         found = _LINE.search(bad[0])
         line = int(found[1] or found[2]) if found else None
         return CheckFailed(
-            f"{own} is no Dockerfile that docker understands: {bad[0]}.", hint="Correct it.", file=own, line=line
+            f"{own} is no Dockerfile that docker understands: {sentence(bad[0])}",
+            hint="Correct it.",
+            file=own,
+            line=line,
         )
     if exit_code := _EXIT.search(output):
         return CheckFailed(
@@ -155,9 +164,9 @@ def _of_dockerfile(what: str, output: str, own: str, step: str) -> NotebookCiErr
             file=own,
         )
     if missing := _MISSING_COPY.search(output):
-        reason = (missing["classic"] or missing["buildkit"]).rstrip(".")
+        reason = sentence(missing["classic"] or missing["buildkit"])
         return CheckFailed(
-            f"{what}: {own} copies what is not there: {reason}.", hint="Its context is the workspace.", file=own
+            f"{what}: {own} copies what is not there: {reason}", hint="Its context is the workspace.", file=own
         )
     if step.upper().startswith("FROM") or "failed to solve" in output:
         return _of_registry(f"{what}: {quote(step) if step else 'a base image'} could not be had", output, "read it")

@@ -10,12 +10,26 @@ from pathlib import Path
 
 from notebook_ci import process
 from notebook_ci.errors import InputError, SurroundingsError
+from notebook_ci.image.faults import sentence
 from notebook_ci.process import Argument, Completed
 from notebook_ci.records import now
 from notebook_ci.texts import without_users
 
 GIT_SECONDS = 300.0
 UID = 1000
+# Settings of a repository start programs; it is asked, and does not steer. In the container of a job the workspace
+# belongs to another user, which git refuses.
+_SETTINGS = (
+    "core.fsmonitor=false",
+    "core.hooksPath=/dev/null",
+    "core.pager=cat",
+    "log.showSignature=false",
+    "safe.directory=*",
+)
+# Variables that name programs.
+_PROGRAMS = ("GIT_ASKPASS", "GIT_EDITOR", "GIT_EXTERNAL_DIFF", "GIT_PAGER", "GIT_SSH", "GIT_SSH_COMMAND")
+# `https://host/x`, `git@host:x`, a path: after its user an address has no `@`.
+_ADDRESS = re.compile(r"(?:[\w.-]+@)?[^@\s]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -60,17 +74,21 @@ class Revision:
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def source(self) -> str:
-        """Return the address of the repository, without credentials; empty: it has none."""
+        """Return the address of the repository, without credentials.
+
+        Empty: it has none, or one of such a form that nobody can tell what in it is a password.
+        """
         if self.environ.get("GITHUB_ACTIONS") == "true" and (repository := self.environ.get("GITHUB_REPOSITORY")):
             return f"{self.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository}"
         if not self.commit:
             return ""
         url = _git(self.cwd, self.environ, "remote", "get-url", "origin").stdout.strip()
-        return without_users(url).removesuffix(".git")
+        address = without_users(url).removesuffix(".git")
+        return address if _ADDRESS.fullmatch(address) else ""
 
     def changed(self) -> list[str]:
         """Return the tracked files that differ from the commit, relative to the workspace."""
-        done = _git(self.cwd, self.environ, "diff", "--name-only", "-z", "--relative", "HEAD")
+        done = _git(self.cwd, self.environ, "diff", "--no-ext-diff", "--name-only", "-z", "--relative", "HEAD")
         return [name for name in done.stdout.split("\0") if name]
 
     def archive(self, path: Path, folder: str) -> None:
@@ -87,7 +105,7 @@ class Revision:
         raw = path.with_suffix(".raw")
         done = _git(self.cwd, self.environ, "archive", "--format=tar", f"--prefix={folder}/", "--output", raw, "HEAD")
         if done.returncode:
-            raise SurroundingsError(f"git cannot give out the files of the commit: {done.output.strip()}.")
+            raise SurroundingsError(f"git cannot give out the files of the commit: {sentence(done.output)}")
         try:
             with tarfile.open(raw) as taken, tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as kept:
                 members = [_plain(member) for member in taken]
@@ -117,9 +135,9 @@ def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 def _git(cwd: Path, environ: Mapping[str, str], *arguments: Argument) -> Completed:
     """Run git; where there is none, it counts as failed."""
-    # In the container of a job the workspace belongs to another user, which git refuses.
-    command: list[Argument] = ["git", "-c", "safe.directory=*", *arguments]
-    env = {**process.for_others(environ), "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    command: list[Argument] = ["git", *(part for setting in _SETTINGS for part in ("-c", setting)), *arguments]
+    kept = {name: value for name, value in process.for_others(environ).items() if name not in _PROGRAMS}
+    env = {**kept, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
         return process.run(command, env=env, cwd=cwd, timeout=GIT_SECONDS, separate=True)
     except OSError as error:

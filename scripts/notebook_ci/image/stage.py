@@ -13,6 +13,7 @@ from notebook_ci.errors import InputError, NotebookCiError, SurroundingsError
 from notebook_ci.files import read_text
 from notebook_ci.image import dockerfile, engine, packages
 from notebook_ci.image.engine import Docker, NoEngine, Recipe
+from notebook_ci.image.faults import sentence
 from notebook_ci.image.model import LABEL_PREFIX, BuildImageInputs, BuildImageRecord
 from notebook_ci.image.network import CERTIFICATES, Network
 from notebook_ci.image.packages import Packages
@@ -150,9 +151,8 @@ class _GeneratedBuild:
         try:
             found = json.loads(done.stdout)
         except ValueError as error:
-            raise SurroundingsError(
-                f"The image was built, but its Python does not start: {done.output.strip()[-500:] or 'no answer'}."
-            ) from error
+            said = sentence(done.output.strip()[-500:] or "no answer")
+            raise SurroundingsError(f"The image was built, but its Python does not start: {said}") from error
         record.python_version, record.packages = found["version"], dict(sorted(found["packages"].items()))
         tested, there = self.packages.installed, record.packages
         differing = [
@@ -194,6 +194,8 @@ def _own_dockerfile(given: str, cwd: Path) -> str:
     if not path.is_relative_to(cwd):
         raise InputError(f"dockerfile is {quote(given)}, which lies outside the workspace.", hint=hint)
     name = path.relative_to(cwd).as_posix()
+    if not path.resolve().is_relative_to(cwd.resolve()):
+        raise InputError(f"{name} is a link to something outside the workspace.", hint=hint, file=name)
     read_text(path, name, hint=hint)
     return name
 

@@ -50,6 +50,12 @@ def declared(document: Document) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for statement in tree.body for name in _assigned(statement)))
 
 
+def mistagged(document: Document) -> str:
+    """Return a tag that is `parameters` but for the case of its letters, where no cell has that; else nothing."""
+    tags = sorted(tag for cell in document.cells for tag in cell.tags if tag.lower() == TAG)
+    return tags[0] if tags and TAG not in tags else ""
+
+
 def _cell(document: Document) -> Cell | None:
     return next((cell for cell in document.cells if cell.kind == "code" and TAG in cell.tags), None)
 

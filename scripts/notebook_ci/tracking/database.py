@@ -2,13 +2,14 @@
 
 import contextlib
 import os
+import shlex
 import sqlite3
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from notebook_ci.errors import InputError, NotebookCiError, SurroundingsError
-from notebook_ci.tracking.faults import unusable
+from notebook_ci.tracking.faults import MLFLOW, unusable
 
 LOCK_SECONDS = 8
 
@@ -77,7 +78,7 @@ def _other_version(path: Path, found: str) -> SurroundingsError | None:
     if is_older:
         return SurroundingsError(
             f"The database {path} is of an MLflow older than {VERSION}, which log-run uses (its schema is {found}).",
-            hint=f"Keep a copy of it, then run `mlflow db upgrade sqlite:///{path}` with MLflow {VERSION}.",
+            hint=f"Keep a copy of it, then run `{MLFLOW} db upgrade {shlex.quote(f'sqlite:///{path}')}`.",
         )
     return SurroundingsError(
         f"The database {path} is of an MLflow newer than {VERSION}, which log-run uses (its schema is {found}).",

@@ -2,25 +2,24 @@
 
 import hashlib
 import json
-import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import stat
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from notebook_ci.errors import InputError
 from notebook_ci.inputs import quote
 from notebook_ci.records import sha256
 from notebook_ci.tracking.names import MOST_PARAMETER, MOST_TAG, bounded, valid_names
+from notebook_ci.tracking.reading import Json, not_written
 
-Json = Mapping[str, Any]
-
-STAGE = "log-run"
 # Limits of MLflow 3.17 (mlflow/utils/validation.py).
 MOST_DATASET_NAME = 500
 MOST_DATASET_DIGEST = 36
+# A file that is bigger would hold the job for hours; no notebook, page or report is.
+MOST_ARTIFACT = 2**30
 # What has a meaning in addresses, and MLflow 3.17 does not escape.
 _UNSAFE = re.compile(r"[#?%;\\\x00-\x1f\x7f]")
 IDENTITY_TAG = "notebook-ci.identity"
@@ -76,7 +75,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A file of the run directory, or one that a record names.
+    """A file of the run directory.
 
     Attributes:
         path: The file.
@@ -122,15 +121,34 @@ class Description:
     notices: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _Part:
+    """What one record says of itself, read whole: nothing of a record is read behind this.
+
+    Attributes:
+        start: When its stage began, in milliseconds since 1970.
+        end: When it ended.
+        given: What notebooks were given: path without suffix, name, value.
+        metrics: What notebooks reported.
+        measured: What was measured of the stage.
+    """
+
+    start: int
+    end: int
+    given: Sequence[tuple[str, str, str]]
+    metrics: Mapping[str, float]
+    measured: Mapping[str, float]
+
+
 def describe(
-    records: Mapping[str, Json], root: Path, *, slug: str, name: str, context: Mapping[str, str]
+    records: Mapping[str, Json], root: Path, *, identity: str, name: str, context: Mapping[str, str]
 ) -> Description:
     """Return what to log of a run.
 
     Args:
         records: The records by the names of their files without suffix, in the order the stages began.
         root: The run directory.
-        slug: The name of this use of log-run.
+        identity: What makes it this run.
         name: The name of the run.
         context: Tags of where code and run come from.
 
@@ -138,35 +156,31 @@ def describe(
         InputError: A record does not have what its stage writes.
     """
     passed = all(record["status"] in {"passed", "skipped"} for record in records.values())
-    identity = _identity(next(iter(records.values())), slug)
     described = Description(identity, name, "FINISHED" if passed else "FAILED", 0, 0)
-    spans = []
+    parts = {}
     for label, record in records.items():
         try:
-            spans.append(_span(record))
+            parts[label] = _part(label, record)
             _add(described, label, record, root)
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-            raise InputError(
-                f"{root / label}.json is not what {record['stage']} writes: {type(error).__name__}: {error}.",
-                hint="Take it out of the run directory.",
-            ) from error
-    described.start, described.end = min(start for start, _ in spans), max(end for _, end in spans)
-    described.parameters = _parameters(records, described.notices)
-    described.metrics = _metrics(records, described.notices)
-    described.tags = bounded(
-        {**context, **described.tags, IDENTITY_TAG: described.identity}, MOST_TAG, "tag", described.notices
+            reason = f"{type(error).__name__}: {error}".rstrip(".")
+            raise not_written(root / f"{label}.json", record, reason) from error
+    described.start, described.end = (
+        min(part.start for part in parts.values()),
+        max(part.end for part in parts.values()),
     )
+    described.parameters = _parameters(parts, described.notices)
+    described.metrics = _metrics(parts, described.notices)
+    tags = valid_names({**context, **described.tags, IDENTITY_TAG: identity}, described.notices)
+    described.tags = bounded(tags, MOST_TAG, "tag", described.notices)
     return described
 
 
-def _identity(first: Json, slug: str) -> str:
-    """Return what makes a run this one and no other.
-
-    The first record of a run directory never changes, goes where the directory goes, and no two jobs write the same:
-    better than a number of the workflow's run, which all legs of a matrix have.
-    """
-    text = json.dumps([first, slug], sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+def _part(label: str, record: Json) -> _Part:
+    start, end = _span(record)
+    metrics = {name: float(value) for name, value in record["metrics"].items()}  # what is not finite is text there
+    measured = {name: float(value) for name, value in _measured(label, record)}
+    return _Part(start, end, list(_given(record)), metrics, measured)
 
 
 def _add(described: Description, label: str, record: Json, root: Path) -> None:
@@ -177,8 +191,8 @@ def _add(described: Description, label: str, record: Json, root: Path) -> None:
             described.tags[f"notebook-ci.{label}.{name}"] = str(value)
     if record["stage"] == "build-image" and record["image"]:
         described.tags |= {
-            "mlflow.docker.image.uri": record["image"],
-            "mlflow.docker.image.id": record["image_id"],
+            "mlflow.docker.image.uri": str(record["image"]),
+            "mlflow.docker.image.id": str(record["image_id"]),
         }
     if record["stage"] == "execute-notebook" and record["read"]:
         described.tags[f"notebook-ci.{label}.read_digest"] = _digest_of(record["read"])
@@ -195,24 +209,29 @@ def _digest_of(files: Mapping[str, str]) -> str:
 def _span(record: Json) -> tuple[int, int]:
     """Return begin and end of a stage, in milliseconds since 1970."""
     started = datetime.fromisoformat(record["started"])
-    end = started + timedelta(seconds=float(record["duration"]))
+    end = started + timedelta(seconds=record["duration"])
+    if min(started.timestamp(), end.timestamp()) < 0:
+        raise ValueError("before 1970")  # MLflow 3.17 takes no such time
     return int(started.timestamp() * 1000), int(end.timestamp() * 1000)
 
 
 # --- Parameters
 
 
-def _parameters(records: Mapping[str, Json], notices: list[str]) -> dict[str, str]:
+def _given(record: Json) -> Iterator[tuple[str, str, str]]:
+    """Yield what notebooks were given: path without suffix, name, value."""
+    for notebook in record["notebooks"] if record["stage"] == "execute-notebook" else ():
+        for name, value in notebook["parameters"].items():
+            yield notebook["path"].removesuffix(".ipynb"), name, _text(value)
+
+
+def _parameters(parts: Mapping[str, _Part], notices: list[str]) -> dict[str, str]:
     """Return the parameters of all notebooks; where they differ, each with its notebook before it."""
     given: dict[str, dict[str, str]] = {}
-    several = sum(record["stage"] == "execute-notebook" for record in records.values()) > 1
-    for label, record in records.items():
-        if record["stage"] != "execute-notebook":
-            continue
-        for notebook in record["notebooks"]:
-            path = notebook["path"].removesuffix(".ipynb")
-            for name, value in notebook["parameters"].items():
-                given.setdefault(name, {})[f"{label}.{path}" if several else path] = _text(value)
+    several = sum(bool(part.given) for part in parts.values()) > 1
+    for label, part in parts.items():
+        for path, name, value in part.given:
+            given.setdefault(name, {})[f"{label}.{path}" if several else path] = value
     wanted: dict[str, str] = {}
     for name, values in given.items():
         if len(set(values.values())) == 1:
@@ -230,21 +249,19 @@ def _text(value: object) -> str:
 # --- Metrics
 
 
-def _metrics(records: Mapping[str, Json], notices: list[str]) -> list[Metric]:
+def _metrics(parts: Mapping[str, _Part], notices: list[str]) -> list[Metric]:
     """Return the numbers of all records. A name that several records have gets the record's before it."""
     found: dict[str, tuple[float, int]] = {}
-    of_notebooks = [name for record in records.values() for name in record["metrics"]]
-    for label, record in records.items():
-        _, end = _span(record)
-        for name, value in record["metrics"].items():
-            known = f"{label}.{name}" if of_notebooks.count(name) > 1 else name
-            found[known] = (float(value), end)  # what is no finite number stands in a record as text
-        found |= {f"notebook-ci/{name}": (float(value), end) for name, value in _own_metrics(label, record)}
+    known = Counter(name for part in parts.values() for name in part.metrics)
+    for label, part in parts.items():
+        for name, value in part.metrics.items():
+            found[f"{label}.{name}" if known[name] > 1 else name] = (value, part.end)
+        found |= {f"notebook-ci/{name}": (value, part.end) for name, value in part.measured.items()}
     named = valid_names(found, notices)
     return [Metric(name, value, timestamp) for name, (value, timestamp) in named.items()]
 
 
-def _own_metrics(label: str, record: Json) -> Iterator[tuple[str, float]]:
+def _measured(label: str, record: Json) -> Iterator[tuple[str, float]]:
     """Yield what is measured of a stage."""
     if record["status"] == "skipped":
         return
@@ -279,8 +296,8 @@ def _datasets(record: Json) -> Iterator[Dataset]:
 
 def _dataset(name: str, digest: str, source_type: str, source: Json, profile: Json) -> Dataset:
     return Dataset(
-        name=name[:MOST_DATASET_NAME],
-        digest=(digest or "unknown")[:MOST_DATASET_DIGEST],
+        name=str(name)[:MOST_DATASET_NAME],
+        digest=str(digest or "unknown")[:MOST_DATASET_DIGEST],
         source_type=source_type,
         source=json.dumps(source, ensure_ascii=False),
         profile=json.dumps(profile, ensure_ascii=False),
@@ -305,33 +322,36 @@ def _merged(datasets: Iterable[Dataset]) -> list[Dataset]:
 def _artifacts(label: str, record: Json, root: Path, notices: list[str]) -> Iterator[Artifact]:
     """Yield a record, and the files it has made, laid out as the run directory is.
 
-    A file that is another one by now is left out: what a record vouches for is logged, and nothing else that a
-    notebook may have put into its place. Files outside of the run directory (an `output-dir` of the user's) go into a
-    folder of the record's name.
+    Nothing else is logged that a notebook, or whoever wrote the record, may have named or put in their place: a file
+    that has changed, a link, a pipe or a device, a file outside of the run directory.
     """
-    yield _artifact(root / f"{label}.json", Path())
-    outside = [Path(name).parent for name in record["made"] if Path(name).is_absolute()]
-    common = os.path.commonpath(outside) if outside else ""
+    root = root.resolve()
+    yield _artifact(root / f"{label}.json", root)
     for name, digest in record["made"].items():
-        folder = Path(name).parent
-        if folder.is_absolute():
-            folder = Path(label) / folder.relative_to(common)
-        if fault := _fault(root / name, digest):
+        if fault := _fault(root / name, root, digest):
             notices.append(f"Not logged: {quote(name)}, which {label} has made, {fault}.")
         else:
-            yield _artifact(root / name, folder)
+            yield _artifact(root / name, root)
 
 
-def _fault(path: Path, digest: str) -> str:
+def _fault(path: Path, root: Path, digest: str) -> str:
     """Return what is wrong with a file that a record names."""
     try:
+        if not path.parent.resolve().is_relative_to(root):
+            return "is outside of the run directory"
+        found = path.lstat()  # looked at before it is opened: a pipe waits for ever, and a device has no end
+        if not stat.S_ISREG(found.st_mode):
+            return "is no regular file"
+        if found.st_size > MOST_ARTIFACT:
+            return f"is bigger than {MOST_ARTIFACT // 2**30} GiB"
         return "" if sha256(path) == digest else "is another one by now"
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return "is not there any more"
-    except OSError as error:
-        return f"cannot be read ({error.strerror or error})"
+    except (OSError, RuntimeError, ValueError) as error:  # of ValueError: a name with a null byte
+        return f"cannot be read ({getattr(error, 'strerror', None) or error})"
 
 
-def _artifact(path: Path, folder: Path) -> Artifact:
-    parts = [_UNSAFE.sub("_", part) for part in (*folder.parts, path.name)]
-    return Artifact(str(path.resolve()), "/".join(parts[:-1]), parts[-1], path.stat().st_size)
+def _artifact(path: Path, root: Path) -> Artifact:
+    place = path.parent.resolve() / path.name
+    parts = [_UNSAFE.sub("_", part) for part in place.relative_to(root).parts]
+    return Artifact(str(place), "/".join(parts[:-1]), parts[-1], path.lstat().st_size)

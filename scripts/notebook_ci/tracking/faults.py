@@ -1,6 +1,7 @@
 """Says what is wrong with a store, from what MLflow raised. Seen with MLflow 3.17, requests 2.34."""
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ CREDENTIALS = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_
 REFUSED = "Look at the inputs experiment and run-name."
 AGAIN = "Look at the server and its log, then log the run again."
 TIMED_OUT = "{uri} did not answer in time{when}."
+# How a user, who has no MLflow, calls its program.
+MLFLOW = "launch.sh --env mlflow-full --exec mlflow"
 ADDRESS = "Look at the input tracking-uri: it is what a browser opens, without anything behind it."
 
 
@@ -168,8 +171,8 @@ def deleted_experiment(name: str, experiment_id: str, job: Job) -> SurroundingsE
     number = experiment_id or "<id>"
     return SurroundingsError(
         f"The experiment {name!r} was deleted at {job.uri}, and its name stays taken.",
-        hint=f"Restore it (`mlflow experiments restore --experiment-id {number}` with MLFLOW_TRACKING_URI set), or "
-        "name another one with the input experiment.",
+        hint=f"Restore it (`MLFLOW_TRACKING_URI={shlex.quote(job.uri)} {MLFLOW} experiments restore --experiment-id "
+        f"{number}`), or name another one with the input experiment.",
     )
 
 

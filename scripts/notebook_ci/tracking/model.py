@@ -80,7 +80,8 @@ class LogRunRecord(Record):
         run_name: Its name.
         run_url: Its page on the server.
         artifact_uri: Where the store keeps the artifacts of the run.
-        identity: SHA-256 of what makes it this run and no other: its first record, and the slug.
+        identity: SHA-256 of what makes it this run and no other: its first record, the slug, on a runner the run of
+            the workflow.
         updated: Whether the run had been logged before.
         view: Command that shows the store, where no server does.
         logged: What was logged.

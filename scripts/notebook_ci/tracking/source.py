@@ -1,6 +1,8 @@
 """Where code and run come from, as tags of MLflow."""
 
 import getpass
+import hashlib
+import json
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +22,25 @@ _GITHUB = {
     "attempt": "github.run_attempt",
     "event": "github.event_name",
 }
+
+
+def identity(records: Mapping[str, Mapping[str, Any]], slug: str, environ: Mapping[str, str]) -> str:
+    """Return what makes a run this one and no other: a SHA-256.
+
+    The first record of a run directory never changes, goes where the directory goes, and no two jobs write the same:
+    better than a number of the workflow's run, which all legs of a matrix have. But it can be read at MLflow, and be
+    copied into another run directory. So the run of the workflow counts, too, as the runner says it and not as
+    records do. Its attempt and job do not count: a later job logs what others have left.
+    """
+    parts: list[Any] = [next(iter(records.values())), slug]
+    if is_runner(environ):
+        parts += [environ.get("GITHUB_REPOSITORY", ""), environ.get("GITHUB_RUN_ID", "")]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def is_runner(environ: Mapping[str, str]) -> bool:
+    """Return whether this is a job on GitHub, and no laptop."""
+    return environ.get("GITHUB_ACTIONS") == "true"
 
 
 def tags(records: Mapping[str, Mapping[str, Any]], environ: Mapping[str, str], cwd: Path) -> dict[str, str]:

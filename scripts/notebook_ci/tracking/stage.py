@@ -1,5 +1,7 @@
 """The stage log-run: reads the run directory, and logs what it holds."""
 
+import contextlib
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,8 +10,8 @@ from notebook_ci.context import Context
 from notebook_ci.errors import InputError, NotebookCiError
 from notebook_ci.inputs import quote
 from notebook_ci.records import PRIVATE_FOLDER, Problem, RunDirectory
-from notebook_ci.tracking import client, source, store
-from notebook_ci.tracking.description import STAGE, describe
+from notebook_ci.tracking import client, reading, source, store
+from notebook_ci.tracking.description import describe
 from notebook_ci.tracking.model import Logged, LogRunInputs, LogRunRecord
 from notebook_ci.tracking.protocol import Answer
 from notebook_ci.tracking.store import Store
@@ -24,19 +26,24 @@ def run(inputs: LogRunInputs, context: Context, record: LogRunRecord) -> None:
         InputError: Something in the inputs is wrong, or there is nothing to log.
         SurroundingsError: It could not be logged, and `on-error` is not `warn`.
     """
-    record.inputs["tracking-uri"] = store.shown(inputs.tracking_uri)
+    record.inputs["tracking-uri"] = store.shown(inputs.tracking_uri) or (inputs.tracking_uri and store.HIDDEN)
     try:
         _log(inputs, context, record)
     except InputError:
         raise
     except NotebookCiError as error:
+        if not source.is_runner(context.environ):
+            error.hint = f"{error.hint} {_later(inputs, context)}".strip()
         if inputs.on_error != "warn":
             raise
         record.problems.append(Problem(severity="warning", message=error.message, hint=error.hint))
 
 
 def _log(inputs: LogRunInputs, context: Context, record: LogRunRecord) -> None:
-    records = _records(context.run_directory, context)
+    records = reading.records(context.run_directory)
+    if not records:
+        message = f"The run directory {context.run_directory.path} has no records to log."
+        raise InputError(message, hint=_newest(context))
     record.experiment = _experiment(inputs, context)
     record.run_name = inputs.run_name or _run_name(records, context.run_directory, inputs.slug)
     target = store.find(inputs.tracking_uri, context.environ, context.cwd)
@@ -44,7 +51,7 @@ def _log(inputs: LogRunInputs, context: Context, record: LogRunRecord) -> None:
     described = describe(
         records,
         context.run_directory.path,
-        slug=inputs.slug,
+        identity=source.identity(records, inputs.slug, context.environ),
         name=record.run_name,
         context=source.tags(records, context.environ, context.cwd),
     )
@@ -81,30 +88,40 @@ def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context)
     context.reporter.progress(f"Artifacts: {record.artifact_uri}")
     if target.view:
         context.reporter.progress(f"To look at it: {target.view}")
-
-
-def _records(run_directory: RunDirectory, context: Context) -> dict[str, Mapping[str, Any]]:
-    """Return the records by the names of their files without suffix, in the order the stages began.
-
-    Raises:
-        InputError: There is none, or something that is no record.
-    """
-    names = {file.removesuffix(".json") for file in run_directory.names()}
-    found = {name: run_directory.record(name) for name in names}
-    others = {name: record for name, record in found.items() if record["stage"] != STAGE}
-    if not others:
-        raise InputError(f"The run directory {run_directory.path} has no records to log.", hint=_newest(context))
-    return dict(sorted(others.items(), key=lambda item: (str(item[1]["started"]), item[0])))
+        context.reporter.progress("Open http://127.0.0.1:5000 then; Ctrl-C ends it.")
 
 
 def _newest(context: Context) -> str:
-    """Return which run directory may be meant: on a laptop each stage that is run alone makes a new one."""
-    runs = context.cwd / PRIVATE_FOLDER / "runs"
-    full = [folder for folder in runs.glob("*") if RunDirectory(folder).names()]
-    newest = max(full, key=lambda folder: folder.stat().st_mtime, default=None)
-    if newest is None:
+    """Return what to do where there is nothing to log: on a laptop each stage that is run alone makes a new run."""
+    runs = {} if source.is_runner(context.environ) else _runs(context.cwd / PRIVATE_FOLDER / "runs")
+    if not runs:
         return "Run the other stages first, or name their run directory with the input run-dir."
-    return f"The newest one with records is {newest.relative_to(context.cwd)}: name it with the input run-dir."
+    newest = max(runs, key=lambda folder: runs[folder])
+    return f"The newest run that has some is logged with `{_command(newest, context.cwd)}`."
+
+
+def _runs(folder: Path) -> dict[Path, str]:
+    """Return the run directories that hold something to log, and when their last stage began."""
+    runs = {}
+    for path in folder.glob("*/"):
+        with contextlib.suppress(InputError):
+            if found := reading.records(RunDirectory(path)):
+                runs[path] = str(list(found.values())[-1]["started"])
+    return runs
+
+
+def _later(inputs: LogRunInputs, context: Context) -> str:
+    """Return how to log the run once that is possible; an address is left out, which may hold a password."""
+    others = any((inputs.tracking_uri, inputs.experiment, inputs.run_name, inputs.slug))
+    behind = " and the other inputs as they are now" if others else ""
+    command = _command(context.run_directory.path, context.cwd)
+    return f"The run is kept: log it later with `{command}`{behind}."
+
+
+def _command(run_directory: Path, cwd: Path) -> str:
+    """Return the command that logs a run directory."""
+    path = run_directory.relative_to(cwd) if run_directory.is_relative_to(cwd) else run_directory
+    return f"launch.sh log-run --run-dir {shlex.quote(str(path))}"
 
 
 def _experiment(inputs: LogRunInputs, context: Context) -> str:

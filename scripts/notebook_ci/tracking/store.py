@@ -1,6 +1,7 @@
 """Where runs are logged: what a tracking URI says, and the store that is there without one."""
 
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,11 +12,17 @@ from notebook_ci import tool
 from notebook_ci.errors import InputError, SurroundingsError
 from notebook_ci.inputs import quote
 from notebook_ci.records import private_folder
+from notebook_ci.texts import without_users
 
 SERVER_ENVIRONMENT, DATABASE_ENVIRONMENT = "mlflow-thin", "mlflow-full"
 SQLITE_MAGIC = b"SQLite format 3\0"
 # The dialects of MLflow 3.17 beside sqlite; their drivers do not come with it.
 OTHER_DATABASES = ("postgresql", "mysql", "mssql")
+# What stands for an address that is not understood.
+HIDDEN = "(not shown)"
+DATABASE_SERVER = "Start an MLflow server in front of this database (`mlflow server --backend-store-uri ...`)."
+# What is no URI, and can be shown: a word, a path, `host:port`. Not `user:password`, not `https:/...`.
+_PLAIN = re.compile(r"((file|sqlite):|[^/:]*(:\d{1,5})?(/|$))", re.IGNORECASE)
 ACCEPTED = "Accepted is the address of an MLflow server (`https://...`) or of a database file (`sqlite:///mlflow.db`)."
 
 
@@ -72,11 +79,25 @@ def find(given: str, environ: Mapping[str, str], cwd: Path) -> Store:
 
 
 def shown(uri: str) -> str:
-    """Return a tracking URI for people: without credentials, and without a query, which may hold them too."""
-    scheme, separator, rest = uri.partition("://")
-    authority, slash, path = rest.partition("/")
-    cut = f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
-    return cut.partition("?")[0].partition("#")[0]
+    """Return a tracking URI for people: without credentials, and without a query, which may hold them too.
+
+    Nothing is returned for one that is not understood: a password can stand anywhere in it.
+    """
+    if not uri.isprintable():
+        return ""
+    cut = uri.partition("?")[0].partition("#")[0]
+    scheme, separator, rest = cut.partition("://")
+    if not separator:
+        return cut if "@" not in uri and _PLAIN.match(cut) else ""
+    if scheme.lower() in {"sqlite", "file"} and rest.startswith("/"):
+        return cut  # a path, which may have an `@` in it
+    try:
+        parts = urlsplit(uri)
+        behind = uri.partition("://")[2].removeprefix(parts.netloc)
+        understood = parts.port != 0 and "@" not in behind and " " not in uri
+    except ValueError:  # its text has what stands in the place of the port: part of a password, perhaps
+        return ""
+    return without_users(cut) if understood else ""
 
 
 def _beside_the_runs(environ: Mapping[str, str], cwd: Path) -> Store:
@@ -97,6 +118,12 @@ def _beside_the_runs(environ: Mapping[str, str], cwd: Path) -> Store:
 def _parse(uri: str, origin: str, cwd: Path) -> Store:
     scheme = uri.partition(":")[0].lower() if ":" in uri else ""
     dialect = scheme.partition("+")[0]
+    if not shown(uri):
+        where = origin if origin.isupper() else f"the input {origin}"
+        raise InputError(
+            f"The address in {where} is not understood; it is not shown, because it may hold a password. {ACCEPTED}",
+            hint=DATABASE_SERVER if dialect in OTHER_DATABASES else "",
+        )
     if scheme in {"http", "https"}:
         return _server(uri, origin)
     if scheme == "sqlite":
@@ -107,7 +134,7 @@ def _parse(uri: str, origin: str, cwd: Path) -> Store:
 def _way_out(scheme: str, dialect: str, uri: str) -> str:
     """Return what to do with a tracking URI that is not accepted."""
     if dialect in OTHER_DATABASES:
-        return "Start an MLflow server in front of this database (`mlflow server --backend-store-uri ...`)."
+        return DATABASE_SERVER
     if scheme in {"", "file"} and not uri.startswith("databricks"):
         return (
             "MLflow has given up its store in a folder of files (`./mlruns`): use a database file. "
@@ -119,12 +146,8 @@ def _way_out(scheme: str, dialect: str, uri: str) -> str:
 
 
 def _server(uri: str, origin: str) -> Store:
-    try:
-        parts = urlsplit(uri)
-        port = parts.port
-    except ValueError as error:
-        raise InputError(f"{origin} is no address of a server: {error}.") from error
-    if not parts.hostname or any(char.isspace() or not char.isprintable() for char in uri):
+    parts = urlsplit(uri)
+    if not parts.hostname:
         raise InputError(f"{origin} is {quote(shown(uri))}, which is no address of a server. {ACCEPTED}")
     if parts.query or parts.fragment:
         raise InputError(
@@ -132,7 +155,7 @@ def _server(uri: str, origin: str) -> Store:
             hint="Give the address of the server alone; a token goes into MLFLOW_TRACKING_TOKEN.",
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    at = f":{port}" if port is not None else ""
+    at = f":{parts.port}" if parts.port is not None else ""
     return Store(f"{parts.scheme}://{host}{at}{parts.path}".rstrip("/"), _credentials(parts))
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import gzip
+import re
 import stat
 import warnings
 import zlib
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notebook_ci.errors import CheckFailed, InputError
+from notebook_ci.files import read_text
 from notebook_ci.inputs import quote
 
 if TYPE_CHECKING:
@@ -81,9 +83,7 @@ def check_file(path: Path, shown: str) -> None:
             raise InputError(f"{shown} is no regular file.", file=shown)
         path.open("rb").close()
     except FileNotFoundError as error:
-        pointer = path.with_name(f"{path.name}.dvc")
-        hint = "DVC has it: run dvc-pull before." if pointer.exists() else "Paths are relative to the workspace."
-        raise InputError(f"There is no file {shown}.", hint=hint, file=shown) from error
+        raise InputError(f"There is no file {shown}.", hint=_hint_of_dvc(path, shown), file=shown) from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InputError(f"{shown} cannot be read: {reason}.", file=shown) from error
@@ -132,6 +132,28 @@ def has_row_numbers(frame: "pd.DataFrame") -> bool:
 
     index = frame.index
     return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
+
+
+def _hint_of_dvc(path: Path, shown: str) -> str:
+    """Return what to do about data that are not there, which DVC may have: itself, or a folder that they lie in."""
+    folders = list(path.parents)
+    root = next((folder for folder in folders if (folder / ".dvc").is_dir()), None)
+    within = folders[: folders.index(root) + 1] if root else folders[:1]
+    pointers = (each.with_name(f"{each.name}.dvc") for each in (path, *within[:-1]))
+    if any(pointer.is_file() for pointer in pointers) or any(_is_output(path, folder) for folder in within):
+        return "DVC versions it: run dvc-pull before."
+    return f"If DVC versions it, is {shown}.dvc committed?" if root else "Paths are relative to the workspace."
+
+
+def _is_output(path: Path, folder: Path) -> bool:
+    """Return whether a pipeline of DVC in a folder names a file there, or a folder that it lies in."""
+    relative = path.relative_to(folder)
+    names = {each.as_posix() for each in (relative, *relative.parents)} - {"."}
+    for file in (folder / "dvc.lock", folder / "dvc.yaml"):
+        text = read_text(file, file.name) if file.is_file() else ""
+        if names & set(re.findall(r"""[^\s"':,\[\]{}]+""", text)):
+            return True
+    return False
 
 
 def _prepare_warnings() -> None:

@@ -7,6 +7,7 @@ through.
 """
 
 import contextlib
+import difflib
 import io
 import json
 import logging
@@ -61,7 +62,6 @@ class Engine:
         self._context = great_expectations.get_context(mode="ephemeral")
         asset = self._context.data_sources.add_pandas("data").add_dataframe_asset("data")
         self._definition = asset.add_batch_definition_whole_dataframe("data")
-        self._project: Any = None
 
     def suite(self, suite: Suite) -> tuple[Any, list[NotebookCiError]]:
         """Return a suite as Great Expectations has it, and what in it is unknown, or has arguments that do not fit."""
@@ -120,8 +120,8 @@ class Engine:
                 results.append({"success": False, "expectation_config": stated, "exception_info": told, "result": {}})
         return {"suite_name": suite.name, "success": all(each["success"] for each in results), "results": results}
 
-    def load(self, batch: Batch, cwd: Path) -> Table:
-        """Return the data of the project of a workspace.
+    def load(self, batch: Batch) -> Table:
+        """Return data of the project, whose paths are relative to the folder in which this runs.
 
         Raises:
             InputError: The project has no such data.
@@ -129,18 +129,11 @@ class Engine:
         """
         where = f"The data {quote(str(batch))} of the project gx"
         try:
-            if self._project is None:
-                self._project = self._gx.get_context(mode="file", project_root_dir=cwd)
-            source = self._project.data_sources.get(batch.source)
-            asset = source.get_asset(batch.asset)
+            source, asset = self._asset(batch)
             definition = asset.get_batch_definition(batch.definition)
+            definition.set_data_asset(asset)
         except Exception as error:  # its parts raise what they like
             raise InputError(f"{where} cannot be found: {_said(error)}.", hint="Correct the project.") from error
-        if not source.type.startswith("pandas"):
-            raise InputError(
-                f"{where} are in a data source of the type {quote(source.type)}; validate-data reads files, by pandas.",
-                hint="Give data and suite.",
-            )
         try:
             with _silenced():
                 made = definition.get_batch()
@@ -149,6 +142,17 @@ class Engine:
         except Exception as error:
             raise CheckFailed(f"{where} cannot be read: {_said(error)}.") from error
         return Table(made.data.dataframe, _file(source, asset, made.metadata))
+
+    def _asset(self, batch: Batch) -> tuple[Any, Any]:
+        """Return a data source of the project, and the asset of it, both made anew: the project is not opened."""
+        settings, sources = batch.settings, self._context.data_sources
+        name = f"project {len(sources.all())}"
+        if settings.type == "pandas":
+            source: Any = sources.add_pandas(name)
+        else:
+            source = sources.add_pandas_filesystem(name, **settings.options)
+        add = getattr(source, f"add_{settings.asset_type}_asset")
+        return source, add(name=batch.asset, batch_definitions=[settings.batch], **settings.asset_options)
 
     def _expectation(self, stated: Stated, number: int, file: str) -> Any:
         """Return one expectation, with its number as its `id`."""
@@ -166,11 +170,20 @@ class Engine:
         except Exception as error:  # pydantic's, its own, TypeErrors
             raise InputError(
                 f"{stated.type} cannot be made of what the suite states: {_said(error)}.",
-                hint=f"Given are {quote(stated.kwargs)}.",
+                hint=f"{self._meant(stated, kwargs)}Given are {quote(stated.kwargs)}.",
                 file=file,
                 line=stated.line,
             ) from error
         return configuration
+
+    def _meant(self, stated: Stated, kwargs: Iterable[str]) -> str:
+        """Return which arguments could be meant by those that an expectation does not have."""
+        from great_expectations.expectations.registry import get_expectation_impl
+
+        known = [name for name in get_expectation_impl(stated.type).__fields__ if name not in (*TAKEN, *NOT_TAKEN)]
+        close = {name: difflib.get_close_matches(name, known, n=1) for name in kwargs if name not in known}
+        meant = [found[0] for found in close.values() if found]
+        return f"Did you mean {' and '.join(meant)}? " if meant else ""
 
 
 @contextlib.contextmanager

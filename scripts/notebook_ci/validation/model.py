@@ -8,6 +8,10 @@ from typing import Any, Literal
 from notebook_ci.inputs import GLOBS, PATH, TEXT, YAML_MAP, StageInputs, given
 from notebook_ci.records import Record
 
+NOTHING_GIVEN = (
+    "No suite, no rules and no checkpoint is given: nothing says what the data should be. "
+    "Write data and suite, or rules, or checkpoint."
+)
 Severity = Literal["critical", "warning", "info"]
 Kind = Literal["violation", "missing-column", "not-evaluated"]
 
@@ -55,7 +59,7 @@ class ValidateInputs(StageInputs):
 def idle(inputs: ValidateInputs, _environ: Mapping[str, str], _cwd: Path) -> str:
     """Return why there is nothing to do; nothing where there is."""
     asked = inputs.data or inputs.suite or inputs.rules or inputs.checkpoint
-    return "" if asked else "No suite, no rules and no checkpoint is given: nothing says what the data should be."
+    return "" if asked else NOTHING_GIVEN
 
 
 @dataclass(kw_only=True)

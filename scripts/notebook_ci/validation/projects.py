@@ -1,4 +1,4 @@
-"""Reads a Great Expectations project of files: what a checkpoint validates. Great Expectations has no part yet.
+"""Reads a Great Expectations project of files: what a checkpoint validates. Great Expectations has no part in it.
 
 The layout is that of a file context of 1.x: `gx/great_expectations.yml`, and beside it folders of JSON files, one of
 expectation suites (dots in their names are folders), one of validation definitions, one of checkpoints.
@@ -6,7 +6,7 @@ expectation suites (dots in their names are folders), one of validation definiti
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from notebook_ci.errors import InputError, NotebookCiError
 from notebook_ci.files import read_text
 from notebook_ci.inputs import quote
 from notebook_ci.validation import suites
+from notebook_ci.validation.sources import Project, Source
 from notebook_ci.validation.suites import Suite
 
 FOLDER = "gx"
@@ -40,11 +41,13 @@ class Batch:
         source: Data source.
         asset: Asset of it.
         definition: Batch definition of that.
+        settings: What the project says of them.
     """
 
     source: str
     asset: str
     definition: str
+    settings: Source = field(compare=False)
 
     def __str__(self) -> str:
         return f"{self.source}/{self.asset}/{self.definition}"
@@ -80,7 +83,9 @@ def read(name: str, cwd: Path) -> tuple[Checkpoint, list[NotebookCiError]]:
     Raises:
         InputError: There is no such project or checkpoint, or something it names is not there or is wrong.
     """
-    folders = _folders(cwd)
+    project = _project(cwd)
+    folders = {store: _folder(project.config.get("stores"), store) for store in STORES}
+    project.refuse_code(cwd)
     file = _named(folders["checkpoint_store"], name, "checkpoint", cwd)
     content = _object(file, cwd)
     definitions = [_name_of(each, file) for each in _list(content, "validation_definitions", file)]
@@ -92,24 +97,26 @@ def read(name: str, cwd: Path) -> tuple[Checkpoint, list[NotebookCiError]]:
     for definition in definitions:
         definition_file = _named(folders["validation_definition_store"], definition, "validation definition", cwd)
         files.append(definition_file)
-        batch, suite_file = _definition(definition_file, folders["expectations_store"], cwd)
+        names, suite_file = _definition(definition_file, folders["expectations_store"], cwd)
         suite, wrong = suites.read(cwd / suite_file, suite_file)
+        batch = Batch(*names, project.source(*names))
         batches += [(batch, suite)] if suite else []
         errors += wrong
     actions = (str(each.get("name")) for each in _list(content, "actions", file) if isinstance(each, dict))
     return Checkpoint(name, tuple(batches), tuple(actions), tuple(files)), errors
 
 
-def _folders(cwd: Path) -> dict[str, str]:
-    """Return the folders of the project by store, relative to the workspace."""
+def _project(cwd: Path) -> Project:
+    """Return the configuration of the project."""
     if not (cwd / CONFIG).exists() and (cwd / OLD_CONFIG).exists():
         raise _old(OLD_CONFIG, "the folder great_expectations is the one of 0.18 or older")
     hint = f"A checkpoint needs the project in the folder {FOLDER} of the workspace. Without one give data and suite."
-    config = yaml12.mapping(read_text(cwd / CONFIG, CONFIG, hint=hint), origin=CONFIG, file=CONFIG)
+    text = read_text(cwd / CONFIG, CONFIG, hint=hint)
+    config = yaml12.mapping(text, origin=CONFIG, file=CONFIG)
     version = config.get("config_version")
     if not isinstance(version, int | float) or version < OLDEST_CONFIG_VERSION:
         raise _old(CONFIG, f"config_version is {quote(version)}, and 1.x has 4")
-    return {store: _folder(config.get("stores"), store) for store in STORES}
+    return Project(config, text, CONFIG)
 
 
 def _folder(stores: object, store: str) -> str:
@@ -131,20 +138,16 @@ def _folder(stores: object, store: str) -> str:
     return f"{FOLDER}/{folder.strip('/')}"
 
 
-def _definition(file: str, suite_folder: str, cwd: Path) -> tuple[Batch, str]:
-    """Return what a validation definition holds against what: data, and the file of a suite."""
+def _definition(file: str, suite_folder: str, cwd: Path) -> tuple[tuple[str, str, str], str]:
+    """Return what a validation definition holds against what: data by their names, and the file of a suite."""
     content = _object(file, cwd)
     data = content.get("data")
-    parts = (
-        [_name_of(data.get(part), file) for part in ("datasource", "asset", "batch_definition")]
-        if isinstance(data, dict)
-        else []
-    )
-    if not parts:
+    if not isinstance(data, dict):
         raise InputError(f"The validation definition {file} names no data.", file=file, line=1)
     name = _name_of(content.get("suite"), file)
     suite_file = _named(suite_folder, name.replace(".", "/"), "suite", cwd)
-    return Batch(*parts), suite_file
+    source, asset, definition = (_name_of(data.get(part), file) for part in ("datasource", "asset", "batch_definition"))
+    return (source, asset, definition), suite_file
 
 
 def _named(folder: str, name: str, what: str, cwd: Path) -> str:

@@ -104,7 +104,7 @@ class _Validation:
             self.record.read[rule.data] = result.sha256
             frame = data.read(path, rule.data)
         else:
-            table = self.engine.load(rule.data, self.context.cwd)
+            table = self.engine.load(rule.data)
             frame = table.frame
             if table.file:
                 result.data, result.sha256 = _relative(table.file, self.context.cwd), sha256(table.file)

@@ -18,6 +18,7 @@ from notebook_ci.errors import InputError, NotebookCiError
 from notebook_ci.files import read_text
 from notebook_ci.inputs import quote
 from notebook_ci.json_walker import JsonWalker
+from notebook_ci.validation import conditions
 from notebook_ci.validation.model import Severity
 
 # The arguments of `ExpectationSuite` and `ExpectationConfiguration` (1.24), which are what its files hold.
@@ -205,6 +206,8 @@ def _stated(content: object, file: str, line: int) -> Stated:
     if not isinstance(kwargs, dict):
         message = f"The kwargs of {stated_type} are {quote(kwargs)}, no object."
         raise InputError(message, hint='Write "kwargs": {"column": ...}.', file=file, line=line)
+    if wrong := conditions.wrong(kwargs):
+        raise InputError(wrong, hint="A suite cannot run or fetch anything.", file=file, line=line)
     if (severity := content.get("severity") or SEVERITIES[0]) not in SEVERITIES:
         message = f"The severity of {stated_type} is {quote(severity)}. Accepted is {', '.join(SEVERITIES)}."
         raise InputError(message, file=file, line=line)

@@ -1,0 +1,58 @@
+"""Which builder is chosen, and which lines of docker's are shown while all goes well: as 20.10 and 28.2 wrote them."""
+
+import pytest
+
+from notebook_ci.image.engine import is_noise, needs_telling
+
+NOISE = """
+#5 sha256:bc261ad24d52edc0e06623296f673c797be965112e118fdadd78a44654b226b0
+#5 DONE 2.2s
+#4 CACHED
+#1 [internal] load build definition from Dockerfile
+#6 transferring context: 208B 0.0s done
+#10 exporting layers 0.2s done
+#10 writing image sha256:f6702d492c7a4c927495ceb81ca2bc2ebc9355b84433969ce3e9a8267a4d3876 0.0s done
+#10 naming to docker.io/library/x 0.0s done
+#5 ...
+#9 12.31  + ipykernel==6.29.5
+ + ipykernel==6.29.5
+ ---> Running in 5165c1f21457
+Removing intermediate container 5165c1f21457
+5165c1f21457: Waiting
+""".splitlines()
+SHOWN = """
+#5 [a 2/3] RUN echo hello && sleep 0.2
+#5 1.462 hello
+#5 1.462 DONE and CACHED
+#5 ERROR: executor failed running [/bin/sh -c false]: exit code: 1
+#9 12.31 Installed 31 packages in 1.2s
+#9 [internal 2/3] RUN a stage of the user's
+Step 2/6 : RUN echo hello
+hello
+1.0: digest: sha256:e8c613e07b0b7ff33893b694f7759a10d42e180f2b4dc349fb57dc6b71dcab00 size: 528
+Successfully built 930a8921103a
+The command '/bin/sh -c false' returned a non-zero code: 1
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("line", NOISE)
+def test_noise(line: str) -> None:
+    assert is_noise(line)
+
+
+@pytest.mark.parametrize("line", SHOWN)
+def test_what_is_shown(line: str) -> None:
+    assert not is_noise(line)
+
+
+@pytest.mark.parametrize("client", ["18.09.1", "20.10.24+dfsg1", "22.06.0-beta"])
+def test_a_client_that_must_be_told_of_buildkit(client: str) -> None:
+    assert needs_telling(client, "20.10.24+dfsg1")
+
+
+@pytest.mark.parametrize(
+    ("client", "server"),
+    [("23.0.1", "20.10.24"), ("28.2.2", "28.2.2"), ("18.06.3-ce", "20.10"), ("20.10.24", "18.06.3"), ("", "")],
+)
+def test_a_client_that_chooses_by_itself_or_cannot(client: str, server: str) -> None:
+    assert not needs_telling(client, server)
