@@ -104,8 +104,8 @@ def test_a_parameter_that_no_notebook_declares(workspace: Workspace, kernel: Pat
     names = "alpha, beta" if others else "alpha"
     [error] = done.annotations()
     assert error.message == (
-        f"No notebook declares the parameter `alfa`. Parameters are the names assigned in the cell tagged "
-        f"`parameters`; here: {names}."
+        f"No notebook declares the parameter `alfa`. Did you mean `alpha`? Parameters are the names assigned in the "
+        f"cell tagged `parameters`; here: {names}."
     )
     assert (done.code, done.outputs["status"], done.outputs["executed"]) == (2, "error", "0")
     assert not (workspace.folder / "ran").exists()
@@ -436,15 +436,15 @@ def test_after_timeouts_nothing_is_left(timed_out: tuple[Workspace, Done]) -> No
 
 
 def test_a_notebook_timeout_bounds_the_whole(workspace: Workspace, kernel: Path) -> None:
-    workspace.write("many.ipynb", notebook(*["import time\ntime.sleep(0.8)"] * 10))
+    workspace.write("many.ipynb", notebook(*["import time\ntime.sleep(0.8)"] * 20))
     workspace.write("printing.ipynb", notebook("print('kept')", LONG_CELLS["printing"]))
-    done = workspace.execute(kernel, notebook_timeout="4", cell_timeout="100")
+    done = workspace.execute(kernel, notebook_timeout="8", cell_timeout="100")
     for path, result in done.notebooks.items():
         assert result["failure"]["kind"] == "notebook-timeout", path
-        assert result["failure"]["message"].startswith("The notebook ran longer than its notebook-timeout of 4 seconds")
-        assert 4 < result["duration"] < 20
+        assert result["failure"]["message"].startswith("The notebook ran longer than its notebook-timeout of 8 seconds")
+        assert 8 < result["duration"] < 30
         assert result["output"]
-    assert 1 < done.notebooks["many.ipynb"]["executed_cells"] < 10
+    assert 0 < done.notebooks["many.ipynb"]["executed_cells"] < 20
 
 
 def test_within_the_limits_nothing_happens(workspace: Workspace, kernel: Path) -> None:

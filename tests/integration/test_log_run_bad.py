@@ -371,7 +371,7 @@ def test_a_database_of_another_mlflow(workspace: Workspace, database: Path, revi
     assert done.code == 3, done.log
     (error,) = done.annotations()
     assert error.message.startswith(f"The database {path} is of an MLflow {age} than 3.")
-    assert (f"mlflow db upgrade sqlite:///{path}" in error.message) == (age == "older")
+    assert (f"mlflow db upgrade 'sqlite:///{path}'" in error.message) == (age == "older")
     assert path.read_bytes() == before
 
 
