@@ -14,7 +14,6 @@ import os
 import platform
 import secrets
 import stat
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from notebook_ci import VERSION
+from notebook_ci import VERSION, git
 from notebook_ci.errors import InputError, NotebookCiError, SurroundingsError
 from notebook_ci.files import read_text
 
@@ -326,12 +325,8 @@ def describe_source(environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
     }
     if environ.get("GITHUB_ACTIONS") == "true":
         return {name: environ[variable] for name, variable in names.items() if environ.get(variable)}
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        git = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=cwd, capture_output=True, text=True, check=True, timeout=10
-        )
-        return {"commit": git.stdout.strip()}
-    return {}
+    commit = git.answer(cwd, environ, "rev-parse", "HEAD")
+    return {"commit": commit} if commit else {}
 
 
 def default_environment(slug: str, environ: Mapping[str, str], cwd: Path) -> Path:

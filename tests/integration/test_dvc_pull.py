@@ -195,6 +195,15 @@ def test_an_import_of_another_repository(checkout: Checkout, made: Path) -> None
     assert (checkout.folder / "imported.csv").read_text() == RAW
 
 
+def test_an_import_of_an_address(checkout: Checkout) -> None:
+    """Its data was pushed to the remote; DVC cannot read the pointer without what the address needs."""
+    text = (checkout.folder / "data" / "raw.csv.dvc").read_text()
+    checkout.workspace.write("data/raw.csv.dvc", f"frozen: true\ndeps:\n- path: s3://elsewhere/raw.csv\n{text}")
+    done = pull(checkout, targets="data/raw.csv.dvc")
+    assert done.code == 0, done.log
+    assert (checkout.folder / "data" / "raw.csv").read_text() == RAW
+
+
 def test_a_pull_on_a_laptop_says_the_same_in_words(checkout: Checkout) -> None:
     done = checkout.workspace.run("dvc-pull", environ=site(checkout.workspace))
     assert done.code == 0, done.log

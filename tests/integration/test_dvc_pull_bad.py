@@ -186,6 +186,17 @@ CASES = {
         code=1,
         place=(POINTER, 0),
     ),
+    "pointer: an address of an unknown kind": Case(
+        write("got.dvc", "deps:\n- path: hdfs://host/x\nouts:\n- path: got\n"),
+        "got.dvc has an address that cannot be read here: hdfs is supported, but requires 'dvc-hdfs' to be installed.",
+        place=("got.dvc", 0),
+        hint="Supported are folders, s3://, ",
+    ),
+    "pointer: of a file that DVC is to ignore": Case(
+        write(".dvcignore", "raw.csv\n"),
+        "data/raw.csv.dvc tracks what DVC must leave alone. Give it another path, or mend .dvcignore. Path '",
+        place=(POINTER, 0),
+    ),
     "dvc.lock: of DVC 1": Case(
         write("dvc.lock", "clean:\n  cmd: cp\n  outs:\n  - path: data/clean.csv\n    md5: 00\n"),
         "dvc.lock is not as DVC 3.67.1 knows it: ",

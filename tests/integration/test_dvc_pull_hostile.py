@@ -118,7 +118,7 @@ def test_nor_may_a_pointer(checkout: Checkout, text: str) -> None:
     [
         (pointer("../../outside.csv"), "tracks `", 2),
         (pointer("/outside.csv"), "tracks `/outside.csv`, which is outside the repository.", 2),
-        (pointer("../.git/hooks/post-checkout"), "", 0),
+        (pointer("../.git/hooks/post-checkout"), "data/evil.dvc tracks what DVC must leave alone.", 0),
         (pointer("../.GIT/hooks/x"), "tracks `.GIT/hooks/x`, which is in a folder of git or DVC.", 2),
         (pointer("s3://b/c"), "tracks `s3://b/c`, which is not a file of this repository.", 0),
         (pointer('"a\\0b"'), "", 0),

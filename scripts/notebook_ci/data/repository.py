@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from notebook_ci.data.config import pointers, without_secrets
+from notebook_ci.data.config import SUPPORTED, pointers, without_secrets
 from notebook_ci.data.protocol import Request
 from notebook_ci.data.remotes import RemoteStore, settle
 from notebook_ci.data.trust import BadEntry, check_hash, check_links, check_place, guard
@@ -24,8 +24,8 @@ HASHES = ("md5", "md5-dos2unix")
 NEWER = "DVC {version} pulls here. Either a newer one wrote the file, or it has a typing error."
 OLDER = "DVC 1 wrote the file. Let DVC 2 or 3 write it again: `dvc add` for a .dvc file, `dvc commit -f` for dvc.lock."
 MOST_LISTED = 5
-# What DVC raises by mistake, where a file that it reads is not what it expects.
-BROKEN = (AssertionError, AttributeError, BadEntry, KeyError, RecursionError, TypeError, ValueError)
+# What DVC raises, without a word of the file, where one that it reads is not what it expects.
+BROKEN = (AssertionError, AttributeError, BadEntry, ImportError, KeyError, RecursionError, TypeError, ValueError)
 _WRONG_HASH = re.compile(r"^\s*(?:-\s+)?['\"]?md5['\"]?:(?!\s*['\"]?[0-9a-f]{32}(?:\.dir)?['\"]?\s*(?:#.*)?$)")
 
 
@@ -230,15 +230,18 @@ class Repository:
 
     def _collected(self) -> list[tuple[Any, str | None]]:
         """Return the stages that the targets name, with the path of the part that is meant."""
+        from dvc.output import OutputIsIgnoredError
+
         try:
             if not self._request.targets:
                 return [(stage, None) for stage in self._repo.index.stages]
             return [pair for target in self._request.targets for pair in self._one_target(target)]
-        except BROKEN as error:
+        except (*BROKEN, OutputIsIgnoredError) as error:
             raise self._unreadable() from error
 
     def _unreadable(self) -> InputError:
         """Return the error for a pointer at which DVC breaks down: find out which it is."""
+        from dvc.output import OutputIsIgnoredError
         from dvc.repo.index import Index
 
         for path in pointers(Path(self._request.root)):
@@ -246,7 +249,7 @@ class Repository:
                 continue
             try:
                 Index.from_file(self._repo, str(path))
-            except BROKEN as error:
+            except (*BROKEN, OutputIsIgnoredError) as error:
                 return _broken(error, path, self.show(path))
         return InputError("DVC cannot read what is tracked here, and does not say why.", hint="Look at the targets.")
 
@@ -417,16 +420,23 @@ def _of_surroundings(error: Exception, text: str) -> SurroundingsError:
 
 def _broken(error: BaseException, path: Path, shown: str) -> InputError:
     """Return the error for a pointer at which DVC breaks down."""
+    from dvc.output import OutputIsIgnoredError
+
+    hint = "Take it from git as it was."
     match error:
         case RecursionError():
             what = "is nested too deeply"
         case BadEntry():
             what = f"has a wrong list of files: {error}"
+        case ImportError():
+            what, hint = f"has an address that cannot be read here: {error}", f"Supported are {SUPPORTED}."
+        case OutputIsIgnoredError():
+            what, hint = "tracks what DVC must leave alone", f"Give it another path, or mend .dvcignore. {error}."
         case _:
             what = f"is not as DVC writes it ({type(error).__name__}: {without_secrets(str(error))})"
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     line = next((number for number, text in enumerate(lines, 1) if _WRONG_HASH.match(text)), None)
-    return InputError(f"{shown} {what}.", hint="Take it from git as it was.", file=shown, line=line)
+    return InputError(f"{shown} {what}.", hint=hint, file=shown, line=line)
 
 
 def _out_of_sync(stage: Any, out: Any, shown: str, pointer: str, line: int | None) -> CheckFailed:

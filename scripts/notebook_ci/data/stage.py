@@ -1,5 +1,6 @@
 """The stage dvc-pull: chooses the tool environment by the kind of remote, and records what its worker did there."""
 
+import contextlib
 import json
 import os
 import re
@@ -9,7 +10,7 @@ from typing import Any
 
 from notebook_ci import process, tool
 from notebook_ci.context import Context
-from notebook_ci.data.config import FOLDER, Config, Remote, find_root, is_folder, pointers, without_secrets
+from notebook_ci.data.config import FOLDER, KINDS, Config, Remote, find_root, is_folder, pointers, without_secrets
 from notebook_ci.data.model import MANIFEST, DvcPullInputs, DvcPullRecord, PulledData
 from notebook_ci.data.protocol import PROGRESS, Fault, Request, Result
 from notebook_ci.errors import EXIT_BUG, InputError, SurroundingsError
@@ -22,7 +23,9 @@ LOG = "dvc.log"
 LINES_SHOWN = 30
 # DVC hands the first two to git and fsspec below it, which would otherwise wait for someone to type.
 QUIET = {"GIT_TERMINAL_PROMPT": "0", "DVC_NO_ANALYTICS": "1", "NO_COLOR": "1", "PYTHONUTF8": "1"}
-_OWN_REMOTE = re.compile(r"^\s*(?:-\s+)?remote:\s*['\"]?(?P<name>[^'\"\s#]+)", re.MULTILINE)
+_OWN_REMOTE = re.compile(r"^\s*(?:-\s+)?remote:\s*['\"]?([^'\"\s#]+)", re.MULTILINE)
+# Where an import came from (`dvc import-url`): DVC cannot read the pointer without what such addresses need.
+_ADDRESS = re.compile(r"^\s*(?:-\s+)?path:\s*['\"]?([a-z0-9]+)://", re.MULTILINE)
 _MAKING = "notebook-ci: "
 
 
@@ -34,7 +37,7 @@ def run(inputs: DvcPullInputs, context: Context, record: DvcPullRecord) -> None:
     """
     root, directory = find(inputs, context.cwd)
     remotes = wanted(inputs, root, context.cwd, context.environ)
-    kind = _kind(remotes)
+    kind = _kind([remote.kind for remote in remotes] + _kinds_of_addresses(root))
     record.scheme = kind
     record.remote = ", ".join(remote.name for remote in remotes)
     record.remote_url = ", ".join(remote.url for remote in remotes)
@@ -90,30 +93,35 @@ def wanted(inputs: DvcPullInputs, root: Path, cwd: Path, environ: Mapping[str, s
     if inputs.remote:
         return [config.remote(inputs.remote)]
     names = [config.default] if config.default else []
-    own = sorted({name for path in pointers(root) for name in _own_remotes(path)} & set(config.urls))
+    own = sorted(_named(_OWN_REMOTE, root) & set(config.urls))
     return [config.remote(name) for name in dict.fromkeys([*names, *own])]
 
 
-def _own_remotes(pointer: Path) -> set[str]:
-    """Return the names of remotes that a pointer gives to its outputs; DVC says what is wrong with it."""
-    try:
-        return set(_OWN_REMOTE.findall(pointer.read_text(encoding="utf-8", errors="replace")))
-    except OSError:
-        return set()
+def _kinds_of_addresses(root: Path) -> list[str]:
+    return sorted({KINDS[scheme] for scheme in _named(_ADDRESS, root) & set(KINDS)})
 
 
-def _kind(remotes: list[Remote]) -> str:
-    """Return the tool environment for the remotes: every one of them has what folders and HTTP need.
+def _named(pattern: re.Pattern[str], root: Path) -> set[str]:
+    """Return what a pattern finds in the pointers; where one cannot be read, DVC says what is wrong with it."""
+    found: set[str] = set()
+    for pointer in pointers(root):
+        with contextlib.suppress(OSError):
+            found.update(pattern.findall(pointer.read_text(encoding="utf-8", errors="replace")))
+    return found
+
+
+def _kind(kinds: list[str]) -> str:
+    """Return the tool environment for kinds of remotes: every one of them has what folders and HTTP need.
 
     Raises:
         InputError: No environment has what all of them need.
     """
-    kinds = list(dict.fromkeys(remote.kind for remote in remotes))
-    special = [kind for kind in kinds if kind not in {"local", "http"}]
+    special = [kind for kind in dict.fromkeys(kinds) if kind not in {"local", "http"}]
     if len(special) > 1:
         raise InputError(
             f"The data is in remotes of several kinds: {', '.join(special)}.",
-            hint="Pull from one of them at a time, with the input remote.",
+            hint="Pull from one of them at a time, with the input remote. Addresses in pointers (`dvc import-url`) "
+            "count, too.",
         )
     return next(iter(special or sorted(kinds)), "local")
 

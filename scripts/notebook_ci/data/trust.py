@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from notebook_ci import process
+from notebook_ci import git
 from notebook_ci.errors import InputError
 from notebook_ci.files import read_text
 from notebook_ci.inputs import quote
@@ -312,11 +312,7 @@ def _line(path: Path, shown: str, option: str) -> int | None:
 
 def _is_ignored(path: Path) -> bool:
     """Return whether git ignores a file and does not track it, so that it was not committed by a stranger."""
-    argv = ["git", "check-ignore", "--quiet", "--", path.name]
-    try:
-        return process.run(argv, env=os.environ, cwd=path.parent).returncode == 0
-    except OSError:  # there is no git
-        return False
+    return git.run(path.parent, os.environ, "check-ignore", "--quiet", "--", path.name).returncode == 0
 
 
 def _guard_names(store: Any) -> None:

@@ -107,14 +107,15 @@ class Plan:
         return [
             f"FROM {self.base}",
             "USER 0:0",
+            "COPY --from=papermill /opt/papermill /opt/papermill",
+            "COPY --from=environment /opt/environment /opt/environment",
+            "# After them, so that a base image without Python is refused as that, whatever else it lacks.",
             _run(
                 f"echo 'notebook:x:{UID}:{UID}:notebook:{HOME}:/bin/sh' >>/etc/passwd",
                 f"echo 'notebook:x:{UID}:' >>/etc/group",
                 f"mkdir {HOME}",
                 f"chown {UID}:{UID} {HOME}",
             ),
-            "COPY --from=papermill /opt/papermill /opt/papermill",
-            "COPY --from=environment /opt/environment /opt/environment",
             f"ENV HOME={HOME} PATH=/opt/environment/bin:$PATH",
             f"ADD {ARCHIVE} {HOME}/",
             f"WORKDIR {WORK}",

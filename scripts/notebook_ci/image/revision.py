@@ -1,6 +1,5 @@
 """What git says of the workspace: the commit, where it comes from, and its files."""
 
-import os
 import re
 import tarfile
 from collections.abc import Mapping
@@ -8,26 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from notebook_ci import process
+from notebook_ci import git
 from notebook_ci.errors import InputError, SurroundingsError
 from notebook_ci.image.faults import sentence
-from notebook_ci.process import Argument, Completed
 from notebook_ci.records import now
 from notebook_ci.texts import without_users
 
-GIT_SECONDS = 300.0
 UID = 1000
-# Settings of a repository start programs; it is asked, and does not steer. In the container of a job the workspace
-# belongs to another user, which git refuses.
-_SETTINGS = (
-    "core.fsmonitor=false",
-    "core.hooksPath=/dev/null",
-    "core.pager=cat",
-    "log.showSignature=false",
-    "safe.directory=*",
-)
-# Variables that name programs.
-_PROGRAMS = ("GIT_ASKPASS", "GIT_EDITOR", "GIT_EXTERNAL_DIFF", "GIT_PAGER", "GIT_SSH", "GIT_SSH_COMMAND")
 # `https://host/x`, `git@host:x`, a path: after its user an address has no `@`.
 _ADDRESS = re.compile(r"(?:[\w.-]+@)?[^@\s]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -50,8 +36,7 @@ class Revision:
     @classmethod
     def of(cls, cwd: Path, environ: Mapping[str, str]) -> "Revision":
         """Ask git."""
-        done = _git(cwd, environ, "rev-parse", "--verify", "HEAD")
-        commit = done.stdout.strip()
+        commit = git.answer(cwd, environ, "rev-parse", "--verify", "HEAD")
         return cls(cwd, environ, commit if _COMMIT.fullmatch(commit) else "")
 
     def created(self) -> str:
@@ -64,7 +49,7 @@ class Revision:
         """
         epoch = self.environ.get("SOURCE_DATE_EPOCH", "")
         if not epoch and self.commit:
-            epoch = _git(self.cwd, self.environ, "show", "--no-patch", "--format=%ct", "HEAD").stdout.strip()
+            epoch = git.answer(self.cwd, self.environ, "show", "--no-patch", "--format=%ct", "HEAD")
         try:
             moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else now()
         except (ValueError, OverflowError, OSError) as error:
@@ -82,13 +67,13 @@ class Revision:
             return f"{self.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository}"
         if not self.commit:
             return ""
-        url = _git(self.cwd, self.environ, "remote", "get-url", "origin").stdout.strip()
+        url = git.answer(self.cwd, self.environ, "remote", "get-url", "origin")
         address = without_users(url).removesuffix(".git")
         return address if _ADDRESS.fullmatch(address) else ""
 
     def changed(self) -> list[str]:
         """Return the tracked files that differ from the commit, relative to the workspace."""
-        done = _git(self.cwd, self.environ, "diff", "--no-ext-diff", "--name-only", "-z", "--relative", "HEAD")
+        done = git.run(self.cwd, self.environ, "diff", "--no-ext-diff", "--name-only", "-z", "--relative", "HEAD")
         return [name for name in done.stdout.split("\0") if name]
 
     def archive(self, path: Path, folder: str) -> None:
@@ -103,7 +88,8 @@ class Revision:
             SurroundingsError: git failed, or the disk is full.
         """
         raw = path.with_suffix(".raw")
-        done = _git(self.cwd, self.environ, "archive", "--format=tar", f"--prefix={folder}/", "--output", raw, "HEAD")
+        options = ("--format=tar", f"--prefix={folder}/", "--output", raw)
+        done = git.run(self.cwd, self.environ, "archive", *options, "HEAD")
         if done.returncode:
             raise SurroundingsError(f"git cannot give out the files of the commit: {sentence(done.output)}")
         try:
@@ -131,14 +117,3 @@ def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
     if not member.issym():
         member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
     return member
-
-
-def _git(cwd: Path, environ: Mapping[str, str], *arguments: Argument) -> Completed:
-    """Run git; where there is none, it counts as failed."""
-    command: list[Argument] = ["git", *(part for setting in _SETTINGS for part in ("-c", setting)), *arguments]
-    kept = {name: value for name, value in process.for_others(environ).items() if name not in _PROGRAMS}
-    env = {**kept, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    try:
-        return process.run(command, env=env, cwd=cwd, timeout=GIT_SECONDS, separate=True)
-    except OSError as error:
-        return Completed(127, os.strerror(error.errno or 0), timed_out=False)

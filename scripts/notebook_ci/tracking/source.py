@@ -3,15 +3,13 @@
 import getpass
 import hashlib
 import json
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from notebook_ci import VERSION
+from notebook_ci import VERSION, git
 from notebook_ci.texts import without_users
 
-GIT_SECONDS = 10
 # What a record says of its source, by the names of its tags.
 _GITHUB = {
     "repository": "github.repository",
@@ -53,7 +51,7 @@ def tags(records: Mapping[str, Mapping[str, Any]], environ: Mapping[str, str], c
     found = {"notebook-ci.version": VERSION, "mlflow.source.type": "PROJECT", **github}
     if commit := source.get("commit"):
         found["mlflow.source.git.commit"] = str(commit)
-    found |= _of_github(source, environ) if github else _of_laptop(str(commit or ""), cwd)
+    found |= _of_github(source, environ) if github else _of_laptop(str(commit or ""), environ, cwd)
     return {name: value for name, value in found.items() if value}
 
 
@@ -83,12 +81,13 @@ def _branch(ref: str, environ: Mapping[str, str]) -> str:
     return environ.get("GITHUB_HEAD_REF") or (ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else "")
 
 
-def _of_laptop(commit: str, cwd: Path) -> dict[str, str]:
+def _of_laptop(commit: str, environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
     """Return what git says, where its commit is still that of the records."""
     found = {"mlflow.source.name": str(cwd), "mlflow.user": _user()}
-    if commit and _git(cwd, "rev-parse", "HEAD") == commit:
-        found["mlflow.source.git.branch"] = _git(cwd, "symbolic-ref", "--short", "--quiet", "HEAD")
-        found["mlflow.source.git.repoURL"] = without_users(_git(cwd, "config", "--get", "remote.origin.url"))
+    if commit and git.answer(cwd, environ, "rev-parse", "HEAD") == commit:
+        found["mlflow.source.git.branch"] = git.answer(cwd, environ, "symbolic-ref", "--short", "--quiet", "HEAD")
+        url = git.answer(cwd, environ, "config", "--get", "remote.origin.url")
+        found["mlflow.source.git.repoURL"] = without_users(url)
     return found
 
 
@@ -97,13 +96,3 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a user without a name, as containers have it; OSError from Python 3.13 on
         return ""
-
-
-def _git(cwd: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=cwd, capture_output=True, text=True, check=False, timeout=GIT_SECONDS
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
