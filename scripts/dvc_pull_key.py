@@ -5,6 +5,7 @@ repository is public, whose caches every pull request from a fork can read (the 
 a folder outside the repository and RUNNER_TEMP: `.dvc/config` names it, and a stranger may have written that.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -16,9 +17,9 @@ from typing import TextIO
 from notebook_ci.data import stage
 from notebook_ci.data.config import FOLDER, Config, pointers
 from notebook_ci.data.model import DvcPullInputs
-from notebook_ci.errors import NOTHING_TO_DO, NotebookCiError
+from notebook_ci.errors import NotebookCiError
 from notebook_ci.github import Console
-from notebook_ci.inputs import CHECK_ONLY, load
+from notebook_ci.inputs import load
 
 PREFIX = "notebook-ci-dvc-1-"
 
@@ -29,15 +30,13 @@ def main(argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO) -> int:
     Arguments: see `Stage.main`. What is wrong is left to dvc-pull, which says it.
 
     Returns:
-        0; with `--check-inputs` and wrong inputs `NOTHING_TO_DO`.
+        0.
     """
     cwd = Path.cwd()
-    try:
+    with contextlib.suppress(NotebookCiError, OSError):
         inputs = load(DvcPullInputs, "dvc-pull", argv, stdin, cwd)
-        if CHECK_ONLY not in argv and _wanted(inputs, environ):
+        if _wanted(inputs, environ):
             Console(environ).set_outputs(_cache(inputs, environ, cwd))
-    except (NotebookCiError, OSError):
-        return NOTHING_TO_DO if CHECK_ONLY in argv else 0
     return 0
 
 

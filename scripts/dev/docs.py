@@ -22,7 +22,7 @@ from notebook_ci.inputs import STAGES, declared
 from notebook_ci.stage import Command, Stage
 from pipeline import PIPELINE
 
-STAGES_THERE: list[Stage[Any, Any]] = [import_module(name.replace("-", "_")).STAGE for name in STAGES]
+ALL_STAGES: list[Stage[Any, Any]] = [import_module(name.replace("-", "_")).STAGE for name in STAGES]
 
 
 def main() -> int:
@@ -43,7 +43,7 @@ def main() -> int:
 
 def generated() -> Iterator[tuple[Path, str]]:
     """Yield each generated file with the text that it must have."""
-    for stage in STAGES_THERE:
+    for stage in ALL_STAGES:
         folder = ROOT / "actions" / stage.name
         yield folder / "action.yml", action(stage, (folder / "action.yml").read_text(encoding="utf-8"))
         readme = (folder / "README.md").read_text(encoding="utf-8")
@@ -98,7 +98,7 @@ def outputs_table(stage: Command[Any]) -> str:
 
 def actions_table() -> str:
     """Return the table of actions."""
-    rows = [f"| [`{stage.name}`](actions/{stage.name}) | {stage.description} |" for stage in STAGES_THERE]
+    rows = [f"| [`{stage.name}`](actions/{stage.name}) | {stage.description} |" for stage in ALL_STAGES]
     return "\n".join(["| action | |", "|---|---|", *rows])
 
 

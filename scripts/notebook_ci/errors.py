@@ -4,7 +4,9 @@ Whatever goes wrong in a way that can be foreseen is raised as one of these and 
 Any other exception is a bug of notebook-ci: its traceback is printed, the exit code is 70 (`EX_SOFTWARE`, sysexits.h).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 EXIT_BUG = 70
 # A script says so when it is asked to check its inputs and has no work: launch.sh then ends well, and makes nothing.
@@ -32,6 +34,10 @@ class NotebookCiError(Exception):
         self.file = None if file is None else Path(file).as_posix()
         self.line = line
 
+    def as_json(self) -> dict[str, Any]:
+        """Return it as one program tells it to another: see `from_json`."""
+        return {"kind": type(self).__name__, **vars(self)}
+
 
 class CheckFailed(NotebookCiError):
     """The check found a fault in the user's notebooks or data."""
@@ -49,6 +55,12 @@ class SurroundingsError(NotebookCiError):
     """Something around the work failed: network, credentials, disk, an installation."""
 
     exit_code = 3
+
+
+def from_json(told: Mapping[str, Any]) -> NotebookCiError:
+    """Return the failure that `NotebookCiError.as_json` told."""
+    kinds = {kind.__name__: kind for kind in (CheckFailed, InputError, SurroundingsError)}
+    return kinds[told["kind"]](told["message"], hint=told["hint"], file=told["file"], line=told["line"])
 
 
 class Cancelled(KeyboardInterrupt):

@@ -1,11 +1,55 @@
 """Reads files of the user: whatever stands under their name."""
 
+import contextlib
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from notebook_ci.errors import InputError
 
 MOST_BYTES = 32 * 1024 * 1024
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder, whatever text the path is made of."""
+    with contextlib.suppress(OSError, ValueError):
+        return path.is_dir()
+    return False
+
+
+def exists(path: Path) -> bool:
+    """Return whether there is anything, whatever text the path is made of."""
+    with contextlib.suppress(OSError, ValueError):
+        return path.exists()
+    return False
+
+
+@contextlib.contextmanager
+def open_regular(path: Path, shown: str, *, hint: str = "") -> Iterator[BinaryIO]:
+    """Open a file to read it, and say what is wrong with it.
+
+    Args:
+        path: The file.
+        shown: Its name, as the user knows it.
+        hint: What to do where it cannot be read.
+
+    Raises:
+        InputError: There is none, or no such file (a folder, a device), or it cannot be read.
+    """
+    try:
+        # Looked at before it is opened: opening a FIFO would wait for someone to write into it.
+        kind = path.stat().st_mode
+        if not stat.S_ISREG(kind):
+            what = "a folder" if stat.S_ISDIR(kind) else "no regular file"
+            raise InputError(f"{shown} is {what}.", hint=hint, file=shown)
+        with path.open("rb") as file:
+            yield file
+    except FileNotFoundError as error:
+        raise InputError(f"There is no file {shown}.", hint=hint, file=shown) from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise InputError(f"{shown} cannot be read: {reason}.", hint=hint, file=shown) from error
 
 
 def read_text(path: Path, shown: str, *, hint: str = "") -> str:
@@ -19,19 +63,8 @@ def read_text(path: Path, shown: str, *, hint: str = "") -> str:
     Raises:
         InputError: There is none, or no such file: a folder, a device, 32 MiB and more, no UTF-8.
     """
-    try:
-        # Looked at before it is opened: opening a FIFO would wait for someone to write into it.
-        kind = path.stat().st_mode
-        if not stat.S_ISREG(kind):
-            what = "a folder" if stat.S_ISDIR(kind) else "no regular file"
-            raise InputError(f"{shown} is {what}.", hint=hint, file=shown)
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except FileNotFoundError as error:
-        raise InputError(f"There is no file {shown}.", hint=hint, file=shown) from error
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InputError(f"{shown} cannot be read: {reason}.", hint=hint, file=shown) from error
+    with open_regular(path, shown, hint=hint) as file:
+        content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise InputError(f"{shown} is bigger than {MOST_BYTES // 2**20} MiB.", hint=hint, file=shown)
     try:

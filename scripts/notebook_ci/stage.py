@@ -1,5 +1,6 @@
 """What every script does around its stage: inputs, run directory, record, outputs, annotations, summary, exit code."""
 
+import abc
 import contextlib
 import dataclasses
 import os
@@ -33,7 +34,7 @@ EXIT_CODES = {"passed": 0, "skipped": 0, "failed": 1, "error": SurroundingsError
 
 
 @dataclass(frozen=True)
-class Command(Generic[Model]):
+class Command(abc.ABC, Generic[Model]):
     """What an action and a command of the same name run.
 
     Attributes:
@@ -72,8 +73,9 @@ class Command(Generic[Model]):
                 console.set_outputs({"status": "error"})
             return error.exit_code
 
+    @abc.abstractmethod
     def _main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO, console: Console) -> int:
-        raise NotImplementedError
+        """Do the work: see `main`."""
 
     @property
     def all_outputs(self) -> Mapping[str, str]:

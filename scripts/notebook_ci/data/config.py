@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from notebook_ci.errors import InputError
-from notebook_ci.files import read_text
+from notebook_ci.files import exists, is_folder, read_text
 from notebook_ci.inputs import quote
 from notebook_ci.texts import without_users
 
@@ -142,13 +142,6 @@ class Config:
         return "" if _WINDOWS.match(address) else address
 
 
-def is_folder(path: Path) -> bool:
-    """Return whether there is a folder, whatever text the path is made of."""
-    with contextlib.suppress(OSError, ValueError):
-        return path.is_dir()
-    return False
-
-
 def pointers(root: Path) -> Iterator[Path]:
     """Yield the files of a repository that say what DVC tracks."""
     for folder, folders, files in os.walk(root):
@@ -164,7 +157,7 @@ def find_root(start: Path) -> Path | None:
     for folder in (start, *start.parents):
         if is_folder(folder / FOLDER):
             return folder
-        if _is_there(folder / ".git"):
+        if exists(folder / ".git"):
             return None
     return None
 
@@ -177,12 +170,6 @@ def without_credentials(url: str) -> str:
 def without_secrets(text: str) -> str:
     """Return the text of a tool, its addresses without user, password and query."""
     return re.sub(r"(://[^\s?#'\"]*)[?#][^\s'\"]*", r"\1", without_users(text))
-
-
-def _is_there(path: Path) -> bool:
-    with contextlib.suppress(OSError, ValueError):
-        return path.exists()
-    return False
 
 
 def _scheme(address: str) -> str:

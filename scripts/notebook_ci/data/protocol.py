@@ -3,12 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from notebook_ci.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
-
 PROGRESS = "PROGRESS "
-_KINDS: dict[str, type[NotebookCiError]] = {
-    kind.__name__: kind for kind in (CheckFailed, InputError, SurroundingsError)
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,26 +31,6 @@ class Request:
     manifest: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fault:
-    """An expected failure: see `NotebookCiError`."""
-
-    kind: str
-    message: str
-    hint: str
-    file: str | None
-    line: int | None
-
-    @classmethod
-    def of(cls, error: NotebookCiError) -> "Fault":
-        """Return a failure as it is told."""
-        return cls(kind=type(error).__name__, message=error.message, hint=error.hint, file=error.file, line=error.line)
-
-    def error(self) -> NotebookCiError:
-        """Return the failure."""
-        return _KINDS[self.kind](self.message, hint=self.hint, file=self.file, line=self.line)
-
-
 @dataclass(kw_only=True)
 class Result:
     """What came of it.
@@ -70,7 +45,7 @@ class Result:
         downloaded_bytes: Their size.
         notices: What should be known: message, file, line.
         warnings: What should be looked at: message, file, line.
-        faults: What went wrong.
+        faults: What went wrong: see `NotebookCiError.as_json`.
     """
 
     dvc_version: str = ""
@@ -82,4 +57,4 @@ class Result:
     downloaded_bytes: int = 0
     notices: list[list[Any]] = field(default_factory=list)
     warnings: list[list[Any]] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[dict[str, Any]] = field(default_factory=list)

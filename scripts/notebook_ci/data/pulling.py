@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from notebook_ci.data.protocol import Fault, Request, Result
+from notebook_ci.data.protocol import Request, Result
 from notebook_ci.data.remotes import FORKS, RemoteStore
 from notebook_ci.data.repository import Object, Output, Repository
 from notebook_ci.data.transfer import Progress, Silence, at_once
@@ -66,7 +66,7 @@ class Pull:
             self._repository.checkout(None if everything else outputs)
             self._check_workspace([file for each in files.values() for file in each])
         if self._faults:
-            self._result.faults += [Fault.of(error) for error in _bounded(self._faults)]
+            self._result.faults += [error.as_json() for error in _bounded(self._faults)]
         else:
             self._sum_up(files)
 

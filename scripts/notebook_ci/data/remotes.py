@@ -211,7 +211,7 @@ def _callback(on_bytes: Callable[[int], None]) -> Any:
     """Return what fsspec tells of the bytes that came."""
     from fsspec.callbacks import Callback
 
-    class Bytes(Callback):  # type: ignore[misc]
+    class Bytes(Callback):  # type: ignore[misc] # fsspec has no types
         def relative_update(self, inc: int = 1) -> None:
             on_bytes(inc)
 

@@ -6,14 +6,14 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from notebook_ci import process, tool
 from notebook_ci.context import Context
-from notebook_ci.data.config import FOLDER, KINDS, Config, Remote, find_root, is_folder, pointers, without_secrets
+from notebook_ci.data.config import FOLDER, KINDS, Config, Remote, find_root, pointers, without_secrets
 from notebook_ci.data.model import MANIFEST, DvcPullInputs, DvcPullRecord, PulledData
-from notebook_ci.data.protocol import PROGRESS, Fault, Request, Result
-from notebook_ci.errors import EXIT_BUG, InputError, SurroundingsError
+from notebook_ci.data.protocol import PROGRESS, Request, Result
+from notebook_ci.errors import EXIT_BUG, InputError, SurroundingsError, from_json
+from notebook_ci.files import is_folder
 from notebook_ci.inputs import quote
 from notebook_ci.records import sha256
 from notebook_ci.reporter import Reporter
@@ -22,11 +22,10 @@ WORKER = Path(__file__).with_name("worker.py")
 LOG = "dvc.log"
 LINES_SHOWN = 30
 # DVC hands the first two to git and fsspec below it, which would otherwise wait for someone to type.
-QUIET = {"GIT_TERMINAL_PROMPT": "0", "DVC_NO_ANALYTICS": "1", "NO_COLOR": "1", "PYTHONUTF8": "1"}
+QUIET = {"GIT_TERMINAL_PROMPT": "0", "DVC_NO_ANALYTICS": "1", "NO_COLOR": "1"}
 _OWN_REMOTE = re.compile(r"^\s*(?:-\s+)?remote:\s*['\"]?([^'\"\s#]+)", re.MULTILINE)
 # Where an import came from (`dvc import-url`): DVC cannot read the pointer without what such addresses need.
 _ADDRESS = re.compile(r"^\s*(?:-\s+)?path:\s*['\"]?([a-z0-9]+)://", re.MULTILINE)
-_MAKING = "notebook-ci: "
 
 
 def run(inputs: DvcPullInputs, context: Context, record: DvcPullRecord) -> None:
@@ -56,7 +55,7 @@ def run(inputs: DvcPullInputs, context: Context, record: DvcPullRecord) -> None:
     _record(result, record, context)
     if result.faults:
         # What is worst is raised: the exit code is its one.
-        *others, worst = sorted((fault.error() for fault in result.faults), key=lambda error: error.exit_code)
+        *others, worst = sorted(map(from_json, result.faults), key=lambda error: error.exit_code)
         for each in others:
             record.add(each)
         raise worst
@@ -133,11 +132,10 @@ def _work(request: Request, kind: str, context: Context) -> Result:
         SurroundingsError: DVC could not be installed, or the worker ended without an answer.
     """
     environment = f"dvc-{kind}"
-    _install(environment, context)
+    tool.make(environment, "DVC", context.environ, context.reporter)
     told = _Told(context.reporter)
     done = process.run(
-        # With -I the user's own modules stay out; with -u each line comes as it is written.
-        tool.command(environment, "python", "-I", "-u", WORKER),
+        tool.worker(environment, WORKER),
         env=process.for_others(context.environ) | QUIET,
         cwd=context.cwd,
         stdin=json.dumps(vars(request)),
@@ -146,29 +144,12 @@ def _work(request: Request, kind: str, context: Context) -> Result:
     )
     _keep(context.place.artifacts / LOG, told.others)
     try:
-        answer: dict[str, Any] = json.loads(done.stdout)
+        return Result(**json.loads(done.stdout))
     except ValueError as error:
         context.reporter.output("\n".join(told.others[-LINES_SHOWN:]))
         how = "by a bug of notebook-ci" if done.returncode == EXIT_BUG else f"with exit code {done.returncode}"
         hint = "The lines above may say why. If the machine was not out of memory, please report them."
         raise SurroundingsError(f"The pull ended {how}.", hint=hint) from error
-    faults = [Fault(**fault) for fault in answer.pop("faults")]
-    return Result(**answer, faults=faults)
-
-
-def _install(environment: str, context: Context) -> None:
-    """Make the tool environment."""
-    done = process.run(
-        tool.command(environment, "python", "-c", ""),
-        env=context.environ,
-        cwd=context.cwd,
-        on_line=_Told(context.reporter).take,
-    )
-    if done.returncode:
-        context.reporter.output(done.output)
-        raise SurroundingsError(
-            f"DVC could not be installed (the tool environment {environment}).", hint="The lines above say why."
-        )
 
 
 class _Told:
@@ -186,8 +167,6 @@ class _Told:
         """Take one line."""
         if line.startswith(PROGRESS):
             self._reporter.progress(line.removeprefix(PROGRESS))
-        elif line.startswith(_MAKING):
-            self._reporter.progress(line)
         else:
             self.others.append(without_secrets(line))
 

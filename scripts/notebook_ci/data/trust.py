@@ -162,7 +162,7 @@ def guard(workspace: Path) -> None:
         check_entries(entries)
         return from_list(cls, entries, hash_name=hash_name)
 
-    Config._load_config = checked_config  # noqa: SLF001
+    Config._load_config = checked_config  # noqa: SLF001 - the same
     Output.__init__ = checked_output
     RepoDependency.__init__ = checked_dependency
     Tree.from_list = classmethod(checked_list)

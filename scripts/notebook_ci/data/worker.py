@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 # Python is started with -I: this file's own folder, whose modules would shadow others, is not searched.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from notebook_ci.data.protocol import PROGRESS, Fault, Request, Result
+from notebook_ci.data.protocol import PROGRESS, Request, Result
 from notebook_ci.errors import NotebookCiError, SurroundingsError
 
 DISK = "Look at its rights, and at the space of the disk."
@@ -35,11 +35,11 @@ def main() -> int:
 
         Pull(request, result, _tell).run()
     except NotebookCiError as error:
-        result.faults.append(Fault.of(error))
+        result.faults.append(error.as_json())
     except OSError as error:
         reason = error.strerror or str(error)
         fault = SurroundingsError(f"{error.filename} cannot be read or written: {reason}.", hint=DISK)
-        result.faults.append(Fault.of(fault))
+        result.faults.append(fault.as_json())
     json.dump(dataclasses.asdict(result), answer)
     answer.flush()
     sys.stderr.flush()

@@ -9,11 +9,11 @@ def note(record: Json) -> str:
 
 
 def verdict(record: Json) -> str:
-    """Return what made it fail, where its last error is not what should be said."""
-    errors = [problem for problem in record["problems"] if problem["severity"] == "error"]
-    if record["status"] != "failed" or len(errors) < 2:  # noqa: PLR2004 - one says it itself
+    """Return what made it fail; nothing where a single error says it."""
+    first, *more = [problem["message"] for problem in record["problems"] if problem["severity"] == "error"] or [""]
+    if record["status"] != "failed" or not more:
         return ""
-    return f"{count(len(errors), 'fault')} in the data: {errors[0]['message'].removesuffix('.')} …"
+    return f"{count(1 + len(more), 'fault')} in the data: {first.removesuffix('.')} …"
 
 
 def section(record: Json) -> list[str]:

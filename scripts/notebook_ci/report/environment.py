@@ -8,11 +8,6 @@ def note(record: Json) -> str:
     return f"Python {record['python_version']}, {count(len(record['packages']), 'package')}"
 
 
-def verdict(_: Json) -> str:
-    """Return what made it fail, where its last error is not what should be said."""
-    return ""
-
-
 def section(record: Json) -> list[str]:
     """Return what was installed."""
     if not record["python_version"]:

@@ -14,11 +14,6 @@ def note(record: Json) -> str:
     return f"{name(_first(record))}, {size(record['bytes'])}, {pushed}"
 
 
-def verdict(_: Json) -> str:
-    """Return what made it fail, where its last error is not what should be said."""
-    return ""
-
-
 def section(record: Json) -> list[str]:
     """Return what was built."""
     if not record["image_id"]:

@@ -10,6 +10,9 @@ MOST_TITLE_CHARACTERS = 200
 MINUTE = 60
 KILO = 1000
 
+# By the status of a record.
+ICONS = {"passed": "✅", "failed": "❌", "error": "🛑", "skipped": "⏭️"}
+
 Json = Mapping[str, Any]
 
 

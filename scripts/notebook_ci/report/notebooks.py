@@ -1,9 +1,8 @@
 """What the summary says of execute-notebook."""
 
-from notebook_ci.report.markdown import MOST_LISTED, Json, code, count, duration, name, rest, table, title
+from notebook_ci.report.markdown import ICONS, MOST_LISTED, Json, code, count, duration, name, rest, table, title
 from notebook_ci.texts import listed
 
-ICONS = {"passed": "✅", "failed": "❌", "error": "🛑", "skipped": "⏭️"}
 MOST_NAMED = 3
 
 

@@ -1,14 +1,14 @@
 """The summary of a run in Markdown: a headline, a table of stages, what failed; the rest folded.
 
-What is said of one stage stands in a module of its own, which has three functions: `note` (what came of it, in a few
-words), `verdict` (what made it fail, where that is not simply its last error) and `section` (blocks of Markdown).
+What is said of one stage stands in a module of its own.
 """
 
-from collections.abc import Mapping, Sequence
-from types import ModuleType
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from notebook_ci.report import data, environment, image, notebooks, tracking, validation
 from notebook_ci.report.markdown import (
+    ICONS,
     MOST_LISTED,
     Json,
     code,
@@ -21,19 +21,34 @@ from notebook_ci.report.markdown import (
     table,
     title,
 )
-from notebook_ci.report.notebooks import ICONS
 
 SIGNIFICANT_DIGITS = 6
 # Outputs of stages that are digests, and what they are of.
 DIGESTS = {"env-digest": "environment", "data-digest": "data", "image-id": "image", "digest": "image in its registry"}
 
-OF_STAGE: Mapping[str, ModuleType] = {
-    "setup-env": environment,
-    "dvc-pull": data,
-    "validate-data": validation,
-    "execute-notebook": notebooks,
-    "build-image": image,
-    "log-run": tracking,
+
+@dataclass(frozen=True)
+class Wording:
+    """What is said of one stage, from its record.
+
+    Attributes:
+        note: What came of it, in a few words.
+        section: Blocks of Markdown.
+        verdict: What made it fail; nothing: its last error is what should be said.
+    """
+
+    note: Callable[[Json], str]
+    section: Callable[[Json], list[str]]
+    verdict: Callable[[Json], str] = lambda _: ""
+
+
+OF_STAGE: Mapping[str, Wording] = {
+    "setup-env": Wording(environment.note, environment.section),
+    "dvc-pull": Wording(data.note, data.section, data.verdict),
+    "validate-data": Wording(validation.note, validation.section, validation.verdict),
+    "execute-notebook": Wording(notebooks.note, notebooks.section, notebooks.verdict),
+    "build-image": Wording(image.note, image.section),
+    "log-run": Wording(tracking.note, tracking.section),
 }
 
 
@@ -101,21 +116,21 @@ def _note(record: Json) -> str:
     """Return what came of a stage, in a few words."""
     if record["status"] == "skipped":
         return title(record["problems"][-1]["message"]) if record["problems"] else ""
-    return str(module.note(record)) if (module := OF_STAGE.get(record["stage"])) else ""
+    return wording.note(record) if (wording := OF_STAGE.get(record["stage"])) else ""
 
 
 def _verdict(record: Json) -> str:
     """Return what made a stage fail, on one line."""
-    if (module := OF_STAGE.get(record["stage"])) and (said := module.verdict(record)):
-        return str(said)
+    if (wording := OF_STAGE.get(record["stage"])) and (said := wording.verdict(record)):
+        return said
     errors = [problem for problem in record["problems"] if problem["severity"] == "error"]
     # What ended the stage was added last.
     return title(errors[-1]["message"].removesuffix(".")) if errors else "no reason was recorded"
 
 
 def _section(record: Json) -> list[str]:
-    module = OF_STAGE.get(record["stage"])
-    return list(module.section(record)) if module and record["status"] != "skipped" else []
+    wording = OF_STAGE.get(record["stage"])
+    return wording.section(record) if wording and record["status"] != "skipped" else []
 
 
 def _metrics(metrics: Mapping[str, float | str]) -> str:

@@ -8,11 +8,6 @@ def note(record: Json) -> str:
     return f"run {record['run_name']}" if record["run_id"] else "nothing was logged"
 
 
-def verdict(_: Json) -> str:
-    """Return what made it fail, where its last error is not what should be said."""
-    return ""
-
-
 def section(record: Json) -> list[str]:
     """Return where the run was logged, and how to look at it."""
     if not record["run_id"]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from notebook_ci import process, tool
 from notebook_ci.context import Context
 from notebook_ci.errors import SurroundingsError
-from notebook_ci.reporter import Reporter
 from notebook_ci.tracking import faults
 from notebook_ci.tracking.description import Description
 from notebook_ci.tracking.protocol import BYTES_A_SECOND, PROGRESS, REQUEST_TIMEOUT, STEP, Answer, Job
@@ -21,7 +20,6 @@ REQUEST_SECONDS = 12
 SERVER_SECONDS = 25
 # A database file is here: a slow machine takes this long to make one.
 DATABASE_SECONDS = 120
-INSTALLATION_SECONDS = 1800
 LINES_SHOWN = 20
 SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # MLflow would try for minutes; the worker tries again by itself
@@ -42,7 +40,7 @@ def log(store: Store, experiment: str, run: Description, context: Context) -> An
     Raises:
         SurroundingsError: MLflow could not be installed, or the folder of the database cannot be written.
     """
-    _install(store.environment, context.environ, context.reporter)
+    tool.make(store.environment, "MLflow", context.environ, context.reporter)
     data = {field.name: getattr(run, field.name) for field in dataclasses.fields(run)} | {"notices": []}
     job = Job(
         uri=store.uri,
@@ -80,7 +78,7 @@ def _work(job: Job, store: Store, context: Context, scratch: Path) -> Answer:
 
     size = sum(artifact["bytes"] for artifact in job.run["artifacts"])
     completed = process.run(
-        tool.command(store.environment, "python", WORKER),
+        tool.worker(store.environment, WORKER),
         env=_environment(context.environ, store),
         cwd=scratch,
         stdin=json.dumps(dataclasses.asdict(job)),
@@ -109,17 +107,3 @@ def _request_seconds(environ: Mapping[str, str]) -> str:
     """Return how long a request may take: what the user says, if that is less."""
     given = environ.get(REQUEST_TIMEOUT, "")
     return given if given.isdigit() and 0 < int(given) < REQUEST_SECONDS else str(REQUEST_SECONDS)
-
-
-def _install(environment: str, environ: Mapping[str, str], reporter: Reporter) -> None:
-    """Make the tool environment, which does not count as time of the server."""
-    completed = process.run(
-        tool.command(environment, "python", "-c", ""),
-        env=environ,
-        timeout=INSTALLATION_SECONDS,
-        on_line=reporter.progress,
-    )
-    if completed.returncode:
-        raise SurroundingsError(
-            f"MLflow could not be installed (the tool environment {environment}).", hint="The lines above say why."
-        )

@@ -1,5 +1,6 @@
 """Describes a run to MLflow: what the records of a run directory say, in MLflow's terms and within its limits."""
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -311,8 +312,9 @@ def _merged(datasets: Iterable[Dataset]) -> list[Dataset]:
         if known := merged.get(each.name):
             profile = json.dumps(json.loads(known.profile) | json.loads(each.profile), ensure_ascii=False)
             origin = each if each.source_type == "dvc" else known
-            each = Dataset(each.name, origin.digest, origin.source_type, origin.source, profile)  # noqa: PLW2901
-        merged[each.name] = each
+            merged[each.name] = dataclasses.replace(origin, profile=profile)
+        else:
+            merged[each.name] = each
     return list(merged.values())
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from notebook_ci.errors import InputError, NotebookCiError, SurroundingsError
+from notebook_ci.errors import NotebookCiError, from_json
 
 # Lines that begin so are for the user, or say what is being done; others came from MLflow and what is below it.
 PROGRESS, STEP = "PROGRESS ", "STEP "
@@ -11,7 +11,6 @@ PROGRESS, STEP = "PROGRESS ", "STEP "
 REQUEST_TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 # What an upload may take beside the time of a request.
 BYTES_A_SECOND = 512 * 1024
-_KINDS: dict[str, type[NotebookCiError]] = {kind.__name__: kind for kind in (InputError, SurroundingsError)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +44,7 @@ class Answer:
         kept: Parameters that have another value at the store, and keep it: that value and the new one by name.
         warnings: What else could not be logged.
         logged: Fields of `Logged`.
-        fault: What went wrong: type, message, hint.
+        fault: What went wrong: see `NotebookCiError.as_json`.
     """
 
     experiment_id: str = ""
@@ -55,16 +54,13 @@ class Answer:
     kept: dict[str, list[str]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     logged: dict[str, int] = field(default_factory=dict)
-    fault: list[str] = field(default_factory=list)
+    fault: dict[str, Any] = field(default_factory=dict)
 
     def fail(self, error: NotebookCiError) -> None:
         """Take what ended the work."""
-        self.fault = [type(error).__name__, error.message, error.hint]
+        self.fault = error.as_json()
 
     @property
     def error(self) -> NotebookCiError | None:
         """What ended the work, if anything did."""
-        if not self.fault:
-            return None
-        kind, message, hint = self.fault
-        return _KINDS[kind](message, hint=hint)
+        return from_json(self.fault) if self.fault else None

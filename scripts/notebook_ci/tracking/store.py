@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from notebook_ci import tool
 from notebook_ci.errors import InputError, SurroundingsError
 from notebook_ci.inputs import quote
-from notebook_ci.records import private_folder
+from notebook_ci.records import PRIVATE_FOLDER, private_folder
 from notebook_ci.texts import without_users
 
 SERVER_ENVIRONMENT, DATABASE_ENVIRONMENT = "mlflow-thin", "mlflow-full"
@@ -102,7 +102,7 @@ def shown(uri: str) -> str:
 
 def _beside_the_runs(environ: Mapping[str, str], cwd: Path) -> Store:
     runner_temp = environ.get("RUNNER_TEMP")
-    folder = Path(runner_temp) / "notebook-ci-mlflow" if runner_temp else cwd / ".notebook-ci" / "mlflow"
+    folder = Path(runner_temp) / "notebook-ci-mlflow" if runner_temp else cwd / PRIVATE_FOLDER / "mlflow"
     try:
         if not runner_temp:
             private_folder(cwd)

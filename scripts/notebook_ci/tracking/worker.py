@@ -10,11 +10,11 @@ import sys
 import warnings
 from pathlib import Path
 
-# In place of this file's own folder, whose modules would shadow others.
-sys.path[0] = str(Path(__file__).resolve().parents[2])
+# Python is started with -I: this file's own folder, whose modules would shadow others, is not searched.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from notebook_ci.tracking.protocol import PROGRESS, STEP, Answer, Job  # noqa: E402 - see above
-from notebook_ci.tracking.recording import Recording  # noqa: E402
+from notebook_ci.tracking.protocol import PROGRESS, STEP, Answer, Job
+from notebook_ci.tracking.recording import Recording
 
 
 def main() -> int:

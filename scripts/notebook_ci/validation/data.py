@@ -3,7 +3,6 @@
 import errno
 import gzip
 import re
-import stat
 import warnings
 import zlib
 from collections.abc import Callable, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notebook_ci.errors import CheckFailed, InputError
-from notebook_ci.files import read_text
+from notebook_ci.files import exists, is_folder, open_regular, read_text
 from notebook_ci.inputs import quote
 
 if TYPE_CHECKING:
@@ -74,19 +73,13 @@ def check_file(path: Path, shown: str) -> None:
     Raises:
         InputError: There is none, or no such file: a folder, a device; its suffix is unknown.
     """
-    try:
-        # Looked at before it is opened: opening a FIFO would wait for someone to write into it.
-        kind = path.stat().st_mode
-        if stat.S_ISDIR(kind):
-            raise InputError(f"{shown} is a folder.", hint="Name files, or a glob such as `data/*.csv`.", file=shown)
-        if not stat.S_ISREG(kind):
-            raise InputError(f"{shown} is no regular file.", file=shown)
-        path.open("rb").close()
-    except FileNotFoundError as error:
-        raise InputError(f"There is no file {shown}.", hint=_hint_of_dvc(path, shown), file=shown) from error
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InputError(f"{shown} cannot be read: {reason}.", file=shown) from error
+    hint = ""
+    if not exists(path):
+        hint = _hint_of_dvc(path, shown)
+    elif is_folder(path):
+        hint = "Name files, or a glob such as `data/*.csv`."
+    with open_regular(path, shown, hint=hint):
+        pass
     suffix(shown)
 
 
