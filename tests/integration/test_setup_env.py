@@ -281,6 +281,29 @@ def test_a_changed_one_is_made_anew(shop: Shop, change: str) -> None:
     assert (second.outputs["env-digest"] == first.outputs["env-digest"]) == (expected == ONE)
 
 
+def test_where_a_new_one_fails_the_old_one_stays(shop: Shop) -> None:
+    lock = shop.hashed("nbone", "ipykernel")
+    shop.workspace.write("requirements.txt", lock)
+    first = shop.setup()
+    shop.workspace.write("requirements.txt", "nbnoe==1.0\n")
+    failed = shop.setup()
+    assert (failed.code, failed.outputs["status"], failed.outputs["python"]) == (3, "error", "")
+    assert ask(first, "import nbone; print(nbone.VERSION)") == "1.0"
+    shop.workspace.write("requirements.txt", lock)
+    assert shop.setup().record["reused"]
+
+
+def test_what_a_killed_job_has_set_aside_is_taken_away(shop: Shop) -> None:
+    shop.workspace.write("requirements.txt", shop.hashed("nbone", "ipykernel"))
+    venv = Path(shop.setup().outputs["python"]).parents[1]
+    before = venv.rename(venv.with_name(".notebook-ci-venv.notebook-ci-before"))
+    venv.mkdir()
+    (venv / "notebook-ci.json").write_text("{}\n")
+    done = shop.setup()
+    assert (done.code, installed(done)) == (0, ONE)
+    assert not before.exists()
+
+
 def test_plain_requirements_are_never_stale(shop: Shop) -> None:
     shop.workspace.write("requirements.txt", "nbone\nipykernel\n")
     first = shop.setup()

@@ -30,7 +30,7 @@ class Installer:
     venv: Venv
 
     def make(self, python: Path, key: str) -> tuple[Installed, dict[str, str]]:
-        """Make the environment anew.
+        """Make the environment anew; where that fails, the one that was there stays.
 
         Args:
             python: The interpreter to make it from.
@@ -43,7 +43,10 @@ class Installer:
             InputError: Something is wrong with the lock.
             SurroundingsError: It could not be made.
         """
-        self.venv.begin()
+        with self.venv.replaced():
+            return self._make(python, key)
+
+    def _make(self, python: Path, key: str) -> tuple[Installed, dict[str, str]]:
         tell = self.uv.reporter.progress
         tell(f"Making the environment {self.venv.path} from {self.lock.name}")
         self.uv.run(

@@ -1,9 +1,10 @@
 """The folder of the user's environment: whether it is ours, and whether it is whole."""
 
+import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -69,15 +70,18 @@ class Venv:
         """Return what was added to the lock's packages when it was made."""
         return dict(json.loads(self._marker.read_text(encoding="utf-8"))["added"])
 
-    def begin(self) -> None:
-        """Empty the folder, and mark it as ours.
+    @contextlib.contextmanager
+    def replaced(self) -> Iterator[None]:
+        """Have an empty folder, marked as ours. What was there comes back where the new environment fails.
 
         Raises:
             SurroundingsError: It cannot be written.
         """
+        before = self.path.with_name(f".{self.path.name}.notebook-ci-before")
         try:
+            self._restore(before)  # a killed job left it there
             if self.path.exists():
-                shutil.rmtree(self.path)
+                self.path.rename(before)
             self.path.mkdir(parents=True)
             self._marker.write_text("{}\n", encoding="utf-8")
         except OSError as error:
@@ -85,6 +89,17 @@ class Venv:
                 f"The environment {self.path} cannot be made: {error.strerror or error}.",
                 hint="Name another folder with the input venv.",
             ) from error
+        try:
+            yield
+        except BaseException:
+            self._restore(before)
+            raise
+        shutil.rmtree(before, ignore_errors=True)
+
+    def _restore(self, before: Path) -> None:
+        if before.exists():
+            shutil.rmtree(self.path, ignore_errors=True)
+            before.rename(self.path)
 
     def finish(self, key: str, installed: Installed, added: dict[str, str]) -> None:
         """Mark it as whole."""
