@@ -4,9 +4,11 @@ SHELL := /bin/bash
 DEV := bash scripts/launch.sh --env dev --exec
 # Every optional part made mandatory: a skipped test fails. CI sets it.
 NO_SKIPS ?=
+# Most tests wait for other processes, or for the network.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PYTEST := $(DEV) python -m pytest $(if $(NO_SKIPS),--no-skips)
 
-.PHONY: help demo test lint unit lock docs bench
+.PHONY: help demo test lint static unit lock docs bench
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -14,15 +16,17 @@ help: ## list the targets
 demo: ## run the suite on a copy of examples/penguins
 	@bash scripts/launch.sh --env setup-env --exec python scripts/dev/demo.py
 
-test: lint ## everything: static checks, unit, contract, integration and end-to-end tests
-	$(PYTEST) -n auto --dist worksteal tests/unit tests/integration tests/e2e
+test: static ## everything: static checks, unit, contract, integration and end-to-end tests
+	$(PYTEST) -n $(WORKERS) --dist worksteal tests/unit tests/contract tests/integration tests/e2e
 
-lint: ## static checks, and what must agree with each other
+lint: static ## static checks, and what must agree with each other
+	$(PYTEST) -n $(WORKERS) tests/contract
+
+static:
 	$(DEV) ruff check
 	$(DEV) ruff format --check
 	$(DEV) mypy scripts tests/conftest.py tests/unit tests/contract tests/integration
 	$(DEV) mypy tests/e2e # apart, because it has a conftest.py at the top of its path too
-	$(PYTEST) -n auto --dist loadfile tests/contract
 
 unit: ## the fast tests alone
 	$(PYTEST) tests/unit

@@ -1,6 +1,12 @@
 """Options of all tests."""
 
+import signal
+
 import pytest
+
+# A shell ignores the signal for what it starts in the background, and so would all that these tests start and cancel.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -34,6 +34,7 @@ EXAMPLES = {
     "execute-notebook": "--notebooks 'reports/*.ipynb' --exclude reports/draft.ipynb --cell-timeout 600",
     "build-image": "--image ghcr.io/team/penguins --tags latest --push",
     "log-run": "--run-dir .notebook-ci/runs/demo --tracking-uri http://localhost:5000 --experiment penguins",
+    "pipeline": "--stages execute-notebook --stages log-run --parameters 'seed: 1'",
 }
 LONGEST_QUOTE = 80
 MOST_COUNTED = 10_000
@@ -295,7 +296,7 @@ def _parser(model: type[StageInputs], stage: str) -> argparse.ArgumentParser:
         description=model.__doc__,
         epilog=f"The workspace is the folder you run it from.\n"
         f"Each value can stand in {CONFIG} too, in the table [{stage}].\n\n"
-        f"Example:\n  launch.sh {stage} {EXAMPLES.get(stage, '')}",
+        f"Example:\n  launch.sh {stage} {EXAMPLES[stage]}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
