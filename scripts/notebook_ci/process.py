@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TextIO
 from notebook_ci.errors import Cancelled
 
 GRACE_SECONDS = 2.0
+LOOK_SECONDS = 1.0  # how often a deadline is looked at that may have moved
 TAIL_LINES = 2000
 LONGEST_LINE = 10_000  # characters; a longer one is taken in pieces
 CANCELLING = (signal.SIGINT, signal.SIGTERM)
@@ -47,6 +49,27 @@ class Completed:
     output: str
     timed_out: bool
     stdout: str = ""
+
+
+@dataclass
+class Deadline:
+    """The end of a program's time, which can be moved while the program runs.
+
+    Attributes:
+        end: As `time.monotonic` counts, in seconds.
+    """
+
+    end: float
+
+    @classmethod
+    def after(cls, seconds: float) -> "Deadline":
+        """Return the one that many seconds from now."""
+        return cls(time.monotonic() + seconds)
+
+    @property
+    def left(self) -> float:
+        """The seconds until then; negative: it is over."""
+        return self.end - time.monotonic()
 
 
 @contextlib.contextmanager
@@ -88,7 +111,7 @@ def run(
     *,
     env: Mapping[str, str],
     cwd: Path | None = None,
-    timeout: float | None = None,
+    timeout: float | Deadline | None = None,
     stdin: str = "",
     separate: bool = False,
     on_line: Callable[[str], object] | None = None,
@@ -101,7 +124,7 @@ def run(
         argv: The program and its arguments. No shell is involved.
         env: Its whole environment.
         cwd: Its working directory.
-        timeout: Seconds; None: any time.
+        timeout: Seconds, or a deadline that is moved meanwhile; None: any time.
         stdin: What it reads from standard input.
         separate: Keep standard output, whole, apart from standard error.
         on_line: Called with each line of `Completed.output` as it comes, from another thread.
@@ -134,13 +157,12 @@ def run(
         *([threading.Thread(target=_keep_whole, args=(process.stdout, whole), daemon=True)] if separate else []),
         *([threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True)] if stdin else []),
     ]
-    timed_out = False
+    deadline = Deadline.after(timeout) if isinstance(timeout, int | float) else timeout
+    timed_out = True
     try:
         for thread in threads:
             thread.start()
-        process.wait(timeout)
-    except subprocess.TimeoutExpired:
-        timed_out = True
+        timed_out = not _ends(process, deadline)
     finally:
         end_tree(process)
         for thread in threads:
@@ -162,6 +184,16 @@ def end_tree(process: subprocess.Popen[str]) -> None:
             process.wait(GRACE_SECONDS)
     _signal_group(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _ends(process: subprocess.Popen[str], deadline: Deadline | None) -> bool:
+    """Wait for the end of a process, and return whether it came in time."""
+    if not deadline:
+        process.wait()
+    while deadline and process.poll() is None and deadline.left > 0:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(min(deadline.left, LOOK_SECONDS))
+    return process.poll() is not None
 
 
 def _keep(stream: TextIO, keep: Callable[[str], None]) -> None:

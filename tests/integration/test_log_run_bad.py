@@ -11,9 +11,14 @@ from typing import Any
 
 import pytest
 
-from integration.suite import Done, Workspace, wait_until
+from integration.suite import Done, Workspace, base_environ, wait_until
+from notebook_ci.context import Context
 from notebook_ci.data.model import DvcPullRecord, PulledData
+from notebook_ci.github import Console
 from notebook_ci.records import RunDirectory
+from notebook_ci.tracking import client
+from notebook_ci.tracking.description import Description
+from notebook_ci.tracking.store import Store
 from servers.mlflow import LOGIN, MlflowServer, door, dripping, free_port, launch, raw, silent
 
 MOST_SECONDS = 30  # what the issue allows a server that is down
@@ -112,6 +117,19 @@ def test_servers_that_hang_cost_at_most_30_seconds(workspace: Workspace) -> None
     )
     assert not workspace.leftovers()
     assert not workspace.processes()
+
+
+def test_a_machine_that_is_too_slow_is_not_the_servers_fault(
+    workspace: Workspace, server: MlflowServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "LOADING_SECONDS", 0)
+    monkeypatch.setattr(client, "SERVER_SECONDS", 0)
+    run_directory = RunDirectory.open("run", {}, workspace.folder)
+    context = Context(
+        workspace.folder, base_environ(), run_directory, run_directory.take("log-run", ""), Console(base_environ())
+    )
+    answer = client.log(Store(server.uri), "e", Description("identity", "name", "FINISHED", 0, 0), context)
+    assert str(answer.error) == "MLflow's client was not loaded in time: the machine is too slow."
 
 
 def test_a_server_that_breaks_off(workspace: Workspace, server: MlflowServer) -> None:

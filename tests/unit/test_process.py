@@ -6,12 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from notebook_ci import process
 from notebook_ci.errors import Cancelled
-from notebook_ci.process import Completed, cancellable, undisturbed
+from notebook_ci.process import Completed, Deadline, cancellable, undisturbed
 
 ENV = {"PATH": os.environ["PATH"]}
 # A program that has a child in the background; both write their process ids first.
@@ -22,8 +23,8 @@ echo $! > child; echo $$ > parent
 """
 
 
-def shell(script: str, *, cwd: Path | None = None, timeout: float | None = None) -> Completed:
-    return process.run(["bash", "-c", script], env=ENV, cwd=cwd, timeout=timeout)
+def shell(script: str, **options: Any) -> Completed:
+    return process.run(["bash", "-c", script], env=ENV, **options)
 
 
 def until(condition: Callable[[], bool], seconds: float = 10) -> None:
@@ -135,6 +136,16 @@ def test_when_the_time_is_over_grandchildren_end_too(tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGTERM
     pids = [pid_in(tmp_path / "parent"), pid_in(tmp_path / "child")]
     until(lambda: not any(map(alive, pids)))
+
+
+def test_a_deadline_can_be_moved_while_a_program_runs() -> None:
+    deadline = Deadline.after(60)
+
+    def move(_: str) -> None:
+        deadline.end = time.monotonic()
+
+    done = shell("echo begun; sleep 60", timeout=deadline, on_line=move)
+    assert done == Completed(-signal.SIGTERM, "begun", timed_out=True)
 
 
 def test_what_ignores_the_polite_signal_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from notebook_ci import process, tool
 from notebook_ci.context import Context
 from notebook_ci.errors import SurroundingsError
+from notebook_ci.process import Deadline
 from notebook_ci.tracking import faults
 from notebook_ci.tracking.description import Description
 from notebook_ci.tracking.protocol import BYTES_A_SECOND, PROGRESS, REQUEST_TIMEOUT, STEP, Answer, Job
@@ -18,6 +19,8 @@ WORKER = Path(__file__).with_name("worker.py")
 # One request to a server, and all of them, beside what the artifacts may take: a server that is down costs 30 seconds.
 REQUEST_SECONDS = 12
 SERVER_SECONDS = 25
+# Until the client is loaded the server has no part in it: a slow machine takes this long.
+LOADING_SECONDS = 60
 # A database file is here: a slow machine takes this long to make one.
 DATABASE_SECONDS = 120
 LINES_SHOWN = 20
@@ -68,15 +71,19 @@ def _plain(value: object) -> object:
 
 def _work(job: Job, store: Store, context: Context, scratch: Path) -> Answer:
     """Run the worker in a folder where it may leave what it wants."""
-    steps = ["it was started"]
+    steps: list[str] = []
+    size = sum(artifact["bytes"] for artifact in job.run["artifacts"])
+    seconds = (DATABASE_SECONDS if store.database else SERVER_SECONDS) + size / BYTES_A_SECOND
+    deadline = Deadline.after(LOADING_SECONDS + seconds)
 
     def take(line: str) -> None:
         if line.startswith(PROGRESS):
             context.reporter.progress(line.removeprefix(PROGRESS))
         elif line.startswith(STEP):
             steps.append(line.removeprefix(STEP))
+            if len(steps) == 1:
+                deadline.end = min(deadline.end, Deadline.after(seconds).end)
 
-    size = sum(artifact["bytes"] for artifact in job.run["artifacts"])
     completed = process.run(
         tool.worker(store.environment, WORKER),
         env=_environment(context.environ, store),
@@ -84,11 +91,11 @@ def _work(job: Job, store: Store, context: Context, scratch: Path) -> Answer:
         stdin=json.dumps(dataclasses.asdict(job)),
         separate=True,
         on_line=take,
-        timeout=(DATABASE_SECONDS if store.database else SERVER_SECONDS) + size / BYTES_A_SECOND,
+        timeout=deadline,
     )
     answer = Answer()
     if completed.timed_out:
-        answer.fail(faults.timed_out(store.uri, steps[-1]))
+        answer.fail(faults.timed_out(store.uri, steps[-1]) if steps else faults.not_loaded())
     elif completed.returncode:
         context.reporter.output("\n".join(completed.output.splitlines()[-LINES_SHOWN:]))
         answer.fail(SurroundingsError(f"MLflow's client ended with exit code {completed.returncode}, see above."))

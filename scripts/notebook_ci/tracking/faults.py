@@ -202,8 +202,13 @@ def timed_out(uri: str, while_what: str) -> SurroundingsError:
         uri: The tracking URI.
         while_what: What was being done.
     """
-    when = f" (it stopped while {while_what})" if while_what else ""
-    return SurroundingsError(TIMED_OUT.format(uri=uri, when=when), hint=AGAIN)
+    return SurroundingsError(TIMED_OUT.format(uri=uri, when=f" (it stopped while {while_what})"), hint=AGAIN)
+
+
+def not_loaded() -> SurroundingsError:
+    """Return what to say of a machine that does not come to ask the store anything."""
+    hint = "Look at its processors and its memory, then log the run again."
+    return SurroundingsError("MLflow's client was not loaded in time: the machine is too slow.", hint=hint)
 
 
 def _of_server(fault: Fault, uri: str, step: str) -> SurroundingsError:

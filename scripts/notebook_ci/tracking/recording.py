@@ -70,8 +70,7 @@ class Recording:
         self._tell_step(step)
 
     def _once(self) -> None:
-        # Not importing `mlflow` itself would save nothing: its parts import it.
-        self._begin("MLflow was loaded")
+        # Before the first step: loading is no time of the store. Its parts import all of `mlflow`.
         from mlflow.tracking import MlflowClient
 
         if self.job.database:
