@@ -296,7 +296,7 @@ def _parser(model: type[StageInputs], stage: str) -> argparse.ArgumentParser:
         description=model.__doc__,
         epilog=f"The workspace is the folder you run it from.\n"
         f"Each value can stand in {CONFIG} too, in the table [{stage}].\n\n"
-        f"Example:\n  launch.sh {stage} {EXAMPLES[stage]}",
+        f"Example:\n  launch.sh {stage} {EXAMPLES.get(stage, '')}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

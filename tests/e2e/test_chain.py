@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +39,16 @@ METRICS = (
 
 
 @pytest.fixture
-def study(consumer: Consumer, machine: Machine, engine: Engine) -> Consumer:
+def docker(machine: Machine, engine: Engine) -> Iterator[Engine]:
+    """An engine whose client is on the PATH of jobs."""
+    with machine.program(Path(engine.client)):
+        yield engine
+
+
+@pytest.fixture
+def study(consumer: Consumer, docker: Engine) -> Consumer:
     """A repository with a lock, data of DVC, a suite, a notebook and an image."""
-    machine.add_program(Path(engine.client))
-    base = import_base(engine)
+    base = import_base(docker)
     config = "[core]\n    remote = storage\n['remote \"storage\"']\n    url = ../dvc-storage\n"
     pointer = f"outs:\n- md5: {DATA_HASH}\n  size: {len(DATA)}\n  hash: md5\n  path: points.csv\n"
     files: dict[str, str | bytes] = {
@@ -297,8 +303,7 @@ def test_the_starter_workflow_keeps_and_logs_a_run_that_failed(study: Consumer, 
 # The example
 
 
-def test_the_penguins_example_with_its_own_workflow(consumer: Consumer, machine: Machine, engine: Engine) -> None:
-    machine.add_program(Path(engine.client))
+def test_the_penguins_example_with_its_own_workflow(consumer: Consumer, docker: Engine) -> None:
     example = ROOT / "examples" / "penguins"
     for folder, _, names in os.walk(example):
         for name in names:
@@ -307,9 +312,9 @@ def test_the_penguins_example_with_its_own_workflow(consumer: Consumer, machine:
     # The engine of the tests has no Python image of a registry.
     text = (consumer.path / "notebook-ci.toml").read_text(encoding="utf-8")
     assert text.count("[build-image]\n") == 1
-    base = f'[build-image]\nbase-image = "{import_base(engine)}"\n'
+    base = f'[build-image]\nbase-image = "{import_base(docker)}"\n'
     consumer.write("notebook-ci.toml", text.replace("[build-image]\n", base))
-    result = run(consumer, engine)
+    result = run(consumer, docker)
     job = result.job("notebooks")
     assert job.result == "success", job.log
     assert job.step("chain").outputs["executed"] == "2"

@@ -1,11 +1,13 @@
 """The machine that jobs find themselves on: a HOME, a PATH and an environment with nothing of the developer's."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -70,10 +72,15 @@ class Machine:
         node.write_text(_NODE.format(package=str(STANDINS.parent), python=python), encoding="utf-8")
         node.chmod(0o755)
 
-    def add_program(self, path: Path) -> None:
-        """Give jobs another program, e.g. docker."""
-        (self.bin / path.name).unlink(missing_ok=True)
-        (self.bin / path.name).symlink_to(path)
+    @contextlib.contextmanager
+    def program(self, path: Path) -> Iterator[None]:
+        """Give jobs another program, e.g. docker, for some time."""
+        link = self.bin / path.name
+        link.symlink_to(path)
+        try:
+            yield
+        finally:
+            link.unlink()
 
     @cached_property
     def environment(self) -> dict[str, str]:
