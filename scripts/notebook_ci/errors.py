@@ -36,7 +36,13 @@ class NotebookCiError(Exception):
 
     def as_json(self) -> dict[str, Any]:
         """Return it as one program tells it to another: see `from_json`."""
-        return {"kind": type(self).__name__, **vars(self)}
+        return {
+            "exit_code": self.exit_code,
+            "message": self.message,
+            "hint": self.hint,
+            "file": self.file,
+            "line": self.line,
+        }
 
 
 class CheckFailed(NotebookCiError):
@@ -58,9 +64,9 @@ class SurroundingsError(NotebookCiError):
 
 
 def from_json(told: Mapping[str, Any]) -> NotebookCiError:
-    """Return the failure that `NotebookCiError.as_json` told."""
-    kinds = {kind.__name__: kind for kind in (CheckFailed, InputError, SurroundingsError)}
-    return kinds[told["kind"]](told["message"], hint=told["hint"], file=told["file"], line=told["line"])
+    """Return the failure that `NotebookCiError.as_json` told; of a subclass the class that has its exit code."""
+    kinds = {kind.exit_code: kind for kind in (CheckFailed, InputError, SurroundingsError)}
+    return kinds[told["exit_code"]](told["message"], hint=told["hint"], file=told["file"], line=told["line"])
 
 
 class Cancelled(KeyboardInterrupt):

@@ -2,7 +2,6 @@
 
 import contextlib
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,17 +24,16 @@ def exists(path: Path) -> bool:
     return False
 
 
-@contextlib.contextmanager
-def open_regular(path: Path, shown: str, *, hint: str = "") -> Iterator[BinaryIO]:
-    """Open a file to read it, and say what is wrong with it.
+def open_regular(path: Path, shown: str, *, hint: str = "") -> BinaryIO:
+    """Open a file to read it.
 
     Args:
         path: The file.
         shown: Its name, as the user knows it.
-        hint: What to do where it cannot be read.
+        hint: What to do where that cannot be.
 
     Raises:
-        InputError: There is none, or no such file (a folder, a device), or it cannot be read.
+        InputError: There is none, or no such file (a folder, a device), or it cannot be opened.
     """
     try:
         # Looked at before it is opened: opening a FIFO would wait for someone to write into it.
@@ -43,13 +41,11 @@ def open_regular(path: Path, shown: str, *, hint: str = "") -> Iterator[BinaryIO
         if not stat.S_ISREG(kind):
             what = "a folder" if stat.S_ISDIR(kind) else "no regular file"
             raise InputError(f"{shown} is {what}.", hint=hint, file=shown)
-        with path.open("rb") as file:
-            yield file
+        return path.open("rb")
     except FileNotFoundError as error:
         raise InputError(f"There is no file {shown}.", hint=hint, file=shown) from error
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InputError(f"{shown} cannot be read: {reason}.", hint=hint, file=shown) from error
+        raise _unreadable(error, shown, hint) from error
 
 
 def read_text(path: Path, shown: str, *, hint: str = "") -> str:
@@ -64,10 +60,18 @@ def read_text(path: Path, shown: str, *, hint: str = "") -> str:
         InputError: There is none, or no such file: a folder, a device, 32 MiB and more, no UTF-8.
     """
     with open_regular(path, shown, hint=hint) as file:
-        content = file.read(MOST_BYTES + 1)
+        try:
+            content = file.read(MOST_BYTES + 1)
+        except OSError as error:
+            raise _unreadable(error, shown, hint) from error
     if len(content) > MOST_BYTES:
         raise InputError(f"{shown} is bigger than {MOST_BYTES // 2**20} MiB.", hint=hint, file=shown)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{shown} is not UTF-8 text.", hint="Save it as UTF-8.", file=shown) from error
+
+
+def _unreadable(error: Exception, shown: str, hint: str) -> InputError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return InputError(f"{shown} cannot be read: {reason}.", hint=hint, file=shown)

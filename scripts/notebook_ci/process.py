@@ -188,11 +188,12 @@ def end_tree(process: subprocess.Popen[str]) -> None:
 
 def _ends(process: subprocess.Popen[str], deadline: Deadline | None) -> bool:
     """Wait for the end of a process, and return whether it came in time."""
-    if not deadline:
+    if deadline is None:
         process.wait()
-    while deadline and process.poll() is None and deadline.left > 0:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(min(deadline.left, LOOK_SECONDS))
+    else:
+        while process.poll() is None and deadline.left > 0:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(min(deadline.left, LOOK_SECONDS))
     return process.poll() is not None
 
 

@@ -30,6 +30,8 @@ SCHEMA = f"{SCHEMA_NAME}1"
 # Lies in every run directory: what is below it are outputs, never notebooks to execute.
 RUN_MARKER = ".notebook-ci-run"
 PRIVATE_FOLDER = ".notebook-ci"
+# Lies in the environments that setup-env makes, and says what they were made from.
+ENVIRONMENT_MARKER = "notebook-ci.json"
 
 Severity = Literal["error", "warning", "notice"]
 Status = Literal["passed", "failed", "skipped", "error"]

@@ -167,13 +167,33 @@ def test_only_what_helps_is_logged(built: tuple[Repository, Image]) -> None:
 
 def test_the_same_commit_gives_the_same_image_and_changes_are_warned_of(built: tuple[Repository, Image]) -> None:
     repository, image = built
-    repository.workspace.write(".gitignore", "x\n")
+    repository.workspace.write(".gitignore", ".env\n.dvc/cache/\nx\nignored.ipynb\n")
+    others = [repository.workspace.write(name, "{}") for name in ("notebooks/new.ipynb", "ignored.ipynb")]
     again = repository.built(image=image.record["image"])
     repository.git("checkout", "--", ".gitignore")
+    for path in others:
+        path.unlink()
     assert again.record["image_id"] == image.record["image_id"]
-    [warning] = again.done.annotations("warning")
-    assert warning.message.startswith("1 tracked file(s) of the workspace differ from the commit ")
-    assert warning.message.endswith(": .gitignore.")
+    changed, untracked = again.done.annotations("warning")
+    assert changed.message == (
+        f"1 tracked file(s) of the workspace differ from the commit {repository.git('rev-parse', 'HEAD')[:12]} that "
+        "the image is labelled with: .gitignore. The image holds them as committed, not as they are here: commit "
+        "them, and build again."
+    )
+    assert untracked.message == "Not in the image, because git does not track them: notebooks/new.ipynb."
+
+
+def test_of_changes_an_image_of_an_own_dockerfile_has_only_an_untrue_label(repository: Repository) -> None:
+    repository.workspace.write("Dockerfile", f"FROM scratch\nCOPY {NOTEBOOK} /\n")
+    commit = repository.commit()
+    repository.workspace.write(NOTEBOOK, notebook("2"))
+    repository.workspace.write("new.ipynb", notebook("3"))
+    image = repository.built(image="study/changed", dockerfile="Dockerfile")
+    [warning] = image.done.annotations("warning")
+    assert warning.message == (
+        f"1 tracked file(s) of the workspace differ from the commit {commit[:12]} that the image is labelled with: "
+        f"{NOTEBOOK}. Commit them, so that the label is true."
+    )
 
 
 def test_a_changed_notebook_installs_nothing(built: tuple[Repository, Image]) -> None:

@@ -202,6 +202,7 @@ def test_an_import_of_an_address(checkout: Checkout) -> None:
     done = pull(checkout, targets="data/raw.csv.dvc")
     assert done.code == 0, done.log
     assert (checkout.folder / "data" / "raw.csv").read_text() == RAW
+    assert done.record["scheme"] == "local", "that of the remote"
 
 
 def test_a_pull_on_a_laptop_says_the_same_in_words(checkout: Checkout) -> None:

@@ -188,14 +188,20 @@ CASES = {
     ),
     "pointer: an address of an unknown kind": Case(
         write("got.dvc", "deps:\n- path: hdfs://host/x\nouts:\n- path: got\n"),
-        "got.dvc has an address that cannot be read here: hdfs is supported, but requires 'dvc-hdfs' to be installed.",
+        "got.dvc has the address `hdfs://host/x`, which cannot be read here.",
         place=("got.dvc", 0),
         hint="Supported are folders, s3://, ",
     ),
     "pointer: of a file that DVC is to ignore": Case(
         write(".dvcignore", "raw.csv\n"),
-        "data/raw.csv.dvc tracks what DVC must leave alone. Give it another path, or mend .dvcignore. Path '",
+        "data/raw.csv.dvc tracks `raw.csv`, which DVC is to ignore. Give it another path, or mend .dvcignore.",
         place=(POINTER, 0),
+    ),
+    "pointer: a broken one, and another is asked for": Case(
+        write("got.dvc", "deps: [{path: 'hdfs://host/x'}]\nouts:\n- path: got\n"),
+        "got.dvc has the address `hdfs://host/x`, which cannot be read here.",
+        place=("got.dvc", 0),
+        inputs={"targets": POINTER},
     ),
     "dvc.lock: of DVC 1": Case(
         write("dvc.lock", "clean:\n  cmd: cp\n  outs:\n  - path: data/clean.csv\n    md5: 00\n"),
@@ -209,6 +215,21 @@ CASES = {
         "Run `dvc repro wash`, commit dvc.lock, and `dvc push`.",
         code=1,
         place=("dvc.yaml", 0),
+    ),
+    "dvc.lock: of another command": Case(
+        change("dvc.yaml", "cp data/raw.csv", "head -3 data/raw.csv >data/clean.csv; cp data/raw.csv"),
+        "dvc.lock is out of step: the stage `clean` was run with another command than dvc.yaml has now. "
+        "Run `dvc repro clean`, commit dvc.lock, and `dvc push`.",
+        code=1,
+        place=("dvc.lock", 0),
+    ),
+    "dvc.lock: of other data": Case(
+        change(POINTER, md5(RAW.encode()), "0a" * 16),
+        "dvc.lock is out of step: the stage `clean` was run with another `data/raw.csv` than data/raw.csv.dvc tracks "
+        "now. Run `dvc repro clean`",
+        code=1,
+        place=("dvc.lock", 0),
+        inputs={"targets": "clean"},
     ),
     "dvc.lock: lost": Case(
         lambda checkout: (checkout.folder / "dvc.lock").unlink(),
@@ -411,6 +432,13 @@ def test_s3_that_says_nothing(checkout: Checkout) -> None:
 
 
 # --- The machine
+
+
+def test_addresses_of_two_kinds_of_clouds(checkout: Checkout) -> None:
+    for kind in ("s3", "gs"):
+        checkout.workspace.write(f"{kind}.dvc", f"deps:\n- path: {kind}://penguins/x\nouts:\n- path: {kind}\n")
+    message = expect(pull(checkout, targets=POINTER), 2)[0][2]
+    assert message.startswith("The remote and the addresses in pointers are of several kinds: gs, s3.")
 
 
 def test_remotes_of_two_kinds_of_clouds(checkout: Checkout) -> None:

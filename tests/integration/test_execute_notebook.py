@@ -517,6 +517,27 @@ def test_the_interpreter_is_looked_for_in_order(workspace: Workspace, kernel: Pa
         environ[origin] = None if origin in {"VIRTUAL_ENV", "pythonLocation"} else environ.get(origin)
 
 
+def test_on_a_laptop_a_lock_that_changed_since_its_environment_was_made(workspace: Workspace) -> None:
+    workspace.write("a.ipynb", notebook("1"))
+    workspace.write("requirements.txt", "ipykernel\n-r more.txt\n")
+    workspace.write("more.txt", "six\n")
+    assert workspace.run("setup-env").code == 0
+    python = workspace.folder / ".notebook-ci" / "venv" / "bin" / "python"
+    same = workspace.run("execute-notebook")
+    assert same.code == 0, same.log
+    assert f"(an earlier setup-env: {python})" in same.log
+    assert "has changed" not in same.log
+    workspace.write("more.txt", "six\nidna\n")
+    said = (
+        "more.txt has changed since the environment .notebook-ci/venv was made from it. Run setup-env to make it anew."
+    )
+    changed = workspace.run("execute-notebook")
+    assert changed.code == 0, changed.log
+    assert said in changed.log
+    assert "requirements.txt has changed" not in changed.log
+    assert said not in workspace.run("execute-notebook", flags=["--python", str(python)]).log
+
+
 def test_a_name_on_path_and_a_path_of_the_workspace(workspace: Workspace, kernel: Path) -> None:
     workspace.write("a.ipynb", notebook("1"))
     link(workspace.folder / "own", kernel)

@@ -2,10 +2,12 @@
 
 import contextlib
 import json
+import shlex
 import shutil
 import sqlite3
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from notebook_ci.context import Context
 from notebook_ci.data.model import DvcPullRecord, PulledData
 from notebook_ci.github import Console
 from notebook_ci.records import RunDirectory
+from notebook_ci.tool import LAUNCHER
 from notebook_ci.tracking import client
 from notebook_ci.tracking.description import Description
 from notebook_ci.tracking.store import Store
@@ -31,6 +34,7 @@ CREDENTIALS = "Give MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or ML
 WITHOUT = "The run is logged without artifacts: "
 LET_IT = "Let the server take them: start it with `mlflow server --artifacts-destination ...`"
 MIGRATE = "`mlflow migrate-filestore` takes the old runs over."
+LOG_RUN = f"bash {shlex.quote(str(LAUNCHER))} log-run --run-dir"
 PLACE = "Look at its permissions and at the free disk space, or name another file with the input tracking-uri."
 
 
@@ -433,8 +437,8 @@ def test_no_records(workspace: Workspace, server: MlflowServer) -> None:
     )
 
 
-def on_a_laptop(workspace: Workspace, *flags: str) -> Done:
-    return workspace.run("log-run", flags=flags, environ=SHORT)
+def on_a_laptop(workspace: Workspace, *flags: str, environ: Mapping[str, str] | None = None) -> Done:
+    return workspace.run("log-run", flags=flags, environ=SHORT | dict(environ or {}))
 
 
 def test_no_records_on_a_laptop(workspace: Workspace) -> None:
@@ -451,20 +455,33 @@ def test_no_records_on_a_laptop(workspace: Workspace) -> None:
     for _ in range(2):
         done = on_a_laptop(workspace)
         assert done.code == 2, done.log
-        hint = "The newest run that has some is logged with `launch.sh log-run --run-dir '.notebook-ci/runs/a new'`."
-        assert hint in done.log
+        command = f"{LOG_RUN} '.notebook-ci/runs/a new'"
+        assert f"The newest run that has some is logged with `{command}`." in done.log
+    pasted = ["/bin/sh", "-c", command]
+    subprocess.run(pasted, cwd=workspace.folder, env=workspace.environ | SHORT, check=True, capture_output=True)
 
 
 def test_a_run_that_could_not_be_logged_is_kept(workspace: Workspace) -> None:
     record(workspace)
     uri = f"http://127.0.0.1:{free_port()}"
-    later = "The run is kept: log it later with `launch.sh log-run --run-dir run` and the other inputs as they are now."
+    kept = f"The run is kept: log it later with `{LOG_RUN} run`"
+    later = f"{kept} and the other inputs as they are now."
     done = on_a_laptop(workspace, "--run-dir", "run", "--tracking-uri", uri)
     assert done.code == 3, done.log
     assert f"Start it, or look at the input tracking-uri. {later}" in done.log
     warned = on_a_laptop(workspace, "--run-dir", "run", "--tracking-uri", uri, "--on-error", "warn")
     assert warned.code == 0, warned.log
     assert later in warned.log
+    uri = uri.replace("//", "//ann:hunter2@")
+    others = " and the other inputs as they are now"
+    for flags, between in (((), ""), (("--experiment", "e"), others)):
+        by_variable = on_a_laptop(workspace, "--run-dir", "run", *flags, environ={"MLFLOW_TRACKING_URI": uri})
+        assert by_variable.code == 3, by_variable.log
+        assert f"{kept}{between} and MLFLOW_TRACKING_URI as it is now." in by_variable.log
+        assert "hunter2" not in by_variable.log
+    given = ("--tracking-uri", uri)
+    both = on_a_laptop(workspace, "--run-dir", "run", *given, environ={"MLFLOW_TRACKING_URI": "http://unused"})
+    assert later in both.log
 
 
 def test_a_run_directory_that_is_not_there(workspace: Workspace, server: MlflowServer) -> None:

@@ -293,6 +293,16 @@ def test_where_a_new_one_fails_the_old_one_stays(shop: Shop) -> None:
     assert shop.setup().record["reused"]
 
 
+def test_what_a_killed_job_did_not_come_to_remove_replaces_nothing(shop: Shop) -> None:
+    shop.workspace.write("requirements.txt", shop.hashed("nbone", "ipykernel"))
+    first = shop.setup()
+    venv = Path(first.outputs["python"]).parents[1]
+    (venv.with_name(".notebook-ci-venv.notebook-ci-before") / "half").mkdir(parents=True)
+    shop.workspace.write("requirements.txt", "nbnoe==1.0\n")
+    assert shop.setup().code == 3
+    assert ask(first, "import nbone; print(nbone.VERSION)") == "1.0"
+
+
 def test_what_a_killed_job_has_set_aside_is_taken_away(shop: Shop) -> None:
     shop.workspace.write("requirements.txt", shop.hashed("nbone", "ipykernel"))
     venv = Path(shop.setup().outputs["python"]).parents[1]

@@ -84,6 +84,7 @@ def condition(row_condition: str | Mapping[str, Any], message: str) -> Case:
     return bad_suite(suite(stated("expect_column_values_to_not_be_null", **kwargs)), message, 5)
 
 
+LONG = f"{'a' * 253}.csv"
 CASES = {
     # What goes together
     "nothing": Case(
@@ -103,6 +104,7 @@ CASES = {
     ),
     "unknown input": Case({"suites": "s.json"}, "The action has no input `suites`. Did you mean suite?"),
     # Data
+    "a name too long": Case({**GIVEN, "data": LONG}, f"{LONG} cannot be read: File name too long.", place=(LONG, 0)),
     "no such file": Case({**GIVEN, "data": "b.csv"}, "There is no file b.csv.", place=("b.csv", 0)),
     "not pulled": Case(
         {**GIVEN, "data": "b.csv"},

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,17 @@ def test_an_error_carries_message_hint_and_place() -> None:
         3,
     )
     assert errors.CheckFailed("It broke.").file is None
+
+
+@pytest.mark.parametrize("kind", [errors.CheckFailed, errors.InputError, errors.SurroundingsError])
+def test_an_error_can_be_told_to_another_program(kind: type[errors.NotebookCiError]) -> None:
+    class Special(kind):  # type: ignore[valid-type,misc] # one of a domain, which the other program does not know
+        """As `NoEngine`."""
+
+    for told in (kind, Special):
+        error = errors.from_json(json.loads(json.dumps(told("Bad.", hint="Mend it.", file="a", line=2).as_json())))
+        assert type(error) is kind
+        assert vars(error) == {"message": "Bad.", "hint": "Mend it.", "file": "a", "line": 2}
 
 
 def test_a_cancelled_job_is_no_exception_that_a_stage_would_swallow() -> None:

@@ -51,12 +51,24 @@ def test_no_program_of_the_repository_is_started(repository: Path, environ: dict
     found = Revision.of(repository, {**environ, "GIT_EXTERNAL_DIFF": theirs, "GIT_PAGER": theirs})
     (repository / "a.txt").write_text("b\n")
     assert found.changed() == ["a.txt"]
+    assert not found.untracked_notebooks()
     assert found.created()
     found.archive(tmp_path / "work.tar", "work")
     assert not mark.exists()
     # It would have been: the same question of git itself.
     git(repository, environ, "status", "--short")
     assert mark.exists()
+
+
+def test_notebooks_that_git_neither_tracks_nor_ignores(repository: Path, environ: dict[str, str]) -> None:
+    names = ("new.ipynb", "sub/ü b.ipynb", "sub/ignored.ipynb", "new.csv", ".ipynb_checkpoints/new-checkpoint.ipynb")
+    for name in (*names, "sub/.hidden/x.ipynb", "tracked.ipynb"):
+        (repository / name).parent.mkdir(exist_ok=True)
+        (repository / name).write_text("{}\n")
+    (repository / ".gitignore").write_text("ignored.ipynb\n")
+    git(repository, environ, "add", "tracked.ipynb")
+    assert Revision.of(repository, environ).untracked_notebooks() == ["new.ipynb", "sub/ü b.ipynb"]
+    assert Revision.of(repository / "sub", environ).untracked_notebooks() == ["ü b.ipynb"]
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import json
 import os
 import sys
 from dataclasses import dataclass
@@ -5,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from notebook_ci.environment import venv
 from notebook_ci.errors import InputError, SurroundingsError
 from notebook_ci.execution import interpreter
-from notebook_ci.records import Record, RunDirectory
+from notebook_ci.locks import Lock
+from notebook_ci.records import Record, RunDirectory, sha256
 
 # A program that answers the probe as a Python of some version would.
 ANSWER = """#!/bin/sh
@@ -99,6 +102,22 @@ def test_a_runner_takes_no_environment_of_an_earlier_run(machine: Machine) -> No
     assert machine.find().origin == "PATH"
 
 
+def test_a_lock_that_was_renamed_makes_the_environment_anew(tmp_path: Path) -> None:
+    """Were it used again, its marker would tell of a file that is gone, whatever setup-env does."""
+    keys = set()
+    for name in ("requirements.txt", "requirements-ci.txt"):
+        (tmp_path / name).write_text("six==1.16.0 --hash=sha256:0\n")
+        keys.add(venv.key(Lock(tmp_path, tmp_path / name, "hashed"), Path(sys.executable)))
+    assert len(keys) == 2
+
+
+@pytest.mark.parametrize("marker", [None, "{}", '{"key": "k", "digest": "d", "added": {}}', "[]", '{"read": 5}', "{"])
+def test_an_environment_that_does_not_say_what_it_was_made_from(tmp_path: Path, marker: str | None) -> None:
+    if marker is not None:
+        (tmp_path / "notebook-ci.json").write_text(marker)
+    assert interpreter.changed_since(tmp_path, tmp_path) == []
+
+
 def test_modules_of_the_workspace_do_not_disturb_a_real_python(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,3 +171,15 @@ def test_none_at_all_is_said(machine: Machine) -> None:
     with pytest.raises(SurroundingsError, match="No Python was found") as caught:
         machine.find()
     assert "setup-env" in caught.value.hint
+
+
+def test_what_an_environment_was_made_from_is_compared(tmp_path: Path) -> None:
+    lock, other, gone = (tmp_path / name for name in ("requirements.txt", "base.txt", "gone.txt"))
+    for path in (lock, other, gone):
+        path.write_text("six\n")
+    read = {path.name: sha256(path) for path in (lock, other)} | {str(gone): sha256(gone)}
+    (tmp_path / "notebook-ci.json").write_text(json.dumps({"read": read}))
+    assert interpreter.changed_since(tmp_path, tmp_path) == []
+    lock.write_text("six==1.16.0\n")
+    gone.unlink()
+    assert interpreter.changed_since(tmp_path, tmp_path) == ["requirements.txt", str(gone)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from notebook_ci.data.config import SUPPORTED, pointers, without_secrets
+from notebook_ci.data.config import pointers, without_secrets
 from notebook_ci.data.protocol import Request
 from notebook_ci.data.remotes import RemoteStore, settle
 from notebook_ci.data.trust import BadEntry, check_hash, check_links, check_place, guard
@@ -25,7 +25,7 @@ NEWER = "DVC {version} pulls here. Either a newer one wrote the file, or it has 
 OLDER = "DVC 1 wrote the file. Let DVC 2 or 3 write it again: `dvc add` for a .dvc file, `dvc commit -f` for dvc.lock."
 MOST_LISTED = 5
 # What DVC raises, without a word of the file, where one that it reads is not what it expects.
-BROKEN = (AssertionError, AttributeError, BadEntry, ImportError, KeyError, RecursionError, TypeError, ValueError)
+BROKEN = (AssertionError, AttributeError, BadEntry, KeyError, RecursionError, TypeError, ValueError)
 _WRONG_HASH = re.compile(r"^\s*(?:-\s+)?['\"]?md5['\"]?:(?!\s*['\"]?[0-9a-f]{32}(?:\.dir)?['\"]?\s*(?:#.*)?$)")
 
 
@@ -143,6 +143,7 @@ class Repository:
         wrong: list[NotebookCiError] = []
         with self._faults():
             for stage, inside in self._collected():
+                wrong += self._out_of_step(stage)
                 if stage.is_data_source and not stage.outs:
                     pointer = self.show(stage.path)
                     wrong.append(CheckFailed(f"{pointer} tracks nothing.", hint="Run `dvc add` again.", file=pointer))
@@ -220,8 +221,11 @@ class Repository:
             CheckFailed: A file there has been changed, and its content is nowhere else.
             SurroundingsError: A file cannot be written.
         """
-        with self._faults():
-            self._repo.checkout(None if outputs is None else [str(output.path) for output in outputs])
+        try:
+            with self._faults():
+                self._repo.checkout(None if outputs is None else [str(output.path) for output in outputs])
+        except BROKEN as error:  # it reads all pointers, also those that no target names
+            raise self._unreadable() from error
 
     def show(self, path: Path | str) -> str:
         """Return a path as the user knows it: relative to the workspace."""
@@ -230,18 +234,15 @@ class Repository:
 
     def _collected(self) -> list[tuple[Any, str | None]]:
         """Return the stages that the targets name, with the path of the part that is meant."""
-        from dvc.output import OutputIsIgnoredError
-
         try:
             if not self._request.targets:
                 return [(stage, None) for stage in self._repo.index.stages]
             return [pair for target in self._request.targets for pair in self._one_target(target)]
-        except (*BROKEN, OutputIsIgnoredError) as error:
+        except BROKEN as error:
             raise self._unreadable() from error
 
     def _unreadable(self) -> InputError:
         """Return the error for a pointer at which DVC breaks down: find out which it is."""
-        from dvc.output import OutputIsIgnoredError
         from dvc.repo.index import Index
 
         for path in pointers(Path(self._request.root)):
@@ -249,7 +250,7 @@ class Repository:
                 continue
             try:
                 Index.from_file(self._repo, str(path))
-            except (*BROKEN, OutputIsIgnoredError) as error:
+            except BROKEN as error:
                 return _broken(error, path, self.show(path))
         return InputError("DVC cannot read what is tracked here, and does not say why.", hint="Look at the targets.")
 
@@ -303,6 +304,25 @@ class Repository:
             within=path.relative_to(out.fs_path).parts,
             handle=out,
         )
+
+    def _out_of_step(self, stage: Any) -> Iterator[CheckFailed]:
+        """Yield where dvc.lock tells of another command or of other data than dvc.yaml and the pointers do now."""
+        file = getattr(stage.dvcfile, "_lockfile", None)
+        if not file:  # a .dvc file
+            return
+        hint = f"Run `dvc repro {stage.name}`, commit dvc.lock, and `dvc push`."
+        lock = self.show(file.path)
+        what = f"{lock} is out of step: the stage {quote(stage.name)} was run with another"
+        if stage.cmd_changed:
+            yield CheckFailed(f"{what} command than {self.show(stage.path)} has now.", hint=hint, file=lock)
+        now = {out.fs_path: out for out in self._repo.index.outs if out.hash_info}
+        for dep in stage.deps:
+            out = now.get(dep.fs_path)
+            if out and dep.hash_name == out.hash_name and dep.hash_info and dep.hash_info != out.hash_info:
+                pointer, _ = self._place(out.stage, out)
+                yield CheckFailed(
+                    f"{what} {quote(self.show(dep.fs_path))} than {pointer} tracks now.", hint=hint, file=lock
+                )
 
     def _is_versioned(self, remote: str) -> bool:
         settings = self._repo.config["remote"].get(remote, {})
@@ -420,23 +440,16 @@ def _of_surroundings(error: Exception, text: str) -> SurroundingsError:
 
 def _broken(error: BaseException, path: Path, shown: str) -> InputError:
     """Return the error for a pointer at which DVC breaks down."""
-    from dvc.output import OutputIsIgnoredError
-
-    hint = "Take it from git as it was."
     match error:
         case RecursionError():
             what = "is nested too deeply"
         case BadEntry():
             what = f"has a wrong list of files: {error}"
-        case ImportError():
-            what, hint = f"has an address that cannot be read here: {error}", f"Supported are {SUPPORTED}."
-        case OutputIsIgnoredError():
-            what, hint = "tracks what DVC must leave alone", f"Give it another path, or mend .dvcignore. {error}."
         case _:
             what = f"is not as DVC writes it ({type(error).__name__}: {without_secrets(str(error))})"
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     line = next((number for number, text in enumerate(lines, 1) if _WRONG_HASH.match(text)), None)
-    return InputError(f"{shown} {what}.", hint=hint, file=shown, line=line)
+    return InputError(f"{shown} {what}.", hint="Take it from git as it was.", file=shown, line=line)
 
 
 def _out_of_sync(stage: Any, out: Any, shown: str, pointer: str, line: int | None) -> CheckFailed:

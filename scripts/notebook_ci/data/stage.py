@@ -21,11 +21,11 @@ from notebook_ci.reporter import Reporter
 WORKER = Path(__file__).with_name("worker.py")
 LOG = "dvc.log"
 LINES_SHOWN = 30
-# DVC hands the first two to git and fsspec below it, which would otherwise wait for someone to type.
+# Without the first, git would wait for someone to type.
 QUIET = {"GIT_TERMINAL_PROMPT": "0", "DVC_NO_ANALYTICS": "1", "NO_COLOR": "1"}
 _OWN_REMOTE = re.compile(r"^\s*(?:-\s+)?remote:\s*['\"]?([^'\"\s#]+)", re.MULTILINE)
 # Where an import came from (`dvc import-url`): DVC cannot read the pointer without what such addresses need.
-_ADDRESS = re.compile(r"^\s*(?:-\s+)?path:\s*['\"]?([a-z0-9]+)://", re.MULTILINE)
+_ADDRESS = re.compile(r"\bpath:\s*['\"]?([a-z0-9]+)://")
 
 
 def run(inputs: DvcPullInputs, context: Context, record: DvcPullRecord) -> None:
@@ -36,8 +36,8 @@ def run(inputs: DvcPullInputs, context: Context, record: DvcPullRecord) -> None:
     """
     root, directory = find(inputs, context.cwd)
     remotes = wanted(inputs, root, context.cwd, context.environ)
-    kind = _kind([remote.kind for remote in remotes] + _kinds_of_addresses(root))
-    record.scheme = kind
+    record.scheme = _kind([remote.kind for remote in remotes], "The data is in remotes")
+    kind = _kind([record.scheme, *_kinds_of_addresses(root)], "The remote and the addresses in pointers are")
     record.remote = ", ".join(remote.name for remote in remotes)
     record.remote_url = ", ".join(remote.url for remote in remotes)
     record.verified = inputs.verify
@@ -109,8 +109,12 @@ def _named(pattern: re.Pattern[str], root: Path) -> set[str]:
     return found
 
 
-def _kind(kinds: list[str]) -> str:
+def _kind(kinds: list[str], what: str) -> str:
     """Return the tool environment for kinds of remotes: every one of them has what folders and HTTP need.
+
+    Args:
+        kinds: The kinds.
+        what: What has them, for the message.
 
     Raises:
         InputError: No environment has what all of them need.
@@ -118,9 +122,9 @@ def _kind(kinds: list[str]) -> str:
     special = [kind for kind in dict.fromkeys(kinds) if kind not in {"local", "http"}]
     if len(special) > 1:
         raise InputError(
-            f"The data is in remotes of several kinds: {', '.join(special)}.",
-            hint="Pull from one of them at a time, with the input remote. Addresses in pointers (`dvc import-url`) "
-            "count, too.",
+            f"{what} of several kinds: {', '.join(special)}.",
+            hint="Pull from one kind at a time, with the input remote; pointers with addresses (`dvc import-url`) of "
+            "another kind belong into a DVC repository of their own (`dvc init --subdir`).",
         )
     return next(iter(special or sorted(kinds)), "local")
 

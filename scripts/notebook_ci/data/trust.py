@@ -5,13 +5,15 @@ path becomes a path on this machine as it is. Each is checked where DVC itself t
 reads by another way (an imported repository, an unusual spelling) goes round the check.
 """
 
+import contextlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from notebook_ci import git
+from notebook_ci.data.config import SUPPORTED, without_secrets
 from notebook_ci.errors import InputError
 from notebook_ci.files import read_text
 from notebook_ci.inputs import quote
@@ -97,6 +99,7 @@ OWNER = (
     "It can name files whose content runs programs, so that only the owner of the machine may set it: "
     "`dvc remote modify --local` (.dvc/config.local, which git must ignore) or `--global`."
 )
+NO_PLUGIN = f"Supported are {SUPPORTED}, and at a time one kind of those that need a plugin."
 HASH = re.compile(r"[0-9a-f]{32}")
 _FORBIDDEN_PARTS = {".git", ".dvc"}
 # DVC asks for the paths of beginnings of hashes, too, and there are hashes of other kinds.
@@ -145,8 +148,10 @@ def guard(workspace: Path) -> None:
         return values
 
     def checked_output(self: Any, stage: Any, path: str, *arguments: Any, **options: Any) -> None:
-        _check_options((options.get("fs_config") or {}), "fs_config", Path(stage.path), workspace)
-        output(self, stage, path, *arguments, **options)
+        pointer = Path(stage.path)
+        _check_options((options.get("fs_config") or {}), "fs_config", pointer, workspace)
+        with _named(path, pointer, workspace):
+            output(self, stage, path, *arguments, **options)
 
     def checked_dependency(self: Any, def_repo: Mapping[str, Any], stage: Any, *rest: Any, **options: Any) -> None:
         pointer = Path(stage.path)
@@ -168,6 +173,22 @@ def guard(workspace: Path) -> None:
     Tree.from_list = classmethod(checked_list)
     for store in (ObjectDB, LocalHashFileDB):
         _guard_names(store)
+
+
+@contextlib.contextmanager
+def _named(path: str, pointer: Path, workspace: Path) -> Iterator[None]:
+    """Say of an output or a dependency which pointer has it, where DVC does not."""
+    from dvc.output import OutputIsIgnoredError
+
+    shown = _shown(pointer, workspace)
+    try:
+        yield
+    except ImportError as error:
+        what = f"has the address {quote(without_secrets(path))}, which cannot be read here"
+        raise InputError(f"{shown} {what}.", hint=NO_PLUGIN, file=shown) from error
+    except OutputIsIgnoredError as error:
+        hint = "Give it another path, or mend .dvcignore."
+        raise InputError(f"{shown} tracks {quote(path)}, which DVC is to ignore.", hint=hint, file=shown) from error
 
 
 def check_hash(value: object, pointer: str, line: int | None) -> None:
@@ -291,13 +312,18 @@ def _check_options(options: Mapping[str, Any], owner: str, path: Path, workspace
 
 
 def _refused(option: str, owner: str, path: Path, workspace: Path) -> InputError:
-    shown = path.relative_to(workspace).as_posix() if path.is_relative_to(workspace) else path.as_posix()
+    shown = _shown(path, workspace)
     return InputError(
         f"{shown} sets {quote(option)} of {owner}, which a repository may not.",
         hint=OWNER,
         file=shown,
         line=_line(path, shown, option),
     )
+
+
+def _shown(path: Path, workspace: Path) -> str:
+    """Return a path as the user knows it: relative to the workspace."""
+    return path.relative_to(workspace).as_posix() if path.is_relative_to(workspace) else path.as_posix()
 
 
 def _line(path: Path, shown: str, option: str) -> int | None:

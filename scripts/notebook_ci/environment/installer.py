@@ -29,12 +29,13 @@ class Installer:
     lock: Lock
     venv: Venv
 
-    def make(self, python: Path, key: str) -> tuple[Installed, dict[str, str]]:
+    def make(self, python: Path, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
         """Make the environment anew; where that fails, the one that was there stays.
 
         Args:
             python: The interpreter to make it from.
             key: What it is made for: see `venv.key`.
+            read: SHA-256 by path of the files of the lock.
 
         Returns:
             What is in it, and what of that was added to the packages of the lock.
@@ -44,9 +45,9 @@ class Installer:
             SurroundingsError: It could not be made.
         """
         with self.venv.replaced():
-            return self._make(python, key)
+            return self._make(python, key, read)
 
-    def _make(self, python: Path, key: str) -> tuple[Installed, dict[str, str]]:
+    def _make(self, python: Path, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
         tell = self.uv.reporter.progress
         tell(f"Making the environment {self.venv.path} from {self.lock.name}")
         self.uv.run(
@@ -59,7 +60,7 @@ class Installer:
         locked = describe(self.venv.python)
         installed = locked if KERNEL in locked.packages else self._with_kernel(locked)
         added = {name: installed.packages[name] for name in installed.packages.keys() - locked.packages.keys()}
-        self.venv.finish(key, installed, added)
+        self.venv.finish(key, installed, added, read)
         return installed, added
 
     def _install(self) -> str:

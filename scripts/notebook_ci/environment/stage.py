@@ -36,7 +36,7 @@ def run(inputs: SetupEnvInputs, context: Context, record: SetupEnvRecord) -> Non
     key = venv.key(lock, python)
     installed = folder.whole(key) if lock.fixes_versions else None
     if installed is None:
-        installed, record.added = Installer(uv, lock, folder).make(python, key)
+        installed, record.added = Installer(uv, lock, folder).make(python, key, record.read)
     else:
         context.reporter.progress(f"The environment {folder.path} is whole, and for the same {lock.name}: reused")
         record.reused, record.added = True, folder.added()

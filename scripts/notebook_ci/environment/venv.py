@@ -11,9 +11,7 @@ from pathlib import Path
 from notebook_ci.environment.uv import Installed, describe, python_in
 from notebook_ci.errors import InputError, SurroundingsError
 from notebook_ci.locks import Lock
-from notebook_ci.records import default_environment, private_folder
-
-MARKER = "notebook-ci.json"
+from notebook_ci.records import ENVIRONMENT_MARKER, default_environment, private_folder
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Venv:
 
     @property
     def _marker(self) -> Path:
-        return self.path / MARKER
+        return self.path / ENVIRONMENT_MARKER
 
     def check(self) -> None:
         """Refuse a folder that holds something else.
@@ -79,7 +77,10 @@ class Venv:
         """
         before = self.path.with_name(f".{self.path.name}.notebook-ci-before")
         try:
-            self._restore(before)  # a killed job left it there
+            if self._is_finished():
+                shutil.rmtree(before, ignore_errors=True)  # what a killed job did not come to remove
+            else:
+                self._restore(before)
             if self.path.exists():
                 self.path.rename(before)
             self.path.mkdir(parents=True)
@@ -92,18 +93,33 @@ class Venv:
         try:
             yield
         except BaseException:
-            self._restore(before)
+            with contextlib.suppress(OSError):
+                self._restore(before)
             raise
         shutil.rmtree(before, ignore_errors=True)
 
     def _restore(self, before: Path) -> None:
+        """Put back what was set aside, if it is there: the new environment was not finished."""
         if before.exists():
             shutil.rmtree(self.path, ignore_errors=True)
             before.rename(self.path)
 
-    def finish(self, key: str, installed: Installed, added: dict[str, str]) -> None:
-        """Mark it as whole."""
-        text = json.dumps({"key": key, "digest": digest(installed), "added": added})
+    def _is_finished(self) -> bool:
+        """Return whether the environment was once whole."""
+        with contextlib.suppress(OSError, ValueError):
+            return bool(json.loads(self._marker.read_text(encoding="utf-8")))
+        return False
+
+    def finish(self, key: str, installed: Installed, added: dict[str, str], read: Mapping[str, str]) -> None:
+        """Mark it as whole.
+
+        Args:
+            key: What it was made for.
+            installed: What is in it.
+            added: What of that was added to the lock's packages.
+            read: SHA-256 by path of the files it was made from. On a laptop execute-notebook compares them.
+        """
+        text = json.dumps({"key": key, "digest": digest(installed), "added": added, "read": dict(read)})
         self._marker.write_text(text + "\n", encoding="utf-8")
 
 
@@ -125,9 +141,13 @@ def place(given: str, slug: str, environ: Mapping[str, str], cwd: Path) -> Path:
 
 
 def key(lock: Lock, python: Path) -> str:
-    """Return what an environment must have been made for to be used again: SHA-256 of its lock and its Python."""
+    """Return what an environment must have been made for to be used again: SHA-256 of its lock and its Python.
+
+    The names of the lock's files count, too: the marker has them.
+    """
     base = describe(python)
-    text = json.dumps([lock.digest(), str(python.resolve()), base.version, base.implementation, base.platform])
+    names = [lock.shown(path) for path in lock.files()]
+    text = json.dumps([lock.digest(), names, str(python.resolve()), base.version, base.implementation, base.platform])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

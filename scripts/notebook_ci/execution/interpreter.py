@@ -11,8 +11,9 @@ from pathlib import Path
 from notebook_ci.errors import InputError, SurroundingsError
 from notebook_ci.inputs import quote
 from notebook_ci.process import POSIX, for_others
-from notebook_ci.records import RunDirectory, default_environment
+from notebook_ci.records import ENVIRONMENT_MARKER, RunDirectory, default_environment, sha256
 
+EARLIER = "an earlier setup-env"
 PROBE_SECONDS = 30
 # Runs in the user's Python, whatever its age: find_spec imports nothing of ipykernel's 0.3 seconds. The working
 # directory is taken off the path, lest a `platform.py` in the workspace be imported.
@@ -66,6 +67,28 @@ def find(given: str, slug: str, run_directory: RunDirectory, environ: Mapping[st
     return _probe(path, origin, named=bool(given))
 
 
+def changed_since(environment: Path, cwd: Path) -> list[str]:
+    """Return the files that setup-env made an environment from, and that are not what they were then.
+
+    Args:
+        environment: Its folder. Where that does not say what it was made from, nothing is returned.
+        cwd: The folder that relative paths start from.
+    """
+    try:
+        then = dict(json.loads((environment / ENVIRONMENT_MARKER).read_text(encoding="utf-8"))["read"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [name for name, digest in then.items() if _digest(cwd / name) != digest]
+
+
+def _digest(path: Path) -> str:
+    """Return the SHA-256 of a file; nothing where it is gone."""
+    try:
+        return sha256(path) if path.is_file() else ""
+    except OSError:
+        return ""
+
+
 def _candidates(
     given: str, slug: str, run_directory: RunDirectory, environ: Mapping[str, str], cwd: Path
 ) -> Iterator[tuple[str, Path]]:
@@ -82,7 +105,7 @@ def _candidates(
         yield "setup-env", Path(record["python"])
     made = _python_in(default_environment(slug, environ, cwd))
     if "RUNNER_TEMP" not in environ and made.exists():  # on a laptop each run has a run directory of its own
-        yield "an earlier setup-env", made
+        yield EARLIER, made
     for variable in ("VIRTUAL_ENV", "pythonLocation"):
         if environ.get(variable):
             yield variable, _python_in(Path(environ[variable]))

@@ -52,7 +52,8 @@ class ExecuteInputs(StageInputs):
         PATH,
         "Python interpreter to run the kernels; it must have ipykernel.",
         default="",
-        shown_default="that of setup-env in this run, else `VIRTUAL_ENV`, `pythonLocation`, `python` on PATH",
+        shown_default="that of setup-env in this run, on a laptop also of an earlier one, else `VIRTUAL_ENV`, "
+        "`pythonLocation`, `python` on PATH",
     )
     output_dir: str = given(
         PATH,

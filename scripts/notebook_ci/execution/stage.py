@@ -2,17 +2,18 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from notebook_ci.context import Context
 from notebook_ci.execution import plan
-from notebook_ci.execution.interpreter import Interpreter, find
+from notebook_ci.execution.interpreter import EARLIER, Interpreter, changed_since, find
 from notebook_ci.execution.model import ExecuteInputs, ExecuteRecord, NotebookResult
 from notebook_ci.execution.plan import Task
 from notebook_ci.execution.runner import Runner, make_folder
 from notebook_ci.inputs import quote
 from notebook_ci.notebooks import document
 from notebook_ci.notebooks.document import Document
-from notebook_ci.records import sha256
+from notebook_ci.records import default_environment, sha256
 from notebook_ci.texts import listed
 
 
@@ -37,6 +38,8 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
     context.reporter.progress(
         f"Executing {count} with Python {interpreter.version} ({interpreter.origin}: {interpreter.path})"
     )
+    if interpreter.origin == EARLIER:
+        _warn_of_changes(default_environment(inputs.slug, context.environ, context.cwd), context)
     _notice_kernels(planned.tasks, interpreter, context)
     runner = Runner(inputs, context, record, interpreter, planned.output_dir)
     try:
@@ -44,6 +47,16 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
             runner.run(task, result)
     finally:
         record.metrics = _merged_metrics(record.notebooks)
+
+
+def _warn_of_changes(environment: Path, context: Context) -> None:
+    """Warn of files that have changed since an earlier run made the environment from them."""
+    for name in changed_since(environment, context.cwd):
+        context.reporter.warning(
+            f"{name} has changed since the environment {environment.relative_to(context.cwd)} was made from it. "
+            "Run setup-env to make it anew.",
+            file=name,
+        )
 
 
 def _notice_kernels(tasks: Sequence[Task], interpreter: Interpreter, context: Context) -> None:

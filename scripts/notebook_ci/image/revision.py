@@ -76,6 +76,14 @@ class Revision:
         done = git.run(self.cwd, self.environ, "diff", "--no-ext-diff", "--name-only", "-z", "--relative", "HEAD")
         return [name for name in done.stdout.split("\0") if name]
 
+    def untracked_notebooks(self) -> list[str]:
+        """Return the notebooks that git neither tracks nor ignores, relative to the workspace.
+
+        Not those in hidden folders, such as Jupyter's `.ipynb_checkpoints`: they are never executed.
+        """
+        done = git.run(self.cwd, self.environ, "ls-files", "--others", "--exclude-standard", "-z", "--", "*.ipynb")
+        return [name for name in done.stdout.split("\0") if name and "/." not in f"/{name}"]
+
     def archive(self, path: Path, folder: str) -> None:
         """Write the files of the commit below the workspace as an archive that depends on nothing but the commit.
 

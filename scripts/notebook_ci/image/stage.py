@@ -62,7 +62,7 @@ def run(inputs: BuildImageInputs, context: Context, record: BuildImageRecord) ->
         labels = {**_labels(record.image, revision), **recipe.labels}
         _take(docker, record, docker.build(recipe, names=_names(record), labels=labels))
     build.check(context, docker, record)
-    _tell_changes(context, revision)
+    build.tell_changes(context, revision)
     if inputs.push:
         _push(docker, record)
 
@@ -82,6 +82,11 @@ class _OwnBuild:
 
     def check(self, context: Context, docker: Docker, record: BuildImageRecord) -> None:
         """Look at nothing: what is in the image is the user's affair."""
+
+    def tell_changes(self, context: Context, revision: Revision) -> None:
+        """Warn of what makes the commit in the image's labels untrue."""
+        if differing := _differing(revision):
+            context.reporter.warning(f"{differing}. Commit them, so that the label is true.")
 
 
 @dataclass(frozen=True)
@@ -166,6 +171,17 @@ class _GeneratedBuild:
             context.reporter.warning(
                 "The image's environment is not the one that the notebooks were run with: "
                 f"{listed(differing, MOST_NAMED)}. A base-image with the same Python and platform makes them equal."
+            )
+
+    def tell_changes(self, context: Context, revision: Revision) -> None:
+        """Warn of what the workspace has, and the image has not."""
+        if differing := _differing(revision):
+            context.reporter.warning(
+                f"{differing}. The image holds them as committed, not as they are here: commit them, and build again."
+            )
+        if notebooks := revision.untracked_notebooks():
+            context.reporter.warning(
+                f"Not in the image, because git does not track them: {listed(notebooks, MOST_NAMED)}."
             )
 
 
@@ -265,13 +281,15 @@ def _skip(record: BuildImageRecord, error: NoEngine) -> None:
     record.problems.append(Problem(severity="notice", message=f"No image was built: {error.message}"))
 
 
-def _tell_changes(context: Context, revision: Revision) -> None:
-    """Warn of what makes the commit in the image's labels untrue, or the image older than the workspace."""
-    if changed := revision.changed() if revision.commit else []:
-        context.reporter.warning(
-            f"{len(changed)} tracked file(s) of the workspace differ from the commit {revision.commit[:12]} that the "
-            f"image is labelled with: {listed(changed, MOST_NAMED)}."
-        )
+def _differing(revision: Revision) -> str:
+    """Say which files are not as the commit in the image's labels has them; nothing where all are."""
+    changed = revision.changed() if revision.commit else []
+    if not changed:
+        return ""
+    return (
+        f"{len(changed)} tracked file(s) of the workspace differ from the commit {revision.commit[:12]} that the "
+        f"image is labelled with: {listed(changed, MOST_NAMED)}"
+    )
 
 
 def _write(folder: Path, name: str, text: str) -> None:

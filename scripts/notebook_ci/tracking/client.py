@@ -12,7 +12,7 @@ from notebook_ci.errors import SurroundingsError
 from notebook_ci.process import Deadline
 from notebook_ci.tracking import faults
 from notebook_ci.tracking.description import Description
-from notebook_ci.tracking.protocol import BYTES_A_SECOND, PROGRESS, REQUEST_TIMEOUT, STEP, Answer, Job
+from notebook_ci.tracking.protocol import BYTES_A_SECOND, PROGRESS, REQUEST_TIMEOUT, STEP, UPLOADING, Answer, Job
 from notebook_ci.tracking.store import Store
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -73,7 +73,7 @@ def _work(job: Job, store: Store, context: Context, scratch: Path) -> Answer:
     """Run the worker in a folder where it may leave what it wants."""
     steps: list[str] = []
     size = sum(artifact["bytes"] for artifact in job.run["artifacts"])
-    seconds = (DATABASE_SECONDS if store.database else SERVER_SECONDS) + size / BYTES_A_SECOND
+    seconds = DATABASE_SECONDS if store.database else SERVER_SECONDS
     deadline = Deadline.after(LOADING_SECONDS + seconds)
 
     def take(line: str) -> None:
@@ -83,6 +83,8 @@ def _work(job: Job, store: Store, context: Context, scratch: Path) -> Answer:
             steps.append(line.removeprefix(STEP))
             if len(steps) == 1:
                 deadline.end = min(deadline.end, Deadline.after(seconds).end)
+            elif steps[-1] == UPLOADING:
+                deadline.end += size / BYTES_A_SECOND
 
     completed = process.run(
         tool.worker(store.environment, WORKER),

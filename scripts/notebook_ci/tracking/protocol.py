@@ -7,6 +7,7 @@ from notebook_ci.errors import NotebookCiError, from_json
 
 # Lines that begin so are for the user, or say what is being done; others came from MLflow and what is below it.
 PROGRESS, STEP = "PROGRESS ", "STEP "
+UPLOADING = "artifacts were uploaded"
 # Seconds of one request; MLflow reads it anew for each.
 REQUEST_TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 # What an upload may take beside the time of a request.

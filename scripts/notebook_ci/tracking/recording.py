@@ -15,7 +15,7 @@ from typing import Any
 from notebook_ci.errors import NotebookCiError
 from notebook_ci.tracking import faults
 from notebook_ci.tracking.description import IDENTITY_TAG
-from notebook_ci.tracking.protocol import BYTES_A_SECOND, REQUEST_TIMEOUT, Answer, Job
+from notebook_ci.tracking.protocol import BYTES_A_SECOND, REQUEST_TIMEOUT, UPLOADING, Answer, Job
 
 # A server that restarts, or a proxy in front of it, is waited for: seconds.
 WAITS = (1, 3)
@@ -86,7 +86,7 @@ class Recording:
             run = self._run(experiment)
         self._begin("parameters, metrics and tags were logged")
         self._log_data(run)
-        self._begin("artifacts were uploaded")
+        self._begin(UPLOADING)
         self._log_artifacts(run.info)
         self.client.set_tag(run.info.run_id, COMPLETE_TAG, "true")
 

@@ -10,6 +10,7 @@ from notebook_ci.context import Context
 from notebook_ci.errors import InputError, NotebookCiError
 from notebook_ci.inputs import quote
 from notebook_ci.records import PRIVATE_FOLDER, Problem, RunDirectory
+from notebook_ci.tool import LAUNCHER
 from notebook_ci.tracking import client, reading, source, store
 from notebook_ci.tracking.description import describe
 from notebook_ci.tracking.model import Logged, LogRunInputs, LogRunRecord
@@ -114,14 +115,16 @@ def _later(inputs: LogRunInputs, context: Context) -> str:
     """Return how to log the run once that is possible; an address is left out, which may hold a password."""
     others = any((inputs.tracking_uri, inputs.experiment, inputs.run_name, inputs.slug))
     behind = " and the other inputs as they are now" if others else ""
+    if not inputs.tracking_uri and context.environ.get("MLFLOW_TRACKING_URI", "").strip():
+        behind += " and MLFLOW_TRACKING_URI as it is now"
     command = _command(context.run_directory.path, context.cwd)
     return f"The run is kept: log it later with `{command}`{behind}."
 
 
 def _command(run_directory: Path, cwd: Path) -> str:
-    """Return the command that logs a run directory."""
+    """Return the command that logs a run directory, as a shell takes it."""
     path = run_directory.relative_to(cwd) if run_directory.is_relative_to(cwd) else run_directory
-    return f"launch.sh log-run --run-dir {shlex.quote(str(path))}"
+    return shlex.join(["bash", str(LAUNCHER), "log-run", "--run-dir", str(path)])
 
 
 def _experiment(inputs: LogRunInputs, context: Context) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notebook_ci.errors import CheckFailed, InputError
-from notebook_ci.files import exists, is_folder, open_regular, read_text
+from notebook_ci.files import is_folder, open_regular, read_text
 from notebook_ci.inputs import quote
 
 if TYPE_CHECKING:
@@ -73,13 +73,14 @@ def check_file(path: Path, shown: str) -> None:
     Raises:
         InputError: There is none, or no such file: a folder, a device; its suffix is unknown.
     """
-    hint = ""
-    if not exists(path):
-        hint = _hint_of_dvc(path, shown)
-    elif is_folder(path):
-        hint = "Name files, or a glob such as `data/*.csv`."
-    with open_regular(path, shown, hint=hint):
-        pass
+    try:
+        open_regular(path, shown).close()
+    except InputError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            error.hint = _hint_of_dvc(path, shown)
+        elif is_folder(path):
+            error.hint = "Name files, or a glob such as `data/*.csv`."
+        raise
     suffix(shown)
 
 
