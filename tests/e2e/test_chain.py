@@ -1,9 +1,12 @@
 """The chain as a workflow uses it: the root action and the starter workflow, with real data and a Docker engine."""
 
+import contextlib
 import hashlib
 import json
 import os
 import re
+import shutil
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import jsonschema
 import pytest
 
 from harness import Consumer, Job, Machine, Result
+from integration import images
 from servers.docker import Engine, import_base
 from servers.files import serve_files
 from workflows import notebook, upload, workflow
@@ -190,34 +194,6 @@ def test_a_failure_in_each_stage(
         assert "ZeroDivisionError: division by zero" in job.summary
 
 
-def test_a_second_run_takes_environment_and_data_from_the_cache(study: Consumer, engine: Engine) -> None:
-    """The data are served: a remote that is a folder is as near as a cache."""
-    lock = (ROOT / "requirements" / "setup-env.txt").read_bytes()  # hashed, and small
-    study.write("requirements.txt", lock)
-    # On GitHub a job finds the same path again; act makes new ones.
-    toml(study, f"[setup-env]\nvenv = {json.dumps(str(study.folder / 'venv'))}\n")
-    stages = {"with": {"stages": "setup-env\ndvc-pull"}}
-    with serve_files(study.folder / "store") as store:
-        (study.path / "dvc-storage").rename(store.folder)
-        config = study.path / ".dvc" / "config"
-        config.write_text(config.read_text(encoding="utf-8").replace("../dvc-storage", store.url), encoding="utf-8")
-        first = run(study, engine, CHAIN | stages).job("test")
-        assert first.result == "success", first.log
-        assert "Installed" in first.log
-        assert any(path.endswith(DATA_HASH[2:]) for path in store.asked)
-        store.asked.clear()
-        (study.folder / "venv").rename(study.folder / "gone")
-        second = run(study, engine).job("test")
-        assert second.result == "success", second.log
-        assert not any(path.endswith(DATA_HASH[2:]) for path in store.asked)
-    for cache in ("env-cache", "data-cache"):
-        assert first.step("chain", cache).outputs.get("cache-hit", "") != "true"
-        assert second.step("chain", cache).outputs["cache-hit"] == "true"
-    assert "is whole, and for the same requirements.txt: reused" in second.log
-    for output in ("env-digest", "data-digest"):
-        assert second.step("chain").outputs[output] == first.step("chain").outputs[output]
-
-
 def test_a_pull_request_from_a_fork_has_no_credentials(study: Consumer, engine: Engine) -> None:
     study.write(".dvc/config", "[core]\n    remote = bucket\n['remote \"bucket\"']\n    url = s3://acme-data/store\n")
     content = json.loads(workflow(CHAIN, upload("run", RUN_DIR)))
@@ -256,8 +232,13 @@ def test_without_a_docker_engine_the_image_is_not_built(study: Consumer, engine:
 # The starter workflow
 
 
-def edited(consumer: Consumer) -> None:
-    """Copy the starter workflow, and do at the lines marked EDIT what a team has to do."""
+def edited(consumer: Consumer, *, without: str = "") -> None:
+    """Copy the starter workflow, and do at the lines marked EDIT what a team has to do.
+
+    Args:
+        consumer: The repository.
+        without: A step that is taken out, and all after it.
+    """
     text = (ROOT / "workflows-templates" / "notebook-ci.yml").read_text(encoding="utf-8")
     for name, value in {
         "data/input.csv": "data/points.csv",
@@ -266,6 +247,9 @@ def edited(consumer: Consumer) -> None:
     }.items():
         assert text.count(name) == 1
         text = text.replace(name, value)
+    if without:
+        text, step, _ = text.partition(f"      - name: {without}\n")
+        assert step
     consumer.workflow(text)
 
 
@@ -281,23 +265,86 @@ def test_the_starter_workflow_runs_the_whole_chain(study: Consumer, engine: Engi
     assert (result.artifact("notebook-ci") / "notebook-ci-mlflow" / "mlflow.db").exists()
 
 
-def test_the_starter_workflow_keeps_and_logs_a_run_that_failed(study: Consumer, engine: Engine) -> None:
+@pytest.mark.parametrize(
+    ("broken", "said", "executed"),
+    [
+        (missing_object, "dvc-pull failed: `data/points.csv` is missing", []),
+        (raising_notebooks, "execute-notebook failed: 2 of 3 notebooks", ["a.ipynb", "b.ipynb", "c.ipynb"]),
+    ],
+    ids=["dvc-pull", "execute-notebook"],
+)
+def test_the_starter_workflow_keeps_and_logs_a_run_that_failed(
+    study: Consumer, engine: Engine, broken: Break, said: str, executed: list[str]
+) -> None:
     edited(study)
-    raising_notebooks(study, "")
+    broken(study, "")
     result = run(study, engine)
     job = result.job("notebooks")
     assert job.result == "failure"
-    found = records(result.artifact("notebook-ci") / "notebook-ci")
-    assert {name: record["status"] for name, record in found.items()} == {
-        "setup-env": "passed",
-        "dvc-pull": "passed",
-        "validate-data": "passed",
-        "execute-notebook": "failed",
-        "log-run": "passed",
-    }
-    assert "execute-notebook failed: 2 of 3 notebooks" in job.summary
-    executed = {path.name for path in result.artifact("notebook-ci").rglob("*.ipynb")}
-    assert {"a.ipynb", "b.ipynb", "c.ipynb"} <= executed
+    assert said in job.summary
+    assert job.step("Execute the notebooks").outcome == ("failure" if executed else "skipped")
+    kept = result.artifact("notebook-ci")
+    found = records(kept / "notebook-ci")
+    failed, _, _ = said.partition(" ")
+    ends = dict.fromkeys((*STAGES[: STAGES.index(failed)], "log-run"), "passed") | {failed: "failed"}
+    assert {name: record["status"] for name, record in found.items()} == ends
+    assert sorted(path.name for path in kept.glob("notebook-ci/execute-notebook/notebooks/*.ipynb")) == executed
+    with contextlib.closing(sqlite3.connect(kept / "notebook-ci-mlflow" / "mlflow.db")) as database:
+        logged = database.execute("SELECT run_uuid, status FROM runs").fetchall()
+    assert logged == [(found["log-run"]["run_id"], "FAILED")]
+
+
+# Both
+
+
+def the_root_action(consumer: Consumer) -> None:
+    consumer.workflow(workflow(CHAIN | {"with": {"stages": "setup-env\ndvc-pull"}}))
+
+
+def the_starter_workflow(consumer: Consumer) -> None:
+    edited(consumer, without="Validate the data")
+
+
+@pytest.mark.parametrize(
+    ("uses", "name", "caches"),
+    [
+        (the_root_action, "test", {"env-digest": ("chain", "env-cache"), "data-digest": ("chain", "data-cache")}),
+        (
+            the_starter_workflow,
+            "notebooks",
+            {"env-digest": ("Make the environment", "cache"), "data-digest": ("Pull the data", "cache")},
+        ),
+    ],
+    ids=["root action", "starter workflow"],
+)
+def test_a_second_run_takes_environment_and_data_from_the_cache(
+    study: Consumer, engine: Engine, uses: Callable[[Consumer], None], name: str, caches: dict[str, tuple[str, str]]
+) -> None:
+    """The data are served: a remote that is a folder is as near as a cache."""
+    uses(study)
+    lock = (ROOT / "requirements" / "setup-env.txt").read_bytes()  # hashed, and small
+    study.write("requirements.txt", lock)
+    # On GitHub a job finds the same path again; act makes new ones.
+    toml(study, f"[setup-env]\nvenv = {json.dumps(str(study.folder / 'venv'))}\n")
+    with serve_files(study.folder / "store") as store:
+        (study.path / "dvc-storage").rename(store.folder)
+        config = study.path / ".dvc" / "config"
+        config.write_text(config.read_text(encoding="utf-8").replace("../dvc-storage", store.url), encoding="utf-8")
+        first = run(study, engine).job(name)
+        assert first.result == "success", first.log
+        assert "Installed" in first.log
+        assert any(path.endswith(DATA_HASH[2:]) for path in store.asked)
+        store.asked.clear()
+        (study.folder / "venv").rename(study.folder / "gone")
+        second = run(study, engine).job(name)
+        assert second.result == "success", second.log
+        assert not any(path.endswith(DATA_HASH[2:]) for path in store.asked)
+    for output, (step, cache) in caches.items():
+        assert first.step(step, cache).outputs.get("cache-hit", "") != "true"
+        assert second.step(step, cache).outputs["cache-hit"] == "true"
+        assert second.step(step).outputs[output] == first.step(step).outputs[output]
+    assert [job.log.count("Cache saved with key: ") for job in (first, second)] == [2, 0]
+    assert "is whole, and for the same requirements.txt: reused" in second.log
 
 
 # The example
@@ -318,9 +365,25 @@ def test_the_penguins_example_with_its_own_workflow(consumer: Consumer, docker: 
     job = result.job("notebooks")
     assert job.result == "success", job.log
     assert job.step("chain").outputs["executed"] == "2"
-    assert job.step("chain").outputs["image"].startswith("penguins:")
+    image = job.step("chain").outputs["image"]
+    assert image.startswith("penguins:")
+    docker.made.add(image)
     assert "accuracy" in job.summary
     executed = sorted(
         path.name for path in result.artifact("notebook-ci").glob("notebook-ci/execute-notebook/notebooks/*.ipynb")
     )
     assert executed == ["01-clean.ipynb", "02-train.ipynb"]
+    # The folders of a run are gone with it, and so are the data.
+    (stored,) = (path for path in (example / "dvc-storage").rglob("*") if path.is_file())
+    data = consumer.folder / "data"
+    data.mkdir()
+    shutil.copy(stored, data / "penguins_raw.csv")
+    mounted = ("-v", f"{data}:/home/notebook/work/data", "--user", str(os.getuid()), "-e", "HOME=/tmp")
+    arguments = ("--cwd", "notebooks", "notebooks/01-clean.ipynb", "-", "-p", "min_body_mass_g", "3000")
+    cells = json.loads(images.run(docker, image, *arguments, flags=mounted))["cells"]
+    (injected,) = (cell for cell in cells if "injected-parameters" in cell["metadata"]["tags"])
+    assert "min_body_mass_g = 3000" in "".join(injected["source"])
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    assert "dropped: lighter than 3000 g" in json.dumps(outputs)
+    assert "error" not in {output["output_type"] for output in outputs}
+    assert (data / "clean.csv").exists()
