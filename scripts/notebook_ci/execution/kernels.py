@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import shutil
 import signal
@@ -10,22 +11,26 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from queue import Empty
-from typing import Any
+from typing import Any, Literal, cast
 
 from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.channels import AsyncZMQSocketChannel
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Type
 
 from notebook_ci import process
 from notebook_ci.errors import SurroundingsError
+from notebook_ci.execution.forking import ForkedKernel, KernelServer, NotForkedError
 from notebook_ci.execution.interpreter import Interpreter
 from notebook_ci.process import POSIX
 
 FOLDER_PREFIX = "nci-"
 POLL_SECONDS = 0.005
 LOOK_AGAIN_SECONDS = 0.25
+REPLY_SECONDS = 1.0
+IDLE_SECONDS = 0.2
 # `sun_path` has 104 bytes on macOS and 108 on Linux, a NUL among them.
 MOST_SOCKET_BYTES = 103
 
@@ -54,6 +59,66 @@ class _Client(AsyncKernelClient):  # type: ignore[misc] # as above
     shell_channel_class = Type(_Channel)
     iopub_channel_class = Type(_Channel)
 
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        """Wait until the kernel answers, and all that it has said before has come.
+
+        jupyter_client (8.10) waits for 0.2 seconds of silence instead.
+
+        Raises:
+            RuntimeError: It does not answer, or has died.
+        """
+        ends = math.inf if timeout is None else time.monotonic() + timeout
+        while True:
+            asked = self.kernel_info()
+            with contextlib.suppress(Empty):
+                await self._answer_to(asked)
+                return
+            if not await self.is_alive():
+                raise RuntimeError("Kernel died before replying to kernel_info")
+            if time.monotonic() > ends:
+                raise RuntimeError(f"Kernel didn't respond in {timeout} seconds")
+
+    async def _answer_to(self, asked: str) -> None:
+        """Take messages until the answer to one, and until the kernel says that it is idle again.
+
+        Raises:
+            Empty: They do not come.
+        """
+        while (reply := await self.get_shell_msg(timeout=REPLY_SECONDS))["parent_header"].get("msg_id") != asked:
+            pass
+        self._handle_kernel_info_reply(reply)
+        while True:
+            told = await self.get_iopub_msg(timeout=IDLE_SECONDS)
+            idle = told["msg_type"] == "status" and told["content"]["execution_state"] == "idle"
+            if idle and told["parent_header"].get("msg_id") == asked:
+                return
+
+
+class _Provisioner(LocalProvisioner):  # type: ignore[misc] # as above
+    """Has kernels forked where a server is given that does, and starts them else."""
+
+    def __init__(self, server: KernelServer | None, **traits: Any) -> None:
+        super().__init__(**traits)
+        self._server = server
+        self.not_forked = ""
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
+        if self._server:
+            try:
+                self.process = self._server.fork(cmd, kwargs["env"], kwargs["cwd"], kwargs["stdout"])
+            except NotForkedError as error:
+                self.not_forked = str(error)
+            else:
+                self.pid = self.process.pid
+                return self.connection_info
+        return await super().launch_kernel(cmd, **kwargs)
+
+    async def wait(self) -> int | None:
+        """Wait for the end of the kernel, and look more often than ten times a second."""
+        while await self.poll() is None:
+            await asyncio.sleep(POLL_SECONDS)
+        return cast("int | None", await super().wait())
+
 
 class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_client is not seen by mypy
     """Starts ipykernel with a given interpreter, whatever kernel name the notebook has.
@@ -61,13 +126,15 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
     Args:
         python: The interpreter.
         folder: A private folder for connection file and sockets. Its path is short: a Unix socket's has 107 bytes.
+        server: Forks the kernel; None: it is started.
     """
 
-    def __init__(self, python: Path, folder: Path) -> None:
+    def __init__(self, python: Path, folder: Path, server: KernelServer | None = None) -> None:
         super().__init__(kernel_name="python3", connection_file=str(folder / "kernel.json"))
         self.client_factory = _Client
         self._python = python
-        self._pid: int | None = None
+        self._process: Any = None
+        self.provisioner = _Provisioner(server, kernel_spec=self.kernel_spec, kernel_id="", parent=self)
         if POSIX:  # no port is open to others; ipykernel 7.4 warns of TCP. `ip` must be absolute: a relative one hangs.
             self.transport = "ipc"
             self.ip = str(folder / "socket")
@@ -80,7 +147,23 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
 
     async def _async_post_start_kernel(self, **kwargs: Any) -> None:
         await super()._async_post_start_kernel(**kwargs)
-        self._pid = getattr(self.provisioner, "pid", None)
+        self._process = self.provisioner.process
+
+    @property
+    def not_forked(self) -> str:
+        """Why this kernel and later ones cannot be forked; nothing: they can, or it was said before."""
+        return str(self.provisioner.not_forked)
+
+    @property
+    def start(self) -> Literal["", "fork", "spawn"]:
+        """How the kernel came to be; nothing: there is none."""
+        if self._process is None:
+            return ""
+        return "fork" if isinstance(self._process, ForkedKernel) else "spawn"
+
+    async def _async_wait(self, pollinterval: float = POLL_SECONDS) -> None:
+        """Wait for the kernel's end. jupyter_client looks for it ten times a second only."""
+        await super()._async_wait(min(pollinterval, POLL_SECONDS))
 
     async def listening(self, seconds: float) -> None:
         """Wait until the kernel has made its sockets, has died, or the time is over: who connects then sees which."""
@@ -96,17 +179,21 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
 
         jupyter_client starts a kernel as the leader of its own process group.
         """
-        if self._pid is None:
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if POSIX:
-                os.killpg(self._pid, number)
-            else:
-                os.kill(self._pid, signal.SIGTERM)
+        if isinstance(self._process, ForkedKernel):
+            self._process.send_signal(number)
+        elif self._process:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if POSIX:
+                    os.killpg(self._process.pid, number)
+                else:
+                    os.kill(self._process.pid, signal.SIGTERM)
 
     def end_now(self) -> None:
         """End what is left of the kernel and of all it has started."""
-        self.signal_now(signal.SIGKILL if POSIX else signal.SIGTERM)
+        if isinstance(self._process, ForkedKernel):
+            self._process.end()
+        else:
+            self.signal_now(signal.SIGKILL if POSIX else signal.SIGTERM)
 
 
 def environment(environ: Mapping[str, str], interpreter: Interpreter, folder: Path) -> dict[str, str]:

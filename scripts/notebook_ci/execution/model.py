@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from notebook_ci.inputs import BOOLEAN, GLOBS, PATH, SECONDS, YAML_MAP, StageInputs, given
+from notebook_ci.inputs import BOOLEAN, GLOBS, PATH, SECONDS, YAML_MAP, StageInputs, choice, given
 from notebook_ci.records import Record
 
 FailureKind = Literal[
@@ -70,6 +70,13 @@ class ExecuteInputs(StageInputs):
     notebook_timeout: float | None = given(
         SECONDS, "Seconds a notebook may run, from the start of its kernel.", default=None, shown_default="none"
     )
+    kernel_start: str = given(
+        choice("auto", "fork", "spawn"),
+        "How kernels come to be: forked from a process that has imported ipykernel, which is faster, or each started "
+        "anew. `auto` forks on Linux. One that cannot be forked is started.",
+        default="auto",
+        shown_default="`auto`",
+    )
     html: bool = given(
         BOOLEAN,
         "Write each executed notebook as a page of HTML too, sanitized.",
@@ -117,6 +124,7 @@ class NotebookResult:
         html: The same as HTML, where it was asked for.
         status: `skipped` was never begun: the job was cancelled, or the stage broke off.
         duration: Seconds, with the start of the kernel.
+        kernel_start: Whether its kernel was forked or started; empty: it had none.
         parameters: The parameters it was given.
         cells: Number of its code cells.
         executed_cells: Number of code cells that ran, the failing one included.
@@ -130,6 +138,7 @@ class NotebookResult:
     html: str = ""
     status: Literal["passed", "failed", "skipped"] = "skipped"
     duration: float = 0.0
+    kernel_start: Literal["", "fork", "spawn"] = ""
     parameters: dict[str, Any] = field(default_factory=dict)
     cells: int = 0
     executed_cells: int = 0

@@ -7,11 +7,13 @@ import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from notebook_ci.context import Context
 from notebook_ci.errors import Cancelled, InputError, NotebookCiError, SurroundingsError
 from notebook_ci.execution import failures, html, kernels
 from notebook_ci.execution.engine import Execution, KernelDiedError, KernelNotStartedError, TimeIsUpError
+from notebook_ci.execution.forking import KernelServer
 from notebook_ci.execution.interpreter import Interpreter
 from notebook_ci.execution.model import ExecuteInputs, ExecuteRecord, Failure, NotebookResult
 from notebook_ci.execution.plan import Task
@@ -32,6 +34,7 @@ class Runner:
     record: ExecuteRecord
     interpreter: Interpreter
     output_dir: Path
+    server: KernelServer | None
 
     def run(self, task: Task, result: NotebookResult) -> None:
         """Execute a notebook, fill its result, and add its faults to the record.
@@ -57,8 +60,7 @@ class Runner:
         execution: Execution | None = None
         try:
             execution = Execution(doc, task.parameters)
-            with kernels.private_folder() as folder:
-                result.failure = self._execute(doc, execution, output, folder)
+            result.failure = self._execute(doc, execution, output, result)
         except Cancelled:
             if execution:
                 result.failure = failures.place(doc, execution, "cancelled", "The job was cancelled.")
@@ -74,34 +76,63 @@ class Runner:
                 self._collect(doc, result, execution, output)
         self._finish(doc, result, execution)
 
-    def _execute(self, doc: Document, execution: Execution, output: Path, folder: Path) -> Failure | None:
-        """Execute a notebook with a kernel of its own.
+    def _execute(self, doc: Document, execution: Execution, output: Path, result: NotebookResult) -> Failure | None:
+        """Execute a notebook with a kernel of its own: a forked one, or where that does not begin, a started one.
 
         Args:
             doc: The notebook.
             execution: The same, prepared.
             output: Where the executed notebook goes.
-            folder: A private folder.
+            result: Is told how the kernel came to be.
 
         Returns:
             Why it failed, or None.
         """
-        manager = kernels.UserKernelManager(self.interpreter.path, folder)
-        env = kernels.environment(self.context.environ, self.interpreter, folder)
-        beat = functools.partial(self._beat, doc)
-        watch = Watch(self.inputs.cell_timeout, self.inputs.notebook_timeout, manager.signal_now, beat)
-        exception: Exception | None = None
-        with (folder / "kernel.log").open("w+b") as log:
-            start = {"env": env, "cwd": str(doc.path.resolve().parent), "stdout": log, "stderr": log}
-            try:
-                with watch:
-                    execution.run(manager, watch, output, start)
-            except (TimeIsUpError, KernelDiedError, KernelNotStartedError) as error:
-                exception = error
-            finally:
-                manager.end_now()
-            log.seek(max(0, log.seek(0, os.SEEK_END) - MOST_LOG_BYTES))
-            return failures.explain(doc, execution, watch, exception, log.read().decode(errors="backslashreplace"))
+        for server in (self.server, None):
+            with kernels.private_folder() as folder, (folder / "kernel.log").open("w+b") as log:
+                manager = kernels.UserKernelManager(self.interpreter.path, folder, server)
+                watch = Watch(
+                    self.inputs.cell_timeout,
+                    self.inputs.notebook_timeout,
+                    manager.signal_now,
+                    functools.partial(self._beat, doc),
+                )
+                exception = self._attempt(manager, watch, execution, doc=doc, output=output, log=log)
+                result.kernel_start = manager.start
+                if manager.not_forked:
+                    self._notice(doc, f"From here on kernels are started, not forked: {manager.not_forked}.")
+                if isinstance(exception, KernelNotStartedError) and manager.start == "fork" and not watch.exceeded:
+                    self._notice(doc, "Its forked kernel did not begin: it was run by a started one.")
+                    continue
+                log.seek(max(0, log.seek(0, os.SEEK_END) - MOST_LOG_BYTES))
+                said = log.read().decode(errors="backslashreplace")
+                return failures.explain(doc, execution, watch, exception, said)
+        raise AssertionError  # a started kernel has no second attempt
+
+    def _attempt(
+        self,
+        manager: kernels.UserKernelManager,
+        watch: Watch,
+        execution: Execution,
+        *,
+        doc: Document,
+        output: Path,
+        log: IO[bytes],
+    ) -> Exception | None:
+        """Execute a notebook with one kernel, of which nothing is left afterwards. Returns why it was broken off."""
+        env = kernels.environment(self.context.environ, self.interpreter, Path(log.name).parent)
+        start = {"env": env, "cwd": str(doc.path.resolve().parent), "stdout": log, "stderr": log}
+        try:
+            with watch:
+                execution.run(manager, watch, output, start)
+        except (TimeIsUpError, KernelDiedError, KernelNotStartedError) as error:
+            return error
+        finally:
+            manager.end_now()
+        return None
+
+    def _notice(self, doc: Document, message: str) -> None:
+        self.record.problems.append(Problem(severity="notice", message=message, file=doc.path.as_posix()))
 
     def _beat(self, doc: Document, number: int, seconds: float) -> None:
         self.context.reporter.progress(f"  {doc.path} · cell {number}/{len(doc.cells)} · running {seconds:.0f} s")

@@ -1,11 +1,13 @@
 """The stage execute-notebook: plans, executes and records."""
 
+import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from notebook_ci.context import Context
-from notebook_ci.execution import plan
+from notebook_ci.execution import forking, kernels, plan
+from notebook_ci.execution.forking import KernelServer, NotForkedError
 from notebook_ci.execution.interpreter import EARLIER, Interpreter, changed_since, find
 from notebook_ci.execution.model import ExecuteInputs, ExecuteRecord, NotebookResult
 from notebook_ci.execution.plan import Task
@@ -41,12 +43,28 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
     if interpreter.origin == EARLIER:
         _warn_of_changes(default_environment(inputs.slug, context.environ, context.cwd), context)
     _notice_kernels(planned.tasks, interpreter, context)
-    runner = Runner(inputs, context, record, interpreter, planned.output_dir)
     try:
-        for task, result in zip(planned.tasks, record.notebooks, strict=True):
-            runner.run(task, result)
+        with _server(inputs, context, interpreter) as server:
+            runner = Runner(inputs, context, record, interpreter, planned.output_dir, server)
+            for task, result in zip(planned.tasks, record.notebooks, strict=True):
+                runner.run(task, result)
     finally:
         record.metrics = _merged_metrics(record.notebooks)
+
+
+@contextlib.contextmanager
+def _server(inputs: ExecuteInputs, context: Context, interpreter: Interpreter) -> Iterator[KernelServer | None]:
+    """Run the server that forks kernels; None: they are to be started."""
+    with contextlib.ExitStack() as stack:
+        server = None
+        if inputs.kernel_start != "spawn" and forking.AVAILABLE:
+            folder = stack.enter_context(kernels.private_folder())
+            environ = kernels.environment(context.environ, interpreter, folder)
+            try:
+                server = stack.enter_context(forking.serving(interpreter.path, environ, folder))
+            except NotForkedError as error:
+                context.reporter.notice(f"Kernels are started, not forked: {error}.")
+        yield server
 
 
 def _warn_of_changes(environment: Path, context: Context) -> None:

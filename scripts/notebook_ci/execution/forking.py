@@ -1,0 +1,222 @@
+"""Kernels that are forked from a server which has imported ipykernel: see `scripts/kernel_server/server.py`."""
+
+import array
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+SERVER = Path(__file__).resolve().parents[2] / "kernel_server" / "server.py"
+AVAILABLE = sys.platform == "linux"
+READY = b"ready\n"
+READY_SECONDS = 60.0  # on a slow machine
+FORK_SECONDS = 10.0
+END_SECONDS = 10.0
+POLL_SECONDS = 0.01
+
+
+class NotForkedError(Exception):
+    """No kernel was forked: it has to be started. The text says why."""
+
+
+class ForkedKernel:
+    """A forked kernel, with what jupyter_client needs of a `subprocess.Popen`.
+
+    Args:
+        channel: The socket to its keeper.
+        stdin: The writing end of its standard input.
+
+    Attributes:
+        pid: Its process id.
+        returncode: Its exit code; negative: the signal that ended it; None: it runs.
+
+    Raises:
+        NotForkedError: The server does not fork.
+    """
+
+    stdout = stderr = None
+
+    def __init__(self, channel: socket.socket, stdin: IO[bytes]) -> None:
+        self.stdin = stdin
+        self.returncode: int | None = None
+        self._channel = channel
+        # The watch asks from a thread of its own.
+        self._lock = threading.Lock()
+        channel.settimeout(FORK_SECONDS)
+        try:
+            self._told("keeper")
+            channel.sendall(b"\0")
+            self.pid = self._told("pid")
+        except OSError as error:
+            raise NotForkedError("the server does not answer") from error
+
+    def poll(self) -> int | None:
+        """Return the exit code, once it has ended and nothing of what it had started is left."""
+        with self._lock, contextlib.suppress(OSError):  # closed: it was ended
+            if self.returncode is None and select.select([self._channel], [], [], 0)[0]:
+                try:
+                    self.returncode = self._told("code")
+                except NotForkedError:  # the keeper was killed
+                    self.returncode = -signal.SIGKILL
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end, and return the exit code.
+
+        Raises:
+            subprocess.TimeoutExpired: It did not come in time.
+        """
+        ends = None if timeout is None else time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if ends is not None and time.monotonic() > ends:
+                raise subprocess.TimeoutExpired("kernel", timeout or 0)
+            time.sleep(POLL_SECONDS)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to its process group, if it runs."""
+        with contextlib.suppress(OSError):
+            self._channel.sendall(bytes([number]))
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it."""
+        self.send_signal(signal.SIGKILL)
+
+    def end(self) -> None:
+        """End it and all that it has started, whatever its state."""
+        self.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(END_SECONDS)
+        with self._lock:
+            self._channel.close()
+        self.stdin.close()
+
+    def _told(self, name: str) -> int:
+        """Return the number in the keeper's next line.
+
+        Raises:
+            NotForkedError: The keeper has ended.
+            OSError: It says nothing.
+        """
+        line = b""
+        while not line.endswith(b"\n"):
+            piece = self._channel.recv(1)
+            if not piece:
+                raise NotForkedError("the server cannot fork")
+            line += piece
+        return int(json.loads(line)[name])
+
+
+class KernelServer:
+    """A process that forks kernels of one interpreter.
+
+    Args:
+        process: The process.
+        control: The socket to it.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]", control: socket.socket) -> None:
+        self._process = process
+        self._control = control
+        self._is_ready = False
+        # A server that failed once is not asked again: each time may cost `FORK_SECONDS`.
+        self._fault = ""
+
+    def fork(self, argv: Sequence[str], environ: Mapping[str, str], cwd: str, log: IO[bytes]) -> ForkedKernel:
+        """Fork a kernel.
+
+        Args:
+            argv: The command that would start it: `PYTHON -m MODULE ...`.
+            environ: Its environment.
+            cwd: Its working directory.
+            log: Takes what it prints beside its messages.
+
+        Raises:
+            NotForkedError: It was not forked. The text is empty where the one before said why.
+        """
+        if self._fault:
+            raise NotForkedError
+        try:
+            return self._fork(json.dumps({"argv": list(argv), "env": dict(environ), "cwd": cwd}).encode("ascii"), log)
+        except (OSError, NotForkedError) as error:
+            self._fault = str(error) if isinstance(error, NotForkedError) else "the server does not answer"
+            raise NotForkedError(self._fault) from error
+
+    def _fork(self, request: bytes, log: IO[bytes]) -> ForkedKernel:
+        self._wait_until_ready()
+        ours, theirs = socket.socketpair()
+        # jupyter_client holds the standard input of a started kernel open, too.
+        read, write = os.pipe()
+        stdin = os.fdopen(write, "wb")
+        try:
+            descriptors = array.array("i", [theirs.fileno(), read, log.fileno(), log.fileno()])
+            head = struct.pack("!I", len(request))
+            self._control.sendmsg([head], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+            self._control.sendall(request)
+            theirs.close()
+            return ForkedKernel(ours, stdin)
+        except BaseException:
+            ours.close()
+            stdin.close()
+            raise
+        finally:
+            theirs.close()
+            os.close(read)
+
+    def _wait_until_ready(self) -> None:
+        if self._is_ready:
+            return
+        self._control.settimeout(READY_SECONDS)
+        if self._control.recv(len(READY)) != READY:
+            raise NotForkedError("the server ended")
+        self._control.settimeout(FORK_SECONDS)
+        self._is_ready = True
+
+
+@contextlib.contextmanager
+def serving(python: Path, environ: Mapping[str, str], folder: Path) -> Iterator[KernelServer]:
+    """Run a server. It is used while it still imports; kernels that run at the end are not its concern.
+
+    Args:
+        python: The interpreter.
+        environ: The environment that its kernels have in common: an import may look at it.
+        folder: A folder to run in, where nothing stands in the way of an import.
+
+    Raises:
+        NotForkedError: It cannot be started.
+    """
+    ours, theirs = socket.socketpair()
+    with ours, (folder / "server.log").open("wb") as log:
+        with theirs:
+            try:
+                process = subprocess.Popen(
+                    [python, SERVER, str(theirs.fileno())],
+                    env=dict(environ),
+                    cwd=folder,
+                    stdin=subprocess.PIPE,  # as a kernel's
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise NotForkedError(f"the server cannot be started: {error.strerror or error}") from error
+        try:
+            yield KernelServer(process, ours)
+        finally:
+            process.kill()
+            process.communicate()

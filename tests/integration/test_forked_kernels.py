@@ -1,0 +1,281 @@
+"""Forked kernels: the same as started ones, and nothing of them is left, whoever ends first."""
+
+import ast
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.suite import ROOT, Done, Workspace, notebook, texts, wait_until
+
+SERVER = "kernel_server/server.py"
+# All that a process can tell of how it was started. What differs between two kernels anyway is left out: ids, the
+# private folder of each (`nci-...`), the ports of ZeroMQ.
+STATE = """
+import gc, json, locale, logging, os, re, resource, signal, sys, threading, warnings, asyncio, decimal, socket
+from pathlib import Path
+
+def same(value):
+    return re.sub(r"nci-\\w+", "nci-", re.sub(r"\\d{4,}", "N", str(value)))
+
+def handler(number):
+    found = signal.getsignal(number)
+    return getattr(found, "__qualname__", str(found))
+
+open_files = [same(os.readlink(path)) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+main = sys.modules["__main__"]
+print(json.dumps({
+    "leads its session": os.getpid() == os.getsid(0) == os.getpgid(0),
+    "its parent is who it thinks": os.environ["JPY_PARENT_PID"] == str(os.getppid()),
+    "cwd": os.getcwd(),
+    "environ": {name: same(value) for name, value in os.environ.items()},
+    "environb": len(os.environb),
+    "argv": same(sys.argv), "orig_argv": same(getattr(sys, "orig_argv", "")), "path": sys.path, "flags": str(sys.flags),
+    "executable": [sys.executable, sys.prefix, sys.base_prefix, sys.warnoptions, sys._xoptions],
+    "main": [main.__name__, str(getattr(main, "__spec__", "")), sorted(vars(main)), hasattr(main, "__file__")],
+    "signals": {number: handler(number) for number in sorted(signal.valid_signals())},
+    "masked": sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, []))),
+    "umask": [os.umask(0o22), os.umask(0o22)],
+    "streams": [
+        (each.fileno(), each.encoding, each.errors, each.line_buffering, each.isatty(), each.mode)
+        for each in (sys.__stdin__, sys.__stdout__, sys.__stderr__)
+    ],
+    "shown": [type(sys.stdin).__name__, type(sys.stdout).__name__, type(sys.stderr).__name__, sys.stdout.encoding],
+    # How many sockets and events ZeroMQ holds at a moment is not the same twice, in started kernels neither.
+    "descriptors": sorted({re.sub(r":.*", "", name) for name in open_files}),
+    "standard": [re.sub(r"\\d+", "N", same(os.readlink(f"/proc/self/fd/{number}"))) for number in range(3)],
+    "threads": sorted(re.sub(r"\\d+", "", thread.name) for thread in threading.enumerate()),
+    "main thread": threading.current_thread() is threading.main_thread(),
+    "limits": {
+        name: resource.getrlimit(getattr(resource, name)) for name in dir(resource) if name.startswith("RLIMIT")
+    },
+    "nice": os.nice(0), "affinity": sorted(os.sched_getaffinity(0)),
+    "oom": Path("/proc/self/oom_score_adj").read_text(),
+    "subreaper and the like": re.findall(r"(?:NoNewPrivs|Seccomp|Cap\\w+):.*", Path("/proc/self/status").read_text()),
+    "locale": [locale.setlocale(locale.LC_CTYPE), sys.getfilesystemencoding(), locale.getpreferredencoding()],
+    "gc": [gc.isenabled(), gc.get_threshold()], "recursion": sys.getrecursionlimit(),
+    "warnings": same(warnings.filters), "logging": [len(logging.root.handlers), logging.root.level],
+    "decimal": str(decimal.getcontext()), "loop": type(asyncio.get_event_loop()).__name__,
+    "timeout": socket.getdefaulttimeout(), "switch": sys.getswitchinterval(),
+    "tracing": [sys.gettrace() is None, sys.getprofile() is None], "builtins": sorted(dir(__builtins__)),
+    "shell": [get_ipython().execution_count, type(get_ipython()).__module__],
+    "history": same(get_ipython().history_manager.hist_file),
+}))
+"""
+RANDOM = "import random, uuid, secrets\nprint(random.random(), uuid.uuid4(), secrets.token_hex())"
+
+
+def told(done: Done, name: str) -> str:
+    """Return what the first cell of an executed notebook printed."""
+    return texts(json.loads(Path(done.outputs["output-dir"], name).read_text(encoding="utf-8"))["cells"][0])
+
+
+def starts(done: Done) -> list[str]:
+    return [found["kernel_start"] for found in done.record["notebooks"]]
+
+
+def notices(done: Done) -> list[str]:
+    return [notice.message for notice in done.annotations("notice")]
+
+
+@pytest.mark.parametrize(
+    "environ", [{}, {"PYTHONSAFEPATH": "1", "LANG": "C", "PYTHONWARNINGS": "error::ImportWarning"}]
+)
+def test_it_is_as_fresh_as_a_started_one(workspace: Workspace, kernel: Path, environ: dict[str, str]) -> None:
+    workspace.write("deep/state.ipynb", notebook(STATE))
+    fresh: dict[str, dict[str, Any]] = {}
+    for start in ("fork", "spawn"):
+        done = workspace.execute(kernel, environ, kernel_start=start)
+        assert done.code == 0, done.log
+        assert starts(done) == [start]
+        fresh[start] = json.loads(told(done, "deep/state.ipynb"))
+    assert fresh["fork"].keys() == fresh["spawn"].keys()
+    different = {
+        name: (fresh["fork"][name], fresh["spawn"][name])
+        for name in fresh["fork"]
+        if fresh["fork"][name] != fresh["spawn"][name]
+    }
+    assert not different, json.dumps(different, indent=1)
+
+
+def test_one_knows_nothing_of_another(workspace: Workspace, kernel: Path) -> None:
+    spoil = (
+        "import os, sys, builtins, signal, gc\nbuiltins.left = os.environ['LEFT'] = 'x'\nsys.path.append('/left')\n"
+        "os.umask(0)\nsys.setrecursionlimit(99999)\nsignal.signal(signal.SIGUSR1, signal.SIG_IGN)\ngc.disable()"
+    )
+    workspace.write("1-spoil.ipynb", notebook(spoil))
+    workspace.write("2-state.ipynb", notebook(STATE))
+    done = workspace.execute(kernel, kernel_start="fork")
+    assert starts(done) == ["fork", "fork"]
+    after = told(done, "2-state.ipynb")
+    shutil.rmtree(workspace.runner_temp / "notebook-ci")
+    (workspace.folder / "1-spoil.ipynb").unlink()
+    assert told(workspace.execute(kernel, kernel_start="fork"), "2-state.ipynb") == after
+
+
+def test_random_numbers_are_each_notebooks_own(workspace: Workspace, kernel: Path) -> None:
+    for name in "abc":
+        workspace.write(f"{name}.ipynb", notebook(RANDOM))
+    done = workspace.execute(kernel)
+    assert starts(done) == ["fork"] * 3
+    numbers = [number for name in "abc" for number in told(done, f"{name}.ipynb").split()]
+    assert len(set(numbers)) == 9
+
+
+def test_imports_of_the_user_are_not_shadowed_and_shadow_nothing(workspace: Workspace, kernel: Path) -> None:
+    """A module beside a notebook that has the name of one which ipykernel imports: as with a started kernel."""
+    workspace.write("server.py", "NAME = 'mine'")
+    workspace.write("struct.py", "raise SystemExit('imported')")
+    workspace.write("a.ipynb", notebook("import server, struct\nprint(server.NAME, struct.calcsize('i'))"))
+    for start in ("fork", "spawn"):
+        done = workspace.execute(kernel, kernel_start=start)
+        assert done.code == 0, done.log
+        assert told(done, "a.ipynb") == "mine 4\n"
+
+
+# --- The end of a notebook
+
+
+FAMILY = """
+import os, subprocess, sys
+session = dict(start_new_session=True, stdin=subprocess.DEVNULL)
+subprocess.Popen(["sleep", "81.25"], **session)
+subprocess.Popen(["sh", "-c", "setsid sleep 82.25 & exec sleep 83.25"], **session)
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execvp("sleep", ["sleep", "84.25"])
+    os._exit(0)
+"""
+ENDINGS = {
+    "well": "",
+    "by an error": "1/0",
+    "by its death": "os.kill(os.getpid(), 9)",
+    "by itself": "os._exit(3)",
+    "by its time": "import time; time.sleep(60)",
+    "in the middle": "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: time.sleep(1)",
+}
+
+
+def sleeping(workspace: Workspace) -> list[str]:
+    return [command for command in workspace.processes().values() if command.startswith("sleep ")]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_its_whole_family_ends_with_it(workspace: Workspace, kernel: Path, ending: str) -> None:
+    workspace.write("a.ipynb", notebook(FAMILY, ENDINGS[ending]))
+    done = workspace.execute(kernel, kernel_start="fork", cell_timeout="2")
+    assert done.code == (0 if ending == "well" else 1), done.log
+    assert starts(done) == ["fork"]
+    assert not workspace.processes()
+    assert not workspace.leftovers()
+
+
+def test_exit_codes_are_those_of_a_started_one(workspace: Workspace, kernel: Path) -> None:
+    workspace.write("a.ipynb", notebook("import os; os.kill(os.getpid(), 9)"))
+    workspace.write("b.ipynb", notebook("import os; os._exit(3)"))
+    failures = []
+    for start in ("fork", "spawn"):
+        done = workspace.execute(kernel, kernel_start=start)
+        failures.append([found["failure"] for found in done.record["notebooks"]])
+    assert failures[0] == failures[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_when_the_driver_is_killed_nothing_runs_on(workspace: Workspace, kernel: Path, number: int) -> None:
+    workspace.write("a.ipynb", notebook(FAMILY, "import time; time.sleep(60)"))
+    process = workspace.start("execute-notebook", {"python": str(kernel), "kernel-start": "fork"})
+    assert wait_until(lambda: len(sleeping(workspace)) == 4, 30), workspace.processes()
+    process.send_signal(number)
+    workspace.end(process)
+    assert wait_until(lambda: not workspace.processes(), 15), workspace.processes()
+
+
+# --- A server that fails
+
+
+def server_of(workspace: Workspace) -> int:
+    """Return the process id of the server, once it is there."""
+    found: list[int] = []
+
+    def look() -> bool:
+        found[:] = [pid for pid, command in workspace.processes().items() if SERVER in command and parent_runs(pid)]
+        return bool(found)
+
+    assert wait_until(look, 30)
+    return min(found)
+
+
+def parent_runs(pid: int) -> bool:
+    """Return whether a process is a child of execute-notebook, and no keeper or kernel."""
+    parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+    return SERVER not in Path(f"/proc/{parent}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
+def stop(pid: int) -> None:
+    os.kill(pid, signal.SIGSTOP)
+
+
+@pytest.mark.parametrize(("fail", "why"), [(kill, "the server ended"), (stop, "the server does not answer")])
+def test_a_server_that_dies_or_hangs_costs_nothing_but_time(
+    workspace: Workspace, kernel: Path, fail: Callable[[int], None], why: str
+) -> None:
+    """It fails while the first notebook runs, which is not touched."""
+    gate = workspace.base / "gate"
+    wait = f"import time, pathlib\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.05)\nprint('done')"
+    for name in "abc":
+        workspace.write(f"{name}.ipynb", notebook(wait))
+    process = workspace.start("execute-notebook", {"python": str(kernel)})
+    assert wait_until(lambda: sum(SERVER in each for each in workspace.processes().values()) == 3, 30)
+    fail(server_of(workspace))
+    gate.touch()
+    done = workspace.end(process)
+    assert done.code == 0, done.log
+    assert starts(done) == ["fork", "spawn", "spawn"]
+    [notice] = notices(done)
+    assert notice.startswith("From here on kernels are started, not forked: ")
+    assert why in notice or fail is kill
+    assert not workspace.processes()
+
+
+def test_a_server_that_cannot_fork(workspace: Workspace, kernel: Path) -> None:
+    workspace.write(
+        "broken/sitecustomize.py",
+        "import os, sys\n"
+        "if any('kernel_server' in each for each in sys.orig_argv):\n"
+        "    def no(): raise BlockingIOError('no more processes')\n"
+        "    os.fork = no\n",
+    )
+    workspace.write("a.ipynb", notebook("print(1)"))
+    workspace.write("b.ipynb", notebook("print(1)"))
+    done = workspace.execute(kernel, {"PYTHONPATH": str(workspace.folder / "broken")})
+    assert done.code == 0, done.log
+    assert starts(done) == ["spawn", "spawn"]
+    assert notices(done) == ["From here on kernels are started, not forked: the server cannot fork."]
+
+
+def test_a_forked_kernel_that_does_not_begin(workspace: Workspace, kernel: Path) -> None:
+    workspace.write(
+        "broken/sitecustomize.py",
+        "import os, runpy, sys\n"
+        "if any('kernel_server' in each for each in sys.orig_argv):\n"
+        "    runpy.run_module = lambda *_, **__: os._exit(9)\n",
+    )
+    workspace.write("a.ipynb", notebook("print(1)"))
+    done = workspace.execute(kernel, {"PYTHONPATH": str(workspace.folder / "broken")})
+    assert done.code == 0, done.log
+    assert starts(done) == ["spawn"]
+    assert notices(done) == ["Its forked kernel did not begin: it was run by a started one."]
+
+
+def test_the_server_is_written_for_old_pythons() -> None:
+    ast.parse((ROOT / "scripts" / SERVER).read_text(encoding="utf-8"), feature_version=(3, 8))
