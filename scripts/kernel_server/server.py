@@ -159,8 +159,10 @@ def watch(driver: socket.socket, kernel: int, woken: int) -> int:
             number = driver.recv(1)
             if not number:
                 return -signal.SIGKILL
-            with suppress(OSError):
+            try:
                 os.killpg(kernel, number[0])
+            except ProcessLookupError:  # it does not lead a group yet
+                os.kill(kernel, number[0])
 
 
 def reap(kernel: int) -> int | None:
