@@ -176,6 +176,14 @@ def test_its_whole_family_ends_with_it(workspace: Workspace, kernel: Path, endin
     assert not workspace.leftovers()
 
 
+def test_a_notebook_that_ends_its_keeper_ends_itself(workspace: Workspace, kernel: Path) -> None:
+    workspace.write("a.ipynb", notebook("import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(60)"))
+    done = workspace.execute(kernel, kernel_start="fork")
+    assert done.code == 1, done.log
+    assert done.record["notebooks"][0]["failure"]["kind"] == "kernel-died"
+    assert not workspace.processes()
+
+
 def test_exit_codes_are_those_of_a_started_one(workspace: Workspace, kernel: Path) -> None:
     workspace.write("a.ipynb", notebook("import os; os.kill(os.getpid(), 9)"))
     workspace.write("b.ipynb", notebook("import os; os._exit(3)"))

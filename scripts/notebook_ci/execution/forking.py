@@ -62,12 +62,13 @@ class ForkedKernel:
 
     def poll(self) -> int | None:
         """Return the exit code, once it has ended and nothing of what it had started is left."""
-        with self._lock, contextlib.suppress(OSError):  # closed: it was ended
+        with self._lock, contextlib.suppress(OSError):
             if self.returncode is None and select.select([self._channel], [], [], 0)[0]:
                 try:
                     self.returncode = self._told("code")
-                except NotForkedError:  # the keeper was killed
+                except NotForkedError:  # the keeper was killed, perhaps by the kernel
                     self.returncode = -signal.SIGKILL
+                    os.killpg(self.pid, signal.SIGKILL)
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -99,8 +100,10 @@ class ForkedKernel:
     def end(self) -> None:
         """End it and all that it has started, whatever its state."""
         self.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.wait(END_SECONDS)
+        try:
+            self.returncode = self.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:  # a process of it cannot be ended; the keeper goes on trying
+            self.returncode = -signal.SIGKILL
         with self._lock:
             self._channel.close()
         self.stdin.close()
