@@ -9,9 +9,9 @@ kernel, and its standard streams. The server has imported what ipykernel needs, 
     server ── keeper ── kernel
 
 A keeper writes its process id to that socket, forks the kernel when it reads a zero byte, and writes that process id.
-Each further byte that it reads is a signal for the kernel's process group. When the kernel has ended, and the keeper
-has ended all that the kernel had started, it writes the kernel's exit code. The socket is closed when the driver ends,
-however that comes: then the keeper ends all of it. Linux only.
+Each further byte that it reads is a signal for the kernel's process group. It writes the kernel's exit code when that
+has ended, and then a last line when it has ended all that the kernel had started. The socket is closed when the driver
+ends, however that comes: then the keeper ends all of it. Linux only.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from __future__ import annotations
 import ctypes
 import gc
 import importlib
+import importlib.util
 import json
 import os
-import runpy
 import select
 import signal
+import site
 import socket
 import struct
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict
@@ -35,6 +37,9 @@ Request = Dict[str, Any]
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 STREAMS = 3
+GRACE_SECONDS = 1.0
+END_SECONDS = 5.0
+LOOK_SECONDS = 0.01
 # What a kernel imports before its first cell; not all of it is there in all versions.
 MODULES = (
     "ipykernel.kernelapp",
@@ -58,27 +63,28 @@ def main() -> None:
     if not getattr(sys.flags, "safe_path", False):
         del sys.path[0]  # the folder of this file
     control = socket.socket(fileno=int(sys.argv[1]))
-    before = dict(os.environ)
     for name in MODULES:
         with suppress(ImportError):
             importlib.import_module(name)
-    imported = {name: value for name, value in os.environ.items() if before.get(name) != value}
+    if len(list(Path("/proc/self/task").iterdir())) > 1:
+        control.sendall(b"threads\n")  # of site or sitecustomize; a fork would not have them
+        return
     gc.collect()
-    gc.freeze()  # so that memory which is shared with the kernels stays so
+    gc.freeze()  # so that what it frees leaves no gaps for the kernels to write into
     control.sendall(b"ready\n")
     request = serve(control)
     if request:
-        be_as_started(request, imported)
-        # `python -m ipykernel_launcher ...`
-        runpy.run_module(request["argv"][2], run_name="__main__", alter_sys=True)
+        gc.unfreeze()
+        be_as_started(request)
 
 
 def serve(control: socket.socket) -> Request | None:
     """Fork a kernel for each request. Returns the request in the kernel's process; None when the driver has ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how keepers end
+    began = installed()
     while True:
         request, descriptors = receive(control)
-        if request is None:
+        if request is None or installed() != began:
             return None
         try:
             keeper = os.fork()
@@ -89,6 +95,15 @@ def serve(control: socket.socket) -> Request | None:
             return keep(socket.socket(fileno=descriptors[0]), request, descriptors[1:])
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def installed() -> dict[str, int]:
+    """Return when packages were last added or taken away: what is imported here would be of before."""
+    changed = {}
+    for name in [*sys.path, site.getusersitepackages()]:
+        with suppress(OSError):
+            changed[name] = Path(name).stat().st_mtime_ns
+    return changed
 
 
 def receive(control: socket.socket) -> tuple[Request | None, list[int]]:
@@ -120,29 +135,32 @@ def keep(driver: socket.socket, request: Request, streams: list[int]) -> Request
             request["env"]["JPY_PARENT_PID"] = str(os.getpid())
             kernel = os.fork()
             if kernel == 0:
-                leave(driver, streams)
+                leave(driver, (woken, wake), streams)
                 return request
             for stream in streams:
                 os.close(stream)
             tell(driver, "pid", kernel)
             code = watch(driver, kernel, woken)
-            end_all(kernel)
             tell(driver, "code", code)
+            if code != -signal.SIGKILL:
+                let_end(GRACE_SECONDS)
+            end_all(kernel)
+            tell(driver, "ended", 0)
     except OSError:  # the driver has ended, or there is no process to be had
         if kernel:
             end_all(kernel)
     os._exit(0)
 
 
-def leave(driver: socket.socket, streams: list[int]) -> None:
+def leave(driver: socket.socket, pipe: tuple[int, int], streams: list[int]) -> None:
     """In the kernel's process: leave the keeper's session, signals and descriptors."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
-    driver.detach()
-    os.closerange(STREAMS, 1 + max(int(path.name) for path in Path("/proc/self/fd").iterdir()))
+    for descriptor in (driver.detach(), *pipe, *streams):
+        os.close(descriptor)
 
 
 def watch(driver: socket.socket, kernel: int, woken: int) -> int:
@@ -178,16 +196,38 @@ def reap(kernel: int) -> int | None:
     return code
 
 
+def let_end(seconds: float) -> None:
+    """Give what the kernel has left some time to end by itself: the resource tracker of multiprocessing cleans up."""
+    ends = time.monotonic() + seconds
+    while children() and time.monotonic() < ends:
+        time.sleep(LOOK_SECONDS)
+        reap(0)
+
+
 def end_all(kernel: int) -> None:
     """End what the kernel has started, and what that has: orphans become children of the keeper."""
     with suppress(OSError):
         os.killpg(kernel, signal.SIGKILL)
-    with suppress(ChildProcessError):
-        while True:
-            for pid in children():
-                with suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
-            os.waitpid(-1, 0)
+    ends = time.monotonic() + END_SECONDS
+    left = children()
+    while left and time.monotonic() < ends:
+        refused = [pid for pid in left if not is_killed(pid)]
+        if refused == left:
+            return
+        time.sleep(LOOK_SECONDS)
+        reap(0)
+        left = children()
+
+
+def is_killed(pid: int) -> bool:
+    """Kill a process. Returns whether that can be: not, where it belongs to another user by now."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except PermissionError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def children() -> list[int]:
@@ -200,19 +240,45 @@ def children() -> list[int]:
     return found
 
 
-def be_as_started(request: Request, imported: dict[str, str]) -> None:
-    """Take on what a started kernel gets from its driver, from its interpreter and from its imports (variables)."""
-    os.chdir(request["cwd"])
-    os.environ.clear()
-    os.environ.update({**request["env"], **imported})
+def be_as_started(request: Request) -> None:
+    """Be what `python -m ipykernel_launcher ...` is, with what a started kernel gets from its driver."""
+    argv, cwd = [text(each) for each in request["argv"]], text(request["cwd"])
+    os.chdir(cwd)
+    change_environment({raw(name): raw(value) for name, value in request["env"].items()})
     if hasattr(sys, "orig_argv"):
-        sys.orig_argv[:] = request["argv"]
-    sys.argv[:] = request["argv"][2:]
+        sys.orig_argv[:] = argv
     if not getattr(sys.flags, "safe_path", False):
-        sys.path.insert(0, request["cwd"])  # as `python -m` does; ipykernel takes it away
+        sys.path.insert(0, cwd)  # ipykernel takes it away
     # ipykernel has read it from the environment when it was imported.
     app = importlib.import_module("ipykernel.kernelapp").IPKernelApp
     app.instance(parent_handle=int(request["env"]["JPY_PARENT_PID"]))
+    spec: Any = importlib.util.find_spec(argv[2])
+    module = importlib.util.module_from_spec(spec)
+    module.__name__ = "__main__"
+    sys.argv[:] = [spec.origin, *argv[3:]]
+    sys.modules["__main__"] = module
+    exec(spec.loader.get_code(argv[2]), vars(module))  # noqa: S102 - it is what `python -m` does
+
+
+def change_environment(given: dict[bytes, bytes]) -> None:
+    """Have the kernel's environment, with the changes that the interpreter's start and imports have made to ours."""
+    pairs = [pair.partition(b"=") for pair in Path("/proc/self/environ").read_bytes().split(b"\0") if pair]
+    first = {name: value for name, _, value in pairs}
+    now = dict(os.environb)
+    wanted = {name: value for name, value in given.items() if name in now or name not in first}
+    wanted.update({name: value for name, value in now.items() if first.get(name) != value})
+    os.environb.clear()
+    os.environb.update(wanted)
+
+
+def raw(told: str) -> bytes:
+    """Return the bytes that stand in a request, each as a character."""
+    return told.encode("latin-1")
+
+
+def text(told: str) -> str:
+    """Return text that stands in a request as bytes, as this process understands them."""
+    return os.fsdecode(raw(told))
 
 
 def tell(driver: socket.socket, name: str, number: int) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,10 +119,94 @@ def test_one_knows_nothing_of_another(workspace: Workspace, kernel: Path) -> Non
     assert told(workspace.execute(kernel, kernel_start="fork"), "2-state.ipynb") == after
 
 
+BEGIN = """
+import os
+os.environ["ADDED"] = "by sitecustomize"
+os.environ["CHANGED"] = "new"
+os.environ.pop("DROPPED")
+LOG = open(os.environ["LOG"], "a")
+"""
+BEGUN = """
+import os, sitecustomize
+sitecustomize.LOG.write("x")
+print(os.environ["ADDED"], os.environ["CHANGED"], "DROPPED" in os.environ, os.fstat(sitecustomize.LOG.fileno()).st_size)
+"""
+
+
+def test_what_the_interpreter_does_when_it_begins_is_kept(workspace: Workspace, kernel: Path) -> None:
+    workspace.write("site/sitecustomize.py", BEGIN)
+    workspace.write("a.ipynb", notebook(BEGUN))
+    environ = {"PYTHONPATH": str(workspace.folder / "site"), "LOG": str(workspace.base / "log"), "DROPPED": "x"}
+    done = workspace.execute(kernel, {**environ, "CHANGED": "old"}, kernel_start="fork")
+    assert (done.code, starts(done)) == (0, ["fork"]), done.log
+    assert told(done, "a.ipynb") == "by sitecustomize new False 0\n"
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_handlers_of_the_end_find_what_the_notebook_defined(workspace: Workspace, kernel: Path, start: str) -> None:
+    pickled = workspace.base / "pickled"
+    last = f"open({str(pickled)!r}, 'wb').write(pickle.dumps(Kind()))"
+    workspace.write("a.ipynb", notebook(f"import atexit, pickle\nclass Kind: pass\natexit.register(lambda: {last})"))
+    done = workspace.execute(kernel, kernel_start=start)
+    assert (done.code, starts(done)) == (0, [start]), done.log
+    assert b"Kind" in pickled.read_bytes()
+
+
+def test_shared_memory_is_cleaned_up(workspace: Workspace, kernel: Path) -> None:
+    name = f"nci-{workspace.mark[:12]}"
+    shared = f"from multiprocessing import shared_memory\nshared_memory.SharedMemory({name!r}, create=True, size=10)"
+    workspace.write("a.ipynb", notebook(shared))
+    assert starts(workspace.execute(kernel, kernel_start="fork")) == ["fork"]
+    assert not Path("/dev/shm", name).exists()  # noqa: S108 - where the system keeps it
+
+
+def test_what_a_notebook_installed_is_there_for_the_next(workspace: Workspace, kernel: Path) -> None:
+    """The server has read the folder of packages before: the next kernel is started."""
+    site = Path(str(kernel.parents[1])) / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    link = site / "site-packages" / f"{workspace.mark}.pth"
+    workspace.write("lib/installed.py", "NAME = 'new'")
+    workspace.write("1.ipynb", notebook(f"open({str(link)!r}, 'w').write({str(workspace.folder / 'lib')!r})"))
+    workspace.write("2.ipynb", notebook("import installed\nprint(installed.NAME)"))
+    try:
+        done = workspace.execute(kernel, kernel_start="fork")
+    finally:
+        link.unlink()
+    assert (done.code, starts(done)) == (0, ["fork", "spawn"]), done.log
+    assert told(done, "2.ipynb") == "new\n"
+
+
+@pytest.mark.parametrize(
+    ("environ", "why"),
+    [
+        ({"PYTHONPATH": "lib"}, "PYTHONPATH has a relative path, which is another one for each notebook"),
+        ({"PYTHONPATH": "{folder}/threads"}, "this Python starts threads when it begins"),
+    ],
+)
+def test_where_a_fork_would_not_be_the_same_kernels_are_started(
+    workspace: Workspace, kernel: Path, environ: dict[str, str], why: str
+) -> None:
+    threads = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
+    workspace.write("threads/sitecustomize.py", threads)
+    workspace.write("lib/beside.py", "NAME = 'beside'")
+    workspace.write("a.ipynb", notebook("print(1)" if "threads" in str(environ) else "import beside"))
+    given = {name: value.format(folder=workspace.folder) for name, value in environ.items()}
+    done = workspace.execute(kernel, given, kernel_start="fork")
+    assert (done.code, starts(done)) == (0, ["spawn"]), done.log
+    assert why in notices(done)[0]
+
+
+def test_names_that_are_no_text_in_the_locale(workspace: Workspace, kernel: Path) -> None:
+    environ = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "NAME": "\u00e9"}
+    workspace.write("a.ipynb", notebook("import os\nprint(os.environb[b'NAME'])"))
+    done = workspace.execute(kernel, environ, kernel_start="fork")
+    assert (done.code, starts(done)) == (0, ["fork"]), done.log
+    assert told(done, "a.ipynb") == "b'\\xc3\\xa9'\n"
+
+
 def test_random_numbers_are_each_notebooks_own(workspace: Workspace, kernel: Path) -> None:
     for name in "abc":
         workspace.write(f"{name}.ipynb", notebook(RANDOM))
-    done = workspace.execute(kernel)
+    done = workspace.execute(kernel, kernel_start="fork")
     assert starts(done) == ["fork"] * 3
     numbers = [number for name in "abc" for number in told(done, f"{name}.ipynb").split()]
     assert len(set(numbers)) == 9
@@ -184,6 +269,14 @@ def test_a_notebook_that_ends_its_keeper_ends_itself(workspace: Workspace, kerne
     assert not workspace.processes()
 
 
+def test_a_notebook_that_stops_its_keeper_ends_all_the_same(workspace: Workspace, kernel: Path) -> None:
+    stop_it = "import os, subprocess, time\nsubprocess.Popen(['sleep', '85.25'], start_new_session=True)\n"
+    workspace.write("a.ipynb", notebook(f"{stop_it}os.kill(os.getppid(), 19)\ntime.sleep(60)"))
+    done = workspace.execute(kernel, kernel_start="fork", cell_timeout="1")
+    assert done.code == 1, done.log
+    assert wait_until(lambda: not workspace.processes(), 15), workspace.processes()
+
+
 def test_exit_codes_are_those_of_a_started_one(workspace: Workspace, kernel: Path) -> None:
     workspace.write("a.ipynb", notebook("import os; os.kill(os.getpid(), 9)"))
     workspace.write("b.ipynb", notebook("import os; os._exit(3)"))
@@ -242,7 +335,7 @@ def test_a_server_that_dies_or_hangs_costs_nothing_but_time(
     wait = f"import time, pathlib\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.05)\nprint('done')"
     for name in "abc":
         workspace.write(f"{name}.ipynb", notebook(wait))
-    process = workspace.start("execute-notebook", {"python": str(kernel)})
+    process = workspace.start("execute-notebook", {"python": str(kernel), "kernel-start": "fork"})
     assert wait_until(lambda: sum(SERVER in each for each in workspace.processes().values()) == 3, 30)
     fail(server_of(workspace))
     gate.touch()
@@ -265,7 +358,7 @@ def test_a_server_that_cannot_fork(workspace: Workspace, kernel: Path) -> None:
     )
     workspace.write("a.ipynb", notebook("print(1)"))
     workspace.write("b.ipynb", notebook("print(1)"))
-    done = workspace.execute(kernel, {"PYTHONPATH": str(workspace.folder / "broken")})
+    done = workspace.execute(kernel, {"PYTHONPATH": str(workspace.folder / "broken")}, kernel_start="fork")
     assert done.code == 0, done.log
     assert starts(done) == ["spawn", "spawn"]
     assert notices(done) == ["From here on kernels are started, not forked: the server cannot fork."]
@@ -274,12 +367,12 @@ def test_a_server_that_cannot_fork(workspace: Workspace, kernel: Path) -> None:
 def test_a_forked_kernel_that_does_not_begin(workspace: Workspace, kernel: Path) -> None:
     workspace.write(
         "broken/sitecustomize.py",
-        "import os, runpy, sys\n"
+        "import importlib.util, os, sys\n"
         "if any('kernel_server' in each for each in sys.orig_argv):\n"
-        "    runpy.run_module = lambda *_, **__: os._exit(9)\n",
+        "    importlib.util.module_from_spec = lambda *_: os._exit(9)\n",
     )
     workspace.write("a.ipynb", notebook("print(1)"))
-    done = workspace.execute(kernel, {"PYTHONPATH": str(workspace.folder / "broken")})
+    done = workspace.execute(kernel, {"PYTHONPATH": str(workspace.folder / "broken")}, kernel_start="fork")
     assert done.code == 0, done.log
     assert starts(done) == ["spawn"]
     assert notices(done) == ["Its forked kernel did not begin: it was run by a started one."]

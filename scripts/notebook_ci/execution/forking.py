@@ -19,9 +19,11 @@ from typing import IO
 SERVER = Path(__file__).resolve().parents[2] / "kernel_server" / "server.py"
 AVAILABLE = sys.platform == "linux"
 READY = b"ready\n"
+# Variables whose paths Python takes from its working directory when it begins.
+RELATIVE = {"PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONPYCACHEPREFIX"}
 READY_SECONDS = 60.0  # on a slow machine
 FORK_SECONDS = 10.0
-END_SECONDS = 10.0
+END_SECONDS = 6.0  # a little more than a keeper takes
 POLL_SECONDS = 0.01
 
 
@@ -54,21 +56,20 @@ class ForkedKernel:
         self._lock = threading.Lock()
         channel.settimeout(FORK_SECONDS)
         try:
-            self._told("keeper")
+            self._keeper = self._told("keeper")
             channel.sendall(b"\0")
             self.pid = self._told("pid")
         except OSError as error:
             raise NotForkedError("the server does not answer") from error
 
     def poll(self) -> int | None:
-        """Return the exit code, once it has ended and nothing of what it had started is left."""
+        """Return the exit code, once it has ended."""
         with self._lock, contextlib.suppress(OSError):
             if self.returncode is None and select.select([self._channel], [], [], 0)[0]:
                 try:
                     self.returncode = self._told("code")
-                except NotForkedError:  # the keeper was killed, perhaps by the kernel
-                    self.returncode = -signal.SIGKILL
-                    os.killpg(self.pid, signal.SIGKILL)
+                except NotForkedError:
+                    self._end_without_keeper()
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -101,12 +102,22 @@ class ForkedKernel:
         """End it and all that it has started, whatever its state."""
         self.kill()
         try:
-            self.returncode = self.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:  # a process of it cannot be ended; the keeper goes on trying
-            self.returncode = -signal.SIGKILL
+            self.wait(END_SECONDS)
+            self._channel.settimeout(END_SECONDS)
+            self._told("ended")
+        except (OSError, NotForkedError, subprocess.TimeoutExpired):  # the keeper was stopped or killed by its kernel
+            self._end_without_keeper()
         with self._lock:
             self._channel.close()
         self.stdin.close()
+
+    def _end_without_keeper(self) -> None:
+        if self.returncode is None:
+            self.returncode = -signal.SIGKILL
+            with contextlib.suppress(OSError):
+                os.killpg(self.pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            os.kill(self._keeper, signal.SIGCONT)
 
     def _told(self, name: str) -> int:
         """Return the number in the keeper's next line.
@@ -154,7 +165,9 @@ class KernelServer:
         if self._fault:
             raise NotForkedError
         try:
-            return self._fork(json.dumps({"argv": list(argv), "env": dict(environ), "cwd": cwd}).encode("ascii"), log)
+            env = {_raw(name): _raw(value) for name, value in environ.items()}
+            request = {"argv": [_raw(each) for each in argv], "env": env, "cwd": _raw(cwd)}
+            return self._fork(json.dumps(request).encode("ascii"), log)
         except (OSError, NotForkedError) as error:
             self._fault = str(error) if isinstance(error, NotForkedError) else "the server does not answer"
             raise NotForkedError(self._fault) from error
@@ -184,8 +197,8 @@ class KernelServer:
         if self._is_ready:
             return
         self._control.settimeout(READY_SECONDS)
-        if self._control.recv(len(READY)) != READY:
-            raise NotForkedError("the server ended")
+        if (told := self._control.recv(len(READY))) != READY:
+            raise NotForkedError("this Python starts threads when it begins" if told else "the server ended")
         self._control.settimeout(FORK_SECONDS)
         self._is_ready = True
 
@@ -200,8 +213,11 @@ def serving(python: Path, environ: Mapping[str, str], folder: Path) -> Iterator[
         folder: A folder to run in, where nothing stands in the way of an import.
 
     Raises:
-        NotForkedError: It cannot be started.
+        NotForkedError: It cannot be started, or would not be as its kernels would be.
     """
+    for name in RELATIVE.intersection(environ):
+        if not all(Path(each).is_absolute() for each in environ[name].split(os.pathsep)):
+            raise NotForkedError(f"{name} has a relative path, which is another one for each notebook")
     ours, theirs = socket.socketpair()
     with ours, (folder / "server.log").open("wb") as log:
         with theirs:
@@ -223,3 +239,8 @@ def serving(python: Path, environ: Mapping[str, str], folder: Path) -> Iterator[
         finally:
             process.kill()
             process.communicate()
+
+
+def _raw(text: str) -> str:
+    """Return text as the bytes it is for the system, each as a character: JSON has no bytes."""
+    return os.fsencode(text).decode("latin-1")

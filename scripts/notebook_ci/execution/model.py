@@ -71,11 +71,11 @@ class ExecuteInputs(StageInputs):
         SECONDS, "Seconds a notebook may run, from the start of its kernel.", default=None, shown_default="none"
     )
     kernel_start: str = given(
-        choice("auto", "fork", "spawn"),
-        "How kernels come to be: forked from a process that has imported ipykernel, which is faster, or each started "
-        "anew. `auto` forks on Linux. One that cannot be forked is started.",
-        default="auto",
-        shown_default="`auto`",
+        choice("fork", "spawn"),
+        "How kernels come to be: each started anew, or forked from a process that has imported ipykernel, which is "
+        "faster, and is Linux alone. One that cannot be forked is started. Forking is new: try it.",
+        default="spawn",
+        shown_default="`spawn`",
     )
     html: bool = given(
         BOOLEAN,

@@ -57,7 +57,7 @@ def _server(inputs: ExecuteInputs, context: Context, interpreter: Interpreter) -
     """Run the server that forks kernels; None: they are to be started."""
     with contextlib.ExitStack() as stack:
         server = None
-        if inputs.kernel_start != "spawn" and forking.AVAILABLE:
+        if inputs.kernel_start == "fork" and forking.AVAILABLE:
             folder = stack.enter_context(kernels.private_folder())
             environ = kernels.environment(context.environ, interpreter, folder)
             try:
