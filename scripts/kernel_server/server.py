@@ -17,7 +17,6 @@ ends, however that comes: then the keeper ends all of it. Linux only.
 from __future__ import annotations
 
 import ctypes
-import gc
 import importlib
 import importlib.util
 import json
@@ -69,12 +68,9 @@ def main() -> None:
     if len(list(Path("/proc/self/task").iterdir())) > 1:
         control.sendall(b"threads\n")  # of site or sitecustomize; a fork would not have them
         return
-    gc.collect()
-    gc.freeze()  # so that what it frees leaves no gaps for the kernels to write into
     control.sendall(b"ready\n")
     request = serve(control)
     if request:
-        gc.unfreeze()
         be_as_started(request)
 
 

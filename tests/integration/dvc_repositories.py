@@ -133,7 +133,7 @@ def spoil(path: Path, mode: int, content: str = "id,species\n1,Dodo\n") -> None:
     """Put another content into an object."""
     path.chmod(0o644)
     path.write_text(content)
-    os.chmod(path, mode)  # noqa: PTH101 - the same
+    path.chmod(mode)
 
 
 def site(workspace: Workspace) -> dict[str, str]:

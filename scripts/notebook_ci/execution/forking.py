@@ -139,12 +139,10 @@ class KernelServer:
     """A process that forks kernels of one interpreter.
 
     Args:
-        process: The process.
         control: The socket to it.
     """
 
-    def __init__(self, process: "subprocess.Popen[bytes]", control: socket.socket) -> None:
-        self._process = process
+    def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._is_ready = False
         # A server that failed once is not asked again: each time may cost `FORK_SECONDS`.
@@ -183,7 +181,7 @@ class KernelServer:
             head = struct.pack("!I", len(request))
             self._control.sendmsg([head], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
             self._control.sendall(request)
-            theirs.close()
+            theirs.close()  # before it is listened to: else nobody would notice that the keeper has ended
             return ForkedKernel(ours, stdin)
         except BaseException:
             ours.close()
@@ -235,7 +233,7 @@ def serving(python: Path, environ: Mapping[str, str], folder: Path) -> Iterator[
             except OSError as error:
                 raise NotForkedError(f"the server cannot be started: {error.strerror or error}") from error
         try:
-            yield KernelServer(process, ours)
+            yield KernelServer(ours)
         finally:
             process.kill()
             process.communicate()
