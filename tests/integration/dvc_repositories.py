@@ -1,7 +1,6 @@
 """DVC repositories for tests, made by DVC itself."""
 
 import hashlib
-import os
 import shutil
 import subprocess
 from collections.abc import Mapping

@@ -203,6 +203,12 @@ CASES = {
         place=("got.dvc", 0),
         inputs={"targets": POINTER},
     ),
+    "pointer: a broken one, and a stage is asked for": Case(
+        write("got.dvc", "outs:\n- md5: 1\n  path: [got]\n"),
+        "got.dvc is not as DVC ",
+        place=("got.dvc", 2),
+        inputs={"targets": "clean"},
+    ),
     "dvc.lock: of DVC 1": Case(
         write("dvc.lock", "clean:\n  cmd: cp\n  outs:\n  - path: data/clean.csv\n    md5: 00\n"),
         "dvc.lock is not as DVC 3.67.1 knows it: ",

@@ -6,6 +6,7 @@ those that do not match.
 """
 
 import contextlib
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from typing import Any
 from notebook_ci.data.config import pointers, without_secrets
 from notebook_ci.data.protocol import Request
 from notebook_ci.data.remotes import RemoteStore, settle
-from notebook_ci.data.trust import BadEntry, check_hash, check_links, check_place, guard
+from notebook_ci.data.trust import BadEntry, check_hash, check_links, check_place, guard, relative_to_workspace
 from notebook_ci.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
 from notebook_ci.inputs import quote
 from notebook_ci.texts import listed
@@ -221,23 +222,26 @@ class Repository:
             CheckFailed: A file there has been changed, and its content is nowhere else.
             SurroundingsError: A file cannot be written.
         """
-        try:
-            with self._faults():
-                self._repo.checkout(None if outputs is None else [str(output.path) for output in outputs])
-        except BROKEN as error:  # it reads all pointers, also those that no target names
-            raise self._unreadable() from error
+        # It reads all pointers, also those that no target names.
+        with self._faults(), self._reading():
+            self._repo.checkout(None if outputs is None else [str(output.path) for output in outputs])
 
     def show(self, path: Path | str) -> str:
         """Return a path as the user knows it: relative to the workspace."""
-        path = Path(path)
-        return path.relative_to(self._workspace).as_posix() if path.is_relative_to(self._workspace) else path.as_posix()
+        return relative_to_workspace(Path(path), self._workspace)
 
     def _collected(self) -> list[tuple[Any, str | None]]:
         """Return the stages that the targets name, with the path of the part that is meant."""
-        try:
+        with self._reading():
             if not self._request.targets:
                 return [(stage, None) for stage in self._repo.index.stages]
             return [pair for target in self._request.targets for pair in self._one_target(target)]
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Say which pointer it is where DVC breaks down at one."""
+        try:
+            yield
         except BROKEN as error:
             raise self._unreadable() from error
 
@@ -315,14 +319,19 @@ class Repository:
         what = f"{lock} is out of step: the stage {quote(stage.name)} was run with another"
         if stage.cmd_changed:
             yield CheckFailed(f"{what} command than {self.show(stage.path)} has now.", hint=hint, file=lock)
-        now = {out.fs_path: out for out in self._repo.index.outs if out.hash_info}
         for dep in stage.deps:
-            out = now.get(dep.fs_path)
+            out = self._tracked.get(dep.fs_path)
             if out and dep.hash_name == out.hash_name and dep.hash_info and dep.hash_info != out.hash_info:
                 pointer, _ = self._place(out.stage, out)
                 yield CheckFailed(
                     f"{what} {quote(self.show(dep.fs_path))} than {pointer} tracks now.", hint=hint, file=lock
                 )
+
+    @functools.cached_property
+    def _tracked(self) -> dict[str, Any]:
+        """What all pointers track now, by path."""
+        with self._reading():
+            return {out.fs_path: out for out in self._repo.index.outs if out.hash_info}
 
     def _is_versioned(self, remote: str) -> bool:
         settings = self._repo.config["remote"].get(remote, {})

@@ -180,15 +180,15 @@ def _named(path: str, pointer: Path, workspace: Path) -> Iterator[None]:
     """Say of an output or a dependency which pointer has it, where DVC does not."""
     from dvc.output import OutputIsIgnoredError
 
-    shown = _shown(pointer, workspace)
+    name = relative_to_workspace(pointer, workspace)
     try:
         yield
     except ImportError as error:
         what = f"has the address {quote(without_secrets(path))}, which cannot be read here"
-        raise InputError(f"{shown} {what}.", hint=NO_PLUGIN, file=shown) from error
+        raise InputError(f"{name} {what}.", hint=NO_PLUGIN, file=name) from error
     except OutputIsIgnoredError as error:
         hint = "Give it another path, or mend .dvcignore."
-        raise InputError(f"{shown} tracks {quote(path)}, which DVC is to ignore.", hint=hint, file=shown) from error
+        raise InputError(f"{name} tracks {quote(path)}, which DVC is to ignore.", hint=hint, file=name) from error
 
 
 def check_hash(value: object, pointer: str, line: int | None) -> None:
@@ -312,7 +312,7 @@ def _check_options(options: Mapping[str, Any], owner: str, path: Path, workspace
 
 
 def _refused(option: str, owner: str, path: Path, workspace: Path) -> InputError:
-    shown = _shown(path, workspace)
+    shown = relative_to_workspace(path, workspace)
     return InputError(
         f"{shown} sets {quote(option)} of {owner}, which a repository may not.",
         hint=OWNER,
@@ -321,7 +321,7 @@ def _refused(option: str, owner: str, path: Path, workspace: Path) -> InputError
     )
 
 
-def _shown(path: Path, workspace: Path) -> str:
+def relative_to_workspace(path: Path, workspace: Path) -> str:
     """Return a path as the user knows it: relative to the workspace."""
     return path.relative_to(workspace).as_posix() if path.is_relative_to(workspace) else path.as_posix()
 
