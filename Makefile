@@ -6,6 +6,8 @@ DEV := bash scripts/launch.sh --env dev --exec
 NO_SKIPS ?=
 # Most tests wait for other processes, or for the network.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# Of `make bench`: `ARGS=--help` lists them.
+ARGS ?=
 PYTEST := $(DEV) python -m pytest $(if $(NO_SKIPS),--no-skips)
 
 .PHONY: help demo test lint static unit lock docs bench
@@ -37,5 +39,5 @@ lock: ## renew requirements/*.txt from requirements/*.in
 docs: ## renew what is generated from the stages' models
 	$(DEV) python scripts/dev/docs.py
 
-bench: ## measure what performance is promised
-	$(DEV) python scripts/dev/bench.py
+bench: ## measure what performance is promised; ARGS="--rounds 5 --only trivial-8"
+	$(DEV) python scripts/dev/bench $(ARGS)

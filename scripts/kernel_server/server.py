@@ -2,16 +2,17 @@
 
     python server.py <descriptor>
 
-The descriptor is that of a Unix socket, to the driver. A message there asks for a kernel: its first four bytes are the
-length of the JSON that follows (`argv`, `cwd`, `env`), and with them come four descriptors: a socket for this one
-kernel, and its standard streams. The server has imported what ipykernel needs, and forks:
+The descriptor is that of a listening Unix socket. A driver that connects asks for a kernel: the first four bytes are
+the length of the JSON that follows (`argv`, `cwd`, `env`), and with them come three descriptors: the kernel's standard
+streams. The server has imported what ipykernel needs, and forks:
 
     server ── keeper ── kernel
 
-A keeper writes its process id to that socket, forks the kernel when it reads a zero byte, and writes that process id.
-Each further byte that it reads is a signal for the kernel's process group. It writes the kernel's exit code when that
-has ended, and then a last line when it has ended all that the kernel had started. The socket is closed when the driver
-ends, however that comes: then the keeper ends all of it. Linux only.
+The connection is the keeper's from then on. It writes its process id, forks the kernel when it reads a zero byte, and
+writes that process id. Each further byte that it reads is a signal for the kernel's process group. It writes the
+kernel's exit code when that has ended, and then a last line when it has ended all that the kernel had started. The
+connection is closed when the driver ends, however that comes: then the keeper ends all of it. A server that cannot fork
+says why. It ends when its standard input does. Linux only.
 """
 
 from __future__ import annotations
@@ -35,9 +36,12 @@ from typing import Any, Dict
 Request = Dict[str, Any]
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+STDIN = 0
 STREAMS = 3
+READY = "-ready"  # behind the socket's name: a file that is there when all is imported
 GRACE_SECONDS = 1.0
 END_SECONDS = 5.0
+REFUSAL_SECONDS = 1.0
 LOOK_SECONDS = 0.01
 # What a kernel imports before its first cell; not all of it is there in all versions.
 MODULES = (
@@ -61,36 +65,51 @@ def main() -> None:
     """Serve; in the process of a kernel, be that."""
     if not getattr(sys.flags, "safe_path", False):
         del sys.path[0]  # the folder of this file
-    control = socket.socket(fileno=int(sys.argv[1]))
+    listener = socket.socket(fileno=int(sys.argv[1]))
     for name in MODULES:
         with suppress(ImportError):
             importlib.import_module(name)
-    if len(list(Path("/proc/self/task").iterdir())) > 1:
-        control.sendall(b"threads\n")  # of site or sitecustomize; a fork would not have them
-        return
-    control.sendall(b"ready\n")
-    request = serve(control)
+    threads = len(list(Path("/proc/self/task").iterdir())) > 1  # of site or sitecustomize; a fork would not have them
+    Path(listener.getsockname() + READY).touch()
+    request = serve(listener, "this Python starts threads when it begins" if threads else "")
     if request:
         be_as_started(request)
 
 
-def serve(control: socket.socket) -> Request | None:
-    """Fork a kernel for each request. Returns the request in the kernel's process; None when the driver has ended."""
+def serve(listener: socket.socket, refusal: str) -> Request | None:
+    """Fork a kernel for each connection, or say why not.
+
+    Returns:
+        The request, in the kernel's process; None when the driver has ended.
+    """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how keepers end
     began = installed()
     while True:
-        request, descriptors = receive(control)
-        if request is None or installed() != began:
+        ready, _, _ = select.select([listener.fileno(), STDIN], [], [])
+        if STDIN in ready:
             return None
-        try:
-            keeper = os.fork()
-        except OSError:  # the driver sees that its socket is closed
-            keeper = -1
+        driver, _ = listener.accept()
+        refusal = refusal or ("" if installed() == began else "packages have changed since")
+        keeper = -1
+        if not refusal:
+            with suppress(OSError):
+                keeper = os.fork()
         if keeper == 0:
-            control.close()
-            return keep(socket.socket(fileno=descriptors[0]), request, descriptors[1:])
+            listener.close()
+            return keep(driver)
+        if keeper < 0:
+            refuse(driver, refusal or "the server cannot fork")
+        driver.close()
+
+
+def refuse(driver: socket.socket, why: str) -> None:
+    """Say why there is no kernel."""
+    driver.settimeout(REFUSAL_SECONDS)
+    with suppress(OSError):
+        _, descriptors = receive(driver)  # a connection that is closed with something unread loses what was written
         for descriptor in descriptors:
             os.close(descriptor)
+        tell(driver, "refused", why)
 
 
 def installed() -> dict[str, int]:
@@ -102,21 +121,7 @@ def installed() -> dict[str, int]:
     return changed
 
 
-def receive(control: socket.socket) -> tuple[Request | None, list[int]]:
-    """Return a request and its descriptors; None where there will be none any more."""
-    head, ancillary, _, _ = control.recvmsg(4, socket.CMSG_SPACE((1 + STREAMS) * struct.calcsize("i")))
-    descriptors = [number for _, _, data in ancillary for (number,) in struct.iter_unpack("i", data)]
-    text = b""
-    length = struct.unpack("!I", head)[0] if head else 1
-    while len(text) < length:
-        piece = control.recv(length - len(text))
-        if not piece:
-            return None, descriptors
-        text += piece
-    return json.loads(text.decode("ascii")), descriptors
-
-
-def keep(driver: socket.socket, request: Request, streams: list[int]) -> Request | None:
+def keep(driver: socket.socket) -> Request | None:
     """Fork the kernel and stay with it. Returns the request in the kernel's process, and never in the keeper."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     woken, wake = os.pipe()
@@ -125,6 +130,7 @@ def keep(driver: socket.socket, request: Request, streams: list[int]) -> Request
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     kernel = 0
     try:
+        request, streams = receive(driver)
         tell(driver, "keeper", os.getpid())
         if driver.recv(1):
             # ipykernel ends itself when the process with this id is not its parent any more.
@@ -146,6 +152,24 @@ def keep(driver: socket.socket, request: Request, streams: list[int]) -> Request
         if kernel:
             end_all(kernel)
     os._exit(0)
+
+
+def receive(driver: socket.socket) -> tuple[Request, list[int]]:
+    """Return a request and its descriptors.
+
+    Raises:
+        ConnectionError: It does not come whole.
+    """
+    head, ancillary, _, _ = driver.recvmsg(4, socket.CMSG_SPACE(STREAMS * struct.calcsize("i")))
+    descriptors = [number for _, _, data in ancillary for (number,) in struct.iter_unpack("i", data)]
+    text = b""
+    length = struct.unpack("!I", head)[0] if head else 1
+    while len(text) < length:
+        piece = driver.recv(length - len(text))
+        if not piece:
+            raise ConnectionResetError
+        text += piece
+    return json.loads(text.decode("ascii")), descriptors
 
 
 def leave(driver: socket.socket, pipe: tuple[int, int], streams: list[int]) -> None:
@@ -277,9 +301,9 @@ def text(told: str) -> str:
     return os.fsdecode(raw(told))
 
 
-def tell(driver: socket.socket, name: str, number: int) -> None:
+def tell(driver: socket.socket, name: str, value: int | str) -> None:
     """Write a line to the driver."""
-    driver.sendall(json.dumps({name: number}).encode("ascii") + b"\n")
+    driver.sendall(json.dumps({name: value}).encode("ascii") + b"\n")
 
 
 if __name__ == "__main__":

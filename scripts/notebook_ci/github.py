@@ -8,8 +8,9 @@ import contextlib
 import os
 import re
 import secrets
+import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -43,6 +44,8 @@ class Console:
         self._summary_file = environ.get("GITHUB_STEP_SUMMARY", "")
         self._stream = stream or (sys.stdout if self.on_runner else sys.stderr)
         self._shown: dict[Severity, int] = dict.fromkeys(_RANK, 0)
+        self.is_live = not self.on_runner and self._stream.isatty() and environ.get("TERM") != "dumb"
+        self._live: Sequence[str] = ()
 
     def progress(self, text: str) -> None:
         """Show one line about the work that goes on."""
@@ -50,6 +53,15 @@ class Console:
             self.output(text)
         else:
             self._write(text)
+
+    def live(self, lines: Sequence[str]) -> None:
+        """Show what goes on at this moment, below all else; where there is no terminal, nothing."""
+        if not self.is_live or not (lines or self._live):
+            return
+        size = shutil.get_terminal_size()
+        self._erase_live()
+        self._live = [line[: size.columns - 1] for line in lines[: size.lines - 1]]
+        self._draw_live()
 
     def notice(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
         """Show something the user should know."""
@@ -146,9 +158,21 @@ class Console:
 
     def _write(self, text: str) -> None:
         """Write a line. A name in the text that the stream cannot encode is written as an escape."""
-        encoding = self._stream.encoding or "utf-8"
-        self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        self._erase_live()
+        self._stream.write(self._encodable(text) + "\n")
+        self._draw_live()
+
+    def _erase_live(self) -> None:
+        if self._live:
+            self._stream.write(f"\x1b[{len(self._live)}F\x1b[J")  # up so many lines; erase to the end (ECMA-48)
+
+    def _draw_live(self) -> None:
+        self._stream.write("".join(f"{self._encodable(line)}\n" for line in self._live))
         self._stream.flush()
+
+    def _encodable(self, text: str) -> str:
+        encoding = self._stream.encoding or "utf-8"
+        return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def workflow_command(problem: Problem) -> str:

@@ -112,6 +112,23 @@ def _python_version(value: object) -> str:
     return text
 
 
+def _workers(value: object) -> int | None:
+    return None if value == "auto" else _count(value)
+
+
+def _size(value: object) -> int:
+    found = re.fullmatch(r"(\d{1,9})\s*(kB|MB|GB|)", _text(value))
+    if not found or not int(found[1]):
+        raise ValueError
+    return int(found[1]) * _BYTES[found[2]]
+
+
+def _yaml_sets(value: object) -> list[Any] | dict[str, Any] | str:
+    if not isinstance(value, list | dict | str):
+        raise ValueError
+    return value
+
+
 def _yaml_map(value: object) -> dict[str, Any] | str:
     if not isinstance(value, dict | str):
         raise ValueError
@@ -119,9 +136,12 @@ def _yaml_map(value: object) -> dict[str, Any] | str:
 
 
 MOST_SECONDS = 10 * 24 * 3600
+_BYTES = {"": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3}
 TEXT = Kind("text", _text, "TEXT")
 PATH = Kind("text", _text, "PATH")
 COUNT = Kind(f"a whole number from 1 to {MOST_COUNTED}", _count, "NUMBER")
+WORKERS = Kind(f"`auto` or a whole number from 1 to {MOST_COUNTED}", _workers, "auto|NUMBER")
+SIZE = Kind("a number of bytes, also with `kB`, `MB` or `GB` behind it", _size, "SIZE")
 BOOLEAN = Kind("`true` or `false`", _boolean, "true|false")
 SECONDS = Kind("a number of seconds above 0, at most ten days (864000)", _seconds, "SECONDS")
 LINES = Kind("one entry a line", _lines, "TEXT", many=True)
@@ -132,6 +152,7 @@ PYTHON_VERSION = Kind(
 )
 # Text is read as YAML 1.2 later, by `yaml12.mapping`: its parser is in the tool environment, not yet made perhaps.
 YAML_MAP = Kind("YAML: `name: value`, one a line", _yaml_map, "YAML")
+YAML_SETS = Kind("YAML: a list of maps, or a map of them by name", _yaml_sets, "YAML")
 
 
 def choice(*accepted: str) -> Kind:

@@ -1,15 +1,24 @@
 """What a domain package is given to tell its progress: it never prints."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 
 class Reporter(Protocol):
-    """Takes what should be seen while a stage works. Faults are not told here: they are returned or raised."""
+    """Takes what should be seen while a stage works. Faults are not told here: they are returned or raised.
+
+    Attributes:
+        is_live: Whether there is a terminal, for `live`.
+    """
+
+    is_live: bool
 
     def progress(self, text: str) -> None:
         """Show one line about the work that goes on."""
+
+    def live(self, lines: Sequence[str]) -> None:
+        """Show what goes on at this moment, below all else, in the place of what was shown so before."""
 
     def notice(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
         """Show something the user should know, that needs no action."""

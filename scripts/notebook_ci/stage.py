@@ -181,6 +181,7 @@ class _Recording:
 
     def __init__(self, console: Console, record: Record) -> None:
         self.progress, self.output, self.streaming = console.progress, console.output, console.streaming
+        self.live, self.is_live = console.live, console.is_live
         self._problems = record.problems
 
     def notice(self, text: str, *, file: str | None = None, line: int | None = None) -> None:

@@ -22,23 +22,7 @@ def mapping(text: str, *, origin: str, file: str | Path | None = None) -> dict[s
     Raises:
         InputError: It is not YAML, or not such a mapping.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-    try:
-        value = YAML(typ="safe", pure=True).load(text)
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        reason = " ".join(filter(None, (error.context, error.problem)))
-        where = f", line {line}" if line and not file else ""
-        raise InputError(
-            f"{origin} is not YAML{where}: {reason}.",
-            hint="Write `name: value`, one a line.",
-            file=file,
-            line=line if file else None,
-        ) from error
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{origin} is not YAML: {quote(str(error))}.", file=file) from error
+    value = _load(text, origin, file, hint="Write `name: value`, one a line.")
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -47,14 +31,50 @@ def mapping(text: str, *, origin: str, file: str | Path | None = None) -> dict[s
     return plain_mapping(value, origin=origin, file=file)
 
 
+def read(text: str, *, origin: str, hint: str) -> Any:
+    """Read YAML: a plain value, or a list or map of such.
+
+    Args:
+        text: YAML 1.2.
+        origin: What it is, for messages.
+        hint: How it is to be written.
+
+    Raises:
+        InputError: It is not YAML, or not such a value.
+    """
+    return plain(_load(text, origin, None, hint=hint), origin=origin)
+
+
+def _load(text: str, origin: str, file: str | Path | None, *, hint: str) -> Any:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        reason = " ".join(filter(None, (error.context, error.problem)))
+        where = f", line {line}" if line and not file else ""
+        raise InputError(
+            f"{origin} is not YAML{where}: {reason}.", hint=hint, file=file, line=line if file else None
+        ) from error
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{origin} is not YAML: {quote(str(error))}.", file=file) from error
+
+
 def plain_mapping(value: dict[Any, Any], *, origin: str, file: str | Path | None = None) -> dict[str, Any]:
-    """Return a parsed mapping with plain values; dates become text as ISO 8601.
+    """Return a parsed mapping with plain values; see `plain`."""
+    return dict(plain(value, origin=origin, file=file))
+
+
+def plain(value: object, *, origin: str, file: str | Path | None = None) -> Any:
+    """Return a parsed value as a plain one; dates become text as ISO 8601.
 
     Raises:
         InputError: A name is not text, or a value is none of the plain ones, or there are more than `MOST_NODES`.
     """
     try:
-        return dict(_Plain(origin, file).convert(value))
+        return _Plain(origin, file).convert(value)
     except RecursionError as error:
         raise InputError(f"{origin} is nested too deeply, or holds itself.", file=file) from error
 

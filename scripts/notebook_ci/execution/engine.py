@@ -18,6 +18,8 @@ from papermill.parameterize import parameterize_notebook
 
 from notebook_ci.errors import SurroundingsError
 from notebook_ci.execution.kernels import UserKernelManager
+from notebook_ci.execution.listener import Listener
+from notebook_ci.execution.outputs import OutputBound
 from notebook_ci.execution.watch import Watch
 from notebook_ci.notebooks.document import Document
 
@@ -49,7 +51,7 @@ class Execution:
         begun: Indices of the cells that were sent to the kernel. (A cell tagged `skip-execution` is not.)
     """
 
-    def __init__(self, document: Document, parameters: Mapping[str, Any]) -> None:
+    def __init__(self, document: Document, parameters: Mapping[str, Any], max_output: int) -> None:
         nb = _loaded(document)
         original = list(nb.cells)
         if parameters:
@@ -59,6 +61,12 @@ class Execution:
         self.origins = [next((i for i, each in enumerate(original) if each is cell), None) for cell in nb.cells]
         self.current: int | None = None
         self.begun: set[int] = set()
+        self._bound = OutputBound(max_output)
+
+    @property
+    def left_out(self) -> int:
+        """Bytes of outputs that were not kept."""
+        return self._bound.left_out
 
     def run(
         self,
@@ -66,6 +74,7 @@ class Execution:
         watch: Watch,
         output: Path,
         start: Mapping[str, Any],
+        listener: Listener,
     ) -> None:
         """Execute the cells in order, and keep `output` up to date; a failing cell ends the execution.
 
@@ -74,6 +83,7 @@ class Execution:
             watch: Told of each cell.
             output: Where the executed notebook is saved, also when this raises.
             start: Arguments of `start_kernel`.
+            listener: Told of each cell, and when only the kernel's end is left.
 
         Raises:
             SurroundingsError: The executed notebook cannot be saved.
@@ -85,7 +95,8 @@ class Execution:
         def begin(cell_index: int, **_: object) -> None:
             self.current = cell_index
             self.begun.add(cell_index)
-            watch.cell_begins(_number(cell_index, self.origins))
+            watch.cell_begins()
+            listener.cell(_number(cell_index, self.origins))
 
         def end(**_: object) -> None:
             watch.cell_ends()
@@ -103,6 +114,7 @@ class Execution:
             on_cell_executed=end,
             log=_silent_logger(),
         )
+        client.bound, client.ending = self._bound, listener.ending
         try:
             self._keep(keeper, lambda: client.execute(cleanup_kc=True, **start))
         except DeadKernelError as error:
@@ -122,12 +134,21 @@ class Execution:
                 self.nb.cells[self.current].metadata.papermill["status"] = FAILED
             raise
         finally:
+            self._bound.finish()
             merge_streams(self.nb)
             keeper.notebook_complete()
 
 
 class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no types
-    """Waits for a kernel's sockets, and gives it no time to end by itself once an execution was broken off."""
+    """Waits for a kernel's sockets, and gives it no time to end by itself once an execution was broken off.
+
+    Attributes:
+        bound: Bounds what is kept of the outputs.
+        ending: Called when all that is left is the kernel's end.
+    """
+
+    bound: OutputBound
+    ending: Callable[[], None]
 
     async def async_start_new_kernel_client(self) -> Any:
         """Connect when the kernel listens: else ZeroMQ tries again only after a while, and first messages are lost."""
@@ -142,6 +163,23 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
         except BaseException:
             self.shutdown_kernel = "immediate"
             raise
+        finally:
+            self.ending()
+
+    def output(self, outs: list[Any], msg: dict[str, Any], display_id: str, cell_index: int) -> Any:
+        """Keep an output, as far as there is room for it."""
+        out = super().output(outs, msg, display_id, cell_index)
+        if out:
+            self.bound.hold(outs)
+        return out
+
+    def _update_display_id(self, display_id: str, msg: dict[str, Any]) -> None:
+        """Show new data in displays that are there, as far as there is room for it."""
+        places = self._display_id_map.get(display_id, {}).items()
+        shown = [self.nb.cells[cell].outputs[index] for cell, indices in places for index in indices]
+        if shown:
+            self.bound.replace(msg["content"], shown)
+        super()._update_display_id(display_id, msg)
 
 
 class _Keeper(NotebookExecutionManager):  # type: ignore[misc] # as above

@@ -99,6 +99,16 @@ def broken(document: Document, execution: Execution | None, exception: Exception
     return place(document, execution, "broken-execution", message)
 
 
+def lost(how: str) -> Failure:
+    """Return the failure of a notebook whose worker died.
+
+    Args:
+        how: How it ended.
+    """
+    message = f"The process that executed the notebook {how}. Often memory ran out: see the input workers."
+    return Failure(kind="broken-execution", title=TITLES["broken-execution"], message=message)
+
+
 def left_by_exit(execution: Execution) -> int:
     """Return how many code cells did not run because an earlier one failed or called `sys.exit()`."""
     failed = _failed_cell(execution)

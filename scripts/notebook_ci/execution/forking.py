@@ -13,12 +13,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 SERVER = Path(__file__).resolve().parents[2] / "kernel_server" / "server.py"
 AVAILABLE = sys.platform == "linux"
-READY = b"ready\n"
+READY = "-ready"  # as the server has it
+SILENT = "the server does not answer"
+MOST_WAITING = 100
 # Variables whose paths Python takes from its working directory when it begins.
 RELATIVE = {"PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONPYCACHEPREFIX"}
 READY_SECONDS = 60.0  # on a slow machine
@@ -35,8 +38,9 @@ class ForkedKernel:
     """A forked kernel, with what jupyter_client needs of a `subprocess.Popen`.
 
     Args:
-        channel: The socket to its keeper.
+        keeper: The connection to its keeper.
         stdin: The writing end of its standard input.
+        seconds: How long the server may take.
 
     Attributes:
         pid: Its process id.
@@ -48,19 +52,19 @@ class ForkedKernel:
 
     stdout = stderr = None
 
-    def __init__(self, channel: socket.socket, stdin: IO[bytes]) -> None:
+    def __init__(self, keeper: socket.socket, stdin: IO[bytes], seconds: float) -> None:
         self.stdin = stdin
         self.returncode: int | None = None
-        self._channel = channel
+        self._channel = keeper
         # The watch asks from a thread of its own.
         self._lock = threading.Lock()
-        channel.settimeout(FORK_SECONDS)
+        keeper.settimeout(seconds)
         try:
             self._keeper = self._told("keeper")
-            channel.sendall(b"\0")
+            keeper.sendall(b"\0")
             self.pid = self._told("pid")
         except OSError as error:
-            raise NotForkedError("the server does not answer") from error
+            raise NotForkedError(SILENT) from error
 
     def poll(self) -> int | None:
         """Return the exit code, once it has ended."""
@@ -130,23 +134,23 @@ class ForkedKernel:
         while not line.endswith(b"\n"):
             piece = self._channel.recv(1)
             if not piece:
-                raise NotForkedError("the server cannot fork")
+                raise NotForkedError("the server ended")
             line += piece
-        return int(json.loads(line)[name])
+        told = json.loads(line)
+        if "refused" in told:
+            raise NotForkedError(told["refused"])
+        return int(told[name])
 
 
+@dataclass(frozen=True)
 class KernelServer:
     """A process that forks kernels of one interpreter.
 
-    Args:
-        control: The socket to it.
+    Attributes:
+        address: Its socket.
     """
 
-    def __init__(self, control: socket.socket) -> None:
-        self._control = control
-        self._is_ready = False
-        # A server that failed once is not asked again: each time may cost `FORK_SECONDS`.
-        self._fault = ""
+    address: Path
 
     def fork(self, argv: Sequence[str], environ: Mapping[str, str], cwd: str, log: IO[bytes]) -> ForkedKernel:
         """Fork a kernel.
@@ -158,47 +162,34 @@ class KernelServer:
             log: Takes what it prints beside its messages.
 
         Raises:
-            NotForkedError: It was not forked. The text is empty where the one before said why.
+            NotForkedError: It was not forked.
         """
-        if self._fault:
-            raise NotForkedError
-        try:
-            env = {_raw(name): _raw(value) for name, value in environ.items()}
-            request = {"argv": [_raw(each) for each in argv], "env": env, "cwd": _raw(cwd)}
-            return self._fork(json.dumps(request).encode("ascii"), log)
-        except (OSError, NotForkedError) as error:
-            self._fault = str(error) if isinstance(error, NotForkedError) else "the server does not answer"
-            raise NotForkedError(self._fault) from error
-
-    def _fork(self, request: bytes, log: IO[bytes]) -> ForkedKernel:
-        self._wait_until_ready()
-        ours, theirs = socket.socketpair()
+        env = {_raw(name): _raw(value) for name, value in environ.items()}
+        request = json.dumps({"argv": [_raw(each) for each in argv], "env": env, "cwd": _raw(cwd)}).encode("ascii")
         # jupyter_client holds the standard input of a started kernel open, too.
         read, write = os.pipe()
         stdin = os.fdopen(write, "wb")
+        connection = socket.socket(socket.AF_UNIX)
         try:
-            descriptors = array.array("i", [theirs.fileno(), read, log.fileno(), log.fileno()])
+            connection.settimeout(FORK_SECONDS)
+            connection.connect(str(self.address))
+            descriptors = array.array("i", [read, log.fileno(), log.fileno()])
             head = struct.pack("!I", len(request))
-            self._control.sendmsg([head], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
-            self._control.sendall(request)
-            theirs.close()  # before it is listened to: else nobody would notice that the keeper has ended
-            return ForkedKernel(ours, stdin)
-        except BaseException:
-            ours.close()
+            connection.sendmsg([head], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+            connection.sendall(request)
+            return ForkedKernel(connection, stdin, FORK_SECONDS if self._is_ready else READY_SECONDS)
+        except BaseException as error:
+            connection.close()
             stdin.close()
+            if isinstance(error, OSError):
+                raise NotForkedError("the server ended" if isinstance(error, ConnectionError) else SILENT) from error
             raise
         finally:
-            theirs.close()
             os.close(read)
 
-    def _wait_until_ready(self) -> None:
-        if self._is_ready:
-            return
-        self._control.settimeout(READY_SECONDS)
-        if (told := self._control.recv(len(READY))) != READY:
-            raise NotForkedError("this Python starts threads when it begins" if told else "the server ended")
-        self._control.settimeout(FORK_SECONDS)
-        self._is_ready = True
+    @property
+    def _is_ready(self) -> bool:
+        return Path(f"{self.address}{READY}").exists()
 
 
 @contextlib.contextmanager
@@ -216,27 +207,28 @@ def serving(python: Path, environ: Mapping[str, str], folder: Path) -> Iterator[
     for name in RELATIVE.intersection(environ):
         if not all(Path(each).is_absolute() for each in environ[name].split(os.pathsep)):
             raise NotForkedError(f"{name} has a relative path, which is another one for each notebook")
-    ours, theirs = socket.socketpair()
-    with ours, (folder / "server.log").open("wb") as log:
-        with theirs:
-            try:
-                process = subprocess.Popen(
-                    [python, SERVER, str(theirs.fileno())],
-                    env=dict(environ),
-                    cwd=folder,
-                    stdin=subprocess.PIPE,  # as a kernel's
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise NotForkedError(f"the server cannot be started: {error.strerror or error}") from error
+    address = folder / "server"
+    with socket.socket(socket.AF_UNIX) as listener, (folder / "server.log").open("wb") as log:
+        listener.bind(str(address))
+        listener.listen(MOST_WAITING)
         try:
-            yield KernelServer(ours)
-        finally:
-            process.kill()
-            process.communicate()
+            process = subprocess.Popen(
+                [python, SERVER, str(listener.fileno())],
+                env=dict(environ),
+                cwd=folder,
+                stdin=subprocess.PIPE,  # as a kernel's; and the server ends when it is closed
+                stdout=log,
+                stderr=log,
+                pass_fds=[listener.fileno()],
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise NotForkedError(f"the server cannot be started: {error.strerror or error}") from error
+    try:
+        yield KernelServer(address)
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def _raw(text: str) -> str:

@@ -162,3 +162,19 @@ def _probe(path: Path, origin: str, *, named: bool) -> Interpreter:
             hint="Run setup-env before in the same run directory, or add ipykernel to the environment.",
         )
     return Interpreter(path, origin, seen["version"], seen["ipykernel"], Path(seen["prefix"]))
+
+
+def environment(environ: Mapping[str, str], interpreter: Interpreter, folder: Path) -> dict[str, str]:
+    """Return the environment of a kernel: the step's, with the interpreter's programs first on PATH.
+
+    Args:
+        environ: The environment of the step.
+        interpreter: The interpreter of the kernel.
+        folder: A private folder: IPython keeps history and profile of each run there.
+    """
+    env = for_others(environ)
+    env["PATH"] = os.pathsep.join([str(interpreter.path.parent), environ.get("PATH", os.defpath)])
+    env.setdefault("IPYTHONDIR", str(folder / "ipython"))
+    if (interpreter.prefix / "pyvenv.cfg").exists():
+        env["VIRTUAL_ENV"] = str(interpreter.prefix)
+    return env

@@ -4,11 +4,8 @@ import asyncio
 import contextlib
 import math
 import os
-import shutil
 import signal
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from queue import Empty
 from typing import Any, Literal, cast
@@ -20,19 +17,14 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Type
 
-from notebook_ci import process
-from notebook_ci.errors import SurroundingsError
 from notebook_ci.execution.forking import ForkedKernel, KernelServer, NotForkedError
-from notebook_ci.execution.interpreter import Interpreter
+from notebook_ci.execution.listener import Listener
 from notebook_ci.process import POSIX
 
-FOLDER_PREFIX = "nci-"
 POLL_SECONDS = 0.005
 LOOK_AGAIN_SECONDS = 0.25
 REPLY_SECONDS = 1.0
 IDLE_SECONDS = 0.2
-# `sun_path` has 104 bytes on macOS and 108 on Linux, a NUL among them.
-MOST_SOCKET_BYTES = 103
 
 
 class _Channel(AsyncZMQSocketChannel):  # type: ignore[misc] # jupyter_client is not seen by mypy
@@ -127,12 +119,14 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
         python: The interpreter.
         folder: A private folder for connection file and sockets. Its path is short: a Unix socket's has 107 bytes.
         server: Forks the kernel; None: it is started.
+        listener: Is told of the kernel's process.
     """
 
-    def __init__(self, python: Path, folder: Path, server: KernelServer | None = None) -> None:
+    def __init__(self, python: Path, folder: Path, server: KernelServer | None, listener: Listener) -> None:
         super().__init__(kernel_name="python3", connection_file=str(folder / "kernel.json"))
         self.client_factory = _Client
         self._python = python
+        self._listener = listener
         self._process: Any = None
         self.provisioner = _Provisioner(server, kernel_spec=self.kernel_spec, kernel_id="", parent=self)
         if POSIX:  # no port is open to others; ipykernel 7.4 warns of TCP. `ip` must be absolute: a relative one hangs.
@@ -148,10 +142,11 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
     async def _async_post_start_kernel(self, **kwargs: Any) -> None:
         await super()._async_post_start_kernel(**kwargs)
         self._process = self.provisioner.process
+        self._listener.kernel(self._process.pid)
 
     @property
     def not_forked(self) -> str:
-        """Why this kernel and later ones cannot be forked; nothing: they can, or it was said before."""
+        """Why this kernel and later ones cannot be forked; nothing: they can."""
         return str(self.provisioner.not_forked)
 
     @property
@@ -194,45 +189,4 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
             self._process.end()
         else:
             self.signal_now(signal.SIGKILL if POSIX else signal.SIGTERM)
-
-
-def environment(environ: Mapping[str, str], interpreter: Interpreter, folder: Path) -> dict[str, str]:
-    """Return the environment of a kernel: the step's, with the interpreter's programs first on PATH.
-
-    Args:
-        environ: The environment of the step.
-        interpreter: The interpreter of the kernel.
-        folder: A private folder: IPython keeps history and profile of each run there.
-    """
-    env = process.for_others(environ)
-    env["PATH"] = os.pathsep.join([str(interpreter.path.parent), environ.get("PATH", os.defpath)])
-    env.setdefault("IPYTHONDIR", str(folder / "ipython"))
-    if (interpreter.prefix / "pyvenv.cfg").exists():
-        env["VIRTUAL_ENV"] = str(interpreter.prefix)
-    return env
-
-
-@contextlib.contextmanager
-def private_folder() -> Iterator[Path]:
-    """Give a folder that only this user can read, and remove it at the end.
-
-    Raises:
-        SurroundingsError: It cannot be made.
-    """
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=_short_folder()))
-    except OSError as error:
-        raise SurroundingsError(
-            f"No temporary folder can be made for the kernel: {error.strerror or error}.",
-            hint="Free some disk space, or name a folder that can be written in the variable TMPDIR.",
-        ) from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _short_folder() -> str | None:
-    """Return where sockets have a path that is short enough; None: in the usual folder for what is temporary."""
-    socket = Path(tempfile.gettempdir()) / f"{FOLDER_PREFIX}12345678" / "socket-5"
-    return "/tmp" if POSIX and len(os.fsencode(socket)) > MOST_SOCKET_BYTES else None  # noqa: S108 - mkdtemp is safe there
+        self._listener.kernel(0)

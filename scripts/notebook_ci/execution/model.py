@@ -3,7 +3,19 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from notebook_ci.inputs import BOOLEAN, GLOBS, PATH, SECONDS, YAML_MAP, StageInputs, choice, given
+from notebook_ci.inputs import (
+    BOOLEAN,
+    GLOBS,
+    PATH,
+    SECONDS,
+    SIZE,
+    WORKERS,
+    YAML_MAP,
+    YAML_SETS,
+    StageInputs,
+    choice,
+    given,
+)
 from notebook_ci.records import Record
 
 FailureKind = Literal[
@@ -48,6 +60,33 @@ class ExecuteInputs(StageInputs):
     parameters_file: str = given(
         PATH, "YAML file of parameters. `parameters` wins, name by name.", default="", shown_default="none"
     )
+    sweep: Any = given(
+        YAML_SETS,
+        "Sets of parameters. A notebook that declares one of them is executed once for each set, whose values win "
+        "over `parameters`. Each execution has the name of its set, or what is in it: `train@alpha=0.1.ipynb`.",
+        default="",
+        shown_default="none",
+    )
+    needs: Any = given(
+        YAML_MAP,
+        "Which notebooks must have passed before another begins: `report.ipynb: [train.ipynb]`. Both sides may be "
+        "globs. Where one of them has failed, the other is skipped.",
+        default="",
+        shown_default="none",
+    )
+    execution_order: str = given(
+        choice("auto", "sorted", "parallel"),
+        "Which notebooks run one after the other: `auto`: the numbered ones of each folder (`01-`, `02_`), in their "
+        "order, whether or not one fails; `sorted`: all; `parallel`: none. `needs` holds in any case.",
+        default="auto",
+        shown_default="`auto`",
+    )
+    workers: int | None = given(
+        WORKERS,
+        "How many notebooks run at a time.",
+        default=None,
+        shown_default="`auto`: one a CPU that the process may use",
+    )
     python: str = given(
         PATH,
         "Python interpreter to run the kernels; it must have ipykernel.",
@@ -76,6 +115,13 @@ class ExecuteInputs(StageInputs):
         "faster, and is Linux alone. One that cannot be forked is started. Forking is new: try it.",
         default="spawn",
         shown_default="`spawn`",
+    )
+    max_output: int = given(
+        SIZE,
+        "How much of a notebook's outputs is kept. Of more text the beginning and the end stay, with a notice between "
+        "them; other outputs that do not fit are left out, with a notice in their place.",
+        default=64_000_000,
+        shown_default="`64 MB`",
     )
     html: bool = given(
         BOOLEAN,
@@ -116,13 +162,15 @@ class Failure:
 
 @dataclass(kw_only=True)
 class NotebookResult:
-    """How one notebook went.
+    """How one execution of a notebook went.
 
     Attributes:
         path: The notebook, relative to the workspace.
+        name: The name of the execution: the path, with a sweep that and the parameter set (`train@small.ipynb`).
         output: The executed notebook, relative to the run directory where it lies in it; empty: there is none.
         html: The same as HTML, where it was asked for.
-        status: `skipped` was never begun: the job was cancelled, or the stage broke off.
+        status: `skipped` was never begun: a notebook that it needs did not pass, or the stage broke off.
+        skipped_for: The execution that it needs and that did not pass.
         duration: Seconds, with the start of the kernel.
         kernel_start: Whether its kernel was forked or started; empty: it had none.
         parameters: The parameters it was given.
@@ -130,13 +178,16 @@ class NotebookResult:
         executed_cells: Number of code cells that ran, the failing one included.
         metrics: Numbers that it reported.
         scraps: Other values that it reported, by scrapbook.
+        left_out: Bytes of its outputs that were not kept, because of `max-output`.
         failure: Why it failed.
     """
 
     path: str
+    name: str
     output: str = ""
     html: str = ""
     status: Literal["passed", "failed", "skipped"] = "skipped"
+    skipped_for: str = ""
     duration: float = 0.0
     kernel_start: Literal["", "fork", "spawn"] = ""
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -144,6 +195,7 @@ class NotebookResult:
     executed_cells: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     scraps: dict[str, Any] = field(default_factory=dict)
+    left_out: int = 0
     failure: Failure | None = None
 
 
@@ -159,13 +211,15 @@ class ExecuteRecord(Record):
         python_version: Its version.
         ipykernel_version: The version of its ipykernel.
         output_dir: The folder of the executed notebooks.
-        notebooks: One result a notebook, in the order of execution.
+        workers: How many notebooks ran at a time, at most.
+        notebooks: One result an execution, sorted, each behind those that it needs.
     """
 
     python: str = ""
     python_version: str = ""
     ipykernel_version: str = ""
     output_dir: str = ""
+    workers: int = 1
     notebooks: list[NotebookResult] = field(default_factory=list)
 
     @property

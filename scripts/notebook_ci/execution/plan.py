@@ -1,16 +1,20 @@
-"""What is executed: which notebooks, with which parameters, and where the results go. Nothing runs yet."""
+"""What is executed: which notebooks, with which parameters, in which order, and where the results go. Nothing runs."""
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import functools
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from notebook_ci import yaml12
 from notebook_ci.context import Context
 from notebook_ci.errors import CheckFailed, InputError, NotebookCiError
+from notebook_ci.execution import sweep
 from notebook_ci.execution.model import ExecuteInputs
-from notebook_ci.execution.selection import everything, select
+from notebook_ci.execution.schedule import Order, chains, ordered
+from notebook_ci.execution.selection import SUFFIX, everything, matching, select
 from notebook_ci.files import read_text
 from notebook_ci.inputs import quote
 from notebook_ci.notebooks import document, parameters
@@ -26,19 +30,21 @@ HOW_TO_TAG = (
 
 @dataclass(frozen=True)
 class Task:
-    """A notebook to execute.
+    """A notebook to execute: once, or with one of the sets of a sweep.
 
     Attributes:
         path: Its path, relative to the workspace.
+        name: The name of the execution, and of the executed notebook in the folder of the outputs.
         content: The notebook as it was read, or why it cannot be executed.
         declared: The names of the parameters that it declares.
         parameters: Those of them that are given.
     """
 
     path: str
+    name: str
     content: Document | NotebookCiError
-    declared: tuple[str, ...]
-    parameters: Mapping[str, Any]
+    declared: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,12 +52,16 @@ class Plan:
     """All that is executed.
 
     Attributes:
-        tasks: The notebooks in the order of execution.
+        tasks: The executions: sorted, each behind those that it needs.
+        needs: By notebook, those that must have passed before.
+        chains: Notebooks that run one after the other.
         parameters: All parameters that are given.
         output_dir: The folder of the executed notebooks.
     """
 
     tasks: tuple[Task, ...]
+    needs: Mapping[str, Collection[str]]
+    chains: Sequence[Sequence[str]]
     parameters: dict[str, Any]
     output_dir: Path
 
@@ -63,17 +73,23 @@ def make(inputs: ExecuteInputs, context: Context) -> Plan:
         InputError: Something in the inputs is wrong.
     """
     shared = _parameters_file(inputs.parameters_file, context.cwd)
-    own = _parameters(inputs.parameters)
+    own = _map(inputs.parameters, "The input parameters")
+    sets = sweep.sets(inputs.sweep)
     runs = context.run_directory.path
     output_dir = (context.cwd / inputs.output_dir) if inputs.output_dir else context.place.artifacts
     _keep_apart(output_dir, context.cwd)
-    paths = select(inputs.notebooks, inputs.exclude, context.cwd, never=[runs, output_dir])
-    _keep_sources(paths, context.cwd, output_dir)
-    tasks = _tasks(paths, shared | own)
+    chosen = select(inputs.notebooks, inputs.exclude, context.cwd, never=[runs, output_dir])
+    all_notebooks = Listing(lambda: everything(context.cwd, [runs, output_dir]))
+    needs = _needs(inputs.needs, chosen, all_notebooks)
+    paths = ordered(chosen, needs)
+    tasks = _tasks(paths, shared | own, sets)
+    _keep_sources(tasks, context.cwd, output_dir)
+    swept = {name: value for values in sets.values() for name, value in values.items()}
     # A table of the file of inputs stands for every call, as the parameters-file does; text is given for this one.
-    strict = own if isinstance(inputs.parameters, str) else {}
-    _refuse_unknown(strict, shared | own, tasks, everything(context.cwd, [runs, output_dir]))
-    return Plan(tasks, shared | own, output_dir)
+    strict = {**(own if isinstance(inputs.parameters, str) else {}), **(swept if isinstance(inputs.sweep, str) else {})}
+    _refuse_unknown(strict, shared | own | swept, tasks, all_notebooks)
+    order = cast("Order", inputs.execution_order)
+    return Plan(tasks, needs, chains(paths, order), shared | own, output_dir)
 
 
 def _keep_apart(output_dir: Path, cwd: Path) -> None:
@@ -85,20 +101,84 @@ def _keep_apart(output_dir: Path, cwd: Path) -> None:
         )
 
 
-def _keep_sources(paths: Sequence[str], cwd: Path, output_dir: Path) -> None:
-    """Refuse outputs that would be written over their sources. A link in the folder of the outputs can lead there."""
-    for path in paths:
-        source, output = cwd / path, output_dir / path
+def _keep_sources(tasks: Sequence[Task], cwd: Path, output_dir: Path) -> None:
+    """Refuse outputs that would be written over their sources, or over each other.
+
+    A link in the folder of the outputs can lead to a source.
+    """
+    for task in tasks:
+        source, output = cwd / task.path, output_dir / task.name
         if output.parent.resolve() / output.name == source.parent.resolve() / source.name:
             raise InputError(
-                f"The executed notebook would be written over its source {path}.",
+                f"The executed notebook would be written over its source {task.path}.",
                 hint="Name another folder with the input output-dir.",
             )
+    [(name, times)] = Counter(task.name for task in tasks).most_common(1)
+    if times > 1:
+        raise InputError(
+            f"Two executions would have the name {name}: a notebook's, and one of the sweep.",
+            hint="Give the set of the input sweep another name.",
+        )
 
 
-def _parameters(value: str | dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters of the input: as YAML, or as a table of notebook-ci.toml."""
-    origin = "The input parameters"
+def _needs(value: str | dict[str, Any], chosen: Sequence[str], all_notebooks: "Listing") -> dict[str, set[str]]:
+    """Return which notebooks need which, of those that are executed.
+
+    Args:
+        value: The input needs: as YAML, or as a table of notebook-ci.toml.
+        chosen: The notebooks that are executed.
+        all_notebooks: Those of the workspace.
+    """
+    needs: dict[str, set[str]] = {}
+    for pattern, told in _map(value, "The input needs").items():
+        others = [told] if isinstance(told, str) else told
+        if not isinstance(others, list) or not all(isinstance(other, str) for other in others):
+            raise InputError(
+                f"The input needs has {quote(told)} for {quote(pattern)}, which is no list of notebooks.",
+                hint="Write `report.ipynb: [train.ipynb]`.",
+            )
+        wanted = {path for other in others for path in _matches(other, chosen, all_notebooks)}
+        for path in _matches(pattern, chosen, all_notebooks):
+            needs.setdefault(path, set()).update(wanted - ({path} if pattern != path else set()))
+    return needs
+
+
+def _matches(pattern: str, chosen: Sequence[str], all_notebooks: "Listing") -> list[str]:
+    """Return the notebooks of a pattern of the input needs that are executed.
+
+    Raises:
+        InputError: It matches none of the workspace.
+    """
+    if found := matching(pattern, chosen):
+        return found
+    if not matching(pattern, all_notebooks.paths):
+        close = difflib.get_close_matches(pattern, all_notebooks.paths, n=1)
+        meant = f"Did you mean {quote(close[0])}? " if close else ""
+        raise InputError(
+            f"The input needs names {quote(pattern)}, and no notebook matches that.",
+            hint=f"{meant}Patterns are relative to the workspace.",
+        )
+    return []
+
+
+class Listing:
+    """The notebooks of a workspace, looked up when somebody asks.
+
+    Args:
+        find: Finds them.
+    """
+
+    def __init__(self, find: Callable[[], Iterable[str]]) -> None:
+        self._find = find
+
+    @functools.cached_property
+    def paths(self) -> list[str]:
+        """Their paths, sorted."""
+        return sorted(self._find())
+
+
+def _map(value: str | dict[str, Any], origin: str) -> dict[str, Any]:
+    """Return what an input holds: as YAML, or as a table of notebook-ci.toml."""
     return (
         yaml12.mapping(value, origin=origin) if isinstance(value, str) else yaml12.plain_mapping(value, origin=origin)
     )
@@ -112,22 +192,27 @@ def _parameters_file(name: str, cwd: Path) -> dict[str, Any]:
     return yaml12.mapping(text, origin=name, file=name)
 
 
-def _tasks(paths: Sequence[str], given: Mapping[str, Any]) -> tuple[Task, ...]:
+def _tasks(paths: Iterable[str], given: Mapping[str, Any], sets: Mapping[str, Mapping[str, Any]]) -> tuple[Task, ...]:
     """Read all notebooks, and give each the parameters that it declares."""
-    tasks = []
-    for path in paths:
-        try:
-            content = _python_notebook(Path(path))
-            names = parameters.declared(content)
-        except NotebookCiError as fault:
-            tasks.append(Task(path, fault, (), {}))
-            continue
-        tasks.append(Task(path, content, names, {name: given[name] for name in given if name in names}))
-    return tuple(tasks)
+    return tuple(task for path in paths for task in _of_notebook(path, given, sets))
+
+
+def _of_notebook(path: str, given: Mapping[str, Any], sets: Mapping[str, Mapping[str, Any]]) -> Iterator[Task]:
+    try:
+        content = _python_notebook(Path(path))
+        names = parameters.declared(content)
+    except NotebookCiError as fault:
+        yield Task(path, path, fault)
+        return
+    swept = {label: values for label, values in sets.items() if not values.keys().isdisjoint(names)}
+    for label, values in (swept or {"": {}}).items():
+        name = f"{path.removesuffix(SUFFIX)}@{label}{SUFFIX}" if label else path
+        wanted = {**given, **values}
+        yield Task(path, name, content, names, {each: wanted[each] for each in wanted if each in names})
 
 
 def _refuse_unknown(
-    own: Mapping[str, Any], given: Mapping[str, Any], tasks: Sequence[Task], all_notebooks: Iterable[str]
+    own: Mapping[str, Any], given: Mapping[str, Any], tasks: Sequence[Task], all_notebooks: Listing
 ) -> None:
     """Refuse a parameter that no notebook declares: it is misspelt.
 
@@ -138,7 +223,7 @@ def _refuse_unknown(
         own: Parameters that are given for this call.
         given: All parameters.
         tasks: What is executed.
-        all_notebooks: Paths of all notebooks of the workspace.
+        all_notebooks: All of the workspace.
 
     Raises:
         InputError: There is one.
@@ -148,7 +233,7 @@ def _refuse_unknown(
     if not unknown or any(isinstance(task.content, NotebookCiError) for task in tasks):
         return
     if unknown[0] not in own:
-        elsewhere = {name for task in _tasks(list(all_notebooks), {}) for name in task.declared}
+        elsewhere = {name for task in _tasks(all_notebooks.paths, {}, {}) for name in task.declared}
         unknown = [name for name in unknown if name not in elsewhere]
     if unknown:
         what = f"No notebook declares the parameter {quote(unknown[0])}."

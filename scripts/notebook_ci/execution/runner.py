@@ -1,151 +1,165 @@
-"""Executes notebooks one after the other, and records how each went."""
+"""Executes a notebook, and says how it went."""
 
-import functools
 import hashlib
 import os
 import time
 import traceback
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from notebook_ci.context import Context
-from notebook_ci.errors import Cancelled, InputError, NotebookCiError, SurroundingsError
+from notebook_ci import process
+from notebook_ci.errors import Cancelled, NotebookCiError
 from notebook_ci.execution import failures, html, kernels
 from notebook_ci.execution.engine import Execution, KernelDiedError, KernelNotStartedError, TimeIsUpError
+from notebook_ci.execution.folders import make_folder, private_folder
 from notebook_ci.execution.forking import KernelServer
-from notebook_ci.execution.interpreter import Interpreter
-from notebook_ci.execution.model import ExecuteInputs, ExecuteRecord, Failure, NotebookResult
+from notebook_ci.execution.interpreter import Interpreter, environment
+from notebook_ci.execution.listener import Listener
+from notebook_ci.execution.model import ExecuteInputs, NotebookResult
 from notebook_ci.execution.plan import Task
 from notebook_ci.execution.watch import Watch
 from notebook_ci.notebooks import metrics
 from notebook_ci.notebooks.document import Document
-from notebook_ci.records import Problem, sha256
+from notebook_ci.records import Place, Problem, Severity, sha256
 
 MOST_LOG_BYTES = 64 * 1024
 
 
+@dataclass
+class Outcome:
+    """What came of an execution.
+
+    Attributes:
+        result: How it went.
+        problems: Its faults, and what else should be known.
+        read: SHA-256 by path of the files that were read.
+        made: SHA-256 by path of the files that were made, relative to the run directory where they lie in it.
+        not_forked: Why kernels cannot be forked any more.
+        crash: The traceback of an exception that nobody has foreseen.
+    """
+
+    result: NotebookResult
+    problems: list[Problem] = field(default_factory=list)
+    read: dict[str, str] = field(default_factory=dict)
+    made: dict[str, str] = field(default_factory=dict)
+    not_forked: str = ""
+    crash: str = ""
+
+
 @dataclass(frozen=True)
 class Runner:
-    """Executes one notebook after the other, into one record."""
+    """What all executions of a stage have in common.
+
+    Attributes:
+        inputs: The inputs of the stage.
+        environ: The environment of the step.
+        interpreter: The Python of the kernels.
+        output_dir: The folder of the executed notebooks.
+        place: The stage's place in the run directory.
+    """
 
     inputs: ExecuteInputs
-    context: Context
-    record: ExecuteRecord
+    environ: Mapping[str, str]
     interpreter: Interpreter
     output_dir: Path
-    server: KernelServer | None
+    place: Place
 
-    def run(self, task: Task, result: NotebookResult) -> None:
-        """Execute a notebook, fill its result, and add its faults to the record.
+    def run(self, task: Task, server: KernelServer | None, listener: Listener) -> Outcome:
+        """Execute a notebook.
+
+        Args:
+            task: The notebook.
+            server: Forks its kernel; None: it is started.
+            listener: Is told how it goes.
 
         Raises:
             SurroundingsError: The executed notebook cannot be written.
-            Cancelled: The job was cancelled; the result holds what was done.
         """
-        result.status = "failed"
+        outcome = Outcome(NotebookResult(path=task.path, name=task.name, status="failed"))
         if isinstance(task.content, NotebookCiError):
-            fault = task.content
-            result.failure = failures.invalid(fault)
-            self._fail(Problem.of(fault))
-            self.context.reporter.progress(f"✗ {task.path}: {fault.message}")
-            return
-        doc = task.content
+            outcome.result.failure = failures.invalid(task.content)
+            outcome.problems.append(Problem.of(task.content))
+            return outcome
+        return _Run(self, task, task.content, server, listener, outcome).outcome_of()
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One execution."""
+
+    runner: Runner
+    task: Task
+    doc: Document
+    server: KernelServer | None
+    listener: Listener
+    outcome: Outcome
+
+    def outcome_of(self) -> Outcome:
+        result = self.outcome.result
         # Of what is executed: an earlier notebook may have changed the file since it was read.
-        self.record.read[task.path] = hashlib.sha256(doc.text.encode()).hexdigest()
-        result.parameters = dict(task.parameters)
-        output = self._output(task.path)
-        self.context.reporter.progress(f"▶ {task.path}")
+        self.outcome.read[self.task.path] = hashlib.sha256(self.doc.text.encode()).hexdigest()
+        result.parameters = dict(self.task.parameters)
+        output = self.runner.output_dir / self.task.name
+        make_folder(output.parent)
         began = time.monotonic()
         execution: Execution | None = None
         try:
-            execution = Execution(doc, task.parameters)
-            result.failure = self._execute(doc, execution, output, result)
+            execution = Execution(self.doc, self.task.parameters, self.runner.inputs.max_output)
+            self._execute(execution, output)
         except Cancelled:
             if execution:
-                result.failure = failures.place(doc, execution, "cancelled", "The job was cancelled.")
-            raise
+                result.failure = failures.place(self.doc, execution, "cancelled", "The job was cancelled.")
         except NotebookCiError:
             raise
         except Exception as exception:  # noqa: BLE001 - one notebook must not take the others with it
-            self.context.reporter.output(traceback.format_exc().rstrip())
-            result.failure = failures.broken(doc, execution, exception)
+            self.outcome.crash = traceback.format_exc().rstrip()
+            result.failure = failures.broken(self.doc, execution, exception)
         finally:
             result.duration = round(time.monotonic() - began, 3)
+        with process.undisturbed():
             if execution:
-                self._collect(doc, result, execution, output)
-        self._finish(doc, result, execution)
+                self._collect(execution, output)
+            self._judge(execution)
+        return self.outcome
 
-    def _execute(self, doc: Document, execution: Execution, output: Path, result: NotebookResult) -> Failure | None:
-        """Execute a notebook with a kernel of its own: a forked one, or where that does not begin, a started one.
-
-        Args:
-            doc: The notebook.
-            execution: The same, prepared.
-            output: Where the executed notebook goes.
-            result: Is told how the kernel came to be.
-
-        Returns:
-            Why it failed, or None.
-        """
-        for server in (self.server, None):
-            with kernels.private_folder() as folder, (folder / "kernel.log").open("w+b") as log:
-                manager = kernels.UserKernelManager(self.interpreter.path, folder, server)
-                watch = Watch(
-                    self.inputs.cell_timeout,
-                    self.inputs.notebook_timeout,
-                    manager.signal_now,
-                    functools.partial(self._beat, doc),
-                )
-                exception = self._attempt(manager, watch, execution, doc=doc, output=output, log=log)
-                result.kernel_start = manager.start
-                if manager.not_forked:
-                    self._notice(doc, f"From here on kernels are started, not forked: {manager.not_forked}.")
+    def _execute(self, execution: Execution, output: Path) -> None:
+        """Execute a notebook with a kernel of its own: a forked one, or where that does not begin, a started one."""
+        for server in dict.fromkeys((self.server, None)):
+            with private_folder() as folder, (folder / "kernel.log").open("w+b") as log:
+                manager = kernels.UserKernelManager(self.runner.interpreter.path, folder, server, self.listener)
+                inputs = self.runner.inputs
+                watch = Watch(inputs.cell_timeout, inputs.notebook_timeout, manager.signal_now)
+                exception = self._attempt(manager, watch, execution, output, log)
+                self.outcome.result.kernel_start = manager.start
+                self.outcome.not_forked = self.outcome.not_forked or manager.not_forked
                 if isinstance(exception, KernelNotStartedError) and manager.start == "fork" and not watch.exceeded:
-                    self._notice(doc, "Its forked kernel did not begin: it was run by a started one.")
+                    self._tell("notice", "Its forked kernel did not begin: it was run by a started one.")
                     continue
                 log.seek(max(0, log.seek(0, os.SEEK_END) - MOST_LOG_BYTES))
                 said = log.read().decode(errors="backslashreplace")
-                return failures.explain(doc, execution, watch, exception, said)
-        raise AssertionError  # a started kernel has no second attempt
+                self.outcome.result.failure = failures.explain(self.doc, execution, watch, exception, said)
+                return
 
     def _attempt(
-        self,
-        manager: kernels.UserKernelManager,
-        watch: Watch,
-        execution: Execution,
-        *,
-        doc: Document,
-        output: Path,
-        log: IO[bytes],
+        self, manager: kernels.UserKernelManager, watch: Watch, execution: Execution, output: Path, log: IO[bytes]
     ) -> Exception | None:
         """Execute a notebook with one kernel, of which nothing is left afterwards. Returns why it was broken off."""
-        env = kernels.environment(self.context.environ, self.interpreter, Path(log.name).parent)
-        start = {"env": env, "cwd": str(doc.path.resolve().parent), "stdout": log, "stderr": log}
+        env = environment(self.runner.environ, self.runner.interpreter, Path(log.name).parent)
+        start = {"env": env, "cwd": str(self.doc.path.resolve().parent), "stdout": log, "stderr": log}
         try:
             with watch:
-                execution.run(manager, watch, output, start)
+                execution.run(manager, watch, output, start, self.listener)
         except (TimeIsUpError, KernelDiedError, KernelNotStartedError) as error:
             return error
         finally:
             manager.end_now()
         return None
 
-    def _notice(self, doc: Document, message: str) -> None:
-        self.record.problems.append(Problem(severity="notice", message=message, file=doc.path.as_posix()))
-
-    def _beat(self, doc: Document, number: int, seconds: float) -> None:
-        self.context.reporter.progress(f"  {doc.path} · cell {number}/{len(doc.cells)} · running {seconds:.0f} s")
-
-    def _output(self, path: str) -> Path:
-        """Return where the executed notebook goes; its folder is there."""
-        output = self.output_dir / path
-        make_folder(output.parent)
-        return output
-
-    def _collect(self, doc: Document, result: NotebookResult, execution: Execution, output: Path) -> None:
-        """Fill a result from what was executed."""
-        path = doc.path.as_posix()
+    def _collect(self, execution: Execution, output: Path) -> None:
+        """Fill the result from what was executed."""
+        result = self.outcome.result
         cells = execution.nb.cells
         code = failures.code_cells(execution)
         result.cells = len(code)
@@ -153,64 +167,45 @@ class Runner:
         collected = metrics.collect([cell.get("outputs", []) for cell in cells])
         result.metrics, result.scraps = dict(collected.metrics), dict(collected.scraps)
         for index, message in collected.problems:
-            number = (execution.origins[index] or 0) + 1
-            self.record.problems.append(Problem(severity="warning", message=f"Cell {number}: {message}", file=path))
+            self._tell("warning", f"Cell {(execution.origins[index] or 0) + 1}: {message}")
+        result.left_out = execution.left_out
+        if result.left_out:
+            limit = self.runner.inputs.max_output
+            size = f"{result.left_out / 1e6:.1f} MB of the outputs were left out: more than max-output ({limit} bytes)."
+            self._tell("warning", f"{size} Notices in the executed notebook say where.")
         if output.is_file():
             result.output = self._made(output)
-            if self.inputs.html:
-                self._render(path, result, output)
+            if self.runner.inputs.html:
+                self._render(output)
 
-    def _render(self, path: str, result: NotebookResult, output: Path) -> None:
+    def _render(self, output: Path) -> None:
         try:
-            result.html = self._made(html.render(output))
+            self.outcome.result.html = self._made(html.render(output))
         except NotebookCiError as error:
-            self.record.problems.append(Problem(severity="warning", message=error.message, hint=error.hint, file=path))
+            self._tell("warning", error.message, error.hint)
 
     def _made(self, path: Path) -> str:
         """Take the digest of a file that was made, and return its name in the record."""
-        name = self.context.place.relative(path)
-        self.record.made[name] = sha256(path)
+        name = self.runner.place.relative(path)
+        self.outcome.made[name] = sha256(path)
         return name
 
-    def _finish(self, doc: Document, result: NotebookResult, execution: Execution | None) -> None:
-        """Give the verdict on a notebook, in the record and in the log."""
-        path = doc.path.as_posix()
-        took = f"{result.duration:.1f} s"
-        if result.failure is None and execution:
+    def _judge(self, execution: Execution | None) -> None:
+        """Give the verdict."""
+        result = self.outcome.result
+        if result.failure:
+            self.outcome.problems.append(failures.problem(self.task.path, result.failure))
+        elif execution:
             result.status = "passed"
-            self._warn_of_cells_left(path, result, failures.left_by_exit(execution))
-            self.context.reporter.progress(f"✓ {path} · {took}")
-        elif result.failure:
-            problem = failures.problem(path, result.failure)
-            self._fail(problem)
-            self.context.reporter.progress(f"✗ {path} · {took} · {problem.title}: {result.failure.message}")
-            self.context.reporter.output(result.failure.traceback)
+            self._warn_of_cells_left(failures.left_by_exit(execution))
 
-    def _warn_of_cells_left(self, path: str, result: NotebookResult, by_exit: int) -> None:
+    def _warn_of_cells_left(self, by_exit: int) -> None:
         """Say so when a notebook passes though not all of its cells ran."""
+        result = self.outcome.result
         left = result.cells - result.executed_cells
-        if not left:
-            return
-        why = "sys.exit() ended the notebook" if by_exit else "cells are tagged `skip-execution`"
-        message = f"{left} of {result.cells} code cells did not run: {why}."
-        self.record.problems.append(Problem(severity="warning", message=message, file=path))
+        if left:
+            why = "sys.exit() ended the notebook" if by_exit else "cells are tagged `skip-execution`"
+            self._tell("warning", f"{left} of {result.cells} code cells did not run: {why}.")
 
-    def _fail(self, problem: Problem) -> None:
-        self.record.problems.append(problem)
-        self.record.status = "failed"
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder for outputs.
-
-    Raises:
-        InputError: A file stands in its place.
-        SurroundingsError: It cannot be made.
-    """
-    hint = "Name another folder with the input output-dir."
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise InputError(f"The folder {folder} cannot be made: a file stands in the way.", hint=hint) from error
-    except OSError as error:
-        raise SurroundingsError(f"The folder {folder} cannot be made: {error.strerror}.", hint=hint) from error
+    def _tell(self, severity: Severity, message: str, hint: str = "") -> None:
+        self.outcome.problems.append(Problem(severity=severity, message=message, hint=hint, file=self.task.path))

@@ -59,6 +59,13 @@ def everything(cwd: Path, never: Iterable[Path]) -> Iterator[str]:
     return (path for path in _expand("**/*.ipynb", cwd) if not _lies_in(cwd / path, folders))
 
 
+def matching(pattern: str, paths: Iterable[str]) -> list[str]:
+    """Return the paths that a pattern means: the one that is written so, or those that match the glob."""
+    written = [path for path in paths if path == pattern]
+    parts = Path(pattern).parts
+    return written or [path for path in paths if _matches(Path(path).parts, parts)]
+
+
 def _expand(pattern: str, cwd: Path) -> set[str]:
     """Return the notebooks a pattern means, relative to `cwd`."""
     try:

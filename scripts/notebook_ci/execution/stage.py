@@ -1,17 +1,20 @@
-"""The stage execute-notebook: plans, executes and records."""
+"""The stage execute-notebook: plans, has executed, and records."""
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from notebook_ci.context import Context
-from notebook_ci.execution import forking, kernels, plan
+from notebook_ci.execution import forking, machine, plan
+from notebook_ci.execution.durations import Durations
+from notebook_ci.execution.folders import make_folder, private_folder
 from notebook_ci.execution.forking import KernelServer, NotForkedError
 from notebook_ci.execution.interpreter import EARLIER, Interpreter, changed_since, find
+from notebook_ci.execution.interpreter import environment as kernel_environment
 from notebook_ci.execution.model import ExecuteInputs, ExecuteRecord, NotebookResult
-from notebook_ci.execution.plan import Task
-from notebook_ci.execution.runner import Runner, make_folder
+from notebook_ci.execution.plan import Plan, Task
+from notebook_ci.execution.schedule import Schedule, Step
 from notebook_ci.inputs import quote
 from notebook_ci.notebooks import document
 from notebook_ci.notebooks.document import Document
@@ -20,7 +23,7 @@ from notebook_ci.texts import listed
 
 
 def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
-    """Execute the notebooks. Every one is attempted; faults go into the record.
+    """Execute the notebooks. Every one is attempted, but those that need one that failed; faults go into the record.
 
     Raises:
         InputError: Something in the inputs is wrong; nothing was executed.
@@ -28,28 +31,80 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
         Cancelled: The job was cancelled; the record holds what was done.
     """
     planned = plan.make(inputs, context)
-    record.inputs["parameters"], record.output_dir = planned.parameters, str(planned.output_dir)
-    if inputs.parameters_file:
-        record.read[inputs.parameters_file] = sha256(context.cwd / inputs.parameters_file)
     interpreter = find(inputs.python, inputs.slug, context.run_directory, context.environ, context.cwd)
+    make_folder(planned.output_dir)
+    _describe(planned, interpreter, context, record)
+    record.workers = min(inputs.workers or machine.cpus(), len(planned.tasks))
+    _tell(planned, interpreter, record, context)
+    durations = Durations(context)
+    with _server(inputs, context, interpreter) as server:
+        # Here, because these imports take a while, which the server needs too.
+        from notebook_ci.execution.conductor import Conductor
+        from notebook_ci.execution.progress import Progress
+        from notebook_ci.execution.runner import Runner
+
+        runner = Runner(inputs, context.environ, interpreter, planned.output_dir, context.place)
+        progress = Progress(context.reporter, len(planned.tasks))
+        schedule = _schedule(planned, durations.known)
+        try:
+            Conductor(runner, planned.tasks, schedule, record, progress, server).run()
+        finally:
+            record.metrics = _merged_metrics(record.notebooks)
+            durations.keep({each.name: each.duration for each in record.notebooks if each.status == "passed"})
+
+
+def _describe(planned: Plan, interpreter: Interpreter, context: Context, record: ExecuteRecord) -> None:
+    """Write down what is to be executed, and with what."""
+    record.inputs["parameters"], record.output_dir = planned.parameters, str(planned.output_dir)
+    if file := record.inputs["parameters-file"]:
+        record.read[file] = sha256(context.cwd / file)
     record.python, record.python_version = str(interpreter.path), interpreter.version
     record.ipykernel_version = interpreter.ipykernel
-    make_folder(planned.output_dir)
-    record.notebooks = [NotebookResult(path=task.path) for task in planned.tasks]
-    count = f"{len(planned.tasks)} notebook{'s' if len(planned.tasks) > 1 else ''}"
-    context.reporter.progress(
-        f"Executing {count} with Python {interpreter.version} ({interpreter.origin}: {interpreter.path})"
+    record.notebooks = [NotebookResult(path=task.path, name=task.name) for task in planned.tasks]
+
+
+def _schedule(planned: Plan, known: Mapping[str, float]) -> Schedule:
+    """Return the schedule of a plan.
+
+    Args:
+        planned: The plan.
+        known: Seconds that executions took before, by their names. One that is not known may be a long one.
+    """
+    names: dict[str, list[str]] = {}
+    for task in planned.tasks:
+        names.setdefault(task.path, []).append(task.name)
+    before: dict[str, str] = {}
+    for chain in planned.chains:
+        before |= dict(zip(chain[1:], chain[:-1], strict=True))
+    unknown = max(known.values(), default=0.0) + 1.0
+    return Schedule(
+        [
+            Step(
+                task.name,
+                needs=frozenset(name for path in planned.needs.get(task.path, ()) for name in names[path]),
+                behind=frozenset(names[before[task.path]] if task.path in before else ()),
+                seconds=known.get(task.name, unknown),
+            )
+            for task in planned.tasks
+        ]
     )
+
+
+def _tell(planned: Plan, interpreter: Interpreter, record: ExecuteRecord, context: Context) -> None:
+    """Say what is executed, with what and in which order."""
+    tasks, workers = len(planned.tasks), record.workers
+    at_a_time = f", {workers} at a time" if workers > 1 else ""
+    context.reporter.progress(
+        f"Executing {tasks} notebook{'s' if tasks > 1 else ''}{at_a_time} with Python {interpreter.version} "
+        f"({interpreter.origin}: {interpreter.path})"
+    )
+    for chain in planned.chains if workers > 1 else ():
+        context.reporter.progress(
+            f"One after the other: {listed(chain, plan.MOST_LISTED)}. The input execution-order changes that."
+        )
     if interpreter.origin == EARLIER:
-        _warn_of_changes(default_environment(inputs.slug, context.environ, context.cwd), context)
+        _warn_of_changes(default_environment(record.slug, context.environ, context.cwd), context)
     _notice_kernels(planned.tasks, interpreter, context)
-    try:
-        with _server(inputs, context, interpreter) as server:
-            runner = Runner(inputs, context, record, interpreter, planned.output_dir, server)
-            for task, result in zip(planned.tasks, record.notebooks, strict=True):
-                runner.run(task, result)
-    finally:
-        record.metrics = _merged_metrics(record.notebooks)
 
 
 @contextlib.contextmanager
@@ -58,8 +113,8 @@ def _server(inputs: ExecuteInputs, context: Context, interpreter: Interpreter) -
     with contextlib.ExitStack() as stack:
         server = None
         if inputs.kernel_start == "fork" and forking.AVAILABLE:
-            folder = stack.enter_context(kernels.private_folder())
-            environ = kernels.environment(context.environ, interpreter, folder)
+            folder = stack.enter_context(private_folder())
+            environ = kernel_environment(context.environ, interpreter, folder)
             try:
                 server = stack.enter_context(forking.serving(interpreter.path, environ, folder))
             except NotForkedError as error:
@@ -79,10 +134,11 @@ def _warn_of_changes(environment: Path, context: Context) -> None:
 
 def _notice_kernels(tasks: Sequence[Task], interpreter: Interpreter, context: Context) -> None:
     """Say which notebooks name another kernel than the one that every installation has."""
+    contents = {task.path: task.content for task in tasks}
     named: dict[str | None, list[str]] = {}
-    for task in tasks:
-        if isinstance(task.content, Document):
-            named.setdefault(document.kernel_name(task.content), []).append(task.path)
+    for path, content in contents.items():
+        if isinstance(content, Document):
+            named.setdefault(document.kernel_name(content), []).append(path)
     named.pop("python3", None)
     for name, paths in named.items():
         kernel = f"the kernel {quote(name)}" if name else "no kernel"
@@ -96,7 +152,7 @@ def _merged_metrics(results: Sequence[NotebookResult]) -> dict[str, float]:
     """Return the metrics of all notebooks by name; a name that several report gets its notebook's before it."""
     reporters = Counter(name for result in results for name in result.metrics)
     return {
-        name if reporters[name] == 1 else f"{result.path.removesuffix('.ipynb')}.{name}": value
+        name if reporters[name] == 1 else f"{result.name.removesuffix('.ipynb')}.{name}": value
         for result in results
         for name, value in result.metrics.items()
     }

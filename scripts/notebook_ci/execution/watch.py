@@ -1,24 +1,15 @@
-"""Bounds the time of cells and notebooks, and tells that long ones still run."""
+"""Bounds the time of cells and notebooks."""
 
 import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, Self
 
-HEARTBEAT_SECONDS = 30.0
 GRACE_SECONDS = 5.0
 TICK_SECONDS = 0.1
 
 Limit = Literal["cell-timeout", "notebook-timeout"]
-
-
-@dataclass
-class _Cell:
-    number: int
-    began: float
-    beats: int = 0
 
 
 class Watch:
@@ -32,7 +23,6 @@ class Watch:
         cell_timeout: Seconds a cell may run; None: any time.
         notebook_timeout: Seconds from the start of the watch; None: any time.
         send: Sends a signal to the kernel and its children.
-        beat: Told every 30 seconds of a cell: its number and the seconds it has run.
 
     Attributes:
         exceeded: The limit that was exceeded, as soon as it is.
@@ -44,14 +34,12 @@ class Watch:
         cell_timeout: float | None,
         notebook_timeout: float | None,
         send: Callable[[int], None],
-        beat: Callable[[int, float], None],
     ) -> None:
         self.exceeded: Limit | None = None
         self.limits: dict[Limit, float | None] = {"cell-timeout": cell_timeout, "notebook-timeout": notebook_timeout}
         self._send = send
-        self._beat = beat
         self._began = time.monotonic()
-        self._cell: _Cell | None = None
+        self._cell_began: float | None = None
         self._interrupted_at: float | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -64,13 +52,13 @@ class Watch:
         self._stop.set()
         self._thread.join()
 
-    def cell_begins(self, number: int) -> None:
-        """Take note that a cell begins; `number` counts from 1."""
-        self._cell = _Cell(number, time.monotonic())
+    def cell_begins(self) -> None:
+        """Take note that a cell begins."""
+        self._cell_began = time.monotonic()
 
     def cell_ends(self) -> None:
         """Take note that the cell has ended."""
-        self._cell = None
+        self._cell_began = None
 
     def _run(self) -> None:
         while not self._stop.wait(TICK_SECONDS):
@@ -83,19 +71,15 @@ class Watch:
                 self.exceeded = limit
                 self._interrupted_at = now
                 self._send(signal.SIGINT)
-            else:
-                self._tell(now)
 
     def _limit_exceeded(self, now: float) -> Limit | None:
-        cell, cell_limit, notebook_limit = self._cell, self.limits["cell-timeout"], self.limits["notebook-timeout"]
-        if cell and cell_limit is not None and now - cell.began > cell_limit:
+        began, cell_limit, notebook_limit = (
+            self._cell_began,
+            self.limits["cell-timeout"],
+            self.limits["notebook-timeout"],
+        )
+        if began is not None and cell_limit is not None and now - began > cell_limit:
             return "cell-timeout"
         if notebook_limit is not None and now - self._began > notebook_limit:
             return "notebook-timeout"
         return None
-
-    def _tell(self, now: float) -> None:
-        cell = self._cell
-        if cell and now - cell.began > HEARTBEAT_SECONDS * (cell.beats + 1):
-            cell.beats += 1
-            self._beat(cell.number, now - cell.began)

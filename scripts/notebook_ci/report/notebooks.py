@@ -17,8 +17,8 @@ def verdict(record: Json) -> str:
     if record["status"] != "failed" or not failed:
         return ""
     if len(failed) == 1:
-        return f"{name(failed[0]['path'])}, {title(_where(failed[0]['failure']))}"
-    named = listed([name(notebook["path"]) for notebook in failed], MOST_NAMED)
+        return f"{name(failed[0]['name'])}, {title(_where(failed[0]['failure']))}"
+    named = listed([name(notebook["name"]) for notebook in failed], MOST_NAMED)
     return f"{len(failed)} of {count(len(record['notebooks']), 'notebook')} ({named})"
 
 
@@ -29,19 +29,26 @@ def section(record: Json) -> list[str]:
         return []
     rows = [
         [
-            f"{ICONS[notebook['status']]} {name(notebook['path'])}",
+            f"{ICONS[notebook['status']]} {name(notebook['name'])}",
             f"{notebook['executed_cells']}/{notebook['cells']}",
             duration(notebook["duration"]),
-            title(_where(notebook["failure"])) if notebook["failure"] else "",
+            _why(notebook),
         ]
         for notebook in notebooks
     ]
     # What an invalid notebook lacks is said by the stage's problems, with its hint.
     failed = [each for each in notebooks if each["failure"] and each["failure"]["kind"] != "invalid-notebook"]
     header = ["notebook", "cells run", "time", "failure"]
-    if not any(notebook["failure"] for notebook in notebooks):
+    if not any(row[-1] for row in rows):
         header, rows = header[:-1], [row[:-1] for row in rows]
     return [table(header, rows), *map(_failure, failed[:MOST_LISTED]), rest(len(failed) - MOST_LISTED)]
+
+
+def _why(notebook: Json) -> str:
+    """Return why a notebook did not pass; nothing where it did."""
+    if notebook["failure"]:
+        return title(_where(notebook["failure"]))
+    return f"needs {name(notebook['skipped_for'])}" if notebook["skipped_for"] else ""
 
 
 def _where(failure: Json) -> str:
@@ -51,5 +58,5 @@ def _where(failure: Json) -> str:
 
 def _failure(notebook: Json) -> str:
     failure = notebook["failure"]
-    heading = f"**{name(notebook['path'])}: {title(_where(failure))}**"
+    heading = f"**{name(notebook['name'])}: {title(_where(failure))}**"
     return f"{heading}\n\n{code(failure['traceback'] or failure['message'])}"

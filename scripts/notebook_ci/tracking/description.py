@@ -129,7 +129,7 @@ class _Part:
     Attributes:
         start: When its stage began, in milliseconds since 1970.
         end: When it ended.
-        given: What notebooks were given: path without suffix, name, value.
+        given: What notebooks were given: name of the execution without suffix, name, value.
         metrics: What notebooks reported.
         measured: What was measured of the stage.
     """
@@ -220,10 +220,10 @@ def _span(record: Json) -> tuple[int, int]:
 
 
 def _given(record: Json) -> Iterator[tuple[str, str, str]]:
-    """Yield what notebooks were given: path without suffix, name, value."""
+    """Yield what notebooks were given: name of the execution without suffix, name, value."""
     for notebook in record["notebooks"] if record["stage"] == "execute-notebook" else ():
         for name, value in notebook["parameters"].items():
-            yield notebook["path"].removesuffix(".ipynb"), name, _text(value)
+            yield notebook["name"].removesuffix(".ipynb"), name, _text(value)
 
 
 def _parameters(parts: Mapping[str, _Part], notices: list[str]) -> dict[str, str]:
@@ -276,7 +276,7 @@ def _measured(label: str, record: Json) -> Iterator[tuple[str, float]]:
         yield f"{label}/executed", len(begun)
         yield f"{label}/failed", sum(notebook["status"] == "failed" for notebook in begun)
         for notebook in begun:
-            yield f"seconds/{label}/{notebook['path'].removesuffix('.ipynb')}", notebook["duration"]
+            yield f"seconds/{label}/{notebook['name'].removesuffix('.ipynb')}", notebook["duration"]
 
 
 # --- Datasets

@@ -1,0 +1,85 @@
+"""The environments of the contenders, and what runs where."""
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+PEERS = "bench"
+OURS = "execute-notebook"
+# What a runner, a Python, a shell or a user's settings would change for one contender or the other.
+PREFIXES = (
+    "PYTHON", "JUPYTER", "IPYTHON", "PYTEST", "PAPERMILL", "MPL", "XDG_", "VIRTUAL_ENV", "GITHUB_", "RUNNER_",
+)  # fmt: skip
+PACKAGES = ("papermill", "nbclient", "nbmake", "pytest", "pytest-xdist", "ipykernel", "jupyter-client", "ipython")
+IMPORTED = ("numpy", "pandas", "matplotlib", "scikit-learn")
+VERSIONS = """
+import json, platform, sys
+from importlib.metadata import version
+print(json.dumps([platform.python_version(), {name: version(name) for name in sys.argv[1:]}]))
+"""
+
+
+@dataclass(frozen=True)
+class Environments:
+    """What contenders run with.
+
+    Attributes:
+        launch: The command of launch.sh.
+        python: The Python of the peers, and of the kernels of all contenders.
+        environ: The environment of all contenders.
+        versions: The versions of Python and packages, by what runs with them.
+    """
+
+    launch: tuple[str, ...]
+    python: Path
+    environ: Mapping[str, str]
+    versions: Mapping[str, Mapping[str, str]]
+
+    @classmethod
+    def make(cls, root: Path, environ: Mapping[str, str], home: Path) -> "Environments":
+        """Make the environments, where they are not there yet.
+
+        Args:
+            root: The checkout.
+            environ: The environment of whoever runs this.
+            home: An empty folder to be made, the home of all contenders: no settings, no history.
+        """
+        launch = ("bash", str(root / "scripts" / "launch.sh"))
+        python, ours = (_python(launch, name, environ) for name in (PEERS, OURS))
+        home.mkdir(parents=True)
+        clean = {name: value for name, value in environ.items() if not name.startswith(PREFIXES)}
+        clean |= {"HOME": str(home), "NOTEBOOK_CI_CACHE": str(python.parents[2])}
+        versions = {
+            "execute-notebook": _versions(ours, ("papermill", "nbclient", "jupyter-client")),
+            "its peers, and the kernels of all": _versions(python, PACKAGES),
+            "imported by notebooks": _versions(python, IMPORTED),
+        }
+        return cls(launch, python, clean, versions)
+
+    def stage(self, *arguments: str) -> list[str]:
+        """Return the command of execute-notebook, as a user gives it."""
+        return [*self.launch, OURS, "--python", str(self.python), *arguments]
+
+    def in_tools(self, script: Path, *arguments: str) -> list[str]:
+        """Return the command of a script in the tool environment of execute-notebook."""
+        return [*self.launch, "--env", OURS, "--exec", "python", str(script), *arguments]
+
+    def peer(self, *arguments: str) -> list[str]:
+        """Return a command of the peers' Python."""
+        return [str(self.python), *arguments]
+
+
+def _python(launch: Sequence[str], name: str, environ: Mapping[str, str]) -> Path:
+    """Return the Python of a tool environment, which is made first where it is not there."""
+    command = [*launch, "--env", name, "--exec", "python", "-c", "import sys; print(sys.executable)"]
+    done = subprocess.run(command, env=dict(environ), stdout=subprocess.PIPE, text=True, check=True)
+    return Path(done.stdout.strip())
+
+
+def _versions(python: Path, packages: Sequence[str]) -> dict[str, str]:
+    """Return the versions of a Python and of its packages."""
+    done = subprocess.run([python, "-c", VERSIONS, *packages], stdout=subprocess.PIPE, text=True, check=True)
+    own, others = json.loads(done.stdout)
+    return {"Python": own, **others}

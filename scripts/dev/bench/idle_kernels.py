@@ -1,0 +1,80 @@
+"""Prints the bytes of memory (PSS) that kernels take, servers and keepers included, when each has run one cell.
+
+launch.sh --env execute-notebook --exec python idle_kernels.py --python PYTHON --count N --start fork|spawn
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+from dev.bench import processes
+from notebook_ci.execution import forking, kernels
+from notebook_ci.execution.interpreter import Interpreter
+from notebook_ci.execution.kernels import UserKernelManager
+
+START_SECONDS = 60.0
+# What a kernel still does after its first cell is over by then.
+REST_SECONDS = 2.0
+
+
+def main() -> None:
+    """Start the kernels, measure, and end them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--python", type=Path, required=True, help="Python of the kernels")
+    parser.add_argument("--count", type=int, required=True, help="how many")
+    parser.add_argument("--start", choices=["fork", "spawn"], required=True, help="how they come to be")
+    arguments = parser.parse_args()
+    python = arguments.python
+    interpreter = Interpreter(python, "argument", "", "", python.parents[1])
+    print(asyncio.run(measure(interpreter, arguments.count, arguments.start)))
+
+
+async def measure(interpreter: Interpreter, count: int, start: str) -> int:
+    """Return the memory of `count` kernels that run at once."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(serving(interpreter)) if start == "fork" else None
+        for _ in range(count):
+            folder = stack.enter_context(kernels.private_folder())
+            manager = UserKernelManager(interpreter.path, folder, server)
+            stack.callback(manager.end_now)
+            await begin(manager, interpreter, folder, stack)
+            if manager.start != start:
+                raise SystemExit(f"A kernel came to be by {manager.start}, not by {start}: {manager.not_forked}")
+        await asyncio.sleep(REST_SECONDS)
+        return processes.proportional_bytes(processes.descendants(os.getpid()))
+
+
+@contextlib.contextmanager
+def serving(interpreter: Interpreter) -> Iterator[forking.KernelServer]:
+    """Run a server that forks kernels, as the stage does."""
+    with kernels.private_folder() as folder:
+        environ = kernels.environment(os.environ, interpreter, folder)
+        with forking.serving(interpreter.path, environ, folder) as server:
+            yield server
+
+
+async def begin(
+    manager: UserKernelManager, interpreter: Interpreter, folder: Path, stack: contextlib.ExitStack
+) -> None:
+    """Start a kernel, and have it run a cell."""
+    log = stack.enter_context((folder / "kernel.log").open("w+b"))
+    env = kernels.environment(os.environ, interpreter, folder)
+    await manager.start_kernel(env=env, cwd=str(folder), stdout=log, stderr=log)
+    await manager.listening(START_SECONDS)
+    client = manager.client()
+    stack.callback(client.stop_channels)
+    client.start_channels()
+    await client.wait_for_ready(timeout=START_SECONDS)
+    reply = await client.execute_interactive("print(1 + 1)", timeout=START_SECONDS, output_hook=lambda _: None)
+    if reply["content"]["status"] != "ok":
+        raise SystemExit("A kernel did not run its cell.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Measures what launch.sh costs with its environment made, as the difference between two starts of one Python."""
+
+import statistics
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+
+from dev.bench.environments import OURS, Environments
+from dev.bench.report import Result, Row, Verdict
+
+NAME = "launcher"
+FEWEST_ROUNDS = 15
+PROMISED_SECONDS = 0.1
+LAUNCHED, DIRECT = "python, started by launch.sh", "python, started directly"
+
+
+def measure(environments: Environments, rounds: int) -> Result:
+    """Return what both take, and what the difference is."""
+    nothing = ["-I", "-S", "-c", "pass"]
+    launch = [*environments.launch, "--env", OURS, "--exec", "python", *nothing]
+    program = [*launch[:-4], "-c", "import sys; print(sys.executable)"]
+    found = subprocess.run(program, env=dict(environments.environ), stdout=subprocess.PIPE, text=True, check=True)
+    launched, direct = contenders(
+        environments.environ, max(rounds, FEWEST_ROUNDS), launch, [found.stdout.strip(), *nothing]
+    )
+    cost = statistics.median(launched) - statistics.median(direct)
+    return Result(
+        title="launch.sh with its environment made",
+        rows=[Row(LAUNCHED, launched, "ms"), Row(DIRECT, direct, "ms")],
+        verdicts=[
+            Verdict(
+                against=f"{LAUNCHED}, less {DIRECT}",
+                reached=f"{cost:.0f} ms",
+                promised=f"{PROMISED_SECONDS * 1000:.0f} ms",
+                aim="",
+                kept=cost <= PROMISED_SECONDS * 1000,
+            )
+        ],
+    )
+
+
+def contenders(environ: Mapping[str, str], rounds: int, *commands: Sequence[str]) -> list[list[float]]:
+    """Return the milliseconds of each command, all of them in turn in each round, the first round left out."""
+    times: list[list[float]] = [[] for _ in commands]
+    for _ in range(rounds + 1):
+        for each, command in zip(times, commands, strict=True):
+            began = time.perf_counter()
+            subprocess.run(command, env=dict(environ), check=True)
+            each.append((time.perf_counter() - began) * 1000)
+    return [each[1:] for each in times]

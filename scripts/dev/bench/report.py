@@ -1,0 +1,139 @@
+"""Holds figures against what is promised, and writes both down."""
+
+import datetime as dt
+import os
+import platform
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dev.bench.contest import Figure, Promise, Work
+from dev.bench.environments import Environments
+
+INTRODUCTION = """\
+# Benchmarks
+
+Written by `make bench`, which measures execute-notebook against its peers: all contenders of a work in turn in each
+round, each in a fresh copy of the same notebooks, with kernels of the same environment and the same home. All
+environments are byte-compiled. Whole commands are timed, launch.sh included. Figures are medians; a ratio is a
+peer's median by ours, of several peers that of the best one.
+
+nbclient runs all notebooks in one process by `asyncio.gather`, once all at once and once as many at a time as there are
+CPUs; the better one counts. The memory of a driver is the sum over its processes without kernels (PSS), at its peak.
+
+The column "disk" is the largest part of a round in which something on the machine waited for a disk: where it is much,
+files were read cold, and the round tells of the disk. Such a round is repeated, at most twice.
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """The figures of a contender.
+
+    Attributes:
+        contender: Its name.
+        figures: One a round.
+        unit: What they are.
+        stalled: The largest part of a round (0 to 1) in which something waited for a disk.
+    """
+
+    contender: str
+    figures: Sequence[float]
+    unit: Literal["s", "ms", "MB"]
+    stalled: float = 0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a promise is kept.
+
+    Attributes:
+        against: Whom it is about.
+        reached: What was measured.
+        promised: What was promised.
+        aim: What is hoped for, if that is more.
+        kept: Whether it is.
+    """
+
+    against: str
+    reached: str
+    promised: str
+    aim: str
+    kept: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was measured in one work."""
+
+    title: str
+    rows: Sequence[Row]
+    verdicts: Sequence[Verdict]
+
+
+def judged(work: Work, figures: Mapping[str, Sequence[Figure]]) -> Result:
+    """Hold the figures of a work against what is promised."""
+    rows = [
+        Row(name, [each.value for each in rounds], work.unit, max(each.stalled for each in rounds))
+        for name, rounds in figures.items()
+    ]
+    medians = {row.contender: statistics.median(row.figures) for row in rows}
+    return Result(work.title, rows, [_verdict(promise, medians) for promise in work.promises])
+
+
+def document(results: Sequence[Result], environments: Environments) -> str:
+    """Return the page of all results."""
+    today = dt.datetime.now(tz=dt.UTC).date().isoformat()
+    parts = [INTRODUCTION, "\n".join(_surroundings(today, environments))]
+    parts += ["## Promises\n", "\n".join(_promises(results)), "", "## Figures\n", "\n".join(_figures(results))]
+    return "\n".join(parts) + "\n"
+
+
+def _verdict(promise: Promise, medians: Mapping[str, float]) -> Verdict:
+    best = min(promise.peers, key=medians.__getitem__)
+    ratio = medians[best] / medians[promise.ours]
+    return Verdict(
+        against=f"{promise.ours} against {best}",
+        reached=f"{ratio:.2f}x",
+        promised=f"{promise.at_least:g}x",
+        aim=f"{promise.aim:g}x" if promise.aim else "",
+        kept=ratio >= promise.at_least,
+    )
+
+
+def _surroundings(today: str, environments: Environments) -> Iterator[str]:
+    yield f"- {today}, {platform.system()} {platform.release()}, {platform.machine()}"
+    yield f"- {len(os.sched_getaffinity(0))} CPUs: {_processor()}"
+    for whose, versions in environments.versions.items():
+        yield f"- {whose}: {', '.join(f'{name} {version}' for name, version in versions.items())}"
+    yield ""
+
+
+def _processor() -> str:
+    """Return the model of the CPUs."""
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.processor() or "of a model that is not told"
+
+
+def _promises(results: Sequence[Result]) -> Iterator[str]:
+    yield "| work | contenders | reached | promised | aim | kept |"
+    yield "|---|---|---:|---:|---:|---|"
+    for result in results:
+        for verdict in result.verdicts:
+            cells = [result.title, verdict.against, verdict.reached, verdict.promised, verdict.aim]
+            yield f"| {' | '.join(cells)} | {'yes' if verdict.kept else '**no**'} |"
+
+
+def _figures(results: Sequence[Result]) -> Iterator[str]:
+    yield "| work | contender | median | fastest or least | slowest or most | rounds | disk |"
+    yield "|---|---|---:|---:|---:|---:|---:|"
+    for result in results:
+        for row in result.rows:
+            figures = (statistics.median(row.figures), min(row.figures), max(row.figures))
+            shown = " | ".join(f"{figure:.{0 if row.unit == 'MB' else 1}f} {row.unit}" for figure in figures)
+            yield f"| {result.title} | {row.contender} | {shown} | {len(row.figures)} | {row.stalled:.0%} |"

@@ -1,0 +1,178 @@
+"""What is measured: the works, who does them, and what is promised."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from dev.bench import inputs
+from dev.bench.contest import Contender, NotDoneError, Promise, Work
+from dev.bench.environments import Environments
+from dev.bench.inputs import Notebooks
+
+HERE = Path(__file__).resolve().parent
+OURS, NBMAKE, PAPERMILL, NBCLIENT = (
+    "execute-notebook",
+    "pytest --nbmake -n auto",
+    "papermill in a shell loop",
+    "nbclient",
+)
+AT_ONCE, SOME_AT_ONCE = "nbclient, all at once", "nbclient, as many at once as CPUs"
+FORKED, STARTED = "forked kernels", "started kernels"
+IDLE_KERNELS = 20
+# Flags of execute-notebook.
+FORK = ("--kernel-start", "fork")
+# Of the notebooks with imports, by contender: the flags, and the ratios that are promised and hoped for. The input
+# `preload` is to come: then it is off here, and a second contender with `auto` is promised 5, and hoped to reach 8.
+IMPORTING = {OURS: (FORK, 1.5, None)}
+# Of the cell that prints much: the input `max-output` is to come.
+PRINTING = FORK
+OUTPUT = "out"
+
+
+def works(environments: Environments) -> list[Work]:
+    """Return all works, as the table has them."""
+    return [
+        _trivial_many(environments, 100),
+        _trivial_few(environments, 8),
+        _importing(environments, 20),
+        _long(environments),
+        _printing(environments),
+        _idle(environments),
+    ]
+
+
+def _trivial_many(environments: Environments, count: int) -> Work:
+    return Work(
+        name=f"trivial-{count}",
+        title=f"{count} notebooks of {inputs.TRIVIAL_CELLS} trivial cells",
+        notebooks=inputs.trivial(count),
+        rehearsal=inputs.trivial(1),
+        contenders=[
+            _ours(environments, FORK),
+            _nbmake(environments),
+            _papermill(environments),
+            _nbclient(environments, AT_ONCE),
+            _nbclient(environments, SOME_AT_ONCE, "--some-at-once"),
+        ],
+        promises=[
+            Promise(OURS, [NBMAKE], 6, 10),
+            Promise(OURS, [PAPERMILL], 18, 30),
+            Promise(OURS, [AT_ONCE, SOME_AT_ONCE], 4, 8),
+        ],
+    )
+
+
+def _trivial_few(environments: Environments, count: int) -> Work:
+    return Work(
+        name=f"trivial-{count}",
+        title=f"{count} notebooks of {inputs.TRIVIAL_CELLS} trivial cells",
+        notebooks=inputs.trivial(count),
+        rehearsal=inputs.trivial(1),
+        contenders=[_ours(environments, FORK), _nbmake(environments)],
+        promises=[Promise(OURS, [NBMAKE], 3, 4)],
+    )
+
+
+def _importing(environments: Environments, count: int) -> Work:
+    return Work(
+        name=f"importing-{count}",
+        title=f"{count} notebooks that import numpy, pandas, matplotlib and sklearn, compute and plot",
+        notebooks=inputs.importing(count),
+        rehearsal=inputs.importing(1),
+        contenders=[
+            *(_ours(environments, flags, name) for name, (flags, _, _) in IMPORTING.items()),
+            _nbmake(environments),
+        ],
+        promises=[Promise(name, [NBMAKE], at_least, aim) for name, (_, at_least, aim) in IMPORTING.items()],
+    )
+
+
+def _long(environments: Environments) -> Work:
+    return Work(
+        name="long",
+        title=f"one notebook of {inputs.SMALL_CELLS:,} small cells",
+        notebooks=inputs.long(),
+        rehearsal=inputs.trivial(1),
+        contenders=[_ours(environments, FORK), _nbclient(environments, NBCLIENT)],
+        promises=[Promise(OURS, [NBCLIENT], 1)],
+    )
+
+
+def _printing(environments: Environments) -> Work:
+    return Work(
+        name="printing",
+        title=f"a cell that prints {inputs.PRINTED_BYTES // 10**6} MB: the driver's peak memory",
+        notebooks=inputs.printing(),
+        rehearsal=inputs.trivial(1),
+        contenders=[_ours(environments, PRINTING), _nbclient(environments, NBCLIENT)],
+        promises=[Promise(OURS, [NBCLIENT], 4)],
+        unit="MB",
+    )
+
+
+def _idle(environments: Environments) -> Work:
+    contenders = [_idling(environments, FORKED, "fork"), _idling(environments, STARTED, "spawn")]
+    return Work(
+        name="idle",
+        title=f"memory of {IDLE_KERNELS} idle kernels, servers included",
+        notebooks={},
+        rehearsal={},
+        contenders=contenders,
+        promises=[Promise(FORKED, [STARTED], 2, 4)],
+        unit="MB",
+    )
+
+
+def _ours(environments: Environments, flags: Sequence[str], name: str = OURS) -> Contender:
+    return Contender(name, environments.stage("--notebooks", "*.ipynb", *flags), _saved_by_us)
+
+
+def _nbmake(environments: Environments) -> Contender:
+    return Contender(NBMAKE, environments.peer("-m", "pytest", "--nbmake", "-n", "auto"), _passed)
+
+
+def _papermill(environments: Environments) -> Contender:
+    loop = f'mkdir {OUTPUT}; for each in *.ipynb; do "$0" -m papermill "$each" "{OUTPUT}/$each" || exit 1; done'
+    return Contender(PAPERMILL, ["sh", "-c", loop, *environments.peer()], _saved, slow=True)
+
+
+def _nbclient(environments: Environments, name: str, *flags: str) -> Contender:
+    return Contender(name, environments.peer(str(HERE / "in_nbclient.py"), OUTPUT, *flags), _saved)
+
+
+def _idling(environments: Environments, name: str, start: str) -> Contender:
+    arguments = ["--python", str(environments.python), "--count", str(IDLE_KERNELS), "--start", start]
+    command = environments.in_tools(HERE / "idle_kernels.py", *arguments)
+    return Contender(name, command, _said_bytes, figure=lambda said: float(said) / 1e6)
+
+
+def _saved(folder: Path, _: str, notebooks: Notebooks) -> None:
+    """Hold the saved notebooks against the given ones."""
+    _compare(folder / OUTPUT, notebooks)
+
+
+def _saved_by_us(folder: Path, _: str, notebooks: Notebooks) -> None:
+    """Hold the notebooks in the one run directory against the given ones."""
+    found = list((folder / ".notebook-ci" / "runs").glob("*/execute-notebook"))
+    if len(found) != 1:
+        raise NotDoneError(f"there are {len(found)} folders of executed notebooks")
+    _compare(found[0], notebooks)
+
+
+def _compare(outputs: Path, notebooks: Notebooks) -> None:
+    for name, cells in notebooks.items():
+        if not (outputs / name).exists():
+            raise NotDoneError(f"{name} was not saved")
+        if inputs.executed_cells(outputs / name) != len(cells):
+            raise NotDoneError(f"not all cells of {name} have run")
+
+
+def _passed(_: Path, said: str, notebooks: Notebooks) -> None:
+    """Hold the number of passed tests against that of notebooks; nbmake saves nothing unless it is told to."""
+    if not re.search(rf"\b{len(notebooks)} passed\b", said):
+        raise NotDoneError(f"not {len(notebooks)} have passed")
+
+
+def _said_bytes(_: Path, said: str, __: Notebooks) -> None:
+    if not said.strip().isdecimal():
+        raise NotDoneError("there is no figure")

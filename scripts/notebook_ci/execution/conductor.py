@@ -1,0 +1,192 @@
+"""Has all notebooks executed: as many at a time as there are workers, in the order that the schedule gives."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+
+from notebook_ci import process
+from notebook_ci.errors import Cancelled, NotebookCiError
+from notebook_ci.execution import failures, machine
+from notebook_ci.execution.forking import KernelServer
+from notebook_ci.execution.model import ExecuteRecord
+from notebook_ci.execution.plan import Task
+from notebook_ci.execution.progress import Progress, Running
+from notebook_ci.execution.runner import Outcome, Runner
+from notebook_ci.execution.schedule import Schedule
+from notebook_ci.execution.workers import END_SECONDS, Ending, Life, Worker, WorkerDiedError
+from notebook_ci.notebooks.document import Document
+from notebook_ci.records import Problem
+
+LOOK_SECONDS = 0.25
+# With less than this part of it left, and less than so many bytes, memory is short.
+SHORT_PART = 0.1
+SHORT_BYTES = 1_000_000_000
+
+
+@dataclass
+class _Position:
+    """Where a notebook that runs is.
+
+    Attributes:
+        began: When it began, as `time.monotonic` counts.
+        cell: The cell that runs; 0: none yet.
+        cell_began: When that was first seen.
+    """
+
+    began: float
+    cell: int = 0
+    cell_began: float = 0.0
+
+
+@dataclass
+class Conductor:
+    """Has notebooks executed.
+
+    Attributes:
+        runner: Executes one.
+        tasks: All notebooks.
+        schedule: Says which is next, by its name.
+        record: Takes what comes of them; its notebooks are those of `tasks`.
+        progress: Shows what goes on.
+        server: Forks kernels; None: they are started.
+    """
+
+    runner: Runner
+    tasks: Sequence[Task]
+    schedule: Schedule
+    record: ExecuteRecord
+    progress: Progress
+    server: KernelServer | None
+    _life: Life = field(init=False, default_factory=Life)
+    _workers: list[Worker] = field(init=False, default_factory=list)
+    _ending: set[Worker] = field(init=False, default_factory=set)
+    _positions: dict[int, _Position] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._places = {task.name: place for place, task in enumerate(self.tasks)}
+        # A notebook whose kernel is about to end needs a worker, and no CPU.
+        self._most_workers = self.record.workers if self.record.workers == 1 else 2 * self.record.workers
+
+    def run(self) -> None:
+        """Execute them all.
+
+        Raises:
+            NotebookCiError: Something around the work failed.
+            Cancelled: The job was cancelled; the record holds what was done.
+        """
+        try:
+            while self._begin() or self._busy():
+                self._listen(LOOK_SECONDS)
+                self.progress.show(list(self._running()))
+        except (Cancelled, NotebookCiError):
+            with process.undisturbed():
+                self._break_off()
+            raise
+        finally:
+            self.progress.show([])
+            for worker in self._workers:
+                worker.end()
+
+    def _busy(self) -> dict[Worker, int]:
+        """Return the workers that execute a notebook, each with the place of that."""
+        return {worker: worker.task for worker in self._workers if worker.task is not None}
+
+    def _begin(self) -> bool:
+        """Begin what may begin. Returns whether anything was begun."""
+        begun = False
+        while (busy := len(self._busy())) - len(self._ending) < self.record.workers and busy < self._most_workers:
+            if busy and self._memory_is_short():
+                break
+            name = self.schedule.next()
+            if name is None:
+                break
+            place = self._places[name]
+            self._positions[place] = _Position(time.monotonic())
+            self._free_worker().begin(place, self.server)
+            begun = True
+        return begun
+
+    def _free_worker(self) -> Worker:
+        for worker in self._workers:
+            if worker.task is None:
+                return worker
+        worker = Worker(self.runner, self.tasks, self._life)
+        self._workers.append(worker)
+        return worker
+
+    def _memory_is_short(self) -> bool:
+        memory = machine.memory()
+        short = memory is not None and memory.available < min(SHORT_PART * memory.total, SHORT_BYTES)
+        if short and memory:
+            self.progress.held_back(memory.available)
+        return short
+
+    def _listen(self, seconds: float) -> None:
+        """Take what workers tell, for at most so many seconds if they tell nothing."""
+        busy = self._busy()
+        speaking = set(wait([worker.connection for worker in busy], seconds))
+        for worker, place in busy.items():
+            if worker.connection not in speaking:
+                continue
+            try:
+                told = worker.told()
+            except WorkerDiedError as error:
+                told = self._lost(place, error)
+                self._workers.remove(worker)
+                worker.end()
+            if isinstance(told, Ending):
+                self._ending.add(worker)
+            else:
+                self._ending.discard(worker)
+                self._take(place, told)
+
+    def _take(self, place: int, outcome: Outcome) -> None:
+        """Take what came of a notebook."""
+        name = self.tasks[place].name
+        del self._positions[place]
+        record = self.record
+        record.notebooks[place] = outcome.result
+        record.read |= outcome.read
+        record.made |= outcome.made
+        record.problems += outcome.problems
+        self.progress.ended(outcome)
+        if outcome.not_forked and self.server:
+            self.server = None
+            message = f"From here on kernels are started, not forked: {outcome.not_forked}."
+            record.problems.append(Problem(severity="notice", message=message, file=self.tasks[place].path))
+        well = outcome.result.status == "passed"
+        if not well:
+            record.status = "failed"
+        for skipped, needed in self.schedule.ended(name, well=well):
+            record.notebooks[self._places[skipped]].skipped_for = needed
+            self.progress.skipped(skipped, needed)
+
+    def _lost(self, place: int, error: WorkerDiedError) -> Outcome:
+        """Return what came of a notebook whose worker died."""
+        task = self.tasks[place]
+        result = self.record.notebooks[place]
+        result.status = "failed"
+        result.duration = round(time.monotonic() - self._positions[place].began, 3)
+        result.failure = failures.lost(str(error))
+        return Outcome(result, [failures.problem(task.path, result.failure)])
+
+    def _break_off(self) -> None:
+        """Have what runs broken off, and take what came of it."""
+        for worker in self._busy():
+            worker.cancel()
+        ends = time.monotonic() + END_SECONDS
+        while self._busy() and (left := ends - time.monotonic()) > 0:
+            with suppress(NotebookCiError):
+                self._listen(left)
+
+    def _running(self) -> Iterator[Running]:
+        """Yield where the notebooks are that run."""
+        now = time.monotonic()
+        for worker, place in self._busy().items():
+            task, position = self.tasks[place], self._positions[place]
+            if worker.cell != position.cell:
+                position.cell, position.cell_began = worker.cell, now
+            cells = len(task.content.cells) if isinstance(task.content, Document) else 0
+            yield Running(task.name, position.cell, cells, now - position.began, now - position.cell_began)

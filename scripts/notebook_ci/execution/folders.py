@@ -1,0 +1,57 @@
+"""Folders that are made: for outputs, and private ones for what is temporary."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from notebook_ci.errors import InputError, SurroundingsError
+from notebook_ci.process import POSIX
+
+FOLDER_PREFIX = "nci-"
+# `sun_path` has 104 bytes on macOS and 108 on Linux, a NUL among them.
+MOST_SOCKET_BYTES = 103
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for outputs.
+
+    Raises:
+        InputError: A file stands in its place.
+        SurroundingsError: It cannot be made.
+    """
+    hint = "Name another folder with the input output-dir."
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"The folder {folder} cannot be made: a file stands in the way.", hint=hint) from error
+    except OSError as error:
+        raise SurroundingsError(f"The folder {folder} cannot be made: {error.strerror}.", hint=hint) from error
+
+
+@contextlib.contextmanager
+def private_folder() -> Iterator[Path]:
+    """Give a folder that only this user can read, and remove it at the end.
+
+    Raises:
+        SurroundingsError: It cannot be made.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=_short_folder()))
+    except OSError as error:
+        raise SurroundingsError(
+            f"No temporary folder can be made for the kernel: {error.strerror or error}.",
+            hint="Free some disk space, or name a folder that can be written in the variable TMPDIR.",
+        ) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _short_folder() -> str | None:
+    """Return where sockets have a path that is short enough; None: in the usual folder for what is temporary."""
+    socket = Path(tempfile.gettempdir()) / f"{FOLDER_PREFIX}12345678" / "socket-5"
+    return "/tmp" if POSIX and len(os.fsencode(socket)) > MOST_SOCKET_BYTES else None  # noqa: S108 - mkdtemp is safe there

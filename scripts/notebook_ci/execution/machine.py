@@ -1,0 +1,98 @@
+"""How much of the machine this process may use: what its affinity and its control groups leave of it.
+
+Sources: cpuset, cpu and memory controllers in "Control Group v2" and "CGROUP v1" of the Linux kernel's documentation.
+Containers and runners set them; `os.cpu_count` tells of the whole machine.
+"""
+
+import math
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path("/")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Memory in bytes.
+
+    Attributes:
+        total: What there is.
+        available: What can be had without swapping.
+    """
+
+    total: int
+    available: int
+
+
+def cpus(root: Path = ROOT) -> int:
+    """Return the number of CPUs that this process may keep busy, at least 1.
+
+    Args:
+        root: The folder that holds `proc` and `sys`.
+    """
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quotas = [_quota(folder) for folder in _groups(root, "cpu")]
+    return max(1, min([count, *(math.ceil(quota) for quota in quotas if quota is not None)]))
+
+
+def memory(root: Path = ROOT) -> Memory | None:
+    """Return the memory that this process may use; None where the system does not tell."""
+    told = dict(re.findall(r"^(\w+):\s+(\d+) kB$", _text(root / "proc" / "meminfo"), re.MULTILINE))
+    if not {"MemTotal", "MemAvailable"} <= told.keys():
+        return None
+    total, available = int(told["MemTotal"]) * 1024, int(told["MemAvailable"]) * 1024
+    for folder in _groups(root, "memory"):
+        limit = _number(folder, "memory.max", "memory.limit_in_bytes")
+        used = _number(folder, "memory.current", "memory.usage_in_bytes")
+        if limit is not None and used is not None and limit < total:
+            total = limit
+            available = min(available, limit - used + _reclaimable(folder))
+    return Memory(total, max(available, 0))
+
+
+def _groups(root: Path, controller: str) -> Iterator[Path]:
+    """Yield the folders of this process's control group and of those above it: limits of all of them hold."""
+    for line in _text(root / "proc" / "self" / "cgroup").splitlines():
+        _, _, named = line.partition(":")
+        controllers, _, path = named.partition(":")
+        if controllers and controller not in controllers.split(","):
+            continue
+        mount = root / "sys" / "fs" / "cgroup" / (controller if controllers else "")
+        group = mount / path.lstrip("/")
+        # A container often sees its own group at the mount, under a path that is not there.
+        yield from (folder for folder in (group, *group.parents) if folder.is_relative_to(mount) and folder.is_dir())
+
+
+def _quota(folder: Path) -> float | None:
+    """Return the CPUs that a group may use; None: all."""
+    limit, _, period = _text(folder / "cpu.max").partition(" ")
+    if not limit:
+        limit, period = _text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us")
+    try:
+        return int(limit) / int(period) if int(limit) > 0 and int(period) > 0 else None
+    except ValueError:  # `max`, or nothing at all
+        return None
+
+
+def _reclaimable(folder: Path) -> int:
+    """Return the bytes of a group that hold nothing but copies of files."""
+    found = re.search(r"^(?:total_)?inactive_file (\d+)$", _text(folder / "memory.stat"), re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def _number(folder: Path, *names: str) -> int | None:
+    for name in names:
+        text = _text(folder / name).strip()
+        if text.isdigit():
+            return int(text)
+    return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""

@@ -1,0 +1,203 @@
+"""Processes that execute notebooks: each one at a time.
+
+On Linux they are forked from a process that has imported what executing takes, and share its memory. A notebook that
+brings its worker down, or the memory that its outputs take, is no concern of the others. A worker ends when the process
+that made it does, however that comes.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.sharedctypes import RawValue
+from typing import Any
+
+from notebook_ci import process
+from notebook_ci.errors import Cancelled, NotebookCiError, from_json
+from notebook_ci.execution.forking import KernelServer
+from notebook_ci.execution.plan import Task
+from notebook_ci.execution.runner import Outcome, Runner
+from notebook_ci.process import POSIX
+
+END_SECONDS = 5.0  # a runner that cancels a job kills what is left 7.5 seconds later
+
+_PROCESSES: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A worker tells: all cells have run, and what is left is waiting."""
+
+
+class Life:
+    """A pipe that is closed when the process that made it ends. Nothing is ever written."""
+
+    def __init__(self) -> None:
+        self._end, self._held = _PROCESSES.Pipe(duplex=False)
+
+    def __getstate__(self) -> object:
+        return {"_end": self._end, "_held": None}  # for a process that is not forked
+
+    def wait(self) -> None:
+        """In another process: wait for the end of the one that made it."""
+        with contextlib.suppress(EOFError, OSError):
+            self._end.recv()
+
+    def leave(self) -> None:
+        """In another process: hold it open no longer."""
+        if self._held:
+            self._held.close()
+
+
+class WorkerDiedError(Exception):
+    """A worker has ended, and its notebook with it."""
+
+
+Told = Ending | Outcome
+
+
+class Worker:
+    """A process that executes notebooks.
+
+    Args:
+        runner: Executes them there.
+        tasks: All notebooks of the stage.
+        life: Ends it when it is ended.
+
+    Attributes:
+        connection: Can be read when the worker has something to tell.
+        task: The place of the notebook that it executes; None: it waits for one.
+    """
+
+    def __init__(self, runner: Runner, tasks: Sequence[Task], life: "Life") -> None:
+        self.task: int | None = None
+        # Read here while they change there: a message for each cell would cost more than many cells do.
+        self._cell, self._kernel = RawValue("i", 0), RawValue("i", 0)
+        self.connection, theirs = _PROCESSES.Pipe()
+        ties = _Ties(theirs, life, self._cell, self._kernel)
+        self._process = _PROCESSES.Process(target=_work, args=(runner, tasks, ties), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    @property
+    def cell(self) -> int:
+        """The cell that runs, counted from 1; 0: none yet."""
+        return int(self._cell.value)
+
+    def begin(self, task: int, server: KernelServer | None) -> None:
+        """Have a notebook executed.
+
+        Args:
+            task: Its place among the tasks.
+            server: Forks its kernel; None: it is started.
+        """
+        self.task = task
+        self._cell.value = 0
+        with contextlib.suppress(OSError):  # that it has died is seen where it should tell something
+            self.connection.send((task, server))
+
+    def told(self) -> Told:
+        """Return what it tells. With an outcome it is free again.
+
+        Raises:
+            NotebookCiError: Something around the work failed.
+            WorkerDiedError: It has ended.
+        """
+        try:
+            told = self.connection.recv()
+        except (EOFError, OSError) as error:
+            self._process.join()
+            self._end_kernel()
+            raise WorkerDiedError(_how_it_ended(self._process.exitcode)) from error
+        if isinstance(told, dict):
+            raise from_json(told)
+        if isinstance(told, Outcome):
+            self.task = None
+        return told  # type: ignore[no-any-return] # it is what `_work` sends
+
+    def cancel(self) -> None:
+        """Have it break off its notebook."""
+        if self._process.is_alive():
+            self._process.terminate()
+
+    def end(self) -> None:
+        """End it, and the kernel that it may have left."""
+        with contextlib.suppress(OSError):
+            self.connection.send(None)
+        self._process.join(END_SECONDS)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._end_kernel()
+        self.connection.close()
+
+    def _end_kernel(self) -> None:
+        if self._kernel.value:
+            _kill_group(self._kernel.value)
+            self._kernel.value = 0
+
+
+@dataclass(frozen=True)
+class _Ties:
+    """What ties a worker to the process that made it. A `Listener` there."""
+
+    connection: "Connection[Any, Any]"
+    life: Life
+    cell_value: Any
+    kernel_value: Any
+
+    def kernel(self, pid: int) -> None:
+        self.kernel_value.value = pid
+
+    def cell(self, number: int) -> None:
+        self.cell_value.value = number
+
+    def ending(self) -> None:
+        self.connection.send(Ending())
+
+
+def _work(runner: Runner, tasks: Sequence[Task], ties: _Ties) -> None:
+    """Be a worker."""
+    ties.life.leave()
+    if POSIX:
+        os.setsid()  # who presses Ctrl-C means the process that conducts
+    with contextlib.suppress(Cancelled), process.cancellable():
+        threading.Thread(target=_end_with, args=(ties,), daemon=True).start()
+        while (wanted := _received(ties.connection)) is not None:
+            task, server = wanted
+            try:
+                ties.connection.send(runner.run(tasks[task], server, ties))
+            except NotebookCiError as error:
+                ties.connection.send(error.as_json())
+
+
+def _received(connection: "Connection[Any, Any]") -> tuple[int, KernelServer | None] | None:
+    try:
+        return connection.recv()  # type: ignore[no-any-return] # what `Worker` sends
+    except (EOFError, OSError):
+        return None
+
+
+def _end_with(ties: _Ties) -> None:
+    """End this process, and a kernel of it, when the one that made it has ended."""
+    ties.life.wait()
+    if ties.kernel_value.value:
+        _kill_group(ties.kernel_value.value)
+    os._exit(1)
+
+
+def _kill_group(group: int) -> None:
+    if POSIX:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+
+
+def _how_it_ended(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"ended by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"

@@ -1,0 +1,253 @@
+"""Which imports stand at the very beginning of a notebook, before anything that can change how something imports.
+
+A kernel may be forked from a process that has made some of these imports already. To name one too many changes what a
+notebook gives (a library reads `os.environ` when it is imported); to name one too few costs time. So only a few kinds
+of statement are known as harmless, and all others end the walk. Nothing is run or imported here.
+
+What reaches the compiler is what IPython makes of a cell (`IPython.core.inputtransformer2`, 8.12): a cell that is
+Python as it stands is left as it is, with the exception of `_ipython_alone_breaks`.
+"""
+
+import ast
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from notebook_ci.notebooks.document import Cell, Document, is_python
+from notebook_ci.notebooks.positions import split_lines
+
+_SKIPPED = "skip-execution"
+"""nbclient does not run cells with this tag (`skip_cells_with_tag`, 0.11)."""
+
+_MAY_FAIL = "raises-exception"
+"""nbclient goes on behind a cell with this tag that fails, wherever in it that was (0.11)."""
+
+_PYTHON_BODY = frozenset({"capture", "prun", "time", "timeit"})
+"""The cell magics whose body is Python run in the notebook's own name space."""
+
+_LONGEST_SHOWN = 60
+
+_ipython_alone_breaks = re.compile("[\v\f\x1c-\x1e\x85\u2028\u2029]")
+"""Here IPython ends a line (`str.splitlines`) and Python does not: of `# a<form feed>!ls \\` IPython 8 makes a command
+that swallows the next line."""
+
+_LITERAL = (ast.Constant, ast.Tuple, ast.List, ast.Set, ast.Dict, ast.UnaryOp, ast.USub, ast.UAdd, ast.Load)
+_ANNOTATION = (ast.Constant, ast.Name, ast.Attribute, ast.Subscript, ast.Tuple, ast.Load)
+
+
+@dataclass(frozen=True, slots=True)
+class Imports:
+    """The imports of a notebook.
+
+    Attributes:
+        first: Those that surely come first, in order, each once: `numpy`, `matplotlib.pyplot`; with a colon
+            `sklearn.linear_model:LinearRegression`, for `from sklearn.linear_model import LinearRegression`.
+        later: Why others are not among them, by the name of the module as it is written (`pandas`, `.helpers`), in
+            order: "stands behind `os.environ['X'] = '1'` in cell 2". What functions import is left out.
+    """
+
+    first: tuple[str, ...]
+    later: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """Where the walk ended: the cell, among those that run, and a phrase that says what stands there."""
+
+    at: int
+    reason: str
+
+
+def of(document: Document) -> Imports:
+    """The imports of a notebook: none where it says that it is of another language than Python.
+
+    A cell that cannot be parsed ends the walk; what it imports is not found. Never raises.
+    """
+    cells = [cell for cell in document.cells if _runs(cell)] if is_python(document) else []
+    first, stop = _first(cells)
+    if stop is None:
+        return Imports(first, {})
+    known = {entry.partition(":")[0] for entry in first}
+    behind = [module for cell in cells[stop.at :] for module in _modules(cell)]
+    return Imports(first, {module: f"stands {stop.reason}" for module in behind if module not in known})
+
+
+def _runs(cell: Cell) -> bool:
+    return cell.kind == "code" and _SKIPPED not in cell.tags and bool(cell.source.strip())
+
+
+def _first(cells: Iterable[Cell]) -> tuple[tuple[str, ...], _Stop | None]:
+    """The imports before the first stop, and that."""
+    first: dict[str, None] = {}
+    for at, cell in enumerate(cells):
+        statements, reason = _beginning(cell)
+        for statement in statements:
+            first.update(dict.fromkeys(_entries(statement)))
+        if reason:
+            return tuple(first), _Stop(at, reason)
+    return tuple(first), None
+
+
+def _beginning(cell: Cell) -> tuple[list[ast.stmt], str]:
+    """The harmless statements that a cell begins with, and what ends them: nothing if there are no others."""
+    number = cell.index + 1
+    if _MAY_FAIL in cell.tags:
+        return [], f"in or behind cell {number}, which may fail (it is tagged `{_MAY_FAIL}`)"
+    source, reason = cell.source, ""
+    statements = _parsed(source)
+    if statements is None and (command := _first_command(source)) is not None:
+        lines = split_lines(source)
+        source, reason = "\n".join(lines[:command]), _behind(lines[command].strip(), number)
+        statements = _parsed(source)
+    if statements is None:
+        return [], f"in or behind cell {number}, which cannot be parsed as Python"
+    for count, statement in enumerate(statements):
+        if not _is_harmless(statement):
+            return statements[:count], _behind(ast.get_source_segment(source, statement) or "", number)
+    return statements, reason
+
+
+def _behind(code: str, number: int) -> str:
+    line = split_lines(code)[0]
+    shown = line if len(line) <= _LONGEST_SHOWN else line[: _LONGEST_SHOWN - 1] + "…"
+    return f"behind `{shown}` in cell {number}"
+
+
+def _parsed(source: str) -> list[ast.stmt] | None:
+    """The statements of a source; None if it is not Python, or nested beyond the parser's limits."""
+    if _ipython_alone_breaks.search(source):
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        # ValueError: a null character, before Python 3.12.
+        return None
+
+
+def _first_command(source: str) -> int | None:
+    """The first line, counted from 0, that may be of IPython's own syntax.
+
+    One inside of a string or an expression is taken for it too: what stands before that line does not parse.
+    """
+    return next((index for index, line in enumerate(split_lines(source)) if _is_command(line)), None)
+
+
+def _is_command(line: str) -> bool:
+    """Whether a line of a cell that is not Python may be IPython's: `%magic`, `!command`, `name?`, `x = !command`."""
+    # No regular expression: one that allows for white space all over takes quadratic time on a line of it.
+    stripped = line.strip()
+    if stripped.startswith(("%", "!", "?")):
+        return True
+    if stripped.endswith("?") and "#" not in stripped:
+        return True
+    return stripped.partition("=")[2].lstrip().startswith(("%", "!"))
+
+
+def _is_harmless(statement: ast.stmt) -> bool:
+    """Whether a statement cannot change how a later one imports, further than by what it imports itself."""
+    match statement:
+        case ast.Import() | ast.ImportFrom():
+            return _is_harmless_import(statement)
+        case ast.Pass() | ast.Expr(value=ast.Constant()):
+            return True
+        case ast.Assign(targets=targets, value=value):
+            return all(map(_is_plain_target, targets)) and _is_literal(value)
+        case ast.AnnAssign(target=ast.Name() as target, annotation=annotation, value=ast.expr() as value):
+            return _is_plain_target(target) and _is_plain_annotation(annotation) and _is_literal(value)
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            return _is_plain_function(statement)
+    return False
+
+
+def _is_harmless_import(statement: ast.Import | ast.ImportFrom) -> bool:
+    if isinstance(statement, ast.ImportFrom) and statement.level:
+        return False
+    return not any(_is_dunder(alias.asname or alias.name.partition(".")[0]) for alias in statement.names)
+
+
+def _is_dunder(name: str) -> bool:
+    # `__builtins__`, `__path__`, `__package__`: what the import statement itself looks at.
+    return name.startswith("__") and name.endswith("__")
+
+
+def _is_plain_target(target: ast.expr) -> bool:
+    names = target.elts if isinstance(target, ast.Tuple) else [target]
+    return all(isinstance(name, ast.Name) and not _is_dunder(name.id) for name in names)
+
+
+def _is_literal(value: ast.expr) -> bool:
+    """Whether evaluating this runs no code: what `ast.literal_eval` takes, without `set()` and the sum of a complex.
+
+    A notebook may define a function of the name `set`.
+    """
+    # ast.walk, here and below, because it does not recurse: what the parser takes may be nested deeper than a call may.
+    return all(isinstance(node, _LITERAL) and _is_literal_node(node) for node in ast.walk(value))
+
+
+def _is_literal_node(node: ast.AST) -> bool:
+    if isinstance(node, ast.UnaryOp):
+        return isinstance(node.operand, ast.Constant) and type(node.operand.value) in (int, float, complex)
+    return not (isinstance(node, ast.Dict) and None in node.keys)
+
+
+def _is_plain_annotation(annotation: ast.expr) -> bool:
+    return all(isinstance(node, _ANNOTATION) for node in ast.walk(annotation))
+
+
+def _is_plain_function(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether defining the function runs no code but that of annotations."""
+    if function.decorator_list or _is_dunder(function.name) or getattr(function, "type_params", None):
+        return False
+    takes = function.args
+    arguments = [*takes.posonlyargs, *takes.args, takes.vararg, *takes.kwonlyargs, takes.kwarg]
+    annotations = [argument.annotation for argument in arguments if argument is not None]
+    return all(_is_literal(value) for value in (*takes.defaults, *takes.kw_defaults) if value is not None) and all(
+        _is_plain_annotation(value) for value in (*annotations, function.returns) if value is not None
+    )
+
+
+def _entries(statement: ast.stmt) -> Iterator[str]:
+    """What a statement imports, as in `Imports.first`."""
+    if isinstance(statement, ast.Import):
+        yield from (alias.name for alias in statement.names)
+    elif isinstance(statement, ast.ImportFrom) and statement.module != "__future__":
+        module = statement.module or ""
+        yield from (module if alias.name == "*" else f"{module}:{alias.name}" for alias in statement.names)
+
+
+def _modules(cell: Cell) -> Iterator[str]:
+    """The modules that a cell imports outside of functions, as they are written."""
+    for statement in _imports(_parsed(cell.source) or _parsed(_without_commands(cell.source)) or []):
+        if isinstance(statement, ast.Import):
+            yield from (alias.name for alias in statement.names)
+        elif statement.module != "__future__" or statement.level:
+            yield "." * statement.level + (statement.module or "")
+
+
+def _imports(statements: Iterable[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
+    pending: list[ast.AST] = [*statements]
+    pending.reverse()
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.expr):
+            pending += list(ast.iter_child_nodes(node))[::-1]
+
+
+def _without_commands(source: str) -> str:
+    """A cell with `pass` for each of IPython's own lines; nothing if its cell magic says that it is not Python."""
+    magic = re.match(r"\s*%%(\S*)", source)
+    if magic and magic[1] not in _PYTHON_BODY:
+        return ""
+    plain: list[str] = []
+    goes_on = False
+    for line in split_lines(source):
+        is_command = goes_on or _is_command(line)
+        replacement = "" if goes_on else line[: len(line) - len(line.lstrip())] + "pass"
+        plain.append(replacement if is_command else line)
+        goes_on = is_command and line.endswith("\\")
+    return "\n".join(plain)
