@@ -2,17 +2,24 @@
 
     python server.py <descriptor>
 
-The descriptor is that of a listening Unix socket. A driver that connects asks for a kernel: the first four bytes are
-the length of the JSON that follows (`argv`, `cwd`, `env`), and with them come three descriptors: the kernel's standard
-streams. The server has imported what ipykernel needs, and forks:
+The descriptor is that of a listening Unix socket. Each message to it has a connection of its own: the first four bytes
+are the length of the JSON that follows, and with them come descriptors. The server has imported what ipykernel needs,
+and forks:
 
     server ── keeper ── kernel
+      └────── server ── keeper ── kernel        one that has imported more
 
-The connection is the keeper's from then on. It writes its process id, forks the kernel when it reads a zero byte, and
-writes that process id. Each further byte that it reads is a signal for the kernel's process group. It writes the
-kernel's exit code when that has ended, and then a last line when it has ended all that the kernel had started. The
-connection is closed when the driver ends, however that comes: then the keeper ends all of it. A server that cannot fork
-says why. It ends when its standard input does. Linux only.
+For a kernel the JSON has `argv`, `cwd` and `env`, and the descriptors are its standard streams. The connection is the
+keeper's from then on. It writes its process id, forks the kernel when it reads a zero byte, and writes that process id.
+Each further byte that it reads is a signal for the kernel's process group. It writes the kernel's exit code when that
+has ended, and then a last line when it has ended all that the kernel had started. The connection is closed when the
+driver ends, however that comes: then the keeper ends all of it.
+
+For a further server the JSON has `preload`, what it imports, and `cwd`, and the descriptor is that of its listening
+socket. It writes its process id and then what it imports at the moment; if one is refused (see `importing.py`), it says
+why and ends. It ends when the connection is closed, as the first one does when its standard input is.
+
+A server that cannot fork says why. Linux only.
 """
 
 from __future__ import annotations
@@ -28,16 +35,20 @@ import site
 import socket
 import struct
 import sys
+import tempfile
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Callable, Dict
 
 Request = Dict[str, Any]
+Become = Callable[[], None]
 
-PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 STDIN = 0
 STREAMS = 3
+BESIDE = (".py", ".so", "matplotlibrc")
 READY = "-ready"  # behind the socket's name: a file that is there when all is imported
 GRACE_SECONDS = 1.0
 END_SECONDS = 5.0
@@ -61,8 +72,8 @@ MODULES = (
 )
 
 
-def main() -> None:
-    """Serve; in the process of a kernel, be that."""
+def main() -> Become | None:
+    """Serve. Returns in the process of a kernel: what it does."""
     if not getattr(sys.flags, "safe_path", False):
         del sys.path[0]  # the folder of this file
     listener = socket.socket(fileno=int(sys.argv[1]))
@@ -70,36 +81,85 @@ def main() -> None:
         with suppress(ImportError):
             importlib.import_module(name)
     threads = len(list(Path("/proc/self/task").iterdir())) > 1  # of site or sitecustomize; a fork would not have them
-    Path(listener.getsockname() + READY).touch()
-    request = serve(listener, "this Python starts threads when it begins" if threads else "")
-    if request:
-        be_as_started(request)
+    refusal = "this Python starts threads when it begins" if threads else ""
+    return serve(listener, STDIN, refusal, None)
 
 
-def serve(listener: socket.socket, refusal: str) -> Request | None:
-    """Fork a kernel for each connection, or say why not.
+def serve(listener: socket.socket, life: int, refusal: str, importer: Any) -> Become | None:
+    """Fork for each connection, or say why not.
+
+    Args:
+        listener: Where they come.
+        life: A descriptor that can be read when there is nothing to serve any more.
+        refusal: Why it does not fork.
+        importer: Has imported what this server has more than the first one; None: nothing.
 
     Returns:
-        The request, in the kernel's process; None when the driver has ended.
+        In the process of a kernel, what it does there; None at the end.
     """
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how keepers end
-    began = installed()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how children end
+    began = installed(importer)
+    Path(listener.getsockname() + READY).touch()
     while True:
-        ready, _, _ = select.select([listener.fileno(), STDIN], [], [])
-        if STDIN in ready:
+        ready, _, _ = select.select([listener.fileno(), life], [], [])
+        if life in ready:
             return None
         driver, _ = listener.accept()
-        refusal = refusal or ("" if installed() == began else "packages have changed since")
-        keeper = -1
+        refusal = refusal or ("" if installed(importer) == began else "what it has imported has changed since")
+        child = -1
         if not refusal:
             with suppress(OSError):
-                keeper = os.fork()
-        if keeper == 0:
+                child = os.fork()
+        if child == 0:
             listener.close()
-            return keep(driver)
-        if keeper < 0:
+            return answer(driver, importer)
+        if child < 0:
             refuse(driver, refusal or "the server cannot fork")
         driver.close()
+
+
+def answer(driver: socket.socket, importer: Any) -> Become | None:
+    """Be what is asked for: a keeper, or another server."""
+    try:
+        request, descriptors = receive(driver)
+    except OSError:
+        os._exit(0)
+    if "preload" in request:
+        return grow(driver, request, socket.socket(fileno=descriptors[0]), importer)
+    return keep(driver, request, descriptors, importer)
+
+
+def grow(driver: socket.socket, request: Request, listener: socket.socket, importer: Any) -> Become | None:
+    """Be a server that has imported more than the one it comes from."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # an import may never end
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    tell(driver, "server", os.getpid())
+    os.chdir(text(request["cwd"]))
+    folder = Path(listener.getsockname()).parent
+    with tempfile.TemporaryFile(dir=folder) as printed:
+        os.dup2(printed.fileno(), 1)
+        os.dup2(printed.fileno(), 2)
+    importer = importer or new_importer(folder)
+    if importer is None:
+        tell(driver, "failed", "the kernel runs code of its own before the first cell, or does not start")
+        return None
+    for item in request["preload"]:
+        tell(driver, "imports", item)
+        refusal = importer.refusal(item)
+        if refusal:
+            tell(driver, "failed", refusal)
+            return None
+    tell(driver, "imported", len(request["preload"]))
+    return serve(listener, driver.fileno(), "", importer)
+
+
+def new_importer(folder: Path) -> Any:
+    """Return an `Importer`; None: nothing can be imported. Its module is not among those that a notebook finds."""
+    spec: Any = importlib.util.spec_from_file_location("importing", Path(__file__).with_name("importing.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    kernel = module.probe(folder)
+    return module.Importer(kernel) if kernel else None
 
 
 def refuse(driver: socket.socket, why: str) -> None:
@@ -112,17 +172,24 @@ def refuse(driver: socket.socket, why: str) -> None:
         tell(driver, "refused", why)
 
 
-def installed() -> dict[str, int]:
-    """Return when packages were last added or taken away: what is imported here would be of before."""
+def installed(importer: Any) -> dict[str, int]:
+    """Return when packages were last added or taken away: what is imported here would be of before.
+
+    Of a server that has imported what a notebook does, what lies beside the notebook counts too: it comes first.
+    """
     changed = {}
     for name in [*sys.path, site.getusersitepackages()]:
         with suppress(OSError):
             changed[name] = Path(name).stat().st_mtime_ns
+    for path in Path().iterdir() if importer else ():
+        if path.name.endswith(BESIDE) or (path / "__init__.py").exists():
+            with suppress(OSError):
+                changed[path.name] = path.stat().st_mtime_ns
     return changed
 
 
-def keep(driver: socket.socket) -> Request | None:
-    """Fork the kernel and stay with it. Returns the request in the kernel's process, and never in the keeper."""
+def keep(driver: socket.socket, request: Request, streams: list[int], importer: Any) -> Become | None:
+    """Fork the kernel and stay with it. Returns in the kernel's process, and never in the keeper."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
@@ -130,7 +197,6 @@ def keep(driver: socket.socket) -> Request | None:
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     kernel = 0
     try:
-        request, streams = receive(driver)
         tell(driver, "keeper", os.getpid())
         if driver.recv(1):
             # ipykernel ends itself when the process with this id is not its parent any more.
@@ -138,7 +204,7 @@ def keep(driver: socket.socket) -> Request | None:
             kernel = os.fork()
             if kernel == 0:
                 leave(driver, (woken, wake), streams)
-                return request
+                return partial(be_as_started, request, importer)
             for stream in streams:
                 os.close(stream)
             tell(driver, "pid", kernel)
@@ -260,7 +326,7 @@ def children() -> list[int]:
     return found
 
 
-def be_as_started(request: Request) -> None:
+def be_as_started(request: Request, importer: Any) -> None:
     """Be what `python -m ipykernel_launcher ...` is, with what a started kernel gets from its driver."""
     argv, cwd = [text(each) for each in request["argv"]], text(request["cwd"])
     os.chdir(cwd)
@@ -271,7 +337,9 @@ def be_as_started(request: Request) -> None:
         sys.path.insert(0, cwd)  # ipykernel takes it away
     # ipykernel has read it from the environment when it was imported.
     app = importlib.import_module("ipykernel.kernelapp").IPKernelApp
-    app.instance(parent_handle=int(request["env"]["JPY_PARENT_PID"]))
+    instance = app.instance(parent_handle=int(request["env"]["JPY_PARENT_PID"]))
+    if importer:
+        importer.before_start(instance)
     spec: Any = importlib.util.find_spec(argv[2])
     module = importlib.util.module_from_spec(spec)
     module.__name__ = "__main__"
@@ -307,4 +375,6 @@ def tell(driver: socket.socket, name: str, value: int | str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    become = main()
+    if become:  # here, where no more frames are below it than below a started kernel
+        become()

@@ -116,6 +116,17 @@ def _workers(value: object) -> int | None:
     return None if value == "auto" else _count(value)
 
 
+def _preload(value: object) -> tuple[str, ...] | None:
+    names = _lines(value)
+    if names == ("auto",):
+        return None
+    if names == ("off",):
+        return ()
+    if not all(re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name) for name in names):
+        raise ValueError
+    return names
+
+
 def _size(value: object) -> int:
     found = re.fullmatch(r"(\d{1,9})\s*(kB|MB|GB|)", _text(value))
     if not found or not int(found[1]):
@@ -141,6 +152,7 @@ TEXT = Kind("text", _text, "TEXT")
 PATH = Kind("text", _text, "PATH")
 COUNT = Kind(f"a whole number from 1 to {MOST_COUNTED}", _count, "NUMBER")
 WORKERS = Kind(f"`auto` or a whole number from 1 to {MOST_COUNTED}", _workers, "auto|NUMBER")
+PRELOAD = Kind("`auto`, `off`, or names of modules, one a line", _preload, "auto|off|MODULE", many=True)
 SIZE = Kind("a number of bytes, also with `kB`, `MB` or `GB` behind it", _size, "SIZE")
 BOOLEAN = Kind("`true` or `false`", _boolean, "true|false")
 SECONDS = Kind("a number of seconds above 0, at most ten days (864000)", _seconds, "SECONDS")

@@ -14,13 +14,27 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from dev.bench import processes
-from notebook_ci.execution import forking, kernels
-from notebook_ci.execution.interpreter import Interpreter
+from notebook_ci.execution import folders, forking
+from notebook_ci.execution.interpreter import Interpreter, environment
 from notebook_ci.execution.kernels import UserKernelManager
+from notebook_ci.execution.listener import Listener
 
 START_SECONDS = 60.0
 # What a kernel still does after its first cell is over by then.
 REST_SECONDS = 2.0
+
+
+class _Unheard(Listener):
+    """Is told of a kernel, and does nothing about it."""
+
+    def kernel(self, pid: int) -> None:
+        pass
+
+    def cell(self, number: int) -> None:
+        pass
+
+    def ending(self) -> None:
+        pass
 
 
 def main() -> None:
@@ -40,8 +54,8 @@ async def measure(interpreter: Interpreter, count: int, start: str) -> int:
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(serving(interpreter)) if start == "fork" else None
         for _ in range(count):
-            folder = stack.enter_context(kernels.private_folder())
-            manager = UserKernelManager(interpreter.path, folder, server)
+            folder = stack.enter_context(folders.private_folder())
+            manager = UserKernelManager(interpreter.path, folder, server, _Unheard())
             stack.callback(manager.end_now)
             await begin(manager, interpreter, folder, stack)
             if manager.start != start:
@@ -53,8 +67,8 @@ async def measure(interpreter: Interpreter, count: int, start: str) -> int:
 @contextlib.contextmanager
 def serving(interpreter: Interpreter) -> Iterator[forking.KernelServer]:
     """Run a server that forks kernels, as the stage does."""
-    with kernels.private_folder() as folder:
-        environ = kernels.environment(os.environ, interpreter, folder)
+    with folders.private_folder() as folder:
+        environ = environment(os.environ, interpreter, folder)
         with forking.serving(interpreter.path, environ, folder) as server:
             yield server
 
@@ -64,7 +78,7 @@ async def begin(
 ) -> None:
     """Start a kernel, and have it run a cell."""
     log = stack.enter_context((folder / "kernel.log").open("w+b"))
-    env = kernels.environment(os.environ, interpreter, folder)
+    env = environment(os.environ, interpreter, folder)
     await manager.start_kernel(env=env, cwd=str(folder), stdout=log, stderr=log)
     await manager.listening(START_SECONDS)
     client = manager.client()

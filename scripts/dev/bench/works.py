@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dev.bench import inputs
-from dev.bench.contest import Contender, NotDoneError, Promise, Work
+from dev.bench.contest import Check, Contender, NotDoneError, Promise, Work
 from dev.bench.environments import Environments
 from dev.bench.inputs import Notebooks
 
@@ -24,8 +24,9 @@ FORK = ("--kernel-start", "fork")
 # Of the notebooks with imports, by contender: the flags, and the ratios that are promised and hoped for. The input
 # `preload` is to come: then it is off here, and a second contender with `auto` is promised 5, and hoped to reach 8.
 IMPORTING = {OURS: (FORK, 1.5, None)}
-# Of the cell that prints much: the input `max-output` is to come.
-PRINTING = FORK
+# Of the cell that prints much; and the most bytes of the notebook that may then be saved.
+PRINTING = (*FORK, "--max-output", "64 MB")
+MOST_SAVED = 70_000_000
 OUTPUT = "out"
 
 
@@ -104,7 +105,7 @@ def _printing(environments: Environments) -> Work:
         title=f"a cell that prints {inputs.PRINTED_BYTES // 10**6} MB: the driver's peak memory",
         notebooks=inputs.printing(),
         rehearsal=inputs.trivial(1),
-        contenders=[_ours(environments, PRINTING), _nbclient(environments, NBCLIENT)],
+        contenders=[_ours(environments, PRINTING, check=_saved_bounded), _nbclient(environments, NBCLIENT)],
         promises=[Promise(OURS, [NBCLIENT], 4)],
         unit="MB",
     )
@@ -123,8 +124,8 @@ def _idle(environments: Environments) -> Work:
     )
 
 
-def _ours(environments: Environments, flags: Sequence[str], name: str = OURS) -> Contender:
-    return Contender(name, environments.stage("--notebooks", "*.ipynb", *flags), _saved_by_us)
+def _ours(environments: Environments, flags: Sequence[str], name: str = OURS, check: Check | None = None) -> Contender:
+    return Contender(name, environments.stage("--notebooks", "*.ipynb", *flags), check or _saved_by_us)
 
 
 def _nbmake(environments: Environments) -> Contender:
@@ -153,10 +154,22 @@ def _saved(folder: Path, _: str, notebooks: Notebooks) -> None:
 
 def _saved_by_us(folder: Path, _: str, notebooks: Notebooks) -> None:
     """Hold the notebooks in the one run directory against the given ones."""
+    _compare(_our_outputs(folder), notebooks)
+
+
+def _saved_bounded(folder: Path, said: str, notebooks: Notebooks) -> None:
+    """Hold the sizes of the notebooks against their limit, too."""
+    _saved_by_us(folder, said, notebooks)
+    for name in notebooks:
+        if (_our_outputs(folder) / name).stat().st_size > MOST_SAVED:
+            raise NotDoneError(f"{name} was saved with more than max-output")
+
+
+def _our_outputs(folder: Path) -> Path:
     found = list((folder / ".notebook-ci" / "runs").glob("*/execute-notebook"))
     if len(found) != 1:
         raise NotDoneError(f"there are {len(found)} folders of executed notebooks")
-    _compare(found[0], notebooks)
+    return found[0]
 
 
 def _compare(outputs: Path, notebooks: Notebooks) -> None:

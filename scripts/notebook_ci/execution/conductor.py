@@ -9,12 +9,12 @@ from multiprocessing.connection import wait
 from notebook_ci import process
 from notebook_ci.errors import Cancelled, NotebookCiError
 from notebook_ci.execution import failures, machine
-from notebook_ci.execution.forking import KernelServer
 from notebook_ci.execution.model import ExecuteRecord
 from notebook_ci.execution.plan import Task
 from notebook_ci.execution.progress import Progress, Running
 from notebook_ci.execution.runner import Outcome, Runner
 from notebook_ci.execution.schedule import Schedule
+from notebook_ci.execution.servers import Servers
 from notebook_ci.execution.workers import END_SECONDS, Ending, Life, Worker, WorkerDiedError
 from notebook_ci.notebooks.document import Document
 from notebook_ci.records import Problem
@@ -50,7 +50,7 @@ class Conductor:
         schedule: Says which is next, by its name.
         record: Takes what comes of them; its notebooks are those of `tasks`.
         progress: Shows what goes on.
-        server: Forks kernels; None: they are started.
+        servers: Give each notebook the one that forks its kernel.
     """
 
     runner: Runner
@@ -58,11 +58,12 @@ class Conductor:
     schedule: Schedule
     record: ExecuteRecord
     progress: Progress
-    server: KernelServer | None
+    servers: Servers
     _life: Life = field(init=False, default_factory=Life)
     _workers: list[Worker] = field(init=False, default_factory=list)
     _ending: set[Worker] = field(init=False, default_factory=set)
     _positions: dict[int, _Position] = field(init=False, default_factory=dict)
+    _gave_up: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self._places = {task.name: place for place, task in enumerate(self.tasks)}
@@ -86,6 +87,7 @@ class Conductor:
             raise
         finally:
             self.progress.show([])
+            self.servers.close()
             for worker in self._workers:
                 worker.end()
 
@@ -104,7 +106,7 @@ class Conductor:
                 break
             place = self._places[name]
             self._positions[place] = _Position(time.monotonic())
-            self._free_worker().begin(place, self.server)
+            self._free_worker().begin(place, self.servers.server_for(place))
             begun = True
         return begun
 
@@ -125,8 +127,11 @@ class Conductor:
 
     def _listen(self, seconds: float) -> None:
         """Take what workers tell, for at most so many seconds if they tell nothing."""
-        busy = self._busy()
-        speaking = set(wait([worker.connection for worker in busy], seconds))
+        busy, growing = self._busy(), self.servers.connections()
+        speaking = set(wait([*(worker.connection for worker in busy), *growing], seconds))
+        for connection in growing:
+            if connection in speaking:
+                self.servers.hear(connection)
         for worker, place in busy.items():
             if worker.connection not in speaking:
                 continue
@@ -151,9 +156,14 @@ class Conductor:
         record.read |= outcome.read
         record.made |= outcome.made
         record.problems += outcome.problems
+        if outcome.result.kernel_start == "fork":
+            outcome.result.preloaded = list(self.servers.imported(place))
+        outcome.result.not_preloaded = self.servers.left(place)
+        self.servers.ended(place)
         self.progress.ended(outcome)
-        if outcome.not_forked and self.server:
-            self.server = None
+        if outcome.not_forked and not self._gave_up:
+            self._gave_up = True
+            self.servers.give_up()
             message = f"From here on kernels are started, not forked: {outcome.not_forked}."
             record.problems.append(Problem(severity="notice", message=message, file=self.tasks[place].path))
         well = outcome.result.status == "passed"

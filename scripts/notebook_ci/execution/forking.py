@@ -39,7 +39,6 @@ class ForkedKernel:
 
     Args:
         keeper: The connection to its keeper.
-        stdin: The writing end of its standard input.
         seconds: How long the server may take.
 
     Attributes:
@@ -50,10 +49,9 @@ class ForkedKernel:
         NotForkedError: The server does not fork.
     """
 
-    stdout = stderr = None
+    stdin = stdout = stderr = None
 
-    def __init__(self, keeper: socket.socket, stdin: IO[bytes], seconds: float) -> None:
-        self.stdin = stdin
+    def __init__(self, keeper: socket.socket, seconds: float) -> None:
         self.returncode: int | None = None
         self._channel = keeper
         # The watch asks from a thread of its own.
@@ -113,7 +111,6 @@ class ForkedKernel:
             self._end_without_keeper()
         with self._lock:
             self._channel.close()
-        self.stdin.close()
 
     def _end_without_keeper(self) -> None:
         if self.returncode is None:
@@ -165,31 +162,64 @@ class KernelServer:
             NotForkedError: It was not forked.
         """
         env = {_raw(name): _raw(value) for name, value in environ.items()}
-        request = json.dumps({"argv": [_raw(each) for each in argv], "env": env, "cwd": _raw(cwd)}).encode("ascii")
-        # jupyter_client holds the standard input of a started kernel open, too.
-        read, write = os.pipe()
-        stdin = os.fdopen(write, "wb")
+        request = {"argv": [_raw(each) for each in argv], "env": env, "cwd": _raw(cwd)}
+        # As a started one's: a pipe that jupyter_client has closed.
+        stdin, write = os.pipe()
+        os.close(write)
+        try:
+            connection = self._asked(request, [stdin, log.fileno(), log.fileno()])
+        finally:
+            os.close(stdin)
+        try:
+            return ForkedKernel(connection, FORK_SECONDS if self._is_ready else READY_SECONDS)
+        except BaseException:
+            connection.close()
+            raise
+
+    def grow(self, modules: Sequence[str], cwd: str, listener: socket.socket) -> socket.socket:
+        """Have it fork another server, which imports modules.
+
+        Args:
+            modules: What it imports.
+            cwd: Its working directory.
+            listener: Its socket.
+
+        Returns:
+            A connection that tells what it does. The server ends when that is closed.
+
+        Raises:
+            NotForkedError: It cannot be asked.
+        """
+        return self._asked({"preload": list(modules), "cwd": _raw(cwd)}, [listener.fileno()])
+
+    def _asked(self, request: Mapping[str, object], descriptors: Sequence[int]) -> socket.socket:
+        """Return a connection that has asked for something."""
+        text = json.dumps(request).encode("ascii")
         connection = socket.socket(socket.AF_UNIX)
         try:
             connection.settimeout(FORK_SECONDS)
             connection.connect(str(self.address))
-            descriptors = array.array("i", [read, log.fileno(), log.fileno()])
-            head = struct.pack("!I", len(request))
-            connection.sendmsg([head], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
-            connection.sendall(request)
-            return ForkedKernel(connection, stdin, FORK_SECONDS if self._is_ready else READY_SECONDS)
+            head = struct.pack("!I", len(text))
+            connection.sendmsg([head], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))])
+            connection.sendall(text)
         except BaseException as error:
             connection.close()
-            stdin.close()
             if isinstance(error, OSError):
                 raise NotForkedError("the server ended" if isinstance(error, ConnectionError) else SILENT) from error
             raise
-        finally:
-            os.close(read)
+        return connection
 
     @property
     def _is_ready(self) -> bool:
         return Path(f"{self.address}{READY}").exists()
+
+
+def listening(address: Path) -> socket.socket:
+    """Return a socket for a server."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(address))
+    listener.listen(MOST_WAITING)
+    return listener
 
 
 @contextlib.contextmanager
@@ -208,9 +238,7 @@ def serving(python: Path, environ: Mapping[str, str], folder: Path) -> Iterator[
         if not all(Path(each).is_absolute() for each in environ[name].split(os.pathsep)):
             raise NotForkedError(f"{name} has a relative path, which is another one for each notebook")
     address = folder / "server"
-    with socket.socket(socket.AF_UNIX) as listener, (folder / "server.log").open("wb") as log:
-        listener.bind(str(address))
-        listener.listen(MOST_WAITING)
+    with listening(address) as listener, (folder / "server.log").open("wb") as log:
         try:
             process = subprocess.Popen(
                 [python, SERVER, str(listener.fileno())],

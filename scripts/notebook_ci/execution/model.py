@@ -7,6 +7,7 @@ from notebook_ci.inputs import (
     BOOLEAN,
     GLOBS,
     PATH,
+    PRELOAD,
     SECONDS,
     SIZE,
     WORKERS,
@@ -116,6 +117,20 @@ class ExecuteInputs(StageInputs):
         default="spawn",
         shown_default="`spawn`",
     )
+    preload: tuple[str, ...] | None = given(
+        PRELOAD,
+        "Imports that are made once for several notebooks, before their kernels are forked. `auto`: what at least two "
+        "notebooks of a folder import at their beginning, and only for those, and only where it is shown to make no "
+        "difference. Module names: these, for all notebooks: one that lacks an import of them is not found out.",
+        default=None,
+        shown_default="`auto`",
+    )
+    preload_max_memory: int | None = given(
+        SIZE,
+        "Memory that such imports may take, beside that of the notebooks.",
+        default=None,
+        shown_default="a quarter of what there is",
+    )
     max_output: int = given(
         SIZE,
         "How much of a notebook's outputs is kept. Of more text the beginning and the end stay, with a notice between "
@@ -173,6 +188,8 @@ class NotebookResult:
         skipped_for: The execution that it needs and that did not pass.
         duration: Seconds, with the start of the kernel.
         kernel_start: Whether its kernel was forked or started; empty: it had none.
+        preloaded: What its kernel was forked with, of its own imports: `a.b`, or `a.b:c` for `from a.b import c`.
+        not_preloaded: Which of its imports cannot be made before it, and why.
         parameters: The parameters it was given.
         cells: Number of its code cells.
         executed_cells: Number of code cells that ran, the failing one included.
@@ -190,6 +207,8 @@ class NotebookResult:
     skipped_for: str = ""
     duration: float = 0.0
     kernel_start: Literal["", "fork", "spawn"] = ""
+    preloaded: list[str] = field(default_factory=list)
+    not_preloaded: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     cells: int = 0
     executed_cells: int = 0

@@ -1,6 +1,7 @@
 """The stage execute-notebook: plans, has executed, and records."""
 
 import contextlib
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from notebook_ci.notebooks.document import Document
 from notebook_ci.records import default_environment, sha256
 from notebook_ci.texts import listed
 
+PRELOADED_PART = 0.25
+
 
 def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
     """Execute the notebooks. Every one is attempted, but those that need one that failed; faults go into the record.
@@ -37,17 +40,19 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
     record.workers = min(inputs.workers or machine.cpus(), len(planned.tasks))
     _tell(planned, interpreter, record, context)
     durations = Durations(context)
-    with _server(inputs, context, interpreter) as server:
+    with private_folder() as folder, _server(inputs, context, interpreter, folder) as server:
         # Here, because these imports take a while, which the server needs too.
         from notebook_ci.execution.conductor import Conductor
         from notebook_ci.execution.progress import Progress
         from notebook_ci.execution.runner import Runner
+        from notebook_ci.execution.servers import Servers
 
         runner = Runner(inputs, context.environ, interpreter, planned.output_dir, context.place)
         progress = Progress(context.reporter, len(planned.tasks))
         schedule = _schedule(planned, durations.known)
+        servers = Servers(server, folder, planned.tasks, inputs.preload, _most_preloaded(inputs))
         try:
-            Conductor(runner, planned.tasks, schedule, record, progress, server).run()
+            Conductor(runner, planned.tasks, schedule, record, progress, servers).run()
         finally:
             record.metrics = _merged_metrics(record.notebooks)
             durations.keep({each.name: each.duration for each in record.notebooks if each.status == "passed"})
@@ -107,13 +112,22 @@ def _tell(planned: Plan, interpreter: Interpreter, record: ExecuteRecord, contex
     _notice_kernels(planned.tasks, interpreter, context)
 
 
+def _most_preloaded(inputs: ExecuteInputs) -> float:
+    """Return the bytes of memory that imports for several notebooks may take."""
+    if inputs.preload_max_memory is not None:
+        return inputs.preload_max_memory
+    memory = machine.memory()
+    return memory.total * PRELOADED_PART if memory else math.inf
+
+
 @contextlib.contextmanager
-def _server(inputs: ExecuteInputs, context: Context, interpreter: Interpreter) -> Iterator[KernelServer | None]:
+def _server(
+    inputs: ExecuteInputs, context: Context, interpreter: Interpreter, folder: Path
+) -> Iterator[KernelServer | None]:
     """Run the server that forks kernels; None: they are to be started."""
     with contextlib.ExitStack() as stack:
         server = None
         if inputs.kernel_start == "fork" and forking.AVAILABLE:
-            folder = stack.enter_context(private_folder())
             environ = kernel_environment(context.environ, interpreter, folder)
             try:
                 server = stack.enter_context(forking.serving(interpreter.path, environ, folder))

@@ -1,0 +1,454 @@
+"""Imports modules before a kernel is forked, and proves that it makes no difference. Python 3.8 and later.
+
+A module that is imported here was imported in another place: before the kernel's shell, its streams and its hooks were
+there. Each check below is one way in which that can be seen afterwards; what cannot be shown to be equal is refused,
+and the process with it. It runs in the user's interpreter, with the standard library and IPython alone.
+"""
+
+from __future__ import annotations
+
+import builtins
+import ctypes
+import importlib
+import io
+import os
+import pickle
+import re
+import signal
+import site
+import sys
+import sysconfig
+import threading
+import time
+import warnings
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Iterator, NamedTuple
+
+PROBE_SECONDS = 20.0
+PROOF_SECONDS = 20.0
+# multiprocessing gives the main module this name, too, when it is imported.
+MAIN_OF_CHILDREN = "__mp_main__"
+SIDE = 128  # of the matrices that are multiplied: OpenBLAS divides this among its threads
+# OpenBLAS in the wheels of NumPy and SciPy has names of its own, and 64-bit numbers where the name says so.
+OPENBLAS = re.compile(r"\S*openblas\S*\.so\S*")
+PREFIXES = ("scipy_openblas_", "openblas_")
+CBLAS_PREFIXES = {"scipy_openblas_": "scipy_", "openblas_": ""}
+SUFFIXES = ("64_", "")
+ROW_MAJOR, NOT_TRANSPOSED = 101, 111  # cblas.h
+
+
+class Kernel(NamedTuple):
+    """What a kernel changes in its process before the user's first cell.
+
+    Attributes:
+        environ: Variables that it sets.
+        path: `sys.path`.
+        prompts: Names that it adds to `sys`, with their texts.
+        filters: `warnings.filters`.
+    """
+
+    environ: dict[str, str]
+    path: list[str]
+    prompts: dict[str, str]
+    filters: list[Any]
+
+
+def probe(folder: Path) -> Kernel | None:
+    """Return what a kernel changes in its process: found out by a child that becomes one.
+
+    Args:
+        folder: A folder for its connection file.
+
+    Returns:
+        None: it did not become one, or runs code of the user before the first cell.
+    """
+    result = folder / "probe"
+    child = os.fork()
+    if child == 0:
+        with suppress(BaseException):
+            _be_probed(folder, result)
+        os._exit(0)
+    wait_for(child, PROBE_SECONDS)
+    try:
+        return Kernel(*pickle.loads(result.read_bytes()))  # noqa: S301 - our child wrote it into our folder
+    except (OSError, ValueError, EOFError, pickle.UnpicklingError):
+        return None
+
+
+def _be_probed(folder: Path, result: Path) -> None:
+    environ, names = dict(os.environ), set(vars(sys))
+    app = importlib.import_module("ipykernel.kernelapp").IPKernelApp.instance()
+    where = ["-f", str(folder / "probe.json"), "--transport=ipc", f"--ip={folder / 'probe-socket'}"]
+    app.initialize([*where, "--HistoryManager.hist_file=:memory:"])
+    startup = list(Path(app.shell.profile_dir.startup_dir).glob("*.[pi]*y"))
+    if startup or app.exec_lines or app.exec_files or app.code_to_run or app.extensions or app.extra_extensions:
+        return  # what these do comes before the imports
+    changed = {name: value for name, value in os.environ.items() if environ.get(name) != value}
+    prompts = {name: value for name, value in vars(sys).items() if name not in names and isinstance(value, str)}
+    kernel = Kernel(changed, sys.path, prompts, list(warnings.filters))
+    partial = result.with_suffix(".partial")
+    partial.write_bytes(pickle.dumps(tuple(kernel)))
+    partial.rename(result)
+
+
+def wait_for(child: int, seconds: float) -> int | None:
+    """Return the exit code of a child; None: it took too long, and was ended."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
+        time.sleep(0.002)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
+
+
+class Importer:
+    """Imports modules as a kernel would, one after the other, until one is refused.
+
+    Args:
+        kernel: What a kernel changes in its process.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._roots = _roots()
+        self._filters = kernel.filters
+        self._path_changed = False
+        self._libraries: set[str] = set()
+        self._streams = _Streams()
+        self._has_alias = False
+        os.environ.update(kernel.environ)
+
+    def refusal(self, item: str) -> str:
+        """Import one, and return why that may not be: nothing where it may.
+
+        Args:
+            item: `a.b` as `import a.b` has it, or `a.b:c` as `from a.b import c` has it.
+        """
+        module, _, name = item.partition(":")
+        before, known, threads = _State(), set(sys.modules), _running()
+        shell = _Shell()
+        with self._as_in_kernel(), shell.watched():
+            try:
+                __import__(module, fromlist=[name] if name else [])
+                if name:
+                    getattr(sys.modules[module], name)
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the notebook is to see it
+                return f"its import failed here: {type(error).__name__}"
+        if self._streams.are_used or before.has_printed():
+            return "its import prints or warns"
+        if shell.asked or shell.is_kept:
+            return "it uses the shell"
+        self._has_alias = self._has_alias or (MAIN_OF_CHILDREN in sys.modules and MAIN_OF_CHILDREN not in known)
+        return self._foreign(known) or before.difference() or self._of_threads(threads)
+
+    def before_start(self, app: Any) -> None:
+        """In a forked kernel: have what the imports would have done to it, and nothing that forks would share.
+
+        Args:
+            app: The kernel's application, which is not initialized yet.
+        """
+        random = sys.modules.get("numpy.random")
+        if random is not None:
+            random.seed()
+        self._streams.become_real()
+        start = app.start
+
+        def start_as_imported() -> None:
+            del app.start
+            self._streams.are_real()
+            if self._has_alias:
+                sys.modules[MAIN_OF_CHILDREN] = sys.modules["__main__"]
+            if self._filters != self._kernel.filters:
+                _set_filters(self._filters)
+            start()
+
+        app.start = start_as_imported
+
+    @contextmanager
+    def _as_in_kernel(self) -> Iterator[None]:
+        """Have what a kernel has, while something is imported."""
+        path, filters, shown = sys.path[:], list(warnings.filters), (sys.stdout, sys.stderr)
+        sys.path[:] = self._kernel.path
+        _set_filters(self._filters)
+        vars(sys).update(self._kernel.prompts)
+        sys.stdout, sys.stderr = self._streams.by_name["stdout"], self._streams.by_name["stderr"]
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = shown
+            for name in self._kernel.prompts:
+                vars(sys).pop(name, None)
+            self._filters = list(warnings.filters)
+            self._path_changed = sys.path != self._kernel.path
+            sys.path[:] = path
+            _set_filters(filters)
+
+    def _of_threads(self, before: int) -> str:
+        """Return why the threads of this process do not survive a fork; nothing where they do.
+
+        A fork has none of them. OpenBLAS makes its own anew (it has handlers for that): proved by a product in a child.
+
+        Args:
+            before: How many there were before an import.
+        """
+        libraries = [_OpenBlas(path) for path in _mapped()]
+        known, self._libraries = self._libraries, {library.path for library in libraries}
+        fresh = sum(library.threads - 1 for library in libraries if library.path not in known)
+        # Those that were here before this process was forked, and that may or may not be made anew.
+        lost = sum(library.threads - 1 for library in libraries if library.path in known) - before
+        started = _running() - before
+        if started not in {fresh, fresh + lost}:
+            return "it starts threads"
+        if not started:
+            return ""
+        child = os.fork()
+        if child == 0:
+            with suppress(BaseException):
+                os._exit(0 if all(library.multiplies() for library in libraries) else 1)
+            os._exit(1)
+        return "" if wait_for(child, PROOF_SECONDS) == 0 else "it starts threads that do not survive a fork"
+
+    def _foreign(self, known: set[str]) -> str:
+        """Return which of the modules that have come is not of the installed environment."""
+        if self._path_changed:
+            return "it changes sys.path"
+        for name in sys.modules.keys() - known - {MAIN_OF_CHILDREN}:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and not os.path.realpath(file).startswith(self._roots):
+                return f"{name.partition('.')[0]} is not from the installed environment"
+        return ""
+
+
+def _set_filters(filters: list[Any]) -> None:
+    """Set the filters of warnings; what Python has cached of them is then of before."""
+    warnings.filters[:] = filters  # type: ignore[index] # a list
+    for name in ("_filters_mutated", "_filters_mutated_lock_held"):  # until Python 3.13, and since
+        getattr(warnings, name, lambda: None)()
+
+
+def _roots() -> tuple[str, ...]:
+    """Return the folders of the installed environment, each with a slash behind it."""
+    paths = sysconfig.get_paths()
+    folders = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    with suppress(AttributeError):  # virtualenv of old
+        folders += [*site.getsitepackages(), site.getusersitepackages()]
+    return tuple(f"{os.path.realpath(folder)}{os.sep}" for folder in folders)
+
+
+class _Streams:
+    """Stand for the standard streams of a kernel: they are its streams as soon as there is one.
+
+    Modules keep them (a handler of logging does, and every function that has one as a default), so they are the same
+    objects before and after.
+    """
+
+    def __init__(self) -> None:
+        self._module: Any = importlib.import_module("ipykernel.iostream")
+        self._kind = self._module.OutStream
+        stream = _kind_of_stream(self._kind)
+        self.by_name = {name: stream(name) for name in ("stdout", "stderr")}
+
+    @property
+    def are_used(self) -> bool:
+        """Whether anything was written to them, or asked that only a kernel's can answer."""
+        return any(stream.is_used for stream in self.by_name.values())
+
+    def become_real(self) -> None:
+        """In a forked kernel: let the kernel have these when it makes its streams."""
+        self._module.OutStream = self._made
+
+    def are_real(self) -> None:
+        """In a forked kernel that has made its streams: put back what was changed for it."""
+        self._module.OutStream = self._kind
+
+    def _made(self, session: object, thread: object, name: str, **settings: object) -> object:
+        stream = self.by_name[name]
+        del stream.is_used
+        stream.__class__ = self._kind
+        stream.__init__(session, thread, name, **settings)
+        return stream
+
+
+def _kind_of_stream(kind: Any) -> Any:
+    """Return a class of streams that only take note: an instance can become one of `kind`, a kernel's."""
+
+    class Stream(kind):  # type: ignore[misc] # known at run time only
+        def __init__(self, name: str) -> None:
+            self.name = f"<{name}>"
+            self._isatty = False
+            self.is_used = False
+
+        def write(self, text: str) -> int:
+            self.is_used = True
+            return len(text)
+
+        def flush(self) -> None:
+            pass
+
+        def fileno(self) -> int:
+            self.is_used = True
+            raise io.UnsupportedOperation("fileno")
+
+    return Stream
+
+
+class _Shell:
+    """Stands for IPython's shell, which is not there yet.
+
+    pandas asks for it to see whether it runs in a notebook, and for nothing else: that is answered as in a kernel. If
+    more is asked, what comes of it would differ. The functions that give the shell stay the same objects, since modules
+    may keep them; only their code is another one meanwhile.
+
+    Attributes:
+        stands: What is given for it.
+        asked: Something was asked that only the real one can answer.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.stands = _standing_for(self)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether something was imported that holds it."""
+        return sys.getrefcount(self.stands) > 2  # noqa: PLR2004 - the attribute, and the argument here
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Stand for the shell."""
+        functions = [importlib.import_module("IPython.core.getipython").get_ipython]
+        singleton = importlib.import_module("traitlets.config.configurable").SingletonConfigurable
+        methods = [singleton.initialized.__func__, singleton.instance.__func__]
+        codes = [each.__code__ for each in functions + methods]
+        for each in functions + methods:
+            each.__globals__["_before_fork"] = self
+        functions[0].__code__ = _give.__code__
+        methods[0].__code__ = methods[1].__code__ = _refuse.__code__
+        vars(builtins).update(get_ipython=functions[0], __IPYTHON__=True)
+        try:
+            yield
+        finally:
+            for name in ("get_ipython", "__IPYTHON__"):
+                vars(builtins).pop(name, None)
+            for each, code in zip(functions + methods, codes):
+                each.__code__ = code
+                each.__globals__.pop("_before_fork", None)
+
+
+def _standing_for(shell: _Shell) -> Any:
+    """Return an object that looks like a kernel's shell, and tells when it is looked at closely."""
+
+    class _Nothing:
+        def __getattr__(self, name: str) -> Any:
+            shell.asked = True
+            raise AttributeError(name)
+
+    nothing = _Nothing()
+    names = {"__module__": "ipykernel.zmqshell", "kernel": property(lambda _: nothing)}
+    return type("ZMQInteractiveShell", (_Nothing,), names)()
+
+
+def _give() -> Any:
+    return _before_fork.stands  # type: ignore[name-defined] # noqa: F821 - stands where the code is put
+
+
+def _refuse(cls: object, *args: object, **kwargs: object) -> None:  # noqa: ARG001 - as the methods have them
+    _before_fork.asked = True  # type: ignore[name-defined] # noqa: F821 - as above
+    raise RuntimeError("no shell")
+
+
+class _State:
+    """What a kernel sets, or what all forks of this process would share: an import must not change it."""
+
+    def __init__(self) -> None:
+        self._printed = _printed()
+        self._before = self._now()
+
+    def has_printed(self) -> bool:
+        """Return whether anything was written past Python's streams."""
+        return _printed() != self._printed
+
+    def difference(self) -> str:
+        """Return what has changed."""
+        now = self._now()
+        changed = [what for what, value in self._before.items() if now[what] != value]
+        return f"it changes {changed[0]}" if changed else ""
+
+    @staticmethod
+    def _now() -> dict[str, Any]:
+        hooks = ("excepthook", "displayhook", "unraisablehook", "breakpointhook")
+        numbers = signal.valid_signals()
+        return {
+            "hooks of sys": [id(getattr(sys, name)) for name in hooks] + [id(threading.excepthook)],
+            "signal handlers": [signal.getsignal(number) for number in numbers],
+            "how warnings are shown": [id(warnings.showwarning), id(warnings.formatwarning)],
+            "tracing": [sys.gettrace() is None, sys.getprofile() is None],
+            "builtins": sorted(vars(builtins)),
+            "the working directory": str(Path.cwd()),
+            "open files": _descriptors(),
+            "processes": _children(),
+            "threads of Python": len(threading.enumerate()),
+        }
+
+
+def _children() -> str:
+    with suppress(OSError):  # not all kernels of Linux tell
+        return Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+    return ""
+
+
+def _printed() -> int:
+    return os.fstat(1).st_size
+
+
+def _descriptors() -> list[str]:
+    """Return the open descriptors that a child would share."""
+    found = []
+    for path in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            found.append(f"{path.name} {os.readlink(path)}")
+    return sorted(each for each in found if "/proc/" not in each)
+
+
+# --- Threads
+
+
+def _running() -> int:
+    """Return how many threads there are beside the one that asks."""
+    return len(list(Path("/proc/self/task").iterdir())) - 1
+
+
+def _mapped() -> list[str]:
+    """Return the libraries of OpenBLAS that are loaded."""
+    return sorted(set(OPENBLAS.findall(Path("/proc/self/maps").read_text())))
+
+
+class _OpenBlas:
+    """One of the libraries. One whose functions have other names counts as without threads: then some are left over."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.threads = 1
+        self._product: Any = None
+        self._number: Any = ctypes.c_int
+        library = ctypes.CDLL(path)
+        for prefix in PREFIXES:
+            for suffix in SUFFIXES:
+                with suppress(AttributeError):
+                    self.threads = getattr(library, f"{prefix}get_num_threads{suffix}")()
+                    self._product = getattr(library, f"{CBLAS_PREFIXES[prefix]}cblas_dgemm{suffix}")
+                    self._number = ctypes.c_int64 if suffix else ctypes.c_int
+                    return
+
+    def multiplies(self) -> bool:
+        """Return whether a product of two matrices of ones is right."""
+        matrix = ctypes.c_double * (SIDE * SIDE)
+        one, product = matrix(*[1.0] * (SIDE * SIDE)), matrix()
+        kinds, side = (ROW_MAJOR, NOT_TRANSPOSED, NOT_TRANSPOSED), self._number(SIDE)
+        sides, alpha, beta = (side, side, side), ctypes.c_double(1.0), ctypes.c_double(0.0)
+        self._product(*kinds, *sides, alpha, one, side, one, side, beta, product, side)
+        return set(product) == {float(SIDE)}

@@ -1,0 +1,282 @@
+"""The servers that fork kernels: the first one, and those that have imported what several notebooks do."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from notebook_ci.execution.forking import KernelServer, NotForkedError, listening
+from notebook_ci.execution.plan import Task
+from notebook_ci.execution.sharing import Modules, Wish, beside, expanded, shared, useful
+from notebook_ci.notebooks import imports
+from notebook_ci.notebooks.document import Document
+
+READ_BYTES = 65536
+
+
+@dataclass(eq=False)
+class _Branch:
+    """A server that has imported something.
+
+    Attributes:
+        folder: The folder of its notebooks.
+        modules: What it has imported.
+        parent: The server that it was forked from.
+        server: Its address.
+        listener: Its socket, held open here: who waits for it still waits when another takes its place.
+        connection: Tells what it does; it ends when this is closed.
+        pid: Its process id, once it is known; 0: not yet.
+        imports: What it imports at the moment.
+        is_ready: It has imported all.
+        is_failed: Another took its place, which has imported nothing.
+    """
+
+    folder: str
+    modules: Modules
+    parent: "_Branch | None"
+    server: KernelServer
+    listener: socket.socket
+    connection: socket.socket
+    pid: int = 0
+    imports: str = ""
+    is_ready: bool = False
+    is_failed: bool = False
+    text: bytes = field(default=b"", repr=False)
+
+
+class Servers:
+    """Gives each notebook the server that has imported most of what it imports itself.
+
+    Args:
+        first: The server that has imported ipykernel alone; None: kernels are started.
+        folder: Where sockets are made.
+        tasks: All notebooks.
+        modules: What is imported for all notebooks; None: what each imports first by itself.
+        most_bytes: The memory that these servers may take.
+    """
+
+    def __init__(
+        self,
+        first: KernelServer | None,
+        folder: Path,
+        tasks: Sequence[Task],
+        modules: Sequence[str] | None,
+        most_bytes: float,
+    ) -> None:
+        self._first = first
+        self._folder = folder
+        self._most_bytes = most_bytes
+        self._wishes, self._later = _wishes(tasks if first else (), modules)
+        self._refused: dict[str, dict[str, str]] = {}
+        self._paths: dict[int, Modules] = {}
+        self._useful: dict[str, set[Modules]] = {}
+        self._branches: list[_Branch] = []
+        self._used: dict[int, _Branch] = {}
+        self._count = 0
+        for name in {wish.folder for wish in self._wishes.values()}:
+            self._plan(name)
+
+    # --- What the conductor asks
+
+    def server_for(self, place: int) -> KernelServer | None:
+        """Return the server that forks the kernel of a notebook; None: it is started.
+
+        Args:
+            place: The notebook's place among the tasks.
+        """
+        self._used.pop(place, None)
+        if not self._first:
+            return None
+        branch = self._grown(place) or self._best(place)
+        if branch is None:
+            return self._first
+        self._used[place] = branch
+        return branch.server
+
+    def imported(self, place: int) -> Modules:
+        """Return what the server of a notebook had imported when it forked."""
+        branch = self._used.get(place)
+        return branch.modules if branch and branch.is_ready else ()
+
+    def left(self, place: int) -> dict[str, str]:
+        """Return by name which of a notebook's imports cannot be made before, and why."""
+        wish = self._wishes.get(place)
+        refused = self._refused.get(wish.folder, {}) if wish else {}
+        mine = {name: why for name, why in refused.items() if wish and name in wish.modules}
+        return {**self._later.get(place, {}), **mine}
+
+    def ended(self, place: int) -> None:
+        """Take note that a notebook has ended: a server that no other one needs ends, too."""
+        wish = self._wishes.pop(place, None)
+        self._paths.pop(place, None)
+        if wish:
+            self._useful[wish.folder] = useful(self._of(wish.folder).values())
+            for branch in [each for each in self._branches if each.folder == wish.folder]:
+                if not self._is_needed(branch):
+                    self._end(branch)
+
+    def give_up(self) -> None:
+        """Have all kernels started from now on."""
+        self._first = None
+
+    def connections(self) -> list[socket.socket]:
+        """Return what can be read when a server has something to tell."""
+        return [branch.connection for branch in self._branches if not (branch.is_ready or branch.is_failed)]
+
+    def hear(self, connection: socket.socket) -> None:
+        """Take what a server tells."""
+        branch = next(each for each in self._branches if each.connection is connection)
+        with contextlib.suppress(OSError):
+            branch.text += (told := connection.recv(READ_BYTES))
+            if not told:
+                self._fail(branch, "its import ended the server")
+                return
+        *lines, branch.text = branch.text.split(b"\n")
+        for line in lines:
+            self._take(branch, json.loads(line))
+
+    def close(self) -> None:
+        """End them all."""
+        for branch in list(self._branches):
+            self._end(branch)
+
+    # --- Growing
+
+    def _of(self, folder: str) -> dict[int, Modules]:
+        return {place: self._paths[place] for place, wish in self._wishes.items() if wish.folder == folder}
+
+    def _plan(self, folder: str) -> None:
+        """Decide anew what is imported for the notebooks of a folder."""
+        wishes = {place: wish for place, wish in self._wishes.items() if wish.folder == folder}
+        self._paths |= shared(wishes, self._refused.get(folder, {}))
+        self._useful[folder] = useful(self._of(folder).values())
+
+    def _best(self, place: int) -> _Branch | None:
+        """Return the server that has imported most of what a notebook imports, and nothing else."""
+        if place not in self._paths:
+            return None
+        folder, path = self._wishes[place].folder, self._paths[place]
+        fitting = [
+            branch
+            for branch in self._branches
+            if branch.folder == folder and not branch.is_failed and set(branch.modules) <= set(path)
+        ]
+        return max(fitting, key=lambda branch: len(branch.modules), default=None)
+
+    def _grown(self, place: int) -> _Branch | None:
+        """Make the server that would be better for a notebook than those that are there."""
+        path = self._paths.get(place, ())
+        best = self._best(place)
+        if not path or (best and not best.is_ready):
+            return None
+        folder, there = self._wishes[place].folder, best.modules if best else ()
+        better = sorted(
+            (each for each in self._useful[folder] if path[: len(each)] == each and set(there) < set(each)), key=len
+        )
+        if not better or self._bytes() > self._most_bytes:
+            return None
+        return self._grow(folder, better[0], best)
+
+    def _grow(self, folder: str, modules: Modules, parent: _Branch | None) -> _Branch | None:
+        source = parent.server if parent else self._first
+        if source is None:
+            return None
+        self._count += 1
+        address = self._folder / f"server-{self._count}"
+        listener = listening(address)
+        known = parent.modules if parent else ()
+        try:
+            connection = source.grow([each for each in modules if each not in known], folder, listener)
+        except NotForkedError:
+            listener.close()
+            return None
+        branch = _Branch(folder, modules, parent, KernelServer(address), listener, connection)
+        self._branches.append(branch)
+        return branch
+
+    def _take(self, branch: _Branch, told: Mapping[str, str | int]) -> None:
+        """Take a line that a server tells."""
+        match told:
+            case {"server": int(pid)}:
+                branch.pid = pid
+            case {"imports": str(name)}:
+                branch.imports = name
+            case {"failed": str(why)} | {"refused": str(why)}:
+                self._fail(branch, why)
+            case {"imported": int()}:
+                branch.is_ready = True
+                if self._bytes() > self._most_bytes:
+                    self._replace(branch)
+
+    def _fail(self, branch: _Branch, why: str) -> None:
+        """What a server imports cannot be imported there: it is left to the notebooks."""
+        if branch.is_failed:
+            return
+        names = [branch.imports] if branch.imports else branch.modules
+        self._refused.setdefault(branch.folder, {}).update(dict.fromkeys(names, why))
+        self._replace(branch)
+        self._plan(branch.folder)
+
+    def _replace(self, branch: _Branch) -> None:
+        """Have those who wait for a server served by one that has imported nothing."""
+        branch.is_ready, branch.is_failed = False, True
+        self._end_process(branch)
+        with contextlib.suppress(NotForkedError):
+            if self._first:
+                branch.connection = self._first.grow([], branch.folder, branch.listener)
+
+    def _is_needed(self, branch: _Branch) -> bool:
+        """Return whether a server is used, or may be."""
+        if branch in self._used.values() or any(each.parent is branch for each in self._branches):
+            return True
+        paths = self._of(branch.folder).values()
+        return not branch.is_failed and any(set(branch.modules) <= set(path) for path in paths)
+
+    def _end(self, branch: _Branch) -> None:
+        self._branches.remove(branch)
+        self._end_process(branch)
+        branch.listener.close()
+
+    def _end_process(self, branch: _Branch) -> None:
+        branch.connection.close()
+        if branch.pid and not branch.is_ready:  # it may hang in an import
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(branch.pid, signal.SIGKILL)
+        branch.pid = 0
+
+    def _bytes(self) -> int:
+        """Return the memory that these servers take, each page divided among those that share it."""
+        return sum(_pss(branch.pid) for branch in self._branches if branch.pid)
+
+
+def _pss(pid: int) -> int:
+    try:
+        told = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    found = re.search(r"^Pss: +(\d+) kB$", told, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
+
+
+def _wishes(
+    tasks: Sequence[Task], modules: Sequence[str] | None
+) -> tuple[dict[int, Wish], dict[int, Mapping[str, str]]]:
+    """Return what is imported for notebooks, and which imports of theirs come too late for that, by their places."""
+    wishes: dict[int, Wish] = {}
+    later: dict[int, Mapping[str, str]] = {}
+    for place, task in enumerate(tasks):
+        if not isinstance(task.content, Document):
+            continue
+        folder = task.content.path.resolve().parent
+        if modules is not None:
+            wishes[place] = Wish(str(folder), tuple(modules))
+            continue
+        found = imports.of(task.content)
+        wishes[place] = Wish(str(folder), expanded(found.first), beside([path.name for path in folder.iterdir()]))
+        later[place] = found.later
+    return wishes, later

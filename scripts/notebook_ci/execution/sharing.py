@@ -1,0 +1,93 @@
+"""Which imports of notebooks are made once for several. Pure: it imports nothing.
+
+A notebook may be forked from a server that has imported nothing but what the notebook itself imports first (see
+`notebooks/imports.py`). An import that is not made there ends what is: those behind it would come before it. Exceptions
+are the standard library, which changes nothing for others, and names that are taken from a module imported there.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+Modules = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What one notebook imports first.
+
+    Attributes:
+        folder: The folder that it lies in.
+        modules: `a.b`, or `a.b:c` for `from a.b import c`, in its order.
+        shadowed: Names of what lies beside it, and so comes before the standard library.
+    """
+
+    folder: str
+    modules: Modules
+    shadowed: frozenset[str] = frozenset()
+
+
+def expanded(first: Iterable[str]) -> Modules:
+    """Return imports, each `a.b:c` behind its `a.b`, without repetitions."""
+    return tuple(dict.fromkeys(each for item in first for each in ([item.partition(":")[0], item])))
+
+
+def shared(wishes: Mapping[int, Wish], refused: Collection[str] = ()) -> dict[int, Modules]:
+    """Return what servers import for each notebook, the most shared first.
+
+    Args:
+        wishes: What notebooks of one folder import.
+        refused: What cannot be imported before.
+    """
+    kept = {place: _until_other(wish, set(wish.modules).difference(refused)) for place, wish in wishes.items()}
+    while True:
+        counts = Counter(module for modules in kept.values() for module in modules)
+        several = {module for module, count in counts.items() if count > 1}
+        shorter = {place: _until_other(wishes[place], several.intersection(kept[place])) for place in kept}
+        if shorter == kept:
+            break
+        kept = shorter
+    places = {
+        module: place for place, module in enumerate(dict.fromkeys(each for wish in kept.values() for each in wish))
+    }
+    return {
+        place: tuple(sorted(modules, key=lambda module: (-counts[module], places[module])))
+        for place, modules in kept.items()
+    }
+
+
+def useful(paths: Iterable[Modules]) -> set[Modules]:
+    """Return what servers should have imported, so that each serves several notebooks, and none has what another needs.
+
+    Args:
+        paths: What is imported for each notebook, in the order of import.
+    """
+    counts = Counter(path[:length] for path in paths for length in range(1, len(path) + 1))
+    # Of those that serve the same notebooks, the one that has imported most.
+    return {
+        path
+        for path, count in counts.items()
+        if count > 1 and not any(counts[longer] == count for longer in _longer(path, counts))
+    }
+
+
+def _longer(path: Modules, counts: Mapping[Modules, int]) -> Iterable[Modules]:
+    return (other for other in counts if len(other) == len(path) + 1 and other[: len(path)] == path)
+
+
+def _until_other(wish: Wish, wanted: Collection[str]) -> Modules:
+    """Return what is wanted of a notebook's imports, up to the first that is not and would matter."""
+    kept = []
+    for module in wish.modules:
+        top = module.partition(":")[0].partition(".")[0]
+        if module in wanted:
+            kept.append(module)
+        elif ":" not in module and (top not in sys.stdlib_module_names or top in wish.shadowed):
+            break
+    return tuple(kept)
+
+
+def beside(names: Sequence[str]) -> frozenset[str]:
+    """Return the names of modules that files and folders of these names may be."""
+    return frozenset(name.partition(".")[0] for name in names)

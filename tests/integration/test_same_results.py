@@ -1,0 +1,264 @@
+"""However a kernel comes to be, its notebook gives the same: the corpus, run by each kind, compared cell by cell."""
+
+import copy
+import difflib
+import itertools
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.corpus import CORPUS, FAILING, FILES
+from integration.suite import Done, Workspace, notebook
+
+REQUIREMENTS = (
+    "numpy pandas matplotlib seaborn plotly nbformat ipywidgets scikit-learn joblib scipy tqdm jinja2 ipykernel"
+)
+TIMEOUT = 600
+CELL_TIMEOUT = "20"  # what hangs by one kind of kernel alone is a difference, too
+# What the others are held against, and all kinds of kernels: the inputs of execute-notebook.
+BASE = "spawn"
+MODES = {
+    BASE: {"kernel-start": "spawn"},
+    "fork": {"kernel-start": "fork"},
+}
+# What differs between two runs by the same kind of kernel.
+RULES = {
+    "address": r"\b0x[0-9a-f]{8,}\b",
+    "uuid": r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b",
+    "id": r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])",  # of widgets, and of animations of matplotlib
+    "styler": r"\bT_[0-9a-f]{5}",
+    "process": r"(?<=\bpid=)\d+|(?<=\bparent=)\d+|(?<=/ipykernel_)\d+",
+    "temporary": r"\b(?:tmp|nci-)[a-z0-9_]{8}\b",
+    "seconds": r"\b\d+\.\d+s\b",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a notebook.
+
+    Attributes:
+        verdict: How it went, as the record has it.
+        cells: Of each code cell, its count and its outputs.
+        widgets: The states of its widgets.
+    """
+
+    verdict: dict[str, Any]
+    cells: list[Any]
+    widgets: list[Any]
+
+
+def outcome(done: Done, name: str) -> Outcome:
+    """Return what came of a notebook of the corpus."""
+    result, executed = done.notebooks[f"{name}.ipynb"], done.executed(f"{name}.ipynb")
+    failure = result["failure"] or {}
+    cells = [[cell["execution_count"], joined(cell["outputs"])] for cell in executed["cells"] if "outputs" in cell]
+    states = executed["metadata"].get("widgets", {}).values()
+    return Outcome(
+        {"status": result["status"], **{key: failure.get(key) for key in ("kind", "ename", "evalue", "cell", "line")}},
+        cells,
+        # nbclient writes them sorted by their ids.
+        sorted((normalised(state) for each in states for state in each["state"].values()), key=json.dumps),
+    )
+
+
+def joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Join what a stream got in pieces: where it was cut is a matter of moments."""
+    made: list[dict[str, Any]] = []
+    for output in copy.deepcopy(outputs):
+        if made and output["output_type"] == "stream" and output.get("name") == made[-1].get("name"):
+            made[-1]["text"] += output["text"]
+        else:
+            made.append(output)
+    return [{**each, "text": "".join(each["text"])} if "text" in each else each for each in made]
+
+
+def normalised(value: Any) -> Any:
+    """Return an output without ids, addresses and times; images are left as they are."""
+    if isinstance(value, dict):
+        return {key: each if key == "image/png" else normalised(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [normalised(each) for each in value]
+    if isinstance(value, str):
+        for name, pattern in RULES.items():
+            value = re.sub(pattern, f"<{name}>", value)
+    return value
+
+
+def differences(one: Outcome, other: Outcome) -> list[str]:
+    """Return what differs between two runs of a notebook."""
+    pairs = [("verdict", one.verdict, other.verdict), ("widgets", one.widgets, other.widgets)]
+    for number, cells in enumerate(itertools.zip_longest(one.cells, other.cells), 1):
+        pairs.append((f"code cell {number}", *cells))
+    return [
+        f"{what}:\n{unlike(normalised(left), normalised(right))}"
+        for what, left, right in pairs
+        if normalised(left) != normalised(right)
+    ]
+
+
+def unlike(left: Any, right: Any) -> str:
+    """Return the lines in which two values differ, long ones cut."""
+    one, other = (json.dumps(value, indent=1, ensure_ascii=False).splitlines() for value in (left, right))
+    return "\n".join(line[:400] for line in difflib.unified_diff(one, other, BASE, "other", n=1, lineterm=""))
+
+
+# --- Running the corpus
+
+
+@pytest.fixture(scope="module")
+def scientific(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment with the packages that the corpus imports."""
+    made = Workspace(tmp_path_factory.mktemp("scientific"))
+    made.write("requirements.txt", REQUIREMENTS.replace(" ", "\n") + "\n")
+    done = made.end(made.start("setup-env", {}), TIMEOUT)
+    assert done.code == 0, done.log
+    return Path(done.outputs["python"])
+
+
+@dataclass(frozen=True)
+class Run:
+    """The corpus, run by one kind of kernel."""
+
+    outcomes: dict[str, Outcome]
+    starts: dict[str, str]
+    log: str
+    seconds: float
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, scientific: Path) -> Iterator[dict[str, Run]]:
+    """The corpus by each kind of kernel, in a workspace of the same paths."""
+    base = tmp_path_factory.mktemp("corpus")
+    # The fonts are looked for once: that takes seconds, and is told where it does.
+    environ = {"MPLCONFIGDIR": str(base / "matplotlib")}
+    (base / "matplotlib").mkdir()
+    subprocess.run([scientific, "-c", "import matplotlib.font_manager"], env=environ, check=True)
+    yield {mode: run(base / "workspace", scientific, mode, environ) for mode in MODES}
+    shutil.rmtree(base)
+
+
+def run(base: Path, python: Path, mode: str, environ: dict[str, str]) -> Run:
+    base.mkdir()
+    workspace = Workspace(base)
+    for name, text in FILES.items():
+        workspace.write(name, text)
+    for name, cells in CORPUS.items():
+        workspace.write(f"{name}.ipynb", notebook(*cells))
+    inputs = {"python": str(python), "cell-timeout": CELL_TIMEOUT, **MODES[mode]}
+    process = workspace.start("execute-notebook", inputs, environ=environ)
+    done = workspace.end(process, TIMEOUT)
+    assert done.code == 1, done.log  # some fail
+    left = workspace.processes()
+    workspace.kill_all()
+    assert not left
+    outcomes = {name: outcome(done, name) for name in CORPUS}
+    starts = {name: done.notebooks[f"{name}.ipynb"]["kernel_start"] for name in CORPUS}
+    shutil.rmtree(base)
+    return Run(outcomes, starts, done.log, done.seconds)
+
+
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != BASE])
+@pytest.mark.parametrize("name", CORPUS)
+def test_a_notebook_gives_the_same(runs: dict[str, Run], name: str, mode: str) -> None:
+    different = differences(runs[BASE].outcomes[name], runs[mode].outcomes[name])
+    assert not different, "\n".join(different)
+
+
+@pytest.mark.parametrize("name", CORPUS)
+def test_a_notebook_does_what_it_is_meant_to(runs: dict[str, Run], name: str) -> None:
+    """Otherwise two that cannot be run would be the same."""
+    made = runs[BASE].outcomes[name]
+    assert made.verdict["ename"] == FAILING.get(name), made
+    assert made.verdict["status"] == ("failed" if name in FAILING else "passed")
+    assert any(outputs for _, outputs in made.cells)
+    for cell, (_, outputs) in zip(CORPUS[name], made.cells, strict=True):
+        if "raises-exception" in cell["metadata"].get("tags", []):
+            assert "error" in [output["output_type"] for output in outputs], cell["source"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_kernels_came_to_be_as_asked_for(runs: dict[str, Run], mode: str) -> None:
+    assert set(runs[mode].starts.values()) == {MODES[mode]["kernel-start"]}, runs[mode].log
+
+
+# --- The comparison itself
+
+
+def test_each_rule_is_needed(runs: dict[str, Run]) -> None:
+    shown = json.dumps([[made.cells, made.widgets] for made in runs[BASE].outcomes.values()])
+    assert {name for name, pattern in RULES.items() if re.search(pattern, shown)} == set(RULES)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<function f at 0x7f00deadbeef>", "<function f at <address>>"),
+        ("0x10, 0xffff", "0x10, 0xffff"),
+        ("plotly 12345678-90ab-cdef-1234-567890abcdef", "plotly <uuid>"),
+        ("IPY_MODEL_" + "0f" * 16, "IPY_MODEL_<id>"),
+        ("0f" * 32, "0f" * 32),  # a SHA-256
+        ("#T_0a1b2_row0", "#<styler>_row0"),
+        (
+            "pid=4711 parent=4710 at /t/ipykernel_4711/1.py:1",
+            "pid=<process> parent=<process> at /t/ipykernel_<process>/1.py:1",
+        ),
+        ("/t/tmpab_c1234/x /t/nci-ab_c1234/y", "/t/<temporary>/x /t/<temporary>/y"),
+        ("Ran 2 tests in 0.001s; 0.5 of 3", "Ran 2 tests in <seconds>; 0.5 of 3"),
+    ],
+)
+def test_what_is_normalised(text: str, expected: str) -> None:
+    assert normalised([{"text": text}]) == [{"text": expected}]
+    assert normalised({"data": {"image/png": text}}) == {"data": {"image/png": text}}
+
+
+def test_different_notebooks_differ(runs: dict[str, Run]) -> None:
+    outcomes = list(runs[BASE].outcomes.values())
+    for one, other in itertools.pairwise(outcomes):
+        assert differences(one, other)
+
+
+def test_a_piece_that_differs_is_found(runs: dict[str, Run]) -> None:
+    """Another image, a missing or additional output, another order, count, stream or verdict."""
+    made = runs[BASE].outcomes["plain/matplotlib-several"]
+    assert [each["output_type"] for each in made.cells[0][1]].count("display_data") == 3
+
+    def differs(change: str) -> list[str]:
+        other = copy.deepcopy(made)
+        outputs = other.cells[0][1]
+        exec(change, {"outputs": outputs, "other": other})  # noqa: S102 - the text of this test
+        return differences(made, other)
+
+    for change in (
+        "outputs[1]['data']['image/png'] = outputs[2]['data']['image/png']",
+        "outputs.pop()",
+        "outputs.append(outputs[0])",
+        "outputs.reverse()",
+        "outputs[0]['name'] = 'stderr'",
+        "outputs[0]['text'] += ' '",
+        "outputs[1]['data']['text/plain'] += 'x'",
+        "outputs[1]['metadata']['needs_background'] = 'light'",
+        "other.cells[0][0] = 9",
+        "other.cells.pop()",
+        "other.verdict['status'] = 'failed'",
+        "other.verdict['line'] = 1",
+        "other.widgets.append({})",
+    ):
+        [difference] = differs(change)
+        assert difference.startswith(("code cell", "verdict", "widgets"))
+    assert not differs("")
+
+
+def test_streams_are_joined_where_nothing_stands_between() -> None:
+    def stream(name: str, text: str | list[str]) -> dict[str, Any]:
+        return {"output_type": "stream", "name": name, "text": text}
+
+    given = [stream("stdout", ["a\n", "b"]), stream("stdout", ["c"]), stream("stderr", ["d"]), stream("stdout", ["e"])]
+    assert joined(given) == [stream("stdout", "a\nbc"), stream("stderr", "d"), stream("stdout", "e")]
