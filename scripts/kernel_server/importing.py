@@ -155,18 +155,17 @@ class Importer:
         if random is not None:
             random.seed()
         self._streams.become_real()
-        start = app.start
 
-        def start_as_imported() -> None:
-            del app.start
+        def initialize(argv: object = None) -> None:
+            del app.initialize
+            app.initialize(argv)
             self._streams.are_real()
             if self._has_alias:
                 sys.modules[MAIN_OF_CHILDREN] = sys.modules["__main__"]
             if self._filters != self._kernel.filters:
                 _set_filters(self._filters)
-            start()
 
-        app.start = start_as_imported
+        app.initialize = initialize
 
     @contextmanager
     def _as_in_kernel(self) -> Iterator[None]:

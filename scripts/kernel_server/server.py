@@ -25,6 +25,7 @@ A server that cannot fork says why. Linux only.
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib
 import importlib.util
 import json
@@ -61,6 +62,7 @@ MODULES = (
     "ipykernel.zmqshell",
     "ipykernel.debugger",
     "IPython.core.completerlib",
+    "IPython.core.debugger",
     "IPython.core.history",
     "IPython.core.magics",
     "IPython.core.oinspect",
@@ -99,6 +101,9 @@ def serve(listener: socket.socket, life: int, refusal: str, importer: Any) -> Be
     """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how children end
     began = installed(importer)
+    # What is here is never garbage. A kernel that looked at it to collect, or at its end, would copy its pages.
+    gc.collect()
+    gc.freeze()
     Path(listener.getsockname() + READY).touch()
     while True:
         ready, _, _ = select.select([listener.fileno(), life], [], [])

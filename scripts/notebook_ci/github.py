@@ -5,11 +5,13 @@ level a step, 1 MiB of summary) are those of the runner's source; what goes over
 """
 
 import contextlib
+import itertools
 import os
 import re
 import secrets
 import shutil
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -60,7 +62,7 @@ class Console:
             return
         size = shutil.get_terminal_size()
         self._erase_live()
-        self._live = [line[: size.columns - 1] for line in lines[: size.lines - 1]]
+        self._live = [one_line(line, size.columns - 1) for line in lines[: size.lines - 1]]
         self._draw_live()
 
     def notice(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
@@ -180,6 +182,13 @@ def workflow_command(problem: Problem) -> str:
     properties = {"file": problem.file, "line": problem.line, "title": problem.title}
     given = ",".join(f"{name}={_escape_property(str(value))}" for name, value in properties.items() if value)
     return f"::{problem.severity}{' ' if given else ''}{given}::{_escape(problem.text)}"
+
+
+def one_line(text: str, columns: int) -> str:
+    """Return as much of a text as fits on one line of a terminal, without what would control it."""
+    shown = [char if char.isprintable() else "�" for char in text]
+    widths = itertools.accumulate(2 if unicodedata.east_asian_width(char) in "FW" else 1 for char in shown)
+    return "".join(char for char, width in zip(shown, widths, strict=True) if width <= columns)
 
 
 def bounded(markdown: str, room: int) -> str:

@@ -331,7 +331,8 @@ log.error("to both")
 log.info("to none")
 # %%
 print(repr(text.getvalue()), logging.lastResort.level)
-print(logging.getLogger().level, [logging.getLogger(each).handlers for each in ("IPKernelApp", "traitlets")])
+handlers = [logging.getLogger(each).handlers for each in ("IPKernelApp", "traitlets")]
+print(logging.getLogger().level, [[(type(one).__name__, one.level) for one in each] for each in handlers])
 # %%
 logging.getLogger("other").warning("by the last resort")
 """,
@@ -1161,7 +1162,7 @@ time.sleep(0.5)
 os.system("echo of a shell")
 time.sleep(0.5)
 # %%
-os.path.realpath("/proc/self/fd/0"), os.isatty(1), os.read(0, 1)
+os.readlink("/proc/self/fd/0").partition(":")[0], os.isatty(1), os.read(0, 1)
 """,
     "tqdm": """
 import io

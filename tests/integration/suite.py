@@ -29,6 +29,7 @@ CARRIED_OVER = (
 )
 RUNNER_FILES = ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE")
 MARK = "NCI_TEST_MARK"
+DRIVER = "execute_notebook.py"
 
 # A runner reads its step's output with .NET's ReadLine, for which a carriage return ends a line, too.
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -151,8 +152,8 @@ class Done:
 
     @cached_property
     def notebooks(self) -> dict[str, dict[str, Any]]:
-        """The results of the record by the notebooks' paths."""
-        return {result["path"]: result for result in self.record["notebooks"]}
+        """The results of the record by the names of the executions: paths, where there is no sweep."""
+        return {result["name"]: result for result in self.record["notebooks"]}
 
     @cached_property
     def commands(self) -> list[Command]:
@@ -335,6 +336,11 @@ class Workspace:
                     found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         return found
 
+    def workers(self) -> list[int]:
+        """Return the processes that execute notebooks for a stage."""
+        running = self.processes()
+        return [pid for pid, line in running.items() if DRIVER in line and DRIVER in running.get(parent(pid), "")]
+
     def leftovers(self) -> list[str]:
         """Return what is left in the temporary folder."""
         return sorted(path.name for path in self.tmp.iterdir())
@@ -350,6 +356,14 @@ def _outputs(text: str) -> dict[str, str]:
     """Read what stands in GITHUB_OUTPUT."""
     found = re.finditer(r"(?P<name>[^\n]*?)<<(?P<end>[^\n]+)\n(?P<value>.*?)\n(?P=end)\n", text, re.DOTALL)
     return {match["name"]: match["value"] for match in found}
+
+
+def parent(pid: int) -> int:
+    """Return the process that a process is a child of; 0: it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 20) -> bool:

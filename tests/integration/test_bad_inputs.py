@@ -638,9 +638,8 @@ def test_a_full_disk_while_a_notebook_is_saved(workspace: Workspace, kernel: Pat
     workspace.write("c.ipynb", notebook("open('ran', 'w').close()"))
     prefix = private_mount('mount -t tmpfs -o size=1m tmpfs "$D"')
     # What is on the mount is gone after the run: the verdict is seen by record and log.
-    done = workspace.run(
-        "execute-notebook", {"python": str(kernel), "output-dir": "out"}, environ={"D": str(out)}, prefix=prefix
-    )
+    inputs = {"python": str(kernel), "output-dir": "out", "workers": "1"}
+    done = workspace.run("execute-notebook", inputs, environ={"D": str(out)}, prefix=prefix)
     assert done.code == 3
     [error] = done.annotations()
     assert error.message == (

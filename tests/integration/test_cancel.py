@@ -92,7 +92,7 @@ def test_while_a_kernel_starts(workspace: Workspace, kernel: Path, number: signa
     workspace.write("2/2.ipynb", notebook("print('second')"))
     # The kernel imports it from the folder of its notebook.
     workspace.write("2/ipykernel_launcher.py", "import time\nopen('running', 'w').close()\ntime.sleep(300)\n")
-    process = workspace.start("execute-notebook", {"python": str(kernel)})
+    process = workspace.start("execute-notebook", {"python": str(kernel), "workers": "1"})
     assert wait_until((workspace.folder / "2" / "running").exists)
     done = cancel(workspace, process, number)
     assert_reported(done, number)

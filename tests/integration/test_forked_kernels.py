@@ -335,7 +335,8 @@ def test_a_server_that_dies_or_hangs_costs_nothing_but_time(
     wait = f"import time, pathlib\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.05)\nprint('done')"
     for name in "abc":
         workspace.write(f"{name}.ipynb", notebook(wait))
-    process = workspace.start("execute-notebook", {"python": str(kernel), "kernel-start": "fork"})
+    inputs = {"python": str(kernel), "kernel-start": "fork", "workers": "1", "preload": "off"}
+    process = workspace.start("execute-notebook", inputs)
     assert wait_until(lambda: sum(SERVER in each for each in workspace.processes().values()) == 3, 30)
     fail(server_of(workspace))
     gate.touch()

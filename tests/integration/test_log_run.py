@@ -63,7 +63,7 @@ def execute_record(*results: NotebookResult, started: str = "2026-11-21T10:00:00
 
 
 def result(path: str = "a.ipynb", status: Any = "passed", **given: Any) -> NotebookResult:
-    return NotebookResult(path=path, status=status, duration=1.5, parameters=given)
+    return NotebookResult(path=path, name=path, status=status, duration=1.5, parameters=given)
 
 
 def pull_record() -> Record:
@@ -222,7 +222,7 @@ def test_after_failed_skipped_and_cancelled_stages(workspace: Workspace, server:
     failure = Failure(kind="cancelled", title="cancelled", message="The job was cancelled.")
     run_dir = workspace.folder / "run"
     write(run_dir, SetupEnvRecord(stage="setup-env", status="skipped", started="2026-11-21T09:00:00.000+00:00"))
-    broken = NotebookResult(path="a.ipynb", status="failed", failure=failure)
+    broken = NotebookResult(path="a.ipynb", name="a.ipynb", status="failed", failure=failure)
     problem = Problem(severity="error", message="Cancelled (SIGTERM).")
     write(run_dir, execute_record(broken, result("b.ipynb", "skipped"), status="error", problems=[problem]))
     write(run_dir, BuildImageRecord(stage="build-image", status="skipped", started="2026-11-21T11:00:00.000+00:00"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from integration.suite import Done, Workspace, notebook, parameters, wait_until
+from integration.suite import DRIVER, Done, Workspace, notebook, parameters, parent, wait_until
 
 REQUIREMENTS = "ipykernel\n"
 SECONDS = 300
@@ -228,7 +228,8 @@ def test_a_stage_that_is_killed_has_a_record_all_the_same(study: Workspace) -> N
     study.write("notebooks/b.ipynb", notebook(f"open({str(mark)!r}, 'w').close()\nimport time; time.sleep(120)"))
     process = study.start("pipeline", {"stages": "execute-notebook\nlog-run"})
     assert wait_until(mark.exists, 60)
-    (driver,) = [pid for pid, command in study.processes().items() if "execute_notebook.py" in command]
+    running = study.processes()
+    (driver,) = [pid for pid, command in running.items() if DRIVER in command and DRIVER not in running[parent(pid)]]
     os.kill(driver, signal.SIGKILL)
     done = study.end(process, 60)
     assert done.code == 3, done.log
@@ -236,7 +237,7 @@ def test_a_stage_that_is_killed_has_a_record_all_the_same(study: Workspace) -> N
     assert killed["status"] == "error"
     assert killed["problems"][0]["message"] == "execute-notebook was ended by SIGKILL and left no record."
     assert statuses(done)["log-run"] == "passed"
-    study.kill_all()  # the kernel of a driver that was killed
+    assert wait_until(lambda: not study.processes()), study.processes()
 
 
 def test_a_notebook_forges_neither_outputs_nor_summary_of_the_chain(study: Workspace) -> None:

@@ -2,12 +2,14 @@
 
 import copy
 import difflib
+import fcntl
 import itertools
 import json
+import os
+import pickle
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +23,13 @@ REQUIREMENTS = (
     "numpy pandas matplotlib seaborn plotly nbformat ipywidgets scikit-learn joblib scipy tqdm jinja2 ipykernel"
 )
 TIMEOUT = 600
-CELL_TIMEOUT = "20"  # what hangs by one kind of kernel alone is a difference, too
+CELL_TIMEOUT = "60"  # what hangs by one kind of kernel alone is a difference, too
 # What the others are held against, and all kinds of kernels: the inputs of execute-notebook.
 BASE = "spawn"
 MODES = {
     BASE: {"kernel-start": "spawn"},
-    "fork": {"kernel-start": "fork"},
+    "fork": {"kernel-start": "fork", "preload": "off"},
+    "preload": {"kernel-start": "fork", "preload": "auto"},
 }
 # What differs between two runs by the same kind of kernel.
 RULES = {
@@ -113,39 +116,59 @@ def unlike(left: Any, right: Any) -> str:
 # --- Running the corpus
 
 
+@dataclass(frozen=True)
+class Run:
+    """The corpus, run by one kind of kernel.
+
+    Attributes:
+        outcomes: What came of each notebook.
+        starts: How each kernel came to be.
+        preloaded: What each was forked with.
+        log: The log of the stage.
+    """
+
+    outcomes: dict[str, Outcome]
+    starts: dict[str, str]
+    preloaded: dict[str, list[str]]
+    log: str
+
+
 @pytest.fixture(scope="module")
-def scientific(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment with the packages that the corpus imports."""
-    made = Workspace(tmp_path_factory.mktemp("scientific"))
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """The corpus by each kind of kernel; run once, by one of the workers of pytest."""
+    base = tmp_path_factory.getbasetemp()
+    base = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "corpus"
+    base.mkdir(exist_ok=True)
+    made = base / "runs"
+    with (base / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            made.write_bytes(pickle.dumps(run_all(base)))
+    return dict(pickle.loads(made.read_bytes()))  # noqa: S301 - a worker wrote it
+
+
+def run_all(base: Path) -> dict[str, Run]:
+    """Run the corpus by each kind of kernel, in a workspace of the same paths."""
+    python = scientific(base / "environment")
+    # The fonts are looked for once: that takes seconds, and is told where it does.
+    environ = {"MPLCONFIGDIR": str(base / "matplotlib")}
+    (base / "matplotlib").mkdir()
+    subprocess.run([python, "-c", "import matplotlib.font_manager"], env=environ, check=True)
+    return {mode: run(base / "workspace", python, mode, environ) for mode in MODES}
+
+
+def scientific(base: Path) -> Path:
+    """Return the Python of an environment with the packages that the corpus imports."""
+    base.mkdir()
+    made = Workspace(base)
     made.write("requirements.txt", REQUIREMENTS.replace(" ", "\n") + "\n")
     done = made.end(made.start("setup-env", {}), TIMEOUT)
     assert done.code == 0, done.log
     return Path(done.outputs["python"])
 
 
-@dataclass(frozen=True)
-class Run:
-    """The corpus, run by one kind of kernel."""
-
-    outcomes: dict[str, Outcome]
-    starts: dict[str, str]
-    log: str
-    seconds: float
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory, scientific: Path) -> Iterator[dict[str, Run]]:
-    """The corpus by each kind of kernel, in a workspace of the same paths."""
-    base = tmp_path_factory.mktemp("corpus")
-    # The fonts are looked for once: that takes seconds, and is told where it does.
-    environ = {"MPLCONFIGDIR": str(base / "matplotlib")}
-    (base / "matplotlib").mkdir()
-    subprocess.run([scientific, "-c", "import matplotlib.font_manager"], env=environ, check=True)
-    yield {mode: run(base / "workspace", scientific, mode, environ) for mode in MODES}
-    shutil.rmtree(base)
-
-
 def run(base: Path, python: Path, mode: str, environ: dict[str, str]) -> Run:
+    """Run the corpus."""
     base.mkdir()
     workspace = Workspace(base)
     for name, text in FILES.items():
@@ -159,10 +182,15 @@ def run(base: Path, python: Path, mode: str, environ: dict[str, str]) -> Run:
     left = workspace.processes()
     workspace.kill_all()
     assert not left
-    outcomes = {name: outcome(done, name) for name in CORPUS}
-    starts = {name: done.notebooks[f"{name}.ipynb"]["kernel_start"] for name in CORPUS}
+    results = {name: done.notebooks[f"{name}.ipynb"] for name in CORPUS}
+    made = Run(
+        {name: outcome(done, name) for name in CORPUS},
+        {name: result["kernel_start"] for name, result in results.items()},
+        {name: result["preloaded"] for name, result in results.items()},
+        done.log,
+    )
     shutil.rmtree(base)
-    return Run(outcomes, starts, done.log, done.seconds)
+    return made
 
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != BASE])
@@ -187,6 +215,8 @@ def test_a_notebook_does_what_it_is_meant_to(runs: dict[str, Run], name: str) ->
 @pytest.mark.parametrize("mode", MODES)
 def test_kernels_came_to_be_as_asked_for(runs: dict[str, Run], mode: str) -> None:
     assert set(runs[mode].starts.values()) == {MODES[mode]["kernel-start"]}, runs[mode].log
+    preloaded = [name for name, modules in runs[mode].preloaded.items() if modules]
+    assert len(preloaded) >= 30 if mode == "preload" else not preloaded
 
 
 # --- The comparison itself

@@ -1,6 +1,7 @@
 """A console whose words can be read, and what a runner makes of its files."""
 
 import io
+import re
 from pathlib import Path
 
 from notebook_ci.github import Console
@@ -73,3 +74,38 @@ def commands_in(text: str) -> list[str]:
             found.append(stripped)
     assert token is None, "commands stay stopped"
     return found
+
+
+class Terminal:
+    """A console that writes to a terminal: what stands on the screen can be read.
+
+    It knows one sequence: up some lines to their begin, and erase to the end (ECMA-48).
+
+    Args:
+        environ: The environment of the console.
+        encoding: That of the stream.
+        is_terminal: Whether the stream says that it is one.
+    """
+
+    def __init__(
+        self, environ: dict[str, str] | None = None, encoding: str = "utf-8", *, is_terminal: bool = True
+    ) -> None:
+        self.raw = io.BytesIO()
+        stream = io.TextIOWrapper(self.raw, encoding=encoding, write_through=True)
+        stream.isatty = lambda: is_terminal  # type: ignore[method-assign] # a stream in memory is none
+        self.console = Console(environ or {}, stream)
+
+    @property
+    def text(self) -> str:
+        return self.raw.getvalue().decode()
+
+    @property
+    def screen(self) -> list[str]:
+        """The lines that stand there."""
+        text, *others = re.split(r"\x1b\[(\d+)F\x1b\[J", self.text)
+        for up, more in zip(others[::2], others[1::2], strict=True):
+            assert text.endswith("\n"), "the cursor stands at the begin of a line"
+            lines = text.splitlines(keepends=True)
+            assert 0 < int(up) <= len(lines)
+            text = "".join(lines[: -int(up)]) + more
+        return text.split("\n")[:-1]

@@ -1,5 +1,6 @@
 import io
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from notebook_ci import github
 from notebook_ci.errors import CheckFailed
 from notebook_ci.github import Console, bounded, workflow_command
 from notebook_ci.records import Problem, Severity
-from unit.consoles import Written, commands_in
+from unit.consoles import Terminal, Written, commands_in
 
 FOREIGN = [
     "::error::owned",
@@ -345,3 +346,74 @@ def test_a_runner_gets_standard_output_and_a_terminal_standard_error(capsys: pyt
     Console({"GITHUB_ACTIONS": "true"}).progress("two")
     Console({"GITHUB_ACTIONS": "false"}).progress("three")
     assert capsys.readouterr() == ("one\ntwo\n", "three\n")
+
+
+# What goes on at this moment
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("LINES", "5")
+    return Terminal()
+
+
+def test_live_lines_stand_below_all_else(screen: Terminal) -> None:
+    screen.console.live(["one", "two"])
+    assert screen.screen == ["one", "two"]
+    screen.console.progress("done")
+    assert screen.screen == ["done", "one", "two"]
+    screen.console.live(["three"])
+    screen.console.warning("careful")
+    screen.console.output("first\nsecond")
+    assert screen.screen == ["done", "warning: careful", "first", "second", "three"]
+    screen.console.live([])
+    assert screen.screen == ["done", "warning: careful", "first", "second"]
+    screen.console.progress("end")
+    assert screen.screen[-1] == "end"
+
+
+def test_nothing_is_erased_where_nothing_was_drawn(screen: Terminal) -> None:
+    screen.console.live([])
+    screen.console.progress("a")
+    screen.console.live([])
+    assert screen.text == "a\n"
+
+
+def test_live_lines_are_cut_to_the_width_and_the_height(screen: Terminal) -> None:
+    """A line that is broken in two, or one above the upper edge, could not be erased."""
+    screen.console.live(["x" * 100, *(str(number) for number in range(10))])
+    assert screen.screen == ["x" * 19, "0", "1", "2"]
+    screen.console.live(["y"])
+    assert screen.screen == ["y"]
+
+
+@pytest.mark.parametrize("name", ["日本語のノートブック.ipynb", "n\u0308" * 30, "👩‍🔬" * 12])
+def test_wide_characters_do_not_break_a_live_line(screen: Terminal, name: str) -> None:
+    screen.console.live([name])
+    [line] = screen.screen
+    wide = sum(unicodedata.east_asian_width(each) in "WF" for each in line)
+    narrow = sum(unicodedata.category(each) not in {"Mn", "Cf"} for each in line) - wide
+    assert 2 * wide + narrow < 20
+
+
+@pytest.mark.parametrize("name", ["a\nb.ipynb", "a\rb.ipynb", "a\x1b[2Jb.ipynb", "a\x85b", "a\tb"])
+def test_a_name_with_control_characters_draws_one_line(screen: Terminal, name: str) -> None:
+    screen.console.live([name, "below"])
+    assert len(screen.screen) == 2
+    assert "\x1b[2J" not in screen.text
+    assert "\r" not in screen.text
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_terminal"),
+    [({"GITHUB_ACTIONS": "true"}, True), ({}, False), ({"TERM": "dumb"}, True)],
+    ids=["runner", "pipe", "dumb"],
+)
+def test_without_a_terminal_there_are_no_live_lines(environ: dict[str, str], *, is_terminal: bool) -> None:
+    written = Terminal(environ, is_terminal=is_terminal)
+    assert not written.console.is_live
+    written.console.live(["one"])
+    written.console.progress("text")
+    written.console.live([])
+    assert written.text == "text\n"

@@ -27,7 +27,8 @@ def headline(*records: Record) -> str:
 
 
 def passed(path: str, **values: Any) -> NotebookResult:
-    return NotebookResult(path=path, status="passed", duration=1.25, cells=4, executed_cells=4, **values)
+    found: dict[str, Any] = {"name": path, "status": "passed", "duration": 1.25, "cells": 4, "executed_cells": 4}
+    return NotebookResult(path=path, **found | values)
 
 
 def failed(path: str, **values: Any) -> NotebookResult:
@@ -40,7 +41,7 @@ def failed(path: str, **values: Any) -> NotebookResult:
         "ename": "ValueError",
     } | values
     return NotebookResult(
-        path=path, status="failed", duration=75.2, cells=4, executed_cells=2, failure=Failure(**found)
+        path=path, name=path, status="failed", duration=75.2, cells=4, executed_cells=2, failure=Failure(**found)
     )
 
 
@@ -263,7 +264,7 @@ RECORDS: dict[str, list[Record]] = {
                 message="A cell ran longer than its limit.",
                 line=None,
             ),
-            NotebookResult(path="notebooks/03.ipynb"),
+            NotebookResult(path="notebooks/03.ipynb", name="notebooks/03.ipynb"),
             problems=[Problem(severity="error", title="ValueError in cell 3", message="x", file="notebooks/02.ipynb")],
         ),
     ],
@@ -283,7 +284,7 @@ RECORDS: dict[str, list[Record]] = {
     "cancelled": [
         execution(
             failed("a.ipynb", ename="", title="Cancelled in cell 3", message="The job was cancelled.", line=None),
-            NotebookResult(path="b.ipynb"),
+            NotebookResult(path="b.ipynb", name="b.ipynb"),
             status="error",
             problems=[Problem(severity="error", message="Cancelled (SIGINT).", hint="What was done is kept.")],
         ),

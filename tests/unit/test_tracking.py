@@ -267,9 +267,9 @@ EXECUTED = {"notebooks": [], "python_version": "3.11"}
         ({"platform": "\ud800"}, "'utf-8' codec can't encode"),
         ({"notebooks": 5}, "TypeError: "),
         ({"notebooks": [5]}, "TypeError: "),
-        ({"notebooks": [{"path": 5, "status": "passed", "duration": 1, "parameters": {"a": 1}}]}, "AttributeError: "),
-        ({"notebooks": [{"path": "a", "status": "passed", "duration": "x", "parameters": {}}]}, "ValueError: "),
-        ({"notebooks": [{"path": "a", "status": "passed", "duration": 1, "parameters": [1]}]}, "AttributeError: "),
+        ({"notebooks": [{"name": 5, "status": "passed", "duration": 1, "parameters": {"a": 1}}]}, "AttributeError: "),
+        ({"notebooks": [{"name": "a", "status": "passed", "duration": "x", "parameters": {}}]}, "ValueError: "),
+        ({"notebooks": [{"name": "a", "status": "passed", "duration": 1, "parameters": [1]}]}, "AttributeError: "),
     ],
     ids=repr,
 )

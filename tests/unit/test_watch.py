@@ -13,12 +13,11 @@ LONG = 60.0
 
 
 class Kernel:
-    """Takes what a watch sends and tells, each with the moment it came."""
+    """Takes what a watch sends, each with the moment it came."""
 
     def __init__(self) -> None:
         self.began = time.monotonic()
         self.signals: list[int] = []
-        self.beats: list[tuple[int, float]] = []
         self.times: list[float] = []
         self.told = threading.Condition()
 
@@ -28,17 +27,12 @@ class Kernel:
             self.times.append(time.monotonic() - self.began)
             self.told.notify_all()
 
-    def beat(self, number: int, seconds: float) -> None:
-        with self.told:
-            self.beats.append((number, seconds))
-            self.told.notify_all()
-
     def until(self, condition: Callable[[], bool]) -> None:
         with self.told:
             assert self.told.wait_for(condition, timeout=10)
 
     def watched(self, *, cell: float | None = None, notebook: float | None = None) -> Watch:
-        return Watch(cell, notebook, self.send, self.beat)
+        return Watch(cell, notebook, self.send)
 
 
 @pytest.fixture
@@ -49,7 +43,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
 
 def test_a_cell_that_takes_too_long_is_interrupted_once(kernel: Kernel) -> None:
     with kernel.watched(cell=SOON, notebook=LONG) as watch:
-        watch.cell_begins(3)
+        watch.cell_begins()
         kernel.until(lambda: bool(kernel.signals))
         assert watch.exceeded == "cell-timeout"
         time.sleep(0.1)
@@ -60,8 +54,8 @@ def test_a_cell_that_takes_too_long_is_interrupted_once(kernel: Kernel) -> None:
 
 def test_each_cell_has_its_own_time(kernel: Kernel) -> None:
     with kernel.watched(cell=0.15) as watch:
-        for number in range(1, 5):
-            watch.cell_begins(number)
+        for _ in range(4):
+            watch.cell_begins()
             time.sleep(0.06)
             watch.cell_ends()
     assert (watch.exceeded, kernel.signals) == (None, [])
@@ -69,7 +63,7 @@ def test_each_cell_has_its_own_time(kernel: Kernel) -> None:
 
 def test_time_between_cells_is_no_cell_s_time(kernel: Kernel) -> None:
     with kernel.watched(cell=SOON) as watch:
-        watch.cell_begins(1)
+        watch.cell_begins()
         watch.cell_ends()
         time.sleep(0.15)
     assert (watch.exceeded, kernel.signals) == (None, [])
@@ -83,10 +77,10 @@ def test_a_notebook_that_takes_too_long_is_interrupted_between_cells_too(kernel:
 
 def test_cells_that_are_quick_do_not_prolong_a_notebook(kernel: Kernel) -> None:
     with kernel.watched(cell=LONG, notebook=0.1) as watch:
-        number = 0
-        while watch.exceeded is None and number < 1000:
-            number += 1
-            watch.cell_begins(number)
+        for _ in range(1000):
+            if watch.exceeded:
+                break
+            watch.cell_begins()
             time.sleep(0.01)
             watch.cell_ends()
     assert watch.exceeded == "notebook-timeout"
@@ -94,7 +88,7 @@ def test_cells_that_are_quick_do_not_prolong_a_notebook(kernel: Kernel) -> None:
 
 def test_the_cell_s_limit_is_named_where_both_are_exceeded(kernel: Kernel) -> None:
     watch = kernel.watched(cell=SOON, notebook=SOON)
-    watch.cell_begins(1)
+    watch.cell_begins()
     time.sleep(2 * SOON)
     with watch:
         kernel.until(lambda: bool(kernel.signals))
@@ -106,7 +100,7 @@ def test_what_does_not_heed_the_interrupt_is_killed_after_a_grace(
 ) -> None:
     monkeypatch.setattr(watch_module, "GRACE_SECONDS", 0.1)
     with kernel.watched(cell=SOON) as watch:
-        watch.cell_begins(1)
+        watch.cell_begins()
         kernel.until(lambda: len(kernel.signals) == 2)
     assert kernel.signals == [signal.SIGINT, signal.SIGKILL]
     assert kernel.times[1] - kernel.times[0] > 0.09
@@ -116,32 +110,17 @@ def test_what_does_not_heed_the_interrupt_is_killed_after_a_grace(
 def test_a_notebook_that_ends_within_the_grace_is_not_killed(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch_module, "GRACE_SECONDS", 0.1)
     with kernel.watched(cell=SOON) as watch:
-        watch.cell_begins(1)
+        watch.cell_begins()
         kernel.until(lambda: bool(kernel.signals))
     time.sleep(0.2)
     assert kernel.signals == [signal.SIGINT]
 
 
-def test_a_long_cell_is_told_of_again_and_again(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch_module, "HEARTBEAT_SECONDS", 0.05)
+def test_without_limits_nothing_happens(kernel: Kernel) -> None:
     with kernel.watched() as watch:
-        watch.cell_begins(7)
-        kernel.until(lambda: len(kernel.beats) == 3)
-        watch.cell_ends()
-        told = len(kernel.beats)
+        watch.cell_begins()
         time.sleep(0.1)
-    assert len(kernel.beats) == told, "between cells nothing is told"
-    for place, (number, seconds) in enumerate(kernel.beats[:3], start=1):
-        assert number == 7
-        assert 0.05 * place < seconds
-    assert kernel.signals == []
-
-
-def test_without_limits_and_within_half_a_minute_nothing_happens(kernel: Kernel) -> None:
-    with kernel.watched() as watch:
-        watch.cell_begins(1)
-        time.sleep(0.1)
-    assert (kernel.signals, kernel.beats, watch.exceeded) == ([], [], None)
+    assert (kernel.signals, watch.exceeded) == ([], None)
 
 
 def test_the_watch_ends_with_the_notebook(kernel: Kernel) -> None:

@@ -10,9 +10,10 @@ from notebook_ci import process
 from notebook_ci.errors import Cancelled, NotebookCiError
 from notebook_ci.execution import failures, machine
 from notebook_ci.execution.model import ExecuteRecord
+from notebook_ci.execution.outcome import Outcome
 from notebook_ci.execution.plan import Task
 from notebook_ci.execution.progress import Progress, Running
-from notebook_ci.execution.runner import Outcome, Runner
+from notebook_ci.execution.runner import Runner
 from notebook_ci.execution.schedule import Schedule
 from notebook_ci.execution.servers import Servers
 from notebook_ci.execution.workers import END_SECONDS, Ending, Life, Worker, WorkerDiedError
@@ -141,6 +142,9 @@ class Conductor:
                 told = self._lost(place, error)
                 self._workers.remove(worker)
                 worker.end()
+            except NotebookCiError:
+                self.record.notebooks[place].status = "failed"
+                raise
             if isinstance(told, Ending):
                 self._ending.add(worker)
             else:

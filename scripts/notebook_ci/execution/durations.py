@@ -29,7 +29,7 @@ class Durations:
     @cached_property
     def known(self) -> Mapping[str, float]:
         """Seconds by the names of executions. What cannot be read is left out: that costs time alone."""
-        with contextlib.suppress(InputError, OSError, ValueError, AttributeError, RecursionError):
+        with contextlib.suppress(InputError, OSError, ValueError, OverflowError, AttributeError, RecursionError):
             told = json.loads(read_text(private_folder(self._cwd) / FILE, FILE)) if self._cwd else {}
             return {
                 str(name): float(seconds)
@@ -43,8 +43,9 @@ class Durations:
         if not self._cwd:
             return
         text = json.dumps({**self.known, **seconds}, indent=1, sort_keys=True)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
             folder = private_folder(self._cwd)
             with tempfile.NamedTemporaryFile("w", dir=folder, prefix=f".{FILE}.", delete=False) as file:
+                stack.callback(Path(file.name).unlink, missing_ok=True)
                 file.write(f"{text}\n")
             Path(file.name).replace(folder / FILE)

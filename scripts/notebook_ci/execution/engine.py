@@ -170,13 +170,13 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
         """Keep an output, as far as there is room for it."""
         out = super().output(outs, msg, display_id, cell_index)
         if out:
-            self.bound.hold(outs)
+            self.bound.hold(cell_index, outs)
         return out
 
     def _update_display_id(self, display_id: str, msg: dict[str, Any]) -> None:
         """Show new data in displays that are there, as far as there is room for it."""
         places = self._display_id_map.get(display_id, {}).items()
-        shown = [self.nb.cells[cell].outputs[index] for cell, indices in places for index in indices]
+        shown = [(cell, self.nb.cells[cell].outputs[index]) for cell, indices in places for index in indices]
         if shown:
             self.bound.replace(msg["content"], shown)
         super()._update_display_id(display_id, msg)

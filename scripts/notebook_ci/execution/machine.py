@@ -47,8 +47,8 @@ def memory(root: Path = ROOT) -> Memory | None:
     for folder in _groups(root, "memory"):
         limit = _number(folder, "memory.max", "memory.limit_in_bytes")
         used = _number(folder, "memory.current", "memory.usage_in_bytes")
-        if limit is not None and used is not None and limit < total:
-            total = limit
+        if limit is not None and used is not None:
+            total = min(total, limit)
             available = min(available, limit - used + _reclaimable(folder))
     return Memory(total, max(available, 0))
 
@@ -79,8 +79,8 @@ def _quota(folder: Path) -> float | None:
 
 def _reclaimable(folder: Path) -> int:
     """Return the bytes of a group that hold nothing but copies of files."""
-    found = re.search(r"^(?:total_)?inactive_file (\d+)$", _text(folder / "memory.stat"), re.MULTILINE)
-    return int(found[1]) if found else 0
+    found = re.findall(r"^(?:total_)?inactive_file (\d+)$", _text(folder / "memory.stat"), re.MULTILINE)
+    return int(found[-1]) if found else 0  # the last is that with the groups below it, which version 1 tells apart
 
 
 def _number(folder: Path, *names: str) -> int | None:

@@ -1,8 +1,8 @@
 """Bounds how much of a notebook's outputs is kept, and says in their place what was not."""
 
 import json
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import nbformat
@@ -25,56 +25,70 @@ class OutputBound:
 
     def __init__(self, limit: int) -> None:
         self.left_out = 0
-        self._limit = limit
-        self._kept = 0
-        self._outs: list[Any] | None = None
-        self._in_cell = 0
+        self._room = limit
+        self._reserve = limit // 4
+        self._used: Counter[int] = Counter()
+        self._cell = -1
+        self._outs: list[Any] = []
         self._tail: _Tail | None = None
 
-    def hold(self, outs: list[Any]) -> None:
-        """Bound the outputs of a cell after one was added, or after they were cleared and one was added."""
-        if outs is not self._outs:
+    def hold(self, cell: int, outs: list[Any]) -> None:
+        """Bound the outputs of a cell after one was added, or after they were cleared and one was added.
+
+        Args:
+            cell: The cell's index.
+            outs: Its outputs.
+        """
+        if cell != self._cell and self._outs:
             self.finish()
-            self._kept, self._in_cell, self._outs = self._kept + self._in_cell, 0, outs
-        elif len(outs) == 1:
-            self._in_cell, self._tail = 0, None
-        if not outs or outs[-1].output_type == "error":  # the verdict rests on it
+        elif cell != self._cell or len(outs) == 1:
+            self._forget()
+        self._cell, self._outs = cell, outs
+        if outs[-1].output_type == "error":  # the verdict rests on it
             return
         if outs[-1].output_type == "stream":
             self._hold_text(outs)
         else:
             self.finish()
-            self._in_cell += OVERHEAD_BYTES + self._fit(outs[-1])
+            self._use(cell, OVERHEAD_BYTES)
+            self._use(cell, self._fit(outs[-1]))
 
-    def replace(self, content: dict[str, Any], replaced: Iterable[Mapping[str, Any]]) -> None:
+    def replace(self, content: dict[str, Any], replaced: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
         """Bound new data of displays that are there.
 
         Args:
             content: Has the data.
-            replaced: The outputs whose data it replaces.
+            replaced: The outputs whose data it replaces, each with the index of its cell.
         """
-        olds = [_size(each["data"]) for each in replaced]
-        self._in_cell -= sum(olds)
-        self._in_cell += self._fit(content) * len(olds)
+        for cell, output in replaced:
+            self._use(cell, -_size(output["data"]))
+        size = self._fit(content, len(replaced))
+        for cell, _ in replaced:
+            self._use(cell, size)
 
     def finish(self) -> None:
         """Write down what is kept of the end of a text."""
         if self._tail:
             self.left_out += self._tail.close()
-            self._in_cell += self._tail.kept
+            self._use(self._cell, self._tail.kept)
             self._tail = None
 
-    @property
-    def _room(self) -> int:
-        return self._limit - self._kept - self._in_cell
+    def _use(self, cell: int, size: int) -> None:
+        self._used[cell] += size
+        self._room -= size
+
+    def _forget(self) -> None:
+        """Take note that what the cell has shown was cleared."""
+        self._use(self._cell, -self._used[self._cell])
+        self._tail = None
 
     def _hold_text(self, outs: list[Any]) -> None:
         text = outs[-1].text
-        for_begin = max(self._room - self._limit // 4, 0)
+        for_begin = max(self._room - self._reserve, 0)
         if self._tail is None:
             fits = len(text) + OVERHEAD_BYTES <= for_begin
             outs[-1].text = text if fits else text[:for_begin]
-            self._in_cell += len(outs[-1].text) + OVERHEAD_BYTES
+            self._use(self._cell, len(outs[-1].text) + OVERHEAD_BYTES)
             if fits:
                 return
             text = text[for_begin:]
@@ -84,14 +98,22 @@ class OutputBound:
             outs.pop()
         self._tail.add(text)
 
-    def _fit(self, holder: dict[str, Any]) -> int:
-        """Put a notice in the place of data for which there is no room. Returns the bytes of what is there."""
+    def _fit(self, holder: dict[str, Any], places: int = 1) -> int:
+        """Put a notice in the place of data for which there is no room.
+
+        Args:
+            holder: Has the data.
+            places: In how many places they are shown.
+
+        Returns:
+            The bytes of what is there then, in each place.
+        """
         size = _size(holder["data"])
-        if size <= self._room:
+        if size * places <= self._room:
             return size
-        self.left_out += size
+        self.left_out += size * places
         holder["data"] = nbformat.from_dict({"text/plain": _notice(size)})
-        return 0
+        return _size(holder["data"])
 
 
 class _Tail:
@@ -122,7 +144,8 @@ class _Tail:
 
     def close(self) -> int:
         """Write it down. Returns how many characters were left out."""
-        self.output.text = f"\n{_notice(self._left_out)}\n{''.join(self._pieces)}"
+        notice = f"\n{_notice(self._left_out)}\n" if self._left_out else ""
+        self.output.text = notice + "".join(self._pieces)
         return self._left_out
 
 

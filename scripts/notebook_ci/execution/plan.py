@@ -139,7 +139,7 @@ def _needs(value: str | dict[str, Any], chosen: Sequence[str], all_notebooks: "L
             )
         wanted = {path for other in others for path in _matches(other, chosen, all_notebooks)}
         for path in _matches(pattern, chosen, all_notebooks):
-            needs.setdefault(path, set()).update(wanted - ({path} if pattern != path else set()))
+            needs.setdefault(path, set()).update(wanted - ({path} if pattern != path or path not in others else set()))
     return needs
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from notebook_ci.execution.runner import Outcome
+from notebook_ci.execution.outcome import Outcome
 from notebook_ci.reporter import Reporter
 
 HEARTBEAT_SECONDS = 30.0

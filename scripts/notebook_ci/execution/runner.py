@@ -5,7 +5,7 @@ import os
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +18,7 @@ from notebook_ci.execution.forking import KernelServer
 from notebook_ci.execution.interpreter import Interpreter, environment
 from notebook_ci.execution.listener import Listener
 from notebook_ci.execution.model import ExecuteInputs, NotebookResult
+from notebook_ci.execution.outcome import Outcome
 from notebook_ci.execution.plan import Task
 from notebook_ci.execution.watch import Watch
 from notebook_ci.notebooks import metrics
@@ -25,27 +26,6 @@ from notebook_ci.notebooks.document import Document
 from notebook_ci.records import Place, Problem, Severity, sha256
 
 MOST_LOG_BYTES = 64 * 1024
-
-
-@dataclass
-class Outcome:
-    """What came of an execution.
-
-    Attributes:
-        result: How it went.
-        problems: Its faults, and what else should be known.
-        read: SHA-256 by path of the files that were read.
-        made: SHA-256 by path of the files that were made, relative to the run directory where they lie in it.
-        not_forked: Why kernels cannot be forked any more.
-        crash: The traceback of an exception that nobody has foreseen.
-    """
-
-    result: NotebookResult
-    problems: list[Problem] = field(default_factory=list)
-    read: dict[str, str] = field(default_factory=dict)
-    made: dict[str, str] = field(default_factory=dict)
-    not_forked: str = ""
-    crash: str = ""
 
 
 @dataclass(frozen=True)
@@ -194,6 +174,8 @@ class _Run:
         """Give the verdict."""
         result = self.outcome.result
         if result.failure:
+            if result.failure.kind == "cancelled":  # the stage says so itself, once
+                return
             self.outcome.problems.append(failures.problem(self.task.path, result.failure))
         elif execution:
             result.status = "passed"

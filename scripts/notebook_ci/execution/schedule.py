@@ -11,6 +11,7 @@ from typing import Literal
 from notebook_ci.errors import InputError
 
 Order = Literal["auto", "sorted", "parallel"]
+_Key = list[tuple[list[tuple[str, int]], str]]
 
 _PIECES = re.compile(r"(\D*)(\d*)")
 _NUMBERED = re.compile(r"\d+[-_. ]")
@@ -94,7 +95,7 @@ def ordered(paths: Iterable[str], needs: Mapping[str, Collection[str]]) -> list[
         circle = " needs ".join(reversed(error.args[1]))
         raise InputError(f"No notebook can begin: {circle}.", hint="Correct the input needs.") from error
     found: list[str] = []
-    ready: list[tuple[list[tuple[str, int, str]], str]] = []
+    ready: list[tuple[_Key, str]] = []
     while graph.is_active():
         for path in graph.get_ready():
             heapq.heappush(ready, (_natural(path), path))
@@ -122,9 +123,9 @@ def chains(paths: Sequence[str], order: Order) -> list[list[str]]:
     return [numbered for numbered in folders.values() if len(numbered) > 1]
 
 
-def _natural(path: str) -> list[tuple[str, int, str]]:
+def _natural(path: str) -> _Key:
     """Return a key to sort by: `2-a` comes before `10-b`, and files of a folder stand together."""
-    return [(text, int(number or 0), part) for part in path.split("/") for text, number in _PIECES.findall(part)]
+    return [([(text, int(number or 0)) for text, number in _PIECES.findall(part)], part) for part in path.split("/")]
 
 
 def _urgencies(steps: Sequence[Step]) -> dict[str, float]:

@@ -20,8 +20,9 @@ from typing import Any
 from notebook_ci import process
 from notebook_ci.errors import Cancelled, NotebookCiError, from_json
 from notebook_ci.execution.forking import KernelServer
+from notebook_ci.execution.outcome import Outcome
 from notebook_ci.execution.plan import Task
-from notebook_ci.execution.runner import Outcome, Runner
+from notebook_ci.execution.runner import Runner
 from notebook_ci.process import POSIX
 
 END_SECONDS = 5.0  # a runner that cancels a job kills what is left 7.5 seconds later
@@ -102,7 +103,7 @@ class Worker:
             self.connection.send((task, server))
 
     def told(self) -> Told:
-        """Return what it tells. With an outcome it is free again.
+        """Return what it tells. With an outcome or an error it is free again.
 
         Raises:
             NotebookCiError: Something around the work failed.
@@ -114,10 +115,10 @@ class Worker:
             self._process.join()
             self._end_kernel()
             raise WorkerDiedError(_how_it_ended(self._process.exitcode)) from error
+        if not isinstance(told, Ending):
+            self.task = None
         if isinstance(told, dict):
             raise from_json(told)
-        if isinstance(told, Outcome):
-            self.task = None
         return told  # type: ignore[no-any-return] # it is what `_work` sends
 
     def cancel(self) -> None:

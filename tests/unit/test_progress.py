@@ -1,0 +1,92 @@
+import pytest
+
+from notebook_ci.execution.model import Failure, NotebookResult
+from notebook_ci.execution.outcome import Outcome
+from notebook_ci.execution.progress import Progress, Running
+from unit.consoles import Terminal, Written
+
+
+def running(name: str = "a.ipynb", *, cell: int = 2, seconds: float = 0.0, cell_seconds: float = 0.0) -> Running:
+    return Running(name, cell, 5, seconds, cell_seconds)
+
+
+def outcome(name: str = "a.ipynb", *, failure: Failure | None = None, crash: str = "") -> Outcome:
+    return Outcome(NotebookResult(path="a.ipynb", name=name, duration=1.25, failure=failure), crash=crash)
+
+
+def test_where_a_notebook_is() -> None:
+    assert str(running(seconds=70.4, cell_seconds=30.2)) == "a.ipynb · cell 2/5 · running 30 s"
+    assert str(running(cell=0, seconds=1.6)) == "a.ipynb · starting · running 2 s"
+
+
+def test_in_a_log_each_notebook_is_told_of_every_half_minute(runner: Written) -> None:
+    progress = Progress(runner.console, 2)
+    for second in range(100):
+        progress.show(
+            [running("a.ipynb", seconds=second, cell_seconds=second), running("b.ipynb", cell=0, seconds=second - 15)]
+        )
+    assert runner.lines == [
+        "  a.ipynb · cell 2/5 · running 30 s",
+        "  b.ipynb · starting · running 30 s",
+        "  a.ipynb · cell 2/5 · running 60 s",
+        "  b.ipynb · starting · running 60 s",
+        "  a.ipynb · cell 2/5 · running 90 s",
+    ]
+
+
+def test_quick_notebooks_and_none_are_not_told_of(runner: Written) -> None:
+    progress = Progress(runner.console, 1)
+    progress.show([running(seconds=29.9)])
+    progress.show([])
+    assert runner.lines == []
+
+
+def test_one_line_a_finished_notebook(runner: Written) -> None:
+    progress = Progress(runner.console, 3)
+    progress.ended(outcome("a.ipynb"))
+    failure = Failure(
+        kind="cell-error", title="ValueError in cell 3", message="ValueError: no", traceback="Trace\n  back"
+    )
+    progress.ended(outcome("b.ipynb", failure=failure))
+    progress.skipped("c.ipynb", "b.ipynb")
+    assert [line for line in runner.lines if line[0] in "✓✗-"] == [
+        "✓ a.ipynb · 1.2 s",
+        "✗ b.ipynb · 1.2 s · ValueError in cell 3: ValueError: no",
+        "- c.ipynb · skipped: it needs b.ipynb, which did not pass",
+    ]
+    assert "Trace" in runner.lines
+    assert "  back" in runner.lines
+
+
+def test_what_nobody_has_foreseen_is_shown_whole(runner: Written) -> None:
+    failure = Failure(kind="broken-execution", title="Broken", message="It broke off.")
+    Progress(runner.console, 1).ended(outcome(failure=failure, crash="Traceback of the crash"))
+    assert "Traceback of the crash" in runner.lines
+
+
+def test_that_memory_is_short_is_told_once_until_a_notebook_has_ended(runner: Written) -> None:
+    progress = Progress(runner.console, 3)
+    for _ in range(5):
+        progress.held_back(123_456_789)
+    assert runner.lines == ["  Only 123 MB of memory are left: the next notebook waits."]
+    progress.ended(outcome())
+    for _ in range(5):
+        progress.held_back(5_000_000)
+    assert [line for line in runner.lines if "Only" in line][1:] == [
+        "  Only 5 MB of memory are left: the next notebook waits."
+    ]
+
+
+def test_on_a_terminal_what_runs_stands_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "24")
+    terminal = Terminal()
+    progress = Progress(terminal.console, 2)
+    progress.show([running("a.ipynb", cell_seconds=1), running("b.ipynb", cell=0, seconds=3)])
+    assert terminal.screen == ["0/2", "a.ipynb · cell 2/5 · running 1 s", "b.ipynb · starting · running 3 s"]
+    progress.ended(outcome())
+    progress.show([running("b.ipynb", cell_seconds=40)])
+    assert terminal.screen == ["✓ a.ipynb · 1.2 s", "1/2", "b.ipynb · cell 2/5 · running 40 s"]
+    progress.ended(outcome("b.ipynb"))
+    progress.show([])
+    assert terminal.screen == ["✓ a.ipynb · 1.2 s", "✓ b.ipynb · 1.2 s"], "no heartbeat lines, and nothing left"
