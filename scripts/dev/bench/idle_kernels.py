@@ -54,7 +54,7 @@ async def measure(interpreter: Interpreter, count: int, start: str) -> int:
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(serving(interpreter)) if start == "fork" else None
         for _ in range(count):
-            folder = stack.enter_context(folders.private_folder())
+            folder = stack.enter_context(folders.temporary_folder())
             manager = UserKernelManager(interpreter.path, folder, server, _Unheard())
             stack.callback(manager.end_now)
             await begin(manager, interpreter, folder, stack)
@@ -67,7 +67,7 @@ async def measure(interpreter: Interpreter, count: int, start: str) -> int:
 @contextlib.contextmanager
 def serving(interpreter: Interpreter) -> Iterator[forking.KernelServer]:
     """Run a server that forks kernels, as the stage does."""
-    with folders.private_folder() as folder:
+    with folders.temporary_folder() as folder:
         environ = environment(os.environ, interpreter, folder)
         with forking.serving(interpreter.path, environ, folder) as server:
             yield server

@@ -65,6 +65,7 @@ class Conductor:
     _ending: set[Worker] = field(init=False, default_factory=set)
     _positions: dict[int, _Position] = field(init=False, default_factory=dict)
     _gave_up: bool = field(init=False, default=False)
+    _broken_off: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         self._places = {task.name: place for place, task in enumerate(self.tasks)}
@@ -82,9 +83,9 @@ class Conductor:
             while self._begin() or self._busy():
                 self._listen(LOOK_SECONDS)
                 self.progress.show(list(self._running()))
-        except (Cancelled, NotebookCiError):
+        except (Cancelled, NotebookCiError) as error:
             with process.undisturbed():
-                self._break_off()
+                self._break_off("" if isinstance(error, Cancelled) else f"Broken off: {error}")
             raise
         finally:
             self.progress.show([])
@@ -155,7 +156,9 @@ class Conductor:
         """Take what came of a notebook."""
         name = self.tasks[place].name
         del self._positions[place]
-        record = self.record
+        record, failure = self.record, outcome.result.failure
+        if failure and failure.kind == "cancelled" and self._broken_off:
+            failure.message = self._broken_off
         record.notebooks[place] = outcome.result
         record.read |= outcome.read
         record.made |= outcome.made
@@ -186,8 +189,13 @@ class Conductor:
         result.failure = failures.lost(str(error))
         return Outcome(result, [failures.problem(task.path, result.failure)])
 
-    def _break_off(self) -> None:
-        """Have what runs broken off, and take what came of it."""
+    def _break_off(self, why: str) -> None:
+        """Have what runs broken off, and take what came of it.
+
+        Args:
+            why: What is said of it; empty: that the job was cancelled.
+        """
+        self._broken_off = why
         for worker in self._busy():
             worker.cancel()
         ends = time.monotonic() + END_SECONDS

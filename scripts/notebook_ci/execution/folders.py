@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from notebook_ci import process
 from notebook_ci.errors import InputError, SurroundingsError
 from notebook_ci.process import POSIX
 
@@ -32,14 +33,18 @@ def make_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def private_folder() -> Iterator[Path]:
+def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
     """Give a folder that only this user can read, and remove it at the end.
+
+    Args:
+        parent: Another such folder, to make it in; None: where what is temporary stands.
 
     Raises:
         SurroundingsError: It cannot be made.
     """
     try:
-        folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=_short_folder()))
+        with process.undisturbed():
+            folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=parent or _short_folder()))
     except OSError as error:
         raise SurroundingsError(
             f"No temporary folder can be made for the kernel: {error.strerror or error}.",
@@ -48,10 +53,12 @@ def private_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with process.undisturbed():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _short_folder() -> str | None:
     """Return where sockets have a path that is short enough; None: in the usual folder for what is temporary."""
-    socket = Path(tempfile.gettempdir()) / f"{FOLDER_PREFIX}12345678" / "socket-5"
+    nested = f"{FOLDER_PREFIX}12345678"
+    socket = Path(tempfile.gettempdir()) / nested / nested / "socket-5"
     return "/tmp" if POSIX and len(os.fsencode(socket)) > MOST_SOCKET_BYTES else None  # noqa: S108 - mkdtemp is safe there

@@ -26,6 +26,7 @@ MOST_WAITING = 100
 RELATIVE = {"PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONPYCACHEPREFIX"}
 READY_SECONDS = 60.0  # on a slow machine
 FORK_SECONDS = 10.0
+KILL_SECONDS = 1.0
 END_SECONDS = 6.0  # a little more than a keeper takes
 POLL_SECONDS = 0.01
 
@@ -91,6 +92,11 @@ class ForkedKernel:
         """Send a signal to its process group, if it runs."""
         with contextlib.suppress(OSError):
             self._channel.sendall(bytes([number]))
+        if number == signal.SIGKILL:
+            try:
+                self.wait(KILL_SECONDS)
+            except subprocess.TimeoutExpired:  # the keeper was stopped by its kernel
+                self._end_without_keeper()
 
     def terminate(self) -> None:
         """Ask it to end."""
@@ -104,10 +110,9 @@ class ForkedKernel:
         """End it and all that it has started, whatever its state."""
         self.kill()
         try:
-            self.wait(END_SECONDS)
             self._channel.settimeout(END_SECONDS)
             self._told("ended")
-        except (OSError, NotForkedError, subprocess.TimeoutExpired):  # the keeper was stopped or killed by its kernel
+        except (OSError, NotForkedError):  # the keeper was stopped or killed by its kernel
             self._end_without_keeper()
         with self._lock:
             self._channel.close()

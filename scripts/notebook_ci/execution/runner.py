@@ -13,7 +13,7 @@ from notebook_ci import process
 from notebook_ci.errors import Cancelled, NotebookCiError
 from notebook_ci.execution import failures, html, kernels
 from notebook_ci.execution.engine import Execution, KernelDiedError, KernelNotStartedError, TimeIsUpError
-from notebook_ci.execution.folders import make_folder, private_folder
+from notebook_ci.execution.folders import make_folder, temporary_folder
 from notebook_ci.execution.forking import KernelServer
 from notebook_ci.execution.interpreter import Interpreter, environment
 from notebook_ci.execution.listener import Listener
@@ -38,6 +38,7 @@ class Runner:
         interpreter: The Python of the kernels.
         output_dir: The folder of the executed notebooks.
         place: The stage's place in the run directory.
+        folder: A private folder for what is temporary.
     """
 
     inputs: ExecuteInputs
@@ -45,6 +46,7 @@ class Runner:
     interpreter: Interpreter
     output_dir: Path
     place: Place
+    folder: Path
 
     def run(self, task: Task, server: KernelServer | None, listener: Listener) -> Outcome:
         """Execute a notebook.
@@ -107,7 +109,7 @@ class _Run:
     def _execute(self, execution: Execution, output: Path) -> None:
         """Execute a notebook with a kernel of its own: a forked one, or where that does not begin, a started one."""
         for server in dict.fromkeys((self.server, None)):
-            with private_folder() as folder, (folder / "kernel.log").open("w+b") as log:
+            with temporary_folder(self.runner.folder) as folder, (folder / "kernel.log").open("w+b") as log:
                 manager = kernels.UserKernelManager(self.runner.interpreter.path, folder, server, self.listener)
                 inputs = self.runner.inputs
                 watch = Watch(inputs.cell_timeout, inputs.notebook_timeout, manager.signal_now)

@@ -126,16 +126,17 @@ class Servers:
 
     def connections(self) -> list[socket.socket]:
         """Return what can be read when a server has something to tell."""
-        return [branch.connection for branch in self._branches if not (branch.is_ready or branch.is_failed)]
+        return [branch.connection for branch in self._branches if not branch.is_failed]
 
     def hear(self, connection: socket.socket) -> None:
         """Take what a server tells."""
         branch = next(each for each in self._branches if each.connection is connection)
         with contextlib.suppress(OSError):
             branch.text += (told := connection.recv(READ_BYTES))
-            if not told:
+            if not told and branch.is_ready:
+                self._replace(branch)
+            elif not told:
                 self._fail(branch, "its import ended the server")
-                return
         *lines, branch.text = branch.text.split(b"\n")
         for line in lines:
             self._take(branch, json.loads(line))
@@ -224,11 +225,13 @@ class Servers:
 
     def _replace(self, branch: _Branch) -> None:
         """Have those who wait for a server served by one that has imported nothing."""
-        branch.is_ready, branch.is_failed = False, True
         self._end_process(branch)
-        with contextlib.suppress(NotForkedError):
+        branch.is_ready, branch.is_failed = False, True
+        try:
             if self._first:
                 branch.connection = self._first.grow([], branch.folder, branch.listener)
+        except NotForkedError:
+            branch.listener.close()  # nobody waits for it any more
 
     def _is_needed(self, branch: _Branch) -> bool:
         """Return whether a server is used, or may be."""

@@ -2,7 +2,8 @@
 
 A notebook may be forked from a server that has imported nothing but what the notebook itself imports first (see
 `notebooks/imports.py`). An import that is not made there ends what is: those behind it would come before it. Exceptions
-are the standard library, which changes nothing for others, and names that are taken from a module imported there.
+are the standard library, which is quick to import and changes nothing for others, and names taken from a module that is
+imported there.
 """
 
 import sys
@@ -81,9 +82,11 @@ def _until_other(wish: Wish, wanted: Collection[str]) -> Modules:
     kept = []
     for module in wish.modules:
         top = module.partition(":")[0].partition(".")[0]
+        if top in sys.stdlib_module_names and top not in wish.shadowed:
+            continue
         if module in wanted:
             kept.append(module)
-        elif ":" not in module and (top not in sys.stdlib_module_names or top in wish.shadowed):
+        elif ":" not in module:
             break
     return tuple(kept)
 

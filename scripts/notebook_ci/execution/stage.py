@@ -9,7 +9,7 @@ from pathlib import Path
 from notebook_ci.context import Context
 from notebook_ci.execution import forking, machine, plan
 from notebook_ci.execution.durations import Durations
-from notebook_ci.execution.folders import make_folder, private_folder
+from notebook_ci.execution.folders import make_folder, temporary_folder
 from notebook_ci.execution.forking import KernelServer, NotForkedError
 from notebook_ci.execution.interpreter import EARLIER, Interpreter, changed_since, find
 from notebook_ci.execution.interpreter import environment as kernel_environment
@@ -40,14 +40,14 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
     record.workers = min(inputs.workers or machine.cpus(), len(planned.tasks))
     _tell(planned, interpreter, record, context)
     durations = Durations(context)
-    with private_folder() as folder, _server(inputs, context, interpreter, folder) as server:
+    with temporary_folder() as folder, _server(inputs, context, interpreter, folder) as server:
         # Here, because these imports take a while, which the server needs too.
         from notebook_ci.execution.conductor import Conductor
         from notebook_ci.execution.progress import Progress
         from notebook_ci.execution.runner import Runner
         from notebook_ci.execution.servers import Servers
 
-        runner = Runner(inputs, context.environ, interpreter, planned.output_dir, context.place)
+        runner = Runner(inputs, context.environ, interpreter, planned.output_dir, context.place, folder)
         progress = Progress(context.reporter, len(planned.tasks))
         schedule = _schedule(planned, durations.known)
         servers = Servers(server, folder, planned.tasks, inputs.preload, _most_preloaded(inputs))

@@ -8,6 +8,7 @@ that made it does, however that comes.
 import contextlib
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import RawValue
+from pathlib import Path
 from typing import Any
 
 from notebook_ci import process
@@ -168,7 +170,7 @@ def _work(runner: Runner, tasks: Sequence[Task], ties: _Ties) -> None:
     if POSIX:
         os.setsid()  # who presses Ctrl-C means the process that conducts
     with contextlib.suppress(Cancelled), process.cancellable():
-        threading.Thread(target=_end_with, args=(ties,), daemon=True).start()
+        threading.Thread(target=_end_with, args=(ties, runner.folder), daemon=True).start()
         while (wanted := _received(ties.connection)) is not None:
             task, server = wanted
             try:
@@ -184,11 +186,12 @@ def _received(connection: "Connection[Any, Any]") -> tuple[int, KernelServer | N
         return None
 
 
-def _end_with(ties: _Ties) -> None:
-    """End this process, and a kernel of it, when the one that made it has ended."""
+def _end_with(ties: _Ties, folder: Path) -> None:
+    """End this process when the one that made it has ended, and clean up in its place: it was killed."""
     ties.life.wait()
     if ties.kernel_value.value:
         _kill_group(ties.kernel_value.value)
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 
