@@ -15,7 +15,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from dev.bench import processes
 from notebook_ci.execution import folders, forking
-from notebook_ci.execution.interpreter import Interpreter, environment
+from notebook_ci.execution.interpreter import environment
 from notebook_ci.execution.kernels import UserKernelManager
 from notebook_ci.execution.listener import Listener
 
@@ -44,20 +44,18 @@ def main() -> None:
     parser.add_argument("--count", type=int, required=True, help="how many")
     parser.add_argument("--start", choices=["fork", "spawn"], required=True, help="how they come to be")
     arguments = parser.parse_args()
-    python = arguments.python
-    interpreter = Interpreter(python, "argument", "", "", python.parents[1])
-    print(asyncio.run(measure(interpreter, arguments.count, arguments.start)))
+    print(asyncio.run(measure(arguments.python, arguments.count, arguments.start)))
 
 
-async def measure(interpreter: Interpreter, count: int, start: str) -> int:
+async def measure(python: Path, count: int, start: str) -> int:
     """Return the memory of `count` kernels that run at once."""
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(serving(interpreter)) if start == "fork" else None
+        server = stack.enter_context(serving(python)) if start == "fork" else None
         for _ in range(count):
             folder = stack.enter_context(folders.temporary_folder())
-            manager = UserKernelManager(interpreter.path, folder, server, _Unheard())
+            manager = UserKernelManager(python, folder, server, _Unheard())
             stack.callback(manager.end_now)
-            await begin(manager, interpreter, folder, stack)
+            await begin(manager, python, folder, stack)
             if manager.start != start:
                 raise SystemExit(f"A kernel came to be by {manager.start}, not by {start}: {manager.not_forked}")
         await asyncio.sleep(REST_SECONDS)
@@ -65,20 +63,18 @@ async def measure(interpreter: Interpreter, count: int, start: str) -> int:
 
 
 @contextlib.contextmanager
-def serving(interpreter: Interpreter) -> Iterator[forking.KernelServer]:
+def serving(python: Path) -> Iterator[forking.KernelServer]:
     """Run a server that forks kernels, as the stage does."""
     with folders.temporary_folder() as folder:
-        environ = environment(os.environ, interpreter, folder)
-        with forking.serving(interpreter.path, environ, folder) as server:
+        environ = environment(os.environ, python, python.parents[1], folder)
+        with forking.serving(python, environ, folder) as server:
             yield server
 
 
-async def begin(
-    manager: UserKernelManager, interpreter: Interpreter, folder: Path, stack: contextlib.ExitStack
-) -> None:
+async def begin(manager: UserKernelManager, python: Path, folder: Path, stack: contextlib.ExitStack) -> None:
     """Start a kernel, and have it run a cell."""
     log = stack.enter_context((folder / "kernel.log").open("w+b"))
-    env = environment(os.environ, interpreter, folder)
+    env = environment(os.environ, python, python.parents[1], folder)
     await manager.start_kernel(env=env, cwd=str(folder), stdout=log, stderr=log)
     await manager.listening(START_SECONDS)
     client = manager.client()

@@ -19,14 +19,12 @@ OURS, NBMAKE, PAPERMILL, NBCLIENT = (
 AT_ONCE, SOME_AT_ONCE = "nbclient, all at once", "nbclient, as many at once as CPUs"
 FORKED, STARTED = "forked kernels", "started kernels"
 IDLE_KERNELS = 20
-# Flags of execute-notebook.
-FORK = ("--kernel-start", "fork")
-# Of the notebooks with imports, by contender: the flags, and the ratios that are promised and hoped for. The input
-# `preload` is to come: then it is off here, and a second contender with `auto` is promised 5, and hoped to reach 8.
-IMPORTING = {OURS: (FORK, 1.5, None)}
-# Of the cell that prints much; and the most bytes of the notebook that may then be saved.
-PRINTING = (*FORK, "--max-output", "64 MB")
-MOST_SAVED = 70_000_000
+# Of the notebooks with imports, by contender: the flags, and the ratios that are promised and hoped for.
+IMPORTING: dict[str, tuple[Sequence[str], float, float | None]] = {
+    OURS: ((), 5, 8),
+    f"{OURS}, preload: off": (("--preload", "off"), 1.5, None),
+}
+MOST_SAVED = 70_000_000  # bytes, with the default of max-output
 OUTPUT = "out"
 
 
@@ -49,7 +47,7 @@ def _trivial_many(environments: Environments, count: int) -> Work:
         notebooks=inputs.trivial(count),
         rehearsal=inputs.trivial(1),
         contenders=[
-            _ours(environments, FORK),
+            _ours(environments),
             _nbmake(environments),
             _papermill(environments),
             _nbclient(environments, AT_ONCE),
@@ -69,7 +67,7 @@ def _trivial_few(environments: Environments, count: int) -> Work:
         title=f"{count} notebooks of {inputs.TRIVIAL_CELLS} trivial cells",
         notebooks=inputs.trivial(count),
         rehearsal=inputs.trivial(1),
-        contenders=[_ours(environments, FORK), _nbmake(environments)],
+        contenders=[_ours(environments), _nbmake(environments)],
         promises=[Promise(OURS, [NBMAKE], 3, 4)],
     )
 
@@ -94,7 +92,7 @@ def _long(environments: Environments) -> Work:
         title=f"one notebook of {inputs.SMALL_CELLS:,} small cells",
         notebooks=inputs.long(),
         rehearsal=inputs.trivial(1),
-        contenders=[_ours(environments, FORK), _nbclient(environments, NBCLIENT)],
+        contenders=[_ours(environments), _nbclient(environments, NBCLIENT)],
         promises=[Promise(OURS, [NBCLIENT], 1)],
     )
 
@@ -105,7 +103,7 @@ def _printing(environments: Environments) -> Work:
         title=f"a cell that prints {inputs.PRINTED_BYTES // 10**6} MB: the driver's peak memory",
         notebooks=inputs.printing(),
         rehearsal=inputs.trivial(1),
-        contenders=[_ours(environments, PRINTING, check=_saved_bounded), _nbclient(environments, NBCLIENT)],
+        contenders=[_ours(environments, check=_saved_bounded), _nbclient(environments, NBCLIENT)],
         promises=[Promise(OURS, [NBCLIENT], 4)],
         unit="MB",
     )
@@ -124,7 +122,9 @@ def _idle(environments: Environments) -> Work:
     )
 
 
-def _ours(environments: Environments, flags: Sequence[str], name: str = OURS, check: Check | None = None) -> Contender:
+def _ours(
+    environments: Environments, flags: Sequence[str] = (), name: str = OURS, check: Check | None = None
+) -> Contender:
     return Contender(name, environments.stage("--notebooks", "*.ipynb", *flags), check or _saved_by_us)
 
 

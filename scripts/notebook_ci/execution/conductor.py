@@ -1,5 +1,6 @@
 """Has all notebooks executed: as many at a time as there are workers, in the order that the schedule gives."""
 
+import gc
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -79,6 +80,8 @@ class Conductor:
             NotebookCiError: Something around the work failed.
             Cancelled: The job was cancelled; the record holds what was done.
         """
+        gc.collect()
+        gc.freeze()  # what is here is shared with the workers, which need not look at it
         try:
             while self._begin() or self._busy():
                 self._listen(LOOK_SECONDS)

@@ -50,12 +50,32 @@ class Interpreter:
     prefix: Path
 
 
-def find(given: str, slug: str, run_directory: RunDirectory, environ: Mapping[str, str], cwd: Path) -> Interpreter:
+@dataclass(frozen=True)
+class Candidate:
+    """A Python that was found, and not tried yet.
+
+    Attributes:
+        path: The interpreter.
+        origin: Where it was found, for the log.
+        is_named: An input names it.
+    """
+
+    path: Path
+    origin: str
+    is_named: bool
+
+    @property
+    def prefix(self) -> Path:
+        """What its `sys.prefix` is by its path; it may be another one."""
+        return self.path.parent.parent if POSIX else self.path.parent
+
+
+def find(given: str, slug: str, run_directory: RunDirectory, environ: Mapping[str, str], cwd: Path) -> Candidate:
     """Find the interpreter: the input, the environment that setup-env made, what is active, what is on PATH.
 
     Raises:
-        InputError: The one that was named is none, or setup-env did not pass in this run.
-        SurroundingsError: None is found, or it has no ipykernel.
+        InputError: setup-env did not pass in this run.
+        SurroundingsError: None is found.
     """
     found = next(_candidates(given, slug, run_directory, environ, cwd), None)
     if found is None:
@@ -64,7 +84,7 @@ def find(given: str, slug: str, run_directory: RunDirectory, environ: Mapping[st
             hint="Run setup-env before, or name an interpreter with the input python.",
         )
     origin, path = found
-    return _probe(path, origin, named=bool(given))
+    return Candidate(path, origin, is_named=bool(given))
 
 
 def changed_since(environment: Path, cwd: Path) -> list[str]:
@@ -130,9 +150,15 @@ def _python_in(prefix: Path) -> Path:
     return inside if inside.exists() else prefix / "python.exe"
 
 
-def _probe(path: Path, origin: str, *, named: bool) -> Interpreter:
-    """Ask an interpreter for its version and its ipykernel."""
-    wrong = InputError if named else SurroundingsError
+def tried(candidate: Candidate) -> Interpreter:
+    """Ask an interpreter for its version and its ipykernel.
+
+    Raises:
+        InputError: The one that was named is none.
+        SurroundingsError: It is none, or has no ipykernel.
+    """
+    path, origin = candidate.path, candidate.origin
+    wrong = InputError if candidate.is_named else SurroundingsError
     who = f"The Python {path} ({origin})"
     try:
         answer = subprocess.run(
@@ -164,17 +190,18 @@ def _probe(path: Path, origin: str, *, named: bool) -> Interpreter:
     return Interpreter(path, origin, seen["version"], seen["ipykernel"], Path(seen["prefix"]))
 
 
-def environment(environ: Mapping[str, str], interpreter: Interpreter, folder: Path) -> dict[str, str]:
+def environment(environ: Mapping[str, str], python: Path, prefix: Path, folder: Path) -> dict[str, str]:
     """Return the environment of a kernel: the step's, with the interpreter's programs first on PATH.
 
     Args:
         environ: The environment of the step.
-        interpreter: The interpreter of the kernel.
+        python: The interpreter of the kernel.
+        prefix: Its `sys.prefix`.
         folder: A private folder: IPython keeps history and profile of each run there.
     """
     env = for_others(environ)
-    env["PATH"] = os.pathsep.join([str(interpreter.path.parent), environ.get("PATH", os.defpath)])
+    env["PATH"] = os.pathsep.join([str(python.parent), environ.get("PATH", os.defpath)])
     env.setdefault("IPYTHONDIR", str(folder / "ipython"))
-    if (interpreter.prefix / "pyvenv.cfg").exists():
-        env["VIRTUAL_ENV"] = str(interpreter.prefix)
+    if (prefix / "pyvenv.cfg").exists():
+        env["VIRTUAL_ENV"] = str(prefix)
     return env

@@ -111,11 +111,11 @@ class ExecuteInputs(StageInputs):
         SECONDS, "Seconds a notebook may run, from the start of its kernel.", default=None, shown_default="none"
     )
     kernel_start: str = given(
-        choice("fork", "spawn"),
-        "How kernels come to be: each started anew, or forked from a process that has imported ipykernel, which is "
-        "faster, and is Linux alone. One that cannot be forked is started. Forking is new: try it.",
-        default="spawn",
-        shown_default="`spawn`",
+        choice("auto", "fork", "spawn"),
+        "How kernels come to be: `fork`: from a process that has imported ipykernel, which is much faster, and is "
+        "Linux alone; one that cannot be forked is started. `spawn`: each is started anew. `auto`: forked on Linux.",
+        default="auto",
+        shown_default="`auto`",
     )
     preload: tuple[str, ...] | None = given(
         PRELOAD,

@@ -128,7 +128,8 @@ class _Run:
         self, manager: kernels.UserKernelManager, watch: Watch, execution: Execution, output: Path, log: IO[bytes]
     ) -> Exception | None:
         """Execute a notebook with one kernel, of which nothing is left afterwards. Returns why it was broken off."""
-        env = environment(self.runner.environ, self.runner.interpreter, Path(log.name).parent)
+        python = self.runner.interpreter
+        env = environment(self.runner.environ, python.path, python.prefix, Path(log.name).parent)
         start = {"env": env, "cwd": str(self.doc.path.resolve().parent), "stdout": log, "stderr": log}
         try:
             with watch:

@@ -3,7 +3,7 @@
 import contextlib
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from notebook_ci.context import Context
@@ -11,8 +11,7 @@ from notebook_ci.execution import forking, machine, plan
 from notebook_ci.execution.durations import Durations
 from notebook_ci.execution.folders import make_folder, temporary_folder
 from notebook_ci.execution.forking import KernelServer, NotForkedError
-from notebook_ci.execution.interpreter import EARLIER, Interpreter, changed_since, find
-from notebook_ci.execution.interpreter import environment as kernel_environment
+from notebook_ci.execution.interpreter import EARLIER, Candidate, Interpreter, changed_since, environment, find, tried
 from notebook_ci.execution.model import ExecuteInputs, ExecuteRecord, NotebookResult
 from notebook_ci.execution.plan import Plan, Task
 from notebook_ci.execution.schedule import Schedule, Step
@@ -33,20 +32,25 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
         SurroundingsError: No interpreter can run the notebooks, or the outputs cannot be written.
         Cancelled: The job was cancelled; the record holds what was done.
     """
-    planned = plan.make(inputs, context)
-    interpreter = find(inputs.python, inputs.slug, context.run_directory, context.environ, context.cwd)
-    make_folder(planned.output_dir)
-    _describe(planned, interpreter, context, record)
-    record.workers = min(inputs.workers or machine.cpus(), len(planned.tasks))
-    _tell(planned, interpreter, record, context)
-    durations = Durations(context)
-    with temporary_folder() as folder, _server(inputs, context, interpreter, folder) as server:
-        # Here, because these imports take a while, which the server needs too.
+    candidate = find(inputs.python, inputs.slug, context.run_directory, context.environ, context.cwd)
+    with temporary_folder() as folder, contextlib.ExitStack() as stack:
+        # First of all: it takes the longest until it is ready, and needs nobody meanwhile.
+        server = _server(inputs, context, candidate, folder, stack)
+        planned = plan.make(inputs, context)
+        # Here, because these take a while, too.
         from notebook_ci.execution.conductor import Conductor
         from notebook_ci.execution.progress import Progress
         from notebook_ci.execution.runner import Runner
         from notebook_ci.execution.servers import Servers
 
+        interpreter = tried(candidate)
+        if interpreter.prefix != candidate.prefix:  # its kernels have another environment
+            server = _server(inputs, context, interpreter, folder, stack)
+        make_folder(planned.output_dir)
+        _describe(planned, interpreter, context, record)
+        record.workers = min(inputs.workers or machine.cpus(), len(planned.tasks))
+        _tell(planned, interpreter, record, context)
+        durations = Durations(context)
         runner = Runner(inputs, context.environ, interpreter, planned.output_dir, context.place, folder)
         progress = Progress(context.reporter, len(planned.tasks))
         schedule = _schedule(planned, durations.known)
@@ -120,20 +124,25 @@ def _most_preloaded(inputs: ExecuteInputs) -> float:
     return memory.total * PRELOADED_PART if memory else math.inf
 
 
-@contextlib.contextmanager
 def _server(
-    inputs: ExecuteInputs, context: Context, interpreter: Interpreter, folder: Path
-) -> Iterator[KernelServer | None]:
-    """Run the server that forks kernels; None: they are to be started."""
-    with contextlib.ExitStack() as stack:
-        server = None
-        if inputs.kernel_start == "fork" and forking.AVAILABLE:
-            environ = kernel_environment(context.environ, interpreter, folder)
-            try:
-                server = stack.enter_context(forking.serving(interpreter.path, environ, folder))
-            except NotForkedError as error:
-                context.reporter.notice(f"Kernels are started, not forked: {error}.")
-        yield server
+    inputs: ExecuteInputs,
+    context: Context,
+    python: Candidate | Interpreter,
+    folder: Path,
+    stack: contextlib.ExitStack,
+) -> KernelServer | None:
+    """Start the server that forks kernels, until the stack is closed; None: they are to be started."""
+    if inputs.kernel_start == "fork" and not forking.AVAILABLE:
+        context.reporter.notice("Kernels are started, not forked: that is Linux alone.")
+    if inputs.kernel_start == "spawn" or not forking.AVAILABLE:
+        return None
+    own = stack.enter_context(temporary_folder(folder))
+    try:
+        environ = environment(context.environ, python.path, python.prefix, own)
+        return stack.enter_context(forking.serving(python.path, environ, own))
+    except NotForkedError as error:
+        context.reporter.notice(f"Kernels are started, not forked: {error}.")
+        return None
 
 
 def _warn_of_changes(environment: Path, context: Context) -> None:
