@@ -909,7 +909,7 @@ node.self = node
 reference = weakref.ref(node, lambda _: print("finalized"))
 del node
 gc.collect()
-print(reference(), gc.isenabled(), gc.get_threshold(), gc.get_freeze_count())
+print(reference(), gc.isenabled(), gc.get_threshold())
 print(gc.garbage, gc.get_debug(), len(gc.callbacks))
 # %%
 kept = Node()

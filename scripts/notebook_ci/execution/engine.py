@@ -1,5 +1,6 @@
 """Runs the cells of one notebook. The one adapter of papermill and nbclient."""
 
+import itertools
 import json
 import logging
 import os
@@ -252,15 +253,17 @@ def merge_streams(nb: nbformat.NotebookNode) -> None:
     nbclient's `coalesce_streams` would also move text across figures.
     """
     for cell in nb.cells:
+        if "outputs" not in cell:
+            continue
         merged: list[Any] = []
-        for output in cell.get("outputs", []):
-            last = merged[-1] if merged else None
-            if last and output.output_type == last.output_type == "stream" and output.name == last.name:
-                last.text += output.text
+        for name, group in itertools.groupby(cell.outputs, lambda output: output.get("name")):
+            outputs = list(group)
+            if name is None or len(outputs) == 1:
+                merged += outputs
             else:
-                merged.append(output)
-        if "outputs" in cell:
-            cell.outputs = merged
+                outputs[0].text = "".join(output.text for output in outputs)
+                merged.append(outputs[0])
+        cell.outputs = merged
 
 
 def _loaded(document: Document) -> nbformat.NotebookNode:

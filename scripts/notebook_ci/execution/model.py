@@ -135,8 +135,8 @@ class ExecuteInputs(StageInputs):
         SIZE,
         "How much of a notebook's outputs is kept. Of more text the beginning and the end stay, with a notice between "
         "them; other outputs that do not fit are left out, with a notice in their place.",
-        default=64_000_000,
-        shown_default="`64 MB`",
+        default=25_000_000,
+        shown_default="`25 MB`",
     )
     html: bool = given(
         BOOLEAN,
