@@ -35,7 +35,7 @@ class Machine:
         return path
 
     def find(self, given: str = "", slug: str = "") -> interpreter.Interpreter:
-        return interpreter.find(given, slug, self.run_directory, self.environ, self.cwd)
+        return interpreter.tried(interpreter.find(given, slug, self.run_directory, self.environ, self.cwd))
 
 
 @dataclass(kw_only=True)
