@@ -13,6 +13,7 @@ import importlib
 import io
 import os
 import pickle
+import random
 import re
 import signal
 import site
@@ -20,6 +21,7 @@ import sys
 import sysconfig
 import threading
 import time
+import types
 import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,6 +37,7 @@ OPENBLAS = re.compile(r"\S*openblas\S*\.so\S*")
 PREFIXES = ("scipy_openblas_", "openblas_")
 CBLAS_PREFIXES = {"scipy_openblas_": "scipy_", "openblas_": ""}
 SUFFIXES = ("64_", "")
+ARGUMENTS_HELD = 2  # by their holder, and by the function that counts
 ROW_MAJOR, NOT_TRANSPOSED = 101, 111  # cblas.h
 
 
@@ -120,6 +123,8 @@ class Importer:
         self._libraries: set[str] = set()
         self._streams = _Streams()
         self._has_alias = False
+        self._arguments = _Arguments()
+        self._main = types.ModuleType("__main__")  # has no `__file__`, as a notebook's
         os.environ.update(kernel.environ)
 
     def refusal(self, item: str) -> str:
@@ -130,18 +135,22 @@ class Importer:
         """
         module, _, name = item.partition(":")
         before, known, threads = _State(), set(sys.modules), _running()
-        shell = _Shell()
+        shell, failed = _Shell(), ""
         with self._as_in_kernel(), shell.watched():
             try:
                 __import__(module, fromlist=[name] if name else [])
                 if name:
                     getattr(sys.modules[module], name)
             except BaseException as error:  # noqa: BLE001 - whatever it is, the notebook is to see it
-                return f"its import failed here: {type(error).__name__}"
+                failed = f"its import failed here: {type(error).__name__}"
+        if failed and not shell.asked:
+            return failed
         if self._streams.are_used or before.has_printed():
             return "its import prints or warns"
         if shell.asked or shell.is_kept:
             return "it uses the shell"
+        if self._arguments.are_used or sys.getrefcount(self._arguments) > ARGUMENTS_HELD:
+            return "it looks at sys.argv"
         self._has_alias = self._has_alias or (MAIN_OF_CHILDREN in sys.modules and MAIN_OF_CHILDREN not in known)
         return self._foreign(known) or before.difference() or self._of_threads(threads)
 
@@ -151,9 +160,9 @@ class Importer:
         Args:
             app: The kernel's application, which is not initialized yet.
         """
-        random = sys.modules.get("numpy.random")
-        if random is not None:
-            random.seed()
+        numpy_random = sys.modules.get("numpy.random")
+        if numpy_random is not None:
+            numpy_random.seed()
         self._streams.become_real()
 
         def initialize(argv: object = None) -> None:
@@ -171,6 +180,8 @@ class Importer:
     def _as_in_kernel(self) -> Iterator[None]:
         """Have what a kernel has, while something is imported."""
         path, filters, shown = sys.path[:], list(warnings.filters), (sys.stdout, sys.stderr)
+        arguments, main = sys.argv, sys.modules["__main__"]
+        sys.argv, sys.modules["__main__"] = self._arguments, self._main
         sys.path[:] = self._kernel.path
         _set_filters(self._filters)
         vars(sys).update(self._kernel.prompts)
@@ -179,6 +190,7 @@ class Importer:
             yield
         finally:
             sys.stdout, sys.stderr = shown
+            sys.argv, sys.modules["__main__"] = arguments, main
             for name in self._kernel.prompts:
                 vars(sys).pop(name, None)
             self._filters = list(warnings.filters)
@@ -212,13 +224,15 @@ class Importer:
         return "" if wait_for(child, PROOF_SECONDS) == 0 else "it starts threads that do not survive a fork"
 
     def _foreign(self, known: set[str]) -> str:
-        """Return which of the modules that have come is not of the installed environment."""
+        """Return what of the modules that have come, or of their search, would not be the same in a kernel."""
         if self._path_changed:
             return "it changes sys.path"
         for name in sys.modules.keys() - known - {MAIN_OF_CHILDREN}:
             file = getattr(sys.modules[name], "__file__", None)
             if file and not os.path.realpath(file).startswith(self._roots):
                 return f"{name.partition('.')[0]} is not from the installed environment"
+            if not name.startswith("numpy.random") and any(map(_is_random, list(vars(sys.modules[name]).values()))):
+                return f"{name.partition('.')[0]} has random numbers of its own"  # all forks would have the same
         return ""
 
 
@@ -236,6 +250,35 @@ def _roots() -> tuple[str, ...]:
     with suppress(AttributeError):  # virtualenv of old
         folders += [*site.getsitepackages(), site.getusersitepackages()]
     return tuple(f"{os.path.realpath(folder)}{os.sep}" for folder in folders)
+
+
+def _is_random(value: Any) -> bool:
+    """Return whether something makes random numbers: not from the system, nor as NumPy's functions, seeded anew."""
+    module = sys.modules.get("numpy.random")
+    kinds = (random.Random, module.Generator, module.RandomState) if module else (random.Random,)
+    shared = module and value is module.mtrand._rand  # noqa: SLF001 - that of these functions
+    with suppress(Exception):  # a proxy is asked for its class
+        return isinstance(value, kinds) and not isinstance(value, random.SystemRandom) and not shared
+    return False
+
+
+class _Arguments(list):  # type: ignore[type-arg] # Python 3.8
+    """Stands for `sys.argv`, and takes note when somebody looks at it: those of a kernel name its connection file."""
+
+    are_used = False
+
+    def _look(self, name: str) -> Any:
+        self.are_used = True
+        return getattr(list, name)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._look("__getitem__")(self, index)
+
+    def __iter__(self) -> Any:
+        return self._look("__iter__")(self)
+
+    def __len__(self) -> int:
+        return int(self._look("__len__")(self))
 
 
 class _Streams:

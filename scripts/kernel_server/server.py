@@ -1,10 +1,10 @@
 """Forks kernels. Runs in the user's interpreter: Python 3.8 and later, the standard library and ipykernel alone.
 
-    python server.py <descriptor>
+    python server.py <descriptor> <folder>
 
-The descriptor is that of a listening Unix socket. Each message to it has a connection of its own: the first four bytes
-are the length of the JSON that follows, and with them come descriptors. The server has imported what ipykernel needs,
-and forks:
+The descriptor is that of a listening Unix socket, and the folder one that is removed when the driver has been killed.
+Each message has a connection of its own: the first four bytes are the length of the JSON that follows, and with them
+come descriptors. The server has imported what ipykernel needs, and forks:
 
     server ── keeper ── kernel
       └────── server ── keeper ── kernel        one that has imported more
@@ -33,6 +33,7 @@ import io
 import json
 import os
 import select
+import shutil
 import signal
 import site
 import socket
@@ -89,7 +90,10 @@ def main() -> Become | None:
             importlib.import_module(name)
     threads = len(list(Path("/proc/self/task").iterdir())) > 1  # of site or sitecustomize; a fork would not have them
     refusal = "this Python starts threads when it begins" if threads else ""
-    return serve(listener, STDIN, refusal, None)
+    become = serve(listener, STDIN, refusal, None)
+    if not become:
+        shutil.rmtree(sys.argv[2], ignore_errors=True)
+    return become
 
 
 def serve(listener: socket.socket, life: int, refusal: str, importer: Any) -> Become | None:
@@ -141,29 +145,43 @@ def answer(driver: socket.socket, importer: Any) -> Become | None:
     return keep(driver, request, descriptors, importer)
 
 
-def grow(driver: socket.socket, request: Request, listener: socket.socket, importer: Any) -> Become | None:
-    """Be a server that has imported more than the one it comes from."""
+def grow(driver: socket.socket, request: Request, listener: socket.socket, importer: Any) -> Become:
+    """Be a server that has imported more than the one it comes from. Returns in the process of a kernel alone."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # an import may never end
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    tell(driver, "server", os.getpid())
-    os.chdir(text(request["cwd"]))
-    folder = Path(listener.getsockname()).parent
-    with tempfile.TemporaryFile(dir=folder) as printed:
-        os.dup2(printed.fileno(), 1)
-        os.dup2(printed.fileno(), 2)
-    importer = importer or new_importer(folder)
-    if importer is None:
-        tell(driver, "failed", "the kernel runs code of its own before the first cell, or does not start")
-        return None
+    become = None
+    with suppress(OSError):  # the driver has ended
+        tell(driver, "server", os.getpid())
+        os.chdir(text(request["cwd"]))
+        folder = Path(listener.getsockname()).parent
+        with tempfile.TemporaryFile(dir=folder) as printed:
+            os.dup2(printed.fileno(), 1)
+            os.dup2(printed.fileno(), 2)
+        items = request["preload"]
+        if items and importer is None:
+            importer = new_importer(folder)
+        refusal = refused(driver, items, importer)
+        if refusal:
+            tell(driver, "failed", refusal)
+        else:
+            tell(driver, "imported", len(items))
+            become = serve(listener, driver.fileno(), "", importer)
+    if not become:
+        os._exit(0)
+    return become
+
+
+def refused(driver: socket.socket, items: list[str], importer: Any) -> str:
+    """Import modules. Returns why the one that the driver was told of last may not be; nothing where all may."""
+    if items and importer is None:
+        return "the kernel runs code of its own before the first cell, or does not start"
     gc.disable()
-    for item in request["preload"]:
+    for item in items:
         tell(driver, "imports", item)
         refusal = importer.refusal(item)
         if refusal:
-            tell(driver, "failed", refusal)
-            return None
-    tell(driver, "imported", len(request["preload"]))
-    return serve(listener, driver.fileno(), "", importer)
+            return str(refusal)
+    return ""
 
 
 def new_importer(folder: Path) -> Any:
@@ -215,6 +233,7 @@ def keep(driver: socket.socket, request: Request, streams: list[int], importer: 
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     kernel = 0
     try:
+        tell(driver, "imported", int(importer is not None))
         tell(driver, "keeper", os.getpid())
         if driver.recv(1):
             # ipykernel ends itself when the process with this id is not its parent any more.
@@ -398,10 +417,11 @@ def end(error: BaseException | None) -> None:
     threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001 - nothing else waits for threads
     atexit._run_exitfuncs()  # noqa: SLF001 - nothing else calls them
     for each in [*gc.get_objects(), sys.stdout, sys.stderr]:
-        if isinstance(each, io.IOBase):
-            with suppress(Exception):
+        with suppress(Exception):  # a dead proxy fails to tell what it is
+            if isinstance(each, io.IOBase):
                 each.flush()
     code = error.code if error else 0
+    # It keeps Python's lock, so that no thread goes on meanwhile.
     ctypes.PyDLL(None).exit(code if isinstance(code, int) else int(code is not None))
 
 

@@ -97,6 +97,19 @@ def undisturbed() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Have SIGINT and SIGTERM come afterwards: around what is short and must not be broken off in the middle."""
+    if not POSIX:
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, CANCELLING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def for_others(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for code of the user: without what speaks to the runner, or is for the tools alone."""
     return {

@@ -67,7 +67,7 @@ def serving(python: Path) -> Iterator[forking.KernelServer]:
     """Run a server that forks kernels, as the stage does."""
     with folders.temporary_folder() as folder:
         environ = environment(os.environ, python, python.parents[1], folder)
-        with forking.serving(python, environ, folder) as server:
+        with forking.serving(python, environ, folder, folder) as server:
             yield server
 
 

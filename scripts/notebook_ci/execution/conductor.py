@@ -70,7 +70,8 @@ class Conductor:
 
     def __post_init__(self) -> None:
         self._places = {task.name: place for place, task in enumerate(self.tasks)}
-        # A notebook whose kernel is about to end needs a worker, and no CPU.
+        # A notebook whose cells have run needs a worker, and for the most part waits for the end of its kernel. With
+        # one worker the next begins after that: who asks for one may mean one.
         self._most_workers = self.record.workers if self.record.workers == 1 else 2 * self.record.workers
 
     def run(self) -> None:
@@ -88,13 +89,19 @@ class Conductor:
                 self.progress.show(list(self._running()))
         except (Cancelled, NotebookCiError) as error:
             with process.undisturbed():
-                self._break_off("" if isinstance(error, Cancelled) else f"Broken off: {error}")
+                self._break_off("The job was cancelled." if isinstance(error, Cancelled) else f"Broken off: {error}")
             raise
         finally:
             self.progress.show([])
             self.servers.close()
-            for worker in self._workers:
-                worker.end()
+            self._end_workers()
+
+    def _end_workers(self) -> None:
+        for worker in self._workers:
+            worker.leave()
+        ends = time.monotonic() + END_SECONDS
+        for worker in self._workers:
+            worker.end(ends - time.monotonic())
 
     def _busy(self) -> dict[Worker, int]:
         """Return the workers that execute a notebook, each with the place of that."""
@@ -145,7 +152,6 @@ class Conductor:
             except WorkerDiedError as error:
                 told = self._lost(place, error)
                 self._workers.remove(worker)
-                worker.end()
             except NotebookCiError:
                 self.record.notebooks[place].status = "failed"
                 raise
@@ -166,16 +172,16 @@ class Conductor:
         record.read |= outcome.read
         record.made |= outcome.made
         record.problems += outcome.problems
-        if outcome.result.kernel_start == "fork":
-            outcome.result.preloaded = list(self.servers.imported(place))
+        if outcome.has_imports:
+            outcome.result.preloaded = list(self.servers.imports(place))
         outcome.result.not_preloaded = self.servers.left(place)
+        if outcome.not_forked and not self._gave_up:
+            self._gave_up = self.servers.refused(place)
+            since = "From here on kernels are" if self._gave_up else "Its kernel was"
+            message = f"{since} started, not forked: {outcome.not_forked}."
+            record.problems.append(Problem(severity="notice", message=message, file=self.tasks[place].path))
         self.servers.ended(place)
         self.progress.ended(outcome)
-        if outcome.not_forked and not self._gave_up:
-            self._gave_up = True
-            self.servers.give_up()
-            message = f"From here on kernels are started, not forked: {outcome.not_forked}."
-            record.problems.append(Problem(severity="notice", message=message, file=self.tasks[place].path))
         well = outcome.result.status == "passed"
         if not well:
             record.status = "failed"
@@ -190,13 +196,15 @@ class Conductor:
         result.status = "failed"
         result.duration = round(time.monotonic() - self._positions[place].began, 3)
         result.failure = failures.lost(str(error))
+        if self._broken_off:
+            result.failure.kind = "cancelled"
         return Outcome(result, [failures.problem(task.path, result.failure)])
 
     def _break_off(self, why: str) -> None:
         """Have what runs broken off, and take what came of it.
 
         Args:
-            why: What is said of it; empty: that the job was cancelled.
+            why: What is said of it.
         """
         self._broken_off = why
         for worker in self._busy():

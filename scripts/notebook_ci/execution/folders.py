@@ -43,7 +43,7 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
         SurroundingsError: It cannot be made.
     """
     try:
-        with process.undisturbed():
+        with process.held_back():
             folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=parent or _short_folder()))
     except OSError as error:
         raise SurroundingsError(
@@ -53,7 +53,7 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        with process.undisturbed():
+        with process.held_back():
             shutil.rmtree(folder, ignore_errors=True)
 
 

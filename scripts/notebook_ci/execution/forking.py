@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 SERVER = Path(__file__).resolve().parents[2] / "kernel_server" / "server.py"
 AVAILABLE = sys.platform == "linux"
@@ -44,6 +44,7 @@ class ForkedKernel:
 
     Attributes:
         pid: Its process id.
+        has_imports: Its server had imported what notebooks import.
         returncode: Its exit code; negative: the signal that ended it; None: it runs.
 
     Raises:
@@ -59,6 +60,7 @@ class ForkedKernel:
         self._lock = threading.Lock()
         keeper.settimeout(seconds)
         try:
+            self.has_imports = bool(self._told("imported"))
             self._keeper = self._told("keeper")
             keeper.sendall(b"\0")
             self.pid = self._told("pid")
@@ -126,22 +128,25 @@ class ForkedKernel:
             os.kill(self._keeper, signal.SIGCONT)
 
     def _told(self, name: str) -> int:
-        """Return the number in the keeper's next line.
+        """Return the number that the keeper gives under a name. What it has said before is of no use any more.
 
         Raises:
-            NotForkedError: The keeper has ended.
+            NotForkedError: The keeper has ended, or there is none.
             OSError: It says nothing.
         """
+        while name not in (told := self._line()):
+            if "refused" in told:
+                raise NotForkedError(told["refused"])
+        return int(told[name])
+
+    def _line(self) -> dict[str, Any]:
         line = b""
         while not line.endswith(b"\n"):
             piece = self._channel.recv(1)
             if not piece:
                 raise NotForkedError("the server ended")
             line += piece
-        told = json.loads(line)
-        if "refused" in told:
-            raise NotForkedError(told["refused"])
-        return int(told[name])
+        return dict(json.loads(line))
 
 
 @dataclass(frozen=True)
@@ -228,13 +233,14 @@ def listening(address: Path) -> socket.socket:
 
 
 @contextlib.contextmanager
-def serving(python: Path, environ: Mapping[str, str], folder: Path) -> Iterator[KernelServer]:
+def serving(python: Path, environ: Mapping[str, str], folder: Path, remains: Path) -> Iterator[KernelServer]:
     """Run a server. It is used while it still imports; kernels that run at the end are not its concern.
 
     Args:
         python: The interpreter.
         environ: The environment that its kernels have in common: an import may look at it.
         folder: A folder to run in, where nothing stands in the way of an import.
+        remains: A folder that it removes when this process is killed.
 
     Raises:
         NotForkedError: It cannot be started, or would not be as its kernels would be.
@@ -243,15 +249,15 @@ def serving(python: Path, environ: Mapping[str, str], folder: Path) -> Iterator[
         if not all(Path(each).is_absolute() for each in environ[name].split(os.pathsep)):
             raise NotForkedError(f"{name} has a relative path, which is another one for each notebook")
     address = folder / "server"
-    with listening(address) as listener, (folder / "server.log").open("wb") as log:
+    with listening(address) as listener:
         try:
             process = subprocess.Popen(
-                [python, SERVER, str(listener.fileno())],
+                [python, SERVER, str(listener.fileno()), remains],
                 env=dict(environ),
                 cwd=folder,
                 stdin=subprocess.PIPE,  # as a kernel's; and the server ends when it is closed
-                stdout=log,
-                stderr=log,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
                 pass_fds=[listener.fileno()],
                 start_new_session=True,
             )

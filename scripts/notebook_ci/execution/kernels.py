@@ -146,8 +146,13 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
 
     @property
     def not_forked(self) -> str:
-        """Why this kernel and later ones cannot be forked; nothing: they can."""
+        """Why the kernel was not forked; nothing: it was, or was not meant to be."""
         return str(self.provisioner.not_forked)
+
+    @property
+    def has_imports(self) -> bool:
+        """Whether it was forked after imports of its notebook."""
+        return isinstance(self._process, ForkedKernel) and self._process.has_imports
 
     @property
     def start(self) -> Literal["", "fork", "spawn"]:

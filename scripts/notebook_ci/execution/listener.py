@@ -13,4 +13,4 @@ class Listener(Protocol):
         """A cell begins; cells are counted from 1."""
 
     def ending(self) -> None:
-        """All cells have run: what follows is waiting for the kernel's end."""
+        """All cells have run: what follows is for the most part waiting for the kernel's end."""

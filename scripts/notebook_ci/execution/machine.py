@@ -53,6 +53,12 @@ def memory(root: Path = ROOT) -> Memory | None:
     return Memory(total, max(available, 0))
 
 
+def proportional_bytes(pid: int) -> int:
+    """Return the memory of a process (PSS: each page divided among those that share it); 0: it has ended."""
+    found = re.search(r"^Pss: +(\d+) kB$", _text(ROOT / "proc" / str(pid) / "smaps_rollup"), re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
+
+
 def _groups(root: Path, controller: str) -> Iterator[Path]:
     """Yield the folders of this process's control group and of those above it: limits of all of them hold."""
     for line in _text(root / "proc" / "self" / "cgroup").splitlines():

@@ -63,8 +63,8 @@ class ExecuteInputs(StageInputs):
     )
     sweep: Any = given(
         YAML_SETS,
-        "Sets of parameters. A notebook that declares one of them is executed once for each set, whose values win "
-        "over `parameters`. Each execution has the name of its set, or what is in it: `train@alpha=0.1.ipynb`.",
+        "Sets of parameters. A notebook is executed once for each set with a parameter that it declares; its "
+        "values win over `parameters`. Each execution has the name of its set, or what is in it: `train@a=0.1.ipynb`.",
         default="",
         shown_default="none",
     )
@@ -230,7 +230,7 @@ class ExecuteRecord(Record):
         python_version: Its version.
         ipykernel_version: The version of its ipykernel.
         output_dir: The folder of the executed notebooks.
-        workers: How many notebooks ran at a time, at most.
+        workers: How many notebooks ran at a time, at most; one whose cells have all run is not counted.
         notebooks: One result an execution, sorted, each behind those that it needs.
     """
 

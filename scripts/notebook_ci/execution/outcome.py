@@ -15,7 +15,8 @@ class Outcome:
         problems: Its faults, and what else should be known.
         read: SHA-256 by path of the files that were read.
         made: SHA-256 by path of the files that were made, relative to the run directory where they lie in it.
-        not_forked: Why kernels cannot be forked any more.
+        has_imports: Its kernel was forked after its imports.
+        not_forked: Why its kernel was not forked, where it was to be.
         crash: The traceback of an exception that nobody has foreseen.
     """
 
@@ -23,5 +24,6 @@ class Outcome:
     problems: list[Problem] = field(default_factory=list)
     read: dict[str, str] = field(default_factory=dict)
     made: dict[str, str] = field(default_factory=dict)
+    has_imports: bool = False
     not_forked: str = ""
     crash: str = ""

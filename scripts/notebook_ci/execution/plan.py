@@ -79,7 +79,7 @@ def make(inputs: ExecuteInputs, context: Context) -> Plan:
     output_dir = (context.cwd / inputs.output_dir) if inputs.output_dir else context.place.artifacts
     _keep_apart(output_dir, context.cwd)
     chosen = select(inputs.notebooks, inputs.exclude, context.cwd, never=[runs, output_dir])
-    all_notebooks = Listing(lambda: everything(context.cwd, [runs, output_dir]))
+    all_notebooks = _Listing(lambda: everything(context.cwd, [runs, output_dir]))
     needs = _needs(inputs.needs, chosen, all_notebooks)
     paths = ordered(chosen, needs)
     tasks = _tasks(paths, shared | own, sets)
@@ -121,7 +121,7 @@ def _keep_sources(tasks: Sequence[Task], cwd: Path, output_dir: Path) -> None:
         )
 
 
-def _needs(value: str | dict[str, Any], chosen: Sequence[str], all_notebooks: "Listing") -> dict[str, set[str]]:
+def _needs(value: str | dict[str, Any], chosen: Sequence[str], all_notebooks: "_Listing") -> dict[str, set[str]]:
     """Return which notebooks need which, of those that are executed.
 
     Args:
@@ -143,7 +143,7 @@ def _needs(value: str | dict[str, Any], chosen: Sequence[str], all_notebooks: "L
     return needs
 
 
-def _matches(pattern: str, chosen: Sequence[str], all_notebooks: "Listing") -> list[str]:
+def _matches(pattern: str, chosen: Sequence[str], all_notebooks: "_Listing") -> list[str]:
     """Return the notebooks of a pattern of the input needs that are executed.
 
     Raises:
@@ -161,7 +161,7 @@ def _matches(pattern: str, chosen: Sequence[str], all_notebooks: "Listing") -> l
     return []
 
 
-class Listing:
+class _Listing:
     """The notebooks of a workspace, looked up when somebody asks.
 
     Args:
@@ -212,7 +212,7 @@ def _of_notebook(path: str, given: Mapping[str, Any], sets: Mapping[str, Mapping
 
 
 def _refuse_unknown(
-    own: Mapping[str, Any], given: Mapping[str, Any], tasks: Sequence[Task], all_notebooks: Listing
+    own: Mapping[str, Any], given: Mapping[str, Any], tasks: Sequence[Task], all_notebooks: _Listing
 ) -> None:
     """Refuse a parameter that no notebook declares: it is misspelt.
 

@@ -64,7 +64,7 @@ class Runner:
             outcome.result.failure = failures.invalid(task.content)
             outcome.problems.append(Problem.of(task.content))
             return outcome
-        return _Run(self, task, task.content, server, listener, outcome).outcome_of()
+        return _Run(self, task, task.content, server, listener, outcome).execute()
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class _Run:
     listener: Listener
     outcome: Outcome
 
-    def outcome_of(self) -> Outcome:
+    def execute(self) -> Outcome:
         result = self.outcome.result
         # Of what is executed: an earlier notebook may have changed the file since it was read.
         self.outcome.read[self.task.path] = hashlib.sha256(self.doc.text.encode()).hexdigest()
@@ -108,13 +108,14 @@ class _Run:
 
     def _execute(self, execution: Execution, output: Path) -> None:
         """Execute a notebook with a kernel of its own: a forked one, or where that does not begin, a started one."""
-        for server in dict.fromkeys((self.server, None)):
+        for server in [self.server, None] if self.server else [None]:
             with temporary_folder(self.runner.folder) as folder, (folder / "kernel.log").open("w+b") as log:
                 manager = kernels.UserKernelManager(self.runner.interpreter.path, folder, server, self.listener)
                 inputs = self.runner.inputs
                 watch = Watch(inputs.cell_timeout, inputs.notebook_timeout, manager.signal_now)
                 exception = self._attempt(manager, watch, execution, output, log)
                 self.outcome.result.kernel_start = manager.start
+                self.outcome.has_imports = manager.has_imports
                 self.outcome.not_forked = self.outcome.not_forked or manager.not_forked
                 if isinstance(exception, KernelNotStartedError) and manager.start == "fork" and not watch.exceeded:
                     self._tell("notice", "Its forked kernel did not begin: it was run by a started one.")

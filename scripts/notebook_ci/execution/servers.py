@@ -3,13 +3,14 @@
 import contextlib
 import json
 import os
-import re
 import signal
 import socket
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from notebook_ci.execution import machine
 from notebook_ci.execution.forking import KernelServer, NotForkedError, listening
 from notebook_ci.execution.plan import Task
 from notebook_ci.execution.sharing import Modules, Wish, beside, expanded, shared, useful
@@ -34,6 +35,7 @@ class _Branch:
         imports: What it imports at the moment.
         is_ready: It has imported all.
         is_failed: Another took its place, which has imported nothing.
+        text: The beginning of a line that it tells.
     """
 
     folder: str
@@ -71,6 +73,7 @@ class Servers:
         self._first = first
         self._folder = folder
         self._most_bytes = most_bytes
+        self._named = modules
         self._wishes, self._later = _wishes(tasks if first else (), modules)
         self._refused: dict[str, dict[str, str]] = {}
         self._paths: dict[int, Modules] = {}
@@ -98,10 +101,10 @@ class Servers:
         self._used[place] = branch
         return branch.server
 
-    def imported(self, place: int) -> Modules:
-        """Return what the server of a notebook had imported when it forked."""
+    def imports(self, place: int) -> Modules:
+        """Return what the server of a notebook has imported, unless another had to take its place."""
         branch = self._used.get(place)
-        return branch.modules if branch and branch.is_ready else ()
+        return branch.modules if branch else ()
 
     def left(self, place: int) -> dict[str, str]:
         """Return by name which of a notebook's imports cannot be made before, and why."""
@@ -115,14 +118,19 @@ class Servers:
         wish = self._wishes.pop(place, None)
         self._paths.pop(place, None)
         if wish:
-            self._useful[wish.folder] = useful(self._of(wish.folder).values())
-            for branch in [each for each in self._branches if each.folder == wish.folder]:
+            self._prune(wish.folder)
+            for branch in [each for each in reversed(self._branches) if each.folder == wish.folder]:
                 if not self._is_needed(branch):
                     self._end(branch)
 
-    def give_up(self) -> None:
-        """Have all kernels started from now on."""
-        self._first = None
+    def refused(self, place: int) -> bool:
+        """Take note that the server of a notebook did not fork. Returns whether kernels are started from now on."""
+        branch = self._used.get(place)
+        if branch is None:
+            self._first = None
+        elif not branch.is_failed:
+            self._replace(branch)
+        return branch is None
 
     def connections(self) -> list[socket.socket]:
         """Return what can be read when a server has something to tell."""
@@ -131,12 +139,15 @@ class Servers:
     def hear(self, connection: socket.socket) -> None:
         """Take what a server tells."""
         branch = next(each for each in self._branches if each.connection is connection)
-        with contextlib.suppress(OSError):
-            branch.text += (told := connection.recv(READ_BYTES))
-            if not told and branch.is_ready:
-                self._replace(branch)
-            elif not told:
-                self._fail(branch, "its import ended the server")
+        try:
+            told = connection.recv(READ_BYTES)
+        except OSError:
+            told = b""
+        if not told and branch.is_ready:
+            self._replace(branch)
+        elif not told:
+            self._fail(branch, "its import ended the server")
+        branch.text += told
         *lines, branch.text = branch.text.split(b"\n")
         for line in lines:
             self._take(branch, json.loads(line))
@@ -154,8 +165,17 @@ class Servers:
     def _plan(self, folder: str) -> None:
         """Decide anew what is imported for the notebooks of a folder."""
         wishes = {place: wish for place, wish in self._wishes.items() if wish.folder == folder}
-        self._paths |= shared(wishes, self._refused.get(folder, {}))
-        self._useful[folder] = useful(self._of(folder).values())
+        refused = self._refused.get(folder, {})
+        if self._named is None:
+            self._paths |= shared(wishes, refused)
+        else:
+            self._paths |= dict.fromkeys(wishes, tuple(name for name in self._named if name not in refused))
+        self._prune(folder)
+
+    def _prune(self, folder: str) -> None:
+        """Decide anew which servers are of use for the notebooks of a folder."""
+        paths = Counter(self._of(folder).values())
+        self._useful[folder] = useful(paths) if self._named is None else set(paths)
 
     def _best(self, place: int) -> _Branch | None:
         """Return the server that has imported most of what a notebook imports, and nothing else."""
@@ -212,10 +232,10 @@ class Servers:
             case {"imported": int()}:
                 branch.is_ready = True
                 if self._bytes() > self._most_bytes:
-                    self._replace(branch)
+                    self._fail(branch, "it takes more than preload-max-memory")
 
     def _fail(self, branch: _Branch, why: str) -> None:
-        """What a server imports cannot be imported there: it is left to the notebooks."""
+        """Leave what a server was to import to the notebooks."""
         if branch.is_failed:
             return
         names = [branch.imports] if branch.imports else branch.modules
@@ -226,7 +246,7 @@ class Servers:
     def _replace(self, branch: _Branch) -> None:
         """Have those who wait for a server served by one that has imported nothing."""
         self._end_process(branch)
-        branch.is_ready, branch.is_failed = False, True
+        branch.is_ready, branch.is_failed, branch.text = False, True, b""
         try:
             if self._first:
                 branch.connection = self._first.grow([], branch.folder, branch.listener)
@@ -254,16 +274,7 @@ class Servers:
 
     def _bytes(self) -> int:
         """Return the memory that these servers take, each page divided among those that share it."""
-        return sum(_pss(branch.pid) for branch in self._branches if branch.pid)
-
-
-def _pss(pid: int) -> int:
-    try:
-        told = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
-    except OSError:
-        return 0
-    found = re.search(r"^Pss: +(\d+) kB$", told, re.MULTILINE)
-    return int(found[1]) * 1024 if found else 0
+        return sum(machine.proportional_bytes(branch.pid) for branch in self._branches if branch.pid)
 
 
 def _wishes(
@@ -272,6 +283,7 @@ def _wishes(
     """Return what is imported for notebooks, and which imports of theirs come too late for that, by their places."""
     wishes: dict[int, Wish] = {}
     later: dict[int, Mapping[str, str]] = {}
+    names: dict[Path, frozenset[str]] = {}
     for place, task in enumerate(tasks):
         if not isinstance(task.content, Document):
             continue
@@ -279,7 +291,9 @@ def _wishes(
         if modules is not None:
             wishes[place] = Wish(str(folder), tuple(modules))
             continue
+        if folder not in names:
+            names[folder] = beside([path.name for path in folder.iterdir()])
         found = imports.of(task.content)
-        wishes[place] = Wish(str(folder), expanded(found.first), beside([path.name for path in folder.iterdir()]))
+        wishes[place] = Wish(str(folder), expanded(found.first), names[folder])
         later[place] = found.later
     return wishes, later

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 Modules = tuple[str, ...]
 
+# Of the Python of the tools: those of the notebooks' differ little. setuptools wants to come before distutils.
+STANDARD = sys.stdlib_module_names - {"distutils"}
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -58,23 +61,20 @@ def shared(wishes: Mapping[int, Wish], refused: Collection[str] = ()) -> dict[in
     }
 
 
-def useful(paths: Iterable[Modules]) -> set[Modules]:
-    """Return what servers should have imported, so that each serves several notebooks, and none has what another needs.
+def useful(paths: Mapping[Modules, int]) -> set[Modules]:
+    """Return what servers should have imported, so that each serves several notebooks.
 
     Args:
-        paths: What is imported for each notebook, in the order of import.
+        paths: What is imported for notebooks, in the order of import, and for how many.
     """
-    counts = Counter(path[:length] for path in paths for length in range(1, len(path) + 1))
+    counts: Counter[Modules] = Counter()
+    for path, count in paths.items():
+        counts.update({path[:length]: count for length in range(1, len(path) + 1)})
+    longer: Counter[Modules] = Counter()
+    for path, count in counts.items():
+        longer[path[:-1]] = max(longer[path[:-1]], count)
     # Of those that serve the same notebooks, the one that has imported most.
-    return {
-        path
-        for path, count in counts.items()
-        if count > 1 and not any(counts[longer] == count for longer in _longer(path, counts))
-    }
-
-
-def _longer(path: Modules, counts: Mapping[Modules, int]) -> Iterable[Modules]:
-    return (other for other in counts if len(other) == len(path) + 1 and other[: len(path)] == path)
+    return {path for path, count in counts.items() if count > 1 and longer[path] != count}
 
 
 def _until_other(wish: Wish, wanted: Collection[str]) -> Modules:
@@ -82,7 +82,7 @@ def _until_other(wish: Wish, wanted: Collection[str]) -> Modules:
     kept = []
     for module in wish.modules:
         top = module.partition(":")[0].partition(".")[0]
-        if top in sys.stdlib_module_names and top not in wish.shadowed:
+        if top in STANDARD and top not in wish.shadowed:
             continue
         if module in wanted:
             kept.append(module)

@@ -46,6 +46,8 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
         interpreter = tried(candidate)
         if interpreter.prefix != candidate.prefix:  # its kernels have another environment
             server = _server(inputs, context, interpreter, folder, stack)
+        if isinstance(server, str):
+            context.reporter.notice(f"Kernels are started, not forked: {server}.")
         make_folder(planned.output_dir)
         _describe(planned, interpreter, context, record)
         record.workers = min(inputs.workers or machine.cpus(), len(planned.tasks))
@@ -54,7 +56,8 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
         runner = Runner(inputs, context.environ, interpreter, planned.output_dir, context.place, folder)
         progress = Progress(context.reporter, len(planned.tasks))
         schedule = _schedule(planned, durations.known)
-        servers = Servers(server, folder, planned.tasks, inputs.preload, _most_preloaded(inputs))
+        first = server if isinstance(server, KernelServer) else None
+        servers = Servers(first, folder, planned.tasks, inputs.preload, _most_preloaded(inputs))
         try:
             Conductor(runner, planned.tasks, schedule, record, progress, servers).run()
         finally:
@@ -130,19 +133,22 @@ def _server(
     python: Candidate | Interpreter,
     folder: Path,
     stack: contextlib.ExitStack,
-) -> KernelServer | None:
-    """Start the server that forks kernels, until the stack is closed; None: they are to be started."""
-    if inputs.kernel_start == "fork" and not forking.AVAILABLE:
-        context.reporter.notice("Kernels are started, not forked: that is Linux alone.")
-    if inputs.kernel_start == "spawn" or not forking.AVAILABLE:
+) -> KernelServer | str | None:
+    """Start the server that forks kernels, until the stack is closed.
+
+    Returns:
+        None: kernels are to be started. Text: they have to be, and why.
+    """
+    if not forking.AVAILABLE:
+        return "that is Linux alone" if inputs.kernel_start == "fork" else None
+    if inputs.kernel_start == "spawn":
         return None
     own = stack.enter_context(temporary_folder(folder))
     try:
         environ = environment(context.environ, python.path, python.prefix, own)
-        return stack.enter_context(forking.serving(python.path, environ, own))
+        return stack.enter_context(forking.serving(python.path, environ, own, folder))
     except NotForkedError as error:
-        context.reporter.notice(f"Kernels are started, not forked: {error}.")
-        return None
+        return str(error)
 
 
 def _warn_of_changes(environment: Path, context: Context) -> None:

@@ -27,14 +27,14 @@ from notebook_ci.execution.plan import Task
 from notebook_ci.execution.runner import Runner
 from notebook_ci.process import POSIX
 
-END_SECONDS = 5.0  # a runner that cancels a job kills what is left 7.5 seconds later
+END_SECONDS = 5.0  # a runner that cancels a job kills what is left ten seconds later
 
 _PROCESSES: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 
 
 @dataclass(frozen=True)
 class Ending:
-    """A worker tells: all cells have run, and what is left is waiting."""
+    """A worker tells that all cells have run."""
 
 
 class Life:
@@ -84,7 +84,8 @@ class Worker:
         self.connection, theirs = _PROCESSES.Pipe()
         ties = _Ties(theirs, life, self._cell, self._kernel)
         self._process = _PROCESSES.Process(target=_work, args=(runner, tasks, ties), daemon=True)
-        self._process.start()
+        with process.held_back():  # until it knows what to do then
+            self._process.start()
         theirs.close()
 
     @property
@@ -105,17 +106,17 @@ class Worker:
             self.connection.send((task, server))
 
     def told(self) -> Told:
-        """Return what it tells. With an outcome or an error it is free again.
+        """Return what it tells, which has come. With an outcome or an error it is free again.
 
         Raises:
             NotebookCiError: Something around the work failed.
             WorkerDiedError: It has ended.
         """
         try:
-            told = self.connection.recv()
+            with process.held_back():
+                told = self.connection.recv()
         except (EOFError, OSError) as error:
-            self._process.join()
-            self._end_kernel()
+            self.end()
             raise WorkerDiedError(_how_it_ended(self._process.exitcode)) from error
         if not isinstance(told, Ending):
             self.task = None
@@ -128,11 +129,14 @@ class Worker:
         if self._process.is_alive():
             self._process.terminate()
 
-    def end(self) -> None:
-        """End it, and the kernel that it may have left."""
+    def leave(self) -> None:
+        """Let it end, once it has nothing to do."""
         with contextlib.suppress(OSError):
             self.connection.send(None)
-        self._process.join(END_SECONDS)
+
+    def end(self, seconds: float = END_SECONDS) -> None:
+        """Wait so long for its end, then end it; and the kernel that it may have left."""
+        self._process.join(max(seconds, 0))
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
@@ -169,8 +173,10 @@ def _work(runner: Runner, tasks: Sequence[Task], ties: _Ties) -> None:
     ties.life.leave()
     if POSIX:
         os.setsid()  # who presses Ctrl-C means the process that conducts
+    threading.Thread(target=_end_with, args=(ties, runner.folder), daemon=True).start()
     with contextlib.suppress(Cancelled), process.cancellable():
-        threading.Thread(target=_end_with, args=(ties, runner.folder), daemon=True).start()
+        if POSIX:  # in this thread alone, or `held_back` would hold nothing back
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, process.CANCELLING)
         while (wanted := _received(ties.connection)) is not None:
             task, server = wanted
             try:

@@ -1,0 +1,249 @@
+"""Imports that are made once for several notebooks: what may be, and each way in which it would be seen."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.suite import Done, Workspace, notebook, wait_until
+
+Install = Callable[[str, str], None]
+
+GOOD = "import json\nVALUE = 1\ndef tell(): return 'told'\n"
+# Each is a module that must not be imported before the fork, and why.
+BAD = {
+    "prints": ("print('imported')", "prints or warns"),
+    "prints_past_python": ("import os\nos.write(1, b'imported')", "prints or warns"),
+    "warns": ("import warnings\nwarnings.warn('old')", "prints or warns"),
+    "asks_for_the_shell": (
+        "from IPython import get_ipython\nVALUE = get_ipython().user_ns is not None",
+        "uses the shell",
+    ),
+    "keeps_the_shell": ("from IPython import get_ipython\nVALUE = get_ipython()", "uses the shell"),
+    "asks_whether_there_is_one": (
+        "from IPython.core.interactiveshell import InteractiveShell\nVALUE = InteractiveShell.initialized()",
+        "uses the shell",
+    ),
+    "starts_a_thread": (
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(5,), daemon=True).start()",
+        "threads",
+    ),
+    "starts_a_process": ("import subprocess\nVALUE = subprocess.Popen(['sleep', '3'])", "processes"),
+    "opens_a_file": ("VALUE = open(__file__)", "open files"),
+    "changes_the_path": ("import sys\nsys.path.append('/nowhere')", "sys.path"),
+    "handles_a_signal": ("import signal\nsignal.signal(signal.SIGUSR1, signal.SIG_IGN)", "signal handlers"),
+    "hooks_in": ("import sys\nsys.excepthook = lambda *_: None", "hooks of sys"),
+    "changes_folder": ("import os\nos.chdir('/')", "working directory"),
+    "adds_a_builtin": ("import builtins\nbuiltins.added = 1", "builtins"),
+    "fails": ("raise RuntimeError('not today')", "RuntimeError"),
+    "ends_python": ("import os\nos._exit(0)", "ended the server"),
+    "crashes": ("import ctypes\nctypes.string_at(0)", "ended the server"),
+}
+
+
+@pytest.fixture
+def install(kernel: Path) -> Iterator[Install]:
+    """Puts modules into the environment of the kernels, for one test."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    packages = kernel.parents[1] / "lib" / version / "site-packages"
+    made: list[Path] = []
+
+    def put(name: str, text: str) -> None:
+        made.append(packages / f"{name}.py")
+        made[-1].write_text(text, encoding="utf-8")
+
+    yield put
+    for path in made:
+        path.unlink()
+
+
+def results(done: Done) -> list[dict[str, Any]]:
+    return list(done.record["notebooks"])
+
+
+def pair(workspace: Workspace, *cells: str) -> None:
+    """Write two notebooks of the same cells: what one alone imports is not imported before."""
+    for name in ("a", "b"):
+        workspace.write(f"{name}.ipynb", notebook(*cells))
+
+
+def test_what_two_import_is_imported_once(workspace: Workspace, kernel: Path, install: Install) -> None:
+    install("nci_good", f"{GOOD}import os\nopen(os.environ['TOLD'], 'a').write('x')\n")
+    pair(workspace, "import nci_good\nprint(nci_good.tell())")
+    told = workspace.base / "told"
+    done = workspace.execute(kernel, {"TOLD": str(told)})
+    assert done.code == 0, done.log
+    assert [found["preloaded"] for found in results(done)] == [["nci_good"]] * 2
+    assert [done.printed(f"{name}.ipynb") for name in "ab"] == ["told\n"] * 2
+    assert told.read_text() == "x"
+    told.unlink()
+    done = workspace.execute(kernel, {"TOLD": str(told)}, preload="off")
+    assert [found["preloaded"] for found in results(done)] == [[], []]
+    assert told.read_text() == "xx"
+
+
+def test_a_missing_import_is_not_hidden(workspace: Workspace, kernel: Path, install: Install) -> None:
+    install("nci_good", GOOD)
+    pair(workspace, "import nci_good\nprint(nci_good.VALUE)")
+    workspace.write("c.ipynb", notebook("print(nci_good.VALUE)"))
+    workspace.write("d.ipynb", notebook("import sys\nprint('nci_good' in sys.modules)"))
+    done = workspace.execute(kernel)
+    assert {name: found["status"] for name, found in done.notebooks.items()} == {
+        "a.ipynb": "passed",
+        "b.ipynb": "passed",
+        "c.ipynb": "failed",
+        "d.ipynb": "passed",
+    }
+    assert done.notebooks["c.ipynb"]["failure"]["ename"] == "NameError"
+    assert done.printed("d.ipynb") == "False\n"
+
+
+def test_modules_that_are_named_are_imported_for_all(workspace: Workspace, kernel: Path, install: Install) -> None:
+    install("nci_good", GOOD)
+    pair(workspace, "import sys\nprint('nci_good' in sys.modules)")
+    done = workspace.execute(kernel, preload="nci_good")
+    assert [done.printed(f"{name}.ipynb") for name in "ab"] == ["True\n"] * 2
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_would_be_seen_is_left_to_the_notebook(
+    workspace: Workspace, kernel: Path, install: Install, name: str
+) -> None:
+    text, why = BAD[name]
+    install("nci_good", GOOD)
+    install(f"nci_{name}", text)
+    pair(workspace, f"import nci_good\nimport nci_{name}", "print(nci_good.tell())")
+    outcomes = []
+    for mode in ({}, {"kernel_start": "spawn"}):
+        done = workspace.execute(kernel, None, **mode)
+        outcomes.append([(found["status"], (found["failure"] or {}).get("ename")) for found in results(done)])
+        workspace.kill_all()  # `starts_a_process`: a started kernel's lives on
+        if not mode:
+            assert [found["kernel_start"] for found in results(done)] == ["fork"] * 2, done.log
+            # The first ones may have waited for the server that failed.
+            assert all(found["preloaded"] in ([], ["nci_good"]) for found in results(done))
+            assert all(why in found["not_preloaded"][f"nci_{name}"] for found in results(done)), results(done)
+    assert outcomes[0] == outcomes[1]
+
+
+def test_the_users_own_code_is_never_imported_before(workspace: Workspace, kernel: Path) -> None:
+    workspace.write("own.py", "VALUE = 1")
+    pair(workspace, "import own\nprint(own.VALUE)")
+    done = workspace.execute(kernel)
+    assert done.code == 0, done.log
+    assert all("not from the installed environment" in found["not_preloaded"]["own"] for found in results(done))
+
+
+def test_own_code_that_a_package_imports_is_seen(workspace: Workspace, kernel: Path, install: Install) -> None:
+    install("nci_plugins", "import own")
+    workspace.write("own.py", "VALUE = 1")
+    pair(workspace, "import nci_plugins\nprint(nci_plugins.own.VALUE)")
+    done = workspace.execute(kernel)
+    assert done.code == 0, done.log
+    assert [found["preloaded"] for found in results(done)] == [[], []]
+
+
+def test_what_came_beside_since_counts(workspace: Workspace, kernel: Path, install: Install) -> None:
+    """The first notebook writes a module that shadows an installed one: the second must see it."""
+    install("nci_good", GOOD)
+    workspace.write("01-write.ipynb", notebook("import nci_good\nopen('nci_good.py', 'w').write('VALUE = 2')"))
+    workspace.write("02-read.ipynb", notebook("import nci_good\nprint(nci_good.VALUE)"))
+    printed = []
+    for mode in ({}, {"kernel_start": "spawn"}):
+        (workspace.folder / "nci_good.py").unlink(missing_ok=True)
+        done = workspace.execute(kernel, None, **mode)
+        assert done.code == 0, done.log
+        printed.append(done.printed("02-read.ipynb"))
+    assert printed[0] == printed[1]
+
+
+def test_streams_that_a_module_keeps_are_the_kernels(workspace: Workspace, kernel: Path, install: Install) -> None:
+    keeps = (
+        "import logging, sys\n"
+        "handler = logging.StreamHandler(sys.stdout)\nlog = logging.getLogger('nci')\nlog.addHandler(handler)\n"
+        "def tell(stream=sys.stdout): print('by default', file=stream)\n"
+    )
+    install("nci_keeps", keeps)
+    pair(
+        workspace,
+        "import nci_keeps",
+        "import sys\nnci_keeps.log.warning('logged')\nnci_keeps.tell()\n"
+        "print(nci_keeps.handler.stream is sys.stdout, type(sys.stdout).__module__)",
+    )
+    done = workspace.execute(kernel)
+    assert done.code == 0, done.log
+    assert [found["preloaded"] for found in results(done)] == [["nci_keeps"]] * 2
+    assert done.printed("a.ipynb") == "logged\nby default\nTrue ipykernel.iostream\n"
+
+
+def test_filters_of_warnings_are_as_if_imported_there(workspace: Workspace, kernel: Path, install: Install) -> None:
+    install("nci_filters", "import warnings\nwarnings.filterwarnings('ignore', category=DeprecationWarning)")
+    pair(
+        workspace,
+        "import nci_filters",
+        "import warnings\nwarnings.warn('old', DeprecationWarning)\n"
+        "print([(each[0], each[2].__name__) for each in warnings.filters])",
+    )
+    shown = []
+    for mode in ({}, {"kernel_start": "spawn"}):
+        done = workspace.execute(kernel, None, **mode)
+        assert done.code == 0, done.log
+        shown.append(done.executed("a.ipynb")["cells"][1]["outputs"])
+        if not mode:
+            assert [found["preloaded"] for found in results(done)] == [["nci_filters"]] * 2
+    assert shown[0] == shown[1]
+
+
+def test_folders_share_nothing(workspace: Workspace, kernel: Path, install: Install) -> None:
+    """What a module finds in the working directory is another thing in each."""
+    install("nci_reads", "import pathlib\nVALUE = pathlib.Path('settings').read_text()")
+    for folder in ("one", "two"):
+        workspace.write(f"{folder}/settings", folder)
+        for name in ("a", "b"):
+            workspace.write(f"{folder}/{name}.ipynb", notebook("import nci_reads\nprint(nci_reads.VALUE)"))
+    done = workspace.execute(kernel)
+    assert done.code == 0, done.log
+    assert [done.printed(f"{folder}/a.ipynb") for folder in ("one", "two")] == ["one\n", "two\n"]
+    assert all(found["preloaded"] == ["nci_reads"] for found in results(done))
+
+
+def test_an_import_that_hangs_is_the_notebooks_own(workspace: Workspace, kernel: Path, install: Install) -> None:
+    """It hangs in the server, and in the kernels not at all: they wait for the server, and are started then."""
+    install("nci_hangs", "import threading, time\nif threading.active_count() == 1: time.sleep(600)")
+    pair(workspace, "import nci_hangs\nprint('done')")
+    process = workspace.start("execute-notebook", {"python": str(kernel)}, environ={"NCI_TEST": "1"})
+    done = workspace.end(process)
+    assert done.code == 0, done.log
+    assert [done.printed(f"{name}.ipynb") for name in "ab"] == ["done\n"] * 2
+    assert wait_until(lambda: not workspace.processes())
+
+
+def test_memory_that_it_takes_is_bounded(workspace: Workspace, kernel: Path, install: Install) -> None:
+    """The first kernel is forked as soon as all is imported, which is when it is seen to be too much."""
+    told = workspace.base / "told"
+    install("nci_large", "import os\nVALUE = bytearray(60_000_000)\nopen(os.environ['TOLD'], 'a').write('x')")
+    for name in "abcd":
+        workspace.write(f"{name}.ipynb", notebook("import nci_large\nprint(len(nci_large.VALUE))"))
+    done = workspace.execute(kernel, {"TOLD": str(told)}, preload_max_memory="20 MB", workers="1")
+    assert done.code == 0, done.log
+    assert [found["preloaded"] for found in results(done)][1:] == [[]] * 3
+    assert "preload-max-memory" in results(done)[3]["not_preloaded"]["nci_large"]
+    assert told.read_text() in {"x" * 4, "x" * 5}
+    done = workspace.execute(kernel, {"TOLD": str(told)}, preload_max_memory="500 MB", workers="1")
+    assert [found["preloaded"] for found in results(done)] == [["nci_large"]] * 4
+
+
+def test_a_notebook_meant_for_it_gets_a_server_of_its_own_imports(
+    workspace: Workspace, kernel: Path, install: Install
+) -> None:
+    """A tree: what all import, and on it what two of them do."""
+    for name in ("nci_one", "nci_two"):
+        install(name, GOOD)
+    for name in "ab":
+        workspace.write(f"{name}.ipynb", notebook("import nci_one"))
+    for name in "cd":
+        workspace.write(f"{name}.ipynb", notebook("import nci_two, nci_one"))
+    done = workspace.execute(kernel, workers="1")
+    assert [found["preloaded"] for found in results(done)] == [["nci_one"]] * 2 + [["nci_one", "nci_two"]] * 2

@@ -1,0 +1,86 @@
+import random
+from collections import Counter
+
+import pytest
+
+from notebook_ci.execution.sharing import Modules, Wish, beside, expanded, shared, useful
+
+
+def wishes(*lists: str, shadowed: str = "") -> dict[int, Wish]:
+    return {place: Wish("folder", tuple(text.split()), frozenset(shadowed.split())) for place, text in enumerate(lists)}
+
+
+def paths(*lists: str, refused: str = "", shadowed: str = "") -> list[str]:
+    """Return what is imported for each notebook, as text."""
+    return [" ".join(path) for path in shared(wishes(*lists, shadowed=shadowed), refused.split()).values()]
+
+
+def test_names_stand_behind_their_module() -> None:
+    assert expanded(["numpy", "a.b:c", "a.b:d", "numpy"]) == ("numpy", "a.b", "a.b:c", "a.b:d")
+
+
+def test_what_several_import_is_shared_and_the_most_shared_comes_first() -> None:
+    assert paths("pandas numpy", "numpy", "numpy pandas") == ["numpy pandas", "numpy", "numpy pandas"]
+
+
+def test_what_one_alone_imports_ends_what_is_shared() -> None:
+    assert paths("numpy mine pandas", "numpy pandas") == ["numpy", "numpy"]
+
+
+def test_what_is_refused_ends_it_too() -> None:
+    assert paths("numpy noisy pandas", "numpy noisy pandas", refused="noisy") == ["numpy", "numpy"]
+    assert paths("noisy numpy", "noisy numpy", "numpy", "numpy", refused="noisy") == ["", "", "numpy", "numpy"]
+
+
+def test_the_standard_library_is_left_out_and_ends_nothing() -> None:
+    assert paths("json numpy os.path", "numpy") == ["numpy", "numpy"]
+
+
+def test_a_module_beside_the_notebook_that_has_its_name_ends_it() -> None:
+    assert paths("json numpy", "json numpy", "numpy", "numpy", shadowed="json", refused="json")[0] == ""
+
+
+def test_a_name_that_one_alone_takes_from_a_shared_module_ends_nothing() -> None:
+    assert paths("a a:b numpy", "a a:c numpy", "a a:c") == ["a numpy", "a numpy a:c", "a a:c"]
+
+
+def test_what_is_left_after_a_cut_is_counted_again() -> None:
+    """The second imports `b` behind something of its own: then the first is the only one that imports it."""
+    assert paths("a b c", "a mine b", "a c") == ["a", "a", "a"]
+
+
+@pytest.mark.parametrize(
+    ("lists", "expected"),
+    [
+        (["a b", "a b"], ["a b"]),
+        (["a b", "a c", "a b", "a c"], ["a", "a b", "a c"]),
+        (["a b c", "a b", "a"], ["a", "a b"]),
+        (["a", "b"], []),
+        (["", ""], []),
+    ],
+)
+def test_a_server_serves_several_and_each_has_what_the_next_lacks(lists: list[str], expected: list[str]) -> None:
+    found = useful(Counter(tuple(text.split()) for text in lists))
+    assert sorted(" ".join(path) for path in found) == expected
+
+
+def test_whatever_notebooks_import_none_gets_what_it_does_not() -> None:
+    """And nothing behind an import that is not made before: unless that is a name, or of the standard library."""
+    draw = random.Random(5)  # noqa: S311 - the same each time
+    for _ in range(300):
+        lists = [draw.sample(["a", "b", "c", "d", "a:x", "json", "noisy"], draw.randint(0, 6)) for _ in range(5)]
+        given = {place: Wish("folder", expanded(modules)) for place, modules in enumerate(lists)}
+        found = shared(given, ["noisy"])
+        for place, path in found.items():
+            own = given[place].modules
+            assert set(path) <= set(own) - {"noisy", "json"}
+            left = [module for module in own if module not in path and ":" not in module and module != "json"]
+            first_left = own.index(left[0]) if left else len(own)
+            assert all(own.index(module) < first_left for module in path)
+        for server in useful(Counter(found.values())):
+            assert sum(server == path[: len(server)] for path in found.values()) > 1
+
+
+def test_what_lies_beside() -> None:
+    names: Modules = ("json.py", "pandas", "a.cpython-311-x86_64-linux-gnu.so", "data.csv")
+    assert {"json", "pandas", "a"} <= beside(names)
