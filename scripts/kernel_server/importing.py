@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import ctypes
+import gc
 import importlib
 import io
 import os
@@ -37,6 +38,18 @@ OPENBLAS = re.compile(r"\S*openblas\S*\.so\S*")
 PREFIXES = ("scipy_openblas_", "openblas_")
 CBLAS_PREFIXES = {"scipy_openblas_": "scipy_", "openblas_": ""}
 SUFFIXES = ("64_", "")
+DONE_ONCE = {
+    "tempfile.mkdtemp": "makes a temporary folder",
+    "tempfile.mkstemp": "makes a temporary file",
+    "subprocess.Popen": "starts processes",
+    "os.fork": "starts processes",
+    "os.forkpty": "starts processes",
+    "os.posix_spawn": "starts processes",
+    "os.system": "starts processes",
+    "socket.connect": "uses the network",
+    "socket.bind": "uses the network",
+}
+TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 ARGUMENTS_HELD = 2  # by their holder, and by the function that counts
 ROW_MAJOR, NOT_TRANSPOSED = 101, 111  # cblas.h
 
@@ -124,6 +137,8 @@ class Importer:
         self._streams = _Streams()
         self._has_alias = False
         self._arguments = _Arguments()
+        self._audit = _Audit(self._roots)
+        sys.addaudithook(self._audit.take)
         self._main = types.ModuleType("__main__")  # has no `__file__`, as a notebook's
         os.environ.update(kernel.environ)
 
@@ -136,14 +151,14 @@ class Importer:
         module, _, name = item.partition(":")
         before, known, threads = _State(), set(sys.modules), _running()
         shell, failed = _Shell(), ""
-        with self._as_in_kernel(), shell.watched():
+        with self._as_in_kernel(), shell.watched(), self._audit.listening():
             try:
                 __import__(module, fromlist=[name] if name else [])
                 if name:
                     getattr(sys.modules[module], name)
             except BaseException as error:  # noqa: BLE001 - whatever it is, the notebook is to see it
                 failed = f"its import failed here: {type(error).__name__}"
-        if failed and not shell.asked:
+        if failed and not (shell.asked or self._arguments.are_used):
             return failed
         if self._streams.are_used or before.has_printed():
             return "its import prints or warns"
@@ -152,7 +167,7 @@ class Importer:
         if self._arguments.are_used or sys.getrefcount(self._arguments) > ARGUMENTS_HELD:
             return "it looks at sys.argv"
         self._has_alias = self._has_alias or (MAIN_OF_CHILDREN in sys.modules and MAIN_OF_CHILDREN not in known)
-        return self._foreign(known) or before.difference() or self._of_threads(threads)
+        return self._foreign(known) or self._audit.seen or before.difference() or self._of_threads(threads)
 
     def before_start(self, app: Any) -> None:
         """In a forked kernel: have what the imports would have done to it, and nothing that forks would share.
@@ -252,6 +267,40 @@ def _roots() -> tuple[str, ...]:
     return tuple(f"{os.path.realpath(folder)}{os.sep}" for folder in folders)
 
 
+class _Audit:
+    """Hears what is done while something is imported, by Python's audit events (PEP 578).
+
+    Attributes:
+        seen: What must not be: it would be done once for all forks, or would see what the folder holds now.
+    """
+
+    def __init__(self, roots: tuple[str, ...]) -> None:
+        self.seen = ""
+        self._roots = roots
+        self._folder = os.path.realpath(".") + os.sep
+        self._listens = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hear."""
+        self._listens = True
+        try:
+            yield
+        finally:
+            self._listens = False
+
+    def take(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Take an event. A hook cannot be taken off again: it stays, and does nothing."""
+        if not self._listens:
+            return
+        if event in DONE_ONCE:
+            self.seen = self.seen or f"it {DONE_ONCE[event]}"
+        elif event == "open" and isinstance(arguments[0], str):
+            path = os.path.realpath(arguments[0])
+            if path.startswith(self._folder) and not path.startswith(self._roots):
+                self.seen = self.seen or "it reads or writes a file beside the notebook"
+
+
 def _is_random(value: Any) -> bool:
     """Return whether something makes random numbers: not from the system, nor as NumPy's functions, seeded anew."""
     module = sys.modules.get("numpy.random")
@@ -320,7 +369,7 @@ def _kind_of_stream(kind: Any) -> Any:
 
     class Stream(kind):  # type: ignore[misc] # known at run time only
         def __init__(self, name: str) -> None:
-            self.name = f"<{name}>"
+            self.name = name
             self._isatty = False
             self.is_used = False
 
@@ -428,6 +477,9 @@ class _State:
             "hooks of sys": [id(getattr(sys, name)) for name in hooks] + [id(threading.excepthook)],
             "signal handlers": [signal.getsignal(number) for number in numbers],
             "how warnings are shown": [id(warnings.showwarning), id(warnings.formatwarning)],
+            "the garbage collector": [gc.isenabled(), gc.get_threshold()],
+            "timers": [signal.getitimer(each)[0] > 0 for each in TIMERS],
+            "random numbers": hash(random.getstate()),
             "tracing": [sys.gettrace() is None, sys.getprofile() is None],
             "builtins": sorted(vars(builtins)),
             "the working directory": str(Path.cwd()),

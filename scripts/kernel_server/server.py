@@ -46,6 +46,7 @@ import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import GeneratorType
 from typing import Any, Callable, Dict
 
 Request = Dict[str, Any]
@@ -54,11 +55,14 @@ Become = Callable[[], None]
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 STDIN = 0
 STREAMS = 3
-BESIDE = (".py", ".so", "matplotlibrc")
+# Files beside a notebook that an import may look at, and that another notebook may have written since.
+BESIDE = (".py", ".so", ".toml", ".cfg", ".ini", ".yaml", ".yml", ".env", "rc")
 READY = "-ready"  # behind the socket's name: a file that is there when all is imported
 GRACE_SECONDS = 1.0
 END_SECONDS = 5.0
 REFUSAL_SECONDS = 1.0
+# By name: their modules may not be imported.
+CLOSED_AT_THEIR_END = {"Shelf", "BsdDbShelf", "DbfilenameShelf", "_TemporaryFileWrapper"}
 LOOK_SECONDS = 0.01
 # What a kernel imports before its first cell; not all of it is there in all versions.
 MODULES = (
@@ -88,12 +92,21 @@ def main() -> Become | None:
     for name in MODULES:
         with suppress(ImportError):
             importlib.import_module(name)
+    gc.enable()
     threads = len(list(Path("/proc/self/task").iterdir())) > 1  # of site or sitecustomize; a fork would not have them
     refusal = "this Python starts threads when it begins" if threads else ""
     become = serve(listener, STDIN, refusal, None)
     if not become:
-        shutil.rmtree(sys.argv[2], ignore_errors=True)
+        remove(Path(sys.argv[2]))
     return become
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder, in which others may still write for a moment."""
+    ends = time.monotonic() + END_SECONDS
+    while folder.exists() and time.monotonic() < ends:
+        shutil.rmtree(str(folder), ignore_errors=True)
+        time.sleep(LOOK_SECONDS)
 
 
 def serve(listener: socket.socket, life: int, refusal: str, importer: Any) -> Become | None:
@@ -113,7 +126,6 @@ def serve(listener: socket.socket, life: int, refusal: str, importer: Any) -> Be
     # What is here is never garbage. A kernel that looked at it to collect, or at its end, would copy its pages.
     gc.collect()
     gc.freeze()
-    gc.enable()
     keep_for_ever([list(vars(module).values()) for module in list(sys.modules.values()) if hasattr(module, "__dict__")])
     Path(listener.getsockname() + READY).touch()
     while True:
@@ -149,7 +161,8 @@ def grow(driver: socket.socket, request: Request, listener: socket.socket, impor
     """Be a server that has imported more than the one it comes from. Returns in the process of a kernel alone."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # an import may never end
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    become = None
+    os.setsid()
+    become: Become | None = None
     with suppress(OSError):  # the driver has ended
         tell(driver, "server", os.getpid())
         os.chdir(text(request["cwd"]))
@@ -166,16 +179,16 @@ def grow(driver: socket.socket, request: Request, listener: socket.socket, impor
         else:
             tell(driver, "imported", len(items))
             become = serve(listener, driver.fileno(), "", importer)
-    if not become:
-        os._exit(0)
-    return become
+    if become:
+        return become
+    os.killpg(0, signal.SIGKILL)  # what an import has started, and this process
+    raise AssertionError
 
 
 def refused(driver: socket.socket, items: list[str], importer: Any) -> str:
     """Import modules. Returns why the one that the driver was told of last may not be; nothing where all may."""
     if items and importer is None:
         return "the kernel runs code of its own before the first cell, or does not start"
-    gc.disable()
     for item in items:
         tell(driver, "imports", item)
         refusal = importer.refusal(item)
@@ -218,7 +231,7 @@ def installed(importer: Any) -> dict[str, int]:
         with suppress(OSError):
             changed[name] = Path(name).stat().st_mtime_ns
     for path in Path().iterdir() if importer else ():
-        if path.name.endswith(BESIDE) or (path / "__init__.py").exists():
+        if path.name.endswith(BESIDE) or path.name.startswith(".") or (path / "__init__.py").exists():
             with suppress(OSError):
                 changed[path.name] = path.stat().st_mtime_ns
     return changed
@@ -227,6 +240,7 @@ def installed(importer: Any) -> dict[str, int]:
 def keep(driver: socket.socket, request: Request, streams: list[int], importer: Any) -> Become | None:
     """Fork the kernel and stay with it. Returns in the kernel's process, and never in the keeper."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    os.setsid()
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -406,7 +420,8 @@ def end(error: BaseException | None) -> None:
     """End the kernel as Python does, and leave out what nobody sees: taking hundreds of installed modules apart.
 
     That takes a third of a second after pandas and scikit-learn were imported. IPython has taken apart what the
-    notebook has made by then, in one of the functions of `atexit`; files that are still open are written here.
+    notebook has made by then, in one of the functions of `atexit`; files that are still open are written here. Where
+    something is left that has an end of its own, Python does take all apart.
 
     Args:
         error: What has ended it; None: nothing.
@@ -416,13 +431,29 @@ def end(error: BaseException | None) -> None:
     # What Py_FinalizeEx begins with.
     threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001 - nothing else waits for threads
     atexit._run_exitfuncs()  # noqa: SLF001 - nothing else calls them
-    for each in [*gc.get_objects(), sys.stdout, sys.stderr]:
+    left = [*gc.get_objects(), sys.stdout, sys.stderr]
+    if any(map(has_an_end, left)):
+        return
+    for each in left:
         with suppress(Exception):  # a dead proxy fails to tell what it is
             if isinstance(each, io.IOBase):
                 each.flush()
     code = error.code if error else 0
     # It keeps Python's lock, so that no thread goes on meanwhile.
     ctypes.PyDLL(None).exit(code if isinstance(code, int) else int(code is not None))
+
+
+def has_an_end(each: Any) -> bool:
+    """Return whether something does more at its end than to give back memory, so that Python has to take it apart."""
+    kind = type(each)
+    if kind is GeneratorType:
+        return each.gi_frame is not None and each.gi_frame.f_globals.get("__name__") == "__main__"
+    sqlite3 = sys.modules.get("sqlite3")
+    if sqlite3 and kind is sqlite3.Connection:
+        with suppress(sqlite3.Error):  # closed, or of another thread
+            return any(file for _, _, file in each.execute("PRAGMA database_list"))
+        return False
+    return kind.__name__ in CLOSED_AT_THEIR_END or (kind.__module__ == "__main__" and hasattr(kind, "__del__"))
 
 
 def change_environment(given: dict[bytes, bytes]) -> None:

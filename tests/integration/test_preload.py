@@ -31,6 +31,14 @@ BAD = {
         "threads",
     ),
     "starts_a_process": ("import subprocess\nVALUE = subprocess.Popen(['sleep', '3'])", "processes"),
+    "makes_a_folder": (
+        "import atexit, shutil, tempfile\nVALUE = tempfile.mkdtemp()\natexit.register(shutil.rmtree, VALUE)",
+        "temporary folder",
+    ),
+    "looks_at_its_arguments": ("import sys\nVALUE = sys.argv[0]", "sys.argv"),
+    "has_random_numbers": ("import random\nVALUE = random.Random()", "random numbers"),
+    "turns_off_the_collector": ("import gc\ngc.disable()", "garbage collector"),
+    "sets_a_timer": ("import signal\nsignal.setitimer(signal.ITIMER_VIRTUAL, 1000)", "timers"),
     "opens_a_file": ("VALUE = open(__file__)", "open files"),
     "changes_the_path": ("import sys\nsys.path.append('/nowhere')", "sys.path"),
     "handles_a_signal": ("import signal\nsignal.signal(signal.SIGUSR1, signal.SIG_IGN)", "signal handlers"),
@@ -198,15 +206,25 @@ def test_filters_of_warnings_are_as_if_imported_there(workspace: Workspace, kern
 
 def test_folders_share_nothing(workspace: Workspace, kernel: Path, install: Install) -> None:
     """What a module finds in the working directory is another thing in each."""
-    install("nci_reads", "import pathlib\nVALUE = pathlib.Path('settings').read_text()")
+    install("nci_looks", "import os\nVALUE = os.path.basename(os.path.abspath('.')), os.path.exists('settings.toml')")
+    workspace.write("one/settings.toml", "")
     for folder in ("one", "two"):
-        workspace.write(f"{folder}/settings", folder)
         for name in ("a", "b"):
-            workspace.write(f"{folder}/{name}.ipynb", notebook("import nci_reads\nprint(nci_reads.VALUE)"))
+            workspace.write(f"{folder}/{name}.ipynb", notebook("import nci_looks\nprint(nci_looks.VALUE)"))
     done = workspace.execute(kernel)
     assert done.code == 0, done.log
-    assert [done.printed(f"{folder}/a.ipynb") for folder in ("one", "two")] == ["one\n", "two\n"]
-    assert all(found["preloaded"] == ["nci_reads"] for found in results(done))
+    assert [done.printed(f"{folder}/b.ipynb") for folder in ("one", "two")] == ["('one', True)\n", "('two', False)\n"]
+    assert all(found["preloaded"] == ["nci_looks"] for found in results(done))
+
+
+def test_what_is_read_beside_the_notebook_is_its_own(workspace: Workspace, kernel: Path, install: Install) -> None:
+    install("nci_reads", "import os\nVALUE = open('cfg.txt').read() if os.path.exists('cfg.txt') else None")
+    workspace.write("cfg.txt", "old")
+    workspace.write("01.ipynb", notebook("import nci_reads\nopen('cfg.txt', 'w').write('new')"))
+    workspace.write("02.ipynb", notebook("import nci_reads\nprint(nci_reads.VALUE)"))
+    done = workspace.execute(kernel)
+    assert done.printed("02.ipynb") == "new\n"
+    assert "beside the notebook" in results(done)[1]["not_preloaded"]["nci_reads"]
 
 
 def test_an_import_that_hangs_is_the_notebooks_own(workspace: Workspace, kernel: Path, install: Install) -> None:

@@ -86,6 +86,7 @@ class Conductor:
         try:
             while self._begin() or self._busy():
                 self._listen(LOOK_SECONDS)
+                self.servers.look()
                 self.progress.show(list(self._running()))
         except (Cancelled, NotebookCiError) as error:
             with process.undisturbed():

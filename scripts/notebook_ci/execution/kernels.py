@@ -125,6 +125,8 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
     def __init__(self, python: Path, folder: Path, server: KernelServer | None, listener: Listener) -> None:
         super().__init__(kernel_name="python3", connection_file=str(folder / "kernel.json"))
         self.client_factory = _Client
+        # ZeroMQ drops messages beyond a thousand that wait, and with them the one that says that the cell has ended.
+        self.context.rcvhwm = 0
         self._python = python
         self._listener = listener
         self._process: Any = None

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from notebook_ci.notebooks import imports
 from notebook_ci.notebooks.document import Document
 
 READ_BYTES = 65536
+IMPORT_SECONDS = 20.0
 
 
 @dataclass(eq=False)
@@ -36,6 +38,7 @@ class _Branch:
         is_ready: It has imported all.
         is_failed: Another took its place, which has imported nothing.
         text: The beginning of a line that it tells.
+        began: When it was asked for, as `time.monotonic` counts.
     """
 
     folder: str
@@ -49,6 +52,20 @@ class _Branch:
     is_ready: bool = False
     is_failed: bool = False
     text: bytes = field(default=b"", repr=False)
+    began: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of servers that import something.
+
+    Attributes:
+        memory: Bytes that all of them may take.
+        seconds: How long one may import.
+    """
+
+    memory: float
+    seconds: float
 
 
 class Servers:
@@ -59,7 +76,7 @@ class Servers:
         folder: Where sockets are made.
         tasks: All notebooks.
         modules: What is imported for all notebooks; None: what each imports first by itself.
-        most_bytes: The memory that these servers may take.
+        limits: Of these servers.
     """
 
     def __init__(
@@ -68,11 +85,11 @@ class Servers:
         folder: Path,
         tasks: Sequence[Task],
         modules: Sequence[str] | None,
-        most_bytes: float,
+        limits: Limits,
     ) -> None:
         self._first = first
         self._folder = folder
-        self._most_bytes = most_bytes
+        self._limits = limits
         self._named = modules
         self._wishes, self._later = _wishes(tasks if first else (), modules)
         self._refused: dict[str, dict[str, str]] = {}
@@ -152,6 +169,13 @@ class Servers:
         for line in lines:
             self._take(branch, json.loads(line))
 
+    def look(self) -> None:
+        """See to it that none imports too long: kernels wait for it."""
+        for branch in self._branches:
+            is_late = time.monotonic() - branch.began > min(self._limits.seconds, IMPORT_SECONDS)
+            if is_late and not (branch.is_ready or branch.is_failed):
+                self._fail(branch, "its import takes too long")
+
     def close(self) -> None:
         """End them all."""
         for branch in list(self._branches):
@@ -199,7 +223,7 @@ class Servers:
         better = sorted(
             (each for each in self._useful[folder] if path[: len(each)] == each and set(there) < set(each)), key=len
         )
-        if not better or self._bytes() > self._most_bytes:
+        if not better or self._bytes() > self._limits.memory:
             return None
         return self._grow(folder, better[0], best)
 
@@ -231,7 +255,7 @@ class Servers:
                 self._fail(branch, why)
             case {"imported": int()}:
                 branch.is_ready = True
-                if self._bytes() > self._most_bytes:
+                if self._bytes() > self._limits.memory:
                     self._fail(branch, "it takes more than preload-max-memory")
 
     def _fail(self, branch: _Branch, why: str) -> None:
@@ -269,7 +293,7 @@ class Servers:
         branch.connection.close()
         if branch.pid and not branch.is_ready:  # it may hang in an import
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(branch.pid, signal.SIGKILL)
+                os.killpg(branch.pid, signal.SIGKILL)
         branch.pid = 0
 
     def _bytes(self) -> int:

@@ -15,6 +15,7 @@ from notebook_ci.execution.interpreter import EARLIER, Candidate, Interpreter, c
 from notebook_ci.execution.model import ExecuteInputs, ExecuteRecord, NotebookResult
 from notebook_ci.execution.plan import Plan, Task
 from notebook_ci.execution.schedule import Schedule, Step
+from notebook_ci.execution.servers import Limits, Servers
 from notebook_ci.inputs import quote
 from notebook_ci.notebooks import document
 from notebook_ci.notebooks.document import Document
@@ -41,7 +42,6 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
         from notebook_ci.execution.conductor import Conductor
         from notebook_ci.execution.progress import Progress
         from notebook_ci.execution.runner import Runner
-        from notebook_ci.execution.servers import Servers
 
         interpreter = tried(candidate)
         if interpreter.prefix != candidate.prefix:  # its kernels have another environment
@@ -57,7 +57,7 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
         progress = Progress(context.reporter, len(planned.tasks))
         schedule = _schedule(planned, durations.known)
         first = server if isinstance(server, KernelServer) else None
-        servers = Servers(first, folder, planned.tasks, inputs.preload, _most_preloaded(inputs))
+        servers = Servers(first, folder, planned.tasks, inputs.preload, _limits(inputs))
         try:
             Conductor(runner, planned.tasks, schedule, record, progress, servers).run()
         finally:
@@ -119,12 +119,12 @@ def _tell(planned: Plan, interpreter: Interpreter, record: ExecuteRecord, contex
     _notice_kernels(planned.tasks, interpreter, context)
 
 
-def _most_preloaded(inputs: ExecuteInputs) -> float:
-    """Return the bytes of memory that imports for several notebooks may take."""
-    if inputs.preload_max_memory is not None:
-        return inputs.preload_max_memory
-    memory = machine.memory()
-    return memory.total * PRELOADED_PART if memory else math.inf
+def _limits(inputs: ExecuteInputs) -> Limits:
+    """Return the limits of imports for several notebooks."""
+    machines = machine.memory()
+    memory = inputs.preload_max_memory or (machines.total * PRELOADED_PART if machines else math.inf)
+    given = [seconds for seconds in (inputs.cell_timeout, inputs.notebook_timeout) if seconds is not None]
+    return Limits(memory, min(given, default=math.inf))
 
 
 def _server(

@@ -64,9 +64,8 @@ class Watch:
         while not self._stop.wait(TICK_SECONDS):
             now = time.monotonic()
             if self._interrupted_at is not None:
-                if now - self._interrupted_at > GRACE_SECONDS:
+                if now - self._interrupted_at > GRACE_SECONDS:  # again and again: the kernel may start only now
                     self._send(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
-                    return
             elif limit := self._limit_exceeded(now):
                 self.exceeded = limit
                 self._interrupted_at = now
