@@ -223,6 +223,13 @@ FAILING: dict[str, tuple[dict[str, Any], int | None, str, int]] = {
     "twice": (notebook("v = 0\nv == 0 or 1 / 0", "v = 1\nv == 0 or 1 / 0"), 1, "v == 0 or 1 / 0", 2),
     "syntax": (notebook("ok = 1", "a = 1\nif a\n    b = 2"), 1, "if a", 1),
     "library": (notebook("import json\n\njson.loads('{')"), 2, "json.loads", 1),
+    # Of this the kernel's reply names no exception.
+    "shown": (
+        notebook("class Shown:\n    def _repr_html_(self):\n        raise RuntimeError('no html')\n\nShown()"),
+        1,
+        "raise RuntimeError",
+        1,
+    ),
     "injected": (notebook(parameters("p = 1\nfloat = None"), "pass"), 1, "p = 1", 1),
     "behind": (notebook(parameters("p = 1"), "q = 1\nq / 0 * p"), 1, "q / 0 * p", 1),
 }

@@ -28,6 +28,7 @@ KERNEL_START_SECONDS = 60
 OUTPUT_MESSAGE_SECONDS = 60
 SAVE_EVERY_SECONDS = 10.0
 FAILED = NotebookExecutionManager.FAILED
+NO_EXCEPTION = ("NoneType", "None")
 
 
 class KernelNotStartedError(Exception):
@@ -208,11 +209,13 @@ class _Keeper(NotebookExecutionManager):  # type: ignore[misc] # as above
         """Mark a cell as failed, and see to it that its last error output is what the kernel's reply says.
 
         Of an exception group and of an unknown magic IPython (8.39, 9.18) writes the text to standard error alone. And
-        an error output that the notebook displayed itself is no verdict.
+        an error output that the notebook displayed itself is no verdict. Where a `_repr_html_` raises, the reply of
+        ipykernel (7.4) names no exception, `NoneType`: then the output does.
         """
         super().cell_exception(cell, cell_index)
         errors = [output for output in cell.outputs if output.output_type == "error"]
-        if errors and (errors[-1].ename, errors[-1].evalue) == (exception.ename, exception.evalue):
+        named = (exception.ename, exception.evalue)
+        if errors and named in {(errors[-1].ename, errors[-1].evalue), NO_EXCEPTION}:
             return
         shown = [output.text for output in cell.outputs if output.output_type == "stream" and output.name == "stderr"]
         cell.outputs.append(
