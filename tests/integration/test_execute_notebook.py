@@ -263,15 +263,15 @@ def test_a_failure_is_annotated_on_its_physical_line(failing: tuple[Workspace, D
 def test_annotations_reach_the_runner_and_all_notebooks_were_attempted(failing: tuple[Workspace, Done]) -> None:
     _, done = failing
     assert (done.code, done.outputs["status"]) == (1, "failed")
-    assert (done.outputs["executed"], done.outputs["failed"]) == ("11", "10")
+    assert (done.outputs["executed"], done.outputs["failed"]) == ("12", "11")
     assert done.printed("zz-last.ipynb") == "last ran\n"
     problems = [problem for problem in done.record["problems"] if problem["severity"] == "error"]
     errors = done.annotations()
     assert [error.place for error in errors[:9]] == [(problem["file"], problem["line"]) for problem in problems[:9]]
     assert len(errors) == 10, "GitHub shows ten, the last one says that there are more"
     assert "The others stand in this step's log." in errors[9].message
-    assert f"zjoined.ipynb:{problems[9]['line']}: NameError" in done.log
-    assert "execute-notebook failed: 10 of 11 notebooks" in done.summary
+    assert f"zjoined.ipynb:{problems[-1]['line']}: NameError" in done.log
+    assert "execute-notebook failed: 11 of 12 notebooks" in done.summary
 
 
 def test_the_words_of_an_annotation(failing: tuple[Workspace, Done]) -> None:

@@ -61,6 +61,8 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
         try:
             Conductor(runner, planned.tasks, schedule, record, progress, servers).run()
         finally:
+            places = {task.path: place for place, task in enumerate(planned.tasks)}
+            record.problems.sort(key=lambda problem: places.get(problem.file or "", -1))  # not as they came
             record.metrics = _merged_metrics(record.notebooks)
             durations.keep({each.name: each.duration for each in record.notebooks if each.status == "passed"})
 
