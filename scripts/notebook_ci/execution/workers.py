@@ -6,6 +6,8 @@ that made it does, however that comes.
 """
 
 import contextlib
+import ctypes
+import mmap
 import multiprocessing
 import os
 import shutil
@@ -29,7 +31,8 @@ from notebook_ci.process import POSIX
 
 END_SECONDS = 5.0  # a runner that cancels a job kills what is left ten seconds later
 
-_PROCESSES: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+FORKS = sys.platform == "linux"
+_PROCESSES: Any = multiprocessing.get_context("fork" if FORKS else "spawn")
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,13 @@ class Life:
             self._held.close()
 
 
+def _shared_number() -> Any:
+    """Return a number whose `value` two processes share."""
+    if FORKS:  # what multiprocessing has for it wants a folder: /dev/shm, which need not be writable
+        return ctypes.c_int.from_buffer(mmap.mmap(-1, mmap.PAGESIZE))
+    return RawValue("i", 0)
+
+
 class WorkerDiedError(Exception):
     """A worker has ended, and its notebook with it."""
 
@@ -80,7 +90,7 @@ class Worker:
     def __init__(self, runner: Runner, tasks: Sequence[Task], life: "Life") -> None:
         self.task: int | None = None
         # Read here while they change there: a message for each cell would cost more than many cells do.
-        self._cell, self._kernel = RawValue("i", 0), RawValue("i", 0)
+        self._cell, self._kernel = _shared_number(), _shared_number()
         self.connection, theirs = _PROCESSES.Pipe()
         ties = _Ties(theirs, life, self._cell, self._kernel)
         self._process = _PROCESSES.Process(target=_work, args=(runner, tasks, ties), daemon=True)
