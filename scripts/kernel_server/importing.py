@@ -2,7 +2,7 @@
 
 A module that is imported here was imported in another place: before the kernel's shell, its streams and its hooks were
 there. Each check below is one way in which that can be seen afterwards; what cannot be shown to be equal is refused,
-and the process with it. It runs in the user's interpreter, with the standard library and IPython alone.
+and the process with it. It runs in the user's interpreter, with the standard library and what ipykernel brings.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ import pickle
 import random
 import re
 import signal
-import site
 import sys
-import sysconfig
 import threading
 import time
 import types
@@ -35,8 +33,7 @@ MAIN_OF_CHILDREN = "__mp_main__"
 SIDE = 128  # of the matrices that are multiplied: OpenBLAS divides this among its threads
 # OpenBLAS in the wheels of NumPy and SciPy has names of its own, and 64-bit numbers where the name says so.
 OPENBLAS = re.compile(r"\S*openblas\S*\.so\S*")
-PREFIXES = ("scipy_openblas_", "openblas_")
-CBLAS_PREFIXES = {"scipy_openblas_": "scipy_", "openblas_": ""}
+PREFIXES = {"scipy_openblas_": "scipy_cblas_", "openblas_": "cblas_"}
 SUFFIXES = ("64_", "")
 DONE_ONCE = {
     "tempfile.mkdtemp": "makes a temporary folder",
@@ -50,7 +47,7 @@ DONE_ONCE = {
     "socket.bind": "uses the network",
 }
 TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
-ARGUMENTS_HELD = 2  # by their holder, and by the function that counts
+OWN_REFERENCES = 2  # to what stands for something: its holder's, and that of the function that counts
 ROW_MAJOR, NOT_TRANSPOSED = 101, 111  # cblas.h
 
 
@@ -126,18 +123,19 @@ class Importer:
 
     Args:
         kernel: What a kernel changes in its process.
+        roots: The folders of the installed environment, each with a slash behind it.
     """
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, roots: tuple[str, ...]) -> None:
         self._kernel = kernel
-        self._roots = _roots()
+        self._roots = roots
         self._filters = kernel.filters
         self._path_changed = False
         self._libraries: set[str] = set()
         self._streams = _Streams()
         self._has_alias = False
         self._arguments = _Arguments()
-        self._audit = _Audit(self._roots)
+        self._audit = _Audit(roots)
         sys.addaudithook(self._audit.take)
         self._main = types.ModuleType("__main__")  # has no `__file__`, as a notebook's
         os.environ.update(kernel.environ)
@@ -164,7 +162,7 @@ class Importer:
             return "its import prints or warns"
         if shell.asked or shell.is_kept:
             return "it uses the shell"
-        if self._arguments.are_used or sys.getrefcount(self._arguments) > ARGUMENTS_HELD:
+        if self._arguments.are_used or sys.getrefcount(self._arguments) > OWN_REFERENCES:
             return "it looks at sys.argv"
         self._has_alias = self._has_alias or (MAIN_OF_CHILDREN in sys.modules and MAIN_OF_CHILDREN not in known)
         return self._foreign(known) or self._audit.seen or before.difference() or self._of_threads(threads)
@@ -256,15 +254,6 @@ def _set_filters(filters: list[Any]) -> None:
     warnings.filters[:] = filters  # type: ignore[index] # a list
     for name in ("_filters_mutated", "_filters_mutated_lock_held"):  # until Python 3.13, and since
         getattr(warnings, name, lambda: None)()
-
-
-def _roots() -> tuple[str, ...]:
-    """Return the folders of the installed environment, each with a slash behind it."""
-    paths = sysconfig.get_paths()
-    folders = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    with suppress(AttributeError):  # virtualenv of old
-        folders += [*site.getsitepackages(), site.getusersitepackages()]
-    return tuple(f"{os.path.realpath(folder)}{os.sep}" for folder in folders)
 
 
 class _Audit:
@@ -406,7 +395,7 @@ class _Shell:
     @property
     def is_kept(self) -> bool:
         """Whether something was imported that holds it."""
-        return sys.getrefcount(self.stands) > 2  # noqa: PLR2004 - the attribute, and the argument here
+        return sys.getrefcount(self.stands) > OWN_REFERENCES
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -530,11 +519,11 @@ class _OpenBlas:
         self._product: Any = None
         self._number: Any = ctypes.c_int
         library = ctypes.CDLL(path)
-        for prefix in PREFIXES:
+        for prefix, cblas in PREFIXES.items():
             for suffix in SUFFIXES:
                 with suppress(AttributeError):
                     self.threads = getattr(library, f"{prefix}get_num_threads{suffix}")()
-                    self._product = getattr(library, f"{CBLAS_PREFIXES[prefix]}cblas_dgemm{suffix}")
+                    self._product = getattr(library, f"{cblas}dgemm{suffix}")
                     self._number = ctypes.c_int64 if suffix else ctypes.c_int
                     return
 

@@ -10,10 +10,11 @@ come descriptors. The server has imported what ipykernel needs, and forks:
       └────── server ── keeper ── kernel        one that has imported more
 
 For a kernel the JSON has `argv`, `cwd` and `env`, and the descriptors are its standard streams. The connection is the
-keeper's from then on. It writes its process id, forks the kernel when it reads a zero byte, and writes that process id.
-Each further byte that it reads is a signal for the kernel's process group. It writes the kernel's exit code when that
-has ended, and then a last line when it has ended all that the kernel had started. The connection is closed when the
-driver ends, however that comes: then the keeper ends all of it.
+keeper's from then on. It writes whether its server has imported what notebooks do, and its process id. It forks the
+kernel when it reads a zero byte, and writes that process id. Each further byte that it reads is a signal for the
+kernel's process group. It writes the kernel's exit code when that has ended, and then a last line when it has ended all
+that the kernel had started. The connection is closed when the driver ends, however that comes: then the keeper ends all
+of it.
 
 For a further server the JSON has `preload`, what it imports, and `cwd`, and the descriptor is that of its listening
 socket. It writes its process id and then what it imports at the moment; if one is refused (see `importing.py`), it says
@@ -61,9 +62,9 @@ READY = "-ready"  # behind the socket's name: a file that is there when all is i
 GRACE_SECONDS = 1.0
 END_SECONDS = 5.0
 REFUSAL_SECONDS = 1.0
+LOOK_SECONDS = 0.01
 # By name: their modules may not be imported.
 CLOSED_AT_THEIR_END = {"Shelf", "BsdDbShelf", "DbfilenameShelf", "_TemporaryFileWrapper"}
-LOOK_SECONDS = 0.01
 # What a kernel imports before its first cell; not all of it is there in all versions.
 MODULES = (
     "ipykernel.kernelapp",
@@ -203,7 +204,7 @@ def new_importer(folder: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     kernel = module.probe(folder)
-    return module.Importer(kernel) if kernel else None
+    return module.Importer(kernel, installed_folders()) if kernel else None
 
 
 def keep_for_ever(objects: object) -> None:
@@ -410,10 +411,18 @@ def be_as_started(request: Request, importer: Any) -> None:
 
 def has_installed_modules_alone() -> bool:
     """Return whether no code but that of the interpreter and its packages was imported."""
-    paths = sysconfig.get_paths()
-    folders = {os.path.realpath(paths[name]) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    folders = installed_folders()
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-    return all(not file or os.path.realpath(file).startswith(tuple(folders)) for file in files)
+    return all(not file or os.path.realpath(file).startswith(folders) for file in files)
+
+
+def installed_folders() -> tuple[str, ...]:
+    """Return the folders of the interpreter and its packages, each with a slash behind it."""
+    paths = sysconfig.get_paths()
+    folders = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    with suppress(AttributeError):  # virtualenv of old
+        folders += [*site.getsitepackages(), site.getusersitepackages()]
+    return tuple(f"{os.path.realpath(folder)}{os.sep}" for folder in folders)
 
 
 def end(error: BaseException | None) -> None:

@@ -79,6 +79,7 @@ class _Run:
     outcome: Outcome
 
     def execute(self) -> Outcome:
+        """Execute it, and return what came of it: all but a fault of what is around."""
         result = self.outcome.result
         # Of what is executed: an earlier notebook may have changed the file since it was read.
         self.outcome.read[self.task.path] = hashlib.sha256(self.doc.text.encode()).hexdigest()

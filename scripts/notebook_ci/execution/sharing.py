@@ -52,13 +52,9 @@ def shared(wishes: Mapping[int, Wish], refused: Collection[str] = ()) -> dict[in
         if shorter == kept:
             break
         kept = shorter
-    places = {
-        module: place for place, module in enumerate(dict.fromkeys(each for wish in kept.values() for each in wish))
-    }
-    return {
-        place: tuple(sorted(modules, key=lambda module: (-counts[module], places[module])))
-        for place, modules in kept.items()
-    }
+    in_order = dict.fromkeys(module for modules in kept.values() for module in modules)
+    ranked = sorted(in_order, key=lambda module: -counts[module])
+    return {place: tuple(module for module in ranked if module in modules) for place, modules in kept.items()}
 
 
 def useful(paths: Mapping[Modules, int]) -> set[Modules]:

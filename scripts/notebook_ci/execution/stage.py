@@ -123,8 +123,8 @@ def _tell(planned: Plan, interpreter: Interpreter, record: ExecuteRecord, contex
 
 def _limits(inputs: ExecuteInputs) -> Limits:
     """Return the limits of imports for several notebooks."""
-    machines = machine.memory()
-    memory = inputs.preload_max_memory or (machines.total * PRELOADED_PART if machines else math.inf)
+    there = machine.memory()
+    memory = inputs.preload_max_memory or (there.total * PRELOADED_PART if there else math.inf)
     given = [seconds for seconds in (inputs.cell_timeout, inputs.notebook_timeout) if seconds is not None]
     return Limits(memory, min(given, default=math.inf))
 

@@ -87,7 +87,7 @@ class Worker:
         task: The place of the notebook that it executes; None: it waits for one.
     """
 
-    def __init__(self, runner: Runner, tasks: Sequence[Task], life: "Life") -> None:
+    def __init__(self, runner: Runner, tasks: Sequence[Task], life: Life) -> None:
         self.task: int | None = None
         # Read here while they change there: a message for each cell would cost more than many cells do.
         self._cell, self._kernel = _shared_number(), _shared_number()
