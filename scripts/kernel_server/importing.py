@@ -24,7 +24,7 @@ import types
 import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Iterator, NamedTuple
+from typing import Any, Callable, Iterator, NamedTuple
 
 PROBE_SECONDS = 20.0
 PROOF_SECONDS = 20.0
@@ -32,7 +32,7 @@ PROOF_SECONDS = 20.0
 MAIN_OF_CHILDREN = "__mp_main__"
 SIDE = 128  # of the matrices that are multiplied: OpenBLAS divides this among its threads
 # OpenBLAS in the wheels of NumPy and SciPy has names of its own, and 64-bit numbers where the name says so.
-OPENBLAS = re.compile(r"\S*openblas\S*\.so\S*")
+OPENBLAS = re.compile(r"openblas.*\.so")
 PREFIXES = {"scipy_openblas_": "scipy_cblas_", "openblas_": "cblas_"}
 SUFFIXES = ("64_", "")
 DONE_ONCE = {
@@ -48,6 +48,8 @@ DONE_ONCE = {
 }
 TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 OWN_REFERENCES = 2  # to what stands for something: its holder's, and that of the function that counts
+# What most names of modules stand for.
+NOT_RANDOM = {bool, dict, int, list, str, tuple, type, types.BuiltinFunctionType, types.FunctionType, types.ModuleType}
 ROW_MAJOR, NOT_TRANSPOSED = 101, 111  # cblas.h
 
 
@@ -123,19 +125,20 @@ class Importer:
 
     Args:
         kernel: What a kernel changes in its process.
-        roots: The folders of the installed environment, each with a slash behind it.
+        is_installed: Tells whether a file is of the installed environment.
+        real_path: Tells where a path leads, as `os.path.realpath`.
     """
 
-    def __init__(self, kernel: Kernel, roots: tuple[str, ...]) -> None:
+    def __init__(self, kernel: Kernel, is_installed: Callable[[str], bool], real_path: Callable[[str], str]) -> None:
         self._kernel = kernel
-        self._roots = roots
+        self._is_installed = is_installed
         self._filters = kernel.filters
         self._path_changed = False
         self._libraries: set[str] = set()
         self._streams = _Streams()
         self._has_alias = False
         self._arguments = _Arguments()
-        self._audit = _Audit(roots)
+        self._audit = _Audit(is_installed, real_path)
         sys.addaudithook(self._audit.take)
         self._main = types.ModuleType("__main__")  # has no `__file__`, as a notebook's
         os.environ.update(kernel.environ)
@@ -242,9 +245,9 @@ class Importer:
             return "it changes sys.path"
         for name in sys.modules.keys() - known - {MAIN_OF_CHILDREN}:
             file = getattr(sys.modules[name], "__file__", None)
-            if file and not os.path.realpath(file).startswith(self._roots):
+            if file and not self._is_installed(file):
                 return f"{name.partition('.')[0]} is not from the installed environment"
-            if not name.startswith("numpy.random") and any(map(_is_random, list(vars(sys.modules[name]).values()))):
+            if not name.startswith("numpy.random") and _has_random(vars(sys.modules[name])):
                 return f"{name.partition('.')[0]} has random numbers of its own"  # all forks would have the same
         return ""
 
@@ -263,9 +266,10 @@ class _Audit:
         seen: What must not be: it would be done once for all forks, or would see what the folder holds now.
     """
 
-    def __init__(self, roots: tuple[str, ...]) -> None:
+    def __init__(self, is_installed: Callable[[str], bool], real_path: Callable[[str], str]) -> None:
         self.seen = ""
-        self._roots = roots
+        self._is_installed = is_installed
+        self._real_path = real_path
         self._folder = os.path.realpath(".") + os.sep
         self._listens = False
 
@@ -285,18 +289,24 @@ class _Audit:
         if event in DONE_ONCE:
             self.seen = self.seen or f"it {DONE_ONCE[event]}"
         elif event == "open" and isinstance(arguments[0], str):
-            path = os.path.realpath(arguments[0])
-            if path.startswith(self._folder) and not path.startswith(self._roots):
+            path = arguments[0]
+            if self._real_path(path).startswith(self._folder) and not self._is_installed(path):
                 self.seen = self.seen or "it reads or writes a file beside the notebook"
 
 
-def _is_random(value: Any) -> bool:
-    """Return whether something makes random numbers: not from the system, nor as NumPy's functions, seeded anew."""
+def _has_random(names: dict[str, Any]) -> bool:
+    """Return whether something makes random numbers: not from the system, nor as NumPy's functions, seeded anew.
+
+    Args:
+        names: What a module has.
+    """
     module = sys.modules.get("numpy.random")
     kinds = (random.Random, module.Generator, module.RandomState) if module else (random.Random,)
-    shared = module and value is module.mtrand._rand  # noqa: SLF001 - that of these functions
-    with suppress(Exception):  # a proxy is asked for its class
-        return isinstance(value, kinds) and not isinstance(value, random.SystemRandom) and not shared
+    shared = module and module.mtrand._rand  # noqa: SLF001 - that of these functions
+    for value in [value for value in names.values() if type(value) not in NOT_RANDOM]:
+        with suppress(Exception):  # a proxy is asked for its class
+            if isinstance(value, kinds) and not isinstance(value, random.SystemRandom) and value is not shared:
+                return True
     return False
 
 
@@ -507,7 +517,8 @@ def _running() -> int:
 
 def _mapped() -> list[str]:
     """Return the libraries of OpenBLAS that are loaded."""
-    return sorted(set(OPENBLAS.findall(Path("/proc/self/maps").read_text())))
+    lines = [line.split(None, 5) for line in Path("/proc/self/maps").read_text().splitlines()]
+    return sorted({line[5] for line in lines if OPENBLAS.search(line[-1])})
 
 
 class _OpenBlas:

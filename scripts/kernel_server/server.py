@@ -45,7 +45,8 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
+from itertools import takewhile
 from pathlib import Path
 from types import GeneratorType
 from typing import Any, Callable, Dict
@@ -63,6 +64,9 @@ GRACE_SECONDS = 1.0
 END_SECONDS = 5.0
 REFUSAL_SECONDS = 1.0
 LOOK_SECONDS = 0.01
+CONNECTION_FILE = "the connection file"
+# Of every kernel, with another connection file: the specification's and nbclient's.
+ARGUMENTS = ("-f", CONNECTION_FILE, "--HistoryManager.hist_file=:memory:")
 # By name: their modules may not be imported.
 CLOSED_AT_THEIR_END = {"Shelf", "BsdDbShelf", "DbfilenameShelf", "_TemporaryFileWrapper"}
 # What a kernel imports before its first cell; not all of it is there in all versions.
@@ -74,9 +78,11 @@ MODULES = (
     "IPython.core.completerlib",
     "IPython.core.debugger",
     "IPython.core.history",
+    "IPython.core.logger",
     "IPython.core.magics",
     "IPython.core.oinspect",
     "IPython.extensions.storemagic",
+    "faulthandler",
     "jupyter_client.localinterfaces",
     "psutil",
     "sqlite3",
@@ -94,12 +100,27 @@ def main() -> Become | None:
         with suppress(ImportError):
             importlib.import_module(name)
     gc.enable()
+    parse_arguments()
     threads = len(list(Path("/proc/self/task").iterdir())) > 1  # of site or sitecustomize; a fork would not have them
     refusal = "this Python starts threads when it begins" if threads else ""
     become = serve(listener, STDIN, refusal, None)
     if not become:
         remove(Path(sys.argv[2]))
     return become
+
+
+def parse_arguments() -> Any:
+    """Make the kernel's application, and have it parse the arguments of a kernel.
+
+    That is a tenth of what a kernel does before its first cell, and a quarter of the memory that it writes: traitlets
+    looks at each option that a kernel has. What comes of it is the same for all, but for the connection file.
+
+    Returns:
+        The application, in which that stands as `CONNECTION_FILE`.
+    """
+    app = importlib.import_module("ipykernel.kernelapp").IPKernelApp.instance()
+    app.parse_command_line(list(ARGUMENTS))
+    return app
 
 
 def remove(folder: Path) -> None:
@@ -124,10 +145,12 @@ def serve(listener: socket.socket, life: int, refusal: str, importer: Any) -> Be
     """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how children end
     began = installed(importer)
+    for file in files_of_modules():
+        is_installed(file)  # so that kernels need not look
+    keep_for_ever([list(vars(module).values()) for module in list(sys.modules.values()) if hasattr(module, "__dict__")])
     # What is here is never garbage. A kernel that looked at it to collect, or at its end, would copy its pages.
     gc.collect()
     gc.freeze()
-    keep_for_ever([list(vars(module).values()) for module in list(sys.modules.values()) if hasattr(module, "__dict__")])
     Path(listener.getsockname() + READY).touch()
     while True:
         ready, _, _ = select.select([listener.fileno(), life], [], [])
@@ -204,7 +227,7 @@ def new_importer(folder: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     kernel = module.probe(folder)
-    return module.Importer(kernel, installed_folders()) if kernel else None
+    return module.Importer(kernel, is_installed, real_path) if kernel else None
 
 
 def keep_for_ever(objects: object) -> None:
@@ -392,11 +415,10 @@ def be_as_started(request: Request, importer: Any) -> None:
         sys.orig_argv[:] = argv
     if not getattr(sys.flags, "safe_path", False):
         sys.path.insert(0, cwd)  # ipykernel takes it away
-    # ipykernel has read it from the environment when it was imported.
-    app = importlib.import_module("ipykernel.kernelapp").IPKernelApp
-    instance = app.instance(parent_handle=int(request["env"]["JPY_PARENT_PID"]))
+    app = with_arguments(argv[3:])
+    app.parent_handle = int(request["env"]["JPY_PARENT_PID"])  # ipykernel has read it when it was imported
     if importer:
-        importer.before_start(instance)
+        importer.before_start(app)
     spec: Any = importlib.util.find_spec(argv[2])
     module = importlib.util.module_from_spec(spec)
     module.__name__ = "__main__"
@@ -405,17 +427,75 @@ def be_as_started(request: Request, importer: Any) -> None:
     try:
         exec(spec.loader.get_code(argv[2]), vars(module))  # noqa: S102 - it is what `python -m` does
     finally:
+        let_reply(app)
         if has_installed_modules_alone():
             end(sys.exc_info()[1])
 
 
+def let_reply(app: Any) -> None:
+    """Let the thread end that is told to end the kernel, if it was.
+
+    ipykernel (7.4) closes its sockets at its end while that thread may still say that it is idle, on one of them: then
+    both wait for ever. A started kernel loses little in that race, but gets there later.
+    """
+    control = getattr(app, "control_thread", None)
+    if control is not None and control.is_alive():
+        control.join(GRACE_SECONDS)
+
+
+def with_arguments(arguments: list[str]) -> Any:
+    """Return the kernel's application, which has parsed its arguments, or will when it is initialized."""
+    kind = importlib.import_module("ipykernel.kernelapp").IPKernelApp
+    app = kind.instance()
+    place = ARGUMENTS.index(CONNECTION_FILE)
+    if (*arguments[:place], CONNECTION_FILE, *arguments[place + 1 :]) != ARGUMENTS:
+        kind.clear_instance()
+        return kind.instance()
+    file = arguments[place]
+
+    def parse_command_line(_: object = None) -> None:
+        del app.parse_command_line
+        app.argv = arguments
+        for config in (app.cli_config, app.config):
+            parsed = config.IPKernelApp
+            parsed.connection_file = type(parsed.connection_file)(file)
+        app.connection_file = file
+
+    app.parse_command_line = parse_command_line
+    return app
+
+
 def has_installed_modules_alone() -> bool:
     """Return whether no code but that of the interpreter and its packages was imported."""
-    folders = installed_folders()
+    return all(map(is_installed, files_of_modules()))
+
+
+def files_of_modules() -> list[str]:
+    """Return the files that modules were imported from."""
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-    return all(not file or os.path.realpath(file).startswith(folders) for file in files)
+    return [file for file in files if file]
 
 
+@lru_cache(maxsize=None)
+def is_installed(file: str) -> bool:
+    """Return whether a file is of the interpreter or of its packages."""
+    return real_path(file).startswith(installed_folders())
+
+
+def real_path(path: str) -> str:
+    """Return what `os.path.realpath` does, but look at the folders of a folder's files once, not again for each."""
+    folder, name = os.path.split(path)
+    is_plain = path.startswith(os.sep) and name not in {"", ".", ".."} and not Path(path).is_symlink()
+    return os.path.join(real_folder(folder), name) if is_plain else os.path.realpath(path)  # noqa: PTH118 - of text
+
+
+@lru_cache(maxsize=None)
+def real_folder(path: str) -> str:
+    """Return the real path of a folder."""
+    return os.path.realpath(path)
+
+
+@lru_cache(maxsize=None)
 def installed_folders() -> tuple[str, ...]:
     """Return the folders of the interpreter and its packages, each with a slash behind it."""
     paths = sysconfig.get_paths()
@@ -440,29 +520,40 @@ def end(error: BaseException | None) -> None:
     # What Py_FinalizeEx begins with.
     threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001 - nothing else waits for threads
     atexit._run_exitfuncs()  # noqa: SLF001 - nothing else calls them
-    left = [*gc.get_objects(), sys.stdout, sys.stderr]
-    if any(map(has_an_end, left)):
+    left: dict[type, list[Any]] = {}
+    for each in (*gc.get_objects(), sys.stdout, sys.stderr):
+        left.setdefault(type(each), []).append(each)
+    if any(map(has_an_end, left, left.values())):
         return
-    for each in left:
-        with suppress(Exception):  # a dead proxy fails to tell what it is
-            if isinstance(each, io.IOBase):
-                each.flush()
+    for each in (each for kind, of_it in left.items() if issubclass(kind, io.IOBase) for each in of_it):
+        with suppress(Exception):  # closed, or full
+            each.flush()
     code = error.code if error else 0
     # It keeps Python's lock, so that no thread goes on meanwhile.
     ctypes.PyDLL(None).exit(code if isinstance(code, int) else int(code is not None))
 
 
-def has_an_end(each: Any) -> bool:
-    """Return whether something does more at its end than to give back memory, so that Python has to take it apart."""
-    kind = type(each)
+def has_an_end(kind: type, objects: list[Any]) -> bool:
+    """Return whether something does more at its end than to give back memory, so that Python has to take it apart.
+
+    Args:
+        kind: A type.
+        objects: What is of that type.
+    """
     if kind is GeneratorType:
-        return each.gi_frame is not None and each.gi_frame.f_globals.get("__name__") == "__main__"
+        frames = [each.gi_frame for each in objects]
+        return any(frame is not None and frame.f_globals.get("__name__") == "__main__" for frame in frames)
     sqlite3 = sys.modules.get("sqlite3")
     if sqlite3 and kind is sqlite3.Connection:
-        with suppress(sqlite3.Error):  # closed, or of another thread
-            return any(file for _, _, file in each.execute("PRAGMA database_list"))
-        return False
+        return any(map(is_of_a_file, objects))
     return kind.__name__ in CLOSED_AT_THEIR_END or (kind.__module__ == "__main__" and hasattr(kind, "__del__"))
+
+
+def is_of_a_file(connection: Any) -> bool:
+    """Return whether a connection of SQLite has a file open: not, where it is closed or of another thread."""
+    with suppress(sys.modules["sqlite3"].Error):
+        return any(file for _, _, file in connection.execute("PRAGMA database_list"))
+    return False
 
 
 def change_environment(given: dict[bytes, bytes]) -> None:
@@ -472,8 +563,13 @@ def change_environment(given: dict[bytes, bytes]) -> None:
     now = dict(os.environb)
     wanted = {name: value for name, value in given.items() if name in now or name not in first}
     wanted.update({name: value for name, value in now.items() if first.get(name) != value})
-    os.environb.clear()
-    os.environb.update(wanted)
+    # Most of it is there already, in this order, which programs see.
+    there = sum(1 for _ in takewhile(lambda names: names[0] == names[1], zip(now, wanted)))
+    for name in list(now)[there:]:
+        del os.environb[name]
+    for name, value in wanted.items():
+        if os.environb.get(name) != value:
+            os.environb[name] = value
 
 
 def raw(told: str) -> bytes:

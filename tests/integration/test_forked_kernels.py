@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,24 +19,26 @@ SERVER = "kernel_server/server.py"
 # All that a process can tell of how it was started. What differs between two kernels anyway is left out: ids, the
 # private folder of each (`nci-...`), the ports of ZeroMQ.
 STATE = """
-import gc, json, locale, logging, os, re, resource, signal, sys, threading, warnings, asyncio, decimal, socket
+import gc, json, locale, logging, os, re, resource, signal, subprocess, sys, threading, warnings
+import asyncio, decimal, socket
 from pathlib import Path
 
 def same(value):
-    return re.sub(r"nci-\\w+", "nci-", re.sub(r"\\d{4,}", "N", str(value)))
+    return re.sub(r"nci-\\w+", "nci-", re.sub(r"0x\\w+|[0-9a-f]{8}-[0-9a-f]{24}|\\d{4,}", "N", str(value)))
 
 def handler(number):
     found = signal.getsignal(number)
     return getattr(found, "__qualname__", str(found))
 
 open_files = [same(os.readlink(path)) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
-main = sys.modules["__main__"]
+main, app = sys.modules["__main__"], get_ipython().kernel.parent
 print(json.dumps({
     "leads its session": os.getpid() == os.getsid(0) == os.getpgid(0),
     "its parent is who it thinks": os.environ["JPY_PARENT_PID"] == str(os.getppid()),
     "cwd": os.getcwd(),
     "environ": {name: same(value) for name, value in os.environ.items()},
-    "environb": len(os.environb),
+    "order of environ": list(os.environ),
+    "environ of others": same(subprocess.run(["env"], stdout=subprocess.PIPE, text=True).stdout),
     "argv": same(sys.argv), "orig_argv": same(getattr(sys, "orig_argv", "")), "path": sys.path, "flags": str(sys.flags),
     "executable": [sys.executable, sys.prefix, sys.base_prefix, sys.warnoptions, sys._xoptions],
     "main": [main.__name__, str(getattr(main, "__spec__", "")), sorted(vars(main)), hasattr(main, "__file__")],
@@ -65,6 +68,9 @@ print(json.dumps({
     "timeout": socket.getdefaulttimeout(), "switch": sys.getswitchinterval(),
     "tracing": [sys.gettrace() is None, sys.getprofile() is None], "builtins": sorted(dir(__builtins__)),
     "shell": [get_ipython().execution_count, type(get_ipython()).__module__],
+    "application": sorted(vars(app)),
+    "its traits": sorted(same(pair) for pair in app._trait_values.items() if pair[0] not in {"context", "poller"}),
+    "its arguments": [same(app.argv), same(app.cli_config), str(type(app.cli_config.IPKernelApp.connection_file))],
     "history": same(get_ipython().history_manager.hist_file),
 }))
 """
@@ -140,6 +146,86 @@ def test_what_the_interpreter_does_when_it_begins_is_kept(workspace: Workspace, 
     done = workspace.execute(kernel, {**environ, "CHANGED": "old"}, kernel_start="fork")
     assert (done.code, starts(done)) == (0, ["fork"]), done.log
     assert told(done, "a.ipynb") == "by sitecustomize new False 0\n"
+
+
+PARSED = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import server
+from ipykernel.kernelapp import IPKernelApp
+
+def told(app):
+    return [app.argv, repr(app.cli_config), repr(app.config), app.connection_file, app.extra_args, app.log_level]
+
+arguments = json.loads(sys.argv[2])
+parsed_then = IPKernelApp()
+parsed_then.parse_command_line(arguments)
+before = server.parse_arguments()
+app = server.with_arguments(arguments)
+app.parse_command_line(arguments)
+print(json.dumps([told(app), told(parsed_then), app is before]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["-f", "/x/kernel.json", "--HistoryManager.hist_file=:memory:"], True),
+        (["-f", "/x/kernel.json"], False),
+        (["-f", "/x/kernel.json", "--HistoryManager.hist_file=other"], False),
+        (["-f", "/x/kernel.json", "--HistoryManager.hist_file=:memory:", "--debug"], False),
+        (["--debug"], False),
+        ([], False),
+    ],
+)
+def test_arguments_that_were_parsed_before(kernel: Path, arguments: list[str], expected: bool) -> None:  # noqa: FBT001
+    """What was parsed before is used for the arguments that it was made for, and it is the same."""
+    folder = (ROOT / "scripts" / SERVER).parent
+    command: list[str | Path] = [kernel, "-c", PARSED, folder, json.dumps(arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    ours, theirs, was_used = json.loads(done.stdout)
+    assert ours == theirs
+    assert was_used == expected
+
+
+@pytest.mark.parametrize(("start", "expected"), [("fork", "True"), ("spawn", "False")])
+def test_kernels_use_what_was_parsed_before(workspace: Workspace, kernel: Path, start: str, expected: str) -> None:
+    """It is among what the collector does not look at."""
+    used = "import gc\napp = get_ipython().kernel.parent\nprint(all(each is not app for each in gc.get_objects()))"
+    workspace.write("a.ipynb", notebook(used))
+    assert told(workspace.execute(kernel, kernel_start=start), "a.ipynb") == f"{expected}\n"
+
+
+# The thread that is told to end the kernel wants something of the thread that publishes, when that is told to stop.
+SLOW = """
+import os, sys, time
+kernel = get_ipython().kernel
+shut_down = kernel.control_handlers["shutdown_request"]
+loop = kernel.parent.iopub_thread.io_loop
+
+async def shut_down_late(*arguments):
+    await shut_down(*arguments)
+    time.sleep(0.2)
+
+def stop_late(stop=loop.stop, sleep=time.sleep):  # what a notebook has named is gone by then
+    sleep(0.5)
+    stop()
+
+class Kind:
+    def __del__(self, make=os.mkdir):
+        make("ended")
+
+kernel.control_handlers["shutdown_request"] = shut_down_late
+loop.stop = stop_late
+sys.kept = Kind()  # until the very end
+"""
+
+
+def test_a_kernel_that_is_slow_to_end_is_not_ended_by_force(workspace: Workspace, kernel: Path) -> None:
+    workspace.write("a.ipynb", notebook(SLOW))
+    done = workspace.execute(kernel, kernel_start="fork")
+    assert (done.code, starts(done)) == (0, ["fork"]), done.log
+    assert (workspace.folder / "ended").exists()
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])

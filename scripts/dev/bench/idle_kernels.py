@@ -20,6 +20,7 @@ from notebook_ci.execution.kernels import UserKernelManager
 from notebook_ci.execution.listener import Listener
 
 START_SECONDS = 60.0
+ARGUMENTS = ("--HistoryManager.hist_file=:memory:",)  # as nbclient has it
 # What a kernel still does after its first cell is over by then.
 REST_SECONDS = 2.0
 
@@ -75,7 +76,7 @@ async def begin(manager: UserKernelManager, python: Path, folder: Path, stack: c
     """Start a kernel, and have it run a cell."""
     log = stack.enter_context((folder / "kernel.log").open("w+b"))
     env = environment(os.environ, python, python.parents[1], folder)
-    await manager.start_kernel(env=env, cwd=str(folder), stdout=log, stderr=log)
+    await manager.start_kernel(env=env, cwd=str(folder), stdout=log, stderr=log, extra_arguments=list(ARGUMENTS))
     await manager.listening(START_SECONDS)
     client = manager.client()
     stack.callback(client.stop_channels)

@@ -9,7 +9,7 @@ from multiprocessing.connection import wait
 
 from notebook_ci import process
 from notebook_ci.errors import Cancelled, NotebookCiError
-from notebook_ci.execution import failures, machine
+from notebook_ci.execution import engine, failures, machine
 from notebook_ci.execution.model import ExecuteRecord
 from notebook_ci.execution.outcome import Outcome
 from notebook_ci.execution.plan import Task
@@ -81,6 +81,7 @@ class Conductor:
             NotebookCiError: Something around the work failed.
             Cancelled: The job was cancelled; the record holds what was done.
         """
+        engine.compile_schema()
         gc.collect()
         gc.freeze()  # what is here is shared with the workers, which need not look at it
         try:

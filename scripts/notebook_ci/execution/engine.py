@@ -232,6 +232,11 @@ class _Keeper(NotebookExecutionManager):  # type: ignore[misc] # as above
             ) from error
 
 
+def compile_schema() -> None:
+    """Have the schema of notebooks compiled, which nbformat does once in a process: before workers are forked."""
+    nbformat.validator.get_validator(nbformat.current_nbformat, nbformat.current_nbformat_minor)
+
+
 def write_notebook(nb: nbformat.NotebookNode, path: Path) -> None:
     """Write a notebook, whole or not at all, over what is there.
 
