@@ -67,6 +67,7 @@ LOOK_SECONDS = 0.01
 CONNECTION_FILE = "the connection file"
 # Of every kernel, with another connection file: the specification's and nbclient's.
 ARGUMENTS = ("-f", CONNECTION_FILE, "--HistoryManager.hist_file=:memory:")
+FILE = io.IOBase.__base__  # what all files are; `io.IOBase` would ask all of its subclasses
 # By name: their modules may not be imported.
 CLOSED_AT_THEIR_END = {"Shelf", "BsdDbShelf", "DbfilenameShelf", "_TemporaryFileWrapper"}
 # What a kernel imports before its first cell; not all of it is there in all versions.
@@ -525,7 +526,7 @@ def end(error: BaseException | None) -> None:
         left.setdefault(type(each), []).append(each)
     if any(map(has_an_end, left, left.values())):
         return
-    for each in (each for kind, of_it in left.items() if issubclass(kind, io.IOBase) for each in of_it):
+    for each in (each for kind, of_it in left.items() if FILE in kind.__mro__ for each in of_it):
         with suppress(Exception):  # closed, or full
             each.flush()
     code = error.code if error else 0

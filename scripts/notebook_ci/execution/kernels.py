@@ -10,6 +10,7 @@ from pathlib import Path
 from queue import Empty
 from typing import Any, Literal, cast
 
+import zmq
 from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.channels import AsyncZMQSocketChannel
 from jupyter_client.kernelspec import KernelSpec
@@ -35,6 +36,8 @@ class _Channel(AsyncZMQSocketChannel):  # type: ignore[misc] # jupyter_client is
     """
 
     async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
+        with contextlib.suppress(zmq.Again):  # one that is there already: waiting costs more than taking
+            return dict(await self._recv(flags=zmq.NOBLOCK))
         ends = None if timeout is None else time.monotonic() + timeout
         while True:
             left = LOOK_AGAIN_SECONDS if ends is None else min(LOOK_AGAIN_SECONDS, ends - time.monotonic())
