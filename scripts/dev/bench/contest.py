@@ -9,7 +9,7 @@ from typing import Literal
 
 from dev.bench import inputs, processes
 from dev.bench.inputs import Notebooks
-from dev.bench.processes import Done
+from dev.bench.processes import Counted, Done
 
 LINES_SHOWN = 30
 # Above this part of its time a run tells of the disk rather than of the contender: nbmake was seen to take seven times
@@ -48,14 +48,12 @@ class Contender:
         command: What is run in the folder of the notebooks.
         check: Tells whether the work was done.
         slow: It takes minutes.
-        figure: Takes the figure from what was printed, where it is neither seconds nor memory of the command.
     """
 
     name: str
     command: Sequence[str]
     check: Check
     slow: bool = False
-    figure: Callable[[str], float] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ class Work:
         rehearsal: What each contender executes first, uncounted: files are read and byte code is written then.
         contenders: Who does it.
         promises: What is promised.
-        unit: What is measured.
+        counted: Whose memory is measured; None: the time of the whole command is.
     """
 
     name: str
@@ -95,7 +93,12 @@ class Work:
     rehearsal: Notebooks
     contenders: Sequence[Contender]
     promises: Sequence[Promise]
-    unit: Literal["s", "MB"] = "s"
+    counted: Counted | None = None
+
+    @property
+    def unit(self) -> Literal["s", "MB"]:
+        """Of what is measured."""
+        return "MB" if self.counted else "s"
 
 
 @dataclass(frozen=True)
@@ -139,16 +142,11 @@ class Contest:
         """Have a contender do the work in a fresh copy of a folder."""
         folder, said = self.folder / "run", self.folder / "said"
         shutil.copytree(source, folder)
-        by_memory = self.work.unit == "MB" and contender.figure is None
-        done = processes.run(contender.command, folder, self.environ, said, with_memory=by_memory)
+        done = processes.run(contender.command, folder, self.environ, said, self.work.counted)
         text = said.read_text(encoding="utf-8", errors="replace")
         self._check(contender, done, text, notebooks)
         shutil.rmtree(folder)
-        if contender.figure:
-            value = contender.figure(text)
-        else:
-            value = done.driver_bytes / 1e6 if by_memory else done.seconds
-        return Figure(value, done.stalled / done.seconds)
+        return Figure(done.most_bytes / 1e6 if self.work.counted else done.seconds, done.stalled / done.seconds)
 
     def _check(self, contender: Contender, done: Done, text: str, notebooks: Notebooks) -> None:
         """Stop all where the work was not done: a figure would mean nothing."""

@@ -62,10 +62,6 @@ class Environments:
         """Return the command of execute-notebook, as a user gives it."""
         return [*self.launch, OURS, "--python", str(self.python), *arguments]
 
-    def in_tools(self, script: Path, *arguments: str) -> list[str]:
-        """Return the command of a script in the tool environment of execute-notebook."""
-        return [*self.launch, "--env", OURS, "--exec", "python", str(script), *arguments]
-
     def peer(self, *arguments: str) -> list[str]:
         """Return a command of the peers' Python."""
         return [str(self.python), *arguments]

@@ -33,6 +33,13 @@ ax.plot(data.x, model.predict(data[["x"]]))
 plt.show()""",
 )
 
+IDLE = """\
+import pathlib, time
+pathlib.Path("here-{number}").touch()
+while len(list(pathlib.Path().glob("here-*"))) < {count}:
+    time.sleep(0.5)
+time.sleep(3)"""
+
 Notebooks = Mapping[str, Sequence[str]]
 
 
@@ -58,6 +65,11 @@ def long() -> Notebooks:
 def printing() -> Notebooks:
     """Return a notebook whose cell prints much, a line at a time."""
     return {"printing.ipynb": [PRINTING]}
+
+
+def idle(count: int, imports: str) -> Notebooks:
+    """Return notebooks that do nothing, all at the same time, after some imports."""
+    return {f"idle{number:03}.ipynb": [imports, IDLE.format(number=number, count=count)] for number in range(count)}
 
 
 def write(notebooks: Notebooks, folder: Path) -> None:

@@ -5,7 +5,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -22,17 +22,23 @@ class Done:
     Attributes:
         code: Its exit code; negative: the signal that ended it.
         seconds: From its start to its end.
-        driver_bytes: The most memory (PSS) that its processes had at once, without kernels; 0: it was not measured.
+        most_bytes: The most memory (PSS) that the counted processes had at once; 0: none were counted.
         stalled: For how many of the seconds some process of the machine waited for a disk.
     """
 
     code: int
     seconds: float
-    driver_bytes: int
+    most_bytes: int
     stalled: float
 
 
-def run(command: Sequence[str], cwd: Path, environ: Mapping[str, str], said: Path, *, with_memory: bool) -> Done:
+# Returns those processes, of a command's first one and its descendants, whose memory counts.
+Counted = Callable[[int], Collection[int]]
+
+
+def run(
+    command: Sequence[str], cwd: Path, environ: Mapping[str, str], said: Path, counted: Counted | None = None
+) -> Done:
     """Run a command to its end.
 
     Args:
@@ -40,14 +46,14 @@ def run(command: Sequence[str], cwd: Path, environ: Mapping[str, str], said: Pat
         cwd: Its working directory.
         environ: Its environment.
         said: A file that gets what it prints.
-        with_memory: Measure its memory too. That takes it some time.
+        counted: Measure the memory of these processes too. That takes some time.
     """
     with said.open("wb") as log:
         stalled, began = stalled_seconds(), time.perf_counter()
         process = subprocess.Popen(
             command, cwd=cwd, env=dict(environ), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
         )
-        with _Sampler(process.pid) if with_memory else contextlib.nullcontext() as sampler:
+        with _Sampler(process.pid, counted) if counted else contextlib.nullcontext() as sampler:
             code = process.wait()
         seconds = time.perf_counter() - began
     return Done(code, seconds, sampler.most if sampler else 0, stalled_seconds() - stalled)
@@ -59,10 +65,12 @@ class _Sampler:
 
     Attributes:
         pid: The first of them.
+        counted: Says which of them count.
         most: The most bytes seen.
     """
 
     pid: int
+    counted: Counted
     most: int = 0
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -79,7 +87,7 @@ class _Sampler:
 
     def _sample(self) -> None:
         while not self._over.wait(SAMPLE_SECONDS):
-            self.most = max(self.most, proportional_bytes(drivers(self.pid)))
+            self.most = max(self.most, sum(map(_proportional_bytes, self.counted(self.pid))))
 
 
 def stalled_seconds() -> float:
@@ -95,14 +103,10 @@ def drivers(root: int) -> list[int]:
     return list(_descend(root, _children(), KERNELS))
 
 
-def descendants(root: int) -> list[int]:
-    """Return all descendants of a process."""
-    return [pid for pid in _descend(root, _children(), ()) if pid != root]
-
-
-def proportional_bytes(pids: Collection[int]) -> int:
-    """Return the memory of processes: of what they share with others, their part (PSS)."""
-    return sum(_proportional_bytes(pid) for pid in pids)
+def kernels(root: int) -> set[int]:
+    """Return the others of its descendants."""
+    children = _children()
+    return {*_descend(root, children, ())}.difference(_descend(root, children, KERNELS))
 
 
 def _proportional_bytes(pid: int) -> int:

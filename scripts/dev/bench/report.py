@@ -21,7 +21,8 @@ environments are byte-compiled. Whole commands are timed, launch.sh included. Fi
 peer's median by ours, of several peers that of the best one.
 
 nbclient runs all notebooks in one process by `asyncio.gather`, once all at once and once as many at a time as there are
-CPUs; the better one counts. The memory of a driver is the sum over its processes without kernels (PSS), at its peak.
+CPUs; the better one counts. The memory of a driver is the sum over its processes without kernels (PSS), at its peak;
+that of kernels is the sum over all the others, the servers that fork them included.
 
 The column "disk" is the largest part of a round in which something on the machine waited for a disk: where it is much,
 files were read cold, and the round tells of the disk. Such a round is repeated, at most twice.

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from dev.bench import inputs
+from dev.bench import inputs, processes
 from dev.bench.contest import Check, Contender, NotDoneError, Promise, Work
 from dev.bench.environments import Environments
 from dev.bench.inputs import Notebooks
@@ -18,7 +18,6 @@ OURS, NBMAKE, PAPERMILL, NBCLIENT = (
 )
 AT_ONCE, SOME_AT_ONCE = "nbclient, all at once", "nbclient, as many at once as CPUs"
 FORKED, STARTED = "forked kernels", "started kernels"
-IDLE_KERNELS = 20
 # Of the notebooks with imports, by contender: the flags, and the ratios that are promised and hoped for.
 IMPORTING: dict[str, tuple[Sequence[str], float, float | None]] = {
     OURS: ((), 5, 8),
@@ -36,7 +35,8 @@ def works(environments: Environments) -> list[Work]:
         _importing(environments, 20),
         _long(environments),
         _printing(environments),
-        _idle(environments),
+        _idle(environments, 20),
+        _idle_with_imports(environments, 20),
     ]
 
 
@@ -105,21 +105,38 @@ def _printing(environments: Environments) -> Work:
         rehearsal=inputs.trivial(1),
         contenders=[_ours(environments, check=_saved_bounded), _nbclient(environments, NBCLIENT)],
         promises=[Promise(OURS, [NBCLIENT], 4)],
-        unit="MB",
+        counted=processes.drivers,
     )
 
 
-def _idle(environments: Environments) -> Work:
-    contenders = [_idling(environments, FORKED, "fork"), _idling(environments, STARTED, "spawn")]
+def _idle(environments: Environments, count: int) -> Work:
     return Work(
         name="idle",
-        title=f"memory of {IDLE_KERNELS} idle kernels, servers included",
-        notebooks={},
-        rehearsal={},
-        contenders=contenders,
+        title=f"{count} idle kernels: their memory",
+        notebooks=inputs.idle(count, "pass"),
+        rehearsal=inputs.trivial(1),
+        contenders=_kernels(environments, count),
         promises=[Promise(FORKED, [STARTED], 2, 4)],
-        unit="MB",
+        counted=processes.kernels,
     )
+
+
+def _idle_with_imports(environments: Environments, count: int) -> Work:
+    return Work(
+        name="idle-importing",
+        title=f"{count} idle kernels that have imported numpy, pandas, matplotlib and sklearn: their memory",
+        notebooks=inputs.idle(count, inputs.IMPORTING[0]),
+        rehearsal=inputs.importing(1),
+        contenders=_kernels(environments, count),
+        promises=[Promise(FORKED, [STARTED], 2, 4)],
+        counted=processes.kernels,
+    )
+
+
+def _kernels(environments: Environments, count: int) -> list[Contender]:
+    """Return who runs as many notebooks at a time, by forked kernels and by started ones."""
+    at_once = ("--workers", str(count), "--kernel-start")
+    return [_ours(environments, (*at_once, "fork"), FORKED), _ours(environments, (*at_once, "spawn"), STARTED)]
 
 
 def _ours(
@@ -139,12 +156,6 @@ def _papermill(environments: Environments) -> Contender:
 
 def _nbclient(environments: Environments, name: str, *flags: str) -> Contender:
     return Contender(name, environments.peer(str(HERE / "in_nbclient.py"), OUTPUT, *flags), _saved)
-
-
-def _idling(environments: Environments, name: str, start: str) -> Contender:
-    arguments = ["--python", str(environments.python), "--count", str(IDLE_KERNELS), "--start", start]
-    command = environments.in_tools(HERE / "idle_kernels.py", *arguments)
-    return Contender(name, command, _said_bytes, figure=lambda said: float(said) / 1e6)
 
 
 def _saved(folder: Path, _: str, notebooks: Notebooks) -> None:
@@ -184,8 +195,3 @@ def _passed(_: Path, said: str, notebooks: Notebooks) -> None:
     """Hold the number of passed tests against that of notebooks; nbmake saves nothing unless it is told to."""
     if not re.search(rf"\b{len(notebooks)} passed\b", said):
         raise NotDoneError(f"not {len(notebooks)} have passed")
-
-
-def _said_bytes(_: Path, said: str, __: Notebooks) -> None:
-    if not said.strip().isdecimal():
-        raise NotDoneError("there is no figure")
