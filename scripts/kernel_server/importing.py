@@ -50,6 +50,8 @@ TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 OWN_REFERENCES = 2  # to what stands for something: its holder's, and that of the function that counts
 # What most names of modules stand for.
 NOT_RANDOM = {bool, dict, int, list, str, tuple, type, types.BuiltinFunctionType, types.FunctionType, types.ModuleType}
+# The first word of its state, and where it stands in that, when the system has seeded it: not after a number has.
+FRESH_MERSENNE_TWISTER = (0x80000000, 623)
 ROW_MAJOR, NOT_TRANSPOSED = 101, 111  # cblas.h
 
 
@@ -315,18 +317,20 @@ class _Arguments(list):  # type: ignore[type-arg] # Python 3.8
 
     are_used = False
 
-    def _look(self, name: str) -> Any:
+
+def _looked_at(name: str) -> Any:
+    """Return a method of `list` that takes note."""
+
+    def method(self: Any, *arguments: Any) -> Any:
         self.are_used = True
-        return getattr(list, name)
+        return getattr(list, name)(self, *arguments)
 
-    def __getitem__(self, index: Any) -> Any:
-        return self._look("__getitem__")(self, index)
+    return method
 
-    def __iter__(self) -> Any:
-        return self._look("__iter__")(self)
 
-    def __len__(self) -> int:
-        return int(self._look("__len__")(self))
+for _name in vars(list).keys() - {"__new__", "__init__", "__getattribute__", "__hash__", "__class_getitem__"}:
+    if callable(getattr(list, _name)):
+        setattr(_Arguments, _name, _looked_at(_name))
 
 
 class _Streams:
@@ -478,7 +482,7 @@ class _State:
             "how warnings are shown": [id(warnings.showwarning), id(warnings.formatwarning)],
             "the garbage collector": [gc.isenabled(), gc.get_threshold()],
             "timers": [signal.getitimer(each)[0] > 0 for each in TIMERS],
-            "random numbers": hash(random.getstate()),
+            "random numbers": [hash(random.getstate()), _numpy_is_seeded()],
             "tracing": [sys.gettrace() is None, sys.getprofile() is None],
             "builtins": sorted(vars(builtins)),
             "the working directory": str(Path.cwd()),
@@ -486,6 +490,15 @@ class _State:
             "processes": _children(),
             "threads of Python": len(threading.enumerate()),
         }
+
+
+def _numpy_is_seeded() -> bool:
+    """Return whether somebody has seeded NumPy's functions, or has drawn from them: a kernel seeds them anew."""
+    module = sys.modules.get("numpy.random")
+    if module is None or not hasattr(module, "get_state"):
+        return False
+    _, key, position, *_ = module.get_state()
+    return (int(key[0]), position) != FRESH_MERSENNE_TWISTER
 
 
 def _children() -> str:

@@ -67,9 +67,9 @@ LOOK_SECONDS = 0.01
 CONNECTION_FILE = "the connection file"
 # Of every kernel, with another connection file: the specification's and nbclient's.
 ARGUMENTS = ("-f", CONNECTION_FILE, "--HistoryManager.hist_file=:memory:")
-FILE = io.IOBase.__base__  # what all files are; `io.IOBase` would ask all of its subclasses
-# By name: their modules may not be imported.
-CLOSED_AT_THEIR_END = {"Shelf", "BsdDbShelf", "DbfilenameShelf", "_TemporaryFileWrapper"}
+FILE: Any = io.IOBase.__base__  # what all files are; `io.IOBase` would ask all of its subclasses
+# What every kernel has of these at its end only closes what the system closes, or warns.
+CLOSED_BY_THE_SYSTEM = ("IPython.", "_asyncio.", "asyncio.", "builtins.", "socket.", "zmq.")
 # What a kernel imports before its first cell; not all of it is there in all versions.
 MODULES = (
     "ipykernel.kernelapp",
@@ -148,8 +148,7 @@ def serve(listener: socket.socket, life: int, refusal: str, importer: Any) -> Be
     began = installed(importer)
     for file in files_of_modules():
         is_installed(file)  # so that kernels need not look
-    keep_for_ever([list(vars(module).values()) for module in list(sys.modules.values()) if hasattr(module, "__dict__")])
-    # What is here is never garbage. A kernel that looked at it to collect, or at its end, would copy its pages.
+    # What is here is never garbage. A kernel that looked at it to collect would copy its pages.
     gc.collect()
     gc.freeze()
     Path(listener.getsockname() + READY).touch()
@@ -165,6 +164,8 @@ def serve(listener: socket.socket, life: int, refusal: str, importer: Any) -> Be
                 child = os.fork()
         if child == 0:
             listener.close()
+            if life != STDIN:
+                os.close(life)  # else the driver would not see that this server has ended
             return answer(driver, importer)
         if child < 0:
             refuse(driver, refusal or "the server cannot fork")
@@ -203,7 +204,7 @@ def grow(driver: socket.socket, request: Request, listener: socket.socket, impor
             tell(driver, "failed", refusal)
         else:
             tell(driver, "imported", len(items))
-            become = serve(listener, driver.fileno(), "", importer)
+            become = serve(listener, driver.detach(), "", importer)
     if become:
         return become
     os.killpg(0, signal.SIGKILL)  # what an import has started, and this process
@@ -229,11 +230,6 @@ def new_importer(folder: Path) -> Any:
     spec.loader.exec_module(module)
     kernel = module.probe(folder)
     return module.Importer(kernel, is_installed, real_path) if kernel else None
-
-
-def keep_for_ever(objects: object) -> None:
-    """Keep something that Python would take apart at its end."""
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(objects))
 
 
 def refuse(driver: socket.socket, why: str) -> None:
@@ -304,8 +300,9 @@ def receive(driver: socket.socket) -> tuple[Request, list[int]]:
     """
     head, ancillary, _, _ = driver.recvmsg(4, socket.CMSG_SPACE(STREAMS * struct.calcsize("i")))
     descriptors = [number for _, _, data in ancillary for (number,) in struct.iter_unpack("i", data)]
-    text = b""
-    length = struct.unpack("!I", head)[0] if head else 1
+    if len(head) < struct.calcsize("!I"):
+        raise ConnectionResetError
+    text, length = b"", struct.unpack("!I", head)[0]
     while len(text) < length:
         piece = driver.recv(length - len(text))
         if not piece:
@@ -418,6 +415,7 @@ def be_as_started(request: Request, importer: Any) -> None:
         sys.path.insert(0, cwd)  # ipykernel takes it away
     app = with_arguments(argv[3:])
     app.parent_handle = int(request["env"]["JPY_PARENT_PID"])  # ipykernel has read it when it was imported
+    keep_messages(app)
     if importer:
         importer.before_start(app)
     spec: Any = importlib.util.find_spec(argv[2])
@@ -431,6 +429,19 @@ def be_as_started(request: Request, importer: Any) -> None:
         let_reply(app)
         if has_installed_modules_alone():
             end(sys.exc_info()[1])
+
+
+def keep_messages(app: Any) -> None:
+    """Have outputs wait until the driver has time for them: ZeroMQ drops those beyond a thousand that wait."""
+    init_iopub = app.init_iopub
+
+    def init_with_room(context: Any) -> None:
+        del app.init_iopub
+        context.sndhwm = 0
+        init_iopub(context)
+        del context.sndhwm
+
+    app.init_iopub = init_with_room
 
 
 def let_reply(app: Any) -> None:
@@ -543,18 +554,20 @@ def has_an_end(kind: type, objects: list[Any]) -> bool:
     """
     if kind is GeneratorType:
         frames = [each.gi_frame for each in objects]
-        return any(frame is not None and frame.f_globals.get("__name__") == "__main__" for frame in frames)
+        return any(frame is not None and not is_installed(frame.f_code.co_filename) for frame in frames)
     sqlite3 = sys.modules.get("sqlite3")
-    if sqlite3 and kind is sqlite3.Connection:
+    if sqlite3 and issubclass(kind, sqlite3.Connection):
         return any(map(is_of_a_file, objects))
-    return kind.__name__ in CLOSED_AT_THEIR_END or (kind.__module__ == "__main__" and hasattr(kind, "__del__"))
+    own_end = getattr(kind, "__del__", FILE.__del__) != FILE.__del__
+    return own_end and not f"{kind.__module__}.".startswith(CLOSED_BY_THE_SYSTEM)
 
 
 def is_of_a_file(connection: Any) -> bool:
-    """Return whether a connection of SQLite has a file open: not, where it is closed or of another thread."""
-    with suppress(sys.modules["sqlite3"].Error):
+    """Return whether a connection of SQLite has, or may have, a file open."""
+    try:
         return any(file for _, _, file in connection.execute("PRAGMA database_list"))
-    return False
+    except sys.modules["sqlite3"].Error as error:
+        return "closed" not in str(error)  # but of another thread
 
 
 def change_environment(given: dict[bytes, bytes]) -> None:

@@ -180,6 +180,21 @@ px.scatter(frame, x="x", y="y", color="kind")
 # %%
 px.bar(frame, x="kind", y="y").show()
 """,
+    "seaborn-heatmap": """
+import numpy as np
+import pandas as pd
+import seaborn as sns
+axes = sns.heatmap(pd.DataFrame(np.eye(3), index=list("abc")), annot=True, cbar=False)
+print(axes.get_ylim(), [text.get_text() for text in axes.texts])
+""",
+    "plotly-line": """
+import pandas as pd
+import plotly.express as px
+import plotly.io as pio
+figure = px.line(pd.DataFrame({"x": [1, 2], "y": [2, 1]}), x="x", y="y")
+print(pio.renderers.default, len(figure.to_json()))
+figure
+""",
     "plotly-objects": """
 import plotly.graph_objects as go
 import plotly.io as pio
@@ -693,6 +708,16 @@ train, test = train_test_split(x, random_state=0)
 model = LinearRegression().fit(train, 3 * train + 1)
 print(test.ravel(), model.predict(test).ravel().round(6))
 model
+""",
+    "sklearn-logistic": """
+import numpy as np
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import train_test_split
+from sklearn.linear_model import LogisticRegression
+x = np.arange(30).reshape(-1, 1)
+train, test = train_test_split(x, random_state=1)
+print(LogisticRegression().fit(train, train.ravel() > 14).predict(test), LinearRegression())
+np.linalg.svd(np.arange(6.0).reshape(2, 3))[1].round(6)
 """,
     "sklearn-forest": """
 from sklearn.datasets import load_iris

@@ -8,8 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -221,10 +223,11 @@ class Workspace:
         # With a blank and a letter beyond ASCII: that is what paths have.
         self.folder = folder / "work spâce"
         self.home, self.runner_temp = folder / "home", folder / "runner"
-        # Sockets stand in it, whose path has at most 107 bytes.
-        self.tmp = folder / "t"
+        # Short, or the stage takes another one: sockets stand in it, whose paths have at most 107 bytes.
+        self.tmp = Path(tempfile.mkdtemp(prefix="t-"))
+        weakref.finalize(self, shutil.rmtree, self.tmp, ignore_errors=True)
         self.mark = uuid.uuid4().hex
-        for made in (self.folder, self.home, self.runner_temp, self.tmp):
+        for made in (self.folder, self.home, self.runner_temp):
             made.mkdir()
 
     @property

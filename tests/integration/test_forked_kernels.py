@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from integration.suite import ROOT, Done, Workspace, notebook, texts, wait_until
+from integration.suite import ROOT, Done, Workspace, notebook, parent, texts, wait_until
 
 SERVER = "kernel_server/server.py"
 # All that a process can tell of how it was started. What differs between two kernels anyway is left out: ids, the
@@ -95,19 +95,17 @@ def notices(done: Done) -> list[str]:
 )
 def test_it_is_as_fresh_as_a_started_one(workspace: Workspace, kernel: Path, environ: dict[str, str]) -> None:
     workspace.write("deep/state.ipynb", notebook(STATE))
-    fresh: dict[str, dict[str, Any]] = {}
-    for start in ("fork", "spawn"):
-        done = workspace.execute(kernel, environ, kernel_start=start)
+    fresh: list[dict[str, Any]] = []
+    for start, preload in (("spawn", "off"), ("fork", "off"), ("fork", "colorsys")):
+        done = workspace.execute(kernel, environ, kernel_start=start, preload=preload)
         assert done.code == 0, done.log
         assert starts(done) == [start]
-        fresh[start] = json.loads(told(done, "deep/state.ipynb"))
-    assert fresh["fork"].keys() == fresh["spawn"].keys()
-    different = {
-        name: (fresh["fork"][name], fresh["spawn"][name])
-        for name in fresh["fork"]
-        if fresh["fork"][name] != fresh["spawn"][name]
-    }
-    assert not different, json.dumps(different, indent=1)
+        assert done.record["notebooks"][0]["preloaded"] == ([preload] if preload != "off" else [])
+        fresh.append(json.loads(told(done, "deep/state.ipynb")))
+    for other in fresh[1:]:
+        different = {name: (fresh[0][name], told) for name, told in other.items() if told != fresh[0][name]}
+        assert other.keys() == fresh[0].keys()
+        assert not different, json.dumps(different, indent=1)
 
 
 def test_one_knows_nothing_of_another(workspace: Workspace, kernel: Path) -> None:
@@ -236,6 +234,67 @@ def test_handlers_of_the_end_find_what_the_notebook_defined(workspace: Workspace
     done = workspace.execute(kernel, kernel_start=start)
     assert (done.code, starts(done)) == (0, [start]), done.log
     assert b"Kind" in pickled.read_bytes()
+
+
+HELPER = """
+import os, sqlite3
+
+class Kind:
+    def __del__(self, open=open, name=__name__):
+        open(f"{name}-deleted", "w").close()
+
+def steps():
+    try:
+        yield
+    finally:
+        open(f"{__name__}-finished", "w").close()
+
+KEPT, STEPS = Kind(), steps()
+next(STEPS)
+"""
+# Each leaves something behind that has an end of its own, out of the reach of what IPython takes apart.
+ENDS = {
+    "a file loaded by its path": "import importlib.util\n"
+    "spec = importlib.util.spec_from_file_location('byspec', 'helper.py')\n"
+    "module = importlib.util.module_from_spec(spec)\nspec.loader.exec_module(module)",
+    "a file run": "import runpy\nresult = runpy.run_path('helper.py', run_name='byrunpy')",
+    "a module taken away": "import helper, sys\ndel sys.modules['helper']",
+    "a name of its own": "import json\ntext = open('helper.py').read()\njson.kept = {'__name__': 'plugin'}\n"
+    "exec(text, json.kept)",
+    "a generator": "import json\ndef steps():\n    try: yield\n    finally: open('finished', 'w').close()\n"
+    "json.kept = steps()\nnext(json.kept)",
+    "a shelf": "import json, shelve\njson.kept = shelve.open('shelf', writeback=True)\njson.kept['a'] = [1]\n"
+    "json.kept['a'].append(2)",
+    "a dumb database": "import dbm.dumb, json\njson.kept = dbm.dumb.open('dumb', 'c')\njson.kept[b'a'] = b'b'\n"
+    "json.kept[b'a'] = b'c' * 1000",
+    "a connection": "import json, sqlite3\njson.kept = sqlite3.connect('a.db')\n"
+    "json.kept.execute('pragma journal_mode=wal')\njson.kept.execute('create table t (x)')",
+    "a connection of another kind": "import json, sqlite3\nclass Kind(sqlite3.Connection): pass\n"
+    "json.kept = sqlite3.connect('a.db', factory=Kind)\njson.kept.execute('create table t (x)')\n"
+    "json.kept.execute('insert into t values (1)')",
+    "a connection of another thread": "import json, sqlite3, threading\ndef connect():\n"
+    "    json.kept = sqlite3.connect('a.db')\n    json.kept.execute('pragma journal_mode=wal')\n"
+    "    json.kept.execute('create table t (x)')\n"
+    "thread = threading.Thread(target=connect)\nthread.start()\nthread.join()",
+    "a temporary file": "import json, tempfile\njson.kept = tempfile.NamedTemporaryFile(dir='.', prefix='made-')",
+    "an open file": "import json\njson.kept = open('written', 'w')\njson.kept.write('all')",
+}
+
+
+@pytest.mark.parametrize("source", ENDS.values(), ids=ENDS)
+def test_what_ends_with_python_ends_as_ever(workspace: Workspace, kernel: Path, source: str) -> None:
+    workspace.write("a.ipynb", notebook(source))
+    workspace.write("helper.py", HELPER)
+    left: list[dict[str, bytes]] = []
+    before = {path.name for path in workspace.folder.iterdir()}
+    for start in ("spawn", "fork"):
+        done = workspace.execute(kernel, kernel_start=start)
+        assert (done.code, starts(done)) == (0, [start]), done.log
+        made = [path for path in workspace.folder.iterdir() if path.name not in {*before, "__pycache__"}]
+        left.append({path.name: b"" if path.suffix == ".db" else path.read_bytes() for path in made})
+        for path in made:
+            path.unlink()
+    assert left[0] == left[1]
 
 
 def test_shared_memory_is_cleaned_up(workspace: Workspace, kernel: Path) -> None:
@@ -378,9 +437,11 @@ def test_when_the_driver_is_killed_nothing_runs_on(workspace: Workspace, kernel:
     workspace.write("a.ipynb", notebook(FAMILY, "import time; time.sleep(60)"))
     process = workspace.start("execute-notebook", {"python": str(kernel), "kernel-start": "fork"})
     assert wait_until(lambda: len(sleeping(workspace)) == 4, 30), workspace.processes()
+    assert workspace.leftovers()
     process.send_signal(number)
     workspace.end(process)
     assert wait_until(lambda: not workspace.processes(), 15), workspace.processes()
+    assert wait_until(lambda: not workspace.leftovers(), 15), workspace.leftovers()
 
 
 # --- A server that fails
@@ -431,8 +492,32 @@ def test_a_server_that_dies_or_hangs_costs_nothing_but_time(
     assert starts(done) == ["fork", "spawn", "spawn"]
     [notice] = notices(done)
     assert notice.startswith("From here on kernels are started, not forked: ")
-    assert why in notice or fail is kill
+    assert why in notice
     assert not workspace.processes()
+    assert not workspace.leftovers()
+
+
+@pytest.mark.parametrize("fail", [kill, stop])
+def test_a_server_that_has_imported_something_and_dies_or_hangs(
+    workspace: Workspace, kernel: Path, fail: Callable[[int], None]
+) -> None:
+    """One notebook at the most misses its imports: then there is another."""
+    gate = workspace.base / "gate"
+    wait = f"import time, pathlib\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.05)\nprint('done')"
+    for name in "abc":
+        workspace.write(f"{name}.ipynb", notebook(wait))
+    inputs = {"python": str(kernel), "kernel-start": "fork", "workers": "1", "preload": "colorsys"}
+    process = workspace.start("execute-notebook", inputs)
+    assert wait_until(lambda: sum(SERVER in each for each in workspace.processes().values()) == 4, 30)
+    [grown] = [pid for pid in workspace.processes() if parent(pid) == server_of(workspace)]
+    fail(grown)
+    gate.touch()
+    done = workspace.end(process)
+    assert done.code == 0, done.log
+    assert [done.printed(f"{name}.ipynb") for name in "abc"] == ["done\n"] * 3
+    assert [done.record["notebooks"][place]["preloaded"] for place in (0, 2)] == [["colorsys"]] * 2
+    assert not workspace.processes()
+    assert not workspace.leftovers()
 
 
 def test_a_server_that_cannot_fork(workspace: Workspace, kernel: Path) -> None:

@@ -36,6 +36,8 @@ BAD = {
         "temporary folder",
     ),
     "looks_at_its_arguments": ("import sys\nVALUE = sys.argv[0]", "sys.argv"),
+    "looks_for_an_argument": ("import sys\nVALUE = '-f' in sys.argv", "sys.argv"),
+    "copies_its_arguments": ("import sys\nVALUE = sys.argv.copy()", "sys.argv"),
     "has_random_numbers": ("import random\nVALUE = random.Random()", "random numbers"),
     "turns_off_the_collector": ("import gc\ngc.disable()", "garbage collector"),
     "sets_a_timer": ("import signal\nsignal.setitimer(signal.ITIMER_VIRTUAL, 1000)", "timers"),
@@ -136,6 +138,73 @@ def test_what_would_be_seen_is_left_to_the_notebook(
     assert outcomes[0] == outcomes[1]
 
 
+def test_a_module_that_sets_a_variable_is_as_ever(workspace: Workspace, kernel: Path, install: Install) -> None:
+    install("nci_sets", "import os\nos.environ['NCI_SET'] = os.environ.get('NCI_GIVEN', '') + 'x'")
+    pair(workspace, "import nci_sets, os, subprocess", "print(os.environ['NCI_SET'], os.getenv('MPLBACKEND'))\n!env")
+    told = []
+    for start in ("fork", "spawn"):
+        done = workspace.execute(kernel, {"NCI_GIVEN": "y", "NCI_SET": "old"}, kernel_start=start)
+        assert done.code == 0, done.log
+        assert [found["preloaded"] for found in results(done)] == [["nci_sets"] if start == "fork" else []] * 2
+        told.append(done.printed("a.ipynb").splitlines()[0])
+    assert told == ["yx module://matplotlib_inline.backend_inline"] * 2
+
+
+def test_each_import_that_was_not_made_before_is_told_of(workspace: Workspace, kernel: Path, install: Install) -> None:
+    for name in ("nci_one", "nci_two", "nci_three"):
+        install(name, GOOD)
+    install("nci_noisy", "print('noise')")
+    for name in "abcd":
+        workspace.write(f"{name}.ipynb", notebook("import nci_one, nci_noisy, nci_two\nprint(1)\nimport nci_three"))
+    workspace.write("e.ipynb", notebook("import nci_one, nci_three, nci_two"))
+    done = workspace.execute(kernel, workers="1")
+    assert done.code == 0, done.log
+    assert done.notebooks["d.ipynb"]["preloaded"] == ["nci_one"]
+    assert done.notebooks["d.ipynb"]["not_preloaded"] == {
+        "nci_noisy": "its import prints or warns",
+        "nci_two": "stands behind `nci_noisy`",
+        "nci_three": "stands behind `print(1)` in cell 1",
+    }
+    assert done.notebooks["e.ipynb"]["not_preloaded"] == {
+        "nci_three": "no other notebook of the folder can share it",
+        "nci_two": "stands behind `nci_three`",
+    }
+
+
+def test_a_name_that_cannot_be_imported_is_told_of(workspace: Workspace, kernel: Path, install: Install) -> None:
+    install("nci_good", GOOD)
+    workspace.write("a.ipynb", notebook("1"))
+    done = workspace.execute(kernel, preload="nci_godo\nnci_good")
+    [notice] = done.annotations("notice")
+    assert "`nci_godo`, which was left to the notebooks: its import failed here: ModuleNotFoundError" in notice.message
+    [notice] = workspace.execute(kernel, preload="nci_good", kernel_start="spawn").annotations("notice")
+    assert "no effect" in notice.message
+
+
+def test_a_server_that_no_notebook_needs_any_more_ends(workspace: Workspace, kernel: Path, install: Install) -> None:
+    install("nci_one", GOOD)
+    gate = workspace.base / "gate"
+    pair(workspace, "import nci_one")
+    wait = f"import time, pathlib\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.05)"
+    workspace.write("c.ipynb", notebook(wait))
+    inputs = {"python": str(kernel), "kernel-start": "fork", "workers": "2", "execution-order": "parallel"}
+    process = workspace.start("execute-notebook", inputs)
+    try:
+        outputs = workspace.runner_temp / "notebook-ci" / "execute-notebook"
+        assert wait_until(lambda: all((outputs / f"{name}.ipynb").exists() for name in "ab"), 60)
+
+        def servers() -> int:
+            """The first server, c's keeper and c's kernel are left."""
+            return sum("kernel_server/server.py" in command for command in workspace.processes().values())
+
+        assert wait_until(lambda: servers() == 3, 10), workspace.processes()
+    finally:
+        gate.touch()
+        done = workspace.end(process)
+    assert done.code == 0, done.log
+    assert [done.notebooks[f"{name}.ipynb"]["preloaded"] for name in "ab"] == [["nci_one"]] * 2
+
+
 def test_the_users_own_code_is_never_imported_before(workspace: Workspace, kernel: Path) -> None:
     workspace.write("own.py", "VALUE = 1")
     pair(workspace, "import own\nprint(own.VALUE)")
@@ -231,9 +300,9 @@ def test_an_import_that_hangs_is_the_notebooks_own(workspace: Workspace, kernel:
     """It hangs in the server, and in the kernels not at all: they wait for the server, and are started then."""
     install("nci_hangs", "import threading, time\nif threading.active_count() == 1: time.sleep(600)")
     pair(workspace, "import nci_hangs\nprint('done')")
-    process = workspace.start("execute-notebook", {"python": str(kernel)}, environ={"NCI_TEST": "1"})
-    done = workspace.end(process)
+    done = workspace.execute(kernel)
     assert done.code == 0, done.log
+    assert all("takes too long" in found["not_preloaded"]["nci_hangs"] for found in results(done))
     assert [done.printed(f"{name}.ipynb") for name in "ab"] == ["done\n"] * 2
     assert wait_until(lambda: not workspace.processes())
 

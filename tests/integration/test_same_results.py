@@ -17,11 +17,13 @@ from typing import Any
 import pytest
 
 from integration.corpus import CORPUS, FAILING, FILES
-from integration.suite import Done, Workspace, notebook
+from integration.suite import ROOT, Done, Workspace, notebook
 
 REQUIREMENTS = (
     "numpy pandas matplotlib seaborn plotly nbformat ipywidgets scikit-learn joblib scipy tqdm jinja2 ipykernel"
 )
+# Of these, what several notebooks of the corpus begin with, and what may be imported before.
+EXPECTED = {"numpy", "pandas", "matplotlib", "seaborn", "plotly", "sklearn", "ipywidgets", "joblib"}
 TIMEOUT = 600
 CELL_TIMEOUT = "60"  # what hangs by one kind of kernel alone is a difference, too
 # What the others are held against, and all kinds of kernels: the inputs of execute-notebook.
@@ -38,7 +40,7 @@ RULES = {
     "id": r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])",  # of widgets, and of animations of matplotlib
     "styler": r"\bT_[0-9a-f]{5}",
     "process": r"(?<=\bpid=)\d+|(?<=\bparent=)\d+|(?<=/ipykernel_)\d+",
-    "temporary": r"\b(?:tmp|nci-)[a-z0-9_]{8}\b",
+    "temporary": r"\b(?:tmp|nci-|t-)[a-z0-9_]{8}\b",
     "seconds": r"\b\d+\.\d+s\b",
 }
 
@@ -125,12 +127,14 @@ class Run:
         starts: How each kernel came to be.
         preloaded: What each was forked with.
         log: The log of the stage.
+        python: The Python of the kernels.
     """
 
     outcomes: dict[str, Outcome]
     starts: dict[str, str]
     preloaded: dict[str, list[str]]
     log: str
+    python: Path
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +192,7 @@ def run(base: Path, python: Path, mode: str, environ: dict[str, str]) -> Run:
         {name: result["kernel_start"] for name, result in results.items()},
         {name: result["preloaded"] for name, result in results.items()},
         done.log,
+        python,
     )
     shutil.rmtree(base)
     return made
@@ -215,8 +220,49 @@ def test_a_notebook_does_what_it_is_meant_to(runs: dict[str, Run], name: str) ->
 @pytest.mark.parametrize("mode", MODES)
 def test_kernels_came_to_be_as_asked_for(runs: dict[str, Run], mode: str) -> None:
     assert set(runs[mode].starts.values()) == {MODES[mode]["kernel-start"]}, runs[mode].log
-    preloaded = [name for name, modules in runs[mode].preloaded.items() if modules]
+    preloaded = [modules for modules in runs[mode].preloaded.values() if modules]
     assert len(preloaded) >= 30 if mode == "preload" else not preloaded
+    packages = {module.partition(":")[0].partition(".")[0] for modules in preloaded for module in modules}
+    assert packages >= EXPECTED or mode != "preload", packages
+
+
+# A module is imported, as a server does it. All of it counts as installed.
+IMPORT = """
+import os, sys, tempfile
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import importing
+folder = Path(tempfile.mkdtemp(dir=sys.argv[2]))
+(folder / "module_of_test.py").write_text(sys.argv[3])
+sys.path.insert(0, str(folder))
+os.chdir(folder.parent)
+printed, shown = open(folder / "printed", "w"), os.dup(1)
+os.dup2(printed.fileno(), 1)
+importer = importing.Importer(importing.probe(folder), lambda _: True, os.path.realpath)
+refusal = importer.refusal("module_of_test")
+os.write(shown, refusal.encode())
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import numpy", ""),
+        ("import numpy\nnumpy.random.seed()", ""),
+        ("import numpy\nGENERATOR = numpy.random", ""),
+        ("import numpy\nnumpy.random.seed(0)", "it changes random numbers"),
+        ("import numpy\nVALUE = numpy.random.rand()", "it changes random numbers"),
+        ("import numpy\nVALUE = numpy.random.default_rng(1)", "module_of_test has random numbers of its own"),
+        ("import random\nVALUE = random.random()", "it changes random numbers"),
+    ],
+)
+def test_random_numbers_that_forks_would_share(
+    runs: dict[str, Run], tmp_path: Path, source: str, expected: str
+) -> None:
+    command = [runs[BASE].python, "-c", IMPORT, ROOT / "scripts" / "kernel_server", tmp_path, source]
+    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True, check=True, timeout=60)
+    assert done.stdout == expected
 
 
 # --- The comparison itself

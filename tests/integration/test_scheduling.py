@@ -432,10 +432,10 @@ def test_below_the_limit_nothing_changes(workspace: Workspace, kernel: Path) -> 
 
 
 IN_PLACE = {
-    "clear": "for n in range(400):\n    clear_output(wait=True)\n    display(HTML(f'{n:04}' * 25_000))",
-    "clear at once": "for n in range(400):\n    clear_output()\n    display(HTML(f'{n:04}' * 25_000))",
+    "clear": "for n in range(1500):\n    clear_output(wait=True)\n    display(HTML(f'{n:04}' * 25_000))",
+    "clear at once": "for n in range(1500):\n    clear_output()\n    display(HTML(f'{n:04}' * 25_000))",
     "update": "shown = display(HTML('first'), display_id=True)\n"
-    "for n in range(400): shown.update(HTML(f'{n:04}' * 25_000))",
+    "for n in range(1500): shown.update(HTML(f'{n:04}' * 25_000))",
 }
 
 
@@ -445,7 +445,20 @@ def test_what_is_shown_in_place_loses_nothing(workspace: Workspace, kernel: Path
     done = bound(kernel, workspace, source, "print('the next cell')", limit="250 kB")
     assert done.notebooks["a.ipynb"]["left_out"] == 0
     [shown] = done.executed("a.ipynb")["cells"][0]["outputs"]
-    assert "".join(shown["data"]["text/html"]) == "0399" * 25_000
+    assert "".join(shown["data"]["text/html"]) == "1499" * 25_000
+
+
+def test_no_message_of_a_flood_is_lost(workspace: Workspace, kernel: Path) -> None:
+    """Neither by the kernel nor by the driver, when there are more notebooks than CPUs."""
+    for number in range(4):
+        workspace.write(f"printed{number}.ipynb", notebook("for n in range(4000): print(n, flush=True)"))
+        workspace.write(f"shown{number}.ipynb", notebook("for n in range(2500): display(n)"))
+    done = workspace.execute(kernel, workers="4")
+    assert done.code == 0, done.log
+    for number in range(4):
+        assert done.printed(f"printed{number}.ipynb").split() == [str(n) for n in range(4000)]
+        [cell] = done.executed(f"shown{number}.ipynb")["cells"]
+        assert ["".join(each["data"]["text/plain"]) for each in cell["outputs"]] == [str(n) for n in range(2500)]
 
 
 def test_an_error_stands_behind_whatever_was_left_out(workspace: Workspace, kernel: Path) -> None:
@@ -552,9 +565,11 @@ def test_when_the_stage_is_killed_nothing_runs_on(workspace: Workspace, kernel: 
     with ended(workspace, process):
         assert running(workspace, 3)
         assert len(workspace.workers()) == 3
+        assert workspace.leftovers()
         process.kill()
         process.communicate()
         assert wait_until(lambda: not workspace.processes(), 15), workspace.processes()
+        assert wait_until(lambda: not workspace.leftovers(), 15), workspace.leftovers()
 
 
 @contextlib.contextmanager

@@ -39,7 +39,8 @@ def verdict(found: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def sockets(workspace: Workspace) -> list[Path]:
-    return [path for path in workspace.base.rglob("*") if path.is_socket() or path.is_fifo()]
+    paths = [*workspace.base.rglob("*"), *workspace.tmp.rglob("*")]
+    return [path for path in paths if path.is_socket() or path.is_fifo()]
 
 
 def assert_nothing_is_left(workspace: Workspace) -> None:

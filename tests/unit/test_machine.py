@@ -182,6 +182,20 @@ def test_where_nothing_is_told_nothing_is_known(root: Path, text: str) -> None:
     assert machine.memory(root) is None
 
 
+@pytest.mark.parametrize(
+    ("total", "available", "expected"),
+    [
+        (16_000_000_000, 999_999_999, True),
+        (16_000_000_000, 1_000_000_001, False),  # though less than a tenth
+        (4_000_000_000, 399_999_999, True),
+        (4_000_000_000, 400_000_001, False),  # though less than a gigabyte
+        (1000, 0, True),
+    ],
+)
+def test_when_memory_is_short(total: int, available: int, expected: bool) -> None:  # noqa: FBT001
+    assert Memory(total, available).is_short == expected
+
+
 def test_this_machine_tells() -> None:
     assert machine.cpus() >= 1
     found = machine.memory()

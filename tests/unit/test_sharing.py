@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from notebook_ci.execution.sharing import Modules, Wish, beside, expanded, shared, useful
+from notebook_ci.execution.sharing import Modules, Wish, beside, expanded, reasons, shared, useful
 
 
 def wishes(*lists: str, shadowed: str = "") -> dict[int, Wish]:
@@ -84,3 +84,31 @@ def test_whatever_notebooks_import_none_gets_what_it_does_not() -> None:
 def test_what_lies_beside() -> None:
     names: Modules = ("json.py", "pandas", "a.cpython-311-x86_64-linux-gnu.so", "data.csv")
     assert {"json", "pandas", "a"} <= beside(names)
+
+
+@pytest.mark.parametrize(
+    ("modules", "planned", "made", "refused", "expected"),
+    [
+        ("numpy pandas", "numpy pandas", "numpy pandas", {}, {}),
+        ("json numpy", "numpy", "numpy", {}, {}),
+        ("numpy own pandas", "numpy", "numpy", {"own": "mine"}, {"own": "mine", "pandas": "stands behind `own`"}),
+        ("numpy", "numpy", "", {}, {"numpy": "no server had imported it yet"}),
+        (
+            "rare numpy numpy:array",
+            "",
+            "",
+            {},
+            {
+                "rare": "no other notebook of the folder can share it",
+                "numpy": "stands behind `rare`",
+                "numpy:array": "stands behind `rare`",
+            },
+        ),
+        ("numpy numpy:odd pandas", "numpy pandas", "numpy pandas", {"numpy:odd": "prints"}, {"numpy:odd": "prints"}),
+    ],
+)
+def test_why_an_import_was_not_made_before(
+    modules: str, planned: str, made: str, refused: dict[str, str], expected: dict[str, str]
+) -> None:
+    wish = Wish("folder", tuple(modules.split()))
+    assert reasons(wish, tuple(planned.split()), tuple(made.split()), refused) == expected

@@ -4,8 +4,9 @@ import gc
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
+from pathlib import PurePath
 
 from notebook_ci import process
 from notebook_ci.errors import Cancelled, NotebookCiError
@@ -22,9 +23,6 @@ from notebook_ci.notebooks.document import Document
 from notebook_ci.records import Problem
 
 LOOK_SECONDS = 0.25
-# With less than this part of it left, and less than so many bytes, memory is short.
-SHORT_PART = 0.1
-SHORT_BYTES = 1_000_000_000
 
 
 @dataclass
@@ -134,10 +132,10 @@ class Conductor:
 
     def _memory_is_short(self) -> bool:
         memory = machine.memory()
-        short = memory is not None and memory.available < min(SHORT_PART * memory.total, SHORT_BYTES)
-        if short and memory:
-            self.progress.held_back(memory.available)
-        return short
+        if memory is None or not memory.is_short:
+            return False
+        self.progress.held_back(memory.available)
+        return True
 
     def _listen(self, seconds: float) -> None:
         """Take what workers tell, for at most so many seconds if they tell nothing."""
@@ -173,10 +171,9 @@ class Conductor:
         record.notebooks[place] = outcome.result
         record.read |= outcome.read
         record.made |= outcome.made
-        record.problems += outcome.problems
-        if outcome.has_imports:
-            outcome.result.preloaded = list(self.servers.imports(place))
-        outcome.result.not_preloaded = self.servers.left(place)
+        record.problems += [_named(problem, self.tasks[place]) for problem in outcome.problems]
+        made = self.servers.imports(place) if outcome.has_imports else ()
+        outcome.result.preloaded, outcome.result.not_preloaded = list(made), self.servers.left(place, made)
         if outcome.not_forked and not self._gave_up:
             self._gave_up = self.servers.refused(place)
             since = "From here on kernels are" if self._gave_up else "Its kernel was"
@@ -225,3 +222,10 @@ class Conductor:
                 position.cell, position.cell_began = worker.cell, now
             cells = len(task.content.cells) if isinstance(task.content, Document) else 0
             yield Running(task.name, position.cell, cells, now - position.began, now - position.cell_began)
+
+
+def _named(problem: Problem, task: Task) -> Problem:
+    """Return a problem that says of which execution it is, where its file does not."""
+    if task.name == task.path:
+        return problem
+    return replace(problem, message=f"{PurePath(task.name).name}: {problem.message}")

@@ -5,7 +5,7 @@ import nbformat
 from notebook_ci.errors import NotebookCiError
 from notebook_ci.execution.engine import FAILED, Execution, KernelDiedError, KernelNotStartedError
 from notebook_ci.execution.model import Failure, FailureKind
-from notebook_ci.execution.watch import Limit, Watch
+from notebook_ci.execution.watch import GRACE_SECONDS, Limit, Watch
 from notebook_ci.notebooks import positions, tracebacks
 from notebook_ci.notebooks.document import Document
 from notebook_ci.records import Problem
@@ -174,7 +174,8 @@ def _point(document: Document, failure: Failure, index: int, line: int) -> None:
 
 def _time_message(watch: Watch, limit: Limit) -> str:
     subject = "A cell" if limit == "cell-timeout" else "The notebook"
-    return f"{subject} ran longer than its {limit} of {watch.limits[limit]:g} seconds, and was interrupted."
+    killed = f"; {GRACE_SECONDS:g} seconds later its kernel was killed" if watch.has_killed else ""
+    return f"{subject} ran longer than its {limit} of {watch.limits[limit]:g} seconds, and was interrupted{killed}."
 
 
 def _with_log(failure: Failure, kernel_log: str) -> Failure:

@@ -11,6 +11,7 @@ from queue import Empty
 from typing import Any, Literal, cast
 
 import zmq
+import zmq.asyncio
 from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.channels import AsyncZMQSocketChannel
 from jupyter_client.kernelspec import KernelSpec
@@ -53,6 +54,15 @@ class _Client(AsyncKernelClient):  # type: ignore[misc] # as above
 
     shell_channel_class = Type(_Channel)
     iopub_channel_class = Type(_Channel)
+
+    def _context_default(self) -> zmq.asyncio.Context:
+        """Have sockets that take any number of messages.
+
+        ZeroMQ drops messages while a thousand wait here, and with them the one that says that the cell has ended.
+        """
+        context = super()._context_default()
+        context.rcvhwm = 0
+        return context
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         """Wait until the kernel answers, and all that it has said before has come.
@@ -128,8 +138,6 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
     def __init__(self, python: Path, folder: Path, server: KernelServer | None, listener: Listener) -> None:
         super().__init__(kernel_name="python3", connection_file=str(folder / "kernel.json"))
         self.client_factory = _Client
-        # ZeroMQ drops messages beyond a thousand that wait, and with them the one that says that the cell has ended.
-        self.context.rcvhwm = 0
         self._python = python
         self._listener = listener
         self._process: Any = None

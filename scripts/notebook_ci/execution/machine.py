@@ -14,6 +14,11 @@ from pathlib import Path
 ROOT = Path("/")
 
 
+# With less than this part of it left, and less than so many bytes, memory is short.
+SHORT_PART = 0.1
+SHORT_BYTES = 1_000_000_000
+
+
 @dataclass(frozen=True)
 class Memory:
     """Memory in bytes.
@@ -25,6 +30,11 @@ class Memory:
 
     total: int
     available: int
+
+    @property
+    def is_short(self) -> bool:
+        """Whether so little is left that nothing more should begin."""
+        return self.available < min(SHORT_PART * self.total, SHORT_BYTES)
 
 
 def cpus(root: Path = ROOT) -> int:

@@ -54,6 +54,7 @@ class Plan:
     Attributes:
         tasks: The executions: sorted, each behind those that it needs.
         needs: By notebook, those that must have passed before.
+        unmet: Patterns of notebooks that others need, none of which is executed.
         chains: Notebooks that run one after the other.
         parameters: All parameters that are given.
         output_dir: The folder of the executed notebooks.
@@ -61,6 +62,7 @@ class Plan:
 
     tasks: tuple[Task, ...]
     needs: Mapping[str, Collection[str]]
+    unmet: Sequence[str]
     chains: Sequence[Sequence[str]]
     parameters: dict[str, Any]
     output_dir: Path
@@ -80,7 +82,7 @@ def make(inputs: ExecuteInputs, context: Context) -> Plan:
     _keep_apart(output_dir, context.cwd)
     chosen = select(inputs.notebooks, inputs.exclude, context.cwd, never=[runs, output_dir])
     all_notebooks = _Listing(lambda: everything(context.cwd, [runs, output_dir]))
-    needs = _needs(inputs.needs, chosen, all_notebooks)
+    needs, unmet = _needs(inputs.needs, chosen, all_notebooks)
     paths = ordered(chosen, needs)
     tasks = _tasks(paths, shared | own, sets)
     _keep_sources(tasks, context.cwd, output_dir)
@@ -89,7 +91,7 @@ def make(inputs: ExecuteInputs, context: Context) -> Plan:
     strict = {**(own if isinstance(inputs.parameters, str) else {}), **(swept if isinstance(inputs.sweep, str) else {})}
     _refuse_unknown(strict, shared | own | swept, tasks, all_notebooks)
     order = cast("Order", inputs.execution_order)
-    return Plan(tasks, needs, chains(paths, order), shared | own, output_dir)
+    return Plan(tasks, needs, unmet, chains(paths, order), shared | own, output_dir)
 
 
 def _keep_apart(output_dir: Path, cwd: Path) -> None:
@@ -121,8 +123,10 @@ def _keep_sources(tasks: Sequence[Task], cwd: Path, output_dir: Path) -> None:
         )
 
 
-def _needs(value: str | dict[str, Any], chosen: Sequence[str], all_notebooks: "_Listing") -> dict[str, set[str]]:
-    """Return which notebooks need which, of those that are executed.
+def _needs(
+    value: str | dict[str, Any], chosen: Sequence[str], all_notebooks: "_Listing"
+) -> tuple[dict[str, set[str]], list[str]]:
+    """Return which notebooks need which, of those that are executed, and which patterns name none of those.
 
     Args:
         value: The input needs: as YAML, or as a table of notebook-ci.toml.
@@ -130,6 +134,7 @@ def _needs(value: str | dict[str, Any], chosen: Sequence[str], all_notebooks: "_
         all_notebooks: Those of the workspace.
     """
     needs: dict[str, set[str]] = {}
+    unmet: list[str] = []
     for pattern, told in _map(value, "The input needs").items():
         others = [told] if isinstance(told, str) else told
         if not isinstance(others, list) or not all(isinstance(other, str) for other in others):
@@ -137,10 +142,13 @@ def _needs(value: str | dict[str, Any], chosen: Sequence[str], all_notebooks: "_
                 f"The input needs has {quote(told)} for {quote(pattern)}, which is no list of notebooks.",
                 hint="Write `report.ipynb: [train.ipynb]`.",
             )
-        wanted = {path for other in others for path in _matches(other, chosen, all_notebooks)}
-        for path in _matches(pattern, chosen, all_notebooks):
+        found = {other: _matches(other, chosen, all_notebooks) for other in others}
+        wanted = {path for paths in found.values() for path in paths}
+        needing = _matches(pattern, chosen, all_notebooks)
+        for path in needing:
             needs.setdefault(path, set()).update(wanted - ({path} if pattern != path or path not in others else set()))
-    return needs
+        unmet += [other for other, paths in found.items() if needing and not paths]
+    return needs, unmet
 
 
 def _matches(pattern: str, chosen: Sequence[str], all_notebooks: "_Listing") -> list[str]:

@@ -92,8 +92,9 @@ class _Run:
             execution = Execution(self.doc, self.task.parameters, self.runner.inputs.max_output)
             self._execute(execution, output)
         except Cancelled:
-            if execution:
-                result.failure = failures.place(self.doc, execution, "cancelled", "The job was cancelled.")
+            if not execution:
+                raise
+            result.failure = failures.place(self.doc, execution, "cancelled", "The job was cancelled.")
         except NotebookCiError:
             raise
         except Exception as exception:  # noqa: BLE001 - one notebook must not take the others with it

@@ -14,7 +14,7 @@ from pathlib import Path
 from notebook_ci.execution import machine
 from notebook_ci.execution.forking import KernelServer, NotForkedError, listening
 from notebook_ci.execution.plan import Task
-from notebook_ci.execution.sharing import Modules, Wish, beside, expanded, shared, useful
+from notebook_ci.execution.sharing import Modules, Wish, beside, expanded, reasons, shared, useful
 from notebook_ci.notebooks import imports
 from notebook_ci.notebooks.document import Document
 
@@ -118,22 +118,39 @@ class Servers:
         self._used[place] = branch
         return branch.server
 
+    @property
+    def are_of_use(self) -> bool:
+        """Whether kernels are forked at all."""
+        return self._first is not None
+
+    @property
+    def refusals(self) -> dict[str, str]:
+        """Modules that may not be imported before, and why."""
+        return {name: why for refused in self._refused.values() for name, why in refused.items()}
+
     def imports(self, place: int) -> Modules:
-        """Return what the server of a notebook has imported, unless another had to take its place."""
+        """Return what the server of a notebook was to import."""
         branch = self._used.get(place)
         return branch.modules if branch else ()
 
-    def left(self, place: int) -> dict[str, str]:
-        """Return by name which of a notebook's imports cannot be made before, and why."""
-        wish = self._wishes.get(place)
-        refused = self._refused.get(wish.folder, {}) if wish else {}
-        mine = {name: why for name, why in refused.items() if wish and name in wish.modules}
-        return {**self._later.get(place, {}), **mine}
+    def left(self, place: int, made: Modules) -> dict[str, str]:
+        """Return by name which of a notebook's imports were not made before, and why.
+
+        Args:
+            place: The notebook's place among the tasks.
+            made: Those that were.
+        """
+        later = dict(self._later.get(place, {}))
+        if place not in self._wishes:
+            return later
+        wish = self._wishes[place]
+        return later | reasons(wish, self._paths[place], made, self._refused.get(wish.folder, {}))
 
     def ended(self, place: int) -> None:
         """Take note that a notebook has ended: a server that no other one needs ends, too."""
         wish = self._wishes.pop(place, None)
         self._paths.pop(place, None)
+        self._used.pop(place, None)
         if wish:
             self._prune(wish.folder)
             for branch in [each for each in reversed(self._branches) if each.folder == wish.folder]:
@@ -160,7 +177,7 @@ class Servers:
             told = connection.recv(READ_BYTES)
         except OSError:
             told = b""
-        if not told and branch.is_ready:
+        if not told and (branch.is_ready or (branch.parent and branch.parent.is_failed)):  # it ends with its parent
             self._replace(branch)
         elif not told:
             self._fail(branch, "its import ended the server")
@@ -254,7 +271,7 @@ class Servers:
             case {"failed": str(why)} | {"refused": str(why)}:
                 self._fail(branch, why)
             case {"imported": int()}:
-                branch.is_ready = True
+                branch.is_ready, branch.imports = True, ""
                 if self._bytes() > self._limits.memory:
                     self._fail(branch, "it takes more than preload-max-memory")
 
@@ -262,7 +279,8 @@ class Servers:
         """Leave what a server was to import to the notebooks."""
         if branch.is_failed:
             return
-        names = [branch.imports] if branch.imports else branch.modules
+        known = branch.parent.modules if branch.parent else ()
+        names = [branch.imports] if branch.imports else [each for each in branch.modules if each not in known]
         self._refused.setdefault(branch.folder, {}).update(dict.fromkeys(names, why))
         self._replace(branch)
         self._plan(branch.folder)
@@ -274,8 +292,10 @@ class Servers:
         try:
             if self._first:
                 branch.connection = self._first.grow([], branch.folder, branch.listener)
+                return
         except NotForkedError:
-            branch.listener.close()  # nobody waits for it any more
+            pass
+        branch.listener.close()  # nobody waits for it any more
 
     def _is_needed(self, branch: _Branch) -> bool:
         """Return whether a server is used, or may be."""
@@ -290,6 +310,8 @@ class Servers:
         branch.listener.close()
 
     def _end_process(self, branch: _Branch) -> None:
+        with contextlib.suppress(OSError):  # closing is not enough: workers that were forked since have it open, too
+            branch.connection.shutdown(socket.SHUT_RDWR)
         branch.connection.close()
         if branch.pid and not branch.is_ready:  # it may hang in an import
             with contextlib.suppress(ProcessLookupError, PermissionError):

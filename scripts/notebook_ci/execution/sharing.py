@@ -57,6 +57,31 @@ def shared(wishes: Mapping[int, Wish], refused: Collection[str] = ()) -> dict[in
     return {place: tuple(module for module in ranked if module in modules) for place, modules in kept.items()}
 
 
+def reasons(wish: Wish, planned: Modules, made: Modules, refused: Mapping[str, str]) -> dict[str, str]:
+    """Return by name why imports of a notebook, which may have been made before, were not.
+
+    Args:
+        wish: What it imports first.
+        planned: What was to be imported for it.
+        made: What was.
+        refused: Why others may not be.
+    """
+    found: dict[str, str] = {}
+    behind = ""
+    for module in wish.modules:
+        if module in refused:
+            found[module] = refused[module]
+        elif module in made or _is_standard(module, wish):
+            continue
+        elif module in planned:
+            found[module] = "no server had imported it yet"
+        else:
+            found[module] = f"stands behind `{behind}`" if behind else "no other notebook of the folder can share it"
+        if ":" not in module and module not in planned:
+            behind = behind or module
+    return found
+
+
 def useful(paths: Mapping[Modules, int]) -> set[Modules]:
     """Return what servers should have imported, so that each serves several notebooks.
 
@@ -77,14 +102,18 @@ def _until_other(wish: Wish, wanted: Collection[str]) -> Modules:
     """Return what is wanted of a notebook's imports, up to the first that is not and would matter."""
     kept = []
     for module in wish.modules:
-        top = module.partition(":")[0].partition(".")[0]
-        if top in STANDARD and top not in wish.shadowed:
+        if _is_standard(module, wish):
             continue
         if module in wanted:
             kept.append(module)
         elif ":" not in module:
             break
     return tuple(kept)
+
+
+def _is_standard(module: str, wish: Wish) -> bool:
+    top = module.partition(":")[0].partition(".")[0]
+    return top in STANDARD and top not in wish.shadowed
 
 
 def beside(names: Sequence[str]) -> frozenset[str]:

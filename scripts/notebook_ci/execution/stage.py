@@ -64,6 +64,7 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
             places = {task.path: place for place, task in enumerate(planned.tasks)}
             record.problems.sort(key=lambda problem: places.get(problem.file or "", -1))  # not as they came
             record.metrics = _merged_metrics(record.notebooks)
+            _tell_of_imports(inputs, servers, context)
             durations.keep({each.name: each.duration for each in record.notebooks if each.status == "passed"})
 
 
@@ -116,9 +117,22 @@ def _tell(planned: Plan, interpreter: Interpreter, record: ExecuteRecord, contex
         context.reporter.progress(
             f"One after the other: {listed(chain, plan.MOST_LISTED)}. The input execution-order changes that."
         )
+    for pattern in planned.unmet:
+        context.reporter.notice(
+            f"The input needs names {quote(pattern)}, of which nothing is executed in this run: "
+            "what needs it begins without."
+        )
     if interpreter.origin == EARLIER:
         _warn_of_changes(default_environment(record.slug, context.environ, context.cwd), context)
     _notice_kernels(planned.tasks, interpreter, context)
+
+
+def _tell_of_imports(inputs: ExecuteInputs, servers: Servers, context: Context) -> None:
+    """Say so where modules that were named were not imported before: a name may be misspelt."""
+    for name, why in servers.refusals.items() if inputs.preload else ():
+        context.reporter.notice(f"The input preload names {quote(name)}, which was left to the notebooks: {why}.")
+    if inputs.preload and not servers.are_of_use:
+        context.reporter.notice("The input preload has no effect: kernels are started, not forked.")
 
 
 def _limits(inputs: ExecuteInputs) -> Limits:

@@ -26,6 +26,7 @@ class Watch:
 
     Attributes:
         exceeded: The limit that was exceeded, as soon as it is.
+        has_killed: The kernel went on after it was interrupted, and was killed.
         limits: Seconds by limit.
     """
 
@@ -36,6 +37,7 @@ class Watch:
         send: Callable[[int], None],
     ) -> None:
         self.exceeded: Limit | None = None
+        self.has_killed = False
         self.limits: dict[Limit, float | None] = {"cell-timeout": cell_timeout, "notebook-timeout": notebook_timeout}
         self._send = send
         self._began = time.monotonic()
@@ -65,6 +67,7 @@ class Watch:
             now = time.monotonic()
             if self._interrupted_at is not None:
                 if now - self._interrupted_at > GRACE_SECONDS:  # again and again: the kernel may start only now
+                    self.has_killed = True
                     self._send(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
             elif limit := self._limit_exceeded(now):
                 self.exceeded = limit
