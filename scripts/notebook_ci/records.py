@@ -181,7 +181,7 @@ class RunDirectory:
             cwd: The folder that relative paths start from.
 
         Raises:
-            InputError: It cannot be made there, or holds the workspace.
+            InputError: It cannot be made there, or holds the workspace or other notebooks.
         """
         try:
             if given:
@@ -340,8 +340,9 @@ def default_environment(slug: str, environ: Mapping[str, str], cwd: Path) -> Pat
 
 
 def _refuse_workspace(path: Path, cwd: Path) -> None:
-    """Refuse a run directory that is the workspace or above it: all in it would count as outputs."""
-    if cwd.resolve().is_relative_to(path.resolve()):
+    """Refuse a run directory that is the workspace, or holds notebooks of it: all in it would count as outputs."""
+    is_foreign = path.is_dir() and not (path / RUN_MARKER).exists()
+    if cwd.resolve().is_relative_to(path.resolve()) or (is_foreign and any(path.rglob("*.ipynb"))):
         raise InputError(
             f"run-dir is {path}, which holds the notebooks themselves.",
             hint="Name a folder of its own with the input run-dir.",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from dev.bench.environments import Environments
+from dev.bench.works import works
 from notebook_ci.inputs import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,3 +121,13 @@ def test_nothing_skipped_passes_ci(tmp_path: Path) -> None:
 def test_ci_makes_every_part_mandatory() -> None:
     assert "make test NO_SKIPS=1" in text_of(ROOT / ".ci" / "run")
     assert "make test NO_SKIPS=1" in text_of(ROOT / ".github" / "workflows" / "ci.yml")
+
+
+def test_the_page_of_benchmarks_has_every_promise() -> None:
+    """`make bench` writes it; a work or a promise that was added since is missing there."""
+    environments = Environments(("launch",), Path("python"), {}, {})
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    for work in works(environments):
+        for promise in work.promises:
+            row = rf"\| {re.escape(work.title)} \| {re.escape(promise.ours)} against .+ \| {promise.at_least:g}x \|"
+            assert re.search(row, page), work.title

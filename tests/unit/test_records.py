@@ -73,6 +73,19 @@ def test_a_folder_that_cannot_be_made_is_a_wrong_input(tmp_path: Path, given: st
         RunDirectory.open(given, {}, tmp_path)
 
 
+def test_a_folder_of_notebooks_is_no_run_directory(tmp_path: Path) -> None:
+    """Else they would not be executed any more."""
+    (tmp_path / "notebooks" / "deep").mkdir(parents=True)
+    (tmp_path / "notebooks" / "deep" / "a.ipynb").touch()
+    with pytest.raises(InputError, match="holds the notebooks themselves"):
+        RunDirectory.open("notebooks", {}, tmp_path)
+    assert [path.name for path in (tmp_path / "notebooks").iterdir()] == ["deep"]
+    (tmp_path / "notebooks" / "deep" / "a.ipynb").unlink()
+    run = RunDirectory.open("notebooks", {}, tmp_path).path
+    (run / "executed.ipynb").touch()
+    assert RunDirectory.open("notebooks", {}, tmp_path).path == run
+
+
 # Names
 
 

@@ -47,7 +47,7 @@ class Environments:
             home: An empty folder to be made, the home of all contenders: no settings, no history.
         """
         launch = ("bash", str(root / "scripts" / "launch.sh"))
-        python, ours = (_python(launch, name, environ) for name in (PEERS, OURS))
+        python, ours = (python_of(launch, name, environ) for name in (PEERS, OURS))
         home.mkdir(parents=True)
         clean = {name: value for name, value in environ.items() if not name.startswith(PREFIXES)}
         clean |= {"HOME": str(home), "NOTEBOOK_CI_CACHE": str(python.parents[2])}
@@ -67,7 +67,7 @@ class Environments:
         return [str(self.python), *arguments]
 
 
-def _python(launch: Sequence[str], name: str, environ: Mapping[str, str]) -> Path:
+def python_of(launch: Sequence[str], name: str, environ: Mapping[str, str]) -> Path:
     """Return the Python of a tool environment, which is made first where it is not there."""
     command = [*launch, "--env", name, "--exec", "python", "-c", "import sys; print(sys.executable)"]
     done = subprocess.run(command, env=dict(environ), stdout=subprocess.PIPE, text=True, check=True)

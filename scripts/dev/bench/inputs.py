@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LinearRegression""",
     """\
-rng = np.random.default_rng({number})
-data = pd.DataFrame({{"x": rng.normal(size=500), "group": rng.integers(4, size=500)}})
+rng = np.random.default_rng(NUMBER)
+data = pd.DataFrame({"x": rng.normal(size=500), "group": rng.integers(4, size=500)})
 data["y"] = 2 * data.x + rng.normal(size=500)""",
     'data.groupby("group").y.describe()',
     """\
@@ -52,7 +52,7 @@ def trivial(count: int) -> Notebooks:
 def importing(count: int) -> Notebooks:
     """Return notebooks that import much, compute and plot a little."""
     return {
-        f"importing{number:03}.ipynb": [cell.format(number=number) if "{{" in cell else cell for cell in IMPORTING]
+        f"importing{number:03}.ipynb": [cell.replace("NUMBER", str(number)) for cell in IMPORTING]
         for number in range(count)
     }
 

@@ -5,7 +5,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 
-from dev.bench.environments import OURS, Environments
+from dev.bench.environments import OURS, Environments, python_of
 from dev.bench.report import Result, Row, Verdict
 
 NAME = "launcher"
@@ -18,11 +18,8 @@ def measure(environments: Environments, rounds: int) -> Result:
     """Return what both take, and what the difference is."""
     nothing = ["-I", "-S", "-c", "pass"]
     launch = [*environments.launch, "--env", OURS, "--exec", "python", *nothing]
-    program = [*launch[:-4], "-c", "import sys; print(sys.executable)"]
-    found = subprocess.run(program, env=dict(environments.environ), stdout=subprocess.PIPE, text=True, check=True)
-    launched, direct = contenders(
-        environments.environ, max(rounds, FEWEST_ROUNDS), launch, [found.stdout.strip(), *nothing]
-    )
+    direct_start = [str(python_of(environments.launch, OURS, environments.environ)), *nothing]
+    launched, direct = contenders(environments.environ, max(rounds, FEWEST_ROUNDS), launch, direct_start)
     cost = statistics.median(launched) - statistics.median(direct)
     return Result(
         title="launch.sh with its environment made",

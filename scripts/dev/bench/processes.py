@@ -1,4 +1,4 @@
-"""Measures processes of Linux, and runs a command. Any environment imports it: standard library alone."""
+"""Measures processes of Linux, and runs a command."""
 
 import contextlib
 import os
@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
+
+from notebook_ci.execution import machine
 
 SAMPLE_SECONDS = 0.05
 # What a command line has of a kernel, or of a server that forks kernels (and of those, for they keep it).
@@ -87,7 +89,7 @@ class _Sampler:
 
     def _sample(self) -> None:
         while not self._over.wait(SAMPLE_SECONDS):
-            self.most = max(self.most, sum(map(_proportional_bytes, self.counted(self.pid))))
+            self.most = max(self.most, sum(map(machine.proportional_bytes, self.counted(self.pid))))
 
 
 def stalled_seconds() -> float:
@@ -107,14 +109,6 @@ def kernels(root: int) -> set[int]:
     """Return the others of its descendants."""
     children = _children()
     return {*_descend(root, children, ())}.difference(_descend(root, children, KERNELS))
-
-
-def _proportional_bytes(pid: int) -> int:
-    with contextlib.suppress(OSError):  # it has ended
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    return 0
 
 
 def _descend(pid: int, children: Mapping[int, Sequence[int]], without: Collection[bytes]) -> Iterator[int]:

@@ -17,6 +17,7 @@ OURS, NBMAKE, PAPERMILL, NBCLIENT = (
     "nbclient",
 )
 AT_ONCE, SOME_AT_ONCE = "nbclient, all at once", "nbclient, as many at once as CPUs"
+PACKAGES = "numpy, pandas, matplotlib and sklearn"
 FORKED, STARTED = "forked kernels", "started kernels"
 # Of the notebooks with imports, by contender: the flags, and the ratios that are promised and hoped for.
 IMPORTING: dict[str, tuple[Sequence[str], float, float | None]] = {
@@ -35,8 +36,8 @@ def works(environments: Environments) -> list[Work]:
         _importing(environments, 20),
         _long(environments),
         _printing(environments),
-        _idle(environments, 20),
-        _idle_with_imports(environments, 20),
+        _idle(environments, 20, "idle", "", "pass"),
+        _idle(environments, 20, "idle-importing", f" that have imported {PACKAGES}", inputs.IMPORTING[0]),
     ]
 
 
@@ -75,7 +76,7 @@ def _trivial_few(environments: Environments, count: int) -> Work:
 def _importing(environments: Environments, count: int) -> Work:
     return Work(
         name=f"importing-{count}",
-        title=f"{count} notebooks that import numpy, pandas, matplotlib and sklearn, compute and plot",
+        title=f"{count} notebooks that import {PACKAGES}, compute and plot",
         notebooks=inputs.importing(count),
         rehearsal=inputs.importing(1),
         contenders=[
@@ -109,34 +110,20 @@ def _printing(environments: Environments) -> Work:
     )
 
 
-def _idle(environments: Environments, count: int) -> Work:
-    return Work(
-        name="idle",
-        title=f"{count} idle kernels: their memory",
-        notebooks=inputs.idle(count, "pass"),
-        rehearsal=inputs.trivial(1),
-        contenders=_kernels(environments, count),
-        promises=[Promise(FORKED, [STARTED], 2, 4)],
-        counted=processes.kernels,
-    )
-
-
-def _idle_with_imports(environments: Environments, count: int) -> Work:
-    return Work(
-        name="idle-importing",
-        title=f"{count} idle kernels that have imported numpy, pandas, matplotlib and sklearn: their memory",
-        notebooks=inputs.idle(count, inputs.IMPORTING[0]),
-        rehearsal=inputs.importing(1),
-        contenders=_kernels(environments, count),
-        promises=[Promise(FORKED, [STARTED], 2, 4)],
-        counted=processes.kernels,
-    )
-
-
-def _kernels(environments: Environments, count: int) -> list[Contender]:
-    """Return who runs as many notebooks at a time, by forked kernels and by started ones."""
+def _idle(environments: Environments, count: int, name: str, which: str, imports: str) -> Work:
     at_once = ("--workers", str(count), "--kernel-start")
-    return [_ours(environments, (*at_once, "fork"), FORKED), _ours(environments, (*at_once, "spawn"), STARTED)]
+    return Work(
+        name=name,
+        title=f"{count} idle kernels{which}: their memory",
+        notebooks=inputs.idle(count, imports),
+        rehearsal=inputs.idle(1, imports),
+        contenders=[
+            _ours(environments, (*at_once, "fork"), FORKED),
+            _ours(environments, (*at_once, "spawn"), STARTED),
+        ],
+        promises=[Promise(FORKED, [STARTED], 2, 4)],
+        counted=processes.kernels,
+    )
 
 
 def _ours(

@@ -219,5 +219,6 @@ def _kill_group(group: int) -> None:
 
 def _how_it_ended(code: int | None) -> str:
     if code is not None and code < 0:
-        return f"ended by {signal.Signals(-code).name}"
+        named = {number.value: number.name for number in signal.Signals}
+        return f"ended by {named.get(-code, f'signal {-code}')}"
     return f"ended with exit code {code}"
