@@ -113,8 +113,8 @@ def main() -> Become | None:
 def parse_arguments() -> Any:
     """Make the kernel's application, and have it parse the arguments of a kernel.
 
-    That is a tenth of what a kernel does before its first cell, and a quarter of the memory that it writes: traitlets
-    looks at each option that a kernel has. What comes of it is the same for all, but for the connection file.
+    traitlets looks at each option that a kernel has, which is a good part of what happens before the first cell. What
+    comes of it is the same for all kernels, but for the connection file.
 
     Returns:
         The application, in which that stands as `CONNECTION_FILE`.
@@ -448,7 +448,7 @@ def let_reply(app: Any) -> None:
     """Let the thread end that is told to end the kernel, if it was.
 
     ipykernel (7.4) closes its sockets at its end while that thread may still say that it is idle, on one of them: then
-    both wait for ever. A started kernel loses little in that race, but gets there later.
+    both wait for ever. Started kernels are in that race, too; they are ended by force after some seconds.
     """
     control = getattr(app, "control_thread", None)
     if control is not None and control.is_alive():

@@ -176,7 +176,7 @@ print(json.dumps([told(app), told(parsed_then), app is before]))
         ([], False),
     ],
 )
-def test_arguments_that_were_parsed_before(kernel: Path, arguments: list[str], expected: bool) -> None:  # noqa: FBT001
+def test_arguments_that_were_parsed_before(kernel: Path, arguments: list[str], *, expected: bool) -> None:
     """What was parsed before is used for the arguments that it was made for, and it is the same."""
     folder = (ROOT / "scripts" / SERVER).parent
     command: list[str | Path] = [kernel, "-c", PARSED, folder, json.dumps(arguments)]
@@ -473,17 +473,22 @@ def stop(pid: int) -> None:
     os.kill(pid, signal.SIGSTOP)
 
 
+def waiting(workspace: Workspace, kernel: Path, preload: str) -> tuple["subprocess.Popen[str]", Path]:
+    """Start three notebooks, one after the other. Each waits for a file: the second that is returned."""
+    gate = workspace.base / "gate"
+    wait = f"import time, pathlib\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.05)\nprint('done')"
+    for name in "abc":
+        workspace.write(f"{name}.ipynb", notebook(wait))
+    inputs = {"python": str(kernel), "kernel-start": "fork", "workers": "1", "preload": preload}
+    return workspace.start("execute-notebook", inputs), gate
+
+
 @pytest.mark.parametrize(("fail", "why"), [(kill, "the server ended"), (stop, "the server does not answer")])
 def test_a_server_that_dies_or_hangs_costs_nothing_but_time(
     workspace: Workspace, kernel: Path, fail: Callable[[int], None], why: str
 ) -> None:
     """It fails while the first notebook runs, which is not touched."""
-    gate = workspace.base / "gate"
-    wait = f"import time, pathlib\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.05)\nprint('done')"
-    for name in "abc":
-        workspace.write(f"{name}.ipynb", notebook(wait))
-    inputs = {"python": str(kernel), "kernel-start": "fork", "workers": "1", "preload": "off"}
-    process = workspace.start("execute-notebook", inputs)
+    process, gate = waiting(workspace, kernel, "off")
     assert wait_until(lambda: sum(SERVER in each for each in workspace.processes().values()) == 3, 30)
     fail(server_of(workspace))
     gate.touch()
@@ -502,12 +507,7 @@ def test_a_server_that_has_imported_something_and_dies_or_hangs(
     workspace: Workspace, kernel: Path, fail: Callable[[int], None]
 ) -> None:
     """One notebook at the most misses its imports: then there is another."""
-    gate = workspace.base / "gate"
-    wait = f"import time, pathlib\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.05)\nprint('done')"
-    for name in "abc":
-        workspace.write(f"{name}.ipynb", notebook(wait))
-    inputs = {"python": str(kernel), "kernel-start": "fork", "workers": "1", "preload": "colorsys"}
-    process = workspace.start("execute-notebook", inputs)
+    process, gate = waiting(workspace, kernel, "colorsys")
     assert wait_until(lambda: sum(SERVER in each for each in workspace.processes().values()) == 4, 30)
     [grown] = [pid for pid in workspace.processes() if parent(pid) == server_of(workspace)]
     fail(grown)

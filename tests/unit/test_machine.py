@@ -192,7 +192,7 @@ def test_where_nothing_is_told_nothing_is_known(root: Path, text: str) -> None:
         (1000, 0, True),
     ],
 )
-def test_when_memory_is_short(total: int, available: int, expected: bool) -> None:  # noqa: FBT001
+def test_when_memory_is_short(total: int, available: int, *, expected: bool) -> None:
     assert Memory(total, available).is_short == expected
 
 
