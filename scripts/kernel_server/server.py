@@ -498,7 +498,7 @@ def real_path(path: str) -> str:
     """Return what `os.path.realpath` does, but look at the folders of a folder's files once, not again for each."""
     folder, name = os.path.split(path)
     is_plain = path.startswith(os.sep) and name not in {"", ".", ".."} and not Path(path).is_symlink()
-    return os.path.join(real_folder(folder), name) if is_plain else os.path.realpath(path)  # noqa: PTH118 - of text
+    return os.path.join(real_folder(folder), name) if is_plain else os.path.realpath(path)  # noqa: PTH118 - it is text
 
 
 @lru_cache(maxsize=None)

@@ -189,7 +189,7 @@ class NotebookResult:
         duration: Seconds, with the start of the kernel.
         kernel_start: Whether its kernel was forked or started; empty: it had none.
         preloaded: What its kernel was forked with, of its own imports: `a.b`, or `a.b:c` for `from a.b import c`.
-        not_preloaded: Which of its imports cannot be made before it, and why.
+        not_preloaded: Which of its imports were not made before it, and why.
         parameters: The parameters it was given.
         cells: Number of its code cells.
         executed_cells: Number of code cells that ran, the failing one included.
