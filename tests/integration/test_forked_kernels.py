@@ -15,7 +15,7 @@ import pytest
 
 from integration.suite import ROOT, Done, Workspace, notebook, parent, texts, wait_until
 
-SERVER = "kernel_server/server.py"
+SERVER = "scripts/kernel_server"
 # All that a process can tell of how it was started. What differs between two kernels anyway is left out: ids, the
 # private folder of each (`nci-...`), the ports of ZeroMQ.
 STATE = """
@@ -149,7 +149,7 @@ def test_what_the_interpreter_does_when_it_begins_is_kept(workspace: Workspace, 
 PARSED = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-import server
+from kernel_server import __main__ as server
 from ipykernel.kernelapp import IPKernelApp
 
 def told(app):
@@ -178,8 +178,7 @@ print(json.dumps([told(app), told(parsed_then), app is before]))
 )
 def test_arguments_that_were_parsed_before(kernel: Path, arguments: list[str], *, expected: bool) -> None:
     """What was parsed before is used for the arguments that it was made for, and it is the same."""
-    folder = (ROOT / "scripts" / SERVER).parent
-    command: list[str | Path] = [kernel, "-c", PARSED, folder, json.dumps(arguments)]
+    command: list[str | Path] = [kernel, "-c", PARSED, ROOT / "scripts", json.dumps(arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     ours, theirs, was_used = json.loads(done.stdout)
     assert ours == theirs
@@ -371,9 +370,9 @@ def test_random_numbers_are_each_notebooks_own(workspace: Workspace, kernel: Pat
 
 def test_imports_of_the_user_are_not_shadowed_and_shadow_nothing(workspace: Workspace, kernel: Path) -> None:
     """A module beside a notebook that has the name of one which ipykernel imports: as with a started kernel."""
-    workspace.write("server.py", "NAME = 'mine'")
+    workspace.write("pages.py", "NAME = 'mine'")
     workspace.write("struct.py", "raise SystemExit('imported')")
-    workspace.write("a.ipynb", notebook("import server, struct\nprint(server.NAME, struct.calcsize('i'))"))
+    workspace.write("a.ipynb", notebook("import pages, struct\nprint(pages.NAME, struct.calcsize('i'))"))
     for start in ("fork", "spawn"):
         done = workspace.execute(kernel, kernel_start=start)
         assert done.code == 0, done.log
@@ -535,10 +534,11 @@ def test_a_server_that_has_imported_something_and_dies_or_hangs(
 def test_a_server_that_cannot_fork(workspace: Workspace, kernel: Path) -> None:
     workspace.write(
         "broken/sitecustomize.py",
-        "import os, sys\n"
+        "import ctypes, sys\n"
+        "class Full(ctypes.PyDLL):\n"
+        "    def fork(self): return -1\n"
         "if any('kernel_server' in each for each in sys.orig_argv):\n"
-        "    def no(): raise BlockingIOError('no more processes')\n"
-        "    os.fork = no\n",
+        "    ctypes.PyDLL = Full\n",
     )
     workspace.write("a.ipynb", notebook("print(1)"))
     workspace.write("b.ipynb", notebook("print(1)"))
@@ -553,7 +553,8 @@ def test_a_forked_kernel_that_does_not_begin(workspace: Workspace, kernel: Path)
         "broken/sitecustomize.py",
         "import importlib.util, os, sys\n"
         "if any('kernel_server' in each for each in sys.orig_argv):\n"
-        "    importlib.util.module_from_spec = lambda *_: os._exit(9)\n",
+        "    made = importlib.util.module_from_spec\n"
+        "    importlib.util.module_from_spec = lambda spec: os._exit(9) if 'launcher' in spec.name else made(spec)\n",
     )
     workspace.write("a.ipynb", notebook("print(1)"))
     done = workspace.execute(kernel, {"PYTHONPATH": str(workspace.folder / "broken")}, kernel_start="fork")
@@ -563,5 +564,5 @@ def test_a_forked_kernel_that_does_not_begin(workspace: Workspace, kernel: Path)
 
 
 def test_the_server_is_written_for_old_pythons() -> None:
-    for path in (ROOT / "scripts" / SERVER).parent.glob("*.py"):
+    for path in (ROOT / SERVER).glob("*.py"):
         ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))

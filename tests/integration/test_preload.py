@@ -195,7 +195,7 @@ def test_a_server_that_no_notebook_needs_any_more_ends(workspace: Workspace, ker
 
         def servers() -> int:
             """The first server, c's keeper and c's kernel are left."""
-            return sum("kernel_server/server.py" in command for command in workspace.processes().values())
+            return sum("scripts/kernel_server" in command for command in workspace.processes().values())
 
         assert wait_until(lambda: servers() == 3, 10), workspace.processes()
     finally:
@@ -271,6 +271,20 @@ def test_filters_of_warnings_are_as_if_imported_there(workspace: Workspace, kern
         if not mode:
             assert [found["preloaded"] for found in results(done)] == [["nci_filters"]] * 2
     assert shown[0] == shown[1]
+
+
+def test_a_debugger_stops_in_what_it_stops_in_ever(workspace: Workspace, kernel: Path, install: Install) -> None:
+    """Not in the modules that the kernel had before its first cell."""
+    install("package_of_test", "")
+    source = "import package_of_test\nprint(*get_ipython().kernel._kernel_modules, sep='\\n')"
+    workspace.write("a.ipynb", notebook(source))
+    files = []
+    for start, preload in (("spawn", "off"), ("fork", "off"), ("fork", "package_of_test")):
+        done = workspace.execute(kernel, kernel_start=start, preload=preload)
+        assert done.record["notebooks"][0]["preloaded"] == ([preload] if preload != "off" else [])
+        files.append(set(done.printed("a.ipynb").split("\n")))
+    assert files[0] <= files[1] == files[2]
+    assert not any("package_of_test" in file for file in files[2])
 
 
 def test_folders_share_nothing(workspace: Workspace, kernel: Path, install: Install) -> None:

@@ -1,11 +1,13 @@
 """What the server of kernels does that needs no kernel."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from kernel_server import server
+from kernel_server import __main__ as server
+from kernel_server import pages
 
 
 @pytest.fixture
@@ -32,3 +34,51 @@ def test_a_real_path_is_what_python_says(tree: Path, path: str) -> None:
     given = path.format(tree=tree)
     for _ in range(2):  # the folder is known the second time
         assert server.real_path(given) == os.path.realpath(given)
+
+
+def test_a_link_among_the_files_of_the_interpreter_is_installed(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian's `sitecustomize.py` leads to /etc. Packages are linked to their sources while one works on them."""
+    monkeypatch.setattr(server, "library_folders", lambda: frozenset({str(tree / "real")}))
+    server.is_installed.cache_clear()
+    assert server.is_installed(str(tree / "real" / "link.py"))
+    assert not server.is_installed(str(tree / "folder" / "link.py"))
+
+
+class Ends:
+    def __del__(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("joblib.externals.loky.backend.resource_tracker", False),
+        ("multiprocessing.resource_tracker", False),
+        ("multiprocessing.resource_tracker_of_mine", True),
+        ("zmqueue", True),
+    ],
+)
+def test_what_is_left_to_the_system(module: str, monkeypatch: pytest.MonkeyPatch, *, expected: bool) -> None:
+    monkeypatch.setattr(Ends, "__module__", module)
+    assert bool(server.end_of(Ends)) == expected
+
+
+def test_holes_are_filled() -> None:
+    size = 20 * pages.STEP
+
+    def made() -> bytes:
+        return bytes(size - pages.EMPTY)
+
+    row = [made() for _ in range(1000)]
+    holes = {id(each) for each in row[::7]}
+    del row[::7]
+    assert id(made()) in holes
+    kept = pages.small_objects(pages.MOST_BYTES)
+    first, second = made(), made()
+    assert id(second) == id(first) + size
+    assert holes <= {id(each) for each in kept}
+
+
+def test_there_is_an_end_to_filling_holes() -> None:
+    assert not pages.small_objects(0)
+    assert sum(map(sys.getsizeof, pages.small_objects(100_000))) <= 100_000 + pages.LARGEST_SMALL

@@ -1,4 +1,4 @@
-"""Kernels that are forked from a server which has imported ipykernel: see `scripts/kernel_server/server.py`."""
+"""Kernels that are forked from a server which has imported ipykernel: see `scripts/kernel_server/`."""
 
 import array
 import contextlib
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-SERVER = Path(__file__).resolve().parents[2] / "kernel_server" / "server.py"
+SERVER = Path(__file__).resolve().parents[2] / "kernel_server"
 AVAILABLE = sys.platform == "linux"
 READY = "-ready"  # as the server has it
 SILENT = "the server does not answer"

@@ -1,6 +1,6 @@
 """Forks kernels. Runs in the user's interpreter: Python 3.8 and later, the standard library and ipykernel alone.
 
-    python server.py <descriptor> <folder>
+    python scripts/kernel_server <descriptor> <folder>
 
 The descriptor is that of a listening Unix socket, and the folder one that is removed when the driver has been killed.
 Each message has a connection of its own: the first four bytes are the length of the JSON that follows, and with them
@@ -48,12 +48,13 @@ from contextlib import suppress
 from functools import lru_cache, partial
 from itertools import takewhile
 from pathlib import Path
-from types import GeneratorType
-from typing import Any, Callable, Dict
+from types import GeneratorType, ModuleType
+from typing import Any, Callable, ClassVar, Dict
 
 Request = Dict[str, Any]
 Become = Callable[[], None]
 
+LIBC = ctypes.PyDLL(None)  # keeps Python's lock, so that no thread goes on meanwhile
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 STDIN = 0
 STREAMS = 3
@@ -68,8 +69,11 @@ CONNECTION_FILE = "the connection file"
 # Of every kernel, with another connection file: the specification's and nbclient's.
 ARGUMENTS = ("-f", CONNECTION_FILE, "--HistoryManager.hist_file=:memory:")
 FILE: Any = io.IOBase.__base__  # what all files are; `io.IOBase` would ask all of its subclasses
-# What every kernel has of these at its end only closes what the system closes, or warns.
-CLOSED_BY_THE_SYSTEM = ("IPython.", "_asyncio.", "asyncio.", "builtins.", "socket.", "zmq.")
+# What kernels have of these at their end only closes what the system closes, or warns.
+CLOSED_BY_THE_SYSTEM = (
+    *("IPython.", "_asyncio.", "asyncio.", "builtins.", "socket.", "zmq."),
+    *("joblib.externals.loky.backend.resource_tracker.", "multiprocessing.resource_tracker."),
+)
 # What a kernel imports before its first cell; not all of it is there in all versions.
 MODULES = (
     "ipykernel.kernelapp",
@@ -93,8 +97,7 @@ MODULES = (
 
 def main() -> Become | None:
     """Serve. Returns in the process of a kernel: what it does."""
-    if not getattr(sys.flags, "safe_path", False):
-        del sys.path[0]  # the folder of this file
+    sys.path_importer_cache.pop(sys.path.pop(0))  # the folder of this file
     listener = socket.socket(fileno=int(sys.argv[1]))
     gc.disable()  # until all is imported: nothing of it is garbage
     for name in MODULES:
@@ -102,6 +105,9 @@ def main() -> Become | None:
             importlib.import_module(name)
     gc.enable()
     parse_arguments()
+    tokenize()
+    files_at_start()
+    first_environment()
     threads = len(list(Path("/proc/self/task").iterdir())) > 1  # of site or sitecustomize; a fork would not have them
     refusal = "this Python starts threads when it begins" if threads else ""
     become = serve(listener, STDIN, refusal, None)
@@ -122,6 +128,18 @@ def parse_arguments() -> Any:
     app = importlib.import_module("ipykernel.kernelapp").IPKernelApp.instance()
     app.parse_command_line(list(ARGUMENTS))
     return app
+
+
+def tokenize() -> None:
+    """Have Python's tokenizer make its expressions, which takes as long as many a cell."""
+    manager = importlib.import_module("IPython.core.inputtransformer2").TransformerManager()
+    manager.transform_cell("0\n")
+
+
+@lru_cache(maxsize=None)
+def files_at_start() -> list[str]:
+    """Return the files of the modules that were there before a notebook's were imported."""
+    return files_of_modules()
 
 
 def remove(folder: Path) -> None:
@@ -146,11 +164,7 @@ def serve(listener: socket.socket, life: int, refusal: str, importer: Any) -> Be
     """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how children end
     began = installed(importer)
-    for file in files_of_modules():
-        is_installed(file)  # so that kernels need not look
-    # What is here is never garbage. A kernel that looked at it to collect would copy its pages.
-    gc.collect()
-    gc.freeze()
+    beside("pages").settle(LIBC, frozen=all(map(is_installed, files_of_modules())))
     Path(listener.getsockname() + READY).touch()
     while True:
         ready, _, _ = select.select([listener.fileno(), life], [], [])
@@ -158,10 +172,8 @@ def serve(listener: socket.socket, life: int, refusal: str, importer: Any) -> Be
             return None
         driver, _ = listener.accept()
         refusal = refusal or ("" if installed(importer) == began else "what it has imported has changed since")
-        child = -1
-        if not refusal:
-            with suppress(OSError):
-                child = os.fork()
+        # What Python does after a fork is done when the kernel is forked: most of what a keeper would write is that.
+        child = -1 if refusal else LIBC.fork()
         if child == 0:
             listener.close()
             if life != STDIN:
@@ -185,7 +197,7 @@ def answer(driver: socket.socket, importer: Any) -> Become | None:
 
 def grow(driver: socket.socket, request: Request, listener: socket.socket, importer: Any) -> Become:
     """Be a server that has imported more than the one it comes from. Returns in the process of a kernel alone."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # an import may never end
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # an import may never end
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
     become: Become | None = None
@@ -224,12 +236,19 @@ def refused(driver: socket.socket, items: list[str], importer: Any) -> str:
 
 
 def new_importer(folder: Path) -> Any:
-    """Return an `Importer`; None: nothing can be imported. Its module is not among those that a notebook finds."""
-    spec: Any = importlib.util.spec_from_file_location("importing", Path(__file__).with_name("importing.py"))
+    """Return an `Importer`; None: nothing can be imported."""
+    importing = beside("importing")
+    kernel = importing.probe(folder)
+    return importing.Importer(kernel, is_installed, real_path) if kernel else None
+
+
+@lru_cache(maxsize=None)
+def beside(name: str) -> Any:
+    """Return a module that lies beside this one. It is not among those that a notebook finds."""
+    spec: Any = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    kernel = module.probe(folder)
-    return module.Importer(kernel, is_installed, real_path) if kernel else None
+    return module
 
 
 def refuse(driver: socket.socket, why: str) -> None:
@@ -260,7 +279,7 @@ def installed(importer: Any) -> dict[str, int]:
 
 def keep(driver: socket.socket, request: Request, streams: list[int], importer: Any) -> Become | None:
     """Fork the kernel and stay with it. Returns in the kernel's process, and never in the keeper."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     os.setsid()
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
@@ -416,6 +435,7 @@ def be_as_started(request: Request, importer: Any) -> None:
     app = with_arguments(argv[3:])
     app.parent_handle = int(request["env"]["JPY_PARENT_PID"])  # ipykernel has read it when it was imported
     keep_messages(app)
+    know_files(app)
     if importer:
         importer.before_start(app)
     spec: Any = importlib.util.find_spec(argv[2])
@@ -427,8 +447,7 @@ def be_as_started(request: Request, importer: Any) -> None:
         exec(spec.loader.get_code(argv[2]), vars(module))  # noqa: S102 - it is what `python -m` does
     finally:
         let_reply(app)
-        if has_installed_modules_alone():
-            end(sys.exc_info()[1])
+        end(sys.exc_info()[1])
 
 
 def keep_messages(app: Any) -> None:
@@ -442,6 +461,37 @@ def keep_messages(app: Any) -> None:
         del context.sndhwm
 
     app.init_iopub = init_with_room
+
+
+class ModulesHidden:
+    """What ipykernel takes for `sys` while it makes the kernel."""
+
+    modules: ClassVar[dict[str, Any]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys, name)
+
+
+def know_files(app: Any) -> None:
+    """Tell the kernel the files of modules that no debugger stops in: those that a started kernel has at this moment.
+
+    It would go through all modules, and through those of the notebook if they are imported already.
+    """
+    init_kernel = app.init_kernel
+
+    def init_with_files() -> None:
+        del app.init_kernel
+        ipkernel: Any = sys.modules["ipykernel.ipkernel"]
+        files = [*files_at_start(), sys.argv[0]]
+        ipkernel.sys = ModulesHidden()
+        try:
+            init_kernel()
+        finally:
+            ipkernel.sys = sys
+        if hasattr(app.kernel, "_kernel_modules"):
+            app.kernel._kernel_modules += files  # noqa: SLF001 - a debugger has this list, too
+
+    app.init_kernel = init_with_files
 
 
 def let_reply(app: Any) -> None:
@@ -477,34 +527,36 @@ def with_arguments(arguments: list[str]) -> Any:
     return app
 
 
-def has_installed_modules_alone() -> bool:
-    """Return whether no code but that of the interpreter and its packages was imported."""
-    return all(map(is_installed, files_of_modules()))
-
-
 def files_of_modules() -> list[str]:
-    """Return the files that modules were imported from."""
+    """Return the files that modules were imported from, but this one."""
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-    return [file for file in files if file]
+    return [file for file in files if file and file != __file__]
 
 
 @lru_cache(maxsize=None)
 def is_installed(file: str) -> bool:
     """Return whether a file is of the interpreter or of its packages."""
-    return real_path(file).startswith(installed_folders())
+    is_of_interpreter = os.path.dirname(file) in library_folders()  # noqa: PTH120 - it is text
+    return is_of_interpreter or real_path(file).startswith(installed_folders())
+
+
+@lru_cache(maxsize=None)
+def library_folders() -> frozenset[str]:
+    """Return the folders of the standard library. Debian has a link to /etc there."""
+    return frozenset(filter(None, map(sysconfig.get_path, ("stdlib", "platstdlib"))))
 
 
 def real_path(path: str) -> str:
     """Return what `os.path.realpath` does, but look at the folders of a folder's files once, not again for each."""
     folder, name = os.path.split(path)
-    is_plain = path.startswith(os.sep) and name not in {"", ".", ".."} and not Path(path).is_symlink()
+    is_plain = path.startswith(os.sep) and name not in {"", ".", ".."} and not os.path.islink(path)  # noqa: PTH114 - quick
     return os.path.join(real_folder(folder), name) if is_plain else os.path.realpath(path)  # noqa: PTH118 - it is text
 
 
 @lru_cache(maxsize=None)
 def real_folder(path: str) -> str:
     """Return the real path of a folder."""
-    return os.path.realpath(path)
+    return real_path(path)
 
 
 @lru_cache(maxsize=None)
@@ -532,34 +584,55 @@ def end(error: BaseException | None) -> None:
     # What Py_FinalizeEx begins with.
     threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001 - nothing else waits for threads
     atexit._run_exitfuncs()  # noqa: SLF001 - nothing else calls them
-    left: dict[type, list[Any]] = {}
-    for each in (*gc.get_objects(), sys.stdout, sys.stderr):
-        left.setdefault(type(each), []).append(each)
-    if any(map(has_an_end, left, left.values())):
+    objects = [*gc.get_objects(), sys.stdout, sys.stderr]
+    kinds = set(map(type, objects))
+    ends = {kind: has_an_end for kind in kinds for has_an_end in [end_of(kind)] if has_an_end}
+    if any(ends[type(each)](each) for each in objects if type(each) in ends):
         return
-    for each in (each for kind, of_it in left.items() if FILE in kind.__mro__ for each in of_it):
-        with suppress(Exception):  # closed, or full
-            each.flush()
+    files = {kind for kind in kinds if FILE in kind.__mro__}
+    for each in objects:
+        if type(each) in files:
+            with suppress(Exception):  # closed, or full
+                each.flush()
     code = error.code if error else 0
-    # It keeps Python's lock, so that no thread goes on meanwhile.
-    ctypes.PyDLL(None).exit(code if isinstance(code, int) else int(code is not None))
+    LIBC.exit(code if isinstance(code, int) else int(code is not None))
 
 
-def has_an_end(kind: type, objects: list[Any]) -> bool:
-    """Return whether something does more at its end than to give back memory, so that Python has to take it apart.
+def end_of(kind: type) -> Callable[[Any], bool] | None:
+    """Return what tells whether an object does more at its end than to give back memory: Python has to take it apart.
 
     Args:
-        kind: A type.
-        objects: What is of that type.
+        kind: The type of the object.
+
+    Returns:
+        None where no object of that type does.
     """
     if kind is GeneratorType:
-        frames = [each.gi_frame for each in objects]
-        return any(frame is not None and not is_installed(frame.f_code.co_filename) for frame in frames)
+        return is_under_way
+    if issubclass(kind, ModuleType):
+        return is_of_a_notebook
     sqlite3 = sys.modules.get("sqlite3")
     if sqlite3 and issubclass(kind, sqlite3.Connection):
-        return any(map(is_of_a_file, objects))
+        return is_of_a_file
     own_end = getattr(kind, "__del__", FILE.__del__) != FILE.__del__
-    return own_end and not f"{kind.__module__}.".startswith(CLOSED_BY_THE_SYSTEM)
+    return always if own_end and not f"{kind.__module__}.".startswith(CLOSED_BY_THE_SYSTEM) else None
+
+
+def always(_: Any) -> bool:
+    """Return that it has an end of its own."""
+    return True
+
+
+def is_under_way(generator: Any) -> bool:
+    """Return whether a generator of other than installed code would go on to its `finally`."""
+    frame = generator.gi_frame
+    return frame is not None and not is_installed(frame.f_code.co_filename)
+
+
+def is_of_a_notebook(module: ModuleType) -> bool:
+    """Return whether a module is not of the interpreter or its packages."""
+    file = object.__getattribute__(module, "__dict__").get("__file__")  # of a lazy one, too, which is left so
+    return isinstance(file, str) and not is_installed(file)
 
 
 def is_of_a_file(connection: Any) -> bool:
@@ -572,9 +645,7 @@ def is_of_a_file(connection: Any) -> bool:
 
 def change_environment(given: dict[bytes, bytes]) -> None:
     """Have the kernel's environment, with the changes that the interpreter's start and imports have made to ours."""
-    pairs = [pair.partition(b"=") for pair in Path("/proc/self/environ").read_bytes().split(b"\0") if pair]
-    first = {name: value for name, _, value in pairs}
-    now = dict(os.environb)
+    first, now = first_environment(), dict(os.environb)
     wanted = {name: value for name, value in given.items() if name in now or name not in first}
     wanted.update({name: value for name, value in now.items() if first.get(name) != value})
     # Most of it is there already, in this order, which programs see.
@@ -584,6 +655,13 @@ def change_environment(given: dict[bytes, bytes]) -> None:
     for name, value in wanted.items():
         if os.environb.get(name) != value:
             os.environb[name] = value
+
+
+@lru_cache(maxsize=None)
+def first_environment() -> dict[bytes, bytes]:
+    """Return the environment that the first server began with."""
+    pairs = [pair.partition(b"=") for pair in Path("/proc/self/environ").read_bytes().split(b"\0") if pair]
+    return {name: value for name, _, value in pairs}
 
 
 def raw(told: str) -> bytes:
