@@ -203,6 +203,15 @@ class _Keeper(NotebookExecutionManager):  # type: ignore[misc] # as above
     def get_cell_description(self, cell: nbformat.NotebookNode, escape_str: str = "") -> None:
         """Give no description: papermill 2.7 fails on a cell that ends in `papermill_description=`."""
 
+    def cell_complete(self, cell: nbformat.NotebookNode, **_: object) -> None:
+        """Note how a cell ended, as papermill (2.7) does, which has dateutil find out when it began."""
+        noted, ended = cell.metadata.papermill, self.now()
+        noted["end_time"] = ended.isoformat()
+        noted["duration"] = (ended - datetime.fromisoformat(noted["start_time"])).total_seconds()
+        if noted["status"] != FAILED:
+            noted["status"] = self.COMPLETED
+        self.save()
+
     def cell_exception(
         self, cell: nbformat.NotebookNode, cell_index: int | None = None, *, exception: CellExecutionError
     ) -> None:
