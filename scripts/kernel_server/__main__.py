@@ -68,6 +68,7 @@ LOOK_SECONDS = 0.01
 CONNECTION_FILE = "the connection file"
 # Of every kernel, with another connection file: the specification's and nbclient's.
 ARGUMENTS = ("-f", CONNECTION_FILE, "--HistoryManager.hist_file=:memory:")
+HAVE_GC = 1 << 14  # Py_TPFLAGS_HAVE_GC of Include/object.h
 FILE: Any = io.IOBase.__base__  # what all files are; `io.IOBase` would ask all of its subclasses
 # What kernels have of these at their end only closes what the system closes, or warns.
 CLOSED_BY_THE_SYSTEM = (
@@ -581,6 +582,9 @@ def end(error: BaseException | None) -> None:
     """
     if error is not None and not isinstance(error, SystemExit):
         return  # Python shows it
+    sqlite3 = sys.modules.get("sqlite3")
+    if sqlite3 and not sqlite3.Connection.__flags__ & HAVE_GC:
+        return  # Python 3.9 and before: connections are not among the objects below
     # What Py_FinalizeEx begins with.
     threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001 - nothing else waits for threads
     atexit._run_exitfuncs()  # noqa: SLF001 - nothing else calls them
