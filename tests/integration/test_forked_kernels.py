@@ -15,7 +15,7 @@ import pytest
 
 from integration.suite import ROOT, Done, Workspace, notebook, parent, texts, wait_until
 
-SERVER = "scripts/kernel_server"
+SERVER = "kernel_server/start.py"
 # All that a process can tell of how it was started. What differs between two kernels anyway is left out: ids, the
 # private folder of each (`nci-...`), the ports of ZeroMQ.
 STATE = """
@@ -149,7 +149,7 @@ def test_what_the_interpreter_does_when_it_begins_is_kept(workspace: Workspace, 
 PARSED = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from kernel_server import __main__ as server
+from kernel_server import server
 from ipykernel.kernelapp import IPKernelApp
 
 def told(app):
@@ -564,5 +564,5 @@ def test_a_forked_kernel_that_does_not_begin(workspace: Workspace, kernel: Path)
 
 
 def test_the_server_is_written_for_old_pythons() -> None:
-    for path in (ROOT / SERVER).glob("*.py"):
+    for path in (ROOT / "scripts" / "kernel_server").glob("*.py"):
         ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))

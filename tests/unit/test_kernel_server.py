@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel_server import __main__ as server
-from kernel_server import pages
+from kernel_server import pages, server
 
 
 @pytest.fixture

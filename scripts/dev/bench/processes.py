@@ -14,7 +14,7 @@ from notebook_ci.execution import machine
 
 SAMPLE_SECONDS = 0.05
 # What a command line has of a kernel, or of a server that forks kernels (and of those, for they keep it).
-KERNELS = (b"ipykernel_launcher", b"scripts/kernel_server")
+KERNELS = (b"ipykernel_launcher", b"kernel_server/start.py")
 
 
 @dataclass(frozen=True)

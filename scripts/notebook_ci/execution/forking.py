@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-SERVER = Path(__file__).resolve().parents[2] / "kernel_server"
+SERVER = Path(__file__).resolve().parents[2] / "kernel_server" / "start.py"
 AVAILABLE = sys.platform == "linux"
 READY = "-ready"  # as the server has it
 SILENT = "the server does not answer"

@@ -1,6 +1,6 @@
 """Forks kernels. Runs in the user's interpreter: Python 3.8 and later, the standard library and ipykernel alone.
 
-    python scripts/kernel_server <descriptor> <folder>
+    python start.py <descriptor> <folder>
 
 The descriptor is that of a listening Unix socket, and the folder one that is removed when the driver has been killed.
 Each message has a connection of its own: the first four bytes are the length of the JSON that follows, and with them
@@ -91,15 +91,25 @@ MODULES = (
     "faulthandler",
     "jupyter_client.localinterfaces",
     "psutil",
+    "runpy",
     "sqlite3",
     "tornado.platform.asyncio",
 )
 
 
-def main() -> Become | None:
-    """Serve. Returns in the process of a kernel: what it does."""
-    sys.path_importer_cache.pop(sys.path.pop(0))  # the folder of this file
-    listener = socket.socket(fileno=int(sys.argv[1]))
+def main(descriptor: int, folder: str) -> Become | None:
+    """Serve.
+
+    Args:
+        descriptor: That of a listening Unix socket.
+        folder: What is removed when the driver has been killed.
+
+    Returns:
+        In the process of a kernel: what it does.
+    """
+    if not getattr(sys.flags, "safe_path", False):
+        del sys.path[0]  # the folder of the script
+    listener = socket.socket(fileno=descriptor)
     gc.disable()  # until all is imported: nothing of it is garbage
     for name in MODULES:
         with suppress(ImportError):
@@ -113,7 +123,7 @@ def main() -> Become | None:
     refusal = "this Python starts threads when it begins" if threads else ""
     become = serve(listener, STDIN, refusal, None)
     if not become:
-        remove(Path(sys.argv[2]))
+        remove(Path(folder))
     return become
 
 
@@ -529,9 +539,9 @@ def with_arguments(arguments: list[str]) -> Any:
 
 
 def files_of_modules() -> list[str]:
-    """Return the files that modules were imported from, but this one."""
-    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-    return [file for file in files if file and file != __file__]
+    """Return the files that modules were imported from."""
+    modules = [module for name, module in list(sys.modules.items()) if name != "__main__"]
+    return [module.__file__ for module in modules if getattr(module, "__file__", None)]
 
 
 @lru_cache(maxsize=None)
@@ -681,9 +691,3 @@ def text(told: str) -> str:
 def tell(driver: socket.socket, name: str, value: int | str) -> None:
     """Write a line to the driver."""
     driver.sendall(json.dumps({name: value}).encode("ascii") + b"\n")
-
-
-if __name__ == "__main__":
-    become = main()
-    if become:  # here, where no more frames are below it than below a started kernel
-        become()
