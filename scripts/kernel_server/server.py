@@ -541,7 +541,8 @@ def with_arguments(arguments: list[str]) -> Any:
 def files_of_modules() -> list[str]:
     """Return the files that modules were imported from."""
     modules = [module for name, module in list(sys.modules.items()) if name != "__main__"]
-    return [module.__file__ for module in modules if getattr(module, "__file__", None)]
+    files = [getattr(module, "__file__", None) for module in modules]
+    return [file for file in files if file]
 
 
 @lru_cache(maxsize=None)
