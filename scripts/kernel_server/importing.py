@@ -129,11 +129,19 @@ class Importer:
         kernel: What a kernel changes in its process.
         is_installed: Tells whether a file is of the installed environment.
         real_path: Tells where a path leads, as `os.path.realpath`.
+        names_of: Tells what a module has, as `vars`, and does not have a lazy one loaded.
     """
 
-    def __init__(self, kernel: Kernel, is_installed: Callable[[str], bool], real_path: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        is_installed: Callable[[str], bool],
+        real_path: Callable[[str], str],
+        names_of: Callable[[Any], dict[str, Any]],
+    ) -> None:
         self._kernel = kernel
         self._is_installed = is_installed
+        self._names_of = names_of
         self._filters = kernel.filters
         self._path_changed = False
         self._libraries: set[str] = set()
@@ -246,10 +254,11 @@ class Importer:
         if self._path_changed:
             return "it changes sys.path"
         for name in sys.modules.keys() - known - {MAIN_OF_CHILDREN}:
-            file = getattr(sys.modules[name], "__file__", None)
+            names = self._names_of(sys.modules[name])
+            file = names.get("__file__")
             if file and not self._is_installed(file):
                 return f"{name.partition('.')[0]} is not from the installed environment"
-            if not name.startswith("numpy.random") and _has_random(vars(sys.modules[name])):
+            if not name.startswith("numpy.random") and _has_random(names):
                 return f"{name.partition('.')[0]} has random numbers of its own"  # all forks would have the same
         return ""
 

@@ -10,45 +10,46 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
-from typing import Any
 
 # Of CPython's allocator: the sizes of small objects, which come from pools, one for each size (Objects/obmalloc.c).
 STEP, LARGEST_SMALL = 16, 512
 POOL_BYTES = 16 * 1024 if sys.version_info >= (3, 10) else 4 * 1024
 POOL_HEAD_BYTES = 48
 LARGEST_HOLE = 4 * 1024  # one that is larger is as good as new memory
-ABOVE_HOLES = 100 * 1000  # the C library takes so much from its top, and less than what it maps by itself
-MOST_BYTES = 32 * 1024 * 1024  # far more than the holes of a server have ever had
+ABOVE_HOLES = 100 * 1000  # rarely in a hole, and less than what the C library maps by itself
+MOST_BYTES = 4 * 1024 * 1024  # more than the holes of any server were
 EMPTY = sys.getsizeof(b"")
+LIBC = ctypes.PyDLL(None)
+KEPT: list[list[bytes]] = []
 
 
-def settle(libc: Any, *, frozen: bool) -> None:
+def settle(*, frozen: bool) -> None:
     """Prepare this process for its forks.
 
     Args:
-        libc: The C library, which keeps Python's lock.
         frozen: What is here is never garbage, and has no end that a notebook sees: kernels need not look at it.
     """
     gc.collect()
-    with_names = getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache  # noqa: SLF001 - the only way
-    with_names()  # a kernel would write to each name that it replaces there
-    _fill_holes(libc)
+    clear_caches = getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache  # noqa: SLF001 - the only way
+    clear_caches()  # a kernel would write to each name that it replaces there
+    fill_holes(MOST_BYTES)
     KEPT.append(small_objects(MOST_BYTES))
     if frozen:
         gc.freeze()
 
 
-KEPT: list[list[bytes]] = []
+def fill_holes(left: int) -> None:
+    """Take the holes of the C library's memory, and never give them back. Only glibc's memory has a top.
 
-
-def _fill_holes(libc: Any) -> None:
-    """Take the holes of the C library's memory, and never give them back. Only glibc's memory has a top."""
-    if not hasattr(libc, "gnu_get_libc_version"):
+    Args:
+        left: The most bytes to take.
+    """
+    if not hasattr(LIBC, "gnu_get_libc_version"):
         return
-    libc.malloc.restype = ctypes.c_void_p
-    top, left = libc.malloc(ABOVE_HOLES), MOST_BYTES
+    LIBC.malloc.restype, LIBC.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    top = LIBC.malloc(ABOVE_HOLES) or 0
     for size in range(LARGEST_HOLE, 0, -STEP):
-        while left > 0 and (libc.malloc(size) or top) < top:
+        while left > 0 and (LIBC.malloc(size) or top) < top:
             left -= size
 
 

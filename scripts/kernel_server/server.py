@@ -48,8 +48,8 @@ from contextlib import suppress
 from functools import lru_cache, partial
 from itertools import takewhile
 from pathlib import Path
-from types import GeneratorType, ModuleType
-from typing import Any, Callable, ClassVar, Dict
+from types import CoroutineType, GeneratorType, ModuleType
+from typing import Any, Callable, ClassVar, Dict, Iterable
 
 Request = Dict[str, Any]
 Become = Callable[[], None]
@@ -68,11 +68,11 @@ LOOK_SECONDS = 0.01
 CONNECTION_FILE = "the connection file"
 # Of every kernel, with another connection file: the specification's and nbclient's.
 ARGUMENTS = ("-f", CONNECTION_FILE, "--HistoryManager.hist_file=:memory:")
-HAVE_GC = 1 << 14  # Py_TPFLAGS_HAVE_GC of Include/object.h
+MAIN = ("__main__", "__mp_main__")  # the latter is multiprocessing's name for it
 FILE: Any = io.IOBase.__base__  # what all files are; `io.IOBase` would ask all of its subclasses
 # What kernels have of these at their end only closes what the system closes, or warns.
 CLOSED_BY_THE_SYSTEM = (
-    *("IPython.", "_asyncio.", "asyncio.", "builtins.", "socket.", "zmq."),
+    *("IPython.", "_asyncio.", "_io.", "asyncio.", "builtins.", "ipykernel.", "socket.", "zmq."),
     *("joblib.externals.loky.backend.resource_tracker.", "multiprocessing.resource_tracker."),
 )
 # What a kernel imports before its first cell; not all of it is there in all versions.
@@ -107,8 +107,8 @@ def main(descriptor: int, folder: str) -> Become | None:
     Returns:
         In the process of a kernel: what it does.
     """
-    if not getattr(sys.flags, "safe_path", False):
-        del sys.path[0]  # the folder of the script
+    for path in [sys.argv[0]] if getattr(sys.flags, "safe_path", False) else [sys.argv[0], sys.path.pop(0)]:
+        sys.path_importer_cache.pop(path, None)  # Python has looked there
     listener = socket.socket(fileno=descriptor)
     gc.disable()  # until all is imported: nothing of it is garbage
     for name in MODULES:
@@ -175,7 +175,10 @@ def serve(listener: socket.socket, life: int, refusal: str, importer: Any) -> Be
     """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how children end
     began = installed(importer)
-    beside("pages").settle(LIBC, frozen=all(map(is_installed, files_of_modules())))
+    has_no_end = all(map(is_installed, files_of_modules())) and not has_an_end(
+        each for each in gc.get_objects() if not isinstance(each, ModuleType)
+    )
+    beside("pages").settle(frozen=has_no_end)
     Path(listener.getsockname() + READY).touch()
     while True:
         ready, _, _ = select.select([listener.fileno(), life], [], [])
@@ -183,7 +186,8 @@ def serve(listener: socket.socket, life: int, refusal: str, importer: Any) -> Be
             return None
         driver, _ = listener.accept()
         refusal = refusal or ("" if installed(importer) == began else "what it has imported has changed since")
-        # What Python does after a fork is done when the kernel is forked: most of what a keeper would write is that.
+        # What Python does after a fork is done when the kernel is forked. Of what a keeper writes it would be the most,
+        # and servers have no threads of Python's.
         child = -1 if refusal else LIBC.fork()
         if child == 0:
             listener.close()
@@ -250,7 +254,7 @@ def new_importer(folder: Path) -> Any:
     """Return an `Importer`; None: nothing can be imported."""
     importing = beside("importing")
     kernel = importing.probe(folder)
-    return importing.Importer(kernel, is_installed, real_path) if kernel else None
+    return importing.Importer(kernel, is_installed, real_path, names_of) if kernel else None
 
 
 @lru_cache(maxsize=None)
@@ -346,6 +350,7 @@ def leave(driver: socket.socket, pipe: tuple[int, int], streams: list[int]) -> N
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
+    threading.main_thread()._set_native_id()  # type: ignore[attr-defined] # noqa: SLF001 - Python forgets this one
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     for descriptor in (driver.detach(), *pipe, *streams):
@@ -453,7 +458,9 @@ def be_as_started(request: Request, importer: Any) -> None:
     module = importlib.util.module_from_spec(spec)
     module.__name__ = "__main__"
     sys.argv[:] = [spec.origin, *argv[3:]]
-    sys.modules["__main__"] = module
+    for name in MAIN:
+        if name in sys.modules:
+            sys.modules[name] = module
     try:
         exec(spec.loader.get_code(argv[2]), vars(module))  # noqa: S102 - it is what `python -m` does
     finally:
@@ -540,9 +547,22 @@ def with_arguments(arguments: list[str]) -> Any:
 
 def files_of_modules() -> list[str]:
     """Return the files that modules were imported from."""
-    modules = [module for name, module in list(sys.modules.items()) if name != "__main__"]
-    files = [getattr(module, "__file__", None) for module in modules]
-    return [file for file in files if file]
+    modules = [module for name, module in list(sys.modules.items()) if name not in MAIN]
+    return list(filter(None, map(file_of, modules)))
+
+
+def file_of(module: Any) -> str:
+    """Return the file that a module was imported from; nothing: there is none."""
+    file = names_of(module).get("__file__")
+    return file if isinstance(file, str) else ""
+
+
+def names_of(module: Any) -> dict[str, Any]:
+    """Return what a module has. A lazy one is not loaded by that."""
+    if isinstance(module, ModuleType):
+        return object.__getattribute__(module, "__dict__")  # type: ignore[no-any-return] # it is a module's
+    # Anything may stand among the modules.
+    return {"__file__": getattr(module, "__file__", None), **getattr(module, "__dict__", {})}
 
 
 @lru_cache(maxsize=None)
@@ -593,43 +613,46 @@ def end(error: BaseException | None) -> None:
     """
     if error is not None and not isinstance(error, SystemExit):
         return  # Python shows it
-    sqlite3 = sys.modules.get("sqlite3")
-    if sqlite3 and not sqlite3.Connection.__flags__ & HAVE_GC:
-        return  # Python 3.9 and before: connections are not among the objects below
+    if sys.version_info < (3, 10):
+        return  # connections to SQLite are not among the objects below
     # What Py_FinalizeEx begins with.
     threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001 - nothing else waits for threads
     atexit._run_exitfuncs()  # noqa: SLF001 - nothing else calls them
     objects = [*gc.get_objects(), sys.stdout, sys.stderr]
-    kinds = set(map(type, objects))
-    ends = {kind: has_an_end for kind in kinds for has_an_end in [end_of(kind)] if has_an_end}
-    if any(ends[type(each)](each) for each in objects if type(each) in ends):
+    if has_an_end(objects):
         return
-    files = {kind for kind in kinds if FILE in kind.__mro__}
     for each in objects:
-        if type(each) in files:
+        if FILE in type(each).__mro__:
             with suppress(Exception):  # closed, or full
                 each.flush()
     code = error.code if error else 0
     LIBC.exit(code if isinstance(code, int) else int(code is not None))
 
 
+def has_an_end(objects: Iterable[Any]) -> bool:
+    """Return whether some object does more at its end than to give back memory: Python has to take it apart."""
+    ends: dict[type, Callable[[Any], bool] | None] = {}
+    for each in objects:
+        kind = type(each)
+        if kind not in ends:
+            ends[kind] = end_of(kind)
+        end_of_it = ends[kind]
+        if end_of_it and end_of_it(each):
+            return True
+    return False
+
+
 def end_of(kind: type) -> Callable[[Any], bool] | None:
-    """Return what tells whether an object does more at its end than to give back memory: Python has to take it apart.
-
-    Args:
-        kind: The type of the object.
-
-    Returns:
-        None where no object of that type does.
-    """
-    if kind is GeneratorType:
+    """Return what tells whether an object of a type has an end of its own; None: none has."""
+    if kind in {CoroutineType, GeneratorType}:
         return is_under_way
     if issubclass(kind, ModuleType):
         return is_of_a_notebook
     sqlite3 = sys.modules.get("sqlite3")
     if sqlite3 and issubclass(kind, sqlite3.Connection):
         return is_of_a_file
-    own_end = getattr(kind, "__del__", FILE.__del__) != FILE.__del__
+    # All files have Python's `__del__`, which is their `close`. That of some has more to write than `flush` has.
+    own_end = any("__del__" in vars(each) for each in kind.__mro__)
     return always if own_end and not f"{kind.__module__}.".startswith(CLOSED_BY_THE_SYSTEM) else None
 
 
@@ -638,16 +661,16 @@ def always(_: Any) -> bool:
     return True
 
 
-def is_under_way(generator: Any) -> bool:
-    """Return whether a generator of other than installed code would go on to its `finally`."""
-    frame = generator.gi_frame
+def is_under_way(routine: Any) -> bool:
+    """Return whether a generator or coroutine of other than installed code would go on to its `finally`."""
+    frame = routine.gi_frame if isinstance(routine, GeneratorType) else routine.cr_frame
     return frame is not None and not is_installed(frame.f_code.co_filename)
 
 
 def is_of_a_notebook(module: ModuleType) -> bool:
-    """Return whether a module is not of the interpreter or its packages."""
-    file = object.__getattribute__(module, "__dict__").get("__file__")  # of a lazy one, too, which is left so
-    return isinstance(file, str) and not is_installed(file)
+    """Return whether a module is not of the interpreter or its packages: it may be written in C."""
+    file = file_of(module)
+    return file != "" and not is_installed(file)
 
 
 def is_of_a_file(connection: Any) -> bool:

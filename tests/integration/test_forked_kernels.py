@@ -19,7 +19,7 @@ SERVER = "kernel_server/start.py"
 # All that a process can tell of how it was started. What differs between two kernels anyway is left out: ids, the
 # private folder of each (`nci-...`), the ports of ZeroMQ.
 STATE = """
-import gc, json, locale, logging, os, re, resource, signal, subprocess, sys, threading, warnings
+import gc, inspect, json, locale, logging, os, re, resource, signal, subprocess, sys, threading, warnings
 import asyncio, decimal, socket
 from pathlib import Path
 
@@ -55,6 +55,8 @@ print(json.dumps({
     "standard": [re.sub(r"\\d+", "N", same(os.readlink(f"/proc/self/fd/{number}"))) for number in range(3)],
     "threads": sorted(re.sub(r"\\d+", "", thread.name) for thread in threading.enumerate()),
     "main thread": threading.current_thread() is threading.main_thread(),
+    "its id": threading.main_thread().native_id == os.getpid(),
+    "frames": len(inspect.stack()),
     "limits": {
         name: resource.getrlimit(getattr(resource, name)) for name in dir(resource) if name.startswith("RLIMIT")
     },
@@ -144,6 +146,7 @@ def test_what_the_interpreter_does_when_it_begins_is_kept(workspace: Workspace, 
     done = workspace.execute(kernel, {**environ, "CHANGED": "old"}, kernel_start="fork")
     assert (done.code, starts(done)) == (0, ["fork"]), done.log
     assert told(done, "a.ipynb") == "by sitecustomize new False 0\n"
+    assert (workspace.base / "log").read_text() == "x"
 
 
 PARSED = """
@@ -275,6 +278,13 @@ ENDS = {
     "    json.kept = sqlite3.connect('a.db')\n    json.kept.execute('pragma journal_mode=wal')\n"
     "    json.kept.execute('create table t (x)')\n"
     "thread = threading.Thread(target=connect)\nthread.start()\nthread.join()",
+    "a coroutine": "import json, types\n@types.coroutine\ndef pause(): yield\nasync def steps():\n"
+    "    try: await pause()\n    finally: open('finished', 'w').close()\njson.kept = steps()\njson.kept.send(None)",
+    "a compressed file": "import bz2, json\njson.kept = bz2.open('packed', 'w')\njson.kept.write(b'all')",
+    "a file of its own kind": "import io, json\nclass Own(io.RawIOBase):\n    def close(self, make=open):\n"
+    "        make('closed', 'w').close()\njson.kept = Own()",
+    "a class that is asked": "import json\nclass Kind(type):\n    def __getattr__(self, name): raise ValueError(name)\n"
+    "class Asked(metaclass=Kind): pass\njson.kept = Asked()\nopen('told', 'w').close()",
     "a temporary file": "import json, tempfile\njson.kept = tempfile.NamedTemporaryFile(dir='.', prefix='made-')",
     "an open file": "import json\njson.kept = open('written', 'w')\njson.kept.write('all')",
 }
@@ -289,6 +299,7 @@ def test_what_ends_with_python_ends_as_ever(workspace: Workspace, kernel: Path, 
     workspace.write("a.ipynb", notebook(source))
     workspace.write("helper.py", HELPER)
     forked = left_behind(workspace, kernel, "fork")
+    assert forked or "tempfile" in source
     started = left_behind(workspace, kernel, "spawn")
     for _ in range(ENDED_BY_FORCE):
         if started != forked:

@@ -1,8 +1,11 @@
 """What the server of kernels does that needs no kernel."""
 
+import ctypes
+import importlib.util
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -76,6 +79,43 @@ def test_holes_are_filled() -> None:
     first, second = made(), made()
     assert id(second) == id(first) + size
     assert holes <= {id(each) for each in kept}
+
+
+def test_holes_of_the_c_library_are_filled() -> None:
+    libc = pages.LIBC
+    libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    row = [libc.malloc(2000) for _ in range(100)]
+    holes = set(row[::2])
+    for hole in holes:
+        libc.free(hole)
+    pages.fill_holes(0)
+    assert libc.malloc(2000) in holes
+    pages.fill_holes(pages.MOST_BYTES)
+    assert libc.malloc(2000) not in holes
+
+
+def test_modules_of_a_notebook_are_taken_apart(tmp_path: Path) -> None:
+    """What is written in C may have an end that nobody sees."""
+    module = ModuleType("own")
+    ends = server.end_of(ModuleType)
+    assert ends
+    assert not ends(module)
+    assert not ends(pytest)
+    vars(module)["__file__"] = str(tmp_path / "own.so")
+    assert ends(module)
+
+
+def test_a_lazy_module_stays_lazy() -> None:
+    name = "this"  # prints when it is loaded
+    spec = importlib.util.find_spec(name)
+    assert spec
+    assert spec.loader
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert server.file_of(module) == spec.origin
+    assert type(module).__name__ == "_LazyModule"
+    assert "s" not in server.names_of(module)
 
 
 def test_there_is_an_end_to_filling_holes() -> None:
