@@ -380,6 +380,8 @@ def _kind_of_stream(kind: Any) -> Any:
     """Return a class of streams that only take note: an instance can become one of `kind`, a kernel's."""
 
     class Stream(kind):  # type: ignore[misc] # known at run time only
+        __module__ = kind.__module__  # so that its end is that of a kernel's
+
         def __init__(self, name: str) -> None:
             self.name = name
             self._isatty = False

@@ -287,6 +287,34 @@ def test_a_debugger_stops_in_what_it_stops_in_ever(workspace: Workspace, kernel:
     assert not any("package_of_test" in file for file in files[2])
 
 
+ENDS = """
+class Kind:
+    def __del__(self, make=open):
+        make("ended", "w").close()
+KEPT = Kind()
+"""
+
+
+def test_what_was_imported_before_ends_as_ever(workspace: Workspace, kernel: Path, install: Install) -> None:
+    install("package_of_test", ENDS)
+    workspace.write("a.ipynb", notebook("import package_of_test"))
+    for start, preload in (("spawn", "off"), ("fork", "package_of_test")):
+        done = workspace.execute(kernel, kernel_start=start, preload=preload)
+        assert done.record["notebooks"][0]["preloaded"] == ([preload] if preload != "off" else [])
+        (workspace.folder / "ended").unlink()
+
+
+def test_kernels_share_what_was_imported_before(workspace: Workspace, kernel: Path, install: Install) -> None:
+    """Their collector does not look at it, which would copy it."""
+    install("package_of_test", "KEPT = [[] for _ in range(1000)]")
+    workspace.write("a.ipynb", notebook("import package_of_test, gc\nprint(gc.get_freeze_count())"))
+    frozen = []
+    for preload in ("off", "package_of_test"):
+        done = workspace.execute(kernel, kernel_start="fork", preload=preload)
+        frozen.append(int(done.printed("a.ipynb")))
+    assert frozen[1] > frozen[0] + 1000
+
+
 def test_folders_share_nothing(workspace: Workspace, kernel: Path, install: Install) -> None:
     """What a module finds in the working directory is another thing in each."""
     install("nci_looks", "import os\nVALUE = os.path.basename(os.path.abspath('.')), os.path.exists('settings.toml')")
