@@ -84,6 +84,30 @@ def test_there_are_no_more_workers_than_cpus_that_may_be_used(workspace: Workspa
     assert many.record["workers"] == 3, "never more than notebooks"
 
 
+# Tells how many run at the moment, itself included.
+COUNT = """
+import os, pathlib, time
+here = pathlib.Path(f"{os.getpid()}.here")
+here.touch()
+time.sleep(SECONDS)
+print(len(list(pathlib.Path().glob("*.here"))))
+here.unlink()
+"""
+
+
+@pytest.mark.parametrize(("workers", "seconds", "most"), [("auto", "0.1", 3), ("2", "0.1", 2), ("auto", "1", 2)])
+def test_one_more_runs_while_they_are_short(
+    workspace: Workspace, kernel: Path, workers: str, seconds: str, most: int
+) -> None:
+    names = [f"{number}.ipynb" for number in range(12)]
+    for name in names:
+        workspace.write(name, notebook(COUNT.replace("SECONDS", seconds)))
+    inputs = {"python": str(kernel), "workers": workers, "execution-order": "parallel"}
+    done = workspace.run("execute-notebook", inputs, prefix=["taskset", "-c", "0,1"])
+    assert (done.code, done.record["workers"]) == (0, 2), done.log
+    assert max(int(done.printed(name)) for name in names) == most
+
+
 @pytest.mark.parametrize("workers", ["0", "-1", "two", "1.5"])
 def test_a_number_of_workers_that_is_none(workspace: Workspace, kernel: Path, workers: str) -> None:
     workspace.write("a.ipynb", notebook("open('ran', 'w')"))

@@ -23,6 +23,7 @@ from notebook_ci.notebooks.document import Document
 from notebook_ci.records import Problem
 
 LOOK_SECONDS = 0.25
+SHORT_SECONDS = 1.0
 
 
 @dataclass
@@ -51,6 +52,8 @@ class Conductor:
         record: Takes what comes of them; its notebooks are those of `tasks`.
         progress: Shows what goes on.
         servers: Give each notebook the one that forks its kernel.
+        spare: How many more than `record.workers` may run at a time while they take less than a second: of that, a
+            kernel and its driver wait for each other for a good part.
     """
 
     runner: Runner
@@ -59,10 +62,12 @@ class Conductor:
     record: ExecuteRecord
     progress: Progress
     servers: Servers
+    spare: int = 0
     _life: Life = field(init=False, default_factory=Life)
     _workers: list[Worker] = field(init=False, default_factory=list)
     _ending: set[Worker] = field(init=False, default_factory=set)
     _positions: dict[int, _Position] = field(init=False, default_factory=dict)
+    _are_short: bool = field(init=False, default=False)
     _gave_up: bool = field(init=False, default=False)
     _broken_off: str = field(init=False, default="")
 
@@ -110,7 +115,8 @@ class Conductor:
     def _begin(self) -> bool:
         """Begin what may begin. Returns whether anything was begun."""
         begun = False
-        while (busy := len(self._busy())) - len(self._ending) < self.record.workers and busy < self._most_workers:
+        at_once = self.record.workers + (self.spare if self._are_short else 0)
+        while (busy := len(self._busy())) - len(self._ending) < at_once and busy < self._most_workers:
             if busy and self._memory_is_short():
                 break
             name = self.schedule.next()
@@ -169,6 +175,7 @@ class Conductor:
         if failure and failure.kind == "cancelled" and self._broken_off:
             failure.message = self._broken_off
         record.notebooks[place] = outcome.result
+        self._are_short = outcome.result.duration < SHORT_SECONDS
         record.read |= outcome.read
         record.made |= outcome.made
         record.problems += [_named(problem, self.tasks[place]) for problem in outcome.problems]

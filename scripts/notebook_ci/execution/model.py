@@ -86,7 +86,7 @@ class ExecuteInputs(StageInputs):
         WORKERS,
         "How many notebooks run at a time.",
         default=None,
-        shown_default="`auto`: one a CPU that the process may use",
+        shown_default="`auto`: one a CPU that the process may use, one more while they take less than a second",
     )
     python: str = given(
         PATH,
@@ -230,7 +230,8 @@ class ExecuteRecord(Record):
         python_version: Its version.
         ipykernel_version: The version of its ipykernel.
         output_dir: The folder of the executed notebooks.
-        workers: How many notebooks ran at a time, at most; one whose cells have all run is not counted.
+        workers: How many notebooks ran at a time, at most; one whose cells have all run is not counted, nor is
+            the one more that `auto` allows while they take less than a second.
         notebooks: One result an execution, sorted, each behind those that it needs.
     """
 

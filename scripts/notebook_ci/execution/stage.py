@@ -59,7 +59,8 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
         first = server if isinstance(server, KernelServer) else None
         servers = Servers(first, folder, planned.tasks, inputs.preload, _limits(inputs))
         try:
-            Conductor(runner, planned.tasks, schedule, record, progress, servers).run()
+            spare = 0 if inputs.workers else 1
+            Conductor(runner, planned.tasks, schedule, record, progress, servers, spare).run()
         finally:
             places = {task.path: place for place, task in enumerate(planned.tasks)}
             record.problems.sort(key=lambda problem: places.get(problem.file or "", -1))  # not as they came
