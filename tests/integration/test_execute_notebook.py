@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -288,6 +289,21 @@ def test_the_words_of_an_annotation(failing: tuple[Workspace, Done]) -> None:
     assert failure["source"] == "return 1 / x"
     assert "division by zero" in failure["traceback"]
     assert "\x1b" not in failure["traceback"]
+
+
+def test_the_times_of_a_cell(failing: tuple[Workspace, Done]) -> None:
+    for cell in executed_cells(failing[1].executed("same.ipynb"))[:2]:
+        noted = cell["metadata"]["papermill"]
+        began, ended = (datetime.fromisoformat(noted[name]) for name in ("start_time", "end_time"))
+        assert began.tzinfo is not None
+        assert noted["duration"] == (ended - began).total_seconds() > 0
+
+
+def test_dates_of_messages_are_read_quickly(workspace: Workspace) -> None:
+    """Not by dateutil, whose time zones are others."""
+    script = "from notebook_ci.execution import kernels\nfrom jupyter_client.jsonutil import parse_date\n"
+    done = in_the_tool_environment(workspace, f"{script}print(repr(parse_date('2026-01-02T03:04:05.678901Z')))")
+    assert done.stdout == "datetime.datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=datetime.timezone.utc)\n", done.stderr
 
 
 def test_the_partial_notebook_is_kept_and_truthful(failing: tuple[Workspace, Done]) -> None:
@@ -758,16 +774,19 @@ def test_pages_are_sanitized(workspace: Workspace, kernel: Path) -> None:
     assert not re.search(r"<[^>]*evil\(\)[^>]*>|<script>evil", shown)
 
 
+def in_the_tool_environment(workspace: Workspace, script: str) -> "subprocess.CompletedProcess[str]":
+    """Run Python code where the stage runs."""
+    launch = ["/bin/bash", str(ROOT / "scripts" / "launch.sh"), "--env", "execute-notebook", "--exec", "python", "-c"]
+    script = f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r})\n{script}"
+    return subprocess.run([*launch, script], env=workspace.environ, capture_output=True, text=True, check=False)
+
+
 def test_making_a_page_prints_nothing(workspace: Workspace) -> None:
     """What nbconvert warns of (lexers of another environment, types it cannot show) is nothing to act on."""
     info = {"language_info": {"name": "python", "pygments_lexer": "ipython3"}}
     written = workspace.write("a.ipynb", notebook("1", markdown("```nonesuch\nx\n```"), metadata=info))
-    script = (
-        f"import pathlib, sys; sys.path.insert(0, {str(ROOT / 'scripts')!r})\n"
-        f"from notebook_ci.execution.html import render; render(pathlib.Path({str(written)!r}))"
-    )
-    launch = ["/bin/bash", str(ROOT / "scripts" / "launch.sh"), "--env", "execute-notebook", "--exec", "python"]
-    done = subprocess.run([*launch, "-c", script], env=workspace.environ, capture_output=True, text=True, check=False)
+    script = f"import pathlib\nfrom notebook_ci.execution.html import render; render(pathlib.Path({str(written)!r}))"
+    done = in_the_tool_environment(workspace, script)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert written.with_suffix(".html").exists()
 
