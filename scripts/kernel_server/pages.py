@@ -2,7 +2,7 @@
 
 A page is copied for a kernel when it first writes there; most of what an idle kernel takes, and a good part of the time
 that it takes to begin, are such copies. Of a page with thousands of bytes it often writes a few: a new object in a hole
-that an older one has left. Runs in the user's interpreter, as `__main__.py` does.
+that an older one has left. Runs in the user's interpreter, as `server.py` does.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def fill_holes(left: int) -> None:
     """
     if not hasattr(LIBC, "gnu_get_libc_version"):
         return
-    LIBC.malloc.restype, LIBC.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    LIBC.malloc.restype = ctypes.c_void_p
     top = LIBC.malloc(ABOVE_HOLES) or 0
     for size in range(LARGEST_HOLE, 0, -STEP):
         while left > 0 and (LIBC.malloc(size) or top) < top:

@@ -115,8 +115,9 @@ def main(descriptor: int, folder: str) -> Become | None:
         with suppress(ImportError):
             importlib.import_module(name)
     gc.enable()
+    # Once here, and not in each kernel.
     parse_arguments()
-    tokenize()
+    compile_tokenizer()
     files_at_start()
     first_environment()
     threads = len(list(Path("/proc/self/task").iterdir())) > 1  # of site or sitecustomize; a fork would not have them
@@ -141,8 +142,8 @@ def parse_arguments() -> Any:
     return app
 
 
-def tokenize() -> None:
-    """Have Python's tokenizer make its expressions, which takes as long as many a cell."""
+def compile_tokenizer() -> None:
+    """Have Python's tokenizer compile its regular expressions, which takes as long as many a cell."""
     manager = importlib.import_module("IPython.core.inputtransformer2").TransformerManager()
     manager.transform_cell("0\n")
 
@@ -175,6 +176,7 @@ def serve(listener: socket.socket, life: int, refusal: str, importer: Any) -> Be
     """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how children end
     began = installed(importer)
+    # Of the modules those count that can be imported; not this one and those beside it.
     has_no_end = all(map(is_installed, files_of_modules())) and not has_an_end(
         each for each in gc.get_objects() if not isinstance(each, ModuleType)
     )
@@ -350,7 +352,7 @@ def leave(driver: socket.socket, pipe: tuple[int, int], streams: list[int]) -> N
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
-    threading.main_thread()._set_native_id()  # type: ignore[attr-defined] # noqa: SLF001 - Python forgets this one
+    threading.main_thread()._set_native_id()  # type: ignore[attr-defined] # noqa: SLF001 - else the keeper's
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     for descriptor in (driver.detach(), *pipe, *streams):
@@ -560,7 +562,8 @@ def file_of(module: Any) -> str:
 def names_of(module: Any) -> dict[str, Any]:
     """Return what a module has. A lazy one is not loaded by that."""
     if isinstance(module, ModuleType):
-        return object.__getattribute__(module, "__dict__")  # type: ignore[no-any-return] # it is a module's
+        names: dict[str, Any] = object.__getattribute__(module, "__dict__")
+        return names
     # Anything may stand among the modules.
     return {"__file__": getattr(module, "__file__", None), **getattr(module, "__dict__", {})}
 
@@ -568,7 +571,7 @@ def names_of(module: Any) -> dict[str, Any]:
 @lru_cache(maxsize=None)
 def is_installed(file: str) -> bool:
     """Return whether a file is of the interpreter or of its packages."""
-    is_of_interpreter = os.path.dirname(file) in library_folders()  # noqa: PTH120 - it is text
+    is_of_interpreter = os.path.split(file)[0] in library_folders()
     return is_of_interpreter or real_path(file).startswith(installed_folders())
 
 
@@ -581,7 +584,7 @@ def library_folders() -> frozenset[str]:
 def real_path(path: str) -> str:
     """Return what `os.path.realpath` does, but look at the folders of a folder's files once, not again for each."""
     folder, name = os.path.split(path)
-    is_plain = path.startswith(os.sep) and name not in {"", ".", ".."} and not os.path.islink(path)  # noqa: PTH114 - quick
+    is_plain = path.startswith(os.sep) and name not in {"", ".", ".."} and not os.path.islink(path)  # noqa: PTH114 - it is text
     return os.path.join(real_folder(folder), name) if is_plain else os.path.realpath(path)  # noqa: PTH118 - it is text
 
 
