@@ -23,8 +23,10 @@ import gc, inspect, json, locale, logging, os, re, resource, signal, subprocess,
 import asyncio, decimal, socket
 from pathlib import Path
 
+ids = rf"\\b(?:{os.getpid()}|{os.getppid()})\\b"  # a process may have a number of three digits
+
 def same(value):
-    return re.sub(r"nci-\\w+", "nci-", re.sub(r"0x\\w+|[0-9a-f]{8}-[0-9a-f]{24}|\\d{4,}", "N", str(value)))
+    return re.sub(r"nci-\\w+", "nci-", re.sub(rf"0x\\w+|[0-9a-f]{{8}}-[0-9a-f]{{24}}|\\d{{4,}}|{ids}", "N", str(value)))
 
 def handler(number):
     found = signal.getsignal(number)
