@@ -55,7 +55,7 @@ Request = Dict[str, Any]
 Become = Callable[[], None]
 
 LIBC = ctypes.PyDLL(None)  # keeps Python's lock, so that no thread goes on meanwhile
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 STDIN = 0
 STREAMS = 3
 # Files beside a notebook that an import may look at, and that another notebook may have written since.
@@ -115,7 +115,8 @@ def main(descriptor: int, folder: str) -> Become | None:
         with suppress(ImportError):
             importlib.import_module(name)
     gc.enable()
-    # Once here, and not in each kernel.
+    # Once here, and not in each kernel or keeper.
+    beside("processes")
     parse_arguments()
     compile_tokenizer()
     files_at_start()
@@ -296,7 +297,8 @@ def installed(importer: Any) -> dict[str, int]:
 
 def keep(driver: socket.socket, request: Request, streams: list[int], importer: Any) -> Become | None:
     """Fork the kernel and stay with it. Returns in the kernel's process, and never in the keeper."""
-    LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    processes = beside("processes")
+    processes.adopt()
     os.setsid()
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
@@ -319,12 +321,12 @@ def keep(driver: socket.socket, request: Request, streams: list[int], importer: 
             code = watch(driver, kernel, woken)
             tell(driver, "code", code)
             if code != -signal.SIGKILL:
-                let_end(GRACE_SECONDS)
-            end_all(kernel)
+                processes.let_end()
+            processes.end_all(kernel)
             tell(driver, "ended", 0)
     except OSError:  # the driver has ended, or there is no process to be had
         if kernel:
-            end_all(kernel)
+            processes.end_all(kernel)
     os._exit(0)
 
 
@@ -366,9 +368,9 @@ def watch(driver: socket.socket, kernel: int, woken: int) -> int:
         ready, _, _ = select.select(sources, [], [])
         if woken in ready:
             os.read(woken, 4096)
-            code = reap(kernel)
+            code = beside("processes").reap(kernel)
             if code is not None:
-                return code
+                return int(code)
         if driver in ready:
             number = driver.recv(1)
             if not number:
@@ -377,68 +379,6 @@ def watch(driver: socket.socket, kernel: int, woken: int) -> int:
                 os.killpg(kernel, number[0])
             except ProcessLookupError:  # it does not lead a group yet
                 os.kill(kernel, number[0])
-
-
-def reap(kernel: int) -> int | None:
-    """Collect the processes that have ended. Returns the exit code of the kernel, if it is among them."""
-    code = None
-    with suppress(ChildProcessError):
-        while True:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if pid == 0:
-                break
-            if pid == kernel:
-                code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-    return code
-
-
-def let_end(seconds: float) -> None:
-    """Give what the kernel has left some time to end by itself: the resource tracker of multiprocessing cleans up."""
-    ends = time.monotonic() + seconds
-    while children() and time.monotonic() < ends:
-        time.sleep(LOOK_SECONDS)
-        reap(0)
-
-
-def end_all(kernel: int) -> None:
-    """End what the kernel has started, and what that has: orphans become children of the keeper."""
-    with suppress(OSError):
-        os.killpg(kernel, signal.SIGKILL)
-    ends = time.monotonic() + END_SECONDS
-    left = children()
-    while left and time.monotonic() < ends:
-        refused = [pid for pid in left if not is_killed(pid)]
-        if refused == left:
-            return
-        time.sleep(LOOK_SECONDS)
-        reap(0)
-        left = children()
-
-
-def is_killed(pid: int) -> bool:
-    """Kill a process. Returns whether that can be: not, where it belongs to another user by now."""
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except PermissionError:
-        return False
-    except OSError:
-        pass
-    return True
-
-
-def children() -> list[int]:
-    """Return the process ids of the children of this process."""
-    try:
-        return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_bytes().split()]
-    except FileNotFoundError:  # not all kernels of Linux tell
-        return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/stat") if parent(path) == os.getpid()]
-
-
-def parent(stat: Path) -> int:
-    """Return the process id of a process' parent; 0: it has ended."""
-    with suppress(OSError):
-        return int(stat.read_bytes().rpartition(b")")[2].split()[1])
-    return 0
 
 
 def be_as_started(request: Request, importer: Any) -> None:

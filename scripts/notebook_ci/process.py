@@ -22,6 +22,7 @@ TAIL_LINES = 2000
 LONGEST_LINE = 10_000  # characters; a longer one is taken in pieces
 CANCELLING = (signal.SIGINT, signal.SIGTERM)
 POSIX = sys.platform != "win32"
+LINUX = sys.platform == "linux"
 
 Argument = str | Path
 

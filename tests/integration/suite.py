@@ -355,6 +355,13 @@ class Workspace:
                 os.kill(pid, signal.SIGKILL)
 
 
+def in_the_tool_environment(workspace: Workspace, script: str) -> "subprocess.CompletedProcess[str]":
+    """Run Python code where execute-notebook runs."""
+    launch = ["/bin/bash", str(ROOT / "scripts" / "launch.sh"), "--env", "execute-notebook", "--exec", "python", "-c"]
+    script = f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r})\n{script}"
+    return subprocess.run([*launch, script], env=workspace.environ, capture_output=True, text=True, check=False)
+
+
 def _outputs(text: str) -> dict[str, str]:
     """Read what stands in GITHUB_OUTPUT."""
     found = re.finditer(r"(?P<name>[^\n]*?)<<(?P<end>[^\n]+)\n(?P<value>.*?)\n(?P=end)\n", text, re.DOTALL)

@@ -321,11 +321,12 @@ def left_behind(workspace: Workspace, kernel: Path, start: str) -> dict[str, byt
     return left
 
 
-def test_shared_memory_is_cleaned_up(workspace: Workspace, kernel: Path) -> None:
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_shared_memory_is_cleaned_up(workspace: Workspace, kernel: Path, start: str) -> None:
     name = f"nci-{workspace.mark[:12]}"
     shared = f"from multiprocessing import shared_memory\nshared_memory.SharedMemory({name!r}, create=True, size=10)"
     workspace.write("a.ipynb", notebook(shared))
-    assert starts(workspace.execute(kernel, kernel_start="fork")) == ["fork"]
+    assert starts(workspace.execute(kernel, kernel_start=start)) == [start]
     assert not Path("/dev/shm", name).exists()  # noqa: S108 - where the system keeps it
 
 
@@ -420,12 +421,13 @@ def sleeping(workspace: Workspace) -> list[str]:
     return [command for command in workspace.processes().values() if command.startswith("sleep ")]
 
 
+@pytest.mark.parametrize("start", ["fork", "spawn"])
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_its_whole_family_ends_with_it(workspace: Workspace, kernel: Path, ending: str) -> None:
+def test_its_whole_family_ends_with_it(workspace: Workspace, kernel: Path, ending: str, start: str) -> None:
     workspace.write("a.ipynb", notebook(FAMILY, ENDINGS[ending]))
-    done = workspace.execute(kernel, kernel_start="fork", cell_timeout="2")
+    done = workspace.execute(kernel, kernel_start=start, cell_timeout="2")
     assert done.code == (0 if ending == "well" else 1), done.log
-    assert starts(done) == ["fork"]
+    assert starts(done) == [start]
     assert not workspace.processes()
     assert not workspace.leftovers()
 
@@ -456,10 +458,11 @@ def test_exit_codes_are_those_of_a_started_one(workspace: Workspace, kernel: Pat
     assert failures[0] == failures[1]
 
 
+@pytest.mark.parametrize("start", ["fork", "spawn"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_when_the_driver_is_killed_nothing_runs_on(workspace: Workspace, kernel: Path, number: int) -> None:
+def test_when_the_driver_is_killed_nothing_runs_on(workspace: Workspace, kernel: Path, number: int, start: str) -> None:
     workspace.write("a.ipynb", notebook(FAMILY, "import time; time.sleep(60)"))
-    process = workspace.start("execute-notebook", {"python": str(kernel), "kernel-start": "fork"})
+    process = workspace.start("execute-notebook", {"python": str(kernel), "kernel-start": start})
     assert wait_until(lambda: len(sleeping(workspace)) == 4, 30), workspace.processes()
     assert workspace.leftovers()
     process.send_signal(number)

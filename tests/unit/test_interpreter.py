@@ -162,8 +162,9 @@ def test_one_that_was_found_and_is_none_is_no_wrong_input(machine: Machine) -> N
 
 def test_one_without_ipykernel_is_refused(machine: Machine) -> None:
     machine.python("mine", ipykernel="")
-    with pytest.raises(SurroundingsError, match="has no ipykernel"):
-        machine.find("./mine")
+    found = machine.find("./mine")
+    with pytest.raises(SurroundingsError, match=r"mine .*has no ipykernel"):
+        interpreter.require_ipykernel(found)
 
 
 def test_none_at_all_is_said(machine: Machine) -> None:

@@ -17,12 +17,13 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NotebookExecutionManager
 from papermill.parameterize import parameterize_notebook
 
-from notebook_ci.errors import SurroundingsError
+from notebook_ci.errors import CheckFailed, SurroundingsError
 from notebook_ci.execution.kernels import UserKernelManager
 from notebook_ci.execution.listener import Listener
 from notebook_ci.execution.outputs import OutputBound
 from notebook_ci.execution.watch import Watch
 from notebook_ci.notebooks.document import Document
+from notebook_ci.notebooks.parameters import translated
 
 KERNEL_START_SECONDS = 60
 OUTPUT_MESSAGE_SECONDS = 60
@@ -51,13 +52,16 @@ class Execution:
         origins: For each of its cells the index in the source document; None for the injected parameters.
         current: Index in `nb` of the cell that runs or ran last.
         begun: Indices of the cells that were sent to the kernel. (A cell tagged `skip-execution` is not.)
+
+    Raises:
+        CheckFailed: A parameter cannot be written in the notebook's language.
     """
 
     def __init__(self, document: Document, parameters: Mapping[str, Any], max_output: int) -> None:
         nb = _loaded(document)
         original = list(nb.cells)
         if parameters:
-            nb = parameterize_notebook(nb, dict(parameters), kernel_name="python3", language="python")
+            nb = _parameterized(nb, document, parameters)
             nb.cells = [_with_papermill_metadata(cell) for cell in nb.cells]
         self.nb = nb
         self.origins = [next((i for i, each in enumerate(original) if each is cell), None) for cell in nb.cells]
@@ -297,6 +301,20 @@ def _loaded(document: Document) -> nbformat.NotebookNode:
     nb = nbformat.v4.upgrade(nb)
     nb.metadata.papermill = nbformat.from_dict({"parameters": {}, "input_path": document.path.name})
     return nb
+
+
+def _parameterized(
+    nb: nbformat.NotebookNode, document: Document, parameters: Mapping[str, Any]
+) -> nbformat.NotebookNode:
+    language = translated(document)
+    try:
+        return parameterize_notebook(nb, dict(parameters), kernel_name=language, language=language)
+    except NotImplementedError as error:
+        raise CheckFailed(
+            f"papermill cannot write the parameters of {document.path.as_posix()} in its language: {error}.",
+            hint="Give it texts and numbers.",
+            file=document.path,
+        ) from error
 
 
 def _with_papermill_metadata(cell: nbformat.NotebookNode) -> nbformat.NotebookNode:

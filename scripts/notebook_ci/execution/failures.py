@@ -66,7 +66,8 @@ def _cell_failure(document: Document, execution: Execution) -> Failure | None:
     if error.ename == "SystemExit" and error.evalue in PAPERMILL_SUCCESS:
         return None
     name, value = error.ename[:MOST_NAME_CHARACTERS], error.evalue[:MOST_VALUE_CHARACTERS]
-    failure = place(document, execution, "cell-error", f"{name}: {value}" if value else name, name)
+    title = name or TITLES["cell-error"]  # not each kernel has names for errors
+    failure = place(document, execution, "cell-error", f"{title}: {value}" if value else title, name)
     failure.evalue = value
     return failure
 

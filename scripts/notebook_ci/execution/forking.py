@@ -9,7 +9,6 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import IO, Any
 
 SERVER = Path(__file__).resolve().parents[2] / "kernel_server" / "start.py"
-AVAILABLE = sys.platform == "linux"
 READY = "-ready"  # as the server has it
 SILENT = "the server does not answer"
 MOST_WAITING = 100

@@ -39,7 +39,7 @@ class Interpreter:
         path: The interpreter.
         origin: Where it was found, for the log.
         version: Its version, e.g. `3.12.4`.
-        ipykernel: The version of its ipykernel.
+        ipykernel: The version of its ipykernel; nothing: it has none.
         prefix: Its `sys.prefix`.
     """
 
@@ -155,7 +155,7 @@ def tried(candidate: Candidate) -> Interpreter:
 
     Raises:
         InputError: The one that was named is none.
-        SurroundingsError: It is none, or has no ipykernel.
+        SurroundingsError: It is none.
     """
     path, origin = candidate.path, candidate.origin
     wrong = InputError if candidate.is_named else SurroundingsError
@@ -182,12 +182,20 @@ def tried(candidate: Candidate) -> Interpreter:
             f"{who} does not behave as a Python: {quote(answer.stderr.strip()[-200:])}.",
             hint="Name an interpreter with the input python.",
         ) from error
-    if not seen["ipykernel"]:
+    return Interpreter(path, origin, seen["version"], seen["ipykernel"], Path(seen["prefix"]))
+
+
+def require_ipykernel(interpreter: Interpreter) -> None:
+    """Refuse a Python that cannot run notebooks.
+
+    Raises:
+        SurroundingsError: It has no ipykernel.
+    """
+    if not interpreter.ipykernel:
         raise SurroundingsError(
-            f"{who} has no ipykernel, so it cannot run notebooks.",
+            f"The Python {interpreter.path} ({interpreter.origin}) has no ipykernel, so it cannot run notebooks.",
             hint="Run setup-env before in the same run directory, or add ipykernel to the environment.",
         )
-    return Interpreter(path, origin, seen["version"], seen["ipykernel"], Path(seen["prefix"]))
 
 
 def environment(environ: Mapping[str, str], python: Path, prefix: Path, folder: Path) -> dict[str, str]:

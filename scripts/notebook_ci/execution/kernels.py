@@ -1,4 +1,4 @@
-"""Kernels of the user's interpreter. The one adapter of jupyter_client."""
+"""Kernels that run. With `kernel_specs.py` the one adapter of jupyter_client."""
 
 import asyncio
 import contextlib
@@ -21,9 +21,11 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Type
 
+from kernel_server import processes
 from notebook_ci.execution.forking import ForkedKernel, KernelServer, NotForkedError
+from notebook_ci.execution.kernel_specs import Kernel
 from notebook_ci.execution.listener import Listener
-from notebook_ci.process import POSIX
+from notebook_ci.process import LINUX, POSIX
 
 POLL_SECONDS = 0.005
 LOOK_AGAIN_SECONDS = 0.25
@@ -69,10 +71,14 @@ class _Client(AsyncKernelClient):  # type: ignore[misc] # as above
         context.rcvhwm = 0
         return context
 
+
+class _IpykernelClient(_Client):
+    """A client that does not wait longer than it takes."""
+
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         """Wait until the kernel answers, and all that it has said before has come.
 
-        jupyter_client (8.10) waits for 0.2 seconds of silence instead.
+        jupyter_client (8.10) waits for 0.2 seconds of silence instead: not each kernel says that it is idle then.
 
         Raises:
             RuntimeError: It does not answer, or has died.
@@ -121,7 +127,10 @@ class _Provisioner(LocalProvisioner):  # type: ignore[misc] # as above
             else:
                 self.pid = self.process.pid
                 return self.connection_info
-        return await super().launch_kernel(cmd, **kwargs)
+        try:
+            return await super().launch_kernel(cmd, **kwargs)
+        except OSError as error:  # what jupyter_client raises otherwise
+            raise RuntimeError(f"{cmd[0]} cannot be run: {error.strerror or error}") from error
 
     async def wait(self) -> int | None:
         """Wait for the end of the kernel, and look more often than ten times a second."""
@@ -131,31 +140,38 @@ class _Provisioner(LocalProvisioner):  # type: ignore[misc] # as above
 
 
 class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_client is not seen by mypy
-    """Starts ipykernel with a given interpreter, whatever kernel name the notebook has.
+    """Starts a kernel.
 
     Args:
-        python: The interpreter.
+        kernel: Which one.
         folder: A private folder for connection file and sockets. Its path is short: a Unix socket's has 107 bytes.
         server: Forks the kernel; None: it is started.
         listener: Is told of the kernel's process.
     """
 
-    def __init__(self, python: Path, folder: Path, server: KernelServer | None, listener: Listener) -> None:
-        super().__init__(kernel_name="python3", connection_file=str(folder / "kernel.json"))
-        self.client_factory = _Client
-        self._python = python
+    def __init__(self, kernel: Kernel, folder: Path, server: KernelServer | None, listener: Listener) -> None:
+        super().__init__(kernel_name=kernel.name, connection_file=str(folder / "kernel.json"))
+        self.client_factory = _IpykernelClient if kernel.is_ipykernel else _Client
+        self._kernel = kernel
         self._listener = listener
         self._process: Any = None
         self.provisioner = _Provisioner(server, kernel_spec=self.kernel_spec, kernel_id="", parent=self)
-        if POSIX:  # no port is open to others; ipykernel 7.4 warns of TCP. `ip` must be absolute: a relative one hangs.
+        # No port is open to others. ipykernel 7.4 warns of TCP; other kernels need not know anything else.
+        if POSIX and kernel.is_ipykernel:
             self.transport = "ipc"
-            self.ip = str(folder / "socket")
+            self.ip = str(folder / "socket")  # absolute: with a relative one it hangs
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        """The specification of a kernel of that interpreter."""
-        argv = [str(self._python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        return KernelSpec(argv=argv, display_name="Python", language="python")
+        """Its specification."""
+        kernel = self._kernel
+        return KernelSpec(
+            argv=list(kernel.argv),
+            display_name=kernel.name,
+            language=kernel.language,
+            env=dict(kernel.env),
+            resource_dir=kernel.folder,
+        )
 
     async def _async_post_start_kernel(self, **kwargs: Any) -> None:
         await super()._async_post_start_kernel(**kwargs)
@@ -210,6 +226,10 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
         """End what is left of the kernel and of all it has started."""
         if isinstance(self._process, ForkedKernel):
             self._process.end()
+        elif self._process and LINUX:  # a worker adopts what its kernel leaves
+            if self._process.returncode not in {None, -signal.SIGKILL}:
+                processes.let_end()
+            processes.end_all(self._process.pid)
         else:
             self.signal_now(signal.SIGKILL if POSIX else signal.SIGTERM)
         self._listener.kernel(0)

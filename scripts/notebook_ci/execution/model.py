@@ -90,7 +90,8 @@ class ExecuteInputs(StageInputs):
     )
     python: str = given(
         PATH,
-        "Python interpreter to run the kernels; it must have ipykernel.",
+        "Python interpreter to run the kernels; it must have ipykernel. Notebooks of another language are run by the "
+        "kernel that they name, where Jupyter finds it: in this environment, the user's home or the system.",
         default="",
         shown_default="that of setup-env in this run, on a laptop also of an earlier one, else `VIRTUAL_ENV`, "
         "`pythonLocation`, `python` on PATH",
@@ -187,6 +188,7 @@ class NotebookResult:
         status: `skipped` was never begun: a notebook that it needs did not pass, or the stage broke off.
         skipped_for: The execution that it needs and that did not pass.
         duration: Seconds, with the start of the kernel.
+        kernel: Which kernel ran it, of those that Jupyter finds, where it is one of another language than Python.
         kernel_start: Whether its kernel was forked or started; empty: it had none.
         preloaded: What its kernel was forked with, of its own imports: `a.b`, or `a.b:c` for `from a.b import c`.
         not_preloaded: Which of its imports were not made before it, and why.
@@ -206,6 +208,7 @@ class NotebookResult:
     status: Literal["passed", "failed", "skipped"] = "skipped"
     skipped_for: str = ""
     duration: float = 0.0
+    kernel: str = ""
     kernel_start: Literal["", "fork", "spawn"] = ""
     preloaded: list[str] = field(default_factory=list)
     not_preloaded: dict[str, str] = field(default_factory=dict)

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from notebook_ci import yaml12
 from notebook_ci.context import Context
-from notebook_ci.errors import CheckFailed, InputError, NotebookCiError
+from notebook_ci.errors import InputError, NotebookCiError
 from notebook_ci.execution import sweep
 from notebook_ci.execution.model import ExecuteInputs
 from notebook_ci.execution.schedule import Order, chains, ordered
@@ -20,6 +20,9 @@ from notebook_ci.inputs import quote
 from notebook_ci.notebooks import document, parameters
 from notebook_ci.notebooks.document import Document
 from notebook_ci.texts import listed
+
+if TYPE_CHECKING:  # jupyter_client takes a while
+    from notebook_ci.execution.kernel_specs import Kernel
 
 MOST_LISTED = 10
 HOW_TO_TAG = (
@@ -38,6 +41,7 @@ class Task:
         content: The notebook as it was read, or why it cannot be executed.
         declared: The names of the parameters that it declares.
         parameters: Those of them that are given.
+        kernel: What runs it, where that is not ipykernel.
     """
 
     path: str
@@ -45,6 +49,7 @@ class Task:
     content: Document | NotebookCiError
     declared: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    kernel: "Kernel | None" = None
 
 
 @dataclass(frozen=True)
@@ -207,7 +212,7 @@ def _tasks(paths: Iterable[str], given: Mapping[str, Any], sets: Mapping[str, Ma
 
 def _of_notebook(path: str, given: Mapping[str, Any], sets: Mapping[str, Mapping[str, Any]]) -> Iterator[Task]:
     try:
-        content = _python_notebook(Path(path))
+        content = document.read(Path(path))
         names = parameters.declared(content)
     except NotebookCiError as fault:
         yield Task(path, path, fault)
@@ -251,28 +256,15 @@ def _refuse_unknown(
 def _how_to_declare(unknown: str, declared: Collection[str], tasks: Iterable[Task]) -> str:
     """Return what to do about a name that no notebook declares."""
     for task in tasks:
-        if isinstance(task.content, Document) and (tag := parameters.mistagged(task.content)):
+        if not isinstance(task.content, Document):
+            continue
+        if tag := parameters.mistagged(task.content):
             return f"{task.path} has a cell tagged {quote(tag)}: the tag is `{parameters.TAG}`, in small letters."
+        if parameters.is_foreign(task.content):
+            return f"{task.path} has parameters in {document.language(task.content)}, which papermill cannot set."
     if not declared:
         return HOW_TO_TAG
     close = difflib.get_close_matches(unknown, declared, n=1)
     meant = f"Did you mean {quote(close[0])}? " if close else ""
     there = listed(sorted(declared), MOST_LISTED)
     return f"{meant}Parameters are the names assigned in the cell tagged `parameters`; here: {there}."
-
-
-def _python_notebook(path: Path) -> Document:
-    """Read a notebook.
-
-    Raises:
-        CheckFailed: It is not one, or not for Python.
-        InputError: It cannot be read.
-    """
-    content = document.read(path)
-    if not document.is_python(content):
-        raise CheckFailed(
-            f"{path.as_posix()} is a notebook for {document.language(content)}; execute-notebook runs Python.",
-            hint="Leave it out with the input exclude.",
-            file=path,
-        )
-    return content

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import IO
 
 from notebook_ci import process
-from notebook_ci.errors import Cancelled, NotebookCiError
+from notebook_ci.errors import Cancelled, CheckFailed, NotebookCiError
 from notebook_ci.execution import failures, html, kernels
 from notebook_ci.execution.engine import Execution, KernelDiedError, KernelNotStartedError, TimeIsUpError
 from notebook_ci.execution.folders import make_folder, temporary_folder
 from notebook_ci.execution.forking import KernelServer
 from notebook_ci.execution.interpreter import Interpreter, environment
+from notebook_ci.execution.kernel_specs import of_python
 from notebook_ci.execution.listener import Listener
 from notebook_ci.execution.model import ExecuteInputs, NotebookResult
 from notebook_ci.execution.outcome import Outcome
@@ -84,6 +85,7 @@ class _Run:
         # Of what is executed: an earlier notebook may have changed the file since it was read.
         self.outcome.read[self.task.path] = hashlib.sha256(self.doc.text.encode()).hexdigest()
         result.parameters = dict(self.task.parameters)
+        result.kernel = self.task.kernel.name if self.task.kernel else ""
         output = self.runner.output_dir / self.task.name
         make_folder(output.parent)
         began = time.monotonic()
@@ -95,6 +97,8 @@ class _Run:
             if not execution:
                 raise
             result.failure = failures.place(self.doc, execution, "cancelled", "The job was cancelled.")
+        except CheckFailed as fault:
+            result.failure = failures.invalid(fault)
         except NotebookCiError:
             raise
         except Exception as exception:  # noqa: BLE001 - one notebook must not take the others with it
@@ -110,9 +114,10 @@ class _Run:
 
     def _execute(self, execution: Execution, output: Path) -> None:
         """Execute a notebook with a kernel of its own: a forked one, or where that does not begin, a started one."""
+        kernel = self.task.kernel or of_python(self.runner.interpreter.path)
         for server in [self.server, None] if self.server else [None]:
             with temporary_folder(self.runner.folder) as folder, (folder / "kernel.log").open("w+b") as log:
-                manager = kernels.UserKernelManager(self.runner.interpreter.path, folder, server, self.listener)
+                manager = kernels.UserKernelManager(kernel, folder, server, self.listener)
                 inputs = self.runner.inputs
                 watch = Watch(inputs.cell_timeout, inputs.notebook_timeout, manager.signal_now)
                 exception = self._attempt(manager, watch, execution, output, log)

@@ -88,6 +88,7 @@ class Servers:
         limits: Limits,
     ) -> None:
         self._first = first
+        self._tasks = tasks
         self._folder = folder
         self._limits = limits
         self._named = modules
@@ -110,7 +111,7 @@ class Servers:
             place: The notebook's place among the tasks.
         """
         self._used.pop(place, None)
-        if not self._first:
+        if not self._first or self._tasks[place].kernel:
             return None
         branch = self._grown(place) or self._best(place)
         if branch is None:
@@ -331,7 +332,7 @@ def _wishes(
     later: dict[int, Mapping[str, str]] = {}
     names: dict[Path, frozenset[str]] = {}
     for place, task in enumerate(tasks):
-        if not isinstance(task.content, Document):
+        if not isinstance(task.content, Document) or task.kernel:
             continue
         folder = task.content.path.resolve().parent
         if modules is not None:

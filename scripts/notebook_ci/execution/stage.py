@@ -4,14 +4,26 @@ import contextlib
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from notebook_ci.context import Context
+from notebook_ci.errors import CheckFailed
 from notebook_ci.execution import forking, machine, plan
 from notebook_ci.execution.durations import Durations
 from notebook_ci.execution.folders import make_folder, temporary_folder
 from notebook_ci.execution.forking import KernelServer, NotForkedError
-from notebook_ci.execution.interpreter import EARLIER, Candidate, Interpreter, changed_since, environment, find, tried
+from notebook_ci.execution.interpreter import (
+    EARLIER,
+    Candidate,
+    Interpreter,
+    changed_since,
+    environment,
+    find,
+    require_ipykernel,
+    tried,
+)
 from notebook_ci.execution.model import ExecuteInputs, ExecuteRecord, NotebookResult
 from notebook_ci.execution.plan import Plan, Task
 from notebook_ci.execution.schedule import Schedule, Step
@@ -19,8 +31,12 @@ from notebook_ci.execution.servers import Limits, Servers
 from notebook_ci.inputs import quote
 from notebook_ci.notebooks import document
 from notebook_ci.notebooks.document import Document
+from notebook_ci.process import LINUX
 from notebook_ci.records import default_environment, sha256
 from notebook_ci.texts import listed
+
+if TYPE_CHECKING:  # jupyter_client takes a while
+    from notebook_ci.execution.kernel_specs import Kernel, KernelSpecs
 
 PRELOADED_PART = 0.25
 
@@ -40,12 +56,17 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
         planned = plan.make(inputs, context)
         # Here, because these take a while, too.
         from notebook_ci.execution.conductor import Conductor
+        from notebook_ci.execution.kernel_specs import KernelSpecs
         from notebook_ci.execution.progress import Progress
         from notebook_ci.execution.runner import Runner
 
         interpreter = tried(candidate)
         if interpreter.prefix != candidate.prefix:  # its kernels have another environment
             server = _server(inputs, context, interpreter, folder, stack)
+        specs = KernelSpecs(interpreter)
+        planned = replace(planned, tasks=tuple(_with_kernel(task, specs) for task in planned.tasks))
+        if not all(task.kernel for task in planned.tasks):
+            require_ipykernel(interpreter)
         if isinstance(server, str):
             context.reporter.notice(f"Kernels are started, not forked: {server}.")
         make_folder(planned.output_dir)
@@ -67,6 +88,16 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
             record.metrics = _merged_metrics(record.notebooks)
             _tell_of_imports(inputs, servers, context)
             durations.keep({each.name: each.duration for each in record.notebooks if each.status == "passed"})
+
+
+def _with_kernel(task: Task, specs: "KernelSpecs") -> Task:
+    """Return a notebook with the kernel that it needs instead of ipykernel, or with why it cannot be executed."""
+    if not isinstance(task.content, Document) or document.is_python(task.content):
+        return task
+    try:
+        return replace(task, kernel=specs.of(task.content))
+    except CheckFailed as fault:
+        return replace(task, content=fault)
 
 
 def _describe(planned: Plan, interpreter: Interpreter, context: Context, record: ExecuteRecord) -> None:
@@ -156,7 +187,7 @@ def _server(
     Returns:
         None: kernels are to be started. Text: they have to be, and why.
     """
-    if not forking.AVAILABLE:
+    if not LINUX:
         return "that is Linux alone" if inputs.kernel_start == "fork" else None
     if inputs.kernel_start == "spawn":
         return None
@@ -179,19 +210,20 @@ def _warn_of_changes(environment: Path, context: Context) -> None:
 
 
 def _notice_kernels(tasks: Sequence[Task], interpreter: Interpreter, context: Context) -> None:
-    """Say which notebooks name another kernel than the one that every installation has."""
-    contents = {task.path: task.content for task in tasks}
-    named: dict[str | None, list[str]] = {}
-    for path, content in contents.items():
-        if isinstance(content, Document):
-            named.setdefault(document.kernel_name(content), []).append(path)
-    named.pop("python3", None)
-    for name, paths in named.items():
-        kernel = f"the kernel {quote(name)}" if name else "no kernel"
-        context.reporter.notice(
-            f"{listed(paths, plan.MOST_LISTED)}: saved with {kernel}. Run here with Python {interpreter.version} "
-            f"({interpreter.path}), whatever kernel a notebook names."
-        )
+    """Say which notebooks are not run by the kernel that they name, or by one of another language."""
+    python = f"Python {interpreter.version} ({interpreter.path}), whatever kernel a notebook names"
+    groups: dict[tuple[str | None, Kernel | None], list[str]] = {}
+    for path, task in {task.path: task for task in tasks}.items():
+        if isinstance(task.content, Document):
+            groups.setdefault((document.kernel_name(task.content), task.kernel), []).append(path)
+    groups.pop(("python3", None), None)
+    for (name, kernel), paths in groups.items():
+        who, saved = listed(paths, plan.MOST_LISTED), f"the kernel {quote(name)}" if name else "no kernel"
+        if kernel and kernel.name == (name or "").lower():
+            context.reporter.progress(f"{who}: run with {saved} ({kernel.folder}).")
+        else:
+            runs = f"the kernel {quote(kernel.name)} ({kernel.folder})" if kernel else python
+            context.reporter.notice(f"{who}: saved with {saved}. Run here with {runs}.")
 
 
 def _merged_metrics(results: Sequence[NotebookResult]) -> dict[str, float]:

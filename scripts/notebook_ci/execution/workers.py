@@ -12,7 +12,6 @@ import multiprocessing
 import os
 import shutil
 import signal
-import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,18 +20,18 @@ from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
 from typing import Any
 
+from kernel_server import processes
 from notebook_ci import process
 from notebook_ci.errors import Cancelled, NotebookCiError, from_json
 from notebook_ci.execution.forking import KernelServer
 from notebook_ci.execution.outcome import Outcome
 from notebook_ci.execution.plan import Task
 from notebook_ci.execution.runner import Runner
-from notebook_ci.process import POSIX
+from notebook_ci.process import LINUX, POSIX
 
 END_SECONDS = 5.0  # a runner that cancels a job kills what is left ten seconds later
 
-FORKS = sys.platform == "linux"
-_PROCESSES: Any = multiprocessing.get_context("fork" if FORKS else "spawn")
+_PROCESSES: Any = multiprocessing.get_context("fork" if LINUX else "spawn")
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Life:
 
 def _shared_number() -> Any:
     """Return a number whose `value` two processes share."""
-    if FORKS:  # what multiprocessing has for it wants a folder: /dev/shm, which need not be writable
+    if LINUX:  # what multiprocessing has for it wants a folder: /dev/shm, which need not be writable
         return ctypes.c_int.from_buffer(mmap.mmap(-1, mmap.PAGESIZE))
     return RawValue("i", 0)
 
@@ -183,6 +182,8 @@ def _work(runner: Runner, tasks: Sequence[Task], ties: _Ties) -> None:
     ties.life.leave()
     if POSIX:
         os.setsid()  # who presses Ctrl-C means the process that conducts
+    if LINUX:
+        processes.adopt()
     threading.Thread(target=_end_with, args=(ties, runner.folder), daemon=True).start()
     with contextlib.suppress(Cancelled), process.cancellable():
         if POSIX:  # in this thread alone, or `held_back` would hold nothing back
@@ -206,9 +207,17 @@ def _end_with(ties: _Ties, folder: Path) -> None:
     """End this process when the one that made it has ended, and clean up in its place: it was killed."""
     ties.life.wait()
     if ties.kernel_value.value:
-        _kill_group(ties.kernel_value.value)
+        _end_kernel(ties.kernel_value.value)
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
+
+
+def _end_kernel(group: int) -> None:
+    """End a kernel of this process, and all that it has started."""
+    if LINUX:
+        processes.end_all(group)
+    else:
+        _kill_group(group)
 
 
 def _kill_group(group: int) -> None:

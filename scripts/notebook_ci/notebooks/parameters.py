@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from notebook_ci.errors import CheckFailed
 from notebook_ci.notebooks import positions
-from notebook_ci.notebooks.document import Cell, Document, is_python
+from notebook_ci.notebooks.document import Cell, Document, is_python, language
 
 TAG = "parameters"
 
@@ -22,6 +22,27 @@ _PYTHON_BODY = frozenset({"capture", "prun", "time", "timeit"})
 _MOST_IPYTHON_LINES = 200
 """So many lines of IPython's own syntax are looked for in one cell; each costs one parse of the cell."""
 
+_TRANSLATED = {
+    "r": "R",
+    "scala": "scala",
+    "julia": "julia",
+    "matlab": "matlab",
+    "c#": ".net-csharp",
+    "f#": ".net-fsharp",
+    "powershell": ".net-powershell",
+    "bash": "bash",
+}
+"""The names that papermill (2.7) has for languages other than Python in which it sets parameters."""
+
+_assignment = re.compile(
+    r"(?:^|;[ \t]*)"
+    r"(?:[\w.<>\[\]]+[ \t]+)*"  # `val`, `const`, `let mutable`, `export`, `int` ...
+    r"(?:\[[\w.\[\]]+\])?\$?"  # PowerShell: `[int]$n = 1`
+    r"(?P<name>[^\W\d][\w.]*)[ \t]*"
+    r"(?:::?[ \t]*[\w.\[\]{}, ]+)?"  # a type: `n: Int = 1`, `n::Int = 1`
+    r"(?:<?<-|=(?![=>~]))",
+    re.MULTILINE,
+)
 _ipython_line = re.compile(r"\s*(?:[%!?]|[\w.]+\?{1,2}\s*$)")
 _ipython_assignment = re.compile(r"(\s*[^\W\d][\w.,\s]*=\s*)[%!].*")
 
@@ -29,14 +50,19 @@ _ipython_assignment = re.compile(r"(\s*[^\W\d][\w.,\s]*=\s*)[%!].*")
 def declared(document: Document) -> tuple[str, ...]:
     """The names assigned at the top level of the parameters cell, in order, each once.
 
-    Empty if there is no such cell, if its cell magic says that it is not Python (`%%bash`), and for a notebook of
-    another language: whoever refuses unknown names must look at `is_python` first.
+    Empty if there is no such cell, if its cell magic says that it is not Python (`%%bash`), and for a notebook of a
+    language in which papermill sets no parameters. In other languages than Python a line, or what follows a `;`, counts
+    that begins as an assignment.
 
     Raises:
         CheckFailed: The cell is not valid Python; carries the line in the file.
     """
     cell = _cell(document)
-    if cell is None or not is_python(document) or not _is_python(cell.source):
+    if cell is None or not translated(document):
+        return ()
+    if not is_python(document):
+        return tuple(dict.fromkeys(found["name"] for found in _assignment.finditer(textwrap.dedent(cell.source))))
+    if not _is_python(cell.source):
         return ()
     try:
         tree = _parse(textwrap.dedent(cell.source))
@@ -48,6 +74,16 @@ def declared(document: Document) -> tuple[str, ...]:
             line=positions.source_line(document.text, cell.index, error.lineno or 1),
         ) from None
     return tuple(dict.fromkeys(name for statement in tree.body for name in _assigned(statement)))
+
+
+def translated(document: Document) -> str:
+    """Return papermill's name of the notebook's language; nothing where papermill cannot set parameters in it."""
+    return "python" if is_python(document) else _TRANSLATED.get(language(document) or "", "")
+
+
+def is_foreign(document: Document) -> bool:
+    """Whether the notebook has a cell of parameters, and papermill cannot set them."""
+    return _cell(document) is not None and not translated(document)
 
 
 def mistagged(document: Document) -> str:

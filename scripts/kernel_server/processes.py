@@ -1,0 +1,93 @@
+"""Ends what a process has started, and what that has, whatever their sessions and groups. Linux only.
+
+Runs in the user's interpreter, as `server.py` does, and in that of the tools.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+GRACE_SECONDS = 1.0
+END_SECONDS = 5.0
+LOOK_SECONDS = 0.01
+
+
+def adopt() -> None:
+    """Have this process be the parent of those below it whose own parent has ended."""
+    ctypes.PyDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def reap(wanted: int) -> int | None:
+    """Collect the children that have ended. Returns the exit code, as `subprocess` has it, of one if it is among them.
+
+    Args:
+        wanted: Its process id.
+    """
+    code = None
+    with suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            if pid == wanted:
+                code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+    return code
+
+
+def let_end() -> None:
+    """Give what a kernel has left some time to end by itself: the resource tracker of multiprocessing cleans up."""
+    ends = time.monotonic() + GRACE_SECONDS
+    while children() and time.monotonic() < ends:
+        time.sleep(LOOK_SECONDS)
+        reap(0)
+
+
+def end_all(group: int) -> None:
+    """End a group of processes, and what is or becomes a child of this process."""
+    with suppress(OSError):
+        os.killpg(group, signal.SIGKILL)
+    ends = time.monotonic() + END_SECONDS
+    left = children()
+    while left and time.monotonic() < ends:
+        refused = [pid for pid in left if not is_killed(pid)]
+        if refused == left:
+            return
+        time.sleep(LOOK_SECONDS)
+        reap(0)
+        left = children()
+
+
+def is_killed(pid: int) -> bool:
+    """Kill a process. Returns whether that can be: not, where it belongs to another user by now."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except PermissionError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def children() -> list[int]:
+    """Return the process ids of the children of this process, whichever of its threads started them."""
+    try:
+        told = [path.read_bytes() for path in Path("/proc/self/task").glob("*/children")]
+    except OSError:  # a thread has ended
+        told = []
+    if told:
+        return [int(pid) for each in told for pid in each.split()]
+    # Not all kernels of Linux tell.
+    return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/stat") if parent(path) == os.getpid()]
+
+
+def parent(stat: Path) -> int:
+    """Return the process id of a process' parent; 0: it has ended."""
+    with suppress(OSError):
+        return int(stat.read_bytes().rpartition(b")")[2].split()[1])
+    return 0
