@@ -216,10 +216,13 @@ class Workspace:
 
     Args:
         folder: A fresh folder.
+
+    Attributes:
+        suite: The folder of notebook-ci.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.base = folder
+        self.base, self.suite = folder, ROOT
         # With a blank and a letter beyond ASCII: that is what paths have.
         self.folder = folder / "work spâce"
         self.home, self.runner_temp = folder / "home", folder / "runner"
@@ -283,7 +286,7 @@ class Workspace:
         env |= dict(environ or {})
         # `exec`, as the run step of each action.yml has it: the runner's child is the script.
         return subprocess.Popen(
-            [*prefix, bash, "-c", 'exec bash "$0" "$@"', str(ROOT / "scripts" / "launch.sh"), stage, *flags],
+            [*prefix, bash, "-c", 'exec bash "$0" "$@"', str(self.suite / "scripts" / "launch.sh"), stage, *flags],
             env={name: value for name, value in env.items() if value is not None},
             cwd=self.folder,
             stdin=subprocess.DEVNULL,

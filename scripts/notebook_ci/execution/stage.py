@@ -74,7 +74,8 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
         record.workers = min(inputs.workers or machine.cpus(), len(planned.tasks))
         _tell(planned, interpreter, record, context)
         durations = Durations(context)
-        runner = Runner(inputs, context.environ, interpreter, planned.output_dir, context.place, folder)
+        environ = dict(context.environ)  # `os.environ` itself cannot be given to a process that is not forked
+        runner = Runner(inputs, environ, interpreter, planned.output_dir, context.place, folder)
         progress = Progress(context.reporter, len(planned.tasks))
         schedule = _schedule(planned, durations.known)
         first = server if isinstance(server, KernelServer) else None
