@@ -73,6 +73,7 @@ class Conductor:
 
     def __post_init__(self) -> None:
         self._places = {task.name: place for place, task in enumerate(self.tasks)}
+        self._cpus = machine.cpus()
         # A notebook whose cells have run needs a worker, and for the most part waits for the end of its kernel. With
         # one worker the next begins after that: who asks for one may mean one.
         self._most_workers = self.record.workers if self.record.workers == 1 else 2 * self.record.workers
@@ -89,6 +90,7 @@ class Conductor:
         gc.freeze()  # what is here is shared with the workers, which need not look at it
         try:
             while self._begin() or self._busy():
+                self._tell_of_cpus()
                 self._listen(LOOK_SECONDS)
                 self.servers.look()
                 self.progress.show(list(self._running()))
@@ -127,6 +129,12 @@ class Conductor:
             self._free_worker().begin(place, self.servers.server_for(place))
             begun = True
         return begun
+
+    def _tell_of_cpus(self) -> None:
+        """Tell workers whether each may keep a CPU busy beside that of its kernel."""
+        busy = self._busy()
+        for worker in busy:
+            worker.tell_of_cpu(is_free=2 * len(busy) <= self._cpus)
 
     def _free_worker(self) -> Worker:
         for worker in self._workers:

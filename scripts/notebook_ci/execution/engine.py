@@ -64,7 +64,8 @@ class Execution:
             nb = _parameterized(nb, document, parameters)
             nb.cells = [_with_papermill_metadata(cell) for cell in nb.cells]
         self.nb = nb
-        self.origins = [next((i for i, each in enumerate(original) if each is cell), None) for cell in nb.cells]
+        places = {id(cell): place for place, cell in enumerate(original)}
+        self.origins = [places.get(id(cell)) for cell in nb.cells]
         self.current: int | None = None
         self.begun: set[int] = set()
         self._bound = OutputBound(max_output)

@@ -89,9 +89,9 @@ class Worker:
     def __init__(self, runner: Runner, tasks: Sequence[Task], life: Life) -> None:
         self.task: int | None = None
         # Read here while they change there: a message for each cell would cost more than many cells do.
-        self._cell, self._kernel = _shared_number(), _shared_number()
+        self._cell, self._kernel, self._free_cpu = _shared_number(), _shared_number(), _shared_number()
         self.connection, theirs = _PROCESSES.Pipe()
-        ties = _Ties(theirs, life, self._cell, self._kernel)
+        ties = _Ties(theirs, life, self._cell, self._kernel, self._free_cpu)
         self._process = _PROCESSES.Process(target=_work, args=(runner, tasks, ties), daemon=True)
         with process.held_back():  # until it knows what to do then
             self._process.start()
@@ -101,6 +101,10 @@ class Worker:
     def cell(self) -> int:
         """The cell that runs, counted from 1; 0: none yet."""
         return int(self._cell.value)
+
+    def tell_of_cpu(self, *, is_free: bool) -> None:
+        """Tell it whether there is a CPU that nobody needs, beside the one that its kernel keeps busy."""
+        self._free_cpu.value = is_free
 
     def begin(self, task: int, server: KernelServer | None) -> None:
         """Have a notebook executed.
@@ -166,12 +170,16 @@ class _Ties:
     life: Life
     cell_value: Any
     kernel_value: Any
+    free_cpu_value: Any
 
     def kernel(self, pid: int) -> None:
         self.kernel_value.value = pid
 
     def cell(self, number: int) -> None:
         self.cell_value.value = number
+
+    def has_free_cpu(self) -> bool:
+        return bool(self.free_cpu_value.value)
 
     def ending(self) -> None:
         self.connection.send(Ending())
