@@ -50,6 +50,10 @@ async def none():
         say(1)
     assert await heard(timeout=5) == 1
 
+async def one_that_comes_when_the_time_is_over():
+    asyncio.get_running_loop().call_soon(lambda: (say(1), time.sleep(0.2)))
+    assert await heard(timeout=0.1) == 1
+
 async def one_that_comes_before_another_is_sent():
     # Sending takes note of what has come, and the descriptor need not tell of it any more.
     task = await waiting()
@@ -68,7 +72,7 @@ async def one_that_nobody_waits_for_any_more():
     assert await heard(timeout=5) == 1
 
 async def one_that_is_watched_for():
-    channel.may_watch, kernels.WATCH_SECONDS = lambda: True, 5
+    channel.has_free_cpu, kernels.WATCH_SECONDS = lambda: True, 5
     task = asyncio.ensure_future(heard())
     await asyncio.sleep(0)
     say(1)
@@ -77,7 +81,7 @@ async def one_that_is_watched_for():
 
 async def one_that_is_long_in_coming():
     asked = []
-    channel.may_watch = lambda: not asked.append(1)
+    channel.has_free_cpu = lambda: not asked.append(1)
     task = await waiting()
     assert asked
     assert channel._loop
