@@ -27,7 +27,7 @@ def reap(wanted: int) -> int | None:
     """Collect the children that have ended. Returns the exit code, as `subprocess` has it, of one if it is among them.
 
     Args:
-        wanted: Its process id.
+        wanted: Its process id; 0: none.
     """
     code = None
     with suppress(ChildProcessError):
@@ -40,8 +40,20 @@ def reap(wanted: int) -> int | None:
     return code
 
 
+def end_after(kernel: int, code: int | None) -> None:
+    """End what a kernel has left.
+
+    Args:
+        kernel: Its process, which leads its group; 0: none is known.
+        code: Its exit code, as `subprocess` has it; None: it has not ended.
+    """
+    if code not in {None, -signal.SIGKILL}:
+        let_end()
+    end_all(kernel)
+
+
 def let_end() -> None:
-    """Give what a kernel has left some time to end by itself: the resource tracker of multiprocessing cleans up."""
+    """Give what is left some time to end by itself: the resource tracker of multiprocessing cleans up."""
     ends = time.monotonic() + GRACE_SECONDS
     while children() and time.monotonic() < ends:
         time.sleep(LOOK_SECONDS)
@@ -49,9 +61,10 @@ def let_end() -> None:
 
 
 def end_all(group: int) -> None:
-    """End a group of processes, and what is or becomes a child of this process."""
-    with suppress(OSError):
-        os.killpg(group, signal.SIGKILL)
+    """End a group of processes (0: none), and what is or becomes a child of this process."""
+    if group:
+        with suppress(OSError):
+            os.killpg(group, signal.SIGKILL)
     ends = time.monotonic() + END_SECONDS
     left = children()
     while left and time.monotonic() < ends:

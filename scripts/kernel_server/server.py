@@ -320,9 +320,7 @@ def keep(driver: socket.socket, request: Request, streams: list[int], importer: 
             tell(driver, "pid", kernel)
             code = watch(driver, kernel, woken)
             tell(driver, "code", code)
-            if code != -signal.SIGKILL:
-                processes.let_end()
-            processes.end_all(kernel)
+            processes.end_after(kernel, code)
             tell(driver, "ended", 0)
     except OSError:  # the driver has ended, or there is no process to be had
         if kernel:

@@ -71,6 +71,26 @@ async def one_that_nobody_waits_for_any_more():
     assert not channel._loop, "it would be told without end"
     assert await heard(timeout=5) == 1
 
+async def one_that_comes_when_a_waiter_has_just_left():
+    task = await waiting()
+    say(1)
+    time.sleep(0.05)
+    channel._look()
+    task.cancel()
+    assert await heard(timeout=5) == 1
+
+async def one_for_another_waiter():
+    task = await waiting()
+    task.cancel()
+    asyncio.get_running_loop().call_later(0.1, say, 1)
+    assert await heard(timeout=5) == 1
+
+async def one_that_comes_where_no_descriptor_is_watched():
+    kernels.POSIX = False
+    asyncio.get_running_loop().call_later(0.1, say, 1)
+    assert await heard(timeout=5) == 1
+    assert not channel._loop
+
 async def one_that_is_watched_for():
     channel.has_free_cpu, kernels.WATCH_SECONDS = lambda: True, 5
     task = asyncio.ensure_future(heard())
@@ -95,7 +115,8 @@ async def none_of_a_closed_channel():
     loop, descriptor = channel._loop, channel._plain.fileno()
     channel.close()
     assert not loop.remove_reader(descriptor), "another socket may get this descriptor"
-    task.cancel()
+    await asyncio.wait([task], timeout=5)
+    assert task.cancelled()
 
 with TemporaryDirectory() as folder:
     address = f"ipc://{folder}/socket"

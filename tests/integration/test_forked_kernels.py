@@ -432,11 +432,28 @@ def test_its_whole_family_ends_with_it(workspace: Workspace, kernel: Path, endin
     assert not workspace.leftovers()
 
 
-def test_a_notebook_that_ends_its_keeper_ends_itself(workspace: Workspace, kernel: Path) -> None:
-    workspace.write("a.ipynb", notebook("import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(60)"))
-    done = workspace.execute(kernel, kernel_start="fork")
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_a_job_that_is_cancelled_while_a_kernel_ends_leaves_nothing(
+    workspace: Workspace, kernel: Path, start: str
+) -> None:
+    slow = "import atexit, subprocess, time\nsubprocess.Popen(['sleep', '89.25'], start_new_session=True)\n"
+    workspace.write("a.ipynb", notebook(f"{slow}atexit.register(lambda: (open('ending', 'w'), time.sleep(3)))"))
+    process = workspace.start("execute-notebook", {"python": str(kernel), "kernel-start": start})
+    assert wait_until((workspace.folder / "ending").exists)
+    process.terminate()
+    assert workspace.end(process).code == 128 + signal.SIGTERM
+    assert wait_until(lambda: not workspace.processes(), 15), workspace.processes()
+    assert not workspace.leftovers()
+
+
+@pytest.mark.parametrize(("start", "kind"), [("fork", "kernel-died"), ("spawn", "broken-execution")])
+def test_a_notebook_that_ends_its_keeper_or_worker_ends_itself(
+    workspace: Workspace, kernel: Path, start: str, kind: str
+) -> None:
+    workspace.write("a.ipynb", notebook(f"{FAMILY}\nimport time\nos.kill(os.getppid(), 9)\ntime.sleep(60)"))
+    done = workspace.execute(kernel, kernel_start=start)
     assert done.code == 1, done.log
-    assert done.record["notebooks"][0]["failure"]["kind"] == "kernel-died"
+    assert done.record["notebooks"][0]["failure"]["kind"] == kind
     assert not workspace.processes()
 
 

@@ -87,12 +87,11 @@ def test_a_kernel_that_is_not_installed(workspace: Workspace, bash: Path) -> Non
     workspace.write("s.ipynb", notebook("val x = 1", metadata=of_language("scala")))
     workspace.write("b.ipynb", notebook("echo yes", metadata=BASH))
     done = workspace.execute(bash)
-    where = (
-        f"Install it where Jupyter looks, {bash.parents[1] / 'share/jupyter/kernels'} for one, or leave the notebook"
-    )
+    folder = bash.parents[1] / "share/jupyter/kernels"
+    where = f"Install it where Jupyter looks, {folder} for one, or leave the notebook out"
     assert faults(done) == {
-        "r.ipynb": f"r.ipynb needs the kernel `ir` for r, which is not installed. {where} out with the input exclude.",
-        "s.ipynb": f"s.ipynb needs a kernel for scala, which is not installed. {where} out with the input exclude.",
+        "r.ipynb": f"r.ipynb needs the kernel `ir` for `r`, which is not installed. {where} with the input exclude.",
+        "s.ipynb": f"s.ipynb needs a kernel for `scala`, which is not installed. {where} with the input exclude.",
     }
     assert (done.code, done.outputs["failed"], done.notebooks["b.ipynb"]["status"]) == (1, "2", "passed")
 
@@ -107,7 +106,7 @@ def test_another_kernel_of_its_language_runs_it(workspace: Workspace, bash: Path
     # Which of two would be a guess.
     environ = specification(workspace, "other", argv=ARGV, language="bash", display_name="Other")
     fault = faults(workspace.execute(bash, environ))["a.ipynb"]
-    assert "needs the kernel `bash-4.1` for bash, which is not installed. Installed for bash: bash, other." in fault
+    assert "needs the kernel `bash-4.1` for `bash`, which is not installed. Installed for it: bash, other." in fault
 
 
 def test_kernels_that_jupyter_finds_elsewhere(workspace: Workspace, bash: Path) -> None:
@@ -128,7 +127,11 @@ def test_kernels_that_jupyter_finds_elsewhere(workspace: Workspace, bash: Path) 
         ("{", "is broken: Expecting property name"),
         ("[]", "is broken: "),
         ('{"argv": 1, "language": "x"}', "is broken: The 'argv' trait"),
-        ('{"language": "x"}', "has no `argv`"),
+        ('{"language": "x"}', "is broken: its `argv` and `env` must hold texts"),
+        ('{"argv": [""], "language": "x"}', "is broken: its `argv` and `env` must hold texts"),
+        ("[" * 100_000, "is broken: maximum recursion depth exceeded"),
+        ('{"argv": [1], "language": "x"}', "is broken: its `argv` and `env` must hold texts"),
+        ('{"argv": ["x"], "env": {"A": 1}, "language": "x"}', "is broken: its `argv` and `env` must hold texts"),
     ],
 )
 def test_a_broken_specification(workspace: Workspace, bash: Path, content: str, why: str) -> None:
@@ -139,17 +142,25 @@ def test_a_broken_specification(workspace: Workspace, bash: Path, content: str, 
     told = faults(workspace.execute(bash, environ))
     path = workspace.folder / "jupyter/kernels/mine/kernel.json"
     assert told["a.ipynb"].startswith(f"The kernel `mine` of a.ipynb cannot be started: {path} {why}")
-    assert told["b.ipynb"].startswith("b.ipynb needs a kernel for y, which is not installed. Install")
+    assert told["b.ipynb"].startswith("b.ipynb needs a kernel for `y`, which is not installed. Install")
 
 
-def test_a_program_that_is_not_there(workspace: Workspace, bash: Path) -> None:
-    environ = specification(workspace, "mine", argv=["no-such-program"], language="x", display_name="Mine")
+@pytest.mark.parametrize(
+    ("argv", "why"),
+    [
+        (["no-such-program"], "`no-such-program` cannot be run: no-such-program: No such file or directory"),
+        (["true", "\0"], "cannot be run: embedded null byte"),
+        (["false"], "Kernel died before replying to kernel_info"),
+    ],
+)
+def test_a_kernel_that_does_not_start(workspace: Workspace, bash: Path, argv: list[str], why: str) -> None:
+    environ = specification(workspace, "mine", argv=argv, language="x", display_name="Mine")
     workspace.write("a.ipynb", notebook("x", metadata=of_language("x", "mine")))
     done = workspace.execute(bash, environ)
     failure = done.notebooks["a.ipynb"]["failure"]
     assert (done.code, failure["kind"]) == (1, "kernel-not-started"), done.log
-    why = "no-such-program cannot be run: No such file or directory"
-    assert failure["message"] == f"The kernel did not start: {why}."
+    assert failure["message"].startswith("The kernel did not start: ")
+    assert failure["message"].endswith(f"{why}.")
     assert "Traceback" not in done.log
 
 
@@ -158,6 +169,10 @@ def test_without_notebooks_for_python_no_ipykernel_is_needed(workspace: Workspac
     workspace.write("a.ipynb", notebook("echo yes", metadata=of_language("bash", "mine")))
     done = workspace.execute(bare, environ)
     assert (done.code, done.printed("a.ipynb")) == (0, "yes\n"), done.log
+    workspace.write("r.ipynb", notebook("x <- 1", metadata=of_language("R", "ir")))
+    done = workspace.execute(bare, environ)
+    assert (done.code, list(faults(done))) == (1, ["r.ipynb"]), done.log
+    assert done.printed("a.ipynb") == "yes\n"
     workspace.write("b.ipynb", notebook("1"))
     done = workspace.execute(bare, environ)
     assert done.code == 3
@@ -177,24 +192,29 @@ def test_parameters_that_cannot_be_set(workspace: Workspace, bash: Path) -> None
     assert done.code == 2
     [error] = done.annotations()
     assert error.message == (
-        "No notebook declares the parameter `n`. a.ipynb has parameters in shell, which papermill cannot set."
+        "No notebook declares the parameter `n`. a.ipynb has parameters in `shell`, which papermill cannot set."
     )
+    workspace.write("b.ipynb", notebook(parameters("alpha=1")))
+    [error] = workspace.execute(bash, environ, parameters="alhpa: 2").annotations()
+    assert error.message.startswith("No notebook declares the parameter `alhpa`. Did you mean `alpha`?")
     workspace.write("a.ipynb", notebook(parameters("n=1"), metadata=BASH))
     done = workspace.execute(bash, parameters="n: {a: 1}")
     assert (done.code, done.notebooks["a.ipynb"]["failure"]["kind"]) == (1, "invalid-notebook"), done.log
-    assert "papermill cannot write the parameters of a.ipynb in its language: dict type" in faults(done)["a.ipynb"]
+    fault = faults(done)["a.ipynb"]
+    assert fault.startswith("papermill cannot write the parameters of a.ipynb in its language: dict type")
+    assert fault.endswith("Give it texts and numbers.")
     assert "Traceback" not in done.log
 
 
 def test_papermill_knows_the_languages_of_parameters(workspace: Workspace) -> None:
     script = (
-        "from notebook_ci.notebooks.parameters import _TRANSLATED\n"
+        "from notebook_ci.notebooks.parameters import _LANGUAGES\n"
         "from papermill.translators import papermill_translators\n"
-        "for name in _TRANSLATED.values(): papermill_translators.find_translator(name, '')"
+        "for name, _ in _LANGUAGES.values(): papermill_translators.find_translator(name, '')"
     )
     done = in_the_tool_environment(workspace, script)
     assert (done.returncode, done.stderr) == (0, "")
-    done = in_the_tool_environment(workspace, script.replace("_TRANSLATED.values()", "['scheme']"))
+    done = in_the_tool_environment(workspace, script.replace("_LANGUAGES.values()", "[('scheme', 1)]"))
     assert "No parameter translator functions" in done.stderr
 
 

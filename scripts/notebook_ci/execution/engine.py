@@ -23,7 +23,7 @@ from notebook_ci.execution.listener import Listener
 from notebook_ci.execution.outputs import OutputBound
 from notebook_ci.execution.watch import Watch
 from notebook_ci.notebooks.document import Document
-from notebook_ci.notebooks.parameters import translated
+from notebook_ci.notebooks.parameters import papermill_language
 
 KERNEL_START_SECONDS = 60
 OUTPUT_MESSAGE_SECONDS = 60
@@ -307,7 +307,7 @@ def _loaded(document: Document) -> nbformat.NotebookNode:
 def _parameterized(
     nb: nbformat.NotebookNode, document: Document, parameters: Mapping[str, Any]
 ) -> nbformat.NotebookNode:
-    language = translated(document)
+    language = papermill_language(document)
     try:
         return parameterize_notebook(nb, dict(parameters), kernel_name=language, language=language)
     except NotImplementedError as error:

@@ -48,7 +48,10 @@ def explain(
         return _with_log(place(document, execution, "kernel-died", message), kernel_log)
     if isinstance(exception, KernelNotStartedError):
         return _with_log(
-            place(document, execution, "kernel-not-started", f"The kernel did not start: {exception}."), kernel_log
+            place(
+                document, execution, "kernel-not-started", f"The kernel did not start: {str(exception).rstrip('.')}."
+            ),
+            kernel_log,
         )
     return _cell_failure(document, execution)
 

@@ -1,8 +1,11 @@
 """Which kernel runs a notebook: ipykernel of the notebooks' Python, or for another language one that Jupyter finds."""
 
 import contextlib
-import re
+import functools
+import os
+import shutil
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +21,6 @@ from notebook_ci.inputs import quote
 from notebook_ci.notebooks import document
 from notebook_ci.notebooks.document import Document
 from notebook_ci.texts import listed
-
-_python_command = re.compile(r"python[\d.]*")
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,17 @@ class KernelSpecs:
 
     def __init__(self, interpreter: Interpreter) -> None:
         self._interpreter = interpreter
-        ours, self._theirs = (
-            prefix / "share" / "jupyter" / "kernels" for prefix in (Path(sys.prefix), interpreter.prefix)
-        )
+        self._theirs = interpreter.prefix / "share" / "jupyter" / "kernels"
+
+    @functools.cached_property
+    def _folders(self) -> dict[str, str]:
+        """The folder of each specification, by its name in small letters."""
+        ours = Path(sys.prefix) / "share" / "jupyter" / "kernels"
         folders = [str(self._theirs) if Path(folder) == ours else folder for folder in jupyter_path("kernels")]
-        manager = KernelSpecManager(kernel_dirs=folders, ensure_native_kernel=False)
-        self._folders: dict[str, str] = manager.find_kernel_specs()
+        readable = [folder for folder in folders if os.access(folder, os.R_OK | os.X_OK)]
+        with warnings.catch_warnings(action="ignore"):  # of folders with odd names, which are left out
+            found = KernelSpecManager(kernel_dirs=readable, ensure_native_kernel=False).find_kernel_specs()
+        return dict(found)
 
     def of(self, doc: Document) -> Kernel:
         """Return the kernel of a notebook of another language: the one it names, else the only one of its language.
@@ -94,9 +100,9 @@ class KernelSpecs:
         """
         name, language = document.kernel_name(doc), document.language(doc)
         needed = f"the kernel {quote(name)}" if name else "a kernel"
-        which = f" Installed for {language}: {listed(others, MOST_LISTED)}." if others else ""
+        which = f" Installed for it: {listed(others, MOST_LISTED)}." if others else ""
         return CheckFailed(
-            f"{doc.path.as_posix()} needs {needed} for {language}, which is not installed.{which}",
+            f"{doc.path.as_posix()} needs {needed} for {quote(language)}, which is not installed.{which}",
             hint=f"Install it where Jupyter looks, {self._theirs} for one, or leave the notebook out with the input "
             "exclude.",
             file=doc.path,
@@ -116,11 +122,17 @@ class KernelSpecs:
         folder = self._folders[name]
         try:
             spec = KernelSpec.from_resource_dir(folder)
-        except (OSError, ValueError, TypeError, TraitError) as error:
+        except (OSError, ValueError, TypeError, RecursionError, TraitError) as error:
             raise ValueError(f"{folder}/kernel.json is broken: {error}") from error
-        if not spec.argv:
-            raise ValueError(f"{folder}/kernel.json has no `argv`")
+        texts = [*spec.argv, *spec.env, *spec.env.values()]
+        if not all(isinstance(each, str) for each in texts) or not any(spec.argv[:1]):
+            raise ValueError(f"{folder}/kernel.json is broken: its `argv` and `env` must hold texts")
         argv = [each.replace("{prefix}", str(self._interpreter.prefix)) for each in spec.argv]
-        if _python_command.fullmatch(argv[0]):  # jupyter_client takes the Python of the tools for it
-            argv[0] = str(self._interpreter.path)
-        return Kernel(name, spec.language, tuple(argv), dict(spec.env), folder)
+        return Kernel(name, spec.language, (self._program(argv[0]), *argv[1:]), dict(spec.env), folder)
+
+    def _program(self, name: str) -> str:
+        """Return the path of a program: jupyter_client would take the Python of these tools for `python3`."""
+        python, version = self._interpreter.path, self._interpreter.version.split(".")
+        if name in {"python", f"python{version[0]}", f"python{version[0]}.{version[1]}"}:
+            return str(python)
+        return shutil.which(name, path=f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}") or name

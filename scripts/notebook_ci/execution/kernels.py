@@ -27,6 +27,7 @@ from kernel_server import processes
 from notebook_ci.execution.forking import ForkedKernel, KernelServer, NotForkedError
 from notebook_ci.execution.kernel_specs import Kernel
 from notebook_ci.execution.listener import Listener
+from notebook_ci.inputs import quote
 from notebook_ci.process import LINUX, POSIX
 
 POLL_SECONDS = 0.005
@@ -50,7 +51,7 @@ class _Channel(AsyncZMQSocketChannel):  # type: ignore[misc] # jupyter_client is
         super().__init__(socket, session, loop)
         self._plain = zmq.Socket.shadow(socket.underlying)
         self.has_free_cpu: Callable[[], bool] = lambda: False
-        self._waiting: asyncio.Future[list[bytes]] | None = None
+        self._waiting: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None  # watches the descriptor
 
     async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
@@ -65,6 +66,8 @@ class _Channel(AsyncZMQSocketChannel):  # type: ignore[misc] # jupyter_client is
 
     def close(self) -> None:
         self._leave()
+        if self._waiting:
+            self._waiting.cancel()
         super().close()
 
     stop = close
@@ -95,26 +98,36 @@ class _Channel(AsyncZMQSocketChannel):  # type: ignore[misc] # jupyter_client is
         Raises:
             Empty: None has come in time.
         """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not (parts := self._taken()):
+                    await self._told()
+                return parts
+        if parts := self._taken():  # it has come at this very moment
+            return parts
+        raise Empty
+
+    async def _told(self) -> None:
+        """Wait until there may be a message."""
+        if not POSIX:  # the event loop of Windows watches no descriptors
+            await asyncio.sleep(POLL_SECONDS)
+            return
         if not self._loop:
             self._loop = asyncio.get_running_loop()
             self._loop.add_reader(self._plain.fileno(), self._look)
-        self._waiting = self._loop.create_future()
+        waiting = self._waiting = self._loop.create_future()
         try:
-            async with asyncio.timeout(seconds):
-                return await self._waiting
-        except TimeoutError:
-            if self._waiting.done() and not self._waiting.cancelled():  # it has come at this very moment
-                return self._waiting.result()
-            raise Empty from None
+            await waiting
         finally:
-            self._waiting = None
+            if self._waiting is waiting:
+                self._waiting = None
 
     def _look(self) -> None:
-        """Give who waits a message that has come. Until somebody does, the descriptor would tell of it without end."""
+        """Wake who waits, if a message has come. While nobody does, the descriptor would tell of it without end."""
         if not self._waiting or self._waiting.done():
             self._leave()
-        elif parts := self._taken():
-            self._waiting.set_result(parts)
+        elif self._plain.get(zmq.EVENTS) & zmq.POLLIN:
+            self._waiting.set_result(None)
 
     def _leave(self) -> None:
         if self._loop:
@@ -125,13 +138,12 @@ class _Channel(AsyncZMQSocketChannel):  # type: ignore[misc] # jupyter_client is
 class _Client(AsyncKernelClient):  # type: ignore[misc] # as above
     """A client with such channels."""
 
-    if POSIX:  # the event loop of Windows watches no descriptors
-        shell_channel_class = Type(_Channel)
-        iopub_channel_class = Type(_Channel)
+    shell_channel_class = Type(_Channel)
+    iopub_channel_class = Type(_Channel)
 
-        def start_channels(self, *kinds: bool, **named: bool) -> None:
-            super().start_channels(*kinds, **named)
-            self.shell_channel.has_free_cpu = self.iopub_channel.has_free_cpu = self.parent.has_free_cpu
+    def start_channels(self, *kinds: bool, **named: bool) -> None:
+        super().start_channels(*kinds, **named)
+        self.shell_channel.has_free_cpu = self.iopub_channel.has_free_cpu = self.parent.has_free_cpu
 
     def _context_default(self) -> zmq.asyncio.Context:
         """Have sockets that take any number of messages.
@@ -200,8 +212,9 @@ class _Provisioner(LocalProvisioner):  # type: ignore[misc] # as above
                 return self.connection_info
         try:
             return await super().launch_kernel(cmd, **kwargs)
-        except OSError as error:  # what jupyter_client raises otherwise
-            raise RuntimeError(f"{cmd[0]} cannot be run: {error.strerror or error}") from error
+        except (OSError, ValueError) as error:  # ValueError: of what no program can be given, as null characters
+            said = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
+            raise RuntimeError(f"{quote(cmd[0])} cannot be run: {said}") from error
 
     async def wait(self) -> int | None:
         """Wait for the end of the kernel, and look more often than ten times a second."""
@@ -298,10 +311,9 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
         """End what is left of the kernel and of all it has started."""
         if isinstance(self._process, ForkedKernel):
             self._process.end()
-        elif self._process and LINUX:  # a worker adopts what its kernel leaves
-            if self._process.returncode not in {None, -signal.SIGKILL}:
-                processes.let_end()
-            processes.end_all(self._process.pid)
+        elif LINUX:  # a worker adopts what its kernel leaves
+            kernel, code = (self._process.pid, self._process.returncode) if self._process else (0, None)
+            processes.end_after(kernel, code)
         else:
             self.signal_now(signal.SIGKILL if POSIX else signal.SIGTERM)
         self._listener.kernel(0)

@@ -255,16 +255,21 @@ def _refuse_unknown(
 
 def _how_to_declare(unknown: str, declared: Collection[str], tasks: Iterable[Task]) -> str:
     """Return what to do about a name that no notebook declares."""
+    foreign = ""
     for task in tasks:
         if not isinstance(task.content, Document):
             continue
         if tag := parameters.mistagged(task.content):
             return f"{task.path} has a cell tagged {quote(tag)}: the tag is `{parameters.TAG}`, in small letters."
-        if parameters.is_foreign(task.content):
-            return f"{task.path} has parameters in {document.language(task.content)}, which papermill cannot set."
+        if parameters.cannot_be_set(task.content):
+            foreign = (
+                f"{task.path} has parameters in {quote(document.language(task.content))}, which papermill cannot set."
+            )
+    close = difflib.get_close_matches(unknown, declared, n=1)
+    if foreign and not close:
+        return foreign
     if not declared:
         return HOW_TO_TAG
-    close = difflib.get_close_matches(unknown, declared, n=1)
     meant = f"Did you mean {quote(close[0])}? " if close else ""
     there = listed(sorted(declared), MOST_LISTED)
     return f"{meant}Parameters are the names assigned in the cell tagged `parameters`; here: {there}."

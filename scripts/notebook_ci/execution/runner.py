@@ -62,10 +62,15 @@ class Runner:
         """
         outcome = Outcome(NotebookResult(path=task.path, name=task.name, status="failed"))
         if isinstance(task.content, NotebookCiError):
-            outcome.result.failure = failures.invalid(task.content)
-            outcome.problems.append(Problem.of(task.content))
-            return outcome
+            return _refused(outcome, task.content)
         return _Run(self, task, task.content, server, listener, outcome).execute()
+
+
+def _refused(outcome: Outcome, fault: NotebookCiError) -> Outcome:
+    """Return what came of a notebook that cannot be executed."""
+    outcome.result.failure = failures.invalid(fault)
+    outcome.problems.append(Problem.of(fault))
+    return outcome
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ class _Run:
                 raise
             result.failure = failures.place(self.doc, execution, "cancelled", "The job was cancelled.")
         except CheckFailed as fault:
-            result.failure = failures.invalid(fault)
+            return _refused(self.outcome, fault)
         except NotebookCiError:
             raise
         except Exception as exception:  # noqa: BLE001 - one notebook must not take the others with it
@@ -145,7 +150,8 @@ class _Run:
         except (TimeIsUpError, KernelDiedError, KernelNotStartedError) as error:
             return error
         finally:
-            manager.end_now()
+            with process.held_back():
+                manager.end_now()
         return None
 
     def _collect(self, execution: Execution, output: Path) -> None:

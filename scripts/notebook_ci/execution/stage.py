@@ -3,11 +3,13 @@
 import contextlib
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kernel_server import processes
+from notebook_ci import process
 from notebook_ci.context import Context
 from notebook_ci.errors import CheckFailed
 from notebook_ci.execution import forking, machine, plan
@@ -50,7 +52,7 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
         Cancelled: The job was cancelled; the record holds what was done.
     """
     candidate = find(inputs.python, inputs.slug, context.run_directory, context.environ, context.cwd)
-    with temporary_folder() as folder, contextlib.ExitStack() as stack:
+    with temporary_folder() as folder, _nothing_left(), contextlib.ExitStack() as stack:
         # First of all: it takes the longest until it is ready, and needs nobody meanwhile.
         server = _server(inputs, context, candidate, folder, stack)
         planned = plan.make(inputs, context)
@@ -63,9 +65,8 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
         interpreter = tried(candidate)
         if interpreter.prefix != candidate.prefix:  # its kernels have another environment
             server = _server(inputs, context, interpreter, folder, stack)
-        specs = KernelSpecs(interpreter)
-        planned = replace(planned, tasks=tuple(_with_kernel(task, specs) for task in planned.tasks))
-        if not all(task.kernel for task in planned.tasks):
+        planned = _with_kernels(planned, KernelSpecs(interpreter))
+        if any(isinstance(task.content, Document) and not task.kernel for task in planned.tasks):
             require_ipykernel(interpreter)
         if isinstance(server, str):
             context.reporter.notice(f"Kernels are started, not forked: {server}.")
@@ -89,6 +90,24 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
             record.metrics = _merged_metrics(record.notebooks)
             _tell_of_imports(inputs, servers, context)
             durations.keep({each.name: each.duration for each in record.notebooks if each.status == "passed"})
+
+
+@contextlib.contextmanager
+def _nothing_left() -> Iterator[None]:
+    """End at last what notebooks have left that killed their worker or keeper; elsewhere than on Linux it stays."""
+    if not LINUX:
+        yield
+        return
+    processes.adopt()
+    try:
+        yield
+    finally:
+        with process.held_back():
+            processes.end_all(0)
+
+
+def _with_kernels(planned: Plan, specs: "KernelSpecs") -> Plan:
+    return replace(planned, tasks=tuple(_with_kernel(task, specs) for task in planned.tasks))
 
 
 def _with_kernel(task: Task, specs: "KernelSpecs") -> Task:

@@ -214,18 +214,12 @@ def _received(connection: "Connection[Any, Any]") -> tuple[int, KernelServer | N
 def _end_with(ties: _Ties, folder: Path) -> None:
     """End this process when the one that made it has ended, and clean up in its place: it was killed."""
     ties.life.wait()
-    if ties.kernel_value.value:
-        _end_kernel(ties.kernel_value.value)
+    if LINUX:
+        processes.end_all(ties.kernel_value.value)
+    elif ties.kernel_value.value:
+        _kill_group(ties.kernel_value.value)
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
-
-
-def _end_kernel(group: int) -> None:
-    """End a kernel of this process, and all that it has started."""
-    if LINUX:
-        processes.end_all(group)
-    else:
-        _kill_group(group)
 
 
 def _kill_group(group: int) -> None:

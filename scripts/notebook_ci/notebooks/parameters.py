@@ -22,27 +22,20 @@ _PYTHON_BODY = frozenset({"capture", "prun", "time", "timeit"})
 _MOST_IPYTHON_LINES = 200
 """So many lines of IPython's own syntax are looked for in one cell; each costs one parse of the cell."""
 
-_TRANSLATED = {
-    "r": "R",
-    "scala": "scala",
-    "julia": "julia",
-    "matlab": "matlab",
-    "c#": ".net-csharp",
-    "f#": ".net-fsharp",
-    "powershell": ".net-powershell",
-    "bash": "bash",
+_NAME = r"(?P<name>[^\W\d]\w*)[ \t]*"
+_LANGUAGES = {
+    "r": ("R", r"(?P<name>(?:[^\W\d]|\.(?!\d))[\w.]*)[ \t]*(?:<?<-|=(?!=))"),
+    "scala": ("scala", rf"(?:\w+[ \t]+)*va[lr][ \t]+{_NAME}(?::[^\n]*?)?=(?!>)"),
+    "julia": ("julia", rf"(?:(?:const|global)[ \t]+)?{_NAME}(?:::[^\n=]*)?=(?![=>])"),
+    "matlab": ("matlab", rf"{_NAME}=(?!=)"),
+    "c#": (".net-csharp", rf"(?:[^\W\d][^\n=;(]*?[ \t>\]?])?{_NAME}=(?![=>])"),
+    "f#": (".net-fsharp", rf"let[ \t]+(?:mutable[ \t]+)?{_NAME}(?::[^\n=]*)?="),
+    "powershell": (".net-powershell", rf"(?:\[[^\n=]*\][ \t]*)?\$(?:\w+:)?{_NAME}="),
+    "bash": ("bash", r"(?:(?:export|readonly|declare|typeset)[ \t]+(?:-\w+[ \t]+)*)?(?P<name>[A-Za-z_]\w*)="),
 }
-"""The names that papermill (2.7) has for languages other than Python in which it sets parameters."""
+"""The languages beside Python in which papermill (2.7) sets parameters: its name of each, and how an assignment begins
+at the start of a line."""
 
-_assignment = re.compile(
-    r"(?:^|;[ \t]*)"
-    r"(?:[\w.<>\[\]]+[ \t]+)*"  # `val`, `const`, `let mutable`, `export`, `int` ...
-    r"(?:\[[\w.\[\]]+\])?\$?"  # PowerShell: `[int]$n = 1`
-    r"(?P<name>[^\W\d][\w.]*)[ \t]*"
-    r"(?:::?[ \t]*[\w.\[\]{}, ]+)?"  # a type: `n: Int = 1`, `n::Int = 1`
-    r"(?:<?<-|=(?![=>~]))",
-    re.MULTILINE,
-)
 _ipython_line = re.compile(r"\s*(?:[%!?]|[\w.]+\?{1,2}\s*$)")
 _ipython_assignment = re.compile(r"(\s*[^\W\d][\w.,\s]*=\s*)[%!].*")
 
@@ -51,17 +44,17 @@ def declared(document: Document) -> tuple[str, ...]:
     """The names assigned at the top level of the parameters cell, in order, each once.
 
     Empty if there is no such cell, if its cell magic says that it is not Python (`%%bash`), and for a notebook of a
-    language in which papermill sets no parameters. In other languages than Python a line, or what follows a `;`, counts
-    that begins as an assignment.
+    language in which papermill sets no parameters. In other languages than Python, lines count that begin with an
+    assignment.
 
     Raises:
         CheckFailed: The cell is not valid Python; carries the line in the file.
     """
     cell = _cell(document)
-    if cell is None or not translated(document):
+    if cell is None:
         return ()
     if not is_python(document):
-        return tuple(dict.fromkeys(found["name"] for found in _assignment.finditer(textwrap.dedent(cell.source))))
+        return _declared_elsewhere(cell.source, language(document))
     if not _is_python(cell.source):
         return ()
     try:
@@ -76,14 +69,14 @@ def declared(document: Document) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for statement in tree.body for name in _assigned(statement)))
 
 
-def translated(document: Document) -> str:
+def papermill_language(document: Document) -> str:
     """Return papermill's name of the notebook's language; nothing where papermill cannot set parameters in it."""
-    return "python" if is_python(document) else _TRANSLATED.get(language(document) or "", "")
+    return "python" if is_python(document) else _LANGUAGES.get(language(document) or "", ("", ""))[0]
 
 
-def is_foreign(document: Document) -> bool:
-    """Whether the notebook has a cell of parameters, and papermill cannot set them."""
-    return _cell(document) is not None and not translated(document)
+def cannot_be_set(document: Document) -> bool:
+    """Whether the notebook has a cell of parameters in a language in which papermill cannot set them."""
+    return _cell(document) is not None and not papermill_language(document)
 
 
 def mistagged(document: Document) -> str:
@@ -94,6 +87,14 @@ def mistagged(document: Document) -> str:
 
 def _cell(document: Document) -> Cell | None:
     return next((cell for cell in document.cells if cell.kind == "code" and TAG in cell.tags), None)
+
+
+def _declared_elsewhere(source: str, language: str | None) -> tuple[str, ...]:
+    if language not in _LANGUAGES:
+        return ()
+    lines = positions.split_lines(textwrap.dedent(source))
+    found = [re.match(_LANGUAGES[language][1], line) for line in lines]
+    return tuple(dict.fromkeys(match["name"] for match in found if match))
 
 
 def _is_python(source: str) -> bool:
