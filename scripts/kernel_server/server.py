@@ -318,7 +318,7 @@ def keep(driver: socket.socket, request: Request, streams: list[int], importer: 
             for stream in streams:
                 os.close(stream)
             tell(driver, "pid", kernel)
-            code = watch(driver, kernel, woken)
+            code = watch(driver, kernel, woken, processes.reap)
             tell(driver, "code", code)
             processes.end_after(kernel, code)
             tell(driver, "ended", 0)
@@ -359,16 +359,16 @@ def leave(driver: socket.socket, pipe: tuple[int, int], streams: list[int]) -> N
         os.close(descriptor)
 
 
-def watch(driver: socket.socket, kernel: int, woken: int) -> int:
+def watch(driver: socket.socket, kernel: int, woken: int, reap: Callable[[int], int | None]) -> int:
     """Pass on signals until the kernel has ended, or the driver. Returns the exit code as `subprocess` has it."""
     while True:
         sources: list[Any] = [driver, woken]
         ready, _, _ = select.select(sources, [], [])
         if woken in ready:
             os.read(woken, 4096)
-            code = beside("processes").reap(kernel)
+            code = reap(kernel)
             if code is not None:
-                return int(code)
+                return code
         if driver in ready:
             number = driver.recv(1)
             if not number:

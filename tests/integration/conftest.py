@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.suite import PYTHON, ROOT, Workspace, base_environ, cache
+from integration.suite import PYTHON, ROOT, Workspace, base_environ, cache, made_environment
 from servers.docker_fixtures import base_image, engine, login_registry, open_registry  # noqa: F401 - fixtures
 from servers.mlflow import MlflowServer, serve
 
@@ -50,11 +50,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 @pytest.fixture(scope="session")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment that setup-env made: ipykernel, and what it needs."""
-    made = Workspace(tmp_path_factory.mktemp("kernel"))
-    made.write("requirements.txt", "ipykernel\n")
-    done = made.run("setup-env", {})
-    assert done.code == 0, done.log
-    return Path(done.outputs["python"])
+    return made_environment(tmp_path_factory.mktemp("kernel"), "ipykernel")
 
 
 @pytest.fixture(scope="session")

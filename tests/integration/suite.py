@@ -358,6 +358,15 @@ class Workspace:
                 os.kill(pid, signal.SIGKILL)
 
 
+def made_environment(folder: Path, *requirements: str) -> Path:
+    """Return the Python of an environment that setup-env has made in a fresh folder."""
+    made = Workspace(folder)
+    made.write("requirements.txt", "\n".join(requirements) + "\n")
+    done = made.run("setup-env", {})
+    assert done.code == 0, done.log
+    return Path(done.outputs["python"])
+
+
 def in_the_tool_environment(workspace: Workspace, script: str) -> "subprocess.CompletedProcess[str]":
     """Run Python code where execute-notebook runs."""
     launch = ["/bin/bash", str(ROOT / "scripts" / "launch.sh"), "--env", "execute-notebook", "--exec", "python", "-c"]

@@ -457,6 +457,16 @@ def test_a_notebook_that_ends_its_keeper_or_worker_ends_itself(
     assert not workspace.processes()
 
 
+def test_what_a_shell_has_started_that_became_the_stage_is_left_alone(workspace: Workspace, kernel: Path) -> None:
+    workspace.write("a.ipynb", notebook("1"))
+    inputs = {"python": str(kernel), "kernel-start": "spawn"}
+    shell = ["sh", "-c", 'sleep 90.25 >/dev/null 2>&1 & exec "$@"', "sh"]
+    done = workspace.run("execute-notebook", inputs, prefix=shell)
+    assert done.code == 0, done.log
+    assert sleeping(workspace) == ["sleep 90.25 "]
+    workspace.kill_all()
+
+
 def test_a_notebook_that_stops_its_keeper_ends_all_the_same(workspace: Workspace, kernel: Path) -> None:
     stop_it = "import os, subprocess, time\nsubprocess.Popen(['sleep', '85.25'], start_new_session=True)\n"
     workspace.write("a.ipynb", notebook(f"{stop_it}os.kill(os.getppid(), 19)\ntime.sleep(60)"))

@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from integration.suite import Done, Workspace, code, in_the_tool_environment, line_of, notebook, parameters
+from integration.suite import (
+    Done,
+    Workspace,
+    code,
+    in_the_tool_environment,
+    line_of,
+    made_environment,
+    notebook,
+    parameters,
+)
 
 BASH = {"kernelspec": {"name": "bash", "display_name": "Bash", "language": "bash"}}
 
@@ -15,11 +24,7 @@ BASH = {"kernelspec": {"name": "bash", "display_name": "Bash", "language": "bash
 @pytest.fixture(scope="session")
 def bash(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment with ipykernel, and beside it a kernel of bash."""
-    made = Workspace(tmp_path_factory.mktemp("bash"))
-    made.write("requirements.txt", "ipykernel\nbash_kernel\n")
-    done = made.run("setup-env", {})
-    assert done.code == 0, done.log
-    python = Path(done.outputs["python"])
+    python = made_environment(tmp_path_factory.mktemp("bash"), "ipykernel", "bash_kernel")
     subprocess.run([python, "-m", "bash_kernel.install", "--prefix", python.parents[1]], check=True)
     return python
 

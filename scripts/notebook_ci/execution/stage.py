@@ -58,16 +58,13 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
         planned = plan.make(inputs, context)
         # Here, because these take a while, too.
         from notebook_ci.execution.conductor import Conductor
-        from notebook_ci.execution.kernel_specs import KernelSpecs
         from notebook_ci.execution.progress import Progress
         from notebook_ci.execution.runner import Runner
 
         interpreter = tried(candidate)
         if interpreter.prefix != candidate.prefix:  # its kernels have another environment
             server = _server(inputs, context, interpreter, folder, stack)
-        planned = _with_kernels(planned, KernelSpecs(interpreter))
-        if any(isinstance(task.content, Document) and not task.kernel for task in planned.tasks):
-            require_ipykernel(interpreter)
+        planned = _with_kernels(planned, interpreter)
         if isinstance(server, str):
             context.reporter.notice(f"Kernels are started, not forked: {server}.")
         make_folder(planned.output_dir)
@@ -94,8 +91,12 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
 
 @contextlib.contextmanager
 def _nothing_left() -> Iterator[None]:
-    """End at last what notebooks have left that killed their worker or keeper; elsewhere than on Linux it stays."""
-    if not LINUX:
+    """End at last what notebooks have left that killed their worker or keeper.
+
+    It stays elsewhere than on Linux, and where this process has had children from the beginning, as a shell has that
+    became it: what they leave could not be told apart.
+    """
+    if not LINUX or processes.children():
         yield
         return
     processes.adopt()
@@ -106,8 +107,19 @@ def _nothing_left() -> Iterator[None]:
             processes.end_all(0)
 
 
-def _with_kernels(planned: Plan, specs: "KernelSpecs") -> Plan:
-    return replace(planned, tasks=tuple(_with_kernel(task, specs) for task in planned.tasks))
+def _with_kernels(planned: Plan, interpreter: Interpreter) -> Plan:
+    """Return a plan whose notebooks of other languages have their kernels.
+
+    Raises:
+        SurroundingsError: Another one needs ipykernel, which the interpreter lacks.
+    """
+    from notebook_ci.execution.kernel_specs import KernelSpecs
+
+    specs = KernelSpecs(interpreter)
+    tasks = tuple(_with_kernel(task, specs) for task in planned.tasks)
+    if any(isinstance(task.content, Document) and not task.kernel for task in tasks):
+        require_ipykernel(interpreter)
+    return replace(planned, tasks=tasks)
 
 
 def _with_kernel(task: Task, specs: "KernelSpecs") -> Task:
