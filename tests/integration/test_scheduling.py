@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.suite import ROOT, Done, Workspace, notebook, parameters, texts, wait_until
+from integration.suite import ROOT, Done, Workspace, notebook, parameters, private_mount, texts, wait_until
 
 SECONDS = 8  # in which a cancelled stage ends, with other tests beside it
 STARTS = ("spawn", "fork")
@@ -61,6 +61,24 @@ def test_two_notebooks_run_at_the_same_time(workspace: Workspace, kernel: Path, 
     assert done.record["workers"] == 2
     assert "Executing 2 notebooks, 2 at a time with Python" in done.log
     assert not workspace.leftovers()
+
+
+@pytest.mark.parametrize(("available", "first"), [("50000", "failed"), ("4000000", "passed")])
+def test_the_next_one_waits_while_memory_is_short(
+    workspace: Workspace, kernel: Path, available: str, first: str
+) -> None:
+    workspace.write("a.ipynb", notebook(meet("a", "b")))
+    workspace.write("b.ipynb", notebook(meet("b", "a")))
+    told = workspace.base / "meminfo"
+    told.write_text(f"MemTotal: 8000000 kB\nMemAvailable: {available} kB\n")
+    done = workspace.run(
+        "execute-notebook",
+        {"python": str(kernel), "workers": "2", "cell-timeout": "1.5" if first == "failed" else "30"},
+        environ={"D": str(told)},
+        prefix=private_mount('mount --bind "$D" /proc/meminfo'),
+    )
+    assert statuses(done) == {"a.ipynb": first, "b.ipynb": "passed"}, done.log
+    assert ("Only 51 MB of memory are left: the next notebook waits." in done.log) == (first == "failed")
 
 
 def test_one_worker_runs_them_one_after_the_other(workspace: Workspace, kernel: Path) -> None:
