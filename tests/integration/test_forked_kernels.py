@@ -465,6 +465,7 @@ def test_what_a_shell_has_started_that_became_the_stage_is_left_alone(workspace:
     assert done.code == 0, done.log
     assert sleeping(workspace) == ["sleep 90.25 "]
     workspace.kill_all()
+    assert wait_until(lambda: not workspace.processes())
 
 
 def test_a_notebook_that_stops_its_keeper_ends_all_the_same(workspace: Workspace, kernel: Path) -> None:
