@@ -144,24 +144,64 @@ def test_the_schema_refuses_a_wrong_action(tmp_path: Path) -> None:
     assert run(program("check-jsonschema"), "--builtin-schema", "vendor.github-actions", wrong).returncode == 1
 
 
-def zizmor(*paths: Path) -> subprocess.CompletedProcess[str]:
-    flags = ["--offline", "--strict-collection", "--pedantic", "--no-progress", "--config", str(ROOT / "zizmor.yml")]
-    return run(program("zizmor"), *flags, *paths)
+def zizmor(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return run(program("zizmor"), "--offline", "--strict-collection", "--pedantic", "--no-progress", *arguments)
 
 
 def test_zizmor_finds_nothing() -> None:
-    done = zizmor(*WORKFLOWS, *ACTIONS)
+    done = zizmor("--config", ROOT / "zizmor.yml", *WORKFLOWS, *ACTIONS)
     assert done.returncode == 0, done.stdout
 
 
 def test_zizmor_finds_an_action_that_is_not_pinned_by_commit(tmp_path: Path) -> None:
-    (tmp_path / ".github" / "workflows").mkdir(parents=True)
-    path = tmp_path / ".github" / "workflows" / "x.yml"
     text = re.sub(r"(actions/checkout)@[0-9a-f]{40} # \S+", r"\1@v7", readme_workflow())
+    assert ("unpinned-uses", "actions/checkout@v7") in found_in_copy(text, tmp_path)
+
+
+def to_copy() -> dict[str, str]:
+    """Return the workflows that we tell users to copy."""
+    paths = [path for path in WORKFLOWS if not path.is_relative_to(ROOT / ".github")]
+    return {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in paths} | {
+        "README.md": readme_workflow()
+    }
+
+
+def found_in_copy(text: str, repository: Path) -> set[tuple[str, str]]:
+    """Return what zizmor finds in a user's repository, which has no settings of zizmor: rule, and where."""
+    path = repository / ".github" / "workflows" / "notebooks.yml"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
-    done = zizmor(path)
-    assert done.returncode != 0
-    assert "unpinned-uses" in done.stdout
+    done = zizmor("--no-config", "--no-exit-codes", "--format", "json", path)
+    assert done.returncode == 0, done.stderr
+    return {
+        (finding["ident"], location["concrete"]["feature"])
+        for finding in json.loads(done.stdout)
+        for location in finding["locations"]
+        if location["symbolic"]["kind"] == "Primary"
+    }
+
+
+@pytest.mark.parametrize("source", to_copy())
+def test_zizmor_finds_nothing_in_a_copy_but_our_own_tag(source: str, tmp_path: Path) -> None:
+    found = found_in_copy(to_copy()[source], tmp_path)
+    assert found
+    assert {rule for rule, _ in found} == {"unpinned-uses"}
+    assert all(where.startswith((f"{OWN}/", f"{OWN}@")) for _, where in found)
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        (r"    name: [^\n]*\n(?=    runs-on)", "anonymous-definition"),
+        (r"concurrency:(.|\n)*(?=jobs:)", "concurrency-limits"),
+    ],
+    ids=["name of a job", "concurrency"],
+)
+@pytest.mark.parametrize("source", to_copy())
+def test_zizmor_finds_what_a_copy_lacks(source: str, line: str, rule: str, tmp_path: Path) -> None:
+    text, changes = re.subn(line, "", to_copy()[source])
+    assert changes
+    assert rule in {each for each, _ in found_in_copy(text, tmp_path)}
 
 
 @pytest.mark.parametrize("path", [*WORKFLOWS, *ACTIONS], ids=lambda path: f"{path.parent.name}/{path.name}")
