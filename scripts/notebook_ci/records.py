@@ -30,6 +30,11 @@ SCHEMA = f"{SCHEMA_NAME}1"
 # Lies in every run directory: what is below it are outputs, never notebooks to execute.
 RUN_MARKER = ".notebook-ci-run"
 PRIVATE_FOLDER = ".notebook-ci"
+# Where a workspace is read-only, all that is written there by default has to go to other folders.
+ELSEWHERE = (
+    "Name folders that can be written, with these inputs: `run-dir`, `venv` of setup-env, `tracking-uri` of log-run "
+    "(`sqlite:////FOLDER/mlflow.db`). For `pipeline`, put the last two into the file that `config` names."
+)
 # Lies in the environments that setup-env makes, and says what they were made from.
 ENVIRONMENT_MARKER = "notebook-ci.json"
 
@@ -189,7 +194,7 @@ class RunDirectory:
             elif runner_temp := environ.get("RUNNER_TEMP"):
                 path = Path(runner_temp) / "notebook-ci"
             else:
-                path = private_folder(cwd) / "runs" / _new_run_id()
+                path = private_folder(cwd, "runs") / _new_run_id()
             _refuse_workspace(path, cwd)
             path.mkdir(parents=True, exist_ok=True)
             if path.resolve().is_relative_to(cwd.resolve()) and not any(path.iterdir()):
@@ -198,7 +203,7 @@ class RunDirectory:
         except (OSError, ValueError) as error:
             raise InputError(
                 f"The run directory cannot be made: {error}.",
-                hint="Name a folder that can be written with the input run-dir.",
+                hint=ELSEWHERE,
             ) from error
         return cls(path)
 
@@ -349,13 +354,20 @@ def _refuse_workspace(path: Path, cwd: Path) -> None:
         )
 
 
-def private_folder(cwd: Path) -> Path:
-    """Return `.notebook-ci/`, which keeps itself out of git."""
-    folder = cwd / PRIVATE_FOLDER
-    folder.mkdir(exist_ok=True)
-    ignore = folder / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n")
+def private_folder(cwd: Path, *below: str) -> Path:
+    """Return `.notebook-ci/`, which keeps itself out of git, or a folder in it, which may not exist yet.
+
+    Raises:
+        InputError: It is a link, which a stranger's branch may have brought.
+        OSError: It cannot be written.
+    """
+    root = cwd / PRIVATE_FOLDER
+    folder = root.joinpath(*below)
+    if folder.resolve() != cwd.resolve().joinpath(PRIVATE_FOLDER, *below):
+        raise InputError(f"{folder} is a link, or lies behind one. Nothing is written there.", hint="Delete the link.")
+    root.mkdir(exist_ok=True)
+    with contextlib.suppress(FileExistsError), (root / ".gitignore").open("x") as ignore:
+        ignore.write("*\n")
     return folder
 
 

@@ -95,7 +95,12 @@ def notices(done: Done) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "environ", [{}, {"PYTHONSAFEPATH": "1", "LANG": "C", "PYTHONWARNINGS": "error::ImportWarning"}]
+    "environ",
+    [
+        dict.fromkeys(("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONPYCACHEPREFIX", "IPYTHONDIR"), ""),
+        {"PYTHONSAFEPATH": "1", "LANG": "C", "PYTHONWARNINGS": "error::ImportWarning"},
+    ],
+    ids=["empty", "set"],
 )
 def test_it_is_as_fresh_as_a_started_one(workspace: Workspace, kernel: Path, environ: dict[str, str]) -> None:
     workspace.write("deep/state.ipynb", notebook(STATE))
@@ -103,7 +108,7 @@ def test_it_is_as_fresh_as_a_started_one(workspace: Workspace, kernel: Path, env
     for start, preload in (("spawn", "off"), ("fork", "off"), ("fork", "colorsys")):
         done = workspace.execute(kernel, environ, kernel_start=start, preload=preload)
         assert done.code == 0, done.log
-        assert starts(done) == [start]
+        assert starts(done) == [start], notices(done)
         assert done.record["notebooks"][0]["preloaded"] == ([preload] if preload != "off" else [])
         fresh.append(json.loads(told(done, "deep/state.ipynb")))
     for other in fresh[1:]:
@@ -348,7 +353,8 @@ def test_what_a_notebook_installed_is_there_for_the_next(workspace: Workspace, k
 @pytest.mark.parametrize(
     ("environ", "why"),
     [
-        ({"PYTHONPATH": "lib"}, "PYTHONPATH has a relative path, which is another one for each notebook"),
+        ({"PYTHONPATH": "lib"}, "PYTHONPATH has a relative or empty path, which is another one for each notebook"),
+        ({"PYTHONPATH": "/lib:"}, "PYTHONPATH has a relative or empty path, which is another one for each notebook"),
         ({"PYTHONPATH": "{folder}/threads"}, "this Python starts threads when it begins"),
     ],
 )
@@ -358,7 +364,7 @@ def test_where_a_fork_would_not_be_the_same_kernels_are_started(
     threads = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
     workspace.write("threads/sitecustomize.py", threads)
     workspace.write("lib/beside.py", "NAME = 'beside'")
-    workspace.write("a.ipynb", notebook("print(1)" if "threads" in str(environ) else "import beside"))
+    workspace.write("a.ipynb", notebook("import beside" if environ == {"PYTHONPATH": "lib"} else "print(1)"))
     given = {name: value.format(folder=workspace.folder) for name, value in environ.items()}
     done = workspace.execute(kernel, given, kernel_start="fork")
     assert (done.code, starts(done)) == (0, ["spawn"]), done.log

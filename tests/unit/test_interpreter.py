@@ -184,3 +184,24 @@ def test_what_an_environment_was_made_from_is_compared(tmp_path: Path) -> None:
     lock.write_text("six==1.16.0\n")
     gone.unlink()
     assert interpreter.changed_since(tmp_path, tmp_path) == ["requirements.txt", str(gone)]
+
+
+@pytest.mark.parametrize("name", ["", "venv"])
+def test_the_environment_is_not_made_behind_a_link(tmp_path: Path, name: str) -> None:
+    link = tmp_path / ".notebook-ci" / name
+    link.parent.mkdir(exist_ok=True)
+    (tmp_path / "elsewhere").mkdir()
+    link.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="Nothing is written there"):
+        venv.place("", "", {}, tmp_path)
+    assert not any((tmp_path / "elsewhere").iterdir())
+    assert venv.place("env", "", {}, tmp_path) == tmp_path / "env"
+    assert venv.place("", "", {"RUNNER_TEMP": str(tmp_path)}, tmp_path) == tmp_path / "notebook-ci-venv"
+
+
+def test_an_empty_variable_of_a_kernel_counts_as_none(tmp_path: Path) -> None:
+    python = tmp_path / "bin" / "python"
+    found = interpreter.environment({"PATH": "", "IPYTHONDIR": ""}, python, tmp_path, tmp_path)
+    assert found["PATH"] == f"{python.parent}{os.pathsep}{os.defpath}"
+    assert found["IPYTHONDIR"] == str(tmp_path / "ipython")
+    assert interpreter.environment({"IPYTHONDIR": "/mine"}, python, tmp_path, tmp_path)["IPYTHONDIR"] == "/mine"

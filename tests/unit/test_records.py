@@ -66,6 +66,31 @@ def test_a_gitignore_of_the_user_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / ".notebook-ci" / ".gitignore").read_text() == "mine\n"
 
 
+@pytest.mark.parametrize("link", [".notebook-ci", ".notebook-ci/runs"])
+def test_nothing_is_written_behind_a_link_that_a_branch_has_brought(tmp_path: Path, link: str) -> None:
+    workspace, elsewhere = tmp_path / "workspace", tmp_path / "elsewhere"
+    (workspace / link).parent.mkdir(parents=True)
+    (elsewhere / "runs").mkdir(parents=True)
+    (workspace / link).symlink_to(elsewhere)
+    with pytest.raises(InputError, match=f"{link}.* is a link, or lies behind one. Nothing is written there."):
+        RunDirectory.open("", {}, workspace)
+    assert [path.name for path in elsewhere.rglob("*")] == ["runs"]
+    assert RunDirectory.open(str(elsewhere / "mine"), {}, workspace).path.is_dir()
+
+
+def test_the_gitignore_is_not_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / ".notebook-ci").mkdir()
+    (tmp_path / ".notebook-ci" / ".gitignore").symlink_to(tmp_path / "elsewhere")
+    RunDirectory.open("", {}, tmp_path)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_workspace_may_be_a_link_itself(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    assert RunDirectory.open("", {}, tmp_path / "link").path.is_dir()
+
+
 @pytest.mark.parametrize("given", ["file", "file/below", "x" * 300, "a\0b"])
 def test_a_folder_that_cannot_be_made_is_a_wrong_input(tmp_path: Path, given: str) -> None:
     (tmp_path / "file").touch()

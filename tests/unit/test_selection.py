@@ -1,4 +1,5 @@
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -175,10 +176,7 @@ def test_links_that_lead_upwards_show_nothing_twice(workspace: Path) -> None:
 
 
 def test_a_link_to_a_folder_is_followed_where_it_is_named(workspace: Path) -> None:
-    elsewhere = workspace.parent / "elsewhere"
-    elsewhere.mkdir()
-    (elsewhere / "x.ipynb").touch()
-    (workspace / "link").symlink_to(elsewhere)
+    (workspace / "link").symlink_to(workspace / ".hidden")
     assert select(["**/*.ipynb"], [], workspace) == SHOWN
     assert select(["link/*.ipynb"], [], workspace) == ["link/x.ipynb"]
     assert select(["link"], [], workspace) == ["link/x.ipynb"]
@@ -189,6 +187,24 @@ def test_a_link_to_a_notebook_is_one_and_a_dead_link_is_none(workspace: Path) ->
     (workspace / "d.ipynb").symlink_to("none.ipynb")
     assert select(["*.ipynb"], [], workspace) == ["a.ipynb", "b.ipynb", "c.ipynb"]
     assert "No notebook matches" in refused(["d.ipynb"], [], workspace).message
+
+
+@pytest.mark.parametrize("patterns", [["**/*.ipynb"], ["c.ipynb"], ["a.ipynb", "drafts/link/c.ipynb"]])
+def test_a_link_out_of_the_workspace_is_refused_as_its_path_would_be(workspace: Path, patterns: list[str]) -> None:
+    elsewhere = workspace.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "c.ipynb").touch()
+    (workspace / "c.ipynb").symlink_to(elsewhere / "c.ipynb")
+    (workspace / "drafts" / "link").symlink_to("../../elsewhere")
+    assert re.match(r"`\S*c.ipynb` is a link that leads out of the workspace", refused(patterns, [], workspace).message)
+    assert "lies outside the workspace" in refused(["../elsewhere/c.ipynb"], [], workspace).message
+    assert select(["**/*.ipynb"], ["c.ipynb"], workspace) == SHOWN
+    assert list(everything(workspace, [])).count("c.ipynb") == 0
+
+
+def test_the_workspace_may_be_a_link(workspace: Path) -> None:
+    (workspace.parent / "link").symlink_to(workspace)
+    assert select(["**/*.ipynb"], [], workspace.parent / "link") == SHOWN
 
 
 def test_a_folder_with_the_name_of_a_notebook_is_a_folder(workspace: Path) -> None:

@@ -391,3 +391,14 @@ def test_batches_are_bounded_by_number_and_size() -> None:
     assert [len(batch) for batch in batches([Item("x")] * 250, 100)] == [100, 100, 50]
     assert [len(batch) for batch in batches([Item("ä" * 100_000)] * 5, 100)] == [2, 2, 1]
     assert list(batches([], 100)) == []
+
+
+@pytest.mark.parametrize("link", [".notebook-ci", ".notebook-ci/mlflow", ".notebook-ci/mlflow/mlflow.db"])
+def test_the_store_beside_the_runs_is_not_behind_a_link(tmp_path: Path, link: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "workspace" / link).parent.mkdir(parents=True)
+    (tmp_path / "workspace" / link).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="Nothing is written there"):
+        store.find("", {}, tmp_path / "workspace")
+    assert not any((tmp_path / "elsewhere").iterdir())
+    assert store.find("", {"RUNNER_TEMP": str(tmp_path)}, tmp_path / "workspace").database

@@ -11,7 +11,7 @@ from pathlib import Path
 from notebook_ci.environment.uv import Installed, describe, python_in
 from notebook_ci.errors import InputError, SurroundingsError
 from notebook_ci.locks import Lock
-from notebook_ci.records import ENVIRONMENT_MARKER, default_environment, private_folder
+from notebook_ci.records import ELSEWHERE, ENVIRONMENT_MARKER, PRIVATE_FOLDER, default_environment, private_folder
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Venv:
         except OSError as error:
             raise SurroundingsError(
                 f"The environment {self.path} cannot be made: {error.strerror or error}.",
-                hint="Name another folder with the input venv.",
+                hint=ELSEWHERE,
             ) from error
         try:
             yield
@@ -135,8 +135,9 @@ def place(given: str, slug: str, environ: Mapping[str, str], cwd: Path) -> Path:
     if given:
         return cwd / given
     path = default_environment(slug, environ, cwd)
-    if path.is_relative_to(cwd):
-        private_folder(cwd)  # git ignores what is in it
+    if path.parent == cwd / PRIVATE_FOLDER:
+        with contextlib.suppress(OSError):  # `replaced` says so, where the environment is not there already
+            private_folder(cwd, path.name)
     return path
 
 

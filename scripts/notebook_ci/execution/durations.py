@@ -24,7 +24,7 @@ class Durations:
     """
 
     def __init__(self, context: Context) -> None:
-        self._cwd = None if "RUNNER_TEMP" in context.environ else context.cwd
+        self._cwd = None if context.environ.get("RUNNER_TEMP") else context.cwd
 
     @cached_property
     def known(self) -> Mapping[str, float]:
@@ -43,7 +43,7 @@ class Durations:
         if not self._cwd:
             return
         text = json.dumps({**self.known, **seconds}, indent=1, sort_keys=True)
-        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+        with contextlib.suppress(InputError, OSError), contextlib.ExitStack() as stack:
             folder = private_folder(self._cwd)
             with tempfile.NamedTemporaryFile("w", dir=folder, prefix=f".{FILE}.", delete=False) as file:
                 stack.callback(Path(file.name).unlink, missing_ok=True)

@@ -243,9 +243,10 @@ def serving(python: Path, environ: Mapping[str, str], folder: Path, remains: Pat
     Raises:
         NotForkedError: It cannot be started, or would not be as its kernels would be.
     """
-    for name in RELATIVE.intersection(environ):
-        if not all(Path(each).is_absolute() for each in environ[name].split(os.pathsep)):
-            raise NotForkedError(f"{name} has a relative path, which is another one for each notebook")
+    for name in RELATIVE:
+        folders = environ.get(name, "")  # an empty variable counts as none, an empty entry as the working directory
+        if folders and not all(Path(each).is_absolute() for each in folders.split(os.pathsep)):
+            raise NotForkedError(f"{name} has a relative or empty path, which is another one for each notebook")
     address = folder / "server"
     with listening(address) as listener:
         try:

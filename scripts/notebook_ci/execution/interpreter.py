@@ -124,7 +124,7 @@ def _candidates(
             )
         yield "setup-env", Path(record["python"])
     made = _python_in(default_environment(slug, environ, cwd))
-    if "RUNNER_TEMP" not in environ and made.exists():  # on a laptop each run has a run directory of its own
+    if not environ.get("RUNNER_TEMP") and made.exists():  # on a laptop each run has a run directory of its own
         yield EARLIER, made
     for variable in ("VIRTUAL_ENV", "pythonLocation"):
         if environ.get(variable):
@@ -208,8 +208,8 @@ def environment(environ: Mapping[str, str], python: Path, prefix: Path, folder: 
         folder: A private folder: IPython keeps history and profile of each run there.
     """
     env = for_others(environ)
-    env["PATH"] = os.pathsep.join([str(python.parent), environ.get("PATH", os.defpath)])
-    env.setdefault("IPYTHONDIR", str(folder / "ipython"))
+    env["PATH"] = os.pathsep.join([str(python.parent), environ.get("PATH") or os.defpath])
+    env["IPYTHONDIR"] = environ.get("IPYTHONDIR") or str(folder / "ipython")
     if (prefix / "pyvenv.cfg").exists():
         env["VIRTUAL_ENV"] = str(prefix)
     return env

@@ -50,13 +50,18 @@ def select(patterns: Iterable[str], exclude: Iterable[str], cwd: Path, never: It
             "Every notebook that matches is left out by the input exclude.",
             hint="Correct exclude, or take it out.",
         )
+    if outside := next((path for path in remaining if _leads_out(path, cwd)), None):
+        raise InputError(
+            f"{quote(outside)} is a link that leads out of the workspace {cwd}.",
+            hint="Replace it by the notebook itself, or list it in the input exclude.",
+        )
     return remaining
 
 
 def everything(cwd: Path, never: Iterable[Path]) -> Iterator[str]:
     """Yield all notebooks of the workspace; see `select`."""
     folders = [folder.resolve() for folder in never]
-    return (path for path in _expand("**/*.ipynb", cwd) if not _lies_in(cwd / path, folders))
+    return (path for path in _expand("**/*.ipynb", cwd) if not (_lies_in(cwd / path, folders) or _leads_out(path, cwd)))
 
 
 def matching(pattern: str, paths: Iterable[str]) -> list[str]:
@@ -124,6 +129,10 @@ def _relative(path: Path, pattern: str, cwd: Path) -> str:
             hint="Check the repository out into the workspace, and give paths relative to it.",
         )
     return normal.relative_to(cwd).as_posix()
+
+
+def _leads_out(path: str, cwd: Path) -> bool:
+    return not _lies_in(cwd / path, [cwd.resolve()])
 
 
 def _lies_in(path: Path, folders: Iterable[Path]) -> bool:

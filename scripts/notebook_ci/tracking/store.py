@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from notebook_ci import tool
 from notebook_ci.errors import InputError, SurroundingsError
 from notebook_ci.inputs import quote
-from notebook_ci.records import PRIVATE_FOLDER, private_folder
+from notebook_ci.records import ELSEWHERE, PRIVATE_FOLDER, private_folder
 from notebook_ci.texts import without_users
 
 SERVER_ENVIRONMENT, DATABASE_ENVIRONMENT = "mlflow-thin", "mlflow-full"
@@ -104,13 +104,13 @@ def _beside_the_runs(environ: Mapping[str, str], cwd: Path) -> Store:
     runner_temp = environ.get("RUNNER_TEMP")
     folder = Path(runner_temp) / "notebook-ci-mlflow" if runner_temp else cwd / PRIVATE_FOLDER / "mlflow"
     try:
-        if not runner_temp:
-            private_folder(cwd)
+        for written in () if runner_temp else ("mlflow.db", "artifacts"):
+            private_folder(cwd, folder.name, written)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SurroundingsError(
             f"The folder {folder} for the MLflow store cannot be made: {error.strerror or error}.",
-            hint="Free some disk space, or name another store with the input tracking-uri.",
+            hint=ELSEWHERE,
         ) from error
     return _database(folder / "mlflow.db", "The store beside the runs")
 
