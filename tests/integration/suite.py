@@ -405,5 +405,7 @@ def private_mount(*commands: str) -> list[str]:
     return ["unshare", *own, "--mount", "/bin/sh", "-c", " && ".join([*commands, 'exec "$@"']), "sh"]
 
 
+# The workspace `$D`, in which nothing can be written.
+READ_ONLY = ['mount --bind "$D" "$D"', 'mount -o remount,bind,ro "$D"', 'cd "$D"', "! touch x 2>/dev/null"]
 # Root may read and write everything: not without these.
 NO_ROOT = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []

@@ -16,6 +16,7 @@ from integration.suite import (
     NO_ROOT,
     PROJECT,
     PYTHON,
+    READ_ONLY,
     Done,
     Workspace,
     code,
@@ -686,20 +687,19 @@ def test_a_full_run_directory(workspace: Workspace, kernel: Path, stage: str) ->
 def test_a_read_only_checkout_on_a_runner_is_enough(workspace: Workspace, kernel: Path) -> None:
     workspace.write("sub/a.ipynb", notebook("print('read', open('data.txt').read())"))
     workspace.write("sub/data.txt", "it")
-    read_only = ['mount --bind "$D" "$D"', 'mount -o remount,bind,ro "$D"', 'cd "$D"', "! touch x 2>/dev/null"]
     environ = {"D": str(workspace.folder)}
-    done = workspace.run("execute-notebook", {"python": str(kernel)}, environ=environ, prefix=private_mount(*read_only))
+    done = workspace.run("execute-notebook", {"python": str(kernel)}, environ=environ, prefix=private_mount(*READ_ONLY))
     assert (done.code, done.printed("sub/a.ipynb")) == (0, "read it\n"), done.log
-    local = workspace.run("execute-notebook", environ=environ, prefix=private_mount(*read_only))
+    local = workspace.run("execute-notebook", environ=environ, prefix=private_mount(*READ_ONLY))
     assert local.code == 2
     assert "error: The run directory cannot be made: " in local.log
-    assert "Name a folder that can be written with the input run-dir." in local.log
+    assert "Name folders that can be written, with these inputs: `run-dir`, " in local.log
     for inputs, message in (
         ({"output-dir": "out"}, f"The folder {workspace.folder}/out cannot be made: Read-only file system."),
         ({"run-dir": "runs"}, "The run directory cannot be made: "),
     ):
         refused = workspace.run(
-            "execute-notebook", {"python": str(kernel), **inputs}, environ=environ, prefix=private_mount(*read_only)
+            "execute-notebook", {"python": str(kernel), **inputs}, environ=environ, prefix=private_mount(*READ_ONLY)
         )
         assert refused.code in {2, 3}
         assert refused.annotations()[0].message.startswith(message)
@@ -710,7 +710,7 @@ def test_a_read_only_place_for_the_environment(workspace: Workspace) -> None:
     workspace.write("requirements.txt", "ipykernel\n")
     (workspace.folder / "ro").mkdir(mode=0o555)
     done = workspace.run("setup-env", {"venv": "ro/venv"}, prefix=NO_ROOT)
-    message = f"The environment {workspace.folder}/ro/venv cannot be made: Permission denied. Name another folder"
+    message = f"The environment {workspace.folder}/ro/venv cannot be made: Permission denied. Name folders that "
     assert_refused(done, Case({}, message, code=3), message)
 
 

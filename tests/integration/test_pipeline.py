@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from integration.suite import DRIVER, Done, Workspace, notebook, parameters, parent, wait_until
+from integration.suite import (
+    DRIVER,
+    READ_ONLY,
+    Done,
+    Workspace,
+    notebook,
+    parameters,
+    parent,
+    private_mount,
+    wait_until,
+)
 
 REQUIREMENTS = "ipykernel\n"
 SECONDS = 300
@@ -95,6 +105,45 @@ def test_a_laptop_sees_one_summary_on_standard_output(study: Workspace) -> None:
     assert "::" not in done.log.replace("sqlite:///", "")
     (folder,) = (study.folder / ".notebook-ci" / "runs").iterdir()
     assert sorted(path.name for path in folder.glob("*.json")) == ["execute-notebook.json", "log-run.json"]
+
+
+def test_a_read_only_checkout_is_enough_where_all_that_is_written_goes_elsewhere(workspace: Workspace) -> None:
+    workspace.write("requirements.txt", REQUIREMENTS)
+    workspace.write("lib.py", "X = 42")
+    workspace.write("a.ipynb", notebook("import lib\nprint(lib.X)"))
+    before = sorted(workspace.folder.rglob("*"))
+    other = workspace.base / "other place"
+    (workspace.base / "ci.toml").write_text(
+        f"[setup-env]\nvenv = '{other / 'venv'}'\n[log-run]\ntracking-uri = 'sqlite:///{other / 'mlflow.db'}'\n"
+    )
+    (workspace.base / "half.toml").write_text(f"[setup-env]\nvenv = '{other / 'venv'}'\n")
+
+    def run_elsewhere(*flags: str) -> Done:
+        environ = {"D": str(workspace.folder)}
+        process = workspace.start("pipeline", None, flags=flags, environ=environ, prefix=private_mount(*READ_ONLY))
+        return workspace.end(process, SECONDS)
+
+    runs = [f"--run-dir={other / 'runs'}{number}" for number in range(3)]
+    for flags, code, what in (
+        ([], 2, "The run directory"),
+        (runs[:1], 3, "The environment"),
+        ([runs[1], "--config=../half.toml"], 3, "The folder"),
+    ):
+        done = run_elsewhere(*flags)
+        assert done.code == code, done.log
+        assert "Read-only file system" in done.log
+        assert what in done.log
+        assert all(name in done.log for name in ("`run-dir`", "`venv` of setup-env", "`tracking-uri` of log-run"))
+        assert "Traceback" not in done.log
+    done = run_elsewhere(runs[2], "--config=../ci.toml")
+    assert done.code == 0, done.log
+    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (other / "runs2").glob("*.json")}
+    passed = {name for name, record in found.items() if record["status"] == "passed"}
+    assert passed == {"setup-env", "execute-notebook", "log-run"}
+    assert found["execute-notebook"]["python"] == str(other / "venv" / "bin" / "python")
+    assert found["execute-notebook"]["notebooks"][0]["kernel_start"] == "fork"
+    assert (other / "mlflow.db").is_file()
+    assert sorted(workspace.folder.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
