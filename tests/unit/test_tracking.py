@@ -191,6 +191,14 @@ def test_no_name_is_lost() -> None:
     assert len(notices) == 1
 
 
+def test_a_valid_name_is_never_changed() -> None:
+    """Whatever comes before it: its curve would change its meaning."""
+    notices: list[str] = []
+    values = {"MAP@k": 1, "MAP_k": 2, "MAP_k_2": 3, "MAP:k": 4}
+    assert valid_names(values, notices) == {"MAP_k": 2, "MAP_k_2": 3, "MAP_k_3": 1, "MAP_k_4": 4}
+    assert notices == ["Names that MLflow does not accept were changed: `MAP@k` is `MAP_k_3`, `MAP:k` is `MAP_k_4`."]
+
+
 # --- Records
 
 

@@ -16,15 +16,13 @@ MOST_NAMED = 5
 
 
 def valid_names(values: Mapping[str, Any], notices: list[str]) -> dict[str, Any]:
-    """Return values by names that MLflow accepts, each of them once."""
-    valid: dict[str, Any] = {}
+    """Return values by names that MLflow accepts, each of them once. A name that it accepts is never changed."""
+    valid = {name: value for name, value in values.items() if valid_name(name) == name}
     changed = []
-    for name, value in values.items():
-        stem = valid_name(name)
-        unique = next(each for each in _numbered(stem) if each not in valid)
-        valid[unique] = value
-        if unique != name:
-            changed.append(f"{quote(name)} is {quote(unique)}")
+    for name in [name for name in values if name not in valid]:
+        unique = next(each for each in _numbered(valid_name(name)) if each not in valid)
+        valid[unique] = values[name]
+        changed.append(f"{quote(name)} is {quote(unique)}")
     if changed:
         notices.append(f"Names that MLflow does not accept were changed: {listed(changed, MOST_NAMED)}.")
     return valid
