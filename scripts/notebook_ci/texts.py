@@ -1,6 +1,7 @@
-"""Texts for people: lists that stay short, addresses without credentials."""
+"""Texts for people: lists that stay short, addresses without credentials, commands to paste."""
 
 import re
+import shlex
 from collections.abc import Sequence
 
 
@@ -28,3 +29,25 @@ def _without_user(address: str) -> str:
     if piece or not re.fullmatch(r"(\[.*\]|[^:]*)(:\d*)?", host):
         return address.rpartition("@")[2]
     return without_users(address[len(user + at) :])
+
+
+def command_line(template: str, *words: object) -> str:
+    """Return a command between backticks that does the same when it is pasted into bash or zsh, whatever the words are.
+
+    Args:
+        template: The command, with `{}` where a word belongs.
+        words: Paths, addresses, names: quoted where they need it.
+    """
+    return f"`{template.format(*map(_word, words))}`"
+
+
+def _word(value: object) -> str:
+    text = f"./{value}" if str(value).startswith("-") else str(value)  # else it would be an option
+    if text.isprintable() and not re.search("[`|]|  |^ | $", text):
+        return shlex.quote(text)
+    # On one line, with nothing that Markdown or a page would change on the way.
+    return "$'" + re.sub(r"[^\w./-]", _escaped, text) + "'"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in found[0].encode("utf-8", "surrogateescape"))

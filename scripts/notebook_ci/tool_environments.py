@@ -22,6 +22,7 @@ from notebook_ci import indexes, process
 from notebook_ci.errors import NOTHING_TO_DO, Cancelled, NotebookCiError, SurroundingsError
 from notebook_ci.github import Console
 from notebook_ci.installing import RETRIES, SILENCE_SECONDS, explain, mask
+from notebook_ci.texts import command_line
 
 LINES_SHOWN = 20
 DAY_SECONDS = 24 * 60 * 60
@@ -160,9 +161,10 @@ class Maker:
         environment = temporary / "pip"
         if self._succeeds([sys.executable, "-I", "-m", "venv", environment]):
             return [_program(environment, "python"), "-I", "-m", "pip"]
+        install = command_line("apt-get install {}", f"python{_version()}-venv")
         raise SurroundingsError(
             f"The Python that runs the tools, {sys.executable}, has neither pip nor what makes one (ensurepip).",
-            hint=f"Install it, on Debian and Ubuntu with `apt-get install python{_version()}-venv`, "
+            hint=f"Install it, on Debian and Ubuntu with {install}, "
             "or put another Python (3.11 to 3.14) on PATH, as actions/setup-python does.",
         )
 

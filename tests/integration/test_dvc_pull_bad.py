@@ -1,7 +1,9 @@
 """dvc-pull where something is wrong: one clear error each, with its place, and nothing in the workspace changed."""
 
+import shlex
 import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from integration.dvc_repositories import IMAGES, KEYS, RAW, Checkout, expect, md5, pull, site
-from integration.suite import NO_ROOT, Done, base_environ, private_mount
+from integration.suite import NO_ROOT, ROOT, Done, base_environ, private_mount
 from servers.files import serve_files
 from servers.s3 import S3, serve_s3
 
@@ -19,6 +21,7 @@ pytest_plugins = ["integration.dvc_fixtures"]
 CONFIG = ".dvc/config"
 POINTER = "data/raw.csv.dvc"
 PULLING = "DVC 3.67.1 pulls here. Either a newer one wrote the file, or it has a typing error."
+LAUNCH = ("/bin/bash", str(ROOT / "scripts" / "launch.sh"), "--env", "dvc-local", "--exec")
 FORKS = "Pull requests from forks get no secrets: what needs them cannot run there."
 
 
@@ -163,7 +166,10 @@ CASES = {
         place=(POINTER, 3),
     ),
     "pointer: a conflict": Case(
-        a_conflict, "data/raw.csv.dvc is not YAML: ", place=(POINTER, 2), hint="markers of a git conflict: resolve it."
+        a_conflict,
+        "data/raw.csv.dvc is not YAML: ",
+        place=(POINTER, 2),
+        hint="git conflict markers: resolve the conflict.",
     ),
     "pointer: Latin-1": Case(
         write(POINTER, b"outs:\n- md5: \xfc\n"), "DVC says: unable to read: 'data/raw.csv.dvc'", place=(POINTER, 0)
@@ -182,7 +188,7 @@ CASES = {
     ),
     "pointer: no hash": Case(
         write(POINTER, "outs:\n- path: raw.csv\n"),
-        "data/raw.csv.dvc does not say what `data/raw.csv` is: it has no hash. Run `dvc add raw.csv`",
+        "data/raw.csv.dvc does not say what `data/raw.csv` is: it has no hash. Run `dvc add data/raw.csv`",
         code=1,
         place=(POINTER, 0),
     ),
@@ -218,14 +224,14 @@ CASES = {
     "dvc.lock: does not know a stage": Case(
         change("dvc.yaml", "  clean:", "  wash:"),
         "dvc.yaml does not say what `data/clean.csv` is: dvc.lock knows nothing of what the stage `wash` makes. "
-        "Run `dvc repro wash`, commit dvc.lock, and `dvc push`.",
+        "Run `dvc repro wash`, commit dvc.lock, and run `dvc push`.",
         code=1,
         place=("dvc.yaml", 0),
     ),
     "dvc.lock: of another command": Case(
         change("dvc.yaml", "cp data/raw.csv", "head -3 data/raw.csv >data/clean.csv; cp data/raw.csv"),
         "dvc.lock is out of step: the stage `clean` was run with another command than dvc.yaml has now. "
-        "Run `dvc repro clean`, commit dvc.lock, and `dvc push`.",
+        "Run `dvc repro clean`, commit dvc.lock, and run `dvc push`.",
         code=1,
         place=("dvc.lock", 0),
     ),
@@ -435,6 +441,71 @@ def test_s3_that_says_nothing(checkout: Checkout) -> None:
         message = expect(pull(checkout, KEYS, targets=POINTER), 3)[0][2]
         assert time.monotonic() - began < 30
     assert "does not answer." in message
+
+
+# --- Several files
+
+
+TWICE = "a,b\n1,2\n"
+STAGES = """\
+stages:
+  a split:
+    cmd: echo split
+    outs: ["aaa's.csv"]
+  b:
+    cmd: echo copy
+    deps: ["aaa's.csv"]
+    outs: [sub/zzz.csv]
+"""
+LOCK = """\
+schema: '2.0'
+stages:
+  a split:
+    cmd: echo split
+    outs:
+    - path: aaa's.csv
+      hash: md5
+      md5: {md5}
+      size: 8
+  b:
+    cmd: echo copy
+    deps:
+    - path: aaa's.csv
+      hash: md5
+      md5: {md5}
+      size: 8
+    outs:
+    - path: sub/zzz.csv
+      hash: md5
+      md5: {md5}
+      size: 8
+"""
+
+
+def test_files_with_the_same_content_are_all_named(checkout: Checkout) -> None:
+    """Each on its own line, with a command for it that can be pasted, and mends it."""
+    hashed = md5(TWICE.encode())
+    checkout.workspace.write("dvc.yaml", STAGES)
+    checkout.workspace.write("dvc.lock", LOCK.format(md5=hashed))
+    checkout.workspace.write("one file.csv.dvc", f"outs:\n- hash: md5\n  md5: {hashed}\n  path: one file.csv\n")
+    (checkout.folder / "sub").mkdir()
+    done = pull(checkout)
+    errors = expect(done, 1)
+    assert [error[:2] for error in errors] == [("dvc.lock", 8), ("dvc.lock", 20), ("one file.csv.dvc", 3)]
+    names = ("aaa's.csv", "sub/zzz.csv", "one file.csv")
+    assert all(message.startswith(f"`{name}` is missing") for name, (*_, message) in zip(names, errors, strict=True))
+    program = checkout.workspace.write("../bin/dvc", f'#!/bin/sh\nexec {shlex.join(LAUNCH)} dvc "$@"\n')
+    program.chmod(0o755)
+    environ = {**base_environ(), **site(checkout.workspace), "HOME": str(checkout.workspace.home)}
+    environ["PATH"] = f"{program.parent}:{environ['PATH']}"
+    checkout.workspace.write(str(checkout.object(TWICE, checkout.cache)), TWICE)
+    for *_, message in errors:
+        command = message.split("`")[-2]
+        assert f"`{command}`" in done.summary
+        checkout.object(TWICE).unlink(missing_ok=True)
+        subprocess.run(["bash", "-c", command], cwd=checkout.folder, env=environ, check=True)
+        assert checkout.object(TWICE).read_text() == TWICE, command
+    assert pull(checkout).code == 0
 
 
 # --- The machine

@@ -226,7 +226,7 @@ def test_a_deleted_experiment(workspace: Workspace, server: MlflowServer) -> Non
     assert_error(
         done,
         f"The experiment 'gone' was deleted at {server.uri}, and its name stays taken.",
-        f"Restore it (`MLFLOW_TRACKING_URI={server.uri} launch.sh --env mlflow-full --exec mlflow experiments restore "
+        f"Restore it (`MLFLOW_TRACKING_URI={server.uri} mlflow experiments restore "
         f"--experiment-id {number}`), or name another one with the input experiment.",
     )
     warned = log(workspace, server.uri, experiment="gone", on_error="warn")

@@ -221,7 +221,7 @@ def test_a_missing_head(tmp_path: Path, key: str, said: str) -> None:
 
 def test_an_old_notebook_is_told_how_to_be_converted(tmp_path: Path) -> None:
     path = write(tmp_path, {"nbformat": 3, "worksheets": []})
-    assert fault(path).hint.endswith(f"jupyter nbconvert --to notebook --nbformat 4 --inplace {path.as_posix()}")
+    assert fault(path).hint.endswith(f"`jupyter nbconvert --to notebook --nbformat 4 --inplace {path.as_posix()}`.")
 
 
 @pytest.mark.parametrize(

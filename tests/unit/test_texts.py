@@ -1,8 +1,13 @@
 """Texts for people."""
 
+import os
+import subprocess
+from pathlib import Path
+
 import pytest
 
-from notebook_ci.texts import listed, without_users
+from notebook_ci.report.markdown import inline
+from notebook_ci.texts import command_line, listed, without_users
 
 
 def test_a_list_stays_short() -> None:
@@ -38,3 +43,47 @@ def test_a_list_stays_short() -> None:
 )
 def test_credentials_are_taken_out_of_a_text(text: str, shown: str) -> None:
     assert without_users(text) == shown
+
+
+NAMES = [
+    "plain.csv",
+    "one file.csv",
+    "two  spaces.csv",
+    " edge ",
+    "it's.csv",
+    'say "hi".csv',
+    "a;rm -rf b",
+    "$(touch pwned)",
+    "`touch pwned`",
+    "a|b&c",
+    "a\\nb",
+    "two\nlines\t\x1b",
+    "größe\u200b.csv",
+    "{}{0}",
+    "*?[a]~#!",
+    "~",
+    "",
+]
+
+
+def test_a_command_can_be_pasted_whatever_the_names_are(tmp_path: Path) -> None:
+    template = "printf '%s\\0' start {} --flag {}"
+    for name in NAMES:
+        command = command_line(template, name, "end")
+        assert command[0] == command[-1] == "`"
+        text = command[1:-1]
+        assert text.isprintable()
+        assert "`" not in text
+        # A page shows several spaces as one, and Markdown cuts a cell at `|`.
+        assert " ".join(inline(command).split()) == command
+        shown = subprocess.run(["bash", "-c", text], cwd=tmp_path, capture_output=True, check=True).stdout
+        assert shown == f"start\0{name}\0--flag\0end\0".encode()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_is_no_option(tmp_path: Path) -> None:
+    (tmp_path / "-rf").touch()
+    (tmp_path / os.fsdecode(b"latin-\xfc")).touch()
+    for path in sorted(tmp_path.iterdir()):
+        subprocess.run(["bash", "-c", command_line("rm {}", path.name)[1:-1]], cwd=tmp_path, check=True)
+    assert not list(tmp_path.iterdir())

@@ -4,6 +4,7 @@ A content that does not match its pointer never gets into the cache, and so neve
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ from notebook_ci.data.repository import Object, Output, Repository
 from notebook_ci.data.transfer import Progress, Silence, at_once
 from notebook_ci.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
 from notebook_ci.inputs import quote
+from notebook_ci.texts import command_line
 
 MOST_FAULTS = 50
 HASHING = max(2, os.cpu_count() or 1)
@@ -45,6 +47,8 @@ class Pull:
         self._repository = Repository(request)
         self._faults: list[NotebookCiError] = []
         self._tracked = 0
+        # The files by their content, which several can have: each has a line of its own in a pointer.
+        self._sharing: dict[Path, list[Object]] = {}
         # Found right already: in the cache.
         self._right: set[Path] = set()
         self._spoilt: set[Path] = set()
@@ -103,7 +107,10 @@ class Pull:
 
     def _bring(self, objects: Iterable[Object]) -> None:
         """Have objects in the cache, right ones."""
-        wanted = {each.cached: each for each in objects}
+        self._sharing = {}
+        for each in objects:
+            self._sharing.setdefault(each.cached, []).append(each)
+        wanted = {path: sharing[-1] for path, sharing in self._sharing.items()}
         if self._request.verify:
             present = [(each, path) for path, each in wanted.items() if path.exists()]
             for each, actual in self._hashed("Checked in the cache", present):
@@ -126,12 +133,18 @@ class Pull:
         there = [each for each in objects if each.cached.exists()]
         self._result.downloaded_files += sum(not each.hash.endswith(".dir") for each in there)
         self._result.downloaded_bytes += sum(each.cached.stat().st_size for each in there)
-        self._faults += [_not_fetched(each) for each in objects if each not in there]
+        for each in objects:
+            if each not in there:
+                self._fail(each, _not_fetched)
         if self._request.verify:
             for each, actual in self._hashed("Checked", [(each, each.cached) for each in there]):
                 if not self._found_right(each, actual):
                     each.cached.unlink()
-                    self._faults.append(_corrupt(each, actual, "where it was fetched from"))
+                    self._fail(each, functools.partial(_corrupt, actual=actual, where="where it was fetched from"))
+
+    def _fail(self, one: Object, fault: Callable[[Object], NotebookCiError]) -> None:
+        """Say what is wrong with a content, of each file that has it."""
+        self._faults += map(fault, self._sharing[one.cached])
 
     def _judge_cached(self, each: Object, actual: str) -> None:
         """Set a wrong content of the cache aside: it is fetched again."""
@@ -159,7 +172,7 @@ class Pull:
         cache.mkdir(parents=True, exist_ok=True)
         with _temporary_folder(cache) as folder:
 
-            def work(each: Object) -> NotebookCiError | None:
+            def work(each: Object) -> Callable[[Object], NotebookCiError] | None:
                 return self._read(store, each, folder, progress.add_bytes)
 
             def written() -> int:
@@ -171,7 +184,7 @@ class Pull:
                     work, objects, jobs=jobs, progress=progress, silence=store.silence, written=written
                 ):
                     if fault:
-                        self._faults.append(fault)
+                        self._fail(each, fault)
                     else:
                         self._result.downloaded_files += 1
                         self._result.downloaded_bytes += each.cached.stat().st_size
@@ -180,8 +193,8 @@ class Pull:
 
     def _read(
         self, store: RemoteStore, each: Object, folder: Path, on_bytes: Callable[[int], None]
-    ) -> NotebookCiError | None:
-        """Read one object into the cache; return what is wrong with it."""
+    ) -> Callable[[Object], NotebookCiError] | None:
+        """Read one object into the cache; return what to say of a file where that is wrong."""
         temporary = folder / f"{each.hash_name}-{each.hash}"
         try:
             found = store.read(each.hash_name, each.hash, temporary, on_bytes)
@@ -189,13 +202,14 @@ class Pull:
             traceback.print_exception(error)  # for the log
             raise store.explain(error) from error
         if not found:
-            return self._missing(store, each)
+            return functools.partial(self._missing, store)
         if self._request.verify:
             actual = _digest(temporary, each.hash_name)
             if actual != _plain(each.hash):
                 got = temporary.stat().st_size
                 temporary.unlink()
-                return _corrupt(each, actual, f"in the remote {quote(store.name)}", store, got)
+                where = f"in the remote {quote(store.name)}"
+                return functools.partial(_corrupt, actual=actual, where=where, store=store, got=got)
         each.cached.parent.mkdir(parents=True, exist_ok=True)
         each.protect(temporary)
         temporary.replace(each.cached)
@@ -207,7 +221,7 @@ class Pull:
         return CheckFailed(
             f"{quote(each.shown)} is missing in the remote {quote(store.name)}{spoilt}: there is no "
             f"{store.show(each.hash_name, each.hash)}.",
-            hint=f"Push it from where it was added: `dvc push {each.output.pointer}`.",
+            hint=f"Push it from where it was added: {command_line('dvc push {}', each.output.target)}.",
             file=each.output.pointer,
             line=each.output.line,
         )
@@ -318,7 +332,7 @@ def _corrupt(
     what = "" if each.hash == each.output.hash else f" of {quote(each.output.shown)}"
     hint = (
         f"Nothing was changed, in the workspace or in the remote. Where the right file is, delete "
-        f"{store.show(each.hash_name, each.hash)} and run `dvc push {each.output.pointer}`."
+        f"{store.show(each.hash_name, each.hash)} and run {command_line('dvc push {}', each.output.target)}."
         if store
         else "Something has changed it that DVC does not know of: save it with `dvc add`, or `dvc checkout --force`."
     )

@@ -16,10 +16,10 @@ from typing import Any
 from notebook_ci.data.config import pointers, without_secrets
 from notebook_ci.data.protocol import Request
 from notebook_ci.data.remotes import RemoteStore, settle
-from notebook_ci.data.trust import BadEntry, check_hash, check_links, check_place, guard, relative_to_workspace
+from notebook_ci.data.trust import BadEntry, check_hash, check_links, check_place, guard, relative_to_workspace, restore
 from notebook_ci.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
 from notebook_ci.inputs import quote
-from notebook_ci.texts import listed
+from notebook_ci.texts import command_line, listed
 
 HASHES = ("md5", "md5-dos2unix")
 NEWER = "DVC {version} pulls here. Either a newer one wrote the file, or it has a typing error."
@@ -66,6 +66,11 @@ class Output:
     def is_folder(self) -> bool:
         """Whether it is a folder, whose hash is that of a list of files."""
         return self.hash.endswith(".dir")
+
+    @property
+    def target(self) -> str:
+        """What DVC's commands take for it: the lock of stages is no target."""
+        return self.shown if self.pointer.endswith(".lock") else self.pointer
 
     @property
     def content(self) -> "Object":
@@ -177,7 +182,8 @@ class Repository:
             what = f": {error}" if isinstance(error, BadEntry) else ""
             raise CheckFailed(
                 f"{quote(output.shown)}: its list of files ({output.hash}) is corrupt{what}.",
-                hint=f"Delete it in the remote, and `dvc push {output.pointer}` from where the right folder is.",
+                hint=f"Delete it in the remote, then run {command_line('dvc push {}', output.target)} where the right "
+                "folder is.",
                 file=output.pointer,
                 line=output.line,
             ) from error
@@ -314,7 +320,7 @@ class Repository:
         file = getattr(stage.dvcfile, "_lockfile", None)
         if not file:  # a .dvc file
             return
-        hint = f"Run `dvc repro {stage.name}`, commit dvc.lock, and `dvc push`."
+        hint = _repro(stage)
         lock = self.show(file.path)
         what = f"{lock} is out of step: the stage {quote(stage.name)} was run with another"
         if stage.cmd_changed:
@@ -345,7 +351,10 @@ class Repository:
         if not value or not path.exists():
             return self.show(stage.path), None
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        return self.show(path), next((number for number, line in enumerate(lines, 1) if value in line), None)
+        numbers = [number for number, line in enumerate(lines, 1) if value in line]
+        if len(numbers) > 1:  # an equal file, or a stage that reads this one
+            numbers = [_line_of_output(path, stage.name if lock else "", out.def_path, value) or numbers[0]]
+        return self.show(path), next(iter(numbers), None)
 
     @contextlib.contextmanager
     def _faults(self) -> Iterator[None]:
@@ -399,8 +408,8 @@ class Repository:
         cause = error.exc.__cause__
         mark = getattr(cause, "problem_mark", None)
         reason = ", ".join(filter(None, (getattr(cause, "context", ""), getattr(cause, "problem", "")))) or "see above"
-        hint = "It has markers of a git conflict: resolve it." if error.hint else "Take it from git as it was."
         file = self.show(Path(error.relpath).absolute())
+        hint = "It has git conflict markers: resolve the conflict." if error.hint else restore(file)
         return InputError(f"{file} is not YAML: {reason}.", hint=hint, file=file, line=mark.line + 1 if mark else None)
 
     def _of_keys(self, error: Any) -> NotebookCiError:
@@ -428,6 +437,22 @@ class Repository:
             hint="Save the change with `dvc add` (or `dvc commit`), or throw it away with `dvc checkout --force`.",
             file=self.show(paths[0]) if paths else None,
         )
+
+
+def _line_of_output(path: Path, stage: str, output: str, value: str) -> int | None:
+    """Return the line of an output's hash in dvc.lock, or in a .dvc file, which has no stage."""
+    content = _parsed(path)
+    entries = content.get("stages", content)[stage] if stage else content
+    found = [each for each in entries["outs"] if each.get("path") == output]
+    return next((each.lc.value(key)[0] + 1 for each in found for key in each if each[key] == value), None)
+
+
+@functools.cache
+def _parsed(path: Path) -> Any:
+    """Return the content of a YAML file, which knows its lines."""
+    from dvc.utils.serialize import parse_yaml_for_update
+
+    return parse_yaml_for_update(path.read_text(encoding="utf-8"), path)
 
 
 def _of_surroundings(error: Exception, text: str) -> SurroundingsError:
@@ -458,18 +483,26 @@ def _broken(error: BaseException, path: Path, shown: str) -> InputError:
             what = f"is not as DVC writes it ({type(error).__name__}: {without_secrets(str(error))})"
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     line = next((number for number, text in enumerate(lines, 1) if _WRONG_HASH.match(text)), None)
-    return InputError(f"{shown} {what}.", hint="Take it from git as it was.", file=shown, line=line)
+    return InputError(f"{shown} {what}.", hint=restore(shown), file=shown, line=line)
+
+
+def _repro(stage: Any) -> str:
+    """Return how to run a stage again; its address tells which dvc.yaml it is in."""
+    return f"Run {command_line('dvc repro {}', stage.addressing)}, commit dvc.lock, and run `dvc push`."
 
 
 def _out_of_sync(stage: Any, out: Any, shown: str, pointer: str, line: int | None) -> CheckFailed:
     """Return the error for an output whose hash is unknown."""
     if stage.is_import:
-        what, hint = "it was imported without its content", f"Run `dvc update {pointer}`, and commit it."
+        what, hint = (
+            "it was imported without its content",
+            f"Run {command_line('dvc update {}', pointer)}, and commit it.",
+        )
     elif stage.cmd:
         what = f"dvc.lock knows nothing of what the stage {quote(stage.name)} makes"
-        hint = f"Run `dvc repro {stage.name}`, commit dvc.lock, and `dvc push`."
+        hint = _repro(stage)
     elif out.hash_info:
         what, hint = f"its hash is of the kind {out.hash_name}", f"Known are {', '.join(HASHES)}."
     else:
-        what, hint = "it has no hash", f"Run `dvc add {out.def_path}`, commit the file, and `dvc push`."
+        what, hint = "it has no hash", f"Run {command_line('dvc add {}', shown)}, commit {pointer}, and run `dvc push`."
     return CheckFailed(f"{pointer} does not say what {quote(shown)} is: {what}.", hint=hint, file=pointer, line=line)

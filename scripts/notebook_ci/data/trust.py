@@ -17,6 +17,7 @@ from notebook_ci.data.config import SUPPORTED, without_secrets
 from notebook_ci.errors import InputError
 from notebook_ci.files import read_text
 from notebook_ci.inputs import quote
+from notebook_ci.texts import command_line
 
 # Options of remotes that name no file of credentials or settings, and no program (`dvc/config_schema.py`). `ssl_verify`
 # can name certificates, which are read and no more.
@@ -191,6 +192,11 @@ def _named(path: str, pointer: Path, workspace: Path) -> Iterator[None]:
         raise InputError(f"{name} tracks {quote(path)}, which DVC is to ignore.", hint=hint, file=name) from error
 
 
+def restore(pointer: str) -> str:
+    """Return what to do about a file that DVC did not write so."""
+    return f"Restore it from git: {command_line('git checkout -- {}', pointer)}."
+
+
 def check_hash(value: object, pointer: str, line: int | None) -> None:
     """Check the hash that a pointer has.
 
@@ -199,9 +205,8 @@ def check_hash(value: object, pointer: str, line: int | None) -> None:
     """
     if not isinstance(value, str) or not HASH.fullmatch(value.removesuffix(".dir")):
         raise InputError(
-            f"{pointer} has {quote(value)} where an MD5 must stand.",
-            hint="An MD5 has 32 digits, 0-9 and a-f; that of a folder ends in `.dir`. Take the file from git as DVC "
-            "wrote it.",
+            f"{pointer} says {quote(value)}, which is not a valid MD5.",
+            hint=f"An MD5 has 32 digits, 0-9 and a-f; that of a folder ends in `.dir`. {restore(pointer)}",
             file=pointer,
             line=line,
         )

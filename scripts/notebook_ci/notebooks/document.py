@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 
 from notebook_ci.errors import CheckFailed, InputError
 from notebook_ci.notebooks import positions
+from notebook_ci.texts import command_line
 
 Kind = Literal["code", "markdown", "raw"]
 
@@ -201,9 +202,10 @@ class _Reader:
         if not _is_whole(major) or not _is_whole(minor):
             raise self._fault(f"{self._name} does not say its format as numbers (`nbformat`, `nbformat_minor`).")
         if major < _SUPPORTED_FORMAT:
+            convert = command_line("jupyter nbconvert --to notebook --nbformat 4 --inplace {}", self._name)
             raise self._fault(
                 f"{self._name} is in the old notebook format {major}; needed is {_SUPPORTED_FORMAT}.",
-                hint=f"Convert it: jupyter nbconvert --to notebook --nbformat 4 --inplace {self._name}",
+                hint=f"Convert it: {convert}.",
             )
         if major > _SUPPORTED_FORMAT:
             raise self._fault(

@@ -2,14 +2,15 @@
 
 import contextlib
 import os
-import shlex
 import sqlite3
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from notebook_ci.errors import InputError, NotebookCiError, SurroundingsError
-from notebook_ci.tracking.faults import MLFLOW, unusable
+from notebook_ci.texts import command_line
+from notebook_ci.tool import LAUNCHER
+from notebook_ci.tracking.faults import unusable
 
 LOCK_SECONDS = 8
 
@@ -76,9 +77,10 @@ def _other_version(path: Path, found: str) -> SurroundingsError | None:
     except CommandError:
         is_older = False
     if is_older:
+        upgrade = "bash {} --env mlflow-full --exec mlflow db upgrade {}"
         return SurroundingsError(
             f"The database {path} is of an MLflow older than {VERSION}, which log-run uses (its schema is {found}).",
-            hint=f"Keep a copy of it, then run `{MLFLOW} db upgrade {shlex.quote(f'sqlite:///{path}')}`.",
+            hint=f"Keep a copy of it, then run {command_line(upgrade, LAUNCHER, f'sqlite:///{path}')}.",
         )
     return SurroundingsError(
         f"The database {path} is of an MLflow newer than {VERSION}, which log-run uses (its schema is {found}).",

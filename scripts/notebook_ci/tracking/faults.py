@@ -1,12 +1,12 @@
 """Says what is wrong with a store, from what MLflow raised. Seen with MLflow 3.17, requests 2.34."""
 
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from notebook_ci.errors import InputError, NotebookCiError, SurroundingsError
+from notebook_ci.texts import command_line
 from notebook_ci.tracking.protocol import Job
 
 TRANSIENT_STATUS = (429, 502, 503, 504)
@@ -17,8 +17,6 @@ CREDENTIALS = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_
 REFUSED = "Look at the inputs experiment and run-name."
 AGAIN = "Look at the server and its log, then log the run again."
 TIMED_OUT = "{uri} did not answer in time{when}."
-# How a user, who has no MLflow, calls its program.
-MLFLOW = "launch.sh --env mlflow-full --exec mlflow"
 ADDRESS = "Look at the input tracking-uri: it is what a browser opens, without anything behind it."
 
 
@@ -168,11 +166,11 @@ def explain(fault: Fault, job: Job, step: str, *, run_made: bool) -> NotebookCiE
 
 def deleted_experiment(name: str, experiment_id: str, job: Job) -> SurroundingsError:
     """Return what to do about an experiment that was deleted: its name stays taken."""
-    number = experiment_id or "<id>"
+    template = "MLFLOW_TRACKING_URI={} mlflow experiments restore --experiment-id {}"
+    restore = command_line(template, job.uri, experiment_id or "ID")
     return SurroundingsError(
         f"The experiment {name!r} was deleted at {job.uri}, and its name stays taken.",
-        hint=f"Restore it (`MLFLOW_TRACKING_URI={shlex.quote(job.uri)} {MLFLOW} experiments restore --experiment-id "
-        f"{number}`), or name another one with the input experiment.",
+        hint=f"Restore it ({restore}), or name another one with the input experiment.",
     )
 
 

@@ -1,7 +1,6 @@
 """The stage log-run: reads the run directory, and logs what it holds."""
 
 import contextlib
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from notebook_ci.context import Context
 from notebook_ci.errors import InputError, NotebookCiError
 from notebook_ci.inputs import quote
 from notebook_ci.records import PRIVATE_FOLDER, Problem, RunDirectory
+from notebook_ci.texts import command_line
 from notebook_ci.tool import LAUNCHER
 from notebook_ci.tracking import client, reading, source, store
 from notebook_ci.tracking.description import describe
@@ -98,7 +98,7 @@ def _newest(context: Context) -> str:
     if not runs:
         return "Run the other stages first, or name their run directory with the input run-dir."
     newest = max(runs, key=lambda folder: runs[folder])
-    return f"The newest run that has some is logged with `{_command(newest, context.cwd)}`."
+    return f"The newest run that has some is logged with {_command(newest, context.cwd)}."
 
 
 def _runs(folder: Path) -> dict[Path, str]:
@@ -117,14 +117,13 @@ def _later(inputs: LogRunInputs, context: Context) -> str:
     behind = " and the other inputs as they are now" if others else ""
     if not inputs.tracking_uri and context.environ.get("MLFLOW_TRACKING_URI", "").strip():
         behind += " and MLFLOW_TRACKING_URI as it is now"
-    command = _command(context.run_directory.path, context.cwd)
-    return f"The run is kept: log it later with `{command}`{behind}."
+    return f"The run is kept: log it later with {_command(context.run_directory.path, context.cwd)}{behind}."
 
 
 def _command(run_directory: Path, cwd: Path) -> str:
-    """Return the command that logs a run directory, as a shell takes it."""
+    """Return the command that logs a run directory."""
     path = run_directory.relative_to(cwd) if run_directory.is_relative_to(cwd) else run_directory
-    return shlex.join(["bash", str(LAUNCHER), "log-run", "--run-dir", str(path)])
+    return command_line("bash {} log-run --run-dir {}", LAUNCHER, path)
 
 
 def _experiment(inputs: LogRunInputs, context: Context) -> str:
