@@ -111,6 +111,18 @@ def held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def how_it_ended(code: int | None) -> str:
+    """Return how a program ended, for a sentence about it.
+
+    Args:
+        code: Its exit code as `subprocess` has it; None: it is not known.
+    """
+    if code is not None and code < 0:
+        named = {number.value: number.name for number in signal.Signals}
+        return f"ended by {named.get(-code, f'signal {-code}')}"
+    return f"ended with exit code {code}"
+
+
 def for_others(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for code of the user: without what speaks to the runner, or is for the tools alone."""
     return {

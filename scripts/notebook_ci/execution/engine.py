@@ -18,6 +18,7 @@ from papermill.engines import NotebookExecutionManager
 from papermill.parameterize import parameterize_notebook
 
 from notebook_ci.errors import CheckFailed, SurroundingsError
+from notebook_ci.execution import hooks
 from notebook_ci.execution.kernels import UserKernelManager
 from notebook_ci.execution.listener import Listener
 from notebook_ci.execution.outputs import OutputBound
@@ -30,6 +31,10 @@ OUTPUT_MESSAGE_SECONDS = 60
 SAVE_EVERY_SECONDS = 10.0
 FAILED = NotebookExecutionManager.FAILED
 NO_EXCEPTION = ("NoneType", "None")
+EXIT = "SystemExit"
+SUCCESS = ("", "0")  # what it says then, as papermill has it
+ALLOWED = "raises-exception"  # nbclient's tag of a cell that may fail
+MOST_COMMANDS = 100
 
 
 class KernelNotStartedError(Exception):
@@ -52,6 +57,7 @@ class Execution:
         origins: For each of its cells the index in the source document; None for the injected parameters.
         current: Index in `nb` of the cell that runs or ran last.
         begun: Indices of the cells that were sent to the kernel. (A cell tagged `skip-execution` is not.)
+        failed_commands: The shell commands that failed.
 
     Raises:
         CheckFailed: A parameter cannot be written in the notebook's language.
@@ -68,6 +74,7 @@ class Execution:
         self.origins = [places.get(id(cell)) for cell in nb.cells]
         self.current: int | None = None
         self.begun: set[int] = set()
+        self.failed_commands: list[hooks.FailedCommand] = []
         self._bound = OutputBound(max_output)
 
     @property
@@ -121,7 +128,7 @@ class Execution:
             on_cell_executed=end,
             log=_silent_logger(),
         )
-        client.bound, client.ending = self._bound, listener.ending
+        client.execution, client.bound, client.ending = self, self._bound, listener.ending
         try:
             self._keep(keeper, lambda: client.execute(cleanup_kc=True, **start))
         except DeadKernelError as error:
@@ -150,10 +157,12 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
     """Waits for a kernel's sockets, and gives it no time to end by itself once an execution was broken off.
 
     Attributes:
+        execution: Takes what is found out.
         bound: Bounds what is kept of the outputs.
         ending: Called when all that is left is the kernel's end.
     """
 
+    execution: Execution
     bound: OutputBound
     ending: Callable[[], None]
 
@@ -173,8 +182,53 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
         finally:
             self.ending()
 
+    async def _check_raise_for_error(self, cell: Any, cell_index: int, exec_reply: dict[str, Any] | None) -> None:
+        """Fail a cell that shows an error, also where the kernel's reply says that all is well.
+
+        So it is after `%run`, in `%%capture` and `%%time`, and in what IPython calls after a cell (matplotlib draws
+        figures there). papermill and nbmake have the same rule.
+
+        Raises:
+            CellExecutionError: It has failed, or ended the notebook.
+        """
+        try:
+            await super()._check_raise_for_error(cell, cell_index, exec_reply)
+        except CellExecutionError as error:
+            if self.km.is_ipykernel:
+                await self._complete(cell, error)
+            raise
+        payload = exec_reply["content"].get("payload", ()) if exec_reply else ()
+        if any(each.get("source") == "ask_exit" for each in payload):  # `q()` in R, `get_ipython().ask_exit()`
+            raise CellExecutionError("", EXIT, "0")
+        if ALLOWED not in cell.metadata.tags and (shown := errors_shown(cell)):
+            raise CellExecutionError("\n".join(shown[0].traceback), *named_by(shown[0]))
+
+    async def _complete(self, cell: Any, error: CellExecutionError) -> None:
+        """Add the frames of an exception that the kernel has shown without them.
+
+        IPython shows none of SystemExit, and no error at all where `rich.traceback` is installed.
+        """
+        last = next((output for output in reversed(cell.outputs) if output.output_type == "error"), None)
+        is_shown = last is not None and named_by(last) == (error.ename, error.evalue)
+        if is_shown and error.ename != EXIT:
+            return
+        told = await hooks.last_exception(self.kc)
+        if told is None or told.ename != error.ename:
+            return
+        if is_shown:
+            cell.outputs.remove(last)
+        error.evalue = told.evalue if error.ename == EXIT else error.evalue
+        shown = nbformat.v4.new_output("error", ename=error.ename, evalue=error.evalue, traceback=told.traceback)
+        cell.outputs.append(shown)
+
     def output(self, outs: list[Any], msg: dict[str, Any], display_id: str, cell_index: int) -> Any:
         """Keep an output, as far as there is room for it."""
+        if msg["msg_type"] == hooks.COMMAND_FAILED:
+            content, commands = msg["content"], self.execution.failed_commands
+            command = hooks.FailedCommand(cell_index, content["exit_code"], tuple(content["traceback"]))
+            if command not in commands and len(commands) < MOST_COMMANDS:
+                commands.append(command)
+            return None
         out = super().output(outs, msg, display_id, cell_index)
         if out:
             self.bound.hold(cell_index, outs)
@@ -227,9 +281,8 @@ class _Keeper(NotebookExecutionManager):  # type: ignore[misc] # as above
         ipykernel (7.4) names no exception, `NoneType`: then the output does.
         """
         super().cell_exception(cell, cell_index)
-        errors = [output for output in cell.outputs if output.output_type == "error"]
         named = (exception.ename, exception.evalue)
-        if errors and named in {(errors[-1].ename, errors[-1].evalue), NO_EXCEPTION}:
+        if named in map(named_by, cell.outputs) or (named == NO_EXCEPTION and errors_shown(cell)):
             return
         shown = [output.text for output in cell.outputs if output.output_type == "stream" and output.name == "stderr"]
         cell.outputs.append(
@@ -244,6 +297,17 @@ class _Keeper(NotebookExecutionManager):  # type: ignore[misc] # as above
                 f"The executed notebook {output} cannot be saved: {error.strerror or error}.",
                 hint="Free some disk space, or name another folder with the input output-dir.",
             ) from error
+
+
+def named_by(output: nbformat.NotebookNode) -> tuple[str, str]:
+    """Return the name and text of the exception that an output shows."""
+    return output.get("ename", ""), output.get("evalue", "")
+
+
+def errors_shown(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    """Return the outputs of a cell that fail it: its errors, but for an exit that means success."""
+    errors = [output for output in cell.get("outputs", []) if output.output_type == "error"]
+    return [error for error in errors if error.ename != EXIT or error.evalue not in SUCCESS]
 
 
 def compile_schema() -> None:

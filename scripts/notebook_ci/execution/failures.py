@@ -1,9 +1,10 @@
 """Says why a notebook failed, and where in its file."""
 
-import nbformat
+from collections.abc import Iterator, Sequence
 
+from notebook_ci import process
 from notebook_ci.errors import NotebookCiError
-from notebook_ci.execution.engine import FAILED, Execution, KernelDiedError, KernelNotStartedError
+from notebook_ci.execution.engine import FAILED, Execution, KernelDiedError, KernelNotStartedError, errors_shown
 from notebook_ci.execution.model import Failure, FailureKind
 from notebook_ci.execution.watch import GRACE_SECONDS, Limit, Watch
 from notebook_ci.notebooks import positions, tracebacks
@@ -25,7 +26,6 @@ TITLES: dict[FailureKind, str] = {
     "broken-execution": "Broken execution",
     "cancelled": "Cancelled",
 }
-PAPERMILL_SUCCESS = ("", "0")
 LOG_LINES = 20
 
 
@@ -63,11 +63,10 @@ def _cell_failure(document: Document, execution: Execution) -> Failure | None:
     and papermill have it.
     """
     index = _failed_cell(execution)
-    if index is None:
+    errors = [] if index is None else errors_shown(execution.nb.cells[index])
+    if not errors:
         return None
-    error = _errors(execution.nb.cells[index])[-1]  # the engine sees to it that there is one
-    if error.ename == "SystemExit" and error.evalue in PAPERMILL_SUCCESS:
-        return None
+    error = errors[0]  # the cause; what follows may come of it
     name, value = error.ename[:MOST_NAME_CHARACTERS], error.evalue[:MOST_VALUE_CHARACTERS]
     title = name or TITLES["cell-error"]  # not each kernel has names for errors
     failure = place(document, execution, "cell-error", f"{title}: {value}" if value else title, name)
@@ -113,6 +112,26 @@ def lost(how: str) -> Failure:
     return Failure(kind="broken-execution", title=TITLES["broken-execution"], message=message)
 
 
+def commands(document: Document, execution: Execution, path: str) -> Iterator[Problem]:
+    """Yield a warning for each shell command that failed, at its place.
+
+    Args:
+        document: The source.
+        execution: What was executed.
+        path: Path of the notebook.
+    """
+    hint = "If it may fail, add `; true` to it. To fail the notebook instead, set `shell-errors` to `fail`."
+    seen: set[tuple[tuple[int, int], int]] = set()
+    for command in execution.failed_commands:
+        spot = _spot(execution, command.cell, command.traceback)
+        if spot is None or (spot, command.exit_code) in seen:
+            continue
+        line, source = _line(document, spot)
+        message = f"Cell {spot[0] + 1}: the shell command `{source}` {process.how_it_ended(command.exit_code)}."
+        yield Problem(severity="warning", message=message, hint="" if seen else hint, file=path, line=line)
+        seen.add((spot, command.exit_code))
+
+
 def left_by_exit(execution: Execution) -> int:
     """Return how many code cells did not run because an earlier one failed or called `sys.exit()`."""
     failed = _failed_cell(execution)
@@ -143,19 +162,14 @@ def place(document: Document, execution: Execution, kind: FailureKind, message: 
     failure = Failure(kind=kind, title=ename or TITLES[kind], message=message, ename=ename)
     if execution.current is None:
         return failure
-    errors = _errors(execution.nb.cells[execution.current])
-    traceback = errors[-1].traceback if errors else []
+    errors = errors_shown(execution.nb.cells[execution.current])
+    traceback = errors[0].traceback if errors else []
     failure.traceback = tracebacks.essence(traceback, MOST_TRACEBACK_LINES, MOST_TRACEBACK_CHARACTERS)
     origin = execution.origins[execution.current]
     failure.cell = None if origin is None else origin + 1
-    counts = {cell.execution_count: i for i, cell in enumerate(execution.nb.cells) if cell.get("execution_count")}
-    sources = {count: execution.nb.cells[i].source for count, i in counts.items()}
-    location = tracebacks.locate(traceback, sources)
-    pointed = execution.origins[counts[location.execution_count]] if location else origin
-    if pointed is None:  # the injected parameters: the cell before them declares them
-        pointed, location = execution.origins[execution.current - 1], None
-    if pointed is not None:
-        _point(document, failure, pointed, location.line if location else 1)
+    if spot := _spot(execution, execution.current, traceback):
+        failure.points_to = spot[0] + 1
+        failure.line, failure.source = _line(document, spot)
     failure.title += _cells(failure)
     return failure
 
@@ -168,12 +182,29 @@ def _cells(failure: Failure) -> str:
     return f" in cell {failure.cell}{raised}"
 
 
-def _point(document: Document, failure: Failure, index: int, line: int) -> None:
+def _spot(execution: Execution, ran: int, traceback: Sequence[str]) -> tuple[int, int] | None:
+    """Return where a traceback points in the source: the index of a cell, and a line of it, counted from 1.
+
+    Args:
+        execution: What was executed.
+        ran: Index of the cell that ran; where the traceback does not tell, its first line counts.
+        traceback: The traceback.
+    """
+    counts = {cell.execution_count: i for i, cell in enumerate(execution.nb.cells) if cell.get("execution_count")}
+    sources = {count: execution.nb.cells[i].source for count, i in counts.items()}
+    location = tracebacks.locate(traceback, sources)
+    pointed = execution.origins[counts[location.execution_count] if location else ran]
+    if pointed is None:  # the injected parameters: the cell before them declares them
+        pointed, location = execution.origins[ran - 1], None
+    return None if pointed is None else (pointed, location.line if location else 1)
+
+
+def _line(document: Document, spot: tuple[int, int]) -> tuple[int, str]:
+    """Return the physical line of a spot, and what stands there."""
+    index, line = spot
     lines = positions.split_lines(document.cells[index].source)
     line = min(line, len(lines))
-    failure.points_to = index + 1
-    failure.line = positions.source_line(document.text, index, line)
-    failure.source = lines[line - 1].strip()
+    return positions.source_line(document.text, index, line), lines[line - 1].strip()
 
 
 def _time_message(watch: Watch, limit: Limit) -> str:
@@ -190,7 +221,3 @@ def _with_log(failure: Failure, kernel_log: str) -> Failure:
 def _failed_cell(execution: Execution) -> int | None:
     statuses = [cell.metadata.papermill.get("status") for cell in execution.nb.cells]
     return statuses.index(FAILED) if FAILED in statuses else None
-
-
-def _errors(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
-    return [output for output in cell.get("outputs", []) if output.output_type == "error"]

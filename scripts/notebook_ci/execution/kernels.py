@@ -34,6 +34,7 @@ POLL_SECONDS = 0.005
 WATCH_SECONDS = 0.001
 REPLY_SECONDS = 1.0
 IDLE_SECONDS = 0.2
+ASK_SECONDS = 10.0
 
 # jupyter_client (8.10) has dateutil read the two dates of each message: a tenth of what executing takes here.
 jsonutil._dateutil_parse = datetime.fromisoformat  # noqa: SLF001 - there is no other way to say so
@@ -157,8 +158,15 @@ class _Client(AsyncKernelClient):  # type: ignore[misc] # as above
 class _IpykernelClient(_Client):
     """A client that does not wait longer than it takes."""
 
+    def execute(self, *code: str, **options: Any) -> str:
+        """Have a cell executed.
+
+        One is sent at a time: there is nothing to abort after an error, and a question to the kernel may follow.
+        """
+        return str(super().execute(*code, **{**options, "stop_on_error": False}))
+
     async def wait_for_ready(self, timeout: float | None = None) -> None:
-        """Wait until the kernel answers, and all that it has said before has come.
+        """Wait until the kernel answers its manager's greeting, and all that it has said before has come.
 
         jupyter_client (8.10) waits for 0.2 seconds of silence instead: not each kernel says that it is idle then.
 
@@ -167,29 +175,36 @@ class _IpykernelClient(_Client):
         """
         ends = math.inf if timeout is None else time.monotonic() + timeout
         while True:
-            asked = self.kernel_info()
             with contextlib.suppress(Empty):
-                await self._answer_to(asked)
+                self.parent.greeted = await self.ask(self.parent.greeting, REPLY_SECONDS, until_idle=True)
                 return
             if not await self.is_alive():
-                raise RuntimeError("Kernel died before replying to kernel_info")
+                raise RuntimeError("Kernel died before replying to its first request")
             if time.monotonic() > ends:
                 raise RuntimeError(f"Kernel didn't respond in {timeout} seconds")
 
-    async def _answer_to(self, asked: str) -> None:
-        """Take messages until the answer to one, and until the kernel says that it is idle again.
+    async def ask(self, expression: str, seconds: float = ASK_SECONDS, *, until_idle: bool = False) -> dict[str, Any]:
+        """Have the kernel evaluate an expression, without a trace in the notebook.
+
+        Args:
+            expression: What is evaluated.
+            seconds: How long to wait for each message.
+            until_idle: Wait until the kernel says that it is idle again.
+
+        Returns:
+            What it says of the value: `status`, then `data` or `ename` and `evalue`.
 
         Raises:
-            Empty: They do not come.
+            Empty: It does not answer.
         """
-        while (reply := await self.get_shell_msg(timeout=REPLY_SECONDS))["parent_header"].get("msg_id") != asked:
+        asked = self.execute("", silent=True, store_history=False, user_expressions={"it": expression})
+        while (reply := await self.get_shell_msg(timeout=seconds))["parent_header"].get("msg_id") != asked:
             pass
-        self._handle_kernel_info_reply(reply)
-        while True:
+        while until_idle:
             told = await self.get_iopub_msg(timeout=IDLE_SECONDS)
             idle = told["msg_type"] == "status" and told["content"]["execution_state"] == "idle"
-            if idle and told["parent_header"].get("msg_id") == asked:
-                return
+            until_idle = not (idle and told["parent_header"].get("msg_id") == asked)
+        return dict(reply["content"]["user_expressions"]["it"])
 
 
 class _Provisioner(LocalProvisioner):  # type: ignore[misc] # as above
@@ -230,10 +245,20 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
         folder: A private folder for connection file and sockets. Its path is short: a Unix socket's has 107 bytes.
         server: Forks the kernel; None: it is started.
         listener: Is told of the kernel's process.
+        greeting: An expression that a kernel of the notebooks' Python evaluates first.
+
+    Attributes:
+        greeted: What it says of that: see `ask`; empty: nothing.
+        is_ipykernel: Whether it is a kernel of the notebooks' Python.
     """
 
-    def __init__(self, kernel: Kernel, folder: Path, server: KernelServer | None, listener: Listener) -> None:
+    def __init__(
+        self, kernel: Kernel, folder: Path, server: KernelServer | None, listener: Listener, greeting: str
+    ) -> None:
         super().__init__(kernel_name=kernel.name, connection_file=str(folder / "kernel.json"))
+        self.is_ipykernel = kernel.is_ipykernel
+        self.greeting = greeting
+        self.greeted: dict[str, Any] = {}
         self.client_factory = _IpykernelClient if kernel.is_ipykernel else _Client
         self.has_free_cpu = listener.has_free_cpu
         self._kernel = kernel

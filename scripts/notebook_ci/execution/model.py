@@ -111,6 +111,13 @@ class ExecuteInputs(StageInputs):
     notebook_timeout: float | None = given(
         SECONDS, "Seconds a notebook may run, from the start of its kernel.", default=None, shown_default="none"
     )
+    shell_errors: str = given(
+        choice("warn", "fail", "ignore"),
+        "What happens when a shell command of a notebook (`!command`, `x = !command`, `%pip`) fails: `warn` names the "
+        "cell and the command, `fail` fails the cell, `ignore` does nothing.",
+        default="warn",
+        shown_default="`warn`",
+    )
     kernel_start: str = given(
         choice("auto", "fork", "spawn"),
         "How kernels come to be: `fork`: from a process that has imported ipykernel, which is much faster, and is "

@@ -11,7 +11,7 @@ from typing import IO
 
 from notebook_ci import process
 from notebook_ci.errors import Cancelled, CheckFailed, NotebookCiError
-from notebook_ci.execution import failures, html, kernels
+from notebook_ci.execution import failures, hooks, html, kernels
 from notebook_ci.execution.engine import Execution, KernelDiedError, KernelNotStartedError, TimeIsUpError
 from notebook_ci.execution.folders import make_folder, temporary_folder
 from notebook_ci.execution.forking import KernelServer
@@ -122,12 +122,16 @@ class _Run:
         kernel = self.task.kernel or of_python(self.runner.interpreter.path)
         for server in [self.server, None] if self.server else [None]:
             with temporary_folder(self.runner.folder) as folder, (folder / "kernel.log").open("w+b") as log:
-                manager = kernels.UserKernelManager(kernel, folder, server, self.listener)
                 inputs = self.runner.inputs
+                greeting = hooks.installing(inputs.shell_errors)
+                manager = kernels.UserKernelManager(kernel, folder, server, self.listener, greeting)
                 watch = Watch(inputs.cell_timeout, inputs.notebook_timeout, manager.signal_now)
                 exception = self._attempt(manager, watch, execution, output, log)
                 self.outcome.result.kernel_start = manager.start
                 self.outcome.has_imports = manager.has_imports
+                if manager.greeted.get("status") == "error":
+                    why = f"{manager.greeted['ename']}: {manager.greeted['evalue']}"
+                    self._tell("warning", f"Failing shell commands and `exit()` are not noticed: {why}.")
                 self.outcome.not_forked = self.outcome.not_forked or manager.not_forked
                 if isinstance(exception, KernelNotStartedError) and manager.start == "fork" and not watch.exceeded:
                     self._tell("notice", "Its forked kernel did not begin: it was run by a started one.")
@@ -190,6 +194,8 @@ class _Run:
     def _judge(self, execution: Execution | None) -> None:
         """Give the verdict."""
         result = self.outcome.result
+        if execution:
+            self.outcome.problems += failures.commands(self.doc, execution, self.task.path)
         if result.failure:
             if result.failure.kind == "cancelled":  # the stage says so itself, once
                 return
@@ -203,7 +209,7 @@ class _Run:
         result = self.outcome.result
         left = result.cells - result.executed_cells
         if left:
-            why = "sys.exit() ended the notebook" if by_exit else "cells are tagged `skip-execution`"
+            why = "`exit()` ended the notebook" if by_exit else "cells are tagged `skip-execution`"
             self._tell("warning", f"{left} of {result.cells} code cells did not run: {why}.")
 
     def _tell(self, severity: Severity, message: str, hint: str = "") -> None:

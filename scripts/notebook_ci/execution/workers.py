@@ -130,7 +130,7 @@ class Worker:
                 told = self.connection.recv()
         except (EOFError, OSError) as error:
             self.end()
-            raise WorkerDiedError(_how_it_ended(self._process.exitcode)) from error
+            raise WorkerDiedError(process.how_it_ended(self._process.exitcode)) from error
         if not isinstance(told, Ending):
             self.task = None
         if isinstance(told, dict):
@@ -226,10 +226,3 @@ def _kill_group(group: int) -> None:
     if POSIX:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
-
-
-def _how_it_ended(code: int | None) -> str:
-    if code is not None and code < 0:
-        named = {number.value: number.name for number in signal.Signals}
-        return f"ended by {named.get(-code, f'signal {-code}')}"
-    return f"ended with exit code {code}"

@@ -1,0 +1,103 @@
+"""Runs in a Python kernel: before its first cell, and after a cell that failed. Python 3.8 and later, IPython alone.
+
+The driver sends this file's text in silent requests, so that neither names nor history of the notebook change.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from importlib import import_module
+from subprocess import CalledProcessError
+from traceback import extract_stack, format_exception
+from typing import Any, Callable
+
+
+def install(shell: Any, shell_errors: str, message: str) -> None:
+    """Make `exit` and `quit` end the cell, and tell the driver of shell commands that fail.
+
+    ipykernel's `exit` only asks for the kernel's end, which races with the cells that follow, and takes `exit(1)` for
+    "keep the kernel".
+
+    Args:
+        shell: IPython's shell.
+        shell_errors: `warn` tells the driver, `fail` raises, `ignore` does nothing.
+        message: Type of the message to the driver.
+    """
+    type(shell.exiter).__call__ = lambda _, *code, **__: leave(*code)
+    # In scripts of `%run` and in modules IPython has hidden them.
+    shell.builtin_trap.auto_builtins.update(exit=leave, quit=leave)
+    if shell_errors == "ignore":
+        return
+    tell = teller(shell, message)
+    common: Any = import_module("IPython.utils._process_common")  # has what is behind `x = !command` and `%sx`
+    caller: Any = import_module("ipykernel.zmqshell")  # has what is behind `!command` and `%pip`
+    if not hasattr(caller, "system"):  # in an older ipykernel
+        caller = import_module("IPython.core.interactiveshell")
+    system, process_handler = caller.system, common.process_handler
+
+    def check(command: Any, code: int | None) -> None:
+        __tracebackhide__ = True  # IPython shows no such frame
+        if not code:
+            return
+        if shell_errors == "fail":
+            shell.user_ns["_exit_code"] = code
+            raise CalledProcessError(code, command)
+        tell(code)
+
+    def checked_system(command: str) -> Any:
+        __tracebackhide__ = True
+        code = system(command)
+        check(command, code)
+        return code
+
+    def checked_handler(command: Any, callback: Callable[[Any], Any], *options: Any) -> Any:
+        def end(process: Any) -> Any:
+            result = callback(process)
+            check(command, process.returncode)
+            return result
+
+        return process_handler(command, end, *options)
+
+    caller.system, common.process_handler = checked_system, checked_handler
+
+
+def leave(*code: Any) -> None:
+    """Do what `sys.exit` does."""
+    raise SystemExit(*code)
+
+
+def teller(shell: Any, message: str) -> Callable[[int], None]:
+    """Return what tells the driver the exit code of a command, and where in the notebook it was called.
+
+    The publisher of this moment: `%%capture` puts another one in its place.
+    """
+    publisher = shell.display_pub
+
+    def tell(code: int) -> None:
+        stack = [f'File "{each.filename}", line {each.lineno}, in {each.name}' for each in extract_stack()]
+        content = {"exit_code": code, "traceback": stack}
+        publisher.session.send(publisher.pub_socket, message, content, parent=publisher.parent_header)
+
+    return tell
+
+
+def last_exception() -> str:
+    """Return what IPython does not show of the last exception: JSON in Base64, which no formatter of text changes.
+
+    Of SystemExit it shows no frames; a notebook may show exceptions in its own way (`rich.traceback.install()`).
+    """
+    error: Any = sys.last_value
+    frames = error.__traceback__ and error.__traceback__.tb_next  # the first one is IPython's
+    lines = format_exception(type(error), error, frames)
+    evalue = str(error)
+    if isinstance(error, SystemExit):
+        succeeds = error.code is None or (isinstance(error.code, int) and error.code == 0)
+        evalue = "0" if succeeds else str(error.code) if str(error.code) not in ("", "0") else repr(error.code)
+    told = {
+        "ename": type(error).__name__,
+        "evalue": evalue,
+        "traceback": [line for line in lines if '"<notebook-ci>"' not in line],
+    }
+    return base64.b64encode(json.dumps(told).encode()).decode()
