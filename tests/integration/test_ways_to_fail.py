@@ -1,0 +1,211 @@
+"""The ways in which a notebook fails, each by a started, a forked and a preloaded kernel: kind, exception, cell and line.
+
+Every case is a notebook of its own whose first cell imports a module, so that the import can be made before the fork. The
+line that is to be named ends in `# here`, or is the first one of the cell that is given.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.suite import Cell, Done, Workspace, code, line_of, markdown, notebook, parameters
+
+IMPORT = "import dateutil"
+AFTER = "open(f'{NAME}.txt', 'w').close()"
+HERE = "# here"
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to fail.
+
+    Attributes:
+        cells: The cells behind the first one; text is the source of a code cell. Where several show it, the last one
+            with `# here` is the one named.
+        ename: The exception that is named; nothing: none is.
+        kind: The kind of the failure.
+        cell: The number of the cell that fails.
+        says: What the message has.
+    """
+
+    cells: tuple[str | Cell, ...]
+    ename: str = ""
+    kind: str = "cell-error"
+    cell: int = 2
+    says: str = ""
+    inputs: dict[str, str] = field(default_factory=dict)
+
+
+def way(*cells: str | Cell, **expected: Any) -> Way:
+    return Way(cells, **expected)
+
+
+EXIT = "SystemExit"
+TIMEOUT = {"cell_timeout": "3"}
+SHELL = {"shell_errors": "fail"}
+
+WAYS = {
+    # What Python raises.
+    "exception": way("x = 1\n1 / 0 # here", ename="ZeroDivisionError"),
+    "in a function": way("def f():\n    return {}['k'] # here", "f()", ename="KeyError", cell=3),
+    "in a library": way("import json\n\njson.loads('{') # here", ename="JSONDecodeError"),
+    "missing module": way("x = 1\nimport no_such_module # here", ename="ModuleNotFoundError"),
+    "missing name": way("x = 1\ny = z # here", ename="NameError"),
+    "assertion": way("x = 1\nassert x == 2, 'not two' # here", ename="AssertionError", says="not two"),
+    "syntax": way("x = 1\nif x print(x) # here", ename="SyntaxError"),
+    "indentation": way("x = 1\n  y = 2 # here", ename="IndentationError"),
+    "syntax of eval": way("x = 1\neval('1 +') # here", ename="SyntaxError"),
+    "recursion": way("def f():\n    f() # here\n\nf()", ename="RecursionError"),
+    "interrupt": way("x = 1\nraise KeyboardInterrupt # here", ename="KeyboardInterrupt"),
+    "base exception": way("x = 1\nraise GeneratorExit('gone') # here", ename="GeneratorExit"),
+    "own exception": way("class Own(Exception): pass\nraise Own('mine') # here", ename="Own", says="mine"),
+    "without a text": way("x = 1\nraise ValueError # here", ename="ValueError"),
+    "chained": way("try:\n    1 / 0\nexcept ZeroDivisionError:\n    raise OSError('worse') # here", ename="OSError"),
+    "group": way("x = 1\nraise ExceptionGroup('many', [ValueError(1)]) # here", ename="ExceptionGroup"),
+    "awaited": way(
+        "import asyncio\nasync def f():\n    await asyncio.sleep(0)\n    1 / 0 # here\n\nawait f()",
+        ename="ZeroDivisionError",
+    ),
+    "generator": way("def g():\n    yield 1\n    1 / 0 # here\n", "list(g())", ename="ZeroDivisionError", cell=3),
+    "repr": way(
+        "class R:\n    def __repr__(self):\n        return 1 / 0 # here", "R()", ename="ZeroDivisionError", cell=3
+    ),
+    "behind markdown": way(markdown("# Title"), "x = 1\n1 / 0 # here", ename="ZeroDivisionError", cell=3),
+    "parameters": way(parameters("alpha = 1 / 0 # here"), ename="ZeroDivisionError"),
+    # What shows an error though all seems well.
+    "run": way("%run fails.py # here", ename="ValueError", says="in a script"),
+    "run that exits": way("%run exits.py # here", ename=EXIT, says="3"),
+    "capture": way("%%capture\nx = 1\nimport no_such_module # here", ename="ModuleNotFoundError"),
+    "time": way("%%time\nx = 1\n1 / 0 # here", ename="ZeroDivisionError"),
+    "within": way("x = 1\nget_ipython().run_cell('1 / 0')", ename="ZeroDivisionError"),
+    "after the cell": way(
+        "def draw():\n    1 / 0 # here\n\nget_ipython().events.register('post_execute', draw)",
+        ename="ZeroDivisionError",
+    ),
+    "shown by itself": way(
+        "try:\n    1 / 0\nexcept ZeroDivisionError:\n    get_ipython().showtraceback() # here",
+        ename="ZeroDivisionError",
+    ),
+    "cause before consequence": way("%run fails.py # here\nprint(model)", ename="ValueError"),
+    "own display of exceptions": way(
+        "from IPython.core.interactiveshell import InteractiveShell as Shell\n"
+        "shell = get_ipython()\nshell._showtraceback = lambda *_: print('pretty')\n1 / 0 # here",
+        ename="ZeroDivisionError",
+    ),
+    "post mortem": way("%pdb on", "1 / 0 # here", ename="ZeroDivisionError", cell=3),
+    # What leaves.
+    "exit": way("x = 1\nexit(1) # here", ename=EXIT, says="1"),
+    "quit": way("x = 1\nquit('no data') # here", ename=EXIT, says="no data"),
+    "exit in a function": way("def f():\n    exit(2) # here", "f()", ename=EXIT, cell=3, says="2"),
+    "exit in a module": way("import leaves\nleaves.now() # here", ename=EXIT, says="4"),
+    "exit in a script": way("x = 1", "%run leaves_too.py # here", ename=EXIT, cell=3, says="5"),
+    "sys.exit": way("import sys\n\nsys.exit('why') # here", ename=EXIT, says="why"),
+    "sys.exit of nothing to say": way("import sys\nsys.exit('') # here", ename=EXIT, says="''"),
+    "raised exit": way("if True:\n    raise SystemExit(5) # here", ename=EXIT, says="5"),
+    # What the shell does.
+    "command": way("x = 1\n!exit 3 # here", ename="CalledProcessError", says="3", inputs=SHELL),
+    "command with output": way("x = 1\ny = !exit 3 # here", ename="CalledProcessError", inputs=SHELL),
+    "pip": way("%pip --no-such-flag # here", ename="CalledProcessError", inputs=SHELL),
+    "bash": way("%%bash\nexit 3", ename="CalledProcessError"),
+    "magic": way("x = 1\n%no_such_magic # here", ename="UsageError"),
+    "input": way("x = 1\ninput('name? ') # here", ename="StdinNotImplementedError"),
+    # What ends the kernel, or takes too long.
+    "killed": way("import os\nos.kill(os.getpid(), 9)", kind="kernel-died", says="SIGKILL"),
+    "aborted": way("import os\nos.abort()", kind="kernel-died", says="SIGABRT"),
+    "segmentation fault": way("import ctypes\nctypes.string_at(0)", kind="kernel-died", says="SIGSEGV"),
+    "ended": way("import os\nos._exit(0)", kind="kernel-died", says="exit code 0"),
+    "too long": way("import time\ntime.sleep(60) # here", kind="cell-timeout", inputs=TIMEOUT),
+}
+FILES = {
+    "fails.py": "x = 1\nraise ValueError('in a script')\n",
+    "exits.py": "import sys\nsys.exit(3)\n",
+    "leaves.py": "def now():\n    exit(4)\n",
+    "leaves_too.py": "x = 1\nquit(5)\n",
+}
+KERNELS = {"started": ("spawn", "off"), "forked": ("fork", "off"), "preloaded": ("fork", "dateutil")}
+assert len(WAYS) >= 40
+
+
+def written(workspace: Workspace) -> None:
+    for name, text in FILES.items():
+        workspace.write(name, text)
+    for name, each in WAYS.items():
+        after = AFTER.replace("NAME", repr(name))
+        workspace.write(f"{name}.ipynb", notebook(IMPORT, *each.cells, after))
+
+
+@pytest.fixture(scope="module", params=KERNELS)
+def done(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, kernel: Path
+) -> tuple[Workspace, Any]:
+    """All ways, executed by one kind of kernel: the workspace, and the results by name."""
+    start, preload = KERNELS[request.param]
+    workspace = Workspace(tmp_path_factory.mktemp("ways"))
+    written(workspace)
+    results: dict[str, Done] = {}
+    for inputs in ({}, SHELL, TIMEOUT):
+        names = [name for name, each in WAYS.items() if each.inputs == inputs]
+        files = "\n".join(f"{name}.ipynb" for name in names)
+        given = {"kernel_start": start, "execution_order": "parallel", **inputs}
+        run = workspace.execute(kernel, notebooks=files, preload=preload, **given)
+        assert run.code == 1, run.log
+        results |= dict.fromkeys(names, run)
+    return workspace, results
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_a_way_to_fail(done: tuple[Workspace, dict[str, Done]], name: str) -> None:
+    workspace, results = done
+    expected, path = WAYS[name], f"{name}.ipynb"
+    result = results[name].notebooks[path]
+    assert result["status"] == "failed"
+    failure = result["failure"]
+    assert (failure["kind"], failure["ename"], failure["cell"]) == (expected.kind, expected.ename, expected.cell)
+    assert expected.says in failure["message"]
+    text = (workspace.folder / path).read_text(encoding="utf-8")
+    marked = text.count(HERE)
+    first = expected.cells[expected.cell - 2]
+    first_line = "".join(first["source"]) if isinstance(first, dict) else first
+    named = HERE if marked else json.dumps(first_line.splitlines()[0])[1:-1]
+    assert failure["line"] == line_of(workspace.folder / path, named)
+    assert not (workspace.folder / f"{name}.txt").exists(), "nothing runs after it"
+
+
+def test_the_kernels_are_what_they_are_said_to_be(
+    done: tuple[Workspace, dict[str, Done]], request: pytest.FixtureRequest
+) -> None:
+    _, results = done
+    kind = request.node.callspec.params["done"]
+    result = results["exception"].notebooks["exception.ipynb"]
+    assert result["kernel_start"] == KERNELS[kind][0]
+    assert ("dateutil" in result["preloaded"]) == (kind == "preloaded")
+
+
+def test_what_is_no_failure(workspace: Workspace, kernel: Path) -> None:
+    """The negative: what may fail does, an exit without an error code ends a notebook well, and a script may have one."""
+    workspace.write("well.py", "import sys\nsys.exit(0)\n")
+    passing = {
+        "tagged": code("get_ipython().run_cell('1 / 0')", "raises-exception"),
+        "tagged raise": code("1 / 0", "raises-exception"),
+        "caught": code("try:\n    exit(1)\nexcept SystemExit:\n    pass"),
+        "script": code("%run well.py"),
+        "thread": code("import threading\nt = threading.Thread(target=exit, args=(1,))\nt.start()\nt.join()"),
+        "command": code("!true\nx = !true"),
+    }
+    ending = {"exit": "exit", "exit()": "exit()", "quit": "quit(0)", "false": "import sys\nsys.exit(False)"}
+    ending["asked"] = "get_ipython().ask_exit()"
+    for name, cell in passing.items():
+        workspace.write(f"{name}.ipynb", notebook(cell, f"print({name!r})"))
+    for name, source in ending.items():
+        workspace.write(f"{name}.ipynb", notebook(source, f"open({name + '.txt'!r}, 'w')"))
+    done = workspace.execute(kernel)
+    assert done.code == 0, done.log
+    assert all(done.printed(f"{name}.ipynb").endswith(f"{name}\n") for name in passing)
+    warned = {(each.place[0], each.message) for each in done.annotations("warning")}
+    assert warned == {
+        (f"{name}.ipynb", "1 of 2 code cells did not run: `exit()` ended the notebook.") for name in ending
+    }
+    assert not list(workspace.folder.glob("*.txt"))
