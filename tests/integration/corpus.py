@@ -299,7 +299,7 @@ with out:
     print("inside")
     display(HTML("<b>inside</b>"))
 out
-# %%
+# %% raises-exception
 out.clear_output()
 out.append_stdout("more")
 with out:
@@ -1062,7 +1062,7 @@ print("again")
 shell = get_ipython()
 result = shell.run_cell("print('nested'); 6 * 7", store_history=True)
 print(result.success, result.result, shell.user_ns["__name__"], shell.colors)
-# %%
+# %% raises-exception
 print(shell.run_cell("1 / 0").error_in_exec.__class__.__name__)
 # %%
 shell.events.register("post_run_cell", lambda result: print("after", result.execution_count))

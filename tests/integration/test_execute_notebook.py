@@ -351,7 +351,7 @@ def test_sys_exit(endings: tuple[Workspace, Done]) -> None:
     workspace, done = endings
     assert done.notebooks["exit-0.ipynb"]["status"] == "passed"
     [warning] = done.annotations("warning")
-    assert warning.message == "1 of 2 code cells did not run: sys.exit() ended the notebook."
+    assert warning.message == "1 of 2 code cells did not run: the notebook ended itself with exit code 0."
     assert warning.place[0] == "exit-0.ipynb"
     failure = done.notebooks["exit-3.ipynb"]["failure"]
     assert (failure["ename"], failure["evalue"]) == ("SystemExit", "3")

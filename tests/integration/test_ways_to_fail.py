@@ -1,7 +1,7 @@
-"""The ways in which a notebook fails, each by a started, a forked and a preloaded kernel: kind, exception, cell and line.
+"""The ways in which a notebook fails, each by a started, a forked and a preloaded kernel: kind, exception, cell, line.
 
-Every case is a notebook of its own whose first cell imports a module, so that the import can be made before the fork. The
-line that is to be named ends in `# here`, or is the first one of the cell that is given.
+Every case is a notebook of its own whose first cell imports a module, so that the import can be made before the fork.
+The line that is named ends in `# here`, else it is the first one of the cell.
 """
 
 import json
@@ -23,12 +23,12 @@ class Way:
     """A way to fail.
 
     Attributes:
-        cells: The cells behind the first one; text is the source of a code cell. Where several show it, the last one
-            with `# here` is the one named.
+        cells: The cells behind the first one; text is the source of a code cell.
         ename: The exception that is named; nothing: none is.
         kind: The kind of the failure.
         cell: The number of the cell that fails.
         says: What the message has.
+        inputs: Inputs that it needs.
     """
 
     cells: tuple[str | Cell, ...]
@@ -185,7 +185,7 @@ def test_the_kernels_are_what_they_are_said_to_be(
 
 
 def test_what_is_no_failure(workspace: Workspace, kernel: Path) -> None:
-    """The negative: what may fail does, an exit without an error code ends a notebook well, and a script may have one."""
+    """The negative: what may fail does, and an exit without an error code ends a notebook or a script well."""
     workspace.write("well.py", "import sys\nsys.exit(0)\n")
     passing = {
         "tagged": code("get_ipython().run_cell('1 / 0')", "raises-exception"),
@@ -206,6 +206,46 @@ def test_what_is_no_failure(workspace: Workspace, kernel: Path) -> None:
     assert all(done.printed(f"{name}.ipynb").endswith(f"{name}\n") for name in passing)
     warned = {(each.place[0], each.message) for each in done.annotations("warning")}
     assert warned == {
-        (f"{name}.ipynb", "1 of 2 code cells did not run: `exit()` ended the notebook.") for name in ending
+        (f"{name}.ipynb", "1 of 2 code cells did not run: the notebook ended itself with exit code 0.") for name in ending
     }
     assert not list(workspace.folder.glob("*.txt"))
+
+
+def test_failing_commands_are_named(workspace: Workspace, kernel: Path) -> None:
+    """Each place once, at the line that called, whatever `%%capture` hides and wherever a function was defined."""
+    cells = (
+        "x = 1\n!exit 3 # one",
+        "def f(code):\n    out = !exit {code} # two\n    return out",
+        "f(4)\nf(4)\nf(0)",
+        "for _ in range(2):\n    !exit 137 # three",
+        "%%capture\n!exit 5",
+        "!true\nx = !true",
+    )
+    path = workspace.write("a.ipynb", notebook(*cells))
+    done = workspace.execute(kernel)
+    assert (done.code, done.notebooks["a.ipynb"]["status"]) == (0, "passed")
+    warned = [(each.place, each.message.partition(". If it may")[0]) for each in done.annotations("warning")]
+    assert warned == [
+        (("a.ipynb", line_of(path, "# one")), "Cell 1: the shell command `!exit 3 # one` ended with exit code 3"),
+        (
+            ("a.ipynb", line_of(path, "# two")),
+            "Cell 2: the shell command `out = !exit {code} # two` ended with exit code 4.",
+        ),
+        (("a.ipynb", line_of(path, "# three")), "Cell 4: the shell command `!exit 137 # three` ended by SIGKILL."),
+        (("a.ipynb", line_of(path, "%%capture")), "Cell 5: the shell command `%%capture` ended with exit code 5."),
+    ]
+    assert done.annotations("warning")[0].message.endswith("set `shell-errors` to `fail`.")
+    ignored = workspace.execute(kernel, shell_errors="ignore")
+    assert (ignored.code, ignored.annotations("warning")) == (0, [])
+
+
+def test_a_kernel_whose_hooks_cannot_be_installed(workspace: Workspace, kernel: Path) -> None:
+    """It runs all the same, and a warning says what is not noticed."""
+    startup = workspace.home / "profile_default" / "startup" / "a.py"
+    startup.parent.mkdir(parents=True)
+    startup.write_text("type(get_ipython()).exiter = property(lambda _: 1 / 0)\n")
+    workspace.write("a.ipynb", notebook("1"))
+    done = workspace.execute(kernel, {"IPYTHONDIR": str(workspace.home)})
+    assert done.code == 0, done.log
+    [warning] = done.annotations("warning")
+    assert warning.message.startswith("Failing shell commands and `exit()` are not noticed: ")

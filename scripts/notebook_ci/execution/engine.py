@@ -13,6 +13,7 @@ from typing import Any
 import nbformat
 from jupyter_core.utils import run_sync
 from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbformat.v4 import output_from_msg
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NotebookExecutionManager
 from papermill.parameterize import parameterize_notebook
@@ -230,6 +231,8 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
                 commands.append(command)
             return None
         out = super().output(outs, msg, display_id, cell_index)
+        if out is None and msg["msg_type"] == "error":  # an Output widget of ipywidgets has taken it
+            outs.append(out := output_from_msg(msg))
         if out:
             self.bound.hold(cell_index, outs)
         return out

@@ -209,7 +209,7 @@ class _Run:
         result = self.outcome.result
         left = result.cells - result.executed_cells
         if left:
-            why = "`exit()` ended the notebook" if by_exit else "cells are tagged `skip-execution`"
+            why = "the notebook ended itself with exit code 0" if by_exit else "cells are tagged `skip-execution`"
             self._tell("warning", f"{left} of {result.cells} code cells did not run: {why}.")
 
     def _tell(self, severity: Severity, message: str, hint: str = "") -> None:
