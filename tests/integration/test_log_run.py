@@ -348,6 +348,88 @@ def test_the_variables_of_mlflow(workspace: Workspace, server: MlflowServer) -> 
     assert done.record["experiment"] == "by variable"
 
 
+def test_the_input_wins_over_variables_that_name_an_experiment(
+    workspace: Workspace, server: MlflowServer, experiment: str
+) -> None:
+    number = server.call("POST", "experiments/create", name="by number")["experiment_id"]
+    write(workspace.folder / "run", pull_record())
+    variables = {"MLFLOW_EXPERIMENT_ID": number}
+    done = log(workspace, server.uri, variables)
+    assert logged(server, done).info["experiment_id"] == number
+    assert done.record["experiment"] == "by number"
+    assert f"Logging to {server.uri}, experiment `{number}`" in done.log
+    done = log(workspace, server.uri, {**variables, "MLFLOW_EXPERIMENT_NAME": "by number"})
+    assert logged(server, done).info["experiment_id"] == number
+    logged(server, log(workspace, server.uri, variables, experiment=experiment))
+    assert len(server.runs("by number")) == len(server.runs(experiment)) == 1
+
+
+OWN = """
+import mlflow
+with mlflow.start_run():
+    mlflow.log_param("alpha", 0.1)
+    mlflow.log_metric("loss", 0.25, step=7)
+    with mlflow.start_run(nested=True, run_name="fold"):
+        mlflow.log_metric("loss", 0.75)
+"""
+
+
+def test_a_run_of_the_notebooks_own_and_that_of_the_pipeline_are_one(
+    workspace: Workspace, server: MlflowServer, kernel: Path, experiment: str
+) -> None:
+    """The variable reaches the kernel, where MLflow's own `start_run` takes it, and log-run takes it as well."""
+    number = server.call("POST", "experiments/create", name=experiment)["experiment_id"]
+    made = server.call("POST", "runs/create", experiment_id=number, run_name="mine", start_time=1)
+    run_id = made["run"]["info"]["run_id"]
+    environ = {"TRACKING_URI": server.uri, "RUN_ID": run_id, "EXPERIMENT_ID": number, "DISABLE_TELEMETRY": "true"}
+    environ = {f"MLFLOW_{name}": value for name, value in environ.items()}
+    python = subprocess.run(
+        launch("python", "-c", "import sys; print(sys.executable)"), capture_output=True, text=True, check=True
+    ).stdout.strip()
+    track = f"import subprocess; subprocess.run([{python!r}, '-c', {OWN!r}], check=True)"
+    workspace.write("a.ipynb", notebook(parameters("alpha = 1\nbeta = 1"), track, METRICS))
+    given = {"notebooks": "a.ipynb", "python": str(kernel), "parameters": "alpha: 0.5\nbeta: 2", "run-dir": "run"}
+    executed = workspace.run("execute-notebook", given, environ=environ)
+    assert executed.code == 0, executed.log
+    first, second = (log(workspace, environ=environ) for _ in "12")
+    run = logged(server, second)
+    assert first.outputs["run-id"] == second.outputs["run-id"] == run_id
+    assert [done.record["updated"] for done in (first, second)] == [False, True]
+    assert (second.record["run_name"], run.info["run_name"], run.tags["mlflow.runName"]) == ("mine", "mine", "mine")
+    assert second.record["experiment"] == experiment
+    assert run.info["status"] == "FINISHED"
+    assert run.info["end_time"] > run.info["start_time"] == 1
+    assert run.parameters == {"alpha": "0.1", "beta": "2"}
+    (warning,) = second.annotations("warning")
+    assert warning.message == (
+        "The run has the parameter `alpha` as `0.1` already: MLflow cannot change it to `0.5`. The logged records have "
+        "the new value."
+    )
+    assert (run.metrics["loss"], run.metrics["accuracy"]) == (0.25, 0.94)
+    assert len(server.history(run_id, "accuracy")) == 1
+    assert run.tags["notebook-ci.complete"] == "true"
+    assert "execute-notebook/a.ipynb" in server.artifacts(run_id)
+    others = [Run(each) for each in server.runs(experiment) if each["info"]["run_id"] != run_id]
+    assert [(each.info["run_name"], each.tags["mlflow.parentRunId"]) for each in others] == [("fold", run_id)]
+    named = log(workspace, environ=environ, run_name="named")
+    assert logged(server, named).info["run_name"] == "named"
+
+
+def test_a_run_of_the_users_own_that_failed_stays_so(
+    workspace: Workspace, server: MlflowServer, experiment: str
+) -> None:
+    number = server.call("POST", "experiments/create", name=experiment)["experiment_id"]
+    run_id = server.call("POST", "runs/create", experiment_id=number, start_time=1)["run"]["info"]["run_id"]
+    server.call("POST", "runs/update", run_id=run_id, status="KILLED", end_time=1795255141999)
+    write(workspace.folder / "run", pull_record())
+    for _ in "12":
+        run = logged(server, log(workspace, server.uri, {"MLFLOW_RUN_ID": run_id}, experiment=experiment))
+        assert (run.info["status"], run.info["end_time"]) == ("KILLED", 1795255141999)
+    server.call("POST", "runs/update", run_id=run_id, status="RUNNING")
+    write(workspace.folder / "run", execute_record(status="failed"))
+    assert logged(server, log(workspace, server.uri, {"MLFLOW_RUN_ID": run_id})).info["status"] == "FAILED"
+
+
 @pytest.mark.parametrize("how", ["address", "variables"])
 def test_a_login(workspace: Workspace, server: MlflowServer, experiment: str, how: str) -> None:
     write(workspace.folder / "run", pull_record())
@@ -409,6 +491,18 @@ def test_the_store_of_a_laptop_stays_out_of_git(workspace: Workspace) -> None:
     assert sorted(path.name for path in home.iterdir()) == [".gitignore", "mlflow"]
     assert rows(home / "mlflow" / "mlflow.db", "SELECT name FROM runs") == [("run",)]
     assert sorted(path.name for path in workspace.folder.iterdir()) == [".notebook-ci", "run"]
+
+
+def test_a_named_run_in_a_database_file(workspace: Workspace) -> None:
+    uri = "sqlite:///mlflow.db"
+    for number in (1, 2):
+        write(workspace.folder / f"run{number}", execute_record(result(**{f"p{number}": number})))
+    first = log(workspace, uri, run_dir="run1")
+    named = {"MLFLOW_RUN_ID": first.outputs["run-id"]}
+    second = log(workspace, uri, named, run_dir="run2")
+    assert first.outputs["run-id"] == second.outputs["run-id"] != "", second.log
+    assert rows(workspace.folder / "mlflow.db", "SELECT key FROM params ORDER BY key") == [("p1",), ("p2",)]
+    assert log(workspace, uri, {"MLFLOW_RUN_ID": "0" * 32}, run_dir="run2").code == 2
 
 
 def test_a_database_of_the_user_twice_at_once(workspace: Workspace) -> None:

@@ -132,7 +132,9 @@ def test_a_machine_that_is_too_slow_is_not_the_servers_fault(
     context = Context(
         workspace.folder, base_environ(), run_directory, run_directory.take("log-run", ""), Console(base_environ())
     )
-    answer = client.log(Store(server.uri), "e", Description("identity", "name", "FINISHED", 0, 0), context)
+    answer = client.log(
+        Store(server.uri), {"experiment": "e"}, Description("identity", "name", "FINISHED", 0, 0), context
+    )
     assert str(answer.error) == "MLflow's client was not loaded in time: the machine is too slow."
 
 
@@ -237,6 +239,47 @@ def test_a_deleted_experiment(workspace: Workspace, server: MlflowServer) -> Non
 def test_a_name_that_is_none(workspace: Workspace, server: MlflowServer, name: str, shown: str) -> None:
     done = log(workspace, server.uri, experiment=name, on_error="warn")
     assert_error(done, f"experiment is `{shown}`. Accepted are up to 500 characters on one line.", code=2)
+
+
+# --- Runs and experiments that variables name
+
+
+def test_variables_that_name_nothing_to_log_to(workspace: Workspace, server: MlflowServer) -> None:
+    """Each is a wrong input, also where a failure may only warn; nothing is logged anywhere."""
+    mine, other = (server.call("POST", "experiments/create", name=name)["experiment_id"] for name in ("mine", "other"))
+    run, gone = (
+        server.call("POST", "runs/create", experiment_id=mine, start_time=1)["run"]["info"]["run_id"] for _ in "12"
+    )
+    server.call("POST", "runs/delete", run_id=gone)
+    missing = f"and {server.uri} has no such one"
+    of_mine = f"of the experiment `mine` ({mine}), not of"
+    cases: list[tuple[dict[str, str], str, str, str]] = [
+        ({"RUN_ID": "0" * 32}, "", "RUN_ID", missing),
+        ({"RUN_ID": "../x"}, "", "RUN_ID", missing),
+        ({"RUN_ID": gone}, "", "RUN_ID", "a run that was deleted"),
+        ({"RUN_ID": run}, "other", "RUN_ID", f"{of_mine} `other`"),
+        ({"RUN_ID": run, "EXPERIMENT_NAME": "other"}, "", "RUN_ID", f"{of_mine} `other`"),
+        ({"RUN_ID": run, "EXPERIMENT_ID": other}, "", "RUN_ID", f"{of_mine} `{other}`"),
+        ({"EXPERIMENT_ID": "4711"}, "", "EXPERIMENT_ID", missing),
+        ({"EXPERIMENT_ID": "no id"}, "", "EXPERIMENT_ID", missing),
+        ({"EXPERIMENT_ID": mine, "EXPERIMENT_NAME": "new"}, "", "EXPERIMENT_ID", f"{of_mine} `new`"),
+    ]
+    for variables, experiment, name, reason in cases:
+        environ = {f"MLFLOW_{each}": value for each, value in variables.items()}
+        done = log(workspace, server.uri, environ, experiment=experiment, on_error="warn")
+        message = f"MLFLOW_{name} is `{variables[name]}`, {reason}."
+        assert_error(done, message, f"Correct it, or set MLFLOW_{name} to nothing for this step.", code=2)
+    assert [each["info"]["status"] for each in server.runs("mine")] == ["RUNNING"]
+    assert not server.runs("other")
+    assert "new" not in [
+        each["name"] for each in server.call("GET", "experiments/search?max_results=999")["experiments"]
+    ]
+
+
+def test_a_named_run_at_what_is_no_mlflow(workspace: Workspace, server: MlflowServer) -> None:
+    with door(server.uri, status=404) as entry:
+        done = log(workspace, entry.uri, {"MLFLOW_RUN_ID": "0" * 32})
+        assert_error(done, f"{entry.uri} is not an MLflow server: it answers with something else.", ADDRESS)
 
 
 # --- Artifacts

@@ -33,12 +33,12 @@ SETTINGS = {
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "GIT_PYTHON_REFRESH": "quiet",
 }
-# What belongs to a run of the user's own, or to a tracking URI that is not used.
+# The job says them.
 _FOREIGN = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_TRACKING_URI")
 
 
-def log(store: Store, experiment: str, run: Description, context: Context) -> Answer:
-    """Log a run.
+def log(store: Store, target: Mapping[str, str], run: Description, context: Context) -> Answer:
+    """Log a run; `target` has the fields of `Job` that say which.
 
     Raises:
         SurroundingsError: MLflow could not be installed, or the folder of the database cannot be written.
@@ -49,7 +49,7 @@ def log(store: Store, experiment: str, run: Description, context: Context) -> An
         uri=store.uri,
         database=str(store.database or ""),
         artifacts=store.artifacts.resolve().as_uri() if store.artifacts else "",
-        experiment=experiment,
+        **target,
         run={name: _plain(value) for name, value in data.items()},
     )
     try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from notebook_ci.errors import InputError, NotebookCiError, SurroundingsError
+from notebook_ci.inputs import quote
 from notebook_ci.texts import command_line
 from notebook_ci.tracking.protocol import Job
 
@@ -172,6 +173,12 @@ def deleted_experiment(name: str, experiment_id: str, job: Job) -> SurroundingsE
         f"The experiment {name!r} was deleted at {job.uri}, and its name stays taken.",
         hint=f"Restore it ({restore}), or name another one with the input experiment.",
     )
+
+
+def refused(variable: str, value: str, reason: str) -> InputError:
+    """Return what to say of a variable that names a run or an experiment which cannot be logged to."""
+    hint = f"Correct it, or set {variable} to nothing for this step."
+    return InputError(f"{variable} is {quote(value)}, {reason}.", hint=hint)
 
 
 def unreachable_artifacts(location: str) -> SurroundingsError:

@@ -28,16 +28,16 @@ class LogRunInputs(StageInputs):
     )
     experiment: str = given(
         TEXT,
-        "Name of the MLflow experiment. It is made where it is not there yet.",
+        "Name of the MLflow experiment. It is created if it does not exist.",
         default="",
-        shown_default="`MLFLOW_EXPERIMENT_NAME`, else the name of the repository",
+        shown_default="`MLFLOW_EXPERIMENT_NAME` or `MLFLOW_EXPERIMENT_ID`, else the name of the repository",
     )
     run_name: str = given(
         TEXT,
         "Name of the MLflow run.",
         default="",
-        shown_default="workflow, number and attempt of the run, on a laptop the name of the run directory; with the "
-        "slug behind it",
+        shown_default="that of the run in `MLFLOW_RUN_ID`, else workflow, number and attempt of the run, on a laptop "
+        "the name of the run directory; with the slug behind it",
     )
     on_error: str = given(
         choice("fail", "warn"),

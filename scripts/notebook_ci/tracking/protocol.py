@@ -22,7 +22,9 @@ class Job:
         uri: The tracking URI, without credentials.
         database: The file, where it is a database.
         artifacts: Where the artifacts of a new experiment go; empty: where the server wants them.
-        experiment: Name of the experiment.
+        experiment: Name of the experiment; empty: any.
+        experiment_id: Its id; empty: any.
+        run_id: Id of the run, which exists; empty: it is found by its identity, or created.
         run: Fields of `Description`.
     """
 
@@ -30,6 +32,8 @@ class Job:
     database: str
     artifacts: str
     experiment: str
+    experiment_id: str = ""
+    run_id: str = ""
     run: dict[str, Any]
 
 
@@ -38,8 +42,10 @@ class Answer:
     """What came of it.
 
     Attributes:
+        experiment: Name of the experiment.
         experiment_id: Id of the experiment.
         run_id: Id of the run; empty: there is none.
+        run_name: Name of the run.
         artifact_uri: Where its artifacts are.
         updated: Whether the run was there before.
         kept: Parameters that have another value at the store, and keep it: that value and the new one by name.
@@ -48,8 +54,10 @@ class Answer:
         fault: What went wrong: see `NotebookCiError.as_json`.
     """
 
+    experiment: str = ""
     experiment_id: str = ""
     run_id: str = ""
+    run_name: str = ""
     artifact_uri: str = ""
     updated: bool = False
     kept: dict[str, list[str]] = field(default_factory=dict)

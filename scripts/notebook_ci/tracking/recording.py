@@ -24,6 +24,8 @@ MOST_METRICS = 1000
 MOST_OTHERS = 100
 MOST_BYTES = 500_000
 COMPLETE_TAG = "notebook-ci.complete"
+# What MLflow says of an id that it does not have, and of what is no id.
+NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 CONTEXT_TAG = "mlflow.data.context"
 MEGABYTE = 1_000_000
 PROGRESS_SECONDS = 5
@@ -80,22 +82,48 @@ class Recording:
             database.prepare(Path(self.job.database), self.progress)
         self.client = MlflowClient(tracking_uri=self.job.uri)
         self._begin("the experiment was looked up")
-        experiment = self._experiment()
+        given = self._named("MLFLOW_RUN_ID", self.job.run_id, self.client.get_run)
+        experiment = self._experiment(given)
         self._begin("the run was made")
         with uninterrupted():
-            run = self._run(experiment)
+            run = self._run(experiment, given)
         self._begin("parameters, metrics and tags were logged")
         self._log_data(run)
         self._begin(UPLOADING)
         self._log_artifacts(run.info)
         self.client.set_tag(run.info.run_id, COMPLETE_TAG, "true")
 
-    def _experiment(self) -> Any:
-        """Return the experiment, made where it is not there yet: by another run at the same time, perhaps."""
+    def _named(self, variable: str, value: str, get: Callable[[str], Any]) -> Any:
+        """Return the run or the experiment that a variable of MLflow's names; None: it is not set."""
         from mlflow.exceptions import MlflowException
 
-        name = self.job.experiment
-        found = self.client.get_experiment_by_name(name)
+        try:
+            return get(value) if value else None
+        except MlflowException as error:
+            if error.error_code not in NOT_THERE or faults.Fault.of(error).is_unknown_address:
+                raise
+            raise faults.refused(variable, value, f"and {self.job.uri} has no such one") from error
+
+    def _experiment(self, given: Any) -> Any:
+        """Return the experiment, created if it does not exist; another run may create it at the same time.
+
+        Args:
+            given: The run that is named, if one is.
+        """
+        from mlflow.exceptions import MlflowException
+
+        name, number = self.job.experiment, self.job.experiment_id
+        if given:
+            found = self.client.get_experiment(given.info.experiment_id)
+        else:
+            found = self._named("MLFLOW_EXPERIMENT_ID", number, self.client.get_experiment)
+            found = found or self.client.get_experiment_by_name(name)
+        if found and ((name or found.name) != found.name or (number or found.experiment_id) != found.experiment_id):
+            variable, value = ("MLFLOW_RUN_ID", self.job.run_id) if given else ("MLFLOW_EXPERIMENT_ID", number)
+            reason = f"of the experiment `{found.name}` ({found.experiment_id}), not of `{name or number}`"
+            raise faults.refused(variable, value, reason)
+        if given and given.info.lifecycle_stage != "active":
+            raise faults.refused("MLFLOW_RUN_ID", self.job.run_id, "a run that was deleted")
         if not found:
             try:
                 self.client.create_experiment(name, artifact_location=self.job.artifacts or None)
@@ -104,26 +132,37 @@ class Recording:
                     raise
             found = self.client.get_experiment_by_name(name)
         if found is None or found.lifecycle_stage != "active":
-            raise faults.deleted_experiment(name, found.experiment_id if found else "", self.job)
+            raise faults.deleted_experiment(
+                found.name if found else name, found.experiment_id if found else "", self.job
+            )
         return found
 
-    def _run(self, experiment: Any) -> Any:
-        """Return the run with this identity, made where it is not there yet.
+    def _run(self, experiment: Any, given: Any) -> Any:
+        """Return the run that is named, or the one with this identity, created if it does not exist.
 
-        Its status is given at once: what it tells of is over, and nothing that happens later leaves it `RUNNING`.
+        Its status is set at once: what it tells of is over, and nothing that happens later leaves it `RUNNING`. One of
+        the user's own that has failed stays so.
         """
         data = self.run_data
-        found = self.client.search_runs(
-            [experiment.experiment_id], f"tags.`{IDENTITY_TAG}` = '{data['identity']}'", max_results=1
+        found = (
+            [given]
+            if given
+            else self.client.search_runs(
+                [experiment.experiment_id], f"tags.`{IDENTITY_TAG}` = '{data['identity']}'", max_results=1
+            )
         )
         user = {name: value for name, value in data["tags"].items() if name == "mlflow.user"}
         tags = {IDENTITY_TAG: data["identity"], **user}
         run = found[0] if found else None
         if run is None:
             run = self.client.create_run(experiment.experiment_id, data["start"], tags, data["name"])
-        self.client.set_terminated(run.info.run_id, data["status"], data["end"])
-        self.answer.updated = self.answer.updated or bool(found and not self.answer.run_id)
+        status = run.info.status if given and run.info.status in {"FAILED", "KILLED"} else data["status"]
+        end = max(data["end"], run.info.end_time or 0, run.info.start_time)
+        self.client.set_terminated(run.info.run_id, status, end)
+        known = found and IDENTITY_TAG in run.data.tags
+        self.answer.updated = self.answer.updated or bool(known and not self.answer.run_id)
         self.answer.experiment_id, self.answer.run_id = experiment.experiment_id, run.info.run_id
+        self.answer.experiment, self.answer.run_name = experiment.name, data["name"] or run.info.run_name
         self.answer.artifact_uri = run.info.artifact_uri
         return run
 
@@ -133,7 +172,7 @@ class Recording:
 
         data, run_id, there = self.run_data, run.info.run_id, run.data.params
         # Until all artifacts are there, the run says that it is incomplete.
-        tags = {**data["tags"], "mlflow.runName": data["name"], COMPLETE_TAG: "false"}
+        tags = {**data["tags"], "mlflow.runName": self.answer.run_name, COMPLETE_TAG: "false"}
         parameters = {name: value for name, value in data["parameters"].items() if name not in there}
         self.answer.kept = {
             name: [there[name], value] for name, value in data["parameters"].items() if there.get(name, value) != value

@@ -18,6 +18,7 @@ from notebook_ci.tracking.protocol import Answer
 from notebook_ci.tracking.store import Store
 
 MOST_EXPERIMENT_NAME = 500  # of MLflow 3.17
+OTHER_RUN = " With another slug, the run directory becomes another run."
 
 
 def run(inputs: LogRunInputs, context: Context, record: LogRunRecord) -> None:
@@ -45,10 +46,11 @@ def _log(inputs: LogRunInputs, context: Context, record: LogRunRecord) -> None:
     if not records:
         message = f"The run directory {context.run_directory.path} has no records to log."
         raise InputError(message, hint=_newest(context))
-    record.experiment = _experiment(inputs, context)
-    record.run_name = inputs.run_name or _run_name(records, context.run_directory, inputs.slug)
-    target = store.find(inputs.tracking_uri, context.environ, context.cwd)
-    record.tracking_uri, record.view = target.uri, target.view
+    target = _target(inputs, context)
+    record.experiment, joins = target["experiment"], target["run_id"]
+    record.run_name = inputs.run_name or ("" if joins else _run_name(records, context.run_directory, inputs.slug))
+    place = store.find(inputs.tracking_uri, context.environ, context.cwd)
+    record.tracking_uri, record.view = place.uri, place.view
     described = describe(
         records,
         context.run_directory.path,
@@ -59,8 +61,9 @@ def _log(inputs: LogRunInputs, context: Context, record: LogRunRecord) -> None:
     record.identity = described.identity
     for notice in described.notices:
         context.reporter.notice(notice)
-    context.reporter.progress(f"Logging to {target.uri}, experiment {quote(record.experiment)}")
-    _take(client.log(target, record.experiment, described, context), target, record, context)
+    what = f"run {quote(joins)}" if joins else f"experiment {quote(record.experiment or target['experiment_id'])}"
+    context.reporter.progress(f"Logging to {place.uri}, {what}")
+    _take(client.log(place, target, described, context), place, record, context)
 
 
 def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context) -> None:
@@ -70,17 +73,13 @@ def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context)
         NotebookCiError: What ended the work.
     """
     record.experiment_id, record.run_id, record.updated = answer.experiment_id, answer.run_id, answer.updated
+    record.experiment, record.run_name = answer.experiment or record.experiment, answer.run_name or record.run_name
     record.artifact_uri, record.logged = answer.artifact_uri, Logged(**answer.logged)
     record.run_url = target.run_url(answer.experiment_id, answer.run_id) if answer.run_id else ""
+    hint = "The logged records have the new value." + ("" if context.environ.get("MLFLOW_RUN_ID") else OTHER_RUN)
     for name, (there, wanted) in answer.kept.items():
         message = f"The run has the parameter {quote(name)} as {quote(there)} already: MLflow cannot change it to "
-        record.problems.append(
-            Problem(
-                severity="warning",
-                message=f"{message}{quote(wanted)}.",
-                hint="The logged records have the new value. With another slug, the run directory becomes another run.",
-            )
-        )
+        record.problems.append(Problem(severity="warning", message=f"{message}{quote(wanted)}.", hint=hint))
     record.problems += [Problem(severity="warning", message=message) for message in answer.warnings]
     if error := answer.error:
         raise error
@@ -126,13 +125,19 @@ def _command(run_directory: Path, cwd: Path) -> str:
     return command_line("bash {} log-run --run-dir {}", LAUNCHER, path)
 
 
-def _experiment(inputs: LogRunInputs, context: Context) -> str:
-    name = inputs.experiment or context.environ.get("MLFLOW_EXPERIMENT_NAME", "").strip()
+def _target(inputs: LogRunInputs, context: Context) -> dict[str, str]:
+    """Return which experiment and run are asked for, as `Job` has them: by the input, or by MLflow's own variables."""
+    names = ("EXPERIMENT_NAME", "EXPERIMENT_ID", "RUN_ID")
+    name, number, run = (context.environ.get(f"MLFLOW_{each}", "").strip() for each in names)
+    if inputs.experiment:
+        name, number = inputs.experiment, ""
     if len(name) > MOST_EXPERIMENT_NAME or not (name or "x").isprintable():
         raise InputError(
             f"experiment is {quote(name)}. Accepted are up to {MOST_EXPERIMENT_NAME} characters on one line."
         )
-    return name or source.repository_name(context.environ, context.cwd)
+    if not (name or number or run):
+        name = source.repository_name(context.environ, context.cwd)
+    return {"experiment": name, "experiment_id": number, "run_id": run}
 
 
 def _run_name(records: Mapping[str, Mapping[str, Any]], run_directory: RunDirectory, slug: str) -> str:
