@@ -3,6 +3,9 @@
 import contextlib
 import json
 import os
+import re
+import shlex
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -20,7 +23,7 @@ from notebook_ci.execution.model import ExecuteRecord, Failure, NotebookResult
 from notebook_ci.image.model import BuildImageRecord
 from notebook_ci.inputs import quote
 from notebook_ci.records import Problem, Record, RunDirectory, sha256
-from servers.mlflow import LOGIN, MlflowServer, Run, door, launch
+from servers.mlflow import LOGIN, MlflowServer, Run, door, launch, shown
 
 METRICS = (
     'display({"application/vnd.notebook-ci.metrics+json": {"accuracy": 0.94, "loss (log)": -2.5}, "text/plain": ""}, '
@@ -473,14 +476,21 @@ def test_the_store_beside_the_runs_keeps_history(workspace: Workspace) -> None:
     assert sorted(rows(database, "SELECT key, value FROM params")) == [("alpha", "1"), ("alpha", "2")]
     assert len(list(home.glob("artifacts/*/artifacts/execute-notebook.json"))) == 2
     assert sorted(path.name for path in home.iterdir()) == ["artifacts", "mlflow.db"]
-    assert "Open http://127.0.0.1:5000 then; Ctrl-C ends it." in done[0].log
+    assert "Then open http://127.0.0.1:5000; Ctrl-C ends it." in done[0].log
     assert done[0].outputs["run-url"] == ""
     assert done[0].record["artifact_uri"].startswith(home.as_uri())
     assert done[0].record["artifact_uri"] in done[0].log
-    assert f"--exec mlflow ui --workers 1 --backend-store-uri sqlite:///{database}" in done[0].log
     assert sorted(path.name for path in workspace.folder.iterdir()) == ["run1", "run2"]
     assert not workspace.leftovers()
     assert not list(workspace.home.iterdir())
+    # What is printed works on the machine that it is downloaded to, with nothing of the runner's.
+    (command,) = re.findall("To look at it, .*: (mlflow ui .*)", done[0].log)
+    assert f"\n{command}\n" in done[0].summary
+    downloaded = workspace.base / "down loaded"
+    shutil.move(home, downloaded)
+    with shown(command, downloaded) as server:
+        found = server.call("POST", "runs/search", experiment_ids=["1"])["runs"]
+        assert {Run(each).parameters["alpha"] for each in found} == {"1", "2"}
 
 
 def test_the_store_of_a_laptop_stays_out_of_git(workspace: Workspace) -> None:
@@ -490,13 +500,16 @@ def test_the_store_of_a_laptop_stays_out_of_git(workspace: Workspace) -> None:
     home = workspace.folder / ".notebook-ci"
     assert sorted(path.name for path in home.iterdir()) == [".gitignore", "mlflow"]
     assert rows(home / "mlflow" / "mlflow.db", "SELECT name FROM runs") == [("run",)]
+    uri = shlex.quote(f"sqlite:///{home}/mlflow/mlflow.db")
+    assert f"--exec mlflow ui --workers 1 --backend-store-uri {uri}\n" in done.log
     assert sorted(path.name for path in workspace.folder.iterdir()) == [".notebook-ci", "run"]
 
 
 def test_a_named_run_in_a_database_file(workspace: Workspace) -> None:
     uri = "sqlite:///mlflow.db"
     for number in (1, 2):
-        write(workspace.folder / f"run{number}", execute_record(result(**{f"p{number}": number})))
+        given: dict[str, Any] = {f"p{number}": number}
+        write(workspace.folder / f"run{number}", execute_record(result(**given)))
     first = log(workspace, uri, run_dir="run1")
     named = {"MLFLOW_RUN_ID": first.outputs["run-id"]}
     second = log(workspace, uri, named, run_dir="run2")
@@ -520,10 +533,10 @@ def test_a_database_of_the_user_twice_at_once(workspace: Workspace) -> None:
         "import sys; from mlflow import MlflowClient; c = MlflowClient(sys.argv[1]);"
         "print(*[r.data.params['alpha'] for r in c.search_runs(['1'])])"
     )
-    shown = subprocess.run(
+    told = subprocess.run(
         launch("python", "-c", script, f"sqlite:///{database}"), capture_output=True, text=True, check=True
     )
-    assert sorted(shown.stdout.split()) == ["1", "2"]
+    assert sorted(told.stdout.split()) == ["1", "2"]
 
 
 # --- Cancelling

@@ -106,22 +106,35 @@ class Run:
         return {each["dataset"]["name"]: {**each["dataset"], "tags": each["tags"]} for each in inputs}
 
 
+def serve(folder: Path) -> contextlib.AbstractContextManager[MlflowServer]:
+    """Run a server."""
+    store = ("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", f"{folder}/artifacts")
+    return started(launch("mlflow", "server", "--workers", "1", *store), folder)
+
+
+def shown(command: str, folder: Path) -> contextlib.AbstractContextManager[MlflowServer]:
+    """Run a command of a shell that starts a server, in a folder, where MLflow is installed."""
+    program = subprocess.run(
+        launch("python", "-c", "import sys; print(sys.executable)"), capture_output=True, check=True
+    )
+    path = f"{Path(os.fsdecode(program.stdout)).parent}:{os.environ['PATH']}"
+    return started(["bash", "-c", f"exec {command}"], folder, PATH=path)
+
+
 @contextlib.contextmanager
-def serve(folder: Path) -> Iterator[MlflowServer]:
-    """Run a server. Without its jobs it is two processes and 0.5 GB, not ten and 2.3 GB (MLflow 3.17)."""
+def started(command: list[str], folder: Path, **environ: str) -> Iterator[MlflowServer]:
+    """Start a server. Without its jobs it is two processes and 0.5 GB, not ten and 2.3 GB (MLflow 3.17)."""
     port = free_port()
-    command = launch("mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1")
-    command += [
-        "--backend-store-uri",
-        f"sqlite:///{folder}/mlflow.db",
-        "--artifacts-destination",
-        f"{folder}/artifacts",
-    ]
-    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    settings = {"SERVER_ENABLE_JOB_EXECUTION": "false", "DISABLE_TELEMETRY": "true", "HOST": "127.0.0.1", "PORT": port}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             command,
-            env={**base_environ(), "HOME": str(folder), **settings},
+            env={
+                **base_environ(),
+                "HOME": str(folder),
+                **{f"MLFLOW_{name}": str(value) for name, value in settings.items()},
+                **environ,
+            },
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -45,7 +45,8 @@ def error_of(uri: str, cwd: Path) -> InputError:
 )
 def test_a_server(uri: str, kept: str, tmp_path: Path) -> None:
     found = store.find(uri, {}, tmp_path)
-    assert (found.uri, found.environment, found.artifacts, found.view) == (kept, "mlflow-thin", None, "")
+    assert (found.uri, found.environment, found.artifacts) == (kept, "mlflow-thin", None)
+    assert found.view(downloaded=True) == found.view(downloaded=False) == ""
     assert found.run_url("1", "abc") == f"{kept}/#/experiments/1/runs/abc"
 
 

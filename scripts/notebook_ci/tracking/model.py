@@ -83,7 +83,7 @@ class LogRunRecord(Record):
         identity: SHA-256 of what makes it this run and no other: its first record, the slug, on a runner the run of
             the workflow.
         updated: Whether the run had been logged before.
-        view: Command that shows the store, where no server does.
+        view: Command that shows the store, where no server does: in the folder of its file, on a laptop anywhere.
         logged: What was logged.
     """
 

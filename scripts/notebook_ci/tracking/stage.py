@@ -50,7 +50,7 @@ def _log(inputs: LogRunInputs, context: Context, record: LogRunRecord) -> None:
     record.experiment, joins = target["experiment"], target["run_id"]
     record.run_name = inputs.run_name or ("" if joins else _run_name(records, context.run_directory, inputs.slug))
     place = store.find(inputs.tracking_uri, context.environ, context.cwd)
-    record.tracking_uri, record.view = place.uri, place.view
+    record.tracking_uri, record.view = place.uri, place.view(downloaded=source.is_runner(context.environ))
     described = describe(
         records,
         context.run_directory.path,
@@ -86,9 +86,9 @@ def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context)
     done = "Updated" if record.updated else "Logged"
     context.reporter.progress(f"{done} the run {record.run_name} ({record.run_id}): {record.run_url or target.uri}")
     context.reporter.progress(f"Artifacts: {record.artifact_uri}")
-    if target.view:
-        context.reporter.progress(f"To look at it: {target.view}")
-        context.reporter.progress("Open http://127.0.0.1:5000 then; Ctrl-C ends it.")
+    if record.view:
+        context.reporter.progress(f"To look at it, with MLflow, in the folder of its file: {record.view}")
+        context.reporter.progress("Then open http://127.0.0.1:5000; Ctrl-C ends it.")
 
 
 def _newest(context: Context) -> str:

@@ -50,11 +50,18 @@ class Store:
         """The folder for artifacts of new experiments, beside the database; a server has its own."""
         return self.database.parent / "artifacts" if self.database else None
 
-    @property
-    def view(self) -> str:
-        """The command that shows the store in a browser; a server shows itself."""
+    def view(self, *, downloaded: bool) -> str:
+        """Return the command that shows the store in a browser; a server shows itself.
+
+        Args:
+            downloaded: Whether that will be on another machine than this one, in the folder of the file.
+        """
         if not self.database:
             return ""
+        if downloaded:
+            return shlex.join(
+                ["mlflow", "ui", "--workers", "1", "--backend-store-uri", f"sqlite:///{self.database.name}"]
+            )
         # Without its jobs and with one worker MLflow 3.17 takes 0.5 GB of memory instead of 2.3 GB.
         show = tool.command(DATABASE_ENVIRONMENT, "mlflow", "ui", "--workers", "1", "--backend-store-uri", self.uri)
         return f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {shlex.join(map(str, show))}"
