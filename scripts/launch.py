@@ -2,8 +2,8 @@
 
 Called by launch.sh as `python -I -S launch.py CACHE [--inputs-from-stdin] [--env NAME] <stage> [arguments]`, or with
 `--env NAME --exec PROGRAM [arguments]`; with nothing or `--help` it tells how it is called. An environment is a folder
-of the cache folder, named after its lock file in `requirements/` and a key of all that decides what must be in it. With
-the environment there, this script only works out its name and hands over by exec. That takes some hundredths of a
+of the cache folder, named after its lock file in `requirements/` and a key of all that decides what must be in it. If
+the environment exists and nothing in it has changed, this script hands over by exec. That takes some hundredths of a
 second and comes before every stage, so little is imported here (`pathlib` and `typing` alone would double its time);
 what makes an environment is in `notebook_ci.tool_environments`.
 """
@@ -21,8 +21,6 @@ PROGRAMS, EXE = ("Scripts", ".exe") if WINDOWS else ("bin", "")
 HELP = ("-h", "--help")
 # Not for people: an action calls such a script to name a cache.
 INTERNAL_SUFFIX = "-key"
-# In a finished environment there is a file of this name.
-MARKER = "complete"
 
 
 class Refused(Exception):
@@ -75,9 +73,11 @@ def main(argv: list[str]) -> int:
     request = Request(argv[1:])
     if not request.environment:
         return run([sys.executable, *request.script()], dict(os.environ), None)
+    from notebook_ci import seals
+
     environment = environment_folder(cache, request.environment)
     stdin = None
-    if not os.path.exists(os.path.join(environment, MARKER)):
+    if not seals.holds(environment):
         if request.stage and not set(HELP).isdisjoint(request.arguments):
             return run([sys.executable, *request.script()], dict(os.environ), stdin)
         from notebook_ci import tool_environments
@@ -87,7 +87,6 @@ def main(argv: list[str]) -> int:
             environment,
             uv=environment_folder(cache, "uv"),
             requirements=REQUIREMENTS,
-            marker=MARKER,
             check=[sys.executable, *request.script("--check-inputs")] if request.stage else [],
             from_stdin=request.from_stdin,
         )
@@ -109,7 +108,8 @@ def environment_folder(cache: str, name: str) -> str:
     # Two containers that share a cache folder can have one path and one version for Pythons of different C libraries.
     libc = getattr(sys.implementation, "_multiarch", "")
     interpreter = (sys.version, sys.implementation.name, libc, os.path.realpath(sys.executable))
-    key.update(repr((interpreter, sys.platform, _machine())).encode("utf-8", "surrogateescape"))
+    # The 2 is the version of how an environment is finished: older ones have no seal.
+    key.update(repr((2, interpreter, sys.platform, _machine())).encode("utf-8", "surrogateescape"))
     return os.path.join(cache, f"{name}-{key.hexdigest()[:16]}")
 
 
@@ -119,7 +119,8 @@ def without_python_variables(environ: dict[str, str]) -> dict[str, str]:
     A stage's script is started with `-E -s` instead, because the kernels that it starts are to have these variables.
     """
     kept = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
-    return {**kept, "PYTHONNOUSERSITE": "1"}
+    # Byte-code was written when the environment was made: more of it would count as a change.
+    return {**kept, "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def run(argv: list[str], environ: dict[str, str], stdin: int | None) -> int:

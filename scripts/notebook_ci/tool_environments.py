@@ -1,7 +1,8 @@
 """Makes tool environments: uv with the pip of a Python, everything else with uv, all of it as the locks say.
 
-An environment appears by one rename, complete. Whoever finds it missing makes it in a temporary folder beside it; of
-two that do so at once the later one throws its own away. The temporary folders of killed ones are swept by the next.
+An environment appears by one rename, complete, sealed and write-protected. Whoever finds it missing or changed makes it
+in a temporary folder beside it; of two that do so at once the later one throws its own away. The temporary folders of
+killed ones are swept by the next.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from notebook_ci import indexes, process
+from notebook_ci import indexes, process, seals
 from notebook_ci.errors import NOTHING_TO_DO, Cancelled, NotebookCiError, SurroundingsError
 from notebook_ci.github import Console
 from notebook_ci.installing import RETRIES, SILENCE_SECONDS, explain, mask
@@ -34,7 +35,7 @@ Install = Callable[[Path], None]
 
 
 def prepare(
-    name: str, folder: str, *, uv: str, requirements: str, marker: str, check: Sequence[str], from_stdin: bool
+    name: str, folder: str, *, uv: str, requirements: str, check: Sequence[str], from_stdin: bool
 ) -> int | None:
     """Check the inputs of a stage, then make its tool environment. Ends the process where that fails.
 
@@ -43,7 +44,6 @@ def prepare(
         folder: Where it is to be.
         uv: Where uv's own environment is or is to be.
         requirements: Folder of the locks.
-        marker: Name of the file that a finished environment has.
         check: The command that checks the inputs with nothing installed; nothing for a program.
         from_stdin: The inputs stand on standard input.
 
@@ -55,7 +55,7 @@ def prepare(
         with process.cancellable():
             stdin = _spooled() if from_stdin else None
             _check(check, stdin)
-            Maker(Path(requirements), marker, console).make(name, Path(folder), Path(uv))
+            Maker(Path(requirements), console).make(name, Path(folder), Path(uv))
     except Cancelled as cancelled:
         sys.exit(cancelled.exit_code)
     except NotebookCiError as error:
@@ -92,16 +92,12 @@ class Maker:
 
     Args:
         requirements: Folder of the locks.
-        marker: Name of the file that a finished environment has.
         console: Where the output of pip and uv is shown when they fail.
         environ: The user's environment, for the index settings.
     """
 
-    def __init__(
-        self, requirements: Path, marker: str, console: Console, environ: Mapping[str, str] = os.environ
-    ) -> None:
+    def __init__(self, requirements: Path, console: Console, environ: Mapping[str, str] = os.environ) -> None:
         self._requirements = requirements
-        self._marker = marker
         self._console = console
         self._environ = environ
         self._settings = indexes.read(environ, Path.cwd())
@@ -113,7 +109,9 @@ class Maker:
             SurroundingsError: Network, index, disk or Python stand against it.
         """
         started = time.monotonic()
-        _tell(f"making the tool environment {name} (once) ...")
+        changed = (folder / seals.NAME).exists()
+        why = "again, because files in it have changed" if changed else "once"
+        _tell(f"making the tool environment {name} ({why}) ...")
         try:
             self._settle(uv, lambda new: self._install_uv(new, name))
             self._settle(folder, lambda new: self._install(new, name, uv))
@@ -123,24 +121,26 @@ class Maker:
 
     def _settle(self, folder: Path, install: Install) -> None:
         """Make one environment beside its place, and move it in by one rename."""
-        if (folder / self._marker).exists():
+        if seals.holds(str(folder)):
             return
         folder.parent.mkdir(parents=True, exist_ok=True)
         sweep(folder.parent)
         temporary = Path(tempfile.mkdtemp(prefix=f".new-{_host()}-{os.getpid()}-", dir=folder.parent))
+        new = temporary / "new"
         try:
-            install(temporary / "new")
-            (temporary / "new" / self._marker).touch()
-            if folder.exists() and not (folder / self._marker).exists():
-                # Someone has removed parts of it: the rest goes with the temporary folder.
+            install(new)
+            _protect(new)
+            seals.write(str(new), seals.contents(str(new)))
+            if folder.exists() and not seals.holds(str(folder)):
+                # Someone has changed or removed parts of it: the rest goes with the temporary folder.
                 folder.rename(temporary / "old")
             try:
-                (temporary / "new").rename(folder)
+                new.rename(folder)
             except OSError:
-                if not (folder / self._marker).exists():
+                if not seals.holds(str(folder)):
                     raise
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            remove(temporary)
 
     def _install_uv(self, new: Path, name: str) -> None:
         lock = self._requirements / "uv.txt"
@@ -169,11 +169,17 @@ class Maker:
         )
 
     def _install(self, new: Path, name: str, uv: Path) -> None:
-        program = uv / "bin" / ("uv.exe" if sys.platform == "win32" else "uv")
+        # A cache for this environment alone: what is linked out of one that stays can be changed from elsewhere.
+        cache = new.parent / "uv-cache"
+        uv_command: list[str | Path] = [
+            uv / "bin" / ("uv.exe" if sys.platform == "win32" else "uv"),
+            "--cache-dir",
+            cache,
+        ]
         # The Python behind all links, as in the environment's key: a link on PATH may go, and the environment stay.
         python = os.path.realpath(sys.executable)
         venv = ["venv", "--relocatable", "--no-project", "--quiet", "--python", python]
-        self._run(name, [program, *venv, new])
+        self._run(name, [*uv_command, *venv, new])
         # A lock names all that is needed, and may leave out what a package asks for in vain: nothing is to be resolved.
         flags = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--compile-bytecode"]
         flags += self._settings.uv_flags()
@@ -182,7 +188,8 @@ class Maker:
             # With a single index the default is the better one: it tells of an answer 401 or 403.
             flags += ["--index-strategy", "unsafe-best-match"]
         lock = self._requirements / f"{name}.txt"
-        self._run(name, [program, "pip", "install", *flags, "--python", _program(new, "python"), "-r", lock])
+        self._run(name, [*uv_command, "pip", "install", *flags, "--python", _program(new, "python"), "-r", lock])
+        shutil.rmtree(cache)  # before the seal: it takes links from the files
 
     def _run(self, name: str, command: Sequence[str | Path]) -> None:
         """Run pip or uv.
@@ -208,9 +215,7 @@ class Maker:
         if program.stem != "uv":
             return base | self._settings.for_pip()
         limits = {"UV_HTTP_TIMEOUT": str(self._silence()), "UV_HTTP_RETRIES": str(RETRIES)}
-        # A cache of our own: on the same disk, and no one else's to poison.
-        cache = program.parent.parent.parent / "uv-cache"
-        return base | limits | self._settings.for_uv() | {"UV_CACHE_DIR": str(cache)}
+        return base | limits | self._settings.for_uv()
 
     def _silence(self) -> int:
         """Return after how many seconds of silence a try is given up: as the user has told uv, or ours."""
@@ -232,7 +237,24 @@ def sweep(cache: Path) -> None:
             old = time.time() - path.stat().st_mtime > DAY_SECONDS
             same_host = name["host"] == _host() and sys.platform != "win32"
             if old or (same_host and not _is_alive(int(name["pid"]))):
-                shutil.rmtree(path, ignore_errors=True)
+                remove(path)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder, write-protected or not."""
+    with contextlib.suppress(OSError):
+        for path, _, _ in os.walk(folder):
+            Path(path).chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _protect(folder: Path) -> None:
+    """Take the right to write from what is in a folder; the folder itself is still to be renamed and sealed."""
+    if sys.platform == "win32":  # such files cannot be removed there
+        return
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & ~0o222)
 
 
 def _disk_error(error: OSError, cache: Path) -> SurroundingsError:

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 from integration.index_server import Gate, IndexServer, digest, make_wheel, serve
+from integration.suite import NO_ROOT
+from notebook_ci import seals, tool_environments
 from notebook_ci.inputs import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,8 +82,8 @@ class Checkout:
 
     @property
     def environments(self) -> list[str]:
-        """The names of what stands in the cache, without uv's cache and the file of found Pythons."""
-        return sorted(path.name.partition("-")[0] for path in self.cache.glob("*-*") if path.name != "uv-cache")
+        """The names of what is in the cache, without the file of found Pythons."""
+        return sorted(path.name.partition("-")[0] for path in self.cache.glob("*-*"))
 
     @property
     def leftovers(self) -> list[Path]:
@@ -171,8 +173,7 @@ def first(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Checkout:
 def with_uv(bare: Checkout, first: Checkout) -> Checkout:
     """A checkout with uv's own environment alone: copied, which is quicker than making it."""
     for path in first.cache.glob("uv-*"):
-        if path.name != "uv-cache":
-            shutil.copytree(path, bare.cache / path.name, copy_function=os.link)
+        shutil.copytree(path, bare.cache / path.name)
     return bare
 
 
@@ -454,9 +455,91 @@ def test_an_environment_that_lost_its_marker_is_made_anew(with_uv: Checkout, ind
     environ = {"UV_DEFAULT_INDEX": index.url()}
     assert with_uv.launch("demo", environ=environ).code == 0
     made = next(with_uv.cache.glob("demo-*"))
-    (made / "complete").unlink()
-    shutil.rmtree(made / "lib")
+    (made / seals.NAME).unlink()
+    tool_environments.remove(made / "lib")
     assert with_uv.launch("demo", environ=environ).told["version"] == "1.0"
+    assert not with_uv.leftovers
+
+
+PRINT_VERSION = ("--env", "demo", "--exec", "python", "-c", "import nbdemo; print(nbdemo.VERSION)")
+Change = Callable[[Path], None]
+
+
+def rewrite(module: Path) -> None:
+    """As a notebook may: same size, same times, and a cache of byte-code that is not asked."""
+    before = module.stat()
+    module.chmod(0o644)
+    module.write_text(module.read_text().replace("1.0", "6.6"))
+    os.utime(module, ns=(before.st_atime_ns, before.st_mtime_ns))
+    for compiled in module.parent.glob("__pycache__/nbdemo.*"):
+        compiled.parent.chmod(0o755)
+        compiled.unlink()
+
+
+def rewrite_byte_code(module: Path) -> None:
+    """The source is left alone: Python believes byte-code that has its time and size."""
+    [compiled] = module.parent.glob("__pycache__/nbdemo.*")
+    compiled.chmod(0o644)
+    compiled.write_bytes(compiled.read_bytes().replace(b"1.0", b"6.6"))
+
+
+def plant(module: Path) -> None:
+    (module.parent / "x.pth").write_text("import nbdemo; nbdemo.VERSION = '6.6'\n")
+
+
+def replace_by_a_link(module: Path) -> None:
+    other = module.parents[5] / "nbdemo.py"
+    other.write_text("VERSION = '6.6'\n")
+    module.unlink()
+    module.symlink_to(other)
+
+
+@pytest.mark.parametrize("change", [rewrite, rewrite_byte_code, plant, replace_by_a_link])
+def test_an_environment_that_was_changed_is_made_anew(with_uv: Checkout, index: IndexServer, change: Change) -> None:
+    environ = {"UV_DEFAULT_INDEX": index.url()}
+    with_uv.launch(*PRINT_VERSION, environ=environ)
+    [module] = with_uv.cache.glob("demo-*/lib/python*/site-packages/nbdemo.py")
+    module.parent.chmod(0o755)
+    change(module)
+    python = module.parents[3] / "bin" / "python"
+    changed = subprocess.run([python, *PRINT_VERSION[-2:]], capture_output=True, text=True, check=True)
+    assert changed.stdout == "6.6\n", "the change is one that counts"
+    done = with_uv.launch(*PRINT_VERSION, environ=environ)
+    assert (done.code, done.out) == (0, "1.0\n")
+    assert "making the tool environment demo (again, because files in it have changed)" in done.err
+    again = with_uv.launch(*PRINT_VERSION)
+    assert (again.out, again.err) == ("1.0\n", "")
+    assert not with_uv.leftovers
+
+
+def test_a_copied_environment_is_checked_once_and_used(with_uv: Checkout, index: IndexServer) -> None:
+    """As from a cache of the runner, or in an image: the times of all files are new."""
+    with_uv.launch(*PRINT_VERSION, environ={"UV_DEFAULT_INDEX": index.url()})
+    [made] = with_uv.cache.glob("demo-*")
+    made.rename(made.with_name("away"))
+    shutil.copytree(made.with_name("away"), made, symlinks=True)
+    before = (made / seals.NAME).read_text()
+    done = with_uv.launch(*PRINT_VERSION)
+    assert (done.out, done.err) == ("1.0\n", "")
+    after = (made / seals.NAME).read_text()
+    assert before.split()[0] != after.split()[0], "the times were taken over"
+    assert before.split()[1] == after.split()[1]
+
+
+def test_an_environment_is_write_protected_and_can_be_replaced(with_uv: Checkout, index: IndexServer) -> None:
+    """By a user who may write where the rights say so alone, as root may not without its capabilities."""
+    environ = {"UV_DEFAULT_INDEX": index.url()}
+    with_uv.launch(*PRINT_VERSION, environ=environ)
+    [module] = with_uv.cache.glob("demo-*/lib/python*/site-packages/nbdemo.py")
+    for script in ('echo >>"$0"', 'echo >"${0%/*}/new.py"', 'rm -f "$0"'):
+        done = subprocess.run([*NO_ROOT, "sh", "-c", script, module], capture_output=True, text=True, check=False)
+        assert "Permission denied" in done.stderr, script
+    module.chmod(0o644)
+    module.write_text("VERSION = '6.6'\n")
+    launch = ["/bin/bash", str(with_uv.script), *PRINT_VERSION]
+    own = {"PATH": PATH, "HOME": str(with_uv.home), "NOTEBOOK_CI_CACHE": str(with_uv.cache)}
+    again = subprocess.run([*NO_ROOT, *launch], env=own | environ, capture_output=True, text=True, check=False)
+    assert again.stdout == "1.0\n", again.stderr
     assert not with_uv.leftovers
 
 
