@@ -47,7 +47,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO) -> int:
 
 def _cache(uv: Uv, version: str, lock: Lock, path: Path) -> dict[str, str]:
     python = pythons.find(uv, version)
-    return {"key": f"notebook-ci-env-1-{venv.key(lock, python)}", "path": str(path)} if python else {}
+    return {"key": f"notebook-ci-env-2-{venv.key(lock, python)}", "path": str(path)} if python else {}
 
 
 if __name__ == "__main__":

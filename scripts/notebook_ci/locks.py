@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -17,6 +17,8 @@ LockKind = Literal["uv.lock", "pylock", "hashed", "plain", "pyproject"]
 
 # Where several are there, the first is taken: what fixes versions before what does not.
 SEARCHED = ("uv.lock", "pylock.toml", "requirements*.txt", "pyproject.toml")
+# What of a local project decides how it is installed; uv, too, looks at these alone.
+PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 INCLUDE = re.compile(r"^[ \t]*(?:-[rc]|--(?:requirement|constraint)(?=[ \t=]))[ \t=]*([^\s\"']+)", re.MULTILINE)
 # "Local project installs" and "Requirement Specifiers" of pip: an editable one, a path, a file: address.
 LOCAL = re.compile(
@@ -68,25 +70,31 @@ class Lock:
     def fixes_versions(self) -> bool:
         """Whether two installations from it are the same: not where a package is built from code of the repository."""
         if self.kind in {"uv.lock", "pylock"}:
-            # An editable package is used where it stands.
-            return not any(_is_local(source) and not _is_editable(source) for source in self._sources())
+            return not self.copies
         return self.kind == "hashed"
+
+    @property
+    def copies(self) -> list[str]:
+        """The packages that are built from code of the repository and copied. An editable one is used where it is."""
+        return [name for name, source in self._sources() if _is_local(source) and not _is_editable(source)]
 
     @property
     def builds_local_code(self) -> bool:
         """Whether a package comes from a folder or a file of the repository: then these must be there, too."""
         match self.kind:
             case "uv.lock" | "pylock":
-                return any(_is_local(source) for source in self._sources())
+                return any(_is_local(source) for _, source in self._sources())
             case "pyproject":
                 return "build-system" in _toml(self.name, self.path)
         return any(LOCAL.search(_requirements(path)) for path in self.files())
 
-    def _sources(self) -> list[Mapping[str, Any]]:
-        """Return where each package comes from: its `source` in uv.lock; in pylock.toml (PEP 751) it says so itself."""
-        if self.kind == "uv.lock":
-            return [package.get("source", {}) for package in _toml(self.name, self.path).get("package", [])]
-        return list(_toml(self.name, self.path).get("packages", []))
+    def _sources(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Return name and source of each package: `source` in uv.lock; in pylock.toml (PEP 751) it says so itself."""
+        if self.kind not in {"uv.lock", "pylock"}:
+            return []
+        content = _toml(self.name, self.path)
+        packages = content.get("package", []) + content.get("packages", [])
+        return [(str(package.get("name")), package.get("source", package)) for package in packages]
 
     def files(self) -> list[Path]:
         """Return all files whose content decides: this one, what it includes, and the project beside `uv.lock`."""
@@ -96,14 +104,21 @@ class Lock:
             return _included(self.path, [])
         return [self.path]
 
+    def read(self) -> Iterator[Path]:
+        """Return these, and what says how the other packages of the repository are built."""
+        yield from self.files()
+        folders = [_folder(source) for _, source in self._sources()]
+        found = (self.path.parent / folder / name for folder in folders if folder for name in PROJECT_FILES)
+        yield from sorted({Path(os.path.normpath(path)) for path in found if path.is_file()} - set(self.files()))
+
     def digest(self) -> str:
-        """Return the SHA-256 of the content of all its files.
+        """Return the SHA-256 of the content of all that it reads.
 
         Raises:
             InputError: One of them cannot be read.
         """
         digest = hashlib.sha256(self.kind.encode())
-        for path in self.files():
+        for path in self.read():
             if path.exists() and not path.is_file():
                 raise InputError(f"{path} is no regular file.", file=self.name)
             try:
@@ -210,6 +225,13 @@ def check(lock: Lock) -> None:
 def _is_local(source: Mapping[str, Any]) -> bool:
     """Return whether a package comes from a folder or a file, whose content may change."""
     return bool(source.keys() & {"editable", "directory", "path"}) or "path" in source.get("archive", {})
+
+
+def _folder(source: Mapping[str, Any]) -> str:
+    """Return the folder that a package comes from, as the lock has it; nothing: it comes from elsewhere."""
+    directory = source.get("directory", "")  # a path in uv.lock, a table in pylock.toml
+    found = directory.get("path") if isinstance(directory, dict) else directory
+    return str(found or source.get("editable") or source.get("virtual") or "")
 
 
 def _is_editable(source: Mapping[str, Any]) -> bool:

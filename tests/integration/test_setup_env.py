@@ -13,6 +13,7 @@ import pytest
 
 from integration.index_server import IndexServer, digest, make_wheel, serve
 from integration.suite import PATH, PROJECT, PYTHON, ROOT, Done, Workspace, notebook, only_tools
+from integration.test_hostile import local_package
 
 LOGIN = "someone:s3cret-pass"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -274,11 +275,199 @@ def test_a_changed_one_is_made_anew(shop: Shop, change: str) -> None:
         case "emptied":
             shutil.rmtree(venv / "bin")
     second = shop.setup(environ)
+    said = f"Files in {venv} have changed since setup-env made it: it is made again."
+    assert (said in second.log) == (change not in {"lock", "python", "half-made"})
     assert (second.code, second.record["reused"], installed(second)) == (0, False, expected), second.log
     assert ask(second, "import nbone; print(nbone.VERSION)") == "1.0"
     if change == "python":
         assert ask(second, "import sys; print(sys.base_prefix)") == str(shop.workspace.base / "other")
     assert (second.outputs["env-digest"] == first.outputs["env-digest"]) == (expected == ONE)
+
+
+def rewrite(path: Path) -> None:
+    """Replace the version in a file, which keeps its size and its times: byte-code may still be there for it."""
+    before = path.stat()
+    content = path.read_bytes()
+    path.unlink()  # uv's cache may have the same file
+    path.write_bytes(content.replace(b"1.0", b"6.6"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("change", ["file", "byte-code", "file added", "link"])
+def test_one_with_a_changed_file_is_made_anew(shop: Shop, change: str) -> None:
+    shop.workspace.write("requirements.txt", shop.hashed("nbone", "ipykernel"))
+    first = shop.setup()
+    module = Path(ask(first, "import nbone; print(nbone.__file__)"))
+    [compiled] = module.parent.glob("__pycache__/nbone.*")
+    match change:
+        case "file":
+            rewrite(module)
+            compiled.unlink()
+        case "byte-code":
+            rewrite(compiled)
+        case "file added":
+            (module.parent / "x.pth").write_text("import nbone; nbone.VERSION = '6.6'\n")
+        case "link":
+            outside = shop.workspace.base / "nbone.py"
+            outside.write_text("VERSION = '6.6'\n")
+            module.unlink()
+            module.symlink_to(outside)
+    assert ask(first, "import nbone; print(nbone.VERSION)") == "6.6", "the change is one that counts"
+    second = shop.setup()
+    assert (second.record["reused"], ask(second, "import nbone; print(nbone.VERSION)")) == (False, "1.0")
+    [notice] = second.annotations("notice")
+    venv = Path(first.outputs["python"]).parents[1]
+    assert notice.message == f"Files in {venv} have changed since setup-env made it: it is made again."
+
+
+def test_one_from_a_cache_is_used_again(shop: Shop) -> None:
+    """Its files are the same, with other times. A file that was changed on the way is found."""
+    shop.workspace.write("requirements.txt", shop.hashed("nbone", "ipykernel"))
+    venv = Path(shop.setup().outputs["python"]).parents[1]
+    kept = venv.rename(venv.with_name("kept"))
+    shutil.copytree(kept, venv, symlinks=True)
+    for _ in range(2):
+        assert shop.setup().record["reused"]
+    shutil.rmtree(venv)
+    [module] = kept.glob("lib/python*/site-packages/nbone.py")
+    rewrite(module)
+    shutil.copytree(kept, venv, symlinks=True)
+    done = shop.setup()
+    assert (done.record["reused"], ask(done, "import nbone; print(nbone.VERSION)")) == (False, "1.0")
+
+
+def test_one_that_was_moved_is_made_anew(shop: Shop) -> None:
+    """Its programs have its path in them."""
+    shop.workspace.write("requirements.txt", shop.hashed("nbone", "ipykernel"))
+    first = shop.setup(venv="first")
+    Path(first.outputs["python"]).parents[1].rename(shop.workspace.folder / "second")
+    second = shop.setup(venv="second")
+    assert (second.code, second.record["reused"]) == (0, False), second.log
+    program = shop.workspace.folder / "second" / "bin" / "nbone"
+    assert subprocess.run([program], capture_output=True, text=True, check=True).stdout == "1.0\n"
+
+
+def test_files_of_uvs_cache_that_were_edited_are_not_installed(shop: Shop) -> None:
+    """uv links files out of its cache: who edits an installed file in place edits all copies of it."""
+    shop.workspace.write("requirements.txt", shop.hashed("nbone", "ipykernel"))
+    cached = shop.setup(slug="other")
+    module = Path(ask(cached, "import nbone; print(nbone.__file__)"))
+    if module.stat().st_nlink == 1:
+        [module] = (shop.workspace.base / "uv").glob("archive-v*/*/nbone.py")
+    module.write_text(module.read_text().replace("1.0", "6.6"))
+    done = shop.setup()
+    assert (done.code, ask(done, "import nbone; print(nbone.VERSION)")) == (0, "1.0"), done.log
+    [notice] = done.annotations("notice")
+    assert notice.message == (
+        "The cache of uv has altered files of nbone, so all packages are downloaded again. "
+        "Run `uv cache clean` to mend it."
+    )
+    assert shop.setup().record["reused"]
+
+
+# --- Code of the repository itself
+
+EDITABLE = """
+import os, zipfile
+
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    info = "study-1.dist-info"
+    with zipfile.ZipFile(f"{folder}/study-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("study.pth", os.path.abspath("src") + "\\n")
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: study\\nVersion: 1\\nRequires-Dist: nbone\\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    return "study-1-py3-none-any.whl"
+"""
+
+
+@pytest.fixture
+def editable(shop: Shop) -> Shop:
+    """A repository whose uv.lock has `source = { editable = "." }`."""
+    system = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    shop.workspace.write("pyproject.toml", PROJECT.format('"nbone"') + system)
+    shop.workspace.write("backend.py", EDITABLE)
+    shop.workspace.write("src/study.py", "NAME = 'one'\n")
+    shop.uv("lock")
+    assert 'editable = "."' in (shop.workspace.folder / "uv.lock").read_text()
+    return shop
+
+
+def copied(workspace: Workspace) -> None:
+    """Go on in a copy of the workspace that has other code: `cp -r one two`."""
+    copy = workspace.base / "two"
+    shutil.copytree(workspace.folder, copy, symlinks=True)
+    workspace.folder = copy
+    workspace.write("src/study.py", "NAME = 'two'\n")
+
+
+def test_a_copy_of_the_workspace_runs_its_own_code(editable: Shop) -> None:
+    workspace = editable.workspace
+    first = workspace.run("setup-env", environ=editable.environ)
+    assert first.code == 0, first.log
+    one = workspace.folder / ".notebook-ci" / "venv"
+    assert "reused" in workspace.run("setup-env", environ=editable.environ).log
+    copied(workspace)
+    workspace.write("a.ipynb", notebook("import study\nprint(study.NAME)"))
+    refused = workspace.run("execute-notebook")
+    two = workspace.folder / ".notebook-ci" / "venv"
+    assert refused.code == 3
+    said = f"The environment {two} was made as {one}, and would run the code that is there."
+    assert f"{said} Run setup-env here, or delete the environment." in " ".join(refused.log.split())
+    done = workspace.run("setup-env", environ=editable.environ)
+    assert (done.code, "reused" in done.log) == (0, False), done.log
+    asked = [str(two / "bin" / "python"), "-I", "-c", "import study; print(study.NAME)"]
+    assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout == "two\n"
+
+
+def cache_key(shop: Shop, venv: str) -> str:
+    flags = ["setup-env", "setup-env-key"]
+    return shop.workspace.run("--env", {"venv": venv}, flags=flags, environ=shop.environ).outputs["key"]
+
+
+def test_another_workspace_with_the_same_environment_folder_runs_its_own_code(editable: Shop) -> None:
+    """As with a fixed `venv` that a cache brings to another checkout."""
+    venv = str(editable.workspace.base / "venv")
+    first = editable.setup(venv=venv)
+    assert (first.code, ask(first, "import study; print(study.NAME)")) == (0, "one"), first.log
+    key = cache_key(editable, venv)
+    copied(editable.workspace)
+    second = editable.setup(venv=venv)
+    assert (second.record["reused"], ask(second, "import study; print(study.NAME)")) == (False, "two"), second.log
+    assert editable.setup(venv=venv).record["reused"]
+    assert cache_key(editable, venv) != key
+
+
+def test_a_local_package_that_is_built_in_another_way_is_built_again(shop: Shop) -> None:
+    system = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    member = PROJECT.format('"nbone"') + system
+    shop.workspace.write("pkg/pyproject.toml", member)
+    shop.workspace.write("pkg/backend.py", EDITABLE)
+    shop.workspace.write("pkg/src/study.py", "NAME = 'old'\n")
+    source = '[tool.uv.sources]\nstudy = { path = "pkg", editable = true }\n'
+    shop.workspace.write("pyproject.toml", PROJECT.replace("study", "root").format('"study"') + source)
+    shop.uv("lock")
+    first = shop.setup()
+    assert (first.code, ask(first, "import study; print(study.NAME)")) == (0, "old"), first.log
+    assert "pkg/pyproject.toml" in first.record["read"]
+    assert shop.setup().record["reused"]
+    # Its code moves, and only its own pyproject.toml says that it is to be installed in another way.
+    shop.workspace.write("pkg/backend.py", EDITABLE.replace('"src"', '"lib"'))
+    shop.workspace.write("pkg/lib/study.py", "NAME = 'new'\n")
+    shop.workspace.write("pkg/pyproject.toml", f"{member}# lib\n")
+    second = shop.setup()
+    assert (second.code, ask(second, "import study; print(study.NAME)")) == (0, "new"), second.log
+
+
+@pytest.mark.parametrize("text", ["./pkg\n", "local @ file:pkg\n"])
+def test_requirements_with_local_code_install_it_as_it_is_now(workspace: Workspace, text: str) -> None:
+    """uv has a build of it in its cache, and would take that as long as its pyproject.toml is the same."""
+    local_package(workspace, "old")
+    workspace.write("requirements.txt", f"ipykernel\n{text}")
+    for now in ("old", "new"):
+        workspace.write("pkg/code.txt", now)
+        done = workspace.run("setup-env", {})
+        assert (done.code, ask(done, "import local; print(local.CODE)")) == (0, now), done.log
 
 
 def test_where_a_new_one_fails_the_old_one_stays(shop: Shop) -> None:

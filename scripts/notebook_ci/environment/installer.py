@@ -2,16 +2,17 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from notebook_ci.environment import faults
 from notebook_ci.environment.uv import Installed, Uv, cutoff, describe, newest_upload
-from notebook_ci.environment.venv import Venv
+from notebook_ci.environment.venv import AlteredError, Venv
 from notebook_ci.locks import Lock
 from notebook_ci.process import Argument
 
 KERNEL = "ipykernel"
+NO_CACHE = "UV_NO_CACHE"
 UV_MILESTONES = ("Resolved", "Prepared", "Installed", "Audited", "Bytecode")
 
 
@@ -44,8 +45,16 @@ class Installer:
             InputError: Something is wrong with the lock.
             SurroundingsError: It could not be made.
         """
-        with self.venv.replaced():
-            return self._make(python, key, read)
+        try:
+            with self.venv.replaced():
+                return self._make(python, key, read)
+        except AlteredError as error:
+            self.uv.reporter.notice(
+                f"The cache of uv has altered files of {error}, so all packages are downloaded again. "
+                "Run `uv cache clean` to mend it."
+            )
+            uncached = replace(self.uv, environ={**self.uv.environ, NO_CACHE: "1"})
+            return replace(self, uv=uncached).make(python, key, read)
 
     def _make(self, python: Path, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
         tell = self.uv.reporter.progress
@@ -60,7 +69,8 @@ class Installer:
         locked = describe(self.venv.python)
         installed = locked if KERNEL in locked.packages else self._with_kernel(locked)
         added = {name: installed.packages[name] for name in installed.packages.keys() - locked.packages.keys()}
-        self.venv.finish(key, installed, added, read)
+        # Without a cache, what differs came so from the index.
+        self.venv.finish(key, added, read, is_checked=NO_CACHE not in self.uv.environ)
         return installed, added
 
     def _install(self) -> str:
@@ -70,8 +80,11 @@ class Installer:
             # Without a Python named, uv replaces an environment whose Python the project does not allow.
             python: list[Argument] = ["--python", self.venv.python, "--no-python-downloads"]
             sync = ["sync", "--locked", "--compile-bytecode", "--project", self.lock.path.parent, *python]
-            return self._run(what, sync, env={"UV_PROJECT_ENVIRONMENT": str(self.venv.path.resolve())})
-        flags: list[Argument] = ["--python", self.venv.python, "--compile-bytecode", *self.uv.index_flags]
+            return self._run(
+                what, [*sync, *self._fresh()], env={"UV_PROJECT_ENVIRONMENT": str(self.venv.path.resolve())}
+            )
+        flags: list[Argument] = ["--python", self.venv.python, "--compile-bytecode", *self._fresh()]
+        flags += self.uv.index_flags
         match self.lock.kind:
             case "pylock":
                 return self._run(what, ["pip", "sync", *flags, self.lock.path])
@@ -80,6 +93,12 @@ class Installer:
             case "pyproject" if self.lock.builds_local_code:
                 return self._run(what, ["pip", "install", *flags, "--editable", self.lock.path.parent])
         return self._run(what, ["pip", "install", *flags, "--requirements", self.lock.path])
+
+    def _fresh(self) -> list[str]:
+        """Return flags that have code of the repository built again: uv would take an earlier build of other code."""
+        if self.lock.kind in {"hashed", "plain"}:  # which do not name what they build
+            return ["--refresh"] if self.lock.builds_local_code else []
+        return [f"--refresh-package={name}" for name in self.lock.copies]
 
     def _run(self, what: str, arguments: Sequence[Argument], env: Mapping[str, str] | None = None) -> str:
         """Run uv on the lock. Where it fails because of the lock, the error says what is wrong with that."""

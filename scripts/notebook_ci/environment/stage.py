@@ -28,13 +28,15 @@ def run(inputs: SetupEnvInputs, context: Context, record: SetupEnvRecord) -> Non
     folder = venv.Venv(venv.place(inputs.venv, inputs.slug, context.environ, context.cwd))
     folder.check()
     record.lock_file, record.fixed = lock.name, lock.fixes_versions
-    record.read = {lock.shown(path): sha256(path) for path in lock.files() if path.exists()}
+    record.read = {lock.shown(path): sha256(path) for path in lock.read() if path.exists()}
     if others:
         context.reporter.notice(f"Packages come from {lock.name}. Not used: {', '.join(others)}.")
     uv = Uv(uv_program(), context.environ, context.cwd, context.reporter, context.place.artifacts / "install.log")
     python = pythons.find_or_download(uv, version)
     key = venv.key(lock, python)
-    installed = folder.whole(key) if lock.fixes_versions else None
+    installed = None
+    if lock.fixes_versions and folder.is_for(key) and (installed := folder.whole()) is None:
+        context.reporter.notice(f"Files in {folder.path} have changed since setup-env made it: it is made again.")
     if installed is None:
         installed, record.added = Installer(uv, lock, folder).make(python, key, record.read)
     else:

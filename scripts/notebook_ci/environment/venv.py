@@ -1,17 +1,25 @@
 """The folder of the user's environment: whether it is ours, and whether it is whole."""
 
+import base64
 import contextlib
+import csv
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from notebook_ci import seals
 from notebook_ci.environment.uv import Installed, describe, python_in
 from notebook_ci.errors import InputError, SurroundingsError
 from notebook_ci.locks import Lock
 from notebook_ci.records import ELSEWHERE, ENVIRONMENT_MARKER, PRIVATE_FOLDER, default_environment, private_folder
+
+
+class AlteredError(Exception):
+    """Files of these packages are not those that were packed."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +61,18 @@ class Venv:
                 hint="Name another folder with the input venv.",
             )
 
-    def whole(self, key: str) -> Installed | None:
-        """Return what is installed, if it is whole, was made for that key and was not changed since."""
-        try:
+    def is_for(self, key: str) -> bool:
+        """Return whether it was made for that key, at this path: its programs have the path in them."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             marker = json.loads(self._marker.read_text(encoding="utf-8"))
-            if marker["key"] != key:
-                return None
-            installed = describe(self.python)
-        except (OSError, ValueError, KeyError, TypeError, SurroundingsError):
-            return None
-        return installed if marker["digest"] == digest(installed) else None
+            return bool(marker["key"] == key and marker["path"] == str(self.path.resolve()))
+        return False
+
+    def whole(self) -> Installed | None:
+        """Return what is installed, if nothing was changed, added or removed since it was made."""
+        with contextlib.suppress(SurroundingsError):
+            return describe(self.python) if seals.holds(str(self.path)) else None
+        return None
 
     def added(self) -> dict[str, str]:
         """Return what was added to the lock's packages when it was made."""
@@ -106,21 +116,36 @@ class Venv:
 
     def _is_finished(self) -> bool:
         """Return whether the environment was once whole."""
-        with contextlib.suppress(OSError, ValueError):
-            return bool(json.loads(self._marker.read_text(encoding="utf-8")))
-        return False
+        return (self.path / seals.NAME).exists()
 
-    def finish(self, key: str, installed: Installed, added: dict[str, str], read: Mapping[str, str]) -> None:
+    def finish(self, key: str, added: dict[str, str], read: Mapping[str, str], *, is_checked: bool) -> None:
         """Mark it as whole.
 
         Args:
             key: What it was made for.
-            installed: What is in it.
-            added: What of that was added to the lock's packages.
+            added: What was added to the lock's packages.
             read: SHA-256 by path of the files it was made from. On a laptop execute-notebook compares them.
+            is_checked: Whether its files are to be those that its packages name in their RECORD.
+
+        Raises:
+            AlteredError: Some are not.
         """
-        text = json.dumps({"key": key, "digest": digest(installed), "added": added, "read": dict(read)})
+        text = json.dumps({"key": key, "path": str(self.path.resolve()), "added": added, "read": dict(read)})
         self._marker.write_text(text + "\n", encoding="utf-8")
+        found = seals.contents(str(self.path))
+        altered = sorted(name for name, recorded in self._recorded(found) if recorded.items() - found.items())
+        if is_checked and altered:
+            raise AlteredError(", ".join(altered))
+        seals.write(str(self.path), found)
+
+    def _recorded(self, found: Mapping[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
+        """Return the SHA-256 by path of each package's files, as its RECORD has them."""
+        for record in [self.path / name for name in found if name.endswith(".dist-info/RECORD")]:
+            site = record.parents[1].relative_to(self.path)
+            rows = csv.reader(record.read_text(encoding="utf-8").splitlines())
+            hashes = {os.path.normpath(site / row[0]): row[1] for row in rows if row[1:] and "sha256=" in row[1]}
+            name = record.parent.name.partition("-")[0]
+            yield name, {path: _hexadecimal(value.removeprefix("sha256=")) for path, value in hashes.items()}
 
 
 def place(given: str, slug: str, environ: Mapping[str, str], cwd: Path) -> Path:
@@ -144,14 +169,22 @@ def place(given: str, slug: str, environ: Mapping[str, str], cwd: Path) -> Path:
 def key(lock: Lock, python: Path) -> str:
     """Return what an environment must have been made for to be used again: SHA-256 of its lock and its Python.
 
-    The names of the lock's files count, too: the marker has them.
+    The names of the lock's files count, too: the marker has them. So does the folder of code that is imported where it
+    is: another copy of the repository has other code.
     """
     base = describe(python)
     names = [lock.shown(path) for path in lock.files()]
-    text = json.dumps([lock.digest(), names, str(python.resolve()), base.version, base.implementation, base.platform])
+    code = str(lock.path.parent.resolve()) if lock.builds_local_code else ""
+    of_python = [str(python.resolve()), base.version, base.implementation, base.platform]
+    text = json.dumps([lock.digest(), names, code, *of_python])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def digest(installed: Installed) -> str:
     """Return the SHA-256 of Python, platform and packages."""
     return hashlib.sha256(json.dumps(asdict(installed), sort_keys=True).encode()).hexdigest()
+
+
+def _hexadecimal(urlsafe: str) -> str:
+    """Return a hash as `seals` has it from how a RECORD has it: base64 without padding."""
+    return base64.urlsafe_b64decode(urlsafe + "=").hex()

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from notebook_ci.errors import InputError, SurroundingsError
 from notebook_ci.inputs import quote
@@ -87,6 +88,28 @@ def find(given: str, slug: str, run_directory: RunDirectory, environ: Mapping[st
     return Candidate(path, origin, is_named=bool(given))
 
 
+def _refuse_copy(environment: Path) -> None:
+    """Refuse an environment that was copied or moved with its repository: its programs and `.pth` files lead back.
+
+    Raises:
+        SurroundingsError: It was.
+    """
+    made = _marker(environment).get("path")
+    if made and made != str(environment.resolve()):
+        raise SurroundingsError(
+            f"The environment {environment} was made as {made}, and would run the code that is there.",
+            hint="Run setup-env here, or delete the environment.",
+        )
+
+
+def _marker(environment: Path) -> dict[str, Any]:
+    """Return what setup-env wrote of an environment; nothing: it did not make it, or another version did."""
+    try:
+        return dict(json.loads((environment / ENVIRONMENT_MARKER).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
 def changed_since(environment: Path, cwd: Path) -> list[str]:
     """Return the files that setup-env made an environment from, and that are not what they were then.
 
@@ -94,11 +117,8 @@ def changed_since(environment: Path, cwd: Path) -> list[str]:
         environment: Its folder. Where that does not say what it was made from, nothing is returned.
         cwd: The folder that relative paths start from.
     """
-    try:
-        then = dict(json.loads((environment / ENVIRONMENT_MARKER).read_text(encoding="utf-8"))["read"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-    return [name for name, digest in then.items() if _digest(cwd / name) != digest]
+    then = _marker(environment).get("read")
+    return [name for name, digest in then.items() if _digest(cwd / name) != digest] if isinstance(then, dict) else []
 
 
 def _digest(path: Path) -> str:
@@ -123,9 +143,11 @@ def _candidates(
                 hint="See there why it failed, or name an interpreter with the input python.",
             )
         yield "setup-env", Path(record["python"])
-    made = _python_in(default_environment(slug, environ, cwd))
-    if not environ.get("RUNNER_TEMP") and made.exists():  # on a laptop each run has a run directory of its own
-        yield EARLIER, made
+    made = default_environment(slug, environ, cwd)
+    # On a laptop each run has a run directory of its own.
+    if not environ.get("RUNNER_TEMP") and _python_in(made).exists():
+        _refuse_copy(made)
+        yield EARLIER, _python_in(made)
     for variable in ("VIRTUAL_ENV", "pythonLocation"):
         if environ.get(variable):
             yield variable, _python_in(Path(environ[variable]))
