@@ -1,7 +1,10 @@
-"""Reads files of the user: whatever stands under their name."""
+"""Reads and writes files where a user or a notebook may have put anything in their place."""
 
 import contextlib
+import errno
+import os
 import stat
+import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -70,6 +73,28 @@ def read_text(path: Path, shown: str, *, hint: str = "") -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{shown} is not UTF-8 text.", hint="Save it as UTF-8.", file=shown) from error
+
+
+def write(path: Path, text: str, *, new: bool = False) -> None:
+    """Write a file, whole or not at all: over what is there, or (`new`) only where nothing is.
+
+    Raises:
+        OSError: It cannot be written; or a folder of `path`, which was resolved before, has become a link.
+    """
+    if path.parent.resolve() != path.parent:
+        raise OSError(errno.ELOOP, "a link has taken the place of its folder", str(path))
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
+    try:
+        # A lone surrogate becomes an escape, which is right in JSON.
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+            if new:
+                file.flush()
+                os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        (os.link if new else os.replace)(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
 
 
 def _unreadable(error: Exception, shown: str, hint: str) -> InputError:

@@ -10,11 +10,9 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
 import platform
 import secrets
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,7 +21,7 @@ from typing import Any, Literal
 
 from notebook_ci import VERSION, git
 from notebook_ci.errors import InputError, NotebookCiError, SurroundingsError
-from notebook_ci.files import read_text
+from notebook_ci.files import read_text, write
 
 SCHEMA_NAME = "notebook-ci/record/"
 SCHEMA = f"{SCHEMA_NAME}1"
@@ -158,7 +156,7 @@ class Place:
         """
         text = json.dumps(jsonable(dataclasses.asdict(record)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         try:
-            write_new(self.record, text)
+            write(self.record, text, new=True)
         except OSError as error:
             raise SurroundingsError(
                 f"The record {self.record} cannot be written: {error.strerror or error}.",
@@ -205,7 +203,7 @@ class RunDirectory:
                 f"The run directory cannot be made: {error}.",
                 hint=ELSEWHERE,
             ) from error
-        return cls(path)
+        return cls(path.resolve())  # before a notebook can put a link in its place
 
     def take(self, stage: str, slug: str) -> Place:
         """Take a name for a stage, with a folder for its artifacts.
@@ -277,25 +275,6 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_new(path: Path, text: str) -> None:
-    """Write a file that must not exist yet: whole or not at all.
-
-    Raises:
-        FileExistsError: It exists.
-        OSError: It cannot be written.
-    """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        os.link(temporary, path)
-    finally:
-        Path(temporary).unlink()
 
 
 def jsonable(value: object) -> Any:

@@ -129,3 +129,29 @@ def test_a_digest_is_that_of_what_was_executed(workspace: Workspace, kernel: Pat
     assert done.code == 0, done.log
     assert done.record["read"]["c.ipynb"] == hashlib.sha256(before).hexdigest()
     assert done.printed("b.ipynb") == "b\n"
+
+
+def test_nothing_is_written_through_a_link_that_a_notebook_planted(workspace: Workspace, kernel: Path) -> None:
+    """Neither a page nor an executed notebook, its own or that of a later one; nor where a folder became a link."""
+    victim = workspace.base / "victim"
+    victim.mkdir()
+    names = [f"{name}.{kind}" for name in ("a", "b", "c") for kind in ("ipynb", "html")]
+    for name in names:
+        (victim / name).write_text("mine")
+    plant = (
+        f"import os, pathlib\nvictim = pathlib.Path({str(victim)!r})\n"
+        "made = pathlib.Path(os.environ['RUNNER_TEMP']) / 'notebook-ci' / 'execute-notebook'\n"
+        "for path in victim.iterdir():\n"
+        "    (made / path.name).unlink(missing_ok=True)\n    (made / path.name).symlink_to(path)\n"
+        "(made / 'deep').symlink_to(victim)"
+    )
+    workspace.write("a.ipynb", notebook(plant))
+    workspace.write("b.ipynb", notebook("print('b')"))
+    workspace.write("deep/c.ipynb", notebook("print('c')"))
+    done = workspace.execute(kernel, html="true", workers="1")
+    assert {path.name: path.read_text() for path in victim.iterdir()} == dict.fromkeys(names, "mine")
+    made = Path(done.outputs["output-dir"])
+    assert [path.is_symlink() for name in names[:4] for path in [made / name]] == [False] * 4
+    assert "print" in (made / "b.html").read_text(encoding="utf-8")
+    assert done.code == 3
+    assert "a link has taken the place of its folder" in done.log

@@ -103,11 +103,11 @@ def test_it_is_written_whole_or_not_at_all(tmp_path: Path, file: Path, monkeypat
     file.write_text('{"a": 1.5}')
     seen = []
 
-    def replace(self: Path, _: Path) -> None:
-        seen.append(json.loads(self.read_text()))
+    def replace(source: str, _: Path) -> None:
+        seen.append(json.loads(Path(source).read_text()))
         raise OSError("no space")
 
-    monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     durations(tmp_path).keep({"b": 2.0})
     assert seen == [{"a": 1.5, "b": 2.0}], "the new file is whole before it takes the place of the old"
     assert file.read_text() == '{"a": 1.5}'

@@ -15,7 +15,8 @@ import pytest
 
 from notebook_ci import records
 from notebook_ci.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
-from notebook_ci.records import Place, Problem, Record, RunDirectory, jsonable, write_new
+from notebook_ci.files import write
+from notebook_ci.records import Place, Problem, Record, RunDirectory, jsonable
 
 SCRIPTS = Path(records.__file__).parents[1]
 
@@ -186,9 +187,9 @@ def test_a_record_is_never_written_over_another(run: RunDirectory) -> None:
 def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     """A process that is killed just before its record gets its name leaves none, and what it leaves is not read."""
     code = (
-        "import os, signal, sys; from pathlib import Path; from notebook_ci import records\n"
-        "records.os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "records.write_new(Path(sys.argv[1]), 'x' * 100_000)\n"
+        "import os, signal, sys; from pathlib import Path; from notebook_ci import files\n"
+        "files.os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "files.write(Path(sys.argv[1]), 'x' * 100_000, new=True)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
     killed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.json")], env=environment, check=False)
@@ -198,11 +199,14 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(UnicodeEncodeError):
-        write_new(tmp_path / "a.json", "\udcff")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write(tmp_path / "folder", "")
+    with pytest.raises(FileExistsError):
+        write(tmp_path / "folder", "", new=True)
     with pytest.raises(FileNotFoundError):
-        write_new(tmp_path / "none" / "a.json", "")
-    assert list(tmp_path.iterdir()) == []
+        write(tmp_path / "none" / "a.json", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 def test_a_record_that_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -3,14 +3,12 @@
 import contextlib
 import json
 import math
-import tempfile
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 
 from notebook_ci.context import Context
 from notebook_ci.errors import InputError
-from notebook_ci.files import read_text
+from notebook_ci.files import read_text, write
 from notebook_ci.records import private_folder
 
 FILE = "durations.json"
@@ -43,9 +41,5 @@ class Durations:
         if not self._cwd:
             return
         text = json.dumps({**self.known, **seconds}, indent=1, sort_keys=True)
-        with contextlib.suppress(InputError, OSError), contextlib.ExitStack() as stack:
-            folder = private_folder(self._cwd)
-            with tempfile.NamedTemporaryFile("w", dir=folder, prefix=f".{FILE}.", delete=False) as file:
-                stack.callback(Path(file.name).unlink, missing_ok=True)
-                file.write(f"{text}\n")
-            Path(file.name).replace(folder / FILE)
+        with contextlib.suppress(InputError, OSError):
+            write(private_folder(self._cwd) / FILE, f"{text}\n")

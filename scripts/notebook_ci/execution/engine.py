@@ -3,8 +3,6 @@
 import itertools
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +22,7 @@ from notebook_ci.execution.kernels import UserKernelManager
 from notebook_ci.execution.listener import Listener
 from notebook_ci.execution.outputs import OutputBound
 from notebook_ci.execution.watch import Watch
+from notebook_ci.files import write
 from notebook_ci.notebooks.document import Document
 from notebook_ci.notebooks.parameters import papermill_language
 
@@ -294,7 +293,7 @@ class _Keeper(NotebookExecutionManager):  # type: ignore[misc] # as above
 
     def _save(self, output: Path) -> None:
         try:
-            write_notebook(self.nb, output)
+            write(output, nbformat.writes(self.nb) + "\n")
         except OSError as error:
             raise SurroundingsError(
                 f"The executed notebook {output} cannot be saved: {error.strerror or error}.",
@@ -316,24 +315,6 @@ def errors_shown(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
 def compile_schema() -> None:
     """Have the schema of notebooks compiled, which nbformat does once in a process: before workers are forked."""
     nbformat.validator.get_validator(nbformat.current_nbformat, nbformat.current_nbformat_minor)
-
-
-def write_notebook(nb: nbformat.NotebookNode, path: Path) -> None:
-    """Write a notebook, whole or not at all, over what is there.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:40]}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogatepass") as file:
-            file.write(nbformat.writes(nb))
-            file.write("\n")
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def merge_streams(nb: nbformat.NotebookNode) -> None:

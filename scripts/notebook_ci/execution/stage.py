@@ -73,7 +73,8 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
         _tell(planned, interpreter, record, context)
         durations = Durations(context)
         environ = dict(context.environ)  # `os.environ` itself cannot be given to a process that is not forked
-        runner = Runner(inputs, environ, interpreter, planned.output_dir, context.place, folder)
+        output_dir = planned.output_dir.resolve()  # before a notebook can put a link there
+        runner = Runner(inputs, environ, interpreter, output_dir, context.place, folder)
         progress = Progress(context.reporter, len(planned.tasks))
         schedule = _schedule(planned, durations.known)
         first = server if isinstance(server, KernelServer) else None

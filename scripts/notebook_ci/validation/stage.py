@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from notebook_ci.context import Context
 from notebook_ci.errors import CheckFailed, NotebookCiError, SurroundingsError
-from notebook_ci.records import Problem, Severity, jsonable, sha256, write_new
+from notebook_ci.files import write
+from notebook_ci.records import Problem, Severity, jsonable, sha256
 from notebook_ci.validation import data, projects, rules, violations
 from notebook_ci.validation.engine import Engine
 from notebook_ci.validation.model import RuleResult, ValidateInputs, ValidateRecord, Violation
@@ -128,7 +129,8 @@ class _Validation:
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(result.data).name).strip("-.") or "data"
         path = self.context.place.artifacts / f"{len(self.record.results):02}-{stem[:60]}.json"
         try:
-            write_new(path, json.dumps(jsonable(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+            text = json.dumps(jsonable(content), indent=1, ensure_ascii=False, allow_nan=False)
+            write(path, f"{text}\n", new=True)
         except OSError as error:
             raise SurroundingsError(
                 f"The result {path} cannot be written: {error.strerror or error}.", hint="Free some disk space."
