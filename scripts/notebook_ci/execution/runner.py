@@ -177,13 +177,15 @@ class _Run:
         if output.is_file():
             result.output = self._made(output)
             if self.runner.inputs.html:
-                self._render(output)
+                self._render(execution, output.with_suffix(".html"))
 
-    def _render(self, output: Path) -> None:
+    def _render(self, execution: Execution, page: Path) -> None:
         try:
-            self.outcome.result.html = self._made(html.render(output))
-        except NotebookCiError as error:
-            self._tell("warning", error.message, error.hint)
+            html.render(execution.nb, page)
+            self.outcome.result.html = self._made(page)
+        except Exception as error:  # noqa: BLE001 - a page is no part of the verdict
+            why = f"The page {page.name} could not be made: {type(error).__name__}: {error}."
+            self._tell("warning", why, "The executed notebook itself is complete.")
 
     def _made(self, path: Path) -> str:
         """Take the digest of a file that was made, and return its name in the record."""

@@ -1,0 +1,110 @@
+"""A real browser, and a server on loopback that serves it pages and counts what else it asks for.
+
+Needs Chromium (Debian: `chromium`; GitHub's runners have Chrome). Without it the tests are skipped.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from html import unescape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Looks at a page from outside, as a script of the page itself could not where the page lets none run.
+LOOK = """<!DOCTYPE html><iframe src="page" width="1000" height="3000"></iframe><pre></pre><script>
+document.querySelector("iframe").onload = (event) => {
+  const page = event.target.contentDocument, all = (css) => [...page.querySelectorAll(css)]
+  const style = (css, name) => all(css).map((each) => getComputedStyle(each)[name])
+  document.querySelector("pre").textContent = "SEEN" + JSON.stringify({
+    title: page.title,
+    text: page.body.innerText,
+    images: all("img").map((each) => each.naturalWidth),
+    tables: all("table").map((table) => table.rows.length),
+    headings: all("h1, h2").map((each) => each.innerText),
+    keywords: style(".highlight .k, .highlight .kn", "color"),
+    code: style(".highlight", "color"),
+    elements: [...new Set(all("*").map((each) => each.tagName.toLowerCase()))],
+    attributes: [...new Set(all("body *").flatMap((each) => each.getAttributeNames()))],
+    sources: all("[src]").map((each) => each.src.slice(0, 30)),
+    schemes: [...new Set(all("[href]").map((each) => each.protocol))],
+  }) + "NEES"
+}
+</script>"""
+
+
+@dataclass
+class Browser:
+    """Loads pages.
+
+    Attributes:
+        program: The browser.
+        profile: A folder for what it keeps.
+        port: Of the server.
+        hits: The paths below `/hit/` that were asked for since a page was loaded last.
+    """
+
+    program: str
+    profile: Path
+    port: int = 0
+    hits: set[str] = field(default_factory=set)
+    _page: str = ""
+    _served: bool = False
+
+    def load(self, page: str) -> dict[str, Any]:
+        """Load a page in a frame, and return what is seen of it, if it is still there. See `hits` for what it asked."""
+        self._page, self._served = page, False
+        self.hits.clear()
+        flags = "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --dump-dom"
+        command = [self.program, *flags.split(), f"--user-data-dir={self.profile}", "--virtual-time-budget=4000"]
+        command += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", f"http://127.0.0.1:{self.port}/"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        assert self._served, done.stderr
+        seen = re.search("SEEN({.*})NEES", done.stdout.replace(LOOK, ""), re.DOTALL)
+        return dict(json.loads(unescape(seen[1]))) if seen else {}
+
+    def answer(self, path: str) -> bytes:
+        """Return what the server gives for a path."""
+        if path.startswith("/hit/"):
+            self.hits.add(path.removeprefix("/hit/").partition("?")[0])
+        self._served |= path == "/page"
+        return {"/": LOOK, "/page": self._page}.get(path, "").encode()
+
+
+@contextmanager
+def browser(folder: Path) -> Iterator[Browser]:
+    """Give a browser, and the server."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if not program:
+        pytest.skip("chromium is not installed")
+    made = Browser(program, folder)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = made.answer(self.path)
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    made.port = server.server_port
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield made
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
