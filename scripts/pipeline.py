@@ -23,6 +23,7 @@ from notebook_ci.inputs import CHECK_ONLY, FROM_STDIN, GLOBS, LINES, STAGES, YAM
 from notebook_ci.process import POSIX, end_tree, undisturbed
 from notebook_ci.records import Problem, RunDirectory, Status, describe_source, jsonable, timestamp
 from notebook_ci.report.summary import render
+from notebook_ci.seal import seal
 from notebook_ci.stage import COMMON_OUTPUTS, Command, Stage, run_script
 from notebook_ci.tool import LAUNCHER
 
@@ -144,6 +145,7 @@ class _Run:
     def run(self, steps: Sequence[Step]) -> int:
         """Run the stages, and sum up. Returns the exit code of the worst."""
         codes: list[int] = []
+        seal()
         try:
             for number, step in enumerate(steps, 1):
                 with self._console.group(f"[{number}/{len(steps)}] {step.stage.name}"):

@@ -42,8 +42,9 @@ def test_kernels_are_started(elsewhere: Workspace, kernel: Path) -> None:
 
 def test_who_asks_for_forked_ones_is_told(elsewhere: Workspace, kernel: Path) -> None:
     elsewhere.write("a.ipynb", notebook("1"))
-    done = elsewhere.execute(kernel, kernel_start="fork")
+    done = elsewhere.execute(kernel, kernel_start="fork", html="true")
     assert done.code == 0, done.log
+    assert done.notebooks["a.ipynb"]["html"], "workers load what pages need themselves"
     assert [notice.message for notice in done.annotations("notice")] == [
         "Kernels are started, not forked: that is Linux alone."
     ]

@@ -10,7 +10,7 @@ from pathlib import PurePath
 
 from notebook_ci import process
 from notebook_ci.errors import Cancelled, NotebookCiError
-from notebook_ci.execution import engine, failures, machine
+from notebook_ci.execution import engine, failures, html, machine
 from notebook_ci.execution.model import ExecuteRecord
 from notebook_ci.execution.outcome import Outcome
 from notebook_ci.execution.plan import Task
@@ -20,7 +20,9 @@ from notebook_ci.execution.schedule import Schedule
 from notebook_ci.execution.servers import Servers
 from notebook_ci.execution.workers import END_SECONDS, Ending, Life, Worker, WorkerDiedError
 from notebook_ci.notebooks.document import Document
+from notebook_ci.process import LINUX
 from notebook_ci.records import Problem
+from notebook_ci.seal import seal
 
 LOOK_SECONDS = 0.25
 SHORT_SECONDS = 1.0
@@ -86,6 +88,9 @@ class Conductor:
             Cancelled: The job was cancelled; the record holds what was done.
         """
         engine.compile_schema()
+        if LINUX and self.runner.inputs.html:  # elsewhere each worker loads them
+            html.Pages()
+        seal()
         gc.collect()
         gc.freeze()  # what is here is shared with the workers, which need not look at it
         try:
