@@ -52,21 +52,12 @@ def released(name: str, peers: Path, folder: Path) -> Path:
     if name == "papermill":
         [found] = peers.parents[1].glob("lib/python*/site-packages/papermill/tests/notebooks")
         return found
+    python, wanted = folder / "pip" / "bin" / "python", folder / "nbmake.txt"
     subprocess.run([PYTHON, "-m", "venv", folder / "pip"], check=True)
-    (folder / "nbmake.txt").write_text(NBMAKE)
-    download = [
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--no-binary",
-        "nbmake",
-        "--dest",
-        folder,
-        "-r",
-        folder / "nbmake.txt",
-    ]
+    wanted.write_text(NBMAKE)
+    flags = ["--quiet", "--no-deps", "--no-binary", "nbmake"]
     environ = {**base_environ(), "HOME": str(folder)}
-    subprocess.run([folder / "pip" / "bin" / "python", "-m", "pip", *download], check=True, env=environ)
+    subprocess.run([python, "-m", "pip", "download", *flags, "-d", folder, "-r", wanted], check=True, env=environ)
     [archive] = folder.glob("nbmake-*.tar.gz")
     with tarfile.open(archive) as opened:
         opened.extractall(folder, filter="data")
@@ -82,7 +73,7 @@ def of_papermill(peers: Path, workspace: Workspace, names: list[str]) -> Mapping
 
 def of_nbmake(peers: Path, workspace: Workspace, names: list[str]) -> Mapping[str, str]:
     told = workspace.base / "nbmake.xml"
-    run = [peers, "-m", "pytest", "--nbmake", f"--junitxml={told}", "-p", "no:cacheprovider", *names]
+    run: list[str | Path] = [peers, "-m", "pytest", "--nbmake", f"--junitxml={told}", "-p", "no:cacheprovider", *names]
     subprocess.run(run, cwd=workspace.folder, env=workspace.environ, check=False)
     bad = {"failure", "error"}
     return {

@@ -44,8 +44,8 @@ def way(*cells: str | Cell, **expected: Any) -> Way:
 
 
 EXIT = "SystemExit"
-TIMEOUT = {"cell_timeout": "3"}
-SHELL = {"shell_errors": "fail"}
+TIMEOUT = {"cell-timeout": "3"}
+SHELL = {"shell-errors": "fail"}
 
 WAYS = {
     # What Python raises.
@@ -149,8 +149,8 @@ def done(
     for inputs in ({}, SHELL, TIMEOUT):
         names = [name for name, each in WAYS.items() if each.inputs == inputs]
         files = "\n".join(f"{name}.ipynb" for name in names)
-        given = {"kernel_start": start, "execution_order": "parallel", **inputs}
-        run = workspace.execute(kernel, notebooks=files, preload=preload, **given)
+        given = {"notebooks": files, "kernel-start": start, "preload": preload, "execution-order": "parallel", **inputs}
+        run = workspace.run("execute-notebook", {"python": str(kernel), **given})
         assert run.code == 1, run.log
         results |= dict.fromkeys(names, run)
     return workspace, results

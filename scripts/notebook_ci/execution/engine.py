@@ -213,11 +213,11 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
         if is_shown and error.ename != EXIT:
             return
         told = await hooks.last_exception(self.kc)
-        if told is None or told.ename != error.ename:
+        if told is None or told.ename != error.ename or (error.ename != EXIT and told.evalue != error.evalue):
             return
+        error.evalue = told.evalue
         if is_shown:
             cell.outputs.remove(last)
-        error.evalue = told.evalue if error.ename == EXIT else error.evalue
         shown = nbformat.v4.new_output("error", ename=error.ename, evalue=error.evalue, traceback=told.traceback)
         cell.outputs.append(shown)
 

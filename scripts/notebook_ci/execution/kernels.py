@@ -204,7 +204,7 @@ class _IpykernelClient(_Client):
             told = await self.get_iopub_msg(timeout=IDLE_SECONDS)
             idle = told["msg_type"] == "status" and told["content"]["execution_state"] == "idle"
             until_idle = not (idle and told["parent_header"].get("msg_id") == asked)
-        return dict(reply["content"]["user_expressions"]["it"])
+        return dict(reply["content"].get("user_expressions", {}).get("it", reply["content"]))
 
 
 class _Provisioner(LocalProvisioner):  # type: ignore[misc] # as above
