@@ -8,7 +8,6 @@ import dataclasses
 import io
 import json
 import os
-import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from notebook_ci import inputs as inputs_module
 from notebook_ci.errors import EXIT_BUG, Cancelled, CheckFailed, InputError, SurroundingsError
 from notebook_ci.github import Console
 from notebook_ci.inputs import CHECK_ONLY, FROM_STDIN, GLOBS, LINES, STAGES, YAML_MAP, StageInputs, given, quote
-from notebook_ci.process import POSIX, end_tree, undisturbed
+from notebook_ci.process import POSIX, end_tree, how_it_ended, undisturbed
 from notebook_ci.records import Problem, RunDirectory, Status, describe_source, jsonable, timestamp
 from notebook_ci.report.summary import render
 from notebook_ci.seal import seal
@@ -198,8 +197,7 @@ class _Run:
         try:
             self._records.append(self._directory.record(name))
         except InputError as error:
-            how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with the exit code {code}"
-            message = f"{step.stage.name} {how} and left no record."
+            message = f"{step.stage.name} {how_it_ended(code)} and left no record."
             self._record(step, "error", Problem(severity="error", message=message, hint=error.message))
             return code != 0
         return True

@@ -23,21 +23,25 @@ def adopt() -> None:
     ctypes.PyDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def reap(wanted: int) -> int | None:
-    """Collect the children that have ended. Returns the exit code, as `subprocess` has it, of one if it is among them.
+def reap(wanted: int) -> tuple[int, int] | None:
+    """Collect the children that have ended.
 
     Args:
-        wanted: Its process id; 0: none.
+        wanted: A process id; 0: none.
+
+    Returns:
+        Of that one, if it is among them, the exit code as `subprocess` has it, and its peak memory in bytes.
     """
-    code = None
+    ended = None
     with suppress(ChildProcessError):
         while True:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
             if pid == 0:
                 break
             if pid == wanted:
                 code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-    return code
+                ended = code, usage.ru_maxrss * 1024
+    return ended
 
 
 def end_after(kernel: int, code: int | None) -> None:

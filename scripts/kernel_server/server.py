@@ -9,12 +9,12 @@ come descriptors. The server has imported what ipykernel needs, and forks:
     server ── keeper ── kernel
       └────── server ── keeper ── kernel        one that has imported more
 
-For a kernel the JSON has `argv`, `cwd` and `env`, and the descriptors are its standard streams. The connection is the
-keeper's from then on. It writes whether its server has imported what notebooks do, and its process id. It forks the
-kernel when it reads a zero byte, and writes that process id. Each further byte that it reads is a signal for the
-kernel's process group. It writes the kernel's exit code when that has ended, and then a last line when it has ended all
-that the kernel had started. The connection is closed when the driver ends, however that comes: then the keeper ends all
-of it.
+For a kernel the JSON has `argv`, `cwd` and `env`, and the descriptors are its standard streams and memory for its last
+messages. The connection is the keeper's from then on. It writes whether its server has imported what notebooks do, and
+its process id. It forks the kernel when it reads a zero byte, and writes that process id. Each further byte that it
+reads is a signal for the kernel's process group. When the kernel has ended, it writes its peak memory in bytes and its
+exit code, and then a last line when it has ended all that the kernel had started. The connection is closed when the
+driver ends, however that comes: then the keeper ends all of it.
 
 For a further server the JSON has `preload`, what it imports, and `cwd`, and the descriptor is that of its listening
 socket. It writes its process id and then what it imports at the moment; if one is refused (see `importing.py`), it says
@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import faulthandler
 import gc
 import importlib
 import importlib.util
@@ -49,15 +50,16 @@ from functools import lru_cache, partial
 from itertools import takewhile
 from pathlib import Path
 from types import CoroutineType, GeneratorType, ModuleType
-from typing import Any, Callable, ClassVar, Dict, Iterable
+from typing import Any, Callable, ClassVar, Dict, Iterable, Tuple
 
 Request = Dict[str, Any]
 Become = Callable[[], None]
+Ended = Tuple[int, int]
 
 LIBC = ctypes.PyDLL(None)  # keeps Python's lock, so that no thread goes on meanwhile
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 STDIN = 0
-STREAMS = 3
+DESCRIPTORS = 4  # of a kernel: three streams, and memory
 # Files beside a notebook that an import may look at, and that another notebook may have written since.
 BESIDE = (".py", ".so", ".toml", ".cfg", ".ini", ".yaml", ".yml", ".env", "rc")
 READY = "-ready"  # behind the socket's name: a file that is there when all is imported
@@ -88,7 +90,6 @@ MODULES = (
     "IPython.core.magics",
     "IPython.core.oinspect",
     "IPython.extensions.storemagic",
-    "faulthandler",
     "jupyter_client.localinterfaces",
     "psutil",
     "runpy",
@@ -295,7 +296,7 @@ def installed(importer: Any) -> dict[str, int]:
     return changed
 
 
-def keep(driver: socket.socket, request: Request, streams: list[int], importer: Any) -> Become | None:
+def keep(driver: socket.socket, request: Request, descriptors: list[int], importer: Any) -> Become | None:
     """Fork the kernel and stay with it. Returns in the kernel's process, and never in the keeper."""
     processes = beside("processes")
     processes.adopt()
@@ -313,12 +314,14 @@ def keep(driver: socket.socket, request: Request, streams: list[int], importer: 
             request["env"]["JPY_PARENT_PID"] = str(os.getpid())
             kernel = os.fork()
             if kernel == 0:
+                *streams, memory = descriptors
                 leave(driver, (woken, wake), streams)
-                return partial(be_as_started, request, importer)
-            for stream in streams:
-                os.close(stream)
+                return partial(be_as_started, request, importer, memory)
+            for descriptor in descriptors:
+                os.close(descriptor)
             tell(driver, "pid", kernel)
-            code = watch(driver, kernel, woken, processes.reap)
+            code, peak = watch(driver, kernel, woken, processes.reap)
+            tell(driver, "peak", peak)
             tell(driver, "code", code)
             processes.end_after(kernel, code)
             tell(driver, "ended", 0)
@@ -334,7 +337,7 @@ def receive(driver: socket.socket) -> tuple[Request, list[int]]:
     Raises:
         ConnectionError: It does not come whole.
     """
-    head, ancillary, _, _ = driver.recvmsg(4, socket.CMSG_SPACE(STREAMS * struct.calcsize("i")))
+    head, ancillary, _, _ = driver.recvmsg(4, socket.CMSG_SPACE(DESCRIPTORS * struct.calcsize("i")))
     descriptors = [number for _, _, data in ancillary for (number,) in struct.iter_unpack("i", data)]
     if len(head) < struct.calcsize("!I"):
         raise ConnectionResetError
@@ -359,27 +362,27 @@ def leave(driver: socket.socket, pipe: tuple[int, int], streams: list[int]) -> N
         os.close(descriptor)
 
 
-def watch(driver: socket.socket, kernel: int, woken: int, reap: Callable[[int], int | None]) -> int:
-    """Pass on signals until the kernel has ended, or the driver. Returns the exit code as `subprocess` has it."""
+def watch(driver: socket.socket, kernel: int, woken: int, reap: Callable[[int], Ended | None]) -> Ended:
+    """Pass on signals until the kernel has ended, or the driver. Returns what `reap` does."""
     while True:
         sources: list[Any] = [driver, woken]
         ready, _, _ = select.select(sources, [], [])
         if woken in ready:
             os.read(woken, 4096)
-            code = reap(kernel)
-            if code is not None:
-                return code
+            ended = reap(kernel)
+            if ended:
+                return ended
         if driver in ready:
             number = driver.recv(1)
             if not number:
-                return -signal.SIGKILL
+                return -signal.SIGKILL, 0
             try:
                 os.killpg(kernel, number[0])
             except ProcessLookupError:  # it does not lead a group yet
                 os.kill(kernel, number[0])
 
 
-def be_as_started(request: Request, importer: Any) -> None:
+def be_as_started(request: Request, importer: Any, memory: int) -> None:
     """Be what `python -m ipykernel_launcher ...` is, with what a started kernel gets from its driver."""
     argv, cwd = [text(each) for each in request["argv"]], text(request["cwd"])
     os.chdir(cwd)
@@ -390,7 +393,7 @@ def be_as_started(request: Request, importer: Any) -> None:
         sys.path.insert(0, cwd)  # ipykernel takes it away
     app = with_arguments(argv[3:])
     app.parent_handle = int(request["env"]["JPY_PARENT_PID"])  # ipykernel has read it when it was imported
-    keep_messages(app)
+    keep_messages(app, memory)
     know_files(app)
     if importer:
         importer.before_start(app)
@@ -408,8 +411,13 @@ def be_as_started(request: Request, importer: Any) -> None:
         end(sys.exc_info()[1])
 
 
-def keep_messages(app: Any) -> None:
-    """Have outputs wait until the driver has time for them: ZeroMQ drops those beyond a thousand that wait."""
+def keep_messages(app: Any, memory: int) -> None:
+    """Have outputs wait until the driver has time for them: ZeroMQ drops those beyond a thousand that wait.
+
+    Those that still wait when the kernel dies are lost with it: the last ones stand in memory of the driver's, too.
+    """
+    last_messages = beside("last_messages")
+    last_messages.replace_watch(sys.modules["ipykernel.iostream"].OutStream)
     init_iopub = app.init_iopub
 
     def init_with_room(context: Any) -> None:
@@ -417,6 +425,7 @@ def keep_messages(app: Any) -> None:
         context.sndhwm = 0
         init_iopub(context)
         del context.sndhwm
+        app.iopub_thread.send_multipart = last_messages.keeping(app.iopub_thread.send_multipart, memory)
 
     app.init_iopub = init_with_room
 
@@ -446,6 +455,8 @@ def know_files(app: Any) -> None:
             init_kernel()
         finally:
             ipkernel.sys = sys
+        # A crash shows its stack. ipykernel takes what is written to standard error itself, which it cannot any more.
+        faulthandler.enable(getattr(sys.stderr, "_original_stdstream_copy", 2), all_threads=False)
         if hasattr(app.kernel, "_kernel_modules"):
             app.kernel._kernel_modules += files  # noqa: SLF001 - a debugger has this list, too
 

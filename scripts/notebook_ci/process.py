@@ -21,6 +21,7 @@ LOOK_SECONDS = 1.0  # how often a deadline is looked at that may have moved
 TAIL_LINES = 2000
 LONGEST_LINE = 10_000  # characters; a longer one is taken in pieces
 CANCELLING = (signal.SIGINT, signal.SIGTERM)
+CRASHES = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS")  # signals of faults in a program itself
 POSIX = sys.platform != "win32"
 LINUX = sys.platform == "linux"
 
@@ -111,18 +112,6 @@ def held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def how_it_ended(code: int | None) -> str:
-    """Return how a program ended, for a sentence about it.
-
-    Args:
-        code: Its exit code as `subprocess` has it; None: it is not known.
-    """
-    if code is not None and code < 0:
-        named = {number.value: number.name for number in signal.Signals}
-        return f"ended by {named.get(-code, f'signal {-code}')}"
-    return f"ended with exit code {code}"
-
-
 def for_others(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for code of the user: without what speaks to the runner, or is for the tools alone."""
     return {
@@ -130,6 +119,25 @@ def for_others(environ: Mapping[str, str]) -> dict[str, str]:
         for name, value in environ.items()
         if name not in RUNNER_VARIABLES + TOOL_VARIABLES and not name.startswith(RUNNER_PREFIXES)
     }
+
+
+def signal_name(number: int) -> str:
+    """Return the name of a signal: `SIGKILL`."""
+    with contextlib.suppress(ValueError):
+        return signal.Signals(number).name
+    return f"signal {number}"
+
+
+def how_it_ended(code: int | None) -> str:
+    """Return how a process ended: `was killed by SIGKILL`, `crashed with SIGSEGV`, `ended with exit code 3`.
+
+    Args:
+        code: Its exit code, as `subprocess` has it; None: not known.
+    """
+    if code is None or code >= 0:
+        return "ended" if code is None else f"ended with exit code {code}"
+    name = signal_name(-code)
+    return f"crashed with {name} ({signal.strsignal(-code)})" if name in CRASHES else f"was killed by {name}"
 
 
 def run(

@@ -4,7 +4,6 @@ import abc
 import contextlib
 import dataclasses
 import os
-import signal
 import sys
 import time
 import traceback
@@ -143,7 +142,7 @@ class Stage(Command[Model], Generic[Model, StageRecord]):
             record.add(error)
             return error.exit_code
         except Cancelled as cancelled:
-            name = signal.Signals(cancelled.signal_number).name
+            name = process.signal_name(cancelled.signal_number)
             record.add(SurroundingsError(f"Cancelled ({name}).", hint="What was done until then is kept."))
             return cancelled.exit_code
         except Exception as error:  # noqa: BLE001 - a bug of ours: said so, and the record still written

@@ -1,14 +1,26 @@
-"""Texts for people: lists that stay short, addresses without credentials, commands to paste."""
+"""Texts for people: lists that stay short, sizes, addresses without credentials, commands to paste."""
 
 import re
 import shlex
 from collections.abc import Sequence
+
+KILO = 1000
 
 
 def listed(texts: Sequence[str], most: int) -> str:
     """Return texts on one line: the first `most` of them, and how many more there are."""
     more = f" and {len(texts) - most} more" if len(texts) > most else ""
     return ", ".join(texts[:most]) + more
+
+
+def size(number: float) -> str:
+    """Return bytes as people say them: `19 B`, `53.1 kB`, `1.8 GB`."""
+    unit = "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if number < KILO:
+            break
+        number, unit = number / KILO, larger
+    return f"{number:.0f} B" if unit == "B" else f"{number:.1f} {unit}"
 
 
 def without_users(text: str) -> str:

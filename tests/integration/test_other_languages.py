@@ -155,7 +155,7 @@ def test_a_broken_specification(workspace: Workspace, bash: Path, content: str, 
     [
         (["no-such-program"], "`no-such-program` cannot be run: no-such-program: No such file or directory"),
         (["true", "\0"], "cannot be run: embedded null byte"),
-        (["false"], "Kernel died before replying to kernel_info"),
+        (["false"], "it ended with exit code 1"),
     ],
 )
 def test_a_kernel_that_does_not_start(workspace: Workspace, bash: Path, argv: list[str], why: str) -> None:

@@ -284,7 +284,7 @@ def test_a_stage_that_is_killed_has_a_record_all_the_same(study: Workspace) -> N
     assert done.code == 3, done.log
     (killed,) = [record for record in records(done).values() if record["stage"] == "execute-notebook"]
     assert killed["status"] == "error"
-    assert killed["problems"][0]["message"] == "execute-notebook was ended by SIGKILL and left no record."
+    assert killed["problems"][0]["message"] == "execute-notebook was killed by SIGKILL and left no record."
     assert statuses(done)["log-run"] == "passed"
     assert wait_until(lambda: not study.processes()), study.processes()
 

@@ -551,7 +551,7 @@ def test_a_worker_that_is_killed_costs_its_own_notebook_alone(workspace: Workspa
     failure = done.notebooks["a.ipynb"]["failure"]
     assert (done.code, failure["kind"]) == (1, "broken-execution"), done.log
     assert failure["message"] == (
-        "The process that executed the notebook ended by SIGKILL. Often memory ran out: see the input workers."
+        "The process that executed the notebook was killed by SIGKILL. The system counted no out-of-memory kill."
     )
     assert any(error.place[0] == "a.ipynb" for error in done.annotations())
     assert not workspace.processes()

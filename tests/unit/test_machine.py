@@ -200,3 +200,34 @@ def test_this_machine_tells() -> None:
     assert machine.cpus() >= 1
     found = machine.memory()
     assert found is None or 0 <= found.available <= found.total
+
+
+# --- Processes killed for lack of memory
+
+EVENTS = "low 0\nhigh 12\nmax 40\noom 3\noom_kill 2\noom_group_kill 1\n"
+VMSTAT = "nr_free_pages 1\noom_kill 7\ndrop_slab 0\n"
+
+
+def test_kills_of_a_group_of_version_2(root: Path) -> None:
+    write(root / "proc" / "vmstat", VMSTAT)
+    v2(root, "/job", memory_events=EVENTS)
+    assert machine.oom_kills(root) == 2
+
+
+def test_kills_of_a_group_of_version_1(root: Path) -> None:
+    write(root / "proc" / "vmstat", VMSTAT)
+    write(root / "proc" / "self" / "cgroup", "3:cpu:/x\n4:memory:/job\n0::/\n")
+    write(root / "sys/fs/cgroup/memory/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 9\n")
+    write(root / "sys/fs/cgroup/memory/job/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n")
+    assert machine.oom_kills(root) == 1
+
+
+def test_kills_of_the_machine_where_there_is_no_group(root: Path) -> None:
+    write(root / "proc" / "vmstat", VMSTAT)
+    v2(root, "/")
+    assert machine.oom_kills(root) == 7
+
+
+def test_a_system_that_does_not_tell_of_kills(root: Path) -> None:
+    v2(root, "/job", memory_events="low 0\noom 3\n")
+    assert machine.oom_kills(root) is None

@@ -1,5 +1,7 @@
 """Runs the cells of one notebook. The one adapter of papermill and nbclient."""
 
+import asyncio
+import contextlib
 import itertools
 import json
 import logging
@@ -10,6 +12,7 @@ from typing import Any
 
 import nbformat
 from jupyter_core.utils import run_sync
+from nbclient.client import CellExecutionComplete
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat.v4 import output_from_msg
 from papermill.clientwrap import PapermillNotebookClient
@@ -29,6 +32,7 @@ from notebook_ci.notebooks.parameters import papermill_language
 KERNEL_START_SECONDS = 60
 OUTPUT_MESSAGE_SECONDS = 60
 SAVE_EVERY_SECONDS = 10.0
+ALIVE_SECONDS = 0.2
 FAILED = NotebookExecutionManager.FAILED
 NO_EXCEPTION = ("NoneType", "None")
 EXIT = "SystemExit"
@@ -110,6 +114,7 @@ class Execution:
             self.current = cell_index
             self.begun.add(cell_index)
             watch.cell_begins()
+            manager.cell_begins()
             listener.cell(_number(cell_index, self.origins))
 
         def end(**_: object) -> None:
@@ -132,11 +137,12 @@ class Execution:
         try:
             self._keep(keeper, lambda: client.execute(cleanup_kc=True, **start))
         except DeadKernelError as error:
-            raise KernelDiedError from error
+            raise KernelDiedError(manager.death("The kernel", " while this cell ran")) from error
         except RuntimeError as error:  # what jupyter_client raises from the start of a kernel
             if self.current is not None:
                 raise
-            raise KernelNotStartedError(str(error)) from error
+            why = manager.death("it") or f"{str(error).rstrip('.')}."
+            raise KernelNotStartedError(f"The kernel did not start: {why}") from error
 
     def _keep(self, keeper: NotebookExecutionManager, execute: Callable[[], object]) -> None:
         """Execute, and save what there is, however it ends."""
@@ -157,7 +163,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
     """Waits for a kernel's sockets, and gives it no time to end by itself once an execution was broken off.
 
     Attributes:
-        execution: Takes what is found out.
+        execution: What it executes; takes what is found out.
         bound: Bounds what is kept of the outputs.
         ending: Called when all that is left is the kernel's end.
     """
@@ -220,6 +226,23 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
             cell.outputs.remove(last)
         shown = nbformat.v4.new_output("error", ename=error.ename, evalue=error.evalue, traceback=told.traceback)
         cell.outputs.append(shown)
+
+    async def _async_poll_kernel_alive(self) -> None:
+        """Tell of the kernel's death, once all has been taken that it has said before."""
+        while await self.km.is_alive():
+            await asyncio.sleep(ALIVE_SECONDS)
+        await self.kc.iopub_channel.silence()
+        index = self.execution.current or 0
+        cell = self.nb.cells[index]
+        for message in self.km.last_messages(self.kc.session):
+            with contextlib.suppress(CellExecutionComplete):
+                self.process_message(message, cell, index)
+        shown = "".join(output.text for output in cell.outputs if output.output_type == "stream").splitlines()
+        written = self.km.last_words.text().splitlines(keepends=True)
+        if missing := "".join(line for line in written if line.strip("\r\n") not in shown):
+            cell.outputs.append(nbformat.v4.new_output("stream", name="stderr", text=missing))
+            self.bound.hold(index, cell.outputs)
+        self.task_poll_for_reply.cancel()
 
     def output(self, outs: list[Any], msg: dict[str, Any], display_id: str, cell_index: int) -> Any:
         """Keep an output, as far as there is room for it."""

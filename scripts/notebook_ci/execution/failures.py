@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from notebook_ci import process
 from notebook_ci.errors import NotebookCiError
+from notebook_ci.execution.deaths import FAULT
 from notebook_ci.execution.engine import FAILED, Execution, KernelDiedError, KernelNotStartedError, errors_shown
 from notebook_ci.execution.model import Failure, FailureKind
 from notebook_ci.execution.watch import GRACE_SECONDS, Limit, Watch
@@ -43,16 +44,12 @@ def explain(
     """
     if watch.exceeded and exception:
         return place(document, execution, watch.exceeded, _time_message(watch, watch.exceeded))
-    if isinstance(exception, KernelDiedError):
-        message = "The kernel died while this cell ran. Often it ran out of memory, or a compiled library crashed."
-        return _with_log(place(document, execution, "kernel-died", message), kernel_log)
-    if isinstance(exception, KernelNotStartedError):
-        return _with_log(
-            place(
-                document, execution, "kernel-not-started", f"The kernel did not start: {str(exception).rstrip('.')}."
-            ),
-            kernel_log,
-        )
+    if isinstance(exception, KernelDiedError | KernelNotStartedError):
+        kind: FailureKind = "kernel-died" if isinstance(exception, KernelDiedError) else "kernel-not-started"
+        frames = [line for line in kernel_log.rpartition(FAULT)[2].splitlines() if line.startswith('  File "')]
+        failure = place(document, execution, kind, str(exception), frames=frames[::-1])
+        failure.traceback = tracebacks.strip_ansi("\n".join(kernel_log.splitlines()[-LOG_LINES:]))
+        return failure
     return _cell_failure(document, execution)
 
 
@@ -106,10 +103,9 @@ def lost(how: str) -> Failure:
     """Return the failure of a notebook whose worker died.
 
     Args:
-        how: How it ended.
+        how: How it ended, as a sentence.
     """
-    message = f"The process that executed the notebook {how}. Often memory ran out: see the input workers."
-    return Failure(kind="broken-execution", title=TITLES["broken-execution"], message=message)
+    return Failure(kind="broken-execution", title=TITLES["broken-execution"], message=how)
 
 
 def commands(document: Document, execution: Execution, path: str) -> Iterator[Problem]:
@@ -147,7 +143,15 @@ def code_cells(execution: Execution) -> list[int]:
     ]
 
 
-def place(document: Document, execution: Execution, kind: FailureKind, message: str, ename: str = "") -> Failure:
+def place(
+    document: Document,
+    execution: Execution,
+    kind: FailureKind,
+    message: str,
+    ename: str = "",
+    *,
+    frames: Sequence[str] = (),
+) -> Failure:
     """Return a failure of the cell that ran last, with its place in the file.
 
     The place is where the traceback points in the notebook, else the first line of the cell.
@@ -158,6 +162,7 @@ def place(document: Document, execution: Execution, kind: FailureKind, message: 
         kind: The class of the failure.
         message: One sentence.
         ename: The name of the exception, where there is one.
+        frames: Where the kernel crashed, innermost last, where no error output says it.
     """
     failure = Failure(kind=kind, title=ename or TITLES[kind], message=message, ename=ename)
     if execution.current is None:
@@ -167,7 +172,7 @@ def place(document: Document, execution: Execution, kind: FailureKind, message: 
     failure.traceback = tracebacks.essence(traceback, MOST_TRACEBACK_LINES, MOST_TRACEBACK_CHARACTERS)
     origin = execution.origins[execution.current]
     failure.cell = None if origin is None else origin + 1
-    if spot := _spot(execution, execution.current, traceback):
+    if spot := _spot(execution, execution.current, traceback or frames):
         failure.points_to = spot[0] + 1
         failure.line, failure.source = _line(document, spot)
     failure.title += _cells(failure)
@@ -211,11 +216,6 @@ def _time_message(watch: Watch, limit: Limit) -> str:
     subject = "A cell" if limit == "cell-timeout" else "The notebook"
     killed = f"; {GRACE_SECONDS:g} seconds later its kernel was killed" if watch.has_killed else ""
     return f"{subject} ran longer than its {limit} of {watch.limits[limit]:g} seconds, and was interrupted{killed}."
-
-
-def _with_log(failure: Failure, kernel_log: str) -> Failure:
-    failure.traceback = tracebacks.strip_ansi("\n".join(kernel_log.splitlines()[-LOG_LINES:]))
-    return failure
 
 
 def _failed_cell(execution: Execution) -> int | None:

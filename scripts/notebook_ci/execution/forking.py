@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from kernel_server import last_messages
+
 SERVER = Path(__file__).resolve().parents[2] / "kernel_server" / "start.py"
 READY = "-ready"  # as the server has it
 SILENT = "the server does not answer"
@@ -38,12 +40,14 @@ class ForkedKernel:
 
     Args:
         keeper: The connection to its keeper.
+        memory: Takes its last messages.
         seconds: How long the server may take.
 
     Attributes:
         pid: Its process id.
         has_imports: Its server had imported what notebooks import.
         returncode: Its exit code; negative: the signal that ended it; None: it runs.
+        peak: The most bytes of memory that it had, once it has ended; 0: not known.
 
     Raises:
         NotForkedError: The server does not fork.
@@ -51,9 +55,10 @@ class ForkedKernel:
 
     stdin = stdout = stderr = None
 
-    def __init__(self, keeper: socket.socket, seconds: float) -> None:
+    def __init__(self, keeper: socket.socket, memory: IO[bytes], seconds: float) -> None:
         self.returncode: int | None = None
-        self._channel = keeper
+        self.peak = 0
+        self._channel, self._memory = keeper, memory
         # The watch asks from a thread of its own.
         self._lock = threading.Lock()
         keeper.settimeout(seconds)
@@ -70,6 +75,7 @@ class ForkedKernel:
         with self._lock, contextlib.suppress(OSError):
             if self.returncode is None and select.select([self._channel], [], [], 0)[0]:
                 try:
+                    self.peak = self._told("peak")
                     self.returncode = self._told("code")
                 except NotForkedError:
                     self._end_without_keeper()
@@ -98,6 +104,11 @@ class ForkedKernel:
             except subprocess.TimeoutExpired:  # the keeper was stopped by its kernel
                 self._end_without_keeper()
 
+    def last_messages(self) -> list[list[bytes]]:
+        """Return the last messages that it has sent, or was about to, each as its frames."""
+        self._memory.seek(0)
+        return list(last_messages.read(self._memory.read()))
+
     def terminate(self) -> None:
         """Ask it to end."""
         self.send_signal(signal.SIGTERM)
@@ -116,6 +127,7 @@ class ForkedKernel:
             self._end_without_keeper()
         with self._lock:
             self._channel.close()
+            self._memory.close()
 
     def _end_without_keeper(self) -> None:
         if self.returncode is None:
@@ -174,12 +186,14 @@ class KernelServer:
         # As a started one's: a pipe that jupyter_client has closed.
         stdin, write = os.pipe()
         os.close(write)
+        memory = os.fdopen(os.memfd_create("messages"), "r+b")
+        memory.truncate(last_messages.SIZE)
         try:
-            connection = self._asked(request, [stdin, log.fileno(), log.fileno()])
+            connection = self._asked(request, [stdin, log.fileno(), log.fileno(), memory.fileno()])
         finally:
             os.close(stdin)
         try:
-            return ForkedKernel(connection, FORK_SECONDS if self._is_ready else READY_SECONDS)
+            return ForkedKernel(connection, memory, FORK_SECONDS if self._is_ready else READY_SECONDS)
         except BaseException:
             connection.close()
             raise

@@ -5,12 +5,13 @@ import contextlib
 import math
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from queue import Empty
-from typing import Any, Literal, cast
+from typing import IO, Any, Literal, cast
 
 import zmq
 import zmq.asyncio
@@ -24,6 +25,7 @@ from jupyter_client.session import Session
 from traitlets import Type
 
 from kernel_server import processes
+from notebook_ci.execution.deaths import LastWords, MemoryWatch
 from notebook_ci.execution.forking import ForkedKernel, KernelServer, NotForkedError
 from notebook_ci.execution.kernel_specs import Kernel
 from notebook_ci.execution.listener import Listener
@@ -35,9 +37,27 @@ WATCH_SECONDS = 0.001
 REPLY_SECONDS = 1.0
 IDLE_SECONDS = 0.2
 ASK_SECONDS = 10.0
+SILENCE_SECONDS = 60.0
 
 # jupyter_client (8.10) has dateutil read the two dates of each message: a tenth of what executing takes here.
 jsonutil._dateutil_parse = datetime.fromisoformat  # noqa: SLF001 - there is no other way to say so
+
+
+class JunkMessageError(Exception):
+    """A notebook has made its kernel send what is no message. The text is a sentence."""
+
+
+def _read(session: Session, parts: list[bytes]) -> dict[str, Any]:
+    """Return a message.
+
+    Raises:
+        JunkMessageError: It is none, or has come before.
+    """
+    try:
+        _, message = session.feed_identities(parts)
+        return dict(session.deserialize(message))
+    except Exception as error:
+        raise JunkMessageError(f"The kernel sent something that is not a message: {error}.") from error
 
 
 class _Channel(AsyncZMQSocketChannel):  # type: ignore[misc] # jupyter_client is not seen by mypy
@@ -54,11 +74,21 @@ class _Channel(AsyncZMQSocketChannel):  # type: ignore[misc] # jupyter_client is
         self.has_free_cpu: Callable[[], bool] = lambda: False
         self._waiting: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None  # watches the descriptor
+        self._count = 0
 
     async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
         parts = self._taken() or await self._watched() or await self._coming(timeout)
-        _, message = self.session.feed_identities(parts)
-        return dict(self.session.deserialize(message))
+        self._count += 1
+        return _read(self.session, parts)
+
+    async def silence(self) -> None:
+        """Wait until nothing has come for a while: who died has sent no more."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SILENCE_SECONDS):  # another process may send in the place of a dead kernel
+                before = -1
+                while before != self._count:
+                    before = self._count
+                    await asyncio.sleep(IDLE_SECONDS)
 
     def send(self, msg: dict[str, Any]) -> None:
         super().send(msg)
@@ -214,6 +244,7 @@ class _Provisioner(LocalProvisioner):  # type: ignore[misc] # as above
         super().__init__(**traits)
         self._server = server
         self.not_forked = ""
+        self.peak = 0
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
         if self._server:
@@ -229,6 +260,16 @@ class _Provisioner(LocalProvisioner):  # type: ignore[misc] # as above
         except (OSError, ValueError) as error:  # ValueError: of what no program can be given, as null characters
             said = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
             raise RuntimeError(f"{quote(cmd[0])} cannot be run: {said}") from error
+
+    async def poll(self) -> int | None:
+        """Return the exit code of the kernel, once it has ended, and take note of its peak memory."""
+        process: Any = self.process
+        if LINUX and isinstance(process, subprocess.Popen) and process.returncode is None:
+            with contextlib.suppress(ChildProcessError):
+                pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+                if pid:
+                    process.returncode, self.peak = os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024
+        return cast("int | None", await super().poll())
 
     async def wait(self) -> int | None:
         """Wait for the end of the kernel, and look more often than ten times a second."""
@@ -246,19 +287,30 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
         server: Forks the kernel; None: it is started.
         listener: Is told of the kernel's process.
         greeting: An expression that a kernel of the notebooks' Python evaluates first.
+        log: The kernel's log.
 
     Attributes:
         greeted: What it says of that: see `ask`; empty: nothing.
         is_ipykernel: Whether it is a kernel of the notebooks' Python.
+        last_words: What it writes beside its messages.
     """
 
     def __init__(
-        self, kernel: Kernel, folder: Path, server: KernelServer | None, listener: Listener, greeting: str
+        self,
+        kernel: Kernel,
+        folder: Path,
+        server: KernelServer | None,
+        listener: Listener,
+        *,
+        greeting: str,
+        log: IO[bytes],
     ) -> None:
         super().__init__(kernel_name=kernel.name, connection_file=str(folder / "kernel.json"))
         self.is_ipykernel = kernel.is_ipykernel
         self.greeting = greeting
         self.greeted: dict[str, Any] = {}
+        self.last_words = LastWords(log)
+        self._memory = MemoryWatch()
         self.client_factory = _IpykernelClient if kernel.is_ipykernel else _Client
         self.has_free_cpu = listener.has_free_cpu
         self._kernel = kernel
@@ -317,6 +369,27 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
         while not all(socket.exists() for socket in sockets) and time.monotonic() < ends and await self.is_alive():
             await asyncio.sleep(POLL_SECONDS)
 
+    def cell_begins(self) -> None:
+        """Take note that a cell begins."""
+        self.last_words.cell_begins(self._process.pid)
+
+    def last_messages(self, session: Session) -> list[dict[str, Any]]:
+        """Return what a kernel that has died was about to send: what has not come. A started one does not tell."""
+        told = []
+        for parts in reversed(self._process.last_messages() if isinstance(self._process, ForkedKernel) else ()):
+            try:
+                told.append(_read(session, parts))
+            except JunkMessageError:  # it has come, and so have those before it
+                break
+        return told[::-1]
+
+    def death(self, who: str, when: str = "") -> str:
+        """Return how the kernel died, as `MemoryWatch.sentence` does; nothing: it did not."""
+        if self._process is None or self._process.returncode is None:
+            return ""
+        peak = getattr(self._process, "peak", self.provisioner.peak)
+        return self._memory.sentence(who, self._process.returncode, peak, when)
+
     def signal_now(self, number: int) -> None:
         """Send a signal to the kernel and all it has started, from any thread, also after its end.
 
@@ -341,3 +414,4 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
         else:
             self.signal_now(signal.SIGKILL if POSIX else signal.SIGTERM)
         self._listener.kernel(0)
+        self.last_words.close()

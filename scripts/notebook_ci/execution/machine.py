@@ -63,6 +63,17 @@ def memory(root: Path = ROOT) -> Memory | None:
     return Memory(total, max(available, 0))
 
 
+def oom_kills(root: Path = ROOT) -> int | None:
+    """Return how many processes were killed for lack of memory since the beginning; None: the system does not tell.
+
+    Of this process's control group, of which a container sees its own alone; where it has none, of the machine.
+    """
+    names = ("memory.events", "memory.oom_control")
+    files = [folder / name for folder in _groups(root, "memory") for name in names]
+    counted = (re.search(r"^oom_kill (\d+)$", _text(file), re.MULTILINE) for file in [*files, root / "proc" / "vmstat"])
+    return next((int(found[1]) for found in counted if found), None)
+
+
 def proportional_bytes(pid: int) -> int:
     """Return the memory of a process (PSS: each page divided among those that share it); 0: it has ended."""
     found = re.search(r"^Pss: +(\d+) kB$", _text(ROOT / "proc" / str(pid) / "smaps_rollup"), re.MULTILINE)

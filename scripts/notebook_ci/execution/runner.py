@@ -1,7 +1,6 @@
 """Executes a notebook, and says how it went."""
 
 import hashlib
-import os
 import time
 import traceback
 from collections.abc import Mapping
@@ -25,8 +24,6 @@ from notebook_ci.execution.watch import Watch
 from notebook_ci.notebooks import metrics
 from notebook_ci.notebooks.document import Document
 from notebook_ci.records import Place, Problem, Severity, sha256
-
-MOST_LOG_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -124,7 +121,7 @@ class _Run:
             with temporary_folder(self.runner.folder) as folder, (folder / "kernel.log").open("w+b") as log:
                 inputs = self.runner.inputs
                 greeting = hooks.installing(inputs.shell_errors)
-                manager = kernels.UserKernelManager(kernel, folder, server, self.listener, greeting)
+                manager = kernels.UserKernelManager(kernel, folder, server, self.listener, greeting=greeting, log=log)
                 watch = Watch(inputs.cell_timeout, inputs.notebook_timeout, manager.signal_now)
                 exception = self._attempt(manager, watch, execution, output, log)
                 self.outcome.result.kernel_start = manager.start
@@ -136,8 +133,7 @@ class _Run:
                 if isinstance(exception, KernelNotStartedError) and manager.start == "fork" and not watch.exceeded:
                     self._tell("notice", "Its forked kernel did not begin: it was run by a started one.")
                     continue
-                log.seek(max(0, log.seek(0, os.SEEK_END) - MOST_LOG_BYTES))
-                said = log.read().decode(errors="backslashreplace")
+                said = manager.last_words.text()
                 self.outcome.result.failure = failures.explain(self.doc, execution, watch, exception, said)
                 return
 

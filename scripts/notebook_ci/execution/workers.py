@@ -23,6 +23,7 @@ from typing import Any
 from kernel_server import processes
 from notebook_ci import process
 from notebook_ci.errors import Cancelled, NotebookCiError, from_json
+from notebook_ci.execution.deaths import MemoryWatch
 from notebook_ci.execution.forking import KernelServer
 from notebook_ci.execution.outcome import Outcome
 from notebook_ci.execution.plan import Task
@@ -88,6 +89,7 @@ class Worker:
 
     def __init__(self, runner: Runner, tasks: Sequence[Task], life: Life) -> None:
         self.task: int | None = None
+        self._memory = MemoryWatch()
         # Read here while they change there: a message for each cell would cost more than many cells do.
         self._cell, self._kernel, self._free_cpu = _shared_number(), _shared_number(), _shared_number()
         self.connection, theirs = _PROCESSES.Pipe()
@@ -113,7 +115,7 @@ class Worker:
             task: Its place among the tasks.
             server: Forks its kernel; None: it is started.
         """
-        self.task = task
+        self.task, self._memory = task, MemoryWatch()
         self._cell.value = 0
         with contextlib.suppress(OSError):  # that it has died is seen where it should tell something
             self.connection.send((task, server))
@@ -130,7 +132,8 @@ class Worker:
                 told = self.connection.recv()
         except (EOFError, OSError) as error:
             self.end()
-            raise WorkerDiedError(process.how_it_ended(self._process.exitcode)) from error
+            how = self._memory.sentence("The process that executed the notebook", self._process.exitcode)
+            raise WorkerDiedError(how) from error
         if not isinstance(told, Ending):
             self.task = None
         if isinstance(told, dict):

@@ -1,6 +1,7 @@
 """What the summary says of dvc-pull."""
 
-from notebook_ci.report.markdown import Json, count, folded, name, size, table
+from notebook_ci.report.markdown import Json, count, folded, name, table
+from notebook_ci.texts import size
 
 
 def note(record: Json) -> str:

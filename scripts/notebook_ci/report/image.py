@@ -1,7 +1,7 @@
 """What the summary says of build-image."""
 
-from notebook_ci.report.markdown import Json, name, size, table
-from notebook_ci.texts import listed
+from notebook_ci.report.markdown import Json, name, table
+from notebook_ci.texts import listed, size
 
 MOST_TAGS = 5
 

@@ -8,7 +8,6 @@ MOST_ROWS = 100
 MOST_LISTED = 20
 MOST_TITLE_CHARACTERS = 200
 MINUTE = 60
-KILO = 1000
 
 # By the status of a record.
 ICONS = {"passed": "✅", "failed": "❌", "error": "🛑", "skipped": "⏭️"}
@@ -25,16 +24,6 @@ def duration(seconds: float) -> str:
     """Return seconds as people say them: `4.2 s`, `3 min 12 s`."""
     minutes, remaining = divmod(round(seconds), MINUTE)
     return f"{minutes} min {remaining} s" if minutes else f"{seconds:.1f} s"
-
-
-def size(number: float) -> str:
-    """Return bytes as people say them: `19 B`, `53.1 kB`, `1.8 GB`."""
-    unit = "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if number < KILO:
-            break
-        number, unit = number / KILO, larger
-    return f"{number:.0f} B" if unit == "B" else f"{number:.1f} {unit}"
 
 
 def rest(number: int) -> str:

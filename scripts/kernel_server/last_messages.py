@@ -1,0 +1,104 @@
+"""What a kernel has said outlives it. Runs in the user's interpreter, as `server.py` does, and in that of the tools.
+
+ZeroMQ sends from a thread of its own, which dies with the kernel: what was printed and flushed just before was lost in
+one death of five. So the last messages stand in memory that it shares with its driver, too.
+
+The memory begins with the number of bytes that are in use. A message in it is the number of its frames, and each frame
+is its size and its bytes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import select
+import struct
+import sys
+import threading
+from contextlib import suppress
+from typing import Any, Callable, Iterator
+
+SIZE = 1 << 20
+NUMBER = struct.Struct("=I")
+READ_BYTES = 1000  # as ipykernel has it
+LIBC = ctypes.PyDLL(None)  # keeps Python's lock
+LIBC.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
+LIBC.mmap.restype = ctypes.c_void_p
+FAILED = ctypes.c_void_p(-1).value  # MAP_FAILED of mmap(2)
+
+
+def keeping(send: Callable[..., Any], descriptor: int) -> Callable[..., Any]:
+    """Return what keeps a message and then sends it.
+
+    Args:
+        send: What sends it.
+        descriptor: That of the memory. It is closed.
+    """
+    # Not by `mmap.mmap`, which keeps a descriptor that the notebook would find.
+    address = LIBC.mmap(None, SIZE, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED, descriptor, 0)
+    os.close(descriptor)
+    if address == FAILED:
+        return send
+    memory = memoryview((ctypes.c_char * SIZE).from_address(address)).cast("B")
+    kernel, lock, used = os.getpid(), threading.RLock(), NUMBER.size
+
+    def keep(message: bytes) -> None:
+        nonlocal used
+        if used + len(message) > SIZE:  # older ones were sent long ago
+            used = NUMBER.size
+            NUMBER.pack_into(memory, 0, used)
+        memory[used : used + len(message)] = message
+        used += len(message)
+        NUMBER.pack_into(memory, 0, used)
+
+    def send_and_keep(frames: Any, *args: Any, **kwargs: Any) -> Any:
+        # A child that the notebook has forked sends in another way.
+        if os.getpid() == kernel and sum(memoryview(frame).nbytes for frame in frames) < SIZE // 2:
+            sized = (NUMBER.pack(len(frame)) + frame for frame in map(bytes, frames))
+            with lock:
+                keep(NUMBER.pack(len(frames)) + b"".join(sized))
+        return send(frames, *args, **kwargs)
+
+    return send_and_keep
+
+
+def read(memory: bytes) -> Iterator[list[bytes]]:
+    """Yield the messages, oldest first. It ends where a notebook has written something else there."""
+    with suppress(struct.error):
+        (used,) = NUMBER.unpack_from(memory)
+        place = NUMBER.size
+        while place < used:
+            (count,), frames = NUMBER.unpack_from(memory, place), []
+            place += NUMBER.size
+            for _ in range(count):
+                (size,) = NUMBER.unpack_from(memory, place)
+                place += NUMBER.size + size
+                frames.append(memory[place - size : place])
+            yield frames
+
+
+def replace_watch(streams: Any) -> None:
+    """Have ipykernel's streams use `_watch_pipe_fd` below, in a version that has what it needs."""
+    own = getattr(streams, "_watch_pipe_fd", None)
+    if own and {"_fid", "_should_watch", "_original_stdstream_copy"} <= set(own.__code__.co_names):
+        setattr(streams, own.__name__, _watch_pipe_fd)
+
+
+def _watch_pipe_fd(stream: Any) -> None:
+    """Take what a program writes to a standard stream, as the method of `OutStream` of that name does (ipykernel 7.4).
+
+    That one takes it from the pipe, and then waits for Python's lock to hand it on: in two deaths of five it was lost
+    between the two. Here it comes from the pipe into the log at once.
+    """
+    own, taken = vars(stream), ctypes.create_string_buffer(READ_BYTES)
+    try:
+        while True:
+            select.select([own["_fid"]], [], [])
+            size = LIBC.read(own["_fid"], taken, READ_BYTES)
+            if size <= 0 or not own["_should_watch"]:
+                return
+            LIBC.write(own["_original_stdstream_copy"], taken, size)
+            stream.write(taken.raw[:size].decode(errors="replace"))
+    except Exception:  # noqa: BLE001 - the stream shows it when it is closed
+        own["_exc"] = sys.exc_info()
