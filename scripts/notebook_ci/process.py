@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ LOOK_SECONDS = 1.0  # how often a deadline is looked at that may have moved
 TAIL_LINES = 2000
 LONGEST_LINE = 10_000  # characters; a longer one is taken in pieces
 CANCELLING = (signal.SIGINT, signal.SIGTERM)
+PR_SET_DUMPABLE = 4  # linux/prctl.h
 CRASHES = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS")  # signals of faults in a program itself
 POSIX = sys.platform != "win32"
 LINUX = sys.platform == "linux"
@@ -110,6 +112,15 @@ def held_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def keep_to_itself() -> None:
+    """Close environment, memory and open files of this process, and of those forked from it, to programs of its user.
+
+    They stand in `/proc`, and with them what `for_others` leaves out. What another program is started with is open.
+    """
+    if LINUX:
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def for_others(environ: Mapping[str, str]) -> dict[str, str]:

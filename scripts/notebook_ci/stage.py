@@ -208,6 +208,7 @@ def _bug(error: Exception, reporter: Reporter) -> NotebookCiError:
 
 def run_script(command: Command[Any]) -> None:
     """End the process with the exit code of a command."""
+    process.keep_to_itself()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
