@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from integration.suite import Cell, Done, Workspace, code, line_of, markdown, notebook, parameters
+from integration.suite import Cell, Workspace, code, line_of, markdown, notebook, parameters
 
 IMPORT = "import dateutil"
-AFTER = "open(f'{NAME}.txt', 'w').close()"
+AFTER = "open('{}.txt', 'w').close()"
 CRASH = "# crashes"
 HERE = "# here"
 
@@ -41,6 +41,7 @@ class Way:
 
 
 def way(*cells: str | Cell, **expected: Any) -> Way:
+    """Return a way with the expectations that it names."""
     return Way(cells, **expected)
 
 
@@ -130,60 +131,49 @@ KERNELS = {"started": ("spawn", "off"), "forked": ("fork", "off"), "preloaded": 
 assert len(WAYS) >= 40
 
 
-def written(workspace: Workspace) -> None:
+def executed(workspace: Workspace, kernel: Path, start: str, preload: str) -> dict[str, dict[str, Any]]:
+    """Execute all ways by one kind of kernel, and return the results by name."""
     for name, text in FILES.items():
         workspace.write(name, text)
     for name, each in WAYS.items():
-        after = AFTER.replace("NAME", repr(name))
-        workspace.write(f"{name}.ipynb", notebook(IMPORT, *each.cells, after))
-
-
-@pytest.fixture(scope="module", params=KERNELS)
-def done(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, kernel: Path
-) -> tuple[Workspace, Any]:
-    """All ways, executed by one kind of kernel: the workspace, and the results by name."""
-    start, preload = KERNELS[request.param]
-    workspace = Workspace(tmp_path_factory.mktemp("ways"))
-    written(workspace)
-    results: dict[str, Done] = {}
+        workspace.write(f"{name}.ipynb", notebook(IMPORT, *each.cells, AFTER.format(name)))
+    results: dict[str, dict[str, Any]] = {}
     for inputs in ({}, SHELL, TIMEOUT):
         names = [name for name, each in WAYS.items() if each.inputs == inputs]
         files = "\n".join(f"{name}.ipynb" for name in names)
         given = {"notebooks": files, "kernel-start": start, "preload": preload, "execution-order": "parallel", **inputs}
-        run = workspace.run("execute-notebook", {"python": str(kernel), **given})
-        assert run.code == 1, run.log
-        results |= dict.fromkeys(names, run)
-    return workspace, results
+        done = workspace.run("execute-notebook", {"python": str(kernel), **given})
+        assert done.code == 1, done.log
+        results |= {name: done.notebooks[f"{name}.ipynb"] for name in names}
+    return results
 
 
-@pytest.mark.parametrize("name", WAYS)
-def test_a_way_to_fail(done: tuple[Workspace, dict[str, Done]], name: str) -> None:
-    workspace, results = done
-    expected, path = WAYS[name], f"{name}.ipynb"
-    result = results[name].notebooks[path]
-    assert result["status"] == "failed"
-    failure = result["failure"]
-    assert (failure["kind"], failure["ename"], failure["cell"]) == (expected.kind, expected.ename, expected.cell)
-    assert expected.says in failure["message"]
-    text = (workspace.folder / path).read_text(encoding="utf-8")
-    marked = text.count(HERE)
-    first = expected.cells[expected.cell - 2]
-    first_line = "".join(first["source"]) if isinstance(first, dict) else first
-    is_shown = CRASH in text and result["kernel_start"] == "fork"  # a started one shows no stack
-    named = CRASH if is_shown else HERE if marked else json.dumps(first_line.splitlines()[0])[1:-1]
-    assert failure["line"] == line_of(workspace.folder / path, named)
-    assert not (workspace.folder / f"{name}.txt").exists(), "nothing runs after it"
+def line_to_name(path: Path, expected: Way, start: str) -> int:
+    """Return the line that is to be named. Of a crash a started kernel shows no stack."""
+    text = path.read_text(encoding="utf-8")
+    for mark in (HERE, CRASH if start == "fork" else HERE):
+        if mark in text:
+            return line_of(path, mark)
+    cell = expected.cells[expected.cell - 2]
+    assert isinstance(cell, str)
+    return line_of(path, json.dumps(cell.splitlines()[0])[1:-1])
 
 
-def test_the_kernels_are_what_they_are_said_to_be(
-    done: tuple[Workspace, dict[str, Done]], request: pytest.FixtureRequest
-) -> None:
-    _, results = done
-    kind = request.node.callspec.params["done"]
-    result = results["exception"].notebooks["exception.ipynb"]
-    assert result["kernel_start"] == KERNELS[kind][0]
-    assert ("dateutil" in result["preloaded"]) == (kind == "preloaded")
+@pytest.mark.parametrize("kind", KERNELS)
+def test_all_ways_to_fail(workspace: Workspace, kernel: Path, kind: str) -> None:
+    start, preload = KERNELS[kind]
+    results = executed(workspace, kernel, start, preload)
+    wrong = {}
+    for name, way in WAYS.items():
+        result, failure = results[name], results[name]["failure"] or {}
+        found = [result["status"], *(failure.get(each) for each in ("kind", "ename", "cell", "line"))]
+        line = line_to_name(workspace.folder / f"{name}.ipynb", way, start)
+        if found != ["failed", way.kind, way.ename, way.cell, line] or way.says not in failure["message"]:
+            wrong[name] = (found, failure.get("message"))
+        assert result["kernel_start"] == start
+        assert ("dateutil" in result["preloaded"]) == (kind == "preloaded")
+    assert wrong == {}
+    assert not list(workspace.folder.glob("*.txt")), "nothing runs after it"
 
 
 def test_what_is_no_failure(workspace: Workspace, kernel: Path) -> None:
