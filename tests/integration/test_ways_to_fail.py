@@ -115,10 +115,10 @@ WAYS = {
     "magic": way("x = 1\n%no_such_magic # here", ename="UsageError"),
     "input": way("x = 1\ninput('name? ') # here", ename="StdinNotImplementedError"),
     # What ends the kernel, or takes too long.
-    "killed": way("import os\nos.kill(os.getpid(), 9)", kind="kernel-died"),
-    "aborted": way(f"import os\nos.abort() {CRASH}", kind="kernel-died"),
-    "segmentation fault": way(f"import ctypes\nctypes.string_at(0) {CRASH}", kind="kernel-died"),
-    "ended": way("import os\nos._exit(0)", kind="kernel-died"),
+    "killed": way("import os\nos.kill(os.getpid(), 9)", kind="kernel-died", says="SIGKILL"),
+    "aborted": way(f"import os\nos.abort() {CRASH}", kind="kernel-died", says="SIGABRT"),
+    "segmentation fault": way(f"import ctypes\nctypes.string_at(0) {CRASH}", kind="kernel-died", says="SIGSEGV"),
+    "ended": way("import os\nos._exit(0)", kind="kernel-died", says="exit code 0"),
     "too long": way("import time\ntime.sleep(60) # here", kind="cell-timeout", inputs=TIMEOUT),
 }
 FILES = {
