@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from notebook_ci.errors import NotebookCiError
+from notebook_ci.masking import masked
 from notebook_ci.records import Problem, Severity
 
 ANNOTATIONS_SHOWN = 10
@@ -109,7 +110,8 @@ class Console:
 
         GitHub keeps the first ten of a level in a step: the tenth says that there are more, in the log.
         """
-        for problem in sorted(problems, key=lambda problem: _RANK[problem.severity]):
+        for each in sorted(problems, key=lambda problem: _RANK[problem.severity]):
+            problem = Problem(**masked(vars(each)))  # before its text is escaped
             if self.on_runner:
                 self._annotate_on_runner(problem)
             else:
@@ -134,7 +136,7 @@ class Console:
         """
         if self._output_file:
             with _appended(self._output_file) as file:
-                file.write("".join(_output(name, value) for name, value in outputs.items()))
+                file.write(masked("".join(_output(name, value) for name, value in outputs.items())))
         elif not self.on_runner:
             shown = {name: value for name, value in outputs.items() if value}
             width = max(map(len, shown), default=0)
@@ -151,17 +153,17 @@ class Console:
             path = Path(self._summary_file)
             room = SUMMARY_BYTES - (path.stat().st_size if path.exists() else 0)
             with _appended(self._summary_file) as file:
-                file.write(bounded(markdown, room))
+                file.write(bounded(masked(markdown), room))
         elif not self.on_runner:
             while (shorter := _FOLDED.sub("", markdown)) != markdown:
                 markdown = shorter
-            sys.stdout.write(markdown + "\n")
+            sys.stdout.write(masked(markdown) + "\n")
             sys.stdout.flush()
 
     def _write(self, text: str) -> None:
         """Write a line. A name in the text that the stream cannot encode is written as an escape."""
         self._erase_live()
-        self._stream.write(self._encodable(text) + "\n")
+        self._stream.write(self._encodable(masked(text)) + "\n")
         self._draw_live()
 
     def _erase_live(self) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from notebook_ci.errors import InputError
 
@@ -119,19 +119,6 @@ class IndexSettings:
             PIP_CLIENT_CERT=self.client_certificate,
             **self._proxies(),
         )
-
-    def secrets(self) -> list[str]:
-        """Return what must not be shown: passwords as they are written, and decoded; the longest first."""
-        places = [index.url for index in (self.default, *self.extra) if index]
-        places += [*self.find_links, self.http_proxy, self.https_proxy]
-        found = {value for name, value in self.credentials.items() if name.endswith("_PASSWORD")}
-        for place in places:
-            address = urlsplit(place)
-            # An address with a user name alone holds a token there.
-            found.add(address.password or address.username or "")
-        return sorted({*found, *map(unquote, found), *(quote(secret, safe="") for secret in found)} - {""}, key=len)[
-            ::-1
-        ]
 
     def _proxies(self) -> dict[str, str]:
         return {"HTTP_PROXY": self.http_proxy, "HTTPS_PROXY": self.https_proxy, "NO_PROXY": self.no_proxy}

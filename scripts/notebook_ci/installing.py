@@ -1,21 +1,12 @@
-"""Says why pip or uv failed, without giving away credentials."""
+"""Says why pip or uv failed."""
 
 import re
-from collections.abc import Sequence
 
 from notebook_ci.errors import SurroundingsError
-from notebook_ci.texts import without_users
 
 # An index that accepts a connection and stays silent costs this many seconds a try.
 SILENCE_SECONDS = 15
 RETRIES = 2
-
-
-def mask(text: str, secrets: Sequence[str]) -> str:
-    """Return `text` without secrets, and without the credentials of any address in it."""
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return without_users(text)
 
 
 def explain(what: str, output: str, *, elsewhere: str) -> SurroundingsError:

@@ -22,6 +22,7 @@ from typing import Any, Literal
 from notebook_ci import VERSION, git
 from notebook_ci.errors import InputError, NotebookCiError, SurroundingsError
 from notebook_ci.files import read_text, write
+from notebook_ci.masking import masked
 
 SCHEMA_NAME = "notebook-ci/record/"
 SCHEMA = f"{SCHEMA_NAME}1"
@@ -278,7 +279,7 @@ def sha256(path: Path) -> str:
 
 
 def jsonable(value: object) -> Any:
-    """Return `value` as JSON can hold it: tuples as lists, what is no number as text, all else as its text."""
+    """Return `value` as JSON can hold it, without credentials: tuples as lists, what is no number as text."""
     match value:
         case dict():
             return {_encodable(key): jsonable(item) for key, item in value.items()}
@@ -289,7 +290,7 @@ def jsonable(value: object) -> Any:
         case None | bool() | int() | float():
             return value
         case _:
-            return _encodable(value)
+            return masked(_encodable(value))
 
 
 def _encodable(value: object) -> str:

@@ -22,8 +22,9 @@ from pathlib import Path
 from notebook_ci import indexes, process, seals
 from notebook_ci.errors import NOTHING_TO_DO, Cancelled, NotebookCiError, SurroundingsError
 from notebook_ci.github import Console
-from notebook_ci.installing import RETRIES, SILENCE_SECONDS, explain, mask
-from notebook_ci.texts import command_line
+from notebook_ci.installing import RETRIES, SILENCE_SECONDS, explain
+from notebook_ci.masking import learn, masked
+from notebook_ci.texts import command_line, without_users
 
 LINES_SHOWN = 20
 DAY_SECONDS = 24 * 60 * 60
@@ -101,6 +102,7 @@ class Maker:
         self._console = console
         self._environ = environ
         self._settings = indexes.read(environ, Path.cwd())
+        learn(self._settings.for_uv())
 
     def make(self, name: str, folder: Path, uv: Path) -> None:
         """Make the environment `name`, and uv's own one if that is not there.
@@ -201,7 +203,7 @@ class Maker:
         if done.returncode:
             by_uv = Path(command[0]).stem == "uv"
             lines = [line for line in done.output.splitlines() if by_uv or _TOLD_BY_PIP.search(line)]
-            output = mask("\n".join(lines[-LINES_SHOWN:]), self._settings.secrets())
+            output = without_users(masked("\n".join(lines[-LINES_SHOWN:])))
             self._console.output(output)
             what = f"The tool environment {name} could not be made"
             raise explain(what, output, elsewhere="set NOTEBOOK_CI_CACHE to another folder")

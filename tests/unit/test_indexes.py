@@ -300,19 +300,6 @@ def test_nothing_else_of_the_users_settings_reaches_them() -> None:
     assert clean["PIP_CONFIG_FILE"] == os.devnull
 
 
-def test_secrets_are_known_in_every_spelling(home: Path) -> None:
-    settings = read(
-        home,
-        UV_DEFAULT_INDEX="https://me:p%2Fw@a.test/simple",
-        UV_INDEX="https://token@b.test/simple x=https://c.test/simple",
-        UV_INDEX_X_PASSWORD="a/b",  # noqa: S106
-        UV_INDEX_X_USERNAME="visible",
-        HTTPS_PROXY="http://me:of-proxy@proxy:1",
-    )
-    assert set(settings.secrets()) == {"p%2Fw", "p/w", "p%252Fw", "token", "a/b", "a%2Fb", "of-proxy"}
-    assert [len(secret) for secret in settings.secrets()] == sorted(map(len, settings.secrets()), reverse=True)
-
-
 @pytest.mark.parametrize(
     ("place", "text"),
     [(".config/uv/uv.toml", "index-url = \n"), (".config/pip/pip.conf", "index-url = x\n"), ("pyproject.toml", "[[\n")],

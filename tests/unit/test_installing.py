@@ -1,6 +1,6 @@
 import pytest
 
-from notebook_ci.installing import explain, mask
+from notebook_ci.installing import explain
 
 
 @pytest.mark.parametrize(
@@ -24,11 +24,3 @@ def test_where_else_it_can_be_made_is_said(output: str) -> None:
     assert explain("It could not be made", output, elsewhere="set X to another folder").hint.endswith(
         "or set X to another folder."
     )
-
-
-def test_credentials_are_masked() -> None:
-    assert mask("https://me:s3cret@host/simple and s3cret", ["s3cret"]) == "https://host/simple and ***"
-
-
-def test_a_password_with_signs_of_an_address_is_masked_as_a_whole() -> None:
-    assert mask("fetching https://me:hunter2@pw/x@host/simple now", []) == "fetching https://host/simple now"

@@ -15,6 +15,7 @@ from notebook_ci.data.protocol import PROGRESS, Request, Result
 from notebook_ci.errors import EXIT_BUG, InputError, SurroundingsError, from_json
 from notebook_ci.files import is_folder
 from notebook_ci.inputs import quote
+from notebook_ci.masking import masked
 from notebook_ci.records import sha256
 from notebook_ci.reporter import Reporter
 
@@ -172,7 +173,7 @@ class _Told:
         if line.startswith(PROGRESS):
             self._reporter.progress(line.removeprefix(PROGRESS))
         else:
-            self.others.append(without_secrets(line))
+            self.others.append(without_secrets(masked(line)))
 
 
 def _keep(path: Path, lines: list[str]) -> None:

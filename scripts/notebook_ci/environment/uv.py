@@ -11,9 +11,11 @@ from pathlib import Path
 
 from notebook_ci import indexes, installing, process
 from notebook_ci.errors import NotebookCiError, SurroundingsError
-from notebook_ci.installing import RETRIES, SILENCE_SECONDS, mask
+from notebook_ci.installing import RETRIES, SILENCE_SECONDS
+from notebook_ci.masking import learn, masked
 from notebook_ci.process import POSIX, Argument
 from notebook_ci.reporter import Reporter
+from notebook_ci.texts import without_users
 
 PROBE_SECONDS = 60
 LINES_SHOWN = 30
@@ -76,6 +78,7 @@ class Uv:
     def __post_init__(self) -> None:
         """Read pip's settings once."""
         object.__setattr__(self, "_pip", self._pip_settings())
+        learn(self._pip.for_uv())
 
     def run(
         self,
@@ -108,7 +111,7 @@ class Uv:
         """Run uv, and return how it ended, without secrets."""
         with self.log.open("a", encoding="utf-8") as log:
             completed = process.run([self.program, *arguments], env=self._environment() | dict(env or {}), cwd=self.cwd)
-            output = mask(completed.output, self._pip.secrets())
+            output = without_users(masked(completed.output))
             log.write(output + "\n")
         return process.Completed(completed.returncode, output, completed.timed_out)
 

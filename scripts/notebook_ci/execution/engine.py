@@ -26,6 +26,7 @@ from notebook_ci.execution.listener import Listener
 from notebook_ci.execution.outputs import OutputBound
 from notebook_ci.execution.watch import Watch
 from notebook_ci.files import write
+from notebook_ci.masking import masked
 from notebook_ci.notebooks.document import Document
 from notebook_ci.notebooks.parameters import papermill_language
 
@@ -316,7 +317,7 @@ class _Keeper(NotebookExecutionManager):  # type: ignore[misc] # as above
 
     def _save(self, output: Path) -> None:
         try:
-            write(output, nbformat.writes(self.nb) + "\n")
+            write(output, nbformat.writes(masked(self.nb)) + "\n")
         except OSError as error:
             raise SurroundingsError(
                 f"The executed notebook {output} cannot be saved: {error.strerror or error}.",

@@ -12,6 +12,7 @@ from pathlib import Path
 import nbformat
 
 from notebook_ci.files import write
+from notebook_ci.masking import masked
 
 # How an output is shown, best first. All else needs scripts: widgets, Plotly, Vega, Mermaid.
 SHOWN = ("text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/latex", "text/plain")
@@ -96,7 +97,7 @@ def _attribute(_tag: str, name: str, value: str) -> str | None:
 
 def render(nb: nbformat.NotebookNode, page: Path) -> None:
     """Write the page of an executed notebook. Raises what its outputs make Jinja, Pygments and others raise."""
-    nb = nbformat.reads(nbformat.writes(nb), as_version=4)  # a copy, with joined lines
+    nb = nbformat.reads(nbformat.writes(masked(nb)), as_version=4)  # a copy, with joined lines
     # It warns of what the user can do nothing about, such as lexers that are not installed beside it.
     with warnings.catch_warnings(action="ignore"):
         write(page, Pages().page(nb, page.stem))

@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from notebook_ci import process
 from notebook_ci.errors import InputError, SurroundingsError
 from notebook_ci.image import faults
 from notebook_ci.inputs import quote
-from notebook_ci.installing import mask
+from notebook_ci.masking import masked
 from notebook_ci.process import Argument, Completed
 from notebook_ci.reporter import Reporter
+from notebook_ci.texts import without_users
 
 # What asks nothing but the engine.
 ANSWER_SECONDS = 30.0
@@ -93,13 +94,11 @@ class Docker:
         environ: The environment of the step: `DOCKER_HOST`, `DOCKER_CONFIG` and the like count.
         reporter: Takes what is printed.
         timeout: Limit in seconds for fetching, building, pushing.
-        secrets: What must not be shown.
     """
 
     environ: Mapping[str, str]
     reporter: Reporter
     timeout: float
-    secrets: Sequence[str] = ()
     program: str = field(init=False, default="")
     _chosen: Mapping[str, str] = field(init=False, default_factory=dict)
 
@@ -202,7 +201,7 @@ class Docker:
         return Completed(done.returncode, output, done.timed_out)
 
     def _shown(self, text: str) -> str:
-        return mask(_COLOUR.sub("", text), self.secrets)
+        return without_users(masked(_COLOUR.sub("", text)))
 
     def _run(self, *arguments: Argument, env: Mapping[str, str] | None = None, **more: Any) -> Completed:
         theirs = process.for_others(self.environ)

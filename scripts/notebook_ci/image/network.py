@@ -10,6 +10,7 @@ from notebook_ci import indexes
 from notebook_ci.errors import InputError
 from notebook_ci.files import read_text
 from notebook_ci.indexes import IndexSettings
+from notebook_ci.masking import learn
 
 CERTIFICATES = "certificates.crt"
 _LOOPBACK = ("localhost", "127.", "::1")
@@ -21,14 +22,12 @@ class Network:
 
     Attributes:
         arguments: Build arguments: what uv and pip are to know. They may hold credentials.
-        secrets: What must not be shown.
         certificates: Certificates to trust (PEM); empty: those of the base image.
         of_host: Whether the build must use the network of the engine's machine: the index is on its loopback.
         left_out: Settings that a build cannot be given.
     """
 
     arguments: Mapping[str, str]
-    secrets: list[str]
     certificates: str
     of_host: bool
     left_out: tuple[str, ...]
@@ -41,6 +40,7 @@ class Network:
             InputError: A file of settings, or the one of the certificates, cannot be read.
         """
         settings = indexes.read(environ, cwd)
+        learn(settings.for_uv())
         places = [index.url for index in (settings.default, *settings.extra) if index]
         local = [place for place in (*places, *settings.find_links) if not _is_remote(place)]
         if settings.no_index or set(local) & set(places):
@@ -59,7 +59,6 @@ class Network:
         urls = [*places, *told.find_links, told.http_proxy, told.https_proxy]
         return cls(
             arguments={**told.for_pip(), **told.for_uv()},
-            secrets=settings.secrets(),
             certificates=_certificates(settings),
             of_host=any(_on_loopback(url) for url in urls),
             left_out=_left_out(settings),

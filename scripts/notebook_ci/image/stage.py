@@ -48,7 +48,7 @@ def run(inputs: BuildImageInputs, context: Context, record: BuildImageRecord) ->
     record.image, record.tags = inputs.image, list(inputs.tags or _commit_tag(revision))
     own = _own_dockerfile(inputs.dockerfile, context.cwd)
     docker = Docker(context.environ, context.reporter, inputs.timeout)
-    build = _OwnBuild(own) if own else _generated(inputs, context, docker, revision)
+    build = _OwnBuild(own) if own else _generated(inputs, context, revision)
     try:
         version = docker.find()
     except NoEngine as error:
@@ -185,7 +185,7 @@ class _GeneratedBuild:
             )
 
 
-def _generated(inputs: BuildImageInputs, context: Context, docker: Docker, revision: Revision) -> _GeneratedBuild:
+def _generated(inputs: BuildImageInputs, context: Context, revision: Revision) -> _GeneratedBuild:
     """Return the build from a generated Dockerfile, as far as it is known without an engine."""
     if not revision.commit:
         raise InputError(
@@ -195,7 +195,6 @@ def _generated(inputs: BuildImageInputs, context: Context, docker: Docker, revis
         )
     found = packages.find(inputs.requirements, context.run_directory.last("setup-env", inputs.slug), context.cwd)
     network = Network.of(context.environ, context.cwd)
-    docker.secrets = network.secrets
     for setting in network.left_out:
         context.reporter.warning(f"The build of the image does not get your {setting} for the package index.")
     return _GeneratedBuild(inputs.base_image or default_base(found, context.cwd), found, network, revision)
