@@ -104,6 +104,23 @@ def test_a_line_of_pip_freeze_in_conda_is_told_what_to_write(tmp_path: Path, url
     assert (error.file, error.line) == ("requirements.txt", 2)
 
 
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        (
+            "error: could not create 'study.egg-info': Read-only file system",
+            "a build writes into a folder that is read",
+        ),
+        ("error: no", "a package has to be built from its source, and that failed"),
+    ],
+)
+def test_a_build_that_fails_is_told_why(tmp_path: Path, cause: str, said: str) -> None:
+    output = f"error: Failed to build `study`\n  cause: The build backend returned an error\n  [stderr]\n  {cause}"
+    error = explained(tmp_path, ".\n", output)
+    assert isinstance(error, SurroundingsError)
+    assert error.message.startswith(f"{WHAT}: {said}")
+
+
 def test_another_path_that_is_not_there_is_nothing_of_conda(tmp_path: Path) -> None:
     error = explained(tmp_path, "./x.whl\n", f"error: Distribution not found at: file://{tmp_path}/x.whl\n")
     assert error.message == f"requirements.txt names file://{tmp_path}/x.whl, which is not there."

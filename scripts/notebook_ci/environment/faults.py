@@ -63,6 +63,11 @@ _NO_SUCH_VERSION = (
 # What stands against a lock that may be right.
 _OBSTACLES = (
     (
+        r"build backend returned an error(?s:.*)Read-only file system",
+        "a build writes into a folder that is read-only",
+        "See the lines above. If it builds your own project, run in a copy of the workspace that can be written.",
+    ),
+    (
         r"build backend returned an error",
         "a package has to be built from its source, and that failed",
         "See the lines above. A version that has a wheel for this Python and platform needs no building.",
