@@ -90,7 +90,9 @@ def last_exception() -> str:
     """
     error: Any = sys.last_value
     frames = error.__traceback__ and error.__traceback__.tb_next  # the first one is IPython's
-    lines = format_exception(type(error), error, frames)
+    lines = [line for line in format_exception(type(error), error, frames) if '"<notebook-ci>"' not in line]
+    if any("+ Exception Group Traceback" in line for line in lines):
+        lines = ["".join(lines)]  # as IPython shows it
     evalue = str(error)
     if isinstance(error, SystemExit):
         succeeds = error.code is None or (isinstance(error.code, int) and error.code == 0)
@@ -98,6 +100,6 @@ def last_exception() -> str:
     told = {
         "ename": type(error).__name__,
         "evalue": evalue,
-        "traceback": [line for line in lines if '"<notebook-ci>"' not in line],
+        "traceback": [line.rstrip() for line in lines],
     }
     return base64.b64encode(json.dumps(told).encode()).decode()
