@@ -228,7 +228,8 @@ def _appended(path: str) -> TextIO:
 
 def _for_terminal(problem: Problem) -> str:
     place = f"{problem.file}:{problem.line}: " if problem.line else f"{problem.file}: " if problem.file else ""
-    return f"{problem.severity}: {place}{problem.text}"
+    title = f"{problem.title}: " if problem.title else ""
+    return f"{problem.severity}: {place}{title}{problem.text}"
 
 
 def _output(name: str, value: str) -> str:

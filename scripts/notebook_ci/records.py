@@ -68,8 +68,9 @@ class Problem:
 
     @property
     def text(self) -> str:
-        """The message with its hint."""
-        return f"{self.message} {self.hint}" if self.hint else self.message
+        """The message with its hint: on a line of its own where the message ends with a line of code."""
+        between = "\n" if "\n" in self.message else " "
+        return f"{self.message}{between}{self.hint}" if self.hint else self.message
 
 
 @dataclass(kw_only=True)

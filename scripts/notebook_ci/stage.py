@@ -7,6 +7,7 @@ import os
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -209,6 +210,7 @@ def _bug(error: Exception, reporter: Reporter) -> NotebookCiError:
 def run_script(command: Command[Any]) -> None:
     """End the process with the exit code of a command."""
     process.keep_to_itself()
+    warnings.simplefilter("ignore")  # of libraries: nobody could tell which file they mean, or what to do
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")

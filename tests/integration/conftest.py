@@ -49,8 +49,8 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 @pytest.fixture(scope="session")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment that setup-env made: ipykernel, and what it needs."""
-    return made_environment(tmp_path_factory.mktemp("kernel"), "ipykernel")
+    """The Python of an environment that setup-env made: ipykernel and what it needs, and rich for its tracebacks."""
+    return made_environment(tmp_path_factory.mktemp("kernel"), "ipykernel", "rich")
 
 
 @pytest.fixture(scope="session")

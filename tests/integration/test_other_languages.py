@@ -69,7 +69,7 @@ def test_a_failing_cell_is_named(workspace: Workspace, bash: Path) -> None:
     path = workspace.write("a.ipynb", notebook("echo fine", "echo first\n(exit 3)", "echo never", metadata=BASH))
     done = workspace.execute(bash)
     failure = done.notebooks["a.ipynb"]["failure"]
-    assert (failure["kind"], failure["title"], failure["message"]) == ("cell-error", "Error in cell 2", "Error: 3")
+    assert (failure["kind"], failure["title"], failure["message"]) == ("cell-error", "Error in cell 2", "3")
     assert (failure["line"], failure["evalue"]) == (line_of(path, "echo first"), "3")
     assert done.notebooks["a.ipynb"]["executed_cells"] == 2
     assert done.printed("a.ipynb") == "fine\nfirst\n"

@@ -87,6 +87,11 @@ def test_a_missing_file_is_a_wrong_input(tmp_path: Path) -> None:
     assert "There is no notebook" in fault(tmp_path / "file" / "n.ipynb", InputError).message
 
 
+def test_a_link_that_leads_nowhere_says_where_to(tmp_path: Path) -> None:
+    (tmp_path / "n.ipynb").symlink_to("../gone.ipynb")
+    assert fault(tmp_path / "n.ipynb", InputError).message.endswith("is a link to ../gone.ipynb, which does not exist.")
+
+
 def test_a_folder_is_a_wrong_input(tmp_path: Path) -> None:
     assert "is a folder" in fault(tmp_path, InputError).message
 

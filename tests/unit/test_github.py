@@ -31,6 +31,11 @@ def test_an_annotation_has_its_place_and_its_hint() -> None:
     assert workflow_command(problem) == "::error file=a.ipynb,line=7,title=Oh::It broke. Mend it."
 
 
+def test_a_hint_is_no_part_of_a_line_of_code() -> None:
+    problem = Problem(severity="error", message="no\nimport x", hint="Add it.", title="ImportError in cell 2")
+    assert workflow_command(problem) == "::error title=ImportError in cell 2::no%0Aimport x%0AAdd it."
+
+
 def test_an_annotation_without_a_place() -> None:
     assert workflow_command(Problem(severity="notice", message="Seen.")) == "::notice::Seen."
 

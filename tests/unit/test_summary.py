@@ -35,7 +35,7 @@ def failed(path: str, **values: Any) -> NotebookResult:
     found: dict[str, Any] = {
         "kind": "cell-error",
         "title": "ValueError in cell 3",
-        "message": "ValueError: no",
+        "message": "no",
         "cell": 3,
         "line": 41,
         "ename": "ValueError",
@@ -256,7 +256,7 @@ RECORDS: dict[str, list[Record]] = {
     "failed": [
         execution(
             passed("notebooks/01-clean.ipynb"),
-            failed("notebooks/02_train.ipynb", traceback=TRACEBACK),
+            failed("notebooks/02_train.ipynb", traceback=TRACEBACK, hint="Ask `@team` <b>.\n# x"),
             failed(
                 HOSTILE,
                 ename="",
@@ -274,7 +274,7 @@ RECORDS: dict[str, list[Record]] = {
                 "a.ipynb",
                 ename="",
                 kind="invalid-notebook",
-                title="Not a notebook that can be executed",
+                title="Cannot be executed",
                 message="a.ipynb is empty.",
                 line=None,
             ),
@@ -313,7 +313,7 @@ def test_the_summary_is_as_it_was_read_and_approved(name: str) -> None:
         ([Record(stage="dvc-pull", status="skipped")], "### ⏭️ dvc-pull skipped"),
         (
             [execution(passed("a"), failed("x/b.ipynb"))],
-            "### ❌ execute-notebook failed: `x/b.ipynb`, ValueError in cell 3 (line 41 of the file), after 1 min 18 s",
+            "### ❌ execute-notebook failed: `x/b.ipynb`, ValueError in cell 3 (line 41 of the file): no, after 1 min",
         ),
         (
             [execution(failed("a"), failed("b"), passed("c"))],
@@ -392,7 +392,7 @@ def outside_code(text: str) -> str:
 )
 def test_hostile_text_stays_text(hostile: str) -> None:
     problems = [Problem(severity="error", message=hostile, hint=hostile, file=hostile)]
-    notebook = failed(hostile, ename=hostile, message=hostile, traceback=hostile)
+    notebook = failed(hostile, ename=hostile, message=hostile, hint=hostile, traceback=hostile)
     text = rendered(
         execution(notebook, problems=problems, metrics={hostile: 1.0}, read={hostile: "0"}, slug="x"),
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from notebook_ci.notebooks.tracebacks import Location, essence, locate, shorten, strip_ansi
+from notebook_ci.notebooks.tracebacks import Location, essence, locate, name_cells, shorten, strip_ansi
 
 # Recorded from real kernels; the expected location was written by hand from the code of the cells.
 RECORDED: list[dict[str, Any]] = json.loads(Path(__file__).with_name("tracebacks.json").read_text(encoding="utf-8"))
@@ -98,6 +98,44 @@ def test_without_a_number_the_line_is_found_by_its_text_or_by_its_statement() ->
     assert locate(["  Input In [1] in <cell line: 3>\n    f()\n"], {1: source}) == Location(1, 3)
     assert locate(["  Input In [1] in <module>\n    f()\n"], {1: source}) == Location(1, 1)
     assert locate(["  Input In [1] in <module>\n    h()\n"], {1: source}) == Location(1, 1)
+
+
+def test_a_traceback_that_python_printed_is_one_text() -> None:
+    file = 'File "/tmp/ipykernel_7/3769515936.py"'
+    frames = [f"  {file}, line {line}, in f\n    source\n" for line in (1, 2)]
+    first = f"Traceback (most recent call last):\n{frames[1]}KeyError: 1\n\nDuring handling of it:\n\n"
+    text = f"a warning\n{first}Traceback (most recent call last):\n{''.join(frames)}ValueError: no\n"
+    assert locate([text], CELLS) == Location(2, 3)
+    assert locate([text.replace(frames[1], "", 2)], CELLS) == Location(2, 2)
+
+
+NAMES = {1: "cell 1", 2: "cell 4"}
+CELLS = {1: "ok = 1", 2: "\na = 1\nif a\n"}
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("expected ':' (DIGEST.py, line 2)", "expected ':' (cell 4, line 3)"),
+        ("no (<ipython-input-1-0123abcd>, line 1)", "no (cell 1, line 1)"),
+        ('  File "/my tmp/ipykernel_7/DIGEST.py", line 1, in f', "  File cell 4, line 2, in f"),
+        ("in /tmp/ipykernel_7/DIGEST.py, line 1", "in cell 4, line 2"),
+        ("no (123.py, line 2)", "no (123.py, line 2)"),
+        ("no (DIGEST.py, line 99)", "no (DIGEST.py, line 99)"),
+        ("no (module.py, line 2)", "no (module.py, line 2)"),
+        ("no (<ipython-input-9-0123abcd>, line 1)", "no (<ipython-input-9-0123abcd>, line 1)"),
+        ("", ""),
+    ],
+)
+def test_files_that_only_the_kernel_knows_are_named_as_cells(text: str, named: str) -> None:
+    digest = "3769515936"  # what ipykernel 7.4 names the file of the second cell
+    assert name_cells(text.replace("DIGEST", digest), CELLS, NAMES) == named.replace("DIGEST", digest)
+
+
+def test_cells_are_named_in_linear_time() -> None:
+    started = time.monotonic()
+    name_cells('"' * 5000 + "ipykernel_" * 500 + "1" * 10_000, CELLS, NAMES)
+    assert time.monotonic() - started < 2
 
 
 def test_a_long_traceback_takes_no_time() -> None:

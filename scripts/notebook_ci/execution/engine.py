@@ -14,6 +14,7 @@ import nbformat
 from jupyter_core.utils import run_sync
 from nbclient.client import CellExecutionComplete
 from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbformat.corpus.words import generate_corpus_id
 from nbformat.v4 import output_from_msg
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NotebookExecutionManager
@@ -29,6 +30,7 @@ from notebook_ci.files import write
 from notebook_ci.masking import masked
 from notebook_ci.notebooks.document import Document
 from notebook_ci.notebooks.parameters import papermill_language
+from notebook_ci.records import jsonable
 
 KERNEL_START_SECONDS = 60
 OUTPUT_MESSAGE_SECONDS = 60
@@ -116,7 +118,7 @@ class Execution:
             self.begun.add(cell_index)
             watch.cell_begins()
             manager.cell_begins()
-            listener.cell(_number(cell_index, self.origins))
+            listener.cell(number(cell_index, self.origins))
 
         def end(**_: object) -> None:
             watch.cell_ends()
@@ -151,8 +153,9 @@ class Execution:
         try:
             execute()
         except BaseException:
+            self.nb.metadata.papermill["exception"] = True
             if self.current is not None:  # papermill calls it completed, and the cells behind it too
-                self.nb.cells[self.current].metadata.papermill["status"] = FAILED
+                self.nb.cells[self.current].metadata.papermill.update(status=FAILED, exception=True)
             raise
         finally:
             self._bound.finish()
@@ -317,7 +320,7 @@ class _Keeper(NotebookExecutionManager):  # type: ignore[misc] # as above
 
     def _save(self, output: Path) -> None:
         try:
-            write(output, nbformat.writes(masked(self.nb)) + "\n")
+            write(output, _as_json(masked(self.nb)) + "\n")
         except OSError as error:
             raise SurroundingsError(
                 f"The executed notebook {output} cannot be saved: {error.strerror or error}.",
@@ -339,6 +342,15 @@ def errors_shown(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
 def compile_schema() -> None:
     """Have the schema of notebooks compiled, which nbformat does once in a process: before workers are forked."""
     nbformat.validator.get_validator(nbformat.current_nbformat, nbformat.current_nbformat_minor)
+
+
+def _as_json(nb: nbformat.NotebookNode) -> str:
+    """Return a notebook as strict JSON: NaN and infinities, which JSON does not have, become text."""
+    # `nbformat.writes` would validate it, and warn of what its author has made.
+    try:
+        return str(nbformat.v4.writes(nb, allow_nan=False))
+    except ValueError:
+        return str(nbformat.v4.writes(nbformat.from_dict(jsonable(nb)), allow_nan=False))
 
 
 def merge_streams(nb: nbformat.NotebookNode) -> None:
@@ -365,8 +377,9 @@ def _loaded(document: Document) -> nbformat.NotebookNode:
     nb = nbformat.from_dict(json.loads(document.text))
     nb.setdefault("metadata", nbformat.NotebookNode())
     nb.setdefault("nbformat_minor", 0)
-    for cell in nb.cells:
+    for cell, source in zip(nb.cells, document.cells, strict=True):
         _with_papermill_metadata(cell)
+        cell.id = source.id or generate_corpus_id()
         cell.source = "".join(cell.source)
         if cell.cell_type == "code":
             cell.outputs = []
@@ -397,7 +410,7 @@ def _with_papermill_metadata(cell: nbformat.NotebookNode) -> nbformat.NotebookNo
     return cell
 
 
-def _number(index: int, origins: list[int | None]) -> int:
+def number(index: int, origins: list[int | None]) -> int:
     """Return the number of a cell as its author counts: the injected one counts as the cell before it."""
     return 1 + next((origin for origin in reversed(origins[: index + 1]) if origin is not None), 0)
 

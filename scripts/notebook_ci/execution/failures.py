@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from notebook_ci import process
 from notebook_ci.errors import NotebookCiError
 from notebook_ci.execution.deaths import FAULT
-from notebook_ci.execution.engine import FAILED, Execution, KernelDiedError, KernelNotStartedError, errors_shown
+from notebook_ci.execution.engine import FAILED, Execution, KernelDiedError, KernelNotStartedError, errors_shown, number
 from notebook_ci.execution.model import Failure, FailureKind
 from notebook_ci.execution.watch import GRACE_SECONDS, Limit, Watch
 from notebook_ci.notebooks import positions, tracebacks
@@ -16,14 +16,18 @@ MOST_TRACEBACK_LINES = 60
 MOST_TRACEBACK_CHARACTERS = 20_000
 MOST_VALUE_CHARACTERS = 2_000
 MOST_NAME_CHARACTERS = 200
-MODULE_HINT = "Add the package that has it to your requirements: setup-env installs what stands there."
+HINTS = {
+    "ModuleNotFoundError": "Add the package that provides it to your requirements: setup-env installs them.",
+    "StdinNotImplementedError": "Nobody can answer `input()` in CI. Read the value from a cell tagged `parameters`, "
+    "and set it with the input `parameters`.",
+}
 TITLES: dict[FailureKind, str] = {
     "cell-error": "Error",
     "cell-timeout": "Over the cell-timeout",
     "notebook-timeout": "Over the notebook-timeout",
     "kernel-died": "Kernel died",
     "kernel-not-started": "Kernel did not start",
-    "invalid-notebook": "Not a notebook that can be executed",
+    "invalid-notebook": "Cannot be executed",
     "broken-execution": "Broken execution",
     "cancelled": "Cancelled",
 }
@@ -48,7 +52,8 @@ def explain(
         kind: FailureKind = "kernel-died" if isinstance(exception, KernelDiedError) else "kernel-not-started"
         frames = [line for line in kernel_log.rpartition(FAULT)[2].splitlines() if line.startswith('  File "')]
         failure = place(document, execution, kind, str(exception), frames=frames[::-1])
-        failure.traceback = tracebacks.strip_ansi("\n".join(kernel_log.splitlines()[-LOG_LINES:]))
+        last_lines = tracebacks.strip_ansi("\n".join(kernel_log.splitlines()[-LOG_LINES:]))
+        failure.traceback = _with_cells(execution, last_lines)
         return failure
     return _cell_failure(document, execution)
 
@@ -60,15 +65,8 @@ def _cell_failure(document: Document, execution: Execution) -> Failure | None:
     and papermill have it.
     """
     index = _failed_cell(execution)
-    errors = [] if index is None else errors_shown(execution.nb.cells[index])
-    if not errors:
-        return None
-    error = errors[0]  # the cause; what follows may come of it
-    name, value = error.ename[:MOST_NAME_CHARACTERS], error.evalue[:MOST_VALUE_CHARACTERS]
-    title = name or TITLES["cell-error"]  # not each kernel has names for errors
-    failure = place(document, execution, "cell-error", f"{title}: {value}" if value else title, name)
-    failure.evalue = value
-    return failure
+    has_failed = index is not None and errors_shown(execution.nb.cells[index])
+    return place(document, execution, "cell-error") if has_failed else None
 
 
 def problem(path: str, failure: Failure) -> Problem:
@@ -76,8 +74,8 @@ def problem(path: str, failure: Failure) -> Problem:
     return Problem(
         severity="error",
         title=failure.title,
-        message=f"{failure.message}\n{failure.source}".rstrip(),
-        hint=MODULE_HINT if failure.ename == "ModuleNotFoundError" else "",
+        message=f"{failure.message}\n{failure.source}".strip() or failure.title,
+        hint=failure.hint,
         file=path,
         line=failure.line,
     )
@@ -144,13 +142,7 @@ def code_cells(execution: Execution) -> list[int]:
 
 
 def place(
-    document: Document,
-    execution: Execution,
-    kind: FailureKind,
-    message: str,
-    ename: str = "",
-    *,
-    frames: Sequence[str] = (),
+    document: Document, execution: Execution, kind: FailureKind, message: str = "", frames: Sequence[str] = ()
 ) -> Failure:
     """Return a failure of the cell that ran last, with its place in the file.
 
@@ -160,16 +152,23 @@ def place(
         document: The source.
         execution: What was executed.
         kind: The class of the failure.
-        message: One sentence.
-        ename: The name of the exception, where there is one.
+        message: One sentence; nothing: the text of its exception.
         frames: Where the kernel crashed, innermost last, where no error output says it.
     """
-    failure = Failure(kind=kind, title=ename or TITLES[kind], message=message, ename=ename)
+    failure = Failure(kind=kind, title=TITLES[kind], message=message)
     if execution.current is None:
         return failure
     errors = errors_shown(execution.nb.cells[execution.current])
-    traceback = errors[0].traceback if errors else []
-    failure.traceback = tracebacks.essence(traceback, MOST_TRACEBACK_LINES, MOST_TRACEBACK_CHARACTERS)
+    traceback = errors[0].traceback if errors else []  # of the cause; what follows may come of it
+    failure.traceback = _with_cells(
+        execution, tracebacks.essence(traceback, MOST_TRACEBACK_LINES, MOST_TRACEBACK_CHARACTERS)
+    )
+    if errors and kind == "cell-error":
+        value = tracebacks.strip_ansi(errors[0].evalue[:MOST_VALUE_CHARACTERS])
+        failure.ename = errors[0].ename[:MOST_NAME_CHARACTERS]
+        failure.evalue = failure.message = _with_cells(execution, value)
+        failure.title = failure.ename or failure.title  # not each kernel has names for errors
+        failure.hint = HINTS.get(failure.ename, "")
     origin = execution.origins[execution.current]
     failure.cell = None if origin is None else origin + 1
     if spot := _spot(execution, execution.current, traceback or frames):
@@ -195,13 +194,26 @@ def _spot(execution: Execution, ran: int, traceback: Sequence[str]) -> tuple[int
         ran: Index of the cell that ran; where the traceback does not tell, its first line counts.
         traceback: The traceback.
     """
-    counts = {cell.execution_count: i for i, cell in enumerate(execution.nb.cells) if cell.get("execution_count")}
-    sources = {count: execution.nb.cells[i].source for count, i in counts.items()}
+    counts, sources = _run_cells(execution)
     location = tracebacks.locate(traceback, sources)
     pointed = execution.origins[counts[location.execution_count] if location else ran]
     if pointed is None:  # the injected parameters: the cell before them declares them
         pointed, location = execution.origins[ran - 1], None
     return None if pointed is None else (pointed, location.line if location else 1)
+
+
+def _with_cells(execution: Execution, text: str) -> str:
+    """Return a text that names cells where it names the files that they have for Python."""
+    counts, sources = _run_cells(execution)
+    names = {count: f"cell {number(index, execution.origins)}" for count, index in counts.items()}
+    return tracebacks.name_cells(text, sources, names)
+
+
+def _run_cells(execution: Execution) -> tuple[dict[int, int], dict[int, str]]:
+    """Return the indices and the sources of the cells that ran, by their execution counts."""
+    cells = execution.nb.cells
+    counts = {cell.execution_count: index for index, cell in enumerate(cells) if cell.get("execution_count")}
+    return counts, {count: cells[index].source for count, index in counts.items()}
 
 
 def _line(document: Document, spot: tuple[int, int]) -> tuple[int, str]:

@@ -5,7 +5,6 @@ import functools
 import os
 import shutil
 import sys
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,9 +68,7 @@ class KernelSpecs:
         ours = Path(sys.prefix) / "share" / "jupyter" / "kernels"
         folders = [str(self._theirs) if Path(folder) == ours else folder for folder in jupyter_path("kernels")]
         readable = [folder for folder in folders if os.access(folder, os.R_OK | os.X_OK)]
-        with warnings.catch_warnings(action="ignore"):  # of folders with odd names, which are left out
-            found = KernelSpecManager(kernel_dirs=readable, ensure_native_kernel=False).find_kernel_specs()
-        return dict(found)
+        return dict(KernelSpecManager(kernel_dirs=readable, ensure_native_kernel=False).find_kernel_specs())
 
     def of(self, doc: Document) -> Kernel:
         """Return the kernel of a notebook of another language: the one it names, else the only one of its language.

@@ -161,13 +161,14 @@ class Failure:
     Attributes:
         kind: The class of the failure.
         title: A few words: what, and in which cell.
-        message: One sentence.
+        message: One sentence; of an exception its text.
         cell: The failing cell: its place among all cells of the notebook, counted from 1.
         points_to: The cell that the traceback points into: another one, where a function of that cell raised.
         line: The physical line in the `.ipynb` file, in that cell, counted from 1.
         source: The line of code that it points to.
         ename: The name of the exception.
         evalue: The text of the exception.
+        hint: What to do next, where that is known.
         traceback: The traceback without colours; of long ones the frames in the notebook, and the innermost others.
     """
 
@@ -180,6 +181,7 @@ class Failure:
     source: str = ""
     ename: str = ""
     evalue: str = ""
+    hint: str = ""
     traceback: str = ""
 
 

@@ -17,8 +17,9 @@ from notebook_ci.execution.schedule import Order, chains, ordered
 from notebook_ci.execution.selection import SUFFIX, everything, matching, select
 from notebook_ci.files import read_text
 from notebook_ci.inputs import quote
-from notebook_ci.notebooks import document, parameters
+from notebook_ci.notebooks import document, parameters, positions
 from notebook_ci.notebooks.document import Document
+from notebook_ci.reporter import Reporter
 from notebook_ci.texts import listed
 
 if TYPE_CHECKING:  # jupyter_client takes a while
@@ -91,6 +92,7 @@ def make(inputs: ExecuteInputs, context: Context) -> Plan:
     paths = ordered(chosen, needs)
     tasks = _tasks(paths, shared | own, sets)
     _keep_sources(tasks, context.cwd, output_dir)
+    _warn_of_second_cells(tasks, context.reporter)
     swept = {name: value for values in sets.values() for name, value in values.items()}
     # A table of the file of inputs stands for every call, as the parameters-file does; text is given for this one.
     strict = {**(own if isinstance(inputs.parameters, str) else {}), **(swept if isinstance(inputs.sweep, str) else {})}
@@ -126,6 +128,18 @@ def _keep_sources(tasks: Sequence[Task], cwd: Path, output_dir: Path) -> None:
             f"Two executions would have the name {name}: a notebook's, and one of the sweep.",
             hint="Give the set of the input sweep another name.",
         )
+
+
+def _warn_of_second_cells(tasks: Sequence[Task], reporter: Reporter) -> None:
+    """Warn of cells tagged `parameters` behind the first one: papermill sets none of their names."""
+    for path, content in {task.path: task.content for task in tasks}.items():
+        if isinstance(content, Document) and len(cells := parameters.tagged(content)) > 1:
+            reporter.warning(
+                f"{len(cells)} cells are tagged `{parameters.TAG}`: only the first one, cell {cells[0].index + 1}, "
+                "counts. Move all parameters into it.",
+                file=path,
+                line=positions.cell_line(content.text, cells[1].index),
+            )
 
 
 def _needs(

@@ -68,7 +68,8 @@ class Progress:
             self._reporter.progress(f"✓ {result.name} · {result.duration:.1f} s")
             return
         failure = result.failure
-        self._reporter.progress(f"✗ {result.name} · {result.duration:.1f} s · {failure.title}: {failure.message}")
+        what = f"{failure.title}: {failure.message}" if failure.message else failure.title
+        self._reporter.progress(f"✗ {result.name} · {result.duration:.1f} s · {what}")
         if failure.traceback:
             self._reporter.output(failure.traceback)
 

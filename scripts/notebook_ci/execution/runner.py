@@ -60,6 +60,10 @@ class Runner:
         outcome = Outcome(NotebookResult(path=task.path, name=task.name, status="failed"))
         if isinstance(task.content, NotebookCiError):
             return _refused(outcome, task.content)
+        if not task.content.path.exists():
+            message = f"{task.path} vanished after the run began: another notebook or process deleted or moved it."
+            hint = "Keep it, or leave it out with the input `exclude`."
+            return _refused(outcome, CheckFailed(message, hint=hint, file=task.path))
         return _Run(self, task, task.content, server, listener, outcome).execute()
 
 

@@ -77,7 +77,7 @@ def _expand(pattern: str, cwd: Path) -> set[str]:
         literal = cwd / pattern
         if literal.is_dir():
             return {_relative(path, pattern, cwd) for path in _below(literal, ["**"])}
-        if literal.exists():
+        if literal.exists() or literal.is_symlink():
             return {_relative(literal, pattern, cwd)}
         parts = Path(pattern).parts
         start = list(itertools.takewhile(lambda part: not glob.has_magic(part), parts))
@@ -101,7 +101,9 @@ def _below(start: Path, pattern: Sequence[str]) -> Iterator[Path]:
         folders[:] = [name for name in folders if hidden or not name.startswith(".")]
         for name in files:
             path = Path(folder, name)
-            if name.endswith(SUFFIX) and _matches(path.relative_to(start).parts, pattern) and path.is_file():
+            # A link that leads nowhere counts: a notebook that is not there must not be left out without a word.
+            is_notebook = name.endswith(SUFFIX) and (path.is_file() or path.is_symlink())
+            if is_notebook and _matches(path.relative_to(start).parts, pattern):
                 yield path
 
 
@@ -136,4 +138,5 @@ def _leads_out(path: str, cwd: Path) -> bool:
 
 
 def _lies_in(path: Path, folders: Iterable[Path]) -> bool:
-    return any(path.resolve().is_relative_to(folder) for folder in folders)
+    real = Path(os.path.realpath(path))  # `Path.resolve` fails on links in a circle, before Python 3.13
+    return any(real.is_relative_to(folder) for folder in folders)

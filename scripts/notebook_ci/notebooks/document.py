@@ -126,6 +126,8 @@ class _Reader:
             message, hint = f"{self._name} is {kind}, not a notebook.", "Name a notebook file, or a pattern of files."
         except (FileNotFoundError, NotADirectoryError):
             message, hint = f"There is no notebook {self._name}.", "Check the path, and that the file is committed."
+            if self._path.is_symlink():
+                message = f"{self._name} is a link to {self._path.readlink()}, which does not exist."
         except PermissionError:
             message, hint = (
                 f"{self._name} may not be read: permission denied.",

@@ -10,7 +10,6 @@ Python as it stands is left as it is, with the exception of `_ipython_alone_brea
 
 import ast
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -119,9 +118,7 @@ def _parsed(source: str) -> list[ast.stmt] | None:
     if _ipython_alone_breaks.search(source):
         return None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(source).body
+        return ast.parse(source).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         # ValueError: a null character, before Python 3.12.
         return None

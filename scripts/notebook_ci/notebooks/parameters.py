@@ -7,7 +7,6 @@ itself accepts any other name with a mere warning (2.7), so a misspelt parameter
 import ast
 import re
 import textwrap
-import warnings
 from collections.abc import Iterator
 
 from notebook_ci.errors import CheckFailed
@@ -85,8 +84,13 @@ def mistagged(document: Document) -> str:
     return tags[0] if tags and TAG not in tags else ""
 
 
+def tagged(document: Document) -> list[Cell]:
+    """Return the code cells tagged `parameters`; only the first one counts."""
+    return [cell for cell in document.cells if cell.kind == "code" and TAG in cell.tags]
+
+
 def _cell(document: Document) -> Cell | None:
-    return next((cell for cell in document.cells if cell.kind == "code" and TAG in cell.tags), None)
+    return next(iter(tagged(document)), None)
 
 
 def _declared_elsewhere(source: str, language: str | None) -> tuple[str, ...]:
@@ -119,9 +123,7 @@ def _parse(source: str) -> ast.Module:
 
 def _parse_python(lines: list[str]) -> ast.Module:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse("\n".join(lines))
+        return ast.parse("\n".join(lines))
     except (ValueError, RecursionError, MemoryError) as error:
         if isinstance(error, SyntaxError):
             raise

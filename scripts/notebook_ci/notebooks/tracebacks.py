@@ -44,6 +44,12 @@ _chained = frozenset(
         "The above exception was the direct cause of the following exception:",
     }
 )
+# The file of a cell where Python or a library names it: in the text of a SyntaxError without its folder.
+_file_line = re.compile(
+    r'(?:(?:(?:"[^"\n]{0,100}?|[^\s"(]{0,100}?)ipykernel_\d+[\\/])?(?P<digest>\d{1,10})\.py'
+    r'|"?<ipython-input-(?P<count>\d{1,9})-[0-9a-f]+>)"?, line (?P<line>\d{1,9})'
+)
+_PYTHON = "Traceback (most recent call last):\n"
 _GROUP = "+ Exception Group Traceback (most recent call last):"
 
 _HASH_SEED = 0xC70F6907
@@ -83,6 +89,17 @@ def locate(traceback: Sequence[str], executed: Mapping[int, str]) -> Location | 
     digests = _digests(executed) if any(frame.digest for frame in frames) else {}
     located = (_located(frame, executed, digests) for frame in reversed(frames))
     return next((location for location in located if location), None)
+
+
+def name_cells(text: str, executed: Mapping[int, str], names: Mapping[int, str]) -> str:
+    """Return a text with the names of cells, by execution count, in the place of the files they have for Python."""
+    digests = _digests(executed) if _file_line.search(text) else {}
+
+    def named(found: re.Match[str]) -> str:
+        location = _located(_frame({**found.groupdict(), "function": ""}, ""), executed, digests)
+        return f"{names[location.execution_count]}, line {location.line}" if location else found[0]
+
+    return _file_line.sub(named, text)
 
 
 def strip_ansi(text: str) -> str:
@@ -196,6 +213,8 @@ def _texts(traceback: Sequence[str]) -> Iterator[str]:
             # Python's own format: all in one text; the group's frames end where the exceptions in it begin.
             own = re.split(r"^\s*\+-\+-", group, maxsplit=1, flags=re.MULTILINE)[0]
             yield from (re.sub(r"^\s*\| ?", "", line) for line in own.split("\n"))
+        elif _PYTHON in text:  # what a handler of the notebook's own has printed
+            yield from text.rpartition(_PYTHON)[2].split("\n")
         else:
             yield text
 

@@ -17,7 +17,7 @@ def verdict(record: Json) -> str:
     if record["status"] != "failed" or not failed:
         return ""
     if len(failed) == 1:
-        return f"{name(failed[0]['name'])}, {title(_where(failed[0]['failure']))}"
+        return f"{name(failed[0]['name'])}, {_what(failed[0]['failure'])}"
     named = listed([name(notebook["name"]) for notebook in failed], MOST_NAMED)
     return f"{len(failed)} of {count(len(record['notebooks']), 'notebook')} ({named})"
 
@@ -47,7 +47,7 @@ def section(record: Json) -> list[str]:
 def _why(notebook: Json) -> str:
     """Return why a notebook did not pass; nothing where it did."""
     if notebook["failure"]:
-        return title(_where(notebook["failure"]))
+        return _what(notebook["failure"])
     return f"needs {name(notebook['skipped_for'])}" if notebook["skipped_for"] else ""
 
 
@@ -56,7 +56,14 @@ def _where(failure: Json) -> str:
     return f"{failure['title']}{line}"
 
 
+def _what(failure: Json) -> str:
+    """Return where a notebook failed, and the beginning of why."""
+    why = failure["message"].strip().partition("\n")[0].removesuffix(".")
+    return title(f"{_where(failure)}: {why}" if why else _where(failure))
+
+
 def _failure(notebook: Json) -> str:
     failure = notebook["failure"]
     heading = f"**{name(notebook['name'])}: {title(_where(failure))}**"
-    return f"{heading}\n\n{code(failure['traceback'] or failure['message'])}"
+    hint = f"\n\nHint: {title(failure['hint'])}" if failure["hint"] else ""
+    return f"{heading}\n\n{code(failure['traceback'] or failure['message'])}{hint}"

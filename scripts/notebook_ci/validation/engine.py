@@ -12,7 +12,6 @@ import io
 import json
 import logging
 import os
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +49,6 @@ class Engine:
 
     def __init__(self) -> None:
         os.environ["GX_ANALYTICS_ENABLED"] = "False"  # else it sends what is done
-        warnings.simplefilter("ignore")
         import great_expectations
         import pandas as pd
 
