@@ -190,6 +190,18 @@ KINDS: dict[str, tuple[dict[str, Any], str]] = {
         stated("expect_column_values_to_be_of_type", column="mass", type_="int64"),
         '`mass`: observed `"float64"`; wanted is expect_column_values_to_be_of_type (`type_: "int64"`).',
     ),
+    "the type that text had in pandas 2": (
+        stated("expect_column_values_to_be_of_type", column="name", type_="object"),
+        (
+            '`name`: observed `"str"`; wanted is expect_column_values_to_be_of_type (`type_: "object"`). Text is `str` '
+            "in pandas 3, which reads the data here, and was `object` in pandas 2: write "
+            'expect_column_values_to_be_of_type with `"type_": "str"`.'
+        ),
+    ),
+    "a number where what is advised for text": (
+        stated("expect_column_values_to_be_of_type", column="mass", type_="str"),
+        '`mass`: observed `"float64"`; wanted is expect_column_values_to_be_of_type (`type_: "str"`).',
+    ),
     "a column there must be": (
         stated("expect_column_to_exist", column="sex"),
         "The data have no column `sex`. There are `name`, `mass`, `length`, `day`.",
@@ -263,10 +275,12 @@ def test_violations_are_told_with_their_line(workspace: Workspace) -> None:
     workspace.write("a.csv", SMALL)
     kinds = workspace.write("kinds.json", suite(*(each for each, _ in KINDS.values())))
     faults = workspace.write("faults.json", suite(*(each for each, _, _ in FAULTS.values())))
-    done = validate(workspace, {"a.csv": ["kinds.json", "faults.json"]})
+    advised = stated("expect_column_values_to_be_of_type", column="name", type_="str")
+    workspace.write("advised.json", suite(advised))
+    done = validate(workspace, {"a.csv": ["kinds.json", "faults.json", "advised.json"]})
     assert done.code == 1, done.log
     assert (done.outputs["status"], done.outputs["success"]) == ("failed", "false")
-    assert (done.outputs["evaluated"], done.outputs["failed"]) == ("24", "24")
+    assert (done.outputs["evaluated"], done.outputs["failed"]) == ("27", "26")
     told = [problem for problem in done.record["problems"] if problem["severity"] == "error"]
     nth: dict[tuple[Path, str], int] = {}
     expected = [

@@ -92,3 +92,19 @@ def test_notes(content: dict[str, Any], note: str) -> None:
     each = Stated("expect_table_row_count_to_equal", {"value": 1}, "critical", content, 1)
     (violation,) = violations.find([result(observed_value=2)], [each], COLUMNS, "s.json", numbered=True)
     assert violation.note == note
+
+
+@pytest.mark.parametrize(
+    ("column", "wanted", "advised"),
+    [
+        ("name", {"type_": "object"}, True),
+        ("name", {"type_list": ["object"]}, True),
+        ("name", {"type_list": ["int64", "str"]}, True),
+        ("name", {"type_": "int64"}, False),
+        ("mass", {"type_": "object"}, False),
+    ],
+)
+def test_the_type_of_text_in_pandas_2(column: str, wanted: dict[str, Any], *, advised: bool) -> None:
+    expectation = stated("expect_column_values_to_be_of_type", column=column, **wanted)
+    ((_, message),) = messages([result(observed_value=COLUMNS[column])], expectation)
+    assert message.endswith(violations.TEXT_AS_OBJECT) == advised

@@ -23,6 +23,11 @@ ADVICE = {
     "datetime64": "Bounds of timestamps have a time, and a zone where the column has one: 2024-01-31T00:00:00+00:00.",
     "str": "Dates in CSV and JSON are text: hold them to a pattern, or keep them in Parquet.",
 }
+# Of a suite that was written with pandas 2. In a list of types Great Expectations (1.24) finds no `str` at all.
+TEXT_AS_OBJECT = (
+    " Text is `str` in pandas 3, which reads the data here, and was `object` in pandas 2: write "
+    'expect_column_values_to_be_of_type with `"type_": "str"`.'
+)
 # These are about which columns there are: one that is not is a violation.
 ABOUT_COLUMNS = ("expect_column_to_exist", "expect_table_")
 
@@ -137,9 +142,15 @@ class _Judge:
         of = f"{self._names()}: " if self.named and not self.stated.type.startswith(ABOUT_COLUMNS) else ""
         return self._made(
             "violation",
-            f"{of}observed {observed}; wanted is {self._expectation()}.",
+            f"{of}observed {observed}; wanted is {self._expectation()}.{self._of_pandas_2()}",
             observed=observed if value is None else _json(value),
         )
+
+    def _of_pandas_2(self) -> str:
+        """Return why text has another type than the suite says, where pandas is the reason."""
+        wanted = (self.stated.kwargs.get("type_"), *(self.stated.kwargs.get("type_list") or ()))
+        is_text = any(self.columns.get(name, "").startswith("str") for name in self.named)
+        return TEXT_AS_OBJECT if is_text and {"object", "str"}.intersection(map(str, wanted)) else ""
 
     def _made(self, kind: Any, message: str, **found: Any) -> Violation:
         return Violation(
