@@ -44,12 +44,7 @@ def _without_user(address: str) -> str:
 
 
 def command_line(template: str, *words: object) -> str:
-    """Return a command between backticks that does the same when it is pasted into bash or zsh, whatever the words are.
-
-    Args:
-        template: The command, with `{}` where a word belongs.
-        words: Paths, addresses, names: quoted where they need it.
-    """
+    """Return a command, a word for each `{}`, that does the same when it is pasted into bash or zsh: in backticks."""
     return f"`{template.format(*map(_word, words))}`"
 
 
@@ -58,8 +53,5 @@ def _word(value: object) -> str:
     if text.isprintable() and not re.search("[`|]|  |^ | $", text):
         return shlex.quote(text)
     # On one line, with nothing that Markdown or a page would change on the way.
-    return "$'" + re.sub(r"[^\w./-]", _escaped, text) + "'"
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return "".join(f"\\x{byte:02x}" for byte in found[0].encode("utf-8", "surrogateescape"))
+    data = text.encode("utf-8", "surrogateescape")
+    return "$'" + re.sub(rb"[^\w./-]", lambda found: b"\\x%02x" % found[0][0], data).decode() + "'"

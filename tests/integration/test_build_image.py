@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -242,6 +243,32 @@ def test_push_and_base_by_digest(repository: Repository, open_registry: Registry
     assert json.loads(engine.run("image", "inspect", pinned))[0]["Id"] == found["image_id"]
 
 
+def test_names_that_registries_do_not_take(repository: Repository, open_registry: Registry) -> None:
+    """And a Dockerfile that copies all: with it git's history, but not what `.dockerignore` names."""
+    repository.workspace.write("Dockerfile", "FROM scratch\nCOPY . .\n")
+    repository.workspace.write(".dockerignore", ".notebook-ci\n")
+    repository.commit()
+    repository.workspace.write(".notebook-ci/runs/x", "x")
+    inputs = {"tags": "feature/x\nfeature-x\nv1+a", "dockerfile": "Dockerfile", "push": "true"}
+    image = repository.built(image=f"{open_registry.host}/Acme/X", **inputs)
+    assert image.name == f"{open_registry.host}/acme/x:feature-x"
+    assert image.record["pushed"] == image.record["tags"] == ["feature-x", "v1-a"]
+    [notice] = image.done.annotations("notice")
+    assert notice.message == (
+        f"Names that registries do not accept were changed: `{open_registry.host}/Acme/X` is "
+        f"`{open_registry.host}/acme/x`, `feature/x` is `feature-x`, `v1+a` is `v1-a`."
+    )
+    [warning] = image.done.annotations("warning")
+    assert warning.place == ("Dockerfile", 2)
+    assert re.fullmatch(
+        r"Dockerfile copies the whole workspace, with `\.git` \(\d+\.\d MB\)\. Add to `\.dockerignore`: `\.git`\.",
+        warning.message,
+    )
+    archive = repository.workspace.base / "image.tar"
+    repository.engine.run("save", "--output", archive, image.name)
+    assert b".git/HEAD" in archive.read_bytes()
+
+
 @pytest.mark.parametrize("name", BUILDERS)
 def test_own_dockerfile_and_a_registry_with_login(repository: Repository, login_registry: Registry, name: str) -> None:
     repository.workspace.write("images/Dockerfile", f"FROM scratch\nCOPY {NOTEBOOK} /\nLABEL own={name}\n")
@@ -337,6 +364,33 @@ def test_without_an_engine_it_can_be_skipped(repository: Repository) -> None:
     assert done.outputs["status"] == "skipped"
     [notice] = done.annotations("notice")
     assert notice.message.startswith("No image was built: No Docker engine answers: ")
+
+
+def attempt(image: Image, output: str, *flags: str) -> "subprocess.CompletedProcess[str]":
+    """Run the notebook of an image in a container whose file system is read-only."""
+    command = [image.engine.client, "run", "--rm", "--read-only", *flags, image.name, NOTEBOOK, output]
+    return subprocess.run(command, env=image.engine.environ, capture_output=True, text=True, check=False)
+
+
+def test_a_read_only_container(built: tuple[Repository, Image]) -> None:
+    _, image = built
+    nowhere = attempt(image, "-")
+    assert (nowhere.returncode, nowhere.stdout) == (3, "")
+    assert nowhere.stderr == (
+        "papermill cannot run: this container has no folder that can be written; give it a folder for temporary files: "
+        "`docker run --read-only --tmpfs /tmp ...`\n"
+    )
+    tmpfs = ("--tmpfs", "/tmp")  # noqa: S108 - as advised
+    lost = attempt(image, "out.ipynb", *tmpfs)
+    assert lost.returncode == 3
+    assert lost.stderr.splitlines()[-1] == (
+        "papermill cannot run: out.ipynb cannot be used (Read-only file system); name an output in a folder that is "
+        "mounted and can be written: `docker run -v FOLDER:/out ...`"
+    )
+    assert "Traceback" not in lost.stderr
+    done = attempt(image, "-", *tmpfs)
+    assert done.returncode == 0, done.stderr
+    assert '\\"alpha\\": 1, ' in done.stdout
 
 
 def test_a_container_leaves_nothing(built: tuple[Repository, Image]) -> None:

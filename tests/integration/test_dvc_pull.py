@@ -233,7 +233,7 @@ def test_a_corrupt_object_is_named_and_the_remote_left_as_it_is(checkout: Checko
         f"data/raw.csv.dvc says {md5(RAW.encode())}. Nothing was changed, in "
         "the workspace or in the remote. Where the right file is, delete "
     )
-    assert "and run `dvc push data/raw.csv.dvc`." in errors[1][2]
+    assert "and run `dvc push data/raw.csv`." in errors[1][2]
     assert checkout.listing() == before
     assert not data(checkout.folder)
     assert not checkout.object(RAW, checkout.cache).exists()
@@ -391,7 +391,7 @@ def test_s3_with_a_corrupt_object(checkout: Checkout, s3: S3) -> None:
     checkout.remote("s3://penguins/dvc", endpointurl=s3.url)
     errors = expect(pull(checkout, KEYS, targets="bird.dvc"), 1)
     assert f"`bird` is corrupt in the remote `storage`: its MD5 is {md5(b'a puffin' + bytes([10]))}" in errors[0][2]
-    assert f"delete s3://penguins/dvc/files/md5/{hashed[:2]}/{hashed[2:]} and run `dvc push bird.dvc`" in errors[0][2]
+    assert f"delete s3://penguins/dvc/files/md5/{hashed[:2]}/{hashed[2:]} and run `dvc push bird`" in errors[0][2]
 
 
 VERSIONING = b"""\

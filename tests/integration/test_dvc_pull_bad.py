@@ -255,7 +255,7 @@ CASES = {
         "`data/raw.csv` is missing in the remote `storage`: there is no ",
         code=1,
         place=(POINTER, 2),
-        hint="Push it from where it was added: `dvc push data/raw.csv.dvc`.",
+        hint="Push it from where it was added: `dvc push data/raw.csv`.",
         inputs={"targets": "data"},
     ),
     "missing in a folder": Case(

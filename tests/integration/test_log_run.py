@@ -228,13 +228,17 @@ def test_after_failed_skipped_and_cancelled_stages(workspace: Workspace, server:
     broken = NotebookResult(path="a.ipynb", name="a.ipynb", status="failed", failure=failure)
     problem = Problem(severity="error", message="Cancelled (SIGTERM).")
     write(run_dir, execute_record(broken, result("b.ipynb", "skipped"), status="error", problems=[problem]))
-    write(run_dir, BuildImageRecord(stage="build-image", status="skipped", started="2026-11-21T11:00:00.000+00:00"))
+    no_image = BuildImageRecord(stage="build-image", status="failed", started="2026-11-21T11:00:00.000+00:00")
+    no_image.image, no_image.tags, no_image.base_digest = "ghcr.io/team/study", ["v1"], "sha256:1"
+    write(run_dir, no_image)
     run = logged(server, log(workspace, server.uri, experiment=experiment))
     assert run.info["status"] == "FAILED"
     assert run.tags["notebook-ci.status.execute-notebook"] == "error"
-    assert run.tags["notebook-ci.status.build-image"] == "skipped"
+    assert run.tags["notebook-ci.status.build-image"] == "failed"
+    assert not [name for name in run.tags if "docker" in name or name.startswith("notebook-ci.build-image")]
     assert run.metrics["notebook-ci/execute-notebook/failed"] == 1
-    assert "notebook-ci/seconds/build-image" not in run.metrics
+    assert "notebook-ci/seconds/setup-env" not in run.metrics
+    assert "notebook-ci/build-image/bytes" not in run.metrics
 
 
 # --- Limits and odd values

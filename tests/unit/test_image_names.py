@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from notebook_ci.image.engine import same_repository
-from notebook_ci.image.model import BASE, IMAGE, TAGS
+from notebook_ci.image.model import BASE, IMAGE, TAGS, fitted_image, fitted_tag
 from notebook_ci.image.packages import Packages
 from notebook_ci.image.stage import default_base
 from notebook_ci.locks import Lock
@@ -24,8 +24,7 @@ GOOD = (
     "a__b/c-d---e.f",
 )
 BAD = (
-    "Study",
-    "Team/study",
+    "A b",
     "a b",
     "study:v1",
     "study@sha256:" + "0" * 64,
@@ -49,7 +48,22 @@ BAD = (
 
 @pytest.mark.parametrize("name", GOOD)
 def test_a_name_that_is_taken(name: str) -> None:
-    assert IMAGE.parse(name) == name
+    assert IMAGE.parse(name) == fitted_image(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "fitted"),
+    [
+        ("Study", "study"),
+        ("Acme/Study", "acme/study"),
+        ("ghcr.io/Acme/X", "ghcr.io/acme/x"),
+        ("Host.example:5000/Acme/X", "host.example:5000/acme/x"),
+    ],
+)
+def test_a_name_that_is_fitted(name: str, fitted: str) -> None:
+    assert IMAGE.parse(f" {name}") == name
+    assert fitted_image(name) == fitted
+    assert IMAGE.parse(fitted) == fitted
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -76,7 +90,24 @@ def test_tags_are_taken_once_each() -> None:
     assert TAGS.parse(["x" * 128]) == ("x" * 128,)
 
 
-@pytest.mark.parametrize("tag", ["feature/x", "a b", ".a", "-a", "a:b", "x" * 129, "é", "v1+local"])
+@pytest.mark.parametrize(
+    ("name", "tag"),
+    [
+        ("v1.2_x-Y", "v1.2_x-Y"),
+        ("feature/x", "feature-x"),
+        ("v1+local", "v1-local"),
+        ("#12/größe", "12-gr--e"),
+        ("x" * 129, "x" * 128),
+        ("dependabot/npm_and_yarn/@types/node-1.2", "dependabot-npm_and_yarn--types-node-1.2"),
+    ],
+)
+def test_a_tag_that_is_fitted(name: str, tag: str) -> None:
+    assert TAGS.parse(name) == (name,)
+    assert fitted_tag(name) == tag
+    assert TAGS.parse(tag) == (tag,)
+
+
+@pytest.mark.parametrize("tag", ["a b", ".a", "-a", "a:b", "a,b", "é", "/.", "ghcr.io/team/x:v1", "a\\b", "a*"])
 def test_a_tag_that_is_refused(tag: str) -> None:
     with pytest.raises(ValueError, match=r"^$"):
         TAGS.parse(f"good\n{tag}")

@@ -316,6 +316,16 @@ def test_data_that_two_stages_know_is_one_dataset(tmp_path: Path) -> None:
     assert (second.name, second.digest, second.source_type) == ("e.csv", "b" * 36, "local")
 
 
+@pytest.mark.parametrize("status", ["passed", "failed", "error", "skipped"])
+def test_only_an_image_that_was_made_as_asked_is_one(status: str, tmp_path: Path) -> None:
+    fields = {"image": "ghcr.io/team/study", "image_id": "sha256:1", "digest": "", "base_digest": "", "bytes": 7}
+    run = described(tmp_path, {"build-image": record("build-image", status=status, **fields)})
+    is_one = status == "passed"
+    names = {"mlflow.docker.image.uri", "mlflow.docker.image.id", "notebook-ci.build-image.image"}
+    assert names & run.tags.keys() == (names if is_one else set())
+    assert ("notebook-ci/build-image/bytes" in [each.name for each in run.metrics]) == is_one
+
+
 # --- Where code and run come from
 
 

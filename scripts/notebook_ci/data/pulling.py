@@ -221,7 +221,7 @@ class Pull:
         return CheckFailed(
             f"{quote(each.shown)} is missing in the remote {quote(store.name)}{spoilt}: there is no "
             f"{store.show(each.hash_name, each.hash)}.",
-            hint=f"Push it from where it was added: {command_line('dvc push {}', each.output.target)}.",
+            hint=f"Push it from where it was added: {command_line('dvc push {}', each.output.shown)}.",
             file=each.output.pointer,
             line=each.output.line,
         )
@@ -332,7 +332,7 @@ def _corrupt(
     what = "" if each.hash == each.output.hash else f" of {quote(each.output.shown)}"
     hint = (
         f"Nothing was changed, in the workspace or in the remote. Where the right file is, delete "
-        f"{store.show(each.hash_name, each.hash)} and run {command_line('dvc push {}', each.output.target)}."
+        f"{store.show(each.hash_name, each.hash)} and run {command_line('dvc push {}', each.output.shown)}."
         if store
         else "Something has changed it that DVC does not know of: save it with `dvc add`, or `dvc checkout --force`."
     )

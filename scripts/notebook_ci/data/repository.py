@@ -68,11 +68,6 @@ class Output:
         return self.hash.endswith(".dir")
 
     @property
-    def target(self) -> str:
-        """What DVC's commands take for it: the lock of stages is no target."""
-        return self.shown if self.pointer.endswith(".lock") else self.pointer
-
-    @property
     def content(self) -> "Object":
         """What its hash stands for: a file, or the list of files of a folder."""
         return Object(self.hash_name, self.hash, self.shown, self)
@@ -182,7 +177,7 @@ class Repository:
             what = f": {error}" if isinstance(error, BadEntry) else ""
             raise CheckFailed(
                 f"{quote(output.shown)}: its list of files ({output.hash}) is corrupt{what}.",
-                hint=f"Delete it in the remote, then run {command_line('dvc push {}', output.target)} where the right "
+                hint=f"Delete it in the remote, then run {command_line('dvc push {}', output.shown)} where the right "
                 "folder is.",
                 file=output.pointer,
                 line=output.line,
@@ -353,7 +348,7 @@ class Repository:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         numbers = [number for number, line in enumerate(lines, 1) if value in line]
         if len(numbers) > 1:  # an equal file, or a stage that reads this one
-            numbers = [_line_of_output(path, stage.name if lock else "", out.def_path, value) or numbers[0]]
+            numbers = [_lines(path).get((stage.name if lock else "", out.def_path, value), numbers[0])]
         return self.show(path), next(iter(numbers), None)
 
     @contextlib.contextmanager
@@ -439,20 +434,19 @@ class Repository:
         )
 
 
-def _line_of_output(path: Path, stage: str, output: str, value: str) -> int | None:
-    """Return the line of an output's hash in dvc.lock, or in a .dvc file, which has no stage."""
-    content = _parsed(path)
-    entries = content.get("stages", content)[stage] if stage else content
-    found = [each for each in entries["outs"] if each.get("path") == output]
-    return next((each.lc.value(key)[0] + 1 for each in found for key in each if each[key] == value), None)
-
-
 @functools.cache
-def _parsed(path: Path) -> Any:
-    """Return the content of a YAML file, which knows its lines."""
+def _lines(path: Path) -> dict[tuple[str, str, str], int]:
+    """Return the lines of a pointer by stage, output and hash; a .dvc file has no stages."""
     from dvc.utils.serialize import parse_yaml_for_update
 
-    return parse_yaml_for_update(path.read_text(encoding="utf-8"), path)
+    content = parse_yaml_for_update(path.read_text(encoding="utf-8"), path)
+    stages = content.get("stages", content) if path.suffix == ".lock" else {"": content}
+    return {
+        (stage, str(out.get("path")), str(value)): out.lc.value(key)[0] + 1
+        for stage, entries in stages.items()
+        for out in entries.get("outs") or ()
+        for key, value in out.items()
+    }
 
 
 def _of_surroundings(error: Exception, text: str) -> SurroundingsError:

@@ -16,6 +16,7 @@ UV_LOCK = "uv.txt"
 PAPERMILL_LOCK = "image.txt"
 REQUIREMENTS = "requirements"
 KERNEL = "kernel.json"
+ENTRYPOINT = "entrypoint.py"
 # Any notebook runs in this environment, whatever kernel its author had.
 KERNEL_NAME = "python3"
 KERNEL_SPEC = (
@@ -30,6 +31,7 @@ KERNEL_SPEC = (
     + "\n"
 )
 _UV = "/build/uv/bin/uv"
+_PAPERMILL = ("/opt/papermill/bin/python", f"/opt/papermill/{ENTRYPOINT}")
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class Plan:
                 f"{install} --only-binary :all: --requirements /build/{PAPERMILL_LOCK}",
             ),
             f"COPY {KERNEL} /opt/papermill/share/jupyter/kernels/{KERNEL_NAME}/{KERNEL}",
+            f"COPY {ENTRYPOINT} /opt/papermill/{ENTRYPOINT}",
         ]
 
     def _environment(self) -> list[str]:
@@ -120,7 +123,7 @@ class Plan:
             f"ADD {ARCHIVE} {HOME}/",
             f"WORKDIR {WORK}",
             f"USER {UID}:{UID}",
-            f'ENTRYPOINT ["/opt/papermill/bin/papermill", "--kernel", "{KERNEL_NAME}", "--language", "python"]',
+            f"ENTRYPOINT {json.dumps([*_PAPERMILL, '--kernel', KERNEL_NAME, '--language', 'python'])}",
         ]
 
     def _declared(self) -> list[str]:

@@ -25,17 +25,29 @@ _HOST = rf"(?:(?:localhost|(?=[^/]*\.){_LABELS})(?::[0-9]+)?|{_LABELS}:[0-9]+|\[
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+# What the names of branches and versions can have in them (`git check-ref-format`), but for what separates names.
+_REF = re.compile(r"(?![.-])[^\s,:~^?*\[\\\x7f]+")
 _ID = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def fitted_image(name: str) -> str:
+    """Return the name of an image as registries take it: in lowercase, though a host may have capitals."""
+    return name if _NAME.fullmatch(name) else name.lower()
+
+
+def fitted_tag(name: str) -> str:
+    """Return the name of a branch or a version as a tag; empty: nothing of it can stand in one."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", name).lstrip(".-")[:128]
 
 
 def _image(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError
-    name = value.strip()
+    name = fitted_image(value.strip())
     if not _NAME.fullmatch(name) or len(name) > LONGEST_NAME or _ID.fullmatch(name):
         raise ValueError
-    return name
+    return value.strip()
 
 
 def _base(value: object) -> str:
@@ -44,26 +56,28 @@ def _base(value: object) -> str:
     name, tag = (name.rpartition(":")[::2]) if ":" in last else (name, "")
     if (at and not _DIGEST.fullmatch(digest)) or (":" in last and not _TAG.fullmatch(tag)):
         raise ValueError
-    _image(name)
+    if _image(name) != fitted_image(name):
+        raise ValueError
     return str(value).strip()
 
 
 def _tags(value: object) -> tuple[str, ...]:
     tags = LINES.parse(value)
-    if not all(_TAG.fullmatch(tag) for tag in tags):
+    if not all(_REF.fullmatch(tag) and fitted_tag(tag) for tag in tags):
         raise ValueError
     return tuple(dict.fromkeys(tags))
 
 
 IMAGE = Kind(
-    "a name in lowercase, without a tag, such as `ghcr.io/team/penguins`: registry (may be left out), then letters, "
-    "digits and single `.`, `_`, `-` between them",
+    "a name without a tag, such as `ghcr.io/team/penguins`: registry (may be left out), then letters, digits and "
+    "single `.`, `_`, `-` between them; upper case becomes lower case",
     _image,
     "NAME",
 )
 BASE = Kind("an image such as `python:3.12-slim`, with tag or digest or without", _base, "NAME")
 TAGS = Kind(
-    "one tag a line: up to 128 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`",
+    "one tag per line: up to 128 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`; what else the "
+    "name of a branch has becomes `-`",
     _tags,
     "TAG",
     many=True,

@@ -5,16 +5,17 @@ import os
 import platform
 import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from notebook_ci.context import Context
 from notebook_ci.errors import InputError, NotebookCiError, SurroundingsError
 from notebook_ci.files import read_text
-from notebook_ci.image import dockerfile, engine, packages
+from notebook_ci.image import copied, dockerfile, engine, packages
 from notebook_ci.image.engine import Docker, NoEngine, Recipe
 from notebook_ci.image.faults import sentence
-from notebook_ci.image.model import LABEL_PREFIX, BuildImageInputs, BuildImageRecord
+from notebook_ci.image.model import LABEL_PREFIX, BuildImageInputs, BuildImageRecord, fitted_image, fitted_tag
 from notebook_ci.image.network import CERTIFICATES, Network
 from notebook_ci.image.packages import Packages
 from notebook_ci.image.revision import Revision
@@ -45,7 +46,9 @@ def run(inputs: BuildImageInputs, context: Context, record: BuildImageRecord) ->
     if not inputs.image:
         raise InputError("No image is named.", hint="Give a name such as ghcr.io/team/penguins with the input image.")
     revision = Revision.of(context.cwd, context.environ)
-    record.image, record.tags = inputs.image, list(inputs.tags or _commit_tag(revision))
+    record.image, record.tags = fitted_image(inputs.image), [*map(fitted_tag, inputs.tags or _commit_tag(revision))]
+    _tell_changed_names([inputs.image, *inputs.tags], [record.image, *record.tags], context)
+    record.tags = [*dict.fromkeys(record.tags)]
     own = _own_dockerfile(inputs.dockerfile, context.cwd)
     docker = Docker(context.environ, context.reporter, inputs.timeout)
     build = _OwnBuild(own) if own else _generated(inputs, context, revision)
@@ -78,6 +81,9 @@ class _OwnBuild:
         path = context.cwd / self.dockerfile
         record.dockerfile = self.dockerfile
         record.read[self.dockerfile] = sha256(path)
+        line, text = copied.warning(path, context.cwd)
+        if text:
+            context.reporter.warning(f"{self.dockerfile} {text}", file=self.dockerfile, line=line)
         return Recipe(context=context.cwd, dockerfile=path, own=self.dockerfile)
 
     def check(self, context: Context, docker: Docker, record: BuildImageRecord) -> None:
@@ -135,6 +141,7 @@ class _GeneratedBuild:
         texts = {
             DOCKERFILE: plan.text(),
             dockerfile.KERNEL: dockerfile.KERNEL_SPEC,
+            dockerfile.ENTRYPOINT: read_text(Path(__file__).with_name(dockerfile.ENTRYPOINT), dockerfile.ENTRYPOINT),
             CERTIFICATES: self.network.certificates,
             **{name: read_text(REQUIREMENTS / name, name) for name in ("uv.txt", "image.txt")},
             **{f"{dockerfile.REQUIREMENTS}/{name}": text for name, text in self.packages.texts().items()},
@@ -213,6 +220,12 @@ def _own_dockerfile(given: str, cwd: Path) -> str:
         raise InputError(f"{name} is a link to something outside the workspace.", hint=hint, file=name)
     read_text(path, name, hint=hint)
     return name
+
+
+def _tell_changed_names(given: Sequence[str], fitted: Sequence[str], context: Context) -> None:
+    changed = [f"{quote(old)} is {quote(new)}" for old, new in zip(given, fitted, strict=False) if old != new]
+    if changed:
+        context.reporter.notice(f"Names that registries do not accept were changed: {listed(changed, MOST_NAMED)}.")
 
 
 def _commit_tag(revision: Revision) -> tuple[str]:

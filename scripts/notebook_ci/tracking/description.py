@@ -187,10 +187,10 @@ def _part(label: str, record: Json) -> _Part:
 def _add(described: Description, label: str, record: Json, root: Path) -> None:
     """Take over what each record has for itself."""
     described.tags[f"notebook-ci.status.{label}"] = record["status"]
-    for name in DIGESTS.get(record["stage"], ()):
+    for name in _fields(DIGESTS, record):
         if value := record[name]:
             described.tags[f"notebook-ci.{label}.{name}"] = str(value)
-    if record["stage"] == "build-image" and record["image"]:
+    if record["stage"] == "build-image" and record["status"] == "passed":
         described.tags |= {
             "mlflow.docker.image.uri": str(record["image"]),
             "mlflow.docker.image.id": str(record["image_id"]),
@@ -199,6 +199,12 @@ def _add(described: Description, label: str, record: Json, root: Path) -> None:
         described.tags[f"notebook-ci.{label}.read_digest"] = _digest_of(record["read"])
     described.datasets = _merged([*described.datasets, *_datasets(record)])
     described.artifacts += _artifacts(label, record, root, described.notices)
+
+
+def _fields(table: Mapping[str, Sequence[str]], record: Json) -> Sequence[str]:
+    """Return what is logged of a record; nothing of an image that was not built, or not pushed as asked."""
+    is_image = record["stage"] != "build-image" or record["status"] == "passed"
+    return table.get(record["stage"], ()) if is_image else ()
 
 
 def _digest_of(files: Mapping[str, str]) -> str:
@@ -267,7 +273,7 @@ def _measured(label: str, record: Json) -> Iterator[tuple[str, float]]:
     if record["status"] == "skipped":
         return
     yield f"seconds/{label}", record["duration"]
-    for name in COUNTS.get(record["stage"], ()):
+    for name in _fields(COUNTS, record):
         yield f"{label}/{name}", record[name]
     if record["stage"] == "setup-env":
         yield f"{label}/packages", len(record["packages"])

@@ -105,11 +105,7 @@ class Recording:
             raise faults.refused(variable, value, f"and {self.job.uri} has no such one") from error
 
     def _experiment(self, given: Any) -> Any:
-        """Return the experiment, created if it does not exist; another run may create it at the same time.
-
-        Args:
-            given: The run that is named, if one is.
-        """
+        """Return the experiment of the given run, if one is, or the one asked for: created if it does not exist."""
         from mlflow.exceptions import MlflowException
 
         name, number = self.job.experiment, self.job.experiment_id
@@ -125,7 +121,7 @@ class Recording:
         if given and given.info.lifecycle_stage != "active":
             raise faults.refused("MLFLOW_RUN_ID", self.job.run_id, "a run that was deleted")
         if not found:
-            try:
+            try:  # another run may create it at the same time
                 self.client.create_experiment(name, artifact_location=self.job.artifacts or None)
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
