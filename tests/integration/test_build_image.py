@@ -377,16 +377,16 @@ def test_a_read_only_container(built: tuple[Repository, Image]) -> None:
     nowhere = attempt(image, "-")
     assert (nowhere.returncode, nowhere.stdout) == (3, "")
     assert nowhere.stderr == (
-        "papermill cannot run: this container has no folder that can be written; give it a folder for temporary files: "
+        "\npapermill cannot run: this container has no folder that can be written; give it a folder for temporary files: "
         "`docker run --read-only --tmpfs /tmp ...`\n"
     )
     tmpfs = ("--tmpfs", "/tmp")  # noqa: S108 - as advised
     lost = attempt(image, "out.ipynb", *tmpfs)
     assert lost.returncode == 3
-    assert lost.stderr.splitlines()[-1] == (
+    assert (
         "papermill cannot run: out.ipynb cannot be used (Read-only file system); name an output in a folder that is "
         "mounted and can be written: `docker run -v FOLDER:/out ...`"
-    )
+    ) in lost.stderr.splitlines()
     assert "Traceback" not in lost.stderr
     done = attempt(image, "-", *tmpfs)
     assert done.returncode == 0, done.stderr

@@ -29,7 +29,7 @@ def main() -> int:
 
 
 def _refuse(what: str, hint: str) -> int:
-    sys.stderr.write(f"papermill cannot run: {what}; {hint}\n")
+    sys.stderr.write(f"\npapermill cannot run: {what}; {hint}\n")  # on its own line, behind a progress bar
     return 3
 
 
