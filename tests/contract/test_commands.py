@@ -13,7 +13,7 @@ DOCKERFILES = {"dockerfile.py", "packages.py"}
 PROGRAMS = "apt-get|bash|chmod|cp|docker|dvc|git|jupyter|jupytext|mkdir|mlflow|mv|pip|python3?|rm|sh|uv|uvx"
 # A word, a space, and later what is inserted: a command, if it stands between backticks.
 COMMAND = re.compile(r"[A-Za-z][\w./-]* .*\{\w*\}")
-BARE = re.compile(rf"(?<![\w./`-])(?:{PROGRAMS}) [a-z-]+ [^.:;`]*\{{\}}")
+BARE = re.compile(rf"(?:^|: |[Rr]un |with )(?:{PROGRAMS}) [a-z-]+ [^.:;`]*\{{\}}")
 
 
 def texts(source: str) -> Iterator[tuple[int, str, bool]]:
@@ -73,6 +73,7 @@ def test_such_a_command_is_found(source: str) -> None:
         "f\"Push it: {command_line('dvc push {}', pointer)}.\"",
         'f"`{name}` is `{value}`, or a number from 1 to {most}"',
         'f"`{x}==<version>`"',
+        'f"The cache of uv has altered files of {x}"',
         '"Write `small: {alpha: 0.1}`"',
     ],
 )

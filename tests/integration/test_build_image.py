@@ -377,8 +377,8 @@ def test_a_read_only_container(built: tuple[Repository, Image]) -> None:
     nowhere = attempt(image, "-")
     assert (nowhere.returncode, nowhere.stdout) == (3, "")
     assert nowhere.stderr == (
-        "\npapermill cannot run: this container has no folder that can be written; give it a folder for temporary files: "
-        "`docker run --read-only --tmpfs /tmp ...`\n"
+        "\npapermill cannot run: this container has no folder that can be written; give it a folder for temporary "
+        "files: `docker run --read-only --tmpfs /tmp ...`\n"
     )
     tmpfs = ("--tmpfs", "/tmp")  # noqa: S108 - as advised
     lost = attempt(image, "out.ipynb", *tmpfs)
