@@ -249,8 +249,8 @@ def test_names_that_registries_do_not_take(repository: Repository, open_registry
     repository.workspace.write(".dockerignore", ".notebook-ci\n")
     repository.commit()
     repository.workspace.write(".notebook-ci/runs/x", "x")
-    inputs = {"tags": "feature/x\nfeature-x\nv1+a", "dockerfile": "Dockerfile", "push": "true"}
-    image = repository.built(image=f"{open_registry.host}/Acme/X", **inputs)
+    tags = "feature/x\nfeature-x\nv1+a"
+    image = repository.built(image=f"{open_registry.host}/Acme/X", tags=tags, dockerfile="Dockerfile", push="true")
     assert image.name == f"{open_registry.host}/acme/x:feature-x"
     assert image.record["pushed"] == image.record["tags"] == ["feature-x", "v1-a"]
     [notice] = image.done.annotations("notice")
