@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -181,10 +182,19 @@ def found_in_copy(text: str, repository: Path) -> set[tuple[str, str]]:
     }
 
 
-@pytest.mark.parametrize("source", to_copy())
-def test_zizmor_finds_nothing_in_a_copy_but_our_own_tag(source: str, tmp_path: Path) -> None:
-    found = found_in_copy(to_copy()[source], tmp_path)
-    assert found
+def with_steps_of_readmes() -> str:
+    """Return the workflow of the README, with all steps that READMEs of actions tell to copy in place of its own."""
+    readmes = [path.with_name("README.md").read_text(encoding="utf-8") for path in ACTIONS[1:]]
+    steps = [step for text in readmes for step in re.findall(r"^```yaml\n(- .*?)```", text, re.DOTALL | re.MULTILINE)]
+    assert len(steps) >= len(readmes)
+    return readme_workflow().partition("    steps:\n")[0] + "    steps:\n" + textwrap.indent("".join(steps), " " * 6)
+
+
+@pytest.mark.parametrize(
+    "text", [*to_copy().values(), with_steps_of_readmes()], ids=[*to_copy(), "steps of the actions' READMEs"]
+)
+def test_zizmor_finds_nothing_in_a_copy_but_our_own_tag(text: str, tmp_path: Path) -> None:
+    found = found_in_copy(text, tmp_path)
     assert {rule for rule, _ in found} == {"unpinned-uses"}
     assert all(where.startswith((f"{OWN}/", f"{OWN}@")) for _, where in found)
 
