@@ -2,6 +2,7 @@
 
 import base64
 import html
+import io
 import json
 import os
 import time
@@ -12,7 +13,10 @@ from urllib.parse import quote
 import pytest
 
 from notebook_ci import masking
+from notebook_ci.data.stage import _Told
+from notebook_ci.github import Console
 from notebook_ci.masking import HIDDEN, learn, masked
+from notebook_ci.records import Problem, jsonable
 
 PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0\nBAQEFAASCBKcwggSjAgEAAoIB\n-----END PRIVATE KEY-----\n"
 ACCOUNT = json.dumps({"type": "service_account", "private_key_id": "0a1b2c3d4e", "private_key": PEM}, indent=2)
@@ -128,3 +132,23 @@ def test_hiding_is_fast() -> None:
     began = time.monotonic()
     assert len(masked("abcdefg " * 3_000_000)) == 24_000_000
     assert time.monotonic() - began < 10
+
+
+def test_each_writer_hides_what_was_learnt(tmp_path: Path) -> None:
+    learn({"A_TOKEN": "100%\nab_cd*ef", "B_TOKEN": "abcdefgh"})
+    files = {name: str(tmp_path / name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+    stream = io.StringIO()
+    console = Console({"GITHUB_ACTIONS": "true", **files}, stream)
+    console.annotate([Problem(severity="error", message="got 100%\nab_cd*ef", title="abcdefgh", file="abcdefgh.py")])
+    console.progress("abcdefgh")
+    console.output("abcdefgh")
+    console.set_outputs({"x": "abcdefgh"})
+    console.summarize("abcdefgh")
+    told = _Told(console)
+    told.take("abcdefgh of https://ann:pw@host/x?sig=1")
+    written = "".join([stream.getvalue(), *(Path(path).read_text() for path in files.values()), *told.others])
+    assert "::error file=***.py,title=***::got ***\n" in written
+    assert "abcdefgh" not in written
+    assert "ab_cd" not in written
+    assert told.others == ["*** of https://host/x"]
+    assert jsonable(["abcdefgh", {"x": Path("/abcdefgh")}]) == [HIDDEN, {"x": f"/{HIDDEN}"}]
