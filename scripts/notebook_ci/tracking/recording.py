@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from notebook_ci.errors import NotebookCiError
+from notebook_ci.inputs import quote
 from notebook_ci.tracking import faults
 from notebook_ci.tracking.description import IDENTITY_TAG
 from notebook_ci.tracking.protocol import BYTES_A_SECOND, REQUEST_TIMEOUT, UPLOADING, Answer, Job
@@ -116,7 +117,7 @@ class Recording:
             found = found or self.client.get_experiment_by_name(name)
         if found and ((name or found.name) != found.name or (number or found.experiment_id) != found.experiment_id):
             variable, value = ("MLFLOW_RUN_ID", self.job.run_id) if given else ("MLFLOW_EXPERIMENT_ID", number)
-            reason = f"of the experiment `{found.name}` ({found.experiment_id}), not of `{name or number}`"
+            reason = f"of the experiment {quote(found.name)} ({found.experiment_id}), not of {quote(name or number)}"
             raise faults.refused(variable, value, reason)
         if given and given.info.lifecycle_stage != "active":
             raise faults.refused("MLFLOW_RUN_ID", self.job.run_id, "a run that was deleted")
@@ -128,9 +129,7 @@ class Recording:
                     raise
             found = self.client.get_experiment_by_name(name)
         if found is None or found.lifecycle_stage != "active":
-            raise faults.deleted_experiment(
-                found.name if found else name, found.experiment_id if found else "", self.job
-            )
+            raise faults.deleted_experiment(name or found.name, found.experiment_id if found else "", self.job)
         return found
 
     def _run(self, experiment: Any, given: Any) -> Any:
@@ -140,13 +139,8 @@ class Recording:
         the user's own that has failed stays so.
         """
         data = self.run_data
-        found = (
-            [given]
-            if given
-            else self.client.search_runs(
-                [experiment.experiment_id], f"tags.`{IDENTITY_TAG}` = '{data['identity']}'", max_results=1
-            )
-        )
+        query = f"tags.`{IDENTITY_TAG}` = '{data['identity']}'"
+        found = [given] if given else self.client.search_runs([experiment.experiment_id], query, max_results=1)
         user = {name: value for name, value in data["tags"].items() if name == "mlflow.user"}
         tags = {IDENTITY_TAG: data["identity"], **user}
         run = found[0] if found else None
