@@ -116,8 +116,9 @@ def main(descriptor: int, folder: str) -> Become | None:
         with suppress(ImportError):
             importlib.import_module(name)
     gc.enable()
-    # Once here, and not in each kernel or keeper.
-    beside("processes")
+    # Once here, and not in each kernel or keeper; and before a notebook could change these files.
+    for name in ("importing", "last_messages", "processes"):
+        beside(name)
     parse_arguments()
     compile_tokenizer()
     files_at_start()

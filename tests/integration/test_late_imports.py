@@ -57,15 +57,15 @@ def test_a_notebook_that_rewrites_the_tools_cannot_change_its_verdict(workspace:
     evil = EVIL.format(mark=str(mark))
     workspace.write("a.ipynb", notebook(REWRITE.format(cache=str(cache), suite=str(suite), evil=evil), "1 / 0"))
     workspace.write("b.ipynb", notebook(parameters("p = 1"), "1 / 0", markdown("```bash\nls\n```")))
-    workspace.write("c.ipynb", notebook("print('fine')"))
+    workspace.write("deep/c.ipynb", notebook("print('fine')"))
     environ = {"NOTEBOOK_CI_CACHE": str(cache)}
-    done = workspace.execute(kernel, environ, html="true", parameters="p: 2", workers="1")
+    done = workspace.execute(kernel, environ, html="true", parameters="p: 2", workers="1", preload="decimal")
     assert (suite / "scripts" / "notebook_ci" / "stage.py").read_text() == evil, "it did rewrite them"
     status = {path: result["status"] for path, result in done.notebooks.items()}
-    assert (done.code, status) == (1, {"a.ipynb": "failed", "b.ipynb": "failed", "c.ipynb": "passed"}), done.log
+    assert (done.code, status) == (1, {"a.ipynb": "failed", "b.ipynb": "failed", "deep/c.ipynb": "passed"}), done.log
     assert not mark.exists(), mark.read_text()
     assert "2 of 3 notebooks" in done.summary
-    for name in ("a", "b", "c"):
+    for name in ("a", "b", "deep/c"):
         page = (Path(done.outputs["output-dir"]) / f"{name}.html").read_text(encoding="utf-8")
         assert ("EVIL" in page, "jp-Cell" in page, "<style" in page) == (False, True, True)
 
