@@ -62,6 +62,8 @@ STDIN = 0
 DESCRIPTORS = 4  # of a kernel: three streams, and memory
 # Files beside a notebook that an import may look at, and that another notebook may have written since.
 BESIDE = (".py", ".so", ".toml", ".cfg", ".ini", ".yaml", ".yml", ".env", "rc")
+CHANGED = "packages or files changed: "  # before their names
+MOST_NAMED = 10
 READY = "-ready"  # behind the socket's name: a file that is there when all is imported
 GRACE_SECONDS = 1.0
 END_SECONDS = 5.0
@@ -179,6 +181,7 @@ def serve(listener: socket.socket, life: int, refusal: str, importer: Any) -> Be
     """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how children end
     began = installed(importer)
+    names = listed(began)
     # Of the modules those count that can be imported; not this one and those beside it.
     has_no_end = all(map(is_installed, files_of_modules())) and not has_an_end(
         each for each in gc.get_objects() if not isinstance(each, ModuleType)
@@ -190,7 +193,7 @@ def serve(listener: socket.socket, life: int, refusal: str, importer: Any) -> Be
         if life in ready:
             return None
         driver, _ = listener.accept()
-        refusal = refusal or ("" if installed(importer) == began else "what it has imported has changed since")
+        refusal = refusal or changes(began, names, installed(importer))
         # What Python does after a fork is done when the kernel is forked. Of what a keeper writes it would be the most,
         # and servers have no threads of Python's.
         child = -1 if refusal else LIBC.fork()
@@ -295,6 +298,27 @@ def installed(importer: Any) -> dict[str, int]:
             with suppress(OSError):
                 changed[path.name] = path.stat().st_mtime_ns
     return changed
+
+
+def listed(paths: Iterable[str]) -> dict[str, set[str]]:
+    """Return the names in each of the folders; what lies beside a notebook is named itself."""
+    found = {}
+    for path in filter(os.path.isabs, paths):
+        with suppress(OSError):
+            found[path] = {each.name for each in Path(path).iterdir()}
+    return found
+
+
+def changes(began: dict[str, int], names: dict[str, set[str]], now: dict[str, int]) -> str:
+    """Return what differs between two answers of `installed`, from the names at first; nothing: nothing does."""
+    changed = sorted(path for path in {**began, **now} if began.get(path) != now.get(path))
+    after = listed(changed)
+    entries = {name for path in changed for name in names.get(path, set()) ^ after.get(path, set())}
+    packages = {name.rpartition(".")[0] for name in entries if name.endswith((".dist-info", ".egg-info"))}
+    beside = {path for path in changed if not path.startswith(os.sep)}
+    found = sorted((packages or entries) | beside) or changed
+    more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+    return f"{CHANGED}{', '.join(found[:MOST_NAMED])}{more}" if found else ""
 
 
 def keep(driver: socket.socket, request: Request, descriptors: list[int], importer: Any) -> Become | None:

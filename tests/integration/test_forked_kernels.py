@@ -348,6 +348,48 @@ def test_what_a_notebook_installed_is_there_for_the_next(workspace: Workspace, k
         link.unlink()
     assert (done.code, starts(done)) == (0, ["fork", "spawn"]), done.log
     assert told(done, "2.ipynb") == "new\n"
+    [notice] = done.annotations("notice")
+    changed = f"packages or files changed: {link.name}"
+    assert notice.message == f"While 1.ipynb ran, {changed}. From here on kernels are started, not forked."
+    assert notice.place[0] == "1.ipynb"
+
+
+def test_the_notebooks_are_named_that_ran_while_packages_changed(workspace: Workspace, kernel: Path) -> None:
+    """Not one that had ended before a fork at which nothing had changed yet, and not the one that was not forked."""
+    site = Path(str(kernel.parents[1])) / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    package = site / "site-packages" / f"p{workspace.mark[:8]}-1.2.dist-info"
+    wait = "import time\nfrom pathlib import Path\nwhile not Path({!r}).exists():\n    time.sleep(0.01)\n"
+    touch = "Path({!r}).touch()\n"
+    workspace.write("before.ipynb", notebook("import os"))
+    install = f"Path({str(package)!r}).mkdir()\nPath({str(package.with_suffix('.py'))!r}).touch()"
+    workspace.write("installs.ipynb", notebook(wait.format("runs") + install))
+    workspace.write("runs.ipynb", notebook("from pathlib import Path\n" + touch.format("runs") + wait.format("ends")))
+    workspace.write("after.ipynb", notebook("from pathlib import Path\n" + touch.format("ends")))
+    needs = "{installs.ipynb: before.ipynb, after.ipynb: installs.ipynb}"
+    try:
+        done = workspace.execute(kernel, kernel_start="fork", workers="2", needs=needs, preload="off")
+    finally:
+        package.rmdir()
+        package.with_suffix(".py").unlink()
+    assert done.code == 0, done.log
+    [notice] = done.annotations("notice")
+    when = f"While one of installs.ipynb, runs.ipynb ran, packages or files changed: {package.stem}"
+    assert notice.message == f"{when}. From here on kernels are started, not forked."
+    assert notice.place[0] == ""
+
+
+def test_the_notebook_is_named_that_changed_what_another_had_imported(workspace: Workspace, kernel: Path) -> None:
+    workspace.write("settings.py", "VALUE = 1")
+    imports = "import dateutil\n"
+    workspace.write("1.ipynb", notebook(imports + "open('settings.py', 'a').write(' ')\nopen('more.py', 'w')"))
+    workspace.write("2.ipynb", notebook(imports + "print(1)"))
+    workspace.write("3.ipynb", notebook(imports + "print(1)"))
+    done = workspace.execute(kernel, kernel_start="fork", preload="dateutil")
+    assert (done.code, starts(done)) == (0, ["fork", "spawn", "fork"]), done.log
+    [notice] = done.annotations("notice")
+    assert notice.place[0] == "1.ipynb"
+    changed = "packages or files changed: more.py, settings.py"
+    assert notice.message == f"While 1.ipynb ran, {changed}. The kernel of 2.ipynb was started, not forked."
 
 
 @pytest.mark.parametrize(

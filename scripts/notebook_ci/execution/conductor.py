@@ -1,6 +1,7 @@
 """Has all notebooks executed: as many at a time as there are workers, in the order that the schedule gives."""
 
 import gc
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -11,9 +12,10 @@ from pathlib import PurePath
 from notebook_ci import process
 from notebook_ci.errors import Cancelled, NotebookCiError
 from notebook_ci.execution import engine, failures, html, machine
+from notebook_ci.execution.forking import CHANGED
 from notebook_ci.execution.model import ExecuteRecord
 from notebook_ci.execution.outcome import Outcome
-from notebook_ci.execution.plan import Task
+from notebook_ci.execution.plan import MOST_LISTED, Task
 from notebook_ci.execution.progress import Progress, Running
 from notebook_ci.execution.runner import Runner
 from notebook_ci.execution.schedule import Schedule
@@ -23,6 +25,7 @@ from notebook_ci.notebooks.document import Document
 from notebook_ci.process import LINUX
 from notebook_ci.records import Problem
 from notebook_ci.seal import seal
+from notebook_ci.texts import listed
 
 LOOK_SECONDS = 0.25
 SHORT_SECONDS = 1.0
@@ -71,6 +74,8 @@ class Conductor:
     _positions: dict[int, _Position] = field(init=False, default_factory=dict)
     _are_short: bool = field(init=False, default=False)
     _gave_up: bool = field(init=False, default=False)
+    _times: dict[int, tuple[float, float]] = field(init=False, default_factory=dict)
+    _changes: dict[str, list[int]] = field(init=False, default_factory=dict)
     _broken_off: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
@@ -131,6 +136,7 @@ class Conductor:
                 break
             place = self._places[name]
             self._positions[place] = _Position(time.monotonic())
+            self._times[place] = (time.monotonic(), math.inf)
             self._free_worker().begin(place, self.servers.server_for(place))
             begun = True
         return begun
@@ -183,7 +189,7 @@ class Conductor:
     def _take(self, place: int, outcome: Outcome) -> None:
         """Take what came of a notebook."""
         name = self.tasks[place].name
-        del self._positions[place]
+        self._times[place] = (self._positions.pop(place).began, time.monotonic())
         record, failure = self.record, outcome.result.failure
         if failure and failure.kind == "cancelled" and self._broken_off:
             failure.message = self._broken_off
@@ -196,9 +202,7 @@ class Conductor:
         outcome.result.preloaded, outcome.result.not_preloaded = list(made), self.servers.left(place, made)
         if outcome.not_forked and not self._gave_up:
             self._gave_up = self.servers.refused(place)
-            since = "From here on kernels are" if self._gave_up else "Its kernel was"
-            message = f"{since} started, not forked: {outcome.not_forked}."
-            record.problems.append(Problem(severity="notice", message=message, file=self.tasks[place].path))
+            record.problems.append(self._not_forked(place, outcome.not_forked))
         self.servers.ended(place)
         self.progress.ended(outcome)
         well = outcome.result.status == "passed"
@@ -207,6 +211,27 @@ class Conductor:
         for skipped, needed in self.schedule.ended(name, well=well):
             record.notebooks[self._places[skipped]].skipped_for = needed
             self.progress.skipped(skipped, needed)
+
+    def _not_forked(self, place: int, why: str) -> Problem:
+        """Return a notice that names the notebook to look at: where something has changed, the one that ran then."""
+        task = self.tasks[place]
+        since = "From here on kernels are" if self._gave_up else f"The kernel of {task.name} was"
+        if not why.startswith(CHANGED):
+            return Problem(severity="notice", message=f"{since} started, not forked: {why}.", file=task.path)
+        ran = [self.tasks[each] for each in self._changes.setdefault(why, self._since_last_fork(place))]
+        names = listed([each.name for each in ran], MOST_LISTED)
+        when = f"While {'one of ' if len(ran) > 1 else ''}{names} ran" if ran else "Before a notebook ran"
+        message = f"{when}, {why}. {since} started, not forked."
+        return Problem(severity="notice", message=message, file=ran[0].path if len(ran) == 1 else None)
+
+    def _since_last_fork(self, place: int) -> list[int]:
+        """Return the notebooks that ran between the last fork before a notebook, when nothing had changed, and it."""
+        last, earlier = 0.0, sorted(each for each in self._times if self._times[each] < self._times[place])
+        for result, (began, _) in ((self.record.notebooks[each], self._times[each]) for each in earlier):
+            # A server that has imported nothing does not look at what lies beside notebooks.
+            if result.kernel_start == "fork" and (self._gave_up or result.preloaded):
+                last = max(last, began)
+        return [each for each in earlier if self._times[each][1] >= last]
 
     def _lost(self, place: int, error: WorkerDiedError) -> Outcome:
         """Return what came of a notebook whose worker died."""

@@ -20,6 +20,7 @@ from kernel_server import last_messages
 
 SERVER = Path(__file__).resolve().parents[2] / "kernel_server" / "start.py"
 READY = "-ready"  # as the server has it
+CHANGED = "packages or files changed: "  # as the server has it
 SILENT = "the server does not answer"
 MOST_WAITING = 100
 # Variables whose paths Python takes from its working directory when it begins.
