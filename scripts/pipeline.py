@@ -5,6 +5,7 @@ Each stage is started as its own action would start it, so nothing differs but t
 
 import contextlib
 import dataclasses
+import functools
 import io
 import json
 import os
@@ -16,17 +17,25 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from notebook_ci import inputs as inputs_module
+from notebook_ci import own_files
 from notebook_ci.errors import EXIT_BUG, Cancelled, CheckFailed, InputError, SurroundingsError
 from notebook_ci.github import Console
 from notebook_ci.inputs import CHECK_ONLY, FROM_STDIN, GLOBS, LINES, STAGES, YAML_MAP, StageInputs, given, quote
 from notebook_ci.process import POSIX, end_tree, how_it_ended, undisturbed
+from notebook_ci.process import run as run_program
 from notebook_ci.records import Problem, RunDirectory, Status, describe_source, jsonable, timestamp
 from notebook_ci.report.summary import render
 from notebook_ci.seal import seal
 from notebook_ci.stage import COMMON_OUTPUTS, Command, Stage, run_script
-from notebook_ci.tool import LAUNCHER
+from notebook_ci.texts import listed
+from notebook_ci.tool import LAUNCHER, command
 
+NOTEBOOKS = "execute-notebook"
+MOST_LISTED = 5
 LAST = "log-run"  # runs also after a failure: that is a result, too
+# For the root action, which saves its caches before a notebook can change what is in them: run what comes before the
+# notebooks, and go on after that. `DONE` is followed by the output of that name.
+BEFORE, DONE = "--before-notebooks", "--done="
 # Of several exit codes, the first of these is that of the chain.
 WORST_FIRST = (EXIT_BUG, InputError.exit_code, SurroundingsError.exit_code, CheckFailed.exit_code)
 # Outputs and summaries of the single stages are not wanted: the chain has one of each, for all of them.
@@ -86,12 +95,21 @@ class Pipeline(Command[PipelineInputs]):
 
     def _main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO, console: Console) -> int:
         cwd = Path.cwd()
-        inputs = self.load(argv, stdin, cwd, console)
-        if CHECK_ONLY in argv:
-            return 0
-        steps = [_step(name, inputs, environ, cwd) for name in _chosen(inputs.stages)]
-        run_directory = RunDirectory.open(inputs.run_dir, environ, cwd)
-        return _Run(console, environ, cwd, run_directory, inputs.slug).run(steps)
+        done = "".join(each.removeprefix(DONE) for each in argv if each.startswith(DONE))
+        try:
+            own = [each for each in argv if each != BEFORE and not each.startswith(DONE)]
+            load = functools.partial(inputs_module.load, self.inputs, self.name)  # the first call has warned
+            inputs = load(own, stdin, cwd) if done else self.load(own, stdin, cwd, console)
+            if CHECK_ONLY in argv:
+                return 0
+            steps = [_step(name, inputs, environ, cwd) for name in _chosen(inputs.stages)]
+            run_directory = RunDirectory.open(inputs.run_dir, environ, cwd)
+        except InputError:
+            if BEFORE in argv:
+                return 0  # left to the second call, which has the outputs
+            raise
+        run = _Run(console, environ, cwd, run_directory, inputs.slug)
+        return run.run(steps, json.loads(done or "{}"), is_first=BEFORE in argv)
 
 
 def _chosen(named: Sequence[str]) -> list[str]:
@@ -139,32 +157,68 @@ class _Run:
         self._directory = run_directory
         self._slug = slug
         # What the stages of this chain wrote, read when each ended: a notebook may write into the directory, too.
-        self._records: list[Mapping[str, Any]] = []
+        self._records: dict[str, dict[str, Any]] = {}
+        self._is_changed = False  # whether notebooks have changed what the stages run
 
-    def run(self, steps: Sequence[Step]) -> int:
-        """Run the stages, and sum up. Returns the exit code of the worst."""
-        codes: list[int] = []
+    def run(self, steps: Sequence[Step], done: Mapping[str, int], *, is_first: bool) -> int:
+        """Run the stages, and sum up. Returns the exit code of the worst.
+
+        Args:
+            steps: All stages.
+            done: Exit codes by name of the records that the first of two calls made.
+            is_first: Whether this is that call.
+        """
+        codes = list(done.values())
+        self._records = {name: self._directory.record(name) for name in done}
         seal()
+        until = STAGES.index(NOTEBOOKS) if is_first else len(STAGES)
         try:
-            for number, step in enumerate(steps, 1):
-                with self._console.group(f"[{number}/{len(steps)}] {step.stage.name}"):
-                    codes.append(self._one(step, codes, steps))
+            for number, step in enumerate(steps[len(done) :], len(done) + 1):
+                if STAGES.index(step.stage.name) < until:
+                    with self._console.group(f"[{number}/{len(steps)}] {step.stage.name}"):
+                        codes.append(self._one(step, codes, steps))
         except Cancelled as cancelled:
-            codes = [cancelled.exit_code]
+            codes, is_first = [cancelled.exit_code], False
         worst = min(filter(None, codes), key=_rank, default=0)
         with undisturbed():
-            self._sum_up(worst)
+            if is_first:
+                self._console.set_outputs(
+                    {"done": json.dumps(dict(zip(self._records, codes, strict=True)))} | self._outputs()
+                )
+            else:
+                self._sum_up(worst)
         return worst
 
     def _one(self, step: Step, codes: Sequence[int], steps: Sequence[Step]) -> int:
         """Run a stage, or record why it is not run."""
         failed = [before.stage.name for before, code in zip(steps, codes, strict=False) if code]
-        reason = f"Not run, because {failed[0]} failed." if failed and step.stage.name != LAST else step.idle
+        stopped = failed and (step.stage.name != LAST or self._is_changed)
+        reason = f"Not run, because {failed[0]} failed." if stopped else step.idle
         if not reason:
-            return self._start(step)
+            return self._notebooks(step) if step.stage.name == NOTEBOOKS else self._start(step)
         self._console.progress(reason)
         self._record(step, "skipped", Problem(severity="notice", message=reason))
         return 0
+
+    def _notebooks(self, step: Step) -> int:
+        """Run the notebooks. Where they change what would run after them, the chain ends."""
+        print_folder = command(NOTEBOOKS, "python", "-c", "import sys; print(sys.prefix)")
+        made = run_program(print_folder, env=self._environ, separate=True, on_line=self._console.progress)
+        cache = Path(made.stdout.strip()).parent
+        before = own_files.seen(cache)
+        code = self._start(step)
+        if not (changed := own_files.changed_since(before, cache)):
+            return code
+        names = listed([str(path) for path in changed], MOST_LISTED)
+        error = SurroundingsError(
+            f"While the notebooks ran, files of notebook-ci were changed: {names}.",
+            hint="No stage is run after that. Find the notebook that writes there, and get notebook-ci again.",
+        )
+        self._console.error(error)
+        self._is_changed = True
+        record = self._records[next(reversed(self._records))]
+        record["status"], record["problems"] = "error", [vars(Problem.of(error)), *record["problems"]]
+        return error.exit_code
 
     def _start(self, step: Step) -> int:
         """Run a stage to its end. It writes its record itself; of one that could not, it is written here."""
@@ -195,7 +249,7 @@ class _Run:
     def _take(self, step: Step, name: str, code: int) -> bool:
         """Take the record of a stage; of one that could not begin, or was killed, it is written here."""
         try:
-            self._records.append(self._directory.record(name))
+            self._records[name] = self._directory.record(name)
         except InputError as error:
             message = f"{step.stage.name} {how_it_ended(code)} and left no record."
             self._record(step, "error", Problem(severity="error", message=message, hint=error.message))
@@ -206,8 +260,9 @@ class _Run:
         name, slug = step.stage.name, self._slug
         record = step.stage.record(stage=name, slug=slug, status=status, started=timestamp(), problems=[problem])
         record.source = describe_source(self._environ, self._cwd)
-        self._directory.take(name, slug).write(record)
-        self._records.append(jsonable(dataclasses.asdict(record)))
+        place = self._directory.take(name, slug)
+        place.write(record)
+        self._records[place.name] = jsonable(dataclasses.asdict(record))
 
     def _sum_up(self, code: int) -> None:
         """Tell what came of all stages: outputs and summary.
@@ -215,16 +270,20 @@ class _Run:
         Raises:
             OSError: The files of the runner cannot be written.
         """
-        outputs = {
+        records = list(self._records.values())
+        skipped = all(record["status"] == "skipped" for record in records)
+        status = {0: "skipped" if skipped else "passed", 1: "failed"}.get(code, "error")
+        self._console.set_outputs(self._outputs() | {"status": status, "run-dir": str(self._directory.path)})
+        if records:
+            self._console.summarize(render(records))
+
+    def _outputs(self) -> dict[str, str]:
+        """Return those of the stages so far."""
+        return {
             name: record["outputs"].get(name, "")
-            for record in self._records
+            for record in self._records.values()
             for name in OUTPUTS_OF_STAGES.get(record["stage"], ())
         }
-        skipped = all(record["status"] == "skipped" for record in self._records)
-        status = {0: "skipped" if skipped else "passed", 1: "failed"}.get(code, "error")
-        self._console.set_outputs(outputs | {"status": status, "run-dir": str(self._directory.path)})
-        if self._records:
-            self._console.summarize(render(self._records))
 
 
 def _rank(code: int) -> int:

@@ -1,12 +1,11 @@
 """Whether an environment is still what it was when it was finished: nothing changed, added or removed.
 
 Its seal is a file in it, with a stamp and a digest. The stamp is the sum of the times at which its files were changed
-(`st_ctime`, which an ordinary user cannot set, whatever is done to content, size and `st_mtime`): 3 µs per file. Where
-it differs, as after a copy or from a restored cache, the digest decides: SHA-256 of everything, byte-code and links
-included; about a second per 500 MB. Imported by launch.py before every stage, so it imports little.
+(`st_ctime`, which an ordinary user cannot set): 3 µs per file. Where it differs, as after a copy or from a cache, the
+digest decides: SHA-256 of everything, byte-code and links included, about 2 s per GB. launch.py imports this before
+every stage, so it imports little.
 """
-# Why os.path stands here, the docstring says.
-# ruff: noqa: PTH105, PTH115, PTH118, PTH123
+# ruff: noqa: PTH105, PTH115, PTH118, PTH123 - as in launch.py
 
 import contextlib
 import hashlib
@@ -16,53 +15,27 @@ from collections.abc import Iterator
 NAME = "notebook-ci.seal"
 
 
-def write(folder: str, found: dict[str, str]) -> None:
+def write(folder: str) -> None:
     """Seal a folder.
 
-    Args:
-        folder: The folder.
-        found: Its `contents`.
-
     Raises:
-        OSError: It cannot be written.
+        OSError: A file cannot be read or written.
     """
-    _write(folder, _stamp(folder), _digest(found))
+    _write(folder, _stamp(folder), _digest(folder))
 
 
 def holds(folder: str) -> bool:
     """Return whether a folder was sealed and is unchanged."""
-    try:
+    with contextlib.suppress(OSError, ValueError):
         with open(os.path.join(folder, NAME), encoding="ascii") as file:
             stamp, digest = file.read().split()
         now = _stamp(folder)
-        if stamp == now:
+        if now != stamp and digest == _digest(folder):
+            with contextlib.suppress(OSError):  # without a new stamp the digest is asked again
+                _write(folder, now, digest)
             return True
-        if digest != _digest(contents(folder)):
-            return False
-    except (OSError, ValueError):
-        return False
-    with contextlib.suppress(OSError):  # it costs time, and nothing else
-        _write(folder, now, digest)
-    return True
-
-
-def contents(folder: str) -> dict[str, str]:
-    """Return what is in a folder: by relative path the SHA-256 of a file, or the target of a link.
-
-    Raises:
-        OSError: A file cannot be read.
-    """
-    found = {}
-    for entry in _entries(folder):
-        name = entry.path[len(folder) + 1 :]
-        if entry.is_symlink():
-            found[name] = f"-> {os.readlink(entry.path)}"
-        elif entry.is_file():
-            with open(entry.path, "rb", buffering=0) as file:
-                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-        elif not entry.is_dir():
-            found[name] = "neither file nor folder"
-    return found
+        return now == stamp
+    return False
 
 
 def _entries(folder: str) -> Iterator["os.DirEntry[str]"]:
@@ -72,11 +45,10 @@ def _entries(folder: str) -> Iterator["os.DirEntry[str]"]:
         here = folders.pop()
         with os.scandir(here) as entries:
             for entry in entries:
-                if here == folder and entry.name.startswith(NAME):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                yield entry
+                if here != folder or not entry.name.startswith(NAME):
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    yield entry
 
 
 def _stamp(folder: str) -> str:
@@ -85,8 +57,18 @@ def _stamp(folder: str) -> str:
     return str(sum(each.st_ctime_ns + each.st_mtime_ns for each in seen))
 
 
-def _digest(found: dict[str, str]) -> str:
-    return hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()
+def _digest(folder: str) -> str:
+    found = sorted((entry.path[len(folder) :], _content(entry)) for entry in _entries(folder))
+    return hashlib.sha256(repr(found).encode()).hexdigest()
+
+
+def _content(entry: "os.DirEntry[str]") -> str:
+    if entry.is_symlink():
+        return os.readlink(entry.path)
+    if not entry.is_file():
+        return ""  # a folder; of anything else nothing can be imported
+    with open(entry.path, "rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write(folder: str, stamp: str, digest: str) -> None:

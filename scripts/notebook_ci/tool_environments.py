@@ -132,7 +132,7 @@ class Maker:
         try:
             install(new)
             _protect(new)
-            seals.write(str(new), seals.contents(str(new)))
+            seals.write(str(new))
             if folder.exists() and not seals.holds(str(folder)):
                 # Someone has changed or removed parts of it: the rest goes with the temporary folder.
                 folder.rename(temporary / "old")

@@ -62,8 +62,16 @@ def test_steps_run_the_launcher_by_exec_with_inputs_in_the_environment(command: 
     up = "" if command is PIPELINE else "/../.."
     for step in steps.values():
         assert step["run"].startswith(f'exec bash "$GITHUB_ACTION_PATH{up}/scripts/launch.sh" ')
-    assert steps["run"]["run"].endswith(f" {command.name}")
-    assert steps["run"]["env"] == {"INPUTS": "${{ toJSON(inputs) }}"}
+    first = "before" if command is PIPELINE else "run"
+    assert f" {command.name}" in steps[first]["run"]
+    assert steps[first]["env"] == {"INPUTS": "${{ toJSON(inputs) }}"}
+
+
+def test_the_root_action_saves_its_caches_before_the_notebooks() -> None:
+    steps = action(PIPELINE)["runs"]["steps"]
+    names = [step.get("id") or step["uses"].partition("@")[0] for step in steps]
+    assert names[-4:] == ["before", "actions/cache/save", "actions/cache/save", "run"]
+    assert steps[-1]["env"]["DONE"] == "${{ steps.before.outputs.done }}"
 
 
 def test_the_root_action_has_its_branding() -> None:

@@ -347,6 +347,23 @@ def test_a_second_run_takes_environment_and_data_from_the_cache(
     assert "is whole, and for the same requirements.txt: reused" in second.log
 
 
+def test_the_environment_is_cached_before_a_notebook_can_change_it(study: Consumer, engine: Engine) -> None:
+    study.write("requirements.txt", (ROOT / "requirements" / "setup-env.txt").read_bytes())  # hashed, and small
+    toml(study, f"[setup-env]\nvenv = {json.dumps(str(study.folder / 'venv'))}\n")
+    study.workflow(workflow(CHAIN | {"with": {"stages": "setup-env\nexecute-notebook"}}))
+    study.write("notebooks/a.ipynb", notebook("import ipykernel\nopen(ipykernel.__file__, 'a').write('EVIL = 1')"))
+    first = run(study, engine).job("test")
+    assert first.result == "success", first.log
+    assert first.log.count("Cache saved with key: ") == 1
+    assert first.log.index("Cache saved with key: ") < first.log.index("Executing 1 notebook")
+    (study.folder / "venv").rename(study.folder / "gone")
+    study.write("notebooks/a.ipynb", notebook("import ipykernel\nassert not hasattr(ipykernel, 'EVIL')"))
+    second = run(study, engine).job("test")
+    assert second.result == "success", second.log
+    assert "is whole, and for the same requirements.txt: reused" in second.log
+    assert second.step("chain").outputs["env-digest"] == first.step("chain").outputs["env-digest"]
+
+
 # The example
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import pytest
 from integration.suite import (
     DRIVER,
     READ_ONLY,
+    ROOT,
     Done,
     Workspace,
+    in_the_tool_environment,
     notebook,
     parameters,
     parent,
@@ -22,6 +25,7 @@ from integration.suite import (
 
 REQUIREMENTS = "ipykernel\n"
 SECONDS = 300
+PWNED = "pwned"
 ALL = ("setup-env", "dvc-pull", "validate-data", "execute-notebook", "build-image", "log-run")
 
 
@@ -302,3 +306,130 @@ def test_a_notebook_forges_neither_outputs_nor_summary_of_the_chain(study: Works
     assert done.code == 0, done.log
     assert "image" not in done.outputs
     assert "evil" not in done.summary
+
+
+# --- In two calls, as the root action does it: between them it saves its caches
+
+
+def in_two_calls(study: Workspace, **inputs: str) -> tuple[Done, Done]:
+    first = study.end(study.start("pipeline", inputs, flags=["--before-notebooks"]), SECONDS)
+    done = first.outputs.get("done", "")
+    return first, study.end(study.start("pipeline", inputs, flags=[f"--done={done}"]), SECONDS)
+
+
+def test_a_chain_in_two_calls_is_one_chain(study: Workspace) -> None:
+    study.write("requirements.txt", REQUIREMENTS)
+    (study.folder / "notebook-ci.toml").unlink()
+    first, second = in_two_calls(study)
+    assert (first.code, second.code) == (0, 0), first.log + second.log
+    assert first.outputs.keys() == {"done", "env-digest", "data-digest"}
+    assert (first.summary, "execute-notebook" in first.log) == ("", False)
+    assert "[1/6] setup-env" in first.log
+    assert "[4/6] execute-notebook" in second.log
+    assert "6] setup-env" not in second.log
+    assert list(records(second)) == sorted(ALL)
+    assert second.summary.startswith("### ✅ 3 stages passed, 3 skipped in ")
+    assert second.outputs["status"] == "passed"
+    assert second.outputs["env-digest"] == first.outputs["env-digest"] != ""
+    assert records(second)["execute-notebook"]["python"] == records(second)["setup-env"]["python"]
+
+
+def test_a_failure_in_the_first_call_is_one_of_the_chain(study: Workspace) -> None:
+    study.write("requirements.txt", "ipykernel\nno-such-package-of-nobody==1.0\n")
+    first, second = in_two_calls(study)
+    assert (first.code, second.code) == (3, 3)
+    assert (first.outputs["env-digest"], second.outputs["status"]) == ("", "error")
+    found = {name: status for name, status in statuses(second).items() if status != "skipped"}
+    assert found == {"setup-env": "error", "log-run": "passed"}
+    assert records(second)["execute-notebook"]["problems"][0]["message"] == "Not run, because setup-env failed."
+    assert second.summary.startswith("### 🛑 setup-env failed: ")
+
+
+def test_wrong_inputs_are_told_by_the_second_call_alone(study: Workspace) -> None:
+    first, second = in_two_calls(study, stages="setup-evn")
+    assert (first.code, first.log, first.outputs) == (0, "", {})
+    assert (second.code, second.outputs["status"]) == (2, "error")
+    assert len(second.annotations()) == 1
+
+
+# --- Notebooks that change what runs after them
+
+
+@pytest.fixture
+def attacked(study: Workspace) -> Workspace:
+    """A study with notebook-ci and tool environments of its own, which notebooks may change."""
+    suite, kept = study.base / "suite", study.base / "cache"
+    for name in ("scripts", "requirements"):
+        shutil.copytree(ROOT / name, suite / name, ignore=shutil.ignore_patterns("__pycache__"))
+    kept.mkdir()
+    python = in_the_tool_environment(study, "print(sys.prefix)").stdout.strip()
+    shutil.copytree(python, kept / Path(python).name, symlinks=True)
+    study.suite = suite
+    return study
+
+
+def attack(workspace: Workspace, source: str, stages: str = "execute-notebook") -> Done:
+    """Run a notebook that knows where `SUITE` and `TOOLS` are, and what it is to have run: `EVIL`."""
+    known = f"SUITE, TOOLS = {str(workspace.suite)!r}, {str(workspace.base / 'cache')!r}\n"
+    evil = f"open({str(workspace.base / PWNED)!r}, 'a')\n"
+    known += f"EVIL = {evil!r}\n"
+    known += "import glob, os, py_compile, sys\nsys.path.insert(0, SUITE + '/scripts')\n"
+    workspace.write("notebooks/a.ipynb", notebook(known + source))
+    return chain(workspace, stages)
+
+
+def chain(workspace: Workspace, stages: str = "execute-notebook") -> Done:
+    environ = {"NOTEBOOK_CI_CACHE": str(workspace.base / "cache")}
+    return workspace.end(workspace.start("pipeline", {"stages": stages}, environ=environ), SECONDS)
+
+
+def test_a_tool_environment_that_a_notebook_changed_and_sealed_anew_is_made_again(attacked: Workspace) -> None:
+    source = """
+from notebook_ci import seals
+[tool] = glob.glob(TOOLS + '/execute-notebook-*')
+[module] = glob.glob(tool + '/lib/python*/site-packages/papermill/__init__.py')
+os.chmod(module, 0o644)
+with open(module, 'a') as file:
+    file.write(EVIL)
+seals.write(tool)
+assert seals.holds(tool)
+"""
+    done = attack(attacked, source)
+    assert done.code == 0, done.log
+    attacked.write("notebooks/a.ipynb", notebook("1"))
+    again = chain(attacked)
+    assert again.code == 0, again.log
+    assert "making the tool environment execute-notebook" in again.log
+    assert not (attacked.base / PWNED).exists()
+    assert "making the tool environment" not in chain(attacked).log
+
+
+def test_byte_code_of_notebook_ci_that_a_notebook_wrote_is_not_run(attacked: Workspace) -> None:
+    """Python believes byte-code that has time and size of its source."""
+    source = """
+source = SUITE + '/scripts/notebook_ci/report/summary.py'
+compiled = py_compile.compile(source)
+head = open(compiled, 'rb').read()[:16]
+open('evil.py', 'w').write(open(source).read() + EVIL)
+evil = py_compile.compile('evil.py')
+os.chmod(compiled, 0o644)
+open(compiled, 'r+b').write(head + open(evil, 'rb').read()[16:])
+"""
+    done = attack(attacked, source)
+    assert done.code == 0, done.log
+    attacked.write("notebooks/a.ipynb", notebook("1"))
+    assert chain(attacked).code == 0
+    assert not (attacked.base / PWNED).exists()
+
+
+def test_nothing_runs_after_a_notebook_that_changed_notebook_ci(attacked: Workspace) -> None:
+    source = "with open(SUITE + '/scripts/log_run.py', 'a') as file:\n    file.write(EVIL)"
+    done = attack(attacked, source, stages="execute-notebook\nlog-run")
+    assert (done.code, done.outputs["status"]) == (3, "error"), done.log
+    script = attacked.suite / "scripts" / "log_run.py"
+    [error] = done.annotations()
+    assert error.message.startswith(f"While the notebooks ran, files of notebook-ci were changed: {script}. ")
+    assert statuses(done)["log-run"] == "skipped"
+    assert records(done)["log-run"]["problems"][0]["message"] == "Not run, because execute-notebook failed."
+    assert done.summary.startswith("### 🛑 execute-notebook failed: While the notebooks ran, files of notebook-ci were")
+    assert not (attacked.base / PWNED).exists()

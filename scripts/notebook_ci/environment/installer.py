@@ -2,17 +2,16 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from notebook_ci.environment import faults
 from notebook_ci.environment.uv import Installed, Uv, cutoff, describe, newest_upload
-from notebook_ci.environment.venv import AlteredError, Venv
+from notebook_ci.environment.venv import Venv
 from notebook_ci.locks import Lock
 from notebook_ci.process import Argument
 
 KERNEL = "ipykernel"
-NO_CACHE = "UV_NO_CACHE"
 UV_MILESTONES = ("Resolved", "Prepared", "Installed", "Audited", "Bytecode")
 
 
@@ -45,16 +44,8 @@ class Installer:
             InputError: Something is wrong with the lock.
             SurroundingsError: It could not be made.
         """
-        try:
-            with self.venv.replaced():
-                return self._make(python, key, read)
-        except AlteredError as error:
-            self.uv.reporter.notice(
-                f"The cache of uv has altered files of {error}, so all packages are downloaded again. "
-                "Run `uv cache clean` to mend it."
-            )
-            uncached = replace(self.uv, environ={**self.uv.environ, NO_CACHE: "1"})
-            return replace(self, uv=uncached).make(python, key, read)
+        with self.venv.replaced():
+            return self._make(python, key, read)
 
     def _make(self, python: Path, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
         tell = self.uv.reporter.progress
@@ -69,8 +60,7 @@ class Installer:
         locked = describe(self.venv.python)
         installed = locked if KERNEL in locked.packages else self._with_kernel(locked)
         added = {name: installed.packages[name] for name in installed.packages.keys() - locked.packages.keys()}
-        # Without a cache, what differs came so from the index.
-        self.venv.finish(key, added, read, is_checked=NO_CACHE not in self.uv.environ)
+        self.venv.finish(key, added, read)
         return installed, added
 
     def _install(self) -> str:

@@ -1,11 +1,8 @@
 """The folder of the user's environment: whether it is ours, and whether it is whole."""
 
-import base64
 import contextlib
-import csv
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -16,10 +13,6 @@ from notebook_ci.environment.uv import Installed, describe, python_in
 from notebook_ci.errors import InputError, SurroundingsError
 from notebook_ci.locks import Lock
 from notebook_ci.records import ELSEWHERE, ENVIRONMENT_MARKER, PRIVATE_FOLDER, default_environment, private_folder
-
-
-class AlteredError(Exception):
-    """Files of these packages are not those that were packed."""
 
 
 @dataclass(frozen=True)
@@ -118,34 +111,17 @@ class Venv:
         """Return whether the environment was once whole."""
         return (self.path / seals.NAME).exists()
 
-    def finish(self, key: str, added: dict[str, str], read: Mapping[str, str], *, is_checked: bool) -> None:
+    def finish(self, key: str, added: dict[str, str], read: Mapping[str, str]) -> None:
         """Mark it as whole.
 
         Args:
             key: What it was made for.
             added: What was added to the lock's packages.
             read: SHA-256 by path of the files it was made from. On a laptop execute-notebook compares them.
-            is_checked: Whether its files are to be those that its packages name in their RECORD.
-
-        Raises:
-            AlteredError: Some are not.
         """
         text = json.dumps({"key": key, "path": str(self.path.resolve()), "added": added, "read": dict(read)})
         self._marker.write_text(text + "\n", encoding="utf-8")
-        found = seals.contents(str(self.path))
-        altered = sorted(name for name, recorded in self._recorded(found) if recorded.items() - found.items())
-        if is_checked and altered:
-            raise AlteredError(", ".join(altered))
-        seals.write(str(self.path), found)
-
-    def _recorded(self, found: Mapping[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
-        """Return the SHA-256 by path of each package's files, as its RECORD has them."""
-        for record in [self.path / name for name in found if name.endswith(".dist-info/RECORD")]:
-            site = record.parents[1].relative_to(self.path)
-            rows = csv.reader(record.read_text(encoding="utf-8").splitlines())
-            hashes = {os.path.normpath(site / row[0]): row[1] for row in rows if row[1:] and "sha256=" in row[1]}
-            name = record.parent.name.partition("-")[0]
-            yield name, {path: _hexadecimal(value.removeprefix("sha256=")) for path, value in hashes.items()}
+        seals.write(str(self.path))
 
 
 def place(given: str, slug: str, environ: Mapping[str, str], cwd: Path) -> Path:
@@ -183,8 +159,3 @@ def key(lock: Lock, python: Path) -> str:
 def digest(installed: Installed) -> str:
     """Return the SHA-256 of Python, platform and packages."""
     return hashlib.sha256(json.dumps(asdict(installed), sort_keys=True).encode()).hexdigest()
-
-
-def _hexadecimal(urlsafe: str) -> str:
-    """Return a hash as `seals` has it from how a RECORD has it: base64 without padding."""
-    return base64.urlsafe_b64decode(urlsafe + "=").hex()
