@@ -73,11 +73,11 @@ def main(argv: list[str]) -> int:
     request = Request(argv[1:])
     if not request.environment:
         return run([sys.executable, *request.script()], dict(os.environ), None)
-    from notebook_ci import seals
+    from notebook_ci import integrity
 
     environment = environment_folder(cache, request.environment)
     stdin = None
-    if not seals.holds(environment):
+    if not integrity.holds(environment):
         if request.stage and not set(HELP).isdisjoint(request.arguments):
             return run([sys.executable, *request.script()], dict(os.environ), stdin)
         from notebook_ci import tool_environments

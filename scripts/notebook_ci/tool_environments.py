@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from notebook_ci import indexes, process, seals
+from notebook_ci import indexes, integrity, process
 from notebook_ci.errors import NOTHING_TO_DO, Cancelled, NotebookCiError, SurroundingsError
 from notebook_ci.github import Console
 from notebook_ci.installing import RETRIES, SILENCE_SECONDS, explain
@@ -111,7 +111,7 @@ class Maker:
             SurroundingsError: Network, index, disk or Python stand against it.
         """
         started = time.monotonic()
-        changed = (folder / seals.NAME).exists()
+        changed = (folder / integrity.SEAL).exists()
         why = "again, because files in it have changed" if changed else "once"
         _tell(f"making the tool environment {name} ({why}) ...")
         try:
@@ -123,7 +123,7 @@ class Maker:
 
     def _settle(self, folder: Path, install: Install) -> None:
         """Make one environment beside its place, and move it in by one rename."""
-        if seals.holds(str(folder)):
+        if integrity.holds(str(folder)):
             return
         folder.parent.mkdir(parents=True, exist_ok=True)
         sweep(folder.parent)
@@ -132,14 +132,14 @@ class Maker:
         try:
             install(new)
             _protect(new)
-            seals.write(str(new))
-            if folder.exists() and not seals.holds(str(folder)):
+            integrity.seal(str(new))
+            if folder.exists() and not integrity.holds(str(folder)):
                 # Someone has changed or removed parts of it: the rest goes with the temporary folder.
                 folder.rename(temporary / "old")
             try:
                 new.rename(folder)
             except OSError:
-                if not seals.holds(str(folder)):
+                if not integrity.holds(str(folder)):
                     raise
         finally:
             remove(temporary)

@@ -18,7 +18,7 @@ import pytest
 
 from integration.index_server import Gate, IndexServer, digest, make_wheel, serve
 from integration.suite import NO_ROOT
-from notebook_ci import seals, tool_environments
+from notebook_ci import integrity, tool_environments
 from notebook_ci.inputs import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -455,7 +455,7 @@ def test_an_environment_that_lost_its_marker_is_made_anew(with_uv: Checkout, ind
     environ = {"UV_DEFAULT_INDEX": index.url()}
     assert with_uv.launch("demo", environ=environ).code == 0
     made = next(with_uv.cache.glob("demo-*"))
-    (made / seals.NAME).unlink()
+    (made / integrity.SEAL).unlink()
     tool_environments.remove(made / "lib")
     assert with_uv.launch("demo", environ=environ).told["version"] == "1.0"
     assert not with_uv.leftovers
@@ -518,10 +518,10 @@ def test_a_copied_environment_is_checked_once_and_used(with_uv: Checkout, index:
     [made] = with_uv.cache.glob("demo-*")
     made.rename(made.with_name("away"))
     shutil.copytree(made.with_name("away"), made, symlinks=True)
-    before = (made / seals.NAME).read_text()
+    before = (made / integrity.SEAL).read_text()
     done = with_uv.launch(*PRINT_VERSION)
     assert (done.out, done.err) == ("1.0\n", "")
-    after = (made / seals.NAME).read_text()
+    after = (made / integrity.SEAL).read_text()
     assert before.split()[0] != after.split()[0], "the times were taken over"
     assert before.split()[1] == after.split()[1]
 

@@ -385,14 +385,14 @@ def chain(workspace: Workspace, stages: str = "execute-notebook") -> Done:
 
 def test_a_tool_environment_that_a_notebook_changed_and_sealed_anew_is_made_again(attacked: Workspace) -> None:
     source = """
-from notebook_ci import seals
+from notebook_ci import integrity
 [tool] = glob.glob(TOOLS + '/execute-notebook-*')
 [module] = glob.glob(tool + '/lib/python*/site-packages/papermill/__init__.py')
 os.chmod(module, 0o644)
 with open(module, 'a') as file:
     file.write(EVIL)
-seals.write(tool)
-assert seals.holds(tool)
+integrity.seal(tool)
+assert integrity.holds(tool)
 """
     done = attack(attacked, source)
     assert done.code == 0, done.log

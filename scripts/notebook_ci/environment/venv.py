@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from notebook_ci import seals
+from notebook_ci import integrity
 from notebook_ci.environment.uv import Installed, describe, python_in
 from notebook_ci.errors import InputError, SurroundingsError
 from notebook_ci.locks import Lock
@@ -64,7 +64,7 @@ class Venv:
     def whole(self) -> Installed | None:
         """Return what is installed, if nothing was changed, added or removed since it was made."""
         with contextlib.suppress(SurroundingsError):
-            return describe(self.python) if seals.holds(str(self.path)) else None
+            return describe(self.python) if integrity.holds(str(self.path)) else None
         return None
 
     def added(self) -> dict[str, str]:
@@ -109,7 +109,7 @@ class Venv:
 
     def _is_finished(self) -> bool:
         """Return whether the environment was once whole."""
-        return (self.path / seals.NAME).exists()
+        return (self.path / integrity.SEAL).exists()
 
     def finish(self, key: str, added: dict[str, str], read: Mapping[str, str]) -> None:
         """Mark it as whole.
@@ -121,7 +121,7 @@ class Venv:
         """
         text = json.dumps({"key": key, "path": str(self.path.resolve()), "added": added, "read": dict(read)})
         self._marker.write_text(text + "\n", encoding="utf-8")
-        seals.write(str(self.path))
+        integrity.seal(str(self.path))
 
 
 def place(given: str, slug: str, environ: Mapping[str, str], cwd: Path) -> Path:

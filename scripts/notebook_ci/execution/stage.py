@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kernel_server import processes
-from notebook_ci import process, seals
+from notebook_ci import integrity, process
 from notebook_ci.context import Context
 from notebook_ci.errors import CheckFailed
 from notebook_ci.execution import forking, machine, plan
@@ -240,7 +240,7 @@ def _warn_of_changes(environment: Path, context: Context) -> None:
             "Run setup-env to make it anew.",
             file=name,
         )
-    if not seals.holds(str(environment)):
+    if not integrity.holds(str(environment)):
         context.reporter.warning(
             f"Files in the environment {environment.relative_to(context.cwd)} have changed since setup-env made it, or "
             "packages were installed into it. Run setup-env to make it anew."

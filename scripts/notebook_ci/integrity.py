@@ -12,10 +12,10 @@ import hashlib
 import os
 from collections.abc import Iterator
 
-NAME = "notebook-ci.seal"
+SEAL = "notebook-ci.seal"
 
 
-def write(folder: str) -> None:
+def seal(folder: str) -> None:
     """Seal a folder.
 
     Raises:
@@ -27,7 +27,7 @@ def write(folder: str) -> None:
 def holds(folder: str) -> bool:
     """Return whether a folder was sealed and is unchanged."""
     with contextlib.suppress(OSError, ValueError):
-        with open(os.path.join(folder, NAME), encoding="ascii") as file:
+        with open(os.path.join(folder, SEAL), encoding="ascii") as file:
             stamp, digest = file.read().split()
         now = _stamp(folder)
         if now != stamp and digest == _digest(folder):
@@ -45,7 +45,7 @@ def _entries(folder: str) -> Iterator["os.DirEntry[str]"]:
         here = folders.pop()
         with os.scandir(here) as entries:
             for entry in entries:
-                if here != folder or not entry.name.startswith(NAME):
+                if here != folder or not entry.name.startswith(SEAL):
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.path)
                     yield entry
@@ -73,7 +73,7 @@ def _content(entry: "os.DirEntry[str]") -> str:
 
 def _write(folder: str, stamp: str, digest: str) -> None:
     """Write the seal, whole or not at all: another process may be reading it."""
-    path = os.path.join(folder, NAME)
+    path = os.path.join(folder, SEAL)
     temporary = f"{path}.{os.getpid()}"
     with open(temporary, "w", encoding="ascii") as file:
         file.write(f"{stamp} {digest}\n")
