@@ -173,15 +173,11 @@ class Maker:
     def _install(self, new: Path, name: str, uv: Path) -> None:
         # A cache for this environment alone: what is linked out of one that stays can be changed from elsewhere.
         cache = new.parent / "uv-cache"
-        uv_command: list[str | Path] = [
-            uv / "bin" / ("uv.exe" if sys.platform == "win32" else "uv"),
-            "--cache-dir",
-            cache,
-        ]
+        program = uv / "bin" / ("uv.exe" if sys.platform == "win32" else "uv")
         # The Python behind all links, as in the environment's key: a link on PATH may go, and the environment stay.
         python = os.path.realpath(sys.executable)
         venv = ["venv", "--relocatable", "--no-project", "--quiet", "--python", python]
-        self._run(name, [*uv_command, *venv, new])
+        self._run(name, [program, *venv, "--cache-dir", cache, new])
         # A lock names all that is needed, and may leave out what a package asks for in vain: nothing is to be resolved.
         flags = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--compile-bytecode"]
         flags += self._settings.uv_flags()
@@ -189,8 +185,8 @@ class Maker:
             # The first index may have other versions only. It is "unsafe" where no hashes say what may be installed.
             # With a single index the default is the better one: it tells of an answer 401 or 403.
             flags += ["--index-strategy", "unsafe-best-match"]
-        lock = self._requirements / f"{name}.txt"
-        self._run(name, [*uv_command, "pip", "install", *flags, "--python", _program(new, "python"), "-r", lock])
+        target: list[str | Path] = ["--cache-dir", cache, "--python", _program(new, "python")]
+        self._run(name, [program, "pip", "install", *flags, *target, "-r", self._requirements / f"{name}.txt"])
         shutil.rmtree(cache)  # before the seal: it takes links from the files
 
     def _run(self, name: str, command: Sequence[str | Path]) -> None:
