@@ -442,10 +442,10 @@ def _lines(path: Path) -> dict[tuple[str, str, str], int]:
     content = parse_yaml_for_update(path.read_text(encoding="utf-8"), path)
     stages = content.get("stages", content) if path.suffix == ".lock" else {"": content}
     return {
-        (stage, str(out.get("path")), str(value)): out.lc.value(key)[0] + 1
+        (stage, str(out.get("path")), str(out[key])): line + 1
         for stage, entries in stages.items()
         for out in entries.get("outs") or ()
-        for key, value in out.items()
+        for key, (*_, line, _) in (out.lc.data or {}).items()  # not of a key that is merged in
     }
 
 
@@ -488,10 +488,8 @@ def _repro(stage: Any) -> str:
 def _out_of_sync(stage: Any, out: Any, shown: str, pointer: str, line: int | None) -> CheckFailed:
     """Return the error for an output whose hash is unknown."""
     if stage.is_import:
-        what, hint = (
-            "it was imported without its content",
-            f"Run {command_line('dvc update {}', pointer)}, and commit it.",
-        )
+        update = command_line("dvc update {}", pointer)
+        what, hint = "it was imported without its content", f"Run {update}, and commit it."
     elif stage.cmd:
         what = f"dvc.lock knows nothing of what the stage {quote(stage.name)} makes"
         hint = _repro(stage)

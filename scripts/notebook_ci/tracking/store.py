@@ -51,11 +51,7 @@ class Store:
         return self.database.parent / "artifacts" if self.database else None
 
     def view(self, *, downloaded: bool) -> str:
-        """Return the command that shows the store in a browser; a server shows itself.
-
-        Args:
-            downloaded: Whether that will be on another machine than this one, in the folder of the file.
-        """
+        """Return the command that shows the store: here, or in the folder of the file where that was downloaded to."""
         if not self.database:
             return ""
         if downloaded:
