@@ -2,15 +2,41 @@
 
 import contextlib
 import errno
+import math
 import os
+import shutil
 import stat
 import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
-from notebook_ci.errors import InputError
+from notebook_ci.errors import InputError, SurroundingsError
+from notebook_ci.texts import size
 
 MOST_BYTES = 32 * 1024 * 1024
+FULL_BYTES, FEW_FILES = 64 * 1024, 20  # with less left, a disk counts as full
+TMPDIR = "name another folder in the variable TMPDIR"
+_SPACE = "Free some disk space"
+_PERMISSION = "Get write permission there"
+_IN_THE_WAY = "Remove or rename what is in the way"
+# Faults of the system, whatever is written.
+AROUND = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
+# What to do, by why the system does not write.
+WRITE_HINTS = {
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EACCES: _PERMISSION,
+    errno.EPERM: _PERMISSION,
+    errno.EROFS: "Make the disk writable",
+    errno.EEXIST: _IN_THE_WAY,
+    errno.EISDIR: _IN_THE_WAY,
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.ELOOP: _IN_THE_WAY,
+    errno.ENAMETOOLONG: "Use a shorter name",
+    errno.EMFILE: "Allow more open files with `ulimit -n`",
+    errno.ENFILE: "Allow more open files with `ulimit -n`",
+    errno.EIO: "Check the disk",
+}
 
 
 def is_folder(path: Path) -> bool:
@@ -95,6 +121,40 @@ def write(path: Path, text: str, *, new: bool = False) -> None:
         (os.link if new else os.replace)(temporary, path)
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def unwritable(what: str, place: Path, error: OSError, instead: str = "") -> SurroundingsError:
+    """Return what to say of something that cannot be written.
+
+    Args:
+        what: The beginning of the sentence: `The record x.json cannot be written`.
+        place: The file or folder. If its disk is full, the disk is named.
+        error: Why not.
+        instead: What else can be done: see `TMPDIR`.
+    """
+    hint = WRITE_HINTS.get(error.errno or 0, "")
+    room = f" ({_room(place)})" if hint == _SPACE else ""
+    hint = ", or ".join(filter(None, (hint, instead)))
+    return SurroundingsError(f"{what}: {error.strerror or error}{room}.", hint=f"{hint[:1].upper()}{hint[1:]}.")
+
+
+def is_full(folder: Path) -> bool:
+    """Return whether next to nothing can be written on a disk."""
+    return shutil.disk_usage(folder).free < FULL_BYTES or _files_left(folder) < FEW_FILES
+
+
+def _room(place: Path) -> str:
+    """Return how much room the disk of a file or folder has."""
+    folder = next(each for each in (place, *place.absolute().parents) if is_folder(each))
+    files = _files_left(folder)
+    left = f"room for {files} more files" if files < FEW_FILES else f"{size(shutil.disk_usage(folder).free)} left"
+    return f"{folder} has {left}"
+
+
+def _files_left(folder: Path) -> float:
+    """Return how many files a disk still takes: not each has a number of them."""
+    told = os.statvfs(folder) if hasattr(os, "statvfs") else None
+    return told.f_favail if told and told.f_files else math.inf
 
 
 def _unreadable(error: Exception, shown: str, hint: str) -> InputError:

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from notebook_ci import VERSION, git
-from notebook_ci.errors import InputError, NotebookCiError, SurroundingsError
-from notebook_ci.files import read_text, write
+from notebook_ci.errors import InputError, NotebookCiError
+from notebook_ci.files import read_text, unwritable, write
 from notebook_ci.masking import masked
 
 SCHEMA_NAME = "notebook-ci/record/"
@@ -36,6 +36,8 @@ ELSEWHERE = (
 )
 # Lies in the environments that setup-env makes, and says what they were made from.
 ENVIRONMENT_MARKER = "notebook-ci.json"
+
+RUN_DIR = "name another folder with the input run-dir"
 
 Severity = Literal["error", "warning", "notice"]
 Status = Literal["passed", "failed", "skipped", "error"]
@@ -160,10 +162,7 @@ class Place:
         try:
             write(self.record, text, new=True)
         except OSError as error:
-            raise SurroundingsError(
-                f"The record {self.record} cannot be written: {error.strerror or error}.",
-                hint="Free some disk space, or name another folder with the input run-dir.",
-            ) from error
+            raise unwritable(f"The record {self.record} cannot be written", self.root, error, RUN_DIR) from error
         with contextlib.suppress(OSError):
             self.artifacts.rmdir()  # goes only if nothing was made
         return self.record
@@ -221,10 +220,8 @@ class RunDirectory:
             except FileExistsError:
                 continue
             except OSError as error:
-                raise SurroundingsError(
-                    f"Nothing can be written into the run directory {self.path}: {error.strerror or error}.",
-                    hint="Free some disk space, or name another folder with the input run-dir.",
-                ) from error
+                what = f"Nothing can be written into the run directory {self.path}"
+                raise unwritable(what, self.path, error, RUN_DIR) from error
             if not place.record.exists():
                 return place
             place.artifacts.rmdir()

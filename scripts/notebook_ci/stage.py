@@ -17,6 +17,7 @@ from notebook_ci import inputs as inputs_module
 from notebook_ci import process
 from notebook_ci.context import Context
 from notebook_ci.errors import EXIT_BUG, Cancelled, CheckFailed, NotebookCiError, SurroundingsError
+from notebook_ci.files import unwritable
 from notebook_ci.github import Console
 from notebook_ci.records import Place, Problem, Record, RunDirectory, describe_source, jsonable, timestamp
 from notebook_ci.report.summary import render
@@ -167,10 +168,8 @@ class Stage(Command[Model], Generic[Model, StageRecord]):
             console.set_outputs({"status": record.status, "record": saved, **record.outputs})
             console.summarize(render([jsonable(dataclasses.asdict(record))]))
         except OSError as error:
-            failure = SurroundingsError(
-                f"The outputs and the summary of the step cannot be written: {error.strerror or error}.",
-                hint="Free some disk space.",
-            )
+            file = Path(error.filename or place.root)
+            failure = unwritable("The outputs and the summary of the step cannot be written", file, error)
             console.error(failure)
             exit_code = _worse(exit_code, failure)
         return exit_code

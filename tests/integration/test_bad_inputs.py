@@ -631,28 +631,6 @@ def test_huge_files(workspace: Workspace, kernel: Path) -> None:
 # --- Disks and rights
 
 
-def test_a_full_disk_while_a_notebook_is_saved(workspace: Workspace, kernel: Path) -> None:
-    out = workspace.folder / "out"
-    out.mkdir()
-    workspace.write("a.ipynb", notebook("print('small')"))
-    workspace.write("b.ipynb", notebook("print('x' * 3_000_000)"))
-    workspace.write("c.ipynb", notebook("open('ran', 'w').close()"))
-    prefix = private_mount('mount -t tmpfs -o size=1m tmpfs "$D"')
-    # What is on the mount is gone after the run: the verdict is seen by record and log.
-    inputs = {"python": str(kernel), "output-dir": "out", "workers": "1"}
-    done = workspace.run("execute-notebook", inputs, environ={"D": str(out)}, prefix=prefix)
-    assert done.code == 3
-    [error] = done.annotations()
-    assert error.message == (
-        f"The executed notebook {out}/b.ipynb cannot be saved: No space left on device. "
-        "Free some disk space, or name another folder with the input output-dir."
-    )
-    assert "Traceback" not in done.log
-    assert [result["status"] for result in done.record["notebooks"]] == ["passed", "failed", "skipped"]
-    assert (done.outputs["status"], done.record["status"]) == ("error", "error")
-    assert not workspace.leftovers()
-
-
 def test_a_full_disk_while_packages_are_installed(workspace: Workspace) -> None:
     (workspace.folder / "small").mkdir()
     workspace.write("requirements.txt", "ipykernel\n")

@@ -1,3 +1,4 @@
+import errno
 import os
 from pathlib import Path
 
@@ -66,3 +67,42 @@ def test_what_is_no_utf8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"\xe9")
     error = refused(tmp_path / "a")
     assert (error.message, error.hint) == ("shown.toml is not UTF-8 text.", "Save it as UTF-8.")
+
+
+# --- What cannot be written
+
+
+def failed(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.EEXIST, "Remove or rename what is in the way, or do that."),
+        (errno.EACCES, "Get write permission there, or do that."),
+        (errno.EROFS, "Make the disk writable, or do that."),
+        (errno.ENAMETOOLONG, "Use a shorter name, or do that."),
+        (errno.ENOSPC, "Free some disk space, or do that."),
+        (errno.EDQUOT, "Free some disk space, or do that."),
+        (errno.EPIPE, "Do that."),
+    ],
+)
+def test_a_hint_fits_the_error(tmp_path: Path, number: int, hint: str) -> None:
+    error = files.unwritable("It cannot be written", tmp_path / "a" / "b", failed(number), "do that")
+    assert error.hint == hint
+    assert error.exit_code == 3
+    is_full = "space" in hint
+    assert error.message.startswith(
+        f"It cannot be written: {os.strerror(number)}{f' ({tmp_path} has ' if is_full else '.'}"
+    )
+
+
+def test_without_another_way_there_is_one_hint() -> None:
+    assert files.unwritable("It", Path(), failed(errno.EIO)).hint == "Check the disk."
+
+
+def test_a_disk_with_room_is_not_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not files.is_full(tmp_path)
+    monkeypatch.setattr(files, "FULL_BYTES", 1 << 62)
+    assert files.is_full(tmp_path)

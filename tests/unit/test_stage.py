@@ -317,7 +317,10 @@ def test_outputs_or_a_summary_that_cannot_be_written_fail_the_stage(toy: Toy, fi
     (toy.folder / file).mkdir()
     assert toy.run(well, {}) == 3
     assert commands_in(toy.log) == [
-        "::error::The outputs and the summary of the step cannot be written: Is a directory. Free some disk space."
+        (
+            "::error::The outputs and the summary of the step cannot be written: Is a directory. "
+            "Remove or rename what is in the way."
+        )
     ]
     assert toy.record["status"] == "passed"
 

@@ -4,13 +4,12 @@ import gc
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 from pathlib import PurePath
 
 from notebook_ci import process
-from notebook_ci.errors import Cancelled, NotebookCiError
+from notebook_ci.errors import Cancelled
 from notebook_ci.execution import engine, failures, html, machine
 from notebook_ci.execution.forking import CHANGED
 from notebook_ci.execution.model import ExecuteRecord
@@ -76,7 +75,7 @@ class Conductor:
     _gave_up: bool = field(init=False, default=False)
     _times: dict[int, tuple[float, float]] = field(init=False, default_factory=dict)
     _changes: dict[str, list[int]] = field(init=False, default_factory=dict)
-    _broken_off: str = field(init=False, default="")
+    _is_broken_off: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self._places = {task.name: place for place, task in enumerate(self.tasks)}
@@ -89,7 +88,6 @@ class Conductor:
         """Execute them all.
 
         Raises:
-            NotebookCiError: Something around the work failed.
             Cancelled: The job was cancelled; the record holds what was done.
         """
         engine.compile_schema()
@@ -104,9 +102,9 @@ class Conductor:
                 self._listen(LOOK_SECONDS)
                 self.servers.look()
                 self.progress.show(list(self._running()))
-        except (Cancelled, NotebookCiError) as error:
+        except Cancelled:
             with process.undisturbed():
-                self._break_off("The job was cancelled." if isinstance(error, Cancelled) else f"Broken off: {error}")
+                self._break_off()
             raise
         finally:
             self.progress.show([])
@@ -177,9 +175,6 @@ class Conductor:
             except WorkerDiedError as error:
                 told = self._lost(place, error)
                 self._workers.remove(worker)
-            except NotebookCiError:
-                self.record.notebooks[place].status = "failed"
-                raise
             if isinstance(told, Ending):
                 self._ending.add(worker)
             else:
@@ -190,9 +185,7 @@ class Conductor:
         """Take what came of a notebook."""
         name = self.tasks[place].name
         self._times[place] = (self._positions.pop(place).began, time.monotonic())
-        record, failure = self.record, outcome.result.failure
-        if failure and failure.kind == "cancelled" and self._broken_off:
-            failure.message = self._broken_off
+        record = self.record
         record.notebooks[place] = outcome.result
         self._are_short = outcome.result.duration < SHORT_SECONDS
         record.read |= outcome.read
@@ -206,8 +199,8 @@ class Conductor:
         self.servers.ended(place)
         self.progress.ended(outcome)
         well = outcome.result.status == "passed"
-        if not well:
-            record.status = "failed"
+        if not well and record.status != "error":
+            record.status = "error" if outcome.is_around else "failed"
         for skipped, needed in self.schedule.ended(name, well=well):
             record.notebooks[self._places[skipped]].skipped_for = needed
             self.progress.skipped(skipped, needed)
@@ -240,23 +233,18 @@ class Conductor:
         result.status = "failed"
         result.duration = round(time.monotonic() - self._positions[place].began, 3)
         result.failure = failures.lost(str(error))
-        if self._broken_off:
+        if self._is_broken_off:
             result.failure.kind = "cancelled"
         return Outcome(result, [failures.problem(task.path, result.failure)])
 
-    def _break_off(self, why: str) -> None:
-        """Have what runs broken off, and take what came of it.
-
-        Args:
-            why: What is said of it.
-        """
-        self._broken_off = why
+    def _break_off(self) -> None:
+        """Have what runs broken off, and take what came of it."""
+        self._is_broken_off = True
         for worker in self._busy():
             worker.cancel()
         ends = time.monotonic() + END_SECONDS
         while self._busy() and (left := ends - time.monotonic()) > 0:
-            with suppress(NotebookCiError):
-                self._listen(left)
+            self._listen(left)
 
     def _running(self) -> Iterator[Running]:
         """Yield where the notebooks are that run."""

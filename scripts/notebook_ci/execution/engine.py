@@ -20,13 +20,14 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NotebookExecutionManager
 from papermill.parameterize import parameterize_notebook
 
-from notebook_ci.errors import CheckFailed, SurroundingsError
+from notebook_ci.errors import CheckFailed
 from notebook_ci.execution import hooks
+from notebook_ci.execution.folders import OUTPUT_DIR
 from notebook_ci.execution.kernels import UserKernelManager
 from notebook_ci.execution.listener import Listener
 from notebook_ci.execution.outputs import OutputBound
 from notebook_ci.execution.watch import Watch
-from notebook_ci.files import write
+from notebook_ci.files import unwritable, write
 from notebook_ci.masking import masked
 from notebook_ci.notebooks.document import Document
 from notebook_ci.notebooks.parameters import papermill_language
@@ -322,10 +323,7 @@ class _Keeper(NotebookExecutionManager):  # type: ignore[misc] # as above
         try:
             write(output, _as_json(masked(self.nb)) + "\n")
         except OSError as error:
-            raise SurroundingsError(
-                f"The executed notebook {output} cannot be saved: {error.strerror or error}.",
-                hint="Free some disk space, or name another folder with the input output-dir.",
-            ) from error
+            raise unwritable(f"The executed notebook {output} cannot be saved", output, error, OUTPUT_DIR) from error
 
 
 def named_by(output: nbformat.NotebookNode) -> tuple[str, str]:

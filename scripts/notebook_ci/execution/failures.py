@@ -29,6 +29,7 @@ TITLES: dict[FailureKind, str] = {
     "kernel-not-started": "Kernel did not start",
     "invalid-notebook": "Cannot be executed",
     "broken-execution": "Broken execution",
+    "surroundings": "Not the notebook's fault",
     "cancelled": "Cancelled",
 }
 LOG_LINES = 20
@@ -55,10 +56,10 @@ def explain(
         last_lines = tracebacks.strip_ansi("\n".join(kernel_log.splitlines()[-LOG_LINES:]))
         failure.traceback = _with_cells(execution, last_lines)
         return failure
-    return _cell_failure(document, execution)
+    return of_cell(document, execution)
 
 
-def _cell_failure(document: Document, execution: Execution) -> Failure | None:
+def of_cell(document: Document, execution: Execution) -> Failure | None:
     """Return the failure of the cell whose error ended the execution; None where there is none.
 
     A cell tagged `raises-exception` may fail, and `sys.exit()` without an error code ends a notebook well: so nbclient
@@ -95,6 +96,11 @@ def broken(document: Document, execution: Execution | None, exception: Exception
     if execution is None:
         return Failure(kind="broken-execution", title=TITLES["broken-execution"], message=message)
     return place(document, execution, "broken-execution", message)
+
+
+def around(fault: NotebookCiError) -> Failure:
+    """Return the failure of a notebook that could not be executed, or saved, for a fault around it."""
+    return Failure(kind="surroundings", title=TITLES["surroundings"], message=fault.message)
 
 
 def lost(how: str) -> Failure:

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from notebook_ci import process
-from notebook_ci.errors import InputError, SurroundingsError
+from notebook_ci.errors import InputError
+from notebook_ci.files import AROUND, TMPDIR, unwritable
 from notebook_ci.process import POSIX
 
+OUTPUT_DIR = "name another folder with the input output-dir"
 FOLDER_PREFIX = "nci-"
 # `sun_path` has 104 bytes on macOS and 108 on Linux, a NUL among them.
 MOST_SOCKET_BYTES = 103
@@ -23,13 +25,13 @@ def make_folder(folder: Path) -> None:
         InputError: A file stands in its place.
         SurroundingsError: It cannot be made.
     """
-    hint = "Name another folder with the input output-dir."
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
+        hint = "Name another folder with the input output-dir."
         raise InputError(f"The folder {folder} cannot be made: a file stands in the way.", hint=hint) from error
     except OSError as error:
-        raise SurroundingsError(f"The folder {folder} cannot be made: {error.strerror}.", hint=hint) from error
+        raise unwritable(f"The folder {folder} cannot be made", folder, error, OUTPUT_DIR) from error
 
 
 @contextlib.contextmanager
@@ -40,18 +42,22 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
         parent: Another such folder, to make it in; None: where what is temporary stands.
 
     Raises:
-        SurroundingsError: It cannot be made.
+        SurroundingsError: It cannot be made; or a fault of the system came of what was done with it.
     """
     try:
         with process.held_back():
             folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=parent or _short_folder()))
     except OSError as error:
-        raise SurroundingsError(
-            f"No temporary folder can be made for the kernel: {error.strerror or error}.",
-            hint="Free some disk space, or name a folder that can be written in the variable TMPDIR.",
-        ) from error
+        place = parent or Path(tempfile.gettempdir())
+        raise unwritable("No temporary folder can be made for the kernel", place, error, TMPDIR) from error
     try:
         yield folder
+    except OSError as error:
+        if error.errno not in AROUND:
+            raise
+        place = Path(error.filename or folder)
+        instead = TMPDIR if place.is_relative_to(folder) else ""
+        raise unwritable(f"{place} cannot be written", place, error, instead) from error
     finally:
         with process.held_back():
             shutil.rmtree(folder, ignore_errors=True)

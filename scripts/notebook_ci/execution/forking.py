@@ -238,9 +238,17 @@ class KernelServer:
 
 
 def listening(address: Path) -> socket.socket:
-    """Return a socket for a server."""
+    """Return a socket for a server.
+
+    Raises:
+        NotForkedError: It cannot be made.
+    """
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(address))
+    try:
+        listener.bind(str(address))
+    except OSError as error:  # the disk is full
+        listener.close()
+        raise NotForkedError(f"no socket can be made: {error.strerror}") from error
     listener.listen(MOST_WAITING)
     return listener
 

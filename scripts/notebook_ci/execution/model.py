@@ -27,6 +27,7 @@ FailureKind = Literal[
     "kernel-not-started",
     "invalid-notebook",
     "broken-execution",
+    "surroundings",
     "cancelled",
 ]
 

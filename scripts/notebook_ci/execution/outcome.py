@@ -17,6 +17,7 @@ class Outcome:
         made: SHA-256 by path of the files that were made, relative to the run directory where they lie in it.
         has_imports: Its kernel was forked after its imports.
         not_forked: Why its kernel was not forked, where it was to be.
+        is_around: It failed for something around it: the disk, for instance.
         crash: The traceback of an exception that nobody has foreseen.
     """
 
@@ -26,4 +27,5 @@ class Outcome:
     made: dict[str, str] = field(default_factory=dict)
     has_imports: bool = False
     not_forked: str = ""
+    is_around: bool = False
     crash: str = ""

@@ -1,14 +1,16 @@
 """Executes a notebook, and says how it went."""
 
+import errno
 import hashlib
+import os
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from notebook_ci import process
+from notebook_ci import files, process
 from notebook_ci.errors import Cancelled, CheckFailed, NotebookCiError
 from notebook_ci.execution import failures, hooks, html, kernels
 from notebook_ci.execution.engine import Execution, KernelDiedError, KernelNotStartedError, TimeIsUpError
@@ -17,7 +19,7 @@ from notebook_ci.execution.forking import KernelServer
 from notebook_ci.execution.interpreter import Interpreter, environment
 from notebook_ci.execution.kernel_specs import of_python
 from notebook_ci.execution.listener import Listener
-from notebook_ci.execution.model import ExecuteInputs, NotebookResult
+from notebook_ci.execution.model import ExecuteInputs, Failure, NotebookResult
 from notebook_ci.execution.outcome import Outcome
 from notebook_ci.execution.plan import Task
 from notebook_ci.execution.watch import Watch
@@ -54,8 +56,6 @@ class Runner:
             server: Forks its kernel; None: it is started.
             listener: Is told how it goes.
 
-        Raises:
-            SurroundingsError: The executed notebook cannot be written.
         """
         outcome = Outcome(NotebookResult(path=task.path, name=task.name, status="failed"))
         if isinstance(task.content, NotebookCiError):
@@ -93,10 +93,10 @@ class _Run:
         result.parameters = dict(self.task.parameters)
         result.kernel = self.task.kernel.name if self.task.kernel else ""
         output = self.runner.output_dir / self.task.name
-        make_folder(output.parent)
         began = time.monotonic()
         execution: Execution | None = None
         try:
+            make_folder(output.parent)
             execution = Execution(self.doc, self.task.parameters, self.runner.inputs.max_output)
             self._execute(execution, output)
         except Cancelled:
@@ -105,11 +105,11 @@ class _Run:
             result.failure = failures.place(self.doc, execution, "cancelled", "The job was cancelled.")
         except CheckFailed as fault:
             return _refused(self.outcome, fault)
-        except NotebookCiError:
-            raise
         except Exception as exception:  # noqa: BLE001 - one notebook must not take the others with it
-            self.outcome.crash = traceback.format_exc().rstrip()
-            result.failure = failures.broken(self.doc, execution, exception)
+            result.failure = self._fault_around(execution, exception)
+            if not result.failure:
+                self.outcome.crash = traceback.format_exc().rstrip()
+                result.failure = failures.broken(self.doc, execution, exception)
         finally:
             result.duration = round(time.monotonic() - began, 3)
         with process.undisturbed():
@@ -117,6 +117,15 @@ class _Run:
                 self._collect(execution, output)
             self._judge(execution)
         return self.outcome
+
+    def _fault_around(self, execution: Execution | None, exception: Exception) -> Failure | None:
+        """Return the failure of a notebook that broke off for something around it; None: it did for something else."""
+        if not isinstance(exception, NotebookCiError):
+            return None
+        self.outcome.is_around = True
+        self.outcome.problems.append(replace(Problem.of(exception), file=self.task.path))
+        # It may have failed by itself before it could not be saved.
+        return (execution and failures.of_cell(self.doc, execution)) or failures.around(exception)
 
     def _execute(self, execution: Execution, output: Path) -> None:
         """Execute a notebook with a kernel of its own: a forked one, or where that does not begin, a started one."""
@@ -137,7 +146,9 @@ class _Run:
                 if isinstance(exception, KernelNotStartedError) and manager.start == "fork" and not watch.exceeded:
                     self._tell("notice", "Its forked kernel did not begin: it was run by a started one.")
                     continue
-                said = manager.last_words.text()
+                said, no_space = manager.last_words.text(), os.strerror(errno.ENOSPC)
+                if isinstance(exception, KernelNotStartedError) and (no_space in said or files.is_full(folder)):
+                    raise OSError(errno.ENOSPC, no_space)
                 self.outcome.result.failure = failures.explain(self.doc, execution, watch, exception, said)
                 return
 
@@ -199,7 +210,7 @@ class _Run:
         if execution:
             self.outcome.problems += failures.commands(self.doc, execution, self.task.path)
         if result.failure:
-            if result.failure.kind == "cancelled":  # the stage says so itself, once
+            if result.failure.kind in {"cancelled", "surroundings"}:  # that was said before, or the stage says it
                 return
             self.outcome.problems.append(failures.problem(self.task.path, result.failure))
         elif execution:

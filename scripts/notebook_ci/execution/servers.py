@@ -251,8 +251,11 @@ class Servers:
             return None
         self._count += 1
         address = self._folder / f"server-{self._count}"
-        listener = listening(address)
         known = parent.modules if parent else ()
+        try:
+            listener = listening(address)
+        except NotForkedError:
+            return None
         try:
             connection = source.grow([each for each in modules if each not in known], folder, listener)
         except NotForkedError:

@@ -22,7 +22,7 @@ from typing import Any
 
 from kernel_server import processes
 from notebook_ci import process
-from notebook_ci.errors import Cancelled, NotebookCiError, from_json
+from notebook_ci.errors import Cancelled
 from notebook_ci.execution.deaths import MemoryWatch
 from notebook_ci.execution.forking import KernelServer
 from notebook_ci.execution.outcome import Outcome
@@ -121,10 +121,9 @@ class Worker:
             self.connection.send((task, server))
 
     def told(self) -> Told:
-        """Return what it tells, which has come. With an outcome or an error it is free again.
+        """Return what it tells, which has come. With an outcome it is free again.
 
         Raises:
-            NotebookCiError: Something around the work failed.
             WorkerDiedError: It has ended.
         """
         try:
@@ -136,8 +135,6 @@ class Worker:
             raise WorkerDiedError(how) from error
         if not isinstance(told, Ending):
             self.task = None
-        if isinstance(told, dict):
-            raise from_json(told)
         return told  # type: ignore[no-any-return] # it is what `_work` sends
 
     def cancel(self) -> None:
@@ -201,10 +198,7 @@ def _work(runner: Runner, tasks: Sequence[Task], ties: _Ties) -> None:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, process.CANCELLING)
         while (wanted := _received(ties.connection)) is not None:
             task, server = wanted
-            try:
-                ties.connection.send(runner.run(tasks[task], server, ties))
-            except NotebookCiError as error:
-                ties.connection.send(error.as_json())
+            ties.connection.send(runner.run(tasks[task], server, ties))
 
 
 def _received(connection: "Connection[Any, Any]") -> tuple[int, KernelServer | None] | None:

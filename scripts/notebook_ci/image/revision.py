@@ -9,6 +9,7 @@ from pathlib import Path
 
 from notebook_ci import git
 from notebook_ci.errors import InputError, SurroundingsError
+from notebook_ci.files import TMPDIR, unwritable
 from notebook_ci.image.faults import sentence
 from notebook_ci.records import now
 from notebook_ci.texts import without_users
@@ -106,10 +107,8 @@ class Revision:
                 for member in members:
                     kept.addfile(member, taken.extractfile(member) if member.isreg() else None)
         except OSError as error:
-            raise SurroundingsError(
-                f"The files of the commit cannot be written to {path.parent}: {error.strerror or error}.",
-                hint="Free some disk space, or name another folder in TMPDIR.",
-            ) from error
+            what = f"The files of the commit cannot be written to {path.parent}"
+            raise unwritable(what, path, error, TMPDIR) from error
         raw.unlink()
         if not any(member.isreg() for member in members):
             raise InputError(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from notebook_ci.context import Context
 from notebook_ci.errors import InputError, NotebookCiError, SurroundingsError
-from notebook_ci.files import read_text
+from notebook_ci.files import TMPDIR, read_text, unwritable
 from notebook_ci.image import copied, dockerfile, engine, packages
 from notebook_ci.image.engine import Docker, NoEngine, Recipe
 from notebook_ci.image.faults import sentence
@@ -151,10 +151,7 @@ class _GeneratedBuild:
                 _write(folder, name, text)
             kept.write_text(texts[DOCKERFILE], encoding="utf-8")
         except OSError as error:
-            raise SurroundingsError(
-                f"The files for the build cannot be written: {error}.",
-                hint="Free some disk space, or name other folders in TMPDIR and with the input run-dir.",
-            ) from error
+            raise unwritable("The files for the build cannot be written", folder, error, TMPDIR) from error
         self.revision.archive(folder / dockerfile.ARCHIVE, dockerfile.FOLDER)
 
     def check(self, context: Context, docker: Docker, record: BuildImageRecord) -> None:

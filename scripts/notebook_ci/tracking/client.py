@@ -9,6 +9,7 @@ from pathlib import Path
 from notebook_ci import process, tool
 from notebook_ci.context import Context
 from notebook_ci.errors import SurroundingsError
+from notebook_ci.files import unwritable
 from notebook_ci.process import Deadline
 from notebook_ci.tracking import faults
 from notebook_ci.tracking.description import Description
@@ -59,10 +60,8 @@ def log(store: Store, target: Mapping[str, str], run: Description, context: Cont
         ) as scratch:
             return _work(job, store, context, Path(scratch))
     except OSError as error:
-        raise SurroundingsError(
-            f"{store.database or 'A temporary folder'} cannot be written: {error.strerror or error}.",
-            hint="Look at its permissions and at the free disk space.",
-        ) from error
+        place = store.database or Path(tempfile.gettempdir())
+        raise unwritable(f"{store.database or 'A temporary folder'} cannot be written", place, error) from error
 
 
 def _plain(value: object) -> object:

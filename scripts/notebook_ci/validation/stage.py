@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from notebook_ci.context import Context
 from notebook_ci.errors import CheckFailed, NotebookCiError, SurroundingsError
-from notebook_ci.files import write
-from notebook_ci.records import Problem, Severity, jsonable, sha256
+from notebook_ci.files import unwritable, write
+from notebook_ci.records import RUN_DIR, Problem, Severity, jsonable, sha256
 from notebook_ci.validation import data, projects, rules, violations
 from notebook_ci.validation.engine import Engine
 from notebook_ci.validation.model import RuleResult, ValidateInputs, ValidateRecord, Violation
@@ -132,9 +132,7 @@ class _Validation:
             text = json.dumps(jsonable(content), indent=1, ensure_ascii=False, allow_nan=False)
             write(path, f"{text}\n", new=True)
         except OSError as error:
-            raise SurroundingsError(
-                f"The result {path} cannot be written: {error.strerror or error}.", hint="Free some disk space."
-            ) from error
+            raise unwritable(f"The result {path} cannot be written", path, error, RUN_DIR) from error
         result.result = self.context.place.relative(path)
         self.record.made[result.result] = sha256(path)
 
