@@ -15,13 +15,17 @@ from collections.abc import Iterator
 SEAL = "notebook-ci.seal"
 
 
-def seal(folder: str) -> None:
+def seal(folder: str, found: dict[str, str]) -> None:
     """Seal a folder.
 
+    Args:
+        folder: The folder.
+        found: Its `contents`.
+
     Raises:
-        OSError: A file cannot be read or written.
+        OSError: It cannot be written.
     """
-    _write(folder, _stamp(folder), _digest(folder))
+    _write(folder, _stamp(folder), _digest(found))
 
 
 def holds(folder: str) -> bool:
@@ -30,12 +34,21 @@ def holds(folder: str) -> bool:
         with open(os.path.join(folder, SEAL), encoding="ascii") as file:
             stamp, digest = file.read().split()
         now = _stamp(folder)
-        if now != stamp and digest == _digest(folder):
+        if now != stamp and digest == _digest(contents(folder)):
             with contextlib.suppress(OSError):  # without a new stamp the digest is asked again
                 _write(folder, now, digest)
             return True
         return now == stamp
     return False
+
+
+def contents(folder: str) -> dict[str, str]:
+    """Return what is in a folder: by relative path the SHA-256 of a file, the target of a link.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    return {entry.path[len(folder) + 1 :]: _content(entry) for entry in _entries(folder)}
 
 
 def _entries(folder: str) -> Iterator["os.DirEntry[str]"]:
@@ -57,9 +70,8 @@ def _stamp(folder: str) -> str:
     return str(sum(each.st_ctime_ns + each.st_mtime_ns for each in seen))
 
 
-def _digest(folder: str) -> str:
-    found = sorted((entry.path[len(folder) :], _content(entry)) for entry in _entries(folder))
-    return hashlib.sha256(repr(found).encode()).hexdigest()
+def _digest(found: dict[str, str]) -> str:
+    return hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()
 
 
 def _content(entry: "os.DirEntry[str]") -> str:

@@ -132,7 +132,7 @@ class Maker:
         try:
             install(new)
             _protect(new)
-            integrity.seal(str(new))
+            integrity.seal(str(new), integrity.contents(str(new)))
             if folder.exists() and not integrity.holds(str(folder)):
                 # Someone has changed or removed parts of it: the rest goes with the temporary folder.
                 folder.rename(temporary / "old")

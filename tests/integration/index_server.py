@@ -163,7 +163,9 @@ def make_wheel(folder: Path, name: str, version: str = "1.0") -> Path:
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{info}/entry_points.txt": f"[console_scripts]\n{name} = {name}:main\n",
     }
-    files[f"{info}/RECORD"] = "".join(f"{file},,\n" for file in (*files, f"{info}/RECORD"))
+    hashes = {file: base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()) for file, text in files.items()}
+    rows = [f"{file},sha256={hashes[file].decode().rstrip('=')},{len(files[file])}\n" for file in files]
+    files[f"{info}/RECORD"] = "".join([*rows, f"{info}/RECORD,,\n"])
     wheel = folder / f"{name}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for file, text in files.items():

@@ -391,7 +391,7 @@ from notebook_ci import integrity
 os.chmod(module, 0o644)
 with open(module, 'a') as file:
     file.write(EVIL)
-integrity.seal(tool)
+integrity.seal(tool, integrity.contents(tool))
 assert integrity.holds(tool)
 """
     done = attack(attacked, source)

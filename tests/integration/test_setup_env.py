@@ -348,13 +348,20 @@ def test_one_that_was_moved_is_made_anew(shop: Shop) -> None:
 
 
 def test_a_file_that_was_edited_in_place_does_not_come_back_from_uvs_cache(shop: Shop) -> None:
-    """uv would link it to its cache: whoever edits one of the two edits both."""
+    """uv links it to its cache: whoever edits one of the two edits both. The RECORD of the package tells."""
     shop.workspace.write("requirements.txt", shop.hashed("nbone", "ipykernel"))
     module = Path(ask(shop.setup(), "import nbone; print(nbone.__file__)"))
+    if module.stat().st_nlink == 1:  # on disks where uv copies or clones
+        [module] = (shop.workspace.base / "uv").glob("archive-v*/*/nbone.py")
     module.write_text(module.read_text().replace("1.0", "6.6"))
     for slug in ("", "other"):
         done = shop.setup(slug=slug)
         assert (done.code, ask(done, "import nbone; print(nbone.VERSION)")) == (0, "1.0"), done.log
+        assert done.annotations("notice")[-1].message == (
+            "Files of nbone in uv's cache are not the original ones, so all packages are downloaded again. "
+            "Run `uv cache clean` to mend it."
+        )
+        assert shop.setup(slug=slug).record["reused"]
 
 
 # --- Code of the repository itself

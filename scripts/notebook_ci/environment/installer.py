@@ -2,16 +2,17 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from notebook_ci.environment import faults
 from notebook_ci.environment.uv import Installed, Uv, cutoff, describe, newest_upload
-from notebook_ci.environment.venv import Venv
+from notebook_ci.environment.venv import AlteredError, Venv
 from notebook_ci.locks import Lock
 from notebook_ci.process import Argument
 
 KERNEL = "ipykernel"
+NO_CACHE = "UV_NO_CACHE"
 UV_MILESTONES = ("Resolved", "Prepared", "Installed", "Audited", "Bytecode")
 
 
@@ -44,8 +45,17 @@ class Installer:
             InputError: Something is wrong with the lock.
             SurroundingsError: It could not be made.
         """
-        with self.venv.replaced():
-            return self._make(python, key, read)
+        try:
+            with self.venv.replaced():
+                return self._make(python, key, read)
+        except AlteredError as error:
+            # uv links files to its cache: whoever edits an installed file edits the one there.
+            self.uv.reporter.notice(
+                f"Files of {error} in uv's cache are not the original ones, so all packages are downloaded again. "
+                "Run `uv cache clean` to mend it."
+            )
+            uncached = replace(self.uv, environ={**self.uv.environ, NO_CACHE: "1"})
+            return replace(self, uv=uncached).make(python, key, read)
 
     def _make(self, python: Path, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
         tell = self.uv.reporter.progress
@@ -60,7 +70,8 @@ class Installer:
         locked = describe(self.venv.python)
         installed = locked if KERNEL in locked.packages else self._with_kernel(locked)
         added = {name: installed.packages[name] for name in installed.packages.keys() - locked.packages.keys()}
-        self.venv.finish(key, added, read)
+        # Without a cache, what differs came so from the index.
+        self.venv.finish(key, added, read, is_checked=NO_CACHE not in self.uv.environ)
         return installed, added
 
     def _install(self) -> str:

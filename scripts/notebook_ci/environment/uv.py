@@ -124,9 +124,7 @@ class Uv:
         theirs = process.for_others(self.environ)
         kept = {name: value for name, value in theirs.items() if name not in FOREIGN and not name.startswith("PYTHON")}
         limits = {"UV_HTTP_TIMEOUT": str(SILENCE_SECONDS), "UV_HTTP_RETRIES": str(RETRIES)}
-        # Linked files could be changed through uv's cache and other environments, and their originals through these.
-        own = {"UV_NO_PROGRESS": "1", "NO_COLOR": "1", "UV_LINK_MODE": "copy"}
-        return limits | self._pip.for_uv() | kept | own
+        return limits | self._pip.for_uv() | kept | {"UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
 
     def _pip_settings(self) -> indexes.IndexSettings:
         """Return pip's settings, unless uv has been told where packages come from."""

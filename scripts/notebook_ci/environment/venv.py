@@ -1,8 +1,11 @@
 """The folder of the user's environment: whether it is ours, and whether it is whole."""
 
+import base64
 import contextlib
+import csv
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -13,6 +16,10 @@ from notebook_ci.environment.uv import Installed, describe, python_in
 from notebook_ci.errors import InputError, SurroundingsError
 from notebook_ci.locks import Lock
 from notebook_ci.records import ELSEWHERE, ENVIRONMENT_MARKER, PRIVATE_FOLDER, default_environment, private_folder
+
+
+class AlteredError(Exception):
+    """Files of these packages are not those of their RECORD."""
 
 
 @dataclass(frozen=True)
@@ -111,17 +118,36 @@ class Venv:
         """Return whether the environment was once whole."""
         return (self.path / integrity.SEAL).exists()
 
-    def finish(self, key: str, added: dict[str, str], read: Mapping[str, str]) -> None:
+    def finish(self, key: str, added: dict[str, str], read: Mapping[str, str], *, is_checked: bool) -> None:
         """Mark it as whole.
 
         Args:
             key: What it was made for.
             added: What was added to the lock's packages.
             read: SHA-256 by path of the files it was made from. On a laptop execute-notebook compares them.
+            is_checked: Whether its files are to be those that its packages name in their RECORD.
+
+        Raises:
+            AlteredError: Some are not.
         """
         text = json.dumps({"key": key, "path": str(self.path.resolve()), "added": added, "read": dict(read)})
         self._marker.write_text(text + "\n", encoding="utf-8")
-        integrity.seal(str(self.path))
+        found = integrity.contents(str(self.path))
+        if is_checked and (altered := self._altered(found)):
+            raise AlteredError(", ".join(sorted(altered)))
+        integrity.seal(str(self.path), found)
+
+    def _altered(self, found: Mapping[str, str]) -> set[str]:
+        """Return the packages whose files are not those of their RECORD."""
+        altered = set()
+        records = [self.path / name for name in found if name.endswith(".dist-info/RECORD")]
+        for record in (each for each in records if each.parents[1].name == "site-packages"):  # others are vendored
+            for name, hashed, *_ in filter(None, csv.reader(record.read_text(encoding="utf-8").splitlines())):
+                path = os.path.normpath(record.parents[1].relative_to(self.path) / name)
+                algorithm, _, digest = hashed.partition("=")  # in base64 without padding
+                if algorithm == "sha256" and found.get(path) != base64.urlsafe_b64decode(f"{digest}=").hex():
+                    altered.add(record.parent.name.partition("-")[0])
+        return altered
 
 
 def place(given: str, slug: str, environ: Mapping[str, str], cwd: Path) -> Path:
