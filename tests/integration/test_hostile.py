@@ -4,7 +4,9 @@ import hashlib
 import json
 from pathlib import Path
 
-from integration.suite import PROJECT, Workspace, code, notebook
+import pytest
+
+from integration.suite import PROJECT, Done, Workspace, code, notebook
 
 BACKEND = """
 import json, os, zipfile
@@ -155,3 +157,63 @@ def test_nothing_is_written_through_a_link_that_a_notebook_planted(workspace: Wo
     assert "print" in (made / "b.html").read_text(encoding="utf-8")
     assert done.code == 3
     assert "a link has taken the place of its folder" in done.log
+
+
+# What a notebook can have its kernel send: text for `raw`, else the content of a message of a type.
+SEND = """
+kernel = get_ipython().kernel
+def send(kind, content, socket=kernel.iopub_socket, **more):
+    kernel.session.send(socket, kind, content, parent=kernel.get_parent(), **more)
+def raw(*parts):
+    kernel.iopub_thread.socket.send_multipart(parts)
+def reply(content):
+    ident = kernel._parent_ident["shell"]
+    kernel.session.send(kernel.shell_stream, "execute_reply", content, parent=kernel.get_parent(), ident=ident)
+"""
+JUNK = {
+    "name": "send('stream', {'name': 7})",
+    "text": "send('stream', {'name': 'stdout', 'text': 7})",
+    "no text": "send('stream', {'name': 'stdout'})",
+    "data": "send('display_data', {'data': [], 'metadata': {}})",
+    "no metadata": "send('execute_result', {'data': {}})",
+    "transient": "send('display_data', {'data': {}, 'metadata': {}, 'transient': 7})",
+    "display id": "send('display_data', {'data': {}, 'metadata': {}, 'transient': {'display_id': [1]}})",
+    "update": "send('update_display_data', {'data': 7, 'metadata': {}, 'transient': {'display_id': 'x'}})",
+    "error": "send('error', {'ename': 7, 'evalue': '', 'traceback': []})",
+    "traceback": "send('error', {'ename': 'E', 'evalue': '', 'traceback': [7]})",
+    "comm": "send('comm_open', {'comm_id': [], 'data': {'state': {}}})",
+    "status": "send('status', {'execution_state': []})",
+    "type": "send(['x'], {})",
+    "content": "send('stream', 'text')",
+    "command": "send('notebook_ci_command_failed', {'exit_code': 'x', 'traceback': []})",
+    "raw": "raw(b'junk')",
+    "unsigned": "raw(b'<IDS|MSG>', b'', b'{}', b'{}', b'{}', b'{}')",
+    "reply": "reply({'status': 'error', 'ename': 7, 'evalue': [], 'traceback': 'x'})",
+    "no status": "reply({})",
+    "payload": "reply({'status': 'ok', 'payload': 'x'})",
+}
+
+
+@pytest.fixture(scope="module")
+def junk(tmp_path_factory: pytest.TempPathFactory, kernel: Path) -> tuple[Workspace, Done]:
+    workspace = Workspace(tmp_path_factory.mktemp("junk"))
+    for name, source in JUNK.items():
+        workspace.write(f"{name}.ipynb", notebook("print('kept')", f"{SEND}{source}"))
+    workspace.write("good.ipynb", notebook(f"{SEND}send('stream', {{'name': 'stdout', 'text': 'good'}})"))
+    return workspace, workspace.execute(kernel)
+
+
+@pytest.mark.parametrize("name", JUNK)
+def test_a_junk_message_is_a_fault_of_its_notebook(junk: tuple[Workspace, Done], name: str) -> None:
+    _, done = junk
+    assert done.code == 1
+    assert done.notebooks["good.ipynb"]["status"] == "passed"
+    assert done.printed("good.ipynb") == "good"
+    for shown in (done.log, done.summary):
+        assert "notebook_ci/" not in shown, "a traceback of ours"
+        assert "This is a bug" not in shown
+    result = done.notebooks[f"{name}.ipynb"]
+    assert result["failure"]["kind"] == "broken-execution"
+    assert "not a valid message" in result["failure"]["message"]
+    assert result["failure"]["cell"] == 2
+    assert done.executed(f"{name}.ipynb")["cells"][0]["outputs"]

@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import json
 import logging
+import traceback
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -20,10 +21,10 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NotebookExecutionManager
 from papermill.parameterize import parameterize_notebook
 
-from notebook_ci.errors import CheckFailed
+from notebook_ci.errors import CheckFailed, NotebookCiError
 from notebook_ci.execution import hooks
 from notebook_ci.execution.folders import OUTPUT_DIR
-from notebook_ci.execution.kernels import UserKernelManager
+from notebook_ci.execution.kernels import JunkMessageError, UserKernelManager
 from notebook_ci.execution.listener import Listener
 from notebook_ci.execution.outputs import OutputBound
 from notebook_ci.execution.watch import Watch
@@ -33,6 +34,7 @@ from notebook_ci.notebooks.document import Document
 from notebook_ci.notebooks.parameters import papermill_language
 from notebook_ci.records import jsonable
 
+PACKAGE = str(Path(__file__).parents[1])
 KERNEL_START_SECONDS = 60
 OUTPUT_MESSAGE_SECONDS = 60
 SAVE_EVERY_SECONDS = 10.0
@@ -208,7 +210,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
             if self.km.is_ipykernel:
                 await self._complete(cell, error)
             raise
-        payload = exec_reply["content"].get("payload", ()) if exec_reply else ()
+        payload = (exec_reply and exec_reply["content"].get("payload")) or ()
         if any(each.get("source") == "ask_exit" for each in payload):  # `q()` in R, `get_ipython().ask_exit()`
             raise CellExecutionError("", EXIT, "0")
         if ALLOWED not in cell.metadata.tags and (shown := errors_shown(cell)):
@@ -234,8 +236,11 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
 
     async def _async_poll_kernel_alive(self) -> None:
         """Tell of the kernel's death, once all has been taken that it has said before."""
-        while await self.km.is_alive():
+        manager = self.km
+        while await manager.is_alive():
             await asyncio.sleep(ALIVE_SECONDS)
+        if self.task_poll_for_reply.done():  # nbclient (0.11) leaves this running when it gives up
+            return
         await self.kc.iopub_channel.silence()
         index = self.execution.current or 0
         cell = self.nb.cells[index]
@@ -248,6 +253,24 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
             cell.outputs.append(nbformat.v4.new_output("stream", name="stderr", text=missing))
             self.bound.hold(index, cell.outputs)
         self.task_poll_for_reply.cancel()
+
+    def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+        """Take a message.
+
+        Raises:
+            JunkMessageError: A library fails on it: a notebook has made it up.
+        """
+        try:
+            return super().process_message(msg, cell, cell_index)
+        except (CellExecutionComplete, NotebookCiError):
+            raise
+        except Exception as error:
+            if traceback.extract_tb(error.__traceback__)[-1].filename.startswith(PACKAGE):
+                raise
+            message = (
+                f"The kernel sent a `{msg['msg_type']}` that is not a valid message: {type(error).__name__}: {error}."
+            )
+            raise JunkMessageError(message) from error
 
     def output(self, outs: list[Any], msg: dict[str, Any], display_id: str, cell_index: int) -> Any:
         """Keep an output, as far as there is room for it."""

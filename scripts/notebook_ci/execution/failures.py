@@ -6,6 +6,7 @@ from notebook_ci import process
 from notebook_ci.errors import NotebookCiError
 from notebook_ci.execution.deaths import FAULT
 from notebook_ci.execution.engine import FAILED, Execution, KernelDiedError, KernelNotStartedError, errors_shown, number
+from notebook_ci.execution.kernels import JunkMessageError
 from notebook_ci.execution.model import Failure, FailureKind
 from notebook_ci.execution.watch import GRACE_SECONDS, Limit, Watch
 from notebook_ci.notebooks import positions, tracebacks
@@ -93,6 +94,10 @@ def broken(document: Document, execution: Execution | None, exception: Exception
     Most come from what a notebook makes the kernel send: messages that are none, outputs nested without end.
     """
     message = f"The execution broke off: {type(exception).__name__}: {str(exception)[:MOST_VALUE_CHARACTERS]}."
+    if isinstance(exception, JunkMessageError):
+        message = str(exception)[:MOST_VALUE_CHARACTERS]
+    if isinstance(exception, RecursionError):
+        message = "An output is nested too deeply."
     if execution is None:
         return Failure(kind="broken-execution", title=TITLES["broken-execution"], message=message)
     return place(document, execution, "broken-execution", message)

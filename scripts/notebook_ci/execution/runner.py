@@ -108,7 +108,10 @@ class _Run:
         except Exception as exception:  # noqa: BLE001 - one notebook must not take the others with it
             result.failure = self._fault_around(execution, exception)
             if not result.failure:
-                self.outcome.crash = traceback.format_exc().rstrip()
+                if not isinstance(
+                    exception, kernels.JunkMessageError | RecursionError
+                ):  # a notebook can bring these about
+                    self.outcome.crash = traceback.format_exc().rstrip()
                 result.failure = failures.broken(self.doc, execution, exception)
         finally:
             result.duration = round(time.monotonic() - began, 3)
