@@ -15,22 +15,22 @@ from typing import Any, Callable
 
 
 def install(shell: Any, shell_errors: str, message: str) -> None:
-    """Make `exit` and `quit` end the cell, and tell the driver of shell commands that fail.
+    """Make `exit` and `quit` end the cell, and report shell commands that fail.
 
     ipykernel's `exit` only asks for the kernel's end, which races with the cells that follow, and takes `exit(1)` for
     "keep the kernel".
 
     Args:
         shell: IPython's shell.
-        shell_errors: `warn` tells the driver, `fail` raises, `ignore` does nothing.
-        message: Type of the message to the driver.
+        shell_errors: `warn` sends a message, `fail` raises, `ignore` does nothing.
+        message: Type of that message.
     """
     type(shell.exiter).__call__ = lambda _, *code, **__: leave(*code)
     # In scripts of `%run` and in modules IPython has hidden them.
     shell.builtin_trap.auto_builtins.update(exit=leave, quit=leave)
     if shell_errors == "ignore":
         return
-    tell = teller(shell, message)
+    publisher = shell.display_pub  # of this moment: `%%capture` puts another one in its place
     common: Any = import_module("IPython.utils._process_common")  # has what is behind `x = !command` and `%sx`
     caller: Any = import_module("ipykernel.zmqshell")  # has what is behind `!command` and `%pip`
     if not hasattr(caller, "system"):  # in an older ipykernel
@@ -44,7 +44,9 @@ def install(shell: Any, shell_errors: str, message: str) -> None:
         if shell_errors == "fail":
             shell.user_ns["_exit_code"] = code
             raise CalledProcessError(code, command)
-        tell(code)
+        stack = [f'File "{each.filename}", line {each.lineno}, in {each.name}' for each in extract_stack()]
+        content = {"exit_code": code, "traceback": stack}
+        publisher.session.send(publisher.pub_socket, message, content, parent=publisher.parent_header)
 
     def checked_system(command: str) -> Any:
         __tracebackhide__ = True
@@ -68,21 +70,6 @@ def leave(*code: Any) -> None:
     raise SystemExit(*code)
 
 
-def teller(shell: Any, message: str) -> Callable[[int], None]:
-    """Return what tells the driver the exit code of a command, and where in the notebook it was called.
-
-    The publisher of this moment: `%%capture` puts another one in its place.
-    """
-    publisher = shell.display_pub
-
-    def tell(code: int) -> None:
-        stack = [f'File "{each.filename}", line {each.lineno}, in {each.name}' for each in extract_stack()]
-        content = {"exit_code": code, "traceback": stack}
-        publisher.session.send(publisher.pub_socket, message, content, parent=publisher.parent_header)
-
-    return tell
-
-
 def last_exception() -> str:
     """Return what IPython does not show of the last exception: JSON in Base64, which no formatter of text changes.
 
@@ -97,9 +84,5 @@ def last_exception() -> str:
     if isinstance(error, SystemExit):
         succeeds = error.code is None or (isinstance(error.code, int) and error.code == 0)
         evalue = "0" if succeeds else str(error.code) if str(error.code) not in ("", "0") else repr(error.code)
-    told = {
-        "ename": type(error).__name__,
-        "evalue": evalue,
-        "traceback": [line.rstrip() for line in lines],
-    }
+    told = {"ename": type(error).__name__, "evalue": evalue, "traceback": [line.rstrip() for line in lines]}
     return base64.b64encode(json.dumps(told).encode()).decode()

@@ -232,7 +232,7 @@ class Conductor:
         result = self.record.notebooks[place]
         result.status = "failed"
         result.duration = round(time.monotonic() - self._positions[place].began, 3)
-        result.failure = failures.lost(str(error))
+        result.failure = failures.without_cell("broken-execution", str(error))
         if self._is_broken_off:
             result.failure.kind = "cancelled"
         return Outcome(result, [failures.problem(task.path, result.failure)])

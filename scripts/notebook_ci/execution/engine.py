@@ -226,13 +226,12 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
         if is_shown and error.ename != EXIT:
             return
         told = await hooks.last_exception(self.kc)
-        if told is None or told.ename != error.ename or (error.ename != EXIT and told.evalue != error.evalue):
+        if told.get("ename") != error.ename or (error.ename != EXIT and told["evalue"] != error.evalue):
             return
-        error.evalue = told.evalue
+        error.evalue = told["evalue"]
         if is_shown:
             cell.outputs.remove(last)
-        shown = nbformat.v4.new_output("error", ename=error.ename, evalue=error.evalue, traceback=told.traceback)
-        cell.outputs.append(shown)
+        cell.outputs.append(nbformat.v4.new_output("error", **told))
 
     async def _async_poll_kernel_alive(self) -> None:
         """Tell of the kernel's death, once all has been taken that it has said before."""
@@ -335,7 +334,8 @@ class _Keeper(NotebookExecutionManager):  # type: ignore[misc] # as above
         """
         super().cell_exception(cell, cell_index)
         named = (exception.ename, exception.evalue)
-        if named in map(named_by, cell.outputs) or (named == NO_EXCEPTION and errors_shown(cell)):
+        errors = [output for output in cell.outputs if output.output_type == "error"]
+        if named in map(named_by, errors) or (named == NO_EXCEPTION and errors_shown(cell)):
             return
         shown = [output.text for output in cell.outputs if output.output_type == "stream" and output.name == "stderr"]
         cell.outputs.append(

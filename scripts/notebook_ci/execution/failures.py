@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 from notebook_ci import process
-from notebook_ci.errors import NotebookCiError
 from notebook_ci.execution.deaths import FAULT
 from notebook_ci.execution.engine import FAILED, Execution, KernelDiedError, KernelNotStartedError, errors_shown, number
 from notebook_ci.execution.kernels import JunkMessageError
@@ -83,9 +82,9 @@ def problem(path: str, failure: Failure) -> Problem:
     )
 
 
-def invalid(fault: NotebookCiError) -> Failure:
-    """Return the failure of a notebook that cannot be executed at all."""
-    return Failure(kind="invalid-notebook", title=TITLES["invalid-notebook"], message=fault.message, line=fault.line)
+def without_cell(kind: FailureKind, message: str, line: int | None = None) -> Failure:
+    """Return a failure that no cell is to blame for."""
+    return Failure(kind=kind, title=TITLES[kind], message=message, line=line)
 
 
 def broken(document: Document, execution: Execution | None, exception: Exception) -> Failure:
@@ -99,32 +98,12 @@ def broken(document: Document, execution: Execution | None, exception: Exception
     if isinstance(exception, RecursionError):
         message = "An output is nested too deeply."
     if execution is None:
-        return Failure(kind="broken-execution", title=TITLES["broken-execution"], message=message)
+        return without_cell("broken-execution", message)
     return place(document, execution, "broken-execution", message)
 
 
-def around(fault: NotebookCiError) -> Failure:
-    """Return the failure of a notebook that could not be executed, or saved, for a fault around it."""
-    return Failure(kind="surroundings", title=TITLES["surroundings"], message=fault.message)
-
-
-def lost(how: str) -> Failure:
-    """Return the failure of a notebook whose worker died.
-
-    Args:
-        how: How it ended, as a sentence.
-    """
-    return Failure(kind="broken-execution", title=TITLES["broken-execution"], message=how)
-
-
 def commands(document: Document, execution: Execution, path: str) -> Iterator[Problem]:
-    """Yield a warning for each shell command that failed, at its place.
-
-    Args:
-        document: The source.
-        execution: What was executed.
-        path: Path of the notebook.
-    """
+    """Yield a warning for each shell command that failed, with its location; `path` is the notebook's."""
     hint = "If it may fail, add `; true` to it. To fail the notebook instead, set `shell-errors` to `fail`."
     seen: set[tuple[tuple[int, int], int]] = set()
     for command in execution.failed_commands:
@@ -166,7 +145,7 @@ def place(
         message: One sentence; nothing: the text of its exception.
         frames: Where the kernel crashed, innermost last, where no error output says it.
     """
-    failure = Failure(kind=kind, title=TITLES[kind], message=message)
+    failure = without_cell(kind, message)
     if execution.current is None:
         return failure
     errors = errors_shown(execution.nb.cells[execution.current])
@@ -200,10 +179,7 @@ def _cells(failure: Failure) -> str:
 def _spot(execution: Execution, ran: int, traceback: Sequence[str]) -> tuple[int, int] | None:
     """Return where a traceback points in the source: the index of a cell, and a line of it, counted from 1.
 
-    Args:
-        execution: What was executed.
-        ran: Index of the cell that ran; where the traceback does not tell, its first line counts.
-        traceback: The traceback.
+    If it points nowhere, the first line of the cell that `ran` counts.
     """
     counts, sources = _run_cells(execution)
     location = tracebacks.locate(traceback, sources)

@@ -2,29 +2,16 @@
 
 import base64
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty
-from typing import Any, Protocol
+from typing import Any
 
 from kernel_server import processes
 
-COMMAND_FAILED = "notebook_ci_command_failed"
-"""The type of the message that tells of a shell command."""
+COMMAND_FAILED = "notebook_ci_command_failed"  # type of the message about a shell command
 
 _TEXT = Path(processes.__file__).with_name("hooks.py").read_text(encoding="utf-8")
-
-
-class Client(Protocol):
-    """A client of a Python kernel."""
-
-    async def ask(self, expression: str) -> dict[str, Any]:
-        """Return what the kernel answers when it evaluates an expression.
-
-        Raises:
-            Empty: It does not answer.
-        """
 
 
 @dataclass(frozen=True)
@@ -42,37 +29,22 @@ class FailedCommand:
     traceback: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class LastException:
-    """The exception that a kernel has seen last.
-
-    Attributes:
-        ename: The name of its type.
-        evalue: Its text; of SystemExit the exit code: `0` for any that means success.
-        traceback: Its traceback in Python's own format.
-    """
-
-    ename: str
-    evalue: str
-    traceback: Sequence[str]
-
-
 def installing(shell_errors: str) -> str:
-    """Return the expression that has `exit()` end a notebook, and shell commands watched.
-
-    Args:
-        shell_errors: What happens when a command fails: see the input.
-    """
+    """Return the expression that makes `exit()` end a notebook, and watches shell commands."""
     return _called(f"install(shell, {shell_errors!r}, {COMMAND_FAILED!r})")
 
 
-async def last_exception(client: Client) -> LastException | None:
-    """Return the last exception of a kernel; None: it does not tell."""
+async def last_exception(client: Any) -> dict[str, Any]:
+    """Return `ename`, `evalue` and `traceback` of the last exception of a kernel; nothing: it does not tell.
+
+    `evalue` of SystemExit is the exit code: `0` for any that means success. The traceback has Python's own format.
+    """
     try:
         answer = await client.ask(_called("last_exception()"))
-        return LastException(**json.loads(base64.b64decode(answer["data"]["text/plain"].strip("'"))))
+        told = json.loads(base64.b64decode(answer["data"]["text/plain"].strip("'")))
+        return {name: told[name] for name in ("ename", "evalue", "traceback")}
     except (Empty, KeyError, TypeError, ValueError):  # the notebook has changed its kernel too much
-        return None
+        return {}
 
 
 def _called(call: str) -> str:

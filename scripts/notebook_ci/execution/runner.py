@@ -55,7 +55,6 @@ class Runner:
             task: The notebook.
             server: Forks its kernel; None: it is started.
             listener: Is told how it goes.
-
         """
         outcome = Outcome(NotebookResult(path=task.path, name=task.name, status="failed"))
         if isinstance(task.content, NotebookCiError):
@@ -69,7 +68,7 @@ class Runner:
 
 def _refused(outcome: Outcome, fault: NotebookCiError) -> Outcome:
     """Return what came of a notebook that cannot be executed."""
-    outcome.result.failure = failures.invalid(fault)
+    outcome.result.failure = failures.without_cell("invalid-notebook", fault.message, fault.line)
     outcome.problems.append(Problem.of(fault))
     return outcome
 
@@ -122,13 +121,15 @@ class _Run:
         return self.outcome
 
     def _fault_around(self, execution: Execution | None, exception: Exception) -> Failure | None:
-        """Return the failure of a notebook that broke off for something around it; None: it did for something else."""
+        """Return the failure of a notebook that its surroundings broke off; None: something else did."""
         if not isinstance(exception, NotebookCiError):
             return None
         self.outcome.is_around = True
         self.outcome.problems.append(replace(Problem.of(exception), file=self.task.path))
         # It may have failed by itself before it could not be saved.
-        return (execution and failures.of_cell(self.doc, execution)) or failures.around(exception)
+        return (execution and failures.of_cell(self.doc, execution)) or failures.without_cell(
+            "surroundings", exception.message
+        )
 
     def _execute(self, execution: Execution, output: Path) -> None:
         """Execute a notebook with a kernel of its own: a forked one, or where that does not begin, a started one."""
