@@ -163,10 +163,7 @@ class _Run:
     def run(self, steps: Sequence[Step], done: Mapping[str, int], *, is_first: bool) -> int:
         """Run the stages, and sum up. Returns the exit code of the worst.
 
-        Args:
-            steps: All stages.
-            done: Exit codes by name of the records that the first of two calls made.
-            is_first: Whether this is that call.
+        `done` has the exit codes, by record name, of the first of two calls; `is_first`: this is that call.
         """
         codes = list(done.values())
         self._records = {name: self._directory.record(name) for name in done}
@@ -182,9 +179,8 @@ class _Run:
         worst = min(filter(None, codes), key=_rank, default=0)
         with undisturbed():
             if is_first:
-                self._console.set_outputs(
-                    {"done": json.dumps(dict(zip(self._records, codes, strict=True)))} | self._outputs()
-                )
+                done = dict(zip(self._records, codes, strict=True))
+                self._console.set_outputs({"done": json.dumps(done)} | self._outputs())
             else:
                 self._sum_up(worst)
         return worst
@@ -201,7 +197,7 @@ class _Run:
         return 0
 
     def _notebooks(self, step: Step) -> int:
-        """Run the notebooks. Where they change what would run after them, the chain ends."""
+        """Run the notebooks. The chain ends if they change what would run after them."""
         print_folder = command(NOTEBOOKS, "python", "-c", "import sys; print(sys.prefix)")
         made = run_program(print_folder, env=self._environ, separate=True, on_line=self._console.progress)
         cache = Path(made.stdout.strip()).parent
@@ -212,7 +208,7 @@ class _Run:
         names = listed([str(path) for path in changed], MOST_LISTED)
         error = SurroundingsError(
             f"While the notebooks ran, files of notebook-ci were changed: {names}.",
-            hint="No stage is run after that. Find the notebook that writes there, and get notebook-ci again.",
+            hint="No later stage runs. Find the notebook that writes there, and install notebook-ci again.",
         )
         self._console.error(error)
         self._is_changed = True

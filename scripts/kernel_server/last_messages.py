@@ -1,10 +1,10 @@
-"""What a kernel has said outlives it. Runs in the user's interpreter, as `server.py` does, and in that of the tools.
+"""Keeps the last messages of a kernel. Runs in the user's interpreter, as `server.py` does, and in that of the tools.
 
-ZeroMQ sends from a thread of its own, which dies with the kernel: what was printed and flushed just before was lost in
-one death of five. So the last messages stand in memory that it shares with its driver, too.
+ZeroMQ sends from a thread of its own, which dies with the kernel: in one death of five, output that was flushed just
+before was lost. So the kernel also writes its last messages to memory that it shares with its worker.
 
-The memory begins with the number of bytes that are in use. A message in it is the number of its frames, and each frame
-is its size and its bytes.
+The memory begins with the number of bytes in use. A message is the number of its frames; a frame is its size and its
+bytes.
 """
 
 from __future__ import annotations
@@ -29,12 +29,7 @@ FAILED = ctypes.c_void_p(-1).value  # MAP_FAILED of mmap(2)
 
 
 def keeping(send: Callable[..., Any], descriptor: int) -> Callable[..., Any]:
-    """Return what keeps a message and then sends it.
-
-    Args:
-        send: What sends it.
-        descriptor: That of the memory. It is closed.
-    """
+    """Return a `send` that keeps each message first. The descriptor of the memory is closed."""
     # Not by `mmap.mmap`, which keeps a descriptor that the notebook would find.
     address = LIBC.mmap(None, SIZE, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED, descriptor, 0)
     os.close(descriptor)
@@ -64,7 +59,7 @@ def keeping(send: Callable[..., Any], descriptor: int) -> Callable[..., Any]:
 
 
 def read(memory: bytes) -> Iterator[list[bytes]]:
-    """Yield the messages, oldest first. It ends where a notebook has written something else there."""
+    """Yield the messages, oldest first, up to anything else that a notebook has written there."""
     with suppress(struct.error):
         (used,) = NUMBER.unpack_from(memory)
         place = NUMBER.size
@@ -86,10 +81,10 @@ def replace_watch(streams: Any) -> None:
 
 
 def _watch_pipe_fd(stream: Any) -> None:
-    """Take what a program writes to a standard stream, as the method of `OutStream` of that name does (ipykernel 7.4).
+    """Read what a program writes to a standard stream, as the method of `OutStream` of that name does (ipykernel 7.4).
 
-    That one takes it from the pipe, and then waits for Python's lock to hand it on: in two deaths of five it was lost
-    between the two. Here it comes from the pipe into the log at once.
+    Between reading the pipe and passing the text on, that method waits for Python's lock: in two deaths of five the
+    text was lost. Here it is written to the log at once.
     """
     own, taken = vars(stream), ctypes.create_string_buffer(READ_BYTES)
     try:

@@ -26,11 +26,8 @@ def adopt() -> None:
 def reap(wanted: int) -> tuple[int, int] | None:
     """Collect the children that have ended.
 
-    Args:
-        wanted: A process id; 0: none.
-
     Returns:
-        Of that one, if it is among them, the exit code as `subprocess` has it, and its peak memory in bytes.
+        If `wanted` (a process id) is among them: its exit code as `subprocess` has it, and its peak memory in bytes.
     """
     ended = None
     with suppress(ChildProcessError):

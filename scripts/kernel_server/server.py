@@ -301,7 +301,7 @@ def installed(importer: Any) -> dict[str, int]:
 
 
 def listed(paths: Iterable[str]) -> dict[str, set[str]]:
-    """Return the names in each of the folders; what lies beside a notebook is named itself."""
+    """Return the names in each folder. Relative paths, of files beside a notebook, are left out."""
     found = {}
     for path in filter(os.path.isabs, paths):
         with suppress(OSError):
@@ -310,7 +310,7 @@ def listed(paths: Iterable[str]) -> dict[str, set[str]]:
 
 
 def changes(began: dict[str, int], names: dict[str, set[str]], now: dict[str, int]) -> str:
-    """Return what differs between two answers of `installed`, from the names at first; nothing: nothing does."""
+    """Return what differs between two results of `installed`; `names` is what was `listed` at first."""
     changed = sorted(path for path in {**began, **now} if began.get(path) != now.get(path))
     after = listed(changed)
     entries = {name for path in changed for name in names.get(path, set()) ^ after.get(path, set())}
@@ -439,7 +439,7 @@ def be_as_started(request: Request, importer: Any, memory: int) -> None:
 def keep_messages(app: Any, memory: int) -> None:
     """Have outputs wait until the driver has time for them: ZeroMQ drops those beyond a thousand that wait.
 
-    Those that still wait when the kernel dies are lost with it: the last ones stand in memory of the driver's, too.
+    See `last_messages.py` for those that still wait when the kernel dies.
     """
     last_messages = beside("last_messages")
     last_messages.replace_watch(sys.modules["ipykernel.iostream"].OutStream)

@@ -124,11 +124,11 @@ def write(path: Path, text: str, *, new: bool = False) -> None:
 
 
 def unwritable(what: str, place: Path, error: OSError, instead: str = "") -> SurroundingsError:
-    """Return what to say of something that cannot be written.
+    """Return what to say when something cannot be written.
 
     Args:
         what: The beginning of the sentence: `The record x.json cannot be written`.
-        place: The file or folder. If its disk is full, the disk is named.
+        place: The file or folder, whose disk is named if it is full.
         error: Why not.
         instead: What else can be done: see `TMPDIR`.
     """
@@ -152,7 +152,7 @@ def _room(place: Path) -> str:
 
 
 def _files_left(folder: Path) -> float:
-    """Return how many files a disk still takes: not each has a number of them."""
+    """Return how many files can be created on a disk; not every file system limits that."""
     told = os.statvfs(folder) if hasattr(os, "statvfs") else None
     return told.f_favail if told and told.f_files else math.inf
 

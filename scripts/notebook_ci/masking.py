@@ -39,7 +39,7 @@ _forms: list[str] = []
 
 
 def masked(value: Any) -> Any:
-    """Return a text, or all texts of a JSON value but its keys, without the credentials that were learnt."""
+    """Return a text, or a JSON value, with all learnt credentials hidden; keys stay."""
     match value:
         case str():
             for form in _forms:
@@ -52,7 +52,7 @@ def masked(value: Any) -> Any:
 
 
 def learn(environ: Mapping[str, str]) -> None:
-    """Have the credentials of an environment hidden from now on, in all their spellings."""
+    """Hide the credentials of an environment from now on, in all their spellings."""
     public = " ".join([__file__, *(environ.get(name, "") for name in _PATHS)])
     found = {value.strip() for value in _credentials(environ) if value not in public}
     _forms[:] = sorted({*_forms, *itertools.chain(*map(_spelt, found))}, key=len, reverse=True)
@@ -79,12 +79,12 @@ def _is_path(value: str) -> bool:
 
 
 def _is_rare(value: str) -> bool:
-    """Return whether a value is long enough not to stand in other texts by chance."""
+    """Return whether a value is too long to appear in other texts by chance."""
     return len(value) >= (8 if value.isalpha() or value.isdigit() else 6) and value.lower() not in _COMMON
 
 
 def _spelt(value: str) -> Iterator[str]:
-    """Yield how a credential may stand in a text, and how long lines of it may: GitHub, uv and docker show lines."""
+    """Yield the forms of a credential in texts, and of its long lines: GitHub, uv and docker show single lines."""
     lines = (line.strip() for line in value.splitlines() if len(line) > _LONG_LINE)
     for text in filter(_is_rare, {value, unquote(value), *lines}):
         data = text.encode(errors="surrogateescape")

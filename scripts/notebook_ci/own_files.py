@@ -1,6 +1,6 @@
-"""Whether notebooks changed what the stages after them run: notebook-ci itself, or its tool environments.
+"""Finds what notebooks changed of notebook-ci itself or its tool environments, which later stages run.
 
-launch.py makes a changed tool environment again. Who means harm can seal it anew, so the chain compares the seals.
+launch.py recreates a changed tool environment. A hostile notebook can renew its seal, so the chain compares the seals.
 """
 
 import contextlib
@@ -10,15 +10,13 @@ from pathlib import Path
 from notebook_ci import integrity
 from notebook_ci.tool import LAUNCHER
 
-BYTE_CODE = "__pycache__"
 Seen = dict[Path, tuple[int, int]]
 
 
 def seen(cache: Path) -> Seen:
-    """Return when each file was changed (`st_ctime`, which an ordinary user cannot set), and its number on the disk.
+    """Return `st_ctime`, which an ordinary user cannot set, and inode of each file; of tool environments, of the seals.
 
-    Args:
-        cache: The folder of the tool environments. Their seals stand for what is in them.
+    `cache` is the folder of the tool environments.
     """
     found = {}
     ours = (LAUNCHER.parent.rglob("*"), LAUNCHER.parents[1].glob("requirements/*"), cache.glob(f"*/{integrity.SEAL}"))
@@ -31,9 +29,9 @@ def seen(cache: Path) -> Seen:
 
 
 def changed_since(before: Seen, cache: Path) -> list[Path]:
-    """Return what was changed, added or removed. Byte-code and seals are removed instead: they are made again."""
+    """Return what was changed, added or removed, except byte-code and seals: they are deleted, and recreated later."""
     changed = {path for path, _ in before.items() ^ seen(cache).items()}
-    for path in [path for path in changed if path.parent.name == BYTE_CODE or path.name == integrity.SEAL]:
+    for path in [path for path in changed if path.parent.name == "__pycache__" or path.name == integrity.SEAL]:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
             changed.remove(path)

@@ -115,9 +115,9 @@ def held_back() -> Iterator[None]:
 
 
 def keep_to_itself() -> None:
-    """Close environment, memory and open files of this process, and of those forked from it, to programs of its user.
+    """Close what `/proc` shows of this process and its forks (environment, memory, open files) to the same user.
 
-    They stand in `/proc`, and with them what `for_others` leaves out. What another program is started with is open.
+    Programs that it starts are not covered.
     """
     if LINUX:
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
@@ -142,8 +142,7 @@ def signal_name(number: int) -> str:
 def how_it_ended(code: int | None) -> str:
     """Return how a process ended: `was killed by SIGKILL`, `crashed with SIGSEGV`, `ended with exit code 3`.
 
-    Args:
-        code: Its exit code, as `subprocess` has it; None: not known.
+    `code` is as `subprocess` has it; None: unknown.
     """
     if code is None or code >= 0:
         return "ended" if code is None else f"ended with exit code {code}"

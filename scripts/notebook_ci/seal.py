@@ -1,4 +1,4 @@
-"""Keeps code that notebooks may have written out of the processes that judge them."""
+"""Keeps code that notebooks may have written out of the processes that give the verdicts."""
 
 import sys
 import sysconfig
@@ -16,8 +16,7 @@ class _Seal(MetaPathFinder):
 def seal() -> None:
     """From now on import only the standard library, here and in processes that are forked from this one.
 
-    All else that is needed later must be imported before. Elsewhere than on Linux this does nothing: workers are
-    started there, not forked.
+    Does nothing except on Linux: elsewhere workers are started, not forked.
     """
     if LINUX:
         compiled = sysconfig.get_path("platstdlib", vars={"platbase": sys.base_exec_prefix})  # not of the venv

@@ -33,7 +33,7 @@ def without_users(text: str) -> str:
 
 
 def _without_user(address: str) -> str:
-    """Return an address without its user and password; its scheme is not given."""
+    """Return an address, given without its scheme, without user and password."""
     authority = re.split("[/?#]", address, maxsplit=1)[0]
     user, at, host = authority.rpartition("@")
     # Behind a password with `@` and `/` in it, this "host" is a piece of the password.
@@ -44,7 +44,7 @@ def _without_user(address: str) -> str:
 
 
 def command_line(template: str, *words: object) -> str:
-    """Return a command, a word for each `{}`, that does the same when it is pasted into bash or zsh: in backticks."""
+    """Return a command in backticks, with a word for each `{}`, quoted to be pasted into bash or zsh."""
     return f"`{template.format(*map(_word, words))}`"
 
 

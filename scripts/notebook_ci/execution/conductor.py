@@ -206,7 +206,7 @@ class Conductor:
             self.progress.skipped(skipped, needed)
 
     def _not_forked(self, place: int, why: str) -> Problem:
-        """Return a notice that names the notebook to look at: where something has changed, the one that ran then."""
+        """Return a notice that names the notebook to look at: if something changed, the one that ran meanwhile."""
         task = self.tasks[place]
         since = "From here on kernels are" if self._gave_up else f"The kernel of {task.name} was"
         if not why.startswith(CHANGED):
@@ -218,7 +218,7 @@ class Conductor:
         return Problem(severity="notice", message=message, file=ran[0].path if len(ran) == 1 else None)
 
     def _since_last_fork(self, place: int) -> list[int]:
-        """Return the notebooks that ran between the last fork before a notebook, when nothing had changed, and it."""
+        """Return the notebooks that ran after the last fork before a notebook: nothing had changed until then."""
         last, earlier = 0.0, sorted(each for each in self._times if self._times[each] < self._times[place])
         for result, (began, _) in ((self.record.notebooks[each], self._times[each]) for each in earlier):
             # A server that has imported nothing does not look at what lies beside notebooks.

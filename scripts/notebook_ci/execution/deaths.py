@@ -1,4 +1,4 @@
-"""Says how a process died, a kernel or the worker of a notebook, and keeps what a kernel has said before."""
+"""Says how a kernel or a worker died, and keeps a kernel's last output."""
 
 import contextlib
 import os
@@ -22,20 +22,13 @@ _STACK = re.compile(
 
 
 class MemoryWatch:
-    """Tells whether memory ran out since it was made."""
+    """Tells whether memory has run out since it was created."""
 
     def __init__(self) -> None:
         self._kills = machine.oom_kills()
 
     def sentence(self, who: str, code: int | None, peak: int = 0, when: str = "") -> str:
-        """Return how a process ended.
-
-        Args:
-            who: The process.
-            code: Its exit code, as `subprocess` has it; None: not known.
-            peak: The most bytes of memory that it had; 0: not known.
-            when: Follows the verb.
-        """
+        """Return how `who` ended, by exit code and peak memory in bytes (0: unknown). `when` follows the verb."""
         how = f"{who} {how_it_ended(code)}{when}"
         if code is None or code >= 0 or signal_name(-code) != "SIGKILL":
             return f"{how}."
@@ -51,11 +44,8 @@ class MemoryWatch:
 class LastWords:
     """What a kernel writes to its standard output and error, beside its messages.
 
-    ipykernel has pipes in their place: a thread takes what is written there and puts it into messages and the log. What
-    it had no time for when the kernel dies would be lost with the pipes, so they are held open here, too.
-
-    Args:
-        log: The kernel's log.
+    ipykernel has pipes in their place: a thread reads them and writes to messages and the log. What it has not read
+    when the kernel dies would be lost with the pipes, so they are held open here, too.
     """
 
     def __init__(self, log: IO[bytes]) -> None:
@@ -65,13 +55,13 @@ class LastWords:
         self._begin = 0
 
     def cell_begins(self, kernel: int) -> None:
-        """Take note that what follows is of another cell of the kernel, whose process id is given."""
+        """Note that what follows comes from another cell; `kernel` is a process id."""
         self._begin = os.fstat(self._log).st_size
         if self._pipes is None:
             self._pipes = [pipe for number in (1, 2) if (pipe := _pipe(f"/proc/{kernel}/fd/{number}"))]
 
     def text(self) -> str:
-        """Return what was written since the last cell has begun. What only waits in a pipe is taken from it."""
+        """Return what was written since the last cell began, and read what is left in the pipes."""
         begin = max(self._begin, os.fstat(self._log).st_size - MOST_LOG_BYTES)
         log = os.pread(self._log, MOST_LOG_BYTES, begin).decode(errors="backslashreplace")
         said, marker, stack = log.partition(FAULT)  # the last that it wrote, and not into a pipe
@@ -82,14 +72,14 @@ class LastWords:
         return said + self._left + (found[0] if found else marker + stack)
 
     def close(self) -> None:
-        """Hold the pipes open no longer."""
+        """Close the pipes."""
         for pipe in self._pipes or ():
             os.close(pipe)
         self._pipes = []
 
 
 def _pipe(path: str) -> int:
-    """Open a pipe to read it; 0: it is none, or this system does not tell."""
+    """Open a pipe to read it; 0: it is not a pipe, or the system has no such path."""
     with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         if stat.S_ISFIFO(os.fstat(descriptor).st_mode):

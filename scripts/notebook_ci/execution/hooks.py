@@ -1,4 +1,4 @@
-"""Calls `kernel_server/hooks.py` in a Python kernel, by requests that leave no trace in the notebook."""
+"""Calls `kernel_server/hooks.py` in a Python kernel, without a trace in the notebook."""
 
 import base64
 import json
@@ -48,6 +48,6 @@ async def last_exception(client: Any) -> dict[str, Any]:
 
 
 def _called(call: str) -> str:
-    """Return the expression that defines the hooks and calls one."""
+    """Return an expression that defines the hooks and calls one."""
     define = f"exec(compile({_TEXT!r}, '<notebook-ci>', 'exec'), hooks)"
     return f"(lambda hooks: ({define}, eval({call!r}, hooks))[1])({{'shell': get_ipython()}})"

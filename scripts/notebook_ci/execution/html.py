@@ -36,7 +36,7 @@ STYLES = """background-color border border-collapse color display font-family fo
 
 @functools.cache
 class Pages:
-    """Makes pages. Loads all that this takes at once, and from the tool environment alone."""
+    """Renders pages. Loads everything it needs at once, and only from the tool environment."""
 
     def __init__(self) -> None:
         import nh3
@@ -68,7 +68,7 @@ class Pages:
         self.page(example, "")  # reads templates
 
     def page(self, nb: nbformat.NotebookNode, title: str) -> str:
-        """Return the page of a notebook, which is changed. Nothing of it gets there but through the cleaner."""
+        """Return the page of a notebook, which is changed. Everything from it passes the cleaner."""
         nb.metadata.pop("widgets", None)
         for data in [output.data for cell in nb.cells for output in cell.get("outputs", ()) if "data" in output]:
             self._prepare(data)
@@ -76,7 +76,7 @@ class Pages:
         return PAGE % (html.escape(str(nb.metadata.get("title", title))), self._styles, body)
 
     def _prepare(self, data: nbformat.NotebookNode) -> None:
-        """Take HTML that shows nothing without scripts from an output, so that another form shows, or a notice."""
+        """Remove HTML that shows nothing without scripts, so that another form is shown, or a notice."""
         types = ", ".join(data)
         if not re.sub(r"<(?!img\b)[^>]*>", "", self._clean(data.get("text/html", ""))).strip():
             data.pop("text/html", None)
@@ -88,7 +88,7 @@ class Pages:
 
 
 def _attribute(_tag: str, name: str, value: str) -> str | None:
-    """Return the value of an attribute that may stay: nothing but an image of the page itself is a `data:` URL."""
+    """Return the value of an attribute, or None to remove it: only images may have `data:` URLs."""
     if name == "src":
         return value if IMAGE.match(value) else None
     bare = re.sub(r"[\x00-\x20]", "", value).lower()  # as a browser reads a URL
@@ -96,7 +96,7 @@ def _attribute(_tag: str, name: str, value: str) -> str | None:
 
 
 def render(nb: nbformat.NotebookNode, page: Path) -> None:
-    """Write the page of an executed notebook. Raises what its outputs make Jinja, Pygments and others raise."""
+    """Write the page of an executed notebook. Raises anything that Jinja, Pygments and others raise on its outputs."""
     nb = nbformat.reads(nbformat.writes(masked(nb)), as_version=4)  # a copy, with joined lines
     # It warns of what the user can do nothing about, such as lexers that are not installed beside it.
     with warnings.catch_warnings(action="ignore"):

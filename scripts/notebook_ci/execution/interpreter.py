@@ -89,21 +89,15 @@ def find(given: str, slug: str, run_directory: RunDirectory, environ: Mapping[st
 
 
 def _refuse_copy(environment: Path) -> None:
-    """Refuse an environment that was copied or moved with its repository: its programs and `.pth` files lead back.
-
-    Raises:
-        SurroundingsError: It was.
-    """
+    """Refuse an environment that was copied or moved with its repository: its programs and `.pth` files lead back."""
     made = _marker(environment).get("path")
     if made and made != str(environment.resolve()):
-        raise SurroundingsError(
-            f"The environment {environment} was made as {made}, and would run the code that is there.",
-            hint="Run setup-env here, or delete the environment.",
-        )
+        message = f"The environment {environment} was created as {made}, and would run the code that is there."
+        raise SurroundingsError(message, hint="Run setup-env here, or delete the environment.")
 
 
 def _marker(environment: Path) -> dict[str, Any]:
-    """Return what setup-env wrote of an environment; nothing: it did not make it, or another version did."""
+    """Return what setup-env wrote about an environment; empty: it did not create it, or another version did."""
     try:
         return dict(json.loads((environment / ENVIRONMENT_MARKER).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

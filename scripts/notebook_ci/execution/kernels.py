@@ -59,14 +59,14 @@ ITEMS = {"traceback": str, "payload": dict}
 
 
 class JunkMessageError(Exception):
-    """A notebook has made its kernel send what is no message. The text is a sentence."""
+    """A notebook made its kernel send something that is not a message. The text is a sentence."""
 
 
 def _read(session: Session, parts: list[bytes]) -> dict[str, Any]:
     """Return a message.
 
     Raises:
-        JunkMessageError: It is none, or has come before.
+        JunkMessageError: It is not valid, or was received before.
     """
     try:
         _, signed = session.feed_identities(parts)
@@ -121,7 +121,7 @@ class _Channel(AsyncZMQSocketChannel):  # type: ignore[misc] # jupyter_client is
         return _read(self.session, parts)
 
     async def silence(self) -> None:
-        """Wait until nothing has come for a while: who died has sent no more."""
+        """Wait until no message has come for a while: a dead kernel sends no more."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SILENCE_SECONDS):  # another process may send in the place of a dead kernel
                 before = -1
@@ -255,16 +255,11 @@ class _IpykernelClient(_Client):
     async def ask(self, expression: str, seconds: float = ASK_SECONDS, *, until_idle: bool = False) -> dict[str, Any]:
         """Have the kernel evaluate an expression, without a trace in the notebook.
 
-        Args:
-            expression: What is evaluated.
-            seconds: How long to wait for each message.
-            until_idle: Wait until the kernel says that it is idle again.
-
         Returns:
-            What it says of the value: `status`, then `data` or `ename` and `evalue`.
+            `status`, then `data` or `ename` and `evalue`.
 
         Raises:
-            Empty: It does not answer.
+            Empty: No message came within `seconds`.
         """
         asked = self.execute("", silent=True, store_history=False, user_expressions={"it": expression})
         while (reply := await self.get_shell_msg(timeout=seconds))["parent_header"].get("msg_id") != asked:
@@ -301,7 +296,7 @@ class _Provisioner(LocalProvisioner):  # type: ignore[misc] # as above
             raise RuntimeError(f"{quote(cmd[0])} cannot be run: {said}") from error
 
     async def poll(self) -> int | None:
-        """Return the exit code of the kernel, once it has ended, and take note of its peak memory."""
+        """Return the exit code of the kernel, once it has ended, and note its peak memory."""
         process: Any = self.process
         if LINUX and isinstance(process, subprocess.Popen) and process.returncode is None:
             with contextlib.suppress(ChildProcessError):
@@ -325,13 +320,8 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
         folder: A private folder for connection file and sockets. Its path is short: a Unix socket's has 107 bytes.
         server: Forks the kernel; None: it is started.
         listener: Is told of the kernel's process.
-        greeting: An expression that a kernel of the notebooks' Python evaluates first.
+        greeting: An expression that a kernel of the notebooks' Python evaluates first; the result is in `greeted`.
         log: The kernel's log.
-
-    Attributes:
-        greeted: What it says of that: see `ask`; empty: nothing.
-        is_ipykernel: Whether it is a kernel of the notebooks' Python.
-        last_words: What it writes beside its messages.
     """
 
     def __init__(
@@ -409,11 +399,11 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
             await asyncio.sleep(POLL_SECONDS)
 
     def cell_begins(self) -> None:
-        """Take note that a cell begins."""
+        """Note that a cell begins."""
         self.last_words.cell_begins(self._process.pid)
 
     def last_messages(self, session: Session) -> list[dict[str, Any]]:
-        """Return what a kernel that has died was about to send: what has not come. A started one does not tell."""
+        """Return the last messages of a dead kernel that have not come. A started kernel keeps none."""
         told = []
         for parts in reversed(self._process.last_messages() if isinstance(self._process, ForkedKernel) else ()):
             try:
@@ -423,7 +413,7 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
         return told[::-1]
 
     def death(self, who: str, when: str = "") -> str:
-        """Return how the kernel died, as `MemoryWatch.sentence` does; nothing: it did not."""
+        """Return `MemoryWatch.sentence` about the kernel; nothing: it is not dead."""
         if self._process is None or self._process.returncode is None:
             return ""
         peak = getattr(self._process, "peak", self.provisioner.peak)

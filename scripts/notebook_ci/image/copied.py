@@ -1,4 +1,4 @@
-"""What a Dockerfile of the user's own copies into the image unasked: git's history, runs, DVC's cache."""
+"""Finds what a user's Dockerfile copies into the image by accident: git history, runs, DVC cache."""
 
 import contextlib
 import posixpath
@@ -8,20 +8,19 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 UNASKED = (".git", ".notebook-ci", ".dvc/cache")
-MEGABYTE = 1_000_000
 # An instruction that copies all of the context, and not from another stage.
 _COPIES_ALL = re.compile(r"(?im)^\s*(?:COPY|ADD)\s+(?!.*--from=)(?:--\S+\s+)*(?:\[\s*\")?(?:\./?\*?|\*|/)\"?[\s,]")
 
 
 def warning(dockerfile: Path, context: Path) -> tuple[int, str]:
-    """Return the line that copies too much, and what to say of it; nothing where `.dockerignore` keeps it out."""
+    """Return the line that copies too much and a warning; an empty one if `.dockerignore` excludes it."""
     found = _COPIES_ALL.search(text := dockerfile.read_text(encoding="utf-8", errors="replace"))
     ignores = [path for path in (Path(f"{dockerfile}.dockerignore"), context / ".dockerignore") if path.is_file()]
     patterns = ignores[0].read_text(encoding="utf-8", errors="replace").splitlines() if ignores else []
     names = [name for name in UNASKED if (context / name).is_dir() and not _is_ignored(name, patterns)]
     if not found or not names:
         return 0, ""
-    shown = ", ".join(f"`{name}` ({_size(context / name) / MEGABYTE:.1f} MB)" for name in names)
+    shown = ", ".join(f"`{name}` ({_size(context / name) / 1e6:.1f} MB)" for name in names)
     lines = ", ".join(f"`{name}`" for name in names)
     line = text.count("\n", 0, found.end() - 1) + 1
     return line, f"copies the whole workspace, with {shown}. Add to `.dockerignore`: {lines}."
@@ -36,7 +35,7 @@ def _size(folder: Path) -> int:
 
 
 def _is_ignored(name: str, patterns: Iterable[str]) -> bool:
-    """Return whether a folder stays out of the context: the last pattern that fits it, or what it is in, decides."""
+    """Return whether a folder is excluded: the last pattern that matches it or its parent decides."""
     ignored = False
     for line in filter(None, map(str.strip, patterns)):
         pattern = re.sub(r"^\*\*/|/\*\*?$", "", posixpath.normpath(line.removeprefix("!").strip()).strip("/"))

@@ -31,9 +31,5 @@ def section(record: Json) -> list[str]:
         ["artifacts", name(record["artifact_uri"])],
         ["logged", f"{', '.join(things)} ({size(logged['artifact_bytes'])})"],
     ]
-    return [
-        table(["MLflow", ""], rows),
-        folded(
-            "Look at the store, with MLflow, in the folder of its file", code(record["view"]) if record["view"] else ""
-        ),
-    ]
+    view = code(record["view"]) if record["view"] else ""
+    return [table(["MLflow", ""], rows), folded("Look at the store, with MLflow, in the folder of its file", view)]

@@ -176,7 +176,7 @@ def deleted_experiment(name: str, experiment_id: str, job: Job) -> SurroundingsE
 
 
 def refused(variable: str, value: str, reason: str) -> InputError:
-    """Return what to say of a variable that names a run or an experiment which cannot be logged to."""
+    """Return the error for a variable that names a run or an experiment which cannot be logged to."""
     hint = f"Correct it, or set {variable} to nothing for this step."
     return InputError(f"{variable} is {quote(value)}, {reason}.", hint=hint)
 
