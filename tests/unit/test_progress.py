@@ -10,8 +10,8 @@ def running(name: str = "a.ipynb", *, cell: int = 2, seconds: float = 0.0, cell_
     return Running(name, cell, 5, seconds, cell_seconds)
 
 
-def outcome(name: str = "a.ipynb", *, failure: Failure | None = None, crash: str = "") -> Outcome:
-    return Outcome(NotebookResult(path="a.ipynb", name=name, duration=1.25, failure=failure), crash=crash)
+def outcome(name: str = "a.ipynb", *, failure: Failure | None = None) -> Outcome:
+    return Outcome(NotebookResult(path="a.ipynb", name=name, duration=1.25, failure=failure))
 
 
 def test_where_a_notebook_is() -> None:
@@ -54,12 +54,6 @@ def test_one_line_a_finished_notebook(runner: Written) -> None:
     ]
     assert "Trace" in runner.lines
     assert "  back" in runner.lines
-
-
-def test_what_nobody_has_foreseen_is_shown_whole(runner: Written) -> None:
-    failure = Failure(kind="broken-execution", title="Broken", message="It broke off.")
-    Progress(runner.console, 1).ended(outcome(failure=failure, crash="Traceback of the crash"))
-    assert "Traceback of the crash" in runner.lines
 
 
 def test_that_memory_is_short_is_told_once_until_a_notebook_has_ended(runner: Written) -> None:

@@ -5,7 +5,6 @@ import contextlib
 import itertools
 import json
 import logging
-import traceback
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -21,10 +20,10 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NotebookExecutionManager
 from papermill.parameterize import parameterize_notebook
 
-from notebook_ci.errors import CheckFailed, NotebookCiError
+from notebook_ci.errors import CheckFailed
 from notebook_ci.execution import hooks
 from notebook_ci.execution.folders import OUTPUT_DIR
-from notebook_ci.execution.kernels import JunkMessageError, UserKernelManager
+from notebook_ci.execution.kernels import UserKernelManager
 from notebook_ci.execution.listener import Listener
 from notebook_ci.execution.outputs import OutputBound
 from notebook_ci.execution.watch import Watch
@@ -34,7 +33,6 @@ from notebook_ci.notebooks.document import Document
 from notebook_ci.notebooks.parameters import papermill_language
 from notebook_ci.records import jsonable
 
-PACKAGE = str(Path(__file__).parents[1])
 KERNEL_START_SECONDS = 60
 OUTPUT_MESSAGE_SECONDS = 60
 SAVE_EVERY_SECONDS = 10.0
@@ -253,29 +251,11 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
             self.bound.hold(index, cell.outputs)
         self.task_poll_for_reply.cancel()
 
-    def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
-        """Take a message.
-
-        Raises:
-            JunkMessageError: A library fails on it: a notebook has made it up.
-        """
-        try:
-            return super().process_message(msg, cell, cell_index)
-        except (CellExecutionComplete, NotebookCiError):
-            raise
-        except Exception as error:
-            if traceback.extract_tb(error.__traceback__)[-1].filename.startswith(PACKAGE):
-                raise
-            message = (
-                f"The kernel sent a `{msg['msg_type']}` that is not a valid message: {type(error).__name__}: {error}."
-            )
-            raise JunkMessageError(message) from error
-
     def output(self, outs: list[Any], msg: dict[str, Any], display_id: str, cell_index: int) -> Any:
         """Keep an output, as far as there is room for it."""
         if msg["msg_type"] == hooks.COMMAND_FAILED:
             content, commands = msg["content"], self.execution.failed_commands
-            command = hooks.FailedCommand(cell_index, content["exit_code"], tuple(content["traceback"]))
+            command = hooks.FailedCommand(cell_index, int(content["exit_code"]), tuple(map(str, content["traceback"])))
             if command not in commands and len(commands) < MOST_COMMANDS:
                 commands.append(command)
             return None

@@ -1,11 +1,12 @@
 """Says why a notebook failed, and where in its file."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from traceback import extract_tb
 
 from notebook_ci import process
 from notebook_ci.execution.deaths import FAULT
 from notebook_ci.execution.engine import FAILED, Execution, KernelDiedError, KernelNotStartedError, errors_shown, number
-from notebook_ci.execution.kernels import JunkMessageError
 from notebook_ci.execution.model import Failure, FailureKind
 from notebook_ci.execution.watch import GRACE_SECONDS, Limit, Watch
 from notebook_ci.notebooks import positions, tracebacks
@@ -90,13 +91,14 @@ def without_cell(kind: FailureKind, message: str, line: int | None = None) -> Fa
 def broken(document: Document, execution: Execution | None, exception: Exception) -> Failure:
     """Return the failure of a notebook whose execution ended in an exception that nobody has foreseen.
 
-    Most come from what a notebook makes the kernel send: messages that are none, outputs nested without end.
+    Most come from what a notebook makes the kernel send. The name of our file is for those that do not.
     """
-    message = f"The execution broke off: {type(exception).__name__}: {str(exception)[:MOST_VALUE_CHARACTERS]}."
-    if isinstance(exception, JunkMessageError):
-        message = str(exception)[:MOST_VALUE_CHARACTERS]
-    if isinstance(exception, RecursionError):
-        message = "An output is nested too deeply."
+    innermost = extract_tb(exception.__traceback__)[-1]
+    what = f"{type(exception).__name__}: {str(exception)[:MOST_VALUE_CHARACTERS]}"
+    message = (
+        f"The execution broke off: {what} ({Path(innermost.filename).name}, line {innermost.lineno}). Either the "
+        "notebook made its kernel send something that is not a valid message, or this is a bug: please report it then."
+    )
     if execution is None:
         return without_cell("broken-execution", message)
     return place(document, execution, "broken-execution", message)

@@ -18,7 +18,6 @@ class Outcome:
         has_imports: Its kernel was forked after its imports.
         not_forked: Why its kernel was not forked, where it was to be.
         is_around: It failed for something around it: the disk, for instance.
-        crash: The traceback of an exception that nobody has foreseen.
     """
 
     result: NotebookResult
@@ -28,4 +27,3 @@ class Outcome:
     has_imports: bool = False
     not_forked: str = ""
     is_around: bool = False
-    crash: str = ""

@@ -62,8 +62,6 @@ class Progress:
         self._done += 1
         self._is_held_back = False
         result = outcome.result
-        if outcome.crash:
-            self._reporter.output(outcome.crash)
         if not result.failure:
             self._reporter.progress(f"✓ {result.name} · {result.duration:.1f} s")
             return

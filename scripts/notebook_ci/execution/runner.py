@@ -4,7 +4,6 @@ import errno
 import hashlib
 import os
 import time
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -105,13 +104,8 @@ class _Run:
         except CheckFailed as fault:
             return _refused(self.outcome, fault)
         except Exception as exception:  # noqa: BLE001 - one notebook must not take the others with it
-            result.failure = self._fault_around(execution, exception)
-            if not result.failure:
-                if not isinstance(
-                    exception, kernels.JunkMessageError | RecursionError
-                ):  # a notebook can bring these about
-                    self.outcome.crash = traceback.format_exc().rstrip()
-                result.failure = failures.broken(self.doc, execution, exception)
+            around = self._fault_around(execution, exception)
+            result.failure = around or failures.broken(self.doc, execution, exception)
         finally:
             result.duration = round(time.monotonic() - began, 3)
         with process.undisturbed():
