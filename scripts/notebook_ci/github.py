@@ -227,7 +227,8 @@ def _appended(path: str) -> TextIO:
 
 
 def _for_terminal(problem: Problem) -> str:
-    place = f"{problem.file}:{problem.line}: " if problem.line else f"{problem.file}: " if problem.file else ""
+    named = not problem.file or (not problem.line and problem.message.startswith(problem.file))
+    place = "" if named else f"{problem.file}:{problem.line}: " if problem.line else f"{problem.file}: "
     title = f"{problem.title}: " if problem.title else ""
     return f"{problem.severity}: {place}{title}{problem.text}"
 

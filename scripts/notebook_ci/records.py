@@ -201,7 +201,7 @@ class RunDirectory:
             (path / RUN_MARKER).touch()
         except (OSError, ValueError) as error:
             raise InputError(
-                f"The run directory cannot be made: {error}.",
+                f"The run directory cannot be made: {getattr(error, 'strerror', '') or error}.",
                 hint=ELSEWHERE,
             ) from error
         return cls(path.resolve())  # before a notebook can put a link in its place

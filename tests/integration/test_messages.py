@@ -55,7 +55,12 @@ SAID = {
     "pdb": Said(
         notebook("%pdb on", "x = 1\ny = x / 0"), "ZeroDivisionError in cell 2", "division by zero", "y = x / 0"
     ),
-    "exit": Said(notebook("import sys\nsys.exit('no data')"), "SystemExit in cell 1", "no data", "sys.exit('no data')"),
+    "exit": Said(
+        notebook("import sys\nsys.exit('no data')"),
+        "SystemExit in cell 1",
+        "The notebook ended itself: no data",
+        "sys.exit('no data')",
+    ),
     "indent": Said(
         notebook("ok = 1", "\na = 1\n  b = 2"),
         "IndentationError in cell 2",

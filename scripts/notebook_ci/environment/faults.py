@@ -46,7 +46,10 @@ _FAULTS = (
         "Correct the input python-version, or requires-python in pyproject.toml.",
     ),
     (
-        r"Because you require (?P<what>.+?), we can conclude that your\s+requirements are unsatisfiable",
+        (
+            r"(?:Because|cause:) you require (?P<what>[^\n]+?),\s+(?:which are incompatible|we can conclude that "
+            r"your\s+requirements are unsatisfiable)"
+        ),
         "{lock} contradicts itself: it asks for {what}.",
         _CORRECT,
     ),

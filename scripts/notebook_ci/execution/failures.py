@@ -6,7 +6,15 @@ from traceback import extract_tb
 
 from notebook_ci import process
 from notebook_ci.execution.deaths import FAULT
-from notebook_ci.execution.engine import FAILED, Execution, KernelDiedError, KernelNotStartedError, errors_shown, number
+from notebook_ci.execution.engine import (
+    EXIT,
+    FAILED,
+    Execution,
+    KernelDiedError,
+    KernelNotStartedError,
+    errors_shown,
+    number,
+)
 from notebook_ci.execution.model import Failure, FailureKind
 from notebook_ci.execution.watch import GRACE_SECONDS, Limit, Watch
 from notebook_ci.notebooks import positions, tracebacks
@@ -18,7 +26,9 @@ MOST_TRACEBACK_CHARACTERS = 20_000
 MOST_VALUE_CHARACTERS = 2_000
 MOST_NAME_CHARACTERS = 200
 HINTS = {
-    "ModuleNotFoundError": "Add the package that provides it to your requirements: setup-env installs them.",
+    "ModuleNotFoundError": "Add the package that provides it to your requirements: setup-env installs them. If it is a "
+    "file of your repository: notebooks run in their own folder, so set `PYTHONPATH` to the folder of the module.",
+    "FileNotFoundError": "Notebooks run in their own folder: relative paths start there.",
     "StdinNotImplementedError": "Nobody can answer `input()` in CI. Read the value from a cell tagged `parameters`, "
     "and set it with the input `parameters`.",
 }
@@ -30,10 +40,13 @@ TITLES: dict[FailureKind, str] = {
     "kernel-not-started": "Kernel did not start",
     "invalid-notebook": "Cannot be executed",
     "broken-execution": "Broken execution",
-    "surroundings": "Not the notebook's fault",
+    "surroundings": "Disk or folder problem",
     "cancelled": "Cancelled",
 }
 LOG_LINES = 20
+COMMAND_ERROR = "CalledProcessError"
+COMMAND_HINT = "If it may fail, add `; true` to it. To fail the notebook instead, set `shell-errors` to `fail`."
+PIP_HINT = "Add the packages to your requirements: setup-env installs them."
 
 
 def explain(
@@ -106,7 +119,6 @@ def broken(document: Document, execution: Execution | None, exception: Exception
 
 def commands(document: Document, execution: Execution, path: str) -> Iterator[Problem]:
     """Yield a warning for each shell command that failed, with its location; `path` is the notebook's."""
-    hint = "If it may fail, add `; true` to it. To fail the notebook instead, set `shell-errors` to `fail`."
     seen: set[tuple[tuple[int, int], int]] = set()
     for command in execution.failed_commands:
         spot = _spot(execution, command.cell, command.traceback)
@@ -114,7 +126,8 @@ def commands(document: Document, execution: Execution, path: str) -> Iterator[Pr
             continue
         line, source = _line(document, spot)
         message = f"Cell {spot[0] + 1}: the shell command `{source}` {process.how_it_ended(command.exit_code)}."
-        yield Problem(severity="warning", message=message, hint="" if seen else hint, file=path, line=line)
+        hint = PIP_HINT if "pip install" in source else "" if seen else COMMAND_HINT
+        yield Problem(severity="warning", message=message, hint=hint, file=path, line=line)
         seen.add((spot, command.exit_code))
 
 
@@ -161,13 +174,24 @@ def place(
         failure.evalue = failure.message = _with_cells(execution, value)
         failure.title = failure.ename or failure.title  # not each kernel has names for errors
         failure.hint = HINTS.get(failure.ename, "")
+        if failure.ename == EXIT:
+            failure.message = f"The notebook ended itself{' with exit code' if value.isdecimal() else ':'} {value}"
+        if failure.ename == COMMAND_ERROR:
+            failure.traceback = f"{_printed(execution)}\n{failure.traceback}".strip()
     origin = execution.origins[execution.current]
     failure.cell = None if origin is None else origin + 1
-    if spot := _spot(execution, execution.current, traceback or frames):
+    if spot := _spot(execution, execution.current, frames or traceback):
         failure.points_to = spot[0] + 1
         failure.line, failure.source = _line(document, spot)
     failure.title += _cells(failure)
     return failure
+
+
+def _printed(execution: Execution) -> str:
+    """Return the last lines that the cell which ran last has printed."""
+    outputs = execution.nb.cells[execution.current or 0].outputs
+    printed = "".join(output.text for output in outputs if output.output_type == "stream")
+    return tracebacks.strip_ansi("\n".join(printed.splitlines()[-LOG_LINES:]))
 
 
 def _cells(failure: Failure) -> str:

@@ -49,6 +49,7 @@ _file_line = re.compile(
     r'(?:(?:(?:"[^"\n]{0,100}?|[^\s"(]{0,100}?)ipykernel_\d+[\\/])?(?P<digest>\d{1,10})\.py'
     r'|"?<ipython-input-(?P<count>\d{1,9})-[0-9a-f]+>)"?, line (?P<line>\d{1,9})'
 )
+HOOKS = "<notebook-ci>"  # the file of our own frames in a kernel
 _PYTHON = "Traceback (most recent call last):\n"
 _GROUP = "+ Exception Group Traceback (most recent call last):"
 
@@ -117,7 +118,7 @@ def essence(traceback: Sequence[str], most_lines: int, limit_chars: int) -> str:
         most_lines: Most lines; frames in the notebook and messages stay, however many they are.
         limit_chars: Most characters.
     """
-    texts = [strip_ansi(text) for text in traceback]
+    texts = [strip_ansi(text) for text in traceback if HOOKS not in text.partition("\n")[0]]
     sizes = [text.count("\n") + 1 for text in texts]
     kept = {index for index, text in enumerate(texts) if not _is_library_frame(text)}
     room = most_lines - sum(sizes[index] for index in kept)
