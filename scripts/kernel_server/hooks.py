@@ -25,7 +25,7 @@ def install(shell: Any, shell_errors: str, message: str) -> None:
         shell_errors: `warn` sends a message, `fail` raises, `ignore` does nothing.
         message: Type of that message.
     """
-    type(shell.exiter).__call__ = lambda _, *code, **__: leave(*code)
+    type(shell.exiter).__call__ = lambda _, *code, **options: leave(*code, **options)
     # In scripts of `%run` and in modules IPython has hidden them.
     shell.builtin_trap.auto_builtins.update(exit=leave, quit=leave)
     if shell_errors == "ignore":
@@ -65,9 +65,9 @@ def install(shell: Any, shell_errors: str, message: str) -> None:
     caller.system, common.process_handler = checked_system, checked_handler
 
 
-def leave(*code: Any) -> None:
+def leave(code: Any = None, *, keep_kernel: bool = False) -> None:  # noqa: ARG001 - ipykernel's `exit` takes it
     """Do what `sys.exit` does."""
-    raise SystemExit(*code)
+    raise SystemExit(*([] if code is None else [code]))
 
 
 def last_exception() -> str:

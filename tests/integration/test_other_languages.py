@@ -75,6 +75,45 @@ def test_a_failing_cell_is_named(workspace: Workspace, bash: Path) -> None:
     assert done.printed("a.ipynb") == "fine\nfirst\n"
 
 
+REPLIES = """from ipykernel.kernelapp import IPKernelApp
+from ipykernel.kernelbase import Kernel
+
+
+class Replies(Kernel):
+    implementation = implementation_version = banner = "replies"
+    language_info = {"name": "replies", "mimetype": "text/plain", "file_extension": ".txt"}
+
+    async def do_execute(self, code, silent, *_, **__):
+        self.send_response(self.iopub_socket, "stream", {"name": "stdout", "text": "said"})
+        named = {"ename": "", "evalue": "", "traceback": []} if code == "error" else {}
+        return {"status": code, "execution_count": self.execution_count, **named}
+
+
+IPKernelApp.launch_instance(kernel_class=Replies)
+"""
+
+
+def test_a_kernel_that_only_replies_that_a_cell_failed(workspace: Workspace, kernel: Path) -> None:
+    """Without a name, and without an error output."""
+    metadata = {"kernelspec": {"name": "replies", "display_name": "replies", "language": "replies"}}
+    for reply in ("ok", "error", "aborted"):
+        workspace.write(f"{reply}.ipynb", notebook(reply, "ok", metadata=metadata))
+    workspace.write("tagged.ipynb", notebook(code("aborted", "raises-exception"), "ok", metadata=metadata))
+    script = workspace.write("replies.py", REPLIES)
+    environ = specification(
+        workspace, "replies", argv=[str(kernel), str(script), "-f", "{connection_file}"], language="replies"
+    )
+    done = workspace.execute(kernel, environ)
+    told = {name: (each["status"], each["executed_cells"]) for name, each in done.notebooks.items()}
+    assert told == {
+        "aborted.ipynb": ("failed", 1),
+        "error.ipynb": ("failed", 1),
+        "ok.ipynb": ("passed", 2),
+        "tagged.ipynb": ("passed", 2),
+    }, done.log
+    assert faults(done)["aborted.ipynb"].startswith("The kernel did not run this cell to its end.")
+
+
 @pytest.mark.parametrize(
     ("source", "kind"), [("sleep 86.25", "cell-timeout"), ("kill -9 $PPID; sleep 86.25", "kernel-died")]
 )

@@ -101,6 +101,7 @@ WAYS = {
     # What leaves.
     "exit": way("x = 1\nexit(1) # here", ename=EXIT, says="1"),
     "quit": way("x = 1\nquit('no data') # here", ename=EXIT, says="no data"),
+    "exit by name": way("x = 1\nexit(code=2) # here", ename=EXIT, says="2"),
     "exit in a function": way("def f():\n    exit(2) # here", "f()", ename=EXIT, cell=3, says="2"),
     "exit in a module": way("import leaves\nleaves.now() # here", ename=EXIT, says="4"),
     "exit in a script": way("x = 1", "%run leaves_too.py # here", ename=EXIT, cell=3, says="5"),

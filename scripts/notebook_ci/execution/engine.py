@@ -41,6 +41,7 @@ FAILED = NotebookExecutionManager.FAILED
 NO_EXCEPTION = ("NoneType", "None")
 EXIT = "SystemExit"
 SUCCESS = ("", "0")  # what it says then, as papermill has it
+ENDED = ("ok", "error")  # other replies say that a cell was aborted
 ALLOWED = "raises-exception"  # nbclient's tag of a cell that may fail
 MOST_COMMANDS = 100
 
@@ -208,7 +209,10 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
             if self.km.is_ipykernel:
                 await self._complete(cell, error)
             raise
-        payload = (exec_reply and exec_reply["content"].get("payload")) or ()
+        reply = exec_reply["content"] if exec_reply else {}
+        if (status := reply.get("status", "ok")) not in ENDED and ALLOWED not in cell.metadata.tags:
+            raise CellExecutionError("", status, "The kernel did not run this cell to its end.")
+        payload = reply.get("payload") or ()
         if any(each.get("source") == "ask_exit" for each in payload):  # `q()` in R, `get_ipython().ask_exit()`
             raise CellExecutionError("", EXIT, "0")
         if ALLOWED not in cell.metadata.tags and (shown := errors_shown(cell)):
@@ -330,8 +334,8 @@ class _Keeper(NotebookExecutionManager):  # type: ignore[misc] # as above
 
 
 def named_by(output: nbformat.NotebookNode) -> tuple[str, str]:
-    """Return the name and text of the exception that an output shows."""
-    return output.get("ename", ""), output.get("evalue", "")
+    """Return the name and text of the exception that an error output shows."""
+    return output.ename, output.evalue
 
 
 def errors_shown(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
