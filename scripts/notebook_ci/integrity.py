@@ -65,9 +65,9 @@ def _entries(folder: str) -> Iterator["os.DirEntry[str]"]:
 
 
 def _stamp(folder: str) -> str:
-    # On Windows the time of change is that of creation.
+    # A time that can be set would make up in the sum for one that cannot. On Windows `st_ctime` is that of creation.
     seen = (entry.stat(follow_symlinks=False) for entry in _entries(folder))
-    return str(sum(each.st_ctime_ns + each.st_mtime_ns for each in seen))
+    return str(sum(each.st_mtime_ns if os.name == "nt" else each.st_ctime_ns for each in seen))
 
 
 def _digest(found: dict[str, str]) -> str:

@@ -19,16 +19,17 @@ from notebook_ci.files import exists
 
 HIDDEN = "***"
 _NAME = re.compile(
-    r"token|secret|passw|passphrase|credential|signature|auth(?!or(?!i))|(?<![a-z])(pass|pwd|sig)(?![a-z])|keys?$|"
-    r"[_-]key(?![a-z])",
+    r"token|secret|passw|passphrase|credential|signature|webhook|cookie|auth(?!or(?!i))|"
+    r"(?<![a-z])(pass|pat|pwd|sig)(?![a-z])|keys?$|[_-]key(?![a-z])",
     re.IGNORECASE,
 )
 _ABOUT_IT = re.compile(r"(type|method|mode|scheme|provider|host|endpoint|name|version)$", re.IGNORECASE)
-# Of GitHub, GitLab, AWS, OpenAI and others, Hugging Face, Slack, Google, PyPI, npm; a JSON Web Token; a private key.
+# Of GitHub, GitLab, AWS, OpenAI and others, Hugging Face, Slack, Google, PyPI, npm; a JSON Web Token; one in a
+# header; a private key.
 _SHAPE = re.compile(
     r"gh[a-z]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|(?:AKIA|ASIA)[A-Z0-9]{16}|sk-[\w-]{20,}|hf_\w{20,}|"
     r"xox[a-z]-[\w-]{10,}|AIza[\w-]{30,}|pypi-[\w-]{20,}|npm_\w{20,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+|"
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*)"
+    r"(?<=[Bb]earer )\S{8,}|-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*)"
 )
 _USER = re.compile(r"://(?:([^\s/:@]*):(?!\d*/))?([^\s/]+)@")
 _PAIR = re.compile(r"([\w-]+)=([^\s;&'\"]+)")  # in a query, in a connection string
@@ -41,7 +42,7 @@ _forms: list[str] = []
 def masked(value: Any) -> Any:
     """Return a text, or a JSON value, with all learnt credentials hidden; keys stay."""
     match value:
-        case str():
+        case str() if _forms and len(value) >= len(_forms[-1]):  # a notebook has many short texts
             for form in _forms:
                 value = value.replace(form, HIDDEN)
         case dict() if _forms:
@@ -63,6 +64,8 @@ def _credentials(values: Mapping[str, Any]) -> Iterator[str]:
     for name, value in values.items():
         if isinstance(value, dict):
             yield from _credentials(value)
+        elif isinstance(value, list):
+            yield from itertools.chain(*(_credentials({name: each}) for each in value))
         elif isinstance(value, str):
             if _NAME.search(name) and not _ABOUT_IT.search(name) and not _is_path(value):
                 yield value
@@ -70,7 +73,7 @@ def _credentials(values: Mapping[str, Any]) -> Iterator[str]:
             yield from (password for user, password in _USER.findall(value) if user != password)
             yield from _credentials(dict(_PAIR.findall(value)))
             with contextlib.suppress(ValueError, RecursionError):
-                yield from _credentials(json.loads(value) if value.lstrip().startswith("{") else {})
+                yield from _credentials({"": json.loads(value)} if value.lstrip().startswith(("{", "[")) else {})
 
 
 def _is_path(value: str) -> bool:

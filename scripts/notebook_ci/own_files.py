@@ -4,12 +4,14 @@ launch.py recreates a changed tool environment. A hostile notebook can renew its
 """
 
 import contextlib
+import itertools
 import stat
 from pathlib import Path
 
 from notebook_ci import integrity
 from notebook_ci.tool import LAUNCHER
 
+PYTHONS = "pythons"  # the file in which launch.sh remembers which Python to start
 Seen = dict[Path, tuple[int, int]]
 
 
@@ -19,8 +21,8 @@ def seen(cache: Path) -> Seen:
     `cache` is the folder of the tool environments.
     """
     found = {}
-    ours = (LAUNCHER.parent.rglob("*"), LAUNCHER.parents[1].glob("requirements/*"), cache.glob(f"*/{integrity.SEAL}"))
-    for path in (path for paths in ours for path in paths):
+    ours = (LAUNCHER.parent.rglob("*"), LAUNCHER.parents[1].glob("requirements/*"))
+    for path in itertools.chain(*ours, cache.glob(f"*/{integrity.SEAL}"), cache.glob(PYTHONS)):
         with contextlib.suppress(FileNotFoundError):  # a temporary file of byte-code
             status = path.lstat()
             if not stat.S_ISDIR(status.st_mode):
@@ -29,9 +31,9 @@ def seen(cache: Path) -> Seen:
 
 
 def changed_since(before: Seen, cache: Path) -> list[Path]:
-    """Return what was changed, added or removed, except byte-code and seals: they are deleted, and recreated later."""
+    """Return what was changed, added or removed, except what can be recreated: byte-code, for example. It is deleted."""
     changed = {path for path, _ in before.items() ^ seen(cache).items()}
-    for path in [path for path in changed if path.parent.name == "__pycache__" or path.name == integrity.SEAL]:
+    for path in [path for path in changed if path.parent.name == "__pycache__" or path.name in {integrity.SEAL, PYTHONS}]:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
             changed.remove(path)

@@ -422,6 +422,22 @@ open(compiled, 'r+b').write(head + open(evil, 'rb').read()[16:])
     assert not (attacked.base / PWNED).exists()
 
 
+def test_a_program_that_a_notebook_names_as_the_python_of_the_tools_is_not_run(attacked: Workspace) -> None:
+    """launch.sh remembers which Python it found, in a file beside the tool environments."""
+    source = """
+with open('evil', 'w') as file:
+    file.write(f'#!/bin/sh\\n{sys.executable} -c "{EVIL.strip()}"\\nexec {sys.executable} "$@"\\n')
+os.chmod('evil', 0o755)
+memo = TOOLS + '/pythons'
+lines = open(memo).read().splitlines()
+with open(memo, 'a') as file:
+    file.writelines(os.path.abspath('evil') + line[line.index('|'):] + '\\n' for line in lines)
+"""
+    done = attack(attacked, source, stages="execute-notebook\nlog-run")
+    assert statuses(done) == {"execute-notebook": "passed", "log-run": "passed"}, done.log
+    assert not (attacked.base / PWNED).exists()
+
+
 def test_nothing_runs_after_a_notebook_that_changed_notebook_ci(attacked: Workspace) -> None:
     source = "with open(SUITE + '/scripts/log_run.py', 'a') as file:\n    file.write(EVIL)"
     done = attack(attacked, source, stages="execute-notebook\nlog-run")

@@ -46,7 +46,12 @@ def nothing_known() -> Iterator[None]:
         ("GCP", ACCOUNT, PEM.strip()),
         ("NPM_AUTH", "dXNlcjpwdw", "dXNlcjpwdw"),
         ("HTTP_AUTHORIZATION", "Basic dXNlcjpwdw==", "Basic dXNlcjpwdw=="),
+        ("AZURE_DEVOPS_EXT_PAT", "0a1b2c3d4e5f", "0a1b2c3d4e5f"),
+        ("SLACK_WEBHOOK_URL", "https://host/services/T0/0a1b2c3d4e5f", "https://host/services/T0/0a1b2c3d4e5f"),
+        ("ALL", '{"accounts": [{"token": "0a1b2c3d4e5f"}]}', "0a1b2c3d4e5f"),
+        ("ALL", '[{"name": "x", "tokens": ["0a1b2c3d4e5f"]}]', "0a1b2c3d4e5f"),
         # by their shapes
+        ("HEADER", "Authorization: Bearer 0a1b2c3d4e5f", "0a1b2c3d4e5f"),
         ("A", "ghp_0123456789abcdefghij0123", "ghp_0123456789abcdefghij0123"),
         ("A", "x github_pat_0123456789abcdefghij y", "github_pat_0123456789abcdefghij"),
         ("A", "AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLE"),
@@ -98,6 +103,9 @@ def test_a_credential_is_hidden_in_every_spelling(name: str, value: str, secret:
         ("REPOSITORY", "git+https://github.com/acme/penguins@v1.0.0"),
         ("PYTHONPATH", "/work/penguins"),
         ("STATE_KEY", "acme/penguins"),
+        ("FILE_PATTERN", "part-*.csv"),
+        ("ALL", "[1, 2"),
+        ("ALL", '{"tokens": [1, null, []]}'),
     ],
 )
 def test_what_is_no_credential_is_shown(name: str, value: str) -> None:
@@ -132,6 +140,9 @@ def test_hiding_is_fast() -> None:
     began = time.monotonic()
     assert len(masked("abcdefg " * 3_000_000)) == 24_000_000
     assert time.monotonic() - began < 10
+    began = time.monotonic()
+    assert len(masked([{"output_type": "stream", "name": "stdout"}] * 200_000)) == 200_000
+    assert time.monotonic() - began < 5
 
 
 def test_each_writer_hides_what_was_learnt(tmp_path: Path) -> None:

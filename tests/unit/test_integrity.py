@@ -1,0 +1,16 @@
+"""What tells that an environment was changed."""
+
+import os
+from pathlib import Path
+
+from notebook_ci import integrity
+
+
+def test_no_time_that_can_be_set_counts(tmp_path: Path) -> None:
+    """In a sum it would make up for the time of change, which cannot be set."""
+    module = tmp_path / "module.py"
+    module.write_text("1\n")
+    before = int(integrity._stamp(str(tmp_path)))
+    hour = 3600 * 10**9
+    os.utime(module, ns=(0, module.stat().st_mtime_ns - hour))
+    assert 0 < int(integrity._stamp(str(tmp_path))) - before < hour
