@@ -31,9 +31,10 @@ def seen(cache: Path) -> Seen:
 
 
 def changed_since(before: Seen, cache: Path) -> list[Path]:
-    """Return what was changed, added or removed, except what can be recreated: byte-code, for example. It is deleted."""
+    """Return what was changed, added or removed, except what is recreated later: that is deleted."""
     changed = {path for path, _ in before.items() ^ seen(cache).items()}
-    for path in [path for path in changed if path.parent.name == "__pycache__" or path.name in {integrity.SEAL, PYTHONS}]:
+    recreated = {integrity.SEAL, PYTHONS}
+    for path in [path for path in changed if path.parent.name == "__pycache__" or path.name in recreated]:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
             changed.remove(path)
