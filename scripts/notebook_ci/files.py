@@ -138,6 +138,15 @@ def unwritable(what: str, place: Path, error: OSError, instead: str = "") -> Sur
     return SurroundingsError(f"{what}: {error.strerror or error}{room}.", hint=f"{hint[:1].upper()}{hint[1:]}.")
 
 
+def bytes_in(folder: Path) -> int:
+    """Return the bytes in a folder, where another process may be at work."""
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += path.lstat().st_size
+    return total
+
+
 def is_full(folder: Path) -> bool:
     """Return whether next to nothing can be written on a disk."""
     return shutil.disk_usage(folder).free < FULL_BYTES or _files_left(folder) < FEW_FILES

@@ -76,7 +76,7 @@ class Lock:
     @property
     def copies(self) -> list[str]:
         """The packages that are built from code of the repository and copied. An editable one is used where it is."""
-        return [name for name, source in self._sources() if _is_local(source) and not _is_editable(source)]
+        return [name for name, source in self._sources() if _is_local(source) and "editable" not in source]
 
     @property
     def builds_local_code(self) -> bool:
@@ -89,12 +89,12 @@ class Lock:
         return any(LOCAL.search(_requirements(path)) for path in self.files())
 
     def _sources(self) -> list[tuple[str, Mapping[str, Any]]]:
-        """Return name and source of each package: `source` in uv.lock; in pylock.toml (PEP 751) it says so itself."""
+        """Return name and source of each package, as uv.lock has it; pylock.toml is described in PEP 751."""
         if self.kind not in {"uv.lock", "pylock"}:
             return []
         content = _toml(self.name, self.path)
         packages = content.get("package", []) + content.get("packages", [])
-        return [(str(package.get("name")), package.get("source", package)) for package in packages]
+        return [(str(package.get("name")), _source(package)) for package in packages]
 
     def files(self) -> list[Path]:
         """Return all files whose content decides: this one, what it includes, and the project beside `uv.lock`."""
@@ -107,8 +107,11 @@ class Lock:
     def read(self) -> Iterator[Path]:
         """Return these, and what says how the other packages of the repository are built."""
         yield from self.files()
-        folders = [_folder(source) for _, source in self._sources()]
-        found = (self.path.parent / folder / name for folder in folders if folder for name in PROJECT_FILES)
+        sources = [source for _, source in self._sources()]
+        folders = [
+            str(source[key]) for source in sources for key in ("directory", "editable", "virtual") if key in source
+        ]
+        found = (self.path.parent / folder / name for folder in folders for name in PROJECT_FILES)
         yield from sorted({Path(os.path.normpath(path)) for path in found if path.is_file()} - set(self.files()))
 
     def digest(self) -> str:
@@ -227,16 +230,12 @@ def _is_local(source: Mapping[str, Any]) -> bool:
     return bool(source.keys() & {"editable", "directory", "path"}) or "path" in source.get("archive", {})
 
 
-def _folder(source: Mapping[str, Any]) -> str:
-    """Return the folder that a package comes from, as the lock has it; nothing: it comes from elsewhere."""
-    directory = source.get("directory", "")  # a path in uv.lock, a table in pylock.toml
-    found = directory.get("path") if isinstance(directory, dict) else directory
-    return str(found or source.get("editable") or source.get("virtual") or "")
-
-
-def _is_editable(source: Mapping[str, Any]) -> bool:
-    directory = source.get("directory")  # a path in uv.lock, a table in pylock.toml
-    return "editable" in source or (isinstance(directory, dict) and bool(directory.get("editable")))
+def _source(package: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return where a package comes from, as uv.lock has it. In pylock.toml, `directory` is a table."""
+    source: Mapping[str, Any] = package.get("source", package)
+    if isinstance(table := source.get("directory"), dict):
+        return {"editable" if table.get("editable") else "directory": table.get("path", ".")}
+    return source
 
 
 def _toml(name: str, path: Path) -> dict[str, Any]:

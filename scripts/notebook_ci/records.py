@@ -314,6 +314,14 @@ def describe_source(environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
     return {"commit": commit} if commit else {}
 
 
+def environment_marker(environment: Path) -> dict[str, Any]:
+    """Return what setup-env wrote about an environment; empty: it did not create it, or another version did."""
+    try:
+        return dict(json.loads((environment / ENVIRONMENT_MARKER).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
 def default_environment(slug: str, environ: Mapping[str, str], cwd: Path) -> Path:
     """Return where setup-env makes the environment of a slug, and where execute-notebook looks for one on a laptop."""
     behind = f"-{slug}" if slug else ""

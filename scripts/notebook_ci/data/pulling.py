@@ -20,6 +20,7 @@ from notebook_ci.data.remotes import FORKS, RemoteStore
 from notebook_ci.data.repository import Object, Output, Repository
 from notebook_ci.data.transfer import Progress, Silence, at_once
 from notebook_ci.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
+from notebook_ci.files import bytes_in
 from notebook_ci.inputs import quote
 from notebook_ci.texts import command_line
 
@@ -170,13 +171,15 @@ class Pull:
         progress = Progress("Pulled", len(objects), self._tell)
         cache = self._repository.cache
         cache.mkdir(parents=True, exist_ok=True)
-        with _temporary_folder(cache) as folder:
+        # For what is not whole yet, on the disk of the cache.
+        with tempfile.TemporaryDirectory(prefix="notebook-ci-", dir=cache, ignore_cleanup_errors=True) as temporary:
+            folder = Path(temporary)
 
             def work(each: Object) -> Callable[[Object], NotebookCiError] | None:
                 return self._read(store, each, folder, progress.add_bytes)
 
             def written() -> int:
-                return _size(folder)
+                return bytes_in(folder)
 
             try:
                 jobs = self._request.jobs or store.jobs
@@ -303,25 +306,6 @@ def _is_link(path: Path, cached: Path) -> bool:
     with contextlib.suppress(OSError):
         return path.samefile(cached)
     return False
-
-
-@contextlib.contextmanager
-def _temporary_folder(parent: Path) -> Iterator[Path]:
-    """Make a folder for what is not whole yet, on the disk of the cache."""
-    folder = Path(tempfile.mkdtemp(prefix="notebook-ci-", dir=parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _size(folder: Path) -> int:
-    """Return the bytes in a folder, from which files are moved away meanwhile."""
-    total = 0
-    for path in folder.iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            total += path.stat().st_size
-    return total
 
 
 def _corrupt(

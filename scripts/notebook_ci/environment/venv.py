@@ -15,7 +15,14 @@ from notebook_ci import integrity
 from notebook_ci.environment.uv import Installed, describe, python_in
 from notebook_ci.errors import InputError, SurroundingsError
 from notebook_ci.locks import Lock
-from notebook_ci.records import ELSEWHERE, ENVIRONMENT_MARKER, PRIVATE_FOLDER, default_environment, private_folder
+from notebook_ci.records import (
+    ELSEWHERE,
+    ENVIRONMENT_MARKER,
+    PRIVATE_FOLDER,
+    default_environment,
+    environment_marker,
+    private_folder,
+)
 
 
 class AlteredError(Exception):
@@ -63,10 +70,8 @@ class Venv:
 
     def is_for(self, key: str) -> bool:
         """Return whether it was made for that key, at this path: its programs have the path in them."""
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            marker = json.loads(self._marker.read_text(encoding="utf-8"))
-            return bool(marker["key"] == key and marker["path"] == str(self.path.resolve()))
-        return False
+        marker = environment_marker(self.path)
+        return (marker.get("key"), marker.get("path")) == (key, str(self.path.resolve()))
 
     def whole(self) -> Installed | None:
         """Return what is installed, if nothing was changed, added or removed since it was made."""
@@ -76,7 +81,7 @@ class Venv:
 
     def added(self) -> dict[str, str]:
         """Return what was added to the lock's packages when it was made."""
-        return dict(json.loads(self._marker.read_text(encoding="utf-8"))["added"])
+        return dict(environment_marker(self.path)["added"])
 
     @contextlib.contextmanager
     def replaced(self) -> Iterator[None]:
@@ -96,10 +101,8 @@ class Venv:
             self.path.mkdir(parents=True)
             self._marker.write_text("{}\n", encoding="utf-8")
         except OSError as error:
-            raise SurroundingsError(
-                f"The environment {self.path} cannot be made: {error.strerror or error}.",
-                hint=ELSEWHERE,
-            ) from error
+            message = f"The environment {self.path} cannot be made: {error.strerror or error}."
+            raise SurroundingsError(message, hint=ELSEWHERE) from error
         try:
             yield
         except BaseException:

@@ -32,15 +32,17 @@ SHORT_SECONDS = 1.0
 
 @dataclass
 class _Position:
-    """Where a notebook that runs is.
+    """Where a notebook is that was begun. Times are as `time.monotonic` counts.
 
     Attributes:
-        began: When it began, as `time.monotonic` counts.
+        began: When it began.
+        ended: When it ended; infinite: it runs.
         cell: The cell that runs; 0: none yet.
         cell_began: When that was first seen.
     """
 
     began: float
+    ended: float = math.inf
     cell: int = 0
     cell_began: float = 0.0
 
@@ -73,7 +75,6 @@ class Conductor:
     _positions: dict[int, _Position] = field(init=False, default_factory=dict)
     _are_short: bool = field(init=False, default=False)
     _gave_up: bool = field(init=False, default=False)
-    _times: dict[int, tuple[float, float]] = field(init=False, default_factory=dict)
     _changes: dict[str, list[int]] = field(init=False, default_factory=dict)
     _is_broken_off: bool = field(init=False, default=False)
 
@@ -134,7 +135,6 @@ class Conductor:
                 break
             place = self._places[name]
             self._positions[place] = _Position(time.monotonic())
-            self._times[place] = (time.monotonic(), math.inf)
             self._free_worker().begin(place, self.servers.server_for(place))
             begun = True
         return begun
@@ -184,7 +184,7 @@ class Conductor:
     def _take(self, place: int, outcome: Outcome) -> None:
         """Take what came of a notebook."""
         name = self.tasks[place].name
-        self._times[place] = (self._positions.pop(place).began, time.monotonic())
+        self._positions[place].ended = time.monotonic()
         record = self.record
         record.notebooks[place] = outcome.result
         self._are_short = outcome.result.duration < SHORT_SECONDS
@@ -219,12 +219,14 @@ class Conductor:
 
     def _since_last_fork(self, place: int) -> list[int]:
         """Return the notebooks that ran after the last fork before a notebook: nothing had changed until then."""
-        last, earlier = 0.0, sorted(each for each in self._times if self._times[each] < self._times[place])
-        for result, (began, _) in ((self.record.notebooks[each], self._times[each]) for each in earlier):
+        times, last = self._positions, 0.0
+        earlier = sorted(each for each in times if times[each].began < times[place].began)
+        for each in earlier:
+            result = self.record.notebooks[each]
             # A server that has imported nothing does not look at what lies beside notebooks.
             if result.kernel_start == "fork" and (self._gave_up or result.preloaded):
-                last = max(last, began)
-        return [each for each in earlier if self._times[each][1] >= last]
+                last = max(last, times[each].began)
+        return [each for each in earlier if times[each].ended >= last]
 
     def _lost(self, place: int, error: WorkerDiedError) -> Outcome:
         """Return what came of a notebook whose worker died."""

@@ -7,12 +7,11 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from notebook_ci.errors import InputError, SurroundingsError
 from notebook_ci.inputs import quote
 from notebook_ci.process import POSIX, for_others
-from notebook_ci.records import ENVIRONMENT_MARKER, RunDirectory, default_environment, sha256
+from notebook_ci.records import RunDirectory, default_environment, environment_marker, sha256
 
 EARLIER = "an earlier setup-env"
 PROBE_SECONDS = 30
@@ -90,18 +89,10 @@ def find(given: str, slug: str, run_directory: RunDirectory, environ: Mapping[st
 
 def _refuse_copy(environment: Path) -> None:
     """Refuse an environment that was copied or moved with its repository: its programs and `.pth` files lead back."""
-    made = _marker(environment).get("path")
+    made = environment_marker(environment).get("path")
     if made and made != str(environment.resolve()):
         message = f"The environment {environment} was created as {made}, and would run the code that is there."
         raise SurroundingsError(message, hint="Run setup-env here, or delete the environment.")
-
-
-def _marker(environment: Path) -> dict[str, Any]:
-    """Return what setup-env wrote about an environment; empty: it did not create it, or another version did."""
-    try:
-        return dict(json.loads((environment / ENVIRONMENT_MARKER).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}
 
 
 def changed_since(environment: Path, cwd: Path) -> list[str]:
@@ -111,7 +102,7 @@ def changed_since(environment: Path, cwd: Path) -> list[str]:
         environment: Its folder. Where that does not say what it was made from, nothing is returned.
         cwd: The folder that relative paths start from.
     """
-    then = _marker(environment).get("read")
+    then = environment_marker(environment).get("read")
     return [name for name, digest in then.items() if _digest(cwd / name) != digest] if isinstance(then, dict) else []
 
 

@@ -1,11 +1,12 @@
 """Finds what a user's Dockerfile copies into the image by accident: git history, runs, DVC cache."""
 
-import contextlib
 import posixpath
 import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
+
+from notebook_ci.files import bytes_in
 
 UNASKED = (".git", ".notebook-ci", ".dvc/cache")
 # An instruction that copies all of the context, and not from another stage.
@@ -20,18 +21,10 @@ def warning(dockerfile: Path, context: Path) -> tuple[int, str]:
     names = [name for name in UNASKED if (context / name).is_dir() and not _is_ignored(name, patterns)]
     if not found or not names:
         return 0, ""
-    shown = ", ".join(f"`{name}` ({_size(context / name) / 1e6:.1f} MB)" for name in names)
+    shown = ", ".join(f"`{name}` ({bytes_in(context / name) / 1e6:.1f} MB)" for name in names)
     lines = ", ".join(f"`{name}`" for name in names)
     line = text.count("\n", 0, found.end() - 1) + 1
     return line, f"copies the whole workspace, with {shown}. Add to `.dockerignore`: {lines}."
-
-
-def _size(folder: Path) -> int:
-    size = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # another stage may be at work there
-            size += path.lstat().st_size
-    return size
 
 
 def _is_ignored(name: str, patterns: Iterable[str]) -> bool:
