@@ -18,7 +18,7 @@ from notebook_ci.execution.forking import KernelServer
 from notebook_ci.execution.interpreter import Interpreter, environment
 from notebook_ci.execution.kernel_specs import of_python
 from notebook_ci.execution.listener import Listener
-from notebook_ci.execution.model import ExecuteInputs, Failure, NotebookResult
+from notebook_ci.execution.model import ExecuteInputs, NotebookResult
 from notebook_ci.execution.outcome import Outcome
 from notebook_ci.execution.plan import Task
 from notebook_ci.execution.watch import Watch
@@ -84,7 +84,7 @@ class _Run:
     outcome: Outcome
 
     def execute(self) -> Outcome:
-        """Execute it, and return what came of it: all but a fault of what is around."""
+        """Execute it, and return what came of it."""
         result = self.outcome.result
         # Of what is executed: an earlier notebook may have changed the file since it was read.
         self.outcome.read[self.task.path] = hashlib.sha256(self.doc.text.encode()).hexdigest()
@@ -103,9 +103,13 @@ class _Run:
             result.failure = failures.place(self.doc, execution, "cancelled", "The job was cancelled.")
         except CheckFailed as fault:
             return _refused(self.outcome, fault)
+        except NotebookCiError as fault:  # its surroundings broke it off; it may have failed by itself before
+            self.outcome.is_around = True
+            self.outcome.problems.append(replace(Problem.of(fault), file=self.task.path))
+            own = failures.of_cell(self.doc, execution) if execution else None
+            result.failure = own or failures.without_cell("surroundings", fault.message)
         except Exception as exception:  # noqa: BLE001 - one notebook must not take the others with it
-            around = self._fault_around(execution, exception)
-            result.failure = around or failures.broken(self.doc, execution, exception)
+            result.failure = failures.broken(self.doc, execution, exception)
         finally:
             result.duration = round(time.monotonic() - began, 3)
         with process.undisturbed():
@@ -113,17 +117,6 @@ class _Run:
                 self._collect(execution, output)
             self._judge(execution)
         return self.outcome
-
-    def _fault_around(self, execution: Execution | None, exception: Exception) -> Failure | None:
-        """Return the failure of a notebook that its surroundings broke off; None: something else did."""
-        if not isinstance(exception, NotebookCiError):
-            return None
-        self.outcome.is_around = True
-        self.outcome.problems.append(replace(Problem.of(exception), file=self.task.path))
-        # It may have failed by itself before it could not be saved.
-        return (execution and failures.of_cell(self.doc, execution)) or failures.without_cell(
-            "surroundings", exception.message
-        )
 
     def _execute(self, execution: Execution, output: Path) -> None:
         """Execute a notebook with a kernel of its own: a forked one, or where that does not begin, a started one."""

@@ -76,8 +76,8 @@ IMAGE = Kind(
 )
 BASE = Kind("an image such as `python:3.12-slim`, with tag or digest or without", _base, "NAME")
 TAGS = Kind(
-    "one tag per line: up to 128 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`; what else the "
-    "name of a branch has becomes `-`",
+    "one tag per line: up to 128 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`; other characters of "
+    "branch names become `-`",
     _tags,
     "TAG",
     many=True,
