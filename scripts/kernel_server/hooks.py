@@ -6,6 +6,7 @@ The driver sends this file's text in silent requests, so that neither names nor 
 from __future__ import annotations
 
 import base64
+import faulthandler
 import json
 import sys
 from importlib import import_module
@@ -28,6 +29,8 @@ def install(shell: Any, shell_errors: str, message: str) -> None:
     type(shell.exiter).__call__ = lambda _, *code, **options: leave(*code, **options)
     # In scripts of `%run` and in modules IPython has hidden them.
     shell.builtin_trap.auto_builtins.update(exit=leave, quit=leave)
+    # A crash shows its stack, in the log: ipykernel itself takes what is written to standard error, and has crashed.
+    faulthandler.enable(getattr(sys.stderr, "_original_stdstream_copy", 2), all_threads=False)
     if shell_errors == "ignore":
         return
     publisher = shell.display_pub  # of this moment: `%%capture` puts another one in its place

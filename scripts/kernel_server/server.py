@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import atexit
 import ctypes
-import faulthandler
 import gc
 import importlib
 import importlib.util
@@ -480,8 +479,6 @@ def know_files(app: Any) -> None:
             init_kernel()
         finally:
             ipkernel.sys = sys
-        # A crash shows its stack. ipykernel takes what is written to standard error itself, which it cannot any more.
-        faulthandler.enable(getattr(sys.stderr, "_original_stdstream_copy", 2), all_threads=False)
         if hasattr(app.kernel, "_kernel_modules"):
             app.kernel._kernel_modules += files  # noqa: SLF001 - a debugger has this list, too
 

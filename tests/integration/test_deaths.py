@@ -11,7 +11,7 @@ from integration.suite import Done, Workspace, line_of, notebook, texts
 SAID = "import os\nprint('python says', flush=True)\nos.write(2, b'native says\\n')\n"
 CRASH = "import ctypes\n\ndef crash():\n    ctypes.string_at(0)"
 NO_OOM = " The system counted no out-of-memory kill."
-# By name: cells, the sentence, and the text of the line that it points to where the kernel was forked.
+# By name: cells, the sentence, and the text of the line that it points to.
 DEATHS = {
     "abort": ([f"{SAID}os.abort()"], "The kernel crashed with SIGABRT (Aborted) while this cell ran.", "os.abort()"),
     "segfault": (
@@ -69,9 +69,9 @@ def test_how_a_kernel_died(died: tuple[Workspace, Done], name: str) -> None:
         failure, path = result["failure"], result["path"]
         assert (failure["kind"], failure["cell"]) == ("kernel-died", len(cells) + 1)
         assert failure["message"] == message
+        assert failure["line"] == line_of(workspace.folder / path, line), path
         if not is_forked:
             continue  # what it has not sent yet is lost with it, as anywhere
-        assert failure["line"] == line_of(workspace.folder / path, line), path
         last = texts(done.executed(path)["cells"][-1])
         assert last.count("python says\n") == 1
         assert last.count("native says\n") == 1

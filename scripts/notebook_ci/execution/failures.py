@@ -226,6 +226,8 @@ def _run_cells(execution: Execution) -> tuple[dict[int, int], dict[int, str]]:
     """Return the indices and the sources of the cells that ran, by their execution counts."""
     cells = execution.nb.cells
     counts = {cell.execution_count: index for index, cell in enumerate(cells) if cell.get("execution_count")}
+    if execution.current is not None and execution.current not in counts.values():
+        counts[max(counts, default=0) + 1] = execution.current  # its kernel died before it told
     return counts, {count: cells[index].source for count, index in counts.items()}
 
 
