@@ -69,6 +69,7 @@ def test_how_a_kernel_died(died: tuple[Workspace, Done], name: str) -> None:
         failure, path = result["failure"], result["path"]
         assert (failure["kind"], failure["cell"]) == ("kernel-died", len(cells) + 1)
         assert failure["message"] == message
+        assert done.executed(path)["cells"][-1]["outputs"][-1]["traceback"] == [message]
         assert failure["line"] == line_of(workspace.folder / path, line), path
         if not is_forked:
             continue  # what it has not sent yet is lost with it, as anywhere

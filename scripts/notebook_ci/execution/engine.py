@@ -253,6 +253,8 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
         if missing := "".join(line for line in written if line.strip("\r\n") not in shown):
             cell.outputs.append(nbformat.v4.new_output("stream", name="stderr", text=missing))
             self.bound.hold(index, cell.outputs)
+        how = self.km.death("The kernel", " while this cell ran")  # for who reads the notebook or its page
+        cell.outputs.append(nbformat.v4.new_output("error", ename="DeadKernelError", evalue=how, traceback=[how]))
         self.task_poll_for_reply.cancel()
 
     def output(self, outs: list[Any], msg: dict[str, Any], display_id: str, cell_index: int) -> Any:
