@@ -59,9 +59,13 @@ def released(name: str, peers: Path, folder: Path) -> Path:
     environ = {**base_environ(), "HOME": str(folder)}
     subprocess.run([python, "-m", "pip", "download", *flags, "-d", folder, "-r", wanted], check=True, env=environ)
     [archive] = folder.glob("nbmake-*.tar.gz")
+    found = folder / "notebooks"
+    found.mkdir()
     with tarfile.open(archive) as opened:
-        opened.extractall(folder, filter="data")
-    return folder / archive.name.removesuffix(".tar.gz") / "tests" / "resources"
+        for member in opened:
+            if member.name.endswith(".ipynb") and (content := opened.extractfile(member)):
+                (found / Path(member.name).name).write_bytes(content.read())
+    return found
 
 
 def of_papermill(peers: Path, workspace: Workspace, names: list[str]) -> Mapping[str, str]:

@@ -32,4 +32,4 @@ def section(record: Json) -> list[str]:
         ["logged", f"{', '.join(things)} ({size(logged['artifact_bytes'])})"],
     ]
     view = code(record["view"]) if record["view"] else ""
-    return [table(["MLflow", ""], rows), folded("Look at the store with MLflow", view)]
+    return [table(["MLflow", ""], rows), folded("Look at the store, with MLflow, in the folder of its file", view)]

@@ -87,7 +87,7 @@ def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context)
     context.reporter.progress(f"{done} the run {record.run_name} ({record.run_id}): {record.run_url or target.uri}")
     context.reporter.progress(f"Artifacts: {record.artifact_uri}")
     if record.view:
-        context.reporter.progress(f"To look at it with MLflow: {record.view}")
+        context.reporter.progress(f"To look at it, with MLflow, in the folder of its file: {record.view}")
         context.reporter.progress("Then open http://127.0.0.1:5000; Ctrl-C ends it.")
 
 
