@@ -164,6 +164,8 @@ def make_wheel(folder: Path, name: str, version: str = "1.0") -> Path:
         f"{info}/entry_points.txt": f"[console_scripts]\n{name} = {name}:main\n",
     }
     hashes = {file: base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()) for file, text in files.items()}
+    # As in debugpy 1.6, whose files for Windows were signed after they had been hashed.
+    files[f"{name}.dll"], hashes[f"{name}.dll"] = "signed", base64.urlsafe_b64encode(hashlib.sha256(b"").digest())
     rows = [f"{file},sha256={hashes[file].decode().rstrip('=')},{len(files[file])}\n" for file in files]
     files[f"{info}/RECORD"] = "".join([*rows, f"{info}/RECORD,,\n"])
     wheel = folder / f"{name}-{version}-py3-none-any.whl"
