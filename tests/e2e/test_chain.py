@@ -351,7 +351,9 @@ def test_the_environment_is_cached_before_a_notebook_can_change_it(study: Consum
     study.write("requirements.txt", (ROOT / "requirements" / "setup-env.txt").read_bytes())  # hashed, and small
     toml(study, f"[setup-env]\nvenv = {json.dumps(str(study.folder / 'venv'))}\n")
     study.workflow(workflow(CHAIN | {"with": {"stages": "setup-env\nexecute-notebook"}}))
-    study.write("notebooks/a.ipynb", notebook("import ipykernel\nopen(ipykernel.__file__, 'a').write('EVIL = 1')"))
+    # Written anew: the file that is there is also that of uv's cache, from which other tests install.
+    evil = "from pathlib import Path\nimport ipykernel\nfile = Path(ipykernel.__file__)\ntext = file.read_text()\n"
+    study.write("notebooks/a.ipynb", notebook(f"{evil}file.unlink()\nfile.write_text(text + 'EVIL = 1')"))
     first = run(study, engine).job("test")
     assert first.result == "success", first.log
     assert first.log.count("Cache saved with key: ") == 1

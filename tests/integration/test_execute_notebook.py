@@ -553,7 +553,9 @@ def test_on_a_laptop_a_lock_that_changed_since_its_environment_was_made(workspac
         assert same.code == 0, same.log
         assert f"(an earlier setup-env: {python})" in same.log
         assert "changed" not in same.log
-    workspace.write("a.ipynb", notebook("import six\nopen(six.__file__, 'a').write('X = 1')"))
+    # Written anew: the file that is there is also that of uv's cache, from which other tests install.
+    edit = "import os, six\nos.unlink(six.__file__)\nopen(six.__file__, 'w').write('X = 1')"
+    workspace.write("a.ipynb", notebook(edit))
     assert "have changed" not in workspace.run("execute-notebook").log
     workspace.write("a.ipynb", notebook("import six\nprint(six.X)"))
     installed = workspace.run("execute-notebook")

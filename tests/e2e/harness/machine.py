@@ -97,7 +97,7 @@ class Machine:
             # On one processor Go does not switch within such a write. Consumer gives steps an empty value instead.
             "GOMAXPROCS": "1",
             "NOTEBOOK_CI_CACHE": str(self.shared / "tools"),
-            "UV_CACHE_DIR": str(self.shared / "uv"),
+            "UV_CACHE_DIR": str(self.shared / "uv-cache"),
             "HARNESS_SHARED": str(self.shared),
             "HARNESS_PYTHONS": json.dumps(self.pythons),
             **{name: os.environ[name] for name in CARRIED_OVER.split() if name in os.environ},
