@@ -1,7 +1,8 @@
-"""Keeps the last messages of a kernel. Runs in the user's interpreter, as `server.py` does, and in that of the tools.
+"""Keeps the last messages of a kernel. Runs in the user's interpreter; the worker reads them with `read`.
 
-ZeroMQ sends from a thread of its own, which dies with the kernel: in one death of five, output that was flushed just
-before was lost. So the kernel also writes its last messages to memory that it shares with its worker.
+A forked kernel gets it from its server; a started one gets this file's text from `hooks.py`. ZeroMQ sends from a thread
+of its own, which dies with the kernel: in one death of five, output that was flushed just before was lost. So the
+kernel also writes its last messages to memory that it shares with its worker.
 
 The memory begins with the number of bytes in use. A message is the number of its frames; a frame is its size and its
 bytes.
@@ -19,13 +20,30 @@ import threading
 from contextlib import suppress
 from typing import Any, Callable, Iterator
 
+NAME = "notebook-ci-messages"
 SIZE = 1 << 20
 NUMBER = struct.Struct("=I")
 READ_BYTES = 1000  # as ipykernel has it
-LIBC = ctypes.PyDLL(None)  # keeps Python's lock
-LIBC.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
-LIBC.mmap.restype = ctypes.c_void_p
 FAILED = ctypes.c_void_p(-1).value  # MAP_FAILED of mmap(2)
+if sys.platform == "linux":
+    LIBC = ctypes.PyDLL(None)  # keeps Python's lock
+    LIBC.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
+    LIBC.mmap.restype = ctypes.c_void_p
+
+
+def begin(shell: Any, descriptor: int) -> None:
+    """Keep the messages of a kernel that runs, given IPython's shell and the descriptor of the memory."""
+    thread = shell.kernel.iopub_thread
+    thread.send_multipart = keeping(thread.send_multipart, descriptor)
+    for stream in (sys.stdout, sys.stderr):
+        own = vars(stream)
+        if replace_watch(type(stream)) and "_fid" in own:
+            # Its thread waits for the pipe that it has. ipykernel never closes that one.
+            own["_fid"], write = os.pipe()
+            os.dup2(write, own["_original_stdstream_fd"])
+            os.close(write)
+            own["watch_fd_thread"] = threading.Thread(target=_watch_pipe_fd, args=(stream,), daemon=True)
+            own["watch_fd_thread"].start()
 
 
 def keeping(send: Callable[..., Any], descriptor: int) -> Callable[..., Any]:
@@ -73,11 +91,13 @@ def read(memory: bytes) -> Iterator[list[bytes]]:
             yield frames
 
 
-def replace_watch(streams: Any) -> None:
-    """Have ipykernel's streams use `_watch_pipe_fd` below, in a version that has what it needs."""
+def replace_watch(streams: Any) -> bool:
+    """Have ipykernel's streams use `_watch_pipe_fd` below, and return whether this version has what that needs."""
     own = getattr(streams, "_watch_pipe_fd", None)
     if own and {"_fid", "_should_watch", "_original_stdstream_copy"} <= set(own.__code__.co_names):
         setattr(streams, own.__name__, _watch_pipe_fd)
+        return True
+    return own is _watch_pipe_fd
 
 
 def _watch_pipe_fd(stream: Any) -> None:

@@ -49,7 +49,7 @@ def died(
     """Each death several times, more at a time than there are CPUs: what is lost in a race is lost then."""
     workspace = Workspace(tmp_path_factory.mktemp("died"))
     for name, (cells, _, _) in DEATHS.items():
-        for number in range(REPEATED if request.param == "fork" else 1):
+        for number in range(REPEATED):
             workspace.write(f"{name}/{number}.ipynb", notebook(BEFORE, *cells))
     return workspace, workspace.execute(kernel, kernel_start=request.param, workers="6")
 
@@ -61,18 +61,14 @@ def test_how_a_kernel_died(died: tuple[Workspace, Done], name: str) -> None:
     results = [result for path, result in done.notebooks.items() if path.startswith(f"{name}/")]
     assert done.code == 1
     assert results
-    is_forked = results[0]["kernel_start"] == "fork"
-    if is_forked:
-        assert done.log.count("\nnative says\n") == REPEATED * len(DEATHS)
-        assert "native says" in done.summary
+    assert done.log.count("\nnative says\n") == REPEATED * len(DEATHS)
+    assert "native says" in done.summary
     for result in results:
         failure, path = result["failure"], result["path"]
         assert (failure["kind"], failure["cell"]) == ("kernel-died", len(cells) + 1)
         assert failure["message"] == message
         assert done.executed(path)["cells"][-1]["outputs"][-1]["traceback"] == [message]
         assert failure["line"] == line_of(workspace.folder / path, line), path
-        if not is_forked:
-            continue  # what it has not sent yet is lost with it, as anywhere
         last = texts(done.executed(path)["cells"][-1])
         assert last.count("python says\n") == 1
         assert last.count("native says\n") == 1

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from kernel_server import last_messages
-
 SERVER = Path(__file__).resolve().parents[2] / "kernel_server" / "start.py"
 READY = "-ready"  # as the server has it
 CHANGED = "packages or files changed: "  # as the server has it
@@ -41,7 +39,6 @@ class ForkedKernel:
 
     Args:
         keeper: The connection to its keeper.
-        memory: Takes its last messages.
         seconds: How long the server may take.
 
     Attributes:
@@ -56,10 +53,10 @@ class ForkedKernel:
 
     stdin = stdout = stderr = None
 
-    def __init__(self, keeper: socket.socket, memory: IO[bytes], seconds: float) -> None:
+    def __init__(self, keeper: socket.socket, seconds: float) -> None:
         self.returncode: int | None = None
         self.peak = 0
-        self._channel, self._memory = keeper, memory
+        self._channel = keeper
         # The watch asks from a thread of its own.
         self._lock = threading.Lock()
         keeper.settimeout(seconds)
@@ -105,11 +102,6 @@ class ForkedKernel:
             except subprocess.TimeoutExpired:  # the keeper was stopped by its kernel
                 self._end_without_keeper()
 
-    def last_messages(self) -> list[list[bytes]]:
-        """Return the last messages that it has sent, or was about to, each as its frames."""
-        self._memory.seek(0)
-        return list(last_messages.read(self._memory.read()))
-
     def terminate(self) -> None:
         """Ask it to end."""
         self.send_signal(signal.SIGTERM)
@@ -128,7 +120,6 @@ class ForkedKernel:
             self._end_without_keeper()
         with self._lock:
             self._channel.close()
-            self._memory.close()
 
     def _end_without_keeper(self) -> None:
         if self.returncode is None:
@@ -170,7 +161,9 @@ class KernelServer:
 
     address: Path
 
-    def fork(self, argv: Sequence[str], environ: Mapping[str, str], cwd: str, log: IO[bytes]) -> ForkedKernel:
+    def fork(
+        self, argv: Sequence[str], environ: Mapping[str, str], cwd: str, log: IO[bytes], memory: IO[bytes]
+    ) -> ForkedKernel:
         """Fork a kernel.
 
         Args:
@@ -178,6 +171,7 @@ class KernelServer:
             environ: Its environment.
             cwd: Its working directory.
             log: Takes what it prints beside its messages.
+            memory: Takes its last messages.
 
         Raises:
             NotForkedError: It was not forked.
@@ -187,14 +181,12 @@ class KernelServer:
         # As a started one's: a pipe that jupyter_client has closed.
         stdin, write = os.pipe()
         os.close(write)
-        memory = os.fdopen(os.memfd_create("messages"), "r+b")
-        memory.truncate(last_messages.SIZE)
         try:
             connection = self._asked(request, [stdin, log.fileno(), log.fileno(), memory.fileno()])
         finally:
             os.close(stdin)
         try:
-            return ForkedKernel(connection, memory, FORK_SECONDS if self._is_ready else READY_SECONDS)
+            return ForkedKernel(connection, FORK_SECONDS if self._is_ready else READY_SECONDS)
         except BaseException:
             connection.close()
             raise

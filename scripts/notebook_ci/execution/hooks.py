@@ -7,11 +7,13 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
-from kernel_server import processes
+from kernel_server import last_messages
 
 COMMAND_FAILED = "notebook_ci_command_failed"  # type of the message about a shell command
 
-_TEXT = Path(processes.__file__).with_name("hooks.py").read_text(encoding="utf-8")
+_FOLDER = Path(last_messages.__file__).parent
+_TEXT = (_FOLDER / "hooks.py").read_text(encoding="utf-8")
+_LAST_MESSAGES = (_FOLDER / "last_messages.py").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,9 @@ class FailedCommand:
 
 
 def installing(shell_errors: str) -> str:
-    """Return the expression that makes `exit()` end a notebook, and watches shell commands."""
-    return _called(f"install(shell, {shell_errors!r}, {COMMAND_FAILED!r})")
+    """Return the expression that makes `exit()` end a notebook, watches shell commands, and keeps last messages."""
+    keep = f"keep_messages(shell, {last_messages.NAME!r}, {_LAST_MESSAGES!r})"
+    return _called(f"install(shell, {shell_errors!r}, {COMMAND_FAILED!r}), {keep}")
 
 
 async def last_exception(client: Any) -> dict[str, Any]:

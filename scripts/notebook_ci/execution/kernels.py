@@ -24,7 +24,7 @@ from jupyter_client.provisioning import LocalProvisioner
 from jupyter_client.session import Session
 from traitlets import Type
 
-from kernel_server import processes
+from kernel_server import last_messages, processes
 from notebook_ci.execution.deaths import LastWords, MemoryWatch
 from notebook_ci.execution.forking import ForkedKernel, KernelServer, NotForkedError
 from notebook_ci.execution.kernel_specs import Kernel
@@ -226,16 +226,17 @@ class _Provisioner(LocalProvisioner):  # type: ignore[misc] # as above
         self.peak = 0
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
-        if self._server:
+        memory = self.parent.memory
+        if self._server and memory:
             try:
-                self.process = self._server.fork(cmd, kwargs["env"], kwargs["cwd"], kwargs["stdout"])
+                self.process = self._server.fork(cmd, kwargs["env"], kwargs["cwd"], kwargs["stdout"], memory)
             except NotForkedError as error:
                 self.not_forked = str(error)
             else:
                 self.pid = self.process.pid
                 return self.connection_info
         try:
-            return await super().launch_kernel(cmd, **kwargs)
+            return await super().launch_kernel(cmd, **kwargs, pass_fds=[memory.fileno()] if memory else ())
         except (OSError, ValueError) as error:  # ValueError: of what no program can be given, as null characters
             said = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
             raise RuntimeError(f"{quote(cmd[0])} cannot be run: {said}") from error
@@ -284,6 +285,10 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
         self.greeting = greeting
         self.greeted: dict[str, Any] = {}
         self.last_words = LastWords(log)
+        self.memory: IO[bytes] | None = None
+        if LINUX and kernel.is_ipykernel:
+            self.memory = os.fdopen(os.memfd_create(last_messages.NAME), "r+b")
+            self.memory.truncate(last_messages.SIZE)
         self._memory = MemoryWatch()
         self.client_factory = _IpykernelClient if kernel.is_ipykernel else _Client
         self.has_free_cpu = listener.has_free_cpu
@@ -348,9 +353,12 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
         self.last_words.cell_begins(self._process.pid)
 
     def last_messages(self, session: Session) -> list[dict[str, Any]]:
-        """Return the last messages of a dead kernel that have not come. A started kernel keeps none."""
-        told = []
-        for parts in reversed(self._process.last_messages() if isinstance(self._process, ForkedKernel) else ()):
+        """Return the last messages of a dead kernel that have not come."""
+        told: list[dict[str, Any]] = []
+        if not self.memory:
+            return told
+        self.memory.seek(0)
+        for parts in reversed(list(last_messages.read(self.memory.read()))):
             try:
                 _, message = session.feed_identities(parts)
                 told.append(dict(session.deserialize(message)))
@@ -390,3 +398,5 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
             self.signal_now(signal.SIGKILL if POSIX else signal.SIGTERM)
         self._listener.kernel(0)
         self.last_words.close()
+        if self.memory:
+            self.memory.close()
