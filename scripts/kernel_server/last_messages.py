@@ -37,11 +37,12 @@ def begin(shell: Any, descriptor: int) -> None:
     thread.send_multipart = keeping(thread.send_multipart, descriptor)
     for stream in (sys.stdout, sys.stderr):
         own = vars(stream)
-        if replace_watch(type(stream)) and "_fid" in own:
-            # Its thread waits for the pipe that it has. ipykernel never closes that one.
-            own["_fid"], write = os.pipe()
-            os.dup2(write, own["_original_stdstream_fd"])
-            os.close(write)
+        if "_original_stdstream_fd" in own and replace_watch(type(stream)):
+            # Its thread, which runs already, is ended in the way of ipykernel's `OutStream.close`.
+            own["_should_watch"] = False
+            os.write(own["_original_stdstream_fd"], b"\0")
+            own["watch_fd_thread"].join()
+            own["_should_watch"] = True
             own["watch_fd_thread"] = threading.Thread(target=_watch_pipe_fd, args=(stream,), daemon=True)
             own["watch_fd_thread"].start()
 
