@@ -1,8 +1,8 @@
 """The script of the stage build-image."""
 
-from notebook_ci.image.model import OUTPUTS, BuildImageInputs, BuildImageRecord, idle
-from notebook_ci.image.stage import run
-from notebook_ci.stage import Stage, run_script
+from notebook_ci.base.stage import Stage, run_script
+from notebook_ci.build_image.model import OUTPUTS, BuildImageInputs, BuildImageRecord, idle
+from notebook_ci.build_image.run import run
 
 STAGE = Stage(
     name="build-image",

@@ -1,8 +1,8 @@
 """The script of the stage dvc-pull."""
 
-from notebook_ci.data.model import OUTPUTS, DvcPullInputs, DvcPullRecord, idle
-from notebook_ci.data.stage import run
-from notebook_ci.stage import Stage, run_script
+from notebook_ci.base.stage import Stage, run_script
+from notebook_ci.dvc_pull.model import OUTPUTS, DvcPullInputs, DvcPullRecord, idle
+from notebook_ci.dvc_pull.run import run
 
 STAGE = Stage(
     name="dvc-pull",

@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from notebook_ci.data import stage
-from notebook_ci.data.config import FOLDER, Config, pointers
-from notebook_ci.data.model import DvcPullInputs
-from notebook_ci.errors import NotebookCiError
-from notebook_ci.github import Console
-from notebook_ci.inputs import load
+from notebook_ci.base.errors import NotebookCiError
+from notebook_ci.base.github import Console
+from notebook_ci.base.inputs import load
+from notebook_ci.dvc_pull import run
+from notebook_ci.dvc_pull.config import FOLDER, Config, pointers
+from notebook_ci.dvc_pull.model import DvcPullInputs
 
 PREFIX = "notebook-ci-dvc-1-"
 
@@ -53,8 +53,8 @@ def _wanted(inputs: DvcPullInputs, environ: Mapping[str, str]) -> bool:
 
 def _cache(inputs: DvcPullInputs, environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
     """Return the outputs: the key is made of all that decides what is pulled, and begins with the repository alone."""
-    root, _ = stage.find(inputs, cwd)
-    remotes = stage.wanted(inputs, root, cwd, environ)
+    root, _ = run.find(inputs, cwd)
+    remotes = run.wanted(inputs, root, cwd, environ)
     if all(remote.kind == "local" for remote in remotes):
         return {}
     cache = Config.read(root, "", environ).cache.resolve()

@@ -1,12 +1,12 @@
 """The script of the stage execute-notebook."""
 
-from notebook_ci.context import Context
-from notebook_ci.execution.model import OUTPUTS, ExecuteInputs, ExecuteRecord
-from notebook_ci.stage import Stage, run_script
+from notebook_ci.base.context import Context
+from notebook_ci.base.stage import Stage, run_script
+from notebook_ci.execute_notebook.model import OUTPUTS, ExecuteInputs, ExecuteRecord
 
 
 def _run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
-    from notebook_ci.execution.stage import run  # needs the tool environment, which checking inputs does not
+    from notebook_ci.execute_notebook.run import run  # needs the tool environment, which checking inputs does not
 
     run(inputs, context, record)
 

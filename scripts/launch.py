@@ -5,7 +5,7 @@ Called by launch.sh as `python -I -S launch.py CACHE [--inputs-from-stdin] [--en
 of the cache folder, named after its lock file in `requirements/` and a key of all that decides what must be in it. If
 the environment exists and nothing in it has changed, this script hands over by exec. That takes some hundredths of a
 second and comes before every stage, so little is imported here (`pathlib` and `typing` alone would double its time);
-what makes an environment is in `notebook_ci.tool_environments`.
+what makes an environment is in `notebook_ci.tools.preparing`.
 """
 # Why os.path stands here, the docstring says.
 # ruff: noqa: PTH100, PTH110, PTH118, PTH120, PTH123, PTH208
@@ -65,7 +65,7 @@ class Request:
 def main(argv: list[str]) -> int:
     """Run what `argv` (the cache folder first) asks for; returns on Windows only, with the exit code."""
     if not argv[1:] or argv[1] in HELP:
-        from notebook_ci.usage import usage
+        from notebook_ci.base.usage import usage
 
         (sys.stdout if argv[1:] else sys.stderr).write(usage())
         return 0 if argv[1:] else 2
@@ -73,16 +73,16 @@ def main(argv: list[str]) -> int:
     request = Request(argv[1:])
     if not request.environment:
         return run([sys.executable, *request.script()], dict(os.environ), None)
-    from notebook_ci import integrity
+    from notebook_ci.tools import integrity
 
     environment = environment_folder(cache, request.environment)
     stdin = None
     if not integrity.holds(environment):
         if request.stage and not set(HELP).isdisjoint(request.arguments):
             return run([sys.executable, *request.script()], dict(os.environ), stdin)
-        from notebook_ci import tool_environments
+        from notebook_ci.tools import preparing
 
-        stdin = tool_environments.prepare(
+        stdin = preparing.prepare(
             request.environment,
             environment,
             uv=environment_folder(cache, "uv"),
@@ -172,8 +172,8 @@ def _known(kind: str, name: str, folder: str, suffix: str, *, leave_out: str) ->
 
 
 def _refuse(message: str) -> int:
-    from notebook_ci.errors import InputError
-    from notebook_ci.github import Console
+    from notebook_ci.base.errors import InputError
+    from notebook_ci.base.github import Console
 
     error = InputError(message)
     Console().error(error)

@@ -1,8 +1,8 @@
 """The script of the stage log-run."""
 
-from notebook_ci.stage import Stage, run_script
-from notebook_ci.tracking.model import OUTPUTS, LogRunInputs, LogRunRecord, idle
-from notebook_ci.tracking.stage import run
+from notebook_ci.base.stage import Stage, run_script
+from notebook_ci.log_run.model import OUTPUTS, LogRunInputs, LogRunRecord, idle
+from notebook_ci.log_run.run import run
 
 STAGE = Stage(
     name="log-run",

@@ -1,8 +1,8 @@
 """The script of the stage setup-env."""
 
-from notebook_ci.environment.model import OUTPUTS, SetupEnvInputs, SetupEnvRecord
-from notebook_ci.environment.stage import idle, run
-from notebook_ci.stage import Stage, run_script
+from notebook_ci.base.stage import Stage, run_script
+from notebook_ci.setup_env.model import OUTPUTS, SetupEnvInputs, SetupEnvRecord
+from notebook_ci.setup_env.run import idle, run
 
 STAGE = Stage(
     name="setup-env",

@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from notebook_ci import locks
-from notebook_ci.environment import pythons, venv
-from notebook_ci.environment.model import SetupEnvInputs
-from notebook_ci.environment.stage import uv_program
-from notebook_ci.environment.uv import Uv
-from notebook_ci.environment.wanted import wanted
-from notebook_ci.errors import NOTHING_TO_DO, NotebookCiError
-from notebook_ci.github import Console
-from notebook_ci.inputs import CHECK_ONLY, load
-from notebook_ci.locks import Lock
+from notebook_ci.base import locks
+from notebook_ci.base.errors import NOTHING_TO_DO, NotebookCiError
+from notebook_ci.base.github import Console
+from notebook_ci.base.inputs import CHECK_ONLY, load
+from notebook_ci.base.locks import Lock
+from notebook_ci.setup_env import pythons, venv
+from notebook_ci.setup_env.model import SetupEnvInputs
+from notebook_ci.setup_env.run import uv_program
+from notebook_ci.setup_env.uv import Uv
+from notebook_ci.setup_env.wanted import wanted
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO) -> int:

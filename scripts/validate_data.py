@@ -1,12 +1,12 @@
 """The script of the stage validate-data."""
 
-from notebook_ci.context import Context
-from notebook_ci.stage import Stage, run_script
-from notebook_ci.validation.model import OUTPUTS, ValidateInputs, ValidateRecord, idle
+from notebook_ci.base.context import Context
+from notebook_ci.base.stage import Stage, run_script
+from notebook_ci.validate_data.model import OUTPUTS, ValidateInputs, ValidateRecord, idle
 
 
 def _run(inputs: ValidateInputs, context: Context, record: ValidateRecord) -> None:
-    from notebook_ci.validation.stage import run  # needs the tool environment, which checking inputs does not
+    from notebook_ci.validate_data.run import run  # needs the tool environment, which checking inputs does not
 
     run(inputs, context, record)
 

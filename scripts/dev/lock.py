@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from notebook_ci import indexes
+from notebook_ci.base import indexes
 
 REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements"
 OLDEST_PYTHON = "3.11"

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-EXIT_SURROUNDINGS = 3  # of the exit codes in notebook_ci.errors
+EXIT_SURROUNDINGS = 3  # of the exit codes in notebook_ci.base.errors
 OLDEST_GO = (1, 25)  # act 0.2.89 does not build with an older one
 LINES_SHOWN = 12
 

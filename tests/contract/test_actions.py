@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from notebook_ci import inputs as inputs_module
-from notebook_ci.inputs import declared
-from notebook_ci.stage import Command, Stage
+from notebook_ci.base import inputs as inputs_module
+from notebook_ci.base.inputs import declared
+from notebook_ci.base.stage import Command, Stage
 from pipeline import PIPELINE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -118,7 +118,7 @@ def test_a_stale_file_is_named(tmp_path: Path) -> None:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("README.md", "action.yml"):
         shutil.copy(ROOT / name, tmp_path)
-    model = tmp_path / "scripts" / "notebook_ci" / "execution" / "model.py"
+    model = tmp_path / "scripts" / "notebook_ci" / "execute_notebook" / "model.py"
     model.write_text(
         model.read_text(encoding="utf-8").replace("Seconds a cell may run.", "Most seconds of a cell."),
         encoding="utf-8",

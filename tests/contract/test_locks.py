@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dev import lock as locking
-from notebook_ci import indexes
+from notebook_ci.base import indexes
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "requirements"

@@ -9,10 +9,10 @@ import pytest
 
 from dev.bench.environments import Environments
 from dev.bench.works import works
-from notebook_ci.inputs import STAGES
+from notebook_ci.base.inputs import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
-DOMAINS = {"data", "environment", "execution", "image", "report", "tracking", "validation"}
+PACKAGES = {name.replace("-", "_") for name in STAGES}
 
 
 def tracked() -> list[Path]:
@@ -52,18 +52,41 @@ def test_links_in_documents_lead_somewhere() -> None:
 
 
 def imports(path: Path) -> set[str]:
-    return set(re.findall(r"^\s*(?:from|import) notebook_ci\.(\w+)", text_of(path), re.MULTILINE)) | {
-        name.strip()
-        for names in re.findall(r"^\s*from notebook_ci import (.*)$", text_of(path), re.MULTILINE)
-        for name in names.split(",")
-    }
+    """Return what a file imports of the library, as far as two names below it: `base.records`, `notebooks`."""
+    found = set()
+    for module, names in re.findall(r"^\s*from notebook_ci([\w.]*) import ([\w, ]+|\()", text_of(path), re.MULTILINE):
+        parts = module.split(".")[1:]
+        found |= {".".join([*parts, name.split()[0]][:2]) for name in names.split(",") if name.strip("( ")}
+        found.add(".".join(parts[:2]))
+    return found
 
 
-@pytest.mark.parametrize("domain", sorted(DOMAINS))
-def test_a_domain_imports_no_other_domain(domain: str) -> None:
-    for path in (ROOT / "scripts" / "notebook_ci" / domain).glob("*.py"):
-        assert not imports(path) & (DOMAINS - {domain}), path
-        assert not imports(path) & {"github", "stage"}, path
+def layers(found: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in found}
+
+
+@pytest.mark.parametrize("package", sorted(PACKAGES))
+def test_a_stage_package_imports_no_other_one(package: str) -> None:
+    for path in (ROOT / "scripts" / "notebook_ci" / package).glob("*.py"):
+        found = imports(path)
+        assert not layers(found) & (PACKAGES - {package} | {"report"}), path
+        assert not found & {"base.github", "base.stage"}, path
+
+
+@pytest.mark.parametrize("package", ["base", "notebooks", "tools"])
+def test_what_stages_share_imports_no_stage(package: str) -> None:
+    for path in (ROOT / "scripts" / "notebook_ci" / package).glob("*.py"):
+        assert not layers(imports(path)) & PACKAGES, path
+
+
+def test_an_import_of_another_stage_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    file.write_text(
+        "from notebook_ci import log_run\nfrom notebook_ci.base import files, github\n"
+        "from notebook_ci.dvc_pull.model import (\n    A,\n)\n"
+    )
+    assert layers(imports(file)) == {"", "log_run", "base", "dvc_pull"}
+    assert {"base.files", "base.github", "dvc_pull.model"} <= imports(file)
 
 
 def test_base_modules_import_the_standard_library_only_when_they_are_imported() -> None:

@@ -25,7 +25,7 @@ from integration.suite import (
     parameters,
     private_mount,
 )
-from notebook_ci.records import RUN_MARKER
+from notebook_ci.base.records import RUN_MARKER
 
 RAN = notebook(parameters("alpha = 1"), "open('ran', 'w').close()")
 YAML_HINT = "Write `name: value`, one a line."

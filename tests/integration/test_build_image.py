@@ -15,10 +15,10 @@ import pytest
 from integration.images import NOTEBOOK, Image, Repository, record, run, values
 from integration.index_server import IndexServer, digest, make_wheel, serve
 from integration.suite import PROJECT, Workspace, notebook, wait_until
-from notebook_ci.image.dockerfile import WORK
-from notebook_ci.image.engine import is_noise
-from notebook_ci.image.entrypoint import HINT
-from notebook_ci.image.model import LABEL_PREFIX
+from notebook_ci.build_image.dockerfile import WORK
+from notebook_ci.build_image.engine import is_noise
+from notebook_ci.build_image.entrypoint import HINT
+from notebook_ci.build_image.model import LABEL_PREFIX
 from servers.docker import LOGIN, PASSWORD, Engine, Registry
 
 SECRET = "t0p-s3cret"  # noqa: S105 - that is the point

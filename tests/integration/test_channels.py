@@ -13,7 +13,7 @@ from queue import Empty
 from tempfile import TemporaryDirectory
 import zmq, zmq.asyncio
 from jupyter_client.session import Session
-from notebook_ci.execution import kernels
+from notebook_ci.execute_notebook import kernels
 
 session = Session(key=b"key")
 other = zmq.Context().socket(zmq.PAIR)

@@ -306,7 +306,7 @@ def test_the_times_of_a_cell(failing: tuple[Workspace, Done]) -> None:
 
 def test_dates_of_messages_are_read_quickly(workspace: Workspace) -> None:
     """Not by dateutil, whose time zones are others."""
-    script = "from notebook_ci.execution import kernels\nfrom jupyter_client.jsonutil import parse_date\n"
+    script = "from notebook_ci.execute_notebook import kernels\nfrom jupyter_client.jsonutil import parse_date\n"
     done = in_the_tool_environment(workspace, f"{script}print(repr(parse_date('2026-01-02T03:04:05.678901Z')))")
     assert done.stdout == "datetime.datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=datetime.timezone.utc)\n", done.stderr
 
@@ -779,7 +779,7 @@ def test_making_a_page_prints_nothing(workspace: Workspace) -> None:
     info = {"language_info": {"name": "python", "pygments_lexer": "ipython3"}}
     written = workspace.write("a.ipynb", notebook("1", markdown("```nonesuch\nx\n```"), metadata=info))
     page = written.with_suffix(".html")
-    script = "import nbformat, pathlib\nfrom notebook_ci.execution.html import render\n"
+    script = "import nbformat, pathlib\nfrom notebook_ci.execute_notebook.html import render\n"
     script += f"render(nbformat.read({str(written)!r}, as_version=4), pathlib.Path({str(page)!r}))"
     done = in_the_tool_environment(workspace, script)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -14,7 +14,7 @@ EVIL = """
 import sys
 with open({mark!r}, "a") as file:
     print(__name__, file=file)
-if runner := sys.modules.get("notebook_ci.execution.runner"):
+if runner := sys.modules.get("notebook_ci.execute_notebook.runner"):
     runner._Run._judge = lambda self, _: setattr(self.outcome.result, "status", "passed")
 class HTMLExporter:
     def __init__(self, **_):
@@ -117,7 +117,7 @@ os.chdir({str(workspace.folder)!r})
 os.environ["STAGE_PID"] = str(os.getpid())
 sys.argv[1:] = {flags!r}
 from {command} as command
-from notebook_ci.stage import run_script
+from notebook_ci.base.stage import run_script
 sys.addaudithook(hook)
 run_script(command)
 """

@@ -18,8 +18,8 @@ import pytest
 
 from integration.index_server import Gate, IndexServer, digest, make_wheel, serve
 from integration.suite import NO_ROOT
-from notebook_ci import integrity, tool_environments
-from notebook_ci.inputs import STAGES
+from notebook_ci.base.inputs import STAGES
+from notebook_ci.tools import integrity, preparing
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = Path(sys.base_prefix) / "bin"
@@ -456,7 +456,7 @@ def test_an_environment_that_lost_its_marker_is_made_anew(with_uv: Checkout, ind
     assert with_uv.launch("demo", environ=environ).code == 0
     made = next(with_uv.cache.glob("demo-*"))
     (made / integrity.SEAL).unlink()
-    tool_environments.remove(made / "lib")
+    preparing.remove(made / "lib")
     assert with_uv.launch("demo", environ=environ).told["version"] == "1.0"
     assert not with_uv.leftovers
 

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 from integration.suite import Done, Workspace, notebook, parameters, wait_until
-from notebook_ci.data.model import DvcPullRecord, PulledData
-from notebook_ci.environment.model import SetupEnvRecord
-from notebook_ci.execution.model import ExecuteRecord, Failure, NotebookResult
-from notebook_ci.image.model import BuildImageRecord
-from notebook_ci.inputs import quote
-from notebook_ci.records import Problem, Record, RunDirectory, sha256
+from notebook_ci.base.inputs import quote
+from notebook_ci.base.records import Problem, Record, RunDirectory, sha256
+from notebook_ci.build_image.model import BuildImageRecord
+from notebook_ci.dvc_pull.model import DvcPullRecord, PulledData
+from notebook_ci.execute_notebook.model import ExecuteRecord, Failure, NotebookResult
+from notebook_ci.setup_env.model import SetupEnvRecord
 from servers.mlflow import LOGIN, MlflowServer, Run, door, launch, shown
 
 METRICS = (

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from integration.suite import Done, Workspace, base_environ, wait_until
-from notebook_ci.context import Context
-from notebook_ci.data.model import DvcPullRecord, PulledData
-from notebook_ci.github import Console
-from notebook_ci.records import RunDirectory
-from notebook_ci.tool import LAUNCHER
-from notebook_ci.tracking import client
-from notebook_ci.tracking.description import Description
-from notebook_ci.tracking.store import Store
+from notebook_ci.base.context import Context
+from notebook_ci.base.github import Console
+from notebook_ci.base.records import RunDirectory
+from notebook_ci.dvc_pull.model import DvcPullRecord, PulledData
+from notebook_ci.log_run import client
+from notebook_ci.log_run.description import Description
+from notebook_ci.log_run.store import Store
+from notebook_ci.tools.tool import LAUNCHER
 from servers.mlflow import LOGIN, MlflowServer, door, dripping, free_port, launch, raw, silent
 
 MOST_SECONDS = 30  # what the issue allows a server that is down

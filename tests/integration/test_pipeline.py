@@ -385,7 +385,7 @@ def chain(workspace: Workspace, stages: str = "execute-notebook") -> Done:
 
 def test_a_tool_environment_that_a_notebook_changed_and_sealed_anew_is_made_again(attacked: Workspace) -> None:
     source = """
-from notebook_ci import integrity
+from notebook_ci.tools import integrity
 [tool] = glob.glob(TOOLS + '/execute-notebook-*')
 [module] = glob.glob(tool + '/lib/python*/site-packages/papermill/__init__.py')
 os.chmod(module, 0o644)

@@ -26,7 +26,7 @@ from integration.validation import (
     violations,
     with_tools,
 )
-from notebook_ci.records import sha256
+from notebook_ci.base.records import sha256
 
 SUITE = PENGUINS / "suites" / "penguins_raw.json"
 RAW = PENGUINS / "dvc-storage" / "files" / "md5" / "04" / "9da101568e078f9845c8b366481810"

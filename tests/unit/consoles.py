@@ -4,7 +4,7 @@ import io
 import re
 from pathlib import Path
 
-from notebook_ci.github import Console
+from notebook_ci.base.github import Console
 
 
 class Written:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from notebook_ci.errors import CheckFailed, InputError, NotebookCiError
+from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError
 from notebook_ci.notebooks.document import kernel_name, language, read
 
 Json = Any

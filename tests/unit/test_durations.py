@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci.context import Context
-from notebook_ci.execution.durations import FILE, Durations
-from notebook_ci.github import Console
-from notebook_ci.records import RunDirectory
+from notebook_ci.base.context import Context
+from notebook_ci.base.github import Console
+from notebook_ci.base.records import RunDirectory
+from notebook_ci.execute_notebook.durations import FILE, Durations
 
 
 def durations(cwd: Path, environ: dict[str, str] | None = None) -> Durations:

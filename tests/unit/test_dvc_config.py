@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci.data.config import Config, find_root, without_credentials, without_secrets
-from notebook_ci.data.model import DvcPullInputs, idle
-from notebook_ci.errors import InputError
+from notebook_ci.base.errors import InputError
+from notebook_ci.dvc_pull.config import Config, find_root, without_credentials, without_secrets
+from notebook_ci.dvc_pull.model import DvcPullInputs, idle
 
 TEXT = """\
 [core]

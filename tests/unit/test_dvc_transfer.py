@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from notebook_ci.data.transfer import Progress, Silence, at_once
+from notebook_ci.dvc_pull.transfer import Progress, Silence, at_once
 
 
 def progress() -> Progress:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci import errors
+from notebook_ci.base import errors
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci import locks
-from notebook_ci.environment import faults
-from notebook_ci.errors import InputError, NotebookCiError, SurroundingsError
+from notebook_ci.base import locks
+from notebook_ci.base.errors import InputError, NotebookCiError, SurroundingsError
+from notebook_ci.setup_env import faults
 
 WHAT = "The packages of requirements.txt could not be installed"
 UNSATISFIABLE = "we can conclude that your requirements are unsatisfiable."

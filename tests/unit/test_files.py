@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci import files
-from notebook_ci.errors import InputError
-from notebook_ci.files import read_text
+from notebook_ci.base import files
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.files import read_text
 
 
 def refused(path: Path) -> InputError:

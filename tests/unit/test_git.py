@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci import git
+from notebook_ci.base import git
 
 PATH = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": "/dev/null"}
 

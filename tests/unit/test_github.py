@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci import github
-from notebook_ci.errors import CheckFailed
-from notebook_ci.github import Console, bounded, workflow_command
-from notebook_ci.records import Problem, Severity
+from notebook_ci.base import github
+from notebook_ci.base.errors import CheckFailed
+from notebook_ci.base.github import Console, bounded, workflow_command
+from notebook_ci.base.records import Problem, Severity
 from unit.consoles import Terminal, Written, commands_in
 
 FOREIGN = [

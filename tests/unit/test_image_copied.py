@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci.image.copied import warning
+from notebook_ci.build_image.copied import warning
 
 LINES = "# syntax\nFROM x\n"
 FOUND = (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from notebook_ci.image.engine import is_noise, needs_telling
+from notebook_ci.build_image.engine import is_noise, needs_telling
 
 NOISE = """
 #5 sha256:bc261ad24d52edc0e06623296f673c797be965112e118fdadd78a44654b226b0

@@ -2,9 +2,9 @@
 
 import pytest
 
-from notebook_ci.errors import NotebookCiError
-from notebook_ci.image import faults
-from notebook_ci.process import Completed
+from notebook_ci.base.errors import NotebookCiError
+from notebook_ci.base.process import Completed
+from notebook_ci.build_image import faults
 
 X509 = 'Get "https://r.example/v2/": x509: certificate signed by unknown authority'
 PLAIN = 'Get "https://10.0.0.9:5000/v2/": http: server gave HTTP response to HTTPS client'

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci.image.engine import same_repository
-from notebook_ci.image.model import BASE, IMAGE, TAGS, fitted_image, fitted_tag
-from notebook_ci.image.packages import Packages
-from notebook_ci.image.stage import default_base
-from notebook_ci.locks import Lock
+from notebook_ci.base.locks import Lock
+from notebook_ci.build_image.engine import same_repository
+from notebook_ci.build_image.model import BASE, IMAGE, TAGS, fitted_image, fitted_tag
+from notebook_ci.build_image.packages import Packages
+from notebook_ci.build_image.run import default_base
 
 GOOD = (
     "study",

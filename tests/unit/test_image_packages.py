@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci.errors import InputError
-from notebook_ci.image import packages
-from notebook_ci.records import sha256
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.records import sha256
+from notebook_ci.build_image import packages
 
 UV = "uv"
 INSTALL = f"uv pip install --python {packages.PYTHON} --compile-bytecode"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci.image.revision import Revision
+from notebook_ci.build_image.revision import Revision
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci import indexes
-from notebook_ci.errors import InputError
-from notebook_ci.indexes import Index, IndexSettings
+from notebook_ci.base import indexes
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.indexes import Index, IndexSettings
 
 A, B, C = "https://a.test/simple", "https://b.test/simple", "https://c.test/simple"
 

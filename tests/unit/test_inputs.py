@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from notebook_ci import inputs
-from notebook_ci.errors import InputError
-from notebook_ci.inputs import (
+from notebook_ci.base import inputs
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.inputs import (
     BOOLEAN,
     COUNT,
     GLOBS,

@@ -1,6 +1,6 @@
 import pytest
 
-from notebook_ci.installing import explain
+from notebook_ci.tools.installing import explain
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from notebook_ci import integrity
+from notebook_ci.tools import integrity
 
 
 def test_no_time_that_can_be_set_counts(tmp_path: Path) -> None:

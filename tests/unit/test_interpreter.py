@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci.environment import venv
-from notebook_ci.errors import InputError, SurroundingsError
-from notebook_ci.execution import interpreter
-from notebook_ci.locks import Lock
-from notebook_ci.records import Record, RunDirectory, sha256
+from notebook_ci.base.errors import InputError, SurroundingsError
+from notebook_ci.base.locks import Lock
+from notebook_ci.base.records import Record, RunDirectory, sha256
+from notebook_ci.execute_notebook import interpreter
+from notebook_ci.setup_env import venv
 
 # A program that answers the probe as a Python of some version would.
 ANSWER = """#!/bin/sh

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from kernel_server import last_messages
-from notebook_ci.execution import deaths, machine
-from notebook_ci.execution.deaths import LastWords, MemoryWatch
-from notebook_ci.process import how_it_ended
+from notebook_ci.base.process import how_it_ended
+from notebook_ci.execute_notebook import deaths, machine
+from notebook_ci.execute_notebook.deaths import LastWords, MemoryWatch
 
 HINT = "Execute fewer notebooks at a time with the input `workers`, or get more memory."
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux alone")

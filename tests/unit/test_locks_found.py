@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci import locks
-from notebook_ci.errors import InputError
-from notebook_ci.locks import Lock, LockKind
+from notebook_ci.base import locks
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.locks import Lock, LockKind
 
 HASHED = "numpy==2.0.0 \\\n    --hash=sha256:abc\n"
 

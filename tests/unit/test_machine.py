@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci.execution import machine
-from notebook_ci.execution.machine import Memory
+from notebook_ci.execute_notebook import machine
+from notebook_ci.execute_notebook.machine import Memory
 
 MEMINFO = "MemTotal:       16000 kB\nMemFree:         1000 kB\nMemAvailable:    8000 kB\nHugePages_Total:       0\n"
 KB = 1024

@@ -12,11 +12,11 @@ from urllib.parse import quote
 
 import pytest
 
-from notebook_ci import masking
-from notebook_ci.data.stage import _Told
-from notebook_ci.github import Console
-from notebook_ci.masking import HIDDEN, learn, masked
-from notebook_ci.records import Problem, jsonable
+from notebook_ci.base import masking
+from notebook_ci.base.github import Console
+from notebook_ci.base.masking import HIDDEN, learn, masked
+from notebook_ci.base.records import Problem, jsonable
+from notebook_ci.dvc_pull.run import _Told
 
 PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0\nBAQEFAASCBKcwggSjAgEAAoIB\n-----END PRIVATE KEY-----\n"
 ACCOUNT = json.dumps({"type": "service_account", "private_key_id": "0a1b2c3d4e", "private_key": PEM}, indent=2)

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from notebook_ci.execution.outputs import OutputBound
+from notebook_ci.execute_notebook.outputs import OutputBound
 
 SIZE = r"[notebook-ci: {size:.3f} MB of output left out here: more than the input max-output]"
 NOTICE_BYTES = 120

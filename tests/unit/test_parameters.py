@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from notebook_ci.errors import CheckFailed
+from notebook_ci.base.errors import CheckFailed
 from notebook_ci.notebooks.document import Document, read
 from notebook_ci.notebooks.parameters import cannot_be_set, declared
 

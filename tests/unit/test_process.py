@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from notebook_ci import process
-from notebook_ci.errors import Cancelled
-from notebook_ci.process import Completed, Deadline, cancellable, undisturbed
+from notebook_ci.base import process
+from notebook_ci.base.errors import Cancelled
+from notebook_ci.base.process import Completed, Deadline, cancellable, undisturbed
 
 ENV = {"PATH": os.environ["PATH"]}
 # A program that has a child in the background; both write their process ids first.

@@ -1,8 +1,8 @@
 import pytest
 
-from notebook_ci.execution.model import Failure, NotebookResult
-from notebook_ci.execution.outcome import Outcome
-from notebook_ci.execution.progress import Progress, Running
+from notebook_ci.execute_notebook.model import Failure, NotebookResult
+from notebook_ci.execute_notebook.outcome import Outcome
+from notebook_ci.execute_notebook.progress import Progress, Running
 from unit.consoles import Terminal, Written
 
 

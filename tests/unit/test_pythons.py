@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci.environment import pythons
-from notebook_ci.environment.uv import Uv
-from notebook_ci.environment.wanted import Wanted
-from notebook_ci.errors import SurroundingsError
+from notebook_ci.base.errors import SurroundingsError
+from notebook_ci.setup_env import pythons
+from notebook_ci.setup_env.uv import Uv
+from notebook_ci.setup_env.wanted import Wanted
 from unit.consoles import Written
 
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from notebook_ci import records
-from notebook_ci.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
-from notebook_ci.files import write
-from notebook_ci.records import Place, Problem, Record, RunDirectory, jsonable
+from notebook_ci.base import records
+from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
+from notebook_ci.base.files import write
+from notebook_ci.base.records import Place, Problem, Record, RunDirectory, jsonable
 
-SCRIPTS = Path(records.__file__).parents[1]
+SCRIPTS = Path(records.__file__).parents[2]
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_a_name_is_taken_by_a_record_without_artifacts_too(run: RunDirectory) ->
 
 def test_processes_at_once_never_get_one_name(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from notebook_ci.records import Record, RunDirectory\n"
+        "import sys; from pathlib import Path; from notebook_ci.base.records import Record, RunDirectory\n"
         "run = RunDirectory(Path(sys.argv[1])); sys.stdin.readline()\n"
         "for _ in range(10):\n"
         "    print(run.take('stage', '').write(Record(stage='stage')).name)\n"
@@ -187,7 +187,7 @@ def test_a_record_is_never_written_over_another(run: RunDirectory) -> None:
 def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     """A process that is killed just before its record gets its name leaves none, and what it leaves is not read."""
     code = (
-        "import os, signal, sys; from pathlib import Path; from notebook_ci import files\n"
+        "import os, signal, sys; from pathlib import Path; from notebook_ci.base import files\n"
         "files.os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "files.write(Path(sys.argv[1]), 'x' * 100_000, new=True)\n"
     )

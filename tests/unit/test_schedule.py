@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from notebook_ci.errors import InputError
-from notebook_ci.execution.schedule import Order, Schedule, Step, chains, ordered
+from notebook_ci.base.errors import InputError
+from notebook_ci.execute_notebook.schedule import Order, Schedule, Step, chains, ordered
 
 
 def step(name: str, *, needs: Iterable[str] = (), behind: Iterable[str] = (), seconds: float = 0.0) -> Step:

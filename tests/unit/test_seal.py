@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci.process import LINUX
+from notebook_ci.base.process import LINUX
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 SCRIPT = """
 import importlib, os, sys
 sys.path[:0] = [{planted!r}, {scripts!r}]
 import known
-from notebook_ci.seal import seal
+from notebook_ci.tools.seal import seal
 seal()
-for name in ("known", "notebook_ci.seal", "planted", "notebook_ci.sweeping", "known.more", "pytest", "wave", "xml.dom"):
+names = ["known", "notebook_ci.tools.seal", "planted", "notebook_ci.sweeping", "known.more"]
+names += ["pytest", "wave", "xml.dom"]
+for name in names:
     try:
         print(name, importlib.import_module(name).__name__)
     except ImportError as error:
@@ -40,7 +42,7 @@ def test_a_sealed_process_imports_the_standard_library_alone(tmp_path: Path) -> 
     done = subprocess.run([sys.executable, "-u", "-c", script], capture_output=True, text=True, check=False)
     why = "ModuleNotFoundError {} is not imported: a notebook may have written it by now."
     names = ("planted", "notebook_ci.sweeping", "known.more", "pytest")
-    expected = ["known known", "notebook_ci.seal notebook_ci.seal"]
+    expected = ["known known", "notebook_ci.tools.seal notebook_ci.tools.seal"]
     expected += [f"{name} {why.format(name)}" for name in names]
     expected += ["wave wave", "xml.dom xml.dom", "True True", "in a fork, too"]
     assert done.stdout.splitlines() == expected, done.stderr

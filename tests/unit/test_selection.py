@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci.errors import InputError
-from notebook_ci.execution.selection import everything, select
-from notebook_ci.records import RunDirectory
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.records import RunDirectory
+from notebook_ci.execute_notebook.selection import everything, select
 
 FILES = (
     "a.ipynb",

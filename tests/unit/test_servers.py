@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from notebook_ci.execution import machine
-from notebook_ci.execution.forking import KernelServer
-from notebook_ci.execution.plan import Task
-from notebook_ci.execution.servers import Limits, Servers
+from notebook_ci.execute_notebook import machine
+from notebook_ci.execute_notebook.forking import KernelServer
+from notebook_ci.execute_notebook.plan import Task
+from notebook_ci.execute_notebook.servers import Limits, Servers
 from notebook_ci.notebooks import document
 
 

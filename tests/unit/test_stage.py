@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from notebook_ci import stage as stage_module
-from notebook_ci.context import Context
-from notebook_ci.errors import CheckFailed, InputError, SurroundingsError
-from notebook_ci.inputs import SECONDS, StageInputs, given
-from notebook_ci.records import Place, Problem, Record, RunDirectory
-from notebook_ci.stage import Stage
+from notebook_ci.base import stage as stage_module
+from notebook_ci.base.context import Context
+from notebook_ci.base.errors import CheckFailed, InputError, SurroundingsError
+from notebook_ci.base.inputs import SECONDS, StageInputs, given
+from notebook_ci.base.records import Place, Problem, Record, RunDirectory
+from notebook_ci.base.stage import Stage
 from unit.consoles import commands_in, outputs_in
 
 TESTS = Path(__file__).parents[1]
-SCRIPTS = Path(stage_module.__file__).parents[1]
+SCRIPTS = Path(stage_module.__file__).parents[2]
 
 
 @dataclass(frozen=True, kw_only=True)

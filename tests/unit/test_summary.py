@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from notebook_ci.data.model import DvcPullRecord, PulledData
-from notebook_ci.environment.model import SetupEnvRecord
-from notebook_ci.execution.model import ExecuteRecord, Failure, NotebookResult
-from notebook_ci.image.model import BuildImageRecord
-from notebook_ci.records import Problem, Record, Status, jsonable
-from notebook_ci.report import markdown
+from notebook_ci.base import markdown
+from notebook_ci.base.records import Problem, Record, Status, jsonable
+from notebook_ci.build_image.model import BuildImageRecord
+from notebook_ci.dvc_pull.model import DvcPullRecord, PulledData
+from notebook_ci.execute_notebook.model import ExecuteRecord, Failure, NotebookResult
+from notebook_ci.log_run.model import Logged, LogRunRecord
 from notebook_ci.report.summary import render
-from notebook_ci.tracking.model import Logged, LogRunRecord
-from notebook_ci.validation.model import Example, RuleResult, ValidateRecord, Violation
+from notebook_ci.setup_env.model import SetupEnvRecord
+from notebook_ci.validate_data.model import Example, RuleResult, ValidateRecord, Violation
 
 GOLDEN = Path(__file__).with_name("summaries")
 

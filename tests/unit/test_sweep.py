@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from notebook_ci.errors import InputError
-from notebook_ci.execution.sweep import MOST_SETS, sets
+from notebook_ci.base.errors import InputError
+from notebook_ci.execute_notebook.sweep import MOST_SETS, sets
 
 
 @pytest.mark.parametrize("value", ["", "# nothing\n", "null", [], {}, "[]", "{}"])

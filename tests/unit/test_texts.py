@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci.report.markdown import inline
-from notebook_ci.texts import command_line, listed, without_users
+from notebook_ci.base.markdown import inline
+from notebook_ci.base.texts import command_line, listed, without_users
 
 
 def test_a_list_stays_short() -> None:

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from notebook_ci.errors import InputError, SurroundingsError
-from notebook_ci.records import SCHEMA, RunDirectory, jsonable
-from notebook_ci.tracking import reading, store
-from notebook_ci.tracking import source as origin
-from notebook_ci.tracking.description import Description, describe
-from notebook_ci.tracking.faults import Fault, explain
-from notebook_ci.tracking.names import valid_name, valid_names
-from notebook_ci.tracking.protocol import Job
-from notebook_ci.tracking.recording import batches
+from notebook_ci.base.errors import InputError, SurroundingsError
+from notebook_ci.base.records import SCHEMA, RunDirectory, jsonable
+from notebook_ci.log_run import reading, store
+from notebook_ci.log_run import source as origin
+from notebook_ci.log_run.description import Description, describe
+from notebook_ci.log_run.faults import Fault, explain
+from notebook_ci.log_run.names import valid_name, valid_names
+from notebook_ci.log_run.protocol import Job
+from notebook_ci.log_run.recording import batches
 
 ACCEPTED = "Accepted is the address of an MLflow server (`https://...`) or of a database file (`sqlite:///mlflow.db`)."
 SLASHES = (

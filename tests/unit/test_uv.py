@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from notebook_ci.environment.uv import cutoff, newest_upload
+from notebook_ci.setup_env.uv import cutoff, newest_upload
 
 PYLOCK = """
 lock-version = "1.0"

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from notebook_ci.records import jsonable
-from notebook_ci.report import validation
-from notebook_ci.validation.model import Example, RuleResult, ValidateRecord, Violation
+from notebook_ci.base.records import jsonable
+from notebook_ci.validate_data import summary
+from notebook_ci.validate_data.model import Example, RuleResult, ValidateRecord, Violation
 
 HOSTILE = "</details><img src=x> [l](http://x) @team\n# a|b `c`"
 
@@ -46,9 +46,9 @@ def result(*violations: Violation, data: str = "a.csv", **fields: Any) -> RuleRe
 
 def test_all_is_well() -> None:
     well = record(result(rows=1344), status="passed")
-    assert validation.note(well) == "5 expectations met"
-    assert validation.verdict(well) == ""
-    assert validation.section(well)[0].splitlines() == [
+    assert summary.note(well) == "5 expectations met"
+    assert summary.verdict(well) == ""
+    assert summary.section(well)[0].splitlines() == [
         "| data      | rows  | suite    | met |",
         "| --------- | ----- | -------- | --- |",
         "| ✅ `a.csv` | 1,344 | `s.json` | 5/5 |",
@@ -57,11 +57,9 @@ def test_all_is_well() -> None:
 
 def test_a_warning_is_noted() -> None:
     warned = record(result(violation(severity="warning", note="Why.")), status="passed")
-    assert validation.note(warned) == "4 expectations met, 1 warning"
-    assert validation.verdict(warned) == ""
-    assert "⚠️ **`a.csv`: `mass`**\n\n2 of 3 values of `mass` fail. Why. (`s.json`, line 7)" in validation.section(
-        warned
-    )
+    assert summary.note(warned) == "4 expectations met, 1 warning"
+    assert summary.verdict(warned) == ""
+    assert "⚠️ **`a.csv`: `mass`**\n\n2 of 3 values of `mass` fail. Why. (`s.json`, line 7)" in summary.section(warned)
 
 
 @pytest.mark.parametrize(
@@ -80,13 +78,13 @@ def test_a_warning_is_noted() -> None:
     ],
 )
 def test_the_verdict(results: list[RuleResult], verdict: str) -> None:
-    assert validation.verdict(record(*results)).startswith(verdict)
-    assert verdict or not validation.verdict(record(*results))
+    assert summary.verdict(record(*results)).startswith(verdict)
+    assert verdict or not summary.verdict(record(*results))
 
 
 def test_the_worst_comes_first_and_examples_are_folded() -> None:
     examples = [Example(row=row, value=f'"{row}"') for row in range(1, 5)]
-    blocks = validation.section(
+    blocks = summary.section(
         record(
             result(data="good.csv"),
             result(
@@ -111,14 +109,14 @@ def test_the_worst_comes_first_and_examples_are_folded() -> None:
 
 
 def test_many_violations_are_cut() -> None:
-    blocks = validation.section(record(result(*(violation() for _ in range(25)))))
+    blocks = summary.section(record(result(*(violation() for _ in range(25)))))
     assert len([block for block in blocks if block.startswith("❌")]) == 20
     assert blocks[-1] == "- … and 5 more: see the record."
 
 
 def test_hostile_text_does_nothing() -> None:
     hostile = violation(HOSTILE, message=HOSTILE, note=HOSTILE, examples=[Example(row=1, value=HOSTILE)] * 5)
-    text = "\n\n".join(validation.section(record(result(hostile, data=HOSTILE, error=HOSTILE))))
+    text = "\n\n".join(summary.section(record(result(hostile, data=HOSTILE, error=HOSTILE))))
     outside = "".join(piece for number, piece in enumerate(text.split("`")) if number % 2 == 0)
     assert "<img" not in text
     assert "@team" not in outside

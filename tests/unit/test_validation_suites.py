@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from notebook_ci.errors import InputError
-from notebook_ci.validation import rules
-from notebook_ci.validation.model import ValidateInputs, idle
-from notebook_ci.validation.suites import parsed, stated_lines
+from notebook_ci.base.errors import InputError
+from notebook_ci.validate_data import rules
+from notebook_ci.validate_data.model import ValidateInputs, idle
+from notebook_ci.validate_data.suites import parsed, stated_lines
 
 SUITE: dict[str, Any] = {
     "expectations": [

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from notebook_ci.validation import violations
-from notebook_ci.validation.suites import Stated
+from notebook_ci.validate_data import violations
+from notebook_ci.validate_data.suites import Stated
 
 COLUMNS = {"mass": "float64", "name": "str"}
 RAISED = {"raised_exception": True, "exception_message": "Cannot do\nthat.", "exception_traceback": "..."}

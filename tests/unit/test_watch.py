@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from notebook_ci.execution import watch as watch_module
-from notebook_ci.execution.watch import Watch
+from notebook_ci.execute_notebook import watch as watch_module
+from notebook_ci.execute_notebook.watch import Watch
 
 SOON = 0.05
 LONG = 60.0

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from notebook_ci import yaml12
-from notebook_ci.errors import InputError
+from notebook_ci.base import yaml12
+from notebook_ci.base.errors import InputError
 
 ORIGIN = "The input parameters"
 

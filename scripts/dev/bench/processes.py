@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from notebook_ci.execution import machine
+from notebook_ci.execute_notebook import machine
 
 SAMPLE_SECONDS = 0.05
 # What a command line has of a kernel, or of a server that forks kernels (and of those, for they keep it).

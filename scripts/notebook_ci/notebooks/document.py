@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from notebook_ci.errors import CheckFailed, InputError
+from notebook_ci.base.errors import CheckFailed, InputError
+from notebook_ci.base.texts import command_line
 from notebook_ci.notebooks import positions
-from notebook_ci.texts import command_line
 
 Kind = Literal["code", "markdown", "raw"]
 

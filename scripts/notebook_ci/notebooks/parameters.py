@@ -9,7 +9,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 
-from notebook_ci.errors import CheckFailed
+from notebook_ci.base.errors import CheckFailed
 from notebook_ci.notebooks import positions
 from notebook_ci.notebooks.document import Cell, Document, is_python, language
 

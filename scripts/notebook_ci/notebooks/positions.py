@@ -10,7 +10,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
 
-from notebook_ci.json_walker import JsonWalker
+from notebook_ci.base.json_walker import JsonWalker
 
 _line_break = re.compile(r"\r\n?|\n")
 """What Python's compiler takes for the end of a line, hence what the line numbers of tracebacks count."""

@@ -1,13 +1,12 @@
 """The summary of a run in Markdown: a headline, a table of stages, what failed; the rest folded.
 
-What is said of one stage stands in a module of its own.
+Each stage's package has a `summary.py` for its own part.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from notebook_ci.report import data, environment, image, notebooks, tracking, validation
-from notebook_ci.report.markdown import (
+from notebook_ci.base.markdown import (
     ICONS,
     MOST_LISTED,
     Json,
@@ -21,6 +20,12 @@ from notebook_ci.report.markdown import (
     table,
     title,
 )
+from notebook_ci.build_image import summary as build_image
+from notebook_ci.dvc_pull import summary as dvc_pull
+from notebook_ci.execute_notebook import summary as execute_notebook
+from notebook_ci.log_run import summary as log_run
+from notebook_ci.setup_env import summary as setup_env
+from notebook_ci.validate_data import summary as validate_data
 
 SIGNIFICANT_DIGITS = 6
 # Outputs of stages that are digests, and what they are of.
@@ -43,12 +48,12 @@ class Wording:
 
 
 OF_STAGE: Mapping[str, Wording] = {
-    "setup-env": Wording(environment.note, environment.section),
-    "dvc-pull": Wording(data.note, data.section, data.verdict),
-    "validate-data": Wording(validation.note, validation.section, validation.verdict),
-    "execute-notebook": Wording(notebooks.note, notebooks.section, notebooks.verdict),
-    "build-image": Wording(image.note, image.section),
-    "log-run": Wording(tracking.note, tracking.section),
+    "setup-env": Wording(setup_env.note, setup_env.section),
+    "dvc-pull": Wording(dvc_pull.note, dvc_pull.section, dvc_pull.verdict),
+    "validate-data": Wording(validate_data.note, validate_data.section, validate_data.verdict),
+    "execute-notebook": Wording(execute_notebook.note, execute_notebook.section, execute_notebook.verdict),
+    "build-image": Wording(build_image.note, build_image.section),
+    "log-run": Wording(log_run.note, log_run.section),
 }
 
 

@@ -1,0 +1,316 @@
+"""Which file says what to install: for the environment, and for the image."""
+
+import hashlib
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, Literal
+
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.inputs import quote
+
+LockKind = Literal["uv.lock", "pylock", "hashed", "plain", "pyproject"]
+
+# Where several are there, the first is taken: what fixes versions before what does not.
+SEARCHED = ("uv.lock", "pylock.toml", "requirements*.txt", "pyproject.toml")
+# What of a local project decides how it is installed; uv, too, looks at these alone.
+PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+INCLUDE = re.compile(r"^[ \t]*(?:-[rc]|--(?:requirement|constraint)(?=[ \t=]))[ \t=]*([^\s\"']+)", re.MULTILINE)
+# "Local project installs" and "Requirement Specifiers" of pip: an editable one, a path, a file: address.
+LOCAL = re.compile(
+    r"^[ \t]*(?:-e|--editable[ \t=]|\.|/|[^-\s#@:;][^\s#@:;]*/|[^#\s]*[ \t]*(?:@[ \t]*)?file:)", re.MULTILINE
+)
+NOT_YET = {
+    "environment.y*ml": "conda",
+    "conda-lock.y*ml": "conda",
+    "poetry.lock": "Poetry",
+    "pdm.lock": "PDM",
+    "Pipfile*": "Pipenv",
+    "pixi.*": "pixi",
+}
+_FROM_ENVIRONMENT = "in that environment run `pip list --format=freeze > requirements.txt`"
+EXPORTS = {
+    "conda": _FROM_ENVIRONMENT,
+    "Poetry": "run `poetry export -f requirements.txt -o requirements.txt` (with the plugin poetry-plugin-export)",
+    "PDM": "run `pdm export -o requirements.txt`",
+    "Pipenv": "run `pipenv requirements --hash > requirements.txt`",
+    "pixi": _FROM_ENVIRONMENT,
+}
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A file that says what to install.
+
+    Attributes:
+        workspace: The workspace.
+        path: Its path.
+        kind: How it is installed from.
+    """
+
+    workspace: Path
+    path: Path
+    kind: LockKind
+
+    @property
+    def name(self) -> str:
+        """Its path as the user knows it."""
+        return self.shown(self.path)
+
+    def shown(self, path: Path) -> str:
+        """Return a path as the user knows it: relative to the workspace, where it lies there."""
+        inside = path.is_relative_to(self.workspace)
+        return path.relative_to(self.workspace).as_posix() if inside else path.as_posix()
+
+    @property
+    def fixes_versions(self) -> bool:
+        """Whether two installations from it are the same: not where a package is built from code of the repository."""
+        if self.kind in {"uv.lock", "pylock"}:
+            return not self.copies
+        return self.kind == "hashed"
+
+    @property
+    def copies(self) -> list[str]:
+        """The packages that are built from code of the repository and copied. An editable one is used where it is."""
+        return [name for name, source in self._sources() if _is_local(source) and "editable" not in source]
+
+    @property
+    def builds_local_code(self) -> bool:
+        """Whether a package comes from a folder or a file of the repository: then these must be there, too."""
+        match self.kind:
+            case "uv.lock" | "pylock":
+                return any(_is_local(source) for _, source in self._sources())
+            case "pyproject":
+                return "build-system" in _toml(self.name, self.path)
+        return any(LOCAL.search(_requirements(path)) for path in self.files())
+
+    def _sources(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Return name and source of each package, as uv.lock has it; pylock.toml is described in PEP 751."""
+        if self.kind not in {"uv.lock", "pylock"}:
+            return []
+        content = _toml(self.name, self.path)
+        packages = content.get("package", []) + content.get("packages", [])
+        return [(str(package.get("name")), _source(package)) for package in packages]
+
+    def files(self) -> list[Path]:
+        """Return all files whose content decides: this one, what it includes, and the project beside `uv.lock`."""
+        if self.kind == "uv.lock":
+            return [self.path, self.path.with_name("pyproject.toml")]
+        if self.kind in {"hashed", "plain"}:
+            return _included(self.path, [])
+        return [self.path]
+
+    def read(self) -> Iterator[Path]:
+        """Return these, and what says how the other packages of the repository are built."""
+        yield from self.files()
+        sources = [source for _, source in self._sources()]
+        folders = [
+            str(source[key]) for source in sources for key in ("directory", "editable", "virtual") if key in source
+        ]
+        found = (self.path.parent / folder / name for folder in folders for name in PROJECT_FILES)
+        yield from sorted({Path(os.path.normpath(path)) for path in found if path.is_file()} - set(self.files()))
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the content of all that it reads.
+
+        Raises:
+            InputError: One of them cannot be read.
+        """
+        digest = hashlib.sha256(self.kind.encode())
+        for path in self.read():
+            if path.exists() and not path.is_file():
+                raise InputError(f"{path} is no regular file.", file=self.name)
+            try:
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+            except OSError as error:
+                raise InputError(f"{path} cannot be read: {error.strerror}.", file=self.name) from error
+        return digest.hexdigest()
+
+
+def find(given: str, cwd: Path) -> tuple[Lock, list[str]]:
+    """Return the lock to install from, and the names of others that were found and are not used.
+
+    Args:
+        given: The input `requirements`; empty: searched for.
+        cwd: The workspace.
+
+    Raises:
+        InputError: There is none, it is of a kind that is not supported, or it is not clear which one is meant.
+    """
+    if given:
+        return _named(given, cwd), []
+    there = found(cwd)
+    if not there:
+        raise _nothing(cwd)
+    chosen = _chosen(there)
+    lock = _lock(chosen.name, chosen, cwd)
+    if lock.kind == "pyproject":
+        _refuse_foreign_lock(cwd)
+    return lock, [path.name for path in there if path != chosen]
+
+
+def found(cwd: Path) -> list[Path]:
+    """Return the files that say what to install, in the order in which they count."""
+    return [path for pattern in SEARCHED for path in sorted(cwd.glob(pattern)) if path.is_file()]
+
+
+def _named(given: str, cwd: Path) -> Lock:
+    path = Path(os.path.normpath(cwd / given))
+    hint = "Correct the input requirements. Paths are relative to the workspace."
+    try:
+        if path.is_dir():
+            raise InputError(f"requirements is {quote(given)}, a folder.", hint=hint)
+        if not path.is_file():
+            raise InputError(f"requirements is {quote(given)}, which is not there.", hint=hint)
+    except OSError as error:
+        raise InputError(f"requirements is {quote(given)}: {error.strerror}.", hint=hint) from error
+    return _lock(given, path, cwd)
+
+
+def _lock(name: str, path: Path, cwd: Path) -> Lock:
+    for pattern, tool in NOT_YET.items():
+        if fnmatch(path.name, pattern):
+            raise _not_yet(name, tool)
+    return Lock(cwd, path, _kind(name, path))
+
+
+def _kind(name: str, path: Path) -> LockKind:
+    if path.name in {"uv.lock", "pyproject.toml"}:
+        return "uv.lock" if path.name == "uv.lock" else "pyproject"
+    if fnmatch(path.name, "pylock*.toml"):
+        return "pylock"
+    if path.suffix not in {".txt", ".in", ".lock"}:
+        raise InputError(
+            f"requirements is {quote(name)}, which is none of the files that setup-env can install from.",
+            hint="These are requirements*.txt, uv.lock, pylock.toml and pyproject.toml.",
+        )
+    try:
+        return "hashed" if "--hash=" in path.read_text(encoding="utf-8-sig") else "plain"
+    except OSError as error:
+        raise InputError(f"{quote(name)} cannot be read: {error.strerror}.", file=name) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{quote(name)} is not UTF-8 text.", hint="Save it as UTF-8.", file=name) from error
+
+
+def check(lock: Lock) -> None:
+    """Refuse a lock that cannot be one, before any work.
+
+    Raises:
+        InputError: It is not TOML, or does not say what to install, or names a file that is not there.
+    """
+    if lock.kind == "uv.lock":
+        _toml(lock.name, lock.path)
+        project = lock.path.with_name("pyproject.toml")
+        if not project.is_file():
+            raise InputError(
+                f"{quote(lock.name)} has no pyproject.toml beside it.",
+                hint="Commit the pyproject.toml that it was made from.",
+                file=lock.name,
+            )
+        _toml(Path(lock.name).with_name(project.name).as_posix(), project)
+    elif lock.kind == "pylock":
+        _toml(lock.name, lock.path)
+    elif lock.kind == "pyproject" and "project" not in (content := _toml(lock.name, lock.path)):
+        if "poetry" in content.get("tool", {}):
+            raise _not_yet(lock.name, "Poetry")
+        raise InputError(
+            f"{quote(lock.name)} has no table [project], so it does not say what to install.",
+            hint="Write the dependencies there, or name another file with the input requirements.",
+            file=lock.name,
+        )
+    lock.digest()
+
+
+def _is_local(source: Mapping[str, Any]) -> bool:
+    """Return whether a package comes from a folder or a file, whose content may change."""
+    return bool(source.keys() & {"editable", "directory", "path"}) or "path" in source.get("archive", {})
+
+
+def _source(package: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return where a package comes from, as uv.lock has it. In pylock.toml, `directory` is a table."""
+    source: Mapping[str, Any] = package.get("source", package)
+    if isinstance(table := source.get("directory"), dict):
+        return {"editable" if table.get("editable") else "directory": table.get("path", ".")}
+    return source
+
+
+def _toml(name: str, path: Path) -> dict[str, Any]:
+    text = ""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(text)
+    except OSError as error:
+        raise InputError(f"{quote(name)} cannot be read: {error.strerror}.", file=name) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{quote(name)} is not UTF-8 text.", hint="Save it as UTF-8.", file=name) from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        place = re.search(r"at line (\d+)", str(error))
+        line = int(place[1]) if place else text.count("\n") + 1  # "at end of document"
+        raise InputError(f"{quote(name)} is not TOML: {error}.", hint="Correct it.", file=name, line=line) from error
+
+
+def _chosen(there: list[Path]) -> Path:
+    """Return the first of the files. Of several requirements files, `requirements.txt` is the one."""
+    first = there[0]
+    several = [path for path in there if path.suffix == ".txt"]
+    if first.suffix != ".txt" or len(several) == 1:
+        return first
+    usual = first.with_name("requirements.txt")
+    if usual in several:
+        return usual
+    raise InputError(
+        f"There are several requirements files: {', '.join(path.name for path in several)}.",
+        hint="Name one with the input requirements.",
+    )
+
+
+def _nothing(cwd: Path) -> InputError:
+    _refuse_foreign_lock(cwd)
+    return InputError(
+        f"Nothing in {cwd} says what to install: there is none of {', '.join(SEARCHED)}.",
+        hint="Commit one (made for example by `pip list --format=freeze > requirements.txt`), "
+        "or name it with the input requirements.",
+    )
+
+
+def _refuse_foreign_lock(cwd: Path) -> None:
+    """Do not install a project without the lock that it has.
+
+    Raises:
+        InputError: It has one of a tool that is not supported yet.
+    """
+    for pattern, tool in NOT_YET.items():
+        for path in sorted(cwd.glob(pattern)):
+            raise _not_yet(path.name, tool)
+
+
+def _not_yet(name: str, tool: str) -> InputError:
+    return InputError(
+        f"{quote(name)} is a file of {tool}, which setup-env cannot install from yet.",
+        hint=f"Until then, {EXPORTS[tool]}, commit that file, and name it with the input requirements.",
+        file=name,
+    )
+
+
+def _included(path: Path, seen: list[Path]) -> list[Path]:
+    """Return a requirements file and all that it includes by `-r` and `-c`, but what stands on the network."""
+    path = Path(os.path.normpath(path))
+    if path in seen:
+        return seen
+    seen.append(path)
+    for match in INCLUDE.finditer(_requirements(path)):
+        if "://" not in match[1]:
+            _included(path.parent / match[1], seen)
+    return seen
+
+
+def _requirements(path: Path) -> str:
+    """Return the text of a requirements file; of one that cannot be read, nothing: the digest says so."""
+    try:
+        return path.read_text(encoding="utf-8-sig", errors="replace") if path.is_file() else ""
+    except OSError:
+        return ""

@@ -1,0 +1,276 @@
+"""Runs a program: keeps what it prints, limits its time, and ends its whole process tree."""
+
+import collections
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+from notebook_ci.base.errors import Cancelled
+
+GRACE_SECONDS = 2.0
+LOOK_SECONDS = 1.0  # how often a deadline is looked at that may have moved
+TAIL_LINES = 2000
+LONGEST_LINE = 10_000  # characters; a longer one is taken in pieces
+CANCELLING = (signal.SIGINT, signal.SIGTERM)
+PR_SET_DUMPABLE = 4  # linux/prctl.h
+CRASHES = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS")  # signals of faults in a program itself
+POSIX = sys.platform != "win32"
+LINUX = sys.platform == "linux"
+
+Argument = str | Path
+
+# What lets a program speak to the runner in the name of the step, or to GitHub in that of the job. Code of the user
+# (a notebook, a build of a package) has no business with it.
+RUNNER_VARIABLES = ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY")
+RUNNER_PREFIXES = ("ACTIONS_", "INPUT_")
+# What chose the Python of the tools and must not choose another.
+TOOL_VARIABLES = ("PYTHONHOME", "__PYVENV_LAUNCHER__")
+
+
+@dataclass(frozen=True)
+class Completed:
+    """How a program ended.
+
+    Attributes:
+        returncode: Its exit code; negative: the signal that ended it.
+        output: The last lines it printed, standard output and standard error as they came; of standard error alone
+            where they were kept apart.
+        timed_out: It was ended because its time was over.
+        stdout: All of standard output, where they were kept apart.
+    """
+
+    returncode: int
+    output: str
+    timed_out: bool
+    stdout: str = ""
+
+
+@dataclass
+class Deadline:
+    """The end of a program's time, which can be moved while the program runs.
+
+    Attributes:
+        end: As `time.monotonic` counts, in seconds.
+    """
+
+    end: float
+
+    @classmethod
+    def after(cls, seconds: float) -> "Deadline":
+        """Return the one that many seconds from now."""
+        return cls(time.monotonic() + seconds)
+
+    @property
+    def left(self) -> float:
+        """The seconds until then; negative: it is over."""
+        return self.end - time.monotonic()
+
+
+@contextlib.contextmanager
+def cancellable() -> Iterator[None]:
+    """Raise `Cancelled` at the first SIGINT or SIGTERM; those that follow wait until what is there is saved.
+
+    A runner sends SIGINT, 7.5 seconds later SIGTERM, and kills 2.5 seconds after that. A signal that was ignored before
+    (`nohup`, a background job of a shell) stays ignored.
+    """
+    numbers = [number for number in CANCELLING if signal.getsignal(number) != signal.SIG_IGN]
+
+    def cancel(number: int, _: FrameType | None) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        raise Cancelled(number)
+
+    with _handled(numbers, cancel):
+        yield
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ignore SIGINT and SIGTERM: around what is short and must be done, such as saving the record."""
+    with _handled(CANCELLING, signal.SIG_IGN):
+        yield
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Have SIGINT and SIGTERM come afterwards: around what is short and must not be broken off in the middle."""
+    if not POSIX:
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, CANCELLING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def keep_to_itself() -> None:
+    """Close what `/proc` shows of this process and its forks (environment, memory, open files) to the same user.
+
+    Programs that it starts are not covered.
+    """
+    if LINUX:
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def for_others(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for code of the user: without what speaks to the runner, or is for the tools alone."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in RUNNER_VARIABLES + TOOL_VARIABLES and not name.startswith(RUNNER_PREFIXES)
+    }
+
+
+def signal_name(number: int) -> str:
+    """Return the name of a signal: `SIGKILL`."""
+    with contextlib.suppress(ValueError):
+        return signal.Signals(number).name
+    return f"signal {number}"
+
+
+def how_it_ended(code: int | None) -> str:
+    """Return how a process ended: `was killed by SIGKILL`, `crashed with SIGSEGV`, `ended with exit code 3`.
+
+    `code` is as `subprocess` has it; None: unknown.
+    """
+    if code is None or code >= 0:
+        return "ended" if code is None else f"ended with exit code {code}"
+    name = signal_name(-code)
+    return f"crashed with {name} ({signal.strsignal(-code)})" if name in CRASHES else f"was killed by {name}"
+
+
+def run(
+    argv: Sequence[Argument],
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    timeout: float | Deadline | None = None,
+    stdin: str = "",
+    separate: bool = False,
+    on_line: Callable[[str], object] | None = None,
+) -> Completed:
+    """Run a program to its end, or to the end of its time.
+
+    Whatever it has started ends with it, also when an exception (a cancelled job) comes while it runs.
+
+    Args:
+        argv: The program and its arguments. No shell is involved.
+        env: Its whole environment.
+        cwd: Its working directory.
+        timeout: Seconds, or a deadline that is moved meanwhile; None: any time.
+        stdin: What it reads from standard input.
+        separate: Keep standard output, whole, apart from standard error.
+        on_line: Called with each line of `Completed.output` as it comes, from another thread.
+
+    Raises:
+        OSError: It could not be started.
+    """
+    lines: collections.deque[str] = collections.deque(maxlen=TAIL_LINES)
+    whole: list[str] = []
+
+    def keep(line: str) -> None:
+        lines.append(line)
+        if on_line:
+            on_line(line)
+
+    process = subprocess.Popen(
+        list(map(str, argv)),
+        env=dict(env),
+        cwd=cwd,
+        stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE if separate else subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="backslashreplace",
+        start_new_session=POSIX,
+    )
+    threads = [
+        threading.Thread(target=_keep, args=(process.stderr if separate else process.stdout, keep), daemon=True),
+        *([threading.Thread(target=_keep_whole, args=(process.stdout, whole), daemon=True)] if separate else []),
+        *([threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True)] if stdin else []),
+    ]
+    deadline = Deadline.after(timeout) if isinstance(timeout, int | float) else timeout
+    timed_out = True
+    try:
+        for thread in threads:
+            thread.start()
+        timed_out = not _ends(process, deadline)
+    finally:
+        end_tree(process)
+        for thread in threads:
+            if thread.is_alive():  # it never was, where a signal came before
+                thread.join(GRACE_SECONDS)
+    return Completed(process.returncode, "\n".join(lines), timed_out, "".join(whole))
+
+
+def end_tree(process: subprocess.Popen[str]) -> None:
+    """End a process that leads its own session, and all it has started: politely, then for good."""
+    if not POSIX:
+        if process.poll() is None:
+            subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
+        process.wait()
+        return
+    if process.poll() is None:
+        _signal_group(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_SECONDS)
+    _signal_group(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _ends(process: subprocess.Popen[str], deadline: Deadline | None) -> bool:
+    """Wait for the end of a process, and return whether it came in time."""
+    if deadline is None:
+        process.wait()
+    else:
+        while process.poll() is None and deadline.left > 0:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(min(deadline.left, LOOK_SECONDS))
+    return process.poll() is not None
+
+
+def _keep(stream: TextIO, keep: Callable[[str], None]) -> None:
+    with stream:
+        while line := stream.readline(LONGEST_LINE):
+            keep(line.rstrip("\n"))
+
+
+def _keep_whole(stream: TextIO, whole: list[str]) -> None:
+    with stream:
+        while piece := stream.read(LONGEST_LINE):
+            whole.append(piece)
+
+
+def _feed(stream: TextIO, text: str) -> None:
+    with contextlib.suppress(OSError), stream:  # it need not read all, or anything
+        stream.write(text)
+
+
+@contextlib.contextmanager
+def _handled(
+    numbers: Iterable[signal.Signals], handler: Callable[[int, FrameType | None], None] | signal.Handlers
+) -> Iterator[None]:
+    """Handle signals by `handler`, and afterwards as before."""
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+def _signal_group(leader: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, number)

@@ -1,0 +1,404 @@
+"""The run directory: one immutable record a stage, the artifacts beside it, and digests.
+
+A run directory is append-only. Each stage takes a name in it (`execute-notebook`, `execute-notebook-py311`, and with
+`-2` behind it when that is taken), keeps its artifacts in the folder of that name, and writes `<name>.json` at its end.
+The directories of several jobs merge by copying them into one.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import math
+import platform
+import secrets
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from notebook_ci import VERSION
+from notebook_ci.base import git
+from notebook_ci.base.errors import InputError, NotebookCiError
+from notebook_ci.base.files import read_text, unwritable, write
+from notebook_ci.base.masking import masked
+
+SCHEMA_NAME = "notebook-ci/record/"
+SCHEMA = f"{SCHEMA_NAME}1"
+# Lies in every run directory: what is below it are outputs, never notebooks to execute.
+RUN_MARKER = ".notebook-ci-run"
+PRIVATE_FOLDER = ".notebook-ci"
+# Where a workspace is read-only, all that is written there by default has to go to other folders.
+ELSEWHERE = (
+    "Name folders that can be written, with these inputs: `run-dir`, `venv` of setup-env, `tracking-uri` of log-run "
+    "(`sqlite:////FOLDER/mlflow.db`). For `pipeline`, put the last two into the file that `config` names."
+)
+# Lies in the environments that setup-env makes, and says what they were made from.
+ENVIRONMENT_MARKER = "notebook-ci.json"
+
+RUN_DIR = "name another folder with the input run-dir"
+
+Severity = Literal["error", "warning", "notice"]
+Status = Literal["passed", "failed", "skipped", "error"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Something a person should look at.
+
+    Attributes:
+        severity: `error` makes the stage fail.
+        message: What is wrong.
+        hint: What to do next, or nothing.
+        title: A few words, shown above the message.
+        file: The file it stands in, relative to the working directory, with `/`.
+        line: The line in that file, counted from 1.
+    """
+
+    severity: Severity
+    message: str
+    hint: str = ""
+    title: str = ""
+    file: str | None = None
+    line: int | None = None
+
+    @classmethod
+    def of(cls, error: NotebookCiError) -> "Problem":
+        """Return an expected failure as a problem."""
+        return cls(severity="error", message=error.message, hint=error.hint, file=error.file, line=error.line)
+
+    @property
+    def text(self) -> str:
+        """The message with its hint: on a line of its own where the message ends with a line of code."""
+        between = "\n" if "\n" in self.message else " "
+        return f"{self.message}{between}{self.hint}" if self.hint else self.message
+
+
+@dataclass(kw_only=True)
+class Record:
+    """What a stage did. Each stage's record adds its own fields to these.
+
+    Attributes:
+        schema: Name and version of this format.
+        stage: The stage, e.g. `execute-notebook`.
+        slug: The name of this use of it: a leg of a matrix, a second use.
+        status: `failed` is a fault in notebooks or data, `error` is a failure of something else.
+        started: When the stage began, in UTC (ISO 8601).
+        duration: Seconds.
+        inputs: The inputs as they were used.
+        source: Where code and run come from: commit, repository, run of the workflow.
+        platform: The system it ran on.
+        notebook_ci: The version of notebook-ci that wrote it.
+        read: SHA-256 by path of the files that were read, relative to the working directory.
+        made: SHA-256 by path of the files that were made, relative to the run directory where they lie in it.
+        metrics: Numbers by name.
+        outputs: The outputs of the stage's own, as a step of a workflow has them.
+        problems: What went wrong, and what should be known.
+    """
+
+    schema: str = SCHEMA
+    stage: str
+    slug: str = ""
+    status: Status = "passed"
+    started: str = ""
+    duration: float = 0.0
+    inputs: dict[str, Any] = field(default_factory=dict)
+    source: dict[str, str] = field(default_factory=dict)
+    platform: str = field(default_factory=platform.platform)
+    notebook_ci: str = VERSION
+    read: dict[str, str] = field(default_factory=dict)
+    made: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, error: NotebookCiError) -> None:
+        """Take an expected failure as a problem of the stage, and its status from its exit code."""
+        self.problems.append(Problem.of(error))
+        if self.status != "error":
+            self.status = "failed" if error.exit_code == 1 else "error"
+
+
+@dataclass(frozen=True)
+class Place:
+    """The name a stage has taken in a run directory.
+
+    Attributes:
+        name: `<stage>[-<slug>][-<n>]`.
+        root: The run directory.
+    """
+
+    name: str
+    root: Path
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder for what the stage makes."""
+        return self.root / self.name
+
+    @property
+    def record(self) -> Path:
+        """The file of the stage's record."""
+        return self.root / f"{self.name}.json"
+
+    def relative(self, path: Path) -> str:
+        """Return `path` relative to the run directory where it lies in it (so that a moved run stays whole)."""
+        try:
+            return path.resolve().relative_to(self.root.resolve()).as_posix()
+        except ValueError:
+            return path.as_posix()
+
+    def write(self, record: Record) -> Path:
+        """Write the record, whole or not at all, and never over another.
+
+        Returns:
+            The path of the record.
+
+        Raises:
+            SurroundingsError: It cannot be written.
+        """
+        text = json.dumps(jsonable(dataclasses.asdict(record)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        try:
+            write(self.record, text, new=True)
+        except OSError as error:
+            raise unwritable(f"The record {self.record} cannot be written", self.root, error, RUN_DIR) from error
+        with contextlib.suppress(OSError):
+            self.artifacts.rmdir()  # goes only if nothing was made
+        return self.record
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """A directory of records and artifacts."""
+
+    path: Path
+
+    @classmethod
+    def open(cls, given: str, environ: Mapping[str, str], cwd: Path) -> "RunDirectory":
+        """Return the run directory, made if it was not there.
+
+        Args:
+            given: The input `run-dir`; empty: `$RUNNER_TEMP/notebook-ci` on a runner, else a new folder in
+                `.notebook-ci/runs/`, which git ignores.
+            environ: The environment of the step.
+            cwd: The folder that relative paths start from.
+
+        Raises:
+            InputError: It cannot be made there, or holds the workspace or other notebooks.
+        """
+        try:
+            if given:
+                path = cwd / given
+            elif runner_temp := environ.get("RUNNER_TEMP"):
+                path = Path(runner_temp) / "notebook-ci"
+            else:
+                path = private_folder(cwd, "runs") / _new_run_id()
+            _refuse_workspace(path, cwd)
+            path.mkdir(parents=True, exist_ok=True)
+            if path.resolve().is_relative_to(cwd.resolve()) and not any(path.iterdir()):
+                (path / ".gitignore").write_text("*\n", encoding="utf-8")
+            (path / RUN_MARKER).touch()
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"The run directory cannot be made: {getattr(error, 'strerror', '') or error}.",
+                hint=ELSEWHERE,
+            ) from error
+        return cls(path.resolve())  # before a notebook can put a link in its place
+
+    def take(self, stage: str, slug: str) -> Place:
+        """Take a name for a stage, with a folder for its artifacts.
+
+        Raises:
+            SurroundingsError: The directory cannot be written.
+        """
+        stem = f"{stage}-{slug}" if slug else stage
+        for name in _numbered(stem):
+            place = Place(name, self.path)
+            try:
+                place.artifacts.mkdir()  # atomic: two stages at once never get the same name
+            except FileExistsError:
+                continue
+            except OSError as error:
+                what = f"Nothing can be written into the run directory {self.path}"
+                raise unwritable(what, self.path, error, RUN_DIR) from error
+            if not place.record.exists():
+                return place
+            place.artifacts.rmdir()
+        raise AssertionError
+
+    def names(self) -> set[str]:
+        """Return the names of the records' files. What is no regular file is none: a link or a pipe of a notebook."""
+        return {path.name for path in self.path.glob("*.json") if stat.S_ISREG(path.lstat().st_mode)}
+
+    def next_name(self, stage: str, slug: str) -> str:
+        """Return the name that `take` would give now."""
+        stem = f"{stage}-{slug}" if slug else stage
+        places = (Place(name, self.path) for name in _numbered(stem))
+        return next(place.name for place in places if not (place.artifacts.exists() or place.record.exists()))
+
+    def record(self, name: str) -> dict[str, Any]:
+        """Return the record that a stage wrote under its name.
+
+        Raises:
+            InputError: There is none, or what is there is no record of this version.
+        """
+        return _read_record(self.path / f"{name}.json")
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return all records, in the order the stages began.
+
+        Raises:
+            InputError: A file in the directory is no record of this version.
+        """
+        found = [_read_record(self.path / name) for name in sorted(self.names())]
+        return sorted(found, key=lambda record: str(record["started"]))
+
+    def last(self, stage: str, slug: str) -> dict[str, Any] | None:
+        """Return the newest record of a stage, if there is one: of that slug, or else of any."""
+        found = [record for record in self.records() if record["stage"] == stage]
+        return next(reversed([record for record in found if record["slug"] == slug] or found), None)
+
+
+def now() -> datetime:
+    """Return the time, in UTC."""
+    return datetime.now(UTC)
+
+
+def timestamp() -> str:
+    """Return the time as records have it."""
+    return now().isoformat(timespec="milliseconds")
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def jsonable(value: object) -> Any:
+    """Return `value` as JSON can hold it, without credentials: tuples as lists, what is no number as text."""
+    match value:
+        case dict():
+            return {_encodable(key): jsonable(item) for key, item in value.items()}
+        case list() | tuple():
+            return [jsonable(item) for item in value]
+        case float() if not math.isfinite(value):
+            return str(value)
+        case None | bool() | int() | float():
+            return value
+        case _:
+            return masked(_encodable(value))
+
+
+def _encodable(value: object) -> str:
+    """Return the text of a value; what UTF-8 cannot hold (a file name that was not text) as an escape."""
+    return str(value).encode("utf-8", "backslashreplace").decode()
+
+
+def describe_source(environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
+    """Return where the code comes from: what a runner says of it, or what git says."""
+    names = {
+        "repository": "GITHUB_REPOSITORY",
+        "commit": "GITHUB_SHA",
+        "ref": "GITHUB_REF",
+        "workflow": "GITHUB_WORKFLOW",
+        "job": "GITHUB_JOB",
+        "run": "GITHUB_RUN_ID",
+        "attempt": "GITHUB_RUN_ATTEMPT",
+        "event": "GITHUB_EVENT_NAME",
+    }
+    if environ.get("GITHUB_ACTIONS") == "true":
+        return {name: environ[variable] for name, variable in names.items() if environ.get(variable)}
+    commit = git.answer(cwd, environ, "rev-parse", "HEAD")
+    return {"commit": commit} if commit else {}
+
+
+def environment_marker(environment: Path) -> dict[str, Any]:
+    """Return what setup-env wrote about an environment; empty: it did not create it, or another version did."""
+    try:
+        return dict(json.loads((environment / ENVIRONMENT_MARKER).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def default_environment(slug: str, environ: Mapping[str, str], cwd: Path) -> Path:
+    """Return where setup-env makes the environment of a slug, and where execute-notebook looks for one on a laptop."""
+    behind = f"-{slug}" if slug else ""
+    if runner_temp := environ.get("RUNNER_TEMP"):
+        return Path(runner_temp) / f"notebook-ci-venv{behind}"
+    return cwd / PRIVATE_FOLDER / f"venv{behind}"
+
+
+def _refuse_workspace(path: Path, cwd: Path) -> None:
+    """Refuse a run directory that is the workspace, or holds notebooks of it: all in it would count as outputs."""
+    is_foreign = path.is_dir() and not (path / RUN_MARKER).exists()
+    if cwd.resolve().is_relative_to(path.resolve()) or (is_foreign and any(path.rglob("*.ipynb"))):
+        raise InputError(
+            f"run-dir is {path}, which holds the notebooks themselves.",
+            hint="Name a folder of its own with the input run-dir.",
+        )
+
+
+def private_folder(cwd: Path, *below: str) -> Path:
+    """Return `.notebook-ci/`, which keeps itself out of git, or a folder in it, which may not exist yet.
+
+    Raises:
+        InputError: It is a link, which a stranger's branch may have brought.
+        OSError: It cannot be written.
+    """
+    root = cwd / PRIVATE_FOLDER
+    folder = root.joinpath(*below)
+    if folder.resolve() != cwd.resolve().joinpath(PRIVATE_FOLDER, *below):
+        raise InputError(f"{folder} is a link, or lies behind one. Nothing is written there.", hint="Delete the link.")
+    root.mkdir(exist_ok=True)
+    with contextlib.suppress(FileExistsError), (root / ".gitignore").open("x") as ignore:
+        ignore.write("*\n")
+    return folder
+
+
+def _new_run_id() -> str:
+    return f"{now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+def _numbered(stem: str) -> Iterator[str]:
+    yield stem
+    number = 1
+    while True:
+        number += 1
+        yield f"{stem}-{number}"
+
+
+# What stages read of the records of others, and what it must be.
+_READ_BY_OTHERS: Mapping[str, type] = {
+    "outputs": dict,
+    "problems": list,
+    "slug": str,
+    "source": dict,
+    "stage": str,
+    "started": str,
+    "status": str,
+}
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(read_text(path, str(path)))
+    except (ValueError, RecursionError) as error:
+        raise _no_record(path, str(error)) from error
+    schema = record.get("schema") if isinstance(record, dict) else None
+    if not isinstance(schema, str) or not schema.startswith(SCHEMA_NAME):
+        raise _no_record(path, "it does not say so")
+    if schema != SCHEMA:
+        raise InputError(
+            f"{path} is a record of another version of notebook-ci ({schema}, here {SCHEMA}).",
+            hint="Use one version of notebook-ci for all jobs of a run.",
+        )
+    if wrong := [name for name, kind in _READ_BY_OTHERS.items() if not isinstance(record.get(name), kind)]:
+        raise _no_record(path, f"it lacks {', '.join(wrong)}")
+    return dict(record)
+
+
+def _no_record(path: Path, reason: str) -> InputError:
+    return InputError(f"{path} is no record of notebook-ci: {reason}.", hint="Take it out of the run directory.")

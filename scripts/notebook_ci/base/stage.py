@@ -1,0 +1,216 @@
+"""What every script does around its stage: inputs, run directory, record, outputs, annotations, summary, exit code."""
+
+import abc
+import contextlib
+import dataclasses
+import os
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TextIO, TypeVar
+
+from notebook_ci.base import inputs as inputs_module
+from notebook_ci.base import process
+from notebook_ci.base.context import Context
+from notebook_ci.base.errors import EXIT_BUG, Cancelled, CheckFailed, NotebookCiError, SurroundingsError
+from notebook_ci.base.files import unwritable
+from notebook_ci.base.github import Console
+from notebook_ci.base.records import Place, Problem, Record, RunDirectory, describe_source, jsonable, timestamp
+from notebook_ci.base.reporter import Reporter
+from notebook_ci.report.summary import render
+
+Model = TypeVar("Model", bound=inputs_module.StageInputs)
+StageRecord = TypeVar("StageRecord", bound=Record)
+
+COMMON_OUTPUTS = {
+    "status": "`passed`, `failed` (a fault in notebooks or data), `error` (wrong input, network, installation ...) or "
+    "`skipped` (nothing to do).",
+    "record": "Path of the stage's record, a JSON file in the run directory.",
+}
+EXIT_CODES = {"passed": 0, "skipped": 0, "failed": 1, "error": SurroundingsError.exit_code}
+
+
+@dataclass(frozen=True)
+class Command(abc.ABC, Generic[Model]):
+    """What an action and a command of the same name run.
+
+    Attributes:
+        name: Its name, e.g. `setup-env`.
+        description: One sentence for action.yml.
+        inputs: The model of its inputs.
+        outputs: Its outputs: descriptions by name.
+    """
+
+    name: str
+    description: str
+    inputs: type[Model]
+    outputs: Mapping[str, str]
+
+    def main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO) -> int:
+        """Run as a program.
+
+        Args:
+            argv: The arguments, the program's name left out.
+            environ: The environment.
+            stdin: The inputs as JSON, where `argv` says so.
+
+        Returns:
+            The exit code: 0 passed, 1 failed, 2 wrong input, 3 surroundings failed, 70 a bug, 128+n cancelled.
+        """
+        console = Console(environ)
+        try:
+            with process.cancellable():
+                return self._main(argv, environ, stdin, console)
+        except Cancelled as cancelled:
+            return cancelled.exit_code
+        except Exception as exception:  # noqa: BLE001 - a bug of ours, unless foreseen
+            error = exception if isinstance(exception, NotebookCiError) else _bug(exception, console)
+            console.error(error)
+            with contextlib.suppress(OSError):
+                console.set_outputs({"status": "error"})
+            return error.exit_code
+
+    @abc.abstractmethod
+    def _main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO, console: Console) -> int:
+        """Do the work: see `main`."""
+
+    @property
+    def all_outputs(self) -> Mapping[str, str]:
+        """The outputs of its action."""
+        return self.outputs
+
+    def load(self, argv: Sequence[str], stdin: TextIO, cwd: Path, console: Console) -> Model:
+        """Read the inputs, and say which file of inputs was not read.
+
+        Raises:
+            InputError: See `inputs.load`.
+        """
+        loaded = inputs_module.load(self.inputs, self.name, argv, stdin, cwd)
+        if not loaded.config and (missed := inputs_module.missed_config(cwd)):
+            console.warning(f"{missed} is not read, because the stage runs in {cwd}. Run it in the folder of the file.")
+        return loaded
+
+
+@dataclass(frozen=True)
+class Stage(Command[Model], Generic[Model, StageRecord]):
+    """A stage of the chain.
+
+    Attributes:
+        outputs: Those of its own, beside `COMMON_OUTPUTS`.
+        record: The type of its record.
+        run: Does the work and fills the record as it goes, so that nothing is lost when it is stopped.
+        headline: Returns the values of `outputs` from the record.
+        idle: Returns why there is nothing to do for somebody who did not ask for this stage; nothing: there is.
+            Given are its inputs, the environment, and the folder that paths start from.
+    """
+
+    record: type[StageRecord]
+    run: Callable[[Model, Context, StageRecord], None]
+    headline: Callable[[StageRecord], Mapping[str, str]]
+    idle: Callable[[Model, Mapping[str, str], Path], str]
+
+    @property
+    def all_outputs(self) -> Mapping[str, str]:
+        """Those of its own, before those that every stage has."""
+        return {**self.outputs, **COMMON_OUTPUTS}
+
+    def _main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO, console: Console) -> int:
+        """Run the stage. What is raised here happened before there was a record, or while it was written."""
+        cwd = Path.cwd()
+        if inputs_module.CHECK_ONLY in argv:
+            inputs_module.load(self.inputs, self.name, argv, stdin, cwd)
+            return 0
+        inputs = self.load(argv, stdin, cwd, console)
+        run_directory = RunDirectory.open(inputs.run_dir, environ, cwd)
+        place = run_directory.take(self.name, inputs.slug)
+        record = self.record(stage=self.name, slug=inputs.slug, inputs=inputs_module.as_given(inputs))
+        reporter = _Recording(console, record)
+        exit_code = self._run(inputs, Context(cwd, environ, run_directory, place, reporter), record)
+        with process.undisturbed():
+            return self._close(console, place, record, exit_code)
+
+    def _run(self, inputs: Model, context: Context, record: StageRecord) -> int:
+        """Do the work. Whatever happens, the record says it."""
+        record.started = timestamp()
+        began = time.monotonic()
+        try:
+            record.source = describe_source(context.environ, context.cwd)
+            self.run(inputs, context, record)
+        except NotebookCiError as error:
+            record.add(error)
+            return error.exit_code
+        except Cancelled as cancelled:
+            name = process.signal_name(cancelled.signal_number)
+            record.add(SurroundingsError(f"Cancelled ({name}).", hint="What was done until then is kept."))
+            return cancelled.exit_code
+        except Exception as error:  # noqa: BLE001 - a bug of ours: said so, and the record still written
+            record.add(_bug(error, context.reporter))
+            return EXIT_BUG
+        finally:
+            record.duration = round(time.monotonic() - began, 3)
+        return EXIT_CODES[record.status]
+
+    def _close(self, console: Console, place: Place, record: StageRecord, exit_code: int) -> int:
+        """Write down what there is, and return the exit code: the given one, or that of a failure to write."""
+        saved = ""
+        record.outputs = dict(self.headline(record))
+        try:
+            saved = str(place.write(record))
+        except SurroundingsError as error:
+            record.add(error)
+            exit_code = _worse(exit_code, error)
+        console.annotate(record.problems)
+        try:
+            console.set_outputs({"status": record.status, "record": saved, **record.outputs})
+            console.summarize(render([jsonable(dataclasses.asdict(record))]))
+        except OSError as error:
+            file = Path(error.filename or place.root)
+            failure = unwritable("The outputs and the summary of the step cannot be written", file, error)
+            console.error(failure)
+            exit_code = _worse(exit_code, failure)
+        return exit_code
+
+
+class _Recording:
+    """A reporter whose notices and warnings become problems of the record: shown when the stage ends, and kept."""
+
+    def __init__(self, console: Console, record: Record) -> None:
+        self.progress, self.output, self.streaming = console.progress, console.output, console.streaming
+        self.live, self.is_live = console.live, console.is_live
+        self._problems = record.problems
+
+    def notice(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
+        """Keep something the user should know, that needs no action."""
+        self._problems.append(Problem(severity="notice", message=text, file=file, line=line))
+
+    def warning(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
+        """Keep something that does not fail now, but should be looked at."""
+        self._problems.append(Problem(severity="warning", message=text, file=file, line=line))
+
+
+def _worse(exit_code: int, error: NotebookCiError) -> int:
+    """Return the exit code of an error that comes on top: a pass or a fault in the data does not hide it."""
+    return error.exit_code if exit_code in {0, CheckFailed.exit_code} else exit_code
+
+
+def _bug(error: Exception, reporter: Reporter) -> NotebookCiError:
+    """Show the traceback of the exception that is handled, and return what to say of it."""
+    reporter.output(traceback.format_exc().rstrip())
+    return NotebookCiError(
+        f"This is a bug of notebook-ci: {type(error).__name__}: {error}.",
+        hint="Please report it with the traceback above.",
+    )
+
+
+def run_script(command: Command[Any]) -> None:
+    """End the process with the exit code of a command."""
+    process.keep_to_itself()
+    warnings.simplefilter("ignore")  # of libraries: nobody could tell which file they mean, or what to do
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    sys.exit(command.main(sys.argv[1:], os.environ, sys.stdin))

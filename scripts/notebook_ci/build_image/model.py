@@ -1,0 +1,173 @@
+"""What build-image takes, gives and records."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from notebook_ci.base.inputs import BOOLEAN, LINES, PATH, SECONDS, Kind, StageInputs, choice, given
+from notebook_ci.base.records import Record
+
+OUTPUTS = {
+    "image": "Name of the image with its first tag.",
+    "image-id": "Id of the image at the engine: SHA-256 of its configuration.",
+    "digest": "Digest of the image at the registry, if it was pushed: `IMAGE@DIGEST` is this image forever.",
+}
+DEFAULT_SECONDS = 1800.0
+LONGEST_NAME = 255
+# "Pre-Defined Annotation Keys" of the OCI image specification.
+LABEL_PREFIX = "org.opencontainers.image."
+
+# "Grammar" in the package `reference` of github.com/distribution/reference, which docker itself uses.
+# What stands before the first `/` is a host where it has a `.` or a `:`, or is `localhost`.
+_LABELS = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
+_HOST = rf"(?:(?:localhost|(?=[^/]*\.){_LABELS})(?::[0-9]+)?|{_LABELS}:[0-9]+|\[[0-9A-Fa-f:]+\](?::[0-9]+)?)"
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NAME = re.compile(rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+# What the names of branches and versions can have in them (`git check-ref-format`), but for what separates names.
+_REF = re.compile(r"(?![.-])[^\s,:~^?*\[\\\x7f]+")
+_ID = re.compile(r"[0-9a-f]{64}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def fitted_image(name: str) -> str:
+    """Return the name of an image as registries take it: in lowercase, though a host may have capitals."""
+    return name if _NAME.fullmatch(name) else name.lower()
+
+
+def fitted_tag(name: str) -> str:
+    """Return the name of a branch or a version as a tag; empty: nothing of it can stand in one."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", name).lstrip(".-")[:128]
+
+
+def _image(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError
+    name = fitted_image(value.strip())
+    if not _NAME.fullmatch(name) or len(name) > LONGEST_NAME or _ID.fullmatch(name):
+        raise ValueError
+    return value.strip()
+
+
+def _base(value: object) -> str:
+    name, at, digest = str(value).strip().partition("@")
+    last = name.rpartition("/")[2]
+    name, tag = (name.rpartition(":")[::2]) if ":" in last else (name, "")
+    if (at and not _DIGEST.fullmatch(digest)) or (":" in last and not _TAG.fullmatch(tag)):
+        raise ValueError
+    if _image(name) != fitted_image(name):
+        raise ValueError
+    return str(value).strip()
+
+
+def _tags(value: object) -> tuple[str, ...]:
+    tags = LINES.parse(value)
+    if not all(_REF.fullmatch(tag) and fitted_tag(tag) for tag in tags):
+        raise ValueError
+    return tuple(dict.fromkeys(tags))
+
+
+IMAGE = Kind(
+    "a name without a tag, such as `ghcr.io/team/penguins`: registry (may be left out), then letters, digits and "
+    "single `.`, `_`, `-` between them; upper case becomes lower case",
+    _image,
+    "NAME",
+)
+BASE = Kind("an image such as `python:3.12-slim`, with tag or digest or without", _base, "NAME")
+TAGS = Kind(
+    "one tag per line: up to 128 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`; other characters of "
+    "branch names become `-`",
+    _tags,
+    "TAG",
+    many=True,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildImageInputs(StageInputs):
+    """Build an image that runs the notebooks in their environment, and push it."""
+
+    image: str = given(
+        IMAGE, "Name of the image, with the registry's host (and port) before it.", default="", shown_default="none"
+    )
+    tags: tuple[str, ...] = given(
+        TAGS, "Tags of the image.", default=(), shown_default="the git commit, all 40 digits of it"
+    )
+    dockerfile: str = given(
+        PATH,
+        "Dockerfile to build instead, relative to the workspace, which is its context.",
+        default="",
+        shown_default="one is generated",
+    )
+    base_image: str = given(
+        BASE,
+        "Image that the generated Dockerfile starts from: Linux with a Python as `python3`, its `venv` and pip.",
+        default="",
+        shown_default="`python:X.Y-slim`, X.Y as setup-env or `.python-version` have it, or notebook-ci's own Python",
+    )
+    requirements: str = given(
+        PATH,
+        "File that says what the image's environment holds, where setup-env did not run in this run.",
+        default="",
+        shown_default="that of setup-env, else `uv.lock`, `pylock.toml`, `requirements*.txt` or `pyproject.toml`",
+    )
+    push: bool = given(BOOLEAN, "Push the image to its registry.", default=False, shown_default="`false`")
+    if_no_engine: str = given(
+        choice("fail", "skip"),
+        "What to do where no Docker engine can be used.",
+        default="fail",
+        shown_default="`fail`",
+    )
+    timeout: float = given(
+        SECONDS,
+        "Limit for each: fetching the base image, building, pushing a tag.",
+        default=DEFAULT_SECONDS,
+        shown_default=f"{DEFAULT_SECONDS:.0f}",
+    )
+
+
+@dataclass(kw_only=True)
+class BuildImageRecord(Record):
+    """The record of build-image.
+
+    Attributes:
+        image: Name of the image, without a tag.
+        tags: Its tags.
+        image_id: Its id at the engine.
+        digest: Its digest at the registry, once a tag was pushed.
+        base_image: The image that it starts from; nothing where the Dockerfile is the user's own.
+        base_digest: The digest of that at its registry; the id at the engine where it comes from none.
+        dockerfile: The Dockerfile: the user's own, relative to the workspace, or the artifact.
+        builder: `buildkit` or `classic`.
+        bytes: Its size, unpacked.
+        labels: Its labels.
+        pushed: The tags that the registry has.
+        python_version: The Python of its environment; this and the packages where the Dockerfile was generated.
+        packages: Version by name of what its environment holds.
+    """
+
+    image: str = ""
+    tags: list[str] = field(default_factory=list)
+    image_id: str = ""
+    digest: str = ""
+    base_image: str = ""
+    base_digest: str = ""
+    dockerfile: str = ""
+    builder: str = ""
+    bytes: int = 0
+    labels: dict[str, str] = field(default_factory=dict)
+    pushed: list[str] = field(default_factory=list)
+    python_version: str = ""
+    packages: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def headline(self) -> dict[str, str]:
+        """The values of `OUTPUTS`."""
+        named = f"{self.image}:{self.tags[0]}" if self.image_id else ""
+        return {"image": named, "image-id": self.image_id, "digest": self.digest}
+
+
+def idle(inputs: BuildImageInputs, _environ: Mapping[str, str], _cwd: Path) -> str:
+    """Return why there is nothing to do where nobody asked for an image."""
+    return "" if inputs.image else "No image is asked for: the input image of build-image names one."

@@ -1,0 +1,145 @@
+"""What the image's environment is to hold, and the commands that install it: what setup-env did, inside a build."""
+
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from notebook_ci.base import locks
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.files import read_text
+from notebook_ci.base.inputs import quote
+from notebook_ci.base.locks import Lock
+from notebook_ci.base.records import sha256
+
+PYTHON = "/opt/environment/bin/python"
+ADDED = "notebook-ci-added.txt"
+TESTED = "notebook-ci-tested.txt"
+
+
+@dataclass(frozen=True)
+class Packages:
+    """What is installed.
+
+    Attributes:
+        lock: The file that says so.
+        installed: Version by name of what setup-env installed; empty: it did not run.
+        added: What of that was not in the file: ipykernel and what it needs.
+        python_version: The Python of setup-env; empty: it did not run.
+    """
+
+    lock: Lock
+    installed: Mapping[str, str] = field(default_factory=dict)
+    added: Mapping[str, str] = field(default_factory=dict)
+    python_version: str = ""
+
+    def texts(self) -> dict[str, str]:
+        """Return the files to have in the build: texts by path, and what was installed beside them."""
+        texts = {self.lock.shown(path): _text(path, self.lock.shown(path)) for path in self.lock.files()}
+        pins = {ADDED: self.added, TESTED: self.installed}
+        return texts | {
+            name: "".join(f"{package}=={version}\n" for package, version in pinned.items())
+            for name, pinned in pins.items()
+            if pinned
+        }
+
+    def commands(self, uv: str, pins: str, folder: str) -> list[str]:
+        """Return the shell commands that make the environment.
+
+        Args:
+            uv: The program in the build.
+            pins: The folder there of what `texts` adds, the constraints.
+            folder: The folder there of the files, as they stand in the workspace.
+        """
+        name = PurePosixPath(self.lock.name)
+        file, project = (shlex.quote(str(PurePosixPath(folder) / path)) for path in (name, name.parent))
+        install = f"{uv} pip install --python {PYTHON} --compile-bytecode"
+        # What does not fix versions is held to those that the notebooks were run with.
+        tested = f" --constraints {pins}/{TESTED}" if self.installed else ""
+        match self.lock.kind:
+            case "uv.lock":
+                sync = (
+                    f"{uv} sync --frozen --compile-bytecode --no-python-downloads --python {PYTHON} --project {project}"
+                )
+                commands = [f"UV_PROJECT_ENVIRONMENT=/opt/environment {sync}"]
+                if not self.lock.builds_local_code:
+                    commands[0] += " --no-install-project"
+            case "pylock":
+                commands = [f"{uv} pip sync --python {PYTHON} --compile-bytecode {file}"]
+            case "hashed":
+                commands = [f"{install} --require-hashes --requirements {file}"]
+            case "plain":
+                commands = [f"{install} --requirements {file}{tested}"]
+            case "pyproject" if self.lock.builds_local_code:
+                commands = [f"{install} --editable {project}{tested}"]
+            case _:
+                commands = [f"{install} --requirements {file}{tested}"]
+        if self.added:
+            commands.append(f"{install} --no-deps --requirements {pins}/{ADDED}")
+        elif not self.installed:
+            frozen = "/build/frozen.txt"
+            commands.append(f"{uv} pip freeze --exclude-editable --python {PYTHON} >{frozen}")
+            commands.append(f"{install} --constraints {frozen} ipykernel")
+        return commands
+
+
+def find(given: str, record: Mapping[str, Any] | None, cwd: Path) -> Packages:
+    """Return what the environment is to hold.
+
+    Args:
+        given: The input `requirements`.
+        record: That of setup-env in this run, if there is one.
+        cwd: The workspace.
+
+    Raises:
+        InputError: Nothing says so, or the file is not what setup-env installed from any more.
+    """
+    if not record or not record.get("packages"):
+        return Packages(_lock(given, cwd))
+    name = record["lock_file"]
+    if given and Path(os.path.normpath(given)) != Path(name):
+        raise InputError(
+            f"requirements is {quote(given)}, but setup-env has installed from {quote(name)} in this run.",
+            hint="Leave the input out: the image is to hold what the notebooks were run with.",
+        )
+    lock = _lock(name, cwd)
+    for file, digest in record["read"].items():
+        path = cwd / file
+        if not path.is_file() or sha256(path) != digest:
+            raise InputError(
+                f"{file} is not the file any more that setup-env has installed from.",
+                hint="Run setup-env again, in a new run-dir.",
+                file=file,
+            )
+    return Packages(lock, record["packages"], record["added"], record["python_version"])
+
+
+def _lock(given: str, cwd: Path) -> Lock:
+    """Return the file to install from, checked: it and what it includes can be given to a build."""
+    if given:
+        _text(_inside(Path(os.path.normpath(cwd / given)), cwd), given)
+    elif not locks.found(cwd):
+        raise InputError(
+            f"Nothing says which packages the image is to hold: there is none of {', '.join(locks.SEARCHED)}.",
+            hint="Run setup-env before with the same run-dir, or name the file with the input requirements.",
+        )
+    lock, _ = locks.find(given, cwd)
+    if not lock.name.isprintable():
+        raise InputError(f"requirements is {quote(lock.name)}, which no Dockerfile can name.", hint="Rename the file.")
+    for path in lock.files():
+        _text(_inside(path, cwd), lock.shown(path))
+    locks.check(lock)
+    return lock
+
+
+def _inside(path: Path, workspace: Path) -> Path:
+    """Return a path that a build can be given."""
+    if not path.is_relative_to(workspace):
+        raise InputError(f"{path} lies outside the workspace: the image cannot be built from it.", hint="Move it.")
+    return path
+
+
+def _text(path: Path, shown: str) -> str:
+    return read_text(path, shown, hint="It says what the image is to hold.")

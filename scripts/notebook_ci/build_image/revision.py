@@ -1,0 +1,126 @@
+"""What git says of the workspace: the commit, where it comes from, and its files."""
+
+import re
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from notebook_ci.base import git
+from notebook_ci.base.errors import InputError, SurroundingsError
+from notebook_ci.base.files import TMPDIR, unwritable
+from notebook_ci.base.records import now
+from notebook_ci.base.texts import without_users
+from notebook_ci.build_image.faults import sentence
+
+UID = 1000
+# `https://host/x`, `git@host:x`, a path: after its user an address has no `@`.
+_ADDRESS = re.compile(r"(?:[\w.-]+@)?[^@\s]+")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Revision:
+    """The commit that the workspace stands at.
+
+    Attributes:
+        cwd: The workspace.
+        environ: The environment of the step.
+        commit: The commit; empty: the workspace is not in git, or has no commit yet.
+    """
+
+    cwd: Path
+    environ: Mapping[str, str]
+    commit: str
+
+    @classmethod
+    def of(cls, cwd: Path, environ: Mapping[str, str]) -> "Revision":
+        """Ask git."""
+        commit = git.answer(cwd, environ, "rev-parse", "--verify", "HEAD")
+        return cls(cwd, environ, commit if _COMMIT.fullmatch(commit) else "")
+
+    def created(self) -> str:
+        """Return when the image counts as made (RFC 3339), so that two builds of one commit are the same image.
+
+        That is what SOURCE_DATE_EPOCH says (reproducible-builds.org), else the time of the commit, else now.
+
+        Raises:
+            InputError: SOURCE_DATE_EPOCH is no number.
+        """
+        epoch = self.environ.get("SOURCE_DATE_EPOCH", "")
+        if not epoch and self.commit:
+            epoch = git.answer(self.cwd, self.environ, "show", "--no-patch", "--format=%ct", "HEAD")
+        try:
+            moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else now()
+        except (ValueError, OverflowError, OSError) as error:
+            raise InputError(
+                f"SOURCE_DATE_EPOCH is {epoch!r}.", hint="It takes the number of seconds since 1970."
+            ) from error
+        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def source(self) -> str:
+        """Return the address of the repository, without credentials.
+
+        Empty: it has none, or one of such a form that nobody can tell what in it is a password.
+        """
+        if self.environ.get("GITHUB_ACTIONS") == "true" and (repository := self.environ.get("GITHUB_REPOSITORY")):
+            return f"{self.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository}"
+        if not self.commit:
+            return ""
+        url = git.answer(self.cwd, self.environ, "remote", "get-url", "origin")
+        address = without_users(url).removesuffix(".git")
+        return address if _ADDRESS.fullmatch(address) else ""
+
+    def changed(self) -> list[str]:
+        """Return the tracked files that differ from the commit, relative to the workspace."""
+        done = git.run(self.cwd, self.environ, "diff", "--no-ext-diff", "--name-only", "-z", "--relative", "HEAD")
+        return [name for name in done.stdout.split("\0") if name]
+
+    def untracked_notebooks(self) -> list[str]:
+        """Return the notebooks that git neither tracks nor ignores, relative to the workspace.
+
+        Not those in hidden folders, such as Jupyter's `.ipynb_checkpoints`: they are never executed.
+        """
+        done = git.run(self.cwd, self.environ, "ls-files", "--others", "--exclude-standard", "-z", "--", "*.ipynb")
+        return [name for name in done.stdout.split("\0") if name and "/." not in f"/{name}"]
+
+    def archive(self, path: Path, folder: str) -> None:
+        """Write the files of the commit below the workspace as an archive that depends on nothing but the commit.
+
+        Args:
+            path: The archive to write.
+            folder: The folder that they stand in there.
+
+        Raises:
+            InputError: The commit has no files there.
+            SurroundingsError: git failed, or the disk is full.
+        """
+        raw = path.with_suffix(".raw")
+        options = ("--format=tar", f"--prefix={folder}/", "--output", raw)
+        done = git.run(self.cwd, self.environ, "archive", *options, "HEAD")
+        if done.returncode:
+            raise SurroundingsError(f"git cannot give out the files of the commit: {sentence(done.output)}")
+        try:
+            with tarfile.open(raw) as taken, tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as kept:
+                members = [_plain(member) for member in taken]
+                for member in members:
+                    kept.addfile(member, taken.extractfile(member) if member.isreg() else None)
+        except OSError as error:
+            what = f"The files of the commit cannot be written to {path.parent}"
+            raise unwritable(what, path, error, TMPDIR) from error
+        raw.unlink()
+        if not any(member.isreg() for member in members):
+            raise InputError(
+                f"The commit {self.commit[:12]} has no files in {self.cwd}.",
+                hint="Commit the notebooks: only what git tracks comes into the image.",
+            )
+
+
+def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Return a file with the same rights for everyone's git, owned by the user of the image."""
+    member.uid = member.gid = UID
+    member.uname = member.gname = ""
+    if not member.issym():
+        member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+    return member

@@ -1,0 +1,236 @@
+"""Reads objects from remotes, and says why one cannot be read.
+
+Nothing is ever written to a remote: objects are read by the library below DVC (fsspec), one by one, into a temporary
+file. Seen with DVC 3.67, s3fs 2026, aiohttp 3.
+"""
+
+import errno
+import os
+import re
+from collections.abc import Callable, Collection, Iterator, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from notebook_ci.base.errors import NotebookCiError, SurroundingsError
+from notebook_ci.base.inputs import quote
+from notebook_ci.dvc_pull.config import without_credentials, without_secrets
+
+# A request to a server that stays silent is given up after so many seconds; two or three are made. The settings of the
+# remote, where it has these, win.
+REQUEST_SECONDS = 20
+CONNECT_SECONDS = 10
+# All downloads together may stay silent for so long: for servers that are given up by nothing else.
+SILENCE_SECONDS = 90
+FORKS = "Pull requests from forks get no secrets: what needs them cannot run there."
+_CREDENTIALS = {
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role by aws-actions/configure-aws-credentials",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS, for example by google-github-actions/auth",
+    "azure": "AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT with AZURE_STORAGE_KEY",
+    "ssh": "a key for ssh-agent, or `keyfile` by `dvc remote modify --local`",
+}
+_REFUSED_CODES = {
+    "401",
+    "403",
+    "407",
+    "AccessDenied",
+    "ExpiredToken",
+    "Forbidden",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "SignatureDoesNotMatch",
+}
+# What names of exceptions mean, of aiohttp, botocore, google-auth, azure-core, asyncssh and Python. The first counts.
+_MEANINGS = (
+    ("settings", r"ConfigError"),
+    ("no credentials", r"NoCredentials|PartialCredentials|DefaultCredentials|ProfileNotFound|AzureAuth|EOFError"),
+    ("refused", r"PermissionError|PermissionDenied|ClientAuthentication|GoogleAuth|RefreshError"),
+    ("broken", r"ClientPayload|IncompleteRead|ResponseStreaming|ServerDisconnected"),
+    ("silent", r"[Tt]imeout"),
+    ("certificate", r"SSL|Certificate"),
+    ("unreachable", r"Connection|Connector|gaierror|OSError"),
+)
+_SAID = {
+    "full": ("The disk is full.", "Free some space, or pull less with the input targets."),
+    "no credentials": ("{where} asks for credentials, and there are none.", "Give them{how}. {forks}"),
+    "refused": (
+        "{where} refuses the access{code}.",
+        "Check that there are credentials, that they are right, and may read it{how}. {forks}",
+    ),
+    "broken": ("{where} broke off in the middle of a file.", "Run it again; if it stays so, look at the server."),
+    "silent": (
+        "{where} does not answer.",
+        "Check its address and the network; a slow one is given more seconds by `read_timeout` of the remote.{lacking}",
+    ),
+    "server": ("{where} answers with an error of its own{code}.", "Try again later, or ask who runs it."),
+    "certificate": (
+        "{where} has a certificate that is not trusted.",
+        "Name the certificates to trust in `ssl_verify` of the remote.",
+    ),
+    "unreachable": ("{where} cannot be reached: {text}.", "Check its address and the network."),
+    "no folder": ("{where} is not there.", "It is a folder of one machine: others need a remote that they reach, too."),
+    "no bucket": ("{where} is not there: there is no such bucket.", "Look at its name, and at `endpointurl`."),
+    "settings": ("{where} has settings that do not fit: {text}.", "Look at .dvc/config."),
+    "": ("{where} cannot be read: {text}.", "More stands in dvc.log, in the run directory."),
+}
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def settle(settings: MutableMapping[str, Any]) -> None:
+    """Limit how long the libraries below DVC wait for a server, where the remote's settings do not.
+
+    Args:
+        settings: The settings of a remote, as DVC has read them.
+    """
+    scheme = str(settings.get("url", "")).partition("://")[0]
+    if scheme in {"http", "https", "s3"}:
+        settings.setdefault("read_timeout", REQUEST_SECONDS)
+        settings.setdefault("connect_timeout", CONNECT_SECONDS)
+    elif scheme == "azure":
+        settings.setdefault("read_timeout", REQUEST_SECONDS)
+        settings.setdefault("connection_timeout", CONNECT_SECONDS)
+    elif scheme == "ssh":
+        settings.setdefault("timeout", REQUEST_SECONDS)
+    if scheme in {"http", "https"}:
+        from dvc_http import HTTPFileSystem
+
+        HTTPFileSystem.SESSION_RETRIES = 2  # five, else
+    elif scheme == "s3":
+        from s3fs import S3FileSystem
+
+        # It tries again by itself; botocore below it need not, too.
+        os.environ.setdefault("AWS_MAX_ATTEMPTS", "1")
+        S3FileSystem.retries = 2  # five, else
+
+
+class RemoteStore:
+    """The objects of a remote.
+
+    Args:
+        name: Its name.
+        remote: DVC's own object.
+    """
+
+    def __init__(self, name: str, remote: Any) -> None:
+        self.name = name
+        self.shown = without_credentials(remote.fs.unstrip_protocol(remote.path))
+        self.kind: str = remote.fs.protocol if isinstance(remote.fs.protocol, str) else remote.fs.protocol[0]
+        self.jobs: int = remote.config.get("jobs") or remote.fs.jobs
+        self._remote = remote
+        given = remote.config.get("read_timeout") or remote.config.get("timeout") or 0
+        self.silence = max(float(given) * 3, REQUEST_SECONDS) if given else SILENCE_SECONDS
+
+    def address(self, hash_name: str, content: str) -> str:
+        """Return the path of an object."""
+        store = self._remote.odb if hash_name == "md5" else self._remote.legacy_odb
+        return str(store.oid_to_path(content))
+
+    def show(self, hash_name: str, content: str) -> str:
+        """Return the address of an object for people, without credentials."""
+        return without_credentials(self._remote.fs.unstrip_protocol(self.address(hash_name, content)))
+
+    def read(self, hash_name: str, content: str, into: Path, on_bytes: Callable[[int], None]) -> bool:
+        """Read an object into a file; return whether there is one.
+
+        Args:
+            hash_name: Name of the hash that it goes by.
+            content: The hash.
+            into: A file that is not there yet.
+            on_bytes: Called with the number of bytes whenever some have come.
+
+        Raises:
+            Exception: Whatever the library raises: see `explain`.
+        """
+        try:
+            self._remote.fs.get_file(self.address(hash_name, content), str(into), callback=_callback(on_bytes))
+        except FileNotFoundError as error:
+            if self.is_there():
+                return False
+            raise Gone(str(error)) from error
+        return into.is_file()
+
+    def is_there(self) -> bool:
+        """Return whether the remote itself exists; true where that cannot be told."""
+        if self.kind == "local":
+            return Path(self._remote.path).is_dir()
+        if self.kind in {"s3", "gs"}:
+            bucket = str(self._remote.path).strip("/").partition("/")[0]
+            return bool(self._remote.fs.fs.exists(bucket))
+        return True
+
+    def explain(self, error: BaseException) -> NotebookCiError:
+        """Return what an error of reading means."""
+        codes = {code for each in _chain(error) for code in _codes(each)}
+        telling = sorted(code for code in codes if code in _REFUSED_CODES or _is_servers(code))
+        text = without_secrets(" ".join(str(error).split())).rstrip(".")
+        return self._say(
+            self._meaning(error, codes),
+            code=f" ({', '.join(telling)})" if telling else "",
+            text=f"{type(error).__name__}: {text}" if text else type(error).__name__,
+        )
+
+    def silent(self) -> NotebookCiError:
+        """Return the error for a server that does not answer."""
+        return self._say("silent")
+
+    def _meaning(self, error: BaseException, codes: Collection[str]) -> str:
+        """Return which of `_SAID` it is."""
+        chain = list(_chain(error))
+        if any(isinstance(each, OSError) and each.errno in _FULL for each in chain):
+            return "full"
+        if isinstance(error, Gone):
+            return "no folder" if self.kind == "local" else "no bucket"
+        if _REFUSED_CODES.intersection(codes):
+            return "refused"
+        if any(map(_is_servers, codes)):
+            return "server"
+        names = " ".join(cls.__name__ for each in chain for cls in type(each).__mro__)
+        return next((meaning for meaning, pattern in _MEANINGS if re.search(pattern, names)), "")
+
+    def _say(self, meaning: str, **values: str) -> NotebookCiError:
+        where = f"The remote {quote(self.name)} ({self.shown})"
+        message, hint = _SAID[meaning]
+        # The libraries of Google and Azure ask the machine for credentials, which can take as long.
+        lacking = f" It needs credentials{self._how()}." if self.kind in {"gs", "azure"} else ""
+        values = {"where": where, "how": self._how(), "forks": FORKS, "lacking": lacking, "code": "", **values}
+        return SurroundingsError(message.format_map(values), hint=hint.format_map(values))
+
+    def _how(self) -> str:
+        return f": {_CREDENTIALS[self.kind]}" if self.kind in _CREDENTIALS else ""
+
+
+class Gone(Exception):
+    """The remote itself is not there."""
+
+
+def _is_servers(code: str) -> bool:
+    """Return whether a code is an HTTP status that blames the server."""
+    return re.fullmatch(r"5\d\d", code) is not None
+
+
+def _callback(on_bytes: Callable[[int], None]) -> Any:
+    """Return what fsspec tells of the bytes that came."""
+    from fsspec.callbacks import Callback
+
+    class Bytes(Callback):  # type: ignore[misc] # fsspec has no types
+        def relative_update(self, inc: int = 1) -> None:
+            on_bytes(inc)
+
+    return Bytes()
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception and what it came from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _codes(error: BaseException) -> Iterator[str]:
+    """Yield the codes of an answer that libraries keep: HTTP status, S3's own."""
+    for name in ("status", "status_code", "code"):
+        if isinstance(value := getattr(error, name, None), int | str):
+            yield str(value)
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
+        yield str(response.get("Error", {}).get("Code", ""))
+        yield str(response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))

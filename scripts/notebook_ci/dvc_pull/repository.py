@@ -1,0 +1,508 @@
+"""The one adapter of DVC (3.67): what a repository tracks, where its objects are, and the checkout of them.
+
+DVC's own `fetch` is used for imports and versioned remotes alone. It does not compare what it got with the pointers, it
+exits well where something is missing, and of a remote in a folder it rehashes objects that are writable and deletes
+those that do not match.
+"""
+
+import contextlib
+import functools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
+from notebook_ci.base.inputs import quote
+from notebook_ci.base.texts import command_line, listed
+from notebook_ci.dvc_pull.config import pointers, without_secrets
+from notebook_ci.dvc_pull.protocol import Request
+from notebook_ci.dvc_pull.remotes import RemoteStore, settle
+from notebook_ci.dvc_pull.trust import (
+    BadEntry,
+    check_hash,
+    check_links,
+    check_place,
+    guard,
+    relative_to_workspace,
+    restore,
+)
+
+HASHES = ("md5", "md5-dos2unix")
+NEWER = "DVC {version} pulls here. Either a newer one wrote the file, or it has a typing error."
+OLDER = "DVC 1 wrote the file. Let DVC 2 or 3 write it again: `dvc add` for a .dvc file, `dvc commit -f` for dvc.lock."
+MOST_LISTED = 5
+# What DVC raises, without a word of the file, where one that it reads is not what it expects.
+BROKEN = (AssertionError, AttributeError, BadEntry, KeyError, RecursionError, TypeError, ValueError)
+_WRONG_HASH = re.compile(r"^\s*(?:-\s+)?['\"]?md5['\"]?:(?!\s*['\"]?[0-9a-f]{32}(?:\.dir)?['\"]?\s*(?:#.*)?$)")
+
+
+@dataclass(frozen=True)
+class Output:
+    """A tracked file or folder, or the part of it that was asked for.
+
+    Attributes:
+        path: Where it is in the workspace.
+        shown: The same, relative to the workspace.
+        pointer: The file that tracks it, relative to the workspace.
+        line: The line there that has its hash.
+        hash_name: Name of the hash.
+        hash: The hash; it ends in `.dir` where the output is a folder.
+        size: Bytes, as the pointer says; None where it does not.
+        remote: Name of the remote that has it; nothing where none is set.
+        pushed: Whether a remote has it at all (`push: false`).
+        by_dvc: Whether DVC itself must fetch it: an import, or an object of a versioned remote.
+        within: The part of a folder that was asked for; nothing: all.
+        handle: DVC's own object.
+    """
+
+    path: Path
+    shown: str
+    pointer: str
+    line: int | None
+    hash_name: str
+    hash: str
+    size: int | None
+    remote: str
+    pushed: bool
+    by_dvc: bool
+    within: tuple[str, ...]
+    handle: Any = field(repr=False)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder, whose hash is that of a list of files."""
+        return self.hash.endswith(".dir")
+
+    @property
+    def content(self) -> "Object":
+        """What its hash stands for: a file, or the list of files of a folder."""
+        return Object(self.hash_name, self.hash, self.shown, self)
+
+
+@dataclass(frozen=True)
+class Object:
+    """A content that is needed.
+
+    Attributes:
+        hash_name: Name of the hash.
+        hash: The hash.
+        shown: A file that has this content.
+        output: The output that this file belongs to.
+    """
+
+    hash_name: str
+    hash: str
+    shown: str
+    output: Output
+
+    @property
+    def cached(self) -> Path:
+        """Where the content lies in DVC's cache."""
+        return Path(self.output.handle.cache.oid_to_path(self.hash))
+
+    def protect(self, path: Path) -> None:
+        """Give a file the mode that DVC's cache has."""
+        self.output.handle.cache.protect(str(path))
+
+
+class Repository:
+    """A DVC repository.
+
+    Args:
+        request: What is to be pulled.
+
+    Raises:
+        NotebookCiError: DVC does not open it.
+    """
+
+    def __init__(self, request: Request) -> None:
+        from dvc import __version__
+        from dvc.repo import Repo
+
+        guard(Path(request.workspace))
+        self.version = __version__
+        self._workspace = Path(request.workspace)
+        self._request = request
+        self._stores: dict[str, RemoteStore] = {}
+        with self._faults():
+            self._repo = Repo(request.root)
+            self.default_remote = self._repo.config["core"].get("remote", "")
+            # Without git, that of DVC.
+            self._boundary = Path(self._repo.scm.root_dir).resolve()
+
+    @property
+    def cache(self) -> Path:
+        """DVC's cache."""
+        return Path(self._repo.cache.local_cache_dir)
+
+    @property
+    def temporary(self) -> Path:
+        """DVC's own folder for what git ignores."""
+        return Path(self._repo.tmp_dir)
+
+    def outputs(self) -> tuple[list[Output], list[NotebookCiError]]:
+        """Return what was asked for, and what is wrong with the pointers.
+
+        Raises:
+            NotebookCiError: A pointer cannot be read, or a target is unknown.
+        """
+        found: dict[tuple[Path, tuple[str, ...]], Output] = {}
+        wrong: list[NotebookCiError] = []
+        with self._faults():
+            for stage, inside in self._collected():
+                wrong += self._out_of_step(stage)
+                if stage.is_data_source and not stage.outs:
+                    pointer = self.show(stage.path)
+                    wrong.append(CheckFailed(f"{pointer} tracks nothing.", hint="Run `dvc add` again.", file=pointer))
+                for out in stage.filter_outs(inside):
+                    if not out.use_cache:  # it is in git
+                        continue
+                    try:
+                        output = self._output(stage, out, inside)
+                    except CheckFailed as error:
+                        wrong.append(error)
+                    else:
+                        found[output.path, output.within] = output
+        return sorted(found.values(), key=lambda output: output.shown), wrong
+
+    def files(self, output: Output) -> Iterator[Object]:
+        """Yield the files of a folder, whose list is in the cache.
+
+        Raises:
+            CheckFailed: It is no such list.
+            InputError: A link in the workspace leads elsewhere.
+        """
+        from dvc_data.hashfile.tree import Tree
+        from dvc_objects.errors import ObjectFormatError
+
+        out = output.handle
+        try:
+            tree = out.files and Tree.from_list(out.files, hash_name=out.hash_name)
+            tree = tree or Tree.load(out.cache, out.hash_info, hash_name=out.hash_name)
+        except (BadEntry, ObjectFormatError, FileNotFoundError, ValueError, RecursionError) as error:
+            what = f": {error}" if isinstance(error, BadEntry) else ""
+            raise CheckFailed(
+                f"{quote(output.shown)}: its list of files ({output.hash}) is corrupt{what}.",
+                hint=f"Delete it in the remote, then run {command_line('dvc push {}', output.shown)} where the right "
+                "folder is.",
+                file=output.pointer,
+                line=output.line,
+            ) from error
+        root = output.path.parents[len(output.within) - 1] if output.within else output.path
+        files = [
+            (root.joinpath(*key), content) for key, _, content in tree if key[: len(output.within)] == output.within
+        ]
+        for _, content in files:
+            check_hash(content.value, output.pointer, output.line)
+        check_links({path.parent for path, _ in files}, self._boundary, output.pointer, output.line)
+        for path, content in files:
+            yield Object(content.name, content.value, self.show(path), output)
+
+    def store(self, name: str) -> RemoteStore:
+        """Return a remote.
+
+        Raises:
+            NotebookCiError: It cannot be used.
+        """
+        if name not in self._stores:
+            with self._faults():
+                settle(self._repo.config["remote"].get(name, {}))
+                self._stores[name] = RemoteStore(name, self._repo.cloud.get_remote(name))
+        return self._stores[name]
+
+    def fetch(self, outputs: Sequence[Output]) -> None:
+        """Let DVC fetch outputs into the cache. What it cannot get is missing there afterwards.
+
+        Raises:
+            NotebookCiError: The source cannot be reached.
+        """
+        from dvc.exceptions import DownloadError
+
+        targets = [str(output.path) for output in outputs]
+        with self._faults(), contextlib.suppress(DownloadError):
+            self._repo.fetch(targets, remote=self._request.remote or None, jobs=self._request.jobs or None)
+
+    def checkout(self, outputs: Sequence[Output] | None) -> None:
+        """Put outputs into the workspace; None: all.
+
+        Raises:
+            CheckFailed: A file there has been changed, and its content is nowhere else.
+            SurroundingsError: A file cannot be written.
+        """
+        # It reads all pointers, also those that no target names.
+        with self._faults(), self._reading():
+            self._repo.checkout(None if outputs is None else [str(output.path) for output in outputs])
+
+    def show(self, path: Path | str) -> str:
+        """Return a path as the user knows it: relative to the workspace."""
+        return relative_to_workspace(Path(path), self._workspace)
+
+    def _collected(self) -> list[tuple[Any, str | None]]:
+        """Return the stages that the targets name, with the path of the part that is meant."""
+        with self._reading():
+            if not self._request.targets:
+                return [(stage, None) for stage in self._repo.index.stages]
+            return [pair for target in self._request.targets for pair in self._one_target(target)]
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Say which pointer it is where DVC breaks down at one."""
+        try:
+            yield
+        except BROKEN as error:
+            raise self._unreadable() from error
+
+    def _unreadable(self) -> InputError:
+        """Return the error for a pointer at which DVC breaks down: find out which it is."""
+        from dvc.repo.index import Index
+
+        for path in pointers(Path(self._request.root)):
+            if path.name == "dvc.lock":  # is read with its dvc.yaml
+                continue
+            try:
+                Index.from_file(self._repo, str(path))
+            except BROKEN as error:
+                return _broken(error, path, self.show(path))
+        return InputError("DVC cannot read what is tracked here, and does not say why.", hint="Look at the targets.")
+
+    def _one_target(self, target: str) -> list[tuple[Any, str | None]]:
+        from dvc.exceptions import NoOutputOrStageError
+        from dvc.stage.exceptions import StageFileBadNameError, StageFileDoesNotExistError
+
+        for recursive in (False, True):
+            with contextlib.suppress(NoOutputOrStageError, StageFileBadNameError, StageFileDoesNotExistError):
+                if found := self._repo.stage.collect_granular(target, recursive=recursive):
+                    return [tuple(pair) for pair in found]
+        raise InputError(
+            f"targets names {quote(target)}, which DVC does not track.",
+            hint="Name a .dvc file, a file or folder that one tracks, a folder of them, or a stage of dvc.yaml.",
+        )
+
+    def _output(self, stage: Any, out: Any, inside: str | None) -> Output:
+        """Return an output.
+
+        Raises:
+            CheckFailed: Its pointer does not say what it must be.
+            InputError: Its path or its hash is none.
+        """
+        pointer, line = self._place(stage, out)
+        if out.fs.protocol != "local":
+            raise InputError(
+                f"{pointer} tracks {quote(without_secrets(str(out)))}, which is not a file of this repository.",
+                hint="Bring it into the repository with `dvc import-url`.",
+                file=pointer,
+                line=line,
+            )
+        shown = self.show(out.fs_path)
+        check_place(Path(out.fs_path), self._boundary, shown, pointer, line)
+        if not out.hash_info or out.hash_name not in HASHES:
+            raise _out_of_sync(stage, out, shown, pointer, line)
+        check_hash(out.hash_info.value, pointer, line)
+        path = Path(inside) if inside else Path(out.fs_path)
+        remote = self._request.remote or out.remote or self.default_remote
+        versioned = bool(remote) and self._is_versioned(remote)
+        return Output(
+            path=path,
+            shown=self.show(path),
+            pointer=pointer,
+            line=line,
+            hash_name=out.hash_name,
+            hash=out.hash_info.value,
+            size=out.meta.size,
+            remote=remote,
+            pushed=out.can_push,
+            by_dvc=stage.is_repo_import or stage.is_versioned_import or versioned,
+            within=path.relative_to(out.fs_path).parts,
+            handle=out,
+        )
+
+    def _out_of_step(self, stage: Any) -> Iterator[CheckFailed]:
+        """Yield where dvc.lock tells of another command or of other data than dvc.yaml and the pointers do now."""
+        file = getattr(stage.dvcfile, "_lockfile", None)
+        if not file:  # a .dvc file
+            return
+        hint = _repro(stage)
+        lock = self.show(file.path)
+        what = f"{lock} is out of step: the stage {quote(stage.name)} was run with another"
+        if stage.cmd_changed:
+            yield CheckFailed(f"{what} command than {self.show(stage.path)} has now.", hint=hint, file=lock)
+        for dep in stage.deps:
+            out = self._tracked.get(dep.fs_path)
+            if out and dep.hash_name == out.hash_name and dep.hash_info and dep.hash_info != out.hash_info:
+                pointer, _ = self._place(out.stage, out)
+                yield CheckFailed(
+                    f"{what} {quote(self.show(dep.fs_path))} than {pointer} tracks now.", hint=hint, file=lock
+                )
+
+    @functools.cached_property
+    def _tracked(self) -> dict[str, Any]:
+        """What all pointers track now, by path."""
+        with self._reading():
+            return {out.fs_path: out for out in self._repo.index.outs if out.hash_info}
+
+    def _is_versioned(self, remote: str) -> bool:
+        settings = self._repo.config["remote"].get(remote, {})
+        return bool(settings.get("version_aware") or settings.get("worktree"))
+
+    def _place(self, stage: Any, out: Any) -> tuple[str, int | None]:
+        """Return the file that tracks an output, and the line of its hash."""
+        lock = getattr(stage.dvcfile, "_lockfile", None)
+        path = Path(lock.path if lock else stage.path)
+        value = out.hash_info.value if out.hash_info else None
+        if not value or not path.exists():
+            return self.show(stage.path), None
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        numbers = [number for number, line in enumerate(lines, 1) if value in line]
+        if len(numbers) > 1:  # an equal file, or a stage that reads this one
+            numbers = [_lines(path).get((stage.name if lock else "", out.def_path, value), numbers[0])]
+        return self.show(path), next(iter(numbers), None)
+
+    @contextlib.contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Say what DVC raises in our words."""
+        from dvc.exceptions import DvcException
+        from dvc_objects.fs.errors import ConfigError
+
+        try:
+            yield
+        except (DvcException, ConfigError, OSError) as error:
+            raise self._explained(error) from error
+
+    def _explained(self, error: Exception) -> NotebookCiError:
+        from dvc.config import ConfigError
+        from dvc.exceptions import CheckoutError
+        from dvc.lock import LockError
+        from dvc.utils.serialize import ParseError
+        from dvc.utils.strictyaml import YAMLSyntaxError, YAMLValidationError
+        from dvc_objects.fs.errors import ConfigError as SettingsError
+
+        text = without_secrets(" ".join(str(error).split())).rstrip(".")
+        explained: NotebookCiError
+        match error:
+            case ConfigError() | SettingsError():
+                explained = self._of_config(text.removeprefix("config file error: "))
+            case YAMLSyntaxError():
+                explained = self._of_syntax(error)
+            case YAMLValidationError():
+                explained = self._of_keys(error)
+            case ParseError():
+                explained = InputError(f"DVC says: {text}.", file=self.show(Path(error.path).absolute()))
+            case LockError() | CheckoutError() | OSError():
+                explained = _of_surroundings(error, text)
+            case _ if "unsaved files" in text:
+                explained = self._changed(str(error).splitlines()[1:])
+            case _ if "is not a git repository" in text:
+                hint = (
+                    "Check it out with actions/checkout, or tell DVC that it has none: `dvc config core.no_scm true`."
+                )
+                explained = InputError("This is no git repository, and DVC needs one.", hint=hint)
+            case _:
+                explained = InputError(f"DVC says: {text}.")
+        return explained
+
+    def _of_config(self, text: str) -> NotebookCiError:
+        file = self.show(Path(self._request.root, ".dvc", "config"))
+        return InputError(f"DVC cannot use {file}: {text}.", hint=NEWER.format(version=self.version), file=file)
+
+    def _of_syntax(self, error: Any) -> NotebookCiError:
+        """Say where a pointer is no YAML."""
+        cause = error.exc.__cause__
+        mark = getattr(cause, "problem_mark", None)
+        reason = ", ".join(filter(None, (getattr(cause, "context", ""), getattr(cause, "problem", "")))) or "see above"
+        file = self.show(Path(error.relpath).absolute())
+        hint = "It has git conflict markers: resolve the conflict." if error.hint else restore(file)
+        return InputError(f"{file} is not YAML: {reason}.", hint=hint, file=file, line=mark.line + 1 if mark else None)
+
+    def _of_keys(self, error: Any) -> NotebookCiError:
+        """Say what in a pointer DVC does not know."""
+        from dvc.utils.serialize import parse_yaml_for_update
+        from dvc.utils.strictyaml import determine_linecol
+
+        first = error.exc.errors[0]
+        where = " -> ".join(map(str, first.path))
+        line, _, _ = determine_linecol(parse_yaml_for_update(error.text, error.path), first.path)
+        old = any(set(map(str, each.path)) & {"metric", "schema"} for each in error.exc.errors)
+        file = self.show(Path(error.path).absolute())
+        return InputError(
+            f"{file} is not as DVC {self.version} knows it: {first.error_message}{f' ({where})' if where else ''}.",
+            hint=OLDER if old else NEWER.format(version=self.version),
+            file=file,
+            line=line,
+        )
+
+    def _changed(self, changed: Sequence[str]) -> NotebookCiError:
+        paths = sorted(changed)
+        named = listed([quote(self.show(path)) for path in paths], MOST_LISTED)
+        return CheckFailed(
+            f"Changed in the workspace, and not saved: {named}. It was left as it is.",
+            hint="Save the change with `dvc add` (or `dvc commit`), or throw it away with `dvc checkout --force`.",
+            file=self.show(paths[0]) if paths else None,
+        )
+
+
+@functools.cache
+def _lines(path: Path) -> dict[tuple[str, str, str], int]:
+    """Return the lines of a pointer by stage, output and hash; a .dvc file has no stages."""
+    from dvc.utils.serialize import parse_yaml_for_update
+
+    content = parse_yaml_for_update(path.read_text(encoding="utf-8"), path)
+    stages = content.get("stages", content) if path.suffix == ".lock" else {"": content}
+    return {
+        (stage, str(out.get("path")), str(out[key])): line + 1
+        for stage, entries in stages.items()
+        for out in entries.get("outs") or ()
+        for key, (*_, line, _) in (out.lc.data or {}).items()  # not of a key that is merged in
+    }
+
+
+def _of_surroundings(error: Exception, text: str) -> SurroundingsError:
+    """Say what is wrong with the machine, or the network."""
+    from dvc.exceptions import CheckoutError
+    from dvc.lock import LockError
+
+    match error:
+        case LockError():
+            what, hint = "Another DVC is at work in this repository", "Wait for its end, or end it, and run again."
+        case CheckoutError():
+            what = f"DVC could not write {', '.join(map(quote, error.target_infos[:MOST_LISTED]))}"
+            hint = "Look at the rights of the folder, and at the space of the disk."
+        case _:
+            what = f"A file cannot be read or written: {text}"
+            hint = "Look at its rights, and at the space of the disk."
+    return SurroundingsError(f"{what}.", hint=hint)
+
+
+def _broken(error: BaseException, path: Path, shown: str) -> InputError:
+    """Return the error for a pointer at which DVC breaks down."""
+    match error:
+        case RecursionError():
+            what = "is nested too deeply"
+        case BadEntry():
+            what = f"has a wrong list of files: {error}"
+        case _:
+            what = f"is not as DVC writes it ({type(error).__name__}: {without_secrets(str(error))})"
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    line = next((number for number, text in enumerate(lines, 1) if _WRONG_HASH.match(text)), None)
+    return InputError(f"{shown} {what}.", hint=restore(shown), file=shown, line=line)
+
+
+def _repro(stage: Any) -> str:
+    """Return how to run a stage again; its address tells which dvc.yaml it is in."""
+    return f"Run {command_line('dvc repro {}', stage.addressing)}, commit dvc.lock, and run `dvc push`."
+
+
+def _out_of_sync(stage: Any, out: Any, shown: str, pointer: str, line: int | None) -> CheckFailed:
+    """Return the error for an output whose hash is unknown."""
+    if stage.is_import:
+        update = command_line("dvc update {}", pointer)
+        what, hint = "it was imported without its content", f"Run {update}, and commit it."
+    elif stage.cmd:
+        what = f"dvc.lock knows nothing of what the stage {quote(stage.name)} makes"
+        hint = _repro(stage)
+    elif out.hash_info:
+        what, hint = f"its hash is of the kind {out.hash_name}", f"Known are {', '.join(HASHES)}."
+    else:
+        what, hint = "it has no hash", f"Run {command_line('dvc add {}', shown)}, commit {pointer}, and run `dvc push`."
+    return CheckFailed(f"{pointer} does not say what {quote(shown)} is: {what}.", hint=hint, file=pointer, line=line)

@@ -1,0 +1,198 @@
+"""The stage dvc-pull: chooses the tool environment by the kind of remote, and records what its worker did there."""
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from notebook_ci.base import process
+from notebook_ci.base.context import Context
+from notebook_ci.base.errors import EXIT_BUG, InputError, SurroundingsError, from_json
+from notebook_ci.base.files import is_folder
+from notebook_ci.base.inputs import quote
+from notebook_ci.base.masking import masked
+from notebook_ci.base.records import sha256
+from notebook_ci.base.reporter import Reporter
+from notebook_ci.dvc_pull.config import FOLDER, KINDS, Config, Remote, find_root, pointers, without_secrets
+from notebook_ci.dvc_pull.model import MANIFEST, DvcPullInputs, DvcPullRecord, PulledData
+from notebook_ci.dvc_pull.protocol import PROGRESS, Request, Result
+from notebook_ci.tools import tool
+
+WORKER = Path(__file__).with_name("worker.py")
+LOG = "dvc.log"
+LINES_SHOWN = 30
+# Without the first, git would wait for someone to type.
+QUIET = {"GIT_TERMINAL_PROMPT": "0", "DVC_NO_ANALYTICS": "1", "NO_COLOR": "1"}
+_OWN_REMOTE = re.compile(r"^\s*(?:-\s+)?remote:\s*['\"]?([^'\"\s#]+)", re.MULTILINE)
+# Where an import came from (`dvc import-url`): DVC cannot read the pointer without what such addresses need.
+_ADDRESS = re.compile(r"\bpath:\s*['\"]?([a-z0-9]+)://")
+
+
+def run(inputs: DvcPullInputs, context: Context, record: DvcPullRecord) -> None:
+    """Pull the data, check it, and record it.
+
+    Raises:
+        NotebookCiError: It could not be done. What is wrong with several files stands in the record.
+    """
+    root, directory = find(inputs, context.cwd)
+    remotes = wanted(inputs, root, context.cwd, context.environ)
+    record.scheme = _kind([remote.kind for remote in remotes], "The data is in remotes")
+    kind = _kind([record.scheme, *_kinds_of_addresses(root)], "The remote and the addresses in pointers are")
+    record.remote = ", ".join(remote.name for remote in remotes)
+    record.remote_url = ", ".join(remote.url for remote in remotes)
+    record.verified = inputs.verify
+    request = Request(
+        workspace=str(context.cwd),
+        directory=str(directory),
+        root=str(root),
+        targets=list(inputs.targets),
+        remote=inputs.remote,
+        jobs=inputs.jobs,
+        verify=inputs.verify,
+        manifest=str(context.place.artifacts / MANIFEST),
+    )
+    result = _work(request, kind, context)
+    _record(result, record, context)
+    if result.faults:
+        # What is worst is raised: the exit code is its one.
+        *others, worst = sorted(map(from_json, result.faults), key=lambda error: error.exit_code)
+        for each in others:
+            record.add(each)
+        raise worst
+
+
+def find(inputs: DvcPullInputs, cwd: Path) -> tuple[Path, Path]:
+    """Return the folder that `.dvc` stands in, and the one to work in.
+
+    Raises:
+        InputError: There is none.
+    """
+    directory = cwd / inputs.working_directory
+    if not is_folder(directory):
+        raise InputError(
+            f"working-directory is {quote(inputs.working_directory)}, and there is no such folder.",
+            hint="It is relative to the workspace.",
+        )
+    root = find_root(directory)
+    if root is None:
+        raise InputError(
+            f"There is no {FOLDER} directory in {directory}, or above it in its git repository.",
+            hint="Make one with `dvc init` and commit it, or name the folder that has it with working-directory.",
+        )
+    return root, directory
+
+
+def wanted(inputs: DvcPullInputs, root: Path, cwd: Path, environ: Mapping[str, str]) -> list[Remote]:
+    """Return the remotes that may be pulled from, the default one first.
+
+    Raises:
+        InputError: One is unknown, or of a kind that cannot be pulled from.
+    """
+    config = Config.read(root, os.path.relpath(root, cwd), environ)
+    if inputs.remote:
+        return [config.remote(inputs.remote)]
+    names = [config.default] if config.default else []
+    own = sorted(_named(_OWN_REMOTE, root) & set(config.urls))
+    return [config.remote(name) for name in dict.fromkeys([*names, *own])]
+
+
+def _kinds_of_addresses(root: Path) -> list[str]:
+    return sorted({KINDS[scheme] for scheme in _named(_ADDRESS, root) & set(KINDS)})
+
+
+def _named(pattern: re.Pattern[str], root: Path) -> set[str]:
+    """Return what a pattern finds in the pointers; where one cannot be read, DVC says what is wrong with it."""
+    found: set[str] = set()
+    for pointer in pointers(root):
+        with contextlib.suppress(OSError):
+            found.update(pattern.findall(pointer.read_text(encoding="utf-8", errors="replace")))
+    return found
+
+
+def _kind(kinds: list[str], what: str) -> str:
+    """Return the tool environment for kinds of remotes: every one of them has what folders and HTTP need.
+
+    Args:
+        kinds: The kinds.
+        what: What has them, for the message.
+
+    Raises:
+        InputError: No environment has what all of them need.
+    """
+    special = [kind for kind in dict.fromkeys(kinds) if kind not in {"local", "http"}]
+    if len(special) > 1:
+        raise InputError(
+            f"{what} of several kinds: {', '.join(special)}.",
+            hint="Pull from one kind at a time, with the input remote; pointers with addresses (`dvc import-url`) of "
+            "another kind belong into a DVC repository of their own (`dvc init --subdir`).",
+        )
+    return next(iter(special or sorted(kinds)), "local")
+
+
+def _work(request: Request, kind: str, context: Context) -> Result:
+    """Run the worker.
+
+    Raises:
+        SurroundingsError: DVC could not be installed, or the worker ended without an answer.
+    """
+    environment = f"dvc-{kind}"
+    tool.make(environment, "DVC", context.environ, context.reporter)
+    told = _Told(context.reporter)
+    done = process.run(
+        tool.worker(environment, WORKER),
+        env=process.for_others(context.environ) | QUIET,
+        cwd=context.cwd,
+        stdin=json.dumps(vars(request)),
+        separate=True,
+        on_line=told.take,
+    )
+    _keep(context.place.artifacts / LOG, told.others)
+    try:
+        return Result(**json.loads(done.stdout))
+    except ValueError as error:
+        context.reporter.output("\n".join(told.others[-LINES_SHOWN:]))
+        how = "by a bug of notebook-ci" if done.returncode == EXIT_BUG else f"with exit code {done.returncode}"
+        hint = "The lines above may say why. If the machine was not out of memory, please report them."
+        raise SurroundingsError(f"The pull ended {how}.", hint=hint) from error
+
+
+class _Told:
+    """Takes the lines of the worker: those for the user are shown at once, the others kept.
+
+    Args:
+        reporter: Takes progress.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self.others: list[str] = []
+
+    def take(self, line: str) -> None:
+        """Take one line."""
+        if line.startswith(PROGRESS):
+            self._reporter.progress(line.removeprefix(PROGRESS))
+        else:
+            self.others.append(without_secrets(masked(line)))
+
+
+def _keep(path: Path, lines: list[str]) -> None:
+    if lines:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
+
+
+def _record(result: Result, record: DvcPullRecord, context: Context) -> None:
+    """Take over what the worker did."""
+    for message, file, line in result.notices:
+        context.reporter.notice(message, file=file, line=line)
+    for message, file, line in result.warnings:
+        context.reporter.warning(message, file=file, line=line)
+    record.dvc_version = result.dvc_version
+    record.data = [PulledData(**entry) for entry in result.data]
+    record.data_digest, record.files, record.bytes = result.digest, result.files, result.bytes
+    record.downloaded_files, record.downloaded_bytes = result.downloaded_files, result.downloaded_bytes
+    record.read = {pointer: sha256(context.cwd / pointer) for pointer in sorted({each.pointer for each in record.data})}
+    manifest = context.place.artifacts / MANIFEST
+    if manifest.exists():
+        record.made = {context.place.relative(manifest): sha256(manifest)}

@@ -1,0 +1,358 @@
+"""What a repository may say to DVC (3.67): its configuration, pointers and lists of files are written by strangers.
+
+DVC trusts them: an option can name a file whose content runs programs (`credential_process` of AWS), and a hash or a
+path becomes a path on this machine as it is. Each is checked where DVC itself takes it in, so that nothing which DVC
+reads by another way (an imported repository, an unusual spelling) goes round the check.
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from notebook_ci.base import git
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.files import read_text
+from notebook_ci.base.inputs import quote
+from notebook_ci.base.texts import command_line
+from notebook_ci.dvc_pull.config import SUPPORTED, without_secrets
+
+# Options of remotes that name no file of credentials or settings, and no program (`dvc/config_schema.py`). `ssl_verify`
+# can name certificates, which are read and no more.
+OF_REMOTES = {
+    "access_key_id",
+    "account_key",
+    "account_name",
+    "acl",
+    "allow_agent",
+    "allow_anonymous_login",
+    "ask_passphrase",
+    "ask_password",
+    "auth",
+    "cache_regions",
+    "checksum_jobs",
+    "client_id",
+    "client_secret",
+    "connect_timeout",
+    "connection_string",
+    "connection_timeout",
+    "custom_auth_header",
+    "endpointurl",
+    "exclude_environment_credential",
+    "exclude_managed_identity_credential",
+    "exclude_shared_token_cache_credential",
+    "exclude_visual_studio_code_credential",
+    "grant_full_control",
+    "grant_read",
+    "grant_read_acp",
+    "grant_write_acp",
+    "gss_auth",
+    "jobs",
+    "listobjects",
+    "max_sessions",
+    "method",
+    "no_traverse",
+    "passphrase",
+    "password",
+    "port",
+    "profile",
+    "projectname",
+    "protected",
+    "read_timeout",
+    "region",
+    "sas_token",
+    "secret_access_key",
+    "session_token",
+    "shared",
+    "slow_link_warning",
+    "sse",
+    "sse_customer_algorithm",
+    "sse_customer_key",
+    "sse_kms_key_id",
+    "ssl_verify",
+    "tenant_id",
+    "timeout",
+    "type",
+    "url",
+    "use_ssl",
+    "user",
+    "verify",
+    "version_aware",
+    "worktree",
+}
+# Not `site_cache_dir`: DVC keeps pickled objects there, and loads them.
+OF_CORE = {
+    "analytics",
+    "autostage",
+    "check_update",
+    "checksum_jobs",
+    "experiments",
+    "hardlink_lock",
+    "interactive",
+    "machine",
+    "no_scm",
+    "remote",
+}
+LOCAL = "config.local"
+OWNER = (
+    "It can name files whose content runs programs, so that only the owner of the machine may set it: "
+    "`dvc remote modify --local` (.dvc/config.local, which git must ignore) or `--global`."
+)
+NO_PLUGIN = f"Supported are {SUPPORTED}, and at a time one kind of those that need a plugin."
+HASH = re.compile(r"[0-9a-f]{32}")
+_FORBIDDEN_PARTS = {".git", ".dvc"}
+# DVC asks for the paths of beginnings of hashes, too, and there are hashes of other kinds.
+_OBJECT_NAME = re.compile(r"[\w-]*(\.dir)?")
+
+
+class BadEntry(Exception):
+    """An entry in the list of files of a folder is not as it must be.
+
+    Args:
+        number: Its number, counted from 1.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, number: int, reason: str) -> None:
+        super().__init__(f"entry {number:,} {reason}")
+
+
+def guard(workspace: Path) -> None:
+    """Check what DVC takes in from now on, in this process.
+
+    Args:
+        workspace: The folder that paths are shown relative to.
+
+    Raises:
+        ImportError: There is no DVC.
+    """
+    from dvc.config import Config
+    from dvc.dependency.repo import RepoDependency
+    from dvc.output import Output
+    from dvc_data.hashfile.db.local import LocalHashFileDB
+    from dvc_data.hashfile.tree import Tree
+    from dvc_objects.db import ObjectDB
+
+    load_config, output, dependency, from_list = (
+        Config._load_config,  # noqa: SLF001 - there is no other place that knows the level
+        Output.__init__,
+        RepoDependency.__init__,
+        Tree.from_list.__func__,
+    )
+
+    def checked_config(self: Any, level: str) -> Any:
+        values = load_config(self, level)
+        if level in {"repo", "local"}:
+            _check_config(values, Path(self.files[level]), workspace)
+        return values
+
+    def checked_output(self: Any, stage: Any, path: str, *arguments: Any, **options: Any) -> None:
+        pointer = Path(stage.path)
+        _check_options((options.get("fs_config") or {}), "fs_config", pointer, workspace)
+        with _named(path, pointer, workspace):
+            output(self, stage, path, *arguments, **options)
+
+    def checked_dependency(self: Any, def_repo: Mapping[str, Any], stage: Any, *rest: Any, **options: Any) -> None:
+        pointer = Path(stage.path)
+        config, remote = def_repo.get("config") or {}, def_repo.get("remote") or {}
+        if isinstance(config, str):
+            raise _refused("config", "the import", pointer, workspace)
+        _check_sections(config, pointer, workspace)
+        if isinstance(remote, Mapping):
+            _check_options(remote, "the import", pointer, workspace)
+        dependency(self, def_repo, stage, *rest, **options)
+
+    def checked_list(cls: Any, entries: Any, hash_name: str | None = None) -> Any:
+        check_entries(entries)
+        return from_list(cls, entries, hash_name=hash_name)
+
+    Config._load_config = checked_config  # noqa: SLF001 - the same
+    Output.__init__ = checked_output
+    RepoDependency.__init__ = checked_dependency
+    Tree.from_list = classmethod(checked_list)
+    for store in (ObjectDB, LocalHashFileDB):
+        _guard_names(store)
+
+
+@contextlib.contextmanager
+def _named(path: str, pointer: Path, workspace: Path) -> Iterator[None]:
+    """Say of an output or a dependency which pointer has it, where DVC does not."""
+    from dvc.output import OutputIsIgnoredError
+
+    name = relative_to_workspace(pointer, workspace)
+    try:
+        yield
+    except ImportError as error:
+        what = f"has the address {quote(without_secrets(path))}, which cannot be read here"
+        raise InputError(f"{name} {what}.", hint=NO_PLUGIN, file=name) from error
+    except OutputIsIgnoredError as error:
+        hint = "Give it another path, or mend .dvcignore."
+        raise InputError(f"{name} tracks {quote(path)}, which DVC is to ignore.", hint=hint, file=name) from error
+
+
+def restore(pointer: str) -> str:
+    """Return what to do about a file that DVC did not write so."""
+    return f"Restore it from git: {command_line('git checkout -- {}', pointer)}."
+
+
+def check_hash(value: object, pointer: str, line: int | None) -> None:
+    """Check the hash that a pointer has.
+
+    Raises:
+        InputError: It is none, and must not become a path.
+    """
+    if not isinstance(value, str) or not HASH.fullmatch(value.removesuffix(".dir")):
+        raise InputError(
+            f"{pointer} says {quote(value)}, which is not a valid MD5.",
+            hint=f"An MD5 has 32 digits, 0-9 and a-f; that of a folder ends in `.dir`. {restore(pointer)}",
+            file=pointer,
+            line=line,
+        )
+
+
+def check_place(path: Path, root: Path, shown: str, pointer: str, line: int | None) -> None:
+    """Check the path of an output.
+
+    Args:
+        path: The path, absolute.
+        root: The git repository's root, or that of DVC where there is no git.
+        shown: The path as the user knows it.
+        pointer: The file that names it.
+        line: The line there.
+
+    Raises:
+        InputError: It leads out of the repository, or into what git and DVC keep there.
+    """
+    where = f"{pointer} tracks {quote(shown)}, which "
+    hint = "Only files of the repository are pulled: give the output a path in it."
+    if "\0" in str(path):
+        raise InputError(f"{where}has a NUL character in it.", hint=hint, file=pointer, line=line)
+    if not path.is_relative_to(root) or path == root:
+        raise InputError(f"{where}is outside the repository.", hint=hint, file=pointer, line=line)
+    if _forbidden(path.relative_to(root).parts):
+        raise InputError(f"{where}is in a folder of git or DVC.", hint=hint, file=pointer, line=line)
+    check_links({path.parent}, root, pointer, line)
+
+
+def check_links(folders: Iterable[Path], root: Path, pointer: str, line: int | None) -> None:
+    """Check that folders, their links followed, are in the repository.
+
+    Raises:
+        InputError: One is elsewhere.
+    """
+    for folder in folders:
+        try:
+            real = folder.resolve()
+        except (OSError, RuntimeError) as error:
+            raise InputError(f"{pointer}: {quote(str(folder))} cannot be resolved: {error}.", file=pointer) from error
+        if not real.is_relative_to(root) or _forbidden(real.relative_to(root).parts):
+            raise InputError(
+                f"{pointer} tracks what is in {quote(os.path.relpath(folder, root))}, a link that leads out of the "
+                "repository.",
+                hint="Replace the link with a folder, or give the output another path.",
+                file=pointer,
+                line=line,
+            )
+
+
+def check_entries(entries: object) -> None:
+    """Check the list of files of a folder.
+
+    Raises:
+        BadEntry: An entry of it must not become a path.
+    """
+    if not isinstance(entries, list | tuple):
+        raise BadEntry(1, "is not in a list")
+    for number, entry in enumerate(entries, 1):
+        if not isinstance(entry, Mapping):
+            raise BadEntry(number, "is no mapping")
+        _check_path(number, entry.get("relpath"))
+        hashed = entry.get("md5")
+        if hashed is None and "md5" not in entry:  # DVC itself hashes what has a version in the remote
+            continue
+        if not isinstance(hashed, str) or not HASH.fullmatch(hashed):
+            raise BadEntry(number, f"has {quote(hashed)} where an MD5 must stand")
+
+
+def _check_path(number: int, path: object) -> None:
+    if not isinstance(path, str):
+        raise BadEntry(number, f"has {quote(path)} where a path must stand")
+    parts = path.split("/")
+    windows = os.name == "nt" and ("\\" in path or ":" in path)
+    if windows or "\0" in path or {"", ".", ".."} & set(parts) or _forbidden(parts) or not _is_text(path):
+        raise BadEntry(number, f"has the path {quote(path)}, which is not one in the folder")
+
+
+def _is_text(path: str) -> bool:
+    """Return whether a path can be written in UTF-8: half of a surrogate pair cannot."""
+    return path.isascii() or not re.search("[\ud800-\udfff]", path)
+
+
+def _forbidden(parts: Iterable[str]) -> bool:
+    """Return whether a path leads through what git and DVC keep for themselves, on any file system."""
+    return any(part.rstrip(". ").lower() in _FORBIDDEN_PARTS for part in parts)
+
+
+def _check_config(values: Mapping[str, Any], path: Path, workspace: Path) -> None:
+    if path.name == LOCAL and (not values or _is_ignored(path)):
+        return
+    _check_sections(values, path, workspace)
+
+
+def _check_sections(values: Mapping[str, Any], path: Path, workspace: Path) -> None:
+    for option in sorted(set(values.get("core") or ()) - OF_CORE):
+        raise _refused(option, "core", path, workspace)
+    for name, options in (values.get("remote") or {}).items():
+        if isinstance(options, Mapping):
+            _check_options(options, f"the remote {quote(name)}", path, workspace)
+
+
+def _check_options(options: Mapping[str, Any], owner: str, path: Path, workspace: Path) -> None:
+    for option in options:
+        # DVC takes an option for the same in any letter case.
+        if str(option).lower() not in OF_REMOTES:
+            raise _refused(str(option), owner, path, workspace)
+
+
+def _refused(option: str, owner: str, path: Path, workspace: Path) -> InputError:
+    shown = relative_to_workspace(path, workspace)
+    return InputError(
+        f"{shown} sets {quote(option)} of {owner}, which a repository may not.",
+        hint=OWNER,
+        file=shown,
+        line=_line(path, shown, option),
+    )
+
+
+def relative_to_workspace(path: Path, workspace: Path) -> str:
+    """Return a path as the user knows it: relative to the workspace."""
+    return path.relative_to(workspace).as_posix() if path.is_relative_to(workspace) else path.as_posix()
+
+
+def _line(path: Path, shown: str, option: str) -> int | None:
+    """Return the line that sets an option; None where it cannot be told, as in an imported repository."""
+    pattern = re.compile(rf"\s*['\"]?{re.escape(option)}['\"]?\s*[=:]", re.IGNORECASE)
+    try:
+        lines = read_text(path, shown).splitlines()
+    except InputError:
+        return None
+    return next((number for number, line in enumerate(lines, 1) if pattern.match(line)), None)
+
+
+def _is_ignored(path: Path) -> bool:
+    """Return whether git ignores a file and does not track it, so that it was not committed by a stranger."""
+    return git.run(path.parent, os.environ, "check-ignore", "--quiet", "--", path.name).returncode == 0
+
+
+def _guard_names(store: Any) -> None:
+    """Check the names of objects, which become paths."""
+    to_path = store.oid_to_path
+
+    def checked(self: Any, oid: str) -> Any:
+        if not isinstance(oid, str) or not _OBJECT_NAME.fullmatch(oid):
+            raise InputError(f"{quote(oid)} stands where a hash must stand.", hint="Look for it in the .dvc files.")
+        return to_path(self, oid)
+
+    store.oid_to_path = checked

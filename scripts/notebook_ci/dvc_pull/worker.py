@@ -1,0 +1,73 @@
+"""The program that pulls. It runs in a tool environment that has DVC, started by `notebook_ci.dvc_pull.run`.
+
+It reads a `Request` as JSON from standard input and writes a `Result` as JSON to standard output. Each line on standard
+error that begins with `PROGRESS` is for the user; what else stands there came from DVC and the libraries below it.
+"""
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+# Python is started with -I: this file's own folder, whose modules would shadow others, is not searched.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from notebook_ci.base.errors import NotebookCiError, SurroundingsError
+from notebook_ci.dvc_pull.protocol import PROGRESS, Request, Result
+
+DISK = "Look at its rights, and at the space of the disk."
+
+
+def main() -> int:
+    """Pull, and answer. The answer holds what went wrong in a way that was foreseen."""
+    request = Request(**json.load(sys.stdin))
+    answer = sys.stdout
+    sys.stdout = sys.stderr  # what a library prints must not stand in the answer
+    signal.signal(signal.SIGTERM, _stop)
+    os.chdir(request.directory)
+    result = Result()
+    try:
+        from notebook_ci.dvc_pull.pulling import Pull
+
+        Pull(request, result, _tell).run()
+    except NotebookCiError as error:
+        result.faults.append(error.as_json())
+    except OSError as error:
+        reason = error.strerror or str(error)
+        fault = SurroundingsError(f"{error.filename} cannot be read or written: {reason}.", hint=DISK)
+        result.faults.append(fault.as_json())
+    json.dump(dataclasses.asdict(result), answer)
+    answer.flush()
+    sys.stderr.flush()
+    return 0
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"{PROGRESS}{text}\n")
+    sys.stderr.flush()
+
+
+def _stop(number: int, _: FrameType | None) -> NoReturn:
+    """End by way of `finally` blocks, which remove temporary files."""
+    raise SystemExit(128 + number)
+
+
+def _end(code: Any) -> NoReturn:
+    """End at once: a thread that waits for a silent server cannot be ended otherwise."""
+    os._exit(code if isinstance(code, int) else 1)
+
+
+if __name__ == "__main__":
+    try:
+        status: Any = main()
+    except SystemExit as stopped:
+        status = stopped.code
+    except BaseException:  # noqa: BLE001 - shown, and the stage says that it is a bug
+        sys.excepthook(*sys.exc_info())
+        sys.stderr.flush()
+        status = 70
+    _end(status)

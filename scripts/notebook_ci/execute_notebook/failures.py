@@ -1,0 +1,250 @@
+"""Says why a notebook failed, and where in its file."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from traceback import extract_tb
+
+from notebook_ci.base import process
+from notebook_ci.base.records import Problem
+from notebook_ci.execute_notebook.deaths import FAULT
+from notebook_ci.execute_notebook.engine import (
+    EXIT,
+    FAILED,
+    Execution,
+    KernelDiedError,
+    KernelNotStartedError,
+    errors_shown,
+    number,
+)
+from notebook_ci.execute_notebook.model import Failure, FailureKind
+from notebook_ci.execute_notebook.watch import GRACE_SECONDS, Limit, Watch
+from notebook_ci.notebooks import positions, tracebacks
+from notebook_ci.notebooks.document import Document
+
+MOST_TRACEBACK_LINES = 60
+MOST_TRACEBACK_CHARACTERS = 20_000
+MOST_VALUE_CHARACTERS = 2_000
+MOST_NAME_CHARACTERS = 200
+HINTS = {
+    "ModuleNotFoundError": "Add the package that provides it to your requirements: setup-env installs them. If it is a "
+    "file of your repository: notebooks run in their own folder, so set `PYTHONPATH` to the folder of the module.",
+    "FileNotFoundError": "Notebooks run in their own folder: relative paths start there.",
+    "StdinNotImplementedError": "Nobody can answer `input()` in CI. Read the value from a cell tagged `parameters`, "
+    "and set it with the input `parameters`.",
+}
+TITLES: dict[FailureKind, str] = {
+    "cell-error": "Error",
+    "cell-timeout": "Over the cell-timeout",
+    "notebook-timeout": "Over the notebook-timeout",
+    "kernel-died": "Kernel died",
+    "kernel-not-started": "Kernel did not start",
+    "invalid-notebook": "Cannot be executed",
+    "broken-execution": "Broken execution",
+    "surroundings": "Disk or folder problem",
+    "cancelled": "Cancelled",
+}
+LOG_LINES = 20
+COMMAND_ERROR = "CalledProcessError"
+COMMAND_HINT = "If it may fail, add `; true` to it. To fail the notebook instead, set `shell-errors` to `fail`."
+PIP_HINT = "Add the packages to your requirements: setup-env installs them."
+
+
+def explain(
+    document: Document, execution: Execution, watch: Watch, exception: Exception | None, kernel_log: str
+) -> Failure | None:
+    """Return why an execution failed; None where it did not.
+
+    Args:
+        document: The source.
+        execution: What was executed.
+        watch: The watch that stood beside it.
+        exception: What `Execution.run` raised.
+        kernel_log: What the kernel printed beside its messages.
+    """
+    if watch.exceeded and exception:
+        return place(document, execution, watch.exceeded, _time_message(watch, watch.exceeded))
+    if isinstance(exception, KernelDiedError | KernelNotStartedError):
+        kind: FailureKind = "kernel-died" if isinstance(exception, KernelDiedError) else "kernel-not-started"
+        frames = [line for line in kernel_log.rpartition(FAULT)[2].splitlines() if line.startswith('  File "')]
+        failure = place(document, execution, kind, str(exception), frames=frames[::-1])
+        last_lines = tracebacks.strip_ansi("\n".join(kernel_log.splitlines()[-LOG_LINES:]))
+        failure.traceback = _with_cells(execution, last_lines)
+        return failure
+    return of_cell(document, execution)
+
+
+def of_cell(document: Document, execution: Execution) -> Failure | None:
+    """Return the failure of the cell whose error ended the execution; None where there is none.
+
+    A cell tagged `raises-exception` may fail, and `sys.exit()` without an error code ends a notebook well: so nbclient
+    and papermill have it.
+    """
+    index = _failed_cell(execution)
+    has_failed = index is not None and errors_shown(execution.nb.cells[index])
+    return place(document, execution, "cell-error") if has_failed else None
+
+
+def problem(path: str, failure: Failure) -> Problem:
+    """Return the failure of a notebook as a problem at its place."""
+    return Problem(
+        severity="error",
+        title=failure.title,
+        message=f"{failure.message}\n{failure.source}".strip() or failure.title,
+        hint=failure.hint,
+        file=path,
+        line=failure.line,
+    )
+
+
+def without_cell(kind: FailureKind, message: str, line: int | None = None) -> Failure:
+    """Return a failure that no cell is to blame for."""
+    return Failure(kind=kind, title=TITLES[kind], message=message, line=line)
+
+
+def broken(document: Document, execution: Execution | None, exception: Exception) -> Failure:
+    """Return the failure of a notebook whose execution ended in an exception that nobody has foreseen.
+
+    Most come from what a notebook makes the kernel send. The name of our file is for those that do not.
+    """
+    innermost = extract_tb(exception.__traceback__)[-1]
+    what = f"{type(exception).__name__}: {str(exception)[:MOST_VALUE_CHARACTERS]}"
+    message = (
+        f"The execution broke off: {what} ({Path(innermost.filename).name}, line {innermost.lineno}). Either the "
+        "notebook made its kernel send something that is not a valid message, or this is a bug: please report it then."
+    )
+    if execution is None:
+        return without_cell("broken-execution", message)
+    return place(document, execution, "broken-execution", message)
+
+
+def commands(document: Document, execution: Execution, path: str) -> Iterator[Problem]:
+    """Yield a warning for each shell command that failed, with its location; `path` is the notebook's."""
+    seen: set[tuple[tuple[int, int], int]] = set()
+    for command in execution.failed_commands:
+        spot = _spot(execution, command.cell, command.traceback)
+        if spot is None or (spot, command.exit_code) in seen:
+            continue
+        line, source = _line(document, spot)
+        message = f"Cell {spot[0] + 1}: the shell command `{source}` {process.how_it_ended(command.exit_code)}."
+        hint = PIP_HINT if "pip install" in source else "" if seen else COMMAND_HINT
+        yield Problem(severity="warning", message=message, hint=hint, file=path, line=line)
+        seen.add((spot, command.exit_code))
+
+
+def left_by_exit(execution: Execution) -> int:
+    """Return how many code cells did not run because an earlier one failed or called `sys.exit()`."""
+    failed = _failed_cell(execution)
+    return 0 if failed is None else sum(index > failed for index in code_cells(execution))
+
+
+def code_cells(execution: Execution) -> list[int]:
+    """Return the indices of the cells that run, as the author counts them: without the injected parameters."""
+    return [
+        index
+        for index, cell in enumerate(execution.nb.cells)
+        if execution.origins[index] is not None and cell.cell_type == "code" and cell.source.strip()
+    ]
+
+
+def place(
+    document: Document, execution: Execution, kind: FailureKind, message: str = "", frames: Sequence[str] = ()
+) -> Failure:
+    """Return a failure of the cell that ran last, with its place in the file.
+
+    The place is where the traceback points in the notebook, else the first line of the cell.
+
+    Args:
+        document: The source.
+        execution: What was executed.
+        kind: The class of the failure.
+        message: One sentence; nothing: the text of its exception.
+        frames: Where the kernel crashed, innermost last, where no error output says it.
+    """
+    failure = without_cell(kind, message)
+    if execution.current is None:
+        return failure
+    errors = errors_shown(execution.nb.cells[execution.current])
+    traceback = errors[0].traceback if errors else []  # of the cause; what follows may come of it
+    failure.traceback = _with_cells(
+        execution, tracebacks.essence(traceback, MOST_TRACEBACK_LINES, MOST_TRACEBACK_CHARACTERS)
+    )
+    if errors and kind == "cell-error":
+        value = tracebacks.strip_ansi(errors[0].evalue[:MOST_VALUE_CHARACTERS])
+        failure.ename = errors[0].ename[:MOST_NAME_CHARACTERS]
+        failure.evalue = failure.message = _with_cells(execution, value)
+        failure.title = failure.ename or failure.title  # not each kernel has names for errors
+        failure.hint = HINTS.get(failure.ename, "")
+        if failure.ename == EXIT:
+            failure.message = f"The notebook ended itself{' with exit code' if value.isdecimal() else ':'} {value}"
+        if failure.ename == COMMAND_ERROR:
+            failure.traceback = f"{_printed(execution)}\n{failure.traceback}".strip()
+    origin = execution.origins[execution.current]
+    failure.cell = None if origin is None else origin + 1
+    if spot := _spot(execution, execution.current, frames or traceback):
+        failure.points_to = spot[0] + 1
+        failure.line, failure.source = _line(document, spot)
+    failure.title += _cells(failure)
+    return failure
+
+
+def _printed(execution: Execution) -> str:
+    """Return the last lines that the cell which ran last has printed."""
+    outputs = execution.nb.cells[execution.current or 0].outputs
+    printed = "".join(output.text for output in outputs if output.output_type == "stream")
+    return tracebacks.strip_ansi("\n".join(printed.splitlines()[-LOG_LINES:]))
+
+
+def _cells(failure: Failure) -> str:
+    """Say which cell failed, and in which its traceback ends."""
+    if failure.cell is None:
+        return ""
+    raised = "" if failure.points_to in {None, failure.cell} else f", raised in cell {failure.points_to}"
+    return f" in cell {failure.cell}{raised}"
+
+
+def _spot(execution: Execution, ran: int, traceback: Sequence[str]) -> tuple[int, int] | None:
+    """Return where a traceback points in the source: the index of a cell, and a line of it, counted from 1.
+
+    If it points nowhere, the first line of the cell that `ran` counts.
+    """
+    counts, sources = _run_cells(execution)
+    location = tracebacks.locate(traceback, sources)
+    pointed = execution.origins[counts[location.execution_count] if location else ran]
+    if pointed is None:  # the injected parameters: the cell before them declares them
+        pointed, location = execution.origins[ran - 1], None
+    return None if pointed is None else (pointed, location.line if location else 1)
+
+
+def _with_cells(execution: Execution, text: str) -> str:
+    """Return a text that names cells where it names the files that they have for Python."""
+    counts, sources = _run_cells(execution)
+    names = {count: f"cell {number(index, execution.origins)}" for count, index in counts.items()}
+    return tracebacks.name_cells(text, sources, names)
+
+
+def _run_cells(execution: Execution) -> tuple[dict[int, int], dict[int, str]]:
+    """Return the indices and the sources of the cells that ran, by their execution counts."""
+    cells = execution.nb.cells
+    counts = {cell.execution_count: index for index, cell in enumerate(cells) if cell.get("execution_count")}
+    if execution.current is not None and execution.current not in counts.values():
+        counts[max(counts, default=0) + 1] = execution.current  # its kernel died before it told
+    return counts, {count: cells[index].source for count, index in counts.items()}
+
+
+def _line(document: Document, spot: tuple[int, int]) -> tuple[int, str]:
+    """Return the physical line of a spot, and what stands there."""
+    index, line = spot
+    lines = positions.split_lines(document.cells[index].source)
+    line = min(line, len(lines))
+    return positions.source_line(document.text, index, line), lines[line - 1].strip()
+
+
+def _time_message(watch: Watch, limit: Limit) -> str:
+    subject = "A cell" if limit == "cell-timeout" else "The notebook"
+    killed = f"; {GRACE_SECONDS:g} seconds later its kernel was killed" if watch.has_killed else ""
+    return f"{subject} ran longer than its {limit} of {watch.limits[limit]:g} seconds, and was interrupted{killed}."
+
+
+def _failed_cell(execution: Execution) -> int | None:
+    statuses = [cell.metadata.papermill.get("status") for cell in execution.nb.cells]
+    return statuses.index(FAILED) if FAILED in statuses else None

@@ -1,0 +1,70 @@
+"""Folders that are made: for outputs, and private ones for what is temporary."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from notebook_ci.base import process
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.files import AROUND, TMPDIR, unwritable
+from notebook_ci.base.process import POSIX
+
+OUTPUT_DIR = "name another folder with the input output-dir"
+FOLDER_PREFIX = "nci-"
+# `sun_path` has 104 bytes on macOS and 108 on Linux, a NUL among them.
+MOST_SOCKET_BYTES = 103
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for outputs.
+
+    Raises:
+        InputError: A file stands in its place.
+        SurroundingsError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        hint = "Name another folder with the input output-dir."
+        raise InputError(f"The folder {folder} cannot be made: a file stands in the way.", hint=hint) from error
+    except OSError as error:
+        raise unwritable(f"The folder {folder} cannot be made", folder, error, OUTPUT_DIR) from error
+
+
+@contextlib.contextmanager
+def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
+    """Give a folder that only this user can read, and remove it at the end.
+
+    Args:
+        parent: Another such folder, to make it in; None: where what is temporary stands.
+
+    Raises:
+        SurroundingsError: It cannot be made; or a fault of the system came of what was done with it.
+    """
+    try:
+        with process.held_back():
+            folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=parent or _short_folder()))
+    except OSError as error:
+        place = parent or Path(tempfile.gettempdir())
+        raise unwritable("No temporary folder can be made for the kernel", place, error, TMPDIR) from error
+    try:
+        yield folder
+    except OSError as error:
+        if error.errno not in AROUND:
+            raise
+        place = Path(error.filename or folder)
+        instead = TMPDIR if place.is_relative_to(folder) else ""
+        raise unwritable(f"{place} cannot be written", place, error, instead) from error
+    finally:
+        with process.held_back():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _short_folder() -> str | None:
+    """Return where sockets have a path that is short enough; None: in the usual folder for what is temporary."""
+    nested = f"{FOLDER_PREFIX}12345678"
+    socket = Path(tempfile.gettempdir()) / nested / nested / "socket-5"
+    return "/tmp" if POSIX and len(os.fsencode(socket)) > MOST_SOCKET_BYTES else None  # noqa: S108 - mkdtemp is safe there

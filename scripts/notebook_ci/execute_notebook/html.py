@@ -1,0 +1,103 @@
+"""Renders executed notebooks as pages without scripts. The one adapter of nbconvert and nh3."""
+
+import functools
+import html
+import pkgutil
+import re
+import sys
+import warnings
+from importlib import import_module
+from pathlib import Path
+
+import nbformat
+
+from notebook_ci.base.files import write
+from notebook_ci.base.masking import masked
+
+# How an output is shown, best first. All else needs scripts: widgets, Plotly, Vega, Mermaid.
+SHOWN = ("text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/latex", "text/plain")
+# The policy is a second wall: should something get through the cleaner, the browser neither loads nor runs it.
+PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>%s</title>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; font-src data:;\
+ style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
+<meta name="viewport" content="width=device-width, initial-scale=1.0">%s
+</head><body class="jp-Notebook" data-jp-theme-light="true" data-jp-theme-name="JupyterLab Light"><main>
+%s
+</main></body></html>
+"""
+# Scripts in an SVG run only where it is a document of its own, which an `img` is not.
+IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp|svg\+xml);base64,", re.IGNORECASE)
+ATTRIBUTES = {"class", "id", "style", "title", "tabindex", "data-mime-type"}
+STYLES = """background-color border border-collapse color display font-family font-size font-style font-weight height
+ line-height margin margin-left max-width padding padding-left text-align text-decoration vertical-align white-space
+ width"""  # None takes a URL, or lays an element over others.
+
+
+@functools.cache
+class Pages:
+    """Renders pages. Loads everything it needs at once, and only from the tool environment."""
+
+    def __init__(self) -> None:
+        import nh3
+        import pygments.lexers
+        from nbconvert.exporters import HTMLExporter
+        from traitlets.config import Config
+
+        for module in pkgutil.iter_modules(pygments.lexers.__path__):  # pygments itself would wait for the first use
+            import_module(f"pygments.lexers.{module.name}")
+        templates = Path(sys.prefix, "share", "jupyter", "nbconvert", "templates")
+        given = {  # nbconvert also looks for templates in the working directory and in the home folder
+            "template_paths": [str(templates / name) for name in ("lab", "base", "")],
+            "config": Config({"NbConvertBase": {"display_data_priority": list(SHOWN)}}),
+            "filters": {"clean_html": lambda text: text},  # nbconvert's own cleaner takes a minute for nested elements
+        }
+        self._cleaner = nh3.Cleaner(
+            clean_content_tags={"script", "style", "svg", "template", "title"},
+            attributes={**nh3.ALLOWED_ATTRIBUTES, "*": ATTRIBUTES},
+            attribute_filter=_attribute,
+            url_schemes={"data", "http", "https", "mailto"},
+            filter_style_properties=set(STYLES.split()),
+        )
+        cells = [nbformat.v4.new_markdown_cell(), nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("stream")])]
+        example = nbformat.v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
+        page, _ = HTMLExporter(**given).from_notebook_node(example)
+        self._styles = "".join(re.findall("<style.*?</style>", page, re.DOTALL))
+        self._exporter = HTMLExporter(raw_template="{% extends 'base.html.j2' %}", **given)
+        self._exporter.environment.auto_reload = False
+        self.page(example, "")  # reads templates
+
+    def page(self, nb: nbformat.NotebookNode, title: str) -> str:
+        """Return the page of a notebook, which is changed. Everything from it passes the cleaner."""
+        nb.metadata.pop("widgets", None)
+        for data in [output.data for cell in nb.cells for output in cell.get("outputs", ()) if "data" in output]:
+            self._prepare(data)
+        body = self._clean(self._exporter.from_notebook_node(nb)[0])
+        return PAGE % (html.escape(str(nb.metadata.get("title", title))), self._styles, body)
+
+    def _prepare(self, data: nbformat.NotebookNode) -> None:
+        """Remove HTML that shows nothing without scripts, so that another form is shown, or a notice."""
+        types = ", ".join(data)
+        if not re.sub(r"<(?!img\b)[^>]*>", "", self._clean(data.get("text/html", ""))).strip():
+            data.pop("text/html", None)
+        if data.keys().isdisjoint(SHOWN):
+            data["text/plain"] = f"[Not shown: this page runs no scripts, which this output needs ({types}).]"
+
+    def _clean(self, text: str) -> str:
+        return str(self._cleaner.clean(text.encode(errors="backslashreplace").decode()))
+
+
+def _attribute(_tag: str, name: str, value: str) -> str | None:
+    """Return the value of an attribute, or None to remove it: only images may have `data:` URLs."""
+    if name == "src":
+        return value if IMAGE.match(value) else None
+    bare = re.sub(r"[\x00-\x20]", "", value).lower()  # as a browser reads a URL
+    return None if name in {"href", "cite"} and bare.startswith("data:") else value
+
+
+def render(nb: nbformat.NotebookNode, page: Path) -> None:
+    """Write the page of an executed notebook. Raises anything that Jinja, Pygments and others raise on its outputs."""
+    nb = nbformat.reads(nbformat.writes(masked(nb)), as_version=4)  # a copy, with joined lines
+    # It warns of what the user can do nothing about, such as lexers that are not installed beside it.
+    with warnings.catch_warnings(action="ignore"):
+        write(page, Pages().page(nb, page.stem))

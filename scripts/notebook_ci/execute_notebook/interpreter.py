@@ -1,0 +1,222 @@
+"""Which Python runs the kernels, and whether it can."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from notebook_ci.base.errors import InputError, SurroundingsError
+from notebook_ci.base.inputs import quote
+from notebook_ci.base.process import POSIX, for_others
+from notebook_ci.base.records import RunDirectory, default_environment, environment_marker, sha256
+
+EARLIER = "an earlier setup-env"
+PROBE_SECONDS = 30
+# Runs in the user's Python, whatever its age: find_spec imports nothing of ipykernel's 0.3 seconds. The working
+# directory is taken off the path, lest a `platform.py` in the workspace be imported.
+PROBE = """
+import sys
+sys.path[:] = [folder for folder in sys.path if folder]
+import importlib.util, json, platform
+found = importlib.util.find_spec("ipykernel")
+try:
+    from importlib.metadata import version
+    ipykernel = version("ipykernel") if found else ""
+except Exception:
+    ipykernel = "unknown"
+print(json.dumps({"version": platform.python_version(), "prefix": sys.prefix, "ipykernel": ipykernel}))
+"""
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """The Python of the kernels.
+
+    Attributes:
+        path: The interpreter.
+        origin: Where it was found, for the log.
+        version: Its version, e.g. `3.12.4`.
+        ipykernel: The version of its ipykernel; nothing: it has none.
+        prefix: Its `sys.prefix`.
+    """
+
+    path: Path
+    origin: str
+    version: str
+    ipykernel: str
+    prefix: Path
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A Python that was found, and not tried yet.
+
+    Attributes:
+        path: The interpreter.
+        origin: Where it was found, for the log.
+        is_named: An input names it.
+    """
+
+    path: Path
+    origin: str
+    is_named: bool
+
+    @property
+    def prefix(self) -> Path:
+        """What its `sys.prefix` is by its path; it may be another one."""
+        return self.path.parent.parent if POSIX else self.path.parent
+
+
+def find(given: str, slug: str, run_directory: RunDirectory, environ: Mapping[str, str], cwd: Path) -> Candidate:
+    """Find the interpreter: the input, the environment that setup-env made, what is active, what is on PATH.
+
+    Raises:
+        InputError: setup-env did not pass in this run.
+        SurroundingsError: None is found.
+    """
+    found = next(_candidates(given, slug, run_directory, environ, cwd), None)
+    if found is None:
+        raise SurroundingsError(
+            "No Python was found to run the notebooks.",
+            hint="Run setup-env before, or name an interpreter with the input python.",
+        )
+    origin, path = found
+    return Candidate(path, origin, is_named=bool(given))
+
+
+def _refuse_copy(environment: Path) -> None:
+    """Refuse an environment that was copied or moved with its repository: its programs and `.pth` files lead back."""
+    made = environment_marker(environment).get("path")
+    if made and made != str(environment.resolve()):
+        message = f"The environment {environment} was created as {made}, and would run the code that is there."
+        raise SurroundingsError(message, hint="Run setup-env here, or delete the environment.")
+
+
+def changed_since(environment: Path, cwd: Path) -> list[str]:
+    """Return the files that setup-env made an environment from, and that are not what they were then.
+
+    Args:
+        environment: Its folder. Where that does not say what it was made from, nothing is returned.
+        cwd: The folder that relative paths start from.
+    """
+    then = environment_marker(environment).get("read")
+    return [name for name, digest in then.items() if _digest(cwd / name) != digest] if isinstance(then, dict) else []
+
+
+def _digest(path: Path) -> str:
+    """Return the SHA-256 of a file; nothing where it is gone."""
+    try:
+        return sha256(path) if path.is_file() else ""
+    except OSError:
+        return ""
+
+
+def _candidates(
+    given: str, slug: str, run_directory: RunDirectory, environ: Mapping[str, str], cwd: Path
+) -> Iterator[tuple[str, Path]]:
+    if given:
+        yield "input python", _named(given, environ, cwd)
+        return
+    record = run_directory.last("setup-env", slug)
+    if record and record["status"] != "skipped":
+        if record["status"] != "passed" or not isinstance(record.get("python"), str):
+            raise InputError(
+                "setup-env did not pass in this run, so there is no environment for the notebooks.",
+                hint="See there why it failed, or name an interpreter with the input python.",
+            )
+        yield "setup-env", Path(record["python"])
+    made = default_environment(slug, environ, cwd)
+    # On a laptop each run has a run directory of its own.
+    if not environ.get("RUNNER_TEMP") and _python_in(made).exists():
+        _refuse_copy(made)
+        yield EARLIER, _python_in(made)
+    for variable in ("VIRTUAL_ENV", "pythonLocation"):
+        if environ.get(variable):
+            yield variable, _python_in(Path(environ[variable]))
+    for name in ("python", "python3"):
+        if found := shutil.which(name, path=environ.get("PATH")):
+            yield "PATH", Path(found)
+
+
+def _named(given: str, environ: Mapping[str, str], cwd: Path) -> Path:
+    """Return the interpreter that the input names: a program on PATH, a path, or the folder of an environment."""
+    if os.sep not in given and (found := shutil.which(given, path=environ.get("PATH"))):
+        return Path(found)
+    path = cwd / given
+    inside = _python_in(path)
+    return inside if inside.exists() else path
+
+
+def _python_in(prefix: Path) -> Path:
+    if POSIX:
+        return prefix / "bin" / "python"
+    inside = prefix / "Scripts" / "python.exe"
+    return inside if inside.exists() else prefix / "python.exe"
+
+
+def tried(candidate: Candidate) -> Interpreter:
+    """Ask an interpreter for its version and its ipykernel.
+
+    Raises:
+        InputError: The one that was named is none.
+        SurroundingsError: It is none.
+    """
+    path, origin = candidate.path, candidate.origin
+    wrong = InputError if candidate.is_named else SurroundingsError
+    who = f"The Python {path} ({origin})"
+    try:
+        answer = subprocess.run(
+            [path, "-c", PROBE],
+            capture_output=True,
+            text=True,
+            timeout=PROBE_SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env=for_others(os.environ),
+        )
+        seen = json.loads(answer.stdout.splitlines()[-1])
+    except (OSError, subprocess.TimeoutExpired) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it does not answer"
+        raise wrong(
+            f"{who} cannot be run: {reason}.",
+            hint="Name an interpreter with the input python: a path, or a program on PATH.",
+        ) from error
+    except (ValueError, IndexError) as error:
+        raise wrong(
+            f"{who} does not behave as a Python: {quote(answer.stderr.strip()[-200:])}.",
+            hint="Name an interpreter with the input python.",
+        ) from error
+    return Interpreter(path, origin, seen["version"], seen["ipykernel"], Path(seen["prefix"]))
+
+
+def require_ipykernel(interpreter: Interpreter) -> None:
+    """Refuse a Python that cannot run notebooks.
+
+    Raises:
+        SurroundingsError: It has no ipykernel.
+    """
+    if not interpreter.ipykernel:
+        raise SurroundingsError(
+            f"The Python {interpreter.path} ({interpreter.origin}) has no ipykernel, so it cannot run notebooks.",
+            hint="Run setup-env before in the same run directory, or add ipykernel to the environment.",
+        )
+
+
+def environment(environ: Mapping[str, str], python: Path, prefix: Path, folder: Path) -> dict[str, str]:
+    """Return the environment of a kernel: the step's, with the interpreter's programs first on PATH.
+
+    Args:
+        environ: The environment of the step.
+        python: The interpreter of the kernel.
+        prefix: Its `sys.prefix`.
+        folder: A private folder: IPython keeps history and profile of each run there.
+    """
+    env = for_others(environ)
+    env["PATH"] = os.pathsep.join([str(python.parent), environ.get("PATH") or os.defpath])
+    env["IPYTHONDIR"] = environ.get("IPYTHONDIR") or str(folder / "ipython")
+    if (prefix / "pyvenv.cfg").exists():
+        env["VIRTUAL_ENV"] = str(prefix)
+    return env

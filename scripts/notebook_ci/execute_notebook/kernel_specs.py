@@ -1,0 +1,135 @@
+"""Which kernel runs a notebook: ipykernel of the notebooks' Python, or for another language one that Jupyter finds."""
+
+import contextlib
+import functools
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_core.paths import jupyter_path
+from traitlets import TraitError
+
+from notebook_ci.base.errors import CheckFailed
+from notebook_ci.base.inputs import quote
+from notebook_ci.base.texts import listed
+from notebook_ci.execute_notebook.interpreter import Interpreter
+from notebook_ci.execute_notebook.plan import MOST_LISTED
+from notebook_ci.notebooks import document
+from notebook_ci.notebooks.document import Document
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """How a kernel is started.
+
+    Attributes:
+        name: The name of its specification.
+        language: The language of its notebooks.
+        argv: Its command; `{connection_file}` stands for a path.
+        env: Variables that it gets beside those of all kernels.
+        folder: Where its specification is; nothing: it has none.
+    """
+
+    name: str
+    language: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict, hash=False)
+    folder: str = ""
+
+    @property
+    def is_ipykernel(self) -> bool:
+        """Whether it is that of the notebooks' Python, and not one of another language."""
+        return not self.folder
+
+
+def of_python(python: Path) -> Kernel:
+    """Return ipykernel of an interpreter."""
+    return Kernel("python3", "python", (str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"))
+
+
+class KernelSpecs:
+    """The kernels that are installed, as Jupyter finds them.
+
+    Args:
+        interpreter: The notebooks' Python: kernels in its environment count, those beside these tools do not.
+    """
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        self._interpreter = interpreter
+        self._theirs = interpreter.prefix / "share" / "jupyter" / "kernels"
+
+    @functools.cached_property
+    def _folders(self) -> dict[str, str]:
+        """The folder of each specification, by its name in small letters."""
+        ours = Path(sys.prefix) / "share" / "jupyter" / "kernels"
+        folders = [str(self._theirs) if Path(folder) == ours else folder for folder in jupyter_path("kernels")]
+        readable = [folder for folder in folders if os.access(folder, os.R_OK | os.X_OK)]
+        return dict(KernelSpecManager(kernel_dirs=readable, ensure_native_kernel=False).find_kernel_specs())
+
+    def of(self, doc: Document) -> Kernel:
+        """Return the kernel of a notebook of another language: the one it names, else the only one of its language.
+
+        Raises:
+            CheckFailed: It is not installed, or its specification is broken.
+        """
+        name, language = document.kernel_name(doc), document.language(doc)
+        if name and name.lower() in self._folders:
+            try:
+                return self._read(name.lower())
+            except ValueError as error:
+                what = f"The kernel {quote(name)} of {doc.path.as_posix()} cannot be started: {error}."
+                raise CheckFailed(what, hint="Install the kernel anew.", file=doc.path) from error
+        fitting = [kernel for kernel in self._readable() if kernel.language.lower() == language]
+        if len(fitting) != 1:
+            raise self._missing(doc, [kernel.name for kernel in fitting])
+        return fitting[0]
+
+    def _missing(self, doc: Document, others: Sequence[str]) -> CheckFailed:
+        """Return the fault of a notebook whose kernel is not installed.
+
+        Args:
+            doc: The notebook.
+            others: Names of the kernels of its language that are.
+        """
+        name, language = document.kernel_name(doc), document.language(doc)
+        needed = f"the kernel {quote(name)}" if name else "a kernel"
+        which = f" Installed for it: {listed(others, MOST_LISTED)}." if others else ""
+        return CheckFailed(
+            f"{doc.path.as_posix()} needs {needed} for {quote(language)}, which is not installed.{which}",
+            hint=f"Install it where Jupyter looks, {self._theirs} for one, or leave the notebook out with the input "
+            "exclude.",
+            file=doc.path,
+        )
+
+    def _readable(self) -> Iterator[Kernel]:
+        for name in sorted(self._folders):
+            with contextlib.suppress(ValueError):
+                yield self._read(name)
+
+    def _read(self, name: str) -> Kernel:
+        """Read a specification.
+
+        Raises:
+            ValueError: It is broken.
+        """
+        folder = self._folders[name]
+        try:
+            spec = KernelSpec.from_resource_dir(folder)
+        except (OSError, ValueError, TypeError, RecursionError, TraitError) as error:
+            raise ValueError(f"{folder}/kernel.json is broken: {error}") from error
+        texts = [*spec.argv, *spec.env, *spec.env.values()]
+        if not all(isinstance(each, str) for each in texts) or not any(spec.argv[:1]):
+            raise ValueError(f"{folder}/kernel.json is broken: its `argv` and `env` must hold texts")
+        argv = [each.replace("{prefix}", str(self._interpreter.prefix)) for each in spec.argv]
+        return Kernel(name, spec.language, (self._program(argv[0]), *argv[1:]), dict(spec.env), folder)
+
+    def _program(self, name: str) -> str:
+        """Return the path of a program: jupyter_client would take the Python of these tools for `python3`."""
+        python, version = self._interpreter.path, self._interpreter.version.split(".")
+        if name in {"python", f"python{version[0]}", f"python{version[0]}.{version[1]}"}:
+            return str(python)
+        return shutil.which(name, path=f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}") or name

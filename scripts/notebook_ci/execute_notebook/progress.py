@@ -1,0 +1,87 @@
+"""Shows what goes on: a live line a running notebook, or in a log a heartbeat, and one line a finished one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from notebook_ci.base.reporter import Reporter
+from notebook_ci.execute_notebook.outcome import Outcome
+
+HEARTBEAT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Running:
+    """Where a notebook is.
+
+    Attributes:
+        name: The name of its execution.
+        cell: The cell that runs, counted from 1; 0: none yet.
+        cells: How many it has.
+        seconds: How long the notebook has run.
+        cell_seconds: How long the cell has run.
+    """
+
+    name: str
+    cell: int
+    cells: int
+    seconds: float
+    cell_seconds: float
+
+    def __str__(self) -> str:
+        where = f"cell {self.cell}/{self.cells}" if self.cell else "starting"
+        return f"{self.name} · {where} · running {self.cell_seconds if self.cell else self.seconds:.0f} s"
+
+
+class Progress:
+    """Shows what goes on.
+
+    Args:
+        reporter: Shows it.
+        total: How many notebooks there are.
+    """
+
+    def __init__(self, reporter: Reporter, total: int) -> None:
+        self._reporter = reporter
+        self._total = total
+        self._done = 0
+        self._told_at: dict[str, float] = {}
+        self._is_held_back = False
+
+    def show(self, running: Sequence[Running]) -> None:
+        """Show what runs."""
+        if self._reporter.is_live:
+            self._reporter.live([f"{self._done}/{self._total}", *map(str, running)] if running else [])
+            return
+        for each in running:
+            if each.seconds - self._told_at.get(each.name, 0.0) >= HEARTBEAT_SECONDS:
+                self._told_at[each.name] = each.seconds
+                self._reporter.progress(f"  {each}")
+
+    def ended(self, outcome: Outcome) -> None:
+        """Show how a notebook went."""
+        self._done += 1
+        self._is_held_back = False
+        result = outcome.result
+        if not result.failure:
+            self._reporter.progress(f"✓ {result.name} · {result.duration:.1f} s")
+            return
+        failure = result.failure
+        what = f"{failure.title}: {failure.message}" if failure.message else failure.title
+        self._reporter.progress(f"✗ {result.name} · {result.duration:.1f} s · {what}")
+        if failure.traceback:
+            self._reporter.output(failure.traceback)
+
+    def skipped(self, name: str, needed: str) -> None:
+        """Show that a notebook is not executed."""
+        self._done += 1
+        self._reporter.progress(f"- {name} · skipped: it needs {needed}, which did not pass")
+
+    def held_back(self, left: int) -> None:
+        """Show that memory is short, once until another notebook has ended.
+
+        Args:
+            left: Bytes of memory that are left.
+        """
+        if not self._is_held_back:
+            self._is_held_back = True
+            self._reporter.progress(f"  Only {left / 1e6:.0f} MB of memory are left: the next notebook waits.")

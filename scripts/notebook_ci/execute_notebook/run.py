@@ -1,0 +1,275 @@
+"""The stage execute-notebook: plans, has executed, and records."""
+
+import contextlib
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kernel_server import processes
+from notebook_ci.base import process
+from notebook_ci.base.context import Context
+from notebook_ci.base.errors import CheckFailed
+from notebook_ci.base.inputs import quote
+from notebook_ci.base.process import LINUX
+from notebook_ci.base.records import default_environment, sha256
+from notebook_ci.base.texts import listed
+from notebook_ci.execute_notebook import forking, machine, plan
+from notebook_ci.execute_notebook.durations import Durations
+from notebook_ci.execute_notebook.folders import make_folder, temporary_folder
+from notebook_ci.execute_notebook.forking import KernelServer, NotForkedError
+from notebook_ci.execute_notebook.interpreter import (
+    EARLIER,
+    Candidate,
+    Interpreter,
+    changed_since,
+    environment,
+    find,
+    require_ipykernel,
+    tried,
+)
+from notebook_ci.execute_notebook.model import ExecuteInputs, ExecuteRecord, NotebookResult
+from notebook_ci.execute_notebook.plan import Plan, Task
+from notebook_ci.execute_notebook.schedule import Schedule, Step
+from notebook_ci.execute_notebook.servers import Limits, Servers
+from notebook_ci.notebooks import document
+from notebook_ci.notebooks.document import Document
+from notebook_ci.tools import integrity
+
+if TYPE_CHECKING:  # jupyter_client takes a while
+    from notebook_ci.execute_notebook.kernel_specs import Kernel, KernelSpecs
+
+PRELOADED_PART = 0.25
+
+
+def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
+    """Execute the notebooks. Every one is attempted, but those that need one that failed; faults go into the record.
+
+    Raises:
+        InputError: Something in the inputs is wrong; nothing was executed.
+        SurroundingsError: No interpreter can run the notebooks, or the outputs cannot be written.
+        Cancelled: The job was cancelled; the record holds what was done.
+    """
+    candidate = find(inputs.python, inputs.slug, context.run_directory, context.environ, context.cwd)
+    with temporary_folder() as folder, _nothing_left(), contextlib.ExitStack() as stack:
+        # First of all: it takes the longest until it is ready, and needs nobody meanwhile.
+        server = _server(inputs, context, candidate, folder, stack)
+        planned = plan.make(inputs, context)
+        # Here, because these take a while, too.
+        from notebook_ci.execute_notebook.conductor import Conductor
+        from notebook_ci.execute_notebook.progress import Progress
+        from notebook_ci.execute_notebook.runner import Runner
+
+        interpreter = tried(candidate)
+        if interpreter.prefix != candidate.prefix:  # its kernels have another environment
+            server = _server(inputs, context, interpreter, folder, stack)
+        planned = _with_kernels(planned, interpreter)
+        if isinstance(server, str):
+            context.reporter.notice(f"Kernels are started, not forked: {server}.")
+        make_folder(planned.output_dir)
+        _describe(planned, interpreter, context, record)
+        record.workers = min(inputs.workers or machine.cpus(), len(planned.tasks))
+        _tell(planned, interpreter, record, context)
+        durations = Durations(context)
+        environ = dict(context.environ)  # `os.environ` itself cannot be given to a process that is not forked
+        output_dir = planned.output_dir.resolve()  # before a notebook can put a link there
+        runner = Runner(inputs, environ, interpreter, output_dir, context.place, folder)
+        progress = Progress(context.reporter, len(planned.tasks))
+        schedule = _schedule(planned, durations.known)
+        first = server if isinstance(server, KernelServer) else None
+        servers = Servers(first, folder, planned.tasks, inputs.preload, _limits(inputs))
+        try:
+            spare = 0 if inputs.workers else 1
+            Conductor(runner, planned.tasks, schedule, record, progress, servers, spare).run()
+        finally:
+            places = {task.path: place for place, task in enumerate(planned.tasks)}
+            record.problems.sort(key=lambda problem: places.get(problem.file or "", -1))  # not as they came
+            record.metrics = _merged_metrics(record.notebooks)
+            _tell_of_imports(inputs, servers, context)
+            durations.keep({each.name: each.duration for each in record.notebooks if each.status == "passed"})
+
+
+@contextlib.contextmanager
+def _nothing_left() -> Iterator[None]:
+    """End at last what notebooks have left that killed their worker or keeper.
+
+    It stays elsewhere than on Linux, and where this process has had children from the beginning, as a shell has that
+    became it: what they leave could not be told apart.
+    """
+    if not LINUX or processes.children():
+        yield
+        return
+    processes.adopt()
+    try:
+        yield
+    finally:
+        with process.held_back():
+            processes.end_all(0)
+
+
+def _with_kernels(planned: Plan, interpreter: Interpreter) -> Plan:
+    """Return a plan whose notebooks of other languages have their kernels.
+
+    Raises:
+        SurroundingsError: Another one needs ipykernel, which the interpreter lacks.
+    """
+    from notebook_ci.execute_notebook.kernel_specs import KernelSpecs
+
+    specs = KernelSpecs(interpreter)
+    tasks = tuple(_with_kernel(task, specs) for task in planned.tasks)
+    if any(isinstance(task.content, Document) and not task.kernel for task in tasks):
+        require_ipykernel(interpreter)
+    return replace(planned, tasks=tasks)
+
+
+def _with_kernel(task: Task, specs: "KernelSpecs") -> Task:
+    """Return a notebook with the kernel that it needs instead of ipykernel, or with why it cannot be executed."""
+    if not isinstance(task.content, Document) or document.is_python(task.content):
+        return task
+    try:
+        return replace(task, kernel=specs.of(task.content))
+    except CheckFailed as fault:
+        return replace(task, content=fault)
+
+
+def _describe(planned: Plan, interpreter: Interpreter, context: Context, record: ExecuteRecord) -> None:
+    """Write down what is to be executed, and with what."""
+    record.inputs["parameters"], record.output_dir = planned.parameters, str(planned.output_dir)
+    if file := record.inputs["parameters-file"]:
+        record.read[file] = sha256(context.cwd / file)
+    record.python, record.python_version = str(interpreter.path), interpreter.version
+    record.ipykernel_version = interpreter.ipykernel
+    record.notebooks = [NotebookResult(path=task.path, name=task.name) for task in planned.tasks]
+
+
+def _schedule(planned: Plan, known: Mapping[str, float]) -> Schedule:
+    """Return the schedule of a plan.
+
+    Args:
+        planned: The plan.
+        known: Seconds that executions took before, by their names. One that is not known may be a long one.
+    """
+    names: dict[str, list[str]] = {}
+    for task in planned.tasks:
+        names.setdefault(task.path, []).append(task.name)
+    before: dict[str, str] = {}
+    for chain in planned.chains:
+        before |= dict(zip(chain[1:], chain[:-1], strict=True))
+    unknown = max(known.values(), default=0.0) + 1.0
+    return Schedule(
+        [
+            Step(
+                task.name,
+                needs=frozenset(name for path in planned.needs.get(task.path, ()) for name in names[path]),
+                behind=frozenset(names[before[task.path]] if task.path in before else ()),
+                seconds=known.get(task.name, unknown),
+            )
+            for task in planned.tasks
+        ]
+    )
+
+
+def _tell(planned: Plan, interpreter: Interpreter, record: ExecuteRecord, context: Context) -> None:
+    """Say what is executed, with what and in which order."""
+    tasks, workers = len(planned.tasks), record.workers
+    at_a_time = f", {workers} at a time" if workers > 1 else ""
+    context.reporter.progress(
+        f"Executing {tasks} notebook{'s' if tasks > 1 else ''}{at_a_time} with Python {interpreter.version} "
+        f"({interpreter.origin}: {interpreter.path})"
+    )
+    for chain in planned.chains if workers > 1 else ():
+        context.reporter.progress(
+            f"One after the other: {listed(chain, plan.MOST_LISTED)}. The input execution-order changes that."
+        )
+    for pattern in planned.unmet:
+        context.reporter.notice(
+            f"The input needs names {quote(pattern)}, of which nothing is executed in this run: "
+            "what needs it begins without."
+        )
+    if interpreter.origin == EARLIER:
+        _warn_of_changes(default_environment(record.slug, context.environ, context.cwd), context)
+    _notice_kernels(planned.tasks, interpreter, context)
+
+
+def _tell_of_imports(inputs: ExecuteInputs, servers: Servers, context: Context) -> None:
+    """Say so where modules that were named were not imported before: a name may be misspelt."""
+    for name, why in servers.refusals.items() if inputs.preload else ():
+        context.reporter.notice(f"The input preload names {quote(name)}, which was left to the notebooks: {why}.")
+    if inputs.preload and not servers.are_of_use:
+        context.reporter.notice("The input preload has no effect: kernels are started, not forked.")
+
+
+def _limits(inputs: ExecuteInputs) -> Limits:
+    """Return the limits of imports for several notebooks."""
+    there = machine.memory()
+    memory = inputs.preload_max_memory or (there.total * PRELOADED_PART if there else math.inf)
+    given = [seconds for seconds in (inputs.cell_timeout, inputs.notebook_timeout) if seconds is not None]
+    return Limits(memory, min(given, default=math.inf))
+
+
+def _server(
+    inputs: ExecuteInputs,
+    context: Context,
+    python: Candidate | Interpreter,
+    folder: Path,
+    stack: contextlib.ExitStack,
+) -> KernelServer | str | None:
+    """Start the server that forks kernels, until the stack is closed.
+
+    Returns:
+        None: kernels are to be started. Text: they have to be, and why.
+    """
+    if not LINUX:
+        return "that is Linux alone" if inputs.kernel_start == "fork" else None
+    if inputs.kernel_start == "spawn":
+        return None
+    own = stack.enter_context(temporary_folder(folder))
+    try:
+        environ = environment(context.environ, python.path, python.prefix, own)
+        return stack.enter_context(forking.serving(python.path, environ, own, folder))
+    except NotForkedError as error:
+        return str(error)
+
+
+def _warn_of_changes(environment: Path, context: Context) -> None:
+    """Warn of files that have changed since an earlier run made the environment from them."""
+    for name in changed_since(environment, context.cwd):
+        context.reporter.warning(
+            f"{name} has changed since the environment {environment.relative_to(context.cwd)} was made from it. "
+            "Run setup-env to make it anew.",
+            file=name,
+        )
+    if not integrity.holds(str(environment)):
+        context.reporter.warning(
+            f"Files in the environment {environment.relative_to(context.cwd)} have changed since setup-env made it, or "
+            "packages were installed into it. Run setup-env to make it anew."
+        )
+
+
+def _notice_kernels(tasks: Sequence[Task], interpreter: Interpreter, context: Context) -> None:
+    """Say which notebooks are not run by the kernel that they name, or by one of another language."""
+    python = f"Python {interpreter.version} ({interpreter.path}), whatever kernel a notebook names"
+    groups: dict[tuple[str | None, Kernel | None], list[str]] = {}
+    for path, task in {task.path: task for task in tasks}.items():
+        if isinstance(task.content, Document):
+            groups.setdefault((document.kernel_name(task.content), task.kernel), []).append(path)
+    groups.pop(("python3", None), None)
+    for (name, kernel), paths in groups.items():
+        who, saved = listed(paths, plan.MOST_LISTED), f"the kernel {quote(name)}" if name else "no kernel"
+        if kernel and kernel.name == (name or "").lower():
+            context.reporter.progress(f"{who}: run with {saved} ({kernel.folder}).")
+        else:
+            runs = f"the kernel {quote(kernel.name)} ({kernel.folder})" if kernel else python
+            context.reporter.notice(f"{who}: saved with {saved}. Run here with {runs}.")
+
+
+def _merged_metrics(results: Sequence[NotebookResult]) -> dict[str, float]:
+    """Return the metrics of all notebooks by name; a name that several report gets its notebook's before it."""
+    reporters = Counter(name for result in results for name in result.metrics)
+    return {
+        name if reporters[name] == 1 else f"{result.name.removesuffix('.ipynb')}.{name}": value
+        for result in results
+        for name, value in result.metrics.items()
+    }

@@ -1,0 +1,141 @@
+"""Which execution begins next. Pure: it starts nothing."""
+
+import graphlib
+import heapq
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal
+
+from notebook_ci.base.errors import InputError
+
+Order = Literal["auto", "sorted", "parallel"]
+_Key = list[tuple[list[tuple[str, int]], str]]
+
+_PIECES = re.compile(r"(\D*)(\d*)")
+_NUMBERED = re.compile(r"\d+[-_. ]")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One execution in a schedule.
+
+    Attributes:
+        name: Its name.
+        needs: The executions without whose success it is skipped.
+        behind: Others that must have ended before it begins, however they went.
+        seconds: How long it is expected to take.
+    """
+
+    name: str
+    needs: frozenset[str] = frozenset()
+    behind: frozenset[str] = frozenset()
+    seconds: float = 0.0
+
+    @property
+    def awaits(self) -> frozenset[str]:
+        """All that must have ended before it begins."""
+        return self.needs | self.behind
+
+
+class Schedule:
+    """What is still to be done.
+
+    Args:
+        steps: All executions, in the order in which equals begin; no two await each other.
+    """
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        urgencies = _urgencies(steps)
+        ranked = sorted(steps, key=lambda step: -urgencies[step.name])
+        self._waiting = {step.name: step for step in ranked}
+        self._ended: set[str] = set()
+
+    def next(self) -> str | None:
+        """Take the execution that begins next: of those that may, the one with the longest way to the end before it.
+
+        Returns:
+            Its name; None: none may begin before another has ended, or none is left.
+        """
+        for name, step in self._waiting.items():
+            if step.awaits <= self._ended:
+                del self._waiting[name]
+                return name
+        return None
+
+    def ended(self, name: str, *, well: bool) -> list[tuple[str, str]]:
+        """Take note that an execution has ended.
+
+        Returns:
+            Those that are skipped for it, each with the one that it needs and that did not end well.
+        """
+        skipped: list[tuple[str, str]] = []
+        ended = [name]
+        for each in ended:
+            self._ended.add(each)
+            needing = [] if well else [step.name for step in self._waiting.values() if each in step.needs]
+            for other in needing:
+                del self._waiting[other]
+                skipped.append((other, each))
+            ended += needing
+        return skipped
+
+
+def ordered(paths: Iterable[str], needs: Mapping[str, Collection[str]]) -> list[str]:
+    """Return notebooks sorted, numbers by their values, and each behind those that it needs.
+
+    Raises:
+        InputError: Some need each other.
+    """
+    graph = graphlib.TopologicalSorter({path: needs.get(path, ()) for path in paths})
+    try:
+        graph.prepare()
+    except graphlib.CycleError as error:
+        circle = " needs ".join(reversed(error.args[1]))
+        raise InputError(f"No notebook can begin: {circle}.", hint="Correct the input needs.") from error
+    found: list[str] = []
+    ready: list[tuple[_Key, str]] = []
+    while graph.is_active():
+        for path in graph.get_ready():
+            heapq.heappush(ready, (_natural(path), path))
+        _, first = heapq.heappop(ready)
+        graph.done(first)
+        found.append(first)
+    return found
+
+
+def chains(paths: Sequence[str], order: Order) -> list[list[str]]:
+    """Return the notebooks that run one after the other.
+
+    Args:
+        paths: Notebooks as `ordered` has them.
+        order: `auto`: the numbered ones of each folder (`01-`, `02_`); `sorted`: all; `parallel`: none.
+    """
+    if order == "parallel":
+        return []
+    if order == "sorted":
+        return [list(paths)] if len(paths) > 1 else []
+    folders: dict[PurePosixPath, list[str]] = {}
+    for path in map(PurePosixPath, paths):
+        if _NUMBERED.match(path.name):
+            folders.setdefault(path.parent, []).append(str(path))
+    return [numbered for numbered in folders.values() if len(numbered) > 1]
+
+
+def _natural(path: str) -> _Key:
+    """Return a key to sort by: `2-a` comes before `10-b`, and files of a folder stand together."""
+    return [([(text, int(number or 0)) for text, number in _PIECES.findall(part)], part) for part in path.split("/")]
+
+
+def _urgencies(steps: Sequence[Step]) -> dict[str, float]:
+    """Return of each step the seconds from its begin to the end of the longest way that waits for it."""
+    behind = dict.fromkeys((step.name for step in steps), 0.0)
+    urgencies: dict[str, float] = {}
+    by_name = {step.name: step for step in steps}
+    graph = graphlib.TopologicalSorter({step.name: step.awaits for step in steps})
+    for name in reversed(list(graph.static_order())):
+        urgencies[name] = by_name[name].seconds + behind[name]
+        for other in by_name[name].awaits:
+            behind[other] = max(behind[other], urgencies[name])
+    return urgencies

@@ -1,0 +1,142 @@
+"""Which notebooks: globs, folders and files."""
+
+import glob
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.inputs import quote
+from notebook_ci.base.records import RUN_MARKER
+
+SUFFIX = ".ipynb"
+
+
+def select(patterns: Iterable[str], exclude: Iterable[str], cwd: Path, never: Iterable[Path] = ()) -> list[str]:
+    """Return the notebooks that are meant, sorted, relative to `cwd`, with `/`.
+
+    Args:
+        patterns: Files, folders and globs. A name that exists as it is written is not taken as a glob.
+        exclude: The same, to leave out.
+        cwd: The folder they are relative to; notebooks must lie in it.
+        never: Folders whose content is not looked at: outputs of this and earlier runs.
+
+    Raises:
+        InputError: A pattern matches no notebook, or one outside `cwd`; nothing is left.
+    """
+    left_out = {path for pattern in exclude for path in _expand(pattern, cwd)}
+    never = [folder.resolve() for folder in never]
+    chosen: set[str] = set()
+    for pattern in patterns:
+        matches = sorted(_expand(pattern, cwd))
+        found = [path for path in matches if not _lies_in(cwd / path, never)]
+        if matches and not found:
+            raise InputError(
+                f"{quote(pattern)} matches nothing but outputs: {quote(matches[0])} lies in the output-dir or the run "
+                "directory.",
+                hint="Correct the input notebooks, or name another folder for the outputs.",
+            )
+        if not found:
+            raise InputError(
+                f"No notebook matches {quote(pattern)} in {cwd}.",
+                hint="Correct the input notebooks, or take the line out. Patterns are relative to the workspace.",
+            )
+        chosen.update(found)
+    remaining = sorted(chosen - left_out)
+    if not remaining:
+        raise InputError(
+            "Every notebook that matches is left out by the input exclude.",
+            hint="Correct exclude, or take it out.",
+        )
+    if outside := next((path for path in remaining if _leads_out(path, cwd)), None):
+        raise InputError(
+            f"{quote(outside)} is a link that leads out of the workspace {cwd}.",
+            hint="Replace it by the notebook itself, or list it in the input exclude.",
+        )
+    return remaining
+
+
+def everything(cwd: Path, never: Iterable[Path]) -> Iterator[str]:
+    """Yield all notebooks of the workspace; see `select`."""
+    folders = [folder.resolve() for folder in never]
+    return (path for path in _expand("**/*.ipynb", cwd) if not (_lies_in(cwd / path, folders) or _leads_out(path, cwd)))
+
+
+def matching(pattern: str, paths: Iterable[str]) -> list[str]:
+    """Return the paths that a pattern means: the one that is written so, or those that match the glob."""
+    written = [path for path in paths if path == pattern]
+    parts = Path(pattern).parts
+    return written or [path for path in paths if _matches(Path(path).parts, parts)]
+
+
+def _expand(pattern: str, cwd: Path) -> set[str]:
+    """Return the notebooks a pattern means, relative to `cwd`."""
+    try:
+        literal = cwd / pattern
+        if literal.is_dir():
+            return {_relative(path, pattern, cwd) for path in _below(literal, ["**"])}
+        if literal.exists() or literal.is_symlink():
+            return {_relative(literal, pattern, cwd)}
+        parts = Path(pattern).parts
+        start = list(itertools.takewhile(lambda part: not glob.has_magic(part), parts))
+        found = _below(cwd.joinpath(*start), parts[len(start) :])
+        return {_relative(path, pattern, cwd) for path in found}
+    except (OSError, ValueError) as error:
+        raise InputError(f"The pattern {quote(pattern)} cannot be used: {error}.") from error
+
+
+def _below(start: Path, pattern: Sequence[str]) -> Iterator[Path]:
+    """Yield the notebooks below a folder whose path from there matches.
+
+    Virtual environments and run directories are left out. Links to folders are not followed: one that leads upwards
+    would show every notebook again and again.
+    """
+    hidden = any(part.startswith(".") for part in pattern)
+    for folder, folders, files in os.walk(start):
+        if RUN_MARKER in files or ("pyvenv.cfg" in files and Path(folder) != start):
+            folders.clear()
+            continue
+        folders[:] = [name for name in folders if hidden or not name.startswith(".")]
+        for name in files:
+            path = Path(folder, name)
+            # A link that leads nowhere counts: a notebook that is not there must not be left out without a word.
+            is_notebook = name.endswith(SUFFIX) and (path.is_file() or path.is_symlink())
+            if is_notebook and _matches(path.relative_to(start).parts, pattern):
+                yield path
+
+
+def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Return whether a path matches a glob, both taken apart: `**` is any number of folders, as the last part any file.
+
+    (pathlib and glob differ in hidden folders and links, and pathlib from one version of Python to the next.)
+    """
+    if not pattern or not parts:
+        return not pattern and not parts
+    (name, *below), (wanted, *rest) = parts, pattern
+    shown = wanted.startswith(".") or not name.startswith(".")
+    if wanted == "**":
+        return _matches(parts, rest or ["*"]) or (shown and bool(below) and _matches(below, pattern))
+    return shown and fnmatch(name, wanted) and _matches(below, rest)
+
+
+def _relative(path: Path, pattern: str, cwd: Path) -> str:
+    if path.suffix != SUFFIX:
+        raise InputError(f"{quote(pattern)} is not a notebook.", hint=f"Notebooks are files that end in {SUFFIX}.")
+    normal = Path(os.path.normpath(path))
+    if not normal.is_relative_to(cwd):
+        raise InputError(
+            f"{quote(pattern)} lies outside the workspace {cwd}.",
+            hint="Check the repository out into the workspace, and give paths relative to it.",
+        )
+    return normal.relative_to(cwd).as_posix()
+
+
+def _leads_out(path: str, cwd: Path) -> bool:
+    return not _lies_in(cwd / path, [cwd.resolve()])
+
+
+def _lies_in(path: Path, folders: Iterable[Path]) -> bool:
+    real = Path(os.path.realpath(path))  # `Path.resolve` fails on links in a circle, before Python 3.13
+    return any(real.is_relative_to(folder) for folder in folders)

@@ -1,0 +1,349 @@
+"""The servers that fork kernels: the first one, and those that have imported what several notebooks do."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from notebook_ci.execute_notebook import machine
+from notebook_ci.execute_notebook.forking import KernelServer, NotForkedError, listening
+from notebook_ci.execute_notebook.plan import Task
+from notebook_ci.execute_notebook.sharing import Modules, Wish, beside, expanded, reasons, shared, useful
+from notebook_ci.notebooks import imports
+from notebook_ci.notebooks.document import Document
+
+READ_BYTES = 65536
+IMPORT_SECONDS = 20.0
+
+
+@dataclass(eq=False)
+class _Branch:
+    """A server that has imported something.
+
+    Attributes:
+        folder: The folder of its notebooks.
+        modules: What it has imported.
+        parent: The server that it was forked from.
+        server: Its address.
+        listener: Its socket, held open here: who waits for it still waits when another takes its place.
+        connection: Tells what it does; it ends when this is closed.
+        pid: Its process id, once it is known; 0: not yet.
+        imports: What it imports at the moment.
+        is_ready: It has imported all.
+        is_failed: Another took its place, which has imported nothing.
+        text: The beginning of a line that it tells.
+        began: When it was asked for, as `time.monotonic` counts.
+    """
+
+    folder: str
+    modules: Modules
+    parent: "_Branch | None"
+    server: KernelServer
+    listener: socket.socket
+    connection: socket.socket
+    pid: int = 0
+    imports: str = ""
+    is_ready: bool = False
+    is_failed: bool = False
+    text: bytes = field(default=b"", repr=False)
+    began: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of servers that import something.
+
+    Attributes:
+        memory: Bytes that all of them may take.
+        seconds: How long one may import.
+    """
+
+    memory: float
+    seconds: float
+
+
+class Servers:
+    """Gives each notebook the server that has imported most of what it imports itself.
+
+    Args:
+        first: The server that has imported ipykernel alone; None: kernels are started.
+        folder: Where sockets are made.
+        tasks: All notebooks.
+        modules: What is imported for all notebooks; None: what each imports first by itself.
+        limits: Of these servers.
+    """
+
+    def __init__(
+        self,
+        first: KernelServer | None,
+        folder: Path,
+        tasks: Sequence[Task],
+        modules: Sequence[str] | None,
+        limits: Limits,
+    ) -> None:
+        self._first = first
+        self._tasks = tasks
+        self._folder = folder
+        self._limits = limits
+        self._named = modules
+        self._wishes, self._later = _wishes(tasks if first else (), modules)
+        self._refused: dict[str, dict[str, str]] = {}
+        self._paths: dict[int, Modules] = {}
+        self._useful: dict[str, set[Modules]] = {}
+        self._branches: list[_Branch] = []
+        self._used: dict[int, _Branch] = {}
+        self._count = 0
+        for name in {wish.folder for wish in self._wishes.values()}:
+            self._plan(name)
+
+    # --- What the conductor asks
+
+    def server_for(self, place: int) -> KernelServer | None:
+        """Return the server that forks the kernel of a notebook; None: it is started.
+
+        Args:
+            place: The notebook's place among the tasks.
+        """
+        self._used.pop(place, None)
+        if not self._first or self._tasks[place].kernel:
+            return None
+        branch = self._grown(place) or self._best(place)
+        if branch is None:
+            return self._first
+        self._used[place] = branch
+        return branch.server
+
+    @property
+    def are_of_use(self) -> bool:
+        """Whether kernels are forked at all."""
+        return self._first is not None
+
+    @property
+    def refusals(self) -> dict[str, str]:
+        """Modules that may not be imported before, and why."""
+        return {name: why for refused in self._refused.values() for name, why in refused.items()}
+
+    def imports(self, place: int) -> Modules:
+        """Return what the server of a notebook was to import."""
+        branch = self._used.get(place)
+        return branch.modules if branch else ()
+
+    def left(self, place: int, made: Modules) -> dict[str, str]:
+        """Return by name which of a notebook's imports were not made before, and why.
+
+        Args:
+            place: The notebook's place among the tasks.
+            made: Those that were.
+        """
+        later = dict(self._later.get(place, {}))
+        if place not in self._wishes:
+            return later
+        wish = self._wishes[place]
+        return later | reasons(wish, self._paths[place], made, self._refused.get(wish.folder, {}))
+
+    def ended(self, place: int) -> None:
+        """Take note that a notebook has ended: a server that no other one needs ends, too."""
+        wish = self._wishes.pop(place, None)
+        self._paths.pop(place, None)
+        self._used.pop(place, None)
+        if wish:
+            self._prune(wish.folder)
+            for branch in [each for each in reversed(self._branches) if each.folder == wish.folder]:
+                if not self._is_needed(branch):
+                    self._end(branch)
+
+    def refused(self, place: int) -> bool:
+        """Take note that the server of a notebook did not fork. Returns whether kernels are started from now on."""
+        branch = self._used.get(place)
+        if branch is None:
+            self._first = None
+        elif not branch.is_failed:
+            self._replace(branch)
+        return branch is None
+
+    def connections(self) -> list[socket.socket]:
+        """Return what can be read when a server has something to tell."""
+        return [branch.connection for branch in self._branches if not branch.is_failed]
+
+    def hear(self, connection: socket.socket) -> None:
+        """Take what a server tells."""
+        branch = next(each for each in self._branches if each.connection is connection)
+        try:
+            told = connection.recv(READ_BYTES)
+        except OSError:
+            told = b""
+        if not told and (branch.is_ready or (branch.parent and branch.parent.is_failed)):  # it ends with its parent
+            self._replace(branch)
+        elif not told:
+            self._fail(branch, "its import ended the server")
+        branch.text += told
+        *lines, branch.text = branch.text.split(b"\n")
+        for line in lines:
+            self._take(branch, json.loads(line))
+
+    def look(self) -> None:
+        """See to it that none imports too long: kernels wait for it."""
+        for branch in self._branches:
+            is_late = time.monotonic() - branch.began > min(self._limits.seconds, IMPORT_SECONDS)
+            if is_late and not (branch.is_ready or branch.is_failed):
+                self._fail(branch, "its import takes too long")
+
+    def close(self) -> None:
+        """End them all."""
+        for branch in list(self._branches):
+            self._end(branch)
+
+    # --- Growing
+
+    def _of(self, folder: str) -> dict[int, Modules]:
+        return {place: self._paths[place] for place, wish in self._wishes.items() if wish.folder == folder}
+
+    def _plan(self, folder: str) -> None:
+        """Decide anew what is imported for the notebooks of a folder."""
+        wishes = {place: wish for place, wish in self._wishes.items() if wish.folder == folder}
+        refused = self._refused.get(folder, {})
+        if self._named is None:
+            self._paths |= shared(wishes, refused)
+        else:
+            self._paths |= dict.fromkeys(wishes, tuple(name for name in self._named if name not in refused))
+        self._prune(folder)
+
+    def _prune(self, folder: str) -> None:
+        """Decide anew which servers are of use for the notebooks of a folder."""
+        paths = Counter(self._of(folder).values())
+        self._useful[folder] = useful(paths) if self._named is None else set(paths)
+
+    def _best(self, place: int) -> _Branch | None:
+        """Return the server that has imported most of what a notebook imports, and nothing else."""
+        if place not in self._paths:
+            return None
+        folder, path = self._wishes[place].folder, self._paths[place]
+        fitting = [
+            branch
+            for branch in self._branches
+            if branch.folder == folder and not branch.is_failed and set(branch.modules) <= set(path)
+        ]
+        return max(fitting, key=lambda branch: len(branch.modules), default=None)
+
+    def _grown(self, place: int) -> _Branch | None:
+        """Make the server that would be better for a notebook than those that are there."""
+        path = self._paths.get(place, ())
+        best = self._best(place)
+        if not path or (best and not best.is_ready):
+            return None
+        folder, there = self._wishes[place].folder, best.modules if best else ()
+        better = sorted(
+            (each for each in self._useful[folder] if path[: len(each)] == each and set(there) < set(each)), key=len
+        )
+        if not better or self._bytes() > self._limits.memory:
+            return None
+        return self._grow(folder, better[0], best)
+
+    def _grow(self, folder: str, modules: Modules, parent: _Branch | None) -> _Branch | None:
+        source = parent.server if parent else self._first
+        if source is None:
+            return None
+        self._count += 1
+        address = self._folder / f"server-{self._count}"
+        known = parent.modules if parent else ()
+        try:
+            listener = listening(address)
+        except NotForkedError:
+            return None
+        try:
+            connection = source.grow([each for each in modules if each not in known], folder, listener)
+        except NotForkedError:
+            listener.close()
+            return None
+        branch = _Branch(folder, modules, parent, KernelServer(address), listener, connection)
+        self._branches.append(branch)
+        return branch
+
+    def _take(self, branch: _Branch, told: Mapping[str, str | int]) -> None:
+        """Take a line that a server tells."""
+        match told:
+            case {"server": int(pid)}:
+                branch.pid = pid
+            case {"imports": str(name)}:
+                branch.imports = name
+            case {"failed": str(why)} | {"refused": str(why)}:
+                self._fail(branch, why)
+            case {"imported": int()}:
+                branch.is_ready, branch.imports = True, ""
+                if self._bytes() > self._limits.memory:
+                    self._fail(branch, "it takes more than preload-max-memory")
+
+    def _fail(self, branch: _Branch, why: str) -> None:
+        """Leave what a server was to import to the notebooks."""
+        if branch.is_failed:
+            return
+        known = branch.parent.modules if branch.parent else ()
+        names = [branch.imports] if branch.imports else [each for each in branch.modules if each not in known]
+        self._refused.setdefault(branch.folder, {}).update(dict.fromkeys(names, why))
+        self._replace(branch)
+        self._plan(branch.folder)
+
+    def _replace(self, branch: _Branch) -> None:
+        """Have those who wait for a server served by one that has imported nothing."""
+        self._end_process(branch)
+        branch.is_ready, branch.is_failed, branch.text = False, True, b""
+        try:
+            if self._first:
+                branch.connection = self._first.grow([], branch.folder, branch.listener)
+                return
+        except NotForkedError:
+            pass
+        branch.listener.close()  # nobody waits for it any more
+
+    def _is_needed(self, branch: _Branch) -> bool:
+        """Return whether a server is used, or may be."""
+        if branch in self._used.values() or any(each.parent is branch for each in self._branches):
+            return True
+        paths = self._of(branch.folder).values()
+        return not branch.is_failed and any(set(branch.modules) <= set(path) for path in paths)
+
+    def _end(self, branch: _Branch) -> None:
+        self._branches.remove(branch)
+        self._end_process(branch)
+        branch.listener.close()
+
+    def _end_process(self, branch: _Branch) -> None:
+        with contextlib.suppress(OSError):  # closing is not enough: workers that were forked since have it open, too
+            branch.connection.shutdown(socket.SHUT_RDWR)
+        branch.connection.close()
+        if branch.pid and not branch.is_ready:  # it may hang in an import
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(branch.pid, signal.SIGKILL)
+        branch.pid = 0
+
+    def _bytes(self) -> int:
+        """Return the memory that these servers take, each page divided among those that share it."""
+        return sum(machine.proportional_bytes(branch.pid) for branch in self._branches if branch.pid)
+
+
+def _wishes(
+    tasks: Sequence[Task], modules: Sequence[str] | None
+) -> tuple[dict[int, Wish], dict[int, Mapping[str, str]]]:
+    """Return what is imported for notebooks, and which imports of theirs come too late for that, by their places."""
+    wishes: dict[int, Wish] = {}
+    later: dict[int, Mapping[str, str]] = {}
+    names: dict[Path, frozenset[str]] = {}
+    for place, task in enumerate(tasks):
+        if not isinstance(task.content, Document) or task.kernel:
+            continue
+        folder = task.content.path.resolve().parent
+        if modules is not None:
+            wishes[place] = Wish(str(folder), tuple(modules))
+            continue
+        if folder not in names:
+            names[folder] = beside([path.name for path in folder.iterdir()])
+        found = imports.of(task.content)
+        wishes[place] = Wish(str(folder), expanded(found.first), names[folder])
+        later[place] = found.later
+    return wishes, later

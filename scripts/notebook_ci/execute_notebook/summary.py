@@ -1,0 +1,69 @@
+"""What the summary says of execute-notebook."""
+
+from notebook_ci.base.markdown import ICONS, MOST_LISTED, Json, code, count, duration, name, rest, table, title
+from notebook_ci.base.texts import listed
+
+MOST_NAMED = 3
+
+
+def note(record: Json) -> str:
+    """Return what came of it, in a few words."""
+    return f"{count(len(record['notebooks']), 'notebook')} passed"
+
+
+def verdict(record: Json) -> str:
+    """Return which notebooks failed, and of a single one where; nothing where it failed for something else."""
+    failed = [notebook for notebook in record["notebooks"] if notebook["failure"]]
+    if record["status"] != "failed" or not failed:
+        return ""
+    if len(failed) == 1:
+        return f"{name(failed[0]['name'])}, {_what(failed[0]['failure'])}"
+    named = listed([name(notebook["name"]) for notebook in failed], MOST_NAMED)
+    return f"{len(failed)} of {count(len(record['notebooks']), 'notebook')} ({named})"
+
+
+def section(record: Json) -> list[str]:
+    """Return the table of notebooks, failed ones first, and what happened in those."""
+    notebooks = sorted(record["notebooks"], key=lambda notebook: not notebook["failure"])
+    if not notebooks:
+        return []
+    rows = [
+        [
+            f"{ICONS[notebook['status']]} {name(notebook['name'])}",
+            f"{notebook['executed_cells']}/{notebook['cells']}",
+            duration(notebook["duration"]),
+            _why(notebook),
+        ]
+        for notebook in notebooks
+    ]
+    # What an invalid notebook lacks is said by the stage's problems, with its hint.
+    failed = [each for each in notebooks if each["failure"] and each["failure"]["kind"] != "invalid-notebook"]
+    header = ["notebook", "cells run", "time", "failure"]
+    if not any(row[-1] for row in rows):
+        header, rows = header[:-1], [row[:-1] for row in rows]
+    return [table(header, rows), *map(_failure, failed[:MOST_LISTED]), rest(len(failed) - MOST_LISTED)]
+
+
+def _why(notebook: Json) -> str:
+    """Return why a notebook did not pass; nothing where it did."""
+    if notebook["failure"]:
+        return _what(notebook["failure"])
+    return f"needs {name(notebook['skipped_for'])}" if notebook["skipped_for"] else ""
+
+
+def _where(failure: Json) -> str:
+    line = f" (line {failure['line']} of the file)" if failure["line"] else ""
+    return f"{failure['title']}{line}"
+
+
+def _what(failure: Json) -> str:
+    """Return where a notebook failed, and the beginning of why."""
+    why = failure["message"].strip().partition("\n")[0].removesuffix(".")
+    return title(f"{_where(failure)}: {why}" if why else _where(failure))
+
+
+def _failure(notebook: Json) -> str:
+    failure = notebook["failure"]
+    heading = f"**{name(notebook['name'])}: {title(_where(failure))}**"
+    hint = f"\n\nHint: {title(failure['hint'])}" if failure["hint"] else ""
+    return f"{heading}\n\n{code(failure['traceback'] or failure['message'])}{hint}"

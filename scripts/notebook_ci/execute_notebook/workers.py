@@ -1,0 +1,225 @@
+"""Processes that execute notebooks: each one at a time.
+
+On Linux they are forked from a process that has imported what executing takes, and share its memory. A notebook that
+brings its worker down, or the memory that its outputs take, is no concern of the others. A worker ends when the process
+that made it does, however that comes.
+"""
+
+import contextlib
+import ctypes
+import mmap
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.sharedctypes import RawValue
+from pathlib import Path
+from typing import Any
+
+from kernel_server import processes
+from notebook_ci.base import process
+from notebook_ci.base.errors import Cancelled
+from notebook_ci.base.process import LINUX, POSIX
+from notebook_ci.execute_notebook.deaths import MemoryWatch
+from notebook_ci.execute_notebook.forking import KernelServer
+from notebook_ci.execute_notebook.outcome import Outcome
+from notebook_ci.execute_notebook.plan import Task
+from notebook_ci.execute_notebook.runner import Runner
+
+END_SECONDS = 5.0  # a runner that cancels a job kills what is left ten seconds later
+
+_PROCESSES: Any = multiprocessing.get_context("fork" if LINUX else "spawn")
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A worker tells that all cells have run."""
+
+
+class Life:
+    """A pipe that is closed when the process that made it ends. Nothing is ever written."""
+
+    def __init__(self) -> None:
+        self._end, self._held = _PROCESSES.Pipe(duplex=False)
+
+    def __getstate__(self) -> object:
+        return {"_end": self._end, "_held": None}  # for a process that is not forked
+
+    def wait(self) -> None:
+        """In another process: wait for the end of the one that made it."""
+        with contextlib.suppress(EOFError, OSError):
+            self._end.recv()
+
+    def leave(self) -> None:
+        """In another process: hold it open no longer."""
+        if self._held:
+            self._held.close()
+
+
+def _shared_number() -> Any:
+    """Return a number whose `value` two processes share."""
+    if LINUX:  # what multiprocessing has for it wants a folder: /dev/shm, which need not be writable
+        return ctypes.c_int.from_buffer(mmap.mmap(-1, mmap.PAGESIZE))
+    return RawValue("i", 0)
+
+
+class WorkerDiedError(Exception):
+    """A worker has ended, and its notebook with it."""
+
+
+Told = Ending | Outcome
+
+
+class Worker:
+    """A process that executes notebooks.
+
+    Args:
+        runner: Executes them there.
+        tasks: All notebooks of the stage.
+        life: Ends it when it is ended.
+
+    Attributes:
+        connection: Can be read when the worker has something to tell.
+        task: The place of the notebook that it executes; None: it waits for one.
+    """
+
+    def __init__(self, runner: Runner, tasks: Sequence[Task], life: Life) -> None:
+        self.task: int | None = None
+        self._memory = MemoryWatch()
+        # Read here while they change there: a message for each cell would cost more than many cells do.
+        self._cell, self._kernel, self._free_cpu = _shared_number(), _shared_number(), _shared_number()
+        self.connection, theirs = _PROCESSES.Pipe()
+        ties = _Ties(theirs, life, self._cell, self._kernel, self._free_cpu)
+        self._process = _PROCESSES.Process(target=_work, args=(runner, tasks, ties), daemon=True)
+        with process.held_back():  # until it knows what to do then
+            self._process.start()
+        theirs.close()
+
+    @property
+    def cell(self) -> int:
+        """The cell that runs, counted from 1; 0: none yet."""
+        return int(self._cell.value)
+
+    def tell_of_cpu(self, *, is_free: bool) -> None:
+        """Tell it whether there is a CPU that nobody needs, beside the one that its kernel keeps busy."""
+        self._free_cpu.value = is_free
+
+    def begin(self, task: int, server: KernelServer | None) -> None:
+        """Have a notebook executed.
+
+        Args:
+            task: Its place among the tasks.
+            server: Forks its kernel; None: it is started.
+        """
+        self.task, self._memory = task, MemoryWatch()
+        self._cell.value = 0
+        with contextlib.suppress(OSError):  # that it has died is seen where it should tell something
+            self.connection.send((task, server))
+
+    def told(self) -> Told:
+        """Return what it tells, which has come. With an outcome it is free again.
+
+        Raises:
+            WorkerDiedError: It has ended.
+        """
+        try:
+            with process.held_back():
+                told = self.connection.recv()
+        except (EOFError, OSError) as error:
+            self.end()
+            how = self._memory.sentence("The process that executed the notebook", self._process.exitcode)
+            raise WorkerDiedError(how) from error
+        if not isinstance(told, Ending):
+            self.task = None
+        return told  # type: ignore[no-any-return] # it is what `_work` sends
+
+    def cancel(self) -> None:
+        """Have it break off its notebook."""
+        if self._process.is_alive():
+            self._process.terminate()
+
+    def leave(self) -> None:
+        """Let it end, once it has nothing to do."""
+        with contextlib.suppress(OSError):
+            self.connection.send(None)
+
+    def end(self, seconds: float = END_SECONDS) -> None:
+        """Wait so long for its end, then end it; and the kernel that it may have left."""
+        self._process.join(max(seconds, 0))
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._end_kernel()
+        self.connection.close()
+
+    def _end_kernel(self) -> None:
+        if self._kernel.value:
+            _kill_group(self._kernel.value)
+            self._kernel.value = 0
+
+
+@dataclass(frozen=True)
+class _Ties:
+    """What ties a worker to the process that made it. A `Listener` there."""
+
+    connection: "Connection[Any, Any]"
+    life: Life
+    cell_value: Any
+    kernel_value: Any
+    free_cpu_value: Any
+
+    def kernel(self, pid: int) -> None:
+        self.kernel_value.value = pid
+
+    def cell(self, number: int) -> None:
+        self.cell_value.value = number
+
+    def has_free_cpu(self) -> bool:
+        return bool(self.free_cpu_value.value)
+
+    def ending(self) -> None:
+        self.connection.send(Ending())
+
+
+def _work(runner: Runner, tasks: Sequence[Task], ties: _Ties) -> None:
+    """Be a worker."""
+    ties.life.leave()
+    if POSIX:
+        os.setsid()  # who presses Ctrl-C means the process that conducts
+    if LINUX:
+        processes.adopt()
+    threading.Thread(target=_end_with, args=(ties, runner.folder), daemon=True).start()
+    with contextlib.suppress(Cancelled), process.cancellable():
+        if POSIX:  # in this thread alone, or `held_back` would hold nothing back
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, process.CANCELLING)
+        while (wanted := _received(ties.connection)) is not None:
+            task, server = wanted
+            ties.connection.send(runner.run(tasks[task], server, ties))
+
+
+def _received(connection: "Connection[Any, Any]") -> tuple[int, KernelServer | None] | None:
+    try:
+        return connection.recv()  # type: ignore[no-any-return] # what `Worker` sends
+    except (EOFError, OSError):
+        return None
+
+
+def _end_with(ties: _Ties, folder: Path) -> None:
+    """End this process when the one that made it has ended, and clean up in its place: it was killed."""
+    ties.life.wait()
+    if LINUX:
+        processes.end_all(ties.kernel_value.value)
+    elif ties.kernel_value.value:
+        _kill_group(ties.kernel_value.value)
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
+
+
+def _kill_group(group: int) -> None:
+    if POSIX:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)

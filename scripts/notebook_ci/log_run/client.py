@@ -1,0 +1,118 @@
+"""Starts the worker, bounds its time, and reads its answer."""
+
+import dataclasses
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from notebook_ci.base import process
+from notebook_ci.base.context import Context
+from notebook_ci.base.errors import SurroundingsError
+from notebook_ci.base.files import unwritable
+from notebook_ci.base.process import Deadline
+from notebook_ci.log_run import faults
+from notebook_ci.log_run.description import Description
+from notebook_ci.log_run.protocol import BYTES_A_SECOND, PROGRESS, REQUEST_TIMEOUT, STEP, UPLOADING, Answer, Job
+from notebook_ci.log_run.store import Store
+from notebook_ci.tools import tool
+
+WORKER = Path(__file__).with_name("worker.py")
+# One request to a server, and all of them, beside what the artifacts may take: a server that is down costs 30 seconds.
+REQUEST_SECONDS = 12
+SERVER_SECONDS = 25
+# Until the client is loaded the server has no part in it: a slow machine takes this long.
+LOADING_SECONDS = 60
+# A database file is here: a slow machine takes this long to make one.
+DATABASE_SECONDS = 120
+LINES_SHOWN = 20
+SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # MLflow would try for minutes; the worker tries again by itself
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+# The job says them.
+_FOREIGN = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_TRACKING_URI")
+
+
+def log(store: Store, target: Mapping[str, str], run: Description, context: Context) -> Answer:
+    """Log a run; `target` has the fields of `Job` that say which.
+
+    Raises:
+        SurroundingsError: MLflow could not be installed, or the folder of the database cannot be written.
+    """
+    tool.make(store.environment, "MLflow", context.environ, context.reporter)
+    data = {field.name: getattr(run, field.name) for field in dataclasses.fields(run)} | {"notices": []}
+    job = Job(
+        uri=store.uri,
+        database=str(store.database or ""),
+        artifacts=store.artifacts.resolve().as_uri() if store.artifacts else "",
+        **target,
+        run={name: _plain(value) for name, value in data.items()},
+    )
+    try:
+        # Beside the database, so that a new one can be moved in. A killed worker leaves nothing there.
+        with tempfile.TemporaryDirectory(
+            prefix=".notebook-ci-", dir=store.database.parent if store.database else None
+        ) as scratch:
+            return _work(job, store, context, Path(scratch))
+    except OSError as error:
+        place = store.database or Path(tempfile.gettempdir())
+        raise unwritable(f"{store.database or 'A temporary folder'} cannot be written", place, error) from error
+
+
+def _plain(value: object) -> object:
+    return [dataclasses.asdict(item) for item in value] if isinstance(value, list) else value
+
+
+def _work(job: Job, store: Store, context: Context, scratch: Path) -> Answer:
+    """Run the worker in a folder where it may leave what it wants."""
+    steps: list[str] = []
+    size = sum(artifact["bytes"] for artifact in job.run["artifacts"])
+    seconds = DATABASE_SECONDS if store.database else SERVER_SECONDS
+    deadline = Deadline.after(LOADING_SECONDS + seconds)
+
+    def take(line: str) -> None:
+        if line.startswith(PROGRESS):
+            context.reporter.progress(line.removeprefix(PROGRESS))
+        elif line.startswith(STEP):
+            steps.append(line.removeprefix(STEP))
+            if len(steps) == 1:
+                deadline.end = min(deadline.end, Deadline.after(seconds).end)
+            elif steps[-1] == UPLOADING:
+                deadline.end += size / BYTES_A_SECOND
+
+    completed = process.run(
+        tool.worker(store.environment, WORKER),
+        env=_environment(context.environ, store),
+        cwd=scratch,
+        stdin=json.dumps(dataclasses.asdict(job)),
+        separate=True,
+        on_line=take,
+        timeout=deadline,
+    )
+    answer = Answer()
+    if completed.timed_out:
+        answer.fail(faults.timed_out(store.uri, steps[-1]) if steps else faults.not_loaded())
+    elif completed.returncode:
+        context.reporter.output("\n".join(completed.output.splitlines()[-LINES_SHOWN:]))
+        answer.fail(SurroundingsError(f"MLflow's client ended with exit code {completed.returncode}, see above."))
+    else:
+        answer = Answer(**json.loads(completed.stdout))
+    return answer
+
+
+def _environment(environ: Mapping[str, str], store: Store) -> dict[str, str]:
+    """Return the environment of the worker: with the user's own settings of MLflow, but for those that hang or talk."""
+    kept = {name: value for name, value in process.for_others(environ).items() if name not in _FOREIGN}
+    return {**kept, **store.credentials, **SETTINGS, REQUEST_TIMEOUT: _request_seconds(environ)}
+
+
+def _request_seconds(environ: Mapping[str, str]) -> str:
+    """Return how long a request may take: what the user says, if that is less."""
+    given = environ.get(REQUEST_TIMEOUT, "")
+    return given if given.isdigit() and 0 < int(given) < REQUEST_SECONDS else str(REQUEST_SECONDS)

@@ -1,0 +1,88 @@
+"""The store in a SQLite file. Part of the worker: it needs the tool environment. Seen with MLflow 3.17."""
+
+import contextlib
+import os
+import sqlite3
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from notebook_ci.base.errors import InputError, NotebookCiError, SurroundingsError
+from notebook_ci.base.texts import command_line
+from notebook_ci.log_run.faults import unusable
+from notebook_ci.tools.tool import LAUNCHER
+
+LOCK_SECONDS = 8
+
+
+def prepare(path: Path, progress: Callable[[str], None]) -> None:
+    """Make the database where it is not there yet, and look at it before MLflow does.
+
+    MLflow adds its tables to whatever database it is given, upgrades one of an older MLflow without asking, and tries
+    for 100 seconds to open one that it cannot.
+
+    Raises:
+        InputError: It is another program's database.
+        SurroundingsError: It cannot be used, or is of another version of MLflow.
+    """
+    try:
+        if not path.exists() or not path.stat().st_size:
+            progress(f"Making the store {path}")
+            _make(path)
+        fault = _fault(path)
+    except (OSError, sqlite3.Error) as error:
+        raise unusable(str(path), str(getattr(error, "strerror", None) or error)) from error
+    if fault:
+        raise fault
+
+
+def _make(path: Path) -> None:
+    """Make the database whole or not at all: MLflow makes its tables one by one, and fails where another has begun."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        new = Path(folder) / path.name
+        SqlAlchemyStore(f"sqlite:///{new}", str(path.parent / "artifacts")).engine.dispose()
+        if path.exists():
+            return
+        with contextlib.suppress(FileExistsError):
+            os.link(new, path)
+
+
+def _fault(path: Path) -> NotebookCiError | None:
+    """Return what speaks against using the database."""
+    with contextlib.closing(sqlite3.connect(path, timeout=LOCK_SECONDS)) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if tables and "alembic_version" not in tables:
+            return InputError(
+                f"{path} is a database, but not one of MLflow: it has the tables {', '.join(sorted(tables)[:5])}.",
+                hint="Name another file with the input tracking-uri; MLflow makes a new one.",
+            )
+        found = connection.execute("SELECT version_num FROM alembic_version").fetchone() if tables else None
+    return _other_version(path, found[0]) if found else None
+
+
+def _other_version(path: Path, found: str) -> SurroundingsError | None:
+    """Return what to do with a database that another version of MLflow has made."""
+    import mlflow.store.db.utils as db_utils
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+    from mlflow.version import VERSION
+
+    scripts = ScriptDirectory.from_config(db_utils._get_alembic_config(""))  # noqa: SLF001 - there is no other way
+    if found in scripts.get_heads():
+        return None
+    try:
+        is_older = scripts.get_revision(found) is not None
+    except CommandError:
+        is_older = False
+    if is_older:
+        upgrade = "bash {} --env mlflow-full --exec mlflow db upgrade {}"
+        return SurroundingsError(
+            f"The database {path} is of an MLflow older than {VERSION}, which log-run uses (its schema is {found}).",
+            hint=f"Keep a copy of it, then run {command_line(upgrade, LAUNCHER, f'sqlite:///{path}')}.",
+        )
+    return SurroundingsError(
+        f"The database {path} is of an MLflow newer than {VERSION}, which log-run uses (its schema is {found}).",
+        hint="Name another file with the input tracking-uri, or start an MLflow server of that version for it.",
+    )

@@ -1,0 +1,256 @@
+"""Says what is wrong with a store, from what MLflow raised. Seen with MLflow 3.17, requests 2.34."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from notebook_ci.base.errors import InputError, NotebookCiError, SurroundingsError
+from notebook_ci.base.inputs import quote
+from notebook_ci.base.texts import command_line
+from notebook_ci.log_run.protocol import Job
+
+TRANSIENT_STATUS = (429, 502, 503, 504)
+TRANSIENT = {"ConnectionRefusedError", "ConnectionResetError", "BrokenPipeError", "RemoteDisconnected"}
+INTERNAL = 500
+LONGEST_REASON = 300
+CREDENTIALS = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+REFUSED = "Look at the inputs experiment and run-name."
+AGAIN = "Look at the server and its log, then log the run again."
+TIMED_OUT = "{uri} did not answer in time{when}."
+ADDRESS = "Look at the input tracking-uri: it is what a browser opens, without anything behind it."
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An exception, and those behind it.
+
+    Attributes:
+        kinds: Their types' names.
+        texts: Their texts.
+        code: MLflow's name of the error.
+        status: The HTTP status that was answered; 0: none is known.
+    """
+
+    kinds: Sequence[str]
+    texts: Sequence[str]
+    code: str
+    status: int
+
+    @classmethod
+    def of(cls, error: BaseException) -> "Fault":
+        """Return what is known of an exception."""
+        chain = list(_chain(error))
+        texts = [str(each) for each in chain]
+        code = next((str(each.error_code) for each in chain if hasattr(each, "error_code")), "")
+        return cls([type(each).__name__ for each in chain], texts, code, _status(chain, texts))
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether it may be over in some seconds."""
+        return self.status in TRANSIENT_STATUS or not TRANSIENT.isdisjoint(self.kinds)
+
+    @property
+    def is_unknown_address(self) -> bool:
+        """Whether the server does not know what was asked for; a thing that is not there has a code of MLflow's."""
+        return self.has("error code 404 != 200")
+
+    def has(self, *words: str) -> bool:
+        """Return whether one of the words stands in a text or is the name of a type."""
+        return any(word in text for word in words for text in (*self.kinds, *self.texts))
+
+    @property
+    def reason(self) -> str:
+        """What the server says of it, where MLflow hands that on, or else MLflow; on one line."""
+        text = self.texts[0] if self.texts else ""
+        body = re.search(r"Response (?:body: '|text: )(.*?)'?$", text, re.DOTALL)
+        line = " ".join(re.sub(r"<[^>]*>", " ", body[1] if body else text).split()).rstrip(".")
+        return f"{line[:LONGEST_REASON]}…" if len(line) > LONGEST_REASON else line
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """What to say of a fault.
+
+    Attributes:
+        words: One of them stands in it, or is the name of an exception.
+        status: This HTTP status was answered.
+        message: The message; `{uri}` is the tracking URI, `{reason}` what the server or MLflow says, `{step}` what was
+            being done.
+        hint: What to do next.
+    """
+
+    message: str
+    hint: str
+    words: tuple[str, ...] = ()
+    status: int = 0
+
+    def fits(self, fault: Fault) -> bool:
+        return fault.has(*self.words) or (self.status != 0 and self.status == fault.status)
+
+
+_NO_MLFLOW = _Rule(
+    "{uri} is not an MLflow server: it answers with something else.",
+    ADDRESS,
+    (
+        "not in a valid JSON format",
+        "JSONDecodeError",
+        "INTERNAL_ERROR: Response: ",  # JSON that has no code of MLflow's
+        *(f"error code {status} != 200" for status in (301, 302, 303, 307, 308, 404, 405)),
+    ),
+)
+# The first that fits is taken.
+_RULES = (
+    _Rule("The host of {uri} is not known.", ADDRESS, ("NameResolutionError", "getaddrinfo")),
+    _Rule(
+        "{uri} does not speak TLS.",
+        "Write `http://` in the input tracking-uri, if that is what it speaks.",
+        ("WRONG_VERSION_NUMBER", "UNEXPECTED_EOF_WHILE_READING", "record layer failure"),
+    ),
+    _Rule(
+        "The certificate of {uri} is not trusted.",
+        "Name the certificate of your authority in MLFLOW_TRACKING_SERVER_CERT_PATH.",
+        ("SSLCertVerificationError", "CERTIFICATE_VERIFY_FAILED"),
+    ),
+    _Rule(TIMED_OUT.format(uri="{uri}", when=""), AGAIN, ("ReadTimeout", "ConnectTimeout", "TimeoutError")),
+    _Rule(
+        "No server answers at {uri} (connection refused).",
+        "Start it, or look at the input tracking-uri.",
+        ("ConnectionRefusedError",),
+    ),
+    _Rule(
+        "{uri} cannot be reached: {reason}.",
+        "Look at the network and the proxy.",
+        ("NewConnectionError", "No route to host", "ProxyError"),
+    ),
+    _Rule(
+        "{uri} broke off in the middle of an answer.",
+        AGAIN,
+        ("RemoteDisconnected", "ConnectionResetError", "BrokenPipeError", "IncompleteRead", "ProtocolError"),
+    ),
+    _Rule("{uri} does not accept the credentials (401).", f"Give {CREDENTIALS} in `env:` of the step.", status=401),
+    _Rule(
+        "{uri} said no (403) while {step}: {reason}.",
+        f"Give {CREDENTIALS} of somebody who may write to the experiment.",
+        status=403,
+    ),
+    _Rule(
+        "The run is logged without artifacts: log-run cannot write to the storage that has them ({reason}).",
+        "Let the server take them: start it with `mlflow server --artifacts-destination ...`.",
+        ("No module named",),
+    ),
+    _Rule(
+        "{uri} refuses a request as too large (413).",
+        "Raise the limit of the proxy in front of the server.",
+        status=413,
+    ),
+)
+
+
+def explain(fault: Fault, job: Job, step: str, *, run_made: bool) -> NotebookCiError:
+    """Return what to tell the user.
+
+    Args:
+        fault: What went wrong.
+        job: What was to be logged, and where.
+        step: What was being done.
+        run_made: Whether the run was found or made before: then this is MLflow, and it takes the names of both.
+    """
+    if not run_made and fault.code == "INVALID_PARAMETER_VALUE":
+        return InputError(f"{job.uri} refuses the run: {fault.reason}.", hint=REFUSED)
+    if job.database:
+        return _of_database(fault, job.database)
+    if not run_made and _NO_MLFLOW.fits(fault):
+        return SurroundingsError(_NO_MLFLOW.message.format(uri=job.uri), hint=_NO_MLFLOW.hint)
+    return _of_server(fault, job.uri, step)
+
+
+def deleted_experiment(name: str, experiment_id: str, job: Job) -> SurroundingsError:
+    """Return what to do about an experiment that was deleted: its name stays taken."""
+    template = "MLFLOW_TRACKING_URI={} mlflow experiments restore --experiment-id {}"
+    restore = command_line(template, job.uri, experiment_id or "ID")
+    return SurroundingsError(
+        f"The experiment {name!r} was deleted at {job.uri}, and its name stays taken.",
+        hint=f"Restore it ({restore}), or name another one with the input experiment.",
+    )
+
+
+def refused(variable: str, value: str, reason: str) -> InputError:
+    """Return the error for a variable that names a run or an experiment which cannot be logged to."""
+    hint = f"Correct it, or set {variable} to nothing for this step."
+    return InputError(f"{variable} is {quote(value)}, {reason}.", hint=hint)
+
+
+def unreachable_artifacts(location: str) -> SurroundingsError:
+    """Return what to say of artifacts that only the server's own machine can write."""
+    return SurroundingsError(
+        f"The run is logged without artifacts: the server keeps them at {location}, which cannot be written from here.",
+        hint="Let the server take them: start it with `mlflow server --artifacts-destination ...`, and use an "
+        "experiment that was made since.",
+    )
+
+
+def unusable(path: str, reason: str) -> SurroundingsError:
+    """Return what to say of a database that cannot be used."""
+    hint = "Look at its permissions and at the free disk space, or name another file with the input tracking-uri."
+    if "locked" in reason:
+        hint = "End the program that holds it, or start an MLflow server for all who write to it."
+    if "malformed" in reason or "not a database" in reason:
+        hint = "Restore it from a copy, or move it away: a new one is made."
+    return SurroundingsError(f"The database {path} cannot be used: {reason}.", hint=hint)
+
+
+def timed_out(uri: str, while_what: str) -> SurroundingsError:
+    """Return what to say of a store that does not answer.
+
+    Args:
+        uri: The tracking URI.
+        while_what: What was being done.
+    """
+    return SurroundingsError(TIMED_OUT.format(uri=uri, when=f" (it stopped while {while_what})"), hint=AGAIN)
+
+
+def not_loaded() -> SurroundingsError:
+    """Return what to say of a machine that does not come to ask the store anything."""
+    hint = "Look at its processors and its memory, then log the run again."
+    return SurroundingsError("MLflow's client was not loaded in time: the machine is too slow.", hint=hint)
+
+
+def _of_server(fault: Fault, uri: str, step: str) -> SurroundingsError:
+    """Return what is wrong with a server, or the way to it."""
+    if rule := next((rule for rule in _RULES if rule.fits(fault)), None):
+        return SurroundingsError(rule.message.format(uri=uri, reason=fault.reason, step=step), hint=rule.hint)
+    if fault.status in TRANSIENT_STATUS or fault.status >= INTERNAL:
+        # What the server says of it, urllib3 does not hand on.
+        return SurroundingsError(f"{uri} failed ({fault.status}) while {step}.", hint=AGAIN)
+    status = f" ({fault.status})" if fault.status else ""
+    return SurroundingsError(f"{uri} did not take the run{status} while {step}: {fault.reason}.", hint=AGAIN)
+
+
+def _of_database(fault: Fault, path: str) -> SurroundingsError:
+    found = re.search(r"sqlite3\.\w+\) (.+)", "\n".join(fault.texts))
+    if found or fault.has("OSError", "PermissionError"):
+        return unusable(path, found[1] if found else fault.reason)
+    return SurroundingsError(f"The run could not be logged to {path}: {fault.reason}.")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and those behind it; urllib3 and requests keep them among their arguments."""
+    seen: list[BaseException] = []
+    todo: list[Any] = [error]
+    while todo:
+        each = todo.pop(0)
+        if isinstance(each, BaseException) and not any(each is known for known in seen):
+            seen.append(each)
+            yield each
+            todo += [each.__cause__, each.__context__, getattr(each, "reason", None), *each.args]
+
+
+def _status(chain: Sequence[Any], texts: Sequence[str]) -> int:
+    """Return the HTTP status that was answered."""
+    for each in chain:
+        if status := getattr(getattr(each, "response", None), "status_code", 0):
+            return int(status)
+    if found := re.search(r"error code (\d{3}) != 200|too many (\d{3}) error responses", "\n".join(texts)):
+        return int(found[1] or found[2])
+    return next((int(each.get_http_status_code()) for each in chain if hasattr(each, "json")), 0)

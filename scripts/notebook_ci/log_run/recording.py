@@ -1,0 +1,276 @@
+"""Logs a run to MLflow. What is done can be done again: a run is found by its identity, and nothing is added twice.
+
+Part of the worker: it needs the tool environment. Seen with MLflow 3.17.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from notebook_ci.base.errors import NotebookCiError
+from notebook_ci.base.inputs import quote
+from notebook_ci.log_run import faults
+from notebook_ci.log_run.description import IDENTITY_TAG
+from notebook_ci.log_run.protocol import BYTES_A_SECOND, REQUEST_TIMEOUT, UPLOADING, Answer, Job
+
+# A server that restarts, or a proxy in front of it, is waited for: seconds.
+WAITS = (1, 3)
+# Of one request to a server: MLflow's limits, and half of its bytes.
+MOST_METRICS = 1000
+MOST_OTHERS = 100
+MOST_BYTES = 500_000
+COMPLETE_TAG = "notebook-ci.complete"
+# What MLflow says of an id that it does not have, and of what is no id.
+NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+CONTEXT_TAG = "mlflow.data.context"
+MEGABYTE = 1_000_000
+PROGRESS_SECONDS = 5
+
+
+class Recording:
+    """One run that is logged.
+
+    Args:
+        job: What to log, and where.
+        answer: Takes what came of it.
+        progress: Tells people what is done.
+        step: Is told what will be done: words to stand behind "while".
+    """
+
+    def __init__(
+        self, job: Job, answer: Answer, *, progress: Callable[[str], None], step: Callable[[str], None]
+    ) -> None:
+        self.job = job
+        self.run_data = job.run
+        self.answer = answer
+        self.progress = progress
+        self._tell_step = step
+        self._step = ""
+
+    def run(self) -> None:
+        """Log the run. The answer says what went wrong."""
+        for wait in (*WAITS, 0):
+            try:
+                self._once()
+            except NotebookCiError as error:
+                self.answer.fail(error)
+            except Exception as error:  # noqa: BLE001 - MLflow raises whatever the libraries below it do
+                fault = faults.Fault.of(error)
+                if wait and fault.is_transient:
+                    self.progress(f"{self.job.uri} is not available: tried again in {wait} s")
+                    time.sleep(wait)
+                    continue
+                self.answer.fail(faults.explain(fault, self.job, self._step, run_made=bool(self.answer.run_id)))
+            return
+
+    def _begin(self, step: str) -> None:
+        self._step = step
+        self._tell_step(step)
+
+    def _once(self) -> None:
+        # Before the first step: loading is no time of the store. Its parts import all of `mlflow`.
+        from mlflow.tracking import MlflowClient
+
+        if self.job.database:
+            from notebook_ci.log_run import database
+
+            self._begin("the database was opened")
+            database.prepare(Path(self.job.database), self.progress)
+        self.client = MlflowClient(tracking_uri=self.job.uri)
+        self._begin("the experiment was looked up")
+        given = self._named("MLFLOW_RUN_ID", self.job.run_id, self.client.get_run)
+        experiment = self._experiment(given)
+        self._begin("the run was made")
+        with uninterrupted():
+            run = self._run(experiment, given)
+        self._begin("parameters, metrics and tags were logged")
+        self._log_data(run)
+        self._begin(UPLOADING)
+        self._log_artifacts(run.info)
+        self.client.set_tag(run.info.run_id, COMPLETE_TAG, "true")
+
+    def _named(self, variable: str, value: str, get: Callable[[str], Any]) -> Any:
+        """Return the run or the experiment that a variable of MLflow's names; None: it is not set."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return get(value) if value else None
+        except MlflowException as error:
+            if error.error_code not in NOT_THERE or faults.Fault.of(error).is_unknown_address:
+                raise
+            raise faults.refused(variable, value, f"and {self.job.uri} has no such one") from error
+
+    def _experiment(self, given: Any) -> Any:
+        """Return the experiment of the given run, if one is, or the one asked for: created if it does not exist."""
+        from mlflow.exceptions import MlflowException
+
+        name, number = self.job.experiment, self.job.experiment_id
+        if given:
+            found = self.client.get_experiment(given.info.experiment_id)
+        else:
+            found = self._named("MLFLOW_EXPERIMENT_ID", number, self.client.get_experiment)
+            found = found or self.client.get_experiment_by_name(name)
+        if found and ((name or found.name) != found.name or (number or found.experiment_id) != found.experiment_id):
+            variable, value = ("MLFLOW_RUN_ID", self.job.run_id) if given else ("MLFLOW_EXPERIMENT_ID", number)
+            reason = f"of the experiment {quote(found.name)} ({found.experiment_id}), not of {quote(name or number)}"
+            raise faults.refused(variable, value, reason)
+        if given and given.info.lifecycle_stage != "active":
+            raise faults.refused("MLFLOW_RUN_ID", self.job.run_id, "a run that was deleted")
+        if not found:
+            try:  # another run may create it at the same time
+                self.client.create_experiment(name, artifact_location=self.job.artifacts or None)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            found = self.client.get_experiment_by_name(name)
+        if found is None or found.lifecycle_stage != "active":
+            raise faults.deleted_experiment(name or found.name, found.experiment_id if found else "", self.job)
+        return found
+
+    def _run(self, experiment: Any, given: Any) -> Any:
+        """Return the run that is named, or the one with this identity, created if it does not exist.
+
+        Its status is set at once: what it tells of is over, and nothing that happens later leaves it `RUNNING`. One of
+        the user's own that has failed stays so.
+        """
+        data = self.run_data
+        query = f"tags.`{IDENTITY_TAG}` = '{data['identity']}'"
+        found = [given] if given else self.client.search_runs([experiment.experiment_id], query, max_results=1)
+        user = {name: value for name, value in data["tags"].items() if name == "mlflow.user"}
+        tags = {IDENTITY_TAG: data["identity"], **user}
+        run = found[0] if found else None
+        if run is None:
+            run = self.client.create_run(experiment.experiment_id, data["start"], tags, data["name"])
+        status = run.info.status if given and run.info.status in {"FAILED", "KILLED"} else data["status"]
+        end = max(data["end"], run.info.end_time or 0, run.info.start_time)
+        self.client.set_terminated(run.info.run_id, status, end)
+        known = found and IDENTITY_TAG in run.data.tags
+        self.answer.updated = self.answer.updated or bool(known and not self.answer.run_id)
+        self.answer.experiment_id, self.answer.run_id = experiment.experiment_id, run.info.run_id
+        self.answer.experiment, self.answer.run_name = experiment.name, data["name"] or run.info.run_name
+        self.answer.artifact_uri = run.info.artifact_uri
+        return run
+
+    def _log_data(self, run: Any) -> None:
+        """Log all that is no file. A parameter cannot be changed at MLflow: one that is there keeps its value."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        data, run_id, there = self.run_data, run.info.run_id, run.data.params
+        # Until all artifacts are there, the run says that it is incomplete.
+        tags = {**data["tags"], "mlflow.runName": self.answer.run_name, COMPLETE_TAG: "false"}
+        parameters = {name: value for name, value in data["parameters"].items() if name not in there}
+        self.answer.kept = {
+            name: [there[name], value] for name, value in data["parameters"].items() if there.get(name, value) != value
+        }
+        for batch in batches([RunTag(name, value) for name, value in tags.items()], MOST_OTHERS):
+            self.client.log_batch(run_id, tags=batch)
+        for batch in batches([Param(name, value) for name, value in parameters.items()], MOST_OTHERS):
+            self.client.log_batch(run_id, params=batch)
+        # The same metric with the same time is not added again.
+        metrics = [Metric(each["name"], each["value"], each["timestamp"], 0) for each in data["metrics"]]
+        for batch in batches(metrics, MOST_METRICS):
+            self.client.log_batch(run_id, metrics=batch)
+        self.answer.logged |= {
+            "parameters": len(data["parameters"]) - len(self.answer.kept),
+            "metrics": len(metrics),
+            "tags": len(tags),
+        }
+        self._log_datasets(run_id)
+
+    def _log_datasets(self, run_id: str) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        # Whether data is for training or for evaluation, nobody has said.
+        context = [InputTag(CONTEXT_TAG, "input")]
+        inputs = [DatasetInput(Dataset(**each), context) for each in self.run_data["datasets"]]
+        self.answer.logged["datasets"] = 0
+        for batch in batches(inputs, MOST_OTHERS):
+            try:
+                self.client.log_inputs(run_id, batch)
+            except Exception as error:
+                if not faults.Fault.of(error).is_unknown_address:
+                    raise
+                self.answer.warnings = [f"{self.job.uri} takes no datasets: its MLflow is older than 2.4."]
+                return
+            self.answer.logged["datasets"] += len(batch)
+
+    def _log_artifacts(self, info: Any) -> None:
+        artifacts, logged = self.run_data["artifacts"], self.answer.logged
+        self._check_location(info.artifact_uri)
+        logged |= {"artifacts": 0, "artifact_bytes": 0}
+        told = time.monotonic()
+        for artifact in artifacts:
+            with patience(artifact["bytes"] // BYTES_A_SECOND):
+                self.client.log_artifact(info.run_id, _under_its_name(artifact), artifact["folder"] or None)
+            logged["artifacts"] += 1
+            logged["artifact_bytes"] += artifact["bytes"]
+            if time.monotonic() - told > PROGRESS_SECONDS:
+                told = time.monotonic()
+                size = logged["artifact_bytes"] / MEGABYTE
+                self.progress(f"{logged['artifacts']} of {len(artifacts)} artifacts are uploaded ({size:.1f} MB)")
+
+    def _check_location(self, uri: str) -> None:
+        """Refuse a folder of the server's machine that is not on this one: MLflow would make it here."""
+        from mlflow.utils.file_utils import local_file_uri_to_path
+        from mlflow.utils.uri import is_local_uri
+
+        if self.job.database or not is_local_uri(uri):
+            return
+        # <location of the experiment>/<run>/artifacts
+        location = Path(local_file_uri_to_path(uri)).parents[1]
+        if not location.is_dir():
+            raise faults.unreachable_artifacts(str(location))
+
+
+def _under_its_name(artifact: dict[str, Any]) -> str:
+    """Return an artifact's file; a copy in the working directory, where it is to have another name."""
+    path = Path(artifact["path"])
+    if path.name == artifact["name"]:
+        return str(path)
+    copy = Path.cwd() / artifact["name"]
+    shutil.copyfile(path, copy)
+    return str(copy)
+
+
+@contextlib.contextmanager
+def patience(seconds: int) -> Iterator[None]:
+    """Let requests take so many seconds more."""
+    before = os.environ[REQUEST_TIMEOUT]
+    os.environ[REQUEST_TIMEOUT] = str(int(before) + seconds)
+    try:
+        yield
+    finally:
+        os.environ[REQUEST_TIMEOUT] = before
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put off SIGTERM until a run that was made has its status, too; the parent waits so long."""
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if came:
+        raise SystemExit(128 + came[0])
+
+
+def batches(items: Iterable[Any], most: int) -> Iterator[list[Any]]:
+    """Yield items in lists that one request may hold."""
+    batch: list[Any] = []
+    size = 0
+    for item in items:
+        item_size = len(repr(vars(item)).encode(errors="replace"))
+        if batch and (len(batch) == most or size + item_size > MOST_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
+        size += item_size
+    if batch:
+        yield batch

@@ -1,0 +1,148 @@
+"""The stage log-run: reads the run directory, and logs what it holds."""
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from notebook_ci.base.context import Context
+from notebook_ci.base.errors import InputError, NotebookCiError
+from notebook_ci.base.inputs import quote
+from notebook_ci.base.records import PRIVATE_FOLDER, Problem, RunDirectory
+from notebook_ci.base.texts import command_line
+from notebook_ci.log_run import client, reading, source, store
+from notebook_ci.log_run.description import describe
+from notebook_ci.log_run.model import Logged, LogRunInputs, LogRunRecord
+from notebook_ci.log_run.protocol import Answer
+from notebook_ci.log_run.store import Store
+from notebook_ci.tools.tool import LAUNCHER
+
+MOST_EXPERIMENT_NAME = 500  # of MLflow 3.17
+OTHER_RUN = " With another slug, the run directory becomes another run."
+
+
+def run(inputs: LogRunInputs, context: Context, record: LogRunRecord) -> None:
+    """Log the run directory to MLflow, and record where.
+
+    Raises:
+        InputError: Something in the inputs is wrong, or there is nothing to log.
+        SurroundingsError: It could not be logged, and `on-error` is not `warn`.
+    """
+    record.inputs["tracking-uri"] = store.shown(inputs.tracking_uri) or (inputs.tracking_uri and store.HIDDEN)
+    try:
+        _log(inputs, context, record)
+    except InputError:
+        raise
+    except NotebookCiError as error:
+        if not source.is_runner(context.environ):
+            error.hint = f"{error.hint} {_later(inputs, context)}".strip()
+        if inputs.on_error != "warn":
+            raise
+        record.problems.append(Problem(severity="warning", message=error.message, hint=error.hint))
+
+
+def _log(inputs: LogRunInputs, context: Context, record: LogRunRecord) -> None:
+    records = reading.records(context.run_directory)
+    if not records:
+        message = f"The run directory {context.run_directory.path} has no records to log."
+        raise InputError(message, hint=_newest(context))
+    target = _target(inputs, context)
+    record.experiment, joins = target["experiment"], target["run_id"]
+    record.run_name = inputs.run_name or ("" if joins else _run_name(records, context.run_directory, inputs.slug))
+    place = store.find(inputs.tracking_uri, context.environ, context.cwd)
+    record.tracking_uri, record.view = place.uri, place.view(downloaded=source.is_runner(context.environ))
+    described = describe(
+        records,
+        context.run_directory.path,
+        identity=source.identity(records, inputs.slug, context.environ),
+        name=record.run_name,
+        context=source.tags(records, context.environ, context.cwd),
+    )
+    record.identity = described.identity
+    for notice in described.notices:
+        context.reporter.notice(notice)
+    what = f"run {quote(joins)}" if joins else f"experiment {quote(record.experiment or target['experiment_id'])}"
+    context.reporter.progress(f"Logging to {place.uri}, {what}")
+    _take(client.log(place, target, described, context), place, record, context)
+
+
+def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context) -> None:
+    """Record what came of it, and say it.
+
+    Raises:
+        NotebookCiError: What ended the work.
+    """
+    record.experiment_id, record.run_id, record.updated = answer.experiment_id, answer.run_id, answer.updated
+    record.experiment, record.run_name = answer.experiment or record.experiment, answer.run_name or record.run_name
+    record.artifact_uri, record.logged = answer.artifact_uri, Logged(**answer.logged)
+    record.run_url = target.run_url(answer.experiment_id, answer.run_id) if answer.run_id else ""
+    hint = "The logged records have the new value." + ("" if context.environ.get("MLFLOW_RUN_ID") else OTHER_RUN)
+    for name, (there, wanted) in answer.kept.items():
+        message = f"The run has the parameter {quote(name)} as {quote(there)} already: MLflow cannot change it to "
+        record.problems.append(Problem(severity="warning", message=f"{message}{quote(wanted)}.", hint=hint))
+    record.problems += [Problem(severity="warning", message=message) for message in answer.warnings]
+    if error := answer.error:
+        raise error
+    done = "Updated" if record.updated else "Logged"
+    context.reporter.progress(f"{done} the run {record.run_name} ({record.run_id}): {record.run_url or target.uri}")
+    context.reporter.progress(f"Artifacts: {record.artifact_uri}")
+    if record.view:
+        context.reporter.progress(f"To look at it, with MLflow, in the folder of its file: {record.view}")
+        context.reporter.progress("Then open http://127.0.0.1:5000; Ctrl-C ends it.")
+
+
+def _newest(context: Context) -> str:
+    """Return what to do where there is nothing to log: on a laptop each stage that is run alone makes a new run."""
+    runs = {} if source.is_runner(context.environ) else _runs(context.cwd / PRIVATE_FOLDER / "runs")
+    if not runs:
+        return "Run the other stages first, or name their run directory with the input run-dir."
+    newest = max(runs, key=lambda folder: runs[folder])
+    return f"The newest run that has some is logged with {_command(newest, context.cwd)}."
+
+
+def _runs(folder: Path) -> dict[Path, str]:
+    """Return the run directories that hold something to log, and when their last stage began."""
+    runs = {}
+    for path in folder.glob("*/"):
+        with contextlib.suppress(InputError):
+            if found := reading.records(RunDirectory(path)):
+                runs[path] = str(list(found.values())[-1]["started"])
+    return runs
+
+
+def _later(inputs: LogRunInputs, context: Context) -> str:
+    """Return how to log the run once that is possible; an address is left out, which may hold a password."""
+    others = any((inputs.tracking_uri, inputs.experiment, inputs.run_name, inputs.slug))
+    behind = " and the other inputs as they are now" if others else ""
+    if not inputs.tracking_uri and context.environ.get("MLFLOW_TRACKING_URI", "").strip():
+        behind += " and MLFLOW_TRACKING_URI as it is now"
+    return f"The run is kept: log it later with {_command(context.run_directory.path, context.cwd)}{behind}."
+
+
+def _command(run_directory: Path, cwd: Path) -> str:
+    """Return the command that logs a run directory."""
+    path = run_directory.relative_to(cwd) if run_directory.is_relative_to(cwd) else run_directory
+    return command_line("bash {} log-run --run-dir {}", LAUNCHER, path)
+
+
+def _target(inputs: LogRunInputs, context: Context) -> dict[str, str]:
+    """Return which experiment and run are asked for, as `Job` has them: by the input, or by MLflow's own variables."""
+    names = ("EXPERIMENT_NAME", "EXPERIMENT_ID", "RUN_ID")
+    name, number, run = (context.environ.get(f"MLFLOW_{each}", "").strip() for each in names)
+    if inputs.experiment:
+        name, number = inputs.experiment, ""
+    if len(name) > MOST_EXPERIMENT_NAME or not (name or "x").isprintable():
+        raise InputError(
+            f"experiment is {quote(name)}. Accepted are up to {MOST_EXPERIMENT_NAME} characters on one line."
+        )
+    if not (name or number or run):
+        name = source.repository_name(context.environ, context.cwd)
+    return {"experiment": name, "experiment_id": number, "run_id": run}
+
+
+def _run_name(records: Mapping[str, Mapping[str, Any]], run_directory: RunDirectory, slug: str) -> str:
+    """Return a name that tells a run from others."""
+    origin = next(iter(records.values()))["source"]
+    names = (origin.get("workflow"), origin.get("run"), origin.get("attempt"))
+    parts = [*map(str, filter(None, names))] if origin.get("run") else [Path(run_directory.path).resolve().name]
+    return " ".join([*parts, *([slug] if slug else [])])

@@ -1,0 +1,99 @@
+"""Where code and run come from, as tags of MLflow."""
+
+import getpass
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from notebook_ci import VERSION
+from notebook_ci.base import git
+from notebook_ci.base.texts import without_users
+
+# What a record says of its source, by the names of its tags.
+_GITHUB = {
+    "repository": "github.repository",
+    "ref": "github.ref",
+    "workflow": "github.workflow",
+    "job": "github.job",
+    "run": "github.run_id",
+    "attempt": "github.run_attempt",
+    "event": "github.event_name",
+}
+
+
+def identity(records: Mapping[str, Mapping[str, Any]], slug: str, environ: Mapping[str, str]) -> str:
+    """Return what makes a run this one and no other: a SHA-256.
+
+    The first record of a run directory never changes, goes where the directory goes, and no two jobs write the same:
+    better than a number of the workflow's run, which all legs of a matrix have. But it can be read at MLflow, and be
+    copied into another run directory. So the run of the workflow counts, too, as the runner says it and not as
+    records do. Its attempt and job do not count: a later job logs what others have left.
+    """
+    parts: list[Any] = [next(iter(records.values())), slug]
+    if is_runner(environ):
+        parts += [environ.get("GITHUB_REPOSITORY", ""), environ.get("GITHUB_RUN_ID", "")]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def is_runner(environ: Mapping[str, str]) -> bool:
+    """Return whether this is a job on GitHub, and no laptop."""
+    return environ.get("GITHUB_ACTIONS") == "true"
+
+
+def tags(records: Mapping[str, Mapping[str, Any]], environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
+    """Return MLflow's own tags of the source, and those of the run on GitHub.
+
+    The records say it, because they may be logged elsewhere than where they were written.
+    """
+    source = next(iter(records.values()))["source"]
+    github = {tag: str(source[name]) for name, tag in _GITHUB.items() if source.get(name)}
+    found = {"notebook-ci.version": VERSION, "mlflow.source.type": "PROJECT", **github}
+    if commit := source.get("commit"):
+        found["mlflow.source.git.commit"] = str(commit)
+    found |= _of_github(source, environ) if github else _of_laptop(str(commit or ""), environ, cwd)
+    return {name: value for name, value in found.items() if value}
+
+
+def repository_name(environ: Mapping[str, str], cwd: Path) -> str:
+    """Return the name of the repository, without its owner; of the folder where no runner says it."""
+    return environ.get("GITHUB_REPOSITORY", "").rpartition("/")[2] or cwd.resolve().name or "notebooks"
+
+
+def _of_github(source: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    server = environ.get("GITHUB_SERVER_URL") or "https://github.com"
+    repository, run, attempt = (source.get(name, "") for name in ("repository", "run", "attempt"))
+    url = f"{server}/{repository}"
+    is_this_run = run and run == environ.get("GITHUB_RUN_ID")
+    actor = environ.get("GITHUB_ACTOR", "") if is_this_run else ""
+    return {
+        "mlflow.source.name": url if repository else "",
+        "mlflow.source.git.repoURL": url if repository else "",
+        "mlflow.source.git.branch": _branch(source.get("ref", ""), environ if is_this_run else {}),
+        "mlflow.user": actor,
+        "github.actor": actor,
+        "github.run_url": f"{url}/actions/runs/{run}" + (f"/attempts/{attempt}" if attempt else "") if run else "",
+    }
+
+
+def _branch(ref: str, environ: Mapping[str, str]) -> str:
+    """Return the branch of a ref; of a pull request's merge ref that of its author."""
+    return environ.get("GITHUB_HEAD_REF") or (ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else "")
+
+
+def _of_laptop(commit: str, environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
+    """Return what git says, where its commit is still that of the records."""
+    found = {"mlflow.source.name": str(cwd), "mlflow.user": _user()}
+    if commit and git.answer(cwd, environ, "rev-parse", "HEAD") == commit:
+        found["mlflow.source.git.branch"] = git.answer(cwd, environ, "symbolic-ref", "--short", "--quiet", "HEAD")
+        url = git.answer(cwd, environ, "config", "--get", "remote.origin.url")
+        found["mlflow.source.git.repoURL"] = without_users(url)
+    return found
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as containers have it; OSError from Python 3.13 on
+        return ""

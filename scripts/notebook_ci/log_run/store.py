@@ -1,0 +1,207 @@
+"""Where runs are logged: what a tracking URI says, and the store that is there without one."""
+
+import os
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from notebook_ci.base.errors import InputError, SurroundingsError
+from notebook_ci.base.inputs import quote
+from notebook_ci.base.records import ELSEWHERE, PRIVATE_FOLDER, private_folder
+from notebook_ci.base.texts import without_users
+from notebook_ci.tools import tool
+
+SERVER_ENVIRONMENT, DATABASE_ENVIRONMENT = "mlflow-thin", "mlflow-full"
+SQLITE_MAGIC = b"SQLite format 3\0"
+# The dialects of MLflow 3.17 beside sqlite; their drivers do not come with it.
+OTHER_DATABASES = ("postgresql", "mysql", "mssql")
+# What stands for an address that is not understood.
+HIDDEN = "(not shown)"
+DATABASE_SERVER = "Start an MLflow server in front of this database (`mlflow server --backend-store-uri ...`)."
+# What is no URI, and can be shown: a word, a path, `host:port`. Not `user:password`, not `https:/...`.
+_PLAIN = re.compile(r"((file|sqlite):|[^/:]*(:\d{1,5})?(/|$))", re.IGNORECASE)
+ACCEPTED = "Accepted is the address of an MLflow server (`https://...`) or of a database file (`sqlite:///mlflow.db`)."
+
+
+@dataclass(frozen=True)
+class Store:
+    """A place where runs are logged.
+
+    Attributes:
+        uri: Its tracking URI, without credentials.
+        credentials: Variables for MLflow, from the tracking URI.
+        database: The file, where it is a database.
+    """
+
+    uri: str
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    database: Path | None = None
+
+    @property
+    def environment(self) -> str:
+        """The tool environment that reaches it: the full MLflow has what reads a database."""
+        return DATABASE_ENVIRONMENT if self.database else SERVER_ENVIRONMENT
+
+    @property
+    def artifacts(self) -> Path | None:
+        """The folder for artifacts of new experiments, beside the database; a server has its own."""
+        return self.database.parent / "artifacts" if self.database else None
+
+    def view(self, *, downloaded: bool) -> str:
+        """Return the command that shows the store: here, or in the folder of the file where that was downloaded to."""
+        if not self.database:
+            return ""
+        ui = ("mlflow", "ui", "--workers", "1", "--backend-store-uri")
+        if downloaded:
+            return shlex.join([*ui, f"sqlite:///{self.database.name}"])
+        # Without its jobs and with one worker MLflow 3.17 takes 0.5 GB of memory instead of 2.3 GB.
+        show = tool.command(DATABASE_ENVIRONMENT, *ui, self.uri)
+        return f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {shlex.join(map(str, show))}"
+
+    def run_url(self, experiment_id: str, run_id: str) -> str:
+        """Return the page of a run on the server; nothing for a database."""
+        return "" if self.database else f"{self.uri}/#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def find(given: str, environ: Mapping[str, str], cwd: Path) -> Store:
+    """Return where to log: the input, else `MLFLOW_TRACKING_URI`, else the store beside the runs, made if need be.
+
+    Raises:
+        InputError: It is no place that a run can be logged to.
+        SurroundingsError: The store beside the runs cannot be made.
+    """
+    if given:
+        return _parse(given, "tracking-uri", cwd)
+    if uri := environ.get("MLFLOW_TRACKING_URI", "").strip():
+        return _parse(uri, "MLFLOW_TRACKING_URI", cwd)
+    return _beside_the_runs(environ, cwd)
+
+
+def shown(uri: str) -> str:
+    """Return a tracking URI for people: without credentials, and without a query, which may hold them too.
+
+    Nothing is returned for one that is not understood: a password can stand anywhere in it.
+    """
+    if not uri.isprintable():
+        return ""
+    cut = uri.partition("?")[0].partition("#")[0]
+    scheme, separator, rest = cut.partition("://")
+    if not separator:
+        return cut if "@" not in uri and _PLAIN.match(cut) else ""
+    if scheme.lower() in {"sqlite", "file"} and rest.startswith("/"):
+        return cut  # a path, which may have an `@` in it
+    try:
+        parts = urlsplit(uri)
+        behind = uri.partition("://")[2].removeprefix(parts.netloc)
+        understood = parts.port != 0 and "@" not in behind and " " not in uri
+    except ValueError:  # its text has what stands in the place of the port: part of a password, perhaps
+        return ""
+    return without_users(cut) if understood else ""
+
+
+def _beside_the_runs(environ: Mapping[str, str], cwd: Path) -> Store:
+    runner_temp = environ.get("RUNNER_TEMP")
+    folder = Path(runner_temp) / "notebook-ci-mlflow" if runner_temp else cwd / PRIVATE_FOLDER / "mlflow"
+    try:
+        for written in () if runner_temp else ("mlflow.db", "artifacts"):
+            private_folder(cwd, folder.name, written)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SurroundingsError(
+            f"The folder {folder} for the MLflow store cannot be made: {error.strerror or error}.",
+            hint=ELSEWHERE,
+        ) from error
+    return _database(folder / "mlflow.db", "The store beside the runs")
+
+
+def _parse(uri: str, origin: str, cwd: Path) -> Store:
+    scheme = uri.partition(":")[0].lower() if ":" in uri else ""
+    dialect = scheme.partition("+")[0]
+    if not shown(uri):
+        where = origin if origin.isupper() else f"the input {origin}"
+        raise InputError(
+            f"The address in {where} is not understood; it is not shown, because it may hold a password. {ACCEPTED}",
+            hint=DATABASE_SERVER if dialect in OTHER_DATABASES else "",
+        )
+    if scheme in {"http", "https"}:
+        return _server(uri, origin)
+    if scheme == "sqlite":
+        return _database(_database_path(uri, origin, cwd), f"{origin} {quote(shown(uri))}")
+    raise InputError(f"{origin} is {quote(shown(uri))}. {ACCEPTED}", hint=_way_out(scheme, dialect, uri))
+
+
+def _way_out(scheme: str, dialect: str, uri: str) -> str:
+    """Return what to do with a tracking URI that is not accepted."""
+    if dialect in OTHER_DATABASES:
+        return DATABASE_SERVER
+    if scheme in {"", "file"} and not uri.startswith("databricks"):
+        return (
+            "MLflow has given up its store in a folder of files (`./mlruns`): use a database file. "
+            "`mlflow migrate-filestore` takes the old runs over."
+        )
+    if uri.startswith("databricks") or scheme == "databricks-uc":
+        return "Databricks is not supported yet."
+    return f"Write `http://{shown(uri)}` if it is a server." if "://" not in uri else ""
+
+
+def _server(uri: str, origin: str) -> Store:
+    parts = urlsplit(uri)
+    if not parts.hostname:
+        raise InputError(f"{origin} is {quote(shown(uri))}, which is no address of a server. {ACCEPTED}")
+    if parts.query or parts.fragment:
+        raise InputError(
+            f"{origin} is {quote(shown(uri))} with something behind it that begins with `?` or `#`.",
+            hint="Give the address of the server alone; a token goes into MLFLOW_TRACKING_TOKEN.",
+        )
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    at = f":{parts.port}" if parts.port is not None else ""
+    return Store(f"{parts.scheme}://{host}{at}{parts.path}".rstrip("/"), _credentials(parts))
+
+
+def _credentials(parts: SplitResult) -> dict[str, str]:
+    """Return the credentials of an address as the variables that MLflow reads them from."""
+    named = {"MLFLOW_TRACKING_USERNAME": parts.username, "MLFLOW_TRACKING_PASSWORD": parts.password}
+    return {name: unquote(value) for name, value in named.items() if value}
+
+
+def _database_path(uri: str, origin: str, cwd: Path) -> Path:
+    """Return the file of a sqlite URI; SQLAlchemy takes all behind the third slash as its path, as it stands."""
+    begin, _, path = uri.partition(":///")
+    if begin.lower() != "sqlite" or not path or path == ":memory:" or "?" in path:
+        raise InputError(
+            f"{origin} is {quote(shown(uri))}, which names no database file.",
+            hint="Write three slashes and a path relative to the workspace (`sqlite:///mlflow.db`), or four slashes "
+            "and an absolute path.",
+        )
+    return cwd / path
+
+
+def _database(path: Path, what: str) -> Store:
+    """Return the store in a database file, which need not be there yet.
+
+    Raises:
+        InputError: There is something else.
+        SurroundingsError: It cannot be read.
+    """
+    path = Path(os.path.normpath(path))
+    if "?" in str(path):
+        raise InputError(f"{what} has a `?` in its path, which SQLAlchemy does not take.", hint="Name another folder.")
+    if not path.parent.is_dir():
+        raise InputError(f"{what}: there is no folder {path.parent}.", hint="Make it, or name another file.")
+    try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{what}: {path} is no file.", hint="Name a file, such as `sqlite:///mlflow.db`.")
+        begin = _begin(path) if path.exists() else b""
+    except OSError as error:
+        raise SurroundingsError(f"{what}: {path} cannot be read: {error.strerror or error}.") from error
+    if begin and begin != SQLITE_MAGIC:
+        raise InputError(f"{what}: {path} is no SQLite database.", hint="Name another file; MLflow makes a new one.")
+    return Store(f"sqlite:///{path.as_posix()}", database=path)
+
+
+def _begin(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(len(SQLITE_MAGIC))

@@ -1,0 +1,161 @@
+"""What is wrong with a lock, from what uv (0.13) says of it."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from notebook_ci.base.errors import InputError, NotebookCiError, SurroundingsError
+from notebook_ci.base.locks import Lock
+
+_CORRECT = "Correct the file."
+# What is wrong in the user's files; the groups fill the sentence.
+_FAULTS = (
+    (
+        r"lockfile at `.*?` needs to be updated",
+        "{lock} does not fit its pyproject.toml any more.",
+        "Run `uv lock`, and commit the new uv.lock.",
+    ),
+    (
+        r"all requirements must have a hash, but (?:none|there were no hashes).*?: (?P<what>\S+)",
+        "{lock} has hashes, but not for every package: {what} has none.",
+        "Compile it again, for example with `uv pip compile --generate-hashes`.",
+    ),
+    (
+        r"Couldn't parse requirement in `(?P<file>.+?)` at position (?P<position>\d+)\s+cause: (?P<what>.+)",
+        "A requirement cannot be understood: {what}.",
+        _CORRECT,
+    ),
+    (
+        r"(?P<what>(?:Unexpected|Unsupported|Expected) .+?): (?P<file>[^\s:]+):(?P<line>\d+):\d+",
+        "A line cannot be understood: {what}.",
+        _CORRECT,
+    ),
+    (
+        r"failed to read from file `(?P<included>.+?)`: (?P<what>.+?) \(os error",
+        "{lock} includes {included}, which cannot be read: {what}.",
+        _CORRECT,
+    ),
+    (
+        r"TOML parse error at line (?P<line>\d+)[^\n]*(?:\n.*){3}\n\s*(?P<what>.+)",
+        "{lock} cannot be read as a lock: {what}.",
+        _CORRECT,
+    ),
+    (
+        r"incompatible with the project's Python requirement: `?(?P<what>[^`\n]+)`?",
+        "The project of {lock} asks for Python {what}, which is not the Python of this environment.",
+        "Correct the input python-version, or requires-python in pyproject.toml.",
+    ),
+    (
+        (
+            r"(?:Because|cause:) you require (?P<what>[^\n]+?),\s+(?:which are incompatible|we can conclude that "
+            r"your\s+requirements are unsatisfiable)"
+        ),
+        "{lock} contradicts itself: it asks for {what}.",
+        _CORRECT,
+    ),
+    (r"Distribution not found at: (?P<what>\S+)", "{lock} names {what}, which is not there.", _CORRECT),
+)
+# What the index does not have: the lock may be right. A name without a version was left no file at all.
+_OWN_INDEX = "If you use an index of your own, check that it has it."
+_NO_SUCH_PACKAGE = r"Because (?P<what>\S+) was not found in the package registry"
+_NO_SUCH_VERSION = (
+    r"there (?:is|are) no versions? of (?P<what>[^\s,]+)",
+    r"Because only \S+ (?:is|are) available and (?:you require|\S+ depends on) (?P<what>[^\s,]+),",
+    r"Because (?P<what>\S+) has no wheels with a matching Python",
+)
+# What stands against a lock that may be right.
+_OBSTACLES = (
+    (
+        r"build backend returned an error(?s:.*)Read-only file system",
+        "a build writes into a folder that is read-only",
+        "See the lines above. If it builds your own project, run in a copy of the workspace that can be written.",
+    ),
+    (
+        r"build backend returned an error",
+        "a package has to be built from its source, and that failed",
+        "See the lines above. A version that has a wheel for this Python and platform needs no building.",
+    ),
+)
+
+
+def explain(what: str, output: str, lock: Lock) -> NotebookCiError | None:
+    """Return what is wrong with a lock; None: it lies with something else.
+
+    Args:
+        what: What was not done, without a full stop.
+        output: What uv printed.
+        lock: What was installed from.
+    """
+    if left := _left_by_conda(output, lock):
+        return left
+    for pattern, sentence, hint in _FAULTS:
+        if found := re.search(pattern, output, re.IGNORECASE):
+            groups = {name: value.strip().rstrip(".") for name, value in found.groupdict().items() if value}
+            message = sentence.format(lock=lock.name, **groups)
+            return InputError(message, hint=hint, file=lock.shown(_path(groups, lock)), line=_line(groups, lock))
+    # An index that refuses is told of as one that has nothing, with the status in a hint.
+    if re.search(r"(?<![.\d])40[137](?![.\d])", output):
+        return None
+    for pattern, reason, hint in _OBSTACLES:
+        if re.search(pattern, output, re.IGNORECASE):
+            return SurroundingsError(f"{what}: {reason}.", hint=hint)
+    return _not_in_index(output, lock)
+
+
+def _left_by_conda(output: str, lock: Lock) -> InputError | None:
+    """Return the error for a line with a file of the machine that a package was built on, which is not there."""
+    missing = re.search(r"Distribution not found at: (?P<file>file://\S+)", output)
+    found = _find(rf"(?P<name>[\w.-]+)(?:\[.*\])?\s*@\s*{re.escape(missing['file'])}", lock) if missing else None
+    if missing is None or found is None:
+        return None
+    line, file, number = found
+    return InputError(
+        f"{lock.name} names {missing['file']}, which is not there.",
+        hint="Such a line comes from `pip freeze` in a conda environment: "
+        f"write `{line['name']}==<version>` instead, as `pip list --format=freeze` does.",
+        file=file,
+        line=number,
+    )
+
+
+def _not_in_index(output: str, lock: Lock) -> SurroundingsError | None:
+    """Return the error for a package, or a version of it, that the index does not have."""
+    if found := re.search(_NO_SUCH_PACKAGE, output):
+        message = f"The package index has no package `{found['what']}`."
+        hint = f"Is the name right? {_OWN_INDEX}"
+    elif found := next((found for pattern in _NO_SUCH_VERSION if (found := re.search(pattern, output))), None):
+        python = re.search(r"^Using (?:C?Python) (3\.\d+)", output, re.MULTILINE)
+        message = (
+            f"The package index has no `{found['what']}` for {f'Python {python[1]}' if python else 'this Python'} "
+            "on this platform."
+        )
+        hint = f"Are name and version right? {_OWN_INDEX}"
+    else:
+        return None
+    name = re.split(r"[^\w.-]", found["what"])[0]
+    # uv writes names in their normal form (PEP 503), whatever the file has.
+    line = _find(r"[-_.]+".join(map(re.escape, name.split("-"))) + r"(?![\w.-])", lock)
+    file, number = line[1:] if line else (lock.name, None)
+    return SurroundingsError(message, hint=hint, file=file, line=number)
+
+
+def _find(pattern: str, lock: Lock) -> tuple[re.Match[str], str, int] | None:
+    """Return the first line of the lock's files that begins with `pattern`, maybe quoted; its file and number."""
+    for path in lock.files():
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        for number, line in enumerate(lines, start=1):
+            if found := re.match(rf"[\s\"']*{pattern}", line, re.IGNORECASE):
+                return found, lock.shown(path), number
+    return None
+
+
+def _path(groups: Mapping[str, str], lock: Lock) -> Path:
+    """Return the file that uv names: as it was given, or relative to the workspace."""
+    return lock.workspace / groups["file"] if "file" in groups else lock.path
+
+
+def _line(groups: Mapping[str, str], lock: Lock) -> int | None:
+    if "position" in groups:
+        data = _path(groups, lock).read_bytes()
+        return data.count(b"\n", 0, int(groups["position"])) + 1
+    return int(groups["line"]) if "line" in groups else None

@@ -1,0 +1,69 @@
+"""What setup-env takes, gives and records."""
+
+from dataclasses import dataclass, field
+
+from notebook_ci.base.inputs import PATH, PYTHON_VERSION, StageInputs, given
+from notebook_ci.base.records import Record
+
+OUTPUTS = {
+    "python": "Path of the environment's Python interpreter.",
+    "env-digest": "SHA-256 of what is installed: Python, platform, and all packages with their versions.",
+    "lock-file": "The file that the packages come from, relative to the workspace.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetupEnvInputs(StageInputs):
+    """Make the Python environment of the notebooks from the repository's lock."""
+
+    requirements: str = given(
+        PATH,
+        "File that says what to install: `requirements*.txt` (hashed or plain), `uv.lock`, `pylock.toml` or "
+        "`pyproject.toml`, relative to the workspace.",
+        default="",
+        shown_default="found in the workspace, in this order: `uv.lock`, `pylock.toml`, `requirements*.txt`, "
+        "`pyproject.toml`",
+    )
+    python_version: str = given(
+        PYTHON_VERSION,
+        "Version of Python for the environment. It is looked for on PATH and in the runner's tool cache, then "
+        "downloaded.",
+        default="",
+        shown_default="what `.python-version` or `pyproject.toml` asks for, else the `python` on PATH",
+    )
+    venv: str = given(
+        PATH,
+        "Folder of the virtual environment.",
+        default="",
+        shown_default="`$RUNNER_TEMP/notebook-ci-venv`, on a laptop `.notebook-ci/venv`, with the slug behind it",
+    )
+
+
+@dataclass(kw_only=True)
+class SetupEnvRecord(Record):
+    """The record of setup-env.
+
+    Attributes:
+        python: The environment's interpreter.
+        python_version: Its version.
+        lock_file: The file that the packages come from, relative to the workspace.
+        fixed: Whether that file fixes what is installed, so that a whole environment can be used again.
+        reused: Whether the environment was already there, whole and for the same lock.
+        packages: Version by name of what is installed.
+        added: What was added to that file's packages: ipykernel and what it needs.
+        env_digest: SHA-256 of Python, platform and packages.
+    """
+
+    python: str = ""
+    python_version: str = ""
+    lock_file: str = ""
+    fixed: bool = False
+    reused: bool = False
+    packages: dict[str, str] = field(default_factory=dict)
+    added: dict[str, str] = field(default_factory=dict)
+    env_digest: str = ""
+
+    @property
+    def headline(self) -> dict[str, str]:
+        """The values of `OUTPUTS`."""
+        return {"python": self.python, "env-digest": self.env_digest, "lock-file": self.lock_file}

@@ -1,0 +1,22 @@
+"""What the summary says of setup-env."""
+
+from notebook_ci.base.markdown import Json, code, count, folded, name, table
+
+
+def note(record: Json) -> str:
+    """Return what came of it, in a few words."""
+    return f"Python {record['python_version']}, {count(len(record['packages']), 'package')}"
+
+
+def section(record: Json) -> list[str]:
+    """Return what was installed."""
+    if not record["python_version"]:
+        return []
+    rows = [
+        ["Python", f"{record['python_version']} ({'reused' if record['reused'] else 'made'})"],
+        ["lock file", name(record["lock_file"])],
+        ["packages", str(len(record["packages"]))],
+        ["digest", f"`{record['env_digest'][:16]}`"],
+    ]
+    packages = "\n".join(f"{package}=={version}" for package, version in record["packages"].items())
+    return [table(["environment", ""], rows), folded("Packages", code(packages))]

@@ -1,0 +1,191 @@
+"""Runs uv for the user's environment: with the user's own settings, and pip's index where uv has none."""
+
+import json
+import os
+import subprocess
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from notebook_ci.base import indexes, process
+from notebook_ci.base.errors import NotebookCiError, SurroundingsError
+from notebook_ci.base.masking import learn, masked
+from notebook_ci.base.process import POSIX, Argument
+from notebook_ci.base.reporter import Reporter
+from notebook_ci.base.texts import without_users
+from notebook_ci.tools import installing
+from notebook_ci.tools.installing import RETRIES, SILENCE_SECONDS
+
+PROBE_SECONDS = 60
+LINES_SHOWN = 30
+# What would make uv work on another environment or Python than the one it is told.
+FOREIGN = ("VIRTUAL_ENV", "CONDA_PREFIX", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT", "UV_SYSTEM_PYTHON")
+DESCRIBE = """
+import json, platform, re, sys, sysconfig
+try:
+    from importlib.metadata import distributions
+    named = [(d.metadata["Name"], d.version) for d in distributions()]
+except ImportError:
+    import pkg_resources
+    named = [(d.project_name, d.version) for d in pkg_resources.working_set]
+packages = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in named if name}
+print(json.dumps({
+    "version": platform.python_version(),
+    "implementation": platform.python_implementation(),
+    "platform": sysconfig.get_platform(),
+    "packages": dict(sorted(packages.items())),
+}))
+"""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What an interpreter says of its environment.
+
+    Attributes:
+        version: Version of Python.
+        implementation: `CPython` ...
+        platform: As `sysconfig.get_platform()` has it.
+        packages: Version by normalized name of the installed packages.
+    """
+
+    version: str
+    implementation: str
+    platform: str
+    packages: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Uv:
+    """uv with a log.
+
+    Attributes:
+        program: The program.
+        environ: The environment of the step.
+        cwd: The workspace.
+        reporter: Takes what uv prints.
+        log: File that keeps it.
+    """
+
+    program: Path
+    environ: Mapping[str, str]
+    cwd: Path
+    reporter: Reporter
+    log: Path
+    _pip: indexes.IndexSettings = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read pip's settings once."""
+        object.__setattr__(self, "_pip", self._pip_settings())
+        learn(self._pip.for_uv())
+
+    def run(
+        self,
+        what: str,
+        arguments: Sequence[Argument],
+        *,
+        env: Mapping[str, str] | None = None,
+        explain: Callable[[str], NotebookCiError | None] = lambda _: None,
+    ) -> str:
+        """Run uv, and return what it printed.
+
+        Args:
+            what: What is not done when it fails, for the message: `The packages of x could not be installed`.
+            arguments: Arguments of uv.
+            env: Variables to add.
+            explain: Says what is wrong from what uv printed, where it knows better than what holds for all of uv.
+
+        Raises:
+            NotebookCiError: It failed; its last lines were shown.
+        """
+        completed = self.attempt(arguments, env=env)
+        if completed.returncode:
+            self.reporter.output("\n".join(completed.output.splitlines()[-LINES_SHOWN:]))
+            raise explain(completed.output) or installing.explain(
+                what, completed.output, elsewhere="name another folder with the input venv, or in UV_CACHE_DIR"
+            )
+        return completed.output
+
+    def attempt(self, arguments: Sequence[Argument], *, env: Mapping[str, str] | None = None) -> process.Completed:
+        """Run uv, and return how it ended, without secrets."""
+        with self.log.open("a", encoding="utf-8") as log:
+            completed = process.run([self.program, *arguments], env=self._environment() | dict(env or {}), cwd=self.cwd)
+            output = without_users(masked(completed.output))
+            log.write(output + "\n")
+        return process.Completed(completed.returncode, output, completed.timed_out)
+
+    @property
+    def index_flags(self) -> list[str]:
+        """What of pip's settings uv takes as a flag alone."""
+        return self._pip.uv_flags()
+
+    def _environment(self) -> dict[str, str]:
+        theirs = process.for_others(self.environ)
+        kept = {name: value for name, value in theirs.items() if name not in FOREIGN and not name.startswith("PYTHON")}
+        limits = {"UV_HTTP_TIMEOUT": str(SILENCE_SECONDS), "UV_HTTP_RETRIES": str(RETRIES)}
+        return limits | self._pip.for_uv() | kept | {"UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
+
+    def _pip_settings(self) -> indexes.IndexSettings:
+        """Return pip's settings, unless uv has been told where packages come from."""
+        if indexes.uv_settings(self.environ, self.cwd).names_places:
+            return indexes.IndexSettings()
+        return indexes.pip_settings(self.environ)
+
+
+def python_in(venv: Path) -> Path:
+    """Return the interpreter of a virtual environment."""
+    return venv / "bin" / "python" if POSIX else venv / "Scripts" / "python.exe"
+
+
+def describe(python: Path) -> Installed:
+    """Ask an interpreter what is installed beside it.
+
+    Raises:
+        SurroundingsError: It does not answer.
+    """
+    try:
+        answer = subprocess.run(
+            [python, "-I", "-c", DESCRIBE],
+            capture_output=True,
+            text=True,
+            timeout=PROBE_SECONDS,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            env=process.for_others(os.environ),
+        )
+        return Installed(**json.loads(answer.stdout))
+    except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:
+        raise SurroundingsError(
+            f"The Python {python} does not answer: {error}.", hint="Delete the environment, and let it be made again."
+        ) from error
+
+
+def newest_upload(pylock: str) -> datetime | None:
+    """Return when the newest of the locked files was uploaded; None where the index does not tell.
+
+    Args:
+        pylock: A lock in the format of PEP 751, whose times are in UTC. What is no TOML tells nothing either.
+    """
+    try:
+        return max(_upload_times(tomllib.loads(pylock)), default=None)
+    except tomllib.TOMLDecodeError:
+        return None
+
+
+def cutoff(newest: datetime) -> str:
+    """Return the moment up to which packages count as of a lock's own age, for `--exclude-newer`."""
+    return (newest + timedelta(days=1)).isoformat()
+
+
+def _upload_times(value: object) -> Iterator[datetime]:
+    if isinstance(value, dict):
+        time = value.get("upload-time")
+        if isinstance(time, datetime):
+            yield time if time.tzinfo else time.replace(tzinfo=UTC)
+        for item in value.values():
+            yield from _upload_times(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _upload_times(item)

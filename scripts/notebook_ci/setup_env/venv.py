@@ -1,0 +1,195 @@
+"""The folder of the user's environment: whether it is ours, and whether it is whole."""
+
+import base64
+import contextlib
+import csv
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from notebook_ci.base.errors import InputError, SurroundingsError
+from notebook_ci.base.locks import Lock
+from notebook_ci.base.records import (
+    ELSEWHERE,
+    ENVIRONMENT_MARKER,
+    PRIVATE_FOLDER,
+    default_environment,
+    environment_marker,
+    private_folder,
+)
+from notebook_ci.setup_env.uv import Installed, describe, python_in
+from notebook_ci.tools import integrity
+
+# Signed after their packages had been hashed, as in debugpy 1.6. Elsewhere nothing loads them.
+WINDOWS_BINARIES = (".dll", ".exe", ".pyd")
+
+
+class AlteredError(Exception):
+    """Files of these packages are not those of their RECORD."""
+
+
+@dataclass(frozen=True)
+class Venv:
+    """The folder of a virtual environment, with a marker that says it is ours, and whether it is whole."""
+
+    path: Path
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return python_in(self.path)
+
+    @property
+    def _marker(self) -> Path:
+        return self.path / ENVIRONMENT_MARKER
+
+    def check(self) -> None:
+        """Refuse a folder that holds something else.
+
+        Raises:
+            InputError: It is not ours to replace.
+        """
+        try:
+            if self.path.is_dir() and (self._marker.exists() or not any(self.path.iterdir())):
+                return
+            taken = self.path.exists() or self.path.is_symlink()
+            above = next(folder for folder in self.path.absolute().parents if folder.exists())
+        except OSError as error:
+            raise InputError(f"venv is {self.path}, which cannot be used: {error.strerror}.") from error
+        if taken:
+            raise InputError(
+                f"venv is {self.path}, which is there and was not made by setup-env.",
+                hint="Name another folder with the input venv, or delete it.",
+            )
+        if not above.is_dir():
+            raise InputError(
+                f"venv is {self.path}, but {above} is a file.",
+                hint="Name another folder with the input venv.",
+            )
+
+    def is_for(self, key: str) -> bool:
+        """Return whether it was made for that key, at this path: its programs have the path in them."""
+        marker = environment_marker(self.path)
+        return (marker.get("key"), marker.get("path")) == (key, str(self.path.resolve()))
+
+    def whole(self) -> Installed | None:
+        """Return what is installed, if nothing was changed, added or removed since it was made."""
+        with contextlib.suppress(SurroundingsError):
+            return describe(self.python) if integrity.holds(str(self.path)) else None
+        return None
+
+    def added(self) -> dict[str, str]:
+        """Return what was added to the lock's packages when it was made."""
+        return dict(environment_marker(self.path)["added"])
+
+    @contextlib.contextmanager
+    def replaced(self) -> Iterator[None]:
+        """Have an empty folder, marked as ours. What was there comes back where the new environment fails.
+
+        Raises:
+            SurroundingsError: It cannot be written.
+        """
+        before = self.path.with_name(f".{self.path.name}.notebook-ci-before")
+        try:
+            if self._is_finished():
+                shutil.rmtree(before, ignore_errors=True)  # what a killed job did not come to remove
+            else:
+                self._restore(before)
+            if self.path.exists():
+                self.path.rename(before)
+            self.path.mkdir(parents=True)
+            self._marker.write_text("{}\n", encoding="utf-8")
+        except OSError as error:
+            message = f"The environment {self.path} cannot be made: {error.strerror or error}."
+            raise SurroundingsError(message, hint=ELSEWHERE) from error
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self._restore(before)
+            raise
+        shutil.rmtree(before, ignore_errors=True)
+
+    def _restore(self, before: Path) -> None:
+        """Put back what was set aside, if it is there: the new environment was not finished."""
+        if before.exists():
+            shutil.rmtree(self.path, ignore_errors=True)
+            before.rename(self.path)
+
+    def _is_finished(self) -> bool:
+        """Return whether the environment was once whole."""
+        return (self.path / integrity.SEAL).exists()
+
+    def finish(self, key: str, added: dict[str, str], read: Mapping[str, str], *, is_checked: bool) -> None:
+        """Mark it as whole.
+
+        Args:
+            key: What it was made for.
+            added: What was added to the lock's packages.
+            read: SHA-256 by path of the files it was made from. On a laptop execute-notebook compares them.
+            is_checked: Whether its files are to be those that its packages name in their RECORD.
+
+        Raises:
+            AlteredError: Some are not.
+        """
+        text = json.dumps({"key": key, "path": str(self.path.resolve()), "added": added, "read": dict(read)})
+        self._marker.write_text(text + "\n", encoding="utf-8")
+        found = integrity.contents(str(self.path))
+        if is_checked and (altered := self._altered(found)):
+            raise AlteredError(", ".join(sorted(altered)))
+        integrity.seal(str(self.path), found)
+
+    def _altered(self, found: Mapping[str, str]) -> set[str]:
+        """Return the packages whose files are not those of their RECORD."""
+        altered = set()
+        records = [self.path / name for name in found if name.endswith(".dist-info/RECORD")]
+        for record in (each for each in records if each.parents[1].name == "site-packages"):  # others are vendored
+            for name, hashed, *_ in filter(None, csv.reader(record.read_text(encoding="utf-8").splitlines())):
+                path = os.path.normpath(record.parents[1].relative_to(self.path) / name)
+                algorithm, _, digest = hashed.partition("=")  # in base64 without padding
+                if os.name != "nt" and name.endswith(WINDOWS_BINARIES):
+                    continue
+                if algorithm == "sha256" and found.get(path) != base64.urlsafe_b64decode(f"{digest}=").hex():
+                    altered.add(record.parent.name.partition("-")[0])
+        return altered
+
+
+def place(given: str, slug: str, environ: Mapping[str, str], cwd: Path) -> Path:
+    """Return the folder of the environment.
+
+    Args:
+        given: The input `venv`; empty: `$RUNNER_TEMP/notebook-ci-venv` on a runner, else `.notebook-ci/venv`.
+        slug: The input `slug`: environments of several uses stand beside each other.
+        environ: The environment of the step.
+        cwd: The folder that relative paths start from.
+    """
+    if given:
+        return cwd / given
+    path = default_environment(slug, environ, cwd)
+    if path.parent == cwd / PRIVATE_FOLDER:
+        with contextlib.suppress(OSError):  # `replaced` says so, where the environment is not there already
+            private_folder(cwd, path.name)
+    return path
+
+
+def key(lock: Lock, python: Path) -> str:
+    """Return what an environment must have been made for to be used again: SHA-256 of its lock and its Python.
+
+    The names of the lock's files count, too: the marker has them. So does the folder of code that is imported where it
+    is: another copy of the repository has other code.
+    """
+    base = describe(python)
+    names = [lock.shown(path) for path in lock.files()]
+    code = str(lock.path.parent.resolve()) if lock.builds_local_code else ""
+    of_python = [str(python.resolve()), base.version, base.implementation, base.platform]
+    text = json.dumps([lock.digest(), names, code, *of_python])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest(installed: Installed) -> str:
+    """Return the SHA-256 of Python, platform and packages."""
+    return hashlib.sha256(json.dumps(asdict(installed), sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""The tool environments: creating them, running programs in them, and checking that nothing changed them."""

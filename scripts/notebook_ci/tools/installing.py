@@ -1,0 +1,77 @@
+"""Says why pip or uv failed."""
+
+import re
+
+from notebook_ci.base.errors import SurroundingsError
+
+# An index that accepts a connection and stays silent costs this many seconds a try.
+SILENCE_SECONDS = 15
+RETRIES = 2
+
+
+def explain(what: str, output: str, *, elsewhere: str) -> SurroundingsError:
+    """Return what went wrong, from what pip (23 to 26) or uv (0.13) printed.
+
+    Args:
+        what: What was not done, without a full stop: `The tool environment x could not be made`.
+        output: What was printed.
+        elsewhere: How to have it made in another folder, for a sentence: `set X to another folder`.
+    """
+    for pattern, reason, hint in _REASONS:
+        if re.search(pattern, output, re.IGNORECASE):
+            return SurroundingsError(f"{what}: {reason}.", hint=hint.replace(_ELSEWHERE, elsewhere))
+    return SurroundingsError(f"{what}: see the lines above.", hint="If they do not help, please report it.")
+
+
+_ELSEWHERE = "ELSEWHERE"
+_SETTINGS_HINT = "uv's and pip's settings of the index are used: variables such as UV_DEFAULT_INDEX, uv.toml, pip.conf."
+_REASONS = (
+    (
+        r"no space left on device|disk quota exceeded",
+        "the disk is full",
+        f"Free some space, or {_ELSEWHERE}.",
+    ),
+    (
+        r"hash mismatch|do not match the hashes",
+        "a package from the index is not the one that the lock names (its hash differs)",
+        "Ask who runs the index why it has other files than the public one; nothing was installed.",
+    ),
+    (
+        r"(?<![.\d])40[17](?![.\d])|unauthorized",
+        "the package index or the proxy asks for credentials, or refuses those it got",
+        f"Check user and password. {_SETTINGS_HINT}",
+    ),
+    (
+        r"(?<![.\d])403(?![.\d])|forbidden",
+        "the package index forbids the access",
+        f"Check that the credentials may read the index, and the index's address. {_SETTINGS_HINT}",
+    ),
+    (
+        r"certificate|\bssl\b|\btls\b",
+        "the certificate of the package index is not trusted",
+        "Name the certificates to trust in SSL_CERT_FILE.",
+    ),
+    (
+        r"timed out|timeout",
+        "the package index does not answer in time",
+        f"Check the network and the proxy, or give it more seconds with UV_HTTP_TIMEOUT. {_SETTINGS_HINT}",
+    ),
+    (
+        r"connection|resolution|dns error|unreachable|not known|sending request|tunnel error|proxyerror",
+        "the package index cannot be reached",
+        f"Check the network and the proxy (HTTPS_PROXY). {_SETTINGS_HINT}",
+    ),
+    (
+        (
+            r"no matching distribution|not found in the|no solution found|(?<![.\d])404(?![.\d])|no usable wheels"
+            r"|no version of"
+        ),
+        "the package index does not have what the lock names, for this Python and platform",
+        f"Check that the index mirrors the public one. {_SETTINGS_HINT}",
+    ),
+    (
+        r"permission denied|read-only file system",
+        "a folder cannot be written",
+        f"Have the right to write there, or {_ELSEWHERE}.",
+    ),
+)

@@ -1,0 +1,302 @@
+"""Makes tool environments: uv with the pip of a Python, everything else with uv, all of it as the locks say.
+
+An environment appears by one rename, complete, sealed and write-protected. Whoever finds it missing or changed makes it
+in a temporary folder beside it; of two that do so at once the later one throws its own away. The temporary folders of
+killed ones are swept by the next.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from notebook_ci.base import indexes, process
+from notebook_ci.base.errors import NOTHING_TO_DO, Cancelled, NotebookCiError, SurroundingsError
+from notebook_ci.base.github import Console
+from notebook_ci.base.masking import learn, masked
+from notebook_ci.base.texts import command_line, without_users
+from notebook_ci.tools import integrity
+from notebook_ci.tools.installing import RETRIES, SILENCE_SECONDS, explain
+
+LINES_SHOWN = 20
+DAY_SECONDS = 24 * 60 * 60
+# What of pip's verbose output tells why it failed.
+_TOLD_BY_PIP = re.compile(r"^(?:ERROR|WARNING|Looking in|Could not fetch|[\w.]+Error:)|^\s+(?:Expected|Got)\b")
+_TEMPORARY = re.compile(r"\.new-(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-")
+
+Install = Callable[[Path], None]
+
+
+def prepare(
+    name: str, folder: str, *, uv: str, requirements: str, check: Sequence[str], from_stdin: bool
+) -> int | None:
+    """Check the inputs of a stage, then make its tool environment. Ends the process where that fails.
+
+    Args:
+        name: Name of the environment, also of its lock.
+        folder: Where it is to be.
+        uv: Where uv's own environment is or is to be.
+        requirements: Folder of the locks.
+        check: The command that checks the inputs with nothing installed; nothing for a program.
+        from_stdin: The inputs stand on standard input.
+
+    Returns:
+        The file descriptor from which the stage's script is to read, where standard input was used up here.
+    """
+    console = Console()
+    try:
+        with process.cancellable():
+            stdin = _spooled() if from_stdin else None
+            _check(check, stdin)
+            Maker(Path(requirements), console).make(name, Path(folder), Path(uv))
+    except Cancelled as cancelled:
+        sys.exit(cancelled.exit_code)
+    except NotebookCiError as error:
+        console.error(error)
+        sys.exit(error.exit_code)
+    return stdin
+
+
+def _spooled() -> int:
+    """Copy standard input to a file without name, so that it can be read twice; return its file descriptor."""
+    with tempfile.TemporaryFile() as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+        file.flush()
+        return os.dup(file.fileno())
+
+
+def _check(command: Sequence[str], stdin: int | None) -> None:
+    """Run the stage's script to check the inputs: what is wrong costs no installation. It tells the user itself."""
+    if not command:
+        return
+    if stdin is not None:
+        os.lseek(stdin, 0, os.SEEK_SET)
+    code = subprocess.run(command, stdin=subprocess.DEVNULL if stdin is None else stdin, check=False).returncode
+    if code == NOTHING_TO_DO:
+        sys.exit(0)
+    if code:
+        sys.exit(code if code > 0 else 128 - code)
+    if stdin is not None:
+        os.lseek(stdin, 0, os.SEEK_SET)
+
+
+class Maker:
+    """Makes tool environments for the Python that runs this.
+
+    Args:
+        requirements: Folder of the locks.
+        console: Where the output of pip and uv is shown when they fail.
+        environ: The user's environment, for the index settings.
+    """
+
+    def __init__(self, requirements: Path, console: Console, environ: Mapping[str, str] = os.environ) -> None:
+        self._requirements = requirements
+        self._console = console
+        self._environ = environ
+        self._settings = indexes.read(environ, Path.cwd())
+        learn(self._settings.for_uv())
+
+    def make(self, name: str, folder: Path, uv: Path) -> None:
+        """Make the environment `name`, and uv's own one if that is not there.
+
+        Raises:
+            SurroundingsError: Network, index, disk or Python stand against it.
+        """
+        started = time.monotonic()
+        changed = (folder / integrity.SEAL).exists()
+        why = "again, because files in it have changed" if changed else "once"
+        _tell(f"making the tool environment {name} ({why}) ...")
+        try:
+            self._settle(uv, lambda new: self._install_uv(new, name))
+            self._settle(folder, lambda new: self._install(new, name, uv))
+        except OSError as error:
+            raise _disk_error(error, folder.parent) from error
+        _tell(f"made the tool environment {name} in {time.monotonic() - started:.1f} s")
+
+    def _settle(self, folder: Path, install: Install) -> None:
+        """Make one environment beside its place, and move it in by one rename."""
+        if integrity.holds(str(folder)):
+            return
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        sweep(folder.parent)
+        temporary = Path(tempfile.mkdtemp(prefix=f".new-{_host()}-{os.getpid()}-", dir=folder.parent))
+        new = temporary / "new"
+        try:
+            install(new)
+            _protect(new)
+            integrity.seal(str(new), integrity.contents(str(new)))
+            if folder.exists() and not integrity.holds(str(folder)):
+                # Someone has changed or removed parts of it: the rest goes with the temporary folder.
+                folder.rename(temporary / "old")
+            try:
+                new.rename(folder)
+            except OSError:
+                if not integrity.holds(str(folder)):
+                    raise
+        finally:
+            remove(temporary)
+
+    def _install_uv(self, new: Path, name: str) -> None:
+        lock = self._requirements / "uv.txt"
+        flags = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--no-compile", "--no-cache-dir"]
+        limits = ["--timeout", str(self._silence()), "--retries", str(RETRIES)]
+        # With less than -vv pip does not tell that an index answered 403.
+        self._run(name, [*self._pip(new.parent), "-vv", "install", *flags, *limits, "--target", new, "-r", lock])
+
+    def _pip(self, temporary: Path) -> list[str | Path]:
+        """Return the command of a pip: the one of this Python, or one in a virtual environment made for it.
+
+        `--target` is allowed in Pythons that a system manages (PEP 668). `-I` keeps out a `pip.py` that stands in the
+        working directory.
+        """
+        own: list[str | Path] = [sys.executable, "-I", "-m", "pip"]
+        if self._succeeds([sys.executable, "-I", "-c", "import pip"]):
+            return own
+        environment = temporary / "pip"
+        if self._succeeds([sys.executable, "-I", "-m", "venv", environment]):
+            return [_program(environment, "python"), "-I", "-m", "pip"]
+        install = command_line("apt-get install {}", f"python{_version()}-venv")
+        raise SurroundingsError(
+            f"The Python that runs the tools, {sys.executable}, has neither pip nor what makes one (ensurepip).",
+            hint=f"Install it, on Debian and Ubuntu with {install}, "
+            "or put another Python (3.11 to 3.14) on PATH, as actions/setup-python does.",
+        )
+
+    def _install(self, new: Path, name: str, uv: Path) -> None:
+        # A cache for this environment alone: what is linked out of one that stays can be changed from elsewhere.
+        cache = new.parent / "uv-cache"
+        program = uv / "bin" / ("uv.exe" if sys.platform == "win32" else "uv")
+        # The Python behind all links, as in the environment's key: a link on PATH may go, and the environment stay.
+        python = os.path.realpath(sys.executable)
+        venv = ["venv", "--relocatable", "--no-project", "--quiet", "--python", python]
+        self._run(name, [program, *venv, "--cache-dir", cache, new])
+        # A lock names all that is needed, and may leave out what a package asks for in vain: nothing is to be resolved.
+        flags = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--compile-bytecode"]
+        flags += self._settings.uv_flags()
+        if self._settings.extra:
+            # The first index may have other versions only. It is "unsafe" where no hashes say what may be installed.
+            # With a single index the default is the better one: it tells of an answer 401 or 403.
+            flags += ["--index-strategy", "unsafe-best-match"]
+        target: list[str | Path] = ["--cache-dir", cache, "--python", _program(new, "python")]
+        self._run(name, [program, "pip", "install", *flags, *target, "-r", self._requirements / f"{name}.txt"])
+        shutil.rmtree(cache)  # before the seal: it takes links from the files
+
+    def _run(self, name: str, command: Sequence[str | Path]) -> None:
+        """Run pip or uv.
+
+        Raises:
+            SurroundingsError: It failed; its last lines were shown.
+        """
+        done = process.run(command, env=self._children(Path(command[0])))
+        if done.returncode:
+            by_uv = Path(command[0]).stem == "uv"
+            lines = [line for line in done.output.splitlines() if by_uv or _TOLD_BY_PIP.search(line)]
+            output = without_users(masked("\n".join(lines[-LINES_SHOWN:])))
+            self._console.output(output)
+            what = f"The tool environment {name} could not be made"
+            raise explain(what, output, elsewhere="set NOTEBOOK_CI_CACHE to another folder")
+
+    def _succeeds(self, command: Sequence[str | Path]) -> bool:
+        return process.run(command, env=indexes.without_settings(self._environ)).returncode == 0
+
+    def _children(self, program: Path) -> dict[str, str]:
+        """Return the environment for pip or uv."""
+        base = indexes.without_settings(self._environ)
+        if program.stem != "uv":
+            return base | self._settings.for_pip()
+        limits = {"UV_HTTP_TIMEOUT": str(self._silence()), "UV_HTTP_RETRIES": str(RETRIES)}
+        return base | limits | self._settings.for_uv()
+
+    def _silence(self) -> int:
+        """Return after how many seconds of silence a try is given up: as the user has told uv, or ours."""
+        given = self._environ.get("UV_HTTP_TIMEOUT", "")
+        return int(given) if given.isdecimal() and int(given) > 0 else SILENCE_SECONDS
+
+
+def sweep(cache: Path) -> None:
+    """Remove the temporary folders of makers that were killed; never one that may be in use.
+
+    Whether a process lives can only be told on the same host, and not on Windows: there `os.kill` ends it. Elsewhere a
+    folder has to be a day old.
+    """
+    for path in cache.glob(".new-*"):
+        name = _TEMPORARY.match(path.name)
+        if name is None:
+            continue
+        with contextlib.suppress(OSError):
+            old = time.time() - path.stat().st_mtime > DAY_SECONDS
+            same_host = name["host"] == _host() and sys.platform != "win32"
+            if old or (same_host and not _is_alive(int(name["pid"]))):
+                remove(path)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder, write-protected or not."""
+    with contextlib.suppress(OSError):
+        for path, _, _ in os.walk(folder):
+            Path(path).chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _protect(folder: Path) -> None:
+    """Take the right to write from what is in a folder; the folder itself is still to be renamed and sealed."""
+    if sys.platform == "win32":  # such files cannot be removed there
+        return
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & ~0o222)
+
+
+def _disk_error(error: OSError, cache: Path) -> SurroundingsError:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return SurroundingsError(
+            f"The tool environments cannot be made in {cache}: the disk is full.",
+            hint="Free some space, or set NOTEBOOK_CI_CACHE to a folder on another disk.",
+        )
+    return SurroundingsError(
+        f"The tool environments cannot be made in {cache}: {error}.",
+        hint="Set NOTEBOOK_CI_CACHE to a folder that can be written.",
+    )
+
+
+def _program(environment: Path, name: str) -> Path:
+    if sys.platform == "win32":
+        return environment / "Scripts" / f"{name}.exe"
+    return environment / "bin" / name
+
+
+def _version() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _host() -> str:
+    """Return a short name of this host, or of this container: process numbers mean something within it alone."""
+    try:
+        namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 (the target is no path)
+    except OSError:
+        namespace = ""
+    return hashlib.sha256(f"{platform.node()} {namespace}".encode()).hexdigest()[:8]
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"notebook-ci: {text}\n")
+    sys.stderr.flush()

@@ -1,0 +1,58 @@
+"""What arguments of expectations may say: a suite is data, and must not be able to run or fetch anything.
+
+A `row_condition` is given to `DataFrame.query` as it stands (Great Expectations 1.24), where
+`@pd.io.common.os.system(...)` runs a command and `column.to_csv(...)` writes a file; JSON schemas fetch the URL of a
+`$ref` (jsonschema 4).
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from notebook_ci.base.inputs import quote
+
+# Methods and attributes of columns, which compare and do nothing else.
+METHODS = (
+    *("isnull", "isna", "notnull", "notna", "isin", "between", "abs", "eq", "ne", "lt", "le", "gt", "ge"),
+    *("str", "contains", "startswith", "endswith", "lower", "upper", "strip", "len"),
+    *("dt", "year", "month", "day", "hour", "minute", "second", "dayofweek", "date"),
+)
+# Text, and columns in backticks; none holds another one's quotes, so that pandas cannot read them otherwise.
+QUOTED = re.compile(r"""'[^'"`\\\n#]*'|"[^'"`\\\n#]*"|`[^'"`\\\n#]*`""")
+NOT_PLAIN = frozenset("@'\"`\\#\n\r\f")
+LOCAL = "__pd_eval"  # what pandas makes of @
+REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+
+
+def wrong(kwargs: dict[str, Any]) -> str:
+    """Return what is not accepted in the arguments of an expectation, as a sentence; nothing: all is."""
+    for key, value in _members(kwargs.get("row_condition")):
+        if key in {"", "pass_through_filter"} and (reason := _wrong_text(value)):
+            return f"The row_condition {quote(value)} {reason}."
+        if key in {"name", "column"} and ("`" in value or LOCAL in value):
+            return f"The row_condition names a column {quote(value)}, which cannot be quoted."
+    for key, value in _members(kwargs.get("json_schema")):
+        if key in REFERENCES and not value.startswith("#"):
+            return f"The json_schema refers to {quote(value)}: only references in itself, with #, are followed."
+    return ""
+
+
+def _members(value: object, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each text in a value, with its key."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            yield from _members(each, str(name))
+    elif isinstance(value, list):
+        for each in value:
+            yield from _members(each, key)
+
+
+def _wrong_text(condition: str) -> str:
+    """Return what is not accepted in a condition for pandas."""
+    plain = QUOTED.sub(" _ ", condition)
+    if LOCAL in condition or not NOT_PLAIN.isdisjoint(plain):
+        return "holds more than columns, values and comparisons (`@`, `#`, `\\` or quotes in quotes)"
+    other = [name for name in re.findall(r"\.\s*([^\W\d]\w*)", plain) if name not in METHODS]
+    return f"uses {quote(other[0])}; accepted are {', '.join(METHODS)}" if other else ""

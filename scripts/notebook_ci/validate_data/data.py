@@ -1,0 +1,240 @@
+"""Reads data: by suffix, and only what its content says it is. The one adapter of pandas' readers."""
+
+import errno
+import gzip
+import re
+import warnings
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from notebook_ci.base.errors import CheckFailed, InputError
+from notebook_ci.base.files import is_folder, open_regular, read_text
+from notebook_ci.base.inputs import quote
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COMPRESSED = ".gz"
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+SEPARATORS = {";": "semicolons", "\t": "tabs", ",": "commas", "|": "vertical bars"}
+JSON_LINES = (".jsonl", ".ndjson")
+TEXT_SUFFIXES = (*DELIMITERS, ".json", *JSON_LINES)
+PARQUET = ".parquet"
+SUFFIXES = (*TEXT_SUFFIXES, PARQUET)
+ACCEPTED = f"Accepted are {', '.join(SUFFIXES)}, and all but {PARQUET} with {COMPRESSED} behind it."
+HEAD_BYTES = 4096
+# pandas (3.1) reads large CSV files in threads, and Python says so where there is no memory for one.
+NO_THREAD = "can't start new thread"
+PARQUET_MAGIC = b"PAR1"
+GZIP_MAGIC = b"\x1f\x8b"
+LFS_POINTER = b"version https://git-lfs.github.com/"
+# What files begin with; sources: the specifications of the formats.
+MAGIC = {
+    # With what follows in a file of its kind, where the letters alone could begin a text.
+    b"PAR1\x15": "a Parquet file",
+    GZIP_MAGIC: "compressed with gzip",
+    b"\x89PNG\r\n\x1a\n": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"%PDF-": "a PDF document",
+    b"PK\x03\x04": "a ZIP archive (an Excel workbook is one, too)",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"SQLite format 3\0": "an SQLite database",
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file",
+    b"ARROW1\0": "an Arrow (Feather) file",
+    b"BZh91AY&SY": "compressed with bzip2",
+    b"\xfd7zXZ\0": "compressed with xz",
+    b"\x28\xb5\x2f\xfd": "compressed with Zstandard",
+    b"\x80\x04\x95": "a pickle",
+    b"\x80\x05\x95": "a pickle",
+    b"\xff\xfe": "text in UTF-16",
+    b"\xfe\xff": "text in UTF-16",
+}
+HTML = (b"<!doctype html", b"<html")
+
+
+def suffix(name: str) -> str:
+    """Return what decides how a file is read, e.g. `.csv`.
+
+    Raises:
+        InputError: It is none of `SUFFIXES`.
+    """
+    plain = name.lower().removesuffix(COMPRESSED)
+    found = next((each for each in SUFFIXES if plain.endswith(each)), "")
+    if not found or (found == PARQUET and plain != name.lower()):
+        raise InputError(f"How to read {quote(name)} cannot be told by its suffix.", hint=ACCEPTED, file=name)
+    return found
+
+
+def check_file(path: Path, shown: str) -> None:
+    """Check, without reading it, that a file is there and can be read.
+
+    Raises:
+        InputError: There is none, or no such file: a folder, a device; its suffix is unknown.
+    """
+    try:
+        open_regular(path, shown).close()
+    except InputError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            error.hint = _hint_of_dvc(path, shown)
+        elif is_folder(path):
+            error.hint = "Name files, or a glob such as `data/*.csv`."
+        raise
+    suffix(shown)
+
+
+def read(path: Path, shown: str) -> "pd.DataFrame":
+    """Read data as pandas does with its defaults: these decide types, and what counts as missing.
+
+    Beyond them, a row with more fields than the header is an error: where all rows are so, pandas (3.1) would take the
+    first column for labels, and shift the others.
+
+    Args:
+        path: Its file, which `check_file` found good.
+        shown: The same, as the user knows it.
+
+    Raises:
+        CheckFailed: It is empty, broken, or not what its suffix says.
+        MemoryError: It does not fit into memory.
+    """
+    kind = suffix(shown)
+    try:
+        _check_head(path, shown, kind)
+        with warnings.catch_warnings():
+            _prepare_warnings()
+            frame = _reader(kind)(path)
+    except UnicodeDecodeError as error:
+        raise CheckFailed(
+            f"{shown} is not UTF-8 text: {error.reason}.", hint="Save it as UTF-8.", file=shown
+        ) from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise CheckFailed(f"{shown} is not a whole gzip file: {_reason(error, path)}.", file=shown) from error
+    except (ValueError, TypeError, OSError, ArithmeticError, RuntimeError, Warning) as error:
+        if NO_THREAD in str(error) or getattr(error, "errno", None) == errno.ENOMEM:
+            raise MemoryError from error
+        # What pandas and pyarrow raise for broken content; `ParserError` and `ArrowInvalid` are ValueErrors.
+        raise CheckFailed(f"{shown} cannot be read as {kind[1:]}: {_reason(error, path)}.", file=shown) from error
+    if kind in DELIMITERS:
+        _refuse_other_separator([str(name) for name in frame.columns], kind, shown)
+    return frame
+
+
+def has_row_numbers(frame: "pd.DataFrame") -> bool:
+    """Return whether the labels of rows count them from 0."""
+    import pandas as pd
+
+    index = frame.index
+    return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
+
+
+def _hint_of_dvc(path: Path, shown: str) -> str:
+    """Return what to do about data that are not there, which DVC may have: itself, or a folder that they lie in."""
+    folders = list(path.parents)
+    root = next((folder for folder in folders if (folder / ".dvc").is_dir()), None)
+    within = folders[: folders.index(root) + 1] if root else folders[:1]
+    pointers = (each.with_name(f"{each.name}.dvc") for each in (path, *within[:-1]))
+    if any(pointer.is_file() for pointer in pointers) or any(_is_output(path, folder) for folder in within):
+        return "DVC versions it: run dvc-pull before."
+    return f"If DVC versions it, is {shown}.dvc committed?" if root else "Paths are relative to the workspace."
+
+
+def _is_output(path: Path, folder: Path) -> bool:
+    """Return whether a pipeline of DVC in a folder names a file there, or a folder that it lies in."""
+    relative = path.relative_to(folder)
+    names = {each.as_posix() for each in (relative, *relative.parents)} - {"."}
+    for file in (folder / "dvc.lock", folder / "dvc.yaml"):
+        text = read_text(file, file.name) if file.is_file() else ""
+        if names & set(re.findall(r"""[^\s"':,\[\]{}]+""", text)):
+            return True
+    return False
+
+
+def _prepare_warnings() -> None:
+    """Make an error of the one warning that stands for lost data, and drop the others: they quote data."""
+    from pandas.errors import ParserWarning
+
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("error", ParserWarning)
+
+
+def _reader(kind: str) -> "Callable[[Path], pd.DataFrame]":
+    """Return the reader for a suffix."""
+    import pandas as pd
+
+    if kind == PARQUET:
+        return lambda path: pd.read_parquet(path, engine="pyarrow")
+    if kind in DELIMITERS:
+        return lambda path: pd.read_csv(path, sep=DELIMITERS[kind], index_col=False)
+    return lambda path: pd.read_json(path, lines=kind in JSON_LINES)
+
+
+def _refuse_other_separator(columns: Sequence[str], kind: str, shown: str) -> None:
+    """Refuse what was split at a character that it does not use: a single column whose name holds another one."""
+    used = [each for each in SEPARATORS if each != DELIMITERS[kind] and each in columns[0]]
+    if len(columns) > 1 or not used:
+        return
+    raise CheckFailed(
+        f"{shown} has {SEPARATORS[used[0]]} between its columns, where its suffix stands for "
+        f"{SEPARATORS[DELIMITERS[kind]]}.",
+        hint="Save it with these, or rename it.",
+        file=shown,
+    )
+
+
+def _check_head(path: Path, shown: str, kind: str) -> None:
+    """Look at the first bytes of a file.
+
+    Raises:
+        CheckFailed: They are those of another format.
+        OSError: They cannot be read; of gzip: it is none.
+    """
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if head and shown.lower().endswith(COMPRESSED) and head.startswith(GZIP_MAGIC):
+        with gzip.open(path) as content:
+            head = content.read(HEAD_BYTES)
+    if not head.strip():
+        raise CheckFailed(f"{shown} is empty.", hint="Is it what the step before should have made?", file=shown)
+    if head.startswith(LFS_POINTER):
+        raise CheckFailed(
+            f"{shown} is a pointer of Git LFS, not the data.", hint="Check out with `lfs: true`.", file=shown
+        )
+    found = next((what for magic, what in MAGIC.items() if head.startswith(magic)), "")
+    if kind == PARQUET and not head.startswith(PARQUET_MAGIC):
+        what = found or ("text" if b"\0" not in head else "something else")
+        raise _misnamed(shown, kind, what)
+    if kind != PARQUET and (what := found or _other_text(head.lstrip(b"\xef\xbb\xbf \t\r\n"), kind)):
+        raise _misnamed(shown, kind, what)
+
+
+def _other_text(head: bytes, kind: str) -> str:
+    """Return which other text this is, if it is."""
+    if head[: len(HTML[0])].lower().startswith(HTML):
+        return "a page of HTML (of a login?)"
+    if b"\0" in head:
+        return "no text"
+    looks_like_json = head[:1] == b"{" or head[:2] in {b"[{", b"[\n", b"[]"}
+    if kind in DELIMITERS and looks_like_json:
+        return "JSON"
+    if kind not in DELIMITERS and head[:1] not in {b"{", b"["}:
+        return "no JSON of rows or columns"
+    return ""
+
+
+def _misnamed(shown: str, kind: str, what: str) -> CheckFailed:
+    return CheckFailed(
+        f"{shown} is not {kind[1:]}, as its suffix says: it is {what}.",
+        hint="Rename it, or save it in the other format.",
+        file=shown,
+    )
+
+
+def _reason(error: Exception, path: Path) -> str:
+    """Return what pandas or pyarrow says, quoted, because it holds content of the file."""
+    if isinstance(error, Warning):
+        return "its rows have more fields than its header"
+    text = " ".join(str(error).split()).rstrip(".")
+    for known in ("Error tokenizing data. C error: ", f"Could not open Parquet input source '{path}': "):
+        text = text.removeprefix(known)
+    return quote(text) if text else type(error).__name__

@@ -1,0 +1,194 @@
+"""Reads a Great Expectations project of files: what a checkpoint validates. Great Expectations has no part in it.
+
+The layout is that of a file context of 1.x: `gx/great_expectations.yml`, and beside it folders of JSON files, one of
+expectation suites (dots in their names are folders), one of validation definitions, one of checkpoints.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from notebook_ci.base import yaml12
+from notebook_ci.base.errors import InputError, NotebookCiError
+from notebook_ci.base.files import read_text
+from notebook_ci.base.inputs import quote
+from notebook_ci.validate_data import suites
+from notebook_ci.validate_data.sources import Project, Source
+from notebook_ci.validate_data.suites import Suite
+
+FOLDER = "gx"
+CONFIG = f"{FOLDER}/great_expectations.yml"
+OLD_CONFIG = "great_expectations/great_expectations.yml"
+OLDEST_CONFIG_VERSION = 4
+STORES = {
+    "expectations_store": "expectations/",
+    "validation_definition_store": "validation_definitions/",
+    "checkpoint_store": "checkpoints/",
+}
+OPEN_IN_1 = (
+    "Data sources and checkpoints must be made anew with 1.x. Until then give data and suite. Suites are migrated so: "
+    f"{suites.MIGRATE}"
+)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Data of a project, by its names.
+
+    Attributes:
+        source: Data source.
+        asset: Asset of it.
+        definition: Batch definition of that.
+        settings: What the project says of them.
+    """
+
+    source: str
+    asset: str
+    definition: str
+    settings: Source = field(compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.source}/{self.asset}/{self.definition}"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint validates.
+
+    Attributes:
+        name: Its name.
+        batches: Each with the suite that it is held against.
+        actions: Names of its actions.
+        files: The files that say so, relative to the workspace; those of the suites aside.
+    """
+
+    name: str
+    batches: tuple[tuple[Batch, Suite], ...]
+    actions: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+def read(name: str, cwd: Path) -> tuple[Checkpoint, list[NotebookCiError]]:
+    """Read a checkpoint, its validation definitions and their suites.
+
+    Args:
+        name: That of the checkpoint.
+        cwd: The workspace.
+
+    Returns:
+        The checkpoint, and all that is wrong with its suites; these are left out of it.
+
+    Raises:
+        InputError: There is no such project or checkpoint, or something it names is not there or is wrong.
+    """
+    project = _project(cwd)
+    folders = {store: _folder(project.config.get("stores"), store) for store in STORES}
+    project.refuse_code(cwd)
+    file = _named(folders["checkpoint_store"], name, "checkpoint", cwd)
+    content = _object(file, cwd)
+    definitions = [_name_of(each, file) for each in _list(content, "validation_definitions", file)]
+    if not definitions:
+        raise InputError(f"The checkpoint {quote(name)} has no validation definitions.", file=file, line=1)
+    files = [CONFIG, file]
+    batches: list[tuple[Batch, Suite]] = []
+    errors: list[NotebookCiError] = []
+    for definition in definitions:
+        definition_file = _named(folders["validation_definition_store"], definition, "validation definition", cwd)
+        files.append(definition_file)
+        names, suite_file = _definition(definition_file, folders["expectations_store"], cwd)
+        suite, wrong = suites.read(cwd / suite_file, suite_file)
+        batch = Batch(*names, project.source(*names))
+        batches += [(batch, suite)] if suite else []
+        errors += wrong
+    actions = (str(each.get("name")) for each in _list(content, "actions", file) if isinstance(each, dict))
+    return Checkpoint(name, tuple(batches), tuple(actions), tuple(files)), errors
+
+
+def _project(cwd: Path) -> Project:
+    """Return the configuration of the project."""
+    if not (cwd / CONFIG).exists() and (cwd / OLD_CONFIG).exists():
+        raise _old(OLD_CONFIG, "the folder great_expectations is the one of 0.18 or older")
+    hint = f"A checkpoint needs the project in the folder {FOLDER} of the workspace. Without one give data and suite."
+    text = read_text(cwd / CONFIG, CONFIG, hint=hint)
+    config = yaml12.mapping(text, origin=CONFIG, file=CONFIG)
+    version = config.get("config_version")
+    if not isinstance(version, int | float) or version < OLDEST_CONFIG_VERSION:
+        raise _old(CONFIG, f"config_version is {quote(version)}, and 1.x has 4")
+    return Project(config, text, CONFIG)
+
+
+def _folder(stores: object, store: str) -> str:
+    """Return the folder of a store, relative to the workspace.
+
+    Raises:
+        InputError: It keeps its content in something else than files.
+    """
+    settings = stores.get(store) if isinstance(stores, dict) else None
+    backend = settings.get("store_backend") if isinstance(settings, dict) else None
+    backend = backend if isinstance(backend, dict) else {}
+    kind, folder = (
+        backend.get("class_name", "TupleFilesystemStoreBackend"),
+        backend.get("base_directory", STORES[store]),
+    )
+    if kind != "TupleFilesystemStoreBackend" or not isinstance(folder, str):
+        message = f"The {store} of {CONFIG} is a {quote(kind)}; validate-data reads projects of files only."
+        raise InputError(message, hint="Give data and suite.", file=CONFIG)
+    return f"{FOLDER}/{folder.strip('/')}"
+
+
+def _definition(file: str, suite_folder: str, cwd: Path) -> tuple[tuple[str, str, str], str]:
+    """Return what a validation definition holds against what: data by their names, and the file of a suite."""
+    content = _object(file, cwd)
+    data = content.get("data")
+    if not isinstance(data, dict):
+        raise InputError(f"The validation definition {file} names no data.", file=file, line=1)
+    name = _name_of(content.get("suite"), file)
+    suite_file = _named(suite_folder, name.replace(".", "/"), "suite", cwd)
+    source, asset, definition = (_name_of(data.get(part), file) for part in ("datasource", "asset", "batch_definition"))
+    return (source, asset, definition), suite_file
+
+
+def _named(folder: str, name: str, what: str, cwd: Path) -> str:
+    """Return the file of something that has a name.
+
+    Raises:
+        InputError: There is none.
+    """
+    file = f"{folder}/{name}.json"
+    if (cwd / file).is_file() and ".." not in Path(name).parts:
+        return file
+    there = sorted(path.relative_to(cwd / folder).with_suffix("").as_posix() for path in (cwd / folder).rglob("*.json"))
+    close = difflib.get_close_matches(name, there, n=1)
+    hint = f"Did you mean {close[0]}? " if close else ""
+    known = f"There are {', '.join(there[:10])}." if there else f"{folder} holds none."
+    raise InputError(f"The project {FOLDER} has no {what} {quote(name)}.", hint=hint + known)
+
+
+def _object(file: str, cwd: Path) -> dict[str, Any]:
+    content = suites.parsed(read_text(cwd / file, file), file)
+    if not isinstance(content, dict):
+        raise InputError(f"{file} holds no JSON object.", hint="Save it anew with Great Expectations.", file=file)
+    return content
+
+
+def _list(content: Mapping[str, Any], key: str, file: str) -> list[Any]:
+    value = content.get(key) or []
+    if not isinstance(value, list):
+        message = f"`{key}` in {file} is no list."
+        raise InputError(message, hint="Save it anew with Great Expectations.", file=file)
+    return value
+
+
+def _name_of(value: object, file: str) -> str:
+    """Return the name in what refers to another file of the project."""
+    name = value.get("name") if isinstance(value, dict) else None
+    if not isinstance(name, str) or not name:
+        message = f"{file} refers to something without a name."
+        raise InputError(message, hint="Save it anew with Great Expectations.", file=file)
+    return name
+
+
+def _old(file: str, reason: str) -> InputError:
+    return InputError(f"{file} is a project of Great Expectations 0.18 or older ({reason}).", hint=OPEN_IN_1, file=file)

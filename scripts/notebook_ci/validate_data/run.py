@@ -1,0 +1,229 @@
+"""The stage validate-data: finds data and suites, holds the ones against the others, and records."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from notebook_ci.base.context import Context
+from notebook_ci.base.errors import CheckFailed, NotebookCiError, SurroundingsError
+from notebook_ci.base.files import unwritable, write
+from notebook_ci.base.records import RUN_DIR, Problem, Severity, jsonable, sha256
+from notebook_ci.validate_data import data, projects, rules, violations
+from notebook_ci.validate_data.engine import Engine
+from notebook_ci.validate_data.model import RuleResult, ValidateInputs, ValidateRecord, Violation
+from notebook_ci.validate_data.rules import Rule
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEVELS: dict[str, Severity] = {"critical": "error", "warning": "warning", "info": "notice"}
+ROW_COUNTS = "expect_table_row_count_"
+
+
+def run(inputs: ValidateInputs, context: Context, record: ValidateRecord) -> None:
+    """Validate all data. A fault in some goes into the record, and the others are validated still.
+
+    Raises:
+        InputError: Something in the inputs or the suites is wrong; no data were read.
+        SurroundingsError: Data do not fit into memory, or a result cannot be written.
+        Cancelled: The job was cancelled; the record holds what was done.
+    """
+    rules.refuse_nonsense(inputs)
+    planned, errors = _planned(inputs, context, record)
+    _raise_all(errors, record)
+    _note_suites(planned, context, record)
+    context.reporter.progress("Loading Great Expectations ...")
+    engine = Engine()
+    record.great_expectations, record.pandas = engine.version, engine.pandas_version
+    suites = _made(engine, planned, record)
+    validation = _Validation(engine, context, record)
+    for rule in planned:
+        validation.run(rule, suites[rule.suite.file])
+    record.success = all(result.success for result in record.results)
+    if not record.success:
+        record.status = "failed"
+
+
+@dataclass
+class _Validation:
+    """Holds the data of rules against their suites, one after the other.
+
+    Attributes:
+        engine: Great Expectations.
+        context: What the stage was given.
+        record: Takes the results.
+        last: The data of the rule before: they are often the same.
+    """
+
+    engine: Engine
+    context: Context
+    record: ValidateRecord
+    last: "tuple[object, pd.DataFrame, RuleResult] | None" = None
+
+    def run(self, rule: Rule, suite: Any) -> None:
+        """Validate the data of one rule."""
+        result = RuleResult(data=str(rule.data), suite=rule.suite.file, suite_name=rule.suite.name)
+        self.record.results.append(result)
+        try:
+            frame = self._frame(rule, result)
+            result.rows, result.columns = frame.shape
+            _refuse_nothing(frame, rule, result.data)
+            content = self.engine.validate(frame, suite, rule.suite.parameters)
+        except CheckFailed as error:
+            result.error = error.message
+            self.record.add(error)
+            return
+        except MemoryError as error:
+            raise SurroundingsError(
+                f"{result.data} does not fit into the memory of this machine.", hint="Validate it in parts."
+            ) from error
+        columns = {str(name): str(dtype) for name, dtype in frame.dtypes.items()}
+        found = violations.find(
+            content["results"],
+            rule.suite.expectations,
+            columns,
+            rule.suite.file,
+            numbered=data.has_row_numbers(frame),
+        )
+        self._take(rule, result, found)
+        self._write(result, content)
+        self.context.reporter.progress(_line(result))
+
+    def _frame(self, rule: Rule, result: RuleResult) -> "pd.DataFrame":
+        """Return the data of a rule, and note in its result where they come from."""
+        if self.last and self.last[0] == rule.data:
+            _, frame, before = self.last
+            result.data, result.sha256 = before.data, before.sha256
+            return frame
+        self.last = None  # not two at once in memory
+        if isinstance(rule.data, str):
+            path = self.context.cwd / rule.data
+            result.sha256 = sha256(path)
+            self.record.read[rule.data] = result.sha256
+            frame = data.read(path, rule.data)
+        else:
+            table = self.engine.load(rule.data)
+            frame = table.frame
+            if table.file:
+                result.data, result.sha256 = _relative(table.file, self.context.cwd), sha256(table.file)
+                self.record.read[result.data] = result.sha256
+        self.last = (rule.data, frame, result)
+        return frame
+
+    def _take(self, rule: Rule, result: RuleResult, found: list[Violation]) -> None:
+        """Put what is wrong into the result and the record."""
+        result.violations = found
+        result.evaluated = len(rule.suite.expectations)
+        result.failed = sum(violation.fails for violation in found)
+        result.warned = len(found) - result.failed
+        result.success = not result.failed
+        self.record.evaluated += result.evaluated
+        self.record.failed += result.failed
+        self.record.problems += [_problem(violation, result.data) for violation in found]
+
+    def _write(self, result: RuleResult, content: dict[str, Any]) -> None:
+        """Write the result as Great Expectations gives it."""
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(result.data).name).strip("-.") or "data"
+        path = self.context.place.artifacts / f"{len(self.record.results):02}-{stem[:60]}.json"
+        try:
+            text = json.dumps(jsonable(content), indent=1, ensure_ascii=False, allow_nan=False)
+            write(path, f"{text}\n", new=True)
+        except OSError as error:
+            raise unwritable(f"The result {path} cannot be written", path, error, RUN_DIR) from error
+        result.result = self.context.place.relative(path)
+        self.record.made[result.result] = sha256(path)
+
+
+def _planned(
+    inputs: ValidateInputs, context: Context, record: ValidateRecord
+) -> tuple[list[Rule], list[NotebookCiError]]:
+    """Return what is validated, and all that is wrong with that."""
+    if not inputs.checkpoint:
+        wanted = rules.pairs(inputs)
+        if inputs.rules:
+            record.inputs["rules"] = {pattern: list(names) for pattern, names in wanted.items()}
+        return rules.make(wanted, context.cwd)
+    checkpoint, errors = projects.read(inputs.checkpoint, context.cwd)
+    record.checkpoint = checkpoint.name
+    record.read |= {file: sha256(context.cwd / file) for file in checkpoint.files}
+    if checkpoint.actions:
+        context.reporter.notice(
+            f"The actions of the checkpoint {checkpoint.name} are not run here: {', '.join(checkpoint.actions)}."
+        )
+    return [Rule(batch, suite) for batch, suite in checkpoint.batches], errors
+
+
+def _raise_all(errors: Sequence[NotebookCiError], record: ValidateRecord) -> None:
+    """Raise the last error, the others being in the record."""
+    for error in errors[:-1]:
+        record.add(error)
+    if errors:
+        raise errors[-1]
+
+
+def _note_suites(planned: Sequence[Rule], context: Context, record: ValidateRecord) -> None:
+    """Note the suites as read, and what they state twice."""
+    for suite in {rule.suite.file: rule.suite for rule in planned}.values():
+        record.read[suite.file] = sha256(context.cwd / suite.file)
+        first: dict[str, int] = {}
+        for each in suite.expectations:
+            text = json.dumps([each.type, each.kwargs], sort_keys=True)
+            line = first.setdefault(text, each.line)
+            if line != each.line:
+                message = f"{each.type} states the same as line {line}."
+                record.problems.append(
+                    Problem(severity="warning", message=message, hint="Take one out.", file=suite.file, line=each.line)
+                )
+
+
+def _made(engine: Engine, planned: Sequence[Rule], record: ValidateRecord) -> dict[str, Any]:
+    """Return the suites as Great Expectations has them, by file.
+
+    Raises:
+        InputError: Something in one is wrong.
+    """
+    errors: list[NotebookCiError] = []
+    made = {}
+    for suite in {rule.suite.file: rule.suite for rule in planned}.values():
+        made[suite.file], wrong = engine.suite(suite)
+        errors += wrong
+    _raise_all(errors, record)
+    return made
+
+
+def _refuse_nothing(frame: "pd.DataFrame", rule: Rule, shown: str) -> None:
+    """Refuse data without rows, which meet what is said of values; a suite that speaks of their number is heard."""
+    if len(frame) or any(each.type.startswith(ROW_COUNTS) for each in rule.suite.expectations):
+        return
+    raise CheckFailed(
+        f"{shown} has no rows: there is nothing to validate.",
+        hint=f"Where that can be right, say so in the suite by {ROW_COUNTS}to_be_between.",
+        file=shown if isinstance(rule.data, str) else None,
+    )
+
+
+def _problem(violation: Violation, shown: str) -> Problem:
+    return Problem(
+        severity="error" if violation.fails else LEVELS[violation.severity],
+        message=violation.message,
+        hint=violation.note,
+        title=f"{shown}: {violation.column or 'the table'}",
+        file=violation.file,
+        line=violation.line,
+    )
+
+
+def _relative(path: Path, cwd: Path) -> str:
+    """Return a path relative to the workspace where it lies there."""
+    resolved = (cwd / path).resolve()
+    root = cwd.resolve()
+    return resolved.relative_to(root).as_posix() if resolved.is_relative_to(root) else resolved.as_posix()
+
+
+def _line(result: RuleResult) -> str:
+    """Return a line on one rule for the log."""
+    met = result.evaluated - result.failed - result.warned
+    return f"{result.data}: {result.rows:,} rows, {met} of {result.evaluated} expectations of {result.suite} are met"

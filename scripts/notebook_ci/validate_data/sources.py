@@ -1,0 +1,163 @@
+"""What of a Great Expectations project is accepted: data sources of files, and no code of the repository.
+
+Great Expectations (1.24) itself would import what a project names by `module_name`, put its `plugins_directory` before
+its own modules, read pickles, and open URLs: it never gets the project to see, only what is returned here.
+"""
+
+import difflib
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.inputs import quote
+
+OWN_MODULES = "great_expectations."
+STORE_CLASSES = (
+    *("ExpectationsStore", "ValidationResultsStore", "CheckpointStore", "ValidationDefinitionStore"),
+    *("TupleFilesystemStoreBackend", "InMemoryStoreBackend"),
+)
+# Types of data sources, with the keys they can have beside their assets.
+SOURCE_TYPES = {"pandas": (), "pandas_filesystem": ("base_directory", "data_context_root_directory")}
+# Types of assets, with the argument that holds the path in a source of type pandas.
+ASSET_TYPES = {"csv": "filepath_or_buffer", "json": "path_or_buf", "parquet": "path"}
+PATH_KEYS = {"base_directory", "data_context_root_directory", "glob_directive", *ASSET_TYPES.values()}
+NAMING_KEYS = {"type", "id", "name", "assets", "batch_definitions"}
+# `://` and `::` make URLs (fsspec), `$` and `|` stand for variables and secrets, JSON text for what it holds.
+NOT_IN_PATHS = frozenset(':$|"\\{}\n\0')
+NOT_RUN = "Code of the repository is not run by validate-data. Take it out, or give data and suite."
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data source with one asset and one batch definition of it: what is handed to Great Expectations.
+
+    Attributes:
+        type: One of `SOURCE_TYPES`.
+        options: Its folder.
+        asset_type: One of `ASSET_TYPES`.
+        asset_options: Options of pandas' reader, among them the path.
+        batch: The batch definition.
+    """
+
+    type: str
+    options: dict[str, Any]
+    asset_type: str
+    asset_options: dict[str, Any]
+    batch: dict[str, Any]
+
+
+class Project:
+    """The configuration of a project.
+
+    Args:
+        config: What it holds.
+        text: The same as text, which tells lines.
+        file: Its file, relative to the workspace.
+    """
+
+    def __init__(self, config: dict[str, Any], text: str, file: str) -> None:
+        self.config = config
+        self.text = text
+        self.file = file
+
+    def refuse_code(self, cwd: Path) -> None:
+        """Refuse a project that rests on code of the repository.
+
+        Raises:
+            InputError: It names a module or a class that is not Great Expectations' own, or has plugins.
+        """
+        self._refuse_modules(self.config)
+        self._refuse_classes(self.config.get("stores"))
+        plugins = self.config.get("plugins_directory")
+        if plugins is None:
+            return
+        folder = PurePosixPath(self.file).parent / self._path(plugins, "plugins_directory")
+        if found := sorted((cwd / folder).rglob("*.py")):
+            shown = found[0].relative_to(cwd).as_posix()
+            raise InputError(f"The project has plugins in Python: {shown}.", hint=NOT_RUN, file=shown, line=1)
+
+    def source(self, source: str, asset: str, definition: str) -> Source:
+        """Return what the project says of data.
+
+        Raises:
+            InputError: It says nothing, or what is not accepted.
+        """
+        its_source = self._named(self.config.get("fluent_datasources"), source, "data source")
+        source_type = self._type(its_source, SOURCE_TYPES, f"The data source {quote(source)}")
+        its_asset = self._named(its_source.get("assets"), asset, f"asset of the data source {quote(source)},")
+        asset_type = self._type(its_asset, ASSET_TYPES, f"The asset {quote(asset)}")
+        batch = self._named(its_asset.get("batch_definitions"), definition, f"batch definition of {quote(asset)},")
+        options = {key: its_source[key] for key in SOURCE_TYPES[source_type] if its_source.get(key) is not None}
+        asset_options = {key: value for key, value in its_asset.items() if key not in NAMING_KEYS}
+        self._refuse_paths([options, asset_options])
+        return Source(source_type, options, asset_type, asset_options, {**batch, "name": definition})
+
+    def _refuse_modules(self, value: object) -> None:
+        if isinstance(value, dict):
+            module = value.get("module_name")
+            if module is not None and not (isinstance(module, str) and module.startswith(OWN_MODULES)):
+                raise self._error(
+                    f"The project names a module that is not of Great Expectations: {quote(module)}.", module
+                )
+        for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            self._refuse_modules(each)
+
+    def _refuse_classes(self, value: object) -> None:
+        if not isinstance(value, dict):
+            return
+        name = value.get("class_name")
+        if name is not None and name not in STORE_CLASSES:
+            message = f"The project has a store of the class {quote(name)}; accepted are {', '.join(STORE_CLASSES)}."
+            raise self._error(message, name)
+        for each in value.values():
+            self._refuse_classes(each)
+
+    def _named(self, there: object, name: str, what: str) -> dict[str, Any]:
+        """Return the settings of something that has a name."""
+        settings = there.get(name, {}) or {} if isinstance(there, dict) and name in there else None
+        if isinstance(settings, dict):
+            return settings
+        known = sorted(there) if isinstance(there, dict) else []
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(known[:10]) or 'none'}."
+        raise InputError(f"{self.file} has no {what} {quote(name)}.", hint=hint, file=self.file, line=1)
+
+    def _type(self, settings: dict[str, Any], accepted: Collection[str], what: str) -> str:
+        found = settings.get("type")
+        if isinstance(found, str) and found in accepted:
+            return found
+        raise self._error(
+            f"{what} is of the type {quote(found)}; accepted are {', '.join(accepted)}.",
+            found,
+            hint="Give data and suite.",
+        )
+
+    def _refuse_paths(self, value: object) -> None:
+        """Check all paths in settings."""
+        if isinstance(value, dict):
+            for key, each in value.items():
+                if key in PATH_KEYS:
+                    self._path(each, key)
+        for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            self._refuse_paths(each)
+
+    def _path(self, value: object, key: str) -> str:
+        """Return a path that stays in the workspace."""
+        if isinstance(value, str) and NOT_IN_PATHS.isdisjoint(value):
+            path = PurePosixPath(value)
+            if not path.is_absolute() and ".." not in path.parts and not value.startswith("~"):
+                return value
+        raise self._error(
+            f"{key} is {quote(value)}, not a path in the workspace.",
+            value,
+            hint="Write it relative to the workspace; URLs and variables are not accepted.",
+        )
+
+    def _error(self, message: str, value: object, *, hint: str = NOT_RUN) -> InputError:
+        """Return the error about a value, with the first line that holds it."""
+        pattern = rf":\s*[\"']?{re.escape(str(value))}"
+        lines = (number for number, line in enumerate(self.text.splitlines(), 1) if re.search(pattern, line))
+        return InputError(message, hint=hint, file=self.file, line=next(lines, 1))

@@ -1,0 +1,246 @@
+"""Reads suites of Great Expectations 1.x, and finds the lines of their expectations. Great Expectations has no part.
+
+Its own reader (1.24) drops what it does not know with a line in a log, takes a suite of nothing for a success, and says
+TypeError to the suites of 0.18: here each of these is an error that says what to do.
+"""
+
+import difflib
+import importlib.util
+import json
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, get_args
+
+from notebook_ci.base.errors import InputError, NotebookCiError
+from notebook_ci.base.files import read_text
+from notebook_ci.base.inputs import quote
+from notebook_ci.base.json_walker import JsonWalker
+from notebook_ci.validate_data import conditions
+from notebook_ci.validate_data.model import Severity
+
+# The arguments of `ExpectationSuite` and `ExpectationConfiguration` (1.24), which are what its files hold.
+SUITE_KEYS = ("name", "expectations", "suite_parameters", "meta", "notes", "id")
+STATED_KEYS = (
+    *("type", "kwargs", "meta", "severity", "notes", "description", "id"),
+    *("success_on_last_run", "expectation_context", "rendered_content"),
+)
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+OLD_KEYS = {"expectation_suite_name", "expectation_suite_id", "data_asset_type", "ge_cloud_id"}
+MIGRATE = (
+    "Rename expectation_suite_name to name, each expectation_type to type; take out data_asset_type, ge_cloud_id and "
+    "expectation_suite_id."
+)
+WHAT_A_SUITE_IS = 'A suite is {"name": ..., "expectations": [{"type": ..., "kwargs": {...}}, ...]}.'
+
+
+@dataclass(frozen=True)
+class Stated:
+    """An expectation as a suite states it.
+
+    Attributes:
+        type: E.g. `expect_column_values_to_not_be_null`.
+        kwargs: Its arguments.
+        severity: What a violation means.
+        content: All that the suite holds of it.
+        line: The line that states it, counted from 1.
+    """
+
+    type: str
+    kwargs: dict[str, Any]
+    severity: Severity
+    content: dict[str, Any]
+    line: int
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite.
+
+    Attributes:
+        file: Its file, as the user knows it.
+        name: Its name.
+        expectations: What it states, at least one.
+        parameters: Values for `{"$PARAMETER": name}`.
+    """
+
+    file: str
+    name: str
+    expectations: tuple[Stated, ...]
+    parameters: dict[str, Any]
+
+
+def read(path: Path, shown: str) -> tuple[Suite | None, list[NotebookCiError]]:
+    """Read a suite.
+
+    Args:
+        path: Its file.
+        shown: The same, as the user knows it.
+
+    Returns:
+        The suite, if all is well with it; and all that is wrong: it is no suite, or states what is not known.
+    """
+    errors: list[NotebookCiError] = []
+    try:
+        text = read_text(path, shown, hint="The suite is a JSON file, relative to the workspace.")
+        lines = stated_lines(text) if isinstance(content := parsed(text, shown), dict) else []
+        name, expectations, parameters = _head(content, shown, lines)
+    except InputError as error:
+        return None, [error]
+    stated = []
+    for each, line in zip(expectations, lines, strict=True):
+        try:
+            stated.append(_stated(each, shown, line))
+        except InputError as error:
+            errors.append(error)
+    return (None if errors else Suite(shown, name, tuple(stated), parameters)), errors
+
+
+def parsed(text: str, shown: str) -> Any:
+    """Return what JSON text holds.
+
+    Raises:
+        InputError: It is not JSON.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{shown} is not JSON: {error.msg} (column {error.colno}).", file=shown, line=error.lineno
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{shown} is not JSON that can be read: {error}.", file=shown) from error
+
+
+def stated_lines(text: str) -> list[int]:
+    """Return the line that states each expectation of a suite, counted from 1: that of its `type`, else its first."""
+    walker = JsonWalker(text)
+    lines: list[int] = []
+
+    def of_expectation(at: int) -> int:
+        found = [walker.line_at(at)]
+
+        def member(key: str, value: int) -> int:
+            if key in {"type", "expectation_type"}:
+                found.append(walker.line_at(value))
+            return walker.skip(value)
+
+        end = walker.object(at, member)
+        lines.append(found[-1])
+        return end
+
+    def of_suite(key: str, at: int) -> int:
+        if key != "expectations":
+            return walker.skip(at)
+        lines.clear()
+        return walker.array(at, of_expectation)
+
+    walker.object(walker.space(0), of_suite)
+    return lines
+
+
+@cache
+def known_types() -> frozenset[str]:
+    """Return the types of expectations that Great Expectations has: the modules they stand in, one each (1.24).
+
+    A few of these it does not offer: `engine` refuses them once it is imported, which takes seconds.
+    """
+    spec = importlib.util.find_spec("great_expectations")
+    folders = spec.submodule_search_locations if spec and spec.submodule_search_locations else []
+    files = (path for folder in folders for path in (Path(folder) / "expectations" / "core").glob("*.py"))
+    return frozenset(path.stem for path in files if not path.stem.startswith("_"))
+
+
+def unknown_type(stated_type: str, known: Collection[str], file: str, line: int) -> InputError:
+    """Return the error for an expectation that Great Expectations does not have."""
+    snake_case = re.sub(r"(?<!^)(?=[A-Z])", "_", stated_type).lower()  # the name of a class is often given
+    close = difflib.get_close_matches(snake_case, known, n=2, cutoff=0.85)
+    hint = f"Did you mean {' or '.join(close)}?" if close else "Great Expectations 1.x knows it under no such name."
+    return InputError(
+        f"There is no expectation {quote(stated_type)}.",
+        hint=f"{hint} Expectations written in Python are not supported.",
+        file=file,
+        line=line,
+    )
+
+
+def _head(content: object, shown: str, lines: list[int]) -> tuple[str, list[Any], dict[str, Any]]:
+    """Check what a suite is beside its expectations; return its name, these, and its parameters."""
+    if not isinstance(content, dict):
+        what = "a list" if isinstance(content, list) else quote(content)
+        raise InputError(f"{shown} is {what}, not a suite.", hint=WHAT_A_SUITE_IS, file=shown, line=1)
+    _refuse_old(content, shown, lines)
+    if "expectations" not in content:
+        raise InputError(f"{shown} is no suite: it has no `expectations`.", hint=WHAT_A_SUITE_IS, file=shown, line=1)
+    _refuse_unknown(content, SUITE_KEYS, f"The suite {shown}", shown, 1)
+    name, expectations = content.get("name"), content["expectations"]
+    parameters = content.get("suite_parameters") or {}
+    if not isinstance(expectations, list):
+        raise InputError(f"`expectations` in {shown} is no list.", hint=WHAT_A_SUITE_IS, file=shown, line=1)
+    if not expectations:
+        raise InputError(
+            f"The suite {shown} states no expectations: any data would pass.",
+            hint="State some, or take the suite out of the inputs.",
+            file=shown,
+            line=1,
+        )
+    if not isinstance(name, str) or not name:
+        raise InputError(f"The suite {shown} has no name.", hint='Add "name": "...".', file=shown, line=1)
+    if not isinstance(parameters, dict):
+        raise InputError(f"`suite_parameters` in {shown} is no object.", file=shown, line=1)
+    return name, expectations, parameters
+
+
+def _stated(content: object, file: str, line: int) -> Stated:
+    """Check one element of `expectations`."""
+    if not isinstance(content, dict):
+        raise InputError(f"{quote(content)} is no expectation.", hint=WHAT_A_SUITE_IS, file=file, line=line)
+    stated_type, kwargs = content.get("type"), content.get("kwargs", {})
+    if not isinstance(stated_type, str):
+        raise InputError("An expectation has no type.", hint='Add "type": "expect_...".', file=file, line=line)
+    if stated_type not in known_types():
+        raise unknown_type(stated_type, known_types(), file, line)
+    _refuse_unknown(content, STATED_KEYS, stated_type, file, line)
+    if not isinstance(kwargs, dict):
+        message = f"The kwargs of {stated_type} are {quote(kwargs)}, no object."
+        raise InputError(message, hint='Write "kwargs": {"column": ...}.', file=file, line=line)
+    if wrong := conditions.wrong(kwargs):
+        raise InputError(wrong, hint="A suite cannot run or fetch anything.", file=file, line=line)
+    if (severity := content.get("severity") or SEVERITIES[0]) not in SEVERITIES:
+        message = f"The severity of {stated_type} is {quote(severity)}. Accepted is {', '.join(SEVERITIES)}."
+        raise InputError(message, file=file, line=line)
+    return Stated(stated_type, kwargs, severity, content, line)
+
+
+def _refuse_old(content: dict[str, Any], shown: str, lines: list[int]) -> None:
+    """Refuse a suite of Great Expectations 0.x."""
+    expectations = content.get("expectations")
+    stated = expectations if isinstance(expectations, list) else []
+    old = [
+        line for each, line in zip(stated, lines, strict=False) if isinstance(each, dict) and "expectation_type" in each
+    ]
+    if old or not OLD_KEYS.isdisjoint(content):
+        raise InputError(
+            f"{shown} is a suite of Great Expectations 0.18 or older; 1.x is used here.",
+            hint=MIGRATE,
+            file=shown,
+            line=old[0] if old else 1,
+        )
+
+
+def _refuse_unknown(content: dict[str, Any], known: Collection[str], where: str, file: str, line: int) -> None:
+    """Refuse a key that Great Expectations would not take."""
+    for key in content:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            hint = f"Did you mean {close[0]}? " if close else ""
+            if "kwargs" in known and not close:
+                hint = "Arguments of an expectation stand in its kwargs. "
+            raise InputError(
+                f"{where} has an unknown key {quote(key)}.",
+                hint=f"{hint}Known are {', '.join(known)}.",
+                file=file,
+                line=line,
+            )

@@ -1,0 +1,88 @@
+"""What the summary says of validate-data."""
+
+from collections.abc import Iterable
+
+from notebook_ci.base.markdown import MOST_LISTED, Json, count, folded, inline, name, rest, table, title
+
+ICONS = {True: "✅", False: "❌"}
+LEVELS = {"critical": "❌", "warning": "⚠️", "info": "ℹ️"}  # noqa: RUF001 - the sign is meant
+SAID = 3  # examples that its message holds
+NOT_VIOLATED = {"missing-column": "column missing", "not-evaluated": "not evaluated"}
+
+
+def note(record: Json) -> str:
+    """Return what came of it, in a few words."""
+    warned = sum(result["warned"] for result in record["results"])
+    met = f"{count(record['evaluated'] - warned, 'expectation')} met"
+    return f"{met}, {count(warned, 'warning')}" if warned else met
+
+
+def verdict(record: Json) -> str:
+    """Return which expectations failed, and of a single one which; nothing where it failed for something else."""
+    failed = [(result, each) for result in record["results"] for each in _failing(result)]
+    unread = [result for result in record["results"] if result["error"]]
+    if record["status"] != "failed" or not failed:
+        return ""
+    if len(failed) == 1 and not unread:
+        result, only = failed[0]
+        return f"{name(result['data'])}, {_about(only)} ({name(only['expectation'])})"
+    data = dict.fromkeys(result["data"] for result, _ in failed)
+    more = f"; {count(len(unread), 'file')} could not be read" if unread else ""
+    where = name(next(iter(data))) if len(data) == 1 else f"{len(data)} data sets"
+    return f"{record['failed']} of {count(record['evaluated'], 'expectation')} in {where}{more}"
+
+
+def section(record: Json) -> list[str]:
+    """Return the table of data and suites, failed ones first, and what the data do not meet."""
+    results = sorted(record["results"], key=lambda result: result["success"])
+    if not results:
+        return []
+    rows = [
+        [
+            f"{ICONS[result['success']]} {name(result['data'])}",
+            f"{result['rows']:,}",
+            name(result["suite"]),
+            f"{result['evaluated'] - result['failed'] - result['warned']}/{result['evaluated']}",
+            title(result["error"]),
+        ]
+        for result in results
+    ]
+    header = ["data", "rows", "suite", "met", "error"]
+    if not any(result["error"] for result in results):
+        header, rows = header[:-1], [row[:-1] for row in rows]
+    found = [(result, each) for result in results for each in _worst_first(result["violations"])]
+    return [
+        table(header, rows),
+        *(_violation(result, each) for result, each in found[:MOST_LISTED]),
+        rest(len(found) - MOST_LISTED),
+    ]
+
+
+def _failing(result: Json) -> list[Json]:
+    return [each for each in result["violations"] if _level(each) == "critical"]
+
+
+def _worst_first(violations: Iterable[Json]) -> list[Json]:
+    return sorted(violations, key=lambda each: list(LEVELS).index(_level(each)))
+
+
+def _level(violation: Json) -> str:
+    """Return its severity; what could not be evaluated fails, whatever its own is."""
+    return "critical" if violation["kind"] in NOT_VIOLATED else str(violation["severity"])
+
+
+def _violation(result: Json, violation: Json) -> str:
+    """Return one violated expectation: where, what, and examples."""
+    kind = NOT_VIOLATED.get(violation["kind"])
+    place = f"{name(violation['file'])}, line {violation['line']}"
+    lines = [
+        f"{LEVELS[_level(violation)]} **{name(result['data'])}: {_about(violation)}**{f' ({kind})' if kind else ''}",
+        f"{inline(violation['message'])} {inline(violation['note'])}".rstrip() + f" ({place})",
+    ]
+    rows = [[str(each["row"] or ""), name(each["value"])] for each in violation["examples"]]
+    more = folded("Examples", table(["row", "value"], rows)) if len(rows) > SAID else ""
+    return "\n\n".join(filter(None, [*lines, more]))
+
+
+def _about(violation: Json) -> str:
+    return name(violation["column"]) if violation["column"] else "the table"

@@ -1,0 +1,267 @@
+"""Says what is wrong with data, from the results of Great Expectations. Pure: it is not imported here."""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from notebook_ci.base.inputs import quote
+from notebook_ci.base.texts import listed
+from notebook_ci.validate_data.model import Example, Violation
+from notebook_ci.validate_data.suites import Stated
+
+Json = Mapping[str, Any]
+
+EXAMPLES_IN_MESSAGE = 3
+MOST_COLUMNS_LISTED = 20
+LONGEST_WANTED = 200
+COLUMN_KEYS = ("column", "column_A", "column_B")
+# Arguments that say where, or how it is told, and not what.
+NOT_WANTED = {*COLUMN_KEYS, "column_list", "result_format", "catch_exceptions", "batch_id"}
+# By the beginning of a column's type: how bounds are written that Great Expectations (1.24) can compare with it.
+ADVICE = {
+    "datetime64": "Bounds of timestamps have a time, and a zone where the column has one: 2024-01-31T00:00:00+00:00.",
+    "str": "Dates in CSV and JSON are text: hold them to a pattern, or keep them in Parquet.",
+}
+# Of a suite that was written with pandas 2. In a list of types Great Expectations (1.24) finds no `str` at all.
+TEXT_AS_OBJECT = (
+    " Text is `str` in pandas 3, which reads the data here, and was `object` in pandas 2: write "
+    'expect_column_values_to_be_of_type with `"type_": "str"`.'
+)
+# These are about which columns there are: one that is not is a violation.
+ABOUT_COLUMNS = ("expect_column_to_exist", "expect_table_")
+
+
+def find(
+    results: Sequence[Json], stated: Sequence[Stated], columns: Mapping[str, str], file: str, *, numbered: bool
+) -> list[Violation]:
+    """Return what is wrong, in the order of the suite.
+
+    Args:
+        results: The results of Great Expectations (1.24) as JSON; the `id` of each is the number of its expectation.
+        stated: The expectations of the suite.
+        columns: The types of the data by column.
+        file: The file of the suite.
+        numbered: Whether the labels of rows count them from 0.
+    """
+    by_number = {int(result["expectation_config"]["id"]): result for result in results}
+    found = (
+        _Judge(each, columns, file, numbered=numbered).violation(by_number.get(number))
+        for number, each in enumerate(stated)
+    )
+    return [violation for violation in found if violation]
+
+
+class _Judge:
+    """Judges the result of one expectation."""
+
+    def __init__(self, stated: Stated, columns: Mapping[str, str], file: str, *, numbered: bool) -> None:
+        self.stated = stated
+        self.columns = columns
+        self.file = file
+        self.numbered = numbered
+        self.named = _columns_named(stated.kwargs)
+
+    def violation(self, result: Json | None) -> Violation | None:
+        """Return what is wrong, if something is."""
+        about_columns = self.stated.type.startswith(ABOUT_COLUMNS)
+        missing = [] if about_columns else [name for name in self.named if name not in self.columns]
+        if missing:
+            return self._missing(missing)
+        if result is None:
+            return self._not_evaluated("Great Expectations gave no result")
+        if reason := _exception(result.get("exception_info")):
+            return self._not_evaluated(reason)
+        return None if result["success"] else self._violated(result.get("result") or {})
+
+    def _missing(self, missing: Sequence[str]) -> Violation:
+        """Say that columns are not there."""
+        close = [
+            found[0] for name in missing if (found := difflib.get_close_matches(name, self.columns, n=1, cutoff=0.5))
+        ]
+        guess = f" Did you mean {', '.join(map(quote, close))}?" if close else ""
+        names = ", ".join(map(quote, missing))
+        what = f"no column {names}" if len(missing) == 1 else f"none of the columns {names}"
+        return self._made(
+            "missing-column",
+            f"The data have {what}, which {self.stated.type} is about.{guess} There are {_listed(self.columns)}.",
+        )
+
+    def _not_evaluated(self, reason: str) -> Violation:
+        """Say that the expectation itself fails."""
+        types = ", ".join(
+            f"{quote(name)} was read as {self.columns[name]}" for name in self.named if name in self.columns
+        )
+        read = f" ({types})" if types else ""
+        advice = self._advice()
+        return self._made(
+            "not-evaluated",
+            f"{self._expectation()} cannot be evaluated on these data{read}: {quote(reason)}.{advice and f' {advice}'}",
+        )
+
+    def _advice(self) -> str:
+        """Return what to do about bounds that do not fit, which are mostly dates."""
+        types = {self.columns.get(name, "") for name in self.named}
+        fitting = (advice for kind, advice in ADVICE.items() if any(each.startswith(kind) for each in types))
+        return next(fitting, "") if self.stated.type.endswith("_between") else ""
+
+    def _violated(self, result: Json) -> Violation:
+        """Say how the data do not meet it."""
+        if self.stated.type == "expect_column_to_exist" and not set(self.named) <= self.columns.keys():
+            return self._made(
+                "violation", f"The data have no column {self._names()}. There are {_listed(self.columns)}."
+            )
+        if "element_count" in result and "unexpected_count" in result:
+            return self._counted(result)
+        return self._observed(result)
+
+    def _counted(self, result: Json) -> Violation:
+        """Say how many values or rows are not as they should be, and which."""
+        unexpected = int(result["unexpected_count"])
+        total = int(result["element_count"]) - int(result.get("missing_count") or 0)
+        percent = 100 * unexpected / total if total else 0.0
+        examples = _examples(result, numbered=self.numbered)
+        what = "values of" if "column" in self.stated.kwargs else "rows of"
+        shown = ", ".join(map(_example, examples[:EXAMPLES_IN_MESSAGE]))
+        more = f" and {unexpected - EXAMPLES_IN_MESSAGE:,} more" if unexpected > EXAMPLES_IN_MESSAGE and shown else ""
+        return self._made(
+            "violation",
+            f"{unexpected:,} of {total:,} {what} {self._names()} ({_percent(percent)}) fail {self._expectation()}"
+            f"{': ' if shown else ''}{shown}{more}.",
+            unexpected=unexpected,
+            total=total,
+            percent=round(percent, 4),
+            examples=examples,
+        )
+
+    def _observed(self, result: Json) -> Violation:
+        """Say what was found instead of what was wanted."""
+        is_place = self.stated.type == "expect_column_to_exist"
+        observed = f"the columns {_listed(self.columns)}" if is_place else _observation(result)
+        value = result.get("observed_value")
+        of = f"{self._names()}: " if self.named and not self.stated.type.startswith(ABOUT_COLUMNS) else ""
+        return self._made(
+            "violation",
+            f"{of}observed {observed}; wanted is {self._expectation()}.{self._of_pandas_2()}",
+            observed=observed if value is None else _json(value),
+        )
+
+    def _of_pandas_2(self) -> str:
+        """Return why text has another type than the suite says, where pandas is the reason."""
+        wanted = (self.stated.kwargs.get("type_"), *(self.stated.kwargs.get("type_list") or ()))
+        is_text = any(self.columns.get(name, "").startswith("str") for name in self.named)
+        return TEXT_AS_OBJECT if is_text and {"object", "str"}.intersection(map(str, wanted)) else ""
+
+    def _made(self, kind: Any, message: str, **found: Any) -> Violation:
+        return Violation(
+            kind=kind,
+            severity=self.stated.severity,
+            expectation=self.stated.type,
+            column=", ".join(self.named),
+            file=self.file,
+            line=self.stated.line,
+            message=message,
+            note=_note(self.stated.content),
+            wanted=self._wanted(),
+            **found,
+        )
+
+    def _names(self) -> str:
+        return ", ".join(map(quote, self.named)) or "the table"
+
+    def _expectation(self) -> str:
+        return f"{self.stated.type} (`{self._wanted()}`)" if self._wanted() else self.stated.type
+
+    def _wanted(self) -> str:
+        """Return the arguments, on one line."""
+        kept = {key: value for key, value in self.stated.kwargs.items() if key not in NOT_WANTED}
+        if self.stated.type.startswith("expect_table_") and "column_list" in self.stated.kwargs:
+            kept["column_list"] = self.stated.kwargs["column_list"]
+        text = ", ".join(f"{_printable(key)}: {_json(value)}" for key, value in kept.items())
+        return f"{text[:LONGEST_WANTED]}…" if len(text) > LONGEST_WANTED else text
+
+
+def _columns_named(kwargs: Json) -> list[str]:
+    """Return the columns that an expectation is about."""
+    single = [kwargs[key] for key in COLUMN_KEYS if key in kwargs]
+    several = kwargs.get("column_list")
+    return [name for name in [*single, *(several if isinstance(several, list) else [])] if isinstance(name, str)]
+
+
+def _exception(info: object) -> str:
+    """Return what was raised; nothing where nothing was.
+
+    It is told in one of two shapes (1.24): by itself, or by the name of each metric that raised.
+    """
+    if not isinstance(info, dict):
+        return ""
+    told: Iterable[Any] = [info] if "raised_exception" in info else info.values()
+    raised = [each for each in told if isinstance(each, dict) and each.get("raised_exception")]
+    return (
+        " ".join(str(raised[0].get("exception_message") or "no reason is told").split()).rstrip(".") if raised else ""
+    )
+
+
+def _examples(result: Json, *, numbered: bool) -> list[Example]:
+    """Return the values that are not as they should be, those of all columns as an object."""
+    values = result.get("partial_unexpected_list") or []
+    labels = result.get("partial_unexpected_index_list") or []
+    rows = [label + 1 if numbered and isinstance(label, int) else None for label in labels]
+    if len(rows) != len(values):
+        rows = [None] * len(values)
+    return [Example(row=row, value=_json(value)) for row, value in zip(rows, values, strict=True)]
+
+
+def _example(example: Example) -> str:
+    return f"row {example.row} has `{example.value}`" if example.row else f"`{example.value}`"
+
+
+def _observation(result: Json) -> str:
+    """Return what was observed: a value, or what is too many and too few in a set."""
+    details = result.get("details")
+    mismatched = details.get("mismatched") if isinstance(details, dict) else None
+    if isinstance(mismatched, list):
+        return _positions(mismatched)
+    differences = mismatched if isinstance(mismatched, dict) else {}
+    unexpected = differences.get("unexpected") or result.get("partial_unexpected_list")
+    missing = differences.get("missing") or result.get("partial_missing_list")
+    parts = [f"unexpected `{_json(unexpected)}`"] if unexpected else []
+    parts += [f"missing `{_json(missing)}`"] if missing else []
+    return ", ".join(parts) or f"`{_json(result.get('observed_value'))}`"
+
+
+def _positions(mismatched: Sequence[Json]) -> str:
+    """Return which columns stand where others should."""
+    parts = [
+        f"column {each['Expected Column Position'] + 1} is `{_json(each['Found'])}`, not `{_json(each['Expected'])}`"
+        for each in mismatched
+    ]
+    return listed(parts, EXAMPLES_IN_MESSAGE)
+
+
+def _note(content: Json) -> str:
+    """Return what a suite notes on an expectation: its `notes`, or those in its `meta`, as one line."""
+    meta = content.get("meta")
+    notes = content.get("notes") or (meta.get("notes") if isinstance(meta, dict) else None)
+    if isinstance(notes, dict):  # {"format": "markdown", "content": [...]}, the way of 0.18
+        notes = notes.get("content")
+    lines = notes if isinstance(notes, list) else [notes] if notes else []
+    return " ".join(" ".join(str(line) for line in lines).split())
+
+
+def _listed(columns: Iterable[str]) -> str:
+    return listed([quote(name) for name in columns], MOST_COLUMNS_LISTED) or "none at all"
+
+
+def _percent(percent: float) -> str:
+    """Return a share such that a little of it is not shown as nothing."""
+    return f"{percent:.3g} %"
+
+
+def _json(value: object) -> str:
+    """Return a value as JSON: short, on one line, without control characters."""
+    return quote(json.dumps(value, ensure_ascii=False, default=str))[1:-1]
+
+
+def _printable(text: str) -> str:
+    return quote(text)[1:-1]
