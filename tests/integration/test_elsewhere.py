@@ -17,7 +17,7 @@ def elsewhere(workspace: Workspace) -> Workspace:
     workspace.suite = workspace.base / "suite"
     shutil.copytree(ROOT / "scripts", workspace.suite / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     (workspace.suite / "requirements").symlink_to(ROOT / "requirements")
-    file = workspace.suite / "scripts" / "notebook_ci" / "process.py"
+    file = workspace.suite / "scripts" / "notebook_ci" / "base" / "process.py"
     text = file.read_text(encoding="utf-8")
     assert IS_LINUX in text
     file.write_text(text.replace(IS_LINUX, "LINUX = False\n"), encoding="utf-8")

@@ -60,7 +60,7 @@ def test_a_notebook_that_rewrites_the_tools_cannot_change_its_verdict(workspace:
     workspace.write("deep/c.ipynb", notebook("print('fine')"))
     environ = {"NOTEBOOK_CI_CACHE": str(cache)}
     done = workspace.execute(kernel, environ, html="true", parameters="p: 2", workers="1", preload="decimal")
-    assert (suite / "scripts" / "notebook_ci" / "stage.py").read_text() == evil, "it did rewrite them"
+    assert (suite / "scripts" / "notebook_ci" / "base" / "stage.py").read_text() == evil, "it did rewrite them"
     status = {path: result["status"] for path, result in done.notebooks.items()}
     assert (done.code, status) == (1, {"a.ipynb": "failed", "b.ipynb": "failed", "deep/c.ipynb": "passed"}), done.log
     assert not mark.exists(), mark.read_text()
