@@ -1,4 +1,4 @@
-"""Stands in for actions/upload-artifact 7.0.0 and actions/download-artifact 8.0.1.
+"""Stands in for actions/upload-artifact 7.0.1 and actions/download-artifact 8.0.1.
 
 The artifacts of a workflow run are folders in $HARNESS_ARTIFACTS, named as the artifacts. As with the real ones: a name
 can be used once a run; hidden files stay out unless asked for; the files' modes are lost; the root of an artifact is

@@ -1,4 +1,4 @@
-"""Stands in for actions/cache 5.0.5: a cache of one repository, kept in the folder $HARNESS_CACHE.
+"""Stands in for actions/cache 6.1.0: a cache of one repository, kept in the folder $HARNESS_CACHE.
 
 As with the real one: an entry is found by its key and by the list of paths it was saved with; it is never replaced; the
 key itself and then each restore key match by prefix, the newest entry first; the output `cache-hit` is "true" for the

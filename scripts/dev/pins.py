@@ -1,0 +1,95 @@
+"""Renews the pins of actions: `uses: owner/name@<commit> # vX.Y.Z` in workflows, actions, templates and READMEs.
+
+    launch.sh --env dev --exec python scripts/dev/pins.py
+
+Each pin becomes the newest release of its action, as `git ls-remote` lists them.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from notebook_ci.base.errors import NotebookCiError, SurroundingsError
+
+FILES = ("*.yml", "*.md")
+_PIN = re.compile(r"(?<=uses: )([\w.-]+/[\w.-]+)((?:/[\w.-]+)*)@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+# A tag that moves (`v6`) and a pre-release (`v6.0.0-beta`) are not releases. `^{}`: the commit of an annotated tag.
+_RELEASE = re.compile(r"([0-9a-f]{40})\trefs/tags/v(\d+)\.(\d+)\.(\d+)(?:\^\{\})?$", re.MULTILINE)
+
+
+class Release(NamedTuple):
+    """A release of an action; the greatest is the newest."""
+
+    version: tuple[int, ...]
+    commit: str
+
+    @classmethod
+    def newest(cls, repository: str) -> "Release":
+        """Ask a repository on GitHub, `owner/name`, for its newest release.
+
+        Raises:
+            SurroundingsError: It cannot be reached, or has no release.
+        """
+        command = ["git", "ls-remote", "--tags", f"https://github.com/{repository}"]
+        environ = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}  # GitHub asks for a password where there is no repository
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+        # git lists a tag before its commit, which replaces it here.
+        found = {tuple(map(int, parts)): commit for commit, *parts in _RELEASE.findall(done.stdout)}
+        if done.returncode or not found:
+            raise SurroundingsError(
+                f"The releases of {repository} could not be read: {done.stderr.strip() or 'it has none'}",
+                hint="Check the network (variable `HTTPS_PROXY`) and the name, then run `make pins` again.",
+            )
+        return max(cls(version, commit) for version, commit in found.items())
+
+
+def tracked(root: Path, *patterns: str) -> list[Path]:
+    """Return the files of a repository that match one of git's patterns, also those not committed yet."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns]
+    listed = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+    return [root / name for name in listed.split("\0") if name and (root / name).is_file()]
+
+
+def renew(root: Path) -> list[Path]:
+    """Renew all pins of a repository, or none; return the files that changed.
+
+    Raises:
+        SurroundingsError: A release could not be found out.
+    """
+    newest = cache(Release.newest)
+
+    def renewed(pin: re.Match[str]) -> str:
+        release = newest(pin[1])
+        return f"{pin[1]}{pin[2]}@{release.commit} # v{'.'.join(map(str, release.version))}"
+
+    changed = {}
+    for path in tracked(root, *FILES):
+        text = path.read_text(encoding="utf-8")
+        if (new := _PIN.sub(renewed, text)) != text:
+            changed[path] = new
+    for path, new in changed.items():
+        path.write_text(new, encoding="utf-8")
+    return list(changed)
+
+
+def main() -> int:
+    """Renew the pins of this repository; the exit code is 3 if that is not possible."""
+    try:
+        changed = renew(ROOT)
+    except NotebookCiError as error:
+        print(f"error: {error.message}\n{error.hint}", file=sys.stderr)
+        return error.exit_code
+    for path in changed:
+        print(path.relative_to(ROOT))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
