@@ -10,7 +10,7 @@ WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 ARGS ?=
 PYTEST := $(DEV) python -m pytest $(if $(NO_SKIPS),--no-skips)
 
-.PHONY: help demo test lint static unit lock docs bench
+.PHONY: help demo test lint static unit lock pins release docs bench
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -35,6 +35,12 @@ unit: ## the fast tests alone
 
 lock: ## renew requirements/*.txt from requirements/*.in
 	$(DEV) python scripts/dev/lock.py --upgrade
+
+pins: ## renew the pins of actions, in workflows and READMEs
+	$(DEV) python scripts/dev/pins.py
+
+release: ## prepare a release; VERSION=1.2.3
+	$(DEV) python scripts/dev/release.py prepare "$(VERSION)"
 
 docs: ## renew what is generated from the stages' models
 	$(DEV) python scripts/dev/docs.py

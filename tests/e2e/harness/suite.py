@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-SUITE = "notebook-ci/notebook-ci"
-SUITE_REF = "v1"
+# As docs and templates name it; `make release` renews it here too.
+SUITE, _, SUITE_REF = "notebook-ci/notebook-ci@v1".partition("@")
 
 PINNED: Mapping[str, str] = {
     "actions/cache": "55cc8345863c7cc4c66a329aec7e433d2d1c52a9",  # v6.1.0

@@ -1,0 +1,258 @@
+"""Prepares a release on a laptop, and publishes it from .github/workflows/release.yml.
+
+release.py prepare 1.2.0     writes the version into VERSION, CHANGELOG.md and the pins of this suite in docs
+release.py publish v1.2.0    checks that tag, moves `v1` and `v1.2` to it, and creates the release on GitHub
+"""
+
+import argparse
+import datetime as dt
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from dev.pins import tracked
+from notebook_ci.base.errors import InputError, NotebookCiError, SurroundingsError
+
+CI = "ci.yml"
+CHANGELOG = "CHANGELOG.md"
+VERSION_FILE = "scripts/notebook_ci/__init__.py"
+SECONDS = 60
+
+_UNRELEASED = "## Unreleased\n"
+_VERSION = re.compile(r'^VERSION = "(.*)"$', re.MULTILINE)
+_OWN_PIN = re.compile(r"(?<=notebook-ci/notebook-ci)([\w./{}-]*)@([\w.-]*\w)")
+# What names a pin of this suite: docs, templates, and the end-to-end tests that run them.
+_DOCS = ("*.md", "*.yml", "tests/e2e/*.py", f":!{CHANGELOG}")
+# README.md has this note until the first release.
+NOTE = re.compile(r"^> .*no release yet.*\n(?:>.*\n)*\n", re.MULTILINE)
+_AGAIN = "Merge that, delete the tag, and tag the new commit"
+
+
+class Version(NamedTuple):
+    """A version X.Y.Z."""
+
+    major: int
+    minor: int
+    patch: int
+
+    def __str__(self) -> str:
+        return ".".join(map(str, self))
+
+    @classmethod
+    def parse(cls, text: str) -> "Version":
+        """Parse X.Y.Z.
+
+        Raises:
+            InputError: It is not one.
+        """
+        if not re.fullmatch(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", text):
+            raise InputError(f"`{text}` is not a version", hint="Give it as X.Y.Z, for example 1.2.0.")
+        return cls(*map(int, text.split(".")))
+
+    @property
+    def moving_tags(self) -> tuple[str, str]:
+        """The tags that follow the newest release: `v1` and `v1.2`."""
+        return f"v{self.major}", f"v{self.major}.{self.minor}"
+
+    @property
+    def pin(self) -> str:
+        """The tag that docs name. In 0.x a new minor version may break workflows (Semantic Versioning, 4)."""
+        major, minor = self.moving_tags
+        return major if self.major else minor
+
+
+def released(lines: Iterable[str], before: str) -> set[Version]:
+    """Return the versions of lines such as `v1.2.0` (`before`: `v`); a date may follow. Other lines do not count."""
+    found = (re.match(rf"{before}(\d+\.\d+\.\d+)(?: .*)?$", line) for line in lines)
+    return {Version.parse(match[1]) for match in found if match}
+
+
+def tags_to_move(version: Version, tags: Iterable[str]) -> list[str]:
+    """Return the moving tags whose newest release is `version`: 1.2.4 does not take `v1` from 1.3.0."""
+    others = released(tags, "v")
+    newest = {
+        tag: max(other for other in {*others, version} if tag in other.moving_tags) for tag in version.moving_tags
+    }
+    return [tag for tag, other in newest.items() if other == version]
+
+
+def notes(changelog: str, version: Version) -> str:
+    """Return what CHANGELOG.md says of a version, one line per entry: GitHub keeps line breaks in release notes.
+
+    Raises:
+        InputError: It says nothing.
+    """
+    section = re.search(
+        rf"^## {re.escape(str(version))}(?: [^\n]*)?\n(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL
+    )
+    if not section or not section[1].strip():
+        raise InputError(
+            f"{CHANGELOG} has no section `## {version}`", hint=f"Run `make release VERSION={version}`. {_AGAIN}."
+        )
+    return re.sub(r"\n {2,}(?=[^\s*-])", " ", section[1].strip()) + "\n"
+
+
+def prepare(root: Path, version: Version, today: dt.date) -> None:
+    """Write a new version into the files that name it.
+
+    Raises:
+        InputError: It is not newer than the last release, or CHANGELOG.md has nothing under `Unreleased`.
+    """
+    changelog = (root / CHANGELOG).read_text(encoding="utf-8")
+    last = max(released(changelog.splitlines(), "## "), default=None)
+    if last and version <= last:
+        raise InputError(f"{version} is not newer than {last}, the last release in {CHANGELOG}")
+    new = changelog.replace(_UNRELEASED, f"{_UNRELEASED}\n## {version} - {today.isoformat()}\n", 1)
+    try:
+        notes(new, version)
+    except InputError:
+        raise InputError(f"{CHANGELOG} has nothing under `Unreleased`", hint="Write there what has changed.") from None
+    (root / CHANGELOG).write_text(new, encoding="utf-8")
+    for path in (root / VERSION_FILE, *tracked(root, *_DOCS)):
+        text = path.read_text(encoding="utf-8")
+        new = _VERSION.sub(f'VERSION = "{version}"', text) if path == root / VERSION_FILE else text
+        new = _OWN_PIN.sub(rf"\1@{version.pin}", new)
+        new = NOTE.sub("", new) if path == root / "README.md" else new
+        if new != text:
+            path.write_text(new, encoding="utf-8")
+
+
+def check_files(root: Path, version: Version) -> None:
+    """Check that the files name a version as `prepare` writes it.
+
+    Raises:
+        InputError: They do not.
+    """
+    named = _VERSION.search((root / VERSION_FILE).read_text(encoding="utf-8"))
+    wrong = [] if named and named[1] == str(version) else [f"{VERSION_FILE}: VERSION"]
+    for path in tracked(root, *_DOCS):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            pins = {pin[2] for pin in _OWN_PIN.finditer(line)}
+            wrong += [f"{path.relative_to(root)}:{number}: @{pin}" for pin in sorted(pins - {version.pin})]
+    if NOTE.search((root / "README.md").read_text(encoding="utf-8")):
+        wrong.append("README.md: says that there is no release yet")
+    if wrong:
+        raise InputError(
+            f"These are not of {version}:\n  " + "\n  ".join(wrong),
+            hint=f"Run `make release VERSION={version}`. {_AGAIN}.",
+        )
+
+
+class GitHub:
+    """The REST API of GitHub, for one repository.
+
+    Args:
+        environ: `GITHUB_API_URL` and `GITHUB_REPOSITORY` as a runner sets them, and `GH_TOKEN`.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._url = f"{environ['GITHUB_API_URL']}/repos/{environ['GITHUB_REPOSITORY']}"
+        self._headers = {"Authorization": f"Bearer {environ['GH_TOKEN']}", "Accept": "application/vnd.github+json"}
+
+    def ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Return the answer to GET, or to POST if there is a body.
+
+        Raises:
+            SurroundingsError: GitHub cannot be reached, or refuses.
+        """
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self._url + path, data, self._headers)  # noqa: S310 - the runner's own URL
+        try:
+            with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310 - as above
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            said = error.read().decode(errors="replace")
+            raise SurroundingsError(f"GitHub answers {error.code} to {path}: {said}") from error
+        except OSError as error:
+            raise SurroundingsError(f"GitHub cannot be reached: {error}") from error
+
+    def check_ci(self, commit: str) -> None:
+        """Check that CI was green for a commit after it was pushed.
+
+        Raises:
+            InputError: It was not, or not yet.
+        """
+        # The newest run comes first. `event`: a pull request from a fork may have run another CI on this commit.
+        runs = self.ask(f"/actions/workflows/{CI}/runs?head_sha={commit}&event=push&per_page=1")["workflow_runs"]
+        if not runs:
+            raise InputError(
+                f"CI has not run for {commit}", hint="Tag a commit of main. If CI runs there, run this workflow again."
+            )
+        if runs[0]["status"] != "completed":
+            raise InputError(
+                f"CI is not done with {commit}: {runs[0]['html_url']}", hint="When it is, run this workflow again."
+            )
+        if runs[0]["conclusion"] != "success":
+            raise InputError(
+                f"CI is not green for {commit}: {runs[0]['html_url']}", hint="Mend that, and tag the new commit."
+            )
+
+
+def publish(root: Path, tag: str, github: GitHub) -> None:
+    """Check a pushed tag, move the tags that follow it, and create its release.
+
+    The release comes last, so that what fails on the way can be run again.
+
+    Raises:
+        InputError: What was tagged is not to be released.
+        SurroundingsError: GitHub, or its git server, refused.
+    """
+    version = Version.parse(tag.removeprefix("v"))
+    tag = f"v{version}"
+    commit = git(root, "rev-parse", "--verify", f"refs/tags/{tag}^{{commit}}")
+    if commit != git(root, "rev-parse", "HEAD"):
+        raise InputError(f"{tag} is not the commit that is checked out", hint=f"Run `git checkout {tag}` first.")
+    check_files(root, version)
+    text = notes((root / CHANGELOG).read_text(encoding="utf-8"), version)
+    github.check_ci(commit)
+    for moving in tags_to_move(version, git(root, "tag").splitlines()):
+        git(root, "push", "--force", "origin", f"{commit}:refs/tags/{moving}")
+    # `legacy`: GitHub shows the release with the highest version as the latest one.
+    github.ask("/releases", {"tag_name": tag, "name": tag, "body": text, "make_latest": "legacy"})
+
+
+def git(root: Path, *arguments: str) -> str:
+    """Return what git prints.
+
+    Raises:
+        SurroundingsError: It failed.
+    """
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SurroundingsError(
+            f"git failed: {done.stderr.strip()}", hint=f"Mend that, or run it yourself: git {' '.join(arguments)}"
+        )
+    return done.stdout.strip()
+
+
+def main(argv: list[str]) -> int:
+    """Prepare or publish; the exit code is 2 if that is refused, 3 if something around it failed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["prepare", "publish"])
+    parser.add_argument("version", help="X.Y.Z to prepare, vX.Y.Z to publish")
+    arguments = parser.parse_args(argv)
+    try:
+        if arguments.what == "publish":
+            publish(ROOT, arguments.version, GitHub(os.environ))
+        else:
+            version = Version.parse(arguments.version)
+            prepare(ROOT, version, dt.datetime.now(dt.UTC).date())
+            print(f"Commit and merge this. When CI is green on main: git tag v{version} && git push origin v{version}")
+    except NotebookCiError as error:
+        print(f"error: {error.message}\n{error.hint}".rstrip(), file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
