@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from dev import pins, release
+from servers.github import GREEN, TOKEN, GitHubApi, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 GITHUB = ROOT / ".github"
@@ -33,6 +34,12 @@ def run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str
     """Run a program of the environment that the tests run in."""
     command = [str(Path(sys.executable).with_name(program)), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def api() -> Iterator[GitHubApi]:
+    with serving() as server:
+        yield server
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -132,19 +139,6 @@ def test_the_readme_says_that_there_is_no_release_until_there_is_one() -> None:
     assert bool(note) is not bool(release.released(changelog, "## "))
 
 
-@pytest.mark.parametrize(("version", "pin"), [("997.0.0", "v997"), ("0.997.0", "v0.997")])
-def test_a_release_of_this_repository_can_be_prepared(version: str, pin: str, tmp_path: Path) -> None:
-    for path in pins.tracked(ROOT, "*.md", "*.yml", "tests/e2e/*.py", release.VERSION_FILE):
-        copy = tmp_path / path.relative_to(ROOT)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, copy)
-    git(tmp_path, "init", "--quiet")
-    release.prepare(tmp_path, release.Version.parse(version), dt.date(2027, 2, 1))
-    release.check_files(tmp_path, release.Version.parse(version))
-    assert own_pins(tmp_path) == {pin}
-    assert release.notes((tmp_path / "CHANGELOG.md").read_text(encoding="utf-8"), release.Version.parse(version))
-
-
 GH = """\
 #!/usr/bin/env bash
 # Stands in for gh: notes what it is asked, and knows of $OPEN open pull requests.
@@ -200,14 +194,56 @@ def test_locks_that_are_fresh_open_nothing(weekly: Path) -> None:
     assert git(weekly / "remote.git", "branch", "--list", "renew-locks") == ""
 
 
-def test_the_release_workflow_has_no_logic_of_its_own() -> None:
-    workflow = load(GITHUB / "workflows" / "release.yml")
-    *_, step = workflow["jobs"]["release"]["steps"]
-    assert 'release.py publish "$GITHUB_REF_NAME"' in step["run"]
+@pytest.fixture
+def suite(weekly: Path) -> Path:
+    """A copy of this repository, as far as a release goes, with a bare remote."""
+    for path in pins.tracked(ROOT, "*.md", "*.yml", "tests/e2e/*.py", "scripts/dev", "scripts/notebook_ci"):
+        copy = weekly / "suite" / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    changelog = weekly / "suite" / "CHANGELOG.md"
+    text = changelog.read_text(encoding="utf-8")
+    changelog.write_text(text.replace("## Unreleased\n", "## Unreleased\n\n- An entry.\n"), encoding="utf-8")
+    git(weekly / "suite", "init", "--quiet", "--initial-branch", "main")
+    git(weekly / "suite", "remote", "add", "origin", str(weekly / "remote.git"))
+    return weekly / "suite"
+
+
+def released(suite: Path, api: GitHubApi) -> subprocess.CompletedProcess[str]:
+    """Prepare the release 997.0.0, tag it, and run the step of the workflow, as a runner does."""
+    release.prepare(suite, release.Version(997, 0, 0), dt.date(2027, 2, 1))
+    git(suite, "add", "--all")
+    git(suite, "commit", "--quiet", "--message", "a")
+    git(suite, "tag", "v997.0.0")
+    step = load(GITHUB / "workflows" / "release.yml")["jobs"]["release"]["steps"][-1]
+    assert step["env"] == {"GH_TOKEN": "${{ github.token }}"}
+    environ = {"PATH": f"{suite.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(suite.parent)}
+    environ |= {**api.environ, "GH_TOKEN": TOKEN, "GITHUB_REF_NAME": "v997.0.0", "ASKED": str(suite.parent / "asked")}
+    script = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", step["run"]]
+    return subprocess.run(script, cwd=suite, env=environ, capture_output=True, text=True, check=False)
+
+
+def test_this_repository_can_be_released(suite: Path, api: GitHubApi) -> None:
+    done = released(suite, api)
+    assert done.returncode == 0, done.stderr
+    assert own_pins(suite) == {"v997"}
+    assert git(suite.parent / "remote.git", "tag").split() == ["v997", "v997.0"]
+    (made,) = api.releases
+    assert made["tag_name"] == "v997.0.0"
+    assert made["body"].startswith("- An entry.\n")
+
+
+def test_a_release_that_is_refused_fails_the_step(suite: Path, api: GitHubApi) -> None:
+    api.runs = [{**GREEN, "conclusion": "failure"}]
+    done = released(suite, api)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: CI is not green for ")
+    assert not git(suite.parent / "remote.git", "tag")
+
+
+def test_only_the_tag_of_a_version_starts_a_release() -> None:
     # As GitHub's filter patterns have it: `+` repeats the character or the brackets before it.
-    (pattern,) = workflow["on"]["push"]["tags"]
+    (pattern,) = load(GITHUB / "workflows" / "release.yml")["on"]["push"]["tags"]
     matches = re.compile(pattern.replace(".", r"\."))
-    assert [tag for tag in ("v1", "v1.2", "v1.2.3", "v10.20.30", "v1.2.3-rc1") if matches.fullmatch(tag)] == [
-        "v1.2.3",
-        "v10.20.30",
-    ]
+    tags = ("v1", "v1.2", "v1.2.3", "v10.20.30", "v1.2.3-rc1")
+    assert [tag for tag in tags if matches.fullmatch(tag)] == ["v1.2.3", "v10.20.30"]

@@ -1,19 +1,16 @@
 """Releases of real git repositories with a real remote; the API of GitHub is a server on loopback."""
 
 import datetime as dt
-import json
 import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dev import release
 from dev.release import GitHub, Version
 from notebook_ci.base.errors import InputError, NotebookCiError, SurroundingsError
+from servers.github import TOKEN, GitHubApi, serving
 
 DAY = dt.date(2027, 2, 1)
 CHANGELOG = """\
@@ -39,52 +36,14 @@ FILES = {
 }
 
 
-class Api(ThreadingHTTPServer):
-    """Answers as GitHub does to what a release asks for."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.runs: list[dict[str, str]] = [{"status": "completed", "conclusion": "success", "html_url": "https://run"}]
-        self.status = 201
-        self.asked: list[str] = []
-        self.releases: list[dict[str, Any]] = []
-
-    @property
-    def client(self) -> GitHub:
-        url = f"http://127.0.0.1:{self.server_address[1]}"
-        return GitHub({"GITHUB_API_URL": url, "GITHUB_REPOSITORY": "acme/suite", "GH_TOKEN": "secret"})
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Api
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        self._answer(200, {"workflow_runs": self.server.runs})
-
-    def do_POST(self) -> None:
-        self.server.asked.append(self.path)
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self.server.status == 201:
-            self.server.releases.append(body)
-        self._answer(self.server.status, {"message": "Validation Failed"})
-
-    def _answer(self, status: int, content: dict[str, Any]) -> None:
-        assert self.headers["Authorization"] == "Bearer secret"
-        self.send_response(status)
-        self.end_headers()
-        self.wfile.write(json.dumps(content).encode())
-
-    def log_message(self, *_: object) -> None:
-        """Keep quiet."""
-
-
 @pytest.fixture
-def api() -> Iterator[Api]:
-    with Api() as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+def api() -> Iterator[GitHubApi]:
+    with serving() as server:
         yield server
-        server.shutdown()
+
+
+def client(api: GitHubApi) -> GitHub:
+    return GitHub({**api.environ, "GH_TOKEN": TOKEN})
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -130,9 +89,9 @@ def remote_tags(root: Path) -> dict[str, str]:
     return {name.removeprefix("refs/tags/").removesuffix("^{}"): commit for commit, name in listed}
 
 
-def test_a_release_is_published(root: Path, api: Api) -> None:
+def test_a_release_is_published(root: Path, api: GitHubApi) -> None:
     old, new = git(root, "rev-parse", "v1.1.0"), tagged(root)
-    release.publish(root, "v1.2.0", api.client)
+    release.publish(root, "v1.2.0", client(api))
     assert remote_tags(root) == {"v1": new, "v1.1": old, "v1.1.0": old, "v1.2": new, "v1.2.0": new}
     assert api.releases == [
         {
@@ -145,11 +104,11 @@ def test_a_release_is_published(root: Path, api: Api) -> None:
     assert api.asked[0] == f"/repos/acme/suite/actions/workflows/ci.yml/runs?head_sha={new}&event=push&per_page=1"
 
 
-def refused(root: Path, api: Api, tag: str = "v1.2.0") -> NotebookCiError:
+def refused(root: Path, api: GitHubApi, tag: str = "v1.2.0") -> NotebookCiError:
     """Return why a tag is refused, which must leave no trace on GitHub."""
     before = remote_tags(root)
     with pytest.raises(NotebookCiError) as caught:
-        release.publish(root, tag, api.client)
+        release.publish(root, tag, client(api))
     assert remote_tags(root) == before
     assert not api.releases
     return caught.value
@@ -171,7 +130,9 @@ def refused(root: Path, api: Api, tag: str = "v1.2.0") -> NotebookCiError:
     ],
     ids=["never ran", "runs", "failed", "cancelled"],
 )
-def test_a_commit_whose_ci_is_not_green_is_refused(root: Path, api: Api, runs: list[dict[str, str]], said: str) -> None:
+def test_a_commit_whose_ci_is_not_green_is_refused(
+    root: Path, api: GitHubApi, runs: list[dict[str, str]], said: str
+) -> None:
     tagged(root)
     api.runs = runs
     error = refused(root, api)
@@ -192,7 +153,7 @@ def test_a_commit_whose_ci_is_not_green_is_refused(root: Path, api: Api, runs: l
     ids=["VERSION", "README", "template", "note", "no section", "empty section"],
 )
 def test_a_commit_of_another_version_is_refused(
-    root: Path, api: Api, name: str, edit: tuple[str, str], said: str
+    root: Path, api: GitHubApi, name: str, edit: tuple[str, str], said: str
 ) -> None:
     tagged(root)
     text = (root / name).read_text(encoding="utf-8")
@@ -206,34 +167,34 @@ def test_a_commit_of_another_version_is_refused(
     assert "make release VERSION=1.2.0" in error.hint
 
 
-def test_a_tag_of_another_commit_is_refused(root: Path, api: Api) -> None:
+def test_a_tag_of_another_commit_is_refused(root: Path, api: GitHubApi) -> None:
     tagged(root)
     commit(root)
     assert "v1.2.0 is not the commit that is checked out" in refused(root, api).message
 
 
 @pytest.mark.parametrize("tag", ["v1.2", "v01.2.0", "v1.2.0-rc1", "main"])
-def test_a_tag_that_is_no_version_is_refused(root: Path, api: Api, tag: str) -> None:
+def test_a_tag_that_is_no_version_is_refused(root: Path, api: GitHubApi, tag: str) -> None:
     assert "is not a version" in refused(root, api, tag).message
 
 
-def test_a_tag_that_does_not_exist_is_refused(root: Path, api: Api) -> None:
+def test_a_tag_that_does_not_exist_is_refused(root: Path, api: GitHubApi) -> None:
     assert refused(root, api, "v9.0.0").exit_code == 3
 
 
-def test_a_fix_of_an_older_version_does_not_take_the_tags_of_a_newer_one(root: Path, api: Api) -> None:
+def test_a_fix_of_an_older_version_does_not_take_the_tags_of_a_newer_one(root: Path, api: GitHubApi) -> None:
     new = tagged(root)
-    release.publish(root, "v1.2.0", api.client)
+    release.publish(root, "v1.2.0", client(api))
     git(root, "checkout", "--quiet", "-b", "old", "v1.1.0")
     release.prepare(root, Version.parse("1.1.1"), DAY)
     fix = commit(root)
     git(root, "tag", "v1.1.1")
-    release.publish(root, "v1.1.1", api.client)
+    release.publish(root, "v1.1.1", client(api))
     tags = remote_tags(root)
     assert (tags["v1"], tags["v1.1"], tags["v1.2"]) == (new, fix, new)
 
 
-def test_a_server_that_refuses_a_tag_stops_the_release(root: Path, api: Api) -> None:
+def test_a_server_that_refuses_a_tag_stops_the_release(root: Path, api: GitHubApi) -> None:
     made = tagged(root)
     hook = root.parent / "remote.git" / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\necho protected >&2\nexit 1\n")
@@ -244,13 +205,13 @@ def test_a_server_that_refuses_a_tag_stops_the_release(root: Path, api: Api) -> 
     assert f"git push --force origin {made}:refs/tags/v1" in error.hint
 
 
-def test_what_failed_at_github_can_be_run_again(root: Path, api: Api) -> None:
+def test_what_failed_at_github_can_be_run_again(root: Path, api: GitHubApi) -> None:
     tagged(root)
     api.status = 422
     with pytest.raises(SurroundingsError, match=r"422 to /releases: .*Validation Failed"):
-        release.publish(root, "v1.2.0", api.client)
+        release.publish(root, "v1.2.0", client(api))
     api.status = 201
-    release.publish(root, "v1.2.0", api.client)
+    release.publish(root, "v1.2.0", client(api))
     assert len(api.releases) == 1
 
 
