@@ -28,14 +28,14 @@ CHANGELOG = "CHANGELOG.md"
 VERSION_FILE = "scripts/notebook_ci/__init__.py"
 SECONDS = 60
 
+_X_Y_Z = r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
 _UNRELEASED = "## Unreleased\n"
-_VERSION = re.compile(r'^VERSION = "(.*)"$', re.MULTILINE)
+_VERSION = re.compile(r'^VERSION = ".*"$', re.MULTILINE)
 _OWN_PIN = re.compile(r"(?<=notebook-ci/notebook-ci)([\w./{}-]*)@([\w.-]*\w)")
 # What names a pin of this suite: docs, templates, and the end-to-end tests that run them.
 _DOCS = ("*.md", "*.yml", "tests/e2e/*.py", f":!{CHANGELOG}")
 # README.md has this note until the first release.
 NOTE = re.compile(r"^> .*no release yet.*\n(?:>.*\n)*\n", re.MULTILINE)
-_AGAIN = "Merge that, delete the tag, and tag the new commit"
 
 
 class Version(NamedTuple):
@@ -55,9 +55,9 @@ class Version(NamedTuple):
         Raises:
             InputError: It is not one.
         """
-        if not re.fullmatch(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", text):
+        if not (found := re.fullmatch(_X_Y_Z, text)):
             raise InputError(f"`{text}` is not a version", hint="Give it as X.Y.Z, for example 1.2.0.")
-        return cls(*map(int, text.split(".")))
+        return cls(*map(int, found.groups()))
 
     @property
     def moving_tags(self) -> tuple[str, str]:
@@ -73,33 +73,35 @@ class Version(NamedTuple):
 
 def released(lines: Iterable[str], before: str) -> set[Version]:
     """Return the versions of lines such as `v1.2.0` (`before`: `v`); a date may follow. Other lines do not count."""
-    found = (re.match(rf"{before}(\d+\.\d+\.\d+)(?: .*)?$", line) for line in lines)
-    return {Version.parse(match[1]) for match in found if match}
+    found = (re.match(rf"{before}{_X_Y_Z}(?: .*)?$", line) for line in lines)
+    return {Version(*map(int, match.groups())) for match in found if match}
 
 
 def tags_to_move(version: Version, tags: Iterable[str]) -> list[str]:
     """Return the moving tags whose newest release is `version`: 1.2.4 does not take `v1` from 1.3.0."""
-    others = released(tags, "v")
-    newest = {
-        tag: max(other for other in {*others, version} if tag in other.moving_tags) for tag in version.moving_tags
-    }
-    return [tag for tag, other in newest.items() if other == version]
+    newer = {other for other in released(tags, "v") if other > version}
+    return [tag for tag in version.moving_tags if not any(tag in other.moving_tags for other in newer)]
 
 
 def notes(changelog: str, version: Version) -> str:
-    """Return what CHANGELOG.md says of a version, one line per entry: GitHub keeps line breaks in release notes.
+    """Return what CHANGELOG.md says of a version, one line per entry: GitHub keeps line breaks in release notes."""
+    heading = rf"^## {re.escape(str(version))}(?: [^\n]*)?\n"
+    section = re.search(rf"{heading}(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
+    return re.sub(r"\n {2,}(?=[^\s*-])", " ", section[1].strip()) if section else ""
 
-    Raises:
-        InputError: It says nothing.
-    """
-    section = re.search(
-        rf"^## {re.escape(str(version))}(?: [^\n]*)?\n(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL
-    )
-    if not section or not section[1].strip():
-        raise InputError(
-            f"{CHANGELOG} has no section `## {version}`", hint=f"Run `make release VERSION={version}`. {_AGAIN}."
-        )
-    return re.sub(r"\n {2,}(?=[^\s*-])", " ", section[1].strip()) + "\n"
+
+def stale(root: Path, version: Version) -> dict[Path, str]:
+    """Return the files that do not name `version` as the one to use, with the texts that do."""
+    texts: dict[Path, str] = {}
+    for files, pattern, replacement in (
+        ((VERSION_FILE,), _VERSION, f'VERSION = "{version}"'),
+        (_DOCS, _OWN_PIN, rf"\1@{version.pin}"),
+        (("README.md",), NOTE, ""),
+    ):
+        for path in tracked(root, *files):
+            text = texts.get(path) or path.read_text(encoding="utf-8")
+            texts[path] = pattern.sub(replacement, text)
+    return {path: text for path, text in texts.items() if text != path.read_text(encoding="utf-8")}
 
 
 def prepare(root: Path, version: Version, today: dt.date) -> None:
@@ -112,40 +114,27 @@ def prepare(root: Path, version: Version, today: dt.date) -> None:
     last = max(released(changelog.splitlines(), "## "), default=None)
     if last and version <= last:
         raise InputError(f"{version} is not newer than {last}, the last release in {CHANGELOG}")
-    new = changelog.replace(_UNRELEASED, f"{_UNRELEASED}\n## {version} - {today.isoformat()}\n", 1)
-    try:
-        notes(new, version)
-    except InputError:
-        raise InputError(f"{CHANGELOG} has nothing under `Unreleased`", hint="Write there what has changed.") from None
-    (root / CHANGELOG).write_text(new, encoding="utf-8")
-    for path in (root / VERSION_FILE, *tracked(root, *_DOCS)):
-        text = path.read_text(encoding="utf-8")
-        new = _VERSION.sub(f'VERSION = "{version}"', text) if path == root / VERSION_FILE else text
-        new = _OWN_PIN.sub(rf"\1@{version.pin}", new)
-        new = NOTE.sub("", new) if path == root / "README.md" else new
-        if new != text:
-            path.write_text(new, encoding="utf-8")
+    changelog = changelog.replace(_UNRELEASED, f"{_UNRELEASED}\n## {version} - {today.isoformat()}\n", 1)
+    if not notes(changelog, version):
+        raise InputError(f"{CHANGELOG} has nothing under `Unreleased`", hint="Write there what has changed.")
+    for path, text in {root / CHANGELOG: changelog, **stale(root, version)}.items():
+        path.write_text(text, encoding="utf-8")
 
 
-def check_files(root: Path, version: Version) -> None:
-    """Check that the files name a version as `prepare` writes it.
+def check_files(root: Path, version: Version) -> str:
+    """Check that the files are as `prepare` writes them; return the notes of the release.
 
     Raises:
-        InputError: They do not.
+        InputError: They are not.
     """
-    named = _VERSION.search((root / VERSION_FILE).read_text(encoding="utf-8"))
-    wrong = [] if named and named[1] == str(version) else [f"{VERSION_FILE}: VERSION"]
-    for path in tracked(root, *_DOCS):
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            pins = {pin[2] for pin in _OWN_PIN.finditer(line)}
-            wrong += [f"{path.relative_to(root)}:{number}: @{pin}" for pin in sorted(pins - {version.pin})]
-    if NOTE.search((root / "README.md").read_text(encoding="utf-8")):
-        wrong.append("README.md: says that there is no release yet")
-    if wrong:
+    text = notes((root / CHANGELOG).read_text(encoding="utf-8"), version)
+    wrong = [path.relative_to(root).as_posix() for path in stale(root, version)]
+    if wrong := wrong if text else [CHANGELOG, *wrong]:
         raise InputError(
-            f"These are not of {version}:\n  " + "\n  ".join(wrong),
-            hint=f"Run `make release VERSION={version}`. {_AGAIN}.",
+            f"These files are not of {version}: {', '.join(wrong)}",
+            hint=f"Run `make release VERSION={version}` and merge that. Delete the tag, and tag the new commit.",
         )
+    return text
 
 
 class GitHub:
@@ -208,12 +197,10 @@ def publish(root: Path, tag: str, github: GitHub) -> None:
         SurroundingsError: GitHub, or its git server, refused.
     """
     version = Version.parse(tag.removeprefix("v"))
-    tag = f"v{version}"
     commit = git(root, "rev-parse", "--verify", f"refs/tags/{tag}^{{commit}}")
     if commit != git(root, "rev-parse", "HEAD"):
         raise InputError(f"{tag} is not the commit that is checked out", hint=f"Run `git checkout {tag}` first.")
-    check_files(root, version)
-    text = notes((root / CHANGELOG).read_text(encoding="utf-8"), version)
+    text = check_files(root, version)
     github.check_ci(commit)
     for moving in tags_to_move(version, git(root, "tag").splitlines()):
         git(root, "push", "--force", "origin", f"{commit}:refs/tags/{moving}")

@@ -227,10 +227,11 @@ def test_this_repository_can_be_released(suite: Path, api: GitHubApi) -> None:
     done = released(suite, api)
     assert done.returncode == 0, done.stderr
     assert own_pins(suite) == {"v997"}
+    assert 'VERSION = "997.0.0"' in (suite / release.VERSION_FILE).read_text(encoding="utf-8")
     assert git(suite.parent / "remote.git", "tag").split() == ["v997", "v997.0"]
     (made,) = api.releases
     assert made["tag_name"] == "v997.0.0"
-    assert made["body"].startswith("- An entry.\n")
+    assert made["body"].startswith("- An entry.")
 
 
 def test_a_release_that_is_refused_fails_the_step(suite: Path, api: GitHubApi) -> None:

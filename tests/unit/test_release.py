@@ -26,7 +26,7 @@ CHANGELOG = """\
 
 ## 1.1.0 - 2027-01-01
 
-- Old.
+- Use `notebook-ci/notebook-ci@v0` no longer.
 """
 FILES = {
     "CHANGELOG.md": CHANGELOG,
@@ -97,7 +97,7 @@ def test_a_release_is_published(root: Path, api: GitHubApi) -> None:
         {
             "tag_name": "v1.2.0",
             "name": "v1.2.0",
-            "body": "### Added\n\n- An entry that goes on in the next line.\n- Another one.\n",
+            "body": "### Added\n\n- An entry that goes on in the next line.\n- Another one.",
             "make_latest": "legacy",
         }
     ]
@@ -143,12 +143,16 @@ def test_a_commit_whose_ci_is_not_green_is_refused(
 @pytest.mark.parametrize(
     ("name", "edit", "said"),
     [
-        ("scripts/notebook_ci/__init__.py", ("1.2.0", "1.1.0"), "scripts/notebook_ci/__init__.py: VERSION"),
-        ("README.md", ("ci@v1", "ci@main"), "README.md:3: @main"),
-        ("workflows-templates/notebook-ci.yml", ("env@v1", "env@v0.9"), "workflows-templates/notebook-ci.yml:1: @v0.9"),
-        ("README.md", ("# Suite\n", "# Suite\n\n> There is no release yet.\n"), "says that there is no release yet"),
-        ("CHANGELOG.md", ("## 1.2.0 - 2027-02-01\n", ""), "no section `## 1.2.0`"),
-        ("CHANGELOG.md", ("## 1.2.0", "## 1.2.0 - today\n\n## 1.1.9"), "no section `## 1.2.0`"),
+        ("scripts/notebook_ci/__init__.py", ("1.2.0", "1.1.0"), "not of 1.2.0: scripts/notebook_ci/__init__.py"),
+        ("README.md", ("ci@v1", "ci@main"), "not of 1.2.0: README.md"),
+        (
+            "workflows-templates/notebook-ci.yml",
+            ("env@v1", "env@v0.9"),
+            "not of 1.2.0: workflows-templates/notebook-ci.yml",
+        ),
+        ("README.md", ("# Suite\n", "# Suite\n\n> There is no release yet.\n"), "not of 1.2.0: README.md"),
+        ("CHANGELOG.md", ("## 1.2.0 - 2027-02-01\n", ""), "not of 1.2.0: CHANGELOG.md"),
+        ("CHANGELOG.md", ("## 1.2.0", "## 1.2.0 - today\n\n## 1.1.9"), "not of 1.2.0: CHANGELOG.md"),
     ],
     ids=["VERSION", "README", "template", "note", "no section", "empty section"],
 )
@@ -231,6 +235,7 @@ def test_a_version_is_written_where_it_stands(root: Path) -> None:
         "- uses: notebook-ci/notebook-ci/actions/setup-env@v2\n- uses: a/b@v3\n"
     )
     assert "## Unreleased\n\n## 2.0.0 - 2027-02-01\n\n### Added\n" in text["CHANGELOG.md"]
+    assert "notebook-ci@v0" in text["CHANGELOG.md"]  # what was true then
     release.check_files(root, Version.parse("2.0.0"))
 
 
