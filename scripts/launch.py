@@ -1,7 +1,7 @@
 """Runs a stage, or a program, in its tool environment; makes the environment first where it is not there yet.
 
 Called by launch.sh as `python -I -S launch.py CACHE [--inputs-from-stdin] [--env NAME] <stage> [arguments]`, or with
-`--env NAME --exec PROGRAM [arguments]`; with nothing or `--help` it tells how it is called. An environment is a folder
+`--env NAME --exec PROGRAM [arguments]`, `--version` or `--help`. An environment is a folder
 of the cache folder, named after its lock file in `requirements/` and a key of all that decides what must be in it. If
 the environment exists and nothing in it has changed, this script hands over by exec. That takes some hundredths of a
 second and comes before every stage, so little is imported here (`pathlib` and `typing` alone would double its time);
@@ -51,7 +51,7 @@ class Request:
         is_program = rest[:1] == ["--exec"]
         del rest[: int(is_program)]
         if is_program and not (environment and rest):
-            raise Refused("--exec needs an environment and a program: launch.sh --env NAME --exec PROGRAM [arguments].")
+            raise Refused("--exec needs an environment and a program: --env NAME --exec PROGRAM [arguments].")
         self.stage = "" if is_program else _known("stage", "".join(rest[:1]), HERE, ".py", leave_out="launch")
         self.arguments = rest if is_program else rest[1:]
         self.environment = _own_environment(self.stage) if environment is None else _known_environment(environment)
@@ -69,6 +69,11 @@ def main(argv: list[str]) -> int:
 
         (sys.stdout if argv[1:] else sys.stderr).write(usage())
         return 0 if argv[1:] else 2
+    if argv[1] == "--version":
+        from notebook_ci import VERSION
+
+        print(f"notebook-ci {VERSION}")
+        return 0
     cache = os.path.abspath(argv[0])
     request = Request(argv[1:])
     if not request.environment:

@@ -31,7 +31,7 @@ fi
 
 # A line of this file is a Python that was found, and what it was found with. A line that does not match is of no harm.
 memo=$cache/pythons
-key="|${RUNNER_TOOL_CACHE-}|$PATH"
+key="|${NOTEBOOK_CI_PYTHON-}|${RUNNER_TOOL_CACHE-}|$PATH"
 
 # Prints the path and the version (X.Y) of the Python `$1`, if it is one to use. Running it is the only proof:
 # shims of pyenv and the Windows store exist and fail. The path is that of the Python behind a virtual environment,
@@ -60,10 +60,14 @@ take() {
   return 1
 }
 
-# Sets `python` to the newest usable Python of PATH and of the runner's tool cache.
+# Sets `python` to $NOTEBOOK_CI_PYTHON, which the installed command sets to its own Python, if that is usable; else to
+# the newest usable Python of PATH and of the runner's tool cache.
 find_python() {
   local version folder program unversioned line
-  local -a folders named
+  local -a folders named versions=(3.14 3.13 3.12 3.11)
+  for version in "${versions[@]}"; do
+    take "$version" "${NOTEBOOK_CI_PYTHON-}" && return 0
+  done
   IFS=: read -r -d '' -a folders <<<"$PATH:" || true
   # Without a version in its name a program has to be run to know what it is: once.
   unversioned=$(for folder in "${folders[@]}"; do
@@ -71,7 +75,7 @@ find_python() {
       if [ -n "$folder" ] && [ -x "$program" ] && [ ! -d "$program" ] && probe "$program"; then echo; fi
     done
   done)
-  for version in 3.14 3.13 3.12 3.11; do
+  for version in "${versions[@]}"; do
     named=()
     for folder in "${folders[@]}"; do
       [ -z "$folder" ] || named+=("$folder/python$version")

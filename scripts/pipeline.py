@@ -20,6 +20,7 @@ from notebook_ci.base import inputs as inputs_module
 from notebook_ci.base.errors import EXIT_BUG, Cancelled, CheckFailed, InputError, SurroundingsError
 from notebook_ci.base.github import Console
 from notebook_ci.base.inputs import CHECK_ONLY, FROM_STDIN, GLOBS, LINES, STAGES, YAML_MAP, StageInputs, given, quote
+from notebook_ci.base.launcher import LAUNCHER
 from notebook_ci.base.process import POSIX, end_tree, how_it_ended, undisturbed
 from notebook_ci.base.process import run as run_program
 from notebook_ci.base.records import Problem, RunDirectory, Status, describe_source, jsonable, timestamp
@@ -28,7 +29,7 @@ from notebook_ci.base.texts import listed
 from notebook_ci.report.summary import render
 from notebook_ci.tools import own_files
 from notebook_ci.tools.seal import seal
-from notebook_ci.tools.tool import LAUNCHER, command
+from notebook_ci.tools.tool import command
 
 NOTEBOOKS = "execute-notebook"
 MOST_LISTED = 5

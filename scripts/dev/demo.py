@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from dev.tools import cache_root
-from notebook_ci.tools.tool import LAUNCHER
+from notebook_ci.base.launcher import LAUNCHER
 
 GIT_IDENTITY = ("-c", "user.name=notebook-ci demo", "-c", "user.email=demo@localhost")
 

@@ -18,6 +18,7 @@ import pytest
 
 from integration.index_server import Gate, IndexServer, digest, make_wheel, serve
 from integration.suite import NO_ROOT
+from notebook_ci import VERSION as VERSION_OF_SUITE
 from notebook_ci.base.inputs import STAGES
 from notebook_ci.tools import integrity, preparing
 
@@ -295,6 +296,11 @@ def test_it_tells_how_it_is_called(first: Checkout, arguments: list[str], code: 
     assert "--exec " not in told
 
 
+def test_it_prints_its_version(first: Checkout) -> None:
+    done = first.launch("--version")
+    assert (done.code, done.out, done.err) == (0, f"notebook-ci {VERSION_OF_SUITE}\n", "")
+
+
 def test_another_shell_is_refused_politely() -> None:
     script = str(ROOT / "scripts" / "launch.sh")
     done = subprocess.run(["dash", script, "setup-env"], capture_output=True, text=True, check=False)
@@ -321,7 +327,7 @@ def test_a_python_is_looked_for_once(bare: Checkout, tmp_path: Path) -> None:
 
 def test_a_remembered_python_that_is_gone_is_looked_for_again(bare: Checkout) -> None:
     bare.cache.mkdir()
-    (bare.cache / "pythons").write_text(f"/gone/python3.14||{PATH}\n")
+    (bare.cache / "pythons").write_text(f"/gone/python3.14|||{PATH}\n")
     assert "There is no stage" in bare.launch("nothing").err
 
 
@@ -343,6 +349,21 @@ def test_a_python_is_found(bare: Checkout, coreutils: Path, tmp_path: Path, plac
     (tmp_path / place).symlink_to(BASE / f"python{VERSION}")
     environ = {"PATH": f"{coreutils}:{tmp_path / 'path'}", "RUNNER_TOOL_CACHE": str(tmp_path / "tools")}
     assert "There is no stage" in bare.launch("nothing", environ=environ).err
+
+
+def test_the_python_of_the_installed_command_is_asked_first(bare: Checkout, coreutils: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.symlink_to(BASE / f"python{VERSION}")
+    (coreutils / "python3.14").write_text("#!/bin/sh\nexec touch asked\n")
+    (coreutils / "python3.14").chmod(0o755)
+    environ = {"PATH": str(coreutils), "NOTEBOOK_CI_PYTHON": str(own)}
+    assert "There is no stage" in bare.launch("nothing", environ=environ).err
+    assert not (bare.home / "asked").exists()
+
+
+def test_a_python_of_the_installed_command_that_does_not_fit_is_passed_over(bare: Checkout) -> None:
+    """It may be a free-threaded build, or have been removed."""
+    assert "There is no stage" in bare.launch("nothing", environ={"NOTEBOOK_CI_PYTHON": "/usr/bin/false"}).err
 
 
 def test_without_python_one_sentence_says_what_to_install(bare: Checkout, coreutils: Path) -> None:

@@ -16,12 +16,12 @@ import pytest
 from integration.suite import Done, Workspace, base_environ, wait_until
 from notebook_ci.base.context import Context
 from notebook_ci.base.github import Console
+from notebook_ci.base.launcher import LAUNCHER
 from notebook_ci.base.records import RunDirectory
 from notebook_ci.dvc_pull.model import DvcPullRecord, PulledData
 from notebook_ci.log_run import client
 from notebook_ci.log_run.description import Description
 from notebook_ci.log_run.store import Store
-from notebook_ci.tools.tool import LAUNCHER
 from servers.mlflow import LOGIN, MlflowServer, door, dripping, free_port, launch, raw, silent
 
 MOST_SECONDS = 30  # what the issue allows a server that is down

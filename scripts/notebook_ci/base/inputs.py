@@ -20,6 +20,7 @@ from typing import Any, NoReturn, TextIO, TypeVar
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_text
+from notebook_ci.base.launcher import COMMAND
 
 CONFIG = "notebook-ci.toml"
 FROM_STDIN = "--inputs-from-stdin"
@@ -325,11 +326,11 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser(model: type[StageInputs], stage: str) -> argparse.ArgumentParser:
     parser = _Parser(
-        prog=f"launch.sh {stage}",
+        prog=f"{COMMAND} {stage}",
         description=model.__doc__,
         epilog=f"The workspace is the folder you run it from.\n"
         f"Each value can stand in {CONFIG} too, in the table [{stage}].\n\n"
-        f"Example:\n  launch.sh {stage} {EXAMPLES.get(stage, '')}",
+        f"Example:\n  {COMMAND} {stage} {EXAMPLES.get(stage, '')}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

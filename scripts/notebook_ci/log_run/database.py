@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from notebook_ci.base.errors import InputError, NotebookCiError, SurroundingsError
-from notebook_ci.base.texts import command_line
+from notebook_ci.base.launcher import own_command
 from notebook_ci.log_run.faults import unusable
-from notebook_ci.tools.tool import LAUNCHER
 
 LOCK_SECONDS = 8
 
@@ -77,10 +76,10 @@ def _other_version(path: Path, found: str) -> SurroundingsError | None:
     except CommandError:
         is_older = False
     if is_older:
-        upgrade = "bash {} --env mlflow-full --exec mlflow db upgrade {}"
+        upgrade = "--env mlflow-full --exec mlflow db upgrade {}"
         return SurroundingsError(
             f"The database {path} is of an MLflow older than {VERSION}, which log-run uses (its schema is {found}).",
-            hint=f"Keep a copy of it, then run {command_line(upgrade, LAUNCHER, f'sqlite:///{path}')}.",
+            hint=f"Keep a copy of it, then run {own_command(upgrade, f'sqlite:///{path}')}.",
         )
     return SurroundingsError(
         f"The database {path} is of an MLflow newer than {VERSION}, which log-run uses (its schema is {found}).",

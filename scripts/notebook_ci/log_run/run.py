@@ -8,14 +8,13 @@ from typing import Any
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError, NotebookCiError
 from notebook_ci.base.inputs import quote
+from notebook_ci.base.launcher import own_command
 from notebook_ci.base.records import PRIVATE_FOLDER, Problem, RunDirectory
-from notebook_ci.base.texts import command_line
 from notebook_ci.log_run import client, reading, source, store
 from notebook_ci.log_run.description import describe
 from notebook_ci.log_run.model import Logged, LogRunInputs, LogRunRecord
 from notebook_ci.log_run.protocol import Answer
 from notebook_ci.log_run.store import Store
-from notebook_ci.tools.tool import LAUNCHER
 
 MOST_EXPERIMENT_NAME = 500  # of MLflow 3.17
 OTHER_RUN = " With another slug, the run directory becomes another run."
@@ -122,7 +121,7 @@ def _later(inputs: LogRunInputs, context: Context) -> str:
 def _command(run_directory: Path, cwd: Path) -> str:
     """Return the command that logs a run directory."""
     path = run_directory.relative_to(cwd) if run_directory.is_relative_to(cwd) else run_directory
-    return command_line("bash {} log-run --run-dir {}", LAUNCHER, path)
+    return own_command("log-run --run-dir {}", path)
 
 
 def _target(inputs: LogRunInputs, context: Context) -> dict[str, str]:

@@ -8,8 +8,8 @@ import itertools
 import stat
 from pathlib import Path
 
+from notebook_ci.base.launcher import LAUNCHER
 from notebook_ci.tools import integrity
-from notebook_ci.tools.tool import LAUNCHER
 
 PYTHONS = "pythons"  # the file in which launch.sh remembers which Python to start
 Seen = dict[Path, tuple[int, int]]

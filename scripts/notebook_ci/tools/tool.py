@@ -5,10 +5,10 @@ from pathlib import Path
 
 from notebook_ci.base import process
 from notebook_ci.base.errors import SurroundingsError
+from notebook_ci.base.launcher import LAUNCHER
 from notebook_ci.base.process import Argument
 from notebook_ci.base.reporter import Reporter
 
-LAUNCHER = Path(__file__).resolve().parents[2] / "launch.sh"
 INSTALLATION_SECONDS = 1800
 
 
