@@ -147,9 +147,10 @@ def test_the_chain_runs_from_a_folder_that_cannot_be_written(command: Path, work
     environ = {**workspace.environ, "D": str(command.parents[1])}
     read_only = ('mount --bind "$D" "$D"', 'mount -o remount,bind,ro "$D"', '! touch "$D/x" 2>/dev/null')
     prefix = [*private_mount(*read_only), "/usr/bin/env", f"PATH={only_tools(workspace.base / 'path')}"]
-    chain = ("pipeline", "--stages=execute-notebook")
+    chain = ("pipeline", "--stages=execute-notebook", "--stages=log-run")
     done = run(command, *chain, cwd=workspace.folder, environ=environ, prefix=prefix)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "=false notebook-ci --env mlflow-full --exec mlflow ui " in done.stderr
     [record] = workspace.folder.glob(".notebook-ci/runs/*/execute-notebook.json")
     [result] = json.loads(record.read_text(encoding="utf-8"))["notebooks"]
     assert (result["status"], result["kernel_start"]) == ("passed", "fork")

@@ -10,9 +10,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.inputs import quote
+from notebook_ci.base.launcher import WORDS
 from notebook_ci.base.records import ELSEWHERE, PRIVATE_FOLDER, private_folder
 from notebook_ci.base.texts import without_users
-from notebook_ci.tools import tool
 
 SERVER_ENVIRONMENT, DATABASE_ENVIRONMENT = "mlflow-thin", "mlflow-full"
 SQLITE_MAGIC = b"SQLite format 3\0"
@@ -58,8 +58,8 @@ class Store:
         if downloaded:
             return shlex.join([*ui, f"sqlite:///{self.database.name}"])
         # Without its jobs and with one worker MLflow 3.17 takes 0.5 GB of memory instead of 2.3 GB.
-        show = tool.command(DATABASE_ENVIRONMENT, *ui, self.uri)
-        return f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {shlex.join(map(str, show))}"
+        show = shlex.join([*WORDS, "--env", DATABASE_ENVIRONMENT, "--exec", *ui, self.uri])
+        return f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {show}"
 
     def run_url(self, experiment_id: str, run_id: str) -> str:
         """Return the page of a run on the server; nothing for a database."""
