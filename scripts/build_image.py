@@ -1,8 +1,8 @@
 """The script of the stage build-image."""
 
 from notebook_ci.base.stage import Stage, run_script
-from notebook_ci.build_image.model import OUTPUTS, BuildImageInputs, BuildImageRecord, idle
-from notebook_ci.build_image.run import run
+from notebook_ci.build_image.model import OUTPUTS, BuildImageInputs, BuildImageRecord
+from notebook_ci.build_image.run import plan, run
 
 STAGE = Stage(
     name="build-image",
@@ -10,9 +10,9 @@ STAGE = Stage(
     inputs=BuildImageInputs,
     outputs=OUTPUTS,
     record=BuildImageRecord,
+    plan=plan,
     run=run,
     headline=lambda record: record.headline,
-    idle=idle,
 )
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """The script of the stage dvc-pull."""
 
 from notebook_ci.base.stage import Stage, run_script
-from notebook_ci.dvc_pull.model import OUTPUTS, DvcPullInputs, DvcPullRecord, idle
-from notebook_ci.dvc_pull.run import run
+from notebook_ci.dvc_pull.caching import cache
+from notebook_ci.dvc_pull.model import OUTPUTS, DvcPullInputs, DvcPullRecord
+from notebook_ci.dvc_pull.run import plan, run
 
 STAGE = Stage(
     name="dvc-pull",
@@ -10,9 +11,10 @@ STAGE = Stage(
     inputs=DvcPullInputs,
     outputs=OUTPUTS,
     record=DvcPullRecord,
+    plan=plan,
     run=run,
     headline=lambda record: record.headline,
-    idle=idle,
+    cache=cache,
 )
 
 if __name__ == "__main__":

@@ -2,13 +2,15 @@
 
 from notebook_ci.base.context import Context
 from notebook_ci.base.stage import Stage, run_script
+from notebook_ci.execute_notebook import plan
 from notebook_ci.execute_notebook.model import OUTPUTS, ExecuteInputs, ExecuteRecord
+from notebook_ci.execute_notebook.plan import ExecutionPlan
 
 
-def _run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
-    from notebook_ci.execute_notebook.run import run  # needs the tool environment, which checking inputs does not
+def _run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record: ExecuteRecord) -> None:
+    from notebook_ci.execute_notebook.run import run  # needs the tool environment, which planning does not
 
-    run(inputs, context, record)
+    run(inputs, planned, context, record)
 
 
 STAGE = Stage(
@@ -17,9 +19,9 @@ STAGE = Stage(
     inputs=ExecuteInputs,
     outputs=OUTPUTS,
     record=ExecuteRecord,
+    plan=plan.make,
     run=_run,
     headline=lambda record: record.headline,
-    idle=lambda *_: "",  # a chain that runs no notebook would be green for nothing
 )
 
 if __name__ == "__main__":

@@ -19,8 +19,7 @@ REQUIREMENTS = os.path.join(os.path.dirname(HERE), "requirements")
 WINDOWS = sys.platform == "win32"
 PROGRAMS, EXE = ("Scripts", ".exe") if WINDOWS else ("bin", "")
 HELP = ("-h", "--help")
-# Not for people: an action calls such a script to name a cache.
-INTERNAL_SUFFIX = "-key"
+SMALLEST = "pipeline"  # the tool environment that every stage can be planned in
 
 
 class Refused(Exception):
@@ -92,7 +91,8 @@ def main(argv: list[str]) -> int:
             environment,
             uv=environment_folder(cache, "uv"),
             requirements=REQUIREMENTS,
-            check=[sys.executable, *request.script("--check-inputs")] if request.stage else [],
+            smallest=environment_folder(cache, SMALLEST),
+            check=request.script("--check-inputs") if request.stage else [],
             from_stdin=request.from_stdin,
         )
     programs = os.path.join(environment, PROGRAMS)
@@ -172,7 +172,7 @@ def _known(kind: str, name: str, folder: str, suffix: str, *, leave_out: str) ->
     names = sorted({file[: -len(suffix)].replace("_", "-") for file in files} - {leave_out})
     if name not in names:
         what = f"There is no {kind} {name!r}." if name else f"No {kind} was named."
-        raise Refused(f"{what} There are: {', '.join(each for each in names if not each.endswith(INTERNAL_SUFFIX))}.")
+        raise Refused(f"{what} There are: {', '.join(names)}.")
     return name
 
 

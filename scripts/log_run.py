@@ -1,8 +1,8 @@
 """The script of the stage log-run."""
 
 from notebook_ci.base.stage import Stage, run_script
-from notebook_ci.log_run.model import OUTPUTS, LogRunInputs, LogRunRecord, idle
-from notebook_ci.log_run.run import run
+from notebook_ci.log_run.model import OUTPUTS, LogRunInputs, LogRunRecord
+from notebook_ci.log_run.run import plan, run
 
 STAGE = Stage(
     name="log-run",
@@ -10,9 +10,9 @@ STAGE = Stage(
     inputs=LogRunInputs,
     outputs=OUTPUTS,
     record=LogRunRecord,
+    plan=plan,
     run=run,
     headline=lambda record: record.headline,
-    idle=idle,
 )
 
 if __name__ == "__main__":

@@ -17,21 +17,25 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from notebook_ci.base import inputs as inputs_module
-from notebook_ci.base.errors import EXIT_BUG, Cancelled, CheckFailed, InputError, SurroundingsError
+from notebook_ci.base.errors import EXIT_BUG, NOTHING_TO_DO, Cancelled, CheckFailed, InputError, SurroundingsError
 from notebook_ci.base.github import Console
-from notebook_ci.base.inputs import CHECK_ONLY, FROM_STDIN, GLOBS, LINES, STAGES, YAML_MAP, StageInputs, given, quote
+from notebook_ci.base.inputs import CHECK_ONLY, FROM_STDIN, PLAN, STAGES, StageInputs, given
 from notebook_ci.base.launcher import LAUNCHER
+from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.process import POSIX, end_tree, how_it_ended, undisturbed
 from notebook_ci.base.process import run as run_program
 from notebook_ci.base.records import Problem, RunDirectory, Status, describe_source, jsonable, timestamp
-from notebook_ci.base.stage import COMMON_OUTPUTS, Command, Stage, run_script
-from notebook_ci.base.texts import listed
+from notebook_ci.base.stage import COMMON_OUTPUTS, Command, Stage, run_script, show
+from notebook_ci.base.texts import listed, quote
+from notebook_ci.base.values import GLOBS, LINES, YAML_MAP
+from notebook_ci.base.workspace import Workspace
+from notebook_ci.base.yaml12 import Values
 from notebook_ci.report.summary import render
 from notebook_ci.tools import own_files
 from notebook_ci.tools.seal import seal
 from notebook_ci.tools.tool import command
 
-NOTEBOOKS = "execute-notebook"
+DATA, NOTEBOOKS = "dvc-pull", "execute-notebook"
 MOST_LISTED = 5
 LAST = "log-run"  # runs also after a failure: that is a result, too
 # For the root action, which saves its caches before a notebook can change what is in them: run what comes before the
@@ -71,8 +75,8 @@ class PipelineInputs(StageInputs):
     notebooks: tuple[str, ...] = given(
         GLOBS, "Notebooks to execute: see execute-notebook.", default=(), shown_default="as execute-notebook has it"
     )
-    parameters: dict[str, Any] | str = given(
-        YAML_MAP, "Parameters of the notebooks: see execute-notebook.", default="", shown_default="none"
+    parameters: Values = given(
+        YAML_MAP, "Parameters of the notebooks: see execute-notebook.", default={}, shown_default="none"
     )
 
 
@@ -83,12 +87,12 @@ class Step:
     Attributes:
         stage: The stage.
         given: Its inputs, as far as they are given here; the rest stands in the file of inputs.
-        idle: Why it has nothing to do; nothing: it has.
+        plan: What it will do.
     """
 
-    stage: Stage[Any, Any]
+    stage: Stage[Any, Any, Any]
     given: Mapping[str, object]
-    idle: str
+    plan: Plan | Nothing
 
 
 class Pipeline(Command[PipelineInputs]):
@@ -101,9 +105,11 @@ class Pipeline(Command[PipelineInputs]):
             own = [each for each in argv if each != BEFORE and not each.startswith(DONE)]
             load = functools.partial(inputs_module.load, self.inputs, self.name)  # the first call has warned
             inputs = load(own, stdin, cwd) if done else self.load(own, stdin, cwd, console)
-            if CHECK_ONLY in argv:
-                return 0
-            steps = [_step(name, inputs, environ, cwd) for name in _chosen(inputs.stages)]
+            steps = _planned(inputs, environ, cwd)
+            if PLAN in argv or not (done or CHECK_ONLY in argv):
+                _show(steps, console)
+            if PLAN in argv or CHECK_ONLY in argv:
+                return NOTHING_TO_DO if PLAN in argv and CHECK_ONLY in argv else 0
             run_directory = RunDirectory.open(inputs.run_dir, environ, cwd)
         except InputError:
             if BEFORE in argv:
@@ -117,25 +123,42 @@ def _chosen(named: Sequence[str]) -> list[str]:
     """Return the stages to run, in the order of the chain."""
     for name in named:
         if name not in STAGES:
-            raise InputError(f"stages names {quote(name)}, which is none.", hint=f"Stages are {', '.join(STAGES)}.")
+            raise InputError(f"{quote(name)} is not a stage.", hint=f"Stages are {', '.join(STAGES)}.")
     return [name for name in STAGES if name in named or not named]
 
 
-def _step(name: str, inputs: PipelineInputs, environ: Mapping[str, str], cwd: Path) -> Step:
-    """Check the inputs of a stage before any stage works.
+def _planned(inputs: PipelineInputs, environ: Mapping[str, str], cwd: Path) -> list[Step]:
+    """Plan all stages before any of them works.
 
     Raises:
-        InputError: One is wrong, or the stage was named and has nothing to do.
+        InputError: Something is wrong, or a stage was named and has nothing to do.
     """
-    stage: Stage[Any, Any] = import_module(name.replace("-", "_")).STAGE
+    steps: list[Step] = []
+    for name in _chosen(inputs.stages):
+        awaits_data = any(step.stage.name == DATA and isinstance(step.plan, Plan) for step in steps)
+        steps.append(_step(name, inputs, Workspace(cwd, environ, awaits_data)))
+    return steps
+
+
+def _step(name: str, inputs: PipelineInputs, workspace: Workspace) -> Step:
+    stage: Stage[Any, Any, Any] = import_module(name.replace("-", "_")).STAGE
     values: dict[str, object] = {"config": inputs.config, "slug": inputs.slug}
-    if name == "execute-notebook":
-        values |= {"notebooks": "\n".join(inputs.notebooks), "parameters": inputs.parameters}
-    loaded = inputs_module.load(stage.inputs, name, [FROM_STDIN], io.StringIO(json.dumps(values)), cwd)
-    idle = stage.idle(loaded, environ, cwd)
-    if idle and name in inputs.stages:
-        raise InputError(f"stages names {name}, which has nothing to do: {idle}", hint="Take it out of stages.")
-    return Step(stage, values, idle)
+    if name == NOTEBOOKS:
+        values["notebooks"] = "\n".join(inputs.notebooks)
+        if parameters := inputs.texts.get("parameters", inputs.parameters):
+            values["parameters"] = parameters
+    given = io.StringIO(json.dumps(values))
+    plan = stage.plan(inputs_module.load(stage.inputs, name, [FROM_STDIN], given, workspace.folder), workspace)
+    if isinstance(plan, Nothing) and name in inputs.stages:
+        message = f"`stages` names {name}, which has nothing to do: {plan.reason}"
+        raise InputError(message, hint=f"Remove {name} from `stages`.")
+    return Step(stage, values, plan)
+
+
+def _show(steps: Sequence[Step], console: Console) -> None:
+    with console.group("Plan"):
+        for step in steps:
+            show(step.stage.name, step.plan, console)
 
 
 class _Run:
@@ -190,7 +213,8 @@ class _Run:
         """Run a stage, or record why it is not run."""
         failed = [before.stage.name for before, code in zip(steps, codes, strict=False) if code]
         stopped = failed and (step.stage.name != LAST or self._is_changed)
-        reason = f"Not run, because {failed[0]} failed." if stopped else step.idle
+        nothing = step.plan.reason if isinstance(step.plan, Nothing) else ""
+        reason = f"Not run, because {failed[0]} failed." if stopped else nothing
         if not reason:
             return self._notebooks(step) if step.stage.name == NOTEBOOKS else self._start(step)
         self._console.progress(reason)

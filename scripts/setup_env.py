@@ -2,7 +2,7 @@
 
 from notebook_ci.base.stage import Stage, run_script
 from notebook_ci.setup_env.model import OUTPUTS, SetupEnvInputs, SetupEnvRecord
-from notebook_ci.setup_env.run import idle, run
+from notebook_ci.setup_env.run import cache, plan, run
 
 STAGE = Stage(
     name="setup-env",
@@ -10,9 +10,10 @@ STAGE = Stage(
     inputs=SetupEnvInputs,
     outputs=OUTPUTS,
     record=SetupEnvRecord,
+    plan=plan,
     run=run,
     headline=lambda record: record.headline,
-    idle=idle,
+    cache=cache,
 )
 
 if __name__ == "__main__":

@@ -2,13 +2,15 @@
 
 from notebook_ci.base.context import Context
 from notebook_ci.base.stage import Stage, run_script
-from notebook_ci.validate_data.model import OUTPUTS, ValidateInputs, ValidateRecord, idle
+from notebook_ci.validate_data import plan
+from notebook_ci.validate_data.model import OUTPUTS, ValidateInputs, ValidateRecord
+from notebook_ci.validate_data.plan import ValidationPlan
 
 
-def _run(inputs: ValidateInputs, context: Context, record: ValidateRecord) -> None:
-    from notebook_ci.validate_data.run import run  # needs the tool environment, which checking inputs does not
+def _run(inputs: ValidateInputs, planned: ValidationPlan, context: Context, record: ValidateRecord) -> None:
+    from notebook_ci.validate_data.run import run  # needs the tool environment, which planning does not
 
-    run(inputs, context, record)
+    run(inputs, planned, context, record)
 
 
 STAGE = Stage(
@@ -17,9 +19,9 @@ STAGE = Stage(
     inputs=ValidateInputs,
     outputs=OUTPUTS,
     record=ValidateRecord,
+    plan=plan.make,
     run=_run,
     headline=lambda record: record.headline,
-    idle=idle,
 )
 
 if __name__ == "__main__":

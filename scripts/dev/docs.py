@@ -22,7 +22,7 @@ from notebook_ci.base.inputs import STAGES, declared
 from notebook_ci.base.stage import Command, Stage
 from pipeline import PIPELINE
 
-ALL_STAGES: list[Stage[Any, Any]] = [import_module(name.replace("-", "_")).STAGE for name in STAGES]
+ALL_STAGES: list[Stage[Any, Any, Any]] = [import_module(name.replace("-", "_")).STAGE for name in STAGES]
 
 
 def main() -> int:
@@ -102,7 +102,7 @@ def actions_table() -> str:
     return "\n".join(["| action | |", "|---|---|", *rows])
 
 
-def schema(stage: Stage[Any, Any]) -> str:
+def schema(stage: Stage[Any, Any, Any]) -> str:
     """Return the JSON Schema of a stage's record."""
     content = pydantic.TypeAdapter(stage.record).json_schema(mode="serialization")
     content = {"$schema": "https://json-schema.org/draft/2020-12/schema", **content, "additionalProperties": False}

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from integration.suite import Done, Workspace, notebook, parameters, wait_until
-from notebook_ci.base.inputs import quote
 from notebook_ci.base.records import Problem, Record, RunDirectory, sha256
+from notebook_ci.base.texts import quote
 from notebook_ci.build_image.model import BuildImageRecord
 from notebook_ci.dvc_pull.model import DvcPullRecord, PulledData
 from notebook_ci.execute_notebook.model import ExecuteRecord, Failure, NotebookResult

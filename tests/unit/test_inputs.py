@@ -13,18 +13,8 @@ import pytest
 
 from notebook_ci.base import inputs
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.inputs import (
-    BOOLEAN,
-    COUNT,
-    GLOBS,
-    PATH,
-    PYTHON_VERSION,
-    SECONDS,
-    YAML_MAP,
-    StageInputs,
-    choice,
-    given,
-)
+from notebook_ci.base.inputs import StageInputs, given
+from notebook_ci.base.values import BOOLEAN, COUNT, GLOBS, PATH, PYTHON_VERSION, SECONDS, YAML_MAP, choice
 
 STAGE = "execute-notebook"
 

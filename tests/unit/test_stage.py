@@ -14,9 +14,10 @@ import pytest
 from notebook_ci.base import stage as stage_module
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import CheckFailed, InputError, SurroundingsError
-from notebook_ci.base.inputs import SECONDS, StageInputs, given
+from notebook_ci.base.inputs import StageInputs, given
 from notebook_ci.base.records import Place, Problem, Record, RunDirectory
 from notebook_ci.base.stage import Stage
+from notebook_ci.base.values import SECONDS
 from unit.consoles import commands_in, outputs_in
 
 TESTS = Path(__file__).parents[1]

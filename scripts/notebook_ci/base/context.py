@@ -1,4 +1,4 @@
-"""What a stage is given beside its inputs."""
+"""What a stage is given besides its inputs and its plan."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,22 +6,31 @@ from pathlib import Path
 
 from notebook_ci.base.records import Place, RunDirectory
 from notebook_ci.base.reporter import Reporter
+from notebook_ci.base.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a stage is given beside its inputs.
+    """What a stage is given besides its inputs and its plan.
 
     Attributes:
-        cwd: The folder that relative paths start from: the workspace, on a runner.
-        environ: The environment of the step.
+        workspace: Where it works.
         run_directory: The records and artifacts of this run.
         place: The name this stage has in it.
         reporter: Takes progress.
     """
 
-    cwd: Path
-    environ: Mapping[str, str]
+    workspace: Workspace
     run_directory: RunDirectory
     place: Place
     reporter: Reporter
+
+    @property
+    def cwd(self) -> Path:
+        """The folder of the workspace."""
+        return self.workspace.folder
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The variables of the workspace."""
+        return self.workspace.environ

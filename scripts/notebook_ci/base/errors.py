@@ -4,13 +4,14 @@ Whatever goes wrong in a way that can be foreseen is raised as one of these and 
 Any other exception is a bug of notebook-ci: its traceback is printed, the exit code is 70 (`EX_SOFTWARE`, sysexits.h).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 EXIT_BUG = 70
-# A script says so when it is asked to check its inputs and has no work: launch.sh then ends well, and makes nothing.
-NOTHING_TO_DO = 64
+# What a script that is asked to check its inputs answers to the launcher:
+NOTHING_TO_DO = 64  # it has no work: the launcher ends well, and installs nothing
+LIBRARY_NEEDED = 65  # without the YAML library this cannot be said
 
 
 class NotebookCiError(Exception):
@@ -24,6 +25,7 @@ class NotebookCiError(Exception):
     """
 
     exit_code = EXIT_BUG
+    others: "Sequence[NotebookCiError]" = ()  # found together with this one
 
     def __init__(
         self, message: str, *, hint: str = "", file: str | Path | None = None, line: int | None = None
@@ -43,6 +45,12 @@ class NotebookCiError(Exception):
             "file": self.file,
             "line": self.line,
         }
+
+
+def together(errors: "Sequence[NotebookCiError]") -> NotebookCiError:
+    """Return the last error, to be raised, with the others."""
+    errors[-1].others = errors[:-1]
+    return errors[-1]
 
 
 class CheckFailed(NotebookCiError):

@@ -75,8 +75,8 @@ class Console:
         self.annotate([Problem(severity="warning", message=text, file=file, line=line)])
 
     def error(self, error: NotebookCiError) -> None:
-        """Show an expected failure with its place and its hint."""
-        self.annotate([Problem.of(error)])
+        """Show an expected failure with its location and its hint, and those found together with it."""
+        self.annotate(map(Problem.of, [*error.others, error]))
 
     def output(self, text: str) -> None:
         """Show the output of a foreign program, fenced so that the runner takes no command from it."""

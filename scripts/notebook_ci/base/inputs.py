@@ -13,7 +13,7 @@ import functools
 import json
 import re
 import tomllib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TextIO, TypeVar
@@ -21,10 +21,14 @@ from typing import Any, NoReturn, TextIO, TypeVar
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_text
 from notebook_ci.base.launcher import COMMAND
+from notebook_ci.base.texts import quote
+from notebook_ci.base.values import BOOLEAN, PATH, SLUG, Kind
 
 CONFIG = "notebook-ci.toml"
 FROM_STDIN = "--inputs-from-stdin"
 CHECK_ONLY = "--check-inputs"
+NAME_CACHE = "--name-cache"
+PLAN = "--plan"
 STAGES = ("setup-env", "dvc-pull", "validate-data", "execute-notebook", "build-image", "log-run")
 # The tables of notebook-ci.toml: one a stage, and one for the chain of them.
 TABLES = (*STAGES, "pipeline")
@@ -37,146 +41,6 @@ EXAMPLES = {
     "log-run": "--run-dir .notebook-ci/runs/demo --tracking-uri http://localhost:5000 --experiment penguins",
     "pipeline": "--stages execute-notebook --stages log-run --parameters 'seed: 1'",
 }
-LONGEST_QUOTE = 80
-MOST_COUNTED = 10_000
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How a value of an input is read.
-
-    Attributes:
-        accepts: What is accepted, to stand after "Accepted is".
-        parse: Returns the value; raises ValueError.
-        metavar: What stands for a value in `--help`.
-        many: Whether a flag can be repeated on the command line.
-    """
-
-    accepts: str
-    parse: Callable[[Any], Any]
-    metavar: str
-    many: bool = False
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError
-    return str(value).strip()
-
-
-def _boolean(value: object) -> bool:
-    match value:
-        case bool():
-            return value
-        case "true" | "false":
-            return value == "true"
-    raise ValueError
-
-
-def _count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError
-    count = int(value)
-    if not 0 < count <= MOST_COUNTED:
-        raise ValueError
-    return count
-
-
-def _seconds(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError
-    seconds = float(value)
-    if not 0 < seconds <= MOST_SECONDS:
-        raise ValueError
-    return seconds
-
-
-def _lines(value: object) -> tuple[str, ...]:
-    items = value.splitlines() if isinstance(value, str) else value
-    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        raise ValueError
-    return tuple(item.strip() for item in items if item.strip())
-
-
-def _slug(value: object) -> str:
-    text = _text(value)
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", text):
-        raise ValueError
-    return text
-
-
-def _python_version(value: object) -> str:
-    text = _text(value)
-    # 3.1 and 3.2 are what YAML and TOML make of 3.10 and 3.20 without quotes: refused.
-    if not re.fullmatch(r"3\.([6-9]|\d\d)(\.\d{1,2})?", text):
-        raise ValueError
-    return text
-
-
-def _workers(value: object) -> int | None:
-    return None if value == "auto" else _count(value)
-
-
-def _preload(value: object) -> tuple[str, ...] | None:
-    names = _lines(value)
-    if names == ("auto",):
-        return None
-    if names == ("off",):
-        return ()
-    if not all(re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name) for name in names):
-        raise ValueError
-    return names
-
-
-def _size(value: object) -> int:
-    found = re.fullmatch(r"(\d{1,9})\s*(kB|MB|GB|)", _text(value))
-    if not found or not int(found[1]):
-        raise ValueError
-    return int(found[1]) * _BYTES[found[2]]
-
-
-def _yaml_sets(value: object) -> list[Any] | dict[str, Any] | str:
-    if not isinstance(value, list | dict | str):
-        raise ValueError
-    return value
-
-
-def _yaml_map(value: object) -> dict[str, Any] | str:
-    if not isinstance(value, dict | str):
-        raise ValueError
-    return value
-
-
-MOST_SECONDS = 10 * 24 * 3600
-_BYTES = {"": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3}
-TEXT = Kind("text", _text, "TEXT")
-PATH = Kind("text", _text, "PATH")
-COUNT = Kind(f"a whole number from 1 to {MOST_COUNTED}", _count, "NUMBER")
-WORKERS = Kind(f"`auto` or a whole number from 1 to {MOST_COUNTED}", _workers, "auto|NUMBER")
-PRELOAD = Kind("`auto`, `off`, or names of modules, one a line", _preload, "auto|off|MODULE", many=True)
-SIZE = Kind("a number of bytes, also with `kB`, `MB` or `GB` behind it", _size, "SIZE")
-BOOLEAN = Kind("`true` or `false`", _boolean, "true|false")
-SECONDS = Kind("a number of seconds above 0, at most ten days (864000)", _seconds, "SECONDS")
-LINES = Kind("one entry a line", _lines, "TEXT", many=True)
-GLOBS = Kind("one entry a line", _lines, "GLOB", many=True)
-SLUG = Kind("up to 64 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`", _slug, "NAME")
-PYTHON_VERSION = Kind(
-    "a version such as `3.12` or `3.12.4` (in quotes, or 3.10 is read as 3.1)", _python_version, "VERSION"
-)
-# Text is read as YAML 1.2 later, by `yaml12.mapping`: its parser is in the tool environment, not yet made perhaps.
-YAML_MAP = Kind("YAML: `name: value`, one a line", _yaml_map, "YAML")
-YAML_SETS = Kind("YAML: a list of maps, or a map of them by name", _yaml_sets, "YAML")
-
-
-def choice(*accepted: str) -> Kind:
-    """Return the kind of an input that is one of a few words."""
-
-    def parse(value: object) -> str:
-        if value not in accepted:
-            raise ValueError
-        return str(value)
-
-    return Kind(" or ".join(f"`{each}`" for each in accepted), parse, "|".join(accepted))
 
 
 def given(kind: Kind, description: str, *, default: object, shown_default: str) -> Any:
@@ -189,6 +53,8 @@ def given(kind: Kind, description: str, *, default: object, shown_default: str) 
         shown_default: The default, as documents say it.
     """
     metadata = {"kind": kind, "description": description, "shown_default": shown_default}
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -214,6 +80,19 @@ class StageInputs:
         default="",
         shown_default=f"`{CONFIG}`, if it is there",
     )
+    # By input, the text that the step or the command line gave.
+    texts: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+
+    def check(self) -> None:
+        """Check what only several inputs together tell.
+
+        Raises:
+            InputError: They contradict each other.
+        """
+
+    def as_given(self) -> dict[str, Any]:
+        """Return the inputs by their names, for the record."""
+        return {name: getattr(self, item.field) for name, item in declared(type(self)).items()}
 
 
 Model = TypeVar("Model", bound=StageInputs)
@@ -233,7 +112,8 @@ class Input:
 def declared(model: type[StageInputs]) -> dict[str, Input]:
     """Return the inputs a model declares, by their kebab-case names: its own before those of every stage."""
     common = [field.name for field in dataclasses.fields(StageInputs)]
-    fields = sorted(dataclasses.fields(model), key=lambda field: field.name in common)
+    own = [field for field in dataclasses.fields(model) if field.metadata]
+    fields = sorted(own, key=lambda field: field.name in common)
     inputs = (Input(field.name.replace("_", "-"), field.name, **field.metadata) for field in fields)
     return {item.name: item for item in inputs}
 
@@ -260,10 +140,13 @@ def load(model: type[Model], stage: str, argv: Sequence[str], stdin: TextIO, cwd
     except InputError as error:
         error.hint = f"{error.hint} See {parser.prog} --help.".lstrip()
         raise
-    from_step = _from_runner(stdin.read(), inputs) if flags["inputs_from_stdin"] else {}
-    direct = from_step | from_flags
+    given = _from_runner(stdin.read(), inputs) | from_flags if flags["inputs_from_stdin"] else from_flags
+    direct = {name: value for name, (value, _) in given.items()}
     values = _Config.read(cwd, direct.get("config", "")).of(stage, inputs) | direct
-    return model(**{inputs[name].field: value for name, value in values.items()})
+    texts = {name: raw for name, (_, raw) in given.items() if isinstance(raw, str)}
+    loaded = model(**{inputs[name].field: value for name, value in values.items()}, texts=texts)
+    loaded.check()
+    return loaded
 
 
 def missed_config(cwd: Path) -> Path | None:
@@ -272,18 +155,6 @@ def missed_config(cwd: Path) -> Path | None:
         return None
     root = next((folder for folder in cwd.parents if (folder / ".git").exists()), None)
     return root / CONFIG if root and not (cwd / ".git").exists() and (root / CONFIG).is_file() else None
-
-
-def as_given(inputs: StageInputs) -> dict[str, Any]:
-    """Return the inputs by their names, for the record."""
-    return {name: getattr(inputs, item.field) for name, item in declared(type(inputs)).items()}
-
-
-def quote(value: object) -> str:
-    """Return a value for a message: short, on one line."""
-    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-    text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-    return f"`{text[:LONGEST_QUOTE]}…`" if len(text) > LONGEST_QUOTE else f"`{text}`"
 
 
 def _flags(parser: argparse.ArgumentParser, argv: Sequence[str], inputs: Mapping[str, Input]) -> dict[str, Any]:
@@ -301,20 +172,23 @@ def _flags(parser: argparse.ArgumentParser, argv: Sequence[str], inputs: Mapping
     return vars(flags)
 
 
-def _from_flags(flags: Mapping[str, Any], inputs: Mapping[str, Input]) -> dict[str, Any]:
-    """Return what the command line gives."""
-    return _given(
-        {
-            name: _value(item, "\n".join(flag) if item.kind.many else flag, origin=f"--{name}")
-            for name, item in inputs.items()
-            if (flag := flags[item.field]) is not None
-        }
+def _from_flags(flags: Mapping[str, Any], inputs: Mapping[str, Input]) -> dict[str, tuple[Any, Any]]:
+    """Return what the command line gives: values, and the text of each."""
+    return _values(
+        (item, "\n".join(flag) if item.kind.many else flag, f"`--{name}`")
+        for name, item in inputs.items()
+        if (flag := flags[item.field]) is not None
     )
 
 
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values without those that say "not given"."""
-    return {name: value for name, value in values.items() if value is not None}
+def _values(given: Iterable[tuple[Input, object, str]]) -> dict[str, tuple[Any, Any]]:
+    """Return values by name, each with what it was read from; what is "not given" is left out.
+
+    Args:
+        given: Inputs, what is given for each, and what that is called in messages.
+    """
+    read = ((item.name, _value(item, raw, origin=origin), raw) for item, raw, origin in given)
+    return {name: (value, raw) for name, value, raw in read if value is not None}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -334,9 +208,10 @@ def _parser(model: type[StageInputs], stage: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    # For the launcher alone.
-    for flag in (FROM_STDIN, CHECK_ONLY):
+    # For the launcher and the actions.
+    for flag in (FROM_STDIN, CHECK_ONLY, NAME_CACHE):
         parser.add_argument(flag, action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(PLAN, action="store_true", help="Show what would be done, and do nothing.")
     for item in declared(model).values():
         text = f"{item.description} Default: {item.shown_default}.".replace("%", "%%")
         add = functools.partial(parser.add_argument, f"--{item.name}", dest=item.field, metavar=item.kind.metavar)
@@ -354,15 +229,15 @@ def _value(item: Input, raw: object, *, origin: str, file: str | None = None, li
     if raw == [] or (isinstance(raw, str) and not raw.strip()):
         return None
     if any("\0" in text for text in (raw if isinstance(raw, list) else [raw]) if isinstance(text, str)):
-        raise InputError(f"{origin} has a NUL character in it.", hint="Take it out.", file=file, line=line)
+        raise InputError(f"{origin} has a NUL character in it.", hint="Remove it.", file=file, line=line)
     try:
-        return item.kind.parse(raw)
-    except (ValueError, OverflowError) as error:
-        message = f"{origin} is {quote(raw)}. Accepted is {item.kind.accepts}."
-        raise InputError(message, file=file, line=line) from error
+        return item.kind.read(raw, origin)
+    except InputError as error:
+        error.file, error.line = error.file or file, error.line or line
+        raise
 
 
-def _from_runner(text: str, inputs: Mapping[str, Input]) -> dict[str, Any]:
+def _from_runner(text: str, inputs: Mapping[str, Input]) -> dict[str, tuple[Any, Any]]:
     """Return what the step gives. The runner keeps the letter case of the caller, and GitHub ignores it."""
     try:
         step = json.loads(text)
@@ -370,13 +245,10 @@ def _from_runner(text: str, inputs: Mapping[str, Input]) -> dict[str, Any]:
         raise InputError(f"The inputs of the step are not JSON: {error}.") from error
     if not isinstance(step, dict):
         raise InputError(f"The inputs of the step are {quote(step)}, not a JSON object.")
-    values = {}
-    for name, raw in step.items():
-        item = inputs.get(name.lower())
-        if item is None:
+    for name in step:
+        if name.lower() not in inputs:
             raise _unknown(f"The action has no input {quote(name)}", name.lower(), inputs)
-        values[item.name] = _value(item, raw, origin=f"The input {item.name}")
-    return _given(values)
+    return _values((item := inputs[name.lower()], raw, f"`{item.name}`") for name, raw in step.items())
 
 
 @dataclass(frozen=True)
@@ -418,8 +290,8 @@ class _Config:
             if name not in inputs or name == "config":
                 known = [each for each in inputs if each != "config"]
                 raise _unknown(f"[{stage}] has an unknown key {quote(name)}", name, known, file=self.file, line=line)
-            values[name] = _value(inputs[name], raw, origin=f"{name} in [{stage}]", file=self.file, line=line)
-        return _given(values)
+            values[name] = _value(inputs[name], raw, origin=f"`{name}` in [{stage}]", file=self.file, line=line)
+        return {name: value for name, value in values.items() if value is not None}
 
     def _check(self, name: str, table: object, stage: str, inputs: Mapping[str, Input]) -> None:
         """Refuse what is no table of a stage."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.inputs import quote
+from notebook_ci.base.texts import quote
 
 LockKind = Literal["uv.lock", "pylock", "hashed", "plain", "pyproject"]
 

@@ -116,6 +116,8 @@ class Record:
 
     def add(self, error: NotebookCiError) -> None:
         """Take an expected failure as a problem of the stage, and its status from its exit code."""
+        for other in error.others:
+            self.add(other)
         self.problems.append(Problem.of(error))
         if self.status != "error":
             self.status = "failed" if error.exit_code == 1 else "error"
@@ -175,6 +177,15 @@ class RunDirectory:
 
     path: Path
 
+    @staticmethod
+    def location(given: str, environ: Mapping[str, str], cwd: Path) -> Path:
+        """Return the run directory, or the folder that a new one is made in: see `open`."""
+        if given:
+            return cwd / given
+        if runner_temp := environ.get("RUNNER_TEMP"):
+            return Path(runner_temp) / "notebook-ci"
+        return cwd / PRIVATE_FOLDER / "runs"
+
     @classmethod
     def open(cls, given: str, environ: Mapping[str, str], cwd: Path) -> "RunDirectory":
         """Return the run directory, made if it was not there.
@@ -188,12 +199,9 @@ class RunDirectory:
         Raises:
             InputError: It cannot be made there, or holds the workspace or other notebooks.
         """
+        path = cls.location(given, environ, cwd)
         try:
-            if given:
-                path = cwd / given
-            elif runner_temp := environ.get("RUNNER_TEMP"):
-                path = Path(runner_temp) / "notebook-ci"
-            else:
+            if path == cwd / PRIVATE_FOLDER / "runs":
                 path = private_folder(cwd, "runs") / _new_run_id()
             _refuse_workspace(path, cwd)
             path.mkdir(parents=True, exist_ok=True)

@@ -16,15 +16,28 @@ from typing import Any, Generic, TextIO, TypeVar
 from notebook_ci.base import inputs as inputs_module
 from notebook_ci.base import process
 from notebook_ci.base.context import Context
-from notebook_ci.base.errors import EXIT_BUG, Cancelled, CheckFailed, NotebookCiError, SurroundingsError
+from notebook_ci.base.errors import (
+    EXIT_BUG,
+    LIBRARY_NEEDED,
+    NOTHING_TO_DO,
+    Cancelled,
+    CheckFailed,
+    InputError,
+    NotebookCiError,
+    SurroundingsError,
+)
 from notebook_ci.base.files import unwritable
 from notebook_ci.base.github import Console
+from notebook_ci.base.inputs import CHECK_ONLY, NAME_CACHE, PLAN
+from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.records import Place, Problem, Record, RunDirectory, describe_source, jsonable, timestamp
 from notebook_ci.base.reporter import Reporter
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.report.summary import render
 
 Model = TypeVar("Model", bound=inputs_module.StageInputs)
 StageRecord = TypeVar("StageRecord", bound=Record)
+StagePlan = TypeVar("StagePlan", bound=Plan)
 
 COMMON_OUTPUTS = {
     "status": "`passed`, `failed` (a fault in notebooks or data), `error` (wrong input, network, installation ...) or "
@@ -68,6 +81,8 @@ class Command(abc.ABC, Generic[Model]):
         except Cancelled as cancelled:
             return cancelled.exit_code
         except Exception as exception:  # noqa: BLE001 - a bug of ours, unless foreseen
+            if isinstance(exception, ModuleNotFoundError) and CHECK_ONLY in argv:
+                return LIBRARY_NEEDED
             error = exception if isinstance(exception, NotebookCiError) else _bug(exception, console)
             console.error(error)
             with contextlib.suppress(OSError):
@@ -90,28 +105,29 @@ class Command(abc.ABC, Generic[Model]):
             InputError: See `inputs.load`.
         """
         loaded = inputs_module.load(self.inputs, self.name, argv, stdin, cwd)
-        if not loaded.config and (missed := inputs_module.missed_config(cwd)):
+        if CHECK_ONLY not in argv and not loaded.config and (missed := inputs_module.missed_config(cwd)):
             console.warning(f"{missed} is not read, because the stage runs in {cwd}. Run it in the folder of the file.")
         return loaded
 
 
 @dataclass(frozen=True)
-class Stage(Command[Model], Generic[Model, StageRecord]):
+class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
     """A stage of the chain.
 
     Attributes:
         outputs: Those of its own, beside `COMMON_OUTPUTS`.
         record: The type of its record.
+        plan: Decides what to do. It reads files, and starts and writes nothing.
         run: Does the work and fills the record as it goes, so that nothing is lost when it is stopped.
         headline: Returns the values of `outputs` from the record.
-        idle: Returns why there is nothing to do for somebody who did not ask for this stage; nothing: there is.
-            Given are its inputs, the environment, and the folder that paths start from.
+        cache: Returns the outputs that name a cache for what the stage will get; nothing: there is none.
     """
 
     record: type[StageRecord]
-    run: Callable[[Model, Context, StageRecord], None]
+    plan: Callable[[Model, Workspace], StagePlan | Nothing]
+    run: Callable[[Model, StagePlan, Context, StageRecord], None]
     headline: Callable[[StageRecord], Mapping[str, str]]
-    idle: Callable[[Model, Mapping[str, str], Path], str]
+    cache: Callable[[Model, StagePlan, Workspace], Mapping[str, str]] = lambda *_: {}
 
     @property
     def all_outputs(self) -> Mapping[str, str]:
@@ -120,18 +136,48 @@ class Stage(Command[Model], Generic[Model, StageRecord]):
 
     def _main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO, console: Console) -> int:
         """Run the stage. What is raised here happened before there was a record, or while it was written."""
-        cwd = Path.cwd()
-        if inputs_module.CHECK_ONLY in argv:
-            inputs_module.load(self.inputs, self.name, argv, stdin, cwd)
+        workspace = Workspace(Path.cwd(), environ)
+        if NAME_CACHE in argv:
+            return self._name_cache(argv, workspace, stdin, console)
+        inputs = self.load(argv, stdin, workspace.folder, console)
+        if PLAN in argv:
+            show(self.name, self.plan(inputs, workspace), console)
+            return NOTHING_TO_DO if CHECK_ONLY in argv else 0
+        if CHECK_ONLY in argv and not self._is_refused(inputs, workspace):
             return 0
-        inputs = self.load(argv, stdin, cwd, console)
-        run_directory = RunDirectory.open(inputs.run_dir, environ, cwd)
+        run_directory = RunDirectory.open(inputs.run_dir, environ, workspace.folder)
         place = run_directory.take(self.name, inputs.slug)
-        record = self.record(stage=self.name, slug=inputs.slug, inputs=inputs_module.as_given(inputs))
+        record = self.record(stage=self.name, slug=inputs.slug, inputs=inputs.as_given())
         reporter = _Recording(console, record)
-        exit_code = self._run(inputs, Context(cwd, environ, run_directory, place, reporter), record)
+        exit_code = self._run(inputs, Context(workspace, run_directory, place, reporter), record)
         with process.undisturbed():
             return self._close(console, place, record, exit_code)
+
+    def _something(self, inputs: Model, workspace: Workspace) -> StagePlan:
+        """Return the plan of a stage that was asked for by name: there must be one."""
+        plan = self.plan(inputs, workspace)
+        if isinstance(plan, Nothing):
+            raise InputError(plan.reason)
+        return plan
+
+    def _is_refused(self, inputs: Model, workspace: Workspace) -> bool:
+        """Return whether nothing will be run."""
+        try:
+            self._something(inputs, workspace)
+        except NotebookCiError:
+            return True
+        return False
+
+    def _name_cache(self, argv: Sequence[str], workspace: Workspace, stdin: TextIO, console: Console) -> int:
+        """Set the outputs that name a cache. What is wrong is left to the stage itself, which says it."""
+        try:
+            inputs = inputs_module.load(self.inputs, self.name, argv, stdin, workspace.folder)
+            plan = self.plan(inputs, workspace)
+            if not (isinstance(plan, Nothing) or CHECK_ONLY in argv):
+                console.set_outputs(self.cache(inputs, plan, workspace))
+        except (NotebookCiError, OSError):
+            return NOTHING_TO_DO if CHECK_ONLY in argv else 0
+        return 0
 
     def _run(self, inputs: Model, context: Context, record: StageRecord) -> int:
         """Do the work. Whatever happens, the record says it."""
@@ -139,7 +185,9 @@ class Stage(Command[Model], Generic[Model, StageRecord]):
         began = time.monotonic()
         try:
             record.source = describe_source(context.environ, context.cwd)
-            self.run(inputs, context, record)
+            plan = self._something(inputs, context.workspace)
+            record.problems += plan.problems
+            self.run(inputs, plan, context, record)
         except NotebookCiError as error:
             record.add(error)
             return error.exit_code
@@ -190,6 +238,17 @@ class _Recording:
     def warning(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
         """Keep something that does not fail now, but should be looked at."""
         self._problems.append(Problem(severity="warning", message=text, file=file, line=line))
+
+
+def show(stage: str, plan: Plan | Nothing, console: Console) -> None:
+    """Print what a stage will do."""
+    if isinstance(plan, Nothing):
+        console.progress(f"{stage}: nothing to do. {plan.reason}")
+        return
+    console.progress(f"{stage}:")
+    for line in plan.lines():
+        console.progress(f"  {line}")
+    console.annotate(plan.problems)
 
 
 def _worse(exit_code: int, error: NotebookCiError) -> int:

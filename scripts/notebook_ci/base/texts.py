@@ -1,10 +1,19 @@
 """Texts for people: lists that stay short, sizes, addresses without credentials, commands to paste."""
 
+import json
 import re
 import shlex
 from collections.abc import Sequence
 
 KILO = 1000
+LONGEST_QUOTE = 80
+
+
+def quote(value: object) -> str:
+    """Return a value for a message: short, on one line."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return f"`{text[:LONGEST_QUOTE]}…`" if len(text) > LONGEST_QUOTE else f"`{text}`"
 
 
 def listed(texts: Sequence[str], most: int) -> str:

@@ -2,47 +2,52 @@
 
 from datetime import date, time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.inputs import quote
+from notebook_ci.base.texts import quote
 
 MOST_NODES = 100_000
 MOST_INTEGER_BITS = 10_000  # Python refuses to write one of more than 4300 digits as text
+MAP_HINT = "Write `name: value`, one per line."
+
+Value: TypeAlias = "bool | int | float | str | list[Value] | Values | None"
+Values: TypeAlias = "dict[str, Value]"
 
 
-def mapping(text: str, *, origin: str, file: str | Path | None = None) -> dict[str, Any]:
-    """Read a YAML mapping of names to plain values (numbers, text, booleans, null, lists and maps of these).
+def read(raw: object, *, origin: str, hint: str, file: str | Path | None = None) -> Value:
+    """Return a plain value: a number, text, a boolean, null, or a list or map of these. Dates become text (ISO 8601).
 
     Args:
-        text: YAML 1.2.
+        raw: YAML 1.2 as text; or a value that another parser has read.
         origin: What it is, for messages: `The input parameters`.
+        hint: How it is to be written.
         file: The file it comes from, if it comes from one.
 
     Raises:
-        InputError: It is not YAML, or not such a mapping.
+        InputError: It is not YAML, or not such a value, or it has more than `MOST_NODES` values.
     """
-    value = _load(text, origin, file, hint="Write `name: value`, one a line.")
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        shown = quote(value) if isinstance(value, str) else f"a {type(value).__name__}"  # aliases can make it endless
-        raise InputError(f"{origin} is {shown}, not a map.", hint="Write `name: value`, one a line.", file=file)
-    return plain_mapping(value, origin=origin, file=file)
+    try:
+        return _Plain(origin, file).convert(_load(raw, origin, file, hint=hint) if isinstance(raw, str) else raw)
+    except RecursionError as error:
+        raise InputError(f"{origin} is nested too deeply, or holds itself.", file=file) from error
 
 
-def read(text: str, *, origin: str, hint: str) -> Any:
-    """Read YAML: a plain value, or a list or map of such.
+def mapping(text: str, *, origin: str, file: str | Path | None = None) -> Values:
+    """Read a YAML map: see `read` and `as_map`."""
+    return as_map(read(text, origin=origin, hint=MAP_HINT, file=file), origin, file)
 
-    Args:
-        text: YAML 1.2.
-        origin: What it is, for messages.
-        hint: How it is to be written.
+
+def as_map(value: Value, origin: str, file: str | Path | None = None) -> Values:
+    """Return a map; nothing is an empty one.
 
     Raises:
-        InputError: It is not YAML, or not such a value.
+        InputError: It is something else.
     """
-    return plain(_load(text, origin, None, hint=hint), origin=origin)
+    if isinstance(value, dict) or value is None:
+        return value or {}
+    shown = quote(value) if isinstance(value, str) else f"a {type(value).__name__}"
+    raise InputError(f"{origin} is {shown}, not a map.", hint=MAP_HINT, file=file)
 
 
 def _load(text: str, origin: str, file: str | Path | None, *, hint: str) -> Any:
@@ -54,29 +59,12 @@ def _load(text: str, origin: str, file: str | Path | None, *, hint: str) -> Any:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         reason = " ".join(filter(None, (error.context, error.problem)))
-        where = f", line {line}" if line and not file else ""
+        where = f" (line {line})" if line and not file else ""
         raise InputError(
-            f"{origin} is not YAML{where}: {reason}.", hint=hint, file=file, line=line if file else None
+            f"{origin} is not valid YAML{where}: {reason}.", hint=hint, file=file, line=line if file else None
         ) from error
     except (YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{origin} is not YAML: {quote(str(error))}.", file=file) from error
-
-
-def plain_mapping(value: dict[Any, Any], *, origin: str, file: str | Path | None = None) -> dict[str, Any]:
-    """Return a parsed mapping with plain values; see `plain`."""
-    return dict(plain(value, origin=origin, file=file))
-
-
-def plain(value: object, *, origin: str, file: str | Path | None = None) -> Any:
-    """Return a parsed value as a plain one; dates become text as ISO 8601.
-
-    Raises:
-        InputError: A name is not text, or a value is none of the plain ones, or there are more than `MOST_NODES`.
-    """
-    try:
-        return _Plain(origin, file).convert(value)
-    except RecursionError as error:
-        raise InputError(f"{origin} is nested too deeply, or holds itself.", file=file) from error
+        raise InputError(f"{origin} is not valid YAML: {quote(str(error))}.", file=file) from error
 
 
 class _Plain:
@@ -87,7 +75,7 @@ class _Plain:
         self.file = file
         self.nodes = 0
 
-    def convert(self, value: object) -> Any:
+    def convert(self, value: object) -> Value:
         self.nodes += 1
         if self.nodes > MOST_NODES:
             raise InputError(

@@ -14,11 +14,10 @@ from typing import Any
 
 from notebook_ci.base import process
 from notebook_ci.base.errors import InputError, SurroundingsError
-from notebook_ci.base.inputs import quote
 from notebook_ci.base.masking import masked
 from notebook_ci.base.process import Argument, Completed
 from notebook_ci.base.reporter import Reporter
-from notebook_ci.base.texts import without_users
+from notebook_ci.base.texts import quote, without_users
 from notebook_ci.build_image import faults
 
 # What asks nothing but the engine.

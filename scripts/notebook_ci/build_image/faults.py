@@ -3,8 +3,8 @@
 import re
 
 from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
-from notebook_ci.base.inputs import quote
 from notebook_ci.base.process import Completed
+from notebook_ci.base.texts import quote
 from notebook_ci.build_image import packages
 from notebook_ci.tools import installing
 

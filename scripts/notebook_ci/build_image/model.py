@@ -1,12 +1,11 @@
 """What build-image takes, gives and records."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from notebook_ci.base.inputs import BOOLEAN, LINES, PATH, SECONDS, Kind, StageInputs, choice, given
+from notebook_ci.base.inputs import StageInputs, given
 from notebook_ci.base.records import Record
+from notebook_ci.base.values import BOOLEAN, LINES, PATH, SECONDS, Kind, choice
 
 OUTPUTS = {
     "image": "Name of the image with its first tag.",
@@ -166,8 +165,3 @@ class BuildImageRecord(Record):
         """The values of `OUTPUTS`."""
         named = f"{self.image}:{self.tags[0]}" if self.image_id else ""
         return {"image": named, "image-id": self.image_id, "digest": self.digest}
-
-
-def idle(inputs: BuildImageInputs, _environ: Mapping[str, str], _cwd: Path) -> str:
-    """Return why there is nothing to do where nobody asked for an image."""
-    return "" if inputs.image else "No image is asked for: the input image of build-image names one."

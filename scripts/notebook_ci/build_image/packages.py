@@ -10,9 +10,9 @@ from typing import Any
 from notebook_ci.base import locks
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_text
-from notebook_ci.base.inputs import quote
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.records import sha256
+from notebook_ci.base.texts import quote
 
 PYTHON = "/opt/environment/bin/python"
 ADDED = "notebook-ci-added.txt"

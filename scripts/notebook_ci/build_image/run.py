@@ -5,16 +5,17 @@ import os
 import platform
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError, NotebookCiError, SurroundingsError
 from notebook_ci.base.files import TMPDIR, read_text, unwritable
-from notebook_ci.base.inputs import quote
+from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.records import Problem, sha256
-from notebook_ci.base.texts import listed
+from notebook_ci.base.texts import listed, quote
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.build_image import copied, dockerfile, engine, packages
 from notebook_ci.build_image.engine import Docker, NoEngine, Recipe
 from notebook_ci.build_image.faults import sentence
@@ -35,7 +36,45 @@ print(json.dumps({"version": platform.python_version(), "packages": packages}))
 """
 
 
-def run(inputs: BuildImageInputs, context: Context, record: BuildImageRecord) -> None:
+@dataclass(frozen=True, kw_only=True)
+class ImagePlan(Plan):
+    """The image to build.
+
+    Attributes:
+        image: Its name, as registries accept it.
+        tags: Its tags; none: the commit.
+        dockerfile: The user's own, relative to the workspace; empty: one is generated.
+        is_pushed: Whether it is pushed.
+    """
+
+    image: str
+    tags: Sequence[str]
+    dockerfile: str
+    is_pushed: bool
+
+    def lines(self) -> Iterator[str]:
+        """See `Plan.lines`."""
+        names = [f"{self.image}:{tag}" for tag in self.tags] or [f"{self.image}, tagged with the commit"]
+        yield f"build {', '.join(names)} from {self.dockerfile or 'a generated Dockerfile'}"
+        if self.is_pushed:
+            yield "push it"
+
+
+def plan(inputs: BuildImageInputs, workspace: Workspace) -> ImagePlan | Nothing:
+    """Decide what is built.
+
+    Raises:
+        InputError: An input is wrong.
+    """
+    if not inputs.image:
+        return Nothing("No image is named: give a name such as ghcr.io/team/penguins with `image` of build-image.")
+    image, tags = fitted_image(inputs.image), [*dict.fromkeys(map(fitted_tag, inputs.tags))]
+    changed = _changed_names([inputs.image, *inputs.tags], [image, *map(fitted_tag, inputs.tags)])
+    own = _own_dockerfile(inputs.dockerfile, workspace.folder)
+    return ImagePlan(image=image, tags=tags, dockerfile=own, is_pushed=inputs.push, problems=tuple(changed))
+
+
+def run(inputs: BuildImageInputs, planned: ImagePlan, context: Context, record: BuildImageRecord) -> None:
     """Build the image, and push it where that is asked for.
 
     Raises:
@@ -43,13 +82,8 @@ def run(inputs: BuildImageInputs, context: Context, record: BuildImageRecord) ->
         CheckFailed: What the image is to be made from has a fault.
         SurroundingsError: Engine, registry or network failed.
     """
-    if not inputs.image:
-        raise InputError("No image is named.", hint="Give a name such as ghcr.io/team/penguins with the input image.")
-    revision = Revision.of(context.cwd, context.environ)
-    record.image, record.tags = fitted_image(inputs.image), [*map(fitted_tag, inputs.tags or _commit_tag(revision))]
-    _tell_changed_names([inputs.image, *inputs.tags], [record.image, *record.tags], context)
-    record.tags = [*dict.fromkeys(record.tags)]
-    own = _own_dockerfile(inputs.dockerfile, context.cwd)
+    revision, own = Revision.of(context.cwd, context.environ), planned.dockerfile
+    record.image, record.tags = planned.image, [*(planned.tags or _commit_tag(revision))]
     docker = Docker(context.environ, context.reporter, inputs.timeout)
     build = _OwnBuild(own) if own else _generated(inputs, context, revision)
     try:
@@ -219,10 +253,11 @@ def _own_dockerfile(given: str, cwd: Path) -> str:
     return name
 
 
-def _tell_changed_names(given: Sequence[str], fitted: Sequence[str], context: Context) -> None:
+def _changed_names(given: Sequence[str], fitted: Sequence[str]) -> Iterator[Problem]:
     changed = [f"{quote(old)} is {quote(new)}" for old, new in zip(given, fitted, strict=False) if old != new]
     if changed:
-        context.reporter.notice(f"Names that registries do not accept were changed: {listed(changed, MOST_NAMED)}.")
+        message = f"Names that registries do not accept were changed: {listed(changed, MOST_NAMED)}."
+        yield Problem(severity="notice", message=message)
 
 
 def _commit_tag(revision: Revision) -> tuple[str]:

@@ -17,8 +17,7 @@ from urllib.parse import urlsplit
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import exists, is_folder, read_text
-from notebook_ci.base.inputs import quote
-from notebook_ci.base.texts import without_users
+from notebook_ci.base.texts import quote, without_users
 
 FOLDER = ".dvc"
 POINTERS = ("dvc.yaml", "dvc.lock")

@@ -1,12 +1,10 @@
 """What dvc-pull takes, gives and records."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from notebook_ci.base.inputs import BOOLEAN, COUNT, LINES, PATH, TEXT, StageInputs, given
+from notebook_ci.base.inputs import StageInputs, given
 from notebook_ci.base.records import Record
-from notebook_ci.dvc_pull.config import find_root
+from notebook_ci.base.values import BOOLEAN, COUNT, LINES, PATH, TEXT
 
 OUTPUTS = {
     "data-digest": "SHA-256 of the tracked data: path, hash and size of each output, the same on every machine.",
@@ -113,10 +111,3 @@ class DvcPullRecord(Record):
     def headline(self) -> dict[str, str]:
         """The values of `OUTPUTS`."""
         return {"data-digest": self.data_digest, "files": str(self.files), "bytes": str(self.bytes)}
-
-
-def idle(inputs: DvcPullInputs, _environ: Mapping[str, str], cwd: Path) -> str:
-    """Return why there is nothing to pull; nothing where there is."""
-    if inputs.targets or inputs.remote or find_root(cwd / inputs.working_directory):
-        return ""
-    return "There is no .dvc directory: no data here is versioned by DVC."

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from notebook_ci.base.errors import NotebookCiError, SurroundingsError
-from notebook_ci.base.inputs import quote
+from notebook_ci.base.texts import quote
 from notebook_ci.dvc_pull.config import without_credentials, without_secrets
 
 # A request to a server that stays silent is given up after so many seconds; two or three are made. The settings of the

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
-from notebook_ci.base.inputs import quote
-from notebook_ci.base.texts import command_line, listed
+from notebook_ci.base.texts import command_line, listed, quote
 from notebook_ci.dvc_pull.config import pointers, without_secrets
 from notebook_ci.dvc_pull.protocol import Request
 from notebook_ci.dvc_pull.remotes import RemoteStore, settle

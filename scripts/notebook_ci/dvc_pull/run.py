@@ -4,17 +4,20 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from notebook_ci.base import process
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import EXIT_BUG, InputError, SurroundingsError, from_json
 from notebook_ci.base.files import is_folder
-from notebook_ci.base.inputs import quote
 from notebook_ci.base.masking import masked
+from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.records import sha256
 from notebook_ci.base.reporter import Reporter
+from notebook_ci.base.texts import quote
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.dvc_pull.config import FOLDER, KINDS, Config, Remote, find_root, pointers, without_secrets
 from notebook_ci.dvc_pull.model import MANIFEST, DvcPullInputs, DvcPullRecord, PulledData
 from notebook_ci.dvc_pull.protocol import PROGRESS, Request, Result
@@ -23,6 +26,7 @@ from notebook_ci.tools import tool
 WORKER = Path(__file__).with_name("worker.py")
 LOG = "dvc.log"
 LINES_SHOWN = 30
+NO_DATA = "There is no .dvc directory: no data here is versioned by DVC."
 # Without the first, git would wait for someone to type.
 QUIET = {"GIT_TERMINAL_PROMPT": "0", "DVC_NO_ANALYTICS": "1", "NO_COLOR": "1"}
 _OWN_REMOTE = re.compile(r"^\s*(?:-\s+)?remote:\s*['\"]?([^'\"\s#]+)", re.MULTILINE)
@@ -30,16 +34,54 @@ _OWN_REMOTE = re.compile(r"^\s*(?:-\s+)?remote:\s*['\"]?([^'\"\s#]+)", re.MULTIL
 _ADDRESS = re.compile(r"\bpath:\s*['\"]?([a-z0-9]+)://")
 
 
-def run(inputs: DvcPullInputs, context: Context, record: DvcPullRecord) -> None:
+@dataclass(frozen=True, kw_only=True)
+class PullPlan(Plan):
+    """The data to have.
+
+    Attributes:
+        root: The folder that `.dvc` stands in.
+        directory: The folder to work in.
+        remotes: The remotes that may be pulled from, the default one first.
+        scheme: The kind of the remotes.
+        kind: The tool environment that can pull.
+    """
+
+    root: Path
+    directory: Path
+    remotes: Sequence[Remote]
+    scheme: str
+    kind: str
+
+    def lines(self) -> Iterator[str]:
+        """See `Plan.lines`."""
+        where = ", ".join(f"{remote.name} ({remote.url})" for remote in self.remotes)
+        yield f"pull the data of DVC from {where or 'where its pointers say'}"
+
+
+def plan(inputs: DvcPullInputs, workspace: Workspace) -> PullPlan | Nothing:
+    """Find out what is pulled, and from where.
+
+    Raises:
+        InputError: Something in the inputs or the configuration is wrong.
+    """
+    cwd = workspace.folder
+    if not (inputs.targets or inputs.remote or inputs.working_directory or find_root(cwd)):
+        return Nothing(NO_DATA)
+    root, directory = _find(inputs, cwd)
+    remotes = _remotes(inputs, root, workspace)
+    scheme = _kind([remote.kind for remote in remotes], "The data is in remotes")
+    kind = _kind([scheme, *_kinds_of_addresses(root)], "The remote and the addresses in pointers are")
+    return PullPlan(root=root, directory=directory, remotes=remotes, scheme=scheme, kind=kind)
+
+
+def run(inputs: DvcPullInputs, planned: PullPlan, context: Context, record: DvcPullRecord) -> None:
     """Pull the data, check it, and record it.
 
     Raises:
         NotebookCiError: It could not be done. What is wrong with several files stands in the record.
     """
-    root, directory = find(inputs, context.cwd)
-    remotes = wanted(inputs, root, context.cwd, context.environ)
-    record.scheme = _kind([remote.kind for remote in remotes], "The data is in remotes")
-    kind = _kind([record.scheme, *_kinds_of_addresses(root)], "The remote and the addresses in pointers are")
+    root, directory, remotes = planned.root, planned.directory, planned.remotes
+    record.scheme = planned.scheme
     record.remote = ", ".join(remote.name for remote in remotes)
     record.remote_url = ", ".join(remote.url for remote in remotes)
     record.verified = inputs.verify
@@ -53,7 +95,7 @@ def run(inputs: DvcPullInputs, context: Context, record: DvcPullRecord) -> None:
         verify=inputs.verify,
         manifest=str(context.place.artifacts / MANIFEST),
     )
-    result = _work(request, kind, context)
+    result = _work(request, planned.kind, context)
     _record(result, record, context)
     if result.faults:
         # What is worst is raised: the exit code is its one.
@@ -63,7 +105,7 @@ def run(inputs: DvcPullInputs, context: Context, record: DvcPullRecord) -> None:
         raise worst
 
 
-def find(inputs: DvcPullInputs, cwd: Path) -> tuple[Path, Path]:
+def _find(inputs: DvcPullInputs, cwd: Path) -> tuple[Path, Path]:
     """Return the folder that `.dvc` stands in, and the one to work in.
 
     Raises:
@@ -84,13 +126,13 @@ def find(inputs: DvcPullInputs, cwd: Path) -> tuple[Path, Path]:
     return root, directory
 
 
-def wanted(inputs: DvcPullInputs, root: Path, cwd: Path, environ: Mapping[str, str]) -> list[Remote]:
+def _remotes(inputs: DvcPullInputs, root: Path, workspace: Workspace) -> list[Remote]:
     """Return the remotes that may be pulled from, the default one first.
 
     Raises:
         InputError: One is unknown, or of a kind that cannot be pulled from.
     """
-    config = Config.read(root, os.path.relpath(root, cwd), environ)
+    config = Config.read(root, os.path.relpath(root, workspace.folder), workspace.environ)
     if inputs.remote:
         return [config.remote(inputs.remote)]
     names = [config.default] if config.default else []

@@ -15,8 +15,7 @@ from typing import Any
 from notebook_ci.base import git
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_text
-from notebook_ci.base.inputs import quote
-from notebook_ci.base.texts import command_line
+from notebook_ci.base.texts import command_line, quote
 from notebook_ci.dvc_pull.config import SUPPORTED, without_secrets
 
 # Options of remotes that name no file of credentials or settings, and no program (`dvc/config_schema.py`). `ssl_verify`

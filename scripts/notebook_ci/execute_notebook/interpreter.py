@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from notebook_ci.base.errors import InputError, SurroundingsError
-from notebook_ci.base.inputs import quote
 from notebook_ci.base.process import POSIX, for_others
 from notebook_ci.base.records import RunDirectory, default_environment, environment_marker, sha256
+from notebook_ci.base.texts import quote
 
 EARLIER = "an earlier setup-env"
 PROBE_SECONDS = 30

@@ -14,8 +14,7 @@ from jupyter_core.paths import jupyter_path
 from traitlets import TraitError
 
 from notebook_ci.base.errors import CheckFailed
-from notebook_ci.base.inputs import quote
-from notebook_ci.base.texts import listed
+from notebook_ci.base.texts import listed, quote
 from notebook_ci.execute_notebook.interpreter import Interpreter
 from notebook_ci.execute_notebook.plan import MOST_LISTED
 from notebook_ci.notebooks import document

@@ -3,21 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from notebook_ci.base.inputs import (
-    BOOLEAN,
-    GLOBS,
-    PATH,
-    PRELOAD,
-    SECONDS,
-    SIZE,
-    WORKERS,
-    YAML_MAP,
-    YAML_SETS,
-    StageInputs,
-    choice,
-    given,
-)
+from notebook_ci.base import yaml12
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.inputs import StageInputs, given
 from notebook_ci.base.records import Record
+from notebook_ci.base.texts import quote
+from notebook_ci.base.values import BOOLEAN, GLOBS, PATH, PRELOAD, SECONDS, SIZE, WORKERS, YAML_MAP, YamlKind, choice
+from notebook_ci.base.yaml12 import Value, Values
+from notebook_ci.execute_notebook.sweep import SETS
 
 FailureKind = Literal[
     "cell-error",
@@ -30,6 +23,23 @@ FailureKind = Literal[
     "surroundings",
     "cancelled",
 ]
+
+
+def _needs(value: Value, origin: str) -> dict[str, tuple[str, ...]]:
+    found = {}
+    for pattern, needed in yaml12.as_map(value, origin).items():
+        given = needed if isinstance(needed, list) else [needed]
+        others = [other for other in given if isinstance(other, str)]
+        if len(others) < len(given):
+            raise InputError(
+                f"{origin} has {quote(needed)} for {quote(pattern)}, which is not a list of notebooks.",
+                hint="Write `report.ipynb: [train.ipynb]`.",
+            )
+        found[pattern] = tuple(others)
+    return found
+
+
+NEEDS = YamlKind("YAML: `notebook: [notebooks]`, one per line", _needs, "YAML")
 
 OUTPUTS = {
     "executed": "Number of notebooks that were attempted, failed ones included.",
@@ -52,28 +62,28 @@ class ExecuteInputs(StageInputs):
     exclude: tuple[str, ...] = given(
         GLOBS, "Notebooks to leave out, written as in `notebooks`.", default=(), shown_default="none"
     )
-    parameters: Any = given(
+    parameters: Values = given(
         YAML_MAP,
         "Parameters for the notebooks, as YAML 1.2. Each notebook gets those that its cell tagged `parameters` "
         "declares; one that no notebook declares is an error. They stand in the executed notebooks: give no secrets.",
-        default="",
+        default={},
         shown_default="none",
     )
     parameters_file: str = given(
         PATH, "YAML file of parameters. `parameters` wins, name by name.", default="", shown_default="none"
     )
-    sweep: Any = given(
-        YAML_SETS,
+    sweep: dict[str, Values] = given(
+        SETS,
         "Sets of parameters. A notebook is executed once for each set with a parameter that it declares; its "
         "values win over `parameters`. Each execution has the name of its set, or what is in it: `train@a=0.1.ipynb`.",
-        default="",
+        default={},
         shown_default="none",
     )
-    needs: Any = given(
-        YAML_MAP,
+    needs: dict[str, tuple[str, ...]] = given(
+        NEEDS,
         "Which notebooks must have passed before another begins: `report.ipynb: [train.ipynb]`. Both sides may be "
         "globs. Where one of them has failed, the other is skipped.",
-        default="",
+        default={},
         shown_default="none",
     )
     execution_order: str = given(

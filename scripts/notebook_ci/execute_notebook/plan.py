@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from notebook_ci.base import yaml12
-from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError, NotebookCiError
 from notebook_ci.base.files import read_text
-from notebook_ci.base.inputs import quote
-from notebook_ci.base.reporter import Reporter
-from notebook_ci.base.texts import listed
-from notebook_ci.execute_notebook import sweep
+from notebook_ci.base.plan import Plan
+from notebook_ci.base.records import Problem, RunDirectory
+from notebook_ci.base.texts import listed, quote
+from notebook_ci.base.workspace import Workspace
+from notebook_ci.base.yaml12 import Values
 from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.schedule import Order, chains, ordered
 from notebook_ci.execute_notebook.selection import SUFFIX, everything, matching, select
@@ -49,12 +49,12 @@ class Task:
     name: str
     content: Document | NotebookCiError
     declared: tuple[str, ...] = ()
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Values = field(default_factory=dict)
     kernel: "Kernel | None" = None
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, kw_only=True)
+class ExecutionPlan(Plan):
     """All that is executed.
 
     Attributes:
@@ -63,42 +63,61 @@ class Plan:
         unmet: Patterns of notebooks that others need, none of which is executed.
         chains: Notebooks that run one after the other.
         parameters: All parameters that are given.
-        output_dir: The folder of the executed notebooks.
+        output_dir: The folder of the executed notebooks; None: one in the run directory.
     """
 
     tasks: tuple[Task, ...]
     needs: Mapping[str, Collection[str]]
     unmet: Sequence[str]
     chains: Sequence[Sequence[str]]
-    parameters: dict[str, Any]
-    output_dir: Path
+    parameters: Values
+    output_dir: Path | None
+
+    def lines(self) -> Iterator[str]:
+        """See `Plan.lines`."""
+        names = [task.name for task in self.tasks]
+        yield f"execute {len(names)} notebook{'s' if len(names) > 1 else ''}: {listed(names, MOST_LISTED)}"
+        if used := sorted({name for task in self.tasks for name in task.parameters}):
+            yield f"set parameters: {listed(used, MOST_LISTED)}"
+        for task in self.tasks:
+            if isinstance(task.content, NotebookCiError):
+                yield f"fail {task.path}: {task.content.message}"
 
 
-def make(inputs: ExecuteInputs, context: Context) -> Plan:
+def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     """Decide what is executed.
 
     Raises:
         InputError: Something in the inputs is wrong.
     """
-    shared = _parameters_file(inputs.parameters_file, context.cwd)
-    own = _map(inputs.parameters, "The input parameters")
-    sets = sweep.sets(inputs.sweep)
-    runs = context.run_directory.path
-    output_dir = (context.cwd / inputs.output_dir) if inputs.output_dir else context.place.artifacts
-    _keep_apart(output_dir, context.cwd)
-    chosen = select(inputs.notebooks, inputs.exclude, context.cwd, never=[runs, output_dir])
-    all_notebooks = _Listing(lambda: everything(context.cwd, [runs, output_dir]))
+    cwd = workspace.folder
+    shared, own, sets = _parameters_file(inputs.parameters_file, cwd), inputs.parameters, inputs.sweep
+    output_dir = cwd / inputs.output_dir if inputs.output_dir else None
+    outputs = [RunDirectory.location(inputs.run_dir, workspace.environ, cwd), *([output_dir] if output_dir else [])]
+    if output_dir:
+        _keep_apart(output_dir, cwd)
+    chosen = select(inputs.notebooks, inputs.exclude, cwd, never=outputs)
+    all_notebooks = _Listing(lambda: everything(cwd, outputs))
     needs, unmet = _needs(inputs.needs, chosen, all_notebooks)
     paths = ordered(chosen, needs)
     tasks = _tasks(paths, shared | own, sets)
-    _keep_sources(tasks, context.cwd, output_dir)
-    _warn_of_second_cells(tasks, context.reporter)
+    _refuse_equal_names(tasks)
+    if output_dir:
+        _keep_sources(tasks, cwd, output_dir)
     swept = {name: value for values in sets.values() for name, value in values.items()}
     # A table of the file of inputs stands for every call, as the parameters-file does; text is given for this one.
-    strict = {**(own if isinstance(inputs.parameters, str) else {}), **(swept if isinstance(inputs.sweep, str) else {})}
+    strict = (own if "parameters" in inputs.texts else {}) | (swept if "sweep" in inputs.texts else {})
     _refuse_unknown(strict, shared | own | swept, tasks, all_notebooks)
     order = cast("Order", inputs.execution_order)
-    return Plan(tasks, needs, unmet, chains(paths, order), shared | own, output_dir)
+    return ExecutionPlan(
+        tasks=tasks,
+        needs=needs,
+        unmet=unmet,
+        chains=chains(paths, order),
+        parameters=shared | own,
+        output_dir=output_dir,
+        problems=tuple(_second_cells(tasks)),
+    )
 
 
 def _keep_apart(output_dir: Path, cwd: Path) -> None:
@@ -111,10 +130,7 @@ def _keep_apart(output_dir: Path, cwd: Path) -> None:
 
 
 def _keep_sources(tasks: Sequence[Task], cwd: Path, output_dir: Path) -> None:
-    """Refuse outputs that would be written over their sources, or over each other.
-
-    A link in the folder of the outputs can lead to a source.
-    """
+    """Refuse outputs that would be written over their sources: a link in the folder can lead there."""
     for task in tasks:
         source, output = cwd / task.path, output_dir / task.name
         if output.parent.resolve() / output.name == source.parent.resolve() / source.name:
@@ -122,6 +138,10 @@ def _keep_sources(tasks: Sequence[Task], cwd: Path, output_dir: Path) -> None:
                 f"The executed notebook would be written over its source {task.path}.",
                 hint="Name another folder with the input output-dir.",
             )
+
+
+def _refuse_equal_names(tasks: Sequence[Task]) -> None:
+    """Refuse outputs that would be written over each other."""
     [(name, times)] = Counter(task.name for task in tasks).most_common(1)
     if times > 1:
         raise InputError(
@@ -130,37 +150,32 @@ def _keep_sources(tasks: Sequence[Task], cwd: Path, output_dir: Path) -> None:
         )
 
 
-def _warn_of_second_cells(tasks: Sequence[Task], reporter: Reporter) -> None:
+def _second_cells(tasks: Sequence[Task]) -> Iterator[Problem]:
     """Warn of cells tagged `parameters` behind the first one: papermill sets none of their names."""
     for path, content in {task.path: task.content for task in tasks}.items():
         if isinstance(content, Document) and len(cells := parameters.tagged(content)) > 1:
-            reporter.warning(
-                f"{len(cells)} cells are tagged `{parameters.TAG}`: only the first one, cell {cells[0].index + 1}, "
-                "counts. Move all parameters into it.",
+            yield Problem(
+                severity="warning",
+                message=f"{len(cells)} cells are tagged `{parameters.TAG}`: only the first one, cell "
+                f"{cells[0].index + 1}, counts. Move all parameters into it.",
                 file=path,
                 line=positions.cell_line(content.text, cells[1].index),
             )
 
 
 def _needs(
-    value: str | dict[str, Any], chosen: Sequence[str], all_notebooks: "_Listing"
+    given: Mapping[str, Sequence[str]], chosen: Sequence[str], all_notebooks: "_Listing"
 ) -> tuple[dict[str, set[str]], list[str]]:
     """Return which notebooks need which, of those that are executed, and which patterns name none of those.
 
     Args:
-        value: The input needs: as YAML, or as a table of notebook-ci.toml.
+        given: The input `needs`.
         chosen: The notebooks that are executed.
         all_notebooks: Those of the workspace.
     """
     needs: dict[str, set[str]] = {}
     unmet: list[str] = []
-    for pattern, told in _map(value, "The input needs").items():
-        others = [told] if isinstance(told, str) else told
-        if not isinstance(others, list) or not all(isinstance(other, str) for other in others):
-            raise InputError(
-                f"The input needs has {quote(told)} for {quote(pattern)}, which is no list of notebooks.",
-                hint="Write `report.ipynb: [train.ipynb]`.",
-            )
+    for pattern, others in given.items():
         found = {other: _matches(other, chosen, all_notebooks) for other in others}
         wanted = {path for paths in found.values() for path in paths}
         needing = _matches(pattern, chosen, all_notebooks)
@@ -204,14 +219,7 @@ class _Listing:
         return sorted(self._find())
 
 
-def _map(value: str | dict[str, Any], origin: str) -> dict[str, Any]:
-    """Return what an input holds: as YAML, or as a table of notebook-ci.toml."""
-    return (
-        yaml12.mapping(value, origin=origin) if isinstance(value, str) else yaml12.plain_mapping(value, origin=origin)
-    )
-
-
-def _parameters_file(name: str, cwd: Path) -> dict[str, Any]:
+def _parameters_file(name: str, cwd: Path) -> Values:
     """Return the parameters of the file, if one is given."""
     if not name:
         return {}
@@ -219,12 +227,12 @@ def _parameters_file(name: str, cwd: Path) -> dict[str, Any]:
     return yaml12.mapping(text, origin=name, file=name)
 
 
-def _tasks(paths: Iterable[str], given: Mapping[str, Any], sets: Mapping[str, Mapping[str, Any]]) -> tuple[Task, ...]:
+def _tasks(paths: Iterable[str], given: Values, sets: Mapping[str, Values]) -> tuple[Task, ...]:
     """Read all notebooks, and give each the parameters that it declares."""
     return tuple(task for path in paths for task in _of_notebook(path, given, sets))
 
 
-def _of_notebook(path: str, given: Mapping[str, Any], sets: Mapping[str, Mapping[str, Any]]) -> Iterator[Task]:
+def _of_notebook(path: str, given: Values, sets: Mapping[str, Values]) -> Iterator[Task]:
     try:
         content = document.read(Path(path))
         names = parameters.declared(content)
@@ -238,9 +246,7 @@ def _of_notebook(path: str, given: Mapping[str, Any], sets: Mapping[str, Mapping
         yield Task(path, name, content, names, {each: wanted[each] for each in wanted if each in names})
 
 
-def _refuse_unknown(
-    own: Mapping[str, Any], given: Mapping[str, Any], tasks: Sequence[Task], all_notebooks: _Listing
-) -> None:
+def _refuse_unknown(own: Values, given: Values, tasks: Sequence[Task], all_notebooks: _Listing) -> None:
     """Refuse a parameter that no notebook declares: it is misspelt.
 
     One of a file, which all notebooks share, may be declared by a notebook that is not executed now. Where a notebook

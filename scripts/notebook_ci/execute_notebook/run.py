@@ -12,10 +12,9 @@ from kernel_server import processes
 from notebook_ci.base import process
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import CheckFailed
-from notebook_ci.base.inputs import quote
 from notebook_ci.base.process import LINUX
 from notebook_ci.base.records import default_environment, sha256
-from notebook_ci.base.texts import listed
+from notebook_ci.base.texts import listed, quote
 from notebook_ci.execute_notebook import forking, machine, plan
 from notebook_ci.execute_notebook.durations import Durations
 from notebook_ci.execute_notebook.folders import make_folder, temporary_folder
@@ -31,7 +30,7 @@ from notebook_ci.execute_notebook.interpreter import (
     tried,
 )
 from notebook_ci.execute_notebook.model import ExecuteInputs, ExecuteRecord, NotebookResult
-from notebook_ci.execute_notebook.plan import Plan, Task
+from notebook_ci.execute_notebook.plan import ExecutionPlan, Task
 from notebook_ci.execute_notebook.schedule import Schedule, Step
 from notebook_ci.execute_notebook.servers import Limits, Servers
 from notebook_ci.notebooks import document
@@ -44,7 +43,7 @@ if TYPE_CHECKING:  # jupyter_client takes a while
 PRELOADED_PART = 0.25
 
 
-def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
+def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record: ExecuteRecord) -> None:
     """Execute the notebooks. Every one is attempted, but those that need one that failed; faults go into the record.
 
     Raises:
@@ -56,7 +55,6 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
     with temporary_folder() as folder, _nothing_left(), contextlib.ExitStack() as stack:
         # First of all: it takes the longest until it is ready, and needs nobody meanwhile.
         server = _server(inputs, context, candidate, folder, stack)
-        planned = plan.make(inputs, context)
         # Here, because these take a while, too.
         from notebook_ci.execute_notebook.conductor import Conductor
         from notebook_ci.execute_notebook.progress import Progress
@@ -68,13 +66,14 @@ def run(inputs: ExecuteInputs, context: Context, record: ExecuteRecord) -> None:
         planned = _with_kernels(planned, interpreter)
         if isinstance(server, str):
             context.reporter.notice(f"Kernels are started, not forked: {server}.")
-        make_folder(planned.output_dir)
-        _describe(planned, interpreter, context, record)
+        output_dir = planned.output_dir or context.place.artifacts
+        make_folder(output_dir)
+        _describe(planned, output_dir, interpreter, context, record)
         record.workers = min(inputs.workers or machine.cpus(), len(planned.tasks))
         _tell(planned, interpreter, record, context)
         durations = Durations(context)
         environ = dict(context.environ)  # `os.environ` itself cannot be given to a process that is not forked
-        output_dir = planned.output_dir.resolve()  # before a notebook can put a link there
+        output_dir = output_dir.resolve()  # before a notebook can put a link there
         runner = Runner(inputs, environ, interpreter, output_dir, context.place, folder)
         progress = Progress(context.reporter, len(planned.tasks))
         schedule = _schedule(planned, durations.known)
@@ -109,7 +108,7 @@ def _nothing_left() -> Iterator[None]:
             processes.end_all(0)
 
 
-def _with_kernels(planned: Plan, interpreter: Interpreter) -> Plan:
+def _with_kernels(planned: ExecutionPlan, interpreter: Interpreter) -> ExecutionPlan:
     """Return a plan whose notebooks of other languages have their kernels.
 
     Raises:
@@ -134,9 +133,11 @@ def _with_kernel(task: Task, specs: "KernelSpecs") -> Task:
         return replace(task, content=fault)
 
 
-def _describe(planned: Plan, interpreter: Interpreter, context: Context, record: ExecuteRecord) -> None:
+def _describe(
+    planned: ExecutionPlan, output_dir: Path, interpreter: Interpreter, context: Context, record: ExecuteRecord
+) -> None:
     """Write down what is to be executed, and with what."""
-    record.inputs["parameters"], record.output_dir = planned.parameters, str(planned.output_dir)
+    record.inputs["parameters"], record.output_dir = planned.parameters, str(output_dir)
     if file := record.inputs["parameters-file"]:
         record.read[file] = sha256(context.cwd / file)
     record.python, record.python_version = str(interpreter.path), interpreter.version
@@ -144,7 +145,7 @@ def _describe(planned: Plan, interpreter: Interpreter, context: Context, record:
     record.notebooks = [NotebookResult(path=task.path, name=task.name) for task in planned.tasks]
 
 
-def _schedule(planned: Plan, known: Mapping[str, float]) -> Schedule:
+def _schedule(planned: ExecutionPlan, known: Mapping[str, float]) -> Schedule:
     """Return the schedule of a plan.
 
     Args:
@@ -171,7 +172,7 @@ def _schedule(planned: Plan, known: Mapping[str, float]) -> Schedule:
     )
 
 
-def _tell(planned: Plan, interpreter: Interpreter, record: ExecuteRecord, context: Context) -> None:
+def _tell(planned: ExecutionPlan, interpreter: Interpreter, record: ExecuteRecord, context: Context) -> None:
     """Say what is executed, with what and in which order."""
     tasks, workers = len(planned.tasks), record.workers
     at_a_time = f", {workers} at a time" if workers > 1 else ""

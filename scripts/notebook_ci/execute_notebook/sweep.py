@@ -1,60 +1,59 @@
 """The sets of parameters of a sweep, and their names."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
-from notebook_ci.base import yaml12
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.inputs import quote
+from notebook_ci.base.texts import quote
+from notebook_ci.base.values import YamlKind
+from notebook_ci.base.yaml12 import Value, Values
 
-ORIGIN = "The input sweep"
-HINT = "Write a list of sets, `- {alpha: 0.1, seed: 1}` one a line, or `small: {alpha: 0.1}` with names."
+HINT = "Write a list of sets, `- {alpha: 0.1, seed: 1}` one per line, or `small: {alpha: 0.1}` with names."
 MOST_SETS = 10_000
 
-# What stands in a file's name on every system, and in an artifact of a workflow.
+# Allowed in file names on every system, and in the artifact names of a workflow.
 _NAME = re.compile(r"[A-Za-z0-9_=,.+-]{1,80}")
 
 
-def sets(value: str | list[Any] | dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return sets of parameters by their names.
-
-    Args:
-        value: The input: YAML, or what stands in notebook-ci.toml. Sets of a list are named after what is in them.
+def sets(value: Value, origin: str) -> dict[str, Values]:
+    """Return sets of parameters by name. Sets of a list are named after what is in them.
 
     Raises:
-        InputError: It is something else, or a name cannot be that of a file.
+        InputError: It is something else, or a name cannot be part of a file name.
     """
-    told = (
-        yaml12.read(value, origin=ORIGIN, hint=HINT) if isinstance(value, str) else yaml12.plain(value, origin=ORIGIN)
-    )
-    if told is None:
+    if value is None:
         return {}
-    if not isinstance(told, list | dict):
-        raise InputError(f"{ORIGIN} is {quote(told)}: neither a list nor a map.", hint=HINT)
-    if len(told) > MOST_SETS:
-        raise InputError(f"{ORIGIN} holds {len(told)} sets, more than {MOST_SETS}.", hint=HINT)
-    for each in told.values() if isinstance(told, dict) else told:
-        if not isinstance(each, dict) or not each:
-            raise InputError(f"{ORIGIN} holds {quote(each)}, which is no set of parameters.", hint=HINT)
-    named = told if isinstance(told, dict) else _named(told)
+    if not isinstance(value, list | dict):
+        raise InputError(f"{origin} is {quote(value)}: neither a list nor a map.", hint=HINT)
+    if len(value) > MOST_SETS:
+        raise InputError(f"{origin} has {len(value)} sets, more than {MOST_SETS}.", hint=HINT)
+    found = [_set(each, origin) for each in (value.values() if isinstance(value, dict) else value)]
+    named = dict(zip(value, found, strict=True)) if isinstance(value, dict) else _named(found)
     for name in named:
         if not _NAME.fullmatch(name):
             raise InputError(
-                f"{ORIGIN} has the name {quote(name)}: it is to be part of a file's name.",
+                f"{origin} has the name {quote(name)}, which cannot be part of a file name.",
                 hint="Use up to 80 letters, digits and `_=,.+-`.",
             )
     return named
 
 
-def _named(listed: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def _set(value: Value, origin: str) -> Values:
+    if not isinstance(value, dict) or not value:
+        raise InputError(f"{origin} has {quote(value)}, which is not a set of parameters.", hint=HINT)
+    return value
+
+
+def _named(listed: list[Values]) -> dict[str, Values]:
     """Return sets by what is in them (`alpha=0.1,seed=1`), or by their place in the list where that is no name."""
-    named: dict[str, dict[str, Any]] = {}
+    named: dict[str, Values] = {}
     for number, values in enumerate(listed, 1):
         text = _text(values)
         named[text if _NAME.fullmatch(text) and text not in named else f"set-{number}"] = values
     return named
 
 
-def _text(values: Mapping[str, Any]) -> str:
+def _text(values: Values) -> str:
     return ",".join(f"{name}={value}" for name, value in values.items())
+
+
+SETS = YamlKind("YAML: a list of maps, or a map of them by name", sets, "YAML", hint=HINT)

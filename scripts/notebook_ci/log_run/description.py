@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from notebook_ci.base.inputs import quote
 from notebook_ci.base.records import sha256
+from notebook_ci.base.texts import quote
 from notebook_ci.log_run.names import MOST_PARAMETER, MOST_TAG, bounded, valid_names
 from notebook_ci.log_run.reading import Json, not_written
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from notebook_ci.base.errors import InputError, NotebookCiError, SurroundingsError
-from notebook_ci.base.inputs import quote
-from notebook_ci.base.texts import command_line
+from notebook_ci.base.texts import command_line, quote
 from notebook_ci.log_run.protocol import Job
 
 TRANSIENT_STATUS = (429, 502, 503, 504)

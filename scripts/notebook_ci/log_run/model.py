@@ -1,11 +1,12 @@
 """What log-run takes, gives and records."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
-from notebook_ci.base.inputs import TEXT, StageInputs, choice, given
+from notebook_ci.base.inputs import StageInputs, given
 from notebook_ci.base.records import Record
+from notebook_ci.base.values import TEXT, choice
+from notebook_ci.log_run.store import HIDDEN, shown
 
 OUTPUTS = {
     "run-id": "Id of the MLflow run; empty where nothing was logged.",
@@ -45,6 +46,10 @@ class LogRunInputs(StageInputs):
         default="fail",
         shown_default="`fail`",
     )
+
+    def as_given(self) -> dict[str, Any]:
+        """See `StageInputs.as_given`; an address may hold a password."""
+        return super().as_given() | {"tracking-uri": self.tracking_uri and (shown(self.tracking_uri) or HIDDEN)}
 
 
 @dataclass(kw_only=True)
@@ -103,8 +108,3 @@ class LogRunRecord(Record):
     def headline(self) -> dict[str, str]:
         """The values of `OUTPUTS`."""
         return {"run-id": self.run_id, "run-url": self.run_url}
-
-
-def idle(_inputs: LogRunInputs, _environ: Mapping[str, str], _cwd: Path) -> str:
-    """Return why there is nothing to do: there always is."""
-    return ""

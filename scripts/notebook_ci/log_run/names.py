@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any
 
-from notebook_ci.base.inputs import quote
-from notebook_ci.base.texts import listed
+from notebook_ci.base.texts import listed, quote
 
 # Limits of MLflow 3.17 (mlflow/utils/validation.py); of a tag's value those that older servers have.
 MOST_NAME = 250

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from notebook_ci.base.errors import NotebookCiError
-from notebook_ci.base.inputs import quote
+from notebook_ci.base.texts import quote
 from notebook_ci.log_run import faults
 from notebook_ci.log_run.description import IDENTITY_TAG
 from notebook_ci.log_run.protocol import BYTES_A_SECOND, REQUEST_TIMEOUT, UPLOADING, Answer, Job

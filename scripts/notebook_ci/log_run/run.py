@@ -1,15 +1,18 @@
 """The stage log-run: reads the run directory, and logs what it holds."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from notebook_ci.base.context import Context
-from notebook_ci.base.errors import InputError, NotebookCiError
-from notebook_ci.base.inputs import quote
+from notebook_ci.base.errors import InputError, NotebookCiError, SurroundingsError
 from notebook_ci.base.launcher import own_command
+from notebook_ci.base.plan import Plan
 from notebook_ci.base.records import PRIVATE_FOLDER, Problem, RunDirectory
+from notebook_ci.base.texts import quote
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.log_run import client, reading, source, store
 from notebook_ci.log_run.description import describe
 from notebook_ci.log_run.model import Logged, LogRunInputs, LogRunRecord
@@ -20,16 +23,43 @@ MOST_EXPERIMENT_NAME = 500  # of MLflow 3.17
 OTHER_RUN = " With another slug, the run directory becomes another run."
 
 
-def run(inputs: LogRunInputs, context: Context, record: LogRunRecord) -> None:
+@dataclass(frozen=True, kw_only=True)
+class LoggingPlan(Plan):
+    """Where the run is logged.
+
+    Attributes:
+        store: None: it cannot be used now. What follows from that, `on-error` decides when it is to be used.
+    """
+
+    store: Store | None
+
+    def lines(self) -> Iterator[str]:
+        """See `Plan.lines`."""
+        yield f"log the run to {self.store.uri if self.store else 'a store that cannot be used'}"
+
+
+def plan(inputs: LogRunInputs, workspace: Workspace) -> LoggingPlan:
+    """Find out where to log.
+
+    Raises:
+        InputError: A run cannot be logged there.
+    """
+    try:
+        return LoggingPlan(store=store.find(inputs.tracking_uri, workspace.environ, workspace.folder))
+    except SurroundingsError:
+        return LoggingPlan(store=None)
+
+
+def run(inputs: LogRunInputs, planned: LoggingPlan, context: Context, record: LogRunRecord) -> None:
     """Log the run directory to MLflow, and record where.
 
     Raises:
         InputError: Something in the inputs is wrong, or there is nothing to log.
         SurroundingsError: It could not be logged, and `on-error` is not `warn`.
     """
-    record.inputs["tracking-uri"] = store.shown(inputs.tracking_uri) or (inputs.tracking_uri and store.HIDDEN)
     try:
-        _log(inputs, context, record)
+        target = planned.store or store.find(inputs.tracking_uri, context.environ, context.cwd)
+        _log(inputs, target, context, record)
     except InputError:
         raise
     except NotebookCiError as error:
@@ -40,16 +70,16 @@ def run(inputs: LogRunInputs, context: Context, record: LogRunRecord) -> None:
         record.problems.append(Problem(severity="warning", message=error.message, hint=error.hint))
 
 
-def _log(inputs: LogRunInputs, context: Context, record: LogRunRecord) -> None:
+def _log(inputs: LogRunInputs, target: Store, context: Context, record: LogRunRecord) -> None:
     records = reading.records(context.run_directory)
     if not records:
         message = f"The run directory {context.run_directory.path} has no records to log."
         raise InputError(message, hint=_newest(context))
-    target = _target(inputs, context)
-    record.experiment, joins = target["experiment"], target["run_id"]
+    run = _target(inputs, context)
+    record.experiment, joins = run["experiment"], run["run_id"]
     record.run_name = inputs.run_name or ("" if joins else _run_name(records, context.run_directory, inputs.slug))
-    place = store.find(inputs.tracking_uri, context.environ, context.cwd)
-    record.tracking_uri, record.view = place.uri, place.view(downloaded=source.is_runner(context.environ))
+    store.create(target, context.cwd)
+    record.tracking_uri, record.view = target.uri, target.view(downloaded=source.is_runner(context.environ))
     described = describe(
         records,
         context.run_directory.path,
@@ -60,9 +90,9 @@ def _log(inputs: LogRunInputs, context: Context, record: LogRunRecord) -> None:
     record.identity = described.identity
     for notice in described.notices:
         context.reporter.notice(notice)
-    what = f"run {quote(joins)}" if joins else f"experiment {quote(record.experiment or target['experiment_id'])}"
-    context.reporter.progress(f"Logging to {place.uri}, {what}")
-    _take(client.log(place, target, described, context), place, record, context)
+    what = f"run {quote(joins)}" if joins else f"experiment {quote(record.experiment or run['experiment_id'])}"
+    context.reporter.progress(f"Logging to {target.uri}, {what}")
+    _take(client.log(target, run, described, context), target, record, context)
 
 
 def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context) -> None:

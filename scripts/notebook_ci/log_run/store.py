@@ -9,10 +9,9 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from notebook_ci.base.errors import InputError, SurroundingsError
-from notebook_ci.base.inputs import quote
 from notebook_ci.base.launcher import WORDS
 from notebook_ci.base.records import ELSEWHERE, PRIVATE_FOLDER, private_folder
-from notebook_ci.base.texts import without_users
+from notebook_ci.base.texts import quote, without_users
 
 SERVER_ENVIRONMENT, DATABASE_ENVIRONMENT = "mlflow-thin", "mlflow-full"
 SQLITE_MAGIC = b"SQLite format 3\0"
@@ -20,6 +19,7 @@ SQLITE_MAGIC = b"SQLite format 3\0"
 OTHER_DATABASES = ("postgresql", "mysql", "mssql")
 # What stands for an address that is not understood.
 HIDDEN = "(not shown)"
+BESIDE = "The store beside the runs"
 DATABASE_SERVER = "Start an MLflow server in front of this database (`mlflow server --backend-store-uri ...`)."
 # What is no URI, and can be shown: a word, a path, `host:port`. Not `user:password`, not `https:/...`.
 _PLAIN = re.compile(r"((file|sqlite):|[^/:]*(:\d{1,5})?(/|$))", re.IGNORECASE)
@@ -34,11 +34,13 @@ class Store:
         uri: Its tracking URI, without credentials.
         credentials: Variables for MLflow, from the tracking URI.
         database: The file, where it is a database.
+        is_beside: It is the one that notebook-ci keeps beside the runs.
     """
 
     uri: str
     credentials: Mapping[str, str] = field(default_factory=dict)
     database: Path | None = None
+    is_beside: bool = False
 
     @property
     def environment(self) -> str:
@@ -67,11 +69,10 @@ class Store:
 
 
 def find(given: str, environ: Mapping[str, str], cwd: Path) -> Store:
-    """Return where to log: the input, else `MLFLOW_TRACKING_URI`, else the store beside the runs, made if need be.
+    """Return where to log: the input, else `MLFLOW_TRACKING_URI`, else the store beside the runs.
 
     Raises:
-        InputError: It is no place that a run can be logged to.
-        SurroundingsError: The store beside the runs cannot be made.
+        InputError: A run cannot be logged there.
     """
     if given:
         return _parse(given, "tracking-uri", cwd)
@@ -105,16 +106,27 @@ def shown(uri: str) -> str:
 def _beside_the_runs(environ: Mapping[str, str], cwd: Path) -> Store:
     runner_temp = environ.get("RUNNER_TEMP")
     folder = Path(runner_temp) / "notebook-ci-mlflow" if runner_temp else cwd / PRIVATE_FOLDER / "mlflow"
+    return _database(folder / "mlflow.db", BESIDE, is_beside=True)
+
+
+def create(store: Store, cwd: Path) -> None:
+    """Create the folder of the store beside the runs, where it is that one.
+
+    Raises:
+        SurroundingsError: It cannot be created.
+    """
+    if not (store.database and store.is_beside):
+        return
+    folder = store.database.parent
     try:
-        for written in () if runner_temp else ("mlflow.db", "artifacts"):
+        for written in ("mlflow.db", "artifacts") if folder.parent == cwd / PRIVATE_FOLDER else ():
             private_folder(cwd, folder.name, written)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SurroundingsError(
-            f"The folder {folder} for the MLflow store cannot be made: {error.strerror or error}.",
+            f"The folder {folder} for the MLflow store cannot be created: {error.strerror or error}.",
             hint=ELSEWHERE,
         ) from error
-    return _database(folder / "mlflow.db", "The store beside the runs")
 
 
 def _parse(uri: str, origin: str, cwd: Path) -> Store:
@@ -179,7 +191,7 @@ def _database_path(uri: str, origin: str, cwd: Path) -> Path:
     return cwd / path
 
 
-def _database(path: Path, what: str) -> Store:
+def _database(path: Path, what: str, *, is_beside: bool = False) -> Store:
     """Return the store in a database file, which need not be there yet.
 
     Raises:
@@ -189,7 +201,7 @@ def _database(path: Path, what: str) -> Store:
     path = Path(os.path.normpath(path))
     if "?" in str(path):
         raise InputError(f"{what} has a `?` in its path, which SQLAlchemy does not take.", hint="Name another folder.")
-    if not path.parent.is_dir():
+    if not (is_beside or path.parent.is_dir()):
         raise InputError(f"{what}: there is no folder {path.parent}.", hint="Make it, or name another file.")
     try:
         if path.exists() and not path.is_file():
@@ -199,7 +211,7 @@ def _database(path: Path, what: str) -> Store:
         raise SurroundingsError(f"{what}: {path} cannot be read: {error.strerror or error}.") from error
     if begin and begin != SQLITE_MAGIC:
         raise InputError(f"{what}: {path} is no SQLite database.", hint="Name another file; MLflow makes a new one.")
-    return Store(f"sqlite:///{path.as_posix()}", database=path)
+    return Store(f"sqlite:///{path.as_posix()}", database=path, is_beside=is_beside)
 
 
 def _begin(path: Path) -> bytes:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from notebook_ci.base.inputs import PATH, PYTHON_VERSION, StageInputs, given
+from notebook_ci.base.inputs import StageInputs, given
 from notebook_ci.base.records import Record
+from notebook_ci.base.values import PATH, PYTHON_VERSION
 
 OUTPUTS = {
     "python": "Path of the environment's Python interpreter.",

@@ -1,38 +1,95 @@
 """The stage setup-env: makes the environment, or finds it whole."""
 
+import contextlib
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from notebook_ci.base import locks
 from notebook_ci.base.context import Context
+from notebook_ci.base.github import Console
+from notebook_ci.base.locks import Lock
+from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.process import POSIX
-from notebook_ci.base.records import sha256
+from notebook_ci.base.records import PRIVATE_FOLDER, Problem, private_folder, sha256
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.setup_env import pythons, venv
 from notebook_ci.setup_env.installer import Installer
 from notebook_ci.setup_env.model import SetupEnvInputs, SetupEnvRecord
 from notebook_ci.setup_env.uv import Uv
-from notebook_ci.setup_env.wanted import wanted
+from notebook_ci.setup_env.wanted import Wanted, wanted
 
 
-def run(inputs: SetupEnvInputs, context: Context, record: SetupEnvRecord) -> None:
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentPlan(Plan):
+    """The environment to have.
+
+    Attributes:
+        lock: What is installed.
+        python: The Python that is asked for.
+        venv: Where it is.
+    """
+
+    lock: Lock
+    python: Wanted
+    venv: venv.Venv
+
+    def lines(self) -> Iterator[str]:
+        """See `Plan.lines`."""
+        yield f"install the packages of {self.lock.name} into {self.venv.path}"
+        if self.python.version:
+            yield f"use {self.python}"
+
+
+def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Nothing:
+    """Find out what is to be installed.
+
+    Raises:
+        InputError: An input or a file is wrong.
+    """
+    cwd = workspace.folder
+    if not inputs.requirements and not any(list(cwd.glob(each)) for each in (*locks.SEARCHED, *locks.NOT_YET)):
+        searched = ", ".join(locks.SEARCHED)
+        return Nothing(f"No file says what to install ({searched}): the notebooks run with the Python on PATH.")
+    lock, others = locks.find(inputs.requirements, cwd)
+    locks.check(lock)
+    folder = venv.Venv(venv.location(inputs.venv, inputs.slug, workspace.environ, cwd))
+    folder.check()
+    problems = []
+    if others:
+        message = f"Packages come from {lock.name}. Not used: {', '.join(others)}."
+        problems.append(Problem(severity="notice", message=message))
+    python = wanted(inputs.python_version, lock.path.parent, cwd)
+    return EnvironmentPlan(lock=lock, python=python, venv=folder, problems=tuple(problems))
+
+
+def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace) -> dict[str, str]:
+    """Name the cache of the environment: nothing where versions are not fixed, or Python is to be downloaded first."""
+    if not planned.lock.fixes_versions:
+        return {}
+    uv = Uv(uv_program(), workspace.environ, workspace.folder, Console(workspace.environ), Path(os.devnull))
+    python = pythons.find(uv, planned.python.version)
+    if not python:
+        return {}
+    return {"key": f"notebook-ci-env-2-{venv.key(planned.lock, python)}", "path": str(planned.venv.path)}
+
+
+def run(_: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: SetupEnvRecord) -> None:
     """Make the environment, and record what is in it.
 
     Raises:
-        InputError: An input is wrong; nothing was touched.
         SurroundingsError: It could not be made.
     """
-    lock, others = locks.find(inputs.requirements, context.cwd)
-    locks.check(lock)
-    version = wanted(inputs.python_version, lock.path.parent, context.cwd)
-    folder = venv.Venv(venv.place(inputs.venv, inputs.slug, context.environ, context.cwd))
-    folder.check()
+    lock, folder = planned.lock, planned.venv
+    if folder.path.parent == context.cwd / PRIVATE_FOLDER:
+        with contextlib.suppress(OSError):  # `replaced` says so, where the environment is not there already
+            private_folder(context.cwd, folder.path.name)
     record.lock_file, record.fixed = lock.name, lock.fixes_versions
     record.read = {lock.shown(path): sha256(path) for path in lock.read() if path.exists()}
-    if others:
-        context.reporter.notice(f"Packages come from {lock.name}. Not used: {', '.join(others)}.")
     uv = Uv(uv_program(), context.environ, context.cwd, context.reporter, context.place.artifacts / "install.log")
-    python = pythons.find_or_download(uv, version)
+    python = pythons.find_or_download(uv, planned.python)
     key = venv.key(lock, python)
     installed = None
     if lock.fixes_versions and folder.is_for(key) and (installed := folder.whole()) is None:
@@ -44,13 +101,6 @@ def run(inputs: SetupEnvInputs, context: Context, record: SetupEnvRecord) -> Non
         record.reused, record.added = True, folder.added()
     record.python, record.python_version = str(folder.python), installed.version
     record.packages, record.env_digest = installed.packages, venv.digest(installed)
-
-
-def idle(inputs: SetupEnvInputs, _: Mapping[str, str], cwd: Path) -> str:
-    """Return why there is nothing to do where nobody asked for an environment."""
-    if inputs.requirements or any(list(cwd.glob(pattern)) for pattern in (*locks.SEARCHED, *locks.NOT_YET)):
-        return ""
-    return f"No file says what to install ({', '.join(locks.SEARCHED)}): the notebooks run with the Python on PATH."
 
 
 def uv_program() -> Path:

@@ -16,10 +16,8 @@ from notebook_ci.base.locks import Lock
 from notebook_ci.base.records import (
     ELSEWHERE,
     ENVIRONMENT_MARKER,
-    PRIVATE_FOLDER,
     default_environment,
     environment_marker,
-    private_folder,
 )
 from notebook_ci.setup_env.uv import Installed, describe, python_in
 from notebook_ci.tools import integrity
@@ -158,7 +156,7 @@ class Venv:
         return altered
 
 
-def place(given: str, slug: str, environ: Mapping[str, str], cwd: Path) -> Path:
+def location(given: str, slug: str, environ: Mapping[str, str], cwd: Path) -> Path:
     """Return the folder of the environment.
 
     Args:
@@ -169,11 +167,7 @@ def place(given: str, slug: str, environ: Mapping[str, str], cwd: Path) -> Path:
     """
     if given:
         return cwd / given
-    path = default_environment(slug, environ, cwd)
-    if path.parent == cwd / PRIVATE_FOLDER:
-        with contextlib.suppress(OSError):  # `replaced` says so, where the environment is not there already
-            private_folder(cwd, path.name)
-    return path
+    return default_environment(slug, environ, cwd)
 
 
 def key(lock: Lock, python: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_text
-from notebook_ci.base.inputs import quote
+from notebook_ci.base.texts import quote
 
 VERSION_FILE = ".python-version"
 PROJECT_FILE = "pyproject.toml"

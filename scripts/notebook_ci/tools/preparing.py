@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from notebook_ci.base import indexes, process
-from notebook_ci.base.errors import NOTHING_TO_DO, Cancelled, NotebookCiError, SurroundingsError
+from notebook_ci.base.errors import LIBRARY_NEEDED, NOTHING_TO_DO, Cancelled, NotebookCiError, SurroundingsError
 from notebook_ci.base.github import Console
 from notebook_ci.base.masking import learn, masked
 from notebook_ci.base.texts import command_line, without_users
@@ -37,16 +37,17 @@ Install = Callable[[Path], None]
 
 
 def prepare(
-    name: str, folder: str, *, uv: str, requirements: str, check: Sequence[str], from_stdin: bool
+    name: str, folder: str, *, uv: str, smallest: str, requirements: str, check: Sequence[str], from_stdin: bool
 ) -> int | None:
-    """Check the inputs of a stage, then make its tool environment. Ends the process where that fails.
+    """Plan a stage, then make its tool environment. Ends the process where that fails.
 
     Args:
         name: Name of the environment, also of its lock.
         folder: Where it is to be.
         uv: Where uv's own environment is or is to be.
+        smallest: Where the environment is or is to be that has a YAML library, and nothing else.
         requirements: Folder of the locks.
-        check: The command that checks the inputs with nothing installed; nothing for a program.
+        check: Arguments for the Python that plans the stage; nothing for a program.
         from_stdin: The inputs stand on standard input.
 
     Returns:
@@ -56,8 +57,11 @@ def prepare(
     try:
         with process.cancellable():
             stdin = _spooled() if from_stdin else None
-            _check(check, stdin)
-            Maker(Path(requirements), console).make(name, Path(folder), Path(uv))
+            maker = Maker(Path(requirements), console)
+            if check and _check(sys.executable, check, stdin) == LIBRARY_NEEDED and folder != smallest:
+                maker.make(Path(smallest).name.rpartition("-")[0], Path(smallest), Path(uv))
+                _check(_program(Path(smallest), "python"), check, stdin)
+            maker.make(name, Path(folder), Path(uv))
     except Cancelled as cancelled:
         sys.exit(cancelled.exit_code)
     except NotebookCiError as error:
@@ -74,19 +78,23 @@ def _spooled() -> int:
         return os.dup(file.fileno())
 
 
-def _check(command: Sequence[str], stdin: int | None) -> None:
-    """Run the stage's script to check the inputs: what is wrong costs no installation. It tells the user itself."""
-    if not command:
-        return
+def _check(python: str | Path, arguments: Sequence[str], stdin: int | None) -> int:
+    """Have the stage's script make its plan: what is wrong costs no installation. It tells the user itself.
+
+    Returns:
+        0, or `LIBRARY_NEEDED`. With any other exit code this process ends.
+    """
     if stdin is not None:
         os.lseek(stdin, 0, os.SEEK_SET)
-    code = subprocess.run(command, stdin=subprocess.DEVNULL if stdin is None else stdin, check=False).returncode
+    source = subprocess.DEVNULL if stdin is None else stdin
+    code = subprocess.run([python, *arguments], stdin=source, check=False).returncode
     if code == NOTHING_TO_DO:
         sys.exit(0)
-    if code:
+    if code not in {0, LIBRARY_NEEDED}:
         sys.exit(code if code > 0 else 128 - code)
     if stdin is not None:
         os.lseek(stdin, 0, os.SEEK_SET)
+    return code
 
 
 class Maker:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from notebook_ci.base.inputs import quote
+from notebook_ci.base.texts import quote
 
 # Methods and attributes of columns, which compare and do nothing else.
 METHODS = (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from notebook_ci.base.errors import CheckFailed, InputError
 from notebook_ci.base.files import is_folder, open_regular, read_text
-from notebook_ci.base.inputs import quote
+from notebook_ci.base.texts import quote
 
 if TYPE_CHECKING:
     import pandas as pd

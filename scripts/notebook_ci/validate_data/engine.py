@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError
-from notebook_ci.base.inputs import quote
+from notebook_ci.base.texts import quote
 from notebook_ci.validate_data.projects import Batch
 from notebook_ci.validate_data.suites import Stated, Suite, unknown_type
 

@@ -1,17 +1,21 @@
 """What validate-data takes, gives and records."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from notebook_ci.base.inputs import GLOBS, PATH, TEXT, YAML_MAP, StageInputs, given
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.inputs import StageInputs, given
 from notebook_ci.base.records import Record
+from notebook_ci.base.texts import quote
+from notebook_ci.base.values import GLOBS, PATH, TEXT, YamlKind
+from notebook_ci.base.yaml12 import Value, as_map
 
 NOTHING_GIVEN = (
     "No suite, no rules and no checkpoint is given: nothing says what the data should be. "
     "Write data and suite, or rules, or checkpoint."
 )
+EXAMPLE = "data/penguins.csv: suites/penguins.json"
+RULES_HINT = f"Write `data: suite`, one per line, such as `{EXAMPLE}`."
 Severity = Literal["critical", "warning", "info"]
 Kind = Literal["violation", "missing-column", "not-evaluated"]
 
@@ -20,6 +24,24 @@ OUTPUTS = {
     "evaluated": "Number of expectations that data were held against.",
     "failed": "Number of those that make the stage fail: not met and `critical`, or impossible to evaluate.",
 }
+
+
+def _rules(value: Value, origin: str) -> dict[str, tuple[str, ...]]:
+    given = as_map(value, origin)
+    if not given:
+        raise InputError(f"{origin} is empty.", hint=RULES_HINT)
+    return {pattern.strip(): _suites(pattern, names, origin) for pattern, names in given.items()}
+
+
+def _suites(pattern: str, value: Value, origin: str) -> tuple[str, ...]:
+    given = value if isinstance(value, list) else [value]
+    names = [name.strip() for name in given if isinstance(name, str) and name.strip()]
+    if not (names and len(names) == len(given) and pattern.strip()):
+        raise InputError(f"{origin} has {quote(value)} for the data {quote(pattern)}.", hint=RULES_HINT)
+    return tuple(dict.fromkeys(names))
+
+
+RULES = YamlKind("YAML: `data: suite`, one per line", _rules, "YAML", hint=RULES_HINT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +62,11 @@ class ValidateInputs(StageInputs):
         default="",
         shown_default="none",
     )
-    rules: Any = given(
-        YAML_MAP,
+    rules: dict[str, tuple[str, ...]] = given(
+        RULES,
         "Several data with their suites in place of `data` and `suite`, as YAML: `data: suite`, or a list of suites. "
         "Data can be globs.",
-        default="",
+        default={},
         shown_default="none",
     )
     checkpoint: str = given(
@@ -55,11 +77,28 @@ class ValidateInputs(StageInputs):
         shown_default="none",
     )
 
+    @property
+    def pairs(self) -> dict[str, tuple[str, ...]]:
+        """Suites by data, as `rules` or the other two have them."""
+        return self.rules or dict.fromkeys(self.data, (self.suite,))
 
-def idle(inputs: ValidateInputs, _environ: Mapping[str, str], _cwd: Path) -> str:
-    """Return why there is nothing to do; nothing where there is."""
-    asked = inputs.data or inputs.suite or inputs.rules or inputs.checkpoint
-    return "" if asked else NOTHING_GIVEN
+    def check(self) -> None:
+        """See `StageInputs.check`."""
+        pair = {"data": self.data, "suite": self.suite}
+        ways = {"data and suite": any(pair.values()), "rules": bool(self.rules), "checkpoint": bool(self.checkpoint)}
+        chosen = [name for name, is_chosen in ways.items() if is_chosen]
+        if len(chosen) > 1:
+            raise InputError(
+                f"{' and '.join(f'`{name}`' for name in chosen)} cannot be combined.".replace("data and suite", "data"),
+                hint="Keep one of them; `rules` takes any number of data and suites.",
+            )
+        missing = [name for name, value in pair.items() if not value]
+        if len(missing) == 1:
+            present = next(name for name in pair if name not in missing)
+            raise InputError(
+                f"`{present}` is set but `{missing[0]}` is not.",
+                hint=f"Give both, or write them as `rules`: `{EXAMPLE}`.",
+            )
 
 
 @dataclass(kw_only=True)

@@ -13,7 +13,7 @@ from typing import Any
 from notebook_ci.base import yaml12
 from notebook_ci.base.errors import InputError, NotebookCiError
 from notebook_ci.base.files import read_text
-from notebook_ci.base.inputs import quote
+from notebook_ci.base.texts import quote
 from notebook_ci.validate_data import suites
 from notebook_ci.validate_data.sources import Project, Source
 from notebook_ci.validate_data.suites import Suite

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from notebook_ci.base.context import Context
-from notebook_ci.base.errors import CheckFailed, NotebookCiError, SurroundingsError
+from notebook_ci.base.errors import CheckFailed, NotebookCiError, SurroundingsError, together
 from notebook_ci.base.files import unwritable, write
 from notebook_ci.base.records import RUN_DIR, Problem, Severity, jsonable, sha256
-from notebook_ci.validate_data import data, projects, rules, violations
+from notebook_ci.validate_data import data, violations
 from notebook_ci.validate_data.engine import Engine
 from notebook_ci.validate_data.model import RuleResult, ValidateInputs, ValidateRecord, Violation
+from notebook_ci.validate_data.plan import ValidationPlan
 from notebook_ci.validate_data.rules import Rule
 
 if TYPE_CHECKING:
@@ -23,24 +24,26 @@ LEVELS: dict[str, Severity] = {"critical": "error", "warning": "warning", "info"
 ROW_COUNTS = "expect_table_row_count_"
 
 
-def run(inputs: ValidateInputs, context: Context, record: ValidateRecord) -> None:
+def run(inputs: ValidateInputs, planned: ValidationPlan, context: Context, record: ValidateRecord) -> None:
     """Validate all data. A fault in some goes into the record, and the others are validated still.
 
     Raises:
-        InputError: Something in the inputs or the suites is wrong; no data were read.
+        InputError: Something in the suites is wrong; no data were read.
         SurroundingsError: Data do not fit into memory, or a result cannot be written.
         Cancelled: The job was cancelled; the record holds what was done.
     """
-    rules.refuse_nonsense(inputs)
-    planned, errors = _planned(inputs, context, record)
-    _raise_all(errors, record)
-    _note_suites(planned, context, record)
+    if inputs.rules:
+        record.inputs["rules"] = {pattern: list(names) for pattern, names in inputs.rules.items()}
+    if planned.checkpoint:
+        record.checkpoint = planned.checkpoint.name
+        record.read |= {file: sha256(context.cwd / file) for file in planned.checkpoint.files}
+    _note_suites(planned.rules, context, record)
     context.reporter.progress("Loading Great Expectations ...")
     engine = Engine()
     record.great_expectations, record.pandas = engine.version, engine.pandas_version
-    suites = _made(engine, planned, record)
+    suites = _made(engine, planned.rules)
     validation = _Validation(engine, context, record)
-    for rule in planned:
+    for rule in planned.rules:
         validation.run(rule, suites[rule.suite.file])
     record.success = all(result.success for result in record.results)
     if not record.success:
@@ -137,33 +140,6 @@ class _Validation:
         self.record.made[result.result] = sha256(path)
 
 
-def _planned(
-    inputs: ValidateInputs, context: Context, record: ValidateRecord
-) -> tuple[list[Rule], list[NotebookCiError]]:
-    """Return what is validated, and all that is wrong with that."""
-    if not inputs.checkpoint:
-        wanted = rules.pairs(inputs)
-        if inputs.rules:
-            record.inputs["rules"] = {pattern: list(names) for pattern, names in wanted.items()}
-        return rules.make(wanted, context.cwd)
-    checkpoint, errors = projects.read(inputs.checkpoint, context.cwd)
-    record.checkpoint = checkpoint.name
-    record.read |= {file: sha256(context.cwd / file) for file in checkpoint.files}
-    if checkpoint.actions:
-        context.reporter.notice(
-            f"The actions of the checkpoint {checkpoint.name} are not run here: {', '.join(checkpoint.actions)}."
-        )
-    return [Rule(batch, suite) for batch, suite in checkpoint.batches], errors
-
-
-def _raise_all(errors: Sequence[NotebookCiError], record: ValidateRecord) -> None:
-    """Raise the last error, the others being in the record."""
-    for error in errors[:-1]:
-        record.add(error)
-    if errors:
-        raise errors[-1]
-
-
 def _note_suites(planned: Sequence[Rule], context: Context, record: ValidateRecord) -> None:
     """Note the suites as read, and what they state twice."""
     for suite in {rule.suite.file: rule.suite for rule in planned}.values():
@@ -179,7 +155,7 @@ def _note_suites(planned: Sequence[Rule], context: Context, record: ValidateReco
                 )
 
 
-def _made(engine: Engine, planned: Sequence[Rule], record: ValidateRecord) -> dict[str, Any]:
+def _made(engine: Engine, planned: Sequence[Rule]) -> dict[str, Any]:
     """Return the suites as Great Expectations has them, by file.
 
     Raises:
@@ -190,7 +166,8 @@ def _made(engine: Engine, planned: Sequence[Rule], record: ValidateRecord) -> di
     for suite in {rule.suite.file: rule.suite for rule in planned}.values():
         made[suite.file], wrong = engine.suite(suite)
         errors += wrong
-    _raise_all(errors, record)
+    if errors:
+        raise together(errors)
     return made
 
 

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.inputs import quote
+from notebook_ci.base.texts import quote
 
 OWN_MODULES = "great_expectations."
 STORE_CLASSES = (

@@ -5,8 +5,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from notebook_ci.base.inputs import quote
-from notebook_ci.base.texts import listed
+from notebook_ci.base.texts import listed, quote
 from notebook_ci.validate_data.model import Example, Violation
 from notebook_ci.validate_data.suites import Stated
 

@@ -1,0 +1,167 @@
+"""The kinds of values that inputs have, and how text becomes one."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from notebook_ci.base import yaml12
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.texts import quote
+
+MOST_COUNTED = 10_000
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a value of an input is read.
+
+    Attributes:
+        accepts: What is accepted, to stand after "Accepted is".
+        parse: Returns the value; raises ValueError.
+        metavar: What stands for a value in `--help`.
+        many: Whether a flag can be repeated on the command line.
+    """
+
+    accepts: str
+    parse: Callable[..., Any]
+    metavar: str
+    many: bool = False
+
+    def read(self, raw: object, origin: str) -> Any:
+        """Return the value of what was given.
+
+        Args:
+            raw: Text; or what a TOML file has.
+            origin: What it is, for messages.
+
+        Raises:
+            InputError: It is not accepted.
+        """
+        try:
+            return self.parse(raw)
+        except (ValueError, OverflowError) as error:
+            raise InputError(f"{origin} is {quote(raw)}. Accepted is {self.accepts}.") from error
+
+
+@dataclass(frozen=True)
+class YamlKind(Kind):
+    """An input in YAML 1.2. A table of a TOML file stands for what the YAML means.
+
+    Attributes:
+        parse: Returns the value of a plain one, given its origin too; raises InputError.
+        hint: How it is written.
+    """
+
+    hint: str = yaml12.MAP_HINT
+
+    def read(self, raw: object, origin: str) -> Any:
+        """See `Kind.read`."""
+        return self.parse(yaml12.read(raw, origin=origin, hint=self.hint), origin)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError
+    return str(value).strip()
+
+
+def _boolean(value: object) -> bool:
+    match value:
+        case bool():
+            return value
+        case "true" | "false":
+            return value == "true"
+    raise ValueError
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError
+    count = int(value)
+    if not 0 < count <= MOST_COUNTED:
+        raise ValueError
+    return count
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError
+    seconds = float(value)
+    if not 0 < seconds <= MOST_SECONDS:
+        raise ValueError
+    return seconds
+
+
+def _lines(value: object) -> tuple[str, ...]:
+    items = value.splitlines() if isinstance(value, str) else value
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise ValueError
+    return tuple(item.strip() for item in items if item.strip())
+
+
+def _slug(value: object) -> str:
+    text = _text(value)
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", text):
+        raise ValueError
+    return text
+
+
+def _python_version(value: object) -> str:
+    text = _text(value)
+    # 3.1 and 3.2 are what YAML and TOML make of 3.10 and 3.20 without quotes: refused.
+    if not re.fullmatch(r"3\.([6-9]|\d\d)(\.\d{1,2})?", text):
+        raise ValueError
+    return text
+
+
+def _workers(value: object) -> int | None:
+    return None if value == "auto" else _count(value)
+
+
+def _preload(value: object) -> tuple[str, ...] | None:
+    names = _lines(value)
+    if names == ("auto",):
+        return None
+    if names == ("off",):
+        return ()
+    if not all(re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name) for name in names):
+        raise ValueError
+    return names
+
+
+def _size(value: object) -> int:
+    found = re.fullmatch(r"(\d{1,9})\s*(kB|MB|GB|)", _text(value))
+    if not found or not int(found[1]):
+        raise ValueError
+    return int(found[1]) * _BYTES[found[2]]
+
+
+MOST_SECONDS = 10 * 24 * 3600
+_BYTES = {"": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3}
+TEXT = Kind("text", _text, "TEXT")
+PATH = Kind("text", _text, "PATH")
+COUNT = Kind(f"a whole number from 1 to {MOST_COUNTED}", _count, "NUMBER")
+WORKERS = Kind(f"`auto` or a whole number from 1 to {MOST_COUNTED}", _workers, "auto|NUMBER")
+PRELOAD = Kind("`auto`, `off`, or names of modules, one a line", _preload, "auto|off|MODULE", many=True)
+SIZE = Kind("a number of bytes, also with `kB`, `MB` or `GB` behind it", _size, "SIZE")
+BOOLEAN = Kind("`true` or `false`", _boolean, "true|false")
+SECONDS = Kind("a number of seconds above 0, at most ten days (864000)", _seconds, "SECONDS")
+LINES = Kind("one entry a line", _lines, "TEXT", many=True)
+GLOBS = Kind("one entry a line", _lines, "GLOB", many=True)
+SLUG = Kind("up to 64 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`", _slug, "NAME")
+PYTHON_VERSION = Kind(
+    "a version such as `3.12` or `3.12.4` (in quotes, or 3.10 is read as 3.1)", _python_version, "VERSION"
+)
+YAML_MAP = YamlKind("YAML: `name: value`, one per line", yaml12.as_map, "YAML")
+
+
+def choice(*accepted: str) -> Kind:
+    """Return the kind of an input that is one of a few words."""
+
+    def parse(value: object) -> str:
+        if value not in accepted:
+            raise ValueError
+        return str(value)
+
+    return Kind(" or ".join(f"`{each}`" for each in accepted), parse, "|".join(accepted))

@@ -1,0 +1,63 @@
+"""Names the cache of DVC's objects for an action: before they are pulled.
+
+Nothing is cached where the remote is a folder, which is as near as the cache; nor in a public repository, whose caches
+every pull request from a fork can read (the input `cache` decides otherwise); nor a folder outside the repository and
+RUNNER_TEMP: `.dvc/config` names it, and a stranger may have written that.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from notebook_ci.base.workspace import Workspace
+from notebook_ci.dvc_pull.config import FOLDER, Config, pointers
+from notebook_ci.dvc_pull.model import DvcPullInputs
+from notebook_ci.dvc_pull.run import PullPlan
+
+PREFIX = "notebook-ci-dvc-1-"
+
+
+def cache(inputs: DvcPullInputs, planned: PullPlan, workspace: Workspace) -> dict[str, str]:
+    """Return `key`, `restore-keys` and `path`: the key is made of all that decides what is pulled.
+
+    It begins with what stands for the repository alone.
+    """
+    root, remotes, cwd, environ = planned.root, planned.remotes, workspace.folder, workspace.environ
+    if not _is_allowed(inputs, environ) or all(remote.kind == "local" for remote in remotes):
+        return {}
+    folder = Config.read(root, "", environ).cache.resolve()
+    if not _may_be_kept(folder, root, cwd, environ):
+        return {}
+    prefix = f"{PREFIX}{_short(os.path.relpath(root, cwd), *(f'{each.name} {each.url}' for each in remotes))}-"
+    pulled = hashlib.sha256(json.dumps([inputs.targets, inputs.remote]).encode())
+    for path in (root / FOLDER / "config", *pointers(root)):
+        if path.is_file():
+            pulled.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return {"key": f"{prefix}{pulled.hexdigest()[:32]}", "restore-keys": prefix, "path": str(folder)}
+
+
+def _is_allowed(inputs: DvcPullInputs, environ: Mapping[str, str]) -> bool:
+    """Return whether a cache is allowed: said so, or else in a repository that is not public."""
+    if inputs.cache is not None:
+        return inputs.cache
+    try:
+        event = json.loads(Path(environ["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))
+        return event["repository"]["private"] is not False
+    except (KeyError, TypeError, OSError, ValueError):
+        return True
+
+
+def _may_be_kept(cache: Path, root: Path, cwd: Path, environ: Mapping[str, str]) -> bool:
+    """Return whether a folder holds nothing but the cache: not git's files, nor the repository, nor those of others."""
+    homes = [root.resolve(), cwd.resolve()]
+    if any(home.is_relative_to(cache) for home in homes) or ".git" in {part.lower() for part in cache.parts}:
+        return False
+    if temporary := environ.get("RUNNER_TEMP"):
+        homes.append(Path(temporary).resolve())
+    return any(cache.is_relative_to(home) and cache != home for home in homes)
+
+
+def _short(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,63 @@
+"""What is validated: which data against which suites. Only the suites are read."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from notebook_ci.base.errors import NotebookCiError, together
+from notebook_ci.base.plan import Nothing, Plan
+from notebook_ci.base.records import Problem
+from notebook_ci.base.texts import listed
+from notebook_ci.base.workspace import Workspace
+from notebook_ci.validate_data import projects, rules
+from notebook_ci.validate_data.model import NOTHING_GIVEN, ValidateInputs
+from notebook_ci.validate_data.projects import Checkpoint
+from notebook_ci.validate_data.rules import Rule
+
+MOST_LISTED = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationPlan(Plan):
+    """All that is validated.
+
+    Attributes:
+        rules: Data and suites.
+        checkpoint: The checkpoint that names them; None: the inputs do.
+        missing: What cannot be read before dvc-pull has run.
+    """
+
+    rules: Sequence[Rule]
+    checkpoint: Checkpoint | None = None
+    missing: Sequence[NotebookCiError] = ()
+
+    def lines(self) -> Iterator[str]:
+        """See `Plan.lines`."""
+        pairs = [f"{rule.data} ({rule.suite.file})" for rule in self.rules]
+        if pairs:
+            yield f"validate {listed(pairs, MOST_LISTED)}"
+        for error in self.missing:
+            yield f"not known before dvc-pull has run: {error.message}"
+
+
+def make(inputs: ValidateInputs, workspace: Workspace) -> ValidationPlan | Nothing:
+    """Find the data and read the suites.
+
+    Raises:
+        InputError: Something in the inputs or the suites is wrong.
+    """
+    if not (inputs.pairs or inputs.checkpoint):
+        return Nothing(NOTHING_GIVEN)
+    checkpoint, problems = None, []
+    if inputs.checkpoint:
+        checkpoint, errors = projects.read(inputs.checkpoint, workspace.folder)
+        found = [Rule(batch, suite) for batch, suite in checkpoint.batches]
+        if checkpoint.actions:
+            message = (
+                f"The actions of the checkpoint {checkpoint.name} are not run here: {', '.join(checkpoint.actions)}."
+            )
+            problems.append(Problem(severity="notice", message=message))
+    else:
+        found, errors = rules.make(inputs.pairs, workspace.folder)
+    if errors and not workspace.awaits_data:
+        raise together(errors)
+    return ValidationPlan(rules=found, checkpoint=checkpoint, missing=errors, problems=tuple(problems))
