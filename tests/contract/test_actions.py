@@ -16,7 +16,7 @@ from notebook_ci.base.stage import Command, Stage
 from pipeline import PIPELINE
 
 ROOT = Path(__file__).resolve().parents[2]
-STAGES: list[Stage[Any, Any]] = [import_module(name.replace("-", "_")).STAGE for name in inputs_module.STAGES]
+STAGES: list[Stage[Any, Any, Any]] = [import_module(name.replace("-", "_")).STAGE for name in inputs_module.STAGES]
 COMMANDS: list[Command[Any]] = [PIPELINE, *STAGES]
 
 
@@ -52,7 +52,7 @@ def test_an_action_maps_each_output_explicitly(command: Command[Any]) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
-def test_a_script_sets_just_the_outputs_that_are_declared(stage: Stage[Any, Any]) -> None:
+def test_a_script_sets_just_the_outputs_that_are_declared(stage: Stage[Any, Any, Any]) -> None:
     assert set(stage.headline(stage.record(stage=stage.name))) == set(stage.outputs)
 
 

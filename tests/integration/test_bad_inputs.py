@@ -128,15 +128,15 @@ EXECUTE = {
     ),
     "config: a folder": Case({}, "notebook-ci.toml is a folder.", {"notebook-ci.toml/x": ""}, ("notebook-ci.toml", 0)),
     # Parameters
-    "YAML: tab": Case({"parameters": "a:\n\tb: 1"}, "The input parameters is not YAML, line 2: "),
-    "YAML: list": Case({"parameters": "- a\n- b"}, f"The input parameters is a list, not a map. {YAML_HINT}"),
-    "YAML: text": Case({"parameters": "alpha=1"}, f"The input parameters is `alpha=1`, not a map. {YAML_HINT}"),
+    "YAML: tab": Case({"parameters": "a:\n\tb: 1"}, "`parameters` is not valid YAML (line 2): "),
+    "YAML: list": Case({"parameters": "- a\n- b"}, f"`parameters` is a list, not a map. {YAML_HINT}"),
+    "YAML: text": Case({"parameters": "alpha=1"}, f"`parameters` is `alpha=1`, not a map. {YAML_HINT}"),
     "YAML: duplicate key": Case(
-        {"parameters": "alpha: 1\nalpha: 2"}, "The input parameters is not YAML, line 2: while constructing a mapping"
+        {"parameters": "alpha: 1\nalpha: 2"}, "`parameters` is not valid YAML (line 2): while constructing a mapping"
     ),
     "YAML: tag": Case(
         {"parameters": "alpha: !!python/object/apply:os.system ['touch ran']"},
-        "The input parameters is not YAML, line 1: could not determine a constructor for the tag",
+        "`parameters` is not valid YAML (line 1): could not determine a constructor for the tag",
     ),
     "YAML: bomb": Case({"parameters": BOMB}, "The input parameters holds more than 100000 values."),
     "YAML: holds itself": Case({"parameters": "alpha: &a [*a]"}, "The input parameters "),
@@ -144,10 +144,8 @@ EXECUTE = {
     "YAML: a number for a name": Case(
         {"parameters": "1: alpha"}, "The input parameters has the name `1`, which is not text. Quote it."
     ),
-    "YAML: two documents": Case(
-        {"parameters": "alpha: 1\n---\nalpha: 2"}, "The input parameters is not YAML, line 2: "
-    ),
-    "YAML: not closed": Case({"parameters": "alpha: [1, 2"}, "The input parameters is not YAML, line 1: "),
+    "YAML: two documents": Case({"parameters": "alpha: 1\n---\nalpha: 2"}, "`parameters` is not valid YAML (line 2): "),
+    "YAML: not closed": Case({"parameters": "alpha: [1, 2"}, "`parameters` is not valid YAML (line 1): "),
     "nobody declares it": Case(
         {"parameters": "beta: 1"},
         "No notebook declares the parameter `beta`. Parameters are the names assigned in the cell tagged `parameters`; "
@@ -178,7 +176,7 @@ EXECUTE = {
     ),
     "parameters-file: no YAML": Case(
         {"parameters-file": "sub/p.yaml"},
-        "sub/p.yaml is not YAML: ",
+        "sub/p.yaml is not valid YAML: ",
         {"sub/p.yaml": "alpha: 1\n\nbeta: {\n"},
         ("sub/p.yaml", 4),
     ),

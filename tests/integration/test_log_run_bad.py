@@ -18,6 +18,7 @@ from notebook_ci.base.context import Context
 from notebook_ci.base.github import Console
 from notebook_ci.base.launcher import LAUNCHER
 from notebook_ci.base.records import RunDirectory
+from notebook_ci.base.workspace import Workspace as StageWorkspace
 from notebook_ci.dvc_pull.model import DvcPullRecord, PulledData
 from notebook_ci.log_run import client
 from notebook_ci.log_run.description import Description
@@ -129,9 +130,8 @@ def test_a_machine_that_is_too_slow_is_not_the_servers_fault(
     monkeypatch.setattr(client, "LOADING_SECONDS", 0)
     monkeypatch.setattr(client, "SERVER_SECONDS", 0)
     run_directory = RunDirectory.open("run", {}, workspace.folder)
-    context = Context(
-        workspace.folder, base_environ(), run_directory, run_directory.take("log-run", ""), Console(base_environ())
-    )
+    stage_workspace = StageWorkspace(workspace.folder, base_environ())
+    context = Context(stage_workspace, run_directory, run_directory.take("log-run", ""), Console(base_environ()))
     answer = client.log(
         Store(server.uri), {"experiment": "e"}, Description("identity", "name", "FINISHED", 0, 0), context
     )

@@ -280,8 +280,8 @@ def test_a_needed_notebook_that_is_not_chosen_is_not_waited_for(workspace: Works
         ("train.ipynb: [[data.ipynb]]", "which is no list of notebooks."),
         ("train.ipynb: {data.ipynb: x}", "which is no list of notebooks."),
         ("train.ipynb:", "The input needs has `null` for `train.ipynb`"),
-        ("[train.ipynb]", "The input needs is a list, not a map."),
-        ("train.ipynb: [data.ipynb", "The input needs is not YAML"),
+        ("[train.ipynb]", "`needs` is a list, not a map."),
+        ("train.ipynb: [data.ipynb", "`needs` is not valid YAML"),
     ],
 )
 def test_needs_that_cannot_be_met(workspace: Workspace, kernel: Path, needs: str, said: str) -> None:
@@ -394,10 +394,10 @@ def test_a_sweep_as_tables_of_the_file_of_inputs(workspace: Workspace, kernel: P
     [
         ("- {alfa: 1}\n- {alfa: 2}", "No notebook declares the parameter `alfa`. Did you mean `alpha`?"),
         ("- {alpha: 1, beta: 2}", "No notebook declares the parameter `beta`."),
-        ("5", "The input sweep is `5`: neither a list nor a map. Write a list of sets"),
+        ("5", "`sweep` is `5`: neither a list nor a map. Write a list of sets"),
         ("alpha: [1, 2]", "The input sweep holds `[1, 2]`, which is no set of parameters."),
         ("a/b: {alpha: 1}", "The input sweep has the name `a/b`: it is to be part of a file's name."),
-        ("- {alpha: 1", "The input sweep is not YAML"),
+        ("- {alpha: 1", "`sweep` is not valid YAML"),
     ],
 )
 def test_a_sweep_that_is_none(workspace: Workspace, kernel: Path, sweep: str, said: str) -> None:

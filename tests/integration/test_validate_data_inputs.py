@@ -147,8 +147,8 @@ CASES = {
         ("a.parquet.gz", 0),
     ),
     # Rules
-    "rules: no YAML": Case({"rules": "a.csv: [s.json"}, "The input rules is not YAML, line 1: "),
-    "rules: a list": Case({"rules": "- a.csv"}, "The input rules is a list, not a map."),
+    "rules: no YAML": Case({"rules": "a.csv: [s.json"}, "`rules` is not valid YAML (line 1): "),
+    "rules: a list": Case({"rules": "- a.csv"}, "`rules` is a list, not a map."),
     "rules: none": Case({"rules": "# none"}, "The input rules holds none. Write `data: suite`, one a line, such as"),
     "rules: a number": Case({"rules": "a.csv: 3"}, "The input rules has `3` for the data `a.csv`. Write `data: suite`"),
     "rules: no suite": Case({"rules": "a.csv:"}, "The input rules has `null` for the data `a.csv`."),
@@ -338,7 +338,7 @@ CASES = {
         great_expectations="config_version: 3.0\n",
     ),
     "a project that is no YAML": project(
-        "gx/great_expectations.yml is not YAML: ", ("gx/great_expectations.yml", 2), great_expectations="a: [\n"
+        "gx/great_expectations.yml is not valid YAML: ", ("gx/great_expectations.yml", 2), great_expectations="a: [\n"
     ),
     "a store in a database": project(
         "The checkpoint_store of gx/great_expectations.yml is a `DatabaseStoreBackend`; validate-data reads projects "

@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 from notebook_ci.base.errors import InputError
+from notebook_ci.base.plan import Nothing
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.dvc_pull.config import Config, find_root, without_credentials, without_secrets
-from notebook_ci.dvc_pull.model import DvcPullInputs, idle
+from notebook_ci.dvc_pull.model import DvcPullInputs
+from notebook_ci.dvc_pull.run import plan
 
 TEXT = """\
 [core]
@@ -133,10 +136,14 @@ def test_the_root_is_looked_for_up_to_that_of_git(root: Path) -> None:
     assert find_root(inner) is None
 
 
-def test_idle_without_dvc(tmp_path: Path) -> None:
+def test_nothing_is_planned_without_dvc(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, {})
     (tmp_path / ".git").mkdir()
-    assert ".dvc" in idle(DvcPullInputs(), {}, tmp_path)
-    assert not idle(DvcPullInputs(targets=("data",)), {}, tmp_path)
-    assert not idle(DvcPullInputs(remote="storage"), {}, tmp_path)
+    nothing = plan(DvcPullInputs(), workspace)
+    assert isinstance(nothing, Nothing)
+    assert ".dvc" in nothing.reason
+    for asked in (DvcPullInputs(targets=("data",)), DvcPullInputs(remote="storage")):
+        with pytest.raises(InputError, match=r"no \.dvc directory"):
+            plan(asked, workspace)
     (tmp_path / ".dvc").mkdir()
-    assert not idle(DvcPullInputs(), {}, tmp_path)
+    assert not isinstance(plan(DvcPullInputs(), workspace), Nothing)

@@ -14,6 +14,7 @@ import pytest
 from notebook_ci.base import inputs
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.inputs import StageInputs, given
+from notebook_ci.base.texts import quote
 from notebook_ci.base.values import BOOLEAN, COUNT, GLOBS, PATH, PYTHON_VERSION, SECONDS, YAML_MAP, choice
 
 STAGE = "execute-notebook"
@@ -254,7 +255,7 @@ def from_step(call: Caller, name: str, value: object) -> Any:
         ("python-version", "3.12.10", "3.12.10"),
         ("slug", "py3.11_a-b", "py3.11_a-b"),
         ("slug", "a" * 64, "a" * 64),
-        ("parameters", "a: 1", "a: 1"),
+        ("parameters", "a: 1", {"a": 1}),
     ],
 )
 def test_good_values_of_a_step(call: Caller, name: str, value: str, read: object) -> None:
@@ -287,13 +288,17 @@ def test_good_values_of_the_config(call: Caller, toml: str, field: str, read: ob
         *(("python-version", value) for value in ("3", "2.7", "3.x", ">=3.11", "3.12.1.2", "latest", "3.123", 3, 3.1)),
         *(("notebooks", value) for value in (1, ["a", 1], {"a": 1}, True)),
         *(("output-dir", value) for value in (True, ["a"], {"a": 1}, None)),
-        *(("parameters", value) for value in (1, ["a"], True)),
     ],
 )
 def test_bad_values_are_refused_with_what_is_accepted(call: Caller, name: str, value: object) -> None:
     error = call.refused(step={name: value})
     kind = inputs.declared(Example)[name].kind
-    assert error.message == f"The input {name} is {inputs.quote(value)}. Accepted is {kind.accepts}."
+    assert error.message == f"`{name}` is {quote(value)}. Accepted is {kind.accepts}."
+
+
+@pytest.mark.parametrize(("value", "shown"), [(1, "`1`"), (["a"], "a list"), (True, "`true`"), ("- a", "a list")])
+def test_what_is_no_map_is_refused(call: Caller, value: object, shown: str) -> None:
+    assert call.refused(step={"parameters": value}).message == f"`parameters` is {shown}, not a map."
 
 
 def test_a_number_too_large_for_a_float_is_refused(call: Caller) -> None:
@@ -308,12 +313,12 @@ def test_python_3_10_without_quotes_is_refused_and_not_taken_for_3_1(call: Calle
 
 def test_a_bad_value_of_the_config_is_named_with_its_line(call: Caller) -> None:
     error = call.refused(toml=in_toml('html = true\ncell-timeout = "5s"'))
-    assert error.message.startswith("cell-timeout in [execute-notebook] is `5s`. Accepted is a number of seconds")
+    assert error.message.startswith("`cell-timeout` in [execute-notebook] is `5s`. Accepted is a number of seconds")
     assert (error.file, error.line) == (inputs.CONFIG, 3)
 
 
 def test_a_bad_value_of_a_flag_is_named(call: Caller) -> None:
-    assert call.refused("--html", "maybe").message == "--html is `maybe`. Accepted is `true` or `false`."
+    assert call.refused("--html", "maybe").message == "`--html` is `maybe`. Accepted is `true` or `false`."
 
 
 def test_a_boolean_flag_needs_no_value(call: Caller) -> None:
@@ -443,7 +448,7 @@ def test_a_choice_is_one_of_its_words(call: Caller, value: str) -> None:
 
 @pytest.mark.parametrize("value", ["Warn", "ignore", "true"])
 def test_another_word_is_refused(call: Caller, value: str) -> None:
-    assert call.refused("--on-error", value).message == f"--on-error is `{value}`. Accepted is `warn` or `fail`."
+    assert call.refused("--on-error", value).message == f"`--on-error` is `{value}`. Accepted is `warn` or `fail`."
 
 
 @pytest.mark.parametrize("toml", ["on-error = true", "on-error = 1"])
@@ -457,7 +462,9 @@ def test_a_count_is_a_whole_number(call: Caller) -> None:
 
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "four", "10001", "true"])
 def test_what_is_no_count_is_refused(call: Caller, value: str) -> None:
-    assert f"--jobs is `{value}`. Accepted is a whole number from 1 to 10000." in call.refused("--jobs", value).message
+    assert (
+        f"`--jobs` is `{value}`. Accepted is a whole number from 1 to 10000." in call.refused("--jobs", value).message
+    )
 
 
 @pytest.mark.parametrize("toml", ["jobs = true", "jobs = 1.0"])
@@ -509,7 +516,7 @@ def test_inputs_of_the_stage_come_before_those_of_all() -> None:
 
 
 def test_the_record_gets_the_inputs_by_their_names(call: Caller) -> None:
-    given_inputs = inputs.as_given(call.load("--output-dir", "x"))
+    given_inputs = call.load("--output-dir", "x").as_given()
     assert given_inputs["output-dir"] == "x"
     assert given_inputs.keys() == inputs.declared(Example).keys()
 
@@ -528,7 +535,7 @@ def test_the_record_gets_the_inputs_by_their_names(call: Caller) -> None:
     ],
 )
 def test_quote_is_short_and_on_one_line(value: object, shown: str) -> None:
-    assert inputs.quote(value) == shown
+    assert quote(value) == shown
 
 
 def test_a_config_in_the_root_of_the_repository_is_not_missed_in_silence(tmp_path: Path) -> None:

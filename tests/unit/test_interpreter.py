@@ -193,10 +193,10 @@ def test_the_environment_is_not_made_behind_a_link(tmp_path: Path, name: str) ->
     (tmp_path / "elsewhere").mkdir()
     link.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(InputError, match="Nothing is written there"):
-        venv.place("", "", {}, tmp_path)
+        venv.location("", "", {}, tmp_path)
     assert not any((tmp_path / "elsewhere").iterdir())
-    assert venv.place("env", "", {}, tmp_path) == tmp_path / "env"
-    assert venv.place("", "", {"RUNNER_TEMP": str(tmp_path)}, tmp_path) == tmp_path / "notebook-ci-venv"
+    assert venv.location("env", "", {}, tmp_path) == tmp_path / "env"
+    assert venv.location("", "", {"RUNNER_TEMP": str(tmp_path)}, tmp_path) == tmp_path / "notebook-ci-venv"
 
 
 def test_an_empty_variable_of_a_kernel_counts_as_none(tmp_path: Path) -> None:

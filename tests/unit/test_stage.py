@@ -15,6 +15,7 @@ from notebook_ci.base import stage as stage_module
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import CheckFailed, InputError, SurroundingsError
 from notebook_ci.base.inputs import StageInputs, given
+from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.records import Place, Problem, Record, RunDirectory
 from notebook_ci.base.stage import Stage
 from notebook_ci.base.values import SECONDS
@@ -38,7 +39,19 @@ class ToyRecord(Record):
     done: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ToyPlan(Plan):
+    """Play."""
+
+    def lines(self) -> list[str]:
+        return ["play"]
+
+
 Work = Callable[[ToyInputs, Context, ToyRecord], None]
+
+
+def _unplanned(work: Work) -> Callable[[ToyInputs, ToyPlan, Context, ToyRecord], None]:
+    return lambda inputs, _, context, record: work(inputs, context, record)
 
 
 def well(_: ToyInputs, context: Context, record: ToyRecord) -> None:
@@ -54,6 +67,7 @@ class Toy:
     capsys: pytest.CaptureFixture[str]
     on_runner: bool = True
     log: str = ""
+    plan: ToyPlan | Nothing = field(default_factory=ToyPlan)
 
     def run(
         self,
@@ -62,7 +76,16 @@ class Toy:
         *argv: str,
         headline: Callable[[ToyRecord], Mapping[str, str]] = lambda record: {"count": str(len(record.done))},
     ) -> int:
-        toy = Stage("toy", "A toy.", ToyInputs, {"count": "How many."}, ToyRecord, work, headline, lambda *_: "")
+        toy = Stage(
+            "toy",
+            "A toy.",
+            ToyInputs,
+            {"count": "How many."},
+            ToyRecord,
+            lambda *_: self.plan,
+            _unplanned(work),
+            headline,
+        )
         flags = [] if step is None else ["--inputs-from-stdin"]
         code = toy.main([*flags, *argv], self.environ, io.StringIO(json.dumps(step)))
         written = self.capsys.readouterr()
@@ -140,7 +163,7 @@ def never(*_: object) -> None:
 @pytest.mark.parametrize(
     ("step", "said"),
     [
-        ({"wait": "soon"}, "::error::The input wait is `soon`."),
+        ({"wait": "soon"}, "::error::`wait` is `soon`."),
         ({"wiat": "1"}, "::error::The action has no input `wiat`. Did you mean wait?"),
         ({"run-dir": "file/x"}, "::error::The run directory cannot be made"),
     ],
@@ -271,8 +294,9 @@ def test_a_signal_while_the_record_is_written_waits(toy: Toy, monkeypatch: pytes
 def test_a_real_process_that_is_cancelled_writes_its_record(tmp_path: Path) -> None:
     code = (
         "import sys, time; from unit.test_stage import *\n"
-        "def work(_, context, record):\n    print('begun', flush=True); time.sleep(60)\n"
-        "stage_module.run_script(Stage('toy', '', ToyInputs, {}, ToyRecord, work, lambda record: {}, lambda *_: ''))\n"
+        "def work(*_):\n    print('begun', flush=True); time.sleep(60)\n"
+        "stage_module.run_script(\n"
+        "    Stage('toy', '', ToyInputs, {}, ToyRecord, lambda *_: ToyPlan(), work, lambda record: {})\n)\n"
     )
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SCRIPTS), str(TESTS)]), "GITHUB_ACTIONS": "true"}
     environ |= {"RUNNER_TEMP": str(tmp_path), "GITHUB_OUTPUT": str(tmp_path / "o"), "GITHUB_STEP_SUMMARY": ""}

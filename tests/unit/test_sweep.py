@@ -3,10 +3,15 @@ from typing import Any
 import pytest
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.execute_notebook.sweep import MOST_SETS, sets
+from notebook_ci.base.yaml12 import Values
+from notebook_ci.execute_notebook.sweep import MOST_SETS, SETS
 
 
-@pytest.mark.parametrize("value", ["", "# nothing\n", "null", [], {}, "[]", "{}"])
+def sets(value: object) -> dict[str, Values]:
+    return dict(SETS.read(value, "`sweep`"))
+
+
+@pytest.mark.parametrize("value", ["# nothing\n", "null", [], {}, "[]", "{}"])
 def test_nothing_is_no_sweep(value: Any) -> None:
     assert sets(value) == {}
 
@@ -48,28 +53,28 @@ def test_a_map_gives_the_names() -> None:
     [
         ("5", "is `5`: neither a list nor a map"),
         ("text", "is `text`: neither a list nor a map"),
-        ("- 5", "holds `5`, which is no set of parameters"),
-        ("- {}", "holds `{}`, which is no set of parameters"),
-        ("- [a]", "which is no set of parameters"),
-        ("- alpha: 1\n-", "holds `null`, which is no set of parameters"),
-        ("alpha: [0.1, 0.2]", "holds `[0.1, 0.2]`, which is no set of parameters"),
-        ("{small: {}}", "holds `{}`, which is no set of parameters"),
-        ("a/b: {x: 1}", "has the name `a/b`: it is to be part of a file's name"),
-        ("'': {x: 1}", "has the name ``: it is to be part of a file's name"),
-        ({"x" * 81: {"x": 1}}, "it is to be part of a file's name"),
-        ("a\0b: {x: 1}", "is not YAML"),
+        ("- 5", "has `5`, which is not a set of parameters"),
+        ("- {}", "has `{}`, which is not a set of parameters"),
+        ("- [a]", "which is not a set of parameters"),
+        ("- alpha: 1\n-", "has `null`, which is not a set of parameters"),
+        ("alpha: [0.1, 0.2]", "has `[0.1, 0.2]`, which is not a set of parameters"),
+        ("{small: {}}", "has `{}`, which is not a set of parameters"),
+        ("a/b: {x: 1}", "has the name `a/b`, which cannot be part of a file name"),
+        ("'': {x: 1}", "has the name ``, which cannot be part of a file name"),
+        ({"x" * 81: {"x": 1}}, "which cannot be part of a file name"),
+        ("a\0b: {x: 1}", "is not valid YAML"),
         ("a b: {x: 1}", "has the name `a b`"),
-        ("- {alpha: 1", "is not YAML"),
+        ("- {alpha: 1", "is not valid YAML"),
         ("- {1: 2}", "has the name `1`, which is not text"),
         ("a: &a\n  b: *a", "holds itself"),
         ([{"a": object()}], "a object"),
-        ([{"a": n} for n in range(MOST_SETS + 1)], f"holds {MOST_SETS + 1} sets, more than {MOST_SETS}"),
+        ([{"a": n} for n in range(MOST_SETS + 1)], f"has {MOST_SETS + 1} sets, more than {MOST_SETS}"),
     ],
 )
 def test_what_is_no_sweep_is_refused(value: Any, said: str) -> None:
     with pytest.raises(InputError) as caught:
         sets(value)
-    assert "The input sweep" in caught.value.message
+    assert "`sweep`" in caught.value.message
     assert said in caught.value.message
 
 

@@ -1,13 +1,18 @@
 """The lines of expectations in a suite's file, and inputs that do not go together."""
 
+import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from notebook_ci.base import inputs as inputs_module
 from notebook_ci.base.errors import InputError
-from notebook_ci.validate_data import rules
-from notebook_ci.validate_data.model import ValidateInputs, idle
+from notebook_ci.base.plan import Nothing
+from notebook_ci.base.workspace import Workspace
+from notebook_ci.validate_data import plan
+from notebook_ci.validate_data.model import ValidateInputs
 from notebook_ci.validate_data.suites import parsed, stated_lines
 
 SUITE: dict[str, Any] = {
@@ -49,39 +54,53 @@ def test_no_json_is_told_with_its_line() -> None:
     assert (caught.value.file, caught.value.line) == ("s.json", 3)
 
 
-def given(**inputs: Any) -> ValidateInputs:
-    return ValidateInputs(**inputs)
+def load(tmp_path: Path, **inputs: object) -> ValidateInputs:
+    return inputs_module.load(
+        ValidateInputs, "validate-data", ["--inputs-from-stdin"], io.StringIO(json.dumps(inputs)), tmp_path
+    )
 
 
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        (given(), "There is nothing to validate"),
-        (given(data=("a.csv",)), "The input suite is missing"),
-        (given(suite="s.json"), "The input data is missing"),
-        (given(suite="s.json", rules="a: b"), "in 2 ways what is validated: data and suite; rules"),
-        (given(checkpoint="c", rules="a: b"), "in 2 ways what is validated: rules; checkpoint"),
+        ({"data": "a.csv"}, "`data` is set but `suite` is not."),
+        ({"suite": "s.json"}, "`suite` is set but `data` is not."),
+        ({"suite": "s.json", "rules": "a: b"}, "`data` and `rules` cannot be combined."),
+        ({"checkpoint": "c", "rules": "a: b"}, "`rules` and `checkpoint` cannot be combined."),
     ],
 )
-def test_nonsense(inputs: ValidateInputs, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        rules.refuse_nonsense(inputs)
+def test_inputs_that_contradict_each_other(tmp_path: Path, inputs: dict[str, str], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, **inputs)
+    assert caught.value.message == message
 
 
 @pytest.mark.parametrize(
-    "inputs", [given(data=("a",), suite="s"), given(rules="a: b"), given(rules={"a": "b"}), given(checkpoint="c")]
+    ("inputs", "pairs"),
+    [
+        ({}, {}),
+        ({"checkpoint": "c"}, {}),
+        ({"data": "a\nb*", "suite": "s"}, {"a": ("s",), "b*": ("s",)}),
+        ({"rules": "a: s\n'b*': [s, t, s]\n"}, {"a": ("s",), "b*": ("s", "t")}),
+        ({"rules": {"a": ["s"]}}, {"a": ("s",)}),
+    ],
 )
-def test_sense(inputs: ValidateInputs) -> None:
-    rules.refuse_nonsense(inputs)
+def test_pairs_of_data_and_suites(tmp_path: Path, inputs: dict[str, object], pairs: dict[str, object]) -> None:
+    assert load(tmp_path, **inputs).pairs == pairs
 
 
-def test_pairs() -> None:
-    assert rules.pairs(given(data=("a", "b*"), suite="s")) == {"a": ("s",), "b*": ("s",)}
-    assert rules.pairs(given(rules="a: s\n'b*': [s, t, s]\n")) == {"a": ("s",), "b*": ("s", "t")}
-    assert rules.pairs(given(rules={"a": ["s"]})) == {"a": ("s",)}
+def test_nothing_is_planned_where_nothing_is_given(tmp_path: Path) -> None:
+    nothing = plan.make(load(tmp_path), Workspace(tmp_path, {}))
+    assert isinstance(nothing, Nothing)
+    assert nothing.reason.startswith("No suite, no rules and no checkpoint is given")
 
 
-def test_idle(tmp_path: Any) -> None:
-    assert idle(given(), {}, tmp_path).startswith("No suite, no rules and no checkpoint is given")
-    for inputs in (given(suite="s"), given(data=("a",)), given(rules="x"), given(checkpoint="c")):
-        assert not idle(inputs, {}, tmp_path)
+def test_missing_data_is_an_error_unless_dvc_pull_runs_first(tmp_path: Path) -> None:
+    (tmp_path / "s.json").write_text(json.dumps({"name": "s", "expectations": [{"type": "a", "kwargs": {}}]}))
+    inputs = load(tmp_path, rules={"a.csv": "s.json", "b.csv": "s.json"})
+    with pytest.raises(InputError, match=r"b\.csv") as caught:
+        plan.make(inputs, Workspace(tmp_path, {}))
+    assert ["a.csv" in each.message for each in caught.value.others] == [True]
+    planned = plan.make(inputs, Workspace(tmp_path, {}, awaits_data=True))
+    assert not isinstance(planned, Nothing)
+    assert [line.startswith("not known before dvc-pull has run: ") for line in planned.lines()] == [True, True]

@@ -85,25 +85,25 @@ def test_anchors_aliases_and_merges_are_read() -> None:
 )
 def test_broken_yaml_is_named_with_its_line(text: str, line: int, said: str) -> None:
     error = refused(text)
-    assert error.message.startswith(f"The input parameters is not YAML, line {line}: ")
+    assert error.message.startswith(f"The input parameters is not valid YAML (line {line}): ")
     assert said in error.message
-    assert error.hint == "Write `name: value`, one a line."
+    assert error.hint == "Write `name: value`, one per line."
     in_file = refused(text, file="params.yaml")
     assert (in_file.file, in_file.line) == ("params.yaml", line)
-    assert in_file.message.startswith("The input parameters is not YAML: ")
+    assert in_file.message.startswith("The input parameters is not valid YAML: ")
 
 
 @pytest.mark.parametrize("text", ["a: \x01", "a: 2026-13-45", f"a: {'1' * 5000}", f"a: {'[' * 1000}"])
 def test_what_cannot_be_read_at_all_is_refused(text: str) -> None:
     error = refused(text, file="params.yaml")
-    assert error.message.startswith("The input parameters is not YAML: ")
+    assert error.message.startswith("The input parameters is not valid YAML: ")
     assert len(error.message) < 200
     assert error.file == "params.yaml"
 
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("- a\n- b", "a list"), ("just text", "`just text`"), ("3", "a int"), ("&a [*a]", "a list"), ("a:1", "`a:1`")],
+    [("- a\n- b", "a list"), ("just text", "`just text`"), ("3", "`3`"), ("a:1", "`a:1`")],
 )
 def test_what_is_no_map_is_refused(text: str, shown: str) -> None:
     assert refused(text).message == f"The input parameters is {shown}, not a map."
@@ -141,21 +141,21 @@ def test_a_few_lines_cannot_stand_for_billions_of_values() -> None:
 
 def test_a_billion_values_in_a_list_are_not_shown() -> None:
     text = "\n".join(f"- &a{n} [{', '.join([f'*a{n - 1}'] * 9 if n else ['x'])}]" for n in range(20))
-    assert refused(text).message == "The input parameters is a list, not a map."
+    assert "holds more than 100000 values" in refused(text).message
 
 
-@pytest.mark.parametrize("text", ["a: &a [*a]", "a: &a {b: *a}", "&a {b: *a}"])
+@pytest.mark.parametrize("text", ["a: &a [*a]", "&a [*a]", "a: &a {b: *a}", "&a {b: *a}"])
 def test_a_value_that_holds_itself_is_refused(text: str) -> None:
     assert refused(text).message == "The input parameters is nested too deeply, or holds itself."
 
 
 def test_a_map_of_the_config_gets_the_same_values() -> None:
     given = {"a": date(2026, 1, 2), "b": time(3, 4), "c": [1, {"d": True}]}
-    assert yaml12.plain_mapping(given, origin=ORIGIN) == {"a": "2026-01-02", "b": "03:04:00", "c": [1, {"d": True}]}
+    assert yaml12.read(given, origin=ORIGIN, hint="") == {"a": "2026-01-02", "b": "03:04:00", "c": [1, {"d": True}]}
 
 
 def test_a_copy_is_returned() -> None:
-    given: dict[str, Any] = {"a": [1]}
-    copied = yaml12.plain_mapping(given, origin=ORIGIN)
-    copied["a"].append(2)
-    assert given == {"a": [1]}
+    given = [1]
+    copied = yaml12.read(given, origin=ORIGIN, hint="")
+    assert copied == given
+    assert copied is not given

@@ -81,7 +81,7 @@ class StageInputs:
         shown_default=f"`{CONFIG}`, if it is there",
     )
     # By input, the text that the step or the command line gave.
-    texts: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    texts: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
     def check(self) -> None:
         """Check what only several inputs together tell.

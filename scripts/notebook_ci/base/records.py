@@ -349,6 +349,16 @@ def _refuse_workspace(path: Path, cwd: Path) -> None:
         )
 
 
+def refuse_link(folder: Path, cwd: Path) -> None:
+    """Refuse a folder below `cwd` that is a link or lies behind one: a stranger's branch may have brought it.
+
+    Raises:
+        InputError: It does.
+    """
+    if folder.resolve() != cwd.resolve() / folder.relative_to(cwd):
+        raise InputError(f"{folder} is a link, or lies behind one. Nothing is written there.", hint="Delete the link.")
+
+
 def private_folder(cwd: Path, *below: str) -> Path:
     """Return `.notebook-ci/`, which keeps itself out of git, or a folder in it, which may not exist yet.
 
@@ -358,8 +368,7 @@ def private_folder(cwd: Path, *below: str) -> Path:
     """
     root = cwd / PRIVATE_FOLDER
     folder = root.joinpath(*below)
-    if folder.resolve() != cwd.resolve().joinpath(PRIVATE_FOLDER, *below):
-        raise InputError(f"{folder} is a link, or lies behind one. Nothing is written there.", hint="Delete the link.")
+    refuse_link(folder, cwd)
     root.mkdir(exist_ok=True)
     with contextlib.suppress(FileExistsError), (root / ".gitignore").open("x") as ignore:
         ignore.write("*\n")

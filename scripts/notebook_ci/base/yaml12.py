@@ -46,7 +46,7 @@ def as_map(value: Value, origin: str, file: str | Path | None = None) -> Values:
     """
     if isinstance(value, dict) or value is None:
         return value or {}
-    shown = quote(value) if isinstance(value, str) else f"a {type(value).__name__}"
+    shown = "a list" if isinstance(value, list) else quote(value)
     raise InputError(f"{origin} is {shown}, not a map.", hint=MAP_HINT, file=file)
 
 

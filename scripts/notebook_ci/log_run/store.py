@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.launcher import WORDS
-from notebook_ci.base.records import ELSEWHERE, PRIVATE_FOLDER, private_folder
+from notebook_ci.base.records import ELSEWHERE, PRIVATE_FOLDER, private_folder, refuse_link
 from notebook_ci.base.texts import quote, without_users
 
 SERVER_ENVIRONMENT, DATABASE_ENVIRONMENT = "mlflow-thin", "mlflow-full"
@@ -106,6 +106,8 @@ def shown(uri: str) -> str:
 def _beside_the_runs(environ: Mapping[str, str], cwd: Path) -> Store:
     runner_temp = environ.get("RUNNER_TEMP")
     folder = Path(runner_temp) / "notebook-ci-mlflow" if runner_temp else cwd / PRIVATE_FOLDER / "mlflow"
+    if not runner_temp:
+        refuse_link(folder / "mlflow.db", cwd)
     return _database(folder / "mlflow.db", BESIDE, is_beside=True)
 
 

@@ -16,8 +16,10 @@ from notebook_ci.base.locks import Lock
 from notebook_ci.base.records import (
     ELSEWHERE,
     ENVIRONMENT_MARKER,
+    PRIVATE_FOLDER,
     default_environment,
     environment_marker,
+    refuse_link,
 )
 from notebook_ci.setup_env.uv import Installed, describe, python_in
 from notebook_ci.tools import integrity
@@ -167,7 +169,10 @@ def location(given: str, slug: str, environ: Mapping[str, str], cwd: Path) -> Pa
     """
     if given:
         return cwd / given
-    return default_environment(slug, environ, cwd)
+    path = default_environment(slug, environ, cwd)
+    if path.parent == cwd / PRIVATE_FOLDER:
+        refuse_link(path, cwd)
+    return path
 
 
 def key(lock: Lock, python: Path) -> str:
