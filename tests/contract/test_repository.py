@@ -91,7 +91,7 @@ def test_an_import_of_another_stage_is_found(tmp_path: Path) -> None:
 
 def test_base_modules_import_the_standard_library_only_when_they_are_imported() -> None:
     """Inputs are checked before anything is installed: by a Python that has nothing else."""
-    script = f"import pipeline, dvc_pull_key, {', '.join(name.replace('-', '_') for name in STAGES)}"
+    script = f"import pipeline, {', '.join(name.replace('-', '_') for name in STAGES)}"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r}); {script}"],
         capture_output=True,

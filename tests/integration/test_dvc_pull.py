@@ -426,7 +426,7 @@ def test_s3_with_versions(workspace: Workspace, s3: S3) -> None:
 
 
 def key(checkout: Checkout, environ: dict[str, str] | None = None, **inputs: str) -> dict[str, str]:
-    done = checkout.workspace.run("dvc-pull-key", inputs, environ=environ)
+    done = checkout.workspace.run("dvc-pull", inputs, environ=environ, flags=["--name-cache"])
     assert done.code == 0, done.log
     return dict(done.outputs)
 

@@ -420,8 +420,7 @@ def test_a_copy_of_the_workspace_runs_its_own_code(editable: Shop) -> None:
 
 
 def cache_key(shop: Shop, venv: str) -> str:
-    flags = ["setup-env", "setup-env-key"]
-    return shop.workspace.run("--env", {"venv": venv}, flags=flags, environ=shop.environ).outputs["key"]
+    return shop.workspace.run("setup-env", {"venv": venv}, flags=["--name-cache"], environ=shop.environ).outputs["key"]
 
 
 def test_another_workspace_with_the_same_environment_folder_runs_its_own_code(editable: Shop) -> None:

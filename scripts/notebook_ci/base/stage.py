@@ -127,7 +127,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
     plan: Callable[[Model, Workspace], StagePlan | Nothing]
     run: Callable[[Model, StagePlan, Context, StageRecord], None]
     headline: Callable[[StageRecord], Mapping[str, str]]
-    cache: Callable[[Model, StagePlan, Workspace], Mapping[str, str]] = lambda *_: {}
+    cache: Callable[[Model, StagePlan, Workspace, Reporter], Mapping[str, str]] = lambda *_: {}
 
     @property
     def all_outputs(self) -> Mapping[str, str]:
@@ -174,7 +174,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             inputs = inputs_module.load(self.inputs, self.name, argv, stdin, workspace.folder)
             plan = self.plan(inputs, workspace)
             if not (isinstance(plan, Nothing) or CHECK_ONLY in argv):
-                console.set_outputs(self.cache(inputs, plan, workspace))
+                console.set_outputs(self.cache(inputs, plan, workspace, console))
         except (NotebookCiError, OSError):
             return NOTHING_TO_DO if CHECK_ONLY in argv else 0
         return 0

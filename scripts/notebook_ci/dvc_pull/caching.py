@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from notebook_ci.base.reporter import Reporter
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.dvc_pull.config import FOLDER, Config, pointers
 from notebook_ci.dvc_pull.model import DvcPullInputs
@@ -19,7 +20,7 @@ from notebook_ci.dvc_pull.run import PullPlan
 PREFIX = "notebook-ci-dvc-1-"
 
 
-def cache(inputs: DvcPullInputs, planned: PullPlan, workspace: Workspace) -> dict[str, str]:
+def cache(inputs: DvcPullInputs, planned: PullPlan, workspace: Workspace, _: Reporter) -> dict[str, str]:
     """Return `key`, `restore-keys` and `path`: the key is made of all that decides what is pulled.
 
     It begins with what stands for the repository alone.

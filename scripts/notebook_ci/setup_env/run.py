@@ -9,11 +9,11 @@ from pathlib import Path
 
 from notebook_ci.base import locks
 from notebook_ci.base.context import Context
-from notebook_ci.base.github import Console
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.process import POSIX
 from notebook_ci.base.records import PRIVATE_FOLDER, Problem, private_folder, sha256
+from notebook_ci.base.reporter import Reporter
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.setup_env import pythons, venv
 from notebook_ci.setup_env.installer import Installer
@@ -65,11 +65,11 @@ def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Noth
     return EnvironmentPlan(lock=lock, python=python, venv=folder, problems=tuple(problems))
 
 
-def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace) -> dict[str, str]:
+def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, reporter: Reporter) -> dict[str, str]:
     """Name the cache of the environment: nothing where versions are not fixed, or Python is to be downloaded first."""
     if not planned.lock.fixes_versions:
         return {}
-    uv = Uv(uv_program(), workspace.environ, workspace.folder, Console(workspace.environ), Path(os.devnull))
+    uv = Uv(uv_program(), workspace.environ, workspace.folder, reporter, Path(os.devnull))
     python = pythons.find(uv, planned.python.version)
     if not python:
         return {}
