@@ -1,0 +1,113 @@
+"""Stages are planned before anything is installed: what is wrong is refused, and `--plan` only shows."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from integration.suite import Done, Workspace, notebook, parameters
+from notebook_ci.build_image.run import NO_IMAGE
+from notebook_ci.validate_data.model import NOTHING_GIVEN
+
+CLOSED = "http://127.0.0.1:9/simple"
+NO_NETWORK = {"PIP_INDEX_URL": CLOSED, "UV_DEFAULT_INDEX": CLOSED}
+SUITE = {"name": "s", "expectations": [{"type": "expect_table_row_count_to_equal", "kwargs": {"value": 1}}]}
+
+
+@pytest.fixture
+def workspace(workspace: Workspace) -> Workspace:
+    """Nothing is installed yet."""
+    workspace.write("requirements.txt", "ipykernel\n")
+    workspace.write("a.ipynb", notebook(parameters("alpha = 1"), "print(alpha)"))
+    return workspace
+
+
+def run(workspace: Workspace, stage: str, *flags: str, network: bool = False) -> Done:
+    """Run a stage with an empty cache of tool environments."""
+    environ = {"NOTEBOOK_CI_CACHE": str(workspace.base / "cache")} | ({} if network else NO_NETWORK)
+    return workspace.run(stage, flags=flags, environ=environ)
+
+
+def installed(workspace: Workspace) -> set[str]:
+    """Return the tool environments that exist."""
+    return {path.name.rpartition("-")[0] for path in (workspace.base / "cache").glob("*-*")}
+
+
+@pytest.mark.parametrize(
+    ("stage", "flags", "message"),
+    [
+        ("pipeline", ["--notebooks", "nope/*.ipynb"], "No notebook matches `nope/*.ipynb` in "),
+        ("pipeline", ["--stages", "nonsense"], "`nonsense` is not a stage."),
+        ("pipeline", ["--stages", "validate-data"], "`stages` names validate-data, which has nothing to do: "),
+        ("pipeline", ["--config", "x.toml"], "There is no file x.toml."),
+        ("validate-data", ["--data", "a.csv"], "`data` is set but `suite` is not."),
+        ("validate-data", ["--data", "a.csv", "--suite", "s.json"], "There is no file a.csv."),
+        ("execute-notebook", ["--notebooks", "nope/*.ipynb"], "No notebook matches `nope/*.ipynb` in "),
+        ("execute-notebook", ["--cell-timeout", "soon"], "`--cell-timeout` is `soon`."),
+        ("setup-env", ["--requirements", "x.txt"], "requirements is `x.txt`, which is not there."),
+        ("dvc-pull", [], "There is no .dvc directory: no data here is versioned by DVC."),
+        ("build-image", [], "No image is named: "),
+        ("log-run", ["--tracking-uri", "mlruns"], "tracking-uri is `mlruns`."),
+    ],
+)
+def test_refused_without_a_library_or_network(workspace: Workspace, stage: str, flags: list[str], message: str) -> None:
+    workspace.write("s.json", json.dumps(SUITE))
+    done = run(workspace, stage, *flags)
+    assert done.code == 2, done.log
+    assert f"error: {message}" in done.log or f": {message}" in done.log
+    assert "Traceback" not in done.log
+    assert installed(workspace) == set()
+
+
+@pytest.mark.parametrize("stage", ["pipeline", "execute-notebook"])
+def test_refused_with_no_more_than_a_yaml_library(workspace: Workspace, stage: str) -> None:
+    for given, message in (
+        ("alpha: [1", "`--parameters` is not valid YAML (line 1): "),
+        ("alfa: 2", "No notebook declares the parameter `alfa`. Did you mean `alpha`?"),
+    ):
+        done = run(workspace, stage, "--parameters", given, network=True)
+        assert done.code == 2, done.log
+        assert message in done.log
+        assert installed(workspace) == {"uv", "pipeline"}
+
+
+def test_a_plan_is_shown_and_nothing_done(workspace: Workspace) -> None:
+    before = sorted(workspace.folder.rglob("*"))
+    done = run(workspace, "pipeline", "--plan")
+    assert done.code == 0, done.log
+    venv = workspace.folder / ".notebook-ci" / "venv"
+    assert done.log.split("Plan\n")[1].splitlines() == [
+        "setup-env:",
+        f"  install the packages of requirements.txt into {venv}",
+        "dvc-pull: nothing to do. There is no .dvc directory: no data here is versioned by DVC.",
+        f"validate-data: nothing to do. {NOTHING_GIVEN}",
+        "execute-notebook:",
+        "  execute 1 notebook: a.ipynb",
+        f"build-image: nothing to do. {NO_IMAGE}",
+        "log-run:",
+        f"  log the run to sqlite:///{workspace.folder / '.notebook-ci' / 'mlflow' / 'mlflow.db'}",
+    ]
+    assert sorted(workspace.folder.rglob("*")) == before
+    assert installed(workspace) == set()
+
+
+def test_the_plan_of_one_stage(workspace: Workspace) -> None:
+    done = run(workspace, "execute-notebook", "--plan", "--parameters", "alpha: 2", network=True)
+    assert (done.code, done.log.splitlines()[-3:]) == (
+        0,
+        ["execute-notebook:", "  execute 1 notebook: a.ipynb", "  set parameters: alpha"],
+    )
+    assert installed(workspace) == {"uv", "pipeline"}
+
+
+def test_data_that_dvc_pull_will_bring_is_said_to_be_unknown(workspace: Workspace) -> None:
+    (workspace.folder / ".dvc").mkdir()
+    workspace.write(".dvc/config", "[core]\nremote = s\n['remote \"s\"']\nurl = ../../storage\n")
+    workspace.write("s.json", json.dumps(SUITE))
+    workspace.write("notebook-ci.toml", '[validate-data]\ndata = "a.csv"\nsuite = "s.json"\n')
+    done = run(workspace, "pipeline", "--plan")
+    assert done.code == 0, done.log
+    assert "  not known before dvc-pull has run: There is no file a.csv." in done.log.splitlines()
+    Path(workspace.folder, ".dvc", "config").unlink()
+    Path(workspace.folder, ".dvc").rmdir()
+    assert run(workspace, "pipeline", "--plan").code == 2
