@@ -28,7 +28,7 @@ from integration.suite import (
 from notebook_ci.base.records import RUN_MARKER
 
 RAN = notebook(parameters("alpha = 1"), "open('ran', 'w').close()")
-YAML_HINT = "Write `name: value`, one a line."
+YAML_HINT = "Write `name: value`, one per line."
 Content = str | bytes | Mapping[str, Any]
 
 
@@ -72,18 +72,18 @@ EXECUTE = {
         "The action has no input `notebook`. Did you mean notebooks? Known are notebooks, exclude,",
     ),
     "nothing like any input": Case({"zzz": "1"}, "The action has no input `zzz`. Known are notebooks, exclude,"),
-    "boolean yes": Case({"html": "yes"}, "The input html is `yes`. Accepted is `true` or `false`."),
-    "boolean True": Case({"HTML": "True"}, "The input html is `True`. Accepted is `true` or `false`."),
-    "timeout in words": Case({"cell-timeout": "ten"}, f"The input cell-timeout is `ten`. {SECONDS}"),
-    "timeout with unit": Case({"cell-timeout": "10s"}, f"The input cell-timeout is `10s`. {SECONDS}"),
-    "timeout 0": Case({"notebook-timeout": "0"}, f"The input notebook-timeout is `0`. {SECONDS}"),
-    "timeout below 0": Case({"notebook-timeout": "-1"}, f"The input notebook-timeout is `-1`. {SECONDS}"),
-    "timeout nan": Case({"cell-timeout": "nan"}, f"The input cell-timeout is `nan`. {SECONDS}"),
-    "timeout inf": Case({"cell-timeout": "1e999"}, f"The input cell-timeout is `1e999`. {SECONDS}"),
-    "slug with a path": Case({"slug": "../x"}, f"The input slug is `../x`. {SLUG}"),
-    "slug with an expression": Case({"slug": "${{ matrix.x }}"}, f"The input slug is `${{{{ matrix.x }}}}`. {SLUG}"),
-    "value of two lines": Case({"slug": "a\n::error::b"}, f"The input slug is `a\\n::error::b`. {SLUG}"),
-    "NUL": Case({"notebooks": "a\0.ipynb"}, "The input notebooks has a NUL character in it."),
+    "boolean yes": Case({"html": "yes"}, "`html` is `yes`. Accepted is `true` or `false`."),
+    "boolean True": Case({"HTML": "True"}, "`html` is `True`. Accepted is `true` or `false`."),
+    "timeout in words": Case({"cell-timeout": "ten"}, f"`cell-timeout` is `ten`. {SECONDS}"),
+    "timeout with unit": Case({"cell-timeout": "10s"}, f"`cell-timeout` is `10s`. {SECONDS}"),
+    "timeout 0": Case({"notebook-timeout": "0"}, f"`notebook-timeout` is `0`. {SECONDS}"),
+    "timeout below 0": Case({"notebook-timeout": "-1"}, f"`notebook-timeout` is `-1`. {SECONDS}"),
+    "timeout nan": Case({"cell-timeout": "nan"}, f"`cell-timeout` is `nan`. {SECONDS}"),
+    "timeout inf": Case({"cell-timeout": "1e999"}, f"`cell-timeout` is `1e999`. {SECONDS}"),
+    "slug with a path": Case({"slug": "../x"}, f"`slug` is `../x`. {SLUG}"),
+    "slug with an expression": Case({"slug": "${{ matrix.x }}"}, f"`slug` is `${{{{ matrix.x }}}}`. {SLUG}"),
+    "value of two lines": Case({"slug": "a\n::error::b"}, f"`slug` is `a\\n::error::b`. {SLUG}"),
+    "NUL": Case({"notebooks": "a\0.ipynb"}, "`notebooks` has a NUL character in it."),
     "inputs that are no JSON": Case("{'a': 1}", "The inputs of the step are not JSON: Expecting property name"),
     "inputs that are a list": Case("[1]", "The inputs of the step are `[1]`, not a JSON object."),
     # notebook-ci.toml
@@ -110,7 +110,7 @@ EXECUTE = {
     ),
     "config: wrong value": Case(
         {},
-        f"cell-timeout in [execute-notebook] is `[5]`. {SECONDS}",
+        f"`cell-timeout` in [execute-notebook] is `[5]`. {SECONDS}",
         config("[execute-notebook]\ncell-timeout = [5]\n"),
         ("notebook-ci.toml", 2),
     ),
@@ -138,11 +138,11 @@ EXECUTE = {
         {"parameters": "alpha: !!python/object/apply:os.system ['touch ran']"},
         "`parameters` is not valid YAML (line 1): could not determine a constructor for the tag",
     ),
-    "YAML: bomb": Case({"parameters": BOMB}, "The input parameters holds more than 100000 values."),
-    "YAML: holds itself": Case({"parameters": "alpha: &a [*a]"}, "The input parameters "),
-    "YAML: binary": Case({"parameters": "alpha: !!binary aGVsbG8="}, "The input parameters holds `b'hello'`, a bytes."),
+    "YAML: bomb": Case({"parameters": BOMB}, "`parameters` holds more than 100000 values."),
+    "YAML: holds itself": Case({"parameters": "alpha: &a [*a]"}, "`parameters` "),
+    "YAML: binary": Case({"parameters": "alpha: !!binary aGVsbG8="}, "`parameters` holds `b'hello'`, a bytes."),
     "YAML: a number for a name": Case(
-        {"parameters": "1: alpha"}, "The input parameters has the name `1`, which is not text. Quote it."
+        {"parameters": "1: alpha"}, "`parameters` has the name `1`, which is not text. Quote it."
     ),
     "YAML: two documents": Case({"parameters": "alpha: 1\n---\nalpha: 2"}, "`parameters` is not valid YAML (line 2): "),
     "YAML: not closed": Case({"parameters": "alpha: [1, 2"}, "`parameters` is not valid YAML (line 1): "),
@@ -219,11 +219,11 @@ EXECUTE = {
 HASH = "0" * 64
 SETUP = {
     "unknown input": Case({"requirement": "x"}, "The action has no input `requirement`. Did you mean requirements?"),
-    "python-version: latest": Case({"python-version": "latest"}, f"The input python-version is `latest`. {VERSION}"),
-    "python-version: 3.x": Case({"python-version": "3.x"}, f"The input python-version is `3.x`. {VERSION}"),
-    "python-version: a range": Case({"python-version": ">=3.11"}, f"The input python-version is `>=3.11`. {VERSION}"),
-    "python-version: 2.7": Case({"python-version": "2.7"}, f"The input python-version is `2.7`. {VERSION}"),
-    "python-version: a flag": Case({"python-version": "--help"}, f"The input python-version is `--help`. {VERSION}"),
+    "python-version: latest": Case({"python-version": "latest"}, f"`python-version` is `latest`. {VERSION}"),
+    "python-version: 3.x": Case({"python-version": "3.x"}, f"`python-version` is `3.x`. {VERSION}"),
+    "python-version: a range": Case({"python-version": ">=3.11"}, f"`python-version` is `>=3.11`. {VERSION}"),
+    "python-version: 2.7": Case({"python-version": "2.7"}, f"`python-version` is `2.7`. {VERSION}"),
+    "python-version: a flag": Case({"python-version": "--help"}, f"`python-version` is `--help`. {VERSION}"),
     ".python-version: a flag": Case(
         {},
         ".python-version asks for the Python `--help`, which is no version. Write a version such as 3.12.",
@@ -258,7 +258,7 @@ SETUP = {
         {"requirements.txt": b"", "requirements-a.txt": "", "requirements-b.txt": ""},
     ),
     "nothing": Case(
-        {}, "Nothing in {cwd} says what to install: there is none of uv.lock, pylock.toml", {"requirements.txt": b""}
+        {}, "No file says what to install (uv.lock, pylock.toml, requirements*.txt", {"requirements.txt": b""}
     ),
     "Poetry": Case(
         {},
@@ -738,8 +738,8 @@ def test_flags_that_are_wrong(workspace: Workspace) -> None:
     for flags, message in (
         (["--notebook", "x"], "unknown argument `--notebook`. Did you mean --notebooks? Known are --notebooks,"),
         (["x.ipynb"], "unknown argument `x.ipynb`."),
-        (["--cell-timeout", "soon"], f"error: --cell-timeout is `soon`. {SECONDS}"),
-        (["--html", "maybe"], "error: --html is `maybe`. Accepted is `true` or `false`."),
+        (["--cell-timeout", "soon"], f"error: `--cell-timeout` is `soon`. {SECONDS}"),
+        (["--html", "maybe"], "error: `--html` is `maybe`. Accepted is `true` or `false`."),
         (["--slug"], "error: The command line was not understood: argument --slug: expected one argument. See "),
     ):
         done = workspace.run("execute-notebook", flags=flags)

@@ -75,20 +75,18 @@ def both(name: str, case: Case) -> dict[str, Case]:
 CASES = {
     # Names and tags: told before any work
     "no image": Case(
-        {"image": ""}, "No image is named. Give a name such as ghcr.io/team/penguins with the input image."
+        {"image": ""}, "No image is named: give a name such as ghcr.io/team/penguins with `image` of build-image."
     ),
-    "blank": Case({"image": "my study"}, f"The input image is `my study`. {NAME}"),
-    "flag": Case({"image": "--privileged"}, f"The input image is `--privileged`. {NAME}"),
-    "image with a tag": Case({"image": "study:v1"}, f"The input image is `study:v1`. {NAME}"),
-    "image with an address": Case(
-        {"image": "https://ghcr.io/team/x"}, f"The input image is `https://ghcr.io/team/x`. {NAME}"
-    ),
-    "tags on one line": Case({"tags": "v1 latest"}, f"The input tags is `v1 latest`. {TAG}"),
-    "base-image in uppercase": Case({"base-image": "Python:3"}, "The input base-image is `Python:3`. Accepted is"),
-    "tag with a leading dash": Case({"tags": "-x"}, f"The input tags is `-x`. {TAG}"),
-    "push yes": Case({"push": "yes"}, "The input push is `yes`. Accepted is `true` or `false`."),
-    "if-no-engine": Case({"if-no-engine": "warn"}, "The input if-no-engine is `warn`. Accepted is `fail` or `skip`."),
-    "timeout": Case({"timeout": "0"}, "The input timeout is `0`. Accepted is a number of seconds above 0"),
+    "blank": Case({"image": "my study"}, f"`image` is `my study`. {NAME}"),
+    "flag": Case({"image": "--privileged"}, f"`image` is `--privileged`. {NAME}"),
+    "image with a tag": Case({"image": "study:v1"}, f"`image` is `study:v1`. {NAME}"),
+    "image with an address": Case({"image": "https://ghcr.io/team/x"}, f"`image` is `https://ghcr.io/team/x`. {NAME}"),
+    "tags on one line": Case({"tags": "v1 latest"}, f"`tags` is `v1 latest`. {TAG}"),
+    "base-image in uppercase": Case({"base-image": "Python:3"}, "`base-image` is `Python:3`. Accepted is"),
+    "tag with a leading dash": Case({"tags": "-x"}, f"`tags` is `-x`. {TAG}"),
+    "push yes": Case({"push": "yes"}, "`push` is `yes`. Accepted is `true` or `false`."),
+    "if-no-engine": Case({"if-no-engine": "warn"}, "`if-no-engine` is `warn`. Accepted is `fail` or `skip`."),
+    "timeout": Case({"timeout": "0"}, "`timeout` is `0`. Accepted is a number of seconds above 0"),
     # git
     "no commit": Case(
         {}, "There is no git commit to name the image after. Give the input tags, or commit", committed=False
@@ -134,7 +132,7 @@ CASES = {
     # Base images
     "base with blanks": Case(
         {"base-image": "not a name"},
-        "The input base-image is `not a name`. Accepted is an image such as `python:3.12-slim`, with tag or",
+        "`base-image` is `not a name`. Accepted is an image such as `python:3.12-slim`, with tag or",
     ),
     "base not there": Case(
         {"base-image": "{open}/none:1"},

@@ -89,8 +89,8 @@ def a_conflict(checkout: Checkout) -> None:
 
 CASES = {
     # Inputs
-    "jobs": Case(nothing, "The input jobs is `0`. Accepted is a whole number", inputs={"jobs": "0"}),
-    "verify": Case(nothing, "The input verify is `no`. Accepted is `true` or `false`.", inputs={"verify": "no"}),
+    "jobs": Case(nothing, "`jobs` is `0`. Accepted is a whole number", inputs={"jobs": "0"}),
+    "verify": Case(nothing, "`verify` is `no`. Accepted is `true` or `false`.", inputs={"verify": "no"}),
     "unknown input": Case(
         nothing, "The action has no input `target`.", hint="Did you mean targets?", inputs={"target": "data"}
     ),
@@ -108,8 +108,8 @@ CASES = {
     # The repository
     "no .dvc": Case(
         lambda checkout: shutil.rmtree(checkout.folder / ".dvc"),
-        "There is no .dvc directory in ",
-        hint="Make one with `dvc init` and commit it",
+        "There is no .dvc directory: no data here is versioned by DVC.",
+        hint="Create it with `dvc init`",
     ),
     "no git": Case(
         lambda checkout: shutil.rmtree(checkout.folder / ".git"),

@@ -34,7 +34,7 @@ def test_kernels_are_started(elsewhere: Workspace, kernel: Path) -> None:
     assert [found["kernel_start"] for found in done.record["notebooks"]] == ["spawn", "spawn", ""]
     assert [error.place for error in done.annotations()] == [("b.ipynb", line_of(failing, "1 / 0")), ("c.ipynb", 1)]
     assert [notice.message for notice in done.annotations("notice")] == [
-        "The input preload has no effect: kernels are started, not forked."
+        "`preload` has no effect: kernels are started, not forked."
     ]
     assert not elsewhere.processes()
     assert not elsewhere.leftovers()

@@ -149,7 +149,8 @@ def make_checkout(folder: Path, wheels: Path, environ: Mapping[str, str]) -> Che
     (scripts / "demo.py").write_text(STAGE)
     locks = checkout.folder / "requirements"
     locks.mkdir()
-    shutil.copy(ROOT / "requirements" / "uv.txt", locks)
+    for name in ("uv.txt", "pipeline.txt"):
+        shutil.copy(ROOT / "requirements" / name, locks)
     (locks / "demo.txt").write_text(f"nbdemo==1.0 --hash=sha256:{digest(wheels / 'nbdemo-1.0-py3-none-any.whl')}\n")
     return checkout
 
@@ -267,11 +268,11 @@ def test_it_works_however_it_is_called(first: Checkout, way: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing"], "There is no stage 'nothing'. There are: demo."),
+        (["nothing"], "There is no stage 'nothing'. There are: demo, pipeline."),
         (["../scripts/demo"], "There is no stage '../scripts/demo'."),
-        (["--env", "demo"], "No stage was named. There are: demo."),
-        (["--env", "nothing", "demo"], "There is no tool environment 'nothing'. There are: demo."),
-        (["--env", "", "demo"], "No tool environment was named. There are: demo."),
+        (["--env", "demo"], "No stage was named. There are: demo, pipeline."),
+        (["--env", "nothing", "demo"], "There is no tool environment 'nothing'. There are: demo, pipeline."),
+        (["--env", "", "demo"], "No tool environment was named. There are: demo, pipeline."),
         (["--env", "uv", "--exec", "uv"], "There is no tool environment 'uv'."),
         (["--exec", "python"], "--exec needs an environment and a program"),
         (["--env", "demo", "--exec", "nothing"], "The tool environment demo has no program 'nothing'."),

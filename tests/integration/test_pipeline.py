@@ -153,16 +153,16 @@ def test_a_read_only_checkout_is_enough_where_all_that_is_written_goes_elsewhere
 @pytest.mark.parametrize(
     ("inputs", "toml", "said"),
     [
-        ({"stages": "setup-evn"}, "", "stages names `setup-evn`, which is none."),
-        ({"stages": "build-image\nlog-run"}, "", "stages names build-image, which has nothing to do: "),
-        ({"stages": "dvc-pull"}, "", "stages names dvc-pull, which has nothing to do: "),
-        ({}, '[log-run]\non-error = "perhaps"\n', "on-error in [log-run] is `perhaps`. Accepted is "),
+        ({"stages": "setup-evn"}, "", "`setup-evn` is not a stage."),
+        ({"stages": "build-image\nlog-run"}, "", "`stages` names build-image, which has nothing to do: "),
+        ({"stages": "dvc-pull"}, "", "`stages` names dvc-pull, which has nothing to do: "),
+        ({}, '[log-run]\non-error = "perhaps"\n', "`on-error` in [log-run] is `perhaps`. Accepted is "),
         ({}, "[validate-data]\nsuit = 1\n", "[validate-data] has an unknown key `suit`."),
-        ({}, "[dvc-pull]\njobs = 0\n", "jobs in [dvc-pull] is `0`. Accepted is a whole number"),
-        ({}, '[pipeline]\nstages = ["all"]\n', "stages names `all`, which is none."),
+        ({}, "[dvc-pull]\njobs = 0\n", "`jobs` in [dvc-pull] is `0`. Accepted is a whole number"),
+        ({}, '[pipeline]\nstages = ["all"]\n', "`all` is not a stage."),
         ({"parameters": "a: 1", "paramters": "x"}, "", "The action has no input `paramters`."),
         ({"config": "ci.toml"}, "", "There is no file ci.toml."),
-        ({"slug": "../x"}, "", "The input slug is `../x`."),
+        ({"slug": "../x"}, "", "`slug` is `../x`."),
         ({"run-dir": "."}, "", "run-dir is "),
     ],
 )
@@ -323,7 +323,8 @@ def test_a_chain_in_two_calls_is_one_chain(study: Workspace) -> None:
     first, second = in_two_calls(study)
     assert (first.code, second.code) == (0, 0), first.log + second.log
     assert first.outputs.keys() == {"done", "env-digest", "data-digest"}
-    assert (first.summary, "execute-notebook" in first.log) == ("", False)
+    assert (first.summary, "Executing" in first.log) == ("", False)
+    assert ("::group::Plan" in first.log, "::group::Plan" in second.log) == (True, False)
     assert "[1/6] setup-env" in first.log
     assert "[4/6] execute-notebook" in second.log
     assert "6] setup-env" not in second.log

@@ -87,20 +87,16 @@ def condition(row_condition: str | Mapping[str, Any], message: str) -> Case:
 LONG = f"{'a' * 253}.csv"
 CASES = {
     # What goes together
-    "nothing": Case(
-        {},
-        "There is nothing to validate: give data and suite, or rules, or checkpoint. For example data: "
-        "data/penguins.csv and suite: suites/penguins.json.",
-    ),
-    "data alone": Case({"data": "a.csv"}, "The input suite is missing: data is given alone. Give both, or write them"),
-    "suite alone": Case({"suite": "s.json"}, "The input data is missing: suite is given alone."),
+    "nothing": Case({}, "No suite, no rules and no checkpoint is given: nothing says what the data should be. "),
+    "data alone": Case({"data": "a.csv"}, "`data` is set but `suite` is not. Give both, or write them"),
+    "suite alone": Case({"suite": "s.json"}, "`suite` is set but `data` is not."),
     "suite and checkpoint": Case(
         {"suite": "s.json", "checkpoint": "c"},
-        "The inputs say in 2 ways what is validated: data and suite; checkpoint. Keep one of them",
+        "`data` and `checkpoint` cannot be combined. Keep one of them",
     ),
     "all at once": Case(
         {**GIVEN, "checkpoint": "c", "rules": "a.csv: s.json"},
-        "The inputs say in 3 ways what is validated: data and suite; rules; checkpoint.",
+        "`data`, `rules` and `checkpoint` cannot be combined.",
     ),
     "unknown input": Case({"suites": "s.json"}, "The action has no input `suites`. Did you mean suite?"),
     # Data
@@ -149,11 +145,11 @@ CASES = {
     # Rules
     "rules: no YAML": Case({"rules": "a.csv: [s.json"}, "`rules` is not valid YAML (line 1): "),
     "rules: a list": Case({"rules": "- a.csv"}, "`rules` is a list, not a map."),
-    "rules: none": Case({"rules": "# none"}, "The input rules holds none. Write `data: suite`, one a line, such as"),
-    "rules: a number": Case({"rules": "a.csv: 3"}, "The input rules has `3` for the data `a.csv`. Write `data: suite`"),
-    "rules: no suite": Case({"rules": "a.csv:"}, "The input rules has `null` for the data `a.csv`."),
-    "rules: an empty list": Case({"rules": "a.csv: []"}, "The input rules has `[]` for the data `a.csv`."),
-    "rules: a map": Case({"rules": "a.csv: {suite: s.json}"}, 'The input rules has `{"suite": "s.json"}` for the data'),
+    "rules: none": Case({"rules": "# none"}, "`rules` is empty. Write `data: suite`, one per line, such as"),
+    "rules: a number": Case({"rules": "a.csv: 3"}, "`rules` has `3` for the data `a.csv`. Write `data: suite`"),
+    "rules: no suite": Case({"rules": "a.csv:"}, "`rules` has `null` for the data `a.csv`."),
+    "rules: an empty list": Case({"rules": "a.csv: []"}, "`rules` has `[]` for the data `a.csv`."),
+    "rules: a map": Case({"rules": "a.csv: {suite: s.json}"}, '`rules` has `{"suite": "s.json"}` for the data'),
     # Suites
     "no such suite": Case(
         {**GIVEN, "suite": "t.json"},

@@ -13,9 +13,11 @@ class Nothing:
 
     Attributes:
         reason: Why, as a sentence.
+        hint: What gives it something to do.
     """
 
     reason: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -157,7 +157,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
         """Return the plan of a stage that was asked for by name: there must be one."""
         plan = self.plan(inputs, workspace)
         if isinstance(plan, Nothing):
-            raise InputError(plan.reason)
+            raise InputError(plan.reason, hint=plan.hint)
         return plan
 
     def _is_refused(self, inputs: Model, workspace: Workspace) -> bool:

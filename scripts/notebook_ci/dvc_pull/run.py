@@ -66,7 +66,9 @@ def plan(inputs: DvcPullInputs, workspace: Workspace) -> PullPlan | Nothing:
     """
     cwd = workspace.folder
     if not (inputs.targets or inputs.remote or inputs.working_directory or find_root(cwd)):
-        return Nothing(NO_DATA)
+        return Nothing(
+            NO_DATA, hint="Create it with `dvc init`, or name the folder that has it with `working-directory`."
+        )
     root, directory = _find(inputs, cwd)
     remotes = _remotes(inputs, root, workspace)
     scheme = _kind([remote.kind for remote in remotes], "The data is in remotes")

@@ -273,8 +273,10 @@ def _refuse_unknown(own: Values, given: Values, tasks: Sequence[Task], all_noteb
         raise InputError(what, hint=_how_to_declare(unknown[0], declared, tasks))
 
 
-def _how_to_declare(unknown: str, declared: Collection[str], tasks: Iterable[Task]) -> str:
+def _how_to_declare(unknown: str, declared: Collection[str], tasks: Sequence[Task]) -> str:
     """Return what to do about a name that no notebook declares."""
+    if second := next(_second_cells(tasks), None):
+        return f"{second.file}: {second.message}"
     foreign = ""
     for task in tasks:
         if not isinstance(task.content, Document):

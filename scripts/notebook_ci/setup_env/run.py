@@ -51,8 +51,8 @@ def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Noth
     """
     cwd = workspace.folder
     if not inputs.requirements and not any(list(cwd.glob(each)) for each in (*locks.SEARCHED, *locks.NOT_YET)):
-        searched = ", ".join(locks.SEARCHED)
-        return Nothing(f"No file says what to install ({searched}): the notebooks run with the Python on PATH.")
+        reason = f"No file says what to install ({', '.join(locks.SEARCHED)})."
+        return Nothing(reason, hint="Add one of them, or name another file with `requirements`.")
     lock, others = locks.find(inputs.requirements, cwd)
     locks.check(lock)
     folder = venv.Venv(venv.location(inputs.venv, inputs.slug, workspace.environ, cwd))

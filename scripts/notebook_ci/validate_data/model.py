@@ -85,11 +85,11 @@ class ValidateInputs(StageInputs):
     def check(self) -> None:
         """See `StageInputs.check`."""
         pair = {"data": self.data, "suite": self.suite}
-        ways = {"data and suite": any(pair.values()), "rules": bool(self.rules), "checkpoint": bool(self.checkpoint)}
-        chosen = [name for name, is_chosen in ways.items() if is_chosen]
-        if len(chosen) > 1:
+        ways = {"data": any(pair.values()), "rules": bool(self.rules), "checkpoint": bool(self.checkpoint)}
+        *others, last = [f"`{name}`" for name, is_chosen in ways.items() if is_chosen] or [""]
+        if others:
             raise InputError(
-                f"{' and '.join(f'`{name}`' for name in chosen)} cannot be combined.".replace("data and suite", "data"),
+                f"{', '.join(others)} and {last} cannot be combined.",
                 hint="Keep one of them; `rules` takes any number of data and suites.",
             )
         missing = [name for name, value in pair.items() if not value]
