@@ -5,12 +5,12 @@ DEV := bash scripts/launch.sh --env dev --exec
 # Every optional part made mandatory: a skipped test fails. CI sets it.
 NO_SKIPS ?=
 # Most tests wait for other processes, or for the network.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 # Of `make bench`: `ARGS=--help` lists them.
 ARGS ?=
 PYTEST := $(DEV) python -m pytest $(if $(NO_SKIPS),--no-skips)
 
-.PHONY: help demo test lint static unit lock pins release docs bench
+.PHONY: help demo test pytest lint static unit lock pins release docs bench
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -18,8 +18,12 @@ help: ## list the targets
 demo: ## run the suite on a copy of examples/penguins
 	@bash scripts/launch.sh --env setup-env --exec python scripts/dev/demo.py
 
-test: static ## everything: static checks, unit, contract, integration and end-to-end tests
-	$(PYTEST) -n $(WORKERS) --dist worksteal tests/unit tests/contract tests/integration tests/e2e
+test: ## everything: static checks, unit, contract, integration and end-to-end tests
+	@$(MAKE) --no-print-directory -j2 static pytest
+
+# The longest tests first, or the others are long done when they end.
+pytest:
+	$(PYTEST) -n $(WORKERS) --dist worksteal tests/e2e tests/integration tests/contract tests/unit
 
 lint: static ## static checks, and what must agree with each other
 	$(PYTEST) -n $(WORKERS) tests/contract
@@ -31,7 +35,7 @@ static:
 	$(DEV) mypy tests/e2e # apart, because it has a conftest.py at the top of its path too
 
 unit: ## the fast tests alone
-	$(PYTEST) tests/unit
+	$(PYTEST) -n auto tests/unit
 
 lock: ## renew requirements/*.txt from requirements/*.in
 	$(DEV) python scripts/dev/lock.py --upgrade
