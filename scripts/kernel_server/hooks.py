@@ -1,6 +1,6 @@
-"""Runs in a Python kernel: before its first cell, and after a cell that failed. Python 3.8 and later, IPython alone.
+"""Runs in a Python kernel, before its first cell and after a cell that failed. Needs only Python 3.8 and IPython.
 
-The driver sends this file's text in silent requests, so that neither names nor history of the notebook change.
+The worker sends the text of this file in silent requests, so the names and history of the notebook do not change.
 """
 
 from __future__ import annotations
@@ -19,32 +19,24 @@ from typing import Any, Callable
 
 
 def install(shell: Any, shell_errors: str, message: str) -> None:
-    """Make `exit` and `quit` end the cell, and report shell commands that fail.
-
-    ipykernel's `exit` only asks for the kernel's end, which races with the cells that follow, and takes `exit(1)` for
-    "keep the kernel".
-
-    Args:
-        shell: IPython's shell.
-        shell_errors: `warn` sends a message, `fail` raises, `ignore` does nothing.
-        message: Type of that message.
-    """
+    # ipykernel's `exit` only asks the kernel to end, which races with the next cells, and reads `exit(1)` as
+    # "keep the kernel".
     type(shell.exiter).__call__ = lambda _, *code, **options: leave(*code, **options)
-    # In scripts of `%run` and in modules IPython has hidden them.
+    # IPython hides `exit` and `quit` in scripts of `%run` and in modules.
     shell.builtin_trap.auto_builtins.update(exit=leave, quit=leave)
-    # A crash shows its stack, in the log: ipykernel itself takes what is written to standard error, and has crashed.
+    # A crash writes its stack to the log: ipykernel would capture standard error, and it has crashed too.
     faulthandler.enable(getattr(sys.stderr, "_original_stdstream_copy", 2), all_threads=False)
     if shell_errors == "ignore":
         return
-    publisher = shell.display_pub  # of this moment: `%%capture` puts another one in its place
-    common: Any = import_module("IPython.utils._process_common")  # has what is behind `x = !command` and `%sx`
-    caller: Any = import_module("ipykernel.zmqshell")  # has what is behind `!command` and `%pip`
-    if not hasattr(caller, "system"):  # in an older ipykernel
+    publisher = shell.display_pub  # kept now, because `%%capture` replaces it
+    common: Any = import_module("IPython.utils._process_common")  # runs `x = !command` and `%sx`
+    caller: Any = import_module("ipykernel.zmqshell")  # runs `!command` and `%pip`
+    if not hasattr(caller, "system"):  # an older ipykernel
         caller = import_module("IPython.core.interactiveshell")
     system, process_handler = caller.system, common.process_handler
 
     def check(command: Any, code: int | None) -> None:
-        __tracebackhide__ = True  # IPython shows no such frame
+        __tracebackhide__ = True  # IPython does not show this frame
         if not code:
             return
         if shell_errors == "fail":
@@ -72,34 +64,29 @@ def install(shell: Any, shell_errors: str, message: str) -> None:
 
 
 def keep_messages(shell: Any, name: str, source: str) -> None:
-    """Begin what `last_messages.py` does, where the driver has given memory to a started kernel.
-
-    Args:
-        shell: IPython's shell.
-        name: Name of the memory.
-        source: Text of `last_messages.py`.
-    """
-    with suppress(OSError):  # no such folder: no such memory
+    """If the worker gave memory to this started kernel, run the text of `last_messages.py` to keep messages there."""
+    with suppress(OSError):  # without this folder there is no such memory either
         for descriptor in Path("/proc/self/fd").iterdir():
-            with suppress(OSError):  # that of the folder itself
+            with suppress(OSError):  # the descriptor of the folder itself
                 if os.readlink(descriptor).startswith(f"/memfd:{name} "):
                     module: dict[str, Any] = {}
-                    exec(compile(source, "<notebook-ci>", "exec"), module)  # noqa: S102 - there is no file to import
+                    exec(compile(source, "<notebook-ci>", "exec"), module)  # noqa: S102 - no file to import
                     module["begin"](shell, int(descriptor.name))
 
 
-def leave(code: Any = None, *, keep_kernel: bool = False) -> None:  # noqa: ARG001 - ipykernel's `exit` takes it
+def leave(code: Any = None, *, keep_kernel: bool = False) -> None:  # noqa: ARG001 - an argument of ipykernel's `exit`
     """Do what `sys.exit` does."""
     raise SystemExit(*([] if code is None else [code]))
 
 
 def last_exception() -> str:
-    """Return what IPython does not show of the last exception: JSON in Base64, which no formatter of text changes.
+    """Return the last exception as JSON in Base64, which no text formatter changes.
 
-    Of SystemExit it shows no frames; a notebook may show exceptions in its own way (`rich.traceback.install()`).
+    IPython shows no frames for SystemExit, and a notebook may show exceptions in its own way
+    (`rich.traceback.install()`).
     """
     error: Any = sys.last_value
-    frames = error.__traceback__ and error.__traceback__.tb_next  # the first one is IPython's
+    frames = error.__traceback__ and error.__traceback__.tb_next  # the first frame is IPython's
     lines = [line for line in format_exception(type(error), error, frames) if '"<notebook-ci>"' not in line]
     if any("+ Exception Group Traceback" in line for line in lines):
         lines = ["".join(lines)]  # as IPython shows it

@@ -1,11 +1,10 @@
-"""Keeps the last messages of a kernel. Runs in the user's interpreter; the worker reads them with `read`.
+"""Keeps the last messages of a kernel. Runs in the user's interpreter; the worker reads the messages with `read`.
 
-A forked kernel gets it from its server; a started one gets this file's text from `hooks.py`. ZeroMQ sends from a thread
-of its own, which dies with the kernel: in one death of five, output that was flushed just before was lost. So the
-kernel also writes its last messages to memory that it shares with its worker.
+ZeroMQ sends from its own thread, which dies with the kernel: in one of five deaths, output flushed just before was
+lost. So the kernel also writes its last messages to memory that it shares with its worker. A forked kernel gets this
+module from its server; a started one gets the text of this file from `hooks.py`.
 
-The memory begins with the number of bytes in use. A message is the number of its frames; a frame is its size and its
-bytes.
+The memory begins with the number of bytes in use. A message is its number of frames; a frame is its size and its bytes.
 """
 
 from __future__ import annotations
@@ -23,22 +22,22 @@ from typing import Any, Callable, Iterator
 NAME = "notebook-ci-messages"
 SIZE = 1 << 20
 NUMBER = struct.Struct("=I")
-READ_BYTES = 1000  # as ipykernel has it
+READ_BYTES = 1000  # the same as in ipykernel
 FAILED = ctypes.c_void_p(-1).value  # MAP_FAILED of mmap(2)
 if sys.platform == "linux":
-    LIBC = ctypes.PyDLL(None)  # keeps Python's lock
+    LIBC = ctypes.PyDLL(None)  # calls do not release Python's lock
     LIBC.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
     LIBC.mmap.restype = ctypes.c_void_p
 
 
 def begin(shell: Any, descriptor: int) -> None:
-    """Keep the messages of a kernel that runs, given IPython's shell and the descriptor of the memory."""
+    """Keep the messages of a running kernel. `descriptor` is that of the memory."""
     thread = shell.kernel.iopub_thread
     thread.send_multipart = keeping(thread.send_multipart, descriptor)
     for stream in (sys.stdout, sys.stderr):
         own = vars(stream)
         if "_original_stdstream_fd" in own and replace_watch(type(stream)):
-            # Its thread, which runs already, is ended in the way of ipykernel's `OutStream.close`.
+            # Its thread already runs: end it as ipykernel's `OutStream.close` does.
             own["_should_watch"] = False
             os.write(own["_original_stdstream_fd"], b"\0")
             own["watch_fd_thread"].join()
@@ -48,8 +47,8 @@ def begin(shell: Any, descriptor: int) -> None:
 
 
 def keeping(send: Callable[..., Any], descriptor: int) -> Callable[..., Any]:
-    """Return a `send` that keeps each message first. The descriptor of the memory is closed."""
-    # Not by `mmap.mmap`, which keeps a descriptor that the notebook would find.
+    """Return a `send` that keeps each message before sending it. Closes the descriptor of the memory."""
+    # `mmap.mmap` would keep a descriptor that the notebook would see.
     address = LIBC.mmap(None, SIZE, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED, descriptor, 0)
     os.close(descriptor)
     if address == FAILED:
@@ -59,7 +58,7 @@ def keeping(send: Callable[..., Any], descriptor: int) -> Callable[..., Any]:
 
     def keep(message: bytes) -> None:
         nonlocal used
-        if used + len(message) > SIZE:  # older ones were sent long ago
+        if used + len(message) > SIZE:  # the older messages were sent long ago
             used = NUMBER.size
             NUMBER.pack_into(memory, 0, used)
         memory[used : used + len(message)] = message
@@ -67,7 +66,7 @@ def keeping(send: Callable[..., Any], descriptor: int) -> Callable[..., Any]:
         NUMBER.pack_into(memory, 0, used)
 
     def send_and_keep(frames: Any, *args: Any, **kwargs: Any) -> Any:
-        # A child that the notebook has forked sends in another way.
+        # A child process forked by the notebook sends its messages differently.
         if os.getpid() == kernel and sum(memoryview(frame).nbytes for frame in frames) < SIZE // 2:
             sized = (NUMBER.pack(len(frame)) + frame for frame in map(bytes, frames))
             with lock:
@@ -78,7 +77,7 @@ def keeping(send: Callable[..., Any], descriptor: int) -> Callable[..., Any]:
 
 
 def read(memory: bytes) -> Iterator[list[bytes]]:
-    """Yield the messages, oldest first, up to anything else that a notebook has written there."""
+    """Yield the messages, oldest first. Stops at anything else that a notebook has written there."""
     with suppress(struct.error):
         (used,) = NUMBER.unpack_from(memory)
         place = NUMBER.size
@@ -93,7 +92,7 @@ def read(memory: bytes) -> Iterator[list[bytes]]:
 
 
 def replace_watch(streams: Any) -> bool:
-    """Have ipykernel's streams use `_watch_pipe_fd` below, and return whether this version has what that needs."""
+    """Make ipykernel's streams use `_watch_pipe_fd`; return whether this version has the attributes that it needs."""
     own = getattr(streams, "_watch_pipe_fd", None)
     if own and {"_fid", "_should_watch", "_original_stdstream_copy"} <= set(own.__code__.co_names):
         setattr(streams, own.__name__, _watch_pipe_fd)
@@ -102,10 +101,10 @@ def replace_watch(streams: Any) -> bool:
 
 
 def _watch_pipe_fd(stream: Any) -> None:
-    """Read what a program writes to a standard stream, as the method of `OutStream` of that name does (ipykernel 7.4).
+    """Read what a program writes to a standard stream, like `OutStream._watch_pipe_fd` (ipykernel 7.4).
 
-    Between reading the pipe and passing the text on, that method waits for Python's lock: in two deaths of five the
-    text was lost. Here it is written to the log at once.
+    That method waits for Python's lock between reading the pipe and passing the text on: in two of five deaths the text
+    was lost. Here the text is written to the log at once.
     """
     own, taken = vars(stream), ctypes.create_string_buffer(READ_BYTES)
     try:

@@ -1,8 +1,8 @@
-"""Has kernels share the memory pages of the server that they are forked from.
+"""Lets kernels share the memory pages of the server that they are forked from.
 
-A page is copied for a kernel when it first writes there; most of what an idle kernel takes, and a good part of the time
-that it takes to begin, are such copies. Of a page with thousands of bytes it often writes a few: a new object in a hole
-that an older one has left. Runs in the user's interpreter, as `server.py` does.
+Linux copies a page for a kernel when the kernel first writes to it. Most of an idle kernel's memory, and much of its
+start time, are such copies. Often the kernel writes only a few bytes per page: a new object goes into a hole that an
+older one has left. This module fills such holes before a fork. It runs in the user's interpreter, as `server.py` does.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import ctypes
 import gc
 import sys
 
-# Of CPython's allocator: the sizes of small objects, which come from pools, one for each size (Objects/obmalloc.c).
+# CPython allocates small objects from pools, one per size; these are its limits (Objects/obmalloc.c).
 STEP, LARGEST_SMALL = 16, 512
 POOL_BYTES = 16 * 1024 if sys.version_info >= (3, 10) else 4 * 1024
 POOL_HEAD_BYTES = 48
-LARGEST_HOLE = 4 * 1024  # one that is larger is as good as new memory
-ABOVE_HOLES = 100 * 1000  # rarely in a hole, and less than what the C library maps by itself
-MOST_BYTES = 4 * 1024 * 1024  # more than the holes of any server were
+LARGEST_HOLE = 4 * 1024  # a larger hole is as good as new memory
+ABOVE_HOLES = 100 * 1000  # rarely fits into a hole, and is less than what the C library maps separately
+MOST_BYTES = 4 * 1024 * 1024  # no server had more bytes in holes
 EMPTY = sys.getsizeof(b"")
 LIBC = ctypes.PyDLL(None)
 KEPT: list[list[bytes]] = []
@@ -26,12 +26,12 @@ KEPT: list[list[bytes]] = []
 def settle(*, frozen: bool) -> None:
     """Prepare this process for its forks.
 
-    Args:
-        frozen: What is here is never garbage, and has no end that a notebook sees: kernels need not look at it.
+    `frozen` means that objects of this process never become garbage and have no finalizer that a notebook could notice,
+    so kernels need not look at them.
     """
     gc.collect()
     clear_caches = getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache  # noqa: SLF001 - the only way
-    clear_caches()  # a kernel would write to each name that it replaces there
+    clear_caches()  # else a kernel would write to each name that it replaces in the cache
     fill_holes(MOST_BYTES)
     KEPT.append(small_objects(MOST_BYTES))
     if frozen:
@@ -39,11 +39,7 @@ def settle(*, frozen: bool) -> None:
 
 
 def fill_holes(left: int) -> None:
-    """Take the holes of the C library's memory, and never give them back. Only glibc's memory has a top.
-
-    Args:
-        left: The most bytes to take.
-    """
+    """Allocate at most `left` bytes in the holes of the C library's heap, and never free them. Only for glibc."""
     if not hasattr(LIBC, "gnu_get_libc_version"):
         return
     LIBC.malloc.restype = ctypes.c_void_p
@@ -54,10 +50,9 @@ def fill_holes(left: int) -> None:
 
 
 def small_objects(left: int) -> list[bytes]:
-    """Return objects that fill the holes of the pools, of each size until they lie in a pool of their own.
+    """Return objects that fill the holes in CPython's pools, at most `left` bytes.
 
-    Args:
-        left: The most bytes they take.
+    For each size, objects are created until they lie in a pool of their own.
     """
     objects = []
     for size in range(LARGEST_SMALL, EMPTY, -STEP):

@@ -1,6 +1,6 @@
-"""Ends what a process has started, and what that has, whatever their sessions and groups. Linux only.
+"""Ends what a process has started, and all descendants, whatever their sessions and groups. Linux only.
 
-Runs in the user's interpreter, as `server.py` does, and in that of the tools.
+Runs in the user's interpreter, as `server.py` does, and in the tool environment.
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ LOOK_SECONDS = 0.01
 
 
 def adopt() -> None:
-    """Have this process be the parent of those below it whose own parent has ended."""
+    """Make this process the parent of its orphaned descendants."""
     ctypes.PyDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def reap(wanted: int) -> tuple[int, int] | None:
     """Collect the children that have ended.
 
-    Returns:
-        If `wanted` (a process id) is among them: its exit code as `subprocess` has it, and its peak memory in bytes.
+    If `wanted` (a process id) is among them, return its exit code as in `subprocess`, and its peak memory in bytes.
     """
     ended = None
     with suppress(ChildProcessError):
@@ -44,17 +43,15 @@ def reap(wanted: int) -> tuple[int, int] | None:
 def end_after(kernel: int, code: int | None) -> None:
     """End what a kernel has left.
 
-    Args:
-        kernel: Its process, which leads its group; 0: none is known.
-        code: Its exit code, as `subprocess` has it; None: it has not ended.
+    `kernel` is its process id and leads its group (0: unknown). `code` is its exit code as in `subprocess` (None: it
+    runs).
     """
     if code not in {None, -signal.SIGKILL}:
-        let_end()
+        let_end()  # the resource tracker of multiprocessing cleans up
     end_all(kernel)
 
 
 def let_end() -> None:
-    """Give what is left some time to end by itself: the resource tracker of multiprocessing cleans up."""
     ends = time.monotonic() + GRACE_SECONDS
     while children() and time.monotonic() < ends:
         time.sleep(LOOK_SECONDS)
@@ -62,7 +59,7 @@ def let_end() -> None:
 
 
 def end_all(group: int) -> None:
-    """End a group of processes (0: none), and what is or becomes a child of this process."""
+    """Kill a process group (0: none), and everything that is or becomes a child of this process."""
     if group:
         with suppress(OSError):
             os.killpg(group, signal.SIGKILL)
@@ -78,7 +75,7 @@ def end_all(group: int) -> None:
 
 
 def is_killed(pid: int) -> bool:
-    """Kill a process. Returns whether that can be: not, where it belongs to another user by now."""
+    """Kill a process; return False if it now belongs to another user."""
     try:
         os.kill(pid, signal.SIGKILL)
     except PermissionError:
@@ -89,19 +86,19 @@ def is_killed(pid: int) -> bool:
 
 
 def children() -> list[int]:
-    """Return the process ids of the children of this process, whichever of its threads started them."""
+    """Return the process ids of the children of this process, whichever thread started them."""
     try:
         told = [path.read_bytes() for path in Path("/proc/self/task").glob("*/children")]
     except OSError:  # a thread has ended
         told = []
     if told:
         return [int(pid) for each in told for pid in each.split()]
-    # Not all kernels of Linux tell.
+    # Some Linux kernels have no `children` file.
     return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/stat") if parent(path) == os.getpid()]
 
 
 def parent(stat: Path) -> int:
-    """Return the process id of a process' parent; 0: it has ended."""
+    """Return the process id of a process's parent; 0: the process has ended."""
     with suppress(OSError):
         return int(stat.read_bytes().rpartition(b")")[2].split()[1])
     return 0

@@ -1,26 +1,27 @@
-"""Forks kernels. Runs in the user's interpreter: Python 3.8 and later, the standard library and ipykernel alone.
+"""Forks kernels. Runs in the user's interpreter: needs only Python 3.8 or later, the standard library and ipykernel.
 
     python start.py <descriptor> <folder>
 
-The descriptor is that of a listening Unix socket, and the folder one that is removed when the driver has been killed.
-Each message has a connection of its own: the first four bytes are the length of the JSON that follows, and with them
-come descriptors. The server has imported what ipykernel needs, and forks:
+The descriptor is a listening Unix socket. The server removes the folder when the process that started it was killed.
+Each request has its own connection: four bytes with the length of the JSON that follows, sent together with
+descriptors. The server has imported what ipykernel needs, and forks:
 
-    server ── keeper ── kernel
-      └────── server ── keeper ── kernel        one that has imported more
+    server ── supervisor ── kernel
+      └────── server ── supervisor ── kernel        a server that has imported more
 
-For a kernel the JSON has `argv`, `cwd` and `env`, and the descriptors are its standard streams and memory for its last
-messages. The connection is the keeper's from then on. It writes whether its server has imported what notebooks do, and
-its process id. It forks the kernel when it reads a zero byte, and writes that process id. Each further byte that it
-reads is a signal for the kernel's process group. When the kernel has ended, it writes its peak memory in bytes and its
-exit code, and then a last line when it has ended all that the kernel had started. The connection is closed when the
-driver ends, however that comes: then the keeper ends all of it.
+Request for a kernel: the JSON has `argv`, `cwd` and `env`; the descriptors are its three standard streams and the
+memory for its last messages. The supervisor (`keeper` in the code) takes over the connection. It writes whether its
+server has imported what notebooks import, and its own process id. When it reads a zero byte, it forks the kernel and
+writes that process id. Each further byte that it reads is a signal for the kernel's process group. When the kernel has
+ended, it writes the kernel's peak memory in bytes and its exit code, and a last line when everything that the kernel
+started has ended too. The connection closes when the worker ends, for whatever reason: then the supervisor ends
+everything.
 
-For a further server the JSON has `preload`, what it imports, and `cwd`, and the descriptor is that of its listening
-socket. It writes its process id and then what it imports at the moment; if one is refused (see `importing.py`), it says
-why and ends. It ends when the connection is closed, as the first one does when its standard input is.
+Request for another server: the JSON has `preload` (what to import) and `cwd`; the descriptor is its listening socket.
+The server writes its process id and each import that it begins. If an import is refused (see `importing.py`), it writes
+why and ends. It also ends when the connection closes; the first server ends when its standard input closes.
 
-A server that cannot fork says why. Linux only.
+A server that cannot fork writes why. Linux only.
 """
 
 from __future__ import annotations
@@ -55,30 +56,30 @@ Request = Dict[str, Any]
 Become = Callable[[], None]
 Ended = Tuple[int, int]
 
-LIBC = ctypes.PyDLL(None)  # keeps Python's lock, so that no thread goes on meanwhile
+LIBC = ctypes.PyDLL(None)  # calls do not release Python's lock, so no other thread runs meanwhile
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 STDIN = 0
-DESCRIPTORS = 4  # of a kernel: three streams, and memory
-# Files beside a notebook that an import may look at, and that another notebook may have written since.
+DESCRIPTORS = 4  # per kernel: three streams, and memory
+# Files beside a notebook that an import may read, and that another notebook may have changed since.
 BESIDE = (".py", ".so", ".toml", ".cfg", ".ini", ".yaml", ".yml", ".env", "rc")
 CHANGED = "packages or files changed: "  # before their names
 MOST_NAMED = 10
-READY = "-ready"  # behind the socket's name: a file that is there when all is imported
+READY = "-ready"  # suffix of the socket's name: this file exists once everything is imported
 GRACE_SECONDS = 1.0
 END_SECONDS = 5.0
 REFUSAL_SECONDS = 1.0
 LOOK_SECONDS = 0.01
 CONNECTION_FILE = "the connection file"
-# Of every kernel, with another connection file: the specification's and nbclient's.
+# Every kernel has these arguments (from the kernel spec and nbclient), each with its own connection file.
 ARGUMENTS = ("-f", CONNECTION_FILE, "--HistoryManager.hist_file=:memory:")
-MAIN = ("__main__", "__mp_main__")  # the latter is multiprocessing's name for it
-FILE: Any = io.IOBase.__base__  # what all files are; `io.IOBase` would ask all of its subclasses
-# What kernels have of these at their end only closes what the system closes, or warns.
+MAIN = ("__main__", "__mp_main__")  # multiprocessing uses the second name
+FILE: Any = io.IOBase.__base__  # base class of all files; a check with `io.IOBase` would ask all of its subclasses
+# Finalizers in these modules only close what the system closes anyway, or warn.
 CLOSED_BY_THE_SYSTEM = (
     *("IPython.", "_asyncio.", "_io.", "asyncio.", "builtins.", "ipykernel.", "socket.", "zmq."),
     *("joblib.externals.loky.backend.resource_tracker.", "multiprocessing.resource_tracker."),
 )
-# What a kernel imports before its first cell; not all of it is there in all versions.
+# What a kernel imports before its first cell; some versions lack some of these modules.
 MODULES = (
     "ipykernel.kernelapp",
     "ipykernel.ipkernel",
@@ -100,31 +101,26 @@ MODULES = (
 
 
 def main(descriptor: int, folder: str) -> Become | None:
-    """Serve.
+    """Serve on a listening Unix socket, and remove `folder` at the end.
 
-    Args:
-        descriptor: That of a listening Unix socket.
-        folder: What is removed when the driver has been killed.
-
-    Returns:
-        In the process of a kernel: what it does.
+    Returns, in the process of a kernel, the function that the kernel runs; None at the end.
     """
     for path in [sys.argv[0]] if getattr(sys.flags, "safe_path", False) else [sys.argv[0], sys.path.pop(0)]:
-        sys.path_importer_cache.pop(path, None)  # Python has looked there
+        sys.path_importer_cache.pop(path, None)  # Python has already looked there
     listener = socket.socket(fileno=descriptor)
-    gc.disable()  # until all is imported: nothing of it is garbage
+    gc.disable()  # imports create no garbage
     for name in MODULES:
         with suppress(ImportError):
             importlib.import_module(name)
     gc.enable()
-    # Once here, and not in each kernel or keeper; and before a notebook could change these files.
+    # Load these once, not in each kernel or supervisor, and before a notebook can change the files.
     for name in ("importing", "last_messages", "processes"):
         beside(name)
     parse_arguments()
-    compile_tokenizer()
+    compile_tokenizer()  # its regular expressions take as long as many a cell
     files_at_start()
     first_environment()
-    threads = len(list(Path("/proc/self/task").iterdir())) > 1  # of site or sitecustomize; a fork would not have them
+    threads = len(list(Path("/proc/self/task").iterdir())) > 1  # from site or sitecustomize; a fork loses them
     refusal = "this Python starts threads when it begins" if threads else ""
     become = serve(listener, STDIN, refusal, None)
     if not become:
@@ -133,13 +129,10 @@ def main(descriptor: int, folder: str) -> Become | None:
 
 
 def parse_arguments() -> Any:
-    """Make the kernel's application, and have it parse the arguments of a kernel.
+    """Create the kernel's application and let it parse a kernel's arguments, with `CONNECTION_FILE` as the file's name.
 
-    traitlets looks at each option that a kernel has, which is a good part of what happens before the first cell. What
-    comes of it is the same for all kernels, but for the connection file.
-
-    Returns:
-        The application, in which that stands as `CONNECTION_FILE`.
+    traitlets looks at each option of a kernel, which takes a good part of the time before the first cell. The result is
+    the same for all kernels, except for the connection file.
     """
     app = importlib.import_module("ipykernel.kernelapp").IPKernelApp.instance()
     app.parse_command_line(list(ARGUMENTS))
@@ -147,19 +140,18 @@ def parse_arguments() -> Any:
 
 
 def compile_tokenizer() -> None:
-    """Have Python's tokenizer compile its regular expressions, which takes as long as many a cell."""
     manager = importlib.import_module("IPython.core.inputtransformer2").TransformerManager()
     manager.transform_cell("0\n")
 
 
 @lru_cache(maxsize=None)
 def files_at_start() -> list[str]:
-    """Return the files of the modules that were there before a notebook's were imported."""
+    """Return the files of the modules that were imported before a notebook's own imports."""
     return files_of_modules()
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder, in which others may still write for a moment."""
+    """Remove a folder in which other processes may still write for a moment."""
     ends = time.monotonic() + END_SECONDS
     while folder.exists() and time.monotonic() < ends:
         shutil.rmtree(str(folder), ignore_errors=True)
@@ -167,21 +159,16 @@ def remove(folder: Path) -> None:
 
 
 def serve(listener: socket.socket, life: int, refusal: str, importer: Any) -> Become | None:
-    """Fork for each connection, or say why not.
+    """Fork for each connection, or write why not.
 
-    Args:
-        listener: Where they come.
-        life: A descriptor that can be read when there is nothing to serve any more.
-        refusal: Why it does not fork.
-        importer: Has imported what this server has more than the first one; None: nothing.
-
-    Returns:
-        In the process of a kernel, what it does there; None at the end.
+    `life` is a descriptor that becomes readable when the server must end. `refusal` says why this server does not fork.
+    `importer` has made the imports that the first server lacks (None: no imports). Returns, in the process of a kernel,
+    the function that the kernel runs; None at the end.
     """
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how children end
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody reads the exit codes of children
     began = installed(importer)
     names = listed(began)
-    # Of the modules those count that can be imported; not this one and those beside it.
+    # Only modules that can be imported count, not this module and those beside it.
     has_no_end = all(map(is_installed, files_of_modules())) and not has_an_end(
         each for each in gc.get_objects() if not isinstance(each, ModuleType)
     )
@@ -193,13 +180,13 @@ def serve(listener: socket.socket, life: int, refusal: str, importer: Any) -> Be
             return None
         driver, _ = listener.accept()
         refusal = refusal or changes(began, names, installed(importer))
-        # What Python does after a fork is done when the kernel is forked. Of what a keeper writes it would be the most,
-        # and servers have no threads of Python's.
+        # A plain fork(2): Python's own work after a fork follows when the kernel is forked. It would be most of what a
+        # supervisor writes to memory, and servers have no Python threads.
         child = -1 if refusal else LIBC.fork()
         if child == 0:
             listener.close()
             if life != STDIN:
-                os.close(life)  # else the driver would not see that this server has ended
+                os.close(life)  # else the client would not notice that this server has ended
             return answer(driver, importer)
         if child < 0:
             refuse(driver, refusal or "the server cannot fork")
@@ -207,7 +194,6 @@ def serve(listener: socket.socket, life: int, refusal: str, importer: Any) -> Be
 
 
 def answer(driver: socket.socket, importer: Any) -> Become | None:
-    """Be what is asked for: a keeper, or another server."""
     try:
         request, descriptors = receive(driver)
     except OSError:
@@ -218,12 +204,12 @@ def answer(driver: socket.socket, importer: Any) -> Become | None:
 
 
 def grow(driver: socket.socket, request: Request, listener: socket.socket, importer: Any) -> Become:
-    """Be a server that has imported more than the one it comes from. Returns in the process of a kernel alone."""
+    """Become a server that has imported more than its parent. Returns only in the process of a kernel."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # an import may never end
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
     become: Become | None = None
-    with suppress(OSError):  # the driver has ended
+    with suppress(OSError):  # the client has ended
         tell(driver, "server", os.getpid())
         os.chdir(text(request["cwd"]))
         folder = Path(listener.getsockname()).parent
@@ -246,7 +232,7 @@ def grow(driver: socket.socket, request: Request, listener: socket.socket, impor
 
 
 def refused(driver: socket.socket, items: list[str], importer: Any) -> str:
-    """Import modules. Returns why the one that the driver was told of last may not be; nothing where all may."""
+    """Import modules. Returns why the last one that the client was told of is refused; empty if none is."""
     if items and importer is None:
         return "the kernel runs code of its own before the first cell, or does not start"
     for item in items:
@@ -258,7 +244,7 @@ def refused(driver: socket.socket, items: list[str], importer: Any) -> str:
 
 
 def new_importer(folder: Path) -> Any:
-    """Return an `Importer`; None: nothing can be imported."""
+    """Return an `Importer`; None if nothing can be imported."""
     importing = beside("importing")
     kernel = importing.probe(folder)
     return importing.Importer(kernel, is_installed, real_path, names_of) if kernel else None
@@ -266,7 +252,7 @@ def new_importer(folder: Path) -> Any:
 
 @lru_cache(maxsize=None)
 def beside(name: str) -> Any:
-    """Return a module that lies beside this one. It is not among those that a notebook finds."""
+    """Return a module from this folder, without making it visible to notebooks."""
     spec: Any = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -274,19 +260,18 @@ def beside(name: str) -> Any:
 
 
 def refuse(driver: socket.socket, why: str) -> None:
-    """Say why there is no kernel."""
     driver.settimeout(REFUSAL_SECONDS)
     with suppress(OSError):
-        _, descriptors = receive(driver)  # a connection that is closed with something unread loses what was written
+        _, descriptors = receive(driver)  # closing a connection with unread data discards what was written
         for descriptor in descriptors:
             os.close(descriptor)
         tell(driver, "refused", why)
 
 
 def installed(importer: Any) -> dict[str, int]:
-    """Return when packages were last added or taken away: what is imported here would be of before.
+    """Return the modification times of the folders of packages: if they change, imports made here are outdated.
 
-    Of a server that has imported what a notebook does, what lies beside the notebook counts too: it comes first.
+    For a server with a notebook's imports, files beside the notebook count too: they come first on the path.
     """
     changed = {}
     for name in [*sys.path, site.getusersitepackages()]:
@@ -300,7 +285,7 @@ def installed(importer: Any) -> dict[str, int]:
 
 
 def listed(paths: Iterable[str]) -> dict[str, set[str]]:
-    """Return the names in each folder. Relative paths, of files beside a notebook, are left out."""
+    """Return the names in each folder. Relative paths, which are files beside a notebook, are left out."""
     found = {}
     for path in filter(os.path.isabs, paths):
         with suppress(OSError):
@@ -309,7 +294,7 @@ def listed(paths: Iterable[str]) -> dict[str, set[str]]:
 
 
 def changes(began: dict[str, int], names: dict[str, set[str]], now: dict[str, int]) -> str:
-    """Return what differs between two results of `installed`; `names` is what was `listed` at first."""
+    """Return what differs between two results of `installed`; `names` is the earlier result of `listed`."""
     changed = sorted(path for path in {**began, **now} if began.get(path) != now.get(path))
     after = listed(changed)
     entries = {name for path in changed for name in names.get(path, set()) ^ after.get(path, set())}
@@ -321,7 +306,7 @@ def changes(began: dict[str, int], names: dict[str, set[str]], now: dict[str, in
 
 
 def keep(driver: socket.socket, request: Request, descriptors: list[int], importer: Any) -> Become | None:
-    """Fork the kernel and stay with it. Returns in the kernel's process, and never in the keeper."""
+    """Be the supervisor: fork the kernel and stay with it. Returns only in the kernel's process."""
     processes = beside("processes")
     processes.adopt()
     os.setsid()
@@ -334,7 +319,7 @@ def keep(driver: socket.socket, request: Request, descriptors: list[int], import
         tell(driver, "imported", int(importer is not None))
         tell(driver, "keeper", os.getpid())
         if driver.recv(1):
-            # ipykernel ends itself when the process with this id is not its parent any more.
+            # ipykernel ends itself when the process with this id is no longer its parent.
             request["env"]["JPY_PARENT_PID"] = str(os.getpid())
             kernel = os.fork()
             if kernel == 0:
@@ -349,18 +334,14 @@ def keep(driver: socket.socket, request: Request, descriptors: list[int], import
             tell(driver, "code", code)
             processes.end_after(kernel, code)
             tell(driver, "ended", 0)
-    except OSError:  # the driver has ended, or there is no process to be had
+    except OSError:  # the worker has ended, or no process can be created
         if kernel:
             processes.end_all(kernel)
     os._exit(0)
 
 
 def receive(driver: socket.socket) -> tuple[Request, list[int]]:
-    """Return a request and its descriptors.
-
-    Raises:
-        ConnectionError: It does not come whole.
-    """
+    """Return a request and its descriptors; raise ConnectionError if it is not complete."""
     head, ancillary, _, _ = driver.recvmsg(4, socket.CMSG_SPACE(DESCRIPTORS * struct.calcsize("i")))
     descriptors = [number for _, _, data in ancillary for (number,) in struct.iter_unpack("i", data)]
     if len(head) < struct.calcsize("!I"):
@@ -375,11 +356,11 @@ def receive(driver: socket.socket) -> tuple[Request, list[int]]:
 
 
 def leave(driver: socket.socket, pipe: tuple[int, int], streams: list[int]) -> None:
-    """In the kernel's process: leave the keeper's session, signals and descriptors."""
+    """In the kernel's process: leave the supervisor's session, signals and descriptors."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
-    threading.main_thread()._set_native_id()  # type: ignore[attr-defined] # noqa: SLF001 - else the keeper's
+    threading.main_thread()._set_native_id()  # type: ignore[attr-defined] # noqa: SLF001 - else the supervisor's id
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     for descriptor in (driver.detach(), *pipe, *streams):
@@ -387,7 +368,7 @@ def leave(driver: socket.socket, pipe: tuple[int, int], streams: list[int]) -> N
 
 
 def watch(driver: socket.socket, kernel: int, woken: int, reap: Callable[[int], Ended | None]) -> Ended:
-    """Pass on signals until the kernel has ended, or the driver. Returns what `reap` does."""
+    """Pass signals on until the kernel or the worker has ended. Returns the result of `reap`."""
     while True:
         sources: list[Any] = [driver, woken]
         ready, _, _ = select.select(sources, [], [])
@@ -407,16 +388,16 @@ def watch(driver: socket.socket, kernel: int, woken: int, reap: Callable[[int], 
 
 
 def be_as_started(request: Request, importer: Any, memory: int) -> None:
-    """Be what `python -m ipykernel_launcher ...` is, with what a started kernel gets from its driver."""
+    """Do what `python -m ipykernel_launcher ...` does, with what the worker would give to a started kernel."""
     argv, cwd = [text(each) for each in request["argv"]], text(request["cwd"])
     os.chdir(cwd)
     change_environment({raw(name): raw(value) for name, value in request["env"].items()})
     if hasattr(sys, "orig_argv"):
         sys.orig_argv[:] = argv
     if not getattr(sys.flags, "safe_path", False):
-        sys.path.insert(0, cwd)  # ipykernel takes it away
+        sys.path.insert(0, cwd)  # ipykernel removes it
     app = with_arguments(argv[3:])
-    app.parent_handle = int(request["env"]["JPY_PARENT_PID"])  # ipykernel has read it when it was imported
+    app.parent_handle = int(request["env"]["JPY_PARENT_PID"])  # ipykernel read the variable on import
     keep_messages(app, memory)
     know_files(app)
     if importer:
@@ -429,16 +410,16 @@ def be_as_started(request: Request, importer: Any, memory: int) -> None:
         if name in sys.modules:
             sys.modules[name] = module
     try:
-        exec(spec.loader.get_code(argv[2]), vars(module))  # noqa: S102 - it is what `python -m` does
+        exec(spec.loader.get_code(argv[2]), vars(module))  # noqa: S102 - as `python -m` does
     finally:
         let_reply(app)
         end(sys.exc_info()[1])
 
 
 def keep_messages(app: Any, memory: int) -> None:
-    """Have outputs wait until the driver has time for them: ZeroMQ drops those beyond a thousand that wait.
+    """Let outputs wait until the worker reads them: ZeroMQ drops messages while a thousand wait.
 
-    See `last_messages.py` for those that still wait when the kernel dies.
+    For messages that still wait when the kernel dies, see `last_messages.py`.
     """
     last_messages = beside("last_messages")
     last_messages.replace_watch(sys.modules["ipykernel.iostream"].OutStream)
@@ -455,7 +436,7 @@ def keep_messages(app: Any, memory: int) -> None:
 
 
 class ModulesHidden:
-    """What ipykernel takes for `sys` while it makes the kernel."""
+    """Replaces `sys` for ipykernel while it creates the kernel, so that it sees no modules."""
 
     modules: ClassVar[dict[str, Any]] = {}
 
@@ -464,9 +445,9 @@ class ModulesHidden:
 
 
 def know_files(app: Any) -> None:
-    """Tell the kernel the files of modules that no debugger stops in: those that a started kernel has at this moment.
+    """Tell the kernel in which files no debugger stops: those of the modules that a started kernel would have now.
 
-    It would go through all modules, and through those of the notebook if they are imported already.
+    ipykernel would list all modules, and so those of the notebook if they are already imported.
     """
     init_kernel = app.init_kernel
 
@@ -480,16 +461,16 @@ def know_files(app: Any) -> None:
         finally:
             ipkernel.sys = sys
         if hasattr(app.kernel, "_kernel_modules"):
-            app.kernel._kernel_modules += files  # noqa: SLF001 - a debugger has this list, too
+            app.kernel._kernel_modules += files  # noqa: SLF001 - debuggers use this list
 
     app.init_kernel = init_with_files
 
 
 def let_reply(app: Any) -> None:
-    """Let the thread end that is told to end the kernel, if it was.
+    """Wait for the thread that was told to end the kernel, if there is one.
 
-    ipykernel (7.4) closes its sockets at its end while that thread may still say that it is idle, on one of them: then
-    both wait for ever. Started kernels are in that race, too; they are ended by force after some seconds.
+    When ipykernel (7.4) ends, it closes its sockets while that thread may still report that it is idle on one of them:
+    then both wait forever. Started kernels have the same race; they are killed after some seconds.
     """
     control = getattr(app, "control_thread", None)
     if control is not None and control.is_alive():
@@ -497,7 +478,7 @@ def let_reply(app: Any) -> None:
 
 
 def with_arguments(arguments: list[str]) -> Any:
-    """Return the kernel's application, which has parsed its arguments, or will when it is initialized."""
+    """Return the kernel's application, which has parsed its arguments, or will do so when it is initialized."""
     kind = importlib.import_module("ipykernel.kernelapp").IPKernelApp
     app = kind.instance()
     place = ARGUMENTS.index(CONNECTION_FILE)
@@ -519,41 +500,40 @@ def with_arguments(arguments: list[str]) -> Any:
 
 
 def files_of_modules() -> list[str]:
-    """Return the files that modules were imported from."""
     modules = [module for name, module in list(sys.modules.items()) if name not in MAIN]
     return list(filter(None, map(file_of, modules)))
 
 
 def file_of(module: Any) -> str:
-    """Return the file that a module was imported from; nothing: there is none."""
+    """Return the file that a module was imported from; empty if it has none."""
     file = names_of(module).get("__file__")
     return file if isinstance(file, str) else ""
 
 
 def names_of(module: Any) -> dict[str, Any]:
-    """Return what a module has. A lazy one is not loaded by that."""
+    """Return a module's names, without loading a lazy module."""
     if isinstance(module, ModuleType):
         names: dict[str, Any] = object.__getattribute__(module, "__dict__")
         return names
-    # Anything may stand among the modules.
+    # `sys.modules` may hold objects that are not modules.
     return {"__file__": getattr(module, "__file__", None), **getattr(module, "__dict__", {})}
 
 
 @lru_cache(maxsize=None)
 def is_installed(file: str) -> bool:
-    """Return whether a file is of the interpreter or of its packages."""
+    """Return whether a file belongs to the interpreter or its packages."""
     is_of_interpreter = os.path.split(file)[0] in library_folders()
     return is_of_interpreter or real_path(file).startswith(installed_folders())
 
 
 @lru_cache(maxsize=None)
 def library_folders() -> frozenset[str]:
-    """Return the folders of the standard library. Debian has a link to /etc there."""
+    """Return the folders of the standard library. Debian has links to /etc in them."""
     return frozenset(filter(None, map(sysconfig.get_path, ("stdlib", "platstdlib"))))
 
 
 def real_path(path: str) -> str:
-    """Return what `os.path.realpath` does, but look at the folders of a folder's files once, not again for each."""
+    """Do the same as `os.path.realpath`, but look at each folder only once, not once per file."""
     folder, name = os.path.split(path)
     is_plain = path.startswith(os.sep) and name not in {"", ".", ".."} and not os.path.islink(path)  # noqa: PTH114 - it is text
     return os.path.join(real_folder(folder), name) if is_plain else os.path.realpath(path)  # noqa: PTH118 - it is text
@@ -561,35 +541,31 @@ def real_path(path: str) -> str:
 
 @lru_cache(maxsize=None)
 def real_folder(path: str) -> str:
-    """Return the real path of a folder."""
     return real_path(path)
 
 
 @lru_cache(maxsize=None)
 def installed_folders() -> tuple[str, ...]:
-    """Return the folders of the interpreter and its packages, each with a slash behind it."""
+    """Return the folders of the interpreter and its packages, each with a final slash."""
     paths = sysconfig.get_paths()
     folders = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    with suppress(AttributeError):  # virtualenv of old
+    with suppress(AttributeError):  # old versions of virtualenv
         folders += [*site.getsitepackages(), site.getusersitepackages()]
     return tuple(f"{os.path.realpath(folder)}{os.sep}" for folder in folders)
 
 
 def end(error: BaseException | None) -> None:
-    """End the kernel as Python does, and leave out what nobody sees: taking hundreds of installed modules apart.
+    """End the kernel like Python does, but do not destroy the objects of hundreds of installed modules.
 
-    That takes a third of a second after pandas and scikit-learn were imported. IPython has taken apart what the
-    notebook has made by then, in one of the functions of `atexit`; files that are still open are written here. Where
-    something is left that has an end of its own, Python does take all apart.
-
-    Args:
-        error: What has ended it; None: nothing.
+    That would take a third of a second after imports of pandas and scikit-learn, and nobody sees it. By then IPython
+    has destroyed what the notebook created, in a function of `atexit`. This function flushes files that are still open.
+    If an object with a finalizer is left, Python destroys all objects.
     """
     if error is not None and not isinstance(error, SystemExit):
-        return  # Python shows it
+        return  # Python prints it
     if sys.version_info < (3, 10):
-        return  # connections to SQLite are not among the objects below
-    # What Py_FinalizeEx begins with.
+        return  # before Python 3.10, `gc.get_objects` does not list SQLite connections
+    # The first steps of Py_FinalizeEx.
     threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001 - nothing else waits for threads
     atexit._run_exitfuncs()  # noqa: SLF001 - nothing else calls them
     objects = [*gc.get_objects(), sys.stdout, sys.stderr]
@@ -604,7 +580,7 @@ def end(error: BaseException | None) -> None:
 
 
 def has_an_end(objects: Iterable[Any]) -> bool:
-    """Return whether some object does more at its end than to give back memory: Python has to take it apart."""
+    """Return whether some object has a finalizer that does more than free memory, so that Python must destroy it."""
     ends: dict[type, Callable[[Any], bool] | None] = {}
     for each in objects:
         kind = type(each)
@@ -617,7 +593,7 @@ def has_an_end(objects: Iterable[Any]) -> bool:
 
 
 def end_of(kind: type) -> Callable[[Any], bool] | None:
-    """Return what tells whether an object of a type has an end of its own; None: none has."""
+    """Return a function that tells whether an object of this type has a finalizer; None if no such object has."""
     if kind in {CoroutineType, GeneratorType}:
         return is_under_way
     if issubclass(kind, ModuleType):
@@ -625,42 +601,41 @@ def end_of(kind: type) -> Callable[[Any], bool] | None:
     sqlite3 = sys.modules.get("sqlite3")
     if sqlite3 and issubclass(kind, sqlite3.Connection):
         return is_of_a_file
-    # All files have Python's `__del__`, which is their `close`. That of some has more to write than `flush` has.
+    # The `__del__` of a file calls `close`. For some types this writes more than `flush` does.
     own_end = any("__del__" in vars(each) for each in kind.__mro__)
     return always if own_end and not f"{kind.__module__}.".startswith(CLOSED_BY_THE_SYSTEM) else None
 
 
 def always(_: Any) -> bool:
-    """Return that it has an end of its own."""
     return True
 
 
 def is_under_way(routine: Any) -> bool:
-    """Return whether a generator or coroutine of other than installed code would go on to its `finally`."""
+    """Return whether a generator or coroutine, not of installed code, would still run its `finally`."""
     frame = routine.gi_frame if isinstance(routine, GeneratorType) else routine.cr_frame
     return frame is not None and not is_installed(frame.f_code.co_filename)
 
 
 def is_of_a_notebook(module: ModuleType) -> bool:
-    """Return whether a module is not of the interpreter or its packages: it may be written in C."""
+    """Return whether a module, perhaps written in C, belongs neither to the interpreter nor to its packages."""
     file = file_of(module)
     return file != "" and not is_installed(file)
 
 
 def is_of_a_file(connection: Any) -> bool:
-    """Return whether a connection of SQLite has, or may have, a file open."""
+    """Return whether an SQLite connection has, or may have, a file open."""
     try:
         return any(file for _, _, file in connection.execute("PRAGMA database_list"))
     except sys.modules["sqlite3"].Error as error:
-        return "closed" not in str(error)  # but of another thread
+        return "closed" not in str(error)  # an open connection of another thread
 
 
 def change_environment(given: dict[bytes, bytes]) -> None:
-    """Have the kernel's environment, with the changes that the interpreter's start and imports have made to ours."""
+    """Set the kernel's variables, and keep changes that the interpreter's start and imports made to the server's."""
     first, now = first_environment(), dict(os.environb)
     wanted = {name: value for name, value in given.items() if name in now or name not in first}
     wanted.update({name: value for name, value in now.items() if first.get(name) != value})
-    # Most of it is there already, in this order, which programs see.
+    # Most variables are already set, in this order; programs can see the order.
     there = sum(1 for _ in takewhile(lambda names: names[0] == names[1], zip(now, wanted)))
     for name in list(now)[there:]:
         del os.environb[name]
@@ -671,21 +646,20 @@ def change_environment(given: dict[bytes, bytes]) -> None:
 
 @lru_cache(maxsize=None)
 def first_environment() -> dict[bytes, bytes]:
-    """Return the environment that the first server began with."""
+    """Return the variables that the first server started with."""
     pairs = [pair.partition(b"=") for pair in Path("/proc/self/environ").read_bytes().split(b"\0") if pair]
     return {name: value for name, _, value in pairs}
 
 
 def raw(told: str) -> bytes:
-    """Return the bytes that stand in a request, each as a character."""
+    """Return bytes from a request, where each byte is one character."""
     return told.encode("latin-1")
 
 
 def text(told: str) -> str:
-    """Return text that stands in a request as bytes, as this process understands them."""
+    """Return a request's bytes as text, decoded as this process decodes file names."""
     return os.fsdecode(raw(told))
 
 
 def tell(driver: socket.socket, name: str, value: int | str) -> None:
-    """Write a line to the driver."""
     driver.sendall(json.dumps({name: value}).encode("ascii") + b"\n")

@@ -1,4 +1,4 @@
-"""Starts the server of kernels from byte code: of a script, Python keeps the syntax tree as long as it runs."""
+"""Starts the kernel server from byte code: for a script, Python keeps the syntax tree in memory as long as it runs."""
 
 import importlib.util
 import sys
@@ -9,5 +9,5 @@ spec: Any = importlib.util.spec_from_file_location("server", Path(__file__).with
 server = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(server)
 become = server.main(int(sys.argv[1]), sys.argv[2])
-if become:  # here, where no more frames are below it than below a started kernel
+if become:  # called here so that the kernel has no more frames below it than a kernel started on its own
     become()
