@@ -1,4 +1,4 @@
-"""What a stage is given besides its inputs and its plan."""
+"""What a stage gets besides its inputs and its plan."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,26 +11,15 @@ from notebook_ci.base.workspace import Workspace
 
 @dataclass(frozen=True)
 class Context:
-    """What a stage is given besides its inputs and its plan.
-
-    Attributes:
-        workspace: Where it works.
-        run_directory: The records and artifacts of this run.
-        place: The name this stage has in it.
-        reporter: Takes progress.
-    """
-
     workspace: Workspace
     run_directory: RunDirectory
-    place: Place
+    place: Place  # the name this stage has in the run directory
     reporter: Reporter
 
     @property
     def cwd(self) -> Path:
-        """The folder of the workspace."""
         return self.workspace.folder
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """The variables of the workspace."""
         return self.workspace.environ

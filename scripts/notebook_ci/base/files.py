@@ -1,4 +1,4 @@
-"""Reads and writes files where a user or a notebook may have put anything in their place."""
+"""Reads and writes files at paths where a user or a notebook may have put anything."""
 
 import contextlib
 import errno
@@ -19,9 +19,9 @@ TMPDIR = "name another folder in the variable TMPDIR"
 _SPACE = "Free some disk space"
 _PERMISSION = "Get write permission there"
 _IN_THE_WAY = "Remove or rename what is in the way"
-# Faults of the system, whatever is written.
+# Failures of the system, whatever is written.
 AROUND = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
-# What to do, by why the system does not write.
+# What to do, by error number of a failed write.
 WRITE_HINTS = {
     errno.ENOSPC: _SPACE,
     errno.EDQUOT: _SPACE,
@@ -40,32 +40,27 @@ WRITE_HINTS = {
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether there is a folder, whatever text the path is made of."""
+    """Like `Path.is_dir`, but False for a path that is too long, not allowed or not valid."""
     with contextlib.suppress(OSError, ValueError):
         return path.is_dir()
     return False
 
 
 def exists(path: Path) -> bool:
-    """Return whether there is anything, whatever text the path is made of."""
+    """Like `Path.exists`, but False for a path that is too long, not allowed or not valid."""
     with contextlib.suppress(OSError, ValueError):
         return path.exists()
     return False
 
 
 def open_regular(path: Path, shown: str, *, hint: str = "") -> BinaryIO:
-    """Open a file to read it.
-
-    Args:
-        path: The file.
-        shown: Its name, as the user knows it.
-        hint: What to do where that cannot be.
+    """Open a file to read it. `shown` is its name, as the user knows it.
 
     Raises:
-        InputError: There is none, or no such file (a folder, a device), or it cannot be opened.
+        InputError: It does not exist, is not a regular file (a folder, a device), or cannot be opened.
     """
     try:
-        # Looked at before it is opened: opening a FIFO would wait for someone to write into it.
+        # Checked before opening: opening a FIFO would wait for a writer.
         kind = path.stat().st_mode
         if not stat.S_ISREG(kind):
             what = "a folder" if stat.S_ISDIR(kind) else "no regular file"
@@ -78,15 +73,10 @@ def open_regular(path: Path, shown: str, *, hint: str = "") -> BinaryIO:
 
 
 def read_text(path: Path, shown: str, *, hint: str = "") -> str:
-    """Return the text of a file that people write: of moderate size, in UTF-8.
-
-    Args:
-        path: The file.
-        shown: Its name, as the user knows it.
-        hint: What to do where it cannot be read.
+    """Return the UTF-8 text of a file that people write. `shown` is its name, as the user knows it.
 
     Raises:
-        InputError: There is none, or no such file: a folder, a device, 32 MiB and more, no UTF-8.
+        InputError: It does not exist, is not a regular file, is larger than 32 MiB, or is not UTF-8.
     """
     with open_regular(path, shown, hint=hint) as file:
         try:
@@ -102,16 +92,16 @@ def read_text(path: Path, shown: str, *, hint: str = "") -> str:
 
 
 def write(path: Path, text: str, *, new: bool = False) -> None:
-    """Write a file, whole or not at all: over what is there, or (`new`) only where nothing is.
+    """Write a file completely or not at all. With `new`, an existing file is an error; otherwise it is replaced.
 
     Raises:
-        OSError: It cannot be written; or a folder of `path`, which was resolved before, has become a link.
+        OSError: It cannot be written; or the folder, which the caller has resolved, has become a link.
     """
     if path.parent.resolve() != path.parent:
         raise OSError(errno.ELOOP, "a link has taken the place of its folder", str(path))
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
     try:
-        # A lone surrogate becomes an escape, which is right in JSON.
+        # A lone surrogate is written as an escape, which is valid in JSON.
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             if new:
@@ -124,13 +114,13 @@ def write(path: Path, text: str, *, new: bool = False) -> None:
 
 
 def unwritable(what: str, place: Path, error: OSError, instead: str = "") -> SurroundingsError:
-    """Return what to say when something cannot be written.
+    """Return the error for something that cannot be written.
 
     Args:
         what: The beginning of the sentence: `The record x.json cannot be written`.
-        place: The file or folder, whose disk is named if it is full.
-        error: Why not.
-        instead: What else can be done: see `TMPDIR`.
+        place: The file or folder; the message gives the free space of its disk if that is full.
+        error: The reason.
+        instead: Another way out, added to the hint: see `TMPDIR`.
     """
     hint = WRITE_HINTS.get(error.errno or 0, "")
     room = f" ({_room(place)})" if hint == _SPACE else ""
@@ -139,21 +129,18 @@ def unwritable(what: str, place: Path, error: OSError, instead: str = "") -> Sur
 
 
 def bytes_in(folder: Path) -> int:
-    """Return the bytes in a folder, where another process may be at work."""
     total = 0
     for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # another process may remove files meanwhile
             total += path.lstat().st_size
     return total
 
 
 def is_full(folder: Path) -> bool:
-    """Return whether next to nothing can be written on a disk."""
     return shutil.disk_usage(folder).free < FULL_BYTES or _files_left(folder) < FEW_FILES
 
 
 def _room(place: Path) -> str:
-    """Return how much room the disk of a file or folder has."""
     folder = next(each for each in (place, *place.absolute().parents) if is_folder(each))
     files = _files_left(folder)
     left = f"room for {files} more files" if files < FEW_FILES else f"{size(shutil.disk_usage(folder).free)} left"
@@ -161,9 +148,8 @@ def _room(place: Path) -> str:
 
 
 def _files_left(folder: Path) -> float:
-    """Return how many files can be created on a disk; not every file system limits that."""
     told = os.statvfs(folder) if hasattr(os, "statvfs") else None
-    return told.f_favail if told and told.f_files else math.inf
+    return told.f_favail if told and told.f_files else math.inf  # `f_files` is 0 where the file system has no limit
 
 
 def _unreadable(error: Exception, shown: str, hint: str) -> InputError:

@@ -1,4 +1,4 @@
-"""Asks git about a repository that a stranger may have written, and whose settings and hooks start programs."""
+"""Runs git in a repository that a stranger may have written; its settings and hooks can start programs."""
 
 import os
 from collections.abc import Mapping
@@ -7,10 +7,10 @@ from pathlib import Path
 from notebook_ci.base import process
 from notebook_ci.base.process import Argument, Completed
 
-SECONDS = 300.0  # the files of a large repository take their time
+SECONDS = 300.0  # git takes minutes in a large repository
 ANSWER_SECONDS = 10.0
-# No hook, monitor or pager is started. (Filters are: files of Git LFS are what these make of them. They stand in no
-# file that can be committed.) In the container of a job the workspace belongs to another user, which git refuses.
+# Start no hook, monitor or pager. Filters do run: Git LFS needs them, and no file that can be committed defines them.
+# `safe.directory`: in a job's container the workspace belongs to another user, and git would refuse it.
 _SETTINGS = (
     "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
@@ -23,14 +23,7 @@ _PROGRAMS = ("GIT_ASKPASS", "GIT_EDITOR", "GIT_EXTERNAL_DIFF", "GIT_PAGER", "GIT
 
 
 def run(cwd: Path, environ: Mapping[str, str], *arguments: Argument, timeout: float = SECONDS) -> Completed:
-    """Run git; where there is none, or no such folder, it counts as failed.
-
-    Args:
-        cwd: The folder to run it in.
-        environ: The environment of the step.
-        arguments: Its subcommand, and what belongs to it.
-        timeout: Seconds.
-    """
+    """Run git. If git or `cwd` does not exist, the result has the exit code 127. `timeout` is in seconds."""
     command: list[Argument] = ["git", *(part for setting in _SETTINGS for part in ("-c", setting)), *arguments]
     kept = {name: value for name, value in process.for_others(environ).items() if name not in _PROGRAMS}
     env = {**kept, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
@@ -41,6 +34,6 @@ def run(cwd: Path, environ: Mapping[str, str], *arguments: Argument, timeout: fl
 
 
 def answer(cwd: Path, environ: Mapping[str, str], *arguments: Argument) -> str:
-    """Return what git answers, without white space around it; nothing where it fails."""
+    """Return the output of git without surrounding white space; an empty string if it fails."""
     done = run(cwd, environ, *arguments, timeout=ANSWER_SECONDS)
     return "" if done.returncode else done.stdout.strip()

@@ -1,7 +1,7 @@
 """The only writer of workflow commands, outputs and step summaries; on a terminal it writes for people.
 
-Source of the formats: "Workflow commands for GitHub Actions" in GitHub's documentation. Limits (ten annotations of a
-level a step, 1 MiB of summary) are those of the runner's source; what goes over them would be dropped without a word.
+Source of the formats: "Workflow commands for GitHub Actions" in GitHub's documentation. The limits (ten annotations per
+level and step, 1 MiB of summary) come from the runner's source. GitHub silently drops what exceeds them.
 """
 
 import contextlib
@@ -25,19 +25,19 @@ SUMMARY_BYTES = 1024 * 1024
 SUMMARY_CUT = "\n\n_The summary was cut here: GitHub shows at most 1 MiB. The record of the run holds the rest._\n"
 
 _RANK: dict[Severity, int] = {"error": 0, "warning": 1, "notice": 2}
-# The runner takes `::command::` at the start of a line, which a lone carriage return begins too, and the older
-# `##[command]` anywhere in it.
+# The runner obeys `::command::` at the start of a line (a lone carriage return starts one, too), and the older
+# `##[command]` anywhere in a line.
 _COMMAND = re.compile(r"(?:^|[\r\n])\s*::|##\[")
 
-# One that holds no other.
+# An innermost folded part.
 _FOLDED = re.compile(r"^<details>(?:(?!^<details>).)*?^</details>\n*", re.MULTILINE | re.DOTALL)
 
 
 class Console:
-    """Where a script tells what it does: the log of a runner, or a terminal. Implements `Reporter`.
+    """The log of a runner, or a terminal. Implements `Reporter`.
 
     Args:
-        environ: The environment; `GITHUB_ACTIONS`, `GITHUB_OUTPUT` and `GITHUB_STEP_SUMMARY` are read.
+        environ: `GITHUB_ACTIONS`, `GITHUB_OUTPUT` and `GITHUB_STEP_SUMMARY` are read.
         stream: Where lines go. Default: standard output on a runner, standard error elsewhere.
     """
 
@@ -51,14 +51,12 @@ class Console:
         self._live: Sequence[str] = ()
 
     def progress(self, text: str) -> None:
-        """Show one line about the work that goes on."""
         if self.on_runner and _COMMAND.search(text):
-            self.output(text)
+            self.output(text)  # fenced: the runner must not obey it
         else:
             self._write(text)
 
     def live(self, lines: Sequence[str]) -> None:
-        """Show what goes on at this moment, below all else; where there is no terminal, nothing."""
         if not self.is_live or not (lines or self._live):
             return
         size = shutil.get_terminal_size()
@@ -67,26 +65,21 @@ class Console:
         self._draw_live()
 
     def notice(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
-        """Show something the user should know."""
         self.annotate([Problem(severity="notice", message=text, file=file, line=line)])
 
     def warning(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
-        """Show something that should be looked at."""
         self.annotate([Problem(severity="warning", message=text, file=file, line=line)])
 
     def error(self, error: NotebookCiError) -> None:
-        """Show an expected failure with its location and its hint, and those found together with it."""
         self.annotate(map(Problem.of, [*error.others, error]))
 
     def output(self, text: str) -> None:
-        """Show the output of a foreign program, fenced so that the runner takes no command from it."""
         with self.streaming() as write:
             write(text)
 
     @contextlib.contextmanager
     def streaming(self) -> Iterator[Callable[[str], None]]:
-        """Show the output of a foreign program while it runs: each line by a call. Nothing else is told meanwhile."""
-        token = secrets.token_hex(16)
+        token = secrets.token_hex(16)  # between the two lines with it, the runner obeys no command
         if self.on_runner:
             self._write(f"::stop-commands::{token}")
         try:
@@ -97,7 +90,6 @@ class Console:
 
     @contextlib.contextmanager
     def group(self, title: str) -> Iterator[None]:
-        """Put what is shown meanwhile under a title; a log of GitHub folds it."""
         self._write(f"::group::{title}" if self.on_runner else f"\n{title}")
         try:
             yield
@@ -106,9 +98,9 @@ class Console:
                 self._write("::endgroup::")
 
     def annotate(self, problems: Iterable[Problem]) -> None:
-        """Show problems, the worst first, each where it stands in a file.
+        """Show problems, the worst first.
 
-        GitHub keeps the first ten of a level in a step: the tenth says that there are more, in the log.
+        GitHub keeps the first ten annotations per level and step. The tenth says that the log has more.
         """
         for each in sorted(problems, key=lambda problem: _RANK[problem.severity]):
             problem = Problem(**masked(vars(each)))  # before its text is escaped
@@ -129,7 +121,7 @@ class Console:
             self.output(_for_terminal(problem))
 
     def set_outputs(self, outputs: Mapping[str, str]) -> None:
-        """Set the outputs of the step. Without a runner those that have a value are shown.
+        """Set the outputs of the step. Without a runner, show those that have a value.
 
         Raises:
             OSError: The runner's file cannot be written.
@@ -144,7 +136,7 @@ class Console:
                 self._write(f"{name:<{width}}  {value}")
 
     def summarize(self, markdown: str) -> None:
-        """Add to the step's summary. Without a runner it is shown on standard output, without what is folded.
+        """Append to the step's summary. Without a runner, show it on standard output without folded parts.
 
         Raises:
             OSError: The runner's file cannot be written.
@@ -161,40 +153,38 @@ class Console:
             sys.stdout.flush()
 
     def _write(self, text: str) -> None:
-        """Write a line. A name in the text that the stream cannot encode is written as an escape."""
         self._erase_live()
         self._stream.write(self._encodable(masked(text)) + "\n")
         self._draw_live()
 
     def _erase_live(self) -> None:
         if self._live:
-            self._stream.write(f"\x1b[{len(self._live)}F\x1b[J")  # up so many lines; erase to the end (ECMA-48)
+            self._stream.write(f"\x1b[{len(self._live)}F\x1b[J")  # move up, erase to the end of the screen (ECMA-48)
 
     def _draw_live(self) -> None:
         self._stream.write("".join(f"{self._encodable(line)}\n" for line in self._live))
         self._stream.flush()
 
     def _encodable(self, text: str) -> str:
-        encoding = self._stream.encoding or "utf-8"
+        encoding = self._stream.encoding or "utf-8"  # other characters, as in file names, become escapes
         return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def workflow_command(problem: Problem) -> str:
-    """Return the annotation of a problem as a workflow command, on one line."""
     properties = {"file": problem.file, "line": problem.line, "title": problem.title}
     given = ",".join(f"{name}={_escape_property(str(value))}" for name, value in properties.items() if value)
     return f"::{problem.severity}{' ' if given else ''}{given}::{_escape(problem.text)}"
 
 
 def one_line(text: str, columns: int) -> str:
-    """Return as much of a text as fits on one line of a terminal, without what would control it."""
+    """Return the part of a text that fits on one line of a terminal; control characters are replaced."""
     shown = [char if char.isprintable() else "�" for char in text]
     widths = itertools.accumulate(2 if unicodedata.east_asian_width(char) in "FW" else 1 for char in shown)
     return "".join(char for char, width in zip(shown, widths, strict=True) if width <= columns)
 
 
 def bounded(markdown: str, room: int) -> str:
-    """Return at most `room` bytes of `markdown`, cut at the end of a line, with all that was open closed."""
+    """Return at most `room` bytes of `markdown`, cut at the end of a line, with all open blocks closed."""
     data = (markdown + "\n").encode(errors="backslashreplace")
     if len(data) <= room:
         return data.decode()
@@ -207,7 +197,7 @@ def bounded(markdown: str, room: int) -> str:
 
 
 def _closing(markdown: str) -> str:
-    """Return what closes the block of code and the folded parts that are open at the end of `markdown`."""
+    """Return the ends of the code block and the folded parts that are open at the end of `markdown`."""
     fence = ""
     folded = 0
     for line in markdown.splitlines():
@@ -222,7 +212,7 @@ def _closing(markdown: str) -> str:
 
 
 def _appended(path: str) -> TextIO:
-    """Open a file of the runner. What UTF-8 cannot hold (a file name that was not text) is written as an escape."""
+    # A file name that is not valid text is written as an escape.
     return Path(path).open("a", encoding="utf-8", errors="backslashreplace", newline="\n")
 
 

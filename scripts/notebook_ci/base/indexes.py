@@ -1,12 +1,12 @@
-"""Which package index the user has set up, read from uv's and pip's variables and files, as variables for both.
+"""The package index that the user has configured for uv or pip, as environment variables for both.
 
-Tools are installed with the user's index, credentials, certificates and proxy, and with nothing else of the user's
-settings: `exclude-newer`, `no-binary` or a constraint would change what a lock asks for. So uv and pip never see the
+Tools are installed with the user's index, credentials, certificates and proxy. All other settings of the user are
+ignored: `exclude-newer`, `no-binary` or a constraint would change what a lock asks for. So uv and pip never see the
 user's settings themselves: they run in `without_settings(environ)` plus `IndexSettings.for_uv()` or `.for_pip()`. Where
-uv reads its own settings (the user's own environment), `pip_settings(environ).for_uv()` translates pip's alone.
+uv reads its own settings (the user's environment), only pip's are translated: `pip_settings(environ).for_uv()`.
 
 Sources, with uv 0.13 and pip 23 to 26: "Package indexes", "Configuration files" and "Environment variables" of uv's
-documentation, "Configuration" of pip's. Credentials stand in variables, never on a command line.
+documentation, "Configuration" of pip's. Credentials are passed in variables, never on a command line.
 """
 
 import configparser
@@ -25,9 +25,9 @@ from notebook_ci.base.errors import InputError
 ROOT = Path("/")
 _CREDENTIAL = re.compile(r"UV_INDEX_\w+_(?:USERNAME|PASSWORD)")
 _NAMED = re.compile(r"([A-Za-z0-9._-]+)=(.+)")
-# uv's store of `uv auth login`: credentials, too.
+# Where `uv auth login` stores credentials.
 _KEPT = ("UV_CREDENTIALS_DIR",)
-# The user's environments; and what tells a framework Python of macOS which program it is: wrong for any other Python.
+# The user's environments; and a variable that tells a framework Python of macOS its program: wrong for other Pythons.
 _FOREIGN = ("__PYVENV_LAUNCHER__", "VIRTUAL_ENV", "CONDA_PREFIX")
 
 
@@ -36,8 +36,8 @@ class Index:
     """A package index (PEP 503).
 
     Attributes:
-        url: Its address, perhaps with credentials; or a local path.
-        name: Its name in uv's settings, by which credentials are found, or nothing.
+        url: Its URL, which may contain credentials; or a local path.
+        name: Its name in uv's settings, by which uv finds credentials.
     """
 
     url: str
@@ -46,22 +46,20 @@ class Index:
 
 @dataclass(frozen=True, kw_only=True)
 class IndexSettings:
-    """What the user has said about where packages come from. What is empty was not said.
+    """What the user has configured. An empty field was not set.
 
     Attributes:
         default: The index asked last, instead of the public one.
         extra: Indexes asked before it.
         find_links: Folders or pages that list packages.
-        no_index: Ask no index at all, only `find_links`.
+        no_index: Ask no index, only `find_links`.
         strategy: How uv chooses between several indexes.
         insecure_hosts: Hosts that are trusted without a valid certificate.
-        certificates: A file of the certificates to trust.
-        client_certificate: A file with the client's certificate and key.
-        system_certificates: uv should trust what the system trusts.
-        http_proxy: Address of the proxy for http.
-        https_proxy: Address of the proxy for https.
+        certificates: File with the certificates to trust.
+        client_certificate: File with the client's certificate and key.
+        system_certificates: uv trusts the certificates of the system.
         no_proxy: Hosts that are asked without proxy, separated by commas.
-        keyring: Where credentials are looked for: `subprocess`, `import` (pip only), `auto` (pip only), `disabled`.
+        keyring: Source of credentials: `subprocess`, `import` (pip only), `auto` (pip only), `disabled`.
         credentials: uv's variables `UV_INDEX_<NAME>_USERNAME` and `_PASSWORD`.
     """
 
@@ -82,11 +80,11 @@ class IndexSettings:
 
     @property
     def names_places(self) -> bool:
-        """Whether it says where packages come from, not only how they are reached."""
+        """Whether they say where packages come from, not only how to connect."""
         return bool(self.default or self.extra or self.find_links or self.no_index)
 
     def for_uv(self) -> dict[str, str]:
-        """Return the variables that tell uv the same. `no_index` has none: see `uv_flags`."""
+        """Return these settings as variables for uv. `no_index` has none: see `uv_flags`."""
         return _given(
             UV_DEFAULT_INDEX=_for_uv(self.default) if self.default else "",
             UV_INDEX=" ".join(map(_for_uv, self.extra)),
@@ -94,7 +92,7 @@ class IndexSettings:
             UV_INDEX_STRATEGY=self.strategy,
             UV_INSECURE_HOST=" ".join(self.insecure_hosts),
             UV_SYSTEM_CERTS="true" if self.system_certificates else "",
-            # uv knows no other way than `keyring` as a program.
+            # uv supports `keyring` only as a program.
             UV_KEYRING_PROVIDER="subprocess" if self.keyring == "subprocess" else "",
             SSL_CERT_FILE=self.certificates,
             SSL_CLIENT_CERT=self.client_certificate,
@@ -103,11 +101,10 @@ class IndexSettings:
         )
 
     def uv_flags(self) -> list[str]:
-        """Return what uv (0.13) takes as a flag alone: `UV_NO_INDEX` has no effect."""
-        return ["--no-index"] if self.no_index else []
+        return ["--no-index"] if self.no_index else []  # uv 0.13 ignores the variable `UV_NO_INDEX`
 
     def for_pip(self) -> dict[str, str]:
-        """Return the variables that tell pip the same. They hold credentials; pip hides them in what it prints."""
+        """Return these settings as variables for pip. They hold credentials; pip hides them in its output."""
         return _given(
             PIP_INDEX_URL=self._with_credentials(self.default) if self.default else "",
             PIP_EXTRA_INDEX_URL=" ".join(map(self._with_credentials, self.extra)),
@@ -124,7 +121,7 @@ class IndexSettings:
         return {"HTTP_PROXY": self.http_proxy, "HTTPS_PROXY": self.https_proxy, "NO_PROXY": self.no_proxy}
 
     def _with_credentials(self, index: Index) -> str:
-        """Return the address of an index, with the credentials that uv would find by its name."""
+        """Return the URL of an index with the credentials that uv would find by its name."""
         address = urlsplit(index.url)
         variable = f"UV_INDEX_{re.sub('[^A-Z0-9]', '_', index.name.upper())}"
         user = self.credentials.get(f"{variable}_USERNAME", "")
@@ -136,19 +133,14 @@ class IndexSettings:
 
 
 def read(environ: Mapping[str, str], cwd: Path, platform: str = sys.platform, root: Path = ROOT) -> IndexSettings:
-    """Read what the user has set up: uv's settings win over pip's, variables over files.
+    """Read the user's settings: uv's win over pip's, variables over files.
 
-    Places are taken from uv's settings or from pip's, never mixed: an index that one of them alone was told of may be
-    there to replace the public one.
-
-    Args:
-        environ: The environment.
-        cwd: Where uv starts to look for the project's settings.
-        platform: As `sys.platform`.
-        root: Where the system's folders `etc` and `Library` are, elsewhere than on Windows.
+    Indexes are taken from uv's settings or from pip's, never from both: an index that is set for only one of them may
+    be meant to replace the public one. uv's search for project settings starts in `cwd`. `root` contains the system's
+    folders `etc` and `Library` (not on Windows).
 
     Raises:
-        InputError: A file of settings cannot be read.
+        InputError: A settings file cannot be read.
     """
     uv, pip = uv_settings(environ, cwd, platform, root), pip_settings(environ, platform, root)
     places = uv if uv.names_places else pip
@@ -171,9 +163,9 @@ def read(environ: Mapping[str, str], cwd: Path, platform: str = sys.platform, ro
 
 
 def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without any setting of uv, pip and Python, and told to read none from files.
+    """Return the environment without settings of uv, pip and Python; uv and pip then read no settings files.
 
-    Proxies, certificates (`SSL_CERT_FILE`, `SSL_CERT_DIR`, `REQUESTS_CA_BUNDLE`) and `NETRC` stay: both heed them.
+    Proxies, certificates (`SSL_CERT_FILE`, `SSL_CERT_DIR`, `REQUESTS_CA_BUNDLE`) and `NETRC` stay: both use them.
     """
     kept = {
         name: value
@@ -194,10 +186,10 @@ def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
 def uv_settings(
     environ: Mapping[str, str], cwd: Path, platform: str = sys.platform, root: Path = ROOT
 ) -> IndexSettings:
-    """Read what uv has been told about indexes.
+    """Read uv's settings of indexes.
 
     Raises:
-        InputError: A file of settings cannot be read.
+        InputError: A settings file cannot be read.
     """
     settings = _Uv()
     settings.add_variables(environ)
@@ -208,10 +200,10 @@ def uv_settings(
 
 
 def pip_settings(environ: Mapping[str, str], platform: str = sys.platform, root: Path = ROOT) -> IndexSettings:
-    """Read what pip has been told about indexes.
+    """Read pip's settings of indexes.
 
     Raises:
-        InputError: A file of settings cannot be read.
+        InputError: A settings file cannot be read.
     """
     options = _pip_options(environ, platform, root)
     default = options.get("index-url", "")
@@ -220,7 +212,7 @@ def pip_settings(environ: Mapping[str, str], platform: str = sys.platform, root:
     return IndexSettings(
         default=Index(default) if default else None,
         extra=tuple(map(Index, options.get("extra-index-url", "").split())),
-        # pip passes over a folder that is not there; uv stops.
+        # pip ignores a folder that does not exist; uv fails.
         find_links=tuple(link for link in links if "://" in link or Path(link).exists()),
         no_index=_true(options.get("no-index", "")),
         insecure_hosts=tuple(options.get("trusted-host", "").split()),
@@ -233,7 +225,7 @@ def pip_settings(environ: Mapping[str, str], platform: str = sys.platform, root:
 
 
 class _Uv:
-    """Collects uv's settings, those that win first: the first value of a kind stays, lists grow."""
+    """Collects uv's settings, the strongest source first: a single value is set once, lists are appended to."""
 
     def __init__(self) -> None:
         self.found = IndexSettings()
@@ -259,7 +251,7 @@ class _Uv:
         )
 
     def add_table(self, table: Mapping[str, Any], folder: Path) -> None:
-        """Add the settings of one file; what stands in `[pip]` wins there. Paths are relative to the file."""
+        """Add the settings of one file. Its `[pip]` table wins over the top level; paths are relative to the file."""
         table = {**table, **table.get("pip", {})}
         found = self.found
         default, extra, flat = found.default, list(found.extra), list(found.find_links)
@@ -292,7 +284,7 @@ class _Uv:
 
 
 def _uv_files(environ: Mapping[str, str], cwd: Path, platform: str, root: Path) -> Iterator[Path]:
-    """Yield the files that uv reads, those that win first: of the project, of the user, of the system."""
+    """Yield the files that uv reads, the strongest first: of the project, of the user, of the system."""
     if environ.get("UV_CONFIG_FILE"):
         yield cwd / environ["UV_CONFIG_FILE"]
         return
@@ -316,7 +308,6 @@ def _uv_files(environ: Mapping[str, str], cwd: Path, platform: str, root: Path) 
 
 
 def _uv_table(path: Path) -> dict[str, Any] | None:
-    """Return uv's settings in a file, or nothing where it has none."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -330,7 +321,7 @@ def _uv_table(path: Path) -> dict[str, Any] | None:
 
 
 def _pip_options(environ: Mapping[str, str], platform: str, root: Path) -> dict[str, str]:
-    """Return pip's options: variables win over the section `install`, that wins over `global`; later files win."""
+    """Return pip's options: variables win over the section `install`, which wins over `global`; later files win."""
     sections: dict[str, dict[str, str]] = {"global": {}, "install": {}}
     for path in _pip_files(environ, platform, root):
         parser = configparser.RawConfigParser()
@@ -347,7 +338,7 @@ def _pip_options(environ: Mapping[str, str], platform: str, root: Path) -> dict[
         if name.startswith("PIP_")
     }
     layers = (sections["global"], sections["install"], variables)
-    # pip ignores what is set to nothing.
+    # pip ignores an option with an empty value.
     return {name: value for layer in layers for name, value in layer.items() if value}
 
 
@@ -371,7 +362,7 @@ def _pip_files(environ: Mapping[str, str], platform: str, root: Path) -> Iterato
             configured = library if library.is_dir() else configured
         users = [home / ".pip", configured]
     folders = [*systems]
-    # The user's files are left out where a file is named and exists.
+    # pip skips the user's files if `PIP_CONFIG_FILE` names an existing file.
     folders += [] if own and Path(own).exists() else users
     folders += [Path(virtual)] if virtual else []
     yield from (folder / name for folder in folders)
@@ -380,7 +371,7 @@ def _pip_files(environ: Mapping[str, str], platform: str, root: Path) -> Iterato
 
 
 def _xdg_folders(environ: Mapping[str, str], root: Path) -> list[Path]:
-    """Return the system's folders of the XDG Base Directory Specification, the first one wins."""
+    """Return the system's folders of the XDG Base Directory Specification; the first one wins."""
     return [root / folder for folder in (environ.get("XDG_CONFIG_DIRS") or "etc/xdg").split(":") if folder]
 
 
@@ -390,8 +381,7 @@ def _home(environ: Mapping[str, str], platform: str) -> Path:
 
 
 def _proxy(environ: Mapping[str, str], name: str) -> str:
-    """Return the proxy of a variable: both spellings are in use, the lower one wins in most programs."""
-    return environ.get(name.lower()) or environ.get(name) or ""
+    return environ.get(name.lower()) or environ.get(name) or ""  # in most programs the lowercase spelling wins
 
 
 def _proxy_or_any(environ: Mapping[str, str], name: str) -> str:
@@ -399,7 +389,7 @@ def _proxy_or_any(environ: Mapping[str, str], name: str) -> str:
 
 
 def _index(text: str) -> Index:
-    """Return the index of uv's notation, an address or `name=address`."""
+    """Parse uv's notation: a URL, or `name=URL`."""
     named = _NAMED.fullmatch(text)
     return Index(named[2], named[1]) if named else Index(text)
 

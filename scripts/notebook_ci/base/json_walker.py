@@ -1,4 +1,4 @@
-"""Walks JSON text: on which physical line of a file a value stands, without searching by content."""
+"""Walks JSON text to find the line of a value by its position, not by searching for its content."""
 
 import json
 import re
@@ -10,12 +10,10 @@ _space = re.compile(r"[ \t\n\r]*")
 
 
 class JsonWalker:
-    """Walks the text forward, once; a method given the offset of a value returns the offset behind it.
+    """Walks JSON that `json.loads` accepts, forward, once.
 
-    It takes about as long as `json.loads`: what is passed over is decoded by the standard library's C decoder.
-
-    Args:
-        text: JSON that `json.loads` accepts.
+    A method that gets the offset of a value returns the offset behind it. A walk takes about as long as `json.loads`:
+    skipped values are decoded by the standard library's C decoder.
     """
 
     def __init__(self, text: str) -> None:
@@ -24,11 +22,11 @@ class JsonWalker:
         self._line = 1
 
     def value(self, at: int) -> tuple[Any, int]:
-        """Return the value at an offset, decoded, and the offset behind it."""
+        """Return the decoded value at an offset, and the offset behind it."""
         return _decode(self.text, at)
 
     def object(self, at: int, member: Callable[[str, int], int]) -> int:
-        """Walk through an object: `member` is called with each key and the offset of its value. Else skip."""
+        """Call `member` with each key of an object and the offset of its value. Skip any other value."""
         if self.text[at] != "{":
             return self.skip(at)
         at = self.space(at + 1)
@@ -39,7 +37,7 @@ class JsonWalker:
         return at + 1
 
     def array(self, at: int, element: Callable[[int], int]) -> int:
-        """Walk through an array: `element` is called with the offset of each element. Else skip."""
+        """Call `element` with the offset of each element of an array. Skip any other value."""
         if self.text[at] != "[":
             return self.skip(at)
         at = self.space(at + 1)
@@ -48,18 +46,16 @@ class JsonWalker:
         return at + 1
 
     def space(self, at: int) -> int:
-        """Pass over blanks and line ends."""
         found = _space.match(self.text, at)
         return found.end() if found else at
 
     def skip(self, at: int) -> int:
-        """Pass over a value."""
-        # Decoding and dropping one value is faster than any scan by regular expressions: the decoder is written in C.
+        # Decoding a value and dropping it is faster than any scan with regular expressions: the decoder is C code.
         end: int = _decode(self.text, at)[1]
         return end
 
     def line_at(self, offset: int) -> int:
-        """Return the line of an offset, counted from 1; no offset before the last one that was asked for."""
+        """Return the line of an offset, counted from 1. Offsets must not decrease from call to call."""
         self._line += self.text.count("\n", self._counted_to, offset)
         self._counted_to = offset
         return self._line

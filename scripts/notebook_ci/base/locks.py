@@ -1,4 +1,4 @@
-"""Which file says what to install: for the environment, and for the image."""
+"""The lock file that says what to install, for the environment and for the image."""
 
 import hashlib
 import os
@@ -15,12 +15,12 @@ from notebook_ci.base.texts import quote
 
 LockKind = Literal["uv.lock", "pylock", "hashed", "plain", "pyproject"]
 
-# Where several are there, the first is taken: what fixes versions before what does not.
+# If several exist, the first is used: files that fix versions come before those that do not.
 SEARCHED = ("uv.lock", "pylock.toml", "requirements*.txt", "pyproject.toml")
-# What of a local project decides how it is installed; uv, too, looks at these alone.
+# The files of a local project that decide how it is installed; uv reads only these, too.
 PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 INCLUDE = re.compile(r"^[ \t]*(?:-[rc]|--(?:requirement|constraint)(?=[ \t=]))[ \t=]*([^\s\"']+)", re.MULTILINE)
-# "Local project installs" and "Requirement Specifiers" of pip: an editable one, a path, a file: address.
+# pip's "Local project installs" and "Requirement Specifiers": an editable one, a path, a `file:` URL.
 LOCAL = re.compile(
     r"^[ \t]*(?:-e|--editable[ \t=]|\.|/|[^-\s#@:;][^\s#@:;]*/|[^#\s]*[ \t]*(?:@[ \t]*)?file:)", re.MULTILINE
 )
@@ -44,43 +44,34 @@ EXPORTS = {
 
 @dataclass(frozen=True)
 class Lock:
-    """A file that says what to install.
-
-    Attributes:
-        workspace: The workspace.
-        path: Its path.
-        kind: How it is installed from.
-    """
-
     workspace: Path
     path: Path
-    kind: LockKind
+    kind: LockKind  # decides how uv installs from it
 
     @property
     def name(self) -> str:
-        """Its path as the user knows it."""
         return self.shown(self.path)
 
     def shown(self, path: Path) -> str:
-        """Return a path as the user knows it: relative to the workspace, where it lies there."""
+        """Return a path as the user knows it: relative to the workspace if it is inside."""
         inside = path.is_relative_to(self.workspace)
         return path.relative_to(self.workspace).as_posix() if inside else path.as_posix()
 
     @property
     def fixes_versions(self) -> bool:
-        """Whether two installations from it are the same: not where a package is built from code of the repository."""
+        """Whether two installations from it are the same. Copied builds of code of the repository may differ."""
         if self.kind in {"uv.lock", "pylock"}:
             return not self.copies
         return self.kind == "hashed"
 
     @property
     def copies(self) -> list[str]:
-        """The packages that are built from code of the repository and copied. An editable one is used where it is."""
+        """The packages built from code of the repository and copied; editable ones are used where they are."""
         return [name for name, source in self._sources() if _is_local(source) and "editable" not in source]
 
     @property
     def builds_local_code(self) -> bool:
-        """Whether a package comes from a folder or a file of the repository: then these must be there, too."""
+        """Whether a package comes from a folder or a file of the repository, which must then exist, too."""
         match self.kind:
             case "uv.lock" | "pylock":
                 return any(_is_local(source) for _, source in self._sources())
@@ -89,7 +80,7 @@ class Lock:
         return any(LOCAL.search(_requirements(path)) for path in self.files())
 
     def _sources(self) -> list[tuple[str, Mapping[str, Any]]]:
-        """Return name and source of each package, as uv.lock has it; pylock.toml is described in PEP 751."""
+        """Return name and source of each package: as in uv.lock, also for pylock.toml (PEP 751)."""
         if self.kind not in {"uv.lock", "pylock"}:
             return []
         content = _toml(self.name, self.path)
@@ -97,7 +88,7 @@ class Lock:
         return [(str(package.get("name")), _source(package)) for package in packages]
 
     def files(self) -> list[Path]:
-        """Return all files whose content decides: this one, what it includes, and the project beside `uv.lock`."""
+        """Return all files that decide what is installed: this one, its includes, and the project beside `uv.lock`."""
         if self.kind == "uv.lock":
             return [self.path, self.path.with_name("pyproject.toml")]
         if self.kind in {"hashed", "plain"}:
@@ -105,7 +96,7 @@ class Lock:
         return [self.path]
 
     def read(self) -> Iterator[Path]:
-        """Return these, and what says how the other packages of the repository are built."""
+        """Yield these files, and those that decide how the other packages of the repository are built."""
         yield from self.files()
         sources = [source for _, source in self._sources()]
         folders = [
@@ -115,7 +106,7 @@ class Lock:
         yield from sorted({Path(os.path.normpath(path)) for path in found if path.is_file()} - set(self.files()))
 
     def digest(self) -> str:
-        """Return the SHA-256 of the content of all that it reads.
+        """Return the SHA-256 of the content of all files of `read`.
 
         Raises:
             InputError: One of them cannot be read.
@@ -132,14 +123,12 @@ class Lock:
 
 
 def find(given: str, cwd: Path) -> tuple[Lock, list[str]]:
-    """Return the lock to install from, and the names of others that were found and are not used.
+    """Return the lock to install from, and the names of other lock files that are not used.
 
-    Args:
-        given: The input `requirements`; empty: searched for.
-        cwd: The workspace.
+    If `given`, the input `requirements`, is empty, the lock is searched for in `cwd`.
 
     Raises:
-        InputError: There is none, it is of a kind that is not supported, or it is not clear which one is meant.
+        InputError: No lock exists, its kind is not supported, or several could be meant.
     """
     if given:
         return _named(given, cwd), []
@@ -154,7 +143,7 @@ def find(given: str, cwd: Path) -> tuple[Lock, list[str]]:
 
 
 def found(cwd: Path) -> list[Path]:
-    """Return the files that say what to install, in the order in which they count."""
+    """Return the files that say what to install, those that win first."""
     return [path for pattern in SEARCHED for path in sorted(cwd.glob(pattern)) if path.is_file()]
 
 
@@ -197,10 +186,10 @@ def _kind(name: str, path: Path) -> LockKind:
 
 
 def check(lock: Lock) -> None:
-    """Refuse a lock that cannot be one, before any work.
+    """Check a lock before any work.
 
     Raises:
-        InputError: It is not TOML, or does not say what to install, or names a file that is not there.
+        InputError: It is not TOML, does not say what to install, or names a file that does not exist.
     """
     if lock.kind == "uv.lock":
         _toml(lock.name, lock.path)
@@ -226,12 +215,11 @@ def check(lock: Lock) -> None:
 
 
 def _is_local(source: Mapping[str, Any]) -> bool:
-    """Return whether a package comes from a folder or a file, whose content may change."""
     return bool(source.keys() & {"editable", "directory", "path"}) or "path" in source.get("archive", {})
 
 
 def _source(package: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return where a package comes from, as uv.lock has it. In pylock.toml, `directory` is a table."""
+    """Return the source of a package, as uv.lock has it. In pylock.toml, `directory` is a table."""
     source: Mapping[str, Any] = package.get("source", package)
     if isinstance(table := source.get("directory"), dict):
         return {"editable" if table.get("editable") else "directory": table.get("path", ".")}
@@ -254,7 +242,7 @@ def _toml(name: str, path: Path) -> dict[str, Any]:
 
 
 def _chosen(there: list[Path]) -> Path:
-    """Return the first of the files. Of several requirements files, `requirements.txt` is the one."""
+    """Return the first file. If several requirements files match, `requirements.txt` is used."""
     first = there[0]
     several = [path for path in there if path.suffix == ".txt"]
     if first.suffix != ".txt" or len(several) == 1:
@@ -278,10 +266,10 @@ def _nothing(cwd: Path) -> InputError:
 
 
 def _refuse_foreign_lock(cwd: Path) -> None:
-    """Do not install a project without the lock that it has.
+    """Do not install a project while ignoring the lock that it has.
 
     Raises:
-        InputError: It has one of a tool that is not supported yet.
+        InputError: It has the lock of a tool that is not supported yet.
     """
     for pattern, tool in NOT_YET.items():
         for path in sorted(cwd.glob(pattern)):
@@ -297,7 +285,7 @@ def _not_yet(name: str, tool: str) -> InputError:
 
 
 def _included(path: Path, seen: list[Path]) -> list[Path]:
-    """Return a requirements file and all that it includes by `-r` and `-c`, but what stands on the network."""
+    """Return a requirements file and all files that it includes with `-r` and `-c`, except URLs."""
     path = Path(os.path.normpath(path))
     if path in seen:
         return seen
@@ -309,8 +297,7 @@ def _included(path: Path, seen: list[Path]) -> list[Path]:
 
 
 def _requirements(path: Path) -> str:
-    """Return the text of a requirements file; of one that cannot be read, nothing: the digest says so."""
     try:
         return path.read_text(encoding="utf-8-sig", errors="replace") if path.is_file() else ""
     except OSError:
-        return ""
+        return ""  # `digest` reports it

@@ -1,4 +1,4 @@
-"""Markdown for a page of GitHub that can be read as it is on a terminal, too; whatever stands in names and texts."""
+"""Markdown for GitHub pages that is also readable on a terminal, safe for any text in names and messages."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,23 +16,22 @@ Json = Mapping[str, Any]
 
 
 def count(number: int, noun: str) -> str:
-    """Return a number of things: `1 file`, `2 files`."""
+    """`1 file`, `2 files`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as people say them: `4.2 s`, `3 min 12 s`."""
+    """`4.2 s`, `3 min 12 s`."""
     minutes, remaining = divmod(round(seconds), MINUTE)
     return f"{minutes} min {remaining} s" if minutes else f"{seconds:.1f} s"
 
 
 def rest(number: int) -> str:
-    """Return a line for what is not listed, if there is any."""
     return f"- … and {number:,} more: see the record." if number > 0 else ""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table whose columns are aligned, so that its source can be read as it is."""
+    """Return a table with aligned columns, so that its source is readable, too."""
     cells = [list(header), *map(list, rows[:MOST_ROWS])]
     if len(rows) > MOST_ROWS:
         cells.append([f"… and {len(rows) - MOST_ROWS:,} more", *[""] * (len(header) - 1)])
@@ -46,43 +45,40 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def folded(summary: str, content: str) -> str:
-    """Return content that is shown when it is clicked on; nothing where there is none."""
     return f"<details><summary>{summary}</summary>\n\n{content}\n\n</details>" if content else ""
 
 
 def code(text: str) -> str:
-    """Return a block of code, with a fence longer than any run of backticks in it."""
+    """Return a code block. Its fence is longer than any run of backticks in the text."""
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{text}\n{fence}"
 
 
 def name(text: str) -> str:
-    """Return the name of a file or a metric as code: it shows as it is, on a terminal too."""
+    """Return the name of a file or a metric as code: shown unchanged, on a terminal too."""
     shown = _one_line(text)
     return _escaped(shown) if "`" in shown or "|" in shown or not shown else f"`{shown}`"
 
 
 def inline(text: str) -> str:
-    """Return prose from a notebook or a tool, so that all it can do is quote code between backticks."""
+    """Return prose from a notebook or a tool. The only Markdown it can contain is code between backticks."""
     pieces = re.split(r"`([^`|]+)`", _one_line(text))
     return "".join(f"`{piece}`" if number % 2 else _escaped(piece) for number, piece in enumerate(pieces))
 
 
 def title(text: str) -> str:
-    """Return prose for a line that must stay short."""
     short = f"{text[:MOST_TITLE_CHARACTERS]}…" if len(text) > MOST_TITLE_CHARACTERS else text
     return inline(short)
 
 
 def _escaped(text: str) -> str:
-    """Return text that cannot be taken for Markdown, HTML or the name of a person."""
+    """Return text that is not read as Markdown, HTML or a mention of a person."""
     escaped = re.sub(r"[\\`*\[\]|~]|(?<!\w)_|_(?!\w)", r"\\\g<0>", text)
     escaped = escaped.replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"(?<!\w)@(?=\w)", "@\u200b", escaped)  # a space of no width
+    return re.sub(r"(?<!\w)@(?=\w)", "@\u200b", escaped)  # a zero-width space
 
 
 def _one_line(text: str) -> str:
-    """Return text on one line, with control characters as escapes."""
     line = " ".join(text.split())
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)

@@ -1,6 +1,6 @@
-"""Hides what looks like a credential in the step's environment: no log and no file that is written shows it.
+"""Hides values of the step's environment that look like credentials, in logs and in all files that are written.
 
-GitHub hides secrets in logs alone: not in summaries, artifacts or executed notebooks.
+GitHub hides secrets only in logs: not in summaries, artifacts or executed notebooks.
 """
 
 import base64
@@ -24,15 +24,15 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 _ABOUT_IT = re.compile(r"(type|method|mode|scheme|provider|host|endpoint|name|version)$", re.IGNORECASE)
-# Of GitHub, GitLab, AWS, OpenAI and others, Hugging Face, Slack, Google, PyPI, npm; a JSON Web Token; one in a
-# header; a private key.
+# Tokens of GitHub, GitLab, AWS, OpenAI and others, Hugging Face, Slack, Google, PyPI, npm; a JSON Web Token; a token in
+# a header; a private key.
 _SHAPE = re.compile(
     r"gh[a-z]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|(?:AKIA|ASIA)[A-Z0-9]{16}|sk-[\w-]{20,}|hf_\w{20,}|"
     r"xox[a-z]-[\w-]{10,}|AIza[\w-]{30,}|pypi-[\w-]{20,}|npm_\w{20,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+|"
     r"(?<=[Bb]earer )\S{8,}|-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*)"
 )
 _USER = re.compile(r"://(?:([^\s/:@]*):(?!\d*/))?([^\s/]+)@")
-_PAIR = re.compile(r"([\w-]+)=([^\s;&'\"]+)")  # in a query, in a connection string
+_PAIR = re.compile(r"([\w-]+)=([^\s;&'\"]+)")  # in a query or a connection string
 _COMMON = {"anonymous", "disabled", "localhost", "notebook-ci", "password", "postgres", "required", "subprocess"}
 _PATHS = ("PATH", "HOME", "PWD", "RUNNER_TEMP", "RUNNER_TOOL_CACHE", "GITHUB_WORKSPACE", "GITHUB_REPOSITORY")
 _LONG_LINE = 12
@@ -40,7 +40,7 @@ _forms: list[str] = []
 
 
 def masked(value: Any) -> Any:
-    """Return a text, or a JSON value, with all learnt credentials hidden; keys stay."""
+    """Return a text or a JSON value with all learnt credentials hidden; keys stay."""
     match value:
         case str() if _forms and len(value) >= len(_forms[-1]):  # a notebook has many short texts
             for form in _forms:
@@ -60,7 +60,7 @@ def learn(environ: Mapping[str, str]) -> None:
 
 
 def _credentials(values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the values of credentials: by their names, by their shapes, and of addresses, pairs and JSON in values."""
+    """Yield the values that a name or a shape marks as credentials, also inside URLs, pairs and JSON."""
     for name, value in values.items():
         if isinstance(value, dict):
             yield from _credentials(value)
@@ -82,18 +82,18 @@ def _is_path(value: str) -> bool:
 
 
 def _is_rare(value: str) -> bool:
-    """Return whether a value is too long to appear in other texts by chance."""
+    # A shorter value may appear in other texts by chance.
     return len(value) >= (8 if value.isalpha() or value.isdigit() else 6) and value.lower() not in _COMMON
 
 
 def _spelt(value: str) -> Iterator[str]:
-    """Yield the forms of a credential in texts, and of its long lines: GitHub, uv and docker show single lines."""
+    # GitHub, uv and docker show single lines of a credential.
     lines = (line.strip() for line in value.splitlines() if len(line) > _LONG_LINE)
     for text in filter(_is_rare, {value, unquote(value), *lines}):
         data = text.encode(errors="surrogateescape")
         yield from (text, html.escape(text), json.dumps(text)[1:-1], repr(text)[1:-1])
         yield from (quote(data), quote(data, safe=""))
-        for before in range(3):  # bytes, as those of the user in `Authorization: Basic`
+        for before in range(3):  # base64 groups 3 bytes; in `Authorization: Basic` the user name comes first
             encoded = base64.b64encode(bytes(before) + data).decode()
             yield encoded[(before * 8 + 5) // 6 : (before + len(data)) * 8 // 6]
 

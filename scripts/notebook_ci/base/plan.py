@@ -9,27 +9,17 @@ from notebook_ci.base.records import Problem
 
 @dataclass(frozen=True)
 class Nothing:
-    """The stage has nothing to do.
+    """The stage has nothing to do."""
 
-    Attributes:
-        reason: Why, as a sentence.
-        hint: What gives it something to do.
-    """
-
-    reason: str
-    hint: str = ""
+    reason: str  # a sentence
+    hint: str = ""  # what gives it something to do
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan(abc.ABC):
-    """What a stage will do.
-
-    Attributes:
-        problems: Warnings and notices about it.
-    """
-
+    # Warnings and notices about the plan.
     problems: tuple[Problem, ...] = ()
 
     @abc.abstractmethod
     def lines(self) -> Iterable[str]:
-        """Return it for a person, one thing per line."""
+        """Return the plan for a person, one action per line."""

@@ -1,4 +1,4 @@
-"""Runs a program: keeps what it prints, limits its time, and ends its whole process tree."""
+"""Runs a program, keeps its output, limits its time, and ends its whole process tree."""
 
 import collections
 import contextlib
@@ -18,67 +18,52 @@ from typing import TextIO
 from notebook_ci.base.errors import Cancelled
 
 GRACE_SECONDS = 2.0
-LOOK_SECONDS = 1.0  # how often a deadline is looked at that may have moved
+LOOK_SECONDS = 1.0  # how often a deadline is read again: it may have been moved
 TAIL_LINES = 2000
-LONGEST_LINE = 10_000  # characters; a longer one is taken in pieces
+LONGEST_LINE = 10_000  # characters; a longer one is read in pieces
 CANCELLING = (signal.SIGINT, signal.SIGTERM)
 PR_SET_DUMPABLE = 4  # linux/prctl.h
-CRASHES = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS")  # signals of faults in a program itself
+CRASHES = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS")  # caused by the program itself
 POSIX = sys.platform != "win32"
 LINUX = sys.platform == "linux"
 
 Argument = str | Path
 
-# What lets a program speak to the runner in the name of the step, or to GitHub in that of the job. Code of the user
-# (a notebook, a build of a package) has no business with it.
+# With these, a program can act on the runner as the step, or on GitHub as the job. Code of the user (a notebook, a
+# build of a package) does not get them.
 RUNNER_VARIABLES = ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY")
 RUNNER_PREFIXES = ("ACTIONS_", "INPUT_")
-# What chose the Python of the tools and must not choose another.
+# They select the Python of the tools, and must not affect another Python.
 TOOL_VARIABLES = ("PYTHONHOME", "__PYVENV_LAUNCHER__")
 
 
 @dataclass(frozen=True)
 class Completed:
-    """How a program ended.
-
-    Attributes:
-        returncode: Its exit code; negative: the signal that ended it.
-        output: The last lines it printed, standard output and standard error as they came; of standard error alone
-            where they were kept apart.
-        timed_out: It was ended because its time was over.
-        stdout: All of standard output, where they were kept apart.
-    """
-
-    returncode: int
-    output: str
+    returncode: int  # negative: the signal that ended it
+    output: str  # the last lines of standard output and standard error together; if kept apart, of standard error
     timed_out: bool
-    stdout: str = ""
+    stdout: str = ""  # all of standard output, if kept apart
 
 
 @dataclass
 class Deadline:
-    """The end of a program's time, which can be moved while the program runs.
+    """The end of a program's time, which can be moved while the program runs."""
 
-    Attributes:
-        end: As `time.monotonic` counts, in seconds.
-    """
-
-    end: float
+    end: float  # seconds of `time.monotonic`
 
     @classmethod
     def after(cls, seconds: float) -> "Deadline":
-        """Return the one that many seconds from now."""
         return cls(time.monotonic() + seconds)
 
     @property
     def left(self) -> float:
-        """The seconds until then; negative: it is over."""
+        """Seconds, negative after the deadline."""
         return self.end - time.monotonic()
 
 
 @contextlib.contextmanager
 def cancellable() -> Iterator[None]:
-    """Raise `Cancelled` at the first SIGINT or SIGTERM; those that follow wait until what is there is saved.
+    """Raise `Cancelled` at the first SIGINT or SIGTERM; later ones are ignored while results are saved.
 
     A runner sends SIGINT, 7.5 seconds later SIGTERM, and kills 2.5 seconds after that. A signal that was ignored before
     (`nohup`, a background job of a shell) stays ignored.
@@ -96,14 +81,14 @@ def cancellable() -> Iterator[None]:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """Ignore SIGINT and SIGTERM: around what is short and must be done, such as saving the record."""
+    """Ignore SIGINT and SIGTERM during short work that must be finished, such as saving the record."""
     with _handled(CANCELLING, signal.SIG_IGN):
         yield
 
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """Have SIGINT and SIGTERM come afterwards: around what is short and must not be broken off in the middle."""
+    """Delay SIGINT and SIGTERM until short work is finished that must not be interrupted."""
     if not POSIX:
         yield
         return
@@ -115,7 +100,7 @@ def held_back() -> Iterator[None]:
 
 
 def keep_to_itself() -> None:
-    """Close what `/proc` shows of this process and its forks (environment, memory, open files) to the same user.
+    """Hide the environment, memory and open files of this process and its forks, in `/proc`, from the same user.
 
     Programs that it starts are not covered.
     """
@@ -124,7 +109,7 @@ def keep_to_itself() -> None:
 
 
 def for_others(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for code of the user: without what speaks to the runner, or is for the tools alone."""
+    """Return the environment for code of the user."""
     return {
         name: value
         for name, value in environ.items()
@@ -133,7 +118,6 @@ def for_others(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def signal_name(number: int) -> str:
-    """Return the name of a signal: `SIGKILL`."""
     with contextlib.suppress(ValueError):
         return signal.Signals(number).name
     return f"signal {number}"
@@ -142,7 +126,7 @@ def signal_name(number: int) -> str:
 def how_it_ended(code: int | None) -> str:
     """Return how a process ended: `was killed by SIGKILL`, `crashed with SIGSEGV`, `ended with exit code 3`.
 
-    `code` is as `subprocess` has it; None: unknown.
+    `code` is that of `subprocess`; None if unknown.
     """
     if code is None or code >= 0:
         return "ended" if code is None else f"ended with exit code {code}"
@@ -160,17 +144,17 @@ def run(
     separate: bool = False,
     on_line: Callable[[str], object] | None = None,
 ) -> Completed:
-    """Run a program to its end, or to the end of its time.
+    """Run a program, without a shell, until it ends or its time is over.
 
-    Whatever it has started ends with it, also when an exception (a cancelled job) comes while it runs.
+    All processes that it started end with it, also when an exception (a cancelled job) is raised meanwhile.
 
     Args:
-        argv: The program and its arguments. No shell is involved.
+        argv: The program and its arguments.
         env: Its whole environment.
         cwd: Its working directory.
-        timeout: Seconds, or a deadline that is moved meanwhile; None: any time.
-        stdin: What it reads from standard input.
-        separate: Keep standard output, whole, apart from standard error.
+        timeout: Seconds, or a deadline that may be moved meanwhile; None: no limit.
+        stdin: Text for its standard input.
+        separate: Keep all of standard output, apart from standard error.
         on_line: Called with each line of `Completed.output` as it comes, from another thread.
 
     Raises:
@@ -210,13 +194,13 @@ def run(
     finally:
         end_tree(process)
         for thread in threads:
-            if thread.is_alive():  # it never was, where a signal came before
+            if thread.is_alive():  # a signal may come before it was started
                 thread.join(GRACE_SECONDS)
     return Completed(process.returncode, "\n".join(lines), timed_out, "".join(whole))
 
 
 def end_tree(process: subprocess.Popen[str]) -> None:
-    """End a process that leads its own session, and all it has started: politely, then for good."""
+    """End a process that leads its own session, and all its descendants: SIGTERM, then SIGKILL."""
     if not POSIX:
         if process.poll() is None:
             subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
@@ -231,7 +215,7 @@ def end_tree(process: subprocess.Popen[str]) -> None:
 
 
 def _ends(process: subprocess.Popen[str], deadline: Deadline | None) -> bool:
-    """Wait for the end of a process, and return whether it came in time."""
+    """Wait for the end of a process. Return whether it ended in time."""
     if deadline is None:
         process.wait()
     else:
@@ -254,7 +238,7 @@ def _keep_whole(stream: TextIO, whole: list[str]) -> None:
 
 
 def _feed(stream: TextIO, text: str) -> None:
-    with contextlib.suppress(OSError), stream:  # it need not read all, or anything
+    with contextlib.suppress(OSError), stream:  # the program may not read all of it
         stream.write(text)
 
 
@@ -262,7 +246,6 @@ def _feed(stream: TextIO, text: str) -> None:
 def _handled(
     numbers: Iterable[signal.Signals], handler: Callable[[int, FrameType | None], None] | signal.Handlers
 ) -> Iterator[None]:
-    """Handle signals by `handler`, and afterwards as before."""
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield

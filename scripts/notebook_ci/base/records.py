@@ -1,8 +1,8 @@
-"""The run directory: one immutable record a stage, the artifacts beside it, and digests.
+"""The run directory: one immutable record per stage, the artifacts beside it, and digests.
 
-A run directory is append-only. Each stage takes a name in it (`execute-notebook`, `execute-notebook-py311`, and with
-`-2` behind it when that is taken), keeps its artifacts in the folder of that name, and writes `<name>.json` at its end.
-The directories of several jobs merge by copying them into one.
+A run directory is append-only. Each stage takes a name in it (`execute-notebook`, `execute-notebook-py311`, followed by
+`-2` if that is taken), keeps its artifacts in the folder of that name, and writes `<name>.json` at its end. The
+directories of several jobs are merged by copying them into one.
 """
 
 import contextlib
@@ -27,15 +27,15 @@ from notebook_ci.base.masking import masked
 
 SCHEMA_NAME = "notebook-ci/record/"
 SCHEMA = f"{SCHEMA_NAME}1"
-# Lies in every run directory: what is below it are outputs, never notebooks to execute.
+# A file in every run directory: notebooks below it are outputs and never executed.
 RUN_MARKER = ".notebook-ci-run"
 PRIVATE_FOLDER = ".notebook-ci"
-# Where a workspace is read-only, all that is written there by default has to go to other folders.
+# If a workspace is read-only, everything written there by default has to go to other folders.
 ELSEWHERE = (
     "Name folders that can be written, with these inputs: `run-dir`, `venv` of setup-env, `tracking-uri` of log-run "
     "(`sqlite:////FOLDER/mlflow.db`). For `pipeline`, put the last two into the file that `config` names."
 )
-# Lies in the environments that setup-env makes, and says what they were made from.
+# A file in the environments that setup-env creates, which says what they were created from.
 ENVIRONMENT_MARKER = "notebook-ci.json"
 
 RUN_DIR = "name another folder with the input run-dir"
@@ -66,36 +66,34 @@ class Problem:
 
     @classmethod
     def of(cls, error: NotebookCiError) -> "Problem":
-        """Return an expected failure as a problem."""
         return cls(severity="error", message=error.message, hint=error.hint, file=error.file, line=error.line)
 
     @property
     def text(self) -> str:
-        """The message with its hint: on a line of its own where the message ends with a line of code."""
         between = "\n" if "\n" in self.message else " "
         return f"{self.message}{between}{self.hint}" if self.hint else self.message
 
 
 @dataclass(kw_only=True)
 class Record:
-    """What a stage did. Each stage's record adds its own fields to these.
+    """What a stage did. Each stage's record adds its own fields.
 
     Attributes:
         schema: Name and version of this format.
         stage: The stage, e.g. `execute-notebook`.
-        slug: The name of this use of it: a leg of a matrix, a second use.
-        status: `failed` is a fault in notebooks or data, `error` is a failure of something else.
+        slug: The name of this use of the stage: a leg of a matrix, a second use.
+        status: `failed`: an error in notebooks or data. `error`: something else failed.
         started: When the stage began, in UTC (ISO 8601).
         duration: Seconds.
         inputs: The inputs as they were used.
-        source: Where code and run come from: commit, repository, run of the workflow.
+        source: Origin of the code and the run: commit, repository, workflow run.
         platform: The system it ran on.
         notebook_ci: The version of notebook-ci that wrote it.
         read: SHA-256 by path of the files that were read, relative to the working directory.
-        made: SHA-256 by path of the files that were made, relative to the run directory where they lie in it.
+        made: SHA-256 by path of the files that were created, relative to the run directory if they are in it.
         metrics: Numbers by name.
-        outputs: The outputs of the stage's own, as a step of a workflow has them.
-        problems: What went wrong, and what should be known.
+        outputs: The stage's own outputs, as a workflow step has them.
+        problems: Errors, warnings and notices.
     """
 
     schema: str = SCHEMA
@@ -115,7 +113,7 @@ class Record:
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, error: NotebookCiError) -> None:
-        """Take an expected failure as a problem of the stage, and its status from its exit code."""
+        """Add an expected failure as a problem of the stage, and set the status from its exit code."""
         for other in error.others:
             self.add(other)
         self.problems.append(Problem.of(error))
@@ -125,38 +123,26 @@ class Record:
 
 @dataclass(frozen=True)
 class Place:
-    """The name a stage has taken in a run directory.
-
-    Attributes:
-        name: `<stage>[-<slug>][-<n>]`.
-        root: The run directory.
-    """
-
-    name: str
-    root: Path
+    name: str  # `<stage>[-<slug>][-<n>]`
+    root: Path  # the run directory
 
     @property
     def artifacts(self) -> Path:
-        """The folder for what the stage makes."""
         return self.root / self.name
 
     @property
     def record(self) -> Path:
-        """The file of the stage's record."""
         return self.root / f"{self.name}.json"
 
     def relative(self, path: Path) -> str:
-        """Return `path` relative to the run directory where it lies in it (so that a moved run stays whole)."""
+        """Return `path` relative to the run directory if it is inside, so that a moved run stays complete."""
         try:
             return path.resolve().relative_to(self.root.resolve()).as_posix()
         except ValueError:
             return path.as_posix()
 
     def write(self, record: Record) -> Path:
-        """Write the record, whole or not at all, and never over another.
-
-        Returns:
-            The path of the record.
+        """Write the record completely or not at all, and never over another. Return its path.
 
         Raises:
             SurroundingsError: It cannot be written.
@@ -167,19 +153,17 @@ class Place:
         except OSError as error:
             raise unwritable(f"The record {self.record} cannot be written", self.root, error, RUN_DIR) from error
         with contextlib.suppress(OSError):
-            self.artifacts.rmdir()  # goes only if nothing was made
+            self.artifacts.rmdir()  # succeeds only if the stage created no artifacts
         return self.record
 
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """A directory of records and artifacts."""
-
     path: Path
 
     @staticmethod
     def location(given: str, environ: Mapping[str, str], cwd: Path) -> Path:
-        """Return the run directory, or the folder that a new one is made in: see `open`."""
+        """Return the run directory, or the folder that `open` creates a new one in."""
         if given:
             return cwd / given
         if runner_temp := environ.get("RUNNER_TEMP"):
@@ -188,16 +172,13 @@ class RunDirectory:
 
     @classmethod
     def open(cls, given: str, environ: Mapping[str, str], cwd: Path) -> "RunDirectory":
-        """Return the run directory, made if it was not there.
+        """Return the run directory; create it if it does not exist.
 
-        Args:
-            given: The input `run-dir`; empty: `$RUNNER_TEMP/notebook-ci` on a runner, else a new folder in
-                `.notebook-ci/runs/`, which git ignores.
-            environ: The environment of the step.
-            cwd: The folder that relative paths start from.
+        If `given`, the input `run-dir`, is empty, it is `$RUNNER_TEMP/notebook-ci` on a runner, else a new folder in
+        `.notebook-ci/runs/`, which git ignores.
 
         Raises:
-            InputError: It cannot be made there, or holds the workspace or other notebooks.
+            InputError: It cannot be created, or contains the workspace or other notebooks.
         """
         path = cls.location(given, environ, cwd)
         try:
@@ -213,10 +194,10 @@ class RunDirectory:
                 f"The run directory cannot be made: {getattr(error, 'strerror', '') or error}.",
                 hint=ELSEWHERE,
             ) from error
-        return cls(path.resolve())  # before a notebook can put a link in its place
+        return cls(path.resolve())  # before a notebook can replace it with a link
 
     def take(self, stage: str, slug: str) -> Place:
-        """Take a name for a stage, with a folder for its artifacts.
+        """Reserve a name for a stage, and create the folder for its artifacts.
 
         Raises:
             SurroundingsError: The directory cannot be written.
@@ -237,11 +218,11 @@ class RunDirectory:
         raise AssertionError
 
     def names(self) -> set[str]:
-        """Return the names of the records' files. What is no regular file is none: a link or a pipe of a notebook."""
+        # A notebook may create a link or a pipe here: only regular files are records.
         return {path.name for path in self.path.glob("*.json") if stat.S_ISREG(path.lstat().st_mode)}
 
     def next_name(self, stage: str, slug: str) -> str:
-        """Return the name that `take` would give now."""
+        """Return the name that `take` would reserve now."""
         stem = f"{stage}-{slug}" if slug else stage
         places = (Place(name, self.path) for name in _numbered(stem))
         return next(place.name for place in places if not (place.artifacts.exists() or place.record.exists()))
@@ -250,43 +231,40 @@ class RunDirectory:
         """Return the record that a stage wrote under its name.
 
         Raises:
-            InputError: There is none, or what is there is no record of this version.
+            InputError: It does not exist, or is not a record of this version.
         """
         return _read_record(self.path / f"{name}.json")
 
     def records(self) -> list[dict[str, Any]]:
-        """Return all records, in the order the stages began.
+        """Return all records, in the order in which the stages began.
 
         Raises:
-            InputError: A file in the directory is no record of this version.
+            InputError: A file in the directory is not a record of this version.
         """
         found = [_read_record(self.path / name) for name in sorted(self.names())]
         return sorted(found, key=lambda record: str(record["started"]))
 
     def last(self, stage: str, slug: str) -> dict[str, Any] | None:
-        """Return the newest record of a stage, if there is one: of that slug, or else of any."""
+        """Return the newest record of a stage: of that slug, else of any slug."""
         found = [record for record in self.records() if record["stage"] == stage]
         return next(reversed([record for record in found if record["slug"] == slug] or found), None)
 
 
 def now() -> datetime:
-    """Return the time, in UTC."""
     return datetime.now(UTC)
 
 
 def timestamp() -> str:
-    """Return the time as records have it."""
     return now().isoformat(timespec="milliseconds")
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def jsonable(value: object) -> Any:
-    """Return `value` as JSON can hold it, without credentials: tuples as lists, what is no number as text."""
+    """Return `value` for JSON, without credentials: tuples as lists, NaN, infinity and other objects as text."""
     match value:
         case dict():
             return {_encodable(key): jsonable(item) for key, item in value.items()}
@@ -301,12 +279,12 @@ def jsonable(value: object) -> Any:
 
 
 def _encodable(value: object) -> str:
-    """Return the text of a value; what UTF-8 cannot hold (a file name that was not text) as an escape."""
+    # A file name that is not valid text is written as an escape.
     return str(value).encode("utf-8", "backslashreplace").decode()
 
 
 def describe_source(environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
-    """Return where the code comes from: what a runner says of it, or what git says."""
+    """Return the origin of the code: from the runner's variables, else from git."""
     names = {
         "repository": "GITHUB_REPOSITORY",
         "commit": "GITHUB_SHA",
@@ -324,7 +302,7 @@ def describe_source(environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
 
 
 def environment_marker(environment: Path) -> dict[str, Any]:
-    """Return what setup-env wrote about an environment; empty: it did not create it, or another version did."""
+    """Return what setup-env wrote about an environment; empty if it did not create it, or another version did."""
     try:
         return dict(json.loads((environment / ENVIRONMENT_MARKER).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -332,7 +310,7 @@ def environment_marker(environment: Path) -> dict[str, Any]:
 
 
 def default_environment(slug: str, environ: Mapping[str, str], cwd: Path) -> Path:
-    """Return where setup-env makes the environment of a slug, and where execute-notebook looks for one on a laptop."""
+    """Return where setup-env creates the environment of a slug. Local runs of execute-notebook look there, too."""
     behind = f"-{slug}" if slug else ""
     if runner_temp := environ.get("RUNNER_TEMP"):
         return Path(runner_temp) / f"notebook-ci-venv{behind}"
@@ -340,7 +318,7 @@ def default_environment(slug: str, environ: Mapping[str, str], cwd: Path) -> Pat
 
 
 def _refuse_workspace(path: Path, cwd: Path) -> None:
-    """Refuse a run directory that is the workspace, or holds notebooks of it: all in it would count as outputs."""
+    """Refuse a run directory that contains the workspace or its notebooks: they would count as outputs."""
     is_foreign = path.is_dir() and not (path / RUN_MARKER).exists()
     if cwd.resolve().is_relative_to(path.resolve()) or (is_foreign and any(path.rglob("*.ipynb"))):
         raise InputError(
@@ -350,10 +328,10 @@ def _refuse_workspace(path: Path, cwd: Path) -> None:
 
 
 def refuse_link(folder: Path, cwd: Path) -> None:
-    """Refuse a folder below `cwd` that is a link or lies behind one: a stranger's branch may have brought it.
+    """Refuse a folder below `cwd` that is a link or is behind one: a stranger's branch may contain it.
 
     Raises:
-        InputError: It does.
+        InputError: It is.
     """
     if folder.resolve() != cwd.resolve() / folder.relative_to(cwd):
         raise InputError(f"{folder} is a link, or lies behind one. Nothing is written there.", hint="Delete the link.")
@@ -363,7 +341,7 @@ def private_folder(cwd: Path, *below: str) -> Path:
     """Return `.notebook-ci/`, which keeps itself out of git, or a folder in it, which may not exist yet.
 
     Raises:
-        InputError: It is a link, which a stranger's branch may have brought.
+        InputError: It is a link, which a stranger's branch may contain.
         OSError: It cannot be written.
     """
     root = cwd / PRIVATE_FOLDER
@@ -387,7 +365,7 @@ def _numbered(stem: str) -> Iterator[str]:
         yield f"{stem}-{number}"
 
 
-# What stages read of the records of others, and what it must be.
+# The fields that other stages read, and their types.
 _READ_BY_OTHERS: Mapping[str, type] = {
     "outputs": dict,
     "problems": list,

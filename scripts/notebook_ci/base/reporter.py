@@ -1,4 +1,4 @@
-"""What a domain package is given to tell its progress: it never prints."""
+"""How a domain package reports progress: it never prints."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -6,28 +6,28 @@ from typing import Protocol
 
 
 class Reporter(Protocol):
-    """Takes what should be seen while a stage works. Faults are not told here: they are returned or raised.
+    """Shows progress while a stage works. Errors are returned or raised instead.
 
     Attributes:
-        is_live: Whether there is a terminal, for `live`.
+        is_live: Whether `live` shows anything: on a terminal only.
     """
 
     is_live: bool
 
     def progress(self, text: str) -> None:
-        """Show one line about the work that goes on."""
+        """Show one line about the current work."""
 
     def live(self, lines: Sequence[str]) -> None:
-        """Show what goes on at this moment, below all else, in the place of what was shown so before."""
+        """Show the current state below all other lines; it replaces what the last call showed."""
 
     def notice(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
-        """Show something the user should know, that needs no action."""
+        """Show something the user should know, but need not act on."""
 
     def warning(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
-        """Show something that does not fail now, but should be looked at."""
+        """Show something that is not an error now, but should be checked."""
 
     def output(self, text: str) -> None:
-        """Show the output of a foreign program: shown, never obeyed."""
+        """Show the output of a foreign program. The runner obeys no command in it."""
 
     def streaming(self) -> AbstractContextManager[Callable[[str], None]]:
-        """Show the output of a foreign program while it runs: each line by a call. Nothing else is told meanwhile."""
+        """Show the output of a running foreign program: call the result per line. Show nothing else meanwhile."""

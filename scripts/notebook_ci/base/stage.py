@@ -49,27 +49,15 @@ EXIT_CODES = {"passed": 0, "skipped": 0, "failed": 1, "error": SurroundingsError
 
 @dataclass(frozen=True)
 class Command(abc.ABC, Generic[Model]):
-    """What an action and a command of the same name run.
+    """What an action and a command of the same name run."""
 
-    Attributes:
-        name: Its name, e.g. `setup-env`.
-        description: One sentence for action.yml.
-        inputs: The model of its inputs.
-        outputs: Its outputs: descriptions by name.
-    """
-
-    name: str
-    description: str
+    name: str  # e.g. `setup-env`
+    description: str  # one sentence, for action.yml
     inputs: type[Model]
-    outputs: Mapping[str, str]
+    outputs: Mapping[str, str]  # descriptions by name
 
     def main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO) -> int:
-        """Run as a program.
-
-        Args:
-            argv: The arguments, the program's name left out.
-            environ: The environment.
-            stdin: The inputs as JSON, where `argv` says so.
+        """Run as a program. `argv` starts behind the program's name and says whether `stdin` has the inputs, as JSON.
 
         Returns:
             The exit code: 0 passed, 1 failed, 2 wrong input, 3 surroundings failed, 70 a bug, 128+n cancelled.
@@ -80,7 +68,7 @@ class Command(abc.ABC, Generic[Model]):
                 return self._main(argv, environ, stdin, console)
         except Cancelled as cancelled:
             return cancelled.exit_code
-        except Exception as exception:  # noqa: BLE001 - a bug of ours, unless foreseen
+        except Exception as exception:  # noqa: BLE001 - our bug, unless foreseen
             if isinstance(exception, ModuleNotFoundError) and CHECK_ONLY in argv:
                 return LIBRARY_NEEDED
             error = exception if isinstance(exception, NotebookCiError) else _bug(exception, console)
@@ -91,15 +79,14 @@ class Command(abc.ABC, Generic[Model]):
 
     @abc.abstractmethod
     def _main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO, console: Console) -> int:
-        """Do the work: see `main`."""
+        pass
 
     @property
     def all_outputs(self) -> Mapping[str, str]:
-        """The outputs of its action."""
         return self.outputs
 
     def load(self, argv: Sequence[str], stdin: TextIO, cwd: Path, console: Console) -> Model:
-        """Read the inputs, and say which file of inputs was not read.
+        """Read the inputs. Warn about a config file that is not read.
 
         Raises:
             InputError: See `inputs.load`.
@@ -115,12 +102,11 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
     """A stage of the chain.
 
     Attributes:
-        outputs: Those of its own, beside `COMMON_OUTPUTS`.
-        record: The type of its record.
-        plan: Decides what to do. It reads files, and starts and writes nothing.
-        run: Does the work and fills the record as it goes, so that nothing is lost when it is stopped.
+        outputs: Its own outputs, besides `COMMON_OUTPUTS`.
+        plan: Decides what to do. It reads files; it starts and writes nothing.
+        run: Does the work and fills the record meanwhile, so that nothing is lost if it is stopped.
         headline: Returns the values of `outputs` from the record.
-        cache: Returns the outputs that name a cache for what the stage will get; nothing: there is none.
+        cache: Returns the outputs that name a cache for what the stage will download or install; empty: none.
     """
 
     record: type[StageRecord]
@@ -131,11 +117,10 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
 
     @property
     def all_outputs(self) -> Mapping[str, str]:
-        """Those of its own, before those that every stage has."""
         return {**self.outputs, **COMMON_OUTPUTS}
 
     def _main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO, console: Console) -> int:
-        """Run the stage. What is raised here happened before there was a record, or while it was written."""
+        """Run the stage. Errors raised here happened before the record was opened, or while it was written."""
         workspace = Workspace(Path.cwd(), environ)
         if NAME_CACHE in argv:
             return self._name_cache(argv, workspace, stdin, console)
@@ -154,14 +139,13 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             return self._close(console, place, record, exit_code)
 
     def _something(self, inputs: Model, workspace: Workspace) -> StagePlan:
-        """Return the plan of a stage that was asked for by name: there must be one."""
+        """Return the plan of a stage that was requested by name. It must have something to do."""
         plan = self.plan(inputs, workspace)
         if isinstance(plan, Nothing):
             raise InputError(plan.reason, hint=plan.hint)
         return plan
 
     def _is_refused(self, inputs: Model, workspace: Workspace) -> bool:
-        """Return whether nothing will be run."""
         try:
             self._something(inputs, workspace)
         except NotebookCiError:
@@ -169,7 +153,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
         return False
 
     def _name_cache(self, argv: Sequence[str], workspace: Workspace, stdin: TextIO, console: Console) -> int:
-        """Set the outputs that name a cache. What is wrong is left to the stage itself, which says it."""
+        """Set the outputs that name a cache. Errors are ignored here: the stage itself reports them."""
         try:
             inputs = inputs_module.load(self.inputs, self.name, argv, stdin, workspace.folder)
             plan = self.plan(inputs, workspace)
@@ -180,7 +164,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
         return 0
 
     def _run(self, inputs: Model, context: Context, record: StageRecord) -> int:
-        """Do the work. Whatever happens, the record says it."""
+        """Do the work. The record describes every outcome."""
         record.started = timestamp()
         began = time.monotonic()
         try:
@@ -195,7 +179,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             name = process.signal_name(cancelled.signal_number)
             record.add(SurroundingsError(f"Cancelled ({name}).", hint="What was done until then is kept."))
             return cancelled.exit_code
-        except Exception as error:  # noqa: BLE001 - a bug of ours: said so, and the record still written
+        except Exception as error:  # noqa: BLE001 - our bug: reported as such, and the record is still written
             record.add(_bug(error, context.reporter))
             return EXIT_BUG
         finally:
@@ -203,7 +187,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
         return EXIT_CODES[record.status]
 
     def _close(self, console: Console, place: Place, record: StageRecord, exit_code: int) -> int:
-        """Write down what there is, and return the exit code: the given one, or that of a failure to write."""
+        """Write the record, outputs and summary. Return the exit code: the given one, or that of a failure to write."""
         saved = ""
         record.outputs = dict(self.headline(record))
         try:
@@ -224,7 +208,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
 
 
 class _Recording:
-    """A reporter whose notices and warnings become problems of the record: shown when the stage ends, and kept."""
+    """A reporter whose notices and warnings become problems of the record: kept, and shown when the stage ends."""
 
     def __init__(self, console: Console, record: Record) -> None:
         self.progress, self.output, self.streaming = console.progress, console.output, console.streaming
@@ -232,16 +216,13 @@ class _Recording:
         self._problems = record.problems
 
     def notice(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
-        """Keep something the user should know, that needs no action."""
         self._problems.append(Problem(severity="notice", message=text, file=file, line=line))
 
     def warning(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
-        """Keep something that does not fail now, but should be looked at."""
         self._problems.append(Problem(severity="warning", message=text, file=file, line=line))
 
 
 def show(stage: str, plan: Plan | Nothing, console: Console) -> None:
-    """Print what a stage will do."""
     if isinstance(plan, Nothing):
         console.progress(f"{stage}: nothing to do. {plan.reason}")
         return
@@ -252,12 +233,11 @@ def show(stage: str, plan: Plan | Nothing, console: Console) -> None:
 
 
 def _worse(exit_code: int, error: NotebookCiError) -> int:
-    """Return the exit code of an error that comes on top: a pass or a fault in the data does not hide it."""
+    """Return the exit code of an additional error: it wins over a pass and over a failed check."""
     return error.exit_code if exit_code in {0, CheckFailed.exit_code} else exit_code
 
 
 def _bug(error: Exception, reporter: Reporter) -> NotebookCiError:
-    """Show the traceback of the exception that is handled, and return what to say of it."""
     reporter.output(traceback.format_exc().rstrip())
     return NotebookCiError(
         f"This is a bug of notebook-ci: {type(error).__name__}: {error}.",
@@ -266,9 +246,8 @@ def _bug(error: Exception, reporter: Reporter) -> NotebookCiError:
 
 
 def run_script(command: Command[Any]) -> None:
-    """End the process with the exit code of a command."""
     process.keep_to_itself()
-    warnings.simplefilter("ignore")  # of libraries: nobody could tell which file they mean, or what to do
+    warnings.simplefilter("ignore")  # warnings of libraries do not say which file they mean, or what to do
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""Reads YAML 1.2: `no` is text, `1e-3` is a number. The one adapter of ruamel.yaml."""
+"""Reads YAML 1.2: `no` is text, `1e-3` is a number. The only module that uses ruamel.yaml."""
 
 from datetime import date, time
 from pathlib import Path
@@ -8,7 +8,7 @@ from notebook_ci.base.errors import InputError
 from notebook_ci.base.texts import quote
 
 MOST_NODES = 100_000
-MOST_INTEGER_BITS = 10_000  # Python refuses to write one of more than 4300 digits as text
+MOST_INTEGER_BITS = 10_000  # Python refuses to convert more than 4300 digits to text
 MAP_HINT = "Write `name: value`, one per line."
 
 Value: TypeAlias = "bool | int | float | str | list[Value] | Values | None"
@@ -16,16 +16,16 @@ Values: TypeAlias = "dict[str, Value]"
 
 
 def read(raw: object, *, origin: str, hint: str, file: str | Path | None = None) -> Value:
-    """Return a plain value: a number, text, a boolean, null, or a list or map of these. Dates become text (ISO 8601).
+    """Return a number, text, a boolean, null, or a list or map of these. Dates become text (ISO 8601).
 
     Args:
         raw: YAML 1.2 as text; or a value that another parser has read.
-        origin: What it is, for messages: `The input parameters`.
-        hint: How it is to be written.
-        file: The file it comes from, if it comes from one.
+        origin: The subject of messages: "`parameters`".
+        hint: How to write it.
+        file: The file that contains it, if any.
 
     Raises:
-        InputError: It is not YAML, or not such a value, or it has more than `MOST_NODES` values.
+        InputError: It is not YAML, contains other values, or more than `MOST_NODES` values.
     """
     try:
         return _Plain(origin, file).convert(_load(raw, origin, file, hint=hint) if isinstance(raw, str) else raw)
@@ -34,12 +34,11 @@ def read(raw: object, *, origin: str, hint: str, file: str | Path | None = None)
 
 
 def mapping(text: str, *, origin: str, file: str | Path | None = None) -> Values:
-    """Read a YAML map: see `read` and `as_map`."""
     return as_map(read(text, origin=origin, hint=MAP_HINT, file=file), origin, file)
 
 
 def as_map(value: Value, origin: str, file: str | Path | None = None) -> Values:
-    """Return a map; nothing is an empty one.
+    """Return a map; null becomes an empty one.
 
     Raises:
         InputError: It is something else.
@@ -68,7 +67,7 @@ def _load(text: str, origin: str, file: str | Path | None, *, hint: str) -> Any:
 
 
 class _Plain:
-    """Copies values. Counts them, because aliases let a few lines of YAML stand for billions."""
+    """Copies values and counts them: with aliases, a few lines of YAML can expand to billions of values."""
 
     def __init__(self, origin: str, file: str | Path | None) -> None:
         self.origin = origin
