@@ -1,1 +1,1 @@
-"""Makes the user's environment from whichever lock the repository has."""
+"""Installs the user's environment from the lock that the repository has."""

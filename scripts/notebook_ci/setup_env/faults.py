@@ -1,4 +1,4 @@
-"""What is wrong with a lock, from what uv (0.13) says of it."""
+"""Explains what is wrong with a lock, from the output of uv (0.13)."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from notebook_ci.base.errors import InputError, NotebookCiError, SurroundingsErr
 from notebook_ci.base.locks import Lock
 
 _CORRECT = "Correct the file."
-# What is wrong in the user's files; the groups fill the sentence.
+# Errors in the user's files; the groups fill the sentence.
 _FAULTS = (
     (
         r"lockfile at `.*?` needs to be updated",
@@ -55,7 +55,7 @@ _FAULTS = (
     ),
     (r"Distribution not found at: (?P<what>\S+)", "{lock} names {what}, which is not there.", _CORRECT),
 )
-# What the index does not have: the lock may be right. A name without a version was left no file at all.
+# The index lacks a package or a version: the lock may be right. If uv names no version, no file of the package fits.
 _OWN_INDEX = "If you use an index of your own, check that it has it."
 _NO_SUCH_PACKAGE = r"Because (?P<what>\S+) was not found in the package registry"
 _NO_SUCH_VERSION = (
@@ -63,7 +63,7 @@ _NO_SUCH_VERSION = (
     r"Because only \S+ (?:is|are) available and (?:you require|\S+ depends on) (?P<what>[^\s,]+),",
     r"Because (?P<what>\S+) has no wheels with a matching Python",
 )
-# What stands against a lock that may be right.
+# Other failures: the lock may be right.
 _OBSTACLES = (
     (
         r"build backend returned an error(?s:.*)Read-only file system",
@@ -79,13 +79,7 @@ _OBSTACLES = (
 
 
 def explain(what: str, output: str, lock: Lock) -> NotebookCiError | None:
-    """Return what is wrong with a lock; None: it lies with something else.
-
-    Args:
-        what: What was not done, without a full stop.
-        output: What uv printed.
-        lock: What was installed from.
-    """
+    """Return what is wrong with a lock; None if the failure has another cause. `what` failed, without a full stop."""
     if left := _left_by_conda(output, lock):
         return left
     for pattern, sentence, hint in _FAULTS:
@@ -93,7 +87,7 @@ def explain(what: str, output: str, lock: Lock) -> NotebookCiError | None:
             groups = {name: value.strip().rstrip(".") for name, value in found.groupdict().items() if value}
             message = sentence.format(lock=lock.name, **groups)
             return InputError(message, hint=hint, file=lock.shown(_path(groups, lock)), line=_line(groups, lock))
-    # An index that refuses is told of as one that has nothing, with the status in a hint.
+    # uv reports an index that refuses like one that has nothing, with the status in a hint.
     if re.search(r"(?<![.\d])40[137](?![.\d])", output):
         return None
     for pattern, reason, hint in _OBSTACLES:
@@ -103,7 +97,7 @@ def explain(what: str, output: str, lock: Lock) -> NotebookCiError | None:
 
 
 def _left_by_conda(output: str, lock: Lock) -> InputError | None:
-    """Return the error for a line with a file of the machine that a package was built on, which is not there."""
+    """Return the error for a line with a local file of the machine on which conda built the package."""
     missing = re.search(r"Distribution not found at: (?P<file>file://\S+)", output)
     found = _find(rf"(?P<name>[\w.-]+)(?:\[.*\])?\s*@\s*{re.escape(missing['file'])}", lock) if missing else None
     if missing is None or found is None:
@@ -119,7 +113,6 @@ def _left_by_conda(output: str, lock: Lock) -> InputError | None:
 
 
 def _not_in_index(output: str, lock: Lock) -> SurroundingsError | None:
-    """Return the error for a package, or a version of it, that the index does not have."""
     if found := re.search(_NO_SUCH_PACKAGE, output):
         message = f"The package index has no package `{found['what']}`."
         hint = f"Is the name right? {_OWN_INDEX}"
@@ -140,7 +133,7 @@ def _not_in_index(output: str, lock: Lock) -> SurroundingsError | None:
 
 
 def _find(pattern: str, lock: Lock) -> tuple[re.Match[str], str, int] | None:
-    """Return the first line of the lock's files that begins with `pattern`, maybe quoted; its file and number."""
+    """Return the first line in the lock's files that begins with `pattern`, maybe quoted; its file and number."""
     for path in lock.files():
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         for number, line in enumerate(lines, start=1):
@@ -150,7 +143,7 @@ def _find(pattern: str, lock: Lock) -> tuple[re.Match[str], str, int] | None:
 
 
 def _path(groups: Mapping[str, str], lock: Lock) -> Path:
-    """Return the file that uv names: as it was given, or relative to the workspace."""
+    """Return the file that uv names: absolute, or relative to the workspace."""
     return lock.workspace / groups["file"] if "file" in groups else lock.path
 
 

@@ -1,4 +1,4 @@
-"""Installs what a lock says into the user's environment."""
+"""Installs the packages of a lock into the user's environment."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -18,38 +18,30 @@ UV_MILESTONES = ("Resolved", "Prepared", "Installed", "Audited", "Bytecode")
 
 @dataclass(frozen=True)
 class Installer:
-    """Makes an environment with uv.
-
-    Attributes:
-        uv: uv.
-        lock: What to install.
-        venv: Where.
-    """
-
     uv: Uv
     lock: Lock
     venv: Venv
 
     def make(self, python: Path, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
-        """Make the environment anew; where that fails, the one that was there stays.
+        """Create the environment anew. If that fails, the old one stays.
 
         Args:
-            python: The interpreter to make it from.
-            key: What it is made for: see `venv.key`.
+            python: The interpreter to create it from.
+            key: See `venv.key`.
             read: SHA-256 by path of the files of the lock.
 
         Returns:
-            What is in it, and what of that was added to the packages of the lock.
+            What is installed, and which of it was added to the packages of the lock.
 
         Raises:
-            InputError: Something is wrong with the lock.
-            SurroundingsError: It could not be made.
+            InputError: The lock is wrong.
+            SurroundingsError: The environment could not be created.
         """
         try:
             with self.venv.replaced():
                 return self._make(python, key, read)
         except AlteredError as error:
-            # uv links files to its cache: whoever edits an installed file edits the one there.
+            # uv links installed files to its cache: an edit of one changes the other.
             self.uv.reporter.notice(
                 f"Files of {error} in uv's cache are not the original ones, so all packages are downloaded again. "
                 "Run `uv cache clean` to mend it."
@@ -70,15 +62,15 @@ class Installer:
         locked = describe(self.venv.python)
         installed = locked if KERNEL in locked.packages else self._with_kernel(locked)
         added = {name: installed.packages[name] for name in installed.packages.keys() - locked.packages.keys()}
-        # Without a cache, what differs came so from the index.
+        # Without a cache, a file that differs came like this from the index.
         self.venv.finish(key, added, read, is_checked=NO_CACHE not in self.uv.environ)
         return installed, added
 
     def _install(self) -> str:
-        """Install what the lock says, byte-compiled, and return what uv printed."""
+        """Install the lock, byte-compiled, and return the output of uv."""
         what = f"The packages of {self.lock.name} could not be installed"
         if self.lock.kind == "uv.lock":
-            # Without a Python named, uv replaces an environment whose Python the project does not allow.
+            # Without `--python`, uv replaces an environment whose Python the project does not allow.
             python: list[Argument] = ["--python", self.venv.python, "--no-python-downloads"]
             sync = ["sync", "--locked", "--compile-bytecode", "--project", self.lock.path.parent, *python]
             return self._run(
@@ -96,19 +88,19 @@ class Installer:
         return self._run(what, ["pip", "install", *flags, "--requirements", self.lock.path])
 
     def _fresh(self) -> list[str]:
-        """Return flags that have code of the repository built again: uv would take an earlier build of other code."""
-        if self.lock.kind in {"hashed", "plain"}:  # which do not name what they build
+        # Build code of the repository again: uv would reuse an earlier build of other code.
+        if self.lock.kind in {"hashed", "plain"}:  # these do not name the packages that are built
             return ["--refresh"] if self.lock.builds_local_code else []
         return [f"--refresh-package={name}" for name in self.lock.copies]
 
     def _run(self, what: str, arguments: Sequence[Argument], env: Mapping[str, str] | None = None) -> str:
-        """Run uv on the lock. Where it fails because of the lock, the error says what is wrong with that."""
+        """Run uv on the lock. If it fails because of the lock, the error explains why."""
         return self.uv.run(what, arguments, env=env, explain=lambda output: faults.explain(what, output, self.lock))
 
     def _with_kernel(self, locked: Installed) -> Installed:
-        """Add ipykernel; no version that is there changes.
+        """Add ipykernel without changing any installed version.
 
-        One of the lock's own age is taken: of 101 notebooks in an environment of 2022, 63 pass with the ipykernel and
+        Its version is as old as the lock: of 101 notebooks in an environment of 2022, 63 pass with the ipykernel and
         IPython of that time, and 13 with the newest ones.
         """
         with tempfile.TemporaryDirectory() as folder:
@@ -124,7 +116,6 @@ class Installer:
         return now
 
     def _add_kernel(self, frozen: Path) -> None:
-        """Install ipykernel, with all that is installed held as it is."""
         add: list[Argument] = [
             "pip",
             "install",

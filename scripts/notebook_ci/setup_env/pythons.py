@@ -1,4 +1,4 @@
-"""Which Python the user's environment is made from."""
+"""Finds the Python that the user's environment is created from."""
 
 import os
 import re
@@ -14,9 +14,7 @@ from notebook_ci.setup_env.wanted import Wanted
 def find(uv: Uv, wanted: str) -> Path | None:
     """Return an interpreter of this machine: on PATH first, then in the runner's tool cache, then uv's own.
 
-    Args:
-        uv: uv, which knows how to ask them.
-        wanted: A version or a range of versions; empty: any.
+    `wanted` is a version or a range of versions; empty: any.
     """
     request = [wanted] if wanted else []
     search = ["python", "find", "--system", "--no-project", "--no-python-downloads", *request]
@@ -28,10 +26,10 @@ def find(uv: Uv, wanted: str) -> Path | None:
 
 
 def find_or_download(uv: Uv, wanted: Wanted) -> Path:
-    """Return an interpreter of this machine, or have uv download one.
+    """Return an interpreter of this machine, or let uv download one.
 
     Raises:
-        SurroundingsError: There is none.
+        SurroundingsError: Neither is possible.
     """
     python, said = find(uv, wanted.version), ""
     if python is None and wanted.version:
@@ -45,7 +43,7 @@ def find_or_download(uv: Uv, wanted: Wanted) -> Path:
 
 
 def _nowhere(wanted: Wanted, said: str, *, on_runner: bool) -> SurroundingsError:
-    """Return the error for a Python that is not to be had; `said` is what uv printed of it."""
+    """Return the error for a Python that is not available; `said` is the output of uv."""
     what, hint = "No Python was found to make the environment from.", "Install one, and put it on PATH."
     if wanted.version:
         what = f"{wanted} is not on this machine, and could not be downloaded."
@@ -56,13 +54,12 @@ def _nowhere(wanted: Wanted, said: str, *, on_runner: bool) -> SurroundingsError
 
 
 def _reason(said: str) -> str:
-    """Return uv's reason as a sentence. Its last line names the first cause of all."""
+    """Return uv's reason as a sentence. Its last line names the root cause."""
     lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("hint:")]
     return f" uv says: {re.sub(r'^(?:error|cause): ', '', lines[-1]).rstrip('.')}." if lines else ""
 
 
 def _path_with_tool_cache(environ: Mapping[str, str]) -> str:
-    """Return PATH with the Pythons of the runner's tool cache behind it."""
     programs = "bin" if POSIX else "."
     cache = environ.get("RUNNER_TOOL_CACHE")
     cached = sorted(Path(cache).glob(f"Python/*/*/{programs}")) if cache else []

@@ -1,4 +1,4 @@
-"""The stage setup-env: makes the environment, or finds it whole."""
+"""The stage setup-env: creates the environment, or reuses an unchanged one."""
 
 import contextlib
 import os
@@ -24,27 +24,18 @@ from notebook_ci.setup_env.wanted import Wanted, wanted
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentPlan(Plan):
-    """The environment to have.
-
-    Attributes:
-        lock: What is installed.
-        python: The Python that is asked for.
-        venv: Where it is.
-    """
-
     lock: Lock
     python: Wanted
     venv: venv.Venv
 
     def lines(self) -> Iterator[str]:
-        """See `Plan.lines`."""
         yield f"install the packages of {self.lock.name} into {self.venv.path}"
         if self.python.version:
             yield f"use {self.python}"
 
 
 def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Nothing:
-    """Find out what is to be installed.
+    """Decide what to install.
 
     Raises:
         InputError: An input or a file is wrong.
@@ -66,7 +57,7 @@ def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Noth
 
 
 def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, reporter: Reporter) -> dict[str, str]:
-    """Name the cache of the environment: nothing where versions are not fixed, or Python is to be downloaded first."""
+    """Name the cache of the environment: none if versions are not fixed, or Python must be downloaded first."""
     if not planned.lock.fixes_versions:
         return {}
     uv = Uv(uv_program(), workspace.environ, workspace.folder, reporter, Path(os.devnull))
@@ -77,14 +68,14 @@ def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, rep
 
 
 def run(_: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: SetupEnvRecord) -> None:
-    """Make the environment, and record what is in it.
+    """Create the environment, and record its packages.
 
     Raises:
-        SurroundingsError: It could not be made.
+        SurroundingsError: It could not be created.
     """
     lock, folder = planned.lock, planned.venv
     if folder.path.parent == context.cwd / PRIVATE_FOLDER:
-        with contextlib.suppress(OSError):  # `replaced` says so, where the environment is not there already
+        with contextlib.suppress(OSError):  # `replaced` reports it, unless the environment is reused
             private_folder(context.cwd, folder.path.name)
     record.lock_file, record.fixed = lock.name, lock.fixes_versions
     record.read = {lock.shown(path): sha256(path) for path in lock.read() if path.exists()}
@@ -104,5 +95,5 @@ def run(_: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: S
 
 
 def uv_program() -> Path:
-    """Return the uv of the tool environment that this runs in."""
+    """Return the uv of the tool environment that this process runs in."""
     return Path(sys.executable).with_name("uv" if POSIX else "uv.exe")

@@ -1,15 +1,13 @@
-"""What the summary says of setup-env."""
+"""The part of setup-env in the summary."""
 
 from notebook_ci.base.markdown import Json, code, count, folded, name, table
 
 
 def note(record: Json) -> str:
-    """Return what came of it, in a few words."""
     return f"Python {record['python_version']}, {count(len(record['packages']), 'package')}"
 
 
 def section(record: Json) -> list[str]:
-    """Return what was installed."""
     if not record["python_version"]:
         return []
     rows = [

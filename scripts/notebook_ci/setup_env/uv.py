@@ -1,4 +1,4 @@
-"""Runs uv for the user's environment: with the user's own settings, and pip's index where uv has none."""
+"""Runs uv for the user's environment: with the user's own settings, and pip's index if uv has none."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from notebook_ci.tools.installing import RETRIES, SILENCE_SECONDS
 
 PROBE_SECONDS = 60
 LINES_SHOWN = 30
-# What would make uv work on another environment or Python than the one it is told.
+# With these variables, uv would use another environment or Python than the given one.
 FOREIGN = ("VIRTUAL_ENV", "CONDA_PREFIX", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT", "UV_SYSTEM_PYTHON")
 DESCRIBE = """
 import json, platform, re, sys, sysconfig
@@ -42,42 +42,22 @@ print(json.dumps({
 
 @dataclass(frozen=True)
 class Installed:
-    """What an interpreter says of its environment.
-
-    Attributes:
-        version: Version of Python.
-        implementation: `CPython` ...
-        platform: As `sysconfig.get_platform()` has it.
-        packages: Version by normalized name of the installed packages.
-    """
-
-    version: str
-    implementation: str
-    platform: str
-    packages: dict[str, str]
+    version: str  # of Python
+    implementation: str  # `CPython` ...
+    platform: str  # of `sysconfig.get_platform()`
+    packages: dict[str, str]  # versions by normalized name (PEP 503)
 
 
 @dataclass(frozen=True)
 class Uv:
-    """uv with a log.
-
-    Attributes:
-        program: The program.
-        environ: The environment of the step.
-        cwd: The workspace.
-        reporter: Takes what uv prints.
-        log: File that keeps it.
-    """
-
     program: Path
     environ: Mapping[str, str]
     cwd: Path
     reporter: Reporter
-    log: Path
+    log: Path  # file that keeps the output
     _pip: indexes.IndexSettings = field(init=False)
 
     def __post_init__(self) -> None:
-        """Read pip's settings once."""
         object.__setattr__(self, "_pip", self._pip_settings())
         learn(self._pip.for_uv())
 
@@ -89,13 +69,13 @@ class Uv:
         env: Mapping[str, str] | None = None,
         explain: Callable[[str], NotebookCiError | None] = lambda _: None,
     ) -> str:
-        """Run uv, and return what it printed.
+        """Run uv, and return its output.
 
         Args:
-            what: What is not done when it fails, for the message: `The packages of x could not be installed`.
+            what: What fails if uv fails, for the message: `The packages of x could not be installed`.
             arguments: Arguments of uv.
             env: Variables to add.
-            explain: Says what is wrong from what uv printed, where it knows better than what holds for all of uv.
+            explain: Returns a more precise error from the output of uv, or None for the general one.
 
         Raises:
             NotebookCiError: It failed; its last lines were shown.
@@ -118,7 +98,7 @@ class Uv:
 
     @property
     def index_flags(self) -> list[str]:
-        """What of pip's settings uv takes as a flag alone."""
+        """Settings of pip that uv accepts only as flags."""
         return self._pip.uv_flags()
 
     def _environment(self) -> dict[str, str]:
@@ -128,19 +108,18 @@ class Uv:
         return limits | self._pip.for_uv() | kept | {"UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
 
     def _pip_settings(self) -> indexes.IndexSettings:
-        """Return pip's settings, unless uv has been told where packages come from."""
+        """Return pip's settings, unless uv has its own index."""
         if indexes.uv_settings(self.environ, self.cwd).names_places:
             return indexes.IndexSettings()
         return indexes.pip_settings(self.environ)
 
 
 def python_in(venv: Path) -> Path:
-    """Return the interpreter of a virtual environment."""
     return venv / "bin" / "python" if POSIX else venv / "Scripts" / "python.exe"
 
 
 def describe(python: Path) -> Installed:
-    """Ask an interpreter what is installed beside it.
+    """Ask an interpreter for its installed packages.
 
     Raises:
         SurroundingsError: It does not answer.
@@ -163,10 +142,9 @@ def describe(python: Path) -> Installed:
 
 
 def newest_upload(pylock: str) -> datetime | None:
-    """Return when the newest of the locked files was uploaded; None where the index does not tell.
+    """Return when the newest of the locked files was uploaded; None if the index does not say.
 
-    Args:
-        pylock: A lock in the format of PEP 751, whose times are in UTC. What is no TOML tells nothing either.
+    `pylock` is a lock in the format of PEP 751, with times in UTC. If it is not TOML, the result is None, too.
     """
     try:
         return max(_upload_times(tomllib.loads(pylock)), default=None)
@@ -175,7 +153,7 @@ def newest_upload(pylock: str) -> datetime | None:
 
 
 def cutoff(newest: datetime) -> str:
-    """Return the moment up to which packages count as of a lock's own age, for `--exclude-newer`."""
+    """Return the time for `--exclude-newer`: up to then, a package counts as being of the lock's age."""
     return (newest + timedelta(days=1)).isoformat()
 
 

@@ -1,4 +1,4 @@
-"""The folder of the user's environment: whether it is ours, and whether it is whole."""
+"""The folder of the user's environment: whether setup-env created it, and whether it is unchanged."""
 
 import base64
 import contextlib
@@ -24,23 +24,20 @@ from notebook_ci.base.records import (
 from notebook_ci.setup_env.uv import Installed, describe, python_in
 from notebook_ci.tools import integrity
 
-# Signed after their packages had been hashed, as in debugpy 1.6. Elsewhere nothing loads them.
+# Signed after their packages had been hashed, as in debugpy 1.6. Other systems do not load them.
 WINDOWS_BINARIES = (".dll", ".exe", ".pyd")
 
 
 class AlteredError(Exception):
-    """Files of these packages are not those of their RECORD."""
+    """Files of these packages differ from their RECORD."""
 
 
 @dataclass(frozen=True)
 class Venv:
-    """The folder of a virtual environment, with a marker that says it is ours, and whether it is whole."""
-
     path: Path
 
     @property
     def python(self) -> Path:
-        """Its interpreter."""
         return python_in(self.path)
 
     @property
@@ -48,10 +45,10 @@ class Venv:
         return self.path / ENVIRONMENT_MARKER
 
     def check(self) -> None:
-        """Refuse a folder that holds something else.
+        """Refuse a folder that contains something else.
 
         Raises:
-            InputError: It is not ours to replace.
+            InputError: setup-env did not create it.
         """
         try:
             if self.path.is_dir() and (self._marker.exists() or not any(self.path.iterdir())):
@@ -72,23 +69,22 @@ class Venv:
             )
 
     def is_for(self, key: str) -> bool:
-        """Return whether it was made for that key, at this path: its programs have the path in them."""
-        marker = environment_marker(self.path)
+        marker = environment_marker(self.path)  # the path counts: programs in the environment contain it
         return (marker.get("key"), marker.get("path")) == (key, str(self.path.resolve()))
 
     def whole(self) -> Installed | None:
-        """Return what is installed, if nothing was changed, added or removed since it was made."""
+        """Return what is installed, if nothing was changed, added or removed since it was created."""
         with contextlib.suppress(SurroundingsError):
             return describe(self.python) if integrity.holds(str(self.path)) else None
         return None
 
     def added(self) -> dict[str, str]:
-        """Return what was added to the lock's packages when it was made."""
+        """Return the packages that were added to those of the lock."""
         return dict(environment_marker(self.path)["added"])
 
     @contextlib.contextmanager
     def replaced(self) -> Iterator[None]:
-        """Have an empty folder, marked as ours. What was there comes back where the new environment fails.
+        """Provide an empty folder, marked as ours. If the body fails, the old environment comes back.
 
         Raises:
             SurroundingsError: It cannot be written.
@@ -96,7 +92,7 @@ class Venv:
         before = self.path.with_name(f".{self.path.name}.notebook-ci-before")
         try:
             if self._is_finished():
-                shutil.rmtree(before, ignore_errors=True)  # what a killed job did not come to remove
+                shutil.rmtree(before, ignore_errors=True)  # left by a killed job
             else:
                 self._restore(before)
             if self.path.exists():
@@ -115,26 +111,25 @@ class Venv:
         shutil.rmtree(before, ignore_errors=True)
 
     def _restore(self, before: Path) -> None:
-        """Put back what was set aside, if it is there: the new environment was not finished."""
+        """Put back the old environment, if there is one: the new one was not finished."""
         if before.exists():
             shutil.rmtree(self.path, ignore_errors=True)
             before.rename(self.path)
 
     def _is_finished(self) -> bool:
-        """Return whether the environment was once whole."""
         return (self.path / integrity.SEAL).exists()
 
     def finish(self, key: str, added: dict[str, str], read: Mapping[str, str], *, is_checked: bool) -> None:
-        """Mark it as whole.
+        """Seal the finished environment.
 
         Args:
-            key: What it was made for.
-            added: What was added to the lock's packages.
-            read: SHA-256 by path of the files it was made from. On a laptop execute-notebook compares them.
-            is_checked: Whether its files are to be those that its packages name in their RECORD.
+            key: See `key`.
+            added: The packages that were added to those of the lock.
+            read: SHA-256 by path of the files it was created from. Local runs of execute-notebook compare them.
+            is_checked: Compare its files with the RECORD of their packages.
 
         Raises:
-            AlteredError: Some are not.
+            AlteredError: Some differ.
         """
         text = json.dumps({"key": key, "path": str(self.path.resolve()), "added": added, "read": dict(read)})
         self._marker.write_text(text + "\n", encoding="utf-8")
@@ -144,7 +139,6 @@ class Venv:
         integrity.seal(str(self.path), found)
 
     def _altered(self, found: Mapping[str, str]) -> set[str]:
-        """Return the packages whose files are not those of their RECORD."""
         altered = set()
         records = [self.path / name for name in found if name.endswith(".dist-info/RECORD")]
         for record in (each for each in records if each.parents[1].name == "site-packages"):  # others are vendored
@@ -161,11 +155,8 @@ class Venv:
 def location(given: str, slug: str, environ: Mapping[str, str], cwd: Path) -> Path:
     """Return the folder of the environment.
 
-    Args:
-        given: The input `venv`; empty: `$RUNNER_TEMP/notebook-ci-venv` on a runner, else `.notebook-ci/venv`.
-        slug: The input `slug`: environments of several uses stand beside each other.
-        environ: The environment of the step.
-        cwd: The folder that relative paths start from.
+    If `given`, the input `venv`, is empty, it is `$RUNNER_TEMP/notebook-ci-venv` on a runner, else `.notebook-ci/venv`,
+    both followed by `-<slug>`.
     """
     if given:
         return cwd / given
@@ -176,10 +167,10 @@ def location(given: str, slug: str, environ: Mapping[str, str], cwd: Path) -> Pa
 
 
 def key(lock: Lock, python: Path) -> str:
-    """Return what an environment must have been made for to be used again: SHA-256 of its lock and its Python.
+    """Return the key of an environment: SHA-256 of its lock and its Python. It is reused only for the same key.
 
-    The names of the lock's files count, too: the marker has them. So does the folder of code that is imported where it
-    is: another copy of the repository has other code.
+    The names of the lock's files count, too, because the marker contains them. So does the folder of code that is
+    imported from where it is: another copy of the repository has other code.
     """
     base = describe(python)
     names = [lock.shown(path) for path in lock.files()]
@@ -190,5 +181,4 @@ def key(lock: Lock, python: Path) -> str:
 
 
 def digest(installed: Installed) -> str:
-    """Return the SHA-256 of Python, platform and packages."""
     return hashlib.sha256(json.dumps(asdict(installed), sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Which Python the repository asks for."""
+"""The Python version that the repository requires."""
 
 import re
 import tomllib
@@ -11,38 +11,25 @@ from notebook_ci.base.texts import quote
 
 VERSION_FILE = ".python-version"
 PROJECT_FILE = "pyproject.toml"
-# Checked, because uv is given the text as an argument: it must not be taken for a flag or a path.
+# Checked, because uv gets the text as an argument: it must not be read as a flag or a path.
 _NAME = re.compile(r"[A-Za-z0-9][\w.@+-]*")
 _SPECIFIERS = re.compile(r"[<>=!~][\w.,<>=!~* ]*")
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A Python that is asked for.
-
-    Attributes:
-        version: As uv takes it, e.g. `3.12` or `>=3.11`; empty: any.
-        origin: The file that asks for it; empty: the input does, or nothing.
-    """
-
-    version: str
-    origin: str = ""
+    version: str  # in uv's syntax, e.g. `3.12` or `>=3.11`; empty: any
+    origin: str = ""  # the file that requires it; empty: the input, or nothing
 
     def __str__(self) -> str:
-        """Return it for a message."""
         return f"Python {self.version} ({self.origin} asks for it)" if self.origin else f"Python {self.version}"
 
 
 def wanted(given: str, project: Path, cwd: Path) -> Wanted:
-    """Return which Python is asked for: by the input, by `.python-version`, by the project.
-
-    Args:
-        given: The input `python-version`.
-        project: The folder of the lock.
-        cwd: The workspace.
+    """Return the required Python: from the input, else `.python-version`, else the project in the folder `project`.
 
     Raises:
-        InputError: A file asks for something that is no version.
+        InputError: A file requires something that is not a version.
     """
     if given:
         return Wanted(given)
@@ -55,7 +42,7 @@ def wanted(given: str, project: Path, cwd: Path) -> Wanted:
 
 
 def _first_line(path: Path) -> str:
-    """Return the first line that is no comment, as pyenv and uv have it; empty: there is none, or no such file."""
+    """Return the first line that is not a comment, as pyenv and uv do; empty if there is none."""
     if not path.exists() or path.is_dir():
         return ""
     lines = read_text(path, path.name).splitlines()
@@ -63,12 +50,11 @@ def _first_line(path: Path) -> str:
 
 
 def _requires_python(path: Path) -> str:
-    """Return what the project asks for; of a file that cannot be read, nothing: it is not what is installed from."""
     try:
         project = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
         return str(project.get("requires-python", "")).strip()
     except (OSError, ValueError, AttributeError):
-        return ""
+        return ""  # the lock is another file; if it is this one, `locks.check` reports it
 
 
 def _checked(text: str, pattern: re.Pattern[str], name: str, hint: str) -> str:

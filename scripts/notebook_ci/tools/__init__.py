@@ -1,1 +1,1 @@
-"""The tool environments: creating them, running programs in them, and checking that nothing changed them."""
+"""The tool environments: creates them, runs programs in them, and checks that nothing changed them."""

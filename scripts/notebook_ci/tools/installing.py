@@ -1,21 +1,21 @@
-"""Says why pip or uv failed."""
+"""Explains why pip or uv failed."""
 
 import re
 
 from notebook_ci.base.errors import SurroundingsError
 
-# An index that accepts a connection and stays silent costs this many seconds a try.
+# How long each try waits for an index that accepts a connection and sends nothing.
 SILENCE_SECONDS = 15
 RETRIES = 2
 
 
 def explain(what: str, output: str, *, elsewhere: str) -> SurroundingsError:
-    """Return what went wrong, from what pip (23 to 26) or uv (0.13) printed.
+    """Return the error for a failed installation, from the output of pip (23 to 26) or uv (0.13).
 
     Args:
-        what: What was not done, without a full stop: `The tool environment x could not be made`.
-        output: What was printed.
-        elsewhere: How to have it made in another folder, for a sentence: `set X to another folder`.
+        what: What failed, without a full stop: `The tool environment x could not be made`.
+        output: The output of pip or uv.
+        elsewhere: How to install into another folder, as part of a sentence: `set X to another folder`.
     """
     for pattern, reason, hint in _REASONS:
         if re.search(pattern, output, re.IGNORECASE):

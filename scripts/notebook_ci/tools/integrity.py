@@ -1,9 +1,9 @@
-"""Whether an environment is still what it was when it was finished: nothing changed, added or removed.
+"""Checks whether an environment is unchanged since it was finished: no file changed, added or removed.
 
-Its seal is a file in it, with a stamp and a digest. The stamp is the sum of the times at which its files were changed
-(`st_ctime`, which an ordinary user cannot set): 3 µs per file. Where it differs, as after a copy or from a cache, the
-digest decides: SHA-256 of everything, byte-code and links included, about 2 s per GB. launch.py imports this before
-every stage, so it imports little.
+Its seal is a file in it, with a stamp and a digest. The stamp is the sum of the change times of its files (`st_ctime`,
+which an ordinary user cannot set): 3 µs per file. If it differs, as after a copy or from a cache, the digest decides:
+SHA-256 of everything, byte-code and links included, about 2 s per GB. launch.py imports this module before every stage,
+so it imports little.
 """
 # ruff: noqa: PTH105, PTH115, PTH118, PTH123 - as in launch.py
 
@@ -16,11 +16,7 @@ SEAL = "notebook-ci.seal"
 
 
 def seal(folder: str, found: dict[str, str]) -> None:
-    """Seal a folder.
-
-    Args:
-        folder: The folder.
-        found: Its `contents`.
+    """Seal a folder. `found` is the result of `contents`.
 
     Raises:
         OSError: It cannot be written.
@@ -29,13 +25,12 @@ def seal(folder: str, found: dict[str, str]) -> None:
 
 
 def holds(folder: str) -> bool:
-    """Return whether a folder was sealed and is unchanged."""
     with contextlib.suppress(OSError, ValueError):
         with open(os.path.join(folder, SEAL), encoding="ascii") as file:
             stamp, digest = file.read().split()
         now = _stamp(folder)
         if now != stamp and digest == _digest(contents(folder)):
-            with contextlib.suppress(OSError):  # without a new stamp the digest is asked again
+            with contextlib.suppress(OSError):  # without a new stamp, the next check computes the digest again
                 _write(folder, now, digest)
             return True
         return now == stamp
@@ -43,7 +38,7 @@ def holds(folder: str) -> bool:
 
 
 def contents(folder: str) -> dict[str, str]:
-    """Return what is in a folder: by relative path the SHA-256 of a file, the target of a link.
+    """Return by relative path the SHA-256 of each file and the target of each link.
 
     Raises:
         OSError: A file cannot be read.
@@ -52,7 +47,7 @@ def contents(folder: str) -> dict[str, str]:
 
 
 def _entries(folder: str) -> Iterator["os.DirEntry[str]"]:
-    """Return all files and folders below a folder, but its seal. Links are not followed."""
+    """Yield all files and folders below a folder, except its seal. Links are not followed."""
     folders = [folder]
     while folders:
         here = folders.pop()
@@ -65,7 +60,7 @@ def _entries(folder: str) -> Iterator["os.DirEntry[str]"]:
 
 
 def _stamp(folder: str) -> str:
-    # A time that can be set would make up in the sum for one that cannot. On Windows `st_ctime` is that of creation.
+    # With a time that users can set, the sum could be restored. On Windows `st_ctime` is the time of creation.
     seen = (entry.stat(follow_symlinks=False) for entry in _entries(folder))
     return str(sum(each.st_mtime_ns if os.name == "nt" else each.st_ctime_ns for each in seen))
 
@@ -78,15 +73,14 @@ def _content(entry: "os.DirEntry[str]") -> str:
     if entry.is_symlink():
         return os.readlink(entry.path)
     if not entry.is_file():
-        return ""  # a folder; of anything else nothing can be imported
+        return ""  # a folder; other kinds cannot be imported from
     with open(entry.path, "rb", buffering=0) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write(folder: str, stamp: str, digest: str) -> None:
-    """Write the seal, whole or not at all: another process may be reading it."""
     path = os.path.join(folder, SEAL)
-    temporary = f"{path}.{os.getpid()}"
+    temporary = f"{path}.{os.getpid()}"  # renamed when complete: another process may be reading the seal
     with open(temporary, "w", encoding="ascii") as file:
         file.write(f"{stamp} {digest}\n")
     os.replace(temporary, path)

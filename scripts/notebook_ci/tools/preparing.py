@@ -1,8 +1,8 @@
-"""Makes tool environments: uv with the pip of a Python, everything else with uv, all of it as the locks say.
+"""Creates tool environments from the locks: that of uv with the pip of a Python, all others with uv.
 
-An environment appears by one rename, complete, sealed and write-protected. Whoever finds it missing or changed makes it
-in a temporary folder beside it; of two that do so at once the later one throws its own away. The temporary folders of
-killed ones are swept by the next.
+An environment appears by one rename: complete, sealed and write-protected. A process that finds it missing or changed
+creates it in a temporary folder beside it. If two do so at once, the later one discards its own. The next process
+removes the temporary folders of killed ones.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from notebook_ci.tools.installing import RETRIES, SILENCE_SECONDS, explain
 
 LINES_SHOWN = 20
 DAY_SECONDS = 24 * 60 * 60
-# What of pip's verbose output tells why it failed.
+# The lines of pip's verbose output that explain a failure.
 _TOLD_BY_PIP = re.compile(r"^(?:ERROR|WARNING|Looking in|Could not fetch|[\w.]+Error:)|^\s+(?:Expected|Got)\b")
 _TEMPORARY = re.compile(r"\.new-(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-")
 
@@ -39,19 +39,19 @@ Install = Callable[[Path], None]
 def prepare(
     name: str, folder: str, *, uv: str, smallest: str, requirements: str, check: Sequence[str], from_stdin: bool
 ) -> int | None:
-    """Plan a stage, then make its tool environment. Ends the process where that fails.
+    """Plan a stage, then create its tool environment. End the process if one of the two fails.
 
     Args:
         name: Name of the environment, also of its lock.
-        folder: Where it is to be.
-        uv: Where uv's own environment is or is to be.
-        smallest: Where the environment is or is to be that has a YAML library, and nothing else.
+        folder: Its path.
+        uv: Path of uv's own environment, which may not exist yet.
+        smallest: Path of the smallest environment with a YAML library, which may not exist yet.
         requirements: Folder of the locks.
-        check: Arguments for the Python that plans the stage; nothing for a program.
-        from_stdin: The inputs stand on standard input.
+        check: Arguments for the Python that plans the stage; empty for a program.
+        from_stdin: Standard input contains the inputs.
 
     Returns:
-        The file descriptor from which the stage's script is to read, where standard input was used up here.
+        The file descriptor of the stage's standard input, if this function has read standard input.
     """
     console = Console()
     try:
@@ -71,7 +71,6 @@ def prepare(
 
 
 def _spooled() -> int:
-    """Copy standard input to a file without name, so that it can be read twice; return its file descriptor."""
     with tempfile.TemporaryFile() as file:
         shutil.copyfileobj(sys.stdin.buffer, file)
         file.flush()
@@ -79,7 +78,7 @@ def _spooled() -> int:
 
 
 def _check(python: str | Path, arguments: Sequence[str], stdin: int | None) -> int:
-    """Have the stage's script make its plan: what is wrong costs no installation. It tells the user itself.
+    """Plan the stage with its script, so that wrong inputs cost no installation. The script shows the errors.
 
     Returns:
         0, or `LIBRARY_NEEDED`. With any other exit code this process ends.
@@ -98,11 +97,11 @@ def _check(python: str | Path, arguments: Sequence[str], stdin: int | None) -> i
 
 
 class Maker:
-    """Makes tool environments for the Python that runs this.
+    """Creates tool environments for the Python that runs this.
 
     Args:
         requirements: Folder of the locks.
-        console: Where the output of pip and uv is shown when they fail.
+        console: Shows the output of pip and uv if they fail.
         environ: The user's environment, for the index settings.
     """
 
@@ -114,10 +113,10 @@ class Maker:
         learn(self._settings.for_uv())
 
     def make(self, name: str, folder: Path, uv: Path) -> None:
-        """Make the environment `name`, and uv's own one if that is not there.
+        """Create the environment `name`, and first that of uv if it is missing.
 
         Raises:
-            SurroundingsError: Network, index, disk or Python stand against it.
+            SurroundingsError: The network, the index, the disk or Python does not allow it.
         """
         started = time.monotonic()
         changed = (folder / integrity.SEAL).exists()
@@ -131,7 +130,7 @@ class Maker:
         _tell(f"made the tool environment {name} in {time.monotonic() - started:.1f} s")
 
     def _settle(self, folder: Path, install: Install) -> None:
-        """Make one environment beside its place, and move it in by one rename."""
+        """Create one environment in a temporary folder beside its path, and move it there by one rename."""
         if integrity.holds(str(folder)):
             return
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -143,7 +142,7 @@ class Maker:
             _protect(new)
             integrity.seal(str(new), integrity.contents(str(new)))
             if folder.exists() and not integrity.holds(str(folder)):
-                # Someone has changed or removed parts of it: the rest goes with the temporary folder.
+                # It was changed: it is removed together with the temporary folder.
                 folder.rename(temporary / "old")
             try:
                 new.rename(folder)
@@ -157,15 +156,15 @@ class Maker:
         lock = self._requirements / "uv.txt"
         flags = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--no-compile", "--no-cache-dir"]
         limits = ["--timeout", str(self._silence()), "--retries", str(RETRIES)]
-        # With less than -vv pip does not tell that an index answered 403.
+        # Without -vv, pip does not show that an index answered 403.
         self._run(name, [*self._pip(new.parent), "-vv", "install", *flags, *limits, "--target", new, "-r", lock])
 
     def _pip(self, temporary: Path) -> list[str | Path]:
-        """Return the command of a pip: the one of this Python, or one in a virtual environment made for it.
+        """Return the command of a pip: that of this Python, or one in a new virtual environment.
 
-        `--target` is allowed in Pythons that a system manages (PEP 668). `-I` keeps out a `pip.py` that stands in the
-        working directory.
+        `--target` is allowed in Pythons that a system manages (PEP 668).
         """
+        # `-I` ignores a `pip.py` in the working directory.
         own: list[str | Path] = [sys.executable, "-I", "-m", "pip"]
         if self._succeeds([sys.executable, "-I", "-c", "import pip"]):
             return own
@@ -180,23 +179,23 @@ class Maker:
         )
 
     def _install(self, new: Path, name: str, uv: Path) -> None:
-        # A cache for this environment alone: what is linked out of one that stays can be changed from elsewhere.
+        # A cache for this environment only: files that are linked from a shared cache could be changed there.
         cache = new.parent / "uv-cache"
         program = uv / "bin" / ("uv.exe" if sys.platform == "win32" else "uv")
-        # The Python behind all links, as in the environment's key: a link on PATH may go, and the environment stay.
+        # The Python behind all links, as in the environment's key: a link on PATH may be removed later.
         python = os.path.realpath(sys.executable)
         venv = ["venv", "--relocatable", "--no-project", "--quiet", "--python", python]
         self._run(name, [program, *venv, "--cache-dir", cache, new])
-        # A lock names all that is needed, and may leave out what a package asks for in vain: nothing is to be resolved.
+        # Resolve nothing: the lock is complete, and may deliberately omit dependencies that a package declares.
         flags = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--compile-bytecode"]
         flags += self._settings.uv_flags()
         if self._settings.extra:
-            # The first index may have other versions only. It is "unsafe" where no hashes say what may be installed.
-            # With a single index the default is the better one: it tells of an answer 401 or 403.
+            # The first index may have only other versions. It is "unsafe" only without hashes.
+            # With a single index the default is better: uv reports an answer 401 or 403.
             flags += ["--index-strategy", "unsafe-best-match"]
         target: list[str | Path] = ["--cache-dir", cache, "--python", _program(new, "python")]
         self._run(name, [program, "pip", "install", *flags, *target, "-r", self._requirements / f"{name}.txt"])
-        shutil.rmtree(cache)  # before the seal: it takes links from the files
+        shutil.rmtree(cache)  # before sealing: removing links changes `st_ctime`
 
     def _run(self, name: str, command: Sequence[str | Path]) -> None:
         """Run pip or uv.
@@ -217,7 +216,6 @@ class Maker:
         return process.run(command, env=indexes.without_settings(self._environ)).returncode == 0
 
     def _children(self, program: Path) -> dict[str, str]:
-        """Return the environment for pip or uv."""
         base = indexes.without_settings(self._environ)
         if program.stem != "uv":
             return base | self._settings.for_pip()
@@ -225,16 +223,16 @@ class Maker:
         return base | limits | self._settings.for_uv()
 
     def _silence(self) -> int:
-        """Return after how many seconds of silence a try is given up: as the user has told uv, or ours."""
+        """Return the seconds of silence after which a try is given up: uv's setting of the user, or ours."""
         given = self._environ.get("UV_HTTP_TIMEOUT", "")
         return int(given) if given.isdecimal() and int(given) > 0 else SILENCE_SECONDS
 
 
 def sweep(cache: Path) -> None:
-    """Remove the temporary folders of makers that were killed; never one that may be in use.
+    """Remove the temporary folders of killed processes, never one that may be in use.
 
-    Whether a process lives can only be told on the same host, and not on Windows: there `os.kill` ends it. Elsewhere a
-    folder has to be a day old.
+    Only processes of the same host can be checked, and not on Windows, where `os.kill` would end them. Otherwise a
+    folder must be a day old.
     """
     for path in cache.glob(".new-*"):
         name = _TEMPORARY.match(path.name)
@@ -248,7 +246,7 @@ def sweep(cache: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder, write-protected or not."""
+    """Remove a folder, also a write-protected one."""
     with contextlib.suppress(OSError):
         for path, _, _ in os.walk(folder):
             Path(path).chmod(0o700)
@@ -256,8 +254,8 @@ def remove(folder: Path) -> None:
 
 
 def _protect(folder: Path) -> None:
-    """Take the right to write from what is in a folder; the folder itself is still to be renamed and sealed."""
-    if sys.platform == "win32":  # such files cannot be removed there
+    """Make everything in a folder read-only. The folder itself stays writable: it is renamed and sealed later."""
+    if sys.platform == "win32":  # read-only files cannot be removed there
         return
     for path in folder.rglob("*"):
         if not path.is_symlink():
@@ -287,7 +285,7 @@ def _version() -> str:
 
 
 def _host() -> str:
-    """Return a short name of this host, or of this container: process numbers mean something within it alone."""
+    """Return a short name of this host or container: process ids are only unique within it."""
     try:
         namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 (the target is no path)
     except OSError:

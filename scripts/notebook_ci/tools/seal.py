@@ -1,4 +1,4 @@
-"""Keeps code that notebooks may have written out of the processes that give the verdicts."""
+"""Keeps code that notebooks may have written out of the processes that report the results."""
 
 import sys
 import sysconfig
@@ -14,7 +14,7 @@ class _Seal(MetaPathFinder):
 
 
 def seal() -> None:
-    """From now on import only the standard library, here and in processes that are forked from this one.
+    """From now on, import only the standard library, in this process and in its forks.
 
     Does nothing except on Linux: elsewhere workers are started, not forked.
     """

@@ -1,4 +1,4 @@
-"""Programs of tool environments beside that of the stage itself."""
+"""Runs programs of other tool environments than that of the stage itself."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,39 +13,36 @@ INSTALLATION_SECONDS = 1800
 
 
 def command(environment: str, program: str, *arguments: Argument) -> list[Argument]:
-    """Return the command that runs a program of a tool environment, which is made where it is not there yet.
+    """Return the command that runs a program of a tool environment; the environment is created if it is missing.
 
     Args:
-        environment: Its name: that of its lock in `requirements/`.
-        program: A program of it, e.g. `dvc`, or `python`.
-        arguments: Those of the program.
+        environment: The name of its lock in `requirements/`.
+        program: A program in it, e.g. `dvc`, or `python`.
+        arguments: Arguments of the program.
     """
     return ["bash", LAUNCHER, "--env", environment, "--exec", program, *arguments]
 
 
 def worker(environment: str, script: Path) -> list[Argument]:
-    """Return the command that runs a script of ours in a tool environment.
+    """Return the command that runs one of our scripts in a tool environment.
 
-    Modules of the user stay out, text is UTF-8, and each line comes as it is written.
-
-    Args:
-        environment: See `command`.
-        script: The script; it finds `notebook_ci` by itself.
+    The user's modules cannot be imported, text is UTF-8, and lines are not buffered. The script has to put
+    `notebook_ci` on its path.
     """
     return command(environment, "python", "-I", "-X", "utf8", "-u", script)
 
 
 def make(environment: str, what: str, environ: Mapping[str, str], reporter: Reporter) -> None:
-    """Make a tool environment where it is not there yet, so that its installation counts for no other limit of time.
+    """Create a tool environment if it is missing, so that its installation does not count against other time limits.
 
     Args:
         environment: See `command`.
-        what: What it is made for, as the user knows it, e.g. `DVC`.
+        what: Its purpose, as the user knows it, e.g. `DVC`.
         environ: The environment of the step.
-        reporter: Takes what is said of it.
+        reporter: Shows the progress.
 
     Raises:
-        SurroundingsError: It could not be made.
+        SurroundingsError: It could not be created.
     """
     done = process.run(
         command(environment, "python", "-c", ""), env=environ, timeout=INSTALLATION_SECONDS, on_line=reporter.progress
