@@ -1,1 +1,1 @@
-"""The stage dvc-pull: data that DVC versions, pulled and checked."""
+"""The stage dvc-pull: pulls and checks data that DVC versions."""

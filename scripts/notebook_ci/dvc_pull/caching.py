@@ -1,8 +1,8 @@
-"""Names the cache of DVC's objects for an action: before they are pulled.
+"""Names the cache of DVC's objects for a cache action, before the objects are pulled.
 
-Nothing is cached where the remote is a folder, which is as near as the cache; nor in a public repository, whose caches
-every pull request from a fork can read (the input `cache` decides otherwise); nor a folder outside the repository and
-RUNNER_TEMP: `.dvc/config` names it, and a stranger may have written that.
+Nothing is cached in three cases: the remote is a local folder, which is as fast as the cache; the repository is public,
+because every pull request from a fork can read its caches (the input `cache` overrides this); or the cache folder is
+outside the repository and RUNNER_TEMP, because `.dvc/config` names it and may come from an untrusted author.
 """
 
 import hashlib
@@ -21,16 +21,15 @@ PREFIX = "notebook-ci-dvc-1-"
 
 
 def cache(inputs: DvcPullInputs, planned: PullPlan, workspace: Workspace, _: Reporter) -> dict[str, str]:
-    """Return `key`, `restore-keys` and `path`: the key is made of all that decides what is pulled.
-
-    It begins with what stands for the repository alone.
-    """
+    """Return `key`, `restore-keys` and `path`; nothing if there must be no cache."""
     root, remotes, cwd, environ = planned.root, planned.remotes, workspace.folder, workspace.environ
     if not _is_allowed(inputs, environ) or all(remote.kind == "local" for remote in remotes):
         return {}
     folder = Config.read(root, "", environ).cache.resolve()
     if not _may_be_kept(folder, root, cwd, environ):
         return {}
+    # The prefix identifies the repository and its remotes; the rest of the key covers everything that decides what is
+    # pulled.
     prefix = f"{PREFIX}{_short(os.path.relpath(root, cwd), *(f'{each.name} {each.url}' for each in remotes))}-"
     pulled = hashlib.sha256(json.dumps([inputs.targets, inputs.remote]).encode())
     for path in (root / FOLDER / "config", *pointers(root)):
@@ -40,9 +39,9 @@ def cache(inputs: DvcPullInputs, planned: PullPlan, workspace: Workspace, _: Rep
 
 
 def _is_allowed(inputs: DvcPullInputs, environ: Mapping[str, str]) -> bool:
-    """Return whether a cache is allowed: said so, or else in a repository that is not public."""
     if inputs.cache is not None:
         return inputs.cache
+    # Without an input: allowed unless the repository is public.
     try:
         event = json.loads(Path(environ["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))
         return event["repository"]["private"] is not False
@@ -51,7 +50,7 @@ def _is_allowed(inputs: DvcPullInputs, environ: Mapping[str, str]) -> bool:
 
 
 def _may_be_kept(cache: Path, root: Path, cwd: Path, environ: Mapping[str, str]) -> bool:
-    """Return whether a folder holds nothing but the cache: not git's files, nor the repository, nor those of others."""
+    """Return whether a folder contains only the cache: no git files, not the repository, no other files."""
     homes = [root.resolve(), cwd.resolve()]
     if any(home.is_relative_to(cache) for home in homes) or ".git" in {part.lower() for part in cache.parts}:
         return False

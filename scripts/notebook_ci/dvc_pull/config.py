@@ -1,7 +1,7 @@
-"""Reads DVC's configuration as far as it must be known before DVC runs: which remotes there are, and of which kind.
+"""Reads the parts of DVC's configuration that are needed before DVC runs: which remotes exist, and of which kind.
 
-Format (DVC 3.67, `dvc/config.py`): INI, with sections such as `['remote "storage"']`. `config.local` wins over
-`config`, which wins over that of the user. DVC itself checks the rest.
+Format (DVC 3.67, `dvc/config.py`): INI, with sections such as `['remote "storage"']`. `config.local` overrides
+`config`, which overrides the user's configuration. DVC itself checks the rest.
 """
 
 import configparser
@@ -21,11 +21,11 @@ from notebook_ci.base.texts import quote, without_users
 
 FOLDER = ".dvc"
 POINTERS = ("dvc.yaml", "dvc.lock")
-# The kind of remote by the scheme of its address. There is a lock requirements/dvc-<kind>.txt for each.
+# Scheme of the address -> kind of remote. Each kind has a lock, requirements/dvc-<kind>.txt.
 KINDS = {"": "local", "s3": "s3", "http": "http", "https": "http", "ssh": "ssh", "gs": "gs", "azure": "azure"}
 SUPPORTED = "folders, s3://, gs://, azure://, ssh://, http:// and https://"
 _SECTION = re.compile(r"^\s*'?\s*remote\s+\"(?P<name>.*)\"\s*'?\s*$")
-# Begins the address of a remote that is a folder of another one.
+# The address of a remote that is a folder of another remote begins with this.
 _ALIAS = "remote://"
 _ODD_PASSWORD = re.compile(r"^[a-z0-9+]+://[^/?#@\[]*:(?!\d*[/?#])[^/?#@]*[/?#].*@", re.IGNORECASE | re.DOTALL)
 _WINDOWS = re.compile(r"^(?:[A-Za-z]:[\\/]|\\\\)")
@@ -34,48 +34,25 @@ MOST_HOPS = 10
 
 @dataclass(frozen=True)
 class Remote:
-    """A remote.
-
-    Attributes:
-        name: Its name.
-        url: Its address without credentials; a folder as the user knows it.
-        file: The file that has it, as the user knows it.
-        kind: A value of `KINDS`.
-    """
-
     name: str
-    url: str
-    file: str
-    kind: str
+    url: str  # without credentials; a folder is shown as the user knows it
+    file: str  # the configuration file that defines it, as the user knows it
+    kind: str  # a value of `KINDS`
 
 
 @dataclass(frozen=True)
 class Config:
-    """What DVC's configuration says of remotes.
-
-    Attributes:
-        default: Name of the default remote; nothing if there is none.
-        urls: Address and file by name of remote.
-        cache: Where DVC keeps its cache.
-        shown: The name of `.dvc/config`, as the user knows it.
-    """
-
-    default: str
-    urls: Mapping[str, tuple[str, str]]
-    cache: Path
-    shown: str
+    default: str  # name of the default remote; empty if there is none
+    urls: Mapping[str, tuple[str, str]]  # remote's name -> address and configuration file
+    cache: Path  # DVC's cache folder
+    shown: str  # `.dvc/config` as the user knows it
 
     @classmethod
     def read(cls, root: Path, shown_root: str, environ: Mapping[str, str]) -> "Config":
-        """Read the configuration of a repository.
-
-        Args:
-            root: The folder that `.dvc` stands in.
-            shown_root: The same, as the user knows it.
-            environ: The environment of the step.
+        """Read the configuration of a repository; `shown_root` is the root folder as the user knows it.
 
         Raises:
-            InputError: A file of it is not one.
+            InputError: A configuration file is malformed.
         """
         folder = root / FOLDER
         shown = Path(shown_root, FOLDER).as_posix()
@@ -98,7 +75,7 @@ class Config:
         """Return a remote.
 
         Raises:
-            InputError: It is unknown, or of a kind that cannot be pulled from here.
+            InputError: It is unknown, or of an unsupported kind.
         """
         if name not in self.urls:
             known = f"Known are {', '.join(sorted(self.urls))}." if self.urls else "It has none."
@@ -111,7 +88,7 @@ class Config:
                 file=file,
             )
         address = self._address(name)
-        # The libraries would take what stands before such a character for host and port, and show it.
+        # The libraries would read the part before such a character as host and port, and print it.
         if _ODD_PASSWORD.match(address):
             raise InputError(
                 f"The address of the remote {quote(name)} has a character in its password that cannot stand there.",
@@ -131,7 +108,7 @@ class Config:
         return Remote(name, without_credentials(url), file, KINDS[scheme])
 
     def _address(self, name: str) -> str:
-        """Return the address of a remote, or of the remote that it is a folder of (`remote://other/folder`)."""
+        """Return the remote's address; for `remote://other/folder`, the address of the other remote."""
         address = self.urls[name][0]
         for _ in range(MOST_HOPS):
             other = address.removeprefix(_ALIAS).partition("/")[0]
@@ -142,7 +119,6 @@ class Config:
 
 
 def pointers(root: Path) -> Iterator[Path]:
-    """Yield the files of a repository that say what DVC tracks."""
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
@@ -151,7 +127,7 @@ def pointers(root: Path) -> Iterator[Path]:
 
 
 def find_root(start: Path) -> Path | None:
-    """Return the folder with `.dvc` in it: `start` or one above, not above the git repository."""
+    """Return the folder that contains `.dvc`: `start` or one above it, but not above the git repository."""
     start = start.absolute()
     for folder in (start, *start.parents):
         if is_folder(folder / FOLDER):
@@ -162,24 +138,23 @@ def find_root(start: Path) -> Path | None:
 
 
 def without_credentials(url: str) -> str:
-    """Return an address without user, password and query, where keys and signatures stand."""
+    """Return an address without user, password and query; keys and signatures can be in the query."""
     return re.split(r"[?#]", without_users(url), maxsplit=1)[0] if "://" in url else url
 
 
 def without_secrets(text: str) -> str:
-    """Return the text of a tool, its addresses without user, password and query."""
+    """Return a tool's output with user, password and query removed from each address."""
     return re.sub(r"(://[^\s?#'\"]*)[?#][^\s'\"]*", r"\1", without_users(text))
 
 
 def _scheme(address: str) -> str:
-    """Return the scheme of an address; nothing where it is none."""
     with contextlib.suppress(ValueError):
         return urlsplit(address).scheme
     return ""
 
 
 def _of_user(environ: Mapping[str, str]) -> Path:
-    """Return DVC's configuration of the user (`dvc config --global`)."""
+    """Return the path of the user's DVC configuration (`dvc config --global`)."""
     home = Path(environ.get("HOME") or environ.get("USERPROFILE") or "~")
     match sys.platform:
         case "darwin":
@@ -192,10 +167,9 @@ def _of_user(environ: Mapping[str, str]) -> Path:
 
 
 def _sections(path: Path, shown: str) -> dict[str, dict[str, str]]:
-    """Return the values of a file by section; nothing where there is no file."""
     if not path.exists():
         return {}
-    # Not indented, because configparser takes indented lines for more of the line before.
+    # Indentation is removed because configparser reads an indented line as a continuation.
     text = "\n".join(line.strip() for line in read_text(path, shown).splitlines())
     parser = configparser.RawConfigParser(strict=False, inline_comment_prefixes=("#",), default_section="")
     try:

@@ -1,6 +1,6 @@
-"""Pulls: brings what is missing into DVC's cache, object by object and each one checked, then into the workspace.
+"""Pulls data: first into DVC's cache, where each object is checked, then into the workspace.
 
-A content that does not match its pointer never gets into the cache, and so never into the workspace.
+Content that does not match its pointer never gets into the cache, and so never into the workspace.
 """
 
 import contextlib
@@ -29,16 +29,7 @@ SET_ASIDE = "notebook-ci"
 
 
 class Pull:
-    """One pull.
-
-    Args:
-        request: What is to be pulled.
-        result: Is filled as the work goes on.
-        tell: Takes a line for the user.
-
-    Raises:
-        NotebookCiError: The repository cannot be opened.
-    """
+    """One pull. It fills `result` as the work goes on; `tell` shows a line to the user."""
 
     def __init__(self, request: Request, result: Result, tell: Callable[[str], None]) -> None:
         self._request = request
@@ -47,18 +38,18 @@ class Pull:
         self._repository = Repository(request)
         self._faults: list[NotebookCiError] = []
         self._tracked = 0
-        # The files by their content, which several can have: each has a line of its own in a pointer.
+        # Cached path -> all files with this content; each file has its own line in a pointer.
         self._sharing: dict[Path, list[Object]] = {}
-        # Found right already: in the cache.
+        # Cached paths whose content was checked and is right.
         self._right: set[Path] = set()
         self._spoilt: set[Path] = set()
         result.dvc_version = self._repository.version
 
     def run(self) -> None:
-        """Pull. What is wrong with data stands in the result's faults; then nothing was put into the workspace.
+        """Pull the data. If data is wrong, `result.faults` says so and the workspace is not changed.
 
         Raises:
-            NotebookCiError: The work could not be done.
+            NotebookCiError: The pull could not be done.
         """
         outputs, self._faults = self._repository.outputs()
         outputs = self._expected(outputs)
@@ -75,7 +66,7 @@ class Pull:
             self._sum_up(files)
 
     def _expected(self, outputs: Sequence[Output]) -> list[Output]:
-        """Leave out what no remote has, with a notice, and what another remote than the asked one has."""
+        """Leave out outputs that no remote has, or only another remote than the given one; notice each."""
         self._tracked = len(outputs)
         kept = []
         for output in outputs:
@@ -93,7 +84,7 @@ class Pull:
         return kept
 
     def _files(self, outputs: Iterable[Output]) -> dict[Output, list[Object]]:
-        """Return the files of each output whose list is there."""
+        """Return the files of each output whose list of files is available."""
         files: dict[Output, list[Object]] = {}
         for output in outputs:
             if not output.is_folder:
@@ -106,7 +97,7 @@ class Pull:
         return files
 
     def _bring(self, objects: Iterable[Object]) -> None:
-        """Have objects in the cache, right ones."""
+        """Bring objects into the cache, checked."""
         self._sharing = {}
         for each in objects:
             self._sharing.setdefault(each.cached, []).append(each)
@@ -122,7 +113,7 @@ class Pull:
             self._download(name, [each for each in rest if each.output.remote == name])
 
     def _let_dvc_fetch(self, objects: Sequence[Object]) -> None:
-        """Have DVC bring what its own remotes do not have by hash: imports, and objects of versioned remotes."""
+        """Let DVC fetch what its remotes do not store by hash: imports, and objects of versioned remotes."""
         if not objects:
             return
         outputs = list(dict.fromkeys(each.output for each in objects))
@@ -143,11 +134,11 @@ class Pull:
                     self._fail(each, functools.partial(_corrupt, actual=actual, where="where it was fetched from"))
 
     def _fail(self, one: Object, fault: Callable[[Object], NotebookCiError]) -> None:
-        """Say what is wrong with a content, of each file that has it."""
+        """Report a problem with a content for each file that has this content."""
         self._faults += map(fault, self._sharing[one.cached])
 
     def _judge_cached(self, each: Object, actual: str) -> None:
-        """Set a wrong content of the cache aside: it is fetched again."""
+        """Move corrupt content of the cache aside, so that it is fetched again."""
         if self._found_right(each, actual):
             return
         aside = self._repository.temporary / SET_ASIDE / each.hash
@@ -162,7 +153,6 @@ class Pull:
         self._result.warnings.append([message, each.output.pointer, each.output.line])
 
     def _download(self, name: str, objects: Sequence[Object]) -> None:
-        """Read objects from a remote into the cache."""
         if not name:
             raise _no_remote(objects)
         store = self._repository.store(name)
@@ -170,7 +160,7 @@ class Pull:
         progress = Progress("Pulled", len(objects), self._tell)
         cache = self._repository.cache
         cache.mkdir(parents=True, exist_ok=True)
-        # For what is not whole yet, on the disk of the cache.
+        # For incomplete downloads; on the same disk as the cache, so that a finished file can be moved.
         with tempfile.TemporaryDirectory(prefix="notebook-ci-", dir=cache, ignore_cleanup_errors=True) as temporary:
             folder = Path(temporary)
 
@@ -196,7 +186,7 @@ class Pull:
     def _read(
         self, store: RemoteStore, each: Object, folder: Path, on_bytes: Callable[[int], None]
     ) -> Callable[[Object], NotebookCiError] | None:
-        """Read one object into the cache; return what to say of a file where that is wrong."""
+        """Read one object into the cache; return a function that describes the problem for a file, or None."""
         temporary = folder / f"{each.hash_name}-{each.hash}"
         try:
             found = store.read(each.hash_name, each.hash, temporary, on_bytes)
@@ -229,11 +219,11 @@ class Pull:
         )
 
     def _check_workspace(self, files: Sequence[Object]) -> None:
-        """Compare the files in the workspace, which is what notebooks read, with the pointers."""
         if not self._request.verify:
             return
+        # Notebooks read the workspace, so the check is done there and not only in the cache.
         paths = [(file, self._path(file)) for file in files]
-        # A link into the cache is what was checked there.
+        # A link into the cache needs no second check: its content was checked there.
         pairs = [
             (file, path) for file, path in paths if not _is_link(path, file.cached) or file.cached not in self._right
         ]
@@ -244,7 +234,6 @@ class Pull:
                 self._faults.append(_corrupt(file, actual, "in the workspace"))
 
     def _hashed(self, what: str, pairs: Sequence[tuple[Object, Path]]) -> Iterator[tuple[Object, str]]:
-        """Yield the hash of each path."""
         progress = Progress(what, len(pairs), self._tell)
 
         def work(pair: tuple[Object, Path]) -> str:
@@ -256,7 +245,6 @@ class Pull:
             yield each, actual
 
     def _found_right(self, each: Object, actual: str) -> bool:
-        """Return whether a content of the cache is right, and note it if it is."""
         if actual == _plain(each.hash):
             self._right.add(each.cached)
             return True
@@ -266,7 +254,6 @@ class Pull:
         return Path(self._request.workspace, file.shown)
 
     def _sum_up(self, files: dict[Output, list[Object]]) -> None:
-        """Write down what is there now."""
         digest = hashlib.sha256()
         listed: list[dict[str, Any]] = []
         for output, each in files.items():
@@ -287,7 +274,7 @@ class Pull:
 
 
 def _digest(path: Path, hash_name: str) -> str:
-    """Return the hash of a file as DVC computes it; DVC 2 took line ends of Windows for those of Unix."""
+    """Return a file's hash as DVC computes it; DVC 2 (`md5-dos2unix`) read Windows line ends as Unix ones."""
     if hash_name == "md5":
         with path.open("rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
@@ -297,8 +284,7 @@ def _digest(path: Path, hash_name: str) -> str:
 
 
 def _plain(content: str) -> str:
-    """Return a hash without the suffix that marks a folder."""
-    return content.removesuffix(".dir")
+    return content.removesuffix(".dir")  # DVC's mark for a folder
 
 
 def _is_link(path: Path, cached: Path) -> bool:
@@ -329,7 +315,7 @@ def _corrupt(
 
 
 def _not_fetched(each: Object) -> SurroundingsError:
-    """Return the error for what DVC did not get; why, it says in its log alone."""
+    # DVC gives the reason only in its log.
     return SurroundingsError(
         f"{quote(each.shown)} is an import, or a version in the remote, that DVC could not fetch.",
         hint=f"Is it still where {each.output.pointer} says, and may this job read it? {FORKS}",
@@ -358,7 +344,7 @@ def _no_remote(objects: Sequence[Object]) -> InputError:
 
 
 def _bounded(faults: Sequence[NotebookCiError]) -> list[NotebookCiError]:
-    """Return at most `MOST_FAULTS` failures, the last of which counts those left out."""
+    """Return at most `MOST_FAULTS` errors, plus one that counts those left out."""
     ordered = sorted(faults, key=lambda error: (error.file or "", error.line or 0, error.message))
     if len(ordered) <= MOST_FAULTS:
         return ordered

@@ -1,7 +1,7 @@
-"""Reads objects from remotes, and says why one cannot be read.
+"""Reads objects from remotes, and explains why one cannot be read.
 
-Nothing is ever written to a remote: objects are read by the library below DVC (fsspec), one by one, into a temporary
-file. Seen with DVC 3.67, s3fs 2026, aiohttp 3.
+Nothing is ever written to a remote. The library below DVC (fsspec) reads one object at a time into a temporary file.
+Seen with DVC 3.67, s3fs 2026, aiohttp 3.
 """
 
 import errno
@@ -15,11 +15,11 @@ from notebook_ci.base.errors import NotebookCiError, SurroundingsError
 from notebook_ci.base.texts import quote
 from notebook_ci.dvc_pull.config import without_credentials, without_secrets
 
-# A request to a server that stays silent is given up after so many seconds; two or three are made. The settings of the
-# remote, where it has these, win.
+# A request to a silent server ends after this many seconds; two or three requests are made. Settings of the remote
+# override this.
 REQUEST_SECONDS = 20
 CONNECT_SECONDS = 10
-# All downloads together may stay silent for so long: for servers that are given up by nothing else.
+# All downloads together may stay silent this long: for servers to which no other limit applies.
 SILENCE_SECONDS = 90
 FORKS = "Pull requests from forks get no secrets: what needs them cannot run there."
 _CREDENTIALS = {
@@ -39,7 +39,7 @@ _REFUSED_CODES = {
     "InvalidToken",
     "SignatureDoesNotMatch",
 }
-# What names of exceptions mean, of aiohttp, botocore, google-auth, azure-core, asyncssh and Python. The first counts.
+# Exception names of aiohttp, botocore, google-auth, azure-core, asyncssh and Python -> meaning. The first match wins.
 _MEANINGS = (
     ("settings", r"ConfigError"),
     ("no credentials", r"NoCredentials|PartialCredentials|DefaultCredentials|ProfileNotFound|AzureAuth|EOFError"),
@@ -76,11 +76,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def settle(settings: MutableMapping[str, Any]) -> None:
-    """Limit how long the libraries below DVC wait for a server, where the remote's settings do not.
-
-    Args:
-        settings: The settings of a remote, as DVC has read them.
-    """
+    """Limit how long the libraries below DVC wait for a server, unless the remote's settings already do."""
     scheme = str(settings.get("url", "")).partition("://")[0]
     if scheme in {"http", "https", "s3"}:
         settings.setdefault("read_timeout", REQUEST_SECONDS)
@@ -93,22 +89,17 @@ def settle(settings: MutableMapping[str, Any]) -> None:
     if scheme in {"http", "https"}:
         from dvc_http import HTTPFileSystem
 
-        HTTPFileSystem.SESSION_RETRIES = 2  # five, else
+        HTTPFileSystem.SESSION_RETRIES = 2  # default: 5
     elif scheme == "s3":
         from s3fs import S3FileSystem
 
-        # It tries again by itself; botocore below it need not, too.
+        # s3fs retries by itself, so botocore below it must not retry as well.
         os.environ.setdefault("AWS_MAX_ATTEMPTS", "1")
-        S3FileSystem.retries = 2  # five, else
+        S3FileSystem.retries = 2  # default: 5
 
 
 class RemoteStore:
-    """The objects of a remote.
-
-    Args:
-        name: Its name.
-        remote: DVC's own object.
-    """
+    """The objects of a remote; `remote` is DVC's own object."""
 
     def __init__(self, name: str, remote: Any) -> None:
         self.name = name
@@ -120,25 +111,19 @@ class RemoteStore:
         self.silence = max(float(given) * 3, REQUEST_SECONDS) if given else SILENCE_SECONDS
 
     def address(self, hash_name: str, content: str) -> str:
-        """Return the path of an object."""
         store = self._remote.odb if hash_name == "md5" else self._remote.legacy_odb
         return str(store.oid_to_path(content))
 
     def show(self, hash_name: str, content: str) -> str:
-        """Return the address of an object for people, without credentials."""
         return without_credentials(self._remote.fs.unstrip_protocol(self.address(hash_name, content)))
 
     def read(self, hash_name: str, content: str, into: Path, on_bytes: Callable[[int], None]) -> bool:
-        """Read an object into a file; return whether there is one.
+        """Read an object into a file that does not exist yet; return whether the remote has the object.
 
-        Args:
-            hash_name: Name of the hash that it goes by.
-            content: The hash.
-            into: A file that is not there yet.
-            on_bytes: Called with the number of bytes whenever some have come.
+        `on_bytes` is called with the number of bytes of each part that arrives.
 
         Raises:
-            Exception: Whatever the library raises: see `explain`.
+            Exception: Whatever the library raises; see `explain`.
         """
         try:
             self._remote.fs.get_file(self.address(hash_name, content), str(into), callback=_callback(on_bytes))
@@ -149,7 +134,7 @@ class RemoteStore:
         return into.is_file()
 
     def is_there(self) -> bool:
-        """Return whether the remote itself exists; true where that cannot be told."""
+        """Return whether the remote itself exists; true if that cannot be found out."""
         if self.kind == "local":
             return Path(self._remote.path).is_dir()
         if self.kind in {"s3", "gs"}:
@@ -158,7 +143,7 @@ class RemoteStore:
         return True
 
     def explain(self, error: BaseException) -> NotebookCiError:
-        """Return what an error of reading means."""
+        """Return the error that explains an exception of the library."""
         codes = {code for each in _chain(error) for code in _codes(each)}
         telling = sorted(code for code in codes if code in _REFUSED_CODES or _is_servers(code))
         text = without_secrets(" ".join(str(error).split())).rstrip(".")
@@ -173,7 +158,7 @@ class RemoteStore:
         return self._say("silent")
 
     def _meaning(self, error: BaseException, codes: Collection[str]) -> str:
-        """Return which of `_SAID` it is."""
+        """Return a key of `_SAID`."""
         chain = list(_chain(error))
         if any(isinstance(each, OSError) and each.errno in _FULL for each in chain):
             return "full"
@@ -189,7 +174,7 @@ class RemoteStore:
     def _say(self, meaning: str, **values: str) -> NotebookCiError:
         where = f"The remote {quote(self.name)} ({self.shown})"
         message, hint = _SAID[meaning]
-        # The libraries of Google and Azure ask the machine for credentials, which can take as long.
+        # Google's and Azure's libraries ask the machine for credentials, which can take just as long.
         lacking = f" It needs credentials{self._how()}." if self.kind in {"gs", "azure"} else ""
         values = {"where": where, "how": self._how(), "forks": FORKS, "lacking": lacking, "code": "", **values}
         return SurroundingsError(message.format_map(values), hint=hint.format_map(values))
@@ -199,16 +184,14 @@ class RemoteStore:
 
 
 class Gone(Exception):
-    """The remote itself is not there."""
+    """The remote itself does not exist."""
 
 
 def _is_servers(code: str) -> bool:
-    """Return whether a code is an HTTP status that blames the server."""
     return re.fullmatch(r"5\d\d", code) is not None
 
 
 def _callback(on_bytes: Callable[[int], None]) -> Any:
-    """Return what fsspec tells of the bytes that came."""
     from fsspec.callbacks import Callback
 
     class Bytes(Callback):  # type: ignore[misc] # fsspec has no types
@@ -219,14 +202,13 @@ def _callback(on_bytes: Callable[[int], None]) -> Any:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an exception and what it came from."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def _codes(error: BaseException) -> Iterator[str]:
-    """Yield the codes of an answer that libraries keep: HTTP status, S3's own."""
+    """Yield the error codes that libraries keep from an answer: HTTP status, S3 error code."""
     for name in ("status", "status_code", "code"):
         if isinstance(value := getattr(error, name, None), int | str):
             yield str(value)

@@ -1,7 +1,7 @@
-"""The one adapter of DVC (3.67): what a repository tracks, where its objects are, and the checkout of them.
+"""The only module that uses DVC's API (3.67): what a repository tracks, where its objects are, and their checkout.
 
-DVC's own `fetch` is used for imports and versioned remotes alone. It does not compare what it got with the pointers, it
-exits well where something is missing, and of a remote in a folder it rehashes objects that are writable and deletes
+DVC's own `fetch` is used only for imports and versioned remotes. It does not compare what it got with the pointers,
+exits with success if something is missing, and in a remote that is a folder it rehashes writable objects and deletes
 those that do not match.
 """
 
@@ -32,90 +32,57 @@ HASHES = ("md5", "md5-dos2unix")
 NEWER = "DVC {version} pulls here. Either a newer one wrote the file, or it has a typing error."
 OLDER = "DVC 1 wrote the file. Let DVC 2 or 3 write it again: `dvc add` for a .dvc file, `dvc commit -f` for dvc.lock."
 MOST_LISTED = 5
-# What DVC raises, without a word of the file, where one that it reads is not what it expects.
+# What DVC raises, without naming the file, if a file that it reads is not as it expects.
 BROKEN = (AssertionError, AttributeError, BadEntry, KeyError, RecursionError, TypeError, ValueError)
 _WRONG_HASH = re.compile(r"^\s*(?:-\s+)?['\"]?md5['\"]?:(?!\s*['\"]?[0-9a-f]{32}(?:\.dir)?['\"]?\s*(?:#.*)?$)")
 
 
 @dataclass(frozen=True)
 class Output:
-    """A tracked file or folder, or the part of it that was asked for.
+    """A tracked file or folder, or the requested part of a folder."""
 
-    Attributes:
-        path: Where it is in the workspace.
-        shown: The same, relative to the workspace.
-        pointer: The file that tracks it, relative to the workspace.
-        line: The line there that has its hash.
-        hash_name: Name of the hash.
-        hash: The hash; it ends in `.dir` where the output is a folder.
-        size: Bytes, as the pointer says; None where it does not.
-        remote: Name of the remote that has it; nothing where none is set.
-        pushed: Whether a remote has it at all (`push: false`).
-        by_dvc: Whether DVC itself must fetch it: an import, or an object of a versioned remote.
-        within: The part of a folder that was asked for; nothing: all.
-        handle: DVC's own object.
-    """
-
-    path: Path
-    shown: str
-    pointer: str
-    line: int | None
+    path: Path  # in the workspace
+    shown: str  # `path` relative to the workspace
+    pointer: str  # the file that tracks it, relative to the workspace
+    line: int | None  # line of its hash in the pointer
     hash_name: str
-    hash: str
-    size: int | None
-    remote: str
-    pushed: bool
-    by_dvc: bool
-    within: tuple[str, ...]
-    handle: Any = field(repr=False)
+    hash: str  # ends in `.dir` if the output is a folder
+    size: int | None  # bytes, if the pointer says
+    remote: str  # name of its remote; empty if none is set
+    pushed: bool  # False: no remote has it (`push: false`)
+    by_dvc: bool  # DVC itself must fetch it: an import, or an object of a versioned remote
+    within: tuple[str, ...]  # the requested part of a folder; empty: all of it
+    handle: Any = field(repr=False)  # DVC's own object
 
     @property
     def is_folder(self) -> bool:
-        """Whether it is a folder, whose hash is that of a list of files."""
         return self.hash.endswith(".dir")
 
     @property
     def content(self) -> "Object":
-        """What its hash stands for: a file, or the list of files of a folder."""
+        """The content that its hash identifies: a file, or a folder's list of files."""
         return Object(self.hash_name, self.hash, self.shown, self)
 
 
 @dataclass(frozen=True)
 class Object:
-    """A content that is needed.
-
-    Attributes:
-        hash_name: Name of the hash.
-        hash: The hash.
-        shown: A file that has this content.
-        output: The output that this file belongs to.
-    """
+    """A content that is needed."""
 
     hash_name: str
     hash: str
-    shown: str
-    output: Output
+    shown: str  # a file that has this content
+    output: Output  # the output that this file belongs to
 
     @property
     def cached(self) -> Path:
-        """Where the content lies in DVC's cache."""
         return Path(self.output.handle.cache.oid_to_path(self.hash))
 
     def protect(self, path: Path) -> None:
-        """Give a file the mode that DVC's cache has."""
+        """Give a file the mode that DVC's cache uses."""
         self.output.handle.cache.protect(str(path))
 
 
 class Repository:
-    """A DVC repository.
-
-    Args:
-        request: What is to be pulled.
-
-    Raises:
-        NotebookCiError: DVC does not open it.
-    """
-
     def __init__(self, request: Request) -> None:
         from dvc import __version__
         from dvc.repo import Repo
@@ -128,21 +95,20 @@ class Repository:
         with self._faults():
             self._repo = Repo(request.root)
             self.default_remote = self._repo.config["core"].get("remote", "")
-            # Without git, that of DVC.
+            # The git root; DVC's root if there is no git.
             self._boundary = Path(self._repo.scm.root_dir).resolve()
 
     @property
     def cache(self) -> Path:
-        """DVC's cache."""
         return Path(self._repo.cache.local_cache_dir)
 
     @property
     def temporary(self) -> Path:
-        """DVC's own folder for what git ignores."""
+        """DVC's own temporary folder, which git ignores."""
         return Path(self._repo.tmp_dir)
 
     def outputs(self) -> tuple[list[Output], list[NotebookCiError]]:
-        """Return what was asked for, and what is wrong with the pointers.
+        """Return the requested outputs, and what is wrong with the pointers.
 
         Raises:
             NotebookCiError: A pointer cannot be read, or a target is unknown.
@@ -156,7 +122,7 @@ class Repository:
                     pointer = self.show(stage.path)
                     wrong.append(CheckFailed(f"{pointer} tracks nothing.", hint="Run `dvc add` again.", file=pointer))
                 for out in stage.filter_outs(inside):
-                    if not out.use_cache:  # it is in git
+                    if not out.use_cache:  # git has it
                         continue
                     try:
                         output = self._output(stage, out, inside)
@@ -167,11 +133,11 @@ class Repository:
         return sorted(found.values(), key=lambda output: output.shown), wrong
 
     def files(self, output: Output) -> Iterator[Object]:
-        """Yield the files of a folder, whose list is in the cache.
+        """Yield the files of a folder whose list of files is in the cache.
 
         Raises:
-            CheckFailed: It is no such list.
-            InputError: A link in the workspace leads elsewhere.
+            CheckFailed: The list is corrupt.
+            InputError: A link in the workspace leads out of the repository.
         """
         from dvc_data.hashfile.tree import Tree
         from dvc_objects.errors import ObjectFormatError
@@ -203,7 +169,7 @@ class Repository:
         """Return a remote.
 
         Raises:
-            NotebookCiError: It cannot be used.
+            NotebookCiError: The remote cannot be used.
         """
         if name not in self._stores:
             with self._faults():
@@ -212,7 +178,7 @@ class Repository:
         return self._stores[name]
 
     def fetch(self, outputs: Sequence[Output]) -> None:
-        """Let DVC fetch outputs into the cache. What it cannot get is missing there afterwards.
+        """Let DVC fetch outputs into the cache. What it could not get is missing there afterwards.
 
         Raises:
             NotebookCiError: The source cannot be reached.
@@ -224,22 +190,21 @@ class Repository:
             self._repo.fetch(targets, remote=self._request.remote or None, jobs=self._request.jobs or None)
 
     def checkout(self, outputs: Sequence[Output] | None) -> None:
-        """Put outputs into the workspace; None: all.
+        """Put outputs into the workspace; None: all of them.
 
         Raises:
-            CheckFailed: A file there has been changed, and its content is nowhere else.
+            CheckFailed: A file was changed, and its content is saved nowhere else.
             SurroundingsError: A file cannot be written.
         """
-        # It reads all pointers, also those that no target names.
+        # DVC reads all pointers here, even those that no target names.
         with self._faults(), self._reading():
             self._repo.checkout(None if outputs is None else [str(output.path) for output in outputs])
 
     def show(self, path: Path | str) -> str:
-        """Return a path as the user knows it: relative to the workspace."""
         return relative_to_workspace(Path(path), self._workspace)
 
     def _collected(self) -> list[tuple[Any, str | None]]:
-        """Return the stages that the targets name, with the path of the part that is meant."""
+        """Return the stages that the targets name, each with the path of the requested part."""
         with self._reading():
             if not self._request.targets:
                 return [(stage, None) for stage in self._repo.index.stages]
@@ -247,18 +212,18 @@ class Repository:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
-        """Say which pointer it is where DVC breaks down at one."""
+        """Name the pointer if DVC breaks down while it reads one."""
         try:
             yield
         except BROKEN as error:
             raise self._unreadable() from error
 
     def _unreadable(self) -> InputError:
-        """Return the error for a pointer at which DVC breaks down: find out which it is."""
+        """Find the pointer at which DVC breaks down."""
         from dvc.repo.index import Index
 
         for path in pointers(Path(self._request.root)):
-            if path.name == "dvc.lock":  # is read with its dvc.yaml
+            if path.name == "dvc.lock":  # DVC reads it with its dvc.yaml
                 continue
             try:
                 Index.from_file(self._repo, str(path))
@@ -283,8 +248,8 @@ class Repository:
         """Return an output.
 
         Raises:
-            CheckFailed: Its pointer does not say what it must be.
-            InputError: Its path or its hash is none.
+            CheckFailed: Its pointer has no usable hash.
+            InputError: Its path or its hash is not valid.
         """
         pointer, line = self._place(stage, out)
         if out.fs.protocol != "local":
@@ -318,7 +283,7 @@ class Repository:
         )
 
     def _out_of_step(self, stage: Any) -> Iterator[CheckFailed]:
-        """Yield where dvc.lock tells of another command or of other data than dvc.yaml and the pointers do now."""
+        """Yield an error if dvc.lock names another command or other data than dvc.yaml and the pointers do now."""
         file = getattr(stage.dvcfile, "_lockfile", None)
         if not file:  # a .dvc file
             return
@@ -337,7 +302,7 @@ class Repository:
 
     @functools.cached_property
     def _tracked(self) -> dict[str, Any]:
-        """What all pointers track now, by path."""
+        """All outputs of all pointers, by path."""
         with self._reading():
             return {out.fs_path: out for out in self._repo.index.outs if out.hash_info}
 
@@ -346,7 +311,7 @@ class Repository:
         return bool(settings.get("version_aware") or settings.get("worktree"))
 
     def _place(self, stage: Any, out: Any) -> tuple[str, int | None]:
-        """Return the file that tracks an output, and the line of its hash."""
+        """Return the pointer of an output, and the line of its hash."""
         lock = getattr(stage.dvcfile, "_lockfile", None)
         path = Path(lock.path if lock else stage.path)
         value = out.hash_info.value if out.hash_info else None
@@ -354,13 +319,12 @@ class Repository:
             return self.show(stage.path), None
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         numbers = [number for number, line in enumerate(lines, 1) if value in line]
-        if len(numbers) > 1:  # an equal file, or a stage that reads this one
+        if len(numbers) > 1:  # a file with the same content, or a stage that reads this file
             numbers = [_lines(path).get((stage.name if lock else "", out.def_path, value), numbers[0])]
         return self.show(path), next(iter(numbers), None)
 
     @contextlib.contextmanager
     def _faults(self) -> Iterator[None]:
-        """Say what DVC raises in our words."""
         from dvc.exceptions import DvcException
         from dvc_objects.fs.errors import ConfigError
 
@@ -406,7 +370,6 @@ class Repository:
         return InputError(f"DVC cannot use {file}: {text}.", hint=NEWER.format(version=self.version), file=file)
 
     def _of_syntax(self, error: Any) -> NotebookCiError:
-        """Say where a pointer is no YAML."""
         cause = error.exc.__cause__
         mark = getattr(cause, "problem_mark", None)
         reason = ", ".join(filter(None, (getattr(cause, "context", ""), getattr(cause, "problem", "")))) or "see above"
@@ -415,7 +378,6 @@ class Repository:
         return InputError(f"{file} is not YAML: {reason}.", hint=hint, file=file, line=mark.line + 1 if mark else None)
 
     def _of_keys(self, error: Any) -> NotebookCiError:
-        """Say what in a pointer DVC does not know."""
         from dvc.utils.serialize import parse_yaml_for_update
         from dvc.utils.strictyaml import determine_linecol
 
@@ -443,7 +405,7 @@ class Repository:
 
 @functools.cache
 def _lines(path: Path) -> dict[tuple[str, str, str], int]:
-    """Return the lines of a pointer by stage, output and hash; a .dvc file has no stages."""
+    """Return (stage, output, hash) -> line of a pointer; the stage is empty for a .dvc file."""
     from dvc.utils.serialize import parse_yaml_for_update
 
     content = parse_yaml_for_update(path.read_text(encoding="utf-8"), path)
@@ -452,12 +414,11 @@ def _lines(path: Path) -> dict[tuple[str, str, str], int]:
         (stage, str(out.get("path")), str(out[key])): line + 1
         for stage, entries in stages.items()
         for out in entries.get("outs") or ()
-        for key, (*_, line, _) in (out.lc.data or {}).items()  # not of a key that is merged in
+        for key, (*_, line, _) in (out.lc.data or {}).items()  # a key that is merged in has no line
     }
 
 
 def _of_surroundings(error: Exception, text: str) -> SurroundingsError:
-    """Say what is wrong with the machine, or the network."""
     from dvc.exceptions import CheckoutError
     from dvc.lock import LockError
 
@@ -474,7 +435,6 @@ def _of_surroundings(error: Exception, text: str) -> SurroundingsError:
 
 
 def _broken(error: BaseException, path: Path, shown: str) -> InputError:
-    """Return the error for a pointer at which DVC breaks down."""
     match error:
         case RecursionError():
             what = "is nested too deeply"
@@ -488,12 +448,11 @@ def _broken(error: BaseException, path: Path, shown: str) -> InputError:
 
 
 def _repro(stage: Any) -> str:
-    """Return how to run a stage again; its address tells which dvc.yaml it is in."""
+    # The address of a stage includes its dvc.yaml.
     return f"Run {command_line('dvc repro {}', stage.addressing)}, commit dvc.lock, and run `dvc push`."
 
 
 def _out_of_sync(stage: Any, out: Any, shown: str, pointer: str, line: int | None) -> CheckFailed:
-    """Return the error for an output whose hash is unknown."""
     if stage.is_import:
         update = command_line("dvc update {}", pointer)
         what, hint = "it was imported without its content", f"Run {update}, and commit it."

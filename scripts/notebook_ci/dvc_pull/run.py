@@ -1,4 +1,4 @@
-"""The stage dvc-pull: chooses the tool environment by the kind of remote, and records what its worker did there."""
+"""The stage dvc-pull: chooses the tool environment by kind of remote, runs the worker and records its result."""
 
 import contextlib
 import json
@@ -27,33 +27,22 @@ WORKER = Path(__file__).with_name("worker.py")
 LOG = "dvc.log"
 LINES_SHOWN = 30
 NO_DATA = "There is no .dvc directory: no data here is versioned by DVC."
-# Without the first, git would wait for someone to type.
+# Without GIT_TERMINAL_PROMPT, git would wait for someone to type.
 QUIET = {"GIT_TERMINAL_PROMPT": "0", "DVC_NO_ANALYTICS": "1", "NO_COLOR": "1"}
 _OWN_REMOTE = re.compile(r"^\s*(?:-\s+)?remote:\s*['\"]?([^'\"\s#]+)", re.MULTILINE)
-# Where an import came from (`dvc import-url`): DVC cannot read the pointer without what such addresses need.
+# The source of an import (`dvc import-url`): DVC reads such a pointer only with the plugin for its address.
 _ADDRESS = re.compile(r"\bpath:\s*['\"]?([a-z0-9]+)://")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PullPlan(Plan):
-    """The data to have.
-
-    Attributes:
-        root: The folder that `.dvc` stands in.
-        directory: The folder to work in.
-        remotes: The remotes that may be pulled from, the default one first.
-        scheme: The kind of the remotes.
-        kind: The tool environment that can pull.
-    """
-
-    root: Path
-    directory: Path
-    remotes: Sequence[Remote]
-    scheme: str
-    kind: str
+    root: Path  # the folder that contains `.dvc`
+    directory: Path  # the working directory
+    remotes: Sequence[Remote]  # those that may be pulled from, the default one first
+    scheme: str  # kind of the remotes
+    kind: str  # the tool environment that can pull
 
     def lines(self) -> Iterator[str]:
-        """See `Plan.lines`."""
         where = ", ".join(f"{remote.name} ({remote.url})" for remote in self.remotes)
         yield f"pull the data of DVC from {where or 'where its pointers say'}"
 
@@ -62,7 +51,7 @@ def plan(inputs: DvcPullInputs, workspace: Workspace) -> PullPlan | Nothing:
     """Find out what is pulled, and from where.
 
     Raises:
-        InputError: Something in the inputs or the configuration is wrong.
+        InputError: An input or DVC's configuration is wrong.
     """
     cwd = workspace.folder
     if not (inputs.targets or inputs.remote or inputs.working_directory or find_root(cwd)):
@@ -77,10 +66,10 @@ def plan(inputs: DvcPullInputs, workspace: Workspace) -> PullPlan | Nothing:
 
 
 def run(inputs: DvcPullInputs, planned: PullPlan, context: Context, record: DvcPullRecord) -> None:
-    """Pull the data, check it, and record it.
+    """Pull and check the data, and record it.
 
     Raises:
-        NotebookCiError: It could not be done. What is wrong with several files stands in the record.
+        NotebookCiError: The worst error. If several files have problems, the others are in the record.
     """
     root, directory, remotes = planned.root, planned.directory, planned.remotes
     record.scheme = planned.scheme
@@ -100,7 +89,7 @@ def run(inputs: DvcPullInputs, planned: PullPlan, context: Context, record: DvcP
     result = _work(request, planned.kind, context)
     _record(result, record, context)
     if result.faults:
-        # What is worst is raised: the exit code is its one.
+        # The worst error decides the exit code.
         *others, worst = sorted(map(from_json, result.faults), key=lambda error: error.exit_code)
         for each in others:
             record.add(each)
@@ -108,11 +97,7 @@ def run(inputs: DvcPullInputs, planned: PullPlan, context: Context, record: DvcP
 
 
 def _find(inputs: DvcPullInputs, cwd: Path) -> tuple[Path, Path]:
-    """Return the folder that `.dvc` stands in, and the one to work in.
-
-    Raises:
-        InputError: There is none.
-    """
+    """Return the folder that contains `.dvc`, and the working directory."""
     directory = cwd / inputs.working_directory
     if not is_folder(directory):
         raise InputError(
@@ -129,11 +114,7 @@ def _find(inputs: DvcPullInputs, cwd: Path) -> tuple[Path, Path]:
 
 
 def _remotes(inputs: DvcPullInputs, root: Path, workspace: Workspace) -> list[Remote]:
-    """Return the remotes that may be pulled from, the default one first.
-
-    Raises:
-        InputError: One is unknown, or of a kind that cannot be pulled from.
-    """
+    """Return the remotes that may be pulled from, the default one first."""
     config = Config.read(root, os.path.relpath(root, workspace.folder), workspace.environ)
     if inputs.remote:
         return [config.remote(inputs.remote)]
@@ -147,23 +128,18 @@ def _kinds_of_addresses(root: Path) -> list[str]:
 
 
 def _named(pattern: re.Pattern[str], root: Path) -> set[str]:
-    """Return what a pattern finds in the pointers; where one cannot be read, DVC says what is wrong with it."""
     found: set[str] = set()
     for pointer in pointers(root):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # DVC reports later what is wrong with it
             found.update(pattern.findall(pointer.read_text(encoding="utf-8", errors="replace")))
     return found
 
 
 def _kind(kinds: list[str], what: str) -> str:
-    """Return the tool environment for kinds of remotes: every one of them has what folders and HTTP need.
-
-    Args:
-        kinds: The kinds.
-        what: What has them, for the message.
+    """Return the tool environment for kinds of remotes; every environment supports local folders and HTTP.
 
     Raises:
-        InputError: No environment has what all of them need.
+        InputError: No single environment supports all of them; the message begins with `what`.
     """
     special = [kind for kind in dict.fromkeys(kinds) if kind not in {"local", "http"}]
     if len(special) > 1:
@@ -203,18 +179,13 @@ def _work(request: Request, kind: str, context: Context) -> Result:
 
 
 class _Told:
-    """Takes the lines of the worker: those for the user are shown at once, the others kept.
-
-    Args:
-        reporter: Takes progress.
-    """
+    """Receives the worker's lines: shows those for the user at once, and keeps the others."""
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
         self.others: list[str] = []
 
     def take(self, line: str) -> None:
-        """Take one line."""
         if line.startswith(PROGRESS):
             self._reporter.progress(line.removeprefix(PROGRESS))
         else:
@@ -227,7 +198,6 @@ def _keep(path: Path, lines: list[str]) -> None:
 
 
 def _record(result: Result, record: DvcPullRecord, context: Context) -> None:
-    """Take over what the worker did."""
     for message, file, line in result.notices:
         context.reporter.notice(message, file=file, line=line)
     for message, file, line in result.warnings:

@@ -1,16 +1,15 @@
-"""What the summary says of dvc-pull."""
+"""The summary of dvc-pull."""
 
 from notebook_ci.base.markdown import Json, count, folded, name, table
 from notebook_ci.base.texts import size
 
 
 def note(record: Json) -> str:
-    """Return what came of it, in a few words."""
     return f"{count(record['files'], 'file')}, {size(record['bytes'])}"
 
 
 def verdict(record: Json) -> str:
-    """Return what made it fail; nothing where a single error says it."""
+    """Return why it failed; empty if there is only one error, which says it itself."""
     first, *more = [problem["message"] for problem in record["problems"] if problem["severity"] == "error"] or [""]
     if record["status"] != "failed" or not more:
         return ""
@@ -18,7 +17,6 @@ def verdict(record: Json) -> str:
 
 
 def section(record: Json) -> list[str]:
-    """Return what was pulled."""
     if not record["data"]:
         return []
     came = f"{record['downloaded_files']:,} from {name(record['remote_url'])}" if record["downloaded_files"] else "none"

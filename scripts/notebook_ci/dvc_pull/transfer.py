@@ -1,4 +1,4 @@
-"""Does many things at a time, tells how far it is, and gives up when nothing moves."""
+"""Runs work in several threads, reports progress, and gives up if nothing moves."""
 
 import contextlib
 import queue
@@ -11,7 +11,7 @@ from typing import TypeVar
 MEGA = 1_000_000
 TELL_SECONDS = 10
 LOOK_SECONDS = 0.5
-# What brings less than so many bytes a second, for so long, crawls: without files that were finished meanwhile.
+# Work crawls if, for this long, no file was finished and fewer bytes per second than this arrived.
 CRAWL_SECONDS = 300
 CRAWL_RATE = 1000
 
@@ -20,18 +20,13 @@ Outcome = TypeVar("Outcome")
 
 
 class Silence(Exception):
-    """Nothing, or nearly nothing, has moved for too long."""
+    """Nothing, or almost nothing, has moved for too long."""
 
 
 class Progress:
-    """How far the work is. Used by several threads.
+    """Counts what is done; several threads use it.
 
-    Args:
-        what: What is done, e.g. `Pulled`.
-        total: Number of files.
-        tell: Takes a line for the user.
-        every: Seconds between two of them.
-        crawl: Seconds after which it is looked at how much has come.
+    `every`: seconds between two lines for the user. `crawl`: seconds between two checks of how much has arrived.
     """
 
     def __init__(
@@ -53,19 +48,17 @@ class Progress:
         self._moved = self._told = self._looked = time.monotonic()
 
     def add_bytes(self, number: int) -> None:
-        """Count bytes."""
         with self._lock:
             self.bytes += number
             self._moved = time.monotonic()
 
     def add_file(self) -> None:
-        """Count a file."""
         with self._lock:
             self.files += 1
             self._moved = time.monotonic()
 
     def note(self, size: int) -> None:
-        """Take the size of what is being written: where it has changed, something has moved."""
+        """Take the size of what is being written; if it changed, something has moved."""
         if size != self._size:
             self._written += max(size - self._size, 0)
             self._size = size
@@ -73,11 +66,10 @@ class Progress:
 
     @property
     def silence(self) -> float:
-        """Seconds since something moved."""
         return time.monotonic() - self._moved
 
     def crawls(self) -> bool:
-        """Return whether no file was finished, and nearly nothing came, for as long as `crawl` says."""
+        """Return whether no file was finished and almost nothing arrived in `crawl` seconds."""
         seconds = time.monotonic() - self._looked
         if seconds < self._crawl:
             return False
@@ -87,7 +79,7 @@ class Progress:
         return not files and max(sizes) < CRAWL_RATE * seconds
 
     def look(self) -> None:
-        """Tell how far it is, from time to time."""
+        """Report the progress, at most every `every` seconds."""
         if time.monotonic() - self._told > self._every:
             self._told = time.monotonic()
             self._tell(f"{self._what} {self.files:,} of {self._total:,} files, {self.bytes / MEGA:,.1f} MB")
@@ -102,19 +94,14 @@ def at_once(
     silence: float | None = None,
     written: Callable[[], int] = lambda: 0,
 ) -> Iterator[tuple[Item, Outcome]]:
-    """Do the work for each item, several at a time, and yield what came of it as it comes.
+    """Do the work for several items at a time, and yield each outcome as soon as it is there.
 
-    Args:
-        work: Does it.
-        items: What it is done for.
-        jobs: How many at a time.
-        progress: Is looked at while the work goes on.
-        silence: Seconds after which work that does not move is given up, and so is what crawls; None: never.
-        written: Returns the size of what is being written, for work that does not tell its progress.
+    The work is given up after `silence` seconds without movement, and also if it crawls; None: never. `written` returns
+    the size of what is being written, for work that does not report its bytes.
 
     Raises:
-        Silence: Nothing has moved for that long, or it crawls. What hangs is left behind.
-        Exception: What the work raised first; what had not begun is not done.
+        Silence: Nothing moves, or it crawls. Threads that hang are left behind.
+        Exception: The first exception of the work; items that were not started are dropped.
     """
     pool = ThreadPoolExecutor(max_workers=jobs)
     done: queue.SimpleQueue[Future[Outcome]] = queue.SimpleQueue()

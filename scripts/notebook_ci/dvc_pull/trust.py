@@ -1,8 +1,8 @@
-"""What a repository may say to DVC (3.67): its configuration, pointers and lists of files are written by strangers.
+"""What a repository may ask of DVC (3.67): untrusted authors write its configuration, pointers and lists of files.
 
 DVC trusts them: an option can name a file whose content runs programs (`credential_process` of AWS), and a hash or a
-path becomes a path on this machine as it is. Each is checked where DVC itself takes it in, so that nothing which DVC
-reads by another way (an imported repository, an unusual spelling) goes round the check.
+path becomes a path on this machine unchanged. Each is checked at the point where DVC itself reads it, so that nothing
+that DVC reads in another way (an imported repository, an unusual spelling) escapes the check.
 """
 
 import contextlib
@@ -18,8 +18,8 @@ from notebook_ci.base.files import read_text
 from notebook_ci.base.texts import command_line, quote
 from notebook_ci.dvc_pull.config import SUPPORTED, without_secrets
 
-# Options of remotes that name no file of credentials or settings, and no program (`dvc/config_schema.py`). `ssl_verify`
-# can name certificates, which are read and no more.
+# Options of remotes that do not name a file of credentials or settings, or a program (`dvc/config_schema.py`).
+# `ssl_verify` can name certificates, which are only read.
 OF_REMOTES = {
     "access_key_id",
     "account_key",
@@ -81,7 +81,7 @@ OF_REMOTES = {
     "version_aware",
     "worktree",
 }
-# Not `site_cache_dir`: DVC keeps pickled objects there, and loads them.
+# Not `site_cache_dir`: DVC loads pickled objects from it.
 OF_CORE = {
     "analytics",
     "autostage",
@@ -102,30 +102,22 @@ OWNER = (
 NO_PLUGIN = f"Supported are {SUPPORTED}, and at a time one kind of those that need a plugin."
 HASH = re.compile(r"[0-9a-f]{32}")
 _FORBIDDEN_PARTS = {".git", ".dvc"}
-# DVC asks for the paths of beginnings of hashes, too, and there are hashes of other kinds.
+# DVC also asks for paths of hash prefixes, and of hashes of other kinds.
 _OBJECT_NAME = re.compile(r"[\w-]*(\.dir)?")
 
 
 class BadEntry(Exception):
-    """An entry in the list of files of a folder is not as it must be.
-
-    Args:
-        number: Its number, counted from 1.
-        reason: What is wrong with it.
-    """
+    """A wrong entry in a folder's list of files; entries are counted from 1."""
 
     def __init__(self, number: int, reason: str) -> None:
         super().__init__(f"entry {number:,} {reason}")
 
 
 def guard(workspace: Path) -> None:
-    """Check what DVC takes in from now on, in this process.
-
-    Args:
-        workspace: The folder that paths are shown relative to.
+    """From now on, check what DVC reads in this process.
 
     Raises:
-        ImportError: There is no DVC.
+        ImportError: DVC is not installed.
     """
     from dvc.config import Config
     from dvc.dependency.repo import RepoDependency
@@ -135,7 +127,7 @@ def guard(workspace: Path) -> None:
     from dvc_objects.db import ObjectDB
 
     load_config, output, dependency, from_list = (
-        Config._load_config,  # noqa: SLF001 - there is no other place that knows the level
+        Config._load_config,  # noqa: SLF001 - nothing else knows the level
         Output.__init__,
         RepoDependency.__init__,
         Tree.from_list.__func__,
@@ -177,7 +169,7 @@ def guard(workspace: Path) -> None:
 
 @contextlib.contextmanager
 def _named(path: str, pointer: Path, workspace: Path) -> Iterator[None]:
-    """Say of an output or a dependency which pointer has it, where DVC does not."""
+    """Name the pointer of an output or a dependency in errors where DVC does not."""
     from dvc.output import OutputIsIgnoredError
 
     name = relative_to_workspace(pointer, workspace)
@@ -192,15 +184,14 @@ def _named(path: str, pointer: Path, workspace: Path) -> Iterator[None]:
 
 
 def restore(pointer: str) -> str:
-    """Return what to do about a file that DVC did not write so."""
     return f"Restore it from git: {command_line('git checkout -- {}', pointer)}."
 
 
 def check_hash(value: object, pointer: str, line: int | None) -> None:
-    """Check the hash that a pointer has.
+    """Check the hash of a pointer: it becomes a path.
 
     Raises:
-        InputError: It is none, and must not become a path.
+        InputError: It is not a valid MD5.
     """
     if not isinstance(value, str) or not HASH.fullmatch(value.removesuffix(".dir")):
         raise InputError(
@@ -212,17 +203,10 @@ def check_hash(value: object, pointer: str, line: int | None) -> None:
 
 
 def check_place(path: Path, root: Path, shown: str, pointer: str, line: int | None) -> None:
-    """Check the path of an output.
-
-    Args:
-        path: The path, absolute.
-        root: The git repository's root, or that of DVC where there is no git.
-        shown: The path as the user knows it.
-        pointer: The file that names it.
-        line: The line there.
+    """Check the absolute path of an output; `root` is the git root, or DVC's root without git.
 
     Raises:
-        InputError: It leads out of the repository, or into what git and DVC keep there.
+        InputError: It leads out of the repository, or into folders of git or DVC.
     """
     where = f"{pointer} tracks {quote(shown)}, which "
     hint = "Only files of the repository are pulled: give the output a path in it."
@@ -236,10 +220,10 @@ def check_place(path: Path, root: Path, shown: str, pointer: str, line: int | No
 
 
 def check_links(folders: Iterable[Path], root: Path, pointer: str, line: int | None) -> None:
-    """Check that folders, their links followed, are in the repository.
+    """Check that folders are in the repository after their links are followed.
 
     Raises:
-        InputError: One is elsewhere.
+        InputError: One is not.
     """
     for folder in folders:
         try:
@@ -257,10 +241,10 @@ def check_links(folders: Iterable[Path], root: Path, pointer: str, line: int | N
 
 
 def check_entries(entries: object) -> None:
-    """Check the list of files of a folder.
+    """Check a folder's list of files: each entry becomes a path.
 
     Raises:
-        BadEntry: An entry of it must not become a path.
+        BadEntry: An entry is not valid.
     """
     if not isinstance(entries, list | tuple):
         raise BadEntry(1, "is not in a list")
@@ -269,7 +253,7 @@ def check_entries(entries: object) -> None:
             raise BadEntry(number, "is no mapping")
         _check_path(number, entry.get("relpath"))
         hashed = entry.get("md5")
-        if hashed is None and "md5" not in entry:  # DVC itself hashes what has a version in the remote
+        if hashed is None and "md5" not in entry:  # DVC itself hashes what is versioned in the remote
             continue
         if not isinstance(hashed, str) or not HASH.fullmatch(hashed):
             raise BadEntry(number, f"has {quote(hashed)} where an MD5 must stand")
@@ -285,12 +269,12 @@ def _check_path(number: int, path: object) -> None:
 
 
 def _is_text(path: str) -> bool:
-    """Return whether a path can be written in UTF-8: half of a surrogate pair cannot."""
+    """Return whether a path can be encoded as UTF-8: half of a surrogate pair cannot."""
     return path.isascii() or not re.search("[\ud800-\udfff]", path)
 
 
 def _forbidden(parts: Iterable[str]) -> bool:
-    """Return whether a path leads through what git and DVC keep for themselves, on any file system."""
+    """Return whether a path goes through a folder of git or DVC, on any file system."""
     return any(part.rstrip(". ").lower() in _FORBIDDEN_PARTS for part in parts)
 
 
@@ -310,7 +294,7 @@ def _check_sections(values: Mapping[str, Any], path: Path, workspace: Path) -> N
 
 def _check_options(options: Mapping[str, Any], owner: str, path: Path, workspace: Path) -> None:
     for option in options:
-        # DVC takes an option for the same in any letter case.
+        # DVC ignores the case of options.
         if str(option).lower() not in OF_REMOTES:
             raise _refused(str(option), owner, path, workspace)
 
@@ -326,12 +310,11 @@ def _refused(option: str, owner: str, path: Path, workspace: Path) -> InputError
 
 
 def relative_to_workspace(path: Path, workspace: Path) -> str:
-    """Return a path as the user knows it: relative to the workspace."""
     return path.relative_to(workspace).as_posix() if path.is_relative_to(workspace) else path.as_posix()
 
 
 def _line(path: Path, shown: str, option: str) -> int | None:
-    """Return the line that sets an option; None where it cannot be told, as in an imported repository."""
+    """Return the line that sets an option; None if it is unknown, as in an imported repository."""
     pattern = re.compile(rf"\s*['\"]?{re.escape(option)}['\"]?\s*[=:]", re.IGNORECASE)
     try:
         lines = read_text(path, shown).splitlines()
@@ -341,7 +324,7 @@ def _line(path: Path, shown: str, option: str) -> int | None:
 
 
 def _is_ignored(path: Path) -> bool:
-    """Return whether git ignores a file and does not track it, so that it was not committed by a stranger."""
+    """Return whether git ignores a file and does not track it: then no untrusted author committed it."""
     return git.run(path.parent, os.environ, "check-ignore", "--quiet", "--", path.name).returncode == 0
 
 

@@ -1,7 +1,7 @@
-"""The program that pulls. It runs in a tool environment that has DVC, started by `notebook_ci.dvc_pull.run`.
+"""The program that pulls. `notebook_ci.dvc_pull.run` starts it in a tool environment that has DVC.
 
-It reads a `Request` as JSON from standard input and writes a `Result` as JSON to standard output. Each line on standard
-error that begins with `PROGRESS` is for the user; what else stands there came from DVC and the libraries below it.
+It reads a `Request` as JSON from standard input and writes a `Result` as JSON to standard output. On standard error,
+lines that begin with `PROGRESS` are for the user; the others come from DVC and the libraries below it.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-# Python is started with -I: this file's own folder, whose modules would shadow others, is not searched.
+# Python runs with -I, so it does not search this file's folder, whose modules would shadow others.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from notebook_ci.base.errors import NotebookCiError, SurroundingsError
@@ -23,10 +23,10 @@ DISK = "Look at its rights, and at the space of the disk."
 
 
 def main() -> int:
-    """Pull, and answer. The answer holds what went wrong in a way that was foreseen."""
+    """Pull, and write the answer; it includes expected errors."""
     request = Request(**json.load(sys.stdin))
     answer = sys.stdout
-    sys.stdout = sys.stderr  # what a library prints must not stand in the answer
+    sys.stdout = sys.stderr  # what a library prints must not get into the answer
     signal.signal(signal.SIGTERM, _stop)
     os.chdir(request.directory)
     result = Result()
@@ -52,12 +52,12 @@ def _tell(text: str) -> None:
 
 
 def _stop(number: int, _: FrameType | None) -> NoReturn:
-    """End by way of `finally` blocks, which remove temporary files."""
+    """End through `finally` blocks, which remove temporary files."""
     raise SystemExit(128 + number)
 
 
 def _end(code: Any) -> NoReturn:
-    """End at once: a thread that waits for a silent server cannot be ended otherwise."""
+    """End at once: a thread that waits for a silent server cannot be ended in another way."""
     os._exit(code if isinstance(code, int) else 1)
 
 
@@ -66,7 +66,7 @@ if __name__ == "__main__":
         status: Any = main()
     except SystemExit as stopped:
         status = stopped.code
-    except BaseException:  # noqa: BLE001 - shown, and the stage says that it is a bug
+    except BaseException:  # noqa: BLE001 - shown here; the stage reports a bug
         sys.excepthook(*sys.exc_info())
         sys.stderr.flush()
         status = 70
