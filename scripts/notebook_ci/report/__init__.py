@@ -1,1 +1,1 @@
-"""Renders records for people. Reads run directories, and writes nothing into them."""
+"""Renders records for people. Reads run directories and never writes into them."""

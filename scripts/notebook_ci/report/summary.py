@@ -1,6 +1,6 @@
-"""The summary of a run in Markdown: a headline, a table of stages, what failed; the rest folded.
+"""The summary of a run in Markdown: a headline, a table of stages, what failed; the rest is folded.
 
-Each stage's package has a `summary.py` for its own part.
+The part of each stage is in the `summary.py` of its package.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,23 +28,17 @@ from notebook_ci.setup_env import summary as setup_env
 from notebook_ci.validate_data import summary as validate_data
 
 SIGNIFICANT_DIGITS = 6
-# Outputs of stages that are digests, and what they are of.
+# Outputs that are digests -> what they identify.
 DIGESTS = {"env-digest": "environment", "data-digest": "data", "image-id": "image", "digest": "image in its registry"}
 
 
 @dataclass(frozen=True)
 class Wording:
-    """What is said of one stage, from its record.
+    """How one stage is described, from its record."""
 
-    Attributes:
-        note: What came of it, in a few words.
-        section: Blocks of Markdown.
-        verdict: What made it fail; nothing: its last error is what should be said.
-    """
-
-    note: Callable[[Json], str]
-    section: Callable[[Json], list[str]]
-    verdict: Callable[[Json], str] = lambda _: ""
+    note: Callable[[Json], str]  # the result in a few words
+    section: Callable[[Json], list[str]]  # blocks of Markdown
+    verdict: Callable[[Json], str] = lambda _: ""  # why it failed; empty: its last error says so
 
 
 OF_STAGE: Mapping[str, Wording] = {
@@ -58,22 +52,16 @@ OF_STAGE: Mapping[str, Wording] = {
 
 
 def render(records: Sequence[Json]) -> str:
-    """Return the summary of records, in the order they are given.
-
-    Args:
-        records: Records as JSON has them.
-    """
     parts = [_headline(records), *(_alone(records[0]) if len(records) == 1 else _together(records))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _alone(record: Json) -> list[str]:
-    """Return what is said of a single stage."""
     return [*_section(record), _problems([record]), _metrics(record["metrics"]), _files([record])]
 
 
 def _together(records: Sequence[Json]) -> list[str]:
-    """Return what is said of several stages: of those that did not fail, the details are folded."""
+    """Return the summary of several stages; details of stages that did not fail are folded."""
     failed = [record for record in records if _has_failed(record)]
     others = [record for record in records if not _has_failed(record)]
     return [
@@ -88,7 +76,6 @@ def _together(records: Sequence[Json]) -> list[str]:
 
 
 def _headline(records: Sequence[Json]) -> str:
-    """Say what failed and where, or that nothing did."""
     took = duration(sum(record["duration"] for record in records))
     bad = [record for record in records if _has_failed(record)]
     if bad:
@@ -118,18 +105,16 @@ def _row(record: Json) -> list[str]:
 
 
 def _note(record: Json) -> str:
-    """Return what came of a stage, in a few words."""
     if record["status"] == "skipped":
         return title(record["problems"][-1]["message"]) if record["problems"] else ""
     return wording.note(record) if (wording := OF_STAGE.get(record["stage"])) else ""
 
 
 def _verdict(record: Json) -> str:
-    """Return what made a stage fail, on one line."""
     if (wording := OF_STAGE.get(record["stage"])) and (said := wording.verdict(record)):
         return said
     errors = [problem for problem in record["problems"] if problem["severity"] == "error"]
-    # What ended the stage was added last.
+    # The error that ended the stage was added last.
     return title(errors[-1]["message"].removesuffix(".")) if errors else "no reason was recorded"
 
 
@@ -139,7 +124,7 @@ def _section(record: Json) -> list[str]:
 
 
 def _metrics(metrics: Mapping[str, float | str]) -> str:
-    """Return the metrics as a table. What is no number for JSON (NaN) stands in a record as text."""
+    # JSON has no NaN, so a record stores such a number as text.
     rows = [
         [name(metric), f"{value:.{SIGNIFICANT_DIGITS}g}" if isinstance(value, int | float) else inline(value)]
         for metric, value in metrics.items()
@@ -148,7 +133,7 @@ def _metrics(metrics: Mapping[str, float | str]) -> str:
 
 
 def _problems(records: Sequence[Json]) -> str:
-    """List what is not said by a stage's own section, whose problems have titles, or by the table of stages."""
+    """List the problems that neither a stage's own section (these have titles) nor the table of stages shows."""
     problems = [
         problem
         for record in records
@@ -169,7 +154,6 @@ def _place(problem: Json) -> str:
 
 
 def _digests(records: Sequence[Json]) -> str:
-    """Return the digests that tie the run together."""
     rows = [
         [_with_slug(shown, record), f"`{digest}`"]
         for record in records
@@ -180,7 +164,6 @@ def _digests(records: Sequence[Json]) -> str:
 
 
 def _files(records: Sequence[Json]) -> str:
-    """Return the digests of all files that were read or made."""
     files = {path: digest for record in records for path, digest in {**record["read"], **record["made"]}.items()}
     return folded("Files", code("\n".join(f"{digest}  {path}" for path, digest in files.items()))) if files else ""
 

@@ -1,1 +1,1 @@
-"""The stage validate-data: holds data against expectations. Great Expectations and pandas are imported in `engine`."""
+"""The stage validate-data: checks data against expectations. Only `engine` imports Great Expectations."""

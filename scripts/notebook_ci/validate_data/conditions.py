@@ -1,7 +1,7 @@
-"""What arguments of expectations may say: a suite is data, and must not be able to run or fetch anything.
+"""What the arguments of expectations may contain: a suite is data, and must not be able to run or fetch anything.
 
-A `row_condition` is given to `DataFrame.query` as it stands (Great Expectations 1.24), where
-`@pd.io.common.os.system(...)` runs a command and `column.to_csv(...)` writes a file; JSON schemas fetch the URL of a
+Great Expectations 1.24 passes a `row_condition` unchanged to `DataFrame.query`, where
+`@pd.io.common.os.system(...)` runs a command and `column.to_csv(...)` writes a file. JSON schemas fetch the URL of a
 `$ref` (jsonschema 4).
 """
 
@@ -11,21 +11,21 @@ from typing import Any
 
 from notebook_ci.base.texts import quote
 
-# Methods and attributes of columns, which compare and do nothing else.
+# Methods and attributes of columns that only compare.
 METHODS = (
     *("isnull", "isna", "notnull", "notna", "isin", "between", "abs", "eq", "ne", "lt", "le", "gt", "ge"),
     *("str", "contains", "startswith", "endswith", "lower", "upper", "strip", "len"),
     *("dt", "year", "month", "day", "hour", "minute", "second", "dayofweek", "date"),
 )
-# Text, and columns in backticks; none holds another one's quotes, so that pandas cannot read them otherwise.
+# Text, and columns in backticks. None contains another kind of quote, so that pandas cannot read it differently.
 QUOTED = re.compile(r"""'[^'"`\\\n#]*'|"[^'"`\\\n#]*"|`[^'"`\\\n#]*`""")
 NOT_PLAIN = frozenset("@'\"`\\#\n\r\f")
-LOCAL = "__pd_eval"  # what pandas makes of @
+LOCAL = "__pd_eval"  # pandas replaces @ with this
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
 def wrong(kwargs: dict[str, Any]) -> str:
-    """Return what is not accepted in the arguments of an expectation, as a sentence; nothing: all is."""
+    """Return what is not accepted in the arguments of an expectation, as a sentence; empty if all is accepted."""
     for key, value in _members(kwargs.get("row_condition")):
         if key in {"", "pass_through_filter"} and (reason := _wrong_text(value)):
             return f"The row_condition {quote(value)} {reason}."
@@ -38,7 +38,7 @@ def wrong(kwargs: dict[str, Any]) -> str:
 
 
 def _members(value: object, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each text in a value, with its key."""
+    """Yield each text in a value with its key."""
     if isinstance(value, str):
         yield key, value
     elif isinstance(value, dict):
@@ -50,7 +50,6 @@ def _members(value: object, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _wrong_text(condition: str) -> str:
-    """Return what is not accepted in a condition for pandas."""
     plain = QUOTED.sub(" _ ", condition)
     if LOCAL in condition or not NOT_PLAIN.isdisjoint(plain):
         return "holds more than columns, values and comparisons (`@`, `#`, `\\` or quotes in quotes)"

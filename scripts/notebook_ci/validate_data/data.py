@@ -1,4 +1,4 @@
-"""Reads data: by suffix, and only what its content says it is. The one adapter of pandas' readers."""
+"""Reads data by suffix, and only if its content is what the suffix says. The only module that uses pandas' readers."""
 
 import errno
 import gzip
@@ -25,14 +25,14 @@ PARQUET = ".parquet"
 SUFFIXES = (*TEXT_SUFFIXES, PARQUET)
 ACCEPTED = f"Accepted are {', '.join(SUFFIXES)}, and all but {PARQUET} with {COMPRESSED} behind it."
 HEAD_BYTES = 4096
-# pandas (3.1) reads large CSV files in threads, and Python says so where there is no memory for one.
+# Python's message if there is no memory for one of the threads in which pandas (3.1) reads large CSV files.
 NO_THREAD = "can't start new thread"
 PARQUET_MAGIC = b"PAR1"
 GZIP_MAGIC = b"\x1f\x8b"
 LFS_POINTER = b"version https://git-lfs.github.com/"
-# What files begin with; sources: the specifications of the formats.
+# First bytes of files, from the specifications of the formats.
 MAGIC = {
-    # With what follows in a file of its kind, where the letters alone could begin a text.
+    # With the byte that follows in such a file, because text could begin with the letters alone.
     b"PAR1\x15": "a Parquet file",
     GZIP_MAGIC: "compressed with gzip",
     b"\x89PNG\r\n\x1a\n": "a PNG image",
@@ -55,10 +55,10 @@ HTML = (b"<!doctype html", b"<html")
 
 
 def suffix(name: str) -> str:
-    """Return what decides how a file is read, e.g. `.csv`.
+    """Return the suffix that decides how a file is read, e.g. `.csv`.
 
     Raises:
-        InputError: It is none of `SUFFIXES`.
+        InputError: It is not one of `SUFFIXES`.
     """
     plain = name.lower().removesuffix(COMPRESSED)
     found = next((each for each in SUFFIXES if plain.endswith(each)), "")
@@ -68,10 +68,10 @@ def suffix(name: str) -> str:
 
 
 def check_file(path: Path, shown: str) -> None:
-    """Check, without reading it, that a file is there and can be read.
+    """Check, without reading it, that a file exists and can be read.
 
     Raises:
-        InputError: There is none, or no such file: a folder, a device; its suffix is unknown.
+        InputError: It does not exist, is not a regular file (a folder, a device), or its suffix is unknown.
     """
     try:
         open_regular(path, shown).close()
@@ -85,14 +85,10 @@ def check_file(path: Path, shown: str) -> None:
 
 
 def read(path: Path, shown: str) -> "pd.DataFrame":
-    """Read data as pandas does with its defaults: these decide types, and what counts as missing.
+    """Read data with pandas' defaults, which decide types and what counts as missing.
 
-    Beyond them, a row with more fields than the header is an error: where all rows are so, pandas (3.1) would take the
-    first column for labels, and shift the others.
-
-    Args:
-        path: Its file, which `check_file` found good.
-        shown: The same, as the user knows it.
+    In addition, a row with more fields than the header is an error: if all rows have more, pandas (3.1) would use the
+    first column as labels and shift the others. `check_file` must have accepted the file before.
 
     Raises:
         CheckFailed: It is empty, broken, or not what its suffix says.
@@ -121,7 +117,7 @@ def read(path: Path, shown: str) -> "pd.DataFrame":
 
 
 def has_row_numbers(frame: "pd.DataFrame") -> bool:
-    """Return whether the labels of rows count them from 0."""
+    """Return whether the row labels are row numbers that count from 0."""
     import pandas as pd
 
     index = frame.index
@@ -129,7 +125,7 @@ def has_row_numbers(frame: "pd.DataFrame") -> bool:
 
 
 def _hint_of_dvc(path: Path, shown: str) -> str:
-    """Return what to do about data that are not there, which DVC may have: itself, or a folder that they lie in."""
+    """Return a hint for missing data: DVC may track the file itself, or a folder that contains it."""
     folders = list(path.parents)
     root = next((folder for folder in folders if (folder / ".dvc").is_dir()), None)
     within = folders[: folders.index(root) + 1] if root else folders[:1]
@@ -140,7 +136,7 @@ def _hint_of_dvc(path: Path, shown: str) -> str:
 
 
 def _is_output(path: Path, folder: Path) -> bool:
-    """Return whether a pipeline of DVC in a folder names a file there, or a folder that it lies in."""
+    """Return whether a DVC pipeline in `folder` names the file, or a folder that contains it."""
     relative = path.relative_to(folder)
     names = {each.as_posix() for each in (relative, *relative.parents)} - {"."}
     for file in (folder / "dvc.lock", folder / "dvc.yaml"):
@@ -151,7 +147,7 @@ def _is_output(path: Path, folder: Path) -> bool:
 
 
 def _prepare_warnings() -> None:
-    """Make an error of the one warning that stands for lost data, and drop the others: they quote data."""
+    """Raise the one warning that means lost data, and drop the others, because they quote data."""
     from pandas.errors import ParserWarning
 
     warnings.simplefilter("ignore")
@@ -159,7 +155,6 @@ def _prepare_warnings() -> None:
 
 
 def _reader(kind: str) -> "Callable[[Path], pd.DataFrame]":
-    """Return the reader for a suffix."""
     import pandas as pd
 
     if kind == PARQUET:
@@ -170,7 +165,7 @@ def _reader(kind: str) -> "Callable[[Path], pd.DataFrame]":
 
 
 def _refuse_other_separator(columns: Sequence[str], kind: str, shown: str) -> None:
-    """Refuse what was split at a character that it does not use: a single column whose name holds another one."""
+    """Refuse a file with the wrong separator: it has a single column whose name contains another separator."""
     used = [each for each in SEPARATORS if each != DELIMITERS[kind] and each in columns[0]]
     if len(columns) > 1 or not used:
         return
@@ -183,11 +178,11 @@ def _refuse_other_separator(columns: Sequence[str], kind: str, shown: str) -> No
 
 
 def _check_head(path: Path, shown: str, kind: str) -> None:
-    """Look at the first bytes of a file.
+    """Check the first bytes of a file.
 
     Raises:
-        CheckFailed: They are those of another format.
-        OSError: They cannot be read; of gzip: it is none.
+        CheckFailed: They belong to another format.
+        OSError: They cannot be read, or a `.gz` file is not gzip.
     """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
@@ -209,7 +204,7 @@ def _check_head(path: Path, shown: str, kind: str) -> None:
 
 
 def _other_text(head: bytes, kind: str) -> str:
-    """Return which other text this is, if it is."""
+    """Return which other kind of text this is; empty if it is the right one."""
     if head[: len(HTML[0])].lower().startswith(HTML):
         return "a page of HTML (of a login?)"
     if b"\0" in head:
@@ -231,10 +226,9 @@ def _misnamed(shown: str, kind: str, what: str) -> CheckFailed:
 
 
 def _reason(error: Exception, path: Path) -> str:
-    """Return what pandas or pyarrow says, quoted, because it holds content of the file."""
     if isinstance(error, Warning):
         return "its rows have more fields than its header"
-    text = " ".join(str(error).split()).rstrip(".")
+    text = " ".join(str(error).split()).rstrip(".")  # quoted below: it contains content of the file
     for known in ("Error tokenizing data. C error: ", f"Could not open Parquet input source '{path}': "):
         text = text.removeprefix(known)
     return quote(text) if text else type(error).__name__

@@ -1,9 +1,8 @@
-"""Runs expectations. The one adapter of Great Expectations, which takes some seconds to import.
+"""Runs expectations. The only module that uses Great Expectations, which takes some seconds to import.
 
-Seen in 1.24: `ExpectationSuite` drops what it does not know, so each expectation is made by itself; results come in
-another order, so each has a number for its `id`; `to_json_dict` leaves values of numpy; no type tells errors of its
-parts apart. It shows progress bars, logs and warns on standard error, where it quotes data: nothing of it is let
-through.
+Seen in 1.24: `ExpectationSuite` drops what it does not know, so each expectation is created by itself. Results come in
+another order, so each has a number as its `id`. `to_json_dict` leaves numpy values. Errors of its parts have no common
+type. Its progress bars, logs and warnings on standard error quote data, so all of them are suppressed.
 """
 
 import contextlib
@@ -28,27 +27,18 @@ if TYPE_CHECKING:
 MOST_EXAMPLES = 20
 RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": MOST_EXAMPLES}
 TAKEN = ("meta", "notes", "description", "severity")
-NOT_TAKEN = ("result_format", "catch_exceptions", "batch_id")  # arguments that are decided here
+NOT_TAKEN = ("result_format", "catch_exceptions", "batch_id")  # arguments that this module sets
 
 
 @dataclass(frozen=True)
 class Table:
-    """Data of a project.
-
-    Attributes:
-        frame: The data.
-        file: The file they come from, if they come from one that is here.
-    """
-
     frame: "pd.DataFrame"
-    file: Path | None
+    file: Path | None  # the file that the data was read from; None if it is not a local file
 
 
 class Engine:
-    """Great Expectations, imported and set up."""
-
     def __init__(self) -> None:
-        os.environ["GX_ANALYTICS_ENABLED"] = "False"  # else it sends what is done
+        os.environ["GX_ANALYTICS_ENABLED"] = "False"  # otherwise it sends usage data
         import great_expectations
         import pandas as pd
 
@@ -62,7 +52,7 @@ class Engine:
         self._definition = asset.add_batch_definition_whole_dataframe("data")
 
     def suite(self, suite: Suite) -> tuple[Any, list[NotebookCiError]]:
-        """Return a suite as Great Expectations has it, and what in it is unknown, or has arguments that do not fit."""
+        """Return the suite as Great Expectations' own object, and errors for unknown types and wrong arguments."""
         made: list[Any] = []
         errors: list[NotebookCiError] = []
         for number, stated in enumerate(suite.expectations):
@@ -73,25 +63,19 @@ class Engine:
         return self._gx.ExpectationSuite(name=suite.name, expectations=made), errors
 
     def validate(self, frame: "pd.DataFrame", suite: Any, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Hold data against a suite.
+        """Check data against a suite that `suite` returned; `parameters` are values for `{"$PARAMETER": name}`.
 
-        Args:
-            frame: The data.
-            suite: What `suite` returned.
-            parameters: Values for `{"$PARAMETER": name}`.
-
-        Returns:
-            The result as JSON, in the order of the suite; the `id` of each is its number there, from 0.
+        The result is JSON in the order of the suite; the `id` of each expectation is its number there, from 0.
 
         Raises:
-            MemoryError: The memory does not suffice.
+            MemoryError: There is not enough memory.
         """
         batch = self._definition.get_batch({"dataframe": frame})
         try:
             content = self._validated(batch, suite, parameters)
         except MemoryError:
             raise
-        except Exception:  # noqa: BLE001 - some expectations raise past its own catching, and take the others along
+        except Exception:  # noqa: BLE001 - some exceptions escape its own handling and would lose the other results
             content = self._one_by_one(batch, suite, parameters)
         content["results"].sort(key=lambda each: int(each["expectation_config"]["id"]))
         return content
@@ -103,7 +87,7 @@ class Engine:
         return content
 
     def _one_by_one(self, batch: Any, suite: Any, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Hold data against each expectation by itself, so that one that raises is told, and the others are judged."""
+        """Check each expectation by itself: if one raises, that is reported and the others still count."""
         results: list[dict[str, Any]] = []
         for expectation in suite.expectations:
             configuration = expectation.configuration
@@ -112,25 +96,25 @@ class Engine:
                 results += self._validated(batch, alone, parameters)["results"]
             except MemoryError:
                 raise
-            except Exception as error:  # noqa: BLE001 - its parts raise what they like
+            except Exception as error:  # noqa: BLE001 - its parts raise any type
                 told = {"raised_exception": True, "exception_message": str(error) or type(error).__name__}
                 stated = {"id": configuration.id, "type": configuration.type}
                 results.append({"success": False, "expectation_config": stated, "exception_info": told, "result": {}})
         return {"suite_name": suite.name, "success": all(each["success"] for each in results), "results": results}
 
     def load(self, batch: Batch) -> Table:
-        """Return data of the project, whose paths are relative to the folder in which this runs.
+        """Return a project's data. Its paths are relative to the current working directory.
 
         Raises:
             InputError: The project has no such data.
-            CheckFailed: They cannot be read.
+            CheckFailed: The data cannot be read.
         """
         where = f"The data {quote(str(batch))} of the project gx"
         try:
             source, asset = self._asset(batch)
             definition = asset.get_batch_definition(batch.definition)
             definition.set_data_asset(asset)
-        except Exception as error:  # its parts raise what they like
+        except Exception as error:  # its parts raise any type
             raise InputError(f"{where} cannot be found: {_said(error)}.", hint="Correct the project.") from error
         try:
             with _silenced():
@@ -142,7 +126,7 @@ class Engine:
         return Table(made.data.dataframe, _file(source, asset, made.metadata))
 
     def _asset(self, batch: Batch) -> tuple[Any, Any]:
-        """Return a data source of the project, and the asset of it, both made anew: the project is not opened."""
+        """Return a data source and its asset, both created anew from the settings: the project is never opened."""
         settings, sources = batch.settings, self._context.data_sources
         name = f"project {len(sources.all())}"
         if settings.type == "pandas":
@@ -153,7 +137,7 @@ class Engine:
         return source, add(name=batch.asset, batch_definitions=[settings.batch], **settings.asset_options)
 
     def _expectation(self, stated: Stated, number: int, file: str) -> Any:
-        """Return one expectation, with its number as its `id`."""
+        """Return one expectation; its number is its `id`."""
         from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
         from great_expectations.expectations.registry import list_registered_expectation_implementations
 
@@ -165,7 +149,7 @@ class Engine:
         try:
             configuration = ExpectationConfiguration(type=stated.type, kwargs=kwargs, id=str(number), **taken)
             configuration.to_domain_obj()
-        except Exception as error:  # pydantic's, its own, TypeErrors
+        except Exception as error:  # from pydantic, from itself, or a TypeError
             raise InputError(
                 f"{stated.type} cannot be made of what the suite states: {_said(error)}.",
                 hint=f"{self._meant(stated, kwargs)}Given are {quote(stated.kwargs)}.",
@@ -175,7 +159,7 @@ class Engine:
         return configuration
 
     def _meant(self, stated: Stated, kwargs: Iterable[str]) -> str:
-        """Return which arguments could be meant by those that an expectation does not have."""
+        """Return a hint with the arguments that were probably meant by unknown ones."""
         from great_expectations.expectations.registry import get_expectation_impl
 
         known = [name for name in get_expectation_impl(stated.type).__fields__ if name not in (*TAKEN, *NOT_TAKEN)]
@@ -186,14 +170,13 @@ class Engine:
 
 @contextlib.contextmanager
 def _silenced() -> Iterator[None]:
-    """Drop what is printed meanwhile."""
     nowhere = io.StringIO()
     with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
         yield
 
 
 def _file(source: Any, asset: Any, metadata: dict[str, Any]) -> Path | None:
-    """Return the file that data come from: a path in the folder of the data source, or that of the asset."""
+    """Return the data's file: a path in the folder of the data source, or the asset's own path."""
     folder, name = getattr(source, "base_directory", None), metadata.get("path")
     path = Path(folder) / name if folder and name else getattr(asset, "filepath_or_buffer", None)
     is_file = isinstance(path, str | Path) and Path(path).is_file()
@@ -201,7 +184,7 @@ def _file(source: Any, asset: Any, metadata: dict[str, Any]) -> Path | None:
 
 
 def _said(error: Exception) -> str:
-    """Return what a library says, for a message; of pydantic the first complaint about each argument."""
+    """Return a library's message; for pydantic the first complaint about each argument."""
     complaints: Iterable[dict[str, Any]] = error.errors() if hasattr(error, "errors") else ()
     first: dict[str, str] = {}
     for each in complaints:
@@ -211,5 +194,5 @@ def _said(error: Exception) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value of numpy as Python has it, and all else as text."""
+    """Return a numpy value as a Python value, and anything else as text."""
     return value.item() if hasattr(value, "item") else str(value)

@@ -1,4 +1,4 @@
-"""What is validated: which data against which suites. Only the suites are read."""
+"""Decides which data is validated against which suites. Reads only the suites."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,20 +18,11 @@ MOST_LISTED = 10
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationPlan(Plan):
-    """All that is validated.
-
-    Attributes:
-        rules: Data and suites.
-        checkpoint: The checkpoint that names them; None: the inputs do.
-        missing: What cannot be read before dvc-pull has run.
-    """
-
     rules: Sequence[Rule]
-    checkpoint: Checkpoint | None = None
-    missing: Sequence[NotebookCiError] = ()
+    checkpoint: Checkpoint | None = None  # the checkpoint that names data and suites; None: the inputs name them
+    missing: Sequence[NotebookCiError] = ()  # what cannot be read before dvc-pull has run
 
     def lines(self) -> Iterator[str]:
-        """See `Plan.lines`."""
         pairs = [f"{rule.data} ({rule.suite.file})" for rule in self.rules]
         if pairs:
             yield f"validate {listed(pairs, MOST_LISTED)}"
@@ -43,7 +34,7 @@ def make(inputs: ValidateInputs, workspace: Workspace) -> ValidationPlan | Nothi
     """Find the data and read the suites.
 
     Raises:
-        InputError: Something in the inputs or the suites is wrong.
+        InputError: An input or a suite is wrong.
     """
     if not (inputs.pairs or inputs.checkpoint):
         return Nothing(NOTHING_GIVEN)

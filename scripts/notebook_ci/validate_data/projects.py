@@ -1,7 +1,7 @@
-"""Reads a Great Expectations project of files: what a checkpoint validates. Great Expectations has no part in it.
+"""Reads what a checkpoint of a Great Expectations project validates, without using Great Expectations.
 
-The layout is that of a file context of 1.x: `gx/great_expectations.yml`, and beside it folders of JSON files, one of
-expectation suites (dots in their names are folders), one of validation definitions, one of checkpoints.
+The layout is that of a file context of 1.x: `gx/great_expectations.yml`, and beside it one folder of JSON files each
+for expectation suites (dots in their names are folders), validation definitions and checkpoints.
 """
 
 import difflib
@@ -35,19 +35,12 @@ OPEN_IN_1 = (
 
 @dataclass(frozen=True)
 class Batch:
-    """Data of a project, by its names.
-
-    Attributes:
-        source: Data source.
-        asset: Asset of it.
-        definition: Batch definition of that.
-        settings: What the project says of them.
-    """
+    """The names that identify data of a project."""
 
     source: str
     asset: str
     definition: str
-    settings: Source = field(compare=False)
+    settings: Source = field(compare=False)  # what the project says about them
 
     def __str__(self) -> str:
         return f"{self.source}/{self.asset}/{self.definition}"
@@ -55,33 +48,19 @@ class Batch:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint validates.
-
-    Attributes:
-        name: Its name.
-        batches: Each with the suite that it is held against.
-        actions: Names of its actions.
-        files: The files that say so, relative to the workspace; those of the suites aside.
-    """
-
     name: str
-    batches: tuple[tuple[Batch, Suite], ...]
-    actions: tuple[str, ...]
-    files: tuple[str, ...]
+    batches: tuple[tuple[Batch, Suite], ...]  # each with its suite
+    actions: tuple[str, ...]  # names of its actions
+    files: tuple[str, ...]  # the files that define it, without suites, relative to the workspace
 
 
 def read(name: str, cwd: Path) -> tuple[Checkpoint, list[NotebookCiError]]:
     """Read a checkpoint, its validation definitions and their suites.
 
-    Args:
-        name: That of the checkpoint.
-        cwd: The workspace.
-
-    Returns:
-        The checkpoint, and all that is wrong with its suites; these are left out of it.
+    The errors are those of its suites; the checkpoint is returned without the suites that are wrong.
 
     Raises:
-        InputError: There is no such project or checkpoint, or something it names is not there or is wrong.
+        InputError: There is no such project or checkpoint, or something that it names is missing or wrong.
     """
     project = _project(cwd)
     folders = {store: _folder(project.config.get("stores"), store) for store in STORES}
@@ -107,7 +86,6 @@ def read(name: str, cwd: Path) -> tuple[Checkpoint, list[NotebookCiError]]:
 
 
 def _project(cwd: Path) -> Project:
-    """Return the configuration of the project."""
     if not (cwd / CONFIG).exists() and (cwd / OLD_CONFIG).exists():
         raise _old(OLD_CONFIG, "the folder great_expectations is the one of 0.18 or older")
     hint = f"A checkpoint needs the project in the folder {FOLDER} of the workspace. Without one give data and suite."
@@ -123,7 +101,7 @@ def _folder(stores: object, store: str) -> str:
     """Return the folder of a store, relative to the workspace.
 
     Raises:
-        InputError: It keeps its content in something else than files.
+        InputError: The store does not use files.
     """
     settings = stores.get(store) if isinstance(stores, dict) else None
     backend = settings.get("store_backend") if isinstance(settings, dict) else None
@@ -139,7 +117,7 @@ def _folder(stores: object, store: str) -> str:
 
 
 def _definition(file: str, suite_folder: str, cwd: Path) -> tuple[tuple[str, str, str], str]:
-    """Return what a validation definition holds against what: data by their names, and the file of a suite."""
+    """Return what a validation definition names: source, asset and batch definition; and the suite's file."""
     content = _object(file, cwd)
     data = content.get("data")
     if not isinstance(data, dict):
@@ -151,11 +129,6 @@ def _definition(file: str, suite_folder: str, cwd: Path) -> tuple[tuple[str, str
 
 
 def _named(folder: str, name: str, what: str, cwd: Path) -> str:
-    """Return the file of something that has a name.
-
-    Raises:
-        InputError: There is none.
-    """
     file = f"{folder}/{name}.json"
     if (cwd / file).is_file() and ".." not in Path(name).parts:
         return file
@@ -182,7 +155,7 @@ def _list(content: Mapping[str, Any], key: str, file: str) -> list[Any]:
 
 
 def _name_of(value: object, file: str) -> str:
-    """Return the name in what refers to another file of the project."""
+    """Return the name from a reference to another file of the project."""
     name = value.get("name") if isinstance(value, dict) else None
     if not isinstance(name, str) or not name:
         message = f"{file} refers to something without a name."

@@ -1,4 +1,4 @@
-"""Which data are held against which suites: nothing is read yet but the suites."""
+"""Decides which data is validated against which suites. Reads only the suites."""
 
 import glob
 import os
@@ -15,26 +15,14 @@ from notebook_ci.validate_data.suites import Suite
 
 @dataclass(frozen=True)
 class Rule:
-    """Data and the suite they are held against.
-
-    Attributes:
-        data: A file, relative to the workspace; or a batch of a project.
-        suite: The suite.
-    """
-
-    data: str | Batch
+    data: str | Batch  # a file relative to the workspace, or a batch of a project
     suite: Suite
 
 
 def make(wanted: Mapping[str, Iterable[str]], cwd: Path) -> tuple[list[Rule], list[NotebookCiError]]:
-    """Find the data and read the suites.
+    """Find the data and read the suites; `wanted` maps files or globs to suites.
 
-    Args:
-        wanted: Suites by data: files or globs.
-        cwd: The workspace.
-
-    Returns:
-        The rules, each pair of data and suite once; and all that is wrong, data and suites alike.
+    The rules contain each pair of data and suite once. The errors are all problems of data and suites.
     """
     errors: list[NotebookCiError] = []
     read: dict[str, Suite | None] = {}
@@ -51,7 +39,7 @@ def make(wanted: Mapping[str, Iterable[str]], cwd: Path) -> tuple[list[Rule], li
 
 
 def _files(pattern: str, cwd: Path, errors: list[NotebookCiError]) -> list[str]:
-    """Return the files a pattern means; what is wrong with them is added to `errors`."""
+    """Return the files that match a pattern; adds their problems to `errors`."""
     matches = _matches(pattern, cwd)
     if not matches:
         message = f"No file matches {quote(pattern)} in {cwd}."
@@ -67,8 +55,8 @@ def _files(pattern: str, cwd: Path, errors: list[NotebookCiError]) -> list[str]:
 
 
 def _matches(pattern: str, cwd: Path) -> list[str]:
-    """Return what a pattern matches, with `/`. A name that exists as it is written is not taken as a glob."""
+    """Return the files that match a pattern, with `/`. A name that exists literally is not used as a glob."""
     if os.path.lexists(cwd / pattern) or not glob.has_magic(pattern):
         return [Path(pattern).as_posix()]
-    found = glob.glob(pattern, root_dir=cwd, recursive=True)  # noqa: PTH207 - takes absolute patterns, too
+    found = glob.glob(pattern, root_dir=cwd, recursive=True)  # noqa: PTH207 - absolute patterns work, too
     return sorted(Path(path).as_posix() for path in found if not (cwd / path).is_dir())

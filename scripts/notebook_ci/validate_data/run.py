@@ -1,4 +1,4 @@
-"""The stage validate-data: finds data and suites, holds the ones against the others, and records."""
+"""The stage validate-data: validates the planned data and records the results."""
 
 import json
 import re
@@ -25,12 +25,12 @@ ROW_COUNTS = "expect_table_row_count_"
 
 
 def run(inputs: ValidateInputs, planned: ValidationPlan, context: Context, record: ValidateRecord) -> None:
-    """Validate all data. A fault in some goes into the record, and the others are validated still.
+    """Validate all data. A problem in one file goes into the record; the other files are still validated.
 
     Raises:
-        InputError: Something in the suites is wrong; no data were read.
-        SurroundingsError: Data do not fit into memory, or a result cannot be written.
-        Cancelled: The job was cancelled; the record holds what was done.
+        InputError: A suite is wrong; no data was read.
+        SurroundingsError: Data does not fit into memory, or a result cannot be written.
+        Cancelled: The job was cancelled; the record contains the results so far.
     """
     if inputs.rules:
         record.inputs["rules"] = {pattern: list(names) for pattern, names in inputs.rules.items()}
@@ -52,22 +52,12 @@ def run(inputs: ValidateInputs, planned: ValidationPlan, context: Context, recor
 
 @dataclass
 class _Validation:
-    """Holds the data of rules against their suites, one after the other.
-
-    Attributes:
-        engine: Great Expectations.
-        context: What the stage was given.
-        record: Takes the results.
-        last: The data of the rule before: they are often the same.
-    """
-
     engine: Engine
     context: Context
     record: ValidateRecord
-    last: "tuple[object, pd.DataFrame, RuleResult] | None" = None
+    last: "tuple[object, pd.DataFrame, RuleResult] | None" = None  # the data of the previous rule: rules often share it
 
     def run(self, rule: Rule, suite: Any) -> None:
-        """Validate the data of one rule."""
         result = RuleResult(data=str(rule.data), suite=rule.suite.file, suite_name=rule.suite.name)
         self.record.results.append(result)
         try:
@@ -96,12 +86,12 @@ class _Validation:
         self.context.reporter.progress(_line(result))
 
     def _frame(self, rule: Rule, result: RuleResult) -> "pd.DataFrame":
-        """Return the data of a rule, and note in its result where they come from."""
+        """Return the data of a rule; its path and digest go into the result."""
         if self.last and self.last[0] == rule.data:
             _, frame, before = self.last
             result.data, result.sha256 = before.data, before.sha256
             return frame
-        self.last = None  # not two at once in memory
+        self.last = None  # never two data sets in memory at once
         if isinstance(rule.data, str):
             path = self.context.cwd / rule.data
             result.sha256 = sha256(path)
@@ -117,7 +107,6 @@ class _Validation:
         return frame
 
     def _take(self, rule: Rule, result: RuleResult, found: list[Violation]) -> None:
-        """Put what is wrong into the result and the record."""
         result.violations = found
         result.evaluated = len(rule.suite.expectations)
         result.failed = sum(violation.fails for violation in found)
@@ -128,7 +117,6 @@ class _Validation:
         self.record.problems += [_problem(violation, result.data) for violation in found]
 
     def _write(self, result: RuleResult, content: dict[str, Any]) -> None:
-        """Write the result as Great Expectations gives it."""
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(result.data).name).strip("-.") or "data"
         path = self.context.place.artifacts / f"{len(self.record.results):02}-{stem[:60]}.json"
         try:
@@ -141,7 +129,7 @@ class _Validation:
 
 
 def _note_suites(planned: Sequence[Rule], context: Context, record: ValidateRecord) -> None:
-    """Note the suites as read, and what they state twice."""
+    """Record the suites as read, and warn about duplicate expectations."""
     for suite in {rule.suite.file: rule.suite for rule in planned}.values():
         record.read[suite.file] = sha256(context.cwd / suite.file)
         first: dict[str, int] = {}
@@ -156,10 +144,10 @@ def _note_suites(planned: Sequence[Rule], context: Context, record: ValidateReco
 
 
 def _made(engine: Engine, planned: Sequence[Rule]) -> dict[str, Any]:
-    """Return the suites as Great Expectations has them, by file.
+    """Return the suites as Great Expectations' own objects, by file.
 
     Raises:
-        InputError: Something in one is wrong.
+        InputError: A suite is wrong.
     """
     errors: list[NotebookCiError] = []
     made = {}
@@ -172,7 +160,7 @@ def _made(engine: Engine, planned: Sequence[Rule]) -> dict[str, Any]:
 
 
 def _refuse_nothing(frame: "pd.DataFrame", rule: Rule, shown: str) -> None:
-    """Refuse data without rows, which meet what is said of values; a suite that speaks of their number is heard."""
+    """Refuse data without rows, which meets any rule about values; a suite that checks the row count decides."""
     if len(frame) or any(each.type.startswith(ROW_COUNTS) for each in rule.suite.expectations):
         return
     raise CheckFailed(
@@ -194,13 +182,12 @@ def _problem(violation: Violation, shown: str) -> Problem:
 
 
 def _relative(path: Path, cwd: Path) -> str:
-    """Return a path relative to the workspace where it lies there."""
+    """Return a path relative to the workspace if it is inside, and an absolute one otherwise."""
     resolved = (cwd / path).resolve()
     root = cwd.resolve()
     return resolved.relative_to(root).as_posix() if resolved.is_relative_to(root) else resolved.as_posix()
 
 
 def _line(result: RuleResult) -> str:
-    """Return a line on one rule for the log."""
     met = result.evaluated - result.failed - result.warned
     return f"{result.data}: {result.rows:,} rows, {met} of {result.evaluated} expectations of {result.suite} are met"

@@ -1,7 +1,7 @@
-"""What of a Great Expectations project is accepted: data sources of files, and no code of the repository.
+"""What is accepted of a Great Expectations project: data sources of files, and no code of the repository.
 
-Great Expectations (1.24) itself would import what a project names by `module_name`, put its `plugins_directory` before
-its own modules, read pickles, and open URLs: it never gets the project to see, only what is returned here.
+Great Expectations (1.24) itself would import what a project names in `module_name`, put its `plugins_directory` before
+its own modules, read pickles, and open URLs. It never sees the project, only what is returned here.
 """
 
 import difflib
@@ -19,44 +19,30 @@ STORE_CLASSES = (
     *("ExpectationsStore", "ValidationResultsStore", "CheckpointStore", "ValidationDefinitionStore"),
     *("TupleFilesystemStoreBackend", "InMemoryStoreBackend"),
 )
-# Types of data sources, with the keys they can have beside their assets.
+# Types of data sources -> keys that they can have in addition to their assets.
 SOURCE_TYPES = {"pandas": (), "pandas_filesystem": ("base_directory", "data_context_root_directory")}
-# Types of assets, with the argument that holds the path in a source of type pandas.
+# Types of assets -> argument that holds the path in a source of type `pandas`.
 ASSET_TYPES = {"csv": "filepath_or_buffer", "json": "path_or_buf", "parquet": "path"}
 PATH_KEYS = {"base_directory", "data_context_root_directory", "glob_directive", *ASSET_TYPES.values()}
 NAMING_KEYS = {"type", "id", "name", "assets", "batch_definitions"}
-# `://` and `::` make URLs (fsspec), `$` and `|` stand for variables and secrets, JSON text for what it holds.
+# `://` and `::` mark URLs (fsspec), `$` and `|` mark variables and secrets; JSON text would be read as data.
 NOT_IN_PATHS = frozenset(':$|"\\{}\n\0')
 NOT_RUN = "Code of the repository is not run by validate-data. Take it out, or give data and suite."
 
 
 @dataclass(frozen=True)
 class Source:
-    """A data source with one asset and one batch definition of it: what is handed to Great Expectations.
+    """A data source with one asset and one batch definition, as it is passed to Great Expectations."""
 
-    Attributes:
-        type: One of `SOURCE_TYPES`.
-        options: Its folder.
-        asset_type: One of `ASSET_TYPES`.
-        asset_options: Options of pandas' reader, among them the path.
-        batch: The batch definition.
-    """
-
-    type: str
-    options: dict[str, Any]
-    asset_type: str
-    asset_options: dict[str, Any]
+    type: str  # one of `SOURCE_TYPES`
+    options: dict[str, Any]  # its folder
+    asset_type: str  # one of `ASSET_TYPES`
+    asset_options: dict[str, Any]  # options of pandas' reader, including the path
     batch: dict[str, Any]
 
 
 class Project:
-    """The configuration of a project.
-
-    Args:
-        config: What it holds.
-        text: The same as text, which tells lines.
-        file: Its file, relative to the workspace.
-    """
+    """The configuration of a project; `text` is the same file as text, to find lines."""
 
     def __init__(self, config: dict[str, Any], text: str, file: str) -> None:
         self.config = config
@@ -64,10 +50,10 @@ class Project:
         self.file = file
 
     def refuse_code(self, cwd: Path) -> None:
-        """Refuse a project that rests on code of the repository.
+        """Refuse a project that needs code of the repository.
 
         Raises:
-            InputError: It names a module or a class that is not Great Expectations' own, or has plugins.
+            InputError: It names a module or class outside Great Expectations, or has plugins.
         """
         self._refuse_modules(self.config)
         self._refuse_classes(self.config.get("stores"))
@@ -80,10 +66,10 @@ class Project:
             raise InputError(f"The project has plugins in Python: {shown}.", hint=NOT_RUN, file=shown, line=1)
 
     def source(self, source: str, asset: str, definition: str) -> Source:
-        """Return what the project says of data.
+        """Return the settings of a data source.
 
         Raises:
-            InputError: It says nothing, or what is not accepted.
+            InputError: There are none, or they are not accepted.
         """
         its_source = self._named(self.config.get("fluent_datasources"), source, "data source")
         source_type = self._type(its_source, SOURCE_TYPES, f"The data source {quote(source)}")
@@ -116,7 +102,6 @@ class Project:
             self._refuse_classes(each)
 
     def _named(self, there: object, name: str, what: str) -> dict[str, Any]:
-        """Return the settings of something that has a name."""
         settings = there.get(name, {}) or {} if isinstance(there, dict) and name in there else None
         if isinstance(settings, dict):
             return settings
@@ -136,7 +121,6 @@ class Project:
         )
 
     def _refuse_paths(self, value: object) -> None:
-        """Check all paths in settings."""
         if isinstance(value, dict):
             for key, each in value.items():
                 if key in PATH_KEYS:
@@ -145,7 +129,6 @@ class Project:
             self._refuse_paths(each)
 
     def _path(self, value: object, key: str) -> str:
-        """Return a path that stays in the workspace."""
         if isinstance(value, str) and NOT_IN_PATHS.isdisjoint(value):
             path = PurePosixPath(value)
             if not path.is_absolute() and ".." not in path.parts and not value.startswith("~"):
@@ -157,7 +140,7 @@ class Project:
         )
 
     def _error(self, message: str, value: object, *, hint: str = NOT_RUN) -> InputError:
-        """Return the error about a value, with the first line that holds it."""
+        """Return the error about a value, with the first line that contains it."""
         pattern = rf":\s*[\"']?{re.escape(str(value))}"
         lines = (number for number, line in enumerate(self.text.splitlines(), 1) if re.search(pattern, line))
         return InputError(message, hint=hint, file=self.file, line=next(lines, 1))

@@ -1,7 +1,7 @@
-"""Reads suites of Great Expectations 1.x, and finds the lines of their expectations. Great Expectations has no part.
+"""Reads suites of Great Expectations 1.x and finds the lines of their expectations, without Great Expectations.
 
-Its own reader (1.24) drops what it does not know with a line in a log, takes a suite of nothing for a success, and says
-TypeError to the suites of 0.18: here each of these is an error that says what to do.
+Its own reader (1.24) drops unknown keys with a line in a log, reports success for an empty suite, and raises a
+TypeError for suites of 0.18. Here each of these is an error that says what to do.
 """
 
 import difflib
@@ -21,7 +21,7 @@ from notebook_ci.base.texts import quote
 from notebook_ci.validate_data import conditions
 from notebook_ci.validate_data.model import Severity
 
-# The arguments of `ExpectationSuite` and `ExpectationConfiguration` (1.24), which are what its files hold.
+# The keys of suite files: the arguments of `ExpectationSuite` and `ExpectationConfiguration` (1.24).
 SUITE_KEYS = ("name", "expectations", "suite_parameters", "meta", "notes", "id")
 STATED_KEYS = (
     *("type", "kwargs", "meta", "severity", "notes", "description", "id"),
@@ -38,50 +38,25 @@ WHAT_A_SUITE_IS = 'A suite is {"name": ..., "expectations": [{"type": ..., "kwar
 
 @dataclass(frozen=True)
 class Stated:
-    """An expectation as a suite states it.
+    """An expectation as it is written in a suite."""
 
-    Attributes:
-        type: E.g. `expect_column_values_to_not_be_null`.
-        kwargs: Its arguments.
-        severity: What a violation means.
-        content: All that the suite holds of it.
-        line: The line that states it, counted from 1.
-    """
-
-    type: str
+    type: str  # e.g. `expect_column_values_to_not_be_null`
     kwargs: dict[str, Any]
-    severity: Severity
-    content: dict[str, Any]
-    line: int
+    severity: Severity  # what a violation means
+    content: dict[str, Any]  # the whole entry
+    line: int  # counted from 1
 
 
 @dataclass(frozen=True)
 class Suite:
-    """A suite.
-
-    Attributes:
-        file: Its file, as the user knows it.
-        name: Its name.
-        expectations: What it states, at least one.
-        parameters: Values for `{"$PARAMETER": name}`.
-    """
-
-    file: str
+    file: str  # as the user knows it
     name: str
-    expectations: tuple[Stated, ...]
-    parameters: dict[str, Any]
+    expectations: tuple[Stated, ...]  # at least one
+    parameters: dict[str, Any]  # values for `{"$PARAMETER": name}`
 
 
 def read(path: Path, shown: str) -> tuple[Suite | None, list[NotebookCiError]]:
-    """Read a suite.
-
-    Args:
-        path: Its file.
-        shown: The same, as the user knows it.
-
-    Returns:
-        The suite, if all is well with it; and all that is wrong: it is no suite, or states what is not known.
-    """
+    """Read a suite. It is None if it has errors: it is not a suite, or has unknown keys or expectations."""
     errors: list[NotebookCiError] = []
     try:
         text = read_text(path, shown, hint="The suite is a JSON file, relative to the workspace.")
@@ -99,7 +74,7 @@ def read(path: Path, shown: str) -> tuple[Suite | None, list[NotebookCiError]]:
 
 
 def parsed(text: str, shown: str) -> Any:
-    """Return what JSON text holds.
+    """Parse JSON text.
 
     Raises:
         InputError: It is not JSON.
@@ -115,7 +90,7 @@ def parsed(text: str, shown: str) -> Any:
 
 
 def stated_lines(text: str) -> list[int]:
-    """Return the line that states each expectation of a suite, counted from 1: that of its `type`, else its first."""
+    """Return the line of each expectation in a suite, from 1: the line of its `type`, or else its first line."""
     walker = JsonWalker(text)
     lines: list[int] = []
 
@@ -143,21 +118,19 @@ def stated_lines(text: str) -> list[int]:
 
 @cache
 def known_types() -> frozenset[str]:
-    """Return the types of expectations that Great Expectations has: the modules they stand in, one each (1.24).
+    """Return the types of expectations in Great Expectations (1.24), from the names of its modules.
 
-    Where it is not installed, none are known: a plan is made without it.
-
-    A few of these it does not offer: `engine` refuses them once it is imported, which takes seconds.
+    It is not imported, which takes seconds. It does not offer a few of these types; `engine` refuses them after the
+    import.
     """
-    spec = importlib.util.find_spec("great_expectations")
+    spec = importlib.util.find_spec("great_expectations")  # None: not installed; a plan is made without it
     folders = spec.submodule_search_locations if spec and spec.submodule_search_locations else []
     files = (path for folder in folders for path in (Path(folder) / "expectations" / "core").glob("*.py"))
     return frozenset(path.stem for path in files if not path.stem.startswith("_"))
 
 
 def unknown_type(stated_type: str, known: Collection[str], file: str, line: int) -> InputError:
-    """Return the error for an expectation that Great Expectations does not have."""
-    snake_case = re.sub(r"(?<!^)(?=[A-Z])", "_", stated_type).lower()  # the name of a class is often given
+    snake_case = re.sub(r"(?<!^)(?=[A-Z])", "_", stated_type).lower()  # people often write the class name
     close = difflib.get_close_matches(snake_case, known, n=2, cutoff=0.85)
     hint = f"Did you mean {' or '.join(close)}?" if close else "Great Expectations 1.x knows it under no such name."
     return InputError(
@@ -169,7 +142,7 @@ def unknown_type(stated_type: str, known: Collection[str], file: str, line: int)
 
 
 def _head(content: object, shown: str, lines: list[int]) -> tuple[str, list[Any], dict[str, Any]]:
-    """Check what a suite is beside its expectations; return its name, these, and its parameters."""
+    """Check everything in a suite except its expectations; return name, expectations and parameters."""
     if not isinstance(content, dict):
         what = "a list" if isinstance(content, list) else quote(content)
         raise InputError(f"{shown} is {what}, not a suite.", hint=WHAT_A_SUITE_IS, file=shown, line=1)
@@ -196,7 +169,6 @@ def _head(content: object, shown: str, lines: list[int]) -> tuple[str, list[Any]
 
 
 def _stated(content: object, file: str, line: int) -> Stated:
-    """Check one element of `expectations`."""
     if not isinstance(content, dict):
         raise InputError(f"{quote(content)} is no expectation.", hint=WHAT_A_SUITE_IS, file=file, line=line)
     stated_type, kwargs = content.get("type"), content.get("kwargs", {})
@@ -217,7 +189,6 @@ def _stated(content: object, file: str, line: int) -> Stated:
 
 
 def _refuse_old(content: dict[str, Any], shown: str, lines: list[int]) -> None:
-    """Refuse a suite of Great Expectations 0.x."""
     expectations = content.get("expectations")
     stated = expectations if isinstance(expectations, list) else []
     old = [
@@ -233,7 +204,6 @@ def _refuse_old(content: dict[str, Any], shown: str, lines: list[int]) -> None:
 
 
 def _refuse_unknown(content: dict[str, Any], known: Collection[str], where: str, file: str, line: int) -> None:
-    """Refuse a key that Great Expectations would not take."""
     for key in content:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)

@@ -1,24 +1,23 @@
-"""What the summary says of validate-data."""
+"""The summary of validate-data."""
 
 from collections.abc import Iterable
 
 from notebook_ci.base.markdown import MOST_LISTED, Json, count, folded, inline, name, rest, table, title
 
 ICONS = {True: "✅", False: "❌"}
-LEVELS = {"critical": "❌", "warning": "⚠️", "info": "ℹ️"}  # noqa: RUF001 - the sign is meant
-SAID = 3  # examples that its message holds
+LEVELS = {"critical": "❌", "warning": "⚠️", "info": "ℹ️"}  # noqa: RUF001 - this sign is intended
+SAID = 3  # examples in a violation's message
 NOT_VIOLATED = {"missing-column": "column missing", "not-evaluated": "not evaluated"}
 
 
 def note(record: Json) -> str:
-    """Return what came of it, in a few words."""
     warned = sum(result["warned"] for result in record["results"])
     met = f"{count(record['evaluated'] - warned, 'expectation')} met"
     return f"{met}, {count(warned, 'warning')}" if warned else met
 
 
 def verdict(record: Json) -> str:
-    """Return which expectations failed, and of a single one which; nothing where it failed for something else."""
+    """Return which expectations failed; empty if it failed for another reason."""
     failed = [(result, each) for result in record["results"] for each in _failing(result)]
     unread = [result for result in record["results"] if result["error"]]
     if record["status"] != "failed" or not failed:
@@ -33,7 +32,7 @@ def verdict(record: Json) -> str:
 
 
 def section(record: Json) -> list[str]:
-    """Return the table of data and suites, failed ones first, and what the data do not meet."""
+    """Return a table of data and suites, failed ones first, and the violations."""
     results = sorted(record["results"], key=lambda result: result["success"])
     if not results:
         return []
@@ -67,12 +66,11 @@ def _worst_first(violations: Iterable[Json]) -> list[Json]:
 
 
 def _level(violation: Json) -> str:
-    """Return its severity; what could not be evaluated fails, whatever its own is."""
+    # What could not be evaluated fails, whatever its own severity.
     return "critical" if violation["kind"] in NOT_VIOLATED else str(violation["severity"])
 
 
 def _violation(result: Json, violation: Json) -> str:
-    """Return one violated expectation: where, what, and examples."""
     kind = NOT_VIOLATED.get(violation["kind"])
     place = f"{name(violation['file'])}, line {violation['line']}"
     lines = [

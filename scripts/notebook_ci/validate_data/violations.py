@@ -1,4 +1,4 @@
-"""Says what is wrong with data, from the results of Great Expectations. Pure: it is not imported here."""
+"""Describes violations from the results of Great Expectations, without importing it."""
 
 import difflib
 import json
@@ -15,33 +15,29 @@ EXAMPLES_IN_MESSAGE = 3
 MOST_COLUMNS_LISTED = 20
 LONGEST_WANTED = 200
 COLUMN_KEYS = ("column", "column_A", "column_B")
-# Arguments that say where, or how it is told, and not what.
+# Arguments that say where to check or how to report, and not what to check.
 NOT_WANTED = {*COLUMN_KEYS, "column_list", "result_format", "catch_exceptions", "batch_id"}
-# By the beginning of a column's type: how bounds are written that Great Expectations (1.24) can compare with it.
+# Beginning of a column's type -> how to write bounds that Great Expectations (1.24) can compare with it.
 ADVICE = {
     "datetime64": "Bounds of timestamps have a time, and a zone where the column has one: 2024-01-31T00:00:00+00:00.",
     "str": "Dates in CSV and JSON are text: hold them to a pattern, or keep them in Parquet.",
 }
-# Of a suite that was written with pandas 2. In a list of types Great Expectations (1.24) finds no `str` at all.
+# For suites written with pandas 2. In a list of types, Great Expectations (1.24) does not know `str` at all.
 TEXT_AS_OBJECT = (
     " Text is `str` in pandas 3, which reads the data here, and was `object` in pandas 2: write "
     'expect_column_values_to_be_of_type with `"type_": "str"`.'
 )
-# These are about which columns there are: one that is not is a violation.
+# These check which columns exist, so a missing column is a violation.
 ABOUT_COLUMNS = ("expect_column_to_exist", "expect_table_")
 
 
 def find(
     results: Sequence[Json], stated: Sequence[Stated], columns: Mapping[str, str], file: str, *, numbered: bool
 ) -> list[Violation]:
-    """Return what is wrong, in the order of the suite.
+    """Return the violations in the order of the suite.
 
-    Args:
-        results: The results of Great Expectations (1.24) as JSON; the `id` of each is the number of its expectation.
-        stated: The expectations of the suite.
-        columns: The types of the data by column.
-        file: The file of the suite.
-        numbered: Whether the labels of rows count them from 0.
+    The results (Great Expectations 1.24, as JSON) have the number of their expectation as `id`. `columns` maps columns
+    to their types. `numbered`: row labels count from 0.
     """
     by_number = {int(result["expectation_config"]["id"]): result for result in results}
     found = (
@@ -52,8 +48,6 @@ def find(
 
 
 class _Judge:
-    """Judges the result of one expectation."""
-
     def __init__(self, stated: Stated, columns: Mapping[str, str], file: str, *, numbered: bool) -> None:
         self.stated = stated
         self.columns = columns
@@ -62,7 +56,6 @@ class _Judge:
         self.named = _columns_named(stated.kwargs)
 
     def violation(self, result: Json | None) -> Violation | None:
-        """Return what is wrong, if something is."""
         about_columns = self.stated.type.startswith(ABOUT_COLUMNS)
         missing = [] if about_columns else [name for name in self.named if name not in self.columns]
         if missing:
@@ -74,7 +67,6 @@ class _Judge:
         return None if result["success"] else self._violated(result.get("result") or {})
 
     def _missing(self, missing: Sequence[str]) -> Violation:
-        """Say that columns are not there."""
         close = [
             found[0] for name in missing if (found := difflib.get_close_matches(name, self.columns, n=1, cutoff=0.5))
         ]
@@ -87,7 +79,6 @@ class _Judge:
         )
 
     def _not_evaluated(self, reason: str) -> Violation:
-        """Say that the expectation itself fails."""
         types = ", ".join(
             f"{quote(name)} was read as {self.columns[name]}" for name in self.named if name in self.columns
         )
@@ -99,13 +90,12 @@ class _Judge:
         )
 
     def _advice(self) -> str:
-        """Return what to do about bounds that do not fit, which are mostly dates."""
+        """Return advice on bounds of the wrong type, which are mostly dates."""
         types = {self.columns.get(name, "") for name in self.named}
         fitting = (advice for kind, advice in ADVICE.items() if any(each.startswith(kind) for each in types))
         return next(fitting, "") if self.stated.type.endswith("_between") else ""
 
     def _violated(self, result: Json) -> Violation:
-        """Say how the data do not meet it."""
         if self.stated.type == "expect_column_to_exist" and not set(self.named) <= self.columns.keys():
             return self._made(
                 "violation", f"The data have no column {self._names()}. There are {_listed(self.columns)}."
@@ -115,7 +105,6 @@ class _Judge:
         return self._observed(result)
 
     def _counted(self, result: Json) -> Violation:
-        """Say how many values or rows are not as they should be, and which."""
         unexpected = int(result["unexpected_count"])
         total = int(result["element_count"]) - int(result.get("missing_count") or 0)
         percent = 100 * unexpected / total if total else 0.0
@@ -134,7 +123,6 @@ class _Judge:
         )
 
     def _observed(self, result: Json) -> Violation:
-        """Say what was found instead of what was wanted."""
         is_place = self.stated.type == "expect_column_to_exist"
         observed = f"the columns {_listed(self.columns)}" if is_place else _observation(result)
         value = result.get("observed_value")
@@ -146,7 +134,7 @@ class _Judge:
         )
 
     def _of_pandas_2(self) -> str:
-        """Return why text has another type than the suite says, where pandas is the reason."""
+        """Return why text has another type than the suite says, if a change in pandas is the reason."""
         wanted = (self.stated.kwargs.get("type_"), *(self.stated.kwargs.get("type_list") or ()))
         is_text = any(self.columns.get(name, "").startswith("str") for name in self.named)
         return TEXT_AS_OBJECT if is_text and {"object", "str"}.intersection(map(str, wanted)) else ""
@@ -172,7 +160,6 @@ class _Judge:
         return f"{self.stated.type} (`{self._wanted()}`)" if self._wanted() else self.stated.type
 
     def _wanted(self) -> str:
-        """Return the arguments, on one line."""
         kept = {key: value for key, value in self.stated.kwargs.items() if key not in NOT_WANTED}
         if self.stated.type.startswith("expect_table_") and "column_list" in self.stated.kwargs:
             kept["column_list"] = self.stated.kwargs["column_list"]
@@ -181,16 +168,15 @@ class _Judge:
 
 
 def _columns_named(kwargs: Json) -> list[str]:
-    """Return the columns that an expectation is about."""
     single = [kwargs[key] for key in COLUMN_KEYS if key in kwargs]
     several = kwargs.get("column_list")
     return [name for name in [*single, *(several if isinstance(several, list) else [])] if isinstance(name, str)]
 
 
 def _exception(info: object) -> str:
-    """Return what was raised; nothing where nothing was.
+    """Return the message of the exception; empty if nothing was raised.
 
-    It is told in one of two shapes (1.24): by itself, or by the name of each metric that raised.
+    Great Expectations (1.24) has two shapes: the exception alone, or one entry per metric that raised.
     """
     if not isinstance(info, dict):
         return ""
@@ -202,7 +188,7 @@ def _exception(info: object) -> str:
 
 
 def _examples(result: Json, *, numbered: bool) -> list[Example]:
-    """Return the values that are not as they should be, those of all columns as an object."""
+    """Return the unexpected values; with several columns, each is an object."""
     values = result.get("partial_unexpected_list") or []
     labels = result.get("partial_unexpected_index_list") or []
     rows = [label + 1 if numbered and isinstance(label, int) else None for label in labels]
@@ -216,7 +202,7 @@ def _example(example: Example) -> str:
 
 
 def _observation(result: Json) -> str:
-    """Return what was observed: a value, or what is too many and too few in a set."""
+    """Return the observed value, or what is unexpected and missing in a set."""
     details = result.get("details")
     mismatched = details.get("mismatched") if isinstance(details, dict) else None
     if isinstance(mismatched, list):
@@ -230,7 +216,7 @@ def _observation(result: Json) -> str:
 
 
 def _positions(mismatched: Sequence[Json]) -> str:
-    """Return which columns stand where others should."""
+    """Return which columns are in another position than expected."""
     parts = [
         f"column {each['Expected Column Position'] + 1} is `{_json(each['Found'])}`, not `{_json(each['Expected'])}`"
         for each in mismatched
@@ -239,10 +225,10 @@ def _positions(mismatched: Sequence[Json]) -> str:
 
 
 def _note(content: Json) -> str:
-    """Return what a suite notes on an expectation: its `notes`, or those in its `meta`, as one line."""
+    """Return the suite's note on an expectation (`notes`, or `notes` in its `meta`) on one line."""
     meta = content.get("meta")
     notes = content.get("notes") or (meta.get("notes") if isinstance(meta, dict) else None)
-    if isinstance(notes, dict):  # {"format": "markdown", "content": [...]}, the way of 0.18
+    if isinstance(notes, dict):  # {"format": "markdown", "content": [...]}, as in 0.18
         notes = notes.get("content")
     lines = notes if isinstance(notes, list) else [notes] if notes else []
     return " ".join(" ".join(str(line) for line in lines).split())
@@ -253,12 +239,11 @@ def _listed(columns: Iterable[str]) -> str:
 
 
 def _percent(percent: float) -> str:
-    """Return a share such that a little of it is not shown as nothing."""
-    return f"{percent:.3g} %"
+    return f"{percent:.3g} %"  # significant digits: a tiny share is not shown as 0
 
 
 def _json(value: object) -> str:
-    """Return a value as JSON: short, on one line, without control characters."""
+    """Return a value as short JSON on one line, without control characters."""
     return quote(json.dumps(value, ensure_ascii=False, default=str))[1:-1]
 
 
