@@ -1,1 +1,1 @@
-"""An image of environment and notebooks, built and pushed by the docker command line."""
+"""The stage build-image: builds and pushes an image of environment and notebooks with the docker command line."""

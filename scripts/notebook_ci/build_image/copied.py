@@ -1,4 +1,4 @@
-"""Finds what a user's Dockerfile copies into the image by accident: git history, runs, DVC cache."""
+"""Finds what a user's Dockerfile copies into the image by accident: git history, run directories, DVC's cache."""
 
 import posixpath
 import re
@@ -9,12 +9,12 @@ from pathlib import Path
 from notebook_ci.base.files import bytes_in
 
 UNASKED = (".git", ".notebook-ci", ".dvc/cache")
-# An instruction that copies all of the context, and not from another stage.
+# An instruction that copies the whole context, and does not copy from another stage.
 _COPIES_ALL = re.compile(r"(?im)^\s*(?:COPY|ADD)\s+(?!.*--from=)(?:--\S+\s+)*(?:\[\s*\")?(?:\./?\*?|\*|/)\"?[\s,]")
 
 
 def warning(dockerfile: Path, context: Path) -> tuple[int, str]:
-    """Return the line that copies too much and a warning; an empty one if `.dockerignore` excludes it."""
+    """Return the line that copies too much, and a warning; an empty one if `.dockerignore` excludes it."""
     found = _COPIES_ALL.search(text := dockerfile.read_text(encoding="utf-8", errors="replace"))
     ignores = [path for path in (Path(f"{dockerfile}.dockerignore"), context / ".dockerignore") if path.is_file()]
     patterns = ignores[0].read_text(encoding="utf-8", errors="replace").splitlines() if ignores else []

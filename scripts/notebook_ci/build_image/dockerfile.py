@@ -1,4 +1,4 @@
-"""The Dockerfile that is generated: plain text, made from what is known. Both builders of docker understand it."""
+"""Generates the Dockerfile as plain text that both of docker's builders understand."""
 
 import json
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ PAPERMILL_LOCK = "image.txt"
 REQUIREMENTS = "requirements"
 KERNEL = "kernel.json"
 ENTRYPOINT = "entrypoint.py"
-# Any notebook runs in this environment, whatever kernel its author had.
+# Every notebook runs in this environment, whatever kernel its metadata name.
 KERNEL_NAME = "python3"
 KERNEL_SPEC = (
     json.dumps(
@@ -36,29 +36,18 @@ _PAPERMILL = ("/opt/papermill/bin/python", f"/opt/papermill/{ENTRYPOINT}")
 
 @dataclass(frozen=True)
 class Plan:
-    """What the Dockerfile says.
-
-    Attributes:
-        base: The base image, as `resolve` names it.
-        base_note: What it was asked for by.
-        packages: What the environment holds.
-        arguments: Names of the build arguments.
-        certificates: Whether certificates are given.
-    """
-
-    base: str
-    base_note: str
+    base: str  # the base image, as named by `resolve`
+    base_note: str  # how the base image was asked for
     packages: Packages
-    arguments: Iterable[str]
-    certificates: bool
+    arguments: Iterable[str]  # names of the build arguments
+    certificates: bool  # whether there are certificates to trust
 
     def text(self) -> str:
-        """Return the Dockerfile."""
         parts = (_head(self.base_note), self._tools(), self._papermill(), self._environment(), self._image())
         return "\n".join("\n".join([*part, ""]) for part in parts)
 
     def _tools(self) -> list[str]:
-        """Return the stage with uv, and with the way to the package index."""
+        """Return the stage with uv and the settings for the package index."""
         certificates = f"/build/{CERTIFICATES}"
         return [
             f"FROM {self.base} AS tools",
@@ -90,7 +79,6 @@ class Plan:
         ]
 
     def _environment(self) -> list[str]:
-        """Return the stage with the user's environment."""
         pins, local = f"/build/{REQUIREMENTS}", self.packages.lock.builds_local_code
         again = "# It has a package that is built from the repository's files: each change of them makes it anew."
         return [
@@ -127,7 +115,7 @@ class Plan:
         ]
 
     def _declared(self) -> list[str]:
-        """Return the declarations of the build arguments: a stage has none of the stages before."""
+        """Return the declarations of the build arguments; each stage needs its own."""
         return [f"ARG {name}" for name in self.arguments]
 
 

@@ -1,6 +1,6 @@
-"""The docker command line: the one place that starts it.
+"""The only module that starts the docker command line.
 
-Seen with the clients 20.10 and 28.2 and the engine 20.10, with the classic builder and BuildKit.
+Seen with clients 20.10 and 28.2 and engine 20.10, with the classic builder and BuildKit.
 """
 
 import json
@@ -20,19 +20,19 @@ from notebook_ci.base.reporter import Reporter
 from notebook_ci.base.texts import quote, without_users
 from notebook_ci.build_image import faults
 
-# What asks nothing but the engine.
+# For commands that ask only the engine.
 ANSWER_SECONDS = 30.0
 SETTINGS = {
-    "BUILDKIT_PROGRESS": "plain",  # `--progress` is refused by a client that builds with the classic builder
-    "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",  # with them a digest would be that of an index, and new for each build
+    "BUILDKIT_PROGRESS": "plain",  # a client with the classic builder refuses `--progress`
+    "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",  # with them the digest is that of an index, and differs per build
 }
-# Of a builder in a container the engine would not get the image.
+# The engine would not get the image from a builder in a container.
 FOREIGN = ("BUILDX_BUILDER",)
-# From the first of these versions on an engine and a client have BuildKit; from the second a client takes it by itself.
+# Engine and client have BuildKit since the first version; a client uses it by default since the second.
 _HAS_BUILDKIT, _TAKES_BUILDKIT = (18, 9), (23, 0)
-# What the classic builder prints last; of BuildKit each line begins with the number of a step.
+# The last line of the classic builder; BuildKit begins each line with the number of a step.
 _CLASSIC = re.compile(r"^Successfully built [0-9a-f]+$", re.MULTILINE)
-# What is shown where a command fails alone: digests, times, transfers, progress of layers, uv's list of packages.
+# Shown only if a command fails: digests, times, transfers, progress of layers, uv's list of packages.
 _NOISE = re.compile(
     r"\s*"
     r"|#\d+ (?:sha256:|DONE|CACHED|\[internal\]|transferring |exporting |writing image |naming to |resolve ).*"
@@ -41,74 +41,50 @@ _NOISE = re.compile(
     r"| ---> .*|Removing intermediate container .*"
     r"|[0-9a-f]{12}: .*"
 )
-# The classic builder paints what a step prints on standard error.
+# The classic builder colours what a step prints on standard error.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class NoEngine(SurroundingsError):
-    """There is no engine that can be used."""
+    """No engine can be used."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What an image is built from.
+    """What an image is built from."""
 
-    Attributes:
-        context: The folder that the Dockerfile copies from.
-        dockerfile: The Dockerfile.
-        own: Its name where it is the user's own.
-        lock: What the environment is installed from, where the Dockerfile was generated.
-        arguments: Build arguments: given to docker as variables, so that no value stands in a command line.
-        of_host: Whether its steps use the network of the engine's machine.
-        labels: Labels that come with it.
-    """
-
-    context: Path
+    context: Path  # the folder that the Dockerfile copies from
     dockerfile: Path
-    own: str = ""
-    lock: str = ""
+    own: str = ""  # name of the user's own Dockerfile; empty if it was generated
+    lock: str = ""  # what the environment is installed from, if the Dockerfile was generated
+    # Build arguments; passed as variables, so that no value is in a command line.
     arguments: Mapping[str, str] = field(default_factory=dict)
-    of_host: bool = False
-    labels: Mapping[str, str] = field(default_factory=dict)
+    of_host: bool = False  # whether its steps use the network of the engine's machine
+    labels: Mapping[str, str] = field(default_factory=dict)  # additional labels
 
 
 @dataclass(frozen=True)
 class Built:
-    """What a build made.
-
-    Attributes:
-        image_id: The image's id.
-        builder: `buildkit` or `classic`.
-    """
-
     image_id: str
-    builder: str
+    builder: str  # `buildkit` or `classic`
 
 
 @dataclass
 class Docker:
-    """The docker command line.
-
-    Attributes:
-        environ: The environment of the step: `DOCKER_HOST`, `DOCKER_CONFIG` and the like count.
-        reporter: Takes what is printed.
-        timeout: Limit in seconds for fetching, building, pushing.
-    """
-
-    environ: Mapping[str, str]
+    environ: Mapping[str, str]  # `DOCKER_HOST`, `DOCKER_CONFIG` and similar variables apply
     reporter: Reporter
-    timeout: float
+    timeout: float  # seconds for each fetch, build and push
     program: str = field(init=False, default="")
     _chosen: Mapping[str, str] = field(init=False, default_factory=dict)
 
     def find(self) -> str:
-        """Make sure that an engine answers, choose the builder, and return the engine's version.
+        """Check that an engine answers, choose the builder, and return the engine's version.
 
-        That is BuildKit where docker has it: it is faster, and keeps build arguments out of the history. A client
-        before 23 must be told; `DOCKER_BUILDKIT` of the user counts more.
+        BuildKit is chosen if docker has it: it is faster, and keeps build arguments out of the history. A client before
+        23 uses it only with `DOCKER_BUILDKIT`, which is set unless the user has set it.
 
         Raises:
-            NoEngine: There is none, or this user may not use it.
+            NoEngine: There is no engine, or this user may not use it.
         """
         self.program = shutil.which("docker", path=self.environ.get("PATH")) or ""
         if not self.program:
@@ -129,30 +105,22 @@ class Docker:
         return server
 
     def inspect(self, image: str) -> dict[str, Any] | None:
-        """Return what the engine knows of an image; None: it does not have it."""
+        """Return what the engine knows about an image; None if it does not have the image."""
         done = self._run("image", "inspect", "--", image, timeout=ANSWER_SECONDS, separate=True)
         return None if done.returncode else dict(json.loads(done.stdout)[0])
 
     def pull(self, image: str) -> None:
-        """Fetch an image.
-
-        Raises:
-            NotebookCiError: It cannot be had.
-        """
         done = self._stream("pull", "--", image)
         if done.timed_out or done.returncode:
             raise faults.pull(image, done, self.timeout)
 
     def build(self, recipe: Recipe, *, names: Iterable[str], labels: Mapping[str, str]) -> Built:
-        """Build an image.
+        """Build an image, and give it `names` with tags.
 
-        Args:
-            recipe: What from.
-            names: What to name it, with tags.
-            labels: Its labels. They are no part of the Dockerfile: that would end the use of its layers.
+        Labels are not in the Dockerfile, because a changed label would prevent reuse of its layers.
 
         Raises:
-            NotebookCiError: It could not be built.
+            NotebookCiError: The image could not be built.
         """
         with tempfile.TemporaryDirectory(prefix="notebook-ci-image-") as folder:
             iidfile = Path(folder) / "id"
@@ -168,10 +136,10 @@ class Docker:
         return Built(image_id, "classic" if _CLASSIC.search(done.output) else "buildkit")
 
     def push(self, name: str) -> str:
-        """Push an image under one of its names, and return its digest at the registry.
+        """Push an image under one of its names, and return its digest in the registry.
 
         Raises:
-            NotebookCiError: The registry does not take it.
+            NotebookCiError: The registry did not accept it.
         """
         done = self._stream("push", "--", name)
         digest = faults.DIGEST.search(done.output)
@@ -180,12 +148,12 @@ class Docker:
         return digest[0]
 
     def run(self, image: str, program: str, *arguments: str) -> Completed:
-        """Run a program in a container without network, which is gone afterwards."""
+        """Run a program in a container without network, which is removed afterwards."""
         flags = ("--rm", "--network", "none", "--entrypoint", program)
         return self._run("run", *flags, image, *arguments, timeout=ANSWER_SECONDS * 2, separate=True)
 
     def _stream(self, *arguments: Argument, env: Mapping[str, str] | None = None) -> Completed:
-        """Run docker, shown while it runs, and in full where it fails; without secrets."""
+        """Run docker and show its output without secrets: filtered while it runs, complete if it fails."""
         with self.reporter.streaming() as write:
 
             def show(line: str) -> None:
@@ -214,28 +182,28 @@ class Docker:
 
 
 def is_noise(line: str) -> bool:
-    """Return whether a line of docker's helps nobody as long as all goes well."""
+    """Return whether a line of docker's output is useless unless the command fails."""
     return bool(_NOISE.fullmatch(line))
 
 
 def needs_telling(client: str, server: str) -> bool:
-    """Return whether a client of this version has BuildKit, as the engine has, and does not take it by itself."""
+    """Return whether client and engine have BuildKit, but the client does not use it by default."""
     return _HAS_BUILDKIT <= _version(client) < _TAKES_BUILDKIT and _version(server) >= _HAS_BUILDKIT
 
 
 def _version(text: str) -> tuple[int, int]:
-    """Return major and minor of a version such as `20.10.24+dfsg1`; zeros: it is none."""
+    """Return major and minor of a version such as `20.10.24+dfsg1`; zeros if it is not a version."""
     found = re.match(r"(\d+)\.(\d+)", text)
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def resolve(docker: Docker, base: str) -> tuple[str, str]:
-    """Return what a Dockerfile is to name a base image, and the digest of that; it is fetched where it is not there.
+    """Return how a Dockerfile names a base image, and the image's digest; fetch the image if it is missing.
 
-    An image that no registry has a digest of is named as it is: BuildKit takes no id for a name.
+    An image without a registry's digest keeps its name, because BuildKit does not accept an id as a name.
 
     Raises:
-        NotebookCiError: It cannot be had.
+        NotebookCiError: The image could not be fetched.
     """
     found = docker.inspect(base)
     if found is None:
@@ -251,12 +219,12 @@ def resolve(docker: Docker, base: str) -> tuple[str, str]:
 
 
 def same_repository(one: str, other: str) -> bool:
-    """Return whether two names of images, with tag or digest or without, are of one repository."""
+    """Return whether two image names, each with or without tag and digest, have the same repository."""
     return _repository(one) == _repository(other)
 
 
 def _repository(name: str) -> str:
-    """Return the name of an image without tag and digest, as short as the engine has it."""
+    """Return an image name without tag and digest, in the engine's short form."""
     name = name.partition("@")[0]
     head, slash, last = name.rpartition("/")
     return f"{head}{slash}{last.partition(':')[0]}".removeprefix("docker.io/").removeprefix("library/")

@@ -1,4 +1,4 @@
-"""The program of a generated image, for papermill's Python there (3.9 or newer): a sentence where it cannot write."""
+"""The program of a generated image. Runs in papermill's Python there (3.9 or newer), and explains write errors."""
 
 import os
 import sys
@@ -8,15 +8,14 @@ HINT = "Give it folders that can be written: `docker run --tmpfs /tmp -v FOLDER:
 
 
 def main() -> int:
-    """Run papermill with the arguments of the container."""
     from papermill.__main__ import papermill
 
     try:
-        if not os.access(os.path.expanduser("~"), os.W_OK):  # noqa: PTH111 - there may be no home at all
-            os.environ["HOME"] = tempfile.gettempdir()  # where Jupyter keeps what belongs to a running kernel
+        if not os.access(os.path.expanduser("~"), os.W_OK):  # noqa: PTH111 - there may be no home
+            os.environ["HOME"] = tempfile.gettempdir()  # Jupyter keeps files of running kernels there
         papermill(prog_name="papermill")
     except OSError as error:
-        sys.stderr.write(f"\npapermill cannot run: {error}. {HINT}\n")  # on its own line, behind a progress bar
+        sys.stderr.write(f"\npapermill cannot run: {error}. {HINT}\n")  # on its own line, after a progress bar
         return 3
     return 0
 

@@ -1,4 +1,4 @@
-"""What is wrong, from what docker (20.10 to 28) prints."""
+"""Explains errors from the output of docker (20.10 to 28)."""
 
 import re
 
@@ -12,7 +12,7 @@ HOST_HINT = "Start it, or name another one in DOCKER_HOST; with if-no-engine: sk
 DIGEST = re.compile(r"(?<=digest: )sha256:[0-9a-f]{64}")
 _LOGIN_HINT = "Log in before, for example with the action docker/login-action, as a user who may {do}."
 
-# Reasons that hold for every exchange with a registry: pattern, reason, what to do.
+# Errors of any exchange with a registry: pattern, reason, hint.
 _REGISTRY = (
     (
         r"no basic auth credentials|unauthorized|authentication required|denied: |access.* denied|forbidden|\b40[13]\b",
@@ -53,7 +53,7 @@ _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE
 _FULL_HINT = "Free some (`docker system df`, `docker system prune`), or use an engine with more."
 _GONE = re.compile(r"Cannot connect to the Docker daemon|error during connect|failed to dial|closed unexpectedly")
 _NO_BUILDX = re.compile(r"buildx component is missing or broken")
-# The step that failed: of BuildKit, and of the classic builder, where the last one is it.
+# The failed step in BuildKit's output and in the classic builder's, whose last step is the failed one.
 _STEP = (
     re.compile(r"^ > \[.*?\] (?P<step>.+?):?$", re.MULTILINE),
     re.compile(r"^Step \d+/\d+ : (?P<step>.+)$", re.MULTILINE),
@@ -69,7 +69,7 @@ _MISSING_COPY = re.compile(
     r"(?:COPY|ADD) failed: (?P<classic>[^\n]+)|"
     r"(?P<buildkit>failed to (?:calculate checksum|compute cache key)[^\n]*not found)"
 )
-# What is wrong with the packages that are asked for, rather than with the way to them.
+# Errors in the requested packages, and not in the network or index.
 _LOCK = re.compile(
     r"no solution found|hash mismatch|do not match the hashes|no wheels with a matching|"
     r"build backend returned an error|all requirements must have a hash|needs to be updated|Python requirement",
@@ -81,13 +81,13 @@ _NO_PYTHON = re.compile(
 
 
 def sentence(text: str) -> str:
-    """Return what a program said at the end of a sentence of ours: with one mark at its end."""
+    """Return a program's message for the end of our sentence: with exactly one mark at its end."""
     text = text.strip()
     return text if text.endswith(("?", "!", ".")) else f"{text}."
 
 
 def no_engine(output: str) -> tuple[str, str]:
-    """Return what it means that the client reached no engine, and what to do."""
+    """Return message and hint for a client that did not reach an engine."""
     if re.search(r"permission denied", output, re.IGNORECASE):
         message = "This user may not use the Docker engine: permission denied on its socket."
         return message, "Add the user to the group docker, or use rootless Docker."
@@ -96,7 +96,6 @@ def no_engine(output: str) -> tuple[str, str]:
 
 
 def pull(base: str, done: Completed, timeout: float) -> NotebookCiError:
-    """Return why a base image could not be fetched."""
     what = f"The base image {quote(base)} could not be fetched"
     if done.timed_out:
         return _too_long(what, timeout)
@@ -109,7 +108,6 @@ def pull(base: str, done: Completed, timeout: float) -> NotebookCiError:
 
 
 def push(name: str, done: Completed, timeout: float) -> NotebookCiError:
-    """Return why an image could not be pushed."""
     what = f"{name} could not be pushed"
     return _too_long(what, timeout) if done.timed_out else _of_registry(what, done.output, "write to it")
 
@@ -117,11 +115,7 @@ def push(name: str, done: Completed, timeout: float) -> NotebookCiError:
 def build(done: Completed, timeout: float, *, own: str, lock: str) -> NotebookCiError:
     """Return why an image could not be built.
 
-    Args:
-        done: How docker ended.
-        timeout: The limit in seconds.
-        own: The user's Dockerfile; nothing where it was generated.
-        lock: What the environment was to be installed from, where it was generated.
+    `own` is the user's Dockerfile. If it is empty, the Dockerfile was generated, and `lock` is what it installs from.
     """
     what = "The image could not be built"
     if done.timed_out:
@@ -147,7 +141,7 @@ def build(done: Completed, timeout: float, *, own: str, lock: str) -> NotebookCi
 
 
 def _of_dockerfile(what: str, output: str, own: str, step: str) -> NotebookCiError:
-    """Return what is wrong with the user's Dockerfile, or with what it names."""
+    """Return the error in the user's Dockerfile, or in what it refers to."""
     if bad := _BAD_DOCKERFILE.search(output):
         found = _LINE.search(bad[0])
         line = int(found[1] or found[2]) if found else None
@@ -174,7 +168,6 @@ def _of_dockerfile(what: str, output: str, own: str, step: str) -> NotebookCiErr
 
 
 def _of_engine(what: str, output: str) -> SurroundingsError | None:
-    """Return what is wrong with the engine itself, if something is."""
     if _NO_BUILDX.search(output):
         return SurroundingsError(
             f"{what}: DOCKER_BUILDKIT is set, and this docker client has no BuildKit.",
@@ -188,7 +181,6 @@ def _of_engine(what: str, output: str) -> SurroundingsError | None:
 
 
 def _of_registry(what: str, output: str, do: str) -> SurroundingsError:
-    """Return what is wrong with a registry or the way to it."""
     if error := _of_engine(what, output):
         return error
     for pattern, reason, hint in _REGISTRY:
@@ -204,7 +196,7 @@ def _too_long(what: str, timeout: float) -> SurroundingsError:
 
 
 def _step(output: str) -> str:
-    """Return the step that failed: the last that was begun."""
+    """Return the step that failed: the last one that was started."""
     for pattern in _STEP:
         if found := list(pattern.finditer(output)):
             return found[-1]["step"]
@@ -212,7 +204,7 @@ def _step(output: str) -> str:
 
 
 def _said(output: str) -> str:
-    """Return what the step that failed has printed, without the words of the step itself."""
+    """Return what the failed step printed, without the text of the step itself."""
     if failed := re.search(r"^#(\d+) ERROR", output, re.MULTILINE):
         lines = re.findall(rf"^#{failed[1]} [\d.]+ (.*)$", output, re.MULTILINE)
         return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""How a build reaches the package index: the user's own settings, none of which is in the image at the end."""
+"""The settings with which a build reaches the package index: the user's own. None of them remains in the image."""
 
 import ssl
 from collections.abc import Mapping
@@ -18,26 +18,17 @@ _LOOPBACK = ("localhost", "127.", "::1")
 
 @dataclass(frozen=True)
 class Network:
-    """What a build is told.
-
-    Attributes:
-        arguments: Build arguments: what uv and pip are to know. They may hold credentials.
-        certificates: Certificates to trust (PEM); empty: those of the base image.
-        of_host: Whether the build must use the network of the engine's machine: the index is on its loopback.
-        left_out: Settings that a build cannot be given.
-    """
-
-    arguments: Mapping[str, str]
-    certificates: str
-    of_host: bool
-    left_out: tuple[str, ...]
+    arguments: Mapping[str, str]  # build arguments for uv and pip; they may contain credentials
+    certificates: str  # certificates to trust (PEM); empty: those of the base image
+    of_host: bool  # the index is on the loopback of the engine's machine, so the build needs that network
+    left_out: tuple[str, ...]  # settings that cannot be passed to a build
 
     @classmethod
     def of(cls, environ: Mapping[str, str], cwd: Path) -> "Network":
         """Read the user's settings.
 
         Raises:
-            InputError: A file of settings, or the one of the certificates, cannot be read.
+            InputError: A settings file or the certificate file cannot be read, or packages are only in local folders.
         """
         settings = indexes.read(environ, cwd)
         learn(settings.for_uv())
@@ -74,7 +65,7 @@ def _left_out(settings: IndexSettings) -> tuple[str, ...]:
 
 
 def _certificates(settings: IndexSettings) -> str:
-    """Return the certificates that the user trusts: those of the file that is named, or of the system where asked."""
+    """Return the user's certificates: those of the named file, or of the system if the settings say so."""
     file = settings.certificates
     if not file and settings.system_certificates:
         file = ssl.get_default_verify_paths().cafile or ""

@@ -1,4 +1,4 @@
-"""What the image's environment is to hold, and the commands that install it: what setup-env did, inside a build."""
+"""What the image's environment contains, and the commands that install it: as setup-env does, but in a build."""
 
 import os
 import shlex
@@ -21,22 +21,15 @@ TESTED = "notebook-ci-tested.txt"
 
 @dataclass(frozen=True)
 class Packages:
-    """What is installed.
-
-    Attributes:
-        lock: The file that says so.
-        installed: Version by name of what setup-env installed; empty: it did not run.
-        added: What of that was not in the file: ipykernel and what it needs.
-        python_version: The Python of setup-env; empty: it did not run.
-    """
-
-    lock: Lock
+    lock: Lock  # the file to install from
+    # Name -> version of what setup-env installed; empty: it did not run.
     installed: Mapping[str, str] = field(default_factory=dict)
+    # The part of `installed` that is not in the file: ipykernel and its dependencies.
     added: Mapping[str, str] = field(default_factory=dict)
-    python_version: str = ""
+    python_version: str = ""  # the Python of setup-env; empty: it did not run
 
     def texts(self) -> dict[str, str]:
-        """Return the files to have in the build: texts by path, and what was installed beside them."""
+        """Return the files that the build needs, path -> text; they include pins of what setup-env installed."""
         texts = {self.lock.shown(path): _text(path, self.lock.shown(path)) for path in self.lock.files()}
         pins = {ADDED: self.added, TESTED: self.installed}
         return texts | {
@@ -46,17 +39,15 @@ class Packages:
         }
 
     def commands(self, uv: str, pins: str, folder: str) -> list[str]:
-        """Return the shell commands that make the environment.
+        """Return the shell commands that create the environment.
 
-        Args:
-            uv: The program in the build.
-            pins: The folder there of what `texts` adds, the constraints.
-            folder: The folder there of the files, as they stand in the workspace.
+        All arguments are paths in the build: the program uv, the folder of the constraints from `texts`, and the folder
+        that contains the files as in the workspace.
         """
         name = PurePosixPath(self.lock.name)
         file, project = (shlex.quote(str(PurePosixPath(folder) / path)) for path in (name, name.parent))
         install = f"{uv} pip install --python {PYTHON} --compile-bytecode"
-        # What does not fix versions is held to those that the notebooks were run with.
+        # A file that does not fix versions is constrained to the versions that the notebooks were run with.
         tested = f" --constraints {pins}/{TESTED}" if self.installed else ""
         match self.lock.kind:
             case "uv.lock":
@@ -86,15 +77,10 @@ class Packages:
 
 
 def find(given: str, record: Mapping[str, Any] | None, cwd: Path) -> Packages:
-    """Return what the environment is to hold.
-
-    Args:
-        given: The input `requirements`.
-        record: That of setup-env in this run, if there is one.
-        cwd: The workspace.
+    """Return what the environment must contain; `record` is that of setup-env in this run, if it exists.
 
     Raises:
-        InputError: Nothing says so, or the file is not what setup-env installed from any more.
+        InputError: Nothing says so, or the file has changed since setup-env installed from it.
     """
     if not record or not record.get("packages"):
         return Packages(_lock(given, cwd))
@@ -117,7 +103,7 @@ def find(given: str, record: Mapping[str, Any] | None, cwd: Path) -> Packages:
 
 
 def _lock(given: str, cwd: Path) -> Lock:
-    """Return the file to install from, checked: it and what it includes can be given to a build."""
+    """Return the file to install from; it and what it includes are checked to be usable in a build."""
     if given:
         _text(_inside(Path(os.path.normpath(cwd / given)), cwd), given)
     elif not locks.found(cwd):
@@ -135,7 +121,6 @@ def _lock(given: str, cwd: Path) -> Lock:
 
 
 def _inside(path: Path, workspace: Path) -> Path:
-    """Return a path that a build can be given."""
     if not path.is_relative_to(workspace):
         raise InputError(f"{path} lies outside the workspace: the image cannot be built from it.", hint="Move it.")
     return path

@@ -1,4 +1,4 @@
-"""What git says of the workspace: the commit, where it comes from, and its files."""
+"""What git says about the workspace: its commit, origin and files."""
 
 import re
 import tarfile
@@ -15,38 +15,29 @@ from notebook_ci.base.texts import without_users
 from notebook_ci.build_image.faults import sentence
 
 UID = 1000
-# `https://host/x`, `git@host:x`, a path: after its user an address has no `@`.
+# `https://host/x`, `git@host:x`, or a path: an address has no `@` after its user.
 _ADDRESS = re.compile(r"(?:[\w.-]+@)?[^@\s]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class Revision:
-    """The commit that the workspace stands at.
-
-    Attributes:
-        cwd: The workspace.
-        environ: The environment of the step.
-        commit: The commit; empty: the workspace is not in git, or has no commit yet.
-    """
-
     cwd: Path
     environ: Mapping[str, str]
-    commit: str
+    commit: str  # empty: the workspace is not in git, or has no commit yet
 
     @classmethod
     def of(cls, cwd: Path, environ: Mapping[str, str]) -> "Revision":
-        """Ask git."""
         commit = git.answer(cwd, environ, "rev-parse", "--verify", "HEAD")
         return cls(cwd, environ, commit if _COMMIT.fullmatch(commit) else "")
 
     def created(self) -> str:
-        """Return when the image counts as made (RFC 3339), so that two builds of one commit are the same image.
+        """Return the creation time of the image (RFC 3339); two builds of one commit give the same image.
 
-        That is what SOURCE_DATE_EPOCH says (reproducible-builds.org), else the time of the commit, else now.
+        It is SOURCE_DATE_EPOCH (reproducible-builds.org), else the time of the commit, else now.
 
         Raises:
-            InputError: SOURCE_DATE_EPOCH is no number.
+            InputError: SOURCE_DATE_EPOCH is not a number.
         """
         epoch = self.environ.get("SOURCE_DATE_EPOCH", "")
         if not epoch and self.commit:
@@ -60,9 +51,9 @@ class Revision:
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def source(self) -> str:
-        """Return the address of the repository, without credentials.
+        """Return the address of the repository without credentials.
 
-        Empty: it has none, or one of such a form that nobody can tell what in it is a password.
+        It is empty if there is none, or if its form does not show which part is a password.
         """
         if self.environ.get("GITHUB_ACTIONS") == "true" and (repository := self.environ.get("GITHUB_REPOSITORY")):
             return f"{self.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository}"
@@ -80,17 +71,13 @@ class Revision:
     def untracked_notebooks(self) -> list[str]:
         """Return the notebooks that git neither tracks nor ignores, relative to the workspace.
 
-        Not those in hidden folders, such as Jupyter's `.ipynb_checkpoints`: they are never executed.
+        Those in hidden folders, such as Jupyter's `.ipynb_checkpoints`, are left out: they are never executed.
         """
         done = git.run(self.cwd, self.environ, "ls-files", "--others", "--exclude-standard", "-z", "--", "*.ipynb")
         return [name for name in done.stdout.split("\0") if name and "/." not in f"/{name}"]
 
     def archive(self, path: Path, folder: str) -> None:
-        """Write the files of the commit below the workspace as an archive that depends on nothing but the commit.
-
-        Args:
-            path: The archive to write.
-            folder: The folder that they stand in there.
+        """Write the commit's files below the workspace into `folder` of an archive that depends only on the commit.
 
         Raises:
             InputError: The commit has no files there.
@@ -118,7 +105,7 @@ class Revision:
 
 
 def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Return a file with the same rights for everyone's git, owned by the user of the image."""
+    """Return a member with modes that do not depend on git's settings, owned by the image's user."""
     member.uid = member.gid = UID
     member.uname = member.gname = ""
     if not member.issym():

@@ -1,4 +1,4 @@
-"""The stage build-image: builds, looks at what came out, pushes."""
+"""The stage build-image: builds an image, checks it and pushes it."""
 
 import json
 import os
@@ -39,22 +39,12 @@ print(json.dumps({"version": platform.python_version(), "packages": packages}))
 
 @dataclass(frozen=True, kw_only=True)
 class ImagePlan(Plan):
-    """The image to build.
-
-    Attributes:
-        image: Its name, as registries accept it.
-        tags: Its tags; none: the commit.
-        dockerfile: The user's own, relative to the workspace; empty: one is generated.
-        is_pushed: Whether it is pushed.
-    """
-
-    image: str
-    tags: Sequence[str]
-    dockerfile: str
+    image: str  # its name, as registries accept it
+    tags: Sequence[str]  # empty: the commit is the tag
+    dockerfile: str  # the user's own, relative to the workspace; empty: one is generated
     is_pushed: bool
 
     def lines(self) -> Iterator[str]:
-        """See `Plan.lines`."""
         names = [f"{self.image}:{tag}" for tag in self.tags] or [f"{self.image}, tagged with the commit"]
         yield f"build {', '.join(names)} from {self.dockerfile or 'a generated Dockerfile'}"
         if self.is_pushed:
@@ -76,11 +66,11 @@ def plan(inputs: BuildImageInputs, workspace: Workspace) -> ImagePlan | Nothing:
 
 
 def run(inputs: BuildImageInputs, planned: ImagePlan, context: Context, record: BuildImageRecord) -> None:
-    """Build the image, and push it where that is asked for.
+    """Build the image, and push it if `push` is set.
 
     Raises:
         InputError: An input is wrong; nothing was built.
-        CheckFailed: What the image is to be made from has a fault.
+        CheckFailed: The Dockerfile or the packages have an error.
         SurroundingsError: Engine, registry or network failed.
     """
     revision, own = Revision.of(context.cwd, context.environ), planned.dockerfile
@@ -107,12 +97,11 @@ def run(inputs: BuildImageInputs, planned: ImagePlan, context: Context, record: 
 
 @dataclass(frozen=True)
 class _OwnBuild:
-    """A build from the user's own Dockerfile, whose context is the workspace."""
+    """A build from the user's own Dockerfile; its context is the workspace."""
 
     dockerfile: str
 
     def recipe(self, context: Context, _docker: Docker, record: BuildImageRecord, _scratch: Path) -> Recipe:
-        """Return what the image is built from."""
         path = context.cwd / self.dockerfile
         record.dockerfile = self.dockerfile
         record.read[self.dockerfile] = sha256(path)
@@ -122,32 +111,22 @@ class _OwnBuild:
         return Recipe(context=context.cwd, dockerfile=path, own=self.dockerfile)
 
     def check(self, context: Context, docker: Docker, record: BuildImageRecord) -> None:
-        """Look at nothing: what is in the image is the user's affair."""
+        """Check nothing: the user decides what is in the image."""
 
     def tell_changes(self, context: Context, revision: Revision) -> None:
-        """Warn of what makes the commit in the image's labels untrue."""
+        """Warn of changes that make the commit in the image's labels wrong."""
         if differing := _differing(revision):
             context.reporter.warning(f"{differing}. Commit them, so that the label is true.")
 
 
 @dataclass(frozen=True)
 class _GeneratedBuild:
-    """A build from the generated Dockerfile.
-
-    Attributes:
-        base: The base image that is asked for.
-        packages: What the environment holds.
-        network: The way to the package index.
-        revision: What the files are taken from.
-    """
-
     base: str
     packages: Packages
-    network: Network
-    revision: Revision
+    network: Network  # how the build reaches the package index
+    revision: Revision  # where the files are taken from
 
     def recipe(self, context: Context, docker: Docker, record: BuildImageRecord, scratch: Path) -> Recipe:
-        """Write down what the image is built from."""
         named, digest = engine.resolve(docker, self.base)
         record.base_image, record.base_digest = self.base, digest
         lock = self.packages.lock
@@ -156,7 +135,7 @@ class _GeneratedBuild:
         record.read |= {lock.shown(path): sha256(path) for path in lock.files()}
         record.dockerfile = context.place.relative(kept)
         record.made[record.dockerfile] = sha256(kept)
-        # The id of an image that comes from no registry says nothing elsewhere.
+        # The id of an image that is in no registry means nothing elsewhere.
         from_registry = {f"{LABEL_PREFIX}base.digest": digest} if "@" in named else {}
         return Recipe(
             context=scratch,
@@ -168,7 +147,7 @@ class _GeneratedBuild:
         )
 
     def _stage(self, folder: Path, base: str, digest: str, kept: Path) -> None:
-        """Write the context: what the Dockerfile copies, and nothing else of the workspace. The Dockerfile is kept."""
+        """Write the build context, which contains only what the Dockerfile copies. Keep the Dockerfile."""
         note = f"{self.base}, which no registry has given: {digest}" if "@" not in base else self.base
         plan = dockerfile.Plan(
             base, note, self.packages, sorted(self.network.arguments), bool(self.network.certificates)
@@ -190,7 +169,7 @@ class _GeneratedBuild:
         self.revision.archive(folder / dockerfile.ARCHIVE, dockerfile.FOLDER)
 
     def check(self, context: Context, docker: Docker, record: BuildImageRecord) -> None:
-        """Start the environment's Python, and say what in it differs from what the notebooks were run with."""
+        """Start the environment's Python, and warn if it differs from the environment the notebooks ran in."""
         done = docker.run(record.image_id, packages.PYTHON, "-I", "-c", DESCRIBE)
         try:
             found = json.loads(done.stdout)
@@ -213,7 +192,7 @@ class _GeneratedBuild:
             )
 
     def tell_changes(self, context: Context, revision: Revision) -> None:
-        """Warn of what the workspace has, and the image has not."""
+        """Warn of what is in the workspace, but not in the image."""
         if differing := _differing(revision):
             context.reporter.warning(
                 f"{differing}. The image holds them as committed, not as they are here: commit them, and build again."
@@ -240,7 +219,7 @@ def _generated(inputs: BuildImageInputs, context: Context, revision: Revision) -
 
 
 def _own_dockerfile(given: str, cwd: Path) -> str:
-    """Return the user's Dockerfile relative to the workspace, checked; empty: none is given."""
+    """Return the user's Dockerfile relative to the workspace, checked; empty if `dockerfile` is not set."""
     if not given:
         return ""
     path = Path(os.path.normpath(cwd / given))
@@ -271,7 +250,7 @@ def _commit_tag(revision: Revision) -> tuple[str]:
 
 
 def default_base(found: Packages, cwd: Path) -> str:
-    """Return the image of the Python that the notebooks were run with, or else that this runs with."""
+    """Return the image of the Python that the notebooks ran with, or of the Python that runs this."""
     version = found.python_version
     if not version and (cwd / VERSION_FILE).is_file():
         lines = read_text(cwd / VERSION_FILE, VERSION_FILE).splitlines()
@@ -280,7 +259,7 @@ def default_base(found: Packages, cwd: Path) -> str:
 
 
 def _minor(version: str) -> str:
-    """Return `3.12` of `3.12.4`; empty: it is no such version."""
+    """Return `3.12` for `3.12.4`; empty if it is not a version of Python 3."""
     found = re.match(r"3\.\d+", version.strip())
     return found[0] if found else ""
 
@@ -300,7 +279,6 @@ def _names(record: BuildImageRecord) -> list[str]:
 
 
 def _take(docker: Docker, record: BuildImageRecord, built: engine.Built) -> None:
-    """Record what was built."""
     found = docker.inspect(_names(record)[0])
     if found is None:
         raise SurroundingsError(f"{record.image} was built, but the engine does not have it.")
@@ -310,7 +288,7 @@ def _take(docker: Docker, record: BuildImageRecord, built: engine.Built) -> None
 
 
 def _push(docker: Docker, record: BuildImageRecord) -> None:
-    """Push each tag. What is there before one fails is recorded, and said."""
+    """Push each tag. If one fails, the error and the record say which tags the registry already has."""
     for name, tag in zip(_names(record), record.tags, strict=True):
         try:
             record.digest = docker.push(name)
@@ -327,7 +305,7 @@ def _skip(record: BuildImageRecord, error: NoEngine) -> None:
 
 
 def _differing(revision: Revision) -> str:
-    """Say which files are not as the commit in the image's labels has them; nothing where all are."""
+    """Return which files differ from the commit in the image's labels; empty if none."""
     changed = revision.changed() if revision.commit else []
     if not changed:
         return ""
@@ -338,7 +316,7 @@ def _differing(revision: Revision) -> str:
 
 
 def _write(folder: Path, name: str, text: str) -> None:
-    """Write a file with the same rights for everyone's umask: they are a part of what a layer is known by."""
+    """Write a file with modes that do not depend on the umask: they are part of a layer's digest."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     for above in path.relative_to(folder).parents[:-1]:

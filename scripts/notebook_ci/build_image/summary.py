@@ -1,4 +1,4 @@
-"""What the summary says of build-image."""
+"""The summary of build-image."""
 
 from notebook_ci.base.markdown import Json, name, table
 from notebook_ci.base.texts import listed, size
@@ -7,7 +7,6 @@ MOST_TAGS = 5
 
 
 def note(record: Json) -> str:
-    """Return what came of it, in a few words."""
     if not record["image_id"]:
         return ""
     pushed = "pushed" if record["pushed"] else "not pushed"
@@ -15,7 +14,6 @@ def note(record: Json) -> str:
 
 
 def section(record: Json) -> list[str]:
-    """Return what was built."""
     if not record["image_id"]:
         return []
     made_from = f" ({name(record['dockerfile'])})" if not record["base_image"] else ""
