@@ -1,1 +1,1 @@
-"""Logs a run to MLflow: reads the run directory, and describes it to a worker that talks to the store."""
+"""The stage log-run: reads the run directory, and describes it to a worker that logs it to MLflow."""

@@ -1,4 +1,4 @@
-"""Starts the worker, bounds its time, and reads its answer."""
+"""Starts the worker, limits its time, and reads its answer."""
 
 import dataclasses
 import json
@@ -18,16 +18,16 @@ from notebook_ci.log_run.store import Store
 from notebook_ci.tools import tool
 
 WORKER = Path(__file__).with_name("worker.py")
-# One request to a server, and all of them, beside what the artifacts may take: a server that is down costs 30 seconds.
+# Limits for one request to a server, and for all without the artifacts: a server that is down costs 30 seconds.
 REQUEST_SECONDS = 12
 SERVER_SECONDS = 25
-# Until the client is loaded the server has no part in it: a slow machine takes this long.
+# Loading the client does not involve the server; a slow machine takes this long.
 LOADING_SECONDS = 60
-# A database file is here: a slow machine takes this long to make one.
+# A database file is local; a slow machine takes this long to create one.
 DATABASE_SECONDS = 120
 LINES_SHOWN = 20
 SETTINGS = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # MLflow would try for minutes; the worker tries again by itself
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # MLflow would retry for minutes; the worker retries by itself
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -35,15 +35,15 @@ SETTINGS = {
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "GIT_PYTHON_REFRESH": "quiet",
 }
-# The job says them.
+# These come from the job.
 _FOREIGN = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_TRACKING_URI")
 
 
 def log(store: Store, target: Mapping[str, str], run: Description, context: Context) -> Answer:
-    """Log a run; `target` has the fields of `Job` that say which.
+    """Log a run; `target` has the fields of `Job` that select experiment and run.
 
     Raises:
-        SurroundingsError: MLflow could not be installed, or the folder of the database cannot be written.
+        SurroundingsError: MLflow could not be installed, or the folder of the database is not writable.
     """
     tool.make(store.environment, "MLflow", context.environ, context.reporter)
     data = {field.name: getattr(run, field.name) for field in dataclasses.fields(run)} | {"notices": []}
@@ -55,7 +55,7 @@ def log(store: Store, target: Mapping[str, str], run: Description, context: Cont
         run={name: _plain(value) for name, value in data.items()},
     )
     try:
-        # Beside the database, so that a new one can be moved in. A killed worker leaves nothing there.
+        # Beside the database, so that a new one can be moved into place. A killed worker leaves nothing there.
         with tempfile.TemporaryDirectory(
             prefix=".notebook-ci-", dir=store.database.parent if store.database else None
         ) as scratch:
@@ -70,7 +70,7 @@ def _plain(value: object) -> object:
 
 
 def _work(job: Job, store: Store, context: Context, scratch: Path) -> Answer:
-    """Run the worker in a folder where it may leave what it wants."""
+    """Run the worker in a folder where it may leave files."""
     steps: list[str] = []
     size = sum(artifact["bytes"] for artifact in job.run["artifacts"])
     seconds = DATABASE_SECONDS if store.database else SERVER_SECONDS
@@ -107,12 +107,12 @@ def _work(job: Job, store: Store, context: Context, scratch: Path) -> Answer:
 
 
 def _environment(environ: Mapping[str, str], store: Store) -> dict[str, str]:
-    """Return the environment of the worker: with the user's own settings of MLflow, but for those that hang or talk."""
+    """Return the worker's environment: the user's MLflow settings, except those that make it hang or print."""
     kept = {name: value for name, value in process.for_others(environ).items() if name not in _FOREIGN}
     return {**kept, **store.credentials, **SETTINGS, REQUEST_TIMEOUT: _request_seconds(environ)}
 
 
 def _request_seconds(environ: Mapping[str, str]) -> str:
-    """Return how long a request may take: what the user says, if that is less."""
+    """Return the limit of one request: the user's value if it is lower than ours."""
     given = environ.get(REQUEST_TIMEOUT, "")
     return given if given.isdigit() and 0 < int(given) < REQUEST_SECONDS else str(REQUEST_SECONDS)

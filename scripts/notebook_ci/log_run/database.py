@@ -1,4 +1,4 @@
-"""The store in a SQLite file. Part of the worker: it needs the tool environment. Seen with MLflow 3.17."""
+"""Prepares a SQLite file as the store. Part of the worker: needs its tool environment. Seen with MLflow 3.17."""
 
 import contextlib
 import os
@@ -15,14 +15,14 @@ LOCK_SECONDS = 8
 
 
 def prepare(path: Path, progress: Callable[[str], None]) -> None:
-    """Make the database where it is not there yet, and look at it before MLflow does.
+    """Create the database if it does not exist, and check it before MLflow opens it.
 
-    MLflow adds its tables to whatever database it is given, upgrades one of an older MLflow without asking, and tries
-    for 100 seconds to open one that it cannot.
+    MLflow adds its tables to any database, upgrades one of an older MLflow without asking, and tries for 100 seconds to
+    open one that it cannot open.
 
     Raises:
         InputError: It is another program's database.
-        SurroundingsError: It cannot be used, or is of another version of MLflow.
+        SurroundingsError: It cannot be used, or belongs to another version of MLflow.
     """
     try:
         if not path.exists() or not path.stat().st_size:
@@ -36,7 +36,7 @@ def prepare(path: Path, progress: Callable[[str], None]) -> None:
 
 
 def _make(path: Path) -> None:
-    """Make the database whole or not at all: MLflow makes its tables one by one, and fails where another has begun."""
+    """Create the whole database at once: MLflow creates table by table, and fails if another process has begun."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
@@ -49,7 +49,6 @@ def _make(path: Path) -> None:
 
 
 def _fault(path: Path) -> NotebookCiError | None:
-    """Return what speaks against using the database."""
     with contextlib.closing(sqlite3.connect(path, timeout=LOCK_SECONDS)) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if tables and "alembic_version" not in tables:
@@ -62,13 +61,12 @@ def _fault(path: Path) -> NotebookCiError | None:
 
 
 def _other_version(path: Path, found: str) -> SurroundingsError | None:
-    """Return what to do with a database that another version of MLflow has made."""
     import mlflow.store.db.utils as db_utils
     from alembic.script import ScriptDirectory
     from alembic.util import CommandError
     from mlflow.version import VERSION
 
-    scripts = ScriptDirectory.from_config(db_utils._get_alembic_config(""))  # noqa: SLF001 - there is no other way
+    scripts = ScriptDirectory.from_config(db_utils._get_alembic_config(""))  # noqa: SLF001 - MLflow offers no other way
     if found in scripts.get_heads():
         return None
     try:

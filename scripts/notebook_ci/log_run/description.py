@@ -1,4 +1,4 @@
-"""Describes a run to MLflow: what the records of a run directory say, in MLflow's terms and within its limits."""
+"""Describes the records of a run directory in MLflow's terms and within its limits."""
 
 import dataclasses
 import hashlib
@@ -19,18 +19,18 @@ from notebook_ci.log_run.reading import Json, not_written
 # Limits of MLflow 3.17 (mlflow/utils/validation.py).
 MOST_DATASET_NAME = 500
 MOST_DATASET_DIGEST = 36
-# A file that is bigger would hold the job for hours; no notebook, page or report is.
+# A bigger file would block the job for hours; no notebook, page or report is that big.
 MOST_ARTIFACT = 2**30
-# What has a meaning in addresses, and MLflow 3.17 does not escape.
+# Characters with a meaning in URLs that MLflow 3.17 does not escape.
 _UNSAFE = re.compile(r"[#?%;\\\x00-\x1f\x7f]")
 IDENTITY_TAG = "notebook-ci.identity"
-# Numbers of the records that are worth a curve over the runs: fields by stage.
+# Numbers of records that are worth a chart over several runs: stage -> fields.
 COUNTS = {
     "dvc-pull": ("files", "bytes", "downloaded_bytes"),
     "validate-data": ("evaluated", "failed"),
     "build-image": ("bytes",),
 }
-# Values of the records that one searches runs for: fields by stage.
+# Values of records that users search runs for: stage -> fields.
 DIGESTS = {
     "setup-env": ("env_digest", "python_version", "lock_file"),
     "dvc-pull": ("data_digest", "remote_url"),
@@ -41,104 +41,58 @@ DIGESTS = {
 
 @dataclass(frozen=True)
 class Metric:
-    """A number of the run.
-
-    Attributes:
-        name: Its name.
-        value: Its value, which may be no finite number.
-        timestamp: When it came to be, in milliseconds since 1970: that of the record, so that logging it again adds
-            nothing.
-    """
-
     name: str
-    value: float
-    timestamp: int
+    value: float  # may be infinite or NaN
+    timestamp: int  # milliseconds since 1970; the record's time, so that logging again adds nothing
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Data that the run has read, as MLflow describes it.
+    """Data that the run has read, as MLflow describes it."""
 
-    Attributes:
-        name: Its path in the workspace.
-        digest: What tells its content, at most 36 characters.
-        source_type: `dvc`, or `local` for a file of the workspace.
-        source: Where it comes from: JSON.
-        profile: What is known of it: JSON.
-    """
-
-    name: str
-    digest: str
-    source_type: str
-    source: str
-    profile: str
+    name: str  # path in the workspace
+    digest: str  # identifies its content, at most 36 characters
+    source_type: str  # `dvc`, or `local` for a file of the workspace
+    source: str  # where it comes from, as JSON
+    profile: str  # what is known about it, as JSON
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A file of the run directory.
-
-    Attributes:
-        path: The file.
-        folder: Its folder among the artifacts, with `/`; empty: on top.
-        name: Its name there.
-        bytes: Its size.
-    """
+    """A file of the run directory."""
 
     path: str
-    folder: str
-    name: str
+    folder: str  # folder among the artifacts, with `/`; empty: top level
+    name: str  # file name among the artifacts
     bytes: int
 
 
 @dataclass
 class Description:
-    """A run, as MLflow takes it.
+    """A run, as MLflow describes it. Times are in milliseconds since 1970."""
 
-    Attributes:
-        identity: SHA-256 of what makes it this run.
-        name: Its name.
-        status: `FINISHED` or `FAILED`.
-        start: When its first stage began, in milliseconds since 1970.
-        end: When its last stage ended.
-        parameters: What the notebooks were given.
-        metrics: Numbers that they reported, durations, counts.
-        tags: Where code and run come from, and digests.
-        datasets: Data that was read.
-        artifacts: Files.
-        notices: What was changed to fit.
-    """
-
-    identity: str
+    identity: str  # SHA-256 of what makes it this run
     name: str
-    status: str
-    start: int
-    end: int
+    status: str  # `FINISHED` or `FAILED`
+    start: int  # when its first stage began
+    end: int  # when its last stage ended
     parameters: dict[str, str] = field(default_factory=dict)
-    metrics: list[Metric] = field(default_factory=list)
-    tags: dict[str, str] = field(default_factory=dict)
+    metrics: list[Metric] = field(default_factory=list)  # reported numbers, durations, counts
+    tags: dict[str, str] = field(default_factory=dict)  # origin of code and run, digests
     datasets: list[Dataset] = field(default_factory=list)
     artifacts: list[Artifact] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)  # what was changed to fit MLflow
 
 
 @dataclass(frozen=True)
 class _Part:
-    """What one record says of itself, read whole: nothing of a record is read behind this.
+    """The data of one record, read completely here, so that a malformed record is found at once."""
 
-    Attributes:
-        start: When its stage began, in milliseconds since 1970.
-        end: When it ended.
-        given: What notebooks were given: name of the execution without suffix, name, value.
-        metrics: What notebooks reported.
-        measured: What was measured of the stage.
-    """
-
-    start: int
+    start: int  # milliseconds since 1970
     end: int
-    given: Sequence[tuple[str, str, str]]
-    metrics: Mapping[str, float]
-    measured: Mapping[str, float]
+    given: Sequence[tuple[str, str, str]]  # name of the execution without suffix, parameter, value
+    metrics: Mapping[str, float]  # reported by notebooks
+    measured: Mapping[str, float]  # measured about the stage
 
 
 def describe(
@@ -146,15 +100,11 @@ def describe(
 ) -> Description:
     """Return what to log of a run.
 
-    Args:
-        records: The records by the names of their files without suffix, in the order the stages began.
-        root: The run directory.
-        identity: What makes it this run.
-        name: The name of the run.
-        context: Tags of where code and run come from.
+    `records` maps file names without suffix to records, in the order the stages began. `identity` makes it this run.
+    `context` are tags about the origin of code and run.
 
     Raises:
-        InputError: A record does not have what its stage writes.
+        InputError: A record does not have the fields that its stage writes.
     """
     passed = all(record["status"] in {"passed", "skipped"} for record in records.values())
     described = Description(identity, name, "FINISHED" if passed else "FAILED", 0, 0)
@@ -179,13 +129,12 @@ def describe(
 
 def _part(label: str, record: Json) -> _Part:
     start, end = _span(record)
-    metrics = {name: float(value) for name, value in record["metrics"].items()}  # what is not finite is text there
+    metrics = {name: float(value) for name, value in record["metrics"].items()}  # NaN and infinity are text there
     measured = {name: float(value) for name, value in _measured(label, record)}
     return _Part(start, end, list(_given(record)), metrics, measured)
 
 
 def _add(described: Description, label: str, record: Json, root: Path) -> None:
-    """Take over what each record has for itself."""
     described.tags[f"notebook-ci.status.{label}"] = record["status"]
     for name in _fields(DIGESTS, record):
         if value := record[name]:
@@ -202,13 +151,13 @@ def _add(described: Description, label: str, record: Json, root: Path) -> None:
 
 
 def _fields(table: Mapping[str, Sequence[str]], record: Json) -> Sequence[str]:
-    """Return what is logged of a record; nothing of an image that was not built, or not pushed as asked."""
+    """Return the fields to log; none of an image that was not built, or not pushed as asked."""
     is_image = record["stage"] != "build-image" or record["status"] == "passed"
     return table.get(record["stage"], ()) if is_image else ()
 
 
 def _digest_of(files: Mapping[str, str]) -> str:
-    """Return one digest of files: of lines as `sha256sum` writes them."""
+    """Return one digest of files: SHA-256 of lines as `sha256sum` writes them."""
     lines = "".join(f"{digest}  {path}\n" for path, digest in sorted(files.items()))
     return hashlib.sha256(lines.encode()).hexdigest()
 
@@ -218,7 +167,7 @@ def _span(record: Json) -> tuple[int, int]:
     started = datetime.fromisoformat(record["started"])
     end = started + timedelta(seconds=record["duration"])
     if min(started.timestamp(), end.timestamp()) < 0:
-        raise ValueError("before 1970")  # MLflow 3.17 takes no such time
+        raise ValueError("before 1970")  # MLflow 3.17 refuses such a time
     return int(started.timestamp() * 1000), int(end.timestamp() * 1000)
 
 
@@ -226,14 +175,14 @@ def _span(record: Json) -> tuple[int, int]:
 
 
 def _given(record: Json) -> Iterator[tuple[str, str, str]]:
-    """Yield what notebooks were given: name of the execution without suffix, name, value."""
+    """Yield the parameters of notebooks: name of the execution without suffix, name, value."""
     for notebook in record["notebooks"] if record["stage"] == "execute-notebook" else ():
         for name, value in notebook["parameters"].items():
             yield notebook["name"].removesuffix(".ipynb"), name, _text(value)
 
 
 def _parameters(parts: Mapping[str, _Part], notices: list[str]) -> dict[str, str]:
-    """Return the parameters of all notebooks; where they differ, each with its notebook before it."""
+    """Return the parameters of all notebooks; if values differ, each name is prefixed with its notebook."""
     given: dict[str, dict[str, str]] = {}
     several = sum(bool(part.given) for part in parts.values()) > 1
     for label, part in parts.items():
@@ -257,7 +206,7 @@ def _text(value: object) -> str:
 
 
 def _metrics(parts: Mapping[str, _Part], notices: list[str]) -> list[Metric]:
-    """Return the numbers of all records. A name that several records have gets the record's before it."""
+    """Return the metrics of all records; a name in several records is prefixed with the record's name."""
     found: dict[str, tuple[float, int]] = {}
     known = Counter(name for part in parts.values() for name in part.metrics)
     for label, part in parts.items():
@@ -269,7 +218,6 @@ def _metrics(parts: Mapping[str, _Part], notices: list[str]) -> list[Metric]:
 
 
 def _measured(label: str, record: Json) -> Iterator[tuple[str, float]]:
-    """Yield what is measured of a stage."""
     if record["status"] == "skipped":
         return
     yield f"seconds/{label}", record["duration"]
@@ -312,7 +260,7 @@ def _dataset(name: str, digest: str, source_type: str, source: Json, profile: Js
 
 
 def _merged(datasets: Iterable[Dataset]) -> list[Dataset]:
-    """Return one dataset a path: what DVC says of its origin, and all that is known of it."""
+    """Return one dataset per path: with the origin from DVC if known, and all that is known about it."""
     merged: dict[str, Dataset] = {}
     for each in datasets:
         if known := merged.get(each.name):
@@ -328,10 +276,10 @@ def _merged(datasets: Iterable[Dataset]) -> list[Dataset]:
 
 
 def _artifacts(label: str, record: Json, root: Path, notices: list[str]) -> Iterator[Artifact]:
-    """Yield a record, and the files it has made, laid out as the run directory is.
+    """Yield a record and the files that its stage wrote, with the layout of the run directory.
 
-    Nothing else is logged that a notebook, or whoever wrote the record, may have named or put in their place: a file
-    that has changed, a link, a pipe or a device, a file outside of the run directory.
+    A notebook, or whoever wrote the record, may have named or replaced files. So these are not logged: a file that has
+    changed, a link, a pipe, a device, a file outside the run directory.
     """
     root = root.resolve()
     yield _artifact(root / f"{label}.json", root)
@@ -343,11 +291,10 @@ def _artifacts(label: str, record: Json, root: Path, notices: list[str]) -> Iter
 
 
 def _fault(path: Path, root: Path, digest: str) -> str:
-    """Return what is wrong with a file that a record names."""
     try:
         if not path.parent.resolve().is_relative_to(root):
             return "is outside of the run directory"
-        found = path.lstat()  # looked at before it is opened: a pipe waits for ever, and a device has no end
+        found = path.lstat()  # checked before opening: a pipe blocks forever, and a device never ends
         if not stat.S_ISREG(found.st_mode):
             return "is no regular file"
         if found.st_size > MOST_ARTIFACT:
@@ -355,7 +302,7 @@ def _fault(path: Path, root: Path, digest: str) -> str:
         return "" if sha256(path) == digest else "is another one by now"
     except (FileNotFoundError, NotADirectoryError):
         return "is not there any more"
-    except (OSError, RuntimeError, ValueError) as error:  # of ValueError: a name with a null byte
+    except (OSError, RuntimeError, ValueError) as error:  # ValueError: a name with a null byte
         return f"cannot be read ({getattr(error, 'strerror', None) or error})"
 
 

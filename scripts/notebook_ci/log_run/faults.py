@@ -1,4 +1,4 @@
-"""Says what is wrong with a store, from what MLflow raised. Seen with MLflow 3.17, requests 2.34."""
+"""Explains errors of a store from what MLflow raised. Seen with MLflow 3.17, requests 2.34."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -22,23 +22,15 @@ ADDRESS = "Look at the input tracking-uri: it is what a browser opens, without a
 
 @dataclass(frozen=True)
 class Fault:
-    """An exception, and those behind it.
+    """An exception and those that caused it."""
 
-    Attributes:
-        kinds: Their types' names.
-        texts: Their texts.
-        code: MLflow's name of the error.
-        status: The HTTP status that was answered; 0: none is known.
-    """
-
-    kinds: Sequence[str]
-    texts: Sequence[str]
-    code: str
-    status: int
+    kinds: Sequence[str]  # names of their types
+    texts: Sequence[str]  # their messages
+    code: str  # MLflow's error code
+    status: int  # HTTP status; 0: unknown
 
     @classmethod
     def of(cls, error: BaseException) -> "Fault":
-        """Return what is known of an exception."""
         chain = list(_chain(error))
         texts = [str(each) for each in chain]
         code = next((str(each.error_code) for each in chain if hasattr(each, "error_code")), "")
@@ -51,16 +43,16 @@ class Fault:
 
     @property
     def is_unknown_address(self) -> bool:
-        """Whether the server does not know what was asked for; a thing that is not there has a code of MLflow's."""
+        """Whether the server does not know the requested URL; for a missing object MLflow has an error code."""
         return self.has("error code 404 != 200")
 
     def has(self, *words: str) -> bool:
-        """Return whether one of the words stands in a text or is the name of a type."""
+        """Return whether one of the words is in a text, or in the name of a type."""
         return any(word in text for word in words for text in (*self.kinds, *self.texts))
 
     @property
     def reason(self) -> str:
-        """What the server says of it, where MLflow hands that on, or else MLflow; on one line."""
+        """The server's message if MLflow passes it on, or else MLflow's; on one line."""
         text = self.texts[0] if self.texts else ""
         body = re.search(r"Response (?:body: '|text: )(.*?)'?$", text, re.DOTALL)
         line = " ".join(re.sub(r"<[^>]*>", " ", body[1] if body else text).split()).rstrip(".")
@@ -69,17 +61,9 @@ class Fault:
 
 @dataclass(frozen=True)
 class _Rule:
-    """What to say of a fault.
+    """The message and hint for a fault that has one of the words or this HTTP status."""
 
-    Attributes:
-        words: One of them stands in it, or is the name of an exception.
-        status: This HTTP status was answered.
-        message: The message; `{uri}` is the tracking URI, `{reason}` what the server or MLflow says, `{step}` what was
-            being done.
-        hint: What to do next.
-    """
-
-    message: str
+    message: str  # `{uri}`: tracking URI, `{reason}`: from server or MLflow, `{step}`: what was being done
     hint: str
     words: tuple[str, ...] = ()
     status: int = 0
@@ -94,11 +78,11 @@ _NO_MLFLOW = _Rule(
     (
         "not in a valid JSON format",
         "JSONDecodeError",
-        "INTERNAL_ERROR: Response: ",  # JSON that has no code of MLflow's
+        "INTERNAL_ERROR: Response: ",  # JSON without an MLflow error code
         *(f"error code {status} != 200" for status in (301, 302, 303, 307, 308, 404, 405)),
     ),
 )
-# The first that fits is taken.
+# The first match wins.
 _RULES = (
     _Rule("The host of {uri} is not known.", ADDRESS, ("NameResolutionError", "getaddrinfo")),
     _Rule(
@@ -147,13 +131,10 @@ _RULES = (
 
 
 def explain(fault: Fault, job: Job, step: str, *, run_made: bool) -> NotebookCiError:
-    """Return what to tell the user.
+    """Return the error for the user.
 
-    Args:
-        fault: What went wrong.
-        job: What was to be logged, and where.
-        step: What was being done.
-        run_made: Whether the run was found or made before: then this is MLflow, and it takes the names of both.
+    If `run_made`, the run was found or created before, so the server is MLflow and accepts the names of experiment and
+    run.
     """
     if not run_made and fault.code == "INVALID_PARAMETER_VALUE":
         return InputError(f"{job.uri} refuses the run: {fault.reason}.", hint=REFUSED)
@@ -165,7 +146,6 @@ def explain(fault: Fault, job: Job, step: str, *, run_made: bool) -> NotebookCiE
 
 
 def deleted_experiment(name: str, experiment_id: str, job: Job) -> SurroundingsError:
-    """Return what to do about an experiment that was deleted: its name stays taken."""
     template = "MLFLOW_TRACKING_URI={} mlflow experiments restore --experiment-id {}"
     restore = command_line(template, job.uri, experiment_id or "ID")
     return SurroundingsError(
@@ -175,13 +155,13 @@ def deleted_experiment(name: str, experiment_id: str, job: Job) -> SurroundingsE
 
 
 def refused(variable: str, value: str, reason: str) -> InputError:
-    """Return the error for a variable that names a run or an experiment which cannot be logged to."""
+    """Return the error for a variable that names a run or an experiment that cannot be used."""
     hint = f"Correct it, or set {variable} to nothing for this step."
     return InputError(f"{variable} is {quote(value)}, {reason}.", hint=hint)
 
 
 def unreachable_artifacts(location: str) -> SurroundingsError:
-    """Return what to say of artifacts that only the server's own machine can write."""
+    """Return the error for artifacts that only the server's own machine can write."""
     return SurroundingsError(
         f"The run is logged without artifacts: the server keeps them at {location}, which cannot be written from here.",
         hint="Let the server take them: start it with `mlflow server --artifacts-destination ...`, and use an "
@@ -190,7 +170,6 @@ def unreachable_artifacts(location: str) -> SurroundingsError:
 
 
 def unusable(path: str, reason: str) -> SurroundingsError:
-    """Return what to say of a database that cannot be used."""
     hint = "Look at its permissions and at the free disk space, or name another file with the input tracking-uri."
     if "locked" in reason:
         hint = "End the program that holds it, or start an MLflow server for all who write to it."
@@ -200,27 +179,19 @@ def unusable(path: str, reason: str) -> SurroundingsError:
 
 
 def timed_out(uri: str, while_what: str) -> SurroundingsError:
-    """Return what to say of a store that does not answer.
-
-    Args:
-        uri: The tracking URI.
-        while_what: What was being done.
-    """
     return SurroundingsError(TIMED_OUT.format(uri=uri, when=f" (it stopped while {while_what})"), hint=AGAIN)
 
 
 def not_loaded() -> SurroundingsError:
-    """Return what to say of a machine that does not come to ask the store anything."""
     hint = "Look at its processors and its memory, then log the run again."
     return SurroundingsError("MLflow's client was not loaded in time: the machine is too slow.", hint=hint)
 
 
 def _of_server(fault: Fault, uri: str, step: str) -> SurroundingsError:
-    """Return what is wrong with a server, or the way to it."""
     if rule := next((rule for rule in _RULES if rule.fits(fault)), None):
         return SurroundingsError(rule.message.format(uri=uri, reason=fault.reason, step=step), hint=rule.hint)
     if fault.status in TRANSIENT_STATUS or fault.status >= INTERNAL:
-        # What the server says of it, urllib3 does not hand on.
+        # urllib3 does not pass on the server's message.
         return SurroundingsError(f"{uri} failed ({fault.status}) while {step}.", hint=AGAIN)
     status = f" ({fault.status})" if fault.status else ""
     return SurroundingsError(f"{uri} did not take the run{status} while {step}: {fault.reason}.", hint=AGAIN)
@@ -234,7 +205,7 @@ def _of_database(fault: Fault, path: str) -> SurroundingsError:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and those behind it; urllib3 and requests keep them among their arguments."""
+    """Yield an exception and those that caused it; urllib3 and requests keep them in their arguments."""
     seen: list[BaseException] = []
     todo: list[Any] = [error]
     while todo:
@@ -246,7 +217,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _status(chain: Sequence[Any], texts: Sequence[str]) -> int:
-    """Return the HTTP status that was answered."""
     for each in chain:
         if status := getattr(getattr(each, "response", None), "status_code", 0):
             return int(status)

@@ -7,7 +7,7 @@ from typing import Any
 
 from notebook_ci.base.texts import listed, quote
 
-# Limits of MLflow 3.17 (mlflow/utils/validation.py); of a tag's value those that older servers have.
+# Limits of MLflow 3.17 (mlflow/utils/validation.py); for a tag's value the limit of older servers.
 MOST_NAME = 250
 MOST_PARAMETER = 6000
 MOST_TAG = 5000
@@ -15,7 +15,7 @@ MOST_NAMED = 5
 
 
 def valid_names(values: Mapping[str, Any], notices: list[str]) -> dict[str, Any]:
-    """Return values by names that MLflow accepts, each of them once. A name that it accepts is never changed."""
+    """Return values with unique names that MLflow accepts. Names that are already accepted stay as they are."""
     valid = {name: value for name, value in values.items() if valid_name(name) == name}
     changed = []
     for name in [name for name in values if name not in valid]:
@@ -28,7 +28,7 @@ def valid_names(values: Mapping[str, Any], notices: list[str]) -> dict[str, Any]
 
 
 def valid_name(name: str) -> str:
-    """Return a name for a parameter or a metric: of what all systems' MLflow takes, and no path that goes up."""
+    """Return a name that MLflow accepts on all systems, and that is not a path that goes up."""
     clean = re.sub(r"[^/\w.\- ]", "_", name)
     parts = [part for part in clean.split("/") if part not in {"", ".", ".."}]
     return "/".join(parts)[:MOST_NAME].rstrip("/") or "_"
@@ -42,7 +42,7 @@ def _numbered(stem: str) -> Iterator[str]:
 
 
 def bounded(values: Mapping[str, str], most: int, kind: str, notices: list[str]) -> dict[str, str]:
-    """Return values of at most `most` characters; the records hold them whole."""
+    """Return values cut to `most` characters; the records keep the full values."""
     cut = [quote(name) for name, value in values.items() if len(value) > most]
     if cut:
         notices.append(f"MLflow keeps at most {most} characters of a {kind}: {listed(cut, MOST_NAMED)} cut.")

@@ -1,75 +1,50 @@
-"""What the stage and its worker tell each other, as JSON; and, while it works, in lines on standard error."""
+"""The messages between the stage and its worker: JSON, and lines on standard error while the worker runs."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from notebook_ci.base.errors import NotebookCiError, from_json
 
-# Lines that begin so are for the user, or say what is being done; others came from MLflow and what is below it.
+# Prefixes of lines for the user, and of lines that name the current step; other lines come from MLflow's libraries.
 PROGRESS, STEP = "PROGRESS ", "STEP "
 UPLOADING = "artifacts were uploaded"
-# Seconds of one request; MLflow reads it anew for each.
+# Variable for the seconds of one request; MLflow reads it again for each request.
 REQUEST_TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
-# What an upload may take beside the time of a request.
+# An upload gets more time than a request: one second per this many bytes.
 BYTES_A_SECOND = 512 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is to be logged, and where.
+    """What to log, and where."""
 
-    Attributes:
-        uri: The tracking URI, without credentials.
-        database: The file, where it is a database.
-        artifacts: Where the artifacts of a new experiment go; empty: where the server wants them.
-        experiment: Name of the experiment; empty: any.
-        experiment_id: Its id; empty: any.
-        run_id: Id of the run, which exists; empty: it is found by its identity, or created.
-        run: Fields of `Description`.
-    """
-
-    uri: str
-    database: str
-    artifacts: str
-    experiment: str
-    experiment_id: str = ""
-    run_id: str = ""
-    run: dict[str, Any]
+    uri: str  # tracking URI without credentials
+    database: str  # the database file; empty: a server
+    artifacts: str  # location of a new experiment's artifacts; empty: the server decides
+    experiment: str  # name; empty: any
+    experiment_id: str = ""  # empty: any
+    run_id: str = ""  # id of an existing run; empty: found by its identity, or created
+    run: dict[str, Any]  # fields of `Description`
 
 
 @dataclass(kw_only=True)
 class Answer:
-    """What came of it.
-
-    Attributes:
-        experiment: Name of the experiment.
-        experiment_id: Id of the experiment.
-        run_id: Id of the run; empty: there is none.
-        run_name: Name of the run.
-        artifact_uri: Where its artifacts are.
-        updated: Whether the run was there before.
-        kept: Parameters that have another value at the store, and keep it: that value and the new one by name.
-        warnings: What else could not be logged.
-        logged: Fields of `Logged`.
-        fault: What went wrong: see `NotebookCiError.as_json`.
-    """
+    """The result of the worker."""
 
     experiment: str = ""
     experiment_id: str = ""
-    run_id: str = ""
+    run_id: str = ""  # empty: there is no run
     run_name: str = ""
     artifact_uri: str = ""
-    updated: bool = False
-    kept: dict[str, list[str]] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    logged: dict[str, int] = field(default_factory=dict)
-    fault: dict[str, Any] = field(default_factory=dict)
+    updated: bool = False  # whether the run already existed
+    kept: dict[str, list[str]] = field(default_factory=dict)  # parameter -> value that the store keeps, new value
+    warnings: list[str] = field(default_factory=list)  # what else could not be logged
+    logged: dict[str, int] = field(default_factory=dict)  # fields of `Logged`
+    fault: dict[str, Any] = field(default_factory=dict)  # what ended the work; see `NotebookCiError.as_json`
 
     def fail(self, error: NotebookCiError) -> None:
-        """Take what ended the work."""
         self.fault = error.as_json()
 
     @property
     def error(self) -> NotebookCiError | None:
-        """What ended the work, if anything did."""
         return from_json(self.fault) if self.fault else None

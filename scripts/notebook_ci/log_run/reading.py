@@ -11,15 +11,15 @@ from notebook_ci.base.records import RunDirectory
 Json = Mapping[str, Any]
 
 STAGE = "log-run"
-# What is read of every record, beside what `RunDirectory.record` looks at.
+# Fields read from every record, in addition to those that `RunDirectory.record` checks.
 _KINDS: Mapping[str, type | tuple[type, ...]] = {"duration": (int, float), "made": dict, "metrics": dict, "read": dict}
 
 
 def records(run_directory: RunDirectory) -> dict[str, Json]:
-    """Return the records of the other stages by the names of their files without suffix, in the order they began.
+    """Return the records of the other stages by file name without suffix, in the order the stages began.
 
     Raises:
-        InputError: Something in the run directory is no record, or not what a stage writes.
+        InputError: A file is not a record, or not what a stage writes.
     """
     names = {file.removesuffix(".json") for file in run_directory.names()}
     found = {name: run_directory.record(name) for name in names}
@@ -31,21 +31,19 @@ def records(run_directory: RunDirectory) -> dict[str, Json]:
 
 
 def not_written(path: Path, record: Json, reason: str) -> InputError:
-    """Return what to say of a record that its stage cannot have written so."""
     return InputError(
         f"{path} is not what {record['stage']} writes: {reason}.", hint="Take it out of the run directory."
     )
 
 
 def _wrong(name: str, record: Json) -> str:
-    """Return what a record has that none has."""
     for field, kind in _KINDS.items():
         if not isinstance(record.get(field), kind):
             return f"{field} is missing, or of another type"
     if not all(isinstance(value, str) for value in record["source"].values()):
         return "source holds something else than text"
     try:
-        # Half a surrogate pair can stand in JSON, but in no file, request or database.
+        # JSON can contain half a surrogate pair, but a file, request or database cannot.
         json.dumps([name, record], ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         return str(error)

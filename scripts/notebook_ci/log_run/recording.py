@@ -1,6 +1,6 @@
-"""Logs a run to MLflow. What is done can be done again: a run is found by its identity, and nothing is added twice.
+"""Logs a run to MLflow. It can be repeated: a run is found by its identity, and nothing is added twice.
 
-Part of the worker: it needs the tool environment. Seen with MLflow 3.17.
+Part of the worker: needs its tool environment. Seen with MLflow 3.17.
 """
 
 import contextlib
@@ -18,14 +18,14 @@ from notebook_ci.log_run import faults
 from notebook_ci.log_run.description import IDENTITY_TAG
 from notebook_ci.log_run.protocol import BYTES_A_SECOND, REQUEST_TIMEOUT, UPLOADING, Answer, Job
 
-# A server that restarts, or a proxy in front of it, is waited for: seconds.
+# Seconds to wait for a server that restarts, or a proxy in front of it.
 WAITS = (1, 3)
-# Of one request to a server: MLflow's limits, and half of its bytes.
+# Limits of one request: MLflow's, and half of its bytes.
 MOST_METRICS = 1000
 MOST_OTHERS = 100
 MOST_BYTES = 500_000
 COMPLETE_TAG = "notebook-ci.complete"
-# What MLflow says of an id that it does not have, and of what is no id.
+# MLflow's codes for an unknown id and for an invalid one.
 NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 CONTEXT_TAG = "mlflow.data.context"
 MEGABYTE = 1_000_000
@@ -33,14 +33,7 @@ PROGRESS_SECONDS = 5
 
 
 class Recording:
-    """One run that is logged.
-
-    Args:
-        job: What to log, and where.
-        answer: Takes what came of it.
-        progress: Tells people what is done.
-        step: Is told what will be done: words to stand behind "while".
-    """
+    """One run that is logged. `progress` gets lines for people; `step` gets the next action, to follow "while"."""
 
     def __init__(
         self, job: Job, answer: Answer, *, progress: Callable[[str], None], step: Callable[[str], None]
@@ -59,7 +52,7 @@ class Recording:
                 self._once()
             except NotebookCiError as error:
                 self.answer.fail(error)
-            except Exception as error:  # noqa: BLE001 - MLflow raises whatever the libraries below it do
+            except Exception as error:  # noqa: BLE001 - MLflow raises whatever its libraries raise
                 fault = faults.Fault.of(error)
                 if wait and fault.is_transient:
                     self.progress(f"{self.job.uri} is not available: tried again in {wait} s")
@@ -73,7 +66,7 @@ class Recording:
         self._tell_step(step)
 
     def _once(self) -> None:
-        # Before the first step: loading is no time of the store. Its parts import all of `mlflow`.
+        # Before the first step, because loading is not the store's time. The client imports all of `mlflow`.
         from mlflow.tracking import MlflowClient
 
         if self.job.database:
@@ -95,7 +88,7 @@ class Recording:
         self.client.set_tag(run.info.run_id, COMPLETE_TAG, "true")
 
     def _named(self, variable: str, value: str, get: Callable[[str], Any]) -> Any:
-        """Return the run or the experiment that a variable of MLflow's names; None: it is not set."""
+        """Return the run or experiment that a variable of MLflow names; None if it is not set."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -106,7 +99,7 @@ class Recording:
             raise faults.refused(variable, value, f"and {self.job.uri} has no such one") from error
 
     def _experiment(self, given: Any) -> Any:
-        """Return the experiment of the given run, if one is, or the one asked for: created if it does not exist."""
+        """Return the experiment of the given run, or the one asked for; it is created if it does not exist."""
         from mlflow.exceptions import MlflowException
 
         name, number = self.job.experiment, self.job.experiment_id
@@ -133,10 +126,10 @@ class Recording:
         return found
 
     def _run(self, experiment: Any, given: Any) -> Any:
-        """Return the run that is named, or the one with this identity, created if it does not exist.
+        """Return the run that is named, or the one with this identity; it is created if it does not exist.
 
-        Its status is set at once: what it tells of is over, and nothing that happens later leaves it `RUNNING`. One of
-        the user's own that has failed stays so.
+        Its status is set at once: the stages are over, and a later error must not leave it `RUNNING`. If the user's own
+        run has already failed, that stays.
         """
         data = self.run_data
         query = f"tags.`{IDENTITY_TAG}` = '{data['identity']}'"
@@ -157,11 +150,11 @@ class Recording:
         return run
 
     def _log_data(self, run: Any) -> None:
-        """Log all that is no file. A parameter cannot be changed at MLflow: one that is there keeps its value."""
+        """Log everything except files. MLflow cannot change a parameter: an existing one keeps its value."""
         from mlflow.entities import Metric, Param, RunTag
 
         data, run_id, there = self.run_data, run.info.run_id, run.data.params
-        # Until all artifacts are there, the run says that it is incomplete.
+        # Until all artifacts are uploaded, this tag marks the run as incomplete.
         tags = {**data["tags"], "mlflow.runName": self.answer.run_name, COMPLETE_TAG: "false"}
         parameters = {name: value for name, value in data["parameters"].items() if name not in there}
         self.answer.kept = {
@@ -171,7 +164,7 @@ class Recording:
             self.client.log_batch(run_id, tags=batch)
         for batch in batches([Param(name, value) for name, value in parameters.items()], MOST_OTHERS):
             self.client.log_batch(run_id, params=batch)
-        # The same metric with the same time is not added again.
+        # MLflow does not add the same metric with the same time again.
         metrics = [Metric(each["name"], each["value"], each["timestamp"], 0) for each in data["metrics"]]
         for batch in batches(metrics, MOST_METRICS):
             self.client.log_batch(run_id, metrics=batch)
@@ -185,7 +178,7 @@ class Recording:
     def _log_datasets(self, run_id: str) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        # Whether data is for training or for evaluation, nobody has said.
+        # Nothing says whether the data is for training or for evaluation.
         context = [InputTag(CONTEXT_TAG, "input")]
         inputs = [DatasetInput(Dataset(**each), context) for each in self.run_data["datasets"]]
         self.answer.logged["datasets"] = 0
@@ -215,7 +208,7 @@ class Recording:
                 self.progress(f"{logged['artifacts']} of {len(artifacts)} artifacts are uploaded ({size:.1f} MB)")
 
     def _check_location(self, uri: str) -> None:
-        """Refuse a folder of the server's machine that is not on this one: MLflow would make it here."""
+        """Refuse a folder of the server's machine that does not exist here: MLflow would create it here."""
         from mlflow.utils.file_utils import local_file_uri_to_path
         from mlflow.utils.uri import is_local_uri
 
@@ -228,7 +221,7 @@ class Recording:
 
 
 def _under_its_name(artifact: dict[str, Any]) -> str:
-    """Return an artifact's file; a copy in the working directory, where it is to have another name."""
+    """Return an artifact's file, or a copy in the working directory if it needs another name."""
     path = Path(artifact["path"])
     if path.name == artifact["name"]:
         return str(path)
@@ -239,7 +232,7 @@ def _under_its_name(artifact: dict[str, Any]) -> str:
 
 @contextlib.contextmanager
 def patience(seconds: int) -> Iterator[None]:
-    """Let requests take so many seconds more."""
+    """Allow requests this many more seconds."""
     before = os.environ[REQUEST_TIMEOUT]
     os.environ[REQUEST_TIMEOUT] = str(int(before) + seconds)
     try:
@@ -250,7 +243,7 @@ def patience(seconds: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Put off SIGTERM until a run that was made has its status, too; the parent waits so long."""
+    """Delay SIGTERM until a created run has its status; the parent waits long enough."""
     came: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
     try:
@@ -262,7 +255,7 @@ def uninterrupted() -> Iterator[None]:
 
 
 def batches(items: Iterable[Any], most: int) -> Iterator[list[Any]]:
-    """Yield items in lists that one request may hold."""
+    """Yield lists of items that fit into one request."""
     batch: list[Any] = []
     size = 0
     for item in items:

@@ -1,4 +1,4 @@
-"""The stage log-run: reads the run directory, and logs what it holds."""
+"""The stage log-run: reads the run directory, and logs its content."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -19,22 +19,15 @@ from notebook_ci.log_run.model import Logged, LogRunInputs, LogRunRecord
 from notebook_ci.log_run.protocol import Answer
 from notebook_ci.log_run.store import Store
 
-MOST_EXPERIMENT_NAME = 500  # of MLflow 3.17
+MOST_EXPERIMENT_NAME = 500  # limit of MLflow 3.17
 OTHER_RUN = " With another slug, the run directory becomes another run."
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoggingPlan(Plan):
-    """Where the run is logged.
-
-    Attributes:
-        store: None: it cannot be used now. What follows from that, `on-error` decides when it is to be used.
-    """
-
-    store: Store | None
+    store: Store | None  # None: it cannot be used now; when it is needed, `on-error` decides what happens
 
     def lines(self) -> Iterator[str]:
-        """See `Plan.lines`."""
         yield f"log the run to {self.store.uri if self.store else 'a store that cannot be used'}"
 
 
@@ -54,7 +47,7 @@ def run(inputs: LogRunInputs, planned: LoggingPlan, context: Context, record: Lo
     """Log the run directory to MLflow, and record where.
 
     Raises:
-        InputError: Something in the inputs is wrong, or there is nothing to log.
+        InputError: An input is wrong, or there is nothing to log.
         SurroundingsError: It could not be logged, and `on-error` is not `warn`.
     """
     try:
@@ -96,10 +89,10 @@ def _log(inputs: LogRunInputs, target: Store, context: Context, record: LogRunRe
 
 
 def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context) -> None:
-    """Record what came of it, and say it.
+    """Record and report the result.
 
     Raises:
-        NotebookCiError: What ended the work.
+        NotebookCiError: The error that ended the work.
     """
     record.experiment_id, record.run_id, record.updated = answer.experiment_id, answer.run_id, answer.updated
     record.experiment, record.run_name = answer.experiment or record.experiment, answer.run_name or record.run_name
@@ -121,7 +114,7 @@ def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context)
 
 
 def _newest(context: Context) -> str:
-    """Return what to do where there is nothing to log: on a laptop each stage that is run alone makes a new run."""
+    """Return a hint if there is nothing to log: on a laptop, each stage that is run alone starts a new run."""
     runs = {} if source.is_runner(context.environ) else _runs(context.cwd / PRIVATE_FOLDER / "runs")
     if not runs:
         return "Run the other stages first, or name their run directory with the input run-dir."
@@ -130,7 +123,7 @@ def _newest(context: Context) -> str:
 
 
 def _runs(folder: Path) -> dict[Path, str]:
-    """Return the run directories that hold something to log, and when their last stage began."""
+    """Return run directories with records -> when their last stage began."""
     runs = {}
     for path in folder.glob("*/"):
         with contextlib.suppress(InputError):
@@ -140,7 +133,7 @@ def _runs(folder: Path) -> dict[Path, str]:
 
 
 def _later(inputs: LogRunInputs, context: Context) -> str:
-    """Return how to log the run once that is possible; an address is left out, which may hold a password."""
+    """Return how to log the run later; an address is left out because it may contain a password."""
     others = any((inputs.tracking_uri, inputs.experiment, inputs.run_name, inputs.slug))
     behind = " and the other inputs as they are now" if others else ""
     if not inputs.tracking_uri and context.environ.get("MLFLOW_TRACKING_URI", "").strip():
@@ -149,13 +142,12 @@ def _later(inputs: LogRunInputs, context: Context) -> str:
 
 
 def _command(run_directory: Path, cwd: Path) -> str:
-    """Return the command that logs a run directory."""
     path = run_directory.relative_to(cwd) if run_directory.is_relative_to(cwd) else run_directory
     return own_command("log-run --run-dir {}", path)
 
 
 def _target(inputs: LogRunInputs, context: Context) -> dict[str, str]:
-    """Return which experiment and run are asked for, as `Job` has them: by the input, or by MLflow's own variables."""
+    """Return the requested experiment and run as fields of `Job`: from the input, or from MLflow's own variables."""
     names = ("EXPERIMENT_NAME", "EXPERIMENT_ID", "RUN_ID")
     name, number, run = (context.environ.get(f"MLFLOW_{each}", "").strip() for each in names)
     if inputs.experiment:
@@ -170,7 +162,6 @@ def _target(inputs: LogRunInputs, context: Context) -> dict[str, str]:
 
 
 def _run_name(records: Mapping[str, Mapping[str, Any]], run_directory: RunDirectory, slug: str) -> str:
-    """Return a name that tells a run from others."""
     origin = next(iter(records.values()))["source"]
     names = (origin.get("workflow"), origin.get("run"), origin.get("attempt"))
     parts = [*map(str, filter(None, names))] if origin.get("run") else [Path(run_directory.path).resolve().name]

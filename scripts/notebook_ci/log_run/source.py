@@ -11,7 +11,7 @@ from notebook_ci import VERSION
 from notebook_ci.base import git
 from notebook_ci.base.texts import without_users
 
-# What a record says of its source, by the names of its tags.
+# A record's source fields -> names of their tags.
 _GITHUB = {
     "repository": "github.repository",
     "ref": "github.ref",
@@ -24,12 +24,12 @@ _GITHUB = {
 
 
 def identity(records: Mapping[str, Mapping[str, Any]], slug: str, environ: Mapping[str, str]) -> str:
-    """Return what makes a run this one and no other: a SHA-256.
+    """Return a SHA-256 that makes the run this one and no other.
 
-    The first record of a run directory never changes, goes where the directory goes, and no two jobs write the same:
-    better than a number of the workflow's run, which all legs of a matrix have. But it can be read at MLflow, and be
-    copied into another run directory. So the run of the workflow counts, too, as the runner says it and not as
-    records do. Its attempt and job do not count: a later job logs what others have left.
+    The first record of a run directory never changes, moves with the directory, and differs for each job, while all
+    jobs of a matrix share the number of the workflow run. But the record can be read at MLflow and copied into another
+    run directory. So the workflow run counts, too, from the runner's variables and not from the records. Its attempt
+    and job do not count, because a later job logs what earlier ones left.
     """
     parts: list[Any] = [next(iter(records.values())), slug]
     if is_runner(environ):
@@ -38,14 +38,13 @@ def identity(records: Mapping[str, Mapping[str, Any]], slug: str, environ: Mappi
 
 
 def is_runner(environ: Mapping[str, str]) -> bool:
-    """Return whether this is a job on GitHub, and no laptop."""
     return environ.get("GITHUB_ACTIONS") == "true"
 
 
 def tags(records: Mapping[str, Mapping[str, Any]], environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
     """Return MLflow's own tags of the source, and those of the run on GitHub.
 
-    The records say it, because they may be logged elsewhere than where they were written.
+    They come from the records, which may be logged on another machine than they were written on.
     """
     source = next(iter(records.values()))["source"]
     github = {tag: str(source[name]) for name, tag in _GITHUB.items() if source.get(name)}
@@ -57,7 +56,7 @@ def tags(records: Mapping[str, Mapping[str, Any]], environ: Mapping[str, str], c
 
 
 def repository_name(environ: Mapping[str, str], cwd: Path) -> str:
-    """Return the name of the repository, without its owner; of the folder where no runner says it."""
+    """Return the name of the repository without its owner; without a runner, the name of the folder."""
     return environ.get("GITHUB_REPOSITORY", "").rpartition("/")[2] or cwd.resolve().name or "notebooks"
 
 
@@ -78,12 +77,12 @@ def _of_github(source: Mapping[str, str], environ: Mapping[str, str]) -> dict[st
 
 
 def _branch(ref: str, environ: Mapping[str, str]) -> str:
-    """Return the branch of a ref; of a pull request's merge ref that of its author."""
+    """Return the branch of a ref; for a pull request's merge ref, the author's branch."""
     return environ.get("GITHUB_HEAD_REF") or (ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else "")
 
 
 def _of_laptop(commit: str, environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
-    """Return what git says, where its commit is still that of the records."""
+    """Return what git says, as long as its commit is still that of the records."""
     found = {"mlflow.source.name": str(cwd), "mlflow.user": _user()}
     if commit and git.answer(cwd, environ, "rev-parse", "HEAD") == commit:
         found["mlflow.source.git.branch"] = git.answer(cwd, environ, "symbolic-ref", "--short", "--quiet", "HEAD")
@@ -95,5 +94,5 @@ def _of_laptop(commit: str, environ: Mapping[str, str], cwd: Path) -> dict[str, 
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as containers have it; OSError from Python 3.13 on
+    except (KeyError, OSError):  # a user without a name, as in containers; OSError since Python 3.13
         return ""

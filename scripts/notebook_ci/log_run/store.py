@@ -1,4 +1,4 @@
-"""Where runs are logged: what a tracking URI says, and the store that is there without one."""
+"""Where runs are logged: parses the tracking URI, or uses the default store."""
 
 import os
 import re
@@ -15,56 +15,47 @@ from notebook_ci.base.texts import quote, without_users
 
 SERVER_ENVIRONMENT, DATABASE_ENVIRONMENT = "mlflow-thin", "mlflow-full"
 SQLITE_MAGIC = b"SQLite format 3\0"
-# The dialects of MLflow 3.17 beside sqlite; their drivers do not come with it.
+# Dialects of MLflow 3.17 other than sqlite; it does not install their drivers.
 OTHER_DATABASES = ("postgresql", "mysql", "mssql")
-# What stands for an address that is not understood.
+# Replaces an address that is not understood.
 HIDDEN = "(not shown)"
 BESIDE = "The store beside the runs"
 DATABASE_SERVER = "Start an MLflow server in front of this database (`mlflow server --backend-store-uri ...`)."
-# What is no URI, and can be shown: a word, a path, `host:port`. Not `user:password`, not `https:/...`.
+# Not a URI, but safe to show: a word, a path, `host:port`. Not `user:password`, not `https:/...`.
 _PLAIN = re.compile(r"((file|sqlite):|[^/:]*(:\d{1,5})?(/|$))", re.IGNORECASE)
 ACCEPTED = "Accepted is the address of an MLflow server (`https://...`) or of a database file (`sqlite:///mlflow.db`)."
 
 
 @dataclass(frozen=True)
 class Store:
-    """A place where runs are logged.
-
-    Attributes:
-        uri: Its tracking URI, without credentials.
-        credentials: Variables for MLflow, from the tracking URI.
-        database: The file, where it is a database.
-        is_beside: It is the one that notebook-ci keeps beside the runs.
-    """
-
-    uri: str
-    credentials: Mapping[str, str] = field(default_factory=dict)
-    database: Path | None = None
-    is_beside: bool = False
+    uri: str  # tracking URI without credentials
+    credentials: Mapping[str, str] = field(default_factory=dict)  # variables for MLflow, from the tracking URI
+    database: Path | None = None  # the database file; None: a server
+    is_beside: bool = False  # it is the store that notebook-ci keeps beside the runs
 
     @property
     def environment(self) -> str:
-        """The tool environment that reaches it: the full MLflow has what reads a database."""
+        """The tool environment that can use it; only the full MLflow can read a database."""
         return DATABASE_ENVIRONMENT if self.database else SERVER_ENVIRONMENT
 
     @property
     def artifacts(self) -> Path | None:
-        """The folder for artifacts of new experiments, beside the database; a server has its own."""
+        """The folder for artifacts of new experiments, beside the database; None: the server decides."""
         return self.database.parent / "artifacts" if self.database else None
 
     def view(self, *, downloaded: bool) -> str:
-        """Return the command that shows the store: here, or in the folder of the file where that was downloaded to."""
+        """Return the command that shows the store: here, or in the folder of a downloaded file."""
         if not self.database:
             return ""
         ui = ("mlflow", "ui", "--workers", "1", "--backend-store-uri")
         if downloaded:
             return shlex.join([*ui, f"sqlite:///{self.database.name}"])
-        # Without its jobs and with one worker MLflow 3.17 takes 0.5 GB of memory instead of 2.3 GB.
+        # Without jobs and with one worker, MLflow 3.17 needs 0.5 GB of memory instead of 2.3 GB.
         show = shlex.join([*WORDS, "--env", DATABASE_ENVIRONMENT, "--exec", *ui, self.uri])
         return f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {show}"
 
     def run_url(self, experiment_id: str, run_id: str) -> str:
-        """Return the page of a run on the server; nothing for a database."""
+        """Return the URL of a run on the server; empty for a database."""
         return "" if self.database else f"{self.uri}/#/experiments/{experiment_id}/runs/{run_id}"
 
 
@@ -82,9 +73,9 @@ def find(given: str, environ: Mapping[str, str], cwd: Path) -> Store:
 
 
 def shown(uri: str) -> str:
-    """Return a tracking URI for people: without credentials, and without a query, which may hold them too.
+    """Return a tracking URI for people: without credentials, and without a query, which may contain them too.
 
-    Nothing is returned for one that is not understood: a password can stand anywhere in it.
+    It is empty for a URI that is not understood, because a password can be anywhere in it.
     """
     if not uri.isprintable():
         return ""
@@ -93,12 +84,12 @@ def shown(uri: str) -> str:
     if not separator:
         return cut if "@" not in uri and _PLAIN.match(cut) else ""
     if scheme.lower() in {"sqlite", "file"} and rest.startswith("/"):
-        return cut  # a path, which may have an `@` in it
+        return cut  # a path, which may contain an `@`
     try:
         parts = urlsplit(uri)
         behind = uri.partition("://")[2].removeprefix(parts.netloc)
         understood = parts.port != 0 and "@" not in behind and " " not in uri
-    except ValueError:  # its text has what stands in the place of the port: part of a password, perhaps
+    except ValueError:  # its message quotes the port, which may be part of a password
         return ""
     return without_users(cut) if understood else ""
 
@@ -112,7 +103,7 @@ def _beside_the_runs(environ: Mapping[str, str], cwd: Path) -> Store:
 
 
 def create(store: Store, cwd: Path) -> None:
-    """Create the folder of the store beside the runs, where it is that one.
+    """Create the folder of the store, if it is the one beside the runs.
 
     Raises:
         SurroundingsError: It cannot be created.
@@ -148,7 +139,6 @@ def _parse(uri: str, origin: str, cwd: Path) -> Store:
 
 
 def _way_out(scheme: str, dialect: str, uri: str) -> str:
-    """Return what to do with a tracking URI that is not accepted."""
     if dialect in OTHER_DATABASES:
         return DATABASE_SERVER
     if scheme in {"", "file"} and not uri.startswith("databricks"):
@@ -176,13 +166,13 @@ def _server(uri: str, origin: str) -> Store:
 
 
 def _credentials(parts: SplitResult) -> dict[str, str]:
-    """Return the credentials of an address as the variables that MLflow reads them from."""
+    """Return the credentials of an address as the variables from which MLflow reads them."""
     named = {"MLFLOW_TRACKING_USERNAME": parts.username, "MLFLOW_TRACKING_PASSWORD": parts.password}
     return {name: unquote(value) for name, value in named.items() if value}
 
 
 def _database_path(uri: str, origin: str, cwd: Path) -> Path:
-    """Return the file of a sqlite URI; SQLAlchemy takes all behind the third slash as its path, as it stands."""
+    """Return the file of a sqlite URI; SQLAlchemy uses everything after the third slash unchanged as the path."""
     begin, _, path = uri.partition(":///")
     if begin.lower() != "sqlite" or not path or path == ":memory:" or "?" in path:
         raise InputError(
@@ -194,10 +184,10 @@ def _database_path(uri: str, origin: str, cwd: Path) -> Path:
 
 
 def _database(path: Path, what: str, *, is_beside: bool = False) -> Store:
-    """Return the store in a database file, which need not be there yet.
+    """Return the store in a database file, which may not exist yet.
 
     Raises:
-        InputError: There is something else.
+        InputError: It is something else.
         SurroundingsError: It cannot be read.
     """
     path = Path(os.path.normpath(path))

@@ -1,16 +1,14 @@
-"""What the summary says of log-run."""
+"""The summary of log-run."""
 
 from notebook_ci.base.markdown import Json, code, count, folded, name, table
 from notebook_ci.base.texts import size
 
 
 def note(record: Json) -> str:
-    """Return what came of it, in a few words."""
     return f"run {record['run_name']}" if record["run_id"] else "nothing was logged"
 
 
 def section(record: Json) -> list[str]:
-    """Return where the run was logged, and how to look at it."""
     if not record["run_id"]:
         return []
     logged = record["logged"]

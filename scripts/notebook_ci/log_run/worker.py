@@ -1,4 +1,4 @@
-"""The program that talks to MLflow. It runs in a tool environment that has MLflow, started by `client.py`.
+"""The program that talks to MLflow. `client.py` starts it in a tool environment that has MLflow.
 
 It reads a `Job` as JSON from standard input and writes an `Answer` as JSON to standard output.
 """
@@ -10,7 +10,7 @@ import sys
 import warnings
 from pathlib import Path
 
-# Python is started with -I: this file's own folder, whose modules would shadow others, is not searched.
+# Python runs with -I, so it does not search this file's folder, whose modules would shadow others.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from notebook_ci.log_run.protocol import PROGRESS, STEP, Answer, Job
@@ -18,9 +18,8 @@ from notebook_ci.log_run.recording import Recording
 
 
 def main() -> int:
-    """Log, and answer. The answer holds what went wrong."""
     job = Job(**json.load(sys.stdin))
-    # What MLflow prints must not stand in the answer.
+    # What MLflow prints must not get into the answer.
     answer_to = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     warnings.simplefilter("ignore")
