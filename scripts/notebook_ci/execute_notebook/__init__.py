@@ -1,1 +1,1 @@
-"""Executes notebooks: papermill in the tool environment, the kernel in the user's."""
+"""Executes notebooks: papermill runs in the tool environment, the kernel in the user's environment."""

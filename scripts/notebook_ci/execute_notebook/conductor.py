@@ -1,4 +1,4 @@
-"""Has all notebooks executed: as many at a time as there are workers, in the order that the schedule gives."""
+"""Executes all notebooks: one per worker at a time, in the order of the schedule."""
 
 import gc
 import math
@@ -32,42 +32,24 @@ SHORT_SECONDS = 1.0
 
 @dataclass
 class _Position:
-    """Where a notebook is that was begun. Times are as `time.monotonic` counts.
-
-    Attributes:
-        began: When it began.
-        ended: When it ended; infinite: it runs.
-        cell: The cell that runs; 0: none yet.
-        cell_began: When that was first seen.
-    """
+    """The progress of an execution. Times are those of `time.monotonic`."""
 
     began: float
-    ended: float = math.inf
-    cell: int = 0
-    cell_began: float = 0.0
+    ended: float = math.inf  # infinite: still running
+    cell: int = 0  # the running cell, counted from 1; 0: none yet
+    cell_began: float = 0.0  # when that cell was first seen
 
 
 @dataclass
 class Conductor:
-    """Has notebooks executed.
-
-    Attributes:
-        runner: Executes one.
-        tasks: All notebooks.
-        schedule: Says which is next, by its name.
-        record: Takes what comes of them; its notebooks are those of `tasks`.
-        progress: Shows what goes on.
-        servers: Give each notebook the one that forks its kernel.
-        spare: How many more than `record.workers` may run at a time while they take less than a second: of that, a
-            kernel and its driver wait for each other for a good part.
-    """
-
     runner: Runner
     tasks: Sequence[Task]
     schedule: Schedule
-    record: ExecuteRecord
+    record: ExecuteRecord  # its notebooks are in the order of `tasks`
     progress: Progress
     servers: Servers
+    # Extra executions at a time, beside `record.workers`, while notebooks take less than a second: then a kernel and
+    # its worker wait for each other much of the time.
     spare: int = 0
     _life: Life = field(init=False, default_factory=Life)
     _workers: list[Worker] = field(init=False, default_factory=list)
@@ -81,22 +63,22 @@ class Conductor:
     def __post_init__(self) -> None:
         self._places = {task.name: place for place, task in enumerate(self.tasks)}
         self._cpus = machine.cpus()
-        # A notebook whose cells have run needs a worker, and for the most part waits for the end of its kernel. With
-        # one worker the next begins after that: who asks for one may mean one.
+        # After its last cell, a notebook still needs its worker, which mostly waits for the kernel to end; meanwhile
+        # another one may start. But with one worker, executions never overlap: the user may rely on that.
         self._most_workers = self.record.workers if self.record.workers == 1 else 2 * self.record.workers
 
     def run(self) -> None:
-        """Execute them all.
+        """Execute all notebooks.
 
         Raises:
-            Cancelled: The job was cancelled; the record holds what was done.
+            Cancelled: The job was cancelled; the record holds the results so far.
         """
         engine.compile_schema()
-        if LINUX and self.runner.inputs.html:  # elsewhere each worker loads them
+        if LINUX and self.runner.inputs.html:  # on other systems each worker loads them
             html.Pages()
         seal()
         gc.collect()
-        gc.freeze()  # what is here is shared with the workers, which need not look at it
+        gc.freeze()  # workers share these objects, and their garbage collection need not visit them
         try:
             while self._begin() or self._busy():
                 self._tell_of_cpus()
@@ -120,11 +102,11 @@ class Conductor:
             worker.end(ends - time.monotonic())
 
     def _busy(self) -> dict[Worker, int]:
-        """Return the workers that execute a notebook, each with the place of that."""
+        """Return the workers that execute a notebook, each with the index of its task."""
         return {worker: worker.task for worker in self._workers if worker.task is not None}
 
     def _begin(self) -> bool:
-        """Begin what may begin. Returns whether anything was begun."""
+        """Start executions while there is capacity. Returns whether any was started."""
         begun = False
         at_once = self.record.workers + (self.spare if self._are_short else 0)
         while (busy := len(self._busy())) - len(self._ending) < at_once and busy < self._most_workers:
@@ -140,7 +122,7 @@ class Conductor:
         return begun
 
     def _tell_of_cpus(self) -> None:
-        """Tell workers whether each may keep a CPU busy beside that of its kernel."""
+        """Tell workers whether each may keep a second CPU busy, beside that of its kernel."""
         busy = self._busy()
         for worker in busy:
             worker.tell_of_cpu(is_free=2 * len(busy) <= self._cpus)
@@ -161,7 +143,7 @@ class Conductor:
         return True
 
     def _listen(self, seconds: float) -> None:
-        """Take what workers tell, for at most so many seconds if they tell nothing."""
+        """Handle messages from workers and servers; wait at most this many seconds for one."""
         busy, growing = self._busy(), self.servers.connections()
         speaking = set(wait([*(worker.connection for worker in busy), *growing], seconds))
         for connection in growing:
@@ -182,7 +164,6 @@ class Conductor:
                 self._take(place, told)
 
     def _take(self, place: int, outcome: Outcome) -> None:
-        """Take what came of a notebook."""
         name = self.tasks[place].name
         self._positions[place].ended = time.monotonic()
         record = self.record
@@ -206,7 +187,10 @@ class Conductor:
             self.progress.skipped(skipped, needed)
 
     def _not_forked(self, place: int, why: str) -> Problem:
-        """Return a notice that names the notebook to look at: if something changed, the one that ran meanwhile."""
+        """Return a notice about a kernel that was not forked.
+
+        If something changed, the notice names the notebooks that ran meanwhile: one of them may have changed it.
+        """
         task = self.tasks[place]
         since = "From here on kernels are" if self._gave_up else f"The kernel of {task.name} was"
         if not why.startswith(CHANGED):
@@ -218,18 +202,18 @@ class Conductor:
         return Problem(severity="notice", message=message, file=ran[0].path if len(ran) == 1 else None)
 
     def _since_last_fork(self, place: int) -> list[int]:
-        """Return the notebooks that ran after the last fork before a notebook: nothing had changed until then."""
+        """Return the notebooks that ran after the last fork before this notebook: until then nothing had changed."""
         times, last = self._positions, 0.0
         earlier = sorted(each for each in times if times[each].began < times[place].began)
         for each in earlier:
             result = self.record.notebooks[each]
-            # A server that has imported nothing does not look at what lies beside notebooks.
+            # A server without imports does not check the files beside notebooks.
             if result.kernel_start == "fork" and (self._gave_up or result.preloaded):
                 last = max(last, times[each].began)
         return [each for each in earlier if times[each].ended >= last]
 
     def _lost(self, place: int, error: WorkerDiedError) -> Outcome:
-        """Return what came of a notebook whose worker died."""
+        """Return the outcome of a notebook whose worker died."""
         task = self.tasks[place]
         result = self.record.notebooks[place]
         result.status = "failed"
@@ -240,7 +224,7 @@ class Conductor:
         return Outcome(result, [failures.problem(task.path, result.failure)])
 
     def _break_off(self) -> None:
-        """Have what runs broken off, and take what came of it."""
+        """Cancel the running executions, and record their outcomes."""
         self._is_broken_off = True
         for worker in self._busy():
             worker.cancel()
@@ -249,7 +233,6 @@ class Conductor:
             self._listen(left)
 
     def _running(self) -> Iterator[Running]:
-        """Yield where the notebooks are that run."""
         now = time.monotonic()
         for worker, place in self._busy().items():
             task, position = self.tasks[place], self._positions[place]
@@ -260,7 +243,7 @@ class Conductor:
 
 
 def _named(problem: Problem, task: Task) -> Problem:
-    """Return a problem that says of which execution it is, where its file does not."""
+    """Add the name of the execution to a problem if its file does not identify it."""
     if task.name == task.path:
         return problem
     return replace(problem, message=f"{PurePath(task.name).name}: {problem.message}")

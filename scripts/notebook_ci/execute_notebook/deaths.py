@@ -1,4 +1,4 @@
-"""Says how a kernel or a worker died, and keeps a kernel's last output."""
+"""Describes how a kernel or a worker died, and keeps the last output of a kernel."""
 
 import contextlib
 import os
@@ -11,10 +11,10 @@ from notebook_ci.base.texts import size
 from notebook_ci.execute_notebook import machine
 
 MOST_LOG_BYTES = 64 * 1024
-PIPE_BYTES = 1 << 20  # the most that one of an ordinary user holds
-FAULT = "Fatal Python error: "  # of faulthandler
+PIPE_BYTES = 1 << 20  # the largest pipe of an ordinary user
+FAULT = "Fatal Python error: "  # written by faulthandler
 MEMORY_HINT = "Execute fewer notebooks at a time with the input `workers`, or get more memory."
-# What the cell's own code was called by is IPython.
+# The frames below the cell's own are IPython's.
 _STACK = re.compile(
     rf"{FAULT}.*?^  File \"[^\n]*ipy(?:kernel_|thon-input-)[^\n]* in <(?:module|cell line: \d+)>$",
     re.DOTALL | re.MULTILINE,
@@ -22,13 +22,13 @@ _STACK = re.compile(
 
 
 class MemoryWatch:
-    """Tells whether memory has run out since it was created."""
+    """Tells whether memory has run out since this object was created."""
 
     def __init__(self) -> None:
         self._kills = machine.oom_kills()
 
     def sentence(self, who: str, code: int | None, peak: int = 0, when: str = "") -> str:
-        """Return how `who` ended, by exit code and peak memory in bytes (0: unknown). `when` follows the verb."""
+        """Say how `who` ended, from its exit code and peak memory in bytes (0: unknown). `when` follows the verb."""
         how = f"{who} {how_it_ended(code)}{when}"
         if code is None or code >= 0 or signal_name(-code) != "SIGKILL":
             return f"{how}."
@@ -42,10 +42,10 @@ class MemoryWatch:
 
 
 class LastWords:
-    """What a kernel writes to its standard output and error, beside its messages.
+    """What a kernel writes to its standard output and error, in addition to its messages.
 
-    ipykernel has pipes in their place: a thread reads them and writes to messages and the log. What it has not read
-    when the kernel dies would be lost with the pipes, so they are held open here, too.
+    ipykernel replaces both with pipes: a thread reads them, and writes to messages and the log. When the kernel dies,
+    unread output would be lost with the pipes, so they are held open here too.
     """
 
     def __init__(self, log: IO[bytes]) -> None:
@@ -55,31 +55,30 @@ class LastWords:
         self._begin = 0
 
     def cell_begins(self, kernel: int) -> None:
-        """Note that what follows comes from another cell; `kernel` is a process id."""
+        """Note that later output comes from another cell; `kernel` is a process id."""
         self._begin = os.fstat(self._log).st_size
         if self._pipes is None:
             self._pipes = [pipe for number in (1, 2) if (pipe := _pipe(f"/proc/{kernel}/fd/{number}"))]
 
     def text(self) -> str:
-        """Return what was written since the last cell began, and read what is left in the pipes."""
+        """Return the output since the last cell began, including what is left in the pipes."""
         begin = max(self._begin, os.fstat(self._log).st_size - MOST_LOG_BYTES)
         log = os.pread(self._log, MOST_LOG_BYTES, begin).decode(errors="backslashreplace")
-        said, marker, stack = log.partition(FAULT)  # the last that it wrote, and not into a pipe
+        said, marker, stack = log.partition(FAULT)  # written last, and not into a pipe
         for pipe in self._pipes or ():
-            with contextlib.suppress(BlockingIOError):  # nothing is there, and what the kernel has left may still write
+            with contextlib.suppress(BlockingIOError):  # empty, and a child of the kernel may still write
                 self._left += os.read(pipe, PIPE_BYTES).decode(errors="backslashreplace")
         found = _STACK.match(marker + stack)
         return said + self._left + (found[0] if found else marker + stack)
 
     def close(self) -> None:
-        """Close the pipes."""
         for pipe in self._pipes or ():
             os.close(pipe)
         self._pipes = []
 
 
 def _pipe(path: str) -> int:
-    """Open a pipe to read it; 0: it is not a pipe, or the system has no such path."""
+    """Open a pipe to read it; 0 if it is not a pipe, or the system has no such path."""
     with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         if stat.S_ISFIFO(os.fstat(descriptor).st_mode):

@@ -1,4 +1,4 @@
-"""How long executions took the last time: kept beside the runs of a laptop, so that the longest can begin first."""
+"""Durations of earlier executions: kept beside the runs on a laptop, so that the longest can begin first."""
 
 import contextlib
 import json
@@ -15,18 +15,14 @@ FILE = "durations.json"
 
 
 class Durations:
-    """The durations of a workspace. A runner begins with a new one each time: there nothing is known, nor kept.
-
-    Args:
-        context: The context of the stage.
-    """
+    """The durations of a workspace. On a CI runner nothing is known or kept: each job starts with a new workspace."""
 
     def __init__(self, context: Context) -> None:
         self._cwd = None if context.environ.get("RUNNER_TEMP") else context.cwd
 
     @cached_property
     def known(self) -> Mapping[str, float]:
-        """Seconds by the names of executions. What cannot be read is left out: that costs time alone."""
+        """Seconds per name of an execution. Entries that cannot be read are left out: this only costs time."""
         with contextlib.suppress(InputError, OSError, ValueError, OverflowError, AttributeError, RecursionError):
             told = json.loads(read_text(private_folder(self._cwd) / FILE, FILE)) if self._cwd else {}
             return {
@@ -37,7 +33,7 @@ class Durations:
         return {}
 
     def keep(self, seconds: Mapping[str, float]) -> None:
-        """Take note of how long executions took. Where that cannot be written, nothing is lost but time."""
+        """Save the durations, if the file can be written: without them, later runs only take longer."""
         if not self._cwd:
             return
         text = json.dumps({**self.known, **seconds}, indent=1, sort_keys=True)

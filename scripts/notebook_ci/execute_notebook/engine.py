@@ -1,4 +1,4 @@
-"""Runs the cells of one notebook. The one adapter of papermill and nbclient."""
+"""Runs the cells of one notebook. The only adapter of papermill and nbclient."""
 
 import asyncio
 import contextlib
@@ -40,14 +40,14 @@ ALIVE_SECONDS = 0.2
 FAILED = NotebookExecutionManager.FAILED
 NO_EXCEPTION = ("NoneType", "None")
 EXIT = "SystemExit"
-SUCCESS = ("", "0")  # what it says then, as papermill has it
-ENDED = ("ok", "error")  # other replies say that a cell was aborted
-ALLOWED = "raises-exception"  # nbclient's tag of a cell that may fail
+SUCCESS = ("", "0")  # texts of SystemExit that mean success, as in papermill
+ENDED = ("ok", "error")  # any other status means that the cell was aborted
+ALLOWED = "raises-exception"  # nbclient's tag for a cell that may fail
 MOST_COMMANDS = 100
 
 
 class KernelNotStartedError(Exception):
-    """The kernel ended or stayed silent before its first cell."""
+    """The kernel ended or did not answer before its first cell."""
 
 
 class KernelDiedError(Exception):
@@ -55,18 +55,11 @@ class KernelDiedError(Exception):
 
 
 class TimeIsUpError(Exception):
-    """The watch ended a cell that would have gone on."""
+    """The watch interrupted a cell that exceeded its time."""
 
 
 class Execution:
     """One notebook, prepared with its parameters.
-
-    Attributes:
-        nb: The notebook as nbformat has it, filled with outputs by `run`.
-        origins: For each of its cells the index in the source document; None for the injected parameters.
-        current: Index in `nb` of the cell that runs or ran last.
-        begun: Indices of the cells that were sent to the kernel. (A cell tagged `skip-execution` is not.)
-        failed_commands: The shell commands that failed.
 
     Raises:
         CheckFailed: A parameter cannot be written in the notebook's language.
@@ -80,9 +73,10 @@ class Execution:
             nb.cells = [_with_papermill_metadata(cell) for cell in nb.cells]
         self.nb = nb
         places = {id(cell): place for place, cell in enumerate(original)}
+        # Per cell its index in the source document; None for the injected parameters.
         self.origins = [places.get(id(cell)) for cell in nb.cells]
-        self.current: int | None = None
-        self.begun: set[int] = set()
+        self.current: int | None = None  # index in `nb` of the cell that runs or ran last
+        self.begun: set[int] = set()  # indices of the cells sent to the kernel; those tagged `skip-execution` are not
         self.failed_commands: list[hooks.FailedCommand] = []
         self._bound = OutputBound(max_output)
 
@@ -101,18 +95,14 @@ class Execution:
     ) -> None:
         """Execute the cells in order, and keep `output` up to date; a failing cell ends the execution.
 
-        Args:
-            manager: Starts the kernel.
-            watch: Told of each cell.
-            output: Where the executed notebook is saved, also when this raises.
-            start: Arguments of `start_kernel`.
-            listener: Told of each cell, and when only the kernel's end is left.
+        `output` is the path of the executed notebook, which is also saved when this raises. `start` are the arguments
+        of `start_kernel`.
 
         Raises:
             SurroundingsError: The executed notebook cannot be saved.
             KernelNotStartedError: No cell was run.
             KernelDiedError: The kernel ended by itself.
-            TimeIsUpError: The watch stopped it, and the cell's own error does not say so.
+            TimeIsUpError: The watch stopped the cell, and the cell's own error does not say so.
         """
 
         def begin(cell_index: int, **_: object) -> None:
@@ -143,20 +133,20 @@ class Execution:
             self._keep(keeper, lambda: client.execute(cleanup_kc=True, **start))
         except DeadKernelError as error:
             raise KernelDiedError(manager.death("The kernel", " while this cell ran")) from error
-        except RuntimeError as error:  # what jupyter_client raises from the start of a kernel
+        except RuntimeError as error:  # raised by jupyter_client while it starts a kernel
             if self.current is not None:
                 raise
             why = manager.death("it") or f"{str(error).rstrip('.')}."
             raise KernelNotStartedError(f"The kernel did not start: {why}") from error
 
     def _keep(self, keeper: NotebookExecutionManager, execute: Callable[[], object]) -> None:
-        """Execute, and save what there is, however it ends."""
+        """Execute, and save the notebook however the execution ends."""
         keeper.notebook_start()
         try:
             execute()
         except BaseException:
             self.nb.metadata.papermill["exception"] = True
-            if self.current is not None:  # papermill calls it completed, and the cells behind it too
+            if self.current is not None:  # papermill marks it as completed, and the cells after it too
                 self.nb.cells[self.current].metadata.papermill.update(status=FAILED, exception=True)
             raise
         finally:
@@ -166,20 +156,14 @@ class Execution:
 
 
 class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no types
-    """Waits for a kernel's sockets, and gives it no time to end by itself once an execution was broken off.
-
-    Attributes:
-        execution: What it executes; takes what is found out.
-        bound: Bounds what is kept of the outputs.
-        ending: Called when all that is left is the kernel's end.
-    """
+    """Waits for the kernel's sockets, and kills the kernel if an execution was broken off."""
 
     execution: Execution
     bound: OutputBound
-    ending: Callable[[], None]
+    ending: Callable[[], None]  # called when only the kernel's end is left
 
     async def async_start_new_kernel_client(self) -> Any:
-        """Connect when the kernel listens: else ZeroMQ tries again only after a while, and first messages are lost."""
+        """Connect once the kernel listens: otherwise ZeroMQ only retries after a while, and first messages are lost."""
         await self.km.listening(KERNEL_START_SECONDS)
         return await super().async_start_new_kernel_client()
 
@@ -195,13 +179,13 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
             self.ending()
 
     async def _check_raise_for_error(self, cell: Any, cell_index: int, exec_reply: dict[str, Any] | None) -> None:
-        """Fail a cell that shows an error, also where the kernel's reply says that all is well.
+        """Fail a cell that shows an error, even if the kernel's reply says that it succeeded.
 
-        So it is after `%run`, in `%%capture` and `%%time`, and in what IPython calls after a cell (matplotlib draws
+        This happens after `%run`, in `%%capture` and `%%time`, and in IPython's hooks after a cell (matplotlib draws
         figures there). papermill and nbmake have the same rule.
 
         Raises:
-            CellExecutionError: It has failed, or ended the notebook.
+            CellExecutionError: The cell failed, or ended the notebook.
         """
         try:
             await super()._check_raise_for_error(cell, cell_index, exec_reply)
@@ -219,9 +203,9 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
             raise CellExecutionError("\n".join(shown[0].traceback), *named_by(shown[0]))
 
     async def _complete(self, cell: Any, error: CellExecutionError) -> None:
-        """Add the frames of an exception that the kernel has shown without them.
+        """Add the frames of an exception that the kernel showed without them.
 
-        IPython shows none of SystemExit, and no error at all where `rich.traceback` is installed.
+        IPython shows no frames for SystemExit, and no error at all if `rich.traceback` is installed.
         """
         last = next((output for output in reversed(cell.outputs) if output.output_type == "error"), None)
         is_shown = last is not None and named_by(last) == (error.ename, error.evalue)
@@ -236,11 +220,11 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
         cell.outputs.append(nbformat.v4.new_output("error", **told))
 
     async def _async_poll_kernel_alive(self) -> None:
-        """Tell of the kernel's death, once all has been taken that it has said before."""
+        """Report the kernel's death, after all its messages have been handled."""
         manager = self.km
         while await manager.is_alive():
             await asyncio.sleep(ALIVE_SECONDS)
-        if self.task_poll_for_reply.done():  # nbclient (0.11) leaves this running when it gives up
+        if self.task_poll_for_reply.done():  # nbclient (0.11) does not stop this coroutine when it gives up
             return
         await self.kc.iopub_channel.silence()
         index = self.execution.current or 0
@@ -253,12 +237,11 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
         if missing := "".join(line for line in written if line.strip("\r\n") not in shown):
             cell.outputs.append(nbformat.v4.new_output("stream", name="stderr", text=missing))
             self.bound.hold(index, cell.outputs)
-        how = self.km.death("The kernel", " while this cell ran")  # for who reads the notebook or its page
+        how = self.km.death("The kernel", " while this cell ran")  # for readers of the notebook or its page
         cell.outputs.append(nbformat.v4.new_output("error", ename="DeadKernelError", evalue=how, traceback=[how]))
         self.task_poll_for_reply.cancel()
 
     def output(self, outs: list[Any], msg: dict[str, Any], display_id: str, cell_index: int) -> Any:
-        """Keep an output, as far as there is room for it."""
         if msg["msg_type"] == hooks.COMMAND_FAILED:
             content, commands = msg["content"], self.execution.failed_commands
             command = hooks.FailedCommand(cell_index, int(content["exit_code"]), tuple(map(str, content["traceback"])))
@@ -266,14 +249,13 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
                 commands.append(command)
             return None
         out = super().output(outs, msg, display_id, cell_index)
-        if out is None and msg["msg_type"] == "error":  # an Output widget of ipywidgets has taken it
+        if out is None and msg["msg_type"] == "error":  # an Output widget of ipywidgets captured it
             outs.append(out := output_from_msg(msg))
         if out:
             self.bound.hold(cell_index, outs)
         return out
 
     def _update_display_id(self, display_id: str, msg: dict[str, Any]) -> None:
-        """Show new data in displays that are there, as far as there is room for it."""
         places = self._display_id_map.get(display_id, {}).items()
         shown = [(cell, self.nb.cells[cell].outputs[index]) for cell, indices in places for index in indices]
         if shown:
@@ -282,26 +264,25 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
 
 
 class _Keeper(NotebookExecutionManager):  # type: ignore[misc] # as above
-    """Saves the notebook whole or not at all, at most every ten seconds, and at the end.
+    """Saves the notebook atomically, at most every ten seconds, and at the end.
 
-    papermill saves twice a cell, which makes a long notebook with large outputs quadratic, and in place, which leaves
-    half a file when the job is killed.
+    papermill saves twice per cell, which makes long notebooks with large outputs quadratic. It also writes in place,
+    which leaves half a file when the job is killed.
     """
 
     last_save_time: datetime
 
     def save(self, **_: object) -> None:
-        """Save, if the last time is long enough ago."""
         now = self.now()
         if self.end_time or (now - self.last_save_time).total_seconds() > SAVE_EVERY_SECONDS:
             self._save(Path(self.output_path))
             self.last_save_time = now
 
     def get_cell_description(self, cell: nbformat.NotebookNode, escape_str: str = "") -> None:
-        """Give no description: papermill 2.7 fails on a cell that ends in `papermill_description=`."""
+        """Return nothing: papermill 2.7 fails on a cell that ends with `papermill_description=`."""
 
     def cell_complete(self, cell: nbformat.NotebookNode, **_: object) -> None:
-        """Note how a cell ended, as papermill (2.7) does, which has dateutil find out when it began."""
+        """Note how a cell ended, like papermill (2.7), which parses the start time with the slow dateutil."""
         noted, ended = cell.metadata.papermill, self.now()
         noted["end_time"] = ended.isoformat()
         noted["duration"] = (ended - datetime.fromisoformat(noted["start_time"])).total_seconds()
@@ -312,11 +293,11 @@ class _Keeper(NotebookExecutionManager):  # type: ignore[misc] # as above
     def cell_exception(
         self, cell: nbformat.NotebookNode, cell_index: int | None = None, *, exception: CellExecutionError
     ) -> None:
-        """Mark a cell as failed, and see to it that its last error output is what the kernel's reply says.
+        """Mark a cell as failed, and make its last error output match the kernel's reply.
 
-        Of an exception group and of an unknown magic IPython (8.39, 9.18) writes the text to standard error alone. And
-        an error output that the notebook displayed itself is no verdict. Where a `_repr_html_` raises, the reply of
-        ipykernel (7.4) names no exception, `NoneType`: then the output does.
+        For an exception group and an unknown magic, IPython (8.39, 9.18) only writes text to standard error. An error
+        output that the notebook displayed itself does not count. If a `_repr_html_` raises, the reply of ipykernel
+        (7.4) names no exception (`NoneType`): then the output counts.
         """
         super().cell_exception(cell, cell_index)
         named = (exception.ename, exception.evalue)
@@ -336,24 +317,24 @@ class _Keeper(NotebookExecutionManager):  # type: ignore[misc] # as above
 
 
 def named_by(output: nbformat.NotebookNode) -> tuple[str, str]:
-    """Return the name and text of the exception that an error output shows."""
+    """Return the name and text of the exception in an error output."""
     return output.ename, output.evalue
 
 
 def errors_shown(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
-    """Return the outputs of a cell that fail it: its errors, but for an exit that means success."""
+    """Return the error outputs that fail a cell: all, except for an exit that means success."""
     errors = [output for output in cell.get("outputs", []) if output.output_type == "error"]
     return [error for error in errors if error.ename != EXIT or error.evalue not in SUCCESS]
 
 
 def compile_schema() -> None:
-    """Have the schema of notebooks compiled, which nbformat does once in a process: before workers are forked."""
+    """Compile the notebook schema before workers are forked: nbformat does this once per process."""
     nbformat.validator.get_validator(nbformat.current_nbformat, nbformat.current_nbformat_minor)
 
 
 def _as_json(nb: nbformat.NotebookNode) -> str:
-    """Return a notebook as strict JSON: NaN and infinities, which JSON does not have, become text."""
-    # `nbformat.writes` would validate it, and warn of what its author has made.
+    """Return a notebook as strict JSON: NaN and infinities become text, because JSON does not have them."""
+    # `nbformat.writes` would also validate the notebook, and warn of its author's mistakes.
     try:
         return str(nbformat.v4.writes(nb, allow_nan=False))
     except ValueError:
@@ -361,7 +342,7 @@ def _as_json(nb: nbformat.NotebookNode) -> str:
 
 
 def merge_streams(nb: nbformat.NotebookNode) -> None:
-    """Join stream outputs of one name that follow each other: a kernel splits `print` where it likes.
+    """Join consecutive stream outputs of the same name: a kernel splits the text of `print` anywhere.
 
     nbclient's `coalesce_streams` would also move text across figures.
     """
@@ -380,7 +361,7 @@ def merge_streams(nb: nbformat.NotebookNode) -> None:
 
 
 def _loaded(document: Document) -> nbformat.NotebookNode:
-    """Return the document as nbformat has it, in its newest minor version, with all that papermill expects."""
+    """Return the document in nbformat's newest minor version of format 4, with everything that papermill expects."""
     nb = nbformat.from_dict(json.loads(document.text))
     nb.setdefault("metadata", nbformat.NotebookNode())
     nb.setdefault("nbformat_minor", 0)
@@ -418,12 +399,12 @@ def _with_papermill_metadata(cell: nbformat.NotebookNode) -> nbformat.NotebookNo
 
 
 def number(index: int, origins: list[int | None]) -> int:
-    """Return the number of a cell as its author counts: the injected one counts as the cell before it."""
+    """Return a cell's number as its author counts: the injected cell counts as the cell before it."""
     return 1 + next((origin for origin in reversed(origins[: index + 1]) if origin is not None), 0)
 
 
 def _silent_logger() -> logging.Logger:
-    """Return a logger that says nothing: what matters is in the record."""
+    """Return a logger that writes nothing: the record has everything that matters."""
     logger = logging.getLogger("notebook_ci.silent")
     logger.addHandler(logging.NullHandler())
     logger.propagate = False

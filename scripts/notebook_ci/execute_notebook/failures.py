@@ -1,4 +1,4 @@
-"""Says why a notebook failed, and where in its file."""
+"""Explains why a notebook failed, with the location in its file."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -52,14 +52,9 @@ PIP_HINT = "Add the packages to your requirements: setup-env installs them."
 def explain(
     document: Document, execution: Execution, watch: Watch, exception: Exception | None, kernel_log: str
 ) -> Failure | None:
-    """Return why an execution failed; None where it did not.
+    """Return why an execution failed; None if it did not.
 
-    Args:
-        document: The source.
-        execution: What was executed.
-        watch: The watch that stood beside it.
-        exception: What `Execution.run` raised.
-        kernel_log: What the kernel printed beside its messages.
+    `exception` is what `Execution.run` raised. `kernel_log` is what the kernel printed in addition to its messages.
     """
     if watch.exceeded and exception:
         return place(document, execution, watch.exceeded, _time_message(watch, watch.exceeded))
@@ -74,10 +69,10 @@ def explain(
 
 
 def of_cell(document: Document, execution: Execution) -> Failure | None:
-    """Return the failure of the cell whose error ended the execution; None where there is none.
+    """Return the failure of the cell whose error ended the execution; None if there is none.
 
-    A cell tagged `raises-exception` may fail, and `sys.exit()` without an error code ends a notebook well: so nbclient
-    and papermill have it.
+    As in nbclient and papermill, a cell tagged `raises-exception` may fail, and `sys.exit()` without an error code ends
+    a notebook successfully.
     """
     index = _failed_cell(execution)
     has_failed = index is not None and errors_shown(execution.nb.cells[index])
@@ -85,7 +80,6 @@ def of_cell(document: Document, execution: Execution) -> Failure | None:
 
 
 def problem(path: str, failure: Failure) -> Problem:
-    """Return the failure of a notebook as a problem at its place."""
     return Problem(
         severity="error",
         title=failure.title,
@@ -97,14 +91,14 @@ def problem(path: str, failure: Failure) -> Problem:
 
 
 def without_cell(kind: FailureKind, message: str, line: int | None = None) -> Failure:
-    """Return a failure that no cell is to blame for."""
+    """Return a failure that no cell caused."""
     return Failure(kind=kind, title=TITLES[kind], message=message, line=line)
 
 
 def broken(document: Document, execution: Execution | None, exception: Exception) -> Failure:
-    """Return the failure of a notebook whose execution ended in an exception that nobody has foreseen.
+    """Return the failure of a notebook whose execution ended with an unforeseen exception.
 
-    Most come from what a notebook makes the kernel send. The name of our file is for those that do not.
+    Most come from invalid messages of a notebook's kernel. For the others, the message names our file and line.
     """
     innermost = extract_tb(exception.__traceback__)[-1]
     what = f"{type(exception).__name__}: {str(exception)[:MOST_VALUE_CHARACTERS]}"
@@ -138,7 +132,7 @@ def left_by_exit(execution: Execution) -> int:
 
 
 def code_cells(execution: Execution) -> list[int]:
-    """Return the indices of the cells that run, as the author counts them: without the injected parameters."""
+    """Return the indices of the cells that the author wrote and that run: the injected parameters are left out."""
     return [
         index
         for index, cell in enumerate(execution.nb.cells)
@@ -149,22 +143,17 @@ def code_cells(execution: Execution) -> list[int]:
 def place(
     document: Document, execution: Execution, kind: FailureKind, message: str = "", frames: Sequence[str] = ()
 ) -> Failure:
-    """Return a failure of the cell that ran last, with its place in the file.
+    """Return a failure of the cell that ran last, with its location in the file.
 
-    The place is where the traceback points in the notebook, else the first line of the cell.
-
-    Args:
-        document: The source.
-        execution: What was executed.
-        kind: The class of the failure.
-        message: One sentence; nothing: the text of its exception.
-        frames: Where the kernel crashed, innermost last, where no error output says it.
+    The location is the line in the notebook that the traceback points to, else the first line of the cell. Without a
+    `message`, the failure has the text of its exception. `frames` say where the kernel crashed, innermost last, if no
+    error output does.
     """
     failure = without_cell(kind, message)
     if execution.current is None:
         return failure
     errors = errors_shown(execution.nb.cells[execution.current])
-    traceback = errors[0].traceback if errors else []  # of the cause; what follows may come of it
+    traceback = errors[0].traceback if errors else []  # the first error: it may have caused the others
     failure.traceback = _with_cells(
         execution, tracebacks.essence(traceback, MOST_TRACEBACK_LINES, MOST_TRACEBACK_CHARACTERS)
     )
@@ -172,7 +161,7 @@ def place(
         value = tracebacks.strip_ansi(errors[0].evalue[:MOST_VALUE_CHARACTERS])
         failure.ename = errors[0].ename[:MOST_NAME_CHARACTERS]
         failure.evalue = failure.message = _with_cells(execution, value)
-        failure.title = failure.ename or failure.title  # not each kernel has names for errors
+        failure.title = failure.ename or failure.title  # some kernels have no names for errors
         failure.hint = HINTS.get(failure.ename, "")
         if failure.ename == EXIT:
             failure.message = f"The notebook ended itself{' with exit code' if value.isdecimal() else ':'} {value}"
@@ -188,14 +177,14 @@ def place(
 
 
 def _printed(execution: Execution) -> str:
-    """Return the last lines that the cell which ran last has printed."""
+    """Return the last lines printed by the cell that ran last."""
     outputs = execution.nb.cells[execution.current or 0].outputs
     printed = "".join(output.text for output in outputs if output.output_type == "stream")
     return tracebacks.strip_ansi("\n".join(printed.splitlines()[-LOG_LINES:]))
 
 
 def _cells(failure: Failure) -> str:
-    """Say which cell failed, and in which its traceback ends."""
+    """Name the cell that failed, and the cell where its traceback ends."""
     if failure.cell is None:
         return ""
     raised = "" if failure.points_to in {None, failure.cell} else f", raised in cell {failure.points_to}"
@@ -203,36 +192,36 @@ def _cells(failure: Failure) -> str:
 
 
 def _spot(execution: Execution, ran: int, traceback: Sequence[str]) -> tuple[int, int] | None:
-    """Return where a traceback points in the source: the index of a cell, and a line of it, counted from 1.
+    """Return the cell index and source line (from 1) that a traceback points to.
 
-    If it points nowhere, the first line of the cell that `ran` counts.
+    If it points nowhere, return the first line of the cell `ran`.
     """
     counts, sources = _run_cells(execution)
     location = tracebacks.locate(traceback, sources)
     pointed = execution.origins[counts[location.execution_count] if location else ran]
-    if pointed is None:  # the injected parameters: the cell before them declares them
+    if pointed is None:  # the injected parameters: they are declared in the cell before
         pointed, location = execution.origins[ran - 1], None
     return None if pointed is None else (pointed, location.line if location else 1)
 
 
 def _with_cells(execution: Execution, text: str) -> str:
-    """Return a text that names cells where it names the files that they have for Python."""
+    """Replace the file names that Python uses for cells by the numbers of the cells."""
     counts, sources = _run_cells(execution)
     names = {count: f"cell {number(index, execution.origins)}" for count, index in counts.items()}
     return tracebacks.name_cells(text, sources, names)
 
 
 def _run_cells(execution: Execution) -> tuple[dict[int, int], dict[int, str]]:
-    """Return the indices and the sources of the cells that ran, by their execution counts."""
+    """Return the indices and the sources of the cells that ran, per execution count."""
     cells = execution.nb.cells
     counts = {cell.execution_count: index for index, cell in enumerate(cells) if cell.get("execution_count")}
     if execution.current is not None and execution.current not in counts.values():
-        counts[max(counts, default=0) + 1] = execution.current  # its kernel died before it told
+        counts[max(counts, default=0) + 1] = execution.current  # its kernel died before it sent the count
     return counts, {count: cells[index].source for count, index in counts.items()}
 
 
 def _line(document: Document, spot: tuple[int, int]) -> tuple[int, str]:
-    """Return the physical line of a spot, and what stands there."""
+    """Return the physical line of a location, and its text."""
     index, line = spot
     lines = positions.split_lines(document.cells[index].source)
     line = min(line, len(lines))

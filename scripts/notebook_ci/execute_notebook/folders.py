@@ -1,4 +1,4 @@
-"""Folders that are made: for outputs, and private ones for what is temporary."""
+"""Creates folders: for outputs, and private temporary ones."""
 
 import contextlib
 import os
@@ -14,16 +14,16 @@ from notebook_ci.base.process import POSIX
 
 OUTPUT_DIR = "name another folder with the input output-dir"
 FOLDER_PREFIX = "nci-"
-# `sun_path` has 104 bytes on macOS and 108 on Linux, a NUL among them.
+# `sun_path` has 104 bytes on macOS and 108 on Linux, including the final NUL.
 MOST_SOCKET_BYTES = 103
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder for outputs.
+    """Create a folder for outputs.
 
     Raises:
-        InputError: A file stands in its place.
-        SurroundingsError: It cannot be made.
+        InputError: Its path or a parent is a file.
+        SurroundingsError: It cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -36,13 +36,12 @@ def make_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
-    """Give a folder that only this user can read, and remove it at the end.
+    """Create a folder that only this user can read, and remove it at the end.
 
-    Args:
-        parent: Another such folder, to make it in; None: where what is temporary stands.
+    `parent` is another such folder; None: the system's temporary folder.
 
     Raises:
-        SurroundingsError: It cannot be made; or a fault of the system came of what was done with it.
+        SurroundingsError: It cannot be created, or the system (disk full, for example) failed while it was used.
     """
     try:
         with process.held_back():
@@ -64,7 +63,7 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
 
 
 def _short_folder() -> str | None:
-    """Return where sockets have a path that is short enough; None: in the usual folder for what is temporary."""
+    """Return a folder where socket paths are short enough; None: the usual temporary folder."""
     nested = f"{FOLDER_PREFIX}12345678"
     socket = Path(tempfile.gettempdir()) / nested / nested / "socket-5"
     return "/tmp" if POSIX and len(os.fsencode(socket)) > MOST_SOCKET_BYTES else None  # noqa: S108 - mkdtemp is safe there

@@ -1,4 +1,4 @@
-"""Kernels that are forked from a server which has imported ipykernel: see `scripts/kernel_server/`."""
+"""Kernels forked from a kernel server that has imported ipykernel: see `scripts/kernel_server/`."""
 
 import array
 import contextlib
@@ -17,48 +17,37 @@ from pathlib import Path
 from typing import IO, Any
 
 SERVER = Path(__file__).resolve().parents[2] / "kernel_server" / "start.py"
-READY = "-ready"  # as the server has it
-CHANGED = "packages or files changed: "  # as the server has it
+READY = "-ready"  # the same as in the server
+CHANGED = "packages or files changed: "  # the same as in the server
 SILENT = "the server does not answer"
 MOST_WAITING = 100
-# Variables whose paths Python takes from its working directory when it begins.
+# Python resolves relative paths in these variables when it starts, from its working directory.
 RELATIVE = {"PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONPYCACHEPREFIX"}
 READY_SECONDS = 60.0  # on a slow machine
 FORK_SECONDS = 10.0
 KILL_SECONDS = 1.0
-END_SECONDS = 6.0  # a little more than a keeper takes
+END_SECONDS = 6.0  # a little more than a supervisor takes
 POLL_SECONDS = 0.01
 
 
 class NotForkedError(Exception):
-    """No kernel was forked: it has to be started. The text says why."""
+    """No kernel was forked, so it must be started. The text says why."""
 
 
 class ForkedKernel:
-    """A forked kernel, with what jupyter_client needs of a `subprocess.Popen`.
-
-    Args:
-        keeper: The connection to its keeper.
-        seconds: How long the server may take.
-
-    Attributes:
-        pid: Its process id.
-        has_imports: Its server had imported what notebooks import.
-        returncode: Its exit code; negative: the signal that ended it; None: it runs.
-        peak: The most bytes of memory that it had, once it has ended; 0: not known.
+    """A forked kernel, with the part of the interface of `subprocess.Popen` that jupyter_client needs.
 
     Raises:
-        NotForkedError: The server does not fork.
+        NotForkedError: The server does not fork, or does not answer within `seconds`.
     """
 
     stdin = stdout = stderr = None
 
     def __init__(self, keeper: socket.socket, seconds: float) -> None:
-        self.returncode: int | None = None
-        self.peak = 0
+        self.returncode: int | None = None  # negative: the signal that ended the kernel; None: it runs
+        self.peak = 0  # its most bytes of memory, once it has ended; 0: unknown
         self._channel = keeper
-        # The watch asks from a thread of its own.
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # the watch sends signals from its own thread
         keeper.settimeout(seconds)
         try:
             self.has_imports = bool(self._told("imported"))
@@ -69,7 +58,6 @@ class ForkedKernel:
             raise NotForkedError(SILENT) from error
 
     def poll(self) -> int | None:
-        """Return the exit code, once it has ended."""
         with self._lock, contextlib.suppress(OSError):
             if self.returncode is None and select.select([self._channel], [], [], 0)[0]:
                 try:
@@ -80,11 +68,6 @@ class ForkedKernel:
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end, and return the exit code.
-
-        Raises:
-            subprocess.TimeoutExpired: It did not come in time.
-        """
         ends = None if timeout is None else time.monotonic() + timeout
         while (code := self.poll()) is None:
             if ends is not None and time.monotonic() > ends:
@@ -99,24 +82,22 @@ class ForkedKernel:
         if number == signal.SIGKILL:
             try:
                 self.wait(KILL_SECONDS)
-            except subprocess.TimeoutExpired:  # the keeper was stopped by its kernel
+            except subprocess.TimeoutExpired:  # the supervisor was stopped by its kernel
                 self._end_without_keeper()
 
     def terminate(self) -> None:
-        """Ask it to end."""
         self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it."""
         self.send_signal(signal.SIGKILL)
 
     def end(self) -> None:
-        """End it and all that it has started, whatever its state."""
+        """Kill it and everything that it has started, whatever its state."""
         self.kill()
         try:
             self._channel.settimeout(END_SECONDS)
             self._told("ended")
-        except (OSError, NotForkedError):  # the keeper was stopped or killed by its kernel
+        except (OSError, NotForkedError):  # the supervisor was stopped or killed by its kernel
             self._end_without_keeper()
         with self._lock:
             self._channel.close()
@@ -130,11 +111,11 @@ class ForkedKernel:
             os.kill(self._keeper, signal.SIGCONT)
 
     def _told(self, name: str) -> int:
-        """Return the number that the keeper gives under a name. What it has said before is of no use any more.
+        """Return the number that the supervisor writes under this name. Earlier lines are dropped.
 
         Raises:
-            NotForkedError: The keeper has ended, or there is none.
-            OSError: It says nothing.
+            NotForkedError: The supervisor has ended, or there is none.
+            OSError: It does not answer.
         """
         while name not in (told := self._line()):
             if "refused" in told:
@@ -153,11 +134,7 @@ class ForkedKernel:
 
 @dataclass(frozen=True)
 class KernelServer:
-    """A process that forks kernels of one interpreter.
-
-    Attributes:
-        address: Its socket.
-    """
+    """A process that forks kernels of one interpreter. `address` is its socket."""
 
     address: Path
 
@@ -166,19 +143,15 @@ class KernelServer:
     ) -> ForkedKernel:
         """Fork a kernel.
 
-        Args:
-            argv: The command that would start it: `PYTHON -m MODULE ...`.
-            environ: Its environment.
-            cwd: Its working directory.
-            log: Takes what it prints beside its messages.
-            memory: Takes its last messages.
+        `argv` is the command that would start it: `PYTHON -m MODULE ...`. `log` receives what it prints in addition to
+        its messages, and `memory` its last messages.
 
         Raises:
             NotForkedError: It was not forked.
         """
         env = {_raw(name): _raw(value) for name, value in environ.items()}
         request = {"argv": [_raw(each) for each in argv], "env": env, "cwd": _raw(cwd)}
-        # As a started one's: a pipe that jupyter_client has closed.
+        # The same standard input as a started kernel's: a pipe that jupyter_client has closed.
         stdin, write = os.pipe()
         os.close(write)
         try:
@@ -192,23 +165,17 @@ class KernelServer:
             raise
 
     def grow(self, modules: Sequence[str], cwd: str, listener: socket.socket) -> socket.socket:
-        """Have it fork another server, which imports modules.
+        """Ask the server to fork another server that imports `modules` and listens on `listener`.
 
-        Args:
-            modules: What it imports.
-            cwd: Its working directory.
-            listener: Its socket.
-
-        Returns:
-            A connection that tells what it does. The server ends when that is closed.
+        Returns a connection on which that server reports its progress. The server ends when it is closed.
 
         Raises:
-            NotForkedError: It cannot be asked.
+            NotForkedError: The request cannot be sent.
         """
         return self._asked({"preload": list(modules), "cwd": _raw(cwd)}, [listener.fileno()])
 
     def _asked(self, request: Mapping[str, object], descriptors: Sequence[int]) -> socket.socket:
-        """Return a connection that has asked for something."""
+        """Send a request; return its connection."""
         text = json.dumps(request).encode("ascii")
         connection = socket.socket(socket.AF_UNIX)
         try:
@@ -230,10 +197,10 @@ class KernelServer:
 
 
 def listening(address: Path) -> socket.socket:
-    """Return a socket for a server.
+    """Return a listening socket for a server.
 
     Raises:
-        NotForkedError: It cannot be made.
+        NotForkedError: The socket cannot be created.
     """
     listener = socket.socket(socket.AF_UNIX)
     try:
@@ -247,19 +214,16 @@ def listening(address: Path) -> socket.socket:
 
 @contextlib.contextmanager
 def serving(python: Path, environ: Mapping[str, str], folder: Path, remains: Path) -> Iterator[KernelServer]:
-    """Run a server. It is used while it still imports; kernels that run at the end are not its concern.
+    """Run a server. It accepts requests while it still imports. Kernels may outlive it.
 
-    Args:
-        python: The interpreter.
-        environ: The environment that its kernels have in common: an import may look at it.
-        folder: A folder to run in, where nothing stands in the way of an import.
-        remains: A folder that it removes when this process is killed.
+    `environ` are the variables that its kernels share: an import may read them. `folder` is its working directory and
+    must not contain anything that an import could find. The server removes `remains` when this process is killed.
 
     Raises:
-        NotForkedError: It cannot be started, or would not be as its kernels would be.
+        NotForkedError: The server cannot be started, or its kernels would differ from started ones.
     """
     for name in RELATIVE:
-        folders = environ.get(name, "")  # an empty variable counts as none, an empty entry as the working directory
+        folders = environ.get(name, "")  # an empty variable counts as unset, an empty entry as the working directory
         if folders and not all(Path(each).is_absolute() for each in folders.split(os.pathsep)):
             raise NotForkedError(f"{name} has a relative or empty path, which is another one for each notebook")
     address = folder / "server"
@@ -269,7 +233,7 @@ def serving(python: Path, environ: Mapping[str, str], folder: Path, remains: Pat
                 [python, SERVER, str(listener.fileno()), remains],
                 env=dict(environ),
                 cwd=folder,
-                stdin=subprocess.PIPE,  # as a kernel's; and the server ends when it is closed
+                stdin=subprocess.PIPE,  # like a kernel's; the server ends when it is closed
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[listener.fileno()],
@@ -285,5 +249,5 @@ def serving(python: Path, environ: Mapping[str, str], folder: Path, remains: Pat
 
 
 def _raw(text: str) -> str:
-    """Return text as the bytes it is for the system, each as a character: JSON has no bytes."""
+    """Return text with one character per byte of its file system encoding, because JSON has no bytes."""
     return os.fsencode(text).decode("latin-1")

@@ -9,7 +9,7 @@ from typing import Any
 
 from kernel_server import last_messages
 
-COMMAND_FAILED = "notebook_ci_command_failed"  # type of the message about a shell command
+COMMAND_FAILED = "notebook_ci_command_failed"  # message type
 
 _FOLDER = Path(last_messages.__file__).parent
 _TEXT = (_FOLDER / "hooks.py").read_text(encoding="utf-8")
@@ -18,17 +18,11 @@ _LAST_MESSAGES = (_FOLDER / "last_messages.py").read_text(encoding="utf-8")
 
 @dataclass(frozen=True)
 class FailedCommand:
-    """A shell command of a notebook that failed.
+    """A shell command of a notebook that failed."""
 
-    Attributes:
-        cell: Index of the cell that ran.
-        exit_code: Its exit code; negative: the signal that ended it.
-        traceback: Where it was called, outermost first: `File "...", line 1, in f`.
-    """
-
-    cell: int
-    exit_code: int
-    traceback: tuple[str, ...]
+    cell: int  # its index
+    exit_code: int  # negative: the signal that ended the command
+    traceback: tuple[str, ...]  # lines `File "...", line 1, in f`, outermost first
 
 
 def installing(shell_errors: str) -> str:
@@ -38,15 +32,15 @@ def installing(shell_errors: str) -> str:
 
 
 async def last_exception(client: Any) -> dict[str, Any]:
-    """Return `ename`, `evalue` and `traceback` of the last exception of a kernel; nothing: it does not tell.
+    """Return `ename`, `evalue` and `traceback` of a kernel's last exception; empty if the kernel does not answer.
 
-    `evalue` of SystemExit is the exit code: `0` for any that means success. The traceback has Python's own format.
+    For SystemExit, `evalue` is the exit code: `0` for every code that means success. The traceback has Python's format.
     """
     try:
         answer = await client.ask(_called("last_exception()"))
         told = json.loads(base64.b64decode(answer["data"]["text/plain"].strip("'")))
         return {name: told[name] for name in ("ename", "evalue", "traceback")}
-    except (Empty, KeyError, TypeError, ValueError):  # the notebook has changed its kernel too much
+    except (Empty, KeyError, TypeError, ValueError):  # the notebook has modified its kernel too much
         return {}
 
 

@@ -1,4 +1,4 @@
-"""Renders executed notebooks as pages without scripts. The one adapter of nbconvert and nh3."""
+"""Renders executed notebooks as pages without scripts. The only adapter of nbconvert and nh3."""
 
 import functools
 import html
@@ -14,9 +14,9 @@ import nbformat
 from notebook_ci.base.files import write
 from notebook_ci.base.masking import masked
 
-# How an output is shown, best first. All else needs scripts: widgets, Plotly, Vega, Mermaid.
+# Types of outputs that are shown, best first. Others need scripts: widgets, Plotly, Vega, Mermaid.
 SHOWN = ("text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/latex", "text/plain")
-# The policy is a second wall: should something get through the cleaner, the browser neither loads nor runs it.
+# The policy is a second line of defence: if something passes the cleaner, the browser neither loads nor runs it.
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>%s</title>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; font-src data:;\
@@ -26,17 +26,17 @@ PAGE = """<!DOCTYPE html>
 %s
 </main></body></html>
 """
-# Scripts in an SVG run only where it is a document of its own, which an `img` is not.
+# Scripts in an SVG run only if it is a separate document, not in an `img`.
 IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp|svg\+xml);base64,", re.IGNORECASE)
 ATTRIBUTES = {"class", "id", "style", "title", "tabindex", "data-mime-type"}
 STYLES = """background-color border border-collapse color display font-family font-size font-style font-weight height
  line-height margin margin-left max-width padding padding-left text-align text-decoration vertical-align white-space
- width"""  # None takes a URL, or lays an element over others.
+ width"""  # None of these takes a URL, or puts an element on top of others.
 
 
 @functools.cache
 class Pages:
-    """Renders pages. Loads everything it needs at once, and only from the tool environment."""
+    """Renders pages. Loads everything at once, and only from the tool environment."""
 
     def __init__(self) -> None:
         import nh3
@@ -44,10 +44,10 @@ class Pages:
         from nbconvert.exporters import HTMLExporter
         from traitlets.config import Config
 
-        for module in pkgutil.iter_modules(pygments.lexers.__path__):  # pygments itself would wait for the first use
+        for module in pkgutil.iter_modules(pygments.lexers.__path__):  # pygments loads lexers on first use
             import_module(f"pygments.lexers.{module.name}")
         templates = Path(sys.prefix, "share", "jupyter", "nbconvert", "templates")
-        given = {  # nbconvert also looks for templates in the working directory and in the home folder
+        given = {  # by default nbconvert also finds templates in the working directory and the home folder
             "template_paths": [str(templates / name) for name in ("lab", "base", "")],
             "config": Config({"NbConvertBase": {"display_data_priority": list(SHOWN)}}),
             "filters": {"clean_html": lambda text: text},  # nbconvert's own cleaner takes a minute for nested elements
@@ -68,7 +68,7 @@ class Pages:
         self.page(example, "")  # reads templates
 
     def page(self, nb: nbformat.NotebookNode, title: str) -> str:
-        """Return the page of a notebook, which is changed. Everything from it passes the cleaner."""
+        """Return the page of a notebook. All its content passes the cleaner. Changes `nb`."""
         nb.metadata.pop("widgets", None)
         for data in [output.data for cell in nb.cells for output in cell.get("outputs", ()) if "data" in output]:
             self._prepare(data)
@@ -76,7 +76,7 @@ class Pages:
         return PAGE % (html.escape(str(nb.metadata.get("title", title))), self._styles, body)
 
     def _prepare(self, data: nbformat.NotebookNode) -> None:
-        """Remove HTML that shows nothing without scripts, so that another form is shown, or a notice."""
+        """Remove HTML that shows nothing without scripts, so that another form or a notice is shown."""
         types = ", ".join(data)
         if not re.sub(r"<(?!img\b)[^>]*>", "", self._clean(data.get("text/html", ""))).strip():
             data.pop("text/html", None)
@@ -96,8 +96,8 @@ def _attribute(_tag: str, name: str, value: str) -> str | None:
 
 
 def render(nb: nbformat.NotebookNode, page: Path) -> None:
-    """Write the page of an executed notebook. Raises anything that Jinja, Pygments and others raise on its outputs."""
+    """Write the page of an executed notebook. Raises whatever Jinja, Pygments and others raise on its outputs."""
     nb = nbformat.reads(nbformat.writes(masked(nb)), as_version=4)  # a copy, with joined lines
-    # It warns of what the user can do nothing about, such as lexers that are not installed beside it.
+    # nbconvert warns of things that users cannot change, such as lexers missing in the tool environment.
     with warnings.catch_warnings(action="ignore"):
         write(page, Pages().page(nb, page.stem))

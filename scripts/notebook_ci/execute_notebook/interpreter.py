@@ -1,4 +1,4 @@
-"""Which Python runs the kernels, and whether it can."""
+"""Finds the Python that runs the kernels, and checks that it can."""
 
 import json
 import os
@@ -15,8 +15,8 @@ from notebook_ci.base.texts import quote
 
 EARLIER = "an earlier setup-env"
 PROBE_SECONDS = 30
-# Runs in the user's Python, whatever its age: find_spec imports nothing of ipykernel's 0.3 seconds. The working
-# directory is taken off the path, lest a `platform.py` in the workspace be imported.
+# Runs in the user's Python, of any version. `find_spec` does not import ipykernel, which would take 0.3 seconds. The
+# working directory is removed from the path, so that a `platform.py` in the workspace is not imported.
 PROBE = """
 import sys
 sys.path[:] = [folder for folder in sys.path if folder]
@@ -33,49 +33,35 @@ print(json.dumps({"version": platform.python_version(), "prefix": sys.prefix, "i
 
 @dataclass(frozen=True)
 class Interpreter:
-    """The Python of the kernels.
-
-    Attributes:
-        path: The interpreter.
-        origin: Where it was found, for the log.
-        version: Its version, e.g. `3.12.4`.
-        ipykernel: The version of its ipykernel; nothing: it has none.
-        prefix: Its `sys.prefix`.
-    """
+    """The Python of the kernels."""
 
     path: Path
-    origin: str
-    version: str
-    ipykernel: str
-    prefix: Path
+    origin: str  # where it was found, for the log
+    version: str  # such as `3.12.4`
+    ipykernel: str  # its version; empty: not installed
+    prefix: Path  # `sys.prefix`
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A Python that was found, and not tried yet.
-
-    Attributes:
-        path: The interpreter.
-        origin: Where it was found, for the log.
-        is_named: An input names it.
-    """
+    """A Python that was found but not tried yet."""
 
     path: Path
-    origin: str
-    is_named: bool
+    origin: str  # where it was found, for the log
+    is_named: bool  # by an input
 
     @property
     def prefix(self) -> Path:
-        """What its `sys.prefix` is by its path; it may be another one."""
+        """The `sys.prefix` that its path suggests; the real one may differ."""
         return self.path.parent.parent if POSIX else self.path.parent
 
 
 def find(given: str, slug: str, run_directory: RunDirectory, environ: Mapping[str, str], cwd: Path) -> Candidate:
-    """Find the interpreter: the input, the environment that setup-env made, what is active, what is on PATH.
+    """Find the interpreter: from the input, setup-env's environment, the active environment, or PATH.
 
     Raises:
         InputError: setup-env did not pass in this run.
-        SurroundingsError: None is found.
+        SurroundingsError: None was found.
     """
     found = next(_candidates(given, slug, run_directory, environ, cwd), None)
     if found is None:
@@ -88,7 +74,7 @@ def find(given: str, slug: str, run_directory: RunDirectory, environ: Mapping[st
 
 
 def _refuse_copy(environment: Path) -> None:
-    """Refuse an environment that was copied or moved with its repository: its programs and `.pth` files lead back."""
+    """Refuse an environment that was copied or moved: its programs and `.pth` files point to the original."""
     made = environment_marker(environment).get("path")
     if made and made != str(environment.resolve()):
         message = f"The environment {environment} was created as {made}, and would run the code that is there."
@@ -96,18 +82,16 @@ def _refuse_copy(environment: Path) -> None:
 
 
 def changed_since(environment: Path, cwd: Path) -> list[str]:
-    """Return the files that setup-env made an environment from, and that are not what they were then.
+    """Return the files that setup-env created an environment from, and that have changed since.
 
-    Args:
-        environment: Its folder. Where that does not say what it was made from, nothing is returned.
-        cwd: The folder that relative paths start from.
+    If the environment does not record them, nothing is returned. Relative paths start from `cwd`.
     """
     then = environment_marker(environment).get("read")
     return [name for name, digest in then.items() if _digest(cwd / name) != digest] if isinstance(then, dict) else []
 
 
 def _digest(path: Path) -> str:
-    """Return the SHA-256 of a file; nothing where it is gone."""
+    """Return the SHA-256 of a file; empty if the file does not exist."""
     try:
         return sha256(path) if path.is_file() else ""
     except OSError:
@@ -129,7 +113,7 @@ def _candidates(
             )
         yield "setup-env", Path(record["python"])
     made = default_environment(slug, environ, cwd)
-    # On a laptop each run has a run directory of its own.
+    # On a laptop, each run has its own run directory, so setup-env's record is not found there.
     if not environ.get("RUNNER_TEMP") and _python_in(made).exists():
         _refuse_copy(made)
         yield EARLIER, _python_in(made)
@@ -161,8 +145,8 @@ def tried(candidate: Candidate) -> Interpreter:
     """Ask an interpreter for its version and its ipykernel.
 
     Raises:
-        InputError: The one that was named is none.
-        SurroundingsError: It is none.
+        InputError: It is named by the input, and is not a working Python.
+        SurroundingsError: It was found elsewhere, and is not a working Python.
     """
     path, origin = candidate.path, candidate.origin
     wrong = InputError if candidate.is_named else SurroundingsError
@@ -193,11 +177,6 @@ def tried(candidate: Candidate) -> Interpreter:
 
 
 def require_ipykernel(interpreter: Interpreter) -> None:
-    """Refuse a Python that cannot run notebooks.
-
-    Raises:
-        SurroundingsError: It has no ipykernel.
-    """
     if not interpreter.ipykernel:
         raise SurroundingsError(
             f"The Python {interpreter.path} ({interpreter.origin}) has no ipykernel, so it cannot run notebooks.",
@@ -206,13 +185,9 @@ def require_ipykernel(interpreter: Interpreter) -> None:
 
 
 def environment(environ: Mapping[str, str], python: Path, prefix: Path, folder: Path) -> dict[str, str]:
-    """Return the environment of a kernel: the step's, with the interpreter's programs first on PATH.
+    """Return the variables of a kernel: those of the step, with the interpreter's programs first on PATH.
 
-    Args:
-        environ: The environment of the step.
-        python: The interpreter of the kernel.
-        prefix: Its `sys.prefix`.
-        folder: A private folder: IPython keeps history and profile of each run there.
+    `prefix` is the interpreter's `sys.prefix`. `folder` is private: IPython keeps history and profile there.
     """
     env = for_others(environ)
     env["PATH"] = os.pathsep.join([str(python.parent), environ.get("PATH") or os.defpath])

@@ -1,4 +1,4 @@
-"""Which kernel runs a notebook: ipykernel of the notebooks' Python, or for another language one that Jupyter finds."""
+"""Chooses the kernel of a notebook: ipykernel, or for another language an installed kernel that Jupyter finds."""
 
 import contextlib
 import functools
@@ -23,38 +23,28 @@ from notebook_ci.notebooks.document import Document
 
 @dataclass(frozen=True)
 class Kernel:
-    """How a kernel is started.
+    """How a kernel is started."""
 
-    Attributes:
-        name: The name of its specification.
-        language: The language of its notebooks.
-        argv: Its command; `{connection_file}` stands for a path.
-        env: Variables that it gets beside those of all kernels.
-        folder: Where its specification is; nothing: it has none.
-    """
-
-    name: str
+    name: str  # of its kernel spec
     language: str
-    argv: tuple[str, ...]
-    env: Mapping[str, str] = field(default_factory=dict, hash=False)
-    folder: str = ""
+    argv: tuple[str, ...]  # `{connection_file}` stands for a path
+    env: Mapping[str, str] = field(default_factory=dict, hash=False)  # in addition to those of all kernels
+    folder: str = ""  # of its kernel spec; empty: ipykernel, which needs none
 
     @property
     def is_ipykernel(self) -> bool:
-        """Whether it is that of the notebooks' Python, and not one of another language."""
+        """Whether this is ipykernel of the notebooks' Python, not a kernel of another language."""
         return not self.folder
 
 
 def of_python(python: Path) -> Kernel:
-    """Return ipykernel of an interpreter."""
     return Kernel("python3", "python", (str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"))
 
 
 class KernelSpecs:
-    """The kernels that are installed, as Jupyter finds them.
+    """The installed kernels, as Jupyter finds them.
 
-    Args:
-        interpreter: The notebooks' Python: kernels in its environment count, those beside these tools do not.
+    Kernels in the interpreter's environment count; those in the tool environment do not.
     """
 
     def __init__(self, interpreter: Interpreter) -> None:
@@ -63,17 +53,17 @@ class KernelSpecs:
 
     @functools.cached_property
     def _folders(self) -> dict[str, str]:
-        """The folder of each specification, by its name in small letters."""
+        """The folder of each kernel spec, by its name in lower case."""
         ours = Path(sys.prefix) / "share" / "jupyter" / "kernels"
         folders = [str(self._theirs) if Path(folder) == ours else folder for folder in jupyter_path("kernels")]
         readable = [folder for folder in folders if os.access(folder, os.R_OK | os.X_OK)]
         return dict(KernelSpecManager(kernel_dirs=readable, ensure_native_kernel=False).find_kernel_specs())
 
     def of(self, doc: Document) -> Kernel:
-        """Return the kernel of a notebook of another language: the one it names, else the only one of its language.
+        """Return the kernel of a notebook in another language: the one it names, else the only one for its language.
 
         Raises:
-            CheckFailed: It is not installed, or its specification is broken.
+            CheckFailed: It is not installed, or its kernel spec is broken.
         """
         name, language = document.kernel_name(doc), document.language(doc)
         if name and name.lower() in self._folders:
@@ -88,12 +78,7 @@ class KernelSpecs:
         return fitting[0]
 
     def _missing(self, doc: Document, others: Sequence[str]) -> CheckFailed:
-        """Return the fault of a notebook whose kernel is not installed.
-
-        Args:
-            doc: The notebook.
-            others: Names of the kernels of its language that are.
-        """
+        """Return the error for a notebook whose kernel is not installed; `others` are installed, for its language."""
         name, language = document.kernel_name(doc), document.language(doc)
         needed = f"the kernel {quote(name)}" if name else "a kernel"
         which = f" Installed for it: {listed(others, MOST_LISTED)}." if others else ""
@@ -110,11 +95,7 @@ class KernelSpecs:
                 yield self._read(name)
 
     def _read(self, name: str) -> Kernel:
-        """Read a specification.
-
-        Raises:
-            ValueError: It is broken.
-        """
+        """Read a kernel spec; raise ValueError if it is broken."""
         folder = self._folders[name]
         try:
             spec = KernelSpec.from_resource_dir(folder)
@@ -127,7 +108,7 @@ class KernelSpecs:
         return Kernel(name, spec.language, (self._program(argv[0]), *argv[1:]), dict(spec.env), folder)
 
     def _program(self, name: str) -> str:
-        """Return the path of a program: jupyter_client would take the Python of these tools for `python3`."""
+        """Return the path of a program: for `python3`, jupyter_client would use the Python of the tool environment."""
         python, version = self._interpreter.path, self._interpreter.version.split(".")
         if name in {"python", f"python{version[0]}", f"python{version[0]}.{version[1]}"}:
             return str(python)

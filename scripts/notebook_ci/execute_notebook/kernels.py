@@ -1,4 +1,4 @@
-"""Kernels that run. With `kernel_specs.py` the one adapter of jupyter_client."""
+"""Running kernels. With `kernel_specs.py`, the only adapter of jupyter_client."""
 
 import asyncio
 import contextlib
@@ -39,16 +39,16 @@ IDLE_SECONDS = 0.2
 ASK_SECONDS = 10.0
 SILENCE_SECONDS = 60.0
 
-# jupyter_client (8.10) has dateutil read the two dates of each message: a tenth of what executing takes here.
-jsonutil._dateutil_parse = datetime.fromisoformat  # noqa: SLF001 - there is no other way to say so
+# jupyter_client (8.10) parses the two dates of each message with dateutil: a tenth of the time of an execution.
+jsonutil._dateutil_parse = datetime.fromisoformat  # noqa: SLF001 - there is no public setting
 
 
-class _Channel(AsyncZMQSocketChannel):  # type: ignore[misc] # jupyter_client is not seen by mypy
-    """Takes messages as its socket's descriptor tells of them.
+class _Channel(AsyncZMQSocketChannel):  # type: ignore[misc] # mypy cannot see jupyter_client
+    """Receives messages when the descriptor of its socket becomes readable.
 
-    zmq.asyncio (pyzmq 27.3) takes four turns of the event loop for a message, a fifth of a worker's CPU time with small
-    cells. And jupyter_client (8.10) sends through another handle of the socket, which can use up what the descriptor
-    tells: a reply that is there was never read, and a cell with an Output widget of ipywidgets was seen to hang so.
+    zmq.asyncio (pyzmq 27.3) takes four turns of the event loop per message: with small cells, a fifth of a worker's CPU
+    time. And jupyter_client (8.10) sends through another handle of the socket, which can clear the descriptor's state:
+    a reply was never read, and a cell with an Output widget of ipywidgets was seen to hang.
     """
 
     def __init__(self, socket: zmq.asyncio.Socket, session: Session, loop: object = None) -> None:
@@ -68,7 +68,7 @@ class _Channel(AsyncZMQSocketChannel):  # type: ignore[misc] # jupyter_client is
     async def silence(self) -> None:
         """Wait until no message has come for a while: a dead kernel sends no more."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SILENCE_SECONDS):  # another process may send in the place of a dead kernel
+            async with asyncio.timeout(SILENCE_SECONDS):  # a child of a dead kernel may go on sending
                 before = -1
                 while before != self._count:
                     before = self._count
@@ -88,16 +88,17 @@ class _Channel(AsyncZMQSocketChannel):  # type: ignore[misc] # jupyter_client is
     stop = close
 
     def _taken(self) -> list[bytes]:
-        """Take a message that is there; nothing: none is."""
+        """Receive a message without waiting; empty if none has come."""
         try:
             return list(self._plain.recv_multipart(zmq.NOBLOCK))
         except zmq.Again:
             return []
 
     async def _watched(self) -> list[bytes]:
-        """Look for a message again and again for a while, if a CPU is free for that; nothing: none has come.
+        """Poll for a message for a short time, if a CPU is free; empty if none has come.
 
-        To wake up takes longer than many a cell: on two CPUs, 2,000 small ones take 6 seconds so, and 8.7 without.
+        Waking up takes longer than many cells: on two CPUs, 2,000 small cells take 6 seconds with this, and 8.7
+        without.
         """
         ends = time.monotonic() + WATCH_SECONDS
         while self.has_free_cpu() and time.monotonic() < ends:
@@ -107,23 +108,19 @@ class _Channel(AsyncZMQSocketChannel):  # type: ignore[misc] # jupyter_client is
         return []
 
     async def _coming(self, seconds: float | None) -> list[bytes]:
-        """Wait for a message.
-
-        Raises:
-            Empty: None has come in time.
-        """
+        """Wait for a message; raise Empty if none comes in time."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not (parts := self._taken()):
                     await self._told()
                 return parts
-        if parts := self._taken():  # it has come at this very moment
+        if parts := self._taken():  # it came just now
             return parts
         raise Empty
 
     async def _told(self) -> None:
         """Wait until there may be a message."""
-        if not POSIX:  # the event loop of Windows watches no descriptors
+        if not POSIX:  # the event loop of Windows cannot watch descriptors
             await asyncio.sleep(POLL_SECONDS)
             return
         if not self._loop:
@@ -137,7 +134,10 @@ class _Channel(AsyncZMQSocketChannel):  # type: ignore[misc] # jupyter_client is
                 self._waiting = None
 
     def _look(self) -> None:
-        """Wake who waits, if a message has come. While nobody does, the descriptor would tell of it without end."""
+        """Wake the waiting coroutine if a message has come.
+
+        If none waits, stop watching: otherwise the event loop would report the descriptor again and again.
+        """
         if not self._waiting or self._waiting.done():
             self._leave()
         elif self._plain.get(zmq.EVENTS) & zmq.POLLIN:
@@ -150,8 +150,6 @@ class _Channel(AsyncZMQSocketChannel):  # type: ignore[misc] # jupyter_client is
 
 
 class _Client(AsyncKernelClient):  # type: ignore[misc] # as above
-    """A client with such channels."""
-
     shell_channel_class = Type(_Channel)
     iopub_channel_class = Type(_Channel)
 
@@ -160,29 +158,24 @@ class _Client(AsyncKernelClient):  # type: ignore[misc] # as above
         self.shell_channel.has_free_cpu = self.iopub_channel.has_free_cpu = self.parent.has_free_cpu
 
     def _context_default(self) -> zmq.asyncio.Context:
-        """Have sockets that take any number of messages.
-
-        ZeroMQ drops messages while a thousand wait here, and with them the one that says that the cell has ended.
-        """
         context = super()._context_default()
+        # No limit: ZeroMQ drops messages while a thousand wait, perhaps the one that says that the cell has ended.
         context.rcvhwm = 0
         return context
 
 
 class _IpykernelClient(_Client):
-    """A client that does not wait longer than it takes."""
+    """A client that uses what ipykernel guarantees, to wait no longer than necessary."""
 
     def execute(self, *code: str, **options: Any) -> str:
-        """Have a cell executed.
-
-        One is sent at a time: there is nothing to abort after an error, and a question to the kernel may follow.
-        """
+        # Cells are sent one at a time, so there is nothing to abort after an error; a question may follow.
         return str(super().execute(*code, **{**options, "stop_on_error": False}))
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
-        """Wait until the kernel answers its manager's greeting, and all that it has said before has come.
+        """Wait until the kernel has answered its manager's greeting, and all its earlier messages have come.
 
-        jupyter_client (8.10) waits for 0.2 seconds of silence instead: not each kernel says that it is idle then.
+        jupyter_client (8.10) waits for 0.2 seconds of silence instead, because not every kernel reports that it is
+        idle.
 
         Raises:
             RuntimeError: It does not answer, or has died.
@@ -198,10 +191,9 @@ class _IpykernelClient(_Client):
                 raise RuntimeError(f"Kernel didn't respond in {timeout} seconds")
 
     async def ask(self, expression: str, seconds: float = ASK_SECONDS, *, until_idle: bool = False) -> dict[str, Any]:
-        """Have the kernel evaluate an expression, without a trace in the notebook.
+        """Let the kernel evaluate an expression, without a trace in the notebook.
 
-        Returns:
-            `status`, then `data` or `ename` and `evalue`.
+        Returns a dictionary with `status`, and `data` or `ename` and `evalue`.
 
         Raises:
             Empty: No message came within `seconds`.
@@ -217,7 +209,7 @@ class _IpykernelClient(_Client):
 
 
 class _Provisioner(LocalProvisioner):  # type: ignore[misc] # as above
-    """Has kernels forked where a server is given that does, and starts them else."""
+    """Forks kernels if a server is given and can fork, and starts them otherwise."""
 
     def __init__(self, server: KernelServer | None, **traits: Any) -> None:
         super().__init__(**traits)
@@ -237,12 +229,12 @@ class _Provisioner(LocalProvisioner):  # type: ignore[misc] # as above
                 return self.connection_info
         try:
             return await super().launch_kernel(cmd, **kwargs, pass_fds=[memory.fileno()] if memory else ())
-        except (OSError, ValueError) as error:  # ValueError: of what no program can be given, as null characters
+        except (OSError, ValueError) as error:  # ValueError: null characters, for example
             said = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
             raise RuntimeError(f"{quote(cmd[0])} cannot be run: {said}") from error
 
     async def poll(self) -> int | None:
-        """Return the exit code of the kernel, once it has ended, and note its peak memory."""
+        """Return the exit code of the kernel once it has ended, and note its peak memory."""
         process: Any = self.process
         if LINUX and isinstance(process, subprocess.Popen) and process.returncode is None:
             with contextlib.suppress(ChildProcessError):
@@ -252,22 +244,17 @@ class _Provisioner(LocalProvisioner):  # type: ignore[misc] # as above
         return cast("int | None", await super().poll())
 
     async def wait(self) -> int | None:
-        """Wait for the end of the kernel, and look more often than ten times a second."""
         while await self.poll() is None:
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)  # jupyter_client polls only ten times per second
         return cast("int | None", await super().wait())
 
 
-class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_client is not seen by mypy
-    """Starts a kernel.
+class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot see jupyter_client
+    """Starts a kernel and ends it.
 
-    Args:
-        kernel: Which one.
-        folder: A private folder for connection file and sockets. Its path is short: a Unix socket's has 107 bytes.
-        server: Forks the kernel; None: it is started.
-        listener: Is told of the kernel's process.
-        greeting: An expression that a kernel of the notebooks' Python evaluates first; the result is in `greeted`.
-        log: The kernel's log.
+    `folder` is private, for the connection file and sockets; its path must be short, because a Unix socket's has at
+    most 107 bytes. Without a `server` the kernel is started, not forked. `greeting` is an expression that ipykernel
+    evaluates first; its result is in `greeted`.
     """
 
     def __init__(
@@ -296,14 +283,13 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
         self._listener = listener
         self._process: Any = None
         self.provisioner = _Provisioner(server, kernel_spec=self.kernel_spec, kernel_id="", parent=self)
-        # No port is open to others. ipykernel 7.4 warns of TCP; other kernels need not know anything else.
+        # No port is open to others. ipykernel 7.4 warns about TCP; other kernels may support nothing else.
         if POSIX and kernel.is_ipykernel:
             self.transport = "ipc"
-            self.ip = str(folder / "socket")  # absolute: with a relative one it hangs
+            self.ip = str(folder / "socket")  # absolute: with a relative path the kernel hangs
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        """Its specification."""
         kernel = self._kernel
         return KernelSpec(
             argv=list(kernel.argv),
@@ -320,7 +306,7 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
 
     @property
     def not_forked(self) -> str:
-        """Why the kernel was not forked; nothing: it was, or was not meant to be."""
+        """Why the kernel was not forked; empty if it was, or was not meant to be."""
         return str(self.provisioner.not_forked)
 
     @property
@@ -330,17 +316,16 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
 
     @property
     def start(self) -> Literal["", "fork", "spawn"]:
-        """How the kernel came to be; nothing: there is none."""
+        """How the kernel was started; empty if there is none."""
         if self._process is None:
             return ""
         return "fork" if isinstance(self._process, ForkedKernel) else "spawn"
 
     async def _async_wait(self, pollinterval: float = POLL_SECONDS) -> None:
-        """Wait for the kernel's end. jupyter_client looks for it ten times a second only."""
-        await super()._async_wait(min(pollinterval, POLL_SECONDS))
+        await super()._async_wait(min(pollinterval, POLL_SECONDS))  # jupyter_client polls only ten times per second
 
     async def listening(self, seconds: float) -> None:
-        """Wait until the kernel has made its sockets, has died, or the time is over: who connects then sees which."""
+        """Wait until the kernel has created its sockets, has died, or time is up: a later connection shows which."""
         if self.transport != "ipc":
             return
         sockets = [Path(f"{self.ip}-{port}") for port in self.ports]
@@ -349,11 +334,10 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
             await asyncio.sleep(POLL_SECONDS)
 
     def cell_begins(self) -> None:
-        """Note that a cell begins."""
         self.last_words.cell_begins(self._process.pid)
 
     def last_messages(self, session: Session) -> list[dict[str, Any]]:
-        """Return the last messages of a dead kernel that have not come."""
+        """Return the last messages of a dead kernel that were not received."""
         told: list[dict[str, Any]] = []
         if not self.memory:
             return told
@@ -362,36 +346,33 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # jupyter_cli
             try:
                 _, message = session.feed_identities(parts)
                 told.append(dict(session.deserialize(message)))
-            except (TypeError, ValueError):  # it has come, and so have those before it
+            except (TypeError, ValueError):  # it was already received, and so were all before it
                 break
         return told[::-1]
 
     def death(self, who: str, when: str = "") -> str:
-        """Return `MemoryWatch.sentence` about the kernel; nothing: it is not dead."""
+        """Return `MemoryWatch.sentence` about the kernel; empty if it is not dead."""
         if self._process is None or self._process.returncode is None:
             return ""
         peak = getattr(self._process, "peak", self.provisioner.peak)
         return self._memory.sentence(who, self._process.returncode, peak, when)
 
     def signal_now(self, number: int) -> None:
-        """Send a signal to the kernel and all it has started, from any thread, also after its end.
-
-        jupyter_client starts a kernel as the leader of its own process group.
-        """
+        """Send a signal to the kernel and everything it has started, from any thread, even after its end."""
         if isinstance(self._process, ForkedKernel):
             self._process.send_signal(number)
         elif self._process:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                if POSIX:
+                if POSIX:  # jupyter_client starts a kernel as the leader of its own process group
                     os.killpg(self._process.pid, number)
                 else:
                     os.kill(self._process.pid, signal.SIGTERM)
 
     def end_now(self) -> None:
-        """End what is left of the kernel and of all it has started."""
+        """Kill what is left of the kernel and of everything it has started."""
         if isinstance(self._process, ForkedKernel):
             self._process.end()
-        elif LINUX:  # a worker adopts what its kernel leaves
+        elif LINUX:  # a worker adopts the orphans of its kernel
             kernel, code = (self._process.pid, self._process.returncode) if self._process else (0, None)
             processes.end_after(kernel, code)
         else:

@@ -1,7 +1,7 @@
-"""How much of the machine this process may use: what its affinity and its control groups leave of it.
+"""How much of the machine this process may use, according to its affinity and control groups.
 
 Sources: cpuset, cpu and memory controllers in "Control Group v2" and "CGROUP v1" of the Linux kernel's documentation.
-Containers and runners set them; `os.cpu_count` tells of the whole machine.
+Containers and runners set these limits; `os.cpu_count` counts the whole machine.
 """
 
 import math
@@ -14,42 +14,33 @@ from pathlib import Path
 ROOT = Path("/")
 
 
-# With less than this part of it left, and less than so many bytes, memory is short.
+# Memory is short if less than this part of it is left, and less than this number of bytes.
 SHORT_PART = 0.1
 SHORT_BYTES = 1_000_000_000
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory in bytes.
-
-    Attributes:
-        total: What there is.
-        available: What can be had without swapping.
-    """
+    """Memory in bytes."""
 
     total: int
-    available: int
+    available: int  # without swapping
 
     @property
     def is_short(self) -> bool:
-        """Whether so little is left that nothing more should begin."""
+        """Whether so little is left that no other notebook should start."""
         return self.available < min(SHORT_PART * self.total, SHORT_BYTES)
 
 
 def cpus(root: Path = ROOT) -> int:
-    """Return the number of CPUs that this process may keep busy, at least 1.
-
-    Args:
-        root: The folder that holds `proc` and `sys`.
-    """
+    """Return the number of CPUs that this process may keep busy, at least 1. `root` contains `proc` and `sys`."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quotas = [_quota(folder) for folder in _groups(root, "cpu")]
     return max(1, min([count, *(math.ceil(quota) for quota in quotas if quota is not None)]))
 
 
 def memory(root: Path = ROOT) -> Memory | None:
-    """Return the memory that this process may use; None where the system does not tell."""
+    """Return the memory that this process may use; None if the system does not report it."""
     told = dict(re.findall(r"^(\w+):\s+(\d+) kB$", _text(root / "proc" / "meminfo"), re.MULTILINE))
     if not {"MemTotal", "MemAvailable"} <= told.keys():
         return None
@@ -64,9 +55,9 @@ def memory(root: Path = ROOT) -> Memory | None:
 
 
 def oom_kills(root: Path = ROOT) -> int | None:
-    """Return how many processes were killed for lack of memory since the beginning; None: the system does not tell.
+    """Return how many processes were killed for lack of memory so far; None if the system does not report it.
 
-    Of this process's control group, of which a container sees its own alone; where it has none, of the machine.
+    Counts this process's control group (in a container only its own is visible); without one, the whole machine.
     """
     names = ("memory.events", "memory.oom_control")
     files = [folder / name for folder in _groups(root, "memory") for name in names]
@@ -75,13 +66,13 @@ def oom_kills(root: Path = ROOT) -> int | None:
 
 
 def proportional_bytes(pid: int) -> int:
-    """Return the memory of a process (PSS: each page divided among those that share it); 0: it has ended."""
+    """Return the memory of a process (PSS: each page divided among those that share it); 0 if it has ended."""
     found = re.search(r"^Pss: +(\d+) kB$", _text(ROOT / "proc" / str(pid) / "smaps_rollup"), re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
 
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:
-    """Yield the folders of this process's control group and of those above it: limits of all of them hold."""
+    """Yield the folders of this process's control group and its parents: the limits of all of them apply."""
     for line in _text(root / "proc" / "self" / "cgroup").splitlines():
         _, _, named = line.partition(":")
         controllers, _, path = named.partition(":")
@@ -89,12 +80,12 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
             continue
         mount = root / "sys" / "fs" / "cgroup" / (controller if controllers else "")
         group = mount / path.lstrip("/")
-        # A container often sees its own group at the mount, under a path that is not there.
+        # A container often sees its own group at the mount, while its path there does not exist.
         yield from (folder for folder in (group, *group.parents) if folder.is_relative_to(mount) and folder.is_dir())
 
 
 def _quota(folder: Path) -> float | None:
-    """Return the CPUs that a group may use; None: all."""
+    """Return the number of CPUs that a group may use; None: no limit."""
     limit, _, period = _text(folder / "cpu.max").partition(" ")
     if not limit:
         limit, period = _text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us")
@@ -105,9 +96,9 @@ def _quota(folder: Path) -> float | None:
 
 
 def _reclaimable(folder: Path) -> int:
-    """Return the bytes of a group that hold nothing but copies of files."""
+    """Return the bytes of a group that only cache files."""
     found = re.findall(r"^(?:total_)?inactive_file (\d+)$", _text(folder / "memory.stat"), re.MULTILINE)
-    return int(found[-1]) if found else 0  # the last is that with the groups below it, which version 1 tells apart
+    return int(found[-1]) if found else 0  # the last one includes subgroups, which version 1 lists separately
 
 
 def _number(folder: Path, *names: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Bounds how much of a notebook's outputs is kept, and says in their place what was not."""
+"""Limits how much of a notebook's outputs is kept, and replaces the rest by notices."""
 
 import json
 from collections import Counter, deque
@@ -7,20 +7,17 @@ from typing import Any
 
 import nbformat
 
-OVERHEAD_BYTES = 100  # of an output in the file, whatever is in it
+OVERHEAD_BYTES = 100  # per output in the file, even if it is empty
 
 
 class OutputBound:
-    """Holds the outputs of a notebook within a limit, while they come.
+    """Keeps the outputs of a notebook within a limit while they arrive.
 
-    Of text the beginning is kept, and the end: what a cell printed last tells why it failed. nbclient (0.11) knows
-    outputs by their places in the list of their cell, so that none but the last is ever taken out.
+    Text keeps its beginning and its end: the last lines of a cell tell why it failed. nbclient (0.11) addresses outputs
+    by their index in the cell's list, so only the last output is ever removed.
 
-    Args:
-        limit: Bytes that are kept of all outputs, about: text is counted in characters.
-
-    Attributes:
-        left_out: Bytes that were not kept.
+    The limit is approximate and in bytes; text is counted in characters. `left_out` counts the bytes that were not
+    kept.
     """
 
     def __init__(self, limit: int) -> None:
@@ -33,18 +30,13 @@ class OutputBound:
         self._tail: _Tail | None = None
 
     def hold(self, cell: int, outs: list[Any]) -> None:
-        """Bound the outputs of a cell after one was added, or after they were cleared and one was added.
-
-        Args:
-            cell: The cell's index.
-            outs: Its outputs.
-        """
+        """Limit the outputs of a cell after one was added, or after they were cleared and one was added."""
         if cell != self._cell and self._outs:
             self.finish()
         elif cell != self._cell or len(outs) == 1:
             self._forget()
         self._cell, self._outs = cell, outs
-        if outs[-1].output_type == "error":  # the verdict rests on it
+        if outs[-1].output_type == "error":  # it decides whether the cell failed
             return
         if outs[-1].output_type == "stream":
             self._hold_text(outs)
@@ -54,11 +46,9 @@ class OutputBound:
             self._use(cell, self._fit(outs[-1]))
 
     def replace(self, content: dict[str, Any], replaced: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
-        """Bound new data of displays that are there.
+        """Limit new data of displayed outputs.
 
-        Args:
-            content: Has the data.
-            replaced: The outputs whose data it replaces, each with the index of its cell.
+        `content` holds the data; `replaced` are the outputs that show it, each with the index of its cell.
         """
         for cell, output in replaced:
             self._use(cell, -_size(output["data"]))
@@ -67,7 +57,7 @@ class OutputBound:
             self._use(cell, size)
 
     def finish(self) -> None:
-        """Write down what is kept of the end of a text."""
+        """Add the kept end of a text to its output."""
         if self._tail:
             self.left_out += self._tail.close()
             self._use(self._cell, self._tail.kept)
@@ -78,7 +68,7 @@ class OutputBound:
         self._room -= size
 
     def _forget(self) -> None:
-        """Take note that what the cell has shown was cleared."""
+        """Note that the outputs of the cell were cleared."""
         self._use(self._cell, -self._used[self._cell])
         self._tail = None
 
@@ -99,14 +89,9 @@ class OutputBound:
         self._tail.add(text)
 
     def _fit(self, holder: dict[str, Any], places: int = 1) -> int:
-        """Put a notice in the place of data for which there is no room.
+        """Replace data by a notice if there is no room for it in `places` outputs.
 
-        Args:
-            holder: Has the data.
-            places: In how many places they are shown.
-
-        Returns:
-            The bytes of what is there then, in each place.
+        Returns the bytes of what is then shown, per output.
         """
         size = _size(holder["data"])
         if size * places <= self._room:
@@ -117,12 +102,7 @@ class OutputBound:
 
 
 class _Tail:
-    """The end of a text that is too long, whose middle is left out.
-
-    Args:
-        output: Shows it.
-        most: Characters that are kept.
-    """
+    """The end of a text that is too long: at most `most` characters."""
 
     def __init__(self, output: Any, most: int) -> None:
         self.output = output
@@ -132,7 +112,7 @@ class _Tail:
         self._left_out = 0
 
     def add(self, text: str) -> None:
-        """Add text, and forget as much of what came before."""
+        """Add text, and drop earlier text beyond the limit."""
         piece = text[-self._most :] if self._most else ""
         self._left_out += len(text) - len(piece)
         self._pieces.append(piece)
@@ -143,7 +123,7 @@ class _Tail:
             self.kept -= gone
 
     def close(self) -> int:
-        """Write it down. Returns how many characters were left out."""
+        """Write the text to its output. Returns how many characters were left out."""
         notice = f"\n{_notice(self._left_out)}\n" if self._left_out else ""
         self.output.text = notice + "".join(self._pieces)
         return self._left_out
@@ -154,5 +134,5 @@ def _notice(size: int) -> str:
 
 
 def _size(data: Mapping[str, Any]) -> int:
-    """Return the bytes of data by MIME type, about as a notebook's file has them."""
+    """Return the approximate number of bytes that data, per MIME type, takes in a notebook file."""
     return sum(len(each) if isinstance(each, str) else len(json.dumps(each)) for each in data.values())

@@ -1,4 +1,4 @@
-"""What is executed: which notebooks, with which parameters, in which order, and where the results go. Nothing runs."""
+"""Plans which notebooks are executed, with which parameters, in which order, and where the outputs go. Runs nothing."""
 
 import difflib
 import functools
@@ -22,7 +22,7 @@ from notebook_ci.execute_notebook.selection import SUFFIX, everything, matching,
 from notebook_ci.notebooks import document, parameters, positions
 from notebook_ci.notebooks.document import Document
 
-if TYPE_CHECKING:  # jupyter_client takes a while
+if TYPE_CHECKING:  # importing jupyter_client is slow
     from notebook_ci.execute_notebook.kernel_specs import Kernel
 
 MOST_LISTED = 10
@@ -34,47 +34,26 @@ HOW_TO_TAG = (
 
 @dataclass(frozen=True)
 class Task:
-    """A notebook to execute: once, or with one of the sets of a sweep.
+    """One planned execution: a notebook, once or with one set of a sweep."""
 
-    Attributes:
-        path: Its path, relative to the workspace.
-        name: The name of the execution, and of the executed notebook in the folder of the outputs.
-        content: The notebook as it was read, or why it cannot be executed.
-        declared: The names of the parameters that it declares.
-        parameters: Those of them that are given.
-        kernel: What runs it, where that is not ipykernel.
-    """
-
-    path: str
-    name: str
-    content: Document | NotebookCiError
-    declared: tuple[str, ...] = ()
-    parameters: Values = field(default_factory=dict)
-    kernel: "Kernel | None" = None
+    path: str  # relative to the workspace
+    name: str  # of the execution, and of the executed notebook in the output folder
+    content: Document | NotebookCiError  # the error: why it cannot be executed
+    declared: tuple[str, ...] = ()  # names of the notebook's parameters
+    parameters: Values = field(default_factory=dict)  # the declared ones that are set
+    kernel: "Kernel | None" = None  # None: ipykernel
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionPlan(Plan):
-    """All that is executed.
-
-    Attributes:
-        tasks: The executions: sorted, each behind those that it needs.
-        needs: By notebook, those that must have passed before.
-        unmet: Patterns of notebooks that others need, none of which is executed.
-        chains: Notebooks that run one after the other.
-        parameters: All parameters that are given.
-        output_dir: The folder of the executed notebooks; None: one in the run directory.
-    """
-
-    tasks: tuple[Task, ...]
-    needs: Mapping[str, Collection[str]]
-    unmet: Sequence[str]
-    chains: Sequence[Sequence[str]]
-    parameters: Values
-    output_dir: Path | None
+    tasks: tuple[Task, ...]  # sorted; each comes after those that it needs
+    needs: Mapping[str, Collection[str]]  # per notebook, those that must pass first
+    unmet: Sequence[str]  # patterns in `needs` that match no executed notebook
+    chains: Sequence[Sequence[str]]  # notebooks that run one after the other
+    parameters: Values  # all that are given
+    output_dir: Path | None  # None: in the run directory
 
     def lines(self) -> Iterator[str]:
-        """See `Plan.lines`."""
         names = [task.name for task in self.tasks]
         yield f"execute {len(names)} notebook{'s' if len(names) > 1 else ''}: {listed(names, MOST_LISTED)}"
         if used := sorted({name for task in self.tasks for name in task.parameters}):
@@ -85,10 +64,10 @@ class ExecutionPlan(Plan):
 
 
 def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
-    """Decide what is executed.
+    """Plan the executions.
 
     Raises:
-        InputError: Something in the inputs is wrong.
+        InputError: An input is wrong.
     """
     cwd = workspace.folder
     shared, own, sets = _parameters_file(inputs.parameters_file, cwd), inputs.parameters, inputs.sweep
@@ -105,7 +84,7 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     if output_dir:
         _keep_sources(tasks, cwd, output_dir)
     swept = {name: value for values in sets.values() for name, value in values.items()}
-    # A table of the file of inputs stands for every call, as the parameters-file does; text is given for this one.
+    # A table in `notebook-ci.toml` is for every run, like the parameters file; text is given for this run only.
     strict = (own if "parameters" in inputs.texts else {}) | (swept if "sweep" in inputs.texts else {})
     _refuse_unknown(strict, shared | own | swept, tasks, all_notebooks)
     order = cast("Order", inputs.execution_order)
@@ -121,7 +100,7 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
 
 
 def _keep_apart(output_dir: Path, cwd: Path) -> None:
-    """Refuse a folder for outputs that is the workspace or above it: a later run would take outputs for notebooks."""
+    """Refuse an output folder that contains the workspace: a later run would treat outputs as notebooks."""
     if cwd.resolve().is_relative_to(output_dir.resolve()):
         raise InputError(
             f"output-dir is {output_dir}, which holds the notebooks themselves.",
@@ -130,7 +109,7 @@ def _keep_apart(output_dir: Path, cwd: Path) -> None:
 
 
 def _keep_sources(tasks: Sequence[Task], cwd: Path, output_dir: Path) -> None:
-    """Refuse outputs that would be written over their sources: a link in the folder can lead there."""
+    """Refuse outputs that would overwrite their sources: a link in the folder can lead there."""
     for task in tasks:
         source, output = cwd / task.path, output_dir / task.name
         if output.parent.resolve() / output.name == source.parent.resolve() / source.name:
@@ -141,7 +120,6 @@ def _keep_sources(tasks: Sequence[Task], cwd: Path, output_dir: Path) -> None:
 
 
 def _refuse_equal_names(tasks: Sequence[Task]) -> None:
-    """Refuse outputs that would be written over each other."""
     [(name, times)] = Counter(task.name for task in tasks).most_common(1)
     if times > 1:
         raise InputError(
@@ -151,7 +129,7 @@ def _refuse_equal_names(tasks: Sequence[Task]) -> None:
 
 
 def _second_cells(tasks: Sequence[Task]) -> Iterator[Problem]:
-    """Warn of cells tagged `parameters` behind the first one: papermill sets none of their names."""
+    """Warn about cells tagged `parameters` after the first one: papermill does not set their names."""
     for path, content in {task.path: task.content for task in tasks}.items():
         if isinstance(content, Document) and len(cells := parameters.tagged(content)) > 1:
             yield Problem(
@@ -166,13 +144,7 @@ def _second_cells(tasks: Sequence[Task]) -> Iterator[Problem]:
 def _needs(
     given: Mapping[str, Sequence[str]], chosen: Sequence[str], all_notebooks: "_Listing"
 ) -> tuple[dict[str, set[str]], list[str]]:
-    """Return which notebooks need which, of those that are executed, and which patterns name none of those.
-
-    Args:
-        given: The input `needs`.
-        chosen: The notebooks that are executed.
-        all_notebooks: Those of the workspace.
-    """
+    """Return which executed notebooks need which, and the patterns in `needs` that match no executed notebook."""
     needs: dict[str, set[str]] = {}
     unmet: list[str] = []
     for pattern, others in given.items():
@@ -186,10 +158,10 @@ def _needs(
 
 
 def _matches(pattern: str, chosen: Sequence[str], all_notebooks: "_Listing") -> list[str]:
-    """Return the notebooks of a pattern of the input needs that are executed.
+    """Return the executed notebooks that a pattern in `needs` matches.
 
     Raises:
-        InputError: It matches none of the workspace.
+        InputError: It matches no notebook of the workspace.
     """
     if found := matching(pattern, chosen):
         return found
@@ -204,11 +176,7 @@ def _matches(pattern: str, chosen: Sequence[str], all_notebooks: "_Listing") -> 
 
 
 class _Listing:
-    """The notebooks of a workspace, looked up when somebody asks.
-
-    Args:
-        find: Finds them.
-    """
+    """The notebooks of a workspace, searched only on demand."""
 
     def __init__(self, find: Callable[[], Iterable[str]]) -> None:
         self._find = find
@@ -220,7 +188,6 @@ class _Listing:
 
 
 def _parameters_file(name: str, cwd: Path) -> Values:
-    """Return the parameters of the file, if one is given."""
     if not name:
         return {}
     text = read_text(cwd / name, name, hint="The input parameters-file takes the path of a YAML file.")
@@ -247,19 +214,11 @@ def _of_notebook(path: str, given: Values, sets: Mapping[str, Values]) -> Iterat
 
 
 def _refuse_unknown(own: Values, given: Values, tasks: Sequence[Task], all_notebooks: _Listing) -> None:
-    """Refuse a parameter that no notebook declares: it is misspelt.
+    """Refuse a parameter that no notebook declares: it is probably misspelt.
 
-    One of a file, which all notebooks share, may be declared by a notebook that is not executed now. Where a notebook
-    cannot be read, nothing is refused: it may be the one.
-
-    Args:
-        own: Parameters that are given for this call.
-        given: All parameters.
-        tasks: What is executed.
-        all_notebooks: All of the workspace.
-
-    Raises:
-        InputError: There is one.
+    A parameters file is shared by all notebooks, so one of its parameters (in `given` but not in `own`) may be declared
+    by a notebook that is not executed now. If a notebook cannot be read, nothing is refused: it may declare the
+    parameter.
     """
     declared = {name for task in tasks for name in task.declared}
     unknown = [name for name in [*own, *given] if name not in declared]
@@ -274,7 +233,7 @@ def _refuse_unknown(own: Values, given: Values, tasks: Sequence[Task], all_noteb
 
 
 def _how_to_declare(unknown: str, declared: Collection[str], tasks: Sequence[Task]) -> str:
-    """Return what to do about a name that no notebook declares."""
+    """Return a hint for a name that no notebook declares."""
     if second := next(_second_cells(tasks), None):
         return f"{second.file}: {second.message}"
     foreign = ""

@@ -1,4 +1,4 @@
-"""Shows what goes on: a live line a running notebook, or in a log a heartbeat, and one line a finished one."""
+"""Shows progress: one live line per running notebook, or heartbeats in a log, and one line per finished notebook."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,21 +11,11 @@ HEARTBEAT_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Running:
-    """Where a notebook is.
-
-    Attributes:
-        name: The name of its execution.
-        cell: The cell that runs, counted from 1; 0: none yet.
-        cells: How many it has.
-        seconds: How long the notebook has run.
-        cell_seconds: How long the cell has run.
-    """
-
-    name: str
-    cell: int
+    name: str  # of the execution
+    cell: int  # counted from 1; 0: none yet
     cells: int
-    seconds: float
-    cell_seconds: float
+    seconds: float  # since the notebook began
+    cell_seconds: float  # since the cell began
 
     def __str__(self) -> str:
         where = f"cell {self.cell}/{self.cells}" if self.cell else "starting"
@@ -33,13 +23,6 @@ class Running:
 
 
 class Progress:
-    """Shows what goes on.
-
-    Args:
-        reporter: Shows it.
-        total: How many notebooks there are.
-    """
-
     def __init__(self, reporter: Reporter, total: int) -> None:
         self._reporter = reporter
         self._total = total
@@ -48,7 +31,6 @@ class Progress:
         self._is_held_back = False
 
     def show(self, running: Sequence[Running]) -> None:
-        """Show what runs."""
         if self._reporter.is_live:
             self._reporter.live([f"{self._done}/{self._total}", *map(str, running)] if running else [])
             return
@@ -58,7 +40,6 @@ class Progress:
                 self._reporter.progress(f"  {each}")
 
     def ended(self, outcome: Outcome) -> None:
-        """Show how a notebook went."""
         self._done += 1
         self._is_held_back = False
         result = outcome.result
@@ -72,16 +53,11 @@ class Progress:
             self._reporter.output(failure.traceback)
 
     def skipped(self, name: str, needed: str) -> None:
-        """Show that a notebook is not executed."""
         self._done += 1
         self._reporter.progress(f"- {name} · skipped: it needs {needed}, which did not pass")
 
     def held_back(self, left: int) -> None:
-        """Show that memory is short, once until another notebook has ended.
-
-        Args:
-            left: Bytes of memory that are left.
-        """
+        """Show that memory is short (`left`: bytes), once until another notebook has ended."""
         if not self._is_held_back:
             self._is_held_back = True
             self._reporter.progress(f"  Only {left / 1e6:.0f} MB of memory are left: the next notebook waits.")

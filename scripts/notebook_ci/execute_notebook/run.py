@@ -1,4 +1,4 @@
-"""The stage execute-notebook: plans, has executed, and records."""
+"""The stage execute-notebook: executes the planned notebooks and writes the record."""
 
 import contextlib
 import math
@@ -37,31 +37,31 @@ from notebook_ci.notebooks import document
 from notebook_ci.notebooks.document import Document
 from notebook_ci.tools import integrity
 
-if TYPE_CHECKING:  # jupyter_client takes a while
+if TYPE_CHECKING:  # importing jupyter_client is slow
     from notebook_ci.execute_notebook.kernel_specs import Kernel, KernelSpecs
 
 PRELOADED_PART = 0.25
 
 
 def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record: ExecuteRecord) -> None:
-    """Execute the notebooks. Every one is attempted, but those that need one that failed; faults go into the record.
+    """Execute the notebooks, and record problems. Notebooks are only skipped if one that they need failed.
 
     Raises:
-        InputError: Something in the inputs is wrong; nothing was executed.
+        InputError: An input is wrong; nothing was executed.
         SurroundingsError: No interpreter can run the notebooks, or the outputs cannot be written.
-        Cancelled: The job was cancelled; the record holds what was done.
+        Cancelled: The job was cancelled; the record holds the results so far.
     """
     candidate = find(inputs.python, inputs.slug, context.run_directory, context.environ, context.cwd)
     with temporary_folder() as folder, _nothing_left(), contextlib.ExitStack() as stack:
-        # First of all: it takes the longest until it is ready, and needs nobody meanwhile.
+        # The server comes first: it takes longest to get ready, and works in parallel.
         server = _server(inputs, context, candidate, folder, stack)
-        # Here, because these take a while, too.
+        # These imports are slow too, so they follow here.
         from notebook_ci.execute_notebook.conductor import Conductor
         from notebook_ci.execute_notebook.progress import Progress
         from notebook_ci.execute_notebook.runner import Runner
 
         interpreter = tried(candidate)
-        if interpreter.prefix != candidate.prefix:  # its kernels have another environment
+        if interpreter.prefix != candidate.prefix:  # the variables of its kernels differ
             server = _server(inputs, context, interpreter, folder, stack)
         planned = _with_kernels(planned, interpreter)
         if isinstance(server, str):
@@ -72,8 +72,8 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         record.workers = min(inputs.workers or machine.cpus(), len(planned.tasks))
         _tell(planned, interpreter, record, context)
         durations = Durations(context)
-        environ = dict(context.environ)  # `os.environ` itself cannot be given to a process that is not forked
-        output_dir = output_dir.resolve()  # before a notebook can put a link there
+        environ = dict(context.environ)  # `os.environ` itself cannot be sent to a process that is not forked
+        output_dir = output_dir.resolve()  # before a notebook can create a link there
         runner = Runner(inputs, environ, interpreter, output_dir, context.place, folder)
         progress = Progress(context.reporter, len(planned.tasks))
         schedule = _schedule(planned, durations.known)
@@ -84,7 +84,7 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
             Conductor(runner, planned.tasks, schedule, record, progress, servers, spare).run()
         finally:
             places = {task.path: place for place, task in enumerate(planned.tasks)}
-            record.problems.sort(key=lambda problem: places.get(problem.file or "", -1))  # not as they came
+            record.problems.sort(key=lambda problem: places.get(problem.file or "", -1))  # they came in order of time
             record.metrics = _merged_metrics(record.notebooks)
             _tell_of_imports(inputs, servers, context)
             durations.keep({each.name: each.duration for each in record.notebooks if each.status == "passed"})
@@ -92,10 +92,10 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
 
 @contextlib.contextmanager
 def _nothing_left() -> Iterator[None]:
-    """End at last what notebooks have left that killed their worker or keeper.
+    """At the end, kill processes left by notebooks that killed their worker or supervisor.
 
-    It stays elsewhere than on Linux, and where this process has had children from the beginning, as a shell has that
-    became it: what they leave could not be told apart.
+    Works only on Linux, and only if this process had no children at the start (a shell that called `exec` may have
+    some): their orphans could not be told apart.
     """
     if not LINUX or processes.children():
         yield
@@ -109,10 +109,10 @@ def _nothing_left() -> Iterator[None]:
 
 
 def _with_kernels(planned: ExecutionPlan, interpreter: Interpreter) -> ExecutionPlan:
-    """Return a plan whose notebooks of other languages have their kernels.
+    """Return the plan with the kernels of notebooks in other languages.
 
     Raises:
-        SurroundingsError: Another one needs ipykernel, which the interpreter lacks.
+        SurroundingsError: A Python notebook needs ipykernel, which the interpreter lacks.
     """
     from notebook_ci.execute_notebook.kernel_specs import KernelSpecs
 
@@ -124,7 +124,7 @@ def _with_kernels(planned: ExecutionPlan, interpreter: Interpreter) -> Execution
 
 
 def _with_kernel(task: Task, specs: "KernelSpecs") -> Task:
-    """Return a notebook with the kernel that it needs instead of ipykernel, or with why it cannot be executed."""
+    """Return the task with the kernel that it needs instead of ipykernel, or with the error that prevents it."""
     if not isinstance(task.content, Document) or document.is_python(task.content):
         return task
     try:
@@ -136,7 +136,7 @@ def _with_kernel(task: Task, specs: "KernelSpecs") -> Task:
 def _describe(
     planned: ExecutionPlan, output_dir: Path, interpreter: Interpreter, context: Context, record: ExecuteRecord
 ) -> None:
-    """Write down what is to be executed, and with what."""
+    """Write the plan, the interpreter and their inputs to the record."""
     record.inputs["parameters"], record.output_dir = planned.parameters, str(output_dir)
     if file := record.inputs["parameters-file"]:
         record.read[file] = sha256(context.cwd / file)
@@ -148,9 +148,7 @@ def _describe(
 def _schedule(planned: ExecutionPlan, known: Mapping[str, float]) -> Schedule:
     """Return the schedule of a plan.
 
-    Args:
-        planned: The plan.
-        known: Seconds that executions took before, by their names. One that is not known may be a long one.
+    `known` are the seconds of earlier executions, per name. An unknown one may be long, so it begins first.
     """
     names: dict[str, list[str]] = {}
     for task in planned.tasks:
@@ -173,7 +171,7 @@ def _schedule(planned: ExecutionPlan, known: Mapping[str, float]) -> Schedule:
 
 
 def _tell(planned: ExecutionPlan, interpreter: Interpreter, record: ExecuteRecord, context: Context) -> None:
-    """Say what is executed, with what and in which order."""
+    """Report what is executed, in which environment and order."""
     tasks, workers = len(planned.tasks), record.workers
     at_a_time = f", {workers} at a time" if workers > 1 else ""
     context.reporter.progress(
@@ -195,7 +193,7 @@ def _tell(planned: ExecutionPlan, interpreter: Interpreter, record: ExecuteRecor
 
 
 def _tell_of_imports(inputs: ExecuteInputs, servers: Servers, context: Context) -> None:
-    """Say so where modules that were named were not imported before: a name may be misspelt."""
+    """Report modules in `preload` that were not imported in advance: a name may be misspelt."""
     for name, why in servers.refusals.items() if inputs.preload else ():
         context.reporter.notice(f"The input preload names {quote(name)}, which was left to the notebooks: {why}.")
     if inputs.preload and not servers.are_of_use:
@@ -203,7 +201,7 @@ def _tell_of_imports(inputs: ExecuteInputs, servers: Servers, context: Context) 
 
 
 def _limits(inputs: ExecuteInputs) -> Limits:
-    """Return the limits of imports for several notebooks."""
+    """Return the limits of imports shared by several notebooks."""
     there = machine.memory()
     memory = inputs.preload_max_memory or (there.total * PRELOADED_PART if there else math.inf)
     given = [seconds for seconds in (inputs.cell_timeout, inputs.notebook_timeout) if seconds is not None]
@@ -217,10 +215,9 @@ def _server(
     folder: Path,
     stack: contextlib.ExitStack,
 ) -> KernelServer | str | None:
-    """Start the server that forks kernels, until the stack is closed.
+    """Start the kernel server, until the stack is closed.
 
-    Returns:
-        None: kernels are to be started. Text: they have to be, and why.
+    Returns None if the inputs ask for started kernels, and text (why) if kernels must be started.
     """
     if not LINUX:
         return "that is Linux alone" if inputs.kernel_start == "fork" else None
@@ -235,7 +232,7 @@ def _server(
 
 
 def _warn_of_changes(environment: Path, context: Context) -> None:
-    """Warn of files that have changed since an earlier run made the environment from them."""
+    """Warn about files that changed since an earlier run created the environment from them."""
     for name in changed_since(environment, context.cwd):
         context.reporter.warning(
             f"{name} has changed since the environment {environment.relative_to(context.cwd)} was made from it. "
@@ -250,7 +247,7 @@ def _warn_of_changes(environment: Path, context: Context) -> None:
 
 
 def _notice_kernels(tasks: Sequence[Task], interpreter: Interpreter, context: Context) -> None:
-    """Say which notebooks are not run by the kernel that they name, or by one of another language."""
+    """Report notebooks that do not run in the kernel that they name, or that run in one of another language."""
     python = f"Python {interpreter.version} ({interpreter.path}), whatever kernel a notebook names"
     groups: dict[tuple[str | None, Kernel | None], list[str]] = {}
     for path, task in {task.path: task for task in tasks}.items():
@@ -267,7 +264,7 @@ def _notice_kernels(tasks: Sequence[Task], interpreter: Interpreter, context: Co
 
 
 def _merged_metrics(results: Sequence[NotebookResult]) -> dict[str, float]:
-    """Return the metrics of all notebooks by name; a name that several report gets its notebook's before it."""
+    """Return the metrics of all notebooks; a name that several notebooks report gets the notebook's as a prefix."""
     reporters = Counter(name for result in results for name in result.metrics)
     return {
         name if reporters[name] == 1 else f"{result.name.removesuffix('.ipynb')}.{name}": value

@@ -1,4 +1,4 @@
-"""Executes a notebook, and says how it went."""
+"""Executes a notebook, and judges the outcome."""
 
 import errno
 import hashlib
@@ -29,32 +29,17 @@ from notebook_ci.notebooks.document import Document
 
 @dataclass(frozen=True)
 class Runner:
-    """What all executions of a stage have in common.
-
-    Attributes:
-        inputs: The inputs of the stage.
-        environ: The environment of the step.
-        interpreter: The Python of the kernels.
-        output_dir: The folder of the executed notebooks.
-        place: The stage's place in the run directory.
-        folder: A private folder for what is temporary.
-    """
+    """What all executions of a stage share."""
 
     inputs: ExecuteInputs
     environ: Mapping[str, str]
     interpreter: Interpreter
     output_dir: Path
     place: Place
-    folder: Path
+    folder: Path  # private, for temporary files
 
     def run(self, task: Task, server: KernelServer | None, listener: Listener) -> Outcome:
-        """Execute a notebook.
-
-        Args:
-            task: The notebook.
-            server: Forks its kernel; None: it is started.
-            listener: Is told how it goes.
-        """
+        """Execute a notebook. Without a `server` its kernel is started, not forked."""
         outcome = Outcome(NotebookResult(path=task.path, name=task.name, status="failed"))
         if isinstance(task.content, NotebookCiError):
             return _refused(outcome, task.content)
@@ -66,7 +51,7 @@ class Runner:
 
 
 def _refused(outcome: Outcome, fault: NotebookCiError) -> Outcome:
-    """Return what came of a notebook that cannot be executed."""
+    """Return the outcome of a notebook that cannot be executed."""
     outcome.result.failure = failures.without_cell("invalid-notebook", fault.message, fault.line)
     outcome.problems.append(Problem.of(fault))
     return outcome
@@ -74,8 +59,6 @@ def _refused(outcome: Outcome, fault: NotebookCiError) -> Outcome:
 
 @dataclass(frozen=True)
 class _Run:
-    """One execution."""
-
     runner: Runner
     task: Task
     doc: Document
@@ -84,9 +67,8 @@ class _Run:
     outcome: Outcome
 
     def execute(self) -> Outcome:
-        """Execute it, and return what came of it."""
         result = self.outcome.result
-        # Of what is executed: an earlier notebook may have changed the file since it was read.
+        # The digest of what is executed: an earlier notebook may have changed the file since it was read.
         self.outcome.read[self.task.path] = hashlib.sha256(self.doc.text.encode()).hexdigest()
         result.parameters = dict(self.task.parameters)
         result.kernel = self.task.kernel.name if self.task.kernel else ""
@@ -103,12 +85,12 @@ class _Run:
             result.failure = failures.place(self.doc, execution, "cancelled", "The job was cancelled.")
         except CheckFailed as fault:
             return _refused(self.outcome, fault)
-        except NotebookCiError as fault:  # its surroundings broke it off; it may have failed by itself before
+        except NotebookCiError as fault:  # its surroundings broke it off; a cell may have failed before
             self.outcome.is_around = True
             self.outcome.problems.append(replace(Problem.of(fault), file=self.task.path))
             own = failures.of_cell(self.doc, execution) if execution else None
             result.failure = own or failures.without_cell("surroundings", fault.message)
-        except Exception as exception:  # noqa: BLE001 - one notebook must not take the others with it
+        except Exception as exception:  # noqa: BLE001 - one notebook must not stop the others
             result.failure = failures.broken(self.doc, execution, exception)
         finally:
             result.duration = round(time.monotonic() - began, 3)
@@ -119,7 +101,7 @@ class _Run:
         return self.outcome
 
     def _execute(self, execution: Execution, output: Path) -> None:
-        """Execute a notebook with a kernel of its own: a forked one, or where that does not begin, a started one."""
+        """Execute a notebook with its own kernel: a forked one, or a started one if the forked one fails to start."""
         kernel = self.task.kernel or of_python(self.runner.interpreter.path)
         for server in [self.server, None] if self.server else [None]:
             with temporary_folder(self.runner.folder) as folder, (folder / "kernel.log").open("w+b") as log:
@@ -146,7 +128,7 @@ class _Run:
     def _attempt(
         self, manager: kernels.UserKernelManager, watch: Watch, execution: Execution, output: Path, log: IO[bytes]
     ) -> Exception | None:
-        """Execute a notebook with one kernel, of which nothing is left afterwards. Returns why it was broken off."""
+        """Execute a notebook with one kernel, and end everything of it. Returns why the execution was broken off."""
         python = self.runner.interpreter
         env = environment(self.runner.environ, python.path, python.prefix, Path(log.name).parent)
         start = {"env": env, "cwd": str(self.doc.path.resolve().parent), "stdout": log, "stderr": log}
@@ -161,7 +143,7 @@ class _Run:
         return None
 
     def _collect(self, execution: Execution, output: Path) -> None:
-        """Fill the result from what was executed."""
+        """Fill in the result from the execution."""
         result = self.outcome.result
         cells = execution.nb.cells
         code = failures.code_cells(execution)
@@ -185,23 +167,23 @@ class _Run:
         try:
             html.render(execution.nb, page)
             self.outcome.result.html = self._made(page)
-        except Exception as error:  # noqa: BLE001 - a page is no part of the verdict
+        except Exception as error:  # noqa: BLE001 - a page does not decide whether the notebook passed
             why = f"The page {page.name} could not be made: {type(error).__name__}: {error}."
             self._tell("warning", why, "The executed notebook itself is complete.")
 
     def _made(self, path: Path) -> str:
-        """Take the digest of a file that was made, and return its name in the record."""
+        """Record the digest of an output file, and return its name in the record."""
         name = self.runner.place.relative(path)
         self.outcome.made[name] = sha256(path)
         return name
 
     def _judge(self, execution: Execution | None) -> None:
-        """Give the verdict."""
+        """Decide whether the notebook passed."""
         result = self.outcome.result
         if execution:
             self.outcome.problems += failures.commands(self.doc, execution, self.task.path)
         if result.failure:
-            if result.failure.kind in {"cancelled", "surroundings"}:  # that was said before, or the stage says it
+            if result.failure.kind in {"cancelled", "surroundings"}:  # reported before, or by the stage
                 return
             self.outcome.problems.append(failures.problem(self.task.path, result.failure))
         elif execution:
@@ -209,7 +191,7 @@ class _Run:
             self._warn_of_cells_left(failures.left_by_exit(execution))
 
     def _warn_of_cells_left(self, by_exit: int) -> None:
-        """Say so when a notebook passes though not all of its cells ran."""
+        """Warn if a notebook passes although some of its cells did not run."""
         result = self.outcome.result
         left = result.cells - result.executed_cells
         if left:

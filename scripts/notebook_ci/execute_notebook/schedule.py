@@ -1,4 +1,4 @@
-"""Which execution begins next. Pure: it starts nothing."""
+"""Decides which execution begins next. Pure: it starts nothing."""
 
 import graphlib
 import heapq
@@ -19,31 +19,22 @@ _NUMBERED = re.compile(r"\d+[-_. ]")
 
 @dataclass(frozen=True)
 class Step:
-    """One execution in a schedule.
-
-    Attributes:
-        name: Its name.
-        needs: The executions without whose success it is skipped.
-        behind: Others that must have ended before it begins, however they went.
-        seconds: How long it is expected to take.
-    """
+    """One execution in a schedule."""
 
     name: str
-    needs: frozenset[str] = frozenset()
-    behind: frozenset[str] = frozenset()
-    seconds: float = 0.0
+    needs: frozenset[str] = frozenset()  # it is skipped unless all of these pass
+    behind: frozenset[str] = frozenset()  # others that must have ended before, passed or not
+    seconds: float = 0.0  # expected duration
 
     @property
     def awaits(self) -> frozenset[str]:
-        """All that must have ended before it begins."""
         return self.needs | self.behind
 
 
 class Schedule:
-    """What is still to be done.
+    """The executions that have not begun yet.
 
-    Args:
-        steps: All executions, in the order in which equals begin; no two await each other.
+    `steps` are in the order in which equals begin; they must not wait for each other in a circle.
     """
 
     def __init__(self, steps: Sequence[Step]) -> None:
@@ -53,10 +44,9 @@ class Schedule:
         self._ended: set[str] = set()
 
     def next(self) -> str | None:
-        """Take the execution that begins next: of those that may, the one with the longest way to the end before it.
+        """Take the next execution: of those that may begin, the one that the longest chain of work waits for.
 
-        Returns:
-            Its name; None: none may begin before another has ended, or none is left.
+        Returns its name; None if each must wait for another, or none is left.
         """
         for name, step in self._waiting.items():
             if step.awaits <= self._ended:
@@ -65,10 +55,9 @@ class Schedule:
         return None
 
     def ended(self, name: str, *, well: bool) -> list[tuple[str, str]]:
-        """Take note that an execution has ended.
+        """Note that an execution has ended.
 
-        Returns:
-            Those that are skipped for it, each with the one that it needs and that did not end well.
+        Returns the executions that are skipped because of it, each with the one that it needs and that did not pass.
         """
         skipped: list[tuple[str, str]] = []
         ended = [name]
@@ -83,7 +72,7 @@ class Schedule:
 
 
 def ordered(paths: Iterable[str], needs: Mapping[str, Collection[str]]) -> list[str]:
-    """Return notebooks sorted, numbers by their values, and each behind those that it needs.
+    """Sort notebooks, numbers by value, each after those that it needs.
 
     Raises:
         InputError: Some need each other.
@@ -106,11 +95,9 @@ def ordered(paths: Iterable[str], needs: Mapping[str, Collection[str]]) -> list[
 
 
 def chains(paths: Sequence[str], order: Order) -> list[list[str]]:
-    """Return the notebooks that run one after the other.
+    """Return the notebooks that run one after the other; `paths` come from `ordered`.
 
-    Args:
-        paths: Notebooks as `ordered` has them.
-        order: `auto`: the numbered ones of each folder (`01-`, `02_`); `sorted`: all; `parallel`: none.
+    `auto`: the numbered ones of each folder (`01-`, `02_`); `sorted`: all; `parallel`: none.
     """
     if order == "parallel":
         return []
@@ -124,12 +111,12 @@ def chains(paths: Sequence[str], order: Order) -> list[list[str]]:
 
 
 def _natural(path: str) -> _Key:
-    """Return a key to sort by: `2-a` comes before `10-b`, and files of a folder stand together."""
+    """Return a sort key: `2-a` comes before `10-b`, and the files of a folder stay together."""
     return [([(text, int(number or 0)) for text, number in _PIECES.findall(part)], part) for part in path.split("/")]
 
 
 def _urgencies(steps: Sequence[Step]) -> dict[str, float]:
-    """Return of each step the seconds from its begin to the end of the longest way that waits for it."""
+    """Return, per step, the seconds from its begin to the end of the longest chain that waits for it."""
     behind = dict.fromkeys((step.name for step in steps), 0.0)
     urgencies: dict[str, float] = {}
     by_name = {step.name: step for step in steps}

@@ -1,4 +1,4 @@
-"""Which notebooks: globs, folders and files."""
+"""Finds notebooks from globs, folders and files."""
 
 import glob
 import itertools
@@ -15,16 +15,13 @@ SUFFIX = ".ipynb"
 
 
 def select(patterns: Iterable[str], exclude: Iterable[str], cwd: Path, never: Iterable[Path] = ()) -> list[str]:
-    """Return the notebooks that are meant, sorted, relative to `cwd`, with `/`.
+    """Return the selected notebooks, sorted, relative to `cwd`, with `/`.
 
-    Args:
-        patterns: Files, folders and globs. A name that exists as it is written is not taken as a glob.
-        exclude: The same, to leave out.
-        cwd: The folder they are relative to; notebooks must lie in it.
-        never: Folders whose content is not looked at: outputs of this and earlier runs.
+    `patterns` and `exclude` are files, folders and globs; a name that exists is not read as a glob. Notebooks must lie
+    in `cwd`. Folders in `never` are not searched: outputs of this and earlier runs.
 
     Raises:
-        InputError: A pattern matches no notebook, or one outside `cwd`; nothing is left.
+        InputError: A pattern matches no notebook, or one outside `cwd`; or all are excluded.
     """
     left_out = {path for pattern in exclude for path in _expand(pattern, cwd)}
     never = [folder.resolve() for folder in never]
@@ -65,14 +62,14 @@ def everything(cwd: Path, never: Iterable[Path]) -> Iterator[str]:
 
 
 def matching(pattern: str, paths: Iterable[str]) -> list[str]:
-    """Return the paths that a pattern means: the one that is written so, or those that match the glob."""
+    """Return the path that is equal to the pattern, else the paths that match it as a glob."""
     written = [path for path in paths if path == pattern]
     parts = Path(pattern).parts
     return written or [path for path in paths if _matches(Path(path).parts, parts)]
 
 
 def _expand(pattern: str, cwd: Path) -> set[str]:
-    """Return the notebooks a pattern means, relative to `cwd`."""
+    """Return the notebooks that a pattern matches, relative to `cwd`."""
     try:
         literal = cwd / pattern
         if literal.is_dir():
@@ -88,10 +85,10 @@ def _expand(pattern: str, cwd: Path) -> set[str]:
 
 
 def _below(start: Path, pattern: Sequence[str]) -> Iterator[Path]:
-    """Yield the notebooks below a folder whose path from there matches.
+    """Yield the notebooks below a folder whose relative path matches.
 
-    Virtual environments and run directories are left out. Links to folders are not followed: one that leads upwards
-    would show every notebook again and again.
+    Skips virtual environments and run directories, and does not follow links to folders: one that points upwards would
+    yield every notebook again and again.
     """
     hidden = any(part.startswith(".") for part in pattern)
     for folder, folders, files in os.walk(start):
@@ -101,16 +98,17 @@ def _below(start: Path, pattern: Sequence[str]) -> Iterator[Path]:
         folders[:] = [name for name in folders if hidden or not name.startswith(".")]
         for name in files:
             path = Path(folder, name)
-            # A link that leads nowhere counts: a notebook that is not there must not be left out without a word.
+            # A broken link counts: a missing notebook must not be left out silently.
             is_notebook = name.endswith(SUFFIX) and (path.is_file() or path.is_symlink())
             if is_notebook and _matches(path.relative_to(start).parts, pattern):
                 yield path
 
 
 def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Return whether a path matches a glob, both taken apart: `**` is any number of folders, as the last part any file.
+    """Return whether a path matches a glob, both given as parts: `**` is any number of folders, at the end any file.
 
-    (pathlib and glob differ in hidden folders and links, and pathlib from one version of Python to the next.)
+    This is own code because pathlib and glob treat hidden folders and links differently, and pathlib changes with
+    Python's version.
     """
     if not pattern or not parts:
         return not pattern and not parts

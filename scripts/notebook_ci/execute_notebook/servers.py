@@ -1,4 +1,4 @@
-"""The servers that fork kernels: the first one, and those that have imported what several notebooks do."""
+"""Manages the kernel servers: the first one, and those that have made the imports of several notebooks."""
 
 import contextlib
 import json
@@ -24,59 +24,35 @@ IMPORT_SECONDS = 20.0
 
 @dataclass(eq=False)
 class _Branch:
-    """A server that has imported something.
+    """A server that has imported something."""
 
-    Attributes:
-        folder: The folder of its notebooks.
-        modules: What it has imported.
-        parent: The server that it was forked from.
-        server: Its address.
-        listener: Its socket, held open here: who waits for it still waits when another takes its place.
-        connection: Tells what it does; it ends when this is closed.
-        pid: Its process id, once it is known; 0: not yet.
-        imports: What it imports at the moment.
-        is_ready: It has imported all.
-        is_failed: Another took its place, which has imported nothing.
-        text: The beginning of a line that it tells.
-        began: When it was asked for, as `time.monotonic` counts.
-    """
-
-    folder: str
+    folder: str  # of its notebooks
     modules: Modules
-    parent: "_Branch | None"
+    parent: "_Branch | None"  # the server that it was forked from
     server: KernelServer
-    listener: socket.socket
-    connection: socket.socket
-    pid: int = 0
-    imports: str = ""
-    is_ready: bool = False
-    is_failed: bool = False
-    text: bytes = field(default=b"", repr=False)
+    listener: socket.socket  # kept open here, so that clients still wait when another server replaces this one
+    connection: socket.socket  # the server reports on it, and ends when it is closed
+    pid: int = 0  # 0: not known yet
+    imports: str = ""  # the current import
+    is_ready: bool = False  # it has imported everything
+    is_failed: bool = False  # replaced by a server that has imported nothing
+    text: bytes = field(default=b"", repr=False)  # the beginning of a line from the server
     began: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of servers that import something.
+    """Limits of servers that import something."""
 
-    Attributes:
-        memory: Bytes that all of them may take.
-        seconds: How long one may import.
-    """
-
-    memory: float
-    seconds: float
+    memory: float  # bytes, for all of them together
+    seconds: float  # for the imports of one
 
 
 class Servers:
-    """Gives each notebook the server that has imported most of what it imports itself.
+    """Gives each notebook the server that has made most of the notebook's own imports.
 
-    Args:
-        first: The server that has imported ipykernel alone; None: kernels are started.
-        folder: Where sockets are made.
-        tasks: All notebooks.
-        modules: What is imported for all notebooks; None: what each imports first by itself.
-        limits: Of these servers.
+    `first` has only imported ipykernel (None: kernels are started). `modules` are imported for all notebooks; None:
+    each notebook's own first imports.
     """
 
     def __init__(
@@ -102,14 +78,10 @@ class Servers:
         for name in {wish.folder for wish in self._wishes.values()}:
             self._plan(name)
 
-    # --- What the conductor asks
+    # --- Called by the conductor
 
     def server_for(self, place: int) -> KernelServer | None:
-        """Return the server that forks the kernel of a notebook; None: it is started.
-
-        Args:
-            place: The notebook's place among the tasks.
-        """
+        """Return the server that forks the kernel of a task, given by its index; None: the kernel is started."""
         self._used.pop(place, None)
         if not self._first or self._tasks[place].kernel:
             return None
@@ -126,7 +98,7 @@ class Servers:
 
     @property
     def refusals(self) -> dict[str, str]:
-        """Modules that may not be imported before, and why."""
+        """Modules that may not be imported in advance, and why."""
         return {name: why for refused in self._refused.values() for name, why in refused.items()}
 
     def imports(self, place: int) -> Modules:
@@ -135,12 +107,7 @@ class Servers:
         return branch.modules if branch else ()
 
     def left(self, place: int, made: Modules) -> dict[str, str]:
-        """Return by name which of a notebook's imports were not made before, and why.
-
-        Args:
-            place: The notebook's place among the tasks.
-            made: Those that were.
-        """
+        """Return which of a notebook's imports were not made in advance, and why; `made` are those that were."""
         later = dict(self._later.get(place, {}))
         if place not in self._wishes:
             return later
@@ -148,7 +115,7 @@ class Servers:
         return later | reasons(wish, self._paths[place], made, self._refused.get(wish.folder, {}))
 
     def ended(self, place: int) -> None:
-        """Take note that a notebook has ended: a server that no other one needs ends, too."""
+        """Note that a notebook has ended: servers that no other notebook needs end too."""
         wish = self._wishes.pop(place, None)
         self._paths.pop(place, None)
         self._used.pop(place, None)
@@ -159,7 +126,7 @@ class Servers:
                     self._end(branch)
 
     def refused(self, place: int) -> bool:
-        """Take note that the server of a notebook did not fork. Returns whether kernels are started from now on."""
+        """Note that the server of a notebook did not fork. Returns whether kernels are started from now on."""
         branch = self._used.get(place)
         if branch is None:
             self._first = None
@@ -168,11 +135,11 @@ class Servers:
         return branch is None
 
     def connections(self) -> list[socket.socket]:
-        """Return what can be read when a server has something to tell."""
+        """Return the sockets on which servers report their progress."""
         return [branch.connection for branch in self._branches if not branch.is_failed]
 
     def hear(self, connection: socket.socket) -> None:
-        """Take what a server tells."""
+        """Read and handle what a server reports."""
         branch = next(each for each in self._branches if each.connection is connection)
         try:
             told = connection.recv(READ_BYTES)
@@ -188,14 +155,13 @@ class Servers:
             self._take(branch, json.loads(line))
 
     def look(self) -> None:
-        """See to it that none imports too long: kernels wait for it."""
+        """Stop imports that take too long: kernels wait for them."""
         for branch in self._branches:
             is_late = time.monotonic() - branch.began > min(self._limits.seconds, IMPORT_SECONDS)
             if is_late and not (branch.is_ready or branch.is_failed):
                 self._fail(branch, "its import takes too long")
 
     def close(self) -> None:
-        """End them all."""
         for branch in list(self._branches):
             self._end(branch)
 
@@ -205,7 +171,7 @@ class Servers:
         return {place: self._paths[place] for place, wish in self._wishes.items() if wish.folder == folder}
 
     def _plan(self, folder: str) -> None:
-        """Decide anew what is imported for the notebooks of a folder."""
+        """Decide again what is imported for the notebooks of a folder."""
         wishes = {place: wish for place, wish in self._wishes.items() if wish.folder == folder}
         refused = self._refused.get(folder, {})
         if self._named is None:
@@ -215,12 +181,12 @@ class Servers:
         self._prune(folder)
 
     def _prune(self, folder: str) -> None:
-        """Decide anew which servers are of use for the notebooks of a folder."""
+        """Decide again which servers are useful for the notebooks of a folder."""
         paths = Counter(self._of(folder).values())
         self._useful[folder] = useful(paths) if self._named is None else set(paths)
 
     def _best(self, place: int) -> _Branch | None:
-        """Return the server that has imported most of what a notebook imports, and nothing else."""
+        """Return the server that has made most of a notebook's imports, and no others."""
         if place not in self._paths:
             return None
         folder, path = self._wishes[place].folder, self._paths[place]
@@ -232,7 +198,7 @@ class Servers:
         return max(fitting, key=lambda branch: len(branch.modules), default=None)
 
     def _grown(self, place: int) -> _Branch | None:
-        """Make the server that would be better for a notebook than those that are there."""
+        """Start a server if it would be better for a notebook than the existing ones."""
         path = self._paths.get(place, ())
         best = self._best(place)
         if not path or (best and not best.is_ready):
@@ -266,7 +232,7 @@ class Servers:
         return branch
 
     def _take(self, branch: _Branch, told: Mapping[str, str | int]) -> None:
-        """Take a line that a server tells."""
+        """Handle a line from a server."""
         match told:
             case {"server": int(pid)}:
                 branch.pid = pid
@@ -280,7 +246,7 @@ class Servers:
                     self._fail(branch, "it takes more than preload-max-memory")
 
     def _fail(self, branch: _Branch, why: str) -> None:
-        """Leave what a server was to import to the notebooks."""
+        """Leave the imports of a server to the notebooks."""
         if branch.is_failed:
             return
         known = branch.parent.modules if branch.parent else ()
@@ -290,7 +256,7 @@ class Servers:
         self._plan(branch.folder)
 
     def _replace(self, branch: _Branch) -> None:
-        """Have those who wait for a server served by one that has imported nothing."""
+        """Let a server without imports serve those who wait for this one."""
         self._end_process(branch)
         branch.is_ready, branch.is_failed, branch.text = False, True, b""
         try:
@@ -299,7 +265,7 @@ class Servers:
                 return
         except NotForkedError:
             pass
-        branch.listener.close()  # nobody waits for it any more
+        branch.listener.close()  # clients no longer wait for it
 
     def _is_needed(self, branch: _Branch) -> bool:
         """Return whether a server is used, or may be."""
@@ -314,7 +280,7 @@ class Servers:
         branch.listener.close()
 
     def _end_process(self, branch: _Branch) -> None:
-        with contextlib.suppress(OSError):  # closing is not enough: workers that were forked since have it open, too
+        with contextlib.suppress(OSError):  # closing is not enough: workers forked since then have it open too
             branch.connection.shutdown(socket.SHUT_RDWR)
         branch.connection.close()
         if branch.pid and not branch.is_ready:  # it may hang in an import
@@ -323,14 +289,14 @@ class Servers:
         branch.pid = 0
 
     def _bytes(self) -> int:
-        """Return the memory that these servers take, each page divided among those that share it."""
+        """Return the memory of these servers, each page divided among those that share it."""
         return sum(machine.proportional_bytes(branch.pid) for branch in self._branches if branch.pid)
 
 
 def _wishes(
     tasks: Sequence[Task], modules: Sequence[str] | None
 ) -> tuple[dict[int, Wish], dict[int, Mapping[str, str]]]:
-    """Return what is imported for notebooks, and which imports of theirs come too late for that, by their places."""
+    """Return, per task index, what is imported for a notebook, and which of its imports come too late for that."""
     wishes: dict[int, Wish] = {}
     later: dict[int, Mapping[str, str]] = {}
     names: dict[Path, frozenset[str]] = {}

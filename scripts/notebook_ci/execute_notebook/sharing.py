@@ -1,9 +1,9 @@
-"""Which imports of notebooks are made once for several. Pure: it imports nothing.
+"""Decides which imports are made once for several notebooks. Pure: it imports nothing.
 
-A notebook may be forked from a server that has imported nothing but what the notebook itself imports first (see
-`notebooks/imports.py`). An import that is not made there ends what is: those behind it would come before it. Exceptions
-are the standard library, which is quick to import and changes nothing for others, and names taken from a module that is
-imported there.
+A kernel may be forked from a server only if the server has imported nothing except what the notebook itself imports
+first (see `notebooks/imports.py`). The first import that the server does not make ends the list: those after it would
+come too early. Exceptions are the standard library, which imports quickly and does not affect others, and names from a
+module that the server imports.
 """
 
 import sys
@@ -13,36 +13,28 @@ from dataclasses import dataclass
 
 Modules = tuple[str, ...]
 
-# Of the Python of the tools: those of the notebooks' differ little. setuptools wants to come before distutils.
+# The tool environment's list: the notebooks' Python differs little. setuptools must be imported before distutils.
 STANDARD = sys.stdlib_module_names - {"distutils"}
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What one notebook imports first.
-
-    Attributes:
-        folder: The folder that it lies in.
-        modules: `a.b`, or `a.b:c` for `from a.b import c`, in its order.
-        shadowed: Names of what lies beside it, and so comes before the standard library.
-    """
+    """What one notebook imports first."""
 
     folder: str
-    modules: Modules
-    shadowed: frozenset[str] = frozenset()
+    modules: Modules  # in order: `a.b`, or `a.b:c` for `from a.b import c`
+    shadowed: frozenset[str] = frozenset()  # files and folders beside it, which come before the standard library
 
 
 def expanded(first: Iterable[str]) -> Modules:
-    """Return imports, each `a.b:c` behind its `a.b`, without repetitions."""
+    """Return imports without repetitions, each `a.b:c` after its `a.b`."""
     return tuple(dict.fromkeys(each for item in first for each in ([item.partition(":")[0], item])))
 
 
 def shared(wishes: Mapping[int, Wish], refused: Collection[str] = ()) -> dict[int, Modules]:
     """Return what servers import for each notebook, the most shared first.
 
-    Args:
-        wishes: What notebooks of one folder import.
-        refused: What cannot be imported before.
+    `wishes` are those of notebooks in one folder; `refused` modules cannot be imported in advance.
     """
     kept = {place: _until_other(wish, set(wish.modules).difference(refused)) for place, wish in wishes.items()}
     while True:
@@ -58,13 +50,9 @@ def shared(wishes: Mapping[int, Wish], refused: Collection[str] = ()) -> dict[in
 
 
 def reasons(wish: Wish, planned: Modules, made: Modules, refused: Mapping[str, str]) -> dict[str, str]:
-    """Return by name why imports of a notebook, which may have been made before, were not.
+    """Return why imports of a notebook that could have been made in advance were not, per name.
 
-    Args:
-        wish: What it imports first.
-        planned: What was to be imported for it.
-        made: What was.
-        refused: Why others may not be.
+    `planned` is what was to be imported for it, `made` what was, `refused` why other modules may not be.
     """
     found: dict[str, str] = {}
     behind = ""
@@ -83,10 +71,9 @@ def reasons(wish: Wish, planned: Modules, made: Modules, refused: Mapping[str, s
 
 
 def useful(paths: Mapping[Modules, int]) -> set[Modules]:
-    """Return what servers should have imported, so that each serves several notebooks.
+    """Return the sets of imports that servers should have made, so that each serves several notebooks.
 
-    Args:
-        paths: What is imported for notebooks, in the order of import, and for how many.
+    `paths` are the imports for notebooks, in order, with the number of notebooks.
     """
     counts: Counter[Modules] = Counter()
     for path, count in paths.items():
@@ -94,12 +81,12 @@ def useful(paths: Mapping[Modules, int]) -> set[Modules]:
     longer: Counter[Modules] = Counter()
     for path, count in counts.items():
         longer[path[:-1]] = max(longer[path[:-1]], count)
-    # Of those that serve the same notebooks, the one that has imported most.
+    # If several serve the same notebooks, only the one with most imports is useful.
     return {path for path, count in counts.items() if count > 1 and longer[path] != count}
 
 
 def _until_other(wish: Wish, wanted: Collection[str]) -> Modules:
-    """Return what is wanted of a notebook's imports, up to the first that is not and would matter."""
+    """Return the imports of a notebook that are in `wanted`, up to the first other one that matters."""
     kept = []
     for module in wish.modules:
         if _is_standard(module, wish):
@@ -117,5 +104,5 @@ def _is_standard(module: str, wish: Wish) -> bool:
 
 
 def beside(names: Sequence[str]) -> frozenset[str]:
-    """Return the names of modules that files and folders of these names may be."""
+    """Return the module names that files and folders of these names may have."""
     return frozenset(name.partition(".")[0] for name in names)

@@ -1,4 +1,4 @@
-"""What the summary says of execute-notebook."""
+"""The part of the summary about execute-notebook."""
 
 from notebook_ci.base.markdown import ICONS, MOST_LISTED, Json, code, count, duration, name, rest, table, title
 from notebook_ci.base.texts import listed
@@ -7,12 +7,11 @@ MOST_NAMED = 3
 
 
 def note(record: Json) -> str:
-    """Return what came of it, in a few words."""
     return f"{count(len(record['notebooks']), 'notebook')} passed"
 
 
 def verdict(record: Json) -> str:
-    """Return which notebooks failed, and of a single one where; nothing where it failed for something else."""
+    """Return which notebooks failed, and the location if only one did; empty if the stage failed for another reason."""
     failed = [notebook for notebook in record["notebooks"] if notebook["failure"]]
     if record["status"] != "failed" or not failed:
         return ""
@@ -23,7 +22,7 @@ def verdict(record: Json) -> str:
 
 
 def section(record: Json) -> list[str]:
-    """Return the table of notebooks, failed ones first, and what happened in those."""
+    """Return the table of notebooks, failed ones first, and details about those."""
     notebooks = sorted(record["notebooks"], key=lambda notebook: not notebook["failure"])
     if not notebooks:
         return []
@@ -36,7 +35,7 @@ def section(record: Json) -> list[str]:
         ]
         for notebook in notebooks
     ]
-    # What an invalid notebook lacks is said by the stage's problems, with its hint.
+    # The stage's problems already describe invalid notebooks, with a hint.
     failed = [each for each in notebooks if each["failure"] and each["failure"]["kind"] != "invalid-notebook"]
     header = ["notebook", "cells run", "time", "failure"]
     if not any(row[-1] for row in rows):
@@ -45,7 +44,7 @@ def section(record: Json) -> list[str]:
 
 
 def _why(notebook: Json) -> str:
-    """Return why a notebook did not pass; nothing where it did."""
+    """Return why a notebook did not pass; empty if it did."""
     if notebook["failure"]:
         return _what(notebook["failure"])
     return f"needs {name(notebook['skipped_for'])}" if notebook["skipped_for"] else ""

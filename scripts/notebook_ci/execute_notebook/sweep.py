@@ -15,10 +15,10 @@ _NAME = re.compile(r"[A-Za-z0-9_=,.+-]{1,80}")
 
 
 def sets(value: Value, origin: str) -> dict[str, Values]:
-    """Return sets of parameters by name. Sets of a list are named after what is in them.
+    """Return the sets of parameters by name. Sets in a list are named after their content.
 
     Raises:
-        InputError: It is something else, or a name cannot be part of a file name.
+        InputError: The value has another form, or a name cannot be part of a file name.
     """
     if value is None:
         return {}
@@ -44,7 +44,7 @@ def _set(value: Value, origin: str) -> Values:
 
 
 def _named(listed: list[Values]) -> dict[str, Values]:
-    """Return sets by what is in them (`alpha=0.1,seed=1`), or by their place in the list where that is no name."""
+    """Name sets after their content (`alpha=0.1,seed=1`), or by their number if that is not a valid name."""
     named: dict[str, Values] = {}
     for number, values in enumerate(listed, 1):
         text = _text(values)

@@ -1,4 +1,4 @@
-"""Bounds the time of cells and notebooks."""
+"""Limits the time of cells and notebooks."""
 
 import signal
 import threading
@@ -13,21 +13,11 @@ Limit = Literal["cell-timeout", "notebook-timeout"]
 
 
 class Watch:
-    """A thread beside one notebook's execution.
+    """A thread that limits the time of one execution. Limits are in seconds; None: no limit.
 
-    nbclient's own limit is checked in its event loop, which a cell that prints without end keeps busy: one of 240 s was
-    seen to end after 369 s. This one interrupts the kernel from outside, so that the traceback shows where it hung, and
-    kills it when that does not help.
-
-    Args:
-        cell_timeout: Seconds a cell may run; None: any time.
-        notebook_timeout: Seconds from the start of the watch; None: any time.
-        send: Sends a signal to the kernel and its children.
-
-    Attributes:
-        exceeded: The limit that was exceeded, as soon as it is.
-        has_killed: The kernel went on after it was interrupted, and was killed.
-        limits: Seconds by limit.
+    nbclient checks its own limit in its event loop, which a cell that prints without end keeps busy: a limit of 240 s
+    took effect only after 369 s. This thread interrupts the kernel from outside, so that the traceback shows where it
+    hung, and kills it if that does not help. `send` sends a signal to the kernel and its children.
     """
 
     def __init__(
@@ -37,7 +27,7 @@ class Watch:
         send: Callable[[int], None],
     ) -> None:
         self.exceeded: Limit | None = None
-        self.has_killed = False
+        self.has_killed = False  # the kernel went on after the interrupt
         self.limits: dict[Limit, float | None] = {"cell-timeout": cell_timeout, "notebook-timeout": notebook_timeout}
         self._send = send
         self._began = time.monotonic()
@@ -55,18 +45,16 @@ class Watch:
         self._thread.join()
 
     def cell_begins(self) -> None:
-        """Take note that a cell begins."""
         self._cell_began = time.monotonic()
 
     def cell_ends(self) -> None:
-        """Take note that the cell has ended."""
         self._cell_began = None
 
     def _run(self) -> None:
         while not self._stop.wait(TICK_SECONDS):
             now = time.monotonic()
             if self._interrupted_at is not None:
-                if now - self._interrupted_at > GRACE_SECONDS:  # again and again: the kernel may start only now
+                if now - self._interrupted_at > GRACE_SECONDS:  # repeated: the kernel may only just have started
                     self.has_killed = True
                     self._send(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
             elif limit := self._limit_exceeded(now):

@@ -1,8 +1,8 @@
-"""Processes that execute notebooks: each one at a time.
+"""Worker processes: each executes one notebook at a time.
 
-On Linux they are forked from a process that has imported what executing takes, and share its memory. A notebook that
-brings its worker down, or the memory that its outputs take, is no concern of the others. A worker ends when the process
-that made it does, however that comes.
+On Linux, workers are forked from a process that has imported everything they need, and share its memory. A notebook
+that crashes its worker or uses much memory for outputs does not affect the others. A worker ends when its parent ends,
+for whatever reason.
 """
 
 import contextlib
@@ -37,91 +37,74 @@ _PROCESSES: Any = multiprocessing.get_context("fork" if LINUX else "spawn")
 
 @dataclass(frozen=True)
 class Ending:
-    """A worker tells that all cells have run."""
+    """A worker's message: all cells have run."""
 
 
 class Life:
-    """A pipe that is closed when the process that made it ends. Nothing is ever written."""
+    """A pipe that closes when the process that created it ends. Nothing is ever written."""
 
     def __init__(self) -> None:
         self._end, self._held = _PROCESSES.Pipe(duplex=False)
 
     def __getstate__(self) -> object:
-        return {"_end": self._end, "_held": None}  # for a process that is not forked
+        return {"_end": self._end, "_held": None}  # what a process that is not forked receives
 
     def wait(self) -> None:
-        """In another process: wait for the end of the one that made it."""
+        """In another process: wait for the end of the process that created this pipe."""
         with contextlib.suppress(EOFError, OSError):
             self._end.recv()
 
     def leave(self) -> None:
-        """In another process: hold it open no longer."""
+        """In another process: close its own copy of the open end."""
         if self._held:
             self._held.close()
 
 
 def _shared_number() -> Any:
-    """Return a number whose `value` two processes share."""
-    if LINUX:  # what multiprocessing has for it wants a folder: /dev/shm, which need not be writable
+    """Return a number whose `value` is shared by two processes."""
+    if LINUX:  # multiprocessing would need /dev/shm, which may not be writable
         return ctypes.c_int.from_buffer(mmap.mmap(-1, mmap.PAGESIZE))
     return RawValue("i", 0)
 
 
 class WorkerDiedError(Exception):
-    """A worker has ended, and its notebook with it."""
+    """A worker has ended before its notebook did."""
 
 
 Told = Ending | Outcome
 
 
 class Worker:
-    """A process that executes notebooks.
-
-    Args:
-        runner: Executes them there.
-        tasks: All notebooks of the stage.
-        life: Ends it when it is ended.
-
-    Attributes:
-        connection: Can be read when the worker has something to tell.
-        task: The place of the notebook that it executes; None: it waits for one.
-    """
-
     def __init__(self, runner: Runner, tasks: Sequence[Task], life: Life) -> None:
-        self.task: int | None = None
+        self.task: int | None = None  # index of the executed task; None: it waits for one
         self._memory = MemoryWatch()
-        # Read here while they change there: a message for each cell would cost more than many cells do.
+        # Shared memory, because a message per cell would cost more than many a cell.
         self._cell, self._kernel, self._free_cpu = _shared_number(), _shared_number(), _shared_number()
         self.connection, theirs = _PROCESSES.Pipe()
         ties = _Ties(theirs, life, self._cell, self._kernel, self._free_cpu)
         self._process = _PROCESSES.Process(target=_work, args=(runner, tasks, ties), daemon=True)
-        with process.held_back():  # until it knows what to do then
+        with process.held_back():  # until it can handle signals
             self._process.start()
         theirs.close()
 
     @property
     def cell(self) -> int:
-        """The cell that runs, counted from 1; 0: none yet."""
+        """The running cell, counted from 1; 0: none yet."""
         return int(self._cell.value)
 
     def tell_of_cpu(self, *, is_free: bool) -> None:
-        """Tell it whether there is a CPU that nobody needs, beside the one that its kernel keeps busy."""
+        """Tell the worker whether another CPU is free, beside the one that its kernel keeps busy."""
         self._free_cpu.value = is_free
 
     def begin(self, task: int, server: KernelServer | None) -> None:
-        """Have a notebook executed.
-
-        Args:
-            task: Its place among the tasks.
-            server: Forks its kernel; None: it is started.
-        """
+        """Start the execution of a task, given by its index. Without a `server` its kernel is started, not forked."""
         self.task, self._memory = task, MemoryWatch()
         self._cell.value = 0
-        with contextlib.suppress(OSError):  # that it has died is seen where it should tell something
+        with contextlib.suppress(OSError):  # if it has died, `told` raises
             self.connection.send((task, server))
 
     def told(self) -> Told:
-        """Return what it tells, which has come. With an outcome it is free again.
+        """Return the message that has come. After an outcome the worker is free again.
 
         Raises:
             WorkerDiedError: It has ended.
@@ -135,20 +118,19 @@ class Worker:
             raise WorkerDiedError(how) from error
         if not isinstance(told, Ending):
             self.task = None
-        return told  # type: ignore[no-any-return] # it is what `_work` sends
+        return told  # type: ignore[no-any-return] # `_work` sends these
 
     def cancel(self) -> None:
-        """Have it break off its notebook."""
         if self._process.is_alive():
             self._process.terminate()
 
     def leave(self) -> None:
-        """Let it end, once it has nothing to do."""
+        """Let it end once it has nothing to do."""
         with contextlib.suppress(OSError):
             self.connection.send(None)
 
     def end(self, seconds: float = END_SECONDS) -> None:
-        """Wait so long for its end, then end it; and the kernel that it may have left."""
+        """Wait at most `seconds` for its end, then kill it, and kill the kernel that it may have left."""
         self._process.join(max(seconds, 0))
         if self._process.is_alive():
             self._process.kill()
@@ -164,7 +146,7 @@ class Worker:
 
 @dataclass(frozen=True)
 class _Ties:
-    """What ties a worker to the process that made it. A `Listener` there."""
+    """What connects a worker with its parent. In the worker it is the `Listener`."""
 
     connection: "Connection[Any, Any]"
     life: Life
@@ -186,15 +168,14 @@ class _Ties:
 
 
 def _work(runner: Runner, tasks: Sequence[Task], ties: _Ties) -> None:
-    """Be a worker."""
     ties.life.leave()
     if POSIX:
-        os.setsid()  # who presses Ctrl-C means the process that conducts
+        os.setsid()  # Ctrl-C in a terminal is for the parent only
     if LINUX:
         processes.adopt()
     threading.Thread(target=_end_with, args=(ties, runner.folder), daemon=True).start()
     with contextlib.suppress(Cancelled), process.cancellable():
-        if POSIX:  # in this thread alone, or `held_back` would hold nothing back
+        if POSIX:  # only in this thread, or `held_back` would have no effect
             signal.pthread_sigmask(signal.SIG_UNBLOCK, process.CANCELLING)
         while (wanted := _received(ties.connection)) is not None:
             task, server = wanted
@@ -203,13 +184,13 @@ def _work(runner: Runner, tasks: Sequence[Task], ties: _Ties) -> None:
 
 def _received(connection: "Connection[Any, Any]") -> tuple[int, KernelServer | None] | None:
     try:
-        return connection.recv()  # type: ignore[no-any-return] # what `Worker` sends
+        return connection.recv()  # type: ignore[no-any-return] # `Worker` sends these
     except (EOFError, OSError):
         return None
 
 
 def _end_with(ties: _Ties, folder: Path) -> None:
-    """End this process when the one that made it has ended, and clean up in its place: it was killed."""
+    """End this process when its parent was killed, and remove the parent's folder."""
     ties.life.wait()
     if LINUX:
         processes.end_all(ties.kernel_value.value)

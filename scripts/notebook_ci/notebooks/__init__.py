@@ -1,5 +1,5 @@
-"""Reading notebooks: cells, parameters, metrics, tracebacks, and positions of lines in the file.
+"""Reads notebooks: cells, parameters, metrics, tracebacks, and line positions in the file. Never writes one.
 
-Standard library only: these modules run before anything is installed, and they tell a fault by the physical line of the
-`.ipynb` file, which nbformat does not keep. They read; they never write a notebook.
+Standard library only: these modules run before anything is installed. They locate errors by the physical line in the
+`.ipynb` file, which nbformat does not keep.
 """

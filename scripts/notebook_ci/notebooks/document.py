@@ -1,7 +1,7 @@
-"""Reads a notebook file, and says in plain words what is wrong with one that cannot be read.
+"""Reads a notebook file, and explains plainly why one cannot be read.
 
-The rules are those of the notebook format 4 (nbformat's JSON schema), enforced where a wrong value would change which
-code runs; everything else (outputs, unknown keys, a missing metadata object) is left to Jupyter.
+The rules are those of notebook format 4 (nbformat's JSON schema), but only where a wrong value would change which code
+runs. Everything else (outputs, unknown keys, missing metadata) is left to Jupyter.
 """
 
 import json
@@ -26,19 +26,8 @@ _conflict_marker = re.compile(r"^(?:<{7}|>{7})(?: |\r?$)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell.
-
-    Attributes:
-        index: Its place in the notebook, counted from 0.
-        id: Its id, unique in the notebook: None if it has none (before format 4.5) or repeats one of an earlier cell.
-        kind: What `cell_type` says.
-        source: The source, joined if the file has it as a list.
-        tags: `metadata.tags`.
-        metadata: The cell's metadata.
-    """
-
-    index: int
-    id: str | None
+    index: int  # counted from 0
+    id: str | None  # None: it has none (before format 4.5), or repeats the id of an earlier cell
     kind: Kind
     source: str
     tags: frozenset[str]
@@ -47,35 +36,27 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A notebook as it stands in its file, without outputs.
-
-    Attributes:
-        path: The path it was read from, as it was given.
-        text: The whole text of the file, line ends untouched.
-        cells: The cells in order.
-        metadata: The notebook's metadata.
-        nbformat: Major and minor version of the format.
-    """
+    """A notebook as it is in its file, without outputs."""
 
     path: Path
-    text: str = field(repr=False)
+    text: str = field(repr=False)  # the whole file, with its own line ends
     cells: tuple[Cell, ...]
     metadata: Mapping[str, Any]
-    nbformat: tuple[int, int]
+    nbformat: tuple[int, int]  # major and minor version
 
 
 def read(path: Path) -> Document:
     """Read a notebook.
 
     Raises:
-        InputError: There is no such file, or it cannot be opened.
-        CheckFailed: What stands in the file is not a notebook of format 4. Carries the line where there is one.
+        InputError: The file does not exist, or cannot be opened.
+        CheckFailed: The file is not a notebook of format 4. Carries the line if known.
     """
     return _Reader(path).read()
 
 
 def language(document: Document) -> str | None:
-    """The language the notebook names, in lower case (`python`), or None if it names none."""
+    """Return the language that the notebook names, in lower case (`python`)."""
     for section, key in (("kernelspec", "language"), ("language_info", "name")):
         if value := _text_in(document.metadata.get(section), key):
             return value.lower()
@@ -83,12 +64,12 @@ def language(document: Document) -> str | None:
 
 
 def is_python(document: Document) -> bool:
-    """Whether the notebook is for Python: it says so, or names no language."""
+    """Whether the notebook names Python or no language."""
     return language(document) in (None, "python", "ipython")
 
 
 def kernel_name(document: Document) -> str | None:
-    """The name of the kernel spec the notebook was saved with (`python3`), or None if it names none."""
+    """Return the name of the kernel spec that the notebook was saved with (`python3`)."""
     return _text_in(document.metadata.get("kernelspec"), "name")
 
 
@@ -242,7 +223,7 @@ class _Reader:
             raise self._cell_fault(index, f"has metadata that is {json_kind(metadata)}, not an object")
         cell_id = value.get("id")
         if not isinstance(cell_id, str) or cell_id in seen:
-            # Jupyter opens such a notebook and gives the later cell a new id, so it is no fault here either.
+            # Jupyter opens such a notebook and gives the later cell a new id, so it is not an error here either.
             cell_id = None
         return Cell(
             index, cell_id, cast("Kind", kind), self._source(index, value), self._tags(index, metadata), metadata
@@ -260,7 +241,8 @@ class _Reader:
         try:
             source.encode()
         except UnicodeEncodeError as error:
-            # Half of a surrogate pair (`\ud83d`): json accepts it, but no kernel can be sent it, no file can hold it.
+            # Half of a surrogate pair (`\ud83d`): json accepts it, but it cannot be sent to a kernel or written to a
+            # file.
             position = positions.scan(self._text)[index]
             line = position.source_line(len(positions.split_lines(source[: error.start])))
             raise self._cell_fault(index, f"has half a character (a lone surrogate), line {line}", line=line) from None
@@ -282,7 +264,7 @@ def _is_whole(value: object) -> bool:
 
 
 def json_kind(value: object) -> str:
-    """What a value read from JSON is, in words for a message ("is a list, not an object")."""
+    """Name the type of a JSON value for a message ("is a list, not an object")."""
     if value is None:
         return "null"
     names = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}

@@ -1,11 +1,11 @@
-"""Which imports stand at the very beginning of a notebook, before anything that can change how something imports.
+"""Finds the imports at the very beginning of a notebook, before anything that can change how something imports.
 
-A kernel may be forked from a process that has made some of these imports already. To name one too many changes what a
-notebook gives (a library reads `os.environ` when it is imported); to name one too few costs time. So only a few kinds
-of statement are known as harmless, and all others end the walk. Nothing is run or imported here.
+A kernel may be forked from a process that has already made some of these imports. Listing one import too many changes
+what a notebook does (a library reads `os.environ` when it is imported); one too few only costs time. So only a few
+kinds of statement count as harmless, and all others end the search. Nothing is run or imported here.
 
-What reaches the compiler is what IPython makes of a cell (`IPython.core.inputtransformer2`, 8.12): a cell that is
-Python as it stands is left as it is, with the exception of `_ipython_alone_breaks`.
+The compiler sees what IPython makes of a cell (`IPython.core.inputtransformer2`, 8.12): a cell that is valid Python is
+not changed, except for `_ipython_alone_breaks`.
 """
 
 import ast
@@ -37,31 +37,26 @@ _ANNOTATION = (ast.Constant, ast.Name, ast.Attribute, ast.Subscript, ast.Tuple, 
 
 @dataclass(frozen=True, slots=True)
 class Imports:
-    """The imports of a notebook.
-
-    Attributes:
-        first: Those that surely come first, in order, each once: `numpy`, `matplotlib.pyplot`; with a colon
-            `sklearn.linear_model:LinearRegression`, for `from sklearn.linear_model import LinearRegression`.
-        later: Why others are not among them, by the name of the module as it is written (`pandas`, `.helpers`), in
-            order: "stands behind `os.environ['X'] = '1'` in cell 2". What functions import is left out.
-    """
-
+    # Those that certainly come first, in order, each once: `numpy`, `matplotlib.pyplot`, and for `from a.b import c`
+    # `a.b:c`.
     first: tuple[str, ...]
+    # Why other modules are not in `first`, in order, by the name as it is written (`pandas`, `.helpers`): "stands
+    # behind `os.environ['X'] = '1'` in cell 2". Imports in functions are left out.
     later: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Stop:
-    """Where the walk ended: the cell, among those that run, and a phrase that says what stands there."""
+    """Where the search ended: the index of the cell, among those that run, and a phrase that says why."""
 
     at: int
     reason: str
 
 
 def of(document: Document) -> Imports:
-    """The imports of a notebook: none where it says that it is of another language than Python.
+    """Return the imports of a notebook; none if it names another language than Python. Never raises.
 
-    A cell that cannot be parsed ends the walk; what it imports is not found. Never raises.
+    A cell that cannot be parsed ends the search, and its own imports are not found.
     """
     cells = [cell for cell in document.cells if _runs(cell)] if is_python(document) else []
     first, stop = _first(cells)
@@ -77,7 +72,7 @@ def _runs(cell: Cell) -> bool:
 
 
 def _first(cells: Iterable[Cell]) -> tuple[tuple[str, ...], _Stop | None]:
-    """The imports before the first stop, and that."""
+    """Return the imports before the first stop, and that stop."""
     first: dict[str, None] = {}
     for at, cell in enumerate(cells):
         statements, reason = _beginning(cell)
@@ -89,7 +84,7 @@ def _first(cells: Iterable[Cell]) -> tuple[tuple[str, ...], _Stop | None]:
 
 
 def _beginning(cell: Cell) -> tuple[list[ast.stmt], str]:
-    """The harmless statements that a cell begins with, and what ends them: nothing if there are no others."""
+    """Return the harmless statements at the beginning of a cell, and what ends them; empty if nothing does."""
     number = cell.index + 1
     if _MAY_FAIL in cell.tags:
         return [], f"in or behind cell {number}, which may fail (it is tagged `{_MAY_FAIL}`)"
@@ -114,7 +109,7 @@ def _behind(code: str, number: int) -> str:
 
 
 def _parsed(source: str) -> list[ast.stmt] | None:
-    """The statements of a source; None if it is not Python, or nested beyond the parser's limits."""
+    """Return the statements of a source; None if it is not Python, or nested too deeply for the parser."""
     if _ipython_alone_breaks.search(source):
         return None
     try:
@@ -125,16 +120,16 @@ def _parsed(source: str) -> list[ast.stmt] | None:
 
 
 def _first_command(source: str) -> int | None:
-    """The first line, counted from 0, that may be of IPython's own syntax.
+    """Return the first line, counted from 0, that may be IPython's own syntax.
 
-    One inside of a string or an expression is taken for it too: what stands before that line does not parse.
+    It may also be inside a string or an expression: then the lines before it cannot be parsed.
     """
     return next((index for index, line in enumerate(split_lines(source)) if _is_command(line)), None)
 
 
 def _is_command(line: str) -> bool:
     """Whether a line of a cell that is not Python may be IPython's: `%magic`, `!command`, `name?`, `x = !command`."""
-    # No regular expression: one that allows for white space all over takes quadratic time on a line of it.
+    # No regular expression: one that allows white space anywhere takes quadratic time on a line of spaces.
     stripped = line.strip()
     if stripped.startswith(("%", "!", "?")):
         return True
@@ -144,7 +139,7 @@ def _is_command(line: str) -> bool:
 
 
 def _is_harmless(statement: ast.stmt) -> bool:
-    """Whether a statement cannot change how a later one imports, further than by what it imports itself."""
+    """Whether a statement cannot change how a later one imports, except by its own imports."""
     match statement:
         case ast.Import() | ast.ImportFrom():
             return _is_harmless_import(statement)
@@ -166,7 +161,7 @@ def _is_harmless_import(statement: ast.Import | ast.ImportFrom) -> bool:
 
 
 def _is_dunder(name: str) -> bool:
-    # `__builtins__`, `__path__`, `__package__`: what the import statement itself looks at.
+    # The import statement itself reads `__builtins__`, `__path__` and `__package__`.
     return name.startswith("__") and name.endswith("__")
 
 
@@ -176,11 +171,11 @@ def _is_plain_target(target: ast.expr) -> bool:
 
 
 def _is_literal(value: ast.expr) -> bool:
-    """Whether evaluating this runs no code: what `ast.literal_eval` takes, without `set()` and the sum of a complex.
+    """Whether evaluating this runs no code: what `ast.literal_eval` accepts, except for `set()` and complex sums.
 
-    A notebook may define a function of the name `set`.
+    A notebook may define a function named `set`.
     """
-    # ast.walk, here and below, because it does not recurse: what the parser takes may be nested deeper than a call may.
+    # ast.walk, here and below, because it does not recurse: the parser accepts deeper nesting than calls allow.
     return all(isinstance(node, _LITERAL) and _is_literal_node(node) for node in ast.walk(value))
 
 
@@ -195,7 +190,7 @@ def _is_plain_annotation(annotation: ast.expr) -> bool:
 
 
 def _is_plain_function(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether defining the function runs no code but that of annotations."""
+    """Whether defining the function runs no code, except for annotations."""
     if function.decorator_list or _is_dunder(function.name) or getattr(function, "type_params", None):
         return False
     takes = function.args
@@ -207,7 +202,7 @@ def _is_plain_function(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool
 
 
 def _entries(statement: ast.stmt) -> Iterator[str]:
-    """What a statement imports, as in `Imports.first`."""
+    """Yield what a statement imports, as in `Imports.first`."""
     if isinstance(statement, ast.Import):
         yield from (alias.name for alias in statement.names)
     elif isinstance(statement, ast.ImportFrom) and statement.module != "__future__":
@@ -216,7 +211,7 @@ def _entries(statement: ast.stmt) -> Iterator[str]:
 
 
 def _modules(cell: Cell) -> Iterator[str]:
-    """The modules that a cell imports outside of functions, as they are written."""
+    """Yield the modules that a cell imports outside functions, as they are written."""
     for statement in _imports(_parsed(cell.source) or _parsed(_without_commands(cell.source)) or []):
         if isinstance(statement, ast.Import):
             yield from (alias.name for alias in statement.names)
@@ -236,7 +231,7 @@ def _imports(statements: Iterable[ast.stmt]) -> Iterator[ast.Import | ast.Import
 
 
 def _without_commands(source: str) -> str:
-    """A cell with `pass` for each of IPython's own lines; nothing if its cell magic says that it is not Python."""
+    """Return a cell with `pass` instead of IPython's lines; empty if its cell magic says that it is not Python."""
     magic = re.match(r"\s*%%(\S*)", source)
     if magic and magic[1] not in _PYTHON_BODY:
         return ""

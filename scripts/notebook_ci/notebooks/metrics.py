@@ -1,8 +1,8 @@
-"""The metrics and scraps a notebook hands over in its outputs.
+"""Collects the metrics and scraps that a notebook reports in its outputs.
 
-Two conventions are understood. Ours: an output with the MIME type `application/vnd.notebook-ci.metrics+json` that holds
-an object of names and finite numbers. Scrapbook's (0.5): one output a scrap, `{"name", "data", "encoder", "version"}`,
-with the MIME types `application/scrapbook.scrap.json+json` and `application/scrapbook.scrap.text+json`.
+Two conventions are supported. Ours: an output with the MIME type `application/vnd.notebook-ci.metrics+json` that holds
+an object of names and finite numbers. Scrapbook's (0.5): one output per scrap, `{"name", "data", "encoder",
+"version"}`, with the MIME types `application/scrapbook.scrap.json+json` and `application/scrapbook.scrap.text+json`.
 """
 
 import json
@@ -31,35 +31,25 @@ MOST_SCRAP_BYTES = 16 * 1024
 
 _MOST_SHOWN_CHARS = 80
 _NOT_FINITE = "is not finite (infinite or not a number)"
-# JSON has no such numbers: kernels and libraries that write it make text of them.
+# JSON has no such numbers: kernels and libraries write them as text.
 _NOT_FINITE_AS_TEXT = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What the outputs of a notebook hold.
+    """The metrics and scraps of a notebook."""
 
-    Attributes:
-        metrics: Finite numbers by name; of a name given twice, the later value.
-        scraps: Other JSON values of scrapbook by name.
-        problems: What could not be taken: the cell's index, counted from 0, and a sentence. Not more than twenty.
-    """
-
-    metrics: dict[str, float | int]
-    scraps: dict[str, Any]
-    problems: tuple[tuple[int, str], ...]
+    metrics: dict[str, float | int]  # finite; if a name is used twice, the later value
+    scraps: dict[str, Any]  # other JSON values
+    problems: tuple[tuple[int, str], ...]  # cell index (from 0) and a sentence; at most twenty
 
 
 class _Refused(Exception):
-    """A value cannot be taken; the text says why."""
+    """A value is not accepted; the text says why."""
 
 
 def collect(outputs_per_cell: Sequence[Sequence[Mapping[str, Any]]]) -> Collected:
-    """Collect metrics and scraps from the outputs of all cells.
-
-    Args:
-        outputs_per_cell: For each cell in order its `outputs`, as the notebook format has them; empty if it has none.
-    """
+    """Collect metrics and scraps from the `outputs` of each cell, in order; empty for a cell without outputs."""
     collector = _Collector()
     for index, outputs in enumerate(outputs_per_cell):
         for output in outputs:
@@ -140,7 +130,7 @@ class _Collector:
 
 
 def _object(value: object) -> dict[str, Any]:
-    """The object a MIME bundle holds: as it is, as JSON text, or as JSON text split into lines."""
+    """Return the object in a MIME bundle, which holds it as it is, as JSON text, or as lines of JSON text."""
     if isinstance(value, list) and all(isinstance(line, str) for line in value):
         value = "".join(value)
     if isinstance(value, str):
@@ -169,7 +159,6 @@ def _checked_name(name: object) -> str:
 
 
 def _json_size(data: object) -> int:
-    """Bytes of the value written as JSON."""
     try:
         return len(json.dumps(data, ensure_ascii=False, allow_nan=False).encode())
     except UnicodeEncodeError:

@@ -1,7 +1,7 @@
-"""Which parameters a notebook declares, found without running or importing anything.
+"""Finds the parameters that a notebook declares, without running or importing anything.
 
-papermill's convention: the first code cell tagged `parameters` holds the defaults, one assignment each. papermill
-itself accepts any other name with a mere warning (2.7), so a misspelt parameter would silently have no effect.
+papermill's convention: the first code cell tagged `parameters` holds the defaults, one assignment each. papermill (2.7)
+only warns about any other name, so a misspelt parameter would silently have no effect.
 """
 
 import ast
@@ -40,11 +40,10 @@ _ipython_assignment = re.compile(r"(\s*[^\W\d][\w.,\s]*=\s*)[%!].*")
 
 
 def declared(document: Document) -> tuple[str, ...]:
-    """The names assigned at the top level of the parameters cell, in order, each once.
+    """Return the names assigned at the top level of the parameters cell, in order, each once.
 
-    Empty if there is no such cell, if its cell magic says that it is not Python (`%%bash`), and for a notebook of a
-    language in which papermill sets no parameters. In other languages than Python, lines count that begin with an
-    assignment.
+    Empty if there is no such cell, if its cell magic says that it is not Python (`%%bash`), or if papermill sets no
+    parameters in the notebook's language. In other languages than Python, lines that begin with an assignment count.
 
     Raises:
         CheckFailed: The cell is not valid Python; carries the line in the file.
@@ -69,17 +68,17 @@ def declared(document: Document) -> tuple[str, ...]:
 
 
 def papermill_language(document: Document) -> str:
-    """Return papermill's name of the notebook's language; nothing where papermill cannot set parameters in it."""
+    """Return papermill's name for the notebook's language; empty if papermill cannot set parameters in it."""
     return "python" if is_python(document) else _LANGUAGES.get(language(document) or "", ("", ""))[0]
 
 
 def cannot_be_set(document: Document) -> bool:
-    """Whether the notebook has a cell of parameters in a language in which papermill cannot set them."""
+    """Whether the notebook has a parameters cell in a language in which papermill cannot set parameters."""
     return _cell(document) is not None and not papermill_language(document)
 
 
 def mistagged(document: Document) -> str:
-    """Return a tag that is `parameters` but for the case of its letters, where no cell has that; else nothing."""
+    """Return a tag that differs from `parameters` only in case, if no cell has the correct one; else empty."""
     tags = sorted(tag for cell in document.cells for tag in cell.tags if tag.lower() == TAG)
     return tags[0] if tags and TAG not in tags else ""
 
@@ -107,9 +106,9 @@ def _is_python(source: str) -> bool:
 
 
 def _parse(source: str) -> ast.Module:
-    """Parse a cell, putting plain Python in the place of IPython's own lines without moving any other line.
+    """Parse a cell after replacing IPython's own lines by plain Python; no other line moves.
 
-    Only a line that the parser stumbles on is replaced: `%` may as well begin the second line of an expression.
+    Only lines at which the parser fails are replaced: `%` may also begin the second line of an expression.
     """
     lines = positions.split_lines(source)
     for _ in range(_MOST_IPYTHON_LINES):
@@ -132,7 +131,7 @@ def _parse_python(lines: list[str]) -> ast.Module:
 
 
 def _neutralise(lines: list[str], index: int) -> bool:
-    """Replace the IPython command that starts in line `index`; say whether there was one."""
+    """Replace the IPython command that starts in line `index`; return whether there was one."""
     index = min(index, len(lines) - 1)
     line = lines[index]
     if found := _ipython_assignment.match(line):

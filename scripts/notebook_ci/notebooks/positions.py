@@ -1,8 +1,7 @@
-"""Where a cell's source lines stand in the `.ipynb` file, so that an annotation points at what the user reads there.
+"""Finds where a cell's source lines are in the `.ipynb` file, so that annotations point to what the user sees there.
 
-The JSON text itself is walked, once; nothing is searched for by content. That suffices because a JSON string holds no
-line break of its own (RFC 8259, section 7: control characters are escaped): all source lines of one string stand on the
-physical line where that string stands.
+This walks the JSON text once and never searches for content. That is enough, because a JSON string contains no line
+break (RFC 8259, section 7: control characters are escaped): all source lines in one string are on its physical line.
 """
 
 import re
@@ -18,61 +17,47 @@ _line_break = re.compile(r"\r\n?|\n")
 
 @dataclass(frozen=True, slots=True)
 class CellPosition:
-    """Where one cell stands.
+    """The position of one cell in the file."""
 
-    Attributes:
-        line: Line of the cell object's opening brace, counted from 1.
-        parts: The strings the source is written as, each with the line it stands on; one unless `source` is a list.
-    """
-
-    line: int
-    parts: tuple[tuple[int, str], ...]
+    line: int  # of the opening brace, counted from 1
+    parts: tuple[tuple[int, str], ...]  # the source's strings with their lines; one unless `source` is a list
 
     @property
     def source(self) -> str:
-        """The source, decoded."""
         return "".join(text for _, text in self.parts)
 
     @property
     def first_line(self) -> int:
-        """Line of the first source line, or of the cell object when the source is empty."""
+        """Line of the first source line, or of the cell object if the source is empty."""
         return self.source_line(1)
 
     def source_line(self, line: int) -> int:
-        """The physical line of a source line.
-
-        Args:
-            line: The line of the source, counted from 1; beyond the source's end it means the last line.
-        """
+        """Return the physical line of a source line, counted from 1; a number beyond the end means the last line."""
         parts = [part for part in self.parts if part[1]]
         if not parts:
             return self.line
         starts = [0, *(found.end() for found in _line_break.finditer(self.source))]
         start = starts[min(max(line, 1), len(starts)) - 1]
         ends = list(accumulate(len(text) for _, text in parts))
-        # It lies beyond the last part when the source ends with a line break: the empty last line has no string.
+        # If the source ends with a line break, its empty last line has no string: it is beyond the last part.
         return parts[min(bisect_right(ends, start), len(parts) - 1)][0]
 
 
 def split_lines(source: str) -> list[str]:
-    """The lines of a source, as Python's compiler counts them, without their ends."""
+    """Split a source into lines, like Python's compiler, without their ends."""
     return _line_break.split(source)
 
 
 def scan(text: str) -> tuple[CellPosition, ...]:
     """Find every cell of a notebook in one pass, which takes about as long as `json.loads`.
 
-    Args:
-        text: The file's text, JSON that `json.loads` accepts.
-
-    Returns:
-        One position for each element of `cells`, in order. Of a key given twice the last one counts, as `json` has it.
+    `text` must be JSON that `json.loads` accepts. If a key is repeated, the last one counts, as in `json`.
     """
     return _Scanner(text).notebook()
 
 
 def source_line(text: str, cell_index: int, line: int) -> int:
-    """The physical line, counted from 1, of line `line` (from 1) of the source of the cell `cell_index` (from 0).
+    """Return the physical line, counted from 1, of a source line (from 1) of the cell `cell_index` (from 0).
 
     Each call reads the whole text: use `scan` for several lines.
     """
@@ -80,13 +65,11 @@ def source_line(text: str, cell_index: int, line: int) -> int:
 
 
 def cell_line(text: str, cell_index: int) -> int:
-    """The physical line of the first source line of the cell `cell_index` (from 0), or of its object if it has none."""
+    """Return the physical line of a cell's first source line, or of the cell object if the source is empty."""
     return scan(text)[cell_index].first_line
 
 
 class _Scanner(JsonWalker):
-    """Walks a notebook forward."""
-
     def notebook(self) -> tuple[CellPosition, ...]:
         cells: list[CellPosition] = []
 

@@ -1,8 +1,8 @@
-"""Where in a notebook a traceback points.
+"""Finds the location in a notebook that a traceback points to.
 
-The formats are those of IPython 7.16 to 9.18, recorded from real kernels in `tests/unit/tracebacks.json`. What they
-have in common: the list holds one text a frame, the frame's header is the first line of it, and the exception's message
-follows the frames as a text of its own. So the first lines alone are looked at, and nothing behind the message.
+The formats are those of IPython 7.16 to 9.18, recorded from real kernels in `tests/unit/tracebacks.json`. All of them
+are lists with one text per frame; the frame's header is its first line, and the exception's message is a separate text
+after the frames. So only the first lines are read, and nothing after the message.
 """
 
 import itertools
@@ -29,7 +29,7 @@ _headers = tuple(
         r"<ipython-input-(?P<count>\d+)-[0-9a-f]+>",
         # IPython 7 with ipykernel 6: `/tmp/ipykernel_4711/1960892624.py in f(x)`: a digest of the cell's source.
         r"\S.*[\\/]ipykernel_\d+[\\/](?P<digest>\d+)\.py",
-        # The body of a cell under `%%time`, whose own frame IPython 7 and 8 leave out.
+        # The body of a cell under `%%time`; IPython 7 and 8 omit the frame of the cell itself.
         r"<timed (?:exec|eval)>",
     )
 )
@@ -44,7 +44,7 @@ _chained = frozenset(
         "The above exception was the direct cause of the following exception:",
     }
 )
-# The file of a cell where Python or a library names it: in the text of a SyntaxError without its folder.
+# The file name of a cell in texts of Python and libraries; a SyntaxError omits the folder.
 _file_line = re.compile(
     r'(?:(?:(?:"[^"\n]{0,100}?|[^\s"(]{0,100}?)ipykernel_\d+[\\/])?(?P<digest>\d{1,10})\.py'
     r'|"?<ipython-input-(?P<count>\d{1,9})-[0-9a-f]+>)"?, line (?P<line>\d{1,9})'
@@ -59,30 +59,19 @@ _HASH_SEED = 0xC70F6907
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A line of a cell.
-
-    Attributes:
-        execution_count: Which cell, by its execution count.
-        line: Line of the cell's source as it stands in the notebook, from 1; 1 where the traceback does not tell.
-    """
-
-    execution_count: int
-    line: int
+    execution_count: int  # identifies the cell
+    line: int  # of the source in the notebook, counted from 1; 1 if the traceback does not tell
 
 
 def locate(traceback: Sequence[str], executed: Mapping[int, str]) -> Location | None:
-    """Find the innermost frame that lies in a notebook cell.
+    """Find the innermost frame that is in a notebook cell; None if no frame is in an executed cell.
 
-    Of chained exceptions the last counts: the one that was raised. IPython numbers lines after it has dropped leading
-    blank lines (and, for a body run by a cell magic, the magic's line); that is put right here.
+    For chained exceptions the last one counts, which was raised. IPython counts lines after removing leading blank
+    lines (and the magic's line, for the body of a cell magic); this is corrected here.
 
-    Args:
-        traceback: The `traceback` of an error output, colours or not. For an exception group, which IPython from 8.39
-            or so on writes to standard error and leaves out of the error: a list of that one text.
-        executed: Source of each cell run so far by its execution count, the failing one included (the highest).
-
-    Returns:
-        None if no frame lies in a cell that was run: then the failing cell is all that is known.
+    `traceback` is that of an error output, with or without colours. For an exception group, which IPython (since about
+    8.39) writes to standard error instead, it is a list with that one text. `executed` are the sources of all executed
+    cells by execution count, including the failed one (the highest).
     """
     if not executed:
         return None
@@ -93,7 +82,7 @@ def locate(traceback: Sequence[str], executed: Mapping[int, str]) -> Location | 
 
 
 def name_cells(text: str, executed: Mapping[int, str], names: Mapping[int, str]) -> str:
-    """Return a text with the names of cells, by execution count, in the place of the files they have for Python."""
+    """Return a text with the names of cells (`names`, by execution count) instead of their file names in Python."""
     digests = _digests(executed) if _file_line.search(text) else {}
 
     def named(found: re.Match[str]) -> str:
@@ -104,19 +93,15 @@ def name_cells(text: str, executed: Mapping[int, str], names: Mapping[int, str])
 
 
 def strip_ansi(text: str) -> str:
-    """The text without the escape sequences of terminals (colours, links, cursor movement)."""
+    """Remove the escape sequences of terminals (colours, links, cursor movement)."""
     return _escape.sub("", text) if "\x1b" in text else text
 
 
 def essence(traceback: Sequence[str], most_lines: int, limit_chars: int) -> str:
-    """The traceback as text for people: what lies in the notebook first, then what there is room for of libraries.
+    """Return the traceback as text for people: all frames in the notebook, and library frames while there is room.
 
-    pandas alone fills forty lines below the one that its user wrote. What is left out is said where it stood.
-
-    Args:
-        traceback: As in an error output.
-        most_lines: Most lines; frames in the notebook and messages stay, however many they are.
-        limit_chars: Most characters.
+    pandas alone adds forty lines below the user's own. A line says where frames were left out. Frames in the notebook
+    and messages are kept even beyond `most_lines`.
     """
     texts = [strip_ansi(text) for text in traceback if HOOKS not in text.partition("\n")[0]]
     sizes = [text.count("\n") + 1 for text in texts]
@@ -135,7 +120,7 @@ def _is_library_frame(text: str) -> bool:
 
 
 def _with_gaps(texts: Sequence[str], sizes: Sequence[int], kept: set[int]) -> Iterator[str]:
-    """The kept texts, with a line for each run of others."""
+    """Yield the kept texts, and one line per group of others."""
     for is_kept, run in itertools.groupby(range(len(texts)), lambda index: index in kept):
         indices = list(run)
         if is_kept:
@@ -146,12 +131,9 @@ def _with_gaps(texts: Sequence[str], sizes: Sequence[int], kept: set[int]) -> It
 
 
 def shorten(traceback: Iterable[str], limit_chars: int) -> str:
-    """The traceback as text for people, without colours.
+    """Return the traceback as text for people, without colours and with at most `limit_chars` characters.
 
-    Args:
-        traceback: As in an error output.
-        limit_chars: Most characters of the result. Of a longer text the beginning (a quarter) and the end, where the
-            message stands, are kept, cut at line ends where possible.
+    A longer text keeps its beginning (a quarter) and its end, which has the message, cut at line ends if possible.
     """
     text = strip_ansi("\n".join(traceback)).strip("\n")
     if len(text) <= limit_chars:
@@ -170,7 +152,7 @@ def shorten(traceback: Iterable[str], limit_chars: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """A frame's header, taken apart, and the lines shown below it. Without count and digest: a %%time body."""
+    """A frame's parsed header, and the lines shown below it. Without count and digest it is the body of `%%time`."""
 
     count: int | None
     digest: str | None
@@ -180,7 +162,7 @@ class _Frame:
 
 
 def _frames(traceback: Sequence[str]) -> list[_Frame]:
-    """The frames in cells of the exception that was raised, outermost first."""
+    """Return the frames in cells of the raised exception, outermost first."""
     frames: list[_Frame] = []
     in_frames = True
     for text in _texts(traceback):
@@ -188,7 +170,7 @@ def _frames(traceback: Sequence[str]) -> list[_Frame]:
             frames, in_frames = [], True
             continue
         first, _, body = text.partition("\n")
-        # What follows a message (`ValueError: no`), for instance its notes, is somebody's text and no frame.
+        # Texts after a message (`ValueError: no`), such as its notes, are not frames.
         in_frames = in_frames and not _message.match(first)
         header = next((found for pattern in _headers if (found := pattern.match(first))), None)
         if in_frames and header:
@@ -211,10 +193,10 @@ def _texts(traceback: Sequence[str]) -> Iterator[str]:
     for text in map(strip_ansi, traceback):
         before, marker, group = text.rpartition(_GROUP)
         if marker and before.rpartition("\n")[2].strip() == "":
-            # Python's own format: all in one text; the group's frames end where the exceptions in it begin.
+            # Python's own format is one text; the group's frames end where its exceptions begin.
             own = re.split(r"^\s*\+-\+-", group, maxsplit=1, flags=re.MULTILINE)[0]
             yield from (re.sub(r"^\s*\| ?", "", line) for line in own.split("\n"))
-        elif _PYTHON in text:  # what a handler of the notebook's own has printed
+        elif _PYTHON in text:  # printed by an exception handler of the notebook
             yield from text.rpartition(_PYTHON)[2].split("\n")
         else:
             yield text
@@ -237,19 +219,19 @@ def _located(frame: _Frame, executed: Mapping[int, str], digests: Mapping[str, i
 def _counted(count: int, executed: Mapping[int, str]) -> int | None:
     last = max(executed)
     if count == last + 1 and executed[last].lstrip().startswith("%%"):
-        return last  # IPython 9 counts the body of %%capture as a cell of its own.
+        return last  # IPython 9 counts the body of %%capture as a separate cell.
     return count if count in executed else None
 
 
 def _timed(frame: _Frame, executed: Mapping[int, str]) -> int | None:
-    """The running cell, unless the frame is a function's: that one may have been defined under an earlier %%time."""
+    """Return the running cell, except for a frame of a function, which an earlier `%%time` may have defined."""
     last = max(executed)
     top_level = not frame.function or frame.function.startswith(("<module>", "<cell line"))
     return last if top_level and executed[last].lstrip().startswith("%%time") else None
 
 
 def _line(frame: _Frame, lines: list[str]) -> int:
-    """The line in the cell, from the line number where the format has one, and from the source line that is shown."""
+    """Return the line in the cell, from the frame's line number if it has one, and from the source line shown."""
     starts = _starts(lines)
     if frame.count is None and frame.digest is None:
         return starts[0] + 1 if frame.line is None else starts[-1] + frame.line
@@ -260,7 +242,7 @@ def _line(frame: _Frame, lines: list[str]) -> int:
     if said is not None:
         possible = [start + said for start in starts]
         return next((number for number in possible if number in same), possible[0])
-    # IPython 8.0 to 8.4 give no number in SyntaxErrors and in the mode Plain, but the line's text.
+    # IPython 8.0 to 8.4 give the line's text instead of its number in SyntaxErrors and in the mode Plain.
     statement = _cell_line.match(frame.function)
     if len(same) != 1 and statement:
         return starts[0] + int(statement[1])
@@ -268,7 +250,7 @@ def _line(frame: _Frame, lines: list[str]) -> int:
 
 
 def _starts(lines: list[str]) -> list[int]:
-    """How many lines stand before the first one IPython counts: in the cell, and in the body of its cell magic."""
+    """Return how many lines precede the first one that IPython counts: in the cell, and in its cell magic's body."""
     start = _blank_lines(lines, 0)
     if start < len(lines) and lines[start].startswith("%%"):
         return [start, _blank_lines(lines, start + 1)]
@@ -282,12 +264,12 @@ def _blank_lines(lines: list[str], at: int) -> int:
 
 
 def _digests(executed: Mapping[int, str]) -> dict[str, int]:
-    """Which cell the file names of ipykernel 6 mean; of equal cells the one that ran last."""
+    """Return which cell each file name of ipykernel 6 means; of equal cells, the one that ran last."""
     return {digest: count for count in sorted(executed) for digest in _file_names(executed[count])}
 
 
 def _file_names(source: str) -> set[str]:
-    """The names the file of a cell with this source may have, or that of the body of its cell magic."""
+    """Return the possible file names of a cell with this source, and of the body of its cell magic."""
     codes = [source]
     if source.lstrip().startswith("%%"):
         body = source.lstrip().partition("\n")[2]
