@@ -1,13 +1,13 @@
-"""Runs a stage, or a program, in its tool environment; makes the environment first where it is not there yet.
+"""Runs a stage, or a program, in its tool environment; creates the environment first if it is missing.
 
-Called by launch.sh as `python -I -S launch.py CACHE [--inputs-from-stdin] [--env NAME] <stage> [arguments]`, or with
-`--env NAME --exec PROGRAM [arguments]`, `--version` or `--help`. An environment is a folder
-of the cache folder, named after its lock file in `requirements/` and a key of all that decides what must be in it. If
-the environment exists and nothing in it has changed, this script hands over by exec. That takes some hundredths of a
-second and comes before every stage, so little is imported here (`pathlib` and `typing` alone would double its time);
-what makes an environment is in `notebook_ci.tools.preparing`.
+launch.sh calls it as `python -I -S launch.py CACHE [--inputs-from-stdin] [--env NAME] <stage> [arguments]`, or with
+`--env NAME --exec PROGRAM [arguments]`, `--version` or `--help`. An environment is a folder in the cache folder, named
+after its lock file in `requirements/` and a key of everything that decides its content. If the environment exists and
+is unchanged, this script hands over by exec. That takes some hundredths of a second and happens before every stage, so
+few modules are imported here (`pathlib` and `typing` alone would double the time);
+`notebook_ci.tools.preparing` creates environments.
 """
-# Why os.path stands here, the docstring says.
+# `os.path` instead of `pathlib`: see the docstring.
 # ruff: noqa: PTH100, PTH110, PTH118, PTH120, PTH123, PTH208
 
 import hashlib
@@ -19,28 +19,19 @@ REQUIREMENTS = os.path.join(os.path.dirname(HERE), "requirements")
 WINDOWS = sys.platform == "win32"
 PROGRAMS, EXE = ("Scripts", ".exe") if WINDOWS else ("bin", "")
 HELP = ("-h", "--help")
-SMALLEST = "pipeline"  # the tool environment that every stage can be planned in
+SMALLEST = "pipeline"  # a tool environment that can plan every stage
 
 
 class Refused(Exception):
-    """What was asked for is not there."""
+    """The requested stage, environment or program does not exist."""
 
 
 class Request:
-    """What launch.sh was asked to run.
-
-    Attributes:
-        from_stdin: The inputs of the action stand on standard input.
-        environment: Name of the tool environment; nothing for a stage that needs none.
-        stage: Name of the stage, or nothing where a program is to be run.
-        arguments: Of the stage; or the program and its arguments.
-
-    Raises:
-        Refused: There is no such stage or environment.
-    """
+    """What launch.sh should run. Raises Refused if there is no such stage or environment."""
 
     def __init__(self, argv: list[str]) -> None:
         rest = list(argv)
+        # Standard input contains the inputs of the action.
         self.from_stdin = rest[:1] == ["--inputs-from-stdin"]
         del rest[: int(self.from_stdin)]
         environment = None
@@ -51,18 +42,19 @@ class Request:
         del rest[: int(is_program)]
         if is_program and not (environment and rest):
             raise Refused("--exec needs an environment and a program: --env NAME --exec PROGRAM [arguments].")
+        # `stage` is empty for a program, which is then the first of `arguments`.
         self.stage = "" if is_program else _known("stage", "".join(rest[:1]), HERE, ".py", leave_out="launch")
         self.arguments = rest if is_program else rest[1:]
         self.environment = _own_environment(self.stage) if environment is None else _known_environment(environment)
 
     def script(self, *flags: str) -> list[str]:
-        """Return the stage's script and its arguments, `flags` before those that were given."""
+        """Return the stage's script and its arguments; `flags` come before the given ones."""
         given = ["--inputs-from-stdin"] if self.from_stdin else []
         return ["-E", "-s", os.path.join(HERE, _file_name(self.stage)), *given, *flags, *self.arguments]
 
 
 def main(argv: list[str]) -> int:
-    """Run what `argv` (the cache folder first) asks for; returns on Windows only, with the exit code."""
+    """Run what `argv` (the cache folder first) requests. Returns the exit code unless another program takes over."""
     if not argv[1:] or argv[1] in HELP:
         from notebook_ci.base.usage import usage
 
@@ -105,41 +97,38 @@ def main(argv: list[str]) -> int:
 
 
 def environment_folder(cache: str, name: str) -> str:
-    """Return where the tool environment `name` is or will be; all that decides what must be in it is in its key."""
+    """Return the path of the tool environment `name`; its key covers everything that decides its content."""
     key = hashlib.sha256()
     for lock in (name, "uv"):
         with open(os.path.join(REQUIREMENTS, lock + ".txt"), "rb") as file:
             key.update(file.read())
-    # Two containers that share a cache folder can have one path and one version for Pythons of different C libraries.
+    # Containers that share a cache folder may have Pythons of one path and version, but of different C libraries.
     libc = getattr(sys.implementation, "_multiarch", "")
     interpreter = (sys.version, sys.implementation.name, libc, os.path.realpath(sys.executable))
-    # The 2 is the version of how an environment is finished: older ones have no seal.
+    # 2: version of the layout; environments of version 1 have no seal.
     key.update(repr((2, interpreter, sys.platform, _machine())).encode("utf-8", "surrogateescape"))
     return os.path.join(cache, f"{name}-{key.hexdigest()[:16]}")
 
 
 def without_python_variables(environ: dict[str, str]) -> dict[str, str]:
-    """Return the environment for a program of a tool environment: the user's settings of Python would break it.
+    """Return the environment for a program of a tool environment: the user's `PYTHON*` variables would break it.
 
-    A stage's script is started with `-E -s` instead, because the kernels that it starts are to have these variables.
+    A stage's script is started with `-E -s` instead: the kernels that it starts need these variables.
     """
     kept = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
-    # Byte-code was written when the environment was made: more of it would count as a change.
+    # Byte-code was written when the environment was created: new files would count as a change.
     return {**kept, "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def run(argv: list[str], environ: dict[str, str], stdin: int | None) -> int:
-    """Become the program `argv`. Windows has no exec: there it is run, and its exit code returned.
+    """Replace this process with the program `argv`. On Windows, which has no exec, run it and return its exit code.
 
-    Args:
-        argv: Path of the program, and its arguments.
-        environ: Its environment.
-        stdin: File descriptor of its standard input, where that is not this process's own.
+    `stdin` is the file descriptor of its standard input, if it is not that of this process.
     """
     if not WINDOWS:
         if stdin is not None:
             os.dup2(stdin, 0)
-        os.execve(argv[0], argv, environ)  # noqa: S606 - no shell is wanted
+        os.execve(argv[0], argv, environ)  # noqa: S606 - no shell is needed
     import subprocess
 
     return subprocess.run(argv, env=environ, stdin=stdin, check=False).returncode
@@ -158,7 +147,7 @@ def _file_name(stage: str) -> str:
 
 
 def _own_environment(stage: str) -> str:
-    """Return the tool environment of a stage: the one of its name, or nothing where the standard library is enough."""
+    """Return the tool environment of a stage; empty if it needs only the standard library."""
     return stage if os.path.exists(os.path.join(REQUIREMENTS, stage + ".txt")) else ""
 
 
@@ -167,7 +156,6 @@ def _known_environment(name: str) -> str:
 
 
 def _known(kind: str, name: str, folder: str, suffix: str, *, leave_out: str) -> str:
-    """Return `name` if there is a file for it."""
     files = (file for file in os.listdir(folder) if file.endswith(suffix))
     names = sorted({file[: -len(suffix)].replace("_", "-") for file in files} - {leave_out})
     if name not in names:
@@ -186,7 +174,7 @@ def _refuse(message: str) -> int:
 
 
 if __name__ == "__main__":
-    # With -I the script's own folder is not searched for modules.
+    # With -I the script's own folder is not on the path.
     sys.path.insert(0, HERE)
     try:
         sys.exit(main(sys.argv[1:]))

@@ -4,7 +4,7 @@
 #   launch.sh [--env NAME] <stage> [arguments]            runs the stage in its tool environment
 #   launch.sh --env NAME --exec PROGRAM [arguments]       runs a program of a tool environment
 #
-# Written for bash 3.2 (macOS). Everything is handed on by exec: a runner signals only the process that it started.
+# Written for bash 3.2 (macOS). It hands over by exec: a runner signals only the process that it started.
 [ -n "${BASH_VERSION-}" ] || { echo "error: $0 is written for another shell. Run it with bash." >&2; exit 2; }
 set -eu
 
@@ -13,8 +13,8 @@ case ${BASH_SOURCE[0]} in
   */*) here=${BASH_SOURCE[0]%/*} ;;
 esac
 
-# The inputs of an action leave the environment here, so that no child of any later process finds them in its own or
-# in an ancestor's environment; launch.py gets them on standard input.
+# Remove the action's inputs from the environment, so that no later process finds them in its own environment or in
+# that of an ancestor; launch.py gets them on standard input.
 inputs=${INPUTS-}
 from_stdin=${INPUTS+yes}
 unset INPUTS
@@ -29,13 +29,13 @@ else
   cache=~/.cache/notebook-ci
 fi
 
-# A line of this file is a Python that was found, and what it was found with. A line that does not match is of no harm.
+# Each line of this file is a Python that was found, and the variables it was found with. Other lines are ignored.
 memo=$cache/pythons
 key="|${NOTEBOOK_CI_PYTHON-}|${RUNNER_TOOL_CACHE-}|$PATH"
 
-# Prints the path and the version (X.Y) of the Python `$1`, if it is one to use. Running it is the only proof:
-# shims of pyenv and the Windows store exist and fail. The path is that of the Python behind a virtual environment,
-# because the environment may go away. Free-threaded builds have no wheels of some tools.
+# Prints the path and the version (X.Y) of the Python `$1`, if it is usable. It has to be run to know that: shims of
+# pyenv and the Windows store exist and fail. For a virtual environment, prints the path of its base Python, because the
+# environment may be deleted. Free-threaded builds are not usable: some tools have no wheels for them.
 probe() {
   "$1" -I -S -c '
 import os, sys, sysconfig
@@ -60,8 +60,8 @@ take() {
   return 1
 }
 
-# Sets `python` to $NOTEBOOK_CI_PYTHON, which the installed command sets to its own Python, if that is usable; else to
-# the newest usable Python of PATH and of the runner's tool cache.
+# Sets `python` to $NOTEBOOK_CI_PYTHON if that is usable (the installed command sets it to its own Python); else to the
+# newest usable Python on PATH or in the runner's tool cache.
 find_python() {
   local version folder program unversioned line
   local -a folders named versions=(3.14 3.13 3.12 3.11)
@@ -69,7 +69,7 @@ find_python() {
     take "$version" "${NOTEBOOK_CI_PYTHON-}" && return 0
   done
   IFS=: read -r -d '' -a folders <<<"$PATH:" || true
-  # Without a version in its name a program has to be run to know what it is: once.
+  # A program without a version in its name has to be run to know its version: do so once.
   unversioned=$(for folder in "${folders[@]}"; do
     for program in "$folder/python3" "$folder/python"; do
       if [ -n "$folder" ] && [ -x "$program" ] && [ ! -d "$program" ] && probe "$program"; then echo; fi
@@ -83,7 +83,7 @@ find_python() {
     if [ -n "${RUNNER_TOOL_CACHE-}" ]; then
       named+=("$RUNNER_TOOL_CACHE/Python/$version".*/*/bin/python3 "$RUNNER_TOOL_CACHE/Python/$version".*/*/python.exe)
     fi
-    # So written, because an empty list counts as unset before bash 4.4.
+    # Before bash 4.4, an empty list counts as unset, which `set -u` refuses.
     take "$version" ${named[@]+"${named[@]}"} && return 0
     while IFS= read -r line; do
       if [ "${line##*|}" = "$version" ]; then
@@ -114,7 +114,7 @@ if [ -z "$python" ]; then
     fi
     exit 3
   fi
-  # Not being able to remember costs time, and nothing else: launch.py tells what is wrong with the folder.
+  # A failure here only costs time in the next run: launch.py reports what is wrong with the folder.
   { mkdir -p -- "$cache" && printf '%s%s\n' "$python" "$key" >>"$memo"; } 2>/dev/null || true
 fi
 

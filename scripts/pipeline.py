@@ -82,22 +82,14 @@ class PipelineInputs(StageInputs):
 
 @dataclass(frozen=True)
 class Step:
-    """A stage as the chain runs it.
-
-    Attributes:
-        stage: The stage.
-        given: Its inputs, as far as they are given here; the rest stands in the file of inputs.
-        plan: What it will do.
-    """
+    """A stage as the chain runs it."""
 
     stage: Stage[Any, Any, Any]
-    given: Mapping[str, object]
+    given: Mapping[str, object]  # the inputs that the chain sets; the others are in the config file
     plan: Plan | Nothing
 
 
 class Pipeline(Command[PipelineInputs]):
-    """The chain of stages."""
-
     def _main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO, console: Console) -> int:
         cwd = Path.cwd()
         done = "".join(each.removeprefix(DONE) for each in argv if each.startswith(DONE))
@@ -120,7 +112,6 @@ class Pipeline(Command[PipelineInputs]):
 
 
 def _chosen(named: Sequence[str]) -> list[str]:
-    """Return the stages to run, in the order of the chain."""
     for name in named:
         if name not in STAGES:
             raise InputError(f"{quote(name)} is not a stage.", hint=f"Stages are {', '.join(STAGES)}.")
@@ -128,11 +119,7 @@ def _chosen(named: Sequence[str]) -> list[str]:
 
 
 def _planned(inputs: PipelineInputs, environ: Mapping[str, str], cwd: Path) -> list[Step]:
-    """Plan all stages before any of them works.
-
-    Raises:
-        InputError: Something is wrong, or a stage was named and has nothing to do.
-    """
+    """Plan all stages before any runs. Raises InputError, also if a stage was named and has nothing to do."""
     steps: list[Step] = []
     for name in _chosen(inputs.stages):
         awaits_data = any(step.stage.name == DATA and isinstance(step.plan, Plan) for step in steps)
@@ -162,16 +149,6 @@ def _show(steps: Sequence[Step], console: Console) -> None:
 
 
 class _Run:
-    """One run of the chain.
-
-    Args:
-        console: Where it is told.
-        environ: The environment of the step.
-        cwd: The workspace.
-        run_directory: Where the records go.
-        slug: The name of this use of the chain.
-    """
-
     def __init__(
         self, console: Console, environ: Mapping[str, str], cwd: Path, run_directory: RunDirectory, slug: str
     ) -> None:
@@ -185,9 +162,10 @@ class _Run:
         self._is_changed = False  # whether notebooks have changed what the stages run
 
     def run(self, steps: Sequence[Step], done: Mapping[str, int], *, is_first: bool) -> int:
-        """Run the stages, and sum up. Returns the exit code of the worst.
+        """Run the stages and summarize them. Returns the exit code of the worst.
 
-        `done` has the exit codes, by record name, of the first of two calls; `is_first`: this is that call.
+        The root action calls the chain twice: `is_first` marks the first call. `done` has the exit codes of that call,
+        by record name, in the second.
         """
         codes = list(done.values())
         self._records = {name: self._directory.record(name) for name in done}
@@ -210,7 +188,7 @@ class _Run:
         return worst
 
     def _one(self, step: Step, codes: Sequence[int], steps: Sequence[Step]) -> int:
-        """Run a stage, or record why it is not run."""
+        """Run a stage, or record why it is skipped."""
         failed = [before.stage.name for before, code in zip(steps, codes, strict=False) if code]
         stopped = failed and (step.stage.name != LAST or self._is_changed)
         nothing = step.plan.reason if isinstance(step.plan, Nothing) else ""
@@ -222,7 +200,7 @@ class _Run:
         return 0
 
     def _notebooks(self, step: Step) -> int:
-        """Run the notebooks. The chain ends if they change what would run after them."""
+        """Run the notebooks. The chain stops if they change files of notebook-ci, which later stages would run."""
         print_folder = command(NOTEBOOKS, "python", "-c", "import sys; print(sys.prefix)")
         made = run_program(print_folder, env=self._environ, separate=True, on_line=self._console.progress)
         cache = Path(made.stdout.strip()).parent
@@ -242,7 +220,7 @@ class _Run:
         return error.exit_code
 
     def _start(self, step: Step) -> int:
-        """Run a stage to its end. It writes its record itself; of one that could not, it is written here."""
+        """Run a stage until it ends. It writes its own record."""
         name = self._directory.next_name(step.stage.name, self._slug)
         process = subprocess.Popen(
             ["bash", str(LAUNCHER), FROM_STDIN, step.stage.name],
@@ -268,7 +246,7 @@ class _Run:
         return process.returncode if known else SurroundingsError.exit_code
 
     def _take(self, step: Step, name: str, code: int) -> bool:
-        """Take the record of a stage; of one that could not begin, or was killed, it is written here."""
+        """Read the record of a stage. If it failed to start or was killed, write one for it."""
         try:
             self._records[name] = self._directory.record(name)
         except InputError as error:
@@ -286,11 +264,7 @@ class _Run:
         self._records[place.name] = jsonable(dataclasses.asdict(record))
 
     def _sum_up(self, code: int) -> None:
-        """Tell what came of all stages: outputs and summary.
-
-        Raises:
-            OSError: The files of the runner cannot be written.
-        """
+        """Write the outputs and the summary of all stages. Raises OSError if the runner's files cannot be written."""
         records = list(self._records.values())
         skipped = all(record["status"] == "skipped" for record in records)
         status = {0: "skipped" if skipped else "passed", 1: "failed"}.get(code, "error")
@@ -299,7 +273,6 @@ class _Run:
             self._console.summarize(render(records))
 
     def _outputs(self) -> dict[str, str]:
-        """Return those of the stages so far."""
         return {
             name: record["outputs"].get(name, "")
             for record in self._records.values()

@@ -1,4 +1,4 @@
-"""Runs the suite on a copy of examples/penguins, as a user would on a laptop, and sums up what happened."""
+"""Runs the suite on a copy of examples/penguins, as a user would do locally, and summarizes the result."""
 
 import json
 import os
@@ -18,12 +18,12 @@ GIT_IDENTITY = ("-c", "user.name=notebook-ci demo", "-c", "user.email=demo@local
 
 
 def main() -> int:
-    """Copy, run the chain, say where to look. The exit code is that of the chain."""
+    """Copy the example, run the chain, and print where its results are. Returns the exit code of the chain."""
     began = time.monotonic()
     repository = place()
     tell(f"Copying examples/penguins to {repository}")
     copy(repository)
-    # As on a laptop: without what a runner sets.
+    # As on a local machine: without the variables of a runner.
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("GITHUB_", "RUNNER_"))}
     exit_code = subprocess.run(["bash", str(LAUNCHER), "pipeline"], cwd=repository, env=environ, check=False).returncode
     runs = sorted((repository / ".notebook-ci" / "runs").glob("*"))
@@ -37,27 +37,27 @@ def main() -> int:
 
 
 def view(run: Path) -> str:
-    """Return the command that shows a run at MLflow, as log-run has recorded it."""
+    """Return the command that shows a run in MLflow, from the record of log-run."""
     record = run / "log-run.json"
     return str(json.loads(record.read_text(encoding="utf-8"))["view"]) if record.exists() else "it was not logged"
 
 
 def tell(text: str) -> None:
-    """Print a line in the order of what the chain prints."""
+    """Print a line to standard error, as the chain does, so that the lines stay in order."""
     print(text, file=sys.stderr, flush=True)
 
 
 def place() -> Path:
-    """Return where the copy goes: outside the checkout, the same each time, so that its environment is reused."""
+    """Return the folder of the copy: outside the checkout, and always the same, so that its environment is reused."""
     given = os.environ.get("DEMO_DIR")
     return Path(given).absolute() if given else cache_root() / "demo" / "penguins"
 
 
 def copy(repository: Path) -> None:
-    """Make the copy a git repository of its own with the example as its last commit."""
+    """Make the copy a git repository of its own, with the example as its last commit."""
     repository.mkdir(parents=True, exist_ok=True)
     git(repository, "init", "--quiet")
-    # What an older example had, and this one has not; nothing that git does not know.
+    # Remove the files of an older example. Files that git does not track stay.
     git(repository, "rm", "-r", "--quiet", "--force", "--ignore-unmatch", ".")
     shutil.copytree(ROOT / "examples" / "penguins", repository, dirs_exist_ok=True)
     git(repository, "add", "--all")
@@ -65,7 +65,7 @@ def copy(repository: Path) -> None:
 
 
 def git(repository: Path, *arguments: str) -> None:
-    """Run git, without the settings of this user."""
+    """Run git without the user's settings."""
     environ = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     subprocess.run(["git", *GIT_IDENTITY, *arguments], cwd=repository, env=environ, check=True)
 

@@ -2,9 +2,9 @@
 
     launch.sh --env dev --exec python scripts/dev/lock.py [--check | --upgrade] [NAME ...]
 
-A lock is universal (one file for every platform and Python), hashed, of packages that have wheels, and names no index:
-each user's own one is asked. What is locked stays locked unless it no longer fits, or `--upgrade` is given. A file
-`requirements/dvc.overrides` replaces what packages ask for in all locks whose names begin with `dvc-`.
+A lock is universal (one file for every platform and Python) and hashed, uses only wheels, and names no index: each
+user's own index is used. Locked versions stay unless they no longer fit, or `--upgrade` is given. A file
+`requirements/dvc.overrides` replaces requirements of packages in all locks whose names begin with `dvc-`.
 """
 
 import argparse
@@ -27,17 +27,9 @@ _HASH = re.compile(r" \\\n    --hash=\S+")
 
 
 def compile_lock(uv: Path, source: Path, lock: Path, environ: Mapping[str, str], *, upgrade: bool = False) -> None:
-    """Compile one file; what stands in `lock` is kept where it fits.
+    """Compile `source`, a file `<name>.in`. Versions in `lock` are kept if they fit, unless `upgrade` is set.
 
-    Args:
-        uv: The program.
-        source: What is asked for, a file `<name>.in`.
-        lock: The lock to read and to write.
-        environ: The environment of whoever runs this; of its settings only those of the index count.
-        upgrade: Take the newest versions instead of those of `lock`.
-
-    Raises:
-        subprocess.CalledProcessError: uv found no versions, or did not reach the index. It has said so.
+    Raises CalledProcessError if uv found no versions or could not reach the index. uv has printed why.
     """
     flags = ["--universal", "--generate-hashes", "--only-binary", ":all:"]
     flags += ["--python-version", oldest_python(source)]
@@ -45,38 +37,34 @@ def compile_lock(uv: Path, source: Path, lock: Path, environ: Mapping[str, str],
     flags += ["--upgrade"] if upgrade else []
     overrides = source.with_name(f"{source.stem.partition('-')[0]}.overrides")
     flags += ["--overrides", overrides.name] if overrides.exists() else []
-    # Called beside its source: comments in the lock say `via -r <name>.in`, without a path.
+    # Called in the folder of its source, so that comments in the lock say `via -r <name>.in`, without a path.
     command: list[str | Path] = [uv, "pip", "compile", *flags, source.name, "--output-file", lock]
     settings = indexes.read(environ, source.parent).for_uv()
     subprocess.run(command, cwd=source.parent, env=indexes.without_settings(environ) | settings, check=True)
 
 
 def oldest_python(source: Path) -> str:
-    """Return the oldest Python a lock is for: `# oldest-python: X.Y` on its first line names another than usual."""
+    """Return the oldest Python a lock is for. `# oldest-python: X.Y` on its first line replaces the default."""
     with source.open(encoding="utf-8") as file:
         named = _OLDEST.match(file.readline())
     return named[1] if named else OLDEST_PYTHON
 
 
 def is_fresh(uv: Path, source: Path, environ: Mapping[str, str]) -> bool:
-    """Return whether the lock beside `source` is what compiling it again would give, its hashes fetched anew.
-
-    Raises:
-        subprocess.CalledProcessError: uv failed.
-    """
+    """Return whether compiling again, with newly fetched hashes, would not change the lock beside `source`."""
     lock = source.with_suffix(".txt")
     if not lock.exists():
         return False
     with tempfile.TemporaryDirectory() as folder:
         again = Path(folder) / lock.name
-        # uv (0.13) believes the hashes that it finds in a lock: without them it has to ask the index.
+        # uv (0.13) trusts the hashes in a lock: without them it has to ask the index.
         again.write_text(_HASH.sub("", lock.read_text(encoding="utf-8")), encoding="utf-8")
         compile_lock(uv, source, again, environ)
         return again.read_bytes() == lock.read_bytes()
 
 
 def main(argv: list[str]) -> int:
-    """Compile the locks, or check them. Returns 1 where one is stale."""
+    """Compile the locks, or check them. Returns 1 if a lock is stale."""
     names = sorted(path.stem for path in REQUIREMENTS.glob("*.in"))
     parser = argparse.ArgumentParser(prog="lock.py", description=__doc__)
     kind = parser.add_mutually_exclusive_group()

@@ -1,8 +1,8 @@
-"""Renews the pins of actions: `uses: owner/name@<commit> # vX.Y.Z` in workflows, actions, templates and READMEs.
+"""Updates the pins of actions: `uses: owner/name@<commit> # vX.Y.Z` in workflows, actions, templates and READMEs.
 
     launch.sh --env dev --exec python scripts/dev/pins.py
 
-Each pin becomes the newest release of its action, as `git ls-remote` lists them.
+Each pin becomes the newest release of its action, as listed by `git ls-remote`.
 """
 
 import os
@@ -20,27 +20,21 @@ from notebook_ci.base.errors import NotebookCiError, SurroundingsError
 
 FILES = ("*.yml", "*.md")
 _PIN = re.compile(r"(?<=uses: )([\w.-]+/[\w.-]+)((?:/[\w.-]+)*)@[0-9a-f]{40} # v\d+\.\d+\.\d+")
-# A tag that moves (`v6`) and a pre-release (`v6.0.0-beta`) are not releases. `^{}`: the commit of an annotated tag.
+# A moving tag (`v6`) and a pre-release (`v6.0.0-beta`) are not releases. `^{}`: the commit of an annotated tag.
 _RELEASE = re.compile(r"([0-9a-f]{40})\trefs/tags/v(\d+)\.(\d+)\.(\d+)(?:\^\{\})?$", re.MULTILINE)
 
 
 class Release(NamedTuple):
-    """A release of an action; the greatest is the newest."""
-
-    version: tuple[int, ...]
+    version: tuple[int, ...]  # first, so that the greatest release is the newest
     commit: str
 
     @classmethod
     def newest(cls, repository: str) -> "Release":
-        """Ask a repository on GitHub, `owner/name`, for its newest release.
-
-        Raises:
-            SurroundingsError: It cannot be reached, or has no release.
-        """
+        """Ask GitHub for the newest release of `owner/name`. Raises SurroundingsError if it finds none."""
         command = ["git", "ls-remote", "--tags", f"https://github.com/{repository}"]
-        environ = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}  # GitHub asks for a password where there is no repository
+        environ = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}  # GitHub asks for a password if the repository is unknown
         done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
-        # git lists a tag before its commit, which replaces it here.
+        # git lists an annotated tag before its commit: the commit replaces it here.
         found = {tuple(map(int, parts)): commit for commit, *parts in _RELEASE.findall(done.stdout)}
         if done.returncode or not found:
             raise SurroundingsError(
@@ -51,18 +45,14 @@ class Release(NamedTuple):
 
 
 def tracked(root: Path, *patterns: str) -> list[Path]:
-    """Return the files of a repository that match one of git's patterns, also those not committed yet."""
+    """Return the files of a repository that match one of git's patterns, also files that are not committed yet."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns]
     listed = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
     return [root / name for name in listed.split("\0") if name and (root / name).is_file()]
 
 
 def renew(root: Path) -> list[Path]:
-    """Renew all pins of a repository, or none; return the files that changed.
-
-    Raises:
-        SurroundingsError: A release could not be found out.
-    """
+    """Update all pins of a repository, or none if a release is unknown. Return the changed files."""
     newest = cache(Release.newest)
 
     def renewed(pin: re.Match[str]) -> str:
@@ -80,7 +70,7 @@ def renew(root: Path) -> list[Path]:
 
 
 def main() -> int:
-    """Renew the pins of this repository; the exit code is 3 if that is not possible."""
+    """Update the pins of this repository. The exit code is 3 if that fails."""
     try:
         changed = renew(ROOT)
     except NotebookCiError as error:

@@ -1,6 +1,6 @@
-"""Prepares a release on a laptop, and publishes it from .github/workflows/release.yml.
+"""Prepares a release on a local machine, and publishes it from .github/workflows/release.yml.
 
-release.py prepare 1.2.0     writes the version into VERSION, CHANGELOG.md and the pins of this suite in docs
+release.py prepare 1.2.0     writes the version into VERSION, CHANGELOG.md and this suite's pins in the docs
 release.py publish v1.2.0    checks that tag, moves `v1` and `v1.2` to it, and creates the release on GitHub
 """
 
@@ -32,15 +32,13 @@ _X_Y_Z = r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
 _UNRELEASED = "## Unreleased\n"
 _VERSION = re.compile(r'^VERSION = ".*"$', re.MULTILINE)
 _OWN_PIN = re.compile(r"(?<=notebook-ci/notebook-ci)([\w./{}-]*)@([\w.-]*\w)")
-# What names a pin of this suite: docs, templates, and the end-to-end tests that run them.
+# The files with pins of this suite: docs, templates, and the end-to-end tests that run them.
 _DOCS = ("*.md", "*.yml", "tests/e2e/*.py", f":!{CHANGELOG}")
 # README.md has this note until the first release.
 NOTE = re.compile(r"^> .*no release yet.*\n(?:>.*\n)*\n", re.MULTILINE)
 
 
 class Version(NamedTuple):
-    """A version X.Y.Z."""
-
     major: int
     minor: int
     patch: int
@@ -50,29 +48,24 @@ class Version(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Version":
-        """Parse X.Y.Z.
-
-        Raises:
-            InputError: It is not one.
-        """
         if not (found := re.fullmatch(_X_Y_Z, text)):
             raise InputError(f"`{text}` is not a version", hint="Give it as X.Y.Z, for example 1.2.0.")
         return cls(*map(int, found.groups()))
 
     @property
     def moving_tags(self) -> tuple[str, str]:
-        """The tags that follow the newest release: `v1` and `v1.2`."""
+        """The tags that always point at the newest release: `v1` and `v1.2`."""
         return f"v{self.major}", f"v{self.major}.{self.minor}"
 
     @property
     def pin(self) -> str:
-        """The tag that docs name. In 0.x a new minor version may break workflows (Semantic Versioning, 4)."""
+        """The tag that the docs use. In 0.x a new minor version may break workflows (Semantic Versioning, 4)."""
         major, minor = self.moving_tags
         return major if self.major else minor
 
 
 def released(lines: Iterable[str], before: str) -> set[Version]:
-    """Return the versions of lines such as `v1.2.0` (`before`: `v`); a date may follow. Other lines do not count."""
+    """Return the versions of lines such as `v1.2.0` (`before`: `v`); a date may follow. Other lines are ignored."""
     found = (re.match(rf"{before}{_X_Y_Z}(?: .*)?$", line) for line in lines)
     return {Version(*map(int, match.groups())) for match in found if match}
 
@@ -84,14 +77,14 @@ def tags_to_move(version: Version, tags: Iterable[str]) -> list[str]:
 
 
 def notes(changelog: str, version: Version) -> str:
-    """Return what CHANGELOG.md says of a version, one line per entry: GitHub keeps line breaks in release notes."""
+    """Return the entries of a version in CHANGELOG.md, one line each: GitHub keeps line breaks in release notes."""
     heading = rf"^## {re.escape(str(version))}(?: [^\n]*)?\n"
     section = re.search(rf"{heading}(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
     return re.sub(r"\n {2,}(?=[^\s*-])", " ", section[1].strip()) if section else ""
 
 
 def stale(root: Path, version: Version) -> dict[Path, str]:
-    """Return the files that do not name `version` as the one to use, with the texts that do."""
+    """Return the files that do not use `version` yet, with their new texts."""
     texts: dict[Path, str] = {}
     for files, pattern, replacement in (
         ((VERSION_FILE,), _VERSION, f'VERSION = "{version}"'),
@@ -105,10 +98,9 @@ def stale(root: Path, version: Version) -> dict[Path, str]:
 
 
 def prepare(root: Path, version: Version, today: dt.date) -> None:
-    """Write a new version into the files that name it.
+    """Write a new version into the files that contain it.
 
-    Raises:
-        InputError: It is not newer than the last release, or CHANGELOG.md has nothing under `Unreleased`.
+    Raises InputError if it is not newer than the last release, or CHANGELOG.md has nothing under `Unreleased`.
     """
     changelog = (root / CHANGELOG).read_text(encoding="utf-8")
     last = max(released(changelog.splitlines(), "## "), default=None)
@@ -122,11 +114,7 @@ def prepare(root: Path, version: Version, today: dt.date) -> None:
 
 
 def check_files(root: Path, version: Version) -> str:
-    """Check that the files are as `prepare` writes them; return the notes of the release.
-
-    Raises:
-        InputError: They are not.
-    """
+    """Raise InputError if the files are not as `prepare` writes them. Return the release notes."""
     text = notes((root / CHANGELOG).read_text(encoding="utf-8"), version)
     wrong = [path.relative_to(root).as_posix() for path in stale(root, version)]
     if wrong := wrong if text else [CHANGELOG, *wrong]:
@@ -138,22 +126,14 @@ def check_files(root: Path, version: Version) -> str:
 
 
 class GitHub:
-    """The REST API of GitHub, for one repository.
-
-    Args:
-        environ: `GITHUB_API_URL` and `GITHUB_REPOSITORY` as a runner sets them, and `GH_TOKEN`.
-    """
+    """GitHub's REST API for one repository. Reads `GITHUB_API_URL`, `GITHUB_REPOSITORY` and `GH_TOKEN`."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._url = f"{environ['GITHUB_API_URL']}/repos/{environ['GITHUB_REPOSITORY']}"
         self._headers = {"Authorization": f"Bearer {environ['GH_TOKEN']}", "Accept": "application/vnd.github+json"}
 
     def ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Return the answer to GET, or to POST if there is a body.
-
-        Raises:
-            SurroundingsError: GitHub cannot be reached, or refuses.
-        """
+        """Return the answer to GET, or to POST if there is a body. Raises SurroundingsError if GitHub refuses."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._url + path, data, self._headers)  # noqa: S310 - the runner's own URL
         try:
@@ -166,12 +146,8 @@ class GitHub:
             raise SurroundingsError(f"GitHub cannot be reached: {error}") from error
 
     def check_ci(self, commit: str) -> None:
-        """Check that CI was green for a commit after it was pushed.
-
-        Raises:
-            InputError: It was not, or not yet.
-        """
-        # The newest run comes first. `event`: a pull request from a fork may have run another CI on this commit.
+        """Raise InputError if CI failed for a pushed commit, or has not finished."""
+        # The newest run comes first. `event`: a pull request from a fork may have run a different CI for this commit.
         runs = self.ask(f"/actions/workflows/{CI}/runs?head_sha={commit}&event=push&per_page=1")["workflow_runs"]
         if not runs:
             raise InputError(
@@ -188,13 +164,10 @@ class GitHub:
 
 
 def publish(root: Path, tag: str, github: GitHub) -> None:
-    """Check a pushed tag, move the tags that follow it, and create its release.
+    """Check a pushed tag, move the moving tags to it, and create its release.
 
-    The release comes last, so that what fails on the way can be run again.
-
-    Raises:
-        InputError: What was tagged is not to be released.
-        SurroundingsError: GitHub, or its git server, refused.
+    The release is created last, so that a failed attempt can be repeated. Raises InputError if the commit cannot be
+    released, SurroundingsError if GitHub or its git server refused.
     """
     version = Version.parse(tag.removeprefix("v"))
     commit = git(root, "rev-parse", "--verify", f"refs/tags/{tag}^{{commit}}")
@@ -209,11 +182,6 @@ def publish(root: Path, tag: str, github: GitHub) -> None:
 
 
 def git(root: Path, *arguments: str) -> str:
-    """Return what git prints.
-
-    Raises:
-        SurroundingsError: It failed.
-    """
     done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SurroundingsError(
@@ -223,7 +191,7 @@ def git(root: Path, *arguments: str) -> str:
 
 
 def main(argv: list[str]) -> int:
-    """Prepare or publish; the exit code is 2 if that is refused, 3 if something around it failed."""
+    """Prepare or publish. The exit code is 2 if the release is refused, 3 if git or GitHub failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["prepare", "publish"])
     parser.add_argument("version", help="X.Y.Z to prepare, vX.Y.Z to publish")

@@ -1,11 +1,11 @@
-"""Prints the path of a development tool written in Go, building it first if it is not here yet.
+"""Prints the path of a development tool written in Go, building it first if it is missing.
 
     python scripts/dev/tools.py act          # runs workflows on this machine, for tests/e2e
     python scripts/dev/tools.py actionlint   # checks workflows
 
-Each tool is pinned to one version. Go's module proxy and checksum database vouch for the sources, so nothing but the
-version has to be pinned. A build takes minutes, is told on standard error, and is done once: the result stays in the
-cache folder, beside the tool environments of launch.py.
+Each tool is pinned to one version. Go's module proxy and checksum database verify the sources, so only the version has
+to be pinned. A build takes minutes, is reported on standard error, and happens once: the result stays in the cache
+folder, beside the tool environments of launch.py.
 """
 
 import argparse
@@ -20,24 +20,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-EXIT_SURROUNDINGS = 3  # of the exit codes in notebook_ci.base.errors
+EXIT_SURROUNDINGS = 3  # see notebook_ci.base.errors
 OLDEST_GO = (1, 25)  # act 0.2.89 does not build with an older one
 LINES_SHOWN = 12
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A program that `go install` builds.
-
-    Attributes:
-        name: The program's name.
-        package: The Go package that holds it.
-        version: The pinned version, with its leading "v".
-    """
-
-    name: str
-    package: str
-    version: str
+    name: str  # of the program
+    package: str  # the Go package
+    version: str  # with its leading "v"
 
 
 TOOLS = {
@@ -50,18 +42,11 @@ TOOLS = {
 
 
 class ToolError(Exception):
-    """A tool could not be had; the message says why and what to do."""
+    """A tool is not available; the message says why and what to do."""
 
 
 def find_tool(name: str) -> Path:
-    """Give the path of a tool, building it if no pinned version of it is on this machine.
-
-    Args:
-        name: A key of `TOOLS`.
-
-    Raises:
-        ToolError: It is not here and could not be built.
-    """
+    """Return the path of a tool; build it if its pinned version is missing. Raises ToolError if that fails."""
     tool = TOOLS[name]
     folder = cache_root() / "go-tools" / f"{tool.name}-{tool.version}"
     built = folder / tool.name
@@ -75,14 +60,13 @@ def find_tool(name: str) -> Path:
 
 
 def cache_root() -> Path:
-    """The folder of what notebook-ci keeps between runs; that of scripts/launch.sh, elsewhere than on a runner."""
+    """Return the cache folder of notebook-ci: that of scripts/launch.sh, except on a runner."""
     if own := os.environ.get("NOTEBOOK_CI_CACHE"):
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "notebook-ci"
 
 
 def _installed(tool: Tool) -> Iterator[Path]:
-    """Where the developer may have installed the tool."""
     if found := shutil.which(tool.name):
         yield Path(found)
     in_home = Path.home() / "go" / "bin" / tool.name
@@ -100,7 +84,7 @@ def _has_pinned_version(program: Path, tool: Tool) -> bool:
 
 
 def _build(tool: Tool, folder: Path) -> None:
-    """Build the tool in a folder beside its place and move it in by one rename, so that no half tool is ever found."""
+    """Build the tool in a folder beside its path and move it there by one rename, so that it is never incomplete."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     _say(f"building {tool.name} {tool.version} (once; takes two to four minutes, about 1 GB of disk meanwhile) ...")
     with tempfile.TemporaryDirectory(prefix=f".building-{tool.name}-", dir=folder.parent) as scratch:
@@ -109,7 +93,7 @@ def _build(tool: Tool, folder: Path) -> None:
         try:
             finished.rename(folder)
         except OSError:
-            # Another process has built it in the meantime. Its result is as good as ours.
+            # Another process may have built it meanwhile: then its result is used.
             if not (folder / tool.name).is_file():
                 raise
     _say(f"{tool.name} {tool.version} is ready: {folder / tool.name}")
@@ -119,11 +103,11 @@ def _go_install(tool: Tool, scratch: Path, bin_folder: Path) -> None:
     environment = {
         **os.environ,
         "GOBIN": str(bin_folder),
-        # Sources and intermediate files go with the scratch folder. Go writes its sources read-only, unless told.
+        # Sources and intermediate files are removed with the scratch folder. Go makes sources read-only by default.
         "GOPATH": str(scratch / "path"),
         "GOCACHE": str(scratch / "cache"),
         "GOFLAGS": "-modcacherw",
-        "GOTOOLCHAIN": "local",  # the Go that was found, not another one downloaded behind our back
+        "GOTOOLCHAIN": "local",  # use the Go that was found, and download no other
         "CGO_ENABLED": "0",  # no C compiler needed
     }
     command = [*_go_command(), "install", f"{tool.package}@{tool.version}"]
@@ -141,14 +125,14 @@ def _go_install(tool: Tool, scratch: Path, bin_folder: Path) -> None:
 
 
 def _go_command() -> list[str]:
-    """The Go on PATH if it is new enough, else the one from the tool environment `go`, a package of PyPI."""
+    """Return the Go on PATH if it is new enough, else that of the tool environment `go`, a package from PyPI."""
     if (go := shutil.which("go")) and _go_version(go) >= OLDEST_GO:
         return [go]
     return ["bash", str(REPOSITORY / "scripts" / "launch.sh"), "--env", "go", "--exec", "go"]
 
 
 def _go_version(go: str) -> tuple[int, int]:
-    """Major and minor version of a Go; (0, 0) if it does not say."""
+    """Return major and minor version of a Go; (0, 0) if it does not say."""
     answer = subprocess.run([go, "version"], capture_output=True, text=True, check=False)
     found = re.search(r"go(\d+)\.(\d+)", answer.stdout)
     return (int(found[1]), int(found[2])) if found else (0, 0)
@@ -159,7 +143,7 @@ def _say(text: str) -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Print the path of the tool named on the command line; the exit code is 3 if it cannot be had."""
+    """Print the path of the named tool. The exit code is 3 if it is not available."""
     parser = argparse.ArgumentParser(description="Print the path of a pinned tool, building it when it is not here.")
     parser.add_argument("tool", choices=sorted(TOOLS))
     try:

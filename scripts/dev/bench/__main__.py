@@ -1,10 +1,10 @@
-"""Measures execute-notebook against its peers, and what else is promised. Run it on a machine with no other work.
+"""Compares execute-notebook with its peers, and checks all promised figures. Run it on an idle machine.
 
     make bench [ARGS="--rounds 5 --only trivial-8"]
 
-All contenders of a work run in turn in each round, each in a fresh copy of the same notebooks, with the same kernels
-and the same empty home; whole commands are timed. All environments are made from locks and byte-compiled. The results
-go to docs/benchmarks.md too, where all works were measured, in three rounds at least.
+In each round, all contenders of a work run in turn, each in a fresh copy of the same notebooks, with the same kernels
+and the same empty home folder. Whole commands are timed. All environments are installed from locks and byte-compiled.
+If all works were measured in at least three rounds, the results are also written to docs/benchmarks.md.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-# Instead of this folder, whose modules are no one else's.
+# Instead of this folder, whose modules are imported by their full names.
 sys.path[0] = str(ROOT / "scripts")
 
 from dev.bench import launcher, report
@@ -27,7 +27,7 @@ ENOUGH_ROUNDS = 3
 
 
 def main(argv: list[str]) -> int:
-    """Print and write the figures; the exit code is 1 if a promise is not kept."""
+    """Print and write the figures. The exit code is 1 if a promise is broken."""
     if sys.platform != "linux":
         raise SystemExit("`make bench` needs Linux: it measures memory by /proc, and forked kernels.")
     with tempfile.TemporaryDirectory(prefix="bench-") as temporary:
@@ -53,7 +53,6 @@ def main(argv: list[str]) -> int:
 
 
 def parsed(argv: list[str], names: list[str]) -> argparse.Namespace:
-    """Return the arguments."""
     parser = argparse.ArgumentParser(
         prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -67,7 +66,6 @@ def parsed(argv: list[str], names: list[str]) -> argparse.Namespace:
 
 
 def positive(text: str) -> int:
-    """Return a number that is at least 1."""
     number = int(text)
     if number < 1:
         raise ValueError
@@ -75,7 +73,6 @@ def positive(text: str) -> int:
 
 
 def measured(work: Work, arguments: argparse.Namespace, environments: Environments, folder: Path) -> report.Result:
-    """Measure a work, and hold it against what is promised."""
     contest = Contest(work, environments.environ, folder)
     return report.judged(work, contest.run(arguments.rounds, arguments.slow_rounds or arguments.rounds))
 

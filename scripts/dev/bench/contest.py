@@ -1,4 +1,4 @@
-"""Has contenders do a work in turn, and measures them."""
+"""Runs contenders in turn on a work, and measures them."""
 
 import shutil
 import sys
@@ -12,111 +12,70 @@ from dev.bench.inputs import Notebooks
 from dev.bench.processes import Counted, Done
 
 LINES_SHOWN = 30
-# Above this part of its time a run tells of the disk rather than of the contender: nbmake was seen to take seven times
-# as long while another process read all files of the machine.
+# A run that waits for the disk for more than this part of its time measures the disk rather than the contender: nbmake
+# took seven times as long while another process read all files of the machine.
 MOST_STALLED = 0.1
 ATTEMPTS = 3
 
 
 class NotDoneError(Exception):
-    """A contender did not do its work. The text says what is missing."""
+    """A contender did not do its work. The message says what is missing."""
 
 
-# Looks at the folder of a run and what was printed; raises `NotDoneError` where not all notebooks were executed.
+# Gets the folder of a run, its output and the notebooks; raises `NotDoneError` if not all were executed.
 Check = Callable[[Path, str, Notebooks], None]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What was measured in a round.
+    """A measurement of one round."""
 
-    Attributes:
-        value: In the unit of the work.
-        stalled: In which part of the time (0 to 1) something on the machine waited for a disk.
-    """
-
-    value: float
-    stalled: float
+    value: float  # in the unit of the work
+    stalled: float  # part of the time (0 to 1) in which a process of the machine waited for a disk
 
 
 @dataclass(frozen=True)
 class Contender:
-    """Something that does a work.
-
-    Attributes:
-        name: As the table has it.
-        command: What is run in the folder of the notebooks.
-        check: Tells whether the work was done.
-        slow: It takes minutes.
-    """
-
-    name: str
-    command: Sequence[str]
+    name: str  # as in the table
+    command: Sequence[str]  # runs in the folder of the notebooks
     check: Check
-    slow: bool = False
+    slow: bool = False  # takes minutes
 
 
 @dataclass(frozen=True)
 class Promise:
-    """How often better one contender is to be than others: those of them that did best.
-
-    Attributes:
-        ours: Its name.
-        peers: Their names.
-        at_least: The ratio that is promised.
-        aim: The ratio that is hoped for.
-    """
+    """How many times better than the best of its peers one contender must be."""
 
     ours: str
     peers: Sequence[str]
-    at_least: float
-    aim: float | None = None
+    at_least: float  # the promised ratio
+    aim: float | None = None  # the ratio we aim for
 
 
 @dataclass(frozen=True)
 class Work:
-    """What contenders do.
-
-    Attributes:
-        name: For the command line.
-        title: As the table has it.
-        notebooks: What is to be executed.
-        rehearsal: What each contender executes first, uncounted: files are read and byte code is written then.
-        contenders: Who does it.
-        promises: What is promised.
-        counted: Whose memory is measured; None: the time of the whole command is.
-    """
-
-    name: str
-    title: str
+    name: str  # on the command line
+    title: str  # in the table
     notebooks: Notebooks
+    # Each contender executes these first, unmeasured, so that files are in memory and byte-code exists.
     rehearsal: Notebooks
     contenders: Sequence[Contender]
     promises: Sequence[Promise]
-    counted: Counted | None = None
+    counted: Counted | None = None  # the processes whose memory is measured; None: measure the time of the command
 
     @property
     def unit(self) -> Literal["s", "MB"]:
-        """Of what is measured."""
         return "MB" if self.counted else "s"
 
 
 @dataclass(frozen=True)
 class Contest:
-    """One work, done by all its contenders.
-
-    Attributes:
-        work: The work.
-        environ: The environment of the contenders.
-        folder: A folder to be made, for all there is to write.
-    """
-
     work: Work
     environ: Mapping[str, str]
-    folder: Path
+    folder: Path  # does not exist yet; everything is written here
 
     def run(self, rounds: int, slow_rounds: int) -> dict[str, list[Figure]]:
-        """Return the figures of each contender, one a round; of a slow one perhaps fewer."""
+        """Return the figures of each contender, one per round; fewer for a slow one if there are fewer slow rounds."""
         inputs.write(self.work.rehearsal, self.folder / "rehearsal")
         inputs.write(self.work.notebooks, self.folder / "notebooks")
         figures: dict[str, list[Figure]] = {contender.name: [] for contender in self.work.contenders}
@@ -129,9 +88,9 @@ class Contest:
         return figures
 
     def _undisturbed(self, contender: Contender, what: str) -> Figure:
-        """Have a contender do the work, anew while it fails or the disk has much part in it; the last figure counts.
+        """Measure a contender. Repeat while it fails or waits much for a disk; the last figure counts.
 
-        nbclient was seen to fail: a kernel of a hundred that began at once had no port.
+        nbclient sometimes fails: of a hundred kernels that started at once, one got no port.
         """
         for attempt in range(ATTEMPTS):
             try:
@@ -148,7 +107,7 @@ class Contest:
         return figure
 
     def _figure(self, contender: Contender, source: Path, notebooks: Notebooks) -> Figure:
-        """Have a contender do the work in a fresh copy of a folder."""
+        """Measure a contender in a fresh copy of a folder."""
         folder, said = self.folder / "run", self.folder / "said"
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(source, folder)
@@ -159,7 +118,7 @@ class Contest:
         return Figure(done.most_bytes / 1e6 if self.work.counted else done.seconds, done.stalled / done.seconds)
 
     def _check(self, contender: Contender, done: Done, text: str, notebooks: Notebooks) -> None:
-        """Refuse a figure where the work was not done: it would mean nothing."""
+        """Refuse the figure of a contender that did not do its work."""
         try:
             _check_code(done.code)
             contender.check(self.folder / "run", text, notebooks)

@@ -1,4 +1,4 @@
-"""The environments of the contenders, and what runs where."""
+"""The environments of the contenders."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 PEERS = "bench"
 OURS = "execute-notebook"
-# What a runner, a Python, a shell or a user's settings would change for one contender or the other.
+# Variables of a runner, Python, a shell or a user that would affect some contenders.
 PREFIXES = (
     "PYTHON", "JUPYTER", "IPYTHON", "PYTEST", "PAPERMILL", "MPL", "XDG_", "VIRTUAL_ENV", "GITHUB_", "RUNNER_",
 )  # fmt: skip
@@ -23,29 +23,14 @@ print(json.dumps([platform.python_version(), {name: version(name) for name in sy
 
 @dataclass(frozen=True)
 class Environments:
-    """What contenders run with.
-
-    Attributes:
-        launch: The command of launch.sh.
-        python: The Python of the peers, and of the kernels of all contenders.
-        environ: The environment of all contenders.
-        versions: The versions of Python and packages, by what runs with them.
-    """
-
-    launch: tuple[str, ...]
-    python: Path
+    launch: tuple[str, ...]  # the command of launch.sh
+    python: Path  # runs the peers, and the kernels of all contenders
     environ: Mapping[str, str]
-    versions: Mapping[str, Mapping[str, str]]
+    versions: Mapping[str, Mapping[str, str]]  # of Python and packages, by what runs with them
 
     @classmethod
     def make(cls, root: Path, environ: Mapping[str, str], home: Path) -> "Environments":
-        """Make the environments, where they are not there yet.
-
-        Args:
-            root: The checkout.
-            environ: The environment of whoever runs this.
-            home: An empty folder to be made, the home of all contenders: no settings, no history.
-        """
+        """Create missing environments, and `home`: the empty home of all contenders, without settings and history."""
         launch = ("bash", str(root / "scripts" / "launch.sh"))
         python, ours = (python_of(launch, name, environ) for name in (PEERS, OURS))
         home.mkdir(parents=True)
@@ -59,23 +44,20 @@ class Environments:
         return cls(launch, python, clean, versions)
 
     def stage(self, *arguments: str) -> list[str]:
-        """Return the command of execute-notebook, as a user gives it."""
         return [*self.launch, OURS, "--python", str(self.python), *arguments]
 
     def peer(self, *arguments: str) -> list[str]:
-        """Return a command of the peers' Python."""
         return [str(self.python), *arguments]
 
 
 def python_of(launch: Sequence[str], name: str, environ: Mapping[str, str]) -> Path:
-    """Return the Python of a tool environment, which is made first where it is not there."""
+    """Return the Python of a tool environment, which is created if it is missing."""
     command = [*launch, "--env", name, "--exec", "python", "-c", "import sys; print(sys.executable)"]
     done = subprocess.run(command, env=dict(environ), stdout=subprocess.PIPE, text=True, check=True)
     return Path(done.stdout.strip())
 
 
 def _versions(python: Path, packages: Sequence[str]) -> dict[str, str]:
-    """Return the versions of a Python and of its packages."""
     done = subprocess.run([python, "-c", VERSIONS, *packages], stdout=subprocess.PIPE, text=True, check=True)
     own, others = json.loads(done.stdout)
     return {"Python": own, **others}

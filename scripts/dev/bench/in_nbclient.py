@@ -2,7 +2,7 @@
 
     python in_nbclient.py OUTPUT [--some-at-once]
 
-All are executed at once, or as many as there are CPUs; they are saved in the folder OUTPUT, which is made.
+Executes all at once, or as many as there are CPUs. Saves them in the folder OUTPUT, which is created.
 """
 
 import asyncio
@@ -13,12 +13,11 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-# A hundred kernels that begin at once take longer than the usual 60 seconds where CPUs are few.
+# On few CPUs, a hundred kernels that start at once take longer than the default of 60 seconds.
 START_SECONDS = 600
 
 
 async def execute(path: Path, output: Path, turn: asyncio.Semaphore) -> None:
-    """Execute one notebook, and save it."""
     async with turn:
         nb = nbformat.read(path, as_version=4)
         await NotebookClient(nb, timeout=None, startup_timeout=START_SECONDS).async_execute()
@@ -26,7 +25,6 @@ async def execute(path: Path, output: Path, turn: asyncio.Semaphore) -> None:
 
 
 async def main(output: Path, *, some: bool) -> None:
-    """Execute all."""
     output.mkdir()
     paths = sorted(Path().glob("*.ipynb"))
     turn = asyncio.Semaphore(len(os.sched_getaffinity(0)) if some else len(paths))

@@ -1,4 +1,4 @@
-"""Makes the notebooks that are executed."""
+"""Creates the notebooks to execute."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -44,13 +44,13 @@ Notebooks = Mapping[str, Sequence[str]]
 
 
 def trivial(count: int) -> Notebooks:
-    """Return notebooks of ten cells that compute and print next to nothing."""
+    """Return notebooks of ten cells that compute and print very little."""
     cells = [f"value = {index} * 7\nprint(value)" for index in range(TRIVIAL_CELLS)]
     return {f"trivial{number:03}.ipynb": cells for number in range(count)}
 
 
 def importing(count: int) -> Notebooks:
-    """Return notebooks that import much, compute and plot a little."""
+    """Return notebooks that import much, and compute and plot a little."""
     return {
         f"importing{number:03}.ipynb": [cell.replace("NUMBER", str(number)) for cell in IMPORTING]
         for number in range(count)
@@ -58,29 +58,26 @@ def importing(count: int) -> Notebooks:
 
 
 def long() -> Notebooks:
-    """Return a notebook of many small cells."""
     return {"long.ipynb": [f"value = {index}\nprint(value)" for index in range(SMALL_CELLS)]}
 
 
 def printing() -> Notebooks:
-    """Return a notebook whose cell prints much, a line at a time."""
     return {"printing.ipynb": [PRINTING]}
 
 
 def idle(count: int, imports: str) -> Notebooks:
-    """Return notebooks that do nothing, all at the same time, after some imports."""
+    """Return notebooks that import something, then wait until all are running, then do nothing."""
     return {f"idle{number:03}.ipynb": [imports, IDLE.format(number=number, count=count)] for number in range(count)}
 
 
 def write(notebooks: Notebooks, folder: Path) -> None:
-    """Write notebooks into a folder, which is made."""
     folder.mkdir(parents=True)
     for name, cells in notebooks.items():
         (folder / name).write_text(json.dumps(_notebook(cells), indent=1), encoding="utf-8")
 
 
 def executed_cells(path: Path) -> int:
-    """Return how many code cells of a saved notebook have run without an error."""
+    """Return how many code cells of a saved notebook ran without an error."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return sum(bool(cell.get("execution_count")) and not _has_error(cell) for cell in cells)
 

@@ -1,4 +1,4 @@
-"""Measures what launch.sh costs with its environment made, as the difference between two starts of one Python."""
+"""Measures the time that launch.sh takes if its environment exists, by starting the same Python with and without it."""
 
 import statistics
 import subprocess
@@ -15,7 +15,6 @@ LAUNCHED, DIRECT = "python, started by launch.sh", "python, started directly"
 
 
 def measure(environments: Environments, rounds: int) -> Result:
-    """Return what both take, and what the difference is."""
     nothing = ["-I", "-S", "-c", "pass"]
     launch = [*environments.launch, "--env", OURS, "--exec", "python", *nothing]
     direct_start = [str(python_of(environments.launch, OURS, environments.environ)), *nothing]
@@ -37,7 +36,7 @@ def measure(environments: Environments, rounds: int) -> Result:
 
 
 def contenders(environ: Mapping[str, str], rounds: int, *commands: Sequence[str]) -> list[list[float]]:
-    """Return the milliseconds of each command, all of them in turn in each round, the first round left out."""
+    """Return the milliseconds of each command. All run in turn in each round; the first round is not counted."""
     times: list[list[float]] = [[] for _ in commands]
     for _ in range(rounds + 1):
         for each, command in zip(times, commands, strict=True):

@@ -1,4 +1,4 @@
-"""Measures processes of Linux, and runs a command."""
+"""Runs a command on Linux and measures its processes."""
 
 import contextlib
 import os
@@ -13,43 +13,26 @@ from typing import Self
 from notebook_ci.execute_notebook import machine
 
 SAMPLE_SECONDS = 0.05
-# What a command line has of a kernel, or of a server that forks kernels (and of those, for they keep it).
+# Parts of the command line of a kernel, or of a kernel server (its forked kernels keep its command line).
 KERNELS = (b"ipykernel_launcher", b"kernel_server/start.py")
 
 
 @dataclass(frozen=True)
 class Done:
-    """How a command went.
-
-    Attributes:
-        code: Its exit code; negative: the signal that ended it.
-        seconds: From its start to its end.
-        most_bytes: The most memory (PSS) that the counted processes had at once; 0: none were counted.
-        stalled: For how many of the seconds some process of the machine waited for a disk.
-    """
-
-    code: int
+    code: int  # negative: the signal that ended it
     seconds: float
-    most_bytes: int
-    stalled: float
+    most_bytes: int  # peak of the memory (PSS) of all counted processes; 0: none were counted
+    stalled: float  # seconds in which a process of the machine waited for a disk
 
 
-# Returns those processes, of a command's first one and its descendants, whose memory counts.
+# Returns the processes whose memory counts, of the first process of a command and its descendants.
 Counted = Callable[[int], Collection[int]]
 
 
 def run(
     command: Sequence[str], cwd: Path, environ: Mapping[str, str], said: Path, counted: Counted | None = None
 ) -> Done:
-    """Run a command to its end.
-
-    Args:
-        command: The program and its arguments.
-        cwd: Its working directory.
-        environ: Its environment.
-        said: A file that gets what it prints.
-        counted: Measure the memory of these processes too. That takes some time.
-    """
+    """Run a command until it ends, with its output in the file `said`. Measuring memory takes some time itself."""
     with said.open("wb") as log:
         stalled, began = stalled_seconds(), time.perf_counter()
         process = subprocess.Popen(
@@ -63,17 +46,9 @@ def run(
 
 @dataclass
 class _Sampler:
-    """Looks at the memory of a command's processes from time to time, in a thread.
-
-    Attributes:
-        pid: The first of them.
-        counted: Says which of them count.
-        most: The most bytes seen.
-    """
-
-    pid: int
+    pid: int  # the first process
     counted: Counted
-    most: int = 0
+    most: int = 0  # bytes
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -93,7 +68,7 @@ class _Sampler:
 
 
 def stalled_seconds() -> float:
-    """Return for how long, since the machine began, some process waited for a disk; 0: the kernel does not tell."""
+    """Return how long, since the machine started, some process waited for a disk; 0 if the kernel does not say."""
     with contextlib.suppress(OSError):
         some = Path("/proc/pressure/io").read_text(encoding="ascii").splitlines()[0]
         return int(some.rpartition("total=")[2]) / 1e6
@@ -101,12 +76,12 @@ def stalled_seconds() -> float:
 
 
 def drivers(root: int) -> list[int]:
-    """Return a process and its descendants, without kernels, their servers, and what those have started."""
+    """Return a process and its descendants, without kernels, kernel servers and their descendants."""
     return list(_descend(root, _children(), KERNELS))
 
 
 def kernels(root: int) -> set[int]:
-    """Return the others of its descendants."""
+    """Return the descendants of a process that `drivers` leaves out."""
     children = _children()
     return {*_descend(root, children, ())}.difference(_descend(root, children, KERNELS))
 
@@ -126,9 +101,8 @@ def _command_line(pid: int) -> bytes:
 
 
 def _children() -> dict[int, list[int]]:
-    """Return the children of each process that has some."""
     found: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):  # noqa: PTH208 - twenty times a second, beside what is measured
+    for name in os.listdir("/proc"):  # noqa: PTH208 - faster: runs twenty times a second during the measurement
         if name.isdecimal():
             with contextlib.suppress(OSError):
                 stat = Path(f"/proc/{name}/stat").read_bytes()

@@ -1,4 +1,4 @@
-"""Holds figures against what is promised, and writes both down."""
+"""Compares figures with the promises, and writes both down."""
 
 import datetime as dt
 import os
@@ -31,51 +31,33 @@ files were read cold, and the round tells of the disk. Such a round is repeated,
 
 @dataclass(frozen=True)
 class Row:
-    """The figures of a contender.
-
-    Attributes:
-        contender: Its name.
-        figures: One a round.
-        unit: What they are.
-        stalled: The largest part of a round (0 to 1) in which something waited for a disk.
-    """
+    """The figures of a contender."""
 
     contender: str
-    figures: Sequence[float]
+    figures: Sequence[float]  # one per round
     unit: Literal["s", "ms", "MB"]
-    stalled: float = 0
+    stalled: float = 0  # largest part of a round (0 to 1) in which a process of the machine waited for a disk
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a promise is kept.
+    """Whether a promise is kept."""
 
-    Attributes:
-        against: Whom it is about.
-        reached: What was measured.
-        promised: What was promised.
-        aim: What is hoped for, if that is more.
-        kept: Whether it is.
-    """
-
-    against: str
+    against: str  # the contenders that are compared
     reached: str
     promised: str
-    aim: str
+    aim: str  # empty: no more than is promised
     kept: bool
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was measured in one work."""
-
     title: str
     rows: Sequence[Row]
     verdicts: Sequence[Verdict]
 
 
 def judged(work: Work, figures: Mapping[str, Sequence[Figure]]) -> Result:
-    """Hold the figures of a work against what is promised."""
     rows = [
         Row(name, [each.value for each in rounds], work.unit, max(each.stalled for each in rounds))
         for name, rounds in figures.items()
@@ -85,7 +67,6 @@ def judged(work: Work, figures: Mapping[str, Sequence[Figure]]) -> Result:
 
 
 def document(results: Sequence[Result], environments: Environments) -> str:
-    """Return the page of all results."""
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()
     parts = [INTRODUCTION, "\n".join(_surroundings(today, environments))]
     parts += ["## Promises\n", "\n".join(_promises(results)), "", "## Figures\n", "\n".join(_figures(results))]
@@ -113,7 +94,6 @@ def _surroundings(today: str, environments: Environments) -> Iterator[str]:
 
 
 def _processor() -> str:
-    """Return the model of the CPUs."""
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
         name, _, value = line.partition(":")
         if name.strip() == "model name":

@@ -1,4 +1,4 @@
-"""What is measured: the works, who does them, and what is promised."""
+"""The measured works, their contenders and the promises."""
 
 import re
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ OURS, NBMAKE, PAPERMILL, NBCLIENT = (
 AT_ONCE, SOME_AT_ONCE = "nbclient, all at once", "nbclient, as many at once as CPUs"
 PACKAGES = "numpy, pandas, matplotlib and sklearn"
 FORKED, STARTED = "forked kernels", "started kernels"
-# Of the notebooks with imports, by contender: the flags, and the ratios that are promised and hoped for.
+# For the notebooks with imports, by contender: the flags, the promised ratio, and the ratio we aim for.
 IMPORTING: dict[str, tuple[Sequence[str], float, float | None]] = {
     OURS: ((), 5, 8),
     f"{OURS}, preload: off": (("--preload", "off"), 1.5, None),
@@ -29,7 +29,6 @@ OUTPUT = "out"
 
 
 def works(environments: Environments) -> list[Work]:
-    """Return all works, as the table has them."""
     return [
         _trivial_many(environments, 100),
         _trivial_few(environments, 8),
@@ -146,17 +145,14 @@ def _nbclient(environments: Environments, name: str, *flags: str) -> Contender:
 
 
 def _saved(folder: Path, _: str, notebooks: Notebooks) -> None:
-    """Hold the saved notebooks against the given ones."""
     _compare(folder / OUTPUT, notebooks)
 
 
 def _saved_by_us(folder: Path, _: str, notebooks: Notebooks) -> None:
-    """Hold the notebooks in the one run directory against the given ones."""
     _compare(_our_outputs(folder), notebooks)
 
 
 def _saved_bounded(folder: Path, said: str, notebooks: Notebooks) -> None:
-    """Hold the sizes of the notebooks against their limit, too."""
     _saved_by_us(folder, said, notebooks)
     for name in notebooks:
         if (_our_outputs(folder) / name).stat().st_size > MOST_SAVED:
@@ -179,6 +175,6 @@ def _compare(outputs: Path, notebooks: Notebooks) -> None:
 
 
 def _passed(_: Path, said: str, notebooks: Notebooks) -> None:
-    """Hold the number of passed tests against that of notebooks; nbmake saves nothing unless it is told to."""
+    """Compare the number of passed tests with that of notebooks: nbmake does not save notebooks by default."""
     if not re.search(rf"\b{len(notebooks)} passed\b", said):
         raise NotDoneError(f"not {len(notebooks)} have passed")

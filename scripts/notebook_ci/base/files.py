@@ -54,10 +54,9 @@ def exists(path: Path) -> bool:
 
 
 def open_regular(path: Path, shown: str, *, hint: str = "") -> BinaryIO:
-    """Open a file to read it. `shown` is its name, as the user knows it.
+    """Open a file, whose name the user knows as `shown`, to read it.
 
-    Raises:
-        InputError: It does not exist, is not a regular file (a folder, a device), or cannot be opened.
+    Raises InputError if it does not exist, is not a regular file (a folder, a device), or cannot be opened.
     """
     try:
         # Checked before opening: opening a FIFO would wait for a writer.
@@ -73,10 +72,9 @@ def open_regular(path: Path, shown: str, *, hint: str = "") -> BinaryIO:
 
 
 def read_text(path: Path, shown: str, *, hint: str = "") -> str:
-    """Return the UTF-8 text of a file that people write. `shown` is its name, as the user knows it.
+    """Return the UTF-8 text of a file that people write; `shown` is its name, as the user knows it.
 
-    Raises:
-        InputError: It does not exist, is not a regular file, is larger than 32 MiB, or is not UTF-8.
+    Raises InputError if it does not exist, is not a regular file, is larger than 32 MiB, or is not UTF-8.
     """
     with open_regular(path, shown, hint=hint) as file:
         try:
@@ -94,8 +92,7 @@ def read_text(path: Path, shown: str, *, hint: str = "") -> str:
 def write(path: Path, text: str, *, new: bool = False) -> None:
     """Write a file completely or not at all. With `new`, an existing file is an error; otherwise it is replaced.
 
-    Raises:
-        OSError: It cannot be written; or the folder, which the caller has resolved, has become a link.
+    Raises OSError also if the folder, which the caller has resolved, has become a link.
     """
     if path.parent.resolve() != path.parent:
         raise OSError(errno.ELOOP, "a link has taken the place of its folder", str(path))
@@ -116,11 +113,8 @@ def write(path: Path, text: str, *, new: bool = False) -> None:
 def unwritable(what: str, place: Path, error: OSError, instead: str = "") -> SurroundingsError:
     """Return the error for something that cannot be written.
 
-    Args:
-        what: The beginning of the sentence: `The record x.json cannot be written`.
-        place: The file or folder; the message gives the free space of its disk if that is full.
-        error: The reason.
-        instead: Another way out, added to the hint: see `TMPDIR`.
+    `what` begins the sentence: `The record x.json cannot be written`. If the disk of `place` is full, the message gives
+    its free space. `instead` is another way out, added to the hint: see `TMPDIR`.
     """
     hint = WRITE_HINTS.get(error.errno or 0, "")
     room = f" ({_room(place)})" if hint == _SPACE else ""

@@ -36,9 +36,8 @@ _FOLDED = re.compile(r"^<details>(?:(?!^<details>).)*?^</details>\n*", re.MULTIL
 class Console:
     """The log of a runner, or a terminal. Implements `Reporter`.
 
-    Args:
-        environ: `GITHUB_ACTIONS`, `GITHUB_OUTPUT` and `GITHUB_STEP_SUMMARY` are read.
-        stream: Where lines go. Default: standard output on a runner, standard error elsewhere.
+    Reads `GITHUB_ACTIONS`, `GITHUB_OUTPUT` and `GITHUB_STEP_SUMMARY`. By default, lines go to standard output on a
+    runner, to standard error elsewhere.
     """
 
     def __init__(self, environ: Mapping[str, str] = os.environ, stream: TextIO | None = None) -> None:
@@ -98,10 +97,6 @@ class Console:
                 self._write("::endgroup::")
 
     def annotate(self, problems: Iterable[Problem]) -> None:
-        """Show problems, the worst first.
-
-        GitHub keeps the first ten annotations per level and step. The tenth says that the log has more.
-        """
         for each in sorted(problems, key=lambda problem: _RANK[problem.severity]):
             problem = Problem(**masked(vars(each)))  # before its text is escaped
             if self.on_runner:
@@ -112,6 +107,7 @@ class Console:
     def _annotate_on_runner(self, problem: Problem) -> None:
         self._shown[problem.severity] += 1
         shown = self._shown[problem.severity]
+        # GitHub drops further annotations of a level: the last one that it keeps says that the log has more.
         if shown < ANNOTATIONS_SHOWN:
             self._write(workflow_command(problem))
         elif shown == ANNOTATIONS_SHOWN:
@@ -121,11 +117,7 @@ class Console:
             self.output(_for_terminal(problem))
 
     def set_outputs(self, outputs: Mapping[str, str]) -> None:
-        """Set the outputs of the step. Without a runner, show those that have a value.
-
-        Raises:
-            OSError: The runner's file cannot be written.
-        """
+        """Set the outputs of the step. Without a runner, show those that have a value. Raises OSError."""
         if self._output_file:
             with _appended(self._output_file) as file:
                 file.write(masked("".join(_output(name, value) for name, value in outputs.items())))
@@ -138,8 +130,7 @@ class Console:
     def summarize(self, markdown: str) -> None:
         """Append to the step's summary. Without a runner, show it on standard output without folded parts.
 
-        Raises:
-            OSError: The runner's file cannot be written.
+        Raises OSError if the runner's file cannot be written.
         """
         if self._summary_file:
             path = Path(self._summary_file)

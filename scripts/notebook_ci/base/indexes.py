@@ -33,50 +33,30 @@ _FOREIGN = ("__PYVENV_LAUNCHER__", "VIRTUAL_ENV", "CONDA_PREFIX")
 
 @dataclass(frozen=True)
 class Index:
-    """A package index (PEP 503).
+    """A package index (PEP 503)."""
 
-    Attributes:
-        url: Its URL, which may contain credentials; or a local path.
-        name: Its name in uv's settings, by which uv finds credentials.
-    """
-
-    url: str
-    name: str = ""
+    url: str  # may contain credentials; or a local path
+    name: str = ""  # in uv's settings: uv finds credentials by it
 
 
 @dataclass(frozen=True, kw_only=True)
 class IndexSettings:
-    """What the user has configured. An empty field was not set.
+    """What the user has configured. An empty field was not set."""
 
-    Attributes:
-        default: The index asked last, instead of the public one.
-        extra: Indexes asked before it.
-        find_links: Folders or pages that list packages.
-        no_index: Ask no index, only `find_links`.
-        strategy: How uv chooses between several indexes.
-        insecure_hosts: Hosts that are trusted without a valid certificate.
-        certificates: File with the certificates to trust.
-        client_certificate: File with the client's certificate and key.
-        system_certificates: uv trusts the certificates of the system.
-        no_proxy: Hosts that are asked without proxy, separated by commas.
-        keyring: Source of credentials: `subprocess`, `import` (pip only), `auto` (pip only), `disabled`.
-        credentials: uv's variables `UV_INDEX_<NAME>_USERNAME` and `_PASSWORD`.
-    """
-
-    default: Index | None = None
-    extra: tuple[Index, ...] = ()
-    find_links: tuple[str, ...] = ()
-    no_index: bool = False
-    strategy: str = ""
-    insecure_hosts: tuple[str, ...] = ()
-    certificates: str = ""
-    client_certificate: str = ""
-    system_certificates: bool = False
+    default: Index | None = None  # asked last, instead of the public index
+    extra: tuple[Index, ...] = ()  # asked before `default`
+    find_links: tuple[str, ...] = ()  # folders or pages that list packages
+    no_index: bool = False  # ask no index, only `find_links`
+    strategy: str = ""  # how uv chooses between several indexes
+    insecure_hosts: tuple[str, ...] = ()  # trusted without a valid certificate
+    certificates: str = ""  # file with the certificates to trust
+    client_certificate: str = ""  # file with certificate and key
+    system_certificates: bool = False  # uv trusts the certificates of the system
     http_proxy: str = ""
     https_proxy: str = ""
-    no_proxy: str = ""
-    keyring: str = ""
-    credentials: Mapping[str, str] = field(default_factory=dict)
+    no_proxy: str = ""  # hosts that are asked without proxy, separated by commas
+    keyring: str = ""  # source of credentials: `subprocess`, `disabled`; pip only: `import`, `auto`
+    credentials: Mapping[str, str] = field(default_factory=dict)  # uv's `UV_INDEX_<NAME>_USERNAME` and `_PASSWORD`
 
     @property
     def names_places(self) -> bool:
@@ -133,14 +113,11 @@ class IndexSettings:
 
 
 def read(environ: Mapping[str, str], cwd: Path, platform: str = sys.platform, root: Path = ROOT) -> IndexSettings:
-    """Read the user's settings: uv's win over pip's, variables over files.
+    """Read the user's settings: uv's win over pip's, variables over files. Raises InputError for an unreadable file.
 
     Indexes are taken from uv's settings or from pip's, never from both: an index that is set for only one of them may
     be meant to replace the public one. uv's search for project settings starts in `cwd`. `root` contains the system's
     folders `etc` and `Library` (not on Windows).
-
-    Raises:
-        InputError: A settings file cannot be read.
     """
     uv, pip = uv_settings(environ, cwd, platform, root), pip_settings(environ, platform, root)
     places = uv if uv.names_places else pip
@@ -186,11 +163,7 @@ def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
 def uv_settings(
     environ: Mapping[str, str], cwd: Path, platform: str = sys.platform, root: Path = ROOT
 ) -> IndexSettings:
-    """Read uv's settings of indexes.
-
-    Raises:
-        InputError: A settings file cannot be read.
-    """
+    """Read uv's settings of indexes. Raises InputError if a settings file cannot be read."""
     settings = _Uv()
     settings.add_variables(environ)
     for path in _uv_files(environ, cwd, platform, root):
@@ -200,11 +173,7 @@ def uv_settings(
 
 
 def pip_settings(environ: Mapping[str, str], platform: str = sys.platform, root: Path = ROOT) -> IndexSettings:
-    """Read pip's settings of indexes.
-
-    Raises:
-        InputError: A settings file cannot be read.
-    """
+    """Read pip's settings of indexes. Raises InputError if a settings file cannot be read."""
     options = _pip_options(environ, platform, root)
     default = options.get("index-url", "")
     links = (os.path.expanduser(link) for link in options.get("find-links", "").split())  # noqa: PTH111 (an address, too)

@@ -106,11 +106,7 @@ class Lock:
         yield from sorted({Path(os.path.normpath(path)) for path in found if path.is_file()} - set(self.files()))
 
     def digest(self) -> str:
-        """Return the SHA-256 of the content of all files of `read`.
-
-        Raises:
-            InputError: One of them cannot be read.
-        """
+        """Return the SHA-256 of the content of all files of `read`. Raises InputError if one cannot be read."""
         digest = hashlib.sha256(self.kind.encode())
         for path in self.read():
             if path.exists() and not path.is_file():
@@ -125,10 +121,8 @@ class Lock:
 def find(given: str, cwd: Path) -> tuple[Lock, list[str]]:
     """Return the lock to install from, and the names of other lock files that are not used.
 
-    If `given`, the input `requirements`, is empty, the lock is searched for in `cwd`.
-
-    Raises:
-        InputError: No lock exists, its kind is not supported, or several could be meant.
+    If `given`, the input `requirements`, is empty, the lock is searched for in `cwd`. Raises InputError if no lock
+    exists, its kind is not supported, or several could be meant.
     """
     if given:
         return _named(given, cwd), []
@@ -188,8 +182,7 @@ def _kind(name: str, path: Path) -> LockKind:
 def check(lock: Lock) -> None:
     """Check a lock before any work.
 
-    Raises:
-        InputError: It is not TOML, does not say what to install, or names a file that does not exist.
+    Raises InputError if it is not TOML, does not say what to install, or names a file that does not exist.
     """
     if lock.kind == "uv.lock":
         _toml(lock.name, lock.path)
@@ -266,11 +259,7 @@ def _nothing(cwd: Path) -> InputError:
 
 
 def _refuse_foreign_lock(cwd: Path) -> None:
-    """Do not install a project while ignoring the lock that it has.
-
-    Raises:
-        InputError: It has the lock of a tool that is not supported yet.
-    """
+    """Raise InputError if the project has a lock of another tool, which would be ignored."""
     for pattern, tool in NOT_YET.items():
         for path in sorted(cwd.glob(pattern)):
             raise _not_yet(path.name, tool)

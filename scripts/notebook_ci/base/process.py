@@ -124,10 +124,7 @@ def signal_name(number: int) -> str:
 
 
 def how_it_ended(code: int | None) -> str:
-    """Return how a process ended: `was killed by SIGKILL`, `crashed with SIGSEGV`, `ended with exit code 3`.
-
-    `code` is that of `subprocess`; None if unknown.
-    """
+    """Return `was killed by SIGKILL`, `crashed with SIGSEGV`, `ended with exit code 3`. `code`: see `subprocess`."""
     if code is None or code >= 0:
         return "ended" if code is None else f"ended with exit code {code}"
     name = signal_name(-code)
@@ -144,21 +141,13 @@ def run(
     separate: bool = False,
     on_line: Callable[[str], object] | None = None,
 ) -> Completed:
-    """Run a program, without a shell, until it ends or its time is over.
+    """Run a program, without a shell, until it ends or its time is over. Raises OSError if it cannot be started.
 
     All processes that it started end with it, also when an exception (a cancelled job) is raised meanwhile.
 
-    Args:
-        argv: The program and its arguments.
-        env: Its whole environment.
-        cwd: Its working directory.
-        timeout: Seconds, or a deadline that may be moved meanwhile; None: no limit.
-        stdin: Text for its standard input.
-        separate: Keep all of standard output, apart from standard error.
-        on_line: Called with each line of `Completed.output` as it comes, from another thread.
-
-    Raises:
-        OSError: It could not be started.
+    `env` is the whole environment, `timeout` in seconds or a deadline that may be moved meanwhile, `stdin` the text of
+    its standard input. `separate` keeps all of standard output, apart from standard error. `on_line` is called with
+    each line of `Completed.output` as it comes, from another thread.
     """
     lines: collections.deque[str] = collections.deque(maxlen=TAIL_LINES)
     whole: list[str] = []

@@ -76,40 +76,24 @@ class Problem:
 
 @dataclass(kw_only=True)
 class Record:
-    """What a stage did. Each stage's record adds its own fields.
-
-    Attributes:
-        schema: Name and version of this format.
-        stage: The stage, e.g. `execute-notebook`.
-        slug: The name of this use of the stage: a leg of a matrix, a second use.
-        status: `failed`: an error in notebooks or data. `error`: something else failed.
-        started: When the stage began, in UTC (ISO 8601).
-        duration: Seconds.
-        inputs: The inputs as they were used.
-        source: Origin of the code and the run: commit, repository, workflow run.
-        platform: The system it ran on.
-        notebook_ci: The version of notebook-ci that wrote it.
-        read: SHA-256 by path of the files that were read, relative to the working directory.
-        made: SHA-256 by path of the files that were created, relative to the run directory if they are in it.
-        metrics: Numbers by name.
-        outputs: The stage's own outputs, as a workflow step has them.
-        problems: Errors, warnings and notices.
-    """
+    """What a stage did. Each stage's record adds its own fields."""
 
     schema: str = SCHEMA
     stage: str
-    slug: str = ""
-    status: Status = "passed"
-    started: str = ""
-    duration: float = 0.0
-    inputs: dict[str, Any] = field(default_factory=dict)
-    source: dict[str, str] = field(default_factory=dict)
+    slug: str = ""  # the name of this use of the stage: a leg of a matrix, a second use
+    status: Status = "passed"  # `failed`: an error in notebooks or data; `error`: something else failed
+    started: str = ""  # in UTC (ISO 8601)
+    duration: float = 0.0  # seconds
+    inputs: dict[str, Any] = field(default_factory=dict)  # as they were used
+    source: dict[str, str] = field(default_factory=dict)  # commit, repository, workflow run
     platform: str = field(default_factory=platform.platform)
     notebook_ci: str = VERSION
+    # SHA-256 by path of the files that were read, relative to the working directory.
     read: dict[str, str] = field(default_factory=dict)
+    # SHA-256 by path of the files that were created, relative to the run directory if they are in it.
     made: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
-    outputs: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)  # the stage's own
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, error: NotebookCiError) -> None:
@@ -144,8 +128,7 @@ class Place:
     def write(self, record: Record) -> Path:
         """Write the record completely or not at all, and never over another. Return its path.
 
-        Raises:
-            SurroundingsError: It cannot be written.
+        Raises SurroundingsError if it cannot be written.
         """
         text = json.dumps(jsonable(dataclasses.asdict(record)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         try:
@@ -175,10 +158,8 @@ class RunDirectory:
         """Return the run directory; create it if it does not exist.
 
         If `given`, the input `run-dir`, is empty, it is `$RUNNER_TEMP/notebook-ci` on a runner, else a new folder in
-        `.notebook-ci/runs/`, which git ignores.
-
-        Raises:
-            InputError: It cannot be created, or contains the workspace or other notebooks.
+        `.notebook-ci/runs/`, which git ignores. Raises InputError if it cannot be created, or contains the workspace or
+        other notebooks.
         """
         path = cls.location(given, environ, cwd)
         try:
@@ -197,11 +178,7 @@ class RunDirectory:
         return cls(path.resolve())  # before a notebook can replace it with a link
 
     def take(self, stage: str, slug: str) -> Place:
-        """Reserve a name for a stage, and create the folder for its artifacts.
-
-        Raises:
-            SurroundingsError: The directory cannot be written.
-        """
+        """Reserve a name for a stage, and create its artifacts folder. Raises SurroundingsError if that fails."""
         stem = f"{stage}-{slug}" if slug else stage
         for name in _numbered(stem):
             place = Place(name, self.path)
@@ -230,16 +207,14 @@ class RunDirectory:
     def record(self, name: str) -> dict[str, Any]:
         """Return the record that a stage wrote under its name.
 
-        Raises:
-            InputError: It does not exist, or is not a record of this version.
+        Raises InputError if it does not exist, or is not a record of this version.
         """
         return _read_record(self.path / f"{name}.json")
 
     def records(self) -> list[dict[str, Any]]:
         """Return all records, in the order in which the stages began.
 
-        Raises:
-            InputError: A file in the directory is not a record of this version.
+        Raises InputError if a file in the directory is not a record of this version.
         """
         found = [_read_record(self.path / name) for name in sorted(self.names())]
         return sorted(found, key=lambda record: str(record["started"]))
@@ -328,11 +303,7 @@ def _refuse_workspace(path: Path, cwd: Path) -> None:
 
 
 def refuse_link(folder: Path, cwd: Path) -> None:
-    """Refuse a folder below `cwd` that is a link or is behind one: a stranger's branch may contain it.
-
-    Raises:
-        InputError: It is.
-    """
+    """Raise InputError if a folder below `cwd` is a link or behind one: a stranger's branch may contain it."""
     if folder.resolve() != cwd.resolve() / folder.relative_to(cwd):
         raise InputError(f"{folder} is a link, or lies behind one. Nothing is written there.", hint="Delete the link.")
 
@@ -340,9 +311,7 @@ def refuse_link(folder: Path, cwd: Path) -> None:
 def private_folder(cwd: Path, *below: str) -> Path:
     """Return `.notebook-ci/`, which keeps itself out of git, or a folder in it, which may not exist yet.
 
-    Raises:
-        InputError: It is a link, which a stranger's branch may contain.
-        OSError: It cannot be written.
+    Raises InputError if it is a link, which a stranger's branch may contain; OSError if it cannot be written.
     """
     root = cwd / PRIVATE_FOLDER
     folder = root.joinpath(*below)

@@ -6,13 +6,9 @@ from typing import Protocol
 
 
 class Reporter(Protocol):
-    """Shows progress while a stage works. Errors are returned or raised instead.
+    """Shows progress while a stage works. Errors are returned or raised instead."""
 
-    Attributes:
-        is_live: Whether `live` shows anything: on a terminal only.
-    """
-
-    is_live: bool
+    is_live: bool  # whether `live` shows anything: on a terminal only
 
     def progress(self, text: str) -> None:
         """Show one line about the current work."""

@@ -59,8 +59,7 @@ class Command(abc.ABC, Generic[Model]):
     def main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO) -> int:
         """Run as a program. `argv` starts behind the program's name and says whether `stdin` has the inputs, as JSON.
 
-        Returns:
-            The exit code: 0 passed, 1 failed, 2 wrong input, 3 surroundings failed, 70 a bug, 128+n cancelled.
+        Returns the exit code: 0 passed, 1 failed, 2 wrong input, 3 surroundings failed, 70 a bug, 128+n cancelled.
         """
         console = Console(environ)
         try:
@@ -86,11 +85,7 @@ class Command(abc.ABC, Generic[Model]):
         return self.outputs
 
     def load(self, argv: Sequence[str], stdin: TextIO, cwd: Path, console: Console) -> Model:
-        """Read the inputs. Warn about a config file that is not read.
-
-        Raises:
-            InputError: See `inputs.load`.
-        """
+        """Read the inputs: see `inputs.load`. Warn about a config file that is not read."""
         loaded = inputs_module.load(self.inputs, self.name, argv, stdin, cwd)
         if CHECK_ONLY not in argv and not loaded.config and (missed := inputs_module.missed_config(cwd)):
             console.warning(f"{missed} is not read, because the stage runs in {cwd}. Run it in the folder of the file.")

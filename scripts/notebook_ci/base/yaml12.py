@@ -18,14 +18,8 @@ Values: TypeAlias = "dict[str, Value]"
 def read(raw: object, *, origin: str, hint: str, file: str | Path | None = None) -> Value:
     """Return a number, text, a boolean, null, or a list or map of these. Dates become text (ISO 8601).
 
-    Args:
-        raw: YAML 1.2 as text; or a value that another parser has read.
-        origin: The subject of messages: "`parameters`".
-        hint: How to write it.
-        file: The file that contains it, if any.
-
-    Raises:
-        InputError: It is not YAML, contains other values, or more than `MOST_NODES` values.
+    `raw` is YAML 1.2 as text, or a value that another parser has read. `origin` is the subject of messages. Raises
+    InputError if it is not YAML, contains other values, or more than `MOST_NODES` values.
     """
     try:
         return _Plain(origin, file).convert(_load(raw, origin, file, hint=hint) if isinstance(raw, str) else raw)
@@ -38,11 +32,7 @@ def mapping(text: str, *, origin: str, file: str | Path | None = None) -> Values
 
 
 def as_map(value: Value, origin: str, file: str | Path | None = None) -> Values:
-    """Return a map; null becomes an empty one.
-
-    Raises:
-        InputError: It is something else.
-    """
+    """Return a map; null becomes an empty one. Raises InputError for anything else."""
     if isinstance(value, dict) or value is None:
         return value or {}
     shown = "a list" if isinstance(value, list) else quote(value)

@@ -25,17 +25,9 @@ class Installer:
     def make(self, python: Path, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
         """Create the environment anew. If that fails, the old one stays.
 
-        Args:
-            python: The interpreter to create it from.
-            key: See `venv.key`.
-            read: SHA-256 by path of the files of the lock.
-
-        Returns:
-            What is installed, and which of it was added to the packages of the lock.
-
-        Raises:
-            InputError: The lock is wrong.
-            SurroundingsError: The environment could not be created.
+        Returns what is installed, and which of it was added to the packages of the lock. For `key`, see `venv.key`.
+        `read` has the SHA-256 of the lock's files by path. Raises InputError if the lock is wrong, else
+        SurroundingsError.
         """
         try:
             with self.venv.replaced():

@@ -26,11 +26,7 @@ def find(uv: Uv, wanted: str) -> Path | None:
 
 
 def find_or_download(uv: Uv, wanted: Wanted) -> Path:
-    """Return an interpreter of this machine, or let uv download one.
-
-    Raises:
-        SurroundingsError: Neither is possible.
-    """
+    """Like `find`, but let uv download a missing Python. Raises SurroundingsError if that fails, too."""
     python, said = find(uv, wanted.version), ""
     if python is None and wanted.version:
         uv.reporter.progress(f"{wanted} is not on this machine: downloading it")

@@ -35,11 +35,7 @@ class EnvironmentPlan(Plan):
 
 
 def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Nothing:
-    """Decide what to install.
-
-    Raises:
-        InputError: An input or a file is wrong.
-    """
+    """Decide what to install. Raises InputError if an input or a file is wrong."""
     cwd = workspace.folder
     if not inputs.requirements and not any(list(cwd.glob(each)) for each in (*locks.SEARCHED, *locks.NOT_YET)):
         reason = f"No file says what to install ({', '.join(locks.SEARCHED)})."
@@ -68,11 +64,6 @@ def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, rep
 
 
 def run(_: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: SetupEnvRecord) -> None:
-    """Create the environment, and record its packages.
-
-    Raises:
-        SurroundingsError: It could not be created.
-    """
     lock, folder = planned.lock, planned.venv
     if folder.path.parent == context.cwd / PRIVATE_FOLDER:
         with contextlib.suppress(OSError):  # `replaced` reports it, unless the environment is reused

@@ -69,16 +69,10 @@ class Uv:
         env: Mapping[str, str] | None = None,
         explain: Callable[[str], NotebookCiError | None] = lambda _: None,
     ) -> str:
-        """Run uv, and return its output.
+        """Run uv, and return its output. If it fails, show its last lines, and raise the error of `explain`.
 
-        Args:
-            what: What fails if uv fails, for the message: `The packages of x could not be installed`.
-            arguments: Arguments of uv.
-            env: Variables to add.
-            explain: Returns a more precise error from the output of uv, or None for the general one.
-
-        Raises:
-            NotebookCiError: It failed; its last lines were shown.
+        `what` begins the message: `The packages of x could not be installed`. `explain` gets the output; if it returns
+        None, the general error of `installing.explain` is raised.
         """
         completed = self.attempt(arguments, env=env)
         if completed.returncode:
@@ -119,11 +113,7 @@ def python_in(venv: Path) -> Path:
 
 
 def describe(python: Path) -> Installed:
-    """Ask an interpreter for its installed packages.
-
-    Raises:
-        SurroundingsError: It does not answer.
-    """
+    """Ask an interpreter for its installed packages. Raises SurroundingsError if it does not answer."""
     try:
         answer = subprocess.run(
             [python, "-I", "-c", DESCRIBE],

@@ -45,11 +45,7 @@ class Venv:
         return self.path / ENVIRONMENT_MARKER
 
     def check(self) -> None:
-        """Refuse a folder that contains something else.
-
-        Raises:
-            InputError: setup-env did not create it.
-        """
+        """Raise InputError if the folder contains something that setup-env did not create."""
         try:
             if self.path.is_dir() and (self._marker.exists() or not any(self.path.iterdir())):
                 return
@@ -86,8 +82,7 @@ class Venv:
     def replaced(self) -> Iterator[None]:
         """Provide an empty folder, marked as ours. If the body fails, the old environment comes back.
 
-        Raises:
-            SurroundingsError: It cannot be written.
+        Raises SurroundingsError if the folder cannot be written.
         """
         before = self.path.with_name(f".{self.path.name}.notebook-ci-before")
         try:
@@ -122,14 +117,9 @@ class Venv:
     def finish(self, key: str, added: dict[str, str], read: Mapping[str, str], *, is_checked: bool) -> None:
         """Seal the finished environment.
 
-        Args:
-            key: See `key`.
-            added: The packages that were added to those of the lock.
-            read: SHA-256 by path of the files it was created from. Local runs of execute-notebook compare them.
-            is_checked: Compare its files with the RECORD of their packages.
-
-        Raises:
-            AlteredError: Some differ.
+        `added` are the packages that were added to those of the lock. `read` has the SHA-256 by path of the files it
+        was created from; local runs of execute-notebook compare them. With `is_checked`, raises AlteredError if files
+        differ from the RECORD of their packages.
         """
         text = json.dumps({"key": key, "path": str(self.path.resolve()), "added": added, "read": dict(read)})
         self._marker.write_text(text + "\n", encoding="utf-8")

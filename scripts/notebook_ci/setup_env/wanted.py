@@ -28,8 +28,7 @@ class Wanted:
 def wanted(given: str, project: Path, cwd: Path) -> Wanted:
     """Return the required Python: from the input, else `.python-version`, else the project in the folder `project`.
 
-    Raises:
-        InputError: A file requires something that is not a version.
+    Raises InputError if a file requires something that is not a version.
     """
     if given:
         return Wanted(given)

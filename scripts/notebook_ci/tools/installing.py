@@ -12,10 +12,8 @@ RETRIES = 2
 def explain(what: str, output: str, *, elsewhere: str) -> SurroundingsError:
     """Return the error for a failed installation, from the output of pip (23 to 26) or uv (0.13).
 
-    Args:
-        what: What failed, without a full stop: `The tool environment x could not be made`.
-        output: The output of pip or uv.
-        elsewhere: How to install into another folder, as part of a sentence: `set X to another folder`.
+    `what` failed, without a full stop: `The tool environment x could not be made`. `elsewhere` says how to install into
+    another folder, as part of a sentence: `set X to another folder`.
     """
     for pattern, reason, hint in _REASONS:
         if re.search(pattern, output, re.IGNORECASE):

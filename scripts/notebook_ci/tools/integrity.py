@@ -16,11 +16,7 @@ SEAL = "notebook-ci.seal"
 
 
 def seal(folder: str, found: dict[str, str]) -> None:
-    """Seal a folder. `found` is the result of `contents`.
-
-    Raises:
-        OSError: It cannot be written.
-    """
+    """Seal a folder; `found` is the result of `contents`. Raises OSError."""
     _write(folder, _stamp(folder), _digest(found))
 
 
@@ -38,11 +34,7 @@ def holds(folder: str) -> bool:
 
 
 def contents(folder: str) -> dict[str, str]:
-    """Return by relative path the SHA-256 of each file and the target of each link.
-
-    Raises:
-        OSError: A file cannot be read.
-    """
+    """Return by relative path the SHA-256 of each file and the target of each link. Raises OSError."""
     return {entry.path[len(folder) + 1 :]: _content(entry) for entry in _entries(folder)}
 
 

@@ -41,17 +41,10 @@ def prepare(
 ) -> int | None:
     """Plan a stage, then create its tool environment. End the process if one of the two fails.
 
-    Args:
-        name: Name of the environment, also of its lock.
-        folder: Its path.
-        uv: Path of uv's own environment, which may not exist yet.
-        smallest: Path of the smallest environment with a YAML library, which may not exist yet.
-        requirements: Folder of the locks.
-        check: Arguments for the Python that plans the stage; empty for a program.
-        from_stdin: Standard input contains the inputs.
-
-    Returns:
-        The file descriptor of the stage's standard input, if this function has read standard input.
+    `folder`, `uv` and `smallest` are paths of tool environments that may not exist: that of the stage, that of uv, and
+    the smallest one with a YAML library. `check` are arguments for the Python that plans the stage; empty for a
+    program. With `from_stdin`, standard input contains the inputs: it is read here, and the file descriptor of a copy
+    is returned.
     """
     console = Console()
     try:
@@ -80,8 +73,7 @@ def _spooled() -> int:
 def _check(python: str | Path, arguments: Sequence[str], stdin: int | None) -> int:
     """Plan the stage with its script, so that wrong inputs cost no installation. The script shows the errors.
 
-    Returns:
-        0, or `LIBRARY_NEEDED`. With any other exit code this process ends.
+    Returns 0 or `LIBRARY_NEEDED`. With any other exit code this process ends.
     """
     if stdin is not None:
         os.lseek(stdin, 0, os.SEEK_SET)
@@ -97,12 +89,9 @@ def _check(python: str | Path, arguments: Sequence[str], stdin: int | None) -> i
 
 
 class Maker:
-    """Creates tool environments for the Python that runs this.
+    """Creates tool environments for the Python that runs this, from the locks in the folder `requirements`.
 
-    Args:
-        requirements: Folder of the locks.
-        console: Shows the output of pip and uv if they fail.
-        environ: The user's environment, for the index settings.
+    The index settings come from `environ`. If pip or uv fail, the console shows their output.
     """
 
     def __init__(self, requirements: Path, console: Console, environ: Mapping[str, str] = os.environ) -> None:
@@ -115,8 +104,7 @@ class Maker:
     def make(self, name: str, folder: Path, uv: Path) -> None:
         """Create the environment `name`, and first that of uv if it is missing.
 
-        Raises:
-            SurroundingsError: The network, the index, the disk or Python does not allow it.
+        Raises SurroundingsError if the network, the index, the disk or Python does not allow it.
         """
         started = time.monotonic()
         changed = (folder / integrity.SEAL).exists()
@@ -198,11 +186,7 @@ class Maker:
         shutil.rmtree(cache)  # before sealing: removing links changes `st_ctime`
 
     def _run(self, name: str, command: Sequence[str | Path]) -> None:
-        """Run pip or uv.
-
-        Raises:
-            SurroundingsError: It failed; its last lines were shown.
-        """
+        """Run pip or uv. If it fails, show its last lines, and raise SurroundingsError."""
         done = process.run(command, env=self._children(Path(command[0])))
         if done.returncode:
             by_uv = Path(command[0]).stem == "uv"

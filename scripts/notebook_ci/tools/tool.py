@@ -15,10 +15,7 @@ INSTALLATION_SECONDS = 1800
 def command(environment: str, program: str, *arguments: Argument) -> list[Argument]:
     """Return the command that runs a program of a tool environment; the environment is created if it is missing.
 
-    Args:
-        environment: The name of its lock in `requirements/`.
-        program: A program in it, e.g. `dvc`, or `python`.
-        arguments: Arguments of the program.
+    `environment` is the name of its lock in `requirements/`, `program` a program in it, e.g. `dvc`, or `python`.
     """
     return ["bash", LAUNCHER, "--env", environment, "--exec", program, *arguments]
 
@@ -35,14 +32,7 @@ def worker(environment: str, script: Path) -> list[Argument]:
 def make(environment: str, what: str, environ: Mapping[str, str], reporter: Reporter) -> None:
     """Create a tool environment if it is missing, so that its installation does not count against other time limits.
 
-    Args:
-        environment: See `command`.
-        what: Its purpose, as the user knows it, e.g. `DVC`.
-        environ: The environment of the step.
-        reporter: Shows the progress.
-
-    Raises:
-        SurroundingsError: It could not be created.
+    `what` is its purpose, as the user knows it, e.g. `DVC`. Raises SurroundingsError if it could not be created.
     """
     done = process.run(
         command(environment, "python", "-c", ""), env=environ, timeout=INSTALLATION_SECONDS, on_line=reporter.progress
