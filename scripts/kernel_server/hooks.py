@@ -75,16 +75,13 @@ def keep_messages(shell: Any, name: str, source: str) -> None:
 
 
 def leave(code: Any = None, *, keep_kernel: bool = False) -> None:  # noqa: ARG001 - an argument of ipykernel's `exit`
-    """Do what `sys.exit` does."""
     raise SystemExit(*([] if code is None else [code]))
 
 
 def last_exception() -> str:
-    """Return the last exception as JSON in Base64, which no text formatter changes.
-
-    IPython shows no frames for SystemExit, and a notebook may show exceptions in its own way
-    (`rich.traceback.install()`).
-    """
+    """Return the last exception as JSON in Base64, which no text formatter changes."""
+    # IPython shows no frames for SystemExit, and a notebook may change how it shows exceptions
+    # (`rich.traceback.install()`).
     error: Any = sys.last_value
     frames = error.__traceback__ and error.__traceback__.tb_next  # the first frame is IPython's
     lines = [line for line in format_exception(type(error), error, frames) if '"<notebook-ci>"' not in line]

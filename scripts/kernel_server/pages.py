@@ -50,10 +50,7 @@ def fill_holes(left: int) -> None:
 
 
 def small_objects(left: int) -> list[bytes]:
-    """Return objects that fill the holes in CPython's pools, at most `left` bytes.
-
-    For each size, objects are created until they lie in a pool of their own.
-    """
+    """Return objects, at most `left` bytes, that fill holes in CPython's pools: per size, until one pool is new."""
     objects = []
     for size in range(LARGEST_SMALL, EMPTY, -STEP):
         last, row = 0, 0

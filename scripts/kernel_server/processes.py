@@ -24,10 +24,7 @@ def adopt() -> None:
 
 
 def reap(wanted: int) -> tuple[int, int] | None:
-    """Collect the children that have ended.
-
-    If `wanted` (a process id) is among them, return its exit code as in `subprocess`, and its peak memory in bytes.
-    """
+    """Collect ended children. Return `wanted`'s exit code as in `subprocess`, and its peak memory in bytes."""
     ended = None
     with suppress(ChildProcessError):
         while True:
@@ -41,11 +38,7 @@ def reap(wanted: int) -> tuple[int, int] | None:
 
 
 def end_after(kernel: int, code: int | None) -> None:
-    """End what a kernel has left.
-
-    `kernel` is its process id and leads its group (0: unknown). `code` is its exit code as in `subprocess` (None: it
-    runs).
-    """
+    """End what a kernel has left. `kernel` leads its group (0: unknown); `code` is None if it has not ended."""
     if code not in {None, -signal.SIGKILL}:
         let_end()  # the resource tracker of multiprocessing cleans up
     end_all(kernel)
@@ -98,7 +91,6 @@ def children() -> list[int]:
 
 
 def parent(stat: Path) -> int:
-    """Return the process id of a process's parent; 0: the process has ended."""
     with suppress(OSError):
         return int(stat.read_bytes().rpartition(b")")[2].split()[1])
     return 0

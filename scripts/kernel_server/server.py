@@ -101,10 +101,7 @@ MODULES = (
 
 
 def main(descriptor: int, folder: str) -> Become | None:
-    """Serve on a listening Unix socket, and remove `folder` at the end.
-
-    Returns, in the process of a kernel, the function that the kernel runs; None at the end.
-    """
+    """Serve on a listening Unix socket. Returns, in the process of a kernel only, the function that the kernel runs."""
     for path in [sys.argv[0]] if getattr(sys.flags, "safe_path", False) else [sys.argv[0], sys.path.pop(0)]:
         sys.path_importer_cache.pop(path, None)  # Python has already looked there
     listener = socket.socket(fileno=descriptor)
@@ -131,8 +128,7 @@ def main(descriptor: int, folder: str) -> Become | None:
 def parse_arguments() -> Any:
     """Create the kernel's application and let it parse a kernel's arguments, with `CONNECTION_FILE` as the file's name.
 
-    traitlets looks at each option of a kernel, which takes a good part of the time before the first cell. The result is
-    the same for all kernels, except for the connection file.
+    traitlets looks at each option, which takes a good part of the time before the first cell. Only the file differs.
     """
     app = importlib.import_module("ipykernel.kernelapp").IPKernelApp.instance()
     app.parse_command_line(list(ARGUMENTS))
@@ -244,7 +240,6 @@ def refused(driver: socket.socket, items: list[str], importer: Any) -> str:
 
 
 def new_importer(folder: Path) -> Any:
-    """Return an `Importer`; None if nothing can be imported."""
     importing = beside("importing")
     kernel = importing.probe(folder)
     return importing.Importer(kernel, is_installed, real_path, names_of) if kernel else None
@@ -417,10 +412,7 @@ def be_as_started(request: Request, importer: Any, memory: int) -> None:
 
 
 def keep_messages(app: Any, memory: int) -> None:
-    """Let outputs wait until the worker reads them: ZeroMQ drops messages while a thousand wait.
-
-    For messages that still wait when the kernel dies, see `last_messages.py`.
-    """
+    """Let outputs wait until the worker reads them: ZeroMQ drops those beyond a thousand. See `last_messages.py`."""
     last_messages = beside("last_messages")
     last_messages.replace_watch(sys.modules["ipykernel.iostream"].OutStream)
     init_iopub = app.init_iopub
@@ -623,11 +615,10 @@ def is_of_a_notebook(module: ModuleType) -> bool:
 
 
 def is_of_a_file(connection: Any) -> bool:
-    """Return whether an SQLite connection has, or may have, a file open."""
     try:
         return any(file for _, _, file in connection.execute("PRAGMA database_list"))
     except sys.modules["sqlite3"].Error as error:
-        return "closed" not in str(error)  # an open connection of another thread
+        return "closed" not in str(error)  # an open connection of another thread: it may have a file
 
 
 def change_environment(given: dict[bytes, bytes]) -> None:
@@ -646,7 +637,6 @@ def change_environment(given: dict[bytes, bytes]) -> None:
 
 @lru_cache(maxsize=None)
 def first_environment() -> dict[bytes, bytes]:
-    """Return the variables that the first server started with."""
     pairs = [pair.partition(b"=") for pair in Path("/proc/self/environ").read_bytes().split(b"\0") if pair]
     return {name: value for name, _, value in pairs}
 

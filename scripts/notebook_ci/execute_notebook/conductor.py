@@ -68,11 +68,7 @@ class Conductor:
         self._most_workers = self.record.workers if self.record.workers == 1 else 2 * self.record.workers
 
     def run(self) -> None:
-        """Execute all notebooks.
-
-        Raises:
-            Cancelled: The job was cancelled; the record holds the results so far.
-        """
+        """Execute all notebooks. If this raises Cancelled, the record holds the results so far."""
         engine.compile_schema()
         if LINUX and self.runner.inputs.html:  # on other systems each worker loads them
             html.Pages()
@@ -102,7 +98,7 @@ class Conductor:
             worker.end(ends - time.monotonic())
 
     def _busy(self) -> dict[Worker, int]:
-        """Return the workers that execute a notebook, each with the index of its task."""
+        """Return the working workers, each with the index of its task."""
         return {worker: worker.task for worker in self._workers if worker.task is not None}
 
     def _begin(self) -> bool:
@@ -213,7 +209,6 @@ class Conductor:
         return [each for each in earlier if times[each].ended >= last]
 
     def _lost(self, place: int, error: WorkerDiedError) -> Outcome:
-        """Return the outcome of a notebook whose worker died."""
         task = self.tasks[place]
         result = self.record.notebooks[place]
         result.status = "failed"

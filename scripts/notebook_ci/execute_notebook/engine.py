@@ -59,11 +59,7 @@ class TimeIsUpError(Exception):
 
 
 class Execution:
-    """One notebook, prepared with its parameters.
-
-    Raises:
-        CheckFailed: A parameter cannot be written in the notebook's language.
-    """
+    """One notebook, prepared with its parameters; raises CheckFailed if its language cannot express one."""
 
     def __init__(self, document: Document, parameters: Mapping[str, Any], max_output: int) -> None:
         nb = _loaded(document)
@@ -140,7 +136,6 @@ class Execution:
             raise KernelNotStartedError(f"The kernel did not start: {why}") from error
 
     def _keep(self, keeper: NotebookExecutionManager, execute: Callable[[], object]) -> None:
-        """Execute, and save the notebook however the execution ends."""
         keeper.notebook_start()
         try:
             execute()
@@ -183,9 +178,6 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
 
         This happens after `%run`, in `%%capture` and `%%time`, and in IPython's hooks after a cell (matplotlib draws
         figures there). papermill and nbmake have the same rule.
-
-        Raises:
-            CellExecutionError: The cell failed, or ended the notebook.
         """
         try:
             await super()._check_raise_for_error(cell, cell_index, exec_reply)
@@ -203,10 +195,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
             raise CellExecutionError("\n".join(shown[0].traceback), *named_by(shown[0]))
 
     async def _complete(self, cell: Any, error: CellExecutionError) -> None:
-        """Add the frames of an exception that the kernel showed without them.
-
-        IPython shows no frames for SystemExit, and no error at all if `rich.traceback` is installed.
-        """
+        """Add frames to an exception: IPython shows none for SystemExit, and no error at all under `rich.traceback`."""
         last = next((output for output in reversed(cell.outputs) if output.output_type == "error"), None)
         is_shown = last is not None and named_by(last) == (error.ename, error.evalue)
         if is_shown and error.ename != EXIT:
@@ -317,7 +306,6 @@ class _Keeper(NotebookExecutionManager):  # type: ignore[misc] # as above
 
 
 def named_by(output: nbformat.NotebookNode) -> tuple[str, str]:
-    """Return the name and text of the exception in an error output."""
     return output.ename, output.evalue
 
 
@@ -404,7 +392,6 @@ def number(index: int, origins: list[int | None]) -> int:
 
 
 def _silent_logger() -> logging.Logger:
-    """Return a logger that writes nothing: the record has everything that matters."""
     logger = logging.getLogger("notebook_ci.silent")
     logger.addHandler(logging.NullHandler())
     logger.propagate = False

@@ -91,7 +91,6 @@ def problem(path: str, failure: Failure) -> Problem:
 
 
 def without_cell(kind: FailureKind, message: str, line: int | None = None) -> Failure:
-    """Return a failure that no cell caused."""
     return Failure(kind=kind, title=TITLES[kind], message=message, line=line)
 
 
@@ -177,7 +176,6 @@ def place(
 
 
 def _printed(execution: Execution) -> str:
-    """Return the last lines printed by the cell that ran last."""
     outputs = execution.nb.cells[execution.current or 0].outputs
     printed = "".join(output.text for output in outputs if output.output_type == "stream")
     return tracebacks.strip_ansi("\n".join(printed.splitlines()[-LOG_LINES:]))
@@ -192,10 +190,7 @@ def _cells(failure: Failure) -> str:
 
 
 def _spot(execution: Execution, ran: int, traceback: Sequence[str]) -> tuple[int, int] | None:
-    """Return the cell index and source line (from 1) that a traceback points to.
-
-    If it points nowhere, return the first line of the cell `ran`.
-    """
+    """Return the cell index and source line (from 1) that a traceback points to; else the first line of cell `ran`."""
     counts, sources = _run_cells(execution)
     location = tracebacks.locate(traceback, sources)
     pointed = execution.origins[counts[location.execution_count] if location else ran]

@@ -19,12 +19,7 @@ MOST_SOCKET_BYTES = 103
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder for outputs.
-
-    Raises:
-        InputError: Its path or a parent is a file.
-        SurroundingsError: It cannot be created.
-    """
+    """Create a folder for outputs; raise InputError if a file is in the way, or SurroundingsError if this fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:

@@ -35,10 +35,9 @@ class NotForkedError(Exception):
 
 
 class ForkedKernel:
-    """A forked kernel, with the part of the interface of `subprocess.Popen` that jupyter_client needs.
+    """A forked kernel, with the part of `subprocess.Popen` that jupyter_client needs.
 
-    Raises:
-        NotForkedError: The server does not fork, or does not answer within `seconds`.
+    Raises NotForkedError if the server does not fork, or does not answer within `seconds`.
     """
 
     stdin = stdout = stderr = None
@@ -111,11 +110,9 @@ class ForkedKernel:
             os.kill(self._keeper, signal.SIGCONT)
 
     def _told(self, name: str) -> int:
-        """Return the number that the supervisor writes under this name. Earlier lines are dropped.
+        """Return the number that the supervisor writes under this name; earlier lines are dropped.
 
-        Raises:
-            NotForkedError: The supervisor has ended, or there is none.
-            OSError: It does not answer.
+        Raises NotForkedError if the supervisor has ended or does not exist, and OSError if it does not answer.
         """
         while name not in (told := self._line()):
             if "refused" in told:
@@ -141,13 +138,10 @@ class KernelServer:
     def fork(
         self, argv: Sequence[str], environ: Mapping[str, str], cwd: str, log: IO[bytes], memory: IO[bytes]
     ) -> ForkedKernel:
-        """Fork a kernel.
+        """Fork a kernel; raise NotForkedError if this fails.
 
         `argv` is the command that would start it: `PYTHON -m MODULE ...`. `log` receives what it prints in addition to
         its messages, and `memory` its last messages.
-
-        Raises:
-            NotForkedError: It was not forked.
         """
         env = {_raw(name): _raw(value) for name, value in environ.items()}
         request = {"argv": [_raw(each) for each in argv], "env": env, "cwd": _raw(cwd)}
@@ -165,17 +159,13 @@ class KernelServer:
             raise
 
     def grow(self, modules: Sequence[str], cwd: str, listener: socket.socket) -> socket.socket:
-        """Ask the server to fork another server that imports `modules` and listens on `listener`.
+        """Ask for another server that imports `modules` and listens on `listener`; raise NotForkedError if this fails.
 
         Returns a connection on which that server reports its progress. The server ends when it is closed.
-
-        Raises:
-            NotForkedError: The request cannot be sent.
         """
         return self._asked({"preload": list(modules), "cwd": _raw(cwd)}, [listener.fileno()])
 
     def _asked(self, request: Mapping[str, object], descriptors: Sequence[int]) -> socket.socket:
-        """Send a request; return its connection."""
         text = json.dumps(request).encode("ascii")
         connection = socket.socket(socket.AF_UNIX)
         try:
@@ -197,11 +187,7 @@ class KernelServer:
 
 
 def listening(address: Path) -> socket.socket:
-    """Return a listening socket for a server.
-
-    Raises:
-        NotForkedError: The socket cannot be created.
-    """
+    """Return a listening socket for a server; raise NotForkedError if it cannot be created."""
     listener = socket.socket(socket.AF_UNIX)
     try:
         listener.bind(str(address))

@@ -33,8 +33,6 @@ print(json.dumps({"version": platform.python_version(), "prefix": sys.prefix, "i
 
 @dataclass(frozen=True)
 class Interpreter:
-    """The Python of the kernels."""
-
     path: Path
     origin: str  # where it was found, for the log
     version: str  # such as `3.12.4`
@@ -59,9 +57,7 @@ class Candidate:
 def find(given: str, slug: str, run_directory: RunDirectory, environ: Mapping[str, str], cwd: Path) -> Candidate:
     """Find the interpreter: from the input, setup-env's environment, the active environment, or PATH.
 
-    Raises:
-        InputError: setup-env did not pass in this run.
-        SurroundingsError: None was found.
+    Raises InputError if setup-env did not pass in this run, and SurroundingsError if none was found.
     """
     found = next(_candidates(given, slug, run_directory, environ, cwd), None)
     if found is None:
@@ -91,7 +87,6 @@ def changed_since(environment: Path, cwd: Path) -> list[str]:
 
 
 def _digest(path: Path) -> str:
-    """Return the SHA-256 of a file; empty if the file does not exist."""
     try:
         return sha256(path) if path.is_file() else ""
     except OSError:
@@ -144,9 +139,7 @@ def _python_in(prefix: Path) -> Path:
 def tried(candidate: Candidate) -> Interpreter:
     """Ask an interpreter for its version and its ipykernel.
 
-    Raises:
-        InputError: It is named by the input, and is not a working Python.
-        SurroundingsError: It was found elsewhere, and is not a working Python.
+    If it is not a working Python, raises InputError if the input names it, SurroundingsError otherwise.
     """
     path, origin = candidate.path, candidate.origin
     wrong = InputError if candidate.is_named else SurroundingsError

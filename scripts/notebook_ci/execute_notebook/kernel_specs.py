@@ -23,8 +23,6 @@ from notebook_ci.notebooks.document import Document
 
 @dataclass(frozen=True)
 class Kernel:
-    """How a kernel is started."""
-
     name: str  # of its kernel spec
     language: str
     argv: tuple[str, ...]  # `{connection_file}` stands for a path
@@ -62,8 +60,7 @@ class KernelSpecs:
     def of(self, doc: Document) -> Kernel:
         """Return the kernel of a notebook in another language: the one it names, else the only one for its language.
 
-        Raises:
-            CheckFailed: It is not installed, or its kernel spec is broken.
+        Raises CheckFailed if it is not installed, or its kernel spec is broken.
         """
         name, language = document.kernel_name(doc), document.language(doc)
         if name and name.lower() in self._folders:

@@ -175,10 +175,7 @@ class _IpykernelClient(_Client):
         """Wait until the kernel has answered its manager's greeting, and all its earlier messages have come.
 
         jupyter_client (8.10) waits for 0.2 seconds of silence instead, because not every kernel reports that it is
-        idle.
-
-        Raises:
-            RuntimeError: It does not answer, or has died.
+        idle. Raises RuntimeError if the kernel does not answer, or has died.
         """
         ends = math.inf if timeout is None else time.monotonic() + timeout
         while True:
@@ -193,10 +190,7 @@ class _IpykernelClient(_Client):
     async def ask(self, expression: str, seconds: float = ASK_SECONDS, *, until_idle: bool = False) -> dict[str, Any]:
         """Let the kernel evaluate an expression, without a trace in the notebook.
 
-        Returns a dictionary with `status`, and `data` or `ename` and `evalue`.
-
-        Raises:
-            Empty: No message came within `seconds`.
+        Returns `status`, and `data` or `ename` and `evalue`. Raises Empty if no message comes within `seconds`.
         """
         asked = self.execute("", silent=True, store_history=False, user_expressions={"it": expression})
         while (reply := await self.get_shell_msg(timeout=seconds))["parent_header"].get("msg_id") != asked:
@@ -310,8 +304,7 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
         return str(self.provisioner.not_forked)
 
     @property
-    def has_imports(self) -> bool:
-        """Whether it was forked after imports of its notebook."""
+    def has_imports(self) -> bool:  # it was forked after imports of its notebook
         return isinstance(self._process, ForkedKernel) and self._process.has_imports
 
     @property

@@ -46,10 +46,7 @@ class OutputBound:
             self._use(cell, self._fit(outs[-1]))
 
     def replace(self, content: dict[str, Any], replaced: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
-        """Limit new data of displayed outputs.
-
-        `content` holds the data; `replaced` are the outputs that show it, each with the index of its cell.
-        """
+        """Limit new data (`content`) of displayed outputs: `replaced` holds those, with the indices of their cells."""
         for cell, output in replaced:
             self._use(cell, -_size(output["data"]))
         size = self._fit(content, len(replaced))
@@ -68,7 +65,6 @@ class OutputBound:
         self._room -= size
 
     def _forget(self) -> None:
-        """Note that the outputs of the cell were cleared."""
         self._use(self._cell, -self._used[self._cell])
         self._tail = None
 
@@ -89,10 +85,7 @@ class OutputBound:
         self._tail.add(text)
 
     def _fit(self, holder: dict[str, Any], places: int = 1) -> int:
-        """Replace data by a notice if there is no room for it in `places` outputs.
-
-        Returns the bytes of what is then shown, per output.
-        """
+        """Replace data by a notice if `places` outputs have no room for it. Returns the bytes then shown per output."""
         size = _size(holder["data"])
         if size * places <= self._room:
             return size

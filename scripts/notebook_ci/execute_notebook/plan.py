@@ -34,7 +34,7 @@ HOW_TO_TAG = (
 
 @dataclass(frozen=True)
 class Task:
-    """One planned execution: a notebook, once or with one set of a sweep."""
+    """One execution: a notebook, once or with one set of a sweep."""
 
     path: str  # relative to the workspace
     name: str  # of the execution, and of the executed notebook in the output folder
@@ -64,11 +64,6 @@ class ExecutionPlan(Plan):
 
 
 def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
-    """Plan the executions.
-
-    Raises:
-        InputError: An input is wrong.
-    """
     cwd = workspace.folder
     shared, own, sets = _parameters_file(inputs.parameters_file, cwd), inputs.parameters, inputs.sweep
     output_dir = cwd / inputs.output_dir if inputs.output_dir else None
@@ -158,11 +153,7 @@ def _needs(
 
 
 def _matches(pattern: str, chosen: Sequence[str], all_notebooks: "_Listing") -> list[str]:
-    """Return the executed notebooks that a pattern in `needs` matches.
-
-    Raises:
-        InputError: It matches no notebook of the workspace.
-    """
+    """Return the executed notebooks that a pattern matches; raise InputError if it matches none of the workspace."""
     if found := matching(pattern, chosen):
         return found
     if not matching(pattern, all_notebooks.paths):
@@ -183,7 +174,6 @@ class _Listing:
 
     @functools.cached_property
     def paths(self) -> list[str]:
-        """Their paths, sorted."""
         return sorted(self._find())
 
 
@@ -195,7 +185,6 @@ def _parameters_file(name: str, cwd: Path) -> Values:
 
 
 def _tasks(paths: Iterable[str], given: Values, sets: Mapping[str, Values]) -> tuple[Task, ...]:
-    """Read all notebooks, and give each the parameters that it declares."""
     return tuple(task for path in paths for task in _of_notebook(path, given, sets))
 
 
@@ -233,7 +222,6 @@ def _refuse_unknown(own: Values, given: Values, tasks: Sequence[Task], all_noteb
 
 
 def _how_to_declare(unknown: str, declared: Collection[str], tasks: Sequence[Task]) -> str:
-    """Return a hint for a name that no notebook declares."""
     if second := next(_second_cells(tasks), None):
         return f"{second.file}: {second.message}"
     foreign = ""

@@ -111,8 +111,7 @@ def _nothing_left() -> Iterator[None]:
 def _with_kernels(planned: ExecutionPlan, interpreter: Interpreter) -> ExecutionPlan:
     """Return the plan with the kernels of notebooks in other languages.
 
-    Raises:
-        SurroundingsError: A Python notebook needs ipykernel, which the interpreter lacks.
+    Raises SurroundingsError if a Python notebook needs ipykernel, which the interpreter lacks.
     """
     from notebook_ci.execute_notebook.kernel_specs import KernelSpecs
 
@@ -136,7 +135,6 @@ def _with_kernel(task: Task, specs: "KernelSpecs") -> Task:
 def _describe(
     planned: ExecutionPlan, output_dir: Path, interpreter: Interpreter, context: Context, record: ExecuteRecord
 ) -> None:
-    """Write the plan, the interpreter and their inputs to the record."""
     record.inputs["parameters"], record.output_dir = planned.parameters, str(output_dir)
     if file := record.inputs["parameters-file"]:
         record.read[file] = sha256(context.cwd / file)
@@ -146,10 +144,7 @@ def _describe(
 
 
 def _schedule(planned: ExecutionPlan, known: Mapping[str, float]) -> Schedule:
-    """Return the schedule of a plan.
-
-    `known` are the seconds of earlier executions, per name. An unknown one may be long, so it begins first.
-    """
+    """Return the schedule. `known` are seconds of earlier executions; others may be long, so they begin first."""
     names: dict[str, list[str]] = {}
     for task in planned.tasks:
         names.setdefault(task.path, []).append(task.name)
@@ -171,7 +166,6 @@ def _schedule(planned: ExecutionPlan, known: Mapping[str, float]) -> Schedule:
 
 
 def _tell(planned: ExecutionPlan, interpreter: Interpreter, record: ExecuteRecord, context: Context) -> None:
-    """Report what is executed, in which environment and order."""
     tasks, workers = len(planned.tasks), record.workers
     at_a_time = f", {workers} at a time" if workers > 1 else ""
     context.reporter.progress(
@@ -201,7 +195,6 @@ def _tell_of_imports(inputs: ExecuteInputs, servers: Servers, context: Context) 
 
 
 def _limits(inputs: ExecuteInputs) -> Limits:
-    """Return the limits of imports shared by several notebooks."""
     there = machine.memory()
     memory = inputs.preload_max_memory or (there.total * PRELOADED_PART if there else math.inf)
     given = [seconds for seconds in (inputs.cell_timeout, inputs.notebook_timeout) if seconds is not None]

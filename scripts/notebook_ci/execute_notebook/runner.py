@@ -51,7 +51,6 @@ class Runner:
 
 
 def _refused(outcome: Outcome, fault: NotebookCiError) -> Outcome:
-    """Return the outcome of a notebook that cannot be executed."""
     outcome.result.failure = failures.without_cell("invalid-notebook", fault.message, fault.line)
     outcome.problems.append(Problem.of(fault))
     return outcome
@@ -143,7 +142,6 @@ class _Run:
         return None
 
     def _collect(self, execution: Execution, output: Path) -> None:
-        """Fill in the result from the execution."""
         result = self.outcome.result
         cells = execution.nb.cells
         code = failures.code_cells(execution)

@@ -19,8 +19,6 @@ _NUMBERED = re.compile(r"\d+[-_. ]")
 
 @dataclass(frozen=True)
 class Step:
-    """One execution in a schedule."""
-
     name: str
     needs: frozenset[str] = frozenset()  # it is skipped unless all of these pass
     behind: frozenset[str] = frozenset()  # others that must have ended before, passed or not
@@ -34,7 +32,7 @@ class Step:
 class Schedule:
     """The executions that have not begun yet.
 
-    `steps` are in the order in which equals begin; they must not wait for each other in a circle.
+    Equals begin in the order of `steps`, which must not wait for each other in a circle.
     """
 
     def __init__(self, steps: Sequence[Step]) -> None:
@@ -46,7 +44,7 @@ class Schedule:
     def next(self) -> str | None:
         """Take the next execution: of those that may begin, the one that the longest chain of work waits for.
 
-        Returns its name; None if each must wait for another, or none is left.
+        None means that each must wait for another one, or that none is left.
         """
         for name, step in self._waiting.items():
             if step.awaits <= self._ended:
@@ -55,10 +53,7 @@ class Schedule:
         return None
 
     def ended(self, name: str, *, well: bool) -> list[tuple[str, str]]:
-        """Note that an execution has ended.
-
-        Returns the executions that are skipped because of it, each with the one that it needs and that did not pass.
-        """
+        """Note that an execution ended; return those skipped for it, each with the one it needs that did not pass."""
         skipped: list[tuple[str, str]] = []
         ended = [name]
         for each in ended:
@@ -72,11 +67,7 @@ class Schedule:
 
 
 def ordered(paths: Iterable[str], needs: Mapping[str, Collection[str]]) -> list[str]:
-    """Sort notebooks, numbers by value, each after those that it needs.
-
-    Raises:
-        InputError: Some need each other.
-    """
+    """Sort notebooks, numbers by value, each after those that it needs; raise InputError if some need each other."""
     graph = graphlib.TopologicalSorter({path: needs.get(path, ()) for path in paths})
     try:
         graph.prepare()

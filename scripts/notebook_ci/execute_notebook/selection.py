@@ -17,11 +17,9 @@ SUFFIX = ".ipynb"
 def select(patterns: Iterable[str], exclude: Iterable[str], cwd: Path, never: Iterable[Path] = ()) -> list[str]:
     """Return the selected notebooks, sorted, relative to `cwd`, with `/`.
 
-    `patterns` and `exclude` are files, folders and globs; a name that exists is not read as a glob. Notebooks must lie
-    in `cwd`. Folders in `never` are not searched: outputs of this and earlier runs.
-
-    Raises:
-        InputError: A pattern matches no notebook, or one outside `cwd`; or all are excluded.
+    `patterns` and `exclude` are files, folders and globs; a name that exists is not read as a glob. Folders in `never`
+    are not searched: outputs of this and earlier runs. Raises InputError if a pattern matches no notebook, or one
+    outside `cwd`, or if all are excluded.
     """
     left_out = {path for pattern in exclude for path in _expand(pattern, cwd)}
     never = [folder.resolve() for folder in never]
@@ -69,7 +67,6 @@ def matching(pattern: str, paths: Iterable[str]) -> list[str]:
 
 
 def _expand(pattern: str, cwd: Path) -> set[str]:
-    """Return the notebooks that a pattern matches, relative to `cwd`."""
     try:
         literal = cwd / pattern
         if literal.is_dir():

@@ -24,8 +24,6 @@ IMPORT_SECONDS = 20.0
 
 @dataclass(eq=False)
 class _Branch:
-    """A server that has imported something."""
-
     folder: str  # of its notebooks
     modules: Modules
     parent: "_Branch | None"  # the server that it was forked from
@@ -42,8 +40,6 @@ class _Branch:
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of servers that import something."""
-
     memory: float  # bytes, for all of them together
     seconds: float  # for the imports of one
 
@@ -93,7 +89,6 @@ class Servers:
 
     @property
     def are_of_use(self) -> bool:
-        """Whether kernels are forked at all."""
         return self._first is not None
 
     @property
@@ -135,11 +130,9 @@ class Servers:
         return branch is None
 
     def connections(self) -> list[socket.socket]:
-        """Return the sockets on which servers report their progress."""
         return [branch.connection for branch in self._branches if not branch.is_failed]
 
     def hear(self, connection: socket.socket) -> None:
-        """Read and handle what a server reports."""
         branch = next(each for each in self._branches if each.connection is connection)
         try:
             told = connection.recv(READ_BYTES)
@@ -232,7 +225,6 @@ class Servers:
         return branch
 
     def _take(self, branch: _Branch, told: Mapping[str, str | int]) -> None:
-        """Handle a line from a server."""
         match told:
             case {"server": int(pid)}:
                 branch.pid = pid

@@ -19,8 +19,6 @@ STANDARD = sys.stdlib_module_names - {"distutils"}
 
 @dataclass(frozen=True)
 class Wish:
-    """What one notebook imports first."""
-
     folder: str
     modules: Modules  # in order: `a.b`, or `a.b:c` for `from a.b import c`
     shadowed: frozenset[str] = frozenset()  # files and folders beside it, which come before the standard library

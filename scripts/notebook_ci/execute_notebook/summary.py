@@ -22,7 +22,6 @@ def verdict(record: Json) -> str:
 
 
 def section(record: Json) -> list[str]:
-    """Return the table of notebooks, failed ones first, and details about those."""
     notebooks = sorted(record["notebooks"], key=lambda notebook: not notebook["failure"])
     if not notebooks:
         return []
@@ -44,7 +43,6 @@ def section(record: Json) -> list[str]:
 
 
 def _why(notebook: Json) -> str:
-    """Return why a notebook did not pass; empty if it did."""
     if notebook["failure"]:
         return _what(notebook["failure"])
     return f"needs {name(notebook['skipped_for'])}" if notebook["skipped_for"] else ""
@@ -56,7 +54,6 @@ def _where(failure: Json) -> str:
 
 
 def _what(failure: Json) -> str:
-    """Return where a notebook failed, and the beginning of why."""
     why = failure["message"].strip().partition("\n")[0].removesuffix(".")
     return title(f"{_where(failure)}: {why}" if why else _where(failure))
 

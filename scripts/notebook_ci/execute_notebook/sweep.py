@@ -15,10 +15,9 @@ _NAME = re.compile(r"[A-Za-z0-9_=,.+-]{1,80}")
 
 
 def sets(value: Value, origin: str) -> dict[str, Values]:
-    """Return the sets of parameters by name. Sets in a list are named after their content.
+    """Return the sets of parameters by name; sets in a list are named after their content.
 
-    Raises:
-        InputError: The value has another form, or a name cannot be part of a file name.
+    Raises InputError if the value has another form, or a name cannot be part of a file name.
     """
     if value is None:
         return {}

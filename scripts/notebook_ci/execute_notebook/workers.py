@@ -104,11 +104,7 @@ class Worker:
             self.connection.send((task, server))
 
     def told(self) -> Told:
-        """Return the message that has come. After an outcome the worker is free again.
-
-        Raises:
-            WorkerDiedError: It has ended.
-        """
+        """Return the message that has come, or raise WorkerDiedError. After an outcome the worker is free again."""
         try:
             with process.held_back():
                 told = self.connection.recv()
@@ -125,7 +121,6 @@ class Worker:
             self._process.terminate()
 
     def leave(self) -> None:
-        """Let it end once it has nothing to do."""
         with contextlib.suppress(OSError):
             self.connection.send(None)
 

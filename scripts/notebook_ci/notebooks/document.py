@@ -36,8 +36,6 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A notebook as it is in its file, without outputs."""
-
     path: Path
     text: str = field(repr=False)  # the whole file, with its own line ends
     cells: tuple[Cell, ...]
@@ -48,9 +46,8 @@ class Document:
 def read(path: Path) -> Document:
     """Read a notebook.
 
-    Raises:
-        InputError: The file does not exist, or cannot be opened.
-        CheckFailed: The file is not a notebook of format 4. Carries the line if known.
+    Raises InputError if the file does not exist or cannot be opened, and CheckFailed (with the line if known) if it is
+    not a notebook of format 4.
     """
     return _Reader(path).read()
 
@@ -69,7 +66,6 @@ def is_python(document: Document) -> bool:
 
 
 def kernel_name(document: Document) -> str | None:
-    """Return the name of the kernel spec that the notebook was saved with (`python3`)."""
     return _text_in(document.metadata.get("kernelspec"), "name")
 
 

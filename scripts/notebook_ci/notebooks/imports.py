@@ -72,7 +72,6 @@ def _runs(cell: Cell) -> bool:
 
 
 def _first(cells: Iterable[Cell]) -> tuple[tuple[str, ...], _Stop | None]:
-    """Return the imports before the first stop, and that stop."""
     first: dict[str, None] = {}
     for at, cell in enumerate(cells):
         statements, reason = _beginning(cell)

@@ -37,8 +37,6 @@ _NOT_FINITE_AS_TEXT = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """The metrics and scraps of a notebook."""
-
     metrics: dict[str, float | int]  # finite; if a name is used twice, the later value
     scraps: dict[str, Any]  # other JSON values
     problems: tuple[tuple[int, str], ...]  # cell index (from 0) and a sentence; at most twenty

@@ -44,9 +44,7 @@ def declared(document: Document) -> tuple[str, ...]:
 
     Empty if there is no such cell, if its cell magic says that it is not Python (`%%bash`), or if papermill sets no
     parameters in the notebook's language. In other languages than Python, lines that begin with an assignment count.
-
-    Raises:
-        CheckFailed: The cell is not valid Python; carries the line in the file.
+    Raises CheckFailed, with the line in the file, if the cell is not valid Python.
     """
     cell = _cell(document)
     if cell is None:
@@ -73,7 +71,6 @@ def papermill_language(document: Document) -> str:
 
 
 def cannot_be_set(document: Document) -> bool:
-    """Whether the notebook has a parameters cell in a language in which papermill cannot set parameters."""
     return _cell(document) is not None and not papermill_language(document)
 
 
@@ -106,15 +103,12 @@ def _is_python(source: str) -> bool:
 
 
 def _parse(source: str) -> ast.Module:
-    """Parse a cell after replacing IPython's own lines by plain Python; no other line moves.
-
-    Only lines at which the parser fails are replaced: `%` may also begin the second line of an expression.
-    """
+    """Parse a cell after replacing IPython's own lines by plain Python; no other line moves."""
     lines = positions.split_lines(source)
     for _ in range(_MOST_IPYTHON_LINES):
         try:
             return _parse_python(lines)
-        except SyntaxError as error:
+        except SyntaxError as error:  # only this line is replaced: elsewhere `%` may be an operator
             if error.lineno is None or not _neutralise(lines, error.lineno - 1):
                 raise
     return _parse_python(lines)

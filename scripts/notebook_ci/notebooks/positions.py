@@ -17,8 +17,6 @@ _line_break = re.compile(r"\r\n?|\n")
 
 @dataclass(frozen=True, slots=True)
 class CellPosition:
-    """The position of one cell in the file."""
-
     line: int  # of the opening brace, counted from 1
     parts: tuple[tuple[int, str], ...]  # the source's strings with their lines; one unless `source` is a list
 

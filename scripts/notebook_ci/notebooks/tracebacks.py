@@ -93,7 +93,6 @@ def name_cells(text: str, executed: Mapping[int, str], names: Mapping[int, str])
 
 
 def strip_ansi(text: str) -> str:
-    """Remove the escape sequences of terminals (colours, links, cursor movement)."""
     return _escape.sub("", text) if "\x1b" in text else text
 
 
@@ -120,7 +119,6 @@ def _is_library_frame(text: str) -> bool:
 
 
 def _with_gaps(texts: Sequence[str], sizes: Sequence[int], kept: set[int]) -> Iterator[str]:
-    """Yield the kept texts, and one line per group of others."""
     for is_kept, run in itertools.groupby(range(len(texts)), lambda index: index in kept):
         indices = list(run)
         if is_kept:
