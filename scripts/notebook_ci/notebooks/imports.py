@@ -14,22 +14,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from notebook_ci.notebooks.document import Cell, Document, is_python
+from notebook_ci.notebooks.parameters import PYTHON_BODY
 from notebook_ci.notebooks.positions import split_lines
 
-_SKIPPED = "skip-execution"
-"""nbclient does not run cells with this tag (`skip_cells_with_tag`, 0.11)."""
-
-_MAY_FAIL = "raises-exception"
-"""nbclient goes on behind a cell with this tag that fails, wherever in it that was (0.11)."""
-
-_PYTHON_BODY = frozenset({"capture", "prun", "time", "timeit"})
-"""The cell magics whose body is Python run in the notebook's own name space."""
-
+_SKIPPED = "skip-execution"  # nbclient (0.11) does not run cells with this tag
+_MAY_FAIL = "raises-exception"  # after a cell with this tag fails, nbclient (0.11) runs the next one
 _LONGEST_SHOWN = 60
 
+# These end a line for IPython (`str.splitlines`) but not for Python: IPython 8 turns `# a<form feed>!ls \\` into a
+# command that swallows the next line.
 _ipython_alone_breaks = re.compile("[\v\f\x1c-\x1e\x85\u2028\u2029]")
-"""Here IPython ends a line (`str.splitlines`) and Python does not: of `# a<form feed>!ls \\` IPython 8 makes a command
-that swallows the next line."""
 
 _LITERAL = (ast.Constant, ast.Tuple, ast.List, ast.Set, ast.Dict, ast.UnaryOp, ast.USub, ast.UAdd, ast.Load)
 _ANNOTATION = (ast.Constant, ast.Name, ast.Attribute, ast.Subscript, ast.Tuple, ast.Load)
@@ -232,7 +226,7 @@ def _imports(statements: Iterable[ast.stmt]) -> Iterator[ast.Import | ast.Import
 def _without_commands(source: str) -> str:
     """Return a cell with `pass` instead of IPython's lines; empty if its cell magic says that it is not Python."""
     magic = re.match(r"\s*%%(\S*)", source)
-    if magic and magic[1] not in _PYTHON_BODY:
+    if magic and magic[1] not in PYTHON_BODY:
         return ""
     plain: list[str] = []
     goes_on = False

@@ -18,16 +18,12 @@ from notebook_ci.notebooks.document import json_kind
 METRICS_TYPE = "application/vnd.notebook-ci.metrics+json"
 SCRAP_TYPES = ("application/scrapbook.scrap.json+json", "application/scrapbook.scrap.text+json")
 
-MOST_NAME_CHARS = 250
-"""MLflow's limit for the name of a metric."""
-
-MOST_NAMES = 1000
-"""Metrics and scraps of one notebook: as many as MLflow's REST API takes at once."""
+MOST_NAME_CHARS = 250  # MLflow's limit
+MOST_NAMES = 1000  # of one notebook: MLflow's REST API takes as many at once
 
 MOST_PROBLEMS = 20
 
-MOST_SCRAP_BYTES = 16 * 1024
-"""A scrap is written into the record: a data frame belongs into a file."""
+MOST_SCRAP_BYTES = 16 * 1024  # scraps are written into the record: data frames belong in files
 
 _MOST_SHOWN_CHARS = 80
 _NOT_FINITE = "is not finite (infinite or not a number)"

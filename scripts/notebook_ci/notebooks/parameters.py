@@ -15,11 +15,9 @@ from notebook_ci.notebooks.document import Cell, Document, is_python, language
 
 TAG = "parameters"
 
-_PYTHON_BODY = frozenset({"capture", "prun", "time", "timeit"})
-"""The cell magics whose body is Python run in the notebook's own name space."""
-
-_MOST_IPYTHON_LINES = 200
-"""So many lines of IPython's own syntax are looked for in one cell; each costs one parse of the cell."""
+# The cell magics whose body is Python code that runs in the notebook's own namespace.
+PYTHON_BODY = frozenset({"capture", "prun", "time", "timeit"})
+_MOST_IPYTHON_LINES = 200  # in one cell; each costs one parse of the cell
 
 _NAME = r"(?P<name>[^\W\d]\w*)[ \t]*"
 _LANGUAGES = {
@@ -99,7 +97,7 @@ def _declared_elsewhere(source: str, language: str | None) -> tuple[str, ...]:
 
 def _is_python(source: str) -> bool:
     magic = re.match(r"\s*%%(\S*)", source)
-    return magic is None or magic[1] in _PYTHON_BODY
+    return magic is None or magic[1] in PYTHON_BODY
 
 
 def _parse(source: str) -> ast.Module:

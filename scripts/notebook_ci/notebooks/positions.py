@@ -11,8 +11,8 @@ from itertools import accumulate
 
 from notebook_ci.base.json_walker import JsonWalker
 
+# Where Python's compiler ends a line. The line numbers of tracebacks count these.
 _line_break = re.compile(r"\r\n?|\n")
-"""What Python's compiler takes for the end of a line, hence what the line numbers of tracebacks count."""
 
 
 @dataclass(frozen=True, slots=True)

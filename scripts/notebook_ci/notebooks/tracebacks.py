@@ -53,8 +53,7 @@ HOOKS = "<notebook-ci>"  # the file of our own frames in a kernel
 _PYTHON = "Traceback (most recent call last):\n"
 _GROUP = "+ Exception Group Traceback (most recent call last):"
 
-_HASH_SEED = 0xC70F6907
-"""What ipykernel seeds the digests in its file names with (`ipykernel/compiler.py`, 6.0 to 7.4)."""
+_HASH_SEED = 0xC70F6907  # of the digests in ipykernel's file names (`ipykernel/compiler.py`, 6.0 to 7.4)
 
 
 @dataclass(frozen=True, slots=True)
