@@ -387,8 +387,7 @@ def be_as_started(request: Request, importer: Any, memory: int) -> None:
     argv, cwd = [text(each) for each in request["argv"]], text(request["cwd"])
     os.chdir(cwd)
     change_environment({raw(name): raw(value) for name, value in request["env"].items()})
-    if hasattr(sys, "orig_argv"):
-        sys.orig_argv[:] = argv
+    getattr(sys, "orig_argv", [])[:] = argv  # since Python 3.10
     if not getattr(sys.flags, "safe_path", False):
         sys.path.insert(0, cwd)  # ipykernel removes it
     app = with_arguments(argv[3:])

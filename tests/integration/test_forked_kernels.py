@@ -1,6 +1,5 @@
 """Forked kernels: the same as started ones, and nothing of them is left, whoever ends first."""
 
-import ast
 import json
 import os
 import shutil
@@ -653,8 +652,3 @@ def test_a_forked_kernel_that_does_not_begin(workspace: Workspace, kernel: Path)
     assert done.code == 0, done.log
     assert starts(done) == ["spawn"]
     assert notices(done) == ["Its forked kernel did not begin: it was run by a started one."]
-
-
-def test_the_server_is_written_for_old_pythons() -> None:
-    for path in (ROOT / "scripts" / "kernel_server").glob("*.py"):
-        ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))

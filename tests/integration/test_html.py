@@ -224,6 +224,7 @@ def test_nothing_runs_and_nothing_is_asked_for(pages: tuple[Workspace, Done], ch
     seen = chromium.load(page(done, "attack"))
     assert (chromium.hits, "ValueError" in seen["text"]) == (set(), True)
     assert seen["schemes"] == ["http:"], "no javascript: and no data: behind a link"
+    assert seen["sources"]
     assert all(source.startswith("data:image/") for source in seen["sources"])
     assert not [name for name in seen["attributes"] if name.startswith("on") or name in {"srcset", "ping", "action"}]
     forbidden = {"script", "iframe", "object", "embed", "form", "base", "link", "svg", "math", "input", "button"}
