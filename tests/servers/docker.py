@@ -1,4 +1,4 @@
-"""A Docker engine, a registry on loopback, and a base image with Python: the real ones, of Debian.
+"""A Docker engine, a registry on loopback, and a base image with Python: the real ones, of Debian or Ubuntu.
 
 Needs `docker.io`, `docker-registry` and `debootstrap` (apt), and root where no engine is running. Without them the
 tests are skipped, which fails in CI.
@@ -6,6 +6,7 @@ tests are skipped, which fails in CI.
 
 import contextlib
 import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -18,9 +19,8 @@ import pytest
 from dev.tools import cache_root
 from integration.suite import wait_until
 
-BASE_IMAGE = "notebook-ci-base:bookworm"
+BASE_IMAGE = "notebook-ci-base"
 BASE_PACKAGES = "python3,python3-venv,ca-certificates"
-MIRROR = "http://deb.debian.org/debian"
 LOGIN, PASSWORD = "team", "kept-secret"
 HTPASSWD = "team:$2y$05$KqXCErUgM14sK9FjHyaQE.9yEMqWCPFTKYbKXqOSyIVenrEV.WpJm"
 START_SECONDS = 60
@@ -149,10 +149,12 @@ def registry(folder: Path, *, login: bool = False) -> Iterator[Registry]:
 
 
 def import_base(engine: Engine) -> str:
-    """Give the engine an image of Debian with Python, made once by debootstrap, and return its name."""
-    if engine.attempt("image", "inspect", BASE_IMAGE).returncode:
-        engine.run("import", "--change", 'CMD ["bash"]', _base_tar(), BASE_IMAGE)
-    return BASE_IMAGE
+    """Give the engine an image of this machine's distribution with Python, and return its name."""
+    codename = platform.freedesktop_os_release()["VERSION_CODENAME"]
+    image = f"{BASE_IMAGE}:{codename}"
+    if engine.attempt("image", "inspect", image).returncode:
+        engine.run("import", "--change", 'CMD ["bash"]', _base_tar(codename), image)
+    return image
 
 
 def free_port() -> int:
@@ -162,9 +164,9 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _base_tar() -> Path:
+def _base_tar(codename: str) -> Path:
     """Return an archive of the base image's files, kept from one session to the next."""
-    kept = cache_root() / f"docker-base-bookworm-{BASE_PACKAGES.replace(',', '-')}.tar"
+    kept = cache_root() / f"docker-base-{codename}-{BASE_PACKAGES.replace(',', '-')}.tar"
     if kept.exists():
         return kept
     if not shutil.which("debootstrap", path="/usr/sbin:/usr/bin") or os.geteuid() != 0:
@@ -173,7 +175,9 @@ def _base_tar() -> Path:
     scratch = kept.with_suffix(f".{os.getpid()}")
     try:
         root = scratch / "root"
-        _call(["debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", "bookworm", root, _mirror()])
+        mirror, components = _packages(codename)
+        flags = ["--variant=minbase", f"--include={BASE_PACKAGES}", f"--components={components}"]
+        _call(["debootstrap", *flags, codename, root, mirror])
         _call(["tar", "-C", root, "--numeric-owner", "--exclude=./var/cache/apt", "-cf", scratch / "base.tar", "."])
         (scratch / "base.tar").rename(kept)
     finally:
@@ -181,11 +185,18 @@ def _base_tar() -> Path:
     return kept
 
 
-def _mirror() -> str:
-    """Return where this machine's own packages come from."""
-    question = ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages", "Codename: bookworm"]
-    answer = subprocess.run(question, capture_output=True, text=True, check=False).stdout.split()
-    return answer[0] if answer else MIRROR
+def _packages(codename: str) -> tuple[str, str]:
+    """Return the mirror and the components (`main,universe`) that this machine's own apt uses."""
+    question = ["apt-get", "indextargets", "--format", "$(SITE) $(COMPONENT)", "Created-By: Packages"]
+    answer = subprocess.run([*question, f"Codename: {codename}"], capture_output=True, text=True, check=False).stdout
+    lines = [line.split() for line in answer.splitlines()]
+    if not lines:
+        pytest.skip(f"the base image cannot be made: apt has no packages of {codename}; run apt-get update")
+    site = lines[0][0]
+    components = ",".join(dict.fromkeys(component for each, component in lines if each == site))
+    # The runners of GitHub list their mirrors in a file.
+    mirrors = Path(site.removeprefix("mirror+file:"))
+    return (mirrors.read_text(encoding="utf-8").split()[0] if mirrors.is_file() else site), components
 
 
 def _call(command: Sequence[str | Path]) -> None:
