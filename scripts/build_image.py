@@ -6,7 +6,7 @@ from notebook_ci.build_image.run import plan, run
 
 STAGE = Stage(
     name="build-image",
-    description="Build an image that runs the notebooks in their environment, and push it.",
+    description="Build a Docker image that runs the notebooks in their environment, and push it.",
     inputs=BuildImageInputs,
     outputs=OUTPUTS,
     record=BuildImageRecord,

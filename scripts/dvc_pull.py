@@ -7,7 +7,7 @@ from notebook_ci.dvc_pull.run import plan, run
 
 STAGE = Stage(
     name="dvc-pull",
-    description="Pull data versioned by DVC, and check its content.",
+    description="Pull data that DVC tracks, and check its content.",
     inputs=DvcPullInputs,
     outputs=OUTPUTS,
     record=DvcPullRecord,

@@ -15,7 +15,7 @@ def _run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record
 
 STAGE = Stage(
     name="execute-notebook",
-    description="Execute Jupyter notebooks with parameters, and annotate what fails on its line.",
+    description="Execute Jupyter notebooks with parameters, and annotate the line that failed.",
     inputs=ExecuteInputs,
     outputs=OUTPUTS,
     record=ExecuteRecord,

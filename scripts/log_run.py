@@ -6,7 +6,7 @@ from notebook_ci.log_run.run import plan, run
 
 STAGE = Stage(
     name="log-run",
-    description="Log the run to MLflow: parameters, metrics, data, digests, executed notebooks, records.",
+    description="Log the run to MLflow: parameters, metrics, datasets, digests, executed notebooks, records.",
     inputs=LogRunInputs,
     outputs=OUTPUTS,
     record=LogRunRecord,

@@ -49,15 +49,21 @@ OUTPUTS_OF_STAGES: Mapping[str, Mapping[str, str]] = {
     "setup-env": {"env-digest": "SHA-256 of the notebooks' environment."},
     "dvc-pull": {"data-digest": "SHA-256 of the data that DVC tracks."},
     "execute-notebook": {
-        "executed": "Number of notebooks that were executed.",
+        "executed": "Number of notebooks that were executed, including failed ones.",
         "failed": "Number of notebooks that failed.",
     },
-    "build-image": {"image": "The image that was built.", "digest": "Its digest, if it was pushed."},
-    "log-run": {"run-id": "The run at MLflow.", "run-url": "Where to look at it."},
+    "build-image": {
+        "image": "Name of the image, with its first tag.",
+        "digest": "Digest of the image in the registry, if it was pushed.",
+    },
+    "log-run": {
+        "run-id": "ID of the MLflow run.",
+        "run-url": "URL of the MLflow run; empty if it was logged to a database file.",
+    },
 }
 OUTPUTS = {
     "status": COMMON_OUTPUTS["status"],
-    "run-dir": "Run directory: a record a stage, the executed notebooks, and what else the stages made.",
+    "run-dir": "Run directory: one record per stage, the executed notebooks, and other files of the stages.",
     **{name: text for outputs in OUTPUTS_OF_STAGES.values() for name, text in outputs.items()},
 }
 
@@ -68,15 +74,18 @@ class PipelineInputs(StageInputs):
 
     stages: tuple[str, ...] = given(
         LINES,
-        f"Stages to run: of {', '.join(f'`{stage}`' for stage in STAGES)}.",
+        f"Stages to run, one per line: {', '.join(f'`{stage}`' for stage in STAGES)}.",
         default=(),
-        shown_default="all that have something to do",
+        shown_default="all; a stage that has nothing to do is skipped",
     )
     notebooks: tuple[str, ...] = given(
-        GLOBS, "Notebooks to execute: see execute-notebook.", default=(), shown_default="as execute-notebook has it"
+        GLOBS,
+        "Notebooks to execute: `notebooks` of execute-notebook.",
+        default=(),
+        shown_default="that of execute-notebook",
     )
     parameters: Values = given(
-        YAML_MAP, "Parameters of the notebooks: see execute-notebook.", default={}, shown_default="none"
+        YAML_MAP, "Parameters for the notebooks: `parameters` of execute-notebook.", default={}, shown_default="none"
     )
 
 

@@ -6,7 +6,7 @@ from notebook_ci.setup_env.run import cache, plan, run
 
 STAGE = Stage(
     name="setup-env",
-    description="Make the Python environment of the notebooks from the repository's lock.",
+    description="Create the Python environment of the notebooks from the lock file of the repository.",
     inputs=SetupEnvInputs,
     outputs=OUTPUTS,
     record=SetupEnvRecord,

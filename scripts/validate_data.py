@@ -15,7 +15,7 @@ def _run(inputs: ValidateInputs, planned: ValidationPlan, context: Context, reco
 
 STAGE = Stage(
     name="validate-data",
-    description="Validate data with Great Expectations, and annotate what fails on its line of the suite.",
+    description="Check data against Great Expectations suites, and annotate each violation on its line of the suite.",
     inputs=ValidateInputs,
     outputs=OUTPUTS,
     record=ValidateRecord,

@@ -8,7 +8,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import pydantic
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from notebook_ci.base.inputs import STAGES, declared
+from notebook_ci.base.inputs import STAGES, Input, StageInputs, declared
 from notebook_ci.base.stage import Command, Stage
 from pipeline import PIPELINE
 
@@ -47,17 +47,14 @@ def generated() -> Iterator[tuple[Path, str]]:
         folder = ROOT / "actions" / stage.name
         yield folder / "action.yml", action(stage, (folder / "action.yml").read_text(encoding="utf-8"))
         readme = (folder / "README.md").read_text(encoding="utf-8")
-        readme = between("inputs", inputs_table(stage), readme)
-        yield folder / "README.md", between("outputs", outputs_table(stage), readme)
+        yield folder / "README.md", tables(stage, readme)
         yield ROOT / "docs" / "schemas" / f"{stage.name}.schema.json", schema(stage)
     yield ROOT / "action.yml", action(PIPELINE, (ROOT / "action.yml").read_text(encoding="utf-8"))
     yield ROOT / "README.md", root_readme((ROOT / "README.md").read_text(encoding="utf-8"))
 
 
 def root_readme(text: str) -> str:
-    text = between("actions", actions_table(), text)
-    text = between("inputs", inputs_table(PIPELINE), text)
-    return between("outputs", outputs_table(PIPELINE), text)
+    return tables(PIPELINE, between("actions", actions_table(), text))
 
 
 def action(stage: Command[Any], old: str) -> str:
@@ -80,11 +77,19 @@ def action(stage: Command[Any], old: str) -> str:
     return "\n".join(lines) + "\n\nruns:" + steps
 
 
-def inputs_table(stage: Command[Any]) -> str:
-    rows = [
-        f"| `{item.name}` | {item.kind.accepts} | {item.shown_default} | {item.description} |"
-        for item in declared(stage.inputs).values()
-    ]
+def tables(stage: Command[Any], text: str) -> str:
+    """Return a README with the tables of its inputs and outputs renewed."""
+    common = declared(StageInputs)
+    own = [item for name, item in declared(stage.inputs).items() if name not in common]
+    text = between("inputs", inputs_table(item for item in own if not item.tuning), text)
+    if tuning := [item for item in own if item.tuning]:
+        text = between("tuning", inputs_table(tuning), text)
+    text = between("common inputs", inputs_table(common.values()), text)
+    return between("outputs", outputs_table(stage), text)
+
+
+def inputs_table(inputs: Iterable[Input]) -> str:
+    rows = [f"| `{item.name}` | {item.kind.accepts} | {item.shown_default} | {item.description} |" for item in inputs]
     return "\n".join(["| input | accepted | default | |", "|---|---|---|---|", *rows])
 
 

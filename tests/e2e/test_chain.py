@@ -312,7 +312,7 @@ def the_starter_workflow(consumer: Consumer) -> None:
         (
             the_starter_workflow,
             "notebooks",
-            {"env-digest": ("Make the environment", "cache"), "data-digest": ("Pull the data", "cache")},
+            {"env-digest": ("Create the environment", "cache"), "data-digest": ("Pull the data", "cache")},
         ),
     ],
     ids=["root action", "starter workflow"],

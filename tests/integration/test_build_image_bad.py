@@ -132,7 +132,7 @@ CASES = {
     # Base images
     "base with blanks": Case(
         {"base-image": "not a name"},
-        "`base-image` is `not a name`. Accepted is an image such as `python:3.12-slim`, with tag or",
+        "`base-image` is `not a name`. Accepted is an image such as `python:3.12-slim`; tag",
     ),
     "base not there": Case(
         {"base-image": "{open}/none:1"},

@@ -290,7 +290,7 @@ def test_it_tells_how_it_is_called(first: Checkout, arguments: list[str], code: 
     told, other = (done.err, done.out) if code else (done.out, done.err)
     assert (done.code, other) == (code, "")
     lines = told.splitlines()
-    assert lines[0] == "usage: launch.sh STAGE [--help] [inputs]"
+    assert lines[0] == "usage: launch.sh STAGE [--help] [--plan] [inputs]"
     named = [line.split()[0] for line in lines[lines.index("Stages:") + 1 :] if line.startswith("  ")]
     assert named == ["pipeline", *STAGES]
     assert "  execute-notebook  Execute Jupyter notebooks with parameters" in told

@@ -484,7 +484,7 @@ def test_help_names_each_input_with_its_default(call: Caller, capsys: pytest.Cap
         assert f"--{name}" in text
         assert " ".join(f"{item.description} Default: {item.shown_default}.".split()) in text
     assert "[execute-notebook]" in text
-    assert "The workspace is the folder you run it from." in text
+    assert "The workspace is the current folder." in text
 
 
 def test_help_shows_what_a_value_is_and_nothing_of_the_launchers_own(

@@ -15,17 +15,17 @@ from dev.bench.environments import Environments
 INTRODUCTION = """\
 # Benchmarks
 
-Written by `make bench`, which measures execute-notebook against its peers: all contenders of a work in turn in each
-round, each in a fresh copy of the same notebooks, with kernels of the same environment and the same home. All
-environments are byte-compiled. Whole commands are timed, launch.sh included. Figures are medians; a ratio is a
-peer's median by ours, of several peers that of the best one.
+Written by `make bench`, which compares execute-notebook with similar tools. In each round, all contenders of a work run
+one after the other, each in a fresh copy of the same notebooks, with kernels of the same environment and the same home.
+All environments are byte-compiled. Whole commands are timed, including launch.sh. Figures are medians. A ratio is the
+median of the other tool divided by ours; with several other tools, the best one counts.
 
-nbclient runs all notebooks in one process by `asyncio.gather`, once all at once and once as many at a time as there are
-CPUs; the better one counts. The memory of a driver is the sum over its processes without kernels (PSS), at its peak;
-that of kernels is the sum over all the others, the servers that fork them included.
+nbclient runs all notebooks in one process with `asyncio.gather`, once all together and once as many at the same time as
+there are CPUs; the better result counts. The memory of a driver is the sum over its processes without kernels (PSS), at
+its peak. The memory of kernels is the sum over all other processes, including the servers that fork them.
 
-The column "disk" is the largest part of a round in which something on the machine waited for a disk: where it is much,
-files were read cold, and the round tells of the disk. Such a round is repeated, at most twice.
+The column "disk" is the largest share of a round in which something on the machine waited for a disk. If it is large,
+files were read cold, and the round measures the disk. Such a round is repeated, at most twice.
 """
 
 

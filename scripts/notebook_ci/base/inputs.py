@@ -43,7 +43,7 @@ EXAMPLES = {
 }
 
 
-def given(kind: Kind, description: str, *, default: object, shown_default: str) -> Any:
+def given(kind: Kind, description: str, *, default: object, shown_default: str, tuning: bool = False) -> Any:
     """Declare an input.
 
     Args:
@@ -51,8 +51,9 @@ def given(kind: Kind, description: str, *, default: object, shown_default: str) 
         description: Sentences for action.yml, README and `--help`.
         default: The value when it is not given.
         shown_default: The default, as documents say it.
+        tuning: Whether it stands in the table "Tuning" of the README: few need it.
     """
-    metadata = {"kind": kind, "description": description, "shown_default": shown_default}
+    metadata = {"kind": kind, "description": description, "shown_default": shown_default, "tuning": tuning}
     if isinstance(default, dict):
         return dataclasses.field(default_factory=default.copy, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -64,21 +65,21 @@ class StageInputs:
 
     run_dir: str = given(
         PATH,
-        "Run directory, for records and artifacts.",
+        "Run directory: the folder for the records and files of this run.",
         default="",
-        shown_default="`$RUNNER_TEMP/notebook-ci`, on a laptop a new folder in `.notebook-ci/runs`",
+        shown_default="`$RUNNER_TEMP/notebook-ci`; on a laptop, a new folder in `.notebook-ci/runs`",
     )
     slug: str = given(
         SLUG,
-        "Name of this use of the action in the run: a leg of a matrix, a second call.",
+        "Name for this use of the action, if a run uses it more than once: a matrix job, a second step.",
         default="",
         shown_default="none",
     )
     config: str = given(
         PATH,
-        "File with the inputs that are not given here, in TOML: a table a stage, keys as the inputs.",
+        "TOML file with inputs: one table per stage; keys are input names. Inputs given here override it.",
         default="",
-        shown_default=f"`{CONFIG}`, if it is there",
+        shown_default=f"`{CONFIG}`, if it exists",
     )
     # By input, the text that the step or the command line gave.
     texts: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False, compare=False)
@@ -107,6 +108,7 @@ class Input:
     kind: Kind
     description: str
     shown_default: str
+    tuning: bool
 
 
 def declared(model: type[StageInputs]) -> dict[str, Input]:
@@ -202,8 +204,8 @@ def _parser(model: type[StageInputs], stage: str) -> argparse.ArgumentParser:
     parser = _Parser(
         prog=f"{COMMAND} {stage}",
         description=model.__doc__,
-        epilog=f"The workspace is the folder you run it from.\n"
-        f"Each value can stand in {CONFIG} too, in the table [{stage}].\n\n"
+        epilog=f"The workspace is the current folder.\n"
+        f"Inputs can also be set in {CONFIG}, in the table [{stage}].\n\n"
         f"Example:\n  {COMMAND} {stage} {EXAMPLES.get(stage, '')}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -211,7 +213,7 @@ def _parser(model: type[StageInputs], stage: str) -> argparse.ArgumentParser:
     # For the launcher and the actions.
     for flag in (FROM_STDIN, CHECK_ONLY, NAME_CACHE):
         parser.add_argument(flag, action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument(PLAN, action="store_true", help="Show what would be done, and do nothing.")
+    parser.add_argument(PLAN, action="store_true", help="Show what would run, without running it.")
     for item in declared(model).values():
         text = f"{item.description} Default: {item.shown_default}.".replace("%", "%%")
         add = functools.partial(parser.add_argument, f"--{item.name}", dest=item.field, metavar=item.kind.metavar)

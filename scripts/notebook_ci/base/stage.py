@@ -40,8 +40,8 @@ StageRecord = TypeVar("StageRecord", bound=Record)
 StagePlan = TypeVar("StagePlan", bound=Plan)
 
 COMMON_OUTPUTS = {
-    "status": "`passed`, `failed` (a fault in notebooks or data), `error` (wrong input, network, installation ...) or "
-    "`skipped` (nothing to do).",
+    "status": "`passed`, `failed` (a problem in notebooks or data), `error` (wrong input, network, installation ...) "
+    "or `skipped` (nothing to do).",
     "record": "Path of the stage's record, a JSON file in the run directory.",
 }
 EXIT_CODES = {"passed": 0, "skipped": 0, "failed": 1, "error": SurroundingsError.exit_code}

@@ -13,16 +13,17 @@ def usage() -> str:
     width = max(len(stage.name) for stage in stages)
     return "\n".join(
         [
-            f"usage: {COMMAND} STAGE [--help] [inputs]",
+            f"usage: {COMMAND} STAGE [--help] [--plan] [inputs]",
             f"       {COMMAND} --version",
             "",
-            "Runs a stage of notebook-ci on this machine, as its action does on a runner; `pipeline` runs all of them.",
+            "Run one stage of notebook-ci, as its action does on a runner. `pipeline` runs all stages.",
             "",
             "Stages:",
             *(f"  {stage.name:<{width}}  {stage.description}" for stage in stages),
             "",
-            "The workspace is the folder you run it from.",
-            f"The inputs of a stage are flags, or stand in {CONFIG}: see {COMMAND} STAGE --help.",
+            "--plan shows what a stage would do, without running it.",
+            "The workspace is the current folder.",
+            f"Inputs are flags, or keys in {CONFIG}: see {COMMAND} STAGE --help.",
             "",
         ]
     )

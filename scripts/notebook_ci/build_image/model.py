@@ -8,9 +8,9 @@ from notebook_ci.base.records import Record
 from notebook_ci.base.values import BOOLEAN, LINES, PATH, SECONDS, Kind, choice
 
 OUTPUTS = {
-    "image": "Name of the image with its first tag.",
-    "image-id": "Id of the image at the engine: SHA-256 of its configuration.",
-    "digest": "Digest of the image at the registry, if it was pushed: `IMAGE@DIGEST` is this image forever.",
+    "image": "Name of the image, with its first tag.",
+    "image-id": "ID of the image in the Docker engine: SHA-256 of its configuration.",
+    "digest": "Digest of the image in the registry, if it was pushed. `IMAGE@DIGEST` always names this image.",
 }
 DEFAULT_SECONDS = 1800.0
 LONGEST_NAME = 255
@@ -73,7 +73,7 @@ IMAGE = Kind(
     _image,
     "NAME",
 )
-BASE = Kind("an image such as `python:3.12-slim`, with tag or digest or without", _base, "NAME")
+BASE = Kind("an image such as `python:3.12-slim`; tag and digest are optional", _base, "NAME")
 TAGS = Kind(
     "one tag per line: up to 128 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`; other characters of "
     "branch names become `-`",
@@ -85,42 +85,49 @@ TAGS = Kind(
 
 @dataclass(frozen=True, kw_only=True)
 class BuildImageInputs(StageInputs):
-    """Build an image that runs the notebooks in their environment, and push it."""
+    """Build a Docker image that runs the notebooks in their environment, and push it."""
 
     image: str = given(
-        IMAGE, "Name of the image, with the registry's host (and port) before it.", default="", shown_default="none"
+        IMAGE, "Name of the image, starting with the host (and port) of its registry.", default="", shown_default="none"
     )
     tags: tuple[str, ...] = given(
-        TAGS, "Tags of the image.", default=(), shown_default="the git commit, all 40 digits of it"
+        TAGS, "Tags of the image.", default=(), shown_default="the full SHA of the git commit"
     )
     dockerfile: str = given(
         PATH,
-        "Dockerfile to build instead, relative to the workspace, which is its context.",
+        "Your own Dockerfile, relative to the workspace. The workspace is the build context.",
         default="",
-        shown_default="one is generated",
+        shown_default="a generated one",
     )
     base_image: str = given(
         BASE,
-        "Image that the generated Dockerfile starts from: Linux with a Python as `python3`, its `venv` and pip.",
+        "Base image of the generated Dockerfile: Linux with `python3`, `venv` and pip.",
         default="",
-        shown_default="`python:X.Y-slim`, X.Y as setup-env or `.python-version` have it, or notebook-ci's own Python",
+        shown_default="`python:X.Y-slim`, with X.Y from setup-env, else from `.python-version`, else from the Python "
+        "that runs notebook-ci",
     )
     requirements: str = given(
         PATH,
-        "File that says what the image's environment holds, where setup-env did not run in this run.",
+        "File that lists the packages for the image, if setup-env was not part of this run.",
         default="",
-        shown_default="that of setup-env, else `uv.lock`, `pylock.toml`, `requirements*.txt` or `pyproject.toml`",
+        shown_default="the file that setup-env used, else the first of `uv.lock`, `pylock.toml`, `requirements*.txt`, "
+        "`pyproject.toml`",
     )
-    push: bool = given(BOOLEAN, "Push the image to its registry.", default=False, shown_default="`false`")
+    push: bool = given(
+        BOOLEAN,
+        "Push the image to its registry. Log in first, for example with `docker/login-action`.",
+        default=False,
+        shown_default="`false`",
+    )
     if_no_engine: str = given(
         choice("fail", "skip"),
-        "What to do where no Docker engine can be used.",
+        "What to do if no Docker engine is available: `fail` or `skip` the stage.",
         default="fail",
         shown_default="`fail`",
     )
     timeout: float = given(
         SECONDS,
-        "Limit for each: fetching the base image, building, pushing a tag.",
+        "Seconds for each of these: pulling the base image, building, pushing one tag.",
         default=DEFAULT_SECONDS,
         shown_default=f"{DEFAULT_SECONDS:.0f}",
     )

@@ -7,20 +7,20 @@ from notebook_ci.base.records import Record
 from notebook_ci.base.values import BOOLEAN, COUNT, LINES, PATH, TEXT
 
 OUTPUTS = {
-    "data-digest": "SHA-256 of the tracked data: path, hash and size of each output, the same on every machine.",
-    "files": "Number of files that were pulled or already there.",
-    "bytes": "Their size in bytes.",
+    "data-digest": "SHA-256 over path, hash and size of each tracked output; the same on every machine.",
+    "files": "Number of files that were pulled or already existed.",
+    "bytes": "Total size of these files, in bytes.",
 }
 MANIFEST = "files.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DvcPullInputs(StageInputs):
-    """Pull data versioned by DVC, and check its content."""
+    """Pull data that DVC tracks, and check its content."""
 
     targets: tuple[str, ...] = given(
         LINES,
-        "What to pull: `.dvc` files, data files and folders, folders with `.dvc` files in them, stages of `dvc.yaml`.",
+        "What to pull: `.dvc` files, data files and folders, folders that contain `.dvc` files, stages of `dvc.yaml`.",
         default=(),
         shown_default="all data of the repository",
     )
@@ -32,25 +32,25 @@ class DvcPullInputs(StageInputs):
     )
     jobs: int = given(
         COUNT,
-        "How many files to download at a time.",
+        "How many files to download at the same time.",
         default=0,
-        shown_default="`jobs` of the remote, else four a processor, as DVC",
+        shown_default="`jobs` of the remote, else four per CPU, as in DVC",
     )
     verify: bool = given(
         BOOLEAN,
-        "Whether to hash what was pulled, and compare it with the pointers. DVC itself does not.",
+        "Hash the pulled files and compare them with the hashes in `.dvc` files and `dvc.lock`. DVC does not do this.",
         default=True,
         shown_default="`true`",
     )
     cache: bool | None = given(
         BOOLEAN,
-        "Whether the action keeps DVC's cache between runs. A pull request from a fork can read what is kept.",
+        "Cache the DVC cache between workflow runs. Pull requests from forks can read it.",
         default=None,
-        shown_default="`true`; in a public repository `false`",
+        shown_default="`true`; in a public repository, `false`",
     )
     working_directory: str = given(
         PATH,
-        "Folder of the DVC repository, or one in it. `targets` are relative to it.",
+        "Folder of the DVC repository, or a folder in it. `targets` are relative to it.",
         default="",
         shown_default="the workspace",
     )

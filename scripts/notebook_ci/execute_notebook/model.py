@@ -42,7 +42,7 @@ def _needs(value: Value, origin: str) -> dict[str, tuple[str, ...]]:
 NEEDS = YamlKind("YAML: `notebook: [notebooks]`, one per line", _needs, "YAML")
 
 OUTPUTS = {
-    "executed": "Number of notebooks that were attempted, failed ones included.",
+    "executed": "Number of notebooks that were executed, including failed ones.",
     "failed": "Number of notebooks that failed.",
     "output-dir": "Folder of the executed notebooks.",
 }
@@ -50,72 +50,74 @@ OUTPUTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class ExecuteInputs(StageInputs):
-    """Execute notebooks and say precisely what failed."""
+    """Execute Jupyter notebooks with parameters, and annotate the line that failed."""
 
     notebooks: tuple[str, ...] = given(
         GLOBS,
-        "Notebooks to execute: files, folders or globs (`**` for any folders), one a line, relative to the workspace. "
-        "Hidden folders and virtual environments are left out. A line that matches nothing is an error.",
+        "Notebooks to execute: files, folders or globs (`**` matches any folders), one per line, relative to the "
+        "workspace. Hidden folders and virtual environments are ignored. A line that matches nothing is an error.",
         default=("**/*.ipynb",),
         shown_default="`**/*.ipynb`",
     )
     exclude: tuple[str, ...] = given(
-        GLOBS, "Notebooks to leave out, written as in `notebooks`.", default=(), shown_default="none"
+        GLOBS, "Notebooks to leave out, in the same format as `notebooks`.", default=(), shown_default="none"
     )
     parameters: Values = given(
         YAML_MAP,
         "Parameters for the notebooks, as YAML 1.2. Each notebook gets those that its cell tagged `parameters` "
-        "declares; one that no notebook declares is an error. They stand in the executed notebooks: give no secrets.",
+        "declares. One that no notebook declares is an error. The executed notebooks show them: never pass secrets.",
         default={},
         shown_default="none",
     )
     parameters_file: str = given(
-        PATH, "YAML file of parameters. `parameters` wins, name by name.", default="", shown_default="none"
+        PATH, "YAML file of parameters. `parameters` overrides single values.", default="", shown_default="none"
     )
     sweep: dict[str, Values] = given(
         SETS,
-        "Sets of parameters. A notebook is executed once for each set with a parameter that it declares; its "
-        "values win over `parameters`. Each execution has the name of its set, or what is in it: `train@a=0.1.ipynb`.",
+        "Sets of parameters. A notebook is executed once per set that contains a parameter it declares. A set "
+        "overrides `parameters`. Executions are named after the set or its values: `train@a=0.1.ipynb`.",
         default={},
         shown_default="none",
     )
     needs: dict[str, tuple[str, ...]] = given(
         NEEDS,
-        "Which notebooks must have passed before another begins: `report.ipynb: [train.ipynb]`. Both sides may be "
-        "globs. Where one of them has failed, the other is skipped.",
+        "Which notebooks must pass before another one starts: `report.ipynb: [train.ipynb]`. Both sides can be "
+        "globs. If a needed notebook fails, the one that needs it is skipped.",
         default={},
         shown_default="none",
     )
     execution_order: str = given(
         choice("auto", "sorted", "parallel"),
-        "Which notebooks run one after the other: `auto`: the numbered ones of each folder (`01-`, `02_`), in their "
-        "order, whether or not one fails; `sorted`: all; `parallel`: none. `needs` holds in any case.",
+        "Which notebooks run one after the other. `auto`: the numbered notebooks of each folder (`01-`, `02_`), in "
+        "order, even if one fails. `sorted`: all. `parallel`: none. `needs` always applies.",
         default="auto",
         shown_default="`auto`",
+        tuning=True,
     )
     workers: int | None = given(
         WORKERS,
-        "How many notebooks run at a time.",
+        "How many notebooks run at the same time.",
         default=None,
-        shown_default="`auto`: one a CPU that the process may use, one more while they take less than a second",
+        shown_default="`auto`: one per available CPU, plus one while notebooks take under a second",
+        tuning=True,
     )
     python: str = given(
         PATH,
-        "Python interpreter to run the kernels; it must have ipykernel. Notebooks of another language are run by the "
-        "kernel that they name, where Jupyter finds it: in this environment, the user's home or the system.",
+        "Python interpreter for the kernels. It must have ipykernel. Notebooks in other languages use the kernel that "
+        "they name, if Jupyter finds it in this environment, the user's home or the system.",
         default="",
-        shown_default="that of setup-env in this run, on a laptop also of an earlier one, else `VIRTUAL_ENV`, "
-        "`pythonLocation`, `python` on PATH",
+        shown_default="the one that setup-env created in this run (on a laptop, also in an earlier run), else "
+        "`VIRTUAL_ENV`, `pythonLocation`, `python` on `PATH`",
     )
     output_dir: str = given(
         PATH,
-        "Folder for the executed notebooks, laid out as the originals are.",
+        "Folder for the executed notebooks, with the same subfolders as the originals.",
         default="",
         shown_default="a folder in the run directory",
     )
     cell_timeout: float | None = given(
         SECONDS,
-        "Seconds a cell may run. Then it is interrupted, and the notebook fails.",
+        "Seconds a cell may run. A cell that takes longer is interrupted, and its notebook fails.",
         default=None,
         shown_default="none",
     )
@@ -124,42 +126,47 @@ class ExecuteInputs(StageInputs):
     )
     shell_errors: str = given(
         choice("warn", "fail", "ignore"),
-        "What happens when a shell command of a notebook (`!command`, `x = !command`, `%pip`) fails: `warn` names the "
-        "cell and the command, `fail` fails the cell, `ignore` does nothing.",
+        "What happens if a shell command in a notebook (`!command`, `x = !command`, `%pip`) fails. `warn`: a warning "
+        "names the cell and the command. `fail`: the cell fails. `ignore`: nothing.",
         default="warn",
         shown_default="`warn`",
     )
     kernel_start: str = given(
         choice("auto", "fork", "spawn"),
-        "How kernels come to be: `fork`: from a process that has imported ipykernel, which is much faster, and is "
-        "Linux alone; one that cannot be forked is started. `spawn`: each is started anew. `auto`: forked on Linux.",
+        "How kernels are started. `fork`: forked from a process that has imported ipykernel, which is much faster "
+        "(Linux only); if that fails, a normal kernel is started. `spawn`: each as a new process. `auto`: `fork` on "
+        "Linux, `spawn` elsewhere.",
         default="auto",
         shown_default="`auto`",
+        tuning=True,
     )
     preload: tuple[str, ...] | None = given(
         PRELOAD,
-        "Imports that are made once for several notebooks, before their kernels are forked. `auto`: what at least two "
-        "notebooks of a folder import at their beginning, and only for those, and only where it is shown to make no "
-        "difference. Module names: these, for all notebooks: one that lacks an import of them is not found out.",
+        "Modules to import once, before the kernels of several notebooks are forked. `auto`: what at least two "
+        "notebooks of a folder import at the top, for these notebooks only, and only if it makes no difference to "
+        "them. Module names: for all notebooks; a notebook that forgets one of these imports will still pass.",
         default=None,
         shown_default="`auto`",
+        tuning=True,
     )
     preload_max_memory: int | None = given(
         SIZE,
-        "Memory that such imports may take, beside that of the notebooks.",
+        "Memory that preloaded imports may use, in addition to the notebooks' own.",
         default=None,
-        shown_default="a quarter of what there is",
+        shown_default="a quarter of the memory",
+        tuning=True,
     )
     max_output: int = given(
         SIZE,
-        "How much of a notebook's outputs is kept. Of more text the beginning and the end stay, with a notice between "
-        "them; other outputs that do not fit are left out, with a notice in their place.",
+        "How much of a notebook's outputs is kept. Longer text keeps its beginning and its end. Other outputs that do "
+        "not fit are left out. A notice in the notebook marks each gap.",
         default=25_000_000,
         shown_default="`25 MB`",
+        tuning=True,
     )
     html: bool = given(
         BOOLEAN,
-        "Write each executed notebook as an HTML page too. The page runs no scripts and loads nothing.",
+        "Also write each executed notebook as an HTML page. The page runs no scripts and loads nothing.",
         default=False,
         shown_default="`false`",
     )

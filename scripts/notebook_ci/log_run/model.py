@@ -9,14 +9,14 @@ from notebook_ci.base.values import TEXT, choice
 from notebook_ci.log_run.store import HIDDEN, shown
 
 OUTPUTS = {
-    "run-id": "Id of the MLflow run; empty where nothing was logged.",
-    "run-url": "Page of the run on the tracking server; empty where the store is a database file.",
+    "run-id": "ID of the MLflow run; empty if nothing was logged.",
+    "run-url": "URL of the MLflow run; empty if it was logged to a database file.",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class LogRunInputs(StageInputs):
-    """Log the run to MLflow: parameters, metrics, data, digests, executed notebooks, records."""
+    """Log the run to MLflow: parameters, metrics, datasets, digests, executed notebooks, records."""
 
     tracking_uri: str = given(
         TEXT,
@@ -24,8 +24,8 @@ class LogRunInputs(StageInputs):
         "workspace). Credentials come from `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`, or "
         "`MLFLOW_TRACKING_TOKEN`.",
         default="",
-        shown_default="`MLFLOW_TRACKING_URI`, else a database file beside the runs: "
-        "`$RUNNER_TEMP/notebook-ci-mlflow/mlflow.db`, on a laptop `.notebook-ci/mlflow/mlflow.db`",
+        shown_default="`MLFLOW_TRACKING_URI`, else the database file `$RUNNER_TEMP/notebook-ci-mlflow/mlflow.db`; on a "
+        "laptop, `.notebook-ci/mlflow/mlflow.db`",
     )
     experiment: str = given(
         TEXT,
@@ -37,12 +37,12 @@ class LogRunInputs(StageInputs):
         TEXT,
         "Name of the MLflow run.",
         default="",
-        shown_default="that of the run in `MLFLOW_RUN_ID`, else workflow, number and attempt of the run, on a laptop "
-        "the name of the run directory; with the slug behind it",
+        shown_default="the name of the run in `MLFLOW_RUN_ID`, else workflow, number and attempt of the workflow run "
+        "(on a laptop, the name of the run directory); the slug is appended",
     )
     on_error: str = given(
         choice("fail", "warn"),
-        "What a failure to log means: `fail` the stage, or only `warn`. A wrong input always fails.",
+        "What to do if logging fails: `fail` the stage, or only `warn`. A wrong input always fails.",
         default="fail",
         shown_default="`fail`",
     )

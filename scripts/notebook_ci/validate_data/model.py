@@ -20,9 +20,9 @@ Severity = Literal["critical", "warning", "info"]
 Kind = Literal["violation", "missing-column", "not-evaluated"]
 
 OUTPUTS = {
-    "success": "`true` if the data meet every expectation of severity `critical`, else `false`.",
-    "evaluated": "Number of expectations that data were held against.",
-    "failed": "Number of those that make the stage fail: not met and `critical`, or impossible to evaluate.",
+    "success": "`true` if the data meets every expectation of severity `critical`, else `false`.",
+    "evaluated": "Number of expectations that were checked.",
+    "failed": "Number of expectations that make the stage fail: `critical` and not met, or impossible to evaluate.",
 }
 
 
@@ -46,33 +46,32 @@ RULES = YamlKind("YAML: `data: suite`, one per line", _rules, "YAML", hint=RULES
 
 @dataclass(frozen=True, kw_only=True)
 class ValidateInputs(StageInputs):
-    """Hold data against the expectations of Great Expectations suites."""
+    """Check data against Great Expectations suites, and annotate each violation on its line of the suite."""
 
     data: tuple[str, ...] = given(
         GLOBS,
-        "Data to validate against `suite`: files or globs, one a line, relative to the workspace. CSV, TSV, Parquet, "
-        "JSON or JSON lines, by suffix (`.csv`, `.tsv`, `.parquet`, `.json`, `.jsonl`, `.ndjson`; all but Parquet also "
-        "with `.gz`).",
+        "Data to check against `suite`: files or globs, one per line, relative to the workspace. The suffix gives the "
+        "format: `.csv`, `.tsv`, `.parquet`, `.json`, `.jsonl`, `.ndjson`; all except Parquet also with `.gz`.",
         default=(),
         shown_default="none",
     )
     suite: str = given(
         PATH,
-        "Suite of Great Expectations 1.x, a JSON file, relative to the workspace.",
+        "Great Expectations 1.x suite, a JSON file, relative to the workspace.",
         default="",
         shown_default="none",
     )
     rules: dict[str, tuple[str, ...]] = given(
         RULES,
-        "Several data with their suites in place of `data` and `suite`, as YAML: `data: suite`, or a list of suites. "
-        "Data can be globs.",
+        "Several data files, each with its suites, instead of `data` and `suite`. YAML: `data: suite` or "
+        "`data: [suite, suite]`. Data can be globs.",
         default={},
         shown_default="none",
     )
     checkpoint: str = given(
         TEXT,
-        "Name of a checkpoint of the Great Expectations 1.x project in the folder `gx` of the workspace. Its data are "
-        "validated; its actions are not run.",
+        "Name of a checkpoint in the Great Expectations 1.x project in the folder `gx` of the workspace. Its data is "
+        "checked; its actions are not run.",
         default="",
         shown_default="none",
     )

@@ -1,0 +1,48 @@
+"""Renews docs/summary.png: the summary that a step has written, as GitHub shows it, cut before the metrics.
+
+Run the chain on a copy of examples/penguins with `max_iter: 5` in params.yaml and GITHUB_STEP_SUMMARY=summary.md, then
+
+    bash scripts/launch.sh --env execute-notebook --exec python scripts/dev/picture.py summary.md
+
+Needs `chromium` and an emoji font, such as Debian's fonts-noto-color-emoji.
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import mistune
+
+OUTPUT = Path(__file__).resolve().parents[2] / "docs" / "summary.png"
+SIZE = "1240,690"  # of the window, in pixels
+PAGE = """<!doctype html><meta charset="utf-8"><style>
+body {{ font: 14px/1.5 "Noto Sans", "DejaVu Sans", sans-serif; color: #1f2328; margin: 20px; }}
+h3 {{ font-size: 18px; margin: 0 0 14px; }} h4 {{ font-size: 15px; margin: 18px 0 10px; }}
+table {{ border-collapse: collapse; }} th, td {{ border: 1px solid #d1d9e0; padding: 5px 11px; text-align: left; }}
+td:not(:last-child) {{ white-space: nowrap; }}
+tr:nth-child(even) {{ background: #f6f8fa; }}
+code, pre {{ font: 12px/1.45 "DejaVu Sans Mono", monospace; background: #f6f8fa; padding: 2px 4px; }}
+pre {{ padding: 12px; }} pre code {{ padding: 0; }}
+</style>{}"""
+
+
+def main() -> None:
+    text = Path(sys.argv[1]).read_text(encoding="utf-8").partition("| metric")[0]
+    page = PAGE.format(mistune.create_markdown(plugins=["table"])(text))
+    with tempfile.TemporaryDirectory() as folder:
+        html = Path(folder) / "summary.html"
+        html.write_text(page, encoding="utf-8")
+        flags = (
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            f"--user-data-dir={folder}/profile",
+        )
+        shot = ("chromium", *flags, f"--window-size={SIZE}", f"--screenshot={OUTPUT}", html.as_uri())
+        subprocess.run(shot, check=True, capture_output=True)
+
+
+if __name__ == "__main__":
+    main()
