@@ -1,6 +1,7 @@
-"""Renews docs/summary.png: the summary that a step has written, as GitHub shows it, cut before the metrics.
+"""Renews docs/summary.png: the summary of a real run, rendered like on GitHub, up to the metrics.
 
-Run the chain on a copy of examples/penguins with `max_iter: 5` in params.yaml and GITHUB_STEP_SUMMARY=summary.md, then
+Run `pipeline` on a copy of examples/penguins with `max_iter: 5` in params.yaml, GITHUB_ACTIONS=true, and
+GITHUB_STEP_SUMMARY, GITHUB_OUTPUT and RUNNER_TEMP set to absolute paths. Then:
 
     bash scripts/launch.sh --env execute-notebook --exec python scripts/dev/picture.py summary.md
 
