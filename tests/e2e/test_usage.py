@@ -103,11 +103,11 @@ def test_a_notebook_that_raises(penguins: Consumer) -> None:
     ("steps", "failing", "message"),
     [
         ([step("setup-env", requirements="none.txt")], "setup-env", "requirements is `none.txt`, which is not there."),
-        ([step("setup-env", python_version="three")], "setup-env", "python-version is `three`."),
+        ([step("setup-env", python_version="three")], "setup-env", "`python-version` is `three`."),
         (
             [ENV, step("execute-notebook", html="yes")],
             "execute-notebook",
-            "html is `yes`. Accepted is `true` or `false`.",
+            "`html` is `yes`. Accepted is `true` or `false`.",
         ),
         (
             [ENV, step("execute-notebook", parameters="beta: 1")],

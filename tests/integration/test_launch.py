@@ -268,9 +268,9 @@ def test_it_works_however_it_is_called(first: Checkout, way: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing"], "There is no stage 'nothing'. There are: demo, pipeline."),
+        (["nothing"], "There is no stage 'nothing'. There are: demo."),
         (["../scripts/demo"], "There is no stage '../scripts/demo'."),
-        (["--env", "demo"], "No stage was named. There are: demo, pipeline."),
+        (["--env", "demo"], "No stage was named. There are: demo."),
         (["--env", "nothing", "demo"], "There is no tool environment 'nothing'. There are: demo, pipeline."),
         (["--env", "", "demo"], "No tool environment was named. There are: demo, pipeline."),
         (["--env", "uv", "--exec", "uv"], "There is no tool environment 'uv'."),

@@ -189,9 +189,9 @@ def _tell(planned: ExecutionPlan, interpreter: Interpreter, record: ExecuteRecor
 def _tell_of_imports(inputs: ExecuteInputs, servers: Servers, context: Context) -> None:
     """Report modules in `preload` that were not imported in advance: a name may be misspelt."""
     for name, why in servers.refusals.items() if inputs.preload else ():
-        context.reporter.notice(f"The input preload names {quote(name)}, which was left to the notebooks: {why}.")
+        context.reporter.notice(f"`preload` lists {quote(name)}, which was left to the notebooks: {why}.")
     if inputs.preload and not servers.are_of_use:
-        context.reporter.notice("The input preload has no effect: kernels are started, not forked.")
+        context.reporter.notice("`preload` has no effect: kernels are started, not forked.")
 
 
 def _limits(inputs: ExecuteInputs) -> Limits:
