@@ -242,18 +242,25 @@ def test_each_of_the_two_walls_holds_alone(pages: tuple[Workspace, Done], chromi
     assert chromium.hits <= ({"refresh"} if wall == "the policy" else set()), "a policy knows nothing of refreshing"
 
 
+def fired(chromium: Browser, page: str, expected: set[str]) -> set[str]:
+    """Return what a page asks for. On a busy machine the browser may end too early: it gets a second chance."""
+    chromium.load(page)
+    if not chromium.hits >= expected:
+        chromium.load(page)
+    return chromium.hits
+
+
 def test_the_attacks_are_real(pages: tuple[Workspace, Done], chromium: Browser) -> None:
     """In pages that nobody cleaned."""
     workspace, done = pages
-    chromium.load(armed(REFRESH, "refresh").replace(PORT, str(chromium.port)))
-    assert chromium.hits == {"refresh"}
+    assert fired(chromium, armed(REFRESH, "refresh").replace(PORT, str(chromium.port)), {"refresh"}) == {"refresh"}
     frames = (armed(attack, name).replace(PORT, str(chromium.port)) for name, attack in TAGS.items())
-    chromium.load("<!DOCTYPE html>" + "".join(f'<iframe srcdoc="{escape(each)}"></iframe>' for each in frames))
-    assert set(TAGS) - chromium.hits == INERT
-    chromium.load(rendered_by_nbconvert(workspace, done, sanitize=False))
-    assert chromium.hits >= {"html-script", "markdown-script", "cell-script", "javascript", "plotly", "result", "link"}
-    chromium.load(rendered_by_nbconvert(workspace, done, sanitize=True))
-    assert chromium.hits >= {"mermaid", "png-width", "png-height", "jpeg-width", "jpeg-height"}, "why it is not enough"
+    all_frames = "<!DOCTYPE html>" + "".join(f'<iframe srcdoc="{escape(each)}"></iframe>' for each in frames)
+    assert set(TAGS) - fired(chromium, all_frames, set(TAGS) - INERT) == INERT
+    scripts = {"html-script", "markdown-script", "cell-script", "javascript", "plotly", "result", "link"}
+    assert fired(chromium, rendered_by_nbconvert(workspace, done, sanitize=False), scripts) >= scripts
+    left = {"mermaid", "png-width", "png-height", "jpeg-width", "jpeg-height"}
+    assert fired(chromium, rendered_by_nbconvert(workspace, done, sanitize=True), left) >= left, "why it is not enough"
 
 
 def test_every_type_that_the_template_knows_is_tried(workspace: Workspace) -> None:
