@@ -67,11 +67,3 @@ def test_every_kind_of_text_is_read() -> None:
     names = {name for name, _ in texts()}
     assert {"README.md", "CHANGELOG.md", "docs/benchmarks.md", "action.yml", "actions/log-run/action.yml"} <= names
     assert {"actions/log-run/README.md", "examples/penguins/README.md", "--help", "pipeline", *STAGES} <= names
-
-
-def test_the_first_table_of_execute_notebook_is_short() -> None:
-    readme = (ROOT / "actions" / "execute-notebook" / "README.md").read_text(encoding="utf-8")
-    first, tuning = (readme.partition(f"<!-- {name} -->")[2].partition("<!-- /")[0] for name in ("inputs", "tuning"))
-    assert len(re.findall(r"^\| `", first, re.MULTILINE)) <= 12
-    names = re.findall(r"^\| `([a-z-]+)`", tuning, re.MULTILINE)
-    assert {"kernel-start", "preload", "preload-max-memory", "workers", "execution-order"} <= set(names)
