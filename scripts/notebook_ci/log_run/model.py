@@ -38,7 +38,7 @@ class LogRunInputs(StageInputs):
         "Name of the MLflow run.",
         default="",
         shown_default="the name of the run in `MLFLOW_RUN_ID`, else workflow, number and attempt of the workflow run "
-        "(on a laptop, the name of the run directory); the slug is appended",
+        "(on a laptop, the name of the run directory); with a slug, the slug is appended",
     )
     on_error: str = given(
         choice("fail", "warn"),

@@ -35,7 +35,8 @@ class SetupEnvInputs(StageInputs):
         PATH,
         "Folder of the virtual environment.",
         default="",
-        shown_default="`$RUNNER_TEMP/notebook-ci-venv`; on a laptop, `.notebook-ci/venv`; `-<slug>` is appended",
+        shown_default="`$RUNNER_TEMP/notebook-ci-venv`; on a laptop, `.notebook-ci/venv`; with a slug, "
+        "`-<slug>` is appended",
     )
 
 
