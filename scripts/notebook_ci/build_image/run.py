@@ -45,7 +45,7 @@ class ImagePlan(Plan):
     is_pushed: bool
 
     def lines(self) -> Iterator[str]:
-        names = [f"{self.image}:{tag}" for tag in self.tags] or [f"{self.image}, tagged with the commit"]
+        names = [f"{self.image}:{tag}" for tag in self.tags] or [f"{self.image}:<git commit>"]
         yield f"build {', '.join(names)} from {self.dockerfile or 'a generated Dockerfile'}"
         if self.is_pushed:
             yield "push it"
