@@ -8,9 +8,11 @@ NO_SKIPS ?=
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 # Of `make bench`: `ARGS=--help` lists them.
 ARGS ?=
+MUTANTS := .notebook-ci/mutants
+MUTMUT := bash $(CURDIR)/scripts/launch.sh --env mutants --exec mutmut
 PYTEST := $(DEV) python -m pytest $(if $(NO_SKIPS),--no-skips)
 
-.PHONY: help demo test pytest lint static unit lock pins release docs bench
+.PHONY: help demo test pytest lint static unit mutants lock pins release docs bench
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -36,6 +38,11 @@ static:
 
 unit: ## the fast tests alone
 	$(PYTEST) -n auto tests/unit
+
+mutants: ## change the pure modules line by line, and list the changes that no test notices
+	rm -rf $(MUTANTS) && mkdir -p $(MUTANTS) && cp -r scripts/notebook_ci tests pyproject.toml $(MUTANTS)
+	cd $(MUTANTS) && $(MUTMUT) run && $(MUTMUT) results
+	@echo 'To see one: cd $(MUTANTS) && $(MUTMUT) show NAME'
 
 lock: ## renew requirements/*.txt from requirements/*.in
 	$(DEV) python scripts/dev/lock.py --upgrade

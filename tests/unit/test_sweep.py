@@ -4,7 +4,7 @@ import pytest
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.yaml12 import Values
-from notebook_ci.execute_notebook.sweep import MOST_SETS, SETS
+from notebook_ci.execute_notebook.sweep import HINT, MOST_SETS, SETS
 
 
 def sets(value: object) -> dict[str, Values]:
@@ -76,6 +76,19 @@ def test_what_is_no_sweep_is_refused(value: Any, said: str) -> None:
         sets(value)
     assert "`sweep`" in caught.value.message
     assert said in caught.value.message
+
+
+@pytest.mark.parametrize("value", ["5", "- 5", [{"a": n} for n in range(MOST_SETS + 1)]], ids=["text", "set", "many"])
+def test_a_refusal_shows_how_a_sweep_is_written(value: Any) -> None:
+    with pytest.raises(InputError) as caught:
+        sets(value)
+    assert caught.value.hint == HINT
+
+
+def test_a_refused_name_is_told_what_may_be_in_it() -> None:
+    with pytest.raises(InputError) as caught:
+        sets("a/b: {x: 1}")
+    assert caught.value.hint == "Use up to 80 letters, digits and `_=,.+-`."
 
 
 def test_as_many_sets_as_there_may_be() -> None:

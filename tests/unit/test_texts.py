@@ -7,7 +7,39 @@ from pathlib import Path
 import pytest
 
 from notebook_ci.base.markdown import inline
-from notebook_ci.base.texts import command_line, listed, without_users
+from notebook_ci.base.texts import LONGEST_QUOTE, command_line, listed, quote, size, without_users
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("größe", "`größe`"),
+        (["größe", None, 1], '`["größe", null, 1]`'),
+        ({"a": Path("x")}, '`{"a": "x"}`'),
+        ("two\nlines\x1b\u200b", r"`two\nlines\x1b\u200b`"),
+        ("x" * LONGEST_QUOTE, f"`{'x' * LONGEST_QUOTE}`"),
+        ("x" * LONGEST_QUOTE + "y", f"`{'x' * LONGEST_QUOTE}…`"),
+    ],
+)
+def test_a_value_is_quoted_on_one_line(value: object, shown: str) -> None:
+    assert quote(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (53_140, "53.1 kB"),
+        (2e6, "2.0 MB"),
+        (1.8e9, "1.8 GB"),
+        (3e12, "3.0 TB"),
+        (4e15, "4000.0 TB"),
+    ],
+)
+def test_a_size_has_the_unit_that_fits(number: float, shown: str) -> None:
+    assert size(number) == shown
 
 
 def test_a_list_stays_short() -> None:

@@ -70,7 +70,7 @@ def test_anchors_aliases_and_merges_are_read() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "said"),
     [
-        ("a: 1\nb: [1\n", 3, "while parsing a flow sequence"),
+        ("a: 1\nb: [1\n", 3, "while parsing a flow sequence expected ',' or ']'"),
         ("a: 1\nb:\n\t- c\n", 3, "\\t"),
         ("a: 1\nb: 2\na: 3\n", 3, "found duplicate key"),
         ("x:\n  a: 1\n  a: 3\n", 3, "found duplicate key"),
@@ -87,16 +87,27 @@ def test_broken_yaml_is_named_with_its_line(text: str, line: int, said: str) -> 
     error = refused(text)
     assert error.message.startswith(f"The input parameters is not valid YAML (line {line}): ")
     assert said in error.message
+    assert (error.file, error.line) == (None, None)
     assert error.hint == "Write `name: value`, one per line."
     in_file = refused(text, file="params.yaml")
     assert (in_file.file, in_file.line) == ("params.yaml", line)
     assert in_file.message.startswith("The input parameters is not valid YAML: ")
 
 
-@pytest.mark.parametrize("text", ["a: \x01", "a: 2026-13-45", f"a: {'1' * 5000}", f"a: {'[' * 1000}"])
-def test_what_cannot_be_read_at_all_is_refused(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: \x01", "#x0001"),
+        ("a: 2026-13-45", "month"),
+        (f"a: {'1' * 5000}", "digits"),
+        ("a: " + "[" * 1000, "recursion"),
+    ],
+    ids=["character", "date", "digits", "depth"],
+)
+def test_what_cannot_be_read_at_all_is_refused(text: str, said: str) -> None:
     error = refused(text, file="params.yaml")
     assert error.message.startswith("The input parameters is not valid YAML: ")
+    assert said in error.message
     assert len(error.message) < 200
     assert error.file == "params.yaml"
 
@@ -109,6 +120,22 @@ def test_what_is_no_map_is_refused(text: str, shown: str) -> None:
     assert refused(text).message == f"The input parameters is {shown}, not a map."
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("- a", yaml12.MAP_HINT),
+        ("1: a", "Quote it."),
+        ("a: !!set {x}", "Values are numbers, text, booleans, null, lists and maps."),
+        ("a: &a [*a]", ""),
+        (f"a: 0x{'f' * 4000}", ""),
+    ],
+    ids=["no map", "name", "kind", "itself", "digits"],
+)
+def test_a_refusal_names_the_file_and_what_to_do(text: str, hint: str) -> None:
+    error = refused(text, file="params.yaml")
+    assert (error.file, error.hint) == ("params.yaml", hint)
+
+
 @pytest.mark.parametrize("text", ["1: a", "true: a", "~: a", "[1, 2]: a", "a: {1: b}", "a: [{2026-01-01: b}]"])
 def test_a_name_that_is_no_text_is_refused(text: str) -> None:
     error = refused(text)
@@ -117,21 +144,36 @@ def test_a_name_that_is_no_text_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "kind"), [("a: !!set {x}", "set"), ("a: !!binary aGk=", "bytes"), ("a: [!!binary aGk=]", "bytes")]
+    ("text", "shown"),
+    [
+        ("a: !!set {x}", "`{'x'}`, a set"),
+        ("a: !!binary aGk=", "`b'hi'`, a bytes"),
+        ("a: [!!binary aGk=]", "`b'hi'`, a bytes"),
+    ],
 )
-def test_a_value_that_is_not_plain_is_refused(text: str, kind: str) -> None:
-    assert refused(text).message.endswith(f", a {kind}.")
+def test_a_value_that_is_not_plain_is_refused(text: str, shown: str) -> None:
+    assert refused(text).message == f"The input parameters holds {shown}."
 
 
 def test_a_number_that_could_not_be_written_down_is_refused() -> None:
     assert "digits" in refused(f"a: 0x{'f' * 4000}").message
-    assert read("a: 0xffffffffffffffffffffffff")["a"] == 0xFFFFFFFFFFFFFFFFFFFFFFFF
+    largest = 2**yaml12.MOST_INTEGER_BITS - 1
+    assert read(f"a: {largest:#x}") == {"a": largest}
+    assert "digits" in refused(f"a: {largest + 1:#x}").message
 
 
 def laughs(levels: int) -> str:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, levels)]
     return "\n".join(lines)
+
+
+def test_as_many_values_as_there_may_be() -> None:
+    values = [0] * (yaml12.MOST_NODES - 1)  # and the list itself
+    assert yaml12.read(values, origin=ORIGIN, hint="") == values
+    with pytest.raises(InputError, match="holds more than") as caught:
+        yaml12.read([*values, 0], origin=ORIGIN, hint="", file="params.yaml")
+    assert (caught.value.file, caught.value.hint) == ("params.yaml", "Let the notebook read a file.")
 
 
 def test_a_few_lines_cannot_stand_for_billions_of_values() -> None:
