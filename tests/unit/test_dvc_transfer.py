@@ -61,7 +61,7 @@ def test_what_moves_is_not_given_up() -> None:
     made = progress()
 
     def work(_: int) -> None:
-        for _ in range(20):
+        for _ in range(17):
             time.sleep(0.1)
             made.add_bytes(1)
 
@@ -84,13 +84,15 @@ def test_what_crawls_is_given_up() -> None:
 
 
 def test_what_is_slow_but_finishes_files_does_not_crawl() -> None:
-    made = Progress("Pulled", 6, print, crawl=1)
-    assert len(list(at_once(lambda _: time.sleep(0.5), range(6), jobs=1, progress=made, silence=30))) == 6
+    made = Progress("Pulled", 3, print, crawl=1)
+    assert len(list(at_once(lambda _: time.sleep(0.4), range(3), jobs=1, progress=made, silence=30))) == 3
 
 
 def test_what_is_written_moves() -> None:
     sizes = iter(range(1000))
-    outcome = at_once(lambda _: time.sleep(2), [1], jobs=1, progress=progress(), silence=1, written=lambda: next(sizes))
+    outcome = at_once(
+        lambda _: time.sleep(1.7), [1], jobs=1, progress=progress(), silence=1, written=lambda: next(sizes)
+    )
     assert len(list(outcome)) == 1
 
 

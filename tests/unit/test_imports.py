@@ -270,11 +270,11 @@ def test_deep_nesting_that_the_parser_takes(source: str) -> None:
     "source",
     [
         "%x\n" + " " * 400_000 + "x",
-        "%x\n" + "? " * 200_000 + "x",
-        "%x\n" + "a," * 200_000 + "= x",
-        "%x\n" * 100_000,
+        "%x\n" + "? " * 100_000 + "x",
+        "%x\n" + "a," * 100_000 + "= x",
+        "%x\n" * 50_000,
         "import a\n" * 20_000,
-        "x = [" + "1, " * 100_000 + "]",
+        "x = [" + "1, " * 50_000 + "]",
     ],
 )
 def test_long_sources_take_no_quadratic_time(source: str) -> None:

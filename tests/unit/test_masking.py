@@ -138,8 +138,8 @@ def test_bytes_that_are_no_text_do_no_harm() -> None:
 def test_hiding_is_fast() -> None:
     learn({f"TOKEN_{number}": f"{number}-abcdefgh-{number}" for number in range(20)})
     began = time.monotonic()
-    assert len(masked("abcdefg " * 3_000_000)) == 24_000_000
-    assert time.monotonic() - began < 10
+    assert len(masked("abcdefg " * 1_000_000)) == 8_000_000
+    assert time.monotonic() - began < 5
     began = time.monotonic()
     assert len(masked([{"output_type": "stream", "name": "stdout"}] * 200_000)) == 200_000
     assert time.monotonic() - began < 5
