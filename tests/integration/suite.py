@@ -367,9 +367,11 @@ def made_environment(folder: Path, *requirements: str) -> Path:
     return Path(done.outputs["python"])
 
 
-def in_the_tool_environment(workspace: Workspace, script: str) -> "subprocess.CompletedProcess[str]":
-    """Run Python code where execute-notebook runs."""
-    launch = ["/bin/bash", str(ROOT / "scripts" / "launch.sh"), "--env", "execute-notebook", "--exec", "python", "-c"]
+def in_the_tool_environment(
+    workspace: Workspace, script: str, name: str = "execute-notebook"
+) -> "subprocess.CompletedProcess[str]":
+    """Run Python code where execute-notebook runs, or in another tool environment."""
+    launch = ["/bin/bash", str(ROOT / "scripts" / "launch.sh"), "--env", name, "--exec", "python", "-c"]
     script = f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r})\n{script}"
     return subprocess.run([*launch, script], env=workspace.environ, capture_output=True, text=True, check=False)
 

@@ -29,21 +29,11 @@ PWNED = "pwned"
 ALL = ("setup-env", "dvc-pull", "validate-data", "execute-notebook", "build-image", "log-run")
 
 
-@pytest.fixture(scope="module")
-def made_environment(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An environment that setup-env finds whole, so that a chain takes seconds."""
-    made = Workspace(tmp_path_factory.mktemp("environment"))
-    made.write("requirements.txt", REQUIREMENTS)
-    done = made.end(made.start("setup-env", {}), SECONDS)
-    assert done.code == 0, done.log
-    return done.outputs["python"]
-
-
 @pytest.fixture
-def study(workspace: Workspace, made_environment: str) -> Workspace:
+def study(workspace: Workspace, kernel: Path) -> Workspace:
     """A repository with a notebook, whose environment is there."""
     workspace.write("notebooks/a.ipynb", notebook(parameters("alpha = 1"), "print(1 + alpha)"))
-    workspace.write("notebook-ci.toml", f"[execute-notebook]\npython = {json.dumps(made_environment)}\n")
+    workspace.write("notebook-ci.toml", f"[execute-notebook]\npython = {json.dumps(str(kernel))}\n")
     return workspace
 
 
@@ -90,9 +80,9 @@ def test_what_nobody_named_and_has_nothing_to_do_is_skipped_with_its_reason(stud
     assert json.loads(executed.read_text(encoding="utf-8"))["cells"][-1]["outputs"][0]["text"] == ["42\n"]
 
 
-def test_without_a_lock_the_notebooks_run_with_the_python_on_path(study: Workspace, made_environment: str) -> None:
+def test_without_a_lock_the_notebooks_run_with_the_python_on_path(study: Workspace, kernel: Path) -> None:
     (study.folder / "notebook-ci.toml").unlink()
-    folder = Path(made_environment).parent
+    folder = kernel.parent
     process = study.start("pipeline", {}, environ={"PATH": f"{folder}:{study.environ['PATH']}"})
     done = study.end(process, SECONDS)
     assert done.code == 0, done.log
@@ -425,6 +415,8 @@ open(compiled, 'r+b').write(head + open(evil, 'rb').read()[16:])
 
 def test_a_program_that_a_notebook_names_as_the_python_of_the_tools_is_not_run(attacked: Workspace) -> None:
     """launch.sh remembers which Python it found, in a file beside the tool environments."""
+    mlflow = Path(in_the_tool_environment(attacked, "print(sys.prefix)", "mlflow-full").stdout.strip())
+    (attacked.base / "cache" / mlflow.name).symlink_to(mlflow)  # making one takes half a minute
     source = """
 with open('evil', 'w') as file:
     file.write(f'#!/bin/sh\\n{sys.executable} -c "{EVIL.strip()}"\\nexec {sys.executable} "$@"\\n')
