@@ -109,6 +109,8 @@ class Pipeline(Command[PipelineInputs]):
             steps = _planned(inputs, environ, cwd)
             if PLAN in argv or not (done or CHECK_ONLY in argv):
                 _show(steps, console)
+            if PLAN in argv:  # in a run, each stage shows its own
+                console.annotate(problem for step in steps for problem in step.plan.problems)
             if PLAN in argv or CHECK_ONLY in argv:
                 return NOTHING_TO_DO if PLAN in argv and CHECK_ONLY in argv else 0
             run_directory = RunDirectory.open(inputs.run_dir, environ, cwd)

@@ -111,3 +111,14 @@ def test_data_that_dvc_pull_will_bring_is_said_to_be_unknown(workspace: Workspac
     Path(workspace.folder, ".dvc", "config").unlink()
     Path(workspace.folder, ".dvc").rmdir()
     assert run(workspace, "pipeline", "--plan").code == 2
+
+
+def test_what_a_plan_warns_of_is_said_once(workspace: Workspace, kernel: Path) -> None:
+    workspace.write("a.ipynb", notebook(parameters("alpha = 1"), parameters("beta = 1")))
+    shown = run(workspace, "pipeline", "--plan").log
+    assert shown.count("2 cells are tagged `parameters`") == 1
+    inputs = {"stages": "execute-notebook"}
+    done = workspace.run("pipeline", inputs, environ={"VIRTUAL_ENV": str(kernel.parents[1])})
+    assert done.code == 0, done.log
+    [warning] = done.annotations("warning")
+    assert warning.message.startswith("2 cells are tagged `parameters`")

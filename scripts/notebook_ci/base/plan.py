@@ -13,6 +13,7 @@ class Nothing:
 
     reason: str  # a sentence
     hint: str = ""  # what gives it something to do
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -121,7 +121,9 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             return self._name_cache(argv, workspace, stdin, console)
         inputs = self.load(argv, stdin, workspace.folder, console)
         if PLAN in argv:
-            show(self.name, self.plan(inputs, workspace), console)
+            plan = self.plan(inputs, workspace)
+            show(self.name, plan, console)
+            console.annotate(plan.problems)
             return NOTHING_TO_DO if CHECK_ONLY in argv else 0
         if CHECK_ONLY in argv and not self._is_refused(inputs, workspace):
             return 0
@@ -224,7 +226,6 @@ def show(stage: str, plan: Plan | Nothing, console: Console) -> None:
     console.progress(f"{stage}:")
     for line in plan.lines():
         console.progress(f"  {line}")
-    console.annotate(plan.problems)
 
 
 def _worse(exit_code: int, error: NotebookCiError) -> int:
