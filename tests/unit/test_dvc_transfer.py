@@ -61,11 +61,11 @@ def test_what_moves_is_not_given_up() -> None:
     made = progress()
 
     def work(_: int) -> None:
-        for _ in range(17):
+        for _ in range(25):
             time.sleep(0.1)
             made.add_bytes(1)
 
-    assert len(list(at_once(work, [1], jobs=1, progress=made, silence=1))) == 1
+    assert len(list(at_once(work, [1], jobs=1, progress=made, silence=2))) == 1
 
 
 def test_what_crawls_is_given_up() -> None:
@@ -91,7 +91,7 @@ def test_what_is_slow_but_finishes_files_does_not_crawl() -> None:
 def test_what_is_written_moves() -> None:
     sizes = iter(range(1000))
     outcome = at_once(
-        lambda _: time.sleep(1.7), [1], jobs=1, progress=progress(), silence=1, written=lambda: next(sizes)
+        lambda _: time.sleep(2.5), [1], jobs=1, progress=progress(), silence=2, written=lambda: next(sizes)
     )
     assert len(list(outcome)) == 1
 

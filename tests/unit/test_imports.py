@@ -278,9 +278,9 @@ def test_deep_nesting_that_the_parser_takes(source: str) -> None:
     ],
 )
 def test_long_sources_take_no_quadratic_time(source: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     of(source, "import z")
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20
 
 
 @pytest.mark.parametrize(

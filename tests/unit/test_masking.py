@@ -137,12 +137,12 @@ def test_bytes_that_are_no_text_do_no_harm() -> None:
 
 def test_hiding_is_fast() -> None:
     learn({f"TOKEN_{number}": f"{number}-abcdefgh-{number}" for number in range(20)})
-    began = time.monotonic()
+    began = time.process_time()
     assert len(masked("abcdefg " * 1_000_000)) == 8_000_000
-    assert time.monotonic() - began < 5
-    began = time.monotonic()
+    assert time.process_time() - began < 5
+    began = time.process_time()
     assert len(masked([{"output_type": "stream", "name": "stdout"}] * 200_000)) == 200_000
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_each_writer_hides_what_was_learnt(tmp_path: Path) -> None:

@@ -185,10 +185,10 @@ def test_a_large_notebook_is_read_in_one_quick_pass() -> None:
         cell_["outputs"] = [output]
     text = json.dumps(content, indent=1)
     assert len(text) > 20_000_000
-    started = time.monotonic()
+    started = time.process_time()
     json.loads(text)
-    loading = time.monotonic() - started
-    started = time.monotonic()
+    loading = time.process_time() - started
+    started = time.process_time()
     positions = scan(text)
-    assert time.monotonic() - started < 4 * loading + 0.5
+    assert time.process_time() - started < 4 * loading + 0.5
     assert len(positions) == 20
