@@ -101,8 +101,9 @@ def test_what_does_not_heed_the_interrupt_is_killed_after_a_grace(
     monkeypatch.setattr(watch_module, "GRACE_SECONDS", 0.1)
     with kernel.watched(cell=SOON) as watch:
         watch.cell_begins()
-        kernel.until(lambda: len(kernel.signals) == 2)
-    assert kernel.signals == [signal.SIGINT, signal.SIGKILL]
+        kernel.until(lambda: len(kernel.signals) >= 2)
+    first, *others = kernel.signals
+    assert (first, set(others)) == (signal.SIGINT, {signal.SIGKILL})  # the second is repeated
     assert kernel.times[1] - kernel.times[0] > 0.09
     assert watch.exceeded == "cell-timeout"
 
