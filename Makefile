@@ -21,6 +21,7 @@ demo: ## run the suite on a copy of examples/penguins
 	@bash scripts/launch.sh --env setup-env --exec python scripts/dev/demo.py
 
 test: ## everything: static checks, unit, contract, integration and end-to-end tests
+	@$(DEV) python -c "" # the tools of development, installed once for both
 	@$(MAKE) --no-print-directory -j2 static pytest
 
 # The longest tests first, or the others are long done when they end.

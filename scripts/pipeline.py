@@ -5,7 +5,6 @@ Each stage is started as its own action would start it, so nothing differs but t
 
 import contextlib
 import dataclasses
-import functools
 import io
 import json
 import os
@@ -17,7 +16,15 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from notebook_ci.base import inputs as inputs_module
-from notebook_ci.base.errors import EXIT_BUG, NOTHING_TO_DO, Cancelled, CheckFailed, InputError, SurroundingsError
+from notebook_ci.base.errors import (
+    EXIT_BUG,
+    NOTHING_TO_DO,
+    Cancelled,
+    CheckFailed,
+    InputError,
+    NotebookCiError,
+    SurroundingsError,
+)
 from notebook_ci.base.github import Console
 from notebook_ci.base.inputs import CHECK_ONLY, FROM_STDIN, PLAN, STAGES, StageInputs, given
 from notebook_ci.base.launcher import LAUNCHER
@@ -104,15 +111,23 @@ class Pipeline(Command[PipelineInputs]):
         done = "".join(each.removeprefix(DONE) for each in argv if each.startswith(DONE))
         try:
             own = [each for each in argv if each != BEFORE and not each.startswith(DONE)]
-            load = functools.partial(inputs_module.load, self.inputs, self.name)  # the first call has warned
-            inputs = load(own, stdin, cwd) if done else self.load(own, stdin, cwd, console)
-            steps = _planned(inputs, environ, cwd)
-            if PLAN in argv or not (done or CHECK_ONLY in argv):
+            inputs = self.load(own, stdin, cwd)
+            is_shown = PLAN in argv or not (done or CHECK_ONLY in argv)
+            try:
+                steps = _planned(inputs, environ, cwd)
+            except NotebookCiError:
+                is_shown = not done  # it may be why
+                raise
+            finally:
+                if is_shown:  # once: a check comes before the run, and the first call before the second
+                    self.warn_of_missed_config(inputs, cwd, console)
+            if is_shown:
                 _show(steps, console)
             if PLAN in argv:  # in a run, each stage shows its own
                 console.annotate(problem for step in steps for problem in step.plan.problems)
-            if PLAN in argv or CHECK_ONLY in argv:
-                return NOTHING_TO_DO if PLAN in argv and CHECK_ONLY in argv else 0
+                return NOTHING_TO_DO if CHECK_ONLY in argv else 0
+            if CHECK_ONLY in argv:
+                return 0
             run_directory = RunDirectory.open(inputs.run_dir, environ, cwd)
         except InputError:
             if BEFORE in argv:

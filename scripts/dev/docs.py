@@ -30,12 +30,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing")
     check = parser.parse_args().check
-    stale = [path for path, text in generated() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    stale = [
+        (path, text) for path, text in generated() if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
     if check:
-        for path in stale:
+        for path, _ in stale:
             print(f"{path.relative_to(ROOT)} is stale: run `make docs`.", file=sys.stderr)
         return 1 if stale else 0
-    for path, text in generated():
+    for path, text in stale:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     return 0

@@ -65,9 +65,9 @@ def install(shell: Any, shell_errors: str, message: str) -> None:
 
 def keep_messages(shell: Any, name: str, source: str) -> None:
     """If the worker gave memory to this started kernel, run the text of `last_messages.py` to keep messages there."""
-    with suppress(OSError):  # without this folder there is no such memory either
+    with suppress(Exception):  # no such folder, an unknown ipykernel: only the last messages of a dying kernel are lost
         for descriptor in Path("/proc/self/fd").iterdir():
-            with suppress(OSError):  # the descriptor of the folder itself
+            with suppress(FileNotFoundError):  # the descriptor of the folder itself
                 if os.readlink(descriptor).startswith(f"/memfd:{name} "):
                     module: dict[str, Any] = {}
                     exec(compile(source, "<notebook-ci>", "exec"), module)  # noqa: S102 - no file to import

@@ -75,7 +75,8 @@ def both(name: str, case: Case) -> dict[str, Case]:
 CASES = {
     # Names and tags: told before any work
     "no image": Case(
-        {"image": ""}, "No image is named: give a name such as ghcr.io/team/penguins with `image` of build-image."
+        {"image": ""},
+        "No image is named: `image` of build-image is not set. Set it to a name such as `ghcr.io/team/penguins`.",
     ),
     "blank": Case({"image": "my study"}, f"`image` is `my study`. {NAME}"),
     "flag": Case({"image": "--privileged"}, f"`image` is `--privileged`. {NAME}"),

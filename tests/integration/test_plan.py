@@ -46,6 +46,7 @@ def installed(workspace: Workspace) -> set[str]:
         ("execute-notebook", ["--cell-timeout", "soon"], "`--cell-timeout` is `soon`."),
         ("setup-env", ["--requirements", "x.txt"], "requirements is `x.txt`, which is not there."),
         ("dvc-pull", [], "There is no .dvc directory: no data here is versioned by DVC."),
+        ("dvc-pull", ["--plan"], "There is no .dvc directory: no data here is versioned by DVC."),
         ("build-image", [], "No image is named: "),
         ("log-run", ["--tracking-uri", "mlruns"], "tracking-uri is `mlruns`."),
     ],
@@ -68,6 +69,7 @@ def test_refused_with_no_more_than_a_yaml_library(workspace: Workspace, stage: s
         done = run(workspace, stage, "--parameters", given, network=True)
         assert done.code == 2, done.log
         assert message in done.log
+        assert "because files in it have changed" not in done.log
         assert installed(workspace) == {"uv", "pipeline"}
 
 
@@ -104,10 +106,16 @@ def test_data_that_dvc_pull_will_bring_is_said_to_be_unknown(workspace: Workspac
     (workspace.folder / ".dvc").mkdir()
     workspace.write(".dvc/config", "[core]\nremote = s\n['remote \"s\"']\nurl = ../../storage\n")
     workspace.write("s.json", json.dumps(SUITE))
-    workspace.write("notebook-ci.toml", '[validate-data]\ndata = "a.csv"\nsuite = "s.json"\n')
+    inputs = '[validate-data]\ndata = "a.csv"\nsuite = "s.json"\n[execute-notebook]\nparameters-file = "p.yml"\n'
+    workspace.write("notebook-ci.toml", inputs)
     done = run(workspace, "pipeline", "--plan")
     assert done.code == 0, done.log
-    assert "  not known before dvc-pull has run: There is no file a.csv." in done.log.splitlines()
+    for unknown in ("There is no file a.csv.", "the parameters in p.yml"):
+        assert f"  not known before dvc-pull has run: {unknown}" in done.log.splitlines()
+    workspace.write("s.json", "{")  # this is known
+    refused = run(workspace, "pipeline", "--plan")
+    assert (refused.code, "s.json is not JSON" in refused.log) == (2, True), refused.log
+    workspace.write("s.json", json.dumps(SUITE))
     Path(workspace.folder, ".dvc", "config").unlink()
     Path(workspace.folder, ".dvc").rmdir()
     assert run(workspace, "pipeline", "--plan").code == 2
@@ -122,3 +130,23 @@ def test_what_a_plan_warns_of_is_said_once(workspace: Workspace, kernel: Path) -
     assert done.code == 0, done.log
     [warning] = done.annotations("warning")
     assert warning.message.startswith("2 cells are tagged `parameters`")
+
+
+def test_without_anything_to_cache_nothing_is_installed(workspace: Workspace) -> None:
+    (workspace.folder / "requirements.txt").unlink()
+    done = run(workspace, "setup-env", "--name-cache")
+    assert (done.code, done.log) == (0, "")
+    assert installed(workspace) == set()
+
+
+@pytest.mark.parametrize("stage", ["validate-data", "pipeline"])
+def test_a_file_of_inputs_further_up_is_pointed_to_where_a_plan_is_refused(workspace: Workspace, stage: str) -> None:
+    below = workspace.folder / "below"
+    below.mkdir()
+    (workspace.folder / ".git").mkdir()
+    workspace.write("notebook-ci.toml", "")
+    workspace.folder = below
+    done = run(workspace, stage)
+    assert done.code == 2, done.log
+    assert done.log.count(f"{below.parent / 'notebook-ci.toml'} is not read, because") == 1
+    assert installed(workspace) == set()

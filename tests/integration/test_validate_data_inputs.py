@@ -87,7 +87,7 @@ def condition(row_condition: str | Mapping[str, Any], message: str) -> Case:
 LONG = f"{'a' * 253}.csv"
 CASES = {
     # What goes together
-    "nothing": Case({}, "No suite, no rules and no checkpoint is given: nothing says what the data should be. "),
+    "nothing": Case({}, "No `suite`, `rules` or `checkpoint` is set: nothing says what the data should be. Set `data`"),
     "data alone": Case({"data": "a.csv"}, "`data` is set but `suite` is not. Give both, or write them"),
     "suite alone": Case({"suite": "s.json"}, "`suite` is set but `data` is not."),
     "suite and checkpoint": Case(

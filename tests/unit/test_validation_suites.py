@@ -92,7 +92,7 @@ def test_pairs_of_data_and_suites(tmp_path: Path, inputs: dict[str, object], pai
 def test_nothing_is_planned_where_nothing_is_given(tmp_path: Path) -> None:
     nothing = plan.make(load(tmp_path), Workspace(tmp_path, {}))
     assert isinstance(nothing, Nothing)
-    assert nothing.reason.startswith("No suite, no rules and no checkpoint is given")
+    assert nothing.reason.startswith("No `suite`, `rules` or `checkpoint` is set")
 
 
 def test_missing_data_is_an_error_unless_dvc_pull_runs_first(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import abc
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from notebook_ci.base.records import Problem
 
@@ -13,7 +14,7 @@ class Nothing:
 
     reason: str  # a sentence
     hint: str = ""  # what gives it something to do
-    problems: tuple[Problem, ...] = ()
+    problems: ClassVar[tuple[Problem, ...]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,12 +84,13 @@ class Command(abc.ABC, Generic[Model]):
     def all_outputs(self) -> Mapping[str, str]:
         return self.outputs
 
-    def load(self, argv: Sequence[str], stdin: TextIO, cwd: Path, console: Console) -> Model:
-        """Read the inputs: see `inputs.load`. Warn about a config file that is not read."""
-        loaded = inputs_module.load(self.inputs, self.name, argv, stdin, cwd)
-        if CHECK_ONLY not in argv and not loaded.config and (missed := inputs_module.missed_config(cwd)):
+    def load(self, argv: Sequence[str], stdin: TextIO, cwd: Path) -> Model:
+        """Read the inputs: see `inputs.load`."""
+        return inputs_module.load(self.inputs, self.name, argv, stdin, cwd)
+
+    def warn_of_missed_config(self, inputs: Model, cwd: Path, console: Console) -> None:
+        if not inputs.config and (missed := inputs_module.missed_config(cwd)):
             console.warning(f"{missed} is not read, because the stage runs in {cwd}. Run it in the folder of the file.")
-        return loaded
 
 
 @dataclass(frozen=True)
@@ -119,14 +120,17 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
         workspace = Workspace(Path.cwd(), environ)
         if NAME_CACHE in argv:
             return self._name_cache(argv, workspace, stdin, console)
-        inputs = self.load(argv, stdin, workspace.folder, console)
+        inputs = self.load(argv, stdin, workspace.folder)
+        if CHECK_ONLY in argv and PLAN not in argv:
+            with contextlib.suppress(NotebookCiError):  # refused: the record below says why
+                self._something(inputs, workspace)
+                return 0
+        self.warn_of_missed_config(inputs, workspace.folder, console)
         if PLAN in argv:
-            plan = self.plan(inputs, workspace)
+            plan = self._something(inputs, workspace)
             show(self.name, plan, console)
             console.annotate(plan.problems)
             return NOTHING_TO_DO if CHECK_ONLY in argv else 0
-        if CHECK_ONLY in argv and not self._is_refused(inputs, workspace):
-            return 0
         run_directory = RunDirectory.open(inputs.run_dir, environ, workspace.folder)
         place = run_directory.take(self.name, inputs.slug)
         record = self.record(stage=self.name, slug=inputs.slug, inputs=inputs.as_given())
@@ -142,19 +146,12 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             raise InputError(plan.reason, hint=plan.hint)
         return plan
 
-    def _is_refused(self, inputs: Model, workspace: Workspace) -> bool:
-        try:
-            self._something(inputs, workspace)
-        except NotebookCiError:
-            return True
-        return False
-
     def _name_cache(self, argv: Sequence[str], workspace: Workspace, stdin: TextIO, console: Console) -> int:
         """Set the outputs that name a cache. Errors are ignored here: the stage itself reports them."""
         try:
-            inputs = inputs_module.load(self.inputs, self.name, argv, stdin, workspace.folder)
-            plan = self.plan(inputs, workspace)
-            if not (isinstance(plan, Nothing) or CHECK_ONLY in argv):
+            inputs = self.load(argv, stdin, workspace.folder)
+            plan = self._something(inputs, workspace)
+            if CHECK_ONLY not in argv:
                 console.set_outputs(self.cache(inputs, plan, workspace, console))
         except (NotebookCiError, OSError):
             return NOTHING_TO_DO if CHECK_ONLY in argv else 0

@@ -17,9 +17,9 @@ class Kind:
     """How a value of an input is read.
 
     Attributes:
-        accepts: What is accepted, to stand after "Accepted is".
+        accepts: What is accepted, for the sentence "Accepted is ...".
         parse: Returns the value; raises ValueError.
-        metavar: What stands for a value in `--help`.
+        metavar: The placeholder of a value in `--help`.
         many: Whether a flag can be repeated on the command line.
     """
 

@@ -28,7 +28,7 @@ REQUIREMENTS = Path(__file__).resolve().parents[3] / "requirements"
 DOCKERFILE = "Dockerfile"
 VERSION_FILE = ".python-version"
 MOST_NAMED = 5
-NO_IMAGE = "No image is named: give a name such as ghcr.io/team/penguins with `image` of build-image."
+NO_IMAGE = "No image is named: `image` of build-image is not set."
 DESCRIBE = """
 import json, platform, re
 from importlib.metadata import distributions
@@ -58,7 +58,7 @@ def plan(inputs: BuildImageInputs, workspace: Workspace) -> ImagePlan | Nothing:
         InputError: An input is wrong.
     """
     if not inputs.image:
-        return Nothing(NO_IMAGE)
+        return Nothing(NO_IMAGE, hint="Set it to a name such as `ghcr.io/team/penguins`.")
     image, tags = fitted_image(inputs.image), [*dict.fromkeys(map(fitted_tag, inputs.tags))]
     changed = _changed_names([inputs.image, *inputs.tags], [image, *map(fitted_tag, inputs.tags)])
     own = _own_dockerfile(inputs.dockerfile, workspace.folder)

@@ -270,7 +270,7 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
         if LINUX and kernel.is_ipykernel:
             self.memory = os.fdopen(os.memfd_create(last_messages.NAME), "r+b")
             self.memory.truncate(last_messages.SIZE)
-        self._memory = MemoryWatch()
+        self._memory_watch = MemoryWatch()
         self.client_factory = _IpykernelClient if kernel.is_ipykernel else _Client
         self.has_free_cpu = listener.has_free_cpu
         self._kernel = kernel
@@ -348,7 +348,7 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
         if self._process is None or self._process.returncode is None:
             return ""
         peak = getattr(self._process, "peak", self.provisioner.peak)
-        return self._memory.sentence(who, self._process.returncode, peak, when)
+        return self._memory_watch.sentence(who, self._process.returncode, peak, when)
 
     def signal_now(self, number: int) -> None:
         """Send a signal to the kernel and everything it has started, from any thread, even after its end."""

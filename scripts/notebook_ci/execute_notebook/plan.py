@@ -52,12 +52,15 @@ class ExecutionPlan(Plan):
     chains: Sequence[Sequence[str]]  # notebooks that run one after the other
     parameters: Values  # all that are given
     output_dir: Path | None  # None: in the run directory
+    missing: str  # the parameters file that dvc-pull has yet to bring; empty: none
 
     def lines(self) -> Iterator[str]:
         names = [task.name for task in self.tasks]
         yield f"execute {len(names)} notebook{'s' if len(names) > 1 else ''}: {listed(names, MOST_LISTED)}"
         if used := sorted({name for task in self.tasks for name in task.parameters}):
             yield f"set parameters: {listed(used, MOST_LISTED)}"
+        if self.missing:
+            yield f"not known before dvc-pull has run: the parameters in {self.missing}"
         for task in self.tasks:
             if isinstance(task.content, NotebookCiError):
                 yield f"fail {task.path}: {task.content.message}"
@@ -65,7 +68,9 @@ class ExecutionPlan(Plan):
 
 def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     cwd = workspace.folder
-    shared, own, sets = _parameters_file(inputs.parameters_file, cwd), inputs.parameters, inputs.sweep
+    is_late = workspace.awaits_data and bool(inputs.parameters_file) and not (cwd / inputs.parameters_file).exists()
+    shared = {} if is_late else _parameters_file(inputs.parameters_file, cwd)
+    own, sets = inputs.parameters, inputs.sweep
     output_dir = cwd / inputs.output_dir if inputs.output_dir else None
     outputs = [RunDirectory.location(inputs.run_dir, workspace.environ, cwd), *([output_dir] if output_dir else [])]
     if output_dir:
@@ -90,6 +95,7 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
         chains=chains(paths, order),
         parameters=shared | own,
         output_dir=output_dir,
+        missing=inputs.parameters_file if is_late else "",
         problems=tuple(_second_cells(tasks)),
     )
 

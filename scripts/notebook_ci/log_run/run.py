@@ -109,7 +109,8 @@ def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context)
     context.reporter.progress(f"{done} the run {record.run_name} ({record.run_id}): {record.run_url or target.uri}")
     context.reporter.progress(f"Artifacts: {record.artifact_uri}")
     if record.view:
-        context.reporter.progress(f"To look at it, with MLflow, in the folder of its file: {record.view}")
+        where = ", with MLflow, in the folder of its file" if source.is_runner(context.environ) else ""
+        context.reporter.progress(f"To look at it{where}: {record.view}")
         context.reporter.progress("Then open http://127.0.0.1:5000; Ctrl-C ends it.")
 
 

@@ -102,10 +102,12 @@ class Maker:
         learn(self._settings.for_uv())
 
     def make(self, name: str, folder: Path, uv: Path) -> None:
-        """Create the environment `name`, and first that of uv if it is missing.
+        """Create the environment `name` unless it is unchanged, and first that of uv if it is missing.
 
         Raises SurroundingsError if the network, the index, the disk or Python does not allow it.
         """
+        if integrity.holds(str(folder)):
+            return
         started = time.monotonic()
         changed = (folder / integrity.SEAL).exists()
         why = "again, because files in it have changed" if changed else "once"

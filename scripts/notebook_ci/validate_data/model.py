@@ -10,10 +10,7 @@ from notebook_ci.base.texts import quote
 from notebook_ci.base.values import GLOBS, PATH, TEXT, YamlKind
 from notebook_ci.base.yaml12 import Value, as_map
 
-NOTHING_GIVEN = (
-    "No suite, no rules and no checkpoint is given: nothing says what the data should be. "
-    "Write data and suite, or rules, or checkpoint."
-)
+NOTHING_GIVEN = "No `suite`, `rules` or `checkpoint` is set: nothing says what the data should be."
 EXAMPLE = "data/penguins.csv: suites/penguins.json"
 RULES_HINT = f"Write `data: suite`, one per line, such as `{EXAMPLE}`."
 Severity = Literal["critical", "warning", "info"]

@@ -37,7 +37,7 @@ def make(inputs: ValidateInputs, workspace: Workspace) -> ValidationPlan | Nothi
         InputError: An input or a suite is wrong.
     """
     if not (inputs.pairs or inputs.checkpoint):
-        return Nothing(NOTHING_GIVEN)
+        return Nothing(NOTHING_GIVEN, hint="Set `data` and `suite`, or `rules`, or `checkpoint`.")
     checkpoint, problems = None, []
     if inputs.checkpoint:
         checkpoint, errors = projects.read(inputs.checkpoint, workspace.folder)
@@ -49,6 +49,7 @@ def make(inputs: ValidateInputs, workspace: Workspace) -> ValidationPlan | Nothi
             problems.append(Problem(severity="notice", message=message))
     else:
         found, errors = rules.make(inputs.pairs, workspace.folder)
-    if errors and not workspace.awaits_data:
+    wrong = [error for error in errors if error.file and (workspace.folder / error.file).exists()]
+    if wrong or (errors and not workspace.awaits_data):
         raise together(errors)
     return ValidationPlan(rules=found, checkpoint=checkpoint, missing=errors, problems=tuple(problems))

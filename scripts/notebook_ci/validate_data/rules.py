@@ -1,4 +1,4 @@
-"""Decides which data is validated against which suites. Reads only the suites."""
+"""Finds the data that globs name, and reads the suites that belong to it."""
 
 import glob
 import os

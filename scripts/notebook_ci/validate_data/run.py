@@ -24,7 +24,7 @@ LEVELS: dict[str, Severity] = {"critical": "error", "warning": "warning", "info"
 ROW_COUNTS = "expect_table_row_count_"
 
 
-def run(inputs: ValidateInputs, planned: ValidationPlan, context: Context, record: ValidateRecord) -> None:
+def run(_: ValidateInputs, planned: ValidationPlan, context: Context, record: ValidateRecord) -> None:
     """Validate all data. A problem in one file goes into the record; the other files are still validated.
 
     Raises:
@@ -32,8 +32,6 @@ def run(inputs: ValidateInputs, planned: ValidationPlan, context: Context, recor
         SurroundingsError: Data does not fit into memory, or a result cannot be written.
         Cancelled: The job was cancelled; the record contains the results so far.
     """
-    if inputs.rules:
-        record.inputs["rules"] = {pattern: list(names) for pattern, names in inputs.rules.items()}
     if planned.checkpoint:
         record.checkpoint = planned.checkpoint.name
         record.read |= {file: sha256(context.cwd / file) for file in planned.checkpoint.files}

@@ -8,6 +8,7 @@ import difflib
 import importlib.util
 import json
 import re
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,7 @@ from notebook_ci.base.errors import InputError, NotebookCiError
 from notebook_ci.base.files import read_text
 from notebook_ci.base.json_walker import JsonWalker
 from notebook_ci.base.texts import quote
+from notebook_ci.tools import integrity
 from notebook_ci.validate_data import conditions
 from notebook_ci.validate_data.model import Severity
 
@@ -121,9 +123,10 @@ def known_types() -> frozenset[str]:
     """Return the types of expectations in Great Expectations (1.24), from the names of its modules.
 
     It is not imported, which takes seconds. It does not offer a few of these types; `engine` refuses them after the
-    import.
+    import. None are known outside our tool environment, where a plan may be made: another version may be there.
     """
-    spec = importlib.util.find_spec("great_expectations")  # None: not installed; a plan is made without it
+    is_ours = (Path(sys.prefix) / integrity.SEAL).exists()
+    spec = importlib.util.find_spec("great_expectations") if is_ours else None
     folders = spec.submodule_search_locations if spec and spec.submodule_search_locations else []
     files = (path for folder in folders for path in (Path(folder) / "expectations" / "core").glob("*.py"))
     return frozenset(path.stem for path in files if not path.stem.startswith("_"))
