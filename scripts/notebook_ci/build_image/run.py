@@ -75,6 +75,7 @@ def run(inputs: BuildImageInputs, planned: ImagePlan, context: Context, record: 
     """
     revision, own = Revision.of(context.cwd, context.environ), planned.dockerfile
     record.image, record.tags = planned.image, [*(planned.tags or _commit_tag(revision))]
+    labels = _labels(record.image, revision)
     docker = Docker(context.environ, context.reporter, inputs.timeout)
     build = _OwnBuild(own) if own else _generated(inputs, context, revision)
     try:
@@ -87,8 +88,7 @@ def run(inputs: BuildImageInputs, planned: ImagePlan, context: Context, record: 
     context.reporter.progress(f"Building {record.image}:{record.tags[0]} with the Docker engine {version}")
     with tempfile.TemporaryDirectory(prefix="notebook-ci-image-") as scratch:
         recipe = build.recipe(context, docker, record, Path(scratch))
-        labels = {**_labels(record.image, revision), **recipe.labels}
-        _take(docker, record, docker.build(recipe, names=_names(record), labels=labels))
+        _take(docker, record, docker.build(recipe, names=_names(record), labels={**labels, **recipe.labels}))
     build.check(context, docker, record)
     build.tell_changes(context, revision)
     if inputs.push:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from notebook_ci.base import yaml12
 from notebook_ci.base.errors import InputError, NotebookCiError
-from notebook_ci.base.files import read_text
+from notebook_ci.base.files import exists, read_text
 from notebook_ci.base.plan import Plan
 from notebook_ci.base.records import Problem, RunDirectory
 from notebook_ci.base.texts import listed, quote
@@ -68,7 +68,7 @@ class ExecutionPlan(Plan):
 
 def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     cwd = workspace.folder
-    is_late = workspace.awaits_data and bool(inputs.parameters_file) and not (cwd / inputs.parameters_file).exists()
+    is_late = workspace.awaits_data and not exists(cwd / inputs.parameters_file)
     shared = {} if is_late else _parameters_file(inputs.parameters_file, cwd)
     own, sets = inputs.parameters, inputs.sweep
     output_dir = cwd / inputs.output_dir if inputs.output_dir else None

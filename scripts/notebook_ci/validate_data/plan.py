@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from notebook_ci.base.errors import NotebookCiError, together
+from notebook_ci.base.files import exists
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.records import Problem
 from notebook_ci.base.texts import listed
@@ -49,7 +50,7 @@ def make(inputs: ValidateInputs, workspace: Workspace) -> ValidationPlan | Nothi
             problems.append(Problem(severity="notice", message=message))
     else:
         found, errors = rules.make(inputs.pairs, workspace.folder)
-    wrong = [error for error in errors if error.file and (workspace.folder / error.file).exists()]
+    wrong = [error for error in errors if error.file and exists(workspace.folder / error.file)]
     if wrong or (errors and not workspace.awaits_data):
         raise together(errors)
     return ValidationPlan(rules=found, checkpoint=checkpoint, missing=errors, problems=tuple(problems))
