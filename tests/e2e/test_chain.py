@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 
 from harness import Consumer, Job, Machine, Result
-from integration import images
+from integration.build_image import images
 from servers.docker import Engine, import_base
 from servers.files import serve_files
 from workflows import notebook, upload, workflow

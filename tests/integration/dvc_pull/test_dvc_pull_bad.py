@@ -11,12 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from integration.dvc_repositories import IMAGES, KEYS, RAW, Checkout, expect, md5, pull, site
+from integration.dvc_pull.repositories import IMAGES, KEYS, RAW, Checkout, expect, md5, pull, site
 from integration.suite import NO_ROOT, ROOT, Done, base_environ, private_mount
 from servers.files import serve_files
 from servers.s3 import S3, serve_s3
-
-pytest_plugins = ["integration.dvc_fixtures"]
 
 CONFIG = ".dvc/config"
 POINTER = "data/raw.csv.dvc"

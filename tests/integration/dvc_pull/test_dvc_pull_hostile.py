@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from integration.dvc_repositories import IMAGES, RAW, Checkout, expect, git, md5, pull
+from integration.dvc_pull.repositories import IMAGES, RAW, Checkout, expect, git, md5, pull
 from integration.suite import Workspace
-
-pytest_plugins = ["integration.dvc_fixtures"]
 
 CONFIG = ".dvc/config"
 LOCAL = ".dvc/config.local"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from integration.suite import Workspace, line_of, wait_until
-from integration.validation import (
+from integration.validate_data.projects import (
     PENGUINS,
     STAGE,
     exists,

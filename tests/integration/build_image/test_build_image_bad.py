@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.images import NOTEBOOK, Repository, record
+from integration.build_image.images import NOTEBOOK, Repository, record
 from integration.suite import Done, Workspace, only_tools, wait_until
 from servers.docker import Engine, Registry, free_port, private_engine
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from integration.corpus import CORPUS, FAILING, FILES
+from integration.execute_notebook.corpus import CORPUS, FAILING, FILES
 from integration.suite import ROOT, Done, Workspace, notebook
 
 REQUIREMENTS = (

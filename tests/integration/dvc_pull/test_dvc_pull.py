@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from integration.dvc_repositories import (
+from integration.dvc_pull.repositories import (
     IMAGES,
     KEYS,
     LEGACY,
@@ -29,8 +29,6 @@ from integration.dvc_repositories import (
 from integration.suite import ROOT, Workspace, wait_until
 from servers.files import serve_files
 from servers.s3 import S3
-
-pytest_plugins = ["integration.dvc_fixtures"]
 
 
 def data(folder: Path) -> dict[str, str]:

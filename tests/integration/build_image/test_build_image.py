@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.images import NOTEBOOK, Image, Repository, record, run, values
+from integration.build_image.images import NOTEBOOK, Image, Repository, record, run, values
 from integration.index_server import IndexServer, digest, make_wheel, serve
 from integration.suite import PROJECT, Workspace, notebook, wait_until
 from notebook_ci.build_image.dockerfile import WORK

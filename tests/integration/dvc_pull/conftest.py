@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.dvc_repositories import KEYS, Checkout, dvc, make
+from integration.dvc_pull.repositories import KEYS, Checkout, dvc, make
 from integration.suite import Workspace, base_environ
 from servers.s3 import S3, serve_s3
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from integration.suite import Workspace
-from integration.validation import STAGE, exists, stated, suite
+from integration.validate_data.projects import STAGE, exists, stated, suite
 
 Content = str | bytes | Mapping[str, Any]
 GIVEN = {"data": "a.csv", "suite": "s.json"}

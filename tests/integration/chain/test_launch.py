@@ -22,7 +22,7 @@ from notebook_ci import VERSION as VERSION_OF_SUITE
 from notebook_ci.base.inputs import STAGES
 from notebook_ci.tools import integrity, preparing
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 BASE = Path(sys.base_prefix) / "bin"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 PATH = f"{BASE}:/usr/bin:/bin"

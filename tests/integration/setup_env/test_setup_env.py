@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from integration.index_server import IndexServer, digest, make_wheel, serve
+from integration.local_package import local_package
 from integration.suite import PATH, PROJECT, PYTHON, ROOT, Done, Workspace, notebook, only_tools
-from integration.test_hostile import local_package
 
 LOGIN = "someone:s3cret-pass"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
