@@ -15,7 +15,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
-from notebook_ci.base import inputs as inputs_module
 from notebook_ci.base.errors import (
     EXIT_BUG,
     NOTHING_TO_DO,
@@ -25,19 +24,23 @@ from notebook_ci.base.errors import (
     NotebookCiError,
     SurroundingsError,
 )
+from notebook_ci.base.flags import CHECK_ONLY, FROM_STDIN, PLAN
 from notebook_ci.base.github import Console
-from notebook_ci.base.inputs import CHECK_ONLY, FROM_STDIN, PLAN, STAGES, StageInputs, given
+from notebook_ci.base.inputs import StageInputs, given
 from notebook_ci.base.launcher import LAUNCHER
+from notebook_ci.base.load_inputs import load
 from notebook_ci.base.plan import Nothing, Plan
-from notebook_ci.base.process import POSIX, end_tree, how_it_ended, undisturbed
+from notebook_ci.base.process import POSIX, end_tree
 from notebook_ci.base.process import run as run_program
 from notebook_ci.base.records import Problem, RunDirectory, Status, describe_source, jsonable, timestamp
+from notebook_ci.base.signals import how_it_ended, undisturbed
 from notebook_ci.base.stage import COMMON_OUTPUTS, Command, Stage, run_script, show
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.base.values import GLOBS, LINES, YAML_MAP
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.base.yaml12 import Values
 from notebook_ci.report.summary import render
+from notebook_ci.stages import STAGES
 from notebook_ci.tools import own_files
 from notebook_ci.tools.seal import seal
 from notebook_ci.tools.tool import command
@@ -161,7 +164,7 @@ def _step(name: str, inputs: PipelineInputs, workspace: Workspace) -> Step:
         if parameters := inputs.texts.get("parameters", inputs.parameters):
             values["parameters"] = parameters
     given = io.StringIO(json.dumps(values))
-    plan = stage.plan(inputs_module.load(stage.inputs, name, [FROM_STDIN], given, workspace.folder), workspace)
+    plan = stage.plan(load(stage.inputs, name, [FROM_STDIN], given, workspace.folder), workspace)
     if isinstance(plan, Nothing) and name in inputs.stages:
         message = f"`stages` names {name}, which has nothing to do: {plan.reason}"
         raise InputError(message, hint=f"Remove {name} from `stages`.")

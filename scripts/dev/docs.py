@@ -18,8 +18,9 @@ import pydantic
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from notebook_ci.base.inputs import STAGES, Input, StageInputs, declared
+from notebook_ci.base.inputs import Input, StageInputs, declared
 from notebook_ci.base.stage import Command, Stage
+from notebook_ci.stages import STAGES
 from pipeline import PIPELINE
 
 ALL_STAGES: list[Stage[Any, Any, Any]] = [import_module(name.replace("-", "_")).STAGE for name in STAGES]

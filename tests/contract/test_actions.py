@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from notebook_ci.base import inputs as inputs_module
 from notebook_ci.base.inputs import declared
 from notebook_ci.base.stage import Command, Stage
+from notebook_ci.stages import STAGES as NAMES
 from pipeline import PIPELINE
 
 ROOT = Path(__file__).resolve().parents[2]
-STAGES: list[Stage[Any, Any, Any]] = [import_module(name.replace("-", "_")).STAGE for name in inputs_module.STAGES]
+STAGES: list[Stage[Any, Any, Any]] = [import_module(name.replace("-", "_")).STAGE for name in NAMES]
 COMMANDS: list[Command[Any]] = [PIPELINE, *STAGES]
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci.base import inputs as inputs_module
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.inputs import CONFIG, STAGES
+from notebook_ci.base.inputs import CONFIG
+from notebook_ci.base.load_inputs import load
+from notebook_ci.stages import STAGES
 from pipeline import PIPELINE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,22 +29,22 @@ def settings() -> list[tuple[str, str]]:
     ]
 
 
-def load(text: str, folder: Path) -> None:
+def load_all(text: str, folder: Path) -> None:
     (folder / CONFIG).write_text(text, encoding="utf-8")
     for name in tomllib.loads(text):
-        inputs_module.load(COMMANDS[name].inputs, name, [], io.StringIO(), folder)
+        load(COMMANDS[name].inputs, name, [], io.StringIO(), folder)
 
 
 @pytest.mark.parametrize(("document", "text"), settings())
 def test_settings_in_a_document_load(document: str, text: str, tmp_path: Path) -> None:
     assert document
-    load(text, tmp_path)
+    load_all(text, tmp_path)
 
 
 def test_wrong_settings_are_found(tmp_path: Path) -> None:
     assert len(settings()) >= 5
     with pytest.raises(InputError, match="notebook"):
-        load('[execute-notebook]\nnotebook = ["a.ipynb"]\n', tmp_path)
+        load_all('[execute-notebook]\nnotebook = ["a.ipynb"]\n', tmp_path)
 
 
 def anchors(text: str) -> set[str]:

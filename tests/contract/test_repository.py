@@ -11,7 +11,7 @@ import vermin
 
 from dev.bench.environments import Environments
 from dev.bench.works import works
-from notebook_ci.base.inputs import STAGES
+from notebook_ci.stages import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {name.replace("-", "_") for name in STAGES}

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci.base.inputs import STAGES, declared
+from notebook_ci.base.inputs import declared
 from notebook_ci.base.usage import usage
+from notebook_ci.stages import STAGES
 from pipeline import PIPELINE
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 
-from notebook_ci.base import inputs
+from notebook_ci.base.config_file import missed_config
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.inputs import StageInputs, given
+from notebook_ci.base.flags import CHECK_ONLY, FROM_STDIN
+from notebook_ci.base.inputs import CONFIG, StageInputs, declared, given
+from notebook_ci.base.load_inputs import load
 from notebook_ci.base.texts import quote
 from notebook_ci.base.values import BOOLEAN, COUNT, GLOBS, PATH, PYTHON_VERSION, SECONDS, YAML_MAP, choice
+from notebook_ci.stages import STAGES
 
 STAGE = "execute-notebook"
 
@@ -44,10 +47,10 @@ class Caller:
     def load(self, *argv: str, step: Mapping[str, Any] | str | None = None, toml: str | bytes | None = None) -> Example:
         if toml is not None:
             content = toml if isinstance(toml, bytes) else toml.encode()
-            (self.folder / inputs.CONFIG).write_bytes(content)
-        flags = [] if step is None else [inputs.FROM_STDIN]
+            (self.folder / CONFIG).write_bytes(content)
+        flags = [] if step is None else [FROM_STDIN]
         text = step if isinstance(step, str) else json.dumps(step)
-        return inputs.load(Example, STAGE, [*flags, *argv], io.StringIO(text), self.folder)
+        return load(Example, STAGE, [*flags, *argv], io.StringIO(text), self.folder)
 
     def refused(self, *argv: str, **sources: Any) -> InputError:
         with pytest.raises(InputError) as caught:
@@ -100,7 +103,7 @@ def test_empty_in_the_config_is_not_given(call: Caller) -> None:
 
 
 def test_the_step_is_read_only_where_the_flag_says_so(call: Caller) -> None:
-    assert inputs.load(Example, STAGE, [], io.StringIO('{"output-dir": "x"}'), call.folder) == Example()
+    assert load(Example, STAGE, [], io.StringIO('{"output-dir": "x"}'), call.folder) == Example()
 
 
 def test_the_config_may_hold_tables_of_other_stages(call: Caller) -> None:
@@ -125,7 +128,7 @@ def test_underscores_are_not_taken_for_hyphens(call: Caller) -> None:
 def test_an_unknown_input_of_the_step_is_named_with_the_nearest(call: Caller) -> None:
     error = call.refused(step={"Output-Dri": "x"})
     assert error.message == "The action has no input `Output-Dri`."
-    assert error.hint.startswith("Did you mean output-dir? Known are ")
+    assert error.hint.startswith("Did you mean `output-dir`? Known are ")
     assert "cell-timeout" in error.hint
 
 
@@ -136,12 +139,12 @@ def test_an_unknown_input_that_is_like_none_gets_the_list_alone(call: Caller) ->
 def test_an_unknown_flag_is_named_with_the_nearest(call: Caller) -> None:
     error = call.refused("--output-dri=x")
     assert error.message == "The command line has an unknown argument `--output-dri`."
-    assert error.hint.startswith("Did you mean --output-dir? Known are --output-dir, ")
+    assert error.hint.startswith("Did you mean `--output-dir`? Known are --output-dir, ")
 
 
 @pytest.mark.parametrize("flag", ["--output-dri=x", "--html=maybe", "--slug=a/b", "--slug", "a.ipynb"])
 def test_whatever_is_wrong_with_the_command_line_ends_with_where_to_look(call: Caller, flag: str) -> None:
-    assert call.refused(flag).hint.endswith("See launch.sh execute-notebook --help.")
+    assert call.refused(flag).hint.endswith("See `launch.sh execute-notebook --help`.")
 
 
 def test_what_is_wrong_elsewhere_does_not_lead_to_the_command_line(call: Caller) -> None:
@@ -160,7 +163,7 @@ def test_a_word_that_belongs_to_no_flag_is_refused(call: Caller) -> None:
 def test_a_flag_without_its_value_is_refused(call: Caller) -> None:
     error = call.refused("--output-dir")
     assert "--output-dir: expected one argument" in error.message
-    assert error.hint == "See launch.sh execute-notebook --help."
+    assert error.hint == "See `launch.sh execute-notebook --help`."
 
 
 @pytest.mark.parametrize(
@@ -176,8 +179,8 @@ def test_a_flag_without_its_value_is_refused(call: Caller) -> None:
 def test_an_unknown_key_is_named_with_its_line_and_the_nearest(call: Caller, toml: str, line: int) -> None:
     error = call.refused(toml=toml)
     assert error.message == "[execute-notebook] has an unknown key `output-dri`."
-    assert error.hint.startswith("Did you mean output-dir? ")
-    assert (error.file, error.line) == (inputs.CONFIG, line)
+    assert error.hint.startswith("Did you mean `output-dir`? ")
+    assert (error.file, error.line) == (CONFIG, line)
 
 
 @pytest.mark.parametrize(
@@ -192,14 +195,14 @@ def test_an_unknown_key_is_named_with_its_line_and_the_nearest(call: Caller, tom
 def test_an_unknown_table_is_named_with_its_line_and_the_nearest(call: Caller, toml: str, line: int) -> None:
     error = call.refused(toml=toml)
     assert error.message == "notebook-ci.toml has an unknown table `execute-notebok`."
-    assert error.hint.startswith("Did you mean execute-notebook? ")
-    assert (error.file, error.line) == (inputs.CONFIG, line)
+    assert error.hint.startswith("Did you mean `execute-notebook`? ")
+    assert (error.file, error.line) == (CONFIG, line)
 
 
 def test_an_unknown_table_is_named_with_those_there_are(call: Caller) -> None:
     tables = "setup-env, dvc-pull, validate-data, execute-notebook, build-image, log-run, pipeline"
     assert call.refused(toml="[whatever]\n").hint == f"Known are {tables}."
-    assert call.refused(toml="[dvc-pul]\n").hint == f"Did you mean dvc-pull? Known are {tables}."
+    assert call.refused(toml="[dvc-pul]\n").hint == f"Did you mean `dvc-pull`? Known are {tables}."
     assert call.load(toml="[dvc-pull]\nx = 1\n[pipeline]\ny = 2\n") == Example()
 
 
@@ -226,7 +229,7 @@ def test_an_unknown_table_is_named_with_those_there_are(call: Caller) -> None:
 def test_an_input_outside_of_a_table_is_told_where_it_belongs(call: Caller, toml: str, message: str, hint: str) -> None:
     error = call.refused(toml=f"\n{toml}\n")
     assert (error.message, error.hint) == (message, hint)
-    assert (error.file, error.line) == (inputs.CONFIG, 2)
+    assert (error.file, error.line) == (CONFIG, 2)
 
 
 def test_a_stage_that_is_no_table_is_refused(call: Caller) -> None:
@@ -292,7 +295,7 @@ def test_good_values_of_the_config(call: Caller, toml: str, field: str, read: ob
 )
 def test_bad_values_are_refused_with_what_is_accepted(call: Caller, name: str, value: object) -> None:
     error = call.refused(step={name: value})
-    kind = inputs.declared(Example)[name].kind
+    kind = declared(Example)[name].kind
     assert error.message == f"`{name}` is {quote(value)}. Accepted is {kind.accepts}."
 
 
@@ -314,7 +317,7 @@ def test_python_3_10_without_quotes_is_refused_and_not_taken_for_3_1(call: Calle
 def test_a_bad_value_of_the_config_is_named_with_its_line(call: Caller) -> None:
     error = call.refused(toml=in_toml('html = true\ncell-timeout = "5s"'))
     assert error.message.startswith("`cell-timeout` in [execute-notebook] is `5s`. Accepted is a number of seconds")
-    assert (error.file, error.line) == (inputs.CONFIG, 3)
+    assert (error.file, error.line) == (CONFIG, 3)
 
 
 def test_a_bad_value_of_a_flag_is_named(call: Caller) -> None:
@@ -373,7 +376,7 @@ def test_a_nul_character_from_a_step_is_refused(call: Caller) -> None:
 def test_broken_toml_is_named_with_its_line(call: Caller) -> None:
     error = call.refused(toml="[execute-notebook]\nhtml = tru\n")
     assert error.message.startswith("notebook-ci.toml is not TOML: ")
-    assert (error.file, error.line) == (inputs.CONFIG, 2)
+    assert (error.file, error.line) == (CONFIG, 2)
 
 
 @pytest.mark.parametrize("value", ["True", "False", "yes", "reports/a.ipynb"])
@@ -388,12 +391,12 @@ def test_toml_nested_without_end_is_refused(call: Caller) -> None:
 
 
 def test_a_config_that_is_a_folder_is_refused(call: Caller) -> None:
-    (call.folder / inputs.CONFIG).mkdir()
+    (call.folder / CONFIG).mkdir()
     assert call.refused().message == "notebook-ci.toml is a folder."
 
 
 def test_a_config_that_is_a_pipe_is_refused_and_not_waited_for(call: Caller) -> None:
-    os.mkfifo(call.folder / inputs.CONFIG)
+    os.mkfifo(call.folder / CONFIG)
     assert call.refused().message == "notebook-ci.toml is no regular file."
 
 
@@ -480,7 +483,7 @@ def test_help_names_each_input_with_its_default(call: Caller, capsys: pytest.Cap
         call.load("--help")
     assert ended.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
-    for name, item in inputs.declared(Example).items():
+    for name, item in declared(Example).items():
         assert f"--{name}" in text
         assert " ".join(f"{item.description} Default: {item.shown_default}.".split()) in text
     assert "[execute-notebook]" in text
@@ -495,30 +498,30 @@ def test_help_shows_what_a_value_is_and_nothing_of_the_launchers_own(
     text = capsys.readouterr().out
     for flag in ("--output-dir PATH", "--cell-timeout SECONDS", "--title PATH", "--html [true|false]", "--slug NAME"):
         assert re.search(rf"\n  {re.escape(flag)}\s", text)
-    assert inputs.FROM_STDIN not in text
-    assert inputs.CHECK_ONLY not in text
+    assert FROM_STDIN not in text
+    assert CHECK_ONLY not in text
 
 
-@pytest.mark.parametrize("name", inputs.STAGES)
+@pytest.mark.parametrize("name", STAGES)
 def test_help_ends_with_an_example_that_works(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     model = import_module(name.replace("-", "_")).STAGE.inputs
     with pytest.raises(SystemExit):
-        inputs.load(model, name, ["--help"], io.StringIO(), tmp_path)
+        load(model, name, ["--help"], io.StringIO(), tmp_path)
     example = shlex.split(capsys.readouterr().out.splitlines()[-1])
     assert example[:2] == ["launch.sh", name]
     assert len(example) > 2
-    assert inputs.load(model, name, example[2:], io.StringIO(), tmp_path) != model()
+    assert load(model, name, example[2:], io.StringIO(), tmp_path) != model()
 
 
 def test_inputs_of_the_stage_come_before_those_of_all() -> None:
-    assert list(inputs.declared(Example))[-3:] == ["run-dir", "slug", "config"]
-    assert inputs.declared(Example)["output-dir"].field == "output_dir"
+    assert list(declared(Example))[-3:] == ["run-dir", "slug", "config"]
+    assert declared(Example)["output-dir"].field == "output_dir"
 
 
 def test_the_record_gets_the_inputs_by_their_names(call: Caller) -> None:
     given_inputs = call.load("--output-dir", "x").as_given()
     assert given_inputs["output-dir"] == "x"
-    assert given_inputs.keys() == inputs.declared(Example).keys()
+    assert given_inputs.keys() == declared(Example).keys()
 
 
 @pytest.mark.parametrize(
@@ -541,10 +544,10 @@ def test_quote_is_short_and_on_one_line(value: object, shown: str) -> None:
 def test_a_config_in_the_root_of_the_repository_is_not_missed_in_silence(tmp_path: Path) -> None:
     below = tmp_path / "notebooks" / "old"
     below.mkdir(parents=True)
-    (tmp_path / inputs.CONFIG).touch()
-    assert inputs.missed_config(below) is None
+    (tmp_path / CONFIG).touch()
+    assert missed_config(below) is None
     (tmp_path / ".git").mkdir()
-    assert inputs.missed_config(below) == tmp_path / inputs.CONFIG
-    assert inputs.missed_config(tmp_path) is None
-    (below / inputs.CONFIG).touch()
-    assert inputs.missed_config(below) is None
+    assert missed_config(below) == tmp_path / CONFIG
+    assert missed_config(tmp_path) is None
+    (below / CONFIG).touch()
+    assert missed_config(below) is None

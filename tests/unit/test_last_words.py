@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kernel_server import last_messages
-from notebook_ci.base.process import how_it_ended
+from notebook_ci.base.signals import how_it_ended
 from notebook_ci.execute_notebook import deaths, machine
 from notebook_ci.execute_notebook.deaths import LastWords, MemoryWatch
 

@@ -12,7 +12,8 @@ import pytest
 
 from notebook_ci.base import process
 from notebook_ci.base.errors import Cancelled
-from notebook_ci.base.process import Completed, Deadline, cancellable, undisturbed
+from notebook_ci.base.process import Completed, Deadline
+from notebook_ci.base.signals import cancellable, undisturbed
 
 ENV = {"PATH": os.environ["PATH"]}
 # A program that has a child in the background; both write their process ids first.

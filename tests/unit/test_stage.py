@@ -164,7 +164,7 @@ def never(*_: object) -> None:
     ("step", "said"),
     [
         ({"wait": "soon"}, "::error::`wait` is `soon`."),
-        ({"wiat": "1"}, "::error::The action has no input `wiat`. Did you mean wait?"),
+        ({"wiat": "1"}, "::error::The action has no input `wiat`. Did you mean `wait`?"),
         ({"run-dir": "file/x"}, "::error::The run directory cannot be made"),
     ],
 )

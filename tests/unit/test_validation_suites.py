@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from notebook_ci.base import inputs as inputs_module
 from notebook_ci.base.errors import InputError
+from notebook_ci.base.load_inputs import load
 from notebook_ci.base.plan import Nothing
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.validate_data import plan
@@ -54,10 +54,8 @@ def test_no_json_is_told_with_its_line() -> None:
     assert (caught.value.file, caught.value.line) == ("s.json", 3)
 
 
-def load(tmp_path: Path, **inputs: object) -> ValidateInputs:
-    return inputs_module.load(
-        ValidateInputs, "validate-data", ["--inputs-from-stdin"], io.StringIO(json.dumps(inputs)), tmp_path
-    )
+def loaded(tmp_path: Path, **inputs: object) -> ValidateInputs:
+    return load(ValidateInputs, "validate-data", ["--inputs-from-stdin"], io.StringIO(json.dumps(inputs)), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +69,7 @@ def load(tmp_path: Path, **inputs: object) -> ValidateInputs:
 )
 def test_inputs_that_contradict_each_other(tmp_path: Path, inputs: dict[str, str], message: str) -> None:
     with pytest.raises(InputError) as caught:
-        load(tmp_path, **inputs)
+        loaded(tmp_path, **inputs)
     assert caught.value.message == message
 
 
@@ -86,18 +84,18 @@ def test_inputs_that_contradict_each_other(tmp_path: Path, inputs: dict[str, str
     ],
 )
 def test_pairs_of_data_and_suites(tmp_path: Path, inputs: dict[str, object], pairs: dict[str, object]) -> None:
-    assert load(tmp_path, **inputs).pairs == pairs
+    assert loaded(tmp_path, **inputs).pairs == pairs
 
 
 def test_nothing_is_planned_where_nothing_is_given(tmp_path: Path) -> None:
-    nothing = plan.make(load(tmp_path), Workspace(tmp_path, {}))
+    nothing = plan.make(loaded(tmp_path), Workspace(tmp_path, {}))
     assert isinstance(nothing, Nothing)
     assert nothing.reason.startswith("No `suite`, `rules` or `checkpoint` is set")
 
 
 def test_missing_data_is_an_error_unless_dvc_pull_runs_first(tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text(json.dumps({"name": "s", "expectations": [{"type": "a", "kwargs": {}}]}))
-    inputs = load(tmp_path, rules={"a.csv": "s.json", "b.csv": "s.json"})
+    inputs = loaded(tmp_path, rules={"a.csv": "s.json", "b.csv": "s.json"})
     with pytest.raises(InputError, match=r"b\.csv") as caught:
         plan.make(inputs, Workspace(tmp_path, {}))
     assert ["a.csv" in each.message for each in caught.value.others] == [True]

@@ -32,7 +32,7 @@ class NotebookCiError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = hint.strip()
         self.file = None if file is None else Path(file).as_posix()
         self.line = line
 

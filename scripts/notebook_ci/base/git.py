@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from notebook_ci.base import process
+from notebook_ci.base import isolation, process
 from notebook_ci.base.process import Argument, Completed
 
 SECONDS = 300.0  # git takes minutes in a large repository
@@ -25,7 +25,7 @@ _PROGRAMS = ("GIT_ASKPASS", "GIT_EDITOR", "GIT_EXTERNAL_DIFF", "GIT_PAGER", "GIT
 def run(cwd: Path, environ: Mapping[str, str], *arguments: Argument, timeout: float = SECONDS) -> Completed:
     """Run git. If git or `cwd` does not exist, the result has the exit code 127. `timeout` is in seconds."""
     command: list[Argument] = ["git", *(part for setting in _SETTINGS for part in ("-c", setting)), *arguments]
-    kept = {name: value for name, value in process.for_others(environ).items() if name not in _PROGRAMS}
+    kept = {name: value for name, value in isolation.for_others(environ).items() if name not in _PROGRAMS}
     env = {**kept, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
         return process.run(command, env=env, cwd=cwd, timeout=timeout, separate=True)

@@ -2,39 +2,25 @@
 
 import collections
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TextIO
-
-from notebook_ci.base.errors import Cancelled
 
 GRACE_SECONDS = 2.0
 LOOK_SECONDS = 1.0  # how often a deadline is read again: it may have been moved
 TAIL_LINES = 2000
 LONGEST_LINE = 10_000  # characters; a longer one is read in pieces
-CANCELLING = (signal.SIGINT, signal.SIGTERM)
-PR_SET_DUMPABLE = 4  # linux/prctl.h
-CRASHES = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS")  # caused by the program itself
 POSIX = sys.platform != "win32"
 LINUX = sys.platform == "linux"
 
 Argument = str | Path
-
-# With these, a program can act on the runner as the step, or on GitHub as the job. Code of the user (a notebook, a
-# build of a package) does not get them.
-RUNNER_VARIABLES = ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY")
-RUNNER_PREFIXES = ("ACTIONS_", "INPUT_")
-# They select the Python of the tools, and must not affect another Python.
-TOOL_VARIABLES = ("PYTHONHOME", "__PYVENV_LAUNCHER__")
 
 
 @dataclass(frozen=True)
@@ -59,76 +45,6 @@ class Deadline:
     def left(self) -> float:
         """Seconds, negative after the deadline."""
         return self.end - time.monotonic()
-
-
-@contextlib.contextmanager
-def cancellable() -> Iterator[None]:
-    """Raise `Cancelled` at the first SIGINT or SIGTERM; later ones are ignored while results are saved.
-
-    A runner sends SIGINT, 7.5 seconds later SIGTERM, and kills 2.5 seconds after that. A signal that was ignored before
-    (`nohup`, a background job of a shell) stays ignored.
-    """
-    numbers = [number for number in CANCELLING if signal.getsignal(number) != signal.SIG_IGN]
-
-    def cancel(number: int, _: FrameType | None) -> None:
-        for each in numbers:
-            signal.signal(each, signal.SIG_IGN)
-        raise Cancelled(number)
-
-    with _handled(numbers, cancel):
-        yield
-
-
-@contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
-    """Ignore SIGINT and SIGTERM during short work that must be finished, such as saving the record."""
-    with _handled(CANCELLING, signal.SIG_IGN):
-        yield
-
-
-@contextlib.contextmanager
-def held_back() -> Iterator[None]:
-    """Delay SIGINT and SIGTERM until short work is finished that must not be interrupted."""
-    if not POSIX:
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, CANCELLING)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def keep_to_itself() -> None:
-    """Hide the environment, memory and open files of this process and its forks, in `/proc`, from the same user.
-
-    Programs that it starts are not covered.
-    """
-    if LINUX:
-        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-
-
-def for_others(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for code of the user."""
-    return {
-        name: value
-        for name, value in environ.items()
-        if name not in RUNNER_VARIABLES + TOOL_VARIABLES and not name.startswith(RUNNER_PREFIXES)
-    }
-
-
-def signal_name(number: int) -> str:
-    with contextlib.suppress(ValueError):
-        return signal.Signals(number).name
-    return f"signal {number}"
-
-
-def how_it_ended(code: int | None) -> str:
-    """Return `was killed by SIGKILL`, `crashed with SIGSEGV`, `ended with exit code 3`. `code`: see `subprocess`."""
-    if code is None or code >= 0:
-        return "ended" if code is None else f"ended with exit code {code}"
-    name = signal_name(-code)
-    return f"crashed with {name} ({signal.strsignal(-code)})" if name in CRASHES else f"was killed by {name}"
 
 
 def run(
@@ -229,18 +145,6 @@ def _keep_whole(stream: TextIO, whole: list[str]) -> None:
 def _feed(stream: TextIO, text: str) -> None:
     with contextlib.suppress(OSError), stream:  # the program may not read all of it
         stream.write(text)
-
-
-@contextlib.contextmanager
-def _handled(
-    numbers: Iterable[signal.Signals], handler: Callable[[int, FrameType | None], None] | signal.Handlers
-) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, earlier in before.items():
-            signal.signal(number, earlier)
 
 
 def _signal_group(leader: int, number: int) -> None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TextIO, TypeVar
 
-from notebook_ci.base import inputs as inputs_module
-from notebook_ci.base import process
+from notebook_ci.base import isolation, signals
+from notebook_ci.base.config_file import missed_config
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import (
     EXIT_BUG,
@@ -27,15 +27,17 @@ from notebook_ci.base.errors import (
     SurroundingsError,
 )
 from notebook_ci.base.files import unwritable
+from notebook_ci.base.flags import CHECK_ONLY, NAME_CACHE, PLAN
 from notebook_ci.base.github import Console
-from notebook_ci.base.inputs import CHECK_ONLY, NAME_CACHE, PLAN
+from notebook_ci.base.inputs import StageInputs
+from notebook_ci.base.load_inputs import load
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.records import Place, Problem, Record, RunDirectory, describe_source, jsonable, timestamp
 from notebook_ci.base.reporter import Reporter
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.report.summary import render
 
-Model = TypeVar("Model", bound=inputs_module.StageInputs)
+Model = TypeVar("Model", bound=StageInputs)
 StageRecord = TypeVar("StageRecord", bound=Record)
 StagePlan = TypeVar("StagePlan", bound=Plan)
 
@@ -63,7 +65,7 @@ class Command(abc.ABC, Generic[Model]):
         """
         console = Console(environ)
         try:
-            with process.cancellable():
+            with signals.cancellable():
                 return self._main(argv, environ, stdin, console)
         except Cancelled as cancelled:
             return cancelled.exit_code
@@ -85,11 +87,10 @@ class Command(abc.ABC, Generic[Model]):
         return self.outputs
 
     def load(self, argv: Sequence[str], stdin: TextIO, cwd: Path) -> Model:
-        """Read the inputs: see `inputs.load`."""
-        return inputs_module.load(self.inputs, self.name, argv, stdin, cwd)
+        return load(self.inputs, self.name, argv, stdin, cwd)
 
     def warn_of_missed_config(self, inputs: Model, cwd: Path, console: Console) -> None:
-        if not inputs.config and (missed := inputs_module.missed_config(cwd)):
+        if not inputs.config and (missed := missed_config(cwd)):
             console.warning(f"{missed} is not read, because the stage runs in {cwd}. Run it in the folder of the file.")
 
 
@@ -136,7 +137,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
         record = self.record(stage=self.name, slug=inputs.slug, inputs=inputs.as_given())
         reporter = _Recording(console, record)
         exit_code = self._run(inputs, Context(workspace, run_directory, place, reporter), record)
-        with process.undisturbed():
+        with signals.undisturbed():
             return self._close(console, place, record, exit_code)
 
     def _something(self, inputs: Model, workspace: Workspace) -> StagePlan:
@@ -170,7 +171,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             record.add(error)
             return error.exit_code
         except Cancelled as cancelled:
-            name = process.signal_name(cancelled.signal_number)
+            name = signals.signal_name(cancelled.signal_number)
             record.add(SurroundingsError(f"Cancelled ({name}).", hint="What was done until then is kept."))
             return cancelled.exit_code
         except Exception as error:  # noqa: BLE001 - our bug: reported as such, and the record is still written
@@ -239,7 +240,7 @@ def _bug(error: Exception, reporter: Reporter) -> NotebookCiError:
 
 
 def run_script(command: Command[Any]) -> None:
-    process.keep_to_itself()
+    isolation.keep_to_itself()
     warnings.simplefilter("ignore")  # warnings of libraries do not say which file they mean, or what to do
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

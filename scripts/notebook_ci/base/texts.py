@@ -1,9 +1,10 @@
 """Texts for people: short lists, sizes, URLs without credentials, commands to copy."""
 
+import difflib
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 KILO = 1000
 LONGEST_QUOTE = 80
@@ -20,6 +21,13 @@ def listed(texts: Sequence[str], most: int) -> str:
     """Return the first `most` texts on one line, and how many more there are."""
     more = f" and {len(texts) - most} more" if len(texts) > most else ""
     return ", ".join(texts[:most]) + more
+
+
+def did_you_mean(known: Iterable[str], *names: str, cutoff: float = 0.6) -> str:
+    """Return a question with the `known` names that are closest to wrong ones; empty if none is close."""
+    known = list(known)
+    close = [found for name in names for found in difflib.get_close_matches(name, known, n=1, cutoff=cutoff)]
+    return f"Did you mean {' and '.join(map(quote, close))}?" if close else ""
 
 
 def size(number: float) -> str:

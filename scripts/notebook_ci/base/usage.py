@@ -2,8 +2,9 @@
 
 import importlib
 
-from notebook_ci.base.inputs import CONFIG, STAGES
+from notebook_ci.base.inputs import CONFIG
 from notebook_ci.base.launcher import COMMAND
+from notebook_ci.stages import STAGES
 
 
 def usage() -> str:

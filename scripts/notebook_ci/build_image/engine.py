@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from notebook_ci.base import process
+from notebook_ci.base import isolation, process
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.masking import masked
 from notebook_ci.base.process import Argument, Completed
@@ -171,7 +171,7 @@ class Docker:
         return without_users(masked(_COLOUR.sub("", text)))
 
     def _run(self, *arguments: Argument, env: Mapping[str, str] | None = None, **more: Any) -> Completed:
-        theirs = process.for_others(self.environ)
+        theirs = isolation.for_others(self.environ)
         kept = {name: value for name, value in theirs.items() if name not in FOREIGN}
         try:
             return process.run(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from notebook_ci.base import process
+from notebook_ci.base import isolation, process
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import EXIT_BUG, InputError, SurroundingsError, from_json
 from notebook_ci.base.files import is_folder
@@ -162,7 +162,7 @@ def _work(request: Request, kind: str, context: Context) -> Result:
     told = _Told(context.reporter)
     done = process.run(
         tool.worker(environment, WORKER),
-        env=process.for_others(context.environ) | QUIET,
+        env=isolation.for_others(context.environ) | QUIET,
         cwd=context.cwd,
         stdin=json.dumps(vars(request)),
         separate=True,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 from pathlib import PurePath
 
-from notebook_ci.base import process
+from notebook_ci.base import signals
 from notebook_ci.base.errors import Cancelled
 from notebook_ci.base.process import LINUX
 from notebook_ci.base.records import Problem
@@ -82,7 +82,7 @@ class Conductor:
                 self.servers.look()
                 self.progress.show(list(self._running()))
         except Cancelled:
-            with process.undisturbed():
+            with signals.undisturbed():
                 self._break_off()
             raise
         finally:

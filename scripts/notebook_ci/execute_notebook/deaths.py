@@ -6,7 +6,7 @@ import re
 import stat
 from typing import IO
 
-from notebook_ci.base.process import how_it_ended, signal_name
+from notebook_ci.base.signals import how_it_ended, signal_name
 from notebook_ci.base.texts import size
 from notebook_ci.execute_notebook import machine
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from traceback import extract_tb
 
-from notebook_ci.base import process
+from notebook_ci.base import signals
 from notebook_ci.base.records import Problem
 from notebook_ci.execute_notebook.deaths import FAULT
 from notebook_ci.execute_notebook.engine import (
@@ -118,7 +118,7 @@ def commands(document: Document, execution: Execution, path: str) -> Iterator[Pr
         if spot is None or (spot, command.exit_code) in seen:
             continue
         line, source = _line(document, spot)
-        message = f"Cell {spot[0] + 1}: the shell command `{source}` {process.how_it_ended(command.exit_code)}."
+        message = f"Cell {spot[0] + 1}: the shell command `{source}` {signals.how_it_ended(command.exit_code)}."
         hint = PIP_HINT if "pip install" in source else "" if seen else COMMAND_HINT
         yield Problem(severity="warning", message=message, hint=hint, file=path, line=line)
         seen.add((spot, command.exit_code))

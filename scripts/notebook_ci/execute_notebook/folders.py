@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from notebook_ci.base import process
+from notebook_ci.base import signals
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import AROUND, TMPDIR, unwritable
 from notebook_ci.base.process import POSIX
@@ -39,7 +39,7 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
         SurroundingsError: It cannot be created, or the system (disk full, for example) failed while it was used.
     """
     try:
-        with process.held_back():
+        with signals.held_back():
             folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=parent or _short_folder()))
     except OSError as error:
         place = parent or Path(tempfile.gettempdir())
@@ -53,7 +53,7 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
         instead = TMPDIR if place.is_relative_to(folder) else ""
         raise unwritable(f"{place} cannot be written", place, error, instead) from error
     finally:
-        with process.held_back():
+        with signals.held_back():
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from notebook_ci.base.errors import InputError, SurroundingsError
-from notebook_ci.base.process import POSIX, for_others
+from notebook_ci.base.isolation import for_others
+from notebook_ci.base.process import POSIX
 from notebook_ci.base.records import RunDirectory, default_environment, environment_marker, sha256
 from notebook_ci.base.texts import quote
 

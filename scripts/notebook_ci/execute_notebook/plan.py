@@ -1,6 +1,5 @@
 """Plans which notebooks are executed, with which parameters, in which order, and where the outputs go. Runs nothing."""
 
-import difflib
 import functools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from notebook_ci.base.errors import InputError, NotebookCiError
 from notebook_ci.base.files import exists, read_text
 from notebook_ci.base.plan import Plan
 from notebook_ci.base.records import Problem, RunDirectory
-from notebook_ci.base.texts import listed, quote
+from notebook_ci.base.texts import did_you_mean, listed, quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.base.yaml12 import Values
 from notebook_ci.execute_notebook.model import ExecuteInputs
@@ -163,11 +162,9 @@ def _matches(pattern: str, chosen: Sequence[str], all_notebooks: "_Listing") -> 
     if found := matching(pattern, chosen):
         return found
     if not matching(pattern, all_notebooks.paths):
-        close = difflib.get_close_matches(pattern, all_notebooks.paths, n=1)
-        meant = f"Did you mean {quote(close[0])}? " if close else ""
         raise InputError(
             f"The input needs names {quote(pattern)}, and no notebook matches that.",
-            hint=f"{meant}Patterns are relative to the workspace.",
+            hint=f"{did_you_mean(all_notebooks.paths, pattern)} Patterns are relative to the workspace.",
         )
     return []
 
@@ -240,11 +237,10 @@ def _how_to_declare(unknown: str, declared: Collection[str], tasks: Sequence[Tas
             foreign = (
                 f"{task.path} has parameters in {quote(document.language(task.content))}, which papermill cannot set."
             )
-    close = difflib.get_close_matches(unknown, declared, n=1)
-    if foreign and not close:
+    meant = did_you_mean(declared, unknown)
+    if foreign and not meant:
         return foreign
     if not declared:
         return HOW_TO_TAG
-    meant = f"Did you mean {quote(close[0])}? " if close else ""
     there = listed(sorted(declared), MOST_LISTED)
-    return f"{meant}Parameters are the names assigned in the cell tagged `parameters`; here: {there}."
+    return f"{meant} Parameters are the names assigned in the cell tagged `parameters`; here: {there}."

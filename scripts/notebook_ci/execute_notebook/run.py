@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kernel_server import processes
-from notebook_ci.base import process
+from notebook_ci.base import signals
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import CheckFailed
 from notebook_ci.base.process import LINUX
@@ -104,7 +104,7 @@ def _nothing_left() -> Iterator[None]:
     try:
         yield
     finally:
-        with process.held_back():
+        with signals.held_back():
             processes.end_all(0)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from notebook_ci.base import files, process
+from notebook_ci.base import files, signals
 from notebook_ci.base.errors import Cancelled, CheckFailed, NotebookCiError
 from notebook_ci.base.records import Place, Problem, Severity, sha256
 from notebook_ci.execute_notebook import failures, hooks, html, kernels
@@ -93,7 +93,7 @@ class _Run:
             result.failure = failures.broken(self.doc, execution, exception)
         finally:
             result.duration = round(time.monotonic() - began, 3)
-        with process.undisturbed():
+        with signals.undisturbed():
             if execution:
                 self._collect(execution, output)
             self._judge(execution)
@@ -137,7 +137,7 @@ class _Run:
         except (TimeIsUpError, KernelDiedError, KernelNotStartedError) as error:
             return error
         finally:
-            with process.held_back():
+            with signals.held_back():
                 manager.end_now()
         return None
 

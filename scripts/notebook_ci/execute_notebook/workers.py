@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from kernel_server import processes
-from notebook_ci.base import process
+from notebook_ci.base import signals
 from notebook_ci.base.errors import Cancelled
 from notebook_ci.base.process import LINUX, POSIX
 from notebook_ci.execute_notebook.deaths import MemoryWatch
@@ -83,7 +83,7 @@ class Worker:
         self.connection, theirs = _PROCESSES.Pipe()
         ties = _Ties(theirs, life, self._cell, self._kernel, self._free_cpu)
         self._process = _PROCESSES.Process(target=_work, args=(runner, tasks, ties), daemon=True)
-        with process.held_back():  # until it can handle signals
+        with signals.held_back():  # until it can handle signals
             self._process.start()
         theirs.close()
 
@@ -106,7 +106,7 @@ class Worker:
     def told(self) -> Told:
         """Return the message that has come, or raise WorkerDiedError. After an outcome the worker is free again."""
         try:
-            with process.held_back():
+            with signals.held_back():
                 told = self.connection.recv()
         except (EOFError, OSError) as error:
             self.end()
@@ -169,9 +169,9 @@ def _work(runner: Runner, tasks: Sequence[Task], ties: _Ties) -> None:
     if LINUX:
         processes.adopt()
     threading.Thread(target=_end_with, args=(ties, runner.folder), daemon=True).start()
-    with contextlib.suppress(Cancelled), process.cancellable():
+    with contextlib.suppress(Cancelled), signals.cancellable():
         if POSIX:  # only in this thread, or `held_back` would have no effect
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, process.CANCELLING)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.CANCELLING)
         while (wanted := _received(ties.connection)) is not None:
             task, server = wanted
             ties.connection.send(runner.run(tasks[task], server, ties))

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from notebook_ci.base import process
+from notebook_ci.base import isolation, process
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import SurroundingsError
 from notebook_ci.base.files import unwritable
@@ -108,7 +108,7 @@ def _work(job: Job, store: Store, context: Context, scratch: Path) -> Answer:
 
 def _environment(environ: Mapping[str, str], store: Store) -> dict[str, str]:
     """Return the worker's environment: the user's MLflow settings, except those that make it hang or print."""
-    kept = {name: value for name, value in process.for_others(environ).items() if name not in _FOREIGN}
+    kept = {name: value for name, value in isolation.for_others(environ).items() if name not in _FOREIGN}
     return {**kept, **store.credentials, **SETTINGS, REQUEST_TIMEOUT: _request_seconds(environ)}
 
 

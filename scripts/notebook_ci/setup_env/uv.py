@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from notebook_ci.base import indexes, process
+from notebook_ci.base import indexes, isolation, process
 from notebook_ci.base.errors import NotebookCiError, SurroundingsError
 from notebook_ci.base.masking import learn, masked
 from notebook_ci.base.process import POSIX, Argument
@@ -96,7 +96,7 @@ class Uv:
         return self._pip.uv_flags()
 
     def _environment(self) -> dict[str, str]:
-        theirs = process.for_others(self.environ)
+        theirs = isolation.for_others(self.environ)
         kept = {name: value for name, value in theirs.items() if name not in FOREIGN and not name.startswith("PYTHON")}
         limits = {"UV_HTTP_TIMEOUT": str(SILENCE_SECONDS), "UV_HTTP_RETRIES": str(RETRIES)}
         return limits | self._pip.for_uv() | kept | {"UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
@@ -122,7 +122,7 @@ def describe(python: Path) -> Installed:
             timeout=PROBE_SECONDS,
             check=True,
             stdin=subprocess.DEVNULL,
-            env=process.for_others(os.environ),
+            env=isolation.for_others(os.environ),
         )
         return Installed(**json.loads(answer.stdout))
     except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:

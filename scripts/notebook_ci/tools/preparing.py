@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from notebook_ci.base import indexes, process
+from notebook_ci.base import indexes, process, signals
 from notebook_ci.base.errors import LIBRARY_NEEDED, NOTHING_TO_DO, Cancelled, NotebookCiError, SurroundingsError
 from notebook_ci.base.github import Console
 from notebook_ci.base.masking import learn, masked
@@ -48,7 +48,7 @@ def prepare(
     """
     console = Console()
     try:
-        with process.cancellable():
+        with signals.cancellable():
             stdin = _spooled() if from_stdin else None
             maker = Maker(Path(requirements), console)
             if check and _check(sys.executable, check, stdin) == LIBRARY_NEEDED and folder != smallest:

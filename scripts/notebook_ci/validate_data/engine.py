@@ -6,7 +6,6 @@ type. Its progress bars, logs and warnings on standard error quote data, so all 
 """
 
 import contextlib
-import difflib
 import io
 import json
 import logging
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError
-from notebook_ci.base.texts import quote
+from notebook_ci.base.texts import did_you_mean, quote
 from notebook_ci.validate_data.projects import Batch
 from notebook_ci.validate_data.suites import Stated, Suite, unknown_type
 
@@ -152,7 +151,7 @@ class Engine:
         except Exception as error:  # from pydantic, from itself, or a TypeError
             raise InputError(
                 f"{stated.type} cannot be made of what the suite states: {_said(error)}.",
-                hint=f"{self._meant(stated, kwargs)}Given are {quote(stated.kwargs)}.",
+                hint=f"{self._meant(stated, kwargs)} Given are {quote(stated.kwargs)}.",
                 file=file,
                 line=stated.line,
             ) from error
@@ -163,9 +162,7 @@ class Engine:
         from great_expectations.expectations.registry import get_expectation_impl
 
         known = [name for name in get_expectation_impl(stated.type).__fields__ if name not in (*TAKEN, *NOT_TAKEN)]
-        close = {name: difflib.get_close_matches(name, known, n=1) for name in kwargs if name not in known}
-        meant = [found[0] for found in close.values() if found]
-        return f"Did you mean {' and '.join(meant)}? " if meant else ""
+        return did_you_mean(known, *(name for name in kwargs if name not in known))
 
 
 @contextlib.contextmanager

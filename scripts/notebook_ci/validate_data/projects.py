@@ -4,7 +4,6 @@ The layout is that of a file context of 1.x: `gx/great_expectations.yml`, and be
 for expectation suites (dots in their names are folders), validation definitions and checkpoints.
 """
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 from notebook_ci.base import yaml12
 from notebook_ci.base.errors import InputError, NotebookCiError
 from notebook_ci.base.files import read_text
-from notebook_ci.base.texts import quote
+from notebook_ci.base.texts import did_you_mean, quote
 from notebook_ci.validate_data import suites
 from notebook_ci.validate_data.sources import Project, Source
 from notebook_ci.validate_data.suites import Suite
@@ -133,10 +132,8 @@ def _named(folder: str, name: str, what: str, cwd: Path) -> str:
     if (cwd / file).is_file() and ".." not in Path(name).parts:
         return file
     there = sorted(path.relative_to(cwd / folder).with_suffix("").as_posix() for path in (cwd / folder).rglob("*.json"))
-    close = difflib.get_close_matches(name, there, n=1)
-    hint = f"Did you mean {close[0]}? " if close else ""
     known = f"There are {', '.join(there[:10])}." if there else f"{folder} holds none."
-    raise InputError(f"The project {FOLDER} has no {what} {quote(name)}.", hint=hint + known)
+    raise InputError(f"The project {FOLDER} has no {what} {quote(name)}.", hint=f"{did_you_mean(there, name)} {known}")
 
 
 def _object(file: str, cwd: Path) -> dict[str, Any]:

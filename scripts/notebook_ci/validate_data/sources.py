@@ -4,7 +4,6 @@ Great Expectations (1.24) itself would import what a project names in `module_na
 its own modules, read pickles, and open URLs. It never sees the project, only what is returned here.
 """
 
-import difflib
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.texts import quote
+from notebook_ci.base.texts import did_you_mean, quote
 
 OWN_MODULES = "great_expectations."
 STORE_CLASSES = (
@@ -106,8 +105,7 @@ class Project:
         if isinstance(settings, dict):
             return settings
         known = sorted(there) if isinstance(there, dict) else []
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(known[:10]) or 'none'}."
+        hint = did_you_mean(known, name) or f"There are {', '.join(known[:10]) or 'none'}."
         raise InputError(f"{self.file} has no {what} {quote(name)}.", hint=hint, file=self.file, line=1)
 
     def _type(self, settings: dict[str, Any], accepted: Collection[str], what: str) -> str:

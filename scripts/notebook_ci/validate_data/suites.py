@@ -4,7 +4,6 @@ Its own reader (1.24) drops unknown keys with a line in a log, reports success f
 TypeError for suites of 0.18. Here each of these is an error that says what to do.
 """
 
-import difflib
 import importlib.util
 import json
 import re
@@ -18,7 +17,7 @@ from typing import Any, get_args
 from notebook_ci.base.errors import InputError, NotebookCiError
 from notebook_ci.base.files import read_text
 from notebook_ci.base.json_walker import JsonWalker
-from notebook_ci.base.texts import quote
+from notebook_ci.base.texts import did_you_mean, quote
 from notebook_ci.tools import integrity
 from notebook_ci.validate_data import conditions
 from notebook_ci.validate_data.model import Severity
@@ -134,8 +133,7 @@ def known_types() -> frozenset[str]:
 
 def unknown_type(stated_type: str, known: Collection[str], file: str, line: int) -> InputError:
     snake_case = re.sub(r"(?<!^)(?=[A-Z])", "_", stated_type).lower()  # people often write the class name
-    close = difflib.get_close_matches(snake_case, known, n=2, cutoff=0.85)
-    hint = f"Did you mean {' or '.join(close)}?" if close else "Great Expectations 1.x knows it under no such name."
+    hint = did_you_mean(known, snake_case, cutoff=0.85) or "Great Expectations 1.x knows it under no such name."
     return InputError(
         f"There is no expectation {quote(stated_type)}.",
         hint=f"{hint} Expectations written in Python are not supported.",
@@ -209,13 +207,12 @@ def _refuse_old(content: dict[str, Any], shown: str, lines: list[int]) -> None:
 def _refuse_unknown(content: dict[str, Any], known: Collection[str], where: str, file: str, line: int) -> None:
     for key in content:
         if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            hint = f"Did you mean {close[0]}? " if close else ""
-            if "kwargs" in known and not close:
-                hint = "Arguments of an expectation stand in its kwargs. "
+            hint = did_you_mean(known, key)
+            if "kwargs" in known and not hint:
+                hint = "Arguments of an expectation stand in its kwargs."
             raise InputError(
                 f"{where} has an unknown key {quote(key)}.",
-                hint=f"{hint}Known are {', '.join(known)}.",
+                hint=f"{hint} Known are {', '.join(known)}.",
                 file=file,
                 line=line,
             )

@@ -1,11 +1,10 @@
 """Describes violations from the results of Great Expectations, without importing it."""
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from notebook_ci.base.texts import listed, quote
+from notebook_ci.base.texts import did_you_mean, listed, quote
 from notebook_ci.validate_data.model import Example, Violation
 from notebook_ci.validate_data.suites import Stated
 
@@ -67,15 +66,13 @@ class _Judge:
         return None if result["success"] else self._violated(result.get("result") or {})
 
     def _missing(self, missing: Sequence[str]) -> Violation:
-        close = [
-            found[0] for name in missing if (found := difflib.get_close_matches(name, self.columns, n=1, cutoff=0.5))
-        ]
-        guess = f" Did you mean {', '.join(map(quote, close))}?" if close else ""
+        guess = did_you_mean(self.columns, *missing, cutoff=0.5)
+        columns = f"{guess} There are {_listed(self.columns)}.".lstrip()
         names = ", ".join(map(quote, missing))
         what = f"no column {names}" if len(missing) == 1 else f"none of the columns {names}"
         return self._made(
             "missing-column",
-            f"The data have {what}, which {self.stated.type} is about.{guess} There are {_listed(self.columns)}.",
+            f"The data have {what}, which {self.stated.type} is about. {columns}",
         )
 
     def _not_evaluated(self, reason: str) -> Violation:

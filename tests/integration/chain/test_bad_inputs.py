@@ -69,7 +69,7 @@ EXECUTE = {
     # Names and values
     "unknown input": Case(
         {"notebook": "a.ipynb"},
-        "The action has no input `notebook`. Did you mean notebooks? Known are notebooks, exclude,",
+        "The action has no input `notebook`. Did you mean `notebooks`? Known are notebooks, exclude,",
     ),
     "nothing like any input": Case({"zzz": "1"}, "The action has no input `zzz`. Known are notebooks, exclude,"),
     "boolean yes": Case({"html": "yes"}, "`html` is `yes`. Accepted is `true` or `false`."),
@@ -92,7 +92,7 @@ EXECUTE = {
     ),
     "config: unknown table": Case(
         {},
-        "notebook-ci.toml has an unknown table `execute`. Did you mean execute-notebook?",
+        "notebook-ci.toml has an unknown table `execute`. Did you mean `execute-notebook`?",
         config("\n[execute]\nhtml = true\n"),
         ("notebook-ci.toml", 2),
     ),
@@ -104,7 +104,7 @@ EXECUTE = {
     ),
     "config: unknown key": Case(
         {},
-        "[execute-notebook] has an unknown key `celltimeout`. Did you mean cell-timeout?",
+        "[execute-notebook] has an unknown key `celltimeout`. Did you mean `cell-timeout`?",
         config("[execute-notebook]\nhtml = true\ncelltimeout = 5\n"),
         ("notebook-ci.toml", 3),
     ),
@@ -218,7 +218,7 @@ EXECUTE = {
 
 HASH = "0" * 64
 SETUP = {
-    "unknown input": Case({"requirement": "x"}, "The action has no input `requirement`. Did you mean requirements?"),
+    "unknown input": Case({"requirement": "x"}, "The action has no input `requirement`. Did you mean `requirements`?"),
     "python-version: latest": Case({"python-version": "latest"}, f"`python-version` is `latest`. {VERSION}"),
     "python-version: 3.x": Case({"python-version": "3.x"}, f"`python-version` is `3.x`. {VERSION}"),
     "python-version: a range": Case({"python-version": ">=3.11"}, f"`python-version` is `>=3.11`. {VERSION}"),
@@ -736,7 +736,7 @@ def test_a_locale_that_is_not_utf8(workspace: Workspace, kernel: Path, locale: s
 def test_flags_that_are_wrong(workspace: Workspace) -> None:
     """On a command line the same is said, without the runner's commands."""
     for flags, message in (
-        (["--notebook", "x"], "unknown argument `--notebook`. Did you mean --notebooks? Known are --notebooks,"),
+        (["--notebook", "x"], "unknown argument `--notebook`. Did you mean `--notebooks`? Known are --notebooks,"),
         (["x.ipynb"], "unknown argument `x.ipynb`."),
         (["--cell-timeout", "soon"], f"error: `--cell-timeout` is `soon`. {SECONDS}"),
         (["--html", "maybe"], "error: `--html` is `maybe`. Accepted is `true` or `false`."),
@@ -744,7 +744,7 @@ def test_flags_that_are_wrong(workspace: Workspace) -> None:
     ):
         done = workspace.run("execute-notebook", flags=flags)
         assert (done.code, message in done.log) == (2, True), done.log
-        assert "See launch.sh execute-notebook --help.\n" in done.log
+        assert "See `launch.sh execute-notebook --help`.\n" in done.log
         assert "Traceback" not in done.log
         assert not (workspace.folder / ".notebook-ci").exists()
 

@@ -15,7 +15,7 @@ import pytest
 from integration.suite import PATH, PYTHON, ROOT, Workspace, base_environ, notebook, only_tools, private_mount
 from notebook_ci import VERSION
 from notebook_ci.base import indexes
-from notebook_ci.base.inputs import STAGES
+from notebook_ci.stages import STAGES
 
 UV = Path(sys.executable).with_name("uv")
 SHIPPED = ("scripts", "requirements")

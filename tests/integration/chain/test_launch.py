@@ -19,7 +19,7 @@ import pytest
 from integration.index_server import Gate, IndexServer, digest, make_wheel, serve
 from integration.suite import NO_ROOT
 from notebook_ci import VERSION as VERSION_OF_SUITE
-from notebook_ci.base.inputs import STAGES
+from notebook_ci.stages import STAGES
 from notebook_ci.tools import integrity, preparing
 
 ROOT = Path(__file__).resolve().parents[3]

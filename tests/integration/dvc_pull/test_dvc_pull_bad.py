@@ -90,7 +90,7 @@ CASES = {
     "jobs": Case(nothing, "`jobs` is `0`. Accepted is a whole number", inputs={"jobs": "0"}),
     "verify": Case(nothing, "`verify` is `no`. Accepted is `true` or `false`.", inputs={"verify": "no"}),
     "unknown input": Case(
-        nothing, "The action has no input `target`.", hint="Did you mean targets?", inputs={"target": "data"}
+        nothing, "The action has no input `target`.", hint="Did you mean `targets`?", inputs={"target": "data"}
     ),
     "unknown target": Case(
         nothing, "targets names `data/rwa.csv`, which DVC does not track.", inputs={"targets": "data/rwa.csv"}

@@ -98,7 +98,7 @@ CASES = {
         {**GIVEN, "checkpoint": "c", "rules": "a.csv: s.json"},
         "`data`, `rules` and `checkpoint` cannot be combined.",
     ),
-    "unknown input": Case({"suites": "s.json"}, "The action has no input `suites`. Did you mean suite?"),
+    "unknown input": Case({"suites": "s.json"}, "The action has no input `suites`. Did you mean `suite`?"),
     # Data
     "a name too long": Case({**GIVEN, "data": LONG}, f"{LONG} cannot be read: File name too long.", place=(LONG, 0)),
     "no such file": Case({**GIVEN, "data": "b.csv"}, "There is no file b.csv.", place=("b.csv", 0)),
@@ -174,12 +174,12 @@ CASES = {
     "no type": bad_suite(suite() | {"expectations": [{"kwargs": {}}]}, "An expectation has no type.", 4),
     "unknown type": bad_suite(
         suite(stated("expect_column_to_exist", column="name"), stated("expect_column_value_to_be_between", column="b")),
-        "There is no expectation `expect_column_value_to_be_between`. Did you mean expect_column_values_to_be_between",
+        "There is no expectation `expect_column_value_to_be_between`. Did you mean `expect_column_values_to_be_between",
         12,
     ),
     "a class": bad_suite(
         suite(stated("ExpectColumnToExist", column="name")),
-        "There is no expectation `ExpectColumnToExist`. Did you mean expect_column_to_exist?",
+        "There is no expectation `ExpectColumnToExist`. Did you mean `expect_column_to_exist`?",
         5,
     ),
     "an argument beside kwargs": bad_suite(
@@ -189,7 +189,7 @@ CASES = {
     ),
     "a key misspelt": bad_suite(
         exists("name") | {"expectation": []},
-        "The suite s.json has an unknown key `expectation`. Did you mean expectations?",
+        "The suite s.json has an unknown key `expectation`. Did you mean `expectations`?",
         1,
     ),
     "kwargs are a list": bad_suite(
@@ -282,7 +282,7 @@ CASES = {
         "stores: {}", "plugins_directory: ../..", f"plugins_directory is `../..`, {IN_WORKSPACE}", 2
     ),
     "no such data source": configured(
-        "  files:", "  file:", f"{CONFIG} has no data source `files`. Did you mean file?"
+        "  files:", "  file:", f"{CONFIG} has no data source `files`. Did you mean `file`?"
     ),
     "no such asset": configured("      a:", "      b:", f"{CONFIG} has no asset of the data source `files`, `a`."),
     "no such batch definition": configured("{b: }", "{c: }", f"{CONFIG} has no batch definition of `a`, `b`."),
@@ -346,7 +346,7 @@ CASES = {
     ),
     "unknown checkpoint": Case(
         {"checkpoint": "nightly"},
-        "The project gx has no checkpoint `nightly`. Did you mean night? There are night.",
+        "The project gx has no checkpoint `nightly`. Did you mean `night`? There are night.",
         {"gx/great_expectations.yml": PROJECT, "gx/checkpoints/night.json": CHECKPOINT},
     ),
     "a checkpoint outside": Case(
@@ -436,7 +436,7 @@ def test_arguments_that_do_not_fit(workspace: Workspace) -> None:
     misspelt = "`value_set: field required; valueset: extra fields not permitted`"
     unknown = f"There is no expectation `{last}`. Great Expectations 1.x knows it under no such name."
     assert [message for message, _ in told] == [
-        f"expect_column_values_to_be_in_set {made} {misspelt}. Did you mean value_set?",
+        f"expect_column_values_to_be_in_set {made} {misspelt}. Did you mean `value_set`?",
         f"expect_column_values_to_be_between {made} `min_value and max_value cannot both be None`.",
         f"expect_column_values_to_not_be_null {made} `mostly: ensure this value is less than or equal to 1.0`.",
         f"expect_column_mean_to_be_between {made} `column: field required`.",

@@ -1,0 +1,99 @@
+"""The file `notebook-ci.toml`: one table per stage; keys are input names."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.files import read_text
+from notebook_ci.base.inputs import CONFIG, Input, unknown
+from notebook_ci.base.texts import quote
+from notebook_ci.stages import STAGES
+
+# The names of its tables.
+TABLES = (*STAGES, "pipeline")
+
+
+@dataclass(frozen=True)
+class Config:
+    """The file of inputs.
+
+    Attributes:
+        file: Its name, as the user knows it.
+        text: What stands in it.
+        tables: The same, read.
+    """
+
+    file: str
+    text: str
+    tables: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, cwd: Path, named: str) -> "Config":
+        """Read the file that was named, or else `notebook-ci.toml`, which need not be there."""
+        file = named or CONFIG
+        if not named and not (cwd / file).exists():
+            return cls(file, "", {})
+        text = read_text(cwd / file, file)
+        try:
+            return cls(file, text, tomllib.loads(text))
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            found = re.search(r"at line (\d+)", str(error))
+            hint = "TOML writes `true` and `false`, and text in quotes." if "Invalid value" in str(error) else ""
+            line = int(found[1]) if found else None
+            raise InputError(f"{file} is not TOML: {error}.", hint=hint, file=file, line=line) from error
+
+    def of(self, stage: str, inputs: Mapping[str, Input]) -> dict[str, Any]:
+        """Return what the file says of a stage."""
+        for name, table in self.tables.items():
+            self._check(name, table, stage, inputs)
+        values = {}
+        for name, raw in self.tables.get(stage, {}).items():
+            line = self._line(rf"{_key(name)}\s*[=.]|\[\s*{_key(stage)}\.{_key(name)}\s*[\].]", after=stage)
+            if name not in inputs or name == "config":
+                known = [each for each in inputs if each != "config"]
+                raise unknown(f"[{stage}] has an unknown key {quote(name)}", name, known, file=self.file, line=line)
+            values[name] = inputs[name].read(raw, origin=f"`{name}` in [{stage}]", file=self.file, line=line)
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _check(self, name: str, table: object, stage: str, inputs: Mapping[str, Input]) -> None:
+        """Refuse what is no table of a stage."""
+        line = self._line(rf"\[\s*{_key(name)}\s*[\].]|{_key(name)}\s*[=.]")
+        if name in TABLES:
+            if not isinstance(table, dict):
+                message = f"{name} must be a table: [{name}] on a line of its own."
+                raise InputError(message, file=self.file, line=line)
+        elif name in inputs or not isinstance(table, dict):
+            raise self._outside(name, stage if name in inputs else "", line, is_table=isinstance(table, dict))
+        else:
+            raise unknown(f"{self.file} has an unknown table {quote(name)}", name, TABLES, file=self.file, line=line)
+
+    def _outside(self, name: str, stage: str, line: int | None, *, is_table: bool) -> InputError:
+        """Return the error for a key that stands in no table; of which stage it is an input, `stage` says."""
+        there = f"[{stage}]" if stage else f"its name, for example [{STAGES[0]}],"
+        hint = f"Write [{stage}.{name}]." if is_table else f"Write {there} on a line above."
+        where = f"[{stage}]" if stage else "the table of its stage"
+        return InputError(f"{quote(name)} must stand under {where}.", hint=hint, file=self.file, line=line)
+
+    def _line(self, pattern: str, after: str = "") -> int | None:
+        """Return the line that begins with `pattern`, below the header of the table `after`."""
+        header = re.search(rf"^\s*\[\s*{_key(after)}\s*[\].]", self.text, re.MULTILINE) if after else None
+        begin = header.start() if header else 0
+        found = re.compile(rf"^\s*(?:{pattern})", re.MULTILINE).search(self.text, begin)
+        return self.text.count("\n", 0, found.end()) + 1 if found else None
+
+
+def _key(name: str) -> str:
+    """Return a pattern for a key of TOML, bare or quoted."""
+    return rf"[\"']?{re.escape(name)}[\"']?"
+
+
+def missed_config(cwd: Path) -> Path | None:
+    """Return the `notebook-ci.toml` of the folder above that is a git repository, where `cwd` has none of its own."""
+    if (cwd / CONFIG).exists():
+        return None
+    root = next((folder for folder in cwd.parents if (folder / ".git").exists()), None)
+    return root / CONFIG if root and not (cwd / ".git").exists() and (root / CONFIG).is_file() else None

@@ -1,0 +1,83 @@
+"""The command line of a stage: one flag per input."""
+
+import argparse
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.inputs import CONFIG, Input, StageInputs, declared, unknown, values_of
+from notebook_ci.base.launcher import COMMAND
+from notebook_ci.base.texts import quote
+from notebook_ci.base.values import BOOLEAN
+
+PLAN = "--plan"
+# For the launcher and the actions:
+FROM_STDIN = "--inputs-from-stdin"
+CHECK_ONLY = "--check-inputs"
+NAME_CACHE = "--name-cache"
+EXAMPLES = {
+    "setup-env": "--requirements requirements.txt --python-version 3.12",
+    "dvc-pull": "--targets data/raw.csv.dvc --remote storage",
+    "validate-data": "--data 'data/*.csv' --suite suites/penguins.json",
+    "execute-notebook": "--notebooks 'reports/*.ipynb' --exclude reports/draft.ipynb --cell-timeout 600",
+    "build-image": "--image ghcr.io/team/penguins --tags latest --push",
+    "log-run": "--run-dir .notebook-ci/runs/demo --tracking-uri http://localhost:5000 --experiment penguins",
+    "pipeline": "--stages execute-notebook --stages log-run --parameters 'seed: 1'",
+}
+
+
+def parsed(parser: argparse.ArgumentParser, argv: Sequence[str], inputs: Mapping[str, Input]) -> dict[str, Any]:
+    """Return the values of the flags as the command line has them.
+
+    Raises:
+        InputError: One is unknown, or lacks its value.
+        SystemExit: After `--help`.
+    """
+    flags, others = parser.parse_known_args(list(argv))
+    if others:
+        name = others[0].partition("=")[0]
+        raise unknown(f"The command line has an unknown argument {quote(name)}", name, [f"--{each}" for each in inputs])
+    return vars(flags)
+
+
+def values(flags: Mapping[str, Any], inputs: Mapping[str, Input]) -> dict[str, tuple[Any, Any]]:
+    """Return what the command line gives: values, and the text of each."""
+    return values_of(
+        (item, "\n".join(flag) if item.kind.many else flag, f"`--{name}`")
+        for name, item in inputs.items()
+        if (flag := flags[item.field]) is not None
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises what is wrong instead of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"The command line was not understood: {message}.")
+
+
+def parser(model: type[StageInputs], stage: str) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=f"{COMMAND} {stage}",
+        description=model.__doc__,
+        epilog=f"The workspace is the current folder.\n"
+        f"Inputs can also be set in {CONFIG}, in the table [{stage}].\n\n"
+        f"Example:\n  {COMMAND} {stage} {EXAMPLES.get(stage, '')}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    # For the launcher and the actions.
+    for flag in (FROM_STDIN, CHECK_ONLY, NAME_CACHE):
+        parser.add_argument(flag, action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(PLAN, action="store_true", help="Show what would run, without running it.")
+    for item in declared(model).values():
+        text = f"{item.description} Default: {item.shown_default}.".replace("%", "%%")
+        add = functools.partial(parser.add_argument, f"--{item.name}", dest=item.field, metavar=item.kind.metavar)
+        if item.kind is BOOLEAN:
+            add(nargs="?", const="true", help=text)
+        elif item.kind.many:
+            add(action="append", help=f"{text} Can be repeated.")
+        else:
+            add(help=text)
+    return parser
