@@ -7,7 +7,7 @@ import pytest
 
 from notebook_ci.base import indexes
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.indexes import Index, IndexSettings
+from notebook_ci.base.index_settings import Index, IndexSettings
 
 A, B, C = "https://a.test/simple", "https://b.test/simple", "https://c.test/simple"
 
@@ -45,7 +45,7 @@ def test_nothing_said_is_nothing_set(home: Path) -> None:
     assert settings.for_uv() == {}
     assert settings.for_pip() == {}
     assert settings.uv_flags() == []
-    assert not settings.names_places
+    assert not settings.names_packages
 
 
 def test_the_newer_variables_of_uv_win(home: Path) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from notebook_ci.base import indexes
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_text
-from notebook_ci.base.indexes import IndexSettings
+from notebook_ci.base.index_settings import IndexSettings
 from notebook_ci.base.masking import learn
 
 CERTIFICATES = "certificates.crt"

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from notebook_ci.base import indexes, isolation, process
+from notebook_ci.base import isolation, pip_settings, process, uv_settings
 from notebook_ci.base.errors import NotebookCiError, SurroundingsError
+from notebook_ci.base.index_settings import IndexSettings
 from notebook_ci.base.masking import learn, masked
 from notebook_ci.base.process import POSIX, Argument
 from notebook_ci.base.reporter import Reporter
@@ -55,7 +56,7 @@ class Uv:
     cwd: Path
     reporter: Reporter
     log: Path  # file that keeps the output
-    _pip: indexes.IndexSettings = field(init=False)
+    _pip: IndexSettings = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_pip", self._pip_settings())
@@ -101,11 +102,11 @@ class Uv:
         limits = {"UV_HTTP_TIMEOUT": str(SILENCE_SECONDS), "UV_HTTP_RETRIES": str(RETRIES)}
         return limits | self._pip.for_uv() | kept | {"UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
 
-    def _pip_settings(self) -> indexes.IndexSettings:
+    def _pip_settings(self) -> IndexSettings:
         """Return pip's settings, unless uv has its own index."""
-        if indexes.uv_settings(self.environ, self.cwd).names_places:
-            return indexes.IndexSettings()
-        return indexes.pip_settings(self.environ)
+        if uv_settings.read(self.environ, self.cwd).names_packages:
+            return IndexSettings()
+        return pip_settings.read(self.environ)
 
 
 def python_in(venv: Path) -> Path:

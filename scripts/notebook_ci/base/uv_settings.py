@@ -1,0 +1,131 @@
+"""uv's settings of package indexes: "Configuration files" and "Environment variables" of its docs (uv 0.13)."""
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from notebook_ci.base.index_settings import ROOT, Index, IndexSettings, home_folder, is_true, unreadable, xdg_folders
+
+_CREDENTIAL = re.compile(r"UV_INDEX_\w+_(?:USERNAME|PASSWORD)")
+_NAMED = re.compile(r"([A-Za-z0-9._-]+)=(.+)")
+
+
+def read(environ: Mapping[str, str], cwd: Path, platform: str = sys.platform, root: Path = ROOT) -> IndexSettings:
+    """Read uv's settings of indexes. Raises InputError if a settings file cannot be read."""
+    settings = _of_variables(environ)
+    for path in _files(environ, cwd, platform, root):  # the strongest first
+        if (table := _table(path)) is not None:
+            settings = settings.over(_of_table(table, path.parent))
+    return settings
+
+
+def _of_variables(environ: Mapping[str, str]) -> IndexSettings:
+    get = environ.get
+    default = get("UV_DEFAULT_INDEX", "") or get("UV_INDEX_URL", "")
+    extra = f"{get('UV_INDEX', '')} {get('UV_EXTRA_INDEX_URL', '')}".split()
+    return IndexSettings(
+        default=_index(default) if default else None,
+        extra=tuple(map(_index, extra)),
+        find_links=tuple(filter(None, get("UV_FIND_LINKS", "").split(","))),
+        strategy=get("UV_INDEX_STRATEGY", ""),
+        insecure_hosts=tuple(get("UV_INSECURE_HOST", "").split()),
+        certificates=get("SSL_CERT_FILE", ""),
+        client_certificate=get("SSL_CLIENT_CERT", ""),
+        system_certificates=is_true(get("UV_SYSTEM_CERTS", "") or get("UV_NATIVE_TLS", "")),
+        http_proxy=_proxy_or_any(environ, "HTTP_PROXY"),
+        https_proxy=_proxy_or_any(environ, "HTTPS_PROXY"),
+        no_proxy=_proxy(environ, "NO_PROXY"),
+        keyring=get("UV_KEYRING_PROVIDER", ""),
+        credentials={name: value for name, value in environ.items() if _CREDENTIAL.fullmatch(name)},
+    )
+
+
+def _of_table(table: Mapping[str, Any], folder: Path) -> IndexSettings:
+    """Return the settings of one file. Its `[pip]` table wins over the top level; paths are relative to the file."""
+    table = {**table, **table.get("pip", {})}
+    default: list[Index] = []  # the first is used
+    extra: list[Index] = []
+    flat: list[str] = []
+    for entry in table.get("index", ()):
+        index = Index(_from(entry["url"], folder), entry.get("name", ""))
+        if entry.get("format") == "flat":
+            flat.append(index.url)
+        elif entry.get("default"):
+            default.append(index)
+        elif not entry.get("explicit"):
+            extra.append(index)
+    if url := table.get("index-url"):
+        default.append(Index(_from(url, folder)))
+    extra += [Index(_from(url, folder)) for url in table.get("extra-index-url", ())]
+    flat += [_from(link, folder) for link in table.get("find-links", ())]
+    return IndexSettings(
+        default=default[0] if default else None,
+        extra=tuple(extra),
+        find_links=tuple(flat),
+        no_index=bool(table.get("no-index")),
+        strategy=table.get("index-strategy", ""),
+        insecure_hosts=tuple(table.get("allow-insecure-host", ())),
+        system_certificates=bool(table.get("system-certs") or table.get("native-tls")),
+        http_proxy=table.get("http-proxy", ""),
+        https_proxy=table.get("https-proxy", ""),
+        no_proxy=",".join(table.get("no-proxy", ())),
+        keyring=table.get("keyring-provider", ""),
+    )
+
+
+def _files(environ: Mapping[str, str], cwd: Path, platform: str, root: Path) -> Iterator[Path]:
+    """Yield the files that uv reads, the strongest first: of the project, of the user, of the system."""
+    if environ.get("UV_CONFIG_FILE"):
+        yield cwd / environ["UV_CONFIG_FILE"]
+        return
+    if is_true(environ.get("UV_NO_CONFIG", "")):
+        return
+    for folder in (cwd, *cwd.parents):
+        of_project = [path for path in (folder / "uv.toml", folder / "pyproject.toml") if path.is_file()]
+        of_project = [path for path in of_project if _table(path) is not None]
+        if of_project:
+            yield of_project[0]
+            break
+    home = home_folder(environ, platform)
+    if platform == "win32":
+        users = Path(environ.get("APPDATA") or home / "AppData/Roaming")
+        systems = [Path(environ.get("PROGRAMDATA") or f"{environ.get('SYSTEMDRIVE', 'C:')}/ProgramData")]
+    else:
+        users = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+        systems = [*xdg_folders(environ, root), root / "etc"]
+    yield users / "uv/uv.toml"
+    yield from [path for folder in systems if (path := folder / "uv/uv.toml").is_file()][:1]
+
+
+def _table(path: Path) -> dict[str, Any] | None:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    if path.name != "pyproject.toml":
+        return table
+    of_uv = table.get("tool", {}).get("uv")
+    return dict(of_uv) if of_uv is not None else None
+
+
+def _index(text: str) -> Index:
+    """Parse uv's notation: a URL, or `name=URL`."""
+    named = _NAMED.fullmatch(text)
+    return Index(named[2], named[1]) if named else Index(text)
+
+
+def _from(text: str, folder: Path) -> str:
+    return text if "://" in text else str(folder / text)
+
+
+def _proxy(environ: Mapping[str, str], name: str) -> str:
+    return environ.get(name.lower()) or environ.get(name) or ""  # in most programs the lowercase spelling wins
+
+
+def _proxy_or_any(environ: Mapping[str, str], name: str) -> str:
+    return _proxy(environ, name) or _proxy(environ, "ALL_PROXY")
