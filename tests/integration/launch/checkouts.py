@@ -1,0 +1,151 @@
+"""A copy of the launcher with a stage of its own, and what its tests ask of it."""
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from integration.index_server import digest
+
+ROOT = Path(__file__).resolve().parents[3]
+BASE = Path(sys.base_prefix) / "bin"
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+PATH = f"{BASE}:/usr/bin:/bin"
+LOGIN = "someone:s3cret-pass"
+TIMEOUT = 60
+
+STAGE = """
+import json, os, subprocess, sys
+
+arguments = sys.argv[1:]
+text = sys.stdin.read() if "--inputs-from-stdin" in arguments else ""
+if "--check-inputs" in arguments:
+    print("checked", file=sys.stderr)
+    sys.exit(2 if "wrong" in text + " ".join(arguments) else 0)
+import nbdemo
+child = [sys.executable, "-c", "import os; print(list(os.environ))"]
+print(json.dumps({
+    "pid": os.getpid(),
+    "arguments": arguments,
+    "stdin": text,
+    "version": nbdemo.VERSION,
+    "file": nbdemo.__file__,
+    "environ": open("/proc/self/environ").read(),
+    "child": subprocess.run(child, capture_output=True, text=True).stdout,
+    "isolated": [sys.flags.ignore_environment, sys.flags.no_user_site],
+}))
+"""
+
+
+@dataclass
+class Done:
+    """How a launch ended."""
+
+    code: int
+    out: str
+    err: str
+    pid: int
+    seconds: float
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What the stage told about itself."""
+        return dict(json.loads(self.out.splitlines()[-1]))
+
+
+@dataclass
+class Checkout:
+    """A copy of the launcher with a stage `demo` that needs the package `nbdemo`, and a cache and a home of its own."""
+
+    folder: Path
+    home: Path
+    cache: Path
+    environ: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def script(self) -> Path:
+        return self.folder / "scripts" / "launch.sh"
+
+    @property
+    def environments(self) -> list[str]:
+        """The names of what is in the cache, without the file of found Pythons."""
+        return sorted(path.name.partition("-")[0] for path in self.cache.glob("*-*"))
+
+    @property
+    def leftovers(self) -> list[Path]:
+        return list(self.cache.glob(".new-*"))
+
+    def start(self, *arguments: str, environ: Mapping[str, str], cwd: Path, script: str) -> "subprocess.Popen[str]":
+        own = {"PATH": PATH, "HOME": str(self.home), "NOTEBOOK_CI_CACHE": str(self.cache), "UV_HTTP_TIMEOUT": "5"}
+        return subprocess.Popen(
+            ["/bin/bash", script or str(self.script), *arguments],
+            env={**own, **self.environ, **environ},
+            cwd=cwd if cwd != Path() else self.home,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def launch(
+        self,
+        *arguments: str,
+        environ: Mapping[str, str] | None = None,
+        cwd: Path = Path(),
+        script: str = "",
+        stdin: str = "",
+    ) -> Done:
+        started = time.monotonic()
+        process = self.start(*arguments, environ=environ or {}, cwd=cwd, script=script)
+        out, err = process.communicate(stdin, TIMEOUT)
+        return Done(process.returncode, out, err, process.pid, time.monotonic() - started)
+
+
+def make_checkout(folder: Path, wheels: Path, environ: Mapping[str, str]) -> Checkout:
+    """Copy the launcher to a folder with a blank and a letter beyond ASCII in its path."""
+    checkout = Checkout(folder / "check out ü", folder / "home", folder / "cache ö", dict(environ))
+    checkout.home.mkdir()
+    scripts = checkout.folder / "scripts"
+    shutil.copytree(
+        ROOT / "scripts" / "notebook_ci", scripts / "notebook_ci", ignore=shutil.ignore_patterns("_*_", ".*")
+    )
+    for name in ("launch.sh", "launch.py"):
+        shutil.copy(ROOT / "scripts" / name, scripts)
+    (scripts / "demo.py").write_text(STAGE)
+    locks = checkout.folder / "requirements"
+    locks.mkdir()
+    for name in ("uv.txt", "pipeline.txt"):
+        shutil.copy(ROOT / "requirements" / name, locks)
+    (locks / "demo.txt").write_text(f"nbdemo==1.0 --hash=sha256:{digest(wheels / 'nbdemo-1.0-py3-none-any.whl')}\n")
+    return checkout
+
+
+def running(part: str) -> list[str]:
+    """Return the command lines of all processes that have `part` in theirs."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [line for line in found if part in line]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> bool:
+    """Return whether the condition came true in time."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    return condition()
+
+
+PRINT_VERSION = ("--env", "demo", "--exec", "python", "-c", "import nbdemo; print(nbdemo.VERSION)")
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)

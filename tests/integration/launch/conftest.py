@@ -1,0 +1,55 @@
+"""Fixtures of the tests of the launcher: an index with real wheels, and copies of the launcher, cold and warm."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from integration.index_server import IndexServer, make_wheel, serve
+from integration.launch.checkouts import BASE, ROOT, VERSION, Checkout, make_checkout
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the real wheel of uv and one of nbdemo."""
+    folder = tmp_path_factory.mktemp("wheels")
+    lock = ROOT / "requirements" / "uv.txt"
+    flags = ["--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--dest", folder, "-r", lock]
+    # A Python of Debian has a pip in virtual environments alone.
+    environment = tmp_path_factory.mktemp("pip")
+    subprocess.run([BASE / f"python{VERSION}", "-m", "venv", environment], check=True)
+    subprocess.run([environment / "bin" / "python", "-m", "pip", "download", *map(str, flags)], check=True)
+    make_wheel(folder, "nbdemo")
+    return folder
+
+
+@pytest.fixture
+def index(wheels: Path) -> Iterator[IndexServer]:
+    with serve(IndexServer(wheels)) as server:
+        yield server
+
+
+@pytest.fixture
+def bare(tmp_path: Path, wheels: Path) -> Checkout:
+    """A checkout with nothing in its cache, that knows of no index but the public one."""
+    return make_checkout(tmp_path, wheels, {})
+
+
+@pytest.fixture(scope="session")
+def first(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Checkout:
+    """A checkout whose environments were made once."""
+    with serve(IndexServer(wheels)) as index:
+        checkout = make_checkout(tmp_path_factory.mktemp("first"), wheels, {"UV_DEFAULT_INDEX": index.url()})
+        done = checkout.launch("demo")
+    assert done.code == 0, done.err
+    return checkout
+
+
+@pytest.fixture
+def with_uv(bare: Checkout, first: Checkout) -> Checkout:
+    """A checkout with uv's own environment alone: copied, which is quicker than making it."""
+    for path in first.cache.glob("uv-*"):
+        shutil.copytree(path, bare.cache / path.name)
+    return bare

@@ -1,0 +1,70 @@
+"""A wrong input as a case, and the assertions that it is refused before any work begins."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from integration.suite import Done, Workspace, notebook, parameters
+from notebook_ci.base.records import RUN_MARKER
+
+RAN = notebook(parameters("alpha = 1"), "open('ran', 'w').close()")
+Content = str | bytes | Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A wrong input.
+
+    Attributes:
+        inputs: The inputs of the action, or text in their place.
+        message: What the error begins with; `{cwd}` is the workspace.
+        files: What stands in the workspace, beside a notebook and a lock.
+        place: File and line of the annotation.
+        code: The exit code.
+        environ: Variables of the step.
+    """
+
+    inputs: Mapping[str, str] | str
+    message: str
+    files: Mapping[str, Content] = field(default_factory=dict)
+    place: tuple[str, int] = ("", 0)
+    code: int = 2
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+SECONDS = "Accepted is a number of seconds above 0, at most ten days (864000)."
+PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def prepare(workspace: Workspace, case: Case, files: Mapping[str, Content]) -> tuple[Mapping[str, str] | str, str]:
+    """Write the files; return inputs and message with the workspace filled in."""
+    for name, content in {**files, **case.files}.items():
+        if content == b"":
+            (workspace.folder / name).unlink(missing_ok=True)
+        else:
+            workspace.write(name, content)
+    cwd = str(workspace.folder)
+    inputs = case.inputs
+    if not isinstance(inputs, str):
+        inputs = {name: value.replace("{cwd}", cwd) for name, value in inputs.items()}
+    return inputs, case.message.replace("{cwd}", cwd)
+
+
+def assert_refused(done: Done, case: Case, message: str) -> None:
+    assert done.code == case.code, done.log
+    errors = done.annotations()
+    assert errors[0].message[: len(message)] == message
+    assert errors[0].place == case.place
+    assert errors[0].message.rstrip().endswith((".", "`", ">")), "a sentence"
+    assert len(errors) == 1
+    assert "Traceback" not in done.log
+    assert done.outputs["status"] == "error"
+
+
+def assert_nothing_was_done(workspace: Workspace, stage: str) -> None:
+    """A record at most is in the run directory, and no environment was made."""
+    files = {str(path.relative_to(workspace.runner_temp)) for path in workspace.runner_temp.rglob("*")}
+    assert files <= {"notebook-ci", f"notebook-ci/{RUN_MARKER}", f"notebook-ci/{stage}.json"}
+    assert not list(workspace.folder.rglob("ran"))
+    assert not workspace.leftovers()

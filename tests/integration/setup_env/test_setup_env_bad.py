@@ -1,0 +1,281 @@
+"""Wrong inputs of setup-env, wrong locks and ill indexes: each ends in one sentence with the next step."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from integration.index_server import Gate, IndexServer, make_wheel, serve
+from integration.refusals import PYTHON_VERSION, Case, assert_nothing_was_done, assert_refused, prepare
+from integration.suite import NO_ROOT, PROJECT, Workspace, private_mount
+
+VERSION = "Accepted is a version such as `3.12` or `3.12.4` (in quotes, or 3.10 is read as 3.1)."
+HASH = "0" * 64
+SETUP = {
+    "unknown input": Case({"requirement": "x"}, "The action has no input `requirement`. Did you mean `requirements`?"),
+    "python-version: latest": Case({"python-version": "latest"}, f"`python-version` is `latest`. {VERSION}"),
+    "python-version: 3.x": Case({"python-version": "3.x"}, f"`python-version` is `3.x`. {VERSION}"),
+    "python-version: a range": Case({"python-version": ">=3.11"}, f"`python-version` is `>=3.11`. {VERSION}"),
+    "python-version: 2.7": Case({"python-version": "2.7"}, f"`python-version` is `2.7`. {VERSION}"),
+    "python-version: a flag": Case({"python-version": "--help"}, f"`python-version` is `--help`. {VERSION}"),
+    ".python-version: a flag": Case(
+        {},
+        ".python-version asks for the Python `--help`, which is no version. Write a version such as 3.12.",
+        {".python-version": "--help\n"},
+        (".python-version", 0),
+    ),
+    ".python-version: UTF-16": Case(
+        {}, ".python-version is not UTF-8 text.", {".python-version": "3.12".encode("utf-16")}, (".python-version", 0)
+    ),
+    "requires-python: of Poetry": Case(
+        {},
+        "pyproject.toml asks for the Python `^3.11`, which is no version. Write requires-python such as `>=3.12`.",
+        {"pyproject.toml": PROJECT.format("").replace(">=3.11", "^3.11")},
+        ("pyproject.toml", 0),
+    ),
+    "requirements: none": Case({"requirements": "no.txt"}, "requirements is `no.txt`, which is not there."),
+    "requirements: a folder": Case({"requirements": "sub"}, "requirements is `sub`, a folder.", {"sub/x": ""}),
+    "requirements: another kind": Case(
+        {"requirements": "setup.py"},
+        "requirements is `setup.py`, which is none of the files that setup-env can install from. These are",
+        {"setup.py": ""},
+    ),
+    "requirements: UTF-16": Case(
+        {},
+        "`requirements.txt` is not UTF-8 text. Save it as UTF-8.",
+        {"requirements.txt": "numpy\n".encode("utf-16")},
+        ("requirements.txt", 0),
+    ),
+    "several": Case(
+        {},
+        "There are several requirements files: requirements-a.txt, requirements-b.txt. Name one",
+        {"requirements.txt": b"", "requirements-a.txt": "", "requirements-b.txt": ""},
+    ),
+    "nothing": Case(
+        {}, "No file says what to install (uv.lock, pylock.toml, requirements*.txt", {"requirements.txt": b""}
+    ),
+    "Poetry": Case(
+        {},
+        "`poetry.lock` is a file of Poetry, which setup-env cannot install from yet.",
+        {"requirements.txt": b"", "poetry.lock": "", "pyproject.toml": "[tool.poetry]\n"},
+        ("poetry.lock", 0),
+    ),
+    "Poetry, without lock": Case(
+        {"requirements": "pyproject.toml"},
+        "`pyproject.toml` is a file of Poetry, which setup-env cannot install from yet.",
+        {"pyproject.toml": "[tool.poetry]\nname = 'x'\n"},
+        ("pyproject.toml", 0),
+    ),
+    "conda": Case(
+        {"requirements": "envs/environment.yml"},
+        "`envs/environment.yml` is a file of conda, which setup-env cannot install from yet. Until then, in that "
+        "environment run `pip list --format=freeze > requirements.txt`, commit that file, and name it with",
+        {"envs/environment.yml": "name: x\n"},
+        ("envs/environment.yml", 0),
+    ),
+    "no project": Case(
+        {"requirements": "pyproject.toml"},
+        "`pyproject.toml` has no table [project], so it does not say what to install.",
+        {"pyproject.toml": "[tool.ruff]\nline-length = 100\n"},
+        ("pyproject.toml", 0),
+    ),
+    "pyproject.toml: no TOML": Case(
+        {"requirements": "pyproject.toml"},
+        "`pyproject.toml` is not TOML: ",
+        {"pyproject.toml": "[project]\nname = x\n"},
+        ("pyproject.toml", 2),
+    ),
+    "uv.lock: conflict": Case(
+        {},
+        "`uv.lock` is not TOML: ",
+        {"uv.lock": "version = 1\n<<<<<<< HEAD\n", "pyproject.toml": PROJECT.format("")},
+        ("uv.lock", 2),
+    ),
+    "uv.lock: no project": Case(
+        {}, "`uv.lock` has no pyproject.toml beside it.", {"uv.lock": "version = 1\n"}, ("uv.lock", 0)
+    ),
+    "pylock.toml: no TOML": Case({}, "`pylock.toml` is not TOML: ", {"pylock.toml": "\n\nx ="}, ("pylock.toml", 3)),
+    "venv: below a file": Case(
+        {"venv": "a.txt/venv"}, "venv is {cwd}/a.txt/venv, but {cwd}/a.txt is a file.", {"a.txt": "x"}
+    ),
+    "an include that is not there": Case(
+        {},
+        "{cwd}/base.txt cannot be read: No such file or directory.",
+        {"requirements.txt": "-r base.txt\n"},
+        ("requirements.txt", 0),
+    ),
+}
+
+# Known by uv alone, when the environment is being made.
+LOCKS = {
+    "a requirement that is none": Case(
+        {},
+        'A requirement cannot be understood: no such comparison operator "=>"',
+        {"requirements.txt": "six\n\nnbone=>1.0\n"},
+        ("requirements.txt", 3),
+    ),
+    "a flag of pip's that is none": Case(
+        {}, "A line cannot be understood: ", {"requirements.txt": "nbone\n--frobnicate\n"}, ("requirements.txt", 2)
+    ),
+    "in an included file": Case(
+        {},
+        "A requirement cannot be understood: ",
+        {"requirements.txt": "-r sub/b.txt\n", "sub/b.txt": "\nnbone ==\n"},
+        ("sub/b.txt", 2),
+    ),
+    "contradiction": Case(
+        {},
+        "requirements.txt contradicts itself: it asks for nbone==1.0 and nbone==2.0.",
+        {"requirements.txt": "nbone==1.0\nnbone==2.0\n"},
+        ("requirements.txt", 0),
+    ),
+    "a path that is not there": Case(
+        {},
+        "requirements.txt names file:///",
+        {"requirements.txt": "./wheels/x-1.0-py3-none-any.whl\n"},
+        ("requirements.txt", 0),
+    ),
+    "a path of conda": Case(
+        {},
+        "requirements.txt names file:///croot/nbone_1/work, which is not there. Such a line comes from `pip freeze` in "
+        "a conda environment: write `nbone==<version>` instead, as `pip list --format=freeze` does.",
+        {"requirements.txt": "ipykernel\nnbone @ file:///croot/nbone_1/work\n"},
+        ("requirements.txt", 2),
+    ),
+    "pylock.toml: no lock": Case(
+        {},
+        "pylock.toml cannot be read as a lock: invalid type: integer `3`, expected a string.",
+        {"pylock.toml": 'lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = 3\n'},
+        ("pylock.toml", 4),
+    ),
+    "a version that is not there": Case(
+        {},
+        f"The package index has no `nbone==99` for Python {PYTHON_VERSION} on this platform. Are name and version",
+        {"requirements.txt": "ipykernel\nnbone==99\n"},
+        ("requirements.txt", 2),
+        code=3,
+    ),
+    "a hashed version that is not there": Case(
+        {},
+        f"The package index has no `nbone==99` for Python {PYTHON_VERSION} on this platform.",
+        {"requirements.txt": f"nbone==99 --hash=sha256:{HASH}\n"},
+        ("requirements.txt", 1),
+        code=3,
+    ),
+    "a version beyond all that are there": Case(
+        {},
+        f"The package index has no `nbone>=99` for Python {PYTHON_VERSION} on this platform.",
+        {"requirements.txt": "-r sub/b.txt\n", "sub/b.txt": "NBone >= 99\n"},
+        ("sub/b.txt", 1),
+        code=3,
+    ),
+    "a package that is not there": Case(
+        {},
+        "The package index has no package `nbonne`. Is the name right? If you use an index of your own, check that it "
+        "has it.",
+        {"requirements.txt": "nbone\nnbonne==1.0\n"},
+        ("requirements.txt", 2),
+        code=3,
+    ),
+    "a wrong hash": Case(
+        {},
+        "The packages of requirements.txt could not be installed: a package from the index is not the one that the "
+        "lock names (its hash differs).",
+        {"requirements.txt": f"nbone==1.0 --hash=sha256:{HASH}\n"},
+        code=3,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in SETUP.items()])
+def test_setup_env_refuses(workspace: Workspace, case: Case) -> None:
+    inputs, message = prepare(workspace, case, {"requirements.txt": "ipykernel\n"})
+    # With an index that cannot be reached: whoever tried to install would fail in another way.
+    done = workspace.run("setup-env", inputs, environ={"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple"})
+    assert_refused(done, case, message)
+    assert_nothing_was_done(workspace, "setup-env")
+
+
+# --- Locks and indexes
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[IndexServer]:
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    for name, version in (("nbone", "1.0"), ("nbone", "2.0"), ("ipykernel", "1.0")):
+        make_wheel(folder, name, version)
+    with serve(IndexServer(folder)) as server:
+        yield server
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in LOCKS.items()])
+def test_setup_env_says_what_is_wrong_with_a_lock(workspace: Workspace, index: IndexServer, case: Case) -> None:
+    inputs, message = prepare(workspace, case, {})
+    done = workspace.run("setup-env", inputs, environ=at(workspace, index.url()))
+    assert_refused(done, case, message)
+    assert done.outputs["python"] == ""
+
+
+def at(workspace: Workspace, url: str) -> dict[str, str]:
+    return {"UV_DEFAULT_INDEX": url, "UV_CACHE_DIR": str(workspace.base / "uv"), "UV_HTTP_TIMEOUT": "1"}
+
+
+WHAT = "The packages of requirements.txt could not be installed: "
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (401, "the package index or the proxy asks for credentials, or refuses those it got."),
+        (403, "the package index forbids the access."),
+        (500, ""),
+    ],
+)
+def test_an_index_that_refuses(workspace: Workspace, index: IndexServer, status: int, message: str) -> None:
+    index.status = status
+    workspace.write("requirements.txt", "nbone\n")
+    done = workspace.run("setup-env", {}, environ=at(workspace, index.url()))
+    assert_refused(done, Case({}, WHAT + message, code=3), WHAT + message)
+    assert done.seconds < 30
+
+
+def test_an_index_that_stays_silent(workspace: Workspace, index: IndexServer) -> None:
+    index.gate = Gate("/")
+    workspace.write("requirements.txt", "nbone\n")
+    done = workspace.run("setup-env", {}, environ=at(workspace, index.url()))
+    message = f"{WHAT}the package index does not answer in time."
+    assert_refused(done, Case({}, message, code=3), message)
+    assert done.seconds < 30
+
+
+def test_no_network(workspace: Workspace) -> None:
+    workspace.write("requirements.txt", "nbone\n")
+    done = workspace.run("setup-env", {}, environ=at(workspace, "http://127.0.0.1:9/simple"))
+    message = f"{WHAT}the package index cannot be reached."
+    assert_refused(done, Case({}, message, code=3), message)
+    assert done.seconds < 30
+
+
+# --- Disks and rights
+
+
+def test_a_full_disk_while_packages_are_installed(workspace: Workspace) -> None:
+    (workspace.folder / "small").mkdir()
+    workspace.write("requirements.txt", "ipykernel\n")
+    prefix = private_mount('mount -t tmpfs -o size=4m tmpfs "$D"')
+    environ = {"D": str(workspace.folder / "small"), "UV_LINK_MODE": "copy"}
+    done = workspace.run("setup-env", {"venv": "small/venv"}, environ=environ, prefix=prefix)
+    message = (
+        "The packages of requirements.txt could not be installed: the disk is full. "
+        "Free some space, or name another folder with the input venv, or in UV_CACHE_DIR."
+    )
+    assert_refused(done, Case({}, message, code=3), message)
+
+
+def test_a_read_only_place_for_the_environment(workspace: Workspace) -> None:
+    workspace.write("requirements.txt", "ipykernel\n")
+    (workspace.folder / "ro").mkdir(mode=0o555)
+    done = workspace.run("setup-env", {"venv": "ro/venv"}, prefix=NO_ROOT)
+    message = f"The environment {workspace.folder}/ro/venv cannot be made: Permission denied. Name folders that "
+    assert_refused(done, Case({}, message, code=3), message)
