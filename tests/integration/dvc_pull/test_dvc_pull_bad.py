@@ -2,27 +2,18 @@
 
 import shlex
 import shutil
-import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
-from integration.dvc_pull.repositories import IMAGES, KEYS, RAW, Checkout, expect, md5, pull, site
-from integration.suite import NO_ROOT, ROOT, Done, base_environ, private_mount
-from servers.files import serve_files
-from servers.s3 import S3, serve_s3
+from integration.dvc_pull.conditions import CONFIG, FORKS, POINTER, change, nothing, remote, write
+from integration.dvc_pull.repositories import IMAGES, RAW, Checkout, expect, md5, pull, site
+from integration.suite import ROOT, base_environ
 
-CONFIG = ".dvc/config"
-POINTER = "data/raw.csv.dvc"
 PULLING = "DVC 3.67.1 pulls here. Either a newer one wrote the file, or it has a typing error."
 LAUNCH = ("/bin/bash", str(ROOT / "scripts" / "launch.sh"), "--env", "dvc-local", "--exec")
-FORKS = "Pull requests from forks get no secrets: what needs them cannot run there."
-
-
 IMPORT = """\
 frozen: true
 deps:
@@ -56,22 +47,6 @@ class Case:
     place: tuple[str, int] = ("", 0)
     hint: str = ""
     inputs: dict[str, str] = field(default_factory=dict)
-
-
-def write(name: str, text: str | bytes) -> Callable[[Checkout], object]:
-    return lambda checkout: checkout.workspace.write(name, text)
-
-
-def remote(url: str, **settings: str) -> Callable[[Checkout], object]:
-    return lambda checkout: checkout.remote(url, **settings)
-
-
-def change(name: str, old: str, new: str) -> Callable[[Checkout], object]:
-    return lambda checkout: checkout.pointer(name, **{old: new})
-
-
-def nothing(_: Checkout) -> None:
-    """Leave it as it is."""
 
 
 def a_folder_in_place_of_the_object(checkout: Checkout) -> None:
@@ -325,122 +300,6 @@ def test_each_is_one_clear_error(checkout: Checkout, name: str) -> None:
     assert not list((checkout.folder / "data").glob("*.csv"))
 
 
-# --- Servers
-
-
-@pytest.mark.parametrize(
-    ("illness", "code", "message"),
-    [
-        ("silent", 3, "does not answer. Check its address and the network; a slow one is given more seconds by"),
-        ("slow", 3, "does not answer. Check its address and the network; a slow one is given more seconds by"),
-        ("half", 3, "broke off in the middle of a file. Run it again"),
-        ("500", 3, "answers with an error of its own (500). Try again later"),
-        (
-            "403",
-            3,
-            "refuses the access (403). Check that there are credentials, ",
-        ),
-        ("404", 1, "`data/raw.csv` is missing in the remote `storage`: there is no http://127.0.0.1:"),
-    ],
-)
-def test_an_http_server_that_is_ill(checkout: Checkout, illness: str, code: int, message: str) -> None:
-    with serve_files(checkout.store) as server:
-        server.illness = illness  # type: ignore[assignment]
-        checkout.remote(server.url, read_timeout="1", connect_timeout="1")
-        began = time.monotonic()
-        errors = expect(pull(checkout, targets=POINTER), code)
-        assert time.monotonic() - began < 30
-    assert len(errors) == 1
-    assert message in errors[0][2]
-    assert not list(checkout.cache.glob("notebook-ci-*"))
-    assert not (checkout.folder / "data" / "raw.csv").exists()
-
-
-@pytest.mark.parametrize("settings", [{}, {"auth": "basic", "user": "ann", "password": "wr0ng"}])
-def test_an_http_server_that_asks_for_credentials(checkout: Checkout, settings: dict[str, str]) -> None:
-    with serve_files(checkout.store) as server:
-        server.credentials = "ann:right"
-        checkout.remote(server.url, **settings)
-        done = pull(checkout, targets=POINTER)
-    assert "refuses the access (401). Check that there are credentials" in expect(done, 3)[0][2]
-    assert "wr0ng" not in done.log
-
-
-def test_credentials_in_an_address_are_not_shown(checkout: Checkout) -> None:
-    with serve_files(checkout.store) as server:
-        server.illness = "500"
-        checkout.remote(server.url.replace("http://", "http://ann:s3cr3t@") + "/?sig=s1gned")
-        done = pull(checkout, targets=POINTER)
-    assert done.code
-    written = [path.read_text() for path in Path(done.outputs["record"]).parent.rglob("*") if path.is_file()]
-    assert not [text for text in (*written, done.log, done.summary) if "s3cr3t" in text or "s1gned" in text]
-
-
-def test_a_port_where_nothing_is(checkout: Checkout) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        checkout.remote(f"http://127.0.0.1:{taken.getsockname()[1]}")
-        errors = expect(pull(checkout, targets=POINTER), 3)
-    assert "cannot be reached: " in errors[0][2]
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
-    """An S3 API that looks at credentials."""
-    with serve_s3({**base_environ(), "HOME": str(tmp_path_factory.mktemp("guarded"))}) as server:
-        server.put("/penguins")
-        server.check_credentials(after=0)
-        yield server
-
-
-NO_METADATA = {"AWS_EC2_METADATA_DISABLED": "true"}
-
-
-def test_s3_with_wrong_credentials(checkout: Checkout, guarded: S3) -> None:
-    checkout.remote("s3://penguins/dvc", endpointurl=guarded.url)
-    done = pull(checkout, KEYS, targets=POINTER)
-    message = expect(done, 3)[0][2]
-    assert message.startswith("The remote `storage` (s3://penguins/dvc) refuses the access (")
-    assert "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in message
-    assert FORKS in message
-    assert KEYS["AWS_SECRET_ACCESS_KEY"] not in done.log
-
-
-def test_s3_without_credentials(checkout: Checkout, guarded: S3) -> None:
-    checkout.remote("s3://penguins/dvc", endpointurl=guarded.url)
-    message = expect(pull(checkout, NO_METADATA, targets=POINTER), 3)[0][2]
-    assert message.startswith(
-        "The remote `storage` (s3://penguins/dvc) asks for credentials, and there are none. Give them"
-    )
-    assert FORKS in message
-
-
-def test_s3_without_the_bucket(checkout: Checkout, s3: S3) -> None:
-    checkout.remote("s3://puffins/dvc", endpointurl=s3.url)
-    message = expect(pull(checkout, KEYS, targets=POINTER), 3)[0][2]
-    assert message.startswith("The remote `storage` (s3://puffins/dvc) is not there: there is no such bucket.")
-
-
-def test_s3_without_the_object(checkout: Checkout, s3: S3) -> None:
-    checkout.remote("s3://penguins/elsewhere", endpointurl=s3.url)
-    hashed = md5(RAW.encode())
-    message = expect(pull(checkout, KEYS, targets=POINTER), 1)[0][2]
-    assert message.startswith(
-        "`data/raw.csv` is missing in the remote `storage`: there is no "
-        f"s3://penguins/elsewhere/files/md5/{hashed[:2]}/{hashed[2:]}."
-    )
-
-
-def test_s3_that_says_nothing(checkout: Checkout) -> None:
-    with serve_files(checkout.store) as server:
-        server.illness = "silent"
-        checkout.remote("s3://penguins/dvc", endpointurl=server.url, read_timeout="1", connect_timeout="1")
-        began = time.monotonic()
-        message = expect(pull(checkout, KEYS, targets=POINTER), 3)[0][2]
-        assert time.monotonic() - began < 30
-    assert "does not answer." in message
-
-
 # --- Several files
 
 
@@ -504,82 +363,3 @@ def test_files_with_the_same_content_are_all_named(checkout: Checkout) -> None:
         subprocess.run(["bash", "-c", command], cwd=checkout.folder, env=environ, check=True)
         assert checkout.object(TWICE).read_text() == TWICE, command
     assert pull(checkout).code == 0
-
-
-# --- The machine
-
-
-def test_addresses_of_two_kinds_of_clouds(checkout: Checkout) -> None:
-    for kind in ("s3", "gs"):
-        checkout.workspace.write(f"{kind}.dvc", f"deps:\n- path: {kind}://penguins/x\nouts:\n- path: {kind}\n")
-    message = expect(pull(checkout, targets=POINTER), 2)[0][2]
-    assert message.startswith("The remote and the addresses in pointers are of several kinds: gs, s3.")
-
-
-def test_remotes_of_two_kinds_of_clouds(checkout: Checkout) -> None:
-    checkout.remote("s3://penguins/dvc")
-    with (checkout.folder / CONFIG).open("a") as file:
-        file.write("['remote \"other\"']\n    url = gs://penguins/dvc\n")
-    with (checkout.folder / POINTER).open("a") as file:
-        file.write("  remote: other\n")
-    assert expect(pull(checkout), 2)[0][2].startswith("The data is in remotes of several kinds: s3, gs.")
-
-
-BIG = "x" * 3_000_000
-
-
-def with_big_file(checkout: Checkout, mounted: str) -> Done:
-    """Pull a file that is bigger than the disk which one folder is."""
-    path = checkout.object(BIG)
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(BIG)
-    checkout.workspace.write("big.dvc", f"outs:\n- md5: {md5(BIG.encode())}\n  hash: md5\n  path: out/big\n")
-    (checkout.folder / mounted).mkdir()
-    prefix = private_mount('mount -t tmpfs -o size=1m tmpfs "$D"')
-    environ = {"D": str(checkout.folder / mounted), **site(checkout.workspace)}
-    return checkout.workspace.run("dvc-pull", {"targets": "big.dvc"}, environ=environ, prefix=prefix)
-
-
-def test_a_full_disk_of_the_cache(checkout: Checkout) -> None:
-    message = expect(with_big_file(checkout, ".dvc/cache"), 3)[0][2]
-    assert message == "The disk is full. Free some space, or pull less with the input targets."
-
-
-def test_a_full_disk_of_the_workspace(checkout: Checkout) -> None:
-    message = expect(with_big_file(checkout, "out"), 3)[0][2]
-    assert message == "DVC could not write `out/big`. Look at the rights of the folder, and at the space of the disk."
-
-
-def test_a_cache_that_is_a_file(checkout: Checkout) -> None:
-    checkout.cache.write_text("in the way\n")
-    message = expect(pull(checkout, targets=POINTER), 3)[0][2]
-    assert message.startswith(f"{checkout.cache} cannot be read or written: ")
-
-
-def test_a_cache_that_may_not_be_written(checkout: Checkout) -> None:
-    folder = checkout.object(RAW, checkout.cache).parent
-    folder.mkdir(parents=True)
-    folder.chmod(0o555)
-    done = checkout.workspace.run("dvc-pull", {"targets": POINTER}, environ=site(checkout.workspace), prefix=NO_ROOT)
-    message = expect(done, 3)[0][2]
-    assert " cannot be read or written: Permission denied. Look at its rights, and at the space of the disk." in message
-
-
-def test_an_object_that_may_not_be_read(checkout: Checkout) -> None:
-    checkout.object(RAW).chmod(0)
-    done = checkout.workspace.run("dvc-pull", {"targets": POINTER}, environ=site(checkout.workspace), prefix=NO_ROOT)
-    assert "/store) refuses the access." in expect(done, 3)[0][2]
-
-
-def test_a_broken_link_in_place_of_the_data(checkout: Checkout) -> None:
-    (checkout.folder / "data" / "raw.csv").symlink_to("nowhere")
-    done = pull(checkout, targets=POINTER)
-    assert done.code == 0, done.log
-    assert (checkout.folder / "data" / "raw.csv").read_text() == RAW
-
-
-def test_a_file_in_the_way_of_a_folder(checkout: Checkout) -> None:
-    (checkout.folder / "data" / "images").write_text("in the way\n")
-    errors = expect(pull(checkout, targets="data/images.dvc"), 1)
-    assert errors[0][2].startswith("Changed in the workspace, and not saved: `data/images`. It was left as it is.")
-    assert (checkout.folder / "data" / "images").read_text() == "in the way\n"

@@ -1,0 +1,56 @@
+"""log-run with one record that is expected to fail."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from integration.suite import Done, Workspace
+from notebook_ci.base.launcher import LAUNCHER
+from notebook_ci.base.records import RunDirectory
+from notebook_ci.dvc_pull.model import DvcPullRecord
+
+MOST_SECONDS = 30  # what the issue allows a server that is down
+SHORT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
+ACCEPTED = "Accepted is the address of an MLflow server (`https://...`) or of a database file (`sqlite:///mlflow.db`)."
+HIDDEN = "The address in the input tracking-uri is not understood; it is not shown, because it may hold a password."
+AGAIN = "Look at the server and its log, then log the run again."
+ADDRESS = "Look at the input tracking-uri: it is what a browser opens, without anything behind it."
+CREDENTIALS = "Give MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+WITHOUT = "The run is logged without artifacts: "
+LET_IT = "Let the server take them: start it with `mlflow server --artifacts-destination ...`"
+MIGRATE = "`mlflow migrate-filestore` takes the old runs over."
+LOG_RUN = f"bash {shlex.quote(str(LAUNCHER))} log-run --run-dir"
+PLACE = "Look at its permissions and at the free disk space, or name another file with the input tracking-uri."
+
+
+def log(workspace: Workspace, uri: str, environ: Any = None, *, prefix: Any = (), **inputs: str) -> Done:
+    """Log a run directory with one record; what is left behind is looked at by every test."""
+    if not (workspace.folder / "run").exists():
+        record(workspace)
+    given = {name.replace("_", "-"): value for name, value in inputs.items()}
+    done = workspace.run(
+        "log-run",
+        {"tracking-uri": uri, "run-dir": "run", "experiment": "e", **given},
+        environ=SHORT | dict(environ or {}),
+        prefix=prefix,
+    )
+    assert done.seconds < MOST_SECONDS, done.log
+    assert not workspace.leftovers()
+    assert not list(workspace.base.rglob(".notebook-ci-*/"))
+    assert not (workspace.folder / "mlruns").exists()
+    assert "Traceback" not in done.log
+    return done
+
+
+def record(workspace: Workspace, **fields: Any) -> Path:
+    run_directory = RunDirectory.open(str(workspace.folder / "run"), {}, workspace.base / "elsewhere")
+    return run_directory.take("dvc-pull", "").write(
+        DvcPullRecord(stage="dvc-pull", started="2026-11-21T10:00:00.000+00:00", **fields)
+    )
+
+
+def assert_error(done: Done, message: str, hint: str = "", code: int = 3) -> None:
+    """Assert that the stage ended with this error and no other."""
+    assert done.code == code, done.log
+    assert [error.message for error in done.annotations()] == [f"{message} {hint}".rstrip()]
+    assert (done.outputs["status"], done.record["status"]) == ("error", "error")

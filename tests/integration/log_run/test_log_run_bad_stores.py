@@ -1,0 +1,227 @@
+"""log-run with wrong tracking URIs, databases and run directories."""
+
+import contextlib
+import json
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from integration.log_run.failing import ACCEPTED, HIDDEN, LOG_RUN, MIGRATE, PLACE, SHORT, assert_error, log, record
+from integration.suite import Done, Workspace, wait_until
+from notebook_ci.base.records import RunDirectory
+from notebook_ci.dvc_pull.model import DvcPullRecord
+from servers.mlflow import MlflowServer, free_port
+
+# --- Tracking URIs. More of them in tests/unit/test_tracking_store.py.
+
+
+@pytest.mark.parametrize(
+    ("uri", "message", "hint"),
+    [
+        (
+            "./mlruns",
+            f"tracking-uri is `./mlruns`. {ACCEPTED}",
+            f"MLflow has given up its store in a folder of files (`./mlruns`): use a database file. {MIGRATE}",
+        ),
+        ("ftp://host/x", f"tracking-uri is `ftp://host/x`. {ACCEPTED}", ""),
+        (
+            "postgresql://me:kept-secret@db/mlflow",
+            f"tracking-uri is `postgresql://db/mlflow`. {ACCEPTED}",
+            "Start an MLflow server in front of this database (`mlflow server --backend-store-uri ...`).",
+        ),
+        (
+            "http://ci:kept-secret",
+            f"{HIDDEN} {ACCEPTED}",
+            "",
+        ),
+        (
+            "https://host?token=kept-secret",
+            "tracking-uri is `https://host` with something behind it that begins with `?` or `#`.",
+            "Give the address of the server alone; a token goes into MLFLOW_TRACKING_TOKEN.",
+        ),
+    ],
+    ids=["folder of files", "scheme", "database server", "odd", "query"],
+)
+def test_addresses(workspace: Workspace, uri: str, message: str, hint: str) -> None:
+    done = log(workspace, uri, on_error="warn")
+    assert_error(done, message, hint, code=2)
+    assert "kept-secret" not in done.log + done.summary + json.dumps(done.record)
+
+
+# --- Databases
+
+
+def test_a_database_in_no_folder(workspace: Workspace) -> None:
+    assert_error(
+        log(workspace, "sqlite:///no/mlflow.db"),
+        f"tracking-uri `sqlite:///no/mlflow.db`: there is no folder {workspace.folder / 'no'}.",
+        "Make it, or name another file.",
+        code=2,
+    )
+
+
+def test_a_database_that_cannot_be_written(workspace: Workspace) -> None:
+    done = log(workspace, "sqlite:////proc/mlflow.db")
+    assert done.code == 3
+    assert done.annotations()[0].message.startswith("/proc/mlflow.db cannot be written: ")
+
+
+def test_no_database(workspace: Workspace) -> None:
+    path = workspace.write("mlflow.db", "run,value\n1,2\n")
+    done = log(workspace, "sqlite:///mlflow.db", on_error="warn")
+    hint = "Name another file; MLflow makes a new one."
+    assert_error(done, f"tracking-uri `sqlite:///mlflow.db`: {path} is no SQLite database.", hint, code=2)
+    assert path.read_text() == "run,value\n1,2\n"
+
+
+def test_a_database_of_something_else(workspace: Workspace) -> None:
+    path = workspace.folder / "study.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE penguins (id INTEGER)")
+    before = path.read_bytes()
+    assert_error(
+        log(workspace, "sqlite:///study.db"),
+        f"{path} is a database, but not one of MLflow: it has the tables penguins.",
+        "Name another file with the input tracking-uri; MLflow makes a new one.",
+        code=2,
+    )
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("revision", "age"), [("bd07f7e963c5", "older"), ("0123456789ab", "newer")], ids=["older", "newer"]
+)
+def test_a_database_of_another_mlflow(workspace: Workspace, database: Path, revision: str, age: str) -> None:
+    path = workspace.folder / "mlflow.db"
+    shutil.copyfile(database, path)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+        connection.commit()
+    before = path.read_bytes()
+    done = log(workspace, "sqlite:///mlflow.db")
+    assert done.code == 3, done.log
+    (error,) = done.annotations()
+    assert error.message.startswith(f"The database {path} is of an MLflow {age} than 3.")
+    assert (f"mlflow db upgrade 'sqlite:///{path}'" in error.message) == (age == "older")
+    assert path.read_bytes() == before
+
+
+def test_a_locked_database(workspace: Workspace, database: Path) -> None:
+    path = workspace.folder / "mlflow.db"
+    shutil.copyfile(database, path)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        done = log(workspace, "sqlite:///mlflow.db")
+    hint = "End the program that holds it, or start an MLflow server for all who write to it."
+    assert_error(done, f"The database {path} cannot be used: database is locked.", hint)
+
+
+def test_a_damaged_database(workspace: Workspace, database: Path) -> None:
+    path = workspace.folder / "mlflow.db"
+    path.write_bytes(database.read_bytes()[:100] + b"\xff" * 8000)
+    done = log(workspace, "sqlite:///mlflow.db")
+    assert done.code == 3
+    assert done.annotations()[0].message.startswith(f"The database {path} cannot be used: ")
+    assert done.annotations()[0].message.endswith("Restore it from a copy, or move it away: a new one is made.")
+
+
+def test_a_full_disk(workspace: Workspace) -> None:
+    """A limit on the size of files stands for it: the operating system refuses to write on."""
+    done = log(workspace, "sqlite:///mlflow.db", prefix=["/bin/bash", "-c", 'ulimit -f 64; exec "$0" "$@"'])
+    assert done.code == 3, done.log
+    assert done.annotations()[0].message.endswith(PLACE)
+    assert not (workspace.folder / "mlflow.db").exists()
+
+
+# --- Run directories
+
+
+def test_no_records(workspace: Workspace, server: MlflowServer) -> None:
+    (workspace.folder / "run").mkdir()
+    assert_error(
+        log(workspace, server.uri, on_error="warn"),
+        f"The run directory {workspace.folder / 'run'} has no records to log.",
+        "Run the other stages first, or name their run directory with the input run-dir.",
+        code=2,
+    )
+
+
+def on_a_laptop(workspace: Workspace, *flags: str, environ: Mapping[str, str] | None = None) -> Done:
+    return workspace.run("log-run", flags=flags, environ=SHORT | dict(environ or {}))
+
+
+def test_no_records_on_a_laptop(workspace: Workspace) -> None:
+    """Its own failed attempts are no runs to log, however new they are."""
+    runs = workspace.folder / ".notebook-ci" / "runs"
+    nothing = on_a_laptop(workspace)
+    assert nothing.code == 2, nothing.log
+    assert "Run the other stages first" in nothing.log
+    for name, hour in (("b-old", 10), ("a new", 11)):
+        run_directory = RunDirectory.open(str(runs / name), {}, workspace.base / "elsewhere")
+        started = f"2026-11-21T{hour}:00:00.000+00:00"
+        run_directory.take("dvc-pull", "").write(DvcPullRecord(stage="dvc-pull", started=started))
+    workspace.write(".notebook-ci/runs/c-broken/execute-notebook.json", "{}")
+    for _ in range(2):
+        done = on_a_laptop(workspace)
+        assert done.code == 2, done.log
+        command = f"{LOG_RUN} '.notebook-ci/runs/a new'"
+        assert f"The newest run that has some is logged with `{command}`." in done.log
+    pasted = ["/bin/sh", "-c", command]
+    subprocess.run(pasted, cwd=workspace.folder, env=workspace.environ | SHORT, check=True, capture_output=True)
+
+
+def test_a_run_that_could_not_be_logged_is_kept(workspace: Workspace) -> None:
+    record(workspace)
+    uri = f"http://127.0.0.1:{free_port()}"
+    kept = f"The run is kept: log it later with `{LOG_RUN} run`"
+    later = f"{kept} and the other inputs as they are now."
+    done = on_a_laptop(workspace, "--run-dir", "run", "--tracking-uri", uri)
+    assert done.code == 3, done.log
+    assert f"Start it, or look at the input tracking-uri. {later}" in done.log
+    warned = on_a_laptop(workspace, "--run-dir", "run", "--tracking-uri", uri, "--on-error", "warn")
+    assert warned.code == 0, warned.log
+    assert later in warned.log
+    uri = uri.replace("//", "//ann:hunter2@")
+    others = " and the other inputs as they are now"
+    for flags, between in (((), ""), (("--experiment", "e"), others)):
+        by_variable = on_a_laptop(workspace, "--run-dir", "run", *flags, environ={"MLFLOW_TRACKING_URI": uri})
+        assert by_variable.code == 3, by_variable.log
+        assert f"{kept}{between} and MLFLOW_TRACKING_URI as it is now." in by_variable.log
+        assert "hunter2" not in by_variable.log
+    given = ("--tracking-uri", uri)
+    both = on_a_laptop(workspace, "--run-dir", "run", *given, environ={"MLFLOW_TRACKING_URI": "http://unused"})
+    assert later in both.log
+
+
+def test_a_run_directory_that_is_not_there(workspace: Workspace, server: MlflowServer) -> None:
+    assert_error(
+        log(workspace, server.uri, run_dir="missing"),
+        f"The run directory {workspace.folder / 'missing'} has no records to log.",
+        "Run the other stages first, or name their run directory with the input run-dir.",
+        code=2,
+    )
+
+
+def test_json_of_others(workspace: Workspace, server: MlflowServer) -> None:
+    path = workspace.write("run/results.json", '{"accuracy": 0.9}')
+    record(workspace)
+    done = log(workspace, server.uri)
+    hint = "Take it out of the run directory."
+    assert_error(done, f"{path} is no record of notebook-ci: it does not say so.", hint, code=2)
+
+
+def test_a_record_that_was_edited(workspace: Workspace, server: MlflowServer) -> None:
+    path = record(workspace)
+    content = json.loads(path.read_text()) | {"data": 5}
+    path.write_text(json.dumps(content))
+    assert_error(
+        log(workspace, server.uri),
+        f"{path} is not what dvc-pull writes: TypeError: 'int' object is not iterable.",
+        "Take it out of the run directory.",
+        code=2,
+    )
+    assert wait_until(lambda: not workspace.processes())

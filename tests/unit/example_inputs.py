@@ -1,0 +1,57 @@
+"""Inputs of every kind, loaded in a folder."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.flags import FROM_STDIN
+from notebook_ci.base.inputs import CONFIG, StageInputs, given
+from notebook_ci.base.load_inputs import load
+from notebook_ci.base.values import BOOLEAN, COUNT, GLOBS, PATH, PYTHON_VERSION, SECONDS, YAML_MAP, choice
+
+STAGE = "execute-notebook"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example(StageInputs):
+    """Show every kind of input."""
+
+    output_dir: str = given(PATH, "A text, 100% of it.", default="out", shown_default="`out`")
+    title: str = given(PATH, "Another text.", default="", shown_default="none")
+    html: bool = given(BOOLEAN, "A boolean.", default=False, shown_default="`false`")
+    notebooks: tuple[str, ...] = given(GLOBS, "Lines.", default=("**/*.ipynb",), shown_default="`**/*.ipynb`")
+    cell_timeout: float | None = given(SECONDS, "Seconds.", default=None, shown_default="none")
+    python_version: str = given(PYTHON_VERSION, "A version.", default="", shown_default="any")
+    parameters: Any = given(YAML_MAP, "A map.", default="", shown_default="none")
+    on_error: str = given(choice("warn", "fail"), "One of two.", default="fail", shown_default="`fail`")
+    jobs: int | None = given(COUNT, "A number.", default=None, shown_default="none")
+
+
+@dataclass
+class Caller:
+    """Calls `load` in a folder."""
+
+    folder: Path
+
+    def load(self, *argv: str, step: Mapping[str, Any] | str | None = None, toml: str | bytes | None = None) -> Example:
+        if toml is not None:
+            content = toml if isinstance(toml, bytes) else toml.encode()
+            (self.folder / CONFIG).write_bytes(content)
+        flags = [] if step is None else [FROM_STDIN]
+        text = step if isinstance(step, str) else json.dumps(step)
+        return load(Example, STAGE, [*flags, *argv], io.StringIO(text), self.folder)
+
+    def refused(self, *argv: str, **sources: Any) -> InputError:
+        with pytest.raises(InputError) as caught:
+            self.load(*argv, **sources)
+        return caught.value
+
+
+def in_toml(text: str) -> str:
+    return f"[{STAGE}]\n{text}\n"
