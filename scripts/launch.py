@@ -165,11 +165,11 @@ def _known(kind: str, name: str, folder: str, suffix: str, *, leave_out: str) ->
 
 
 def _refuse(message: str) -> int:
+    from notebook_ci.base.console import console
     from notebook_ci.base.errors import InputError
-    from notebook_ci.base.github import Console
 
     error = InputError(message)
-    Console().error(error)
+    console().error(error)
     return error.exit_code
 
 

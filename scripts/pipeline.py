@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
+from notebook_ci.base.console import Console, Summary
 from notebook_ci.base.errors import (
     EXIT_BUG,
     NOTHING_TO_DO,
@@ -25,7 +26,6 @@ from notebook_ci.base.errors import (
     SurroundingsError,
 )
 from notebook_ci.base.flags import CHECK_ONLY, FROM_STDIN, PLAN
-from notebook_ci.base.github import Console
 from notebook_ci.base.inputs import StageInputs, given
 from notebook_ci.base.launcher import LAUNCHER
 from notebook_ci.base.load_inputs import load
@@ -39,7 +39,7 @@ from notebook_ci.base.texts import listed, quote
 from notebook_ci.base.values import GLOBS, LINES, YAML_MAP
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.base.yaml12 import Values
-from notebook_ci.report.summary import render
+from notebook_ci.report import summary, terminal
 from notebook_ci.stages import STAGES
 from notebook_ci.tools import own_files
 from notebook_ci.tools.seal import seal
@@ -224,7 +224,7 @@ class _Run:
         reason = f"Not run, because {failed[0]} failed." if stopped else nothing
         if not reason:
             return self._notebooks(step) if step.stage.name == NOTEBOOKS else self._start(step)
-        self._console.progress(reason)
+        self._console.progress("Nothing to do." if reason == nothing else reason)  # the plan says why
         self._record(step, "skipped", Problem(severity="notice", message=reason))
         return 0
 
@@ -297,9 +297,9 @@ class _Run:
         records = list(self._records.values())
         skipped = all(record["status"] == "skipped" for record in records)
         status = {0: "skipped" if skipped else "passed", 1: "failed"}.get(code, "error")
-        self._console.set_outputs(self._outputs() | {"status": status, "run-dir": str(self._directory.path)})
         if records:
-            self._console.summarize(render(records))
+            self._console.summarize(Summary(summary.render(records), terminal.render(records)))
+        self._console.set_outputs(self._outputs() | {"status": status, "run-dir": str(self._directory.path)})
 
     def _outputs(self) -> dict[str, str]:
         return {

@@ -4,7 +4,7 @@ import io
 import re
 from pathlib import Path
 
-from notebook_ci.base.github import Console
+from notebook_ci.base.console import console
 
 
 class Written:
@@ -21,7 +21,7 @@ class Written:
                 "GITHUB_STEP_SUMMARY": str(self.summary_file),
             }
         self.stream = io.StringIO()
-        self.console = Console(self.environ, self.stream)
+        self.console = console(self.environ, self.stream)
 
     @property
     def text(self) -> str:
@@ -93,7 +93,7 @@ class Terminal:
         self.raw = io.BytesIO()
         stream = io.TextIOWrapper(self.raw, encoding=encoding, write_through=True)
         stream.isatty = lambda: is_terminal  # type: ignore[method-assign] # a stream in memory is none
-        self.console = Console(environ or {}, stream)
+        self.console = console(environ or {}, stream)
 
     @property
     def text(self) -> str:
@@ -102,7 +102,8 @@ class Terminal:
     @property
     def screen(self) -> list[str]:
         """The lines that stand there."""
-        text, *others = re.split(r"\x1b\[(\d+)F\x1b\[J", self.text)
+        uncolored = re.sub(r"\x1b\[[\d;]*m", "", self.text)
+        text, *others = re.split(r"\x1b\[(\d+)F\x1b\[J", uncolored)
         for up, more in zip(others[::2], others[1::2], strict=True):
             assert text.endswith("\n"), "the cursor stands at the begin of a line"
             lines = text.splitlines(keepends=True)

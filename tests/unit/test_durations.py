@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from notebook_ci.base.console import console
 from notebook_ci.base.context import Context
-from notebook_ci.base.github import Console
 from notebook_ci.base.records import RunDirectory
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.execute_notebook.durations import FILE, Durations
@@ -14,7 +14,7 @@ from notebook_ci.execute_notebook.durations import FILE, Durations
 def durations(cwd: Path, environ: dict[str, str] | None = None) -> Durations:
     run_directory = RunDirectory.open(str(cwd / "run"), {}, cwd)
     place = run_directory.take("execute-notebook", "")
-    return Durations(Context(Workspace(cwd, environ or {}), run_directory, place, Console({})))
+    return Durations(Context(Workspace(cwd, environ or {}), run_directory, place, console({})))
 
 
 @pytest.fixture

@@ -1,15 +1,15 @@
 import io
 import sys
-import unicodedata
 from pathlib import Path
 
 import pytest
 
 from notebook_ci.base import github
+from notebook_ci.base.console import Summary, console
 from notebook_ci.base.errors import CheckFailed
-from notebook_ci.base.github import Console, bounded, workflow_command
+from notebook_ci.base.github import bounded, workflow_command
 from notebook_ci.base.records import Problem, Severity
-from unit.consoles import Terminal, Written, commands_in
+from unit.consoles import Written, commands_in
 
 FOREIGN = [
     "::error::owned",
@@ -64,9 +64,7 @@ def test_the_tenth_says_more_and_the_log_has_them_all(runner: Written) -> None:
     runner.console.annotate(Problem(severity="error", message=f"fault {i}", file="a", line=i) for i in range(1, 26))
     commands = commands_in(runner.text)
     assert commands[:9] == [f"::error file=a,line={i}::fault {i}" for i in range(1, 10)]
-    assert commands[9:] == [
-        "::error title=And more::GitHub shows 10 errors a step. The others stand in this step's log."
-    ]
+    assert commands[9:] == ["::error title=And more::GitHub shows 10 errors per step. The others are in its log."]
     assert [line for line in runner.lines if line.startswith("error: a:")] == [
         f"error: a:{i}: fault {i}" for i in range(10, 26)
     ]
@@ -99,13 +97,6 @@ def test_an_error_is_shown_with_place_and_hint(runner: Written, terminal: Writte
     terminal.console.error(error)
     assert runner.lines == ["::error file=a.ipynb,line=2::It broke. Mend it."]
     assert terminal.lines == ["error: a.ipynb:2: It broke. Mend it."]
-
-
-def test_a_terminal_shows_places_as_editors_know_them(terminal: Written) -> None:
-    terminal.console.warning("w", file="a.py")
-    terminal.console.notice("n")
-    terminal.console.annotate([Problem(severity="error", message="e", file="b.py", line=1)] * 12)
-    assert terminal.lines == ["warning: a.py: w", "notice: n", *["error: b.py:1: e"] * 12]
 
 
 # The output of foreign programs
@@ -166,13 +157,6 @@ def test_a_token_that_was_seen_opens_no_later_fence(runner: Written) -> None:
     assert commands_in(runner.text) == []
 
 
-@pytest.mark.parametrize("text", FOREIGN)
-def test_a_terminal_gets_text_and_no_commands_of_ours(terminal: Written, text: str) -> None:
-    terminal.console.output(text)
-    terminal.console.progress(text)
-    assert terminal.text == f"{text}\n{text}\n"
-
-
 # Outputs
 
 
@@ -203,35 +187,21 @@ def test_a_delimiter_is_never_used_twice(runner: Written) -> None:
 
 def test_a_name_that_is_no_text_does_not_stop_the_outputs(runner: Written) -> None:
     runner.console.set_outputs({"path": "dir\udcff/x"})
-    runner.console.summarize("dir\udcff/x")
+    runner.console.summarize(Summary("dir\udcff/x", ""))
     assert runner.outputs == {"path": "dir\\udcff/x"}
     assert runner.summary == "dir\\udcff/x\n"
 
 
 def test_outputs_that_cannot_be_written_are_an_error(tmp_path: Path) -> None:
-    console = Console({"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(tmp_path)}, io.StringIO())
+    shown = console({"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(tmp_path)}, io.StringIO())
     with pytest.raises(IsADirectoryError):
-        console.set_outputs({"a": "b"})
-
-
-def test_a_terminal_shows_the_outputs(terminal: Written) -> None:
-    terminal.console.set_outputs({"status": "passed", "output-dir": "x"})
-    terminal.console.set_outputs({})
-    assert terminal.lines == ["status      passed", "output-dir  x"]
-
-
-def test_a_terminal_shows_no_output_without_a_value(terminal: Written, runner: Written) -> None:
-    outputs = {"status": "error", "of-a-long-name": ""}
-    terminal.console.set_outputs(outputs)
-    assert terminal.lines == ["status  error"]
-    runner.console.set_outputs(outputs)
-    assert runner.outputs == outputs, "a later step may ask for it"
+        shown.set_outputs({"a": "b"})
 
 
 def test_a_runner_without_an_output_file_gets_none() -> None:
     stream = io.StringIO()
-    Console({"GITHUB_ACTIONS": "true"}, stream).set_outputs({"a": "b"})
-    Console({"GITHUB_ACTIONS": "true"}, stream).summarize("text")
+    console({"GITHUB_ACTIONS": "true"}, stream).set_outputs({"a": "b"})
+    console({"GITHUB_ACTIONS": "true"}, stream).summarize(Summary("text", ""))
     assert stream.getvalue() == ""
 
 
@@ -239,38 +209,9 @@ def test_a_runner_without_an_output_file_gets_none() -> None:
 
 
 def test_a_summary_is_added_to_what_is_there(runner: Written) -> None:
-    runner.console.summarize("# One")
-    runner.console.summarize("# Two")
+    runner.console.summarize(Summary("# One", ""))
+    runner.console.summarize(Summary("# Two", ""))
     assert runner.summary == "# One\n# Two\n"
-
-
-def test_a_terminal_shows_the_summary_on_standard_output(terminal: Written, capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.console.summarize("# One")
-    assert capsys.readouterr().out == "# One\n"
-    assert terminal.text == ""
-
-
-def test_a_terminal_does_not_show_what_is_folded(terminal: Written, capsys: pytest.CaptureFixture[str]) -> None:
-    folded = "<details><summary>More</summary>\n\n```text\nx\n```\n\n</details>"
-    terminal.console.summarize(f"# One\n\n{folded}\n\n| a |\n\n{folded}\n")
-    assert capsys.readouterr().out == "# One\n\n| a |\n\n\n"
-
-
-def test_what_is_folded_twice_is_not_shown(terminal: Written, capsys: pytest.CaptureFixture[str]) -> None:
-    inner = "<details><summary>b</summary>\n\ny\n\n</details>"
-    terminal.console.summarize(f"x\n\n<details><summary>a</summary>\n\n{inner}\n\nz\n\n</details>\n\nend\n")
-    assert capsys.readouterr().out == "x\n\nend\n\n"
-
-
-def test_a_terminal_is_spared_what_is_folded(
-    runner: Written, terminal: Written, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folded = "<details><summary>s</summary>\n\nmuch\n\n</details>"
-    text = f"# One\n\n{folded}\n\nshown\n\n{folded}\n"
-    terminal.console.summarize(text)
-    assert capsys.readouterr().out == "# One\n\nshown\n\n\n"
-    runner.console.summarize(text)
-    assert runner.summary == text + "\n"
 
 
 def test_a_summary_that_just_fits_is_whole() -> None:
@@ -281,7 +222,7 @@ def test_a_summary_that_just_fits_is_whole() -> None:
 
 def test_a_summary_over_the_limit_is_cut_at_a_line(runner: Written) -> None:
     line = "| é | 🐼 |"
-    runner.console.summarize("\n".join([line] * 100_000))
+    runner.console.summarize(Summary("\n".join([line] * 100_000), ""))
     data = runner.summary_file.read_bytes()
     assert github.SUMMARY_BYTES - 1000 < len(data) <= github.SUMMARY_BYTES
     text, cut, _ = data.decode().partition(github.SUMMARY_CUT)
@@ -291,14 +232,14 @@ def test_a_summary_over_the_limit_is_cut_at_a_line(runner: Written) -> None:
 
 def test_what_is_there_counts(runner: Written) -> None:
     runner.summary_file.write_text("x" * (github.SUMMARY_BYTES - 1000))
-    runner.console.summarize("line\n" * 1000)
+    runner.console.summarize(Summary("line\n" * 1000, ""))
     assert len(runner.summary_file.read_bytes()) <= github.SUMMARY_BYTES
     assert github.SUMMARY_CUT in runner.summary
 
 
 def test_a_full_summary_takes_no_more(runner: Written) -> None:
     runner.summary_file.write_text("x" * (github.SUMMARY_BYTES + 5))
-    runner.console.summarize("text")
+    runner.console.summarize(Summary("text", ""))
     assert runner.summary == "x" * (github.SUMMARY_BYTES + 5)
 
 
@@ -338,8 +279,7 @@ def test_a_fence_of_any_length_stays_within_the_limit() -> None:
 def test_what_a_stream_cannot_encode_is_escaped(encoding: str) -> None:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding=encoding)
-    console = Console({}, stream)
-    console.progress("▶ naïve 日本\udcff")
+    console({}, stream).progress("▶ naïve 日本\udcff")
     text = raw.getvalue().decode(encoding)
     assert "\\udcff" in text
     assert ("▶" in text) == (encoding == "utf-8")
@@ -347,78 +287,7 @@ def test_what_a_stream_cannot_encode_is_escaped(encoding: str) -> None:
 
 
 def test_a_runner_gets_standard_output_and_a_terminal_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    Console({"GITHUB_ACTIONS": "true"}, sys.stdout).progress("one")
-    Console({"GITHUB_ACTIONS": "true"}).progress("two")
-    Console({"GITHUB_ACTIONS": "false"}).progress("three")
+    console({"GITHUB_ACTIONS": "true"}, sys.stdout).progress("one")
+    console({"GITHUB_ACTIONS": "true"}).progress("two")
+    console({"GITHUB_ACTIONS": "false"}).progress("three")
     assert capsys.readouterr() == ("one\ntwo\n", "three\n")
-
-
-# What goes on at this moment
-
-
-@pytest.fixture
-def screen(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    monkeypatch.setenv("COLUMNS", "20")
-    monkeypatch.setenv("LINES", "5")
-    return Terminal()
-
-
-def test_live_lines_stand_below_all_else(screen: Terminal) -> None:
-    screen.console.live(["one", "two"])
-    assert screen.screen == ["one", "two"]
-    screen.console.progress("done")
-    assert screen.screen == ["done", "one", "two"]
-    screen.console.live(["three"])
-    screen.console.warning("careful")
-    screen.console.output("first\nsecond")
-    assert screen.screen == ["done", "warning: careful", "first", "second", "three"]
-    screen.console.live([])
-    assert screen.screen == ["done", "warning: careful", "first", "second"]
-    screen.console.progress("end")
-    assert screen.screen[-1] == "end"
-
-
-def test_nothing_is_erased_where_nothing_was_drawn(screen: Terminal) -> None:
-    screen.console.live([])
-    screen.console.progress("a")
-    screen.console.live([])
-    assert screen.text == "a\n"
-
-
-def test_live_lines_are_cut_to_the_width_and_the_height(screen: Terminal) -> None:
-    """A line that is broken in two, or one above the upper edge, could not be erased."""
-    screen.console.live(["x" * 100, *(str(number) for number in range(10))])
-    assert screen.screen == ["x" * 19, "0", "1", "2"]
-    screen.console.live(["y"])
-    assert screen.screen == ["y"]
-
-
-@pytest.mark.parametrize("name", ["日本語のノートブック.ipynb", "n\u0308" * 30, "👩‍🔬" * 12])
-def test_wide_characters_do_not_break_a_live_line(screen: Terminal, name: str) -> None:
-    screen.console.live([name])
-    [line] = screen.screen
-    wide = sum(unicodedata.east_asian_width(each) in "WF" for each in line)
-    narrow = sum(unicodedata.category(each) not in {"Mn", "Cf"} for each in line) - wide
-    assert 2 * wide + narrow < 20
-
-
-@pytest.mark.parametrize("name", ["a\nb.ipynb", "a\rb.ipynb", "a\x1b[2Jb.ipynb", "a\x85b", "a\tb"])
-def test_a_name_with_control_characters_draws_one_line(screen: Terminal, name: str) -> None:
-    screen.console.live([name, "below"])
-    assert len(screen.screen) == 2
-    assert "\x1b[2J" not in screen.text
-    assert "\r" not in screen.text
-
-
-@pytest.mark.parametrize(
-    ("environ", "is_terminal"),
-    [({"GITHUB_ACTIONS": "true"}, True), ({}, False), ({"TERM": "dumb"}, True)],
-    ids=["runner", "pipe", "dumb"],
-)
-def test_without_a_terminal_there_are_no_live_lines(environ: dict[str, str], *, is_terminal: bool) -> None:
-    written = Terminal(environ, is_terminal=is_terminal)
-    assert not written.console.is_live
-    written.console.live(["one"])
-    written.console.progress("text")
-    written.console.live([])
-    assert written.text == "text\n"

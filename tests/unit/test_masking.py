@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from notebook_ci.base import masking
-from notebook_ci.base.github import Console
+from notebook_ci.base.console import Summary, console
 from notebook_ci.base.masking import HIDDEN, learn, masked
 from notebook_ci.base.records import Problem, jsonable
 from notebook_ci.dvc_pull.run import _Told
@@ -149,13 +149,13 @@ def test_each_writer_hides_what_was_learnt(tmp_path: Path) -> None:
     learn({"A_TOKEN": "100%\nab_cd*ef", "B_TOKEN": "abcdefgh"})
     files = {name: str(tmp_path / name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
     stream = io.StringIO()
-    console = Console({"GITHUB_ACTIONS": "true", **files}, stream)
-    console.annotate([Problem(severity="error", message="got 100%\nab_cd*ef", title="abcdefgh", file="abcdefgh.py")])
-    console.progress("abcdefgh")
-    console.output("abcdefgh")
-    console.set_outputs({"x": "abcdefgh"})
-    console.summarize("abcdefgh")
-    told = _Told(console)
+    shown = console({"GITHUB_ACTIONS": "true", **files}, stream)
+    shown.annotate([Problem(severity="error", message="got 100%\nab_cd*ef", title="abcdefgh", file="abcdefgh.py")])
+    shown.progress("abcdefgh")
+    shown.output("abcdefgh")
+    shown.set_outputs({"x": "abcdefgh"})
+    shown.summarize(Summary("abcdefgh", ""))
+    told = _Told(shown)
     told.take("abcdefgh of https://ann:pw@host/x?sig=1")
     written = "".join([stream.getvalue(), *(Path(path).read_text() for path in files.values()), *told.others])
     assert "::error file=***.py,title=***::got ***\n" in written

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from notebook_ci.base.records import Problem
+
 
 class Reporter(Protocol):
     """Shows progress while a stage works. Errors are returned or raised instead."""
@@ -21,6 +23,12 @@ class Reporter(Protocol):
 
     def warning(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
         """Show something that is not an error now, but should be checked."""
+
+    def failed(self, what: str, problem: Problem, details: str) -> None:
+        """Show a problem when it occurs: `what` is a line of progress, `details` are the output of a foreign program.
+
+        The problem belongs into the record, too; it is shown only once.
+        """
 
     def output(self, text: str) -> None:
         """Show the output of a foreign program. The runner obeys no command in it."""

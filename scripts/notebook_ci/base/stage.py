@@ -15,6 +15,7 @@ from typing import Any, Generic, TextIO, TypeVar
 
 from notebook_ci.base import isolation, signals
 from notebook_ci.base.config_file import missed_config
+from notebook_ci.base.console import Console, Summary, console
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import (
     EXIT_BUG,
@@ -28,14 +29,13 @@ from notebook_ci.base.errors import (
 )
 from notebook_ci.base.files import unwritable
 from notebook_ci.base.flags import CHECK_ONLY, NAME_CACHE, PLAN
-from notebook_ci.base.github import Console
 from notebook_ci.base.inputs import StageInputs
 from notebook_ci.base.load_inputs import load
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.records import Place, Problem, Record, RunDirectory, describe_source, jsonable, timestamp
 from notebook_ci.base.reporter import Reporter
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.report.summary import render
+from notebook_ci.report import summary, terminal
 
 Model = TypeVar("Model", bound=StageInputs)
 StageRecord = TypeVar("StageRecord", bound=Record)
@@ -63,19 +63,19 @@ class Command(abc.ABC, Generic[Model]):
 
         Returns the exit code: 0 passed, 1 failed, 2 wrong input, 3 surroundings failed, 70 a bug, 128+n cancelled.
         """
-        console = Console(environ)
+        shown = console(environ)
         try:
             with signals.cancellable():
-                return self._main(argv, environ, stdin, console)
+                return self._main(argv, environ, stdin, shown)
         except Cancelled as cancelled:
             return cancelled.exit_code
         except Exception as exception:  # noqa: BLE001 - our bug, unless foreseen
             if isinstance(exception, ModuleNotFoundError) and CHECK_ONLY in argv:
                 return LIBRARY_NEEDED
-            error = exception if isinstance(exception, NotebookCiError) else _bug(exception, console)
-            console.error(error)
+            error = exception if isinstance(exception, NotebookCiError) else _bug(exception, shown)
+            shown.error(error)
             with contextlib.suppress(OSError):
-                console.set_outputs({"status": "error"})
+                shown.set_outputs({"status": "error"})
             return error.exit_code
 
     @abc.abstractmethod
@@ -192,8 +192,9 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             exit_code = _worse(exit_code, error)
         console.annotate(record.problems)
         try:
+            records = [jsonable(dataclasses.asdict(record))]
+            console.summarize(Summary(summary.render(records), terminal.render(records)))
             console.set_outputs({"status": record.status, "record": saved, **record.outputs})
-            console.summarize(render([jsonable(dataclasses.asdict(record))]))
         except OSError as error:
             file = Path(error.filename or place.root)
             failure = unwritable("The outputs and the summary of the step cannot be written", file, error)
@@ -207,7 +208,7 @@ class _Recording:
 
     def __init__(self, console: Console, record: Record) -> None:
         self.progress, self.output, self.streaming = console.progress, console.output, console.streaming
-        self.live, self.is_live = console.live, console.is_live
+        self.live, self.is_live, self.failed = console.live, console.is_live, console.failed
         self._problems = record.problems
 
     def notice(self, text: str, *, file: str | None = None, line: int | None = None) -> None:

@@ -10,7 +10,7 @@ def note(record: Json) -> str:
     if not record["image_id"]:
         return ""
     pushed = "pushed" if record["pushed"] else "not pushed"
-    return f"{name(_first(record))}, {size(record['bytes'])}, {pushed}"
+    return f"`{_first(record)}`, {size(record['bytes'])}, {pushed}"
 
 
 def section(record: Json) -> list[str]:

@@ -16,7 +16,7 @@ from notebook_ci.base.texts import listed
 from notebook_ci.execute_notebook import engine, failures, html, machine
 from notebook_ci.execute_notebook.forking import CHANGED
 from notebook_ci.execute_notebook.model import ExecuteRecord
-from notebook_ci.execute_notebook.outcome import Outcome
+from notebook_ci.execute_notebook.outcome import Outcome, problem
 from notebook_ci.execute_notebook.plan import MOST_LISTED, Task
 from notebook_ci.execute_notebook.progress import Progress, Running
 from notebook_ci.execute_notebook.runner import Runner
@@ -216,7 +216,7 @@ class Conductor:
         result.failure = failures.without_cell("broken-execution", str(error))
         if self._is_broken_off:
             result.failure.kind = "cancelled"
-        return Outcome(result, [failures.problem(task.path, result.failure)])
+        return Outcome(result, [problem(task.path, result.failure)])
 
     def _break_off(self) -> None:
         """Cancel the running executions, and record their outcomes."""

@@ -79,17 +79,6 @@ def of_cell(document: Document, execution: Execution) -> Failure | None:
     return place(document, execution, "cell-error") if has_failed else None
 
 
-def problem(path: str, failure: Failure) -> Problem:
-    return Problem(
-        severity="error",
-        title=failure.title,
-        message=f"{failure.message}\n{failure.source}".strip() or failure.title,
-        hint=failure.hint,
-        file=path,
-        line=failure.line,
-    )
-
-
 def without_cell(kind: FailureKind, message: str, line: int | None = None) -> Failure:
     return Failure(kind=kind, title=TITLES[kind], message=message, line=line)
 

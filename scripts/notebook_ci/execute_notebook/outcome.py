@@ -3,7 +3,18 @@
 from dataclasses import dataclass, field
 
 from notebook_ci.base.records import Problem
-from notebook_ci.execute_notebook.model import NotebookResult
+from notebook_ci.execute_notebook.model import Failure, NotebookResult
+
+
+def problem(path: str, failure: Failure) -> Problem:
+    return Problem(
+        severity="error",
+        title=failure.title,
+        message=f"{failure.message}\n{failure.source}".strip() or failure.title,
+        hint=failure.hint,
+        file=path,
+        line=failure.line,
+    )
 
 
 @dataclass

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from notebook_ci.base.reporter import Reporter
-from notebook_ci.execute_notebook.outcome import Outcome
+from notebook_ci.execute_notebook.outcome import Outcome, problem
 
 HEARTBEAT_SECONDS = 30.0
 
@@ -46,11 +46,8 @@ class Progress:
         if not result.failure:
             self._reporter.progress(f"✓ {result.name} · {result.duration:.1f} s")
             return
-        failure = result.failure
-        what = f"{failure.title}: {failure.message}" if failure.message else failure.title
-        self._reporter.progress(f"✗ {result.name} · {result.duration:.1f} s · {what}")
-        if failure.traceback:
-            self._reporter.output(failure.traceback)
+        what = f"✗ {result.name} · {result.duration:.1f} s"
+        self._reporter.failed(what, problem(result.path, result.failure), result.failure.traceback)
 
     def skipped(self, name: str, needed: str) -> None:
         self._done += 1

@@ -20,7 +20,7 @@ from notebook_ci.execute_notebook.interpreter import Interpreter, environment
 from notebook_ci.execute_notebook.kernel_specs import of_python
 from notebook_ci.execute_notebook.listener import Listener
 from notebook_ci.execute_notebook.model import ExecuteInputs, NotebookResult
-from notebook_ci.execute_notebook.outcome import Outcome
+from notebook_ci.execute_notebook.outcome import Outcome, problem
 from notebook_ci.execute_notebook.plan import Task
 from notebook_ci.execute_notebook.watch import Watch
 from notebook_ci.notebooks import metrics
@@ -183,7 +183,7 @@ class _Run:
         if result.failure:
             if result.failure.kind in {"cancelled", "surroundings"}:  # reported before, or by the stage
                 return
-            self.outcome.problems.append(failures.problem(self.task.path, result.failure))
+            self.outcome.problems.append(problem(self.task.path, result.failure))
         elif execution:
             result.status = "passed"
             self._warn_of_cells_left(failures.left_by_exit(execution))

@@ -36,7 +36,7 @@ DIGESTS = {"env-digest": "environment", "data-digest": "data", "image-id": "imag
 class Wording:
     """How one stage is described, from its record."""
 
-    note: Callable[[Json], str]  # the result in a few words
+    note: Callable[[Json], str]  # the result in a few words of plain text
     section: Callable[[Json], list[str]]  # blocks of Markdown
     verdict: Callable[[Json], str] = lambda _: ""  # why it failed; empty: its last error says so
 
@@ -66,11 +66,11 @@ def _together(records: Sequence[Json]) -> list[str]:
     others = [record for record in records if not _has_failed(record)]
     return [
         table(["stage", "", "time", ""], [_row(record) for record in records]),
-        *(part for record in failed for part in (f"#### {_named(record)}", *_section(record), _problems([record]))),
+        *(part for record in failed for part in (f"#### {named(record)}", *_section(record), _problems([record]))),
         _problems(others),
         *(_metrics(record["metrics"]) for record in records),
         _digests(records),
-        *(folded(f"Details of {_named(record)}", "\n\n".join(filter(None, _section(record)))) for record in others),
+        *(folded(f"Details of {named(record)}", "\n\n".join(filter(None, _section(record)))) for record in others),
         _files(records),
     ]
 
@@ -81,13 +81,13 @@ def _headline(records: Sequence[Json]) -> str:
     if bad:
         first = next((record for record in bad if record["status"] == "error"), bad[0])
         more = f" (and {count(len(bad) - 1, 'more stage')} failed)" if len(bad) > 1 else ""
-        return f"### {ICONS[first['status']]} {_named(first)} failed: {_verdict(first)}{more}, after {took}"
+        return f"### {ICONS[first['status']]} {named(first)} failed: {_verdict(first)}{more}, after {took}"
     passed = [record for record in records if record["status"] == "passed"]
     if not passed:
-        return f"### {ICONS['skipped']} {', '.join(map(_named, records))} skipped"
+        return f"### {ICONS['skipped']} {', '.join(map(named, records))} skipped"
     if len(records) == 1:
         note = _note(passed[0])
-        return f"### {ICONS['passed']} {_named(passed[0])}{f': {note}' if note else ' passed'} in {took}"
+        return f"### {ICONS['passed']} {named(passed[0])}{f': {note}' if note else ' passed'} in {took}"
     skipped = f", {len(records) - len(passed)} skipped" if len(passed) < len(records) else ""
     number = sum(problem["severity"] == "warning" for record in records for problem in record["problems"])
     warned = f", {count(number, 'warning')}" if number else ""
@@ -101,12 +101,17 @@ def _has_failed(record: Json) -> bool:
 def _row(record: Json) -> list[str]:
     result = f"{ICONS[record['status']]} {record['status']}"
     took = "" if record["status"] == "skipped" else duration(record["duration"])
-    return [_named(record), result, took, _verdict(record) if _has_failed(record) else _note(record)]
+    return [named(record), result, took, _verdict(record) if _has_failed(record) else _note(record)]
 
 
 def _note(record: Json) -> str:
     if record["status"] == "skipped":
         return title(record["problems"][-1]["message"]) if record["problems"] else ""
+    return inline(note(record))
+
+
+def note(record: Json) -> str:
+    """Return the result of a stage that passed, in a few words of plain text."""
     return wording.note(record) if (wording := OF_STAGE.get(record["stage"])) else ""
 
 
@@ -124,12 +129,13 @@ def _section(record: Json) -> list[str]:
 
 
 def _metrics(metrics: Mapping[str, float | str]) -> str:
-    # JSON has no NaN, so a record stores such a number as text.
-    rows = [
-        [name(metric), f"{value:.{SIGNIFICANT_DIGITS}g}" if isinstance(value, int | float) else inline(value)]
-        for metric, value in metrics.items()
-    ]
+    rows = [[name(each), inline(metric(value))] for each, value in metrics.items()]
     return table(["metric", "value"], rows) if rows else ""
+
+
+def metric(value: float | str) -> str:
+    # JSON has no NaN, so a record stores such a number as text.
+    return f"{value:.{SIGNIFICANT_DIGITS}g}" if isinstance(value, int | float) else value
 
 
 def _problems(records: Sequence[Json]) -> str:
@@ -168,7 +174,7 @@ def _files(records: Sequence[Json]) -> str:
     return folded("Files", code("\n".join(f"{digest}  {path}" for path, digest in files.items()))) if files else ""
 
 
-def _named(record: Json) -> str:
+def named(record: Json) -> str:
     return _with_slug(record["stage"], record)
 
 

@@ -20,8 +20,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from notebook_ci.base import indexes, process, signals
+from notebook_ci.base.console import Console, console
 from notebook_ci.base.errors import LIBRARY_NEEDED, NOTHING_TO_DO, Cancelled, NotebookCiError, SurroundingsError
-from notebook_ci.base.github import Console
 from notebook_ci.base.masking import learn, masked
 from notebook_ci.base.texts import command_line, without_users
 from notebook_ci.tools import integrity
@@ -46,11 +46,11 @@ def prepare(
     program. With `from_stdin`, standard input contains the inputs: it is read here, and the file descriptor of a copy
     is returned.
     """
-    console = Console()
+    shown = console()
     try:
         with signals.cancellable():
             stdin = _spooled() if from_stdin else None
-            maker = Maker(Path(requirements), console)
+            maker = Maker(Path(requirements), shown)
             if check and _check(sys.executable, check, stdin) == LIBRARY_NEEDED and folder != smallest:
                 maker.make(Path(smallest).name.rpartition("-")[0], Path(smallest), Path(uv))
                 _check(_program(Path(smallest), "python"), check, stdin)
@@ -58,7 +58,7 @@ def prepare(
     except Cancelled as cancelled:
         sys.exit(cancelled.exit_code)
     except NotebookCiError as error:
-        console.error(error)
+        shown.error(error)
         sys.exit(error.exit_code)
     return stdin
 

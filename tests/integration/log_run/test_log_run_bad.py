@@ -20,7 +20,7 @@ from integration.log_run.failing import (
 )
 from integration.suite import Workspace, base_environ
 from notebook_ci.base.context import Context
-from notebook_ci.base.github import Console
+from notebook_ci.base.console import console
 from notebook_ci.base.records import RunDirectory
 from notebook_ci.base.workspace import Workspace as StageWorkspace
 from notebook_ci.dvc_pull.model import PulledData
@@ -79,7 +79,7 @@ def test_a_machine_that_is_too_slow_is_not_the_servers_fault(
     monkeypatch.setattr(client, "SERVER_SECONDS", 0)
     run_directory = RunDirectory.open("run", {}, workspace.folder)
     stage_workspace = StageWorkspace(workspace.folder, base_environ())
-    context = Context(stage_workspace, run_directory, run_directory.take("log-run", ""), Console(base_environ()))
+    context = Context(stage_workspace, run_directory, run_directory.take("log-run", ""), console(base_environ()))
     answer = client.log(
         Store(server.uri), {"experiment": "e"}, Description("identity", "name", "FINISHED", 0, 0), context
     )

@@ -1,0 +1,111 @@
+"""Shows a run to people: in the log of a runner (github.py) or on a terminal (terminal.py)."""
+
+import abc
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TextIO
+
+from notebook_ci.base.errors import NotebookCiError
+from notebook_ci.base.masking import masked
+from notebook_ci.base.records import Problem, Severity
+
+RANK: dict[Severity, int] = {"error": 0, "warning": 1, "notice": 2}
+
+
+@dataclass(frozen=True)
+class Summary:
+    markdown: str
+    text: str  # for a terminal
+
+
+class Console(abc.ABC):
+    """Implements `Reporter`."""
+
+    is_live = False
+
+    def __init__(self, environ: Mapping[str, str], stream: TextIO) -> None:
+        self.environ = environ
+        self._stream = stream
+
+    @abc.abstractmethod
+    def progress(self, text: str) -> None:
+        pass
+
+    @abc.abstractmethod
+    def failed(self, what: str, problem: Problem, details: str) -> None:
+        pass
+
+    @abc.abstractmethod
+    def streaming(self) -> AbstractContextManager[Callable[[str], None]]:
+        pass
+
+    @abc.abstractmethod
+    def group(self, title: str) -> AbstractContextManager[None]:
+        """Show the lines that follow under a title."""
+
+    @abc.abstractmethod
+    def annotate(self, problems: Iterable[Problem]) -> None:
+        """Show problems, the worst first."""
+
+    @abc.abstractmethod
+    def set_outputs(self, outputs: Mapping[str, str]) -> None:
+        """Set the outputs of the step. Raises OSError if the runner's file cannot be written."""
+
+    @abc.abstractmethod
+    def summarize(self, summary: Summary) -> None:
+        """Show the summary of a run. Raises OSError if the runner's file cannot be written."""
+
+    @abc.abstractmethod
+    def live(self, lines: Sequence[str]) -> None:
+        pass
+
+    def output(self, text: str) -> None:
+        with self.streaming() as write:
+            write(text)
+
+    def notice(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
+        self.annotate([Problem(severity="notice", message=text, file=file, line=line)])
+
+    def warning(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
+        self.annotate([Problem(severity="warning", message=text, file=file, line=line)])
+
+    def error(self, error: NotebookCiError) -> None:
+        self.annotate(map(Problem.of, [*error.others, error]))
+
+    def _write(self, text: str) -> None:
+        self._stream.write(self._encodable(masked(text)) + "\n")
+        self._stream.flush()
+
+    def _encodable(self, text: str) -> str:
+        encoding = self._stream.encoding or "utf-8"  # other characters, as in file names, become escapes
+        return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def console(environ: Mapping[str, str] = os.environ, stream: TextIO | None = None) -> Console:
+    """Return the console for the place where this process runs.
+
+    By default, it writes to standard output on a runner, to standard error elsewhere.
+    """
+    if environ.get("GITHUB_ACTIONS") == "true":
+        from notebook_ci.base.github import RunnerConsole
+
+        return RunnerConsole(environ, stream or sys.stdout)
+    from notebook_ci.base.terminal import TerminalConsole
+
+    return TerminalConsole(environ, stream or sys.stderr)
+
+
+def by_rank(problems: Iterable[Problem]) -> list[Problem]:
+    """Return problems without credentials, the worst first."""
+    hidden = (Problem(**masked(vars(each))) for each in problems)  # before their text is escaped
+    return sorted(hidden, key=lambda problem: RANK[problem.severity])
+
+
+def headline(problem: Problem) -> str:
+    """Return severity, location and title of a problem: `error: x.ipynb:15: title: `. Terminals link such locations."""
+    named = not problem.file or (not problem.line and problem.message.startswith(problem.file))
+    location = "" if named else f"{problem.file}:{problem.line}: " if problem.line else f"{problem.file}: "
+    return f"{problem.severity}: {location}{f'{problem.title}: ' if problem.title else ''}"
