@@ -103,7 +103,7 @@ def test_a_failure_is_named_once_at_the_line_of_its_author(said: tuple[Workspace
     assert (problem["title"], problem["line"], problem["hint"]) == (expected.title, line, failure["hint"])
     assert problem["message"].split("\n") == [text for text in (expected.message, expected.line) if text]
     why = f": {expected.message}" if expected.message else ""
-    assert f"s · {expected.title}{why}\n" in done.log
+    assert f"s · {expected.title}: {expected.message or expected.line}\n" in done.log
     [row] = [row for row in done.summary.splitlines() if row.startswith(f"| ❌ `{path}` ")]
     assert f"{expected.title} (line {line} of the file){why.removesuffix('.')}" in row
     assert (f"\n\nHint: {failure['hint']}\n" in done.summary) == bool(expected.hint)

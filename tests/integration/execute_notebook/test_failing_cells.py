@@ -79,7 +79,7 @@ def test_annotations_reach_the_runner_and_all_notebooks_were_attempted(failing: 
     errors = done.annotations()
     assert [error.place for error in errors[:9]] == [(problem["file"], problem["line"]) for problem in problems[:9]]
     assert len(errors) == 10, "GitHub shows ten, the last one says that there are more"
-    assert "The others stand in this step's log." in errors[9].message
+    assert "The others are in its log." in errors[9].message
     assert f"zjoined.ipynb:{problems[-1]['line']}: NameError" in done.log
     assert "execute-notebook failed: 11 of 12 notebooks" in done.summary
 
