@@ -19,8 +19,8 @@ from integration.log_run.failing import (
     record,
 )
 from integration.suite import Workspace, base_environ
-from notebook_ci.base.context import Context
 from notebook_ci.base.console import console
+from notebook_ci.base.context import Context
 from notebook_ci.base.records import RunDirectory
 from notebook_ci.base.workspace import Workspace as StageWorkspace
 from notebook_ci.dvc_pull.model import PulledData
