@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from notebook_ci.notebooks import imports
+from kernel_server.client import imports
 from notebook_ci.notebooks.document import Cell, Document, Kind
 
 

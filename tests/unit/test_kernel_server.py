@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from kernel_server import pages, server
+from kernel_server.inside import pages, server
 
 
 @pytest.fixture

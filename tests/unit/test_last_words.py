@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kernel_server import last_messages
+from kernel_server.inside import last_messages
 from notebook_ci.base.signals import how_it_ended
 from notebook_ci.execute_notebook import deaths, machine
 from notebook_ci.execute_notebook.deaths import LastWords, MemoryWatch

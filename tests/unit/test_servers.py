@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from notebook_ci.execute_notebook import machine
-from notebook_ci.execute_notebook.forking import KernelServer
-from notebook_ci.execute_notebook.plan import Task
-from notebook_ci.execute_notebook.servers import Limits, Servers
+from kernel_server.client.forking import KernelServer
+from kernel_server.client.servers import Limits, Servers
 from notebook_ci.notebooks import document
+from notebook_ci.notebooks.document import Document
 
 
 class Grown:
@@ -50,7 +49,7 @@ def grown(monkeypatch: pytest.MonkeyPatch) -> Iterator[Grown]:
         end.close()
 
 
-def task(folder: Path, name: str, source: str) -> Task:
+def notebook(folder: Path, name: str, source: str) -> Document:
     path = folder / name
     cell: dict[str, Any] = {
         "cell_type": "code",
@@ -60,7 +59,7 @@ def task(folder: Path, name: str, source: str) -> Task:
         "source": source,
     }
     path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": [cell]}))
-    return Task(name, name, document.read(path))
+    return document.read(path)
 
 
 @pytest.fixture
@@ -69,8 +68,8 @@ def made(tmp_path: Path) -> Iterator[Callable[..., Servers]]:
     with contextlib.ExitStack() as stack:
 
         def make(*sources: str, memory: float = math.inf) -> Servers:
-            tasks = [task(tmp_path, f"{number}.ipynb", source) for number, source in enumerate(sources)]
-            servers = Servers(KernelServer(tmp_path / "first"), tmp_path, tasks, None, Limits(memory, 60))
+            documents = [notebook(tmp_path, f"{number}.ipynb", source) for number, source in enumerate(sources)]
+            servers = Servers(KernelServer(tmp_path / "first"), tmp_path, documents, None, Limits(memory, 60))
             stack.callback(servers.close)
             return servers
 
@@ -100,7 +99,7 @@ def test_one_that_no_notebook_needs_any_more_ends(tmp_path: Path, grown: Grown, 
 def test_what_takes_too_much_memory_is_told_of_all_that_came_with_it(
     tmp_path: Path, grown: Grown, made: Callable[..., Servers], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "proportional_bytes", lambda pid: 100 if pid else 0)
+    monkeypatch.setattr("kernel_server.client.servers.proportional_bytes", lambda pid: 100 if pid else 0)
     source = "import numpy, pandas"
     servers = made(source, source, source, memory=50)
     servers.server_for(0)

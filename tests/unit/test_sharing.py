@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from notebook_ci.execute_notebook.sharing import Modules, Wish, beside, expanded, reasons, shared, useful
+from kernel_server.client.sharing import Modules, Wish, beside, expanded, reasons, shared, useful
 
 
 def wishes(*lists: str, shadowed: str = "") -> dict[int, Wish]:

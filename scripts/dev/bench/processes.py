@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from notebook_ci.execute_notebook import machine
+from kernel_server.interface import proportional_bytes
 
 SAMPLE_SECONDS = 0.05
 # Parts of the command line of a kernel, or of a kernel server (its forked kernels keep its command line).
-KERNELS = (b"ipykernel_launcher", b"kernel_server/start.py")
+KERNELS = (b"ipykernel_launcher", b"kernel_server/inside/start.py")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class _Sampler:
 
     def _sample(self) -> None:
         while not self._over.wait(SAMPLE_SECONDS):
-            self.most = max(self.most, sum(map(machine.proportional_bytes, self.counted(self.pid))))
+            self.most = max(self.most, sum(map(proportional_bytes, self.counted(self.pid))))
 
 
 def stalled_seconds() -> float:

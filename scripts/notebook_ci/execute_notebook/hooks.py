@@ -1,4 +1,4 @@
-"""Calls `kernel_server/hooks.py` in a Python kernel, without a trace in the notebook."""
+"""Calls `kernel_server/inside/hooks.py` in a Python kernel, without a trace in the notebook."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
-from kernel_server import last_messages
+from kernel_server.interface import last_messages
 
 COMMAND_FAILED = "notebook_ci_command_failed"  # message type
 

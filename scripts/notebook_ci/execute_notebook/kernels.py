@@ -24,11 +24,10 @@ from jupyter_client.provisioning import LocalProvisioner
 from jupyter_client.session import Session
 from traitlets import Type
 
-from kernel_server import last_messages, processes
+from kernel_server.interface import ForkedKernel, KernelServer, NotForkedError, last_messages, processes
 from notebook_ci.base.process import LINUX, POSIX
 from notebook_ci.base.texts import quote
 from notebook_ci.execute_notebook.deaths import LastWords, MemoryWatch
-from notebook_ci.execute_notebook.forking import ForkedKernel, KernelServer, NotForkedError
 from notebook_ci.execute_notebook.kernel_specs import Kernel
 from notebook_ci.execute_notebook.listener import Listener
 

@@ -65,12 +65,6 @@ def oom_kills(root: Path = ROOT) -> int | None:
     return next((int(found[1]) for found in counted if found), None)
 
 
-def proportional_bytes(pid: int) -> int:
-    """Return the memory of a process (PSS: each page divided among those that share it); 0 if it has ended."""
-    found = re.search(r"^Pss: +(\d+) kB$", _text(ROOT / "proc" / str(pid) / "smaps_rollup"), re.MULTILINE)
-    return int(found[1]) * 1024 if found else 0
-
-
 def _groups(root: Path, controller: str) -> Iterator[Path]:
     """Yield the folders of this process's control group and its parents: the limits of all of them apply."""
     for line in _text(root / "proc" / "self" / "cgroup").splitlines():

@@ -8,17 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kernel_server import processes
+from kernel_server.interface import KernelServer, Limits, NotForkedError, Servers, processes, serving
 from notebook_ci.base import signals
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import CheckFailed
 from notebook_ci.base.process import LINUX
 from notebook_ci.base.records import default_environment, sha256
 from notebook_ci.base.texts import listed, quote
-from notebook_ci.execute_notebook import forking, machine, plan
+from notebook_ci.execute_notebook import machine, plan
 from notebook_ci.execute_notebook.durations import Durations
 from notebook_ci.execute_notebook.folders import make_folder, temporary_folder
-from notebook_ci.execute_notebook.forking import KernelServer, NotForkedError
 from notebook_ci.execute_notebook.interpreter import (
     EARLIER,
     Candidate,
@@ -32,7 +31,6 @@ from notebook_ci.execute_notebook.interpreter import (
 from notebook_ci.execute_notebook.model import ExecuteInputs, ExecuteRecord, NotebookResult
 from notebook_ci.execute_notebook.plan import ExecutionPlan, Task
 from notebook_ci.execute_notebook.schedule import Schedule, Step
-from notebook_ci.execute_notebook.servers import Limits, Servers
 from notebook_ci.notebooks import document
 from notebook_ci.notebooks.document import Document
 from notebook_ci.tools import integrity
@@ -78,7 +76,7 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         progress = Progress(context.reporter, len(planned.tasks))
         schedule = _schedule(planned, durations.known)
         first = server if isinstance(server, KernelServer) else None
-        servers = Servers(first, folder, planned.tasks, inputs.preload, _limits(inputs))
+        servers = Servers(first, folder, _of_ipykernel(planned.tasks), inputs.preload, _limits(inputs))
         try:
             spare = 0 if inputs.workers else 1
             Conductor(runner, planned.tasks, schedule, record, progress, servers, spare).run()
@@ -194,6 +192,10 @@ def _tell_of_imports(inputs: ExecuteInputs, servers: Servers, context: Context) 
         context.reporter.notice("`preload` has no effect: kernels are started, not forked.")
 
 
+def _of_ipykernel(tasks: Sequence[Task]) -> list[Document | None]:
+    return [task.content if isinstance(task.content, Document) and not task.kernel else None for task in tasks]
+
+
 def _limits(inputs: ExecuteInputs) -> Limits:
     there = machine.memory()
     memory = inputs.preload_max_memory or (there.total * PRELOADED_PART if there else math.inf)
@@ -219,7 +221,7 @@ def _server(
     own = stack.enter_context(temporary_folder(folder))
     try:
         environ = environment(context.environ, python.path, python.prefix, own)
-        return stack.enter_context(forking.serving(python.path, environ, own, folder))
+        return stack.enter_context(serving(python.path, environ, own, folder))
     except NotForkedError as error:
         return str(error)
 

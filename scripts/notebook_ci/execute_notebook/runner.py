@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
+from kernel_server.interface import KernelServer
 from notebook_ci.base import files, signals
 from notebook_ci.base.errors import Cancelled, CheckFailed, NotebookCiError
 from notebook_ci.base.records import Place, Problem, Severity, sha256
 from notebook_ci.execute_notebook import failures, hooks, html, kernels
 from notebook_ci.execute_notebook.engine import Execution, KernelDiedError, KernelNotStartedError, TimeIsUpError
 from notebook_ci.execute_notebook.folders import make_folder, temporary_folder
-from notebook_ci.execute_notebook.forking import KernelServer
 from notebook_ci.execute_notebook.interpreter import Interpreter, environment
 from notebook_ci.execute_notebook.kernel_specs import of_python
 from notebook_ci.execute_notebook.listener import Listener

@@ -20,12 +20,11 @@ from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
 from typing import Any
 
-from kernel_server import processes
+from kernel_server.interface import KernelServer, processes
 from notebook_ci.base import signals
 from notebook_ci.base.errors import Cancelled
 from notebook_ci.base.process import LINUX, POSIX
 from notebook_ci.execute_notebook.deaths import MemoryWatch
-from notebook_ci.execute_notebook.forking import KernelServer
 from notebook_ci.execute_notebook.outcome import Outcome
 from notebook_ci.execute_notebook.plan import Task
 from notebook_ci.execute_notebook.runner import Runner

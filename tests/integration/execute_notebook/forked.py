@@ -5,7 +5,7 @@ from pathlib import Path
 
 from integration.suite import Done, texts
 
-SERVER = "kernel_server/start.py"
+SERVER = "kernel_server/inside/start.py"
 
 
 def told(done: Done, name: str) -> str:

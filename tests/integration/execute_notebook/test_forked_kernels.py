@@ -142,7 +142,7 @@ def test_what_the_interpreter_does_when_it_begins_is_kept(workspace: Workspace, 
 PARSED = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from kernel_server import server
+from kernel_server.inside import server
 from ipykernel.kernelapp import IPKernelApp
 
 def told(app):

@@ -195,7 +195,7 @@ def test_a_server_that_no_notebook_needs_any_more_ends(workspace: Workspace, ker
 
         def servers() -> int:
             """The first server, c's keeper and c's kernel are left."""
-            return sum("kernel_server/start.py" in command for command in workspace.processes().values())
+            return sum("kernel_server/inside/start.py" in command for command in workspace.processes().values())
 
         assert wait_until(lambda: servers() == 3, 10), workspace.processes()
     finally:

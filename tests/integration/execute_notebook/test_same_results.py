@@ -260,7 +260,7 @@ os._exit(0)
 def test_random_numbers_that_forks_would_share(
     runs: dict[str, Run], tmp_path: Path, source: str, expected: str
 ) -> None:
-    command = [runs[BASE].python, "-c", IMPORT, ROOT / "scripts" / "kernel_server", tmp_path, source]
+    command = [runs[BASE].python, "-c", IMPORT, ROOT / "scripts" / "kernel_server" / "inside", tmp_path, source]
     done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True, check=True, timeout=60)
     assert done.stdout == expected
 

@@ -1,4 +1,4 @@
-"""Kernels forked from a kernel server that has imported ipykernel: see `scripts/kernel_server/`."""
+"""Kernels forked from a kernel server that has imported ipykernel: see `inside/server.py`."""
 
 import array
 import contextlib
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-SERVER = Path(__file__).resolve().parents[2] / "kernel_server" / "start.py"
+SERVER = Path(__file__).resolve().parents[1] / "inside" / "start.py"
 READY = "-ready"  # the same as in the server
 CHANGED = "packages or files changed: "  # the same as in the server
 SILENT = "the server does not answer"

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import time
@@ -11,11 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from notebook_ci.execute_notebook import machine
-from notebook_ci.execute_notebook.forking import KernelServer, NotForkedError, listening
-from notebook_ci.execute_notebook.plan import Task
-from notebook_ci.execute_notebook.sharing import Modules, Wish, beside, expanded, reasons, shared, useful
-from notebook_ci.notebooks import imports
+from kernel_server.client import imports
+from kernel_server.client.forking import KernelServer, NotForkedError, listening
+from kernel_server.client.sharing import Modules, Wish, beside, expanded, reasons, shared, useful
 from notebook_ci.notebooks.document import Document
 
 READ_BYTES = 65536
@@ -47,24 +46,24 @@ class Limits:
 class Servers:
     """Gives each notebook the server that has made most of the notebook's own imports.
 
-    `first` has only imported ipykernel (None: kernels are started). `modules` are imported for all notebooks; None:
-    each notebook's own first imports.
+    `first` has only imported ipykernel (None: kernels are started). `documents` are the notebooks; None: one that needs
+    no kernel of ours. `modules` are imported for all notebooks; None: each notebook's own first imports.
     """
 
     def __init__(
         self,
         first: KernelServer | None,
         folder: Path,
-        tasks: Sequence[Task],
+        documents: Sequence[Document | None],
         modules: Sequence[str] | None,
         limits: Limits,
     ) -> None:
         self._first = first
-        self._tasks = tasks
+        self._documents = documents
         self._folder = folder
         self._limits = limits
         self._named = modules
-        self._wishes, self._later = _wishes(tasks if first else (), modules)
+        self._wishes, self._later = _wishes(documents if first else (), modules)
         self._refused: dict[str, dict[str, str]] = {}
         self._paths: dict[int, Modules] = {}
         self._useful: dict[str, set[Modules]] = {}
@@ -79,7 +78,7 @@ class Servers:
     def server_for(self, place: int) -> KernelServer | None:
         """Return the server that forks the kernel of a task, given by its index; None: the kernel is started."""
         self._used.pop(place, None)
-        if not self._first or self._tasks[place].kernel:
+        if not self._first or self._documents[place] is None:
             return None
         branch = self._grown(place) or self._best(place)
         if branch is None:
@@ -282,26 +281,36 @@ class Servers:
 
     def _bytes(self) -> int:
         """Return the memory of these servers, each page divided among those that share it."""
-        return sum(machine.proportional_bytes(branch.pid) for branch in self._branches if branch.pid)
+        return sum(proportional_bytes(branch.pid) for branch in self._branches if branch.pid)
+
+
+def proportional_bytes(pid: int) -> int:
+    """Return the memory of a process (PSS: each page divided among those that share it); 0 if it has ended."""
+    try:
+        shown = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    found = re.search(r"^Pss: +(\d+) kB$", shown, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
 
 
 def _wishes(
-    tasks: Sequence[Task], modules: Sequence[str] | None
+    documents: Sequence[Document | None], modules: Sequence[str] | None
 ) -> tuple[dict[int, Wish], dict[int, Mapping[str, str]]]:
-    """Return, per task index, what is imported for a notebook, and which of its imports come too late for that."""
+    """Return, per index, what is imported for a notebook, and which of its imports come too late for that."""
     wishes: dict[int, Wish] = {}
     later: dict[int, Mapping[str, str]] = {}
     names: dict[Path, frozenset[str]] = {}
-    for place, task in enumerate(tasks):
-        if not isinstance(task.content, Document) or task.kernel:
+    for place, document in enumerate(documents):
+        if document is None:
             continue
-        folder = task.content.path.resolve().parent
+        folder = document.path.resolve().parent
         if modules is not None:
             wishes[place] = Wish(str(folder), tuple(modules))
             continue
         if folder not in names:
             names[folder] = beside([path.name for path in folder.iterdir()])
-        found = imports.of(task.content)
+        found = imports.of(document)
         wishes[place] = Wish(str(folder), expanded(found.first), names[folder])
         later[place] = found.later
     return wishes, later
