@@ -2,8 +2,9 @@
 
 from notebook_ci.base.stage import Stage, run_script
 from notebook_ci.dvc_pull.caching import cache
-from notebook_ci.dvc_pull.model import OUTPUTS, DvcPullInputs, DvcPullRecord
+from notebook_ci.dvc_pull.model import OUTPUTS, DvcPullInputs
 from notebook_ci.dvc_pull.run import plan, run
+from notebook_ci.records.dvc_pull import DvcPullRecord
 
 STAGE = Stage(
     name="dvc-pull",

@@ -3,8 +3,9 @@
 from notebook_ci.base.context import Context
 from notebook_ci.base.stage import Stage, run_script
 from notebook_ci.execute_notebook import plan
-from notebook_ci.execute_notebook.model import OUTPUTS, ExecuteInputs, ExecuteRecord
+from notebook_ci.execute_notebook.model import OUTPUTS, ExecuteInputs
 from notebook_ci.execute_notebook.plan import ExecutionPlan
+from notebook_ci.records.execute_notebook import ExecuteRecord
 
 
 def _run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record: ExecuteRecord) -> None:

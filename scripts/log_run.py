@@ -1,8 +1,9 @@
 """The script of the stage log-run."""
 
 from notebook_ci.base.stage import Stage, run_script
-from notebook_ci.log_run.model import OUTPUTS, LogRunInputs, LogRunRecord
+from notebook_ci.log_run.model import OUTPUTS, LogRunInputs
 from notebook_ci.log_run.run import plan, run
+from notebook_ci.records.log_run import LogRunRecord
 
 STAGE = Stage(
     name="log-run",

@@ -4,7 +4,6 @@ Each stage is started as its own action would start it, so nothing differs but t
 """
 
 import contextlib
-import dataclasses
 import io
 import json
 import os
@@ -30,15 +29,17 @@ from notebook_ci.base.inputs import StageInputs, given
 from notebook_ci.base.launcher import LAUNCHER
 from notebook_ci.base.load_inputs import load
 from notebook_ci.base.plan import Nothing, Plan
+from notebook_ci.base.problems import Problem
 from notebook_ci.base.process import POSIX, end_tree
 from notebook_ci.base.process import run as run_program
-from notebook_ci.base.records import Problem, RunDirectory, Status, describe_source, jsonable, timestamp
 from notebook_ci.base.signals import how_it_ended, undisturbed
 from notebook_ci.base.stage import COMMON_OUTPUTS, Command, Stage, run_script, show
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.base.values import GLOBS, LINES, YAML_MAP
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.base.yaml12 import Values
+from notebook_ci.records.record import Record, Status, as_written, describe_source, timestamp
+from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.report import summary, terminal
 from notebook_ci.stages import STAGES
 from notebook_ci.tools import own_files
@@ -187,7 +188,7 @@ class _Run:
         self._directory = run_directory
         self._slug = slug
         # What the stages of this chain wrote, read when each ended: a notebook may write into the directory, too.
-        self._records: dict[str, dict[str, Any]] = {}
+        self._records: dict[str, Record] = {}
         self._is_changed = False  # whether notebooks have changed what the stages run
 
     def run(self, steps: Sequence[Step], done: Mapping[str, int], *, is_first: bool) -> int:
@@ -245,7 +246,7 @@ class _Run:
         self._console.error(error)
         self._is_changed = True
         record = self._records[next(reversed(self._records))]
-        record["status"], record["problems"] = "error", [vars(Problem.of(error)), *record["problems"]]
+        record.status, record.problems = "error", [Problem.of(error), *record.problems]
         return error.exit_code
 
     def _start(self, step: Step) -> int:
@@ -288,14 +289,14 @@ class _Run:
         name, slug = step.stage.name, self._slug
         record = step.stage.record(stage=name, slug=slug, status=status, started=timestamp(), problems=[problem])
         record.source = describe_source(self._environ, self._cwd)
-        place = self._directory.take(name, slug)
-        place.write(record)
-        self._records[place.name] = jsonable(dataclasses.asdict(record))
+        files = self._directory.take(name, slug)
+        files.write(record)
+        self._records[files.name] = as_written(record)
 
     def _sum_up(self, code: int) -> None:
         """Write the outputs and the summary of all stages. Raises OSError if the runner's files cannot be written."""
         records = list(self._records.values())
-        skipped = all(record["status"] == "skipped" for record in records)
+        skipped = all(record.status == "skipped" for record in records)
         status = {0: "skipped" if skipped else "passed", 1: "failed"}.get(code, "error")
         if records:
             self._console.summarize(Summary(summary.render(records), terminal.render(records)))
@@ -303,9 +304,9 @@ class _Run:
 
     def _outputs(self) -> dict[str, str]:
         return {
-            name: record["outputs"].get(name, "")
+            name: record.outputs.get(name, "")
             for record in self._records.values()
-            for name in OUTPUTS_OF_STAGES.get(record["stage"], ())
+            for name in OUTPUTS_OF_STAGES.get(record.stage, ())
         }
 
 

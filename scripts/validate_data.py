@@ -2,8 +2,9 @@
 
 from notebook_ci.base.context import Context
 from notebook_ci.base.stage import Stage, run_script
+from notebook_ci.records.validate_data import ValidateRecord
 from notebook_ci.validate_data import plan
-from notebook_ci.validate_data.model import OUTPUTS, ValidateInputs, ValidateRecord
+from notebook_ci.validate_data.model import OUTPUTS, ValidateInputs
 from notebook_ci.validate_data.plan import ValidationPlan
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from integration.suite import Done, Workspace, notebook, parameters
-from notebook_ci.base.records import RUN_MARKER
+from notebook_ci.records.run_directory import RUN_MARKER
 
 RAN = notebook(parameters("alpha = 1"), "open('ran', 'w').close()")
 Content = str | bytes | Mapping[str, Any]

@@ -6,9 +6,9 @@ import pytest
 
 from notebook_ci.base.console import console
 from notebook_ci.base.context import Context
-from notebook_ci.base.records import RunDirectory
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.execute_notebook.durations import FILE, Durations
+from notebook_ci.records.run_directory import RunDirectory
 
 
 def durations(cwd: Path, environ: dict[str, str] | None = None) -> Durations:

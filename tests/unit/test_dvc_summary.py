@@ -1,22 +1,16 @@
 """What the summary says of dvc-pull."""
 
-import dataclasses
 from typing import Any
 
 from notebook_ci.base.errors import CheckFailed
-from notebook_ci.base.records import jsonable
 from notebook_ci.dvc_pull import summary
-from notebook_ci.dvc_pull.model import DvcPullRecord, PulledData
+from notebook_ci.records.dvc_pull import DvcPullRecord, PulledData
 
 RAW = PulledData(path="data/raw.csv", pointer="data/raw.csv.dvc", hash_name="md5", hash="049da1", bytes=53_098, files=1)
 
 
 def record(**fields: Any) -> DvcPullRecord:
     return DvcPullRecord(stage="dvc-pull", **fields)
-
-
-def as_json(made: DvcPullRecord) -> dict[str, Any]:
-    return dict(jsonable(dataclasses.asdict(made)))
 
 
 def test_what_was_pulled() -> None:
@@ -30,8 +24,8 @@ def test_what_was_pulled() -> None:
         downloaded_bytes=53_098,
         data=[RAW],
     )
-    assert summary.note(as_json(pulled)) == "1 file, 53.1 kB"
-    text = "\n\n".join(summary.section(as_json(pulled)))
+    assert summary.note(pulled) == "1 file, 53.1 kB"
+    text = "\n\n".join(summary.section(pulled))
     assert "| tracked    | 1 output: 1 file, 53.1 kB |" in text
     assert "| downloaded | 1 from `s3://bucket/x`    |" in text
     assert "| digest     | `dddddddddddddddd`        |" in text
@@ -39,18 +33,18 @@ def test_what_was_pulled() -> None:
 
 
 def test_what_was_there_and_not_checked() -> None:
-    text = "\n".join(summary.section(as_json(record(files=1, bytes=1, data=[RAW]))))
+    text = "\n".join(summary.section(record(files=1, bytes=1, data=[RAW])))
     assert "| downloaded | none " in text
     assert "| content    | not checked (`verify` is false) |" in text
 
 
 def test_nothing() -> None:
-    assert summary.section(as_json(record())) == []
+    assert summary.section(record()) == []
 
 
 def test_the_verdict_counts_faults() -> None:
     failed = record()
     failed.add(CheckFailed("`a` is corrupt."))
-    assert summary.verdict(as_json(failed)) == ""
+    assert summary.verdict(failed) == ""
     failed.add(CheckFailed("`b` is missing."))
-    assert summary.verdict(as_json(failed)) == "2 faults in the data: `a` is corrupt …"
+    assert summary.verdict(failed) == "2 faults in the data: `a` is corrupt …"

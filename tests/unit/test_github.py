@@ -8,7 +8,7 @@ from notebook_ci.base import github
 from notebook_ci.base.console import Summary, console
 from notebook_ci.base.errors import CheckFailed
 from notebook_ci.base.github import bounded, workflow_command
-from notebook_ci.base.records import Problem, Severity
+from notebook_ci.base.problems import Problem, Severity
 from unit.consoles import Written, commands_in
 
 FOREIGN = [

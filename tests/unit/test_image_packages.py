@@ -1,12 +1,14 @@
 """What an image's environment is installed from, and by which commands."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.records import sha256
+from notebook_ci.base.files import sha256
 from notebook_ci.build_image import packages
+from notebook_ci.records.setup_env import SetupEnvRecord
 
 UV = "uv"
 INSTALL = f"uv pip install --python {packages.PYTHON} --compile-bytecode"
@@ -19,15 +21,9 @@ def write(folder: Path, **files: str) -> None:
         path.write_text(text)
 
 
-def setup_env(folder: Path, name: str, **more: object) -> dict[str, object]:
-    return {
-        "lock_file": name,
-        "packages": {"ipykernel": "6", "six": "1"},
-        "added": {},
-        "python_version": "3.12.1",
-        "read": {name: sha256(folder / name)},
-        **more,
-    }
+def setup_env(folder: Path, name: str, **more: Any) -> SetupEnvRecord:
+    more = {"packages": {"ipykernel": "6", "six": "1"}, "read": {name: sha256(folder / name)}, **more}
+    return SetupEnvRecord(stage="setup-env", lock_file=name, python_version="3.12.1", **more)
 
 
 def test_hashed(tmp_path: Path) -> None:

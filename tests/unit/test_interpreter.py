@@ -1,15 +1,16 @@
 import json
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from notebook_ci.base.errors import InputError, SurroundingsError
+from notebook_ci.base.files import sha256
 from notebook_ci.base.locks import Lock
-from notebook_ci.base.records import Record, RunDirectory, sha256
 from notebook_ci.execute_notebook import interpreter
+from notebook_ci.records.run_directory import RunDirectory
+from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.setup_env import venv
 
 # A program that answers the probe as a Python of some version would.
@@ -38,13 +39,6 @@ class Machine:
         return interpreter.tried(interpreter.find(given, slug, self.run_directory, self.environ, self.cwd))
 
 
-@dataclass(kw_only=True)
-class SetupRecord(Record):
-    """The record of setup-env, as far as execute-notebook reads it."""
-
-    python: str
-
-
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
@@ -65,7 +59,7 @@ def test_they_are_taken_in_the_order_that_is_documented(machine: Machine) -> Non
     found.append(machine.find())
     machine.python(".notebook-ci/venv/bin/python", version="3.8.7")
     found.append(machine.find())
-    setup = SetupRecord(stage="setup-env", python=str(machine.python("made", version="3.8.5")))
+    setup = SetupEnvRecord(stage="setup-env", python=str(machine.python("made", version="3.8.5")))
     machine.run_directory.take("setup-env", "").write(setup)
     found.append(machine.find())
     machine.python("given", version="3.8.6")
@@ -84,7 +78,7 @@ def test_they_are_taken_in_the_order_that_is_documented(machine: Machine) -> Non
 
 def test_the_environment_of_a_setup_that_failed_is_not_replaced_by_another(machine: Machine) -> None:
     machine.python("path/python")
-    machine.run_directory.take("setup-env", "").write(SetupRecord(stage="setup-env", status="error", python=""))
+    machine.run_directory.take("setup-env", "").write(SetupEnvRecord(stage="setup-env", status="error", python=""))
     with pytest.raises(InputError, match="setup-env did not pass in this run"):
         machine.find()
     assert machine.find("python", slug="").origin == "input python"

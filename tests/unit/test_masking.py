@@ -15,7 +15,8 @@ import pytest
 from notebook_ci.base import masking
 from notebook_ci.base.console import Summary, console
 from notebook_ci.base.masking import HIDDEN, learn, masked
-from notebook_ci.base.records import Problem, jsonable
+from notebook_ci.base.problems import Problem
+from notebook_ci.base.typed_json import to_json
 from notebook_ci.dvc_pull.run import _Told
 
 PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0\nBAQEFAASCBKcwggSjAgEAAoIB\n-----END PRIVATE KEY-----\n"
@@ -162,4 +163,4 @@ def test_each_writer_hides_what_was_learnt(tmp_path: Path) -> None:
     assert "abcdefgh" not in written
     assert "ab_cd" not in written
     assert told.others == ["*** of https://host/x"]
-    assert jsonable(["abcdefgh", {"x": Path("/abcdefgh")}]) == [HIDDEN, {"x": f"/{HIDDEN}"}]
+    assert to_json(["abcdefgh", {"x": Path("/abcdefgh")}]) == [HIDDEN, {"x": f"/{HIDDEN}"}]

@@ -1,8 +1,8 @@
 import pytest
 
-from notebook_ci.execute_notebook.model import Failure, NotebookResult
 from notebook_ci.execute_notebook.outcome import Outcome
 from notebook_ci.execute_notebook.progress import Progress, Running
+from notebook_ci.records.execute_notebook import Failure, NotebookResult
 from unit.consoles import Terminal, Written
 
 

@@ -13,12 +13,18 @@ from typing import Any
 
 import pytest
 
-from notebook_ci.base import records
 from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
-from notebook_ci.base.files import write
-from notebook_ci.base.records import Place, Problem, Record, RunDirectory, jsonable
+from notebook_ci.base.files import sha256, write
+from notebook_ci.base.problems import Problem
+from notebook_ci.base.typed_json import to_json
+from notebook_ci.records.dvc_pull import DvcPullRecord
+from notebook_ci.records.execute_notebook import ExecuteRecord, Failure, NotebookResult
+from notebook_ci.records.record import Record, describe_source
+from notebook_ci.records.run_directory import RunDirectory, StageFiles
+from notebook_ci.records.setup_env import SetupEnvRecord
 
-SCRIPTS = Path(records.__file__).parents[2]
+PROBLEM = Problem(severity="notice", message="m")
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
 @pytest.fixture
@@ -95,7 +101,7 @@ def test_a_workspace_may_be_a_link_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize("given", ["file", "file/below", "x" * 300, "a\0b"])
 def test_a_folder_that_cannot_be_made_is_a_wrong_input(tmp_path: Path, given: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="The run directory cannot be made"):
+    with pytest.raises(InputError, match="The run directory cannot be created"):
         RunDirectory.open(given, {}, tmp_path)
 
 
@@ -103,7 +109,7 @@ def test_a_folder_of_notebooks_is_no_run_directory(tmp_path: Path) -> None:
     """Else they would not be executed any more."""
     (tmp_path / "notebooks" / "deep").mkdir(parents=True)
     (tmp_path / "notebooks" / "deep" / "a.ipynb").touch()
-    with pytest.raises(InputError, match="holds the notebooks themselves"):
+    with pytest.raises(InputError, match="which contains your notebooks"):
         RunDirectory.open("notebooks", {}, tmp_path)
     assert [path.name for path in (tmp_path / "notebooks").iterdir()] == ["deep"]
     (tmp_path / "notebooks" / "deep" / "a.ipynb").unlink()
@@ -130,7 +136,8 @@ def test_a_name_is_taken_by_a_record_without_artifacts_too(run: RunDirectory) ->
 
 def test_processes_at_once_never_get_one_name(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from notebook_ci.base.records import Record, RunDirectory\n"
+        "import sys; from pathlib import Path; from notebook_ci.records.record import Record; "
+        "from notebook_ci.records.run_directory import RunDirectory\n"
         "run = RunDirectory(Path(sys.argv[1])); sys.stdin.readline()\n"
         "for _ in range(10):\n"
         "    print(run.take('stage', '').write(Record(stage='stage')).name)\n"
@@ -151,7 +158,7 @@ def test_processes_at_once_never_get_one_name(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(SurroundingsError, match="Nothing can be written into the run directory"):
+    with pytest.raises(SurroundingsError, match="Nothing can be written to the run directory"):
         RunDirectory(tmp_path / "file").take("a", "")
 
 
@@ -180,7 +187,7 @@ def test_a_record_is_never_written_over_another(run: RunDirectory) -> None:
     place.write(Record(stage="a", metrics={"first": 1}))
     with pytest.raises(SurroundingsError, match="File exists"):
         place.write(Record(stage="a", metrics={"second": 2}))
-    assert run.records()[0]["metrics"] == {"first": 1}
+    assert run.record("a").metrics == {"first": 1}
     assert names(run) == ["a.json"]
 
 
@@ -195,7 +202,7 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     killed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.json")], env=environment, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert [path.name.startswith(".a.json.") for path in tmp_path.iterdir()] == [True]
-    assert RunDirectory(tmp_path).records() == []
+    assert RunDirectory(tmp_path).records() == {}
 
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
@@ -212,7 +219,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
 def test_a_record_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SurroundingsError, match="cannot be written: Not a directory") as caught:
-        Place("a", tmp_path / "file").write(Record(stage="a"))
+        StageFiles("a", tmp_path / "file").write(Record(stage="a"))
     assert "run-dir" in caught.value.hint
 
 
@@ -232,14 +239,14 @@ def test_odd_values_become_json(run: RunDirectory) -> None:
         "bytes": b"x",
     }
     run.take("a", "").write(Odd(stage="a", odd=odd))
-    assert run.records()[0]["odd"] == {
+    assert json.loads((run.path / "a.json").read_text())["odd"] == {
         "1": ["nan", "inf", "-inf"],
         "path": "a/b",
         "file\\udcff": "name\\udcff",
         "nested": [{"set": "{1}"}, None, True, 1.5, 10**20],
         "bytes": "b'x'",
     }
-    assert jsonable(value=True) is True
+    assert to_json(value=True) is True
 
 
 def test_paths_in_the_run_directory_are_relative_so_that_it_can_be_moved(run: RunDirectory, tmp_path: Path) -> None:
@@ -256,22 +263,24 @@ def test_paths_in_the_run_directory_are_relative_so_that_it_can_be_moved(run: Ru
 def test_records_come_in_the_order_the_stages_began(run: RunDirectory) -> None:
     for stage, started in (("a", "2026-01-03"), ("b", "2026-01-01"), ("c", "2026-01-02")):
         written(run, stage, started=started)
-    assert [record["stage"] for record in run.records()] == ["b", "c", "a"]
-    assert RunDirectory(run.path / "none").records() == []
+    assert [record.stage for record in run.records().values()] == ["b", "c", "a"]
+    assert RunDirectory(run.path / "none").records() == {}
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("", "is no record of notebook-ci: Expecting value"),
-        ("[]", "is no record of notebook-ci"),
-        ('{"name": "package"}', "is no record of notebook-ci"),
-        ('{"schema": 3}', "is no record of notebook-ci"),
-        ('{"schema": "https://json-schema.org/draft/2020-12/schema"}', "is no record of notebook-ci"),
-        ("[" * 200_000, "is no record of notebook-ci"),
-        ('{"schema": "notebook-ci/record/1", "stage": "a"}', "it lacks outputs, problems, slug, source, started"),
-        ('{"schema": "notebook-ci/record/1", "stage": ["a"]}', "stage, started, status"),
-        ('{"schema": "notebook-ci/record/2"}', r"another version of notebook-ci \(notebook-ci/record/2, here"),
+        ("", r"is not a notebook-ci record \(Expecting value"),
+        ("[]", r"is not a notebook-ci record \(no `schema` field\)"),
+        ('{"name": "package"}', r"is not a notebook-ci record \(no `schema` field\)"),
+        ('{"schema": 3}', "its `schema` is not `notebook-ci/record/1`"),
+        ('{"schema": "https://json-schema.org/draft/2020-12/schema"}', "its `schema` is not `notebook-ci/record/1`"),
+        ("[" * 200_000, "nested too deeply"),
+        ('{"schema": "notebook-ci/record/1", "stage": "a"}', "no field `slug`, `status`, `started`, `duration`,"),
+        (
+            '{"schema": "notebook-ci/record/2"}',
+            "by another version of notebook-ci .its `schema` is `notebook-ci/r",
+        ),
         (b"\xff", "is not UTF-8 text"),
     ],
 )
@@ -284,10 +293,66 @@ def test_a_foreign_file_is_refused(run: RunDirectory, content: str | bytes, said
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"stage": ["a"]}, '`stage` is `["a"]`, not text'),
+        ({"status": "well"}, "`status` is `well`, not `passed` or `failed` or `skipped` or `error`"),
+        ({"duration": "long"}, "`duration` is `long`, not a number"),
+        ({"duration": True}, "`duration` is `true`, not a number"),
+        ({"duration": math.nan}, "Out of range float values are not JSON compliant"),
+        ({"metrics": 5}, "`metrics` is `5`, not an object"),
+        ({"metrics": {"a": 10**400}}, "`metrics.a` is `1000"),
+        ({"metrics": {"a": [1]}}, "`metrics.a` is `[1]`, not a number"),
+        ({"source": {"run": {}}}, "`source.run` is `{}`, not text"),
+        ({"platform": "\ud800"}, "surrogates not allowed"),
+        ({"problems": [{"message": "m"}]}, "`problems[0].severity` is missing"),
+        ({"problems": [{"severity": "error", "message": "m", "line": 1.5}]}, "`problems[0].line` is `1.5`, not a wh"),
+        ({"problems": [5]}, "`problems[0]` is `5`, not an object"),
+        ({"python": None}, "`python` is `null`, not text"),
+        ({"fixed": 1}, "`fixed` is `1`, not `true` or `false`"),
+    ],
+)
+def test_a_record_that_no_stage_has_written_is_refused(run: RunDirectory, fields: dict[str, Any], reason: str) -> None:
+    content = to_json(SetupEnvRecord(stage="setup-env")) | fields
+    path = run.path / "x.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError) as caught:
+        run.records()
+    assert caught.value.message.startswith(f"{path} is not a notebook-ci record (")
+    assert reason in caught.value.message
+    assert caught.value.hint == "Remove it from the run directory."
+
+
+def test_a_record_is_read_as_it_was_written(run: RunDirectory) -> None:
+    failure = Failure(kind="cell-error", title="t", message="m", line=3)
+    metrics = {"loss": math.inf, "accuracy": 0.5}
+    result = NotebookResult(path="a.ipynb", name="a@x.ipynb", parameters={"p": [1, {"q": None}]}, failure=failure)
+    problem = Problem(severity="warning", message="m", file="a.ipynb")
+    record = ExecuteRecord(stage="execute-notebook", notebooks=[result], metrics=metrics, problems=[problem])
+    run.take("execute-notebook", "").write(record)
+    assert run.record("execute-notebook") == record
+
+
+def test_fields_and_stages_of_a_newer_version_are_ignored(run: RunDirectory) -> None:
+    for stage in ("setup-env", "new-stage"):
+        content = to_json(SetupEnvRecord(stage=stage)) | {"new": 1, "problems": [vars(PROBLEM) | {"new": 1}]}
+        (run.path / f"{stage}.json").write_text(json.dumps(content))
+    assert run.record("setup-env") == SetupEnvRecord(stage="setup-env", problems=[PROBLEM])
+    assert run.record("new-stage") == Record(stage="new-stage", problems=[PROBLEM])
+
+
+def test_a_field_that_an_older_version_did_not_write_has_its_default(run: RunDirectory) -> None:
+    content = to_json(SetupEnvRecord(stage="setup-env", python="p"))
+    del content["reused"]
+    (run.path / "a.json").write_text(json.dumps(content))
+    assert run.record("a") == SetupEnvRecord(stage="setup-env", python="p", reused=False)
+
+
 def test_the_workspace_is_no_run_directory_and_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     for given in (".", "..", str(tmp_path)):
-        with pytest.raises(InputError, match="which holds the notebooks themselves"):
+        with pytest.raises(InputError, match="which contains your notebooks"):
             RunDirectory.open(given, {}, tmp_path / "work")
     assert [path.name for path in tmp_path.rglob("*")] == ["work"]
 
@@ -306,22 +371,20 @@ def test_a_run_directory_in_the_workspace_is_ignored_by_git(tmp_path: Path) -> N
 
 
 def test_the_last_is_the_newest_of_that_slug_or_else_of_any(run: RunDirectory) -> None:
-    for number, (slug, status) in enumerate(
-        [("", "passed"), ("x", "passed"), ("x", "passed"), ("x", "failed"), ("y", "error"), ("z", "passed")]
-    ):
-        written(run, "a", slug, status=status, started=f"2026-01-0{number}")
-    written(run, "b", "x", started="2027")
+    for number, slug in enumerate(["", "x", "x", "x", "y", "z"]):
+        run.take("a", slug).write(SetupEnvRecord(stage="setup-env", slug=slug, started=f"2026-01-0{number}"))
+    run.take("b", "x").write(DvcPullRecord(stage="dvc-pull", slug="x", started="2027"))
 
-    def started(stage: str, slug: str) -> str | None:
-        record = run.last(stage, slug)
-        return record["started"] if record else None
+    def started(kind: type[Record], slug: str) -> str | None:
+        record = run.last(kind, slug)
+        return record.started if record else None
 
-    assert started("a", "x") == "2026-01-03"
-    assert started("a", "") == "2026-01-00"
-    assert started("a", "y") == "2026-01-04"
-    assert started("a", "w") == "2026-01-05"
-    assert started("b", "") == "2027"
-    assert started("c", "") is None
+    assert started(SetupEnvRecord, "x") == "2026-01-03"
+    assert started(SetupEnvRecord, "") == "2026-01-00"
+    assert started(SetupEnvRecord, "y") == "2026-01-04"
+    assert started(SetupEnvRecord, "w") == "2026-01-05"
+    assert started(DvcPullRecord, "") == "2027"
+    assert started(ExecuteRecord, "") is None
 
 
 def test_the_run_directories_of_two_legs_merge_by_copying(tmp_path: Path) -> None:
@@ -334,9 +397,9 @@ def test_the_run_directories_of_two_legs_merge_by_copying(tmp_path: Path) -> Non
     for leg in legs:
         shutil.copytree(leg.path, tmp_path / "merged", dirs_exist_ok=True)
     merged = RunDirectory(tmp_path / "merged")
-    for record in merged.records():
-        ((path, content),) = record["made"].items()
-        assert (merged.path / path).read_text() == content == record["slug"]
+    for record in merged.records().values():
+        ((path, content),) = record.made.items()
+        assert (merged.path / path).read_text() == content == record.slug
     assert len(merged.records()) == 2
     assert merged.take("execute-notebook", "py311").name == "execute-notebook-py311-2"
 
@@ -370,21 +433,21 @@ def test_an_error_becomes_a_problem_at_its_place() -> None:
 
 def test_a_runner_says_where_the_code_comes_from(tmp_path: Path) -> None:
     environ = {"GITHUB_ACTIONS": "true", "GITHUB_SHA": "abc", "GITHUB_RUN_ID": "7", "GITHUB_REF": "", "SECRET": "x"}
-    assert records.describe_source(environ, tmp_path) == {"commit": "abc", "run": "7"}
+    assert describe_source(environ, tmp_path) == {"commit": "abc", "run": "7"}
 
 
 def test_git_says_where_the_code_comes_from(tmp_path: Path) -> None:
-    assert records.describe_source({}, tmp_path) == {}
+    assert describe_source({}, tmp_path) == {}
     git = ["git", "-c", "user.name=n", "-c", "user.email=e"]
     subprocess.run([*git, "init", "-q"], cwd=tmp_path, check=True)
-    assert records.describe_source({}, tmp_path) == {}, "there is no commit yet"
+    assert describe_source({}, tmp_path) == {}, "there is no commit yet"
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "m"], cwd=tmp_path, check=True)
-    assert len(records.describe_source({}, tmp_path)["commit"]) == 40
+    assert len(describe_source({}, tmp_path)["commit"]) == 40
 
 
 def test_a_digest_is_that_of_the_content(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"content\r\n" * 1000)
-    assert records.sha256(tmp_path / "x") == hashlib.sha256(b"content\r\n" * 1000).hexdigest()
+    assert sha256(tmp_path / "x") == hashlib.sha256(b"content\r\n" * 1000).hexdigest()
 
 
 def test_what_is_no_regular_file_is_no_record(tmp_path: Path) -> None:
@@ -393,7 +456,7 @@ def test_what_is_no_regular_file_is_no_record(tmp_path: Path) -> None:
     (tmp_path / "folder.json").mkdir()
     directory = RunDirectory(tmp_path)
     assert directory.names() == set()
-    assert directory.records() == []
+    assert directory.records() == {}
     with pytest.raises(InputError, match="no regular file"):
         directory.record("pipe")
 

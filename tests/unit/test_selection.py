@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.records import RunDirectory
 from notebook_ci.execute_notebook.selection import everything, select
+from notebook_ci.records.run_directory import RunDirectory
 
 FILES = (
     "a.ipynb",

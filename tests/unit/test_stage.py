@@ -16,9 +16,11 @@ from notebook_ci.base.context import Context
 from notebook_ci.base.errors import CheckFailed, InputError, SurroundingsError
 from notebook_ci.base.inputs import StageInputs, given
 from notebook_ci.base.plan import Nothing, Plan
-from notebook_ci.base.records import Place, Problem, Record, RunDirectory
+from notebook_ci.base.problems import Problem
 from notebook_ci.base.stage import Stage
 from notebook_ci.base.values import SECONDS
+from notebook_ci.records.record import Record
+from notebook_ci.records.run_directory import RunDirectory, StageFiles
 from unit.consoles import commands_in, outputs_in
 
 TESTS = Path(__file__).parents[1]
@@ -165,7 +167,7 @@ def never(*_: object) -> None:
     [
         ({"wait": "soon"}, "::error::`wait` is `soon`."),
         ({"wiat": "1"}, "::error::The action has no input `wiat`. Did you mean `wait`?"),
-        ({"run-dir": "file/x"}, "::error::The run directory cannot be made"),
+        ({"run-dir": "file/x"}, "::error::The run directory cannot be created"),
     ],
 )
 def test_a_wrong_input_is_said_before_any_work(toy: Toy, step: dict[str, str], said: str) -> None:
@@ -277,13 +279,13 @@ def test_a_cancelled_stage_keeps_what_was_done(toy: Toy, number: signal.Signals)
 
 
 def test_a_signal_while_the_record_is_written_waits(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = Place.write
+    write = StageFiles.write
 
-    def disturbed(place: Place, record: Record) -> Path:
+    def disturbed(place: StageFiles, record: Record) -> Path:
         signal.raise_signal(signal.SIGINT)
         return write(place, record)
 
-    monkeypatch.setattr(Place, "write", disturbed)
+    monkeypatch.setattr(StageFiles, "write", disturbed)
     before = signal.getsignal(signal.SIGINT)
     assert toy.run(well, {}) == 0
     assert toy.outputs["status"] == "passed"
@@ -315,7 +317,7 @@ def test_a_real_process_that_is_cancelled_writes_its_record(tmp_path: Path) -> N
 
 def taken_place(_: ToyInputs, context: Context, record: ToyRecord) -> None:
     """Write a file where the record is to go."""
-    context.place.record.write_text("{}")
+    context.files.record.write_text("{}")
     record.problems.append(Problem(severity="warning", message="Seen."))
 
 

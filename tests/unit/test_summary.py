@@ -6,20 +6,21 @@ from typing import Any
 import pytest
 
 from notebook_ci.base import markdown
-from notebook_ci.base.records import Problem, Record, Status, jsonable
-from notebook_ci.build_image.model import BuildImageRecord
-from notebook_ci.dvc_pull.model import DvcPullRecord, PulledData
-from notebook_ci.execute_notebook.model import ExecuteRecord, Failure, NotebookResult
-from notebook_ci.log_run.model import Logged, LogRunRecord
+from notebook_ci.base.problems import Problem
+from notebook_ci.records.build_image import BuildImageRecord
+from notebook_ci.records.dvc_pull import DvcPullRecord, PulledData
+from notebook_ci.records.execute_notebook import ExecuteRecord, Failure, NotebookResult
+from notebook_ci.records.log_run import Logged, LogRunRecord
+from notebook_ci.records.record import Record, Status
+from notebook_ci.records.setup_env import SetupEnvRecord
+from notebook_ci.records.validate_data import Example, RuleResult, ValidateRecord, Violation
 from notebook_ci.report.summary import render
-from notebook_ci.setup_env.model import SetupEnvRecord
-from notebook_ci.validate_data.model import Example, RuleResult, ValidateRecord, Violation
 
 GOLDEN = Path(__file__).with_name("summaries")
 
 
 def rendered(*records: Record) -> str:
-    return render([jsonable(dataclasses.asdict(record)) for record in records])
+    return render(records)
 
 
 def headline(*records: Record) -> str:

@@ -1,6 +1,6 @@
 """What log-run makes of records, tracking URIs and exceptions, without MLflow."""
 
-import json
+import math
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 
 from notebook_ci.base.errors import InputError, SurroundingsError
-from notebook_ci.base.records import SCHEMA, RunDirectory, jsonable
-from notebook_ci.log_run import reading, store
+from notebook_ci.base.typed_json import from_json, to_json
 from notebook_ci.log_run import source as origin
+from notebook_ci.log_run import store
 from notebook_ci.log_run.description import Description, describe
 from notebook_ci.log_run.faults import Fault, explain
 from notebook_ci.log_run.names import valid_name, valid_names
 from notebook_ci.log_run.protocol import Job
 from notebook_ci.log_run.recording import batches
+from notebook_ci.records.reading import OF_STAGE
+from notebook_ci.records.record import Record
+from notebook_ci.records.run_directory import RunDirectory
 
 ACCEPTED = "Accepted is the address of an MLflow server (`https://...`) or of a database file (`sqlite:///mlflow.db`)."
 SLASHES = (
@@ -203,24 +206,16 @@ def test_a_valid_name_is_never_changed() -> None:
 # --- Records
 
 
-def record(stage: str = "setup-env", **fields: Any) -> Mapping[str, Any]:
-    base = {
-        "stage": stage,
-        "slug": "",
-        "status": "passed",
-        "started": "2026-11-21T10:00:00.000+00:00",
-        "duration": 1.0,
-        "source": {},
-        "read": {},
-        "made": {},
-        "metrics": {},
-    }
-    if stage == "setup-env":
-        base |= {"env_digest": "", "python_version": "", "lock_file": "", "packages": {}}
-    return dict(jsonable({**base, **fields}))
+def record(stage: str = "setup-env", **fields: Any) -> Record:
+    given = {"stage": stage, "started": "2026-11-21T10:00:00.000+00:00", "duration": 1.0, **fields}
+    return from_json(OF_STAGE[stage], to_json(given))
 
 
-def described(tmp_path: Path, records: Mapping[str, Mapping[str, Any]]) -> Description:
+def written(folder: Path, **fields: Any) -> Path:
+    return RunDirectory(folder).take("setup-env", "").write(record(**fields))
+
+
+def described(tmp_path: Path, records: Mapping[str, Record]) -> Description:
     for name in records:
         (tmp_path / f"{name}.json").touch()
     return describe(records, tmp_path, identity="0", name="run", context={})
@@ -229,13 +224,14 @@ def described(tmp_path: Path, records: Mapping[str, Mapping[str, Any]]) -> Descr
 # --- Which run it is
 
 
-def test_the_identity_is_that_of_the_first_record() -> None:
-    first = origin.identity({"setup-env": record()}, "", {})
-    assert first == origin.identity({"setup-env": record(), "setup-env-2": record(duration=9)}, "", {})
+def test_the_identity_is_that_of_the_first_record(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    first = origin.identity(path, "", {})
+    assert first == origin.identity(path.rename(tmp_path / "moved.json"), "", {})
     others = [
-        origin.identity({"setup-env": record()}, "py311", {}),
-        origin.identity({"setup-env": record(started="2026-11-21T10:00:00.001+00:00")}, "", {}),
-        origin.identity({"setup-env": record(source={"run": "4712"})}, "", {}),
+        origin.identity(tmp_path / "moved.json", "py311", {}),
+        origin.identity(written(tmp_path, started="2026-11-21T10:00:00.001+00:00"), "", {}),
+        origin.identity(written(tmp_path, source={"run": "4712"}), "", {}),
     ]
     assert len({first, *others}) == 4
 
@@ -243,53 +239,34 @@ def test_the_identity_is_that_of_the_first_record() -> None:
 RUNNER = {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "team/penguins", "GITHUB_RUN_ID": "7"}
 
 
-def test_the_identity_is_that_of_the_run_of_the_workflow() -> None:
+def test_the_identity_is_that_of_the_run_of_the_workflow(tmp_path: Path) -> None:
     """Another run has another one with the same records; a later job or attempt of it has not."""
-    records = {"setup-env": record(source={"repository": "team/penguins", "run": "7"})}
-    here = origin.identity(records, "", RUNNER)
-    assert here == origin.identity(records, "", {**RUNNER, "GITHUB_JOB": "log", "GITHUB_RUN_ATTEMPT": "2"})
+    path = written(tmp_path, source={"repository": "team/penguins", "run": "7"})
+    here = origin.identity(path, "", RUNNER)
+    assert here == origin.identity(path, "", {**RUNNER, "GITHUB_JOB": "log", "GITHUB_RUN_ATTEMPT": "2"})
     others = [{}, {**RUNNER, "GITHUB_RUN_ID": "8"}, {**RUNNER, "GITHUB_REPOSITORY": "fork/penguins"}]
-    assert len({here, *(origin.identity(records, "", environ) for environ in others)}) == 4
+    assert len({here, *(origin.identity(path, "", environ) for environ in others)}) == 4
 
 
-# --- Records that no stage has written
-
-
-EXECUTED = {"notebooks": [], "python_version": "3.11"}
+# --- Times that no stage has written
 
 
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"duration": "nan"}, "duration is missing, or of another type"),
-        ({"duration": float("nan")}, "ValueError: "),
-        ({"duration": 1e300}, "OverflowError: "),
-        ({"duration": -1e10}, "ValueError: before 1970"),
-        ({"started": "yesterday"}, "ValueError: "),
-        ({"started": "0001-01-01T00:00:00+00:00"}, "ValueError: before 1970"),
-        ({"made": ["a"]}, "made is missing, or of another type"),
-        ({"read": []}, "read is missing, or of another type"),
-        ({"metrics": 5}, "metrics is missing, or of another type"),
-        ({"metrics": {"a": 10**400}}, "OverflowError: "),
-        ({"metrics": {"a": [1]}}, "TypeError: "),
-        ({"source": {"run": {"a": 1}}}, "source holds something else than text"),
-        ({"platform": "\ud800"}, "'utf-8' codec can't encode"),
-        ({"notebooks": 5}, "TypeError: "),
-        ({"notebooks": [5]}, "TypeError: "),
-        ({"notebooks": [{"name": 5, "status": "passed", "duration": 1, "parameters": {"a": 1}}]}, "AttributeError: "),
-        ({"notebooks": [{"name": "a", "status": "passed", "duration": "x", "parameters": {}}]}, "ValueError: "),
-        ({"notebooks": [{"name": "a", "status": "passed", "duration": 1, "parameters": [1]}]}, "AttributeError: "),
+        ({"duration": math.nan}, "its times are invalid: cannot convert float NaN to integer"),
+        ({"duration": 1e300}, "its times are invalid: "),
+        ({"duration": -1e10}, "its times are before 1970"),
+        ({"started": "yesterday"}, "its times are invalid: Invalid isoformat string: 'yesterday'"),
+        ({"started": "0001-01-01T00:00:00+00:00"}, "its times are before 1970"),
     ],
     ids=repr,
 )
-def test_a_record_that_no_stage_has_written(fields: dict[str, Any], reason: str, tmp_path: Path) -> None:
-    content = {"schema": SCHEMA, "outputs": {}, "problems": [], **record("execute-notebook", **EXECUTED), **fields}
-    path = tmp_path / "execute-notebook.json"
-    path.write_text(json.dumps(content))
+def test_times_that_no_stage_has_written(fields: dict[str, Any], reason: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        described(tmp_path, reading.records(RunDirectory(tmp_path)))
-    assert caught.value.message.startswith(f"{path} is not what execute-notebook writes: {reason}")
-    assert caught.value.hint == "Take it out of the run directory."
+        described(tmp_path, {"setup-env": record(**fields)})
+    assert caught.value.message.startswith(f"{tmp_path}/setup-env.json is not a notebook-ci record ({reason}")
+    assert caught.value.hint == "Remove it from the run directory."
 
 
 # --- What a run says
@@ -305,7 +282,8 @@ def test_the_status(status: str, logged: str, tmp_path: Path) -> None:
 def test_data_that_two_stages_know_is_one_dataset(tmp_path: Path) -> None:
     data = {"path": "d.csv", "pointer": "d.csv.dvc", "hash_name": "md5", "hash": "a" * 32, "bytes": 9, "files": 1}
     pulled = {"data": [data], "data_digest": "", "remote_url": "s3://b", "files": 1, "bytes": 9, "downloaded_bytes": 0}
-    rule = {"data": "d.csv", "sha256": "b" * 64, "rows": 344, "suite": "s.json", "evaluated": 12, "failed": 1}
+    rule = {"data": "d.csv", "sha256": "b" * 64, "rows": 344, "suite": "s.json", "suite_name": "s", "evaluated": 12}
+    rule["failed"] = 1
     validated = {"evaluated": 12, "failed": 1, "results": [rule, {**rule, "data": "e.csv"}]}
     first, second = described(
         tmp_path, {"dvc-pull": record("dvc-pull", **pulled), "validate-data": record("validate-data", **validated)}
@@ -332,7 +310,7 @@ def test_only_an_image_that_was_made_as_asked_is_one(status: str, tmp_path: Path
 def test_the_branch_of_a_pull_request() -> None:
     source = {"repository": "team/penguins", "run": "7", "ref": "refs/pull/3/merge", "commit": "abc"}
     environ = {"GITHUB_RUN_ID": "7", "GITHUB_HEAD_REF": "better", "GITHUB_ACTOR": "octocat"}
-    found = origin.tags({"setup-env": record(source=source)}, environ, Path())
+    found = origin.tags(source, environ, Path())
     assert found["mlflow.source.git.branch"] == "better"
     assert found["github.run_url"] == "https://github.com/team/penguins/actions/runs/7"
 
@@ -341,7 +319,7 @@ def test_another_run_logs_it() -> None:
     """Its own branch and actor are not those of the records."""
     source = {"repository": "team/penguins", "run": "7", "ref": "refs/tags/v1"}
     environ = {"GITHUB_RUN_ID": "8", "GITHUB_HEAD_REF": "better", "GITHUB_ACTOR": "octocat"}
-    found = origin.tags({"setup-env": record(source=source)}, environ, Path())
+    found = origin.tags(source, environ, Path())
     assert not {"mlflow.source.git.branch", "mlflow.user", "github.actor"} & found.keys()
 
 
@@ -357,10 +335,10 @@ def test_a_laptop_says_what_git_says(tmp_path: Path) -> None:
     git(tmp_path, "commit", "-q", "--allow-empty", "-m", "first")
     git(tmp_path, "remote", "add", "origin", "https://me:kept-secret@example.org/team/penguins.git")
     commit = git(tmp_path, "rev-parse", "HEAD")
-    found = origin.tags({"setup-env": record(source={"commit": commit})}, {}, tmp_path)
+    found = origin.tags({"commit": commit}, {}, tmp_path)
     assert (found["mlflow.source.git.commit"], found["mlflow.source.git.branch"]) == (commit, "trunk")
     assert found["mlflow.source.git.repoURL"] == "https://example.org/team/penguins.git"
-    moved_on = origin.tags({"setup-env": record(source={"commit": "0" * 40})}, {}, tmp_path)
+    moved_on = origin.tags({"commit": "0" * 40}, {}, tmp_path)
     assert "mlflow.source.git.branch" not in moved_on
 
 

@@ -1,13 +1,11 @@
 """What the summary says of validate-data."""
 
-import dataclasses
 from typing import Any
 
 import pytest
 
-from notebook_ci.base.records import jsonable
+from notebook_ci.records.validate_data import Example, RuleResult, ValidateRecord, Violation
 from notebook_ci.validate_data import summary
-from notebook_ci.validate_data.model import Example, RuleResult, ValidateRecord, Violation
 
 HOSTILE = "</details><img src=x> [l](http://x) @team\n# a|b `c`"
 
@@ -24,15 +22,14 @@ def violation(column: str = "mass", **fields: Any) -> Violation:
     return Violation(column=column, **(given | fields))
 
 
-def record(*results: RuleResult, status: str = "failed") -> dict[str, Any]:
-    made = ValidateRecord(
+def record(*results: RuleResult, status: str = "failed") -> ValidateRecord:
+    return ValidateRecord(
         stage="validate-data",
         status=status,  # type: ignore[arg-type]  # one of the words that a record has
         evaluated=sum(result.evaluated for result in results),
         failed=sum(result.failed for result in results),
         results=list(results),
     )
-    return dict(jsonable(dataclasses.asdict(made)))
 
 
 def result(*violations: Violation, data: str = "a.csv", **fields: Any) -> RuleResult:

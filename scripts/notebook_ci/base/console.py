@@ -10,7 +10,7 @@ from typing import TextIO
 
 from notebook_ci.base.errors import NotebookCiError
 from notebook_ci.base.masking import masked
-from notebook_ci.base.records import Problem, Severity
+from notebook_ci.base.problems import Problem, Severity
 
 RANK: dict[Severity, int] = {"error": 0, "warning": 1, "notice": 2}
 

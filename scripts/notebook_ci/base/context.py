@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from notebook_ci.base.records import Place, RunDirectory
 from notebook_ci.base.reporter import Reporter
 from notebook_ci.base.workspace import Workspace
+from notebook_ci.records.run_directory import RunDirectory, StageFiles
 
 
 @dataclass(frozen=True)
 class Context:
     workspace: Workspace
     run_directory: RunDirectory
-    place: Place  # the name this stage has in the run directory
+    files: StageFiles  # its own in the run directory
     reporter: Reporter
 
     @property

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import math
 import os
 import shutil
@@ -87,6 +88,11 @@ def read_text(path: Path, shown: str, *, hint: str = "") -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{shown} is not UTF-8 text.", hint="Save it as UTF-8.", file=shown) from error
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write(path: Path, text: str, *, new: bool = False) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from notebook_ci.base.records import Problem
+from notebook_ci.base.problems import Problem
 
 
 class Reporter(Protocol):

@@ -2,7 +2,6 @@
 
 import abc
 import contextlib
-import dataclasses
 import os
 import sys
 import time
@@ -32,13 +31,14 @@ from notebook_ci.base.flags import CHECK_ONLY, NAME_CACHE, PLAN
 from notebook_ci.base.inputs import StageInputs
 from notebook_ci.base.load_inputs import load
 from notebook_ci.base.plan import Nothing, Plan
-from notebook_ci.base.records import Place, Problem, Record, RunDirectory, describe_source, jsonable, timestamp
+from notebook_ci.base.problems import Problem
 from notebook_ci.base.reporter import Reporter
 from notebook_ci.base.workspace import Workspace
+from notebook_ci.records.record import StageRecord, as_written, describe_source, timestamp
+from notebook_ci.records.run_directory import RunDirectory, StageFiles
 from notebook_ci.report import summary, terminal
 
 Model = TypeVar("Model", bound=StageInputs)
-StageRecord = TypeVar("StageRecord", bound=Record)
 StagePlan = TypeVar("StagePlan", bound=Plan)
 
 COMMON_OUTPUTS = {
@@ -133,12 +133,12 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             console.annotate(plan.problems)
             return NOTHING_TO_DO if CHECK_ONLY in argv else 0
         run_directory = RunDirectory.open(inputs.run_dir, environ, workspace.folder)
-        place = run_directory.take(self.name, inputs.slug)
+        files = run_directory.take(self.name, inputs.slug)
         record = self.record(stage=self.name, slug=inputs.slug, inputs=inputs.as_given())
         reporter = _Recording(console, record)
-        exit_code = self._run(inputs, Context(workspace, run_directory, place, reporter), record)
+        exit_code = self._run(inputs, Context(workspace, run_directory, files, reporter), record)
         with signals.undisturbed():
-            return self._close(console, place, record, exit_code)
+            return self._close(console, files, record, exit_code)
 
     def _something(self, inputs: Model, workspace: Workspace) -> StagePlan:
         """Return the plan of a stage that was requested by name. It must have something to do."""
@@ -181,22 +181,22 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             record.duration = round(time.monotonic() - began, 3)
         return EXIT_CODES[record.status]
 
-    def _close(self, console: Console, place: Place, record: StageRecord, exit_code: int) -> int:
+    def _close(self, console: Console, files: StageFiles, record: StageRecord, exit_code: int) -> int:
         """Write the record, outputs and summary. Return the exit code: the given one, or that of a failure to write."""
         saved = ""
         record.outputs = dict(self.headline(record))
         try:
-            saved = str(place.write(record))
+            saved = str(files.write(record))
         except SurroundingsError as error:
             record.add(error)
             exit_code = _worse(exit_code, error)
         console.annotate(record.problems)
         try:
-            records = [jsonable(dataclasses.asdict(record))]
+            records = [as_written(record)]
             console.summarize(Summary(summary.render(records), terminal.render(records)))
             console.set_outputs({"status": record.status, "record": saved, **record.outputs})
         except OSError as error:
-            file = Path(error.filename or place.root)
+            file = Path(error.filename or files.root)
             failure = unwritable("The outputs and the summary of the step cannot be written", file, error)
             console.error(failure)
             exit_code = _worse(exit_code, failure)
@@ -206,7 +206,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
 class _Recording:
     """A reporter whose notices and warnings become problems of the record: kept, and shown when the stage ends."""
 
-    def __init__(self, console: Console, record: Record) -> None:
+    def __init__(self, console: Console, record: StageRecord) -> None:
         self.progress, self.output, self.streaming = console.progress, console.output, console.streaming
         self.live, self.is_live, self.failed = console.live, console.is_live, console.failed
         self._problems = record.problems

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from notebook_ci.base.console import Console, Summary, by_rank, headline
 from notebook_ci.base.masking import masked
-from notebook_ci.base.records import Problem
+from notebook_ci.base.problems import Problem
 
 # SGR parameters (ECMA-48) for the first word of a line.
 _COLORS = {"✓": "32", "✗": "31", "error": "1;31", "warning": "1;33", "notice": "1;34"}

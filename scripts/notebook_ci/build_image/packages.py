@@ -5,14 +5,13 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from notebook_ci.base import locks
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.files import read_text
+from notebook_ci.base.files import read_text, sha256
 from notebook_ci.base.locks import Lock
-from notebook_ci.base.records import sha256
 from notebook_ci.base.texts import quote
+from notebook_ci.records.setup_env import SetupEnvRecord
 
 PYTHON = "/opt/environment/bin/python"
 ADDED = "notebook-ci-added.txt"
@@ -76,22 +75,22 @@ class Packages:
         return commands
 
 
-def find(given: str, record: Mapping[str, Any] | None, cwd: Path) -> Packages:
+def find(given: str, record: SetupEnvRecord | None, cwd: Path) -> Packages:
     """Return what the environment must contain; `record` is that of setup-env in this run, if it exists.
 
     Raises:
         InputError: Nothing says so, or the file has changed since setup-env installed from it.
     """
-    if not record or not record.get("packages"):
+    if not record or not record.packages:
         return Packages(_lock(given, cwd))
-    name = record["lock_file"]
+    name = record.lock_file
     if given and Path(os.path.normpath(given)) != Path(name):
         raise InputError(
             f"requirements is {quote(given)}, but setup-env has installed from {quote(name)} in this run.",
             hint="Leave the input out: the image is to hold what the notebooks were run with.",
         )
     lock = _lock(name, cwd)
-    for file, digest in record["read"].items():
+    for file, digest in record.read.items():
         path = cwd / file
         if not path.is_file() or sha256(path) != digest:
             raise InputError(
@@ -99,7 +98,7 @@ def find(given: str, record: Mapping[str, Any] | None, cwd: Path) -> Packages:
                 hint="Run setup-env again, in a new run-dir.",
                 file=file,
             )
-    return Packages(lock, record["packages"], record["added"], record["python_version"])
+    return Packages(lock, record.packages, record.added, record.python_version)
 
 
 def _lock(given: str, cwd: Path) -> Lock:

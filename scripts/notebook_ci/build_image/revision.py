@@ -10,9 +10,9 @@ from pathlib import Path
 from notebook_ci.base import git
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.files import TMPDIR, unwritable
-from notebook_ci.base.records import now
 from notebook_ci.base.texts import without_users
 from notebook_ci.build_image.faults import sentence
+from notebook_ci.records.record import now
 
 UID = 1000
 # `https://host/x`, `git@host:x`, or a path: an address has no `@` after its user.

@@ -11,18 +11,20 @@ from pathlib import Path
 
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError, NotebookCiError, SurroundingsError
-from notebook_ci.base.files import TMPDIR, read_text, unwritable
+from notebook_ci.base.files import TMPDIR, read_text, sha256, unwritable
 from notebook_ci.base.plan import Nothing, Plan
-from notebook_ci.base.records import Problem, sha256
+from notebook_ci.base.problems import Problem
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.build_image import copied, dockerfile, engine, packages
 from notebook_ci.build_image.engine import Docker, NoEngine, Recipe
 from notebook_ci.build_image.faults import sentence
-from notebook_ci.build_image.model import LABEL_PREFIX, BuildImageInputs, BuildImageRecord, fitted_image, fitted_tag
+from notebook_ci.build_image.model import LABEL_PREFIX, BuildImageInputs, fitted_image, fitted_tag
 from notebook_ci.build_image.network import CERTIFICATES, Network
 from notebook_ci.build_image.packages import Packages
 from notebook_ci.build_image.revision import Revision
+from notebook_ci.records.build_image import BuildImageRecord
+from notebook_ci.records.setup_env import SetupEnvRecord
 
 REQUIREMENTS = Path(__file__).resolve().parents[3] / "requirements"
 DOCKERFILE = "Dockerfile"
@@ -130,10 +132,10 @@ class _GeneratedBuild:
         named, digest = engine.resolve(docker, self.base)
         record.base_image, record.base_digest = self.base, digest
         lock = self.packages.lock
-        kept = context.place.artifacts / DOCKERFILE
+        kept = context.files.artifacts / DOCKERFILE
         self._stage(scratch, named, digest, kept)
         record.read |= {lock.shown(path): sha256(path) for path in lock.files()}
-        record.dockerfile = context.place.relative(kept)
+        record.dockerfile = context.files.relative(kept)
         record.made[record.dockerfile] = sha256(kept)
         # The id of an image that is in no registry means nothing elsewhere.
         from_registry = {f"{LABEL_PREFIX}base.digest": digest} if "@" in named else {}
@@ -211,7 +213,7 @@ def _generated(inputs: BuildImageInputs, context: Context, revision: Revision) -
             hint="Commit the notebooks (on a runner: check them out with actions/checkout), or give a Dockerfile of "
             "your own with the input dockerfile.",
         )
-    found = packages.find(inputs.requirements, context.run_directory.last("setup-env", inputs.slug), context.cwd)
+    found = packages.find(inputs.requirements, context.run_directory.last(SetupEnvRecord, inputs.slug), context.cwd)
     network = Network.of(context.environ, context.cwd)
     for setting in network.left_out:
         context.reporter.warning(f"The build of the image does not get your {setting} for the package index.")

@@ -1,36 +1,37 @@
 """The summary of build-image."""
 
-from notebook_ci.base.markdown import Json, name, table
+from notebook_ci.base.markdown import name, table
 from notebook_ci.base.texts import listed, size
+from notebook_ci.records.build_image import BuildImageRecord
 
 MOST_TAGS = 5
 
 
-def note(record: Json) -> str:
-    if not record["image_id"]:
+def note(record: BuildImageRecord) -> str:
+    if not record.image_id:
         return ""
-    pushed = "pushed" if record["pushed"] else "not pushed"
-    return f"`{_first(record)}`, {size(record['bytes'])}, {pushed}"
+    pushed = "pushed" if record.pushed else "not pushed"
+    return f"`{_first(record)}`, {size(record.bytes)}, {pushed}"
 
 
-def section(record: Json) -> list[str]:
-    if not record["image_id"]:
+def section(record: BuildImageRecord) -> list[str]:
+    if not record.image_id:
         return []
-    made_from = f" ({name(record['dockerfile'])})" if not record["base_image"] else ""
+    made_from = f" ({name(record.dockerfile)})" if not record.base_image else ""
     rows = [
         ["name", name(_first(record))],
-        *([["more tags", _tags(record["tags"][1:])]] if record["tags"][1:] else []),
-        ["id", f"`{record['image_id']}`"],
-        *([["digest", f"`{record['digest']}`"]] if record["digest"] else []),
-        ["pushed", _tags(record["pushed"]) if record["pushed"] else "no"],
-        *([["base", f"{name(record['base_image'])} `{record['base_digest']}`"]] if record["base_image"] else []),
-        ["size", f"{size(record['bytes'])}, by the {record['builder']} builder{made_from}"],
+        *([["more tags", _tags(record.tags[1:])]] if record.tags[1:] else []),
+        ["id", f"`{record.image_id}`"],
+        *([["digest", f"`{record.digest}`"]] if record.digest else []),
+        ["pushed", _tags(record.pushed) if record.pushed else "no"],
+        *([["base", f"{name(record.base_image)} `{record.base_digest}`"]] if record.base_image else []),
+        ["size", f"{size(record.bytes)}, by the {record.builder} builder{made_from}"],
     ]
     return [table(["image", ""], rows)]
 
 
-def _first(record: Json) -> str:
-    return f"{record['image']}:{record['tags'][0]}"
+def _first(record: BuildImageRecord) -> str:
+    return f"{record.image}:{record.tags[0]}"
 
 
 def _tags(tags: list[str]) -> str:

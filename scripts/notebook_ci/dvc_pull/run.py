@@ -11,16 +11,16 @@ from pathlib import Path
 from notebook_ci.base import isolation, process
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import EXIT_BUG, InputError, SurroundingsError, from_json
-from notebook_ci.base.files import is_folder
+from notebook_ci.base.files import is_folder, sha256
 from notebook_ci.base.masking import masked
 from notebook_ci.base.plan import Nothing, Plan
-from notebook_ci.base.records import sha256
 from notebook_ci.base.reporter import Reporter
 from notebook_ci.base.texts import quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.dvc_pull.config import FOLDER, KINDS, Config, Remote, find_root, pointers, without_secrets
-from notebook_ci.dvc_pull.model import MANIFEST, DvcPullInputs, DvcPullRecord, PulledData
+from notebook_ci.dvc_pull.model import MANIFEST, DvcPullInputs
 from notebook_ci.dvc_pull.protocol import PROGRESS, Request, Result
+from notebook_ci.records.dvc_pull import DvcPullRecord, PulledData
 from notebook_ci.tools import tool
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -84,7 +84,7 @@ def run(inputs: DvcPullInputs, planned: PullPlan, context: Context, record: DvcP
         remote=inputs.remote,
         jobs=inputs.jobs,
         verify=inputs.verify,
-        manifest=str(context.place.artifacts / MANIFEST),
+        manifest=str(context.files.artifacts / MANIFEST),
     )
     result = _work(request, planned.kind, context)
     _record(result, record, context)
@@ -168,7 +168,7 @@ def _work(request: Request, kind: str, context: Context) -> Result:
         separate=True,
         on_line=told.take,
     )
-    _keep(context.place.artifacts / LOG, told.others)
+    _keep(context.files.artifacts / LOG, told.others)
     try:
         return Result(**json.loads(done.stdout))
     except ValueError as error:
@@ -207,6 +207,6 @@ def _record(result: Result, record: DvcPullRecord, context: Context) -> None:
     record.data_digest, record.files, record.bytes = result.digest, result.files, result.bytes
     record.downloaded_files, record.downloaded_bytes = result.downloaded_files, result.downloaded_bytes
     record.read = {pointer: sha256(context.cwd / pointer) for pointer in sorted({each.pointer for each in record.data})}
-    manifest = context.place.artifacts / MANIFEST
+    manifest = context.files.artifacts / MANIFEST
     if manifest.exists():
-        record.made = {context.place.relative(manifest): sha256(manifest)}
+        record.made = {context.files.relative(manifest): sha256(manifest)}

@@ -11,11 +11,10 @@ from pathlib import PurePath
 from kernel_server.interface import CHANGED, Servers
 from notebook_ci.base import signals
 from notebook_ci.base.errors import Cancelled
+from notebook_ci.base.problems import Problem
 from notebook_ci.base.process import LINUX
-from notebook_ci.base.records import Problem
 from notebook_ci.base.texts import listed
 from notebook_ci.execute_notebook import engine, failures, html, machine
-from notebook_ci.execute_notebook.model import ExecuteRecord
 from notebook_ci.execute_notebook.outcome import Outcome, problem
 from notebook_ci.execute_notebook.plan import MOST_LISTED, Task
 from notebook_ci.execute_notebook.progress import Progress, Running
@@ -23,6 +22,7 @@ from notebook_ci.execute_notebook.runner import Runner
 from notebook_ci.execute_notebook.schedule import Schedule
 from notebook_ci.execute_notebook.workers import END_SECONDS, Ending, Life, Worker, WorkerDiedError
 from notebook_ci.notebooks.document import Document
+from notebook_ci.records.execute_notebook import ExecuteRecord
 from notebook_ci.tools.seal import seal
 
 LOOK_SECONDS = 0.25

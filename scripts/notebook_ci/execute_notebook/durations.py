@@ -9,7 +9,7 @@ from functools import cached_property
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_text, write
-from notebook_ci.base.records import private_folder
+from notebook_ci.base.private_folder import private_folder
 
 FILE = "durations.json"
 

@@ -23,7 +23,7 @@ from papermill.parameterize import parameterize_notebook
 from notebook_ci.base.errors import CheckFailed
 from notebook_ci.base.files import unwritable, write
 from notebook_ci.base.masking import masked
-from notebook_ci.base.records import jsonable
+from notebook_ci.base.typed_json import to_json
 from notebook_ci.execute_notebook import hooks
 from notebook_ci.execute_notebook.folders import OUTPUT_DIR
 from notebook_ci.execute_notebook.kernels import UserKernelManager
@@ -326,7 +326,7 @@ def _as_json(nb: nbformat.NotebookNode) -> str:
     try:
         return str(nbformat.v4.writes(nb, allow_nan=False))
     except ValueError:
-        return str(nbformat.v4.writes(nbformat.from_dict(jsonable(nb)), allow_nan=False))
+        return str(nbformat.v4.writes(nbformat.from_dict(to_json(nb)), allow_nan=False))
 
 
 def merge_streams(nb: nbformat.NotebookNode) -> None:

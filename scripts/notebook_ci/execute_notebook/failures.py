@@ -5,7 +5,7 @@ from pathlib import Path
 from traceback import extract_tb
 
 from notebook_ci.base import signals
-from notebook_ci.base.records import Problem
+from notebook_ci.base.problems import Problem
 from notebook_ci.execute_notebook.deaths import FAULT
 from notebook_ci.execute_notebook.engine import (
     EXIT,
@@ -16,10 +16,10 @@ from notebook_ci.execute_notebook.engine import (
     errors_shown,
     number,
 )
-from notebook_ci.execute_notebook.model import Failure, FailureKind
 from notebook_ci.execute_notebook.watch import GRACE_SECONDS, Limit, Watch
 from notebook_ci.notebooks import positions, tracebacks
 from notebook_ci.notebooks.document import Document
+from notebook_ci.records.execute_notebook import Failure, FailureKind
 
 MOST_TRACEBACK_LINES = 60
 MOST_TRACEBACK_CHARACTERS = 20_000

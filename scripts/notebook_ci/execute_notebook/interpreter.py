@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from notebook_ci.base.errors import InputError, SurroundingsError
+from notebook_ci.base.files import sha256
 from notebook_ci.base.isolation import for_others
+from notebook_ci.base.private_folder import default_environment, environment_marker
 from notebook_ci.base.process import POSIX
-from notebook_ci.base.records import RunDirectory, default_environment, environment_marker, sha256
 from notebook_ci.base.texts import quote
+from notebook_ci.records.run_directory import RunDirectory
+from notebook_ci.records.setup_env import SetupEnvRecord
 
 EARLIER = "an earlier setup-env"
 PROBE_SECONDS = 30
@@ -100,14 +103,14 @@ def _candidates(
     if given:
         yield "input python", _named(given, environ, cwd)
         return
-    record = run_directory.last("setup-env", slug)
-    if record and record["status"] != "skipped":
-        if record["status"] != "passed" or not isinstance(record.get("python"), str):
+    record = run_directory.last(SetupEnvRecord, slug)
+    if record and record.status != "skipped":
+        if record.status != "passed":
             raise InputError(
                 "setup-env did not pass in this run, so there is no environment for the notebooks.",
                 hint="See there why it failed, or name an interpreter with the input python.",
             )
-        yield "setup-env", Path(record["python"])
+        yield "setup-env", Path(record.python)
     made = default_environment(slug, environ, cwd)
     # On a laptop, each run has its own run directory, so setup-env's record is not found there.
     if not environ.get("RUNNER_TEMP") and _python_in(made).exists():

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from notebook_ci.base.records import Problem
-from notebook_ci.execute_notebook.model import Failure, NotebookResult
+from notebook_ci.base.problems import Problem
+from notebook_ci.records.execute_notebook import Failure, NotebookResult
 
 
 def problem(path: str, failure: Failure) -> Problem:

@@ -11,7 +11,7 @@ from notebook_ci.base import yaml12
 from notebook_ci.base.errors import InputError, NotebookCiError
 from notebook_ci.base.files import exists, read_text
 from notebook_ci.base.plan import Plan
-from notebook_ci.base.records import Problem, RunDirectory
+from notebook_ci.base.problems import Problem
 from notebook_ci.base.texts import did_you_mean, listed, quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.base.yaml12 import Values
@@ -20,6 +20,7 @@ from notebook_ci.execute_notebook.schedule import Order, chains, ordered
 from notebook_ci.execute_notebook.selection import SUFFIX, everything, matching, select
 from notebook_ci.notebooks import document, parameters, positions
 from notebook_ci.notebooks.document import Document
+from notebook_ci.records.run_directory import RunDirectory
 
 if TYPE_CHECKING:  # importing jupyter_client is slow
     from notebook_ci.execute_notebook.kernel_specs import Kernel

@@ -12,8 +12,9 @@ from kernel_server.interface import KernelServer, Limits, NotForkedError, Server
 from notebook_ci.base import signals
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import CheckFailed
+from notebook_ci.base.files import sha256
+from notebook_ci.base.private_folder import default_environment
 from notebook_ci.base.process import LINUX
-from notebook_ci.base.records import default_environment, sha256
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.execute_notebook import machine, plan
 from notebook_ci.execute_notebook.durations import Durations
@@ -28,11 +29,12 @@ from notebook_ci.execute_notebook.interpreter import (
     require_ipykernel,
     tried,
 )
-from notebook_ci.execute_notebook.model import ExecuteInputs, ExecuteRecord, NotebookResult
+from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.plan import ExecutionPlan, Task
 from notebook_ci.execute_notebook.schedule import Schedule, Step
 from notebook_ci.notebooks import document
 from notebook_ci.notebooks.document import Document
+from notebook_ci.records.execute_notebook import ExecuteRecord, NotebookResult
 from notebook_ci.tools import integrity
 
 if TYPE_CHECKING:  # importing jupyter_client is slow
@@ -64,7 +66,7 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         planned = _with_kernels(planned, interpreter)
         if isinstance(server, str):
             context.reporter.notice(f"Kernels are started, not forked: {server}.")
-        output_dir = planned.output_dir or context.place.artifacts
+        output_dir = planned.output_dir or context.files.artifacts
         make_folder(output_dir)
         _describe(planned, output_dir, interpreter, context, record)
         record.workers = min(inputs.workers or machine.cpus(), len(planned.tasks))
@@ -72,7 +74,7 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         durations = Durations(context)
         environ = dict(context.environ)  # `os.environ` itself cannot be sent to a process that is not forked
         output_dir = output_dir.resolve()  # before a notebook can create a link there
-        runner = Runner(inputs, environ, interpreter, output_dir, context.place, folder)
+        runner = Runner(inputs, environ, interpreter, output_dir, context.files, folder)
         progress = Progress(context.reporter, len(planned.tasks))
         schedule = _schedule(planned, durations.known)
         first = server if isinstance(server, KernelServer) else None

@@ -12,19 +12,22 @@ from typing import IO
 from kernel_server.interface import KernelServer
 from notebook_ci.base import files, signals
 from notebook_ci.base.errors import Cancelled, CheckFailed, NotebookCiError
-from notebook_ci.base.records import Place, Problem, Severity, sha256
+from notebook_ci.base.files import sha256
+from notebook_ci.base.problems import Problem, Severity
 from notebook_ci.execute_notebook import failures, hooks, html, kernels
 from notebook_ci.execute_notebook.engine import Execution, KernelDiedError, KernelNotStartedError, TimeIsUpError
 from notebook_ci.execute_notebook.folders import make_folder, temporary_folder
 from notebook_ci.execute_notebook.interpreter import Interpreter, environment
 from notebook_ci.execute_notebook.kernel_specs import of_python
 from notebook_ci.execute_notebook.listener import Listener
-from notebook_ci.execute_notebook.model import ExecuteInputs, NotebookResult
+from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.outcome import Outcome, problem
 from notebook_ci.execute_notebook.plan import Task
 from notebook_ci.execute_notebook.watch import Watch
 from notebook_ci.notebooks import metrics
 from notebook_ci.notebooks.document import Document
+from notebook_ci.records.execute_notebook import NotebookResult
+from notebook_ci.records.run_directory import StageFiles
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Runner:
     environ: Mapping[str, str]
     interpreter: Interpreter
     output_dir: Path
-    place: Place
+    files: StageFiles
     folder: Path  # private, for temporary files
 
     def run(self, task: Task, server: KernelServer | None, listener: Listener) -> Outcome:
@@ -171,7 +174,7 @@ class _Run:
 
     def _made(self, path: Path) -> str:
         """Record the digest of an output file, and return its name in the record."""
-        name = self.runner.place.relative(path)
+        name = self.runner.files.relative(path)
         self.outcome.made[name] = sha256(path)
         return name
 

@@ -8,8 +8,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.records import RUN_MARKER
 from notebook_ci.base.texts import quote
+from notebook_ci.records.run_directory import RUN_MARKER
 
 SUFFIX = ".ipynb"
 

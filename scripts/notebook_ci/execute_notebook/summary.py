@@ -1,65 +1,69 @@
 """The part of the summary about execute-notebook."""
 
-from notebook_ci.base.markdown import ICONS, MOST_LISTED, Json, code, count, duration, name, rest, table, title
+from notebook_ci.base.markdown import ICONS, MOST_LISTED, code, count, duration, name, rest, table, title
 from notebook_ci.base.texts import listed
+from notebook_ci.records.execute_notebook import ExecuteRecord, Failure, NotebookResult
 
 MOST_NAMED = 3
 
 
-def note(record: Json) -> str:
-    return f"{count(len(record['notebooks']), 'notebook')} passed"
+def note(record: ExecuteRecord) -> str:
+    return f"{count(len(record.notebooks), 'notebook')} passed"
 
 
-def verdict(record: Json) -> str:
+def verdict(record: ExecuteRecord) -> str:
     """Return which notebooks failed, and the location if only one did; empty if the stage failed for another reason."""
-    failed = [notebook for notebook in record["notebooks"] if notebook["failure"]]
-    if record["status"] != "failed" or not failed:
+    failures = {notebook.name: notebook.failure for notebook in record.notebooks if notebook.failure}
+    if record.status != "failed" or not failures:
         return ""
-    if len(failed) == 1:
-        return f"{name(failed[0]['name'])}, {_what(failed[0]['failure'])}"
-    named = listed([name(notebook["name"]) for notebook in failed], MOST_NAMED)
-    return f"{len(failed)} of {count(len(record['notebooks']), 'notebook')} ({named})"
+    names = [name(each) for each in failures]
+    if len(names) == 1:
+        return f"{names[0]}, {_what(*failures.values())}"
+    return f"{len(names)} of {count(len(record.notebooks), 'notebook')} ({listed(names, MOST_NAMED)})"
 
 
-def section(record: Json) -> list[str]:
-    notebooks = sorted(record["notebooks"], key=lambda notebook: not notebook["failure"])
+def section(record: ExecuteRecord) -> list[str]:
+    notebooks = sorted(record.notebooks, key=lambda notebook: not notebook.failure)
     if not notebooks:
         return []
     rows = [
         [
-            f"{ICONS[notebook['status']]} {name(notebook['name'])}",
-            f"{notebook['executed_cells']}/{notebook['cells']}",
-            duration(notebook["duration"]),
+            f"{ICONS[notebook.status]} {name(notebook.name)}",
+            f"{notebook.executed_cells}/{notebook.cells}",
+            duration(notebook.duration),
             _why(notebook),
         ]
         for notebook in notebooks
     ]
     # The stage's problems already describe invalid notebooks, with a hint.
-    failed = [each for each in notebooks if each["failure"] and each["failure"]["kind"] != "invalid-notebook"]
+    failed = [
+        _failure(each.name, each.failure)
+        for each in notebooks
+        if each.failure and each.failure.kind != "invalid-notebook"
+    ]
     header = ["notebook", "cells run", "time", "failure"]
     if not any(row[-1] for row in rows):
         header, rows = header[:-1], [row[:-1] for row in rows]
-    return [table(header, rows), *map(_failure, failed[:MOST_LISTED]), rest(len(failed) - MOST_LISTED)]
+    return [table(header, rows), *failed[:MOST_LISTED], rest(len(failed) - MOST_LISTED)]
 
 
-def _why(notebook: Json) -> str:
-    if notebook["failure"]:
-        return _what(notebook["failure"])
-    return f"needs {name(notebook['skipped_for'])}" if notebook["skipped_for"] else ""
+def _why(notebook: NotebookResult) -> str:
+    if notebook.failure:
+        return _what(notebook.failure)
+    return f"needs {name(notebook.skipped_for)}" if notebook.skipped_for else ""
 
 
-def _where(failure: Json) -> str:
-    line = f" (line {failure['line']} of the file)" if failure["line"] else ""
-    return f"{failure['title']}{line}"
+def _where(failure: Failure) -> str:
+    line = f" (line {failure.line} of the file)" if failure.line else ""
+    return f"{failure.title}{line}"
 
 
-def _what(failure: Json) -> str:
-    why = failure["message"].strip().partition("\n")[0].removesuffix(".")
+def _what(failure: Failure) -> str:
+    why = failure.message.strip().partition("\n")[0].removesuffix(".")
     return title(f"{_where(failure)}: {why}" if why else _where(failure))
 
 
-def _failure(notebook: Json) -> str:
-    failure = notebook["failure"]
-    heading = f"**{name(notebook['name'])}: {title(_where(failure))}**"
-    hint = f"\n\nHint: {title(failure['hint'])}" if failure["hint"] else ""
-    return f"{heading}\n\n{code(failure['traceback'] or failure['message'])}{hint}"
+def _failure(notebook: str, failure: Failure) -> str:
+    heading = f"**{name(notebook)}: {title(_where(failure))}**"
+    hint = f"\n\nHint: {title(failure.hint)}" if failure.hint else ""
+    return f"{heading}\n\n{code(failure.traceback or failure.message)}{hint}"

@@ -6,15 +6,21 @@ import json
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from notebook_ci.base.records import sha256
+from notebook_ci.base.files import sha256
 from notebook_ci.base.texts import quote
 from notebook_ci.log_run.names import MOST_PARAMETER, MOST_TAG, bounded, valid_names
-from notebook_ci.log_run.reading import Json, not_written
+from notebook_ci.records.build_image import BuildImageRecord
+from notebook_ci.records.dvc_pull import DvcPullRecord
+from notebook_ci.records.execute_notebook import ExecuteRecord
+from notebook_ci.records.reading import not_a_record
+from notebook_ci.records.record import Record
+from notebook_ci.records.setup_env import SetupEnvRecord
+from notebook_ci.records.validate_data import ValidateRecord
 
 # Limits of MLflow 3.17 (mlflow/utils/validation.py).
 MOST_DATASET_NAME = 500
@@ -24,19 +30,6 @@ MOST_ARTIFACT = 2**30
 # Characters with a meaning in URLs that MLflow 3.17 does not escape.
 _UNSAFE = re.compile(r"[#?%;\\\x00-\x1f\x7f]")
 IDENTITY_TAG = "notebook-ci.identity"
-# Numbers of records that are worth a chart over several runs: stage -> fields.
-COUNTS = {
-    "dvc-pull": ("files", "bytes", "downloaded_bytes"),
-    "validate-data": ("evaluated", "failed"),
-    "build-image": ("bytes",),
-}
-# Values of records that users search runs for: stage -> fields.
-DIGESTS = {
-    "setup-env": ("env_digest", "python_version", "lock_file"),
-    "dvc-pull": ("data_digest", "remote_url"),
-    "execute-notebook": ("python_version",),
-    "build-image": ("image", "image_id", "digest", "base_digest"),
-}
 
 
 @dataclass(frozen=True)
@@ -84,117 +77,104 @@ class Description:
     notices: list[str] = field(default_factory=list)  # what was changed to fit MLflow
 
 
-@dataclass(frozen=True)
-class _Part:
-    """The data of one record, read completely here, so that a malformed record is found at once."""
-
-    start: int  # milliseconds since 1970
-    end: int
-    given: Sequence[tuple[str, str, str]]  # name of the execution without suffix, parameter, value
-    metrics: Mapping[str, float]  # reported by notebooks
-    measured: Mapping[str, float]  # measured about the stage
-
-
 def describe(
-    records: Mapping[str, Json], root: Path, *, identity: str, name: str, context: Mapping[str, str]
+    records: Mapping[str, Record], root: Path, *, identity: str, name: str, context: Mapping[str, str]
 ) -> Description:
     """Return what to log of a run.
 
     `records` maps file names without suffix to records, in the order the stages began. `identity` makes it this run.
-    `context` are tags about the origin of code and run.
-
-    Raises:
-        InputError: A record does not have the fields that its stage writes.
+    `context` are tags about the origin of code and run. Raises InputError if the time of a record is not one.
     """
-    passed = all(record["status"] in {"passed", "skipped"} for record in records.values())
-    described = Description(identity, name, "FINISHED" if passed else "FAILED", 0, 0)
-    parts = {}
-    for label, record in records.items():
-        try:
-            parts[label] = _part(label, record)
-            _add(described, label, record, root)
-        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-            reason = f"{type(error).__name__}: {error}".rstrip(".")
-            raise not_written(root / f"{label}.json", record, reason) from error
-    described.start, described.end = (
-        min(part.start for part in parts.values()),
-        max(part.end for part in parts.values()),
+    spans = {label: _span(record, root / f"{label}.json") for label, record in records.items()}
+    described = Description(
+        identity=identity,
+        name=name,
+        status="FINISHED" if all(record.status in {"passed", "skipped"} for record in records.values()) else "FAILED",
+        start=min(start for start, _ in spans.values()),
+        end=max(end for _, end in spans.values()),
+        datasets=_merged(dataset for record in records.values() for dataset in _datasets(record)),
     )
-    described.parameters = _parameters(parts, described.notices)
-    described.metrics = _metrics(parts, described.notices)
-    tags = valid_names({**context, **described.tags, IDENTITY_TAG: identity}, described.notices)
-    described.tags = bounded(tags, MOST_TAG, "tag", described.notices)
+    notices = described.notices
+    described.artifacts = [
+        each for label, record in records.items() for each in _artifacts(label, record, root, notices)
+    ]
+    described.parameters = _parameters(records, notices)
+    described.metrics = _metrics(records, {label: end for label, (_, end) in spans.items()}, notices)
+    tags = {name: value for label, record in records.items() for name, value in _tags(label, record)}
+    described.tags = bounded(
+        valid_names({**context, **tags, IDENTITY_TAG: identity}, notices), MOST_TAG, "tag", notices
+    )
     return described
 
 
-def _part(label: str, record: Json) -> _Part:
-    start, end = _span(record)
-    metrics = {name: float(value) for name, value in record["metrics"].items()}  # NaN and infinity are text there
-    measured = {name: float(value) for name, value in _measured(label, record)}
-    return _Part(start, end, list(_given(record)), metrics, measured)
+def _span(record: Record, path: Path) -> tuple[int, int]:
+    """Return begin and end of a stage, in milliseconds since 1970."""
+    try:
+        started = datetime.fromisoformat(record.started)
+        end = started + timedelta(seconds=record.duration)
+        times = int(started.timestamp() * 1000), int(end.timestamp() * 1000)
+    except (OverflowError, ValueError) as error:
+        raise not_a_record(path, f"its times are invalid: {error}") from error
+    if min(times) < 0:  # MLflow 3.17 refuses such a time
+        raise not_a_record(path, "its times are before 1970")
+    return times
 
 
-def _add(described: Description, label: str, record: Json, root: Path) -> None:
-    described.tags[f"notebook-ci.status.{label}"] = record["status"]
-    for name in _fields(DIGESTS, record):
-        if value := record[name]:
-            described.tags[f"notebook-ci.{label}.{name}"] = str(value)
-    if record["stage"] == "build-image" and record["status"] == "passed":
-        described.tags |= {
-            "mlflow.docker.image.uri": str(record["image"]),
-            "mlflow.docker.image.id": str(record["image_id"]),
-        }
-    if record["stage"] == "execute-notebook" and record["read"]:
-        described.tags[f"notebook-ci.{label}.read_digest"] = _digest_of(record["read"])
-    described.datasets = _merged([*described.datasets, *_datasets(record)])
-    described.artifacts += _artifacts(label, record, root, described.notices)
+# --- Tags
 
 
-def _fields(table: Mapping[str, Sequence[str]], record: Json) -> Sequence[str]:
-    """Return the fields to log; none of an image that was not built, or not pushed as asked."""
-    is_image = record["stage"] != "build-image" or record["status"] == "passed"
-    return table.get(record["stage"], ()) if is_image else ()
+def _tags(label: str, record: Record) -> Iterator[tuple[str, str]]:
+    yield f"notebook-ci.status.{label}", record.status
+    for name, value in _searched(record).items():
+        if value:
+            yield f"notebook-ci.{label}.{name}", value
+    if isinstance(record, BuildImageRecord) and record.status == "passed":
+        yield "mlflow.docker.image.uri", record.image
+        yield "mlflow.docker.image.id", record.image_id
+
+
+def _searched(record: Record) -> dict[str, str]:
+    """Return the values that users search runs for; none of an image that was not built and pushed as requested."""
+    match record:
+        case SetupEnvRecord():
+            names = {"python_version": record.python_version, "lock_file": record.lock_file}
+            return {"env_digest": record.env_digest, **names}
+        case DvcPullRecord():
+            return {"data_digest": record.data_digest, "remote_url": record.remote_url}
+        case ExecuteRecord():
+            return {"python_version": record.python_version, "read_digest": _digest_of(record.read)}
+        case BuildImageRecord(status="passed"):
+            digests = {"digest": record.digest, "base_digest": record.base_digest}
+            return {"image": record.image, "image_id": record.image_id, **digests}
+    return {}
 
 
 def _digest_of(files: Mapping[str, str]) -> str:
-    """Return one digest of files: SHA-256 of lines as `sha256sum` writes them."""
+    """Return one digest of files: SHA-256 of lines as `sha256sum` writes them; empty if there are none."""
     lines = "".join(f"{digest}  {path}\n" for path, digest in sorted(files.items()))
-    return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def _span(record: Json) -> tuple[int, int]:
-    """Return begin and end of a stage, in milliseconds since 1970."""
-    started = datetime.fromisoformat(record["started"])
-    end = started + timedelta(seconds=record["duration"])
-    if min(started.timestamp(), end.timestamp()) < 0:
-        raise ValueError("before 1970")  # MLflow 3.17 refuses such a time
-    return int(started.timestamp() * 1000), int(end.timestamp() * 1000)
+    return hashlib.sha256(lines.encode()).hexdigest() if files else ""
 
 
 # --- Parameters
 
 
-def _given(record: Json) -> Iterator[tuple[str, str, str]]:
-    """Yield the parameters of notebooks: name of the execution without suffix, name, value."""
-    for notebook in record["notebooks"] if record["stage"] == "execute-notebook" else ():
-        for name, value in notebook["parameters"].items():
-            yield notebook["name"].removesuffix(".ipynb"), name, _text(value)
-
-
-def _parameters(parts: Mapping[str, _Part], notices: list[str]) -> dict[str, str]:
+def _parameters(records: Mapping[str, Record], notices: list[str]) -> dict[str, str]:
     """Return the parameters of all notebooks; if values differ, each name is prefixed with its notebook."""
+    executed = {label: record.notebooks for label, record in records.items() if isinstance(record, ExecuteRecord)}
+    several = sum(any(notebook.parameters for notebook in notebooks) for notebooks in executed.values()) > 1
     given: dict[str, dict[str, str]] = {}
-    several = sum(bool(part.given) for part in parts.values()) > 1
-    for label, part in parts.items():
-        for path, name, value in part.given:
-            given.setdefault(name, {})[f"{label}.{path}" if several else path] = value
-    wanted: dict[str, str] = {}
+    for label, notebooks in executed.items():
+        for notebook in notebooks:
+            path = notebook.name.removesuffix(".ipynb")
+            for name, value in notebook.parameters.items():
+                given.setdefault(name, {})[f"{label}.{path}" if several else path] = _text(value)
+    logged: dict[str, str] = {}
     for name, values in given.items():
         if len(set(values.values())) == 1:
-            wanted[name] = next(iter(values.values()))
+            logged[name] = next(iter(values.values()))
         else:
-            wanted |= {f"{path}.{name}": value for path, value in values.items()}
-    return bounded(valid_names(wanted, notices), MOST_PARAMETER, "parameter", notices)
+            logged |= {f"{path}.{name}": value for path, value in values.items()}
+    return bounded(valid_names(logged, notices), MOST_PARAMETER, "parameter", notices)
 
 
 def _text(value: object) -> str:
@@ -205,54 +185,63 @@ def _text(value: object) -> str:
 # --- Metrics
 
 
-def _metrics(parts: Mapping[str, _Part], notices: list[str]) -> list[Metric]:
+def _metrics(records: Mapping[str, Record], ends: Mapping[str, int], notices: list[str]) -> list[Metric]:
     """Return the metrics of all records; a name in several records is prefixed with the record's name."""
     found: dict[str, tuple[float, int]] = {}
-    known = Counter(name for part in parts.values() for name in part.metrics)
-    for label, part in parts.items():
-        for name, value in part.metrics.items():
-            found[f"{label}.{name}" if known[name] > 1 else name] = (value, part.end)
-        found |= {f"notebook-ci/{name}": (value, part.end) for name, value in part.measured.items()}
+    known = Counter(name for record in records.values() for name in record.metrics)
+    for label, record in records.items():
+        for name, value in record.metrics.items():
+            found[f"{label}.{name}" if known[name] > 1 else name] = (value, ends[label])
+        if record.status != "skipped":
+            found |= {f"notebook-ci/{name}": (value, ends[label]) for name, value in _measured(label, record)}
     named = valid_names(found, notices)
-    return [Metric(name, value, timestamp) for name, (value, timestamp) in named.items()]
+    return [Metric(name, float(value), timestamp) for name, (value, timestamp) in named.items()]
 
 
-def _measured(label: str, record: Json) -> Iterator[tuple[str, float]]:
-    if record["status"] == "skipped":
-        return
-    yield f"seconds/{label}", record["duration"]
-    for name in _fields(COUNTS, record):
-        yield f"{label}/{name}", record[name]
-    if record["stage"] == "setup-env":
-        yield f"{label}/packages", len(record["packages"])
-    if record["stage"] == "execute-notebook":
-        begun = [notebook for notebook in record["notebooks"] if notebook["status"] != "skipped"]
-        yield f"{label}/executed", len(begun)
-        yield f"{label}/failed", sum(notebook["status"] == "failed" for notebook in begun)
-        for notebook in begun:
-            yield f"seconds/{label}/{notebook['name'].removesuffix('.ipynb')}", notebook["duration"]
+def _measured(label: str, record: Record) -> Iterator[tuple[str, float]]:
+    yield f"seconds/{label}", record.duration
+    for name, number in _counts(record).items():
+        yield f"{label}/{name}", number
+    for notebook in record.begun if isinstance(record, ExecuteRecord) else ():
+        yield f"seconds/{label}/{notebook.name.removesuffix('.ipynb')}", notebook.duration
+
+
+def _counts(record: Record) -> dict[str, int]:
+    """Return the numbers that are worth a chart over several runs."""
+    match record:
+        case SetupEnvRecord():
+            return {"packages": len(record.packages)}
+        case DvcPullRecord():
+            return {"files": record.files, "bytes": record.bytes, "downloaded_bytes": record.downloaded_bytes}
+        case ValidateRecord():
+            return {"evaluated": record.evaluated, "failed": record.failed}
+        case ExecuteRecord():
+            return {"executed": len(record.begun), "failed": len(record.failed)}
+        case BuildImageRecord(status="passed"):
+            return {"bytes": record.bytes}
+    return {}
 
 
 # --- Datasets
 
 
-def _datasets(record: Json) -> Iterator[Dataset]:
-    if record["stage"] == "dvc-pull":
-        for data in record["data"]:
-            source = {"uri": record["remote_url"], "path": data["path"], "pointer": data["pointer"]}
-            profile = {"bytes": data["bytes"], "files": data["files"], data["hash_name"]: data["hash"]}
-            yield _dataset(data["path"], data["hash"], "dvc", source, profile)
-    if record["stage"] == "validate-data":
-        for rule in record["results"]:
-            profile = {"num_rows": rule["rows"], "sha256": rule["sha256"], "suite": rule["suite"]}
-            profile |= {"expectations": rule["evaluated"], "failed": rule["failed"]}
-            yield _dataset(rule["data"], rule["sha256"], "local", {"uri": rule["data"]}, profile)
+def _datasets(record: Record) -> Iterator[Dataset]:
+    if isinstance(record, DvcPullRecord):
+        for data in record.data:
+            source = {"uri": record.remote_url, "path": data.path, "pointer": data.pointer}
+            profile = {"bytes": data.bytes, "files": data.files, data.hash_name: data.hash}
+            yield _dataset(data.path, data.hash, "dvc", source, profile)
+    if isinstance(record, ValidateRecord):
+        for rule in record.results:
+            profile = {"num_rows": rule.rows, "sha256": rule.sha256, "suite": rule.suite}
+            profile |= {"expectations": rule.evaluated, "failed": rule.failed}
+            yield _dataset(rule.data, rule.sha256, "local", {"uri": rule.data}, profile)
 
 
-def _dataset(name: str, digest: str, source_type: str, source: Json, profile: Json) -> Dataset:
+def _dataset(name: str, digest: str, source_type: str, source: object, profile: object) -> Dataset:
     return Dataset(
-        name=str(name)[:MOST_DATASET_NAME],
-        digest=str(digest or "unknown")[:MOST_DATASET_DIGEST],
+        name=name[:MOST_DATASET_NAME],
+        digest=(digest or "unknown")[:MOST_DATASET_DIGEST],
         source_type=source_type,
         source=json.dumps(source, ensure_ascii=False),
         profile=json.dumps(profile, ensure_ascii=False),
@@ -275,7 +264,7 @@ def _merged(datasets: Iterable[Dataset]) -> list[Dataset]:
 # --- Artifacts
 
 
-def _artifacts(label: str, record: Json, root: Path, notices: list[str]) -> Iterator[Artifact]:
+def _artifacts(label: str, record: Record, root: Path, notices: list[str]) -> Iterator[Artifact]:
     """Yield a record and the files that its stage wrote, with the layout of the run directory.
 
     A notebook, or whoever wrote the record, may have named or replaced files. So these are not logged: a file that has
@@ -283,9 +272,9 @@ def _artifacts(label: str, record: Json, root: Path, notices: list[str]) -> Iter
     """
     root = root.resolve()
     yield _artifact(root / f"{label}.json", root)
-    for name, digest in record["made"].items():
+    for name, digest in record.made.items():
         if fault := _fault(root / name, root, digest):
-            notices.append(f"Not logged: {quote(name)}, which {label} has made, {fault}.")
+            notices.append(f"Not logged: {quote(name)}, which {label} created, {fault}.")
         else:
             yield _artifact(root / name, root)
 
@@ -293,20 +282,20 @@ def _artifacts(label: str, record: Json, root: Path, notices: list[str]) -> Iter
 def _fault(path: Path, root: Path, digest: str) -> str:
     try:
         if not path.parent.resolve().is_relative_to(root):
-            return "is outside of the run directory"
+            return "is outside the run directory"
         found = path.lstat()  # checked before opening: a pipe blocks forever, and a device never ends
         if not stat.S_ISREG(found.st_mode):
-            return "is no regular file"
+            return "is not a regular file"
         if found.st_size > MOST_ARTIFACT:
-            return f"is bigger than {MOST_ARTIFACT // 2**30} GiB"
-        return "" if sha256(path) == digest else "is another one by now"
+            return f"is larger than {MOST_ARTIFACT // 2**30} GiB"
+        return "" if sha256(path) == digest else "has changed since"
     except (FileNotFoundError, NotADirectoryError):
-        return "is not there any more"
+        return "no longer exists"
     except (OSError, RuntimeError, ValueError) as error:  # ValueError: a name with a null byte
         return f"cannot be read ({getattr(error, 'strerror', None) or error})"
 
 
 def _artifact(path: Path, root: Path) -> Artifact:
-    place = path.parent.resolve() / path.name
-    parts = [_UNSAFE.sub("_", part) for part in place.relative_to(root).parts]
-    return Artifact(str(place), "/".join(parts[:-1]), parts[-1], path.lstat().st_size)
+    path = path.parent.resolve() / path.name
+    parts = [_UNSAFE.sub("_", part) for part in path.relative_to(root).parts]
+    return Artifact(str(path), "/".join(parts[:-1]), parts[-1], path.lstat().st_size)

@@ -4,20 +4,23 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError, NotebookCiError, SurroundingsError
 from notebook_ci.base.launcher import own_command
 from notebook_ci.base.plan import Plan
-from notebook_ci.base.records import PRIVATE_FOLDER, Problem, RunDirectory
+from notebook_ci.base.private_folder import PRIVATE_FOLDER
+from notebook_ci.base.problems import Problem
 from notebook_ci.base.texts import quote
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.log_run import client, reading, source, store
+from notebook_ci.log_run import client, source, store
 from notebook_ci.log_run.description import describe
-from notebook_ci.log_run.model import Logged, LogRunInputs, LogRunRecord
+from notebook_ci.log_run.model import LogRunInputs
 from notebook_ci.log_run.protocol import Answer
 from notebook_ci.log_run.store import Store
+from notebook_ci.records.log_run import Logged, LogRunRecord
+from notebook_ci.records.record import Record
+from notebook_ci.records.run_directory import RunDirectory
 
 MOST_EXPERIMENT_NAME = 500  # limit of MLflow 3.17
 OTHER_RUN = " With another slug, the run directory becomes another run."
@@ -64,21 +67,22 @@ def run(inputs: LogRunInputs, planned: LoggingPlan, context: Context, record: Lo
 
 
 def _log(inputs: LogRunInputs, target: Store, context: Context, record: LogRunRecord) -> None:
-    records = reading.records(context.run_directory)
+    records = _records(context.run_directory)
     if not records:
         message = f"The run directory {context.run_directory.path} has no records to log."
         raise InputError(message, hint=_newest(context))
+    first, origin = next((name, record.source) for name, record in records.items())
     run = _target(inputs, context)
     record.experiment, joins = run["experiment"], run["run_id"]
-    record.run_name = inputs.run_name or ("" if joins else _run_name(records, context.run_directory, inputs.slug))
+    record.run_name = inputs.run_name or ("" if joins else _run_name(origin, context.run_directory, inputs.slug))
     store.create(target, context.cwd)
     record.tracking_uri, record.view = target.uri, target.view(downloaded=source.is_runner(context.environ))
     described = describe(
         records,
         context.run_directory.path,
-        identity=source.identity(records, inputs.slug, context.environ),
+        identity=source.identity(context.run_directory.path / f"{first}.json", inputs.slug, context.environ),
         name=record.run_name,
-        context=source.tags(records, context.environ, context.cwd),
+        context=source.tags(origin, context.environ, context.cwd),
     )
     record.identity = described.identity
     for notice in described.notices:
@@ -86,6 +90,11 @@ def _log(inputs: LogRunInputs, target: Store, context: Context, record: LogRunRe
     what = f"run {quote(joins)}" if joins else f"experiment {quote(record.experiment or run['experiment_id'])}"
     context.reporter.progress(f"Logging to {target.uri}, {what}")
     _take(client.log(target, run, described, context), target, record, context)
+
+
+def _records(run_directory: RunDirectory) -> dict[str, Record]:
+    """Return the records of the other stages by name, in the order the stages began."""
+    return {name: each for name, each in run_directory.records().items() if not isinstance(each, LogRunRecord)}
 
 
 def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context) -> None:
@@ -128,8 +137,8 @@ def _runs(folder: Path) -> dict[Path, str]:
     runs = {}
     for path in folder.glob("*/"):
         with contextlib.suppress(InputError):
-            if found := reading.records(RunDirectory(path)):
-                runs[path] = str(list(found.values())[-1]["started"])
+            if found := _records(RunDirectory(path)):
+                runs[path] = list(found.values())[-1].started
     return runs
 
 
@@ -162,8 +171,7 @@ def _target(inputs: LogRunInputs, context: Context) -> dict[str, str]:
     return {"experiment": name, "experiment_id": number, "run_id": run}
 
 
-def _run_name(records: Mapping[str, Mapping[str, Any]], run_directory: RunDirectory, slug: str) -> str:
-    origin = next(iter(records.values()))["source"]
-    names = (origin.get("workflow"), origin.get("run"), origin.get("attempt"))
-    parts = [*map(str, filter(None, names))] if origin.get("run") else [Path(run_directory.path).resolve().name]
+def _run_name(origin: Mapping[str, str], run_directory: RunDirectory, slug: str) -> str:
+    names = [origin[name] for name in ("workflow", "run", "attempt") if origin.get(name)]
+    parts = names if origin.get("run") else [run_directory.path.resolve().name]
     return " ".join([*parts, *([slug] if slug else [])])

@@ -5,10 +5,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from notebook_ci import VERSION
 from notebook_ci.base import git
+from notebook_ci.base.files import sha256
 from notebook_ci.base.texts import without_users
 
 # A record's source fields -> names of their tags.
@@ -23,35 +23,33 @@ _GITHUB = {
 }
 
 
-def identity(records: Mapping[str, Mapping[str, Any]], slug: str, environ: Mapping[str, str]) -> str:
+def identity(first: Path, slug: str, environ: Mapping[str, str]) -> str:
     """Return a SHA-256 that makes the run this one and no other.
 
-    The first record of a run directory never changes, moves with the directory, and differs for each job, while all
-    jobs of a matrix share the number of the workflow run. But the record can be read at MLflow and copied into another
-    run directory. So the workflow run counts, too, from the runner's variables and not from the records. Its attempt
-    and job do not count, because a later job logs what earlier ones left.
+    `first`, the first record of a run directory, never changes, moves with the directory, and differs for each job,
+    while all jobs of a matrix share the number of the workflow run. But the record can be read at MLflow and copied
+    into another run directory. So the workflow run counts, too, from the runner's variables and not from the records.
+    Its attempt and job do not count, because a later job logs what earlier ones left.
     """
-    parts: list[Any] = [next(iter(records.values())), slug]
+    parts = [sha256(first), slug]
     if is_runner(environ):
         parts += [environ.get("GITHUB_REPOSITORY", ""), environ.get("GITHUB_RUN_ID", "")]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def is_runner(environ: Mapping[str, str]) -> bool:
     return environ.get("GITHUB_ACTIONS") == "true"
 
 
-def tags(records: Mapping[str, Mapping[str, Any]], environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
+def tags(source: Mapping[str, str], environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
     """Return MLflow's own tags of the source, and those of the run on GitHub.
 
-    They come from the records, which may be logged on another machine than they were written on.
+    `source` is that of the records, which may be logged on another machine than they were written on.
     """
-    source = next(iter(records.values()))["source"]
-    github = {tag: str(source[name]) for name, tag in _GITHUB.items() if source.get(name)}
+    github = {tag: source[name] for name, tag in _GITHUB.items() if source.get(name)}
     found = {"notebook-ci.version": VERSION, "mlflow.source.type": "PROJECT", **github}
-    if commit := source.get("commit"):
-        found["mlflow.source.git.commit"] = str(commit)
-    found |= _of_github(source, environ) if github else _of_laptop(str(commit or ""), environ, cwd)
+    commit = found["mlflow.source.git.commit"] = source.get("commit", "")
+    found |= _of_github(source, environ) if github else _of_laptop(commit, environ, cwd)
     return {name: value for name, value in found.items() if value}
 
 

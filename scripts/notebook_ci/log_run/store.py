@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.launcher import WORDS
-from notebook_ci.base.records import ELSEWHERE, PRIVATE_FOLDER, private_folder, refuse_link
+from notebook_ci.base.private_folder import ELSEWHERE, PRIVATE_FOLDER, private_folder, refuse_link
 from notebook_ci.base.texts import quote, without_users
 
 SERVER_ENVIRONMENT, DATABASE_ENVIRONMENT = "mlflow-thin", "mlflow-full"

@@ -5,11 +5,11 @@ The part of each stage is in the `summary.py` of its package.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from notebook_ci.base.markdown import (
     ICONS,
     MOST_LISTED,
-    Json,
     code,
     count,
     duration,
@@ -20,10 +20,18 @@ from notebook_ci.base.markdown import (
     table,
     title,
 )
+from notebook_ci.base.problems import Problem
 from notebook_ci.build_image import summary as build_image
 from notebook_ci.dvc_pull import summary as dvc_pull
 from notebook_ci.execute_notebook import summary as execute_notebook
 from notebook_ci.log_run import summary as log_run
+from notebook_ci.records.build_image import BuildImageRecord
+from notebook_ci.records.dvc_pull import DvcPullRecord
+from notebook_ci.records.execute_notebook import ExecuteRecord
+from notebook_ci.records.log_run import LogRunRecord
+from notebook_ci.records.record import Record
+from notebook_ci.records.setup_env import SetupEnvRecord
+from notebook_ci.records.validate_data import ValidateRecord
 from notebook_ci.setup_env import summary as setup_env
 from notebook_ci.validate_data import summary as validate_data
 
@@ -36,31 +44,31 @@ DIGESTS = {"env-digest": "environment", "data-digest": "data", "image-id": "imag
 class Wording:
     """How one stage is described, from its record."""
 
-    note: Callable[[Json], str]  # the result in a few words of plain text
-    section: Callable[[Json], list[str]]  # blocks of Markdown
-    verdict: Callable[[Json], str] = lambda _: ""  # why it failed; empty: its last error says so
+    note: Callable[[Any], str]  # the result in a few words of plain text
+    section: Callable[[Any], list[str]]  # blocks of Markdown
+    verdict: Callable[[Any], str] = lambda _: ""  # why it failed; empty: its last error says so
 
 
-OF_STAGE: Mapping[str, Wording] = {
-    "setup-env": Wording(setup_env.note, setup_env.section),
-    "dvc-pull": Wording(dvc_pull.note, dvc_pull.section, dvc_pull.verdict),
-    "validate-data": Wording(validate_data.note, validate_data.section, validate_data.verdict),
-    "execute-notebook": Wording(execute_notebook.note, execute_notebook.section, execute_notebook.verdict),
-    "build-image": Wording(build_image.note, build_image.section),
-    "log-run": Wording(log_run.note, log_run.section),
+OF_RECORD: Mapping[type[Record], Wording] = {
+    SetupEnvRecord: Wording(setup_env.note, setup_env.section),
+    DvcPullRecord: Wording(dvc_pull.note, dvc_pull.section, dvc_pull.verdict),
+    ValidateRecord: Wording(validate_data.note, validate_data.section, validate_data.verdict),
+    ExecuteRecord: Wording(execute_notebook.note, execute_notebook.section, execute_notebook.verdict),
+    BuildImageRecord: Wording(build_image.note, build_image.section),
+    LogRunRecord: Wording(log_run.note, log_run.section),
 }
 
 
-def render(records: Sequence[Json]) -> str:
+def render(records: Sequence[Record]) -> str:
     parts = [_headline(records), *(_alone(records[0]) if len(records) == 1 else _together(records))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _alone(record: Json) -> list[str]:
-    return [*_section(record), _problems([record]), _metrics(record["metrics"]), _files([record])]
+def _alone(record: Record) -> list[str]:
+    return [*_section(record), _problems([record]), _metrics(record.metrics), _files([record])]
 
 
-def _together(records: Sequence[Json]) -> list[str]:
+def _together(records: Sequence[Record]) -> list[str]:
     """Return the summary of several stages; details of stages that did not fail are folded."""
     failed = [record for record in records if _has_failed(record)]
     others = [record for record in records if not _has_failed(record)]
@@ -68,115 +76,113 @@ def _together(records: Sequence[Json]) -> list[str]:
         table(["stage", "", "time", ""], [_row(record) for record in records]),
         *(part for record in failed for part in (f"#### {named(record)}", *_section(record), _problems([record]))),
         _problems(others),
-        *(_metrics(record["metrics"]) for record in records),
+        *(_metrics(record.metrics) for record in records),
         _digests(records),
         *(folded(f"Details of {named(record)}", "\n\n".join(filter(None, _section(record)))) for record in others),
         _files(records),
     ]
 
 
-def _headline(records: Sequence[Json]) -> str:
-    took = duration(sum(record["duration"] for record in records))
+def _headline(records: Sequence[Record]) -> str:
+    took = duration(sum(record.duration for record in records))
     bad = [record for record in records if _has_failed(record)]
     if bad:
-        first = next((record for record in bad if record["status"] == "error"), bad[0])
+        first = next((record for record in bad if record.status == "error"), bad[0])
         more = f" (and {count(len(bad) - 1, 'more stage')} failed)" if len(bad) > 1 else ""
-        return f"### {ICONS[first['status']]} {named(first)} failed: {_verdict(first)}{more}, after {took}"
-    passed = [record for record in records if record["status"] == "passed"]
+        return f"### {ICONS[first.status]} {named(first)} failed: {_verdict(first)}{more}, after {took}"
+    passed = [record for record in records if record.status == "passed"]
     if not passed:
         return f"### {ICONS['skipped']} {', '.join(map(named, records))} skipped"
     if len(records) == 1:
         note = _note(passed[0])
         return f"### {ICONS['passed']} {named(passed[0])}{f': {note}' if note else ' passed'} in {took}"
     skipped = f", {len(records) - len(passed)} skipped" if len(passed) < len(records) else ""
-    number = sum(problem["severity"] == "warning" for record in records for problem in record["problems"])
+    number = sum(problem.severity == "warning" for record in records for problem in record.problems)
     warned = f", {count(number, 'warning')}" if number else ""
     return f"### {ICONS['passed']} {count(len(passed), 'stage')} passed{skipped}{warned} in {took}"
 
 
-def _has_failed(record: Json) -> bool:
-    return record["status"] in {"error", "failed"}
+def _has_failed(record: Record) -> bool:
+    return record.status in {"error", "failed"}
 
 
-def _row(record: Json) -> list[str]:
-    result = f"{ICONS[record['status']]} {record['status']}"
-    took = "" if record["status"] == "skipped" else duration(record["duration"])
+def _row(record: Record) -> list[str]:
+    result = f"{ICONS[record.status]} {record.status}"
+    took = "" if record.status == "skipped" else duration(record.duration)
     return [named(record), result, took, _verdict(record) if _has_failed(record) else _note(record)]
 
 
-def _note(record: Json) -> str:
-    if record["status"] == "skipped":
-        return title(record["problems"][-1]["message"]) if record["problems"] else ""
+def _note(record: Record) -> str:
+    if record.status == "skipped":
+        return title(record.problems[-1].message) if record.problems else ""
     return inline(note(record))
 
 
-def note(record: Json) -> str:
+def note(record: Record) -> str:
     """Return the result of a stage that passed, in a few words of plain text."""
-    return wording.note(record) if (wording := OF_STAGE.get(record["stage"])) else ""
+    return wording.note(record) if (wording := OF_RECORD.get(type(record))) else ""
 
 
-def _verdict(record: Json) -> str:
-    if (wording := OF_STAGE.get(record["stage"])) and (said := wording.verdict(record)):
+def _verdict(record: Record) -> str:
+    if (wording := OF_RECORD.get(type(record))) and (said := wording.verdict(record)):
         return said
-    errors = [problem for problem in record["problems"] if problem["severity"] == "error"]
     # The error that ended the stage was added last.
-    return title(errors[-1]["message"].removesuffix(".")) if errors else "no reason was recorded"
+    return title(record.errors[-1].message.removesuffix(".")) if record.errors else "no reason was recorded"
 
 
-def _section(record: Json) -> list[str]:
-    wording = OF_STAGE.get(record["stage"])
-    return wording.section(record) if wording and record["status"] != "skipped" else []
+def _section(record: Record) -> list[str]:
+    wording = OF_RECORD.get(type(record))
+    return wording.section(record) if wording and record.status != "skipped" else []
 
 
-def _metrics(metrics: Mapping[str, float | str]) -> str:
-    rows = [[name(each), inline(metric(value))] for each, value in metrics.items()]
+def _metrics(metrics: Mapping[str, float]) -> str:
+    rows = [[name(each), metric(value)] for each, value in metrics.items()]
     return table(["metric", "value"], rows) if rows else ""
 
 
-def metric(value: float | str) -> str:
-    # JSON has no NaN, so a record stores such a number as text.
-    return f"{value:.{SIGNIFICANT_DIGITS}g}" if isinstance(value, int | float) else value
+def metric(value: float) -> str:
+    return f"{value:.{SIGNIFICANT_DIGITS}g}"
 
 
-def _problems(records: Sequence[Json]) -> str:
+def _problems(records: Sequence[Record]) -> str:
     """List the problems that neither a stage's own section (these have titles) nor the table of stages shows."""
     problems = [
         problem
         for record in records
-        if record["status"] != "skipped" or len(records) == 1
-        for problem in record["problems"]
-        if not problem["title"]
+        if record.status != "skipped" or len(records) == 1
+        for problem in record.problems
+        if not problem.title
     ]
     lines = [
-        f"- {problem['severity']}: {_place(problem)}{inline(problem['message'])} {inline(problem['hint'])}".rstrip()
+        f"- {problem.severity}: {_place(problem)}{inline(problem.message)} {inline(problem.hint)}".rstrip()
         for problem in problems[:MOST_LISTED]
     ]
     return "\n".join(filter(None, [*lines, rest(len(problems) - MOST_LISTED)]))
 
 
-def _place(problem: Json) -> str:
-    line = f", line {problem['line']}" if problem["line"] else ""
-    return f"{name(problem['file'])}{line}: " if problem["file"] else ""
+def _place(problem: Problem) -> str:
+    line = f", line {problem.line}" if problem.line else ""
+    return f"{name(problem.file)}{line}: " if problem.file else ""
 
 
-def _digests(records: Sequence[Json]) -> str:
+def _digests(records: Sequence[Record]) -> str:
     rows = [
         [_with_slug(shown, record), f"`{digest}`"]
         for record in records
         for output, shown in DIGESTS.items()
-        if (digest := record["outputs"].get(output))
+        if (digest := record.outputs.get(output))
     ]
     return table(["digest", ""], rows) if rows else ""
 
 
-def _files(records: Sequence[Json]) -> str:
-    files = {path: digest for record in records for path, digest in {**record["read"], **record["made"]}.items()}
+def _files(records: Sequence[Record]) -> str:
+    files = {path: digest for record in records for path, digest in {**record.read, **record.made}.items()}
     return folded("Files", code("\n".join(f"{digest}  {path}" for path, digest in files.items()))) if files else ""
 
 
-def named(record: Json) -> str:
-    return _with_slug(record["stage"], record)
+def named(record: Record) -> str:
+    return _with_slug(record.stage, record)
 
 
-def _with_slug(text: str, record: Json) -> str:
-    return f"{text} ({record['slug']})" if record["slug"] else text
+def _with_slug(text: str, record: Record) -> str:
+    return f"{text} ({record.slug})" if record.slug else text

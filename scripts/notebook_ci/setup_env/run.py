@@ -9,15 +9,18 @@ from pathlib import Path
 
 from notebook_ci.base import locks
 from notebook_ci.base.context import Context
+from notebook_ci.base.files import sha256
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.plan import Nothing, Plan
+from notebook_ci.base.private_folder import PRIVATE_FOLDER, private_folder
+from notebook_ci.base.problems import Problem
 from notebook_ci.base.process import POSIX
-from notebook_ci.base.records import PRIVATE_FOLDER, Problem, private_folder, sha256
 from notebook_ci.base.reporter import Reporter
 from notebook_ci.base.workspace import Workspace
+from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.setup_env import pythons, venv
 from notebook_ci.setup_env.installer import Installer
-from notebook_ci.setup_env.model import SetupEnvInputs, SetupEnvRecord
+from notebook_ci.setup_env.model import SetupEnvInputs
 from notebook_ci.setup_env.uv import Uv
 from notebook_ci.setup_env.wanted import Wanted, wanted
 
@@ -70,7 +73,7 @@ def run(_: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: S
             private_folder(context.cwd, folder.path.name)
     record.lock_file, record.fixed = lock.name, lock.fixes_versions
     record.read = {lock.shown(path): sha256(path) for path in lock.read() if path.exists()}
-    uv = Uv(uv_program(), context.environ, context.cwd, context.reporter, context.place.artifacts / "install.log")
+    uv = Uv(uv_program(), context.environ, context.cwd, context.reporter, context.files.artifacts / "install.log")
     python = pythons.find_or_download(uv, planned.python)
     key = venv.key(lock, python)
     installed = None

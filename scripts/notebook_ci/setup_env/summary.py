@@ -1,20 +1,21 @@
 """The part of setup-env in the summary."""
 
-from notebook_ci.base.markdown import Json, code, count, folded, name, table
+from notebook_ci.base.markdown import code, count, folded, name, table
+from notebook_ci.records.setup_env import SetupEnvRecord
 
 
-def note(record: Json) -> str:
-    return f"Python {record['python_version']}, {count(len(record['packages']), 'package')}"
+def note(record: SetupEnvRecord) -> str:
+    return f"Python {record.python_version}, {count(len(record.packages), 'package')}"
 
 
-def section(record: Json) -> list[str]:
-    if not record["python_version"]:
+def section(record: SetupEnvRecord) -> list[str]:
+    if not record.python_version:
         return []
     rows = [
-        ["Python", f"{record['python_version']} ({'reused' if record['reused'] else 'made'})"],
-        ["lock file", name(record["lock_file"])],
-        ["packages", str(len(record["packages"]))],
-        ["digest", f"`{record['env_digest'][:16]}`"],
+        ["Python", f"{record.python_version} ({'reused' if record.reused else 'made'})"],
+        ["lock file", name(record.lock_file)],
+        ["packages", str(len(record.packages))],
+        ["digest", f"`{record.env_digest[:16]}`"],
     ]
-    packages = "\n".join(f"{package}=={version}" for package, version in record["packages"].items())
+    packages = "\n".join(f"{package}=={version}" for package, version in record.packages.items())
     return [table(["environment", ""], rows), folded("Packages", code(packages))]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.locks import Lock
-from notebook_ci.base.records import (
+from notebook_ci.base.private_folder import (
     ELSEWHERE,
     ENVIRONMENT_MARKER,
     PRIVATE_FOLDER,

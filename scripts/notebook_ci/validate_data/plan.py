@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from notebook_ci.base.errors import NotebookCiError, together
 from notebook_ci.base.files import exists
 from notebook_ci.base.plan import Nothing, Plan
-from notebook_ci.base.records import Problem
+from notebook_ci.base.problems import Problem
 from notebook_ci.base.texts import listed
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.validate_data import projects, rules

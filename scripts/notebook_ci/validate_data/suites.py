@@ -18,9 +18,9 @@ from notebook_ci.base.errors import InputError, NotebookCiError
 from notebook_ci.base.files import read_text
 from notebook_ci.base.json_walker import JsonWalker
 from notebook_ci.base.texts import did_you_mean, quote
+from notebook_ci.records.validate_data import Severity
 from notebook_ci.tools import integrity
 from notebook_ci.validate_data import conditions
-from notebook_ci.validate_data.model import Severity
 
 # The keys of suite files: the arguments of `ExpectationSuite` and `ExpectationConfiguration` (1.24).
 SUITE_KEYS = ("name", "expectations", "suite_parameters", "meta", "notes", "id")

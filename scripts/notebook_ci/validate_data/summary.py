@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from notebook_ci.base.markdown import MOST_LISTED, Json, count, folded, inline, name, rest, table, title
+from notebook_ci.base.markdown import MOST_LISTED, count, folded, inline, name, rest, table, title
+from notebook_ci.records.validate_data import RuleResult, ValidateRecord, Violation
 
 ICONS = {True: "✅", False: "❌"}
 LEVELS = {"critical": "❌", "warning": "⚠️", "info": "ℹ️"}  # noqa: RUF001 - this sign is intended
@@ -10,46 +11,46 @@ SAID = 3  # examples in a violation's message
 NOT_VIOLATED = {"missing-column": "column missing", "not-evaluated": "not evaluated"}
 
 
-def note(record: Json) -> str:
-    warned = sum(result["warned"] for result in record["results"])
-    met = f"{count(record['evaluated'] - warned, 'expectation')} met"
+def note(record: ValidateRecord) -> str:
+    warned = sum(result.warned for result in record.results)
+    met = f"{count(record.evaluated - warned, 'expectation')} met"
     return f"{met}, {count(warned, 'warning')}" if warned else met
 
 
-def verdict(record: Json) -> str:
+def verdict(record: ValidateRecord) -> str:
     """Return which expectations failed; empty if it failed for another reason."""
-    failed = [(result, each) for result in record["results"] for each in _failing(result)]
-    unread = [result for result in record["results"] if result["error"]]
-    if record["status"] != "failed" or not failed:
+    failed = [(result, each) for result in record.results for each in _failing(result)]
+    unread = [result for result in record.results if result.error]
+    if record.status != "failed" or not failed:
         return ""
     if len(failed) == 1 and not unread:
         result, only = failed[0]
-        return f"{name(result['data'])}, {_about(only)} ({name(only['expectation'])})"
-    data = dict.fromkeys(result["data"] for result, _ in failed)
+        return f"{name(result.data)}, {_about(only)} ({name(only.expectation)})"
+    data = dict.fromkeys(result.data for result, _ in failed)
     more = f"; {count(len(unread), 'file')} could not be read" if unread else ""
     where = name(next(iter(data))) if len(data) == 1 else f"{len(data)} data sets"
-    return f"{record['failed']} of {count(record['evaluated'], 'expectation')} in {where}{more}"
+    return f"{record.failed} of {count(record.evaluated, 'expectation')} in {where}{more}"
 
 
-def section(record: Json) -> list[str]:
+def section(record: ValidateRecord) -> list[str]:
     """Return a table of data and suites, failed ones first, and the violations."""
-    results = sorted(record["results"], key=lambda result: result["success"])
+    results = sorted(record.results, key=lambda result: result.success)
     if not results:
         return []
     rows = [
         [
-            f"{ICONS[result['success']]} {name(result['data'])}",
-            f"{result['rows']:,}",
-            name(result["suite"]),
-            f"{result['evaluated'] - result['failed'] - result['warned']}/{result['evaluated']}",
-            title(result["error"]),
+            f"{ICONS[result.success]} {name(result.data)}",
+            f"{result.rows:,}",
+            name(result.suite),
+            f"{result.evaluated - result.failed - result.warned}/{result.evaluated}",
+            title(result.error),
         ]
         for result in results
     ]
     header = ["data", "rows", "suite", "met", "error"]
-    if not any(result["error"] for result in results):
+    if not any(result.error for result in results):
         header, rows = header[:-1], [row[:-1] for row in rows]
-    found = [(result, each) for result in results for each in _worst_first(result["violations"])]
+    found = [(result, each) for result in results for each in _worst_first(result.violations)]
     return [
         table(header, rows),
         *(_violation(result, each) for result, each in found[:MOST_LISTED]),
@@ -57,30 +58,30 @@ def section(record: Json) -> list[str]:
     ]
 
 
-def _failing(result: Json) -> list[Json]:
-    return [each for each in result["violations"] if _level(each) == "critical"]
+def _failing(result: RuleResult) -> list[Violation]:
+    return [each for each in result.violations if _level(each) == "critical"]
 
 
-def _worst_first(violations: Iterable[Json]) -> list[Json]:
+def _worst_first(violations: Iterable[Violation]) -> list[Violation]:
     return sorted(violations, key=lambda each: list(LEVELS).index(_level(each)))
 
 
-def _level(violation: Json) -> str:
+def _level(violation: Violation) -> str:
     # What could not be evaluated fails, whatever its own severity.
-    return "critical" if violation["kind"] in NOT_VIOLATED else str(violation["severity"])
+    return "critical" if violation.kind in NOT_VIOLATED else str(violation.severity)
 
 
-def _violation(result: Json, violation: Json) -> str:
-    kind = NOT_VIOLATED.get(violation["kind"])
-    place = f"{name(violation['file'])}, line {violation['line']}"
+def _violation(result: RuleResult, violation: Violation) -> str:
+    kind = NOT_VIOLATED.get(violation.kind)
+    place = f"{name(violation.file)}, line {violation.line}"
     lines = [
-        f"{LEVELS[_level(violation)]} **{name(result['data'])}: {_about(violation)}**{f' ({kind})' if kind else ''}",
-        f"{inline(violation['message'])} {inline(violation['note'])}".rstrip() + f" ({place})",
+        f"{LEVELS[_level(violation)]} **{name(result.data)}: {_about(violation)}**{f' ({kind})' if kind else ''}",
+        f"{inline(violation.message)} {inline(violation.note)}".rstrip() + f" ({place})",
     ]
-    rows = [[str(each["row"] or ""), name(each["value"])] for each in violation["examples"]]
+    rows = [[str(each.row or ""), name(each.value)] for each in violation.examples]
     more = folded("Examples", table(["row", "value"], rows)) if len(rows) > SAID else ""
     return "\n\n".join(filter(None, [*lines, more]))
 
 
-def _about(violation: Json) -> str:
-    return name(violation["column"]) if violation["column"] else "the table"
+def _about(violation: Violation) -> str:
+    return name(violation.column) if violation.column else "the table"

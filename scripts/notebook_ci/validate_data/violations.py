@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from notebook_ci.base.texts import did_you_mean, listed, quote
-from notebook_ci.validate_data.model import Example, Violation
+from notebook_ci.records.validate_data import Example, Violation
 from notebook_ci.validate_data.suites import Stated
 
 Json = Mapping[str, Any]

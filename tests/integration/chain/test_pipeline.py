@@ -23,6 +23,8 @@ from integration.suite import (
     private_mount,
     wait_until,
 )
+from notebook_ci.base.typed_json import to_json
+from notebook_ci.records.build_image import BuildImageRecord
 
 REQUIREMENTS = "ipykernel\n"
 SECONDS = 300
@@ -286,8 +288,8 @@ def test_a_stage_that_is_killed_has_a_record_all_the_same(study: Workspace) -> N
 
 
 def test_a_notebook_forges_neither_outputs_nor_summary_of_the_chain(study: Workspace) -> None:
-    forged: dict[str, Any] = {"schema": "notebook-ci/record/1", "stage": "build-image", "slug": "", "status": "passed"}
-    forged |= {"started": "2099", "source": {}, "problems": [], "outputs": {"image": "evil:1", "digest": "sha256:evil"}}
+    outputs = {"image": "evil:1", "digest": "sha256:evil"}
+    forged = to_json(BuildImageRecord(stage="build-image", started="2099", outputs=outputs))
     folder = study.runner_temp / "notebook-ci"
     forge = (
         f"import os; open({str(folder / 'zzz.json')!r}, 'w').write({json.dumps(forged)!r})\n"

@@ -66,7 +66,7 @@ def test_the_output_stands_in_the_run_directory_and_each_run_has_its_own(workspa
             {"output-dir": "sub", "notebooks": "sub/b.ipynb"},
             "`sub/b.ipynb` lies in the output-dir or the run directory",
         ),
-        ({"run-dir": "."}, "which holds the notebooks themselves. Name a folder of its own with the input run-dir."),
+        ({"run-dir": "."}, "which contains your notebooks. Name a separate folder with `run-dir`."),
     ],
     ids=["the workspace", "above it", "by a link", "an output", "run-dir"],
 )

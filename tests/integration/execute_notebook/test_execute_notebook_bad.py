@@ -160,14 +160,14 @@ EXECUTE = {
     "python: another program": Case(
         {"python": "true"}, "The Python /usr/bin/true (input python) does not behave as a Python: "
     ),
-    "run-dir: a file": Case({"run-dir": "a.txt"}, "The run directory cannot be made: ", {"a.txt": "x"}),
-    "run-dir: below a file": Case({"run-dir": "a.txt/b"}, "The run directory cannot be made: ", {"a.txt": "x"}),
+    "run-dir: a file": Case({"run-dir": "a.txt"}, "The run directory cannot be created: ", {"a.txt": "x"}),
+    "run-dir: below a file": Case({"run-dir": "a.txt/b"}, "The run directory cannot be created: ", {"a.txt": "x"}),
     "output-dir: a file": Case(
         {"output-dir": "a.txt"}, "The folder {cwd}/a.txt cannot be made: a file stands in the way.", {"a.txt": "x"}
     ),
     "run-dir: with somebody's JSON": Case(
         {"run-dir": "runs", "python": ""},
-        "{cwd}/runs/other.json is no record of notebook-ci: ",
+        "{cwd}/runs/other.json is not a notebook-ci record ",
         {"runs/other.json": "[]"},
     ),
 }
@@ -214,11 +214,11 @@ def test_a_read_only_checkout_on_a_runner_is_enough(workspace: Workspace, kernel
     assert (done.code, done.printed("sub/a.ipynb")) == (0, "read it\n"), done.log
     local = workspace.run("execute-notebook", environ=environ, prefix=private_mount(*READ_ONLY))
     assert local.code == 2
-    assert "error: The run directory cannot be made: " in local.log
+    assert "error: The run directory cannot be created: " in local.log
     assert "Name folders that can be written, with these inputs: `run-dir`, " in local.log
     for inputs, message in (
         ({"output-dir": "out"}, f"The folder {workspace.folder}/out cannot be made: Read-only file system."),
-        ({"run-dir": "runs"}, "The run directory cannot be made: "),
+        ({"run-dir": "runs"}, "The run directory cannot be created: "),
     ):
         refused = workspace.run(
             "execute-notebook", {"python": str(kernel), **inputs}, environ=environ, prefix=private_mount(*READ_ONLY)

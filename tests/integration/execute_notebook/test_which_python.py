@@ -2,9 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from integration.suite import Workspace, notebook
+from notebook_ci.records.run_directory import RunDirectory
+from notebook_ci.records.setup_env import SetupEnvRecord
 
 
 def test_foreign_kernel_names_run_with_a_notice(workspace: Workspace, kernel: Path) -> None:
@@ -38,10 +39,8 @@ def test_the_interpreter_is_looked_for_in_order(workspace: Workspace, kernel: Pa
     run_dir = workspace.runner_temp / "notebook-ci"
     run_dir.mkdir()
     of_setup = link(workspace.base / "s", kernel)
-    record: dict[str, Any] = {"schema": "notebook-ci/record/1", "stage": "setup-env", "slug": "", "status": "passed"}
-    record |= {"started": "2024", "outputs": {}, "problems": [], "source": {}}
-    record_file = run_dir / "setup-env.json"
-    record_file.write_text(json.dumps({**record, "python": str(of_setup)}))
+    setup = SetupEnvRecord(stage="setup-env", python=str(of_setup))
+    record_file = RunDirectory(run_dir).take("setup-env", "").write(setup)
     environ: dict[str, str | None] = {
         "VIRTUAL_ENV": str(by_venv.parents[1]),
         "pythonLocation": str(by_location.parents[1]),

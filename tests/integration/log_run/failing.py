@@ -6,8 +6,8 @@ from typing import Any
 
 from integration.suite import Done, Workspace
 from notebook_ci.base.launcher import LAUNCHER
-from notebook_ci.base.records import RunDirectory
-from notebook_ci.dvc_pull.model import DvcPullRecord
+from notebook_ci.records.dvc_pull import DvcPullRecord
+from notebook_ci.records.run_directory import RunDirectory
 
 MOST_SECONDS = 30  # what the issue allows a server that is down
 SHORT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}

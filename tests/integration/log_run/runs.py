@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from integration.suite import Done, Workspace
-from notebook_ci.base.records import Record, RunDirectory
-from notebook_ci.dvc_pull.model import DvcPullRecord, PulledData
-from notebook_ci.execute_notebook.model import ExecuteRecord, NotebookResult
+from notebook_ci.records.dvc_pull import DvcPullRecord, PulledData
+from notebook_ci.records.execute_notebook import ExecuteRecord, NotebookResult
+from notebook_ci.records.record import Record
+from notebook_ci.records.run_directory import RunDirectory
 from servers.mlflow import MlflowServer, Run
 
 METRICS = (

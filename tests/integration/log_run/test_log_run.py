@@ -8,11 +8,13 @@ from typing import Any
 
 from integration.log_run.runs import GITHUB, MD5, METRICS, execute_record, log, logged, pull_record, result, write
 from integration.suite import Workspace, notebook, parameters
-from notebook_ci.base.records import Problem, RunDirectory, sha256
+from notebook_ci.base.files import sha256
+from notebook_ci.base.problems import Problem
 from notebook_ci.base.texts import quote
-from notebook_ci.build_image.model import BuildImageRecord
-from notebook_ci.execute_notebook.model import Failure, NotebookResult
-from notebook_ci.setup_env.model import SetupEnvRecord
+from notebook_ci.records.build_image import BuildImageRecord
+from notebook_ci.records.execute_notebook import Failure, NotebookResult
+from notebook_ci.records.run_directory import RunDirectory
+from notebook_ci.records.setup_env import SetupEnvRecord
 from servers.mlflow import MlflowServer
 
 # --- The whole
@@ -207,9 +209,9 @@ def test_files_that_changed_are_left_out(workspace: Workspace, server: MlflowSer
         "execute-notebook/a_1.ipynb",
     }
     assert [notice.message for notice in done.annotations("notice")] == [
-        "Not logged: `execute-notebook/b.ipynb`, which execute-notebook has made, is no regular file.",
-        "Not logged: `execute-notebook/c.ipynb`, which execute-notebook has made, is not there any more.",
-        "Not logged: `execute-notebook/d.ipynb`, which execute-notebook has made, is another one by now.",
+        "Not logged: `execute-notebook/b.ipynb`, which execute-notebook created, is not a regular file.",
+        "Not logged: `execute-notebook/c.ipynb`, which execute-notebook created, no longer exists.",
+        "Not logged: `execute-notebook/d.ipynb`, which execute-notebook created, has changed since.",
     ]
 
 
@@ -229,15 +231,15 @@ def test_nothing_but_files_of_the_run_directory_is_logged(
         huge.truncate(2**40)
     good = workspace.write("run/in/good", "x")
     faults = {
-        "pipe": "is no regular file",
-        "zero": "is no regular file",
-        "link": "is no regular file",
-        "in": "is no regular file",
-        "huge": "is bigger than 1 GiB",
-        str(secret): "is outside of the run directory",
-        "../secrets/key": "is outside of the run directory",
-        "linked/key": "is outside of the run directory",
-        "in/good/x": "is not there any more",
+        "pipe": "is not a regular file",
+        "zero": "is not a regular file",
+        "link": "is not a regular file",
+        "in": "is not a regular file",
+        "huge": "is larger than 1 GiB",
+        str(secret): "is outside the run directory",
+        "../secrets/key": "is outside the run directory",
+        "linked/key": "is outside the run directory",
+        "in/good/x": "no longer exists",
         "a\0b": "cannot be read (",
     }
     made = {**dict.fromkeys(faults, digest), "in/../in/good": sha256(good)}
@@ -247,7 +249,7 @@ def test_nothing_but_files_of_the_run_directory_is_logged(
     assert set(server.artifacts(done.outputs["run-id"])) == {"execute-notebook.json", "in/good"}
     notices = [problem["message"] for problem in done.record["problems"]]
     for name, notice in zip(faults, notices, strict=True):
-        assert notice.startswith(f"Not logged: {quote(name)}, which execute-notebook has made, {faults[name]}")
+        assert notice.startswith(f"Not logged: {quote(name)}, which execute-notebook created, {faults[name]}")
 
 
 def test_a_copy_of_a_record_changes_no_other_run(workspace: Workspace, server: MlflowServer, experiment: str) -> None:

@@ -21,12 +21,12 @@ from integration.log_run.failing import (
 from integration.suite import Workspace, base_environ
 from notebook_ci.base.console import console
 from notebook_ci.base.context import Context
-from notebook_ci.base.records import RunDirectory
 from notebook_ci.base.workspace import Workspace as StageWorkspace
-from notebook_ci.dvc_pull.model import PulledData
 from notebook_ci.log_run import client
 from notebook_ci.log_run.description import Description
 from notebook_ci.log_run.store import Store
+from notebook_ci.records.dvc_pull import PulledData
+from notebook_ci.records.run_directory import RunDirectory
 from servers.mlflow import LOGIN, MlflowServer, door, dripping, free_port, raw, silent
 
 # --- Servers

@@ -12,8 +12,8 @@ import pytest
 
 from integration.log_run.failing import ACCEPTED, HIDDEN, LOG_RUN, MIGRATE, PLACE, SHORT, assert_error, log, record
 from integration.suite import Done, Workspace, wait_until
-from notebook_ci.base.records import RunDirectory
-from notebook_ci.dvc_pull.model import DvcPullRecord
+from notebook_ci.records.dvc_pull import DvcPullRecord
+from notebook_ci.records.run_directory import RunDirectory
 from servers.mlflow import MlflowServer, free_port
 
 # --- Tracking URIs. More of them in tests/unit/test_tracking_store.py.
@@ -210,8 +210,8 @@ def test_json_of_others(workspace: Workspace, server: MlflowServer) -> None:
     path = workspace.write("run/results.json", '{"accuracy": 0.9}')
     record(workspace)
     done = log(workspace, server.uri)
-    hint = "Take it out of the run directory."
-    assert_error(done, f"{path} is no record of notebook-ci: it does not say so.", hint, code=2)
+    hint = "Remove it from the run directory."
+    assert_error(done, f"{path} is not a notebook-ci record (no `schema` field).", hint, code=2)
 
 
 def test_a_record_that_was_edited(workspace: Workspace, server: MlflowServer) -> None:
@@ -220,8 +220,8 @@ def test_a_record_that_was_edited(workspace: Workspace, server: MlflowServer) ->
     path.write_text(json.dumps(content))
     assert_error(
         log(workspace, server.uri),
-        f"{path} is not what dvc-pull writes: TypeError: 'int' object is not iterable.",
-        "Take it out of the run directory.",
+        f"{path} is not a notebook-ci record (`data` is `5`, not a list).",
+        "Remove it out of the run directory.",
         code=2,
     )
     assert wait_until(lambda: not workspace.processes())

@@ -8,7 +8,7 @@ import pytest
 from integration.suite import Workspace, line_of
 from integration.validate_data.projects import STAGE, exists, results, stated, suite, violations, with_tools
 from integration.validate_data.small import SMALL
-from notebook_ci.base.records import sha256
+from notebook_ci.base.files import sha256
 
 PROJECT = """
 import great_expectations as gx

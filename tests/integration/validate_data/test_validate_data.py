@@ -22,7 +22,7 @@ from integration.validate_data.projects import (
     with_tools,
 )
 from integration.validate_data.small import RAW, SMALL, SUITE, Row
-from notebook_ci.base.records import sha256
+from notebook_ci.base.files import sha256
 
 # --- The example
 

@@ -1,0 +1,110 @@
+"""Dataclasses to JSON and back."""
+
+import builtins
+import contextlib
+import dataclasses
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from notebook_ci.base.masking import masked
+from notebook_ci.base.texts import quote
+
+Type = TypeVar("Type")
+
+_NOT_FINITE = ("nan", "inf", "-inf")  # JSON has no such numbers: they are written as text
+_CALLED: Mapping[object, str] = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "`true` or `false`",
+    dict: "an object",
+    list: "a list",
+}
+
+
+class MismatchError(ValueError):
+    """JSON does not have the fields or types of a dataclass. The message names field and value."""
+
+
+def to_json(value: object) -> Any:
+    """Return `value` for JSON, without credentials: tuples as lists, NaN, infinity and other objects as text."""
+    match value:
+        case dict():
+            return {_encodable(key): to_json(item) for key, item in value.items()}
+        case list() | tuple():
+            return [to_json(item) for item in value]
+        case float() if not math.isfinite(value):
+            return str(value)
+        case None | bool() | int() | float():
+            return value
+    if dataclasses.is_dataclass(value):
+        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return masked(_encodable(value))
+
+
+def _encodable(value: object) -> str:
+    # A file name that is not valid text is written as an escape.
+    return str(value).encode("utf-8", "backslashreplace").decode()
+
+
+def parse(text: str) -> Any:
+    """Return the value of JSON text. Raises ValueError, also for what Python reads, but cannot be written again."""
+    try:
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # no NaN, no half of a surrogate pair
+    except RecursionError as error:
+        raise ValueError("lists or objects are nested too deeply") from error
+    return value
+
+
+def from_json(kind: type[Type], value: object, name: str = "") -> Type:
+    """Return the dataclass that `to_json` wrote. Unknown fields are ignored; missing ones get their default.
+
+    `name` is the path of the field that has the value, such as `notebooks[0].failure`. Raises MismatchError.
+    """
+    if not isinstance(value, dict):
+        raise _mismatch(name, value, dict)
+    hints = typing.get_type_hints(kind)
+    found = {}
+    for field in dataclasses.fields(kind):  # type: ignore[arg-type]  # mypy cannot demand a dataclass
+        path = f"{name}.{field.name}" if name else field.name
+        if field.name in value:
+            found[field.name] = _built(hints[field.name], value[field.name], path)
+        elif field.default is field.default_factory is dataclasses.MISSING:
+            raise MismatchError(f"`{path}` is missing")
+    return kind(**found)
+
+
+def _built(kind: Any, value: Any, name: str) -> Any:
+    arguments = typing.get_args(kind)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return from_json(kind, value, name)
+    if isinstance(kind, types.UnionType):
+        (some,) = (each for each in arguments if each is not types.NoneType)
+        return None if value is None else _built(some, value, name)
+    match typing.get_origin(kind), value:
+        case builtins.list, list():
+            return [_built(arguments[0], item, f"{name}[{index}]") for index, item in enumerate(value)]
+        case builtins.dict, dict():
+            return {key: _built(arguments[1], item, f"{name}.{key}") for key, item in value.items()}
+        case typing.Literal, _ if value in arguments:
+            return value
+    return _plain(kind, value, name)
+
+
+def _plain(kind: Any, value: Any, name: str) -> Any:
+    if kind is Any or type(value) is kind:
+        return value
+    if kind is float and (type(value) is int or value in _NOT_FINITE):
+        with contextlib.suppress(OverflowError):  # an integer may be too large
+            return float(value)
+    raise _mismatch(name, value, kind)
+
+
+def _mismatch(name: str, value: object, kind: Any) -> MismatchError:
+    called = _CALLED.get(typing.get_origin(kind) or kind) or " or ".join(map(quote, typing.get_args(kind)))
+    return MismatchError(f"{quote(name)} is {quote(value)}, not {called}" if name else f"it is not {called}")

@@ -1,0 +1,87 @@
+"""What all records have in common."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from notebook_ci import VERSION
+from notebook_ci.base import git
+from notebook_ci.base.errors import NotebookCiError
+from notebook_ci.base.problems import Problem
+from notebook_ci.base.typed_json import from_json, to_json
+
+SCHEMA_NAME = "notebook-ci/record/"
+# Its number changes if older versions of notebook-ci cannot read the records of newer ones: they ignore new fields.
+SCHEMA = f"{SCHEMA_NAME}1"
+_SOURCE = {
+    "repository": "GITHUB_REPOSITORY",
+    "commit": "GITHUB_SHA",
+    "ref": "GITHUB_REF",
+    "workflow": "GITHUB_WORKFLOW",
+    "job": "GITHUB_JOB",
+    "run": "GITHUB_RUN_ID",
+    "attempt": "GITHUB_RUN_ATTEMPT",
+    "event": "GITHUB_EVENT_NAME",
+}
+
+Status = Literal["passed", "failed", "skipped", "error"]
+StageRecord = TypeVar("StageRecord", bound="Record")
+
+
+@dataclass(kw_only=True)
+class Record:
+    """What a stage did. Each stage's record adds its own fields."""
+
+    schema: str = SCHEMA
+    stage: str
+    slug: str = ""  # the name of this use of the stage: a leg of a matrix, a second use
+    status: Status = "passed"  # `failed`: an error in notebooks or data; `error`: something else failed
+    started: str = ""  # in UTC (ISO 8601)
+    duration: float = 0.0  # seconds
+    inputs: dict[str, Any] = field(default_factory=dict)  # as they were used
+    source: dict[str, str] = field(default_factory=dict)  # commit, repository, workflow run
+    platform: str = field(default_factory=platform.platform)
+    notebook_ci: str = VERSION
+    # SHA-256 by path of the files that were read, relative to the working directory.
+    read: dict[str, str] = field(default_factory=dict)
+    # SHA-256 by path of the files that were created, relative to the run directory if they are in it.
+    made: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)  # the stage's own
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, error: NotebookCiError) -> None:
+        """Add an expected failure as a problem of the stage, and set the status from its exit code."""
+        for other in error.others:
+            self.add(other)
+        self.problems.append(Problem.of(error))
+        if self.status != "error":
+            self.status = "failed" if error.exit_code == 1 else "error"
+
+    @property
+    def errors(self) -> list[Problem]:
+        return [problem for problem in self.problems if problem.severity == "error"]
+
+
+def as_written(record: StageRecord) -> StageRecord:
+    """Return a record as it is read from its file: without credentials."""
+    return from_json(type(record), to_json(record))
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def timestamp() -> str:
+    return now().isoformat(timespec="milliseconds")
+
+
+def describe_source(environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
+    """Return the origin of the code: from the runner's variables, else from git."""
+    if environ.get("GITHUB_ACTIONS") == "true":
+        return {name: environ[variable] for name, variable in _SOURCE.items() if environ.get(variable)}
+    commit = git.answer(cwd, environ, "rev-parse", "HEAD")
+    return {"commit": commit} if commit else {}

@@ -1,0 +1,156 @@
+"""The run directory: one immutable record per stage, and the artifacts beside it.
+
+A run directory is append-only. Each stage takes a name in it (`execute-notebook`, `execute-notebook-py311`, followed by
+`-2` if that is taken), keeps its artifacts in the folder of that name, and writes `<name>.json` at its end. The
+directories of several jobs are merged by copying them into one.
+"""
+
+import contextlib
+import json
+import secrets
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.files import unwritable, write
+from notebook_ci.base.private_folder import ELSEWHERE, PRIVATE_FOLDER, private_folder
+from notebook_ci.base.typed_json import to_json
+from notebook_ci.records import reading
+from notebook_ci.records.record import Record, StageRecord, now
+
+# A file in every run directory: notebooks below it are outputs and never executed.
+RUN_MARKER = ".notebook-ci-run"
+RUN_DIR = "name another folder with the input `run-dir`"
+
+
+@dataclass(frozen=True)
+class StageFiles:
+    """The files of one stage in the run directory."""
+
+    name: str  # `<stage>[-<slug>][-<n>]`
+    root: Path  # the run directory
+
+    @property
+    def artifacts(self) -> Path:
+        return self.root / self.name
+
+    @property
+    def record(self) -> Path:
+        return self.root / f"{self.name}.json"
+
+    def relative(self, path: Path) -> str:
+        """Return `path` relative to the run directory if it is inside, so that a moved run stays complete."""
+        try:
+            return path.resolve().relative_to(self.root.resolve()).as_posix()
+        except ValueError:
+            return path.as_posix()
+
+    def write(self, record: Record) -> Path:
+        """Write the record completely or not at all, and never over another. Return its path.
+
+        Raises SurroundingsError if it cannot be written.
+        """
+        text = json.dumps(to_json(record), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        try:
+            write(self.record, text, new=True)
+        except OSError as error:
+            raise unwritable(f"The record {self.record} cannot be written", self.root, error, RUN_DIR) from error
+        with contextlib.suppress(OSError):
+            self.artifacts.rmdir()  # succeeds only if the stage created no artifacts
+        return self.record
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    path: Path
+
+    @staticmethod
+    def location(given: str, environ: Mapping[str, str], cwd: Path) -> Path:
+        """Return the run directory, or the folder that `open` creates a new one in."""
+        if given:
+            return cwd / given
+        if runner_temp := environ.get("RUNNER_TEMP"):
+            return Path(runner_temp) / "notebook-ci"
+        return cwd / PRIVATE_FOLDER / "runs"
+
+    @classmethod
+    def open(cls, given: str, environ: Mapping[str, str], cwd: Path) -> "RunDirectory":
+        """Return the run directory; create it if it does not exist.
+
+        If `given`, the input `run-dir`, is empty, it is `$RUNNER_TEMP/notebook-ci` on a runner, else a new folder in
+        `.notebook-ci/runs/`, which git ignores. Raises InputError if it cannot be created, or contains the workspace or
+        other notebooks.
+        """
+        path = cls.location(given, environ, cwd)
+        try:
+            if path == cwd / PRIVATE_FOLDER / "runs":
+                path = private_folder(cwd, "runs") / f"{now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+            _refuse_workspace(path, cwd)
+            path.mkdir(parents=True, exist_ok=True)
+            if path.resolve().is_relative_to(cwd.resolve()) and not any(path.iterdir()):
+                (path / ".gitignore").write_text("*\n", encoding="utf-8")
+            (path / RUN_MARKER).touch()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", "") or error
+            raise InputError(f"The run directory cannot be created: {reason}.", hint=ELSEWHERE) from error
+        return cls(path.resolve())  # before a notebook can replace it with a link
+
+    def take(self, stage: str, slug: str) -> StageFiles:
+        """Reserve a name for a stage, and create its artifacts folder. Raises SurroundingsError if that fails."""
+        for files in self._numbered(stage, slug):
+            try:
+                files.artifacts.mkdir()  # atomic: two stages at once never get the same name
+            except FileExistsError:
+                continue
+            except OSError as error:
+                what = f"Nothing can be written to the run directory {self.path}"
+                raise unwritable(what, self.path, error, RUN_DIR) from error
+            if not files.record.exists():
+                return files
+            files.artifacts.rmdir()
+        raise AssertionError
+
+    def next_name(self, stage: str, slug: str) -> str:
+        """Return the name that `take` would reserve now."""
+        every = self._numbered(stage, slug)
+        return next(files.name for files in every if not (files.artifacts.exists() or files.record.exists()))
+
+    def _numbered(self, stage: str, slug: str) -> Iterator[StageFiles]:
+        stem = f"{stage}-{slug}" if slug else stage
+        yield StageFiles(stem, self.path)
+        for number in count(2):
+            yield StageFiles(f"{stem}-{number}", self.path)
+
+    def names(self) -> set[str]:
+        """Return the names of the stages that have written a record."""
+        # A notebook may create a link or a pipe here: only regular files are records.
+        return {path.stem for path in self.path.glob("*.json") if stat.S_ISREG(path.lstat().st_mode)}
+
+    def record(self, name: str) -> Record:
+        """Return the record that a stage wrote under its name. Raises InputError: see `reading.read`."""
+        return reading.read(self.path / f"{name}.json")
+
+    def records(self) -> dict[str, Record]:
+        """Return all records by name, in the order in which the stages began.
+
+        Raises InputError if a file in the directory is not a record of this version.
+        """
+        found = {name: self.record(name) for name in self.names()}
+        return dict(sorted(found.items(), key=lambda item: (item[1].started, item[0])))
+
+    def last(self, kind: type[StageRecord], slug: str) -> StageRecord | None:
+        """Return the newest record of a stage: of that slug, else of any slug."""
+        found = [record for record in self.records().values() if isinstance(record, kind)]
+        return next(reversed([record for record in found if record.slug == slug] or found), None)
+
+
+def _refuse_workspace(path: Path, cwd: Path) -> None:
+    """Refuse a run directory that contains the workspace or its notebooks: they would count as outputs."""
+    is_foreign = path.is_dir() and not (path / RUN_MARKER).exists()
+    if cwd.resolve().is_relative_to(path.resolve()) or (is_foreign and any(path.rglob("*.ipynb"))):
+        raise InputError(
+            f"`run-dir` is {path}, which contains your notebooks.", hint="Name a separate folder with `run-dir`."
+        )
