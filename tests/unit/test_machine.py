@@ -199,7 +199,8 @@ def test_when_memory_is_short(total: int, available: int, *, expected: bool) -> 
 def test_this_machine_tells() -> None:
     assert machine.cpus() >= 1
     found = machine.memory()
-    assert found is None or 0 <= found.available <= found.total
+    assert found
+    assert 0 < found.available <= found.total
 
 
 # --- Processes killed for lack of memory

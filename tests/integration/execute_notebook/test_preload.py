@@ -283,6 +283,7 @@ def test_a_debugger_stops_in_what_it_stops_in_ever(workspace: Workspace, kernel:
         done = workspace.execute(kernel, kernel_start=start, preload=preload)
         assert done.record["notebooks"][0]["preloaded"] == ([preload] if preload != "off" else [])
         files.append(set(done.printed("a.ipynb").split("\n")))
+    assert len(files[0]) > 100
     assert files[0] <= files[1] == files[2]
     assert not any("package_of_test" in file for file in files[2])
 
