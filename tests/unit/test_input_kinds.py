@@ -141,7 +141,7 @@ def test_a_nul_character_from_a_step_is_refused(call: Caller) -> None:
     assert "NUL" in call.refused(step={"notebooks": "a\0b"}).message
 
 
-# --- Files and streams that are broken
+# --- One of a few words, and whole numbers
 
 
 @pytest.mark.parametrize("value", ["warn", "fail"])

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.execute_notebook.selection import everything, select
+from notebook_ci.base.texts import quote
+from notebook_ci.execute_notebook.selection import everything, matching, select
 from notebook_ci.records.run_directory import RunDirectory
 
 FILES = (
@@ -139,12 +140,15 @@ def test_a_pattern_with_a_nul_character_is_an_error(workspace: Path) -> None:
 
 
 def test_everything_excluded_is_an_error(workspace: Path) -> None:
-    assert "left out by the input exclude" in refused(["*.ipynb"], ["*.ipynb"], workspace).message
+    error = refused(["*.ipynb"], ["*.ipynb"], workspace)
+    assert "left out by the input exclude" in error.message
+    assert "exclude" in error.hint
 
 
 def test_a_file_that_is_no_notebook_is_an_error(workspace: Path) -> None:
     error = refused(["notes.txt"], [], workspace)
     assert error.message == "`notes.txt` is not a notebook."
+    assert ".ipynb" in error.hint
 
 
 @pytest.mark.parametrize(
@@ -153,14 +157,19 @@ def test_a_file_that_is_no_notebook_is_an_error(workspace: Path) -> None:
 def test_a_notebook_outside_the_workspace_is_an_error(workspace: Path, pattern: str) -> None:
     outside = workspace.parent / "outside.ipynb"
     outside.touch()
-    assert "outside the workspace" in refused([pattern.replace("ABSOLUTE", str(outside))], [], workspace).message
+    pattern = pattern.replace("ABSOLUTE", str(outside))
+    error = refused([pattern], [], workspace)
+    assert error.message == f"{quote(pattern)} lies outside the workspace {workspace}."
+    assert "relative to it" in error.hint
 
 
 def test_folders_of_outputs_are_not_looked_at(workspace: Path) -> None:
     never = [workspace / "notebooks", workspace / "drafts" / ".." / "drafts", workspace / "none"]
     assert select(["**/*.ipynb"], [], workspace, never) == ["a.ipynb", "b.ipynb"]
-    with pytest.raises(InputError, match=r"matches nothing but outputs: `notebooks/01-clean.ipynb` lies in"):
+    expected = r"`notebooks` matches nothing but outputs: `notebooks/01-clean.ipynb` lies in"
+    with pytest.raises(InputError, match=expected) as caught:
         select(["notebooks"], [], workspace, never)
+    assert "outputs" in caught.value.hint
 
 
 def test_a_link_into_a_folder_of_outputs_is_not_looked_at(workspace: Path) -> None:
@@ -198,7 +207,9 @@ def test_a_link_out_of_the_workspace_is_refused_as_its_path_would_be(workspace: 
     (elsewhere / "c.ipynb").touch()
     (workspace / "c.ipynb").symlink_to(elsewhere / "c.ipynb")
     (workspace / "drafts" / "link").symlink_to("../../elsewhere")
-    assert re.match(r"`\S*c.ipynb` is a link that leads out of the workspace", refused(patterns, [], workspace).message)
+    error = refused(patterns, [], workspace)
+    assert re.match(r"`\S*c.ipynb` is a link that leads out of the workspace", error.message)
+    assert "exclude" in error.hint
     assert "lies outside the workspace" in refused(["../elsewhere/c.ipynb"], [], workspace).message
     assert select(["**/*.ipynb"], ["c.ipynb"], workspace) == SHOWN
     assert list(everything(workspace, [])).count("c.ipynb") == 0
@@ -241,3 +252,22 @@ def test_what_lies_in_a_run_directory_is_no_notebook_to_execute(tmp_path: Path) 
         (tmp_path / name).touch()
     assert select(["**/*.ipynb"], [], tmp_path) == ["a.ipynb"]
     assert list(everything(tmp_path, [])) == ["a.ipynb"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("a.ipynb", ["a.ipynb"]),
+        ("x[1].ipynb", ["x[1].ipynb"]),  # a path that is there is not read as a glob
+        ("x?.ipynb", ["x1.ipynb"]),
+        ("sub/*.ipynb", ["sub/a.ipynb"]),
+        ("**/a.ipynb", ["a.ipynb", "sub/a.ipynb", "sub/deep/a.ipynb"]),
+        ("sub/**", ["sub/a.ipynb", "sub/deep/a.ipynb"]),
+        ("*", ["a.ipynb", "x1.ipynb", "x[1].ipynb"]),
+        ("sub", []),
+        ("b.ipynb", []),
+    ],
+)
+def test_paths_that_match(pattern: str, found: list[str]) -> None:
+    paths = ["a.ipynb", "x1.ipynb", "x[1].ipynb", "sub/a.ipynb", "sub/deep/a.ipynb"]
+    assert matching(pattern, paths) == found
