@@ -21,6 +21,7 @@ from notebook_ci.records.reading import OF_STAGE
 from notebook_ci.records.record import Record
 from notebook_ci.records.run_directory import RunDirectory
 
+NO_RUN = Description(identity="0", name="run", status="FINISHED", start=0, end=0)
 ACCEPTED = "Accepted is the address of an MLflow server (`https://...`) or of a database file (`sqlite:///mlflow.db`)."
 SLASHES = (
     "Write three slashes and a path relative to the workspace (`sqlite:///mlflow.db`), or four slashes and an absolute "
@@ -358,14 +359,18 @@ def test_a_fault_names_what_is_behind_it() -> None:
 
 
 def test_braces_of_a_server_are_its_own() -> None:
-    job = Job(uri="http://host/{x}", database="", artifacts="", experiment="e", run={})
+    job = Job(
+        uri="http://host/{x}", database="", artifacts="", experiment="e", run=Description("0", "run", "FINISHED", 0, 0)
+    )
     text = "API request failed with error code 403 != 200. Response body: '<b>no {y}</b>'"
     error = explain(Fault.of(ValueError(text)), job, "it was tried", run_made=False)
     assert error.message == "http://host/{x} said no (403) while it was tried: no {y}."
 
 
 def test_names_that_mlflow_refuses_are_a_wrong_input() -> None:
-    job = Job(uri="http://host", database="", artifacts="", experiment="e", run={})
+    job = Job(
+        uri="http://host", database="", artifacts="", experiment="e", run=Description("0", "run", "FINISHED", 0, 0)
+    )
     fault = Fault(
         ["RestException"], ["INVALID_PARAMETER_VALUE: Invalid experiment name"], "INVALID_PARAMETER_VALUE", 400
     )

@@ -1,6 +1,5 @@
 """Starts the worker, limits its time, and reads its answer."""
 
-import dataclasses
 import json
 import tempfile
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from notebook_ci.base.context import Context
 from notebook_ci.base.errors import SurroundingsError
 from notebook_ci.base.files import unwritable
 from notebook_ci.base.process import Deadline
+from notebook_ci.base.typed_json import from_json, to_json
 from notebook_ci.log_run import faults
 from notebook_ci.log_run.description import Description
 from notebook_ci.log_run.protocol import BYTES_A_SECOND, PROGRESS, REQUEST_TIMEOUT, STEP, UPLOADING, Answer, Job
@@ -46,13 +46,12 @@ def log(store: Store, target: Mapping[str, str], run: Description, context: Cont
         SurroundingsError: MLflow could not be installed, or the folder of the database is not writable.
     """
     tool.make(store.environment, "MLflow", context.environ, context.reporter)
-    data = {field.name: getattr(run, field.name) for field in dataclasses.fields(run)} | {"notices": []}
     job = Job(
         uri=store.uri,
         database=str(store.database or ""),
         artifacts=store.artifacts.resolve().as_uri() if store.artifacts else "",
         **target,
-        run={name: _plain(value) for name, value in data.items()},
+        run=run,
     )
     try:
         # Beside the database, so that a new one can be moved into place. A killed worker leaves nothing there.
@@ -65,14 +64,10 @@ def log(store: Store, target: Mapping[str, str], run: Description, context: Cont
         raise unwritable(f"{store.database or 'A temporary folder'} cannot be written", place, error) from error
 
 
-def _plain(value: object) -> object:
-    return [dataclasses.asdict(item) for item in value] if isinstance(value, list) else value
-
-
 def _work(job: Job, store: Store, context: Context, scratch: Path) -> Answer:
     """Run the worker in a folder where it may leave files."""
     steps: list[str] = []
-    size = sum(artifact["bytes"] for artifact in job.run["artifacts"])
+    size = sum(artifact.bytes for artifact in job.run.artifacts)
     seconds = DATABASE_SECONDS if store.database else SERVER_SECONDS
     deadline = Deadline.after(LOADING_SECONDS + seconds)
 
@@ -90,7 +85,7 @@ def _work(job: Job, store: Store, context: Context, scratch: Path) -> Answer:
         tool.worker(store.environment, WORKER),
         env=_environment(context.environ, store),
         cwd=scratch,
-        stdin=json.dumps(dataclasses.asdict(job)),
+        stdin=json.dumps(to_json(job)),
         separate=True,
         on_line=take,
         timeout=deadline,
@@ -102,7 +97,7 @@ def _work(job: Job, store: Store, context: Context, scratch: Path) -> Answer:
         context.reporter.output("\n".join(completed.output.splitlines()[-LINES_SHOWN:]))
         answer.fail(SurroundingsError(f"MLflow's client ended with exit code {completed.returncode}, see above."))
     else:
-        answer = Answer(**json.loads(completed.stdout))
+        answer = from_json(Answer, json.loads(completed.stdout))
     return answer
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from notebook_ci.base.errors import NotebookCiError, from_json
+from notebook_ci.log_run.description import Description
+from notebook_ci.records.log_run import Logged
 
 # Prefixes of lines for the user, and of lines that name the current step; other lines come from MLflow's libraries.
 PROGRESS, STEP = "PROGRESS ", "STEP "
@@ -24,7 +26,7 @@ class Job:
     experiment: str  # name; empty: any
     experiment_id: str = ""  # empty: any
     run_id: str = ""  # id of an existing run; empty: found by its identity, or created
-    run: dict[str, Any]  # fields of `Description`
+    run: Description
 
 
 @dataclass(kw_only=True)
@@ -39,7 +41,7 @@ class Answer:
     updated: bool = False  # whether the run already existed
     kept: dict[str, list[str]] = field(default_factory=dict)  # parameter -> value that the store keeps, new value
     warnings: list[str] = field(default_factory=list)  # what else could not be logged
-    logged: dict[str, int] = field(default_factory=dict)  # fields of `Logged`
+    logged: Logged = field(default_factory=Logged)
     fault: dict[str, Any] = field(default_factory=dict)  # what ended the work; see `NotebookCiError.as_json`
 
     def fail(self, error: NotebookCiError) -> None:

@@ -15,8 +15,9 @@ from typing import Any
 from notebook_ci.base.errors import NotebookCiError
 from notebook_ci.base.texts import quote
 from notebook_ci.log_run import faults
-from notebook_ci.log_run.description import IDENTITY_TAG
+from notebook_ci.log_run.description import IDENTITY_TAG, Artifact
 from notebook_ci.log_run.protocol import BYTES_A_SECOND, REQUEST_TIMEOUT, UPLOADING, Answer, Job
+from notebook_ci.records.log_run import Logged
 
 # Seconds to wait for a server that restarts, or a proxy in front of it.
 WAITS = (1, 3)
@@ -39,7 +40,6 @@ class Recording:
         self, job: Job, answer: Answer, *, progress: Callable[[str], None], step: Callable[[str], None]
     ) -> None:
         self.job = job
-        self.run_data = job.run
         self.answer = answer
         self.progress = progress
         self._tell_step = step
@@ -131,21 +131,21 @@ class Recording:
         Its status is set at once: the stages are over, and a later error must not leave it `RUNNING`. If the user's own
         run has already failed, that stays.
         """
-        data = self.run_data
-        query = f"tags.`{IDENTITY_TAG}` = '{data['identity']}'"
+        data = self.job.run
+        query = f"tags.`{IDENTITY_TAG}` = '{data.identity}'"
         found = [given] if given else self.client.search_runs([experiment.experiment_id], query, max_results=1)
-        user = {name: value for name, value in data["tags"].items() if name == "mlflow.user"}
-        tags = {IDENTITY_TAG: data["identity"], **user}
+        user = {name: value for name, value in data.tags.items() if name == "mlflow.user"}
+        tags = {IDENTITY_TAG: data.identity, **user}
         run = found[0] if found else None
         if run is None:
-            run = self.client.create_run(experiment.experiment_id, data["start"], tags, data["name"])
-        status = run.info.status if given and run.info.status in {"FAILED", "KILLED"} else data["status"]
-        end = max(data["end"], run.info.end_time or 0, run.info.start_time)
+            run = self.client.create_run(experiment.experiment_id, data.start, tags, data.name)
+        status = run.info.status if given and run.info.status in {"FAILED", "KILLED"} else data.status
+        end = max(data.end, run.info.end_time or 0, run.info.start_time)
         self.client.set_terminated(run.info.run_id, status, end)
         known = found and IDENTITY_TAG in run.data.tags
         self.answer.updated = self.answer.updated or bool(known and not self.answer.run_id)
         self.answer.experiment_id, self.answer.run_id = experiment.experiment_id, run.info.run_id
-        self.answer.experiment, self.answer.run_name = experiment.name, data["name"] or run.info.run_name
+        self.answer.experiment, self.answer.run_name = experiment.name, data.name or run.info.run_name
         self.answer.artifact_uri = run.info.artifact_uri
         return run
 
@@ -153,26 +153,24 @@ class Recording:
         """Log everything except files. MLflow cannot change a parameter: an existing one keeps its value."""
         from mlflow.entities import Metric, Param, RunTag
 
-        data, run_id, there = self.run_data, run.info.run_id, run.data.params
+        data, run_id, there = self.job.run, run.info.run_id, run.data.params
         # Until all artifacts are uploaded, this tag marks the run as incomplete.
-        tags = {**data["tags"], "mlflow.runName": self.answer.run_name, COMPLETE_TAG: "false"}
-        parameters = {name: value for name, value in data["parameters"].items() if name not in there}
+        tags = {**data.tags, "mlflow.runName": self.answer.run_name, COMPLETE_TAG: "false"}
+        parameters = {name: value for name, value in data.parameters.items() if name not in there}
         self.answer.kept = {
-            name: [there[name], value] for name, value in data["parameters"].items() if there.get(name, value) != value
+            name: [there[name], value] for name, value in data.parameters.items() if there.get(name, value) != value
         }
         for batch in batches([RunTag(name, value) for name, value in tags.items()], MOST_OTHERS):
             self.client.log_batch(run_id, tags=batch)
         for batch in batches([Param(name, value) for name, value in parameters.items()], MOST_OTHERS):
             self.client.log_batch(run_id, params=batch)
         # MLflow does not add the same metric with the same time again.
-        metrics = [Metric(each["name"], each["value"], each["timestamp"], 0) for each in data["metrics"]]
+        metrics = [Metric(each.name, each.value, each.timestamp, 0) for each in data.metrics]
         for batch in batches(metrics, MOST_METRICS):
             self.client.log_batch(run_id, metrics=batch)
-        self.answer.logged |= {
-            "parameters": len(data["parameters"]) - len(self.answer.kept),
-            "metrics": len(metrics),
-            "tags": len(tags),
-        }
+        self.answer.logged = Logged(
+            parameters=len(data.parameters) - len(self.answer.kept), metrics=len(metrics), tags=len(tags)
+        )
         self._log_datasets(run_id)
 
     def _log_datasets(self, run_id: str) -> None:
@@ -180,8 +178,7 @@ class Recording:
 
         # Nothing says whether the data is for training or for evaluation.
         context = [InputTag(CONTEXT_TAG, "input")]
-        inputs = [DatasetInput(Dataset(**each), context) for each in self.run_data["datasets"]]
-        self.answer.logged["datasets"] = 0
+        inputs = [DatasetInput(Dataset(**vars(each)), context) for each in self.job.run.datasets]
         for batch in batches(inputs, MOST_OTHERS):
             try:
                 self.client.log_inputs(run_id, batch)
@@ -190,22 +187,21 @@ class Recording:
                     raise
                 self.answer.warnings = [f"{self.job.uri} takes no datasets: its MLflow is older than 2.4."]
                 return
-            self.answer.logged["datasets"] += len(batch)
+            self.answer.logged.datasets += len(batch)
 
     def _log_artifacts(self, info: Any) -> None:
-        artifacts, logged = self.run_data["artifacts"], self.answer.logged
+        artifacts, logged = self.job.run.artifacts, self.answer.logged
         self._check_location(info.artifact_uri)
-        logged |= {"artifacts": 0, "artifact_bytes": 0}
         told = time.monotonic()
         for artifact in artifacts:
-            with patience(artifact["bytes"] // BYTES_A_SECOND):
-                self.client.log_artifact(info.run_id, _under_its_name(artifact), artifact["folder"] or None)
-            logged["artifacts"] += 1
-            logged["artifact_bytes"] += artifact["bytes"]
+            with patience(artifact.bytes // BYTES_A_SECOND):
+                self.client.log_artifact(info.run_id, _under_its_name(artifact), artifact.folder or None)
+            logged.artifacts += 1
+            logged.artifact_bytes += artifact.bytes
             if time.monotonic() - told > PROGRESS_SECONDS:
                 told = time.monotonic()
-                size = logged["artifact_bytes"] / MEGABYTE
-                self.progress(f"{logged['artifacts']} of {len(artifacts)} artifacts are uploaded ({size:.1f} MB)")
+                size = logged.artifact_bytes / MEGABYTE
+                self.progress(f"{logged.artifacts} of {len(artifacts)} artifacts are uploaded ({size:.1f} MB)")
 
     def _check_location(self, uri: str) -> None:
         """Refuse a folder of the server's machine that does not exist here: MLflow would create it here."""
@@ -220,12 +216,12 @@ class Recording:
             raise faults.unreachable_artifacts(str(location))
 
 
-def _under_its_name(artifact: dict[str, Any]) -> str:
+def _under_its_name(artifact: Artifact) -> str:
     """Return an artifact's file, or a copy in the working directory if it needs another name."""
-    path = Path(artifact["path"])
-    if path.name == artifact["name"]:
+    path = Path(artifact.path)
+    if path.name == artifact.name:
         return str(path)
-    copy = Path.cwd() / artifact["name"]
+    copy = Path.cwd() / artifact.name
     shutil.copyfile(path, copy)
     return str(copy)
 

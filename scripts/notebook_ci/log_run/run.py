@@ -18,7 +18,7 @@ from notebook_ci.log_run.description import describe
 from notebook_ci.log_run.model import LogRunInputs
 from notebook_ci.log_run.protocol import Answer
 from notebook_ci.log_run.store import Store
-from notebook_ci.records.log_run import Logged, LogRunRecord
+from notebook_ci.records.log_run import LogRunRecord
 from notebook_ci.records.record import Record
 from notebook_ci.records.run_directory import RunDirectory
 
@@ -105,7 +105,7 @@ def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context)
     """
     record.experiment_id, record.run_id, record.updated = answer.experiment_id, answer.run_id, answer.updated
     record.experiment, record.run_name = answer.experiment or record.experiment, answer.run_name or record.run_name
-    record.artifact_uri, record.logged = answer.artifact_uri, Logged(**answer.logged)
+    record.artifact_uri, record.logged = answer.artifact_uri, answer.logged
     record.run_url = target.run_url(answer.experiment_id, answer.run_id) if answer.run_id else ""
     hint = "The logged records have the new value." + ("" if context.environ.get("MLFLOW_RUN_ID") else OTHER_RUN)
     for name, (there, wanted) in answer.kept.items():

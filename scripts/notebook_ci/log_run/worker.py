@@ -3,7 +3,6 @@
 It reads a `Job` as JSON from standard input and writes an `Answer` as JSON to standard output.
 """
 
-import dataclasses
 import json
 import os
 import sys
@@ -13,12 +12,13 @@ from pathlib import Path
 # Python runs with -I, so it does not search this file's folder, whose modules would shadow others.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from notebook_ci.base.typed_json import from_json, to_json
 from notebook_ci.log_run.protocol import PROGRESS, STEP, Answer, Job
 from notebook_ci.log_run.recording import Recording
 
 
 def main() -> int:
-    job = Job(**json.load(sys.stdin))
+    job = from_json(Job, json.load(sys.stdin))
     # What MLflow prints must not get into the answer.
     answer_to = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -26,7 +26,7 @@ def main() -> int:
     answer = Answer()
     Recording(job, answer, progress=lambda text: _tell(PROGRESS + text), step=lambda text: _tell(STEP + text)).run()
     with answer_to:
-        json.dump(dataclasses.asdict(answer), answer_to)
+        json.dump(to_json(answer), answer_to)
     return 0
 
 
