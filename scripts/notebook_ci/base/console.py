@@ -3,7 +3,7 @@
 import abc
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TextIO
@@ -11,6 +11,7 @@ from typing import TextIO
 from notebook_ci.base.errors import NotebookCiError
 from notebook_ci.base.masking import masked
 from notebook_ci.base.problems import Problem, Severity
+from notebook_ci.base.reporter import Reporter
 
 RANK: dict[Severity, int] = {"error": 0, "warning": 1, "notice": 2}
 
@@ -21,9 +22,7 @@ class Summary:
     text: str  # for a terminal
 
 
-class Console(abc.ABC):
-    """Implements `Reporter`."""
-
+class Console(Reporter, abc.ABC):
     is_live = False
 
     def __init__(self, environ: Mapping[str, str], stream: TextIO) -> None:
@@ -31,24 +30,8 @@ class Console(abc.ABC):
         self._stream = stream
 
     @abc.abstractmethod
-    def progress(self, text: str) -> None:
-        pass
-
-    @abc.abstractmethod
-    def failed(self, what: str, problem: Problem, details: str) -> None:
-        pass
-
-    @abc.abstractmethod
-    def streaming(self) -> AbstractContextManager[Callable[[str], None]]:
-        pass
-
-    @abc.abstractmethod
     def group(self, title: str) -> AbstractContextManager[None]:
         """Show the lines that follow under a title."""
-
-    @abc.abstractmethod
-    def annotate(self, problems: Iterable[Problem]) -> None:
-        """Show problems, the worst first."""
 
     @abc.abstractmethod
     def set_outputs(self, outputs: Mapping[str, str]) -> None:
@@ -59,8 +42,8 @@ class Console(abc.ABC):
         """Show the summary of a run. Raises OSError if the runner's file cannot be written."""
 
     @abc.abstractmethod
-    def live(self, lines: Sequence[str]) -> None:
-        pass
+    def annotate(self, problems: Iterable[Problem]) -> None:
+        """Show problems, the worst first."""
 
     def output(self, text: str) -> None:
         with self.streaming() as write:
