@@ -5,7 +5,7 @@ which an ordinary user cannot set): 3 µs per file. If it differs, as after a co
 SHA-256 of everything, byte-code and links included, about 2 s per GB. launch.py imports this module before every stage,
 so it imports little.
 """
-# ruff: noqa: PTH105, PTH115, PTH118, PTH123 - as in launch.py
+# ruff: noqa: PTH115, PTH118, PTH123 - as in launch.py
 
 import contextlib
 import hashlib
@@ -45,7 +45,7 @@ def _entries(folder: str) -> Iterator["os.DirEntry[str]"]:
         here = folders.pop()
         with os.scandir(here) as entries:
             for entry in entries:
-                if here != folder or not entry.name.startswith(SEAL):
+                if here != folder or not entry.name.lstrip(".").startswith(SEAL):  # nor its temporary files
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.path)
                     yield entry
@@ -71,8 +71,8 @@ def _content(entry: "os.DirEntry[str]") -> str:
 
 
 def _write(folder: str, stamp: str, digest: str) -> None:
-    path = os.path.join(folder, SEAL)
-    temporary = f"{path}.{os.getpid()}"  # renamed when complete: another process may be reading the seal
-    with open(temporary, "w", encoding="ascii") as file:
-        file.write(f"{stamp} {digest}\n")
-    os.replace(temporary, path)
+    from pathlib import Path
+
+    from notebook_ci.base.files import write  # rarely needed; see the docstring
+
+    write(Path(os.path.realpath(folder), SEAL), f"{stamp} {digest}\n")  # at once: another process may be reading it
