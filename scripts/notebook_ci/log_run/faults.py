@@ -5,13 +5,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from notebook_ci.base import known_errors
 from notebook_ci.base.errors import InputError, NotebookCiError, SurroundingsError
+from notebook_ci.base.known_errors import KnownError
 from notebook_ci.base.texts import command_line, quote
 from notebook_ci.log_run.protocol import Job
 
 TRANSIENT_STATUS = (429, 502, 503, 504)
 TRANSIENT = {"ConnectionRefusedError", "ConnectionResetError", "BrokenPipeError", "RemoteDisconnected"}
-INTERNAL = 500
 LONGEST_REASON = 300
 CREDENTIALS = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
 REFUSED = "Look at the inputs experiment and run-name."
@@ -44,11 +45,12 @@ class Fault:
     @property
     def is_unknown_address(self) -> bool:
         """Whether the server does not know the requested URL; for a missing object MLflow has an error code."""
-        return self.has("error code 404 != 200")
+        return any("error code 404 != 200" in text for text in self.texts)
 
-    def has(self, *words: str) -> bool:
-        """Return whether one of the words is in a text, or in the name of a type."""
-        return any(word in text for word in words for text in (*self.kinds, *self.texts))
+    @property
+    def text(self) -> str:
+        """For the tables of known errors."""
+        return "\n".join([*self.kinds, *self.texts, f"HTTP status {self.status}"])
 
     @property
     def reason(self) -> str:
@@ -59,74 +61,62 @@ class Fault:
         return f"{line[:LONGEST_REASON]}…" if len(line) > LONGEST_REASON else line
 
 
-@dataclass(frozen=True)
-class _Rule:
-    """The message and hint for a fault that has one of the words or this HTTP status."""
-
-    message: str  # `{uri}`: tracking URI, `{reason}`: from server or MLflow, `{step}`: what was being done
-    hint: str
-    words: tuple[str, ...] = ()
-    status: int = 0
-
-    def fits(self, fault: Fault) -> bool:
-        return fault.has(*self.words) or (self.status != 0 and self.status == fault.status)
-
-
-_NO_MLFLOW = _Rule(
+_NO_MLFLOW = KnownError(
+    r"not in a valid JSON format|JSONDecodeError|error code (?:30[12378]|40[45]) != 200|"
+    r"INTERNAL_ERROR: Response: ",  # JSON without an MLflow error code
     "{uri} is not an MLflow server: it answers with something else.",
     ADDRESS,
-    (
-        "not in a valid JSON format",
-        "JSONDecodeError",
-        "INTERNAL_ERROR: Response: ",  # JSON without an MLflow error code
-        *(f"error code {status} != 200" for status in (301, 302, 303, 307, 308, 404, 405)),
-    ),
 )
-# The first match wins.
-_RULES = (
-    _Rule("The host of {uri} is not known.", ADDRESS, ("NameResolutionError", "getaddrinfo")),
-    _Rule(
+_SERVER = (
+    KnownError(r"NameResolutionError|getaddrinfo", "The host of {uri} is not known.", ADDRESS),
+    KnownError(
+        r"WRONG_VERSION_NUMBER|UNEXPECTED_EOF_WHILE_READING|record layer failure",
         "{uri} does not speak TLS.",
         "Write `http://` in the input tracking-uri, if that is what it speaks.",
-        ("WRONG_VERSION_NUMBER", "UNEXPECTED_EOF_WHILE_READING", "record layer failure"),
     ),
-    _Rule(
+    KnownError(
+        r"SSLCertVerificationError|CERTIFICATE_VERIFY_FAILED",
         "The certificate of {uri} is not trusted.",
         "Name the certificate of your authority in MLFLOW_TRACKING_SERVER_CERT_PATH.",
-        ("SSLCertVerificationError", "CERTIFICATE_VERIFY_FAILED"),
     ),
-    _Rule(TIMED_OUT.format(uri="{uri}", when=""), AGAIN, ("ReadTimeout", "ConnectTimeout", "TimeoutError")),
-    _Rule(
+    KnownError(r"ReadTimeout|ConnectTimeout|TimeoutError", TIMED_OUT.format(uri="{uri}", when=""), AGAIN),
+    KnownError(
+        r"ConnectionRefusedError",
         "No server answers at {uri} (connection refused).",
         "Start it, or look at the input tracking-uri.",
-        ("ConnectionRefusedError",),
     ),
-    _Rule(
+    KnownError(
+        r"NewConnectionError|No route to host|ProxyError",
         "{uri} cannot be reached: {reason}.",
         "Look at the network and the proxy.",
-        ("NewConnectionError", "No route to host", "ProxyError"),
     ),
-    _Rule(
+    KnownError(
+        r"RemoteDisconnected|ConnectionResetError|BrokenPipeError|IncompleteRead|ProtocolError",
         "{uri} broke off in the middle of an answer.",
         AGAIN,
-        ("RemoteDisconnected", "ConnectionResetError", "BrokenPipeError", "IncompleteRead", "ProtocolError"),
     ),
-    _Rule("{uri} does not accept the credentials (401).", f"Give {CREDENTIALS} in `env:` of the step.", status=401),
-    _Rule(
+    KnownError(
+        r"^HTTP status 401$",
+        "{uri} does not accept the credentials (401).",
+        f"Give {CREDENTIALS} in `env:` of the step.",
+    ),
+    KnownError(
+        r"^HTTP status 403$",
         "{uri} said no (403) while {step}: {reason}.",
         f"Give {CREDENTIALS} of somebody who may write to the experiment.",
-        status=403,
     ),
-    _Rule(
+    KnownError(
+        r"No module named",
         "The run is logged without artifacts: log-run cannot write to the storage that has them ({reason}).",
         "Let the server take them: start it with `mlflow server --artifacts-destination ...`.",
-        ("No module named",),
     ),
-    _Rule(
+    KnownError(
+        r"^HTTP status 413$",
         "{uri} refuses a request as too large (413).",
         "Raise the limit of the proxy in front of the server.",
-        status=413,
     ),
+    # urllib3 does not pass on the server's message.
+    KnownError(r"^HTTP status (?P<status>429|5\d\d)$", "{uri} failed ({status}) while {step}.", AGAIN),
 )
 
 
@@ -140,9 +130,11 @@ def explain(fault: Fault, job: Job, step: str, *, run_made: bool) -> NotebookCiE
         return InputError(f"{job.uri} refuses the run: {fault.reason}.", hint=REFUSED)
     if job.database:
         return _of_database(fault, job.database)
-    if not run_made and _NO_MLFLOW.fits(fault):
-        return SurroundingsError(_NO_MLFLOW.message.format(uri=job.uri), hint=_NO_MLFLOW.hint)
-    return _of_server(fault, job.uri, step)
+    known = _SERVER if run_made else (_NO_MLFLOW, *_SERVER)
+    if error := known_errors.explain(known, fault.text, uri=job.uri, reason=fault.reason, step=step):
+        return error
+    status = f" ({fault.status})" if fault.status else ""
+    return SurroundingsError(f"{job.uri} did not take the run{status} while {step}: {fault.reason}.", hint=AGAIN)
 
 
 def deleted_experiment(name: str, experiment_id: str, job: Job) -> SurroundingsError:
@@ -187,19 +179,9 @@ def not_loaded() -> SurroundingsError:
     return SurroundingsError("MLflow's client was not loaded in time: the machine is too slow.", hint=hint)
 
 
-def _of_server(fault: Fault, uri: str, step: str) -> SurroundingsError:
-    if rule := next((rule for rule in _RULES if rule.fits(fault)), None):
-        return SurroundingsError(rule.message.format(uri=uri, reason=fault.reason, step=step), hint=rule.hint)
-    if fault.status in TRANSIENT_STATUS or fault.status >= INTERNAL:
-        # urllib3 does not pass on the server's message.
-        return SurroundingsError(f"{uri} failed ({fault.status}) while {step}.", hint=AGAIN)
-    status = f" ({fault.status})" if fault.status else ""
-    return SurroundingsError(f"{uri} did not take the run{status} while {step}: {fault.reason}.", hint=AGAIN)
-
-
 def _of_database(fault: Fault, path: str) -> SurroundingsError:
     found = re.search(r"sqlite3\.\w+\) (.+)", "\n".join(fault.texts))
-    if found or fault.has("OSError", "PermissionError"):
+    if found or re.search(r"OSError|PermissionError", fault.text):
         return unusable(path, found[1] if found else fault.reason)
     return SurroundingsError(f"The run could not be logged to {path}: {fault.reason}.")
 
