@@ -393,12 +393,12 @@ def test_the_run_directories_of_two_legs_merge_by_copying(tmp_path: Path) -> Non
         place = leg.take("execute-notebook", slug)
         (place.artifacts / "a.ipynb").write_text(slug)
         made = {place.relative(place.artifacts / "a.ipynb"): slug}
-        place.write(Record(stage="execute-notebook", slug=slug, made=made, started=str(number)))
+        place.write(Record(stage="execute-notebook", slug=slug, created=made, started=str(number)))
     for leg in legs:
         shutil.copytree(leg.path, tmp_path / "merged", dirs_exist_ok=True)
     merged = RunDirectory(tmp_path / "merged")
     for record in merged.records().values():
-        ((path, content),) = record.made.items()
+        ((path, content),) = record.created.items()
         assert (merged.path / path).read_text() == content == record.slug
     assert len(merged.records()) == 2
     assert merged.take("execute-notebook", "py311").name == "execute-notebook-py311-2"

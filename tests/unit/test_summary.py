@@ -248,7 +248,7 @@ RECORDS: dict[str, list[Record]] = {
             passed("notebooks/01-clean.ipynb"),
             passed("notebooks/02-train.ipynb"),
             metrics={"accuracy": 0.987654321, "rows": 344, "loss": float("nan")},
-            made={"execute-notebook/notebooks/01-clean.ipynb": "cd" * 32},
+            created={"execute-notebook/notebooks/01-clean.ipynb": "cd" * 32},
             problems=[
                 Problem(severity="warning", message="Cell 3: the metric `x` is no number.", file="notebooks/01.ipynb")
             ],

@@ -136,7 +136,7 @@ class _GeneratedBuild:
         self._stage(scratch, named, digest, kept)
         record.read |= {lock.shown(path): sha256(path) for path in lock.files()}
         record.dockerfile = context.files.relative(kept)
-        record.made[record.dockerfile] = sha256(kept)
+        record.created[record.dockerfile] = sha256(kept)
         # The id of an image that is in no registry means nothing elsewhere.
         from_registry = {f"{LABEL_PREFIX}base.digest": digest} if "@" in named else {}
         return Recipe(

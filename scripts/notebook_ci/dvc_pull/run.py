@@ -209,4 +209,4 @@ def _record(result: Result, record: DvcPullRecord, context: Context) -> None:
     record.read = {pointer: sha256(context.cwd / pointer) for pointer in sorted({each.pointer for each in record.data})}
     manifest = context.files.artifacts / MANIFEST
     if manifest.exists():
-        record.made = {context.files.relative(manifest): sha256(manifest)}
+        record.created = {context.files.relative(manifest): sha256(manifest)}

@@ -165,7 +165,7 @@ class Conductor:
         record.notebooks[place] = outcome.result
         self._are_short = outcome.result.duration < SHORT_SECONDS
         record.read |= outcome.read
-        record.made |= outcome.made
+        record.created |= outcome.made
         record.problems += [_named(problem, self.tasks[place]) for problem in outcome.problems]
         made = self.servers.imports(place) if outcome.has_imports else ()
         outcome.result.preloaded, outcome.result.not_preloaded = list(made), self.servers.left(place, made)

@@ -272,7 +272,7 @@ def _artifacts(label: str, record: Record, root: Path, notices: list[str]) -> It
     """
     root = root.resolve()
     yield _artifact(root / f"{label}.json", root)
-    for name, digest in record.made.items():
+    for name, digest in record.created.items():
         if fault := _fault(root / name, root, digest):
             notices.append(f"Not logged: {quote(name)}, which {label} created, {fault}.")
         else:

@@ -48,7 +48,7 @@ class Record:
     # SHA-256 by path of the files that were read, relative to the working directory.
     read: dict[str, str] = field(default_factory=dict)
     # SHA-256 by path of the files that were created, relative to the run directory if they are in it.
-    made: dict[str, str] = field(default_factory=dict)
+    created: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)  # the stage's own
     problems: list[Problem] = field(default_factory=list)

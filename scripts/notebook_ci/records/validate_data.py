@@ -37,7 +37,7 @@ class Violation:
         line: The line there that states it, counted from 1.
         message: One sentence.
         note: What the suite notes on it.
-        wanted: Its arguments.
+        expected: Its arguments.
         observed: What was found instead, where that is one value.
         unexpected: Number of values (or rows) that do not meet it.
         total: Number of values (or rows) that it was held against: those that are not missing.
@@ -53,7 +53,7 @@ class Violation:
     line: int
     message: str
     note: str = ""
-    wanted: str = ""
+    expected: str = ""
     observed: str = ""
     unexpected: int | None = None
     total: int | None = None

@@ -176,7 +176,7 @@ def _digests(records: Sequence[Record]) -> str:
 
 
 def _files(records: Sequence[Record]) -> str:
-    files = {path: digest for record in records for path, digest in {**record.read, **record.made}.items()}
+    files = {path: digest for record in records for path, digest in {**record.read, **record.created}.items()}
     return folded("Files", code("\n".join(f"{digest}  {path}" for path, digest in files.items()))) if files else ""
 
 

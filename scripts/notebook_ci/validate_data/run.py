@@ -126,7 +126,7 @@ class _Validation:
         except OSError as error:
             raise unwritable(f"The result {path} cannot be written", path, error, RUN_DIR) from error
         result.result = self.context.files.relative(path)
-        self.record.made[result.result] = sha256(path)
+        self.record.created[result.result] = sha256(path)
 
 
 def _note_suites(planned: Sequence[Rule], context: Context, record: ValidateRecord) -> None:

@@ -146,7 +146,7 @@ class _Judge:
             line=self.stated.line,
             message=message,
             note=_note(self.stated.content),
-            wanted=self._wanted(),
+            expected=self._wanted(),
             **found,
         )
 

@@ -213,7 +213,7 @@ def test_a_changed_notebook_installs_nothing(built: tuple[Repository, Image]) ->
 def test_the_dockerfile_is_kept(built: tuple[Repository, Image]) -> None:
     repository, image = built
     kept = repository.workspace.runner_temp / "notebook-ci" / image.record["dockerfile"]
-    assert image.record["made"].keys() == {image.record["dockerfile"]}
+    assert image.record["created"].keys() == {image.record["dockerfile"]}
     assert "FROM python:3.11-slim AS tools" in kept.read_text()
 
 

@@ -68,7 +68,7 @@ def test_everything_is_pulled_and_recorded(checkout: Checkout) -> None:
         record["read"]["data/raw.csv.dvc"]
         == hashlib.sha256((checkout.folder / "data/raw.csv.dvc").read_bytes()).hexdigest()
     )
-    (manifest,) = record["made"]
+    (manifest,) = record["created"]
     listed = json.loads((Path(done.outputs["record"]).parent / manifest).read_text())
     assert {entry["path"]: entry["hash"] for entry in listed} == {
         f"data/{name}": md5(text.encode()) for name, text in EVERYTHING.items()

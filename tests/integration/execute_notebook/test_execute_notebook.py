@@ -46,7 +46,7 @@ def test_the_output_stands_in_the_run_directory_and_each_run_has_its_own(workspa
         assert done.outputs["output-dir"] == str(root / name)
         assert done.outputs["record"] == str(root / f"{name}.json")
         assert done.record["notebooks"][0]["output"] == f"{name}/a.ipynb"
-        assert done.record["made"].keys() == {f"{name}/a.ipynb"}
+        assert done.record["created"].keys() == {f"{name}/a.ipynb"}
         assert done.executed("a.ipynb")["cells"][0]["outputs"][0]["data"]["text/plain"] in ("2", ["2"])
 
 
@@ -148,7 +148,7 @@ def test_a_failed_notebook_has_a_page(workspace: Workspace, kernel: Path) -> Non
     done = workspace.execute(kernel, html="true")
     result = done.notebooks["a/page.ipynb"]
     assert result["html"] == "execute-notebook/a/page.html"
-    assert result["html"] in done.record["made"]
+    assert result["html"] in done.record["created"]
     assert "ZeroDivisionError" in (Path(done.outputs["output-dir"]) / "a/page.html").read_text(encoding="utf-8")
 
 

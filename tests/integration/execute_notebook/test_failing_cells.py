@@ -126,7 +126,7 @@ def test_the_partial_notebook_is_kept_and_truthful(failing: tuple[Workspace, Don
     assert executed["metadata"]["papermill"]["exception"] is True
     for path, result in done.notebooks.items():
         assert result["output"] == f"execute-notebook/{path}"
-        assert result["output"] in done.record["made"]
+        assert result["output"] in done.record["created"]
 
 
 # --- Ways to end

@@ -59,7 +59,7 @@ def test_a_sweep_can_be_logged(swept: tuple[Workspace, Done]) -> None:
     workspace, executed = swept
     done = workspace.run("log-run", {"run-dir": "run", "tracking-uri": f"sqlite:///{workspace.base}/m.db"})
     assert done.code == 0, done.log
-    assert done.record["logged"]["artifacts"] == len(executed.record["made"]) + 1
+    assert done.record["logged"]["artifacts"] == len(executed.record["created"]) + 1
     assert done.record["logged"]["parameters"] >= 3
 
 

@@ -95,5 +95,5 @@ def test_cancelled_half_way(workspace: Workspace, kernel: Path) -> None:
     invalid = {name for name, (kind, _) in expected.items() if kind == "invalid-notebook"}
     assert finished - invalid <= there <= finished | cancelled
     assert not there & of_status["skipped"]
-    assert set(done.record["made"]) == {f"execute-notebook/{name}" for name in there}
+    assert set(done.record["created"]) == {f"execute-notebook/{name}" for name in there}
     assert_nothing_is_left(workspace)

@@ -49,7 +49,7 @@ def test_a_run_that_was_executed(workspace: Workspace, server: MlflowServer, ker
     assert run.tags["notebook-ci.status.execute-notebook"] == "failed"
     assert run.tags["notebook-ci.complete"] == "true"
     run_dir = workspace.folder / "run"
-    made = ["execute-notebook.json", *executed.record["made"]]
+    made = ["execute-notebook.json", *executed.record["created"]]
     assert server.artifacts(done.outputs["run-id"]) == {name: (run_dir / name).stat().st_size for name in made}
     assert len(made) == 5
     for name in made:
@@ -197,7 +197,7 @@ def test_files_that_changed_are_left_out(workspace: Workspace, server: MlflowSer
     outputs = [workspace.write(f"run/execute-notebook/{name}", "{}") for name in names]
     made = {path.relative_to(run_dir).as_posix(): sha256(path) for path in outputs}
     (run_dir / "execute-notebook.json").write_text("")
-    write(run_dir, execute_record(result(), made=made)).rename(run_dir / "execute-notebook.json")
+    write(run_dir, execute_record(result(), created=made)).rename(run_dir / "execute-notebook.json")
     outputs[1].unlink()
     outputs[1].symlink_to(secret)
     outputs[2].unlink()
@@ -243,7 +243,7 @@ def test_nothing_but_files_of_the_run_directory_is_logged(
         "a\0b": "cannot be read (",
     }
     made = {**dict.fromkeys(faults, digest), "in/../in/good": sha256(good)}
-    write(run_dir, execute_record(result(), made=made))
+    write(run_dir, execute_record(result(), created=made))
     done = log(workspace, server.uri, experiment=experiment)
     logged(server, done)
     assert set(server.artifacts(done.outputs["run-id"])) == {"execute-notebook.json", "in/good"}

@@ -43,7 +43,7 @@ def test_the_example_passes(workspace: Workspace) -> None:
         "suites/penguins_raw.json": sha256(SUITE),
     }
     artifact = Path(done.outputs["record"]).parent / result["result"]
-    assert done.record["made"] == {result["result"]: sha256(artifact)}
+    assert done.record["created"] == {result["result"]: sha256(artifact)}
     assert json.loads(artifact.read_text())["statistics"]["successful_expectations"] == 15
     assert not done.annotations("error") + done.annotations("warning") + done.annotations("notice")
     assert {path: path.stat().st_mtime_ns for path in workspace.folder.rglob("*")} == before
