@@ -71,7 +71,7 @@ def test_they_are_taken_in_the_order_that_is_documented(machine: Machine) -> Non
         ("VIRTUAL_ENV", "3.8.4"),
         ("an earlier setup-env", "3.8.7"),
         ("setup-env", "3.8.5"),
-        ("input python", "3.8.6"),
+        ("`python`", "3.8.6"),
     ]
     assert found[0] == interpreter.Interpreter(machine.cwd / "path" / "python3", "PATH", "3.8.1", "7.4.0", Path("/p"))
 
@@ -81,7 +81,7 @@ def test_the_environment_of_a_setup_that_failed_is_not_replaced_by_another(machi
     machine.run_directory.take("setup-env", "").write(SetupEnvRecord(stage="setup-env", status="error", python=""))
     with pytest.raises(InputError, match="setup-env did not pass in this run"):
         machine.find()
-    assert machine.find("python", slug="").origin == "input python"
+    assert machine.find("python", slug="").origin == "`python`"
 
 
 def test_the_folder_of_an_environment_stands_for_its_python(machine: Machine) -> None:
@@ -136,8 +136,8 @@ def test_a_name_is_looked_for_on_path(machine: Machine) -> None:
     ("text", "said"),
     [
         ("", "cannot be run"),
-        ("#!/bin/sh\necho no >&2\nexit 1\n", "does not behave as a Python: `no`"),
-        ("#!/bin/sh\necho hello\n", "does not behave as a Python"),
+        ("#!/bin/sh\necho no >&2\nexit 1\n", "is not a working Python interpreter: `no`"),
+        ("#!/bin/sh\necho hello\n", "is not a working Python interpreter"),
     ],
 )
 def test_a_named_one_that_is_none_is_a_wrong_input(machine: Machine, text: str, said: str) -> None:
@@ -145,7 +145,7 @@ def test_a_named_one_that_is_none_is_a_wrong_input(machine: Machine, text: str, 
         machine.python("mine", text=text)
     with pytest.raises(InputError, match=said) as caught:
         machine.find("./mine")
-    assert "input python" in caught.value.hint
+    assert "`python`" in caught.value.hint
 
 
 def test_one_that_was_found_and_is_none_is_no_wrong_input(machine: Machine) -> None:

@@ -15,7 +15,7 @@ from notebook_ci.base.signals import how_it_ended
 from notebook_ci.execute_notebook import deaths, machine
 from notebook_ci.execute_notebook.deaths import LastWords, MemoryWatch
 
-HINT = "Execute fewer notebooks at a time with the input `workers`, or get more memory."
+HINT = "Run fewer notebooks at a time with `workers`, or use a machine with more memory."
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux alone")
 
 
@@ -43,7 +43,7 @@ def test_how_a_process_ended(code: int | None, expected: str) -> None:
     [
         (1, 2, f"It was killed by SIGKILL: the system ran out of memory. Its peak was 1.9 GB of 2.0 GB. {HINT}"),
         (1, 1, "It was killed by SIGKILL. The system counted no out-of-memory kill."),
-        (None, None, "It was killed by SIGKILL. Often that means that memory ran out."),
+        (None, None, "It was killed by SIGKILL. Often this means that memory ran out."),
     ],
 )
 def test_memory_is_blamed_where_the_system_says_so(

@@ -147,4 +147,4 @@ def test_a_notebook_reports_no_more_than_can_be_logged() -> None:
     assert collected.metrics["m0"] == 7
     assert collected.scraps == {}
     assert len(collected.problems) == 20
-    assert collected.problems[0] == (0, 'The metric "m1000" is one too many: a notebook can report 1000.')
+    assert collected.problems[0] == (0, 'The metric "m1000" was left out: a notebook can report at most 1000.')

@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from notebook_ci.execute_notebook.outputs import OutputBound
 
-SIZE = r"[notebook-ci: {size:.3f} MB of output left out here: more than the input max-output]"
+SIZE = r"[notebook-ci: {size:.3f} MB of output left out here: more than `max-output`]"
 NOTICE_BYTES = 120
 PLENTY = 10**9
 
@@ -114,7 +114,7 @@ def test_of_text_the_begin_and_the_end_are_kept(pieces: int) -> None:
     assert whole.endswith(end)
     left_out = len(whole) - len(begin) - len(end)
     assert notebook.bound.left_out == left_out
-    assert said == f"{left_out / 1e6:.3f} MB of output left out here: more than the input max-output]"
+    assert said == f"{left_out / 1e6:.3f} MB of output left out here: more than `max-output`]"
     assert notebook.written <= 10_000 + NOTICE_BYTES
 
 
@@ -354,7 +354,7 @@ def kept(out: Any) -> int:
     """Return how much of what came an output shows, without a notice."""
     if out.output_type == "stream" and "[notebook-ci" in out.text:
         begin, _, rest = out.text.partition("\n[notebook-ci")
-        return len(begin) + len(rest.partition("max-output]\n")[2])
+        return len(begin) + len(rest.partition("`max-output`]\n")[2])
     if out.output_type == "display_data" and "notebook-ci" in out.data["text/plain"]:
         return 0
     return size(out)

@@ -50,7 +50,7 @@ def test_one_line_a_finished_notebook(runner: Written) -> None:
     assert [line for line in runner.lines if line[0] in "✓✗-"] == [
         "✓ a.ipynb · 1.2 s",
         "✗ b.ipynb · 1.2 s · ValueError in cell 3: no",
-        "- c.ipynb · skipped: it needs b.ipynb, which did not pass",
+        "- c.ipynb · skipped: b.ipynb, which it needs, did not pass",
     ]
     assert "Trace" in runner.lines
     assert "  back" in runner.lines
@@ -60,12 +60,12 @@ def test_that_memory_is_short_is_told_once_until_a_notebook_has_ended(runner: Wr
     progress = Progress(runner.console, 3)
     for _ in range(5):
         progress.held_back(123_456_789)
-    assert runner.lines == ["  Only 123 MB of memory are left: the next notebook waits."]
+    assert runner.lines == ["  Only 123 MB of memory are free: the next notebook waits."]
     progress.ended(outcome())
     for _ in range(5):
         progress.held_back(5_000_000)
     assert [line for line in runner.lines if "Only" in line][1:] == [
-        "  Only 5 MB of memory are left: the next notebook waits."
+        "  Only 5 MB of memory are free: the next notebook waits."
     ]
 
 

@@ -68,12 +68,12 @@ def test_each_stands_behind_those_that_it_needs_and_else_sorted() -> None:
 def test_a_circle_is_named(needs: dict[str, list[str]], circle: str) -> None:
     with pytest.raises(InputError) as caught:
         ordered("abcd", needs)
-    said = caught.value.message.removeprefix("No notebook can begin: ").removesuffix(".")
+    said = caught.value.message.removeprefix("Notebooks need each other in a circle: ").removesuffix(".")
     turned, expected = said.split(" needs "), circle.split(" needs ")
     assert turned[0] == turned[-1]
     assert sorted(turned[1:]) == sorted(expected[1:])
     assert all(other in needs[each] for each, other in pairwise(turned)), said
-    assert caught.value.hint == "Correct the input needs."
+    assert caught.value.hint == "Correct `needs`."
 
 
 # --- What runs one after the other

@@ -51,8 +51,8 @@ def test_a_map_gives_the_names() -> None:
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ("5", "is `5`: neither a list nor a map"),
-        ("text", "is `text`: neither a list nor a map"),
+        ("5", "is `5`, which is neither a list nor a map"),
+        ("text", "is `text`, which is neither a list nor a map"),
         ("- 5", "has `5`, which is not a set of parameters"),
         ("- {}", "has `{}`, which is not a set of parameters"),
         ("- [a]", "which is not a set of parameters"),

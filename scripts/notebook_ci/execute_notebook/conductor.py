@@ -187,7 +187,7 @@ class Conductor:
         If something changed, the notice names the notebooks that ran meanwhile: one of them may have changed it.
         """
         task = self.tasks[place]
-        since = "From here on kernels are" if self._gave_up else f"The kernel of {task.name} was"
+        since = "From now on, kernels are" if self._gave_up else f"The kernel of {task.name} was"
         if not why.startswith(CHANGED):
             return Problem(severity="notice", message=f"{since} started, not forked: {why}.", file=task.path)
         ran = [self.tasks[each] for each in self._changes.setdefault(why, self._since_last_fork(place))]

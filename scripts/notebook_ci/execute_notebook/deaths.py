@@ -13,7 +13,7 @@ from notebook_ci.execute_notebook import machine
 MOST_LOG_BYTES = 64 * 1024
 PIPE_BYTES = 1 << 20  # the largest pipe of an ordinary user
 FAULT = "Fatal Python error: "  # written by faulthandler
-MEMORY_HINT = "Execute fewer notebooks at a time with the input `workers`, or get more memory."
+MEMORY_HINT = "Run fewer notebooks at a time with `workers`, or use a machine with more memory."
 # The frames below the cell's own are IPython's.
 _STACK = re.compile(
     rf"{FAULT}.*?^  File \"[^\n]*ipy(?:kernel_|thon-input-)[^\n]* in <(?:module|cell line: \d+)>$",
@@ -34,7 +34,7 @@ class MemoryWatch:
             return f"{how}."
         kills, there = machine.oom_kills(), machine.memory()
         if kills is None or self._kills is None:
-            return f"{how}. Often that means that memory ran out."
+            return f"{how}. Often this means that memory ran out."
         if kills == self._kills:
             return f"{how}. The system counted no out-of-memory kill."
         used = f" Its peak was {size(peak)} of {size(there.total)}." if peak and there else ""

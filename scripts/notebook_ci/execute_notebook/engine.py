@@ -187,7 +187,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
             raise
         reply = exec_reply["content"] if exec_reply else {}
         if (status := reply.get("status", "ok")) not in ENDED and ALLOWED not in cell.metadata.tags:
-            raise CellExecutionError("", status, "The kernel did not run this cell to its end.")
+            raise CellExecutionError("", status, "The kernel did not finish this cell.")
         payload = reply.get("payload") or ()
         if any(each.get("source") == "ask_exit" for each in payload):  # `q()` in R, `get_ipython().ask_exit()`
             raise CellExecutionError("", EXIT, "0")
@@ -374,7 +374,7 @@ def _parameterized(
     except NotImplementedError as error:
         raise CheckFailed(
             f"papermill cannot write the parameters of {document.path.as_posix()} in its language: {error}.",
-            hint="Give it texts and numbers.",
+            hint="Use only text and numbers.",
             file=document.path,
         ) from error
 

@@ -30,12 +30,12 @@ HINTS = {
     "file of your repository: notebooks run in their own folder, so set `PYTHONPATH` to the folder of the module.",
     "FileNotFoundError": "Notebooks run in their own folder: relative paths start there.",
     "StdinNotImplementedError": "Nobody can answer `input()` in CI. Read the value from a cell tagged `parameters`, "
-    "and set it with the input `parameters`.",
+    "and set it with `parameters`.",
 }
 TITLES: dict[FailureKind, str] = {
     "cell-error": "Error",
-    "cell-timeout": "Over the cell-timeout",
-    "notebook-timeout": "Over the notebook-timeout",
+    "cell-timeout": "Exceeded `cell-timeout`",
+    "notebook-timeout": "Exceeded `notebook-timeout`",
     "kernel-died": "Kernel died",
     "kernel-not-started": "Kernel did not start",
     "invalid-notebook": "Cannot be executed",
@@ -45,7 +45,7 @@ TITLES: dict[FailureKind, str] = {
 }
 LOG_LINES = 20
 COMMAND_ERROR = "CalledProcessError"
-COMMAND_HINT = "If it may fail, add `; true` to it. To fail the notebook instead, set `shell-errors` to `fail`."
+COMMAND_HINT = "If it may fail, add `; true`. To fail the notebook instead, set `shell-errors` to `fail`."
 PIP_HINT = "Add the packages to your requirements: setup-env installs them."
 
 
@@ -91,8 +91,8 @@ def broken(document: Document, execution: Execution | None, exception: Exception
     innermost = extract_tb(exception.__traceback__)[-1]
     what = f"{type(exception).__name__}: {str(exception)[:MOST_VALUE_CHARACTERS]}"
     message = (
-        f"The execution broke off: {what} ({Path(innermost.filename).name}, line {innermost.lineno}). Either the "
-        "notebook made its kernel send something that is not a valid message, or this is a bug: please report it then."
+        f"The execution stopped: {what} ({Path(innermost.filename).name}, line {innermost.lineno}). Either the "
+        "notebook made its kernel send an invalid message, or this is a bug of notebook-ci: then please report it."
     )
     if execution is None:
         return without_cell("broken-execution", message)
@@ -152,7 +152,7 @@ def place(
         failure.title = failure.ename or failure.title  # some kernels have no names for errors
         failure.hint = HINTS.get(failure.ename, "")
         if failure.ename == EXIT:
-            failure.message = f"The notebook ended itself{' with exit code' if value.isdecimal() else ':'} {value}"
+            failure.message = f"The notebook exited{' with code' if value.isdecimal() else ':'} {value}"
         if failure.ename == COMMAND_ERROR:
             failure.traceback = f"{_printed(execution)}\n{failure.traceback}".strip()
     origin = execution.origins[execution.current]
@@ -215,7 +215,7 @@ def _line(document: Document, spot: tuple[int, int]) -> tuple[int, str]:
 def _time_message(watch: Watch, limit: Limit) -> str:
     subject = "A cell" if limit == "cell-timeout" else "The notebook"
     killed = f"; {GRACE_SECONDS:g} seconds later its kernel was killed" if watch.has_killed else ""
-    return f"{subject} ran longer than its {limit} of {watch.limits[limit]:g} seconds, and was interrupted{killed}."
+    return f"{subject} ran longer than `{limit}` ({watch.limits[limit]:g} seconds) and was interrupted{killed}."
 
 
 def _failed_cell(execution: Execution) -> int | None:

@@ -12,7 +12,7 @@ from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import AROUND, TMPDIR, unwritable
 from notebook_ci.base.process import POSIX
 
-OUTPUT_DIR = "name another folder with the input output-dir"
+OUTPUT_DIR = "set `output-dir` to another folder"
 FOLDER_PREFIX = "nci-"
 # `sun_path` has 104 bytes on macOS and 108 on Linux, including the final NUL.
 MOST_SOCKET_BYTES = 103
@@ -23,10 +23,10 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        hint = "Name another folder with the input output-dir."
-        raise InputError(f"The folder {folder} cannot be made: a file stands in the way.", hint=hint) from error
+        hint = "Remove the file, or set `output-dir` to another folder."
+        raise InputError(f"The folder {folder} cannot be created: a file has its name.", hint=hint) from error
     except OSError as error:
-        raise unwritable(f"The folder {folder} cannot be made", folder, error, OUTPUT_DIR) from error
+        raise unwritable(f"The folder {folder} cannot be created", folder, error, OUTPUT_DIR) from error
 
 
 @contextlib.contextmanager
@@ -42,16 +42,16 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
         with signals.held_back():
             folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=parent or _short_folder()))
     except OSError as error:
-        place = parent or Path(tempfile.gettempdir())
-        raise unwritable("No temporary folder can be made for the kernel", place, error, TMPDIR) from error
+        where = parent or Path(tempfile.gettempdir())
+        raise unwritable("A temporary folder for the kernel cannot be created", where, error, TMPDIR) from error
     try:
         yield folder
     except OSError as error:
         if error.errno not in AROUND:
             raise
-        place = Path(error.filename or folder)
-        instead = TMPDIR if place.is_relative_to(folder) else ""
-        raise unwritable(f"{place} cannot be written", place, error, instead) from error
+        path = Path(error.filename or folder)
+        instead = TMPDIR if path.is_relative_to(folder) else ""
+        raise unwritable(f"{path} cannot be written", path, error, instead) from error
     finally:
         with signals.held_back():
             shutil.rmtree(folder, ignore_errors=True)

@@ -67,7 +67,7 @@ def find(given: str, slug: str, run_directory: RunDirectory, environ: Mapping[st
     if found is None:
         raise SurroundingsError(
             "No Python was found to run the notebooks.",
-            hint="Run setup-env before, or name an interpreter with the input python.",
+            hint="Run setup-env first, or set `python` to an interpreter.",
         )
     origin, path = found
     return Candidate(path, origin, is_named=bool(given))
@@ -75,9 +75,9 @@ def find(given: str, slug: str, run_directory: RunDirectory, environ: Mapping[st
 
 def _refuse_copy(environment: Path) -> None:
     """Refuse an environment that was copied or moved: its programs and `.pth` files point to the original."""
-    made = environment_marker(environment).get("path")
-    if made and made != str(environment.resolve()):
-        message = f"The environment {environment} was created as {made}, and would run the code that is there."
+    original = environment_marker(environment).get("path")
+    if original and original != str(environment.resolve()):
+        message = f"The environment {environment} was created as {original}, and would run the code in that folder."
         raise SurroundingsError(message, hint="Run setup-env here, or delete the environment.")
 
 
@@ -101,21 +101,21 @@ def _candidates(
     given: str, slug: str, run_directory: RunDirectory, environ: Mapping[str, str], cwd: Path
 ) -> Iterator[tuple[str, Path]]:
     if given:
-        yield "input python", _named(given, environ, cwd)
+        yield "`python`", _named(given, environ, cwd)
         return
     record = run_directory.last(SetupEnvRecord, slug)
     if record and record.status != "skipped":
         if record.status != "passed":
             raise InputError(
                 "setup-env did not pass in this run, so there is no environment for the notebooks.",
-                hint="See there why it failed, or name an interpreter with the input python.",
+                hint="Read its errors, or set `python` to an interpreter.",
             )
         yield "setup-env", Path(record.python)
-    made = default_environment(slug, environ, cwd)
+    earlier = default_environment(slug, environ, cwd)
     # On a laptop, each run has its own run directory, so setup-env's record is not found there.
-    if not environ.get("RUNNER_TEMP") and _python_in(made).exists():
-        _refuse_copy(made)
-        yield EARLIER, _python_in(made)
+    if not environ.get("RUNNER_TEMP") and _python_in(earlier).exists():
+        _refuse_copy(earlier)
+        yield EARLIER, _python_in(earlier)
     for variable in ("VIRTUAL_ENV", "pythonLocation"):
         if environ.get(variable):
             yield variable, _python_in(Path(environ[variable]))
@@ -163,12 +163,12 @@ def tried(candidate: Candidate) -> Interpreter:
         reason = error.strerror if isinstance(error, OSError) else "it does not answer"
         raise wrong(
             f"{who} cannot be run: {reason}.",
-            hint="Name an interpreter with the input python: a path, or a program on PATH.",
+            hint="Set `python` to an interpreter: a path, or a program on `PATH`.",
         ) from error
     except (ValueError, IndexError) as error:
         raise wrong(
-            f"{who} does not behave as a Python: {quote(answer.stderr.strip()[-200:])}.",
-            hint="Name an interpreter with the input python.",
+            f"{who} is not a working Python interpreter: {quote(answer.stderr.strip()[-200:])}.",
+            hint="Set `python` to another interpreter.",
         ) from error
     return Interpreter(path, origin, seen["version"], seen["ipykernel"], Path(seen["prefix"]))
 
@@ -177,7 +177,7 @@ def require_ipykernel(interpreter: Interpreter) -> None:
     if not interpreter.ipykernel:
         raise SurroundingsError(
             f"The Python {interpreter.path} ({interpreter.origin}) has no ipykernel, so it cannot run notebooks.",
-            hint="Run setup-env before in the same run directory, or add ipykernel to the environment.",
+            hint="Run setup-env first in the same run, or add `ipykernel` to the environment.",
         )
 
 

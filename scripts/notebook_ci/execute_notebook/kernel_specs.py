@@ -68,7 +68,7 @@ class KernelSpecs:
                 return self._read(name.lower())
             except ValueError as error:
                 what = f"The kernel {quote(name)} of {doc.path.as_posix()} cannot be started: {error}."
-                raise CheckFailed(what, hint="Install the kernel anew.", file=doc.path) from error
+                raise CheckFailed(what, hint="Reinstall the kernel.", file=doc.path) from error
         fitting = [kernel for kernel in self._readable() if kernel.language.lower() == language]
         if len(fitting) != 1:
             raise self._missing(doc, [kernel.name for kernel in fitting])
@@ -78,11 +78,10 @@ class KernelSpecs:
         """Return the error for a notebook whose kernel is not installed; `others` are installed, for its language."""
         name, language = document.kernel_name(doc), document.language(doc)
         needed = f"the kernel {quote(name)}" if name else "a kernel"
-        which = f" Installed for it: {listed(others, MOST_LISTED)}." if others else ""
+        which = f" Installed for this language: {listed(others, MOST_LISTED)}." if others else ""
         return CheckFailed(
             f"{doc.path.as_posix()} needs {needed} for {quote(language)}, which is not installed.{which}",
-            hint=f"Install it where Jupyter looks, {self._theirs} for one, or leave the notebook out with the input "
-            "exclude.",
+            hint=f"Install it where Jupyter finds it, such as {self._theirs}, or add the notebook to `exclude`.",
             file=doc.path,
         )
 
@@ -100,7 +99,7 @@ class KernelSpecs:
             raise ValueError(f"{folder}/kernel.json is broken: {error}") from error
         texts = [*spec.argv, *spec.env, *spec.env.values()]
         if not all(isinstance(each, str) for each in texts) or not any(spec.argv[:1]):
-            raise ValueError(f"{folder}/kernel.json is broken: its `argv` and `env` must hold texts")
+            raise ValueError(f"{folder}/kernel.json is broken: `argv` and `env` must contain text")
         argv = [each.replace("{prefix}", str(self._interpreter.prefix)) for each in spec.argv]
         return Kernel(name, spec.language, (self._program(argv[0]), *argv[1:]), dict(spec.env), folder)
 

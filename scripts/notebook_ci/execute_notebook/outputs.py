@@ -123,7 +123,7 @@ class _Tail:
 
 
 def _notice(size: int) -> str:
-    return f"[notebook-ci: {size / 1e6:.3f} MB of output left out here: more than the input max-output]"
+    return f"[notebook-ci: {size / 1e6:.3f} MB of output left out here: more than `max-output`]"
 
 
 def _size(data: Mapping[str, Any]) -> int:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:  # importing jupyter_client is slow
 
 MOST_LISTED = 10
 HOW_TO_TAG = (
-    "No notebook assigns a name in a cell tagged `parameters`. Tag the one that does: in JupyterLab by the gear at the "
-    "right, in VS Code by the cell's menu, Mark Cell as Parameters."
+    "No notebook assigns a name in a cell tagged `parameters`. Tag the cell that holds the defaults: in JupyterLab, "
+    "the gear icon on the right; in VS Code, `Mark Cell as Parameters` in the cell's menu."
 )
 
 
@@ -104,8 +104,8 @@ def _keep_apart(output_dir: Path, cwd: Path) -> None:
     """Refuse an output folder that contains the workspace: a later run would treat outputs as notebooks."""
     if cwd.resolve().is_relative_to(output_dir.resolve()):
         raise InputError(
-            f"output-dir is {output_dir}, which holds the notebooks themselves.",
-            hint="Name a folder of its own with the input output-dir.",
+            f"`output-dir` is {quote(str(output_dir))}, which contains the notebooks.",
+            hint="Set `output-dir` to a folder of its own.",
         )
 
 
@@ -115,8 +115,8 @@ def _keep_sources(tasks: Sequence[Task], cwd: Path, output_dir: Path) -> None:
         source, output = cwd / task.path, output_dir / task.name
         if output.parent.resolve() / output.name == source.parent.resolve() / source.name:
             raise InputError(
-                f"The executed notebook would be written over its source {task.path}.",
-                hint="Name another folder with the input output-dir.",
+                f"{task.path} would be overwritten by its executed copy.",
+                hint="Set `output-dir` to another folder.",
             )
 
 
@@ -124,8 +124,8 @@ def _refuse_equal_names(tasks: Sequence[Task]) -> None:
     [(name, times)] = Counter(task.name for task in tasks).most_common(1)
     if times > 1:
         raise InputError(
-            f"Two executions would have the name {name}: a notebook's, and one of the sweep.",
-            hint="Give the set of the input sweep another name.",
+            f"Two executions would be named {quote(name)}: one of a notebook, and one of `sweep`.",
+            hint="Rename the set in `sweep`.",
         )
 
 
@@ -135,8 +135,8 @@ def _second_cells(tasks: Sequence[Task]) -> Iterator[Problem]:
         if isinstance(content, Document) and len(cells := parameters.tagged(content)) > 1:
             yield Problem(
                 severity="warning",
-                message=f"{len(cells)} cells are tagged `{parameters.TAG}`: only the first one, cell "
-                f"{cells[0].index + 1}, counts. Move all parameters into it.",
+                message=f"{len(cells)} cells are tagged `{parameters.TAG}`; only the first, cell {cells[0].index + 1}, "
+                "is used. Move all parameters into it.",
                 file=path,
                 line=positions.cell_line(content.text, cells[1].index),
             )
@@ -164,7 +164,7 @@ def _matches(pattern: str, chosen: Sequence[str], all_notebooks: "_Listing") -> 
         return found
     if not matching(pattern, all_notebooks.paths):
         raise InputError(
-            f"The input needs names {quote(pattern)}, and no notebook matches that.",
+            f"`needs` lists {quote(pattern)}, which matches no notebook.",
             hint=f"{did_you_mean(all_notebooks.paths, pattern)} Patterns are relative to the workspace.",
         )
     return []
@@ -184,7 +184,7 @@ class _Listing:
 def _parameters_file(name: str, cwd: Path) -> Values:
     if not name:
         return {}
-    text = read_text(cwd / name, name, hint="The input parameters-file takes the path of a YAML file.")
+    text = read_text(cwd / name, name, hint="`parameters-file` is the path of a YAML file.")
     return yaml12.mapping(text, origin=name, file=name)
 
 
@@ -233,7 +233,7 @@ def _how_to_declare(unknown: str, declared: Collection[str], tasks: Sequence[Tas
         if not isinstance(task.content, Document):
             continue
         if tag := parameters.mistagged(task.content):
-            return f"{task.path} has a cell tagged {quote(tag)}: the tag is `{parameters.TAG}`, in small letters."
+            return f"{task.path} has a cell tagged {quote(tag)}; the tag must be `{parameters.TAG}`, in lower case."
         if parameters.cannot_be_set(task.content):
             foreign = (
                 f"{task.path} has parameters in {quote(document.language(task.content))}, which papermill cannot set."
@@ -243,5 +243,5 @@ def _how_to_declare(unknown: str, declared: Collection[str], tasks: Sequence[Tas
         return foreign
     if not declared:
         return HOW_TO_TAG
-    there = listed(sorted(declared), MOST_LISTED)
-    return f"{meant} Parameters are the names assigned in the cell tagged `parameters`; here: {there}."
+    names = listed([f"`{name}`" for name in sorted(declared)], MOST_LISTED)
+    return f"{meant} Parameters are the names assigned in the cell tagged `parameters`: {names}."

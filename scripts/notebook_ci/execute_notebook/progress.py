@@ -51,10 +51,10 @@ class Progress:
 
     def skipped(self, name: str, needed: str) -> None:
         self._done += 1
-        self._reporter.progress(f"- {name} · skipped: it needs {needed}, which did not pass")
+        self._reporter.progress(f"- {name} · skipped: {needed}, which it needs, did not pass")
 
     def held_back(self, left: int) -> None:
         """Show that memory is short (`left`: bytes), once until another notebook has ended."""
         if not self._is_held_back:
             self._is_held_back = True
-            self._reporter.progress(f"  Only {left / 1e6:.0f} MB of memory are left: the next notebook waits.")
+            self._reporter.progress(f"  Only {left / 1e6:.0f} MB of memory are free: the next notebook waits.")

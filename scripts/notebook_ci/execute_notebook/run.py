@@ -174,12 +174,11 @@ def _tell(planned: ExecutionPlan, interpreter: Interpreter, record: ExecuteRecor
     )
     for chain in planned.chains if workers > 1 else ():
         context.reporter.progress(
-            f"One after the other: {listed(chain, plan.MOST_LISTED)}. The input execution-order changes that."
+            f"One after the other: {listed(chain, plan.MOST_LISTED)}. `execution-order` changes that."
         )
     for pattern in planned.unmet:
         context.reporter.notice(
-            f"The input needs names {quote(pattern)}, of which nothing is executed in this run: "
-            "what needs it begins without."
+            f"`needs` lists {quote(pattern)}, which is not run this time; dependents start without it."
         )
     if interpreter.origin == EARLIER:
         _warn_of_changes(default_environment(record.slug, context.environ, context.cwd), context)
@@ -189,7 +188,7 @@ def _tell(planned: ExecutionPlan, interpreter: Interpreter, record: ExecuteRecor
 def _tell_of_imports(inputs: ExecuteInputs, servers: Servers, context: Context) -> None:
     """Report modules in `preload` that were not imported in advance: a name may be misspelt."""
     for name, why in servers.refusals.items() if inputs.preload else ():
-        context.reporter.notice(f"`preload` lists {quote(name)}, which was left to the notebooks: {why}.")
+        context.reporter.notice(f"`preload` lists {quote(name)}, which was not preloaded: {why}.")
     if inputs.preload and not servers.are_of_use:
         context.reporter.notice("`preload` has no effect: kernels are started, not forked.")
 
@@ -217,7 +216,7 @@ def _server(
     Returns None if the inputs ask for started kernels, and text (why) if kernels must be started.
     """
     if not LINUX:
-        return "that is Linux alone" if inputs.kernel_start == "fork" else None
+        return "only Linux can fork them" if inputs.kernel_start == "fork" else None
     if inputs.kernel_start == "spawn":
         return None
     own = stack.enter_context(temporary_folder(folder))
@@ -232,20 +231,20 @@ def _warn_of_changes(environment: Path, context: Context) -> None:
     """Warn about files that changed since an earlier run created the environment from them."""
     for name in changed_since(environment, context.cwd):
         context.reporter.warning(
-            f"{name} has changed since the environment {environment.relative_to(context.cwd)} was made from it. "
-            "Run setup-env to make it anew.",
+            f"{name} has changed since the environment {environment.relative_to(context.cwd)} was created from it. "
+            "Run setup-env to create it again.",
             file=name,
         )
     if not integrity.holds(str(environment)):
         context.reporter.warning(
-            f"Files in the environment {environment.relative_to(context.cwd)} have changed since setup-env made it, or "
-            "packages were installed into it. Run setup-env to make it anew."
+            f"Files in the environment {environment.relative_to(context.cwd)} have changed since setup-env created it, "
+            "or packages were installed into it. Run setup-env to create it again."
         )
 
 
 def _notice_kernels(tasks: Sequence[Task], interpreter: Interpreter, context: Context) -> None:
     """Report notebooks that do not run in the kernel that they name, or that run in one of another language."""
-    python = f"Python {interpreter.version} ({interpreter.path}), whatever kernel a notebook names"
+    python = f"Python {interpreter.version} ({interpreter.path})"
     groups: dict[tuple[str | None, Kernel | None], list[str]] = {}
     for path, task in {task.path: task for task in tasks}.items():
         if isinstance(task.content, Document):
@@ -254,10 +253,10 @@ def _notice_kernels(tasks: Sequence[Task], interpreter: Interpreter, context: Co
     for (name, kernel), paths in groups.items():
         who, saved = listed(paths, plan.MOST_LISTED), f"the kernel {quote(name)}" if name else "no kernel"
         if kernel and kernel.name == (name or "").lower():
-            context.reporter.progress(f"{who}: run with {saved} ({kernel.folder}).")
+            context.reporter.progress(f"{who}: runs with {saved} ({kernel.folder}).")
         else:
             runs = f"the kernel {quote(kernel.name)} ({kernel.folder})" if kernel else python
-            context.reporter.notice(f"{who}: saved with {saved}. Run here with {runs}.")
+            context.reporter.notice(f"{who}: saved with {saved}. Runs here with {runs} instead.")
 
 
 def _merged_metrics(results: Sequence[NotebookResult]) -> dict[str, float]:

@@ -47,8 +47,8 @@ class Runner:
         if isinstance(task.content, NotebookCiError):
             return _refused(outcome, task.content)
         if not task.content.path.exists():
-            message = f"{task.path} vanished after the run began: another notebook or process deleted or moved it."
-            hint = "Keep it, or leave it out with the input `exclude`."
+            message = f"{task.path} disappeared during the run: another notebook or process deleted or moved it."
+            hint = "Keep it, or add it to `exclude`."
             return _refused(outcome, CheckFailed(message, hint=hint, file=task.path))
         return _Run(self, task, task.content, server, listener, outcome).execute()
 
@@ -116,10 +116,10 @@ class _Run:
                 self.outcome.has_imports = manager.has_imports
                 if manager.greeted.get("status") == "error":
                     why = f"{manager.greeted['ename']}: {manager.greeted['evalue']}"
-                    self._tell("warning", f"Failing shell commands and `exit()` are not noticed: {why}.")
+                    self._tell("warning", f"Failed shell commands and `exit()` will not be noticed: {why}.")
                 self.outcome.not_forked = self.outcome.not_forked or manager.not_forked
                 if isinstance(exception, KernelNotStartedError) and manager.start == "fork" and not watch.exceeded:
-                    self._tell("notice", "Its forked kernel did not begin: it was run by a started one.")
+                    self._tell("notice", "The forked kernel failed to start; a normal kernel was used.")
                     continue
                 said, no_space = manager.last_words.text(), os.strerror(errno.ENOSPC)
                 if isinstance(exception, KernelNotStartedError) and (no_space in said or files.is_full(folder)):
@@ -157,8 +157,8 @@ class _Run:
         result.left_out = execution.left_out
         if result.left_out:
             limit = self.runner.inputs.max_output
-            size = f"{result.left_out / 1e6:.1f} MB of the outputs were left out: more than max-output ({limit} bytes)."
-            self._tell("warning", f"{size} Notices in the executed notebook say where.")
+            size = f"{result.left_out / 1e6:.1f} MB of outputs were left out: more than `max-output` ({limit} bytes)."
+            self._tell("warning", f"{size} Notices in the executed notebook show where.")
         if output.is_file():
             result.output = self._made(output)
             if self.runner.inputs.html:
@@ -169,7 +169,7 @@ class _Run:
             html.render(execution.nb, page)
             self.outcome.result.html = self._made(page)
         except Exception as error:  # noqa: BLE001 - a page does not decide whether the notebook passed
-            why = f"The page {page.name} could not be made: {type(error).__name__}: {error}."
+            why = f"The page {page.name} could not be created: {type(error).__name__}: {error}."
             self._tell("warning", why, "The executed notebook itself is complete.")
 
     def _made(self, path: Path) -> str:

@@ -73,7 +73,7 @@ def ordered(paths: Iterable[str], needs: Mapping[str, Collection[str]]) -> list[
         graph.prepare()
     except graphlib.CycleError as error:
         circle = " needs ".join(reversed(error.args[1]))
-        raise InputError(f"No notebook can begin: {circle}.", hint="Correct the input needs.") from error
+        raise InputError(f"Notebooks need each other in a circle: {circle}.", hint="Correct `needs`.") from error
     found: list[str] = []
     ready: list[tuple[_Key, str]] = []
     while graph.is_active():

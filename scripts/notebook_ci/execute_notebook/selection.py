@@ -29,26 +29,25 @@ def select(patterns: Iterable[str], exclude: Iterable[str], cwd: Path, never: It
         found = [path for path in matches if not _lies_in(cwd / path, never)]
         if matches and not found:
             raise InputError(
-                f"{quote(pattern)} matches nothing but outputs: {quote(matches[0])} lies in the output-dir or the run "
-                "directory.",
-                hint="Correct the input notebooks, or name another folder for the outputs.",
+                f"{quote(pattern)} matches only outputs: {quote(matches[0])} is in `output-dir` or the run directory.",
+                hint="Correct `notebooks`, or use another folder for the outputs.",
             )
         if not found:
             raise InputError(
                 f"No notebook matches {quote(pattern)} in {cwd}.",
-                hint="Correct the input notebooks, or take the line out. Patterns are relative to the workspace.",
+                hint="Correct `notebooks`, or remove the line. Patterns are relative to the workspace.",
             )
         chosen.update(found)
     remaining = sorted(chosen - left_out)
     if not remaining:
         raise InputError(
-            "Every notebook that matches is left out by the input exclude.",
-            hint="Correct exclude, or take it out.",
+            "`exclude` matches all notebooks.",
+            hint="Correct `exclude`, or remove it.",
         )
     if outside := next((path for path in remaining if _leads_out(path, cwd)), None):
         raise InputError(
-            f"{quote(outside)} is a link that leads out of the workspace {cwd}.",
-            hint="Replace it by the notebook itself, or list it in the input exclude.",
+            f"{quote(outside)} is a link to a file outside the workspace {cwd}.",
+            hint="Replace it with the notebook itself, or add it to `exclude`.",
         )
     return remaining
 
@@ -78,7 +77,7 @@ def _expand(pattern: str, cwd: Path) -> set[str]:
         found = _below(cwd.joinpath(*start), parts[len(start) :])
         return {_relative(path, pattern, cwd) for path in found}
     except (OSError, ValueError) as error:
-        raise InputError(f"The pattern {quote(pattern)} cannot be used: {error}.") from error
+        raise InputError(f"{quote(pattern)} is not a valid pattern: {error}.") from error
 
 
 def _below(start: Path, pattern: Sequence[str]) -> Iterator[Path]:
@@ -118,12 +117,12 @@ def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 
 def _relative(path: Path, pattern: str, cwd: Path) -> str:
     if path.suffix != SUFFIX:
-        raise InputError(f"{quote(pattern)} is not a notebook.", hint=f"Notebooks are files that end in {SUFFIX}.")
+        raise InputError(f"{quote(pattern)} is not a notebook.", hint=f"Names of notebooks end in `{SUFFIX}`.")
     normal = Path(os.path.normpath(path))
     if not normal.is_relative_to(cwd):
         raise InputError(
-            f"{quote(pattern)} lies outside the workspace {cwd}.",
-            hint="Check the repository out into the workspace, and give paths relative to it.",
+            f"{quote(pattern)} is outside the workspace {cwd}.",
+            hint="Check out the repository into the workspace, and use paths relative to it.",
         )
     return normal.relative_to(cwd).as_posix()
 

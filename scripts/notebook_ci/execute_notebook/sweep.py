@@ -22,7 +22,7 @@ def sets(value: Value, origin: str) -> dict[str, Values]:
     if value is None:
         return {}
     if not isinstance(value, list | dict):
-        raise InputError(f"{origin} is {quote(value)}: neither a list nor a map.", hint=HINT)
+        raise InputError(f"{origin} is {quote(value)}, which is neither a list nor a map.", hint=HINT)
     if len(value) > MOST_SETS:
         raise InputError(f"{origin} has {len(value)} sets, more than {MOST_SETS}.", hint=HINT)
     found = [_set(each, origin) for each in (value.values() if isinstance(value, dict) else value)]

@@ -100,15 +100,15 @@ class _Reader:
             if stat.S_ISREG(mode):
                 return self._path.read_bytes()
             kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
-            message, hint = f"{self._name} is {kind}, not a notebook.", "Name a notebook file, or a pattern of files."
+            message, hint = f"{self._name} is {kind}, not a notebook.", "Use the path of a notebook, or a pattern."
         except (FileNotFoundError, NotADirectoryError):
-            message, hint = f"There is no notebook {self._name}.", "Check the path, and that the file is committed."
+            message, hint = f"{self._name} does not exist.", "Check the path, and that the file is committed."
             if self._path.is_symlink():
                 message = f"{self._name} is a link to {self._path.readlink()}, which does not exist."
         except PermissionError:
             message, hint = (
-                f"{self._name} may not be read: permission denied.",
-                "Give the job's user the right to read it.",
+                f"{self._name} cannot be read: permission denied.",
+                "Give the job's user read permission.",
             )
         except (OSError, ValueError) as error:
             # ValueError: a path that holds a null character.
@@ -120,17 +120,17 @@ class _Reader:
             raise self._fault(f"{self._name} is empty.")
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise self._fault(
-                f"{self._name} is written in UTF-16.", hint="Save it as UTF-8: notebooks are always UTF-8."
+                f"{self._name} is encoded in UTF-16.", hint="Save it as UTF-8: notebooks are always UTF-8."
             )
         if data.startswith(b"\xef\xbb\xbf"):
             # nbformat 5.10 and Jupyter refuse it too ("Unexpected UTF-8 BOM"): the notebook would not open.
-            message = f"{self._name} starts with a byte order mark (BOM), which Jupyter refuses."
+            message = f"{self._name} starts with a byte order mark (BOM), which Jupyter rejects."
             raise self._fault(message, hint="Save it as UTF-8 without BOM.", line=1)
         try:
             return data.decode()
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
-            message = f"{self._name} is not UTF-8 text: line {line} holds the byte 0x{data[error.start]:02x}."
+            message = f"{self._name} is not UTF-8 text: line {line} contains the byte 0x{data[error.start]:02x}."
             raise self._fault(message, hint=f"Save it as UTF-8. {_RESTORE}", line=line) from None
 
     def _content(self) -> dict[str, Any]:
@@ -142,7 +142,7 @@ class _Reader:
             raise self._fault(f"{self._name} is nested too deeply to be a notebook.") from None
         except ValueError:
             # The default of sys.set_int_max_str_digits; Jupyter cannot read such a file either.
-            raise self._fault(f"{self._name} holds a whole number of more than 4300 digits.") from None
+            raise self._fault(f"{self._name} contains an integer of more than 4300 digits.") from None
         if not isinstance(content, dict):
             raise self._fault(
                 f"{self._name} is not a notebook: its JSON is {json_kind(content)}, not an object.", line=1
@@ -154,41 +154,41 @@ class _Reader:
         if start.startswith("version https://git-lfs"):
             message = f"{self._name} is a Git LFS pointer, not the notebook itself."
             return self._fault(
-                message, hint="Fetch the content: `git lfs pull`, or `lfs: true` for actions/checkout.", line=1
+                message, hint="Fetch the content: `git lfs pull`, or `lfs: true` of actions/checkout.", line=1
             )
         if marker := _conflict_marker.search(self._text):
             line = self._text.count("\n", 0, marker.start()) + 1
-            message = f"{self._name} has unresolved merge conflict markers, line {line}."
+            message = f"{self._name} has unresolved merge conflict markers (line {line})."
             return self._fault(
                 message, hint="Resolve the conflict and commit the notebook (nbdime can help).", line=line
             )
         if start.startswith("<"):
             message = f"{self._name} is a web page (HTML or XML), not a notebook."
-            return self._fault(message, hint="Download the raw file: a notebook is JSON and starts with {.", line=1)
+            return self._fault(message, hint="Download the raw file: a notebook is JSON and starts with `{`.", line=1)
         if self._path.suffix == ".py" or start.startswith(_PYTHON_STARTS):
             message = f"{self._name} is a Python script, not a notebook."
             return self._fault(
-                message, hint="Name an .ipynb file, or make one: `jupytext --to notebook SCRIPT`.", line=1
+                message, hint="Use an `.ipynb` file, or create one: `jupytext --to notebook SCRIPT`.", line=1
             )
         message = f"{self._name} is not valid JSON: {error.msg}, line {error.lineno}, column {error.colno}."
         return self._fault(message, line=error.lineno)
 
     def _version(self, content: dict[str, Any]) -> tuple[int, int]:
         if "nbformat" not in content:
-            message = f"{self._name} is not a notebook: it does not say its format (`nbformat`)."
+            message = f"{self._name} is not a notebook: it has no `nbformat`."
             raise self._fault(message)
         major, minor = content["nbformat"], content.get("nbformat_minor", 0)
         if not _is_whole(major) or not _is_whole(minor):
-            raise self._fault(f"{self._name} does not say its format as numbers (`nbformat`, `nbformat_minor`).")
+            raise self._fault(f"The `nbformat` and `nbformat_minor` of {self._name} are not numbers.")
         if major < _SUPPORTED_FORMAT:
             convert = command_line("jupyter nbconvert --to notebook --nbformat 4 --inplace {}", self._name)
             raise self._fault(
-                f"{self._name} is in the old notebook format {major}; needed is {_SUPPORTED_FORMAT}.",
+                f"{self._name} is in the old notebook format {major}; format {_SUPPORTED_FORMAT} is required.",
                 hint=f"Convert it: {convert}.",
             )
         if major > _SUPPORTED_FORMAT:
             raise self._fault(
-                f"{self._name} is in notebook format {major}; this version of notebook-ci knows {_SUPPORTED_FORMAT}.",
+                f"{self._name} is in notebook format {major}; this notebook-ci supports format {_SUPPORTED_FORMAT}.",
                 hint=f"Save it in format {_SUPPORTED_FORMAT}, or use a newer notebook-ci.",
             )
         return major, minor
@@ -230,10 +230,8 @@ class _Reader:
         if isinstance(source, list) and all(isinstance(part, str) for part in source):
             source = "".join(source)
         if not isinstance(source, str):
-            said = (
-                "has no `source`" if "source" not in cell else "has a `source` that is neither text nor a list of text"
-            )
-            raise self._cell_fault(index, said)
+            wrong = "has a `source` that is neither a string nor a list of strings"
+            raise self._cell_fault(index, wrong if "source" in cell else "has no `source`")
         try:
             source.encode()
         except UnicodeEncodeError as error:
@@ -241,13 +239,14 @@ class _Reader:
             # file.
             position = positions.scan(self._text)[index]
             line = position.source_line(len(positions.split_lines(source[: error.start])))
-            raise self._cell_fault(index, f"has half a character (a lone surrogate), line {line}", line=line) from None
+            wrong = f"contains half a character (a lone surrogate, line {line})"
+            raise self._cell_fault(index, wrong, line=line) from None
         return source
 
     def _tags(self, index: int, metadata: dict[str, Any]) -> frozenset[str]:
         tags = metadata.get("tags", [])
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-            raise self._cell_fault(index, "has `tags` that are not a list of text")
+            raise self._cell_fault(index, "has `tags` that are not a list of strings")
         return frozenset(tags)
 
     def _cell_fault(self, index: int, said: str, *, line: int | None = None) -> CheckFailed:

@@ -98,7 +98,7 @@ class _Collector:
             return
         size = _json_size(data)
         if size > MOST_SCRAP_BYTES:
-            raise _Refused(f"has {size} bytes, at most {MOST_SCRAP_BYTES} can be recorded")
+            raise _Refused(f"has {size} bytes; at most {MOST_SCRAP_BYTES} can be recorded")
         self._check_room(name)
         self.scraps[name] = data
         self.metrics.pop(name, None)
@@ -120,7 +120,7 @@ class _Collector:
 
     def _check_room(self, name: str) -> None:
         if name not in self.metrics and name not in self.scraps and len(self.metrics) + len(self.scraps) >= MOST_NAMES:
-            raise _Refused(f"is one too many: a notebook can report {MOST_NAMES}")
+            raise _Refused(f"was left out: a notebook can report at most {MOST_NAMES}")
 
 
 def _object(value: object) -> dict[str, Any]:
@@ -138,14 +138,14 @@ def _parsed(text: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise _Refused("cannot be read as JSON") from None
+        raise _Refused("is not valid JSON") from None
 
 
 def _checked_name(name: object) -> str:
     if not isinstance(name, str) or not name.strip():
         raise _Refused("has no name")
     if len(name) > MOST_NAME_CHARS:
-        raise _Refused(f"has a name of {len(name)} characters, at most {MOST_NAME_CHARS} are possible")
+        raise _Refused(f"has a name of {len(name)} characters; at most {MOST_NAME_CHARS} are allowed")
     # Control characters and lone surrogates: they cannot be shown in a log or written to a file.
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
         raise _Refused("has a control character in its name")
@@ -156,10 +156,10 @@ def _json_size(data: object) -> int:
     try:
         return len(json.dumps(data, ensure_ascii=False, allow_nan=False).encode())
     except UnicodeEncodeError:
-        raise _Refused("holds half a character (a lone surrogate)") from None
+        raise _Refused("contains half a character (a lone surrogate)") from None
     except (ValueError, RecursionError):
         raise _Refused(
-            "cannot be written as JSON: a number in it is not finite or too long, or it nests too deeply"
+            "cannot be written as JSON: a number is not finite or too long, or it is nested too deeply"
         ) from None
 
 

@@ -46,7 +46,7 @@ def test_who_asks_for_forked_ones_is_told(elsewhere: Workspace, kernel: Path) ->
     assert done.code == 0, done.log
     assert done.notebooks["a.ipynb"]["html"], "workers load what pages need themselves"
     assert [notice.message for notice in done.annotations("notice")] == [
-        "Kernels are started, not forked: that is Linux alone."
+        "Kernels are started, not forked: only Linux can fork them."
     ]
 
 

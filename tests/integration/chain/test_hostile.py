@@ -200,7 +200,7 @@ def test_a_junk_message_is_a_fault_of_its_notebook(junk: tuple[Workspace, Done],
         assert result["status"] == "passed"
         return
     assert result["failure"]["kind"] == "broken-execution"
-    assert "not a valid message" in result["failure"]["message"]
+    assert "an invalid message" in result["failure"]["message"]
     assert re.search(r"\(\w+\.py, line \d+\)", result["failure"]["message"]), "what a report of a bug needs"
     assert result["failure"]["cell"] == 2
     assert done.executed(f"{name}.ipynb")["cells"][0]["outputs"]

@@ -58,7 +58,7 @@ SAID = {
     "exit": Said(
         notebook("import sys\nsys.exit('no data')"),
         "SystemExit in cell 1",
-        "The notebook ended itself: no data",
+        "The notebook exited: no data",
         "sys.exit('no data')",
     ),
     "indent": Said(
@@ -149,7 +149,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory, kernel: Path) -> tuple[Workspa
         ("dangling", "dangling.ipynb is a link to nowhere.ipynb, which does not exist.", None),
         (
             "2-deleted",
-            "2-deleted.ipynb vanished after the run began: another notebook or process deleted or moved it.",
+            "2-deleted.ipynb disappeared during the run: another notebook or process deleted or moved it.",
             None,
         ),
         ("unparsable", "The parameters cell of unparsable.ipynb is not valid Python: invalid syntax.", "high = "),
@@ -200,7 +200,7 @@ def test_a_second_cell_of_parameters_is_told_of(odd: tuple[Workspace, Done]) -> 
     workspace, done = odd
     [warning] = done.annotations("warning")
     assert warning.place == ("twice.ipynb", line_of(workspace.folder / "twice.ipynb", "beta = 2"))
-    assert warning.message.startswith("2 cells are tagged `parameters`: only the first one, cell 1, counts.")
+    assert warning.message.startswith("2 cells are tagged `parameters`; only the first, cell 1, is used.")
     refused = workspace.execute(Path("python3"), notebooks="twice.ipynb", parameters="beta: 1")
     assert refused.code == 2
     assert f"twice.ipynb: {warning.message}" in refused.annotations()[0].message

@@ -55,13 +55,13 @@ def test_the_output_stands_in_the_run_directory_and_each_run_has_its_own(workspa
     [
         (
             {"output-dir": "."},
-            "which holds the notebooks themselves. Name a folder of its own with the input output-dir.",
+            "which contains the notebooks. Set `output-dir` to a folder of its own.",
         ),
         (
             {"output-dir": ".."},
-            "which holds the notebooks themselves. Name a folder of its own with the input output-dir.",
+            "which contains the notebooks. Set `output-dir` to a folder of its own.",
         ),
-        ({"output-dir": "out"}, "The executed notebook would be written over its source sub/b.ipynb."),
+        ({"output-dir": "out"}, "sub/b.ipynb would be overwritten by its executed copy."),
         (
             {"output-dir": "sub", "notebooks": "sub/b.ipynb"},
             "`sub/b.ipynb` lies in the output-dir or the run directory",

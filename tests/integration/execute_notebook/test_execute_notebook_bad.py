@@ -104,8 +104,8 @@ EXECUTE = {
     "YAML: not closed": Case({"parameters": "alpha: [1, 2"}, "`parameters` is not valid YAML (line 1): "),
     "nobody declares it": Case(
         {"parameters": "beta: 1"},
-        "No notebook declares the parameter `beta`. Parameters are the names assigned in the cell tagged `parameters`; "
-        "here: alpha.",
+        "No notebook declares the parameter `beta`. Parameters are the names assigned in the cell tagged `parameters`: "
+        "`alpha`.",
     ),
     "nearly declared": Case(
         {"parameters": "alhpa: 1"}, "No notebook declares the parameter `alhpa`. Did you mean `alpha`?"
@@ -117,12 +117,12 @@ EXECUTE = {
     ),
     "parameters-file: none": Case(
         {"parameters-file": "no.yaml"},
-        "There is no file no.yaml. The input parameters-file takes the path of a YAML file.",
+        "There is no file no.yaml. `parameters-file` is the path of a YAML file.",
         {},
         ("no.yaml", 0),
     ),
     "parameters-file: a folder": Case(
-        {"parameters-file": "p"}, "p is a folder. The input parameters-file takes", {"p/x": ""}, ("p", 0)
+        {"parameters-file": "p"}, "p is a folder. `parameters-file` is the path", {"p/x": ""}, ("p", 0)
     ),
     "parameters-file: Latin-1": Case(
         {"parameters-file": "p.yaml"},
@@ -145,25 +145,23 @@ EXECUTE = {
     "an empty folder": Case({"notebooks": "empty"}, "No notebook matches `empty", {"empty/x.txt": ""}),
     "outside": Case({"notebooks": "../other.ipynb"}, "No notebook matches `../other.ipynb` in {cwd}."),
     "outside, and there": Case(
-        {"notebooks": "../other.ipynb"}, "`../other.ipynb` lies outside the workspace {cwd}.", {"../other.ipynb": "{}"}
+        {"notebooks": "../other.ipynb"}, "`../other.ipynb` is outside the workspace {cwd}.", {"../other.ipynb": "{}"}
     ),
     "no notebook": Case(
-        {"notebooks": "a.md"}, "`a.md` is not a notebook. Notebooks are files that end in .ipynb.", {"a.md": ""}
+        {"notebooks": "a.md"}, "`a.md` is not a notebook. Names of notebooks end in `.ipynb`.", {"a.md": ""}
     ),
-    "all left out": Case({"exclude": "**/*.ipynb"}, "Every notebook that matches is left out by the input exclude."),
+    "all left out": Case({"exclude": "**/*.ipynb"}, "`exclude` matches all notebooks."),
     # Which Python and which folders
-    "python: none": Case({"python": "py/no"}, "The Python {cwd}/py/no (input python) cannot be run: "),
-    "python: a folder": Case({"python": "{cwd}"}, "The Python {cwd} (input python) cannot be run: "),
-    "python: a text": Case(
-        {"python": "./a.txt"}, "The Python {cwd}/a.txt (input python) cannot be run: ", {"a.txt": "x"}
-    ),
+    "python: none": Case({"python": "py/no"}, "The Python {cwd}/py/no (`python`) cannot be run: "),
+    "python: a folder": Case({"python": "{cwd}"}, "The Python {cwd} (`python`) cannot be run: "),
+    "python: a text": Case({"python": "./a.txt"}, "The Python {cwd}/a.txt (`python`) cannot be run: ", {"a.txt": "x"}),
     "python: another program": Case(
-        {"python": "true"}, "The Python /usr/bin/true (input python) does not behave as a Python: "
+        {"python": "true"}, "The Python /usr/bin/true (`python`) is not a working Python interpreter: "
     ),
     "run-dir: a file": Case({"run-dir": "a.txt"}, "The run directory cannot be created: ", {"a.txt": "x"}),
     "run-dir: below a file": Case({"run-dir": "a.txt/b"}, "The run directory cannot be created: ", {"a.txt": "x"}),
     "output-dir: a file": Case(
-        {"output-dir": "a.txt"}, "The folder {cwd}/a.txt cannot be made: a file stands in the way.", {"a.txt": "x"}
+        {"output-dir": "a.txt"}, "The folder {cwd}/a.txt cannot be created: a file has its name.", {"a.txt": "x"}
     ),
     "run-dir: with somebody's JSON": Case(
         {"run-dir": "runs", "python": ""},
@@ -199,7 +197,7 @@ def test_no_python_for_the_kernel(workspace: Workspace) -> None:
     (programs / "python3").symlink_to(os.path.realpath(PYTHON))
     environ = {"PATH": only_tools(workspace.base / "path"), "RUNNER_TOOL_CACHE": str(workspace.base / "tools")}
     done = workspace.run("execute-notebook", {}, environ=environ)
-    message = "No Python was found to run the notebooks. Run setup-env before, or name an interpreter"
+    message = "No Python was found to run the notebooks. Run setup-env first, or set `python`"
     assert_refused(done, Case({}, message, code=3), message)
 
 
@@ -217,7 +215,7 @@ def test_a_read_only_checkout_on_a_runner_is_enough(workspace: Workspace, kernel
     assert "error: The run directory cannot be created: " in local.log
     assert "Name folders that can be written, with these inputs: `run-dir`, " in local.log
     for inputs, message in (
-        ({"output-dir": "out"}, f"The folder {workspace.folder}/out cannot be made: Read-only file system."),
+        ({"output-dir": "out"}, f"The folder {workspace.folder}/out cannot be created: Read-only file system."),
         ({"run-dir": "runs"}, "The run directory cannot be created: "),
     ):
         refused = workspace.run(

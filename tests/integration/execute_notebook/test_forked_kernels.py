@@ -201,7 +201,7 @@ def test_what_a_notebook_installed_is_there_for_the_next(workspace: Workspace, k
     assert told(done, "2.ipynb") == "new\n"
     [notice] = done.annotations("notice")
     changed = f"packages or files changed: {link.name}"
-    assert notice.message == f"While 1.ipynb ran, {changed}. From here on kernels are started, not forked."
+    assert notice.message == f"While 1.ipynb ran, {changed}. From now on, kernels are started, not forked."
     assert notice.place[0] == "1.ipynb"
 
 
@@ -225,7 +225,7 @@ def test_the_notebooks_are_named_that_ran_while_packages_changed(workspace: Work
     assert done.code == 0, done.log
     [notice] = done.annotations("notice")
     when = f"While one of installs.ipynb, runs.ipynb ran, packages or files changed: {package.stem}"
-    assert notice.message == f"{when}. From here on kernels are started, not forked."
+    assert notice.message == f"{when}. From now on, kernels are started, not forked."
     assert notice.place[0] == ""
 
 

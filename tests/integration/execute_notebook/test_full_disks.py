@@ -93,7 +93,7 @@ def test_one_that_cannot_be_saved_does_not_end_the_others(workspace: Workspace, 
     for name in "bc":
         said = f"The executed notebook {out}/{name}.ipynb cannot be saved: No space left on device ({out} has "
         [unsaved] = [message for message in errors[name] if message.startswith(said)]
-        assert unsaved.endswith(" left). Free some disk space, or name another folder with the input output-dir.")
+        assert unsaved.endswith(" left). Free some disk space, or set `output-dir` to another folder.")
     assert [len(errors[name]) for name in "bce"] == [1, 2, 1]
     assert (done.outputs["status"], done.record["status"], done.outputs["failed"]) == ("error", "error", "3")
     assert not workspace.leftovers()

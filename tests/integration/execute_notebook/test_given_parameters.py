@@ -75,11 +75,11 @@ def test_a_parameter_that_no_notebook_declares(workspace: Workspace, kernel: Pat
     for name, cell in others.items():
         workspace.write(name, notebook(cell, "open('ran', 'w')"))
     done = workspace.execute(kernel, parameters="alpha: 2\nalfa: 2")
-    names = "alpha, beta" if others else "alpha"
+    names = "`alpha`, `beta`" if others else "`alpha`"
     [error] = done.annotations()
     assert error.message == (
         f"No notebook declares the parameter `alfa`. Did you mean `alpha`? Parameters are the names assigned in the "
-        f"cell tagged `parameters`; here: {names}."
+        f"cell tagged `parameters`: {names}."
     )
     assert (done.code, done.outputs["status"], done.outputs["executed"]) == (2, "error", "0")
     assert not (workspace.folder / "ran").exists()

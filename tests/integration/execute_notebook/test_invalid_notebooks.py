@@ -15,12 +15,12 @@ INVALID: dict[str, tuple[Content, int, str]] = {
     "bom": (
         b"\xef\xbb\xbf" + GOOD.encode(),
         1,
-        "bom.ipynb starts with a byte order mark (BOM), which Jupyter refuses.",
+        "bom.ipynb starts with a byte order mark (BOM), which Jupyter rejects.",
     ),
     "conflict": (
         json.dumps(notebook("x = 1"), indent=1).replace('"source"', '\n<<<<<<< HEAD\n"source"'),
         10,
-        "conflict.ipynb has unresolved merge conflict markers, line 10.",
+        "conflict.ipynb has unresolved merge conflict markers (line 10).",
     ),
     "cut": (GOOD[:-20], 1, "cut.ipynb is not valid JSON: "),
     "empty": (" \n", 0, "empty.ipynb is empty."),
@@ -33,7 +33,7 @@ INVALID: dict[str, tuple[Content, int, str]] = {
     "lfs": ("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", 1, "lfs.ipynb is a Git LFS pointer"),
     "list": ("[]", 1, "list.ipynb is not a notebook: its JSON is a list, not an object."),
     "no-cells": ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}}', 0, "no-cells.ipynb has no `cells`."),
-    "no-format": ('{"cells": []}', 0, "no-format.ipynb is not a notebook: it does not say its format (`nbformat`)."),
+    "no-format": ('{"cells": []}', 0, "no-format.ipynb is not a notebook: it has no `nbformat`."),
     "no-source": (
         '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [\n{"cell_type": "code"}]}',
         2,
@@ -44,8 +44,12 @@ INVALID: dict[str, tuple[Content, int, str]] = {
         15,
         "The parameters cell of parameters.ipynb is not valid Python",
     ),
-    "three": ('{"nbformat": 3, "worksheets": []}', 0, "three.ipynb is in the old notebook format 3; needed is 4."),
-    "utf-16": (GOOD.encode("utf-16"), 0, "utf-16.ipynb is written in UTF-16."),
+    "three": (
+        '{"nbformat": 3, "worksheets": []}',
+        0,
+        "three.ipynb is in the old notebook format 3; format 4 is required.",
+    ),
+    "utf-16": (GOOD.encode("utf-16"), 0, "utf-16.ipynb is encoded in UTF-16."),
 }
 
 

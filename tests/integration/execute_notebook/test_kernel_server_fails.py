@@ -61,7 +61,7 @@ def test_a_server_that_dies_or_hangs_costs_nothing_but_time(
     assert done.code == 0, done.log
     assert starts(done) == ["fork", "spawn", "spawn"]
     [notice] = notices(done)
-    assert notice.startswith("From here on kernels are started, not forked: ")
+    assert notice.startswith("From now on, kernels are started, not forked: ")
     assert why in notice
     assert not workspace.processes()
     assert not workspace.leftovers()
@@ -99,7 +99,7 @@ def test_a_server_that_cannot_fork(workspace: Workspace, kernel: Path) -> None:
     done = workspace.execute(kernel, {"PYTHONPATH": str(workspace.folder / "broken")}, kernel_start="fork")
     assert done.code == 0, done.log
     assert starts(done) == ["spawn", "spawn"]
-    assert notices(done) == ["From here on kernels are started, not forked: the server cannot fork."]
+    assert notices(done) == ["From now on, kernels are started, not forked: the server cannot fork."]
 
 
 def test_a_forked_kernel_that_does_not_begin(workspace: Workspace, kernel: Path) -> None:
@@ -114,4 +114,4 @@ def test_a_forked_kernel_that_does_not_begin(workspace: Workspace, kernel: Path)
     done = workspace.execute(kernel, {"PYTHONPATH": str(workspace.folder / "broken")}, kernel_start="fork")
     assert done.code == 0, done.log
     assert starts(done) == ["spawn"]
-    assert notices(done) == ["Its forked kernel did not begin: it was run by a started one."]
+    assert notices(done) == ["The forked kernel failed to start; a normal kernel was used."]

@@ -39,8 +39,8 @@ def test_what_needs_one_that_failed_is_skipped_and_what_needs_that(workspace: Wo
     }
     assert not list(workspace.folder.glob("ran-*"))
     assert not (Path(done.outputs["output-dir"]) / "train.ipynb").exists()
-    assert "- train.ipynb · skipped: it needs data.ipynb, which did not pass" in done.log
-    assert "- report.ipynb · skipped: it needs train.ipynb, which did not pass" in done.log
+    assert "- train.ipynb · skipped: data.ipynb, which it needs, did not pass" in done.log
+    assert "- report.ipynb · skipped: train.ipynb, which it needs, did not pass" in done.log
     assert re.search(r"report\.ipynb.*needs `train\.ipynb`", done.summary), done.summary
     assert (done.outputs["executed"], done.outputs["failed"]) == ("2", "1")
 
@@ -94,14 +94,14 @@ def test_a_needed_notebook_that_is_not_chosen_is_not_waited_for(workspace: Works
 @pytest.mark.parametrize(
     ("needs", "said"),
     [
-        ("train.ipynb: [dat.ipynb]", "names `dat.ipynb`, and no notebook matches that. Did you mean `data.ipynb`?"),
-        ("trian.ipynb: [data.ipynb]", "`trian.ipynb`, and no notebook matches that. Did you mean `train.ipynb`?"),
-        ("'x/*.ipynb': [data.ipynb]", "The input needs names `x/*.ipynb`, and no notebook matches that."),
+        ("train.ipynb: [dat.ipynb]", "lists `dat.ipynb`, which matches no notebook. Did you mean `data.ipynb`?"),
+        ("trian.ipynb: [data.ipynb]", "`trian.ipynb`, which matches no notebook. Did you mean `train.ipynb`?"),
+        ("'x/*.ipynb': [data.ipynb]", "`needs` lists `x/*.ipynb`, which matches no notebook."),
         (
             "{train.ipynb: [data.ipynb], data.ipynb: [train.ipynb]}",
-            "No notebook can begin: data.ipynb needs train.ipynb needs data.ipynb. Correct the input needs.",
+            "Notebooks need each other in a circle: data.ipynb needs train.ipynb needs data.ipynb. Correct `needs`.",
         ),
-        ("train.ipynb: [train.ipynb]", "No notebook can begin: train.ipynb needs train.ipynb."),
+        ("train.ipynb: [train.ipynb]", "Notebooks need each other in a circle: train.ipynb needs train.ipynb."),
         ("train.ipynb: 5", "`needs` has `5` for `train.ipynb`, which is not a list of notebooks."),
         ("train.ipynb: [[data.ipynb]]", "which is not a list of notebooks."),
         ("train.ipynb: {data.ipynb: x}", "which is not a list of notebooks."),
@@ -122,5 +122,5 @@ def test_needs_that_cannot_be_met(workspace: Workspace, kernel: Path, needs: str
 
 def _circle(message: str) -> list[str]:
     """Return the notebooks of a circle that a message tells of, wherever it is said to begin."""
-    found = re.search(r"No notebook can begin: (.*?\.ipynb)\. ", message)
+    found = re.search(r"Notebooks need each other in a circle: (.*?\.ipynb)\. ", message)
     return sorted(found[1].split(" needs ")[1:]) if found else []

@@ -61,7 +61,7 @@ def test_it_runs_beside_notebooks_for_python(workspace: Workspace, bash: Path) -
     told = done.printed("deep/a.ipynb").splitlines()
     assert told[0].startswith("5 it is ")
     assert told[1:] == [str(workspace.folder / "deep"), str(bash.parent / "python")]
-    assert f"deep/a.ipynb: run with the kernel `bash` ({bash.parents[1] / 'share/jupyter/kernels/bash'})." in done.log
+    assert f"deep/a.ipynb: runs with the kernel `bash` ({bash.parents[1] / 'share/jupyter/kernels/bash'})." in done.log
     assert not done.annotations("notice")
 
 
@@ -111,7 +111,7 @@ def test_a_kernel_that_only_replies_that_a_cell_failed(workspace: Workspace, ker
         "ok.ipynb": ("passed", 2),
         "tagged.ipynb": ("passed", 2),
     }, done.log
-    assert faults(done)["aborted.ipynb"].startswith("The kernel did not run this cell to its end.")
+    assert faults(done)["aborted.ipynb"].startswith("The kernel did not finish this cell.")
 
 
 @pytest.mark.parametrize(
@@ -132,10 +132,10 @@ def test_a_kernel_that_is_not_installed(workspace: Workspace, bash: Path) -> Non
     workspace.write("b.ipynb", notebook("echo yes", metadata=BASH))
     done = workspace.execute(bash)
     folder = bash.parents[1] / "share/jupyter/kernels"
-    where = f"Install it where Jupyter looks, {folder} for one, or leave the notebook out"
+    where = f"Install it where Jupyter finds it, such as {folder}, or add the notebook"
     assert faults(done) == {
-        "r.ipynb": f"r.ipynb needs the kernel `ir` for `r`, which is not installed. {where} with the input exclude.",
-        "s.ipynb": f"s.ipynb needs a kernel for `scala`, which is not installed. {where} with the input exclude.",
+        "r.ipynb": f"r.ipynb needs the kernel `ir` for `r`, which is not installed. {where} to `exclude`.",
+        "s.ipynb": f"s.ipynb needs a kernel for `scala`, which is not installed. {where} to `exclude`.",
     }
     assert (done.code, done.outputs["failed"], done.notebooks["b.ipynb"]["status"]) == (1, "2", "passed")
 
@@ -146,11 +146,14 @@ def test_another_kernel_of_its_language_runs_it(workspace: Workspace, bash: Path
     folder = bash.parents[1] / "share/jupyter/kernels/bash"
     assert (done.code, done.printed("a.ipynb")) == (0, "yes\n"), done.log
     [notice] = done.annotations("notice")
-    assert notice.message == f"a.ipynb: saved with the kernel `bash-4.1`. Run here with the kernel `bash` ({folder})."
+    assert (
+        notice.message
+        == f"a.ipynb: saved with the kernel `bash-4.1`. Runs here with the kernel `bash` ({folder}) instead."
+    )
     # Which of two would be a guess.
     environ = specification(workspace, "other", argv=ARGV, language="bash", display_name="Other")
     fault = faults(workspace.execute(bash, environ))["a.ipynb"]
-    assert "needs the kernel `bash-4.1` for `bash`, which is not installed. Installed for it: bash, other." in fault
+    assert "needs the kernel `bash-4.1` for `bash`, which is not installed. Installed for this language: bash," in fault
 
 
 def test_kernels_that_jupyter_finds_elsewhere(workspace: Workspace, bash: Path) -> None:
@@ -171,11 +174,11 @@ def test_kernels_that_jupyter_finds_elsewhere(workspace: Workspace, bash: Path) 
         ("{", "is broken: Expecting property name"),
         ("[]", "is broken: "),
         ('{"argv": 1, "language": "x"}', "is broken: The 'argv' trait"),
-        ('{"language": "x"}', "is broken: its `argv` and `env` must hold texts"),
-        ('{"argv": [""], "language": "x"}', "is broken: its `argv` and `env` must hold texts"),
+        ('{"language": "x"}', "is broken: `argv` and `env` must contain text"),
+        ('{"argv": [""], "language": "x"}', "is broken: `argv` and `env` must contain text"),
         ("[" * 100_000, "is broken: maximum recursion depth exceeded"),
-        ('{"argv": [1], "language": "x"}', "is broken: its `argv` and `env` must hold texts"),
-        ('{"argv": ["x"], "env": {"A": 1}, "language": "x"}', "is broken: its `argv` and `env` must hold texts"),
+        ('{"argv": [1], "language": "x"}', "is broken: `argv` and `env` must contain text"),
+        ('{"argv": ["x"], "env": {"A": 1}, "language": "x"}', "is broken: `argv` and `env` must contain text"),
     ],
 )
 def test_a_broken_specification(workspace: Workspace, bash: Path, content: str, why: str) -> None:
@@ -192,8 +195,8 @@ def test_a_broken_specification(workspace: Workspace, bash: Path, content: str, 
 @pytest.mark.parametrize(
     ("argv", "why"),
     [
-        (["no-such-program"], "`no-such-program` cannot be run: no-such-program: No such file or directory"),
-        (["true", "\0"], "cannot be run: embedded null byte"),
+        (["no-such-program"], "`no-such-program` cannot be started: no-such-program: No such file or directory"),
+        (["true", "\0"], "cannot be started: embedded null byte"),
         (["false"], "it ended with exit code 1"),
     ],
 )
@@ -246,7 +249,7 @@ def test_parameters_that_cannot_be_set(workspace: Workspace, bash: Path) -> None
     assert (done.code, done.notebooks["a.ipynb"]["failure"]["kind"]) == (1, "invalid-notebook"), done.log
     fault = faults(done)["a.ipynb"]
     assert fault.startswith("papermill cannot write the parameters of a.ipynb in its language: dict type")
-    assert fault.endswith("Give it texts and numbers.")
+    assert fault.endswith("Use only text and numbers.")
     assert "Traceback" not in done.log
 
 

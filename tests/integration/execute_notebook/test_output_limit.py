@@ -25,14 +25,14 @@ def test_of_much_text_the_begin_and_the_end_are_kept(workspace: Workspace, kerne
     assert whole.endswith(end)
     assert min(len(begin), len(end)) > 10_000
     left_out = len(whole) - len(begin) - len(end)
-    assert said == f"{left_out / 1e6:.3f} MB of output left out here: more than the input max-output]"
+    assert said == f"{left_out / 1e6:.3f} MB of output left out here: more than `max-output`]"
     assert texts(second) == "the next cell\n"
     assert done.notebooks["a.ipynb"]["left_out"] == left_out
     [warning] = done.annotations("warning")
     assert warning.place[0] == "a.ipynb"
     assert warning.message == (
-        f"{left_out / 1e6:.1f} MB of the outputs were left out: more than max-output (100000 bytes). Notices in the "
-        "executed notebook say where."
+        f"{left_out / 1e6:.1f} MB of outputs were left out: more than `max-output` (100000 bytes). Notices in the "
+        "executed notebook show where."
     )
     assert (Path(done.outputs["output-dir"]) / "a.ipynb").stat().st_size < 150_000
 
@@ -47,7 +47,7 @@ def test_a_display_that_does_not_fit_is_a_notice(workspace: Workspace, kernel: P
     page, image, stream, result = done.executed("a.ipynb")["cells"][0]["outputs"]
     for each in (page, image):
         assert list(each["data"]) == ["text/plain"]
-        assert "MB of output left out here: more than the input max-output]" in "".join(each["data"]["text/plain"])
+        assert "MB of output left out here: more than `max-output`]" in "".join(each["data"]["text/plain"])
     assert "".join(stream["text"]) == "behind\n"
     assert "".join(result["data"]["text/html"]) == "<b>"
     assert done.notebooks["a.ipynb"]["left_out"] > 600_000

@@ -176,7 +176,7 @@ def test_a_name_that_cannot_be_imported_is_told_of(workspace: Workspace, kernel:
     workspace.write("a.ipynb", notebook("1"))
     done = workspace.execute(kernel, preload="nci_godo\nnci_good")
     [notice] = done.annotations("notice")
-    assert "`nci_godo`, which was left to the notebooks: its import failed here: ModuleNotFoundError" in notice.message
+    assert "`nci_godo`, which was not preloaded: its import failed here: ModuleNotFoundError" in notice.message
     [notice] = workspace.execute(kernel, preload="nci_good", kernel_start="spawn").annotations("notice")
     assert "no effect" in notice.message
 

@@ -42,7 +42,7 @@ def test_the_next_one_waits_while_memory_is_short(
         prefix=private_mount('mount --bind "$D" /proc/meminfo'),
     )
     assert statuses(done) == {"a.ipynb": first, "b.ipynb": "passed"}, done.log
-    assert ("Only 51 MB of memory are left: the next notebook waits." in done.log) == (first == "failed")
+    assert ("Only 51 MB of memory are free: the next notebook waits." in done.log) == (first == "failed")
 
 
 def test_one_worker_runs_them_one_after_the_other(workspace: Workspace, kernel: Path) -> None:
@@ -118,7 +118,7 @@ def test_numbered_notebooks_of_a_folder_run_in_their_order(workspace: Workspace,
     names = numbered(workspace)
     done = workspace.execute(kernel, workers="4")
     assert (done.code, statuses(done)) == (0, dict.fromkeys(names, "passed")), done.log
-    assert f"One after the other: {', '.join(names)}. The input execution-order changes that." in done.log
+    assert f"One after the other: {', '.join(names)}. `execution-order` changes that." in done.log
 
 
 def test_in_parallel_numbers_mean_nothing(workspace: Workspace, kernel: Path) -> None:

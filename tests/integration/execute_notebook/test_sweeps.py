@@ -97,7 +97,7 @@ def test_a_sweep_as_tables_of_the_file_of_inputs(workspace: Workspace, kernel: P
     [
         ("- {alfa: 1}\n- {alfa: 2}", "No notebook declares the parameter `alfa`. Did you mean `alpha`?"),
         ("- {alpha: 1, beta: 2}", "No notebook declares the parameter `beta`."),
-        ("5", "`sweep` is `5`: neither a list nor a map. Write a list of sets"),
+        ("5", "`sweep` is `5`, which is neither a list nor a map. Write a list of sets"),
         ("alpha: [1, 2]", "`sweep` has `[1, 2]`, which is not a set of parameters."),
         ("a/b: {alpha: 1}", "`sweep` has the name `a/b`, which cannot be part of a file name."),
         ("- {alpha: 1", "`sweep` is not valid YAML"),
@@ -116,5 +116,5 @@ def test_an_execution_of_a_sweep_with_the_name_of_a_notebook(workspace: Workspac
     workspace.write("train@small.ipynb", notebook("open('ran', 'w')"))
     done = workspace.execute(kernel, sweep="small: {alpha: 1}")
     assert done.code == 2
-    assert "Two executions would have the name train@small.ipynb" in errors(done)[0]
+    assert "Two executions would be named `train@small.ipynb`" in errors(done)[0]
     assert not (workspace.folder / "ran").exists()

@@ -41,7 +41,7 @@ def test_a_cell_timeout(timed_out: tuple[Workspace, Done], name: str) -> None:
     failure = result["failure"]
     assert (failure["kind"], failure["cell"]) == ("cell-timeout", 2)
     killed = "; 5 seconds later its kernel was killed" if name == "stubborn" else ""
-    assert failure["message"] == f"A cell ran longer than its cell-timeout of 1.5 seconds, and was interrupted{killed}."
+    assert failure["message"] == f"A cell ran longer than `cell-timeout` (1.5 seconds) and was interrupted{killed}."
     assert result["duration"] < 25
     executed = done.executed(path)
     assert texts(executed["cells"][0]) == "kept\n"
@@ -65,7 +65,7 @@ def test_a_notebook_timeout_bounds_the_whole(workspace: Workspace, kernel: Path)
     done = workspace.execute(kernel, notebook_timeout="8", cell_timeout="100")
     for path, result in done.notebooks.items():
         assert result["failure"]["kind"] == "notebook-timeout", path
-        assert result["failure"]["message"].startswith("The notebook ran longer than its notebook-timeout of 8 seconds")
+        assert result["failure"]["message"].startswith("The notebook ran longer than `notebook-timeout` (8 seconds)")
         assert 8 < result["duration"] < 30
         assert result["output"]
     assert 0 < done.notebooks["many.ipynb"]["executed_cells"] < 20

@@ -239,4 +239,4 @@ def test_a_kernel_whose_hooks_cannot_be_installed(workspace: Workspace, kernel: 
     done = workspace.execute(kernel, {"IPYTHONDIR": str(workspace.home)})
     assert done.code == 0, done.log
     [warning] = done.annotations("warning")
-    assert warning.message.startswith("Failing shell commands and `exit()` are not noticed: ")
+    assert warning.message.startswith("Failed shell commands and `exit()` will not be noticed: ")

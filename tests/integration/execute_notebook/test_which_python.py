@@ -19,7 +19,7 @@ def test_foreign_kernel_names_run_with_a_notice(workspace: Workspace, kernel: Pa
     notices = [notice.message for notice in done.annotations("notice")]
     version = done.record["python_version"]
     assert any(notice.startswith("conda.ipynb: saved with the kernel `conda-base-py`.") for notice in notices)
-    assert any(f"Run here with Python {version} ({kernel}), whatever kernel a notebook names." in n for n in notices)
+    assert any(f"Runs here with Python {version} ({kernel}) instead." in n for n in notices)
     assert any(notice.startswith("nameless.ipynb, none.ipynb: saved with no kernel.") for notice in notices)
     assert not any("plain.ipynb" in notice for notice in notices)
 
@@ -46,7 +46,7 @@ def test_the_interpreter_is_looked_for_in_order(workspace: Workspace, kernel: Pa
         "pythonLocation": str(by_location.parents[1]),
         "PATH": f"{on_path.parent}:{workspace.environ['PATH']}",
     }
-    expected = [("input python", by_input), ("setup-env", of_setup), ("VIRTUAL_ENV", by_venv)]
+    expected = [("`python`", by_input), ("setup-env", of_setup), ("VIRTUAL_ENV", by_venv)]
     expected += [("pythonLocation", by_location), ("PATH", on_path)]
     given = {"python": str(by_input)}
     for origin, python in expected:
@@ -76,10 +76,11 @@ def test_on_a_laptop_a_lock_that_changed_since_its_environment_was_made(workspac
     assert "have changed" not in workspace.run("execute-notebook").log
     workspace.write("a.ipynb", notebook("import six\nprint(six.X)"))
     installed = workspace.run("execute-notebook")
-    assert "Files in the environment .notebook-ci/venv have changed since setup-env made it, or" in installed.log
+    assert "Files in the environment .notebook-ci/venv have changed since setup-env created it, or" in installed.log
     workspace.write("more.txt", "six\nidna\n")
     said = (
-        "more.txt has changed since the environment .notebook-ci/venv was made from it. Run setup-env to make it anew."
+        "more.txt has changed since the environment .notebook-ci/venv was created from it. Run setup-env to create it "
+        "again."
     )
     changed = workspace.run("execute-notebook")
     assert changed.code == 0, changed.log
@@ -114,8 +115,8 @@ def test_no_ipykernel(workspace: Workspace, bare: Path) -> None:
     done = workspace.execute(bare)
     assert (done.code, done.outputs["status"]) == (3, "error")
     assert done.annotations()[0].message == (
-        f"The Python {bare} (input python) has no ipykernel, so it cannot run notebooks. "
-        "Run setup-env before in the same run directory, or add ipykernel to the environment."
+        f"The Python {bare} (`python`) has no ipykernel, so it cannot run notebooks. "
+        "Run setup-env first in the same run, or add `ipykernel` to the environment."
     )
 
 
