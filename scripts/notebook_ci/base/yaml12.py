@@ -39,6 +39,20 @@ def as_map(value: Value, origin: str, file: str | Path | None = None) -> Values:
     raise InputError(f"{origin} is {shown}, not a map.", hint=MAP_HINT, file=file)
 
 
+def as_lists(value: Value, origin: str, hint: str) -> dict[str, tuple[str, ...]]:
+    """Return a map of names to one or several others, each once. Raises InputError for anything else."""
+    found = {}
+    for name, given in as_map(value, origin).items():
+        items = given if isinstance(given, list) else [given]
+        others = [item.strip() for item in items if isinstance(item, str)]
+        if len(others) < len(items) or not all([others, name.strip(), *others]):
+            raise InputError(
+                f"{origin} has {quote(given)} for {quote(name)}, not a name or a list of names.", hint=hint
+            )
+        found[name.strip()] = tuple(dict.fromkeys(others))
+    return found
+
+
 def _load(text: str, origin: str, file: str | Path | None, *, hint: str) -> Any:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError

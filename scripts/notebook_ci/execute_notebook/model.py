@@ -2,27 +2,14 @@
 
 from dataclasses import dataclass
 
-from notebook_ci.base import yaml12
-from notebook_ci.base.errors import InputError
 from notebook_ci.base.inputs import StageInputs, given
-from notebook_ci.base.texts import quote
 from notebook_ci.base.values import BOOLEAN, GLOBS, PATH, PRELOAD, SECONDS, SIZE, WORKERS, YAML_MAP, YamlKind, choice
-from notebook_ci.base.yaml12 import Value, Values
+from notebook_ci.base.yaml12 import Value, Values, as_lists
 from notebook_ci.execute_notebook.sweep import SETS
 
 
 def _needs(value: Value, origin: str) -> dict[str, tuple[str, ...]]:
-    found = {}
-    for pattern, needed in yaml12.as_map(value, origin).items():
-        given = needed if isinstance(needed, list) else [needed]
-        others = [other for other in given if isinstance(other, str)]
-        if len(others) < len(given):
-            raise InputError(
-                f"{origin} has {quote(needed)} for {quote(pattern)}, which is not a list of notebooks.",
-                hint="Write `report.ipynb: [train.ipynb]`.",
-            )
-        found[pattern] = tuple(others)
-    return found
+    return as_lists(value, origin, "Write `report.ipynb: [train.ipynb]`.")
 
 
 NEEDS = YamlKind("YAML: `notebook: [notebooks]`, one per line", _needs, "YAML")

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.inputs import StageInputs, given
-from notebook_ci.base.texts import quote
 from notebook_ci.base.values import GLOBS, PATH, TEXT, YamlKind
-from notebook_ci.base.yaml12 import Value, as_map
+from notebook_ci.base.yaml12 import Value, as_lists
 
 NOTHING_GIVEN = "No `suite`, `rules` or `checkpoint` is set: nothing says what the data should be."
 EXAMPLE = "data/penguins.csv: suites/penguins.json"
@@ -20,18 +19,10 @@ OUTPUTS = {
 
 
 def _rules(value: Value, origin: str) -> dict[str, tuple[str, ...]]:
-    given = as_map(value, origin)
-    if not given:
+    rules = as_lists(value, origin, RULES_HINT)
+    if not rules:
         raise InputError(f"{origin} is empty.", hint=RULES_HINT)
-    return {pattern.strip(): _suites(pattern, names, origin) for pattern, names in given.items()}
-
-
-def _suites(pattern: str, value: Value, origin: str) -> tuple[str, ...]:
-    given = value if isinstance(value, list) else [value]
-    names = [name.strip() for name in given if isinstance(name, str) and name.strip()]
-    if not (names and len(names) == len(given) and pattern.strip()):
-        raise InputError(f"{origin} has {quote(value)} for the data {quote(pattern)}.", hint=RULES_HINT)
-    return tuple(dict.fromkeys(names))
+    return rules
 
 
 RULES = YamlKind("YAML: `data: suite`, one per line", _rules, "YAML", hint=RULES_HINT)

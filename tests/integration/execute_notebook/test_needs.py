@@ -89,6 +89,8 @@ def test_a_needed_notebook_that_is_not_chosen_is_not_waited_for(workspace: Works
     done = workspace.execute(kernel, notebooks="train.ipynb", needs="train.ipynb: [data.ipynb]")
     assert (done.code, statuses(done)) == (0, {"train.ipynb": "passed"}), done.log
     assert not (workspace.folder / "ran").exists()
+    [notice] = done.annotations("notice")
+    assert notice.message == "`needs` lists `data.ipynb`, which is not run this time; dependents start without it."
 
 
 @pytest.mark.parametrize(
@@ -102,9 +104,9 @@ def test_a_needed_notebook_that_is_not_chosen_is_not_waited_for(workspace: Works
             "Notebooks need each other in a circle: data.ipynb needs train.ipynb needs data.ipynb. Correct `needs`.",
         ),
         ("train.ipynb: [train.ipynb]", "Notebooks need each other in a circle: train.ipynb needs train.ipynb."),
-        ("train.ipynb: 5", "`needs` has `5` for `train.ipynb`, which is not a list of notebooks."),
-        ("train.ipynb: [[data.ipynb]]", "which is not a list of notebooks."),
-        ("train.ipynb: {data.ipynb: x}", "which is not a list of notebooks."),
+        ("train.ipynb: 5", "`needs` has `5` for `train.ipynb`, not a name or a list of names."),
+        ("train.ipynb: [[data.ipynb]]", "not a name or a list of names."),
+        ("train.ipynb: {data.ipynb: x}", "not a name or a list of names."),
         ("train.ipynb:", "`needs` has `null` for `train.ipynb`"),
         ("[train.ipynb]", "`needs` is a list, not a map."),
         ("train.ipynb: [data.ipynb", "`needs` is not valid YAML"),

@@ -146,10 +146,12 @@ CASES = {
     "rules: no YAML": Case({"rules": "a.csv: [s.json"}, "`rules` is not valid YAML (line 1): "),
     "rules: a list": Case({"rules": "- a.csv"}, "`rules` is a list, not a map."),
     "rules: none": Case({"rules": "# none"}, "`rules` is empty. Write `data: suite`, one per line, such as"),
-    "rules: a number": Case({"rules": "a.csv: 3"}, "`rules` has `3` for the data `a.csv`. Write `data: suite`"),
-    "rules: no suite": Case({"rules": "a.csv:"}, "`rules` has `null` for the data `a.csv`."),
-    "rules: an empty list": Case({"rules": "a.csv: []"}, "`rules` has `[]` for the data `a.csv`."),
-    "rules: a map": Case({"rules": "a.csv: {suite: s.json}"}, '`rules` has `{"suite": "s.json"}` for the data'),
+    "rules: a number": Case(
+        {"rules": "a.csv: 3"}, "`rules` has `3` for `a.csv`, not a name or a list of names. Write `data: suite`"
+    ),
+    "rules: no suite": Case({"rules": "a.csv:"}, "`rules` has `null` for `a.csv`, not a name"),
+    "rules: an empty list": Case({"rules": "a.csv: []"}, "`rules` has `[]` for `a.csv`, not a name"),
+    "rules: a map": Case({"rules": "a.csv: {suite: s.json}"}, '`rules` has `{"suite": "s.json"}` for `a.csv`'),
     # Suites
     "no such suite": Case(
         {**GIVEN, "suite": "t.json"},
