@@ -1,6 +1,6 @@
 import pytest
 
-from notebook_ci.execute_notebook.outcome import Outcome
+from notebook_ci.execute_notebook.outcome import problem
 from notebook_ci.execute_notebook.progress import Progress, Running
 from notebook_ci.records.execute_notebook import Failure, NotebookResult
 from unit.consoles import Terminal, Written
@@ -10,8 +10,8 @@ def running(name: str = "a.ipynb", *, cell: int = 2, seconds: float = 0.0, cell_
     return Running(name, cell, 5, seconds, cell_seconds)
 
 
-def outcome(name: str = "a.ipynb", *, failure: Failure | None = None) -> Outcome:
-    return Outcome(NotebookResult(path="a.ipynb", name=name, duration=1.25, failure=failure))
+def result(name: str = "a.ipynb") -> NotebookResult:
+    return NotebookResult(path="a.ipynb", name=name, duration=1.25)
 
 
 def test_where_a_notebook_is() -> None:
@@ -43,13 +43,13 @@ def test_quick_notebooks_and_none_are_not_told_of(runner: Written) -> None:
 
 def test_one_line_a_finished_notebook(runner: Written) -> None:
     progress = Progress(runner.console, 3)
-    progress.ended(outcome("a.ipynb"))
-    failure = Failure(kind="cell-error", title="ValueError in cell 3", message="no", traceback="Trace\n  back")
-    progress.ended(outcome("b.ipynb", failure=failure))
+    progress.passed(result("a.ipynb"))
+    failure = Failure(kind="cell-error", title="ValueError in cell 3", message="no")
+    progress.failed(result("b.ipynb"), problem(result("b.ipynb"), failure), "Trace\n  back")
     progress.skipped("c.ipynb", "b.ipynb")
     assert [line for line in runner.lines if line[0] in "✓✗-"] == [
         "✓ a.ipynb · 1.2 s",
-        "✗ b.ipynb · 1.2 s · ValueError in cell 3: no",
+        "✗ b.ipynb · 1.2 s · ValueError in cell 3 of b.ipynb: no",
         "- c.ipynb · skipped: b.ipynb, which it needs, did not pass",
     ]
     assert "Trace" in runner.lines
@@ -61,7 +61,7 @@ def test_that_memory_is_short_is_told_once_until_a_notebook_has_ended(runner: Wr
     for _ in range(5):
         progress.held_back(123_456_789)
     assert runner.lines == ["  Only 123 MB of memory are free: the next notebook waits."]
-    progress.ended(outcome())
+    progress.passed(result())
     for _ in range(5):
         progress.held_back(5_000_000)
     assert [line for line in runner.lines if "Only" in line][1:] == [
@@ -76,9 +76,9 @@ def test_on_a_terminal_what_runs_stands_below(monkeypatch: pytest.MonkeyPatch) -
     progress = Progress(terminal.console, 2)
     progress.show([running("a.ipynb", cell_seconds=1), running("b.ipynb", cell=0, seconds=3)])
     assert terminal.screen == ["0/2", "a.ipynb · cell 2/5 · running 1 s", "b.ipynb · starting · running 3 s"]
-    progress.ended(outcome())
+    progress.passed(result())
     progress.show([running("b.ipynb", cell_seconds=40)])
     assert terminal.screen == ["✓ a.ipynb · 1.2 s", "1/2", "b.ipynb · cell 2/5 · running 40 s"]
-    progress.ended(outcome("b.ipynb"))
+    progress.passed(result("b.ipynb"))
     progress.show([])
     assert terminal.screen == ["✓ a.ipynb · 1.2 s", "✓ b.ipynb · 1.2 s"], "no heartbeat lines, and nothing left"

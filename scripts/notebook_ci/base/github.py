@@ -40,8 +40,8 @@ class RunnerConsole(Console):
         """Show nothing: a log cannot replace lines."""
 
     def failed(self, what: str, problem: Problem, details: str) -> None:
-        message = problem.message.partition("\n")[0]
-        self.progress(f"{what} · {problem.title}{'' if message == problem.title else f': {message}'}")
+        said = dict.fromkeys(filter(None, (problem.title, problem.message.partition("\n")[0])))
+        self.progress(f"{what} · {': '.join(said)}")
         if details:
             self.output(details)
 

@@ -4,9 +4,8 @@ import gc
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing.connection import wait
-from pathlib import PurePath
 
 from kernel_server.interface import CHANGED, Servers
 from notebook_ci.base import signals
@@ -15,14 +14,15 @@ from notebook_ci.base.problems import Problem
 from notebook_ci.base.process import LINUX
 from notebook_ci.base.texts import listed
 from notebook_ci.execute_notebook import engine, failures, html, machine
+from notebook_ci.execute_notebook.engine import StoppedError
 from notebook_ci.execute_notebook.outcome import Outcome, problem
-from notebook_ci.execute_notebook.plan import MOST_LISTED, Task
+from notebook_ci.execute_notebook.plan import MOST_LISTED, Execution
 from notebook_ci.execute_notebook.progress import Progress, Running
 from notebook_ci.execute_notebook.runner import Runner
 from notebook_ci.execute_notebook.schedule import Schedule
 from notebook_ci.execute_notebook.workers import END_SECONDS, Ending, Life, Worker, WorkerDiedError
 from notebook_ci.notebooks.document import Document
-from notebook_ci.records.execute_notebook import ExecuteRecord
+from notebook_ci.records.execute_notebook import ExecuteRecord, FailureKind
 from notebook_ci.tools.seal import seal
 
 LOOK_SECONDS = 0.25
@@ -30,7 +30,7 @@ SHORT_SECONDS = 1.0
 
 
 @dataclass
-class _Position:
+class _Timing:
     """The progress of an execution. Times are those of `time.monotonic`."""
 
     began: float
@@ -42,9 +42,9 @@ class _Position:
 @dataclass
 class Conductor:
     runner: Runner
-    tasks: Sequence[Task]
+    executions: Sequence[Execution]
     schedule: Schedule
-    record: ExecuteRecord  # its notebooks are in the order of `tasks`
+    record: ExecuteRecord  # its notebooks are in the order of `executions`
     progress: Progress
     servers: Servers
     # Extra executions at a time, beside `record.workers`, while notebooks take less than a second: then a kernel and
@@ -53,14 +53,14 @@ class Conductor:
     _life: Life = field(init=False, default_factory=Life)
     _workers: list[Worker] = field(init=False, default_factory=list)
     _ending: set[Worker] = field(init=False, default_factory=set)
-    _positions: dict[int, _Position] = field(init=False, default_factory=dict)
+    _timings: dict[int, _Timing] = field(init=False, default_factory=dict)
     _are_short: bool = field(init=False, default=False)
     _gave_up: bool = field(init=False, default=False)
     _changes: dict[str, list[int]] = field(init=False, default_factory=dict)
     _is_broken_off: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        self._places = {task.name: place for place, task in enumerate(self.tasks)}
+        self._indices = {execution.name: index for index, execution in enumerate(self.executions)}
         self._cpus = machine.cpus()
         # After its last cell, a notebook still needs its worker, which mostly waits for the kernel to end; meanwhile
         # another one may start. But with one worker, executions never overlap: the user may rely on that.
@@ -76,7 +76,7 @@ class Conductor:
         gc.freeze()  # workers share these objects, and their garbage collection need not visit them
         try:
             while self._begin() or self._busy():
-                self._tell_of_cpus()
+                self._share_cpus()
                 self._listen(LOOK_SECONDS)
                 self.servers.look()
                 self.progress.show(list(self._running()))
@@ -97,8 +97,8 @@ class Conductor:
             worker.end(ends - time.monotonic())
 
     def _busy(self) -> dict[Worker, int]:
-        """Return the working workers, each with the index of its task."""
-        return {worker: worker.task for worker in self._workers if worker.task is not None}
+        """Return the working workers, each with the index of its execution."""
+        return {worker: worker.index for worker in self._workers if worker.index is not None}
 
     def _begin(self) -> bool:
         """Start executions while there is capacity. Returns whether any was started."""
@@ -110,23 +110,23 @@ class Conductor:
             name = self.schedule.next()
             if name is None:
                 break
-            place = self._places[name]
-            self._positions[place] = _Position(time.monotonic())
-            self._free_worker().begin(place, self.servers.server_for(place))
+            index = self._indices[name]
+            self._timings[index] = _Timing(time.monotonic())
+            self._free_worker().begin(index, self.servers.server_for(index))
             begun = True
         return begun
 
-    def _tell_of_cpus(self) -> None:
+    def _share_cpus(self) -> None:
         """Tell workers whether each may keep a second CPU busy, beside that of its kernel."""
         busy = self._busy()
         for worker in busy:
-            worker.tell_of_cpu(is_free=2 * len(busy) <= self._cpus)
+            worker.set_free_cpu(is_free=2 * len(busy) <= self._cpus)
 
     def _free_worker(self) -> Worker:
         for worker in self._workers:
-            if worker.task is None:
+            if worker.index is None:
                 return worker
-        worker = Worker(self.runner, self.tasks, self._life)
+        worker = Worker(self.runner, self.executions, self._life)
         self._workers.append(worker)
         return worker
 
@@ -144,62 +144,67 @@ class Conductor:
         for connection in growing:
             if connection in speaking:
                 self.servers.hear(connection)
-        for worker, place in busy.items():
+        for worker, index in busy.items():
             if worker.connection not in speaking:
                 continue
             try:
-                told = worker.told()
+                message = worker.receive()
             except WorkerDiedError as error:
-                told = self._lost(place, error)
+                message = self._lost(index, error)
                 self._workers.remove(worker)
-            if isinstance(told, Ending):
+            if isinstance(message, Ending):
                 self._ending.add(worker)
             else:
                 self._ending.discard(worker)
-                self._take(place, told)
+                self._take(index, message)
 
-    def _take(self, place: int, outcome: Outcome) -> None:
-        name = self.tasks[place].name
-        self._positions[place].ended = time.monotonic()
+    def _take(self, index: int, outcome: Outcome) -> None:
+        name = self.executions[index].name
+        self._timings[index].ended = time.monotonic()
         record = self.record
-        record.notebooks[place] = outcome.result
+        record.notebooks[index] = outcome.result
         self._are_short = outcome.result.duration < SHORT_SECONDS
         record.read |= outcome.read
-        record.created |= outcome.made
-        record.problems += [_named(problem, self.tasks[place]) for problem in outcome.problems]
-        made = self.servers.imports(place) if outcome.has_imports else ()
-        outcome.result.preloaded, outcome.result.not_preloaded = list(made), self.servers.left(place, made)
+        record.created |= outcome.created
+        record.problems += outcome.problems
+        preloaded = self.servers.imports(index) if outcome.has_imports else ()
+        outcome.result.preloaded, outcome.result.not_preloaded = list(preloaded), self.servers.left(index, preloaded)
         if outcome.not_forked and not self._gave_up:
-            self._gave_up = self.servers.refused(place)
-            record.problems.append(self._not_forked(place, outcome.not_forked))
-        self.servers.ended(place)
-        self.progress.ended(outcome)
+            self._gave_up = self.servers.refused(index)
+            record.problems.append(self._not_forked(index, outcome.not_forked))
+        self.servers.ended(index)
+        if failure := outcome.result.failure:
+            error = problem(outcome.result, failure)
+            self.progress.failed(outcome.result, error, failure.traceback)
+            record.problems += [] if failure.kind == "cancelled" else [error]  # the stage reports that it was cancelled
+        else:
+            self.progress.passed(outcome.result)
         well = outcome.result.status == "passed"
         if not well and record.status != "error":
             record.status = "error" if outcome.is_around else "failed"
         for skipped, needed in self.schedule.ended(name, well=well):
-            record.notebooks[self._places[skipped]].skipped_for = needed
+            record.notebooks[self._indices[skipped]].skipped_for = needed
             self.progress.skipped(skipped, needed)
 
-    def _not_forked(self, place: int, why: str) -> Problem:
+    def _not_forked(self, index: int, why: str) -> Problem:
         """Return a notice about a kernel that was not forked.
 
         If something changed, the notice names the notebooks that ran meanwhile: one of them may have changed it.
         """
-        task = self.tasks[place]
-        since = "From now on, kernels are" if self._gave_up else f"The kernel of {task.name} was"
+        execution = self.executions[index]
+        since = "From now on, kernels are" if self._gave_up else f"The kernel of {execution.name} was"
         if not why.startswith(CHANGED):
-            return Problem(severity="notice", message=f"{since} started, not forked: {why}.", file=task.path)
-        ran = [self.tasks[each] for each in self._changes.setdefault(why, self._since_last_fork(place))]
+            return Problem(severity="notice", message=f"{since} started, not forked: {why}.", file=execution.path)
+        ran = [self.executions[each] for each in self._changes.setdefault(why, self._since_last_fork(index))]
         names = listed([each.name for each in ran], MOST_LISTED)
         when = f"While {'one of ' if len(ran) > 1 else ''}{names} ran" if ran else "Before a notebook ran"
         message = f"{when}, {why}. {since} started, not forked."
         return Problem(severity="notice", message=message, file=ran[0].path if len(ran) == 1 else None)
 
-    def _since_last_fork(self, place: int) -> list[int]:
+    def _since_last_fork(self, index: int) -> list[int]:
         """Return the notebooks that ran after the last fork before this notebook: until then nothing had changed."""
-        times, last = self._positions, 0.0
-        earlier = sorted(each for each in times if times[each].began < times[place].began)
+        times, last = self._timings, 0.0
+        earlier = sorted(each for each in times if times[each].began < times[index].began)
         for each in earlier:
             result = self.record.notebooks[each]
             # A server without imports does not check the files beside notebooks.
@@ -207,15 +212,13 @@ class Conductor:
                 last = max(last, times[each].began)
         return [each for each in earlier if times[each].ended >= last]
 
-    def _lost(self, place: int, error: WorkerDiedError) -> Outcome:
-        task = self.tasks[place]
-        result = self.record.notebooks[place]
+    def _lost(self, index: int, error: WorkerDiedError) -> Outcome:
+        result = self.record.notebooks[index]
         result.status = "failed"
-        result.duration = round(time.monotonic() - self._positions[place].began, 3)
-        result.failure = failures.without_cell("broken-execution", str(error))
-        if self._is_broken_off:
-            result.failure.kind = "cancelled"
-        return Outcome(result, [problem(task.path, result.failure)])
+        result.duration = round(time.monotonic() - self._timings[index].began, 3)
+        kind: FailureKind = "cancelled" if self._is_broken_off else "broken-execution"
+        result.failure = failures.explain(StoppedError(kind, str(error)))
+        return Outcome(result)
 
     def _break_off(self) -> None:
         """Cancel the running executions, and record their outcomes."""
@@ -228,16 +231,9 @@ class Conductor:
 
     def _running(self) -> Iterator[Running]:
         now = time.monotonic()
-        for worker, place in self._busy().items():
-            task, position = self.tasks[place], self._positions[place]
-            if worker.cell != position.cell:
-                position.cell, position.cell_began = worker.cell, now
-            cells = len(task.content.cells) if isinstance(task.content, Document) else 0
-            yield Running(task.name, position.cell, cells, now - position.began, now - position.cell_began)
-
-
-def _named(problem: Problem, task: Task) -> Problem:
-    """Add the name of the execution to a problem if its file does not identify it."""
-    if task.name == task.path:
-        return problem
-    return replace(problem, message=f"{PurePath(task.name).name}: {problem.message}")
+        for worker, index in self._busy().items():
+            execution, timing = self.executions[index], self._timings[index]
+            if worker.cell != timing.cell:
+                timing.cell, timing.cell_began = worker.cell, now
+            cells = len(execution.content.cells) if isinstance(execution.content, Document) else 0
+            yield Running(execution.name, timing.cell, cells, now - timing.began, now - timing.cell_began)

@@ -24,10 +24,10 @@ class Durations:
     def known(self) -> Mapping[str, float]:
         """Seconds per name of an execution. Entries that cannot be read are left out: this only costs time."""
         with contextlib.suppress(InputError, OSError, ValueError, OverflowError, AttributeError, RecursionError):
-            told = json.loads(read_text(private_folder(self._cwd) / FILE, FILE)) if self._cwd else {}
+            kept = json.loads(read_text(private_folder(self._cwd) / FILE, FILE)) if self._cwd else {}
             return {
                 str(name): float(seconds)
-                for name, seconds in told.items()
+                for name, seconds in kept.items()
                 if isinstance(seconds, int | float) and math.isfinite(seconds)
             }
         return {}

@@ -1,25 +1,22 @@
 """Explains why a notebook failed, with the location in its file."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from traceback import extract_tb
 
+from nbformat import NotebookNode
+
 from notebook_ci.base import signals
+from notebook_ci.base.errors import Cancelled, CheckFailed, NotebookCiError
 from notebook_ci.base.problems import Problem
 from notebook_ci.execute_notebook.deaths import FAULT
-from notebook_ci.execute_notebook.engine import (
-    EXIT,
-    FAILED,
-    Execution,
-    KernelDiedError,
-    KernelNotStartedError,
-    errors_shown,
-    number,
-)
-from notebook_ci.execute_notebook.watch import GRACE_SECONDS, Limit, Watch
+from notebook_ci.execute_notebook.engine import PreparedNotebook, StoppedError, number
+from notebook_ci.execute_notebook.outcome import about
+from notebook_ci.execute_notebook.saving import EXIT, errors_shown
 from notebook_ci.notebooks import positions, tracebacks
-from notebook_ci.notebooks.document import Document
-from notebook_ci.records.execute_notebook import Failure, FailureKind
+from notebook_ci.records.execute_notebook import Failure, FailureKind, NotebookResult
 
 MOST_TRACEBACK_LINES = 60
 MOST_TRACEBACK_CHARACTERS = 20_000
@@ -49,175 +46,148 @@ COMMAND_HINT = "If it may fail, add `; true`. To fail the notebook instead, set 
 PIP_HINT = "Add the packages to your requirements: setup-env installs them."
 
 
-def explain(
-    document: Document, execution: Execution, watch: Watch, exception: Exception | None, kernel_log: str
-) -> Failure | None:
-    """Return why an execution failed; None if it did not.
-
-    `exception` is what `Execution.run` raised. `kernel_log` is what the kernel printed in addition to its messages.
-    """
-    if watch.exceeded and exception:
-        return place(document, execution, watch.exceeded, _time_message(watch, watch.exceeded))
-    if isinstance(exception, KernelDiedError | KernelNotStartedError):
-        kind: FailureKind = "kernel-died" if isinstance(exception, KernelDiedError) else "kernel-not-started"
-        frames = [line for line in kernel_log.rpartition(FAULT)[2].splitlines() if line.startswith('  File "')]
-        failure = place(document, execution, kind, str(exception), frames=frames[::-1])
-        last_lines = tracebacks.strip_ansi("\n".join(kernel_log.splitlines()[-LOG_LINES:]))
-        failure.traceback = _with_cells(execution, last_lines)
-        return failure
-    return of_cell(document, execution)
-
-
-def of_cell(document: Document, execution: Execution) -> Failure | None:
-    """Return the failure of the cell whose error ended the execution; None if there is none.
-
-    As in nbclient and papermill, a cell tagged `raises-exception` may fail, and `sys.exit()` without an error code ends
-    a notebook successfully.
-    """
-    index = _failed_cell(execution)
-    has_failed = index is not None and errors_shown(execution.nb.cells[index])
-    return place(document, execution, "cell-error") if has_failed else None
+def explain(error: BaseException, notebook: PreparedNotebook | None = None) -> Failure:
+    """Return the failure for what ended an execution; without a `notebook`, it ended before its first cell."""
+    kind: FailureKind
+    kernel_log = ""
+    match error:
+        case CheckFailed():
+            return refused(error)
+        case NotebookCiError():
+            return refused(error, "surroundings")
+        case Cancelled():
+            kind, message = "cancelled", "The job was cancelled."
+        case StoppedError():
+            kind, message, kernel_log = error.kind, str(error), error.kernel_log
+        case _ if notebook and error is notebook.error:
+            kind, message = "cell-error", ""
+        case _:
+            kind, message = "broken-execution", _unforeseen(error)
+    if notebook is None or notebook.current is None:
+        last_lines = tracebacks.strip_ansi(_last_lines(kernel_log))
+        return Failure(kind=kind, title=TITLES[kind], message=message, traceback=last_lines)
+    return _Ran(notebook).failure(kind, message, kernel_log)
 
 
-def without_cell(kind: FailureKind, message: str, line: int | None = None) -> Failure:
-    return Failure(kind=kind, title=TITLES[kind], message=message, line=line)
+def refused(error: NotebookCiError, kind: FailureKind = "invalid-notebook") -> Failure:
+    return Failure(kind=kind, title=TITLES[kind], message=error.message, hint=error.hint, line=error.line)
 
 
-def broken(document: Document, execution: Execution | None, exception: Exception) -> Failure:
-    """Return the failure of a notebook whose execution ended with an unforeseen exception.
-
-    Most come from invalid messages of a notebook's kernel. For the others, the message names our file and line.
-    """
-    innermost = extract_tb(exception.__traceback__)[-1]
-    what = f"{type(exception).__name__}: {str(exception)[:MOST_VALUE_CHARACTERS]}"
-    message = (
-        f"The execution stopped: {what} ({Path(innermost.filename).name}, line {innermost.lineno}). Either the "
-        "notebook made its kernel send an invalid message, or this is a bug of notebook-ci: then please report it."
-    )
-    if execution is None:
-        return without_cell("broken-execution", message)
-    return place(document, execution, "broken-execution", message)
-
-
-def commands(document: Document, execution: Execution, path: str) -> Iterator[Problem]:
-    """Yield a warning for each shell command that failed, with its location; `path` is the notebook's."""
+def commands(notebook: PreparedNotebook, result: NotebookResult) -> Iterator[Problem]:
+    """Yield a warning for each shell command that failed, with its location."""
     seen: set[tuple[tuple[int, int], int]] = set()
-    for command in execution.failed_commands:
-        spot = _spot(execution, command.cell, command.traceback)
+    ran = _Ran(notebook)
+    for command in notebook.failed_commands:
+        spot = ran.spot(command.cell, command.traceback)
         if spot is None or (spot, command.exit_code) in seen:
             continue
-        line, source = _line(document, spot)
+        line, source = ran.line(spot)
         message = f"Cell {spot[0] + 1}: the shell command `{source}` {signals.how_it_ended(command.exit_code)}."
         hint = PIP_HINT if "pip install" in source else "" if seen else COMMAND_HINT
-        yield Problem(severity="warning", message=message, hint=hint, file=path, line=line)
+        yield about(result, "warning", message, hint=hint, line=line)
         seen.add((spot, command.exit_code))
 
 
-def left_by_exit(execution: Execution) -> int:
-    """Return how many code cells did not run because an earlier one failed or called `sys.exit()`."""
-    failed = _failed_cell(execution)
-    return 0 if failed is None else sum(index > failed for index in code_cells(execution))
-
-
-def code_cells(execution: Execution) -> list[int]:
-    """Return the indices of the cells that the author wrote and that run: the injected parameters are left out."""
-    return [
-        index
-        for index, cell in enumerate(execution.nb.cells)
-        if execution.origins[index] is not None and cell.cell_type == "code" and cell.source.strip()
-    ]
-
-
-def place(
-    document: Document, execution: Execution, kind: FailureKind, message: str = "", frames: Sequence[str] = ()
-) -> Failure:
-    """Return a failure of the cell that ran last, with its location in the file.
-
-    The location is the line in the notebook that the traceback points to, else the first line of the cell. Without a
-    `message`, the failure has the text of its exception. `frames` say where the kernel crashed, innermost last, if no
-    error output does.
-    """
-    failure = without_cell(kind, message)
-    if execution.current is None:
-        return failure
-    errors = errors_shown(execution.nb.cells[execution.current])
-    traceback = errors[0].traceback if errors else []  # the first error: it may have caused the others
-    failure.traceback = _with_cells(
-        execution, tracebacks.essence(traceback, MOST_TRACEBACK_LINES, MOST_TRACEBACK_CHARACTERS)
+def _unforeseen(error: BaseException) -> str:
+    """Most come from invalid messages of a notebook's kernel. For the others, the message names our file and line."""
+    innermost = extract_tb(error.__traceback__)[-1]
+    what = f"{type(error).__name__}: {str(error)[:MOST_VALUE_CHARACTERS]}"
+    return (
+        f"The execution stopped: {what} ({Path(innermost.filename).name}, line {innermost.lineno}). Either the "
+        "notebook made its kernel send an invalid message, or this is a bug of notebook-ci: then please report it."
     )
-    if errors and kind == "cell-error":
-        value = tracebacks.strip_ansi(errors[0].evalue[:MOST_VALUE_CHARACTERS])
-        failure.ename = errors[0].ename[:MOST_NAME_CHARACTERS]
-        failure.evalue = failure.message = _with_cells(execution, value)
-        failure.title = failure.ename or failure.title  # some kernels have no names for errors
-        failure.hint = HINTS.get(failure.ename, "")
-        if failure.ename == EXIT:
-            failure.message = f"The notebook exited{' with code' if value.isdecimal() else ':'} {value}"
-        if failure.ename == COMMAND_ERROR:
-            failure.traceback = f"{_printed(execution)}\n{failure.traceback}".strip()
-    origin = execution.origins[execution.current]
-    failure.cell = None if origin is None else origin + 1
-    if spot := _spot(execution, execution.current, frames or traceback):
-        failure.points_to = spot[0] + 1
-        failure.line, failure.source = _line(document, spot)
-    failure.title += _cells(failure)
-    return failure
 
 
-def _printed(execution: Execution) -> str:
-    outputs = execution.nb.cells[execution.current or 0].outputs
-    printed = "".join(output.text for output in outputs if output.output_type == "stream")
-    return tracebacks.strip_ansi("\n".join(printed.splitlines()[-LOG_LINES:]))
+def _last_lines(text: str) -> str:
+    return "\n".join(text.splitlines()[-LOG_LINES:])
 
 
-def _cells(failure: Failure) -> str:
-    """Name the cell that failed, and the cell where its traceback ends."""
-    if failure.cell is None:
-        return ""
-    raised = "" if failure.points_to in {None, failure.cell} else f", raised in cell {failure.points_to}"
-    return f" in cell {failure.cell}{raised}"
+@dataclass(frozen=True)
+class _Ran:
+    """The cells of an execution that ran."""
+
+    notebook: PreparedNotebook
+
+    def failure(self, kind: FailureKind, message: str, kernel_log: str) -> Failure:
+        """Return the failure of the cell that ran last.
+
+        Its location is the line in the notebook that the traceback points to, else the first line of the cell. Without
+        a `message`, it has the text of its exception. `kernel_log` says where a kernel crashed.
+        """
+        index = self.notebook.current or 0
+        cell, origin = self.notebook.nb.cells[index], self.notebook.origins[index]
+        error = next(iter(errors_shown(cell)), None)  # the first error: it may have caused the others
+        frames = list(error.traceback) if error else []
+        traceback = tracebacks.essence(frames, MOST_TRACEBACK_LINES, MOST_TRACEBACK_CHARACTERS)
+        title, ename, evalue = TITLES[kind], "", ""
+        if error and kind == "cell-error":
+            ename = error.ename[:MOST_NAME_CHARACTERS]
+            evalue = self.named(tracebacks.strip_ansi(error.evalue[:MOST_VALUE_CHARACTERS]))
+            title = ename or title  # some kernels have no names for errors
+            message = evalue
+            if ename == EXIT:
+                message = f"The notebook exited{' with code' if evalue.isdecimal() else ':'} {evalue}"
+            if ename == COMMAND_ERROR:
+                traceback = f"{_printed(cell)}\n{traceback}".strip()
+        if kind in {"kernel-died", "kernel-not-started"}:
+            crash = [line for line in kernel_log.rpartition(FAULT)[2].splitlines() if line.startswith('  File "')]
+            frames, traceback = crash[::-1] or frames, tracebacks.strip_ansi(_last_lines(kernel_log))
+        spot = self.spot(index, frames)
+        line, source = self.line(spot) if spot else (None, "")
+        if origin is not None:
+            raised = f", raised in cell {spot[0] + 1}" if spot and spot[0] != origin else ""
+            title += f" in cell {origin + 1}{raised}"
+        return Failure(
+            kind=kind,
+            title=title,
+            message=message,
+            cell=None if origin is None else origin + 1,
+            points_to=spot[0] + 1 if spot else None,
+            line=line,
+            source=source,
+            ename=ename,
+            evalue=evalue,
+            hint=HINTS.get(ename, ""),
+            traceback=self.named(traceback),
+        )
+
+    def spot(self, cell: int, traceback: Sequence[str]) -> tuple[int, int] | None:
+        """Return the cell index and source line (from 1) that a traceback points to; else the first line of `cell`."""
+        origins = self.notebook.origins
+        location = tracebacks.locate(traceback, self._sources)
+        pointed = origins[self._indices[location.execution_count] if location else cell]
+        if pointed is None:  # the injected parameters: they are declared in the cell before
+            pointed, location = origins[cell - 1], None
+        return None if pointed is None else (pointed, location.line if location else 1)
+
+    def line(self, spot: tuple[int, int]) -> tuple[int, str]:
+        """Return the physical line of a location, and its text."""
+        index, line = spot
+        document = self.notebook.document
+        lines = positions.split_lines(document.cells[index].source)
+        line = min(line, len(lines))
+        return positions.source_line(document.text, index, line), lines[line - 1].strip()
+
+    def named(self, text: str) -> str:
+        """Replace the file names that Python uses for cells by the numbers of the cells."""
+        origins = self.notebook.origins
+        names = {count: f"cell {number(index, origins)}" for count, index in self._indices.items()}
+        return tracebacks.name_cells(text, self._sources, names)
+
+    @cached_property
+    def _indices(self) -> dict[int, int]:
+        """Cell indices per execution count."""
+        cells, current = self.notebook.nb.cells, self.notebook.current
+        counts = {cell.execution_count: index for index, cell in enumerate(cells) if cell.get("execution_count")}
+        if current is not None and current not in counts.values():
+            counts[max(counts, default=0) + 1] = current  # its kernel died before it sent the count
+        return counts
+
+    @cached_property
+    def _sources(self) -> dict[int, str]:
+        return {count: self.notebook.nb.cells[index].source for count, index in self._indices.items()}
 
 
-def _spot(execution: Execution, ran: int, traceback: Sequence[str]) -> tuple[int, int] | None:
-    """Return the cell index and source line (from 1) that a traceback points to; else the first line of cell `ran`."""
-    counts, sources = _run_cells(execution)
-    location = tracebacks.locate(traceback, sources)
-    pointed = execution.origins[counts[location.execution_count] if location else ran]
-    if pointed is None:  # the injected parameters: they are declared in the cell before
-        pointed, location = execution.origins[ran - 1], None
-    return None if pointed is None else (pointed, location.line if location else 1)
-
-
-def _with_cells(execution: Execution, text: str) -> str:
-    """Replace the file names that Python uses for cells by the numbers of the cells."""
-    counts, sources = _run_cells(execution)
-    names = {count: f"cell {number(index, execution.origins)}" for count, index in counts.items()}
-    return tracebacks.name_cells(text, sources, names)
-
-
-def _run_cells(execution: Execution) -> tuple[dict[int, int], dict[int, str]]:
-    """Return the indices and the sources of the cells that ran, per execution count."""
-    cells = execution.nb.cells
-    counts = {cell.execution_count: index for index, cell in enumerate(cells) if cell.get("execution_count")}
-    if execution.current is not None and execution.current not in counts.values():
-        counts[max(counts, default=0) + 1] = execution.current  # its kernel died before it sent the count
-    return counts, {count: cells[index].source for count, index in counts.items()}
-
-
-def _line(document: Document, spot: tuple[int, int]) -> tuple[int, str]:
-    """Return the physical line of a location, and its text."""
-    index, line = spot
-    lines = positions.split_lines(document.cells[index].source)
-    line = min(line, len(lines))
-    return positions.source_line(document.text, index, line), lines[line - 1].strip()
-
-
-def _time_message(watch: Watch, limit: Limit) -> str:
-    subject = "A cell" if limit == "cell-timeout" else "The notebook"
-    killed = f"; {GRACE_SECONDS:g} seconds later its kernel was killed" if watch.has_killed else ""
-    return f"{subject} ran longer than `{limit}` ({watch.limits[limit]:g} seconds) and was interrupted{killed}."
-
-
-def _failed_cell(execution: Execution) -> int | None:
-    statuses = [cell.metadata.papermill.get("status") for cell in execution.nb.cells]
-    return statuses.index(FAILED) if FAILED in statuses else None
+def _printed(cell: NotebookNode) -> str:
+    """Return the end of what a cell printed."""
+    return tracebacks.strip_ansi(_last_lines("".join(out.text for out in cell.outputs if out.output_type == "stream")))

@@ -7,6 +7,8 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
+import nbformat
+
 from kernel_server.interface import last_messages
 
 COMMAND_FAILED = "notebook_ci_command_failed"  # message type
@@ -31,17 +33,18 @@ def installing(shell_errors: str) -> str:
     return _called(f"install(shell, {shell_errors!r}, {COMMAND_FAILED!r}), {keep}")
 
 
-async def last_exception(client: Any) -> dict[str, Any]:
-    """Return `ename`, `evalue` and `traceback` of a kernel's last exception; empty if the kernel does not answer.
+async def last_exception(client: Any) -> nbformat.NotebookNode | None:
+    """Return an error output for a kernel's last exception; None if the kernel does not answer.
 
     For SystemExit, `evalue` is the exit code: `0` for every code that means success. The traceback has Python's format.
     """
     try:
         answer = await client.ask(_called("last_exception()"))
-        told = json.loads(base64.b64decode(answer["data"]["text/plain"].strip("'")))
-        return {name: told[name] for name in ("ename", "evalue", "traceback")}
-    except (Empty, KeyError, TypeError, ValueError):  # the notebook has modified its kernel too much
-        return {}
+        last = json.loads(base64.b64decode(answer.text.strip("'")))
+        names = ("ename", "evalue", "traceback")
+        return nbformat.v4.new_output("error", **{name: last[name] for name in names})
+    except (Empty, AttributeError, KeyError, TypeError, ValueError):  # the notebook has modified its kernel too much
+        return None
 
 
 def _called(call: str) -> str:

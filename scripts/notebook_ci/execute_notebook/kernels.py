@@ -1,207 +1,31 @@
-"""Running kernels. With `kernel_specs.py`, the only adapter of jupyter_client."""
+"""Starts and ends kernels. With `kernel_client.py` and `kernel_specs.py`, the only adapter of jupyter_client."""
 
 import asyncio
 import contextlib
-import math
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
-from queue import Empty
 from typing import IO, Any, Literal, cast
 
-import zmq
-import zmq.asyncio
-from jupyter_client import jsonutil
-from jupyter_client.asynchronous import AsyncKernelClient
-from jupyter_client.channels import AsyncZMQSocketChannel
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 from jupyter_client.session import Session
-from traitlets import Type
 
 from kernel_server.interface import ForkedKernel, KernelServer, NotForkedError, last_messages, processes
 from notebook_ci.base.process import LINUX, POSIX
 from notebook_ci.base.texts import quote
 from notebook_ci.execute_notebook.deaths import LastWords, MemoryWatch
+from notebook_ci.execute_notebook.kernel_client import Answer, IpykernelClient, KernelClient
 from notebook_ci.execute_notebook.kernel_specs import Kernel
 from notebook_ci.execute_notebook.listener import Listener
 
 POLL_SECONDS = 0.005
-WATCH_SECONDS = 0.001
-REPLY_SECONDS = 1.0
-IDLE_SECONDS = 0.2
-ASK_SECONDS = 10.0
-SILENCE_SECONDS = 60.0
-
-# jupyter_client (8.10) parses the two dates of each message with dateutil: a tenth of the time of an execution.
-jsonutil._dateutil_parse = datetime.fromisoformat  # noqa: SLF001 - there is no public setting
 
 
-class _Channel(AsyncZMQSocketChannel):  # type: ignore[misc] # mypy cannot see jupyter_client
-    """Receives messages when the descriptor of its socket becomes readable.
-
-    zmq.asyncio (pyzmq 27.3) takes four turns of the event loop per message: with small cells, a fifth of a worker's CPU
-    time. And jupyter_client (8.10) sends through another handle of the socket, which can clear the descriptor's state:
-    a reply was never read, and a cell with an Output widget of ipywidgets was seen to hang.
-    """
-
-    def __init__(self, socket: zmq.asyncio.Socket, session: Session, loop: object = None) -> None:
-        super().__init__(socket, session, loop)
-        self._plain = zmq.Socket.shadow(socket.underlying)
-        self.has_free_cpu: Callable[[], bool] = lambda: False
-        self._waiting: asyncio.Future[None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None  # watches the descriptor
-        self._count = 0
-
-    async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
-        parts = self._taken() or await self._watched() or await self._coming(timeout)
-        self._count += 1
-        _, message = self.session.feed_identities(parts)
-        return dict(self.session.deserialize(message))
-
-    async def silence(self) -> None:
-        """Wait until no message has come for a while: a dead kernel sends no more."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SILENCE_SECONDS):  # a child of a dead kernel may go on sending
-                before = -1
-                while before != self._count:
-                    before = self._count
-                    await asyncio.sleep(IDLE_SECONDS)
-
-    def send(self, msg: dict[str, Any]) -> None:
-        super().send(msg)
-        if self._waiting:
-            self._look()
-
-    def close(self) -> None:
-        self._leave()
-        if self._waiting:
-            self._waiting.cancel()
-        super().close()
-
-    stop = close
-
-    def _taken(self) -> list[bytes]:
-        """Receive a message without waiting; empty if none has come."""
-        try:
-            return list(self._plain.recv_multipart(zmq.NOBLOCK))
-        except zmq.Again:
-            return []
-
-    async def _watched(self) -> list[bytes]:
-        """Poll for a message for a short time, if a CPU is free; empty if none has come.
-
-        Waking up takes longer than many cells: on two CPUs, 2,000 small cells take 6 seconds with this, and 8.7
-        without.
-        """
-        ends = time.monotonic() + WATCH_SECONDS
-        while self.has_free_cpu() and time.monotonic() < ends:
-            await asyncio.sleep(0)
-            if parts := self._taken():
-                return parts
-        return []
-
-    async def _coming(self, seconds: float | None) -> list[bytes]:
-        """Wait for a message; raise Empty if none comes in time."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while not (parts := self._taken()):
-                    await self._told()
-                return parts
-        if parts := self._taken():  # it came just now
-            return parts
-        raise Empty
-
-    async def _told(self) -> None:
-        """Wait until there may be a message."""
-        if not POSIX:  # the event loop of Windows cannot watch descriptors
-            await asyncio.sleep(POLL_SECONDS)
-            return
-        if not self._loop:
-            self._loop = asyncio.get_running_loop()
-            self._loop.add_reader(self._plain.fileno(), self._look)
-        waiting = self._waiting = self._loop.create_future()
-        try:
-            await waiting
-        finally:
-            if self._waiting is waiting:
-                self._waiting = None
-
-    def _look(self) -> None:
-        """Wake the waiting coroutine if a message has come.
-
-        If none waits, stop watching: otherwise the event loop would report the descriptor again and again.
-        """
-        if not self._waiting or self._waiting.done():
-            self._leave()
-        elif self._plain.get(zmq.EVENTS) & zmq.POLLIN:
-            self._waiting.set_result(None)
-
-    def _leave(self) -> None:
-        if self._loop:
-            self._loop.remove_reader(self._plain.fileno())
-            self._loop = None
-
-
-class _Client(AsyncKernelClient):  # type: ignore[misc] # as above
-    shell_channel_class = Type(_Channel)
-    iopub_channel_class = Type(_Channel)
-
-    def start_channels(self, *kinds: bool, **named: bool) -> None:
-        super().start_channels(*kinds, **named)
-        self.shell_channel.has_free_cpu = self.iopub_channel.has_free_cpu = self.parent.has_free_cpu
-
-    def _context_default(self) -> zmq.asyncio.Context:
-        context = super()._context_default()
-        # No limit: ZeroMQ drops messages while a thousand wait, perhaps the one that says that the cell has ended.
-        context.rcvhwm = 0
-        return context
-
-
-class _IpykernelClient(_Client):
-    """A client that uses what ipykernel guarantees, to wait no longer than necessary."""
-
-    def execute(self, *code: str, **options: Any) -> str:
-        # Cells are sent one at a time, so there is nothing to abort after an error; a question may follow.
-        return str(super().execute(*code, **{**options, "stop_on_error": False}))
-
-    async def wait_for_ready(self, timeout: float | None = None) -> None:
-        """Wait until the kernel has answered its manager's greeting, and all its earlier messages have come.
-
-        jupyter_client (8.10) waits for 0.2 seconds of silence instead, because not every kernel reports that it is
-        idle. Raises RuntimeError if the kernel does not answer, or has died.
-        """
-        ends = math.inf if timeout is None else time.monotonic() + timeout
-        while True:
-            with contextlib.suppress(Empty):
-                self.parent.greeted = await self.ask(self.parent.greeting, REPLY_SECONDS, until_idle=True)
-                return
-            if not await self.is_alive():
-                raise RuntimeError("Kernel died before replying to its first request")
-            if time.monotonic() > ends:
-                raise RuntimeError(f"Kernel didn't respond in {timeout} seconds")
-
-    async def ask(self, expression: str, seconds: float = ASK_SECONDS, *, until_idle: bool = False) -> dict[str, Any]:
-        """Let the kernel evaluate an expression, without a trace in the notebook.
-
-        Returns `status`, and `data` or `ename` and `evalue`. Raises Empty if no message comes within `seconds`.
-        """
-        asked = self.execute("", silent=True, store_history=False, user_expressions={"it": expression})
-        while (reply := await self.get_shell_msg(timeout=seconds))["parent_header"].get("msg_id") != asked:
-            pass
-        while until_idle:
-            told = await self.get_iopub_msg(timeout=IDLE_SECONDS)
-            idle = told["msg_type"] == "status" and told["content"]["execution_state"] == "idle"
-            until_idle = not (idle and told["parent_header"].get("msg_id") == asked)
-        return dict(reply["content"].get("user_expressions", {}).get("it", reply["content"]))
-
-
-class _Provisioner(LocalProvisioner):  # type: ignore[misc] # as above
+class _Provisioner(LocalProvisioner):  # type: ignore[misc] # mypy cannot see jupyter_client
     """Forks kernels if a server is given and can fork, and starts them otherwise."""
 
     def __init__(self, server: KernelServer | None, **traits: Any) -> None:
@@ -263,14 +87,14 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
         super().__init__(kernel_name=kernel.name, connection_file=str(folder / "kernel.json"))
         self.is_ipykernel = kernel.is_ipykernel
         self.greeting = greeting
-        self.greeted: dict[str, Any] = {}
+        self.greeted = Answer()
         self.last_words = LastWords(log)
         self.memory: IO[bytes] | None = None
         if LINUX and kernel.is_ipykernel:
             self.memory = os.fdopen(os.memfd_create(last_messages.NAME), "r+b")
             self.memory.truncate(last_messages.SIZE)
         self._memory_watch = MemoryWatch()
-        self.client_factory = _IpykernelClient if kernel.is_ipykernel else _Client
+        self.client_factory = IpykernelClient if kernel.is_ipykernel else KernelClient
         self.has_free_cpu = listener.has_free_cpu
         self._kernel = kernel
         self._listener = listener
@@ -330,17 +154,17 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
 
     def last_messages(self, session: Session) -> list[dict[str, Any]]:
         """Return the last messages of a dead kernel that were not received."""
-        told: list[dict[str, Any]] = []
         if not self.memory:
-            return told
+            return []
+        messages: list[dict[str, Any]] = []
         self.memory.seek(0)
         for parts in reversed(list(last_messages.read(self.memory.read()))):
             try:
                 _, message = session.feed_identities(parts)
-                told.append(dict(session.deserialize(message)))
+                messages.append(dict(session.deserialize(message)))
             except (TypeError, ValueError):  # it was already received, and so were all before it
                 break
-        return told[::-1]
+        return messages[::-1]
 
     def death(self, who: str, when: str = "") -> str:
         """Return `MemoryWatch.sentence` about the kernel; empty if it is not dead."""

@@ -41,10 +41,10 @@ def cpus(root: Path = ROOT) -> int:
 
 def memory(root: Path = ROOT) -> Memory | None:
     """Return the memory that this process may use; None if the system does not report it."""
-    told = dict(re.findall(r"^(\w+):\s+(\d+) kB$", _text(root / "proc" / "meminfo"), re.MULTILINE))
-    if not {"MemTotal", "MemAvailable"} <= told.keys():
+    sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB$", _text(root / "proc" / "meminfo"), re.MULTILINE))
+    if not {"MemTotal", "MemAvailable"} <= sizes.keys():
         return None
-    total, available = int(told["MemTotal"]) * 1024, int(told["MemAvailable"]) * 1024
+    total, available = int(sizes["MemTotal"]) * 1024, int(sizes["MemAvailable"]) * 1024
     for folder in _groups(root, "memory"):
         limit = _number(folder, "memory.max", "memory.limit_in_bytes")
         used = _number(folder, "memory.current", "memory.usage_in_bytes")

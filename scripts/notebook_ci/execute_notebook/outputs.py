@@ -84,12 +84,12 @@ class OutputBound:
             outs.pop()
         self._tail.add(text)
 
-    def _fit(self, holder: dict[str, Any], places: int = 1) -> int:
-        """Replace data by a notice if `places` outputs have no room for it. Returns the bytes then shown per output."""
+    def _fit(self, holder: dict[str, Any], count: int = 1) -> int:
+        """Replace data by a notice if `count` outputs have no room for it. Returns the bytes then shown per output."""
         size = _size(holder["data"])
-        if size * places <= self._room:
+        if size * count <= self._room:
             return size
-        self.left_out += size * places
+        self.left_out += size * count
         holder["data"] = nbformat.from_dict({"text/plain": _notice(size)})
         return _size(holder["data"])
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from notebook_ci.base.problems import Problem
 from notebook_ci.base.reporter import Reporter
-from notebook_ci.execute_notebook.outcome import Outcome, problem
+from notebook_ci.records.execute_notebook import NotebookResult
 
 HEARTBEAT_SECONDS = 30.0
 
@@ -27,7 +28,7 @@ class Progress:
         self._reporter = reporter
         self._total = total
         self._done = 0
-        self._told_at: dict[str, float] = {}
+        self._shown_at: dict[str, float] = {}
         self._is_held_back = False
 
     def show(self, running: Sequence[Running]) -> None:
@@ -35,19 +36,21 @@ class Progress:
             self._reporter.live([f"{self._done}/{self._total}", *map(str, running)] if running else [])
             return
         for each in running:
-            if each.seconds - self._told_at.get(each.name, 0.0) >= HEARTBEAT_SECONDS:
-                self._told_at[each.name] = each.seconds
+            if each.seconds - self._shown_at.get(each.name, 0.0) >= HEARTBEAT_SECONDS:
+                self._shown_at[each.name] = each.seconds
                 self._reporter.progress(f"  {each}")
 
-    def ended(self, outcome: Outcome) -> None:
+    def passed(self, result: NotebookResult) -> None:
+        self._ended()
+        self._reporter.progress(f"✓ {result.name} · {result.duration:.1f} s")
+
+    def failed(self, result: NotebookResult, problem: Problem, traceback: str) -> None:
+        self._ended()
+        self._reporter.failed(f"✗ {result.name} · {result.duration:.1f} s", problem, traceback)
+
+    def _ended(self) -> None:
         self._done += 1
         self._is_held_back = False
-        result = outcome.result
-        if not result.failure:
-            self._reporter.progress(f"✓ {result.name} · {result.duration:.1f} s")
-            return
-        what = f"✗ {result.name} · {result.duration:.1f} s"
-        self._reporter.failed(what, problem(result.path, result.failure), result.failure.traceback)
 
     def skipped(self, name: str, needed: str) -> None:
         self._done += 1

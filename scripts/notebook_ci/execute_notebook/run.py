@@ -30,7 +30,7 @@ from notebook_ci.execute_notebook.interpreter import (
     tried,
 )
 from notebook_ci.execute_notebook.model import ExecuteInputs
-from notebook_ci.execute_notebook.plan import ExecutionPlan, Task
+from notebook_ci.execute_notebook.plan import Execution, ExecutionPlan
 from notebook_ci.execute_notebook.schedule import Schedule, Step
 from notebook_ci.notebooks import document
 from notebook_ci.notebooks.document import Document
@@ -69,24 +69,24 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         output_dir = planned.output_dir or context.files.artifacts
         make_folder(output_dir)
         _describe(planned, output_dir, interpreter, context, record)
-        record.workers = min(inputs.workers or machine.cpus(), len(planned.tasks))
-        _tell(planned, interpreter, record, context)
+        record.workers = min(inputs.workers or machine.cpus(), len(planned.executions))
+        _announce(planned, interpreter, record, context)
         durations = Durations(context)
         environ = dict(context.environ)  # `os.environ` itself cannot be sent to a process that is not forked
         output_dir = output_dir.resolve()  # before a notebook can create a link there
         runner = Runner(inputs, environ, interpreter, output_dir, context.files, folder)
-        progress = Progress(context.reporter, len(planned.tasks))
+        progress = Progress(context.reporter, len(planned.executions))
         schedule = _schedule(planned, durations.known)
         first = server if isinstance(server, KernelServer) else None
-        servers = Servers(first, folder, _of_ipykernel(planned.tasks), inputs.preload, _limits(inputs))
+        servers = Servers(first, folder, _of_ipykernel(planned.executions), inputs.preload, _limits(inputs))
         try:
             spare = 0 if inputs.workers else 1
-            Conductor(runner, planned.tasks, schedule, record, progress, servers, spare).run()
+            Conductor(runner, planned.executions, schedule, record, progress, servers, spare).run()
         finally:
-            places = {task.path: place for place, task in enumerate(planned.tasks)}
-            record.problems.sort(key=lambda problem: places.get(problem.file or "", -1))  # they came in order of time
+            indices = {execution.path: index for index, execution in enumerate(planned.executions)}
+            record.problems.sort(key=lambda problem: indices.get(problem.file or "", -1))  # they came in order of time
             record.metrics = _merged_metrics(record.notebooks)
-            _tell_of_imports(inputs, servers, context)
+            _report_preload(inputs, servers, context)
             durations.keep({each.name: each.duration for each in record.notebooks if each.status == "passed"})
 
 
@@ -95,7 +95,7 @@ def _nothing_left() -> Iterator[None]:
     """At the end, kill processes left by notebooks that killed their worker or supervisor.
 
     Works only on Linux, and only if this process had no children at the start (a shell that called `exec` may have
-    some): their orphans could not be told apart.
+    some): their orphans could not be distinguished.
     """
     if not LINUX or processes.children():
         yield
@@ -116,20 +116,20 @@ def _with_kernels(planned: ExecutionPlan, interpreter: Interpreter) -> Execution
     from notebook_ci.execute_notebook.kernel_specs import KernelSpecs
 
     specs = KernelSpecs(interpreter)
-    tasks = tuple(_with_kernel(task, specs) for task in planned.tasks)
-    if any(isinstance(task.content, Document) and not task.kernel for task in tasks):
+    executions = tuple(_with_kernel(each, specs) for each in planned.executions)
+    if any(isinstance(each.content, Document) and not each.kernel for each in executions):
         require_ipykernel(interpreter)
-    return replace(planned, tasks=tasks)
+    return replace(planned, executions=executions)
 
 
-def _with_kernel(task: Task, specs: "KernelSpecs") -> Task:
-    """Return the task with the kernel that it needs instead of ipykernel, or with the error that prevents it."""
-    if not isinstance(task.content, Document) or document.is_python(task.content):
-        return task
+def _with_kernel(execution: Execution, specs: "KernelSpecs") -> Execution:
+    """Return the execution with the kernel that it needs instead of ipykernel, or with the error that prevents it."""
+    if not isinstance(execution.content, Document) or document.is_python(execution.content):
+        return execution
     try:
-        return replace(task, kernel=specs.of(task.content))
-    except CheckFailed as fault:
-        return replace(task, content=fault)
+        return replace(execution, kernel=specs.of(execution.content))
+    except CheckFailed as error:
+        return replace(execution, content=error)
 
 
 def _describe(
@@ -140,14 +140,14 @@ def _describe(
         record.read[file] = sha256(context.cwd / file)
     record.python, record.python_version = str(interpreter.path), interpreter.version
     record.ipykernel_version = interpreter.ipykernel
-    record.notebooks = [NotebookResult(path=task.path, name=task.name) for task in planned.tasks]
+    record.notebooks = [NotebookResult(path=each.path, name=each.name) for each in planned.executions]
 
 
 def _schedule(planned: ExecutionPlan, known: Mapping[str, float]) -> Schedule:
     """Return the schedule. `known` are seconds of earlier executions; others may be long, so they begin first."""
     names: dict[str, list[str]] = {}
-    for task in planned.tasks:
-        names.setdefault(task.path, []).append(task.name)
+    for execution in planned.executions:
+        names.setdefault(execution.path, []).append(execution.name)
     before: dict[str, str] = {}
     for chain in planned.chains:
         before |= dict(zip(chain[1:], chain[:-1], strict=True))
@@ -155,37 +155,33 @@ def _schedule(planned: ExecutionPlan, known: Mapping[str, float]) -> Schedule:
     return Schedule(
         [
             Step(
-                task.name,
-                needs=frozenset(name for path in planned.needs.get(task.path, ()) for name in names[path]),
-                behind=frozenset(names[before[task.path]] if task.path in before else ()),
-                seconds=known.get(task.name, unknown),
+                execution.name,
+                needs=frozenset(name for path in planned.needs.get(execution.path, ()) for name in names[path]),
+                behind=frozenset(names[before[execution.path]] if execution.path in before else ()),
+                seconds=known.get(execution.name, unknown),
             )
-            for task in planned.tasks
+            for execution in planned.executions
         ]
     )
 
 
-def _tell(planned: ExecutionPlan, interpreter: Interpreter, record: ExecuteRecord, context: Context) -> None:
-    tasks, workers = len(planned.tasks), record.workers
+def _announce(planned: ExecutionPlan, interpreter: Interpreter, record: ExecuteRecord, context: Context) -> None:
+    executions, workers = len(planned.executions), record.workers
     at_a_time = f", {workers} at a time" if workers > 1 else ""
     context.reporter.progress(
-        f"Executing {tasks} notebook{'s' if tasks > 1 else ''}{at_a_time} with Python {interpreter.version} "
+        f"Executing {executions} notebook{'s' if executions > 1 else ''}{at_a_time} with Python {interpreter.version} "
         f"({interpreter.origin}: {interpreter.path})"
     )
     for chain in planned.chains if workers > 1 else ():
         context.reporter.progress(
             f"One after the other: {listed(chain, plan.MOST_LISTED)}. `execution-order` changes that."
         )
-    for pattern in planned.unmet:
-        context.reporter.notice(
-            f"`needs` lists {quote(pattern)}, which is not run this time; dependents start without it."
-        )
     if interpreter.origin == EARLIER:
         _warn_of_changes(default_environment(record.slug, context.environ, context.cwd), context)
-    _notice_kernels(planned.tasks, interpreter, context)
+    _notice_kernels(planned.executions, interpreter, context)
 
 
-def _tell_of_imports(inputs: ExecuteInputs, servers: Servers, context: Context) -> None:
+def _report_preload(inputs: ExecuteInputs, servers: Servers, context: Context) -> None:
     """Report modules in `preload` that were not imported in advance: a name may be misspelt."""
     for name, why in servers.refusals.items() if inputs.preload else ():
         context.reporter.notice(f"`preload` lists {quote(name)}, which was not preloaded: {why}.")
@@ -193,8 +189,8 @@ def _tell_of_imports(inputs: ExecuteInputs, servers: Servers, context: Context) 
         context.reporter.notice("`preload` has no effect: kernels are started, not forked.")
 
 
-def _of_ipykernel(tasks: Sequence[Task]) -> list[Document | None]:
-    return [task.content if isinstance(task.content, Document) and not task.kernel else None for task in tasks]
+def _of_ipykernel(executions: Sequence[Execution]) -> list[Document | None]:
+    return [each.content if isinstance(each.content, Document) and not each.kernel else None for each in executions]
 
 
 def _limits(inputs: ExecuteInputs) -> Limits:
@@ -242,13 +238,13 @@ def _warn_of_changes(environment: Path, context: Context) -> None:
         )
 
 
-def _notice_kernels(tasks: Sequence[Task], interpreter: Interpreter, context: Context) -> None:
+def _notice_kernels(executions: Sequence[Execution], interpreter: Interpreter, context: Context) -> None:
     """Report notebooks that do not run in the kernel that they name, or that run in one of another language."""
     python = f"Python {interpreter.version} ({interpreter.path})"
     groups: dict[tuple[str | None, Kernel | None], list[str]] = {}
-    for path, task in {task.path: task for task in tasks}.items():
-        if isinstance(task.content, Document):
-            groups.setdefault((document.kernel_name(task.content), task.kernel), []).append(path)
+    for path, execution in {each.path: each for each in executions}.items():
+        if isinstance(execution.content, Document):
+            groups.setdefault((document.kernel_name(execution.content), execution.kernel), []).append(path)
     groups.pop(("python3", None), None)
     for (name, kernel), paths in groups.items():
         who, saved = listed(paths, plan.MOST_LISTED), f"the kernel {quote(name)}" if name else "no kernel"

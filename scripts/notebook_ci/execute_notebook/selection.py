@@ -21,11 +21,11 @@ def select(patterns: Iterable[str], exclude: Iterable[str], cwd: Path, never: It
     are not searched: outputs of this and earlier runs. Raises InputError if a pattern matches no notebook, or one
     outside `cwd`, or if all are excluded.
     """
-    left_out = {path for pattern in exclude for path in _expand(pattern, cwd)}
+    left_out = {path for pattern in exclude for path in expand(pattern, cwd)}
     never = [folder.resolve() for folder in never]
     chosen: set[str] = set()
     for pattern in patterns:
-        matches = sorted(_expand(pattern, cwd))
+        matches = sorted(expand(pattern, cwd))
         found = [path for path in matches if not _lies_in(cwd / path, never)]
         if matches and not found:
             raise InputError(
@@ -55,7 +55,7 @@ def select(patterns: Iterable[str], exclude: Iterable[str], cwd: Path, never: It
 def everything(cwd: Path, never: Iterable[Path]) -> Iterator[str]:
     """Yield all notebooks of the workspace; see `select`."""
     folders = [folder.resolve() for folder in never]
-    return (path for path in _expand("**/*.ipynb", cwd) if not (_lies_in(cwd / path, folders) or _leads_out(path, cwd)))
+    return (path for path in expand("**/*.ipynb", cwd) if not (_lies_in(cwd / path, folders) or _leads_out(path, cwd)))
 
 
 def matching(pattern: str, paths: Iterable[str]) -> list[str]:
@@ -65,7 +65,7 @@ def matching(pattern: str, paths: Iterable[str]) -> list[str]:
     return written or [path for path in paths if _matches(Path(path).parts, parts)]
 
 
-def _expand(pattern: str, cwd: Path) -> set[str]:
+def expand(pattern: str, cwd: Path) -> set[str]:
     try:
         literal = cwd / pattern
         if literal.is_dir():
@@ -108,11 +108,11 @@ def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     """
     if not pattern or not parts:
         return not pattern and not parts
-    (name, *below), (wanted, *rest) = parts, pattern
-    shown = wanted.startswith(".") or not name.startswith(".")
-    if wanted == "**":
+    (name, *below), (piece, *rest) = parts, pattern
+    shown = piece.startswith(".") or not name.startswith(".")
+    if piece == "**":
         return _matches(parts, rest or ["*"]) or (shown and bool(below) and _matches(below, pattern))
-    return shown and fnmatch(name, wanted) and _matches(below, rest)
+    return shown and fnmatch(name, piece) and _matches(below, rest)
 
 
 def _relative(path: Path, pattern: str, cwd: Path) -> str:

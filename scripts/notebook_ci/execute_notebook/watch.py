@@ -50,6 +50,16 @@ class Watch:
     def cell_ends(self) -> None:
         self._cell_began = None
 
+    @property
+    def sentence(self) -> str:
+        """Which limit was exceeded, and what was done; empty: none was."""
+        if not self.exceeded:
+            return ""
+        subject = "A cell" if self.exceeded == "cell-timeout" else "The notebook"
+        killed = f"; {GRACE_SECONDS:g} seconds later its kernel was killed" if self.has_killed else ""
+        limit = f"`{self.exceeded}` ({self.limits[self.exceeded]:g} seconds)"
+        return f"{subject} ran longer than {limit} and was interrupted{killed}."
+
     def _run(self) -> None:
         while not self._stop.wait(TICK_SECONDS):
             now = time.monotonic()

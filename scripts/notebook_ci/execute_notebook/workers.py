@@ -26,7 +26,7 @@ from notebook_ci.base.errors import Cancelled
 from notebook_ci.base.process import LINUX, POSIX
 from notebook_ci.execute_notebook.deaths import MemoryWatch
 from notebook_ci.execute_notebook.outcome import Outcome
-from notebook_ci.execute_notebook.plan import Task
+from notebook_ci.execute_notebook.plan import Execution
 from notebook_ci.execute_notebook.runner import Runner
 
 END_SECONDS = 5.0  # a runner that cancels a job kills what is left ten seconds later
@@ -70,18 +70,15 @@ class WorkerDiedError(Exception):
     """A worker has ended before its notebook did."""
 
 
-Told = Ending | Outcome
-
-
 class Worker:
-    def __init__(self, runner: Runner, tasks: Sequence[Task], life: Life) -> None:
-        self.task: int | None = None  # index of the executed task; None: it waits for one
+    def __init__(self, runner: Runner, executions: Sequence[Execution], life: Life) -> None:
+        self.index: int | None = None  # of its execution; None: it waits for one
         self._memory = MemoryWatch()
         # Shared memory, because a message per cell would cost more than many a cell.
         self._cell, self._kernel, self._free_cpu = _shared_number(), _shared_number(), _shared_number()
         self.connection, theirs = _PROCESSES.Pipe()
-        ties = _Ties(theirs, life, self._cell, self._kernel, self._free_cpu)
-        self._process = _PROCESSES.Process(target=_work, args=(runner, tasks, ties), daemon=True)
+        link = _Link(theirs, life, self._cell, self._kernel, self._free_cpu)
+        self._process = _PROCESSES.Process(target=_work, args=(runner, executions, link), daemon=True)
         with signals.held_back():  # until it can handle signals
             self._process.start()
         theirs.close()
@@ -91,29 +88,29 @@ class Worker:
         """The running cell, counted from 1; 0: none yet."""
         return int(self._cell.value)
 
-    def tell_of_cpu(self, *, is_free: bool) -> None:
+    def set_free_cpu(self, *, is_free: bool) -> None:
         """Tell the worker whether another CPU is free, beside the one that its kernel keeps busy."""
         self._free_cpu.value = is_free
 
-    def begin(self, task: int, server: KernelServer | None) -> None:
-        """Start the execution of a task, given by its index. Without a `server` its kernel is started, not forked."""
-        self.task, self._memory = task, MemoryWatch()
+    def begin(self, index: int, server: KernelServer | None) -> None:
+        """Start an execution. Without a `server` its kernel is started, not forked."""
+        self.index, self._memory = index, MemoryWatch()
         self._cell.value = 0
-        with contextlib.suppress(OSError):  # if it has died, `told` raises
-            self.connection.send((task, server))
+        with contextlib.suppress(OSError):  # if it has died, `receive` raises
+            self.connection.send((index, server))
 
-    def told(self) -> Told:
+    def receive(self) -> Ending | Outcome:
         """Return the message that has come, or raise WorkerDiedError. After an outcome the worker is free again."""
         try:
             with signals.held_back():
-                told = self.connection.recv()
+                message = self.connection.recv()
         except (EOFError, OSError) as error:
             self.end()
             how = self._memory.sentence("The process that executed the notebook", self._process.exitcode)
             raise WorkerDiedError(how) from error
-        if not isinstance(told, Ending):
-            self.task = None
-        return told  # type: ignore[no-any-return] # `_work` sends these
+        if not isinstance(message, Ending):
+            self.index = None
+        return message  # type: ignore[no-any-return] # `_work` sends these
 
     def cancel(self) -> None:
         if self._process.is_alive():
@@ -139,7 +136,7 @@ class Worker:
 
 
 @dataclass(frozen=True)
-class _Ties:
+class _Link:
     """What connects a worker with its parent. In the worker it is the `Listener`."""
 
     connection: "Connection[Any, Any]"
@@ -161,19 +158,19 @@ class _Ties:
         self.connection.send(Ending())
 
 
-def _work(runner: Runner, tasks: Sequence[Task], ties: _Ties) -> None:
-    ties.life.leave()
+def _work(runner: Runner, executions: Sequence[Execution], link: _Link) -> None:
+    link.life.leave()
     if POSIX:
         os.setsid()  # Ctrl-C in a terminal is for the parent only
     if LINUX:
         processes.adopt()
-    threading.Thread(target=_end_with, args=(ties, runner.folder), daemon=True).start()
+    threading.Thread(target=_end_with, args=(link, runner.folder), daemon=True).start()
     with contextlib.suppress(Cancelled), signals.cancellable():
         if POSIX:  # only in this thread, or `held_back` would have no effect
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.CANCELLING)
-        while (wanted := _received(ties.connection)) is not None:
-            task, server = wanted
-            ties.connection.send(runner.run(tasks[task], server, ties))
+        while request := _received(link.connection):
+            index, server = request
+            link.connection.send(runner.run(executions[index], server, link))
 
 
 def _received(connection: "Connection[Any, Any]") -> tuple[int, KernelServer | None] | None:
@@ -183,13 +180,13 @@ def _received(connection: "Connection[Any, Any]") -> tuple[int, KernelServer | N
         return None
 
 
-def _end_with(ties: _Ties, folder: Path) -> None:
+def _end_with(link: _Link, folder: Path) -> None:
     """End this process when its parent was killed, and remove the parent's folder."""
-    ties.life.wait()
+    link.life.wait()
     if LINUX:
-        processes.end_all(ties.kernel_value.value)
-    elif ties.kernel_value.value:
-        _kill_group(ties.kernel_value.value)
+        processes.end_all(link.kernel_value.value)
+    elif link.kernel_value.value:
+        _kill_group(link.kernel_value.value)
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 

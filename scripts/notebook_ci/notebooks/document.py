@@ -88,10 +88,10 @@ class _Reader:
         version = self._version(content)
         metadata = content.get("metadata", {})
         if not isinstance(metadata, dict):
-            raise self._fault(f"The metadata of {self._name} is not an object.")
+            raise self._error(f"The metadata of {self._name} is not an object.")
         return Document(self._path, self._text, self._cells(content), metadata, version)
 
-    def _fault(self, message: str, *, hint: str = _RESTORE, line: int | None = None) -> CheckFailed:
+    def _error(self, message: str, *, hint: str = _RESTORE, line: int | None = None) -> CheckFailed:
         return CheckFailed(message, hint=hint, file=self._path, line=line)
 
     def _bytes(self) -> bytes:
@@ -117,21 +117,21 @@ class _Reader:
 
     def _decoded(self, data: bytes) -> str:
         if not data.strip():
-            raise self._fault(f"{self._name} is empty.")
+            raise self._error(f"{self._name} is empty.")
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise self._fault(
+            raise self._error(
                 f"{self._name} is encoded in UTF-16.", hint="Save it as UTF-8: notebooks are always UTF-8."
             )
         if data.startswith(b"\xef\xbb\xbf"):
             # nbformat 5.10 and Jupyter refuse it too ("Unexpected UTF-8 BOM"): the notebook would not open.
             message = f"{self._name} starts with a byte order mark (BOM), which Jupyter rejects."
-            raise self._fault(message, hint="Save it as UTF-8 without BOM.", line=1)
+            raise self._error(message, hint="Save it as UTF-8 without BOM.", line=1)
         try:
             return data.decode()
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
             message = f"{self._name} is not UTF-8 text: line {line} contains the byte 0x{data[error.start]:02x}."
-            raise self._fault(message, hint=f"Save it as UTF-8. {_RESTORE}", line=line) from None
+            raise self._error(message, hint=f"Save it as UTF-8. {_RESTORE}", line=line) from None
 
     def _content(self) -> dict[str, Any]:
         try:
@@ -139,12 +139,12 @@ class _Reader:
         except json.JSONDecodeError as error:
             raise self._not_json(error) from None
         except RecursionError:
-            raise self._fault(f"{self._name} is nested too deeply to be a notebook.") from None
+            raise self._error(f"{self._name} is nested too deeply to be a notebook.") from None
         except ValueError:
             # The default of sys.set_int_max_str_digits; Jupyter cannot read such a file either.
-            raise self._fault(f"{self._name} contains an integer of more than 4300 digits.") from None
+            raise self._error(f"{self._name} contains an integer of more than 4300 digits.") from None
         if not isinstance(content, dict):
-            raise self._fault(
+            raise self._error(
                 f"{self._name} is not a notebook: its JSON is {json_kind(content)}, not an object.", line=1
             )
         return content
@@ -153,41 +153,41 @@ class _Reader:
         start = self._text.lstrip()[:200].lower()
         if start.startswith("version https://git-lfs"):
             message = f"{self._name} is a Git LFS pointer, not the notebook itself."
-            return self._fault(
+            return self._error(
                 message, hint="Fetch the content: `git lfs pull`, or `lfs: true` of actions/checkout.", line=1
             )
         if marker := _conflict_marker.search(self._text):
             line = self._text.count("\n", 0, marker.start()) + 1
             message = f"{self._name} has unresolved merge conflict markers (line {line})."
-            return self._fault(
+            return self._error(
                 message, hint="Resolve the conflict and commit the notebook (nbdime can help).", line=line
             )
         if start.startswith("<"):
             message = f"{self._name} is a web page (HTML or XML), not a notebook."
-            return self._fault(message, hint="Download the raw file: a notebook is JSON and starts with `{`.", line=1)
+            return self._error(message, hint="Download the raw file: a notebook is JSON and starts with `{`.", line=1)
         if self._path.suffix == ".py" or start.startswith(_PYTHON_STARTS):
             message = f"{self._name} is a Python script, not a notebook."
-            return self._fault(
+            return self._error(
                 message, hint="Use an `.ipynb` file, or create one: `jupytext --to notebook SCRIPT`.", line=1
             )
         message = f"{self._name} is not valid JSON: {error.msg}, line {error.lineno}, column {error.colno}."
-        return self._fault(message, line=error.lineno)
+        return self._error(message, line=error.lineno)
 
     def _version(self, content: dict[str, Any]) -> tuple[int, int]:
         if "nbformat" not in content:
             message = f"{self._name} is not a notebook: it has no `nbformat`."
-            raise self._fault(message)
+            raise self._error(message)
         major, minor = content["nbformat"], content.get("nbformat_minor", 0)
         if not _is_whole(major) or not _is_whole(minor):
-            raise self._fault(f"The `nbformat` and `nbformat_minor` of {self._name} are not numbers.")
+            raise self._error(f"The `nbformat` and `nbformat_minor` of {self._name} are not numbers.")
         if major < _SUPPORTED_FORMAT:
             convert = command_line("jupyter nbconvert --to notebook --nbformat 4 --inplace {}", self._name)
-            raise self._fault(
+            raise self._error(
                 f"{self._name} is in the old notebook format {major}; format {_SUPPORTED_FORMAT} is required.",
                 hint=f"Convert it: {convert}.",
             )
         if major > _SUPPORTED_FORMAT:
-            raise self._fault(
+            raise self._error(
                 f"{self._name} is in notebook format {major}; this notebook-ci supports format {_SUPPORTED_FORMAT}.",
                 hint=f"Save it in format {_SUPPORTED_FORMAT}, or use a newer notebook-ci.",
             )
@@ -195,9 +195,9 @@ class _Reader:
 
     def _cells(self, content: dict[str, Any]) -> tuple[Cell, ...]:
         if "cells" not in content:
-            raise self._fault(f"{self._name} has no `cells`.")
+            raise self._error(f"{self._name} has no `cells`.")
         if not isinstance(content["cells"], list):
-            raise self._fault(f"The `cells` of {self._name} are {json_kind(content['cells'])}, not a list.")
+            raise self._error(f"The `cells` of {self._name} are {json_kind(content['cells'])}, not a list.")
         seen: set[str] = set()
         cells = []
         for index, value in enumerate(content["cells"]):
@@ -209,14 +209,14 @@ class _Reader:
 
     def _cell(self, index: int, value: object, seen: set[str]) -> Cell:
         if not isinstance(value, dict):
-            raise self._cell_fault(index, f"is {json_kind(value)}, not an object")
+            raise self._cell_error(index, f"is {json_kind(value)}, not an object")
         kind = value.get("cell_type")
         if kind not in ("code", "markdown", "raw"):
             said = "has no `cell_type`" if kind is None else f"has the unknown `cell_type` {str(kind)[:40]!r}"
-            raise self._cell_fault(index, said)
+            raise self._cell_error(index, said)
         metadata = value.get("metadata", {})
         if not isinstance(metadata, dict):
-            raise self._cell_fault(index, f"has metadata that is {json_kind(metadata)}, not an object")
+            raise self._cell_error(index, f"has metadata that is {json_kind(metadata)}, not an object")
         cell_id = value.get("id")
         if not isinstance(cell_id, str) or cell_id in seen:
             # Jupyter opens such a notebook and gives the later cell a new id, so it is not an error here either.
@@ -231,7 +231,7 @@ class _Reader:
             source = "".join(source)
         if not isinstance(source, str):
             wrong = "has a `source` that is neither a string nor a list of strings"
-            raise self._cell_fault(index, wrong if "source" in cell else "has no `source`")
+            raise self._cell_error(index, wrong if "source" in cell else "has no `source`")
         try:
             source.encode()
         except UnicodeEncodeError as error:
@@ -240,18 +240,18 @@ class _Reader:
             position = positions.scan(self._text)[index]
             line = position.source_line(len(positions.split_lines(source[: error.start])))
             wrong = f"contains half a character (a lone surrogate, line {line})"
-            raise self._cell_fault(index, wrong, line=line) from None
+            raise self._cell_error(index, wrong, line=line) from None
         return source
 
     def _tags(self, index: int, metadata: dict[str, Any]) -> frozenset[str]:
         tags = metadata.get("tags", [])
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-            raise self._cell_fault(index, "has `tags` that are not a list of strings")
+            raise self._cell_error(index, "has `tags` that are not a list of strings")
         return frozenset(tags)
 
-    def _cell_fault(self, index: int, said: str, *, line: int | None = None) -> CheckFailed:
+    def _cell_error(self, index: int, said: str, *, line: int | None = None) -> CheckFailed:
         where = positions.cell_line(self._text, index) if line is None else line
-        return self._fault(f"Cell {index + 1} of {self._name} {said}.", line=where)
+        return self._error(f"Cell {index + 1} of {self._name} {said}.", line=where)
 
 
 def _is_whole(value: object) -> bool:

@@ -13,7 +13,7 @@ from queue import Empty
 from tempfile import TemporaryDirectory
 import zmq, zmq.asyncio
 from jupyter_client.session import Session
-from notebook_ci.execute_notebook import kernels
+from notebook_ci.execute_notebook import kernel_client
 
 session = Session(key=b"key")
 other = zmq.Context().socket(zmq.PAIR)
@@ -86,13 +86,13 @@ async def one_for_another_waiter():
     assert await heard(timeout=5) == 1
 
 async def one_that_comes_where_no_descriptor_is_watched():
-    kernels.POSIX = False
+    kernel_client.POSIX = False
     asyncio.get_running_loop().call_later(0.1, say, 1)
     assert await heard(timeout=5) == 1
     assert not channel._loop
 
 async def one_that_is_watched_for():
-    channel.has_free_cpu, kernels.WATCH_SECONDS = lambda: True, 5
+    channel.has_free_cpu, kernel_client.WATCH_SECONDS = lambda: True, 5
     task = asyncio.ensure_future(heard())
     await asyncio.sleep(0)
     say(1)
@@ -123,7 +123,7 @@ with TemporaryDirectory() as folder:
     other.bind(address)
     socket = zmq.asyncio.Context().socket(zmq.PAIR)
     socket.connect(address)
-    channel = kernels._Channel(socket, session)
+    channel = kernel_client._Channel(socket, session)
     asyncio.run(CASE())
     channel.close()
     other.close()

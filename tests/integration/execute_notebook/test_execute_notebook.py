@@ -108,6 +108,8 @@ def test_selection(workspace: Workspace, kernel: Path, inputs: dict[str, str], e
     workspace.write("deep/text.md", "x")
     done = workspace.run("execute-notebook", {"python": str(kernel), **inputs})
     assert (done.code, sorted(done.notebooks)) == (0, sorted(expected)), done.log
+    unused = "`exclude` lists `not/there.ipynb`, which matches no notebook."
+    assert [each.message for each in done.annotations("notice")] == [unused] * ("not/there" in str(inputs))
 
 
 # --- Metrics and pages

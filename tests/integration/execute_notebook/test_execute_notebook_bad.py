@@ -112,7 +112,7 @@ EXECUTE = {
     ),
     "another tag": Case(
         {"parameters": "beta: 1", "notebooks": "b.ipynb"},
-        "No notebook declares the parameter `beta`. b.ipynb has a cell tagged `Parameters`: the tag is `parameters`,",
+        "No notebook declares the parameter `beta`. b.ipynb has a cell tagged `Parameters`; the tag must be",
         {"b.ipynb": json.dumps(notebook(code("beta = 1", "Parameters")))},
     ),
     "parameters-file: none": Case(
