@@ -159,7 +159,7 @@ def test_a_notebook_outside_the_workspace_is_an_error(workspace: Path, pattern: 
     outside.touch()
     pattern = pattern.replace("ABSOLUTE", str(outside))
     error = refused([pattern], [], workspace)
-    assert error.message == f"{quote(pattern)} lies outside the workspace {workspace}."
+    assert error.message == f"{quote(pattern)} is outside the workspace {workspace}."
     assert "relative to it" in error.hint
 
 
