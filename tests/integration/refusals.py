@@ -1,6 +1,5 @@
 """A wrong input as a case, and the assertions that it is refused before any work begins."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,10 +30,6 @@ class Case:
     place: tuple[str, int] = ("", 0)
     code: int = 2
     environ: Mapping[str, str] = field(default_factory=dict)
-
-
-SECONDS = "Accepted is a number of seconds above 0, at most ten days (864000)."
-PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def prepare(workspace: Workspace, case: Case, files: Mapping[str, Content]) -> tuple[Mapping[str, str] | str, str]:

@@ -12,7 +12,6 @@ from notebook_ci.base.config_file import missed_config
 from notebook_ci.base.flags import CHECK_ONLY, FROM_STDIN
 from notebook_ci.base.inputs import CONFIG, declared
 from notebook_ci.base.load_inputs import load
-from notebook_ci.base.texts import quote
 from notebook_ci.stages import STAGES
 from unit.example_inputs import STAGE, Caller, Example, in_toml
 
@@ -234,23 +233,6 @@ def test_the_record_gets_the_inputs_by_their_names(call: Caller) -> None:
     given_inputs = call.load("--output-dir", "x").as_given()
     assert given_inputs["output-dir"] == "x"
     assert given_inputs.keys() == declared(Example).keys()
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        ("plain", "`plain`"),
-        ("a\nb\x1b[0m", "`a\\nb\\x1b[0m`"),
-        ("x" * 100, f"`{'x' * 80}…`"),
-        ("naïve", "`naïve`"),
-        (["a", 1], '`["a", 1]`'),
-        (None, "`null`"),
-        (True, "`true`"),
-        (Path("a"), '`"a"`'),
-    ],
-)
-def test_quote_is_short_and_on_one_line(value: object, shown: str) -> None:
-    assert quote(value) == shown
 
 
 def test_a_config_in_the_root_of_the_repository_is_not_missed_in_silence(tmp_path: Path) -> None:

@@ -13,9 +13,15 @@ from notebook_ci.base.texts import LONGEST_QUOTE, command_line, listed, quote, s
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
+        ("plain", "`plain`"),
         ("größe", "`größe`"),
+        (True, "`true`"),
+        (None, "`null`"),
+        (Path("a"), '`"a"`'),
+        (["a", 1], '`["a", 1]`'),
         (["größe", None, 1], '`["größe", null, 1]`'),
         ({"a": Path("x")}, '`{"a": "x"}`'),
+        ("a\nb\x1b[0m", r"`a\nb\x1b[0m`"),
         ("two\nlines\x1b\u200b", r"`two\nlines\x1b\u200b`"),
         ("x" * LONGEST_QUOTE, f"`{'x' * LONGEST_QUOTE}`"),
         ("x" * LONGEST_QUOTE + "y", f"`{'x' * LONGEST_QUOTE}…`"),

@@ -51,11 +51,6 @@ def uv_environ() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "PYTHON"))}
 
 
-@pytest.fixture
-def repository(workspace: Workspace, engine: Engine) -> Repository:
-    return Repository(workspace, engine)
-
-
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[IndexServer, str]]:
     """An index that asks for a login, with a package of the house, and a lock with hashes that has it."""

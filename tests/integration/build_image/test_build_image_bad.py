@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from integration.build_image.images import NOTEBOOK, Repository, record
-from integration.suite import Done, Workspace, only_tools, wait_until
+from integration.suite import Done, only_tools, wait_until
 from servers.docker import Engine, Registry, free_port, private_engine
 
 NAME = (
@@ -202,11 +202,6 @@ def no_python(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> str:
     engine.run("import", folder / "image.tar", NO_PYTHON)
     engine.made.add(f"{NO_PYTHON}:latest")
     return NO_PYTHON
-
-
-@pytest.fixture
-def repository(workspace: Workspace, engine: Engine) -> Repository:
-    return Repository(workspace, engine)
 
 
 @pytest.mark.usefixtures("no_python")

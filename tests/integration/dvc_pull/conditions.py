@@ -15,11 +15,3 @@ def write(name: str, text: str | bytes) -> Callable[[Checkout], object]:
 
 def remote(url: str, **settings: str) -> Callable[[Checkout], object]:
     return lambda checkout: checkout.remote(url, **settings)
-
-
-def change(name: str, old: str, new: str) -> Callable[[Checkout], object]:
-    return lambda checkout: checkout.pointer(name, **{old: new})
-
-
-def nothing(_: Checkout) -> None:
-    """Leave it as it is."""

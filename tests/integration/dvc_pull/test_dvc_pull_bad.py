@@ -8,9 +8,18 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from integration.dvc_pull.conditions import CONFIG, FORKS, POINTER, change, nothing, remote, write
+from integration.dvc_pull.conditions import CONFIG, FORKS, POINTER, remote, write
 from integration.dvc_pull.repositories import IMAGES, RAW, Checkout, expect, md5, pull, site
 from integration.suite import ROOT, base_environ
+
+
+def change(name: str, old: str, new: str) -> Callable[[Checkout], object]:
+    return lambda checkout: checkout.pointer(name, **{old: new})
+
+
+def nothing(_: Checkout) -> None:
+    """Leave it as it is."""
+
 
 PULLING = "DVC 3.67.1 pulls here. Either a newer one wrote the file, or it has a typing error."
 LAUNCH = ("/bin/bash", str(ROOT / "scripts" / "launch.sh"), "--env", "dvc-local", "--exec")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from integration.execute_notebook.scheduled import STARTS
+STARTS = ("spawn", "fork")
 
 
 @pytest.fixture(params=STARTS)

@@ -12,7 +12,3 @@ def statuses(executed: Mapping[str, Any]) -> list[str | None]:
 def exceptions(executed: Mapping[str, Any]) -> list[bool | None]:
     """Return whether papermill's metadata tells of an exception: of the notebook, then of each cell."""
     return [each["metadata"]["papermill"]["exception"] for each in (executed, *executed["cells"])]
-
-
-def executed_cells(executed: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [cell for cell in executed["cells"] if cell["cell_type"] == "code"]

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from integration.refusals import RAN, SECONDS, Case, Content, assert_nothing_was_done, assert_refused, prepare
+from integration.refusals import RAN, Case, Content, assert_nothing_was_done, assert_refused, prepare
 from integration.suite import PYTHON, READ_ONLY, Workspace, code, notebook, only_tools, parameters, private_mount
+
+SECONDS = "Accepted is a number of seconds above 0, at most ten days (864000)."
 
 YAML_HINT = "Write `name: value`, one per line."
 

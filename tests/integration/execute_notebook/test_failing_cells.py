@@ -1,13 +1,14 @@
 """What fails in a notebook, on which line it is annotated, and the ways to end."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from integration.execute_notebook.results import exceptions, executed_cells, statuses
+from integration.execute_notebook.results import exceptions, statuses
 from integration.suite import (
     Done,
     Workspace,
@@ -19,6 +20,11 @@ from integration.suite import (
     parameters,
     texts,
 )
+
+
+def executed_cells(executed: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [cell for cell in executed["cells"] if cell["cell_type"] == "code"]
+
 
 # --- What fails, and on which line
 

@@ -9,8 +9,14 @@ from typing import Any
 
 import pytest
 
-from integration.execute_notebook.forked import notices, starts, told
-from integration.suite import ROOT, Workspace, notebook
+from integration.execute_notebook.forked import notices, starts
+from integration.suite import ROOT, Done, Workspace, notebook, texts
+
+
+def told(done: Done, name: str) -> str:
+    """Return what the first cell of an executed notebook printed."""
+    return texts(json.loads(Path(done.outputs["output-dir"], name).read_text(encoding="utf-8"))["cells"][0])
+
 
 # All that a process can tell of how it was started. What differs between two kernels anyway is left out: ids, the
 # private folder of each (`nci-...`), the ports of ZeroMQ.

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from integration.execute_notebook.forked import SERVER, notices, starts
+from integration.execute_notebook.forked import notices, starts
 from integration.suite import Workspace, notebook, parent, wait_until
+
+SERVER = "kernel_server/inside/start.py"
 
 
 def server_of(workspace: Workspace) -> int:

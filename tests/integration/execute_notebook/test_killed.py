@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from integration.execute_notebook.scheduled import SECONDS, errors, statuses
+from integration.execute_notebook.scheduled import errors, statuses
 from integration.suite import Workspace, notebook, texts, wait_until
+
+SECONDS = 8  # in which a cancelled stage ends, with other tests beside it
 
 SLEEP = """
 import os, time

@@ -11,8 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from integration.execute_notebook.scheduled import begun, errors, meet, stamp, statuses
+from integration.execute_notebook.scheduled import begun, errors, stamp, statuses
 from integration.suite import ROOT, Workspace, notebook, private_mount
+
+
+def meet(own: str, other: str, seconds: float = 30) -> str:
+    """Return a cell that passes when another one runs at the same time."""
+    return (
+        f"import pathlib, time\npathlib.Path('{own}.here').touch()\nends = time.monotonic() + {seconds}\n"
+        f"while not pathlib.Path('{other}.here').exists():\n"
+        f"    assert time.monotonic() < ends, 'alone'\n    time.sleep(0.02)"
+    )
+
 
 # --- At the same time
 

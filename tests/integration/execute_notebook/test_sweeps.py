@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from integration.execute_notebook.scheduled import TELL, TRAIN, errors, statuses
+from integration.execute_notebook.scheduled import errors, statuses
 from integration.suite import Done, Workspace, notebook, parameters
+
+TRAIN = parameters("alpha = 0\nname = 'none'\nepochs = 1")
+TELL = "import json\nprint(json.dumps({'alpha': alpha, 'name': name, 'epochs': epochs}))"
 
 REPORT_ALPHA = (
     "from IPython.display import display\n"

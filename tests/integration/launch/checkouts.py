@@ -2,22 +2,18 @@
 
 import contextlib
 import json
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from integration.index_server import digest
 
 ROOT = Path(__file__).resolve().parents[3]
 BASE = Path(sys.base_prefix) / "bin"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 PATH = f"{BASE}:/usr/bin:/bin"
-LOGIN = "someone:s3cret-pass"
 TIMEOUT = 60
 
 STAGE = """
@@ -107,25 +103,6 @@ class Checkout:
         return Done(process.returncode, out, err, process.pid, time.monotonic() - started)
 
 
-def make_checkout(folder: Path, wheels: Path, environ: Mapping[str, str]) -> Checkout:
-    """Copy the launcher to a folder with a blank and a letter beyond ASCII in its path."""
-    checkout = Checkout(folder / "check out ü", folder / "home", folder / "cache ö", dict(environ))
-    checkout.home.mkdir()
-    scripts = checkout.folder / "scripts"
-    shutil.copytree(
-        ROOT / "scripts" / "notebook_ci", scripts / "notebook_ci", ignore=shutil.ignore_patterns("_*_", ".*")
-    )
-    for name in ("launch.sh", "launch.py"):
-        shutil.copy(ROOT / "scripts" / name, scripts)
-    (scripts / "demo.py").write_text(STAGE)
-    locks = checkout.folder / "requirements"
-    locks.mkdir()
-    for name in ("uv.txt", "pipeline.txt"):
-        shutil.copy(ROOT / "requirements" / name, locks)
-    (locks / "demo.txt").write_text(f"nbdemo==1.0 --hash=sha256:{digest(wheels / 'nbdemo-1.0-py3-none-any.whl')}\n")
-    return checkout
-
-
 def running(part: str) -> list[str]:
     """Return the command lines of all processes that have `part` in theirs."""
     found = []
@@ -133,19 +110,3 @@ def running(part: str) -> list[str]:
         with contextlib.suppress(OSError):
             found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
     return [line for line in found if part in line]
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> bool:
-    """Return whether the condition came true in time."""
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.05)
-    return condition()
-
-
-PRINT_VERSION = ("--env", "demo", "--exec", "python", "-c", "import nbdemo; print(nbdemo.VERSION)")
-
-
-def write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)

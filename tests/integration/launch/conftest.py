@@ -2,13 +2,32 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from integration.index_server import IndexServer, make_wheel, serve
-from integration.launch.checkouts import BASE, ROOT, VERSION, Checkout, make_checkout
+from integration.index_server import IndexServer, digest, make_wheel, serve
+from integration.launch.checkouts import BASE, ROOT, STAGE, VERSION, Checkout
+
+
+def make_checkout(folder: Path, wheels: Path, environ: Mapping[str, str]) -> Checkout:
+    """Copy the launcher to a folder with a blank and a letter beyond ASCII in its path."""
+    checkout = Checkout(folder / "check out ü", folder / "home", folder / "cache ö", dict(environ))
+    checkout.home.mkdir()
+    scripts = checkout.folder / "scripts"
+    shutil.copytree(
+        ROOT / "scripts" / "notebook_ci", scripts / "notebook_ci", ignore=shutil.ignore_patterns("_*_", ".*")
+    )
+    for name in ("launch.sh", "launch.py"):
+        shutil.copy(ROOT / "scripts" / name, scripts)
+    (scripts / "demo.py").write_text(STAGE)
+    locks = checkout.folder / "requirements"
+    locks.mkdir()
+    for name in ("uv.txt", "pipeline.txt"):
+        shutil.copy(ROOT / "requirements" / name, locks)
+    (locks / "demo.txt").write_text(f"nbdemo==1.0 --hash=sha256:{digest(wheels / 'nbdemo-1.0-py3-none-any.whl')}\n")
+    return checkout
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from integration.index_server import Gate, IndexServer
-from integration.launch.checkouts import PATH, PRINT_VERSION, TIMEOUT, Checkout, running, wait_until
-from integration.suite import NO_ROOT
+from integration.launch.checkouts import PATH, TIMEOUT, Checkout, running
+from integration.suite import NO_ROOT, wait_until
 from notebook_ci.tools import integrity, preparing
+
+PRINT_VERSION = ("--env", "demo", "--exec", "python", "-c", "import nbdemo; print(nbdemo.VERSION)")
 
 
 def test_inputs_are_checked_before_anything_is_installed(bare: Checkout, index: IndexServer) -> None:

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from integration.index_server import Gate, IndexServer, serve
-from integration.launch.checkouts import LOGIN, PATH, TIMEOUT, Checkout, running, write
+from integration.launch.checkouts import PATH, TIMEOUT, Checkout, running
+
+LOGIN = "someone:s3cret-pass"
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
 
 # --- The user's package index
 

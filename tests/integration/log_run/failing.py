@@ -1,26 +1,14 @@
 """log-run with one record that is expected to fail."""
 
-import shlex
 from pathlib import Path
 from typing import Any
 
 from integration.suite import Done, Workspace
-from notebook_ci.base.launcher import LAUNCHER
 from notebook_ci.records.dvc_pull import DvcPullRecord
 from notebook_ci.records.run_directory import RunDirectory
 
 MOST_SECONDS = 30  # what the issue allows a server that is down
 SHORT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
-ACCEPTED = "Accepted is the address of an MLflow server (`https://...`) or of a database file (`sqlite:///mlflow.db`)."
-HIDDEN = "The address in the input tracking-uri is not understood; it is not shown, because it may hold a password."
-AGAIN = "Look at the server and its log, then log the run again."
-ADDRESS = "Look at the input tracking-uri: it is what a browser opens, without anything behind it."
-CREDENTIALS = "Give MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-WITHOUT = "The run is logged without artifacts: "
-LET_IT = "Let the server take them: start it with `mlflow server --artifacts-destination ...`"
-MIGRATE = "`mlflow migrate-filestore` takes the old runs over."
-LOG_RUN = f"bash {shlex.quote(str(LAUNCHER))} log-run --run-dir"
-PLACE = "Look at its permissions and at the free disk space, or name another file with the input tracking-uri."
 
 
 def log(workspace: Workspace, uri: str, environ: Any = None, *, prefix: Any = (), **inputs: str) -> Done:

@@ -15,18 +15,6 @@ METRICS = (
     'display({"application/vnd.notebook-ci.metrics+json": {"accuracy": 0.94, "loss (log)": -2.5}, "text/plain": ""}, '
     "raw=True)"
 )
-GITHUB = {
-    "GITHUB_REPOSITORY": "team/penguins",
-    "GITHUB_SHA": "4f5c1b0e8a2d4f5c1b0e8a2d4f5c1b0e8a2d4f5c",
-    "GITHUB_REF": "refs/heads/main",
-    "GITHUB_WORKFLOW": "Notebooks",
-    "GITHUB_JOB": "chain",
-    "GITHUB_RUN_ID": "4711",
-    "GITHUB_RUN_ATTEMPT": "2",
-    "GITHUB_EVENT_NAME": "push",
-    "GITHUB_ACTOR": "octocat",
-    "GITHUB_SERVER_URL": "https://github.com",
-}
 MD5 = "a3f9c1d2e4b5a6f7c8d9e0f1a2b3c4d5.dir"
 
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from integration.log_run.runs import GITHUB, MD5, METRICS, execute_record, log, logged, pull_record, result, write
+from integration.log_run.runs import MD5, METRICS, execute_record, log, logged, pull_record, result, write
 from integration.suite import Workspace, notebook, parameters
 from notebook_ci.base.files import sha256
 from notebook_ci.base.problems import Problem
@@ -16,6 +16,19 @@ from notebook_ci.records.execute_notebook import Failure, NotebookResult
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.records.setup_env import SetupEnvRecord
 from servers.mlflow import MlflowServer
+
+GITHUB = {
+    "GITHUB_REPOSITORY": "team/penguins",
+    "GITHUB_SHA": "4f5c1b0e8a2d4f5c1b0e8a2d4f5c1b0e8a2d4f5c",
+    "GITHUB_REF": "refs/heads/main",
+    "GITHUB_WORKFLOW": "Notebooks",
+    "GITHUB_JOB": "chain",
+    "GITHUB_RUN_ID": "4711",
+    "GITHUB_RUN_ATTEMPT": "2",
+    "GITHUB_EVENT_NAME": "push",
+    "GITHUB_ACTOR": "octocat",
+    "GITHUB_SERVER_URL": "https://github.com",
+}
 
 # --- The whole
 

@@ -7,17 +7,7 @@ from typing import Any
 
 import pytest
 
-from integration.log_run.failing import (
-    ADDRESS,
-    AGAIN,
-    CREDENTIALS,
-    LET_IT,
-    MOST_SECONDS,
-    WITHOUT,
-    assert_error,
-    log,
-    record,
-)
+from integration.log_run.failing import MOST_SECONDS, assert_error, log, record
 from integration.suite import Workspace, base_environ
 from notebook_ci.base.console import console
 from notebook_ci.base.context import Context
@@ -28,6 +18,12 @@ from notebook_ci.log_run.store import Store
 from notebook_ci.records.dvc_pull import PulledData
 from notebook_ci.records.run_directory import RunDirectory
 from servers.mlflow import LOGIN, MlflowServer, door, dripping, free_port, raw, silent
+
+AGAIN = "Look at the server and its log, then log the run again."
+ADDRESS = "Look at the input tracking-uri: it is what a browser opens, without anything behind it."
+CREDENTIALS = "Give MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+WITHOUT = "The run is logged without artifacts: "
+LET_IT = "Let the server take them: start it with `mlflow server --artifacts-destination ...`"
 
 # --- Servers
 

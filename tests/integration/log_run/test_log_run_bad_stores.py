@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -10,11 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from integration.log_run.failing import ACCEPTED, HIDDEN, LOG_RUN, MIGRATE, PLACE, SHORT, assert_error, log, record
+from integration.log_run.failing import SHORT, assert_error, log, record
 from integration.suite import Done, Workspace, wait_until
+from notebook_ci.base.launcher import LAUNCHER
 from notebook_ci.records.dvc_pull import DvcPullRecord
 from notebook_ci.records.run_directory import RunDirectory
 from servers.mlflow import MlflowServer, free_port
+
+ACCEPTED = "Accepted is the address of an MLflow server (`https://...`) or of a database file (`sqlite:///mlflow.db`)."
+HIDDEN = "The address in the input tracking-uri is not understood; it is not shown, because it may hold a password."
+MIGRATE = "`mlflow migrate-filestore` takes the old runs over."
+LOG_RUN = f"bash {shlex.quote(str(LAUNCHER))} log-run --run-dir"
+PLACE = "Look at its permissions and at the free disk space, or name another file with the input tracking-uri."
 
 # --- Tracking URIs. More of them in tests/unit/test_tracking_store.py.
 

@@ -3,15 +3,11 @@
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from integration.index_server import IndexServer, digest
 from integration.suite import PYTHON, ROOT, Done, Workspace
-
-LOGIN = "someone:s3cret-pass"
-VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 class Shop:
@@ -66,16 +62,3 @@ def copied_python(folder: Path) -> Path:
         if (prefix / library).exists():
             (folder / library).symlink_to(prefix / library)
     return program
-
-
-def rewrite(path: Path) -> None:
-    """Replace the version in a file, which keeps its size and its times: byte-code may still be there for it."""
-    before = path.stat()
-    content = path.read_bytes()
-    path.unlink()  # uv's cache may have the same file
-    path.write_bytes(content.replace(b"1.0", b"6.6"))
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-
-
-def cache_key(shop: Shop, venv: str) -> str:
-    return shop.workspace.run("setup-env", {"venv": venv}, flags=["--name-cache"], environ=shop.environ).outputs["key"]

@@ -6,8 +6,13 @@ import subprocess
 import pytest
 
 from integration.local_package import local_package
-from integration.setup_env.shops import Shop, ask, cache_key
+from integration.setup_env.shops import Shop, ask
 from integration.suite import PROJECT, Workspace, notebook
+
+
+def cache_key(shop: Shop, venv: str) -> str:
+    return shop.workspace.run("setup-env", {"venv": venv}, flags=["--name-cache"], environ=shop.environ).outputs["key"]
+
 
 EDITABLE = """
 import os, zipfile

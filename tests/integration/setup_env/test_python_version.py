@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from integration.setup_env.shops import ONE, VERSION, Shop, ask, copied_python, installed
+from integration.setup_env.shops import ONE, Shop, ask, copied_python, installed
 from integration.suite import PATH, PROJECT, PYTHON, only_tools
+
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def test_the_python_of_the_runner_is_not_touched(shop: Shop) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from integration.index_server import make_wheel
-from integration.setup_env.shops import LOGIN, ONE, Shop, ask, installed
+from integration.setup_env.shops import ONE, Shop, ask, installed
 from integration.suite import PROJECT, Workspace, notebook
+
+LOGIN = "someone:s3cret-pass"
 
 # --- Each kind of lock
 

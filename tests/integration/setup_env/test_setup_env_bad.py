@@ -1,13 +1,16 @@
 """Wrong inputs of setup-env, wrong locks and ill indexes: each ends in one sentence with the next step."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from integration.index_server import Gate, IndexServer, make_wheel, serve
-from integration.refusals import PYTHON_VERSION, Case, assert_nothing_was_done, assert_refused, prepare
+from integration.refusals import Case, assert_nothing_was_done, assert_refused, prepare
 from integration.suite import NO_ROOT, PROJECT, Workspace, private_mount
+
+PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 VERSION = "Accepted is a version such as `3.12` or `3.12.4` (in quotes, or 3.10 is read as 3.1)."
 HASH = "0" * 64

@@ -10,6 +10,9 @@ from integration.suite import ROOT, Done, Workspace, base_environ
 
 PENGUINS = ROOT / "examples" / "penguins"
 STAGE = "validate-data"
+SMALL = (
+    "name,mass,length,day\nAda,3.5,10,2024-01-01\nBob,4.5,20,2024-01-02\nCyd,,30,2024-01-03\nDon,99.0,5,2024-01-04\n"
+)
 
 
 def stated(expectation: str, /, *, severity: str = "critical", notes: str = "", **kwargs: Any) -> dict[str, Any]:

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from integration.suite import Workspace, line_of
-from integration.validate_data.projects import STAGE, exists, results, stated, suite, violations, with_tools
-from integration.validate_data.small import SMALL
+from integration.validate_data.projects import SMALL, STAGE, exists, results, stated, suite, violations, with_tools
 from notebook_ci.base.files import sha256
 
 PROJECT = """

@@ -12,6 +12,8 @@ import pytest
 
 from integration.suite import Workspace, line_of, wait_until
 from integration.validate_data.projects import (
+    PENGUINS,
+    SMALL,
     STAGE,
     exists,
     lines_violated,
@@ -21,8 +23,11 @@ from integration.validate_data.projects import (
     violations,
     with_tools,
 )
-from integration.validate_data.small import RAW, SMALL, SUITE, Row
 from notebook_ci.base.files import sha256
+
+SUITE = PENGUINS / "suites" / "penguins_raw.json"
+RAW = PENGUINS / "dvc-storage" / "files" / "md5" / "04" / "9da101568e078f9845c8b366481810"
+Row = dict[str, str]
 
 # --- The example
 

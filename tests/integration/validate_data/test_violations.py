@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from integration.suite import Workspace, line_of
-from integration.validate_data.projects import STAGE, stated, suite, validate, violations
-from integration.validate_data.small import SMALL
+from integration.validate_data.projects import SMALL, STAGE, stated, suite, validate, violations
 
 KINDS: dict[str, tuple[dict[str, Any], str]] = {
     "values of a column": (

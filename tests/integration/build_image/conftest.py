@@ -1,0 +1,12 @@
+"""Fixtures of the tests of build-image."""
+
+import pytest
+
+from integration.build_image.images import Repository
+from integration.suite import Workspace
+from servers.docker import Engine
+
+
+@pytest.fixture
+def repository(workspace: Workspace, engine: Engine) -> Repository:
+    return Repository(workspace, engine)
