@@ -5,6 +5,10 @@ docs.py --check    fails if a file is stale, and names it
 """
 
 import argparse
+import ast
+import dataclasses
+import inspect
+import itertools
 import json
 import re
 import sys
@@ -14,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pydantic
+import pydantic.json_schema
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -106,8 +111,34 @@ def actions_table() -> str:
     return "\n".join(["| action | |", "|---|---|", *rows])
 
 
+class Schema(pydantic.json_schema.GenerateJsonSchema):
+    """Describes fields by the comments beside or above them."""
+
+    def dataclass_schema(self, schema: Any) -> dict[str, Any]:
+        found = super().dataclass_schema(schema)
+        for name, comment in comments(schema["cls"]):
+            found["properties"][name]["description"] = comment
+        return found
+
+    def float_schema(self, schema: Any) -> dict[str, Any]:
+        return {"anyOf": [super().float_schema(schema), {"enum": ["nan", "inf", "-inf"]}]}
+
+
+def comments(kind: type) -> Iterator[tuple[str, str]]:
+    """Yield the fields of a dataclass that have a comment, and the comment."""
+    for each in filter(dataclasses.is_dataclass, reversed(kind.__mro__)):
+        source = inspect.getsource(each)
+        lines = source.splitlines()
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.AnnAssign):
+                above = itertools.takewhile(lambda line: line.startswith("    #"), reversed(lines[: node.lineno - 1]))
+                beside = lines[node.lineno - 1][node.end_col_offset :]
+                if text := " ".join(line.strip(" #") for line in [*reversed(list(above)), beside]).strip():
+                    yield ast.unparse(node.target), text
+
+
 def schema(stage: Stage[Any, Any, Any]) -> str:
-    content = pydantic.TypeAdapter(stage.record).json_schema(mode="serialization")
+    content = pydantic.TypeAdapter(stage.record).json_schema(mode="serialization", schema_generator=Schema)
     content = {"$schema": "https://json-schema.org/draft/2020-12/schema", **content, "additionalProperties": False}
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 

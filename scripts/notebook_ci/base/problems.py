@@ -10,23 +10,14 @@ Severity = Literal["error", "warning", "notice"]
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Something a person should look at.
+    """Something a person should look at."""
 
-    Attributes:
-        severity: `error` makes the stage fail.
-        message: What is wrong.
-        hint: What to do next, or nothing.
-        title: A few words, shown above the message.
-        file: The file with the problem, relative to the working directory, with `/`.
-        line: The line in that file, counted from 1.
-    """
-
-    severity: Severity
-    message: str
-    hint: str = ""
-    title: str = ""
-    file: str | None = None
-    line: int | None = None
+    severity: Severity  # `error` makes the stage fail
+    message: str  # what is wrong
+    hint: str = ""  # what to do next
+    title: str = ""  # a few words, shown above the message
+    file: str | None = None  # relative to the working directory, with `/`
+    line: int | None = None  # counted from 1
 
     @classmethod
     def of(cls, error: NotebookCiError) -> "Problem":

@@ -7,20 +7,11 @@ from notebook_ci.records.record import Record
 
 @dataclass(frozen=True, kw_only=True)
 class PulledData:
-    """One tracked output.
+    """An output that DVC tracks."""
 
-    Attributes:
-        path: The file or folder, relative to the workspace.
-        pointer: The `.dvc` or `dvc.lock` file that says what it must be.
-        hash_name: `md5`, or `md5-dos2unix` in pointers that DVC 2 wrote.
-        hash: The hash that the pointer has.
-        bytes: Size of its files.
-        files: Their number.
-    """
-
-    path: str
-    pointer: str
-    hash_name: str
+    path: str  # the file or folder, relative to the workspace
+    pointer: str  # the `.dvc` or `dvc.lock` file that has its hash
+    hash_name: str  # `md5`, or `md5-dos2unix` in pointers of DVC 2
     hash: str
     bytes: int
     files: int
@@ -28,35 +19,18 @@ class PulledData:
 
 @dataclass(kw_only=True)
 class DvcPullRecord(Record):
-    """The record of dvc-pull.
-
-    Attributes:
-        remote: Name of the remote; several are separated by commas.
-        remote_url: Its address, without credentials.
-        scheme: Its kind: local, s3, http, ssh, gs or azure.
-        dvc_version: The DVC that pulled.
-        verified: Whether the content of all files was compared with the pointers.
-        data_digest: SHA-256 of the tracked data.
-        files: Number of files.
-        bytes: Their size.
-        downloaded_files: How many of them came from the remote now.
-        downloaded_bytes: Their size.
-        data: The tracked outputs.
-    """
-
-    remote: str = ""
-    remote_url: str = ""
-    scheme: str = ""
+    remote: str = ""  # names of the remotes, separated by commas
+    remote_url: str = ""  # without credentials
+    scheme: str = ""  # local, s3, http, ssh, gs or azure
     dvc_version: str = ""
-    verified: bool = False
-    data_digest: str = ""
+    verified: bool = False  # whether the content of all files was compared with the pointers
+    data_digest: str = ""  # SHA-256 of the tracked data
     files: int = 0
     bytes: int = 0
-    downloaded_files: int = 0
+    downloaded_files: int = 0  # the number of files that this stage downloaded
     downloaded_bytes: int = 0
     data: list[PulledData] = field(default_factory=list)
 
     @property
     def headline(self) -> dict[str, str]:
-        """The values of `OUTPUTS`."""
         return {"data-digest": self.data_digest, "files": str(self.files), "bytes": str(self.bytes)}

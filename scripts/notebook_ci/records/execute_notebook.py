@@ -20,103 +20,62 @@ FailureKind = Literal[
 
 @dataclass(kw_only=True)
 class Failure:
-    """Why a notebook failed, and where.
-
-    Attributes:
-        kind: The class of the failure.
-        title: A few words: what, and in which cell.
-        message: One sentence; of an exception its text.
-        cell: The failing cell: its place among all cells of the notebook, counted from 1.
-        points_to: The cell that the traceback points into: another one, where a function of that cell raised.
-        line: The physical line in the `.ipynb` file, in that cell, counted from 1.
-        source: The line of code that it points to.
-        ename: The name of the exception.
-        evalue: The text of the exception.
-        hint: What to do next, where that is known.
-        traceback: The traceback without colours; of long ones the frames in the notebook, and the innermost others.
-    """
+    """Why a notebook failed, and where."""
 
     kind: FailureKind
-    title: str
-    message: str
-    cell: int | None = None
-    points_to: int | None = None
-    line: int | None = None
-    source: str = ""
-    ename: str = ""
-    evalue: str = ""
-    hint: str = ""
-    traceback: str = ""
+    title: str  # a few words: what, and in which cell
+    message: str  # one sentence; of an exception its text
+    cell: int | None = None  # the failing cell, counted from 1 among all cells of the notebook
+    points_to: int | None = (
+        None  # the cell that the traceback points to, if that is another one: a function raised there
+    )
+    line: int | None = None  # the line in the `.ipynb` file, counted from 1
+    source: str = ""  # the code of that line
+    ename: str = ""  # the exception's name
+    evalue: str = ""  # the exception's text
+    hint: str = ""  # what to do next
+    traceback: str = ""  # without colours; long ones keep the frames in the notebook and the innermost others
 
 
 @dataclass(kw_only=True)
 class NotebookResult:
-    """How one execution of a notebook went.
+    """The result of one execution of a notebook."""
 
-    Attributes:
-        path: The notebook, relative to the workspace.
-        name: The name of the execution: the path, with a sweep that and the parameter set (`train@small.ipynb`).
-        output: The executed notebook, relative to the run directory where it lies in it; empty: there is none.
-        html: The same as HTML, where it was asked for.
-        status: `skipped` was never begun: a notebook that it needs did not pass, or the stage broke off.
-        skipped_for: The execution that it needs and that did not pass.
-        duration: Seconds, with the start of the kernel.
-        kernel: Which kernel ran it, of those that Jupyter finds, where it is one of another language than Python.
-        kernel_start: Whether its kernel was forked or started; empty: it had none.
-        preloaded: What its kernel was forked with, of its own imports: `a.b`, or `a.b:c` for `from a.b import c`.
-        not_preloaded: Which of its imports were not made before it, and why.
-        parameters: The parameters it was given.
-        cells: Number of its code cells.
-        executed_cells: Number of code cells that ran, the failing one included.
-        metrics: Numbers that it reported.
-        scraps: Other values that it reported, by scrapbook.
-        left_out: Bytes of its outputs that were not kept, because of `max-output`.
-        failure: Why it failed.
-    """
-
-    path: str
-    name: str
-    output: str = ""
-    html: str = ""
+    path: str  # the notebook, relative to the workspace
+    name: str  # the execution: the path; in a sweep with the parameter set (`train@small.ipynb`)
+    output: str = ""  # the executed notebook, relative to the run directory if it is inside; empty if there is none
+    html: str = ""  # the executed notebook as an HTML page
+    # `skipped`: it was not begun, because a notebook that it needs did not pass, or because the stage was stopped.
     status: Literal["passed", "failed", "skipped"] = "skipped"
-    skipped_for: str = ""
-    duration: float = 0.0
-    kernel: str = ""
-    kernel_start: Literal["", "fork", "spawn"] = ""
-    preloaded: list[str] = field(default_factory=list)
-    not_preloaded: dict[str, str] = field(default_factory=dict)
-    parameters: dict[str, Any] = field(default_factory=dict)
-    cells: int = 0
-    executed_cells: int = 0
-    metrics: dict[str, float] = field(default_factory=dict)
-    scraps: dict[str, Any] = field(default_factory=dict)
-    left_out: int = 0
+    skipped_for: str = ""  # the execution that it needs, and that did not pass
+    duration: float = 0.0  # seconds, including the start of the kernel
+    kernel: str = ""  # Jupyter's name of the kernel, if its language is not Python
+    kernel_start: Literal["", "fork", "spawn"] = ""  # whether its kernel was forked or started; empty if it had none
+    preloaded: list[str] = field(
+        default_factory=list
+    )  # its imports that the fork had: `a.b`, or `a.b:c` for `c` of `a.b`
+    not_preloaded: dict[str, str] = field(default_factory=dict)  # its other imports -> why they were not preloaded
+    parameters: dict[str, Any] = field(default_factory=dict)  # the parameters it was given
+    cells: int = 0  # number of code cells
+    executed_cells: int = 0  # number of code cells that ran, including the failing one
+    metrics: dict[str, float] = field(default_factory=dict)  # numbers that it reported
+    scraps: dict[str, Any] = field(default_factory=dict)  # other values that it reported with scrapbook
+    left_out: int = 0  # bytes of outputs that were not kept, because of `max-output`
     failure: Failure | None = None
 
 
 @dataclass(kw_only=True)
 class ExecuteRecord(Record):
-    """The record of execute-notebook.
+    """`metrics` are those of all notebooks. If several report the same name, it is `<notebook>.<name>`."""
 
-    `metrics` are those of all notebooks; a name that several report is written `<notebook>.<name>`, the notebook
-    without its suffix.
-
-    Attributes:
-        python: The interpreter of the kernels.
-        python_version: Its version.
-        ipykernel_version: The version of its ipykernel.
-        output_dir: The folder of the executed notebooks.
-        workers: How many notebooks ran at a time, at most; one whose cells have all run is not counted, nor is
-            the one more that `auto` allows while they take less than a second.
-        notebooks: One result an execution, sorted, each behind those that it needs.
-    """
-
-    python: str = ""
+    python: str = ""  # the kernels' interpreter
     python_version: str = ""
     ipykernel_version: str = ""
-    output_dir: str = ""
+    output_dir: str = ""  # the folder of the executed notebooks
+    # The most notebooks that ran at a time, without those whose cells had all run, and without the additional one that
+    # `auto` allows while notebooks take under a second.
     workers: int = 1
-    notebooks: list[NotebookResult] = field(default_factory=list)
+    notebooks: list[NotebookResult] = field(default_factory=list)  # one per execution, each after those that it needs
 
     @property
     def begun(self) -> list[NotebookResult]:
@@ -128,5 +87,4 @@ class ExecuteRecord(Record):
 
     @property
     def headline(self) -> dict[str, str]:
-        """The values of `OUTPUTS`."""
         return {"executed": str(len(self.begun)), "failed": str(len(self.failed)), "output-dir": self.output_dir}

@@ -49,7 +49,7 @@ class Record:
     read: dict[str, str] = field(default_factory=dict)
     # SHA-256 by path of the files that were created, relative to the run directory if they are in it.
     created: dict[str, str] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)  # NaN and infinity are texts: `nan`, `inf`, `-inf`
     outputs: dict[str, str] = field(default_factory=dict)  # the stage's own
     problems: list[Problem] = field(default_factory=list)
 

@@ -7,29 +7,15 @@ from notebook_ci.records.record import Record
 
 @dataclass(kw_only=True)
 class SetupEnvRecord(Record):
-    """The record of setup-env.
-
-    Attributes:
-        python: The environment's interpreter.
-        python_version: Its version.
-        lock_file: The file that the packages come from, relative to the workspace.
-        fixed: Whether that file fixes what is installed, so that a whole environment can be used again.
-        reused: Whether the environment was already there, whole and for the same lock.
-        packages: Version by name of what is installed.
-        added: What was added to that file's packages: ipykernel and what it needs.
-        env_digest: SHA-256 of Python, platform and packages.
-    """
-
-    python: str = ""
+    python: str = ""  # the environment's interpreter
     python_version: str = ""
-    lock_file: str = ""
-    fixed: bool = False
-    reused: bool = False
-    packages: dict[str, str] = field(default_factory=dict)
-    added: dict[str, str] = field(default_factory=dict)
-    env_digest: str = ""
+    lock_file: str = ""  # the file that lists the packages, relative to the workspace
+    fixed: bool = False  # whether that file fixes all versions, so that an environment can be reused
+    reused: bool = False  # whether the environment already existed, complete and for the same lock file
+    packages: dict[str, str] = field(default_factory=dict)  # version by name of the installed packages
+    added: dict[str, str] = field(default_factory=dict)  # of these, those not in the file: ipykernel and what it needs
+    env_digest: str = ""  # SHA-256 of Python, platform and packages
 
     @property
     def headline(self) -> dict[str, str]:
-        """The values of `OUTPUTS`."""
         return {"python": self.python, "env-digest": self.env_digest, "lock-file": self.lock_file}
