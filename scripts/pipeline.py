@@ -43,7 +43,7 @@ from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.report import summary, terminal
 from notebook_ci.stages import STAGES
 from notebook_ci.tools import own_files
-from notebook_ci.tools.seal import seal
+from notebook_ci.tools.import_guard import guard_imports
 from notebook_ci.tools.tool import command
 
 DATA, NOTEBOOKS = "dvc-pull", "execute-notebook"
@@ -199,7 +199,7 @@ class _Run:
         """
         codes = list(done.values())
         self._records = {name: self._directory.record(name) for name in done}
-        seal()
+        guard_imports()
         until = STAGES.index(NOTEBOOKS) if is_first else len(STAGES)
         try:
             for number, step in enumerate(steps[len(done) :], len(done) + 1):

@@ -23,8 +23,8 @@ class Config:
 
     Attributes:
         file: Its name, as the user knows it.
-        text: What stands in it.
-        tables: The same, read.
+        text: Its content.
+        tables: The same, parsed.
     """
 
     file: str
@@ -33,7 +33,7 @@ class Config:
 
     @classmethod
     def read(cls, cwd: Path, named: str) -> "Config":
-        """Read the file that was named, or else `notebook-ci.toml`, which need not be there."""
+        """Read the file that was named, or else `notebook-ci.toml`, which may be missing."""
         file = named or CONFIG
         if not named and not (cwd / file).exists():
             return cls(file, "", {})
@@ -42,12 +42,12 @@ class Config:
             return cls(file, text, tomllib.loads(text))
         except (tomllib.TOMLDecodeError, RecursionError) as error:
             found = re.search(r"at line (\d+)", str(error))
-            hint = "TOML writes `true` and `false`, and text in quotes." if "Invalid value" in str(error) else ""
+            hint = "Put text in quotes; write booleans as `true` or `false`." if "Invalid value" in str(error) else ""
             line = int(found[1]) if found else None
-            raise InputError(f"{file} is not TOML: {error}.", hint=hint, file=file, line=line) from error
+            raise InputError(f"`{file}` is not valid TOML: {error}.", hint=hint, file=file, line=line) from error
 
     def of(self, stage: str, inputs: Mapping[str, Input]) -> dict[str, Any]:
-        """Return what the file says of a stage."""
+        """Return the values that the file has for a stage."""
         for name, table in self.tables.items():
             self._check(name, table, stage, inputs)
         values = {}
@@ -55,28 +55,27 @@ class Config:
             line = self._line(rf"{_key(name)}\s*[=.]|\[\s*{_key(stage)}\.{_key(name)}\s*[\].]", after=stage)
             if name not in inputs or name == "config":
                 known = [each for each in inputs if each != "config"]
-                raise unknown(f"[{stage}] has an unknown key {quote(name)}", name, known, file=self.file, line=line)
-            values[name] = inputs[name].read(raw, origin=f"`{name}` in [{stage}]", file=self.file, line=line)
+                raise unknown(f"`[{stage}]` has an unknown key {quote(name)}", name, known, file=self.file, line=line)
+            values[name] = inputs[name].read(raw, origin=f"`{name}` in `[{stage}]`", file=self.file, line=line)
         return {name: value for name, value in values.items() if value is not None}
 
     def _check(self, name: str, table: object, stage: str, inputs: Mapping[str, Input]) -> None:
-        """Refuse what is no table of a stage."""
+        """Refuse anything but tables of stages."""
         line = self._line(rf"\[\s*{_key(name)}\s*[\].]|{_key(name)}\s*[=.]")
         if name in TABLES:
             if not isinstance(table, dict):
-                message = f"{name} must be a table: [{name}] on a line of its own."
-                raise InputError(message, file=self.file, line=line)
+                hint = f"Write `[{name}]` on a line of its own."
+                raise InputError(f"`{name}` is not a table.", hint=hint, file=self.file, line=line)
         elif name in inputs or not isinstance(table, dict):
             raise self._outside(name, stage if name in inputs else "", line, is_table=isinstance(table, dict))
         else:
-            raise unknown(f"{self.file} has an unknown table {quote(name)}", name, TABLES, file=self.file, line=line)
+            raise unknown(f"`{self.file}` has an unknown table {quote(name)}", name, TABLES, file=self.file, line=line)
 
     def _outside(self, name: str, stage: str, line: int | None, *, is_table: bool) -> InputError:
-        """Return the error for a key that stands in no table; of which stage it is an input, `stage` says."""
-        there = f"[{stage}]" if stage else f"its name, for example [{STAGES[0]}],"
-        hint = f"Write [{stage}.{name}]." if is_table else f"Write {there} on a line above."
-        where = f"[{stage}]" if stage else "the table of its stage"
-        return InputError(f"{quote(name)} must stand under {where}.", hint=hint, file=self.file, line=line)
+        """Return the error for a key outside all tables. `stage` is the one with such an input, or empty."""
+        header = f"`[{stage}]`" if stage else f"the name of a stage, for example `[{STAGES[0]}]`,"
+        hint = f"Write `[{stage}.{name}]`." if is_table else f"Write {header} on a line above it."
+        return InputError(f"{quote(name)} is not in the table of a stage.", hint=hint, file=self.file, line=line)
 
     def _line(self, pattern: str, after: str = "") -> int | None:
         """Return the line that begins with `pattern`, below the header of the table `after`."""
@@ -92,7 +91,7 @@ def _key(name: str) -> str:
 
 
 def missed_config(cwd: Path) -> Path | None:
-    """Return the `notebook-ci.toml` of the folder above that is a git repository, where `cwd` has none of its own."""
+    """Return the `notebook-ci.toml` of the folder above that is a git repository, if `cwd` has none of its own."""
     if (cwd / CONFIG).exists():
         return None
     root = next((folder for folder in cwd.parents if (folder / ".git").exists()), None)

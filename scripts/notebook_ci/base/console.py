@@ -68,7 +68,7 @@ class Console(Reporter, abc.ABC):
 
 
 def console(environ: Mapping[str, str] = os.environ, stream: TextIO | None = None) -> Console:
-    """Return the console for the place where this process runs.
+    """Return the console for the surroundings of this process.
 
     By default, it writes to standard output on a runner, to standard error elsewhere.
     """
@@ -89,6 +89,6 @@ def by_rank(problems: Iterable[Problem]) -> list[Problem]:
 
 def headline(problem: Problem) -> str:
     """Return severity, location and title of a problem: `error: x.ipynb:15: title: `. Terminals link such locations."""
-    named = not problem.file or (not problem.line and problem.message.startswith(problem.file))
+    named = not problem.file or (not problem.line and problem.message.lstrip("`").startswith(problem.file))
     location = "" if named else f"{problem.file}:{problem.line}: " if problem.line else f"{problem.file}: "
     return f"{problem.severity}: {location}{f'{problem.title}: ' if problem.title else ''}"

@@ -70,10 +70,10 @@ class SurroundingsError(NotebookCiError):
     exit_code = 3
 
 
-def from_json(told: Mapping[str, Any]) -> NotebookCiError:
+def from_json(value: Mapping[str, Any]) -> NotebookCiError:
     """Return the failure that `NotebookCiError.as_json` wrote. A subclass becomes the class with its exit code."""
     kinds = {kind.exit_code: kind for kind in (CheckFailed, InputError, SurroundingsError)}
-    return kinds[told["exit_code"]](told["message"], hint=told["hint"], file=told["file"], line=told["line"])
+    return kinds[value["exit_code"]](value["message"], hint=value["hint"], file=value["file"], line=value["line"])
 
 
 class Cancelled(KeyboardInterrupt):

@@ -16,7 +16,7 @@ from notebook_ci.base.texts import size
 
 MOST_BYTES = 32 * 1024 * 1024
 FULL_BYTES, FEW_FILES = 64 * 1024, 20  # with less left, a disk counts as full
-TMPDIR = "name another folder in the variable TMPDIR"
+TMPDIR = "set `TMPDIR` to another folder"
 _SPACE = "Free some disk space"
 _PERMISSION = "Get write permission there"
 _IN_THE_WAY = "Remove or rename what is in the way"
@@ -63,11 +63,11 @@ def open_regular(path: Path, shown: str, *, hint: str = "") -> BinaryIO:
         # Checked before opening: opening a FIFO would wait for a writer.
         kind = path.stat().st_mode
         if not stat.S_ISREG(kind):
-            what = "a folder" if stat.S_ISDIR(kind) else "no regular file"
-            raise InputError(f"{shown} is {what}.", hint=hint, file=shown)
+            what = "a folder" if stat.S_ISDIR(kind) else "not a regular file"
+            raise InputError(f"`{shown}` is {what}.", hint=hint, file=shown)
         return path.open("rb")
     except FileNotFoundError as error:
-        raise InputError(f"There is no file {shown}.", hint=hint, file=shown) from error
+        raise InputError(f"`{shown}` does not exist.", hint=hint, file=shown) from error
     except (OSError, ValueError) as error:
         raise _unreadable(error, shown, hint) from error
 
@@ -83,11 +83,11 @@ def read_text(path: Path, shown: str, *, hint: str = "") -> str:
         except OSError as error:
             raise _unreadable(error, shown, hint) from error
     if len(content) > MOST_BYTES:
-        raise InputError(f"{shown} is bigger than {MOST_BYTES // 2**20} MiB.", hint=hint, file=shown)
+        raise InputError(f"`{shown}` is larger than {MOST_BYTES // 2**20} MiB.", hint=hint, file=shown)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{shown} is not UTF-8 text.", hint="Save it as UTF-8.", file=shown) from error
+        raise InputError(f"`{shown}` is not UTF-8 text.", hint="Save it as UTF-8.", file=shown) from error
 
 
 def sha256(path: Path) -> str:
@@ -101,7 +101,7 @@ def write(path: Path, text: str, *, new: bool = False) -> None:
     Raises OSError also if the folder, which the caller has resolved, has become a link.
     """
     if path.parent.resolve() != path.parent:
-        raise OSError(errno.ELOOP, "a link has taken the place of its folder", str(path))
+        raise OSError(errno.ELOOP, "a link has replaced its folder", str(path))
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
     try:
         # A lone surrogate is written as an escape, which is valid in JSON.
@@ -116,14 +116,14 @@ def write(path: Path, text: str, *, new: bool = False) -> None:
         Path(temporary).unlink(missing_ok=True)
 
 
-def unwritable(what: str, place: Path, error: OSError, instead: str = "") -> SurroundingsError:
+def unwritable(what: str, path: Path, error: OSError, instead: str = "") -> SurroundingsError:
     """Return the error for something that cannot be written.
 
-    `what` begins the sentence: `The record x.json cannot be written`. If the disk of `place` is full, the message gives
+    `what` begins the sentence: "The record x.json cannot be written". If the disk of `path` is full, the message gives
     its free space. `instead` is another way out, added to the hint: see `TMPDIR`.
     """
     hint = WRITE_HINTS.get(error.errno or 0, "")
-    room = f" ({_room(place)})" if hint == _SPACE else ""
+    room = f" ({_room(path)})" if hint == _SPACE else ""
     hint = ", or ".join(filter(None, (hint, instead)))
     return SurroundingsError(f"{what}: {error.strerror or error}{room}.", hint=f"{hint[:1].upper()}{hint[1:]}.")
 
@@ -140,18 +140,18 @@ def is_full(folder: Path) -> bool:
     return shutil.disk_usage(folder).free < FULL_BYTES or _files_left(folder) < FEW_FILES
 
 
-def _room(place: Path) -> str:
-    folder = next(each for each in (place, *place.absolute().parents) if is_folder(each))
+def _room(path: Path) -> str:
+    folder = next(each for each in (path, *path.absolute().parents) if is_folder(each))
     files = _files_left(folder)
     left = f"room for {files} more files" if files < FEW_FILES else f"{size(shutil.disk_usage(folder).free)} left"
-    return f"{folder} has {left}"
+    return f"`{folder}` has {left}"
 
 
 def _files_left(folder: Path) -> float:
-    told = os.statvfs(folder) if hasattr(os, "statvfs") else None
-    return told.f_favail if told and told.f_files else math.inf  # `f_files` is 0 where the file system has no limit
+    disk = os.statvfs(folder) if hasattr(os, "statvfs") else None
+    return disk.f_favail if disk and disk.f_files else math.inf  # `f_files` is 0 where the file system has no limit
 
 
 def _unreadable(error: Exception, shown: str, hint: str) -> InputError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return InputError(f"{shown} cannot be read: {reason}.", hint=hint, file=shown)
+    return InputError(f"`{shown}` cannot be read: {reason}.", hint=hint, file=shown)

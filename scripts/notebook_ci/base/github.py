@@ -17,7 +17,7 @@ from notebook_ci.base.problems import Problem, Severity
 
 ANNOTATIONS_SHOWN = 10
 SUMMARY_BYTES = 1024 * 1024
-SUMMARY_CUT = "\n\n_The summary was cut here: GitHub shows at most 1 MiB. The record of the run holds the rest._\n"
+SUMMARY_CUT = "\n\n_The summary was cut here: GitHub shows at most 1 MiB. The rest is in the record._\n"
 # The runner obeys `::command::` at the start of a line (a lone carriage return starts one, too), and the older
 # `##[command]` anywhere in a line.
 _COMMAND = re.compile(r"(?:^|[\r\n])\s*::|##\[")

@@ -114,9 +114,7 @@ def is_true(text: str) -> bool:
 
 
 def unreadable(path: Path, error: Exception) -> InputError:
-    return InputError(
-        f"The settings of the package index cannot be read: {error}.", hint="Correct the file.", file=path
-    )
+    return InputError(f"The package index settings cannot be read: {error}.", hint="Correct the file.", file=path)
 
 
 def _for_uv(index: Index) -> str:

@@ -1,7 +1,7 @@
 """How a stage declares its inputs.
 
-The model of a stage is a frozen dataclass whose fields are made by `given`. It is the only place of names, kinds,
-defaults and descriptions: action.yml, README and `--help` are made from it.
+The model of a stage is a frozen dataclass whose fields are created by `given`. Only it has names, kinds, defaults
+and descriptions: action.yml, README and `--help` are generated from it.
 """
 
 import dataclasses
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.texts import did_you_mean
+from notebook_ci.base.texts import did_you_mean, quote
 from notebook_ci.base.values import PATH, SLUG, Kind
 
 CONFIG = "notebook-ci.toml"
@@ -24,7 +24,7 @@ def given(kind: Kind, description: str, *, default: object, shown_default: str, 
         description: Sentences for action.yml, README and `--help`.
         default: The value when it is not given.
         shown_default: The default, as documents say it.
-        tuning: Whether it stands in the table "Tuning" of the README: few need it.
+        tuning: Whether the README lists it in the table "Tuning", which few need.
     """
     metadata = {"kind": kind, "description": description, "shown_default": shown_default, "tuning": tuning}
     if isinstance(default, dict):
@@ -58,7 +58,7 @@ class StageInputs:
     texts: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
     def check(self) -> None:
-        """Check what only several inputs together tell.
+        """Check that the inputs fit together.
 
         Raises:
             InputError: They contradict each other.
@@ -85,7 +85,7 @@ class Input:
         if raw == [] or (isinstance(raw, str) and not raw.strip()):
             return None
         if any("\0" in text for text in (raw if isinstance(raw, list) else [raw]) if isinstance(text, str)):
-            raise InputError(f"{origin} has a NUL character in it.", hint="Remove it.", file=file, line=line)
+            raise InputError(f"{origin} contains a NUL character.", hint="Remove it.", file=file, line=line)
         try:
             return self.kind.read(raw, origin)
         except InputError as error:
@@ -116,5 +116,5 @@ def unknown(
     what: str, name: str, known: Collection[str], *, file: str | None = None, line: int | None = None
 ) -> InputError:
     """Return the error for a name that is not one of `known`; `what` is the sentence without its full stop."""
-    hint = f"{did_you_mean(known, name)} Known are {', '.join(known)}."
+    hint = f"{did_you_mean(known, name)} Known: {', '.join(map(quote, known))}.".lstrip()
     return InputError(f"{what}.", hint=hint, file=file, line=line)

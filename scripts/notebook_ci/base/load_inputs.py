@@ -24,8 +24,8 @@ def load(model: type[Model], stage: str, argv: Sequence[str], stdin: TextIO, cwd
     Args:
         model: The dataclass of the inputs.
         stage: The name of the stage, e.g. `execute-notebook`.
-        argv: Arguments of the command line, the program's name left out.
-        stdin: JSON of the action's inputs, read where `argv` has `--inputs-from-stdin`.
+        argv: Arguments of the command line, without the program's name.
+        stdin: JSON of the action's inputs, read if `argv` has `--inputs-from-stdin`.
         cwd: Where `notebook-ci.toml` is looked for, and what paths are relative to.
 
     Raises:

@@ -32,10 +32,10 @@ NOT_YET = {
     "Pipfile*": "Pipenv",
     "pixi.*": "pixi",
 }
-_FROM_ENVIRONMENT = "in that environment run `pip list --format=freeze > requirements.txt`"
+_FROM_ENVIRONMENT = "run `pip list --format=freeze > requirements.txt` in that environment"
 EXPORTS = {
     "conda": _FROM_ENVIRONMENT,
-    "Poetry": "run `poetry export -f requirements.txt -o requirements.txt` (with the plugin poetry-plugin-export)",
+    "Poetry": "run `poetry export -f requirements.txt -o requirements.txt` (with the plugin `poetry-plugin-export`)",
     "PDM": "run `pdm export -o requirements.txt`",
     "Pipenv": "run `pipenv requirements --hash > requirements.txt`",
     "pixi": _FROM_ENVIRONMENT,
@@ -110,11 +110,11 @@ class Lock:
         digest = hashlib.sha256(self.kind.encode())
         for path in self.read():
             if path.exists() and not path.is_file():
-                raise InputError(f"{path} is no regular file.", file=self.name)
+                raise InputError(f"`{path}` is not a regular file.", file=self.name)
             try:
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
             except OSError as error:
-                raise InputError(f"{path} cannot be read: {error.strerror}.", file=self.name) from error
+                raise InputError(f"`{path}` cannot be read: {error.strerror}.", file=self.name) from error
         return digest.hexdigest()
 
 
@@ -143,14 +143,16 @@ def found(cwd: Path) -> list[Path]:
 
 def _named(given: str, cwd: Path) -> Lock:
     path = Path(os.path.normpath(cwd / given))
-    hint = "Correct the input requirements. Paths are relative to the workspace."
+    hint = "Correct `requirements`. Paths are relative to the workspace."
     try:
         if path.is_dir():
-            raise InputError(f"requirements is {quote(given)}, a folder.", hint=hint)
+            raise InputError(f"`requirements` is {quote(given)}, which is a folder.", hint=hint)
         if not path.is_file():
-            raise InputError(f"requirements is {quote(given)}, which is not there.", hint=hint)
+            raise InputError(f"`requirements` is {quote(given)}, which does not exist.", hint=hint)
     except OSError as error:
-        raise InputError(f"requirements is {quote(given)}: {error.strerror}.", hint=hint) from error
+        raise InputError(
+            f"`requirements` is {quote(given)}, which cannot be read: {error.strerror}.", hint=hint
+        ) from error
     return _lock(given, path, cwd)
 
 
@@ -168,8 +170,8 @@ def _kind(name: str, path: Path) -> LockKind:
         return "pylock"
     if path.suffix not in {".txt", ".in", ".lock"}:
         raise InputError(
-            f"requirements is {quote(name)}, which is none of the files that setup-env can install from.",
-            hint="These are requirements*.txt, uv.lock, pylock.toml and pyproject.toml.",
+            f"`requirements` is {quote(name)}, which setup-env cannot install from.",
+            hint="Use `requirements*.txt`, `uv.lock`, `pylock.toml` or `pyproject.toml`.",
         )
     try:
         return "hashed" if "--hash=" in path.read_text(encoding="utf-8-sig") else "plain"
@@ -189,8 +191,8 @@ def check(lock: Lock) -> None:
         project = lock.path.with_name("pyproject.toml")
         if not project.is_file():
             raise InputError(
-                f"{quote(lock.name)} has no pyproject.toml beside it.",
-                hint="Commit the pyproject.toml that it was made from.",
+                f"{quote(lock.name)} has no `pyproject.toml` next to it.",
+                hint="Commit the `pyproject.toml` that it was created from.",
                 file=lock.name,
             )
         _toml(Path(lock.name).with_name(project.name).as_posix(), project)
@@ -200,8 +202,8 @@ def check(lock: Lock) -> None:
         if "poetry" in content.get("tool", {}):
             raise _not_yet(lock.name, "Poetry")
         raise InputError(
-            f"{quote(lock.name)} has no table [project], so it does not say what to install.",
-            hint="Write the dependencies there, or name another file with the input requirements.",
+            f"{quote(lock.name)} has no `[project]` table, so it does not say what to install.",
+            hint="Add the dependencies there, or set `requirements` to another file.",
             file=lock.name,
         )
     lock.digest()
@@ -229,9 +231,11 @@ def _toml(name: str, path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise InputError(f"{quote(name)} is not UTF-8 text.", hint="Save it as UTF-8.", file=name) from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        place = re.search(r"at line (\d+)", str(error))
-        line = int(place[1]) if place else text.count("\n") + 1  # "at end of document"
-        raise InputError(f"{quote(name)} is not TOML: {error}.", hint="Correct it.", file=name, line=line) from error
+        found = re.search(r"at line (\d+)", str(error))
+        line = int(found[1]) if found else text.count("\n") + 1  # "at end of document"
+        raise InputError(
+            f"{quote(name)} is not valid TOML: {error}.", hint="Correct it.", file=name, line=line
+        ) from error
 
 
 def _chosen(there: list[Path]) -> Path:
@@ -244,17 +248,17 @@ def _chosen(there: list[Path]) -> Path:
     if usual in several:
         return usual
     raise InputError(
-        f"There are several requirements files: {', '.join(path.name for path in several)}.",
-        hint="Name one with the input requirements.",
+        f"Several requirements files exist: {', '.join(quote(path.name) for path in several)}.",
+        hint="Set `requirements` to one of them.",
     )
 
 
 def _nothing(cwd: Path) -> InputError:
     _refuse_foreign_lock(cwd)
     return InputError(
-        f"Nothing in {cwd} says what to install: there is none of {', '.join(SEARCHED)}.",
-        hint="Commit one (made for example by `pip list --format=freeze > requirements.txt`), "
-        "or name it with the input requirements.",
+        f"No file in `{cwd}` says what to install ({', '.join(map(quote, SEARCHED))}).",
+        hint="Run `pip list --format=freeze > requirements.txt` and commit the file, "
+        "or set `requirements` to another one.",
     )
 
 
@@ -267,8 +271,8 @@ def _refuse_foreign_lock(cwd: Path) -> None:
 
 def _not_yet(name: str, tool: str) -> InputError:
     return InputError(
-        f"{quote(name)} is a file of {tool}, which setup-env cannot install from yet.",
-        hint=f"Until then, {EXPORTS[tool]}, commit that file, and name it with the input requirements.",
+        f"{quote(name)} is a {tool} file, which setup-env cannot install from yet.",
+        hint=f"Until then, {EXPORTS[tool]}, commit that file, and set `requirements` to it.",
         file=name,
     )
 

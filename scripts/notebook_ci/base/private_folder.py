@@ -11,7 +11,7 @@ from notebook_ci.base.errors import InputError
 PRIVATE_FOLDER = ".notebook-ci"
 # If a workspace is read-only, everything written there by default has to go to other folders.
 ELSEWHERE = (
-    "Name folders that can be written, with these inputs: `run-dir`, `venv` of setup-env, `tracking-uri` of log-run "
+    "Set these inputs to writable folders: `run-dir`, `venv` of setup-env, `tracking-uri` of log-run "
     "(`sqlite:////FOLDER/mlflow.db`). For `pipeline`, put the last two into the file that `config` names."
 )
 # A file in the environments that setup-env creates, which says what they were created from.
@@ -35,7 +35,9 @@ def private_folder(cwd: Path, *below: str) -> Path:
 def refuse_link(folder: Path, cwd: Path) -> None:
     """Raise InputError if a folder below `cwd` is a link or behind one: a stranger's branch may contain it."""
     if folder.resolve() != cwd.resolve() / folder.relative_to(cwd):
-        raise InputError(f"{folder} is a link, or lies behind one. Nothing is written there.", hint="Delete the link.")
+        raise InputError(
+            f"`{folder}` is a link, or is reached through one. Nothing is written there.", hint="Delete the link."
+        )
 
 
 def default_environment(slug: str, environ: Mapping[str, str], cwd: Path) -> Path:

@@ -91,7 +91,7 @@ class Command(abc.ABC, Generic[Model]):
 
     def warn_of_missed_config(self, inputs: Model, cwd: Path, console: Console) -> None:
         if not inputs.config and (missed := missed_config(cwd)):
-            console.warning(f"{missed} is not read, because the stage runs in {cwd}. Run it in the folder of the file.")
+            console.warning(f"`{missed}` is not read, because the stage runs in `{cwd}`. Run it in the file's folder.")
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             return error.exit_code
         except Cancelled as cancelled:
             name = signals.signal_name(cancelled.signal_number)
-            record.add(SurroundingsError(f"Cancelled ({name}).", hint="What was done until then is kept."))
+            record.add(SurroundingsError(f"Cancelled ({name}).", hint="Results so far were kept."))
             return cancelled.exit_code
         except Exception as error:  # noqa: BLE001 - our bug: reported as such, and the record is still written
             record.add(_bug(error, context.reporter))
@@ -197,7 +197,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             console.set_outputs({"status": record.status, "record": saved, **record.outputs})
         except OSError as error:
             file = Path(error.filename or files.root)
-            failure = unwritable("The outputs and the summary of the step cannot be written", file, error)
+            failure = unwritable("The step's outputs and summary cannot be written", file, error)
             console.error(failure)
             exit_code = _worse(exit_code, failure)
         return exit_code
@@ -235,7 +235,7 @@ def _worse(exit_code: int, error: NotebookCiError) -> int:
 def _bug(error: Exception, reporter: Reporter) -> NotebookCiError:
     reporter.output(traceback.format_exc().rstrip())
     return NotebookCiError(
-        f"This is a bug of notebook-ci: {type(error).__name__}: {error}.",
+        f"This is a bug in notebook-ci: {type(error).__name__}: {error}.",
         hint="Please report it with the traceback above.",
     )
 

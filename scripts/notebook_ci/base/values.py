@@ -17,7 +17,7 @@ class Kind:
     """How a value of an input is read.
 
     Attributes:
-        accepts: What is accepted, for the sentence "Accepted is ...".
+        accepts: What is accepted, for the sentence "Use ...".
         parse: Returns the value; raises ValueError.
         metavar: The placeholder of a value in `--help`.
         many: Whether a flag can be repeated on the command line.
@@ -41,7 +41,7 @@ class Kind:
         try:
             return self.parse(raw)
         except (ValueError, OverflowError) as error:
-            raise InputError(f"{origin} is {quote(raw)}. Accepted is {self.accepts}.") from error
+            raise InputError(f"{origin} does not accept {quote(raw)}.", hint=f"Use {self.accepts}.") from error
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def read(raw: object, *, origin: str, hint: str, file: str | Path | None = None)
     try:
         return _Plain(origin, file).convert(_load(raw, origin, file, hint=hint) if isinstance(raw, str) else raw)
     except RecursionError as error:
-        raise InputError(f"{origin} is nested too deeply, or holds itself.", file=file) from error
+        raise InputError(f"{origin} is nested too deeply, or contains itself.", file=file) from error
 
 
 def mapping(text: str, *, origin: str, file: str | Path | None = None) -> Values:
@@ -82,8 +82,8 @@ class _Plain:
         self.nodes += 1
         if self.nodes > MOST_NODES:
             raise InputError(
-                f"{self.origin} holds more than {MOST_NODES} values.",
-                hint="Let the notebook read a file.",
+                f"{self.origin} contains more than {MOST_NODES} values.",
+                hint="Put the data in a file, and read that in the notebook.",
                 file=self.file,
             )
         match value:
@@ -94,12 +94,12 @@ class _Plain:
             case date() | time():
                 return value.isoformat()
             case int() if value.bit_length() > MOST_INTEGER_BITS:
-                raise InputError(f"{self.origin} holds a number of more than 3000 digits.", file=self.file)
+                raise InputError(f"{self.origin} contains a number with more than 3000 digits.", file=self.file)
             case None | bool() | int() | float() | str():
                 return value
         raise InputError(
-            f"{self.origin} holds {quote(str(value))}, a {type(value).__name__}.",
-            hint="Values are numbers, text, booleans, null, lists and maps.",
+            f"{self.origin} contains {quote(str(value))}, a {type(value).__name__}.",
+            hint="Use numbers, text, booleans, null, lists and maps.",
             file=self.file,
         )
 
@@ -107,5 +107,7 @@ class _Plain:
         if isinstance(name, str):
             return name
         raise InputError(
-            f"{self.origin} has the name {quote(str(name))}, which is not text.", hint="Quote it.", file=self.file
+            f"{self.origin} has the name {quote(str(name))}, which is not text.",
+            hint="Put it in quotes.",
+            file=self.file,
         )

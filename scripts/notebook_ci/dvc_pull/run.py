@@ -158,7 +158,7 @@ def _work(request: Request, kind: str, context: Context) -> Result:
         SurroundingsError: DVC could not be installed, or the worker ended without an answer.
     """
     environment = f"dvc-{kind}"
-    tool.make(environment, "DVC", context.environ, context.reporter)
+    tool.install(environment, "DVC", context.environ, context.reporter)
     told = _Told(context.reporter)
     done = process.run(
         tool.worker(environment, WORKER),

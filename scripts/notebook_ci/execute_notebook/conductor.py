@@ -23,7 +23,7 @@ from notebook_ci.execute_notebook.schedule import Schedule
 from notebook_ci.execute_notebook.workers import END_SECONDS, Ending, Life, Worker, WorkerDiedError
 from notebook_ci.notebooks.document import Document
 from notebook_ci.records.execute_notebook import ExecuteRecord, FailureKind
-from notebook_ci.tools.seal import seal
+from notebook_ci.tools.import_guard import guard_imports
 
 LOOK_SECONDS = 0.25
 SHORT_SECONDS = 1.0
@@ -71,7 +71,7 @@ class Conductor:
         engine.compile_schema()
         if LINUX and self.runner.inputs.html:  # on other systems each worker loads them
             html.Pages()
-        seal()
+        guard_imports()
         gc.collect()
         gc.freeze()  # workers share these objects, and their garbage collection need not visit them
         try:

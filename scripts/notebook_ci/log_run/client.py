@@ -45,7 +45,7 @@ def log(store: Store, target: Mapping[str, str], run: Description, context: Cont
     Raises:
         SurroundingsError: MLflow could not be installed, or the folder of the database is not writable.
     """
-    tool.make(store.environment, "MLflow", context.environ, context.reporter)
+    tool.install(store.environment, "MLflow", context.environ, context.reporter)
     job = Job(
         uri=store.uri,
         database=str(store.database or ""),

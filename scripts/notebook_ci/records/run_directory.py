@@ -57,7 +57,7 @@ class StageFiles:
         try:
             write(self.record, text, new=True)
         except OSError as error:
-            raise unwritable(f"The record {self.record} cannot be written", self.root, error, RUN_DIR) from error
+            raise unwritable(f"The record `{self.record}` cannot be written", self.root, error, RUN_DIR) from error
         with contextlib.suppress(OSError):
             self.artifacts.rmdir()  # succeeds only if the stage created no artifacts
         return self.record

@@ -6,14 +6,15 @@ from pathlib import Path
 
 from notebook_ci.base.errors import InputError, NotebookCiError, SurroundingsError
 from notebook_ci.base.locks import Lock
+from notebook_ci.base.texts import quote
 
 _CORRECT = "Correct the file."
 # Errors in the user's files; the groups fill the sentence.
 _FAULTS = (
     (
         r"lockfile at `.*?` needs to be updated",
-        "{lock} does not fit its pyproject.toml any more.",
-        "Run `uv lock`, and commit the new uv.lock.",
+        "{lock} no longer matches its `pyproject.toml`.",
+        "Run `uv lock`, and commit the new `uv.lock`.",
     ),
     (
         r"all requirements must have a hash, but (?:none|there were no hashes).*?: (?P<what>\S+)",
@@ -22,41 +23,41 @@ _FAULTS = (
     ),
     (
         r"Couldn't parse requirement in `(?P<file>.+?)` at position (?P<position>\d+)\s+cause: (?P<what>.+)",
-        "A requirement cannot be understood: {what}.",
+        "A requirement is not valid: {what}.",
         _CORRECT,
     ),
     (
         r"(?P<what>(?:Unexpected|Unsupported|Expected) .+?): (?P<file>[^\s:]+):(?P<line>\d+):\d+",
-        "A line cannot be understood: {what}.",
+        "A line is not valid: {what}.",
         _CORRECT,
     ),
     (
         r"failed to read from file `(?P<included>.+?)`: (?P<what>.+?) \(os error",
-        "{lock} includes {included}, which cannot be read: {what}.",
+        "{lock} includes `{included}`, which cannot be read: {what}.",
         _CORRECT,
     ),
     (
         r"TOML parse error at line (?P<line>\d+)[^\n]*(?:\n.*){3}\n\s*(?P<what>.+)",
-        "{lock} cannot be read as a lock: {what}.",
+        "{lock} is not a valid lock: {what}.",
         _CORRECT,
     ),
     (
         r"incompatible with the project's Python requirement: `?(?P<what>[^`\n]+)`?",
-        "The project of {lock} asks for Python {what}, which is not the Python of this environment.",
-        "Correct the input python-version, or requires-python in pyproject.toml.",
+        "The project of {lock} requires Python {what}, which this environment does not have.",
+        "Correct `python-version`, or `requires-python` in `pyproject.toml`.",
     ),
     (
         (
             r"(?:Because|cause:) you require (?P<what>[^\n]+?),\s+(?:which are incompatible|we can conclude that "
             r"your\s+requirements are unsatisfiable)"
         ),
-        "{lock} contradicts itself: it asks for {what}.",
+        "{lock} contradicts itself: it requires {what}.",
         _CORRECT,
     ),
-    (r"Distribution not found at: (?P<what>\S+)", "{lock} names {what}, which is not there.", _CORRECT),
+    (r"Distribution not found at: (?P<what>\S+)", "{lock} names `{what}`, which does not exist.", _CORRECT),
 )
 # The index lacks a package or a version: the lock may be right. If uv names no version, no file of the package fits.
-_OWN_INDEX = "If you use an index of your own, check that it has it."
+_OWN_INDEX = "If you use your own index, check that it has the package."
 _NO_SUCH_PACKAGE = r"Because (?P<what>\S+) was not found in the package registry"
 _NO_SUCH_VERSION = (
     r"there (?:is|are) no versions? of (?P<what>[^\s,]+)",
@@ -67,13 +68,13 @@ _NO_SUCH_VERSION = (
 _OBSTACLES = (
     (
         r"build backend returned an error(?s:.*)Read-only file system",
-        "a build writes into a folder that is read-only",
-        "See the lines above. If it builds your own project, run in a copy of the workspace that can be written.",
+        "a build writes into a read-only folder",
+        "See the lines above. If it builds your own project, run in a writable copy of the workspace.",
     ),
     (
         r"build backend returned an error",
-        "a package has to be built from its source, and that failed",
-        "See the lines above. A version that has a wheel for this Python and platform needs no building.",
+        "a package must be built from source, and the build failed",
+        "See the lines above. A version with a wheel for this Python and platform needs no build.",
     ),
 )
 
@@ -85,7 +86,7 @@ def explain(what: str, output: str, lock: Lock) -> NotebookCiError | None:
     for pattern, sentence, hint in _FAULTS:
         if found := re.search(pattern, output, re.IGNORECASE):
             groups = {name: value.strip().rstrip(".") for name, value in found.groupdict().items() if value}
-            message = sentence.format(lock=lock.name, **groups)
+            message = sentence.format(lock=quote(lock.name), **groups)
             return InputError(message, hint=hint, file=lock.shown(_path(groups, lock)), line=_line(groups, lock))
     # uv reports an index that refuses like one that has nothing, with the status in a hint.
     if re.search(r"(?<![.\d])40[137](?![.\d])", output):
@@ -104,7 +105,7 @@ def _left_by_conda(output: str, lock: Lock) -> InputError | None:
         return None
     line, file, number = found
     return InputError(
-        f"{lock.name} names {missing['file']}, which is not there.",
+        f"{quote(lock.name)} names `{missing['file']}`, which does not exist.",
         hint="Such a line comes from `pip freeze` in a conda environment: "
         f"write `{line['name']}==<version>` instead, as `pip list --format=freeze` does.",
         file=file,
@@ -115,14 +116,14 @@ def _left_by_conda(output: str, lock: Lock) -> InputError | None:
 def _not_in_index(output: str, lock: Lock) -> SurroundingsError | None:
     if found := re.search(_NO_SUCH_PACKAGE, output):
         message = f"The package index has no package `{found['what']}`."
-        hint = f"Is the name right? {_OWN_INDEX}"
+        hint = f"Check the name. {_OWN_INDEX}"
     elif found := next((found for pattern in _NO_SUCH_VERSION if (found := re.search(pattern, output))), None):
         python = re.search(r"^Using (?:C?Python) (3\.\d+)", output, re.MULTILINE)
         message = (
             f"The package index has no `{found['what']}` for {f'Python {python[1]}' if python else 'this Python'} "
             "on this platform."
         )
-        hint = f"Are name and version right? {_OWN_INDEX}"
+        hint = f"Check name and version. {_OWN_INDEX}"
     else:
         return None
     name = re.split(r"[^\w.-]", found["what"])[0]

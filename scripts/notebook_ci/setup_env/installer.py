@@ -22,7 +22,7 @@ class Installer:
     lock: Lock
     venv: Venv
 
-    def make(self, python: Path, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
+    def create(self, python: Path, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
         """Create the environment anew. If that fails, the old one stays.
 
         Returns what is installed, and which of it was added to the packages of the lock. For `key`, see `venv.key`.
@@ -31,26 +31,26 @@ class Installer:
         """
         try:
             with self.venv.replaced():
-                return self._make(python, key, read)
+                return self._create(python, key, read)
         except AlteredError as error:
             # uv links installed files to its cache: an edit of one changes the other.
             self.uv.reporter.notice(
                 f"Files of {error} in uv's cache are not the original ones, so all packages are downloaded again. "
-                "Run `uv cache clean` to mend it."
+                "Run `uv cache clean` to repair it."
             )
             uncached = replace(self.uv, environ={**self.uv.environ, NO_CACHE: "1"})
-            return replace(self, uv=uncached).make(python, key, read)
+            return replace(self, uv=uncached).create(python, key, read)
 
-    def _make(self, python: Path, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
-        tell = self.uv.reporter.progress
-        tell(f"Making the environment {self.venv.path} from {self.lock.name}")
+    def _create(self, python: Path, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
+        progress = self.uv.reporter.progress
+        progress(f"Creating the environment `{self.venv.path}` from `{self.lock.name}`")
         self.uv.run(
-            f"The environment {self.venv.path} could not be made",
+            f"The environment `{self.venv.path}` could not be created",
             ["venv", "--no-project", "--allow-existing", "--python", python, self.venv.path],
         )
         for line in self._install().splitlines():
             if line.startswith(UV_MILESTONES):
-                tell(f"  {line}")
+                progress(f"  {line}")
         locked = describe(self.venv.python)
         installed = locked if KERNEL in locked.packages else self._with_kernel(locked)
         added = {name: installed.packages[name] for name in installed.packages.keys() - locked.packages.keys()}
@@ -60,7 +60,7 @@ class Installer:
 
     def _install(self) -> str:
         """Install the lock, byte-compiled, and return the output of uv."""
-        what = f"The packages of {self.lock.name} could not be installed"
+        what = f"The packages of `{self.lock.name}` could not be installed"
         if self.lock.kind == "uv.lock":
             # Without `--python`, uv replaces an environment whose Python the project does not allow.
             python: list[Argument] = ["--python", self.venv.python, "--no-python-downloads"]
@@ -101,7 +101,7 @@ class Installer:
             self._add_kernel(frozen)
         now = describe(self.venv.python)
         self.uv.reporter.notice(
-            f"ipykernel {now.packages[KERNEL]} was added to the environment, because {self.lock.name} has none. "
+            f"ipykernel {now.packages[KERNEL]} was added to the environment: `{self.lock.name}` does not list it. "
             "Add it there to fix its version.",
             file=self.lock.name,
         )
@@ -123,4 +123,4 @@ class Installer:
         newest = newest_upload(ages.output) if ages.returncode == 0 else None
         if newest and self.uv.attempt([*add, "--exclude-newer", cutoff(newest)]).returncode == 0:
             return
-        self.uv.run(f"ipykernel could not be added to the packages of {self.lock.name}", add)
+        self.uv.run(f"ipykernel could not be added to the packages of `{self.lock.name}`", add)

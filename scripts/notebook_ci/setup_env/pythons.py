@@ -7,16 +7,16 @@ from pathlib import Path
 
 from notebook_ci.base.errors import SurroundingsError
 from notebook_ci.base.process import POSIX
+from notebook_ci.setup_env.required import RequiredPython
 from notebook_ci.setup_env.uv import Uv
-from notebook_ci.setup_env.wanted import Wanted
 
 
-def find(uv: Uv, wanted: str) -> Path | None:
+def find(uv: Uv, required: str) -> Path | None:
     """Return an interpreter of this machine: on PATH first, then in the runner's tool cache, then uv's own.
 
-    `wanted` is a version or a range of versions; empty: any.
+    `required` is a version or a range of versions; empty: any.
     """
-    request = [wanted] if wanted else []
+    request = [required] if required else []
     search = ["python", "find", "--system", "--no-project", "--no-python-downloads", *request]
     path = _path_with_tool_cache(uv.environ)
     found = uv.attempt(search, env={"PATH": path, "UV_PYTHON_PREFERENCE": "system"})
@@ -25,27 +25,27 @@ def find(uv: Uv, wanted: str) -> Path | None:
     return next((Path(line) for line in found.output.splitlines() if Path(line).is_file()), None)
 
 
-def find_or_download(uv: Uv, wanted: Wanted) -> Path:
+def find_or_download(uv: Uv, required: RequiredPython) -> Path:
     """Like `find`, but let uv download a missing Python. Raises SurroundingsError if that fails, too."""
-    python, said = find(uv, wanted.version), ""
-    if python is None and wanted.version:
-        uv.reporter.progress(f"{wanted} is not on this machine: downloading it")
-        installed = uv.attempt(["python", "install", wanted.version])
+    python, said = find(uv, required.version), ""
+    if python is None and required.version:
+        uv.reporter.progress(f"{required} is not installed: downloading it")
+        installed = uv.attempt(["python", "install", required.version])
         said = installed.output if installed.returncode else ""
-        python = find(uv, wanted.version)
+        python = find(uv, required.version)
     if python is None:
-        raise _nowhere(wanted, said, on_runner=uv.environ.get("GITHUB_ACTIONS") == "true")
+        raise _nowhere(required, said, on_runner=uv.environ.get("GITHUB_ACTIONS") == "true")
     return python
 
 
-def _nowhere(wanted: Wanted, said: str, *, on_runner: bool) -> SurroundingsError:
+def _nowhere(required: RequiredPython, said: str, *, on_runner: bool) -> SurroundingsError:
     """Return the error for a Python that is not available; `said` is the output of uv."""
-    what, hint = "No Python was found to make the environment from.", "Install one, and put it on PATH."
-    if wanted.version:
-        what = f"{wanted} is not on this machine, and could not be downloaded."
-        hint = f"Install Python {wanted.version}, or ask for another version."
+    what, hint = "No Python was found to create the environment from.", "Install one, and put it on PATH."
+    if required.version:
+        what = f"{required} is not installed, and could not be downloaded."
+        hint = f"Install Python {required.version}, or set `python-version` to another one."
     if on_runner:
-        hint = "Run actions/setup-python before, with the python-version that you need."
+        hint = "Run `actions/setup-python` first, with the `python-version` that you need."
     return SurroundingsError(f"{what}{_reason(said)}", hint=hint)
 
 

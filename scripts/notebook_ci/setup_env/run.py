@@ -16,23 +16,23 @@ from notebook_ci.base.private_folder import PRIVATE_FOLDER, private_folder
 from notebook_ci.base.problems import Problem
 from notebook_ci.base.process import POSIX
 from notebook_ci.base.reporter import Reporter
+from notebook_ci.base.texts import quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.setup_env import pythons, venv
 from notebook_ci.setup_env.installer import Installer
 from notebook_ci.setup_env.model import SetupEnvInputs
 from notebook_ci.setup_env.uv import Uv
-from notebook_ci.setup_env.wanted import Wanted, wanted
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentPlan(Plan):
     lock: Lock
-    python: Wanted
+    python: RequiredPython
     venv: venv.Venv
 
     def lines(self) -> Iterator[str]:
-        yield f"install the packages of {self.lock.name} into {self.venv.path}"
+        yield f"install the packages of `{self.lock.name}` into `{self.venv.path}`"
         if self.python.version:
             yield f"use {self.python}"
 
@@ -41,17 +41,17 @@ def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Noth
     """Decide what to install. Raises InputError if an input or a file is wrong."""
     cwd = workspace.folder
     if not inputs.requirements and not any(list(cwd.glob(each)) for each in (*locks.SEARCHED, *locks.NOT_YET)):
-        reason = f"No file says what to install ({', '.join(locks.SEARCHED)})."
-        return Nothing(reason, hint="Add one of them, or name another file with `requirements`.")
+        reason = f"No file says what to install ({', '.join(map(quote, locks.SEARCHED))})."
+        return Nothing(reason, hint="Add one of them, or set `requirements` to another file.")
     lock, others = locks.find(inputs.requirements, cwd)
     locks.check(lock)
     folder = venv.Venv(venv.location(inputs.venv, inputs.slug, workspace.environ, cwd))
     folder.check()
     problems = []
     if others:
-        message = f"Packages come from {lock.name}. Not used: {', '.join(others)}."
+        message = f"Packages come from {quote(lock.name)}. Not used: {', '.join(map(quote, others))}."
         problems.append(Problem(severity="notice", message=message))
-    python = wanted(inputs.python_version, lock.path.parent, cwd)
+    python = required(inputs.python_version, lock.path.parent, cwd)
     return EnvironmentPlan(lock=lock, python=python, venv=folder, problems=tuple(problems))
 
 
@@ -78,11 +78,13 @@ def run(_: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: S
     key = venv.key(lock, python)
     installed = None
     if lock.fixes_versions and folder.is_for(key) and (installed := folder.whole()) is None:
-        context.reporter.notice(f"Files in {folder.path} have changed since setup-env made it: it is made again.")
+        context.reporter.notice(
+            f"Files in `{folder.path}` have changed since setup-env created it: it is created again."
+        )
     if installed is None:
-        installed, record.added = Installer(uv, lock, folder).make(python, key, record.read)
+        installed, record.added = Installer(uv, lock, folder).create(python, key, record.read)
     else:
-        context.reporter.progress(f"The environment {folder.path} is whole, and for the same {lock.name}: reused")
+        context.reporter.progress(f"Reusing the environment `{folder.path}`: neither it nor `{lock.name}` has changed")
         record.reused, record.added = True, folder.added()
     record.python, record.python_version = str(folder.python), installed.version
     record.packages, record.env_digest = installed.packages, venv.digest(installed)

@@ -12,7 +12,7 @@ def section(record: SetupEnvRecord) -> list[str]:
     if not record.python_version:
         return []
     rows = [
-        ["Python", f"{record.python_version} ({'reused' if record.reused else 'made'})"],
+        ["Python", f"{record.python_version} ({'reused' if record.reused else 'created'})"],
         ["lock file", name(record.lock_file)],
         ["packages", str(len(record.packages))],
         ["digest", f"`{record.env_digest[:16]}`"],

@@ -79,7 +79,7 @@ class Uv:
         if completed.returncode:
             self.reporter.output("\n".join(completed.output.splitlines()[-LINES_SHOWN:]))
             raise explain(completed.output) or installing.explain(
-                what, completed.output, elsewhere="name another folder with the input venv, or in UV_CACHE_DIR"
+                what, completed.output, elsewhere="set `venv` or `UV_CACHE_DIR` to another folder"
             )
         return completed.output
 
@@ -128,7 +128,7 @@ def describe(python: Path) -> Installed:
         return Installed(**json.loads(answer.stdout))
     except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:
         raise SurroundingsError(
-            f"The Python {python} does not answer: {error}.", hint="Delete the environment, and let it be made again."
+            f"The Python `{python}` does not answer: {error}.", hint="Delete the environment, and run setup-env again."
         ) from error
 
 

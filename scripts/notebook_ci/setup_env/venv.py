@@ -52,16 +52,16 @@ class Venv:
             taken = self.path.exists() or self.path.is_symlink()
             above = next(folder for folder in self.path.absolute().parents if folder.exists())
         except OSError as error:
-            raise InputError(f"venv is {self.path}, which cannot be used: {error.strerror}.") from error
+            raise InputError(f"`venv` is `{self.path}`, which cannot be used: {error.strerror}.") from error
         if taken:
             raise InputError(
-                f"venv is {self.path}, which is there and was not made by setup-env.",
-                hint="Name another folder with the input venv, or delete it.",
+                f"`venv` is `{self.path}`, which already exists and was not created by setup-env.",
+                hint="Set `venv` to another folder, or delete this one.",
             )
         if not above.is_dir():
             raise InputError(
-                f"venv is {self.path}, but {above} is a file.",
-                hint="Name another folder with the input venv.",
+                f"`venv` is `{self.path}`, but `{above}` is a file.",
+                hint="Set `venv` to another folder.",
             )
 
     def is_for(self, key: str) -> bool:
@@ -95,7 +95,7 @@ class Venv:
             self.path.mkdir(parents=True)
             self._marker.write_text("{}\n", encoding="utf-8")
         except OSError as error:
-            message = f"The environment {self.path} cannot be made: {error.strerror or error}."
+            message = f"The environment `{self.path}` cannot be created: {error.strerror or error}."
             raise SurroundingsError(message, hint=ELSEWHERE) from error
         try:
             yield

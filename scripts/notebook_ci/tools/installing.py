@@ -12,8 +12,8 @@ RETRIES = 2
 def explain(what: str, output: str, *, elsewhere: str) -> SurroundingsError:
     """Return the error for a failed installation, from the output of pip (23 to 26) or uv (0.13).
 
-    `what` failed, without a full stop: `The tool environment x could not be made`. `elsewhere` says how to install into
-    another folder, as part of a sentence: `set X to another folder`.
+    `what` failed, without a full stop: `The tool environment x could not be installed`. `elsewhere` says how to install
+    into another folder, as part of a sentence: `set X to another folder`.
     """
     for pattern, reason, hint in _REASONS:
         if re.search(pattern, output, re.IGNORECASE):
@@ -22,7 +22,7 @@ def explain(what: str, output: str, *, elsewhere: str) -> SurroundingsError:
 
 
 _ELSEWHERE = "ELSEWHERE"
-_SETTINGS_HINT = "uv's and pip's settings of the index are used: variables such as UV_DEFAULT_INDEX, uv.toml, pip.conf."
+_SETTINGS_HINT = "The index settings are those of uv and pip: variables (`UV_DEFAULT_INDEX`), `uv.toml`, `pip.conf`."
 _REASONS = (
     (
         r"no space left on device|disk quota exceeded",
@@ -31,45 +31,45 @@ _REASONS = (
     ),
     (
         r"hash mismatch|do not match the hashes",
-        "a package from the index is not the one that the lock names (its hash differs)",
-        "Ask who runs the index why it has other files than the public one; nothing was installed.",
+        "a package from the index differs from the one in the lock (by its hash)",
+        "Nothing was installed. Ask the owner of the index why its files differ from the public ones.",
     ),
     (
         r"(?<![.\d])40[17](?![.\d])|unauthorized",
-        "the package index or the proxy asks for credentials, or refuses those it got",
+        "the package index or the proxy requires credentials, or rejects yours",
         f"Check user and password. {_SETTINGS_HINT}",
     ),
     (
         r"(?<![.\d])403(?![.\d])|forbidden",
-        "the package index forbids the access",
-        f"Check that the credentials may read the index, and the index's address. {_SETTINGS_HINT}",
+        "the package index denies access",
+        f"Check the address of the index, and that the credentials allow reading it. {_SETTINGS_HINT}",
     ),
     (
         r"certificate|\bssl\b|\btls\b",
         "the certificate of the package index is not trusted",
-        "Name the certificates to trust in SSL_CERT_FILE.",
+        "Set `SSL_CERT_FILE` to the certificates to trust.",
     ),
     (
         r"timed out|timeout",
         "the package index does not answer in time",
-        f"Check the network and the proxy, or give it more seconds with UV_HTTP_TIMEOUT. {_SETTINGS_HINT}",
+        f"Check the network and the proxy, or set `UV_HTTP_TIMEOUT` to more seconds. {_SETTINGS_HINT}",
     ),
     (
         r"connection|resolution|dns error|unreachable|not known|sending request|tunnel error|proxyerror",
         "the package index cannot be reached",
-        f"Check the network and the proxy (HTTPS_PROXY). {_SETTINGS_HINT}",
+        f"Check the network and the proxy (`HTTPS_PROXY`). {_SETTINGS_HINT}",
     ),
     (
         (
             r"no matching distribution|not found in the|no solution found|(?<![.\d])404(?![.\d])|no usable wheels"
             r"|no version of"
         ),
-        "the package index does not have what the lock names, for this Python and platform",
+        "the package index lacks a package of the lock for this Python and platform",
         f"Check that the index mirrors the public one. {_SETTINGS_HINT}",
     ),
     (
         r"permission denied|read-only file system",
         "a folder cannot be written",
-        f"Have the right to write there, or {_ELSEWHERE}.",
+        f"Get write permission there, or {_ELSEWHERE}.",
     ),
 )

@@ -30,7 +30,7 @@ from notebook_ci.tools.installing import RETRIES, SILENCE_SECONDS, explain
 LINES_SHOWN = 20
 DAY_SECONDS = 24 * 60 * 60
 # The lines of pip's verbose output that explain a failure.
-_TOLD_BY_PIP = re.compile(r"^(?:ERROR|WARNING|Looking in|Could not fetch|[\w.]+Error:)|^\s+(?:Expected|Got)\b")
+_PIP_REASONS = re.compile(r"^(?:ERROR|WARNING|Looking in|Could not fetch|[\w.]+Error:)|^\s+(?:Expected|Got)\b")
 _TEMPORARY = re.compile(r"\.new-(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-")
 
 Install = Callable[[Path], None]
@@ -50,11 +50,11 @@ def prepare(
     try:
         with signals.cancellable():
             stdin = _spooled() if from_stdin else None
-            maker = Maker(Path(requirements), shown)
+            installer = ToolInstaller(Path(requirements), shown)
             if check and _check(sys.executable, check, stdin) == LIBRARY_NEEDED and folder != smallest:
-                maker.make(Path(smallest).name.rpartition("-")[0], Path(smallest), Path(uv))
+                installer.install(Path(smallest).name.rpartition("-")[0], Path(smallest), Path(uv))
                 _check(_program(Path(smallest), "python"), check, stdin)
-            maker.make(name, Path(folder), Path(uv))
+            installer.install(name, Path(folder), Path(uv))
     except Cancelled as cancelled:
         sys.exit(cancelled.exit_code)
     except NotebookCiError as error:
@@ -88,7 +88,7 @@ def _check(python: str | Path, arguments: Sequence[str], stdin: int | None) -> i
     return code
 
 
-class Maker:
+class ToolInstaller:
     """Creates tool environments for the Python that runs this, from the locks in the folder `requirements`.
 
     The index settings come from `environ`. If pip or uv fail, the console shows their output.
@@ -101,7 +101,7 @@ class Maker:
         self._settings = indexes.read(environ, Path.cwd())
         learn(self._settings.for_uv())
 
-    def make(self, name: str, folder: Path, uv: Path) -> None:
+    def install(self, name: str, folder: Path, uv: Path) -> None:
         """Create the environment `name` unless it is unchanged, and first that of uv if it is missing.
 
         Raises SurroundingsError if the network, the index, the disk or Python does not allow it.
@@ -111,13 +111,13 @@ class Maker:
         started = time.monotonic()
         changed = (folder / integrity.SEAL).exists()
         why = "again, because files in it have changed" if changed else "once"
-        _tell(f"making the tool environment {name} ({why}) ...")
+        _say(f"Installing the tool environment {name} ({why}) ...")
         try:
             self._settle(uv, lambda new: self._install_uv(new, name))
             self._settle(folder, lambda new: self._install(new, name, uv))
         except OSError as error:
             raise _disk_error(error, folder.parent) from error
-        _tell(f"made the tool environment {name} in {time.monotonic() - started:.1f} s")
+        _say(f"Installed the tool environment {name} in {time.monotonic() - started:.1f} s")
 
     def _settle(self, folder: Path, install: Install) -> None:
         """Create one environment in a temporary folder beside its path, and move it there by one rename."""
@@ -163,9 +163,9 @@ class Maker:
             return [_program(environment, "python"), "-I", "-m", "pip"]
         install = command_line("apt-get install {}", f"python{_version()}-venv")
         raise SurroundingsError(
-            f"The Python that runs the tools, {sys.executable}, has neither pip nor what makes one (ensurepip).",
-            hint=f"Install it, on Debian and Ubuntu with {install}, "
-            "or put another Python (3.11 to 3.14) on PATH, as actions/setup-python does.",
+            f"The Python for the tools, `{sys.executable}`, has neither `pip` nor `ensurepip`.",
+            hint=f"Run {install} (Debian, Ubuntu), or put another Python (3.11 to 3.14) on PATH, "
+            "for example with `actions/setup-python`.",
         )
 
     def _install(self, new: Path, name: str, uv: Path) -> None:
@@ -192,11 +192,11 @@ class Maker:
         done = process.run(command, env=self._children(Path(command[0])))
         if done.returncode:
             by_uv = Path(command[0]).stem == "uv"
-            lines = [line for line in done.output.splitlines() if by_uv or _TOLD_BY_PIP.search(line)]
+            lines = [line for line in done.output.splitlines() if by_uv or _PIP_REASONS.search(line)]
             output = without_users(masked("\n".join(lines[-LINES_SHOWN:])))
             self._console.output(output)
-            what = f"The tool environment {name} could not be made"
-            raise explain(what, output, elsewhere="set NOTEBOOK_CI_CACHE to another folder")
+            what = f"The tool environment {name} could not be installed"
+            raise explain(what, output, elsewhere="set `NOTEBOOK_CI_CACHE` to another folder")
 
     def _succeeds(self, command: Sequence[str | Path]) -> bool:
         return process.run(command, env=indexes.without_settings(self._environ)).returncode == 0
@@ -251,12 +251,12 @@ def _protect(folder: Path) -> None:
 def _disk_error(error: OSError, cache: Path) -> SurroundingsError:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return SurroundingsError(
-            f"The tool environments cannot be made in {cache}: the disk is full.",
-            hint="Free some space, or set NOTEBOOK_CI_CACHE to a folder on another disk.",
+            f"The tool environments cannot be installed in `{cache}`: the disk is full.",
+            hint="Free some space, or set `NOTEBOOK_CI_CACHE` to a folder on another disk.",
         )
     return SurroundingsError(
-        f"The tool environments cannot be made in {cache}: {error}.",
-        hint="Set NOTEBOOK_CI_CACHE to a folder that can be written.",
+        f"The tool environments cannot be installed in `{cache}`: {error}.",
+        hint="Set `NOTEBOOK_CI_CACHE` to a writable folder.",
     )
 
 
@@ -273,7 +273,7 @@ def _version() -> str:
 def _host() -> str:
     """Return a short name of this host or container: process ids are only unique within it."""
     try:
-        namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 (the target is no path)
+        namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 (the target is not a path)
     except OSError:
         namespace = ""
     return hashlib.sha256(f"{platform.node()} {namespace}".encode()).hexdigest()[:8]
@@ -289,6 +289,6 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def _tell(text: str) -> None:
+def _say(text: str) -> None:
     sys.stderr.write(f"notebook-ci: {text}\n")
     sys.stderr.flush()

@@ -29,7 +29,7 @@ def worker(environment: str, script: Path) -> list[Argument]:
     return command(environment, "python", "-I", "-X", "utf8", "-u", script)
 
 
-def make(environment: str, what: str, environ: Mapping[str, str], reporter: Reporter) -> None:
+def install(environment: str, what: str, environ: Mapping[str, str], reporter: Reporter) -> None:
     """Create a tool environment if it is missing, so that its installation does not count against other time limits.
 
     `what` is its purpose, as the user knows it, e.g. `DVC`. Raises SurroundingsError if it could not be created.

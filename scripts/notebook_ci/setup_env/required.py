@@ -17,27 +17,29 @@ _SPECIFIERS = re.compile(r"[<>=!~][\w.,<>=!~* ]*")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequiredPython:
     version: str  # in uv's syntax, e.g. `3.12` or `>=3.11`; empty: any
     origin: str = ""  # the file that requires it; empty: the input, or nothing
 
     def __str__(self) -> str:
-        return f"Python {self.version} ({self.origin} asks for it)" if self.origin else f"Python {self.version}"
+        return f"Python {self.version} (required by `{self.origin}`)" if self.origin else f"Python {self.version}"
 
 
-def wanted(given: str, project: Path, cwd: Path) -> Wanted:
+def required(given: str, project: Path, cwd: Path) -> RequiredPython:
     """Return the required Python: from the input, else `.python-version`, else the project in the folder `project`.
 
     Raises InputError if a file requires something that is not a version.
     """
     if given:
-        return Wanted(given)
+        return RequiredPython(given)
     if line := _first_line(cwd / VERSION_FILE):
-        return Wanted(_checked(line.split()[0], _NAME, VERSION_FILE, "Write a version such as 3.12."), VERSION_FILE)
+        return RequiredPython(
+            _checked(line.split()[0], _NAME, VERSION_FILE, "Write a version such as `3.12`."), VERSION_FILE
+        )
     if specifiers := _requires_python(project / PROJECT_FILE):
-        hint = "Write requires-python such as `>=3.12`."
-        return Wanted(_checked(specifiers, _SPECIFIERS, PROJECT_FILE, hint), PROJECT_FILE)
-    return Wanted("")
+        hint = "Write `requires-python` such as `>=3.12`."
+        return RequiredPython(_checked(specifiers, _SPECIFIERS, PROJECT_FILE, hint), PROJECT_FILE)
+    return RequiredPython("")
 
 
 def _first_line(path: Path) -> str:
@@ -58,5 +60,5 @@ def _requires_python(path: Path) -> str:
 
 def _checked(text: str, pattern: re.Pattern[str], name: str, hint: str) -> str:
     if not pattern.fullmatch(text):
-        raise InputError(f"{name} asks for the Python {quote(text)}, which is no version.", hint=hint, file=name)
+        raise InputError(f"`{name}` requires Python {quote(text)}, which is not a version.", hint=hint, file=name)
     return text
