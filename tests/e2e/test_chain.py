@@ -344,7 +344,7 @@ def test_a_second_run_takes_environment_and_data_from_the_cache(
         assert second.step(step, cache).outputs["cache-hit"] == "true"
         assert second.step(step).outputs[output] == first.step(step).outputs[output]
     assert [job.log.count("Cache saved with key: ") for job in (first, second)] == [2, 0]
-    assert "is whole, and for the same requirements.txt: reused" in second.log
+    assert "neither it nor `requirements.txt` has changed" in second.log
 
 
 def test_the_environment_is_cached_before_a_notebook_can_change_it(study: Consumer, engine: Engine) -> None:
@@ -362,7 +362,7 @@ def test_the_environment_is_cached_before_a_notebook_can_change_it(study: Consum
     study.write("notebooks/a.ipynb", notebook("import ipykernel\nassert not hasattr(ipykernel, 'EVIL')"))
     second = run(study, engine).job("test")
     assert second.result == "success", second.log
-    assert "is whole, and for the same requirements.txt: reused" in second.log
+    assert "neither it nor `requirements.txt` has changed" in second.log
     assert second.step("chain").outputs["env-digest"] == first.step("chain").outputs["env-digest"]
 
 

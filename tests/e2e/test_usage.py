@@ -102,12 +102,16 @@ def test_a_notebook_that_raises(penguins: Consumer) -> None:
 @pytest.mark.parametrize(
     ("steps", "failing", "message"),
     [
-        ([step("setup-env", requirements="none.txt")], "setup-env", "requirements is `none.txt`, which is not there."),
+        (
+            [step("setup-env", requirements="none.txt")],
+            "setup-env",
+            "`requirements` is `none.txt`, which does not exist.",
+        ),
         ([step("setup-env", python_version="three")], "setup-env", "`python-version` is `three`."),
         (
             [ENV, step("execute-notebook", html="yes")],
             "execute-notebook",
-            "`html` is `yes`. Accepted is `true` or `false`.",
+            "`html` does not accept `yes`. Use `true` or `false`.",
         ),
         (
             [ENV, step("execute-notebook", parameters="beta: 1")],
@@ -135,7 +139,7 @@ def test_a_wrong_repository_is_said_in_the_summary_and_the_record(consumer: Cons
     job = result.job("test")
     assert job.result == "failure"
     assert job.step("setup-env", "key").outcome == "success"
-    assert "### 🛑 setup-env failed: `environment.yml` is a file of conda" in job.summary
+    assert "### 🛑 setup-env failed: `environment.yml` is a conda file" in job.summary
     assert record(result.artifact("run"), "setup-env")["status"] == "error"
 
 
@@ -207,7 +211,7 @@ def test_hostile_text_in_an_input_that_is_no_text_is_refused(penguins: Consumer,
     job = run(penguins, step(stage, **{name: f"{HOSTILE}\n::error::x"}))
     assert job.result == "failure"
     (annotation,) = job.annotations
-    assert "Accepted is" in annotation.message
+    assert " does not accept " in annotation.message
     assert not list(penguins.path.rglob("pwned"))
 
 
@@ -291,7 +295,7 @@ def test_a_second_run_takes_the_environment_from_the_cache(consumer: Consumer) -
     second = consumer.run(timeout=SECONDS).job("test")
     assert second.result == "success"
     assert second.step("setup-env", "cache").outputs["cache-hit"] == "true"
-    assert "is whole, and for the same requirements.txt: reused" in second.log
+    assert "neither it nor `requirements.txt` has changed" in second.log
     assert second.step("setup-env").outputs["env-digest"] == first.step("setup-env").outputs["env-digest"]
 
     (consumer.folder / "venv").rename(consumer.folder / "gone too")

@@ -10,7 +10,7 @@ from notebook_ci.setup_env import faults
 
 WHAT = "The packages of requirements.txt could not be installed"
 UNSATISFIABLE = "we can conclude that your requirements are unsatisfiable."
-OWN_INDEX = "If you use an index of your own, check that it has it."
+OWN_INDEX = "If you use your own index, check that it has the package."
 
 
 def no_solution(cause: str) -> str:
@@ -36,7 +36,7 @@ def test_a_package_that_is_not_there_is_named_with_its_line(tmp_path: Path, line
     error = explained(tmp_path, f"# pandsa\npandsa-extra\n{line}\n", output)
     assert isinstance(error, SurroundingsError)
     assert error.message == "The package index has no package `pandsa`."
-    assert error.hint == f"Is the name right? {OWN_INDEX}"
+    assert error.hint == f"Check the name. {OWN_INDEX}"
     assert (error.file, error.line) == ("requirements.txt", 3)
 
 
@@ -74,7 +74,7 @@ def test_a_version_that_is_not_there_is_named_with_its_line(tmp_path: Path, caus
     error = explained(tmp_path, f"numpy\n{what}\n", no_solution(cause))
     assert isinstance(error, SurroundingsError)
     assert error.message == f"The package index has no `{what}` for Python 3.11 on this platform."
-    assert error.hint == f"Are name and version right? {OWN_INDEX}"
+    assert error.hint == f"Check name and version. {OWN_INDEX}"
     assert (error.file, error.line) == ("requirements.txt", 2)
 
 
@@ -96,7 +96,7 @@ def test_a_line_of_pip_freeze_in_conda_is_told_what_to_write(tmp_path: Path, url
     output = f"error: Distribution not found at: {url}\n"
     error = explained(tmp_path, f"numpy\nsix @ {url}\n", output)
     assert isinstance(error, InputError)
-    assert error.message == f"requirements.txt names {url}, which is not there."
+    assert error.message == f"`requirements.txt` names `{url}`, which does not exist."
     assert error.hint == (
         "Such a line comes from `pip freeze` in a conda environment: write `six==<version>` instead, "
         "as `pip list --format=freeze` does."
@@ -109,9 +109,9 @@ def test_a_line_of_pip_freeze_in_conda_is_told_what_to_write(tmp_path: Path, url
     [
         (
             "error: could not create 'study.egg-info': Read-only file system",
-            "a build writes into a folder that is read",
+            "a build writes into a read",
         ),
-        ("error: no", "a package has to be built from its source, and that failed"),
+        ("error: no", "a package must be built from source, and the build failed"),
     ],
 )
 def test_a_build_that_fails_is_told_why(tmp_path: Path, cause: str, said: str) -> None:
@@ -123,5 +123,5 @@ def test_a_build_that_fails_is_told_why(tmp_path: Path, cause: str, said: str) -
 
 def test_another_path_that_is_not_there_is_nothing_of_conda(tmp_path: Path) -> None:
     error = explained(tmp_path, "./x.whl\n", f"error: Distribution not found at: file://{tmp_path}/x.whl\n")
-    assert error.message == f"requirements.txt names file://{tmp_path}/x.whl, which is not there."
+    assert error.message == f"`requirements.txt` names `file://{tmp_path}/x.whl`, which does not exist."
     assert error.hint == "Correct the file."

@@ -29,29 +29,29 @@ def test_a_link_to_a_file_is_read(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     error = refused(tmp_path / "a")
-    assert (error.message, error.hint) == ("There is no file shown.toml.", "Do this.")
+    assert (error.message, error.hint) == ("`shown.toml` does not exist.", "Do this.")
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    assert refused(tmp_path).message == "shown.toml is a folder."
+    assert refused(tmp_path).message == "`shown.toml` is a folder."
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    assert refused(tmp_path / "pipe").message == "shown.toml is no regular file."
+    assert refused(tmp_path / "pipe").message == "`shown.toml` is not a regular file."
 
 
 def test_a_device_is_not_read_for_ever() -> None:
-    assert refused(Path("/dev/zero")).message == "shown.toml is no regular file."
+    assert refused(Path("/dev/zero")).message == "`shown.toml` is not a regular file."
 
 
 def test_links_in_a_circle_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("a")
-    assert refused(tmp_path / "a").message.startswith("shown.toml cannot be read: ")
+    assert refused(tmp_path / "a").message.startswith("`shown.toml` cannot be read: ")
 
 
 def test_a_name_with_a_nul_is_refused(tmp_path: Path) -> None:
-    assert refused(tmp_path / "a\0b").message.startswith("shown.toml cannot be read: ")
+    assert refused(tmp_path / "a\0b").message.startswith("`shown.toml` cannot be read: ")
 
 
 def test_a_file_as_big_as_data_is_refused(tmp_path: Path) -> None:
@@ -60,13 +60,13 @@ def test_a_file_as_big_as_data_is_refused(tmp_path: Path) -> None:
     assert len(read_text(tmp_path / "big", "big")) == files.MOST_BYTES
     with (tmp_path / "big").open("ab") as file:
         file.write(b"x")
-    assert refused(tmp_path / "big").message == "shown.toml is bigger than 32 MiB."
+    assert refused(tmp_path / "big").message == "`shown.toml` is larger than 32 MiB."
 
 
 def test_what_is_no_utf8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"\xe9")
     error = refused(tmp_path / "a")
-    assert (error.message, error.hint) == ("shown.toml is not UTF-8 text.", "Save it as UTF-8.")
+    assert (error.message, error.hint) == ("`shown.toml` is not UTF-8 text.", "Save it as UTF-8.")
 
 
 # --- What cannot be written
@@ -94,7 +94,7 @@ def test_a_hint_fits_the_error(tmp_path: Path, number: int, hint: str) -> None:
     assert error.exit_code == 3
     is_full = "space" in hint
     assert error.message.startswith(
-        f"It cannot be written: {os.strerror(number)}{f' ({tmp_path} has ' if is_full else '.'}"
+        f"It cannot be written: {os.strerror(number)}{f' (`{tmp_path}` has ' if is_full else '.'}"
     )
 
 

@@ -113,16 +113,16 @@ def test_without_setup_env_that_is_taken_which_it_would_find(tmp_path: Path) -> 
     (tmp_path / "requirements-ci.txt").write_text("six\n")
     assert packages.find("", None, tmp_path).lock.name == "requirements-ci.txt"
     (tmp_path / "requirements-docs.txt").touch()
-    with pytest.raises(InputError, match="There are several requirements files"):
+    with pytest.raises(InputError, match="Several requirements files exist"):
         packages.find("", None, tmp_path)
 
 
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("pyproject.toml", "[tool.x]\n", r"^`pyproject.toml` has no table \[project\]"),
-        ("sub/requirements.txt", "-r base.txt\n", r"^There is no file sub/base.txt"),
-        ("environment.yml", "dependencies:\n", r"^`environment.yml` is a file of conda"),
+        ("pyproject.toml", "[tool.x]\n", r"^`pyproject.toml` has no `\[project\]` table"),
+        ("sub/requirements.txt", "-r base.txt\n", r"^`sub/base.txt` does not exist"),
+        ("environment.yml", "dependencies:\n", r"^`environment.yml` is a conda file"),
     ],
 )
 def test_what_cannot_be_installed_from_is_refused_before_the_build(

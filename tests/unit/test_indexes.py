@@ -306,6 +306,6 @@ def test_nothing_else_of_the_users_settings_reaches_them() -> None:
 )
 def test_a_file_that_cannot_be_read_is_named(home: Path, place: str, text: str) -> None:
     write(home / place, text)
-    with pytest.raises(InputError, match="settings of the package index cannot be read") as caught:
+    with pytest.raises(InputError, match="package index settings cannot be read") as caught:
         read(home)
     assert caught.value.file == (home / place).as_posix()

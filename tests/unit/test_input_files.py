@@ -10,29 +10,29 @@ from unit.example_inputs import Caller, Example, in_toml
 
 def test_broken_toml_is_named_with_its_line(call: Caller) -> None:
     error = call.refused(toml="[execute-notebook]\nhtml = tru\n")
-    assert error.message.startswith("notebook-ci.toml is not TOML: ")
+    assert error.message.startswith("`notebook-ci.toml` is not valid TOML: ")
     assert (error.file, error.line) == (CONFIG, 2)
 
 
 @pytest.mark.parametrize("value", ["True", "False", "yes", "reports/a.ipynb"])
 def test_a_value_that_is_none_of_toml_gets_a_word_on_how_toml_writes_it(call: Caller, value: str) -> None:
     error = call.refused(toml=in_toml(f"html = {value}"))
-    assert error.hint == "TOML writes `true` and `false`, and text in quotes."
+    assert error.hint == "Put text in quotes; write booleans as `true` or `false`."
     assert call.refused(toml="[execute-notebook\n").hint == ""
 
 
 def test_toml_nested_without_end_is_refused(call: Caller) -> None:
-    assert "is not TOML" in call.refused(toml=f"a = {'[' * 20000}").message
+    assert "is not valid TOML" in call.refused(toml=f"a = {'[' * 20000}").message
 
 
 def test_a_config_that_is_a_folder_is_refused(call: Caller) -> None:
     (call.folder / CONFIG).mkdir()
-    assert call.refused().message == "notebook-ci.toml is a folder."
+    assert call.refused().message == "`notebook-ci.toml` is a folder."
 
 
 def test_a_config_that_is_a_pipe_is_refused_and_not_waited_for(call: Caller) -> None:
     os.mkfifo(call.folder / CONFIG)
-    assert call.refused().message == "notebook-ci.toml is no regular file."
+    assert call.refused().message == "`notebook-ci.toml` is not a regular file."
 
 
 def test_another_file_can_be_named(call: Caller) -> None:
@@ -48,24 +48,24 @@ def test_another_file_can_be_named(call: Caller) -> None:
 
 def test_a_file_that_was_named_must_be_there(call: Caller) -> None:
     error = call.refused("--config", "ci.toml")
-    assert (error.message, error.file) == ("There is no file ci.toml.", "ci.toml")
+    assert (error.message, error.file) == ("`ci.toml` does not exist.", "ci.toml")
 
 
 def test_faults_are_told_of_the_file_that_was_named(call: Caller) -> None:
     (call.folder / "ci.toml").write_text("\n[execute-notebook]\nhtlm = true\n", encoding="utf-8")
     error = call.refused("--config", "ci.toml")
-    assert (error.message, error.file, error.line) == ("[execute-notebook] has an unknown key `htlm`.", "ci.toml", 3)
+    assert (error.message, error.file, error.line) == ("`[execute-notebook]` has an unknown key `htlm`.", "ci.toml", 3)
 
 
 def test_a_config_names_no_other(call: Caller) -> None:
     error = call.refused(toml=in_toml('config = "other.toml"'))
-    assert error.message == "[execute-notebook] has an unknown key `config`."
-    assert "config" not in error.hint.partition("Known are")[2]
+    assert error.message == "`[execute-notebook]` has an unknown key `config`."
+    assert "config" not in error.hint.partition("Known:")[2]
 
 
 def test_a_config_that_is_not_utf8_is_refused(call: Caller) -> None:
     error = call.refused(toml=b'[execute-notebook]\noutput-dir = "\xe9"\n')
-    assert error.message == "notebook-ci.toml is not UTF-8 text."
+    assert error.message == "`notebook-ci.toml` is not UTF-8 text."
     assert error.hint == "Save it as UTF-8."
 
 

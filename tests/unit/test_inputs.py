@@ -76,18 +76,18 @@ def test_underscores_are_not_taken_for_hyphens(call: Caller) -> None:
 def test_an_unknown_input_of_the_step_is_named_with_the_nearest(call: Caller) -> None:
     error = call.refused(step={"Output-Dri": "x"})
     assert error.message == "The action has no input `Output-Dri`."
-    assert error.hint.startswith("Did you mean `output-dir`? Known are ")
+    assert error.hint.startswith("Did you mean `output-dir`? Known: `")
     assert "cell-timeout" in error.hint
 
 
 def test_an_unknown_input_that_is_like_none_gets_the_list_alone(call: Caller) -> None:
-    assert call.refused(step={"zzz": ""}).hint.startswith("Known are ")
+    assert call.refused(step={"zzz": ""}).hint.startswith("Known: `")
 
 
 def test_an_unknown_flag_is_named_with_the_nearest(call: Caller) -> None:
     error = call.refused("--output-dri=x")
     assert error.message == "The command line has an unknown argument `--output-dri`."
-    assert error.hint.startswith("Did you mean `--output-dir`? Known are --output-dir, ")
+    assert error.hint.startswith("Did you mean `--output-dir`? Known: `--output-dir`, ")
 
 
 @pytest.mark.parametrize("flag", ["--output-dri=x", "--html=maybe", "--slug=a/b", "--slug", "a.ipynb"])
@@ -126,7 +126,7 @@ def test_a_flag_without_its_value_is_refused(call: Caller) -> None:
 )
 def test_an_unknown_key_is_named_with_its_line_and_the_nearest(call: Caller, toml: str, line: int) -> None:
     error = call.refused(toml=toml)
-    assert error.message == "[execute-notebook] has an unknown key `output-dri`."
+    assert error.message == "`[execute-notebook]` has an unknown key `output-dri`."
     assert error.hint.startswith("Did you mean `output-dir`? ")
     assert (error.file, error.line) == (CONFIG, line)
 
@@ -142,15 +142,15 @@ def test_an_unknown_key_is_named_with_its_line_and_the_nearest(call: Caller, tom
 )
 def test_an_unknown_table_is_named_with_its_line_and_the_nearest(call: Caller, toml: str, line: int) -> None:
     error = call.refused(toml=toml)
-    assert error.message == "notebook-ci.toml has an unknown table `execute-notebok`."
+    assert error.message == "`notebook-ci.toml` has an unknown table `execute-notebok`."
     assert error.hint.startswith("Did you mean `execute-notebook`? ")
     assert (error.file, error.line) == (CONFIG, line)
 
 
 def test_an_unknown_table_is_named_with_those_there_are(call: Caller) -> None:
-    tables = "setup-env, dvc-pull, validate-data, execute-notebook, build-image, log-run, pipeline"
-    assert call.refused(toml="[whatever]\n").hint == f"Known are {tables}."
-    assert call.refused(toml="[dvc-pul]\n").hint == f"Did you mean `dvc-pull`? Known are {tables}."
+    tables = "`setup-env`, `dvc-pull`, `validate-data`, `execute-notebook`, `build-image`, `log-run`, `pipeline`"
+    assert call.refused(toml="[whatever]\n").hint == f"Known: {tables}."
+    assert call.refused(toml="[dvc-pul]\n").hint == f"Did you mean `dvc-pull`? Known: {tables}."
     assert call.load(toml="[dvc-pull]\nx = 1\n[pipeline]\ny = 2\n") == Example()
 
 
@@ -159,18 +159,18 @@ def test_an_unknown_table_is_named_with_those_there_are(call: Caller) -> None:
     [
         (
             'notebooks = ["a.ipynb"]',
-            "`notebooks` must stand under [execute-notebook].",
-            "Write [execute-notebook] on a line above.",
+            "`notebooks` is not in the table of a stage.",
+            "Write `[execute-notebook]` on a line above it.",
         ),
         (
             "[parameters]\na = 1",
-            "`parameters` must stand under [execute-notebook].",
-            "Write [execute-notebook.parameters].",
+            "`parameters` is not in the table of a stage.",
+            "Write `[execute-notebook.parameters]`.",
         ),
         (
             'requirements = "a.txt"',
-            "`requirements` must stand under the table of its stage.",
-            "Write its name, for example [setup-env], on a line above.",
+            "`requirements` is not in the table of a stage.",
+            "Write the name of a stage, for example `[setup-env]`, on a line above it.",
         ),
     ],
 )
@@ -182,7 +182,7 @@ def test_an_input_outside_of_a_table_is_told_where_it_belongs(call: Caller, toml
 
 def test_a_stage_that_is_no_table_is_refused(call: Caller) -> None:
     error = call.refused(toml="execute-notebook = 3\n")
-    assert error.message == "execute-notebook must be a table: [execute-notebook] on a line of its own."
+    assert error.message == "`execute-notebook` is not a table."
     assert error.line == 1
 
 

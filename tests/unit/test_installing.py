@@ -6,10 +6,10 @@ from notebook_ci.tools.installing import explain
 @pytest.mark.parametrize(
     ("output", "said"),
     [
-        ("HTTP status client error (401 Unauthorized) for url", "asks for credentials"),
-        ("403 Client Error: for url", "forbids the access"),
-        ("Because boto3==1.29.401 was not found in the package registry", "does not have what the lock names"),
-        ("tqdm-4.403.0 has no usable wheels", "does not have what the lock names"),
+        ("HTTP status client error (401 Unauthorized) for url", "requires credentials"),
+        ("403 Client Error: for url", "denies access"),
+        ("Because boto3==1.29.401 was not found in the package registry", "lacks a package of the lock"),
+        ("tqdm-4.403.0 has no usable wheels", "lacks a package of the lock"),
         ("operation timed out", "does not answer in time"),
     ],
 )

@@ -65,8 +65,8 @@ def test_of_several_requirements_files_the_usual_name_is_the_one(cwd: Path) -> N
 def test_several_requirements_files_of_other_names_are_not_guessed(cwd: Path) -> None:
     put(cwd, "requirements-b.txt", "requirements-a.txt", "pyproject.toml")
     error = refused("", cwd)
-    assert error.message == "There are several requirements files: requirements-a.txt, requirements-b.txt."
-    assert error.hint == "Name one with the input requirements."
+    assert error.message == "Several requirements files exist: `requirements-a.txt`, `requirements-b.txt`."
+    assert error.hint == "Set `requirements` to one of them."
     assert locks.find("requirements-b.txt", cwd)[0].name == "requirements-b.txt"
 
 
@@ -78,7 +78,7 @@ def test_several_requirements_files_do_no_harm_beside_a_lock(cwd: Path) -> None:
 
 def test_a_folder_of_such_a_name_is_no_lock(cwd: Path) -> None:
     (cwd / "requirements.txt").mkdir()
-    assert "Nothing in" in refused("", cwd).message
+    assert "No file in" in refused("", cwd).message
 
 
 def test_a_byte_order_mark_does_no_harm(cwd: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_file_that_is_not_utf8_is_refused(cwd: Path, data: bytes) -> None:
 def test_files_of_other_tools_are_named(cwd: Path, name: str, tool: str) -> None:
     put(cwd, name)
     for error in (refused("", cwd), refused(name, cwd)):
-        assert error.message == f"`{name}` is a file of {tool}, which setup-env cannot install from yet."
+        assert error.message == f"`{name}` is a {tool} file, which setup-env cannot install from yet."
         assert error.hint.startswith(f"Until then, {locks.EXPORTS[tool]}, commit that file, ")
     put(cwd, "pyproject.toml")
     assert tool in refused("", cwd).message, "the project is not installed without its lock"
@@ -130,17 +130,17 @@ def test_each_other_tool_is_told_how_to_export() -> None:
 
 def test_nothing_to_install_from_says_what_is_looked_for(cwd: Path) -> None:
     error = refused("", cwd)
-    assert "uv.lock, pylock.toml, requirements*.txt, pyproject.toml" in error.message
+    assert "`uv.lock`, `pylock.toml`, `requirements*.txt`, `pyproject.toml`" in error.message
     assert "`pip list --format=freeze > requirements.txt`" in error.hint
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("none.txt", "which is not there"),
-        ("sub", "a folder"),
-        ("none/requirements.txt", "which is not there"),
-        ("sub/data.csv", "none of the files that setup-env can install from"),
+        ("none.txt", "which does not exist"),
+        ("sub", "which is a folder"),
+        ("none/requirements.txt", "which does not exist"),
+        ("sub/data.csv", "which setup-env cannot install from"),
         ("x" * 300, "`x"),
     ],
 )
@@ -148,7 +148,7 @@ def test_a_name_that_cannot_be_used_is_refused(cwd: Path, given: str, said: str)
     put(cwd, "sub/data.csv")
     error = refused(given, cwd)
     assert said in error.message
-    assert error.message.startswith("requirements is `")
+    assert error.message.startswith("`requirements` is `")
 
 
 @pytest.mark.parametrize("given", ["sub/requirements.txt", "sub/dev.in", "sub/pylock.dev.toml", "sub/x.lock"])
@@ -240,5 +240,5 @@ def test_an_included_pipe_is_not_waited_for(cwd: Path) -> None:
     put(cwd, "requirements.txt", text="-r more.txt\n")
     os.mkfifo(cwd / "more.txt")
     lock, _ = locks.find("", cwd)
-    with pytest.raises(InputError, match=r"more\.txt is no regular file"):
+    with pytest.raises(InputError, match=r"more\.txt` is not a regular file"):
         lock.digest()

@@ -6,48 +6,48 @@ import pytest
 
 from notebook_ci.base.errors import SurroundingsError
 from notebook_ci.setup_env import pythons
+from notebook_ci.setup_env.required import RequiredPython
 from notebook_ci.setup_env.uv import Uv
-from notebook_ci.setup_env.wanted import Wanted
 from unit.consoles import Written
 
 
-def refused(terminal: Written, folder: Path, wanted: Wanted, **environ: str) -> SurroundingsError:
+def refused(terminal: Written, folder: Path, required: RequiredPython, **environ: str) -> SurroundingsError:
     """Have the real uv look for a Python."""
     cache = str(folder / "cache")
     base = {"PATH": str(folder), "HOME": str(folder), "UV_CACHE_DIR": cache, "UV_PYTHON_DOWNLOADS": "never"}
     program = Path(sys.executable).with_name("uv")
     uv = Uv(program, {**base, **environ}, folder, terminal.console, Path(os.devnull))
     with pytest.raises(SurroundingsError) as caught:
-        pythons.find_or_download(uv, wanted)
+        pythons.find_or_download(uv, required)
     return caught.value
 
 
-@pytest.mark.parametrize(("origin", "said"), [("", ""), (".python-version", " (.python-version asks for it)")])
+@pytest.mark.parametrize(("origin", "said"), [("", ""), (".python-version", " (required by `.python-version`)")])
 def test_off_a_runner_a_version_is_to_be_installed(terminal: Written, tmp_path: Path, origin: str, said: str) -> None:
-    error = refused(terminal, tmp_path, Wanted("3.99", origin), UV_PYTHON_DOWNLOADS="automatic")
+    error = refused(terminal, tmp_path, RequiredPython("3.99", origin), UV_PYTHON_DOWNLOADS="automatic")
     about, _, reason = error.message.partition(" uv says: ")
-    assert about == f"Python 3.99{said} is not on this machine, and could not be downloaded."
+    assert about == f"Python 3.99{said} is not installed, and could not be downloaded."
     assert reason.startswith("No download found for request: cpython-3.99")
     assert reason.endswith(".")
     assert "\n" not in reason
-    assert error.hint == "Install Python 3.99, or ask for another version."
+    assert error.hint == "Install Python 3.99, or set `python-version` to another one."
 
 
 def test_off_a_runner_any_python_is_to_be_installed(terminal: Written, tmp_path: Path) -> None:
-    error = refused(terminal, tmp_path, Wanted(""), UV_PYTHON_INSTALL_DIR=str(tmp_path))
-    assert error.message == "No Python was found to make the environment from."
+    error = refused(terminal, tmp_path, RequiredPython(""), UV_PYTHON_INSTALL_DIR=str(tmp_path))
+    assert error.message == "No Python was found to create the environment from."
     assert error.hint == "Install one, and put it on PATH."
 
 
 def test_on_a_runner_an_action_installs_it(terminal: Written, tmp_path: Path) -> None:
     for version in ("3.99", ""):
         environ = {"GITHUB_ACTIONS": "true", "UV_PYTHON_INSTALL_DIR": str(tmp_path)}
-        error = refused(terminal, tmp_path, Wanted(version), **environ)
-        assert error.hint == "Run actions/setup-python before, with the python-version that you need."
+        error = refused(terminal, tmp_path, RequiredPython(version), **environ)
+        assert error.hint == "Run `actions/setup-python` first, with the `python-version` that you need."
 
 
 def test_of_a_download_that_fails_the_first_cause_is_told(terminal: Written, tmp_path: Path) -> None:
     nowhere = {"UV_PYTHON_DOWNLOADS": "automatic", "UV_OFFLINE": "1", "UV_PYTHON_INSTALL_DIR": str(tmp_path)}
-    error = refused(terminal, tmp_path, Wanted("3.13"), **nowhere)
+    error = refused(terminal, tmp_path, RequiredPython("3.13"), **nowhere)
     assert " uv says: Network connectivity is disabled, but " in error.message
     assert "Failed to install" not in error.message

@@ -79,7 +79,7 @@ def test_nothing_is_written_behind_a_link_that_a_branch_has_brought(tmp_path: Pa
     (workspace / link).parent.mkdir(parents=True)
     (elsewhere / "runs").mkdir(parents=True)
     (workspace / link).symlink_to(elsewhere)
-    with pytest.raises(InputError, match=f"{link}.* is a link, or lies behind one. Nothing is written there."):
+    with pytest.raises(InputError, match=f"{link}.* is a link, or is reached through one. Nothing is written there."):
         RunDirectory.open("", {}, workspace)
     assert [path.name for path in elsewhere.rglob("*")] == ["runs"]
     assert RunDirectory.open(str(elsewhere / "mine"), {}, workspace).path.is_dir()
@@ -457,7 +457,7 @@ def test_what_is_no_regular_file_is_no_record(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path)
     assert directory.names() == set()
     assert directory.records() == {}
-    with pytest.raises(InputError, match="no regular file"):
+    with pytest.raises(InputError, match="not a regular file"):
         directory.record("pipe")
 
 

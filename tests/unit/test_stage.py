@@ -165,7 +165,7 @@ def never(*_: object) -> None:
 @pytest.mark.parametrize(
     ("step", "said"),
     [
-        ({"wait": "soon"}, "::error::`wait` is `soon`."),
+        ({"wait": "soon"}, "::error::`wait` does not accept `soon`."),
         ({"wiat": "1"}, "::error::The action has no input `wiat`. Did you mean `wait`?"),
         ({"run-dir": "file/x"}, "::error::The run directory cannot be created"),
     ],
@@ -244,7 +244,7 @@ def test_a_bug_is_said_with_its_traceback_fenced_and_the_record_written(toy: Toy
     assert "Traceback (most recent call last)" in toy.log
     assert "::add-mask::a" in toy.log
     (command,) = commands_in(toy.log)
-    assert command.startswith("::error::This is a bug of notebook-ci: ZeroDivisionError: ")
+    assert command.startswith("::error::This is a bug in notebook-ci: ZeroDivisionError: ")
     assert "Please report it" in command
     assert (toy.record["status"], toy.record["done"], toy.outputs["status"]) == ("error", ["before"], "error")
 
@@ -273,7 +273,7 @@ def test_a_cancelled_stage_keeps_what_was_done(toy: Toy, number: signal.Signals)
             record.done.append("saved")
 
     assert toy.run(work, {}) == 128 + number
-    assert commands_in(toy.log) == [f"::error::Cancelled ({number.name}). What was done until then is kept."]
+    assert commands_in(toy.log) == [f"::error::Cancelled ({number.name}). Results so far were kept."]
     assert (toy.record["status"], toy.record["done"]) == ("error", ["before", "saved"])
     assert toy.outputs["status"] == "error"
 
@@ -310,7 +310,7 @@ def test_a_real_process_that_is_cancelled_writes_its_record(tmp_path: Path) -> N
         started.send_signal(signal.SIGTERM)
         rest, _ = started.communicate(timeout=20)
     assert started.returncode == 143
-    assert commands_in(rest) == ["::error::Cancelled (SIGTERM). What was done until then is kept."]
+    assert commands_in(rest) == ["::error::Cancelled (SIGTERM). Results so far were kept."]
     record = json.loads((tmp_path / "notebook-ci" / "toy.json").read_text())
     assert record["status"] == "error"
 
@@ -345,7 +345,7 @@ def test_outputs_or_a_summary_that_cannot_be_written_fail_the_stage(toy: Toy, fi
     assert toy.run(well, {}) == 3
     assert commands_in(toy.log) == [
         (
-            "::error::The outputs and the summary of the step cannot be written: Is a directory. "
+            "::error::The step's outputs and summary cannot be written: Is a directory. "
             "Remove or rename what is in the way."
         )
     ]

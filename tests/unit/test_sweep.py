@@ -66,7 +66,7 @@ def test_a_map_gives_the_names() -> None:
         ("a b: {x: 1}", "has the name `a b`"),
         ("- {alpha: 1", "is not valid YAML"),
         ("- {1: 2}", "has the name `1`, which is not text"),
-        ("a: &a\n  b: *a", "holds itself"),
+        ("a: &a\n  b: *a", "contains itself"),
         ([{"a": object()}], "a object"),
         ([{"a": n} for n in range(MOST_SETS + 1)], f"has {MOST_SETS + 1} sets, more than {MOST_SETS}"),
     ],

@@ -81,8 +81,9 @@ def test_a_value_that_is_accepted(kind: Kind, case: tuple[Any, Any]) -> None:
 @pytest.mark.parametrize(("kind", "raw"), cases(REFUSED))
 def test_a_value_that_is_refused(kind: Kind, raw: Any) -> None:
     with pytest.raises(InputError) as caught:
-        kind.read(raw, "`x` in [a]")
-    assert caught.value.message == f"`x` in [a] is {quote(raw)}. Accepted is {kind.accepts}."
+        kind.read(raw, "`x` in `[a]`")
+    assert caught.value.message == f"`x` in `[a]` does not accept {quote(raw)}."
+    assert caught.value.hint == f"Use {kind.accepts}."
 
 
 def test_a_choice_is_one_of_its_words_and_says_so() -> None:
@@ -90,7 +91,7 @@ def test_a_choice_is_one_of_its_words_and_says_so() -> None:
     assert [kind.read(word, "`x`") for word in ("warn", "fail")] == ["warn", "fail"]
     assert (kind.accepts, kind.metavar, kind.many) == ("`warn` or `fail`", "warn|fail", False)
     for wrong in ("Warn", "warn|fail", "", None, True):
-        with pytest.raises(InputError, match=r"^`x` is .*\. Accepted is `warn` or `fail`\.$"):
+        with pytest.raises(InputError, match=r"^`x` does not accept .*\.$"):
             kind.read(wrong, "`x`")
 
 
@@ -102,12 +103,12 @@ def test_a_map_is_yaml_or_a_table(raw: Any, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "said"), [("a: [", "is not valid YAML (line 1)"), ("- a", "is a list, not a map."), ({"a": b""}, "holds")]
+    ("raw", "said"), [("a: [", "is not valid YAML (line 1)"), ("- a", "is a list, not a map."), ({"a": b""}, "contains")]
 )
 def test_what_is_not_a_map_is_refused_with_how_to_write_one(raw: Any, said: str) -> None:
     with pytest.raises(InputError) as caught:
         YAML_MAP.read(raw, "`x`")
     assert caught.value.message.startswith(f"`x` {said}")
     assert caught.value.hint == (
-        "Values are numbers, text, booleans, null, lists and maps." if said == "holds" else YAML_MAP.hint
+        "Use numbers, text, booleans, null, lists and maps." if said == "contains" else YAML_MAP.hint
     )

@@ -124,8 +124,8 @@ def test_what_is_no_map_is_refused(text: str, shown: str) -> None:
     ("text", "hint"),
     [
         ("- a", yaml12.MAP_HINT),
-        ("1: a", "Quote it."),
-        ("a: !!set {x}", "Values are numbers, text, booleans, null, lists and maps."),
+        ("1: a", "Put it in quotes."),
+        ("a: !!set {x}", "Use numbers, text, booleans, null, lists and maps."),
         ("a: &a [*a]", ""),
         (f"a: 0x{'f' * 4000}", ""),
     ],
@@ -140,7 +140,7 @@ def test_a_refusal_names_the_file_and_what_to_do(text: str, hint: str) -> None:
 def test_a_name_that_is_no_text_is_refused(text: str) -> None:
     error = refused(text)
     assert "which is not text" in error.message
-    assert error.hint == "Quote it."
+    assert error.hint == "Put it in quotes."
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_name_that_is_no_text_is_refused(text: str) -> None:
     ],
 )
 def test_a_value_that_is_not_plain_is_refused(text: str, shown: str) -> None:
-    assert refused(text).message == f"The input parameters holds {shown}."
+    assert refused(text).message == f"The input parameters contains {shown}."
 
 
 def test_a_number_that_could_not_be_written_down_is_refused() -> None:
@@ -171,24 +171,27 @@ def laughs(levels: int) -> str:
 def test_as_many_values_as_there_may_be() -> None:
     values = [0] * (yaml12.MOST_NODES - 1)  # and the list itself
     assert yaml12.read(values, origin=ORIGIN, hint="") == values
-    with pytest.raises(InputError, match="holds more than") as caught:
+    with pytest.raises(InputError, match="contains more than") as caught:
         yaml12.read([*values, 0], origin=ORIGIN, hint="", file="params.yaml")
-    assert (caught.value.file, caught.value.hint) == ("params.yaml", "Let the notebook read a file.")
+    assert (caught.value.file, caught.value.hint) == (
+        "params.yaml",
+        "Put the data in a file, and read that in the notebook.",
+    )
 
 
 def test_a_few_lines_cannot_stand_for_billions_of_values() -> None:
-    assert "holds more than 100000 values" in refused(laughs(20)).message
+    assert "contains more than 100000 values" in refused(laughs(20)).message
     assert len(read(laughs(4))) == 4
 
 
 def test_a_billion_values_in_a_list_are_not_shown() -> None:
     text = "\n".join(f"- &a{n} [{', '.join([f'*a{n - 1}'] * 9 if n else ['x'])}]" for n in range(20))
-    assert "holds more than 100000 values" in refused(text).message
+    assert "contains more than 100000 values" in refused(text).message
 
 
 @pytest.mark.parametrize("text", ["a: &a [*a]", "&a [*a]", "a: &a {b: *a}", "&a {b: *a}"])
 def test_a_value_that_holds_itself_is_refused(text: str) -> None:
-    assert refused(text).message == "The input parameters is nested too deeply, or holds itself."
+    assert refused(text).message == "The input parameters is nested too deeply, or contains itself."
 
 
 def test_a_map_of_the_config_gets_the_same_values() -> None:

@@ -22,6 +22,7 @@ from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.setup_env import pythons, venv
 from notebook_ci.setup_env.installer import Installer
 from notebook_ci.setup_env.model import SetupEnvInputs
+from notebook_ci.setup_env.required import RequiredPython, required
 from notebook_ci.setup_env.uv import Uv
 
 

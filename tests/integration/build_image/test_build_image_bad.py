@@ -18,11 +18,11 @@ from integration.suite import Done, only_tools, wait_until
 from servers.docker import Engine, Registry, free_port, private_engine
 
 NAME = (
-    "Accepted is a name without a tag, such as `ghcr.io/team/penguins`: registry (may be left out), then letters, "
+    "Use a name without a tag, such as `ghcr.io/team/penguins`: registry (may be left out), then letters, "
     "digits and single `.`, `_`, `-` between them; upper case becomes lower case."
 )
 BUILT = "The image could not be built: "
-TAG = "Accepted is one tag per line: up to 128 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`; "
+TAG = "Use one tag per line: up to 128 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`; "
 ENDED = f"{BUILT}the step `RUN echo before && exit 7` of Dockerfile ended with exit code 7."
 INSTALLED = f"{BUILT}the packages of requirements.txt cannot be installed in it, see the lines above."
 LOCK = {"requirements.txt": "six==1.16.0\n"}
@@ -78,16 +78,18 @@ CASES = {
         {"image": ""},
         "No image is named: `image` of build-image is not set. Set it to a name such as `ghcr.io/team/penguins`.",
     ),
-    "blank": Case({"image": "my study"}, f"`image` is `my study`. {NAME}"),
-    "flag": Case({"image": "--privileged"}, f"`image` is `--privileged`. {NAME}"),
-    "image with a tag": Case({"image": "study:v1"}, f"`image` is `study:v1`. {NAME}"),
-    "image with an address": Case({"image": "https://ghcr.io/team/x"}, f"`image` is `https://ghcr.io/team/x`. {NAME}"),
-    "tags on one line": Case({"tags": "v1 latest"}, f"`tags` is `v1 latest`. {TAG}"),
-    "base-image in uppercase": Case({"base-image": "Python:3"}, "`base-image` is `Python:3`. Accepted is"),
-    "tag with a leading dash": Case({"tags": "-x"}, f"`tags` is `-x`. {TAG}"),
-    "push yes": Case({"push": "yes"}, "`push` is `yes`. Accepted is `true` or `false`."),
-    "if-no-engine": Case({"if-no-engine": "warn"}, "`if-no-engine` is `warn`. Accepted is `fail` or `skip`."),
-    "timeout": Case({"timeout": "0"}, "`timeout` is `0`. Accepted is a number of seconds above 0"),
+    "blank": Case({"image": "my study"}, f"`image` does not accept `my study`. {NAME}"),
+    "flag": Case({"image": "--privileged"}, f"`image` does not accept `--privileged`. {NAME}"),
+    "image with a tag": Case({"image": "study:v1"}, f"`image` does not accept `study:v1`. {NAME}"),
+    "image with an address": Case(
+        {"image": "https://ghcr.io/team/x"}, f"`image` does not accept `https://ghcr.io/team/x`. {NAME}"
+    ),
+    "tags on one line": Case({"tags": "v1 latest"}, f"`tags` does not accept `v1 latest`. {TAG}"),
+    "base-image in uppercase": Case({"base-image": "Python:3"}, "`base-image` does not accept `Python:3`. Use"),
+    "tag with a leading dash": Case({"tags": "-x"}, f"`tags` does not accept `-x`. {TAG}"),
+    "push yes": Case({"push": "yes"}, "`push` does not accept `yes`. Use `true` or `false`."),
+    "if-no-engine": Case({"if-no-engine": "warn"}, "`if-no-engine` does not accept `warn`. Use `fail` or `skip`."),
+    "timeout": Case({"timeout": "0"}, "`timeout` does not accept `0`. Use a number of seconds above 0"),
     # git
     "no commit": Case(
         {}, "There is no git commit to name the image after. Give the input tags, or commit", committed=False
@@ -101,18 +103,16 @@ CASES = {
     "SOURCE_DATE_EPOCH": Case({}, "SOURCE_DATE_EPOCH is 'today'. It takes", environ={"SOURCE_DATE_EPOCH": "today"}),
     # Locks
     "no lock": generated({}, "Nothing says which packages the image is to hold: there is none of uv.lock, pylock.toml"),
-    "lock not there": Case({"requirements": "nope.txt"}, "There is no file nope.txt."),
+    "lock not there": Case({"requirements": "nope.txt"}, "`nope.txt` does not exist."),
     "lock a folder": Case({"requirements": "notebooks"}, "notebooks is a folder."),
     "lock outside": Case(
         {"requirements": "../x.txt"}, "", rest=" lies outside the workspace: the image cannot be built from it."
     ),
     "lock of conda": generated({"environment.yml": "name: x\n"}, "Nothing says which packages"),
-    "lock of a wrong kind": Case(
-        {"requirements": NOTEBOOK}, f"requirements is `{NOTEBOOK}`, which is none of the files"
-    ),
-    "uv.lock alone": generated({"uv.lock": "version = 1\n"}, "There is no file pyproject.toml."),
-    "pylock that is no TOML": generated({"pylock.toml": "a = = 1\n"}, "`pylock.toml` is not TOML: "),
-    "include not there": generated({"requirements.txt": "-r base.txt\n"}, "There is no file base.txt."),
+    "lock of a wrong kind": Case({"requirements": NOTEBOOK}, f"`requirements` is `{NOTEBOOK}`, which setup-env cannot"),
+    "uv.lock alone": generated({"uv.lock": "version = 1\n"}, "`pyproject.toml` does not exist."),
+    "pylock that is no TOML": generated({"pylock.toml": "a = = 1\n"}, "`pylock.toml` is not valid TOML: "),
+    "include not there": generated({"requirements.txt": "-r base.txt\n"}, "`base.txt` does not exist."),
     "no such package": generated(
         {"requirements.txt": "there-is-no-such-package-here==1\n"},
         INSTALLED,
@@ -133,7 +133,7 @@ CASES = {
     # Base images
     "base with blanks": Case(
         {"base-image": "not a name"},
-        "`base-image` is `not a name`. Accepted is an image such as `python:3.12-slim`; tag",
+        "`base-image` does not accept `not a name`. Use an image such as `python:3.12-slim`; tag",
     ),
     "base not there": Case(
         {"base-image": "{open}/none:1"},
@@ -156,7 +156,7 @@ CASES = {
         ),
     ),
     # A Dockerfile of the user's own
-    "dockerfile not there": Case({"dockerfile": "none"}, "There is no file none. The input dockerfile takes a path"),
+    "dockerfile not there": Case({"dockerfile": "none"}, "`none` does not exist. The input dockerfile takes a path"),
     "dockerfile a folder": Case(
         {"dockerfile": "notebooks"}, "notebooks is a folder. The input dockerfile takes a path"
     ),

@@ -39,9 +39,7 @@ def assert_reported(done: Done, number: signal.Signals) -> None:
     assert "Traceback" not in done.log
     errors = [problem["message"] for problem in done.record["problems"] if problem["severity"] == "error"]
     assert errors == [f"Cancelled ({number.name})."]
-    assert [error.message for error in done.annotations()] == [
-        f"Cancelled ({number.name}). What was done until then is kept."
-    ]
+    assert [error.message for error in done.annotations()] == [f"Cancelled ({number.name}). Results so far were kept."]
 
 
 def test_in_mid_cell(workspace: Workspace, kernel: Path, number: signal.Signals) -> None:

@@ -150,14 +150,14 @@ def test_a_read_only_checkout_is_enough_where_all_that_is_written_goes_elsewhere
         ({"stages": "setup-evn"}, "", "`setup-evn` is not a stage."),
         ({"stages": "build-image\nlog-run"}, "", "`stages` names build-image, which has nothing to do: "),
         ({"stages": "dvc-pull"}, "", "`stages` names dvc-pull, which has nothing to do: "),
-        ({}, '[log-run]\non-error = "perhaps"\n', "`on-error` in [log-run] is `perhaps`. Accepted is "),
-        ({}, "[validate-data]\nsuit = 1\n", "[validate-data] has an unknown key `suit`."),
-        ({}, "[dvc-pull]\njobs = 0\n", "`jobs` in [dvc-pull] is `0`. Accepted is a whole number"),
+        ({}, '[log-run]\non-error = "perhaps"\n', "`on-error` in `[log-run]` does not accept `perhaps`. Use "),
+        ({}, "[validate-data]\nsuit = 1\n", "`[validate-data]` has an unknown key `suit`."),
+        ({}, "[dvc-pull]\njobs = 0\n", "`jobs` in `[dvc-pull]` does not accept `0`. Use a whole number"),
         ({}, '[pipeline]\nstages = ["all"]\n', "`all` is not a stage."),
         ({"parameters": "a: 1", "paramters": "x"}, "", "The action has no input `paramters`."),
-        ({"config": "ci.toml"}, "", "There is no file ci.toml."),
+        ({"config": "ci.toml"}, "", "`ci.toml` does not exist."),
         ({"slug": "../x"}, "", "`slug` is `../x`."),
-        ({"run-dir": "."}, "", "run-dir is "),
+        ({"run-dir": "."}, "", "`run-dir` is "),
     ],
 )
 def test_wrong_inputs_of_any_stage_cost_no_work(study: Workspace, inputs: dict[str, str], toml: str, said: str) -> None:
@@ -394,9 +394,9 @@ assert integrity.holds(tool)
     attacked.write("notebooks/a.ipynb", notebook("1"))
     again = chain(attacked)
     assert again.code == 0, again.log
-    assert "making the tool environment execute-notebook" in again.log
+    assert "Installing the tool environment execute-notebook" in again.log
     assert not (attacked.base / PWNED).exists()
-    assert "making the tool environment" not in chain(attacked).log
+    assert "Installing the tool environment" not in chain(attacked).log
 
 
 def test_byte_code_of_notebook_ci_that_a_notebook_wrote_is_not_run(attacked: Workspace) -> None:

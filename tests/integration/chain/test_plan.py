@@ -39,12 +39,12 @@ def installed(workspace: Workspace) -> set[str]:
         ("pipeline", ["--notebooks", "nope/*.ipynb"], "No notebook matches `nope/*.ipynb` in "),
         ("pipeline", ["--stages", "nonsense"], "`nonsense` is not a stage."),
         ("pipeline", ["--stages", "validate-data"], "`stages` names validate-data, which has nothing to do: "),
-        ("pipeline", ["--config", "x.toml"], "There is no file x.toml."),
+        ("pipeline", ["--config", "x.toml"], "`x.toml` does not exist."),
         ("validate-data", ["--data", "a.csv"], "`data` is set but `suite` is not."),
-        ("validate-data", ["--data", "a.csv", "--suite", "s.json"], "There is no file a.csv."),
+        ("validate-data", ["--data", "a.csv", "--suite", "s.json"], "`a.csv` does not exist."),
         ("execute-notebook", ["--notebooks", "nope/*.ipynb"], "No notebook matches `nope/*.ipynb` in "),
-        ("execute-notebook", ["--cell-timeout", "soon"], "`--cell-timeout` is `soon`."),
-        ("setup-env", ["--requirements", "x.txt"], "requirements is `x.txt`, which is not there."),
+        ("execute-notebook", ["--cell-timeout", "soon"], "`--cell-timeout` does not accept `soon`."),
+        ("setup-env", ["--requirements", "x.txt"], "`requirements` is `x.txt`, which does not exist."),
         ("dvc-pull", [], "There is no .dvc directory: no data here is versioned by DVC."),
         ("dvc-pull", ["--plan"], "There is no .dvc directory: no data here is versioned by DVC."),
         ("build-image", [], "No image is named: "),
@@ -80,7 +80,7 @@ def test_a_plan_is_shown_and_nothing_done(workspace: Workspace) -> None:
     venv = workspace.folder / ".notebook-ci" / "venv"
     assert done.log.split("Plan\n")[1].splitlines() == [
         "setup-env:",
-        f"  install the packages of requirements.txt into {venv}",
+        f"  install the packages of `requirements.txt` into `{venv}`",
         "dvc-pull: nothing to do. There is no .dvc directory: no data here is versioned by DVC.",
         f"validate-data: nothing to do. {NOTHING_GIVEN}",
         "execute-notebook:",
@@ -110,7 +110,7 @@ def test_data_that_dvc_pull_will_bring_is_said_to_be_unknown(workspace: Workspac
     workspace.write("notebook-ci.toml", inputs)
     done = run(workspace, "pipeline", "--plan")
     assert done.code == 0, done.log
-    for unknown in ("There is no file a.csv.", "the parameters in p.yml"):
+    for unknown in ("`a.csv` does not exist.", "the parameters in p.yml"):
         assert f"  not known before dvc-pull has run: {unknown}" in done.log.splitlines()
     workspace.write("s.json", "{")  # this is known
     refused = run(workspace, "pipeline", "--plan")
@@ -148,5 +148,5 @@ def test_a_file_of_inputs_further_up_is_pointed_to_where_a_plan_is_refused(works
     workspace.folder = below
     done = run(workspace, stage)
     assert done.code == 2, done.log
-    assert done.log.count(f"{below.parent / 'notebook-ci.toml'} is not read, because") == 1
+    assert done.log.count(f"{below.parent / 'notebook-ci.toml'}` is not read, because") == 1
     assert installed(workspace) == set()

@@ -71,8 +71,8 @@ def a_conflict(checkout: Checkout) -> None:
 
 CASES = {
     # Inputs
-    "jobs": Case(nothing, "`jobs` is `0`. Accepted is a whole number", inputs={"jobs": "0"}),
-    "verify": Case(nothing, "`verify` is `no`. Accepted is `true` or `false`.", inputs={"verify": "no"}),
+    "jobs": Case(nothing, "`jobs` does not accept `0`. Use a whole number", inputs={"jobs": "0"}),
+    "verify": Case(nothing, "`verify` does not accept `no`. Use `true` or `false`.", inputs={"verify": "no"}),
     "unknown input": Case(
         nothing, "The action has no input `target`.", hint="Did you mean `targets`?", inputs={"target": "data"}
     ),

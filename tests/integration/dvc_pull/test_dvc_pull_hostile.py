@@ -122,7 +122,7 @@ def test_nor_may_a_pointer(checkout: Checkout, text: str) -> None:
         ),
         (pointer("../.GIT/hooks/x"), "tracks `.GIT/hooks/x`, which is in a folder of git or DVC.", 2),
         (pointer("s3://b/c"), "tracks `s3://b/c`, which is not a file of this repository.", 0),
-        (pointer('"a\\0b"'), "which has a NUL character in it.", 0),
+        (pointer('"a\\0b"'), "which contains a NUL character.", 0),
         (pointer("evil", "../../../home/key"), "says `../../../home/key`, which is not a valid MD5.", 2),
         (pointer("evil", "../../../home/key.dir"), "says `../../../home/key.dir`, which is not a valid MD5.", 2),
         (pointer("evil", HASH.upper()), "which is not a valid MD5.", 2),

@@ -9,7 +9,7 @@ import pytest
 from integration.refusals import RAN, Case, Content, assert_nothing_was_done, assert_refused, prepare
 from integration.suite import PYTHON, READ_ONLY, Workspace, code, notebook, only_tools, parameters, private_mount
 
-SECONDS = "Accepted is a number of seconds above 0, at most ten days (864000)."
+SECONDS = "Use a number of seconds above 0, at most ten days (864000)."
 
 YAML_HINT = "Write `name: value`, one per line."
 
@@ -18,7 +18,7 @@ def config(text: str) -> dict[str, Content]:
     return {"notebook-ci.toml": text}
 
 
-SLUG = "Accepted is up to 64 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`."
+SLUG = "Use up to 64 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`."
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
 )
@@ -27,54 +27,54 @@ EXECUTE = {
     # Names and values
     "unknown input": Case(
         {"notebook": "a.ipynb"},
-        "The action has no input `notebook`. Did you mean `notebooks`? Known are notebooks, exclude,",
+        "The action has no input `notebook`. Did you mean `notebooks`? Known: `notebooks`, `exclude`,",
     ),
-    "nothing like any input": Case({"zzz": "1"}, "The action has no input `zzz`. Known are notebooks, exclude,"),
-    "boolean yes": Case({"html": "yes"}, "`html` is `yes`. Accepted is `true` or `false`."),
-    "boolean True": Case({"HTML": "True"}, "`html` is `True`. Accepted is `true` or `false`."),
-    "timeout in words": Case({"cell-timeout": "ten"}, f"`cell-timeout` is `ten`. {SECONDS}"),
-    "timeout with unit": Case({"cell-timeout": "10s"}, f"`cell-timeout` is `10s`. {SECONDS}"),
-    "timeout 0": Case({"notebook-timeout": "0"}, f"`notebook-timeout` is `0`. {SECONDS}"),
-    "timeout below 0": Case({"notebook-timeout": "-1"}, f"`notebook-timeout` is `-1`. {SECONDS}"),
-    "timeout nan": Case({"cell-timeout": "nan"}, f"`cell-timeout` is `nan`. {SECONDS}"),
-    "timeout inf": Case({"cell-timeout": "1e999"}, f"`cell-timeout` is `1e999`. {SECONDS}"),
-    "slug with a path": Case({"slug": "../x"}, f"`slug` is `../x`. {SLUG}"),
-    "slug with an expression": Case({"slug": "${{ matrix.x }}"}, f"`slug` is `${{{{ matrix.x }}}}`. {SLUG}"),
-    "value of two lines": Case({"slug": "a\n::error::b"}, f"`slug` is `a\\n::error::b`. {SLUG}"),
-    "NUL": Case({"notebooks": "a\0.ipynb"}, "`notebooks` has a NUL character in it."),
+    "nothing like any input": Case({"zzz": "1"}, "The action has no input `zzz`. Known: `notebooks`, `exclude`,"),
+    "boolean yes": Case({"html": "yes"}, "`html` does not accept `yes`. Use `true` or `false`."),
+    "boolean True": Case({"HTML": "True"}, "`html` does not accept `True`. Use `true` or `false`."),
+    "timeout in words": Case({"cell-timeout": "ten"}, f"`cell-timeout` does not accept `ten`. {SECONDS}"),
+    "timeout with unit": Case({"cell-timeout": "10s"}, f"`cell-timeout` does not accept `10s`. {SECONDS}"),
+    "timeout 0": Case({"notebook-timeout": "0"}, f"`notebook-timeout` does not accept `0`. {SECONDS}"),
+    "timeout below 0": Case({"notebook-timeout": "-1"}, f"`notebook-timeout` does not accept `-1`. {SECONDS}"),
+    "timeout nan": Case({"cell-timeout": "nan"}, f"`cell-timeout` does not accept `nan`. {SECONDS}"),
+    "timeout inf": Case({"cell-timeout": "1e999"}, f"`cell-timeout` does not accept `1e999`. {SECONDS}"),
+    "slug with a path": Case({"slug": "../x"}, f"`slug` does not accept `../x`. {SLUG}"),
+    "slug with an expression": Case({"slug": "${{ x }}"}, f"`slug` does not accept `${{{{ x }}}}`. {SLUG}"),
+    "value of two lines": Case({"slug": "a\n::error::b"}, f"`slug` does not accept `a\\n::error::b`. {SLUG}"),
+    "NUL": Case({"notebooks": "a\0.ipynb"}, "`notebooks` contains a NUL character."),
     "inputs that are no JSON": Case("{'a': 1}", "The inputs of the step are not JSON: Expecting property name"),
     "inputs that are a list": Case("[1]", "The inputs of the step are `[1]`, not a JSON object."),
     # notebook-ci.toml
     "config: no TOML": Case(
-        {}, "notebook-ci.toml is not TOML: ", config("[execute-notebook]\nhtml = yes\n"), ("notebook-ci.toml", 2)
+        {}, "`notebook-ci.toml` is not valid TOML", config("[execute-notebook]\nhtml = yes\n"), ("notebook-ci.toml", 2)
     ),
     "config: unknown table": Case(
         {},
-        "notebook-ci.toml has an unknown table `execute`. Did you mean `execute-notebook`?",
+        "`notebook-ci.toml` has an unknown table `execute`. Did you mean `execute-notebook`?",
         config("\n[execute]\nhtml = true\n"),
         ("notebook-ci.toml", 2),
     ),
     "config: no table": Case(
         {},
-        "`notebooks` must stand under [execute-notebook]. Write [execute-notebook] on a line above.",
+        "`notebooks` is not in the table of a stage. Write `[execute-notebook]` on a line above it.",
         config('notebooks = ["a.ipynb"]\n'),
         ("notebook-ci.toml", 1),
     ),
     "config: unknown key": Case(
         {},
-        "[execute-notebook] has an unknown key `celltimeout`. Did you mean `cell-timeout`?",
+        "`[execute-notebook]` has an unknown key `celltimeout`. Did you mean `cell-timeout`?",
         config("[execute-notebook]\nhtml = true\ncelltimeout = 5\n"),
         ("notebook-ci.toml", 3),
     ),
     "config: wrong value": Case(
         {},
-        f"`cell-timeout` in [execute-notebook] is `[5]`. {SECONDS}",
+        f"`cell-timeout` in `[execute-notebook]` does not accept `[5]`. {SECONDS}",
         config("[execute-notebook]\ncell-timeout = [5]\n"),
         ("notebook-ci.toml", 2),
     ),
     "config: a value for a table": Case(
         {},
-        "execute-notebook must be a table: [execute-notebook] on a line of its own.",
+        "`execute-notebook` is not a table. Write `[execute-notebook]` on a line of its own.",
         config("execute-notebook = 3\n"),
         ("notebook-ci.toml", 1),
     ),
@@ -96,9 +96,9 @@ EXECUTE = {
         {"parameters": "alpha: !!python/object/apply:os.system ['touch ran']"},
         "`parameters` is not valid YAML (line 1): could not determine a constructor for the tag",
     ),
-    "YAML: bomb": Case({"parameters": BOMB}, "`parameters` holds more than 100000 values."),
+    "YAML: bomb": Case({"parameters": BOMB}, "`parameters` contains more than 100000 values."),
     "YAML: holds itself": Case({"parameters": "alpha: &a [*a]"}, "`parameters` "),
-    "YAML: binary": Case({"parameters": "alpha: !!binary aGVsbG8="}, "`parameters` holds `b'hello'`, a bytes."),
+    "YAML: binary": Case({"parameters": "alpha: !!binary aGVsbG8="}, "`parameters` contains `b'hello'`, a bytes."),
     "YAML: a number for a name": Case(
         {"parameters": "1: alpha"}, "`parameters` has the name `1`, which is not text. Quote it."
     ),
@@ -119,7 +119,7 @@ EXECUTE = {
     ),
     "parameters-file: none": Case(
         {"parameters-file": "no.yaml"},
-        "There is no file no.yaml. `parameters-file` is the path of a YAML file.",
+        "`no.yaml` does not exist. `parameters-file` is the path of a YAML file.",
         {},
         ("no.yaml", 0),
     ),
@@ -215,7 +215,7 @@ def test_a_read_only_checkout_on_a_runner_is_enough(workspace: Workspace, kernel
     local = workspace.run("execute-notebook", environ=environ, prefix=private_mount(*READ_ONLY))
     assert local.code == 2
     assert "error: The run directory cannot be created: " in local.log
-    assert "Name folders that can be written, with these inputs: `run-dir`, " in local.log
+    assert "Set these inputs to writable folders: `run-dir`, " in local.log
     for inputs, message in (
         ({"output-dir": "out"}, f"The folder {workspace.folder}/out cannot be created: Read-only file system."),
         ({"run-dir": "runs"}, "The run directory cannot be created: "),
@@ -250,10 +250,10 @@ def test_a_locale_that_is_not_utf8(workspace: Workspace, kernel: Path, locale: s
 def test_flags_that_are_wrong(workspace: Workspace) -> None:
     """On a command line the same is said, without the runner's commands."""
     for flags, message in (
-        (["--notebook", "x"], "unknown argument `--notebook`. Did you mean `--notebooks`? Known are --notebooks,"),
+        (["--notebook", "x"], "unknown argument `--notebook`. Did you mean `--notebooks`? Known: `--notebooks`,"),
         (["x.ipynb"], "unknown argument `x.ipynb`."),
-        (["--cell-timeout", "soon"], f"error: `--cell-timeout` is `soon`. {SECONDS}"),
-        (["--html", "maybe"], "error: `--html` is `maybe`. Accepted is `true` or `false`."),
+        (["--cell-timeout", "soon"], f"error: `--cell-timeout` does not accept `soon`. {SECONDS}"),
+        (["--html", "maybe"], "error: `--html` does not accept `maybe`. Use `true` or `false`."),
         (["--slug"], "error: The command line was not understood: argument --slug: expected one argument. See "),
     ):
         done = workspace.run("execute-notebook", flags=flags)

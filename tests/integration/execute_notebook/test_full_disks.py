@@ -15,7 +15,7 @@ with open(os.environ["D"] + "/big", "wb", buffering=0) as big:
     while big.write(bytes(512)):
         pass
 """
-SPACE = "Free some disk space, or name another folder in the variable TMPDIR."
+SPACE = "Free some disk space, or set `TMPDIR` to another folder."
 
 
 def small(options: str, *commands: str) -> list[str]:

@@ -87,7 +87,7 @@ def test_all_that_run_are_saved_when_the_job_is_cancelled(
             assert (found["failure"]["kind"], found["failure"]["cell"]) == ("cancelled", 2)
             assert [texts(cell) for cell in done.executed(name)["cells"]] == ["first\n", "kept\n"]
     assert "Traceback" not in done.log
-    assert errors(done) == [f"Cancelled ({number.name}). What was done until then is kept."]
+    assert errors(done) == [f"Cancelled ({number.name}). Results so far were kept."]
     assert not workspace.processes()
     assert not workspace.leftovers()
 

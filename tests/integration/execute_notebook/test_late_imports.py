@@ -122,7 +122,7 @@ sys.addaudithook(hook)
 run_script(command)
 """
     done = in_the_tool_environment(workspace, script)
-    assert "bug of notebook-ci" not in done.stdout
+    assert "bug in notebook-ci" not in done.stdout
     lines = [line.split("\t") for line in log.read_text().splitlines()]
     assert lines, done.stdout + done.stderr
     imported = {name.partition(".")[0] for event, name in lines if event == "import"}

@@ -32,7 +32,7 @@ def test_a_cold_start_gives_the_script_its_standard_input_again(with_uv: Checkou
     done = with_uv.launch("demo", environ={"INPUTS": given, "UV_DEFAULT_INDEX": index.url()})
     assert done.told["pid"] == done.pid
     assert done.told["stdin"] == given + "\n"
-    assert "making the tool environment demo (once)" in done.err
+    assert "Installing the tool environment demo (once)" in done.err
     assert done.out.count("\n") == 1, "progress stands on standard error"
     assert list(next(with_uv.cache.glob("demo-*")).rglob("nbdemo.*.pyc")), "byte-compiled"
 
@@ -120,7 +120,7 @@ def test_an_environment_that_was_changed_is_made_anew(with_uv: Checkout, index: 
     assert changed.stdout == "6.6\n", "the change is one that counts"
     done = with_uv.launch(*PRINT_VERSION, environ=environ)
     assert (done.code, done.out) == (0, "1.0\n")
-    assert "making the tool environment demo (again, because files in it have changed)" in done.err
+    assert "Installing the tool environment demo (again, because files in it have changed)" in done.err
     again = with_uv.launch(*PRINT_VERSION)
     assert (again.out, again.err) == ("1.0\n", "")
     assert not with_uv.leftovers

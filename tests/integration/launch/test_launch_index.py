@@ -171,7 +171,7 @@ def test_other_settings_of_the_user_do_no_harm(
 
 
 @pytest.mark.parametrize(
-    ("status", "message"), [(401, "or the proxy asks for credentials"), (403, "forbids"), (404, "does not have")]
+    ("status", "message"), [(401, "or the proxy requires credentials"), (403, "denies"), (404, "lacks")]
 )
 @pytest.mark.parametrize("tool", ["pip", "uv"])
 def test_an_index_that_refuses(
@@ -182,7 +182,7 @@ def test_an_index_that_refuses(
     environ = {"UV_DEFAULT_INDEX": index.url(login="someone:wr%21ng"), "GITHUB_ACTIONS": "true"}
     done = checkout.launch("demo", environ=environ)
     assert done.code == 3
-    assert f"::error::The tool environment demo could not be made: the package index {message}" in done.out
+    assert f"::error::The tool environment demo could not be installed: the package index {message}" in done.out
     assert "UV_DEFAULT_INDEX" in done.out, "the hint says where the index is set"
     assert "wr%21ng" not in done.out + done.err
     assert "wr!ng" not in done.out + done.err
@@ -231,7 +231,7 @@ def test_a_package_that_is_not_the_locked_one(request: pytest.FixtureRequest, in
         assert checkout.environments == ["uv"]
     done = checkout.launch("demo", environ={"UV_DEFAULT_INDEX": index.url()})
     assert done.code == 3
-    assert "its hash differs" in done.err
+    assert "(by its hash)" in done.err
     assert "demo" not in checkout.environments
 
 

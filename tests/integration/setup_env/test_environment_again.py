@@ -59,7 +59,7 @@ def test_a_changed_one_is_made_anew(shop: Shop, change: str) -> None:
         case "emptied":
             shutil.rmtree(venv / "bin")
     second = shop.setup(environ)
-    said = f"Files in {venv} have changed since setup-env made it: it is made again."
+    said = f"Files in `{venv}` have changed since setup-env created it: it is created again."
     assert (said in second.log) == (change not in {"lock", "python", "half-made"})
     assert (second.code, second.record["reused"], installed(second)) == (0, False, expected), second.log
     assert ask(second, "import nbone; print(nbone.VERSION)") == "1.0"
@@ -92,7 +92,7 @@ def test_one_with_a_changed_file_is_made_anew(shop: Shop, change: str) -> None:
     assert (second.record["reused"], ask(second, "import nbone; print(nbone.VERSION)")) == (False, "1.0")
     [notice] = second.annotations("notice")
     venv = Path(first.outputs["python"]).parents[1]
-    assert notice.message == f"Files in {venv} have changed since setup-env made it: it is made again."
+    assert notice.message == f"Files in `{venv}` have changed since setup-env created it: it is created again."
 
 
 def test_one_from_a_cache_is_used_again(shop: Shop) -> None:
@@ -216,7 +216,7 @@ def test_a_folder_that_is_not_ours_is_refused(shop: Shop, what: str) -> None:
     done = shop.setup(venv="mine")
     assert done.code == 2
     assert done.annotations()[0].message == (
-        f"venv is {target}, which is there and was not made by setup-env. "
+        f"`venv` is `{target}`, which already exists and was not created by setup-env. "
         "Name another folder with the input venv, or delete it."
     )
     assert sorted(map(str, target.rglob("*"))) == before

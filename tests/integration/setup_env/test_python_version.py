@@ -79,9 +79,9 @@ def test_a_version_that_is_not_to_be_had(shop: Shop, origin: str) -> None:
             shop.workspace.write("pyproject.toml", PROJECT.format("").replace(">=3.11", wanted))
     done = shop.setup(python_version=given)
     assert (done.code, done.outputs["status"]) == (3, "error")
-    said = "" if origin == "input" else f" ({origin} asks for it)"
+    said = "" if origin == "input" else f" (required by `{origin}`)"
     about, _, reason = done.annotations()[0].message.partition(" uv says: ")
-    assert about == f"Python {wanted}{said} is not on this machine, and could not be downloaded."
+    assert about == f"Python {wanted}{said} is not installed, and could not be downloaded."
     assert reason.startswith(f"No download found for request: cpython-{wanted}-")
     assert reason.endswith(". Run actions/setup-python before, with the python-version that you need.")
 

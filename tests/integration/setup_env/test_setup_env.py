@@ -38,8 +38,8 @@ def test_a_wrong_hash(shop: Shop) -> None:
     assert (done.code, done.outputs["status"], done.outputs["python"]) == (3, "error", "")
     [error] = done.annotations()
     assert error.message.startswith(
-        "The packages of requirements.txt could not be installed: a package from the index is not the one that the "
-        "lock names (its hash differs)."
+        "The packages of `requirements.txt` could not be installed: a package from the index differs from the one "
+        "in the lock (by its hash)."
     )
     assert "nbtwo" in done.log, "uv's own words, fenced, name the package"
     # What is half-made is not used, and not in the way.
@@ -77,7 +77,7 @@ def test_uv_lock(shop: Shop) -> None:
     [used, added] = done.annotations("notice")
     assert used.message == "Packages come from uv.lock. Not used: pyproject.toml."
     assert added.message == (
-        "ipykernel 1.0 was added to the environment, because uv.lock has none. Add it there to fix its version."
+        "ipykernel 1.0 was added to the environment: `uv.lock` does not list it. Add it there to fix its version."
     )
     assert added.place[0] == "uv.lock"
     again = shop.setup()
@@ -88,7 +88,7 @@ def test_uv_lock(shop: Shop) -> None:
     stale = shop.setup()
     assert (stale.code, stale.outputs["status"]) == (2, "error")
     assert stale.annotations()[0].message == (
-        "uv.lock does not fit its pyproject.toml any more. Run `uv lock`, and commit the new uv.lock."
+        "`uv.lock` no longer matches its `pyproject.toml`. Run `uv lock`, and commit the new `uv.lock`."
     )
 
 

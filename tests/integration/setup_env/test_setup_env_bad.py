@@ -12,35 +12,41 @@ from integration.suite import NO_ROOT, PROJECT, Workspace, private_mount
 
 PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
-VERSION = "Accepted is a version such as `3.12` or `3.12.4` (in quotes, or 3.10 is read as 3.1)."
+VERSION = "Use a version such as `3.12` or `3.12.4` (in quotes, or 3.10 is read as 3.1)."
 HASH = "0" * 64
 SETUP = {
     "unknown input": Case({"requirement": "x"}, "The action has no input `requirement`. Did you mean `requirements`?"),
-    "python-version: latest": Case({"python-version": "latest"}, f"`python-version` is `latest`. {VERSION}"),
-    "python-version: 3.x": Case({"python-version": "3.x"}, f"`python-version` is `3.x`. {VERSION}"),
-    "python-version: a range": Case({"python-version": ">=3.11"}, f"`python-version` is `>=3.11`. {VERSION}"),
-    "python-version: 2.7": Case({"python-version": "2.7"}, f"`python-version` is `2.7`. {VERSION}"),
-    "python-version: a flag": Case({"python-version": "--help"}, f"`python-version` is `--help`. {VERSION}"),
+    "python-version: latest": Case(
+        {"python-version": "latest"}, f"`python-version` does not accept `latest`. {VERSION}"
+    ),
+    "python-version: 3.x": Case({"python-version": "3.x"}, f"`python-version` does not accept `3.x`. {VERSION}"),
+    "python-version: a range": Case(
+        {"python-version": ">=3.11"}, f"`python-version` does not accept `>=3.11`. {VERSION}"
+    ),
+    "python-version: 2.7": Case({"python-version": "2.7"}, f"`python-version` does not accept `2.7`. {VERSION}"),
+    "python-version: a flag": Case(
+        {"python-version": "--help"}, f"`python-version` does not accept `--help`. {VERSION}"
+    ),
     ".python-version: a flag": Case(
         {},
-        ".python-version asks for the Python `--help`, which is no version. Write a version such as 3.12.",
+        "`.python-version` requires Python `--help`, which is not a version. Write a version such as `3.12`.",
         {".python-version": "--help\n"},
         (".python-version", 0),
     ),
     ".python-version: UTF-16": Case(
-        {}, ".python-version is not UTF-8 text.", {".python-version": "3.12".encode("utf-16")}, (".python-version", 0)
+        {}, "`.python-version` is not UTF-8 text.", {".python-version": "3.12".encode("utf-16")}, (".python-version", 0)
     ),
     "requires-python: of Poetry": Case(
         {},
-        "pyproject.toml asks for the Python `^3.11`, which is no version. Write requires-python such as `>=3.12`.",
+        "`pyproject.toml` requires Python `^3.11`, which is not a version. Write `requires-python` such as `>=3.12`.",
         {"pyproject.toml": PROJECT.format("").replace(">=3.11", "^3.11")},
         ("pyproject.toml", 0),
     ),
-    "requirements: none": Case({"requirements": "no.txt"}, "requirements is `no.txt`, which is not there."),
-    "requirements: a folder": Case({"requirements": "sub"}, "requirements is `sub`, a folder.", {"sub/x": ""}),
+    "requirements: none": Case({"requirements": "no.txt"}, "`requirements` is `no.txt`, which does not exist."),
+    "requirements: a folder": Case({"requirements": "s"}, "`requirements` is `s`, which is a folder.", {"s/x": ""}),
     "requirements: another kind": Case(
         {"requirements": "setup.py"},
-        "requirements is `setup.py`, which is none of the files that setup-env can install from. These are",
+        "`requirements` is `setup.py`, which setup-env cannot install from. Use",
         {"setup.py": ""},
     ),
     "requirements: UTF-16": Case(
@@ -51,59 +57,61 @@ SETUP = {
     ),
     "several": Case(
         {},
-        "There are several requirements files: requirements-a.txt, requirements-b.txt. Name one",
+        "Several requirements files exist: `requirements-a.txt`, `requirements-b.txt`. Set `requirements`",
         {"requirements.txt": b"", "requirements-a.txt": "", "requirements-b.txt": ""},
     ),
     "nothing": Case(
-        {}, "No file says what to install (uv.lock, pylock.toml, requirements*.txt", {"requirements.txt": b""}
+        {}, "No file says what to install (`uv.lock`, `pylock.toml`, `requirements*.txt`", {"requirements.txt": b""}
     ),
     "Poetry": Case(
         {},
-        "`poetry.lock` is a file of Poetry, which setup-env cannot install from yet.",
+        "`poetry.lock` is a Poetry file, which setup-env cannot install from yet.",
         {"requirements.txt": b"", "poetry.lock": "", "pyproject.toml": "[tool.poetry]\n"},
         ("poetry.lock", 0),
     ),
     "Poetry, without lock": Case(
         {"requirements": "pyproject.toml"},
-        "`pyproject.toml` is a file of Poetry, which setup-env cannot install from yet.",
+        "`pyproject.toml` is a Poetry file, which setup-env cannot install from yet.",
         {"pyproject.toml": "[tool.poetry]\nname = 'x'\n"},
         ("pyproject.toml", 0),
     ),
     "conda": Case(
         {"requirements": "envs/environment.yml"},
-        "`envs/environment.yml` is a file of conda, which setup-env cannot install from yet. Until then, in that "
-        "environment run `pip list --format=freeze > requirements.txt`, commit that file, and name it with",
+        "`envs/environment.yml` is a conda file, which setup-env cannot install from yet. Until then, run `pip "
+        "list --format=freeze > requirements.txt` in that environment, commit that file, and set `requirements` to it.",
         {"envs/environment.yml": "name: x\n"},
         ("envs/environment.yml", 0),
     ),
     "no project": Case(
         {"requirements": "pyproject.toml"},
-        "`pyproject.toml` has no table [project], so it does not say what to install.",
+        "`pyproject.toml` has no `[project]` table, so it does not say what to install.",
         {"pyproject.toml": "[tool.ruff]\nline-length = 100\n"},
         ("pyproject.toml", 0),
     ),
     "pyproject.toml: no TOML": Case(
         {"requirements": "pyproject.toml"},
-        "`pyproject.toml` is not TOML: ",
+        "`pyproject.toml` is not valid TOML: ",
         {"pyproject.toml": "[project]\nname = x\n"},
         ("pyproject.toml", 2),
     ),
     "uv.lock: conflict": Case(
         {},
-        "`uv.lock` is not TOML: ",
+        "`uv.lock` is not valid TOML: ",
         {"uv.lock": "version = 1\n<<<<<<< HEAD\n", "pyproject.toml": PROJECT.format("")},
         ("uv.lock", 2),
     ),
     "uv.lock: no project": Case(
-        {}, "`uv.lock` has no pyproject.toml beside it.", {"uv.lock": "version = 1\n"}, ("uv.lock", 0)
+        {}, "`uv.lock` has no `pyproject.toml` next to it.", {"uv.lock": "version = 1\n"}, ("uv.lock", 0)
     ),
-    "pylock.toml: no TOML": Case({}, "`pylock.toml` is not TOML: ", {"pylock.toml": "\n\nx ="}, ("pylock.toml", 3)),
+    "pylock.toml: no TOML": Case(
+        {}, "`pylock.toml` is not valid TOML: ", {"pylock.toml": "\n\nx ="}, ("pylock.toml", 3)
+    ),
     "venv: below a file": Case(
-        {"venv": "a.txt/venv"}, "venv is {cwd}/a.txt/venv, but {cwd}/a.txt is a file.", {"a.txt": "x"}
+        {"venv": "a.txt/venv"}, "`venv` is `{cwd}/a.txt/venv`, but `{cwd}/a.txt` is a file.", {"a.txt": "x"}
     ),
     "an include that is not there": Case(
         {},
-        "{cwd}/base.txt cannot be read: No such file or directory.",
+        "`{cwd}/base.txt` cannot be read: No such file or directory.",
         {"requirements.txt": "-r base.txt\n"},
         ("requirements.txt", 0),
     ),
@@ -113,47 +121,47 @@ SETUP = {
 LOCKS = {
     "a requirement that is none": Case(
         {},
-        'A requirement cannot be understood: no such comparison operator "=>"',
+        'A requirement is not valid: no such comparison operator "=>"',
         {"requirements.txt": "six\n\nnbone=>1.0\n"},
         ("requirements.txt", 3),
     ),
     "a flag of pip's that is none": Case(
-        {}, "A line cannot be understood: ", {"requirements.txt": "nbone\n--frobnicate\n"}, ("requirements.txt", 2)
+        {}, "A line is not valid: ", {"requirements.txt": "nbone\n--frobnicate\n"}, ("requirements.txt", 2)
     ),
     "in an included file": Case(
         {},
-        "A requirement cannot be understood: ",
+        "A requirement is not valid: ",
         {"requirements.txt": "-r sub/b.txt\n", "sub/b.txt": "\nnbone ==\n"},
         ("sub/b.txt", 2),
     ),
     "contradiction": Case(
         {},
-        "requirements.txt contradicts itself: it asks for nbone==1.0 and nbone==2.0.",
+        "`requirements.txt` contradicts itself: it requires nbone==1.0 and nbone==2.0.",
         {"requirements.txt": "nbone==1.0\nnbone==2.0\n"},
         ("requirements.txt", 0),
     ),
     "a path that is not there": Case(
         {},
-        "requirements.txt names file:///",
+        "`requirements.txt` names `file:///",
         {"requirements.txt": "./wheels/x-1.0-py3-none-any.whl\n"},
         ("requirements.txt", 0),
     ),
     "a path of conda": Case(
         {},
-        "requirements.txt names file:///croot/nbone_1/work, which is not there. Such a line comes from `pip freeze` in "
-        "a conda environment: write `nbone==<version>` instead, as `pip list --format=freeze` does.",
+        "`requirements.txt` names `file:///croot/nbone_1/work`, which does not exist. Such a line comes from `pip "
+        "freeze` in a conda environment: write `nbone==<version>` instead, as `pip list --format=freeze` does.",
         {"requirements.txt": "ipykernel\nnbone @ file:///croot/nbone_1/work\n"},
         ("requirements.txt", 2),
     ),
     "pylock.toml: no lock": Case(
         {},
-        "pylock.toml cannot be read as a lock: invalid type: integer `3`, expected a string.",
+        "`pylock.toml` is not a valid lock: invalid type: integer `3`, expected a string.",
         {"pylock.toml": 'lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = 3\n'},
         ("pylock.toml", 4),
     ),
     "a version that is not there": Case(
         {},
-        f"The package index has no `nbone==99` for Python {PYTHON_VERSION} on this platform. Are name and version",
+        f"The package index has no `nbone==99` for Python {PYTHON_VERSION} on this platform. Check name and version",
         {"requirements.txt": "ipykernel\nnbone==99\n"},
         ("requirements.txt", 2),
         code=3,
@@ -174,16 +182,15 @@ LOCKS = {
     ),
     "a package that is not there": Case(
         {},
-        "The package index has no package `nbonne`. Is the name right? If you use an index of your own, check that it "
-        "has it.",
+        "The package index has no package `nbonne`. Check the name. If you use your own index, check that it has",
         {"requirements.txt": "nbone\nnbonne==1.0\n"},
         ("requirements.txt", 2),
         code=3,
     ),
     "a wrong hash": Case(
         {},
-        "The packages of requirements.txt could not be installed: a package from the index is not the one that the "
-        "lock names (its hash differs).",
+        "The packages of `requirements.txt` could not be installed: a package from the index differs from the one "
+        "in the lock (by its hash).",
         {"requirements.txt": f"nbone==1.0 --hash=sha256:{HASH}\n"},
         code=3,
     ),
@@ -224,14 +231,14 @@ def at(workspace: Workspace, url: str) -> dict[str, str]:
     return {"UV_DEFAULT_INDEX": url, "UV_CACHE_DIR": str(workspace.base / "uv"), "UV_HTTP_TIMEOUT": "1"}
 
 
-WHAT = "The packages of requirements.txt could not be installed: "
+WHAT = "The packages of `requirements.txt` could not be installed: "
 
 
 @pytest.mark.parametrize(
     ("status", "message"),
     [
-        (401, "the package index or the proxy asks for credentials, or refuses those it got."),
-        (403, "the package index forbids the access."),
+        (401, "the package index or the proxy requires credentials, or rejects yours."),
+        (403, "the package index denies access."),
         (500, ""),
     ],
 )
@@ -270,8 +277,8 @@ def test_a_full_disk_while_packages_are_installed(workspace: Workspace) -> None:
     environ = {"D": str(workspace.folder / "small"), "UV_LINK_MODE": "copy"}
     done = workspace.run("setup-env", {"venv": "small/venv"}, environ=environ, prefix=prefix)
     message = (
-        "The packages of requirements.txt could not be installed: the disk is full. "
-        "Free some space, or name another folder with the input venv, or in UV_CACHE_DIR."
+        "The packages of `requirements.txt` could not be installed: the disk is full. "
+        "Free some space, or set `venv` or `UV_CACHE_DIR` to another folder."
     )
     assert_refused(done, Case({}, message, code=3), message)
 
@@ -280,5 +287,5 @@ def test_a_read_only_place_for_the_environment(workspace: Workspace) -> None:
     workspace.write("requirements.txt", "ipykernel\n")
     (workspace.folder / "ro").mkdir(mode=0o555)
     done = workspace.run("setup-env", {"venv": "ro/venv"}, prefix=NO_ROOT)
-    message = f"The environment {workspace.folder}/ro/venv cannot be made: Permission denied. Name folders that "
+    message = f"The environment `{workspace.folder}/ro/venv` cannot be created: Permission denied. Set these inputs "
     assert_refused(done, Case({}, message, code=3), message)

@@ -206,9 +206,7 @@ def test_a_cancelled_job(workspace: Workspace, number: signal.Signals) -> None:
     done = workspace.end(process)
     assert time.monotonic() - began < 6
     assert done.code == 128 + number, done.log
-    assert [error.message for error in done.annotations()] == [
-        f"Cancelled ({number.name}). What was done until then is kept."
-    ]
+    assert [error.message for error in done.annotations()] == [f"Cancelled ({number.name}). Results so far were kept."]
     assert done.outputs["success"] == "false"
     assert 0 < len(done.record["results"]) < 200
     assert "Traceback" not in done.log

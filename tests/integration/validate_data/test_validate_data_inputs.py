@@ -101,28 +101,28 @@ CASES = {
     "unknown input": Case({"suites": "s.json"}, "The action has no input `suites`. Did you mean `suite`?"),
     # Data
     "a name too long": Case({**GIVEN, "data": LONG}, f"{LONG} cannot be read: File name too long.", place=(LONG, 0)),
-    "no such file": Case({**GIVEN, "data": "b.csv"}, "There is no file b.csv.", place=("b.csv", 0)),
+    "no such file": Case({**GIVEN, "data": "b.csv"}, "`b.csv` does not exist.", place=("b.csv", 0)),
     "not pulled": Case(
         {**GIVEN, "data": "b.csv"},
-        "There is no file b.csv. DVC versions it: run dvc-pull before.",
+        "`b.csv` does not exist. DVC versions it: run dvc-pull before.",
         {"b.csv.dvc": "outs: []\n"},
         ("b.csv", 0),
     ),
     "not pulled, in a folder of DVC": Case(
         {**GIVEN, "data": "data/raw/b.csv"},
-        "There is no file data/raw/b.csv. DVC versions it: run dvc-pull before.",
+        "`data/raw/b.csv` does not exist. DVC versions it: run dvc-pull before.",
         {".dvc/config": "", "data.dvc": "outs: []\n"},
         ("data/raw/b.csv", 0),
     ),
     "not pulled, an output of a pipeline": Case(
         {**GIVEN, "data": "data/b.csv"},
-        "There is no file data/b.csv. DVC versions it: run dvc-pull before.",
+        "`data/b.csv` does not exist. DVC versions it: run dvc-pull before.",
         {".dvc/config": "", "dvc.yaml": "stages:\n  make:\n    cmd: make\n    outs:\n      - data/b.csv\n"},
         ("data/b.csv", 0),
     ),
     "not in DVC": Case(
         {**GIVEN, "data": "data/b.csv"},
-        "There is no file data/b.csv. If DVC versions it, is data/b.csv.dvc committed?",
+        "`data/b.csv` does not exist. If DVC versions it, is data/b.csv.dvc committed?",
         {".dvc/config": "", "data/c.csv.dvc": "outs: []\n", "dvc.lock": "path: data/b.csv2\n"},
         ("data/b.csv", 0),
     ),
@@ -155,7 +155,7 @@ CASES = {
     # Suites
     "no such suite": Case(
         {**GIVEN, "suite": "t.json"},
-        "There is no file t.json. The suite is a JSON file, relative to the workspace.",
+        "`t.json` does not exist. The suite is a JSON file, relative to the workspace.",
         place=("t.json", 0),
     ),
     "a suite in Latin-1": bad_suite(
@@ -320,7 +320,7 @@ CASES = {
     ),
     "no project": Case(
         {"checkpoint": "c"},
-        "There is no file gx/great_expectations.yml. A checkpoint needs the project in the folder gx",
+        "`gx/great_expectations.yml` does not exist. A checkpoint needs the project in the folder gx",
         place=("gx/great_expectations.yml", 0),
     ),
     "the folder of 0.18": Case(
@@ -400,7 +400,7 @@ def test_a_pipe_is_not_waited_for(workspace: Workspace) -> None:
     workspace.write("s.json", exists("name"))
     done = workspace.run(STAGE, GIVEN)
     assert done.code == 2, done.log
-    assert done.annotations()[0].message == "a.csv is no regular file."
+    assert done.annotations()[0].message == "`a.csv` is not a regular file."
 
 
 def test_all_that_is_wrong_is_told_at_once(workspace: Workspace) -> None:
@@ -412,8 +412,8 @@ def test_all_that_is_wrong_is_told_at_once(workspace: Workspace) -> None:
     assert [error.message.split(".")[0] for error in done.annotations()] == [
         "There is no expectation `expect_a`",
         "There is no expectation `expect_b`",
-        "There is no file no",
-        "There is no file b",
+        "`no",
+        "`b",
         "No file matches `c/*",
     ]
 
