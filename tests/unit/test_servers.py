@@ -83,14 +83,14 @@ def hear(servers: Servers) -> None:
 
 def test_one_that_no_notebook_needs_any_more_ends(tmp_path: Path, grown: Grown, made: Callable[..., Servers]) -> None:
     servers = made("import numpy", "import numpy", "print(1)")
-    for place in (0, 1):
-        assert servers.server_for(place) != KernelServer(tmp_path / "first")
+    for index in (0, 1):
+        assert servers.server_for(index) != KernelServer(tmp_path / "first")
         grown.tell(0, imported=1)
         hear(servers)
-    servers.ended(0)
+    servers.ended(0, has_imports=True)
     assert not grown.has_ended(0)
     copy = servers.connections()[0].dup()  # as a worker has that was forked since
-    servers.ended(1)
+    assert servers.ended(1, has_imports=True) == (("numpy",), {})
     assert grown.has_ended(0)
     assert not servers.connections()
     copy.close()
@@ -106,10 +106,9 @@ def test_what_takes_too_much_memory_is_told_of_all_that_came_with_it(
     for told in ({"server": 2**22 + 1}, {"imports": "numpy"}, {"imports": "pandas"}, {"imported": 2}):
         grown.tell(0, **told)
     hear(servers)
-    why = "it takes more than preload-max-memory"
-    assert servers.left(0, ()) == {"numpy": why, "pandas": why}
+    why = "it takes more memory than `preload-max-memory`"
     assert grown.asked == [["numpy", "pandas"], []]
-    servers.ended(0)
+    assert servers.ended(0, has_imports=False) == ((), {"numpy": why, "pandas": why})
     assert servers.server_for(1) == KernelServer(tmp_path / "first")
 
 
@@ -120,7 +119,8 @@ def test_a_refused_import_is_told_of_by_its_name(grown: Grown, made: Callable[..
     for told in ({"imports": "numpy"}, {"imports": "pandas"}, {"failed": "its import prints or warns"}):
         grown.tell(0, **told)
     hear(servers)
-    assert servers.left(0, ()) == {"numpy": "no server had imported it yet", "pandas": "its import prints or warns"}
+    not_preloaded = {"numpy": "no server had imported it yet", "pandas": "its import prints or warns"}
+    assert servers.ended(0, has_imports=False) == ((), not_preloaded)
 
 
 def test_a_server_that_ends_with_its_parent_is_not_to_blame(grown: Grown, made: Callable[..., Servers]) -> None:

@@ -42,28 +42,28 @@ class ForkedKernel:
 
     stdin = stdout = stderr = None
 
-    def __init__(self, keeper: socket.socket, seconds: float) -> None:
+    def __init__(self, supervisor: socket.socket, seconds: float) -> None:
         self.returncode: int | None = None  # negative: the signal that ended the kernel; None: it runs
         self.peak = 0  # its most bytes of memory, once it has ended; 0: unknown
-        self._channel = keeper
+        self._supervisor = supervisor
         self._lock = threading.Lock()  # the watch sends signals from its own thread
-        keeper.settimeout(seconds)
+        supervisor.settimeout(seconds)
         try:
-            self.has_imports = bool(self._told("imported"))
-            self._keeper = self._told("keeper")
-            keeper.sendall(b"\0")
-            self.pid = self._told("pid")
+            self.has_imports = bool(self._number("imported"))
+            self._supervisor_pid = self._number("supervisor")
+            supervisor.sendall(b"\0")
+            self.pid = self._number("pid")
         except OSError as error:
             raise NotForkedError(SILENT) from error
 
     def poll(self) -> int | None:
         with self._lock, contextlib.suppress(OSError):
-            if self.returncode is None and select.select([self._channel], [], [], 0)[0]:
+            if self.returncode is None and select.select([self._supervisor], [], [], 0)[0]:
                 try:
-                    self.peak = self._told("peak")
-                    self.returncode = self._told("code")
+                    self.peak = self._number("peak")
+                    self.returncode = self._number("code")
                 except NotForkedError:
-                    self._end_without_keeper()
+                    self._end_without_supervisor()
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -77,12 +77,12 @@ class ForkedKernel:
     def send_signal(self, number: int) -> None:
         """Send a signal to its process group, if it runs."""
         with contextlib.suppress(OSError):
-            self._channel.sendall(bytes([number]))
+            self._supervisor.sendall(bytes([number]))
         if number == signal.SIGKILL:
             try:
                 self.wait(KILL_SECONDS)
             except subprocess.TimeoutExpired:  # the supervisor was stopped by its kernel
-                self._end_without_keeper()
+                self._end_without_supervisor()
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
@@ -94,35 +94,35 @@ class ForkedKernel:
         """Kill it and everything that it has started, whatever its state."""
         self.kill()
         try:
-            self._channel.settimeout(END_SECONDS)
-            self._told("ended")
+            self._supervisor.settimeout(END_SECONDS)
+            self._number("ended")
         except (OSError, NotForkedError):  # the supervisor was stopped or killed by its kernel
-            self._end_without_keeper()
+            self._end_without_supervisor()
         with self._lock:
-            self._channel.close()
+            self._supervisor.close()
 
-    def _end_without_keeper(self) -> None:
+    def _end_without_supervisor(self) -> None:
         if self.returncode is None:
             self.returncode = -signal.SIGKILL
             with contextlib.suppress(OSError):
                 os.killpg(self.pid, signal.SIGKILL)
         with contextlib.suppress(OSError):
-            os.kill(self._keeper, signal.SIGCONT)
+            os.kill(self._supervisor_pid, signal.SIGCONT)
 
-    def _told(self, name: str) -> int:
-        """Return the number that the supervisor writes under this name; earlier lines are dropped.
+    def _number(self, name: str) -> int:
+        """Read the number that the supervisor writes under this name; earlier lines are dropped.
 
         Raises NotForkedError if the supervisor has ended or does not exist, and OSError if it does not answer.
         """
-        while name not in (told := self._line()):
-            if "refused" in told:
-                raise NotForkedError(told["refused"])
-        return int(told[name])
+        while name not in (message := self._line()):
+            if "refused" in message:
+                raise NotForkedError(message["refused"])
+        return int(message[name])
 
     def _line(self) -> dict[str, Any]:
         line = b""
         while not line.endswith(b"\n"):
-            piece = self._channel.recv(1)
+            piece = self._supervisor.recv(1)
             if not piece:
                 raise NotForkedError("the server ended")
             line += piece
@@ -149,7 +149,7 @@ class KernelServer:
         stdin, write = os.pipe()
         os.close(write)
         try:
-            connection = self._asked(request, [stdin, log.fileno(), log.fileno(), memory.fileno()])
+            connection = self._ask(request, [stdin, log.fileno(), log.fileno(), memory.fileno()])
         finally:
             os.close(stdin)
         try:
@@ -163,9 +163,9 @@ class KernelServer:
 
         Returns a connection on which that server reports its progress. The server ends when it is closed.
         """
-        return self._asked({"preload": list(modules), "cwd": _raw(cwd)}, [listener.fileno()])
+        return self._ask({"preload": list(modules), "cwd": _raw(cwd)}, [listener.fileno()])
 
-    def _asked(self, request: Mapping[str, object], descriptors: Sequence[int]) -> socket.socket:
+    def _ask(self, request: Mapping[str, object], descriptors: Sequence[int]) -> socket.socket:
         text = json.dumps(request).encode("ascii")
         connection = socket.socket(socket.AF_UNIX)
         try:
@@ -193,7 +193,7 @@ def listening(address: Path) -> socket.socket:
         listener.bind(str(address))
     except OSError as error:  # the disk is full
         listener.close()
-        raise NotForkedError(f"no socket can be made: {error.strerror}") from error
+        raise NotForkedError(f"no socket can be created: {error.strerror}") from error
     listener.listen(MOST_WAITING)
     return listener
 
@@ -211,7 +211,7 @@ def serving(python: Path, environ: Mapping[str, str], folder: Path, remains: Pat
     for name in RELATIVE:
         folders = environ.get(name, "")  # an empty variable counts as unset, an empty entry as the working directory
         if folders and not all(Path(each).is_absolute() for each in folders.split(os.pathsep)):
-            raise NotForkedError(f"{name} has a relative or empty path, which is another one for each notebook")
+            raise NotForkedError(f"`{name}` has a relative or empty path, so it differs per notebook")
     address = folder / "server"
     with listening(address) as listener:
         try:

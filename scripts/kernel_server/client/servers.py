@@ -1,4 +1,4 @@
-"""Manages the kernel servers: the first one, and those that have made the imports of several notebooks."""
+"""Manages the kernel servers: the first one, and those that have imported modules for several notebooks."""
 
 import contextlib
 import json
@@ -44,7 +44,7 @@ class Limits:
 
 
 class Servers:
-    """Gives each notebook the server that has made most of the notebook's own imports.
+    """Gives each notebook the server that has done most of the notebook's own imports.
 
     `first` has only imported ipykernel (None: kernels are started). `documents` are the notebooks; None: one that needs
     no kernel of ours. `modules` are imported for all notebooks; None: each notebook's own first imports.
@@ -75,15 +75,15 @@ class Servers:
 
     # --- Called by the conductor
 
-    def server_for(self, place: int) -> KernelServer | None:
+    def server_for(self, index: int) -> KernelServer | None:
         """Return the server that forks the kernel of a task, given by its index; None: the kernel is started."""
-        self._used.pop(place, None)
-        if not self._first or self._documents[place] is None:
+        self._used.pop(index, None)
+        if not self._first or self._documents[index] is None:
             return None
-        branch = self._grown(place) or self._best(place)
+        branch = self._grown(index) or self._best(index)
         if branch is None:
             return self._first
-        self._used[place] = branch
+        self._used[index] = branch
         return branch.server
 
     @property
@@ -95,33 +95,27 @@ class Servers:
         """Modules that may not be imported in advance, and why."""
         return {name: why for refused in self._refused.values() for name, why in refused.items()}
 
-    def imports(self, place: int) -> Modules:
-        """Return what the server of a notebook was to import."""
-        branch = self._used.get(place)
-        return branch.modules if branch else ()
+    def ended(self, index: int, *, has_imports: bool) -> tuple[Modules, dict[str, str]]:
+        """Note that a notebook has ended: servers that no other notebook needs end too.
 
-    def left(self, place: int, made: Modules) -> dict[str, str]:
-        """Return which of a notebook's imports were not made in advance, and why; `made` are those that were."""
-        later = dict(self._later.get(place, {}))
-        if place not in self._wishes:
-            return later
-        wish = self._wishes[place]
-        return later | reasons(wish, self._paths[place], made, self._refused.get(wish.folder, {}))
+        `has_imports` says whether its kernel had the imports of its server. Returns which modules were imported in
+        advance, and which of the notebook's were not, with the reason.
+        """
+        wish, used = self._wishes.pop(index, None), self._used.pop(index, None)
+        modules = used.modules if used and has_imports else ()
+        later = dict(self._later.get(index, {}))
+        if not wish:
+            return modules, later
+        later |= reasons(wish, self._paths.pop(index), modules, self._refused.get(wish.folder, {}))
+        self._prune(wish.folder)
+        for branch in [each for each in reversed(self._branches) if each.folder == wish.folder]:
+            if not self._is_needed(branch):
+                self._end(branch)
+        return modules, later
 
-    def ended(self, place: int) -> None:
-        """Note that a notebook has ended: servers that no other notebook needs end too."""
-        wish = self._wishes.pop(place, None)
-        self._paths.pop(place, None)
-        self._used.pop(place, None)
-        if wish:
-            self._prune(wish.folder)
-            for branch in [each for each in reversed(self._branches) if each.folder == wish.folder]:
-                if not self._is_needed(branch):
-                    self._end(branch)
-
-    def refused(self, place: int) -> bool:
+    def refused(self, index: int) -> bool:
         """Note that the server of a notebook did not fork. Returns whether kernels are started from now on."""
-        branch = self._used.get(place)
+        branch = self._used.get(index)
         if branch is None:
             self._first = None
         elif not branch.is_failed:
@@ -134,14 +128,14 @@ class Servers:
     def hear(self, connection: socket.socket) -> None:
         branch = next(each for each in self._branches if each.connection is connection)
         try:
-            told = connection.recv(READ_BYTES)
+            data = connection.recv(READ_BYTES)
         except OSError:
-            told = b""
-        if not told and (branch.is_ready or (branch.parent and branch.parent.is_failed)):  # it ends with its parent
+            data = b""
+        if not data and (branch.is_ready or (branch.parent and branch.parent.is_failed)):  # it ends with its parent
             self._replace(branch)
-        elif not told:
+        elif not data:
             self._fail(branch, "its import ended the server")
-        branch.text += told
+        branch.text += data
         *lines, branch.text = branch.text.split(b"\n")
         for line in lines:
             self._take(branch, json.loads(line))
@@ -160,11 +154,11 @@ class Servers:
     # --- Growing
 
     def _of(self, folder: str) -> dict[int, Modules]:
-        return {place: self._paths[place] for place, wish in self._wishes.items() if wish.folder == folder}
+        return {index: self._paths[index] for index, wish in self._wishes.items() if wish.folder == folder}
 
     def _plan(self, folder: str) -> None:
         """Decide again what is imported for the notebooks of a folder."""
-        wishes = {place: wish for place, wish in self._wishes.items() if wish.folder == folder}
+        wishes = {index: wish for index, wish in self._wishes.items() if wish.folder == folder}
         refused = self._refused.get(folder, {})
         if self._named is None:
             self._paths |= shared(wishes, refused)
@@ -177,11 +171,11 @@ class Servers:
         paths = Counter(self._of(folder).values())
         self._useful[folder] = useful(paths) if self._named is None else set(paths)
 
-    def _best(self, place: int) -> _Branch | None:
-        """Return the server that has made most of a notebook's imports, and no others."""
-        if place not in self._paths:
+    def _best(self, index: int) -> _Branch | None:
+        """Return the server that has done most of a notebook's imports, and no others."""
+        if index not in self._paths:
             return None
-        folder, path = self._wishes[place].folder, self._paths[place]
+        folder, path = self._wishes[index].folder, self._paths[index]
         fitting = [
             branch
             for branch in self._branches
@@ -189,13 +183,13 @@ class Servers:
         ]
         return max(fitting, key=lambda branch: len(branch.modules), default=None)
 
-    def _grown(self, place: int) -> _Branch | None:
+    def _grown(self, index: int) -> _Branch | None:
         """Start a server if it would be better for a notebook than the existing ones."""
-        path = self._paths.get(place, ())
-        best = self._best(place)
+        path = self._paths.get(index, ())
+        best = self._best(index)
         if not path or (best and not best.is_ready):
             return None
-        folder, there = self._wishes[place].folder, best.modules if best else ()
+        folder, there = self._wishes[index].folder, best.modules if best else ()
         better = sorted(
             (each for each in self._useful[folder] if path[: len(each)] == each and set(there) < set(each)), key=len
         )
@@ -223,8 +217,8 @@ class Servers:
         self._branches.append(branch)
         return branch
 
-    def _take(self, branch: _Branch, told: Mapping[str, str | int]) -> None:
-        match told:
+    def _take(self, branch: _Branch, message: Mapping[str, str | int]) -> None:
+        match message:
             case {"server": int(pid)}:
                 branch.pid = pid
             case {"imports": str(name)}:
@@ -234,7 +228,7 @@ class Servers:
             case {"imported": int()}:
                 branch.is_ready, branch.imports = True, ""
                 if self._bytes() > self._limits.memory:
-                    self._fail(branch, "it takes more than preload-max-memory")
+                    self._fail(branch, "it takes more memory than `preload-max-memory`")
 
     def _fail(self, branch: _Branch, why: str) -> None:
         """Leave the imports of a server to the notebooks."""
@@ -301,16 +295,16 @@ def _wishes(
     wishes: dict[int, Wish] = {}
     later: dict[int, Mapping[str, str]] = {}
     names: dict[Path, frozenset[str]] = {}
-    for place, document in enumerate(documents):
+    for index, document in enumerate(documents):
         if document is None:
             continue
         folder = document.path.resolve().parent
         if modules is not None:
-            wishes[place] = Wish(str(folder), tuple(modules))
+            wishes[index] = Wish(str(folder), tuple(modules))
             continue
         if folder not in names:
             names[folder] = beside([path.name for path in folder.iterdir()])
         found = imports.of(document)
-        wishes[place] = Wish(str(folder), expanded(found.first), names[folder])
-        later[place] = found.later
+        wishes[index] = Wish(str(folder), expanded(found.first), names[folder])
+        later[index] = found.later
     return wishes, later

@@ -1,4 +1,4 @@
-"""Decides which imports are made once for several notebooks. Pure: it imports nothing.
+"""Decides which modules are imported once for several notebooks. Pure: it imports nothing.
 
 A kernel may be forked from a server only if the server has imported nothing except what the notebook itself imports
 first (see `notebooks/imports.py`). The first import that the server does not make ends the list: those after it would
@@ -34,30 +34,30 @@ def shared(wishes: Mapping[int, Wish], refused: Collection[str] = ()) -> dict[in
 
     `wishes` are those of notebooks in one folder; `refused` modules cannot be imported in advance.
     """
-    kept = {place: _until_other(wish, set(wish.modules).difference(refused)) for place, wish in wishes.items()}
+    kept = {index: _until_other(wish, set(wish.modules).difference(refused)) for index, wish in wishes.items()}
     while True:
         counts = Counter(module for modules in kept.values() for module in modules)
         several = {module for module, count in counts.items() if count > 1}
-        shorter = {place: _until_other(wishes[place], several.intersection(kept[place])) for place in kept}
+        shorter = {index: _until_other(wishes[index], several.intersection(kept[index])) for index in kept}
         if shorter == kept:
             break
         kept = shorter
     in_order = dict.fromkeys(module for modules in kept.values() for module in modules)
     ranked = sorted(in_order, key=lambda module: -counts[module])
-    return {place: tuple(module for module in ranked if module in modules) for place, modules in kept.items()}
+    return {index: tuple(module for module in ranked if module in modules) for index, modules in kept.items()}
 
 
-def reasons(wish: Wish, planned: Modules, made: Modules, refused: Mapping[str, str]) -> dict[str, str]:
-    """Return why imports of a notebook that could have been made in advance were not, per name.
+def reasons(wish: Wish, planned: Modules, done: Modules, refused: Mapping[str, str]) -> dict[str, str]:
+    """Return why modules that could have been imported in advance for a notebook were not, per name.
 
-    `planned` is what was to be imported for it, `made` what was, `refused` why other modules may not be.
+    `planned` is what should be imported for it, `done` what was, `refused` why other modules may not be.
     """
     found: dict[str, str] = {}
     behind = ""
     for module in wish.modules:
         if module in refused:
             found[module] = refused[module]
-        elif module in made or _is_standard(module, wish):
+        elif module in done or _is_standard(module, wish):
             continue
         elif module in planned:
             found[module] = "no server had imported it yet"
@@ -69,7 +69,7 @@ def reasons(wish: Wish, planned: Modules, made: Modules, refused: Mapping[str, s
 
 
 def useful(paths: Mapping[Modules, int]) -> set[Modules]:
-    """Return the sets of imports that servers should have made, so that each serves several notebooks.
+    """Return the sets of modules that servers should import, so that each serves several notebooks.
 
     `paths` are the imports for notebooks, in order, with the number of notebooks.
     """
@@ -83,13 +83,13 @@ def useful(paths: Mapping[Modules, int]) -> set[Modules]:
     return {path for path, count in counts.items() if count > 1 and longer[path] != count}
 
 
-def _until_other(wish: Wish, wanted: Collection[str]) -> Modules:
-    """Return the imports of a notebook that are in `wanted`, up to the first other one that matters."""
+def _until_other(wish: Wish, allowed: Collection[str]) -> Modules:
+    """Return the imports of a notebook that are in `allowed`, up to the first other one that matters."""
     kept = []
     for module in wish.modules:
         if _is_standard(module, wish):
             continue
-        if module in wanted:
+        if module in allowed:
             kept.append(module)
         elif ":" not in module:
             break

@@ -91,5 +91,5 @@ def last_exception() -> str:
     if isinstance(error, SystemExit):
         succeeds = error.code is None or (isinstance(error.code, int) and error.code == 0)
         evalue = "0" if succeeds else str(error.code) if str(error.code) not in ("", "0") else repr(error.code)
-    told = {"ename": type(error).__name__, "evalue": evalue, "traceback": [line.rstrip() for line in lines]}
-    return base64.b64encode(json.dumps(told).encode()).decode()
+    error_text = {"ename": type(error).__name__, "evalue": evalue, "traceback": [line.rstrip() for line in lines]}
+    return base64.b64encode(json.dumps(error_text).encode()).decode()

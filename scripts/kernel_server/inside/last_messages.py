@@ -80,14 +80,14 @@ def read(memory: bytes) -> Iterator[list[bytes]]:
     """Yield the messages, oldest first. Stops at anything else that a notebook has written there."""
     with suppress(struct.error):
         (used,) = NUMBER.unpack_from(memory)
-        place = NUMBER.size
-        while place < used:
-            (count,), frames = NUMBER.unpack_from(memory, place), []
-            place += NUMBER.size
+        position = NUMBER.size
+        while position < used:
+            (count,), frames = NUMBER.unpack_from(memory, position), []
+            position += NUMBER.size
             for _ in range(count):
-                (size,) = NUMBER.unpack_from(memory, place)
-                place += NUMBER.size + size
-                frames.append(memory[place - size : place])
+                (size,) = NUMBER.unpack_from(memory, position)
+                position += NUMBER.size + size
+                frames.append(memory[position - size : position])
             yield frames
 
 

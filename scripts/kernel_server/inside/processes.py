@@ -23,15 +23,15 @@ def adopt() -> None:
     ctypes.PyDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def reap(wanted: int) -> tuple[int, int] | None:
-    """Collect ended children. Return `wanted`'s exit code as in `subprocess`, and its peak memory in bytes."""
+def reap(pid: int) -> tuple[int, int] | None:
+    """Collect ended children. Return the exit code of `pid` as in `subprocess`, and its peak memory in bytes."""
     ended = None
     with suppress(ChildProcessError):
         while True:
-            pid, status, usage = os.wait4(-1, os.WNOHANG)
-            if pid == 0:
+            child, status, usage = os.wait4(-1, os.WNOHANG)
+            if child == 0:
                 break
-            if pid == wanted:
+            if child == pid:
                 code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
                 ended = code, usage.ru_maxrss * 1024
     return ended
@@ -81,11 +81,11 @@ def is_killed(pid: int) -> bool:
 def children() -> list[int]:
     """Return the process ids of the children of this process, whichever thread started them."""
     try:
-        told = [path.read_bytes() for path in Path("/proc/self/task").glob("*/children")]
+        lists = [path.read_bytes() for path in Path("/proc/self/task").glob("*/children")]
     except OSError:  # a thread has ended
-        told = []
-    if told:
-        return [int(pid) for each in told for pid in each.split()]
+        lists = []
+    if lists:
+        return [int(pid) for each in lists for pid in each.split()]
     # Some Linux kernels have no `children` file.
     return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/stat") if parent(path) == os.getpid()]
 

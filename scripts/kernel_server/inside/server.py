@@ -10,7 +10,7 @@ descriptors. The server has imported what ipykernel needs, and forks:
       └────── server ── supervisor ── kernel        a server that has imported more
 
 Request for a kernel: the JSON has `argv`, `cwd` and `env`; the descriptors are its three standard streams and the
-memory for its last messages. The supervisor (`keeper` in the code) takes over the connection. It writes whether its
+memory for its last messages. The supervisor takes over the connection. It writes whether its
 server has imported what notebooks import, and its own process id. When it reads a zero byte, it forks the kernel and
 writes that process id. Each further byte that it reads is a signal for the kernel's process group. When the kernel has
 ended, it writes the kernel's peak memory in bytes and its exit code, and a last line when everything that the kernel
@@ -158,7 +158,7 @@ def serve(listener: socket.socket, life: int, refusal: str, importer: Any) -> Be
     """Fork for each connection, or write why not.
 
     `life` is a descriptor that becomes readable when the server must end. `refusal` says why this server does not fork.
-    `importer` has made the imports that the first server lacks (None: no imports). Returns, in the process of a kernel,
+    `importer` has imported what the first server lacks (None: nothing). Returns, in the process of a kernel,
     the function that the kernel runs; None at the end.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody reads the exit codes of children
@@ -174,7 +174,7 @@ def serve(listener: socket.socket, life: int, refusal: str, importer: Any) -> Be
         ready, _, _ = select.select([listener.fileno(), life], [], [])
         if life in ready:
             return None
-        driver, _ = listener.accept()
+        client, _ = listener.accept()
         refusal = refusal or changes(began, names, installed(importer))
         # A plain fork(2): Python's own work after a fork follows when the kernel is forked. It would be most of what a
         # supervisor writes to memory, and servers have no Python threads.
@@ -183,30 +183,30 @@ def serve(listener: socket.socket, life: int, refusal: str, importer: Any) -> Be
             listener.close()
             if life != STDIN:
                 os.close(life)  # else the client would not notice that this server has ended
-            return answer(driver, importer)
+            return answer(client, importer)
         if child < 0:
-            refuse(driver, refusal or "the server cannot fork")
-        driver.close()
+            refuse(client, refusal or "the server cannot fork")
+        client.close()
 
 
-def answer(driver: socket.socket, importer: Any) -> Become | None:
+def answer(client: socket.socket, importer: Any) -> Become | None:
     try:
-        request, descriptors = receive(driver)
+        request, descriptors = receive(client)
     except OSError:
         os._exit(0)
     if "preload" in request:
-        return grow(driver, request, socket.socket(fileno=descriptors[0]), importer)
-    return keep(driver, request, descriptors, importer)
+        return grow(client, request, socket.socket(fileno=descriptors[0]), importer)
+    return supervise(client, request, descriptors, importer)
 
 
-def grow(driver: socket.socket, request: Request, listener: socket.socket, importer: Any) -> Become:
+def grow(client: socket.socket, request: Request, listener: socket.socket, importer: Any) -> Become:
     """Become a server that has imported more than its parent. Returns only in the process of a kernel."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # an import may never end
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
     become: Become | None = None
     with suppress(OSError):  # the client has ended
-        tell(driver, "server", os.getpid())
+        write(client, "server", os.getpid())
         os.chdir(text(request["cwd"]))
         folder = Path(listener.getsockname()).parent
         with tempfile.TemporaryFile(dir=folder) as printed:
@@ -215,24 +215,24 @@ def grow(driver: socket.socket, request: Request, listener: socket.socket, impor
         items = request["preload"]
         if items and importer is None:
             importer = new_importer(folder)
-        refusal = refused(driver, items, importer)
+        refusal = refused(client, items, importer)
         if refusal:
-            tell(driver, "failed", refusal)
+            write(client, "failed", refusal)
         else:
-            tell(driver, "imported", len(items))
-            become = serve(listener, driver.detach(), "", importer)
+            write(client, "imported", len(items))
+            become = serve(listener, client.detach(), "", importer)
     if become:
         return become
     os.killpg(0, signal.SIGKILL)  # what an import has started, and this process
     raise AssertionError
 
 
-def refused(driver: socket.socket, items: list[str], importer: Any) -> str:
+def refused(client: socket.socket, items: list[str], importer: Any) -> str:
     """Import modules. Returns why the last one that the client was told of is refused; empty if none is."""
     if items and importer is None:
         return "the kernel runs code of its own before the first cell, or does not start"
     for item in items:
-        tell(driver, "imports", item)
+        write(client, "imports", item)
         refusal = importer.refusal(item)
         if refusal:
             return str(refusal)
@@ -254,13 +254,13 @@ def beside(name: str) -> Any:
     return module
 
 
-def refuse(driver: socket.socket, why: str) -> None:
-    driver.settimeout(REFUSAL_SECONDS)
+def refuse(client: socket.socket, why: str) -> None:
+    client.settimeout(REFUSAL_SECONDS)
     with suppress(OSError):
-        _, descriptors = receive(driver)  # closing a connection with unread data discards what was written
+        _, descriptors = receive(client)  # closing a connection with unread data discards what was written
         for descriptor in descriptors:
             os.close(descriptor)
-        tell(driver, "refused", why)
+        write(client, "refused", why)
 
 
 def installed(importer: Any) -> dict[str, int]:
@@ -300,7 +300,7 @@ def changes(began: dict[str, int], names: dict[str, set[str]], now: dict[str, in
     return f"{CHANGED}{', '.join(found[:MOST_NAMED])}{more}" if found else ""
 
 
-def keep(driver: socket.socket, request: Request, descriptors: list[int], importer: Any) -> Become | None:
+def supervise(client: socket.socket, request: Request, descriptors: list[int], importer: Any) -> Become | None:
     """Be the supervisor: fork the kernel and stay with it. Returns only in the kernel's process."""
     processes = beside("processes")
     processes.adopt()
@@ -311,46 +311,46 @@ def keep(driver: socket.socket, request: Request, descriptors: list[int], import
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     kernel = 0
     try:
-        tell(driver, "imported", int(importer is not None))
-        tell(driver, "keeper", os.getpid())
-        if driver.recv(1):
+        write(client, "imported", int(importer is not None))
+        write(client, "supervisor", os.getpid())
+        if client.recv(1):
             # ipykernel ends itself when the process with this id is no longer its parent.
             request["env"]["JPY_PARENT_PID"] = str(os.getpid())
             kernel = os.fork()
             if kernel == 0:
                 *streams, memory = descriptors
-                leave(driver, (woken, wake), streams)
+                leave(client, (woken, wake), streams)
                 return partial(be_as_started, request, importer, memory)
             for descriptor in descriptors:
                 os.close(descriptor)
-            tell(driver, "pid", kernel)
-            code, peak = watch(driver, kernel, woken, processes.reap)
-            tell(driver, "peak", peak)
-            tell(driver, "code", code)
+            write(client, "pid", kernel)
+            code, peak = watch(client, kernel, woken, processes.reap)
+            write(client, "peak", peak)
+            write(client, "code", code)
             processes.end_after(kernel, code)
-            tell(driver, "ended", 0)
+            write(client, "ended", 0)
     except OSError:  # the worker has ended, or no process can be created
         if kernel:
             processes.end_all(kernel)
     os._exit(0)
 
 
-def receive(driver: socket.socket) -> tuple[Request, list[int]]:
+def receive(client: socket.socket) -> tuple[Request, list[int]]:
     """Return a request and its descriptors; raise ConnectionError if it is not complete."""
-    head, ancillary, _, _ = driver.recvmsg(4, socket.CMSG_SPACE(DESCRIPTORS * struct.calcsize("i")))
+    head, ancillary, _, _ = client.recvmsg(4, socket.CMSG_SPACE(DESCRIPTORS * struct.calcsize("i")))
     descriptors = [number for _, _, data in ancillary for (number,) in struct.iter_unpack("i", data)]
     if len(head) < struct.calcsize("!I"):
         raise ConnectionResetError
     text, length = b"", struct.unpack("!I", head)[0]
     while len(text) < length:
-        piece = driver.recv(length - len(text))
+        piece = client.recv(length - len(text))
         if not piece:
             raise ConnectionResetError
         text += piece
     return json.loads(text.decode("ascii")), descriptors
 
 
-def leave(driver: socket.socket, pipe: tuple[int, int], streams: list[int]) -> None:
+def leave(client: socket.socket, pipe: tuple[int, int], streams: list[int]) -> None:
     """In the kernel's process: leave the supervisor's session, signals and descriptors."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -358,22 +358,22 @@ def leave(driver: socket.socket, pipe: tuple[int, int], streams: list[int]) -> N
     threading.main_thread()._set_native_id()  # type: ignore[attr-defined] # noqa: SLF001 - else the supervisor's id
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
-    for descriptor in (driver.detach(), *pipe, *streams):
+    for descriptor in (client.detach(), *pipe, *streams):
         os.close(descriptor)
 
 
-def watch(driver: socket.socket, kernel: int, woken: int, reap: Callable[[int], Ended | None]) -> Ended:
+def watch(client: socket.socket, kernel: int, woken: int, reap: Callable[[int], Ended | None]) -> Ended:
     """Pass signals on until the kernel or the worker has ended. Returns the result of `reap`."""
     while True:
-        sources: list[Any] = [driver, woken]
+        sources: list[Any] = [client, woken]
         ready, _, _ = select.select(sources, [], [])
         if woken in ready:
             os.read(woken, 4096)
             ended = reap(kernel)
             if ended:
                 return ended
-        if driver in ready:
-            number = driver.recv(1)
+        if client in ready:
+            number = client.recv(1)
             if not number:
                 return -signal.SIGKILL, 0
             try:
@@ -458,7 +458,7 @@ def know_files(app: Any) -> None:
 
 
 def let_reply(app: Any) -> None:
-    """Wait for the thread that was told to end the kernel, if there is one.
+    """Wait for the thread that must end the kernel, if there is one.
 
     When ipykernel (7.4) ends, it closes its sockets while that thread may still report that it is idle on one of them:
     then both wait forever. Started kernels have the same race; they are killed after some seconds.
@@ -472,11 +472,11 @@ def with_arguments(arguments: list[str]) -> Any:
     """Return the kernel's application, which has parsed its arguments, or will do so when it is initialized."""
     kind = importlib.import_module("ipykernel.kernelapp").IPKernelApp
     app = kind.instance()
-    place = ARGUMENTS.index(CONNECTION_FILE)
-    if (*arguments[:place], CONNECTION_FILE, *arguments[place + 1 :]) != ARGUMENTS:
+    index = ARGUMENTS.index(CONNECTION_FILE)
+    if (*arguments[:index], CONNECTION_FILE, *arguments[index + 1 :]) != ARGUMENTS:
         kind.clear_instance()
         return kind.instance()
-    file = arguments[place]
+    file = arguments[index]
 
     def parse_command_line(_: object = None) -> None:
         del app.parse_command_line
@@ -623,13 +623,13 @@ def is_of_a_file(connection: Any) -> bool:
 def change_environment(given: dict[bytes, bytes]) -> None:
     """Set the kernel's variables, and keep changes that the interpreter's start and imports made to the server's."""
     first, now = first_environment(), dict(os.environb)
-    wanted = {name: value for name, value in given.items() if name in now or name not in first}
-    wanted.update({name: value for name, value in now.items() if first.get(name) != value})
+    variables = {name: value for name, value in given.items() if name in now or name not in first}
+    variables.update({name: value for name, value in now.items() if first.get(name) != value})
     # Most variables are already set, in this order; programs can see the order.
-    there = sum(1 for _ in takewhile(lambda names: names[0] == names[1], zip(now, wanted)))
+    there = sum(1 for _ in takewhile(lambda names: names[0] == names[1], zip(now, variables)))
     for name in list(now)[there:]:
         del os.environb[name]
-    for name, value in wanted.items():
+    for name, value in variables.items():
         if os.environb.get(name) != value:
             os.environb[name] = value
 
@@ -640,15 +640,15 @@ def first_environment() -> dict[bytes, bytes]:
     return {name: value for name, _, value in pairs}
 
 
-def raw(told: str) -> bytes:
+def raw(encoded: str) -> bytes:
     """Return bytes from a request, where each byte is one character."""
-    return told.encode("latin-1")
+    return encoded.encode("latin-1")
 
 
-def text(told: str) -> str:
+def text(encoded: str) -> str:
     """Return a request's bytes as text, decoded as this process decodes file names."""
-    return os.fsdecode(raw(told))
+    return os.fsdecode(raw(encoded))
 
 
-def tell(driver: socket.socket, name: str, value: int | str) -> None:
-    driver.sendall(json.dumps({name: value}).encode("ascii") + b"\n")
+def write(client: socket.socket, name: str, value: int | str) -> None:
+    client.sendall(json.dumps({name: value}).encode("ascii") + b"\n")

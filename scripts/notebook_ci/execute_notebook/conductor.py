@@ -167,12 +167,11 @@ class Conductor:
         record.read |= outcome.read
         record.created |= outcome.created
         record.problems += outcome.problems
-        preloaded = self.servers.imports(index) if outcome.has_imports else ()
-        outcome.result.preloaded, outcome.result.not_preloaded = list(preloaded), self.servers.left(index, preloaded)
         if outcome.not_forked and not self._gave_up:
             self._gave_up = self.servers.refused(index)
             record.problems.append(self._not_forked(index, outcome.not_forked))
-        self.servers.ended(index)
+        preloaded, outcome.result.not_preloaded = self.servers.ended(index, has_imports=outcome.has_imports)
+        outcome.result.preloaded = list(preloaded)
         if failure := outcome.result.failure:
             error = problem(outcome.result, failure)
             self.progress.failed(outcome.result, error, failure.traceback)

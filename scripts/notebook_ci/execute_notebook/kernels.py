@@ -14,7 +14,14 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 from jupyter_client.session import Session
 
-from kernel_server.interface import ForkedKernel, KernelServer, NotForkedError, last_messages, processes
+from kernel_server.interface import (
+    ForkedKernel,
+    KernelServer,
+    NotForkedError,
+    memory_for_messages,
+    messages_in,
+    processes,
+)
 from notebook_ci.base.process import LINUX, POSIX
 from notebook_ci.base.texts import quote
 from notebook_ci.execute_notebook.deaths import LastWords, MemoryWatch
@@ -91,8 +98,7 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
         self.last_words = LastWords(log)
         self.memory: IO[bytes] | None = None
         if LINUX and kernel.is_ipykernel:
-            self.memory = os.fdopen(os.memfd_create(last_messages.NAME), "r+b")
-            self.memory.truncate(last_messages.SIZE)
+            self.memory = memory_for_messages()
         self._memory_watch = MemoryWatch()
         self.client_factory = IpykernelClient if kernel.is_ipykernel else KernelClient
         self.has_free_cpu = listener.has_free_cpu
@@ -157,8 +163,7 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
         if not self.memory:
             return []
         messages: list[dict[str, Any]] = []
-        self.memory.seek(0)
-        for parts in reversed(list(last_messages.read(self.memory.read()))):
+        for parts in reversed(messages_in(self.memory)):
             try:
                 _, message = session.feed_identities(parts)
                 messages.append(dict(session.deserialize(message)))

@@ -252,8 +252,8 @@ def test_the_notebook_is_named_that_changed_what_another_had_imported(workspace:
 @pytest.mark.parametrize(
     ("environ", "why"),
     [
-        ({"PYTHONPATH": "lib"}, "PYTHONPATH has a relative or empty path, which is another one for each notebook"),
-        ({"PYTHONPATH": "/lib:"}, "PYTHONPATH has a relative or empty path, which is another one for each notebook"),
+        ({"PYTHONPATH": "lib"}, "`PYTHONPATH` has a relative or empty path, so it differs per notebook"),
+        ({"PYTHONPATH": "/lib:"}, "`PYTHONPATH` has a relative or empty path, so it differs per notebook"),
         ({"PYTHONPATH": "{folder}/threads"}, "this Python starts threads when it begins"),
     ],
 )
