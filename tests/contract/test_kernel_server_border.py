@@ -1,11 +1,13 @@
 """Other code uses the kernel server only through its interface, and the kernel server uses little of other code."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+TESTS = Path(__file__).resolve().parents[1]
+SCRIPTS = TESTS.parent / "scripts"
 PACKAGE = SCRIPTS / "kernel_server"
 
 
@@ -69,3 +71,21 @@ def test_an_import_past_the_interface_is_found(source: str, expected: set[str]) 
 def test_an_import_of_a_stage_is_found() -> None:
     source = "from notebook_ci.execute_notebook.plan import Task\nfrom notebook_ci.notebooks import document"
     assert past(source, "notebook_ci.notebooks") == {"notebook_ci.execute_notebook.plan.Task"}
+
+
+def missing_tests(text: str) -> set[str]:
+    """Return the tests that a text names and that do not exist."""
+    existing = {
+        name
+        for path in TESTS.rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+    return set(re.findall(r"`(test_\w+)`", text)) - existing
+
+
+def test_the_readme_names_tests_that_exist() -> None:
+    assert not missing_tests((PACKAGE / "README.md").read_text(encoding="utf-8"))
+
+
+def test_a_test_that_does_not_exist_is_found() -> None:
+    assert missing_tests("see `test_that_is_nowhere`") == {"test_that_is_nowhere"}

@@ -17,6 +17,7 @@ DOCUMENTS = (
     "*.md",
     "docs/*.md",
     "actions/*/README.md",
+    "scripts/*/README.md",
     "examples/*/*.md",
     "action.yml",
     "actions/*/action.yml",

@@ -156,7 +156,7 @@ def test_other_statements_end_the_walk(source: str) -> None:
     found = of(f"import a\n{source}\nimport b", "import c")
     assert found.first == ("a",)
     behind = source.splitlines()[source.startswith("@")]
-    assert found.later["b"] == found.later["c"] == f"stands behind `{behind}` in cell 1"
+    assert found.later["b"] == found.later["c"] == f"comes after `{behind}` in cell 1"
 
 
 def test_any_order_of_statements_gives_the_imports_before_the_first_that_stops() -> None:
@@ -198,7 +198,7 @@ def test_cells_that_do_not_run_or_matter(ignored: Cell) -> None:
 def test_a_cell_that_may_fail_ends_the_walk_before_it() -> None:
     found = of("import a", cell("import b", "raises-exception"), "import c")
     assert found.first == ("a",)
-    reason = "stands in or behind cell 2, which may fail (it is tagged `raises-exception`)"
+    reason = "comes in or after cell 2, which may fail (it is tagged `raises-exception`)"
     assert found.later == {"b": reason, "c": reason}
 
 
@@ -226,8 +226,8 @@ def test_ipython_ends_the_walk(source: str, first: tuple[str, ...], later: set[s
     found = of(source, "import z")
     assert found.first == first
     assert set(found.later) == later
-    unread = "stands in or behind cell 1, which cannot be parsed as Python"
-    assert set(found.later.values()) == {f"stands behind `{shown}` in cell 1" if shown else unread}
+    unread = "comes in or after cell 1, which cannot be parsed as Python"
+    assert set(found.later.values()) == {f"comes after `{shown}` in cell 1" if shown else unread}
 
 
 def test_percent_signs_in_python_are_no_magic() -> None:
@@ -257,7 +257,7 @@ def test_percent_signs_in_python_are_no_magic() -> None:
 def test_a_cell_that_cannot_be_parsed_gives_nothing_and_ends_the_walk(source: str) -> None:
     found = of("import a", cell("", kind="markdown"), source, "import z")
     assert found.first == ("a",)
-    assert found.later["z"] == "stands in or behind cell 3, which cannot be parsed as Python"
+    assert found.later["z"] == "comes in or after cell 3, which cannot be parsed as Python"
     assert set(found.later) == {"z"}
 
 
@@ -299,19 +299,19 @@ def test_long_sources_take_no_quadratic_time(source: str) -> None:
 )
 def test_what_is_imported_later(source: str, later: set[str]) -> None:
     found = of("run()", source)
-    assert found == imports.Imports((), dict.fromkeys(later, "stands behind `run()` in cell 1"))
+    assert found == imports.Imports((), dict.fromkeys(later, "comes after `run()` in cell 1"))
 
 
 def test_what_is_first_is_not_later() -> None:
     found = of("import a\nfrom b.c import d", "run()\nimport a\nfrom b.c import e\nimport b")
-    assert found == imports.Imports(("a", "b.c:d"), {"b": "stands behind `run()` in cell 2"})
+    assert found == imports.Imports(("a", "b.c:d"), {"b": "comes after `run()` in cell 2"})
 
 
 def test_only_the_statement_that_stopped_is_named_and_cut_short() -> None:
-    assert of("x = 1; run(); import a").later == {"a": "stands behind `run()` in cell 1"}
-    assert of("'ü'; run(\n1)\nimport a").later == {"a": "stands behind `run(` in cell 1"}
+    assert of("x = 1; run(); import a").later == {"a": "comes after `run()` in cell 1"}
+    assert of("'ü'; run(\n1)\nimport a").later == {"a": "comes after `run(` in cell 1"}
     long = of("run('" + "ü" * 100 + "')\nimport a").later["a"]
-    assert long == "stands behind `run('" + "ü" * 54 + "…` in cell 1"
+    assert long == "comes after `run('" + "ü" * 54 + "…` in cell 1"
 
 
 def test_nothing_is_run_and_nothing_warns() -> None:

@@ -94,7 +94,7 @@ def test_what_lies_beside() -> None:
     [
         ("numpy pandas", "numpy pandas", "numpy pandas", {}, {}),
         ("json numpy", "numpy", "numpy", {}, {}),
-        ("numpy own pandas", "numpy", "numpy", {"own": "mine"}, {"own": "mine", "pandas": "stands behind `own`"}),
+        ("numpy own pandas", "numpy", "numpy", {"own": "mine"}, {"own": "mine", "pandas": "comes after `own`"}),
         ("numpy", "numpy", "", {}, {"numpy": "no server had imported it yet"}),
         (
             "rare numpy numpy:array",
@@ -103,8 +103,8 @@ def test_what_lies_beside() -> None:
             {},
             {
                 "rare": "no other notebook of the folder can share it",
-                "numpy": "stands behind `rare`",
-                "numpy:array": "stands behind `rare`",
+                "numpy": "comes after `rare`",
+                "numpy:array": "comes after `rare`",
             },
         ),
         ("numpy numpy:odd pandas", "numpy pandas", "numpy pandas", {"numpy:odd": "prints"}, {"numpy:odd": "prints"}),

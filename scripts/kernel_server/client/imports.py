@@ -1,6 +1,6 @@
 """Finds the imports at the very beginning of a notebook, before anything that can change how something imports.
 
-A kernel may be forked from a process that has already made some of these imports. Listing one import too many changes
+A kernel may be forked from a process that has already done some of these imports. Listing one import too many changes
 what a notebook does (a library reads `os.environ` when it is imported); one too few only costs time. So only a few
 kinds of statement count as harmless, and all others end the search. Nothing is run or imported here.
 
@@ -34,8 +34,8 @@ class Imports:
     # Those that certainly come first, in order, each once: `numpy`, `matplotlib.pyplot`, and for `from a.b import c`
     # `a.b:c`.
     first: tuple[str, ...]
-    # Why other modules are not in `first`, in order, by the name as it is written (`pandas`, `.helpers`): "stands
-    # behind `os.environ['X'] = '1'` in cell 2". Imports in functions are left out.
+    # Why other modules are not in `first`, in order, by the name as it is written (`pandas`, `.helpers`): "comes
+    # after `os.environ['X'] = '1'` in cell 2". Imports in functions are left out.
     later: Mapping[str, str]
 
 
@@ -57,8 +57,8 @@ def of(document: Document) -> Imports:
     if stop is None:
         return Imports(first, {})
     known = {entry.partition(":")[0] for entry in first}
-    behind = [module for cell in cells[stop.at :] for module in _modules(cell)]
-    return Imports(first, {module: f"stands {stop.reason}" for module in behind if module not in known})
+    late = [module for cell in cells[stop.at :] for module in _modules(cell)]
+    return Imports(first, {module: f"comes {stop.reason}" for module in late if module not in known})
 
 
 def _runs(cell: Cell) -> bool:
@@ -80,25 +80,25 @@ def _beginning(cell: Cell) -> tuple[list[ast.stmt], str]:
     """Return the harmless statements at the beginning of a cell, and what ends them; empty if nothing does."""
     number = cell.index + 1
     if _MAY_FAIL in cell.tags:
-        return [], f"in or behind cell {number}, which may fail (it is tagged `{_MAY_FAIL}`)"
+        return [], f"in or after cell {number}, which may fail (it is tagged `{_MAY_FAIL}`)"
     source, reason = cell.source, ""
     statements = _parsed(source)
     if statements is None and (command := _first_command(source)) is not None:
         lines = split_lines(source)
-        source, reason = "\n".join(lines[:command]), _behind(lines[command].strip(), number)
+        source, reason = "\n".join(lines[:command]), _after(lines[command].strip(), number)
         statements = _parsed(source)
     if statements is None:
-        return [], f"in or behind cell {number}, which cannot be parsed as Python"
+        return [], f"in or after cell {number}, which cannot be parsed as Python"
     for count, statement in enumerate(statements):
         if not _is_harmless(statement):
-            return statements[:count], _behind(ast.get_source_segment(source, statement) or "", number)
+            return statements[:count], _after(ast.get_source_segment(source, statement) or "", number)
     return statements, reason
 
 
-def _behind(code: str, number: int) -> str:
+def _after(code: str, number: int) -> str:
     line = split_lines(code)[0]
     shown = line if len(line) <= _LONGEST_SHOWN else line[: _LONGEST_SHOWN - 1] + "…"
-    return f"behind `{shown}` in cell {number}"
+    return f"after `{shown}` in cell {number}"
 
 
 def _parsed(source: str) -> list[ast.stmt] | None:

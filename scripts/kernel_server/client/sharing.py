@@ -53,7 +53,7 @@ def reasons(wish: Wish, planned: Modules, done: Modules, refused: Mapping[str, s
     `planned` is what should be imported for it, `done` what was, `refused` why other modules may not be.
     """
     found: dict[str, str] = {}
-    behind = ""
+    earlier = ""
     for module in wish.modules:
         if module in refused:
             found[module] = refused[module]
@@ -62,9 +62,9 @@ def reasons(wish: Wish, planned: Modules, done: Modules, refused: Mapping[str, s
         elif module in planned:
             found[module] = "no server had imported it yet"
         else:
-            found[module] = f"stands behind `{behind}`" if behind else "no other notebook of the folder can share it"
+            found[module] = f"comes after `{earlier}`" if earlier else "no other notebook of the folder can share it"
         if ":" not in module and module not in planned:
-            behind = behind or module
+            earlier = earlier or module
     return found
 
 

@@ -3,25 +3,7 @@
     python start.py <descriptor> <folder>
 
 The descriptor is a listening Unix socket. The server removes the folder when the process that started it was killed.
-Each request has its own connection: four bytes with the length of the JSON that follows, sent together with
-descriptors. The server has imported what ipykernel needs, and forks:
-
-    server ── supervisor ── kernel
-      └────── server ── supervisor ── kernel        a server that has imported more
-
-Request for a kernel: the JSON has `argv`, `cwd` and `env`; the descriptors are its three standard streams and the
-memory for its last messages. The supervisor takes over the connection. It writes whether its
-server has imported what notebooks import, and its own process id. When it reads a zero byte, it forks the kernel and
-writes that process id. Each further byte that it reads is a signal for the kernel's process group. When the kernel has
-ended, it writes the kernel's peak memory in bytes and its exit code, and a last line when everything that the kernel
-started has ended too. The connection closes when the worker ends, for whatever reason: then the supervisor ends
-everything.
-
-Request for another server: the JSON has `preload` (what to import) and `cwd`; the descriptor is its listening socket.
-The server writes its process id and each import that it begins. If an import is refused (see `importing.py`), it writes
-why and ends. It also ends when the connection closes; the first server ends when its standard input closes.
-
-A server that cannot fork writes why. Linux only.
+../README.md shows the processes and the messages. Linux only.
 """
 
 from __future__ import annotations

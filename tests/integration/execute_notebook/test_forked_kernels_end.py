@@ -194,7 +194,7 @@ def test_a_job_that_is_cancelled_while_a_kernel_ends_leaves_nothing(
 
 
 @pytest.mark.parametrize(("start", "kind"), [("fork", "kernel-died"), ("spawn", "broken-execution")])
-def test_a_notebook_that_ends_its_keeper_or_worker_ends_itself(
+def test_a_notebook_that_ends_its_supervisor_or_worker_ends_itself(
     workspace: Workspace, kernel: Path, start: str, kind: str
 ) -> None:
     workspace.write("a.ipynb", notebook(f"{FAMILY}\nimport time\nos.kill(os.getppid(), 9)\ntime.sleep(60)"))
@@ -215,7 +215,7 @@ def test_what_a_shell_has_started_that_became_the_stage_is_left_alone(workspace:
     assert wait_until(lambda: not workspace.processes())
 
 
-def test_a_notebook_that_stops_its_keeper_ends_all_the_same(workspace: Workspace, kernel: Path) -> None:
+def test_a_notebook_that_stops_its_supervisor_ends_all_the_same(workspace: Workspace, kernel: Path) -> None:
     stop_it = "import os, subprocess, time\nsubprocess.Popen(['sleep', '85.25'], start_new_session=True)\n"
     workspace.write("a.ipynb", notebook(f"{stop_it}os.kill(os.getppid(), 19)\ntime.sleep(60)"))
     done = workspace.execute(kernel, kernel_start="fork", cell_timeout="1")
@@ -235,7 +235,7 @@ def test_exit_codes_are_those_of_a_started_one(workspace: Workspace, kernel: Pat
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_when_the_driver_is_killed_nothing_runs_on(workspace: Workspace, kernel: Path, number: int, start: str) -> None:
+def test_when_the_stage_is_killed_nothing_is_left(workspace: Workspace, kernel: Path, number: int, start: str) -> None:
     workspace.write("a.ipynb", notebook(FAMILY, "import time; time.sleep(60)"))
     process = workspace.start("execute-notebook", {"python": str(kernel), "kernel-start": start})
     assert wait_until(lambda: len(sleeping(workspace)) == 4, 30), workspace.processes()

@@ -27,7 +27,7 @@ def server_of(workspace: Workspace) -> int:
 
 
 def parent_runs(pid: int) -> bool:
-    """Return whether a process is a child of execute-notebook, and no keeper or kernel."""
+    """Return whether a process is a child of execute-notebook, and no supervisor or kernel."""
     parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
     return SERVER not in Path(f"/proc/{parent}/cmdline").read_bytes().replace(b"\0", b" ").decode()
 

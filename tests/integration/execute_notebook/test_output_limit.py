@@ -82,7 +82,7 @@ def test_what_is_shown_in_place_loses_nothing(workspace: Workspace, kernel: Path
 
 
 def test_no_message_of_a_flood_is_lost(workspace: Workspace, kernel: Path) -> None:
-    """Neither by the kernel nor by the driver, when there are more notebooks than CPUs."""
+    """Neither by the kernel nor by the worker, when there are more notebooks than CPUs."""
     for number in range(4):
         workspace.write(f"printed{number}.ipynb", notebook("for n in range(4000): print(n, flush=True)"))
         workspace.write(f"shown{number}.ipynb", notebook("for n in range(2500): display(n)"))

@@ -162,12 +162,12 @@ def test_each_import_that_was_not_made_before_is_told_of(workspace: Workspace, k
     assert done.notebooks["d.ipynb"]["preloaded"] == ["nci_one"]
     assert done.notebooks["d.ipynb"]["not_preloaded"] == {
         "nci_noisy": "its import prints or warns",
-        "nci_two": "stands behind `nci_noisy`",
-        "nci_three": "stands behind `print(1)` in cell 1",
+        "nci_two": "comes after `nci_noisy`",
+        "nci_three": "comes after `print(1)` in cell 1",
     }
     assert done.notebooks["e.ipynb"]["not_preloaded"] == {
         "nci_three": "no other notebook of the folder can share it",
-        "nci_two": "stands behind `nci_three`",
+        "nci_two": "comes after `nci_three`",
     }
 
 
@@ -194,7 +194,7 @@ def test_a_server_that_no_notebook_needs_any_more_ends(workspace: Workspace, ker
         assert wait_until(lambda: all((outputs / f"{name}.ipynb").exists() for name in "ab"), 60)
 
         def servers() -> int:
-            """The first server, c's keeper and c's kernel are left."""
+            """The first server, c's supervisor and c's kernel are left."""
             return sum("kernel_server/inside/start.py" in command for command in workspace.processes().values())
 
         assert wait_until(lambda: servers() == 3, 10), workspace.processes()

@@ -68,6 +68,6 @@ def test_a_notebook_cannot_look_into_what_runs_it(workspace: Workspace, kernel: 
     [output] = json.loads(executed.read_text(encoding="utf-8"))["cells"][0]["outputs"]
     found = json.loads("".join(output["text"]))
     assert found.pop("mine") == [True] * len(ALL), "it can look into what is not closed to it"
-    # Server, keeper and kernel have no more than the notebook's environment.
+    # Server, supervisor and kernel have no more than the notebook's environment.
     assert found.pop("start.py", []) == ([ALL] * 3 if start == "fork" else [])
     assert found == {"pipeline.py": [[]], "execute_notebook.py": [[], []]}, "the stage, and its worker"
