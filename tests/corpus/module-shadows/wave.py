@@ -1,0 +1,1 @@
+raise ImportError('IPython puts the standard library before the folder')

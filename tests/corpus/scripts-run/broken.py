@@ -1,0 +1,4 @@
+def fail():
+    raise KeyError('of the script')
+
+fail()
