@@ -125,6 +125,25 @@ def test_base_modules_import_the_standard_library_only_when_they_are_imported() 
     assert done.returncode == 0, done.stderr
 
 
+MOST_LINES_OF_A_TEST_FILE = 500
+
+
+def too_long(paths: list[Path]) -> list[Path]:
+    return [path for path in paths if len(text_of(path).splitlines()) > MOST_LINES_OF_A_TEST_FILE]
+
+
+def test_no_test_file_is_too_long() -> None:
+    files = [path for path in tracked() if path.suffix == ".py" and path.is_relative_to(ROOT / "tests")]
+    assert Path(__file__) in files
+    assert not too_long(files), "split it by subject"
+
+
+@pytest.mark.parametrize(("lines", "found"), [(500, False), (501, True)])
+def test_a_test_file_that_is_too_long_is_found(tmp_path: Path, lines: int, *, found: bool) -> None:
+    (tmp_path / "test_x.py").write_text("x = 1\n" * lines)
+    assert too_long([tmp_path / "test_x.py"]) == [tmp_path / "test_x.py"] * found
+
+
 OLDEST_KERNEL = (3, 8)
 # vermin finds them where it knows the type that they are called on, which is seldom.
 NEW_METHODS = {"removeprefix", "removesuffix", "bit_count"}
