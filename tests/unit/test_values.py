@@ -103,7 +103,8 @@ def test_a_map_is_yaml_or_a_table(raw: Any, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "said"), [("a: [", "is not valid YAML (line 1)"), ("- a", "is a list, not a map."), ({"a": b""}, "contains")]
+    ("raw", "said"),
+    [("a: [", "is not valid YAML (line 1)"), ("- a", "is a list, not a map."), ({"a": b""}, "contains")],
 )
 def test_what_is_not_a_map_is_refused_with_how_to_write_one(raw: Any, said: str) -> None:
     with pytest.raises(InputError) as caught:
