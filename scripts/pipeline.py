@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
@@ -111,20 +111,20 @@ class Step:
 
 class Pipeline(Command[PipelineInputs]):
     def _main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO, console: Console) -> int:
-        cwd = Path.cwd()
+        workspace = Workspace(Path.cwd(), environ)
         done = "".join(each.removeprefix(DONE) for each in argv if each.startswith(DONE))
         try:
             own = [each for each in argv if each != BEFORE and not each.startswith(DONE)]
-            inputs = self.load(own, stdin, cwd)
+            inputs = self.load(own, stdin, workspace.cwd)
             is_shown = PLAN in argv or not (done or CHECK_ONLY in argv)
             try:
-                steps = _planned(inputs, environ, cwd)
+                steps = _planned(inputs, workspace)
             except NotebookCiError:
                 is_shown = not done  # it may be why
                 raise
             finally:
                 if is_shown:  # once: a check comes before the run, and the first call before the second
-                    self.warn_of_missed_config(inputs, cwd, console)
+                    self.warn_of_missed_config(inputs, workspace.cwd, console)
             if is_shown:
                 _show(steps, console)
             if PLAN in argv:  # in a run, each stage shows its own
@@ -132,12 +132,12 @@ class Pipeline(Command[PipelineInputs]):
                 return NOTHING_TO_DO if CHECK_ONLY in argv else 0
             if CHECK_ONLY in argv:
                 return 0
-            run_directory = RunDirectory.open(inputs.run_dir, environ, cwd)
+            run_directory = RunDirectory.open(inputs.run_dir, workspace)
         except InputError:
             if BEFORE in argv:
                 return 0  # left to the second call, which has the outputs
             raise
-        run = _Run(console, environ, cwd, run_directory, inputs.slug)
+        run = _Run(console, workspace, run_directory, inputs.slug)
         return run.run(steps, json.loads(done or "{}"), is_first=BEFORE in argv)
 
 
@@ -148,12 +148,12 @@ def _chosen(named: Sequence[str]) -> list[str]:
     return [name for name in STAGES if name in named or not named]
 
 
-def _planned(inputs: PipelineInputs, environ: Mapping[str, str], cwd: Path) -> list[Step]:
+def _planned(inputs: PipelineInputs, workspace: Workspace) -> list[Step]:
     """Plan all stages before any runs. Raises InputError, also if a stage was named and has nothing to do."""
     steps: list[Step] = []
     for name in _chosen(inputs.stages):
         awaits_data = any(step.stage.name == DATA and isinstance(step.plan, Plan) for step in steps)
-        steps.append(_step(name, inputs, Workspace(cwd, environ, awaits_data)))
+        steps.append(_step(name, inputs, replace(workspace, awaits_data=awaits_data)))
     return steps
 
 
@@ -165,7 +165,7 @@ def _step(name: str, inputs: PipelineInputs, workspace: Workspace) -> Step:
         if parameters := inputs.texts.get("parameters", inputs.parameters):
             values["parameters"] = parameters
     given = io.StringIO(json.dumps(values))
-    plan = stage.plan(load(stage.inputs, name, [FROM_STDIN], given, workspace.folder), workspace)
+    plan = stage.plan(load(stage.inputs, name, [FROM_STDIN], given, workspace.cwd), workspace)
     if isinstance(plan, Nothing) and name in inputs.stages:
         message = f"`stages` names {name}, which has nothing to do: {plan.reason}"
         raise InputError(message, hint=f"Remove {name} from `stages`.")
@@ -179,12 +179,9 @@ def _show(steps: Sequence[Step], console: Console) -> None:
 
 
 class _Run:
-    def __init__(
-        self, console: Console, environ: Mapping[str, str], cwd: Path, run_directory: RunDirectory, slug: str
-    ) -> None:
+    def __init__(self, console: Console, workspace: Workspace, run_directory: RunDirectory, slug: str) -> None:
         self._console = console
-        self._environ = environ
-        self._cwd = cwd
+        self._workspace = workspace
         self._directory = run_directory
         self._slug = slug
         # What the stages of this chain wrote, read when each ended: a notebook may write into the directory, too.
@@ -232,7 +229,7 @@ class _Run:
     def _notebooks(self, step: Step) -> int:
         """Run the notebooks. The chain stops if they change files of notebook-ci, which later stages would run."""
         print_folder = command(NOTEBOOKS, "python", "-c", "import sys; print(sys.prefix)")
-        made = run_program(print_folder, env=self._environ, separate=True, on_line=self._console.progress)
+        made = run_program(print_folder, env=self._workspace.environ, separate=True, on_line=self._console.progress)
         cache = Path(made.stdout.strip()).parent
         before = own_files.seen(cache)
         code = self._start(step)
@@ -254,8 +251,8 @@ class _Run:
         name = self._directory.next_name(step.stage.name, self._slug)
         process = subprocess.Popen(
             ["bash", str(LAUNCHER), FROM_STDIN, step.stage.name],
-            env={**self._environ, **UNHEARD},
-            cwd=self._cwd,
+            env={**self._workspace.environ, **UNHEARD},
+            cwd=self._workspace.cwd,
             stdin=subprocess.PIPE,
             text=True,
             start_new_session=POSIX,
@@ -288,7 +285,7 @@ class _Run:
     def _record(self, step: Step, status: Status, problem: Problem) -> None:
         name, slug = step.stage.name, self._slug
         record = step.stage.record(stage=name, slug=slug, status=status, started=timestamp(), problems=[problem])
-        record.source = describe_source(self._environ, self._cwd)
+        record.source = describe_source(self._workspace)
         files = self._directory.take(name, slug)
         files.write(record)
         self._records[files.name] = as_written(record)

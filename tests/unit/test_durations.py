@@ -12,9 +12,9 @@ from notebook_ci.records.run_directory import RunDirectory
 
 
 def durations(cwd: Path, environ: dict[str, str] | None = None) -> Durations:
-    run_directory = RunDirectory.open(str(cwd / "run"), {}, cwd)
+    run_directory = RunDirectory.open(str(cwd / "run"), Workspace(cwd, {}))
     place = run_directory.take("execute-notebook", "")
-    return Durations(Context(Workspace(cwd, environ or {}), run_directory, place, console({})))
+    return Durations(Context(cwd, environ or {}, run_directory=run_directory, files=place, reporter=console({})))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.build_image.revision import Revision
 
 
@@ -48,7 +49,7 @@ def test_no_program_of_the_repository_is_started(repository: Path, environ: dict
         git(repository, environ, "config", name, theirs)
     git(repository, environ, "config", "log.showSignature", "true")
     mark.unlink(missing_ok=True)
-    found = Revision.of(repository, {**environ, "GIT_EXTERNAL_DIFF": theirs, "GIT_PAGER": theirs})
+    found = Revision.of(Workspace(repository, {**environ, "GIT_EXTERNAL_DIFF": theirs, "GIT_PAGER": theirs}))
     (repository / "a.txt").write_text("b\n")
     assert found.changed() == ["a.txt"]
     assert not found.untracked_notebooks()
@@ -67,8 +68,8 @@ def test_notebooks_that_git_neither_tracks_nor_ignores(repository: Path, environ
         (repository / name).write_text("{}\n")
     (repository / ".gitignore").write_text("ignored.ipynb\n")
     git(repository, environ, "add", "tracked.ipynb")
-    assert Revision.of(repository, environ).untracked_notebooks() == ["new.ipynb", "sub/ü b.ipynb"]
-    assert Revision.of(repository / "sub", environ).untracked_notebooks() == ["ü b.ipynb"]
+    assert Revision.of(Workspace(repository, environ)).untracked_notebooks() == ["new.ipynb", "sub/ü b.ipynb"]
+    assert Revision.of(Workspace(repository / "sub", environ)).untracked_notebooks() == ["ü b.ipynb"]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_notebooks_that_git_neither_tracks_nor_ignores(repository: Path, environ
 )
 def test_the_address_is_told(repository: Path, environ: dict[str, str], url: str, source: str) -> None:
     git(repository, environ, "remote", "add", "origin", url)
-    assert Revision.of(repository, environ).source() == source
+    assert Revision.of(Workspace(repository, environ)).source() == source
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,6 @@ def test_the_address_is_told(repository: Path, environ: dict[str, str], url: str
 )
 def test_of_an_odd_address_no_part_of_a_password_is_told(repository: Path, environ: dict[str, str], url: str) -> None:
     git(repository, environ, "remote", "add", "origin", url)
-    source = Revision.of(repository, environ).source()
+    source = Revision.of(Workspace(repository, environ)).source()
     assert "hunter2" not in source
     assert "s3cret" not in source

@@ -8,6 +8,7 @@ import pytest
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.files import sha256
 from notebook_ci.base.locks import Lock
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.execute_notebook import interpreter
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.records.setup_env import SetupEnvRecord
@@ -25,7 +26,7 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self.cwd = folder
-        self.run_directory = RunDirectory.open("run", {}, folder)
+        self.run_directory = RunDirectory.open("run", Workspace(folder, {}))
         self.environ = {"PATH": os.defpath + os.pathsep + str(folder / "path")}
 
     def python(self, name: str, *, version: str = "3.12.4", ipykernel: str = "7.4.0", text: str = "") -> Path:
@@ -36,7 +37,7 @@ class Machine:
         return path
 
     def find(self, given: str = "", slug: str = "") -> interpreter.Interpreter:
-        return interpreter.tried(interpreter.find(given, slug, self.run_directory, self.environ, self.cwd))
+        return interpreter.tried(interpreter.find(given, slug, self.run_directory, Workspace(self.cwd, self.environ)))
 
 
 @pytest.fixture
@@ -187,10 +188,10 @@ def test_the_environment_is_not_made_behind_a_link(tmp_path: Path, name: str) ->
     (tmp_path / "elsewhere").mkdir()
     link.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(InputError, match="Nothing is written there"):
-        venv.location("", "", {}, tmp_path)
+        venv.location("", "", Workspace(tmp_path, {}))
     assert not any((tmp_path / "elsewhere").iterdir())
-    assert venv.location("env", "", {}, tmp_path) == tmp_path / "env"
-    assert venv.location("", "", {"RUNNER_TEMP": str(tmp_path)}, tmp_path) == tmp_path / "notebook-ci-venv"
+    assert venv.location("env", "", Workspace(tmp_path, {})) == tmp_path / "env"
+    assert venv.location("", "", Workspace(tmp_path, {"RUNNER_TEMP": str(tmp_path)})) == tmp_path / "notebook-ci-venv"
 
 
 def test_an_empty_variable_of_a_kernel_counts_as_none(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from notebook_ci.base.errors import SurroundingsError
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.setup_env import pythons
 from notebook_ci.setup_env.required import RequiredPython
 from notebook_ci.setup_env.uv import Uv
@@ -16,7 +17,7 @@ def refused(terminal: Written, folder: Path, required: RequiredPython, **environ
     cache = str(folder / "cache")
     base = {"PATH": str(folder), "HOME": str(folder), "UV_CACHE_DIR": cache, "UV_PYTHON_DOWNLOADS": "never"}
     program = Path(sys.executable).with_name("uv")
-    uv = Uv(program, {**base, **environ}, folder, terminal.console, Path(os.devnull))
+    uv = Uv(program, Workspace(folder, {**base, **environ}), terminal.console, Path(os.devnull))
     with pytest.raises(SurroundingsError) as caught:
         pythons.find_or_download(uv, required)
     return caught.value

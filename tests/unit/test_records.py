@@ -17,6 +17,7 @@ from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, Su
 from notebook_ci.base.files import sha256, write
 from notebook_ci.base.problems import Problem
 from notebook_ci.base.typed_json import to_json
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.dvc_pull import DvcPullRecord
 from notebook_ci.records.execute_notebook import ExecuteRecord, Failure, NotebookResult
 from notebook_ci.records.record import Record, describe_source
@@ -29,7 +30,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunDirectory:
-    return RunDirectory.open("run", {}, tmp_path)
+    return RunDirectory.open("run", Workspace(tmp_path, {}))
 
 
 def written(run: RunDirectory, stage: str, slug: str = "", **values: Any) -> Path:
@@ -44,20 +45,20 @@ def names(run: RunDirectory) -> list[str]:
 
 
 def test_a_given_folder_is_made(tmp_path: Path) -> None:
-    assert RunDirectory.open("a/b", {"RUNNER_TEMP": "/nowhere"}, tmp_path).path == tmp_path / "a" / "b"
+    assert RunDirectory.open("a/b", Workspace(tmp_path, {"RUNNER_TEMP": "/nowhere"})).path == tmp_path / "a" / "b"
     assert (tmp_path / "a" / "b").is_dir()
-    assert RunDirectory.open(str(tmp_path / "c"), {}, Path("/")).path == tmp_path / "c"
+    assert RunDirectory.open(str(tmp_path / "c"), Workspace(Path("/"), {})).path == tmp_path / "c"
 
 
 def test_a_runner_has_one_for_all_stages(tmp_path: Path) -> None:
     temp = tmp_path / "temp"
-    first = RunDirectory.open("", {"RUNNER_TEMP": str(temp)}, tmp_path)
+    first = RunDirectory.open("", Workspace(tmp_path, {"RUNNER_TEMP": str(temp)}))
     assert first.path == temp / "notebook-ci"
-    assert RunDirectory.open("", {"RUNNER_TEMP": str(temp)}, tmp_path) == first
+    assert RunDirectory.open("", Workspace(tmp_path, {"RUNNER_TEMP": str(temp)})) == first
 
 
 def test_a_laptop_gets_a_new_one_each_time_that_git_ignores(tmp_path: Path) -> None:
-    first, second = (RunDirectory.open("", {}, tmp_path).path for _ in range(2))
+    first, second = (RunDirectory.open("", Workspace(tmp_path, {})).path for _ in range(2))
     assert first != second
     assert {first.parent, second.parent} == {tmp_path / ".notebook-ci" / "runs"}
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
@@ -69,7 +70,7 @@ def test_a_laptop_gets_a_new_one_each_time_that_git_ignores(tmp_path: Path) -> N
 def test_a_gitignore_of_the_user_is_kept(tmp_path: Path) -> None:
     (tmp_path / ".notebook-ci").mkdir()
     (tmp_path / ".notebook-ci" / ".gitignore").write_text("mine\n")
-    RunDirectory.open("", {}, tmp_path)
+    RunDirectory.open("", Workspace(tmp_path, {}))
     assert (tmp_path / ".notebook-ci" / ".gitignore").read_text() == "mine\n"
 
 
@@ -80,29 +81,29 @@ def test_nothing_is_written_behind_a_link_that_a_branch_has_brought(tmp_path: Pa
     (elsewhere / "runs").mkdir(parents=True)
     (workspace / link).symlink_to(elsewhere)
     with pytest.raises(InputError, match=f"{link}.* is a link, or is reached through one. Nothing is written there."):
-        RunDirectory.open("", {}, workspace)
+        RunDirectory.open("", Workspace(workspace, {}))
     assert [path.name for path in elsewhere.rglob("*")] == ["runs"]
-    assert RunDirectory.open(str(elsewhere / "mine"), {}, workspace).path.is_dir()
+    assert RunDirectory.open(str(elsewhere / "mine"), Workspace(workspace, {})).path.is_dir()
 
 
 def test_the_gitignore_is_not_written_through_a_link(tmp_path: Path) -> None:
     (tmp_path / ".notebook-ci").mkdir()
     (tmp_path / ".notebook-ci" / ".gitignore").symlink_to(tmp_path / "elsewhere")
-    RunDirectory.open("", {}, tmp_path)
+    RunDirectory.open("", Workspace(tmp_path, {}))
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_workspace_may_be_a_link_itself(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
-    assert RunDirectory.open("", {}, tmp_path / "link").path.is_dir()
+    assert RunDirectory.open("", Workspace(tmp_path / "link", {})).path.is_dir()
 
 
 @pytest.mark.parametrize("given", ["file", "file/below", "x" * 300, "a\0b"])
 def test_a_folder_that_cannot_be_made_is_a_wrong_input(tmp_path: Path, given: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="The run directory cannot be created"):
-        RunDirectory.open(given, {}, tmp_path)
+        RunDirectory.open(given, Workspace(tmp_path, {}))
 
 
 def test_a_folder_of_notebooks_is_no_run_directory(tmp_path: Path) -> None:
@@ -110,12 +111,12 @@ def test_a_folder_of_notebooks_is_no_run_directory(tmp_path: Path) -> None:
     (tmp_path / "notebooks" / "deep").mkdir(parents=True)
     (tmp_path / "notebooks" / "deep" / "a.ipynb").touch()
     with pytest.raises(InputError, match="which contains your notebooks"):
-        RunDirectory.open("notebooks", {}, tmp_path)
+        RunDirectory.open("notebooks", Workspace(tmp_path, {}))
     assert [path.name for path in (tmp_path / "notebooks").iterdir()] == ["deep"]
     (tmp_path / "notebooks" / "deep" / "a.ipynb").unlink()
-    run = RunDirectory.open("notebooks", {}, tmp_path).path
+    run = RunDirectory.open("notebooks", Workspace(tmp_path, {})).path
     (run / "executed.ipynb").touch()
-    assert RunDirectory.open("notebooks", {}, tmp_path).path == run
+    assert RunDirectory.open("notebooks", Workspace(tmp_path, {})).path == run
 
 
 # Names
@@ -353,19 +354,19 @@ def test_the_workspace_is_no_run_directory_and_stays_as_it_is(tmp_path: Path) ->
     (tmp_path / "work").mkdir()
     for given in (".", "..", str(tmp_path)):
         with pytest.raises(InputError, match="which contains your notebooks"):
-            RunDirectory.open(given, {}, tmp_path / "work")
+            RunDirectory.open(given, Workspace(tmp_path / "work", {}))
     assert [path.name for path in tmp_path.rglob("*")] == ["work"]
 
 
 def test_a_folder_with_files_of_the_user_is_not_hidden_from_git(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "notes.md").touch()
-    assert not (RunDirectory.open("run", {}, tmp_path).path / ".gitignore").exists()
+    assert not (RunDirectory.open("run", Workspace(tmp_path, {})).path / ".gitignore").exists()
 
 
 def test_a_run_directory_in_the_workspace_is_ignored_by_git(tmp_path: Path) -> None:
-    inside = RunDirectory.open("run", {}, tmp_path / "work")
-    outside = RunDirectory.open(str(tmp_path / "elsewhere"), {}, tmp_path / "work")
+    inside = RunDirectory.open("run", Workspace(tmp_path / "work", {}))
+    outside = RunDirectory.open(str(tmp_path / "elsewhere"), Workspace(tmp_path / "work", {}))
     assert (inside.path / ".gitignore").read_text() == "*\n"
     assert not (outside.path / ".gitignore").exists()
 
@@ -388,7 +389,7 @@ def test_the_last_is_the_newest_of_that_slug_or_else_of_any(run: RunDirectory) -
 
 
 def test_the_run_directories_of_two_legs_merge_by_copying(tmp_path: Path) -> None:
-    legs = [RunDirectory.open(name, {}, tmp_path) for name in ("one", "two")]
+    legs = [RunDirectory.open(name, Workspace(tmp_path, {})) for name in ("one", "two")]
     for number, (leg, slug) in enumerate(zip(legs, ("py311", "py312"), strict=True)):
         place = leg.take("execute-notebook", slug)
         (place.artifacts / "a.ipynb").write_text(slug)
@@ -433,16 +434,16 @@ def test_an_error_becomes_a_problem_at_its_place() -> None:
 
 def test_a_runner_says_where_the_code_comes_from(tmp_path: Path) -> None:
     environ = {"GITHUB_ACTIONS": "true", "GITHUB_SHA": "abc", "GITHUB_RUN_ID": "7", "GITHUB_REF": "", "SECRET": "x"}
-    assert describe_source(environ, tmp_path) == {"commit": "abc", "run": "7"}
+    assert describe_source(Workspace(tmp_path, environ)) == {"commit": "abc", "run": "7"}
 
 
 def test_git_says_where_the_code_comes_from(tmp_path: Path) -> None:
-    assert describe_source({}, tmp_path) == {}
+    assert describe_source(Workspace(tmp_path, {})) == {}
     git = ["git", "-c", "user.name=n", "-c", "user.email=e"]
     subprocess.run([*git, "init", "-q"], cwd=tmp_path, check=True)
-    assert describe_source({}, tmp_path) == {}, "there is no commit yet"
+    assert describe_source(Workspace(tmp_path, {})) == {}, "there is no commit yet"
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "m"], cwd=tmp_path, check=True)
-    assert len(describe_source({}, tmp_path)["commit"]) == 40
+    assert len(describe_source(Workspace(tmp_path, {}))["commit"]) == 40
 
 
 def test_a_digest_is_that_of_the_content(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.texts import quote
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.execute_notebook.selection import everything, matching, select
 from notebook_ci.records.run_directory import RunDirectory
 
@@ -246,7 +247,7 @@ def test_a_workspace_that_is_a_virtual_environment_itself_is_looked_at(tmp_path:
 
 
 def test_what_lies_in_a_run_directory_is_no_notebook_to_execute(tmp_path: Path) -> None:
-    RunDirectory.open("run", {}, tmp_path)
+    RunDirectory.open("run", Workspace(tmp_path, {}))
     for name in ("a.ipynb", "run/execute-notebook/a.ipynb"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()

@@ -10,6 +10,7 @@ import pytest
 
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.typed_json import from_json, to_json
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.log_run import source as origin
 from notebook_ci.log_run import store
 from notebook_ci.log_run.description import Description, describe
@@ -31,7 +32,7 @@ SLASHES = (
 
 def error_of(uri: str, cwd: Path) -> InputError:
     with pytest.raises(InputError) as caught:
-        store.find(uri, {}, cwd)
+        store.find(uri, Workspace(cwd, {}))
     return caught.value
 
 
@@ -48,14 +49,14 @@ def error_of(uri: str, cwd: Path) -> InputError:
     ],
 )
 def test_a_server(uri: str, kept: str, tmp_path: Path) -> None:
-    found = store.find(uri, {}, tmp_path)
+    found = store.find(uri, Workspace(tmp_path, {}))
     assert (found.uri, found.environment, found.artifacts) == (kept, "mlflow-thin", None)
     assert found.view(downloaded=True) == found.view(downloaded=False) == ""
     assert found.run_url("1", "abc") == f"{kept}/#/experiments/1/runs/abc"
 
 
 def test_credentials_leave_the_address(tmp_path: Path) -> None:
-    found = store.find("https://me:pa%2Fss@host", {}, tmp_path)
+    found = store.find("https://me:pa%2Fss@host", Workspace(tmp_path, {}))
     assert found.credentials == {"MLFLOW_TRACKING_USERNAME": "me", "MLFLOW_TRACKING_PASSWORD": "pa/ss"}
 
 
@@ -109,7 +110,7 @@ def test_an_address_that_is_not_understood_is_not_shown(uri: str, tmp_path: Path
     assert store.shown(uri) == ""
     assert error_of(uri, tmp_path).message == f"The address in the input tracking-uri {what} {ACCEPTED}"
     with pytest.raises(InputError) as caught:
-        store.find("", {"MLFLOW_TRACKING_URI": uri}, tmp_path)
+        store.find("", Workspace(tmp_path, {"MLFLOW_TRACKING_URI": uri}))
     assert caught.value.message == f"The address in MLFLOW_TRACKING_URI {what} {ACCEPTED}"
     assert "hunter" not in caught.value.message + caught.value.hint
 
@@ -145,7 +146,7 @@ def test_a_database_server_shows_no_password(scheme: str, tmp_path: Path) -> Non
 
 def test_a_database_file_is_relative_to_the_workspace(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
-    found = store.find("sqlite:///sub/../mlflow.db", {}, tmp_path)
+    found = store.find("sqlite:///sub/../mlflow.db", Workspace(tmp_path, {}))
     assert (found.uri, found.environment) == (f"sqlite:///{tmp_path}/mlflow.db", "mlflow-full")
     assert found.artifacts == tmp_path / "artifacts"
     assert found.run_url("1", "abc") == ""
@@ -153,8 +154,8 @@ def test_a_database_file_is_relative_to_the_workspace(tmp_path: Path) -> None:
 
 def test_the_input_wins_over_the_variable(tmp_path: Path) -> None:
     environ = {"MLFLOW_TRACKING_URI": "http://variable"}
-    assert store.find("http://given", environ, tmp_path).uri == "http://given"
-    assert store.find("", environ, tmp_path).uri == "http://variable"
+    assert store.find("http://given", Workspace(tmp_path, environ)).uri == "http://given"
+    assert store.find("", Workspace(tmp_path, environ)).uri == "http://variable"
 
 
 def test_a_database_that_is_a_folder(tmp_path: Path) -> None:
@@ -311,7 +312,7 @@ def test_only_an_image_that_was_made_as_asked_is_one(status: str, tmp_path: Path
 def test_the_branch_of_a_pull_request() -> None:
     source = {"repository": "team/penguins", "run": "7", "ref": "refs/pull/3/merge", "commit": "abc"}
     environ = {"GITHUB_RUN_ID": "7", "GITHUB_HEAD_REF": "better", "GITHUB_ACTOR": "octocat"}
-    found = origin.tags(source, environ, Path())
+    found = origin.tags(source, Workspace(Path(), environ))
     assert found["mlflow.source.git.branch"] == "better"
     assert found["github.run_url"] == "https://github.com/team/penguins/actions/runs/7"
 
@@ -320,7 +321,7 @@ def test_another_run_logs_it() -> None:
     """Its own branch and actor are not those of the records."""
     source = {"repository": "team/penguins", "run": "7", "ref": "refs/tags/v1"}
     environ = {"GITHUB_RUN_ID": "8", "GITHUB_HEAD_REF": "better", "GITHUB_ACTOR": "octocat"}
-    found = origin.tags(source, environ, Path())
+    found = origin.tags(source, Workspace(Path(), environ))
     assert not {"mlflow.source.git.branch", "mlflow.user", "github.actor"} & found.keys()
 
 
@@ -336,10 +337,10 @@ def test_a_laptop_says_what_git_says(tmp_path: Path) -> None:
     git(tmp_path, "commit", "-q", "--allow-empty", "-m", "first")
     git(tmp_path, "remote", "add", "origin", "https://me:kept-secret@example.org/team/penguins.git")
     commit = git(tmp_path, "rev-parse", "HEAD")
-    found = origin.tags({"commit": commit}, {}, tmp_path)
+    found = origin.tags({"commit": commit}, Workspace(tmp_path, {}))
     assert (found["mlflow.source.git.commit"], found["mlflow.source.git.branch"]) == (commit, "trunk")
     assert found["mlflow.source.git.repoURL"] == "https://example.org/team/penguins.git"
-    moved_on = origin.tags({"commit": "0" * 40}, {}, tmp_path)
+    moved_on = origin.tags({"commit": "0" * 40}, Workspace(tmp_path, {}))
     assert "mlflow.source.git.branch" not in moved_on
 
 
@@ -401,6 +402,6 @@ def test_the_store_beside_the_runs_is_not_behind_a_link(tmp_path: Path, link: st
     (tmp_path / "workspace" / link).parent.mkdir(parents=True)
     (tmp_path / "workspace" / link).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(InputError, match="Nothing is written there"):
-        store.find("", {}, tmp_path / "workspace")
+        store.find("", Workspace(tmp_path / "workspace", {}))
     assert not any((tmp_path / "elsewhere").iterdir())
-    assert store.find("", {"RUNNER_TEMP": str(tmp_path)}, tmp_path / "workspace").database
+    assert store.find("", Workspace(tmp_path / "workspace", {"RUNNER_TEMP": str(tmp_path)})).database

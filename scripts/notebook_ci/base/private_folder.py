@@ -2,11 +2,11 @@
 
 import contextlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from notebook_ci.base.errors import InputError
+from notebook_ci.base.workspace import Workspace
 
 PRIVATE_FOLDER = ".notebook-ci"
 # If a workspace is read-only, everything written there by default has to go to other folders.
@@ -40,12 +40,12 @@ def refuse_link(folder: Path, cwd: Path) -> None:
         )
 
 
-def default_environment(slug: str, environ: Mapping[str, str], cwd: Path) -> Path:
+def default_environment(slug: str, workspace: Workspace) -> Path:
     """Return where setup-env creates the environment of a slug. Local runs of execute-notebook look there, too."""
     behind = f"-{slug}" if slug else ""
-    if runner_temp := environ.get("RUNNER_TEMP"):
-        return Path(runner_temp) / f"notebook-ci-venv{behind}"
-    return cwd / PRIVATE_FOLDER / f"venv{behind}"
+    if workspace.runner_temp:
+        return workspace.runner_temp / f"notebook-ci-venv{behind}"
+    return workspace.cwd / PRIVATE_FOLDER / f"venv{behind}"
 
 
 def environment_marker(environment: Path) -> dict[str, Any]:

@@ -104,6 +104,14 @@ def run(
     return Completed(process.returncode, "\n".join(lines), timed_out, "".join(whole))
 
 
+def program_in(environment: Path, name: str = "python") -> Path:
+    """Return the path of a program of a Python environment. It may not exist."""
+    if POSIX:
+        return environment / "bin" / name
+    of_conda = environment / f"{name}.exe"
+    return of_conda if of_conda.exists() else environment / "Scripts" / f"{name}.exe"
+
+
 def end_tree(process: subprocess.Popen[str]) -> None:
     """End a process that leads its own session, and all its descendants: SIGTERM, then SIGKILL."""
     if not POSIX:

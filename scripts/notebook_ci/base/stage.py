@@ -121,22 +121,23 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
         workspace = Workspace(Path.cwd(), environ)
         if NAME_CACHE in argv:
             return self._name_cache(argv, workspace, stdin, console)
-        inputs = self.load(argv, stdin, workspace.folder)
+        inputs = self.load(argv, stdin, workspace.cwd)
         if CHECK_ONLY in argv and PLAN not in argv:
             with contextlib.suppress(NotebookCiError):  # refused: the record below says why
                 self._something(inputs, workspace)
                 return 0
-        self.warn_of_missed_config(inputs, workspace.folder, console)
+        self.warn_of_missed_config(inputs, workspace.cwd, console)
         if PLAN in argv:
             plan = self._something(inputs, workspace)
             show(self.name, plan, console)
             console.annotate(plan.problems)
             return NOTHING_TO_DO if CHECK_ONLY in argv else 0
-        run_directory = RunDirectory.open(inputs.run_dir, environ, workspace.folder)
+        run_directory = RunDirectory.open(inputs.run_dir, workspace)
         files = run_directory.take(self.name, inputs.slug)
         record = self.record(stage=self.name, slug=inputs.slug, inputs=inputs.as_given())
         reporter = _Recording(console, record)
-        exit_code = self._run(inputs, Context(workspace, run_directory, files, reporter), record)
+        context = Context(workspace.cwd, environ, run_directory=run_directory, files=files, reporter=reporter)
+        exit_code = self._run(inputs, context, record)
         with signals.undisturbed():
             return self._close(console, files, record, exit_code)
 
@@ -150,7 +151,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
     def _name_cache(self, argv: Sequence[str], workspace: Workspace, stdin: TextIO, console: Console) -> int:
         """Set the outputs that name a cache. Errors are ignored here: the stage itself reports them."""
         try:
-            inputs = self.load(argv, stdin, workspace.folder)
+            inputs = self.load(argv, stdin, workspace.cwd)
             plan = self._something(inputs, workspace)
             if CHECK_ONLY not in argv:
                 console.set_outputs(self.cache(inputs, plan, workspace, console))
@@ -163,8 +164,8 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
         record.started = timestamp()
         began = time.monotonic()
         try:
-            record.source = describe_source(context.environ, context.cwd)
-            plan = self._something(inputs, context.workspace)
+            record.source = describe_source(context)
+            plan = self._something(inputs, context)
             record.problems += plan.problems
             self.run(inputs, plan, context, record)
         except NotebookCiError as error:

@@ -1,4 +1,4 @@
-"""The folder and the variables that a stage works with."""
+"""The surroundings of a stage."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +7,16 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Workspace:
-    folder: Path  # relative paths start here
+    cwd: Path  # relative paths start here
     environ: Mapping[str, str]
     awaits_data: bool = False  # dvc-pull runs first in this run: data may still be missing
+
+    @property
+    def is_on_runner(self) -> bool:
+        return self.environ.get("GITHUB_ACTIONS") == "true"
+
+    @property
+    def runner_temp(self) -> Path | None:
+        """The folder that a runner empties after the job."""
+        folder = self.environ.get("RUNNER_TEMP")
+        return Path(folder) if folder else None

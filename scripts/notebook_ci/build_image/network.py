@@ -11,6 +11,7 @@ from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_text
 from notebook_ci.base.index_settings import IndexSettings
 from notebook_ci.base.masking import learn
+from notebook_ci.base.workspace import Workspace
 
 CERTIFICATES = "certificates.crt"
 _LOOPBACK = ("localhost", "127.", "::1")
@@ -24,13 +25,13 @@ class Network:
     left_out: tuple[str, ...]  # settings that cannot be passed to a build
 
     @classmethod
-    def of(cls, environ: Mapping[str, str], cwd: Path) -> "Network":
+    def of(cls, workspace: Workspace) -> "Network":
         """Read the user's settings.
 
         Raises:
             InputError: A settings file or the certificate file cannot be read, or packages are only in local folders.
         """
-        settings = indexes.read(environ, cwd)
+        settings = indexes.read(workspace.environ, workspace.cwd)
         learn(settings.for_uv())
         places = [index.url for index in (settings.default, *settings.extra) if index]
         local = [place for place in (*places, *settings.find_links) if not _is_remote(place)]

@@ -11,6 +11,7 @@ from notebook_ci.base import git
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.files import TMPDIR, unwritable
 from notebook_ci.base.texts import without_users
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.build_image.faults import sentence
 from notebook_ci.records.record import now
 
@@ -22,14 +23,17 @@ _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Revision:
-    cwd: Path
-    environ: Mapping[str, str]
+    workspace: Workspace
     commit: str  # empty: the workspace is not in git, or has no commit yet
 
     @classmethod
-    def of(cls, cwd: Path, environ: Mapping[str, str]) -> "Revision":
-        commit = git.answer(cwd, environ, "rev-parse", "--verify", "HEAD")
-        return cls(cwd, environ, commit if _COMMIT.fullmatch(commit) else "")
+    def of(cls, workspace: Workspace) -> "Revision":
+        commit = git.answer(workspace.cwd, workspace.environ, "rev-parse", "--verify", "HEAD")
+        return cls(workspace, commit if _COMMIT.fullmatch(commit) else "")
+
+    @property
+    def _here(self) -> tuple[Path, Mapping[str, str]]:
+        return self.workspace.cwd, self.workspace.environ
 
     def created(self) -> str:
         """Return the creation time of the image (RFC 3339); two builds of one commit give the same image.
@@ -39,9 +43,9 @@ class Revision:
         Raises:
             InputError: SOURCE_DATE_EPOCH is not a number.
         """
-        epoch = self.environ.get("SOURCE_DATE_EPOCH", "")
+        epoch = self.workspace.environ.get("SOURCE_DATE_EPOCH", "")
         if not epoch and self.commit:
-            epoch = git.answer(self.cwd, self.environ, "show", "--no-patch", "--format=%ct", "HEAD")
+            epoch = git.answer(*self._here, "show", "--no-patch", "--format=%ct", "HEAD")
         try:
             moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else now()
         except (ValueError, OverflowError, OSError) as error:
@@ -55,17 +59,17 @@ class Revision:
 
         It is empty if there is none, or if its form does not show which part is a password.
         """
-        if self.environ.get("GITHUB_ACTIONS") == "true" and (repository := self.environ.get("GITHUB_REPOSITORY")):
-            return f"{self.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository}"
+        if self.workspace.is_on_runner and (repository := self.workspace.environ.get("GITHUB_REPOSITORY")):
+            return f"{self.workspace.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository}"
         if not self.commit:
             return ""
-        url = git.answer(self.cwd, self.environ, "remote", "get-url", "origin")
+        url = git.answer(*self._here, "remote", "get-url", "origin")
         address = without_users(url).removesuffix(".git")
         return address if _ADDRESS.fullmatch(address) else ""
 
     def changed(self) -> list[str]:
         """Return the tracked files that differ from the commit, relative to the workspace."""
-        done = git.run(self.cwd, self.environ, "diff", "--no-ext-diff", "--name-only", "-z", "--relative", "HEAD")
+        done = git.run(*self._here, "diff", "--no-ext-diff", "--name-only", "-z", "--relative", "HEAD")
         return [name for name in done.stdout.split("\0") if name]
 
     def untracked_notebooks(self) -> list[str]:
@@ -73,7 +77,7 @@ class Revision:
 
         Those in hidden folders, such as Jupyter's `.ipynb_checkpoints`, are left out: they are never executed.
         """
-        done = git.run(self.cwd, self.environ, "ls-files", "--others", "--exclude-standard", "-z", "--", "*.ipynb")
+        done = git.run(*self._here, "ls-files", "--others", "--exclude-standard", "-z", "--", "*.ipynb")
         return [name for name in done.stdout.split("\0") if name and "/." not in f"/{name}"]
 
     def archive(self, path: Path, folder: str) -> None:
@@ -85,7 +89,7 @@ class Revision:
         """
         raw = path.with_suffix(".raw")
         options = ("--format=tar", f"--prefix={folder}/", "--output", raw)
-        done = git.run(self.cwd, self.environ, "archive", *options, "HEAD")
+        done = git.run(*self._here, "archive", *options, "HEAD")
         if done.returncode:
             raise SurroundingsError(f"git cannot give out the files of the commit: {sentence(done.output)}")
         try:
@@ -99,7 +103,7 @@ class Revision:
         raw.unlink()
         if not any(member.isreg() for member in members):
             raise InputError(
-                f"The commit {self.commit[:12]} has no files in {self.cwd}.",
+                f"The commit {self.commit[:12]} has no files in {self.workspace.cwd}.",
                 hint="Commit the notebooks: only what git tracks comes into the image.",
             )
 

@@ -63,7 +63,7 @@ def plan(inputs: BuildImageInputs, workspace: Workspace) -> ImagePlan | Nothing:
         return Nothing(NO_IMAGE, hint="Set it to a name such as `ghcr.io/team/penguins`.")
     image, tags = fitted_image(inputs.image), [*dict.fromkeys(map(fitted_tag, inputs.tags))]
     changed = _changed_names([inputs.image, *inputs.tags], [image, *map(fitted_tag, inputs.tags)])
-    own = _own_dockerfile(inputs.dockerfile, workspace.folder)
+    own = _own_dockerfile(inputs.dockerfile, workspace.cwd)
     return ImagePlan(image=image, tags=tags, dockerfile=own, is_pushed=inputs.push, problems=tuple(changed))
 
 
@@ -75,7 +75,7 @@ def run(inputs: BuildImageInputs, planned: ImagePlan, context: Context, record: 
         CheckFailed: The Dockerfile or the packages have an error.
         SurroundingsError: Engine, registry or network failed.
     """
-    revision, own = Revision.of(context.cwd, context.environ), planned.dockerfile
+    revision, own = Revision.of(context), planned.dockerfile
     record.image, record.tags = planned.image, [*(planned.tags or _commit_tag(revision))]
     labels = _labels(record.image, revision)
     docker = Docker(context.environ, context.reporter, inputs.timeout)
@@ -214,7 +214,7 @@ def _generated(inputs: BuildImageInputs, context: Context, revision: Revision) -
             "your own with the input dockerfile.",
         )
     found = packages.find(inputs.requirements, context.run_directory.last(SetupEnvRecord, inputs.slug), context.cwd)
-    network = Network.of(context.environ, context.cwd)
+    network = Network.of(context)
     for setting in network.left_out:
         context.reporter.warning(f"The build of the image does not get your {setting} for the package index.")
     return _GeneratedBuild(inputs.base_image or default_base(found, context.cwd), found, network, revision)

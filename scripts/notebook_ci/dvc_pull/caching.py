@@ -22,11 +22,11 @@ PREFIX = "notebook-ci-dvc-1-"
 
 def cache(inputs: DvcPullInputs, planned: PullPlan, workspace: Workspace, _: Reporter) -> dict[str, str]:
     """Return `key`, `restore-keys` and `path`; nothing if there must be no cache."""
-    root, remotes, cwd, environ = planned.root, planned.remotes, workspace.folder, workspace.environ
+    root, remotes, cwd, environ = planned.root, planned.remotes, workspace.cwd, workspace.environ
     if not _is_allowed(inputs, environ) or all(remote.kind == "local" for remote in remotes):
         return {}
     folder = Config.read(root, "", environ).cache.resolve()
-    if not _may_be_kept(folder, root, cwd, environ):
+    if not _may_be_kept(folder, root, workspace):
         return {}
     # The prefix identifies the repository and its remotes; the rest of the key covers everything that decides what is
     # pulled.
@@ -49,13 +49,13 @@ def _is_allowed(inputs: DvcPullInputs, environ: Mapping[str, str]) -> bool:
         return True
 
 
-def _may_be_kept(cache: Path, root: Path, cwd: Path, environ: Mapping[str, str]) -> bool:
+def _may_be_kept(cache: Path, root: Path, workspace: Workspace) -> bool:
     """Return whether a folder contains only the cache: no git files, not the repository, no other files."""
-    homes = [root.resolve(), cwd.resolve()]
+    homes = [root.resolve(), workspace.cwd.resolve()]
     if any(home.is_relative_to(cache) for home in homes) or ".git" in {part.lower() for part in cache.parts}:
         return False
-    if temporary := environ.get("RUNNER_TEMP"):
-        homes.append(Path(temporary).resolve())
+    if workspace.runner_temp:
+        homes.append(workspace.runner_temp.resolve())
     return any(cache.is_relative_to(home) and cache != home for home in homes)
 
 

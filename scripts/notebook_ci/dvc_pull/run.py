@@ -53,7 +53,7 @@ def plan(inputs: DvcPullInputs, workspace: Workspace) -> PullPlan | Nothing:
     Raises:
         InputError: An input or DVC's configuration is wrong.
     """
-    cwd = workspace.folder
+    cwd = workspace.cwd
     if not (inputs.targets or inputs.remote or inputs.working_directory or find_root(cwd)):
         return Nothing(
             NO_DATA, hint="Create it with `dvc init`, or name the folder that has it with `working-directory`."
@@ -115,7 +115,7 @@ def _find(inputs: DvcPullInputs, cwd: Path) -> tuple[Path, Path]:
 
 def _remotes(inputs: DvcPullInputs, root: Path, workspace: Workspace) -> list[Remote]:
     """Return the remotes that may be pulled from, the default one first."""
-    config = Config.read(root, os.path.relpath(root, workspace.folder), workspace.environ)
+    config = Config.read(root, os.path.relpath(root, workspace.cwd), workspace.environ)
     if inputs.remote:
         return [config.remote(inputs.remote)]
     names = [config.default] if config.default else []

@@ -18,7 +18,7 @@ class Durations:
     """The durations of a workspace. On a CI runner nothing is known or kept: each job starts with a new workspace."""
 
     def __init__(self, context: Context) -> None:
-        self._cwd = None if context.environ.get("RUNNER_TEMP") else context.cwd
+        self._cwd = None if context.runner_temp else context.cwd
 
     @cached_property
     def known(self) -> Mapping[str, float]:

@@ -12,8 +12,9 @@ from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.files import sha256
 from notebook_ci.base.isolation import for_others
 from notebook_ci.base.private_folder import default_environment, environment_marker
-from notebook_ci.base.process import POSIX
+from notebook_ci.base.process import POSIX, program_in
 from notebook_ci.base.texts import quote
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.records.setup_env import SetupEnvRecord
 
@@ -58,12 +59,12 @@ class Candidate:
         return self.path.parent.parent if POSIX else self.path.parent
 
 
-def find(given: str, slug: str, run_directory: RunDirectory, environ: Mapping[str, str], cwd: Path) -> Candidate:
+def find(given: str, slug: str, run_directory: RunDirectory, workspace: Workspace) -> Candidate:
     """Find the interpreter: from the input, setup-env's environment, the active environment, or PATH.
 
     Raises InputError if setup-env did not pass in this run, and SurroundingsError if none was found.
     """
-    found = next(_candidates(given, slug, run_directory, environ, cwd), None)
+    found = next(_candidates(given, slug, run_directory, workspace), None)
     if found is None:
         raise SurroundingsError(
             "No Python was found to run the notebooks.",
@@ -97,11 +98,9 @@ def _digest(path: Path) -> str:
         return ""
 
 
-def _candidates(
-    given: str, slug: str, run_directory: RunDirectory, environ: Mapping[str, str], cwd: Path
-) -> Iterator[tuple[str, Path]]:
+def _candidates(given: str, slug: str, run_directory: RunDirectory, workspace: Workspace) -> Iterator[tuple[str, Path]]:
     if given:
-        yield "`python`", _named(given, environ, cwd)
+        yield "`python`", _named(given, workspace)
         return
     record = run_directory.last(SetupEnvRecord, slug)
     if record and record.status != "skipped":
@@ -111,33 +110,26 @@ def _candidates(
                 hint="Read its errors, or set `python` to an interpreter.",
             )
         yield "setup-env", Path(record.python)
-    earlier = default_environment(slug, environ, cwd)
+    earlier = default_environment(slug, workspace)
     # On a laptop, each run has its own run directory, so setup-env's record is not found there.
-    if not environ.get("RUNNER_TEMP") and _python_in(earlier).exists():
+    if not workspace.runner_temp and program_in(earlier).exists():
         _refuse_copy(earlier)
-        yield EARLIER, _python_in(earlier)
+        yield EARLIER, program_in(earlier)
     for variable in ("VIRTUAL_ENV", "pythonLocation"):
-        if environ.get(variable):
-            yield variable, _python_in(Path(environ[variable]))
+        if workspace.environ.get(variable):
+            yield variable, program_in(Path(workspace.environ[variable]))
     for name in ("python", "python3"):
-        if found := shutil.which(name, path=environ.get("PATH")):
+        if found := shutil.which(name, path=workspace.environ.get("PATH")):
             yield "PATH", Path(found)
 
 
-def _named(given: str, environ: Mapping[str, str], cwd: Path) -> Path:
+def _named(given: str, workspace: Workspace) -> Path:
     """Return the interpreter that the input names: a program on PATH, a path, or the folder of an environment."""
-    if os.sep not in given and (found := shutil.which(given, path=environ.get("PATH"))):
+    if os.sep not in given and (found := shutil.which(given, path=workspace.environ.get("PATH"))):
         return Path(found)
-    path = cwd / given
-    inside = _python_in(path)
+    path = workspace.cwd / given
+    inside = program_in(path)
     return inside if inside.exists() else path
-
-
-def _python_in(prefix: Path) -> Path:
-    if POSIX:
-        return prefix / "bin" / "python"
-    inside = prefix / "Scripts" / "python.exe"
-    return inside if inside.exists() else prefix / "python.exe"
 
 
 def tried(candidate: Candidate) -> Interpreter:

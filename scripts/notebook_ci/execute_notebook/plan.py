@@ -66,12 +66,12 @@ class ExecutionPlan(Plan):
 
 
 def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
-    cwd = workspace.folder
+    cwd = workspace.cwd
     is_late = workspace.awaits_data and not exists(cwd / inputs.parameters_file)
     own, sets = inputs.parameters, inputs.sweep
     given = ({} if is_late else _parameters_file(inputs.parameters_file, cwd)) | own
     output_dir = cwd / inputs.output_dir if inputs.output_dir else None
-    outputs = [RunDirectory.location(inputs.run_dir, workspace.environ, cwd), *([output_dir] if output_dir else [])]
+    outputs = [RunDirectory.location(inputs.run_dir, workspace), *([output_dir] if output_dir else [])]
     if output_dir:
         _keep_apart(output_dir, cwd)
     chosen = select(inputs.notebooks, inputs.exclude, cwd, never=outputs)

@@ -51,7 +51,7 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         SurroundingsError: No interpreter can run the notebooks, or the outputs cannot be written.
         Cancelled: The job was cancelled; the record holds the results so far.
     """
-    candidate = find(inputs.python, inputs.slug, context.run_directory, context.environ, context.cwd)
+    candidate = find(inputs.python, inputs.slug, context.run_directory, context)
     with temporary_folder() as folder, _nothing_left(), contextlib.ExitStack() as stack:
         # The server comes first: it takes longest to get ready, and works in parallel.
         server = _server(inputs, context, candidate, folder, stack)
@@ -177,7 +177,7 @@ def _announce(planned: ExecutionPlan, interpreter: Interpreter, record: ExecuteR
             f"One after the other: {listed(chain, plan.MOST_LISTED)}. `execution-order` changes that."
         )
     if interpreter.origin == EARLIER:
-        _warn_of_changes(default_environment(record.slug, context.environ, context.cwd), context)
+        _warn_of_changes(default_environment(record.slug, context), context)
     _notice_kernels(planned.executions, interpreter, context)
 
 

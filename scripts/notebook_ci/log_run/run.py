@@ -41,7 +41,7 @@ def plan(inputs: LogRunInputs, workspace: Workspace) -> LoggingPlan:
         InputError: A run cannot be logged there.
     """
     try:
-        return LoggingPlan(store=store.find(inputs.tracking_uri, workspace.environ, workspace.folder))
+        return LoggingPlan(store=store.find(inputs.tracking_uri, workspace))
     except SurroundingsError:
         return LoggingPlan(store=None)
 
@@ -54,7 +54,7 @@ def run(inputs: LogRunInputs, planned: LoggingPlan, context: Context, record: Lo
         SurroundingsError: It could not be logged, and `on-error` is not `warn`.
     """
     try:
-        target = planned.store or store.find(inputs.tracking_uri, context.environ, context.cwd)
+        target = planned.store or store.find(inputs.tracking_uri, context)
         _log(inputs, target, context, record)
     except InputError:
         raise
@@ -82,7 +82,7 @@ def _log(inputs: LogRunInputs, target: Store, context: Context, record: LogRunRe
         context.run_directory.path,
         identity=source.identity(context.run_directory.path / f"{first}.json", inputs.slug, context.environ),
         name=record.run_name,
-        context=source.tags(origin, context.environ, context.cwd),
+        context=source.tags(origin, context),
     )
     record.identity = described.identity
     for notice in described.notices:
@@ -167,7 +167,7 @@ def _target(inputs: LogRunInputs, context: Context) -> dict[str, str]:
             f"experiment is {quote(name)}. Accepted are up to {MOST_EXPERIMENT_NAME} characters on one line."
         )
     if not (name or number or run):
-        name = source.repository_name(context.environ, context.cwd)
+        name = source.repository_name(context)
     return {"experiment": name, "experiment_id": number, "run_id": run}
 
 

@@ -10,6 +10,7 @@ from notebook_ci import VERSION
 from notebook_ci.base import git
 from notebook_ci.base.files import sha256
 from notebook_ci.base.texts import without_users
+from notebook_ci.base.workspace import Workspace
 
 # A record's source fields -> names of their tags.
 _GITHUB = {
@@ -41,7 +42,7 @@ def is_runner(environ: Mapping[str, str]) -> bool:
     return environ.get("GITHUB_ACTIONS") == "true"
 
 
-def tags(source: Mapping[str, str], environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
+def tags(source: Mapping[str, str], workspace: Workspace) -> dict[str, str]:
     """Return MLflow's own tags of the source, and those of the run on GitHub.
 
     `source` is that of the records, which may be logged on another machine than they were written on.
@@ -49,13 +50,14 @@ def tags(source: Mapping[str, str], environ: Mapping[str, str], cwd: Path) -> di
     github = {tag: source[name] for name, tag in _GITHUB.items() if source.get(name)}
     found = {"notebook-ci.version": VERSION, "mlflow.source.type": "PROJECT", **github}
     commit = found["mlflow.source.git.commit"] = source.get("commit", "")
-    found |= _of_github(source, environ) if github else _of_laptop(commit, environ, cwd)
+    found |= _of_github(source, workspace.environ) if github else _of_laptop(commit, workspace)
     return {name: value for name, value in found.items() if value}
 
 
-def repository_name(environ: Mapping[str, str], cwd: Path) -> str:
+def repository_name(workspace: Workspace) -> str:
     """Return the name of the repository without its owner; without a runner, the name of the folder."""
-    return environ.get("GITHUB_REPOSITORY", "").rpartition("/")[2] or cwd.resolve().name or "notebooks"
+    name = workspace.environ.get("GITHUB_REPOSITORY", "").rpartition("/")[2]
+    return name or workspace.cwd.resolve().name or "notebooks"
 
 
 def _of_github(source: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
@@ -79,8 +81,9 @@ def _branch(ref: str, environ: Mapping[str, str]) -> str:
     return environ.get("GITHUB_HEAD_REF") or (ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else "")
 
 
-def _of_laptop(commit: str, environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
+def _of_laptop(commit: str, workspace: Workspace) -> dict[str, str]:
     """Return what git says, as long as its commit is still that of the records."""
+    cwd, environ = workspace.cwd, workspace.environ
     found = {"mlflow.source.name": str(cwd), "mlflow.user": _user()}
     if commit and git.answer(cwd, environ, "rev-parse", "HEAD") == commit:
         found["mlflow.source.git.branch"] = git.answer(cwd, environ, "symbolic-ref", "--short", "--quiet", "HEAD")

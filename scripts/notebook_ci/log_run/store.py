@@ -12,6 +12,7 @@ from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.launcher import WORDS
 from notebook_ci.base.private_folder import ELSEWHERE, PRIVATE_FOLDER, private_folder, refuse_link
 from notebook_ci.base.texts import quote, without_users
+from notebook_ci.base.workspace import Workspace
 
 SERVER_ENVIRONMENT, DATABASE_ENVIRONMENT = "mlflow-thin", "mlflow-full"
 SQLITE_MAGIC = b"SQLite format 3\0"
@@ -59,17 +60,17 @@ class Store:
         return "" if self.database else f"{self.uri}/#/experiments/{experiment_id}/runs/{run_id}"
 
 
-def find(given: str, environ: Mapping[str, str], cwd: Path) -> Store:
+def find(given: str, workspace: Workspace) -> Store:
     """Return where to log: the input, else `MLFLOW_TRACKING_URI`, else the store beside the runs.
 
     Raises:
         InputError: A run cannot be logged there.
     """
     if given:
-        return _parse(given, "tracking-uri", cwd)
-    if uri := environ.get("MLFLOW_TRACKING_URI", "").strip():
-        return _parse(uri, "MLFLOW_TRACKING_URI", cwd)
-    return _beside_the_runs(environ, cwd)
+        return _parse(given, "tracking-uri", workspace.cwd)
+    if uri := workspace.environ.get("MLFLOW_TRACKING_URI", "").strip():
+        return _parse(uri, "MLFLOW_TRACKING_URI", workspace.cwd)
+    return _beside_the_runs(workspace)
 
 
 def shown(uri: str) -> str:
@@ -94,11 +95,12 @@ def shown(uri: str) -> str:
     return without_users(cut) if understood else ""
 
 
-def _beside_the_runs(environ: Mapping[str, str], cwd: Path) -> Store:
-    runner_temp = environ.get("RUNNER_TEMP")
-    folder = Path(runner_temp) / "notebook-ci-mlflow" if runner_temp else cwd / PRIVATE_FOLDER / "mlflow"
-    if not runner_temp:
-        refuse_link(folder / "mlflow.db", cwd)
+def _beside_the_runs(workspace: Workspace) -> Store:
+    if workspace.runner_temp:
+        folder = workspace.runner_temp / "notebook-ci-mlflow"
+    else:
+        folder = workspace.cwd / PRIVATE_FOLDER / "mlflow"
+        refuse_link(folder / "mlflow.db", workspace.cwd)
     return _database(folder / "mlflow.db", BESIDE, is_beside=True)
 
 

@@ -1,10 +1,8 @@
 """What all records have in common."""
 
 import platform
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from notebook_ci import VERSION
@@ -12,6 +10,7 @@ from notebook_ci.base import git
 from notebook_ci.base.errors import NotebookCiError
 from notebook_ci.base.problems import Problem
 from notebook_ci.base.typed_json import from_json, to_json
+from notebook_ci.base.workspace import Workspace
 
 SCHEMA_NAME = "notebook-ci/record/"
 # Its number changes if older versions of notebook-ci cannot read the records of newer ones: they ignore new fields.
@@ -79,9 +78,10 @@ def timestamp() -> str:
     return now().isoformat(timespec="milliseconds")
 
 
-def describe_source(environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
+def describe_source(workspace: Workspace) -> dict[str, str]:
     """Return the origin of the code: from the runner's variables, else from git."""
-    if environ.get("GITHUB_ACTIONS") == "true":
+    environ = workspace.environ
+    if workspace.is_on_runner:
         return {name: environ[variable] for name, variable in _SOURCE.items() if environ.get(variable)}
-    commit = git.answer(cwd, environ, "rev-parse", "HEAD")
+    commit = git.answer(workspace.cwd, environ, "rev-parse", "HEAD")
     return {"commit": commit} if commit else {}

@@ -9,7 +9,7 @@ import contextlib
 import json
 import secrets
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -18,6 +18,7 @@ from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import unwritable, write
 from notebook_ci.base.private_folder import ELSEWHERE, PRIVATE_FOLDER, private_folder
 from notebook_ci.base.typed_json import to_json
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.records import reading
 from notebook_ci.records.record import Record, StageRecord, now
 
@@ -68,23 +69,23 @@ class RunDirectory:
     path: Path
 
     @staticmethod
-    def location(given: str, environ: Mapping[str, str], cwd: Path) -> Path:
+    def location(given: str, workspace: Workspace) -> Path:
         """Return the run directory, or the folder that `open` creates a new one in."""
         if given:
-            return cwd / given
-        if runner_temp := environ.get("RUNNER_TEMP"):
-            return Path(runner_temp) / "notebook-ci"
-        return cwd / PRIVATE_FOLDER / "runs"
+            return workspace.cwd / given
+        if workspace.runner_temp:
+            return workspace.runner_temp / "notebook-ci"
+        return workspace.cwd / PRIVATE_FOLDER / "runs"
 
     @classmethod
-    def open(cls, given: str, environ: Mapping[str, str], cwd: Path) -> "RunDirectory":
+    def open(cls, given: str, workspace: Workspace) -> "RunDirectory":
         """Return the run directory; create it if it does not exist.
 
         If `given`, the input `run-dir`, is empty, it is `$RUNNER_TEMP/notebook-ci` on a runner, else a new folder in
         `.notebook-ci/runs/`, which git ignores. Raises InputError if it cannot be created, or contains the workspace or
         other notebooks.
         """
-        path = cls.location(given, environ, cwd)
+        path, cwd = cls.location(given, workspace), workspace.cwd
         try:
             if path == cwd / PRIVATE_FOLDER / "runs":
                 path = private_folder(cwd, "runs") / f"{now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"

@@ -38,8 +38,8 @@ class Installer:
                 f"Files of {error} in uv's cache are not the original ones, so all packages are downloaded again. "
                 "Run `uv cache clean` to repair it."
             )
-            uncached = replace(self.uv, environ={**self.uv.environ, NO_CACHE: "1"})
-            return replace(self, uv=uncached).create(python, key, read)
+            uncached = replace(self.uv.workspace, environ={**self.uv.workspace.environ, NO_CACHE: "1"})
+            return replace(self, uv=replace(self.uv, workspace=uncached)).create(python, key, read)
 
     def _create(self, python: Path, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
         progress = self.uv.reporter.progress
@@ -55,7 +55,7 @@ class Installer:
         installed = locked if KERNEL in locked.packages else self._with_kernel(locked)
         added = {name: installed.packages[name] for name in installed.packages.keys() - locked.packages.keys()}
         # Without a cache, a file that differs came like this from the index.
-        self.venv.finish(key, added, read, is_checked=NO_CACHE not in self.uv.environ)
+        self.venv.finish(key, added, read, is_checked=NO_CACHE not in self.uv.workspace.environ)
         return installed, added
 
     def _install(self) -> str:

@@ -18,7 +18,7 @@ def find(uv: Uv, required: str) -> Path | None:
     """
     request = [required] if required else []
     search = ["python", "find", "--system", "--no-project", "--no-python-downloads", *request]
-    path = _path_with_tool_cache(uv.environ)
+    path = _path_with_tool_cache(uv.workspace.environ)
     found = uv.attempt(search, env={"PATH": path, "UV_PYTHON_PREFERENCE": "system"})
     if found.returncode:
         return None
@@ -34,7 +34,7 @@ def find_or_download(uv: Uv, required: RequiredPython) -> Path:
         said = installed.output if installed.returncode else ""
         python = find(uv, required.version)
     if python is None:
-        raise _nowhere(required, said, on_runner=uv.environ.get("GITHUB_ACTIONS") == "true")
+        raise _nowhere(required, said, on_runner=uv.workspace.is_on_runner)
     return python
 
 

@@ -40,13 +40,13 @@ class EnvironmentPlan(Plan):
 
 def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Nothing:
     """Decide what to install. Raises InputError if an input or a file is wrong."""
-    cwd = workspace.folder
+    cwd = workspace.cwd
     if not inputs.requirements and not any(list(cwd.glob(each)) for each in (*locks.SEARCHED, *locks.NOT_YET)):
         reason = f"No file says what to install ({', '.join(map(quote, locks.SEARCHED))})."
         return Nothing(reason, hint="Add one of them, or set `requirements` to another file.")
     lock, others = locks.find(inputs.requirements, cwd)
     locks.check(lock)
-    folder = venv.Venv(venv.location(inputs.venv, inputs.slug, workspace.environ, cwd))
+    folder = venv.Venv(venv.location(inputs.venv, inputs.slug, workspace))
     folder.check()
     problems = []
     if others:
@@ -60,7 +60,7 @@ def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, rep
     """Name the cache of the environment: none if versions are not fixed, or Python must be downloaded first."""
     if not planned.lock.fixes_versions:
         return {}
-    uv = Uv(uv_program(), workspace.environ, workspace.folder, reporter, Path(os.devnull))
+    uv = Uv(uv_program(), workspace, reporter, Path(os.devnull))
     python = pythons.find(uv, planned.python.version)
     if not python:
         return {}
@@ -74,7 +74,7 @@ def run(_: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: S
             private_folder(context.cwd, folder.path.name)
     record.lock_file, record.fixed = lock.name, lock.fixes_versions
     record.read = {lock.shown(path): sha256(path) for path in lock.read() if path.exists()}
-    uv = Uv(uv_program(), context.environ, context.cwd, context.reporter, context.files.artifacts / "install.log")
+    uv = Uv(uv_program(), context, context.reporter, context.files.artifacts / "install.log")
     python = pythons.find_or_download(uv, planned.python)
     key = venv.key(lock, python)
     installed = None

@@ -13,9 +13,10 @@ from notebook_ci.base import isolation, pip_settings, process, uv_settings
 from notebook_ci.base.errors import NotebookCiError, SurroundingsError
 from notebook_ci.base.index_settings import IndexSettings
 from notebook_ci.base.masking import learn, masked
-from notebook_ci.base.process import POSIX, Argument
+from notebook_ci.base.process import Argument
 from notebook_ci.base.reporter import Reporter
 from notebook_ci.base.texts import without_users
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.tools import installing
 from notebook_ci.tools.installing import RETRIES, SILENCE_SECONDS
 
@@ -52,8 +53,7 @@ class Installed:
 @dataclass(frozen=True)
 class Uv:
     program: Path
-    environ: Mapping[str, str]
-    cwd: Path
+    workspace: Workspace
     reporter: Reporter
     log: Path  # file that keeps the output
     _pip: IndexSettings = field(init=False)
@@ -86,7 +86,9 @@ class Uv:
     def attempt(self, arguments: Sequence[Argument], *, env: Mapping[str, str] | None = None) -> process.Completed:
         """Run uv, and return how it ended, without secrets."""
         with self.log.open("a", encoding="utf-8") as log:
-            completed = process.run([self.program, *arguments], env=self._environment() | dict(env or {}), cwd=self.cwd)
+            completed = process.run(
+                [self.program, *arguments], env=self._environment() | dict(env or {}), cwd=self.workspace.cwd
+            )
             output = without_users(masked(completed.output))
             log.write(output + "\n")
         return process.Completed(completed.returncode, output, completed.timed_out)
@@ -97,20 +99,16 @@ class Uv:
         return self._pip.uv_flags()
 
     def _environment(self) -> dict[str, str]:
-        theirs = isolation.for_others(self.environ)
+        theirs = isolation.for_others(self.workspace.environ)
         kept = {name: value for name, value in theirs.items() if name not in FOREIGN and not name.startswith("PYTHON")}
         limits = {"UV_HTTP_TIMEOUT": str(SILENCE_SECONDS), "UV_HTTP_RETRIES": str(RETRIES)}
         return limits | self._pip.for_uv() | kept | {"UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
 
     def _pip_settings(self) -> IndexSettings:
         """Return pip's settings, unless uv has its own index."""
-        if uv_settings.read(self.environ, self.cwd).names_packages:
+        if uv_settings.read(self.workspace.environ, self.workspace.cwd).names_packages:
             return IndexSettings()
-        return pip_settings.read(self.environ)
-
-
-def python_in(venv: Path) -> Path:
-    return venv / "bin" / "python" if POSIX else venv / "Scripts" / "python.exe"
+        return pip_settings.read(self.workspace.environ)
 
 
 def describe(python: Path) -> Installed:

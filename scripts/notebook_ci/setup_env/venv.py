@@ -21,7 +21,9 @@ from notebook_ci.base.private_folder import (
     environment_marker,
     refuse_link,
 )
-from notebook_ci.setup_env.uv import Installed, describe, python_in
+from notebook_ci.base.process import program_in
+from notebook_ci.base.workspace import Workspace
+from notebook_ci.setup_env.uv import Installed, describe
 from notebook_ci.tools import integrity
 
 # Signed after their packages had been hashed, as in debugpy 1.6. Other systems do not load them.
@@ -38,7 +40,7 @@ class Venv:
 
     @property
     def python(self) -> Path:
-        return python_in(self.path)
+        return program_in(self.path)
 
     @property
     def _marker(self) -> Path:
@@ -142,17 +144,17 @@ class Venv:
         return altered
 
 
-def location(given: str, slug: str, environ: Mapping[str, str], cwd: Path) -> Path:
+def location(given: str, slug: str, workspace: Workspace) -> Path:
     """Return the folder of the environment.
 
     If `given`, the input `venv`, is empty, it is `$RUNNER_TEMP/notebook-ci-venv` on a runner, else `.notebook-ci/venv`,
     both followed by `-<slug>`.
     """
     if given:
-        return cwd / given
-    path = default_environment(slug, environ, cwd)
-    if path.parent == cwd / PRIVATE_FOLDER:
-        refuse_link(path, cwd)
+        return workspace.cwd / given
+    path = default_environment(slug, workspace)
+    if path.parent == workspace.cwd / PRIVATE_FOLDER:
+        refuse_link(path, workspace.cwd)
     return path
 
 

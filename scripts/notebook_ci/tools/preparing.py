@@ -23,6 +23,7 @@ from notebook_ci.base import indexes, process, signals
 from notebook_ci.base.console import Console, console
 from notebook_ci.base.errors import LIBRARY_NEEDED, NOTHING_TO_DO, Cancelled, NotebookCiError, SurroundingsError
 from notebook_ci.base.masking import learn, masked
+from notebook_ci.base.process import program_in
 from notebook_ci.base.texts import command_line, without_users
 from notebook_ci.tools import integrity
 from notebook_ci.tools.installing import RETRIES, SILENCE_SECONDS, explain
@@ -53,7 +54,7 @@ def prepare(
             installer = ToolInstaller(Path(requirements), shown)
             if check and _check(sys.executable, check, stdin) == LIBRARY_NEEDED and folder != smallest:
                 installer.install(Path(smallest).name.rpartition("-")[0], Path(smallest), Path(uv))
-                _check(_program(Path(smallest), "python"), check, stdin)
+                _check(program_in(Path(smallest)), check, stdin)
             installer.install(name, Path(folder), Path(uv))
     except Cancelled as cancelled:
         sys.exit(cancelled.exit_code)
@@ -160,7 +161,7 @@ class ToolInstaller:
             return own
         environment = temporary / "pip"
         if self._succeeds([sys.executable, "-I", "-m", "venv", environment]):
-            return [_program(environment, "python"), "-I", "-m", "pip"]
+            return [program_in(environment), "-I", "-m", "pip"]
         install = command_line("apt-get install {}", f"python{_version()}-venv")
         raise SurroundingsError(
             f"The Python for the tools, `{sys.executable}`, has neither `pip` nor `ensurepip`.",
@@ -183,7 +184,7 @@ class ToolInstaller:
             # The first index may have only other versions. It is "unsafe" only without hashes.
             # With a single index the default is better: uv reports an answer 401 or 403.
             flags += ["--index-strategy", "unsafe-best-match"]
-        target: list[str | Path] = ["--cache-dir", cache, "--python", _program(new, "python")]
+        target: list[str | Path] = ["--cache-dir", cache, "--python", program_in(new)]
         self._run(name, [program, "pip", "install", *flags, *target, "-r", self._requirements / f"{name}.txt"])
         shutil.rmtree(cache)  # before sealing: removing links changes `st_ctime`
 
@@ -258,12 +259,6 @@ def _disk_error(error: OSError, cache: Path) -> SurroundingsError:
         f"The tool environments cannot be installed in `{cache}`: {error}.",
         hint="Set `NOTEBOOK_CI_CACHE` to a writable folder.",
     )
-
-
-def _program(environment: Path, name: str) -> Path:
-    if sys.platform == "win32":
-        return environment / "Scripts" / f"{name}.exe"
-    return environment / "bin" / name
 
 
 def _version() -> str:

@@ -41,7 +41,7 @@ def make(inputs: ValidateInputs, workspace: Workspace) -> ValidationPlan | Nothi
         return Nothing(NOTHING_GIVEN, hint="Set `data` and `suite`, or `rules`, or `checkpoint`.")
     checkpoint, problems = None, []
     if inputs.checkpoint:
-        checkpoint, errors = projects.read(inputs.checkpoint, workspace.folder)
+        checkpoint, errors = projects.read(inputs.checkpoint, workspace.cwd)
         found = [Rule(batch, suite) for batch, suite in checkpoint.batches]
         if checkpoint.actions:
             message = (
@@ -49,8 +49,8 @@ def make(inputs: ValidateInputs, workspace: Workspace) -> ValidationPlan | Nothi
             )
             problems.append(Problem(severity="notice", message=message))
     else:
-        found, errors = rules.make(inputs.pairs, workspace.folder)
-    wrong = [error for error in errors if error.file and exists(workspace.folder / error.file)]
+        found, errors = rules.make(inputs.pairs, workspace.cwd)
+    wrong = [error for error in errors if error.file and exists(workspace.cwd / error.file)]
     if wrong or (errors and not workspace.awaits_data):
         raise together(errors)
     return ValidationPlan(rules=found, checkpoint=checkpoint, missing=errors, problems=tuple(problems))

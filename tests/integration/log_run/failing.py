@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from integration.suite import Done, Workspace
+from notebook_ci.base.workspace import Workspace as StageWorkspace
 from notebook_ci.records.dvc_pull import DvcPullRecord
 from notebook_ci.records.run_directory import RunDirectory
 
@@ -31,7 +32,7 @@ def log(workspace: Workspace, uri: str, environ: Any = None, *, prefix: Any = ()
 
 
 def record(workspace: Workspace, **fields: Any) -> Path:
-    run_directory = RunDirectory.open(str(workspace.folder / "run"), {}, workspace.base / "elsewhere")
+    run_directory = RunDirectory.open(str(workspace.folder / "run"), StageWorkspace(workspace.base / "elsewhere", {}))
     return run_directory.take("dvc-pull", "").write(
         DvcPullRecord(stage="dvc-pull", started="2026-11-21T10:00:00.000+00:00", **fields)
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from integration.suite import Done, Workspace
+from notebook_ci.base.workspace import Workspace as StageWorkspace
 from notebook_ci.records.dvc_pull import DvcPullRecord, PulledData
 from notebook_ci.records.execute_notebook import ExecuteRecord, NotebookResult
 from notebook_ci.records.record import Record
@@ -20,7 +21,7 @@ MD5 = "a3f9c1d2e4b5a6f7c8d9e0f1a2b3c4d5.dir"
 
 def write(folder: Path, record: Record) -> Path:
     """Write a record into a run directory."""
-    run_directory = RunDirectory.open(str(folder), {}, folder.parent / "elsewhere")
+    run_directory = RunDirectory.open(str(folder), StageWorkspace(folder.parent / "elsewhere", {}))
     place = run_directory.take(record.stage, record.slug)
     return place.write(record)
 

@@ -11,6 +11,7 @@ from integration.suite import Workspace, notebook, parameters
 from notebook_ci.base.files import sha256
 from notebook_ci.base.problems import Problem
 from notebook_ci.base.texts import quote
+from notebook_ci.base.workspace import Workspace as StageWorkspace
 from notebook_ci.records.build_image import BuildImageRecord
 from notebook_ci.records.execute_notebook import Failure, NotebookResult
 from notebook_ci.records.run_directory import RunDirectory
@@ -204,7 +205,7 @@ def test_what_mlflow_bounds(workspace: Workspace, server: MlflowServer, experime
 
 def test_files_that_changed_are_left_out(workspace: Workspace, server: MlflowServer, experiment: str) -> None:
     """A notebook can put another file, or a link to a secret, where the record vouches for an output."""
-    run_dir = RunDirectory.open(str(workspace.folder / "run"), {}, workspace.folder / "elsewhere").path
+    run_dir = RunDirectory.open(str(workspace.folder / "run"), StageWorkspace(workspace.folder / "elsewhere", {})).path
     secret = workspace.write("secret", "kept-secret")
     names = ("a#1.ipynb", "b.ipynb", "c.ipynb", "d.ipynb")
     outputs = [workspace.write(f"run/execute-notebook/{name}", "{}") for name in names]

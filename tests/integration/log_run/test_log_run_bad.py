@@ -73,9 +73,9 @@ def test_a_machine_that_is_too_slow_is_not_the_servers_fault(
 ) -> None:
     monkeypatch.setattr(client, "LOADING_SECONDS", 0)
     monkeypatch.setattr(client, "SERVER_SECONDS", 0)
-    run_directory = RunDirectory.open("run", {}, workspace.folder)
-    stage_workspace = StageWorkspace(workspace.folder, base_environ())
-    context = Context(stage_workspace, run_directory, run_directory.take("log-run", ""), console(base_environ()))
+    run_directory = RunDirectory.open("run", StageWorkspace(workspace.folder, {}))
+    files, reporter = run_directory.take("log-run", ""), console(base_environ())
+    context = Context(workspace.folder, base_environ(), run_directory=run_directory, files=files, reporter=reporter)
     answer = client.log(
         Store(server.uri), {"experiment": "e"}, Description("identity", "name", "FINISHED", 0, 0), context
     )

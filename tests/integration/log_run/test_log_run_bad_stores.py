@@ -14,6 +14,7 @@ import pytest
 from integration.log_run.failing import SHORT, assert_error, log, record
 from integration.suite import Done, Workspace, wait_until
 from notebook_ci.base.launcher import LAUNCHER
+from notebook_ci.base.workspace import Workspace as StageWorkspace
 from notebook_ci.records.dvc_pull import DvcPullRecord
 from notebook_ci.records.run_directory import RunDirectory
 from servers.mlflow import MlflowServer, free_port
@@ -169,7 +170,7 @@ def test_no_records_on_a_laptop(workspace: Workspace) -> None:
     assert nothing.code == 2, nothing.log
     assert "Run the other stages first" in nothing.log
     for name, hour in (("b-old", 10), ("a new", 11)):
-        run_directory = RunDirectory.open(str(runs / name), {}, workspace.base / "elsewhere")
+        run_directory = RunDirectory.open(str(runs / name), StageWorkspace(workspace.base / "elsewhere", {}))
         started = f"2026-11-21T{hour}:00:00.000+00:00"
         run_directory.take("dvc-pull", "").write(DvcPullRecord(stage="dvc-pull", started=started))
     workspace.write(".notebook-ci/runs/c-broken/execute-notebook.json", "{}")
