@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from notebook_ci.base.markdown import inline
-from notebook_ci.base.texts import LONGEST_QUOTE, command_line, listed, quote, size, without_users
+from notebook_ci.base.texts import LONGEST_QUOTE, command_line, did_you_mean, listed, quote, size, without_users
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,26 @@ from notebook_ci.base.texts import LONGEST_QUOTE, command_line, listed, quote, s
 )
 def test_a_value_is_quoted_on_one_line(value: object, shown: str) -> None:
     assert quote(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("names", "question"),
+    [
+        (["notebook"], "Did you mean `notebooks`?"),
+        (["suit", "dat"], "Did you mean `suite` and `data`?"),
+        (["suit", "zzz"], "Did you mean `suite`?"),
+        (["abcde"], "Did you mean `abcxy`?"),  # as far from it as one may be
+        (["qqq"], ""),
+        ([], ""),
+    ],
+)
+def test_the_nearest_names_are_asked_for(names: list[str], question: str) -> None:
+    known = ["data", "suite", "suites", "notebooks", "notebooks-dir", "abcxy"]
+    assert did_you_mean(iter(known), *names) == question
+
+
+def test_names_may_have_to_be_nearer() -> None:
+    assert did_you_mean(["abcxy"], "abcde", cutoff=0.7) == ""
 
 
 @pytest.mark.parametrize(
