@@ -1,75 +1,68 @@
 """Explains why pip or uv failed."""
 
-import re
-
-from notebook_ci.base.errors import SurroundingsError
+from notebook_ci.base import known_errors
+from notebook_ci.base.errors import NotebookCiError, SurroundingsError
+from notebook_ci.base.known_errors import KnownError
 
 # How long each try waits for an index that accepts a connection and sends nothing.
 SILENCE_SECONDS = 15
 RETRIES = 2
+_SETTINGS_HINT = "The index settings are those of uv and pip: variables (`UV_DEFAULT_INDEX`), `uv.toml`, `pip.conf`."
+_KNOWN = (
+    KnownError(
+        r"no space left on device|disk quota exceeded",
+        "{what}: the disk is full.",
+        "Free some space, or {elsewhere}.",
+    ),
+    KnownError(
+        r"hash mismatch|do not match the hashes",
+        "{what}: a package from the index differs from the one in the lock (by its hash).",
+        "Nothing was installed. Ask the owner of the index why its files differ from the public ones.",
+    ),
+    KnownError(
+        r"(?<![.\d])40[17](?![.\d])|unauthorized",
+        "{what}: the package index or the proxy requires credentials, or rejects yours.",
+        f"Check user and password. {_SETTINGS_HINT}",
+    ),
+    KnownError(
+        r"(?<![.\d])403(?![.\d])|forbidden",
+        "{what}: the package index denies access.",
+        f"Check the address of the index, and that the credentials allow reading it. {_SETTINGS_HINT}",
+    ),
+    KnownError(
+        r"certificate|\bssl\b|\btls\b",
+        "{what}: the certificate of the package index is not trusted.",
+        "Set `SSL_CERT_FILE` to the certificates to trust.",
+    ),
+    KnownError(
+        r"timed out|timeout",
+        "{what}: the package index does not answer in time.",
+        f"Check the network and the proxy, or set `UV_HTTP_TIMEOUT` to more seconds. {_SETTINGS_HINT}",
+    ),
+    KnownError(
+        r"connection|resolution|dns error|unreachable|not known|sending request|tunnel error|proxyerror",
+        "{what}: the package index cannot be reached.",
+        f"Check the network and the proxy (`HTTPS_PROXY`). {_SETTINGS_HINT}",
+    ),
+    KnownError(
+        r"no matching distribution|not found in the|no solution found|(?<![.\d])404(?![.\d])|no usable wheels"
+        r"|no version of",
+        "{what}: the package index lacks a package of the lock for this Python and platform.",
+        f"Check that the index mirrors the public one. {_SETTINGS_HINT}",
+    ),
+    KnownError(
+        r"permission denied|read-only file system",
+        "{what}: a folder cannot be written.",
+        "Get write permission there, or {elsewhere}.",
+    ),
+)
 
 
-def explain(what: str, output: str, *, elsewhere: str) -> SurroundingsError:
+def explain(what: str, output: str, *, elsewhere: str) -> NotebookCiError:
     """Return the error for a failed installation, from the output of pip (23 to 26) or uv (0.13).
 
     `what` failed, without a full stop: `The tool environment x could not be installed`. `elsewhere` says how to install
     into another folder, as part of a sentence: `set X to another folder`.
     """
-    for pattern, reason, hint in _REASONS:
-        if re.search(pattern, output, re.IGNORECASE):
-            return SurroundingsError(f"{what}: {reason}.", hint=hint.replace(_ELSEWHERE, elsewhere))
-    return SurroundingsError(f"{what}: see the lines above.", hint="If they do not help, please report it.")
-
-
-_ELSEWHERE = "ELSEWHERE"
-_SETTINGS_HINT = "The index settings are those of uv and pip: variables (`UV_DEFAULT_INDEX`), `uv.toml`, `pip.conf`."
-_REASONS = (
-    (
-        r"no space left on device|disk quota exceeded",
-        "the disk is full",
-        f"Free some space, or {_ELSEWHERE}.",
-    ),
-    (
-        r"hash mismatch|do not match the hashes",
-        "a package from the index differs from the one in the lock (by its hash)",
-        "Nothing was installed. Ask the owner of the index why its files differ from the public ones.",
-    ),
-    (
-        r"(?<![.\d])40[17](?![.\d])|unauthorized",
-        "the package index or the proxy requires credentials, or rejects yours",
-        f"Check user and password. {_SETTINGS_HINT}",
-    ),
-    (
-        r"(?<![.\d])403(?![.\d])|forbidden",
-        "the package index denies access",
-        f"Check the address of the index, and that the credentials allow reading it. {_SETTINGS_HINT}",
-    ),
-    (
-        r"certificate|\bssl\b|\btls\b",
-        "the certificate of the package index is not trusted",
-        "Set `SSL_CERT_FILE` to the certificates to trust.",
-    ),
-    (
-        r"timed out|timeout",
-        "the package index does not answer in time",
-        f"Check the network and the proxy, or set `UV_HTTP_TIMEOUT` to more seconds. {_SETTINGS_HINT}",
-    ),
-    (
-        r"connection|resolution|dns error|unreachable|not known|sending request|tunnel error|proxyerror",
-        "the package index cannot be reached",
-        f"Check the network and the proxy (`HTTPS_PROXY`). {_SETTINGS_HINT}",
-    ),
-    (
-        (
-            r"no matching distribution|not found in the|no solution found|(?<![.\d])404(?![.\d])|no usable wheels"
-            r"|no version of"
-        ),
-        "the package index lacks a package of the lock for this Python and platform",
-        f"Check that the index mirrors the public one. {_SETTINGS_HINT}",
-    ),
-    (
-        r"permission denied|read-only file system",
-        "a folder cannot be written",
-        f"Get write permission there, or {_ELSEWHERE}.",
-    ),
-)
+    other = SurroundingsError(f"{what}: see the lines above.", hint="If they do not help, please report it.")
+    return known_errors.explain(_KNOWN, output, what=what, elsewhere=elsewhere) or other
