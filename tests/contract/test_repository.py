@@ -236,7 +236,7 @@ def test_ci_makes_every_part_mandatory() -> None:
 
 
 def promises(page: str) -> dict[tuple[str, str], bool]:
-    """Return which promises (work and contenders, what is promised) a page of benchmarks tells of as kept."""
+    """Return the promises of a page of benchmarks (work and contenders, what is promised), and whether each is kept."""
     table = page.partition("\n## Promises\n")[2].partition("\n## ")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "|" in line][2:]
     return {(f"{work}: {contenders}", promised): kept == "yes" for work, contenders, _, promised, _, kept in rows}

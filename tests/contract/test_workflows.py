@@ -114,7 +114,7 @@ def test_actionlint_finds_what_is_wrong(actionlint: str, checked: Path, wrong: s
 
 
 def readme_workflow() -> str:
-    """Return the workflow that the README tells to copy."""
+    """Return the workflow to copy from the README."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     (found,) = re.findall(r"```yaml\n(name: .*?)```", text, re.DOTALL)
     return str(found)
@@ -160,7 +160,7 @@ def test_zizmor_finds_an_action_that_is_not_pinned_by_commit(tmp_path: Path) -> 
 
 
 def to_copy() -> dict[str, str]:
-    """Return the workflows that we tell users to copy."""
+    """Return the workflows that users copy."""
     paths = [path for path in WORKFLOWS if not path.is_relative_to(ROOT / ".github")]
     return {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in paths} | {
         "README.md": readme_workflow()
@@ -183,7 +183,7 @@ def found_in_copy(text: str, repository: Path) -> set[tuple[str, str]]:
 
 
 def with_steps_of_readmes() -> str:
-    """Return the workflow of the README, with all steps that READMEs of actions tell to copy in place of its own."""
+    """Return the workflow of the README, with the steps to copy from the actions' READMEs instead of its own."""
     readmes = [path.with_name("README.md").read_text(encoding="utf-8") for path in ACTIONS[1:]]
     steps = [step for text in readmes for step in re.findall(r"^```yaml\n(- .*?)```", text, re.DOTALL | re.MULTILINE)]
     assert len(steps) >= len(readmes)

@@ -351,7 +351,7 @@ def test_the_environment_is_cached_before_a_notebook_can_change_it(study: Consum
     study.write("requirements.txt", (ROOT / "requirements" / "setup-env.txt").read_bytes())  # hashed, and small
     toml(study, f"[setup-env]\nvenv = {json.dumps(str(study.folder / 'venv'))}\n")
     study.workflow(workflow(CHAIN | {"with": {"stages": "setup-env\nexecute-notebook"}}))
-    # Written anew: the file that is there is also that of uv's cache, from which other tests install.
+    # A new file: the installed one is also in uv's cache, from which other tests install.
     evil = "from pathlib import Path\nimport ipykernel\nfile = Path(ipykernel.__file__)\ntext = file.read_text()\n"
     study.write("notebooks/a.ipynb", notebook(f"{evil}file.unlink()\nfile.write_text(text + 'EVIL = 1')"))
     first = run(study, engine).job("test")

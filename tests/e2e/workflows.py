@@ -12,7 +12,7 @@ HOSTILE = 'it\'s "q" $(touch pwned) `touch pwned` ${HOME} ;& |ñ日本'
 
 
 def step(stage: str, name: str | None = None, **inputs: object) -> dict[str, Any]:
-    """Return a step that uses one of our actions; `_` in the name of an input stands for `-`."""
+    """Return a step that uses one of our actions; `_` in the name of an input means `-`."""
     given = {key.replace("_", "-"): value for key, value in inputs.items()}
     return {"id": name or stage, "uses": OWN.format(stage), "with": given}
 

@@ -16,9 +16,9 @@ class Case:
     """A wrong input.
 
     Attributes:
-        inputs: The inputs of the action, or text in their place.
+        inputs: The inputs of the action, or text instead of their JSON.
         message: What the error begins with; `{cwd}` is the workspace.
-        files: What stands in the workspace, beside a notebook and a lock.
+        files: What is in the workspace, beside a notebook and a lock.
         place: File and line of the annotation.
         code: The exit code.
         environ: Variables of the step.

@@ -1,4 +1,4 @@
-"""What uv 0.13.9 printed of each fault, word for word; the integration tests have it print some of them anew."""
+"""What uv 0.13.9 printed of each fault, word for word; the integration tests have it print some of them again."""
 
 from pathlib import Path
 

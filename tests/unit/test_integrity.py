@@ -1,4 +1,4 @@
-"""What tells that an environment was changed."""
+"""How a change of an environment is found."""
 
 import os
 from pathlib import Path

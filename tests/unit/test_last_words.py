@@ -1,4 +1,4 @@
-"""How a death is told, and what is kept of what was said before it."""
+"""How the death of a kernel is described, and what is kept of what it printed before."""
 
 import os
 import signal

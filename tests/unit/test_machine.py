@@ -29,7 +29,7 @@ def write(path: Path, text: str) -> None:
 
 
 def v2(root: Path, group: str, **files: str) -> None:
-    """Write files of a control group of version 2; `cpu_max` stands for `cpu.max`."""
+    """Write files of a control group of version 2; `cpu_max` is the file `cpu.max`."""
     write(root / "proc" / "self" / "cgroup", f"0::{group}\n")
     limits(root / "sys/fs/cgroup" / group.lstrip("/"), **files)
 
@@ -86,7 +86,7 @@ def test_a_group_that_is_not_in_sight_leaves_those_above_it(root: Path) -> None:
 
 
 def test_a_group_above_what_a_namespace_shows(root: Path) -> None:
-    """So the kernel tells of a process that was moved out of its namespace."""
+    """So Linux shows a process that was moved out of its namespace."""
     v2(root, "/../job")
     limits(root / "sys/fs/cgroup", cpu_max="200000 100000")
     assert machine.cpus(root) == 2

@@ -1,4 +1,4 @@
-"""The pins of actions, renewed from real git repositories; git is told to look for GitHub in a folder."""
+"""The pins of actions, renewed from real git repositories; git looks for GitHub in a folder."""
 
 import subprocess
 from pathlib import Path
@@ -19,7 +19,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that stands for GitHub: `owner/name` in it is a repository."""
+    """The folder that is GitHub here: `owner/name` in it is a repository."""
     folder = tmp_path / "github"
     monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
     monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.file://{folder}/.insteadOf")

@@ -88,7 +88,7 @@ def test_the_streams_can_be_kept_apart_and_standard_output_whole() -> None:
 
 
 def test_lines_are_told_as_they_come(tmp_path: Path) -> None:
-    """The program goes on only when its first line was told."""
+    """The program goes on only when its first line was reported."""
     lines: list[str] = []
 
     def take(line: str) -> None:

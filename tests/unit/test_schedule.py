@@ -21,7 +21,7 @@ def begun(schedule: Schedule) -> list[str]:
     return found
 
 
-# --- The order in which notebooks are told of
+# --- The order in which notebooks are listed
 
 
 @pytest.mark.parametrize(

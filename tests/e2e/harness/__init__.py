@@ -1,4 +1,4 @@
-"""Runs real workflows against the suite on this machine, with act in host mode, and tells exactly what happened.
+"""Runs real workflows against the suite on this machine, with act in host mode, and reports exactly what happened.
 
     def test_a_failing_notebook_fails_the_job(consumer: Consumer) -> None:
         consumer.write("analysis.ipynb", notebook)

@@ -83,7 +83,7 @@ class Consumer:
         secrets: Mapping[str, str] | None = None,
         timeout: float = 120,
     ) -> Result:
-        """Commit, run the workflows of an event to their end and tell what happened.
+        """Commit, run the workflows of an event to their end, and report what happened.
 
         Args:
             event: E.g. push, pull_request (the payload must have a `number`), workflow_dispatch (payload: `inputs`).
@@ -153,7 +153,7 @@ class Consumer:
             *("--var-file", self._mapping_file("vars.yml", {})),
             *("--input-file", self._mapping_file("inputs.yml", {})),
             "--json",
-            "--verbose",  # skipped steps and jobs are not told otherwise
+            "--verbose",  # skipped steps and jobs are not reported otherwise
             "--no-cache-server",  # stand-ins do its work; so no port is used
             "--no-skip-checkout",  # the stand-in checks out what is committed; act would copy the folder
             "--rm",  # a failed job's folders go too, as those of others do

@@ -131,7 +131,7 @@ class Run:
         processes.send(self._process.pid, number)
 
     def finish(self, timeout: float = 120) -> Result:
-        """Wait for the end of the run and tell what happened.
+        """Wait for the end of the run, and report what happened.
 
         Args:
             timeout: Seconds from now.

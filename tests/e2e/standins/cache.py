@@ -48,7 +48,7 @@ def entries(storage: Path) -> list[Entry]:
 
 
 def restore() -> None:
-    """`actions/cache/restore`: tells the keys as outputs."""
+    """`actions/cache/restore`: sets the keys as outputs."""
     toolkit.set_output("cache-primary-key", toolkit.text("key"))
     if entry := _restore():
         toolkit.set_output("cache-matched-key", entry.key)

@@ -75,7 +75,7 @@ class Repository:
         return dict(json.loads(record.read_text(encoding="utf-8"))["packages"])
 
     def build(self, environ: Mapping[str, str | None] | None = None, **inputs: str) -> Done:
-        """Run build-image; `base_image` stands for the input `base-image`."""
+        """Run build-image; `base_image` is the input `base-image`."""
         given = {name.replace("_", "-"): value for name, value in inputs.items()}
         process = self.workspace.start("build-image", given, environ={**self.environ, **(environ or {})})
         done = self.workspace.end(process, BUILD_SECONDS)

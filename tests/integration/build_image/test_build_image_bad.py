@@ -73,7 +73,7 @@ def both(name: str, case: Case) -> dict[str, Case]:
 
 
 CASES = {
-    # Names and tags: told before any work
+    # Names and tags: refused before any work
     "no image": Case(
         {"image": ""},
         "No image is named: `image` of build-image is not set. Set it to a name such as `ghcr.io/team/penguins`.",
@@ -226,7 +226,7 @@ def test_what_is_wrong_is_said(
 
 
 def says(done: Done, code: int, message: str, rest: str = "") -> None:
-    """Check that one error was told, and nothing was built."""
+    """Check that there was one error, and nothing was built."""
     assert done.code == code, done.log
     [error] = done.annotations()
     assert error.message.startswith(message), error.message
@@ -315,7 +315,7 @@ def pushed(repository: Repository, host: str, environ: Mapping[str, str] | None 
 
 
 def refused(done: Done, message: str, code: int = 3) -> None:
-    """Check that the image was built, and the push told of."""
+    """Check that the image was built, and the push reported."""
     assert done.code == code, done.log
     [error] = done.annotations()
     assert error.message.startswith(message), error.message
@@ -338,7 +338,7 @@ def test_push_to_a_registry_that_stays_silent(tiny: Repository) -> None:
 @pytest.fixture
 def short_folder() -> Iterator[Path]:
     """A folder in memory, 64 MiB big, whose path is short."""
-    folder = Path("/tmp") / f"nci{os.getpid()}"  # noqa: S108 - sockets stand in it
+    folder = Path("/tmp") / f"nci{os.getpid()}"  # noqa: S108 - sockets are in it
     if os.geteuid() != 0:
         pytest.skip("an engine of its own needs root")
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""What looks like a credential in the environment of a step stands in nothing that the suite writes."""
+"""The suite writes nowhere what looks like a credential in the environment of a step."""
 
 import base64
 import json

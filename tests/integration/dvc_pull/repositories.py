@@ -141,7 +141,7 @@ def site(workspace: Workspace) -> dict[str, str]:
 
 
 def pull(checkout: Checkout, environ: Mapping[str, str] | None = None, **inputs: str) -> Done:
-    """Run the stage; `working_directory` stands for the input `working-directory`."""
+    """Run the stage; `working_directory` is the input `working-directory`."""
     given = {name.replace("_", "-"): value for name, value in inputs.items()}
     return checkout.workspace.run("dvc-pull", given, environ={**site(checkout.workspace), **(environ or {})})
 

@@ -1,4 +1,4 @@
-"""dvc-pull where something is wrong: one clear error each, with its place, and nothing in the workspace changed."""
+"""dvc-pull where something is wrong: one clear error each, with its location, and nothing in the workspace changed."""
 
 import shlex
 import shutil

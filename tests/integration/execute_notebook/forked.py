@@ -1,4 +1,4 @@
-"""What a notebook and a log tell about how a kernel was started."""
+"""How kernels were started, as a record and a log say."""
 
 from integration.suite import Done
 

@@ -10,5 +10,5 @@ def statuses(executed: Mapping[str, Any]) -> list[str | None]:
 
 
 def exceptions(executed: Mapping[str, Any]) -> list[bool | None]:
-    """Return whether papermill's metadata tells of an exception: of the notebook, then of each cell."""
+    """Return whether papermill's metadata has an exception: of the notebook, then of each cell."""
     return [each["metadata"]["papermill"]["exception"] for each in (executed, *executed["cells"])]

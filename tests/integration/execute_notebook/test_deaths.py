@@ -1,4 +1,4 @@
-"""Kernels and workers that die: how is told by name, where is found, and what was said before is kept."""
+"""Kernels and workers that die: the message names how and where, and what was printed before is kept."""
 
 import uuid
 from collections.abc import Iterator

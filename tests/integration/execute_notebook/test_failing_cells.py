@@ -68,7 +68,7 @@ def failing(tmp_path_factory: pytest.TempPathFactory, kernel: Path) -> tuple[Wor
 def test_a_failure_is_annotated_on_its_physical_line(failing: tuple[Workspace, Done], name: str) -> None:
     workspace, done = failing
     _, _, text, nth = FAILING[name]
-    # In the file a quote is escaped: search for what stands there.
+    # A quote is escaped in the file: search for it as it is there.
     line = line_of(workspace.folder / f"{name}.ipynb", json.dumps(text)[1:-1], nth)
     failure = done.notebooks[f"{name}.ipynb"]["failure"]
     assert (failure["kind"], failure["line"]) == ("cell-error", line), failure

@@ -18,7 +18,7 @@ def told(done: Done, name: str) -> str:
     return texts(json.loads(Path(done.outputs["output-dir"], name).read_text(encoding="utf-8"))["cells"][0])
 
 
-# All that a process can tell of how it was started. What differs between two kernels anyway is left out: ids, the
+# All that a process can know of how it was started. What differs between two kernels anyway is left out: ids, the
 # private folder of each (`nci-...`), the ports of ZeroMQ.
 STATE = """
 import gc, inspect, json, locale, logging, os, re, resource, signal, subprocess, sys, threading, warnings

@@ -65,7 +65,7 @@ ANSI = "\x1b[31m<script>HIT</script>\x1b[0m<img src=x: onerror=HIT>\x1b]8;;javas
 
 
 def armed(attack: str, name: str) -> str:
-    """Return an attack that tells the server its name."""
+    """Return an attack that asks the server for its own name."""
     url = f"http://127.0.0.1:{PORT}/hit/{name}"
     said = attack.replace("URL_WITHOUT_SCHEME", url.removeprefix("http:")).replace("URL", url)
     return said.replace("HIT", f"fetch(`{url}`)")

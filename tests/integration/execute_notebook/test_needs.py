@@ -123,6 +123,6 @@ def test_needs_that_cannot_be_met(workspace: Workspace, kernel: Path, needs: str
 
 
 def _circle(message: str) -> list[str]:
-    """Return the notebooks of a circle that a message tells of, wherever it is said to begin."""
+    """Return the notebooks of the circle in a message, wherever it begins."""
     found = re.search(r"Notebooks need each other in a circle: (.*?\.ipynb)\. ", message)
     return sorted(found[1].split(" needs ")[1:]) if found else []

@@ -1,4 +1,4 @@
-"""However a kernel comes to be, its notebook gives the same: the corpus, run by each kind, compared cell by cell."""
+"""However a kernel is started, its notebook gives the same: the corpus, run by each kind, compared cell by cell."""
 
 import copy
 import difflib
@@ -28,7 +28,7 @@ REQUIREMENTS = (
 EXPECTED = {"numpy", "pandas", "matplotlib", "seaborn", "plotly", "sklearn", "ipywidgets", "joblib"}
 TIMEOUT = 600
 CELL_TIMEOUT = "60"  # what hangs by one kind of kernel alone is a difference, too
-# What the others are held against, and all kinds of kernels: the inputs of execute-notebook.
+# What the others are compared with, and the inputs of execute-notebook for each kind of kernel.
 BASE = "spawn"
 MODES = {
     BASE: {"kernel-start": "spawn"},
@@ -126,7 +126,7 @@ class Run:
 
     Attributes:
         outcomes: What came of each notebook.
-        starts: How each kernel came to be.
+        starts: How each kernel was started.
         preloaded: What each was forked with.
         log: The log of the stage.
         python: The Python of the kernels.
@@ -156,7 +156,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
 def run_all(base: Path) -> dict[str, Run]:
     """Run the corpus by each kind of kernel, in a workspace of the same paths."""
     python = scientific(base / "environment")
-    # The fonts are looked for once: that takes seconds, and is told where it does.
+    # The fonts are looked for once: that takes seconds, and prints a line.
     environ = {"MPLCONFIGDIR": str(base / "matplotlib")}
     (base / "matplotlib").mkdir()
     subprocess.run([python, "-c", "import matplotlib.font_manager"], env=environ, check=True)

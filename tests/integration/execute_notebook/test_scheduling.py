@@ -116,7 +116,7 @@ def test_a_number_of_workers_that_is_none(workspace: Workspace, kernel: Path, wo
 
 
 def numbered(workspace: Workspace, count: int = 4) -> list[str]:
-    """Write notebooks of which each reads what the one before it wrote."""
+    """Write notebooks that each read what the one before wrote."""
     names = [f"steps/{number:02}-step.ipynb" for number in range(1, count + 1)]
     for number, name in enumerate(names):
         read = f"assert open('made-{number - 1}').read() == 'x'\n" if number else ""
@@ -154,7 +154,7 @@ def test_a_numbered_notebook_that_fails_skips_nothing(workspace: Workspace, kern
     assert (done.code, statuses(done)) == (1, {"01-a.ipynb": "failed", "02-b.ipynb": "passed"}), done.log
 
 
-# --- What is told meanwhile
+# --- What is shown meanwhile
 
 
 def test_a_log_has_a_line_a_notebook_and_heartbeats(workspace: Workspace, kernel: Path) -> None:
@@ -199,7 +199,7 @@ def on_terminal(workspace: Workspace, arguments: list[str], environ: Mapping[str
     )
     os.close(theirs)
     written = b""
-    with contextlib.suppress(OSError):  # so Linux tells that nobody holds the other end any more
+    with contextlib.suppress(OSError):  # Linux's way to say that nobody holds the other end any more
         while piece := os.read(ours, 65536):
             written += piece
     os.close(ours)

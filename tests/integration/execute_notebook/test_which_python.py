@@ -70,7 +70,7 @@ def test_on_a_laptop_a_lock_that_changed_since_its_environment_was_made(workspac
         assert same.code == 0, same.log
         assert f"(an earlier setup-env: {python})" in same.log
         assert "changed" not in same.log
-    # Written anew: the file that is there is also that of uv's cache, from which other tests install.
+    # A new file: the installed one is also in uv's cache, from which other tests install.
     edit = "import os, six\nos.unlink(six.__file__)\nopen(six.__file__, 'w').write('X = 1')"
     workspace.write("a.ipynb", notebook(edit))
     assert "have changed" not in workspace.run("execute-notebook").log

@@ -51,7 +51,7 @@ class Done:
 
     @property
     def told(self) -> dict[str, Any]:
-        """What the stage told about itself."""
+        """What the stage printed about itself."""
         return dict(json.loads(self.out.splitlines()[-1]))
 
 

@@ -1,4 +1,4 @@
-"""How the launcher makes tool environments, and makes those anew that were changed."""
+"""How the launcher creates tool environments, and replaces those that were changed."""
 
 import json
 import os

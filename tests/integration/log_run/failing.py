@@ -8,7 +8,7 @@ from notebook_ci.base.workspace import Workspace as StageWorkspace
 from notebook_ci.records.dvc_pull import DvcPullRecord
 from notebook_ci.records.run_directory import RunDirectory
 
-MOST_SECONDS = 30  # what the issue allows a server that is down
+MOST_SECONDS = 30  # the most that a server which is down may cost
 SHORT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
 
 

@@ -139,7 +139,7 @@ def test_a_damaged_database(workspace: Workspace, database: Path) -> None:
 
 
 def test_a_full_disk(workspace: Workspace) -> None:
-    """A limit on the size of files stands for it: the operating system refuses to write on."""
+    """With a limit on the size of files: the operating system refuses to write on."""
     done = log(workspace, "sqlite:///mlflow.db", prefix=["/bin/bash", "-c", 'ulimit -f 64; exec "$0" "$@"'])
     assert done.code == 3, done.log
     assert done.annotations()[0].message.endswith(PLACE)

@@ -1,4 +1,4 @@
-"""An environment that is there is used again, or made anew where something differs."""
+"""An existing environment is used again, or replaced if something differs."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ def rewrite(path: Path) -> None:
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-# --- Used again, or made anew
+# --- Used again, or replaced
 
 
 def test_a_whole_environment_is_used_again(shop: Shop) -> None:
@@ -123,7 +123,7 @@ def test_one_that_was_moved_is_made_anew(shop: Shop) -> None:
 
 
 def test_a_file_that_was_edited_in_place_does_not_come_back_from_uvs_cache(shop: Shop) -> None:
-    """uv links it to its cache: whoever edits one of the two edits both. The RECORD of the package tells."""
+    """uv links it to its cache: whoever edits one of the two edits both. The RECORD of the package shows it."""
     shop.workspace.write("requirements.txt", shop.hashed("nbone", "ipykernel"))
     module = Path(ask(shop.setup(), "import nbone; print(nbone.__file__)"))
     if module.stat().st_nlink == 1:  # on disks where uv copies or clones

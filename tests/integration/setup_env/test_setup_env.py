@@ -144,7 +144,7 @@ def test_what_fixes_versions_is_taken_first(shop: Shop) -> None:
 
 
 def test_an_ipykernel_of_the_locks_own_age(workspace: Workspace) -> None:
-    """From the public index, which tells when files were uploaded: traitlets 5.9.0 is of January 2023."""
+    """From the public index, which knows when files were uploaded: traitlets 5.9.0 is of January 2023."""
     workspace.write("requirements.txt", "traitlets==5.9.0\n")
     done = workspace.run("setup-env", {})
     assert done.code == 0, done.log

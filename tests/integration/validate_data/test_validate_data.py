@@ -102,13 +102,10 @@ def test_each_expectation_of_the_example_catches_a_corruption(workspace: Workspa
     for line, result, (what, _) in zip(lines, done.record["results"], CORRUPTIONS, strict=True):
         assert lines_violated(result) == [line], what
         assert result["violations"][0]["note"], what
-    # The last one is a warning: it is told, and fails nothing.
+    # The last one is a warning: it is shown, and fails nothing.
     assert [result["success"] for result in done.record["results"]] == [False] * 14 + [True]
     assert (done.outputs["evaluated"], done.outputs["failed"]) == (str(15 * 15), "14")
     assert done.log.count("Loading Great Expectations") == 1
-
-
-# --- What is told of a violation
 
 
 def test_a_suite_of_0_18_migrated_as_told_passes(workspace: Workspace) -> None:
