@@ -202,10 +202,10 @@ def test_a_huge_whole_number(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"nbformat": None}, "not numbers"),
-        ({"nbformat": "4"}, "not numbers"),
-        ({"nbformat": True}, "not numbers"),
-        ({"nbformat_minor": "5"}, "not numbers"),
+        ({"nbformat": None}, "not a whole number"),
+        ({"nbformat": "4"}, "not a whole number"),
+        ({"nbformat": True}, "not a whole number"),
+        ({"nbformat_minor": "5"}, "not a whole number"),
         ({"nbformat": 3}, "old notebook format 3"),
         ({"nbformat": 5}, "format 5"),
         ({"metadata": []}, "metadata"),

@@ -1,7 +1,7 @@
 import pytest
 
 from notebook_ci.execute_notebook.outcome import problem
-from notebook_ci.execute_notebook.progress import Progress, Running
+from notebook_ci.execute_notebook.progress import ProgressDisplay, Running
 from notebook_ci.records.execute_notebook import Failure, NotebookResult
 from unit.consoles import Terminal, Written
 
@@ -20,7 +20,7 @@ def test_where_a_notebook_is() -> None:
 
 
 def test_in_a_log_each_notebook_is_told_of_every_half_minute(runner: Written) -> None:
-    progress = Progress(runner.console, 2)
+    progress = ProgressDisplay(runner.console, 2)
     for second in range(100):
         progress.show(
             [running("a.ipynb", seconds=second, cell_seconds=second), running("b.ipynb", cell=0, seconds=second - 15)]
@@ -35,14 +35,14 @@ def test_in_a_log_each_notebook_is_told_of_every_half_minute(runner: Written) ->
 
 
 def test_quick_notebooks_and_none_are_not_told_of(runner: Written) -> None:
-    progress = Progress(runner.console, 1)
+    progress = ProgressDisplay(runner.console, 1)
     progress.show([running(seconds=29.9)])
     progress.show([])
     assert runner.lines == []
 
 
 def test_one_line_a_finished_notebook(runner: Written) -> None:
-    progress = Progress(runner.console, 3)
+    progress = ProgressDisplay(runner.console, 3)
     progress.passed(result("a.ipynb"))
     failure = Failure(kind="cell-error", title="ValueError in cell 3", message="no")
     progress.failed(result("b.ipynb"), problem(result("b.ipynb"), failure), "Trace\n  back")
@@ -57,7 +57,7 @@ def test_one_line_a_finished_notebook(runner: Written) -> None:
 
 
 def test_that_memory_is_short_is_told_once_until_a_notebook_has_ended(runner: Written) -> None:
-    progress = Progress(runner.console, 3)
+    progress = ProgressDisplay(runner.console, 3)
     for _ in range(5):
         progress.held_back(123_456_789)
     assert runner.lines == ["  Only 123 MB of memory are free: the next notebook waits."]
@@ -73,7 +73,7 @@ def test_on_a_terminal_what_runs_stands_below(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("LINES", "24")
     terminal = Terminal()
-    progress = Progress(terminal.console, 2)
+    progress = ProgressDisplay(terminal.console, 2)
     progress.show([running("a.ipynb", cell_seconds=1), running("b.ipynb", cell=0, seconds=3)])
     assert terminal.screen == ["0/2", "a.ipynb · cell 2/5 · running 1 s", "b.ipynb · starting · running 3 s"]
     progress.passed(result())

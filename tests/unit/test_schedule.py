@@ -6,11 +6,11 @@ from itertools import pairwise
 import pytest
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.execute_notebook.schedule import Order, Schedule, Step, chains, ordered
+from notebook_ci.execute_notebook.schedule import Order, Schedule, Scheduled, chains, ordered
 
 
-def step(name: str, *, needs: Iterable[str] = (), behind: Iterable[str] = (), seconds: float = 0.0) -> Step:
-    return Step(name, frozenset(needs), frozenset(behind), seconds)
+def step(name: str, *, needs: Iterable[str] = (), behind: Iterable[str] = (), seconds: float = 0.0) -> Scheduled:
+    return Scheduled(name, frozenset(needs), frozenset(behind), seconds)
 
 
 def begun(schedule: Schedule) -> list[str]:
@@ -182,7 +182,7 @@ def test_a_long_chain() -> None:
 # --- Any graph
 
 
-def random_steps(chance: random.Random) -> list[Step]:
+def random_steps(chance: random.Random) -> list[Scheduled]:
     names = [f"n{number}" for number in range(chance.randrange(1, 25))]
     steps = []
     for place, name in enumerate(names):
@@ -194,7 +194,7 @@ def random_steps(chance: random.Random) -> list[Step]:
     return steps
 
 
-def skipped_by(failed: set[str], steps: Iterable[Step]) -> set[str]:
+def skipped_by(failed: set[str], steps: Iterable[Scheduled]) -> set[str]:
     """Return what needs one that failed, by however many others: the plain definition."""
     lost: set[str] = set()
     while more := {each.name for each in steps if each.needs & (failed | lost)} - lost:

@@ -17,7 +17,7 @@ from notebook_ci.execute_notebook import engine, failures, html, machine
 from notebook_ci.execute_notebook.engine import StoppedError
 from notebook_ci.execute_notebook.outcome import Outcome, problem
 from notebook_ci.execute_notebook.plan import MOST_LISTED, Execution
-from notebook_ci.execute_notebook.progress import Progress, Running
+from notebook_ci.execute_notebook.progress import ProgressDisplay, Running
 from notebook_ci.execute_notebook.runner import Runner
 from notebook_ci.execute_notebook.schedule import Schedule
 from notebook_ci.execute_notebook.workers import END_SECONDS, Ending, Life, Worker, WorkerDiedError
@@ -45,7 +45,7 @@ class Conductor:
     executions: Sequence[Execution]
     schedule: Schedule
     record: ExecuteRecord  # its notebooks are in the order of `executions`
-    progress: Progress
+    progress: ProgressDisplay
     servers: Servers
     # Extra executions at a time, beside `record.workers`, while notebooks take less than a second: then a kernel and
     # its worker wait for each other much of the time.

@@ -22,7 +22,7 @@ from notebook_ci.notebooks.document import Document
 
 
 @dataclass(frozen=True)
-class Kernel:
+class KernelCommand:
     name: str  # of its kernel spec
     language: str
     argv: tuple[str, ...]  # `{connection_file}` stands for a path
@@ -35,8 +35,8 @@ class Kernel:
         return not self.folder
 
 
-def of_python(python: Path) -> Kernel:
-    return Kernel("python3", "python", (str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"))
+def of_python(python: Path) -> KernelCommand:
+    return KernelCommand("python3", "python", (str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"))
 
 
 class KernelSpecs:
@@ -57,7 +57,7 @@ class KernelSpecs:
         readable = [folder for folder in folders if os.access(folder, os.R_OK | os.X_OK)]
         return dict(KernelSpecManager(kernel_dirs=readable, ensure_native_kernel=False).find_kernel_specs())
 
-    def of(self, doc: Document) -> Kernel:
+    def of(self, doc: Document) -> KernelCommand:
         """Return the kernel of a notebook in another language: the one it names, else the only one for its language.
 
         Raises CheckFailed if it is not installed, or its kernel spec is broken.
@@ -85,12 +85,12 @@ class KernelSpecs:
             file=doc.path,
         )
 
-    def _readable(self) -> Iterator[Kernel]:
+    def _readable(self) -> Iterator[KernelCommand]:
         for name in sorted(self._folders):
             with contextlib.suppress(ValueError):
                 yield self._read(name)
 
-    def _read(self, name: str) -> Kernel:
+    def _read(self, name: str) -> KernelCommand:
         """Read a kernel spec; raise ValueError if it is broken."""
         folder = self._folders[name]
         try:
@@ -101,7 +101,7 @@ class KernelSpecs:
         if not all(isinstance(each, str) for each in texts) or not any(spec.argv[:1]):
             raise ValueError(f"{folder}/kernel.json is broken: `argv` and `env` must contain text")
         argv = [each.replace("{prefix}", str(self._interpreter.prefix)) for each in spec.argv]
-        return Kernel(name, spec.language, (self._program(argv[0]), *argv[1:]), dict(spec.env), folder)
+        return KernelCommand(name, spec.language, (self._program(argv[0]), *argv[1:]), dict(spec.env), folder)
 
     def _program(self, name: str) -> str:
         """Return the path of a program: for `python3`, jupyter_client would use the Python of the tool environment."""

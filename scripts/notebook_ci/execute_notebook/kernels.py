@@ -25,8 +25,8 @@ from kernel_server.interface import (
 from notebook_ci.base.process import LINUX, POSIX
 from notebook_ci.base.texts import quote
 from notebook_ci.execute_notebook.deaths import LastWords, MemoryWatch
-from notebook_ci.execute_notebook.kernel_client import Answer, IpykernelClient, KernelClient
-from notebook_ci.execute_notebook.kernel_specs import Kernel
+from notebook_ci.execute_notebook.kernel_client import IpykernelClient, KernelClient, Reply
+from notebook_ci.execute_notebook.kernel_specs import KernelCommand
 from notebook_ci.execute_notebook.listener import Listener
 
 POLL_SECONDS = 0.005
@@ -83,7 +83,7 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
 
     def __init__(
         self,
-        kernel: Kernel,
+        kernel: KernelCommand,
         folder: Path,
         server: KernelServer | None,
         listener: Listener,
@@ -94,7 +94,7 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
         super().__init__(kernel_name=kernel.name, connection_file=str(folder / "kernel.json"))
         self.is_ipykernel = kernel.is_ipykernel
         self.greeting = greeting
-        self.greeted = Answer()
+        self.greeted = Reply()
         self.last_words = LastWords(log)
         self.memory: IO[bytes] | None = None
         if LINUX and kernel.is_ipykernel:

@@ -23,7 +23,7 @@ from notebook_ci.notebooks.document import Document
 from notebook_ci.records.run_directory import RunDirectory
 
 if TYPE_CHECKING:  # importing jupyter_client is slow
-    from notebook_ci.execute_notebook.kernel_specs import Kernel
+    from notebook_ci.execute_notebook.kernel_specs import KernelCommand
 
 MOST_LISTED = 10
 HOW_TO_TAG = (
@@ -41,7 +41,7 @@ class Execution:
     content: Document | NotebookCiError  # the error: why it cannot be executed
     declared: tuple[str, ...] = ()  # names of the notebook's parameters
     parameters: Values = field(default_factory=dict)  # the declared ones that are set
-    kernel: "Kernel | None" = None  # None: ipykernel
+    kernel: "KernelCommand | None" = None  # None: ipykernel
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ class Running:
         return f"{self.name} · {where} · running {self.cell_seconds if self.cell else self.seconds:.0f} s"
 
 
-class Progress:
+class ProgressDisplay:
     def __init__(self, reporter: Reporter, total: int) -> None:
         self._reporter = reporter
         self._total = total

@@ -31,14 +31,14 @@ from notebook_ci.execute_notebook.interpreter import (
 )
 from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.plan import Execution, ExecutionPlan
-from notebook_ci.execute_notebook.schedule import Schedule, Step
+from notebook_ci.execute_notebook.schedule import Schedule, Scheduled
 from notebook_ci.notebooks import document
 from notebook_ci.notebooks.document import Document
 from notebook_ci.records.execute_notebook import ExecuteRecord, NotebookResult
 from notebook_ci.tools import integrity
 
 if TYPE_CHECKING:  # importing jupyter_client is slow
-    from notebook_ci.execute_notebook.kernel_specs import Kernel, KernelSpecs
+    from notebook_ci.execute_notebook.kernel_specs import KernelCommand
 
 PRELOADED_PART = 0.25
 
@@ -57,7 +57,7 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         server = _server(inputs, context, candidate, folder, stack)
         # These imports are slow too, so they follow here.
         from notebook_ci.execute_notebook.conductor import Conductor
-        from notebook_ci.execute_notebook.progress import Progress
+        from notebook_ci.execute_notebook.progress import ProgressDisplay
         from notebook_ci.execute_notebook.runner import Runner
 
         interpreter = tried(candidate)
@@ -75,7 +75,7 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         environ = dict(context.environ)  # `os.environ` itself cannot be sent to a process that is not forked
         output_dir = output_dir.resolve()  # before a notebook can create a link there
         runner = Runner(inputs, environ, interpreter, output_dir, context.files, folder)
-        progress = Progress(context.reporter, len(planned.executions))
+        progress = ProgressDisplay(context.reporter, len(planned.executions))
         schedule = _schedule(planned, durations.known)
         first = server if isinstance(server, KernelServer) else None
         servers = Servers(first, folder, _of_ipykernel(planned.executions), inputs.preload, _limits(inputs))
@@ -116,20 +116,18 @@ def _with_kernels(planned: ExecutionPlan, interpreter: Interpreter) -> Execution
     from notebook_ci.execute_notebook.kernel_specs import KernelSpecs
 
     specs = KernelSpecs(interpreter)
-    executions = tuple(_with_kernel(each, specs) for each in planned.executions)
+    executions = []
+    for execution in planned.executions:
+        content, kernel = execution.content, execution.kernel
+        if isinstance(content, Document) and not document.is_python(content):
+            try:
+                kernel = specs.of(content)
+            except CheckFailed as error:
+                content = error
+        executions.append(replace(execution, content=content, kernel=kernel))
     if any(isinstance(each.content, Document) and not each.kernel for each in executions):
         require_ipykernel(interpreter)
-    return replace(planned, executions=executions)
-
-
-def _with_kernel(execution: Execution, specs: "KernelSpecs") -> Execution:
-    """Return the execution with the kernel that it needs instead of ipykernel, or with the error that prevents it."""
-    if not isinstance(execution.content, Document) or document.is_python(execution.content):
-        return execution
-    try:
-        return replace(execution, kernel=specs.of(execution.content))
-    except CheckFailed as error:
-        return replace(execution, content=error)
+    return replace(planned, executions=tuple(executions))
 
 
 def _describe(
@@ -154,7 +152,7 @@ def _schedule(planned: ExecutionPlan, known: Mapping[str, float]) -> Schedule:
     unknown = max(known.values(), default=0.0) + 1.0
     return Schedule(
         [
-            Step(
+            Scheduled(
                 execution.name,
                 needs=frozenset(name for path in planned.needs.get(execution.path, ()) for name in names[path]),
                 behind=frozenset(names[before[execution.path]] if execution.path in before else ()),
@@ -241,7 +239,7 @@ def _warn_of_changes(environment: Path, context: Context) -> None:
 def _notice_kernels(executions: Sequence[Execution], interpreter: Interpreter, context: Context) -> None:
     """Report notebooks that do not run in the kernel that they name, or that run in one of another language."""
     python = f"Python {interpreter.version} ({interpreter.path})"
-    groups: dict[tuple[str | None, Kernel | None], list[str]] = {}
+    groups: dict[tuple[str | None, KernelCommand | None], list[str]] = {}
     for path, execution in {each.path: each for each in executions}.items():
         if isinstance(execution.content, Document):
             groups.setdefault((document.kernel_name(execution.content), execution.kernel), []).append(path)

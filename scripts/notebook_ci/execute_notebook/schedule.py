@@ -18,7 +18,7 @@ _NUMBERED = re.compile(r"\d+[-_. ]")
 
 
 @dataclass(frozen=True)
-class Step:
+class Scheduled:
     name: str
     needs: frozenset[str] = frozenset()  # it is skipped unless all of these pass
     behind: frozenset[str] = frozenset()  # others that must have ended before, passed or not
@@ -35,7 +35,7 @@ class Schedule:
     Equals begin in the order of `steps`, which must not wait for each other in a circle.
     """
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[Scheduled]) -> None:
         urgencies = _urgencies(steps)
         ranked = sorted(steps, key=lambda step: -urgencies[step.name])
         self._waiting = {step.name: step for step in ranked}
@@ -106,7 +106,7 @@ def _natural(path: str) -> _Key:
     return [([(text, int(number or 0)) for text, number in _PIECES.findall(part)], part) for part in path.split("/")]
 
 
-def _urgencies(steps: Sequence[Step]) -> dict[str, float]:
+def _urgencies(steps: Sequence[Scheduled]) -> dict[str, float]:
     """Return, per step, the seconds from its begin to the end of the longest chain that waits for it."""
     behind = dict.fromkeys((step.name for step in steps), 0.0)
     urgencies: dict[str, float] = {}

@@ -2,6 +2,7 @@
 
 from notebook_ci.base.markdown import ICONS, MOST_LISTED, code, count, duration, name, rest, table, title
 from notebook_ci.base.texts import listed
+from notebook_ci.execute_notebook.outcome import UNTITLED
 from notebook_ci.records.execute_notebook import ExecuteRecord, Failure, NotebookResult
 
 MOST_NAMED = 3
@@ -37,9 +38,7 @@ def section(record: ExecuteRecord) -> list[str]:
     ]
     # The stage's problems already describe invalid notebooks, with a hint.
     failed = [
-        _failure(each.name, each.failure)
-        for each in notebooks
-        if each.failure and each.failure.kind != "invalid-notebook"
+        _failure(each.name, each.failure) for each in notebooks if each.failure and each.failure.kind not in UNTITLED
     ]
     header = ["notebook", "cells run", "time", "failure"]
     if not any(row[-1] for row in rows):

@@ -73,13 +73,9 @@ class Watch:
                 self._send(signal.SIGINT)
 
     def _limit_exceeded(self, now: float) -> Limit | None:
-        began, cell_limit, notebook_limit = (
-            self._cell_began,
-            self.limits["cell-timeout"],
-            self.limits["notebook-timeout"],
-        )
-        if began is not None and cell_limit is not None and now - began > cell_limit:
-            return "cell-timeout"
-        if notebook_limit is not None and now - self._began > notebook_limit:
-            return "notebook-timeout"
+        starts: dict[Limit, float | None] = {"cell-timeout": self._cell_began, "notebook-timeout": self._began}
+        for limit, began in starts.items():
+            seconds = self.limits[limit]
+            if began is not None and seconds is not None and now - began > seconds:
+                return limit
         return None

@@ -88,50 +88,44 @@ class _Reader:
         version = self._version(content)
         metadata = content.get("metadata", {})
         if not isinstance(metadata, dict):
-            raise self._error(f"The metadata of {self._name} is not an object.")
+            raise self._error(f"has metadata that is {json_kind(metadata)}, not an object")
         return Document(self._path, self._text, self._cells(content), metadata, version)
 
-    def _error(self, message: str, *, hint: str = _RESTORE, line: int | None = None) -> CheckFailed:
-        return CheckFailed(message, hint=hint, file=self._path, line=line)
+    def _error(self, what: str, *, hint: str = _RESTORE, line: int | None = None) -> CheckFailed:
+        return CheckFailed(f"{self._name} {what}.", hint=hint, file=self._path, line=line)
 
     def _bytes(self) -> bytes:
+        hint = "Check the path."
         try:
             mode = self._path.stat().st_mode
             if stat.S_ISREG(mode):
                 return self._path.read_bytes()
-            kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
-            message, hint = f"{self._name} is {kind}, not a notebook.", "Use the path of a notebook, or a pattern."
+            what = f"{self._name} is {'a folder' if stat.S_ISDIR(mode) else 'a pipe or device'}, not a notebook"
+            hint = "Use the path of a notebook, or a pattern."
         except (FileNotFoundError, NotADirectoryError):
-            message, hint = f"{self._name} does not exist.", "Check the path, and that the file is committed."
-            if self._path.is_symlink():
-                message = f"{self._name} is a link to {self._path.readlink()}, which does not exist."
+            link = f"is a link to {self._path.readlink()}, which " if self._path.is_symlink() else ""
+            what, hint = f"{self._name} {link}does not exist", "Check the path, and that the file is committed."
         except PermissionError:
-            message, hint = (
-                f"{self._name} cannot be read: permission denied.",
-                "Give the job's user read permission.",
-            )
-        except (OSError, ValueError) as error:
-            # ValueError: a path that holds a null character.
-            message, hint = f"{self._name!r} cannot be read: {error}.", "Check the path."
-        raise InputError(message, hint=hint, file=self._path)
+            what, hint = f"{self._name} cannot be read: permission denied", "Give the job's user read permission."
+        except (OSError, ValueError) as error:  # ValueError: a path with a null character
+            what = f"{self._name!r} cannot be read: {error}"
+        raise InputError(f"{what}.", hint=hint, file=self._path)
 
     def _decoded(self, data: bytes) -> str:
         if not data.strip():
-            raise self._error(f"{self._name} is empty.")
+            raise self._error("is empty")
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise self._error(
-                f"{self._name} is encoded in UTF-16.", hint="Save it as UTF-8: notebooks are always UTF-8."
-            )
+            raise self._error("is encoded in UTF-16", hint="Save it as UTF-8: notebooks are always UTF-8.")
         if data.startswith(b"\xef\xbb\xbf"):
             # nbformat 5.10 and Jupyter refuse it too ("Unexpected UTF-8 BOM"): the notebook would not open.
-            message = f"{self._name} starts with a byte order mark (BOM), which Jupyter rejects."
-            raise self._error(message, hint="Save it as UTF-8 without BOM.", line=1)
+            what = "starts with a byte order mark (BOM), which Jupyter rejects"
+            raise self._error(what, hint="Save it as UTF-8 without BOM.", line=1)
         try:
             return data.decode()
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
-            message = f"{self._name} is not UTF-8 text: line {line} contains the byte 0x{data[error.start]:02x}."
-            raise self._error(message, hint=f"Save it as UTF-8. {_RESTORE}", line=line) from None
+            what = f"is not UTF-8 text: line {line} contains the byte 0x{data[error.start]:02x}"
+            raise self._error(what, hint=f"Save it as UTF-8. {_RESTORE}", line=line) from None
 
     def _content(self) -> dict[str, Any]:
         try:
@@ -139,65 +133,52 @@ class _Reader:
         except json.JSONDecodeError as error:
             raise self._not_json(error) from None
         except RecursionError:
-            raise self._error(f"{self._name} is nested too deeply to be a notebook.") from None
+            raise self._error("is nested too deeply to be a notebook") from None
         except ValueError:
             # The default of sys.set_int_max_str_digits; Jupyter cannot read such a file either.
-            raise self._error(f"{self._name} contains an integer of more than 4300 digits.") from None
+            raise self._error("contains an integer of more than 4300 digits") from None
         if not isinstance(content, dict):
-            raise self._error(
-                f"{self._name} is not a notebook: its JSON is {json_kind(content)}, not an object.", line=1
-            )
+            raise self._error(f"is not a notebook: its JSON is {json_kind(content)}, not an object", line=1)
         return content
 
     def _not_json(self, error: json.JSONDecodeError) -> CheckFailed:
         start = self._text.lstrip()[:200].lower()
         if start.startswith("version https://git-lfs"):
-            message = f"{self._name} is a Git LFS pointer, not the notebook itself."
-            return self._error(
-                message, hint="Fetch the content: `git lfs pull`, or `lfs: true` of actions/checkout.", line=1
-            )
+            hint = "Fetch the content: `git lfs pull`, or `lfs: true` of actions/checkout."
+            return self._error("is a Git LFS pointer, not the notebook itself", hint=hint, line=1)
         if marker := _conflict_marker.search(self._text):
             line = self._text.count("\n", 0, marker.start()) + 1
-            message = f"{self._name} has unresolved merge conflict markers (line {line})."
-            return self._error(
-                message, hint="Resolve the conflict and commit the notebook (nbdime can help).", line=line
-            )
+            hint = "Resolve the conflict and commit the notebook (nbdime can help)."
+            return self._error(f"has unresolved merge conflict markers (line {line})", hint=hint, line=line)
         if start.startswith("<"):
-            message = f"{self._name} is a web page (HTML or XML), not a notebook."
-            return self._error(message, hint="Download the raw file: a notebook is JSON and starts with `{`.", line=1)
+            hint = "Download the raw file: a notebook is JSON and starts with `{`."
+            return self._error("is a web page (HTML or XML), not a notebook", hint=hint, line=1)
         if self._path.suffix == ".py" or start.startswith(_PYTHON_STARTS):
-            message = f"{self._name} is a Python script, not a notebook."
-            return self._error(
-                message, hint="Use an `.ipynb` file, or create one: `jupytext --to notebook SCRIPT`.", line=1
-            )
-        message = f"{self._name} is not valid JSON: {error.msg}, line {error.lineno}, column {error.colno}."
-        return self._error(message, line=error.lineno)
+            hint = "Use an `.ipynb` file, or create one: `jupytext --to notebook SCRIPT`."
+            return self._error("is a Python script, not a notebook", hint=hint, line=1)
+        what = f"is not valid JSON: {error.msg}, line {error.lineno}, column {error.colno}"
+        return self._error(what, line=error.lineno)
 
     def _version(self, content: dict[str, Any]) -> tuple[int, int]:
         if "nbformat" not in content:
-            message = f"{self._name} is not a notebook: it has no `nbformat`."
-            raise self._error(message)
+            raise self._error("is not a notebook: it has no `nbformat`")
         major, minor = content["nbformat"], content.get("nbformat_minor", 0)
         if not _is_whole(major) or not _is_whole(minor):
-            raise self._error(f"The `nbformat` and `nbformat_minor` of {self._name} are not numbers.")
+            raise self._error("has an `nbformat` or `nbformat_minor` that is not a whole number")
         if major < _SUPPORTED_FORMAT:
             convert = command_line("jupyter nbconvert --to notebook --nbformat 4 --inplace {}", self._name)
-            raise self._error(
-                f"{self._name} is in the old notebook format {major}; format {_SUPPORTED_FORMAT} is required.",
-                hint=f"Convert it: {convert}.",
-            )
+            what = f"is in the old notebook format {major}; format {_SUPPORTED_FORMAT} is required"
+            raise self._error(what, hint=f"Convert it: {convert}.")
         if major > _SUPPORTED_FORMAT:
-            raise self._error(
-                f"{self._name} is in notebook format {major}; this notebook-ci supports format {_SUPPORTED_FORMAT}.",
-                hint=f"Save it in format {_SUPPORTED_FORMAT}, or use a newer notebook-ci.",
-            )
+            what = f"is in notebook format {major}; this notebook-ci supports format {_SUPPORTED_FORMAT}"
+            raise self._error(what, hint=f"Save it in format {_SUPPORTED_FORMAT}, or use a newer notebook-ci.")
         return major, minor
 
     def _cells(self, content: dict[str, Any]) -> tuple[Cell, ...]:
         if "cells" not in content:
-            raise self._error(f"{self._name} has no `cells`.")
+            raise self._error("has no `cells`")
         if not isinstance(content["cells"], list):
-            raise self._error(f"The `cells` of {self._name} are {json_kind(content['cells'])}, not a list.")
+            raise self._error(f"has `cells` that are {json_kind(content['cells'])}, not a list")
         seen: set[str] = set()
         cells = []
         for index, value in enumerate(content["cells"]):
@@ -249,9 +230,9 @@ class _Reader:
             raise self._cell_error(index, "has `tags` that are not a list of strings")
         return frozenset(tags)
 
-    def _cell_error(self, index: int, said: str, *, line: int | None = None) -> CheckFailed:
+    def _cell_error(self, index: int, what: str, *, line: int | None = None) -> CheckFailed:
         where = positions.cell_line(self._text, index) if line is None else line
-        return self._error(f"Cell {index + 1} of {self._name} {said}.", line=where)
+        return CheckFailed(f"Cell {index + 1} of {self._name} {what}.", hint=_RESTORE, file=self._path, line=where)
 
 
 def _is_whole(value: object) -> bool:

@@ -64,7 +64,7 @@ def test_the_output_stands_in_the_run_directory_and_each_run_has_its_own(workspa
         ({"output-dir": "out"}, "sub/b.ipynb would be overwritten by its executed copy."),
         (
             {"output-dir": "sub", "notebooks": "sub/b.ipynb"},
-            "`sub/b.ipynb` lies in the output-dir or the run directory",
+            "`sub/b.ipynb` is in `output-dir` or the run directory",
         ),
         ({"run-dir": "."}, "which contains your notebooks. Name a separate folder with `run-dir`."),
     ],
@@ -183,7 +183,7 @@ def test_from_a_shell_flags_and_the_config_are_the_inputs(workspace: Workspace, 
     )
     done = workspace.run("execute-notebook", flags=["--python", str(kernel)])
     assert done.code == 0, done.log
-    assert re.search("✅ execute-notebook", done.log), "the summary"
+    assert re.search("✓ execute-notebook", done.log), "the summary"
     assert not done.commands
     [run] = (workspace.folder / ".notebook-ci" / "runs").iterdir()
     record = json.loads((run / "execute-notebook.json").read_text())
