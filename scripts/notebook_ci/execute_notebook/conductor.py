@@ -15,14 +15,15 @@ from notebook_ci.base.process import LINUX
 from notebook_ci.base.texts import listed
 from notebook_ci.execute_notebook import engine, failures, html, machine
 from notebook_ci.execute_notebook.engine import StoppedError
+from notebook_ci.execute_notebook.listener import Ending
 from notebook_ci.execute_notebook.outcome import Outcome, problem
 from notebook_ci.execute_notebook.plan import MOST_LISTED, Execution
 from notebook_ci.execute_notebook.progress import ProgressDisplay, Running
 from notebook_ci.execute_notebook.runner import Runner
 from notebook_ci.execute_notebook.schedule import Schedule
-from notebook_ci.execute_notebook.workers import END_SECONDS, Ending, Life, Worker, WorkerDiedError
+from notebook_ci.execute_notebook.workers import END_SECONDS, Life, Worker
 from notebook_ci.notebooks.document import Document
-from notebook_ci.records.execute_notebook import ExecuteRecord, FailureKind
+from notebook_ci.records.execute_notebook import ExecuteRecord
 from notebook_ci.tools.import_guard import guard_imports
 
 LOOK_SECONDS = 0.25
@@ -149,7 +150,7 @@ class Conductor:
                 continue
             try:
                 message = worker.receive()
-            except WorkerDiedError as error:
+            except StoppedError as error:
                 message = self._lost(index, error)
                 self._workers.remove(worker)
             if isinstance(message, Ending):
@@ -211,12 +212,12 @@ class Conductor:
                 last = max(last, times[each].began)
         return [each for each in earlier if times[each].ended >= last]
 
-    def _lost(self, index: int, error: WorkerDiedError) -> Outcome:
+    def _lost(self, index: int, error: StoppedError) -> Outcome:
         result = self.record.notebooks[index]
         result.status = "failed"
         result.duration = round(time.monotonic() - self._timings[index].began, 3)
-        kind: FailureKind = "cancelled" if self._is_broken_off else "broken-execution"
-        result.failure = failures.explain(StoppedError(kind, str(error)))
+        error.kind = "cancelled" if self._is_broken_off else error.kind
+        result.failure = failures.explain(error)
         return Outcome(result)
 
     def _break_off(self) -> None:

@@ -26,6 +26,9 @@ from notebook_ci.notebooks.parameters import papermill_language
 from notebook_ci.records.execute_notebook import FailureKind
 
 OUTPUT_MESSAGE_SECONDS = 60
+SILENT = logging.getLogger("notebook_ci.silent")
+SILENT.addHandler(logging.NullHandler())
+SILENT.propagate = False
 
 
 class StoppedError(Exception):
@@ -112,7 +115,7 @@ class PreparedNotebook:
             iopub_timeout=OUTPUT_MESSAGE_SECONDS,
             on_cell_execute=begin,
             on_cell_executed=end,
-            log=_silent_logger(),
+            log=SILENT,
         )
         client.notebook, client.ending = self, listener.ending
         saver.notebook = self
@@ -190,10 +193,3 @@ def _with_papermill_metadata(cell: nbformat.NotebookNode) -> nbformat.NotebookNo
 def number(index: int, origins: list[int | None]) -> int:
     """Return a cell's number as its author counts: the injected cell counts as the cell before it."""
     return 1 + next((origin for origin in reversed(origins[: index + 1]) if origin is not None), 0)
-
-
-def _silent_logger() -> logging.Logger:
-    logger = logging.getLogger("notebook_ci.silent")
-    logger.addHandler(logging.NullHandler())
-    logger.propagate = False
-    return logger

@@ -1,19 +1,35 @@
-"""The events of an execution while it runs."""
+"""What a worker tells the stage's process while it executes a notebook."""
 
-from typing import Protocol
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
 
 
-class Listener(Protocol):
-    """Receives the events of an execution, and knows how busy the machine is."""
+@dataclass(frozen=True)
+class Ending:
+    """A worker's message: all cells have run. The rest is mostly waiting for the kernel's end."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Receives the events of an execution, and knows how busy the machine is. The numbers are in shared memory."""
+
+    connection: "Connection[Any, Any]"
+    cell_value: Any
+    kernel_value: Any
+    free_cpu_value: Any
 
     def kernel(self, pid: int) -> None:
         """A kernel runs that leads this process group; 0: it has ended, with everything that it had started."""
+        self.kernel_value.value = pid
 
     def cell(self, number: int) -> None:
         """A cell begins; cells are counted from 1."""
+        self.cell_value.value = number
 
     def has_free_cpu(self) -> bool:
         """Return whether another CPU is free, beside the one that the kernel keeps busy."""
+        return bool(self.free_cpu_value.value)
 
     def ending(self) -> None:
-        """All cells have run: the rest is mostly waiting for the kernel's end."""
+        self.connection.send(Ending())

@@ -14,7 +14,6 @@ import shutil
 import signal
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
@@ -25,6 +24,8 @@ from notebook_ci.base import signals
 from notebook_ci.base.errors import Cancelled
 from notebook_ci.base.process import LINUX, POSIX
 from notebook_ci.execute_notebook.deaths import MemoryWatch
+from notebook_ci.execute_notebook.engine import StoppedError
+from notebook_ci.execute_notebook.listener import Ending, Listener
 from notebook_ci.execute_notebook.outcome import Outcome
 from notebook_ci.execute_notebook.plan import Execution
 from notebook_ci.execute_notebook.runner import Runner
@@ -32,11 +33,6 @@ from notebook_ci.execute_notebook.runner import Runner
 END_SECONDS = 5.0  # a runner that cancels a job kills what is left ten seconds later
 
 _PROCESSES: Any = multiprocessing.get_context("fork" if LINUX else "spawn")
-
-
-@dataclass(frozen=True)
-class Ending:
-    """A worker's message: all cells have run."""
 
 
 class Life:
@@ -66,10 +62,6 @@ def _shared_number() -> Any:
     return RawValue("i", 0)
 
 
-class WorkerDiedError(Exception):
-    """A worker has ended before its notebook did."""
-
-
 class Worker:
     def __init__(self, runner: Runner, executions: Sequence[Execution], life: Life) -> None:
         self.index: int | None = None  # of its execution; None: it waits for one
@@ -77,8 +69,8 @@ class Worker:
         # Shared memory, because a message per cell would cost more than many a cell.
         self._cell, self._kernel, self._free_cpu = _shared_number(), _shared_number(), _shared_number()
         self.connection, theirs = _PROCESSES.Pipe()
-        link = _Link(theirs, life, self._cell, self._kernel, self._free_cpu)
-        self._process = _PROCESSES.Process(target=_work, args=(runner, executions, link), daemon=True)
+        listener = Listener(theirs, self._cell, self._kernel, self._free_cpu)
+        self._process = _PROCESSES.Process(target=_work, args=(runner, executions, listener, life), daemon=True)
         with signals.held_back():  # until it can handle signals
             self._process.start()
         theirs.close()
@@ -100,14 +92,14 @@ class Worker:
             self.connection.send((index, server))
 
     def receive(self) -> Ending | Outcome:
-        """Return the message that has come, or raise WorkerDiedError. After an outcome the worker is free again."""
+        """Return the message that has come; raise StoppedError if it has died. After an outcome it is free again."""
         try:
             with signals.held_back():
                 message = self.connection.recv()
         except (EOFError, OSError) as error:
             self.end()
             how = self._memory.sentence("The process that executed the notebook", self._process.exitcode)
-            raise WorkerDiedError(how) from error
+            raise StoppedError("broken-execution", how) from error
         if not isinstance(message, Ending):
             self.index = None
         return message  # type: ignore[no-any-return] # `_work` sends these
@@ -135,42 +127,19 @@ class Worker:
             self._kernel.value = 0
 
 
-@dataclass(frozen=True)
-class _Link:
-    """What connects a worker with its parent. In the worker it is the `Listener`."""
-
-    connection: "Connection[Any, Any]"
-    life: Life
-    cell_value: Any
-    kernel_value: Any
-    free_cpu_value: Any
-
-    def kernel(self, pid: int) -> None:
-        self.kernel_value.value = pid
-
-    def cell(self, number: int) -> None:
-        self.cell_value.value = number
-
-    def has_free_cpu(self) -> bool:
-        return bool(self.free_cpu_value.value)
-
-    def ending(self) -> None:
-        self.connection.send(Ending())
-
-
-def _work(runner: Runner, executions: Sequence[Execution], link: _Link) -> None:
-    link.life.leave()
+def _work(runner: Runner, executions: Sequence[Execution], listener: Listener, life: Life) -> None:
+    life.leave()
     if POSIX:
         os.setsid()  # Ctrl-C in a terminal is for the parent only
     if LINUX:
         processes.adopt()
-    threading.Thread(target=_end_with, args=(link, runner.folder), daemon=True).start()
+    threading.Thread(target=_end_with, args=(listener, life, runner.folder), daemon=True).start()
     with contextlib.suppress(Cancelled), signals.cancellable():
         if POSIX:  # only in this thread, or `held_back` would have no effect
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.CANCELLING)
-        while request := _received(link.connection):
+        while request := _received(listener.connection):
             index, server = request
-            link.connection.send(runner.run(executions[index], server, link))
+            listener.connection.send(runner.run(executions[index], server, listener))
 
 
 def _received(connection: "Connection[Any, Any]") -> tuple[int, KernelServer | None] | None:
@@ -180,13 +149,13 @@ def _received(connection: "Connection[Any, Any]") -> tuple[int, KernelServer | N
         return None
 
 
-def _end_with(link: _Link, folder: Path) -> None:
+def _end_with(listener: Listener, life: Life, folder: Path) -> None:
     """End this process when its parent was killed, and remove the parent's folder."""
-    link.life.wait()
+    life.wait()
     if LINUX:
-        processes.end_all(link.kernel_value.value)
-    elif link.kernel_value.value:
-        _kill_group(link.kernel_value.value)
+        processes.end_all(listener.kernel_value.value)
+    elif listener.kernel_value.value:
+        _kill_group(listener.kernel_value.value)
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 

@@ -128,17 +128,13 @@ def _object(value: object) -> dict[str, Any]:
     if isinstance(value, list) and all(isinstance(line, str) for line in value):
         value = "".join(value)
     if isinstance(value, str):
-        value = _parsed(value)
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise _Refused("is not valid JSON") from None
     if not isinstance(value, dict):
         raise _Refused(f"must be an object of names and values, not {json_kind(value)}")
     return value
-
-
-def _parsed(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise _Refused("is not valid JSON") from None
 
 
 def _checked_name(name: object) -> str:
