@@ -9,8 +9,8 @@ from notebook_ci.base.errors import InputError
 from notebook_ci.execute_notebook.schedule import Order, Schedule, Scheduled, chains, ordered
 
 
-def step(name: str, *, needs: Iterable[str] = (), behind: Iterable[str] = (), seconds: float = 0.0) -> Scheduled:
-    return Scheduled(name, frozenset(needs), frozenset(behind), seconds)
+def step(name: str, *, needs: Iterable[str] = (), after: Iterable[str] = (), seconds: float = 0.0) -> Scheduled:
+    return Scheduled(name, frozenset(needs), frozenset(after), seconds)
 
 
 def begun(schedule: Schedule) -> list[str]:
@@ -110,7 +110,7 @@ def test_all_that_awaits_nothing_may_begin_at_once_in_the_given_order() -> None:
 
 
 def test_what_is_needed_and_what_is_before_it_must_have_ended() -> None:
-    schedule = Schedule([step("a"), step("b", needs="a"), step("c", behind="b"), step("d", needs="a", behind="c")])
+    schedule = Schedule([step("a"), step("b", needs="a"), step("c", after="b"), step("d", needs="a", after="c")])
     for name in "abcd":
         assert begun(schedule) == [name]
         assert schedule.ended(name, well=True) == []
@@ -124,8 +124,8 @@ def test_those_that_need_one_that_failed_are_skipped_and_those_that_need_these()
             step("b", needs="a"),
             step("c", needs="b"),
             step("d", needs="ac"),
-            step("e", behind="a"),
-            step("f", behind="b"),
+            step("e", after="a"),
+            step("f", after="b"),
             step("g", needs="e"),
         ]
     )
@@ -153,11 +153,11 @@ def test_the_longest_way_counts_not_the_longest_step() -> None:
         step("long", seconds=5),
         step("first", seconds=1),
         step("second", needs=["first"], seconds=1),
-        step("third", behind=["second"], seconds=4),
+        step("third", after=["second"], seconds=4),
         step("short", seconds=0.5),
     ]
     assert begun(Schedule(steps)) == ["first", "long", "short"]
-    steps[3] = step("third", behind=["second"], seconds=2.5)
+    steps[3] = step("third", after=["second"], seconds=2.5)
     assert begun(Schedule(steps)) == ["long", "first", "short"]
 
 
@@ -189,7 +189,7 @@ def random_steps(chance: random.Random) -> list[Scheduled]:
         others = chance.sample(names[:place], chance.randrange(min(place, 4) + 1))
         cut = chance.randrange(len(others) + 1)
         seconds = chance.choice([0.0, 1.0, chance.random()])
-        steps.append(step(name, needs=others[:cut], behind=others[cut:], seconds=seconds))
+        steps.append(step(name, needs=others[:cut], after=others[cut:], seconds=seconds))
     chance.shuffle(steps)
     return steps
 

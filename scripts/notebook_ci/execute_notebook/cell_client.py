@@ -26,7 +26,7 @@ MOST_COMMANDS = 100
 
 
 class CellClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has no types
-    """Waits for the kernel's sockets, and kills the kernel if an execution was broken off."""
+    """Waits for the kernel's sockets, and kills the kernel if an execution was stopped."""
 
     notebook: "PreparedNotebook"
     ending: Callable[[], None]  # called when only the kernel's end is left

@@ -48,8 +48,8 @@ class Conductor:
     record: ExecuteRecord  # its notebooks are in the order of `executions`
     progress: ProgressDisplay
     servers: Servers
-    # Extra executions at a time, beside `record.workers`, while notebooks take less than a second: then a kernel and
-    # its worker wait for each other much of the time.
+    # How many executions may exceed `record.workers` while notebooks take less than a second: then a kernel and its
+    # worker wait for each other much of the time.
     spare: int = 0
     _life: Life = field(init=False, default_factory=Life)
     _workers: list[Worker] = field(init=False, default_factory=list)
@@ -118,7 +118,7 @@ class Conductor:
         return begun
 
     def _share_cpus(self) -> None:
-        """Tell workers whether each may keep a second CPU busy, beside that of its kernel."""
+        """Let each worker use a second CPU, in addition to that of its kernel, if there are enough."""
         busy = self._busy()
         for worker in busy:
             worker.set_free_cpu(is_free=2 * len(busy) <= self._cpus)

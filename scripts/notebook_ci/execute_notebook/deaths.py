@@ -64,12 +64,12 @@ class LastWords:
         """Return the output since the last cell began, including what is left in the pipes."""
         begin = max(self._begin, os.fstat(self._log).st_size - MOST_LOG_BYTES)
         log = os.pread(self._log, MOST_LOG_BYTES, begin).decode(errors="backslashreplace")
-        said, marker, stack = log.partition(FAULT)  # written last, and not into a pipe
+        printed, marker, stack = log.partition(FAULT)  # written last, and not into a pipe
         for pipe in self._pipes or ():
             with contextlib.suppress(BlockingIOError):  # empty, and a child of the kernel may still write
                 self._left += os.read(pipe, PIPE_BYTES).decode(errors="backslashreplace")
         found = _STACK.match(marker + stack)
-        return said + self._left + (found[0] if found else marker + stack)
+        return printed + self._left + (found[0] if found else marker + stack)
 
     def close(self) -> None:
         for pipe in self._pipes or ():

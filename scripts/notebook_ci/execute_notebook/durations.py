@@ -1,4 +1,4 @@
-"""Durations of earlier executions: kept beside the runs on a laptop, so that the longest can begin first."""
+"""Durations of earlier executions: kept with the runs on a laptop, so that the longest can begin first."""
 
 import contextlib
 import json

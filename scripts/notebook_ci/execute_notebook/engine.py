@@ -45,26 +45,25 @@ class PreparedNotebook:
 
     def __init__(self, document: Document, parameters: Values, max_output: int) -> None:
         self.document = document
-        nb = _loaded(document)
-        original = list(nb.cells)
+        self.nb = _loaded(document)
+        indices = {id(cell): index for index, cell in enumerate(self.nb.cells)}
         if parameters:
-            nb = _parameterized(nb, document, parameters)
-            nb.cells = [_with_papermill_metadata(cell) for cell in nb.cells]
-        self.nb = nb
-        indices = {id(cell): index for index, cell in enumerate(original)}
+            language = papermill_language(document)
+            try:
+                self.nb = parameterize_notebook(self.nb, parameters, kernel_name=language, language=language)
+            except NotImplementedError as error:
+                what = f"papermill cannot write the parameters of {document.path.as_posix()} in its language: {error}."
+                raise CheckFailed(what, hint="Use only text and numbers.", file=document.path) from error
+            for cell in self.nb.cells:
+                _add_papermill_metadata(cell)
         # Per cell its index in the source document; None for the injected parameters.
-        self.origins = [indices.get(id(cell)) for cell in nb.cells]
+        self.origins = [indices.get(id(cell)) for cell in self.nb.cells]
         self.current: int | None = None  # index in `nb` of the cell that runs or ran last
         self.error: CellExecutionError | None = None  # the exception of the current cell that fails the notebook
         self.has_exited = False  # the current cell ended the notebook successfully, as `sys.exit()` does
         self.begun: set[int] = set()  # indices of the cells sent to the kernel; those tagged `skip-execution` are not
         self.failed_commands: list[hooks.FailedCommand] = []
         self.bound = OutputBound(max_output)
-
-    @property
-    def left_out(self) -> int:
-        """Bytes of outputs that were not kept."""
-        return self.bound.left_out
 
     @property
     def code_cells(self) -> list[int]:
@@ -160,7 +159,7 @@ def _loaded(document: Document) -> nbformat.NotebookNode:
     nb.setdefault("metadata", nbformat.NotebookNode())
     nb.setdefault("nbformat_minor", 0)
     for cell, source in zip(nb.cells, document.cells, strict=True):
-        _with_papermill_metadata(cell)
+        _add_papermill_metadata(cell)
         cell.id = source.id or generate_corpus_id()
         cell.source = "".join(cell.source)
         if cell.cell_type == "code":
@@ -171,23 +170,10 @@ def _loaded(document: Document) -> nbformat.NotebookNode:
     return nb
 
 
-def _parameterized(nb: nbformat.NotebookNode, document: Document, parameters: Values) -> nbformat.NotebookNode:
-    language = papermill_language(document)
-    try:
-        return parameterize_notebook(nb, parameters, kernel_name=language, language=language)
-    except NotImplementedError as error:
-        raise CheckFailed(
-            f"papermill cannot write the parameters of {document.path.as_posix()} in its language: {error}.",
-            hint="Use only text and numbers.",
-            file=document.path,
-        ) from error
-
-
-def _with_papermill_metadata(cell: nbformat.NotebookNode) -> nbformat.NotebookNode:
+def _add_papermill_metadata(cell: nbformat.NotebookNode) -> None:
     cell.setdefault("metadata", nbformat.NotebookNode())
     cell.metadata.setdefault("tags", [])
     cell.metadata.setdefault("papermill", nbformat.NotebookNode())
-    return cell
 
 
 def number(index: int, origins: list[int | None]) -> int:

@@ -54,8 +54,8 @@ class _Provisioner(LocalProvisioner):  # type: ignore[misc] # mypy cannot see ju
         try:
             return await super().launch_kernel(cmd, **kwargs, pass_fds=[memory.fileno()] if memory else ())
         except (OSError, ValueError) as error:  # ValueError: null characters, for example
-            said = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
-            raise RuntimeError(f"{quote(cmd[0])} cannot be started: {said}") from error
+            what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
+            raise RuntimeError(f"{quote(cmd[0])} cannot be started: {what}") from error
 
     async def poll(self) -> int | None:
         """Return the exit code of the kernel once it has ended, and note its peak memory."""

@@ -28,7 +28,7 @@ class Listener:
         self.cell_value.value = number
 
     def has_free_cpu(self) -> bool:
-        """Return whether another CPU is free, beside the one that the kernel keeps busy."""
+        """Return whether another CPU is free, in addition to the one that the kernel uses."""
         return bool(self.free_cpu_value.value)
 
     def ending(self) -> None:

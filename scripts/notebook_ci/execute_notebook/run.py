@@ -155,7 +155,7 @@ def _schedule(planned: ExecutionPlan, known: Mapping[str, float]) -> Schedule:
             Scheduled(
                 execution.name,
                 needs=frozenset(name for path in planned.needs.get(execution.path, ()) for name in names[path]),
-                behind=frozenset(names[before[execution.path]] if execution.path in before else ()),
+                after=frozenset(names[before[execution.path]] if execution.path in before else ()),
                 seconds=known.get(execution.name, unknown),
             )
             for execution in planned.executions

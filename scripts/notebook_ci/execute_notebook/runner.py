@@ -157,7 +157,7 @@ class _Executor:
         result.metrics, result.scraps = dict(collected.metrics), dict(collected.scraps)
         for index, message in collected.problems:
             self._report("warning", f"Cell {(notebook.origins[index] or 0) + 1}: {message}")
-        result.left_out = notebook.left_out
+        result.left_out = notebook.bound.left_out
         if result.left_out:
             limit = self.runner.inputs.max_output
             size = f"{result.left_out / 1e6:.1f} MB of outputs were left out: more than `max-output` ({limit} bytes)."

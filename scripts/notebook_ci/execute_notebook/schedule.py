@@ -21,24 +21,24 @@ _NUMBERED = re.compile(r"\d+[-_. ]")
 class Scheduled:
     name: str
     needs: frozenset[str] = frozenset()  # it is skipped unless all of these pass
-    behind: frozenset[str] = frozenset()  # others that must have ended before, passed or not
+    after: frozenset[str] = frozenset()  # others that must have ended before, passed or not
     seconds: float = 0.0  # expected duration
 
     @property
     def awaits(self) -> frozenset[str]:
-        return self.needs | self.behind
+        return self.needs | self.after
 
 
 class Schedule:
     """The executions that have not begun yet.
 
-    Equals begin in the order of `steps`, which must not wait for each other in a circle.
+    Equals begin in the order of `executions`, which must not wait for each other in a circle.
     """
 
-    def __init__(self, steps: Sequence[Scheduled]) -> None:
-        urgencies = _urgencies(steps)
-        ranked = sorted(steps, key=lambda step: -urgencies[step.name])
-        self._waiting = {step.name: step for step in ranked}
+    def __init__(self, executions: Sequence[Scheduled]) -> None:
+        urgencies = _urgencies(executions)
+        ranked = sorted(executions, key=lambda execution: -urgencies[execution.name])
+        self._waiting = {execution.name: execution for execution in ranked}
         self._ended: set[str] = set()
 
     def next(self) -> str | None:
@@ -46,8 +46,8 @@ class Schedule:
 
         None means that each must wait for another one, or that none is left.
         """
-        for name, step in self._waiting.items():
-            if step.awaits <= self._ended:
+        for name, execution in self._waiting.items():
+            if execution.awaits <= self._ended:
                 del self._waiting[name]
                 return name
         return None
@@ -58,11 +58,11 @@ class Schedule:
         ended = [name]
         for each in ended:
             self._ended.add(each)
-            needing = [] if well else [step.name for step in self._waiting.values() if each in step.needs]
-            for other in needing:
+            dependents = [] if well else [other.name for other in self._waiting.values() if each in other.needs]
+            for other in dependents:
                 del self._waiting[other]
                 skipped.append((other, each))
-            ended += needing
+            ended += dependents
         return skipped
 
 
@@ -106,14 +106,14 @@ def _natural(path: str) -> _Key:
     return [([(text, int(number or 0)) for text, number in _PIECES.findall(part)], part) for part in path.split("/")]
 
 
-def _urgencies(steps: Sequence[Scheduled]) -> dict[str, float]:
-    """Return, per step, the seconds from its begin to the end of the longest chain that waits for it."""
-    behind = dict.fromkeys((step.name for step in steps), 0.0)
+def _urgencies(executions: Sequence[Scheduled]) -> dict[str, float]:
+    """Return, per execution, the seconds from its begin to the end of the longest chain that waits for it."""
+    after = dict.fromkeys((execution.name for execution in executions), 0.0)
     urgencies: dict[str, float] = {}
-    by_name = {step.name: step for step in steps}
-    graph = graphlib.TopologicalSorter({step.name: step.awaits for step in steps})
+    by_name = {execution.name: execution for execution in executions}
+    graph = graphlib.TopologicalSorter({execution.name: execution.awaits for execution in executions})
     for name in reversed(list(graph.static_order())):
-        urgencies[name] = by_name[name].seconds + behind[name]
+        urgencies[name] = by_name[name].seconds + after[name]
         for other in by_name[name].awaits:
-            behind[other] = max(behind[other], urgencies[name])
+            after[other] = max(after[other], urgencies[name])
     return urgencies

@@ -81,7 +81,7 @@ class Worker:
         return int(self._cell.value)
 
     def set_free_cpu(self, *, is_free: bool) -> None:
-        """Tell the worker whether another CPU is free, beside the one that its kernel keeps busy."""
+        """Tell the worker whether another CPU is free, in addition to the one that its kernel uses."""
         self._free_cpu.value = is_free
 
     def begin(self, index: int, server: KernelServer | None) -> None:

@@ -193,8 +193,8 @@ class _Reader:
             raise self._cell_error(index, f"is {json_kind(value)}, not an object")
         kind = value.get("cell_type")
         if kind not in ("code", "markdown", "raw"):
-            said = "has no `cell_type`" if kind is None else f"has the unknown `cell_type` {str(kind)[:40]!r}"
-            raise self._cell_error(index, said)
+            what = "has no `cell_type`" if kind is None else f"has the unknown `cell_type` {str(kind)[:40]!r}"
+            raise self._cell_error(index, what)
         metadata = value.get("metadata", {})
         if not isinstance(metadata, dict):
             raise self._cell_error(index, f"has metadata that is {json_kind(metadata)}, not an object")

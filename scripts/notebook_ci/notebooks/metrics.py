@@ -86,8 +86,8 @@ class _Collector:
             name = _checked_name(scrap.get("name"))
             self._keep_scrap(name, scrap)
         except _Refused as refused:
-            said = f"The scrap {_shown(name)}" if name else "A scrap"
-            self.problems.append((index, f"{said} {refused}."))
+            what = f"The scrap {_shown(name)}" if name else "A scrap"
+            self.problems.append((index, f"{what} {refused}."))
 
     def _keep_scrap(self, name: str, scrap: dict[str, Any]) -> None:
         if "data" not in scrap:

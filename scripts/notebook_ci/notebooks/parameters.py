@@ -20,6 +20,8 @@ PYTHON_BODY = frozenset({"capture", "prun", "time", "timeit"})
 _MOST_IPYTHON_LINES = 200  # in one cell; each costs one parse of the cell
 
 _NAME = r"(?P<name>[^\W\d]\w*)[ \t]*"
+# The languages, besides Python, in which papermill (2.7) sets parameters: its name of each, and the begin of an
+# assignment at the start of a line.
 _LANGUAGES = {
     "r": ("R", r"(?P<name>(?:[^\W\d]|\.(?!\d))[\w.]*)[ \t]*(?:<?<-|=(?!=))"),
     "scala": ("scala", rf"(?:\w+[ \t]+)*va[lr][ \t]+{_NAME}(?::[^\n]*?)?=(?!>)"),
@@ -30,8 +32,6 @@ _LANGUAGES = {
     "powershell": (".net-powershell", rf"(?:\[[^\n=]*\][ \t]*)?\$(?:\w+:)?{_NAME}="),
     "bash": ("bash", r"(?:(?:export|readonly|declare|typeset)[ \t]+(?:-\w+[ \t]+)*)?(?P<name>[A-Za-z_]\w*)="),
 }
-"""The languages beside Python in which papermill (2.7) sets parameters: its name of each, and how an assignment begins
-at the start of a line."""
 
 _ipython_line = re.compile(r"\s*(?:[%!?]|[\w.]+\?{1,2}\s*$)")
 _ipython_assignment = re.compile(r"(\s*[^\W\d][\w.,\s]*=\s*)[%!].*")

@@ -235,9 +235,9 @@ def _line(frame: _Frame, lines: list[str]) -> int:
     arrow = _arrow.search(frame.body)
     shown = (arrow[2] if arrow else frame.body.partition("\n")[0]).strip()
     same = [number for number, line in enumerate(lines, 1) if line.strip() == shown] if shown else []
-    said = frame.line or (int(arrow[1]) if arrow and arrow[1] else None)
-    if said is not None:
-        possible = [start + said for start in starts]
+    stated = frame.line or (int(arrow[1]) if arrow and arrow[1] else None)
+    if stated is not None:
+        possible = [start + stated for start in starts]
         return next((number for number in possible if number in same), possible[0])
     # IPython 8.0 to 8.4 give the line's text instead of its number in SyntaxErrors and in the mode Plain.
     statement = _cell_line.match(frame.function)
