@@ -180,7 +180,7 @@ def test_a_terminal_shows_what_runs(workspace: Workspace, kernel: Path) -> None:
     assert re.search(r"a\.ipynb · cell 2/3 · running \d s", shown), shown
     assert re.search(r"\x1b\[\dF\x1b\[J", shown)
     assert re.search(r"\n[12]/2\r?\n", shown.replace("\x1b[J", "\n")), "how many are done"
-    assert re.search(r"✓ a\.ipynb · \d\.\d s", shown)
+    assert re.search(r"✓(\x1b\[0m)? a\.ipynb · \d\.\d s", shown)
     last = shown.rpartition("\x1b[J")[2]
     assert "running" not in last, "nothing of it is left"
 
