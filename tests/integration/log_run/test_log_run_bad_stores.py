@@ -25,7 +25,7 @@ MIGRATE = "`mlflow migrate-filestore` takes the old runs over."
 LOG_RUN = f"bash {shlex.quote(str(LAUNCHER))} log-run --run-dir"
 PLACE = "Look at its permissions and at the free disk space, or name another file with the input tracking-uri."
 
-# --- Tracking URIs. More of them in tests/unit/test_tracking_store.py.
+# --- Tracking URIs. More of them are in tests/unit/test_tracking.py.
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_a_file_that_was_edited_in_place_does_not_come_back_from_uvs_cache(shop:
         assert shop.setup(slug=slug).record["reused"]
 
 
-# --- Code of the repository itself
+# --- What stays as it is
 
 
 def test_where_a_new_one_fails_the_old_one_stays(shop: Shop) -> None:
