@@ -21,7 +21,7 @@ STANDARD = sys.stdlib_module_names - {"distutils"}
 class Wish:
     folder: str
     modules: Modules  # in order: `a.b`, or `a.b:c` for `from a.b import c`
-    shadowed: frozenset[str] = frozenset()  # files and folders beside it, which come before the standard library
+    shadowed: frozenset[str] = frozenset()  # files and folders next to it, which come before the standard library
 
 
 def expanded(first: Iterable[str]) -> Modules:

@@ -1,8 +1,7 @@
-"""Imports modules before a kernel is forked, and proves that it makes no difference. Python 3.8 and later.
+"""Imports modules before a kernel is forked, and proves that it makes no difference.
 
-A module that is imported here was imported in another place: before the kernel's shell, its streams and its hooks were
-there. Each check below is one way in which that can be seen afterwards; what cannot be shown to be equal is refused,
-and the process with it. It runs in the user's interpreter, with the standard library and what ipykernel brings.
+These imports happen before the kernel's shell, streams and hooks exist. Each check below is one way to notice that
+afterwards. An import that fails a check is refused, and its process ends. ../README.md lists checks and tests.
 """
 
 from __future__ import annotations
@@ -47,38 +46,27 @@ DONE_ONCE = {
     "socket.bind": "uses the network",
 }
 TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
-OWN_REFERENCES = 2  # to what stands for something: its holder's, and that of the function that counts
-# What most names of modules stand for.
+OWN_REFERENCES = 2  # to a stand-in: its holder's, and that of the function that counts
+# The types of most names in modules.
 NOT_RANDOM = {bool, dict, int, list, str, tuple, type, types.BuiltinFunctionType, types.FunctionType, types.ModuleType}
-# The first word of its state, and where it stands in that, when the system has seeded it: not after a number has.
+# First word and position of its state after the system has seeded it, not a number.
 FRESH_MERSENNE_TWISTER = (0x80000000, 623)
 ROW_MAJOR, NOT_TRANSPOSED = 101, 111  # cblas.h
 
 
 class Kernel(NamedTuple):
-    """What a kernel changes in its process before the user's first cell.
+    """What a kernel changes in its process before the user's first cell."""
 
-    Attributes:
-        environ: Variables that it sets.
-        path: `sys.path`.
-        prompts: Names that it adds to `sys`, with their texts.
-        filters: `warnings.filters`.
-    """
-
-    environ: dict[str, str]
-    path: list[str]
-    prompts: dict[str, str]
-    filters: list[Any]
+    environ: dict[str, str]  # the variables that it sets
+    path: list[str]  # `sys.path`
+    prompts: dict[str, str]  # the texts that it adds to `sys`, by name
+    filters: list[Any]  # `warnings.filters`
 
 
 def probe(folder: Path) -> Kernel | None:
-    """Return what a kernel changes in its process: found out by a child that becomes one.
+    """Let a child become a kernel, with its connection file in a folder, and return what this changes.
 
-    Args:
-        folder: A folder for its connection file.
-
-    Returns:
-        None: it did not become one, or runs code of the user before the first cell.
+    Returns None if the child fails, or if the kernel runs code of the user before the first cell.
     """
     result = folder / "probe"
     child = os.fork()
@@ -110,7 +98,7 @@ def _be_probed(folder: Path, result: Path) -> None:
 
 
 def wait_for(child: int, seconds: float) -> int | None:
-    """Return the exit code of a child; None: it took too long, and was ended."""
+    """Return the exit code of a child; None: it took too long, and was killed."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         pid, status = os.waitpid(child, os.WNOHANG)
@@ -123,13 +111,9 @@ def wait_for(child: int, seconds: float) -> int | None:
 
 
 class Importer:
-    """Imports modules as a kernel would, one after the other, until one is refused.
+    """Imports modules like a kernel, one after the other, until one is refused.
 
-    Args:
-        kernel: What a kernel changes in its process.
-        is_installed: Tells whether a file is of the installed environment.
-        real_path: Tells where a path leads, as `os.path.realpath`.
-        names_of: Tells what a module has, as `vars`, and does not have a lazy one loaded.
+    `is_installed`, `real_path` and `names_of` are functions of `server.py`.
     """
 
     def __init__(
@@ -154,11 +138,7 @@ class Importer:
         os.environ.update(kernel.environ)
 
     def refusal(self, item: str) -> str:
-        """Import one, and return why that may not be: nothing where it may.
-
-        Args:
-            item: `a.b` as `import a.b` has it, or `a.b:c` as `from a.b import c` has it.
-        """
+        """Import `a.b`, or `a.b:c` for `from a.b import c`. Returns why this is refused; empty if it is not."""
         module, _, name = item.partition(":")
         before, known, threads = _State(), set(sys.modules), _running()
         shell, failed = _Shell(), ""
@@ -181,11 +161,7 @@ class Importer:
         return self._foreign(known) or self._audit.seen or before.difference() or self._of_threads(threads)
 
     def before_start(self, app: Any) -> None:
-        """In a forked kernel: have what the imports would have done to it, and nothing that forks would share.
-
-        Args:
-            app: The kernel's application, which is not initialized yet.
-        """
+        """In a forked kernel, before its application is initialized: do what the imports would have done to it."""
         numpy_random = sys.modules.get("numpy.random")
         if numpy_random is not None:
             numpy_random.seed()
@@ -204,7 +180,7 @@ class Importer:
 
     @contextmanager
     def _as_in_kernel(self) -> Iterator[None]:
-        """Have what a kernel has, while something is imported."""
+        """Make this process look like a kernel during an import."""
         path, filters, shown = sys.path[:], list(warnings.filters), (sys.stdout, sys.stderr)
         arguments, main = sys.argv, sys.modules["__main__"]
         sys.argv, sys.modules["__main__"] = self._arguments, self._main
@@ -225,17 +201,15 @@ class Importer:
             _set_filters(filters)
 
     def _of_threads(self, before: int) -> str:
-        """Return why the threads of this process do not survive a fork; nothing where they do.
+        """Return why the threads of this process do not survive a fork; empty if they do.
 
-        A fork has none of them. OpenBLAS makes its own anew (it has handlers for that): proved by a product in a child.
-
-        Args:
-            before: How many there were before an import.
+        A fork loses them. OpenBLAS creates its own again: a product in a child proves it. `before` is their number
+        before an import.
         """
         libraries = [_OpenBlas(path) for path in _mapped()]
         known, self._libraries = self._libraries, {library.path for library in libraries}
         fresh = sum(library.threads - 1 for library in libraries if library.path not in known)
-        # Those that were here before this process was forked, and that may or may not be made anew.
+        # Those of before this process was forked: they may have been created again, or not.
         lost = sum(library.threads - 1 for library in libraries if library.path in known) - before
         started = _running() - before
         if started not in {fresh, fresh + lost}:
@@ -250,7 +224,7 @@ class Importer:
         return "" if wait_for(child, PROOF_SECONDS) == 0 else "it starts threads that do not survive a fork"
 
     def _foreign(self, known: set[str]) -> str:
-        """Return what of the modules that have come, or of their search, would not be the same in a kernel."""
+        """Return why new modules, or the way they were found, would differ in a kernel; empty if they would not."""
         if self._path_changed:
             return "it changes sys.path"
         for name in sys.modules.keys() - known - {MAIN_OF_CHILDREN}:
@@ -264,21 +238,17 @@ class Importer:
 
 
 def _set_filters(filters: list[Any]) -> None:
-    """Set the filters of warnings; what Python has cached of them is then of before."""
+    """Set the filters of warnings, and drop what Python has cached of the earlier ones."""
     warnings.filters[:] = filters  # type: ignore[index] # a list
     for name in ("_filters_mutated", "_filters_mutated_lock_held"):  # until Python 3.13, and since
         getattr(warnings, name, lambda: None)()
 
 
 class _Audit:
-    """Hears what is done while something is imported, by Python's audit events (PEP 578).
-
-    Attributes:
-        seen: What must not be: it would be done once for all forks, or would see what the folder holds now.
-    """
+    """Watches imports through Python's audit events (PEP 578)."""
 
     def __init__(self, is_installed: Callable[[str], bool], real_path: Callable[[str], str]) -> None:
-        self.seen = ""
+        self.seen = ""  # what would be done once for all forks, or would read files next to the notebook too early
         self._is_installed = is_installed
         self._real_path = real_path
         self._folder = os.path.realpath(".") + os.sep
@@ -286,7 +256,6 @@ class _Audit:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Hear."""
         self._listens = True
         try:
             yield
@@ -294,7 +263,7 @@ class _Audit:
             self._listens = False
 
     def take(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Take an event. A hook cannot be taken off again: it stays, and does nothing."""
+        # A hook cannot be removed.
         if not self._listens:
             return
         if event in DONE_ONCE:
@@ -302,15 +271,11 @@ class _Audit:
         elif event == "open" and isinstance(arguments[0], str):
             path = arguments[0]
             if self._real_path(path).startswith(self._folder) and not self._is_installed(path):
-                self.seen = self.seen or "it reads or writes a file beside the notebook"
+                self.seen = self.seen or "it reads or writes a file next to the notebook"
 
 
 def _has_random(names: dict[str, Any]) -> bool:
-    """Return whether something makes random numbers: not from the system, nor as NumPy's functions, seeded anew.
-
-    Args:
-        names: What a module has.
-    """
+    """Return whether a module with these names has a generator of random numbers that all forks would share."""
     module = sys.modules.get("numpy.random")
     kinds = (random.Random, module.Generator, module.RandomState) if module else (random.Random,)
     shared = module and module.mtrand._rand  # noqa: SLF001 - that of these functions
@@ -322,14 +287,12 @@ def _has_random(names: dict[str, Any]) -> bool:
 
 
 class _Arguments(list):  # type: ignore[type-arg] # Python 3.8
-    """Stands for `sys.argv`, and takes note when somebody looks at it: those of a kernel name its connection file."""
+    """Stands for `sys.argv`, and notes every use: a kernel's arguments name its connection file."""
 
     are_used = False
 
 
 def _looked_at(name: str) -> Any:
-    """Return a method of `list` that takes note."""
-
     def method(self: Any, *arguments: Any) -> Any:
         self.are_used = True
         return getattr(list, name)(self, *arguments)
@@ -343,10 +306,9 @@ for _name in vars(list).keys() - {"__new__", "__init__", "__getattribute__", "__
 
 
 class _Streams:
-    """Stand for the standard streams of a kernel: they are its streams as soon as there is one.
+    """Stand for the standard streams of a kernel, and become its streams later.
 
-    Modules keep them (a handler of logging does, and every function that has one as a default), so they are the same
-    objects before and after.
+    They stay the same objects, because modules keep them: in a handler of logging, or as the default of an argument.
     """
 
     def __init__(self) -> None:
@@ -357,15 +319,15 @@ class _Streams:
 
     @property
     def are_used(self) -> bool:
-        """Whether anything was written to them, or asked that only a kernel's can answer."""
+        """Whether a module wrote to them, or used something that only a kernel's streams have."""
         return any(stream.is_used for stream in self.by_name.values())
 
     def become_real(self) -> None:
-        """In a forked kernel: let the kernel have these when it makes its streams."""
+        """In a forked kernel: let it use these objects when it creates its streams."""
         self._module.OutStream = self._made
 
     def are_real(self) -> None:
-        """In a forked kernel that has made its streams: put back what was changed for it."""
+        """In a forked kernel that has created its streams: undo `become_real`."""
         self._module.OutStream = self._kind
 
     def _made(self, session: object, thread: object, name: str, **settings: object) -> object:
@@ -377,7 +339,7 @@ class _Streams:
 
 
 def _kind_of_stream(kind: Any) -> Any:
-    """Return a class of streams that only take note: an instance can become one of `kind`, a kernel's."""
+    """Return a class of streams that only note their use. An instance can become one of `kind`, a kernel's."""
 
     class Stream(kind):  # type: ignore[misc] # known at run time only
         __module__ = kind.__module__  # so that its end is that of a kernel's
@@ -402,29 +364,23 @@ def _kind_of_stream(kind: Any) -> Any:
 
 
 class _Shell:
-    """Stands for IPython's shell, which is not there yet.
+    """Stands for IPython's shell, which does not exist yet.
 
-    pandas asks for it to see whether it runs in a notebook, and for nothing else: that is answered as in a kernel. If
-    more is asked, what comes of it would differ. The functions that give the shell stay the same objects, since modules
-    may keep them; only their code is another one meanwhile.
-
-    Attributes:
-        stands: What is given for it.
-        asked: Something was asked that only the real one can answer.
+    pandas asks for it to see whether it runs in a notebook, and for nothing else: this is answered as in a kernel. The
+    functions that return the shell stay the same objects, because modules may keep them; only their code is replaced.
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.asked = False  # for something that only the real shell knows
         self.stands = _standing_for(self)
 
     @property
     def is_kept(self) -> bool:
-        """Whether something was imported that holds it."""
+        """Whether an imported module keeps it."""
         return sys.getrefcount(self.stands) > OWN_REFERENCES
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Stand for the shell."""
         functions = [importlib.import_module("IPython.core.getipython").get_ipython]
         singleton = importlib.import_module("traitlets.config.configurable").SingletonConfigurable
         methods = [singleton.initialized.__func__, singleton.instance.__func__]
@@ -445,7 +401,7 @@ class _Shell:
 
 
 def _standing_for(shell: _Shell) -> Any:
-    """Return an object that looks like a kernel's shell, and tells when it is looked at closely."""
+    """Return an object that looks like a kernel's shell, and notes when more of it is used."""
 
     class _Nothing:
         def __getattr__(self, name: str) -> Any:
@@ -467,18 +423,17 @@ def _refuse(cls: object, *args: object, **kwargs: object) -> None:  # noqa: ARG0
 
 
 class _State:
-    """What a kernel sets, or what all forks of this process would share: an import must not change it."""
+    """What an import must not change: a kernel sets it, or all forks would share it."""
 
     def __init__(self) -> None:
         self._printed = _printed()
         self._before = self._now()
 
     def has_printed(self) -> bool:
-        """Return whether anything was written past Python's streams."""
+        """Return whether a module wrote to the descriptor, not to Python's streams."""
         return _printed() != self._printed
 
     def difference(self) -> str:
-        """Return what has changed."""
         now = self._now()
         changed = [what for what, value in self._before.items() if now[what] != value]
         return f"it changes {changed[0]}" if changed else ""
@@ -504,7 +459,7 @@ class _State:
 
 
 def _numpy_is_seeded() -> bool:
-    """Return whether somebody has seeded NumPy's functions, or has drawn from them: a kernel seeds them anew."""
+    """Return whether a module seeded NumPy's functions or used them: each kernel seeds them again."""
     module = sys.modules.get("numpy.random")
     if module is None or not hasattr(module, "get_state"):
         return False
@@ -513,7 +468,7 @@ def _numpy_is_seeded() -> bool:
 
 
 def _children() -> str:
-    with suppress(OSError):  # not all kernels of Linux tell
+    with suppress(OSError):  # some Linux kernels have no such file
         return Path(f"/proc/self/task/{os.getpid()}/children").read_text()
     return ""
 
@@ -535,18 +490,18 @@ def _descriptors() -> list[str]:
 
 
 def _running() -> int:
-    """Return how many threads there are beside the one that asks."""
+    """Return the number of other threads."""
     return len(list(Path("/proc/self/task").iterdir())) - 1
 
 
 def _mapped() -> list[str]:
-    """Return the libraries of OpenBLAS that are loaded."""
+    """Return the loaded libraries of OpenBLAS."""
     lines = [line.split(None, 5) for line in Path("/proc/self/maps").read_text().splitlines()]
     return sorted({line[5] for line in lines if OPENBLAS.search(line[-1])})
 
 
 class _OpenBlas:
-    """One of the libraries. One whose functions have other names counts as without threads: then some are left over."""
+    """One library. If its functions have unknown names, it counts as having no threads, so that some are left over."""
 
     def __init__(self, path: str) -> None:
         self.path = path

@@ -42,7 +42,7 @@ LIBC = ctypes.PyDLL(None)  # calls do not release Python's lock, so no other thr
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 STDIN = 0
 DESCRIPTORS = 4  # per kernel: three streams, and memory
-# Files beside a notebook that an import may read, and that another notebook may have changed since.
+# Files next to a notebook that an import may read, and that another notebook may have changed since.
 BESIDE = (".py", ".so", ".toml", ".cfg", ".ini", ".yaml", ".yml", ".env", "rc")
 CHANGED = "packages or files changed: "  # before their names
 MOST_NAMED = 10
@@ -146,7 +146,7 @@ def serve(listener: socket.socket, life: int, refusal: str, importer: Any) -> Be
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody reads the exit codes of children
     began = installed(importer)
     names = listed(began)
-    # Only modules that can be imported count, not this module and those beside it.
+    # Only modules that can be imported count, not this module and its neighbours.
     has_no_end = all(map(is_installed, files_of_modules())) and not has_an_end(
         each for each in gc.get_objects() if not isinstance(each, ModuleType)
     )
@@ -210,7 +210,7 @@ def grow(client: socket.socket, request: Request, listener: socket.socket, impor
 
 
 def refused(client: socket.socket, items: list[str], importer: Any) -> str:
-    """Import modules. Returns why the last one that the client was told of is refused; empty if none is."""
+    """Import modules. Returns why the last one that the client knows of is refused; empty if none is."""
     if items and importer is None:
         return "the kernel runs code of its own before the first cell, or does not start"
     for item in items:
@@ -248,7 +248,7 @@ def refuse(client: socket.socket, why: str) -> None:
 def installed(importer: Any) -> dict[str, int]:
     """Return the modification times of the folders of packages: if they change, imports made here are outdated.
 
-    For a server with a notebook's imports, files beside the notebook count too: they come first on the path.
+    For a server with a notebook's imports, files next to the notebook count too: they come first on the path.
     """
     changed = {}
     for name in [*sys.path, site.getusersitepackages()]:
@@ -262,7 +262,7 @@ def installed(importer: Any) -> dict[str, int]:
 
 
 def listed(paths: Iterable[str]) -> dict[str, set[str]]:
-    """Return the names in each folder. Relative paths, which are files beside a notebook, are left out."""
+    """Return the names in each folder. Relative paths, which are files next to a notebook, are left out."""
     found = {}
     for path in filter(os.path.isabs, paths):
         with suppress(OSError):
@@ -276,8 +276,8 @@ def changes(began: dict[str, int], names: dict[str, set[str]], now: dict[str, in
     after = listed(changed)
     entries = {name for path in changed for name in names.get(path, set()) ^ after.get(path, set())}
     packages = {name.rpartition(".")[0] for name in entries if name.endswith((".dist-info", ".egg-info"))}
-    beside = {path for path in changed if not path.startswith(os.sep)}
-    found = sorted((packages or entries) | beside) or changed
+    neighbours = {path for path in changed if not path.startswith(os.sep)}
+    found = sorted((packages or entries) | neighbours) or changed
     more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
     return f"{CHANGED}{', '.join(found[:MOST_NAMED])}{more}" if found else ""
 
@@ -608,8 +608,8 @@ def change_environment(given: dict[bytes, bytes]) -> None:
     variables = {name: value for name, value in given.items() if name in now or name not in first}
     variables.update({name: value for name, value in now.items() if first.get(name) != value})
     # Most variables are already set, in this order; programs can see the order.
-    there = sum(1 for _ in takewhile(lambda names: names[0] == names[1], zip(now, variables)))
-    for name in list(now)[there:]:
+    same = sum(1 for _ in takewhile(lambda names: names[0] == names[1], zip(now, variables)))
+    for name in list(now)[same:]:
         del os.environb[name]
     for name, value in variables.items():
         if os.environb.get(name) != value:

@@ -336,7 +336,7 @@ def test_what_is_read_beside_the_notebook_is_its_own(workspace: Workspace, kerne
     workspace.write("02.ipynb", notebook("import nci_reads\nprint(nci_reads.VALUE)"))
     done = workspace.execute(kernel)
     assert done.printed("02.ipynb") == "new\n"
-    assert "beside the notebook" in results(done)[1]["not_preloaded"]["nci_reads"]
+    assert "next to the notebook" in results(done)[1]["not_preloaded"]["nci_reads"]
 
 
 def test_an_import_that_hangs_is_the_notebooks_own(workspace: Workspace, kernel: Path, install: Install) -> None:
