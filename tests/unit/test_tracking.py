@@ -65,16 +65,20 @@ def test_credentials_leave_the_address(tmp_path: Path) -> None:
     [
         (
             "localhost:5000",
-            f"tracking-uri is `localhost:5000`. {ACCEPTED}",
+            f"`tracking-uri` is `localhost:5000`. {ACCEPTED}",
             "Write `http://localhost:5000` if it is a server.",
         ),
-        ("databricks", f"tracking-uri is `databricks`. {ACCEPTED}", "Databricks is not supported yet."),
-        ("databricks://team", f"tracking-uri is `databricks://team`. {ACCEPTED}", "Databricks is not supported yet."),
-        ("http://", f"tracking-uri is `http://`, which is no address of a server. {ACCEPTED}", ""),
-        ("sqlite://mlflow.db", "tracking-uri is `sqlite://mlflow.db`, which names no database file.", SLASHES),
-        ("sqlite:///:memory:", "tracking-uri is `sqlite:///:memory:`, which names no database file.", SLASHES),
-        ("sqlite:///", "tracking-uri is `sqlite:///`, which names no database file.", SLASHES),
-        ("sqlite:///a.db?timeout=9", "tracking-uri is `sqlite:///a.db`, which names no database file.", SLASHES),
+        ("databricks", f"`tracking-uri` is `databricks`. {ACCEPTED}", "Databricks is not supported yet."),
+        ("databricks://team", f"`tracking-uri` is `databricks://team`. {ACCEPTED}", "Databricks is not supported yet."),
+        ("http://", f"`tracking-uri` is `http://`, which is not the address of a server. {ACCEPTED}", ""),
+        ("sqlite://mlflow.db", "`tracking-uri` is `sqlite://mlflow.db`, which does not name a database file.", SLASHES),
+        ("sqlite:///:memory:", "`tracking-uri` is `sqlite:///:memory:`, which does not name a database file.", SLASHES),
+        ("sqlite:///", "`tracking-uri` is `sqlite:///`, which does not name a database file.", SLASHES),
+        (
+            "sqlite:///a.db?timeout=9",
+            "`tracking-uri` is `sqlite:///a.db`, which does not name a database file.",
+            SLASHES,
+        ),
     ],
 )
 def test_no_tracking_uri(uri: str, message: str, hint: str, tmp_path: Path) -> None:
@@ -106,12 +110,12 @@ ODD = [
 
 @pytest.mark.parametrize("uri", ODD)
 def test_an_address_that_is_not_understood_is_not_shown(uri: str, tmp_path: Path) -> None:
-    what = "is not understood; it is not shown, because it may hold a password."
+    what = "cannot be parsed. It is not shown: it may contain a password."
     assert store.shown(uri) == ""
-    assert error_of(uri, tmp_path).message == f"The address in the input tracking-uri {what} {ACCEPTED}"
+    assert error_of(uri, tmp_path).message == f"The address in `tracking-uri` {what} {ACCEPTED}"
     with pytest.raises(InputError) as caught:
         store.find("", Workspace(tmp_path, {"MLFLOW_TRACKING_URI": uri}))
-    assert caught.value.message == f"The address in MLFLOW_TRACKING_URI {what} {ACCEPTED}"
+    assert caught.value.message == f"The address in `MLFLOW_TRACKING_URI` {what} {ACCEPTED}"
     assert "hunter" not in caught.value.message + caught.value.hint
 
 
@@ -133,7 +137,7 @@ def test_what_is_shown_of_an_address(uri: str, shown: str) -> None:
 @pytest.mark.parametrize("scheme", ["", "file:", "file://"])
 def test_the_store_of_files(scheme: str, tmp_path: Path) -> None:
     assert error_of(f"{scheme}/x/mlruns", tmp_path).hint.startswith(
-        "MLflow has given up its store in a folder of files"
+        "MLflow no longer supports a store in a folder of files"
     )
 
 
@@ -161,7 +165,7 @@ def test_the_input_wins_over_the_variable(tmp_path: Path) -> None:
 def test_a_database_that_is_a_folder(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").mkdir()
     error = error_of("sqlite:///mlflow.db", tmp_path)
-    assert error.message == f"tracking-uri `sqlite:///mlflow.db`: {tmp_path / 'mlflow.db'} is no file."
+    assert error.message == f"`tracking-uri` `sqlite:///mlflow.db`: {tmp_path / 'mlflow.db'} is not a file."
 
 
 # --- Names
@@ -365,7 +369,7 @@ def test_braces_of_a_server_are_its_own() -> None:
     )
     text = "API request failed with error code 403 != 200. Response body: '<b>no {y}</b>'"
     error = explain(Fault.of(ValueError(text)), job, "it was tried", run_made=False)
-    assert error.message == "http://host/{x} said no (403) while it was tried: no {y}."
+    assert error.message == "http://host/{x} denied access (403) while it was tried: no {y}."
 
 
 def test_names_that_mlflow_refuses_are_a_wrong_input() -> None:
@@ -377,7 +381,7 @@ def test_names_that_mlflow_refuses_are_a_wrong_input() -> None:
     )
     error = explain(fault, job, "the experiment was looked up", run_made=False)
     assert isinstance(error, InputError)
-    assert error.message == "http://host refuses the run: INVALID_PARAMETER_VALUE: Invalid experiment name."
+    assert error.message == "http://host refused the run: INVALID_PARAMETER_VALUE: Invalid experiment name."
     later = explain(fault, job, "artifacts were uploaded", run_made=True)
     assert isinstance(later, SurroundingsError)
 

@@ -26,7 +26,7 @@ def prepare(path: Path, progress: Callable[[str], None]) -> None:
     """
     try:
         if not path.exists() or not path.stat().st_size:
-            progress(f"Making the store {path}")
+            progress(f"Creating the store {path}")
             _make(path)
         fault = _fault(path)
     except (OSError, sqlite3.Error) as error:
@@ -53,8 +53,8 @@ def _fault(path: Path) -> NotebookCiError | None:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if tables and "alembic_version" not in tables:
             return InputError(
-                f"{path} is a database, but not one of MLflow: it has the tables {', '.join(sorted(tables)[:5])}.",
-                hint="Name another file with the input tracking-uri; MLflow makes a new one.",
+                f"{path} is not an MLflow database: it has the tables {', '.join(sorted(tables)[:5])}.",
+                hint="Set `tracking-uri` to another file; MLflow creates it.",
             )
         found = connection.execute("SELECT version_num FROM alembic_version").fetchone() if tables else None
     return _other_version(path, found[0]) if found else None
@@ -76,10 +76,10 @@ def _other_version(path: Path, found: str) -> SurroundingsError | None:
     if is_older:
         upgrade = "--env mlflow-full --exec mlflow db upgrade {}"
         return SurroundingsError(
-            f"The database {path} is of an MLflow older than {VERSION}, which log-run uses (its schema is {found}).",
-            hint=f"Keep a copy of it, then run {own_command(upgrade, f'sqlite:///{path}')}.",
+            f"The database {path} is from an MLflow older than {VERSION}, which log-run uses (its schema is {found}).",
+            hint=f"Back it up, then run {own_command(upgrade, f'sqlite:///{path}')}.",
         )
     return SurroundingsError(
-        f"The database {path} is of an MLflow newer than {VERSION}, which log-run uses (its schema is {found}).",
-        hint="Name another file with the input tracking-uri, or start an MLflow server of that version for it.",
+        f"The database {path} is from an MLflow newer than {VERSION}, which log-run uses (its schema is {found}).",
+        hint="Set `tracking-uri` to another file, or start an MLflow server of that version for it.",
     )

@@ -14,11 +14,11 @@ from notebook_ci.log_run.protocol import Job
 TRANSIENT_STATUS = (429, 502, 503, 504)
 TRANSIENT = {"ConnectionRefusedError", "ConnectionResetError", "BrokenPipeError", "RemoteDisconnected"}
 LONGEST_REASON = 300
-CREDENTIALS = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-REFUSED = "Look at the inputs experiment and run-name."
-AGAIN = "Look at the server and its log, then log the run again."
+CREDENTIALS = "`MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`, or `MLFLOW_TRACKING_TOKEN`"
+REFUSED = "Check `experiment` and `run-name`."
+AGAIN = "Check the server and its log, then log the run again."
 TIMED_OUT = "{uri} did not answer in time{when}."
-ADDRESS = "Look at the input tracking-uri: it is what a browser opens, without anything behind it."
+ADDRESS = "Check `tracking-uri`: it is the address of the server's start page, without `#` and what follows."
 
 
 @dataclass(frozen=True)
@@ -72,47 +72,47 @@ _SERVER = (
     KnownError(
         r"WRONG_VERSION_NUMBER|UNEXPECTED_EOF_WHILE_READING|record layer failure",
         "{uri} does not speak TLS.",
-        "Write `http://` in the input tracking-uri, if that is what it speaks.",
+        "Use `http://` in `tracking-uri` if the server has no TLS.",
     ),
     KnownError(
         r"SSLCertVerificationError|CERTIFICATE_VERIFY_FAILED",
         "The certificate of {uri} is not trusted.",
-        "Name the certificate of your authority in MLFLOW_TRACKING_SERVER_CERT_PATH.",
+        "Set `MLFLOW_TRACKING_SERVER_CERT_PATH` to the file with your authority's certificate.",
     ),
     KnownError(r"ReadTimeout|ConnectTimeout|TimeoutError", TIMED_OUT.format(uri="{uri}", when=""), AGAIN),
     KnownError(
         r"ConnectionRefusedError",
         "No server answers at {uri} (connection refused).",
-        "Start it, or look at the input tracking-uri.",
+        "Start it, or correct `tracking-uri`.",
     ),
     KnownError(
         r"NewConnectionError|No route to host|ProxyError",
         "{uri} cannot be reached: {reason}.",
-        "Look at the network and the proxy.",
+        "Check the network and the proxy.",
     ),
     KnownError(
         r"RemoteDisconnected|ConnectionResetError|BrokenPipeError|IncompleteRead|ProtocolError",
-        "{uri} broke off in the middle of an answer.",
+        "{uri} closed the connection during an answer.",
         AGAIN,
     ),
     KnownError(
         r"^HTTP status 401$",
         "{uri} does not accept the credentials (401).",
-        f"Give {CREDENTIALS} in `env:` of the step.",
+        f"Set {CREDENTIALS} in `env:` of the step.",
     ),
     KnownError(
         r"^HTTP status 403$",
-        "{uri} said no (403) while {step}: {reason}.",
-        f"Give {CREDENTIALS} of somebody who may write to the experiment.",
+        "{uri} denied access (403) while {step}: {reason}.",
+        f"Set {CREDENTIALS} of a user who can write to the experiment.",
     ),
     KnownError(
         r"No module named",
-        "The run is logged without artifacts: log-run cannot write to the storage that has them ({reason}).",
-        "Let the server take them: start it with `mlflow server --artifacts-destination ...`.",
+        "The run was logged without artifacts: log-run cannot write to their storage ({reason}).",
+        "Let the server store them: start it with `mlflow server --artifacts-destination ...`.",
     ),
     KnownError(
         r"^HTTP status 413$",
-        "{uri} refuses a request as too large (413).",
+        "{uri} refused a request as too large (413).",
         "Raise the limit of the proxy in front of the server.",
     ),
     # urllib3 does not pass on the server's message.
@@ -127,46 +127,46 @@ def explain(fault: Fault, job: Job, step: str, *, run_made: bool) -> NotebookCiE
     run.
     """
     if not run_made and fault.code == "INVALID_PARAMETER_VALUE":
-        return InputError(f"{job.uri} refuses the run: {fault.reason}.", hint=REFUSED)
+        return InputError(f"{job.uri} refused the run: {fault.reason}.", hint=REFUSED)
     if job.database:
         return _of_database(fault, job.database)
     known = _SERVER if run_made else (_NO_MLFLOW, *_SERVER)
     if error := known_errors.explain(known, fault.text, uri=job.uri, reason=fault.reason, step=step):
         return error
     status = f" ({fault.status})" if fault.status else ""
-    return SurroundingsError(f"{job.uri} did not take the run{status} while {step}: {fault.reason}.", hint=AGAIN)
+    return SurroundingsError(f"{job.uri} did not accept the run{status} while {step}: {fault.reason}.", hint=AGAIN)
 
 
 def deleted_experiment(name: str, experiment_id: str, job: Job) -> SurroundingsError:
     template = "MLFLOW_TRACKING_URI={} mlflow experiments restore --experiment-id {}"
     restore = command_line(template, job.uri, experiment_id or "ID")
     return SurroundingsError(
-        f"The experiment {name!r} was deleted at {job.uri}, and its name stays taken.",
-        hint=f"Restore it ({restore}), or name another one with the input experiment.",
+        f"The experiment {quote(name)} was deleted at {job.uri}; its name is still in use.",
+        hint=f"Restore it ({restore}), or set `experiment` to another name.",
     )
 
 
 def refused(variable: str, value: str, reason: str) -> InputError:
     """Return the error for a variable that names a run or an experiment that cannot be used."""
-    hint = f"Correct it, or set {variable} to nothing for this step."
-    return InputError(f"{variable} is {quote(value)}, {reason}.", hint=hint)
+    hint = f'Correct it, or set `{variable}: ""` in `env:` of the step.'
+    return InputError(f"`{variable}` is {quote(value)}, {reason}.", hint=hint)
 
 
 def unreachable_artifacts(location: str) -> SurroundingsError:
     """Return the error for artifacts that only the server's own machine can write."""
     return SurroundingsError(
-        f"The run is logged without artifacts: the server keeps them at {location}, which cannot be written from here.",
-        hint="Let the server take them: start it with `mlflow server --artifacts-destination ...`, and use an "
-        "experiment that was made since.",
+        f"The run was logged without artifacts: the server stores them in {location}, which is not writable from here.",
+        hint="Let the server store them: start it with `mlflow server --artifacts-destination ...`, and use an "
+        "experiment that was created after that.",
     )
 
 
 def unusable(path: str, reason: str) -> SurroundingsError:
-    hint = "Look at its permissions and at the free disk space, or name another file with the input tracking-uri."
+    hint = "Check its permissions and the free disk space, or set `tracking-uri` to another file."
     if "locked" in reason:
-        hint = "End the program that holds it, or start an MLflow server for all who write to it."
+        hint = "End the program that locks it, or start an MLflow server for all programs that write to it."
     if "malformed" in reason or "not a database" in reason:
-        hint = "Restore it from a copy, or move it away: a new one is made."
+        hint = "Restore it from a backup, or move it away: a new one is created."
     return SurroundingsError(f"The database {path} cannot be used: {reason}.", hint=hint)
 
 
@@ -175,8 +175,8 @@ def timed_out(uri: str, while_what: str) -> SurroundingsError:
 
 
 def not_loaded() -> SurroundingsError:
-    hint = "Look at its processors and its memory, then log the run again."
-    return SurroundingsError("MLflow's client was not loaded in time: the machine is too slow.", hint=hint)
+    hint = "Check its load and its memory, then log the run again."
+    return SurroundingsError("MLflow's client did not load in time: the machine is too slow.", hint=hint)
 
 
 def _of_database(fault: Fault, path: str) -> SurroundingsError:

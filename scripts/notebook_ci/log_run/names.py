@@ -45,5 +45,5 @@ def bounded(values: Mapping[str, str], most: int, kind: str, notices: list[str])
     """Return values cut to `most` characters; the records keep the full values."""
     cut = [quote(name) for name, value in values.items() if len(value) > most]
     if cut:
-        notices.append(f"MLflow keeps at most {most} characters of a {kind}: {listed(cut, MOST_NAMED)} cut.")
+        notices.append(f"MLflow stores at most {most} characters per {kind}. Shortened: {listed(cut, MOST_NAMED)}.")
     return {name[:MOST_NAME]: f"{value[: most - 1]}…" if len(value) > most else value for name, value in values.items()}

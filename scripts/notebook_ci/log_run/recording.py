@@ -55,7 +55,7 @@ class Recording:
             except Exception as error:  # noqa: BLE001 - MLflow raises whatever its libraries raise
                 fault = faults.Fault.of(error)
                 if wait and fault.is_transient:
-                    self.progress(f"{self.job.uri} is not available: tried again in {wait} s")
+                    self.progress(f"{self.job.uri} is not available: trying again in {wait} s")
                     time.sleep(wait)
                     continue
                 self.answer.fail(faults.explain(fault, self.job, self._step, run_made=bool(self.answer.run_id)))
@@ -78,7 +78,7 @@ class Recording:
         self._begin("the experiment was looked up")
         given = self._named("MLFLOW_RUN_ID", self.job.run_id, self.client.get_run)
         experiment = self._experiment(given)
-        self._begin("the run was made")
+        self._begin("the run was created")
         with uninterrupted():
             run = self._run(experiment, given)
         self._begin("parameters, metrics and tags were logged")
@@ -96,7 +96,7 @@ class Recording:
         except MlflowException as error:
             if error.error_code not in NOT_THERE or faults.Fault.of(error).is_unknown_address:
                 raise
-            raise faults.refused(variable, value, f"and {self.job.uri} has no such one") from error
+            raise faults.refused(variable, value, f"which does not exist at {self.job.uri}") from error
 
     def _experiment(self, given: Any) -> Any:
         """Return the experiment of the given run, or the one asked for; it is created if it does not exist."""
@@ -110,10 +110,12 @@ class Recording:
             found = found or self.client.get_experiment_by_name(name)
         if found and ((name or found.name) != found.name or (number or found.experiment_id) != found.experiment_id):
             variable, value = ("MLFLOW_RUN_ID", self.job.run_id) if given else ("MLFLOW_EXPERIMENT_ID", number)
-            reason = f"of the experiment {quote(found.name)} ({found.experiment_id}), not of {quote(name or number)}"
+            reason = (
+                f"which is of the experiment {quote(found.name)} ({found.experiment_id}), not {quote(name or number)}"
+            )
             raise faults.refused(variable, value, reason)
         if given and given.info.lifecycle_stage != "active":
-            raise faults.refused("MLFLOW_RUN_ID", self.job.run_id, "a run that was deleted")
+            raise faults.refused("MLFLOW_RUN_ID", self.job.run_id, "a deleted run")
         if not found:
             try:  # another run may create it at the same time
                 self.client.create_experiment(name, artifact_location=self.job.artifacts or None)
@@ -185,7 +187,7 @@ class Recording:
             except Exception as error:
                 if not faults.Fault.of(error).is_unknown_address:
                     raise
-                self.answer.warnings = [f"{self.job.uri} takes no datasets: its MLflow is older than 2.4."]
+                self.answer.warnings = [f"{self.job.uri} does not support datasets: its MLflow is older than 2.4."]
                 return
             self.answer.logged.datasets += len(batch)
 
@@ -201,7 +203,7 @@ class Recording:
             if time.monotonic() - told > PROGRESS_SECONDS:
                 told = time.monotonic()
                 size = logged.artifact_bytes / MEGABYTE
-                self.progress(f"{logged.artifacts} of {len(artifacts)} artifacts are uploaded ({size:.1f} MB)")
+                self.progress(f"{logged.artifacts} of {len(artifacts)} artifacts uploaded ({size:.1f} MB)")
 
     def _check_location(self, uri: str) -> None:
         """Refuse a folder of the server's machine that does not exist here: MLflow would create it here."""

@@ -1,6 +1,7 @@
 """The stage log-run: reads the run directory, and logs its content."""
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from notebook_ci.records.record import Record
 from notebook_ci.records.run_directory import RunDirectory
 
 MOST_EXPERIMENT_NAME = 500  # limit of MLflow 3.17
-OTHER_RUN = " With another slug, the run directory becomes another run."
+OTHER_RUN = " With another `slug`, the run directory becomes another MLflow run."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,9 +109,9 @@ def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context)
     record.artifact_uri, record.logged = answer.artifact_uri, answer.logged
     record.run_url = target.run_url(answer.experiment_id, answer.run_id) if answer.run_id else ""
     hint = "The logged records have the new value." + ("" if context.environ.get("MLFLOW_RUN_ID") else OTHER_RUN)
-    for name, (there, wanted) in answer.kept.items():
-        message = f"The run has the parameter {quote(name)} as {quote(there)} already: MLflow cannot change it to "
-        record.problems.append(Problem(severity="warning", message=f"{message}{quote(wanted)}.", hint=hint))
+    for name, (old, new) in answer.kept.items():
+        message = f"The run already has the parameter {quote(name)} as {quote(old)}: MLflow cannot change it to "
+        record.problems.append(Problem(severity="warning", message=f"{message}{quote(new)}.", hint=hint))
     record.problems += [Problem(severity="warning", message=message) for message in answer.warnings]
     if error := answer.error:
         raise error
@@ -119,7 +120,7 @@ def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context)
     context.reporter.progress(f"Artifacts: {record.artifact_uri}")
     if record.view:
         where = ", with MLflow, in the folder of its file" if source.is_runner(context.environ) else ""
-        context.reporter.progress(f"To look at it{where}: {record.view}")
+        context.reporter.progress(f"To open it{where}: {record.view}")
         context.reporter.progress("Then open http://127.0.0.1:5000; Ctrl-C ends it.")
 
 
@@ -127,9 +128,9 @@ def _newest(context: Context) -> str:
     """Return a hint if there is nothing to log: on a laptop, each stage that is run alone starts a new run."""
     runs = {} if source.is_runner(context.environ) else _runs(context.cwd / PRIVATE_FOLDER / "runs")
     if not runs:
-        return "Run the other stages first, or name their run directory with the input run-dir."
+        return "Run the other stages first, or set `run-dir` to their run directory."
     newest = max(runs, key=lambda folder: runs[folder])
-    return f"The newest run that has some is logged with {_command(newest, context.cwd)}."
+    return f"Log the newest run that has records: {_command(newest, context.cwd)}."
 
 
 def _runs(folder: Path) -> dict[Path, str]:
@@ -145,15 +146,19 @@ def _runs(folder: Path) -> dict[Path, str]:
 def _later(inputs: LogRunInputs, context: Context) -> str:
     """Return how to log the run later; an address is left out because it may contain a password."""
     others = any((inputs.tracking_uri, inputs.experiment, inputs.run_name, inputs.slug))
-    behind = " and the other inputs as they are now" if others else ""
-    if not inputs.tracking_uri and context.environ.get("MLFLOW_TRACKING_URI", "").strip():
-        behind += " and MLFLOW_TRACKING_URI as it is now"
-    return f"The run is kept: log it later with {_command(context.run_directory.path, context.cwd)}{behind}."
+    behind = " and the same other inputs" if others else ""
+    flags = ""
+    if not inputs.tracking_uri:
+        if context.environ.get("MLFLOW_TRACKING_URI", "").strip():
+            behind += " and the same `MLFLOW_TRACKING_URI`"
+        elif not os.access(context.cwd, os.W_OK):  # the default store is in it
+            flags = " --tracking-uri sqlite:////FOLDER/mlflow.db"
+    return f"The run is kept: log it later with {_command(context.run_directory.path, context.cwd, flags)}{behind}."
 
 
-def _command(run_directory: Path, cwd: Path) -> str:
+def _command(run_directory: Path, cwd: Path, flags: str = "") -> str:
     path = run_directory.relative_to(cwd) if run_directory.is_relative_to(cwd) else run_directory
-    return own_command("log-run --run-dir {}", path)
+    return own_command(f"log-run --run-dir {{}}{flags}", path)
 
 
 def _target(inputs: LogRunInputs, context: Context) -> dict[str, str]:
@@ -164,7 +169,7 @@ def _target(inputs: LogRunInputs, context: Context) -> dict[str, str]:
         name, number = inputs.experiment, ""
     if len(name) > MOST_EXPERIMENT_NAME or not (name or "x").isprintable():
         raise InputError(
-            f"experiment is {quote(name)}. Accepted are up to {MOST_EXPERIMENT_NAME} characters on one line."
+            f"`experiment` is {quote(name)}. Accepted are up to {MOST_EXPERIMENT_NAME} characters, on one line."
         )
     if not (name or number or run):
         name = source.repository_name(context)

@@ -128,16 +128,15 @@ def _parse(uri: str, origin: str, cwd: Path) -> Store:
     scheme = uri.partition(":")[0].lower() if ":" in uri else ""
     dialect = scheme.partition("+")[0]
     if not shown(uri):
-        where = origin if origin.isupper() else f"the input {origin}"
         raise InputError(
-            f"The address in {where} is not understood; it is not shown, because it may hold a password. {ACCEPTED}",
+            f"The address in `{origin}` cannot be parsed. It is not shown: it may contain a password. {ACCEPTED}",
             hint=DATABASE_SERVER if dialect in OTHER_DATABASES else "",
         )
     if scheme in {"http", "https"}:
         return _server(uri, origin)
     if scheme == "sqlite":
-        return _database(_database_path(uri, origin, cwd), f"{origin} {quote(shown(uri))}")
-    raise InputError(f"{origin} is {quote(shown(uri))}. {ACCEPTED}", hint=_way_out(scheme, dialect, uri))
+        return _database(_database_path(uri, origin, cwd), f"`{origin}` {quote(shown(uri))}")
+    raise InputError(f"`{origin}` is {quote(shown(uri))}. {ACCEPTED}", hint=_way_out(scheme, dialect, uri))
 
 
 def _way_out(scheme: str, dialect: str, uri: str) -> str:
@@ -145,8 +144,8 @@ def _way_out(scheme: str, dialect: str, uri: str) -> str:
         return DATABASE_SERVER
     if scheme in {"", "file"} and not uri.startswith("databricks"):
         return (
-            "MLflow has given up its store in a folder of files (`./mlruns`): use a database file. "
-            "`mlflow migrate-filestore` takes the old runs over."
+            "MLflow no longer supports a store in a folder of files (`./mlruns`): use a database file. "
+            "`mlflow migrate-filestore` copies the old runs to it."
         )
     if uri.startswith("databricks") or scheme == "databricks-uc":
         return "Databricks is not supported yet."
@@ -156,11 +155,11 @@ def _way_out(scheme: str, dialect: str, uri: str) -> str:
 def _server(uri: str, origin: str) -> Store:
     parts = urlsplit(uri)
     if not parts.hostname:
-        raise InputError(f"{origin} is {quote(shown(uri))}, which is no address of a server. {ACCEPTED}")
+        raise InputError(f"`{origin}` is {quote(shown(uri))}, which is not the address of a server. {ACCEPTED}")
     if parts.query or parts.fragment:
         raise InputError(
-            f"{origin} is {quote(shown(uri))} with something behind it that begins with `?` or `#`.",
-            hint="Give the address of the server alone; a token goes into MLFLOW_TRACKING_TOKEN.",
+            f"`{origin}` is {quote(shown(uri))} followed by `?` or `#`.",
+            hint="Set only the address of the server; a token goes into `MLFLOW_TRACKING_TOKEN`.",
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     at = f":{parts.port}" if parts.port is not None else ""
@@ -178,7 +177,7 @@ def _database_path(uri: str, origin: str, cwd: Path) -> Path:
     begin, _, path = uri.partition(":///")
     if begin.lower() != "sqlite" or not path or path == ":memory:" or "?" in path:
         raise InputError(
-            f"{origin} is {quote(shown(uri))}, which names no database file.",
+            f"`{origin}` is {quote(shown(uri))}, which does not name a database file.",
             hint="Write three slashes and a path relative to the workspace (`sqlite:///mlflow.db`), or four slashes "
             "and an absolute path.",
         )
@@ -194,17 +193,19 @@ def _database(path: Path, what: str, *, is_beside: bool = False) -> Store:
     """
     path = Path(os.path.normpath(path))
     if "?" in str(path):
-        raise InputError(f"{what} has a `?` in its path, which SQLAlchemy does not take.", hint="Name another folder.")
+        raise InputError(
+            f"{what} has a `?` in its path, which SQLAlchemy does not support.", hint="Use another folder."
+        )
     if not (is_beside or path.parent.is_dir()):
-        raise InputError(f"{what}: there is no folder {path.parent}.", hint="Make it, or name another file.")
+        raise InputError(f"{what}: the folder {path.parent} does not exist.", hint="Create it, or name another file.")
     try:
         if path.exists() and not path.is_file():
-            raise InputError(f"{what}: {path} is no file.", hint="Name a file, such as `sqlite:///mlflow.db`.")
+            raise InputError(f"{what}: {path} is not a file.", hint="Name a file, such as `sqlite:///mlflow.db`.")
         begin = _begin(path) if path.exists() else b""
     except OSError as error:
         raise SurroundingsError(f"{what}: {path} cannot be read: {error.strerror or error}.") from error
     if begin and begin != SQLITE_MAGIC:
-        raise InputError(f"{what}: {path} is no SQLite database.", hint="Name another file; MLflow makes a new one.")
+        raise InputError(f"{what}: {path} is not an SQLite database.", hint="Name another file; MLflow creates it.")
     return Store(f"sqlite:///{path.as_posix()}", database=path, is_beside=is_beside)
 
 

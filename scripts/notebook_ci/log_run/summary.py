@@ -28,4 +28,4 @@ def section(record: LogRunRecord) -> list[str]:
         ["logged", f"{', '.join(things)} ({size(logged.artifact_bytes)})"],
     ]
     view = code(record.view) if record.view else ""
-    return [table(["MLflow", ""], rows), folded("Look at the store, with MLflow, in the folder of its file", view)]
+    return [table(["MLflow", ""], rows), folded("Open the store with MLflow, in the folder of its file", view)]

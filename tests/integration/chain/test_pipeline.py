@@ -133,6 +133,7 @@ def test_a_read_only_checkout_is_enough_where_all_that_is_written_goes_elsewhere
         assert what in done.log
         assert all(name in done.log for name in ("`run-dir`", "`venv` of setup-env", "`tracking-uri` of log-run"))
         assert "Traceback" not in done.log
+    assert f"log-run --run-dir '{other / 'runs1'}' --tracking-uri sqlite:////FOLDER/mlflow.db`" in done.log
     done = run_elsewhere(runs[2], "--config=../ci.toml")
     assert done.code == 0, done.log
     found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (other / "runs2").glob("*.json")}

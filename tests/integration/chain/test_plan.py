@@ -48,7 +48,7 @@ def installed(workspace: Workspace) -> set[str]:
         ("dvc-pull", [], "There is no .dvc directory: no data here is versioned by DVC."),
         ("dvc-pull", ["--plan"], "There is no .dvc directory: no data here is versioned by DVC."),
         ("build-image", [], "No image is named: "),
-        ("log-run", ["--tracking-uri", "mlruns"], "tracking-uri is `mlruns`."),
+        ("log-run", ["--tracking-uri", "mlruns"], "`tracking-uri` is `mlruns`."),
     ],
 )
 def test_refused_without_a_library_or_network(workspace: Workspace, stage: str, flags: list[str], message: str) -> None:

@@ -151,8 +151,8 @@ def test_a_parameter_that_changed_keeps_its_value(workspace: Workspace, server: 
     assert logged(server, done).parameters == {"alpha": "1", "beta": "3"}
     (warning,) = done.annotations("warning")
     assert warning.message == (
-        "The run has the parameter `alpha` as `1` already: MLflow cannot change it to `2`. The logged records have the "
-        "new value. With another slug, the run directory becomes another run."
+        "The run already has the parameter `alpha` as `1`: MLflow cannot change it to `2`. The logged records have the "
+        "new value. With another `slug`, the run directory becomes another MLflow run."
     )
 
 
@@ -198,7 +198,7 @@ def test_what_mlflow_bounds(workspace: Workspace, server: MlflowServer, experime
     assert (run.metrics["x"], run.metrics["x_2"], run.metrics["ü/_"]) == (2, 1, 3)
     notices = [notice.message for notice in done.annotations("notice")]
     assert notices == [
-        "MLflow keeps at most 6000 characters of a parameter: `p0`, `p1`, `p2`, `p3`, `p4` and 145 more cut.",
+        "MLflow stores at most 6000 characters per parameter. Shortened: `p0`, `p1`, `p2`, `p3`, `p4` and 145 more.",
         "Names that MLflow does not accept were changed: `../x` is `x_2`, `ü/%` is `ü/_`.",
     ]
 

@@ -19,11 +19,11 @@ from notebook_ci.records.dvc_pull import PulledData
 from notebook_ci.records.run_directory import RunDirectory
 from servers.mlflow import LOGIN, MlflowServer, door, dripping, free_port, raw, silent
 
-AGAIN = "Look at the server and its log, then log the run again."
-ADDRESS = "Look at the input tracking-uri: it is what a browser opens, without anything behind it."
-CREDENTIALS = "Give MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-WITHOUT = "The run is logged without artifacts: "
-LET_IT = "Let the server take them: start it with `mlflow server --artifacts-destination ...`"
+AGAIN = "Check the server and its log, then log the run again."
+ADDRESS = "Check `tracking-uri`: it is the address of the server's start page, without `#` and what follows."
+CREDENTIALS = "Set `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`, or `MLFLOW_TRACKING_TOKEN`"
+WITHOUT = "The run was logged without artifacts: "
+LET_IT = "Let the server store them: start it with `mlflow server --artifacts-destination ...`"
 
 # --- Servers
 
@@ -34,7 +34,7 @@ def test_a_server_that_is_down(workspace: Workspace) -> None:
     assert_error(
         done,
         f"No server answers at {uri} (connection refused).",
-        "Start it, or look at the input tracking-uri.",
+        "Start it, or correct `tracking-uri`.",
     )
     assert (done.outputs["run-id"], done.outputs["run-url"]) == ("", "")
 
@@ -79,12 +79,12 @@ def test_a_machine_that_is_too_slow_is_not_the_servers_fault(
     answer = client.log(
         Store(server.uri), {"experiment": "e"}, Description("identity", "name", "FINISHED", 0, 0), context
     )
-    assert str(answer.error) == "MLflow's client was not loaded in time: the machine is too slow."
+    assert str(answer.error) == "MLflow's client did not load in time: the machine is too slow."
 
 
 def test_a_server_that_breaks_off(workspace: Workspace, server: MlflowServer) -> None:
     with door(server.uri, breaks=True) as entry:
-        assert_error(log(workspace, entry.uri), f"{entry.uri} broke off in the middle of an answer.", AGAIN)
+        assert_error(log(workspace, entry.uri), f"{entry.uri} closed the connection during an answer.", AGAIN)
 
 
 def test_no_credentials(workspace: Workspace, server: MlflowServer) -> None:
@@ -110,8 +110,8 @@ def test_a_user_who_may_only_read(workspace: Workspace, server: MlflowServer) ->
     server.call("POST", "experiments/create", name="of others")
     with door(server.uri, method="POST", status=403, body=b"read only") as entry:
         done = log(workspace, entry.uri, experiment="of others")
-        message = f"{entry.uri} said no (403) while the run was made: read only."
-        assert_error(done, message, f"{CREDENTIALS} of somebody who may write to the experiment.")
+        message = f"{entry.uri} denied access (403) while the run was created: read only."
+        assert_error(done, message, f"{CREDENTIALS} of a user who can write to the experiment.")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_server_that_fails(workspace: Workspace, server: MlflowServer, status:
 
 def test_tls_to_a_server_without(workspace: Workspace, server: MlflowServer) -> None:
     uri = server.uri.replace("http:", "https:")
-    hint = "Write `http://` in the input tracking-uri, if that is what it speaks."
+    hint = "Use `http://` in `tracking-uri` if the server has no TLS."
     assert_error(log(workspace, uri), f"{uri} does not speak TLS.", hint)
 
 
@@ -151,14 +151,14 @@ def test_a_server_that_knows_no_datasets(workspace: Workspace, server: MlflowSer
         done = log(workspace, entry.uri, experiment="old")
     assert done.code == 0, done.log
     (warning,) = done.annotations("warning")
-    assert warning.message == f"{entry.uri} takes no datasets: its MLflow is older than 2.4."
+    assert warning.message == f"{entry.uri} does not support datasets: its MLflow is older than 2.4."
     assert server.run(done.outputs["run-id"]).tags["notebook-ci.complete"] == "true"
 
 
 def test_a_server_that_loses_its_mind(workspace: Workspace, server: MlflowServer) -> None:
     with door(server.uri, part="log-batch", status=404) as entry:
         done = log(workspace, entry.uri)
-    message = f"{entry.uri} did not take the run (404) while parameters, metrics and tags were logged: Welcome."
+    message = f"{entry.uri} did not accept the run (404) while parameters, metrics and tags were logged: Welcome."
     assert_error(done, message, AGAIN)
 
 
@@ -171,9 +171,9 @@ def test_a_deleted_experiment(workspace: Workspace, server: MlflowServer) -> Non
     done = log(workspace, server.uri, experiment="gone")
     assert_error(
         done,
-        f"The experiment 'gone' was deleted at {server.uri}, and its name stays taken.",
+        f"The experiment `gone` was deleted at {server.uri}; its name is still in use.",
         f"Restore it (`MLFLOW_TRACKING_URI={server.uri} mlflow experiments restore "
-        f"--experiment-id {number}`), or name another one with the input experiment.",
+        f"--experiment-id {number}`), or set `experiment` to another name.",
     )
     warned = log(workspace, server.uri, experiment="gone", on_error="warn")
     assert (warned.code, warned.outputs["run-id"]) == (0, "")
@@ -182,7 +182,7 @@ def test_a_deleted_experiment(workspace: Workspace, server: MlflowServer) -> Non
 @pytest.mark.parametrize(("name", "shown"), [("e" * 501, "e" * 80 + "…"), ("a\nb", "a\\nb")], ids=["long", "two lines"])
 def test_a_name_that_is_none(workspace: Workspace, server: MlflowServer, name: str, shown: str) -> None:
     done = log(workspace, server.uri, experiment=name, on_error="warn")
-    assert_error(done, f"experiment is `{shown}`. Accepted are up to 500 characters on one line.", code=2)
+    assert_error(done, f"`experiment` is `{shown}`. Accepted are up to 500 characters, on one line.", code=2)
 
 
 # --- Runs and experiments that variables name
@@ -195,12 +195,12 @@ def test_variables_that_name_nothing_to_log_to(workspace: Workspace, server: Mlf
         server.call("POST", "runs/create", experiment_id=mine, start_time=1)["run"]["info"]["run_id"] for _ in "12"
     )
     server.call("POST", "runs/delete", run_id=gone)
-    missing = f"and {server.uri} has no such one"
-    of_mine = f"of the experiment `mine` ({mine}), not of"
+    missing = f"which does not exist at {server.uri}"
+    of_mine = f"which is of the experiment `mine` ({mine}), not"
     cases: list[tuple[dict[str, str], str, str, str]] = [
         ({"RUN_ID": "0" * 32}, "", "RUN_ID", missing),
         ({"RUN_ID": "../x"}, "", "RUN_ID", missing),
-        ({"RUN_ID": gone}, "", "RUN_ID", "a run that was deleted"),
+        ({"RUN_ID": gone}, "", "RUN_ID", "a deleted run"),
         ({"RUN_ID": run}, "other", "RUN_ID", f"{of_mine} `other`"),
         ({"RUN_ID": run, "EXPERIMENT_NAME": "other"}, "", "RUN_ID", f"{of_mine} `other`"),
         ({"RUN_ID": run, "EXPERIMENT_ID": other}, "", "RUN_ID", f"{of_mine} `{other}`"),
@@ -211,8 +211,8 @@ def test_variables_that_name_nothing_to_log_to(workspace: Workspace, server: Mlf
     for variables, experiment, name, reason in cases:
         environ = {f"MLFLOW_{each}": value for each, value in variables.items()}
         done = log(workspace, server.uri, environ, experiment=experiment, on_error="warn")
-        message = f"MLFLOW_{name} is `{variables[name]}`, {reason}."
-        assert_error(done, message, f"Correct it, or set MLFLOW_{name} to nothing for this step.", code=2)
+        message = f"`MLFLOW_{name}` is `{variables[name]}`, {reason}."
+        assert_error(done, message, f'Correct it, or set `MLFLOW_{name}: ""` in `env:` of the step.', code=2)
     assert [each["info"]["status"] for each in server.runs("mine")] == ["RUNNING"]
     assert not server.runs("other")
     assert "new" not in [
@@ -232,8 +232,8 @@ def test_a_named_run_at_what_is_no_mlflow(workspace: Workspace, server: MlflowSe
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"status": 403}, "{uri} said no (403) while artifacts were uploaded: Welcome. Give "),
-        ({"status": 413}, "{uri} refuses a request as too large (413)."),
+        ({"status": 403}, "{uri} denied access (403) while artifacts were uploaded: Welcome. Set "),
+        ({"status": 413}, "{uri} refused a request as too large (413)."),
         ({"status": 500}, "{uri} failed (500) while artifacts were uploaded. "),
     ],
     ids=["forbidden", "too large", "failing"],
@@ -269,12 +269,12 @@ def test_an_upload_that_hangs(workspace: Workspace, server: MlflowServer) -> Non
     [
         (
             "/srv/no-such/artifacts",
-            f"{WITHOUT}the server keeps them at /srv/no-such/artifacts, which cannot be written from here.",
-            f"{LET_IT}, and use an experiment that was made since.",
+            f"{WITHOUT}the server stores them in /srv/no-such/artifacts, which is not writable from here.",
+            f"{LET_IT}, and use an experiment that was created after that.",
         ),
         (
             "s3://bucket/artifacts",
-            f"{WITHOUT}log-run cannot write to the storage that has them (No module named 'boto3').",
+            f"{WITHOUT}log-run cannot write to their storage (No module named 'boto3').",
             f"{LET_IT}.",
         ),
     ],

@@ -20,10 +20,10 @@ from notebook_ci.records.run_directory import RunDirectory
 from servers.mlflow import MlflowServer, free_port
 
 ACCEPTED = "Accepted is the address of an MLflow server (`https://...`) or of a database file (`sqlite:///mlflow.db`)."
-HIDDEN = "The address in the input tracking-uri is not understood; it is not shown, because it may hold a password."
-MIGRATE = "`mlflow migrate-filestore` takes the old runs over."
+HIDDEN = "The address in `tracking-uri` cannot be parsed. It is not shown: it may contain a password."
+MIGRATE = "`mlflow migrate-filestore` copies the old runs to it."
 LOG_RUN = f"bash {shlex.quote(str(LAUNCHER))} log-run --run-dir"
-PLACE = "Look at its permissions and at the free disk space, or name another file with the input tracking-uri."
+PLACE = "Check its permissions and the free disk space, or set `tracking-uri` to another file."
 
 # --- Tracking URIs. More of them are in tests/unit/test_tracking.py.
 
@@ -33,13 +33,13 @@ PLACE = "Look at its permissions and at the free disk space, or name another fil
     [
         (
             "./mlruns",
-            f"tracking-uri is `./mlruns`. {ACCEPTED}",
-            f"MLflow has given up its store in a folder of files (`./mlruns`): use a database file. {MIGRATE}",
+            f"`tracking-uri` is `./mlruns`. {ACCEPTED}",
+            f"MLflow no longer supports a store in a folder of files (`./mlruns`): use a database file. {MIGRATE}",
         ),
-        ("ftp://host/x", f"tracking-uri is `ftp://host/x`. {ACCEPTED}", ""),
+        ("ftp://host/x", f"`tracking-uri` is `ftp://host/x`. {ACCEPTED}", ""),
         (
             "postgresql://me:kept-secret@db/mlflow",
-            f"tracking-uri is `postgresql://db/mlflow`. {ACCEPTED}",
+            f"`tracking-uri` is `postgresql://db/mlflow`. {ACCEPTED}",
             "Start an MLflow server in front of this database (`mlflow server --backend-store-uri ...`).",
         ),
         (
@@ -49,8 +49,8 @@ PLACE = "Look at its permissions and at the free disk space, or name another fil
         ),
         (
             "https://host?token=kept-secret",
-            "tracking-uri is `https://host` with something behind it that begins with `?` or `#`.",
-            "Give the address of the server alone; a token goes into MLFLOW_TRACKING_TOKEN.",
+            "`tracking-uri` is `https://host` followed by `?` or `#`.",
+            "Set only the address of the server; a token goes into `MLFLOW_TRACKING_TOKEN`.",
         ),
     ],
     ids=["folder of files", "scheme", "database server", "odd", "query"],
@@ -67,8 +67,8 @@ def test_addresses(workspace: Workspace, uri: str, message: str, hint: str) -> N
 def test_a_database_in_no_folder(workspace: Workspace) -> None:
     assert_error(
         log(workspace, "sqlite:///no/mlflow.db"),
-        f"tracking-uri `sqlite:///no/mlflow.db`: there is no folder {workspace.folder / 'no'}.",
-        "Make it, or name another file.",
+        f"`tracking-uri` `sqlite:///no/mlflow.db`: the folder {workspace.folder / 'no'} does not exist.",
+        "Create it, or name another file.",
         code=2,
     )
 
@@ -82,8 +82,8 @@ def test_a_database_that_cannot_be_written(workspace: Workspace) -> None:
 def test_no_database(workspace: Workspace) -> None:
     path = workspace.write("mlflow.db", "run,value\n1,2\n")
     done = log(workspace, "sqlite:///mlflow.db", on_error="warn")
-    hint = "Name another file; MLflow makes a new one."
-    assert_error(done, f"tracking-uri `sqlite:///mlflow.db`: {path} is no SQLite database.", hint, code=2)
+    hint = "Name another file; MLflow creates it."
+    assert_error(done, f"`tracking-uri` `sqlite:///mlflow.db`: {path} is not an SQLite database.", hint, code=2)
     assert path.read_text() == "run,value\n1,2\n"
 
 
@@ -94,8 +94,8 @@ def test_a_database_of_something_else(workspace: Workspace) -> None:
     before = path.read_bytes()
     assert_error(
         log(workspace, "sqlite:///study.db"),
-        f"{path} is a database, but not one of MLflow: it has the tables penguins.",
-        "Name another file with the input tracking-uri; MLflow makes a new one.",
+        f"{path} is not an MLflow database: it has the tables penguins.",
+        "Set `tracking-uri` to another file; MLflow creates it.",
         code=2,
     )
     assert path.read_bytes() == before
@@ -114,7 +114,7 @@ def test_a_database_of_another_mlflow(workspace: Workspace, database: Path, revi
     done = log(workspace, "sqlite:///mlflow.db")
     assert done.code == 3, done.log
     (error,) = done.annotations()
-    assert error.message.startswith(f"The database {path} is of an MLflow {age} than 3.")
+    assert error.message.startswith(f"The database {path} is from an MLflow {age} than 3.")
     assert (f"mlflow db upgrade 'sqlite:///{path}'" in error.message) == (age == "older")
     assert path.read_bytes() == before
 
@@ -125,7 +125,7 @@ def test_a_locked_database(workspace: Workspace, database: Path) -> None:
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN EXCLUSIVE")
         done = log(workspace, "sqlite:///mlflow.db")
-    hint = "End the program that holds it, or start an MLflow server for all who write to it."
+    hint = "End the program that locks it, or start an MLflow server for all programs that write to it."
     assert_error(done, f"The database {path} cannot be used: database is locked.", hint)
 
 
@@ -135,7 +135,7 @@ def test_a_damaged_database(workspace: Workspace, database: Path) -> None:
     done = log(workspace, "sqlite:///mlflow.db")
     assert done.code == 3
     assert done.annotations()[0].message.startswith(f"The database {path} cannot be used: ")
-    assert done.annotations()[0].message.endswith("Restore it from a copy, or move it away: a new one is made.")
+    assert done.annotations()[0].message.endswith("Restore it from a backup, or move it away: a new one is created.")
 
 
 def test_a_full_disk(workspace: Workspace) -> None:
@@ -154,7 +154,7 @@ def test_no_records(workspace: Workspace, server: MlflowServer) -> None:
     assert_error(
         log(workspace, server.uri, on_error="warn"),
         f"The run directory {workspace.folder / 'run'} has no records to log.",
-        "Run the other stages first, or name their run directory with the input run-dir.",
+        "Run the other stages first, or set `run-dir` to their run directory.",
         code=2,
     )
 
@@ -178,7 +178,7 @@ def test_no_records_on_a_laptop(workspace: Workspace) -> None:
         done = on_a_laptop(workspace)
         assert done.code == 2, done.log
         command = f"{LOG_RUN} '.notebook-ci/runs/a new'"
-        assert f"The newest run that has some is logged with `{command}`." in done.log
+        assert f"Log the newest run that has records: `{command}`." in done.log
     pasted = ["/bin/sh", "-c", command]
     subprocess.run(pasted, cwd=workspace.folder, env=workspace.environ | SHORT, check=True, capture_output=True)
 
@@ -187,19 +187,19 @@ def test_a_run_that_could_not_be_logged_is_kept(workspace: Workspace) -> None:
     record(workspace)
     uri = f"http://127.0.0.1:{free_port()}"
     kept = f"The run is kept: log it later with `{LOG_RUN} run`"
-    later = f"{kept} and the other inputs as they are now."
+    later = f"{kept} and the same other inputs."
     done = on_a_laptop(workspace, "--run-dir", "run", "--tracking-uri", uri)
     assert done.code == 3, done.log
-    assert f"Start it, or look at the input tracking-uri. {later}" in done.log
+    assert f"Start it, or correct `tracking-uri`. {later}" in done.log
     warned = on_a_laptop(workspace, "--run-dir", "run", "--tracking-uri", uri, "--on-error", "warn")
     assert warned.code == 0, warned.log
     assert later in warned.log
     uri = uri.replace("//", "//ann:hunter2@")
-    others = " and the other inputs as they are now"
+    others = " and the same other inputs"
     for flags, between in (((), ""), (("--experiment", "e"), others)):
         by_variable = on_a_laptop(workspace, "--run-dir", "run", *flags, environ={"MLFLOW_TRACKING_URI": uri})
         assert by_variable.code == 3, by_variable.log
-        assert f"{kept}{between} and MLFLOW_TRACKING_URI as it is now." in by_variable.log
+        assert f"{kept}{between} and the same `MLFLOW_TRACKING_URI`." in by_variable.log
         assert "hunter2" not in by_variable.log
     given = ("--tracking-uri", uri)
     both = on_a_laptop(workspace, "--run-dir", "run", *given, environ={"MLFLOW_TRACKING_URI": "http://unused"})
@@ -210,7 +210,7 @@ def test_a_run_directory_that_is_not_there(workspace: Workspace, server: MlflowS
     assert_error(
         log(workspace, server.uri, run_dir="missing"),
         f"The run directory {workspace.folder / 'missing'} has no records to log.",
-        "Run the other stages first, or name their run directory with the input run-dir.",
+        "Run the other stages first, or set `run-dir` to their run directory.",
         code=2,
     )
 
@@ -230,7 +230,7 @@ def test_a_record_that_was_edited(workspace: Workspace, server: MlflowServer) ->
     assert_error(
         log(workspace, server.uri),
         f"{path} is not a notebook-ci record (`data` is `5`, not a list).",
-        "Remove it out of the run directory.",
+        "Remove it from the run directory.",
         code=2,
     )
     assert wait_until(lambda: not workspace.processes())

@@ -83,7 +83,7 @@ def test_a_run_of_the_notebooks_own_and_that_of_the_pipeline_are_one(
     assert run.parameters == {"alpha": "0.1", "beta": "2"}
     (warning,) = second.annotations("warning")
     assert warning.message == (
-        "The run has the parameter `alpha` as `0.1` already: MLflow cannot change it to `0.5`. The logged records have "
+        "The run already has the parameter `alpha` as `0.1`: MLflow cannot change it to `0.5`. The logged records have "
         "the new value."
     )
     assert (run.metrics["loss"], run.metrics["accuracy"]) == (0.25, 0.94)
@@ -129,7 +129,7 @@ def test_a_server_that_restarts(workspace: Workspace, server: MlflowServer, expe
     with door(server.uri, unavailable=1) as entry:
         done = log(workspace, entry.uri, experiment=experiment)
     assert logged(server, done).tags["notebook-ci.complete"] == "true"
-    assert f"{entry.uri} is not available: tried again in 1 s" in done.log
+    assert f"{entry.uri} is not available: trying again in 1 s" in done.log
     assert len(server.runs(experiment)) == 1
 
 
