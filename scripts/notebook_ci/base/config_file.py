@@ -1,8 +1,9 @@
 """The file `notebook-ci.toml`: one table per stage; keys are input names."""
 
+import contextlib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,17 +20,9 @@ TABLES = (*STAGES, "pipeline")
 
 @dataclass(frozen=True)
 class Config:
-    """The file of inputs.
-
-    Attributes:
-        file: Its name, as the user knows it.
-        text: Its content.
-        tables: The same, parsed.
-    """
-
-    file: str
+    file: str  # its name, as the user knows it
     text: str
-    tables: Mapping[str, Any]
+    tables: Mapping[str, Any]  # the same, parsed
 
     @classmethod
     def read(cls, cwd: Path, named: str) -> "Config":
@@ -49,36 +42,40 @@ class Config:
     def of(self, stage: str, inputs: Mapping[str, Input]) -> dict[str, Any]:
         """Return the values that the file has for a stage."""
         for name, table in self.tables.items():
-            self._check(name, table, stage, inputs)
+            with self._located(rf"\[\s*{_key(name)}\s*[\].]|{_key(name)}\s*[=.]"):
+                self._check(name, table, stage, inputs)
         values = {}
+        known = {name: item for name, item in inputs.items() if name != "config"}
         for name, raw in self.tables.get(stage, {}).items():
-            line = self._line(rf"{_key(name)}\s*[=.]|\[\s*{_key(stage)}\.{_key(name)}\s*[\].]", after=stage)
-            if name not in inputs or name == "config":
-                known = [each for each in inputs if each != "config"]
-                raise unknown(f"`[{stage}]` has an unknown key {quote(name)}", name, known, file=self.file, line=line)
-            values[name] = inputs[name].read(raw, origin=f"`{name}` in `[{stage}]`", file=self.file, line=line)
+            with self._located(rf"{_key(name)}\s*[=.]|\[\s*{_key(stage)}\.{_key(name)}\s*[\].]", after=stage):
+                if name not in known:
+                    raise unknown(f"`[{stage}]` has an unknown key {quote(name)}", name, known)
+                values[name] = known[name].read(raw, f"`{name}` in `[{stage}]`")
         return {name: value for name, value in values.items() if value is not None}
 
     def _check(self, name: str, table: object, stage: str, inputs: Mapping[str, Input]) -> None:
         """Refuse anything but tables of stages."""
-        line = self._line(rf"\[\s*{_key(name)}\s*[\].]|{_key(name)}\s*[=.]")
+        is_table = isinstance(table, dict)
         if name in TABLES:
-            if not isinstance(table, dict):
-                hint = f"Write `[{name}]` on a line of its own."
-                raise InputError(f"`{name}` is not a table.", hint=hint, file=self.file, line=line)
-        elif name in inputs or not isinstance(table, dict):
-            raise self._outside(name, stage if name in inputs else "", line, is_table=isinstance(table, dict))
+            if not is_table:
+                raise InputError(f"`{name}` is not a table.", hint=f"Write `[{name}]` on a line of its own.")
+        elif name in inputs or not is_table:
+            header = f"`[{stage}]`" if name in inputs else f"the name of a stage, for example `[{STAGES[0]}]`,"
+            hint = f"Write `[{stage}.{name}]`." if is_table else f"Write {header} on a line above it."
+            raise InputError(f"{quote(name)} is not in the table of a stage.", hint=hint)
         else:
-            raise unknown(f"`{self.file}` has an unknown table {quote(name)}", name, TABLES, file=self.file, line=line)
+            raise unknown(f"`{self.file}` has an unknown table {quote(name)}", name, TABLES)
 
-    def _outside(self, name: str, stage: str, line: int | None, *, is_table: bool) -> InputError:
-        """Return the error for a key outside all tables. `stage` is the one with such an input, or empty."""
-        header = f"`[{stage}]`" if stage else f"the name of a stage, for example `[{STAGES[0]}]`,"
-        hint = f"Write `[{stage}.{name}]`." if is_table else f"Write {header} on a line above it."
-        return InputError(f"{quote(name)} is not in the table of a stage.", hint=hint, file=self.file, line=line)
+    @contextlib.contextmanager
+    def _located(self, pattern: str, after: str = "") -> Iterator[None]:
+        """Add to an error the line that begins with `pattern`, below the header of the table `after`."""
+        try:
+            yield
+        except InputError as error:
+            error.file, error.line = error.file or self.file, error.line or self._line(pattern, after)
+            raise
 
-    def _line(self, pattern: str, after: str = "") -> int | None:
-        """Return the line that begins with `pattern`, below the header of the table `after`."""
+    def _line(self, pattern: str, after: str) -> int | None:
         header = re.search(rf"^\s*\[\s*{_key(after)}\s*[\].]", self.text, re.MULTILINE) if after else None
         begin = header.start() if header else 0
         found = re.compile(rf"^\s*(?:{pattern})", re.MULTILINE).search(self.text, begin)

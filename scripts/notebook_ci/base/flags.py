@@ -2,11 +2,11 @@
 
 import argparse
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.inputs import CONFIG, Input, StageInputs, declared, unknown, values_of
+from notebook_ci.base.inputs import CONFIG, StageInputs, declared, unknown, values_of
 from notebook_ci.base.launcher import COMMAND
 from notebook_ci.base.texts import quote
 from notebook_ci.base.values import BOOLEAN
@@ -27,27 +27,28 @@ EXAMPLES = {
 }
 
 
-def parsed(parser: argparse.ArgumentParser, argv: Sequence[str], inputs: Mapping[str, Input]) -> dict[str, Any]:
-    """Return the values of the flags as the command line has them.
+def read(model: type[StageInputs], stage: str, argv: Sequence[str]) -> tuple[dict[str, tuple[Any, Any]], bool]:
+    """Return what the command line gives, as `values_of`, and whether standard input gives more.
 
-    Raises:
-        InputError: One is unknown, or lacks its value.
-        SystemExit: After `--help`.
+    Raises InputError, and SystemExit after `--help`.
     """
-    flags, others = parser.parse_known_args(list(argv))
-    if others:
-        name = others[0].partition("=")[0]
-        raise unknown(f"The command line has an unknown argument {quote(name)}", name, [f"--{each}" for each in inputs])
-    return vars(flags)
-
-
-def values(flags: Mapping[str, Any], inputs: Mapping[str, Input]) -> dict[str, tuple[Any, Any]]:
-    """Return what the command line gives: values, and the text of each."""
-    return values_of(
-        (item, "\n".join(flag) if item.kind.many else flag, f"`--{name}`")
-        for name, item in inputs.items()
-        if (flag := flags[item.field]) is not None
-    )
+    parser, inputs = _parser(model, stage), declared(model)
+    try:
+        found, others = parser.parse_known_args(list(argv))
+        if others:
+            name = others[0].partition("=")[0]
+            known = [f"--{each}" for each in inputs]
+            raise unknown(f"The command line has an unknown argument {quote(name)}", name, known)
+        flags = vars(found)
+        values = values_of(
+            (item, "\n".join(flag) if item.kind.many else flag, f"`--{name}`")
+            for name, item in inputs.items()
+            if (flag := flags[item.field]) is not None
+        )
+    except InputError as error:
+        error.hint = f"{error.hint} See `{parser.prog} --help`.".lstrip()
+        raise
+    return values, flags["inputs_from_stdin"]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,7 +58,7 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"The command line was not understood: {message}.")
 
 
-def parser(model: type[StageInputs], stage: str) -> argparse.ArgumentParser:
+def _parser(model: type[StageInputs], stage: str) -> argparse.ArgumentParser:
     parser = _Parser(
         prog=f"{COMMAND} {stage}",
         description=model.__doc__,

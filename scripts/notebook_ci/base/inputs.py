@@ -17,15 +17,7 @@ CONFIG = "notebook-ci.toml"
 
 
 def given(kind: Kind, description: str, *, default: object, shown_default: str, tuning: bool = False) -> Any:
-    """Declare an input.
-
-    Args:
-        kind: How its value is read.
-        description: Sentences for action.yml, README and `--help`.
-        default: The value when it is not given.
-        shown_default: The default, as documents say it.
-        tuning: Whether the README lists it in the table "Tuning", which few need.
-    """
+    """Declare an input. `description` and `shown_default` are for documents; the README lists `tuning` ones apart."""
     metadata = {"kind": kind, "description": description, "shown_default": shown_default, "tuning": tuning}
     if isinstance(default, dict):
         return dataclasses.field(default_factory=default.copy, metadata=metadata)
@@ -58,11 +50,7 @@ class StageInputs:
     texts: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
     def check(self) -> None:
-        """Check that the inputs fit together.
-
-        Raises:
-            InputError: They contradict each other.
-        """
+        """Raise InputError if the inputs contradict each other."""
 
     def as_given(self) -> dict[str, Any]:
         """Return the inputs by their names, for the record."""
@@ -71,8 +59,6 @@ class StageInputs:
 
 @dataclass(frozen=True)
 class Input:
-    """What is known of one input: see `Kind` and `given`."""
-
     name: str
     field: str
     kind: Kind
@@ -80,17 +66,13 @@ class Input:
     shown_default: str
     tuning: bool
 
-    def read(self, raw: object, *, origin: str, file: str | None = None, line: int | None = None) -> Any:
+    def read(self, raw: object, origin: str) -> Any:
         """Return the value of `raw`, which messages call `origin`; None means "not given"."""
         if raw == [] or (isinstance(raw, str) and not raw.strip()):
             return None
         if any("\0" in text for text in (raw if isinstance(raw, list) else [raw]) if isinstance(text, str)):
-            raise InputError(f"{origin} contains a NUL character.", hint="Remove it.", file=file, line=line)
-        try:
-            return self.kind.read(raw, origin)
-        except InputError as error:
-            error.file, error.line = error.file or file, error.line or line
-            raise
+            raise InputError(f"{origin} contains a NUL character.", hint="Remove it.")
+        return self.kind.read(raw, origin)
 
 
 def declared(model: type[StageInputs]) -> dict[str, Input]:
@@ -103,18 +85,11 @@ def declared(model: type[StageInputs]) -> dict[str, Input]:
 
 
 def values_of(given: Iterable[tuple[Input, object, str]]) -> dict[str, tuple[Any, Any]]:
-    """Return values by name, each with what it was read from; what is "not given" is left out.
-
-    Args:
-        given: Inputs, what is given for each, and what that is called in messages.
-    """
-    read = ((item.name, item.read(raw, origin=origin), raw) for item, raw, origin in given)
+    """Return values by name, each with what it was read from: see `Input.read`."""
+    read = ((item.name, item.read(raw, origin), raw) for item, raw, origin in given)
     return {name: (value, raw) for name, value, raw in read if value is not None}
 
 
-def unknown(
-    what: str, name: str, known: Collection[str], *, file: str | None = None, line: int | None = None
-) -> InputError:
+def unknown(what: str, name: str, known: Collection[str]) -> InputError:
     """Return the error for a name that is not one of `known`; `what` is the sentence without its full stop."""
-    hint = f"{did_you_mean(known, name)} Known: {', '.join(map(quote, known))}.".lstrip()
-    return InputError(f"{what}.", hint=hint, file=file, line=line)
+    return InputError(f"{what}.", hint=f"{did_you_mean(known, name)} Known: {', '.join(map(quote, known))}.")

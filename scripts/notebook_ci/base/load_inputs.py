@@ -19,28 +19,14 @@ Model = TypeVar("Model", bound=StageInputs)
 
 
 def load(model: type[Model], stage: str, argv: Sequence[str], stdin: TextIO, cwd: Path) -> Model:
-    """Read the inputs of a stage.
+    """Read the inputs of a stage. Raises InputError, and SystemExit after `--help`.
 
-    Args:
-        model: The dataclass of the inputs.
-        stage: The name of the stage, e.g. `execute-notebook`.
-        argv: Arguments of the command line, without the program's name.
-        stdin: JSON of the action's inputs, read if `argv` has `--inputs-from-stdin`.
-        cwd: Where `notebook-ci.toml` is looked for, and what paths are relative to.
-
-    Raises:
-        InputError: An unknown name or a malformed value.
-        SystemExit: After `--help`.
+    `argv` comes without the program's name. `stdin` has the inputs of the step as JSON, if `argv` says so. In `cwd` is
+    `notebook-ci.toml`, and relative paths start there.
     """
     inputs = declared(model)
-    parser = flags.parser(model, stage)
-    try:
-        parsed = flags.parsed(parser, argv, inputs)
-        from_flags = flags.values(parsed, inputs)
-    except InputError as error:
-        error.hint = f"{error.hint} See `{parser.prog} --help`.".lstrip()
-        raise
-    given = _from_runner(stdin.read(), inputs) | from_flags if parsed["inputs_from_stdin"] else from_flags
+    given, has_step = flags.read(model, stage, argv)
+    given = (_of_step(stdin.read(), inputs) if has_step else {}) | given
     direct = {name: value for name, (value, _) in given.items()}
     values = Config.read(cwd, direct.get("config", "")).of(stage, inputs) | direct
     texts = {name: raw for name, (_, raw) in given.items() if isinstance(raw, str)}
@@ -49,8 +35,8 @@ def load(model: type[Model], stage: str, argv: Sequence[str], stdin: TextIO, cwd
     return loaded
 
 
-def _from_runner(text: str, inputs: Mapping[str, Input]) -> dict[str, tuple[Any, Any]]:
-    """Return what the step gives. The runner keeps the letter case of the caller, and GitHub ignores it."""
+def _of_step(text: str, inputs: Mapping[str, Input]) -> dict[str, tuple[Any, Any]]:
+    """Like `values_of`. The runner keeps the letter case of the caller, and GitHub ignores it."""
     try:
         step = json.loads(text)
     except (ValueError, RecursionError) as error:
