@@ -18,7 +18,7 @@ def test_broken_toml_is_named_with_its_line(call: Caller) -> None:
 def test_a_value_that_is_none_of_toml_gets_a_word_on_how_toml_writes_it(call: Caller, value: str) -> None:
     error = call.refused(toml=in_toml(f"html = {value}"))
     assert error.hint == "Put text in quotes; write booleans as `true` or `false`."
-    assert call.refused(toml="[execute-notebook\n").hint == ""
+    assert call.refused(toml="[execute-notebook\n").hint == "Correct it."
 
 
 def test_toml_nested_without_end_is_refused(call: Caller) -> None:

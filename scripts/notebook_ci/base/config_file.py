@@ -2,14 +2,13 @@
 
 import contextlib
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.files import read_text
+from notebook_ci.base.files import parse_toml, read_text
 from notebook_ci.base.inputs import CONFIG, Input, unknown
 from notebook_ci.base.texts import quote
 from notebook_ci.stages import STAGES
@@ -31,13 +30,7 @@ class Config:
         if not named and not (cwd / file).exists():
             return cls(file, "", {})
         text = read_text(cwd / file, file)
-        try:
-            return cls(file, text, tomllib.loads(text))
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
-            found = re.search(r"at line (\d+)", str(error))
-            hint = "Put text in quotes; write booleans as `true` or `false`." if "Invalid value" in str(error) else ""
-            line = int(found[1]) if found else None
-            raise InputError(f"`{file}` is not valid TOML: {error}.", hint=hint, file=file, line=line) from error
+        return cls(file, text, parse_toml(text, file))
 
     def of(self, stage: str, inputs: Mapping[str, Input]) -> dict[str, Any]:
         """Return the values that the file has for a stage."""

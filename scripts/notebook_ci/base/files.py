@@ -5,14 +5,16 @@ import errno
 import hashlib
 import math
 import os
+import re
 import shutil
 import stat
 import tempfile
+import tomllib
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from notebook_ci.base.errors import InputError, SurroundingsError
-from notebook_ci.base.texts import size
+from notebook_ci.base.texts import quote, size
 
 MOST_BYTES = 32 * 1024 * 1024
 FULL_BYTES, FEW_FILES = 64 * 1024, 20  # with less left, a disk counts as full
@@ -93,6 +95,19 @@ def read_text(path: Path, shown: str, *, hint: str = "") -> str:
 def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def parse_toml(text: str, shown: str) -> dict[str, Any]:
+    """Return the content of the file `shown`. Raises InputError, with the line."""
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        found = re.search(r"at line (\d+)", str(error))
+        line = int(found[1]) if found else text.count("\n") + 1  # "at end of document"
+        hint = "Put text in quotes; write booleans as `true` or `false`." if "Invalid value" in str(error) else ""
+        raise InputError(
+            f"{quote(shown)} is not valid TOML: {error}.", hint=hint or "Correct it.", file=shown, line=line
+        ) from error
 
 
 def write(path: Path, text: str, *, new: bool = False) -> None:

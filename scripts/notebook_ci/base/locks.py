@@ -3,7 +3,6 @@
 import hashlib
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from notebook_ci.base.errors import InputError
+from notebook_ci.base.files import parse_toml, read_text
 from notebook_ci.base.texts import quote
 
 LockKind = Literal["uv.lock", "pylock", "hashed", "plain", "pyproject"]
@@ -173,12 +173,7 @@ def _kind(name: str, path: Path) -> LockKind:
             f"`requirements` is {quote(name)}, which setup-env cannot install from.",
             hint="Use `requirements*.txt`, `uv.lock`, `pylock.toml` or `pyproject.toml`.",
         )
-    try:
-        return "hashed" if "--hash=" in path.read_text(encoding="utf-8-sig") else "plain"
-    except OSError as error:
-        raise InputError(f"{quote(name)} cannot be read: {error.strerror}.", file=name) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{quote(name)} is not UTF-8 text.", hint="Save it as UTF-8.", file=name) from error
+    return "hashed" if "--hash=" in read_text(path, name) else "plain"
 
 
 def check(lock: Lock) -> None:
@@ -222,20 +217,7 @@ def _source(package: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _toml(name: str, path: Path) -> dict[str, Any]:
-    text = ""
-    try:
-        text = path.read_text(encoding="utf-8")
-        return tomllib.loads(text)
-    except OSError as error:
-        raise InputError(f"{quote(name)} cannot be read: {error.strerror}.", file=name) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{quote(name)} is not UTF-8 text.", hint="Save it as UTF-8.", file=name) from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        found = re.search(r"at line (\d+)", str(error))
-        line = int(found[1]) if found else text.count("\n") + 1  # "at end of document"
-        raise InputError(
-            f"{quote(name)} is not valid TOML: {error}.", hint="Correct it.", file=name, line=line
-        ) from error
+    return parse_toml(read_text(path, name), name)
 
 
 def _chosen(there: list[Path]) -> Path:

@@ -14,30 +14,13 @@ MOST_COUNTED = 10_000
 
 @dataclass(frozen=True)
 class Kind:
-    """How a value of an input is read.
-
-    Attributes:
-        accepts: What is accepted, for the sentence "Use ...".
-        parse: Returns the value; raises ValueError.
-        metavar: The placeholder of a value in `--help`.
-        many: Whether a flag can be repeated on the command line.
-    """
-
-    accepts: str
-    parse: Callable[..., Any]
-    metavar: str
-    many: bool = False
+    accepts: str  # for the sentence "Use ..."
+    parse: Callable[..., Any]  # returns the value; raises ValueError
+    metavar: str  # the placeholder of a value in `--help`
+    many: bool = False  # whether a flag can be repeated on the command line
 
     def read(self, raw: object, origin: str) -> Any:
-        """Return the value of what was given.
-
-        Args:
-            raw: Text; or what a TOML file has.
-            origin: What it is, for messages.
-
-        Raises:
-            InputError: It is not accepted.
-        """
+        """Return the value of text, or of what a TOML file has. Raises InputError, which calls the value `origin`."""
         try:
             return self.parse(raw)
         except (ValueError, OverflowError) as error:
@@ -48,15 +31,12 @@ class Kind:
 class YamlKind(Kind):
     """An input in YAML 1.2. A table of a TOML file stands for what the YAML means.
 
-    Attributes:
-        parse: Returns the value of a plain one, given its origin too; raises InputError.
-        hint: How it is written.
+    `parse` gets plain values and their origin, and raises InputError.
     """
 
-    hint: str = yaml12.MAP_HINT
+    hint: str = yaml12.MAP_HINT  # how it is written
 
     def read(self, raw: object, origin: str) -> Any:
-        """See `Kind.read`."""
         return self.parse(yaml12.read(raw, origin=origin, hint=self.hint), origin)
 
 
