@@ -10,7 +10,6 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -41,7 +40,7 @@ from notebook_ci.base.yaml12 import Values
 from notebook_ci.records.record import Record, Status, as_written, describe_source, timestamp
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.report import summary, terminal
-from notebook_ci.stages import STAGES
+from notebook_ci.stages import STAGES, load_stage
 from notebook_ci.tools import own_files
 from notebook_ci.tools.import_guard import guard_imports
 from notebook_ci.tools.tool import command
@@ -56,26 +55,12 @@ BEFORE, DONE = "--before-notebooks", "--done="
 WORST_FIRST = (EXIT_BUG, InputError.exit_code, SurroundingsError.exit_code, CheckFailed.exit_code)
 # Outputs and summaries of the single stages are not wanted: the chain has one of each, for all of them.
 UNHEARD = {"GITHUB_OUTPUT": os.devnull, "GITHUB_STEP_SUMMARY": os.devnull}
-OUTPUTS_OF_STAGES: Mapping[str, Mapping[str, str]] = {
-    "setup-env": {"env-digest": "SHA-256 of the notebooks' environment."},
-    "dvc-pull": {"data-digest": "SHA-256 of the data that DVC tracks."},
-    "execute-notebook": {
-        "executed": "Number of notebooks that were executed, including failed ones.",
-        "failed": "Number of notebooks that failed.",
-    },
-    "build-image": {
-        "image": "Name of the image, with its first tag.",
-        "digest": "Digest of the image in the registry, if it was pushed.",
-    },
-    "log-run": {
-        "run-id": "ID of the MLflow run.",
-        "run-url": "URL of the MLflow run; empty if it was logged to a database file.",
-    },
-}
+# The outputs of stages that the chain has, too.
+FROM_STAGES = ("env-digest", "data-digest", "executed", "failed", "image", "digest", "run-id", "run-url")
 OUTPUTS = {
     "status": COMMON_OUTPUTS["status"],
     "run-dir": "Run directory: one record per stage, the executed notebooks, and other files of the stages.",
-    **{name: text for outputs in OUTPUTS_OF_STAGES.values() for name, text in outputs.items()},
+    **{name: text for stage in STAGES for name, text in load_stage(stage).outputs.items() if name in FROM_STAGES},
 }
 
 
@@ -158,7 +143,7 @@ def _planned(inputs: PipelineInputs, workspace: Workspace) -> list[Step]:
 
 
 def _step(name: str, inputs: PipelineInputs, workspace: Workspace) -> Step:
-    stage: Stage[Any, Any, Any] = import_module(name.replace("-", "_")).STAGE
+    stage: Stage[Any, Any, Any] = load_stage(name)
     values: dict[str, object] = {"config": inputs.config, "slug": inputs.slug}
     if name == NOTEBOOKS:
         values["notebooks"] = "\n".join(inputs.notebooks)
@@ -300,11 +285,8 @@ class _Run:
         self._console.set_outputs(self._outputs() | {"status": status, "run-dir": str(self._directory.path)})
 
     def _outputs(self) -> dict[str, str]:
-        return {
-            name: record.outputs.get(name, "")
-            for record in self._records.values()
-            for name in OUTPUTS_OF_STAGES.get(record.stage, ())
-        }
+        found = {name: value for record in self._records.values() for name, value in record.outputs.items()}
+        return {name: found.get(name, "") for name in FROM_STAGES}
 
 
 def _rank(code: int) -> int:

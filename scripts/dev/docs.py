@@ -13,7 +13,6 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,10 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from notebook_ci.base.inputs import Input, StageInputs, declared
 from notebook_ci.base.stage import Command, Stage
-from notebook_ci.stages import STAGES
+from notebook_ci.stages import STAGES, load_stage
 from pipeline import PIPELINE
 
-ALL_STAGES: list[Stage[Any, Any, Any]] = [import_module(name.replace("-", "_")).STAGE for name in STAGES]
+ALL_STAGES: list[Stage[Any, Any, Any]] = [load_stage(name) for name in STAGES]
 
 
 def main() -> int:

@@ -1,3 +1,11 @@
 """The stages, in the order of the chain."""
 
+from importlib import import_module
+from typing import Any
+
 STAGES = ("setup-env", "dvc-pull", "validate-data", "execute-notebook", "build-image", "log-run")
+
+
+def load_stage(name: str) -> Any:
+    """Return the `Stage` of a stage's script."""
+    return import_module(name.replace("-", "_")).STAGE

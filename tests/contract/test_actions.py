@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,11 @@ from ruamel.yaml import YAML
 from notebook_ci.base.inputs import declared
 from notebook_ci.base.stage import Command, Stage
 from notebook_ci.stages import STAGES as NAMES
+from notebook_ci.stages import load_stage
 from pipeline import PIPELINE
 
 ROOT = Path(__file__).resolve().parents[2]
-STAGES: list[Stage[Any, Any, Any]] = [import_module(name.replace("-", "_")).STAGE for name in NAMES]
+STAGES: list[Stage[Any, Any, Any]] = [load_stage(name) for name in NAMES]
 COMMANDS: list[Command[Any]] = [PIPELINE, *STAGES]
 
 

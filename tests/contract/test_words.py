@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from notebook_ci.base.inputs import declared
 from notebook_ci.base.usage import usage
-from notebook_ci.stages import STAGES
+from notebook_ci.stages import STAGES, load_stage
 from pipeline import PIPELINE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +42,7 @@ def texts() -> Iterator[tuple[str, str]]:
         for path in ROOT.glob(pattern):
             yield path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
     yield "--help", usage()
-    for command in [PIPELINE, *(import_module(name.replace("-", "_")).STAGE for name in STAGES)]:
+    for command in [PIPELINE, *(load_stage(name) for name in STAGES)]:
         inputs = declared(command.inputs).values()
         described = [f"{item.description} {item.shown_default} {item.kind.accepts}" for item in inputs]
         summaries = (command.description, command.inputs.__doc__ or "")

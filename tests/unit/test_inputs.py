@@ -3,7 +3,6 @@
 import io
 import re
 import shlex
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from notebook_ci.base.config_file import missed_config
 from notebook_ci.base.flags import CHECK_ONLY, FROM_STDIN
 from notebook_ci.base.inputs import CONFIG, declared
 from notebook_ci.base.load_inputs import load
-from notebook_ci.stages import STAGES
+from notebook_ci.stages import STAGES, load_stage
 from unit.example_inputs import STAGE, Caller, Example, in_toml
 
 # --- Where values come from
@@ -215,7 +214,7 @@ def test_help_shows_what_a_value_is_and_nothing_of_the_launchers_own(
 
 @pytest.mark.parametrize("name", STAGES)
 def test_help_ends_with_an_example_that_works(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    model = import_module(name.replace("-", "_")).STAGE.inputs
+    model = load_stage(name).inputs
     with pytest.raises(SystemExit):
         load(model, name, ["--help"], io.StringIO(), tmp_path)
     example = shlex.split(capsys.readouterr().out.splitlines()[-1])

@@ -4,13 +4,13 @@ import importlib
 
 from notebook_ci.base.inputs import CONFIG
 from notebook_ci.base.launcher import COMMAND
-from notebook_ci.stages import STAGES
+from notebook_ci.stages import STAGES, load_stage
 
 
 def usage() -> str:
     """Return how the launcher is called, and the list of stages."""
     pipeline = importlib.import_module("pipeline").PIPELINE
-    stages = [pipeline, *(importlib.import_module(name.replace("-", "_")).STAGE for name in STAGES)]
+    stages = [pipeline, *(load_stage(name) for name in STAGES)]
     width = max(len(stage.name) for stage in stages)
     return "\n".join(
         [
