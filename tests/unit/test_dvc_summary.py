@@ -47,4 +47,4 @@ def test_the_verdict_counts_faults() -> None:
     failed.add(CheckFailed("`a` is corrupt."))
     assert summary.verdict(failed) == ""
     failed.add(CheckFailed("`b` is missing."))
-    assert summary.verdict(failed) == "2 faults in the data: `a` is corrupt …"
+    assert summary.verdict(failed) == "2 problems in the data: `a` is corrupt …"

@@ -17,7 +17,7 @@ def note(record: BuildImageRecord) -> str:
 def section(record: BuildImageRecord) -> list[str]:
     if not record.image_id:
         return []
-    made_from = f" ({name(record.dockerfile)})" if not record.base_image else ""
+    dockerfile = f" from {name(record.dockerfile)}" if not record.base_image else ""
     rows = [
         ["name", name(_first(record))],
         *([["more tags", _tags(record.tags[1:])]] if record.tags[1:] else []),
@@ -25,7 +25,7 @@ def section(record: BuildImageRecord) -> list[str]:
         *([["digest", f"`{record.digest}`"]] if record.digest else []),
         ["pushed", _tags(record.pushed) if record.pushed else "no"],
         *([["base", f"{name(record.base_image)} `{record.base_digest}`"]] if record.base_image else []),
-        ["size", f"{size(record.bytes)}, by the {record.builder} builder{made_from}"],
+        ["size", f"{size(record.bytes)}, built with {record.builder}{dockerfile}"],
     ]
     return [table(["image", ""], rows)]
 

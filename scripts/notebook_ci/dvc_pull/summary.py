@@ -14,16 +14,16 @@ def verdict(record: DvcPullRecord) -> str:
     first, *more = [error.message for error in record.errors] or [""]
     if record.status != "failed" or not more:
         return ""
-    return f"{count(1 + len(more), 'fault')} in the data: {first.removesuffix('.')} …"
+    return f"{count(1 + len(more), 'problem')} in the data: {first.removesuffix('.')} …"
 
 
 def section(record: DvcPullRecord) -> list[str]:
     if not record.data:
         return []
-    came = f"{record.downloaded_files:,} from {name(record.remote_url)}" if record.downloaded_files else "none"
+    downloaded = f"{record.downloaded_files:,} from {name(record.remote_url)}" if record.downloaded_files else "none"
     rows = [
         ["tracked", f"{count(len(record.data), 'output')}: {note(record)}"],
-        ["downloaded", came],
+        ["downloaded", downloaded],
         ["content", "checked" if record.verified else "not checked (`verify` is false)"],
         ["digest", f"`{record.data_digest[:16]}`"],
     ]

@@ -1,4 +1,4 @@
-"""The part of the summary about execute-notebook."""
+"""The summary of execute-notebook."""
 
 from notebook_ci.base.markdown import ICONS, MOST_LISTED, code, count, duration, name, rest, table, title
 from notebook_ci.base.texts import listed

@@ -124,8 +124,8 @@ def note(record: Record) -> str:
 
 
 def _verdict(record: Record) -> str:
-    if (wording := OF_RECORD.get(type(record))) and (said := wording.verdict(record)):
-        return said
+    if (wording := OF_RECORD.get(type(record))) and (verdict := wording.verdict(record)):
+        return verdict
     # The error that ended the stage was added last.
     return title(record.errors[-1].message.removesuffix(".")) if record.errors else "no reason was recorded"
 
@@ -154,13 +154,13 @@ def _problems(records: Sequence[Record]) -> str:
         if not problem.title
     ]
     lines = [
-        f"- {problem.severity}: {_place(problem)}{inline(problem.message)} {inline(problem.hint)}".rstrip()
+        f"- {problem.severity}: {_location(problem)}{inline(problem.message)} {inline(problem.hint)}".rstrip()
         for problem in problems[:MOST_LISTED]
     ]
     return "\n".join(filter(None, [*lines, rest(len(problems) - MOST_LISTED)]))
 
 
-def _place(problem: Problem) -> str:
+def _location(problem: Problem) -> str:
     line = f", line {problem.line}" if problem.line else ""
     return f"{name(problem.file)}{line}: " if problem.file else ""
 

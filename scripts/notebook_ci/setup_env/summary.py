@@ -1,4 +1,4 @@
-"""The part of setup-env in the summary."""
+"""The summary of setup-env."""
 
 from notebook_ci.base.markdown import code, count, folded, name, table
 from notebook_ci.records.setup_env import SetupEnvRecord

@@ -7,8 +7,8 @@ from notebook_ci.records.validate_data import RuleResult, ValidateRecord, Violat
 
 ICONS = {True: "✅", False: "❌"}
 LEVELS = {"critical": "❌", "warning": "⚠️", "info": "ℹ️"}  # noqa: RUF001 - this sign is intended
-SAID = 3  # examples in a violation's message
-NOT_VIOLATED = {"missing-column": "column missing", "not-evaluated": "not evaluated"}
+SHOWN = 3  # examples in a violation's message
+KINDS = {"missing-column": "column missing", "not-evaluated": "not evaluated"}
 
 
 def note(record: ValidateRecord) -> str:
@@ -19,7 +19,7 @@ def note(record: ValidateRecord) -> str:
 
 def verdict(record: ValidateRecord) -> str:
     """Return which expectations failed; empty if it failed for another reason."""
-    failed = [(result, each) for result in record.results for each in _failing(result)]
+    failed = [(result, each) for result in record.results for each in result.violations if each.fails]
     unread = [result for result in record.results if result.error]
     if record.status != "failed" or not failed:
         return ""
@@ -58,28 +58,23 @@ def section(record: ValidateRecord) -> list[str]:
     ]
 
 
-def _failing(result: RuleResult) -> list[Violation]:
-    return [each for each in result.violations if _level(each) == "critical"]
-
-
 def _worst_first(violations: Iterable[Violation]) -> list[Violation]:
     return sorted(violations, key=lambda each: list(LEVELS).index(_level(each)))
 
 
 def _level(violation: Violation) -> str:
-    # What could not be evaluated fails, whatever its own severity.
-    return "critical" if violation.kind in NOT_VIOLATED else str(violation.severity)
+    return "critical" if violation.fails else violation.severity
 
 
 def _violation(result: RuleResult, violation: Violation) -> str:
-    kind = NOT_VIOLATED.get(violation.kind)
-    place = f"{name(violation.file)}, line {violation.line}"
+    kind = KINDS.get(violation.kind)
+    location = f"{name(violation.file)}, line {violation.line}"
     lines = [
         f"{LEVELS[_level(violation)]} **{name(result.data)}: {_about(violation)}**{f' ({kind})' if kind else ''}",
-        f"{inline(violation.message)} {inline(violation.note)}".rstrip() + f" ({place})",
+        f"{inline(violation.message)} {inline(violation.note)}".rstrip() + f" ({location})",
     ]
     rows = [[str(each.row or ""), name(each.value)] for each in violation.examples]
-    more = folded("Examples", table(["row", "value"], rows)) if len(rows) > SAID else ""
+    more = folded("Examples", table(["row", "value"], rows)) if len(rows) > SHOWN else ""
     return "\n\n".join(filter(None, [*lines, more]))
 
 
