@@ -11,10 +11,10 @@ from pathlib import Path
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.files import sha256
 from notebook_ci.base.isolation import for_others
-from notebook_ci.base.private_folder import default_environment, environment_marker
 from notebook_ci.base.process import POSIX, program_in
 from notebook_ci.base.texts import quote
 from notebook_ci.base.workspace import Workspace
+from notebook_ci.records.environment import default_environment, read_marker
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.records.setup_env import SetupEnvRecord
 
@@ -76,7 +76,7 @@ def find(given: str, slug: str, run_directory: RunDirectory, workspace: Workspac
 
 def _refuse_copy(environment: Path) -> None:
     """Refuse an environment that was copied or moved: its programs and `.pth` files point to the original."""
-    original = environment_marker(environment).get("path")
+    original = read_marker(environment).path
     if original and original != str(environment.resolve()):
         message = f"The environment {environment} was created as {original}, and would run the code in that folder."
         raise SurroundingsError(message, hint="Run setup-env here, or delete the environment.")
@@ -87,8 +87,7 @@ def changed_since(environment: Path, cwd: Path) -> list[str]:
 
     If the environment does not record them, nothing is returned. Relative paths start from `cwd`.
     """
-    then = environment_marker(environment).get("read")
-    return [name for name, digest in then.items() if _digest(cwd / name) != digest] if isinstance(then, dict) else []
+    return [name for name, digest in read_marker(environment).read.items() if _digest(cwd / name) != digest]
 
 
 def _digest(path: Path) -> str:

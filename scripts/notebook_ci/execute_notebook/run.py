@@ -13,7 +13,6 @@ from notebook_ci.base import signals
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import CheckFailed
 from notebook_ci.base.files import sha256
-from notebook_ci.base.private_folder import default_environment
 from notebook_ci.base.process import LINUX
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.execute_notebook import machine, plan
@@ -34,6 +33,7 @@ from notebook_ci.execute_notebook.plan import Execution, ExecutionPlan
 from notebook_ci.execute_notebook.schedule import Schedule, Scheduled
 from notebook_ci.notebooks import document
 from notebook_ci.notebooks.document import Document
+from notebook_ci.records.environment import default_environment
 from notebook_ci.records.execute_notebook import ExecuteRecord, NotebookResult
 from notebook_ci.tools import integrity
 

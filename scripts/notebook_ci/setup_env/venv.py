@@ -13,16 +13,10 @@ from pathlib import Path
 
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.locks import Lock
-from notebook_ci.base.private_folder import (
-    ELSEWHERE,
-    ENVIRONMENT_MARKER,
-    PRIVATE_FOLDER,
-    default_environment,
-    environment_marker,
-    refuse_link,
-)
+from notebook_ci.base.private_folder import ELSEWHERE, PRIVATE_FOLDER, refuse_link
 from notebook_ci.base.process import program_in
 from notebook_ci.base.workspace import Workspace
+from notebook_ci.records.environment import MARKER, EnvironmentMarker, default_environment, read_marker
 from notebook_ci.setup_env.uv import Installed, describe
 from notebook_ci.tools import integrity
 
@@ -44,7 +38,7 @@ class Venv:
 
     @property
     def _marker(self) -> Path:
-        return self.path / ENVIRONMENT_MARKER
+        return self.path / MARKER
 
     def check(self) -> None:
         """Raise InputError if the folder contains something that setup-env did not create."""
@@ -67,8 +61,8 @@ class Venv:
             )
 
     def is_for(self, key: str) -> bool:
-        marker = environment_marker(self.path)  # the path counts: programs in the environment contain it
-        return (marker.get("key"), marker.get("path")) == (key, str(self.path.resolve()))
+        marker = read_marker(self.path)  # the path counts: programs in the environment contain it
+        return (marker.key, marker.path) == (key, str(self.path.resolve()))
 
     def whole(self) -> Installed | None:
         """Return what is installed, if nothing was changed, added or removed since it was created."""
@@ -78,7 +72,7 @@ class Venv:
 
     def added(self) -> dict[str, str]:
         """Return the packages that were added to those of the lock."""
-        return dict(environment_marker(self.path)["added"])
+        return read_marker(self.path).added
 
     @contextlib.contextmanager
     def replaced(self) -> Iterator[None]:
@@ -123,8 +117,8 @@ class Venv:
         was created from; local runs of execute-notebook compare them. With `is_checked`, raises AlteredError if files
         differ from the RECORD of their packages.
         """
-        text = json.dumps({"key": key, "path": str(self.path.resolve()), "added": added, "read": dict(read)})
-        self._marker.write_text(text + "\n", encoding="utf-8")
+        marker = EnvironmentMarker(key=key, path=str(self.path.resolve()), added=added, read=dict(read))
+        self._marker.write_text(json.dumps(vars(marker)) + "\n", encoding="utf-8")
         found = integrity.contents(str(self.path))
         if is_checked and (altered := self._altered(found)):
             raise AlteredError(", ".join(sorted(altered)))
