@@ -1,13 +1,12 @@
 """The file `notebook-ci.toml`: one table per stage; keys are input names."""
 
-import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from notebook_ci.base.errors import InputError
+from notebook_ci.base.errors import InputError, located
 from notebook_ci.base.files import parse_toml, read_text
 from notebook_ci.base.inputs import CONFIG, Input, unknown
 from notebook_ci.base.texts import quote
@@ -35,12 +34,13 @@ class Config:
     def of(self, stage: str, inputs: Mapping[str, Input]) -> dict[str, Any]:
         """Return the values that the file has for a stage."""
         for name, table in self.tables.items():
-            with self._located(rf"\[\s*{_key(name)}\s*[\].]|{_key(name)}\s*[=.]"):
+            with located(self.file, self._line(rf"\[\s*{_key(name)}\s*[\].]|{_key(name)}\s*[=.]")):
                 self._check(name, table, stage, inputs)
         values = {}
         known = {name: item for name, item in inputs.items() if name != "config"}
         for name, raw in self.tables.get(stage, {}).items():
-            with self._located(rf"{_key(name)}\s*[=.]|\[\s*{_key(stage)}\.{_key(name)}\s*[\].]", after=stage):
+            line = self._line(rf"{_key(name)}\s*[=.]|\[\s*{_key(stage)}\.{_key(name)}\s*[\].]", after=stage)
+            with located(self.file, line):
                 if name not in known:
                     raise unknown(f"`[{stage}]` has an unknown key {quote(name)}", name, known)
                 values[name] = known[name].read(raw, f"`{name}` in `[{stage}]`")
@@ -59,16 +59,8 @@ class Config:
         else:
             raise unknown(f"`{self.file}` has an unknown table {quote(name)}", name, TABLES)
 
-    @contextlib.contextmanager
-    def _located(self, pattern: str, after: str = "") -> Iterator[None]:
-        """Add to an error the line that begins with `pattern`, below the header of the table `after`."""
-        try:
-            yield
-        except InputError as error:
-            error.file, error.line = error.file or self.file, error.line or self._line(pattern, after)
-            raise
-
-    def _line(self, pattern: str, after: str) -> int | None:
+    def _line(self, pattern: str, after: str = "") -> int | None:
+        """Return the line that begins with `pattern`, below the header of the table `after`."""
         header = re.search(rf"^\s*\[\s*{_key(after)}\s*[\].]", self.text, re.MULTILINE) if after else None
         begin = header.start() if header else 0
         found = re.compile(rf"^\s*(?:{pattern})", re.MULTILINE).search(self.text, begin)

@@ -4,7 +4,8 @@ A failure that can be foreseen is raised as one of these and shown as one senten
 is a bug of notebook-ci: its traceback is printed, and the exit code is 70 (`EX_SOFTWARE`, sysexits.h).
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,9 @@ LIBRARY_NEEDED = 65  # the check needs the YAML library
 
 
 class NotebookCiError(Exception):
-    """An expected failure.
+    """An expected failure: what is wrong, as a sentence a data scientist understands, and what to do next.
 
-    Args:
-        message: What is wrong, as a sentence a data scientist understands.
-        hint: What to do next.
-        file: The file with the problem, as the user knows it.
-        line: The line in `file`, counted from 1.
+    `file` is the name that the user knows; lines count from 1.
     """
 
     exit_code = EXIT_BUG
@@ -37,13 +34,18 @@ class NotebookCiError(Exception):
         self.line = line
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            "exit_code": self.exit_code,
-            "message": self.message,
-            "hint": self.hint,
-            "file": self.file,
-            "line": self.line,
-        }
+        return {name: getattr(self, name) for name in ("exit_code", "message", "hint", "file", "line")}
+
+
+@contextlib.contextmanager
+def located(file: str | Path | None, line: int | None = None) -> Iterator[None]:
+    """Add a location to an error that has none."""
+    try:
+        yield
+    except NotebookCiError as error:
+        if file is not None and error.file is None:
+            error.file, error.line = Path(file).as_posix(), line
+        raise
 
 
 def together(errors: "Sequence[NotebookCiError]") -> NotebookCiError:

@@ -4,7 +4,7 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from notebook_ci.base.errors import InputError
+from notebook_ci.base.errors import InputError, located
 from notebook_ci.base.texts import quote
 
 MOST_NODES = 100_000
@@ -21,22 +21,24 @@ def read(raw: object, *, origin: str, hint: str, file: str | Path | None = None)
     `raw` is YAML 1.2 as text, or a value that another parser has read. `origin` is the subject of messages. Raises
     InputError if it is not YAML, contains other values, or more than `MOST_NODES` values.
     """
-    try:
-        return _Plain(origin, file).convert(_load(raw, origin, file, hint=hint) if isinstance(raw, str) else raw)
-    except RecursionError as error:
-        raise InputError(f"{origin} is nested too deeply, or contains itself.", file=file) from error
+    with located(file):
+        try:
+            return _Plain(origin).convert(_load(raw, origin, file, hint=hint) if isinstance(raw, str) else raw)
+        except RecursionError as error:
+            raise InputError(f"{origin} is nested too deeply, or contains itself.") from error
 
 
 def mapping(text: str, *, origin: str, file: str | Path | None = None) -> Values:
-    return as_map(read(text, origin=origin, hint=MAP_HINT, file=file), origin, file)
+    with located(file):
+        return as_map(read(text, origin=origin, hint=MAP_HINT, file=file), origin)
 
 
-def as_map(value: Value, origin: str, file: str | Path | None = None) -> Values:
+def as_map(value: Value, origin: str) -> Values:
     """Return a map; null becomes an empty one. Raises InputError for anything else."""
     if isinstance(value, dict) or value is None:
         return value or {}
     shown = "a list" if isinstance(value, list) else quote(value)
-    raise InputError(f"{origin} is {shown}, not a map.", hint=MAP_HINT, file=file)
+    raise InputError(f"{origin} is {shown}, not a map.", hint=MAP_HINT)
 
 
 def as_lists(value: Value, origin: str, hint: str) -> dict[str, tuple[str, ...]]:
@@ -67,15 +69,14 @@ def _load(text: str, origin: str, file: str | Path | None, *, hint: str) -> Any:
             f"{origin} is not valid YAML{where}: {reason}.", hint=hint, file=file, line=line if file else None
         ) from error
     except (YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{origin} is not valid YAML: {quote(str(error))}.", file=file) from error
+        raise InputError(f"{origin} is not valid YAML: {quote(str(error))}.") from error
 
 
 class _Plain:
     """Copies values and counts them: with aliases, a few lines of YAML can expand to billions of values."""
 
-    def __init__(self, origin: str, file: str | Path | None) -> None:
+    def __init__(self, origin: str) -> None:
         self.origin = origin
-        self.file = file
         self.nodes = 0
 
     def convert(self, value: object) -> Value:
@@ -84,7 +85,6 @@ class _Plain:
             raise InputError(
                 f"{self.origin} contains more than {MOST_NODES} values.",
                 hint="Put the data in a file, and read that in the notebook.",
-                file=self.file,
             )
         match value:
             case dict():
@@ -94,13 +94,12 @@ class _Plain:
             case date() | time():
                 return value.isoformat()
             case int() if value.bit_length() > MOST_INTEGER_BITS:
-                raise InputError(f"{self.origin} contains a number with more than 3000 digits.", file=self.file)
+                raise InputError(f"{self.origin} contains a number with more than 3000 digits.")
             case None | bool() | int() | float() | str():
                 return value
         raise InputError(
             f"{self.origin} contains {quote(str(value))}, a {type(value).__name__}.",
             hint="Use numbers, text, booleans, null, lists and maps.",
-            file=self.file,
         )
 
     def _name(self, name: object) -> str:
@@ -109,5 +108,4 @@ class _Plain:
         raise InputError(
             f"{self.origin} has the name {quote(str(name))}, which is not text.",
             hint="Put it in quotes.",
-            file=self.file,
         )
