@@ -53,11 +53,7 @@ _FAULTS = (
         "{lock} contradicts itself: it requires {what}.",
         _CORRECT,
     ),
-    _in_lock(
-        r"Distribution not found at: (?P<what>\S+)",
-        "{lock} names `{what}`, which does not exist.",
-        _CORRECT,
-    ),
+    _in_lock(r"Distribution not found at: (?P<what>\S+)", "{lock} names `{what}`, which does not exist.", _CORRECT),
 )
 # The index lacks a package or a version: the lock may be right. If uv names no version, no file of the package fits.
 _OWN_INDEX = "If you use your own index, check that it has the package."

@@ -10,9 +10,7 @@ RETRIES = 2
 _SETTINGS_HINT = "The index settings are those of uv and pip: variables (`UV_DEFAULT_INDEX`), `uv.toml`, `pip.conf`."
 _KNOWN = (
     KnownError(
-        r"no space left on device|disk quota exceeded",
-        "{what}: the disk is full.",
-        "Free some space, or {elsewhere}.",
+        r"no space left on device|disk quota exceeded", "{what}: the disk is full.", "Free some space, or {elsewhere}."
     ),
     KnownError(
         r"hash mismatch|do not match the hashes",
