@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from notebook_ci.base import git
+from notebook_ci.base.workspace import Workspace
 
 PATH = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": "/dev/null"}
 
@@ -30,7 +31,7 @@ def repository(tmp_path: Path) -> Path:
 def test_a_question_starts_no_program_of_the_repository(repository: Path, name: str, code: int) -> None:
     mark = repository.parent / "mark"
     arguments = ("check-ignore", "--quiet", "--", name)
-    assert git.run(repository, PATH, *arguments).returncode == code
+    assert git.run(Workspace(repository, PATH), *arguments).returncode == code
     assert not mark.exists()
     # It would have been: the same question of git itself.
     subprocess.run(["git", *arguments], cwd=repository, env=PATH, check=False)
@@ -38,11 +39,13 @@ def test_a_question_starts_no_program_of_the_repository(repository: Path, name: 
 
 
 def test_an_answer_is_one_only_where_git_succeeds(repository: Path, tmp_path: Path) -> None:
-    assert git.answer(repository, PATH, "rev-parse", "--is-inside-work-tree") == "true"
-    assert git.answer(repository, PATH, "rev-parse", "HEAD") == "", "there is no commit, and git prints `HEAD`"
-    assert git.answer(tmp_path / "none", PATH, "rev-parse") == ""
+    assert git.answer(Workspace(repository, PATH), "rev-parse", "--is-inside-work-tree") == "true"
+    assert git.answer(Workspace(repository, PATH), "rev-parse", "HEAD") == "", (
+        "there is no commit, and git prints `HEAD`"
+    )
+    assert git.answer(Workspace(tmp_path / "none", PATH), "rev-parse") == ""
 
 
 def test_no_git(repository: Path, tmp_path: Path) -> None:
-    done = git.run(repository, {"PATH": str(tmp_path)}, "status")
+    done = git.run(Workspace(repository, {"PATH": str(tmp_path)}), "status")
     assert (done.returncode, done.output) == (127, "No such file or directory")

@@ -1,11 +1,10 @@
 """Runs git in a repository that a stranger may have written; its settings and hooks can start programs."""
 
 import os
-from collections.abc import Mapping
-from pathlib import Path
 
 from notebook_ci.base import isolation, process
 from notebook_ci.base.process import Argument, Completed
+from notebook_ci.base.workspace import Workspace
 
 SECONDS = 300.0  # git takes minutes in a large repository
 ANSWER_SECONDS = 10.0
@@ -22,18 +21,18 @@ _SETTINGS = (
 _PROGRAMS = ("GIT_ASKPASS", "GIT_EDITOR", "GIT_EXTERNAL_DIFF", "GIT_PAGER", "GIT_SSH", "GIT_SSH_COMMAND")
 
 
-def run(cwd: Path, environ: Mapping[str, str], *arguments: Argument, timeout: float = SECONDS) -> Completed:
-    """Run git. If git or `cwd` does not exist, the result has the exit code 127. `timeout` is in seconds."""
+def run(workspace: Workspace, *arguments: Argument, timeout: float = SECONDS) -> Completed:
+    """Run git. If git or the folder does not exist, the result has the exit code 127. `timeout` is in seconds."""
     command: list[Argument] = ["git", *(part for setting in _SETTINGS for part in ("-c", setting)), *arguments]
-    kept = {name: value for name, value in isolation.for_others(environ).items() if name not in _PROGRAMS}
+    kept = {name: value for name, value in isolation.for_others(workspace.environ).items() if name not in _PROGRAMS}
     env = {**kept, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
-        return process.run(command, env=env, cwd=cwd, timeout=timeout, separate=True)
+        return process.run(command, env=env, cwd=workspace.cwd, timeout=timeout, separate=True)
     except OSError as error:
         return Completed(127, os.strerror(error.errno or 0), timed_out=False)
 
 
-def answer(cwd: Path, environ: Mapping[str, str], *arguments: Argument) -> str:
+def answer(workspace: Workspace, *arguments: Argument) -> str:
     """Return the output of git without surrounding white space; an empty string if it fails."""
-    done = run(cwd, environ, *arguments, timeout=ANSWER_SECONDS)
+    done = run(workspace, *arguments, timeout=ANSWER_SECONDS)
     return "" if done.returncode else done.stdout.strip()

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from notebook_ci.base.texts import printable
+
 MOST_ROWS = 100
 MOST_LISTED = 20
 MOST_TITLE_CHARACTERS = 200
@@ -80,5 +82,4 @@ def _escaped(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+    return printable(" ".join(text.split()))

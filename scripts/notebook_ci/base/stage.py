@@ -96,20 +96,13 @@ class Command(abc.ABC, Generic[Model]):
 
 @dataclass(frozen=True)
 class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
-    """A stage of the chain.
-
-    Attributes:
-        outputs: Its own outputs, besides `COMMON_OUTPUTS`.
-        plan: Decides what to do. It reads files; it starts and writes nothing.
-        run: Does the work and fills the record meanwhile, so that nothing is lost if it is stopped.
-        headline: Returns the values of `outputs` from the record.
-        cache: Returns the outputs that name a cache for what the stage will download or install; empty: none.
-    """
+    """A stage of the chain. Its `outputs` come before `COMMON_OUTPUTS`."""
 
     record: type[StageRecord]
-    plan: Callable[[Model, Workspace], StagePlan | Nothing]
-    run: Callable[[Model, StagePlan, Context, StageRecord], None]
-    headline: Callable[[StageRecord], Mapping[str, str]]
+    plan: Callable[[Model, Workspace], StagePlan | Nothing]  # reads files; starts and writes nothing
+    run: Callable[[Model, StagePlan, Context, StageRecord], None]  # fills the record meanwhile: it may be stopped
+    headline: Callable[[StageRecord], Mapping[str, str]]  # the values of `outputs`
+    # The outputs that name a cache for what the stage will download or install; empty: none.
     cache: Callable[[Model, StagePlan, Workspace, Reporter], Mapping[str, str]] = lambda *_: {}
 
     @property

@@ -12,19 +12,17 @@ def usage() -> str:
     pipeline = importlib.import_module("pipeline").PIPELINE
     stages = [pipeline, *(load_stage(name) for name in STAGES)]
     width = max(len(stage.name) for stage in stages)
-    return "\n".join(
-        [
-            f"usage: {COMMAND} STAGE [--help] [--plan] [inputs]",
-            f"       {COMMAND} --version",
-            "",
-            "Run one stage of notebook-ci, as its action does on a runner. `pipeline` runs all stages.",
-            "",
-            "Stages:",
-            *(f"  {stage.name:<{width}}  {stage.description}" for stage in stages),
-            "",
-            "--plan shows what a stage would do, without running it.",
-            "The workspace is the current folder.",
-            f"Inputs are flags, or keys in {CONFIG}: see {COMMAND} STAGE --help.",
-            "",
-        ]
-    )
+    listed = "\n".join(f"  {stage.name:<{width}}  {stage.description}" for stage in stages)
+    return f"""\
+usage: {COMMAND} STAGE [--help] [--plan] [inputs]
+       {COMMAND} --version
+
+Run one stage of notebook-ci, as its action does on a runner. `pipeline` runs all stages.
+
+Stages:
+{listed}
+
+--plan shows what a stage would do, without running it.
+The workspace is the current folder.
+Inputs are flags, or keys in {CONFIG}: see {COMMAND} STAGE --help.
+"""

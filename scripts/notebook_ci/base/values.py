@@ -40,10 +40,14 @@ class YamlKind(Kind):
         return self.parse(yaml12.read(raw, origin=origin, hint=self.hint), origin)
 
 
-def _text(value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+def _scalar(value: object, *types: type) -> Any:
+    if isinstance(value, bool) or not isinstance(value, types):
         raise ValueError
-    return str(value).strip()
+    return value
+
+
+def _text(value: object) -> str:
+    return str(_scalar(value, str, int, float)).strip()
 
 
 def _boolean(value: object) -> bool:
@@ -56,18 +60,14 @@ def _boolean(value: object) -> bool:
 
 
 def _count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError
-    count = int(value)
+    count = int(_scalar(value, str, int))
     if not 0 < count <= MOST_COUNTED:
         raise ValueError
     return count
 
 
 def _seconds(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError
-    seconds = float(value)
+    seconds = float(_scalar(value, str, int, float))
     if not 0 < seconds <= MOST_SECONDS:
         raise ValueError
     return seconds

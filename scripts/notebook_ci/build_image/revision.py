@@ -2,7 +2,6 @@
 
 import re
 import tarfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,12 +27,8 @@ class Revision:
 
     @classmethod
     def of(cls, workspace: Workspace) -> "Revision":
-        commit = git.answer(workspace.cwd, workspace.environ, "rev-parse", "--verify", "HEAD")
+        commit = git.answer(workspace, "rev-parse", "--verify", "HEAD")
         return cls(workspace, commit if _COMMIT.fullmatch(commit) else "")
-
-    @property
-    def _here(self) -> tuple[Path, Mapping[str, str]]:
-        return self.workspace.cwd, self.workspace.environ
 
     def created(self) -> str:
         """Return the creation time of the image (RFC 3339); two builds of one commit give the same image.
@@ -45,7 +40,7 @@ class Revision:
         """
         epoch = self.workspace.environ.get("SOURCE_DATE_EPOCH", "")
         if not epoch and self.commit:
-            epoch = git.answer(*self._here, "show", "--no-patch", "--format=%ct", "HEAD")
+            epoch = git.answer(self.workspace, "show", "--no-patch", "--format=%ct", "HEAD")
         try:
             moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else now()
         except (ValueError, OverflowError, OSError) as error:
@@ -63,13 +58,13 @@ class Revision:
             return f"{self.workspace.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository}"
         if not self.commit:
             return ""
-        url = git.answer(*self._here, "remote", "get-url", "origin")
+        url = git.answer(self.workspace, "remote", "get-url", "origin")
         address = without_users(url).removesuffix(".git")
         return address if _ADDRESS.fullmatch(address) else ""
 
     def changed(self) -> list[str]:
         """Return the tracked files that differ from the commit, relative to the workspace."""
-        done = git.run(*self._here, "diff", "--no-ext-diff", "--name-only", "-z", "--relative", "HEAD")
+        done = git.run(self.workspace, "diff", "--no-ext-diff", "--name-only", "-z", "--relative", "HEAD")
         return [name for name in done.stdout.split("\0") if name]
 
     def untracked_notebooks(self) -> list[str]:
@@ -77,7 +72,7 @@ class Revision:
 
         Those in hidden folders, such as Jupyter's `.ipynb_checkpoints`, are left out: they are never executed.
         """
-        done = git.run(*self._here, "ls-files", "--others", "--exclude-standard", "-z", "--", "*.ipynb")
+        done = git.run(self.workspace, "ls-files", "--others", "--exclude-standard", "-z", "--", "*.ipynb")
         return [name for name in done.stdout.split("\0") if name and "/." not in f"/{name}"]
 
     def archive(self, path: Path, folder: str) -> None:
@@ -89,7 +84,7 @@ class Revision:
         """
         raw = path.with_suffix(".raw")
         options = ("--format=tar", f"--prefix={folder}/", "--output", raw)
-        done = git.run(*self._here, "archive", *options, "HEAD")
+        done = git.run(self.workspace, "archive", *options, "HEAD")
         if done.returncode:
             raise SurroundingsError(f"git cannot give out the files of the commit: {sentence(done.output)}")
         try:

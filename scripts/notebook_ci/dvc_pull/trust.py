@@ -16,6 +16,7 @@ from notebook_ci.base import git
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_text
 from notebook_ci.base.texts import command_line, quote
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.dvc_pull.config import SUPPORTED, without_secrets
 
 # Options of remotes that do not name a file of credentials or settings, or a program (`dvc/config_schema.py`).
@@ -325,7 +326,7 @@ def _line(path: Path, shown: str, option: str) -> int | None:
 
 def _is_ignored(path: Path) -> bool:
     """Return whether git ignores a file and does not track it: then no untrusted author committed it."""
-    return git.run(path.parent, os.environ, "check-ignore", "--quiet", "--", path.name).returncode == 0
+    return git.run(Workspace(path.parent, os.environ), "check-ignore", "--quiet", "--", path.name).returncode == 0
 
 
 def _guard_names(store: Any) -> None:

@@ -83,11 +83,10 @@ def _branch(ref: str, environ: Mapping[str, str]) -> str:
 
 def _of_laptop(commit: str, workspace: Workspace) -> dict[str, str]:
     """Return what git says, as long as its commit is still that of the records."""
-    cwd, environ = workspace.cwd, workspace.environ
-    found = {"mlflow.source.name": str(cwd), "mlflow.user": _user()}
-    if commit and git.answer(cwd, environ, "rev-parse", "HEAD") == commit:
-        found["mlflow.source.git.branch"] = git.answer(cwd, environ, "symbolic-ref", "--short", "--quiet", "HEAD")
-        url = git.answer(cwd, environ, "config", "--get", "remote.origin.url")
+    found = {"mlflow.source.name": str(workspace.cwd), "mlflow.user": _user()}
+    if commit and git.answer(workspace, "rev-parse", "HEAD") == commit:
+        found["mlflow.source.git.branch"] = git.answer(workspace, "symbolic-ref", "--short", "--quiet", "HEAD")
+        url = git.answer(workspace, "config", "--get", "remote.origin.url")
         found["mlflow.source.git.repoURL"] = without_users(url)
     return found
 

@@ -83,5 +83,5 @@ def describe_source(workspace: Workspace) -> dict[str, str]:
     environ = workspace.environ
     if workspace.is_on_runner:
         return {name: environ[variable] for name, variable in _SOURCE.items() if environ.get(variable)}
-    commit = git.answer(workspace.cwd, environ, "rev-parse", "HEAD")
+    commit = git.answer(workspace, "rev-parse", "HEAD")
     return {"commit": commit} if commit else {}

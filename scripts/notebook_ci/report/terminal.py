@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from notebook_ci.base.markdown import count, duration
+from notebook_ci.base.texts import printable
 from notebook_ci.records.record import Record
 from notebook_ci.report.summary import metric, named, note
 
@@ -17,14 +18,10 @@ def render(records: Sequence[Record]) -> str:
     for record, took in zip(records, times, strict=True):
         lines.append(f"{MARKS[record.status]} {named(record):<{names}}  {took:>{widest}}  {_result(record)}".rstrip())
         lines += [f"  {name}  {metric(value)}" for name, value in record.metrics.items()]
-    return "".join(f"{_printable(line)}\n" for line in lines)
+    return "".join(f"{printable(line)}\n" for line in lines)
 
 
 def _result(record: Record) -> str:
     if record.status in {"passed", "skipped"}:
         return note(record) if record.status == "passed" else "skipped"
     return count(len(record.errors), "error")
-
-
-def _printable(line: str) -> str:
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
