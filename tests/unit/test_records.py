@@ -250,6 +250,14 @@ def test_odd_values_become_json(run: RunDirectory) -> None:
     assert to_json(value=True) is True
 
 
+def test_what_is_nested_too_deeply_is_cut(run: RunDirectory) -> None:
+    deep: Any = "x"
+    for _ in range(900):
+        deep = [{"a": deep}]
+    run.take("a", "").write(Record(stage="a", inputs={"deep": deep}))
+    assert json.dumps(run.record("a").inputs).count("[") == 50
+
+
 def test_paths_in_the_run_directory_are_relative_so_that_it_can_be_moved(run: RunDirectory, tmp_path: Path) -> None:
     place = run.take("a", "")
     assert place.relative(place.artifacts / "x" / "y.ipynb") == "a/x/y.ipynb"

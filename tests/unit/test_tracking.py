@@ -22,6 +22,7 @@ from notebook_ci.records.reading import OF_STAGE
 from notebook_ci.records.record import Record
 from notebook_ci.records.run_directory import RunDirectory
 
+LAPTOP = Workspace(Path(), {})
 NO_RUN = Description(identity="0", name="run", status="FINISHED", start=0, end=0)
 ACCEPTED = "Accepted is the address of an MLflow server (`https://...`) or of a database file (`sqlite:///mlflow.db`)."
 SLASHES = (
@@ -232,12 +233,12 @@ def described(tmp_path: Path, records: Mapping[str, Record]) -> Description:
 
 def test_the_identity_is_that_of_the_first_record(tmp_path: Path) -> None:
     path = written(tmp_path)
-    first = origin.identity(path, "", {})
-    assert first == origin.identity(path.rename(tmp_path / "moved.json"), "", {})
+    first = origin.identity(path, "", LAPTOP)
+    assert first == origin.identity(path.rename(tmp_path / "moved.json"), "", LAPTOP)
     others = [
-        origin.identity(tmp_path / "moved.json", "py311", {}),
-        origin.identity(written(tmp_path, started="2026-11-21T10:00:00.001+00:00"), "", {}),
-        origin.identity(written(tmp_path, source={"run": "4712"}), "", {}),
+        origin.identity(tmp_path / "moved.json", "py311", LAPTOP),
+        origin.identity(written(tmp_path, started="2026-11-21T10:00:00.001+00:00"), "", LAPTOP),
+        origin.identity(written(tmp_path, source={"run": "4712"}), "", LAPTOP),
     ]
     assert len({first, *others}) == 4
 
@@ -248,10 +249,11 @@ RUNNER = {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "team/penguins", "GITHU
 def test_the_identity_is_that_of_the_run_of_the_workflow(tmp_path: Path) -> None:
     """Another run has another one with the same records; a later job or attempt of it has not."""
     path = written(tmp_path, source={"repository": "team/penguins", "run": "7"})
-    here = origin.identity(path, "", RUNNER)
-    assert here == origin.identity(path, "", {**RUNNER, "GITHUB_JOB": "log", "GITHUB_RUN_ATTEMPT": "2"})
+    here = origin.identity(path, "", Workspace(tmp_path, RUNNER))
+    later = RUNNER | {"GITHUB_JOB": "log", "GITHUB_RUN_ATTEMPT": "2"}
+    assert here == origin.identity(path, "", Workspace(tmp_path, later))
     others = [{}, {**RUNNER, "GITHUB_RUN_ID": "8"}, {**RUNNER, "GITHUB_REPOSITORY": "fork/penguins"}]
-    assert len({here, *(origin.identity(path, "", environ) for environ in others)}) == 4
+    assert len({here, *(origin.identity(path, "", Workspace(tmp_path, environ)) for environ in others)}) == 4
 
 
 # --- Times that no stage has written

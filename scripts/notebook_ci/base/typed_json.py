@@ -15,6 +15,7 @@ from notebook_ci.base.texts import quote
 
 Type = TypeVar("Type")
 
+DEEPEST = 100  # levels of lists and objects in a value of a field; a notebook may report more than Python can handle
 _NOT_FINITE = ("nan", "inf", "-inf")  # JSON has no such numbers: they are written as text
 _CALLED: Mapping[object, str] = {
     str: "text",
@@ -30,15 +31,17 @@ class MismatchError(ValueError):
     """JSON does not have the fields or types of a dataclass. The message names field and value."""
 
 
-def to_json(value: object) -> Any:
+def to_json(value: object, deepest: int = DEEPEST) -> Any:
     """Return `value` for JSON, without credentials: tuples as lists, NaN, infinity and other objects as text."""
     match value:
+        case dict() | list() | tuple() if not deepest:
+            return "…"
         case dict():
-            return {_encodable(key): to_json(item) for key, item in value.items()}
+            return {_encodable(key): to_json(item, deepest - 1) for key, item in value.items()}
         case list() | tuple():
-            return [to_json(item) for item in value]
+            return [to_json(item, deepest - 1) for item in value]
         case float() if not math.isfinite(value):
-            return str(value)
+            pass
         case None | bool() | int() | float():
             return value
     if dataclasses.is_dataclass(value):

@@ -60,7 +60,7 @@ def run(inputs: LogRunInputs, planned: LoggingPlan, context: Context, record: Lo
     except InputError:
         raise
     except NotebookCiError as error:
-        if not source.is_runner(context.environ):
+        if not context.is_on_runner:
             error.hint = f"{error.hint} {_later(inputs, context)}".strip()
         if inputs.on_error != "warn":
             raise
@@ -77,11 +77,11 @@ def _log(inputs: LogRunInputs, target: Store, context: Context, record: LogRunRe
     record.experiment, joins = run["experiment"], run["run_id"]
     record.run_name = inputs.run_name or ("" if joins else _run_name(origin, context.run_directory, inputs.slug))
     store.create(target, context.cwd)
-    record.tracking_uri, record.view = target.uri, target.view(downloaded=source.is_runner(context.environ))
+    record.tracking_uri, record.view = target.uri, target.view(downloaded=context.is_on_runner)
     described = describe(
         records,
         context.run_directory.path,
-        identity=source.identity(context.run_directory.path / f"{first}.json", inputs.slug, context.environ),
+        identity=source.identity(context.run_directory.path / f"{first}.json", inputs.slug, context),
         name=record.run_name,
         context=source.tags(origin, context),
     )
@@ -119,14 +119,14 @@ def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context)
     context.reporter.progress(f"{done} the run {record.run_name} ({record.run_id}): {record.run_url or target.uri}")
     context.reporter.progress(f"Artifacts: {record.artifact_uri}")
     if record.view:
-        where = ", with MLflow, in the folder of its file" if source.is_runner(context.environ) else ""
+        where = ", with MLflow, in the folder of its file" if context.is_on_runner else ""
         context.reporter.progress(f"To open it{where}: {record.view}")
         context.reporter.progress("Then open http://127.0.0.1:5000; Ctrl-C ends it.")
 
 
 def _newest(context: Context) -> str:
     """Return a hint if there is nothing to log: on a laptop, each stage that is run alone starts a new run."""
-    runs = {} if source.is_runner(context.environ) else _runs(context.cwd / PRIVATE_FOLDER / "runs")
+    runs = {} if context.is_on_runner else _runs(context.cwd / PRIVATE_FOLDER / "runs")
     if not runs:
         return "Run the other stages first, or set `run-dir` to their run directory."
     newest = max(runs, key=lambda folder: runs[folder])

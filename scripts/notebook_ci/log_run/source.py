@@ -24,7 +24,7 @@ _GITHUB = {
 }
 
 
-def identity(first: Path, slug: str, environ: Mapping[str, str]) -> str:
+def identity(first: Path, slug: str, workspace: Workspace) -> str:
     """Return a SHA-256 that makes the run this one and no other.
 
     `first`, the first record of a run directory, never changes, moves with the directory, and differs for each job,
@@ -33,13 +33,9 @@ def identity(first: Path, slug: str, environ: Mapping[str, str]) -> str:
     Its attempt and job do not count, because a later job logs what earlier ones left.
     """
     parts = [sha256(first), slug]
-    if is_runner(environ):
-        parts += [environ.get("GITHUB_REPOSITORY", ""), environ.get("GITHUB_RUN_ID", "")]
+    if workspace.is_on_runner:
+        parts += [workspace.environ.get(name, "") for name in ("GITHUB_REPOSITORY", "GITHUB_RUN_ID")]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def is_runner(environ: Mapping[str, str]) -> bool:
-    return environ.get("GITHUB_ACTIONS") == "true"
 
 
 def tags(source: Mapping[str, str], workspace: Workspace) -> dict[str, str]:
