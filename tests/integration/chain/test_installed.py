@@ -138,7 +138,7 @@ def test_it_says_what_it_is_and_installs_nothing_for_that(command: Path, tmp_pat
     assert stage.stdout.startswith("usage: notebook-ci setup-env ")
     assert "launch.sh" not in usage.stdout + stage.stdout
     assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert "`--workers` is `many`" in wrong.stderr
+    assert "`--workers` does not accept `many`" in wrong.stderr
     assert [path.name for path in (tmp_path / ".cache" / "notebook-ci").iterdir()] == ["pythons"]
 
 
