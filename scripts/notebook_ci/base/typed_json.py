@@ -100,7 +100,7 @@ def _built(kind: Any, value: Any, name: str) -> Any:
 
 
 def _plain(kind: Any, value: Any, name: str) -> Any:
-    if kind is Any or type(value) is kind:
+    if kind is object or type(value) is kind:
         return value
     if kind is float and (type(value) is int or value in _NOT_FINITE):
         with contextlib.suppress(OverflowError):  # an integer may be too large

@@ -68,7 +68,10 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
             context.reporter.notice(f"Kernels are started, not forked: {server}.")
         output_dir = planned.output_dir or context.files.artifacts
         make_folder(output_dir)
-        _describe(planned, output_dir, interpreter, context, record)
+        record.output_dir = str(output_dir)
+        if inputs.parameters_file:
+            record.read[inputs.parameters_file] = sha256(context.cwd / inputs.parameters_file)
+        _describe(planned, interpreter, record)
         record.workers = min(inputs.workers or machine.cpus(), len(planned.executions))
         _announce(planned, interpreter, record, context)
         durations = Durations(context)
@@ -130,12 +133,8 @@ def _with_kernels(planned: ExecutionPlan, interpreter: Interpreter) -> Execution
     return replace(planned, executions=tuple(executions))
 
 
-def _describe(
-    planned: ExecutionPlan, output_dir: Path, interpreter: Interpreter, context: Context, record: ExecuteRecord
-) -> None:
-    record.inputs["parameters"], record.output_dir = planned.parameters, str(output_dir)
-    if file := record.inputs["parameters-file"]:
-        record.read[file] = sha256(context.cwd / file)
+def _describe(planned: ExecutionPlan, interpreter: Interpreter, record: ExecuteRecord) -> None:
+    record.inputs["parameters"] = planned.parameters
     record.python, record.python_version = str(interpreter.path), interpreter.version
     record.ipykernel_version = interpreter.ipykernel
     record.notebooks = [NotebookResult(path=each.path, name=each.name) for each in planned.executions]

@@ -69,7 +69,7 @@ class _Executor:
         result = self.outcome.result
         # The digest of what is executed: an earlier notebook may have changed the file since it was read.
         self.outcome.read[self.execution.path] = hashlib.sha256(self.doc.text.encode()).hexdigest()
-        result.parameters = self.execution.parameters
+        result.parameters = dict(self.execution.parameters)
         result.kernel = self.execution.kernel.name if self.execution.kernel else ""
         output = self.runner.output_dir / self.execution.name
         began = time.monotonic()

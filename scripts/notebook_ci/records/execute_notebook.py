@@ -1,7 +1,7 @@
 """The record of execute-notebook."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from notebook_ci.records.record import Record
 
@@ -55,11 +55,11 @@ class NotebookResult:
         default_factory=list
     )  # its imports that the fork had: `a.b`, or `a.b:c` for `c` of `a.b`
     not_preloaded: dict[str, str] = field(default_factory=dict)  # its other imports -> why they were not preloaded
-    parameters: dict[str, Any] = field(default_factory=dict)  # the parameters it was given
+    parameters: dict[str, object] = field(default_factory=dict)  # the parameters it was given
     cells: int = 0  # number of code cells
     executed_cells: int = 0  # number of code cells that ran, including the failing one
     metrics: dict[str, float] = field(default_factory=dict)  # numbers that it reported
-    scraps: dict[str, Any] = field(default_factory=dict)  # other values that it reported with scrapbook
+    scraps: dict[str, object] = field(default_factory=dict)  # other values that it reported with scrapbook
     left_out: int = 0  # bytes of outputs that were not kept, because of `max-output`
     failure: Failure | None = None
 

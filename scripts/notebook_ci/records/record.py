@@ -3,7 +3,7 @@
 import platform
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from notebook_ci import VERSION
 from notebook_ci.base import git
@@ -40,7 +40,7 @@ class Record:
     status: Status = "passed"  # `failed`: an error in notebooks or data; `error`: something else failed
     started: str = ""  # in UTC (ISO 8601)
     duration: float = 0.0  # seconds
-    inputs: dict[str, Any] = field(default_factory=dict)  # as they were used
+    inputs: dict[str, object] = field(default_factory=dict)  # as they were used
     source: dict[str, str] = field(default_factory=dict)  # commit, repository, workflow run
     platform: str = field(default_factory=platform.platform)
     notebook_ci: str = VERSION
