@@ -20,6 +20,7 @@ WINDOWS = sys.platform == "win32"
 PROGRAMS, EXE = ("Scripts", ".exe") if WINDOWS else ("bin", "")
 HELP = ("-h", "--help")
 SMALLEST = "pipeline"  # a tool environment that can plan every stage
+READ_YAML = ("dvc-pull",)  # stages that need no more than it
 
 
 class Refused(Exception):
@@ -148,6 +149,8 @@ def _file_name(stage: str) -> str:
 
 def _own_environment(stage: str) -> str:
     """Return the tool environment of a stage; empty if it needs only the standard library."""
+    if stage in READ_YAML:
+        return SMALLEST
     return stage if os.path.exists(os.path.join(REQUIREMENTS, stage + ".txt")) else ""
 
 

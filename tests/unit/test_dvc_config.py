@@ -88,9 +88,9 @@ def test_a_folder_of_another_remote_is_shown_by_its_address(root: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("hdfs://h/x", "The remote `a` is of the kind hdfs://, which is not supported."),
-        ("C:/Users/ann/dvc", "The remote `a` is `C:/Users/ann/dvc`: a folder of a Windows computer"),
-        ("\\\\server\\share", "The remote `a` is `\\\\server\\share`: a folder of a Windows computer"),
+        ("hdfs://h/x", "The remote `a` uses `hdfs://`, which is not supported."),
+        ("C:/Users/ann/dvc", "The remote `a` is `C:/Users/ann/dvc`, a folder of a Windows computer"),
+        ("\\\\server\\share", "The remote `a` is `\\\\server\\share`, a folder of a Windows computer"),
     ],
 )
 def test_what_cannot_be_pulled_from(root: Path, url: str, message: str) -> None:
@@ -104,7 +104,7 @@ def test_what_cannot_be_pulled_from(root: Path, url: str, message: str) -> None:
 def test_what_is_no_configuration(root: Path, text: str) -> None:
     with pytest.raises(InputError) as raised:
         read(root, text)
-    assert raised.value.message == ".dvc/config is not a configuration of DVC."
+    assert raised.value.message == "`.dvc/config` is not a DVC configuration file."
     assert raised.value.line
 
 
@@ -143,7 +143,7 @@ def test_nothing_is_planned_without_dvc(tmp_path: Path) -> None:
     assert isinstance(nothing, Nothing)
     assert ".dvc" in nothing.reason
     for asked in (DvcPullInputs(targets=("data",)), DvcPullInputs(remote="storage")):
-        with pytest.raises(InputError, match=r"no \.dvc directory"):
+        with pytest.raises(InputError, match=r"no `\.dvc` folder"):
             plan(asked, workspace)
     (tmp_path / ".dvc").mkdir()
     assert not isinstance(plan(DvcPullInputs(), workspace), Nothing)

@@ -35,7 +35,7 @@ def test_what_was_pulled() -> None:
 def test_what_was_there_and_not_checked() -> None:
     text = "\n".join(summary.section(record(files=1, bytes=1, data=[RAW])))
     assert "| downloaded | none " in text
-    assert "| content    | not checked (`verify` is false) |" in text
+    assert "| content    | not checked (`verify` is `false`) |" in text
 
 
 def test_nothing() -> None:

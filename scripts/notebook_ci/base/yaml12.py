@@ -28,6 +28,18 @@ def read(raw: object, *, origin: str, hint: str, file: str | Path | None = None)
             raise InputError(f"{origin} is nested too deeply, or contains itself.") from error
 
 
+def with_lines(text: str, *, origin: str, hint: str, file: str | Path) -> Any:
+    """Return YAML whose maps and lists know their lines: see `line`. Raises InputError if it is not valid."""
+    with located(file):
+        return _load(text, origin, file, hint=hint, kind="rt")
+
+
+def line(node: Any, key: object) -> int | None:
+    """Return the line of a value in a map, or of an item in a list; None if it was merged in (`<<`)."""
+    found = (node.lc.data or {}).get(key)
+    return found[-2] + 1 if found else None
+
+
 def mapping(text: str, *, origin: str, file: str | Path | None = None) -> Values:
     with located(file):
         return as_map(read(text, origin=origin, hint=MAP_HINT, file=file), origin)
@@ -55,12 +67,12 @@ def as_lists(value: Value, origin: str, hint: str) -> dict[str, tuple[str, ...]]
     return found
 
 
-def _load(text: str, origin: str, file: str | Path | None, *, hint: str) -> Any:
+def _load(text: str, origin: str, file: str | Path | None, *, hint: str, kind: str = "safe") -> Any:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
-        return YAML(typ="safe", pure=True).load(text)
+        return YAML(typ=kind, pure=True).load(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         reason = " ".join(filter(None, (error.context, error.problem)))
@@ -68,7 +80,9 @@ def _load(text: str, origin: str, file: str | Path | None, *, hint: str) -> Any:
         raise InputError(
             f"{origin} is not valid YAML{where}: {reason}.", hint=hint, file=file, line=line if file else None
         ) from error
-    except (YAMLError, ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise InputError(f"{origin} is nested too deeply.", hint=hint) from error
+    except (YAMLError, ValueError) as error:
         raise InputError(f"{origin} is not valid YAML: {quote(str(error))}.") from error
 
 

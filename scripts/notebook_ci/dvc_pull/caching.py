@@ -13,7 +13,7 @@ from pathlib import Path
 
 from notebook_ci.base.reporter import Reporter
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.dvc_pull.config import FOLDER, Config, pointers
+from notebook_ci.dvc_pull.config import Config
 from notebook_ci.dvc_pull.model import DvcPullInputs
 from notebook_ci.dvc_pull.run import PullPlan
 
@@ -28,13 +28,10 @@ def cache(inputs: DvcPullInputs, planned: PullPlan, workspace: Workspace, _: Rep
     folder = Config.read(root, "", environ).cache.resolve()
     if not _may_be_kept(folder, root, workspace):
         return {}
-    # The prefix identifies the repository and its remotes; the rest of the key covers everything that decides what is
-    # pulled.
+    # The prefix identifies the repository and its remotes; the rest of the key covers what is pulled.
     prefix = f"{PREFIX}{_short(os.path.relpath(root, cwd), *(f'{each.name} {each.url}' for each in remotes))}-"
-    pulled = hashlib.sha256(json.dumps([inputs.targets, inputs.remote]).encode())
-    for path in (root / FOLDER / "config", *pointers(root)):
-        if path.is_file():
-            pulled.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    contents = sorted({(file, out.path, out.hash, out.remote) for file, out in planned.pointers.outs})
+    pulled = hashlib.sha256(json.dumps([inputs.targets, inputs.remote, contents]).encode())
     return {"key": f"{prefix}{pulled.hexdigest()[:32]}", "restore-keys": prefix, "path": str(folder)}
 
 

@@ -6,11 +6,10 @@ Format (DVC 3.67, `dvc/config.py`): INI, with sections such as `['remote "storag
 
 import configparser
 import contextlib
-import os
 import posixpath
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,10 +19,11 @@ from notebook_ci.base.files import exists, is_folder, read_text
 from notebook_ci.base.texts import quote, without_users
 
 FOLDER = ".dvc"
-POINTERS = ("dvc.yaml", "dvc.lock")
 # Scheme of the address -> kind of remote. Each kind has a lock, requirements/dvc-<kind>.txt.
 KINDS = {"": "local", "s3": "s3", "http": "http", "https": "http", "ssh": "ssh", "gs": "gs", "azure": "azure"}
-SUPPORTED = "folders, s3://, gs://, azure://, ssh://, http:// and https://"
+SUPPORTED = "Supported are folders, s3://, gs://, azure://, ssh://, http:// and https://."
+# Schemes for which DVC would need a plugin that no lock has.
+UNSUPPORTED = {"gdrive", "hdfs", "oss", "webdav", "webdavs", "webhdfs"}
 _SECTION = re.compile(r"^\s*'?\s*remote\s+\"(?P<name>.*)\"\s*'?\s*$")
 # The address of a remote that is a folder of another remote begins with this.
 _ALIAS = "remote://"
@@ -58,7 +58,7 @@ class Config:
         shown = Path(shown_root, FOLDER).as_posix()
         default, urls, cache = "", {}, folder / "cache"
         for path, name in (
-            (_of_user(environ), "DVC's configuration of the user"),
+            (_of_user(environ), "the user's DVC configuration"),
             (folder / "config", f"{shown}/config"),
             (folder / "config.local", f"{shown}/config.local"),
         ):
@@ -78,29 +78,28 @@ class Config:
             InputError: It is unknown, or of an unsupported kind.
         """
         if name not in self.urls:
-            known = f"Known are {', '.join(sorted(self.urls))}." if self.urls else "It has none."
-            raise InputError(f"There is no DVC remote {quote(name)} in {self.shown}.", hint=known, file=self.shown)
+            known = f"It has {', '.join(map(quote, sorted(self.urls)))}." if self.urls else "It has none."
+            raise InputError(f"{quote(self.shown)} has no remote {quote(name)}.", hint=known, file=self.shown)
         url, file = self.urls[name]
         if _WINDOWS.match(url) and sys.platform != "win32":
             raise InputError(
-                f"The remote {quote(name)} is {quote(url)}: a folder of a Windows computer, which is not here.",
-                hint="Push the data to a remote that others reach, and make it the default: `dvc remote default`.",
+                f"The remote {quote(name)} is {quote(url)}, a folder of a Windows computer.",
+                hint="Push the data to a remote that others can reach, and run `dvc remote default NAME`.",
                 file=file,
             )
         address = self._address(name)
         # The libraries would read the part before such a character as host and port, and print it.
         if _ODD_PASSWORD.match(address):
             raise InputError(
-                f"The address of the remote {quote(name)} has a character in its password that cannot stand there.",
-                hint="Write it encoded (`%2F` for /, `%3F` for ?, `%23` for #), or set the password with "
-                "`dvc remote modify --local`.",
+                f"The URL of the remote {quote(name)} has a password with an unquoted `/`, `?` or `#`.",
+                hint="Write `%2F`, `%3F` or `%23`, or set the password with `dvc remote modify --local`.",
                 file=file,
             )
         scheme = _scheme(address)
         if scheme not in KINDS:
             raise InputError(
-                f"The remote {quote(name)} is of the kind {scheme}://, which is not supported.",
-                hint=f"Supported are {SUPPORTED}.",
+                f"The remote {quote(name)} uses `{scheme}://`, which is not supported.",
+                hint=SUPPORTED,
                 file=file,
             )
         if not scheme and not url.startswith(_ALIAS):
@@ -116,14 +115,6 @@ class Config:
                 break
             address = self.urls[other][0]
         return "" if _WINDOWS.match(address) else address
-
-
-def pointers(root: Path) -> Iterator[Path]:
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if name in POINTERS or (name.endswith(".dvc") and name != FOLDER):
-                yield Path(folder, name)
 
 
 def find_root(start: Path) -> Path | None:
@@ -177,8 +168,8 @@ def _sections(path: Path, shown: str) -> dict[str, dict[str, str]]:
     except configparser.Error as error:
         lineno = getattr(error, "lineno", None) or next((line for line, _ in getattr(error, "errors", [])), None)
         raise InputError(
-            f"{shown} is not a configuration of DVC.",
-            hint="Mend the line, or compare with a fresh one from `dvc init` in another folder.",
+            f"{quote(shown)} is not a DVC configuration file.",
+            hint="Fix the line, or compare with a new one from `dvc init` in another folder.",
             file=shown,
             line=lineno,
         ) from error

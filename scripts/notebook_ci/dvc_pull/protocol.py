@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from notebook_ci.dvc_pull.pointers import Pointer
+
 PROGRESS = "PROGRESS "
 
 
@@ -13,6 +15,7 @@ class Request:
     workspace: str  # paths are shown relative to it
     directory: str  # the working directory; targets are relative to it
     root: str  # the folder that contains `.dvc`
+    pointers: list[Pointer]
     targets: list[str]
     remote: str
     jobs: int  # 0: as many as the remote's settings say

@@ -72,9 +72,9 @@ class Pull:
         for output in outputs:
             own = output.handle.remote
             if self._request.remote and own and own != self._request.remote:
-                what = f"is in the remote {quote(own)}, not in {quote(self._request.remote)}: left out"
+                what = f"is in the remote {quote(own)}, not in {quote(self._request.remote)}: skipped"
             elif not output.pushed and not output.content.cached.exists():
-                what = "is never pushed (`push: false`): left out"
+                what = "is never pushed (`push: false`): skipped"
             else:
                 kept.append(output)
                 continue
@@ -117,9 +117,7 @@ class Pull:
         if not objects:
             return
         outputs = list(dict.fromkeys(each.output for each in objects))
-        self._tell(
-            f"DVC itself fetches what is imported or has versions in the remote, files and folders: {len(outputs):,}"
-        )
+        self._tell(f"DVC fetches imports and versioned data: {len(outputs):,} files and folders")
         self._repository.fetch(outputs)
         there = [each for each in objects if each.cached.exists()]
         self._result.downloaded_files += sum(not each.hash.endswith(".dir") for each in there)
@@ -146,9 +144,9 @@ class Pull:
         shutil.move(each.cached, aside)
         self._spoilt.add(each.cached)
         message = (
-            f"{quote(each.shown)} was corrupt in DVC's cache on this machine: its MD5 was {actual}, "
-            f"{each.output.pointer} says {_plain(each.hash)}. It was moved to {self._repository.show(aside)}, and is "
-            "pulled again."
+            f"{quote(each.shown)} was corrupt in DVC's cache on this machine: its MD5 was {actual}, not "
+            f"{each.md5} as in {quote(each.output.pointer)}. It was moved to {quote(self._repository.show(aside))} and "
+            "is pulled again."
         )
         self._result.warnings.append([message, each.output.pointer, each.output.line])
 
@@ -156,7 +154,7 @@ class Pull:
         if not name:
             raise _no_remote(objects)
         store = self._repository.store(name)
-        self._tell(f"Pulling from {store.shown}, files: {len(objects):,}")
+        self._tell(f"Pulling {len(objects):,} files from {store.shown}")
         progress = Progress("Pulled", len(objects), self._tell)
         cache = self._repository.cache
         cache.mkdir(parents=True, exist_ok=True)
@@ -197,7 +195,7 @@ class Pull:
             return functools.partial(self._missing, store)
         if self._request.verify:
             actual = _digest(temporary, each.hash_name)
-            if actual != _plain(each.hash):
+            if actual != each.md5:
                 got = temporary.stat().st_size
                 temporary.unlink()
                 where = f"in the remote {quote(store.name)}"
@@ -209,11 +207,11 @@ class Pull:
         return None
 
     def _missing(self, store: RemoteStore, each: Object) -> CheckFailed:
-        spoilt = ", and that of DVC's cache on this machine was corrupt" if each.cached in self._spoilt else ""
+        spoilt = ", and corrupt in DVC's cache on this machine" if each.cached in self._spoilt else ""
         return CheckFailed(
-            f"{quote(each.shown)} is missing in the remote {quote(store.name)}{spoilt}: there is no "
-            f"{store.show(each.hash_name, each.hash)}.",
-            hint=f"Push it from where it was added: {command_line('dvc push {}', each.output.shown)}.",
+            f"{quote(each.shown)} is missing in the remote {quote(store.name)}{spoilt}: "
+            f"`{store.show(each.hash_name, each.hash)}` does not exist.",
+            hint=f"Run this where the file exists: {command_line('dvc push {}', each.output.shown)}.",
             file=each.output.pointer,
             line=each.output.line,
         )
@@ -230,7 +228,7 @@ class Pull:
         lost = [file for file, path in pairs if not path.is_file()]
         self._faults += [_not_there(file) for file in lost]
         for file, actual in self._hashed("Checked", [pair for pair in pairs if pair[1].is_file()]):
-            if actual != _plain(file.hash):
+            if actual != file.md5:
                 self._faults.append(_corrupt(file, actual, "in the workspace"))
 
     def _hashed(self, what: str, pairs: Sequence[tuple[Object, Path]]) -> Iterator[tuple[Object, str]]:
@@ -245,7 +243,7 @@ class Pull:
             yield each, actual
 
     def _found_right(self, each: Object, actual: str) -> bool:
-        if actual == _plain(each.hash):
+        if actual == each.md5:
             self._right.add(each.cached)
             return True
         return False
@@ -269,8 +267,8 @@ class Pull:
         self._result.files, self._result.bytes = len(listed), sum(entry["bytes"] for entry in listed)
         if listed:
             Path(self._request.manifest).write_text(json.dumps(listed, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        checked = "checked" if self._request.verify else "not checked, as verify is false"
-        self._tell(f"Files: {len(listed):,}, bytes: {self._result.bytes:,}, content {checked}")
+        checked = "checked" if self._request.verify else "not checked, because `verify` is `false`"
+        self._tell(f"{len(listed):,} files, {self._result.bytes:,} bytes, content {checked}")
 
 
 def _digest(path: Path, hash_name: str) -> str:
@@ -281,10 +279,6 @@ def _digest(path: Path, hash_name: str) -> str:
     from dvc_data.hashfile.hash import file_md5
 
     return str(file_md5(str(path), name=hash_name))
-
-
-def _plain(content: str) -> str:
-    return content.removesuffix(".dir")  # DVC's mark for a folder
 
 
 def _is_link(path: Path, cached: Path) -> bool:
@@ -300,14 +294,14 @@ def _corrupt(
     sizes = f" ({got:,} of {expected:,} bytes)" if got is not None and expected is not None and got != expected else ""
     what = "" if each.hash == each.output.hash else f" of {quote(each.output.shown)}"
     hint = (
-        f"Nothing was changed, in the workspace or in the remote. Where the right file is, delete "
-        f"{store.show(each.hash_name, each.hash)} and run {command_line('dvc push {}', each.output.shown)}."
+        f"Nothing was changed. Where the correct file is, delete `{store.show(each.hash_name, each.hash)}` and "
+        f"run {command_line('dvc push {}', each.output.shown)}."
         if store
-        else "Something has changed it that DVC does not know of: save it with `dvc add`, or `dvc checkout --force`."
+        else "Another program changed it: save it with `dvc add`, or restore it with `dvc checkout --force`."
     )
     return CheckFailed(
-        f"{quote(each.shown)}{what} is corrupt {where}: its MD5 is {actual}{sizes}, {each.output.pointer} says "
-        f"{_plain(each.hash)}.",
+        f"{quote(each.shown)}{what} is corrupt {where}: its MD5 is {actual}{sizes}, not {each.md5} as in "
+        f"{quote(each.output.pointer)}.",
         hint=hint,
         file=each.output.pointer,
         line=each.output.line,
@@ -317,8 +311,8 @@ def _corrupt(
 def _not_fetched(each: Object) -> SurroundingsError:
     # DVC gives the reason only in its log.
     return SurroundingsError(
-        f"{quote(each.shown)} is an import, or a version in the remote, that DVC could not fetch.",
-        hint=f"Is it still where {each.output.pointer} says, and may this job read it? {FORKS}",
+        f"{quote(each.shown)} is an import or versioned data, and DVC could not fetch it.",
+        hint=f"Check that its source in {quote(each.output.pointer)} exists and that this job may read it. {FORKS}",
         file=each.output.pointer,
         line=each.output.line,
     )
@@ -327,7 +321,7 @@ def _not_fetched(each: Object) -> SurroundingsError:
 def _not_there(each: Object) -> CheckFailed:
     return CheckFailed(
         f"{quote(each.shown)} is not in the workspace after the checkout.",
-        hint="Look whether .dvcignore names it.",
+        hint="Check whether `.dvcignore` names it.",
         file=each.output.pointer,
         line=each.output.line,
     )
@@ -336,8 +330,8 @@ def _not_there(each: Object) -> CheckFailed:
 def _no_remote(objects: Sequence[Object]) -> InputError:
     pointer = objects[0].output.pointer
     return InputError(
-        f"There is no remote to pull {quote(objects[0].shown)} from: no default is set, and none was named.",
-        hint="Set one with `dvc remote add -d NAME URL`, commit .dvc/config, and `dvc push`; or name it in `remote`.",
+        f"There is no remote to pull {quote(objects[0].shown)} from: no default is set.",
+        hint="Run `dvc remote add -d NAME URL`, commit `.dvc/config`, and run `dvc push`; or set `remote`.",
         file=pointer,
         line=objects[0].output.line,
     )

@@ -21,7 +21,7 @@ REQUEST_SECONDS = 20
 CONNECT_SECONDS = 10
 # All downloads together may stay silent this long: for servers to which no other limit applies.
 SILENCE_SECONDS = 90
-FORKS = "Pull requests from forks get no secrets: what needs them cannot run there."
+FORKS = "Pull requests from forks get no secrets."
 _CREDENTIALS = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role by aws-actions/configure-aws-credentials",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS, for example by google-github-actions/auth",
@@ -50,27 +50,33 @@ _MEANINGS = (
     ("unreachable", r"Connection|Connector|gaierror|OSError"),
 )
 _SAID = {
-    "full": ("The disk is full.", "Free some space, or pull less with the input targets."),
-    "no credentials": ("{where} asks for credentials, and there are none.", "Give them{how}. {forks}"),
+    "full": ("The disk is full.", "Free some space, or pull less with `targets`."),
+    "no credentials": ("{where} requires credentials, and none were found.", "Set them{how}. {forks}"),
     "refused": (
-        "{where} refuses the access{code}.",
-        "Check that there are credentials, that they are right, and may read it{how}. {forks}",
+        "{where} denied access{code}.",
+        "Check that credentials are set, correct and allowed to read it{how}. {forks}",
     ),
-    "broken": ("{where} broke off in the middle of a file.", "Run it again; if it stays so, look at the server."),
+    "broken": (
+        "{where} closed the connection in the middle of a file.",
+        "Run this again, or check the server.",
+    ),
     "silent": (
         "{where} does not answer.",
-        "Check its address and the network; a slow one is given more seconds by `read_timeout` of the remote.{lacking}",
+        "Check its URL and the network. For a slow server, raise `read_timeout` of the remote.{lacking}",
     ),
-    "server": ("{where} answers with an error of its own{code}.", "Try again later, or ask who runs it."),
+    "server": ("{where} has an internal error{code}.", "Try again later, or ask its administrator."),
     "certificate": (
         "{where} has a certificate that is not trusted.",
-        "Name the certificates to trust in `ssl_verify` of the remote.",
+        "Set `ssl_verify` of the remote to the file of trusted certificates.",
     ),
-    "unreachable": ("{where} cannot be reached: {text}.", "Check its address and the network."),
-    "no folder": ("{where} is not there.", "It is a folder of one machine: others need a remote that they reach, too."),
-    "no bucket": ("{where} is not there: there is no such bucket.", "Look at its name, and at `endpointurl`."),
-    "settings": ("{where} has settings that do not fit: {text}.", "Look at .dvc/config."),
-    "": ("{where} cannot be read: {text}.", "More stands in dvc.log, in the run directory."),
+    "unreachable": ("{where} cannot be reached: {text}.", "Check its URL and the network."),
+    "no folder": (
+        "{where} does not exist.",
+        "Use a remote that every machine can reach, not a folder.",
+    ),
+    "no bucket": ("{where} does not exist: its server has no such bucket.", "Check its name and `endpointurl`."),
+    "settings": ("{where} has invalid settings: {text}.", "Check `.dvc/config`."),
+    "": ("{where} cannot be read: {text}.", "See `dvc.log` in the run directory."),
 }
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -175,7 +181,7 @@ class RemoteStore:
         where = f"The remote {quote(self.name)} ({self.shown})"
         message, hint = _SAID[meaning]
         # Google's and Azure's libraries ask the machine for credentials, which can take just as long.
-        lacking = f" It needs credentials{self._how()}." if self.kind in {"gs", "azure"} else ""
+        lacking = f" It requires credentials{self._how()}." if self.kind in {"gs", "azure"} else ""
         values = {"where": where, "how": self._how(), "forks": FORKS, "lacking": lacking, "code": "", **values}
         return SurroundingsError(message.format_map(values), hint=hint.format_map(values))
 

@@ -7,7 +7,6 @@ those that do not match.
 
 import contextlib
 import functools
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,26 +14,19 @@ from typing import Any
 
 from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
 from notebook_ci.base.texts import command_line, listed, quote
-from notebook_ci.dvc_pull.config import pointers, without_secrets
+from notebook_ci.dvc_pull.config import SUPPORTED, without_secrets
+from notebook_ci.dvc_pull.pointers import check_hash
 from notebook_ci.dvc_pull.protocol import Request
 from notebook_ci.dvc_pull.remotes import RemoteStore, settle
-from notebook_ci.dvc_pull.trust import (
-    BadEntry,
-    check_hash,
-    check_links,
-    check_place,
-    guard,
-    relative_to_workspace,
-    restore,
-)
+from notebook_ci.dvc_pull.trust import BadEntry, check_links, check_path, guard, relative_to_workspace
 
 HASHES = ("md5", "md5-dos2unix")
 NEWER = "DVC {version} pulls here. Either a newer one wrote the file, or it has a typing error."
 OLDER = "DVC 1 wrote the file. Let DVC 2 or 3 write it again: `dvc add` for a .dvc file, `dvc commit -f` for dvc.lock."
+DISK = "Check the permissions of the file and its folder, and the free disk space."
 MOST_LISTED = 5
 # What DVC raises, without naming the file, if a file that it reads is not as it expects.
-BROKEN = (AssertionError, AttributeError, BadEntry, KeyError, RecursionError, TypeError, ValueError)
-_WRONG_HASH = re.compile(r"^\s*(?:-\s+)?['\"]?md5['\"]?:(?!\s*['\"]?[0-9a-f]{32}(?:\.dir)?['\"]?\s*(?:#.*)?$)")
+_BROKEN = (AssertionError, AttributeError, BadEntry, KeyError, RecursionError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -74,6 +66,10 @@ class Object:
     output: Output  # the output that this file belongs to
 
     @property
+    def md5(self) -> str:
+        return self.hash.removesuffix(".dir")  # DVC's mark for a folder
+
+    @property
     def cached(self) -> Path:
         return Path(self.output.handle.cache.oid_to_path(self.hash))
 
@@ -87,11 +83,18 @@ class Repository:
         from dvc import __version__
         from dvc.repo import Repo
 
-        guard(Path(request.workspace))
         self.version = __version__
         self._workspace = Path(request.workspace)
         self._request = request
         self._stores: dict[str, RemoteStore] = {}
+        # (file, stage, whether it is an output, path as written) -> output or dependency
+        self._entries = {
+            (pointer.file, pointer.stage, is_output, entry.path): entry
+            for pointer in request.pointers
+            for is_output, entries in ((True, pointer.outs), (False, pointer.deps))
+            for entry in entries
+        }
+        guard(self._workspace)
         with self._faults():
             self._repo = Repo(request.root)
             self.default_remote = self._repo.config["core"].get("remote", "")
@@ -120,7 +123,7 @@ class Repository:
                 wrong += self._out_of_step(stage)
                 if stage.is_data_source and not stage.outs:
                     pointer = self.show(stage.path)
-                    wrong.append(CheckFailed(f"{pointer} tracks nothing.", hint="Run `dvc add` again.", file=pointer))
+                    wrong.append(CheckFailed(f"{quote(pointer)} tracks nothing.", hint="Run `dvc add`.", file=pointer))
                 for out in stage.filter_outs(inside):
                     if not out.use_cache:  # git has it
                         continue
@@ -149,9 +152,9 @@ class Repository:
         except (BadEntry, ObjectFormatError, FileNotFoundError, ValueError, RecursionError) as error:
             what = f": {error}" if isinstance(error, BadEntry) else ""
             raise CheckFailed(
-                f"{quote(output.shown)}: its list of files ({output.hash}) is corrupt{what}.",
-                hint=f"Delete it in the remote, then run {command_line('dvc push {}', output.shown)} where the right "
-                "folder is.",
+                f"The file list of {quote(output.shown)} ({output.hash}) is corrupt{what}.",
+                hint="Delete it from the remote, then run "
+                f"{command_line('dvc push {}', output.shown)} where the correct folder is.",
                 file=output.pointer,
                 line=output.line,
             ) from error
@@ -197,7 +200,7 @@ class Repository:
             SurroundingsError: A file cannot be written.
         """
         # DVC reads all pointers here, even those that no target names.
-        with self._faults(), self._reading():
+        with self._faults(), _reading():
             self._repo.checkout(None if outputs is None else [str(output.path) for output in outputs])
 
     def show(self, path: Path | str) -> str:
@@ -205,31 +208,10 @@ class Repository:
 
     def _collected(self) -> list[tuple[Any, str | None]]:
         """Return the stages that the targets name, each with the path of the requested part."""
-        with self._reading():
+        with _reading():
             if not self._request.targets:
                 return [(stage, None) for stage in self._repo.index.stages]
             return [pair for target in self._request.targets for pair in self._one_target(target)]
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[None]:
-        """Name the pointer if DVC breaks down while it reads one."""
-        try:
-            yield
-        except BROKEN as error:
-            raise self._unreadable() from error
-
-    def _unreadable(self) -> InputError:
-        """Find the pointer at which DVC breaks down."""
-        from dvc.repo.index import Index
-
-        for path in pointers(Path(self._request.root)):
-            if path.name == "dvc.lock":  # DVC reads it with its dvc.yaml
-                continue
-            try:
-                Index.from_file(self._repo, str(path))
-            except BROKEN as error:
-                return _broken(error, path, self.show(path))
-        return InputError("DVC cannot read what is tracked here, and does not say why.", hint="Look at the targets.")
 
     def _one_target(self, target: str) -> list[tuple[Any, str | None]]:
         from dvc.exceptions import NoOutputOrStageError
@@ -240,7 +222,7 @@ class Repository:
                 if found := self._repo.stage.collect_granular(target, recursive=recursive):
                     return [tuple(pair) for pair in found]
         raise InputError(
-            f"targets names {quote(target)}, which DVC does not track.",
+            f"`targets` names {quote(target)}, which DVC does not track.",
             hint="Name a .dvc file, a file or folder that one tracks, a folder of them, or a stage of dvc.yaml.",
         )
 
@@ -251,18 +233,18 @@ class Repository:
             CheckFailed: Its pointer has no usable hash.
             InputError: Its path or its hash is not valid.
         """
-        pointer, line = self._place(stage, out)
+        pointer, line = self._location(stage, out)
         if out.fs.protocol != "local":
             raise InputError(
-                f"{pointer} tracks {quote(without_secrets(str(out)))}, which is not a file of this repository.",
+                f"{quote(pointer)} tracks {quote(without_secrets(str(out)))}, which is not a file of this repository.",
                 hint="Bring it into the repository with `dvc import-url`.",
                 file=pointer,
                 line=line,
             )
         shown = self.show(out.fs_path)
-        check_place(Path(out.fs_path), self._boundary, shown, pointer, line)
+        check_path(Path(out.fs_path), self._boundary, shown, pointer, line)
         if not out.hash_info or out.hash_name not in HASHES:
-            raise _out_of_sync(stage, out, shown, pointer, line)
+            raise _without_hash(stage, out, shown, pointer, line)
         check_hash(out.hash_info.value, pointer, line)
         path = Path(inside) if inside else Path(out.fs_path)
         remote = self._request.remote or out.remote or self.default_remote
@@ -284,44 +266,39 @@ class Repository:
 
     def _out_of_step(self, stage: Any) -> Iterator[CheckFailed]:
         """Yield an error if dvc.lock names another command or other data than dvc.yaml and the pointers do now."""
-        file = getattr(stage.dvcfile, "_lockfile", None)
-        if not file:  # a .dvc file
+        lock = _lock(stage)
+        if not lock:
             return
-        hint = _repro(stage)
-        lock = self.show(file.path)
-        what = f"{lock} is out of step: the stage {quote(stage.name)} was run with another"
+        file, hint = self.show(lock), _repro(stage)
+        what = f"{quote(file)} is outdated: the stage {quote(stage.name)} was run with another"
         if stage.cmd_changed:
-            yield CheckFailed(f"{what} command than {self.show(stage.path)} has now.", hint=hint, file=lock)
+            yield CheckFailed(f"{what} command than {quote(self.show(stage.path))} has now.", hint=hint, file=file)
         for dep in stage.deps:
             out = self._tracked.get(dep.fs_path)
             if out and dep.hash_name == out.hash_name and dep.hash_info and dep.hash_info != out.hash_info:
-                pointer, _ = self._place(out.stage, out)
-                yield CheckFailed(
-                    f"{what} {quote(self.show(dep.fs_path))} than {pointer} tracks now.", hint=hint, file=lock
-                )
+                pointer, _ = self._location(out.stage, out)
+                message = f"{what} {quote(self.show(dep.fs_path))} than {quote(pointer)} tracks now."
+                entry = self._entries.get((file, stage.name, False, dep.def_path))
+                yield CheckFailed(message, hint=hint, file=file, line=entry.line if entry else None)
 
     @functools.cached_property
     def _tracked(self) -> dict[str, Any]:
         """All outputs of all pointers, by path."""
-        with self._reading():
+        with _reading():
             return {out.fs_path: out for out in self._repo.index.outs if out.hash_info}
 
     def _is_versioned(self, remote: str) -> bool:
         settings = self._repo.config["remote"].get(remote, {})
         return bool(settings.get("version_aware") or settings.get("worktree"))
 
-    def _place(self, stage: Any, out: Any) -> tuple[str, int | None]:
+    def _location(self, stage: Any, out: Any) -> tuple[str, int | None]:
         """Return the pointer of an output, and the line of its hash."""
-        lock = getattr(stage.dvcfile, "_lockfile", None)
-        path = Path(lock.path if lock else stage.path)
-        value = out.hash_info.value if out.hash_info else None
-        if not value or not path.exists():
-            return self.show(stage.path), None
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        numbers = [number for number, line in enumerate(lines, 1) if value in line]
-        if len(numbers) > 1:  # a file with the same content, or a stage that reads this file
-            numbers = [_lines(path).get((stage.name if lock else "", out.def_path, value), numbers[0])]
-        return self.show(path), next(iter(numbers), None)
+        lock = _lock(stage)
+        # A stage that dvc.lock does not know has its output in dvc.yaml only.
+        for path in filter(None, (lock, stage.path)):
+            if entry := self._entries.get((file := self.show(path), stage.name if lock else "", True, out.def_path)):
+                return file, entry.line
+        return self.show(stage.path), None
 
     @contextlib.contextmanager
     def _faults(self) -> Iterator[None]:
@@ -330,7 +307,7 @@ class Repository:
 
         try:
             yield
-        except (DvcException, ConfigError, OSError) as error:
+        except (DvcException, ConfigError, ImportError, OSError) as error:
             raise self._explained(error) from error
 
     def _explained(self, error: Exception) -> NotebookCiError:
@@ -338,44 +315,36 @@ class Repository:
         from dvc.exceptions import CheckoutError
         from dvc.lock import LockError
         from dvc.utils.serialize import ParseError
-        from dvc.utils.strictyaml import YAMLSyntaxError, YAMLValidationError
+        from dvc.utils.strictyaml import YAMLValidationError
         from dvc_objects.fs.errors import ConfigError as SettingsError
 
         text = without_secrets(" ".join(str(error).split())).rstrip(".")
-        explained: NotebookCiError
+        explained: NotebookCiError = InputError(f"DVC says: {text}.")
         match error:
             case ConfigError() | SettingsError():
-                explained = self._of_config(text.removeprefix("config file error: "))
-            case YAMLSyntaxError():
-                explained = self._of_syntax(error)
+                file = self.show(Path(self._request.root, ".dvc", "config"))
+                what, hint = text.removeprefix("config file error: "), NEWER.format(version=self.version)
+                explained = InputError(f"DVC cannot use {quote(file)}: {what}.", hint=hint, file=file)
             case YAMLValidationError():
                 explained = self._of_keys(error)
             case ParseError():
-                explained = InputError(f"DVC says: {text}.", file=self.show(Path(error.path).absolute()))
-            case LockError() | CheckoutError() | OSError():
-                explained = _of_surroundings(error, text)
+                explained.file = self.show(Path(error.path).absolute())
+            case ImportError():
+                explained.hint = SUPPORTED
+            case LockError():
+                hint = "Wait until it ends, or end it, and run this again."
+                explained = SurroundingsError("Another DVC is running in this repository.", hint=hint)
+            case CheckoutError():
+                named = ", ".join(map(quote, error.target_infos[:MOST_LISTED]))
+                explained = SurroundingsError(f"DVC could not write {named}.", hint=DISK)
+            case OSError():
+                explained = SurroundingsError(f"A file cannot be read or written: {text}.", hint=DISK)
             case _ if "unsaved files" in text:
                 explained = self._changed(str(error).splitlines()[1:])
             case _ if "is not a git repository" in text:
-                hint = (
-                    "Check it out with actions/checkout, or tell DVC that it has none: `dvc config core.no_scm true`."
-                )
-                explained = InputError("This is no git repository, and DVC needs one.", hint=hint)
-            case _:
-                explained = InputError(f"DVC says: {text}.")
+                hint = "Check it out with actions/checkout, or run `dvc config core.no_scm true`."
+                explained = InputError("This is not a git repository, which DVC requires.", hint=hint)
         return explained
-
-    def _of_config(self, text: str) -> NotebookCiError:
-        file = self.show(Path(self._request.root, ".dvc", "config"))
-        return InputError(f"DVC cannot use {file}: {text}.", hint=NEWER.format(version=self.version), file=file)
-
-    def _of_syntax(self, error: Any) -> NotebookCiError:
-        cause = error.exc.__cause__
-        mark = getattr(cause, "problem_mark", None)
-        reason = ", ".join(filter(None, (getattr(cause, "context", ""), getattr(cause, "problem", "")))) or "see above"
-        file = self.show(Path(error.relpath).absolute())
-        hint = "It has git conflict markers: resolve the conflict." if error.hint else restore(file)
-        return InputError(f"{file} is not YAML: {reason}.", hint=hint, file=file, line=mark.line + 1 if mark else None)
 
     def _of_keys(self, error: Any) -> NotebookCiError:
         from dvc.utils.serialize import parse_yaml_for_update
@@ -387,7 +356,7 @@ class Repository:
         old = any(set(map(str, each.path)) & {"metric", "schema"} for each in error.exc.errors)
         file = self.show(Path(error.path).absolute())
         return InputError(
-            f"{file} is not as DVC {self.version} knows it: {first.error_message}{f' ({where})' if where else ''}.",
+            f"{quote(file)} does not match DVC {self.version}: {first.error_message}{where and f' ({where})'}.",
             hint=OLDER if old else NEWER.format(version=self.version),
             file=file,
             line=line,
@@ -397,70 +366,44 @@ class Repository:
         paths = sorted(changed)
         named = listed([quote(self.show(path)) for path in paths], MOST_LISTED)
         return CheckFailed(
-            f"Changed in the workspace, and not saved: {named}. It was left as it is.",
-            hint="Save the change with `dvc add` (or `dvc commit`), or throw it away with `dvc checkout --force`.",
+            f"Changed in the workspace and not saved: {named}. Nothing was overwritten.",
+            hint="Save the change with `dvc add` (or `dvc commit`), or discard it with `dvc checkout --force`.",
             file=self.show(paths[0]) if paths else None,
         )
 
 
-@functools.cache
-def _lines(path: Path) -> dict[tuple[str, str, str], int]:
-    """Return (stage, output, hash) -> line of a pointer; the stage is empty for a .dvc file."""
-    from dvc.utils.serialize import parse_yaml_for_update
-
-    content = parse_yaml_for_update(path.read_text(encoding="utf-8"), path)
-    stages = content.get("stages", content) if path.suffix == ".lock" else {"": content}
-    return {
-        (stage, str(out.get("path")), str(out[key])): line + 1
-        for stage, entries in stages.items()
-        for out in entries.get("outs") or ()
-        for key, (*_, line, _) in (out.lc.data or {}).items()  # a key that is merged in has no line
-    }
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    """Explain what DVC raises if it breaks down on a file that it reads. Those that `pointers` knows have their own."""
+    try:
+        yield
+    except _BROKEN as error:
+        what = without_secrets(f"{type(error).__name__}: {error}")
+        raise InputError(f"DVC cannot read what is tracked here ({what}).", hint="Check `targets`.") from error
 
 
-def _of_surroundings(error: Exception, text: str) -> SurroundingsError:
-    from dvc.exceptions import CheckoutError
-    from dvc.lock import LockError
-
-    match error:
-        case LockError():
-            what, hint = "Another DVC is at work in this repository", "Wait for its end, or end it, and run again."
-        case CheckoutError():
-            what = f"DVC could not write {', '.join(map(quote, error.target_infos[:MOST_LISTED]))}"
-            hint = "Look at the rights of the folder, and at the space of the disk."
-        case _:
-            what = f"A file cannot be read or written: {text}"
-            hint = "Look at its rights, and at the space of the disk."
-    return SurroundingsError(f"{what}.", hint=hint)
-
-
-def _broken(error: BaseException, path: Path, shown: str) -> InputError:
-    match error:
-        case RecursionError():
-            what = "is nested too deeply"
-        case BadEntry():
-            what = f"has a wrong list of files: {error}"
-        case _:
-            what = f"is not as DVC writes it ({type(error).__name__}: {without_secrets(str(error))})"
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    line = next((number for number, text in enumerate(lines, 1) if _WRONG_HASH.match(text)), None)
-    return InputError(f"{shown} {what}.", hint=restore(shown), file=shown, line=line)
+def _lock(stage: Any) -> str:
+    """Return the path of the dvc.lock of a stage; empty for a .dvc file."""
+    lock = getattr(stage.dvcfile, "_lockfile", None)
+    return str(lock.path) if lock else ""
 
 
 def _repro(stage: Any) -> str:
     # The address of a stage includes its dvc.yaml.
-    return f"Run {command_line('dvc repro {}', stage.addressing)}, commit dvc.lock, and run `dvc push`."
+    return f"Run {command_line('dvc repro {}', stage.addressing)}, commit `dvc.lock`, and run `dvc push`."
 
 
-def _out_of_sync(stage: Any, out: Any, shown: str, pointer: str, line: int | None) -> CheckFailed:
+def _without_hash(stage: Any, out: Any, shown: str, pointer: str, line: int | None) -> CheckFailed:
     if stage.is_import:
         update = command_line("dvc update {}", pointer)
         what, hint = "it was imported without its content", f"Run {update}, and commit it."
     elif stage.cmd:
-        what = f"dvc.lock knows nothing of what the stage {quote(stage.name)} makes"
-        hint = _repro(stage)
+        what, hint = f"`dvc.lock` does not know the outputs of the stage {quote(stage.name)}", _repro(stage)
     elif out.hash_info:
-        what, hint = f"its hash is of the kind {out.hash_name}", f"Known are {', '.join(HASHES)}."
+        what, hint = f"the kind of its hash is {out.hash_name}", f"Known are {', '.join(HASHES)}."
     else:
-        what, hint = "it has no hash", f"Run {command_line('dvc add {}', shown)}, commit {pointer}, and run `dvc push`."
-    return CheckFailed(f"{pointer} does not say what {quote(shown)} is: {what}.", hint=hint, file=pointer, line=line)
+        add = command_line("dvc add {}", shown)
+        what, hint = "it has no hash", f"Run {add}, commit {quote(pointer)}, and run `dvc push`."
+    return CheckFailed(
+        f"{quote(pointer)} has no content for {quote(shown)}: {what}.", hint=hint, file=pointer, line=line
+    )

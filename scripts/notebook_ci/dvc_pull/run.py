@@ -1,24 +1,33 @@
 """The stage dvc-pull: chooses the tool environment by kind of remote, runs the worker and records its result."""
 
-import contextlib
+import dataclasses
 import json
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from notebook_ci.base import isolation, process
 from notebook_ci.base.context import Context
-from notebook_ci.base.errors import EXIT_BUG, InputError, SurroundingsError, from_json
+from notebook_ci.base.errors import EXIT_BUG, InputError, SurroundingsError, from_json, together
 from notebook_ci.base.files import is_folder, sha256
 from notebook_ci.base.masking import masked
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.reporter import Reporter
 from notebook_ci.base.texts import quote
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.dvc_pull.config import FOLDER, KINDS, Config, Remote, find_root, pointers, without_secrets
+from notebook_ci.dvc_pull.config import (
+    FOLDER,
+    KINDS,
+    SUPPORTED,
+    UNSUPPORTED,
+    Config,
+    Remote,
+    find_root,
+    without_secrets,
+)
 from notebook_ci.dvc_pull.model import MANIFEST, DvcPullInputs
+from notebook_ci.dvc_pull.pointers import Pointers, read
 from notebook_ci.dvc_pull.protocol import PROGRESS, Request, Result
 from notebook_ci.records.dvc_pull import DvcPullRecord, PulledData
 from notebook_ci.tools import tool
@@ -26,25 +35,23 @@ from notebook_ci.tools import tool
 WORKER = Path(__file__).with_name("worker.py")
 LOG = "dvc.log"
 LINES_SHOWN = 30
-NO_DATA = "There is no .dvc directory: no data here is versioned by DVC."
+NO_DATA = "There is no `.dvc` folder: DVC tracks no data here."
 # Without GIT_TERMINAL_PROMPT, git would wait for someone to type.
 QUIET = {"GIT_TERMINAL_PROMPT": "0", "DVC_NO_ANALYTICS": "1", "NO_COLOR": "1"}
-_OWN_REMOTE = re.compile(r"^\s*(?:-\s+)?remote:\s*['\"]?([^'\"\s#]+)", re.MULTILINE)
-# The source of an import (`dvc import-url`): DVC reads such a pointer only with the plugin for its address.
-_ADDRESS = re.compile(r"\bpath:\s*['\"]?([a-z0-9]+)://")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PullPlan(Plan):
     root: Path  # the folder that contains `.dvc`
     directory: Path  # the working directory
+    pointers: Pointers
     remotes: Sequence[Remote]  # those that may be pulled from, the default one first
     scheme: str  # kind of the remotes
     kind: str  # the tool environment that can pull
 
     def lines(self) -> Iterator[str]:
         where = ", ".join(f"{remote.name} ({remote.url})" for remote in self.remotes)
-        yield f"pull the data of DVC from {where or 'where its pointers say'}"
+        yield f"pull the data that DVC tracks from {where or 'the sources of its imports'}"
 
 
 def plan(inputs: DvcPullInputs, workspace: Workspace) -> PullPlan | Nothing:
@@ -55,14 +62,18 @@ def plan(inputs: DvcPullInputs, workspace: Workspace) -> PullPlan | Nothing:
     """
     cwd = workspace.cwd
     if not (inputs.targets or inputs.remote or inputs.working_directory or find_root(cwd)):
-        return Nothing(
-            NO_DATA, hint="Create it with `dvc init`, or name the folder that has it with `working-directory`."
-        )
+        return Nothing(NO_DATA, hint="Create it with `dvc init`, or set `working-directory` to the folder that has it.")
     root, directory = _find(inputs, cwd)
-    remotes = _remotes(inputs, root, workspace)
+    config = Config.read(root, os.path.relpath(root, cwd), workspace.environ)
+    pointers = read(root, cwd)
+    if wrong := [*pointers.wrong, *_unsupported(pointers)]:
+        raise together(wrong)
+    names = [inputs.remote] if inputs.remote else [config.default, *sorted(pointers.remotes & set(config.urls))]
+    remotes = [config.remote(name) for name in dict.fromkeys(filter(None, names))]
     scheme = _kind([remote.kind for remote in remotes], "The data is in remotes")
-    kind = _kind([scheme, *_kinds_of_addresses(root)], "The remote and the addresses in pointers are")
-    return PullPlan(root=root, directory=directory, remotes=remotes, scheme=scheme, kind=kind)
+    addresses = {KINDS[entry.scheme] for _, entry in pointers.addresses if entry.scheme in KINDS}
+    kind = _kind([scheme, *sorted(addresses)], "The remote and the addresses in pointers are")
+    return PullPlan(root=root, directory=directory, pointers=pointers, remotes=remotes, scheme=scheme, kind=kind)
 
 
 def run(inputs: DvcPullInputs, planned: PullPlan, context: Context, record: DvcPullRecord) -> None:
@@ -80,6 +91,7 @@ def run(inputs: DvcPullInputs, planned: PullPlan, context: Context, record: DvcP
         workspace=str(context.cwd),
         directory=str(directory),
         root=str(root),
+        pointers=planned.pointers.found,
         targets=list(inputs.targets),
         remote=inputs.remote,
         jobs=inputs.jobs,
@@ -90,7 +102,8 @@ def run(inputs: DvcPullInputs, planned: PullPlan, context: Context, record: DvcP
     _record(result, record, context)
     if result.faults:
         # The worst error decides the exit code.
-        *others, worst = sorted(map(from_json, result.faults), key=lambda error: error.exit_code)
+        errors = [*planned.pointers.perhaps_ignored, *map(from_json, result.faults)]
+        *others, worst = sorted(errors, key=lambda error: error.exit_code)
         for each in others:
             record.add(each)
         raise worst
@@ -101,38 +114,23 @@ def _find(inputs: DvcPullInputs, cwd: Path) -> tuple[Path, Path]:
     directory = cwd / inputs.working_directory
     if not is_folder(directory):
         raise InputError(
-            f"working-directory is {quote(inputs.working_directory)}, and there is no such folder.",
+            f"`working-directory` is {quote(inputs.working_directory)}, which is not a folder.",
             hint="It is relative to the workspace.",
         )
     root = find_root(directory)
     if root is None:
         raise InputError(
-            f"There is no {FOLDER} directory in {directory}, or above it in its git repository.",
-            hint="Make one with `dvc init` and commit it, or name the folder that has it with working-directory.",
+            f"There is no `{FOLDER}` folder in `{directory}`, or above it in its git repository.",
+            hint="Create it with `dvc init` and commit it, or set `working-directory` to the folder that has it.",
         )
     return root, directory
 
 
-def _remotes(inputs: DvcPullInputs, root: Path, workspace: Workspace) -> list[Remote]:
-    """Return the remotes that may be pulled from, the default one first."""
-    config = Config.read(root, os.path.relpath(root, workspace.cwd), workspace.environ)
-    if inputs.remote:
-        return [config.remote(inputs.remote)]
-    names = [config.default] if config.default else []
-    own = sorted(_named(_OWN_REMOTE, root) & set(config.urls))
-    return [config.remote(name) for name in dict.fromkeys([*names, *own])]
-
-
-def _kinds_of_addresses(root: Path) -> list[str]:
-    return sorted({KINDS[scheme] for scheme in _named(_ADDRESS, root) & set(KINDS)})
-
-
-def _named(pattern: re.Pattern[str], root: Path) -> set[str]:
-    found: set[str] = set()
-    for pointer in pointers(root):
-        with contextlib.suppress(OSError):  # DVC reports later what is wrong with it
-            found.update(pattern.findall(pointer.read_text(encoding="utf-8", errors="replace")))
-    return found
+def _unsupported(pointers: Pointers) -> Iterator[InputError]:
+    for file, entry in pointers.addresses:
+        if entry.scheme in UNSUPPORTED:
+            what = f"{quote(file)} has the address {quote(without_secrets(entry.path))}, which cannot be read here."
+            yield InputError(what, hint=SUPPORTED, file=file, line=entry.line)
 
 
 def _kind(kinds: list[str], what: str) -> str:
@@ -145,8 +143,8 @@ def _kind(kinds: list[str], what: str) -> str:
     if len(special) > 1:
         raise InputError(
             f"{what} of several kinds: {', '.join(special)}.",
-            hint="Pull from one kind at a time, with the input remote; pointers with addresses (`dvc import-url`) of "
-            "another kind belong into a DVC repository of their own (`dvc init --subdir`).",
+            hint="Pull from one kind at a time, with `remote`. Keep imports (`dvc import-url`) from another kind in a "
+            "DVC repository of their own (`dvc init --subdir`).",
         )
     return next(iter(special or sorted(kinds)), "local")
 
@@ -164,7 +162,7 @@ def _work(request: Request, kind: str, context: Context) -> Result:
         tool.worker(environment, WORKER),
         env=isolation.for_others(context.environ) | QUIET,
         cwd=context.cwd,
-        stdin=json.dumps(vars(request)),
+        stdin=json.dumps(dataclasses.asdict(request)),
         separate=True,
         on_line=told.take,
     )

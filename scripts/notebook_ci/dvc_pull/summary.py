@@ -24,7 +24,7 @@ def section(record: DvcPullRecord) -> list[str]:
     rows = [
         ["tracked", f"{count(len(record.data), 'output')}: {note(record)}"],
         ["downloaded", downloaded],
-        ["content", "checked" if record.verified else "not checked (`verify` is false)"],
+        ["content", "checked" if record.verified else "not checked (`verify` is `false`)"],
         ["digest", f"`{record.data_digest[:16]}`"],
     ]
     outputs = [[name(each.path), f"{each.files:,}", size(each.bytes), f"`{each.hash}`"] for each in record.data]

@@ -5,19 +5,17 @@ path becomes a path on this machine unchanged. Each is checked at the point wher
 that DVC reads in another way (an imported repository, an unusual spelling) escapes the check.
 """
 
-import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from notebook_ci.base import git
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_text
-from notebook_ci.base.texts import command_line, quote
+from notebook_ci.base.texts import quote
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.dvc_pull.config import SUPPORTED, without_secrets
 
 # Options of remotes that do not name a file of credentials or settings, or a program (`dvc/config_schema.py`).
 # `ssl_verify` can name certificates, which are only read.
@@ -97,10 +95,9 @@ OF_CORE = {
 }
 LOCAL = "config.local"
 OWNER = (
-    "It can name files whose content runs programs, so that only the owner of the machine may set it: "
-    "`dvc remote modify --local` (.dvc/config.local, which git must ignore) or `--global`."
+    "It can name files whose content runs programs. Set it on the machine instead: `dvc remote modify --local` "
+    "(`.dvc/config.local`, which git must ignore) or `--global`."
 )
-NO_PLUGIN = f"Supported are {SUPPORTED}, and at a time one kind of those that need a plugin."
 HASH = re.compile(r"[0-9a-f]{32}")
 _FORBIDDEN_PARTS = {".git", ".dvc"}
 # DVC also asks for paths of hash prefixes, and of hashes of other kinds.
@@ -122,7 +119,7 @@ def guard(workspace: Path) -> None:
     """
     from dvc.config import Config
     from dvc.dependency.repo import RepoDependency
-    from dvc.output import Output
+    from dvc.output import Output, OutputIsIgnoredError
     from dvc_data.hashfile.db.local import LocalHashFileDB
     from dvc_data.hashfile.tree import Tree
     from dvc_objects.db import ObjectDB
@@ -143,8 +140,12 @@ def guard(workspace: Path) -> None:
     def checked_output(self: Any, stage: Any, path: str, *arguments: Any, **options: Any) -> None:
         pointer = Path(stage.path)
         _check_options((options.get("fs_config") or {}), "fs_config", pointer, workspace)
-        with _named(path, pointer, workspace):
+        try:
             output(self, stage, path, *arguments, **options)
+        except OutputIsIgnoredError as error:  # DVC does not name the pointer
+            name, hint = relative_to_workspace(pointer, workspace), "Use another path, or fix `.dvcignore`."
+            message = f"{quote(name)} tracks {quote(path)}, which DVC ignores."
+            raise InputError(message, hint=hint, file=name) from error
 
     def checked_dependency(self: Any, def_repo: Mapping[str, Any], stage: Any, *rest: Any, **options: Any) -> None:
         pointer = Path(stage.path)
@@ -168,56 +169,21 @@ def guard(workspace: Path) -> None:
         _guard_names(store)
 
 
-@contextlib.contextmanager
-def _named(path: str, pointer: Path, workspace: Path) -> Iterator[None]:
-    """Name the pointer of an output or a dependency in errors where DVC does not."""
-    from dvc.output import OutputIsIgnoredError
-
-    name = relative_to_workspace(pointer, workspace)
-    try:
-        yield
-    except ImportError as error:
-        what = f"has the address {quote(without_secrets(path))}, which cannot be read here"
-        raise InputError(f"{name} {what}.", hint=NO_PLUGIN, file=name) from error
-    except OutputIsIgnoredError as error:
-        hint = "Give it another path, or mend .dvcignore."
-        raise InputError(f"{name} tracks {quote(path)}, which DVC is to ignore.", hint=hint, file=name) from error
-
-
-def restore(pointer: str) -> str:
-    return f"Restore it from git: {command_line('git checkout -- {}', pointer)}."
-
-
-def check_hash(value: object, pointer: str, line: int | None) -> None:
-    """Check the hash of a pointer: it becomes a path.
-
-    Raises:
-        InputError: It is not a valid MD5.
-    """
-    if not isinstance(value, str) or not HASH.fullmatch(value.removesuffix(".dir")):
-        raise InputError(
-            f"{pointer} says {quote(value)}, which is not a valid MD5.",
-            hint=f"An MD5 has 32 digits, 0-9 and a-f; that of a folder ends in `.dir`. {restore(pointer)}",
-            file=pointer,
-            line=line,
-        )
-
-
-def check_place(path: Path, root: Path, shown: str, pointer: str, line: int | None) -> None:
+def check_path(path: Path, root: Path, shown: str, pointer: str, line: int | None) -> None:
     """Check the absolute path of an output; `root` is the git root, or DVC's root without git.
 
     Raises:
         InputError: It leads out of the repository, or into folders of git or DVC.
     """
-    where = f"{pointer} tracks {quote(shown)}, which "
-    hint = "Only files of the repository are pulled: give the output a path in it."
-    if "\0" in str(path):
-        raise InputError(f"{where}has a NUL character in it.", hint=hint, file=pointer, line=line)
     if not path.is_relative_to(root) or path == root:
-        raise InputError(f"{where}is outside the repository.", hint=hint, file=pointer, line=line)
-    if _forbidden(path.relative_to(root).parts):
-        raise InputError(f"{where}is in a folder of git or DVC.", hint=hint, file=pointer, line=line)
-    check_links({path.parent}, root, pointer, line)
+        what = "outside the repository"
+    elif _is_forbidden(path.relative_to(root).parts):
+        what = "in a folder of git or DVC"
+    else:
+        check_links({path.parent}, root, pointer, line)
+        return
+    hint = "Only files of the repository are pulled: give the output a path in it."
+    raise InputError(f"{quote(pointer)} tracks {quote(shown)}, which is {what}.", hint=hint, file=pointer, line=line)
 
 
 def check_links(folders: Iterable[Path], root: Path, pointer: str, line: int | None) -> None:
@@ -229,12 +195,13 @@ def check_links(folders: Iterable[Path], root: Path, pointer: str, line: int | N
     for folder in folders:
         try:
             real = folder.resolve()
+            leads_out = not real.is_relative_to(root) or _is_forbidden(real.relative_to(root).parts)
+            what = "a link that leads out of the repository" if leads_out else ""
         except (OSError, RuntimeError) as error:
-            raise InputError(f"{pointer}: {quote(str(folder))} cannot be resolved: {error}.", file=pointer) from error
-        if not real.is_relative_to(root) or _forbidden(real.relative_to(root).parts):
+            what = f"which cannot be resolved: {error}"
+        if what:
             raise InputError(
-                f"{pointer} tracks what is in {quote(os.path.relpath(folder, root))}, a link that leads out of the "
-                "repository.",
+                f"{quote(pointer)} tracks files in {quote(os.path.relpath(folder, root))}, {what}.",
                 hint="Replace the link with a folder, or give the output another path.",
                 file=pointer,
                 line=line,
@@ -251,30 +218,28 @@ def check_entries(entries: object) -> None:
         raise BadEntry(1, "is not in a list")
     for number, entry in enumerate(entries, 1):
         if not isinstance(entry, Mapping):
-            raise BadEntry(number, "is no mapping")
-        _check_path(number, entry.get("relpath"))
-        hashed = entry.get("md5")
-        if hashed is None and "md5" not in entry:  # DVC itself hashes what is versioned in the remote
-            continue
-        if not isinstance(hashed, str) or not HASH.fullmatch(hashed):
-            raise BadEntry(number, f"has {quote(hashed)} where an MD5 must stand")
+            raise BadEntry(number, "is not a map")
+        if not _is_inside(path := entry.get("relpath")):
+            raise BadEntry(number, f"has {quote(path)}, which is not a path in the folder")
+        # Without the key, DVC itself hashes the file: its versions are in the remote.
+        if "md5" in entry and not (isinstance(value := entry["md5"], str) and HASH.fullmatch(value)):
+            raise BadEntry(number, f"has {quote(value)}, which is not a valid MD5")
 
 
-def _check_path(number: int, path: object) -> None:
-    if not isinstance(path, str):
-        raise BadEntry(number, f"has {quote(path)} where a path must stand")
+def is_path(path: str) -> bool:
+    """Return whether a disk can have this path: NUL and half of a surrogate pair are impossible."""
+    return not re.search("[\0\ud800-\udfff]", path)
+
+
+def _is_inside(path: object) -> bool:
+    """Return whether a path from a list of files stays in its folder."""
+    if not isinstance(path, str) or not is_path(path) or (os.name == "nt" and re.search(r"[\\:]", path)):
+        return False
     parts = path.split("/")
-    windows = os.name == "nt" and ("\\" in path or ":" in path)
-    if windows or "\0" in path or {"", ".", ".."} & set(parts) or _forbidden(parts) or not _is_text(path):
-        raise BadEntry(number, f"has the path {quote(path)}, which is not one in the folder")
+    return not ({"", ".", ".."} & set(parts) or _is_forbidden(parts))
 
 
-def _is_text(path: str) -> bool:
-    """Return whether a path can be encoded as UTF-8: half of a surrogate pair cannot."""
-    return path.isascii() or not re.search("[\ud800-\udfff]", path)
-
-
-def _forbidden(parts: Iterable[str]) -> bool:
+def _is_forbidden(parts: Iterable[str]) -> bool:
     """Return whether a path goes through a folder of git or DVC, on any file system."""
     return any(part.rstrip(". ").lower() in _FORBIDDEN_PARTS for part in parts)
 
@@ -303,7 +268,7 @@ def _check_options(options: Mapping[str, Any], owner: str, path: Path, workspace
 def _refused(option: str, owner: str, path: Path, workspace: Path) -> InputError:
     shown = relative_to_workspace(path, workspace)
     return InputError(
-        f"{shown} sets {quote(option)} of {owner}, which a repository may not.",
+        f"{quote(shown)} sets {quote(option)} of {owner}, which a repository may not.",
         hint=OWNER,
         file=shown,
         line=_line(path, shown, option),
@@ -335,7 +300,7 @@ def _guard_names(store: Any) -> None:
 
     def checked(self: Any, oid: str) -> Any:
         if not isinstance(oid, str) or not _OBJECT_NAME.fullmatch(oid):
-            raise InputError(f"{quote(oid)} stands where a hash must stand.", hint="Look for it in the .dvc files.")
+            raise InputError(f"{quote(oid)} is not a valid hash.", hint="Search for it in the `.dvc` files.")
         return to_path(self, oid)
 
     store.oid_to_path = checked

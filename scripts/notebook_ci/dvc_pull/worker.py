@@ -17,14 +17,19 @@ from typing import Any, NoReturn
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from notebook_ci.base.errors import NotebookCiError, SurroundingsError
+from notebook_ci.dvc_pull.pointers import Entry, Pointer
 from notebook_ci.dvc_pull.protocol import PROGRESS, Request, Result
 
-DISK = "Look at its rights, and at the space of the disk."
+DISK = "Check the permissions of the file and its folder, and the free disk space."
 
 
 def main() -> int:
     """Pull, and write the answer; it includes expected errors."""
-    request = Request(**json.load(sys.stdin))
+    given = json.load(sys.stdin)
+    for each in given["pointers"]:
+        each["outs"], each["deps"] = ([Entry(**entry) for entry in each[key]] for key in ("outs", "deps"))
+    given["pointers"] = [Pointer(**each) for each in given["pointers"]]
+    request = Request(**given)
     answer = sys.stdout
     sys.stdout = sys.stderr  # what a library prints must not get into the answer
     signal.signal(signal.SIGTERM, _stop)

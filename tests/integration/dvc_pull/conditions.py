@@ -6,7 +6,7 @@ from integration.dvc_pull.repositories import Checkout
 
 CONFIG = ".dvc/config"
 POINTER = "data/raw.csv.dvc"
-FORKS = "Pull requests from forks get no secrets: what needs them cannot run there."
+FORKS = "Pull requests from forks get no secrets."
 
 
 def write(name: str, text: str | bytes) -> Callable[[Checkout], object]:

@@ -53,7 +53,7 @@ def test_a_program_in_the_settings_does_not_run(checkout: Checkout) -> None:
     file, line, message = expect(pull(checkout), 2)[0]
     assert (file, line) == (CONFIG, 6)
     assert message.startswith(
-        ".dvc/config sets `configpath` of the remote `storage`, which a repository may not. It can"
+        "`.dvc/config` sets `configpath` of the remote `storage`, which a repository may not. It can"
     )
     assert not made.exists()
 
@@ -89,7 +89,7 @@ def test_what_a_repository_may_not_set(checkout: Checkout, text: str, option: st
     checkout.workspace.write(CONFIG, text)
     file, _, message = expect(pull(checkout), 2)[0]
     assert file == CONFIG
-    assert message.startswith(f".dvc/config sets `{option}` of ")
+    assert message.startswith(f"`.dvc/config` sets `{option}` of ")
 
 
 @pytest.mark.parametrize(
@@ -117,16 +117,16 @@ def test_nor_may_a_pointer(checkout: Checkout, text: str) -> None:
         (pointer("/outside.csv"), "tracks `/outside.csv`, which is outside the repository.", 2),
         (
             pointer("../.git/hooks/post-checkout"),
-            "data/evil.dvc tracks `../.git/hooks/post-checkout`, which DVC is to ignore.",
+            "`data/evil.dvc` tracks `../.git/hooks/post-checkout`, which DVC ignores.",
             0,
         ),
         (pointer("../.GIT/hooks/x"), "tracks `.GIT/hooks/x`, which is in a folder of git or DVC.", 2),
         (pointer("s3://b/c"), "tracks `s3://b/c`, which is not a file of this repository.", 0),
-        (pointer('"a\\0b"'), "which contains a NUL character.", 0),
-        (pointer("evil", "../../../home/key"), "says `../../../home/key`, which is not a valid MD5.", 2),
-        (pointer("evil", "../../../home/key.dir"), "says `../../../home/key.dir`, which is not a valid MD5.", 2),
-        (pointer("evil", HASH.upper()), "which is not a valid MD5.", 2),
-        (pointer("evil", "12345"), "is not as DVC writes it", 2),
+        (pointer('"a\\0b"'), "is not a valid path.", 2),
+        (pointer("evil", "../../../home/key"), "`../../../home/key` is not a valid MD5.", 2),
+        (pointer("evil", "../../../home/key.dir"), "`../../../home/key.dir` is not a valid MD5.", 2),
+        (pointer("evil", HASH.upper()), " is not a valid MD5.", 2),
+        (pointer("evil", "12345"), "`12345` is not a valid MD5.", 2),
         (pointer("evil", "''"), "it has no hash.", 0),
         ("[" * DEEP, "is nested too deeply.", 0),
     ],
@@ -197,7 +197,7 @@ def test_lists(checkout: Checkout, content: str, verify: str) -> None:
     checkout.workspace.write(EVIL, pointer("evil", f"{hashed}.dir"))
     file, line, message = expect(pull(checkout, targets=EVIL, verify=verify), 1)[0]
     assert (file, line) == (EVIL, 2)
-    assert message.startswith(f"`data/evil`: its list of files ({hashed}.dir) is corrupt")
+    assert message.startswith(f"The file list of `data/evil` ({hashed}.dir) is corrupt")
     assert "relpath" not in content or ": entry 2 has " in message
     assert not (checkout.folder / "data" / "evil").exists()
     assert not (checkout.folder / "data" / "outside.csv").exists()

@@ -19,16 +19,16 @@ from servers.s3 import S3, serve_s3
 @pytest.mark.parametrize(
     ("illness", "code", "message"),
     [
-        ("silent", 3, "does not answer. Check its address and the network; a slow one is given more seconds by"),
-        ("slow", 3, "does not answer. Check its address and the network; a slow one is given more seconds by"),
-        ("half", 3, "broke off in the middle of a file. Run it again"),
-        ("500", 3, "answers with an error of its own (500). Try again later"),
+        ("silent", 3, "does not answer. Check its URL and the network. For a slow server, raise"),
+        ("slow", 3, "does not answer. Check its URL and the network. For a slow server, raise"),
+        ("half", 3, "closed the connection in the middle of a file. Run this again"),
+        ("500", 3, "has an internal error (500). Try again later"),
         (
             "403",
             3,
-            "refuses the access (403). Check that there are credentials, ",
+            "denied access (403). Check that credentials are set",
         ),
-        ("404", 1, "`data/raw.csv` is missing in the remote `storage`: there is no http://127.0.0.1:"),
+        ("404", 1, "`data/raw.csv` is missing in the remote `storage`: `http://127.0.0.1:"),
     ],
 )
 def test_an_http_server_that_is_ill(checkout: Checkout, illness: str, code: int, message: str) -> None:
@@ -50,7 +50,7 @@ def test_an_http_server_that_asks_for_credentials(checkout: Checkout, settings: 
         server.credentials = "ann:right"
         checkout.remote(server.url, **settings)
         done = pull(checkout, targets=POINTER)
-    assert "refuses the access (401). Check that there are credentials" in expect(done, 3)[0][2]
+    assert "denied access (401). Check that credentials are set" in expect(done, 3)[0][2]
     assert "wr0ng" not in done.log
 
 
@@ -88,7 +88,7 @@ def test_s3_with_wrong_credentials(checkout: Checkout, guarded: S3) -> None:
     checkout.remote("s3://penguins/dvc", endpointurl=guarded.url)
     done = pull(checkout, KEYS, targets=POINTER)
     message = expect(done, 3)[0][2]
-    assert message.startswith("The remote `storage` (s3://penguins/dvc) refuses the access (")
+    assert message.startswith("The remote `storage` (s3://penguins/dvc) denied access (")
     assert "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in message
     assert FORKS in message
     assert KEYS["AWS_SECRET_ACCESS_KEY"] not in done.log
@@ -98,7 +98,7 @@ def test_s3_without_credentials(checkout: Checkout, guarded: S3) -> None:
     checkout.remote("s3://penguins/dvc", endpointurl=guarded.url)
     message = expect(pull(checkout, NO_METADATA, targets=POINTER), 3)[0][2]
     assert message.startswith(
-        "The remote `storage` (s3://penguins/dvc) asks for credentials, and there are none. Give them"
+        "The remote `storage` (s3://penguins/dvc) requires credentials, and none were found. Set them"
     )
     assert FORKS in message
 
@@ -106,7 +106,7 @@ def test_s3_without_credentials(checkout: Checkout, guarded: S3) -> None:
 def test_s3_without_the_bucket(checkout: Checkout, s3: S3) -> None:
     checkout.remote("s3://puffins/dvc", endpointurl=s3.url)
     message = expect(pull(checkout, KEYS, targets=POINTER), 3)[0][2]
-    assert message.startswith("The remote `storage` (s3://puffins/dvc) is not there: there is no such bucket.")
+    assert message.startswith("The remote `storage` (s3://puffins/dvc) does not exist: its server has no such bucket.")
 
 
 def test_s3_without_the_object(checkout: Checkout, s3: S3) -> None:
@@ -114,8 +114,8 @@ def test_s3_without_the_object(checkout: Checkout, s3: S3) -> None:
     hashed = md5(RAW.encode())
     message = expect(pull(checkout, KEYS, targets=POINTER), 1)[0][2]
     assert message.startswith(
-        "`data/raw.csv` is missing in the remote `storage`: there is no "
-        f"s3://penguins/elsewhere/files/md5/{hashed[:2]}/{hashed[2:]}."
+        "`data/raw.csv` is missing in the remote `storage`: `"
+        f"s3://penguins/elsewhere/files/md5/{hashed[:2]}/{hashed[2:]}` does not exist."
     )
 
 
