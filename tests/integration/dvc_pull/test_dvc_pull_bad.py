@@ -103,7 +103,7 @@ CASES = {
         "`.dvc/config` is not a DVC configuration file.",
         place=(CONFIG, 1),
     ),
-    "config: Latin-1": Case(write(CONFIG, b"# \xfc\n"), ".dvc/config is not UTF-8 text.", place=(CONFIG, 0)),
+    "config: Latin-1": Case(write(CONFIG, b"# \xfc\n"), "`.dvc/config` is not UTF-8 text.", place=(CONFIG, 0)),
     "config: a key of another DVC": Case(
         remote("../../store", keyword="true"),
         "`.dvc/config` sets `keyword` of the remote `storage`, which a repository may not.",
@@ -156,7 +156,7 @@ CASES = {
         hint="git conflict markers: resolve the conflict.",
     ),
     "pointer: Latin-1": Case(
-        write(POINTER, b"outs:\n- md5: \xfc\n"), "data/raw.csv.dvc is not UTF-8 text.", place=(POINTER, 0)
+        write(POINTER, b"outs:\n- md5: \xfc\n"), "`data/raw.csv.dvc` is not UTF-8 text.", place=(POINTER, 0)
     ),
     "pointer: of DVC 1": Case(
         change(POINTER, "  hash: md5\n", "  metric: false\n"),
