@@ -1,8 +1,7 @@
 """Markdown for GitHub pages that is also readable on a terminal, safe for any text in names and messages."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from notebook_ci.base.texts import printable
 
@@ -13,8 +12,6 @@ MINUTE = 60
 
 # By the status of a record.
 ICONS = {"passed": "✅", "failed": "❌", "error": "🛑", "skipped": "⏭️"}
-
-Json = Mapping[str, Any]
 
 
 def count(number: int, noun: str) -> str:

@@ -3,9 +3,9 @@
 The part of each stage is in the `summary.py` of its package.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import TypeVar
 
 from notebook_ci.base.markdown import (
     ICONS,
@@ -21,42 +21,13 @@ from notebook_ci.base.markdown import (
     title,
 )
 from notebook_ci.base.problems import Problem
-from notebook_ci.build_image import summary as build_image
-from notebook_ci.dvc_pull import summary as dvc_pull
-from notebook_ci.execute_notebook import summary as execute_notebook
-from notebook_ci.log_run import summary as log_run
-from notebook_ci.records.build_image import BuildImageRecord
-from notebook_ci.records.dvc_pull import DvcPullRecord
-from notebook_ci.records.execute_notebook import ExecuteRecord
-from notebook_ci.records.log_run import LogRunRecord
 from notebook_ci.records.record import Record
-from notebook_ci.records.setup_env import SetupEnvRecord
-from notebook_ci.records.validate_data import ValidateRecord
-from notebook_ci.setup_env import summary as setup_env
-from notebook_ci.validate_data import summary as validate_data
+from notebook_ci.stages import STAGES
 
+Part = TypeVar("Part", str, list[str])
 SIGNIFICANT_DIGITS = 6
 # Outputs that are digests -> what they identify.
 DIGESTS = {"env-digest": "environment", "data-digest": "data", "image-id": "image", "digest": "image in its registry"}
-
-
-@dataclass(frozen=True)
-class Wording:
-    """How one stage is described, from its record."""
-
-    note: Callable[[Any], str]  # the result in a few words of plain text
-    section: Callable[[Any], list[str]]  # blocks of Markdown
-    verdict: Callable[[Any], str] = lambda _: ""  # why it failed; empty: its last error says so
-
-
-OF_RECORD: Mapping[type[Record], Wording] = {
-    SetupEnvRecord: Wording(setup_env.note, setup_env.section),
-    DvcPullRecord: Wording(dvc_pull.note, dvc_pull.section, dvc_pull.verdict),
-    ValidateRecord: Wording(validate_data.note, validate_data.section, validate_data.verdict),
-    ExecuteRecord: Wording(execute_notebook.note, execute_notebook.section, execute_notebook.verdict),
-    BuildImageRecord: Wording(build_image.note, build_image.section),
-    LogRunRecord: Wording(log_run.note, log_run.section),
-}
 
 
 def render(records: Sequence[Record]) -> str:
@@ -120,19 +91,31 @@ def _note(record: Record) -> str:
 
 def note(record: Record) -> str:
     """Return the result of a stage that passed, in a few words of plain text."""
-    return wording.note(record) if (wording := OF_RECORD.get(type(record))) else ""
+    return _of_stage("note", record, "")
 
 
 def _verdict(record: Record) -> str:
-    if (wording := OF_RECORD.get(type(record))) and (verdict := wording.verdict(record)):
+    if verdict := _of_stage("verdict", record, ""):
         return verdict
     # The error that ended the stage was added last.
     return title(record.errors[-1].message.removesuffix(".")) if record.errors else "no reason was recorded"
 
 
 def _section(record: Record) -> list[str]:
-    wording = OF_RECORD.get(type(record))
-    return wording.section(record) if wording and record.status != "skipped" else []
+    return _of_stage("section", record, []) if record.status != "skipped" else []
+
+
+def _of_stage(function: str, record: Record, default: Part) -> Part:
+    """Call a function of the stage's `summary.py`. Returns the default if there is none, or another version's stage.
+
+    `note` is the result in a few words of plain text, `section` are blocks of Markdown, `verdict` is why it failed: if
+    that is empty, the last error says so.
+    """
+    if record.stage not in STAGES:
+        return default
+    summary = import_module(f"notebook_ci.{record.stage.replace('-', '_')}.summary")
+    part: Part = getattr(summary, function, lambda _: default)(record)
+    return part
 
 
 def _metrics(metrics: Mapping[str, float]) -> str:
