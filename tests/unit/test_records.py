@@ -333,6 +333,13 @@ def test_a_record_that_no_stage_has_written_is_refused(run: RunDirectory, fields
     assert caught.value.hint == "Remove it from the run directory."
 
 
+def test_a_huge_file_is_no_record(run: RunDirectory) -> None:
+    with (run.path / "a.json").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(InputError, match="32 MiB"):
+        run.records()
+
+
 def test_a_record_is_read_as_it_was_written(run: RunDirectory) -> None:
     failure = Failure(kind="cell-error", title="t", message="m", line=3)
     metrics = {"loss": math.inf, "accuracy": 0.5}

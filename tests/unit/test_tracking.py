@@ -370,7 +370,7 @@ def test_braces_of_a_server_are_its_own() -> None:
         uri="http://host/{x}", database="", artifacts="", experiment="e", run=Description("0", "run", "FINISHED", 0, 0)
     )
     text = "API request failed with error code 403 != 200. Response body: '<b>no {y}</b>'"
-    error = explain(Fault.of(ValueError(text)), job, "it was tried", run_made=False)
+    error = explain(Fault.of(ValueError(text)), job, "it was tried", run_exists=False)
     assert error.message == "http://host/{x} denied access (403) while it was tried: no {y}."
 
 
@@ -381,10 +381,10 @@ def test_names_that_mlflow_refuses_are_a_wrong_input() -> None:
     fault = Fault(
         ["RestException"], ["INVALID_PARAMETER_VALUE: Invalid experiment name"], "INVALID_PARAMETER_VALUE", 400
     )
-    error = explain(fault, job, "the experiment was looked up", run_made=False)
+    error = explain(fault, job, "the experiment was looked up", run_exists=False)
     assert isinstance(error, InputError)
     assert error.message == "http://host refused the run: INVALID_PARAMETER_VALUE: Invalid experiment name."
-    later = explain(fault, job, "artifacts were uploaded", run_made=True)
+    later = explain(fault, job, "artifacts were uploaded", run_exists=True)
     assert isinstance(later, SurroundingsError)
 
 

@@ -28,11 +28,11 @@ def prepare(path: Path, progress: Callable[[str], None]) -> None:
         if not path.exists() or not path.stat().st_size:
             progress(f"Creating the store {path}")
             _make(path)
-        fault = _fault(path)
-    except (OSError, sqlite3.Error) as error:
-        raise unusable(str(path), str(getattr(error, "strerror", None) or error)) from error
-    if fault:
-        raise fault
+        error = _error(path)
+    except (OSError, sqlite3.Error) as failure:
+        raise unusable(str(path), str(getattr(failure, "strerror", None) or failure)) from failure
+    if error:
+        raise error
 
 
 def _make(path: Path) -> None:
@@ -48,7 +48,7 @@ def _make(path: Path) -> None:
             os.link(new, path)
 
 
-def _fault(path: Path) -> NotebookCiError | None:
+def _error(path: Path) -> NotebookCiError | None:
     with contextlib.closing(sqlite3.connect(path, timeout=LOCK_SECONDS)) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if tables and "alembic_version" not in tables:

@@ -273,13 +273,13 @@ def _artifacts(label: str, record: Record, root: Path, notices: list[str]) -> It
     root = root.resolve()
     yield _artifact(root / f"{label}.json", root)
     for name, digest in record.created.items():
-        if fault := _fault(root / name, root, digest):
-            notices.append(f"Not logged: {quote(name)}, which {label} created, {fault}.")
+        if reason := _reason(root / name, root, digest):
+            notices.append(f"Not logged: {quote(name)}, which {label} created, {reason}.")
         else:
             yield _artifact(root / name, root)
 
 
-def _fault(path: Path, root: Path, digest: str) -> str:
+def _reason(path: Path, root: Path, digest: str) -> str:
     try:
         if not path.parent.resolve().is_relative_to(root):
             return "is outside the run directory"

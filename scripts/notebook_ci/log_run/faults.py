@@ -120,17 +120,17 @@ _SERVER = (
 )
 
 
-def explain(fault: Fault, job: Job, step: str, *, run_made: bool) -> NotebookCiError:
+def explain(fault: Fault, job: Job, step: str, *, run_exists: bool) -> NotebookCiError:
     """Return the error for the user.
 
-    If `run_made`, the run was found or created before, so the server is MLflow and accepts the names of experiment and
+    If `run_exists`, it was found or created before, so the server is MLflow and accepts the names of experiment and
     run.
     """
-    if not run_made and fault.code == "INVALID_PARAMETER_VALUE":
+    if not run_exists and fault.code == "INVALID_PARAMETER_VALUE":
         return InputError(f"{job.uri} refused the run: {fault.reason}.", hint=REFUSED)
     if job.database:
         return _of_database(fault, job.database)
-    known = _SERVER if run_made else (_NO_MLFLOW, *_SERVER)
+    known = _SERVER if run_exists else (_NO_MLFLOW, *_SERVER)
     if error := known_errors.explain(known, fault.text, uri=job.uri, reason=fault.reason, step=step):
         return error
     status = f" ({fault.status})" if fault.status else ""

@@ -42,7 +42,7 @@ class Recording:
         self.job = job
         self.answer = answer
         self.progress = progress
-        self._tell_step = step
+        self._report_step = step
         self._step = ""
 
     def run(self) -> None:
@@ -58,12 +58,12 @@ class Recording:
                     self.progress(f"{self.job.uri} is not available: trying again in {wait} s")
                     time.sleep(wait)
                     continue
-                self.answer.fail(faults.explain(fault, self.job, self._step, run_made=bool(self.answer.run_id)))
+                self.answer.fail(faults.explain(fault, self.job, self._step, run_exists=bool(self.answer.run_id)))
             return
 
     def _begin(self, step: str) -> None:
         self._step = step
-        self._tell_step(step)
+        self._report_step(step)
 
     def _once(self) -> None:
         # Before the first step, because loading is not the store's time. The client imports all of `mlflow`.
@@ -194,14 +194,14 @@ class Recording:
     def _log_artifacts(self, info: Any) -> None:
         artifacts, logged = self.job.run.artifacts, self.answer.logged
         self._check_location(info.artifact_uri)
-        told = time.monotonic()
+        shown = time.monotonic()
         for artifact in artifacts:
             with patience(artifact.bytes // BYTES_A_SECOND):
                 self.client.log_artifact(info.run_id, _under_its_name(artifact), artifact.folder or None)
             logged.artifacts += 1
             logged.artifact_bytes += artifact.bytes
-            if time.monotonic() - told > PROGRESS_SECONDS:
-                told = time.monotonic()
+            if time.monotonic() - shown > PROGRESS_SECONDS:
+                shown = time.monotonic()
                 size = logged.artifact_bytes / MEGABYTE
                 self.progress(f"{logged.artifacts} of {len(artifacts)} artifacts uploaded ({size:.1f} MB)")
 
