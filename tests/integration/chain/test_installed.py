@@ -158,7 +158,7 @@ def test_the_chain_runs_from_a_folder_that_cannot_be_written(command: Path, work
     assert (result["status"], result["kernel_start"]) == ("passed", "fork")
     empty = run(command, "log-run", cwd=workspace.folder, environ=environ, prefix=prefix)
     newest = record.parent.relative_to(workspace.folder)
-    assert f"is logged with `notebook-ci log-run --run-dir {newest}`" in empty.stderr
+    assert f"Log the newest run that has records: `notebook-ci log-run --run-dir {newest}`" in empty.stderr
 
 
 def test_without_bash_it_says_so(command: Path, tmp_path: Path) -> None:
