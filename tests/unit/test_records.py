@@ -34,7 +34,9 @@ def run(tmp_path: Path) -> RunDirectory:
 
 
 def written(run: RunDirectory, stage: str, slug: str = "", **values: Any) -> Path:
-    return run.take(stage, slug).write(Record(stage=stage, slug=slug, **values))
+    files = run.take(stage, slug)
+    files.write(Record(stage=stage, slug=slug, **values))
+    return files.record
 
 
 def names(run: RunDirectory) -> list[str]:
@@ -141,7 +143,9 @@ def test_processes_at_once_never_get_one_name(tmp_path: Path) -> None:
         "from notebook_ci.records.run_directory import RunDirectory\n"
         "run = RunDirectory(Path(sys.argv[1])); sys.stdin.readline()\n"
         "for _ in range(10):\n"
-        "    print(run.take('stage', '').write(Record(stage='stage')).name)\n"
+        "    files = run.take('stage', '')\n"
+        "    files.write(Record(stage='stage'))\n"
+        "    print(files.record.name)\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
@@ -228,7 +232,7 @@ def test_a_record_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 class Odd(Record):
     """A record of a stage with values that JSON does not know."""
 
-    odd: dict[Any, Any] = field(default_factory=dict)
+    odd: dict[object, object] = field(default_factory=dict)
 
 
 def test_odd_values_become_json(run: RunDirectory) -> None:

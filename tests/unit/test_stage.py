@@ -281,7 +281,7 @@ def test_a_cancelled_stage_keeps_what_was_done(toy: Toy, number: signal.Signals)
 def test_a_signal_while_the_record_is_written_waits(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     write = StageFiles.write
 
-    def disturbed(place: StageFiles, record: Record) -> Path:
+    def disturbed(place: StageFiles, record: Record) -> Record:
         signal.raise_signal(signal.SIGINT)
         return write(place, record)
 

@@ -219,7 +219,9 @@ def record(stage: str = "setup-env", **fields: Any) -> Record:
 
 
 def written(folder: Path, **fields: Any) -> Path:
-    return RunDirectory(folder).take("setup-env", "").write(record(**fields))
+    files = RunDirectory(folder).take("setup-env", "")
+    files.write(record(**fields))
+    return files.record
 
 
 def described(tmp_path: Path, records: Mapping[str, Record]) -> Description:

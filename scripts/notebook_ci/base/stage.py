@@ -180,14 +180,14 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
         saved = ""
         record.outputs = dict(self.headline(record))
         try:
-            saved = str(files.write(record))
+            shown, saved = files.write(record), str(files.record)
         except SurroundingsError as error:
             record.add(error)
             exit_code = _worse(exit_code, error)
+            shown = as_written(record)
         console.annotate(record.problems)
         try:
-            records = [as_written(record)]
-            console.summarize(Summary(summary.render(records), terminal.render(records)))
+            console.summarize(Summary(summary.render([shown]), terminal.render([shown])))
             console.set_outputs({"status": record.status, "record": saved, **record.outputs})
         except OSError as error:
             file = Path(error.filename or files.root)

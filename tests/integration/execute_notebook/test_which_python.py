@@ -40,7 +40,8 @@ def test_the_interpreter_is_looked_for_in_order(workspace: Workspace, kernel: Pa
     run_dir.mkdir()
     of_setup = link(workspace.base / "s", kernel)
     setup = SetupEnvRecord(stage="setup-env", python=str(of_setup))
-    record_file = RunDirectory(run_dir).take("setup-env", "").write(setup)
+    files = RunDirectory(run_dir).take("setup-env", "")
+    files.write(setup)
     environ: dict[str, str | None] = {
         "VIRTUAL_ENV": str(by_venv.parents[1]),
         "pythonLocation": str(by_location.parents[1]),
@@ -55,7 +56,7 @@ def test_the_interpreter_is_looked_for_in_order(workspace: Workspace, kernel: Pa
         assert f"({origin}: {python})" in done.log
         given = {}
         if origin == "setup-env":
-            record_file.unlink()
+            files.record.unlink()
         environ[origin] = None if origin in {"VIRTUAL_ENV", "pythonLocation"} else environ.get(origin)
 
 

@@ -33,9 +33,9 @@ def log(workspace: Workspace, uri: str, environ: Any = None, *, prefix: Any = ()
 
 def record(workspace: Workspace, **fields: Any) -> Path:
     run_directory = RunDirectory.open(str(workspace.folder / "run"), StageWorkspace(workspace.base / "elsewhere", {}))
-    return run_directory.take("dvc-pull", "").write(
-        DvcPullRecord(stage="dvc-pull", started="2026-11-21T10:00:00.000+00:00", **fields)
-    )
+    files = run_directory.take("dvc-pull", "")
+    files.write(DvcPullRecord(stage="dvc-pull", started="2026-11-21T10:00:00.000+00:00", **fields))
+    return files.record
 
 
 def assert_error(done: Done, message: str, hint: str = "", code: int = 3) -> None:

@@ -23,7 +23,8 @@ def write(folder: Path, record: Record) -> Path:
     """Write a record into a run directory."""
     run_directory = RunDirectory.open(str(folder), StageWorkspace(folder.parent / "elsewhere", {}))
     place = run_directory.take(record.stage, record.slug)
-    return place.write(record)
+    place.write(record)
+    return place.record
 
 
 def execute_record(*results: NotebookResult, started: str = "2026-11-21T10:00:00.000+00:00", **more: Any) -> Record:
