@@ -18,8 +18,9 @@ from typing import Any
 from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
 from notebook_ci.base.files import bytes_in
 from notebook_ci.base.texts import command_line, quote
+from notebook_ci.dvc_pull.faults import FORKS
 from notebook_ci.dvc_pull.protocol import Request, Result
-from notebook_ci.dvc_pull.remotes import FORKS, RemoteStore
+from notebook_ci.dvc_pull.remotes import RemoteStore
 from notebook_ci.dvc_pull.repository import Object, Output, Repository
 from notebook_ci.dvc_pull.transfer import Progress, Silence, at_once
 
