@@ -20,40 +20,26 @@ MOST_BYTES = 32 * 1024 * 1024
 FULL_BYTES, FEW_FILES = 64 * 1024, 20  # with less left, a disk counts as full
 TMPDIR = "set `TMPDIR` to another folder"
 _SPACE = "Free some disk space"
-_PERMISSION = "Get write permission there"
-_IN_THE_WAY = "Remove or rename what is in the way"
 # Failures of the system, whatever is written.
 AROUND = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
-# What to do, by error number of a failed write.
-WRITE_HINTS = {
-    errno.ENOSPC: _SPACE,
-    errno.EDQUOT: _SPACE,
-    errno.EACCES: _PERMISSION,
-    errno.EPERM: _PERMISSION,
-    errno.EROFS: "Make the disk writable",
-    errno.EEXIST: _IN_THE_WAY,
-    errno.EISDIR: _IN_THE_WAY,
-    errno.ENOTDIR: _IN_THE_WAY,
-    errno.ELOOP: _IN_THE_WAY,
-    errno.ENAMETOOLONG: "Use a shorter name",
-    errno.EMFILE: "Allow more open files with `ulimit -n`",
-    errno.ENFILE: "Allow more open files with `ulimit -n`",
-    errno.EIO: "Check the disk",
+# What to do, and the error numbers of a failed write for which it helps.
+_WRITE_HINTS = {
+    _SPACE: (errno.ENOSPC, errno.EDQUOT),
+    "Get write permission there": (errno.EACCES, errno.EPERM),
+    "Make the disk writable": (errno.EROFS,),
+    "Remove or rename what is in the way": (errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ELOOP),
+    "Use a shorter name": (errno.ENAMETOOLONG,),
+    "Allow more open files with `ulimit -n`": (errno.EMFILE, errno.ENFILE),
+    "Check the disk": (errno.EIO,),
 }
 
 
 def is_folder(path: Path) -> bool:
-    """Like `Path.is_dir`, but False for a path that is too long, not allowed or not valid."""
-    with contextlib.suppress(OSError, ValueError):
-        return path.is_dir()
-    return False
+    return os.path.isdir(path)  # noqa: PTH112 - unlike `Path.is_dir`, False for any path that cannot be used
 
 
 def exists(path: Path) -> bool:
-    """Like `Path.exists`, but False for a path that is too long, not allowed or not valid."""
-    with contextlib.suppress(OSError, ValueError):
-        return path.exists()
-    return False
+    return os.path.exists(path)  # noqa: PTH110 - unlike `Path.exists`, False for any path that cannot be used
 
 
 def open_regular(path: Path, shown: str, *, hint: str = "") -> BinaryIO:
@@ -137,7 +123,7 @@ def unwritable(what: str, path: Path, error: OSError, instead: str = "") -> Surr
     `what` begins the sentence: "The record x.json cannot be written". If the disk of `path` is full, the message gives
     its free space. `instead` is another way out, added to the hint: see `TMPDIR`.
     """
-    hint = WRITE_HINTS.get(error.errno or 0, "")
+    hint = next((hint for hint, numbers in _WRITE_HINTS.items() if error.errno in numbers), "")
     room = f" ({_room(path)})" if hint == _SPACE else ""
     hint = ", or ".join(filter(None, (hint, instead)))
     return SurroundingsError(f"{what}: {error.strerror or error}{room}.", hint=f"{hint[:1].upper()}{hint[1:]}.")

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -24,21 +24,18 @@ INCLUDE = re.compile(r"^[ \t]*(?:-[rc]|--(?:requirement|constraint)(?=[ \t=]))[ 
 LOCAL = re.compile(
     r"^[ \t]*(?:-e|--editable[ \t=]|\.|/|[^-\s#@:;][^\s#@:;]*/|[^#\s]*[ \t]*(?:@[ \t]*)?file:)", re.MULTILINE
 )
-NOT_YET = {
-    "environment.y*ml": "conda",
-    "conda-lock.y*ml": "conda",
-    "poetry.lock": "Poetry",
-    "pdm.lock": "PDM",
-    "Pipfile*": "Pipenv",
-    "pixi.*": "pixi",
-}
 _FROM_ENVIRONMENT = "run `pip list --format=freeze > requirements.txt` in that environment"
-EXPORTS = {
-    "conda": _FROM_ENVIRONMENT,
-    "Poetry": "run `poetry export -f requirements.txt -o requirements.txt` (with the plugin `poetry-plugin-export`)",
-    "PDM": "run `pdm export -o requirements.txt`",
-    "Pipenv": "run `pipenv requirements --hash > requirements.txt`",
-    "pixi": _FROM_ENVIRONMENT,
+# Files of other tools, which are not supported yet: the tool, and how to get a supported file.
+FOREIGN = {
+    "environment.y*ml": ("conda", _FROM_ENVIRONMENT),
+    "conda-lock.y*ml": ("conda", _FROM_ENVIRONMENT),
+    "poetry.lock": (
+        "Poetry",
+        "run `poetry export -f requirements.txt -o requirements.txt` (with the plugin `poetry-plugin-export`)",
+    ),
+    "pdm.lock": ("PDM", "run `pdm export -o requirements.txt`"),
+    "Pipfile*": ("Pipenv", "run `pipenv requirements --hash > requirements.txt`"),
+    "pixi.*": ("pixi", _FROM_ENVIRONMENT),
 }
 
 
@@ -132,7 +129,7 @@ def find(given: str, cwd: Path) -> tuple[Lock, list[str]]:
     chosen = _chosen(there)
     lock = _lock(chosen.name, chosen, cwd)
     if lock.kind == "pyproject":
-        _refuse_foreign_lock(cwd)
+        _refuse_foreign(sorted(cwd.iterdir()))
     return lock, [path.name for path in there if path != chosen]
 
 
@@ -157,9 +154,7 @@ def _named(given: str, cwd: Path) -> Lock:
 
 
 def _lock(name: str, path: Path, cwd: Path) -> Lock:
-    for pattern, tool in NOT_YET.items():
-        if fnmatch(path.name, pattern):
-            raise _not_yet(name, tool)
+    _refuse_foreign([path], name)
     return Lock(cwd, path, _kind(name, path))
 
 
@@ -195,7 +190,7 @@ def check(lock: Lock) -> None:
         _toml(lock.name, lock.path)
     elif lock.kind == "pyproject" and "project" not in (content := _toml(lock.name, lock.path)):
         if "poetry" in content.get("tool", {}):
-            raise _not_yet(lock.name, "Poetry")
+            raise _foreign(lock.name, *FOREIGN["poetry.lock"])
         raise InputError(
             f"{quote(lock.name)} has no `[project]` table, so it does not say what to install.",
             hint="Add the dependencies there, or set `requirements` to another file.",
@@ -236,7 +231,7 @@ def _chosen(there: list[Path]) -> Path:
 
 
 def _nothing(cwd: Path) -> InputError:
-    _refuse_foreign_lock(cwd)
+    _refuse_foreign(sorted(cwd.iterdir()))
     return InputError(
         f"No file in `{cwd}` says what to install ({', '.join(map(quote, SEARCHED))}).",
         hint="Run `pip list --format=freeze > requirements.txt` and commit the file, "
@@ -244,17 +239,18 @@ def _nothing(cwd: Path) -> InputError:
     )
 
 
-def _refuse_foreign_lock(cwd: Path) -> None:
-    """Raise InputError if the project has a lock of another tool, which would be ignored."""
-    for pattern, tool in NOT_YET.items():
-        for path in sorted(cwd.glob(pattern)):
-            raise _not_yet(path.name, tool)
+def _refuse_foreign(paths: Iterable[Path], name: str = "") -> None:
+    """Raise InputError for a file of another tool, also if it would only be ignored."""
+    for path in paths:
+        for pattern, (tool, export) in FOREIGN.items():
+            if fnmatch(path.name, pattern):
+                raise _foreign(name or path.name, tool, export)
 
 
-def _not_yet(name: str, tool: str) -> InputError:
+def _foreign(name: str, tool: str, export: str) -> InputError:
     return InputError(
         f"{quote(name)} is a {tool} file, which setup-env cannot install from yet.",
-        hint=f"Until then, {EXPORTS[tool]}, commit that file, and set `requirements` to it.",
+        hint=f"Until then, {export}, commit that file, and set `requirements` to it.",
         file=name,
     )
 

@@ -41,7 +41,7 @@ class EnvironmentPlan(Plan):
 def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Nothing:
     """Decide what to install. Raises InputError if an input or a file is wrong."""
     cwd = workspace.cwd
-    if not inputs.requirements and not any(list(cwd.glob(each)) for each in (*locks.SEARCHED, *locks.NOT_YET)):
+    if not inputs.requirements and not any(list(cwd.glob(each)) for each in (*locks.SEARCHED, *locks.FOREIGN)):
         reason = f"No file says what to install ({', '.join(map(quote, locks.SEARCHED))})."
         return Nothing(reason, hint="Add one of them, or set `requirements` to another file.")
     lock, others = locks.find(inputs.requirements, cwd)
