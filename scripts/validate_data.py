@@ -20,7 +20,7 @@ STAGE = Stage(
     inputs=ValidateInputs,
     outputs=OUTPUTS,
     record=ValidateRecord,
-    plan=plan.make,
+    plan=plan.create,
     run=_run,
     headline=lambda record: record.headline,
 )

@@ -49,7 +49,7 @@ def test_no_expectations_have_no_lines(text: str) -> None:
 
 
 def test_no_json_is_told_with_its_line() -> None:
-    with pytest.raises(InputError, match=r"s\.json is not JSON: Expecting value \(column 1\)\.") as caught:
+    with pytest.raises(InputError, match=r"s\.json` is not valid JSON: Expecting value \(column 1\)\.") as caught:
         parsed("\n\n,", "s.json")
     assert (caught.value.file, caught.value.line) == ("s.json", 3)
 
@@ -88,7 +88,7 @@ def test_pairs_of_data_and_suites(tmp_path: Path, inputs: dict[str, object], pai
 
 
 def test_nothing_is_planned_where_nothing_is_given(tmp_path: Path) -> None:
-    nothing = plan.make(loaded(tmp_path), Workspace(tmp_path, {}))
+    nothing = plan.create(loaded(tmp_path), Workspace(tmp_path, {}))
     assert isinstance(nothing, Nothing)
     assert nothing.reason.startswith("No `suite`, `rules` or `checkpoint` is set")
 
@@ -97,8 +97,8 @@ def test_missing_data_is_an_error_unless_dvc_pull_runs_first(tmp_path: Path) -> 
     (tmp_path / "s.json").write_text(json.dumps({"name": "s", "expectations": [{"type": "a", "kwargs": {}}]}))
     inputs = loaded(tmp_path, rules={"a.csv": "s.json", "b.csv": "s.json"})
     with pytest.raises(InputError, match=r"b\.csv") as caught:
-        plan.make(inputs, Workspace(tmp_path, {}))
+        plan.create(inputs, Workspace(tmp_path, {}))
     assert ["a.csv" in each.message for each in caught.value.others] == [True]
-    planned = plan.make(inputs, Workspace(tmp_path, {}, awaits_data=True))
+    planned = plan.create(inputs, Workspace(tmp_path, {}, awaits_data=True))
     assert not isinstance(planned, Nothing)
-    assert [line.startswith("not known before dvc-pull has run: ") for line in planned.lines()] == [True, True]
+    assert [line.startswith("not known before dvc-pull: ") for line in planned.lines()] == [True, True]

@@ -31,12 +31,12 @@ NOT_NULL = stated("expect_column_values_to_not_be_null", column="mass")
 def test_results_are_matched_by_their_number() -> None:
     other = stated("expect_table_row_count_to_equal", value=3)
     found = messages([result(1, observed_value=4), result(0, success=True)], NOT_NULL, other)
-    assert found == [("violation", "observed `4`; wanted is expect_table_row_count_to_equal (`value: 3`).")]
+    assert found == [("violation", "observed `4`; this fails expect_table_row_count_to_equal (`value: 3`).")]
 
 
 @pytest.mark.parametrize("raised", [RAISED, {"MetricConfigurationID(...)": RAISED}], ids=["plain", "by metric"])
 def test_an_exception_is_no_violation_in_either_shape(raised: dict[str, Any]) -> None:
-    expected = "expect_column_values_to_not_be_null cannot be evaluated on these data (`mass` was read as float64): "
+    expected = "expect_column_values_to_not_be_null cannot be evaluated on this data (`mass` was read as float64): "
     assert messages([result(raised=raised)], NOT_NULL) == [("not-evaluated", expected + "`Cannot do that`.")]
 
 
@@ -51,7 +51,7 @@ def test_a_missing_column_is_missing_whatever_the_result_says() -> None:
     for each in (result(success=True), result(raised=RAISED), result()):
         ((kind, message),) = messages([each], missing)
         assert kind == "missing-column"
-        assert "Did you mean `name`? There are `mass`, `name`." in message
+        assert "Did you mean `name`? Its columns: `mass`, `name`." in message
 
 
 def test_counts_are_of_the_values_that_are_there() -> None:

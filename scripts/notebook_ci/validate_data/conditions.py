@@ -28,12 +28,12 @@ def wrong(kwargs: dict[str, Any]) -> str:
     """Return what is not accepted in the arguments of an expectation, as a sentence; empty if all is accepted."""
     for key, value in _members(kwargs.get("row_condition")):
         if key in {"", "pass_through_filter"} and (reason := _wrong_text(value)):
-            return f"The row_condition {quote(value)} {reason}."
+            return f"`row_condition` {quote(value)} {reason}."
         if key in {"name", "column"} and ("`" in value or LOCAL in value):
-            return f"The row_condition names a column {quote(value)}, which cannot be quoted."
+            return f"`row_condition` names a column {quote(value)}, which cannot be quoted."
     for key, value in _members(kwargs.get("json_schema")):
         if key in REFERENCES and not value.startswith("#"):
-            return f"The json_schema refers to {quote(value)}: only references in itself, with #, are followed."
+            return f"`json_schema` refers to {quote(value)}: only references inside it, with `#`, are allowed."
     return ""
 
 
@@ -52,6 +52,6 @@ def _members(value: object, key: str = "") -> Iterator[tuple[str, str]]:
 def _wrong_text(condition: str) -> str:
     plain = QUOTED.sub(" _ ", condition)
     if LOCAL in condition or not NOT_PLAIN.isdisjoint(plain):
-        return "holds more than columns, values and comparisons (`@`, `#`, `\\` or quotes in quotes)"
+        return "contains more than columns, values and comparisons (`@`, `#`, `\\` or quotes in quotes)"
     other = [name for name in re.findall(r"\.\s*([^\W\d]\w*)", plain) if name not in METHODS]
-    return f"uses {quote(other[0])}; accepted are {', '.join(METHODS)}" if other else ""
+    return f"uses {quote(other[0])}; allowed are {', '.join(METHODS)}" if other else ""

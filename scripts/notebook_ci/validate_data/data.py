@@ -23,7 +23,7 @@ JSON_LINES = (".jsonl", ".ndjson")
 TEXT_SUFFIXES = (*DELIMITERS, ".json", *JSON_LINES)
 PARQUET = ".parquet"
 SUFFIXES = (*TEXT_SUFFIXES, PARQUET)
-ACCEPTED = f"Accepted are {', '.join(SUFFIXES)}, and all but {PARQUET} with {COMPRESSED} behind it."
+ACCEPTED = f"Use {', '.join(f'`{each}`' for each in SUFFIXES)}; all except `{PARQUET}` also with `{COMPRESSED}`."
 HEAD_BYTES = 4096
 # Python's message if there is no memory for one of the threads in which pandas (3.1) reads large CSV files.
 NO_THREAD = "can't start new thread"
@@ -34,7 +34,7 @@ LFS_POINTER = b"version https://git-lfs.github.com/"
 MAGIC = {
     # With the byte that follows in such a file, because text could begin with the letters alone.
     b"PAR1\x15": "a Parquet file",
-    GZIP_MAGIC: "compressed with gzip",
+    GZIP_MAGIC: "gzip data",
     b"\x89PNG\r\n\x1a\n": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
     b"%PDF-": "a PDF document",
@@ -43,9 +43,9 @@ MAGIC = {
     b"SQLite format 3\0": "an SQLite database",
     b"\x89HDF\r\n\x1a\n": "an HDF5 file",
     b"ARROW1\0": "an Arrow (Feather) file",
-    b"BZh91AY&SY": "compressed with bzip2",
-    b"\xfd7zXZ\0": "compressed with xz",
-    b"\x28\xb5\x2f\xfd": "compressed with Zstandard",
+    b"BZh91AY&SY": "bzip2 data",
+    b"\xfd7zXZ\0": "xz data",
+    b"\x28\xb5\x2f\xfd": "Zstandard data",
     b"\x80\x04\x95": "a pickle",
     b"\x80\x05\x95": "a pickle",
     b"\xff\xfe": "text in UTF-16",
@@ -63,7 +63,7 @@ def suffix(name: str) -> str:
     plain = name.lower().removesuffix(COMPRESSED)
     found = next((each for each in SUFFIXES if plain.endswith(each)), "")
     if not found or (found == PARQUET and plain != name.lower()):
-        raise InputError(f"How to read {quote(name)} cannot be told by its suffix.", hint=ACCEPTED, file=name)
+        raise InputError(f"Unknown file type: {quote(name)}.", hint=ACCEPTED, file=name)
     return found
 
 
@@ -79,7 +79,7 @@ def check_file(path: Path, shown: str) -> None:
         if isinstance(error.__cause__, FileNotFoundError):
             error.hint = _hint_of_dvc(path, shown)
         elif is_folder(path):
-            error.hint = "Name files, or a glob such as `data/*.csv`."
+            error.hint = "Write file names, or a glob such as `data/*.csv`."
         raise
     suffix(shown)
 
@@ -102,15 +102,15 @@ def read(path: Path, shown: str) -> "pd.DataFrame":
             frame = _reader(kind)(path)
     except UnicodeDecodeError as error:
         raise CheckFailed(
-            f"{shown} is not UTF-8 text: {error.reason}.", hint="Save it as UTF-8.", file=shown
+            f"`{shown}` is not UTF-8 text: {error.reason}.", hint="Save it as UTF-8.", file=shown
         ) from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise CheckFailed(f"{shown} is not a whole gzip file: {_reason(error, path)}.", file=shown) from error
+        raise CheckFailed(f"`{shown}` is not a complete gzip file: {_reason(error, path)}.", file=shown) from error
     except (ValueError, TypeError, OSError, ArithmeticError, RuntimeError, Warning) as error:
         if NO_THREAD in str(error) or getattr(error, "errno", None) == errno.ENOMEM:
             raise MemoryError from error
         # What pandas and pyarrow raise for broken content; `ParserError` and `ArrowInvalid` are ValueErrors.
-        raise CheckFailed(f"{shown} cannot be read as {kind[1:]}: {_reason(error, path)}.", file=shown) from error
+        raise CheckFailed(f"`{shown}` cannot be read as {kind[1:]}: {_reason(error, path)}.", file=shown) from error
     if kind in DELIMITERS:
         _refuse_other_separator([str(name) for name in frame.columns], kind, shown)
     return frame
@@ -131,8 +131,8 @@ def _hint_of_dvc(path: Path, shown: str) -> str:
     within = folders[: folders.index(root) + 1] if root else folders[:1]
     pointers = (each.with_name(f"{each.name}.dvc") for each in (path, *within[:-1]))
     if any(pointer.is_file() for pointer in pointers) or any(_is_output(path, folder) for folder in within):
-        return "DVC versions it: run dvc-pull before."
-    return f"If DVC versions it, is {shown}.dvc committed?" if root else "Paths are relative to the workspace."
+        return "DVC tracks it: run dvc-pull first."
+    return f"If DVC tracks it, commit `{shown}.dvc`." if root else "Paths are relative to the workspace."
 
 
 def _is_output(path: Path, folder: Path) -> bool:
@@ -170,9 +170,9 @@ def _refuse_other_separator(columns: Sequence[str], kind: str, shown: str) -> No
     if len(columns) > 1 or not used:
         return
     raise CheckFailed(
-        f"{shown} has {SEPARATORS[used[0]]} between its columns, where its suffix stands for "
+        f"`{shown}` is separated by {SEPARATORS[used[0]]}, but `{kind}` is read as separated by "
         f"{SEPARATORS[DELIMITERS[kind]]}.",
-        hint="Save it with these, or rename it.",
+        hint=f"Save it with {SEPARATORS[DELIMITERS[kind]]}, or rename it.",
         file=shown,
     )
 
@@ -190,10 +190,10 @@ def _check_head(path: Path, shown: str, kind: str) -> None:
         with gzip.open(path) as content:
             head = content.read(HEAD_BYTES)
     if not head.strip():
-        raise CheckFailed(f"{shown} is empty.", hint="Is it what the step before should have made?", file=shown)
+        raise CheckFailed(f"`{shown}` is empty.", hint="Check the step that writes it.", file=shown)
     if head.startswith(LFS_POINTER):
         raise CheckFailed(
-            f"{shown} is a pointer of Git LFS, not the data.", hint="Check out with `lfs: true`.", file=shown
+            f"`{shown}` is a Git LFS pointer, not the data.", hint="Set `lfs: true` of actions/checkout.", file=shown
         )
     found = next((what for magic, what in MAGIC.items() if head.startswith(magic)), "")
     if kind == PARQUET and not head.startswith(PARQUET_MAGIC):
@@ -206,20 +206,20 @@ def _check_head(path: Path, shown: str, kind: str) -> None:
 def _other_text(head: bytes, kind: str) -> str:
     """Return which other kind of text this is; empty if it is the right one."""
     if head[: len(HTML[0])].lower().startswith(HTML):
-        return "a page of HTML (of a login?)"
+        return "an HTML page (a login page?)"
     if b"\0" in head:
-        return "no text"
+        return "not text"
     looks_like_json = head[:1] == b"{" or head[:2] in {b"[{", b"[\n", b"[]"}
     if kind in DELIMITERS and looks_like_json:
         return "JSON"
     if kind not in DELIMITERS and head[:1] not in {b"{", b"["}:
-        return "no JSON of rows or columns"
+        return "not JSON rows or columns"
     return ""
 
 
 def _misnamed(shown: str, kind: str, what: str) -> CheckFailed:
     return CheckFailed(
-        f"{shown} is not {kind[1:]}, as its suffix says: it is {what}.",
+        f"`{shown}` is not {kind[1:]}, as its suffix says, but {what}.",
         hint="Rename it, or save it in the other format.",
         file=shown,
     )

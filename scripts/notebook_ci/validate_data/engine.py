@@ -52,14 +52,14 @@ class Engine:
 
     def suite(self, suite: Suite) -> tuple[Any, list[NotebookCiError]]:
         """Return the suite as Great Expectations' own object, and errors for unknown types and wrong arguments."""
-        made: list[Any] = []
+        created: list[Any] = []
         errors: list[NotebookCiError] = []
         for number, stated in enumerate(suite.expectations):
             try:
-                made.append(self._expectation(stated, number, suite.file))
+                created.append(self._expectation(stated, number, suite.file))
             except InputError as error:
                 errors.append(error)
-        return self._gx.ExpectationSuite(name=suite.name, expectations=made), errors
+        return self._gx.ExpectationSuite(name=suite.name, expectations=created), errors
 
     def validate(self, frame: "pd.DataFrame", suite: Any, parameters: dict[str, Any]) -> dict[str, Any]:
         """Check data against a suite that `suite` returned; `parameters` are values for `{"$PARAMETER": name}`.
@@ -96,9 +96,9 @@ class Engine:
             except MemoryError:
                 raise
             except Exception as error:  # noqa: BLE001 - its parts raise any type
-                told = {"raised_exception": True, "exception_message": str(error) or type(error).__name__}
+                raised = {"raised_exception": True, "exception_message": str(error) or type(error).__name__}
                 stated = {"id": configuration.id, "type": configuration.type}
-                results.append({"success": False, "expectation_config": stated, "exception_info": told, "result": {}})
+                results.append({"success": False, "expectation_config": stated, "exception_info": raised, "result": {}})
         return {"suite_name": suite.name, "success": all(each["success"] for each in results), "results": results}
 
     def load(self, batch: Batch) -> Table:
@@ -108,21 +108,21 @@ class Engine:
             InputError: The project has no such data.
             CheckFailed: The data cannot be read.
         """
-        where = f"The data {quote(str(batch))} of the project gx"
+        where = f"The data {quote(str(batch))} of the project `gx`"
         try:
             source, asset = self._asset(batch)
             definition = asset.get_batch_definition(batch.definition)
             definition.set_data_asset(asset)
         except Exception as error:  # its parts raise any type
-            raise InputError(f"{where} cannot be found: {_said(error)}.", hint="Correct the project.") from error
+            raise InputError(f"{where} cannot be found: {_said(error)}.", hint="Correct the project `gx`.") from error
         try:
             with _silenced():
-                made = definition.get_batch()
+                loaded = definition.get_batch()
         except MemoryError:
             raise
         except Exception as error:
             raise CheckFailed(f"{where} cannot be read: {_said(error)}.") from error
-        return Table(made.data.dataframe, _file(source, asset, made.metadata))
+        return Table(loaded.data.dataframe, _file(source, asset, loaded.metadata))
 
     def _asset(self, batch: Batch) -> tuple[Any, Any]:
         """Return a data source and its asset, both created anew from the settings: the project is never opened."""
@@ -150,8 +150,8 @@ class Engine:
             configuration.to_domain_obj()
         except Exception as error:  # from pydantic, from itself, or a TypeError
             raise InputError(
-                f"{stated.type} cannot be made of what the suite states: {_said(error)}.",
-                hint=f"{self._meant(stated, kwargs)} Given are {quote(stated.kwargs)}.",
+                f"The suite is wrong about `{stated.type}`: {_said(error)}.",
+                hint=f"{self._meant(stated, kwargs)} Its arguments: {quote(stated.kwargs)}.",
                 file=file,
                 line=stated.line,
             ) from error

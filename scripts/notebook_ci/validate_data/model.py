@@ -73,12 +73,12 @@ class ValidateInputs(StageInputs):
         if others:
             raise InputError(
                 f"{', '.join(others)} and {last} cannot be combined.",
-                hint="Keep one of them; `rules` takes any number of data and suites.",
+                hint="Keep one of them. `rules` takes any number of data files and suites.",
             )
         missing = [name for name, value in pair.items() if not value]
         if len(missing) == 1:
             present = next(name for name in pair if name not in missing)
             raise InputError(
                 f"`{present}` is set but `{missing[0]}` is not.",
-                hint=f"Give both, or write them as `rules`: `{EXAMPLE}`.",
+                hint=f"Set both, or use `rules`: `{EXAMPLE}`.",
             )

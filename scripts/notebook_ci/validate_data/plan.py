@@ -28,10 +28,10 @@ class ValidationPlan(Plan):
         if pairs:
             yield f"validate {listed(pairs, MOST_LISTED)}"
         for error in self.missing:
-            yield f"not known before dvc-pull has run: {error.message}"
+            yield f"not known before dvc-pull: {error.message}"
 
 
-def make(inputs: ValidateInputs, workspace: Workspace) -> ValidationPlan | Nothing:
+def create(inputs: ValidateInputs, workspace: Workspace) -> ValidationPlan | Nothing:
     """Find the data and read the suites.
 
     Raises:
@@ -44,12 +44,10 @@ def make(inputs: ValidateInputs, workspace: Workspace) -> ValidationPlan | Nothi
         checkpoint, errors = projects.read(inputs.checkpoint, workspace.cwd)
         found = [Rule(batch, suite) for batch, suite in checkpoint.batches]
         if checkpoint.actions:
-            message = (
-                f"The actions of the checkpoint {checkpoint.name} are not run here: {', '.join(checkpoint.actions)}."
-            )
+            message = f"Actions of the checkpoint `{checkpoint.name}` are not run: {', '.join(checkpoint.actions)}."
             problems.append(Problem(severity="notice", message=message))
     else:
-        found, errors = rules.make(inputs.pairs, workspace.cwd)
+        found, errors = rules.find(inputs.pairs, workspace.cwd)
     wrong = [error for error in errors if error.file and exists(workspace.cwd / error.file)]
     if wrong or (errors and not workspace.awaits_data):
         raise together(errors)

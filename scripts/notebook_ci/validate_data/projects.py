@@ -1,6 +1,6 @@
 """Reads what a checkpoint of a Great Expectations project validates, without using Great Expectations.
 
-The layout is that of a file context of 1.x: `gx/great_expectations.yml`, and beside it one folder of JSON files each
+The layout is that of a file context of 1.x: `gx/great_expectations.yml`, and next to it one folder of JSON files each
 for expectation suites (dots in their names are folders), validation definitions and checkpoints.
 """
 
@@ -27,7 +27,7 @@ STORES = {
     "checkpoint_store": "checkpoints/",
 }
 OPEN_IN_1 = (
-    "Data sources and checkpoints must be made anew with 1.x. Until then give data and suite. Suites are migrated so: "
+    "Create data sources and checkpoints again with 1.x. Until then, set `data` and `suite`. To migrate a suite: "
     f"{suites.MIGRATE}"
 )
 
@@ -86,13 +86,13 @@ def read(name: str, cwd: Path) -> tuple[Checkpoint, list[NotebookCiError]]:
 
 def _project(cwd: Path) -> Project:
     if not (cwd / CONFIG).exists() and (cwd / OLD_CONFIG).exists():
-        raise _old(OLD_CONFIG, "the folder great_expectations is the one of 0.18 or older")
-    hint = f"A checkpoint needs the project in the folder {FOLDER} of the workspace. Without one give data and suite."
+        raise _old(OLD_CONFIG, "it is in the folder `great_expectations`")
+    hint = f"Commit the project in the folder `{FOLDER}`, or set `data` and `suite` instead of `checkpoint`."
     text = read_text(cwd / CONFIG, CONFIG, hint=hint)
     config = yaml12.mapping(text, origin=CONFIG, file=CONFIG)
     version = config.get("config_version")
     if not isinstance(version, int | float) or version < OLDEST_CONFIG_VERSION:
-        raise _old(CONFIG, f"config_version is {quote(version)}, and 1.x has 4")
+        raise _old(CONFIG, f"`config_version` is {quote(version)}, in 1.x it is 4")
     return Project(config, text, CONFIG)
 
 
@@ -110,8 +110,8 @@ def _folder(stores: object, store: str) -> str:
         backend.get("base_directory", STORES[store]),
     )
     if kind != "TupleFilesystemStoreBackend" or not isinstance(folder, str):
-        message = f"The {store} of {CONFIG} is a {quote(kind)}; validate-data reads projects of files only."
-        raise InputError(message, hint="Give data and suite.", file=CONFIG)
+        message = f"`{store}` of `{CONFIG}` is a {quote(kind)}, but validate-data reads only projects of files."
+        raise InputError(message, hint="Set `data` and `suite` instead.", file=CONFIG)
     return f"{FOLDER}/{folder.strip('/')}"
 
 
@@ -120,7 +120,7 @@ def _definition(file: str, suite_folder: str, cwd: Path) -> tuple[tuple[str, str
     content = _object(file, cwd)
     data = content.get("data")
     if not isinstance(data, dict):
-        raise InputError(f"The validation definition {file} names no data.", file=file, line=1)
+        raise InputError(f"The validation definition `{file}` names no data.", file=file, line=1)
     name = _name_of(content.get("suite"), file)
     suite_file = _named(suite_folder, name.replace(".", "/"), "suite", cwd)
     source, asset, definition = (_name_of(data.get(part), file) for part in ("datasource", "asset", "batch_definition"))
@@ -132,22 +132,24 @@ def _named(folder: str, name: str, what: str, cwd: Path) -> str:
     if (cwd / file).is_file() and ".." not in Path(name).parts:
         return file
     there = sorted(path.relative_to(cwd / folder).with_suffix("").as_posix() for path in (cwd / folder).rglob("*.json"))
-    known = f"There are {', '.join(there[:10])}." if there else f"{folder} holds none."
-    raise InputError(f"The project {FOLDER} has no {what} {quote(name)}.", hint=f"{did_you_mean(there, name)} {known}")
+    known = f"Known: {', '.join(map(quote, there[:10]))}." if there else f"`{folder}` has none."
+    raise InputError(
+        f"The project `{FOLDER}` has no {what} {quote(name)}.", hint=f"{did_you_mean(there, name)} {known}".lstrip()
+    )
 
 
 def _object(file: str, cwd: Path) -> dict[str, Any]:
     content = suites.parsed(read_text(cwd / file, file), file)
     if not isinstance(content, dict):
-        raise InputError(f"{file} holds no JSON object.", hint="Save it anew with Great Expectations.", file=file)
+        raise InputError(f"`{file}` is not a JSON object.", hint="Save it again with Great Expectations.", file=file)
     return content
 
 
 def _list(content: Mapping[str, Any], key: str, file: str) -> list[Any]:
     value = content.get(key) or []
     if not isinstance(value, list):
-        message = f"`{key}` in {file} is no list."
-        raise InputError(message, hint="Save it anew with Great Expectations.", file=file)
+        message = f"`{key}` in `{file}` is not a list."
+        raise InputError(message, hint="Save it again with Great Expectations.", file=file)
     return value
 
 
@@ -155,10 +157,12 @@ def _name_of(value: object, file: str) -> str:
     """Return the name from a reference to another file of the project."""
     name = value.get("name") if isinstance(value, dict) else None
     if not isinstance(name, str) or not name:
-        message = f"{file} refers to something without a name."
-        raise InputError(message, hint="Save it anew with Great Expectations.", file=file)
+        message = f"`{file}` has a reference without a name."
+        raise InputError(message, hint="Save it again with Great Expectations.", file=file)
     return name
 
 
 def _old(file: str, reason: str) -> InputError:
-    return InputError(f"{file} is a project of Great Expectations 0.18 or older ({reason}).", hint=OPEN_IN_1, file=file)
+    return InputError(
+        f"`{file}` is a project of Great Expectations 0.18 or older: {reason}.", hint=OPEN_IN_1, file=file
+    )

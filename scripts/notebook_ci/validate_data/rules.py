@@ -19,22 +19,22 @@ class Rule:
     suite: Suite
 
 
-def make(wanted: Mapping[str, Iterable[str]], cwd: Path) -> tuple[list[Rule], list[NotebookCiError]]:
-    """Find the data and read the suites; `wanted` maps files or globs to suites.
+def find(suites_of: Mapping[str, Iterable[str]], cwd: Path) -> tuple[list[Rule], list[NotebookCiError]]:
+    """Find the data and read the suites; `suites_of` maps files or globs to suites.
 
     The rules contain each pair of data and suite once. The errors are all problems of data and suites.
     """
     errors: list[NotebookCiError] = []
     read: dict[str, Suite | None] = {}
     chosen: dict[tuple[str, str], Rule] = {}
-    for pattern, names in wanted.items():
+    for pattern, names in suites_of.items():
         files = _files(pattern, cwd, errors)
         for name in names:
             if name not in read:
                 read[name], wrong = suites.read(cwd / name, Path(name).as_posix())
                 errors += wrong
-        wanted_suites = {name: suite for name in names if (suite := read[name])}
-        chosen |= {(file, name): Rule(file, suite) for file in files for name, suite in wanted_suites.items()}
+        read_suites = {name: suite for name in names if (suite := read[name])}
+        chosen |= {(file, name): Rule(file, suite) for file in files for name, suite in read_suites.items()}
     return list(chosen.values()), errors
 
 
@@ -42,7 +42,7 @@ def _files(pattern: str, cwd: Path, errors: list[NotebookCiError]) -> list[str]:
     """Return the files that match a pattern; adds their problems to `errors`."""
     matches = _matches(pattern, cwd)
     if not matches:
-        message = f"No file matches {quote(pattern)} in {cwd}."
+        message = f"No file matches {quote(pattern)} in `{cwd}`."
         errors.append(InputError(message, hint="Paths are relative to the workspace."))
     good = []
     for shown in matches:

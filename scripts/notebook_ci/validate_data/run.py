@@ -42,7 +42,7 @@ def run(_: ValidateInputs, planned: ValidationPlan, context: Context, record: Va
     context.reporter.progress("Loading Great Expectations ...")
     engine = Engine()
     record.great_expectations, record.pandas = engine.version, engine.pandas_version
-    suites = _made(engine, planned.rules)
+    suites = _suites(engine, planned.rules)
     validation = _Validation(engine, context, record)
     for rule in planned.rules:
         validation.run(rule, suites[rule.suite.file])
@@ -72,7 +72,8 @@ class _Validation:
             return
         except MemoryError as error:
             raise SurroundingsError(
-                f"{result.data} does not fit into the memory of this machine.", hint="Validate it in parts."
+                f"`{result.data}` does not fit into the memory of this machine.",
+                hint="Split it, and validate the parts.",
             ) from error
         columns = {str(name): str(dtype) for name, dtype in frame.dtypes.items()}
         found = violations.find(
@@ -124,7 +125,7 @@ class _Validation:
             text = json.dumps(to_json(content), indent=1, ensure_ascii=False, allow_nan=False)
             write(path, f"{text}\n", new=True)
         except OSError as error:
-            raise unwritable(f"The result {path} cannot be written", path, error, RUN_DIR) from error
+            raise unwritable(f"The result `{path}` cannot be written", path, error, RUN_DIR) from error
         result.result = self.context.files.relative(path)
         self.record.created[result.result] = sha256(path)
 
@@ -138,26 +139,28 @@ def _note_suites(planned: Sequence[Rule], context: Context, record: ValidateReco
             text = json.dumps([each.type, each.kwargs], sort_keys=True)
             line = first.setdefault(text, each.line)
             if line != each.line:
-                message = f"{each.type} states the same as line {line}."
+                message = f"`{each.type}` repeats line {line}."
                 record.problems.append(
-                    Problem(severity="warning", message=message, hint="Take one out.", file=suite.file, line=each.line)
+                    Problem(
+                        severity="warning", message=message, hint="Remove one of them.", file=suite.file, line=each.line
+                    )
                 )
 
 
-def _made(engine: Engine, planned: Sequence[Rule]) -> dict[str, Any]:
+def _suites(engine: Engine, planned: Sequence[Rule]) -> dict[str, Any]:
     """Return the suites as Great Expectations' own objects, by file.
 
     Raises:
         InputError: A suite is wrong.
     """
     errors: list[NotebookCiError] = []
-    made = {}
+    suites = {}
     for suite in {rule.suite.file: rule.suite for rule in planned}.values():
-        made[suite.file], wrong = engine.suite(suite)
+        suites[suite.file], wrong = engine.suite(suite)
         errors += wrong
     if errors:
         raise together(errors)
-    return made
+    return suites
 
 
 def _refuse_nothing(frame: "pd.DataFrame", rule: Rule, shown: str) -> None:
@@ -165,8 +168,8 @@ def _refuse_nothing(frame: "pd.DataFrame", rule: Rule, shown: str) -> None:
     if len(frame) or any(each.type.startswith(ROW_COUNTS) for each in rule.suite.expectations):
         return
     raise CheckFailed(
-        f"{shown} has no rows: there is nothing to validate.",
-        hint=f"Where that can be right, say so in the suite by {ROW_COUNTS}to_be_between.",
+        f"`{shown}` has no rows: there is nothing to validate.",
+        hint=f"If that can be right, add `{ROW_COUNTS}to_be_between` to the suite.",
         file=shown if isinstance(rule.data, str) else None,
     )
 
@@ -191,4 +194,4 @@ def _relative(path: Path, cwd: Path) -> str:
 
 def _line(result: RuleResult) -> str:
     met = result.evaluated - result.failed - result.warned
-    return f"{result.data}: {result.rows:,} rows, {met} of {result.evaluated} expectations of {result.suite} are met"
+    return f"{result.data}: {result.rows:,} rows, {met} of {result.evaluated} expectations of {result.suite} met"

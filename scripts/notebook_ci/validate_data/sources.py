@@ -26,7 +26,7 @@ PATH_KEYS = {"base_directory", "data_context_root_directory", "glob_directive", 
 NAMING_KEYS = {"type", "id", "name", "assets", "batch_definitions"}
 # `://` and `::` mark URLs (fsspec), `$` and `|` mark variables and secrets; JSON text would be read as data.
 NOT_IN_PATHS = frozenset(':$|"\\{}\n\0')
-NOT_RUN = "Code of the repository is not run by validate-data. Take it out, or give data and suite."
+NOT_RUN = "validate-data does not run code of the repository. Remove it, or set `data` and `suite` instead."
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Project:
         folder = PurePosixPath(self.file).parent / self._path(plugins, "plugins_directory")
         if found := sorted((cwd / folder).rglob("*.py")):
             shown = found[0].relative_to(cwd).as_posix()
-            raise InputError(f"The project has plugins in Python: {shown}.", hint=NOT_RUN, file=shown, line=1)
+            raise InputError(f"The project has Python plugins: `{shown}`.", hint=NOT_RUN, file=shown, line=1)
 
     def source(self, source: str, asset: str, definition: str) -> Source:
         """Return the settings of a data source.
@@ -84,9 +84,7 @@ class Project:
         if isinstance(value, dict):
             module = value.get("module_name")
             if module is not None and not (isinstance(module, str) and module.startswith(OWN_MODULES)):
-                raise self._error(
-                    f"The project names a module that is not of Great Expectations: {quote(module)}.", module
-                )
+                raise self._error(f"The project names a module outside Great Expectations: {quote(module)}.", module)
         for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
             self._refuse_modules(each)
 
@@ -95,7 +93,7 @@ class Project:
             return
         name = value.get("class_name")
         if name is not None and name not in STORE_CLASSES:
-            message = f"The project has a store of the class {quote(name)}; accepted are {', '.join(STORE_CLASSES)}."
+            message = f"The project has a store of the class {quote(name)}; allowed are {', '.join(STORE_CLASSES)}."
             raise self._error(message, name)
         for each in value.values():
             self._refuse_classes(each)
@@ -105,17 +103,17 @@ class Project:
         if isinstance(settings, dict):
             return settings
         known = sorted(there) if isinstance(there, dict) else []
-        hint = did_you_mean(known, name) or f"There are {', '.join(known[:10]) or 'none'}."
-        raise InputError(f"{self.file} has no {what} {quote(name)}.", hint=hint, file=self.file, line=1)
+        hint = did_you_mean(known, name) or f"Known: {', '.join(map(quote, known[:10])) or 'none'}."
+        raise InputError(f"`{self.file}` has no {what} {quote(name)}.", hint=hint, file=self.file, line=1)
 
     def _type(self, settings: dict[str, Any], accepted: Collection[str], what: str) -> str:
         found = settings.get("type")
         if isinstance(found, str) and found in accepted:
             return found
         raise self._error(
-            f"{what} is of the type {quote(found)}; accepted are {', '.join(accepted)}.",
+            f"{what} has the type {quote(found)}; allowed are {', '.join(accepted)}.",
             found,
-            hint="Give data and suite.",
+            hint="Set `data` and `suite` instead.",
         )
 
     def _refuse_paths(self, value: object) -> None:
@@ -132,9 +130,9 @@ class Project:
             if not path.is_absolute() and ".." not in path.parts and not value.startswith("~"):
                 return value
         raise self._error(
-            f"{key} is {quote(value)}, not a path in the workspace.",
+            f"`{key}` is {quote(value)}, not a path in the workspace.",
             value,
-            hint="Write it relative to the workspace; URLs and variables are not accepted.",
+            hint="Write it relative to the workspace, without URLs and variables.",
         )
 
     def _error(self, message: str, value: object, *, hint: str = NOT_RUN) -> InputError:

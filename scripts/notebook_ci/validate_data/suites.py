@@ -31,10 +31,10 @@ STATED_KEYS = (
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 OLD_KEYS = {"expectation_suite_name", "expectation_suite_id", "data_asset_type", "ge_cloud_id"}
 MIGRATE = (
-    "Rename expectation_suite_name to name, each expectation_type to type; take out data_asset_type, ge_cloud_id and "
-    "expectation_suite_id."
+    "Rename `expectation_suite_name` to `name`, and each `expectation_type` to `type`; remove `data_asset_type`, "
+    "`ge_cloud_id` and `expectation_suite_id`."
 )
-WHAT_A_SUITE_IS = 'A suite is {"name": ..., "expectations": [{"type": ..., "kwargs": {...}}, ...]}.'
+WHAT_A_SUITE_IS = 'Write `{"name": ..., "expectations": [{"type": ..., "kwargs": {...}}, ...]}`.'
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,10 @@ def parsed(text: str, shown: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(
-            f"{shown} is not JSON: {error.msg} (column {error.colno}).", file=shown, line=error.lineno
+            f"`{shown}` is not valid JSON: {error.msg} (column {error.colno}).", file=shown, line=error.lineno
         ) from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{shown} is not JSON that can be read: {error}.", file=shown) from error
+        raise InputError(f"`{shown}` cannot be read as JSON: {error}.", file=shown) from error
 
 
 def stated_lines(text: str) -> list[int]:
@@ -122,7 +122,7 @@ def known_types() -> frozenset[str]:
     """Return the types of expectations in Great Expectations (1.24), from the names of its modules.
 
     It is not imported, which takes seconds. It does not offer a few of these types; `engine` refuses them after the
-    import. None are known outside our tool environment, where a plan may be made: another version may be there.
+    import. None are known outside our tool environment, where a plan may be created: another version may be installed.
     """
     is_ours = (Path(sys.prefix) / integrity.SEAL).exists()
     spec = importlib.util.find_spec("great_expectations") if is_ours else None
@@ -133,9 +133,9 @@ def known_types() -> frozenset[str]:
 
 def unknown_type(stated_type: str, known: Collection[str], file: str, line: int) -> InputError:
     snake_case = re.sub(r"(?<!^)(?=[A-Z])", "_", stated_type).lower()  # people often write the class name
-    hint = did_you_mean(known, snake_case, cutoff=0.85) or "Great Expectations 1.x knows it under no such name."
+    hint = did_you_mean(known, snake_case, cutoff=0.85) or "Great Expectations 1.x has none of this name."
     return InputError(
-        f"There is no expectation {quote(stated_type)}.",
+        f"{quote(stated_type)} is not an expectation.",
         hint=f"{hint} Expectations written in Python are not supported.",
         file=file,
         line=line,
@@ -146,46 +146,49 @@ def _head(content: object, shown: str, lines: list[int]) -> tuple[str, list[Any]
     """Check everything in a suite except its expectations; return name, expectations and parameters."""
     if not isinstance(content, dict):
         what = "a list" if isinstance(content, list) else quote(content)
-        raise InputError(f"{shown} is {what}, not a suite.", hint=WHAT_A_SUITE_IS, file=shown, line=1)
+        raise InputError(f"`{shown}` is {what}, not a suite.", hint=WHAT_A_SUITE_IS, file=shown, line=1)
     _refuse_old(content, shown, lines)
     if "expectations" not in content:
-        raise InputError(f"{shown} is no suite: it has no `expectations`.", hint=WHAT_A_SUITE_IS, file=shown, line=1)
-    _refuse_unknown(content, SUITE_KEYS, f"The suite {shown}", shown, 1)
+        raise InputError(
+            f"`{shown}` is not a suite: it has no `expectations`.", hint=WHAT_A_SUITE_IS, file=shown, line=1
+        )
+    _refuse_unknown(content, SUITE_KEYS, f"The suite `{shown}`", shown, 1)
     name, expectations = content.get("name"), content["expectations"]
     parameters = content.get("suite_parameters") or {}
     if not isinstance(expectations, list):
-        raise InputError(f"`expectations` in {shown} is no list.", hint=WHAT_A_SUITE_IS, file=shown, line=1)
+        raise InputError(f"`expectations` in `{shown}` is not a list.", hint=WHAT_A_SUITE_IS, file=shown, line=1)
     if not expectations:
         raise InputError(
-            f"The suite {shown} states no expectations: any data would pass.",
-            hint="State some, or take the suite out of the inputs.",
+            f"The suite `{shown}` has no expectations: any data would pass.",
+            hint="Add some, or remove the suite from the inputs.",
             file=shown,
             line=1,
         )
     if not isinstance(name, str) or not name:
-        raise InputError(f"The suite {shown} has no name.", hint='Add "name": "...".', file=shown, line=1)
+        raise InputError(f"The suite `{shown}` has no name.", hint='Add `"name": "..."`.', file=shown, line=1)
     if not isinstance(parameters, dict):
-        raise InputError(f"`suite_parameters` in {shown} is no object.", file=shown, line=1)
+        raise InputError(f"`suite_parameters` in `{shown}` is not an object.", file=shown, line=1)
     return name, expectations, parameters
 
 
 def _stated(content: object, file: str, line: int) -> Stated:
     if not isinstance(content, dict):
-        raise InputError(f"{quote(content)} is no expectation.", hint=WHAT_A_SUITE_IS, file=file, line=line)
+        raise InputError(f"{quote(content)} is not an expectation.", hint=WHAT_A_SUITE_IS, file=file, line=line)
     stated_type, kwargs = content.get("type"), content.get("kwargs", {})
     if not isinstance(stated_type, str):
-        raise InputError("An expectation has no type.", hint='Add "type": "expect_...".', file=file, line=line)
+        raise InputError("An expectation has no type.", hint='Add `"type": "expect_..."`.', file=file, line=line)
     if known_types() and stated_type not in known_types():
         raise unknown_type(stated_type, known_types(), file, line)
-    _refuse_unknown(content, STATED_KEYS, stated_type, file, line)
+    _refuse_unknown(content, STATED_KEYS, quote(stated_type), file, line)
     if not isinstance(kwargs, dict):
-        message = f"The kwargs of {stated_type} are {quote(kwargs)}, no object."
-        raise InputError(message, hint='Write "kwargs": {"column": ...}.', file=file, line=line)
+        message = f"The `kwargs` of `{stated_type}` are {quote(kwargs)}, not an object."
+        raise InputError(message, hint='Write `"kwargs": {"column": ...}`.', file=file, line=line)
     if wrong := conditions.wrong(kwargs):
         raise InputError(wrong, hint="A suite cannot run or fetch anything.", file=file, line=line)
     if (severity := content.get("severity") or SEVERITIES[0]) not in SEVERITIES:
-        message = f"The severity of {stated_type} is {quote(severity)}. Accepted is {', '.join(SEVERITIES)}."
-        raise InputError(message, file=file, line=line)
+        hint = f"Use {', '.join(map(quote, SEVERITIES))}."
+        message = f"The severity of `{stated_type}` cannot be {quote(severity)}."
+        raise InputError(message, hint=hint, file=file, line=line)
     return Stated(stated_type, kwargs, severity, content, line)
 
 
@@ -197,7 +200,7 @@ def _refuse_old(content: dict[str, Any], shown: str, lines: list[int]) -> None:
     ]
     if old or not OLD_KEYS.isdisjoint(content):
         raise InputError(
-            f"{shown} is a suite of Great Expectations 0.18 or older; 1.x is used here.",
+            f"`{shown}` is a suite of Great Expectations 0.18 or older; validate-data needs 1.x.",
             hint=MIGRATE,
             file=shown,
             line=old[0] if old else 1,
@@ -209,10 +212,10 @@ def _refuse_unknown(content: dict[str, Any], known: Collection[str], where: str,
         if key not in known:
             hint = did_you_mean(known, key)
             if "kwargs" in known and not hint:
-                hint = "Arguments of an expectation stand in its kwargs."
+                hint = "Put arguments of an expectation into its `kwargs`."
             raise InputError(
                 f"{where} has an unknown key {quote(key)}.",
-                hint=f"{hint} Known are {', '.join(known)}.",
+                hint=f"{hint} Known: {', '.join(map(quote, known))}.".lstrip(),
                 file=file,
                 line=line,
             )

@@ -12,19 +12,19 @@ Json = Mapping[str, Any]
 
 EXAMPLES_IN_MESSAGE = 3
 MOST_COLUMNS_LISTED = 20
-LONGEST_WANTED = 200
+LONGEST_EXPECTED = 200
 COLUMN_KEYS = ("column", "column_A", "column_B")
 # Arguments that say where to check or how to report, and not what to check.
-NOT_WANTED = {*COLUMN_KEYS, "column_list", "result_format", "catch_exceptions", "batch_id"}
+NOT_EXPECTED = {*COLUMN_KEYS, "column_list", "result_format", "catch_exceptions", "batch_id"}
 # Beginning of a column's type -> how to write bounds that Great Expectations (1.24) can compare with it.
 ADVICE = {
-    "datetime64": "Bounds of timestamps have a time, and a zone where the column has one: 2024-01-31T00:00:00+00:00.",
-    "str": "Dates in CSV and JSON are text: hold them to a pattern, or keep them in Parquet.",
+    "datetime64": "Write timestamps with a time, and with a zone if the column has one: `2024-01-31T00:00:00+00:00`.",
+    "str": "Dates in CSV and JSON are text: check them with a pattern, or store them as Parquet.",
 }
 # For suites written with pandas 2. In a list of types, Great Expectations (1.24) does not know `str` at all.
 TEXT_AS_OBJECT = (
-    " Text is `str` in pandas 3, which reads the data here, and was `object` in pandas 2: write "
-    'expect_column_values_to_be_of_type with `"type_": "str"`.'
+    " Text is `str` in pandas 3, which is used here, and was `object` in pandas 2: use "
+    '`expect_column_values_to_be_of_type` with `"type_": "str"`.'
 )
 # These check which columns exist, so a missing column is a violation.
 ABOUT_COLUMNS = ("expect_column_to_exist", "expect_table_")
@@ -67,12 +67,12 @@ class _Judge:
 
     def _missing(self, missing: Sequence[str]) -> Violation:
         guess = did_you_mean(self.columns, *missing, cutoff=0.5)
-        columns = f"{guess} There are {_listed(self.columns)}.".lstrip()
+        columns = f"{guess} Its columns: {_listed(self.columns)}.".lstrip()
         names = ", ".join(map(quote, missing))
         what = f"no column {names}" if len(missing) == 1 else f"none of the columns {names}"
-        return self._made(
+        return self._found(
             "missing-column",
-            f"The data have {what}, which {self.stated.type} is about. {columns}",
+            f"The data has {what}, which {self.stated.type} checks. {columns}",
         )
 
     def _not_evaluated(self, reason: str) -> Violation:
@@ -81,9 +81,9 @@ class _Judge:
         )
         read = f" ({types})" if types else ""
         advice = self._advice()
-        return self._made(
+        return self._found(
             "not-evaluated",
-            f"{self._expectation()} cannot be evaluated on these data{read}: {quote(reason)}.{advice and f' {advice}'}",
+            f"{self._expectation()} cannot be evaluated on this data{read}: {quote(reason)}.{advice and f' {advice}'}",
         )
 
     def _advice(self) -> str:
@@ -94,8 +94,8 @@ class _Judge:
 
     def _violated(self, result: Json) -> Violation:
         if self.stated.type == "expect_column_to_exist" and not set(self.named) <= self.columns.keys():
-            return self._made(
-                "violation", f"The data have no column {self._names()}. There are {_listed(self.columns)}."
+            return self._found(
+                "violation", f"The data has no column {self._names()}. Its columns: {_listed(self.columns)}."
             )
         if "element_count" in result and "unexpected_count" in result:
             return self._counted(result)
@@ -109,7 +109,7 @@ class _Judge:
         what = "values of" if "column" in self.stated.kwargs else "rows of"
         shown = ", ".join(map(_example, examples[:EXAMPLES_IN_MESSAGE]))
         more = f" and {unexpected - EXAMPLES_IN_MESSAGE:,} more" if unexpected > EXAMPLES_IN_MESSAGE and shown else ""
-        return self._made(
+        return self._found(
             "violation",
             f"{unexpected:,} of {total:,} {what} {self._names()} ({_percent(percent)}) fail {self._expectation()}"
             f"{': ' if shown else ''}{shown}{more}.",
@@ -120,23 +120,23 @@ class _Judge:
         )
 
     def _observed(self, result: Json) -> Violation:
-        is_place = self.stated.type == "expect_column_to_exist"
-        observed = f"the columns {_listed(self.columns)}" if is_place else _observation(result)
+        checks_existence = self.stated.type == "expect_column_to_exist"
+        observed = f"the columns {_listed(self.columns)}" if checks_existence else _observation(result)
         value = result.get("observed_value")
         of = f"{self._names()}: " if self.named and not self.stated.type.startswith(ABOUT_COLUMNS) else ""
-        return self._made(
+        return self._found(
             "violation",
-            f"{of}observed {observed}; wanted is {self._expectation()}.{self._of_pandas_2()}",
+            f"{of}observed {observed}; this fails {self._expectation()}.{self._of_pandas_2()}",
             observed=observed if value is None else _json(value),
         )
 
     def _of_pandas_2(self) -> str:
         """Return why text has another type than the suite says, if a change in pandas is the reason."""
-        wanted = (self.stated.kwargs.get("type_"), *(self.stated.kwargs.get("type_list") or ()))
+        types = (self.stated.kwargs.get("type_"), *(self.stated.kwargs.get("type_list") or ()))
         is_text = any(self.columns.get(name, "").startswith("str") for name in self.named)
-        return TEXT_AS_OBJECT if is_text and {"object", "str"}.intersection(map(str, wanted)) else ""
+        return TEXT_AS_OBJECT if is_text and {"object", "str"}.intersection(map(str, types)) else ""
 
-    def _made(self, kind: Any, message: str, **found: Any) -> Violation:
+    def _found(self, kind: Any, message: str, **found: Any) -> Violation:
         return Violation(
             kind=kind,
             severity=self.stated.severity,
@@ -146,7 +146,7 @@ class _Judge:
             line=self.stated.line,
             message=message,
             note=_note(self.stated.content),
-            expected=self._wanted(),
+            expected=self._expected(),
             **found,
         )
 
@@ -154,14 +154,14 @@ class _Judge:
         return ", ".join(map(quote, self.named)) or "the table"
 
     def _expectation(self) -> str:
-        return f"{self.stated.type} (`{self._wanted()}`)" if self._wanted() else self.stated.type
+        return f"{self.stated.type} (`{self._expected()}`)" if self._expected() else self.stated.type
 
-    def _wanted(self) -> str:
-        kept = {key: value for key, value in self.stated.kwargs.items() if key not in NOT_WANTED}
+    def _expected(self) -> str:
+        kept = {key: value for key, value in self.stated.kwargs.items() if key not in NOT_EXPECTED}
         if self.stated.type.startswith("expect_table_") and "column_list" in self.stated.kwargs:
             kept["column_list"] = self.stated.kwargs["column_list"]
         text = ", ".join(f"{_printable(key)}: {_json(value)}" for key, value in kept.items())
-        return f"{text[:LONGEST_WANTED]}…" if len(text) > LONGEST_WANTED else text
+        return f"{text[:LONGEST_EXPECTED]}…" if len(text) > LONGEST_EXPECTED else text
 
 
 def _columns_named(kwargs: Json) -> list[str]:
@@ -177,11 +177,9 @@ def _exception(info: object) -> str:
     """
     if not isinstance(info, dict):
         return ""
-    told: Iterable[Any] = [info] if "raised_exception" in info else info.values()
-    raised = [each for each in told if isinstance(each, dict) and each.get("raised_exception")]
-    return (
-        " ".join(str(raised[0].get("exception_message") or "no reason is told").split()).rstrip(".") if raised else ""
-    )
+    entries: Iterable[Any] = [info] if "raised_exception" in info else info.values()
+    raised = [each for each in entries if isinstance(each, dict) and each.get("raised_exception")]
+    return " ".join(str(raised[0].get("exception_message") or "no reason given").split()).rstrip(".") if raised else ""
 
 
 def _examples(result: Json, *, numbered: bool) -> list[Example]:
@@ -232,7 +230,7 @@ def _note(content: Json) -> str:
 
 
 def _listed(columns: Iterable[str]) -> str:
-    return listed([quote(name) for name in columns], MOST_COLUMNS_LISTED) or "none at all"
+    return listed([quote(name) for name in columns], MOST_COLUMNS_LISTED) or "none"
 
 
 def _percent(percent: float) -> str:

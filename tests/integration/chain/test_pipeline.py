@@ -157,7 +157,7 @@ def test_a_read_only_checkout_is_enough_where_all_that_is_written_goes_elsewhere
         ({}, '[pipeline]\nstages = ["all"]\n', "`all` is not a stage."),
         ({"parameters": "a: 1", "paramters": "x"}, "", "The action has no input `paramters`."),
         ({"config": "ci.toml"}, "", "`ci.toml` does not exist."),
-        ({"slug": "../x"}, "", "`slug` is `../x`."),
+        ({"slug": "../x"}, "", "`slug` does not accept `../x`."),
         ({"run-dir": "."}, "", "`run-dir` is "),
     ],
 )

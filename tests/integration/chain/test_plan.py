@@ -111,7 +111,7 @@ def test_data_that_dvc_pull_will_bring_is_said_to_be_unknown(workspace: Workspac
     done = run(workspace, "pipeline", "--plan")
     assert done.code == 0, done.log
     for unknown in ("`a.csv` does not exist.", "the parameters in p.yml"):
-        assert f"  not known before dvc-pull has run: {unknown}" in done.log.splitlines()
+        assert f"  not known before dvc-pull: {unknown}" in done.log.splitlines()
     workspace.write("s.json", "{")  # this is known
     refused = run(workspace, "pipeline", "--plan")
     assert (refused.code, "s.json is not JSON" in refused.log) == (2, True), refused.log

@@ -61,10 +61,10 @@ def test_a_checkpoint(workspace: Workspace, project: Path) -> None:
     line = line_of(workspace.folder / suite_file, "expect_column_max_to_be_between")
     assert error.place == (suite_file, line)
     assert error.message.startswith(
-        "`mass`: observed `99.0`; wanted is expect_column_max_to_be_between (`max_value: 50"
+        "`mass`: observed `99.0`; this fails expect_column_max_to_be_between (`max_value: 50"
     )
     (notice,) = done.annotations("notice")
-    assert notice.message == "The actions of the checkpoint all are not run here: docs."
+    assert notice.message == "Actions of the checkpoint `all` are not run: docs."
     assert "gx/checkpoints/all.json" in done.record["read"]
     assert suite_file in done.record["read"]
     after = {path for path in workspace.folder.rglob("*") if path.is_file()}
@@ -79,7 +79,7 @@ def test_a_checkpoint_whose_data_cannot_be_read(workspace: Workspace, project: P
     assert done.code == 1, done.log
     (error,) = done.annotations()
     assert error.message == (
-        "The data `files/small/whole` of the project gx cannot be read: "
+        "The data `files/small/whole` of the project `gx` cannot be read: "
         "`Error tokenizing data. C error: Expected 2 fields in line 3, saw 3`."
     )
 

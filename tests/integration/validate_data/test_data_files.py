@@ -53,28 +53,28 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "shifted.csv": (b"name,b\n1,2,3\n4,5,6\n", "cannot be read as csv: its rows have more fields than its header."),
     "quote.csv": (b'name\n"a\n', "cannot be read as csv: `EOF inside string starting at row 1`."),
     "latin.csv": ("name\nü\n".encode("latin-1"), "is not UTF-8 text"),
-    "utf16.csv": ("name\na\n".encode("utf-16"), "is not csv, as its suffix says: it is text in UTF-16."),
-    "semicolons.csv": (b"name;b\n1;2\n", "has semicolons between its columns, where its suffix stands for commas."),
-    "commas.tsv": (b"name,b\n1,2\n", "has commas between its columns, where its suffix stands for tabs."),
-    "parquet.csv": (b"PAR1\x15\x04\x15\x10PAR1", "is not csv, as its suffix says: it is a Parquet file."),
-    "image.csv": (b"\x89PNG\r\n\x1a\n\0\0", "is not csv, as its suffix says: it is a PNG image."),
-    "excel.csv": (b"PK\x03\x04\x14\0", "is not csv, as its suffix says: it is a ZIP archive (an Excel workbook is one"),
-    "zeros.csv": (b"name\n\0\0\n", "is not csv, as its suffix says: it is no text."),
-    "login.csv": (b"<!DOCTYPE html><html></html>", "is not csv, as its suffix says: it is a page of HTML"),
-    "object.csv": (b'{"name": [1]}', "is not csv, as its suffix says: it is JSON."),
-    "packed.csv": (gzip.compress(b"name\n1\n"), "is not csv, as its suffix says: it is compressed with gzip."),
-    "lfs.csv": (b"version https://git-lfs.github.com/spec/v1\noid", "is a pointer of Git LFS, not the data."),
-    "plain.csv.gz": (b"name\n1\n", "is not a whole gzip file"),
-    "cut.csv.gz": (gzip.compress(b"name\n" + bytes(range(32, 127)) * 99)[:-9], "is not a whole gzip file"),
-    "csv.parquet": (b"name\n1\n", "is not parquet, as its suffix says: it is text."),
+    "utf16.csv": ("name\na\n".encode("utf-16"), "is not csv, as its suffix says, but text in UTF-16."),
+    "semicolons.csv": (b"name;b\n1;2\n", "is separated by semicolons, but `.csv` is read as separated by commas."),
+    "commas.tsv": (b"name,b\n1,2\n", "is separated by commas, but `.tsv` is read as separated by tabs."),
+    "parquet.csv": (b"PAR1\x15\x04\x15\x10PAR1", "is not csv, as its suffix says, but a Parquet file."),
+    "image.csv": (b"\x89PNG\r\n\x1a\n\0\0", "is not csv, as its suffix says, but a PNG image."),
+    "excel.csv": (b"PK\x03\x04\x14\0", "is not csv, as its suffix says, but a ZIP archive (an Excel workbook is one"),
+    "zeros.csv": (b"name\n\0\0\n", "is not csv, as its suffix says, but not text."),
+    "login.csv": (b"<!DOCTYPE html><html></html>", "is not csv, as its suffix says, but an HTML page"),
+    "object.csv": (b'{"name": [1]}', "is not csv, as its suffix says, but JSON."),
+    "packed.csv": (gzip.compress(b"name\n1\n"), "is not csv, as its suffix says, but gzip data."),
+    "lfs.csv": (b"version https://git-lfs.github.com/spec/v1\noid", "is a Git LFS pointer, not the data."),
+    "plain.csv.gz": (b"name\n1\n", "is not a complete gzip file"),
+    "cut.csv.gz": (gzip.compress(b"name\n" + bytes(range(32, 127)) * 99)[:-9], "is not a complete gzip file"),
+    "csv.parquet": (b"name\n1\n", "is not parquet, as its suffix says, but text."),
     "cut.parquet": (
         b"PAR1\x15\x04" + b"\0" * 90,
         "cannot be read as parquet: `Parquet magic bytes not found in footer",
     ),
-    "csv.json": (b"name,b\n1,2\n", "is not json, as its suffix says: it is no JSON of rows or columns."),
+    "csv.json": (b"name,b\n1,2\n", "is not json, as its suffix says, but not JSON rows or columns."),
     "cut.json": (b'[{"name": 1}, {"na', "cannot be read as json: "),
     "uneven.json": (b'{"name": [1, 2], "b": [1]}', "cannot be read as json: `All arrays must be of the same length`."),
-    "csv.jsonl": (b"name,b\n1,2\n", "is not jsonl, as its suffix says: it is no JSON of rows or columns."),
+    "csv.jsonl": (b"name,b\n1,2\n", "is not jsonl, as its suffix says, but not JSON rows or columns."),
     "cut.jsonl": (b'{"name": 1}\n{"na', "cannot be read as jsonl: "),
 }
 
@@ -91,7 +91,7 @@ def test_broken_data_are_told_and_the_others_validated(workspace: Workspace) -> 
     assert done.outputs["status"] == "failed"
     found = results(done)
     for name, (_, message) in BROKEN.items():
-        assert found[f"data/{name}"]["error"].startswith(f"data/{name} {message}")
+        assert found[f"data/{name}"]["error"].startswith(f"`data/{name}` {message}")
         assert not found[f"data/{name}"]["success"]
     assert found["data/good.csv"]["success"]
     assert found["few.csv"]["success"], "the suite says that there can be no rows"

@@ -148,7 +148,7 @@ def test_types_of_parquet(workspace: Workspace) -> None:
     assert day["examples"] == [{"row": 1, "value": '"2024-01-01T00:00:00"'}]
     assert date["kind"] == "not-evaluated"
     assert "(`day` was read as datetime64[us])" in date["message"]
-    assert "Bounds of timestamps have a time, and a zone where the column has one" in date["message"]
+    assert "Write timestamps with a time, and with a zone if the column has one" in date["message"]
     assert count["examples"] == [{"row": 2, "value": "2"}]
 
 
@@ -169,7 +169,7 @@ def test_severity_decides_what_fails(workspace: Workspace) -> None:
     twice, *warnings = done.annotations("warning")
     assert [each.place[1] for each in warnings] == [lines[0], lines[2]]
     assert (twice.message, twice.place[1]) == (
-        f"expect_column_values_to_be_between states the same as line {lines[0]}. Take one out.",
+        f"`expect_column_values_to_be_between` repeats line {lines[0]}. Remove one of them.",
         lines[2],
     )
 
@@ -217,5 +217,5 @@ def test_data_beyond_memory(workspace: Workspace) -> None:
     done = workspace.run(STAGE, {"data": "a.csv", "suite": "s.json"}, prefix=limit, environ=environ)
     assert done.code == 3, done.log
     assert [error.message for error in done.annotations()] == [
-        "a.csv does not fit into the memory of this machine. Validate it in parts."
+        "`a.csv` does not fit into the memory of this machine. Split it, and validate the parts."
     ]

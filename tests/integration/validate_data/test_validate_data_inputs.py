@@ -14,8 +14,8 @@ from integration.validate_data.projects import STAGE, exists, stated, suite
 Content = str | bytes | Mapping[str, Any]
 GIVEN = {"data": "a.csv", "suite": "s.json"}
 MIGRATE = (
-    "Rename expectation_suite_name to name, each expectation_type to type; take out data_asset_type, ge_cloud_id and "
-    "expectation_suite_id."
+    "Rename `expectation_suite_name` to `name`, and each `expectation_type` to `type`; remove "
+    "`data_asset_type`, `ge_cloud_id` and `expectation_suite_id`."
 )
 PROJECT = """config_version: 4.0
 stores: {}
@@ -29,8 +29,8 @@ fluent_datasources:
         batch_definitions: {b: }
 """
 CONFIG = "gx/great_expectations.yml"
-NOT_RUN = "Code of the repository is not run by validate-data. Take it out, or give data and suite."
-IN_WORKSPACE = "not a path in the workspace. Write it relative to the workspace; URLs and variables are not accepted."
+NOT_RUN = "validate-data does not run code of the repository. Remove it, or set `data` and `suite` instead."
+IN_WORKSPACE = "not a path in the workspace. Write it relative to the workspace, without URLs and variables."
 CHECKPOINT = {"name": "c", "validation_definitions": [{"name": "v"}]}
 DEFINITION = {
     "name": "v",
@@ -88,7 +88,7 @@ LONG = f"{'a' * 253}.csv"
 CASES = {
     # What goes together
     "nothing": Case({}, "No `suite`, `rules` or `checkpoint` is set: nothing says what the data should be. Set `data`"),
-    "data alone": Case({"data": "a.csv"}, "`data` is set but `suite` is not. Give both, or write them"),
+    "data alone": Case({"data": "a.csv"}, "`data` is set but `suite` is not. Set both, or use `rules`"),
     "suite alone": Case({"suite": "s.json"}, "`suite` is set but `data` is not."),
     "suite and checkpoint": Case(
         {"suite": "s.json", "checkpoint": "c"},
@@ -100,45 +100,45 @@ CASES = {
     ),
     "unknown input": Case({"suites": "s.json"}, "The action has no input `suites`. Did you mean `suite`?"),
     # Data
-    "a name too long": Case({**GIVEN, "data": LONG}, f"{LONG} cannot be read: File name too long.", place=(LONG, 0)),
+    "a name too long": Case({**GIVEN, "data": LONG}, f"`{LONG}` cannot be read: File name too long.", place=(LONG, 0)),
     "no such file": Case({**GIVEN, "data": "b.csv"}, "`b.csv` does not exist.", place=("b.csv", 0)),
     "not pulled": Case(
         {**GIVEN, "data": "b.csv"},
-        "`b.csv` does not exist. DVC versions it: run dvc-pull before.",
+        "`b.csv` does not exist. DVC tracks it: run dvc-pull first.",
         {"b.csv.dvc": "outs: []\n"},
         ("b.csv", 0),
     ),
     "not pulled, in a folder of DVC": Case(
         {**GIVEN, "data": "data/raw/b.csv"},
-        "`data/raw/b.csv` does not exist. DVC versions it: run dvc-pull before.",
+        "`data/raw/b.csv` does not exist. DVC tracks it: run dvc-pull first.",
         {".dvc/config": "", "data.dvc": "outs: []\n"},
         ("data/raw/b.csv", 0),
     ),
     "not pulled, an output of a pipeline": Case(
         {**GIVEN, "data": "data/b.csv"},
-        "`data/b.csv` does not exist. DVC versions it: run dvc-pull before.",
+        "`data/b.csv` does not exist. DVC tracks it: run dvc-pull first.",
         {".dvc/config": "", "dvc.yaml": "stages:\n  make:\n    cmd: make\n    outs:\n      - data/b.csv\n"},
         ("data/b.csv", 0),
     ),
     "not in DVC": Case(
         {**GIVEN, "data": "data/b.csv"},
-        "`data/b.csv` does not exist. If DVC versions it, is data/b.csv.dvc committed?",
+        "`data/b.csv` does not exist. If DVC tracks it, commit `data/b.csv.dvc`.",
         {".dvc/config": "", "data/c.csv.dvc": "outs: []\n", "dvc.lock": "path: data/b.csv2\n"},
         ("data/b.csv", 0),
     ),
     "a folder": Case(
         {**GIVEN, "data": "d.csv"}, "d.csv is a folder. Name files, or a glob", {"d.csv/x": ""}, ("d.csv", 0)
     ),
-    "nothing matches": Case({**GIVEN, "data": "data/*.csv"}, "No file matches `data/*.csv` in /"),
+    "nothing matches": Case({**GIVEN, "data": "data/*.csv"}, "No file matches `data/*.csv` in `/"),
     "unknown suffix": Case(
         {**GIVEN, "data": "a.xlsx"},
-        "How to read `a.xlsx` cannot be told by its suffix. Accepted are .csv, .tsv, .json, .jsonl, .ndjson, .parquet,",
+        "Unknown file type: `a.xlsx`. Use `.csv`, `.tsv`, `.json`, `.jsonl`, `.ndjson`, `.parquet`;",
         {"a.xlsx": "x"},
         ("a.xlsx", 0),
     ),
     "Parquet in gzip": Case(
         {**GIVEN, "data": "a.parquet.gz"},
-        "How to read `a.parquet.gz` cannot be told by its suffix.",
+        "Unknown file type: `a.parquet.gz`.",
         {"a.parquet.gz": "x"},
         ("a.parquet.gz", 0),
     ),
@@ -159,49 +159,51 @@ CASES = {
         place=("t.json", 0),
     ),
     "a suite in Latin-1": bad_suite(
-        '{"name": "\u00fc"}'.encode("latin-1"), "s.json is not UTF-8 text. Save it as UTF-8."
+        '{"name": "\u00fc"}'.encode("latin-1"), "`s.json` is not UTF-8 text. Save it as UTF-8."
     ),
-    "no JSON": bad_suite('{"name": "s",\n "expectations": [}\n', "s.json is not JSON: Expecting value (column 19).", 2),
-    "YAML": bad_suite("name: s\n", "s.json is not JSON: Expecting value (column 1).", 1),
-    "too deep": bad_suite("[" * 100_000, "s.json is not JSON that can be read: "),
-    "a list": bad_suite("[]", 's.json is a list, not a suite. A suite is {"name": ...', 1),
-    "a number": bad_suite("3", "s.json is `3`, not a suite.", 1),
-    "another file": bad_suite('{"a": 1}', "s.json is no suite: it has no `expectations`.", 1),
-    "no name": bad_suite(exists("name") | {"name": ""}, 'The suite s.json has no name. Add "name": "...".', 1),
-    "no list": bad_suite(suite() | {"expectations": {}}, "`expectations` in s.json is no list.", 1),
-    "no expectations": bad_suite(suite(), "The suite s.json states no expectations: any data would pass.", 1),
+    "no JSON": bad_suite(
+        '{"name": "s",\n "expectations": [}\n', "`s.json` is not valid JSON: Expecting value (column 19).", 2
+    ),
+    "YAML": bad_suite("name: s\n", "`s.json` is not valid JSON: Expecting value (column 1).", 1),
+    "too deep": bad_suite("[" * 100_000, "`s.json` cannot be read as JSON: "),
+    "a list": bad_suite("[]", '`s.json` is a list, not a suite. Write `{"name": ...', 1),
+    "a number": bad_suite("3", "`s.json` is `3`, not a suite.", 1),
+    "another file": bad_suite('{"a": 1}', "`s.json` is not a suite: it has no `expectations`.", 1),
+    "no name": bad_suite(exists("name") | {"name": ""}, 'The suite `s.json` has no name. Add `"name": "..."`.', 1),
+    "no list": bad_suite(suite() | {"expectations": {}}, "`expectations` in `s.json` is not a list.", 1),
+    "no expectations": bad_suite(suite(), "The suite `s.json` has no expectations: any data would pass.", 1),
     "text for an expectation": bad_suite(
-        suite() | {"expectations": ["expect_column_to_exist"]}, "`expect_column_to_exist` is no expectation.", 4
+        suite() | {"expectations": ["expect_column_to_exist"]}, "`expect_column_to_exist` is not an expectation.", 4
     ),
     "no type": bad_suite(suite() | {"expectations": [{"kwargs": {}}]}, "An expectation has no type.", 4),
     "unknown type": bad_suite(
         suite(stated("expect_column_to_exist", column="name"), stated("expect_column_value_to_be_between", column="b")),
-        "There is no expectation `expect_column_value_to_be_between`. Did you mean `expect_column_values_to_be_between",
+        "`expect_column_value_to_be_between` is not an expectation. Did you mean `expect_column_values_to_be_between",
         12,
     ),
     "a class": bad_suite(
         suite(stated("ExpectColumnToExist", column="name")),
-        "There is no expectation `ExpectColumnToExist`. Did you mean `expect_column_to_exist`?",
+        "`ExpectColumnToExist` is not an expectation. Did you mean `expect_column_to_exist`?",
         5,
     ),
     "an argument beside kwargs": bad_suite(
         suite(stated("expect_column_to_exist", column="name") | {"mostly": 0.9}),
-        "expect_column_to_exist has an unknown key `mostly`. Arguments of an expectation stand in its kwargs.",
+        "`expect_column_to_exist` has an unknown key `mostly`. Put arguments of an expectation into its `kwargs`.",
         5,
     ),
     "a key misspelt": bad_suite(
         exists("name") | {"expectation": []},
-        "The suite s.json has an unknown key `expectation`. Did you mean `expectations`?",
+        "The suite `s.json` has an unknown key `expectation`. Did you mean `expectations`?",
         1,
     ),
     "kwargs are a list": bad_suite(
         suite({"type": "expect_column_to_exist", "kwargs": ["name"]}),
-        'The kwargs of expect_column_to_exist are `["name"]`, no object.',
+        'The `kwargs` of `expect_column_to_exist` are `["name"]`, not an object.',
         5,
     ),
     "unknown severity": bad_suite(
         suite(stated("expect_column_to_exist", column="name", severity="fatal")),
-        "The severity of expect_column_to_exist is `fatal`. Accepted is critical, warning, info.",
+        "The severity of `expect_column_to_exist` cannot be `fatal`. Use `critical`, `warning`, `info`.",
         5,
     ),
     "0.18": bad_suite(
@@ -214,31 +216,31 @@ CASES = {
             "ge_cloud_id": None,
             "meta": {"great_expectations_version": "0.18.21"},
         },
-        f"s.json is a suite of Great Expectations 0.18 or older; 1.x is used here. {MIGRATE}",
+        f"`s.json` is a suite of Great Expectations 0.18 or older; validate-data needs 1.x. {MIGRATE}",
         6,
     ),
     # What could run or fetch something
     "a condition that runs": condition(
         "@pd.io.common.os.system('touch ran') == 0",
-        "The row_condition `@pd.io.common.os.system('touch ran') == 0` holds more than columns, values and comparisons",
+        "`row_condition` `@pd.io.common.os.system('touch ran') == 0` contains more than columns",
     ),
     "a condition that runs, as pandas has it": condition(
-        "__pd_eval_local_data.isna()", "The row_condition `__pd_eval_local_data.isna()` holds more than columns,"
+        "__pd_eval_local_data.isna()", "`row_condition` `__pd_eval_local_data.isna()` contains more than columns,"
     ),
     "a condition that writes": condition(
         "name . to_csv('ran') == 0",
-        "The row_condition `name . to_csv('ran') == 0` uses `to_csv`; accepted are isnull,",
+        "`row_condition` `name . to_csv('ran') == 0` uses `to_csv`; allowed are isnull,",
     ),
     "a condition in quotes of quotes": condition(
-        "name == '\\'' or @data.to_csv('ran') or '' == ''", "The row_condition `name == '"
+        "name == '\\'' or @data.to_csv('ran') or '' == ''", "`row_condition` `name == '"
     ),
     "a condition of today": condition(
         {"type": "and", "conditions": [{"type": "pass_through", "pass_through_filter": "name.to_csv('ran')"}]},
-        "The row_condition `name.to_csv('ran')` uses `to_csv`;",
+        "`row_condition` `name.to_csv('ran')` uses `to_csv`;",
     ),
     "a condition with a column that runs": condition(
         {"type": "comparison", "column": {"name": "a` or @data.to_csv('ran') or `a"}, "operator": "==", "parameter": 1},
-        "The row_condition names a column",
+        "`row_condition` names a column",
     ),
     "a schema elsewhere": bad_suite(
         suite(
@@ -248,31 +250,31 @@ CASES = {
                 json_schema={"items": {"$ref": "http://127.0.0.1:9/schema.json"}},
             )
         ),
-        "The json_schema refers to `http://127.0.0.1:9/schema.json`: only references in itself, with #, are followed.",
+        "`json_schema` refers to `http://127.0.0.1:9/schema.json`: only references inside it, with `#`, are allowed.",
         5,
     ),
     # Projects
     "a module of the repository": configured(
         "stores: {}",
         "stores:\n  evil:\n    class_name: CheckpointStore\n    module_name: evilplugin",
-        f"The project names a module that is not of Great Expectations: `evilplugin`. {NOT_RUN}",
+        f"The project names a module outside Great Expectations: `evilplugin`. {NOT_RUN}",
         5,
     ),
     "a module named alike": configured(
         "stores: {}",
         "data_docs_sites: {site: {module_name: great_expectations_evil}}",
-        "The project names a module that is not of Great Expectations: `great_expectations_evil`.",
+        "The project names a module outside Great Expectations: `great_expectations_evil`.",
         2,
     ),
     "a store of another class": configured(
         "stores: {}",
         "stores:\n  evil:\n    class_name: Evil\n    module_name: great_expectations.data_context.store",
-        "The project has a store of the class `Evil`; accepted are ExpectationsStore,",
+        "The project has a store of the class `Evil`; allowed are ExpectationsStore,",
         4,
     ),
     "plugins": Case(
         {"checkpoint": "c"},
-        f"The project has plugins in Python: gx/plugins/more/evil.py. {NOT_RUN}",
+        f"The project has Python plugins: `gx/plugins/more/evil.py`. {NOT_RUN}",
         {
             CONFIG: f"plugins_directory: plugins/\n{PROJECT}",
             "gx/plugins/more/evil.py": "",
@@ -281,57 +283,57 @@ CASES = {
         ("gx/plugins/more/evil.py", 1),
     ),
     "plugins elsewhere": configured(
-        "stores: {}", "plugins_directory: ../..", f"plugins_directory is `../..`, {IN_WORKSPACE}", 2
+        "stores: {}", "plugins_directory: ../..", f"`plugins_directory` is `../..`, {IN_WORKSPACE}", 2
     ),
     "no such data source": configured(
-        "  files:", "  file:", f"{CONFIG} has no data source `files`. Did you mean `file`?"
+        "  files:", "  file:", f"`{CONFIG}` has no data source `files`. Did you mean `file`?"
     ),
-    "no such asset": configured("      a:", "      b:", f"{CONFIG} has no asset of the data source `files`, `a`."),
-    "no such batch definition": configured("{b: }", "{c: }", f"{CONFIG} has no batch definition of `a`, `b`."),
+    "no such asset": configured("      a:", "      b:", f"`{CONFIG}` has no asset of the data source `files`, `a`."),
+    "no such batch definition": configured("{b: }", "{c: }", f"`{CONFIG}` has no batch definition of `a`, `b`."),
     "a database": configured(
         "pandas_filesystem",
         "sqlite",
-        "The data source `files` is of the type `sqlite`; accepted are pandas, pandas_filesystem. Give data and suite.",
+        "The data source `files` has the type `sqlite`; allowed are pandas, pandas_filesystem. Set",
         5,
     ),
     "a pickle": configured(
-        "type: csv", "type: pickle", "The asset `a` is of the type `pickle`; accepted are csv, json, parquet.", 9
+        "type: csv", "type: pickle", "The asset `a` has the type `pickle`; allowed are csv, json, parquet.", 9
     ),
     "data outside": configured(
-        "base_directory: data", "base_directory: data/../..", f"base_directory is `data/../..`, {IN_WORKSPACE}", 6
+        "base_directory: data", "base_directory: data/../..", f"`base_directory` is `data/../..`, {IN_WORKSPACE}", 6
     ),
     "data at an absolute path": configured(
-        "base_directory: data", "base_directory: /proc/self", f"base_directory is `/proc/self`, {IN_WORKSPACE}", 6
+        "base_directory: data", "base_directory: /proc/self", f"`base_directory` is `/proc/self`, {IN_WORKSPACE}", 6
     ),
     "a variable in a path": configured(
-        "base_directory: data", "base_directory: ${TOKEN}/a", f"base_directory is `${{TOKEN}}/a`, {IN_WORKSPACE}", 6
+        "base_directory: data", "base_directory: ${TOKEN}/a", f"`base_directory` is `${{TOKEN}}/a`, {IN_WORKSPACE}", 6
     ),
     "a pattern that climbs": configured(
         "type: csv\n",
         "type: csv\n        connect_options: {glob_directive: ../../*}\n",
-        f"glob_directive is `../../*`, {IN_WORKSPACE}",
+        f"`glob_directive` is `../../*`, {IN_WORKSPACE}",
         10,
     ),
     "data at a URL": configured(
         "type: csv\n",
         "type: csv\n        filepath_or_buffer: https://127.0.0.1:9/a.csv\n",
-        f"filepath_or_buffer is `https://127.0.0.1:9/a.csv`, {IN_WORKSPACE}",
+        f"`filepath_or_buffer` is `https://127.0.0.1:9/a.csv`, {IN_WORKSPACE}",
         10,
     ),
     "no project": Case(
         {"checkpoint": "c"},
-        "`gx/great_expectations.yml` does not exist. A checkpoint needs the project in the folder gx",
+        "`gx/great_expectations.yml` does not exist. Commit the project in the folder `gx`, or set",
         place=("gx/great_expectations.yml", 0),
     ),
     "the folder of 0.18": Case(
         {"checkpoint": "c"},
-        "great_expectations/great_expectations.yml is a project of Great Expectations 0.18 or older (the folder",
+        "`great_expectations/great_expectations.yml` is a project of Great Expectations 0.18 or older: it is in",
         {"great_expectations/great_expectations.yml": "config_version: 3.0\n"},
         ("great_expectations/great_expectations.yml", 0),
     ),
     "a project of 0.18": project(
-        "gx/great_expectations.yml is a project of Great Expectations 0.18 or older (config_version is `3.0`, and 1.x "
-        "has 4). Data sources and checkpoints must be made anew with 1.x.",
+        "`gx/great_expectations.yml` is a project of Great Expectations 0.18 or older: `config_version` is `3.0`, "
+        "in 1.x it is 4. Create data sources and checkpoints again with 1.x.",
         ("gx/great_expectations.yml", 0),
         great_expectations="config_version: 3.0\n",
     ),
@@ -339,8 +341,8 @@ CASES = {
         "gx/great_expectations.yml is not valid YAML: ", ("gx/great_expectations.yml", 2), great_expectations="a: [\n"
     ),
     "a store in a database": project(
-        "The checkpoint_store of gx/great_expectations.yml is a `DatabaseStoreBackend`; validate-data reads projects "
-        "of files only.",
+        "`checkpoint_store` of `gx/great_expectations.yml` is a `DatabaseStoreBackend`, but validate-data reads only "
+        "projects of files.",
         ("gx/great_expectations.yml", 0),
         great_expectations=PROJECT.replace(
             "{}", "{checkpoint_store: {store_backend: {class_name: DatabaseStoreBackend}}}"
@@ -348,32 +350,32 @@ CASES = {
     ),
     "unknown checkpoint": Case(
         {"checkpoint": "nightly"},
-        "The project gx has no checkpoint `nightly`. Did you mean `night`? There are night.",
+        "The project `gx` has no checkpoint `nightly`. Did you mean `night`? Known: `night`.",
         {"gx/great_expectations.yml": PROJECT, "gx/checkpoints/night.json": CHECKPOINT},
     ),
     "a checkpoint outside": Case(
         {"checkpoint": "../../s"},
-        "The project gx has no checkpoint `../../s`. gx/checkpoints holds none.",
+        "The project `gx` has no checkpoint `../../s`. `gx/checkpoints` has none.",
         {"gx/great_expectations.yml": PROJECT},
     ),
     "a checkpoint of nothing": project(
         "The checkpoint `c` has no validation definitions.", ("gx/checkpoints/c.json", 1), c={"name": "c"}
     ),
     "a missing definition": project(
-        "The project gx has no validation definition `w`. There are v.",
+        "The project `gx` has no validation definition `w`. Known: `v`.",
         c={"name": "c", "validation_definitions": [{"name": "w"}]},
     ),
     "a definition without data": project(
-        "The validation definition gx/validation_definitions/v.json names no data.",
+        "The validation definition `gx/validation_definitions/v.json` names no data.",
         ("gx/validation_definitions/v.json", 1),
         v={"name": "v"},
     ),
     "a missing suite": project(
-        "The project gx has no suite `t`. There are s.",
+        "The project `gx` has no suite `t`. Known: `s`.",
         v={**DEFINITION, "suite": {"name": "t"}},
     ),
     "an empty suite": project(
-        "The suite gx/expectations/s.json states no expectations: any data would pass.",
+        "The suite `gx/expectations/s.json` has no expectations: any data would pass.",
         ("gx/expectations/s.json", 1),
         s=suite(),
     ),
@@ -410,8 +412,8 @@ def test_all_that_is_wrong_is_told_at_once(workspace: Workspace) -> None:
     done = workspace.run(STAGE, {"rules": json.dumps(rules)})
     assert done.code == 2, done.log
     assert [error.message.split(".")[0] for error in done.annotations()] == [
-        "There is no expectation `expect_a`",
-        "There is no expectation `expect_b`",
+        "`expect_a` is not an expectation",
+        "`expect_b` is not an expectation",
         "`no",
         "`b",
         "No file matches `c/*",
@@ -432,16 +434,16 @@ def test_arguments_that_do_not_fit(workspace: Workspace) -> None:
     workspace.write("s.json", suite(*(stated(expectation, **kwargs) for expectation, kwargs in wrong.items())))
     done = workspace.run(STAGE, GIVEN)
     assert done.code == 2, done.log
-    told = [(error.message.split(" Given are ")[0], error.place) for error in done.annotations()]
-    made = "cannot be made of what the suite states:"
+    told = [(error.message.split(" Its arguments: ")[0], error.place) for error in done.annotations()]
+    said = "The suite is wrong about"
     *_, last = wrong
     misspelt = "`value_set: field required; valueset: extra fields not permitted`"
-    unknown = f"There is no expectation `{last}`. Great Expectations 1.x knows it under no such name."
+    unknown = f"`{last}` is not an expectation. Great Expectations 1.x has none of this name."
     assert [message for message, _ in told] == [
-        f"expect_column_values_to_be_in_set {made} {misspelt}. Did you mean `value_set`?",
-        f"expect_column_values_to_be_between {made} `min_value and max_value cannot both be None`.",
-        f"expect_column_values_to_not_be_null {made} `mostly: ensure this value is less than or equal to 1.0`.",
-        f"expect_column_mean_to_be_between {made} `column: field required`.",
+        f"{said} `expect_column_values_to_be_in_set`: {misspelt}. Did you mean `value_set`?",
+        f"{said} `expect_column_values_to_be_between`: `min_value and max_value cannot both be None`.",
+        f"{said} `expect_column_values_to_not_be_null`: `mostly: ensure this value is less than or equal to 1.0`.",
+        f"{said} `expect_column_mean_to_be_between`: `column: field required`.",
         f"{unknown} Expectations written in Python are not supported.",
     ]
     lines = [

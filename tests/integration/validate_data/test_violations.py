@@ -24,7 +24,7 @@ KINDS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an aggregate": (
         stated("expect_column_mean_to_be_between", column="length", min_value=20, max_value=25.5),
-        "`length`: observed `16.25`; wanted is expect_column_mean_to_be_between (`min_value: 20, max_value: 25.5`).",
+        "`length`: observed `16.25`; this fails expect_column_mean_to_be_between (`min_value: 20, max_value: 25.5`).",
     ),
     "quantiles": (
         stated(
@@ -36,19 +36,19 @@ KINDS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "distinct values": (
         stated("expect_column_distinct_values_to_equal_set", column="name", value_set=["Ada", "Bob", "Cyd", "Eve"]),
-        '`name`: observed unexpected `["Don"]`, missing `["Eve"]`; wanted is expect_column_distinct_values_to_equal',
+        '`name`: observed unexpected `["Don"]`, missing `["Eve"]`; this fails expect_column_distinct_values_to_equal',
     ),
     "rows": (
         stated("expect_table_row_count_to_equal", value=5),
-        "observed `4`; wanted is expect_table_row_count_to_equal (`value: 5`).",
+        "observed `4`; this fails expect_table_row_count_to_equal (`value: 5`).",
     ),
     "columns": (
         stated("expect_table_columns_to_match_set", column_set=["name", "mass", "length", "sex"]),
-        'observed unexpected `["day"]`, missing `["sex"]`; wanted is expect_table_columns_to_match_set',
+        'observed unexpected `["day"]`, missing `["sex"]`; this fails expect_table_columns_to_match_set',
     ),
     "the order of columns": (
         stated("expect_table_columns_to_match_ordered_list", column_list=["name", "length", "mass", "day"]),
-        'observed column 2 is `"mass"`, not `"length"`, column 3 is `"length"`, not `"mass"`; wanted is',
+        'observed column 2 is `"mass"`, not `"length"`, column 3 is `"length"`, not `"mass"`; this fails',
     ),
     "a pair": (
         stated("expect_column_pair_values_a_to_be_greater_than_b", column_A="length", column_B="mass"),
@@ -76,23 +76,23 @@ KINDS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a type": (
         stated("expect_column_values_to_be_of_type", column="mass", type_="int64"),
-        '`mass`: observed `"float64"`; wanted is expect_column_values_to_be_of_type (`type_: "int64"`).',
+        '`mass`: observed `"float64"`; this fails expect_column_values_to_be_of_type (`type_: "int64"`).',
     ),
     "the type that text had in pandas 2": (
         stated("expect_column_values_to_be_of_type", column="name", type_="object"),
         (
-            '`name`: observed `"str"`; wanted is expect_column_values_to_be_of_type (`type_: "object"`). Text is `str` '
-            "in pandas 3, which reads the data here, and was `object` in pandas 2: write "
-            'expect_column_values_to_be_of_type with `"type_": "str"`.'
+            '`name`: observed `"str"`; this fails expect_column_values_to_be_of_type (`type_: "object"`). Text is '
+            "`str` in pandas 3, which is used here, and was `object` in pandas 2: use "
+            '`expect_column_values_to_be_of_type` with `"type_": "str"`.'
         ),
     ),
     "a number where what is advised for text": (
         stated("expect_column_values_to_be_of_type", column="mass", type_="str"),
-        '`mass`: observed `"float64"`; wanted is expect_column_values_to_be_of_type (`type_: "str"`).',
+        '`mass`: observed `"float64"`; this fails expect_column_values_to_be_of_type (`type_: "str"`).',
     ),
     "a column there must be": (
         stated("expect_column_to_exist", column="sex"),
-        "The data have no column `sex`. There are `name`, `mass`, `length`, `day`.",
+        "The data has no column `sex`. Its columns: `name`, `mass`, `length`, `day`.",
     ),
 }
 FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -100,51 +100,51 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
         stated("expect_column_values_to_not_be_null", column="Mass", severity="info"),
         "missing-column",
         (
-            "The data have no column `Mass`, which expect_column_values_to_not_be_null is about. Did you mean `mass`? "
-            "There are `name`, `mass`, `length`, `day`."
+            "The data has no column `Mass`, which expect_column_values_to_not_be_null checks. Did you mean `mass`? "
+            "Its columns: `name`, `mass`, `length`, `day`."
         ),
     ),
     "a missing column of an aggregate": (
         stated("expect_column_mean_to_be_between", column="xyz", max_value=3),
         "missing-column",
-        "The data have no column `xyz`, which expect_column_mean_to_be_between is about. There are `name`",
+        "The data has no column `xyz`, which expect_column_mean_to_be_between checks. Its columns: `name`",
     ),
     "one of several": (
         stated("expect_compound_columns_to_be_unique", column_list=["name", "xyz"]),
         "missing-column",
-        "The data have no column `xyz`, which expect_compound_columns_to_be_unique is about.",
+        "The data has no column `xyz`, which expect_compound_columns_to_be_unique checks.",
     ),
     "both of a pair": (
         stated("expect_column_pair_values_to_be_equal", column_A="p", column_B="q"),
         "missing-column",
-        "The data have none of the columns `p`, `q`, which expect_column_pair_values_to_be_equal is about.",
+        "The data has none of the columns `p`, `q`, which expect_column_pair_values_to_be_equal checks.",
     ),
     "a number for text": (
         stated("expect_column_values_to_be_between", column="name", max_value=3),
         "not-evaluated",
         (
-            "expect_column_values_to_be_between (`max_value: 3`) cannot be evaluated on these data (`name` was read "
+            "expect_column_values_to_be_between (`max_value: 3`) cannot be evaluated on this data (`name` was read "
             "as str): `Column values, min_value, and max_value must either be None or of the same type`. Dates in CSV "
-            "and JSON are text: hold them to a pattern, or keep them in Parquet."
+            "and JSON are text: check them with a pattern, or store them as Parquet."
         ),
     ),
     "the mean of text": (
         stated("expect_column_mean_to_be_between", column="name", max_value=3),
         "not-evaluated",
-        "expect_column_mean_to_be_between (`max_value: 3`) cannot be evaluated on these data (`name` was read as str)",
+        "expect_column_mean_to_be_between (`max_value: 3`) cannot be evaluated on this data (`name` was read as str)",
     ),
     "a date for the text of a CSV file": (
         stated("expect_column_values_to_be_between", column="day", min_value="2024-01-01", severity="warning"),
         "not-evaluated",
         (
-            'expect_column_values_to_be_between (`min_value: "2024-01-01"`) cannot be evaluated on these data (`day` '
+            'expect_column_values_to_be_between (`min_value: "2024-01-01"`) cannot be evaluated on this data (`day` '
             "was read as str)"
         ),
     ),
     "a broken regular expression": (
         stated("expect_column_values_to_match_regex", column="name", regex="["),
         "not-evaluated",
-        'expect_column_values_to_match_regex (`regex: "["`) cannot be evaluated on these data',
+        'expect_column_values_to_match_regex (`regex: "["`) cannot be evaluated on this data',
     ),
     "a condition on a missing column": (
         stated("expect_column_values_to_be_unique", column="name", row_condition="x > 1", condition_parser="pandas"),
@@ -210,6 +210,6 @@ def test_an_expectation_that_raises_leaves_the_others_judged(workspace: Workspac
     assert parameter["message"].endswith("`No value found for $PARAMETER heaviest`.")
     assert divergence["message"].endswith("`Invalid partition_object provided`.")
     assert (parameter["kind"], divergence["kind"], place["kind"]) == ("not-evaluated", "not-evaluated", "violation")
-    assert place["message"].startswith("observed the columns `name`, `mass`, `length`, `day`; wanted is")
+    assert place["message"].startswith("observed the columns `name`, `mass`, `length`, `day`; this fails")
     assert place["line"] == line_of(path, '"type": "expect_column_to_exist"', 2)
     assert "it/s" not in done.log, "no progress bars"
