@@ -2,7 +2,7 @@
 
 import pytest
 
-from notebook_ci.build_image.engine import is_noise, needs_telling
+from notebook_ci.build_image.engine import is_noise, needs_buildkit_variable
 
 NOISE = """
 #5 sha256:bc261ad24d52edc0e06623296f673c797be965112e118fdadd78a44654b226b0
@@ -47,7 +47,7 @@ def test_what_is_shown(line: str) -> None:
 
 @pytest.mark.parametrize("client", ["18.09.1", "20.10.24+dfsg1", "22.06.0-beta"])
 def test_a_client_that_must_be_told_of_buildkit(client: str) -> None:
-    assert needs_telling(client, "20.10.24+dfsg1")
+    assert needs_buildkit_variable(client, "20.10.24+dfsg1")
 
 
 @pytest.mark.parametrize(
@@ -55,4 +55,4 @@ def test_a_client_that_must_be_told_of_buildkit(client: str) -> None:
     [("23.0.1", "20.10.24"), ("28.2.2", "28.2.2"), ("18.06.3-ce", "20.10"), ("20.10.24", "18.06.3"), ("", "")],
 )
 def test_a_client_that_chooses_by_itself_or_cannot(client: str, server: str) -> None:
-    assert not needs_telling(client, server)
+    assert not needs_buildkit_variable(client, server)

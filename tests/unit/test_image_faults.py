@@ -10,18 +10,18 @@ X509 = 'Get "https://r.example/v2/": x509: certificate signed by unknown authori
 PLAIN = 'Get "https://10.0.0.9:5000/v2/": http: server gave HTTP response to HTTPS client'
 PUSH = {
     X509: "the certificate of the registry is not trusted",
-    PLAIN: "the registry speaks HTTP, the engine HTTPS",
-    "denied: requested access to the resource is denied": "the registry refuses the access",
-    "no basic auth credentials": "the registry refuses the access",
-    "unauthorized: authentication required": "the registry refuses the access",
-    "received unexpected HTTP status: 500 Internal Server Error": "the registry has a fault of its own",
-    "received unexpected HTTP status: 503 Service Unavailable": "the registry has a fault of its own",
-    "dial tcp: lookup ghcr.example on 10.0.0.1:53: no such host": "the host of the registry is not known",
+    PLAIN: "the registry uses HTTP, but the engine HTTPS",
+    "denied: requested access to the resource is denied": "the registry denies access",
+    "no basic auth credentials": "the registry denies access",
+    "unauthorized: authentication required": "the registry denies access",
+    "received unexpected HTTP status: 500 Internal Server Error": "the registry failed",
+    "received unexpected HTTP status: 503 Service Unavailable": "the registry failed",
+    "dial tcp: lookup ghcr.example on 10.0.0.1:53: no such host": "the host of the registry is unknown",
     "dial tcp 127.0.0.1:9: connect: connection refused": "the registry cannot be reached",
     "net/http: TLS handshake timeout": "the registry cannot be reached",
-    "toomanyrequests: You have reached your pull rate limit.": "the registry was asked too often",
-    "write /var/lib/docker/tmp/x: no space left on device": "the engine has no space left",
-    "Cannot connect to the Docker daemon at unix:///var/run/docker.sock.": "the Docker engine went away",
+    "toomanyrequests: You have reached your pull rate limit.": "the registry limits the number of requests",
+    "write /var/lib/docker/tmp/x: no space left on device": "the disk of the engine is full",
+    "Cannot connect to the Docker daemon at unix:///var/run/docker.sock.": "the Docker engine stopped",
     "something new": "see the lines above",
 }
 
@@ -47,7 +47,7 @@ def test_a_limit() -> None:
 
 def test_a_client_without_buildkit() -> None:
     error = of_build("ERROR: BuildKit is enabled but the buildx component is missing or broken.\n")
-    assert error.message.endswith(": DOCKER_BUILDKIT is set, and this docker client has no BuildKit.")
+    assert error.message.endswith(": `DOCKER_BUILDKIT` is set, but this docker client has no BuildKit.")
     assert error.exit_code == 3
 
 
@@ -80,7 +80,7 @@ def test_words_of_the_step_are_no_reason() -> None:
         ("Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?", "daemon running?"),
         ("something else\n", "something else."),
         ("a sentence.", "a sentence."),
-        ("", "the client says nothing."),
+        ("", "no output."),
     ],
 )
 def test_a_sentence_ends_with_one_mark(said: str, end: str) -> None:
@@ -99,4 +99,4 @@ def test_an_empty_dockerfile() -> None:
     said = (
         "failed to solve with frontend dockerfile.v0: failed to create LLB definition: the Dockerfile cannot be empty"
     )
-    assert of_build(said).message.endswith(" that docker understands: the Dockerfile cannot be empty.")
+    assert of_build(said).message.endswith(" is not a valid Dockerfile: the Dockerfile cannot be empty.")

@@ -85,7 +85,7 @@ def test_a_lock_that_was_changed_is_refused(tmp_path: Path) -> None:
     write(tmp_path, requirements_txt="six\n")
     record = setup_env(tmp_path, "requirements.txt")
     write(tmp_path, requirements_txt="six\nseven\n")
-    with pytest.raises(InputError, match=r"^requirements.txt is not the file any more"):
+    with pytest.raises(InputError, match=r"^`requirements.txt` has changed since"):
         packages.find("", record, tmp_path)
 
 
@@ -97,14 +97,14 @@ def test_a_name_with_a_blank_is_one_word_of_the_shell(tmp_path: Path) -> None:
 
 def test_a_name_that_would_add_a_line_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a\nRUN x.txt").write_text("six\n")
-    with pytest.raises(InputError, match="which no Dockerfile can name"):
+    with pytest.raises(InputError, match="a name that a Dockerfile cannot contain"):
         packages.find("a\nRUN x.txt", None, tmp_path)
 
 
 def test_what_lies_outside_is_refused(tmp_path: Path) -> None:
     inside = tmp_path / "inside"
     write(tmp_path, inside__requirements_txt="-r ../base.txt\n", base_txt="six\n")
-    with pytest.raises(InputError, match="lies outside the workspace"):
+    with pytest.raises(InputError, match="is outside the workspace"):
         packages.find("", None, inside).texts()
 
 

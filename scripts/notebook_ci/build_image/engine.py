@@ -89,8 +89,8 @@ class Docker:
         self.program = shutil.which("docker", path=self.environ.get("PATH")) or ""
         if not self.program:
             raise NoEngine(
-                "There is no program `docker` on PATH.",
-                hint="Install Docker (`docker-ce-cli` or `docker.io`), or take the stage out with if-no-engine: skip.",
+                "The program `docker` is not on PATH.",
+                hint="Install Docker (`docker-ce-cli` or `docker.io`), or set `if-no-engine` to `skip`.",
             )
         limit = min(ANSWER_SECONDS, self.timeout)
         done = self._run("version", "--format", "{{.Client.Version}} {{.Server.Version}}", timeout=limit, separate=True)
@@ -100,7 +100,9 @@ class Docker:
             message, hint = faults.no_engine(done.output)
             raise NoEngine(message, hint=hint)
         client, _, server = done.stdout.strip().partition(" ")
-        if needs_telling(client, server) and not self.environ.get("DOCKER_BUILDKIT"):  # empty counts as not set
+        if needs_buildkit_variable(client, server) and not self.environ.get(
+            "DOCKER_BUILDKIT"
+        ):  # empty counts as not set
             self._chosen = {"DOCKER_BUILDKIT": "1"}
         return server
 
@@ -178,7 +180,7 @@ class Docker:
                 [self.program, *arguments], env={**kept, **self._chosen, **SETTINGS, **(env or {})}, **more
             )
         except OSError as error:
-            raise NoEngine(f"{self.program} cannot be started: {error.strerror or error}.") from error
+            raise NoEngine(f"`{self.program}` cannot be started: {error.strerror or error}.") from error
 
 
 def is_noise(line: str) -> bool:
@@ -186,7 +188,7 @@ def is_noise(line: str) -> bool:
     return bool(_NOISE.fullmatch(line))
 
 
-def needs_telling(client: str, server: str) -> bool:
+def needs_buildkit_variable(client: str, server: str) -> bool:
     """Return whether client and engine have BuildKit, but the client does not use it by default."""
     return _HAS_BUILDKIT <= _version(client) < _TAKES_BUILDKIT and _version(server) >= _HAS_BUILDKIT
 
@@ -210,9 +212,9 @@ def resolve(docker: Docker, base: str) -> tuple[str, str]:
         docker.pull(base)
         found = docker.inspect(base)
     if found is None:
-        raise SurroundingsError(f"The base image {quote(base)} was fetched, and is not there.")
+        raise SurroundingsError(f"The base image {quote(base)} was fetched, but the engine does not have it.")
     if found.get("Os") not in {"linux", None}:
-        raise InputError(f"base-image is {quote(base)}, an image for {found['Os']}.", hint="Name one for Linux.")
+        raise InputError(f"`base-image` is {quote(base)}, an image for {found['Os']}.", hint="Use one for Linux.")
     digests = [digest for digest in found.get("RepoDigests") or [] if same_repository(digest, base)]
     named = digests[0] if digests else base
     return named, named.partition("@")[2] or str(found["Id"])

@@ -4,7 +4,7 @@ import os
 import sys
 import tempfile
 
-HINT = "Give it folders that can be written: `docker run --tmpfs /tmp -v FOLDER:/out ...`, with the output in /out."
+HINT = "Mount writable folders: `docker run --tmpfs /tmp -v FOLDER:/out ...`, with the output in /out."
 
 
 def main() -> int:

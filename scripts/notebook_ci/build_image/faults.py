@@ -10,23 +10,23 @@ from notebook_ci.base.texts import quote
 from notebook_ci.build_image import packages
 from notebook_ci.tools import installing
 
-HOST_HINT = "Start it, or name another one in DOCKER_HOST; with if-no-engine: skip the stage is left out instead."
+HOST_HINT = "Start it, set `DOCKER_HOST` to another one, or set `if-no-engine` to `skip`."
 DIGEST = re.compile(r"(?<=digest: )sha256:[0-9a-f]{64}")
 _ENGINE = (
     KnownError(
         r"buildx component is missing or broken",
-        "{what}: DOCKER_BUILDKIT is set, and this docker client has no BuildKit.",
-        "Install the package docker-buildx-plugin, or unset DOCKER_BUILDKIT.",
+        "{what}: `DOCKER_BUILDKIT` is set, but this docker client has no BuildKit.",
+        "Install the package `docker-buildx-plugin`, or unset `DOCKER_BUILDKIT`.",
     ),
     KnownError(
         r"no space left on device|disk quota exceeded",
-        "{what}: the engine has no space left.",
-        "Free some (`docker system df`, `docker system prune`), or use an engine with more.",
+        "{what}: the disk of the engine is full.",
+        "Run `docker system prune`, or use an engine with a larger disk.",
     ),
     KnownError(
         r"Cannot connect to the Docker daemon|error during connect|failed to dial|closed unexpectedly",
-        "{what}: the Docker engine went away.",
-        "See its log.",
+        "{what}: the Docker engine stopped.",
+        "See the engine's log.",
     ),
 )
 # Of any exchange with a registry.
@@ -34,22 +34,22 @@ _REGISTRY = (
     *_ENGINE,
     KnownError(
         r"no basic auth credentials|unauthorized|authentication required|denied: |access.* denied|forbidden|\b40[13]\b",
-        "{what}: the registry refuses the access.",
-        "Log in before, for example with the action docker/login-action, as a user who may {do}.",
+        "{what}: the registry denies access.",
+        "Log in first, for example with `docker/login-action`, as a user who may {do}.",
     ),
     KnownError(
         r"server gave HTTP response to HTTPS client",
-        "{what}: the registry speaks HTTP, the engine HTTPS.",
-        "Give the registry a certificate, or list it under insecure-registries in the engine's daemon.json.",
+        "{what}: the registry uses HTTP, but the engine HTTPS.",
+        "Give the registry a certificate, or list it under `insecure-registries` in the engine's `daemon.json`.",
     ),
     KnownError(
         r"certificate|x509|tls: ",
         "{what}: the certificate of the registry is not trusted.",
-        "Put the authority's certificate into /etc/docker/certs.d/HOST/ca.crt on the machine of the engine.",
+        "Copy the authority's certificate to `/etc/docker/certs.d/HOST/ca.crt` on the engine's machine.",
     ),
     KnownError(
         r"no such host|name resolution|server misbehaving",
-        "{what}: the host of the registry is not known.",
+        "{what}: the host of the registry is unknown.",
         "Check the name of the image, and the network of the engine.",
     ),
     KnownError(
@@ -60,20 +60,20 @@ _REGISTRY = (
     ),
     KnownError(
         r"\b50\d\b|internal server error|bad gateway|service unavailable|unknown: |received unexpected HTTP status",
-        "{what}: the registry has a fault of its own.",
-        "Try again; if it stays, ask who runs the registry.",
+        "{what}: the registry failed.",
+        "Try again. If it fails again, ask the owner of the registry.",
     ),
     KnownError(
         r"toomanyrequests|\b429\b|rate limit",
-        "{what}: the registry was asked too often.",
+        "{what}: the registry limits the number of requests.",
         "Log in, or try again later.",
     ),
 )
 _PULL = (
     KnownError(
         r"manifest unknown|not found|manifest for \S+ not|repository does not exist",
-        "{what}: its registry has no such image, or not for you.",
-        "Correct the input base-image, or log in before, for example with the action docker/login-action.",
+        "{what}: not found in its registry, or you lack access.",
+        "Correct `base-image`, or log in first, for example with `docker/login-action`.",
         InputError,
     ),
     *_REGISTRY,
@@ -83,26 +83,26 @@ _DOCKERFILE = (
     KnownError(
         r"(?P<reason>(?:dockerfile parse error|unknown instruction|the Dockerfile (?:\(.*?\) )?cannot be empty|"
         r"file with no instructions)(?:[^\n]*?(?:\bline |:(?=\d+$))(?P<line>\d+))?[^\n]*)",
-        "{own} is no Dockerfile that docker understands: {reason}.",
-        "Correct it.",
+        "`{own}` is not a valid Dockerfile: {reason}.",
+        "Correct the Dockerfile.",
         CheckFailed,
     ),
     KnownError(
         r"(?:returned a non-zero code|exit code): (?P<code>\d+)",
-        "{what}: the step {step} of {own} ended with exit code {code}.",
+        "{what}: the step {step} of `{own}` ended with exit code {code}.",
         "See the lines above.",
         CheckFailed,
     ),
     KnownError(
         r"(?:COPY|ADD) failed: (?P<reason>[^\n]+)",
-        "{what}: {own} copies what is not there: {reason}.",
-        "Its context is the workspace.",
+        "{what}: `{own}` copies a file that does not exist: {reason}.",
+        "Write paths relative to the workspace, which is the build context.",
         CheckFailed,
     ),
     KnownError(
         r"(?P<reason>failed to (?:calculate checksum|compute cache key)[^\n]*not found)",
-        "{what}: {own} copies what is not there: {reason}.",
-        "Its context is the workspace.",
+        "{what}: `{own}` copies a file that does not exist: {reason}.",
+        "Write paths relative to the workspace, which is the build context.",
         CheckFailed,
     ),
 )
@@ -110,15 +110,15 @@ _DOCKERFILE = (
 _NO_PYTHON = KnownError(
     r"python3?: (?:command )?not found|ensurepip is not|No module named (?:venv|pip)",
     "{what}: the base image has no Python with `venv` and pip.",
-    "Name another one with the input base-image. On Debian the package is python3-venv.",
+    "Set `base-image` to another one. On Debian, the package is `python3-venv`.",
     InputError,
 )
 # In the requested packages, and not in the network or index.
 _LOCK = KnownError(
     r"no solution found|hash mismatch|do not match the hashes|no wheels with a matching|"
     r"build backend returned an error|all requirements must have a hash|needs to be updated|Python requirement",
-    "{what}: the packages of {lock} cannot be installed in it, see the lines above.",
-    "They must be there for the Python and the platform of the base image.",
+    "{what}: the packages of `{lock}` cannot be installed. See the lines above.",
+    "The packages must exist for the Python and the platform of the base image.",
     CheckFailed,
 )
 # The failed step in BuildKit's output and in the classic builder's, whose last step is the failed one.
@@ -137,9 +137,9 @@ def sentence(text: str) -> str:
 def no_engine(output: str) -> tuple[str, str]:
     """Return message and hint for a client that did not reach an engine."""
     if re.search(r"permission denied", output, re.IGNORECASE):
-        message = "This user may not use the Docker engine: permission denied on its socket."
-        return message, "Add the user to the group docker, or use rootless Docker."
-    last = output.strip().splitlines()[-1] if output.strip() else "the client says nothing"
+        message = "This user may not use the Docker engine (permission denied)."
+        return message, "Add the user to the group `docker`, or use rootless Docker."
+    last = output.strip().splitlines()[-1] if output.strip() else "no output"
     return f"No Docker engine answers: {sentence(last)}", HOST_HINT
 
 
@@ -149,7 +149,7 @@ def pull(base: str, done: Completed, timeout: float) -> NotebookCiError:
 
 
 def push(name: str, done: Completed, timeout: float) -> NotebookCiError:
-    what = f"{name} could not be pushed"
+    what = f"`{name}` could not be pushed"
     return _too_long(what, timeout) if done.timed_out else _of_registry(_REGISTRY, done.output, what, "write to it")
 
 
@@ -171,7 +171,7 @@ def build(done: Completed, timeout: float, *, own: str, lock: str) -> NotebookCi
     if error := explain(known, said, what=what, lock=lock):
         error.file = lock if isinstance(error, CheckFailed) else None
         return error
-    return installing.explain(what, said, elsewhere="use an engine with more of it")
+    return installing.explain(what, said, elsewhere="use an engine with a larger disk")
 
 
 def _of_dockerfile(what: str, output: str, own: str, step: str) -> NotebookCiError:
@@ -179,9 +179,9 @@ def _of_dockerfile(what: str, output: str, own: str, step: str) -> NotebookCiErr
         error.file = own
         return error
     if step.upper().startswith("FROM") or "failed to solve" in output:
-        what = f"{what}: {quote(step) if step else 'a base image'} could not be had"
+        what = f"{what}: {quote(step) if step else 'a base image'} could not be fetched"
         return _of_registry(_REGISTRY, output, what, "read it")
-    return CheckFailed(f"{what} from {own}: see the lines above.", file=own)
+    return CheckFailed(f"{what} from `{own}`: see the lines above.", file=own)
 
 
 def _of_registry(known: Iterable[KnownError], output: str, what: str, do: str) -> NotebookCiError:
@@ -190,7 +190,7 @@ def _of_registry(known: Iterable[KnownError], output: str, what: str, do: str) -
 
 def _too_long(what: str, timeout: float) -> SurroundingsError:
     return SurroundingsError(
-        f"{what} within {timeout:g} s.", hint="Check the network of the engine, or raise the input timeout."
+        f"{what} within {timeout:g} s.", hint="Check the network of the engine, or increase `timeout`."
     )
 
 

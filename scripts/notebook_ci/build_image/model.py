@@ -17,25 +17,25 @@ LONGEST_NAME = 255
 LABEL_PREFIX = "org.opencontainers.image."
 
 # "Grammar" in the package `reference` of github.com/distribution/reference, which docker itself uses.
-# What stands before the first `/` is a host where it has a `.` or a `:`, or is `localhost`.
+# The part before the first `/` is a host if it has a `.` or a `:`, or is `localhost`.
 _LABELS = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
 _HOST = rf"(?:(?:localhost|(?=[^/]*\.){_LABELS})(?::[0-9]+)?|{_LABELS}:[0-9]+|\[[0-9A-Fa-f:]+\](?::[0-9]+)?)"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-# What the names of branches and versions can have in them (`git check-ref-format`), but for what separates names.
+# What names of branches and versions may contain (`git check-ref-format`), except separators of names.
 _REF = re.compile(r"(?![.-])[^\s,:~^?*\[\\\x7f]+")
 _ID = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def fitted_image(name: str) -> str:
-    """Return the name of an image as registries take it: in lowercase, though a host may have capitals."""
+    """Return the name of an image as registries accept it: in lowercase, except for the host."""
     return name if _NAME.fullmatch(name) else name.lower()
 
 
 def fitted_tag(name: str) -> str:
-    """Return the name of a branch or a version as a tag; empty: nothing of it can stand in one."""
+    """Return the name of a branch or a version as a tag; empty if a tag may contain none of it."""
     return re.sub(r"[^A-Za-z0-9._-]", "-", name).lstrip(".-")[:128]
 
 

@@ -33,14 +33,14 @@ class Network:
         """
         settings = indexes.read(workspace.environ, workspace.cwd)
         learn(settings.for_uv())
-        places = [index.url for index in (settings.default, *settings.extra) if index]
-        local = [place for place in (*places, *settings.find_links) if not _is_remote(place)]
-        if settings.no_index or set(local) & set(places):
+        urls = [index.url for index in (settings.default, *settings.extra) if index]
+        local = [each for each in (*urls, *settings.find_links) if not _is_remote(each)]
+        if settings.no_index or set(local) & set(urls):
             raise InputError(
-                "Packages are to come from folders of this machine: the build of an image reaches indexes alone.",
-                hint="Name an index that is reached by http or https, for example in UV_DEFAULT_INDEX.",
+                "The package index is a folder of this machine, which the build of an image cannot reach.",
+                hint="Set `UV_DEFAULT_INDEX` to an index with http or https.",
             )
-        told = replace(
+        passed = replace(
             settings,
             certificates="",
             client_certificate="",
@@ -48,9 +48,9 @@ class Network:
             keyring="",
             find_links=tuple(link for link in settings.find_links if _is_remote(link)),
         )
-        urls = [*places, *told.find_links, told.http_proxy, told.https_proxy]
+        urls += [*passed.find_links, passed.http_proxy, passed.https_proxy]
         return cls(
-            arguments={**told.for_pip(), **told.for_uv()},
+            arguments={**passed.for_pip(), **passed.for_uv()},
             certificates=_certificates(settings),
             of_host=any(_on_loopback(url) for url in urls),
             left_out=_left_out(settings),
@@ -71,14 +71,12 @@ def _certificates(settings: IndexSettings) -> str:
     if not file and settings.system_certificates:
         file = ssl.get_default_verify_paths().cafile or ""
     return (
-        read_text(Path(file), file, hint="It holds the certificates to trust: SSL_CERT_FILE or pip's `cert` names it.")
-        if file
-        else ""
+        read_text(Path(file), file, hint="Correct `SSL_CERT_FILE`, or `cert` in the settings of pip.") if file else ""
     )
 
 
-def _is_remote(place: str) -> bool:
-    return urlsplit(place).scheme in {"http", "https"}
+def _is_remote(address: str) -> bool:
+    return urlsplit(address).scheme in {"http", "https"}
 
 
 def _on_loopback(url: str) -> bool:

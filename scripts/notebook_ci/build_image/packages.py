@@ -86,16 +86,16 @@ def find(given: str, record: SetupEnvRecord | None, cwd: Path) -> Packages:
     name = record.lock_file
     if given and Path(os.path.normpath(given)) != Path(name):
         raise InputError(
-            f"requirements is {quote(given)}, but setup-env has installed from {quote(name)} in this run.",
-            hint="Leave the input out: the image is to hold what the notebooks were run with.",
+            f"`requirements` is {quote(given)}, but setup-env installed from {quote(name)} in this run.",
+            hint="Remove `requirements`: the image must contain what the notebooks ran with.",
         )
     lock = _lock(name, cwd)
     for file, digest in record.read.items():
         path = cwd / file
         if not path.is_file() or sha256(path) != digest:
             raise InputError(
-                f"{file} is not the file any more that setup-env has installed from.",
-                hint="Run setup-env again, in a new run-dir.",
+                f"`{file}` has changed since setup-env installed from it.",
+                hint="Run setup-env again, in a new `run-dir`.",
                 file=file,
             )
     return Packages(lock, record.packages, record.added, record.python_version)
@@ -107,12 +107,14 @@ def _lock(given: str, cwd: Path) -> Lock:
         _text(_inside(Path(os.path.normpath(cwd / given)), cwd), given)
     elif not locks.found(cwd):
         raise InputError(
-            f"Nothing says which packages the image is to hold: there is none of {', '.join(locks.SEARCHED)}.",
-            hint="Run setup-env before with the same run-dir, or name the file with the input requirements.",
+            f"No file says which packages to install in the image ({', '.join(map(quote, locks.SEARCHED))}).",
+            hint="Run setup-env first with the same `run-dir`, or set `requirements` to a file.",
         )
     lock, _ = locks.find(given, cwd)
     if not lock.name.isprintable():
-        raise InputError(f"requirements is {quote(lock.name)}, which no Dockerfile can name.", hint="Rename the file.")
+        raise InputError(
+            f"`requirements` is {quote(lock.name)}, a name that a Dockerfile cannot contain.", hint="Rename the file."
+        )
     for path in lock.files():
         _text(_inside(path, cwd), lock.shown(path))
     locks.check(lock)
@@ -121,9 +123,11 @@ def _lock(given: str, cwd: Path) -> Lock:
 
 def _inside(path: Path, workspace: Path) -> Path:
     if not path.is_relative_to(workspace):
-        raise InputError(f"{path} lies outside the workspace: the image cannot be built from it.", hint="Move it.")
+        raise InputError(
+            f"`{path}` is outside the workspace: the image cannot be built from it.", hint="Move it into the workspace."
+        )
     return path
 
 
 def _text(path: Path, shown: str) -> str:
-    return read_text(path, shown, hint="It says what the image is to hold.")
+    return read_text(path, shown, hint="It lists the packages of the image.")

@@ -9,7 +9,7 @@ from pathlib import Path
 from notebook_ci.base import git
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.files import TMPDIR, unwritable
-from notebook_ci.base.texts import without_users
+from notebook_ci.base.texts import quote, without_users
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.build_image.faults import sentence
 from notebook_ci.records.record import now
@@ -45,7 +45,7 @@ class Revision:
             moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else now()
         except (ValueError, OverflowError, OSError) as error:
             raise InputError(
-                f"SOURCE_DATE_EPOCH is {epoch!r}.", hint="It takes the number of seconds since 1970."
+                f"`SOURCE_DATE_EPOCH` is not a number: {quote(epoch)}.", hint="Set it to seconds since 1970."
             ) from error
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -86,20 +86,20 @@ class Revision:
         options = ("--format=tar", f"--prefix={folder}/", "--output", raw)
         done = git.run(self.workspace, "archive", *options, "HEAD")
         if done.returncode:
-            raise SurroundingsError(f"git cannot give out the files of the commit: {sentence(done.output)}")
+            raise SurroundingsError(f"git cannot archive the files of the commit: {sentence(done.output)}")
         try:
             with tarfile.open(raw) as taken, tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as kept:
                 members = [_plain(member) for member in taken]
                 for member in members:
                     kept.addfile(member, taken.extractfile(member) if member.isreg() else None)
         except OSError as error:
-            what = f"The files of the commit cannot be written to {path.parent}"
+            what = f"The files of the commit cannot be written to `{path.parent}`"
             raise unwritable(what, path, error, TMPDIR) from error
         raw.unlink()
         if not any(member.isreg() for member in members):
             raise InputError(
-                f"The commit {self.commit[:12]} has no files in {self.workspace.cwd}.",
-                hint="Commit the notebooks: only what git tracks comes into the image.",
+                f"The commit {self.commit[:12]} has no files in `{self.workspace.cwd}`.",
+                hint="Commit the notebooks: only files that git tracks get into the image.",
             )
 
 

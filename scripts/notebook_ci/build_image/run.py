@@ -30,7 +30,7 @@ REQUIREMENTS = Path(__file__).resolve().parents[3] / "requirements"
 DOCKERFILE = "Dockerfile"
 VERSION_FILE = ".python-version"
 MOST_NAMED = 5
-NO_IMAGE = "No image is named: `image` of build-image is not set."
+NO_IMAGE = "`image` of build-image is not set."
 DESCRIBE = """
 import json, platform, re
 from importlib.metadata import distributions
@@ -87,12 +87,12 @@ def run(inputs: BuildImageInputs, planned: ImagePlan, context: Context, record: 
             raise
         _skip(record, error)
         return
-    context.reporter.progress(f"Building {record.image}:{record.tags[0]} with the Docker engine {version}")
+    context.reporter.progress(f"Building `{record.image}:{record.tags[0]}` with the Docker engine {version}")
     with tempfile.TemporaryDirectory(prefix="notebook-ci-image-") as scratch:
         recipe = build.recipe(context, docker, record, Path(scratch))
         _take(docker, record, docker.build(recipe, names=_names(record), labels={**labels, **recipe.labels}))
     build.check(context, docker, record)
-    build.tell_changes(context, revision)
+    build.warn_of_changes(context, revision)
     if inputs.push:
         _push(docker, record)
 
@@ -109,16 +109,16 @@ class _OwnBuild:
         record.read[self.dockerfile] = sha256(path)
         line, text = copied.warning(path, context.cwd)
         if text:
-            context.reporter.warning(f"{self.dockerfile} {text}", file=self.dockerfile, line=line)
+            context.reporter.warning(f"`{self.dockerfile}` {text}", file=self.dockerfile, line=line)
         return Recipe(context=context.cwd, dockerfile=path, own=self.dockerfile)
 
     def check(self, context: Context, docker: Docker, record: BuildImageRecord) -> None:
         """Check nothing: the user decides what is in the image."""
 
-    def tell_changes(self, context: Context, revision: Revision) -> None:
+    def warn_of_changes(self, context: Context, revision: Revision) -> None:
         """Warn of changes that make the commit in the image's labels wrong."""
         if differing := _differing(revision):
-            context.reporter.warning(f"{differing}. Commit them, so that the label is true.")
+            context.reporter.warning(f"{differing}. Commit them, so that the label is right.")
 
 
 @dataclass(frozen=True)
@@ -150,8 +150,8 @@ class _GeneratedBuild:
 
     def _stage(self, folder: Path, base: str, digest: str, kept: Path) -> None:
         """Write the build context, which contains only what the Dockerfile copies. Keep the Dockerfile."""
-        note = f"{self.base}, which no registry has given: {digest}" if "@" not in base else self.base
-        plan = dockerfile.Plan(
+        note = f"{self.base}, which has no digest of a registry: {digest}" if "@" not in base else self.base
+        plan = dockerfile.Dockerfile(
             base, note, self.packages, sorted(self.network.arguments), bool(self.network.certificates)
         )
         texts = {
@@ -176,7 +176,7 @@ class _GeneratedBuild:
         try:
             found = json.loads(done.stdout)
         except ValueError as error:
-            said = sentence(done.output.strip()[-500:] or "no answer")
+            said = sentence(done.output.strip()[-500:] or "no output")
             raise SurroundingsError(f"The image was built, but its Python does not start: {said}") from error
         record.python_version, record.packages = found["version"], dict(sorted(found["packages"].items()))
         tested, there = self.packages.installed, record.packages
@@ -189,15 +189,15 @@ class _GeneratedBuild:
             differing.insert(0, f"Python {record.python_version} instead of {self.packages.python_version}")
         if differing:
             context.reporter.warning(
-                "The image's environment is not the one that the notebooks were run with: "
-                f"{listed(differing, MOST_NAMED)}. A base-image with the same Python and platform makes them equal."
+                "The image's environment differs from the one that the notebooks ran in: "
+                f"{listed(differing, MOST_NAMED)}. Set `base-image` to one with the same Python and platform."
             )
 
-    def tell_changes(self, context: Context, revision: Revision) -> None:
+    def warn_of_changes(self, context: Context, revision: Revision) -> None:
         """Warn of what is in the workspace, but not in the image."""
         if differing := _differing(revision):
             context.reporter.warning(
-                f"{differing}. The image holds them as committed, not as they are here: commit them, and build again."
+                f"{differing}. The image contains the committed files: commit these, and build again."
             )
         if notebooks := revision.untracked_notebooks():
             context.reporter.warning(
@@ -209,14 +209,14 @@ def _generated(inputs: BuildImageInputs, context: Context, revision: Revision) -
     """Return the build from a generated Dockerfile, as far as it is known without an engine."""
     if not revision.commit:
         raise InputError(
-            f"{context.cwd} is not in a git repository with a commit: git says which files come into the image.",
-            hint="Commit the notebooks (on a runner: check them out with actions/checkout), or give a Dockerfile of "
-            "your own with the input dockerfile.",
+            f"`{context.cwd}` is not in a git repository with a commit, which defines the files of the image.",
+            hint="Commit the notebooks (on a runner, check them out with `actions/checkout`), or set `dockerfile` to "
+            "your own Dockerfile.",
         )
     found = packages.find(inputs.requirements, context.run_directory.last(SetupEnvRecord, inputs.slug), context.cwd)
     network = Network.of(context)
     for setting in network.left_out:
-        context.reporter.warning(f"The build of the image does not get your {setting} for the package index.")
+        context.reporter.warning(f"The build of the image cannot use your {setting} for the package index.")
     return _GeneratedBuild(inputs.base_image or default_base(found, context.cwd), found, network, revision)
 
 
@@ -225,28 +225,28 @@ def _own_dockerfile(given: str, cwd: Path) -> str:
     if not given:
         return ""
     path = Path(os.path.normpath(cwd / given))
-    hint = "The input dockerfile takes a path relative to the workspace."
+    hint = "Set `dockerfile` to a path relative to the workspace."
     if not path.is_relative_to(cwd):
-        raise InputError(f"dockerfile is {quote(given)}, which lies outside the workspace.", hint=hint)
+        raise InputError(f"`dockerfile` is {quote(given)}, which is outside the workspace.", hint=hint)
     name = path.relative_to(cwd).as_posix()
     if not path.resolve().is_relative_to(cwd.resolve()):
-        raise InputError(f"{name} is a link to something outside the workspace.", hint=hint, file=name)
+        raise InputError(f"`{name}` is a link to a file outside the workspace.", hint=hint, file=name)
     read_text(path, name, hint=hint)
     return name
 
 
 def _changed_names(given: Sequence[str], fitted: Sequence[str]) -> Iterator[Problem]:
-    changed = [f"{quote(old)} is {quote(new)}" for old, new in zip(given, fitted, strict=False) if old != new]
+    changed = [f"{quote(old)} to {quote(new)}" for old, new in zip(given, fitted, strict=False) if old != new]
     if changed:
-        message = f"Names that registries do not accept were changed: {listed(changed, MOST_NAMED)}."
+        message = f"Changed names that registries do not accept: {listed(changed, MOST_NAMED)}."
         yield Problem(severity="notice", message=message)
 
 
 def _commit_tag(revision: Revision) -> tuple[str]:
     if not revision.commit:
         raise InputError(
-            "There is no git commit to name the image after.",
-            hint="Give the input tags, or commit (on a runner: check out with actions/checkout).",
+            "Without a git commit, the image has no default tag.",
+            hint="Set `tags`, or commit (on a runner, check out with `actions/checkout`).",
         )
     return (revision.commit,)
 
@@ -283,7 +283,7 @@ def _names(record: BuildImageRecord) -> list[str]:
 def _take(docker: Docker, record: BuildImageRecord, built: engine.Built) -> None:
     found = docker.inspect(_names(record)[0])
     if found is None:
-        raise SurroundingsError(f"{record.image} was built, but the engine does not have it.")
+        raise SurroundingsError(f"`{record.image}` was built, but the engine does not have it.")
     record.image_id, record.builder = built.image_id, built.builder
     record.bytes = int(found["Size"])
     record.labels = dict(found["Config"].get("Labels") or {})
@@ -296,7 +296,7 @@ def _push(docker: Docker, record: BuildImageRecord) -> None:
             record.digest = docker.push(name)
         except NotebookCiError as error:
             if record.pushed:
-                error.hint = f"{error.hint} The registry has these tags already: {', '.join(record.pushed)}.".lstrip()
+                error.hint = f"{error.hint} Already pushed: {', '.join(map(quote, record.pushed))}.".lstrip()
             raise
         record.pushed.append(tag)
 
@@ -312,8 +312,8 @@ def _differing(revision: Revision) -> str:
     if not changed:
         return ""
     return (
-        f"{len(changed)} tracked file(s) of the workspace differ from the commit {revision.commit[:12]} that the "
-        f"image is labelled with: {listed(changed, MOST_NAMED)}"
+        f"{len(changed)} tracked file(s) of the workspace differ from the commit {revision.commit[:12]} in the "
+        f"image's label: {listed(changed, MOST_NAMED)}"
     )
 
 

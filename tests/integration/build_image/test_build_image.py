@@ -173,9 +173,9 @@ def test_the_same_commit_gives_the_same_image_and_changes_are_warned_of(built: t
     assert again.record["image_id"] == image.record["image_id"]
     changed, untracked = again.done.annotations("warning")
     assert changed.message == (
-        f"1 tracked file(s) of the workspace differ from the commit {repository.git('rev-parse', 'HEAD')[:12]} that "
-        "the image is labelled with: .gitignore. The image holds them as committed, not as they are here: commit "
-        "them, and build again."
+        f"1 tracked file(s) of the workspace differ from the commit {repository.git('rev-parse', 'HEAD')[:12]} "
+        "in the image's label: .gitignore. The image contains the committed files: commit "
+        "these, and build again."
     )
     assert untracked.message == "Not in the image, because git does not track them: notebooks/new.ipynb."
 
@@ -188,8 +188,8 @@ def test_of_changes_an_image_of_an_own_dockerfile_has_only_an_untrue_label(repos
     image = repository.built(image="study/changed", dockerfile="Dockerfile")
     [warning] = image.done.annotations("warning")
     assert warning.message == (
-        f"1 tracked file(s) of the workspace differ from the commit {commit[:12]} that the image is labelled with: "
-        f"{NOTEBOOK}. Commit them, so that the label is true."
+        f"1 tracked file(s) of the workspace differ from the commit {commit[:12]} in the image's label: "
+        f"{NOTEBOOK}. Commit them, so that the label is right."
     )
 
 
@@ -251,13 +251,13 @@ def test_names_that_registries_do_not_take(repository: Repository, open_registry
     assert image.record["pushed"] == image.record["tags"] == ["feature-x", "v1-a"]
     [notice] = image.done.annotations("notice")
     assert notice.message == (
-        f"Names that registries do not accept were changed: `{open_registry.host}/Acme/X` is "
-        f"`{open_registry.host}/acme/x`, `feature/x` is `feature-x`, `v1+a` is `v1-a`."
+        f"Changed names that registries do not accept: `{open_registry.host}/Acme/X` to "
+        f"`{open_registry.host}/acme/x`, `feature/x` to `feature-x`, `v1+a` to `v1-a`."
     )
     [warning] = image.done.annotations("warning")
     assert warning.place == ("Dockerfile", 2)
     assert re.fullmatch(
-        r"Dockerfile copies the whole workspace, with `\.git` \(\d+\.\d MB\)\. Add to `\.dockerignore`: `\.git`\.",
+        r"`Dockerfile` copies the whole workspace, with `\.git` \(\d+\.\d MB\)\. Add to `\.dockerignore`: `\.git`\.",
         warning.message,
     )
     archive = repository.workspace.base / "image.tar"
@@ -273,7 +273,7 @@ def test_own_dockerfile_and_a_registry_with_login(repository: Repository, login_
     refused = repository.build(builder(name), **inputs)
     assert refused.code == 3
     [error] = refused.annotations()
-    assert "could not be pushed: the registry refuses the access. Log in before" in error.message
+    assert "could not be pushed: the registry denies access. Log in first" in error.message
     config = {"DOCKER_CONFIG": str(repository.workspace.base / "docker"), "PATH": os.environ["PATH"]}
     subprocess.run(
         [repository.engine.client, "login", "--username", LOGIN, "--password-stdin", login_registry.host],

@@ -23,8 +23,8 @@ NAME = (
 )
 BUILT = "The image could not be built: "
 TAG = "Use one tag per line: up to 128 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`; "
-ENDED = f"{BUILT}the step `RUN echo before && exit 7` of Dockerfile ended with exit code 7."
-INSTALLED = f"{BUILT}the packages of requirements.txt cannot be installed in it, see the lines above."
+ENDED = f"{BUILT}the step `RUN echo before && exit 7` of `Dockerfile` ended with exit code 7."
+INSTALLED = f"{BUILT}the packages of `requirements.txt` cannot be installed. See the lines above."
 LOCK = {"requirements.txt": "six==1.16.0\n"}
 NO_PYTHON = "nci-tests/no-python"
 HASHED = "six==1.16.0 --hash=sha256:" + "0" * 64 + "\n"
@@ -76,7 +76,7 @@ CASES = {
     # Names and tags: refused before any work
     "no image": Case(
         {"image": ""},
-        "No image is named: `image` of build-image is not set. Set it to a name such as `ghcr.io/team/penguins`.",
+        "`image` of build-image is not set. Set it to a name such as `ghcr.io/team/penguins`.",
     ),
     "blank": Case({"image": "my study"}, f"`image` does not accept `my study`. {NAME}"),
     "flag": Case({"image": "--privileged"}, f"`image` does not accept `--privileged`. {NAME}"),
@@ -91,22 +91,22 @@ CASES = {
     "if-no-engine": Case({"if-no-engine": "warn"}, "`if-no-engine` does not accept `warn`. Use `fail` or `skip`."),
     "timeout": Case({"timeout": "0"}, "`timeout` does not accept `0`. Use a number of seconds above 0"),
     # git
-    "no commit": Case(
-        {}, "There is no git commit to name the image after. Give the input tags, or commit", committed=False
-    ),
+    "no commit": Case({}, "Without a git commit, the image has no default tag. Set `tags`, or commit", committed=False),
     "no commit, but tags": Case(
         {"tags": "v1"},
         "",
-        rest=" is not in a git repository with a commit: git says which files",
+        rest=" is not in a git repository with a commit, which defines",
         committed=False,
     ),
-    "SOURCE_DATE_EPOCH": Case({}, "SOURCE_DATE_EPOCH is 'today'. It takes", environ={"SOURCE_DATE_EPOCH": "today"}),
+    "SOURCE_DATE_EPOCH": Case(
+        {}, "`SOURCE_DATE_EPOCH` is not a number: `today`. Set it", environ={"SOURCE_DATE_EPOCH": "today"}
+    ),
     # Locks
-    "no lock": generated({}, "Nothing says which packages the image is to hold: there is none of uv.lock, pylock.toml"),
+    "no lock": generated({}, "No file says which packages to install in the image (`uv.lock`, `pylock.toml`"),
     "lock not there": Case({"requirements": "nope.txt"}, "`nope.txt` does not exist."),
-    "lock a folder": Case({"requirements": "notebooks"}, "notebooks is a folder."),
+    "lock a folder": Case({"requirements": "notebooks"}, "`notebooks` is a folder."),
     "lock outside": Case(
-        {"requirements": "../x.txt"}, "", rest=" lies outside the workspace: the image cannot be built from it."
+        {"requirements": "../x.txt"}, "", rest=" is outside the workspace: the image cannot be built from it."
     ),
     "lock of conda": generated({"environment.yml": "name: x\n"}, "Nothing says which packages"),
     "lock of a wrong kind": Case({"requirements": NOTEBOOK}, f"`requirements` is `{NOTEBOOK}`, which setup-env cannot"),
@@ -137,11 +137,11 @@ CASES = {
     ),
     "base not there": Case(
         {"base-image": "{open}/none:1"},
-        "The base image `{open}/none:1` could not be fetched: its registry has no such image",
+        "The base image `{open}/none:1` could not be fetched: not found in its registry, or you",
     ),
     "base of a private registry": Case(
         {"base-image": "{login}/base:1"},
-        "The base image `{login}/base:1` could not be fetched: the registry refuses the access. Log in before",
+        "The base image `{login}/base:1` could not be fetched: the registry denies access. Log in first",
         3,
     ),
     "base of a registry that is down": Case(
@@ -156,24 +156,22 @@ CASES = {
         ),
     ),
     # A Dockerfile of the user's own
-    "dockerfile not there": Case({"dockerfile": "none"}, "`none` does not exist. The input dockerfile takes a path"),
-    "dockerfile a folder": Case(
-        {"dockerfile": "notebooks"}, "notebooks is a folder. The input dockerfile takes a path"
-    ),
-    "dockerfile outside": Case({"dockerfile": "../D"}, "dockerfile is `../D`, which lies outside the workspace."),
-    **both("empty dockerfile", own("", "Dockerfile is no Dockerfile that docker understands: ")),
+    "dockerfile not there": Case({"dockerfile": "none"}, "`none` does not exist. Set `dockerfile` to a path"),
+    "dockerfile a folder": Case({"dockerfile": "notebooks"}, "`notebooks` is a folder. Set `dockerfile` to a path"),
+    "dockerfile outside": Case({"dockerfile": "../D"}, "`dockerfile` is `../D`, which is outside the workspace."),
+    **both("empty dockerfile", own("", "`Dockerfile` is not a valid Dockerfile: ")),
     **both(
         "unknown instruction",
         own(
             "FROM scratch\nCOOPY a b\n",
-            "Dockerfile is no Dockerfile that docker understands: ",
+            "`Dockerfile` is not a valid Dockerfile: ",
             rest="unknown instruction: COOPY",
         ),
     ),
     **both("failing step", own("FROM {base}\nRUN echo before && exit 7\n", ENDED)),
     **both(
         "copied file not there",
-        own("FROM scratch\nCOPY none /\n", f"{BUILT}Dockerfile copies what is not there: "),
+        own("FROM scratch\nCOPY none /\n", f"{BUILT}`Dockerfile` copies a file that does not exist: "),
     ),
     **both(
         "base of dockerfile not there",
@@ -241,7 +239,7 @@ def test_a_dockerfile_that_links_out_of_the_workspace(repository: Repository) ->
     (repository.workspace.folder / "Dockerfile").symlink_to("../private")
     repository.commit()
     done = repository.build(image="study/bad", dockerfile="Dockerfile")
-    says(done, 2, "Dockerfile is a link to something outside the workspace.")
+    says(done, 2, "`Dockerfile` is a link to a file outside the workspace.")
     assert "s3cret" not in done.log
 
 
@@ -263,7 +261,7 @@ def test_no_docker(repository: Repository) -> None:
     for name in ("git", "python3"):
         (Path(tools) / name).symlink_to(f"/usr/bin/{name}")
     done = repository.build({"PATH": tools}, image="study")
-    says(done, 3, "There is no program `docker` on PATH. Install Docker")
+    says(done, 3, "The program `docker` is not on PATH. Install Docker")
 
 
 def test_no_permission_on_the_socket(repository: Repository) -> None:
@@ -277,7 +275,7 @@ def test_no_permission_on_the_socket(repository: Repository) -> None:
         prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
         environ = {**repository.environ, "DOCKER_HOST": f"unix://{path}"}
         done = repository.workspace.run("build-image", {"image": "study"}, environ=environ, prefix=prefix)
-    says(done, 3, "This user may not use the Docker engine: permission denied on its socket. Add the user to")
+    says(done, 3, "This user may not use the Docker engine (permission denied). Add the user to")
 
 
 def test_an_engine_that_stays_silent(repository: Repository) -> None:
@@ -293,7 +291,7 @@ def test_a_build_that_hangs(repository: Repository, base_image: str) -> None:
     repository.workspace.write("Dockerfile", f"FROM {base_image}\nRUN sleep 600\n")
     repository.commit()
     done = repository.build(image="study/hangs", dockerfile="Dockerfile", timeout="4")
-    says(done, 3, "The image could not be built within 4 s. ", "raise the input timeout")
+    says(done, 3, "The image could not be built within 4 s. ", "increase `timeout`")
     assert done.seconds < 20
 
 
@@ -325,13 +323,13 @@ def refused(done: Done, message: str, code: int = 3) -> None:
 
 def test_push_to_a_registry_that_is_down(tiny: Repository) -> None:
     host = f"127.0.0.1:{free_port()}"
-    refused(pushed(tiny, host), f"{host}/team/study:v1 could not be pushed: the registry cannot be reached.")
+    refused(pushed(tiny, host), f"`{host}/team/study:v1` could not be pushed: the registry cannot be reached.")
 
 
 def test_push_to_a_registry_that_stays_silent(tiny: Repository) -> None:
     with silent() as port:
         done = pushed(tiny, f"127.0.0.1:{port}", timeout="4")
-    refused(done, f"127.0.0.1:{port}/team/study:v1 could not be pushed within 4 s. Check the network")
+    refused(done, f"`127.0.0.1:{port}/team/study:v1` could not be pushed within 4 s. Check the network")
     assert done.seconds < 20
 
 
@@ -354,7 +352,7 @@ def test_a_full_disk(tiny: Repository, short_folder: Path) -> None:
     tiny.workspace.write("Dockerfile", "FROM scratch\nCOPY big /\n")
     with private_engine(short_folder) as small:
         done = tiny.build(small.environ, image="study", dockerfile="Dockerfile")
-    says(done, 3, "The image could not be built: the engine has no space left. Free some (`docker system df`")
+    says(done, 3, "The image could not be built: the disk of the engine is full. Run `docker system prune`")
 
 
 def test_a_registry_with_a_fault(repository: Repository) -> None:
@@ -364,7 +362,7 @@ def test_a_registry_with_a_fault(repository: Repository) -> None:
     with failing() as port:
         base = f"127.0.0.1:{port}/base:1"
         done = repository.build(image="study", base_image=base)
-    says(done, 3, f"The base image `{base}` could not be fetched: the registry has a fault of its own. Try again")
+    says(done, 3, f"The base image `{base}` could not be fetched: the registry failed. Try again")
 
 
 def test_push_that_ends_half_way(tiny: Repository, login_registry: Registry) -> None:
@@ -395,8 +393,8 @@ def test_push_that_ends_half_way(tiny: Repository, login_registry: Registry) -> 
     )
     assert done.code == 3, done.log
     [error] = done.annotations()
-    assert error.message.startswith(f"{login_registry.host}/team/half:two could not be pushed: the registry refuses")
-    assert error.message.endswith("The registry has these tags already: one.")
+    assert error.message.startswith(f"`{login_registry.host}/team/half:two` could not be pushed: the registry denies")
+    assert error.message.endswith("Already pushed: `one`.")
     assert record(done)["pushed"] == ["one"]
     assert record(done)["digest"].startswith("sha256:")
 
@@ -411,10 +409,10 @@ def test_a_lock_that_changed_since_setup_env(repository: Repository) -> None:
     repository.workspace.write("requirements.txt", "ipykernel\nsix\n")
     repository.commit()
     done = repository.build(image="study")
-    says(done, 2, "requirements.txt is not the file any more that setup-env has installed from. Run setup-env again")
+    says(done, 2, "`requirements.txt` has changed since setup-env installed from it. Run setup-env again")
     repository.workspace.write("other.txt", "six\n")
     done = repository.build(image="study", requirements="other.txt")
-    says(done, 2, "requirements is `other.txt`, but setup-env has installed from `requirements.txt` in this run.")
+    says(done, 2, "`requirements` is `other.txt`, but setup-env installed from `requirements.txt` in this run.")
 
 
 @contextlib.contextmanager

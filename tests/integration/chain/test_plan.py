@@ -47,7 +47,7 @@ def installed(workspace: Workspace) -> set[str]:
         ("setup-env", ["--requirements", "x.txt"], "`requirements` is `x.txt`, which does not exist."),
         ("dvc-pull", [], "There is no `.dvc` folder: DVC tracks no data here."),
         ("dvc-pull", ["--plan"], "There is no `.dvc` folder: DVC tracks no data here."),
-        ("build-image", [], "No image is named: "),
+        ("build-image", [], "`image` of build-image is not set."),
         ("log-run", ["--tracking-uri", "mlruns"], "`tracking-uri` is `mlruns`."),
     ],
 )

@@ -127,7 +127,7 @@ CASES = {
         ("data/b.csv", 0),
     ),
     "a folder": Case(
-        {**GIVEN, "data": "d.csv"}, "d.csv is a folder. Name files, or a glob", {"d.csv/x": ""}, ("d.csv", 0)
+        {**GIVEN, "data": "d.csv"}, "`d.csv` is a folder. Write file names, or a glob", {"d.csv/x": ""}, ("d.csv", 0)
     ),
     "nothing matches": Case({**GIVEN, "data": "data/*.csv"}, "No file matches `data/*.csv` in `/"),
     "unknown suffix": Case(
