@@ -69,8 +69,8 @@ def test_an_import_past_the_interface_is_found(source: str, expected: set[str]) 
 
 
 def test_an_import_of_a_stage_is_found() -> None:
-    source = "from notebook_ci.execute_notebook.plan import Task\nfrom notebook_ci.notebooks import document"
-    assert past(source, "notebook_ci.notebooks") == {"notebook_ci.execute_notebook.plan.Task"}
+    source = "from notebook_ci.execute_notebook.plan import Execution\nfrom notebook_ci.notebooks import document"
+    assert past(source, "notebook_ci.notebooks") == {"notebook_ci.execute_notebook.plan.Execution"}
 
 
 def missing_tests(text: str) -> set[str]:

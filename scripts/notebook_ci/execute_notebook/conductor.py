@@ -181,7 +181,7 @@ class Conductor:
             self.progress.passed(outcome.result)
         well = outcome.result.status == "passed"
         if not well and record.status != "error":
-            record.status = "error" if outcome.is_around else "failed"
+            record.status = "error" if outcome.surroundings_failed else "failed"
         for skipped, needed in self.schedule.ended(name, well=well):
             record.notebooks[self._indices[skipped]].skipped_for = needed
             self.progress.skipped(skipped, needed)

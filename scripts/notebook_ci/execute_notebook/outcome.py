@@ -18,7 +18,7 @@ class Outcome:
     created: dict[str, str] = field(default_factory=dict)  # SHA-256 per path, relative inside the run directory
     has_imports: bool = False  # the kernel was forked after imports of its notebook
     not_forked: str = ""  # why the kernel was not forked, if it was meant to be
-    is_around: bool = False  # the surroundings failed: the disk, for example
+    surroundings_failed: bool = False  # the disk, for example
 
 
 def about(

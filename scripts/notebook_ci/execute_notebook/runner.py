@@ -93,7 +93,7 @@ class _Executor:
 
     def _failure(self, error: Exception, notebook: PreparedNotebook | None) -> Failure:
         if isinstance(error, NotebookCiError) and not isinstance(error, CheckFailed):
-            self.outcome.is_around = True
+            self.outcome.surroundings_failed = True
             if notebook and notebook.error:  # a cell has failed before
                 self._report("error", error.message, error.hint)
                 error = notebook.error
