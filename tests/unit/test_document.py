@@ -89,7 +89,9 @@ def test_a_missing_file_is_a_wrong_input(tmp_path: Path) -> None:
 
 def test_a_link_that_leads_nowhere_says_where_to(tmp_path: Path) -> None:
     (tmp_path / "n.ipynb").symlink_to("../gone.ipynb")
-    assert fault(tmp_path / "n.ipynb", InputError).message.endswith("is a link to ../gone.ipynb, which does not exist.")
+    assert fault(tmp_path / "n.ipynb", InputError).message.endswith(
+        "is a link to `../gone.ipynb`, which does not exist."
+    )
 
 
 def test_a_folder_is_a_wrong_input(tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def test_one_that_was_found_and_is_none_is_no_wrong_input(machine: Machine) -> N
 def test_one_without_ipykernel_is_refused(machine: Machine) -> None:
     machine.python("mine", ipykernel="")
     found = machine.find("./mine")
-    with pytest.raises(SurroundingsError, match=r"mine .*has no ipykernel"):
+    with pytest.raises(SurroundingsError, match=r"mine` .*has no ipykernel"):
         interpreter.require_ipykernel(found)
 
 

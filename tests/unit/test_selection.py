@@ -127,7 +127,7 @@ def test_what_is_excluded_is_left_out(workspace: Path, exclude: str) -> None:
 
 def test_only_the_pattern_that_matches_nothing_is_named(workspace: Path) -> None:
     error = refused(["*.ipynb", "notebook/*.ipynb"], [], workspace)
-    assert error.message == f"No notebook matches `notebook/*.ipynb` in {workspace}."
+    assert error.message == f"No notebook matches `notebook/*.ipynb` in `{workspace}`."
     assert "notebooks" in error.hint
 
 
@@ -160,7 +160,7 @@ def test_a_notebook_outside_the_workspace_is_an_error(workspace: Path, pattern: 
     outside.touch()
     pattern = pattern.replace("ABSOLUTE", str(outside))
     error = refused([pattern], [], workspace)
-    assert error.message == f"{quote(pattern)} is outside the workspace {workspace}."
+    assert error.message == f"{quote(pattern)} is outside the workspace `{workspace}`."
     assert "relative to it" in error.hint
 
 

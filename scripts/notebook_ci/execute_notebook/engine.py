@@ -52,7 +52,9 @@ class PreparedNotebook:
             try:
                 self.nb = parameterize_notebook(self.nb, parameters, kernel_name=language, language=language)
             except NotImplementedError as error:
-                what = f"papermill cannot write the parameters of {document.path.as_posix()} in its language: {error}."
+                what = (
+                    f"papermill cannot write the parameters of `{document.path.as_posix()}` in its language: {error}."
+                )
                 raise CheckFailed(what, hint="Use only text and numbers.", file=document.path) from error
             for cell in self.nb.cells:
                 _add_papermill_metadata(cell)

@@ -24,9 +24,9 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         hint = "Remove the file, or set `output-dir` to another folder."
-        raise InputError(f"The folder {folder} cannot be created: a file has its name.", hint=hint) from error
+        raise InputError(f"The folder `{folder}` cannot be created: a file has its name.", hint=hint) from error
     except OSError as error:
-        raise unwritable(f"The folder {folder} cannot be created", folder, error, OUTPUT_DIR) from error
+        raise unwritable(f"The folder `{folder}` cannot be created", folder, error, OUTPUT_DIR) from error
 
 
 @contextlib.contextmanager
@@ -51,7 +51,7 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
             raise
         path = Path(error.filename or folder)
         instead = TMPDIR if path.is_relative_to(folder) else ""
-        raise unwritable(f"{path} cannot be written", path, error, instead) from error
+        raise unwritable(f"`{path}` cannot be written", path, error, instead) from error
     finally:
         with signals.held_back():
             shutil.rmtree(folder, ignore_errors=True)

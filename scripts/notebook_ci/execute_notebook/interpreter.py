@@ -78,7 +78,7 @@ def _refuse_copy(environment: Path) -> None:
     """Refuse an environment that was copied or moved: its programs and `.pth` files point to the original."""
     original = read_marker(environment).path
     if original and original != str(environment.resolve()):
-        message = f"The environment {environment} was created as {original}, and would run the code in that folder."
+        message = f"The environment `{environment}` was created as `{original}`, and would run the code in that folder."
         raise SurroundingsError(message, hint="Run setup-env here, or delete the environment.")
 
 
@@ -138,7 +138,7 @@ def tried(candidate: Candidate) -> Interpreter:
     """
     path, origin = candidate.path, candidate.origin
     wrong = InputError if candidate.is_named else SurroundingsError
-    who = f"The Python {path} ({origin})"
+    who = f"The Python `{path}` ({origin})"
     try:
         answer = subprocess.run(
             [path, "-c", PROBE],
@@ -167,7 +167,7 @@ def tried(candidate: Candidate) -> Interpreter:
 def require_ipykernel(interpreter: Interpreter) -> None:
     if not interpreter.ipykernel:
         raise SurroundingsError(
-            f"The Python {interpreter.path} ({interpreter.origin}) has no ipykernel, so it cannot run notebooks.",
+            f"The Python `{interpreter.path}` ({interpreter.origin}) has no ipykernel, so it cannot run notebooks.",
             hint="Run setup-env first in the same run, or add `ipykernel` to the environment.",
         )
 

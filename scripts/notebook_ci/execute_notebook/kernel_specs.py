@@ -67,7 +67,7 @@ class KernelSpecs:
             try:
                 return self._read(name.lower())
             except ValueError as error:
-                what = f"The kernel {quote(name)} of {doc.path.as_posix()} cannot be started: {error}."
+                what = f"The kernel {quote(name)} of `{doc.path.as_posix()}` cannot be started: {error}."
                 raise CheckFailed(what, hint="Reinstall the kernel.", file=doc.path) from error
         fitting = [kernel for kernel in self._readable() if kernel.language.lower() == language]
         if len(fitting) != 1:
@@ -80,8 +80,8 @@ class KernelSpecs:
         needed = f"the kernel {quote(name)}" if name else "a kernel"
         which = f" Installed for this language: {listed(others, MOST_LISTED)}." if others else ""
         return CheckFailed(
-            f"{doc.path.as_posix()} needs {needed} for {quote(language)}, which is not installed.{which}",
-            hint=f"Install it where Jupyter finds it, such as {self._theirs}, or add the notebook to `exclude`.",
+            f"`{doc.path.as_posix()}` needs {needed} for {quote(language)}, which is not installed.{which}",
+            hint=f"Install it where Jupyter finds it, such as `{self._theirs}`, or add the notebook to `exclude`.",
             file=doc.path,
         )
 
@@ -96,10 +96,10 @@ class KernelSpecs:
         try:
             spec = KernelSpec.from_resource_dir(folder)
         except (OSError, ValueError, TypeError, RecursionError, TraitError) as error:
-            raise ValueError(f"{folder}/kernel.json is broken: {error}") from error
+            raise ValueError(f"`{folder}/kernel.json` is broken: {error}") from error
         texts = [*spec.argv, *spec.env, *spec.env.values()]
         if not all(isinstance(each, str) for each in texts) or not any(spec.argv[:1]):
-            raise ValueError(f"{folder}/kernel.json is broken: `argv` and `env` must contain text")
+            raise ValueError(f"`{folder}/kernel.json` is broken: `argv` and `env` must contain text")
         argv = [each.replace("{prefix}", str(self._interpreter.prefix)) for each in spec.argv]
         return KernelCommand(name, spec.language, (self._program(argv[0]), *argv[1:]), dict(spec.env), folder)
 

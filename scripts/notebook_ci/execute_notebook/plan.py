@@ -113,7 +113,7 @@ def _keep_sources(executions: Sequence[Execution], cwd: Path, output_dir: Path) 
         source, output = cwd / execution.path, output_dir / execution.name
         if output.parent.resolve() / output.name == source.parent.resolve() / source.name:
             raise InputError(
-                f"{execution.path} would be overwritten by its executed copy.",
+                f"`{execution.path}` would be overwritten by its executed copy.",
                 hint="Set `output-dir` to another folder.",
             )
 
@@ -231,10 +231,12 @@ def _how_to_declare(unknown: str, declared: Collection[str], executions: Sequenc
         if not isinstance(execution.content, Document):
             continue
         if tag := parameters.mistagged(execution.content):
-            return f"{execution.path} has a cell tagged {quote(tag)}; the tag must be `{parameters.TAG}` (lower case)."
+            return (
+                f"`{execution.path}` has a cell tagged {quote(tag)}; the tag must be `{parameters.TAG}` (lower case)."
+            )
         if parameters.cannot_be_set(execution.content):
             language = quote(document.language(execution.content))
-            foreign = f"{execution.path} has parameters in {language}, which papermill cannot set."
+            foreign = f"`{execution.path}` has parameters in {language}, which papermill cannot set."
     meant = did_you_mean(declared, unknown)
     if foreign and not meant:
         return foreign

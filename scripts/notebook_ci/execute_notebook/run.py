@@ -222,17 +222,12 @@ def _server(
 
 def _warn_of_changes(environment: Path, context: Context) -> None:
     """Warn about files that changed since an earlier run created the environment from them."""
+    shown, hint = f"the environment `{environment.relative_to(context.cwd)}`", "Run setup-env to create it again."
     for name in changed_since(environment, context.cwd):
-        context.reporter.warning(
-            f"{name} has changed since the environment {environment.relative_to(context.cwd)} was created from it. "
-            "Run setup-env to create it again.",
-            file=name,
-        )
+        context.reporter.warning(f"`{name}` has changed since {shown} was created from it. {hint}", file=name)
     if not integrity.holds(str(environment)):
-        context.reporter.warning(
-            f"Files in the environment {environment.relative_to(context.cwd)} have changed since setup-env created it, "
-            "or packages were installed into it. Run setup-env to create it again."
-        )
+        changed = f"Files in {shown} have changed since setup-env created it, or packages were installed into it."
+        context.reporter.warning(f"{changed} {hint}")
 
 
 def _notice_kernels(executions: Sequence[Execution], interpreter: Interpreter, context: Context) -> None:

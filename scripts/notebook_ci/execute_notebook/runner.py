@@ -46,7 +46,7 @@ class Runner:
         outcome = Outcome(NotebookResult(path=execution.path, name=execution.name, status="failed"))
         content = execution.content
         if isinstance(content, Document) and not content.path.exists():
-            message = f"{execution.path} disappeared during the run: another notebook or process deleted or moved it."
+            message = f"`{execution.path}` disappeared during the run: another notebook or process deleted or moved it."
             content = CheckFailed(message, hint="Keep it, or add it to `exclude`.")
         if isinstance(content, NotebookCiError):
             outcome.result.failure = failures.refused(content)

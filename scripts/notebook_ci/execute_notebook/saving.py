@@ -74,7 +74,7 @@ class Saver(NotebookExecutionManager):  # type: ignore[misc] # papermill has no 
         try:
             write(output, _as_json(masked(self.nb)) + "\n")
         except OSError as error:
-            raise unwritable(f"The executed notebook {output} cannot be saved", output, error, OUTPUT_DIR) from error
+            raise unwritable(f"The executed notebook `{output}` cannot be saved", output, error, OUTPUT_DIR) from error
 
 
 def named_by(output: nbformat.NotebookNode) -> tuple[str, str]:

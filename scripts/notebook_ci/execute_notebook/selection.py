@@ -34,7 +34,7 @@ def select(patterns: Iterable[str], exclude: Iterable[str], cwd: Path, never: It
             )
         if not found:
             raise InputError(
-                f"No notebook matches {quote(pattern)} in {cwd}.",
+                f"No notebook matches {quote(pattern)} in `{cwd}`.",
                 hint="Correct `notebooks`, or remove the line. Patterns are relative to the workspace.",
             )
         chosen.update(found)
@@ -46,7 +46,7 @@ def select(patterns: Iterable[str], exclude: Iterable[str], cwd: Path, never: It
         )
     if outside := next((path for path in remaining if _leads_out(path, cwd)), None):
         raise InputError(
-            f"{quote(outside)} is a link to a file outside the workspace {cwd}.",
+            f"{quote(outside)} is a link to a file outside the workspace `{cwd}`.",
             hint="Replace it with the notebook itself, or add it to `exclude`.",
         )
     return remaining
@@ -121,7 +121,7 @@ def _relative(path: Path, pattern: str, cwd: Path) -> str:
     normal = Path(os.path.normpath(path))
     if not normal.is_relative_to(cwd):
         raise InputError(
-            f"{quote(pattern)} is outside the workspace {cwd}.",
+            f"{quote(pattern)} is outside the workspace `{cwd}`.",
             hint="Check out the repository into the workspace, and use paths relative to it.",
         )
     return normal.relative_to(cwd).as_posix()

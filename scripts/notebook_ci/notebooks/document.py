@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from notebook_ci.base.errors import CheckFailed, InputError
-from notebook_ci.base.texts import command_line
+from notebook_ci.base.texts import command_line, quote
 from notebook_ci.notebooks import positions
 
 Kind = Literal["code", "markdown", "raw"]
@@ -92,7 +92,7 @@ class _Reader:
         return Document(self._path, self._text, self._cells(content), metadata, version)
 
     def _error(self, what: str, *, hint: str = _RESTORE, line: int | None = None) -> CheckFailed:
-        return CheckFailed(f"{self._name} {what}.", hint=hint, file=self._path, line=line)
+        return CheckFailed(f"`{self._name}` {what}.", hint=hint, file=self._path, line=line)
 
     def _bytes(self) -> bytes:
         hint = "Check the path."
@@ -100,15 +100,15 @@ class _Reader:
             mode = self._path.stat().st_mode
             if stat.S_ISREG(mode):
                 return self._path.read_bytes()
-            what = f"{self._name} is {'a folder' if stat.S_ISDIR(mode) else 'a pipe or device'}, not a notebook"
+            what = f"`{self._name}` is {'a folder' if stat.S_ISDIR(mode) else 'a pipe or device'}, not a notebook"
             hint = "Use the path of a notebook, or a pattern."
         except (FileNotFoundError, NotADirectoryError):
-            link = f"is a link to {self._path.readlink()}, which " if self._path.is_symlink() else ""
-            what, hint = f"{self._name} {link}does not exist", "Check the path, and that the file is committed."
+            link = f"is a link to `{self._path.readlink()}`, which " if self._path.is_symlink() else ""
+            what, hint = f"`{self._name}` {link}does not exist", "Check the path, and that the file is committed."
         except PermissionError:
-            what, hint = f"{self._name} cannot be read: permission denied", "Give the job's user read permission."
+            what, hint = f"`{self._name}` cannot be read: permission denied", "Give the job's user read permission."
         except (OSError, ValueError) as error:  # ValueError: a path with a null character
-            what = f"{self._name!r} cannot be read: {error}"
+            what = f"{quote(self._name)} cannot be read: {error}"
         raise InputError(f"{what}.", hint=hint, file=self._path)
 
     def _decoded(self, data: bytes) -> str:
@@ -232,7 +232,7 @@ class _Reader:
 
     def _cell_error(self, index: int, what: str, *, line: int | None = None) -> CheckFailed:
         where = positions.cell_line(self._text, index) if line is None else line
-        return CheckFailed(f"Cell {index + 1} of {self._name} {what}.", hint=_RESTORE, file=self._path, line=where)
+        return CheckFailed(f"Cell {index + 1} of `{self._name}` {what}.", hint=_RESTORE, file=self._path, line=where)
 
 
 def _is_whole(value: object) -> bool:

@@ -55,7 +55,7 @@ def declared(document: Document) -> tuple[str, ...]:
         tree = _parse(textwrap.dedent(cell.source))
     except SyntaxError as error:
         raise CheckFailed(
-            f"The parameters cell of {document.path.as_posix()} is not valid Python: {error.msg}.",
+            f"The parameters cell of `{document.path.as_posix()}` is not valid Python: {error.msg}.",
             hint="Correct the cell tagged `parameters`: the parameters are read from it.",
             file=document.path,
             line=positions.source_line(document.text, cell.index, error.lineno or 1),

@@ -146,13 +146,13 @@ def odd(tmp_path_factory: pytest.TempPathFactory, kernel: Path) -> tuple[Workspa
 @pytest.mark.parametrize(
     ("name", "message", "line"),
     [
-        ("dangling", "dangling.ipynb is a link to nowhere.ipynb, which does not exist.", None),
+        ("dangling", "`dangling.ipynb` is a link to `nowhere.ipynb`, which does not exist.", None),
         (
             "2-deleted",
-            "2-deleted.ipynb disappeared during the run: another notebook or process deleted or moved it.",
+            "`2-deleted.ipynb` disappeared during the run: another notebook or process deleted or moved it.",
             None,
         ),
-        ("unparsable", "The parameters cell of unparsable.ipynb is not valid Python: invalid syntax.", "high = "),
+        ("unparsable", "The parameters cell of `unparsable.ipynb` is not valid Python: invalid syntax.", "high = "),
     ],
 )
 def test_a_notebook_that_cannot_be_executed_fails(

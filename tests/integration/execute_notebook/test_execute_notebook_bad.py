@@ -114,7 +114,7 @@ EXECUTE = {
     ),
     "another tag": Case(
         {"parameters": "beta: 1", "notebooks": "b.ipynb"},
-        "No notebook declares the parameter `beta`. b.ipynb has a cell tagged `Parameters`; the tag must be",
+        "No notebook declares the parameter `beta`. `b.ipynb` has a cell tagged `Parameters`; the tag must be",
         {"b.ipynb": json.dumps(notebook(code("beta = 1", "Parameters")))},
     ),
     "parameters-file: none": Case(
@@ -142,28 +142,30 @@ EXECUTE = {
         {"parameters-file": "p.yaml"}, f"p.yaml is a list, not a map. {YAML_HINT}", {"p.yaml": "- 1\n"}, ("p.yaml", 0)
     ),
     # Which notebooks
-    "no match": Case({"notebooks": "nb/*.ipynb"}, "No notebook matches `nb/*.ipynb` in {cwd}."),
-    "one line without match": Case({"notebooks": "a.ipynb\nb.ipynb"}, "No notebook matches `b.ipynb` in {cwd}."),
+    "no match": Case({"notebooks": "nb/*.ipynb"}, "No notebook matches `nb/*.ipynb` in `{cwd}`."),
+    "one line without match": Case({"notebooks": "a.ipynb\nb.ipynb"}, "No notebook matches `b.ipynb` in `{cwd}`."),
     "an empty folder": Case({"notebooks": "empty"}, "No notebook matches `empty", {"empty/x.txt": ""}),
-    "outside": Case({"notebooks": "../other.ipynb"}, "No notebook matches `../other.ipynb` in {cwd}."),
+    "outside": Case({"notebooks": "../other.ipynb"}, "No notebook matches `../other.ipynb` in `{cwd}`."),
     "outside, and there": Case(
-        {"notebooks": "../other.ipynb"}, "`../other.ipynb` is outside the workspace {cwd}.", {"../other.ipynb": "{}"}
+        {"notebooks": "../other.ipynb"}, "`../other.ipynb` is outside the workspace `{cwd}`.", {"../other.ipynb": "{}"}
     ),
     "no notebook": Case(
         {"notebooks": "a.md"}, "`a.md` is not a notebook. Names of notebooks end in `.ipynb`.", {"a.md": ""}
     ),
     "all left out": Case({"exclude": "**/*.ipynb"}, "`exclude` matches all notebooks."),
     # Which Python and which folders
-    "python: none": Case({"python": "py/no"}, "The Python {cwd}/py/no (`python`) cannot be run: "),
-    "python: a folder": Case({"python": "{cwd}"}, "The Python {cwd} (`python`) cannot be run: "),
-    "python: a text": Case({"python": "./a.txt"}, "The Python {cwd}/a.txt (`python`) cannot be run: ", {"a.txt": "x"}),
+    "python: none": Case({"python": "py/no"}, "The Python `{cwd}/py/no` (`python`) cannot be run: "),
+    "python: a folder": Case({"python": "{cwd}"}, "The Python `{cwd}` (`python`) cannot be run: "),
+    "python: a text": Case(
+        {"python": "./a.txt"}, "The Python `{cwd}/a.txt` (`python`) cannot be run: ", {"a.txt": "x"}
+    ),
     "python: another program": Case(
-        {"python": "true"}, "The Python /usr/bin/true (`python`) is not a working Python interpreter: "
+        {"python": "true"}, "The Python `/usr/bin/true` (`python`) is not a working Python interpreter: "
     ),
     "run-dir: a file": Case({"run-dir": "a.txt"}, "The run directory cannot be created: ", {"a.txt": "x"}),
     "run-dir: below a file": Case({"run-dir": "a.txt/b"}, "The run directory cannot be created: ", {"a.txt": "x"}),
     "output-dir: a file": Case(
-        {"output-dir": "a.txt"}, "The folder {cwd}/a.txt cannot be created: a file has its name.", {"a.txt": "x"}
+        {"output-dir": "a.txt"}, "The folder `{cwd}/a.txt` cannot be created: a file has its name.", {"a.txt": "x"}
     ),
     "run-dir: with somebody's JSON": Case(
         {"run-dir": "runs", "python": ""},
@@ -217,7 +219,7 @@ def test_a_read_only_checkout_on_a_runner_is_enough(workspace: Workspace, kernel
     assert "error: The run directory cannot be created: " in local.log
     assert "Set these inputs to writable folders: `run-dir`, " in local.log
     for inputs, message in (
-        ({"output-dir": "out"}, f"The folder {workspace.folder}/out cannot be created: Read-only file system."),
+        ({"output-dir": "out"}, f"The folder `{workspace.folder}/out` cannot be created: Read-only file system."),
         ({"run-dir": "runs"}, "The run directory cannot be created: "),
     ):
         refused = workspace.run(
@@ -241,7 +243,7 @@ def test_a_locale_that_is_not_utf8(workspace: Workspace, kernel: Path, locale: s
     done = workspace.execute(kernel, environ, notebooks="ü b/*.ipynb", parameters="text: Grüße 🐧")
     assert (done.code, done.printed("ü b/ß 🐧.ipynb")) == (0, "Grüße 🐧 gelesen\n"), done.log
     wrong = workspace.execute(kernel, environ, notebooks="ü/ß 🐧.ipynb")
-    assert wrong.annotations()[0].message.startswith(f"No notebook matches `ü/ß 🐧.ipynb` in {workspace.folder}.")
+    assert wrong.annotations()[0].message.startswith(f"No notebook matches `ü/ß 🐧.ipynb` in `{workspace.folder}`.")
     flags = ["--python", str(kernel), "--notebooks", "ü/ß.ipynb"]
     local = workspace.run("execute-notebook", flags=flags, environ=environ)
     assert (local.code, "No notebook matches `ü/ß.ipynb`" in local.log) == (2, True), local.log

@@ -91,7 +91,7 @@ def test_one_that_cannot_be_saved_does_not_end_the_others(workspace: Workspace, 
     assert not (workspace.folder / "ran-without-b").exists()
     errors = {name: [each.message for each in done.annotations() if each.place[0] == f"{name}.ipynb"] for name in "bce"}
     for name in "bc":
-        said = f"The executed notebook {out}/{name}.ipynb cannot be saved: No space left on device ({out} has "
+        said = f"The executed notebook `{out}/{name}.ipynb` cannot be saved: No space left on device ({out} has "
         [unsaved] = [message for message in errors[name] if message.startswith(said)]
         assert unsaved.endswith(" left). Free some disk space, or set `output-dir` to another folder.")
     assert [len(errors[name]) for name in "bce"] == [1, 2, 1]

@@ -132,10 +132,10 @@ def test_a_kernel_that_is_not_installed(workspace: Workspace, bash: Path) -> Non
     workspace.write("b.ipynb", notebook("echo yes", metadata=BASH))
     done = workspace.execute(bash)
     folder = bash.parents[1] / "share/jupyter/kernels"
-    where = f"Install it where Jupyter finds it, such as {folder}, or add the notebook"
+    where = f"Install it where Jupyter finds it, such as `{folder}`, or add the notebook"
     assert faults(done) == {
-        "r.ipynb": f"r.ipynb needs the kernel `ir` for `r`, which is not installed. {where} to `exclude`.",
-        "s.ipynb": f"s.ipynb needs a kernel for `scala`, which is not installed. {where} to `exclude`.",
+        "r.ipynb": f"`r.ipynb` needs the kernel `ir` for `r`, which is not installed. {where} to `exclude`.",
+        "s.ipynb": f"`s.ipynb` needs a kernel for `scala`, which is not installed. {where} to `exclude`.",
     }
     assert (done.code, done.outputs["failed"], done.notebooks["b.ipynb"]["status"]) == (1, "2", "passed")
 
@@ -188,8 +188,8 @@ def test_a_broken_specification(workspace: Workspace, bash: Path, content: str, 
     workspace.write("b.ipynb", notebook("x", metadata=of_language("y")))
     told = faults(workspace.execute(bash, environ))
     path = workspace.folder / "jupyter/kernels/mine/kernel.json"
-    assert told["a.ipynb"].startswith(f"The kernel `mine` of a.ipynb cannot be started: {path} {why}")
-    assert told["b.ipynb"].startswith("b.ipynb needs a kernel for `y`, which is not installed. Install")
+    assert told["a.ipynb"].startswith(f"The kernel `mine` of `a.ipynb` cannot be started: `{path}` {why}")
+    assert told["b.ipynb"].startswith("`b.ipynb` needs a kernel for `y`, which is not installed. Install")
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_parameters_that_cannot_be_set(workspace: Workspace, bash: Path) -> None
     assert done.code == 2
     [error] = done.annotations()
     assert error.message == (
-        "No notebook declares the parameter `n`. a.ipynb has parameters in `shell`, which papermill cannot set."
+        "No notebook declares the parameter `n`. `a.ipynb` has parameters in `shell`, which papermill cannot set."
     )
     workspace.write("b.ipynb", notebook(parameters("alpha=1")))
     [error] = workspace.execute(bash, environ, parameters="alhpa: 2").annotations()
@@ -248,7 +248,7 @@ def test_parameters_that_cannot_be_set(workspace: Workspace, bash: Path) -> None
     done = workspace.execute(bash, parameters="n: {a: 1}")
     assert (done.code, done.notebooks["a.ipynb"]["failure"]["kind"]) == (1, "invalid-notebook"), done.log
     fault = faults(done)["a.ipynb"]
-    assert fault.startswith("papermill cannot write the parameters of a.ipynb in its language: dict type")
+    assert fault.startswith("papermill cannot write the parameters of `a.ipynb` in its language: dict type")
     assert fault.endswith("Use only text and numbers.")
     assert "Traceback" not in done.log
 

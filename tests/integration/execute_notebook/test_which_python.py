@@ -77,11 +77,11 @@ def test_on_a_laptop_a_lock_that_changed_since_its_environment_was_made(workspac
     assert "have changed" not in workspace.run("execute-notebook").log
     workspace.write("a.ipynb", notebook("import six\nprint(six.X)"))
     installed = workspace.run("execute-notebook")
-    assert "Files in the environment .notebook-ci/venv have changed since setup-env created it, or" in installed.log
+    assert "Files in the environment `.notebook-ci/venv` have changed since setup-env created it, or" in installed.log
     workspace.write("more.txt", "six\nidna\n")
     said = (
-        "more.txt has changed since the environment .notebook-ci/venv was created from it. Run setup-env to create it "
-        "again."
+        "`more.txt` has changed since the environment `.notebook-ci/venv` was created from it. Run setup-env to create "
+        "it again."
     )
     changed = workspace.run("execute-notebook")
     assert changed.code == 0, changed.log
@@ -116,7 +116,7 @@ def test_no_ipykernel(workspace: Workspace, bare: Path) -> None:
     done = workspace.execute(bare)
     assert (done.code, done.outputs["status"]) == (3, "error")
     assert done.annotations()[0].message == (
-        f"The Python {bare} (`python`) has no ipykernel, so it cannot run notebooks. "
+        f"The Python `{bare}` (`python`) has no ipykernel, so it cannot run notebooks. "
         "Run setup-env first in the same run, or add `ipykernel` to the environment."
     )
 

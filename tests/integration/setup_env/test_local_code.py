@@ -59,7 +59,7 @@ def test_a_copy_of_the_workspace_runs_its_own_code(editable: Shop) -> None:
     refused = workspace.run("execute-notebook")
     two = workspace.folder / ".notebook-ci" / "venv"
     assert refused.code == 3
-    said = f"The environment {two} was created as {one}, and would run the code in that folder."
+    said = f"The environment `{two}` was created as `{one}`, and would run the code in that folder."
     assert f"{said} Run setup-env here, or delete the environment." in " ".join(refused.log.split())
     done = workspace.run("setup-env", environ=editable.environ)
     assert (done.code, "reused" in done.log) == (0, False), done.log
