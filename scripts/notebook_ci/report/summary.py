@@ -29,6 +29,9 @@ SIGNIFICANT_DIGITS = 6
 # Outputs that are digests -> what they identify.
 DIGESTS = {"env-digest": "environment", "data-digest": "data", "image-id": "image", "digest": "image in its registry"}
 
+# Imported now: once a notebook has run, it may have written these files.
+_OF_STAGE = {stage: import_module(f"notebook_ci.{stage.replace('-', '_')}.summary") for stage in STAGES}
+
 
 def render(records: Sequence[Record]) -> str:
     parts = [_headline(records), *(_alone(records[0]) if len(records) == 1 else _together(records))]
@@ -113,8 +116,7 @@ def _of_stage(function: str, record: Record, default: Part) -> Part:
     """
     if record.stage not in STAGES:
         return default
-    summary = import_module(f"notebook_ci.{record.stage.replace('-', '_')}.summary")
-    part: Part = getattr(summary, function, lambda _: default)(record)
+    part: Part = getattr(_OF_STAGE[record.stage], function, lambda _: default)(record)
     return part
 
 
