@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from dev import tools
+from dev.tools import cache_root, find_tool
 from harness import Consumer, Machine, Suite
 from servers.docker_fixtures import engine  # noqa: F401 - a fixture, found here by its name
+from servers.tool_environments import tools  # noqa: F401 - the same
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -14,7 +15,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="session")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
     """Where jobs run; builds act if it is not on this machine, which takes minutes."""
-    return Machine(tmp_path_factory.mktemp("machine"), tools.cache_root() / "e2e", tools.find_tool("act"))
+    return Machine(tmp_path_factory.mktemp("machine"), cache_root(), find_tool("act"))
 
 
 @pytest.fixture(scope="session")

@@ -1,40 +1,17 @@
 """Fixtures of the integration tests: a user's workspace, and one kernel environment for all."""
 
-import fcntl
 import subprocess
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from integration.suite import PYTHON, ROOT, Workspace, base_environ, cache, made_environment
+from integration.suite import PYTHON, Workspace, made_environment
 from servers.docker_fixtures import base_image, engine, login_registry, open_registry  # noqa: F401 - fixtures
 from servers.mlflow import MlflowServer, serve
-
-TOOLS = (
-    "setup-env",
-    "dvc-local",
-    "dvc-s3",
-    "dvc-http",
-    "dvc-ssh",
-    "dvc-azure",
-    "s3-server",
-    "validate-data",
-    "execute-notebook",
-    "mlflow-thin",
-    "mlflow-full",
-)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def tools() -> None:
-    """The tool environments, made from the real index before a test gives another one; once, by one of the workers."""
-    cache().mkdir(parents=True, exist_ok=True)
-    with (cache() / "tests.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for name in TOOLS:
-            launch = ["/bin/bash", str(ROOT / "scripts" / "launch.sh"), "--env", name, "--exec", "python", "-c", ""]
-            subprocess.run(launch, env={"HOME": str(Path.home()), **base_environ()}, check=True)
+from servers.shared import shared
+from servers.tool_environments import tools  # noqa: F401 - a fixture
 
 
 @pytest.fixture
@@ -48,9 +25,14 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 
 @pytest.fixture(scope="session")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment that setup-env made: ipykernel and what it needs, and rich for its tracebacks."""
-    return made_environment(tmp_path_factory.mktemp("kernel"), "ipykernel", "rich")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The Python of an environment that setup-env made: ipykernel and what it needs, and rich for its tracebacks.
+
+    Several tests use it at a time: one that installs something needs a copy, see `copied_environment`.
+    """
+    made = shared(tmp_path_factory, "kernel", lambda folder: nullcontext(made_environment(folder, "ipykernel", "rich")))
+    with made as python:
+        yield python
 
 
 @pytest.fixture(scope="session")
@@ -64,5 +46,5 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
     """An MLflow server."""
-    with serve(tmp_path_factory.mktemp("mlflow")) as served:
+    with shared(tmp_path_factory, "mlflow", serve) as served:
         yield served

@@ -364,7 +364,38 @@ def made_environment(folder: Path, *requirements: str) -> Path:
     made.write("requirements.txt", "\n".join(requirements) + "\n")
     done = made.run("setup-env", {})
     assert done.code == 0, done.log
-    return Path(done.outputs["python"])
+    python = Path(done.outputs["python"])
+    _give_byte_code_to_uv(python.parents[1])
+    return python
+
+
+def _give_byte_code_to_uv(environment: Path) -> None:
+    """Link byte-code into uv's cache, so that other environments get it with the package: compiling takes seconds.
+
+    Where uv copies packages instead of linking them, nothing is found, and each environment is compiled.
+    """
+    [packages] = environment.glob("lib/python*/site-packages")
+    for metadata in Path(base_environ()["UV_CACHE_DIR"]).glob("archive-v0/*/*.dist-info/METADATA"):
+        installed = packages / metadata.parent.name / metadata.name
+        if installed.exists() and installed.samefile(metadata):
+            _link_byte_code(packages, metadata.parents[1])
+
+
+def _link_byte_code(packages: Path, wheel: Path) -> None:
+    for folder in {path.parent.relative_to(wheel) for path in wheel.rglob("*.py")}:
+        for compiled in packages.joinpath(folder).glob("__pycache__/*.pyc"):
+            source = wheel / folder / f"{compiled.name.partition('.')[0]}.py"
+            if source.exists():
+                link = source.parent / "__pycache__" / compiled.name
+                link.parent.mkdir(exist_ok=True)
+                with contextlib.suppress(FileExistsError):
+                    link.hardlink_to(compiled)
+
+
+def copied_environment(python: Path, folder: Path) -> Path:
+    """Return the Python of a copy of an environment. The files in it are links: they may be replaced, not changed."""
+    shutil.copytree(python.parents[1], folder, symlinks=True, copy_function=os.link)
+    return folder / "bin" / python.name
 
 
 def in_the_tool_environment(

@@ -60,7 +60,7 @@ class Machine:
         self.shared = shared
         self.home = folder / "home"
         self.bin = folder / "bin"
-        for made in (self.home, self.bin, shared):
+        for made in (self.home, self.bin, shared / "e2e"):
             made.mkdir(parents=True, exist_ok=True)
         for program in PROGRAMS.split():
             if found := shutil.which(program):
@@ -96,9 +96,10 @@ class Machine:
             # act 0.2.89 writes an unguarded map from jobs that run at once, which ends it ("concurrent map writes").
             # On one processor Go does not switch within such a write. Consumer gives steps an empty value instead.
             "GOMAXPROCS": "1",
-            "NOTEBOOK_CI_CACHE": str(self.shared / "tools"),
-            "UV_CACHE_DIR": str(self.shared / "uv-cache"),
-            "HARNESS_SHARED": str(self.shared),
+            # The same as in the integration tests.
+            "NOTEBOOK_CI_CACHE": str(self.shared),
+            "UV_CACHE_DIR": str(self.shared / "uv-of-tests"),
+            "HARNESS_SHARED": str(self.shared / "e2e"),
             "HARNESS_PYTHONS": json.dumps(self.pythons),
             **{name: os.environ[name] for name in CARRIED_OVER.split() if name in os.environ},
         }

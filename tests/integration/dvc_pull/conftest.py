@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,14 @@ import pytest
 from integration.dvc_pull.repositories import KEYS, Checkout, dvc, make
 from integration.suite import Workspace, base_environ
 from servers.s3 import S3, serve_s3
+from servers.shared import shared
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a repository, and the store that its data was pushed to."""
-    folder = tmp_path_factory.mktemp("dvc")
-    make(folder)
-    return folder
+    with shared(tmp_path_factory, "dvc", lambda folder: nullcontext(make(folder))) as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -28,12 +29,17 @@ def checkout(made: Path, workspace: Workspace) -> Checkout:
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory, made: Path) -> Iterator[S3]:
     """An S3 API that lets everybody in, with the data in the bucket `penguins`."""
-    home = tmp_path_factory.mktemp("s3")
-    with serve_s3({**base_environ(), "HOME": str(home)}) as server:
-        server.put("/penguins")
-        copy = home / "repository"
-        shutil.copytree(made / "repository", copy)
-        dvc(copy, "remote", "add", "--quiet", "cloud", "s3://penguins/dvc")
-        dvc(copy, "remote", "modify", "--quiet", "cloud", "endpointurl", server.url)
-        dvc(copy, "push", "--quiet", "-r", "cloud", kind="s3", environ=KEYS)
+
+    @contextmanager
+    def serve(home: Path) -> Iterator[S3]:
+        with serve_s3({**base_environ(), "HOME": str(home)}) as server:
+            server.put("/penguins")
+            copy = home / "repository"
+            shutil.copytree(made / "repository", copy)
+            dvc(copy, "remote", "add", "--quiet", "cloud", "s3://penguins/dvc")
+            dvc(copy, "remote", "modify", "--quiet", "cloud", "endpointurl", server.url)
+            dvc(copy, "push", "--quiet", "-r", "cloud", kind="s3", environ=KEYS)
+            yield server
+
+    with shared(tmp_path_factory, "s3", serve) as server:
         yield server

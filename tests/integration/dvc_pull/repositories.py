@@ -55,8 +55,8 @@ def dvc(folder: Path, *arguments: str, kind: str = "local", environ: Mapping[str
     return run(folder, *launch, *arguments, environ=environ)
 
 
-def make(folder: Path) -> None:
-    """Make a repository in `folder / "repository"`, its data pushed to `folder / "store"`."""
+def make(folder: Path) -> Path:
+    """Make a repository in `folder / "repository"`, its data pushed to `folder / "store"`. Returns `folder`."""
     repository = folder / "repository"
     (repository / "data").mkdir(parents=True)
     git(repository, "init", "--quiet")
@@ -73,6 +73,7 @@ def make(folder: Path) -> None:
     dvc(repository, "push", "--quiet")
     git(repository, "add", "--all")
     git(repository, "commit", "--quiet", "--message", "data")
+    return folder
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from integration.execute_notebook.forked import notices, starts
-from integration.suite import ROOT, Done, Workspace, notebook, texts
+from integration.suite import ROOT, Done, Workspace, copied_environment, notebook, texts
 
 
 def told(done: Done, name: str) -> str:
@@ -194,6 +194,7 @@ def test_kernels_use_what_was_parsed_before(workspace: Workspace, kernel: Path, 
 
 def test_what_a_notebook_installed_is_there_for_the_next(workspace: Workspace, kernel: Path) -> None:
     """The server has read the folder of packages before: the next kernel is started."""
+    kernel = copied_environment(kernel, workspace.base / "environment")
     site = Path(str(kernel.parents[1])) / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     link = site / "site-packages" / f"{workspace.mark}.pth"
     workspace.write("lib/installed.py", "NAME = 'new'")
@@ -213,6 +214,7 @@ def test_what_a_notebook_installed_is_there_for_the_next(workspace: Workspace, k
 
 def test_the_notebooks_are_named_that_ran_while_packages_changed(workspace: Workspace, kernel: Path) -> None:
     """Not one that had ended before a fork at which nothing had changed yet, and not the one that was not forked."""
+    kernel = copied_environment(kernel, workspace.base / "environment")
     site = Path(str(kernel.parents[1])) / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     package = site / "site-packages" / f"p{workspace.mark[:8]}-1.2.dist-info"
     wait = "import time\nfrom pathlib import Path\nwhile not Path({!r}).exists():\n    time.sleep(0.01)\n"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from integration.suite import Done, Workspace, notebook, wait_until
+from integration.suite import Done, Workspace, copied_environment, notebook, wait_until
 
 Install = Callable[[str, str], None]
 
@@ -51,6 +51,11 @@ BAD = {
     "ends_python": ("import os\nos._exit(0)", "ended the server"),
     "crashes": ("import ctypes\nctypes.string_at(0)", "ended the server"),
 }
+
+
+@pytest.fixture(scope="module")
+def kernel(kernel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copied_environment(kernel, tmp_path_factory.mktemp("kernel") / "copy")
 
 
 @pytest.fixture

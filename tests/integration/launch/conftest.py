@@ -3,12 +3,14 @@
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from integration.index_server import IndexServer, digest, make_wheel, serve
 from integration.launch.checkouts import BASE, ROOT, STAGE, VERSION, Checkout
+from servers.shared import shared
 
 
 def make_checkout(folder: Path, wheels: Path, environ: Mapping[str, str]) -> Checkout:
@@ -31,13 +33,17 @@ def make_checkout(folder: Path, wheels: Path, environ: Mapping[str, str]) -> Che
 
 
 @pytest.fixture(scope="session")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with the real wheel of uv and one of nbdemo."""
-    folder = tmp_path_factory.mktemp("wheels")
+    with shared(tmp_path_factory, "wheels", lambda folder: nullcontext(_wheels(folder))) as made:
+        yield made
+
+
+def _wheels(scratch: Path) -> Path:
+    folder, environment = scratch / "wheels", scratch / "pip"
     lock = ROOT / "requirements" / "uv.txt"
     flags = ["--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--dest", folder, "-r", lock]
     # A Python of Debian has a pip in virtual environments alone.
-    environment = tmp_path_factory.mktemp("pip")
     subprocess.run([BASE / f"python{VERSION}", "-m", "venv", environment], check=True)
     subprocess.run([environment / "bin" / "python", "-m", "pip", "download", *map(str, flags)], check=True)
     make_wheel(folder, "nbdemo")
@@ -57,10 +63,15 @@ def bare(tmp_path: Path, wheels: Path) -> Checkout:
 
 
 @pytest.fixture(scope="session")
-def first(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Checkout:
+def first(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Iterator[Checkout]:
     """A checkout whose environments were made once."""
+    with shared(tmp_path_factory, "first", lambda folder: nullcontext(_first(folder, wheels))) as made:
+        yield made
+
+
+def _first(folder: Path, wheels: Path) -> Checkout:
     with serve(IndexServer(wheels)) as index:
-        checkout = make_checkout(tmp_path_factory.mktemp("first"), wheels, {"UV_DEFAULT_INDEX": index.url()})
+        checkout = make_checkout(folder, wheels, {"UV_DEFAULT_INDEX": index.url()})
         done = checkout.launch("demo")
     assert done.code == 0, done.err
     return checkout
