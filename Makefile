@@ -2,11 +2,11 @@
 
 SHELL := /bin/bash
 DEV := bash scripts/launch.sh --env dev --exec
-# Every optional part made mandatory: a skipped test fails. CI sets it.
+# If set, as in CI, a skipped test fails.
 NO_SKIPS ?=
 # Most tests wait for other processes, or for the network.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
-# Of `make bench`: `ARGS=--help` lists them.
+# Arguments of `make bench`: `ARGS=--help` lists them.
 ARGS ?=
 MUTANTS := .notebook-ci/mutants
 MUTMUT := bash $(CURDIR)/scripts/launch.sh --env mutants --exec mutmut
@@ -57,5 +57,5 @@ release: ## prepare a release; VERSION=1.2.3
 docs: ## renew what is generated from the stages' models
 	$(DEV) python scripts/dev/docs.py
 
-bench: ## measure what performance is promised; ARGS="--rounds 5 --only trivial-8"
+bench: ## measure the promised performance; ARGS="--rounds 5 --only trivial-8"
 	$(DEV) python scripts/dev/bench $(ARGS)

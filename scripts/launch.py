@@ -42,7 +42,7 @@ class Request:
         is_program = rest[:1] == ["--exec"]
         del rest[: int(is_program)]
         if is_program and not (environment and rest):
-            raise Refused("--exec needs an environment and a program: --env NAME --exec PROGRAM [arguments].")
+            raise Refused("`--exec` needs an environment and a program: `--env NAME --exec PROGRAM [arguments]`.")
         # `stage` is empty for a program, which is then the first of `arguments`.
         self.stage = "" if is_program else _known("stage", "".join(rest[:1]), HERE, ".py", leave_out="launch")
         self.arguments = rest if is_program else rest[1:]
@@ -93,7 +93,7 @@ def main(argv: list[str]) -> int:
         return run([os.path.join(programs, "python" + EXE), *request.script()], dict(os.environ), stdin)
     program = os.path.join(programs, request.arguments[0] + EXE)
     if not os.path.exists(program):
-        raise Refused(f"The tool environment {request.environment} has no program {request.arguments[0]!r}.")
+        raise Refused(f"The tool environment {request.environment} has no program `{request.arguments[0]}`.")
     return run([program, *request.arguments[1:]], without_python_variables(dict(os.environ)), stdin)
 
 
@@ -162,8 +162,8 @@ def _known(kind: str, name: str, folder: str, suffix: str, *, leave_out: str) ->
     files = (file for file in os.listdir(folder) if file.endswith(suffix))
     names = sorted({file[: -len(suffix)].replace("_", "-") for file in files} - {leave_out})
     if name not in names:
-        what = f"There is no {kind} {name!r}." if name else f"No {kind} was named."
-        raise Refused(f"{what} There are: {', '.join(names)}.")
+        what = f"`{name}` is not a {kind}." if name else f"No {kind} was given."
+        raise Refused(f"{what} Known: {', '.join(f'`{each}`' for each in names)}.")
     return name
 
 

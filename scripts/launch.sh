@@ -5,7 +5,7 @@
 #   launch.sh --env NAME --exec PROGRAM [arguments]       runs a program of a tool environment
 #
 # Written for bash 3.2 (macOS). It hands over by exec: a runner signals only the process that it started.
-[ -n "${BASH_VERSION-}" ] || { echo "error: $0 is written for another shell. Run it with bash." >&2; exit 2; }
+[ -n "${BASH_VERSION-}" ] || { echo "error: $0 needs bash. Run: bash $0" >&2; exit 2; }
 set -eu
 
 here=.
@@ -106,7 +106,7 @@ fi
 
 if [ -z "$python" ]; then
   if ! find_python; then
-    message='No Python to run the tools with was found on PATH or in the tool cache of the runner. Install CPython 3.11, 3.12, 3.13 or 3.14, for example with the action actions/setup-python or with "apt-get install python3 python3-venv".'
+    message='No Python for the tools was found on PATH or in the tool cache of the runner. Install CPython 3.11, 3.12, 3.13 or 3.14, for example with `actions/setup-python` or `apt-get install python3 python3-venv`.'
     if [ "${GITHUB_ACTIONS-}" = true ]; then
       printf '::error title=notebook-ci::%s\n' "$message"
     else

@@ -78,7 +78,7 @@ class PipelineInputs(StageInputs):
         GLOBS,
         "Notebooks to execute: `notebooks` of execute-notebook.",
         default=(),
-        shown_default="that of execute-notebook",
+        shown_default="as in execute-notebook",
     )
     parameters: Values = given(
         YAML_MAP, "Parameters for the notebooks: `parameters` of execute-notebook.", default={}, shown_default="none"
@@ -129,7 +129,7 @@ class Pipeline(Command[PipelineInputs]):
 def _chosen(named: Sequence[str]) -> list[str]:
     for name in named:
         if name not in STAGES:
-            raise InputError(f"{quote(name)} is not a stage.", hint=f"Stages are {', '.join(STAGES)}.")
+            raise InputError(f"{quote(name)} is not a stage.", hint=f"Use {', '.join(map(quote, STAGES))}.")
     return [name for name in STAGES if name in named or not named]
 
 
@@ -152,8 +152,8 @@ def _step(name: str, inputs: PipelineInputs, workspace: Workspace) -> Step:
     given = io.StringIO(json.dumps(values))
     plan = stage.plan(load(stage.inputs, name, [FROM_STDIN], given, workspace.cwd), workspace)
     if isinstance(plan, Nothing) and name in inputs.stages:
-        message = f"`stages` names {name}, which has nothing to do: {plan.reason}"
-        raise InputError(message, hint=f"Remove {name} from `stages`.")
+        message = f"`stages` contains `{name}`, which has nothing to do: {plan.reason}"
+        raise InputError(message, hint=f"Remove `{name}` from `stages`.")
     return Step(stage, values, plan)
 
 
@@ -222,8 +222,8 @@ class _Run:
             return code
         names = listed([str(path) for path in changed], MOST_LISTED)
         error = SurroundingsError(
-            f"While the notebooks ran, files of notebook-ci were changed: {names}.",
-            hint="No later stage runs. Find the notebook that writes there, and install notebook-ci again.",
+            f"Files of notebook-ci changed while the notebooks ran: {names}.",
+            hint="Find the notebook that writes there, and install notebook-ci again. No later stage runs.",
         )
         self._console.error(error)
         self._is_changed = True

@@ -20,7 +20,7 @@ GIT_IDENTITY = ("-c", "user.name=notebook-ci demo", "-c", "user.email=demo@local
 def main() -> int:
     """Copy the example, run the chain, and print where its results are. Returns the exit code of the chain."""
     began = time.monotonic()
-    repository = place()
+    repository = new_folder()
     tell(f"Copying examples/penguins to {repository}")
     copy(repository)
     # As on a local machine: without the variables of a runner.
@@ -47,7 +47,7 @@ def tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def place() -> Path:
+def new_folder() -> Path:
     """Return the folder of the copy: outside the checkout, and always the same, so that its environment is reused."""
     given = os.environ.get("DEMO_DIR")
     return Path(given).absolute() if given else cache_root() / "demo" / "penguins"

@@ -148,7 +148,7 @@ def between(name: str, content: str, text: str) -> str:
     before, _, rest = text.partition(begin)
     _, found, after = rest.partition(end)
     if not found:
-        raise SystemExit(f"There is no part {begin.strip()} ... {end} to write into.")
+        raise SystemExit(f"The part {begin.strip()} ... {end} is missing.")
     return f"{before}{begin}{content}\n{end}{after}"
 
 

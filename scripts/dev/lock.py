@@ -73,7 +73,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which locks: {', '.join(names)}; default: all")
     arguments = parser.parse_args(argv)
     if unknown := set(arguments.names) - set(names):
-        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(names)}")
     uv = Path(sys.executable).with_name("uv")
     sources = [REQUIREMENTS / f"{name}.in" for name in arguments.names or names]
     try:

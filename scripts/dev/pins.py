@@ -38,7 +38,7 @@ class Release(NamedTuple):
         found = {tuple(map(int, parts)): commit for commit, *parts in _RELEASE.findall(done.stdout)}
         if done.returncode or not found:
             raise SurroundingsError(
-                f"The releases of {repository} could not be read: {done.stderr.strip() or 'it has none'}",
+                f"The releases of {repository} could not be read: {done.stderr.strip() or 'it has no release'}",
                 hint="Check the network (variable `HTTPS_PROXY`) and the name, then run `make pins` again.",
             )
         return max(cls(version, commit) for version, commit in found.items())

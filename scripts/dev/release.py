@@ -108,7 +108,7 @@ def prepare(root: Path, version: Version, today: dt.date) -> None:
         raise InputError(f"{version} is not newer than {last}, the last release in {CHANGELOG}")
     changelog = changelog.replace(_UNRELEASED, f"{_UNRELEASED}\n## {version} - {today.isoformat()}\n", 1)
     if not notes(changelog, version):
-        raise InputError(f"{CHANGELOG} has nothing under `Unreleased`", hint="Write there what has changed.")
+        raise InputError(f"{CHANGELOG} has nothing under `Unreleased`", hint="Write what has changed there.")
     for path, text in {root / CHANGELOG: changelog, **stale(root, version)}.items():
         path.write_text(text, encoding="utf-8")
 
@@ -155,11 +155,11 @@ class GitHub:
             )
         if runs[0]["status"] != "completed":
             raise InputError(
-                f"CI is not done with {commit}: {runs[0]['html_url']}", hint="When it is, run this workflow again."
+                f"CI has not finished for {commit}: {runs[0]['html_url']}", hint="When it has, run this workflow again."
             )
         if runs[0]["conclusion"] != "success":
             raise InputError(
-                f"CI is not green for {commit}: {runs[0]['html_url']}", hint="Mend that, and tag the new commit."
+                f"CI is not green for {commit}: {runs[0]['html_url']}", hint="Fix it, and tag the new commit."
             )
 
 
@@ -185,7 +185,7 @@ def git(root: Path, *arguments: str) -> str:
     done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SurroundingsError(
-            f"git failed: {done.stderr.strip()}", hint=f"Mend that, or run it yourself: git {' '.join(arguments)}"
+            f"git failed: {done.stderr.strip()}", hint=f"Fix it, or run this yourself: git {' '.join(arguments)}"
         )
     return done.stdout.strip()
 

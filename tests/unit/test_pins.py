@@ -65,7 +65,9 @@ def test_pins_become_the_newest_release_everywhere(github: Path, repository: Pat
     assert pins.renew(repository) == []
 
 
-@pytest.mark.parametrize(("tags", "said"), [((), "does not"), (("v4",), "it has none")], ids=["repository", "release"])
+@pytest.mark.parametrize(
+    ("tags", "said"), [((), "does not"), (("v4",), "it has no release")], ids=["repository", "release"]
+)
 def test_nothing_changes_where_one_has_no(github: Path, repository: Path, tags: tuple[str, ...], said: str) -> None:
     action(github, "actions/cache", "v10.0.0")
     if tags:

@@ -120,7 +120,7 @@ def refused(root: Path, api: GitHubApi, tag: str = "v1.2.0") -> NotebookCiError:
         ([], "CI has not run for"),
         (
             [{"status": "in_progress", "conclusion": None, "html_url": "https://run"}],
-            "CI is not done with .*https://run",
+            "CI has not finished for .*https://run",
         ),
         (
             [{"status": "completed", "conclusion": "failure", "html_url": "https://run"}],

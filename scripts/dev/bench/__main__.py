@@ -29,10 +29,10 @@ ENOUGH_ROUNDS = 3
 def main(argv: list[str]) -> int:
     """Print and write the figures. The exit code is 1 if a promise is broken."""
     if sys.platform != "linux":
-        raise SystemExit("`make bench` needs Linux: it measures memory by /proc, and forked kernels.")
+        raise SystemExit("`make bench` needs Linux: it measures memory with /proc, and forked kernels.")
     with tempfile.TemporaryDirectory(prefix="bench-") as temporary:
         folder = Path(temporary)
-        environments = Environments.make(ROOT, os.environ, folder / "home")
+        environments = Environments.create(ROOT, os.environ, folder / "home")
         contests = works(environments)
         arguments = parsed(argv, [*(work.name for work in contests), launcher.NAME])
         names = arguments.only or [*(work.name for work in contests), launcher.NAME]
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
     if output:
         output.write_text(text, encoding="utf-8")
     print(text)
-    print(f"Written to {output}." if output else f"Not written: that takes all works and {ENOUGH_ROUNDS} rounds.")
+    print(f"Written to {output}." if output else f"Not written: this needs all works and {ENOUGH_ROUNDS} rounds.")
     return 0 if all(verdict.kept for result in results for verdict in result.verdicts) else 1
 
 

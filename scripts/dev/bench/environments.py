@@ -29,7 +29,7 @@ class Environments:
     versions: Mapping[str, Mapping[str, str]]  # of Python and packages, by what runs with them
 
     @classmethod
-    def make(cls, root: Path, environ: Mapping[str, str], home: Path) -> "Environments":
+    def create(cls, root: Path, environ: Mapping[str, str], home: Path) -> "Environments":
         """Create missing environments, and `home`: the empty home of all contenders, without settings and history."""
         launch = ("bash", str(root / "scripts" / "launch.sh"))
         python, ours = (python_of(launch, name, environ) for name in (PEERS, OURS))

@@ -21,7 +21,7 @@ def measure(environments: Environments, rounds: int) -> Result:
     launched, direct = contenders(environments.environ, max(rounds, FEWEST_ROUNDS), launch, direct_start)
     cost = statistics.median(launched) - statistics.median(direct)
     return Result(
-        title="launch.sh with its environment made",
+        title="launch.sh with its environment installed",
         rows=[Row(LAUNCHED, launched, "ms"), Row(DIRECT, direct, "ms")],
         verdicts=[
             Verdict(

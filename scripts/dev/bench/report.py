@@ -98,7 +98,7 @@ def _processor() -> str:
         name, _, value = line.partition(":")
         if name.strip() == "model name":
             return value.strip()
-    return platform.processor() or "of a model that is not told"
+    return platform.processor() or "of an unknown model"
 
 
 def _promises(results: Sequence[Result]) -> Iterator[str]:

@@ -15,7 +15,7 @@ def test_no_python_anywhere(workspace: Workspace, stage: str) -> None:
     environ = {"PATH": only_tools(workspace.base / "path")}
     done = workspace.run(stage, {}, environ=environ)
     assert done.code == 3
-    assert done.commands[0].message.startswith("No Python to run the tools with was found on PATH or in the tool cache")
+    assert done.commands[0].message.startswith("No Python for the tools was found on PATH or in the tool cache")
     assert "Traceback" not in done.log
 
 

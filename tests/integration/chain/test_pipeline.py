@@ -149,8 +149,8 @@ def test_a_read_only_checkout_is_enough_where_all_that_is_written_goes_elsewhere
     ("inputs", "toml", "said"),
     [
         ({"stages": "setup-evn"}, "", "`setup-evn` is not a stage."),
-        ({"stages": "build-image\nlog-run"}, "", "`stages` names build-image, which has nothing to do: "),
-        ({"stages": "dvc-pull"}, "", "`stages` names dvc-pull, which has nothing to do: "),
+        ({"stages": "build-image\nlog-run"}, "", "`stages` contains `build-image`, which has nothing to do: "),
+        ({"stages": "dvc-pull"}, "", "`stages` contains `dvc-pull`, which has nothing to do: "),
         ({}, '[log-run]\non-error = "perhaps"\n', "`on-error` in `[log-run]` does not accept `perhaps`. Use "),
         ({}, "[validate-data]\nsuit = 1\n", "`[validate-data]` has an unknown key `suit`."),
         ({}, "[dvc-pull]\njobs = 0\n", "`jobs` in `[dvc-pull]` does not accept `0`. Use a whole number"),
@@ -442,8 +442,10 @@ def test_nothing_runs_after_a_notebook_that_changed_notebook_ci(attacked: Worksp
     assert (done.code, done.outputs["status"]) == (3, "error"), done.log
     script = attacked.suite / "scripts" / "log_run.py"
     [error] = done.annotations()
-    assert error.message.startswith(f"While the notebooks ran, files of notebook-ci were changed: {script}. ")
+    assert error.message.startswith(f"Files of notebook-ci changed while the notebooks ran: {script}. ")
     assert statuses(done)["log-run"] == "skipped"
     assert records(done)["log-run"]["problems"][0]["message"] == "Not run, because execute-notebook failed."
-    assert done.summary.startswith("### 🛑 execute-notebook failed: While the notebooks ran, files of notebook-ci were")
+    assert done.summary.startswith(
+        "### 🛑 execute-notebook failed: Files of notebook-ci changed while the notebooks ran"
+    )
     assert not (attacked.base / PWNED).exists()

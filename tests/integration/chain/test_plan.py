@@ -38,7 +38,7 @@ def installed(workspace: Workspace) -> set[str]:
     [
         ("pipeline", ["--notebooks", "nope/*.ipynb"], "No notebook matches `nope/*.ipynb` in "),
         ("pipeline", ["--stages", "nonsense"], "`nonsense` is not a stage."),
-        ("pipeline", ["--stages", "validate-data"], "`stages` names validate-data, which has nothing to do: "),
+        ("pipeline", ["--stages", "validate-data"], "`stages` contains `validate-data`, which has nothing to do: "),
         ("pipeline", ["--config", "x.toml"], "`x.toml` does not exist."),
         ("validate-data", ["--data", "a.csv"], "`data` is set but `suite` is not."),
         ("validate-data", ["--data", "a.csv", "--suite", "s.json"], "`a.csv` does not exist."),

@@ -79,14 +79,14 @@ def test_it_works_however_it_is_called(first: Checkout, way: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing"], "There is no stage 'nothing'. There are: demo."),
-        (["../scripts/demo"], "There is no stage '../scripts/demo'."),
-        (["--env", "demo"], "No stage was named. There are: demo."),
-        (["--env", "nothing", "demo"], "There is no tool environment 'nothing'. There are: demo, pipeline."),
-        (["--env", "", "demo"], "No tool environment was named. There are: demo, pipeline."),
-        (["--env", "uv", "--exec", "uv"], "There is no tool environment 'uv'."),
-        (["--exec", "python"], "--exec needs an environment and a program"),
-        (["--env", "demo", "--exec", "nothing"], "The tool environment demo has no program 'nothing'."),
+        (["nothing"], "`nothing` is not a stage. Known: `demo`."),
+        (["../scripts/demo"], "`../scripts/demo` is not a stage."),
+        (["--env", "demo"], "No stage was given. Known: `demo`."),
+        (["--env", "nothing", "demo"], "`nothing` is not a tool environment. Known: `demo`, `pipeline`."),
+        (["--env", "", "demo"], "No tool environment was given. Known: `demo`, `pipeline`."),
+        (["--env", "uv", "--exec", "uv"], "`uv` is not a tool environment."),
+        (["--exec", "python"], "`--exec` needs an environment and a program"),
+        (["--env", "demo", "--exec", "nothing"], "The tool environment demo has no program `nothing`."),
     ],
 )
 def test_what_is_not_there_is_refused(first: Checkout, arguments: list[str], message: str) -> None:
@@ -117,4 +117,4 @@ def test_another_shell_is_refused_politely() -> None:
     script = str(ROOT / "scripts" / "launch.sh")
     done = subprocess.run(["dash", script, "setup-env"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"error: {script} is written for another shell. Run it with bash.\n"
+    assert done.stderr == f"error: {script} needs bash. Run: bash {script}\n"

@@ -27,7 +27,7 @@ def test_a_python_is_looked_for_once(bare: Checkout, tmp_path: Path) -> None:
 def test_a_remembered_python_that_is_gone_is_looked_for_again(bare: Checkout) -> None:
     bare.cache.mkdir()
     (bare.cache / "pythons").write_text(f"/gone/python3.14|||{PATH}\n")
-    assert "There is no stage" in bare.launch("nothing").err
+    assert "is not a stage" in bare.launch("nothing").err
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_python_is_found(bare: Checkout, coreutils: Path, tmp_path: Path, plac
     (tmp_path / place).parent.mkdir(parents=True)
     (tmp_path / place).symlink_to(BASE / f"python{VERSION}")
     environ = {"PATH": f"{coreutils}:{tmp_path / 'path'}", "RUNNER_TOOL_CACHE": str(tmp_path / "tools")}
-    assert "There is no stage" in bare.launch("nothing", environ=environ).err
+    assert "is not a stage" in bare.launch("nothing", environ=environ).err
 
 
 def test_the_python_of_the_installed_command_is_asked_first(bare: Checkout, coreutils: Path, tmp_path: Path) -> None:
@@ -56,19 +56,19 @@ def test_the_python_of_the_installed_command_is_asked_first(bare: Checkout, core
     (coreutils / "python3.14").write_text("#!/bin/sh\nexec touch asked\n")
     (coreutils / "python3.14").chmod(0o755)
     environ = {"PATH": str(coreutils), "NOTEBOOK_CI_PYTHON": str(own)}
-    assert "There is no stage" in bare.launch("nothing", environ=environ).err
+    assert "is not a stage" in bare.launch("nothing", environ=environ).err
     assert not (bare.home / "asked").exists()
 
 
 def test_a_python_of_the_installed_command_that_does_not_fit_is_passed_over(bare: Checkout) -> None:
     """It may be a free-threaded build, or have been removed."""
-    assert "There is no stage" in bare.launch("nothing", environ={"NOTEBOOK_CI_PYTHON": "/usr/bin/false"}).err
+    assert "is not a stage" in bare.launch("nothing", environ={"NOTEBOOK_CI_PYTHON": "/usr/bin/false"}).err
 
 
 def test_without_python_one_sentence_says_what_to_install(bare: Checkout, coreutils: Path) -> None:
     here = bare.launch("demo", environ={"PATH": str(coreutils)})
     assert (here.code, here.out) == (3, "")
-    assert here.err.startswith("error: No Python to run the tools with was found")
+    assert here.err.startswith("error: No Python for the tools was found")
     assert "Install CPython 3.11, 3.12, 3.13 or 3.14" in here.err
     runner = bare.launch("demo", environ={"PATH": str(coreutils), "GITHUB_ACTIONS": "true"})
     assert (runner.code, runner.err) == (3, "")

@@ -134,7 +134,7 @@ def test_a_file_that_was_edited_in_place_does_not_come_back_from_uvs_cache(shop:
         assert (done.code, ask(done, "import nbone; print(nbone.VERSION)")) == (0, "1.0"), done.log
         assert done.annotations("notice")[-1].message == (
             "Files of nbone in uv's cache are not the original ones, so all packages are downloaded again. "
-            "Run `uv cache clean` to mend it."
+            "Run `uv cache clean` to repair it."
         )
         assert shop.setup(slug=slug).record["reused"]
 
