@@ -3,6 +3,7 @@
 import builtins
 import contextlib
 import dataclasses
+import functools
 import json
 import math
 import types
@@ -64,16 +65,22 @@ def parse(text: str) -> Any:
     return value
 
 
-def from_json(kind: type[Type], value: object, name: str = "") -> Type:
+def from_json(kind: type[Type], value: object) -> Type:
     """Return the dataclass that `to_json` wrote. Unknown fields are ignored; missing ones get their default.
 
-    `name` is the path of the field that has the value, such as `notebooks[0].failure`. Raises MismatchError.
+    Raises MismatchError.
     """
+    built: Type = _object(kind, value, "")
+    return built
+
+
+def _object(kind: Any, value: object, name: str) -> Any:
+    """Return a dataclass. `name` is the path of the field that has the value, such as `notebooks[0].failure`."""
     if not isinstance(value, dict):
         raise _mismatch(name, value, dict)
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     found = {}
-    for field in dataclasses.fields(kind):  # type: ignore[arg-type]  # mypy cannot demand a dataclass
+    for field in dataclasses.fields(kind):
         path = f"{name}.{field.name}" if name else field.name
         if field.name in value:
             found[field.name] = _built(hints[field.name], value[field.name], path)
@@ -82,10 +89,15 @@ def from_json(kind: type[Type], value: object, name: str = "") -> Type:
     return kind(**found)
 
 
+@functools.cache  # a run may have a thousand results
+def _hints(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
 def _built(kind: Any, value: Any, name: str) -> Any:
     arguments = typing.get_args(kind)
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        return from_json(kind, value, name)
+    if dataclasses.is_dataclass(kind):
+        return _object(kind, value, name)
     if isinstance(kind, types.UnionType):
         (some,) = (each for each in arguments if each is not types.NoneType)
         return None if value is None else _built(some, value, name)
