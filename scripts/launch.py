@@ -23,12 +23,12 @@ SMALLEST = "pipeline"  # a tool environment that can plan every stage
 READ_YAML = ("dvc-pull",)  # stages that need no more than it
 
 
-class Refused(Exception):
+class NotFound(Exception):
     """The requested stage, environment or program does not exist."""
 
 
-class Request:
-    """What launch.sh should run. Raises Refused if there is no such stage or environment."""
+class Launch:
+    """What launch.sh should run. Raises NotFound if there is no such stage or environment."""
 
     def __init__(self, argv: list[str]) -> None:
         rest = list(argv)
@@ -42,7 +42,7 @@ class Request:
         is_program = rest[:1] == ["--exec"]
         del rest[: int(is_program)]
         if is_program and not (environment and rest):
-            raise Refused("`--exec` needs an environment and a program: `--env NAME --exec PROGRAM [arguments]`.")
+            raise NotFound("`--exec` needs an environment and a program: `--env NAME --exec PROGRAM [arguments]`.")
         # `stage` is empty for a program, which is then the first of `arguments`.
         self.stage = "" if is_program else _known("stage", "".join(rest[:1]), HERE, ".py", leave_out="launch")
         self.arguments = rest if is_program else rest[1:]
@@ -67,34 +67,34 @@ def main(argv: list[str]) -> int:
         print(f"notebook-ci {VERSION}")
         return 0
     cache = os.path.abspath(argv[0])
-    request = Request(argv[1:])
-    if not request.environment:
-        return run([sys.executable, *request.script()], dict(os.environ), None)
+    launch = Launch(argv[1:])
+    if not launch.environment:
+        return run([sys.executable, *launch.script()], dict(os.environ), None)
     from notebook_ci.tools import integrity
 
-    environment = environment_folder(cache, request.environment)
+    environment = environment_folder(cache, launch.environment)
     stdin = None
     if not integrity.holds(environment):
-        if request.stage and not set(HELP).isdisjoint(request.arguments):
-            return run([sys.executable, *request.script()], dict(os.environ), stdin)
+        if launch.stage and not set(HELP).isdisjoint(launch.arguments):
+            return run([sys.executable, *launch.script()], dict(os.environ), stdin)
         from notebook_ci.tools import preparing
 
         stdin = preparing.prepare(
-            request.environment,
+            launch.environment,
             environment,
             uv=environment_folder(cache, "uv"),
             requirements=REQUIREMENTS,
             smallest=environment_folder(cache, SMALLEST),
-            check=request.script("--check-inputs") if request.stage else [],
-            from_stdin=request.from_stdin,
+            check=launch.script("--check-inputs") if launch.stage else [],
+            from_stdin=launch.from_stdin,
         )
     programs = os.path.join(environment, PROGRAMS)
-    if request.stage:
-        return run([os.path.join(programs, "python" + EXE), *request.script()], dict(os.environ), stdin)
-    program = os.path.join(programs, request.arguments[0] + EXE)
+    if launch.stage:
+        return run([os.path.join(programs, "python" + EXE), *launch.script()], dict(os.environ), stdin)
+    program = os.path.join(programs, launch.arguments[0] + EXE)
     if not os.path.exists(program):
-        raise Refused(f"The tool environment {request.environment} has no program `{request.arguments[0]}`.")
-    return run([program, *request.arguments[1:]], without_python_variables(dict(os.environ)), stdin)
+        raise NotFound(f"The tool environment {launch.environment} has no program `{launch.arguments[0]}`.")
+    return run([program, *launch.arguments[1:]], without_python_variables(dict(os.environ)), stdin)
 
 
 def environment_folder(cache: str, name: str) -> str:
@@ -163,7 +163,7 @@ def _known(kind: str, name: str, folder: str, suffix: str, *, leave_out: str) ->
     names = sorted({file[: -len(suffix)].replace("_", "-") for file in files} - {leave_out})
     if name not in names:
         what = f"`{name}` is not a {kind}." if name else f"No {kind} was given."
-        raise Refused(f"{what} Known: {', '.join(f'`{each}`' for each in names)}.")
+        raise NotFound(f"{what} Known: {', '.join(f'`{each}`' for each in names)}.")
     return name
 
 
@@ -181,7 +181,7 @@ if __name__ == "__main__":
     sys.path.insert(0, HERE)
     try:
         sys.exit(main(sys.argv[1:]))
-    except Refused as refused:
-        sys.exit(_refuse(str(refused)))
+    except NotFound as error:
+        sys.exit(_refuse(str(error)))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -214,8 +214,8 @@ class _Run:
     def _notebooks(self, step: Step) -> int:
         """Run the notebooks. The chain stops if they change files of notebook-ci, which later stages would run."""
         print_folder = command(NOTEBOOKS, "python", "-c", "import sys; print(sys.prefix)")
-        made = run_program(print_folder, env=self._workspace.environ, separate=True, on_line=self._console.progress)
-        cache = Path(made.stdout.strip()).parent
+        done = run_program(print_folder, env=self._workspace.environ, separate=True, on_line=self._console.progress)
+        cache = Path(done.stdout.strip()).parent
         before = own_files.seen(cache)
         code = self._start(step)
         if not (changed := own_files.changed_since(before, cache)):

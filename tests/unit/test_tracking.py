@@ -24,7 +24,7 @@ from notebook_ci.records.run_directory import RunDirectory
 
 LAPTOP = Workspace(Path(), {})
 NO_RUN = Description(identity="0", name="run", status="FINISHED", start=0, end=0)
-ACCEPTED = "Accepted is the address of an MLflow server (`https://...`) or of a database file (`sqlite:///mlflow.db`)."
+ACCEPTED = "Use the address of an MLflow server (`https://...`) or of a database file (`sqlite:///mlflow.db`)."
 SLASHES = (
     "Write three slashes and a path relative to the workspace (`sqlite:///mlflow.db`), or four slashes and an absolute "
     "path."
@@ -66,11 +66,15 @@ def test_credentials_leave_the_address(tmp_path: Path) -> None:
     [
         (
             "localhost:5000",
-            f"`tracking-uri` is `localhost:5000`. {ACCEPTED}",
+            f"`tracking-uri` does not accept `localhost:5000`. {ACCEPTED}",
             "Write `http://localhost:5000` if it is a server.",
         ),
-        ("databricks", f"`tracking-uri` is `databricks`. {ACCEPTED}", "Databricks is not supported yet."),
-        ("databricks://team", f"`tracking-uri` is `databricks://team`. {ACCEPTED}", "Databricks is not supported yet."),
+        ("databricks", f"`tracking-uri` does not accept `databricks`. {ACCEPTED}", "Databricks is not supported yet."),
+        (
+            "databricks://team",
+            f"`tracking-uri` does not accept `databricks://team`. {ACCEPTED}",
+            "Databricks is not supported yet.",
+        ),
         ("http://", f"`tracking-uri` is `http://`, which is not the address of a server. {ACCEPTED}", ""),
         ("sqlite://mlflow.db", "`tracking-uri` is `sqlite://mlflow.db`, which does not name a database file.", SLASHES),
         ("sqlite:///:memory:", "`tracking-uri` is `sqlite:///:memory:`, which does not name a database file.", SLASHES),

@@ -72,7 +72,7 @@ def positive(text: str) -> int:
     return number
 
 
-def measured(work: Work, arguments: argparse.Namespace, environments: Environments, folder: Path) -> report.Result:
+def measured(work: Work, arguments: argparse.Namespace, environments: Environments, folder: Path) -> report.WorkResult:
     contest = Contest(work, environments.environ, folder)
     return report.judged(work, contest.run(arguments.rounds, arguments.slow_rounds or arguments.rounds))
 

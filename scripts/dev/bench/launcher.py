@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from dev.bench.environments import OURS, Environments, python_of
-from dev.bench.report import Result, Row, Verdict
+from dev.bench.report import Row, Verdict, WorkResult
 
 NAME = "launcher"
 FEWEST_ROUNDS = 15
@@ -14,13 +14,13 @@ PROMISED_SECONDS = 0.1
 LAUNCHED, DIRECT = "python, started by launch.sh", "python, started directly"
 
 
-def measure(environments: Environments, rounds: int) -> Result:
+def measure(environments: Environments, rounds: int) -> WorkResult:
     nothing = ["-I", "-S", "-c", "pass"]
     launch = [*environments.launch, "--env", OURS, "--exec", "python", *nothing]
     direct_start = [str(python_of(environments.launch, OURS, environments.environ)), *nothing]
     launched, direct = contenders(environments.environ, max(rounds, FEWEST_ROUNDS), launch, direct_start)
     cost = statistics.median(launched) - statistics.median(direct)
-    return Result(
+    return WorkResult(
         title="launch.sh with its environment installed",
         rows=[Row(LAUNCHED, launched, "ms"), Row(DIRECT, direct, "ms")],
         verdicts=[

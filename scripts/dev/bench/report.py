@@ -51,22 +51,22 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Result:
+class WorkResult:
     title: str
     rows: Sequence[Row]
     verdicts: Sequence[Verdict]
 
 
-def judged(work: Work, figures: Mapping[str, Sequence[Figure]]) -> Result:
+def judged(work: Work, figures: Mapping[str, Sequence[Figure]]) -> WorkResult:
     rows = [
         Row(name, [each.value for each in rounds], work.unit, max(each.stalled for each in rounds))
         for name, rounds in figures.items()
     ]
     medians = {row.contender: statistics.median(row.figures) for row in rows}
-    return Result(work.title, rows, [_verdict(promise, medians) for promise in work.promises])
+    return WorkResult(work.title, rows, [_verdict(promise, medians) for promise in work.promises])
 
 
-def document(results: Sequence[Result], environments: Environments) -> str:
+def document(results: Sequence[WorkResult], environments: Environments) -> str:
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()
     parts = [INTRODUCTION, "\n".join(_surroundings(today, environments))]
     parts += ["## Promises\n", "\n".join(_promises(results)), "", "## Figures\n", "\n".join(_figures(results))]
@@ -101,7 +101,7 @@ def _processor() -> str:
     return platform.processor() or "of an unknown model"
 
 
-def _promises(results: Sequence[Result]) -> Iterator[str]:
+def _promises(results: Sequence[WorkResult]) -> Iterator[str]:
     yield "| work | contenders | reached | promised | aim | kept |"
     yield "|---|---|---:|---:|---:|---|"
     for result in results:
@@ -110,7 +110,7 @@ def _promises(results: Sequence[Result]) -> Iterator[str]:
             yield f"| {' | '.join(cells)} | {'yes' if verdict.kept else '**no**'} |"
 
 
-def _figures(results: Sequence[Result]) -> Iterator[str]:
+def _figures(results: Sequence[WorkResult]) -> Iterator[str]:
     yield "| work | contender | median | fastest or least | slowest or most | rounds | disk |"
     yield "|---|---|---:|---:|---:|---:|---:|"
     for result in results:

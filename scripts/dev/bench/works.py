@@ -156,7 +156,7 @@ def _saved_bounded(folder: Path, said: str, notebooks: Notebooks) -> None:
     _saved_by_us(folder, said, notebooks)
     for name in notebooks:
         if (_our_outputs(folder) / name).stat().st_size > MOST_SAVED:
-            raise NotDoneError(f"{name} was saved with more than max-output")
+            raise NotDoneError(f"{name} was saved with more than `max-output`")
 
 
 def _our_outputs(folder: Path) -> Path:

@@ -324,13 +324,13 @@ class _Streams:
 
     def become_real(self) -> None:
         """In a forked kernel: let it use these objects when it creates its streams."""
-        self._module.OutStream = self._made
+        self._module.OutStream = self._created
 
     def are_real(self) -> None:
         """In a forked kernel that has created its streams: undo `become_real`."""
         self._module.OutStream = self._kind
 
-    def _made(self, session: object, thread: object, name: str, **settings: object) -> object:
+    def _created(self, session: object, thread: object, name: str, **settings: object) -> object:
         stream = self.by_name[name]
         del stream.is_used
         stream.__class__ = self._kind
@@ -403,14 +403,14 @@ class _Shell:
 def _standing_for(shell: _Shell) -> Any:
     """Return an object that looks like a kernel's shell, and notes when more of it is used."""
 
-    class _Nothing:
+    class _Stub:
         def __getattr__(self, name: str) -> Any:
             shell.asked = True
             raise AttributeError(name)
 
-    nothing = _Nothing()
-    names = {"__module__": "ipykernel.zmqshell", "kernel": property(lambda _: nothing)}
-    return type("ZMQInteractiveShell", (_Nothing,), names)()
+    stub = _Stub()
+    names = {"__module__": "ipykernel.zmqshell", "kernel": property(lambda _: stub)}
+    return type("ZMQInteractiveShell", (_Stub,), names)()
 
 
 def _give() -> Any:

@@ -17,13 +17,13 @@ TABLES = (*STAGES, "pipeline")
 
 
 @dataclass(frozen=True)
-class Config:
+class ConfigFile:
     file: str  # its name, as the user knows it
     text: str
     tables: Mapping[str, Any]  # the same, parsed
 
     @classmethod
-    def read(cls, cwd: Path, named: str) -> "Config":
+    def read(cls, cwd: Path, named: str) -> "ConfigFile":
         """Read the file that was named, or else `notebook-ci.toml`, which may be missing."""
         file = named or CONFIG
         if not named and not (cwd / file).exists():

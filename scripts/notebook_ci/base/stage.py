@@ -128,7 +128,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
         run_directory = RunDirectory.open(inputs.run_dir, workspace)
         files = run_directory.take(self.name, inputs.slug)
         record = self.record(stage=self.name, slug=inputs.slug, inputs=inputs.as_given())
-        reporter = _Recording(console, record)
+        reporter = _RecordingReporter(console, record)
         context = Context(workspace.cwd, environ, run_directory=run_directory, files=files, reporter=reporter)
         exit_code = self._run(inputs, context, record)
         with signals.undisturbed():
@@ -197,7 +197,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
         return exit_code
 
 
-class _Recording:
+class _RecordingReporter:
     """A reporter whose notices and warnings become problems of the record: kept, and shown when the stage ends."""
 
     def __init__(self, console: Console, record: StageRecord) -> None:

@@ -26,7 +26,7 @@ class TerminalConsole(Console):
         self.is_live = stream.isatty() and environ.get("TERM") != "dumb"
         self._has_colors = self.is_live and not environ.get("NO_COLOR")
         self._live: Sequence[str] = ()
-        self._told: set[Problem] = set()
+        self._shown_problems: set[Problem] = set()
         self._is_part = bool(environ.get("GITHUB_STEP_SUMMARY"))  # of a chain, which shows one summary for all stages
 
     def progress(self, text: str) -> None:
@@ -45,12 +45,12 @@ class TerminalConsole(Console):
         if details:
             [hidden] = by_rank([problem])
             message = hidden.message.partition("\n")[0]
-            is_told = message in masked(details)  # a traceback ends with it
-            self.progress(headline(hidden).removesuffix(": ") if is_told else headline(hidden) + message)
+            is_shown = message in masked(details)  # a traceback ends with it
+            self.progress(headline(hidden).removesuffix(": ") if is_shown else headline(hidden) + message)
             self.output(f"{details}\n{problem.hint}".rstrip())
         else:
             self.annotate([problem])
-        self._told.add(problem)
+        self._shown_problems.add(problem)
 
     @contextlib.contextmanager
     def streaming(self) -> Iterator[Callable[[str], None]]:
@@ -62,7 +62,7 @@ class TerminalConsole(Console):
         yield
 
     def annotate(self, problems: Iterable[Problem]) -> None:
-        for problem in by_rank(each for each in problems if each not in self._told):
+        for problem in by_rank(each for each in problems if each not in self._shown_problems):
             self.progress(headline(problem) + problem.text)
 
     def set_outputs(self, outputs: Mapping[str, str]) -> None:

@@ -102,12 +102,12 @@ class Pull:
         self._sharing = {}
         for each in objects:
             self._sharing.setdefault(each.cached, []).append(each)
-        wanted = {path: sharing[-1] for path, sharing in self._sharing.items()}
+        needed = {path: sharing[-1] for path, sharing in self._sharing.items()}
         if self._request.verify:
-            present = [(each, path) for path, each in wanted.items() if path.exists()]
+            present = [(each, path) for path, each in needed.items() if path.exists()]
             for each, actual in self._hashed("Checked in the cache", present):
                 self._judge_cached(each, actual)
-        missing = [each for path, each in wanted.items() if not path.exists()]
+        missing = [each for path, each in needed.items() if not path.exists()]
         self._let_dvc_fetch([each for each in missing if each.output.by_dvc])
         rest = [each for each in missing if not each.output.by_dvc]
         for name in sorted({each.output.remote for each in rest}):

@@ -400,7 +400,7 @@ def _without_hash(stage: Any, out: Any, shown: str, pointer: str, line: int | No
     elif stage.cmd:
         what, hint = f"`dvc.lock` does not know the outputs of the stage {quote(stage.name)}", _repro(stage)
     elif out.hash_info:
-        what, hint = f"the kind of its hash is {out.hash_name}", f"Known are {', '.join(HASHES)}."
+        what, hint = f"the kind of its hash is {out.hash_name}", f"Known: {', '.join(HASHES)}."
     else:
         add = command_line("dvc add {}", shown)
         what, hint = "it has no hash", f"Run {add}, commit {quote(pointer)}, and run `dvc push`."

@@ -157,26 +157,26 @@ def _work(request: Request, kind: str, context: Context) -> Result:
     """
     environment = f"dvc-{kind}"
     tool.install(environment, "DVC", context.environ, context.reporter)
-    told = _Told(context.reporter)
+    lines = _WorkerLines(context.reporter)
     done = process.run(
         tool.worker(environment, WORKER),
         env=isolation.for_others(context.environ) | QUIET,
         cwd=context.cwd,
         stdin=json.dumps(dataclasses.asdict(request)),
         separate=True,
-        on_line=told.take,
+        on_line=lines.take,
     )
-    _keep(context.files.artifacts / LOG, told.others)
+    _keep(context.files.artifacts / LOG, lines.others)
     try:
         return Result(**json.loads(done.stdout))
     except ValueError as error:
-        context.reporter.output("\n".join(told.others[-LINES_SHOWN:]))
+        context.reporter.output("\n".join(lines.others[-LINES_SHOWN:]))
         how = "by a bug of notebook-ci" if done.returncode == EXIT_BUG else f"with exit code {done.returncode}"
         hint = "The lines above may say why. If the machine was not out of memory, please report them."
         raise SurroundingsError(f"The pull ended {how}.", hint=hint) from error
 
 
-class _Told:
+class _WorkerLines:
     """Receives the worker's lines: shows those for the user at once, and keeps the others."""
 
     def __init__(self, reporter: Reporter) -> None:

@@ -45,7 +45,7 @@ class Progress:
         self._written = 0
         self._crawl = crawl
         self._before = (0, 0, 0)
-        self._moved = self._told = self._looked = time.monotonic()
+        self._moved = self._reported = self._looked = time.monotonic()
 
     def add_bytes(self, number: int) -> None:
         with self._lock:
@@ -80,8 +80,8 @@ class Progress:
 
     def look(self) -> None:
         """Report the progress, at most every `every` seconds."""
-        if time.monotonic() - self._told > self._every:
-            self._told = time.monotonic()
+        if time.monotonic() - self._reported > self._every:
+            self._reported = time.monotonic()
             self._tell(f"{self._what} {self.files:,} of {self._total:,} files, {self.bytes / MEGA:,.1f} MB")
 
 

@@ -54,14 +54,14 @@ def log(store: Store, target: Mapping[str, str], run: Description, context: Cont
         run=run,
     )
     try:
-        # Beside the database, so that a new one can be moved into place. A killed worker leaves nothing there.
+        # Next to the database, so that a new one can be moved into place. A killed worker leaves nothing there.
         with tempfile.TemporaryDirectory(
             prefix=".notebook-ci-", dir=store.database.parent if store.database else None
         ) as scratch:
             return _work(job, store, context, Path(scratch))
     except OSError as error:
-        place = store.database or Path(tempfile.gettempdir())
-        raise unwritable(f"{store.database or 'A temporary folder'} cannot be written", place, error) from error
+        folder = store.database or Path(tempfile.gettempdir())
+        raise unwritable(f"{store.database or 'A temporary folder'} cannot be written", folder, error) from error
 
 
 def _work(job: Job, store: Store, context: Context, scratch: Path) -> Answer:

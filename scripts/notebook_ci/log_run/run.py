@@ -169,7 +169,8 @@ def _target(inputs: LogRunInputs, context: Context) -> dict[str, str]:
         name, number = inputs.experiment, ""
     if len(name) > MOST_EXPERIMENT_NAME or not (name or "x").isprintable():
         raise InputError(
-            f"`experiment` is {quote(name)}. Accepted are up to {MOST_EXPERIMENT_NAME} characters, on one line."
+            f"`experiment` does not accept {quote(name)}.",
+            hint=f"Use up to {MOST_EXPERIMENT_NAME} characters, on one line.",
         )
     if not (name or number or run):
         name = source.repository_name(context)

@@ -20,11 +20,11 @@ SQLITE_MAGIC = b"SQLite format 3\0"
 OTHER_DATABASES = ("postgresql", "mysql", "mssql")
 # Replaces an address that is not understood.
 HIDDEN = "(not shown)"
-BESIDE = "The store beside the runs"
+BESIDE = "The store next to the runs"
 DATABASE_SERVER = "Start an MLflow server in front of this database (`mlflow server --backend-store-uri ...`)."
 # Not a URI, but safe to show: a word, a path, `host:port`. Not `user:password`, not `https:/...`.
 _PLAIN = re.compile(r"((file|sqlite):|[^/:]*(:\d{1,5})?(/|$))", re.IGNORECASE)
-ACCEPTED = "Accepted is the address of an MLflow server (`https://...`) or of a database file (`sqlite:///mlflow.db`)."
+ACCEPTED = "Use the address of an MLflow server (`https://...`) or of a database file (`sqlite:///mlflow.db`)."
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _parse(uri: str, origin: str, cwd: Path) -> Store:
         return _server(uri, origin)
     if scheme == "sqlite":
         return _database(_database_path(uri, origin, cwd), f"`{origin}` {quote(shown(uri))}")
-    raise InputError(f"`{origin}` is {quote(shown(uri))}. {ACCEPTED}", hint=_way_out(scheme, dialect, uri))
+    raise InputError(f"`{origin}` does not accept {quote(shown(uri))}. {ACCEPTED}", hint=_way_out(scheme, dialect, uri))
 
 
 def _way_out(scheme: str, dialect: str, uri: str) -> str:

@@ -24,7 +24,7 @@ from notebook_ci.records.record import Record, StageRecord, now
 
 # A file in every run directory: notebooks below it are outputs and never executed.
 RUN_MARKER = ".notebook-ci-run"
-RUN_DIR = "name another folder with the input `run-dir`"
+RUN_DIR = "set `run-dir` to another folder"
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def installed(workspace: Workspace) -> set[str]:
         ("dvc-pull", [], "There is no `.dvc` folder: DVC tracks no data here."),
         ("dvc-pull", ["--plan"], "There is no `.dvc` folder: DVC tracks no data here."),
         ("build-image", [], "`image` of build-image is not set."),
-        ("log-run", ["--tracking-uri", "mlruns"], "`tracking-uri` is `mlruns`."),
+        ("log-run", ["--tracking-uri", "mlruns"], "`tracking-uri` does not accept `mlruns`."),
     ],
 )
 def test_refused_without_a_library_or_network(workspace: Workspace, stage: str, flags: list[str], message: str) -> None:

@@ -182,7 +182,7 @@ def test_a_deleted_experiment(workspace: Workspace, server: MlflowServer) -> Non
 @pytest.mark.parametrize(("name", "shown"), [("e" * 501, "e" * 80 + "…"), ("a\nb", "a\\nb")], ids=["long", "two lines"])
 def test_a_name_that_is_none(workspace: Workspace, server: MlflowServer, name: str, shown: str) -> None:
     done = log(workspace, server.uri, experiment=name, on_error="warn")
-    assert_error(done, f"`experiment` is `{shown}`. Accepted are up to 500 characters, on one line.", code=2)
+    assert_error(done, f"`experiment` does not accept `{shown}`. Use up to 500 characters, on one line.", code=2)
 
 
 # --- Runs and experiments that variables name

@@ -19,7 +19,7 @@ from notebook_ci.records.dvc_pull import DvcPullRecord
 from notebook_ci.records.run_directory import RunDirectory
 from servers.mlflow import MlflowServer, free_port
 
-ACCEPTED = "Accepted is the address of an MLflow server (`https://...`) or of a database file (`sqlite:///mlflow.db`)."
+ACCEPTED = "Use the address of an MLflow server (`https://...`) or of a database file (`sqlite:///mlflow.db`)."
 HIDDEN = "The address in `tracking-uri` cannot be parsed. It is not shown: it may contain a password."
 MIGRATE = "`mlflow migrate-filestore` copies the old runs to it."
 LOG_RUN = f"bash {shlex.quote(str(LAUNCHER))} log-run --run-dir"
@@ -33,13 +33,13 @@ PLACE = "Check its permissions and the free disk space, or set `tracking-uri` to
     [
         (
             "./mlruns",
-            f"`tracking-uri` is `./mlruns`. {ACCEPTED}",
+            f"`tracking-uri` does not accept `./mlruns`. {ACCEPTED}",
             f"MLflow no longer supports a store in a folder of files (`./mlruns`): use a database file. {MIGRATE}",
         ),
-        ("ftp://host/x", f"`tracking-uri` is `ftp://host/x`. {ACCEPTED}", ""),
+        ("ftp://host/x", f"`tracking-uri` does not accept `ftp://host/x`. {ACCEPTED}", ""),
         (
             "postgresql://me:kept-secret@db/mlflow",
-            f"`tracking-uri` is `postgresql://db/mlflow`. {ACCEPTED}",
+            f"`tracking-uri` does not accept `postgresql://db/mlflow`. {ACCEPTED}",
             "Start an MLflow server in front of this database (`mlflow server --backend-store-uri ...`).",
         ),
         (
