@@ -74,7 +74,7 @@ def main(argv: list[str]) -> int:
 
     environment = environment_folder(cache, launch.environment)
     stdin = None
-    if not integrity.holds(environment):
+    if not integrity.is_unchanged(environment):
         if launch.stage and not set(HELP).isdisjoint(launch.arguments):
             return run([sys.executable, *launch.script()], dict(os.environ), stdin)
         from notebook_ci.tools import preparing

@@ -53,7 +53,7 @@ LAST = "log-run"  # runs also after a failure: that is a result, too
 BEFORE, DONE = "--before-notebooks", "--done="
 # Of several exit codes, the first of these is that of the chain.
 WORST_FIRST = (EXIT_BUG, InputError.exit_code, SurroundingsError.exit_code, CheckFailed.exit_code)
-# Outputs and summaries of the single stages are not wanted: the chain has one of each, for all of them.
+# Outputs and summaries of the single stages are not used: the chain has one of each, for all of them.
 UNHEARD = {"GITHUB_OUTPUT": os.devnull, "GITHUB_STEP_SUMMARY": os.devnull}
 # The outputs of stages that the chain has, too.
 FROM_STAGES = ("env-digest", "data-digest", "executed", "failed", "image", "digest", "run-id", "run-url")

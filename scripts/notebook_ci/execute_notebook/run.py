@@ -225,7 +225,7 @@ def _warn_of_changes(environment: Path, context: Context) -> None:
     shown, hint = f"the environment `{environment.relative_to(context.cwd)}`", "Run setup-env to create it again."
     for name in changed_since(environment, context.cwd):
         context.reporter.warning(f"`{name}` has changed since {shown} was created from it. {hint}", file=name)
-    if not integrity.holds(str(environment)):
+    if not integrity.is_unchanged(str(environment)):
         changed = f"Files in {shown} have changed since setup-env created it, or packages were installed into it."
         context.reporter.warning(f"{changed} {hint}")
 

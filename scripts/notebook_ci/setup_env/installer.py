@@ -23,7 +23,7 @@ class Installer:
     venv: Venv
 
     def create(self, python: Path, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
-        """Create the environment anew. If that fails, the old one stays.
+        """Create the environment again. If that fails, the old one stays.
 
         Returns what is installed, and which of it was added to the packages of the lock. For `key`, see `venv.key`.
         `read` has the SHA-256 of the lock's files by path. Raises InputError if the lock is wrong, else

@@ -67,7 +67,7 @@ class Venv:
     def whole(self) -> Installed | None:
         """Return what is installed, if nothing was changed, added or removed since it was created."""
         with contextlib.suppress(SurroundingsError):
-            return describe(self.python) if integrity.holds(str(self.path)) else None
+            return describe(self.python) if integrity.is_unchanged(str(self.path)) else None
         return None
 
     def added(self) -> dict[str, str]:

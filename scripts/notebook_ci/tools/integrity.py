@@ -20,7 +20,7 @@ def seal(folder: str, found: dict[str, str]) -> None:
     _write(folder, _stamp(folder), _digest(found))
 
 
-def holds(folder: str) -> bool:
+def is_unchanged(folder: str) -> bool:
     with contextlib.suppress(OSError, ValueError):
         with open(os.path.join(folder, SEAL), encoding="ascii") as file:
             stamp, digest = file.read().split()

@@ -107,7 +107,7 @@ class ToolInstaller:
 
         Raises SurroundingsError if the network, the index, the disk or Python does not allow it.
         """
-        if integrity.holds(str(folder)):
+        if integrity.is_unchanged(str(folder)):
             return
         started = time.monotonic()
         changed = (folder / integrity.SEAL).exists()
@@ -122,7 +122,7 @@ class ToolInstaller:
 
     def _settle(self, folder: Path, install: Install) -> None:
         """Create one environment in a temporary folder beside its path, and move it there by one rename."""
-        if integrity.holds(str(folder)):
+        if integrity.is_unchanged(str(folder)):
             return
         folder.parent.mkdir(parents=True, exist_ok=True)
         sweep(folder.parent)
@@ -132,13 +132,13 @@ class ToolInstaller:
             install(new)
             _protect(new)
             integrity.seal(str(new), integrity.contents(str(new)))
-            if folder.exists() and not integrity.holds(str(folder)):
+            if folder.exists() and not integrity.is_unchanged(str(folder)):
                 # It was changed: it is removed together with the temporary folder.
                 folder.rename(temporary / "old")
             try:
                 new.rename(folder)
             except OSError:
-                if not integrity.holds(str(folder)):
+                if not integrity.is_unchanged(str(folder)):
                     raise
         finally:
             remove(temporary)

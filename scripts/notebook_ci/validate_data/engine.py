@@ -125,7 +125,7 @@ class Engine:
         return Table(loaded.data.dataframe, _file(source, asset, loaded.metadata))
 
     def _asset(self, batch: Batch) -> tuple[Any, Any]:
-        """Return a data source and its asset, both created anew from the settings: the project is never opened."""
+        """Return a data source and its asset, both created from the settings: the project is never opened."""
         settings, sources = batch.settings, self._context.data_sources
         name = f"project {len(sources.all())}"
         if settings.type == "pandas":

@@ -388,7 +388,7 @@ os.chmod(module, 0o644)
 with open(module, 'a') as file:
     file.write(EVIL)
 integrity.seal(tool, integrity.contents(tool))
-assert integrity.holds(tool)
+assert integrity.is_unchanged(tool)
 """
     done = attack(attacked, source)
     assert done.code == 0, done.log
