@@ -6,8 +6,9 @@ import pytest
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.plan import Nothing
+from notebook_ci.base.texts import without_secrets
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.dvc_pull.config import Config, find_root, without_credentials, without_secrets
+from notebook_ci.dvc_pull.config import Config, find_root, without_credentials
 from notebook_ci.dvc_pull.model import DvcPullInputs
 from notebook_ci.dvc_pull.run import plan
 

@@ -53,6 +53,11 @@ def without_users(text: str) -> str:
     return re.sub(r"(?<=://)[^\s'\"]*@[^\s'\"]*", lambda found: _without_user(found[0]), text)
 
 
+def without_secrets(text: str) -> str:
+    """Return a tool's output with user, password and query removed from each URL."""
+    return re.sub(r"(://[^\s?#'\"]*)[?#][^\s'\"]*", r"\1", without_users(text))
+
+
 def _without_user(address: str) -> str:
     """Return a URL without user and password. Both URLs are without scheme."""
     authority = re.split("[/?#]", address, maxsplit=1)[0]

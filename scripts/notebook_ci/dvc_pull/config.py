@@ -133,11 +133,6 @@ def without_credentials(url: str) -> str:
     return re.split(r"[?#]", without_users(url), maxsplit=1)[0] if "://" in url else url
 
 
-def without_secrets(text: str) -> str:
-    """Return a tool's output with user, password and query removed from each address."""
-    return re.sub(r"(://[^\s?#'\"]*)[?#][^\s'\"]*", r"\1", without_users(text))
-
-
 def _scheme(address: str) -> str:
     with contextlib.suppress(ValueError):
         return urlsplit(address).scheme

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from notebook_ci.base import known_errors
 from notebook_ci.base.errors import NotebookCiError, SurroundingsError
 from notebook_ci.base.known_errors import KnownError
-from notebook_ci.dvc_pull.config import without_secrets
+from notebook_ci.base.texts import without_secrets
 
 FORKS = "Pull requests from forks get no secrets."
 _CREDENTIALS = {

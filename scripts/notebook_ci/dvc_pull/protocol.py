@@ -1,11 +1,11 @@
-"""The JSON messages between the stage and its worker."""
+"""The messages between the stage and its worker."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
+from notebook_ci.base.problems import Problem
+from notebook_ci.base.worker import Reply
 from notebook_ci.dvc_pull.pointers import Pointer
-
-PROGRESS = "PROGRESS "
+from notebook_ci.records.dvc_pull import PulledData
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,10 +13,9 @@ class Request:
     """What to pull. `targets`, `remote` and `verify` are the inputs of `DvcPullInputs`."""
 
     workspace: str  # paths are shown relative to it
-    directory: str  # the working directory; targets are relative to it
     root: str  # the folder that contains `.dvc`
     pointers: list[Pointer]
-    targets: list[str]
+    targets: list[str]  # relative to the working directory
     remote: str
     jobs: int  # 0: as many as the remote's settings say
     verify: bool
@@ -24,14 +23,12 @@ class Request:
 
 
 @dataclass(kw_only=True)
-class Result:
+class Result(Reply):
     dvc_version: str = ""
-    data: list[dict[str, Any]] = field(default_factory=list)  # fields of `PulledData`, one entry per tracked output
+    data: list[PulledData] = field(default_factory=list)
     digest: str = ""  # SHA-256 over the outputs
     files: int = 0
     bytes: int = 0
     downloaded_files: int = 0
     downloaded_bytes: int = 0
-    notices: list[list[Any]] = field(default_factory=list)  # message, file, line
-    warnings: list[list[Any]] = field(default_factory=list)  # message, file, line
-    faults: list[dict[str, Any]] = field(default_factory=list)  # see `NotebookCiError.as_json`
+    problems: list[Problem] = field(default_factory=list)  # warnings and notices

@@ -17,12 +17,14 @@ from typing import Any
 
 from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
 from notebook_ci.base.files import bytes_in
+from notebook_ci.base.problems import Problem, Severity
 from notebook_ci.base.texts import command_line, quote
 from notebook_ci.dvc_pull.faults import FORKS
 from notebook_ci.dvc_pull.protocol import Request, Result
 from notebook_ci.dvc_pull.remotes import RemoteStore
 from notebook_ci.dvc_pull.repository import Object, Output, Repository
 from notebook_ci.dvc_pull.transfer import Progress, Silence, at_once
+from notebook_ci.records.dvc_pull import PulledData
 
 MOST_FAULTS = 50
 HASHING = max(2, os.cpu_count() or 1)
@@ -47,7 +49,7 @@ class Pull:
         result.dvc_version = self._repository.version
 
     def run(self) -> None:
-        """Pull the data. If data is wrong, `result.faults` says so and the workspace is not changed.
+        """Pull the data. If data is wrong, `result` says so and the workspace is not changed.
 
         Raises:
             NotebookCiError: The pull could not be done.
@@ -62,7 +64,7 @@ class Pull:
             self._repository.checkout(None if everything else outputs)
             self._check_workspace([file for each in files.values() for file in each])
         if self._faults:
-            self._result.faults += [error.as_json() for error in _bounded(self._faults)]
+            self._result.fail(*_bounded(self._faults))
         else:
             self._sum_up(files)
 
@@ -79,10 +81,14 @@ class Pull:
             else:
                 kept.append(output)
                 continue
-            self._result.notices.append([f"{quote(output.shown)} {what}.", output.pointer, output.line])
+            self._report("notice", f"{quote(output.shown)} {what}.", output)
         if not self._tracked and not self._faults:
-            self._result.notices.append(["DVC tracks no data here.", None, None])
+            self._report("notice", "DVC tracks no data here.")
         return kept
+
+    def _report(self, severity: Severity, message: str, output: Output | None = None) -> None:
+        file, line = (output.pointer, output.line) if output else (None, None)
+        self._result.problems.append(Problem(severity=severity, message=message, file=file, line=line))
 
     def _files(self, outputs: Iterable[Output]) -> dict[Output, list[Object]]:
         """Return the files of each output whose list of files is available."""
@@ -149,7 +155,7 @@ class Pull:
             f"{each.md5} as in {quote(each.output.pointer)}. It was moved to {quote(self._repository.show(aside))} and "
             "is pulled again."
         )
-        self._result.warnings.append([message, each.output.pointer, each.output.line])
+        self._report("warning", message, each.output)
 
     def _download(self, name: str, objects: Sequence[Object]) -> None:
         if not name:
@@ -261,8 +267,16 @@ class Pull:
                 {"path": file.shown, "hash_name": file.hash_name, "hash": file.hash, "bytes": number}
                 for file, number in zip(each, sizes, strict=True)
             ]
-            entry: dict[str, Any] = {"path": output.shown, "pointer": output.pointer, "hash_name": output.hash_name}
-            self._result.data.append({**entry, "hash": output.hash, "bytes": sum(sizes), "files": len(each)})
+            self._result.data.append(
+                PulledData(
+                    path=output.shown,
+                    pointer=output.pointer,
+                    hash_name=output.hash_name,
+                    hash=output.hash,
+                    bytes=sum(sizes),
+                    files=len(each),
+                )
+            )
             digest.update(f"{output.shown}\0{output.hash_name}:{output.hash}\0{sum(sizes)}\n".encode())
         self._result.digest = digest.hexdigest()
         self._result.files, self._result.bytes = len(listed), sum(entry["bytes"] for entry in listed)

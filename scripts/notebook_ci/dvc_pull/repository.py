@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
-from notebook_ci.base.texts import command_line, listed, quote
-from notebook_ci.dvc_pull.config import SUPPORTED, without_secrets
+from notebook_ci.base.texts import command_line, listed, quote, without_secrets
+from notebook_ci.base.worker import DISK
+from notebook_ci.dvc_pull.config import SUPPORTED
 from notebook_ci.dvc_pull.pointers import check_hash
 from notebook_ci.dvc_pull.protocol import Request
 from notebook_ci.dvc_pull.remotes import RemoteStore, settle
@@ -23,7 +24,6 @@ from notebook_ci.dvc_pull.trust import BadEntry, check_links, check_path, guard,
 HASHES = ("md5", "md5-dos2unix")
 NEWER = "DVC {version} pulls here. Either a newer one wrote the file, or it has a typing error."
 OLDER = "DVC 1 wrote the file. Let DVC 2 or 3 write it again: `dvc add` for a .dvc file, `dvc commit -f` for dvc.lock."
-DISK = "Check the permissions of the file and its folder, and the free disk space."
 MOST_LISTED = 5
 # What DVC raises, without naming the file, if a file that it reads is not as it expects.
 _BROKEN = (AssertionError, AttributeError, BadEntry, KeyError, RecursionError, TypeError, ValueError)

@@ -1,20 +1,16 @@
 """The stage dvc-pull: chooses the tool environment by kind of remote, runs the worker and records its result."""
 
-import dataclasses
-import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from notebook_ci.base import isolation, process
+from notebook_ci.base import isolation, worker
 from notebook_ci.base.context import Context
-from notebook_ci.base.errors import EXIT_BUG, InputError, SurroundingsError, from_json, together
+from notebook_ci.base.errors import InputError, together
 from notebook_ci.base.files import is_folder, sha256
-from notebook_ci.base.masking import masked
 from notebook_ci.base.plan import Nothing, Plan
-from notebook_ci.base.reporter import Reporter
-from notebook_ci.base.texts import quote
+from notebook_ci.base.texts import quote, without_secrets
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.dvc_pull.config import (
     FOLDER,
@@ -24,17 +20,15 @@ from notebook_ci.dvc_pull.config import (
     Config,
     Remote,
     find_root,
-    without_secrets,
 )
 from notebook_ci.dvc_pull.model import MANIFEST, DvcPullInputs
 from notebook_ci.dvc_pull.pointers import Pointers, read
-from notebook_ci.dvc_pull.protocol import PROGRESS, Request, Result
-from notebook_ci.records.dvc_pull import DvcPullRecord, PulledData
+from notebook_ci.dvc_pull.protocol import Request, Result
+from notebook_ci.records.dvc_pull import DvcPullRecord
 from notebook_ci.tools import tool
 
 WORKER = Path(__file__).with_name("worker.py")
 LOG = "dvc.log"
-LINES_SHOWN = 30
 NO_DATA = "There is no `.dvc` folder: DVC tracks no data here."
 # Without GIT_TERMINAL_PROMPT, git would wait for someone to type.
 QUIET = {"GIT_TERMINAL_PROMPT": "0", "DVC_NO_ANALYTICS": "1", "NO_COLOR": "1"}
@@ -82,15 +76,14 @@ def run(inputs: DvcPullInputs, planned: PullPlan, context: Context, record: DvcP
     Raises:
         NotebookCiError: The worst error. If several files have problems, the others are in the record.
     """
-    root, directory, remotes = planned.root, planned.directory, planned.remotes
+    remotes = planned.remotes
     record.scheme = planned.scheme
     record.remote = ", ".join(remote.name for remote in remotes)
     record.remote_url = ", ".join(remote.url for remote in remotes)
     record.verified = inputs.verify
     request = Request(
         workspace=str(context.cwd),
-        directory=str(directory),
-        root=str(root),
+        root=str(planned.root),
         pointers=planned.pointers.found,
         targets=list(inputs.targets),
         remote=inputs.remote,
@@ -98,15 +91,11 @@ def run(inputs: DvcPullInputs, planned: PullPlan, context: Context, record: DvcP
         verify=inputs.verify,
         manifest=str(context.files.artifacts / MANIFEST),
     )
-    result = _work(request, planned.kind, context)
+    result = _work(request, planned, context)
     _record(result, record, context)
-    if result.faults:
+    if result.errors:
         # The worst error decides the exit code.
-        errors = [*planned.pointers.perhaps_ignored, *map(from_json, result.faults)]
-        *others, worst = sorted(errors, key=lambda error: error.exit_code)
-        for each in others:
-            record.add(each)
-        raise worst
+        raise together(sorted([*planned.pointers.perhaps_ignored, *result.errors], key=lambda error: error.exit_code))
 
 
 def _find(inputs: DvcPullInputs, cwd: Path) -> tuple[Path, Path]:
@@ -149,59 +138,26 @@ def _kind(kinds: list[str], what: str) -> str:
     return next(iter(special or sorted(kinds)), "local")
 
 
-def _work(request: Request, kind: str, context: Context) -> Result:
-    """Run the worker.
-
-    Raises:
-        SurroundingsError: DVC could not be installed, or the worker ended without an answer.
-    """
-    environment = f"dvc-{kind}"
+def _work(request: Request, planned: PullPlan, context: Context) -> Result:
+    """Run the worker. Raises SurroundingsError if DVC could not be installed, or the worker ended without a reply."""
+    environment = f"dvc-{planned.kind}"
     tool.install(environment, "DVC", context.environ, context.reporter)
-    lines = _WorkerLines(context.reporter)
-    done = process.run(
+    return worker.ask(
         tool.worker(environment, WORKER),
+        request,
+        Result,
+        tool="DVC",
         env=isolation.for_others(context.environ) | QUIET,
-        cwd=context.cwd,
-        stdin=json.dumps(dataclasses.asdict(request)),
-        separate=True,
-        on_line=lines.take,
+        cwd=planned.directory,
+        reporter=context.reporter,
+        log=context.files.artifacts / LOG,
     )
-    _keep(context.files.artifacts / LOG, lines.others)
-    try:
-        return Result(**json.loads(done.stdout))
-    except ValueError as error:
-        context.reporter.output("\n".join(lines.others[-LINES_SHOWN:]))
-        how = "by a bug of notebook-ci" if done.returncode == EXIT_BUG else f"with exit code {done.returncode}"
-        hint = "The lines above may say why. If the machine was not out of memory, please report them."
-        raise SurroundingsError(f"The pull ended {how}.", hint=hint) from error
-
-
-class _WorkerLines:
-    """Receives the worker's lines: shows those for the user at once, and keeps the others."""
-
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
-        self.others: list[str] = []
-
-    def take(self, line: str) -> None:
-        if line.startswith(PROGRESS):
-            self._reporter.progress(line.removeprefix(PROGRESS))
-        else:
-            self.others.append(without_secrets(masked(line)))
-
-
-def _keep(path: Path, lines: list[str]) -> None:
-    if lines:
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def _record(result: Result, record: DvcPullRecord, context: Context) -> None:
-    for message, file, line in result.notices:
-        context.reporter.notice(message, file=file, line=line)
-    for message, file, line in result.warnings:
-        context.reporter.warning(message, file=file, line=line)
+    record.problems += result.problems
     record.dvc_version = result.dvc_version
-    record.data = [PulledData(**entry) for entry in result.data]
+    record.data = result.data
     record.data_digest, record.files, record.bytes = result.digest, result.files, result.bytes
     record.downloaded_files, record.downloaded_bytes = result.downloaded_files, result.downloaded_bytes
     record.read = {pointer: sha256(context.cwd / pointer) for pointer in sorted({each.pointer for each in record.data})}

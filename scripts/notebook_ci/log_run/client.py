@@ -1,19 +1,16 @@
 """Starts the worker, limits its time, and reads its answer."""
 
-import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from notebook_ci.base import isolation, process
+from notebook_ci.base import isolation, worker
 from notebook_ci.base.context import Context
-from notebook_ci.base.errors import SurroundingsError
 from notebook_ci.base.files import unwritable
 from notebook_ci.base.process import Deadline
-from notebook_ci.base.typed_json import from_json, to_json
 from notebook_ci.log_run import faults
 from notebook_ci.log_run.description import Description
-from notebook_ci.log_run.protocol import BYTES_A_SECOND, PROGRESS, REQUEST_TIMEOUT, STEP, UPLOADING, Answer, Job
+from notebook_ci.log_run.protocol import BYTES_A_SECOND, REQUEST_TIMEOUT, UPLOADING, Answer, Job
 from notebook_ci.log_run.store import Store
 from notebook_ci.tools import tool
 
@@ -25,7 +22,6 @@ SERVER_SECONDS = 25
 LOADING_SECONDS = 60
 # A database file is local; a slow machine takes this long to create one.
 DATABASE_SECONDS = 120
-LINES_SHOWN = 20
 SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # MLflow would retry for minutes; the worker retries by itself
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -43,7 +39,7 @@ def log(store: Store, target: Mapping[str, str], run: Description, context: Cont
     """Log a run; `target` has the fields of `Job` that select experiment and run.
 
     Raises:
-        SurroundingsError: MLflow could not be installed, or the folder of the database is not writable.
+        SurroundingsError: MLflow could not be installed, did not answer in time, or a folder is not writable.
     """
     tool.install(store.environment, "MLflow", context.environ, context.reporter)
     job = Job(
@@ -71,34 +67,27 @@ def _work(job: Job, store: Store, context: Context, scratch: Path) -> Answer:
     seconds = DATABASE_SECONDS if store.database else SERVER_SECONDS
     deadline = Deadline.after(LOADING_SECONDS + seconds)
 
-    def take(line: str) -> None:
-        if line.startswith(PROGRESS):
-            context.reporter.progress(line.removeprefix(PROGRESS))
-        elif line.startswith(STEP):
-            steps.append(line.removeprefix(STEP))
-            if len(steps) == 1:
-                deadline.end = min(deadline.end, Deadline.after(seconds).end)
-            elif steps[-1] == UPLOADING:
-                deadline.end += size / BYTES_A_SECOND
+    def begin(step: str) -> None:
+        steps.append(step)
+        if len(steps) == 1:
+            deadline.end = min(deadline.end, Deadline.after(seconds).end)
+        elif step == UPLOADING:
+            deadline.end += size / BYTES_A_SECOND
 
-    completed = process.run(
-        tool.worker(store.environment, WORKER),
-        env=_environment(context.environ, store),
-        cwd=scratch,
-        stdin=json.dumps(to_json(job)),
-        separate=True,
-        on_line=take,
-        timeout=deadline,
-    )
-    answer = Answer()
-    if completed.timed_out:
-        answer.fail(faults.timed_out(store.uri, steps[-1]) if steps else faults.not_loaded())
-    elif completed.returncode:
-        context.reporter.output("\n".join(completed.output.splitlines()[-LINES_SHOWN:]))
-        answer.fail(SurroundingsError(f"MLflow's client ended with exit code {completed.returncode}, see above."))
-    else:
-        answer = from_json(Answer, json.loads(completed.stdout))
-    return answer
+    try:
+        return worker.ask(
+            tool.worker(store.environment, WORKER),
+            job,
+            Answer,
+            tool="MLflow's client",
+            env=_environment(context.environ, store),
+            cwd=scratch,
+            reporter=context.reporter,
+            on_step=begin,
+            deadline=deadline,
+        )
+    except worker.TooSlow as error:
+        raise (faults.timed_out(store.uri, steps[-1]) if steps else faults.not_loaded()) from error
 
 
 def _environment(environ: Mapping[str, str], store: Store) -> dict[str, str]:

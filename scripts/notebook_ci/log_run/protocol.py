@@ -1,14 +1,11 @@
-"""The messages between the stage and its worker: JSON, and lines on standard error while the worker runs."""
+"""The messages between the stage and its worker."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from notebook_ci.base.errors import NotebookCiError, from_json
+from notebook_ci.base.worker import Reply
 from notebook_ci.log_run.description import Description
 from notebook_ci.records.log_run import Logged
 
-# Prefixes of lines for the user, and of lines that name the current step; other lines come from MLflow's libraries.
-PROGRESS, STEP = "PROGRESS ", "STEP "
 UPLOADING = "artifacts were uploaded"
 # Variable for the seconds of one request; MLflow reads it again for each request.
 REQUEST_TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
@@ -30,9 +27,7 @@ class Job:
 
 
 @dataclass(kw_only=True)
-class Answer:
-    """The result of the worker."""
-
+class Answer(Reply):
     experiment: str = ""
     experiment_id: str = ""
     run_id: str = ""  # empty: there is no run
@@ -42,11 +37,3 @@ class Answer:
     kept: dict[str, list[str]] = field(default_factory=dict)  # parameter -> value that the store keeps, new value
     warnings: list[str] = field(default_factory=list)  # what else could not be logged
     logged: Logged = field(default_factory=Logged)
-    fault: dict[str, Any] = field(default_factory=dict)  # what ended the work; see `NotebookCiError.as_json`
-
-    def fail(self, error: NotebookCiError) -> None:
-        self.fault = error.as_json()
-
-    @property
-    def error(self) -> NotebookCiError | None:
-        return from_json(self.fault) if self.fault else None

@@ -113,8 +113,8 @@ def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context)
         message = f"The run already has the parameter {quote(name)} as {quote(old)}: MLflow cannot change it to "
         record.problems.append(Problem(severity="warning", message=f"{message}{quote(new)}.", hint=hint))
     record.problems += [Problem(severity="warning", message=message) for message in answer.warnings]
-    if error := answer.error:
-        raise error
+    if answer.errors:
+        raise answer.errors[0]
     done = "Updated" if record.updated else "Logged"
     context.reporter.progress(f"{done} the run {record.run_name} ({record.run_id}): {record.run_url or target.uri}")
     context.reporter.progress(f"Artifacts: {record.artifact_uri}")

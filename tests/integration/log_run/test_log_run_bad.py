@@ -11,6 +11,7 @@ from integration.log_run.failing import MOST_SECONDS, assert_error, log, record
 from integration.suite import Workspace, base_environ
 from notebook_ci.base.console import console
 from notebook_ci.base.context import Context
+from notebook_ci.base.errors import SurroundingsError
 from notebook_ci.base.workspace import Workspace as StageWorkspace
 from notebook_ci.log_run import client
 from notebook_ci.log_run.description import Description
@@ -76,10 +77,8 @@ def test_a_machine_that_is_too_slow_is_not_the_servers_fault(
     run_directory = RunDirectory.open("run", StageWorkspace(workspace.folder, {}))
     files, reporter = run_directory.take("log-run", ""), console(base_environ())
     context = Context(workspace.folder, base_environ(), run_directory=run_directory, files=files, reporter=reporter)
-    answer = client.log(
-        Store(server.uri), {"experiment": "e"}, Description("identity", "name", "FINISHED", 0, 0), context
-    )
-    assert str(answer.error) == "MLflow's client did not load in time: the machine is too slow."
+    with pytest.raises(SurroundingsError, match=r"MLflow's client did not load in time: the machine is too slow\."):
+        client.log(Store(server.uri), {"experiment": "e"}, Description("identity", "name", "FINISHED", 0, 0), context)
 
 
 def test_a_server_that_breaks_off(workspace: Workspace, server: MlflowServer) -> None:

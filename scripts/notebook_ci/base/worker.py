@@ -1,0 +1,149 @@
+"""The protocol between a stage and its worker: a script of ours that runs in the tool environment of another tool.
+
+The worker reads a request from standard input and writes a reply to standard output: dataclasses, as JSON. Lines on
+standard error that begin with `PROGRESS` are for the user; those that begin with `STEP` name the next action, to follow
+"while"; all others come from the tool and its libraries.
+"""
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn, TypeVar
+
+from notebook_ci.base import errors, process, typed_json
+from notebook_ci.base.errors import EXIT_BUG, NotebookCiError, SurroundingsError
+from notebook_ci.base.masking import masked
+from notebook_ci.base.process import Argument, Deadline
+from notebook_ci.base.reporter import Reporter
+from notebook_ci.base.signals import how_it_ended
+from notebook_ci.base.texts import without_secrets
+
+PROGRESS, STEP = "PROGRESS ", "STEP "
+LINES_SHOWN = 30
+DISK = "Check the permissions of the file and its folder, and the free disk space."
+
+
+@dataclass(kw_only=True)
+class Reply:
+    """What a worker has done until it ended or failed."""
+
+    failures: list[dict[str, object]] = field(default_factory=list)  # see `NotebookCiError.as_json`
+
+    def fail(self, *found: NotebookCiError) -> None:
+        self.failures += [error.as_json() for error in found]
+
+    @property
+    def errors(self) -> list[NotebookCiError]:
+        return [errors.from_json(failure) for failure in self.failures]
+
+
+class TooSlow(Exception):
+    """The time of a worker was over."""
+
+
+AnyReply = TypeVar("AnyReply", bound=Reply)
+AnyRequest = TypeVar("AnyRequest")
+
+
+class Listener:
+    """Receives the lines of a worker: shows those for the user at once, and keeps those of the tool."""
+
+    def __init__(self, reporter: Reporter, on_step: Callable[[str], object] = lambda _: None) -> None:
+        self._reporter = reporter
+        self._on_step = on_step
+        self.others: list[str] = []
+
+    def take(self, line: str) -> None:
+        if line.startswith(PROGRESS):
+            self._reporter.progress(line.removeprefix(PROGRESS))
+        elif line.startswith(STEP):
+            self._on_step(line.removeprefix(STEP))
+        else:
+            self.others.append(without_secrets(masked(line)))
+
+
+def ask(
+    command: Sequence[Argument],
+    request: object,
+    kind: type[AnyReply],
+    *,
+    tool: str,
+    env: Mapping[str, str],
+    cwd: Path,
+    reporter: Reporter,
+    on_step: Callable[[str], object] = lambda _: None,
+    deadline: Deadline | None = None,
+    log: Path | None = None,
+) -> AnyReply:
+    """Run a worker and return its reply.
+
+    `tool` is the subject of messages, `log` the file for what the tool prints. Raises TooSlow after the deadline, and
+    SurroundingsError if the worker ends without a reply; its last lines are shown.
+    """
+    listener = Listener(reporter, on_step)
+    # Not masked, unlike what is shown or kept: a path may contain the text of a secret.
+    text = json.dumps(dataclasses.asdict(request))  # type: ignore[call-overload]  # mypy cannot demand a dataclass
+    done = process.run(command, env=env, cwd=cwd, stdin=text, separate=True, on_line=listener.take, timeout=deadline)
+    if log and listener.others:
+        log.write_text("\n".join(listener.others) + "\n", encoding="utf-8", errors="backslashreplace")
+    if done.timed_out:
+        raise TooSlow
+    try:
+        return typed_json.from_json(kind, json.loads(done.stdout))
+    except ValueError as error:
+        reporter.output("\n".join(listener.others[-LINES_SHOWN:]))
+        ended = "ended by a bug of notebook-ci" if done.returncode == EXIT_BUG else how_it_ended(done.returncode)
+        hint = "The lines above may say why. If the machine had enough memory, please report them."
+        raise SurroundingsError(f"{tool} {ended}.", hint=hint) from error
+
+
+def serve(kind: type[AnyRequest], reply: AnyReply, work: Callable[[AnyRequest, AnyReply], None]) -> NoReturn:
+    """Do the work of a worker, which fills the reply, and end this process."""
+    status: Any = 0
+    try:
+        request = typed_json.from_json(kind, json.load(sys.stdin))
+        # What a library prints must not get into the reply.
+        answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        os.dup2(2, 1)
+        signal.signal(signal.SIGTERM, _stop)
+        try:
+            work(request, reply)
+        except NotebookCiError as error:
+            reply.fail(error)
+        except OSError as error:
+            what = f"{error.filename} cannot be read or written: {error.strerror or error}."
+            reply.fail(SurroundingsError(what, hint=DISK))
+        with answer:
+            json.dump(dataclasses.asdict(reply), answer)
+    except SystemExit as stopped:
+        status = stopped.code
+    except BaseException:  # noqa: BLE001 - shown here; the stage reports a bug
+        sys.excepthook(*sys.exc_info())
+        status = EXIT_BUG
+    sys.stderr.flush()
+    # At once: a thread that waits for a silent server cannot be ended in another way.
+    os._exit(status if isinstance(status, int) else 1)
+
+
+def progress(text: str) -> None:
+    _write(PROGRESS, text)
+
+
+def step(text: str) -> None:
+    _write(STEP, text)
+
+
+def _write(prefix: str, text: str) -> None:
+    sys.stderr.write(f"{prefix}{text}\n")
+    sys.stderr.flush()
+
+
+def _stop(number: int, _: FrameType | None) -> NoReturn:
+    """End through `finally` blocks, which remove temporary files."""
+    raise SystemExit(128 + number)

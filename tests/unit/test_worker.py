@@ -1,0 +1,137 @@
+"""The protocol between a stage and its worker, with real processes."""
+
+import io
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from notebook_ci.base.errors import SurroundingsError
+from notebook_ci.base.github import RunnerConsole
+from notebook_ci.base.process import Deadline
+from notebook_ci.base.worker import Reply, TooSlow, ask
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+WORKER = """\
+import os, sys, time
+sys.path[:0] = [{scripts!r}, {tests!r}]
+from notebook_ci.base import worker
+from notebook_ci.base.errors import CheckFailed
+from unit.test_worker import Answer, Item, Question
+
+def work(question, answer):
+{body}
+
+worker.serve(Question, Answer(), work)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    name: str
+    line: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    items: list[Item]
+
+
+@dataclass(kw_only=True)
+class Answer(Reply):
+    items: list[Item] = field(default_factory=list)
+
+
+class Asked:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.steps: list[str] = []
+        self.shown = io.StringIO()
+
+    def ask(self, body: str, seconds: float = 60) -> Answer:
+        script = self.folder / "worker.py"
+        text = "".join(f"    {line}\n" for line in body.splitlines())
+        script.write_text(WORKER.format(scripts=str(SCRIPTS), tests=str(Path(__file__).parents[1]), body=text))
+        return ask(
+            [sys.executable, "-I", "-u", script],
+            Question(items=[Item(name="ä\n\ud800"), Item(name="b", line=2)]),
+            Answer,
+            tool="The tool",
+            env=os.environ,
+            cwd=self.folder,
+            reporter=RunnerConsole({}, self.shown),
+            on_step=self.steps.append,
+            deadline=Deadline.after(seconds),
+            log=self.folder / "log",
+        )
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Asked:
+    return Asked(tmp_path)
+
+
+def test_a_reply_has_the_types_of_the_request(asked: Asked) -> None:
+    answer = asked.ask("answer.items = question.items")
+    assert answer.items == [Item(name="ä\n\ud800"), Item(name="b", line=2)]
+    assert answer.errors == []
+
+
+def test_progress_is_shown_and_other_lines_are_kept_without_secrets(asked: Asked) -> None:
+    asked.ask(
+        "worker.progress('half')\nworker.step('a file was read')\nprint('to stdout')\n"
+        "os.system('echo of a program')\nsys.stderr.write('http://ann:s3cr3t@host/x\\n')"
+    )
+    assert asked.shown.getvalue() == "half\n"
+    assert asked.steps == ["a file was read"]
+    assert (asked.folder / "log").read_text() == "to stdout\nof a program\nhttp://host/x\n"
+
+
+def test_expected_failures_keep_what_was_done(asked: Asked) -> None:
+    answer = asked.ask(
+        "answer.items = [Item(name='a')]\nraise CheckFailed('Wrong.', hint='Mend it.', file='x', line=3)"
+    )
+    assert answer.items == [Item(name="a")]
+    (error,) = answer.errors
+    assert (error.exit_code, error.message, error.hint, error.file, error.line) == (1, "Wrong.", "Mend it.", "x", 3)
+
+
+def test_a_file_that_cannot_be_read(asked: Asked) -> None:
+    (error,) = asked.ask("open('none')").errors
+    assert error.message == "none cannot be read or written: No such file or directory."
+    assert error.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "shown"),
+    [
+        ("1 / 0", "The tool ended by a bug of notebook-ci.", "ZeroDivisionError"),
+        ("print('last words')\nos._exit(5)", "The tool ended with exit code 5.", "last words"),
+        ("print('last words')\nos.kill(os.getpid(), 9)", "The tool was killed by SIGKILL.", "last words"),
+        ("answer.items = 5", "The tool ended with exit code 0.", ""),
+    ],
+)
+def test_no_reply(asked: Asked, body: str, message: str, shown: str) -> None:
+    with pytest.raises(SurroundingsError) as raised:
+        asked.ask(body)
+    assert raised.value.message == message
+    assert shown in asked.shown.getvalue()
+
+
+def test_a_worker_that_is_too_slow_cleans_up(asked: Asked) -> None:
+    body = "worker.step('it slept')\ntry:\n    time.sleep(60)\nfinally:\n    open('cleaned', 'w').close()"
+    began = time.monotonic()
+    with pytest.raises(TooSlow):
+        asked.ask(body, seconds=3)
+    assert time.monotonic() - began < 30
+    assert asked.steps == ["it slept"]
+    assert (asked.folder / "cleaned").exists()
+
+
+def test_a_thread_that_hangs_does_not_hold_the_worker(asked: Asked) -> None:
+    began = time.monotonic()
+    asked.ask("import threading\nthreading.Thread(target=time.sleep, args=(60,)).start()")
+    assert time.monotonic() - began < 30
