@@ -19,7 +19,7 @@ from notebook_ci.execute_notebook.listener import Ending
 from notebook_ci.execute_notebook.outcome import Outcome, problem
 from notebook_ci.execute_notebook.plan import MOST_LISTED, Execution
 from notebook_ci.execute_notebook.progress import ProgressDisplay, Running
-from notebook_ci.execute_notebook.runner import Runner
+from notebook_ci.execute_notebook.runner import Shared
 from notebook_ci.execute_notebook.schedule import Schedule
 from notebook_ci.execute_notebook.workers import END_SECONDS, Life, Worker
 from notebook_ci.notebooks.document import Document
@@ -42,7 +42,7 @@ class _Timing:
 
 @dataclass
 class Conductor:
-    runner: Runner
+    shared: Shared
     executions: Sequence[Execution]
     schedule: Schedule
     record: ExecuteRecord  # its notebooks are in the order of `executions`
@@ -70,7 +70,7 @@ class Conductor:
     def run(self) -> None:
         """Execute all notebooks. If this raises Cancelled, the record holds the results so far."""
         engine.compile_schema()
-        if LINUX and self.runner.inputs.html:  # on other systems each worker loads them
+        if LINUX and self.shared.inputs.html:  # on other systems each worker loads them
             html.Pages()
         guard_imports()
         gc.collect()
@@ -127,7 +127,7 @@ class Conductor:
         for worker in self._workers:
             if worker.index is None:
                 return worker
-        worker = Worker(self.runner, self.executions, self._life)
+        worker = Worker(self.shared, self.executions, self._life)
         self._workers.append(worker)
         return worker
 

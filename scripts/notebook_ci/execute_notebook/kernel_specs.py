@@ -35,6 +35,9 @@ class KernelCommand:
         return not self.folder
 
 
+Kernels = dict[str, KernelCommand | CheckFailed]  # per notebook that was read; the error: why it has none
+
+
 def of_python(python: Path) -> KernelCommand:
     return KernelCommand("python3", "python", (str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"))
 

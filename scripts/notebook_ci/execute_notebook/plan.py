@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from notebook_ci.base import yaml12
 from notebook_ci.base.errors import InputError, NotebookCiError
@@ -21,9 +21,6 @@ from notebook_ci.execute_notebook.selection import SUFFIX, everything, expand, m
 from notebook_ci.notebooks import document, parameters, positions
 from notebook_ci.notebooks.document import Document
 from notebook_ci.records.run_directory import RunDirectory
-
-if TYPE_CHECKING:  # importing jupyter_client is slow
-    from notebook_ci.execute_notebook.kernel_specs import KernelCommand
 
 MOST_LISTED = 10
 HOW_TO_TAG = (
@@ -41,7 +38,6 @@ class Execution:
     content: Document | NotebookCiError  # the error: why it cannot be executed
     declared: tuple[str, ...] = ()  # names of the notebook's parameters
     parameters: Values = field(default_factory=dict)  # the declared ones that are set
-    kernel: "KernelCommand | None" = None  # None: ipykernel
 
 
 @dataclass(frozen=True, kw_only=True)

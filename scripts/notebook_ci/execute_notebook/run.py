@@ -4,7 +4,6 @@ import contextlib
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +37,7 @@ from notebook_ci.records.execute_notebook import ExecuteRecord, NotebookResult
 from notebook_ci.tools import integrity
 
 if TYPE_CHECKING:  # importing jupyter_client is slow
-    from notebook_ci.execute_notebook.kernel_specs import KernelCommand
+    from notebook_ci.execute_notebook.kernel_specs import KernelCommand, Kernels
 
 PRELOADED_PART = 0.25
 
@@ -58,12 +57,12 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         # These imports are slow too, so they follow here.
         from notebook_ci.execute_notebook.conductor import Conductor
         from notebook_ci.execute_notebook.progress import ProgressDisplay
-        from notebook_ci.execute_notebook.runner import Runner
+        from notebook_ci.execute_notebook.runner import Shared
 
         interpreter = tried(candidate)
         if interpreter.prefix != candidate.prefix:  # the variables of its kernels differ
             server = _server(inputs, context, interpreter, folder, stack)
-        planned = _with_kernels(planned, interpreter)
+        kernels = _kernels(planned.executions, interpreter)
         if isinstance(server, str):
             context.reporter.notice(f"Kernels are started, not forked: {server}.")
         output_dir = planned.output_dir or context.files.artifacts
@@ -71,20 +70,23 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         record.output_dir = str(output_dir)
         if inputs.parameters_file:
             record.read[inputs.parameters_file] = sha256(context.cwd / inputs.parameters_file)
-        _describe(planned, interpreter, record)
+        record.inputs["parameters"] = planned.parameters
+        record.python, record.python_version = str(interpreter.path), interpreter.version
+        record.ipykernel_version = interpreter.ipykernel
+        record.notebooks = [NotebookResult(path=each.path, name=each.name) for each in planned.executions]
         record.workers = min(inputs.workers or machine.cpus(), len(planned.executions))
-        _announce(planned, interpreter, record, context)
+        _announce(planned, kernels, interpreter, record, context)
         durations = Durations(context)
         environ = dict(context.environ)  # `os.environ` itself cannot be sent to a process that is not forked
         output_dir = output_dir.resolve()  # before a notebook can create a link there
-        runner = Runner(inputs, environ, interpreter, output_dir, context.files, folder)
+        shared = Shared(inputs, environ, interpreter, kernels, output_dir, context.files, folder)
         progress = ProgressDisplay(context.reporter, len(planned.executions))
         schedule = _schedule(planned, durations.known)
         first = server if isinstance(server, KernelServer) else None
-        servers = Servers(first, folder, _of_ipykernel(planned.executions), inputs.preload, _limits(inputs))
+        servers = Servers(first, folder, _of_ipykernel(planned.executions, kernels), inputs.preload, _limits(inputs))
         try:
             spare = 0 if inputs.workers else 1
-            Conductor(runner, planned.executions, schedule, record, progress, servers, spare).run()
+            Conductor(shared, planned.executions, schedule, record, progress, servers, spare).run()
         finally:
             indices = {execution.path: index for index, execution in enumerate(planned.executions)}
             record.problems.sort(key=lambda problem: indices.get(problem.file or "", -1))  # they came in order of time
@@ -111,33 +113,24 @@ def _nothing_left() -> Iterator[None]:
             processes.end_all(0)
 
 
-def _with_kernels(planned: ExecutionPlan, interpreter: Interpreter) -> ExecutionPlan:
-    """Return the plan with the kernels of notebooks in other languages.
+def _kernels(executions: Sequence[Execution], interpreter: Interpreter) -> "Kernels":
+    """Return the kernel per notebook, or why it has none.
 
     Raises SurroundingsError if a Python notebook needs ipykernel, which the interpreter lacks.
     """
-    from notebook_ci.execute_notebook.kernel_specs import KernelSpecs
+    from notebook_ci.execute_notebook.kernel_specs import KernelSpecs, of_python
 
-    specs = KernelSpecs(interpreter)
-    executions = []
-    for execution in planned.executions:
-        content, kernel = execution.content, execution.kernel
-        if isinstance(content, Document) and not document.is_python(content):
+    specs, python = KernelSpecs(interpreter), of_python(interpreter.path)
+    kernels: Kernels = {}
+    for path, content in {each.path: each.content for each in executions}.items():
+        if isinstance(content, Document):
             try:
-                kernel = specs.of(content)
+                kernels[path] = python if document.is_python(content) else specs.of(content)
             except CheckFailed as error:
-                content = error
-        executions.append(replace(execution, content=content, kernel=kernel))
-    if any(isinstance(each.content, Document) and not each.kernel for each in executions):
+                kernels[path] = error
+    if python in kernels.values():
         require_ipykernel(interpreter)
-    return replace(planned, executions=tuple(executions))
-
-
-def _describe(planned: ExecutionPlan, interpreter: Interpreter, record: ExecuteRecord) -> None:
-    record.inputs["parameters"] = planned.parameters
-    record.python, record.python_version = str(interpreter.path), interpreter.version
-    record.ipykernel_version = interpreter.ipykernel
-    record.notebooks = [NotebookResult(path=each.path, name=each.name) for each in planned.executions]
+    return kernels
 
 
 def _schedule(planned: ExecutionPlan, known: Mapping[str, float]) -> Schedule:
@@ -162,7 +155,9 @@ def _schedule(planned: ExecutionPlan, known: Mapping[str, float]) -> Schedule:
     )
 
 
-def _announce(planned: ExecutionPlan, interpreter: Interpreter, record: ExecuteRecord, context: Context) -> None:
+def _announce(
+    planned: ExecutionPlan, kernels: "Kernels", interpreter: Interpreter, record: ExecuteRecord, context: Context
+) -> None:
     executions, workers = len(planned.executions), record.workers
     at_a_time = f", {workers} at a time" if workers > 1 else ""
     context.reporter.progress(
@@ -175,7 +170,7 @@ def _announce(planned: ExecutionPlan, interpreter: Interpreter, record: ExecuteR
         )
     if interpreter.origin == EARLIER:
         _warn_of_changes(default_environment(record.slug, context), context)
-    _notice_kernels(planned.executions, interpreter, context)
+    _notice_kernels(planned.executions, kernels, interpreter, context)
 
 
 def _report_preload(inputs: ExecuteInputs, servers: Servers, context: Context) -> None:
@@ -186,8 +181,10 @@ def _report_preload(inputs: ExecuteInputs, servers: Servers, context: Context) -
         context.reporter.notice("`preload` has no effect: kernels are started, not forked.")
 
 
-def _of_ipykernel(executions: Sequence[Execution]) -> list[Document | None]:
-    return [each.content if isinstance(each.content, Document) and not each.kernel else None for each in executions]
+def _of_ipykernel(executions: Sequence[Execution], kernels: "Kernels") -> list[Document | None]:
+    """Return the notebooks that ipykernel runs, per execution; None for others."""
+    own = {path for path, kernel in kernels.items() if not isinstance(kernel, CheckFailed) and kernel.is_ipykernel}
+    return [each.content if isinstance(each.content, Document) and each.path in own else None for each in executions]
 
 
 def _limits(inputs: ExecuteInputs) -> Limits:
@@ -230,21 +227,23 @@ def _warn_of_changes(environment: Path, context: Context) -> None:
         context.reporter.warning(f"{changed} {hint}")
 
 
-def _notice_kernels(executions: Sequence[Execution], interpreter: Interpreter, context: Context) -> None:
+def _notice_kernels(
+    executions: Sequence[Execution], kernels: "Kernels", interpreter: Interpreter, context: Context
+) -> None:
     """Report notebooks that do not run in the kernel that they name, or that run in one of another language."""
-    python = f"Python {interpreter.version} ({interpreter.path})"
-    groups: dict[tuple[str | None, KernelCommand | None], list[str]] = {}
-    for path, execution in {each.path: each for each in executions}.items():
-        if isinstance(execution.content, Document):
-            groups.setdefault((document.kernel_name(execution.content), execution.kernel), []).append(path)
-    groups.pop(("python3", None), None)
+    groups: dict[tuple[str | None, KernelCommand], list[str]] = {}
+    for path, content in {each.path: each.content for each in executions}.items():
+        kernel = kernels.get(path)
+        if isinstance(content, Document) and kernel and not isinstance(kernel, CheckFailed):
+            groups.setdefault((document.kernel_name(content), kernel), []).append(path)
     for (name, kernel), paths in groups.items():
         who, saved = listed(paths, plan.MOST_LISTED), f"the kernel {quote(name)}" if name else "no kernel"
-        if kernel and kernel.name == (name or "").lower():
-            context.reporter.progress(f"{who}: runs with {saved} ({kernel.folder}).")
-        else:
-            runs = f"the kernel {quote(kernel.name)} ({kernel.folder})" if kernel else python
+        if kernel.name != (name or "").lower():
+            python = f"Python {interpreter.version} ({interpreter.path})"
+            runs = python if kernel.is_ipykernel else f"the kernel {quote(kernel.name)} ({kernel.folder})"
             context.reporter.notice(f"{who}: saved with {saved}. Runs here with {runs} instead.")
+        elif not kernel.is_ipykernel:
+            context.reporter.progress(f"{who}: runs with {saved} ({kernel.folder}).")
 
 
 def _merged_metrics(results: Sequence[NotebookResult]) -> dict[str, float]:

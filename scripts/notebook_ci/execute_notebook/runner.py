@@ -18,66 +18,59 @@ from notebook_ci.execute_notebook import failures, hooks, html, kernels
 from notebook_ci.execute_notebook.engine import PreparedNotebook, StoppedError
 from notebook_ci.execute_notebook.folders import make_folder, temporary_folder
 from notebook_ci.execute_notebook.interpreter import Interpreter, environment
-from notebook_ci.execute_notebook.kernel_specs import of_python
+from notebook_ci.execute_notebook.kernel_specs import KernelCommand, Kernels
 from notebook_ci.execute_notebook.listener import Listener
 from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.outcome import Outcome, about
 from notebook_ci.execute_notebook.plan import Execution
 from notebook_ci.execute_notebook.watch import Watch
 from notebook_ci.notebooks import metrics
-from notebook_ci.notebooks.document import Document
 from notebook_ci.records.execute_notebook import Failure, NotebookResult
 from notebook_ci.records.run_directory import StageFiles
 
 
 @dataclass(frozen=True)
-class Runner:
+class Shared:
     """What all executions of a stage share."""
 
     inputs: ExecuteInputs
     environ: Mapping[str, str]
     interpreter: Interpreter
+    kernels: Kernels
     output_dir: Path
     files: StageFiles
     folder: Path  # private, for temporary files
 
-    def run(self, execution: Execution, server: KernelServer | None, listener: Listener) -> Outcome:
-        """Execute a notebook. Without a `server` its kernel is started, not forked."""
-        outcome = Outcome(NotebookResult(path=execution.path, name=execution.name, status="failed"))
-        content = execution.content
-        if isinstance(content, Document) and not content.path.exists():
-            message = f"`{execution.path}` disappeared during the run: another notebook or process deleted or moved it."
-            content = CheckFailed(message, hint="Keep it, or add it to `exclude`.")
-        if isinstance(content, NotebookCiError):
-            outcome.result.failure = failures.refused(content)
-        else:
-            _Executor(self, execution, content, server, listener, outcome).execute()
-        return outcome
 
+class Executor:
+    """Executes one notebook. Without a `server` its kernel is started, not forked."""
 
-@dataclass(frozen=True)
-class _Executor:
-    runner: Runner
-    execution: Execution
-    doc: Document
-    server: KernelServer | None
-    listener: Listener
-    outcome: Outcome
+    def __init__(self, shared: Shared, execution: Execution, server: KernelServer | None, listener: Listener) -> None:
+        self._shared = shared
+        self._execution = execution
+        self._server = server
+        self._listener = listener
+        result = NotebookResult(path=execution.path, name=execution.name, status="failed")
+        self._outcome = Outcome(result)
 
-    def execute(self) -> None:
+    def execute(self) -> Outcome:
         """Execute the notebook, and describe what came of it."""
-        result = self.outcome.result
+        outcome, result = self._outcome, self._outcome.result
+        document, kernel = self._execution.content, self._shared.kernels.get(self._execution.path)
+        if isinstance(document, NotebookCiError) or not isinstance(kernel, KernelCommand) or not document.path.exists():
+            result.failure = failures.refused(self._refusal())
+            return outcome
         # The digest of what is executed: an earlier notebook may have changed the file since it was read.
-        self.outcome.read[self.execution.path] = hashlib.sha256(self.doc.text.encode()).hexdigest()
-        result.parameters = dict(self.execution.parameters)
-        result.kernel = self.execution.kernel.name if self.execution.kernel else ""
-        output = self.runner.output_dir / self.execution.name
+        outcome.read[result.path] = hashlib.sha256(document.text.encode()).hexdigest()
+        result.parameters = dict(self._execution.parameters)
+        result.kernel = "" if kernel.is_ipykernel else kernel.name
+        output = self._shared.output_dir / result.name
         began = time.monotonic()
         notebook: PreparedNotebook | None = None
         try:
             make_folder(output.parent)
-            notebook = PreparedNotebook(self.doc, self.execution.parameters, self.runner.inputs.max_output)
-            self._execute(notebook, output)
+            notebook = PreparedNotebook(document, self._execution.parameters, self._shared.inputs.max_output)
+            self._execute(notebook, kernel, output)
             result.status = "passed"
         except Cancelled as error:
             if not notebook:
@@ -90,25 +83,34 @@ class _Executor:
         with signals.undisturbed():
             if notebook:
                 self._collect(notebook, output)
+        return outcome
+
+    def _refusal(self) -> NotebookCiError:
+        """Return why the notebook cannot be executed."""
+        for error in (self._execution.content, self._shared.kernels.get(self._execution.path)):
+            if isinstance(error, NotebookCiError):
+                return error
+        name = self._execution.path
+        message = f"`{name}` disappeared during the run: another notebook or process deleted or moved it."
+        return CheckFailed(message, hint="Keep it, or add it to `exclude`.")
 
     def _failure(self, error: Exception, notebook: PreparedNotebook | None) -> Failure:
         if isinstance(error, NotebookCiError) and not isinstance(error, CheckFailed):
-            self.outcome.surroundings_failed = True
+            self._outcome.surroundings_failed = True
             if notebook and notebook.error:  # a cell has failed before
                 self._report("error", error.message, error.hint)
                 error = notebook.error
         return failures.explain(error, notebook)
 
-    def _execute(self, notebook: PreparedNotebook, output: Path) -> None:
+    def _execute(self, notebook: PreparedNotebook, kernel: KernelCommand, output: Path) -> None:
         """Execute a notebook with its own kernel: a forked one, or a started one if the forked one fails to start.
 
         Raises what ended the execution early: see `PreparedNotebook.run`.
         """
-        kernel = self.execution.kernel or of_python(self.runner.interpreter.path)
-        for server in [self.server, None] if self.server else [None]:
-            with temporary_folder(self.runner.folder) as folder, (folder / "kernel.log").open("w+b") as log:
-                greeting = hooks.installing(self.runner.inputs.shell_errors)
-                manager = kernels.UserKernelManager(kernel, folder, server, self.listener, greeting=greeting, log=log)
+        for server in [self._server, None] if self._server else [None]:
+            with temporary_folder(self._shared.folder) as folder, (folder / "kernel.log").open("w+b") as log:
+                greeting = hooks.installing(self._shared.inputs.shell_errors)
+                manager = kernels.UserKernelManager(kernel, folder, server, self._listener, greeting=greeting, log=log)
                 try:
                     self._attempt(manager, notebook, output, log)
                 except StoppedError as error:
@@ -130,26 +132,26 @@ class _Executor:
         self, manager: kernels.UserKernelManager, notebook: PreparedNotebook, output: Path, log: IO[bytes]
     ) -> None:
         """Execute a notebook with one kernel, and end everything of it."""
-        python, inputs = self.runner.interpreter, self.runner.inputs
-        env = environment(self.runner.environ, python.path, python.prefix, Path(log.name).parent)
-        start = {"env": env, "cwd": str(self.doc.path.resolve().parent), "stdout": log, "stderr": log}
+        python, inputs = self._shared.interpreter, self._shared.inputs
+        env = environment(self._shared.environ, python.path, python.prefix, Path(log.name).parent)
+        start = {"env": env, "cwd": str(notebook.document.path.resolve().parent), "stdout": log, "stderr": log}
         try:
             with Watch(inputs.cell_timeout, inputs.notebook_timeout, manager.signal_now) as watch:
-                notebook.run(manager, watch, output, start, self.listener)
+                notebook.run(manager, watch, output, start, self._listener)
         finally:
             with signals.held_back():
                 manager.end_now()
 
     def _describe(self, manager: kernels.UserKernelManager) -> None:
         """Record how the kernel was started."""
-        self.outcome.result.kernel_start = manager.start
-        self.outcome.has_imports = manager.has_imports
-        self.outcome.not_forked = self.outcome.not_forked or manager.not_forked
+        self._outcome.result.kernel_start = manager.start
+        self._outcome.has_imports = manager.has_imports
+        self._outcome.not_forked = self._outcome.not_forked or manager.not_forked
         if why := manager.greeted.error:
             self._report("warning", f"Failed shell commands and `exit()` will not be noticed: {why}.")
 
     def _collect(self, notebook: PreparedNotebook, output: Path) -> None:
-        result = self.outcome.result
+        result = self._outcome.result
         code = notebook.code_cells
         result.cells = len(code)
         result.executed_cells = len(notebook.begun.intersection(code))
@@ -159,10 +161,10 @@ class _Executor:
             self._report("warning", f"Cell {(notebook.origins[index] or 0) + 1}: {message}")
         result.left_out = notebook.bound.left_out
         if result.left_out:
-            limit = self.runner.inputs.max_output
+            limit = self._shared.inputs.max_output
             size = f"{result.left_out / 1e6:.1f} MB of outputs were left out: more than `max-output` ({limit} bytes)."
             self._report("warning", f"{size} Notices in the executed notebook show where.")
-        self.outcome.problems += failures.commands(notebook, result)
+        self._outcome.problems += failures.commands(notebook, result)
         if result.status == "passed" and result.executed_cells < result.cells:
             by_exit = notebook.has_exited and code[-1] > (notebook.current or 0)
             why = "the notebook ended itself with exit code 0" if by_exit else "cells are tagged `skip-execution`"
@@ -170,22 +172,22 @@ class _Executor:
             self._report("warning", f"{left} did not run: {why}.")
         if output.is_file():
             result.output = self._with_digest(output)
-            if self.runner.inputs.html:
+            if self._shared.inputs.html:
                 self._render(notebook, output.with_suffix(".html"))
 
     def _render(self, notebook: PreparedNotebook, page: Path) -> None:
         try:
             html.render(notebook.nb, page)
-            self.outcome.result.html = self._with_digest(page)
+            self._outcome.result.html = self._with_digest(page)
         except Exception as error:  # noqa: BLE001 - a page does not decide whether the notebook passed
             why = f"The page {page.name} could not be created: {type(error).__name__}: {error}."
             self._report("warning", why, "The executed notebook itself is complete.")
 
     def _with_digest(self, path: Path) -> str:
         """Record the digest of an output file, and return its name in the record."""
-        name = self.runner.files.relative(path)
-        self.outcome.created[name] = sha256(path)
+        name = self._shared.files.relative(path)
+        self._outcome.created[name] = sha256(path)
         return name
 
     def _report(self, severity: Severity, message: str, hint: str = "") -> None:
-        self.outcome.problems.append(about(self.outcome.result, severity, message, hint=hint))
+        self._outcome.problems.append(about(self._outcome.result, severity, message, hint=hint))

@@ -28,7 +28,7 @@ from notebook_ci.execute_notebook.engine import StoppedError
 from notebook_ci.execute_notebook.listener import Ending, Listener
 from notebook_ci.execute_notebook.outcome import Outcome
 from notebook_ci.execute_notebook.plan import Execution
-from notebook_ci.execute_notebook.runner import Runner
+from notebook_ci.execute_notebook.runner import Executor, Shared
 
 END_SECONDS = 5.0  # a runner that cancels a job kills what is left ten seconds later
 
@@ -63,14 +63,14 @@ def _shared_number() -> Any:
 
 
 class Worker:
-    def __init__(self, runner: Runner, executions: Sequence[Execution], life: Life) -> None:
+    def __init__(self, shared: Shared, executions: Sequence[Execution], life: Life) -> None:
         self.index: int | None = None  # of its execution; None: it waits for one
         self._memory = MemoryWatch()
         # Shared memory, because a message per cell would cost more than many a cell.
         self._cell, self._kernel, self._free_cpu = _shared_number(), _shared_number(), _shared_number()
         self.connection, theirs = _PROCESSES.Pipe()
         listener = Listener(theirs, self._cell, self._kernel, self._free_cpu)
-        self._process = _PROCESSES.Process(target=_work, args=(runner, executions, listener, life), daemon=True)
+        self._process = _PROCESSES.Process(target=_work, args=(shared, executions, listener, life), daemon=True)
         with signals.held_back():  # until it can handle signals
             self._process.start()
         theirs.close()
@@ -127,19 +127,19 @@ class Worker:
             self._kernel.value = 0
 
 
-def _work(runner: Runner, executions: Sequence[Execution], listener: Listener, life: Life) -> None:
+def _work(shared: Shared, executions: Sequence[Execution], listener: Listener, life: Life) -> None:
     life.leave()
     if POSIX:
         os.setsid()  # Ctrl-C in a terminal is for the parent only
     if LINUX:
         processes.adopt()
-    threading.Thread(target=_end_with, args=(listener, life, runner.folder), daemon=True).start()
+    threading.Thread(target=_end_with, args=(listener, life, shared.folder), daemon=True).start()
     with contextlib.suppress(Cancelled), signals.cancellable():
         if POSIX:  # only in this thread, or `held_back` would have no effect
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.CANCELLING)
         while request := _received(listener.connection):
             index, server = request
-            listener.connection.send(runner.run(executions[index], server, listener))
+            listener.connection.send(Executor(shared, executions[index], server, listener).execute())
 
 
 def _received(connection: "Connection[Any, Any]") -> tuple[int, KernelServer | None] | None:

@@ -15,7 +15,7 @@ import sys
 with open({mark!r}, "a") as file:
     print(__name__, file=file)
 if runner := sys.modules.get("notebook_ci.execute_notebook.runner"):
-    runner._Execution._collect = lambda self, *_: setattr(self.outcome.result, "status", "passed")
+    runner.Executor._collect = lambda self, *_: setattr(self._outcome.result, "status", "passed")
 class HTMLExporter:
     def __init__(self, **_):
         self.from_filename = lambda _: ("EV" "IL", None)
