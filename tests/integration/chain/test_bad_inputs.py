@@ -43,11 +43,11 @@ def test_a_full_run_directory(workspace: Workspace, kernel: Path, stage: str) ->
 @pytest.mark.parametrize(
     ("name", "message", "code"),
     [
-        ("notebook-ci.toml", "notebook-ci.toml cannot be read: Permission denied.", 2),
+        ("notebook-ci.toml", "`notebook-ci.toml` cannot be read: Permission denied.", 2),
         ("a.ipynb", "`a.ipynb` cannot be read: permission denied.", 1),
-        ("p.yaml", "p.yaml cannot be read: Permission denied.", 2),
+        ("p.yaml", "`p.yaml` cannot be read: Permission denied.", 2),
         ("requirements.txt", "`requirements.txt` cannot be read: Permission denied.", 2),
-        (".python-version", ".python-version cannot be read: ", 2),
+        (".python-version", "`.python-version` cannot be read: ", 2),
     ],
 )
 def test_a_file_that_may_not_be_read(workspace: Workspace, kernel: Path, name: str, message: str, code: int) -> None:

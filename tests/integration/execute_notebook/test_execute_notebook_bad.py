@@ -80,11 +80,13 @@ EXECUTE = {
     ),
     "config: Latin-1": Case(
         {},
-        "notebook-ci.toml is not UTF-8 text. Save it as UTF-8.",
+        "`notebook-ci.toml` is not UTF-8 text. Save it as UTF-8.",
         {"notebook-ci.toml": "# \xfcber\n".encode("latin-1")},
         ("notebook-ci.toml", 0),
     ),
-    "config: a folder": Case({}, "notebook-ci.toml is a folder.", {"notebook-ci.toml/x": ""}, ("notebook-ci.toml", 0)),
+    "config: a folder": Case(
+        {}, "`notebook-ci.toml` is a folder.", {"notebook-ci.toml/x": ""}, ("notebook-ci.toml", 0)
+    ),
     # Parameters
     "YAML: tab": Case({"parameters": "a:\n\tb: 1"}, "`parameters` is not valid YAML (line 2): "),
     "YAML: list": Case({"parameters": "- a\n- b"}, f"`parameters` is a list, not a map. {YAML_HINT}"),
@@ -100,7 +102,7 @@ EXECUTE = {
     "YAML: holds itself": Case({"parameters": "alpha: &a [*a]"}, "`parameters` "),
     "YAML: binary": Case({"parameters": "alpha: !!binary aGVsbG8="}, "`parameters` contains `b'hello'`, a bytes."),
     "YAML: a number for a name": Case(
-        {"parameters": "1: alpha"}, "`parameters` has the name `1`, which is not text. Quote it."
+        {"parameters": "1: alpha"}, "`parameters` has the name `1`, which is not text. Put it in quotes."
     ),
     "YAML: two documents": Case({"parameters": "alpha: 1\n---\nalpha: 2"}, "`parameters` is not valid YAML (line 2): "),
     "YAML: not closed": Case({"parameters": "alpha: [1, 2"}, "`parameters` is not valid YAML (line 1): "),
@@ -124,11 +126,11 @@ EXECUTE = {
         ("no.yaml", 0),
     ),
     "parameters-file: a folder": Case(
-        {"parameters-file": "p"}, "p is a folder. `parameters-file` is the path", {"p/x": ""}, ("p", 0)
+        {"parameters-file": "p"}, "`p` is a folder. `parameters-file` is the path", {"p/x": ""}, ("p", 0)
     ),
     "parameters-file: Latin-1": Case(
         {"parameters-file": "p.yaml"},
-        "p.yaml is not UTF-8 text. Save it as UTF-8.",
+        "`p.yaml` is not UTF-8 text. Save it as UTF-8.",
         {"p.yaml": "a: \xfc".encode("latin-1")},
         ("p.yaml", 0),
     ),

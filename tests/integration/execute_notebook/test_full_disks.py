@@ -31,7 +31,7 @@ def test_a_full_temporary_folder(workspace: Workspace, kernel: Path, start: str,
     assert done.code == 3, done.log
     assert "Traceback" not in done.log
     [error] = done.annotations()
-    said = rf"No space left on device \({workspace.tmp}\S* has room for \d+ more files\)\. {SPACE}"
+    said = rf"No space left on device \(`{workspace.tmp}\S* has room for \d+ more files\)\. {SPACE}"
     assert re.search(said, error.message), error.message
     assert (done.outputs["status"], done.record["status"]) == ("error", "error")
     assert not workspace.leftovers()
@@ -50,7 +50,7 @@ def test_a_notebook_that_fills_the_temporary_folder(workspace: Workspace, kernel
     assert done.printed("b.ipynb").endswith("second\n")
     [error] = done.annotations()
     assert error.place[0] == "c.ipynb"
-    assert re.search(rf"No space left on device \({workspace.tmp}\S* has [\d.]+ k?B left\)\. {SPACE}", error.message)
+    assert re.search(rf"No space left on device \(`{workspace.tmp}\S* has [\d.]+ k?B left\)\. {SPACE}", error.message)
 
 
 def test_a_temporary_folder_with_room_enough(workspace: Workspace, kernel: Path) -> None:
@@ -91,7 +91,7 @@ def test_one_that_cannot_be_saved_does_not_end_the_others(workspace: Workspace, 
     assert not (workspace.folder / "ran-without-b").exists()
     errors = {name: [each.message for each in done.annotations() if each.place[0] == f"{name}.ipynb"] for name in "bce"}
     for name in "bc":
-        said = f"The executed notebook `{out}/{name}.ipynb` cannot be saved: No space left on device ({out} has "
+        said = f"The executed notebook `{out}/{name}.ipynb` cannot be saved: No space left on device (`{out}` has "
         [unsaved] = [message for message in errors[name] if message.startswith(said)]
         assert unsaved.endswith(" left). Free some disk space, or set `output-dir` to another folder.")
     assert [len(errors[name]) for name in "bce"] == [1, 2, 1]

@@ -102,7 +102,7 @@ def test_huge_files(workspace: Workspace, kernel: Path) -> None:
     done = workspace.end(process)
     assert time.monotonic() - began < 60
     zeros, valid = done.record["notebooks"]
-    assert zeros["failure"]["message"].startswith("a-zeros.ipynb ")
+    assert zeros["failure"]["message"].startswith("`a-zeros.ipynb` ")
     assert zeros["failure"]["kind"] == "invalid-notebook"
     assert valid["status"] == "passed"
     assert done.printed("b-valid.ipynb") == "ran\n"
