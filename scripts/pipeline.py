@@ -24,7 +24,7 @@ from notebook_ci.base.errors import (
     SurroundingsError,
 )
 from notebook_ci.base.flags import CHECK_ONLY, FROM_STDIN, PLAN
-from notebook_ci.base.inputs import StageInputs, given
+from notebook_ci.base.inputs import StageInputs, given, unknown
 from notebook_ci.base.launcher import LAUNCHER
 from notebook_ci.base.load_inputs import load
 from notebook_ci.base.plan import Nothing, Plan
@@ -129,7 +129,7 @@ class Pipeline(Command[PipelineInputs]):
 def _chosen(named: Sequence[str]) -> list[str]:
     for name in named:
         if name not in STAGES:
-            raise InputError(f"{quote(name)} is not a stage.", hint=f"Use {', '.join(map(quote, STAGES))}.")
+            raise unknown(f"{quote(name)} is not a stage", name, STAGES)
     return [name for name in STAGES if name in named or not named]
 
 

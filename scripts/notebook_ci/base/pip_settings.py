@@ -32,24 +32,16 @@ def read(environ: Mapping[str, str], platform: str = sys.platform, root: Path = 
 
 def _options(environ: Mapping[str, str], platform: str, root: Path) -> dict[str, str]:
     """Return pip's options: variables win over the section `install`, which wins over `global`; later files win."""
-    sections: dict[str, dict[str, str]] = {"global": {}, "install": {}}
+    parser = configparser.RawConfigParser()
     for path in _files(environ, platform, root):
-        parser = configparser.RawConfigParser()
         try:
             parser.read(path, encoding="utf-8")
         except (OSError, ValueError, configparser.Error) as error:
             raise unreadable(path, error) from error
-        for section, options in sections.items():
-            if parser.has_section(section):
-                options.update({name.replace("_", "-"): value for name, value in parser.items(section)})
-    variables = {
-        name[len("PIP_") :].lower().replace("_", "-"): value
-        for name, value in environ.items()
-        if name.startswith("PIP_")
-    }
-    layers = (sections["global"], sections["install"], variables)
+    layers = [dict(parser.items(section)) for section in ("global", "install") if parser.has_section(section)]
+    layers.append({name.removeprefix("PIP_"): value for name, value in environ.items() if name.startswith("PIP_")})
     # pip ignores an option with an empty value.
-    return {name: value for layer in layers for name, value in layer.items() if value}
+    return {name.lower().replace("_", "-"): value for layer in layers for name, value in layer.items() if value}
 
 
 def _files(environ: Mapping[str, str], platform: str, root: Path) -> Iterator[Path]:
