@@ -284,8 +284,12 @@ class _Run:
         self._console.set_outputs(self._outputs() | {"status": status, "run-dir": str(self._directory.path)})
 
     def _outputs(self) -> dict[str, str]:
-        found = {name: value for record in self._records.values() for name, value in record.outputs.items()}
-        return {name: found.get(name, "") for name in FROM_STAGES}
+        return {
+            name: record.outputs.get(name, "")
+            for record in self._records.values()
+            for name in FROM_STAGES
+            if name in load_stage(record.stage).outputs
+        }
 
 
 def _rank(code: int) -> int:
