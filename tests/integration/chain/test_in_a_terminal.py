@@ -35,7 +35,7 @@ def for_a_person(done: Done) -> None:
     assert done.code == 1
     assert not re.findall(r"&lt;|%0A|::\w+|\\[<_*`]|^#|^\|.*\|$|```", done.log, re.MULTILINE)
     assert done.log.count(MESSAGE) == 1, "a sentence is shown once"
-    assert done.log.count("longer than its `cell-timeout`") == 1
+    assert done.log.count("longer than `cell-timeout`") == 1
     assert done.log.count("ValueError in cell 2") == 1
 
 
