@@ -55,7 +55,7 @@ class ExecutionPlan(Plan):
         if used := sorted({name for execution in self.executions for name in execution.parameters}):
             yield f"set parameters: {listed(used, MOST_LISTED)}"
         if self.missing:
-            yield f"not known before dvc-pull has run: the parameters in {self.missing}"
+            yield f"not known before dvc-pull: the parameters in {self.missing}"
         for execution in self.executions:
             if isinstance(execution.content, NotebookCiError):
                 yield f"fail {execution.path}: {execution.content.message}"
