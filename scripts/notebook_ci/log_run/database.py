@@ -38,14 +38,26 @@ def prepare(path: Path, progress: Callable[[str], None]) -> None:
 def _make(path: Path) -> None:
     """Create the whole database at once: MLflow creates table by table, and fails if another process has begun."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
 
+    event.listen(Engine, "connect", _write_at_once)
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         new = Path(folder) / path.name
         SqlAlchemyStore(f"sqlite:///{new}", str(path.parent / "artifacts")).engine.dispose()
+        event.remove(Engine, "connect", _write_at_once)
+        with new.open("rb") as file:
+            os.fsync(file.fileno())
         if path.exists():
             return
         with contextlib.suppress(FileExistsError):
             os.link(new, path)
+
+
+def _write_at_once(connection: sqlite3.Connection, _: object) -> None:
+    """Do not wait for the disk after each of MLflow's 1,700 statements."""
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute("PRAGMA journal_mode = MEMORY")
 
 
 def _error(path: Path) -> NotebookCiError | None:
