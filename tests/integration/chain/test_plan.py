@@ -114,7 +114,7 @@ def test_data_that_dvc_pull_will_bring_is_said_to_be_unknown(workspace: Workspac
         assert f"  not known before dvc-pull: {unknown}" in done.log.splitlines()
     workspace.write("s.json", "{")  # this is known
     refused = run(workspace, "pipeline", "--plan")
-    assert (refused.code, "s.json is not JSON" in refused.log) == (2, True), refused.log
+    assert (refused.code, "`s.json` is not valid JSON" in refused.log) == (2, True), refused.log
     workspace.write("s.json", json.dumps(SUITE))
     Path(workspace.folder, ".dvc", "config").unlink()
     Path(workspace.folder, ".dvc").rmdir()
