@@ -49,11 +49,7 @@ class Config:
 
     @classmethod
     def read(cls, root: Path, shown_root: str, environ: Mapping[str, str]) -> "Config":
-        """Read the configuration of a repository; `shown_root` is the root folder as the user knows it.
-
-        Raises:
-            InputError: A configuration file is malformed.
-        """
+        """Read the files; `shown_root` is the root as the user knows it. Raises InputError if one is malformed."""
         folder = root / FOLDER
         shown = Path(shown_root, FOLDER).as_posix()
         default, urls, cache = "", {}, folder / "cache"
@@ -72,11 +68,7 @@ class Config:
         return cls(default, urls, cache, f"{shown}/config")
 
     def remote(self, name: str) -> Remote:
-        """Return a remote.
-
-        Raises:
-            InputError: It is unknown, or of an unsupported kind.
-        """
+        """Return a remote. Raises InputError if it is unknown or not supported."""
         if name not in self.urls:
             known = f"It has {', '.join(map(quote, sorted(self.urls)))}." if self.urls else "It has none."
             raise InputError(f"{quote(self.shown)} has no remote {quote(name)}.", hint=known, file=self.shown)

@@ -155,11 +155,7 @@ def _entries(content: Any, keys: tuple[str, ...], file: str) -> list[Entry]:
 
 
 def _entry(item: Any, line: int | None, file: str) -> Entry | None:
-    """Return an output of `file`, or a dependency, that begins at `line`; None if it is not as expected.
-
-    Raises:
-        InputError: The hash, a path or the list of files of an output is not valid.
-    """
+    """Return an output of `file`, or a dependency (`file` is empty), that begins at `line`; None: not as expected."""
     if isinstance(item, str):  # of a stage in dvc.yaml
         return Entry(path=item, line=line)
     if not isinstance(item, dict):

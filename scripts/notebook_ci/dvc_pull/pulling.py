@@ -49,11 +49,7 @@ class Pull:
         result.dvc_version = self._repository.version
 
     def run(self) -> None:
-        """Pull the data. If data is wrong, `result` says so and the workspace is not changed.
-
-        Raises:
-            NotebookCiError: The pull could not be done.
-        """
+        """Pull the data. If data is wrong, `result` says so and the workspace is not changed."""
         outputs, self._faults = self._repository.outputs()
         outputs = self._expected(outputs)
         self._bring([output.content for output in outputs])
@@ -215,12 +211,11 @@ class Pull:
 
     def _missing(self, store: RemoteStore, each: Object) -> CheckFailed:
         spoilt = ", and corrupt in DVC's cache on this machine" if each.cached in self._spoilt else ""
-        return CheckFailed(
+        return each.output.error(
+            CheckFailed,
             f"{quote(each.shown)} is missing in the remote {quote(store.name)}{spoilt}: "
             f"`{store.show(each.hash_name, each.hash)}` does not exist.",
-            hint=f"Run this where the file exists: {command_line('dvc push {}', each.output.shown)}.",
-            file=each.output.pointer,
-            line=each.output.line,
+            f"Run this where the file exists: {command_line('dvc push {}', each.output.shown)}.",
         )
 
     def _check_workspace(self, files: Sequence[Object]) -> None:
@@ -314,31 +309,28 @@ def _corrupt(
         if store
         else "Another program changed it: save it with `dvc add`, or restore it with `dvc checkout --force`."
     )
-    return CheckFailed(
+    return each.output.error(
+        CheckFailed,
         f"{quote(each.shown)}{what} is corrupt {where}: its MD5 is {actual}{sizes}, not {each.md5} as in "
         f"{quote(each.output.pointer)}.",
-        hint=hint,
-        file=each.output.pointer,
-        line=each.output.line,
+        hint,
     )
 
 
 def _not_fetched(each: Object) -> SurroundingsError:
     # DVC gives the reason only in its log.
-    return SurroundingsError(
+    return each.output.error(
+        SurroundingsError,
         f"{quote(each.shown)} is an import or versioned data, and DVC could not fetch it.",
-        hint=f"Check that its source in {quote(each.output.pointer)} exists and that this job may read it. {FORKS}",
-        file=each.output.pointer,
-        line=each.output.line,
+        f"Check that its source in {quote(each.output.pointer)} exists and that this job may read it. {FORKS}",
     )
 
 
 def _not_there(each: Object) -> CheckFailed:
-    return CheckFailed(
+    return each.output.error(
+        CheckFailed,
         f"{quote(each.shown)} is not in the workspace after the checkout.",
-        hint="Check whether `.dvcignore` names it.",
-        file=each.output.pointer,
-        line=each.output.line,
+        "Check whether `.dvcignore` names it.",
     )
 
 

@@ -67,10 +67,7 @@ class RemoteStore:
     def read(self, hash_name: str, content: str, into: Path, on_bytes: Callable[[int], None]) -> bool:
         """Read an object into a file that does not exist yet; return whether the remote has the object.
 
-        `on_bytes` is called with the number of bytes of each part that arrives.
-
-        Raises:
-            Exception: Whatever the library raises; see `explain`.
+        `on_bytes` is called with the number of bytes of each part that arrives. Raises whatever the library raises.
         """
         try:
             self._remote.fs.get_file(self.address(hash_name, content), str(into), callback=_callback(on_bytes))

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
 from notebook_ci.base.texts import command_line, listed, quote, without_secrets
@@ -27,6 +27,8 @@ OLDER = "DVC 1 wrote the file. Let DVC 2 or 3 write it again: `dvc add` for a .d
 MOST_LISTED = 5
 # What DVC raises, without naming the file, if a file that it reads is not as it expects.
 _BROKEN = (AssertionError, AttributeError, BadEntry, KeyError, RecursionError, TypeError, ValueError)
+
+AnyError = TypeVar("AnyError", bound=NotebookCiError)
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,10 @@ class Output:
     @property
     def is_folder(self) -> bool:
         return self.hash.endswith(".dir")
+
+    def error(self, kind: type[AnyError], message: str, hint: str) -> AnyError:
+        """Return an error on the line of its hash."""
+        return kind(message, hint=hint, file=self.pointer, line=self.line)
 
     @property
     def content(self) -> "Object":
@@ -111,11 +117,7 @@ class Repository:
         return Path(self._repo.tmp_dir)
 
     def outputs(self) -> tuple[list[Output], list[NotebookCiError]]:
-        """Return the requested outputs, and what is wrong with the pointers.
-
-        Raises:
-            NotebookCiError: A pointer cannot be read, or a target is unknown.
-        """
+        """Return the requested outputs, and what is wrong with them. Raises NotebookCiError if a target is unknown."""
         found: dict[tuple[Path, tuple[str, ...]], Output] = {}
         wrong: list[NotebookCiError] = []
         with self._faults():
@@ -136,12 +138,7 @@ class Repository:
         return sorted(found.values(), key=lambda output: output.shown), wrong
 
     def files(self, output: Output) -> Iterator[Object]:
-        """Yield the files of a folder whose list of files is in the cache.
-
-        Raises:
-            CheckFailed: The list is corrupt.
-            InputError: A link in the workspace leads out of the repository.
-        """
+        """Yield the files of a folder whose list of files is in the cache. Raises CheckFailed if it is corrupt."""
         from dvc_data.hashfile.tree import Tree
         from dvc_objects.errors import ObjectFormatError
 
@@ -151,12 +148,11 @@ class Repository:
             tree = tree or Tree.load(out.cache, out.hash_info, hash_name=out.hash_name)
         except (BadEntry, ObjectFormatError, FileNotFoundError, ValueError, RecursionError) as error:
             what = f": {error}" if isinstance(error, BadEntry) else ""
-            raise CheckFailed(
+            push = command_line("dvc push {}", output.shown)
+            raise output.error(
+                CheckFailed,
                 f"The file list of {quote(output.shown)} ({output.hash}) is corrupt{what}.",
-                hint="Delete it from the remote, then run "
-                f"{command_line('dvc push {}', output.shown)} where the correct folder is.",
-                file=output.pointer,
-                line=output.line,
+                f"Delete it from the remote, then run {push} where the correct folder is.",
             ) from error
         root = output.path.parents[len(output.within) - 1] if output.within else output.path
         files = [
@@ -169,11 +165,7 @@ class Repository:
             yield Object(content.name, content.value, self.show(path), output)
 
     def store(self, name: str) -> RemoteStore:
-        """Return a remote.
-
-        Raises:
-            NotebookCiError: The remote cannot be used.
-        """
+        """Return a remote. Raises NotebookCiError if it cannot be used."""
         if name not in self._stores:
             with self._faults():
                 settle(self._repo.config["remote"].get(name, {}))
@@ -181,11 +173,7 @@ class Repository:
         return self._stores[name]
 
     def fetch(self, outputs: Sequence[Output]) -> None:
-        """Let DVC fetch outputs into the cache. What it could not get is missing there afterwards.
-
-        Raises:
-            NotebookCiError: The source cannot be reached.
-        """
+        """Let DVC fetch outputs into the cache. What it could not get is missing there afterwards."""
         from dvc.exceptions import DownloadError
 
         targets = [str(output.path) for output in outputs]
@@ -193,12 +181,7 @@ class Repository:
             self._repo.fetch(targets, remote=self._request.remote or None, jobs=self._request.jobs or None)
 
     def checkout(self, outputs: Sequence[Output] | None) -> None:
-        """Put outputs into the workspace; None: all of them.
-
-        Raises:
-            CheckFailed: A file was changed, and its content is saved nowhere else.
-            SurroundingsError: A file cannot be written.
-        """
+        """Put outputs (None: all) into the workspace. Raises CheckFailed if a changed file is saved nowhere else."""
         # DVC reads all pointers here, even those that no target names.
         with self._faults(), _reading():
             self._repo.checkout(None if outputs is None else [str(output.path) for output in outputs])
@@ -227,12 +210,7 @@ class Repository:
         )
 
     def _output(self, stage: Any, out: Any, inside: str | None) -> Output:
-        """Return an output.
-
-        Raises:
-            CheckFailed: Its pointer has no usable hash.
-            InputError: Its path or its hash is not valid.
-        """
+        """Return an output. Raises CheckFailed if it has no hash, InputError if its path or hash is not valid."""
         pointer, line = self._location(stage, out)
         if out.fs.protocol != "local":
             raise InputError(

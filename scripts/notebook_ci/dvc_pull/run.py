@@ -49,11 +49,7 @@ class PullPlan(Plan):
 
 
 def plan(inputs: DvcPullInputs, workspace: Workspace) -> PullPlan | Nothing:
-    """Find out what is pulled, and from where.
-
-    Raises:
-        InputError: An input or DVC's configuration is wrong.
-    """
+    """Find out what is pulled, and from where. Raises InputError if an input, a setting or a pointer is wrong."""
     cwd = workspace.cwd
     if not (inputs.targets or inputs.remote or inputs.working_directory or find_root(cwd)):
         return Nothing(NO_DATA, hint="Create it with `dvc init`, or set `working-directory` to the folder that has it.")
@@ -71,11 +67,7 @@ def plan(inputs: DvcPullInputs, workspace: Workspace) -> PullPlan | Nothing:
 
 
 def run(inputs: DvcPullInputs, planned: PullPlan, context: Context, record: DvcPullRecord) -> None:
-    """Pull and check the data, and record it.
-
-    Raises:
-        NotebookCiError: The worst error. If several files have problems, the others are in the record.
-    """
+    """Pull and check the data, and record it. Raises the worst error, which carries the others."""
     remotes = planned.remotes
     record.scheme = planned.scheme
     record.remote = ", ".join(remote.name for remote in remotes)
@@ -123,10 +115,9 @@ def _unsupported(pointers: Pointers) -> Iterator[InputError]:
 
 
 def _kind(kinds: list[str], what: str) -> str:
-    """Return the tool environment for kinds of remotes; every environment supports local folders and HTTP.
+    """Return the tool environment for kinds of remotes; each supports local folders and HTTP, too.
 
-    Raises:
-        InputError: No single environment supports all of them; the message begins with `what`.
+    Raises InputError if no single one supports all of them; the message begins with `what`.
     """
     special = [kind for kind in dict.fromkeys(kinds) if kind not in {"local", "http"}]
     if len(special) > 1:

@@ -99,9 +99,7 @@ def at_once(
     The work is given up after `silence` seconds without movement, and also if it crawls; None: never. `written` returns
     the size of what is being written, for work that does not report its bytes.
 
-    Raises:
-        Silence: Nothing moves, or it crawls. Threads that hang are left behind.
-        Exception: The first exception of the work; items that were not started are dropped.
+    Raises Silence if nothing moves (threads that hang are left behind), or the first exception of the work.
     """
     pool = ThreadPoolExecutor(max_workers=jobs)
     done: queue.SimpleQueue[Future[Outcome]] = queue.SimpleQueue()

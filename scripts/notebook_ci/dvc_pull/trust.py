@@ -20,78 +20,68 @@ from notebook_ci.base.workspace import Workspace
 # Options of remotes that do not name a file of credentials or settings, or a program (`dvc/config_schema.py`).
 # `ssl_verify` can name certificates, which are only read.
 OF_REMOTES = {
-    "access_key_id",
-    "account_key",
-    "account_name",
-    "acl",
-    "allow_agent",
-    "allow_anonymous_login",
-    "ask_passphrase",
-    "ask_password",
-    "auth",
-    "cache_regions",
-    "checksum_jobs",
-    "client_id",
-    "client_secret",
-    "connect_timeout",
-    "connection_string",
-    "connection_timeout",
-    "custom_auth_header",
-    "endpointurl",
-    "exclude_environment_credential",
-    "exclude_managed_identity_credential",
-    "exclude_shared_token_cache_credential",
-    "exclude_visual_studio_code_credential",
-    "grant_full_control",
-    "grant_read",
-    "grant_read_acp",
-    "grant_write_acp",
-    "gss_auth",
-    "jobs",
-    "listobjects",
-    "max_sessions",
-    "method",
-    "no_traverse",
-    "passphrase",
-    "password",
-    "port",
-    "profile",
-    "projectname",
-    "protected",
-    "read_timeout",
-    "region",
-    "sas_token",
-    "secret_access_key",
-    "session_token",
-    "shared",
-    "slow_link_warning",
-    "sse",
-    "sse_customer_algorithm",
-    "sse_customer_key",
-    "sse_kms_key_id",
-    "ssl_verify",
-    "tenant_id",
-    "timeout",
-    "type",
-    "url",
-    "use_ssl",
-    "user",
-    "verify",
-    "version_aware",
-    "worktree",
+    *(
+        "checksum_jobs",
+        "jobs",
+        "no_traverse",
+        "protected",
+        "shared",
+        "slow_link_warning",
+        "type",
+        "url",
+        "verify",
+        "version_aware",
+        "worktree",
+    ),
+    *(
+        "access_key_id",
+        "account_key",
+        "account_name",
+        "client_id",
+        "client_secret",
+        "connection_string",
+        "password",
+        "passphrase",
+    ),
+    *("sas_token", "secret_access_key", "session_token", "tenant_id", "user"),
+    *(
+        "allow_agent",
+        "allow_anonymous_login",
+        "ask_passphrase",
+        "ask_password",
+        "auth",
+        "custom_auth_header",
+        "gss_auth",
+    ),
+    *("acl", "cache_regions", "endpointurl", "grant_full_control", "grant_read", "grant_read_acp", "grant_write_acp"),
+    *(
+        "listobjects",
+        "profile",
+        "region",
+        "sse",
+        "sse_customer_algorithm",
+        "sse_customer_key",
+        "sse_kms_key_id",
+        "use_ssl",
+    ),
+    *("exclude_environment_credential", "exclude_managed_identity_credential"),
+    *("exclude_shared_token_cache_credential", "exclude_visual_studio_code_credential"),
+    *(
+        "connect_timeout",
+        "connection_timeout",
+        "max_sessions",
+        "method",
+        "port",
+        "projectname",
+        "read_timeout",
+        "ssl_verify",
+        "timeout",
+    ),
 }
 # Not `site_cache_dir`: DVC loads pickled objects from it.
 OF_CORE = {
-    "analytics",
-    "autostage",
-    "check_update",
-    "checksum_jobs",
-    "experiments",
-    "hardlink_lock",
-    "interactive",
-    "machine",
-    "no_scm",
-    "remote",
+    *("analytics", "autostage", "check_update", "checksum_jobs", "experiments"),
+    *("hardlink_lock", "interactive", "machine", "no_scm", "remote"),
 }
 LOCAL = "config.local"
 OWNER = (
@@ -112,11 +102,7 @@ class BadEntry(Exception):
 
 
 def guard(workspace: Path) -> None:
-    """From now on, check what DVC reads in this process.
-
-    Raises:
-        ImportError: DVC is not installed.
-    """
+    """From now on, check what DVC reads in this process."""
     from dvc.config import Config
     from dvc.dependency.repo import RepoDependency
     from dvc.output import Output, OutputIsIgnoredError
@@ -170,11 +156,7 @@ def guard(workspace: Path) -> None:
 
 
 def check_path(path: Path, root: Path, shown: str, pointer: str, line: int | None) -> None:
-    """Check the absolute path of an output; `root` is the git root, or DVC's root without git.
-
-    Raises:
-        InputError: It leads out of the repository, or into folders of git or DVC.
-    """
+    """Raise InputError if the absolute path of an output is outside `root`, or in a folder of git or DVC."""
     if not path.is_relative_to(root) or path == root:
         what = "outside the repository"
     elif _is_forbidden(path.relative_to(root).parts):
@@ -187,11 +169,7 @@ def check_path(path: Path, root: Path, shown: str, pointer: str, line: int | Non
 
 
 def check_links(folders: Iterable[Path], root: Path, pointer: str, line: int | None) -> None:
-    """Check that folders are in the repository after their links are followed.
-
-    Raises:
-        InputError: One is not.
-    """
+    """Raise InputError if a folder is not in the repository after its links are followed."""
     for folder in folders:
         try:
             real = folder.resolve()
@@ -209,11 +187,7 @@ def check_links(folders: Iterable[Path], root: Path, pointer: str, line: int | N
 
 
 def check_entries(entries: object) -> None:
-    """Check a folder's list of files: each entry becomes a path.
-
-    Raises:
-        BadEntry: An entry is not valid.
-    """
+    """Raise BadEntry if a folder's list of files has a wrong entry: each becomes a path."""
     if not isinstance(entries, list | tuple):
         raise BadEntry(1, "is not in a list")
     for number, entry in enumerate(entries, 1):
