@@ -17,7 +17,7 @@ from notebook_ci.base.yaml12 import Values
 from notebook_ci.execute_notebook import hooks
 from notebook_ci.execute_notebook.cell_client import KERNEL_START_SECONDS, CellClient
 from notebook_ci.execute_notebook.kernels import UserKernelManager
-from notebook_ci.execute_notebook.listener import Listener
+from notebook_ci.execute_notebook.listener import ExecutionListener
 from notebook_ci.execute_notebook.outputs import OutputBound
 from notebook_ci.execute_notebook.saving import FAILED, Saver, merge_streams
 from notebook_ci.execute_notebook.watch import Watch
@@ -82,7 +82,7 @@ class PreparedNotebook:
         watch: Watch,
         output: Path,
         start: Mapping[str, Any],
-        listener: Listener,
+        listener: ExecutionListener,
     ) -> None:
         """Execute the cells in order, and keep `output` up to date; a failing cell ends the execution.
 

@@ -138,7 +138,7 @@ class _Channel(AsyncZMQSocketChannel):  # type: ignore[misc] # mypy cannot see j
 
 
 @dataclass(frozen=True)
-class Reply:
+class KernelReply:
     """What a kernel answers to an expression: `repr` of its value, or its error."""
 
     text: str = ""
@@ -183,7 +183,7 @@ class IpykernelClient(KernelClient):
             if time.monotonic() > ends:
                 raise RuntimeError(f"Kernel didn't respond in {timeout} seconds")
 
-    async def ask(self, expression: str, seconds: float = ASK_SECONDS, *, until_idle: bool = False) -> Reply:
+    async def ask(self, expression: str, seconds: float = ASK_SECONDS, *, until_idle: bool = False) -> KernelReply:
         """Let the kernel evaluate an expression, without a trace in the notebook.
 
         Raises Empty if no message comes within `seconds`.
@@ -197,4 +197,4 @@ class IpykernelClient(KernelClient):
             until_idle = not (idle and message["parent_header"].get("msg_id") == asked)
         answer = reply["content"].get("user_expressions", {}).get("it", reply["content"])
         error = f"{answer['ename']}: {answer['evalue']}" if answer["status"] == "error" else ""
-        return Reply(str(answer.get("data", {}).get("text/plain", "")), error)
+        return KernelReply(str(answer.get("data", {}).get("text/plain", "")), error)

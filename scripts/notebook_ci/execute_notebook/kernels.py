@@ -25,9 +25,9 @@ from kernel_server.interface import (
 from notebook_ci.base.process import LINUX, POSIX
 from notebook_ci.base.texts import quote
 from notebook_ci.execute_notebook.deaths import LastWords, MemoryWatch
-from notebook_ci.execute_notebook.kernel_client import IpykernelClient, KernelClient, Reply
+from notebook_ci.execute_notebook.kernel_client import IpykernelClient, KernelClient, KernelReply
 from notebook_ci.execute_notebook.kernel_specs import KernelCommand
-from notebook_ci.execute_notebook.listener import Listener
+from notebook_ci.execute_notebook.listener import ExecutionListener
 
 POLL_SECONDS = 0.005
 
@@ -86,7 +86,7 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
         kernel: KernelCommand,
         folder: Path,
         server: KernelServer | None,
-        listener: Listener,
+        listener: ExecutionListener,
         *,
         greeting: str,
         log: IO[bytes],
@@ -94,7 +94,7 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
         super().__init__(kernel_name=kernel.name, connection_file=str(folder / "kernel.json"))
         self.is_ipykernel = kernel.is_ipykernel
         self.greeting = greeting
-        self.greeted = Reply()
+        self.greeted = KernelReply()
         self.last_words = LastWords(log)
         self.memory: IO[bytes] | None = None
         if LINUX and kernel.is_ipykernel:

@@ -11,7 +11,7 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class Listener:
+class ExecutionListener:
     """Receives the events of an execution, and knows how busy the machine is. The numbers are in shared memory."""
 
     connection: "Connection[Any, Any]"

@@ -19,7 +19,7 @@ from notebook_ci.execute_notebook.engine import PreparedNotebook, StoppedError
 from notebook_ci.execute_notebook.folders import make_folder, temporary_folder
 from notebook_ci.execute_notebook.interpreter import Interpreter, environment
 from notebook_ci.execute_notebook.kernel_specs import KernelCommand, Kernels
-from notebook_ci.execute_notebook.listener import Listener
+from notebook_ci.execute_notebook.listener import ExecutionListener
 from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.outcome import Outcome, about
 from notebook_ci.execute_notebook.plan import Execution
@@ -45,7 +45,9 @@ class Shared:
 class Executor:
     """Executes one notebook. Without a `server` its kernel is started, not forked."""
 
-    def __init__(self, shared: Shared, execution: Execution, server: KernelServer | None, listener: Listener) -> None:
+    def __init__(
+        self, shared: Shared, execution: Execution, server: KernelServer | None, listener: ExecutionListener
+    ) -> None:
         self._shared = shared
         self._execution = execution
         self._server = server

@@ -25,7 +25,7 @@ from notebook_ci.base.errors import Cancelled
 from notebook_ci.base.process import LINUX, POSIX
 from notebook_ci.execute_notebook.deaths import MemoryWatch
 from notebook_ci.execute_notebook.engine import StoppedError
-from notebook_ci.execute_notebook.listener import Ending, Listener
+from notebook_ci.execute_notebook.listener import Ending, ExecutionListener
 from notebook_ci.execute_notebook.outcome import Outcome
 from notebook_ci.execute_notebook.plan import Execution
 from notebook_ci.execute_notebook.runner import Executor, Shared
@@ -69,7 +69,7 @@ class Worker:
         # Shared memory, because a message per cell would cost more than many a cell.
         self._cell, self._kernel, self._free_cpu = _shared_number(), _shared_number(), _shared_number()
         self.connection, theirs = _PROCESSES.Pipe()
-        listener = Listener(theirs, self._cell, self._kernel, self._free_cpu)
+        listener = ExecutionListener(theirs, self._cell, self._kernel, self._free_cpu)
         self._process = _PROCESSES.Process(target=_work, args=(shared, executions, listener, life), daemon=True)
         with signals.held_back():  # until it can handle signals
             self._process.start()
@@ -127,7 +127,7 @@ class Worker:
             self._kernel.value = 0
 
 
-def _work(shared: Shared, executions: Sequence[Execution], listener: Listener, life: Life) -> None:
+def _work(shared: Shared, executions: Sequence[Execution], listener: ExecutionListener, life: Life) -> None:
     life.leave()
     if POSIX:
         os.setsid()  # Ctrl-C in a terminal is for the parent only
@@ -149,7 +149,7 @@ def _received(connection: "Connection[Any, Any]") -> tuple[int, KernelServer | N
         return None
 
 
-def _end_with(listener: Listener, life: Life, folder: Path) -> None:
+def _end_with(listener: ExecutionListener, life: Life, folder: Path) -> None:
     """End this process when its parent was killed, and remove the parent's folder."""
     life.wait()
     if LINUX:
