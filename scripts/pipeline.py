@@ -56,11 +56,20 @@ WORST_FIRST = (EXIT_BUG, InputError.exit_code, SurroundingsError.exit_code, Chec
 # Outputs and summaries of the single stages are not used: the chain has one of each, for all of them.
 UNHEARD = {"GITHUB_OUTPUT": os.devnull, "GITHUB_STEP_SUMMARY": os.devnull}
 # The outputs of stages that the chain has, too.
-FROM_STAGES = ("env-digest", "data-digest", "executed", "failed", "image", "digest", "run-id", "run-url")
+FROM_STAGES = {
+    "env-digest": "setup-env",
+    "data-digest": "dvc-pull",
+    "executed": "execute-notebook",
+    "failed": "execute-notebook",
+    "image": "build-image",
+    "digest": "build-image",
+    "run-id": "log-run",
+    "run-url": "log-run",
+}
 OUTPUTS = {
     "status": COMMON_OUTPUTS["status"],
     "run-dir": "Run directory: one record per stage, the executed notebooks, and other files of the stages.",
-    **{name: text for stage in STAGES for name, text in load_stage(stage).outputs.items() if name in FROM_STAGES},
+    **{name: load_stage(stage).outputs[name] for name, stage in FROM_STAGES.items()},
 }
 
 
@@ -287,8 +296,8 @@ class _Run:
         return {
             name: record.outputs.get(name, "")
             for record in self._records.values()
-            for name in FROM_STAGES
-            if name in load_stage(record.stage).outputs
+            for name, stage in FROM_STAGES.items()
+            if stage == record.stage
         }
 
 
