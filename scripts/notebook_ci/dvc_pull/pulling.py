@@ -17,6 +17,7 @@ from typing import Any
 
 from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
 from notebook_ci.base.files import bytes_in
+from notebook_ci.base.markdown import count
 from notebook_ci.base.problems import Problem, Severity
 from notebook_ci.base.texts import command_line, quote
 from notebook_ci.dvc_pull.faults import FORKS
@@ -157,7 +158,7 @@ class Pull:
         if not name:
             raise _no_remote(objects)
         store = self._repository.store(name)
-        self._tell(f"Pulling {len(objects):,} files from {store.shown}")
+        self._tell(f"Pulling {count(len(objects), 'file')} from {store.shown}")
         progress = Progress("Pulled", len(objects), self._tell)
         cache = self._repository.cache
         cache.mkdir(parents=True, exist_ok=True)
@@ -278,7 +279,7 @@ class Pull:
         if listed:
             Path(self._request.manifest).write_text(json.dumps(listed, indent=1, ensure_ascii=False) + "\n", "utf-8")
         checked = "checked" if self._request.verify else "not checked, because `verify` is `false`"
-        self._tell(f"{len(listed):,} files, {self._result.bytes:,} bytes, content {checked}")
+        self._tell(f"{count(len(listed), 'file')}, {self._result.bytes:,} bytes, content {checked}")
 
 
 def _digest(path: Path, hash_name: str) -> str:

@@ -22,8 +22,8 @@ from notebook_ci.dvc_pull.remotes import RemoteStore, settle
 from notebook_ci.dvc_pull.trust import BadEntry, check_links, check_path, guard, relative_to_workspace
 
 HASHES = ("md5", "md5-dos2unix")
-NEWER = "DVC {version} pulls here. Either a newer one wrote the file, or it has a typing error."
-OLDER = "DVC 1 wrote the file. Let DVC 2 or 3 write it again: `dvc add` for a .dvc file, `dvc commit -f` for dvc.lock."
+NEWER = "DVC {version} pulls here. Either a newer version wrote the file, or it has a typo."
+OLDER = "DVC 1 wrote the file. Write it again with DVC 3: `dvc add` for a `.dvc` file, `dvc commit -f` for `dvc.lock`."
 MOST_LISTED = 5
 # What DVC raises, without naming the file, if a file that it reads is not as it expects.
 _BROKEN = (AssertionError, AttributeError, BadEntry, KeyError, RecursionError, TypeError, ValueError)
@@ -206,7 +206,7 @@ class Repository:
                     return [tuple(pair) for pair in found]
         raise InputError(
             f"`targets` names {quote(target)}, which DVC does not track.",
-            hint="Name a .dvc file, a file or folder that one tracks, a folder of them, or a stage of dvc.yaml.",
+            hint="Name a `.dvc` file, a file or folder that one tracks, a folder of them, or a stage of `dvc.yaml`.",
         )
 
     def _output(self, stage: Any, out: Any, inside: str | None) -> Output:

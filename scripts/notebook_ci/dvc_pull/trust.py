@@ -20,63 +20,21 @@ from notebook_ci.base.workspace import Workspace
 # Options of remotes that do not name a file of credentials or settings, or a program (`dvc/config_schema.py`).
 # `ssl_verify` can name certificates, which are only read.
 OF_REMOTES = {
-    *(
-        "checksum_jobs",
-        "jobs",
-        "no_traverse",
-        "protected",
-        "shared",
-        "slow_link_warning",
-        "type",
-        "url",
-        "verify",
-        "version_aware",
-        "worktree",
-    ),
-    *(
-        "access_key_id",
-        "account_key",
-        "account_name",
-        "client_id",
-        "client_secret",
-        "connection_string",
-        "password",
-        "passphrase",
-    ),
-    *("sas_token", "secret_access_key", "session_token", "tenant_id", "user"),
-    *(
-        "allow_agent",
-        "allow_anonymous_login",
-        "ask_passphrase",
-        "ask_password",
-        "auth",
-        "custom_auth_header",
-        "gss_auth",
-    ),
-    *("acl", "cache_regions", "endpointurl", "grant_full_control", "grant_read", "grant_read_acp", "grant_write_acp"),
-    *(
-        "listobjects",
-        "profile",
-        "region",
-        "sse",
-        "sse_customer_algorithm",
-        "sse_customer_key",
-        "sse_kms_key_id",
-        "use_ssl",
-    ),
+    # All kinds
+    *("checksum_jobs", "jobs", "no_traverse", "protected", "shared", "slow_link_warning", "type", "url", "verify"),
+    *("version_aware", "worktree"),
+    # Credentials
+    *("access_key_id", "account_key", "account_name", "allow_agent", "allow_anonymous_login", "ask_passphrase"),
+    *("ask_password", "auth", "client_id", "client_secret", "connection_string", "custom_auth_header", "gss_auth"),
+    *("passphrase", "password", "profile", "sas_token", "secret_access_key", "session_token", "tenant_id", "user"),
     *("exclude_environment_credential", "exclude_managed_identity_credential"),
     *("exclude_shared_token_cache_credential", "exclude_visual_studio_code_credential"),
-    *(
-        "connect_timeout",
-        "connection_timeout",
-        "max_sessions",
-        "method",
-        "port",
-        "projectname",
-        "read_timeout",
-        "ssl_verify",
-        "timeout",
-    ),
+    # S3
+    *("acl", "cache_regions", "endpointurl", "grant_full_control", "grant_read", "grant_read_acp", "grant_write_acp"),
+    *("listobjects", "region", "sse", "sse_customer_algorithm", "sse_customer_key", "sse_kms_key_id", "use_ssl"),
+    # Connections
+    *("connect_timeout", "connection_timeout", "max_sessions", "method", "port", "projectname", "read_timeout"),
+    *("ssl_verify", "timeout"),
 }
 # Not `site_cache_dir`: DVC loads pickled objects from it.
 OF_CORE = {

@@ -184,6 +184,14 @@ def test_what_is_never_pushed_is_left_out(checkout: Checkout) -> None:
     assert notice.place == ("data/raw.csv.dvc", 2)
 
 
+def test_a_broken_pointer_that_dvc_ignores(checkout: Checkout) -> None:
+    checkout.workspace.write("fixtures/broken.dvc", "outs: [")
+    checkout.workspace.write(".dvcignore", "fixtures\n")
+    done = pull(checkout, targets="data/raw.csv")
+    assert done.code == 0, done.log
+    assert data(checkout.folder) == {"raw.csv": RAW}
+
+
 def test_an_import_of_another_repository(checkout: Checkout, made: Path) -> None:
     dvc(checkout.folder, "import", "--quiet", str(made / "repository"), "data/raw.csv", "-o", "imported.csv")
     shutil.rmtree(checkout.cache)

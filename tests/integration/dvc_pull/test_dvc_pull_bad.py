@@ -21,7 +21,7 @@ def nothing(_: Checkout) -> None:
     """Leave it as it is."""
 
 
-PULLING = "DVC 3.67.1 pulls here. Either a newer one wrote the file, or it has a typing error."
+PULLING = "DVC 3.67.1 pulls here. Either a newer version wrote the file, or it has a typo."
 LAUNCH = ("/bin/bash", str(ROOT / "scripts" / "launch.sh"), "--env", "dvc-local", "--exec")
 IMPORT = """\
 frozen: true
