@@ -13,7 +13,6 @@ from pathlib import Path
 
 from notebook_ci.base.reporter import Reporter
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.dvc_pull.config import Config
 from notebook_ci.dvc_pull.model import DvcPullInputs
 from notebook_ci.dvc_pull.run import PullPlan
 
@@ -25,7 +24,7 @@ def cache(inputs: DvcPullInputs, planned: PullPlan, workspace: Workspace, _: Rep
     root, remotes, cwd, environ = planned.root, planned.remotes, workspace.cwd, workspace.environ
     if not _is_allowed(inputs, environ) or all(remote.kind == "local" for remote in remotes):
         return {}
-    folder = Config.read(root, "", environ).cache.resolve()
+    folder = planned.cache.resolve()
     if not _may_be_kept(folder, root, workspace):
         return {}
     # The prefix identifies the repository and its remotes; the rest of the key covers what is pulled.

@@ -38,6 +38,7 @@ QUIET = {"GIT_TERMINAL_PROMPT": "0", "DVC_NO_ANALYTICS": "1", "NO_COLOR": "1"}
 class PullPlan(Plan):
     root: Path  # the folder that contains `.dvc`
     directory: Path  # the working directory
+    cache: Path  # DVC's cache folder
     pointers: Pointers
     remotes: Sequence[Remote]  # those that may be pulled from, the default one first
     scheme: str  # kind of the remotes
@@ -63,7 +64,15 @@ def plan(inputs: DvcPullInputs, workspace: Workspace) -> PullPlan | Nothing:
     scheme = _kind([remote.kind for remote in remotes], "The data is in remotes")
     addresses = {KINDS[entry.scheme] for _, entry in pointers.addresses if entry.scheme in KINDS}
     kind = _kind([scheme, *sorted(addresses)], "The remote and the addresses in pointers are")
-    return PullPlan(root=root, directory=directory, pointers=pointers, remotes=remotes, scheme=scheme, kind=kind)
+    return PullPlan(
+        root=root,
+        directory=directory,
+        cache=config.cache,
+        pointers=pointers,
+        remotes=remotes,
+        scheme=scheme,
+        kind=kind,
+    )
 
 
 def run(inputs: DvcPullInputs, planned: PullPlan, context: Context, record: DvcPullRecord) -> None:
