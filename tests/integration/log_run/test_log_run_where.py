@@ -162,7 +162,7 @@ def test_the_store_beside_the_runs_keeps_history(workspace: Workspace) -> None:
     assert not workspace.leftovers()
     assert not list(workspace.home.iterdir())
     # What is printed works on the machine that it is downloaded to, with nothing of the runner's.
-    (command,) = re.findall("To look at it, .*: (mlflow ui .*)", done[0].log)
+    (command,) = re.findall("To open it, .*: (mlflow ui .*)", done[0].log)
     assert f"\n{command}\n" in done[0].summary
     downloaded = workspace.base / "down loaded"
     shutil.move(home, downloaded)
