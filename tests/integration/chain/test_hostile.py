@@ -136,7 +136,7 @@ def test_nothing_is_written_through_a_link_that_a_notebook_planted(workspace: Wo
     assert [path.is_symlink() for name in names[:4] for path in [made / name]] == [False] * 4
     assert "print" in (made / "b.html").read_text(encoding="utf-8")
     assert done.code == 3
-    assert "a link has taken the place of its folder" in done.log
+    assert "a link has replaced its folder" in done.log
 
 
 # What a notebook can have its kernel send: text for `raw`, else the content of a message of a type.

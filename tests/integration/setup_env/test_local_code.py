@@ -53,7 +53,7 @@ def test_a_copy_of_the_workspace_runs_its_own_code(editable: Shop) -> None:
     first = workspace.run("setup-env", environ=editable.environ)
     assert first.code == 0, first.log
     one = workspace.folder / ".notebook-ci" / "venv"
-    assert "reused" in workspace.run("setup-env", environ=editable.environ).log
+    assert "Reusing" in workspace.run("setup-env", environ=editable.environ).log
     copied(workspace)
     workspace.write("a.ipynb", notebook("import study\nprint(study.NAME)"))
     refused = workspace.run("execute-notebook")
@@ -62,7 +62,7 @@ def test_a_copy_of_the_workspace_runs_its_own_code(editable: Shop) -> None:
     said = f"The environment `{two}` was created as `{one}`, and would run the code in that folder."
     assert f"{said} Run setup-env here, or delete the environment." in " ".join(refused.log.split())
     done = workspace.run("setup-env", environ=editable.environ)
-    assert (done.code, "reused" in done.log) == (0, False), done.log
+    assert (done.code, "Reusing" in done.log) == (0, False), done.log
     asked = [str(two / "bin" / "python"), "-I", "-c", "import study; print(study.NAME)"]
     assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout == "two\n"
 
