@@ -108,7 +108,7 @@ CASES = {
     "lock outside": Case(
         {"requirements": "../x.txt"}, "", rest=" is outside the workspace: the image cannot be built from it."
     ),
-    "lock of conda": generated({"environment.yml": "name: x\n"}, "Nothing says which packages"),
+    "lock of conda": generated({"environment.yml": "name: x\n"}, "No file says which packages"),
     "lock of a wrong kind": Case({"requirements": NOTEBOOK}, f"`requirements` is `{NOTEBOOK}`, which setup-env cannot"),
     "uv.lock alone": generated({"uv.lock": "version = 1\n"}, "`pyproject.toml` does not exist."),
     "pylock that is no TOML": generated({"pylock.toml": "a = = 1\n"}, "`pylock.toml` is not valid TOML: "),
@@ -121,7 +121,7 @@ CASES = {
     **both("wrong hash", generated({"requirements.txt": HASHED}, INSTALLED, 1)),
     "index that is a folder": Case(
         {},
-        "Packages are to come from folders of this machine: ",
+        "The package index is a folder of this machine, ",
         environ={"UV_DEFAULT_INDEX": "/srv/simple"},
     ),
     "index that is down": Case(

@@ -217,7 +217,7 @@ def test_a_folder_that_is_not_ours_is_refused(shop: Shop, what: str) -> None:
     assert done.code == 2
     assert done.annotations()[0].message == (
         f"`venv` is `{target}`, which already exists and was not created by setup-env. "
-        "Name another folder with the input venv, or delete it."
+        "Set `venv` to another folder, or delete this one."
     )
     assert sorted(map(str, target.rglob("*"))) == before
     assert not shop.index.asked

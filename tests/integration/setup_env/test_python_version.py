@@ -83,7 +83,7 @@ def test_a_version_that_is_not_to_be_had(shop: Shop, origin: str) -> None:
     about, _, reason = done.annotations()[0].message.partition(" uv says: ")
     assert about == f"Python {wanted}{said} is not installed, and could not be downloaded."
     assert reason.startswith(f"No download found for request: cpython-{wanted}-")
-    assert reason.endswith(". Run actions/setup-python before, with the python-version that you need.")
+    assert reason.endswith(". Run `actions/setup-python` first, with the `python-version` that you need.")
 
 
 def test_the_input_wins_over_the_file(shop: Shop) -> None:

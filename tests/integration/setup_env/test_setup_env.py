@@ -53,7 +53,7 @@ def test_a_hashed_lock_without_the_hash_of_one(shop: Shop) -> None:
     done = shop.setup()
     assert done.code == 2
     assert done.annotations()[0].message.startswith(
-        "requirements.txt has hashes, but not for every package: nbtwo==1.0"
+        "`requirements.txt` has hashes, but not for every package: nbtwo==1.0"
     )
 
 
@@ -75,7 +75,7 @@ def test_uv_lock(shop: Shop) -> None:
     assert (done.code, installed(done)) == (0, ONE), done.log
     assert done.record["added"] == {"ipykernel": "1.0"}
     [used, added] = done.annotations("notice")
-    assert used.message == "Packages come from uv.lock. Not used: pyproject.toml."
+    assert used.message == "Packages come from `uv.lock`. Not used: `pyproject.toml`."
     assert added.message == (
         "ipykernel 1.0 was added to the environment: `uv.lock` does not list it. Add it there to fix its version."
     )
@@ -139,7 +139,7 @@ def test_what_fixes_versions_is_taken_first(shop: Shop) -> None:
     done = shop.setup()
     assert (done.code, done.outputs["lock-file"]) == (0, "requirements.txt"), done.log
     assert done.annotations("notice")[0].message == (
-        "Packages come from requirements.txt. Not used: requirements-dev.txt, pyproject.toml."
+        "Packages come from `requirements.txt`. Not used: `requirements-dev.txt`, `pyproject.toml`."
     )
 
 
@@ -180,7 +180,7 @@ def test_the_users_index_is_asked_and_its_credentials_stay_secret(shop: Shop, pl
     shop.workspace.write("requirements.txt", "nbone\nnot-there\n")
     failed = shop.setup(environ, slug="failed")
     assert failed.code == 3
-    assert failed.annotations()[0].message.startswith("The package index has no package `not-there`. Is the name")
+    assert failed.annotations()[0].message.startswith("The package index has no package `not-there`. Check the name")
     shop.workspace.write("requirements.txt", "nbone\nipykernel\n")
     done = shop.setup(environ)
     assert (done.code, installed(done)) == (0, ONE), done.log

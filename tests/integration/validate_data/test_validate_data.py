@@ -186,7 +186,7 @@ def test_a_laptop_with_a_configuration_and_parameters(workspace: Workspace) -> N
     assert done.code == 1, done.log
     assert "error: s.json:5: a.csv: mass: 1 of 3 values of `mass` (33.3 %) fail" in done.log
     assert "row 4 has `99.0`" in done.log
-    assert "evaluated  1\nfailed     1\n" in done.log
+    assert "evaluated  1\n  failed     1\n" in done.log
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
