@@ -5,6 +5,7 @@ tests are skipped, which fails in CI.
 """
 
 import contextlib
+import fcntl
 import os
 import platform
 import shutil
@@ -153,7 +154,7 @@ def import_base(engine: Engine) -> str:
     codename = platform.freedesktop_os_release()["VERSION_CODENAME"]
     image = f"{BASE_IMAGE}:{codename}"
     if engine.attempt("image", "inspect", image).returncode:
-        engine.run("import", "--change", 'CMD ["bash"]', _base_tar(codename), image)
+        engine.run("import", "--change", 'CMD ["bash"]', base_tar(), image)
     return image
 
 
@@ -164,25 +165,31 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _base_tar(codename: str) -> Path:
+def base_tar() -> Path:
     """Return an archive of the base image's files, kept from one session to the next."""
+    codename = platform.freedesktop_os_release()["VERSION_CODENAME"]
     kept = cache_root() / f"docker-base-{codename}-{BASE_PACKAGES.replace(',', '-')}.tar"
-    if kept.exists():
-        return kept
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # other workers and `.ci/bare-demo` wait for it
+        if not kept.exists():
+            _install_base(codename, kept)
+    return kept
+
+
+def _install_base(codename: str, archive: Path) -> None:
     if not shutil.which("debootstrap", path="/usr/sbin:/usr/bin") or os.geteuid() != 0:
         pytest.skip("the base image cannot be made: install debootstrap, and be root")
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    scratch = kept.with_suffix(f".{os.getpid()}")
+    scratch = archive.with_suffix(f".{os.getpid()}")
     try:
         root = scratch / "root"
         mirror, components = _packages(codename)
         flags = ["--variant=minbase", f"--include={BASE_PACKAGES}", f"--components={components}"]
         _call(["debootstrap", *flags, codename, root, mirror])
         _call(["tar", "-C", root, "--numeric-owner", "--exclude=./var/cache/apt", "-cf", scratch / "base.tar", "."])
-        (scratch / "base.tar").rename(kept)
+        (scratch / "base.tar").rename(archive)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return kept
 
 
 def _packages(codename: str) -> tuple[str, str]:
