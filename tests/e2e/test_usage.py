@@ -107,7 +107,7 @@ def test_a_notebook_that_raises(penguins: Consumer) -> None:
             "setup-env",
             "`requirements` is `none.txt`, which does not exist.",
         ),
-        ([step("setup-env", python_version="three")], "setup-env", "`python-version` is `three`."),
+        ([step("setup-env", python_version="three")], "setup-env", "`python-version` does not accept `three`."),
         (
             [ENV, step("execute-notebook", html="yes")],
             "execute-notebook",
