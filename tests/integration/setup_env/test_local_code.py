@@ -45,7 +45,8 @@ def copied(workspace: Workspace) -> None:
     copy = workspace.base / "two"
     shutil.copytree(workspace.folder, copy, symlinks=True)
     workspace.folder = copy
-    workspace.write("src/study.py", "NAME = 'two'\n")
+    # Of another size: Python takes byte-code of the same second and size for that of the new code.
+    workspace.write("src/study.py", "NAME = 'two'  # other code\n")
 
 
 def test_a_copy_of_the_workspace_runs_its_own_code(editable: Shop) -> None:
@@ -94,7 +95,7 @@ def test_a_local_package_that_is_built_in_another_way_is_built_again(shop: Shop)
     assert "pkg/pyproject.toml" in first.record["read"]
     assert shop.setup().record["reused"]
     # Its code moves, and only its own pyproject.toml says that it is to be installed in another way.
-    shop.workspace.write("pkg/backend.py", EDITABLE.replace('"src"', '"lib"'))
+    shop.workspace.write("pkg/backend.py", EDITABLE.replace('"src"', '"lib"') + "# of another size: see `copied`\n")
     shop.workspace.write("pkg/lib/study.py", "NAME = 'new'\n")
     shop.workspace.write("pkg/pyproject.toml", f"{member}# lib\n")
     second = shop.setup()
