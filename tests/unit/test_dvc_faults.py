@@ -56,5 +56,5 @@ def test_the_cause_counts() -> None:
 
 
 def test_a_silent_server_may_lack_credentials() -> None:
-    assert "It requires credentials: AZURE_" in faults.silent(WHERE, "azure").hint
-    assert faults.silent(WHERE, "http").hint.endswith("`read_timeout` of the remote.")
+    assert "It requires credentials: AZURE_" in faults.explain(TimeoutError(), WHERE, "azure").hint
+    assert faults.explain(TimeoutError(), WHERE, "http").hint.endswith("`read_timeout` of the remote.")

@@ -27,11 +27,6 @@ _REFUSED_CODE = (
     r"^code (?:401|403|407|AccessDenied|ExpiredToken|Forbidden|InvalidAccessKeyId|InvalidToken|SignatureDoesNotMatch)$"
 )
 _SERVER_CODE = r"^code 5\d\d$"
-_SILENT = KnownError(
-    r"timeout",
-    "{where} does not answer.",
-    "Check its URL and the network. For a slow server, raise `read_timeout` of the remote.{lacking}",
-)
 _KNOWN = (
     KnownError(r"^errno (?:ENOSPC|EDQUOT)$", "The disk is full.", "Free some space, or pull less with `targets`."),
     KnownError(
@@ -54,7 +49,11 @@ _KNOWN = (
         "{where} closed the connection in the middle of a file.",
         "Run this again, or check the server.",
     ),
-    _SILENT,
+    KnownError(
+        r"timeout",
+        "{where} does not answer.",
+        "Check its URL and the network. For a slow server, raise `read_timeout` of the remote.{lacking}",
+    ),
     KnownError(
         r"SSL|Certificate",
         "{where} has a certificate that is not trusted.",
@@ -79,20 +78,12 @@ def explain(error: BaseException, where: str, kind: str) -> NotebookCiError:
     text = without_secrets(" ".join(str(error).split())).rstrip(".")
     text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     code = f" ({', '.join(sorted(code.removeprefix('code ') for code in codes))})" if codes else ""
-    known = known_errors.explain(_KNOWN, "\n".join(described), **_values(where, kind), text=text, code=code)
-    return known or SurroundingsError(f"{where} cannot be read: {text}.", hint="See `dvc.log` in the run directory.")
-
-
-def silent(where: str, kind: str) -> NotebookCiError:
-    """Return the error for a server that does not answer."""
-    return _SILENT.error(_values(where, kind))
-
-
-def _values(where: str, kind: str) -> dict[str, str]:
     how = f": {_CREDENTIALS[kind]}" if kind in _CREDENTIALS else ""
-    # Google's and Azure's libraries ask the machine for credentials, which can take just as long.
+    # Google's and Azure's libraries ask the machine for credentials, which can take just as long as a silent server.
     lacking = f" It requires credentials{how}." if kind in {"gs", "azure"} else ""
-    return {"where": where, "how": how, "lacking": lacking}
+    values = {"where": where, "how": how, "lacking": lacking, "text": text, "code": code}
+    known = known_errors.explain(_KNOWN, "\n".join(described), **values)
+    return known or SurroundingsError(f"{where} cannot be read: {text}.", hint="See `dvc.log` in the run directory.")
 
 
 def _described(error: BaseException | None, kind: str) -> Iterator[str]:

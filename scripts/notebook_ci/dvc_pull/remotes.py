@@ -5,7 +5,7 @@ Seen with DVC 3.67, s3fs 2026, aiohttp 3.
 """
 
 import os
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -51,59 +51,37 @@ class RemoteStore:
     def __init__(self, name: str, remote: Any) -> None:
         self.name = name
         self.shown = without_credentials(remote.fs.unstrip_protocol(remote.path))
-        self.kind: str = remote.fs.protocol if isinstance(remote.fs.protocol, str) else remote.fs.protocol[0]
+        self._kind: str = remote.fs.protocol if isinstance(remote.fs.protocol, str) else remote.fs.protocol[0]
         self.jobs: int = remote.config.get("jobs") or remote.fs.jobs
         self._remote = remote
         given = remote.config.get("read_timeout") or remote.config.get("timeout") or 0
         self.silence = max(float(given) * 3, REQUEST_SECONDS) if given else SILENCE_SECONDS
 
-    def address(self, hash_name: str, content: str) -> str:
+    def _address(self, hash_name: str, content: str) -> str:
         store = self._remote.odb if hash_name == "md5" else self._remote.legacy_odb
         return str(store.oid_to_path(content))
 
     def show(self, hash_name: str, content: str) -> str:
-        return without_credentials(self._remote.fs.unstrip_protocol(self.address(hash_name, content)))
+        return without_credentials(self._remote.fs.unstrip_protocol(self._address(hash_name, content)))
 
-    def read(self, hash_name: str, content: str, into: Path, on_bytes: Callable[[int], None]) -> bool:
-        """Read an object into a file that does not exist yet; return whether the remote has the object.
-
-        `on_bytes` is called with the number of bytes of each part that arrives. Raises whatever the library raises.
-        """
+    def read(self, hash_name: str, content: str, into: Path) -> bool:
+        """Read an object into a new file; return whether the remote has it. Raises whatever the library raises."""
         try:
-            self._remote.fs.get_file(self.address(hash_name, content), str(into), callback=_callback(on_bytes))
+            self._remote.fs.get_file(self._address(hash_name, content), str(into))
         except FileNotFoundError as error:
-            if self.is_there():
+            if self._exists():
                 return False
             raise faults.GoneError(str(error)) from error
         return into.is_file()
 
-    def is_there(self) -> bool:
+    def _exists(self) -> bool:
         """Return whether the remote itself exists; true if that cannot be found out."""
-        if self.kind == "local":
+        if self._kind == "local":
             return Path(self._remote.path).is_dir()
-        if self.kind in {"s3", "gs"}:
+        if self._kind in {"s3", "gs"}:
             bucket = str(self._remote.path).strip("/").partition("/")[0]
             return bool(self._remote.fs.fs.exists(bucket))
         return True
 
     def explain(self, error: BaseException) -> NotebookCiError:
-        """Return the error that explains an exception of the library."""
-        return faults.explain(error, self._named, self.kind)
-
-    def silent(self) -> NotebookCiError:
-        """Return the error for a server that does not answer."""
-        return faults.silent(self._named, self.kind)
-
-    @property
-    def _named(self) -> str:
-        return f"The remote {quote(self.name)} ({self.shown})"
-
-
-def _callback(on_bytes: Callable[[int], None]) -> Any:
-    from fsspec.callbacks import Callback
-
-    class Bytes(Callback):  # type: ignore[misc] # fsspec has no types
-        def relative_update(self, inc: int = 1) -> None:
-            on_bytes(inc)
-
-    return Bytes()
+        return faults.explain(error, f"The remote {quote(self.name)} ({self.shown})", self._kind)

@@ -1,8 +1,6 @@
 """Runs work in several threads, reports progress, and gives up if nothing moves."""
 
-import contextlib
 import queue
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,12 +17,12 @@ Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
 
-class Silence(Exception):
+class Silence(TimeoutError):
     """Nothing, or almost nothing, has moved for too long."""
 
 
 class Progress:
-    """Counts what is done; several threads use it.
+    """Counts the files that are done, and looks at the size of those being written, which `written` returns.
 
     `every`: seconds between two lines for the user. `crawl`: seconds between two checks of how much has arrived.
     """
@@ -34,33 +32,27 @@ class Progress:
         what: str,
         total: int,
         tell: Callable[[str], None],
+        *,
+        written: Callable[[], int] = lambda: 0,
         every: float = TELL_SECONDS,
         crawl: float = CRAWL_SECONDS,
     ) -> None:
         self.files = 0
-        self.bytes = 0
+        self.bytes = 0  # of these files; added by who knows them
         self._what, self._total, self._tell, self._every = what, total, tell, every
-        self._lock = threading.Lock()
-        self._size = 0
-        self._written = 0
-        self._crawl = crawl
-        self._before = (0, 0, 0)
+        self._written, self._crawl = written, crawl
+        self._size = self._arrived = 0
+        self._before = (0, 0)
         self._moved = self._reported = self._looked = time.monotonic()
 
-    def add_bytes(self, number: int) -> None:
-        with self._lock:
-            self.bytes += number
-            self._moved = time.monotonic()
-
     def add_file(self) -> None:
-        with self._lock:
-            self.files += 1
-            self._moved = time.monotonic()
+        self.files += 1
+        self._moved = time.monotonic()
 
-    def note(self, size: int) -> None:
-        """Take the size of what is being written; if it changed, something has moved."""
-        if size != self._size:
-            self._written += max(size - self._size, 0)
+    def look(self) -> None:
+        """If the size of what is being written changed, something has moved."""
+        if (size := self._written()) != self._size:
+            self._arrived += max(size - self._size, 0)
             self._size = size
             self._moved = time.monotonic()
 
@@ -73,16 +65,17 @@ class Progress:
         seconds = time.monotonic() - self._looked
         if seconds < self._crawl:
             return False
-        now = (self.files, self.bytes, self._written)
-        files, *sizes = (new - old for new, old in zip(now, self._before, strict=True))
-        self._before, self._looked = now, time.monotonic()
-        return not files and max(sizes) < CRAWL_RATE * seconds
+        files, arrived = self._before
+        self._before, self._looked = (self.files, self._arrived), time.monotonic()
+        return self.files == files and self._arrived - arrived < CRAWL_RATE * seconds
 
-    def look(self) -> None:
+    def report(self) -> None:
         """Report the progress, at most every `every` seconds."""
         if time.monotonic() - self._reported > self._every:
             self._reported = time.monotonic()
-            self._tell(f"{self._what} {self.files:,} of {self._total:,} files, {self.bytes / MEGA:,.1f} MB")
+            self.look()
+            size = (self.bytes + self._size) / MEGA
+            self._tell(f"{self._what} {self.files:,} of {self._total:,} files, {size:,.1f} MB")
 
 
 def at_once(
@@ -92,14 +85,11 @@ def at_once(
     jobs: int,
     progress: Progress,
     silence: float | None = None,
-    written: Callable[[], int] = lambda: 0,
 ) -> Iterator[tuple[Item, Outcome]]:
     """Do the work for several items at a time, and yield each outcome as soon as it is there.
 
-    The work is given up after `silence` seconds without movement, and also if it crawls; None: never. `written` returns
-    the size of what is being written, for work that does not report its bytes.
-
-    Raises Silence if nothing moves (threads that hang are left behind), or the first exception of the work.
+    The work is given up after `silence` seconds without movement, and also if it crawls; None: never. Raises Silence if
+    nothing moves (threads that hang are left behind), or the first exception of the work.
     """
     pool = ThreadPoolExecutor(max_workers=jobs)
     done: queue.SimpleQueue[Future[Outcome]] = queue.SimpleQueue()
@@ -110,20 +100,16 @@ def at_once(
             running[future] = item
             future.add_done_callback(done.put)
         while running:
-            if ended := _next(done):
+            try:
+                ended = done.get(timeout=LOOK_SECONDS)
+            except queue.Empty:
+                progress.look()
+            else:
                 outcome = ended.result()
                 progress.add_file()
                 yield running.pop(ended), outcome
-            else:
-                progress.note(written())
-            progress.look()
+            progress.report()
             if silence and (progress.silence > silence or progress.crawls()):
                 raise Silence
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _next(done: "queue.SimpleQueue[Future[Outcome]]") -> "Future[Outcome] | None":
-    with contextlib.suppress(queue.Empty):
-        return done.get(timeout=LOOK_SECONDS)
-    return None
