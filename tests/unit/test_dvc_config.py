@@ -51,7 +51,7 @@ def test_remotes_default_and_cache(root: Path) -> None:
 def test_what_is_nearer_wins(root: Path) -> None:
     config = read(root, TEXT, local="['remote \"storage\"']\nurl = ../x\n[core]\nremote = other\n", user=TEXT)
     assert config.default == "other"
-    assert (config.remote("storage").kind, config.remote("storage").file) == ("local", ".dvc/config.local")
+    assert (config.remote("storage").kind, config.urls["storage"]) == ("local", ("../x", ".dvc/config.local"))
 
 
 def test_without_files_there_is_nothing(root: Path) -> None:

@@ -8,7 +8,7 @@ from notebook_ci.base.errors import NotebookCiError
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.dvc_pull.caching import cache
 from notebook_ci.dvc_pull.model import DvcPullInputs
-from notebook_ci.dvc_pull.pointers import Entry, Pointer, Pointers, read
+from notebook_ci.dvc_pull.pointers import Entry, Pointers, read
 from notebook_ci.dvc_pull.run import PullPlan, plan
 
 A, B = "a" * 32, "b" * 32
@@ -25,7 +25,7 @@ def pointers(root: Path, **files: str) -> Pointers:
 
 
 def outs(found: Pointers) -> list[tuple[str, str, int | None, str]]:
-    return [(file, out.path, out.line, out.hash) for file, out in found.outs]
+    return [(out.file, out.path, out.line, out.hash) for out in found.outs]
 
 
 def errors(found: Pointers) -> list[tuple[str | None, int | None]]:
@@ -35,13 +35,10 @@ def errors(found: Pointers) -> list[tuple[str | None, int | None]]:
 def test_a_file_a_folder_and_their_remotes(tmp_path: Path) -> None:
     text = f"outs:\n- md5: {A}\n  size: 8\n  hash: md5\n  path: x\n- path: y\n  remote: cold\n  md5: {B}.dir\n"
     found = pointers(tmp_path, x_dvc=text)
-    assert found.found == [
-        Pointer(
-            file="x.dvc",
-            outs=[Entry(path="x", line=2, hash=A), Entry(path="y", line=8, hash=f"{B}.dir", remote="cold")],
-        )
+    assert found.entries == [
+        Entry(file="x.dvc", is_output=True, path="x", line=2, hash=A),
+        Entry(file="x.dvc", is_output=True, path="y", line=8, hash=f"{B}.dir", remote="cold"),
     ]
-    assert found.remotes == {"cold"}
 
 
 @pytest.mark.parametrize(
@@ -83,8 +80,9 @@ def test_imports(tmp_path: Path) -> None:
     out = f"outs:\n- md5: {A}\n  path: data\n"
     found = pointers(tmp_path, x_dvc=repo + out, y_dvc=address + out)
     assert outs(found) == [("x.dvc", "data", 5, A), ("y.dvc", "data", 5, A)]
-    assert [(file, entry.path, entry.scheme, entry.line) for file, entry in found.addresses] == [
-        ("y.dvc", "s3://bucket/y", "s3", 2)
+    assert [(each.file, each.path, each.scheme, each.line) for each in found.entries if not each.is_output] == [
+        ("x.dvc", "data", "", 2),
+        ("y.dvc", "s3://bucket/y", "s3", 2),
     ]
 
 
@@ -116,20 +114,20 @@ def test_stages(tmp_path: Path) -> None:
     lock = f"schema: '2.0'\nstages:\n  split:\n    cmd: split\n    deps:\n    - path: raw.csv\n      md5: {A}\n"
     lock += f"    outs:\n    - path: a.csv\n      hash: md5\n      md5: {A}\n"
     found = pointers(tmp_path, dvc_yaml=PIPELINE, sub__dvc_lock=lock)
-    split, each, locked = found.found
-    assert (split.stage, each.stage, locked.file, locked.stage) == ("split", "each", "sub/dvc.lock", "split")
-    assert [(out.path, out.line, out.remote) for out in split.outs] == [
-        ("a.csv", 7, ""),
-        ("b.csv", 8, "cold"),
-        ("m.json", 10, ""),
-        ("p.csv", 13, ""),
+    written = [(each.stage, each.is_output, each.path, each.line, each.remote) for each in found.entries[:7]]
+    assert written == [
+        ("split", True, "a.csv", 7, ""),
+        ("split", True, "b.csv", 8, "cold"),
+        ("split", True, "m.json", 10, ""),
+        ("split", True, "p.csv", 13, ""),
+        ("split", False, "raw.csv", 5, ""),
+        ("split", False, "gs://bucket/z", 5, ""),
+        ("each", True, "${item}.csv", 19, "warm"),
     ]
-    assert [(out.path, out.remote) for out in each.outs] == [("${item}.csv", "warm")]
-    assert [(dep.path, dep.line) for dep in split.deps] == [("raw.csv", 5), ("gs://bucket/z", 5)]
-    assert (locked.deps, locked.outs) == (
-        [Entry(path="raw.csv", line=7, hash=A)],
-        [Entry(path="a.csv", line=11, hash=A)],
-    )
+    assert found.entries[7:] == [
+        Entry(file="sub/dvc.lock", stage="split", is_output=True, path="a.csv", line=11, hash=A),
+        Entry(file="sub/dvc.lock", stage="split", is_output=False, path="raw.csv", line=7, hash=A),
+    ]
 
 
 def test_two_outputs_with_the_same_content(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def cache(inputs: DvcPullInputs, planned: PullPlan, workspace: Workspace, _: Rep
         return {}
     # The prefix identifies the repository and its remotes; the rest of the key covers what is pulled.
     prefix = f"{PREFIX}{_short(os.path.relpath(root, cwd), *(f'{each.name} {each.url}' for each in remotes))}-"
-    contents = sorted({(file, out.path, out.hash, out.remote) for file, out in planned.pointers.outs})
+    contents = sorted({(out.file, out.path, out.hash, out.remote) for out in planned.pointers.outs})
     pulled = hashlib.sha256(json.dumps([inputs.targets, inputs.remote, contents]).encode())
     return {"key": f"{prefix}{pulled.hexdigest()[:32]}", "restore-keys": prefix, "path": str(folder)}
 

@@ -36,7 +36,6 @@ MOST_HOPS = 10
 class Remote:
     name: str
     url: str  # without credentials; a folder is shown as the user knows it
-    file: str  # the configuration file that defines it, as the user knows it
     kind: str  # a value of `KINDS`
 
 
@@ -96,7 +95,7 @@ class Config:
             )
         if not scheme and not url.startswith(_ALIAS):
             url = posixpath.normpath(posixpath.join(posixpath.dirname(file), url))
-        return Remote(name, without_credentials(url), file, KINDS[scheme])
+        return Remote(name, without_credentials(url), KINDS[scheme])
 
     def _address(self, name: str) -> str:
         """Return the remote's address; for `remote://other/folder`, the address of the other remote."""

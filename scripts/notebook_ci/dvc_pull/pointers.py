@@ -5,15 +5,16 @@ resolves the templates of `dvc.yaml`: paths and remotes of stages are read here 
 """
 
 import contextlib
+import functools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from notebook_ci.base import yaml12
-from notebook_ci.base.errors import InputError
+from notebook_ci.base.errors import InputError, located
 from notebook_ci.base.files import read_text
 from notebook_ci.base.texts import command_line, quote
 from notebook_ci.dvc_pull.config import FOLDER
@@ -28,8 +29,11 @@ _OUTS = ("outs", "metrics", "plots")
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A file or folder that a pointer names."""
+    """A file or folder that a pointer names: a `.dvc` file, or a stage in `dvc.yaml` or `dvc.lock`."""
 
+    file: str  # the pointer, relative to the workspace
+    stage: str = ""  # empty in a `.dvc` file
+    is_output: bool  # False: a dependency
     path: str  # as written: relative to the folder of the pointer or stage; or an address
     line: int | None  # of its hash; of its path if it has none
     hash: str = ""  # MD5, for a folder with `.dir`; empty: none
@@ -43,40 +47,20 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pointer:
-    """A `.dvc` file, or a stage in `dvc.yaml` or `dvc.lock`."""
-
-    file: str  # relative to the workspace
-    stage: str = ""  # empty for a .dvc file
-    outs: list[Entry] = field(default_factory=list)
-    deps: list[Entry] = field(default_factory=list)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Pointers:
-    found: list[Pointer]
-    wrong: list[InputError]  # files that cannot be read, and hashes that are not valid
-    perhaps_ignored: list[InputError]  # the same, in files that DVC may be told to ignore
+    entries: list[Entry] = field(default_factory=list)
+    # Files that cannot be read, and hashes that are not valid; the same, in files that DVC may be told to ignore.
+    wrong: list[InputError] = field(default_factory=list)
+    perhaps_ignored: list[InputError] = field(default_factory=list)
 
     @property
-    def outs(self) -> Iterator[tuple[str, Entry]]:
-        """Yield the file of each output, and the output."""
-        return ((pointer.file, out) for pointer in self.found for out in pointer.outs)
-
-    @property
-    def remotes(self) -> set[str]:
-        return {out.remote for _, out in self.outs if out.remote}
-
-    @property
-    def addresses(self) -> Iterator[tuple[str, Entry]]:
-        """Yield the file of each address, and the entry that has it."""
-        entries = ((pointer.file, entry) for pointer in self.found for entry in (*pointer.outs, *pointer.deps))
-        return ((file, entry) for file, entry in entries if entry.scheme)
+    def outs(self) -> list[Entry]:
+        return [entry for entry in self.entries if entry.is_output]
 
 
 def read(root: Path, workspace: Path) -> Pointers:
     """Read all pointers of the repository whose `.dvc` folder is in `root`."""
-    pointers = Pointers(found=[], wrong=[], perhaps_ignored=[])
+    pointers = Pointers()
     patterns = _ignoring(root)
     for path in _files(root):
         shown = relative_to_workspace(path, workspace)
@@ -84,7 +68,7 @@ def read(root: Path, workspace: Path) -> Pointers:
         ignored = any(each.match(pattern) for each in names for pattern in patterns)
         wrong = pointers.perhaps_ignored if ignored else pointers.wrong
         try:
-            pointers.found.extend(_pointers(path.name, _load(path, shown), shown))
+            pointers.entries.extend(_entries(_load(path, shown), shown))
         except InputError as error:
             wrong.append(error)
     return pointers
@@ -94,11 +78,11 @@ def restore(pointer: str) -> str:
     return f"Restore it from git: {command_line('git checkout -- {}', pointer)}."
 
 
-def check_hash(value: object, pointer: str, line: int | None) -> None:
+def check_hash(value: object, pointer: str) -> None:
     """Raise InputError if the hash of a pointer is not a valid MD5: it becomes a path."""
     if not isinstance(value, str) or not _HASH.fullmatch(value):
         hint = f"An MD5 has 32 digits, 0-9 and a-f; that of a folder ends in `.dir`. {restore(pointer)}"
-        raise InputError(f"{quote(pointer)}: {quote(value)} is not a valid MD5.", hint=hint, file=pointer, line=line)
+        raise InputError(f"{quote(pointer)}: {quote(value)} is not a valid MD5.", hint=hint)
 
 
 def _files(root: Path) -> Iterator[Path]:
@@ -130,53 +114,40 @@ def _load(path: Path, shown: str) -> Any:
     return yaml12.with_lines(text, origin=quote(shown), hint=hint, file=shown)
 
 
-def _pointers(name: str, content: Any, shown: str) -> Iterator[Pointer]:
-    if name not in {PIPELINE, LOCK}:
-        outs, deps = _entries(content, ("outs",), shown), _entries(content, ("deps",), shown)
-        yield Pointer(file=shown, outs=outs, deps=deps)
-        return
-    stages = content.get("stages") if isinstance(content, dict) else None
-    for stage, body in stages.items() if isinstance(stages, dict) else ():
-        template = body.get("do", body) if isinstance(body, dict) else body
-        outs, deps = _entries(template, _OUTS, shown), _entries(template, ("deps",), shown)
-        yield Pointer(file=shown, stage=str(stage), outs=outs, deps=deps)
+def _entries(content: Any, file: str) -> Iterator[Entry]:
+    """Yield what a pointer names. What is not as expected is left out."""
+    stages = {"": content}
+    if PurePosixPath(file).name in {PIPELINE, LOCK}:
+        stages = _map(_map(content).get("stages"))
+    for stage, body in stages.items():
+        template = _map(_map(body).get("do", body))
+        for key in (*_OUTS, "deps"):
+            items = template.get(key)
+            for number, item in enumerate(items if isinstance(items, list) else ()):
+                new = functools.partial(Entry, file=file, stage=str(stage), is_output=key in _OUTS)
+                yield from _entry(item, yaml12.line(items, number), new)
 
 
-def _entries(content: Any, keys: tuple[str, ...], file: str) -> list[Entry]:
-    if not isinstance(content, dict):
-        return []
-    return [
-        entry
-        for key in keys
-        if isinstance(items := content.get(key), list)
-        for number, item in enumerate(items)
-        if (entry := _entry(item, yaml12.line(items, number), "" if key == "deps" else file))
-    ]
-
-
-def _entry(item: Any, line: int | None, file: str) -> Entry | None:
-    """Return an output of `file`, or a dependency (`file` is empty), that begins at `line`; None: not as expected."""
+def _entry(item: Any, line: int | None, new: Callable[..., Entry]) -> Iterator[Entry]:
+    """Yield the entry that begins at `line`."""
     if isinstance(item, str):  # of a stage in dvc.yaml
-        return Entry(path=item, line=line)
-    if not isinstance(item, dict):
-        return None
-    if not {"path", "md5"} & set(item):  # of a stage in dvc.yaml: one path with its settings
-        path, settings = next(iter(item.items()), ("", None))
-        return Entry(
-            path=_text(path), line=line, remote=_text(settings.get("remote") if isinstance(settings, dict) else "")
-        )
-    path = _text(item.get("path"))
-    hashed = item.get("md5") or ""
-    line = yaml12.line(item, "md5" if hashed else "path") or line
-    entry = Entry(path=path, line=line, hash=str(hashed), remote=_text(item.get("remote")))
-    if file:
-        _check(entry, item.get("files"), file)
-    return entry
+        yield new(path=item, line=line)
+    elif isinstance(item, dict) and not {"path", "md5"} & set(item):  # the same: one path with its settings
+        for path, settings in item.items():
+            yield new(path=_text(path), line=line, remote=_text(_map(settings).get("remote")))
+    elif isinstance(item, dict):
+        hashed = item.get("md5") or ""
+        line = yaml12.line(item, "md5" if hashed else "path") or line
+        entry = new(path=_text(item.get("path")), line=line, hash=str(hashed), remote=_text(item.get("remote")))
+        if entry.is_output:
+            with located(entry.file, line):
+                _check(entry, item.get("files"))
+        yield entry
 
 
-def _check(entry: Entry, files: object, file: str) -> None:
+def _check(entry: Entry, files: object) -> None:
     if entry.hash:
-        check_hash(entry.hash, file, entry.line)
+        check_hash(entry.hash, entry.file)
     try:
         if files is not None:
             check_entries(files)
@@ -184,7 +155,11 @@ def _check(entry: Entry, files: object, file: str) -> None:
     except BadEntry as error:
         what = f"the file list of {quote(entry.path)} is wrong: {error}"
     if what:
-        raise InputError(f"{quote(file)}: {what}.", hint=restore(file), file=file, line=entry.line)
+        raise InputError(f"{quote(entry.file)}: {what}.", hint=restore(entry.file))
+
+
+def _map(value: Any) -> dict[Any, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _text(value: Any) -> str:

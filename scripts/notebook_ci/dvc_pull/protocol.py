@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from notebook_ci.base.problems import Problem
 from notebook_ci.base.worker import Reply
-from notebook_ci.dvc_pull.pointers import Pointer
-from notebook_ci.records.dvc_pull import PulledData
+from notebook_ci.dvc_pull.pointers import Entry
+from notebook_ci.records.dvc_pull import Pulled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +14,7 @@ class Request:
 
     workspace: str  # paths are shown relative to it
     root: str  # the folder that contains `.dvc`
-    pointers: list[Pointer]
+    entries: list[Entry]
     targets: list[str]  # relative to the working directory
     remote: str
     jobs: int  # 0: as many as the remote's settings say
@@ -23,12 +23,5 @@ class Request:
 
 
 @dataclass(kw_only=True)
-class Result(Reply):
-    dvc_version: str = ""
-    data: list[PulledData] = field(default_factory=list)
-    digest: str = ""  # SHA-256 over the outputs
-    files: int = 0
-    bytes: int = 0
-    downloaded_files: int = 0
-    downloaded_bytes: int = 0
+class Result(Pulled, Reply):
     problems: list[Problem] = field(default_factory=list)  # warnings and notices

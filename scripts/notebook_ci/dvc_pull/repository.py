@@ -6,13 +6,14 @@ those that do not match.
 """
 
 import contextlib
+import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
+from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError, located
 from notebook_ci.base.texts import command_line, listed, quote, without_secrets
 from notebook_ci.base.worker import DISK
 from notebook_ci.dvc_pull.config import SUPPORTED
@@ -32,56 +33,43 @@ AnyError = TypeVar("AnyError", bound=NotebookCiError)
 
 
 @dataclass(frozen=True)
-class Output:
-    """A tracked file or folder, or the requested part of a folder."""
+class Tracked:
+    """A tracked file or folder, the requested part of a folder, or a file of a folder."""
 
     path: Path  # in the workspace
     shown: str  # `path` relative to the workspace
     pointer: str  # the file that tracks it, relative to the workspace
     line: int | None  # line of its hash in the pointer
     hash_name: str
-    hash: str  # ends in `.dir` if the output is a folder
+    hash: str  # that of a folder ends in `.dir`: its content is a list of files
     size: int | None  # bytes, if the pointer says
     remote: str  # name of its remote; empty if none is set
     pushed: bool  # False: no remote has it (`push: false`)
     by_dvc: bool  # DVC itself must fetch it: an import, or an object of a versioned remote
     within: tuple[str, ...]  # the requested part of a folder; empty: all of it
-    handle: Any = field(repr=False)  # DVC's own object
+    handle: Any = field(repr=False, compare=False)  # DVC's own object of the output
+    folder: "Tracked | None" = None  # for a file of a folder
 
     @property
     def is_folder(self) -> bool:
         return self.hash.endswith(".dir")
 
-    def error(self, kind: type[AnyError], message: str, hint: str) -> AnyError:
-        """Return an error on the line of its hash."""
-        return kind(message, hint=hint, file=self.pointer, line=self.line)
-
-    @property
-    def content(self) -> "Object":
-        """The content that its hash identifies: a file, or a folder's list of files."""
-        return Object(self.hash_name, self.hash, self.shown, self)
-
-
-@dataclass(frozen=True)
-class Object:
-    """A content that is needed."""
-
-    hash_name: str
-    hash: str
-    shown: str  # a file that has this content
-    output: Output  # the output that this file belongs to
-
     @property
     def md5(self) -> str:
-        return self.hash.removesuffix(".dir")  # DVC's mark for a folder
+        return self.hash.removesuffix(".dir")
+
+    @property
+    def of(self) -> str:
+        """The output that it belongs to, relative to the workspace."""
+        return (self.folder or self).shown
 
     @property
     def cached(self) -> Path:
-        return Path(self.output.handle.cache.oid_to_path(self.hash))
+        return Path(self.handle.cache.oid_to_path(self.hash))
 
-    def protect(self, path: Path) -> None:
-        """Give a file the mode that DVC's cache uses."""
-        self.output.handle.cache.protect(str(path))
+    def error(self, kind: type[AnyError], message: str, hint: str) -> AnyError:
+        """Return an error on the line of its hash."""
+        return kind(message, hint=hint, file=self.pointer, line=self.line)
 
 
 class Repository:
@@ -93,32 +81,19 @@ class Repository:
         self._workspace = Path(request.workspace)
         self._request = request
         self._stores: dict[str, RemoteStore] = {}
-        # (file, stage, whether it is an output, path as written) -> output or dependency
-        self._entries = {
-            (pointer.file, pointer.stage, is_output, entry.path): entry
-            for pointer in request.pointers
-            for is_output, entries in ((True, pointer.outs), (False, pointer.deps))
-            for entry in entries
-        }
+        self._lines = {(each.file, each.stage, each.is_output, each.path): each.line for each in request.entries}
         guard(self._workspace)
         with self._faults():
             self._repo = Repo(request.root)
             self.default_remote = self._repo.config["core"].get("remote", "")
             # The git root; DVC's root if there is no git.
             self._boundary = Path(self._repo.scm.root_dir).resolve()
+            self.cache = Path(self._repo.cache.local_cache_dir)
+            self.temporary = Path(self._repo.tmp_dir)  # DVC's own temporary folder, which git ignores
 
-    @property
-    def cache(self) -> Path:
-        return Path(self._repo.cache.local_cache_dir)
-
-    @property
-    def temporary(self) -> Path:
-        """DVC's own temporary folder, which git ignores."""
-        return Path(self._repo.tmp_dir)
-
-    def outputs(self) -> tuple[list[Output], list[NotebookCiError]]:
+    def outputs(self) -> tuple[list[Tracked], list[NotebookCiError]]:
         """Return the requested outputs, and what is wrong with them. Raises NotebookCiError if a target is unknown."""
-        found: dict[tuple[Path, tuple[str, ...]], Output] = {}
+        found: dict[tuple[Path, tuple[str, ...]], Tracked] = {}
         wrong: list[NotebookCiError] = []
         with self._faults():
             for stage, inside in self._collected():
@@ -137,7 +112,7 @@ class Repository:
                         found[output.path, output.within] = output
         return sorted(found.values(), key=lambda output: output.shown), wrong
 
-    def files(self, output: Output) -> Iterator[Object]:
+    def files(self, output: Tracked) -> Iterator[Tracked]:
         """Yield the files of a folder whose list of files is in the cache. Raises CheckFailed if it is corrupt."""
         from dvc_data.hashfile.tree import Tree
         from dvc_objects.errors import ObjectFormatError
@@ -158,11 +133,13 @@ class Repository:
         files = [
             (root.joinpath(*key), content) for key, _, content in tree if key[: len(output.within)] == output.within
         ]
-        for _, content in files:
-            check_hash(content.value, output.pointer, output.line)
-        check_links({path.parent for path, _ in files}, self._boundary, output.pointer, output.line)
+        with located(output.pointer, output.line):
+            for _, content in files:
+                check_hash(content.value, output.pointer)
+            check_links({path.parent for path, _ in files}, self._boundary, output.pointer)
         for path, content in files:
-            yield Object(content.name, content.value, self.show(path), output)
+            hashed = {"hash_name": content.name, "hash": content.value, "size": None}
+            yield dataclasses.replace(output, path=path, shown=self.show(path), folder=output, **hashed)
 
     def store(self, name: str) -> RemoteStore:
         """Return a remote. Raises NotebookCiError if it cannot be used."""
@@ -172,7 +149,7 @@ class Repository:
                 self._stores[name] = RemoteStore(name, self._repo.cloud.get_remote(name))
         return self._stores[name]
 
-    def fetch(self, outputs: Sequence[Output]) -> None:
+    def fetch(self, outputs: Sequence[Tracked]) -> None:
         """Let DVC fetch outputs into the cache. What it could not get is missing there afterwards."""
         from dvc.exceptions import DownloadError
 
@@ -180,7 +157,7 @@ class Repository:
         with self._faults(), contextlib.suppress(DownloadError):
             self._repo.fetch(targets, remote=self._request.remote or None, jobs=self._request.jobs or None)
 
-    def checkout(self, outputs: Sequence[Output] | None) -> None:
+    def checkout(self, outputs: Sequence[Tracked] | None) -> None:
         """Put outputs (None: all) into the workspace. Raises CheckFailed if a changed file is saved nowhere else."""
         # DVC reads all pointers here, even those that no target names.
         with self._faults(), _reading():
@@ -209,25 +186,22 @@ class Repository:
             hint="Name a `.dvc` file, a file or folder that one tracks, a folder of them, or a stage of `dvc.yaml`.",
         )
 
-    def _output(self, stage: Any, out: Any, inside: str | None) -> Output:
+    def _output(self, stage: Any, out: Any, inside: str | None) -> Tracked:
         """Return an output. Raises CheckFailed if it has no hash, InputError if its path or hash is not valid."""
         pointer, line = self._location(stage, out)
-        if out.fs.protocol != "local":
-            raise InputError(
-                f"{quote(pointer)} tracks {quote(without_secrets(str(out)))}, which is not a file of this repository.",
-                hint="Bring it into the repository with `dvc import-url`.",
-                file=pointer,
-                line=line,
-            )
-        shown = self.show(out.fs_path)
-        check_path(Path(out.fs_path), self._boundary, shown, pointer, line)
-        if not out.hash_info or out.hash_name not in HASHES:
-            raise _without_hash(stage, out, shown, pointer, line)
-        check_hash(out.hash_info.value, pointer, line)
+        with located(pointer, line):
+            if out.fs.protocol != "local":
+                what = f"{quote(without_secrets(str(out)))}, which is not a file of this repository"
+                hint = "Bring it into the repository with `dvc import-url`."
+                raise InputError(f"{quote(pointer)} tracks {what}.", hint=hint)
+            check_path(Path(out.fs_path), self._boundary, shown := self.show(out.fs_path), pointer)
+            if not out.hash_info or out.hash_name not in HASHES:
+                raise _without_hash(stage, out, shown, pointer)
+            check_hash(out.hash_info.value, pointer)
         path = Path(inside) if inside else Path(out.fs_path)
         remote = self._request.remote or out.remote or self.default_remote
         versioned = bool(remote) and self._is_versioned(remote)
-        return Output(
+        return Tracked(
             path=path,
             shown=self.show(path),
             pointer=pointer,
@@ -256,8 +230,8 @@ class Repository:
             if out and dep.hash_name == out.hash_name and dep.hash_info and dep.hash_info != out.hash_info:
                 pointer, _ = self._location(out.stage, out)
                 message = f"{what} {quote(self.show(dep.fs_path))} than {quote(pointer)} tracks now."
-                entry = self._entries.get((file, stage.name, False, dep.def_path))
-                yield CheckFailed(message, hint=hint, file=file, line=entry.line if entry else None)
+                line = self._lines.get((file, stage.name, False, dep.def_path))
+                yield CheckFailed(message, hint=hint, file=file, line=line)
 
     @functools.cached_property
     def _tracked(self) -> dict[str, Any]:
@@ -274,8 +248,9 @@ class Repository:
         lock = _lock(stage)
         # A stage that dvc.lock does not know has its output in dvc.yaml only.
         for path in filter(None, (lock, stage.path)):
-            if entry := self._entries.get((file := self.show(path), stage.name if lock else "", True, out.def_path)):
-                return file, entry.line
+            known = (self.show(path), stage.name if lock else "", True, out.def_path)
+            if known in self._lines:
+                return known[0], self._lines[known]
         return self.show(stage.path), None
 
     @contextlib.contextmanager
@@ -371,7 +346,7 @@ def _repro(stage: Any) -> str:
     return f"Run {command_line('dvc repro {}', stage.addressing)}, commit `dvc.lock`, and run `dvc push`."
 
 
-def _without_hash(stage: Any, out: Any, shown: str, pointer: str, line: int | None) -> CheckFailed:
+def _without_hash(stage: Any, out: Any, shown: str, pointer: str) -> CheckFailed:
     if stage.is_import:
         update = command_line("dvc update {}", pointer)
         what, hint = "it was imported without its content", f"Run {update}, and commit it."
@@ -382,6 +357,4 @@ def _without_hash(stage: Any, out: Any, shown: str, pointer: str, line: int | No
     else:
         add = command_line("dvc add {}", shown)
         what, hint = "it has no hash", f"Run {add}, commit {quote(pointer)}, and run `dvc push`."
-    return CheckFailed(
-        f"{quote(pointer)} has no content for {quote(shown)}: {what}.", hint=hint, file=pointer, line=line
-    )
+    return CheckFailed(f"{quote(pointer)} has no content for {quote(shown)}: {what}.", hint=hint)

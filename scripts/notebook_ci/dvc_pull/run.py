@@ -1,5 +1,6 @@
 """The stage dvc-pull: chooses the tool environment by kind of remote, runs the worker and records its result."""
 
+import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,9 +23,9 @@ from notebook_ci.dvc_pull.config import (
     find_root,
 )
 from notebook_ci.dvc_pull.model import MANIFEST, DvcPullInputs
-from notebook_ci.dvc_pull.pointers import Pointers, read
+from notebook_ci.dvc_pull.pointers import Entry, Pointers, read
 from notebook_ci.dvc_pull.protocol import Request, Result
-from notebook_ci.records.dvc_pull import DvcPullRecord
+from notebook_ci.records.dvc_pull import DvcPullRecord, Pulled
 from notebook_ci.tools import tool
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -57,13 +58,15 @@ def plan(inputs: DvcPullInputs, workspace: Workspace) -> PullPlan | Nothing:
     root, directory = _find(inputs, cwd)
     config = Config.read(root, os.path.relpath(root, cwd), workspace.environ)
     pointers = read(root, cwd)
-    if wrong := [*pointers.wrong, *_unsupported(pointers)]:
+    addresses = [entry for entry in pointers.entries if entry.scheme]
+    if wrong := [*pointers.wrong, *(_unsupported(entry) for entry in addresses if entry.scheme in UNSUPPORTED)]:
         raise together(wrong)
-    names = [inputs.remote] if inputs.remote else [config.default, *sorted(pointers.remotes & set(config.urls))]
+    remotes_of_outs = {out.remote for out in pointers.outs}
+    names = [inputs.remote] if inputs.remote else [config.default, *sorted(remotes_of_outs & set(config.urls))]
     remotes = [config.remote(name) for name in dict.fromkeys(filter(None, names))]
     scheme = _kind([remote.kind for remote in remotes], "The data is in remotes")
-    addresses = {KINDS[entry.scheme] for _, entry in pointers.addresses if entry.scheme in KINDS}
-    kind = _kind([scheme, *sorted(addresses)], "The remote and the addresses in pointers are")
+    others = {KINDS[entry.scheme] for entry in addresses if entry.scheme in KINDS}
+    kind = _kind([scheme, *sorted(others)], "The remote and the addresses in pointers are")
     return PullPlan(
         root=root,
         directory=directory,
@@ -76,8 +79,12 @@ def plan(inputs: DvcPullInputs, workspace: Workspace) -> PullPlan | Nothing:
 
 
 def run(inputs: DvcPullInputs, planned: PullPlan, context: Context, record: DvcPullRecord) -> None:
-    """Pull and check the data, and record it. Raises the worst error, which carries the others."""
-    remotes = planned.remotes
+    """Pull and check the data, and record it.
+
+    Raises the worst error, which carries the others; SurroundingsError if DVC could not be installed, or the worker
+    ended without a reply.
+    """
+    remotes, manifest = planned.remotes, context.files.artifacts / MANIFEST
     record.scheme = planned.scheme
     record.remote = ", ".join(remote.name for remote in remotes)
     record.remote_url = ", ".join(remote.url for remote in remotes)
@@ -85,15 +92,31 @@ def run(inputs: DvcPullInputs, planned: PullPlan, context: Context, record: DvcP
     request = Request(
         workspace=str(context.cwd),
         root=str(planned.root),
-        pointers=planned.pointers.found,
+        entries=planned.pointers.entries,
         targets=list(inputs.targets),
         remote=inputs.remote,
         jobs=inputs.jobs,
         verify=inputs.verify,
-        manifest=str(context.files.artifacts / MANIFEST),
+        manifest=str(manifest),
     )
-    result = _work(request, planned, context)
-    _record(result, record, context)
+    environment = f"dvc-{planned.kind}"
+    tool.install(environment, "DVC", context.environ, context.reporter)
+    result = worker.ask(
+        tool.worker(environment, WORKER),
+        request,
+        Result,
+        tool="DVC",
+        env=isolation.for_others(context.environ) | QUIET,
+        cwd=planned.directory,
+        reporter=context.reporter,
+        log=context.files.artifacts / LOG,
+    )
+    for field in dataclasses.fields(Pulled):
+        setattr(record, field.name, getattr(result, field.name))
+    record.problems += result.problems
+    record.read = {pointer: sha256(context.cwd / pointer) for pointer in sorted({each.pointer for each in record.data})}
+    if manifest.exists():
+        record.created = {context.files.relative(manifest): sha256(manifest)}
     if result.errors:
         # The worst error decides the exit code.
         raise together(sorted([*planned.pointers.perhaps_ignored, *result.errors], key=lambda error: error.exit_code))
@@ -116,11 +139,9 @@ def _find(inputs: DvcPullInputs, cwd: Path) -> tuple[Path, Path]:
     return root, directory
 
 
-def _unsupported(pointers: Pointers) -> Iterator[InputError]:
-    for file, entry in pointers.addresses:
-        if entry.scheme in UNSUPPORTED:
-            what = f"{quote(file)} has the address {quote(without_secrets(entry.path))}, which cannot be read here."
-            yield InputError(what, hint=SUPPORTED, file=file, line=entry.line)
+def _unsupported(entry: Entry) -> InputError:
+    what = f"{quote(entry.file)} has the address {quote(without_secrets(entry.path))}, which cannot be read here."
+    return InputError(what, hint=SUPPORTED, file=entry.file, line=entry.line)
 
 
 def _kind(kinds: list[str], what: str) -> str:
@@ -136,31 +157,3 @@ def _kind(kinds: list[str], what: str) -> str:
             "DVC repository of their own (`dvc init --subdir`).",
         )
     return next(iter(special or sorted(kinds)), "local")
-
-
-def _work(request: Request, planned: PullPlan, context: Context) -> Result:
-    """Run the worker. Raises SurroundingsError if DVC could not be installed, or the worker ended without a reply."""
-    environment = f"dvc-{planned.kind}"
-    tool.install(environment, "DVC", context.environ, context.reporter)
-    return worker.ask(
-        tool.worker(environment, WORKER),
-        request,
-        Result,
-        tool="DVC",
-        env=isolation.for_others(context.environ) | QUIET,
-        cwd=planned.directory,
-        reporter=context.reporter,
-        log=context.files.artifacts / LOG,
-    )
-
-
-def _record(result: Result, record: DvcPullRecord, context: Context) -> None:
-    record.problems += result.problems
-    record.dvc_version = result.dvc_version
-    record.data = result.data
-    record.data_digest, record.files, record.bytes = result.digest, result.files, result.bytes
-    record.downloaded_files, record.downloaded_bytes = result.downloaded_files, result.downloaded_bytes
-    record.read = {pointer: sha256(context.cwd / pointer) for pointer in sorted({each.pointer for each in record.data})}
-    manifest = context.files.artifacts / MANIFEST
-    if manifest.exists():
-        record.created = {context.files.relative(manifest): sha256(manifest)}

@@ -41,7 +41,6 @@ OF_CORE = {
     *("analytics", "autostage", "check_update", "checksum_jobs", "experiments"),
     *("hardlink_lock", "interactive", "machine", "no_scm", "remote"),
 }
-LOCAL = "config.local"
 OWNER = (
     "It can name files whose content runs programs. Set it on the machine instead: `dvc remote modify --local` "
     "(`.dvc/config.local`, which git must ignore) or `--global`."
@@ -77,8 +76,8 @@ def guard(workspace: Path) -> None:
 
     def checked_config(self: Any, level: str) -> Any:
         values = load_config(self, level)
-        if level in {"repo", "local"}:
-            _check_config(values, Path(self.files[level]), workspace)
+        if level == "repo" or (level == "local" and values and not _is_ignored(Path(self.files[level]))):
+            _check_sections(values, Path(self.files[level]), workspace)
         return values
 
     def checked_output(self: Any, stage: Any, path: str, *arguments: Any, **options: Any) -> None:
@@ -113,20 +112,20 @@ def guard(workspace: Path) -> None:
         _guard_names(store)
 
 
-def check_path(path: Path, root: Path, shown: str, pointer: str, line: int | None) -> None:
+def check_path(path: Path, root: Path, shown: str, pointer: str) -> None:
     """Raise InputError if the absolute path of an output is outside `root`, or in a folder of git or DVC."""
     if not path.is_relative_to(root) or path == root:
         what = "outside the repository"
     elif _is_forbidden(path.relative_to(root).parts):
         what = "in a folder of git or DVC"
     else:
-        check_links({path.parent}, root, pointer, line)
+        check_links({path.parent}, root, pointer)
         return
     hint = "Only files of the repository are pulled: give the output a path in it."
-    raise InputError(f"{quote(pointer)} tracks {quote(shown)}, which is {what}.", hint=hint, file=pointer, line=line)
+    raise InputError(f"{quote(pointer)} tracks {quote(shown)}, which is {what}.", hint=hint)
 
 
-def check_links(folders: Iterable[Path], root: Path, pointer: str, line: int | None) -> None:
+def check_links(folders: Iterable[Path], root: Path, pointer: str) -> None:
     """Raise InputError if a folder is not in the repository after its links are followed."""
     for folder in folders:
         try:
@@ -139,8 +138,6 @@ def check_links(folders: Iterable[Path], root: Path, pointer: str, line: int | N
             raise InputError(
                 f"{quote(pointer)} tracks files in {quote(os.path.relpath(folder, root))}, {what}.",
                 hint="Replace the link with a folder, or give the output another path.",
-                file=pointer,
-                line=line,
             )
 
 
@@ -174,12 +171,6 @@ def _is_inside(path: object) -> bool:
 def _is_forbidden(parts: Iterable[str]) -> bool:
     """Return whether a path goes through a folder of git or DVC, on any file system."""
     return any(part.rstrip(". ").lower() in _FORBIDDEN_PARTS for part in parts)
-
-
-def _check_config(values: Mapping[str, Any], path: Path, workspace: Path) -> None:
-    if path.name == LOCAL and (not values or _is_ignored(path)):
-        return
-    _check_sections(values, path, workspace)
 
 
 def _check_sections(values: Mapping[str, Any], path: Path, workspace: Path) -> None:

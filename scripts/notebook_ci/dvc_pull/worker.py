@@ -8,13 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from notebook_ci.base import worker
 from notebook_ci.dvc_pull.protocol import Request, Result
-
-
-def pull(request: Request, result: Result) -> None:
-    from notebook_ci.dvc_pull.pulling import Pull
-
-    Pull(request, result, worker.progress).run()
-
+from notebook_ci.dvc_pull.pulling import pull
 
 if __name__ == "__main__":
     worker.serve(Request, Result(), pull)

@@ -18,18 +18,24 @@ class PulledData:
 
 
 @dataclass(kw_only=True)
-class DvcPullRecord(Record):
-    remote: str = ""  # names of the remotes, separated by commas
-    remote_url: str = ""  # without credentials
-    scheme: str = ""  # local, s3, http, ssh, gs or azure
+class Pulled:
+    """What the worker finds out."""
+
     dvc_version: str = ""
-    verified: bool = False  # whether the content of all files was compared with the pointers
     data_digest: str = ""  # SHA-256 of the tracked data
     files: int = 0
     bytes: int = 0
     downloaded_files: int = 0  # the number of files that this stage downloaded
     downloaded_bytes: int = 0
     data: list[PulledData] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
+class DvcPullRecord(Pulled, Record):
+    remote: str = ""  # names of the remotes, separated by commas
+    remote_url: str = ""  # without credentials
+    scheme: str = ""  # local, s3, http, ssh, gs or azure
+    verified: bool = False  # whether the content of all files was compared with the pointers
 
     @property
     def headline(self) -> dict[str, str]:
