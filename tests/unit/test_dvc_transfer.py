@@ -59,30 +59,30 @@ def test_what_hangs_is_given_up() -> None:
 
 def test_what_crawls_is_given_up() -> None:
     sizes = iter(range(1000))
-    made = Progress("Pulled", 1, print, crawl=1, written=lambda: next(sizes))
+    made = Progress("Pulled", 1, print, written=lambda: next(sizes))
     ended = threading.Event()
     began = time.monotonic()
     with pytest.raises(Silence):
-        list(at_once(lambda _: ended.wait(30), [1], jobs=1, progress=made, silence=30))
+        list(at_once(lambda _: ended.wait(30), [1], jobs=1, progress=made, silence=1))
     assert time.monotonic() - began < 10
     ended.set()
 
 
 def test_what_is_slow_but_finishes_files_does_not_crawl() -> None:
-    made = Progress("Pulled", 3, print, crawl=1)
-    assert len(list(at_once(lambda _: time.sleep(0.4), range(3), jobs=1, progress=made, silence=30))) == 3
+    made = Progress("Pulled", 3, print)
+    assert len(list(at_once(lambda _: time.sleep(0.6), range(3), jobs=1, progress=made, silence=0.8))) == 3
 
 
 def test_what_is_written_moves() -> None:
-    sizes = iter(range(1000))
+    sizes = iter(range(0, 10_000_000, 10_000))
     made = Progress("Pulled", 1, print, written=lambda: next(sizes))
-    assert len(list(at_once(lambda _: time.sleep(2.5), [1], jobs=1, progress=made, silence=2))) == 1
+    assert len(list(at_once(lambda _: time.sleep(2.5), [1], jobs=1, progress=made, silence=1))) == 1
 
 
 def test_progress_is_told() -> None:
     told: list[str] = []
     made = Progress("Pulled", 3, told.append, every=0, written=lambda: 500_000)
-    made.add_file()
+    made.files += 1
     made.bytes += 2_000_000
     made.report()
     assert told == ["Pulled 1 of 3 files, 2.5 MB"]

@@ -9,9 +9,8 @@ from typing import TypeVar
 MEGA = 1_000_000
 TELL_SECONDS = 10
 LOOK_SECONDS = 0.5
-# Work crawls if, for this long, no file was finished and fewer bytes per second than this arrived.
-CRAWL_SECONDS = 300
-CRAWL_RATE = 1000
+# Bytes per second: a server that is slower does not answer.
+SLOWEST = 1000
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -24,7 +23,7 @@ class Silence(TimeoutError):
 class Progress:
     """Counts the files that are done, and looks at the size of those being written, which `written` returns.
 
-    `every`: seconds between two lines for the user. `crawl`: seconds between two checks of how much has arrived.
+    `every`: seconds between two lines for the user.
     """
 
     def __init__(
@@ -35,39 +34,28 @@ class Progress:
         *,
         written: Callable[[], int] = lambda: 0,
         every: float = TELL_SECONDS,
-        crawl: float = CRAWL_SECONDS,
     ) -> None:
         self.files = 0
         self.bytes = 0  # of these files; added by who knows them
-        self._what, self._total, self._tell, self._every = what, total, tell, every
-        self._written, self._crawl = written, crawl
+        self._what, self._total, self._tell, self._every, self._written = what, total, tell, every, written
         self._size = self._arrived = 0
         self._before = (0, 0)
-        self._moved = self._reported = self._looked = time.monotonic()
-
-    def add_file(self) -> None:
-        self.files += 1
-        self._moved = time.monotonic()
+        self._judged = self._reported = time.monotonic()
 
     def look(self) -> None:
-        """If the size of what is being written changed, something has moved."""
-        if (size := self._written()) != self._size:
-            self._arrived += max(size - self._size, 0)
-            self._size = size
-            self._moved = time.monotonic()
+        size = self._written()
+        self._arrived += max(size - self._size, 0)
+        self._size = size
 
-    @property
-    def silence(self) -> float:
-        return time.monotonic() - self._moved
-
-    def crawls(self) -> bool:
-        """Return whether no file was finished and almost nothing arrived in `crawl` seconds."""
-        seconds = time.monotonic() - self._looked
-        if seconds < self._crawl:
+    def stands_still(self, seconds: float) -> bool:
+        """Return whether no file was finished and almost nothing arrived since the last answer, `seconds` ago."""
+        passed = time.monotonic() - self._judged
+        if passed < seconds:
             return False
+        self.look()
         files, arrived = self._before
-        self._before, self._looked = (self.files, self._arrived), time.monotonic()
-        return self.files == files and self._arrived - arrived < CRAWL_RATE * seconds
+        self._before, self._judged = (self.files, self._arrived), time.monotonic()
+        return self.files == files and self._arrived - arrived < SLOWEST * passed
 
     def report(self) -> None:
         """Report the progress, at most every `every` seconds."""
@@ -88,8 +76,8 @@ def at_once(
 ) -> Iterator[tuple[Item, Outcome]]:
     """Do the work for several items at a time, and yield each outcome as soon as it is there.
 
-    The work is given up after `silence` seconds without movement, and also if it crawls; None: never. Raises Silence if
-    nothing moves (threads that hang are left behind), or the first exception of the work.
+    Raises Silence if nothing, or almost nothing, moves for `silence` seconds (None: for ever); threads that hang are
+    left behind. Raises the first exception of the work.
     """
     pool = ThreadPoolExecutor(max_workers=jobs)
     done: queue.SimpleQueue[Future[Outcome]] = queue.SimpleQueue()
@@ -106,10 +94,10 @@ def at_once(
                 progress.look()
             else:
                 outcome = ended.result()
-                progress.add_file()
+                progress.files += 1
                 yield running.pop(ended), outcome
             progress.report()
-            if silence and (progress.silence > silence or progress.crawls()):
+            if silence and progress.stands_still(silence):
                 raise Silence
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
