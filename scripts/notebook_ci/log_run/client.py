@@ -38,8 +38,7 @@ _FOREIGN = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "
 def log(store: Store, target: Mapping[str, str], run: Description, context: Context) -> Answer:
     """Log a run; `target` has the fields of `Job` that select experiment and run.
 
-    Raises:
-        SurroundingsError: MLflow could not be installed, did not answer in time, or a folder is not writable.
+    Raises SurroundingsError if MLflow could not be installed, did not answer in time, or a folder is not writable.
     """
     tool.install(store.environment, "MLflow", context.environ, context.reporter)
     job = Job(

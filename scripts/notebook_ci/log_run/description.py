@@ -1,11 +1,10 @@
 """Describes the records of a run directory in MLflow's terms and within its limits."""
 
-import dataclasses
 import hashlib
 import json
 import re
 import stat
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -60,7 +59,7 @@ class Artifact:
     bytes: int
 
 
-@dataclass
+@dataclass(frozen=True)
 class Description:
     """A run, as MLflow describes it. Times are in milliseconds since 1970."""
 
@@ -86,25 +85,24 @@ def describe(
     `context` are tags about the origin of code and run. Raises InputError if the time of a record is not one.
     """
     spans = {label: _span(record, root / f"{label}.json") for label, record in records.items()}
-    described = Description(
+    ends = {label: end for label, (_, end) in spans.items()}
+    tags = {IDENTITY_TAG: identity, **context}
+    for label, record in records.items():
+        tags |= _tags(label, record)
+    notices: list[str] = []
+    return Description(
         identity=identity,
         name=name,
         status="FINISHED" if all(record.status in {"passed", "skipped"} for record in records.values()) else "FAILED",
         start=min(start for start, _ in spans.values()),
-        end=max(end for _, end in spans.values()),
-        datasets=_merged(dataset for record in records.values() for dataset in _datasets(record)),
+        end=max(ends.values()),
+        datasets=_datasets(records.values()),
+        artifacts=[each for label, record in records.items() for each in _artifacts(label, record, root, notices)],
+        parameters=_parameters(records, notices),
+        metrics=_metrics(records, ends, notices),
+        tags=bounded(valid_names(tags, notices), MOST_TAG, "tag", notices),
+        notices=notices,
     )
-    notices = described.notices
-    described.artifacts = [
-        each for label, record in records.items() for each in _artifacts(label, record, root, notices)
-    ]
-    described.parameters = _parameters(records, notices)
-    described.metrics = _metrics(records, {label: end for label, (_, end) in spans.items()}, notices)
-    tags = {name: value for label, record in records.items() for name, value in _tags(label, record)}
-    described.tags = bounded(
-        valid_names({**context, **tags, IDENTITY_TAG: identity}, notices), MOST_TAG, "tag", notices
-    )
-    return described
 
 
 def _span(record: Record, path: Path) -> tuple[int, int]:
@@ -120,33 +118,38 @@ def _span(record: Record, path: Path) -> tuple[int, int]:
     return times
 
 
-# --- Tags
+# --- Tags and counts
 
 
-def _tags(label: str, record: Record) -> Iterator[tuple[str, str]]:
-    yield f"notebook-ci.status.{label}", record.status
-    for name, value in _searched(record).items():
-        if value:
-            yield f"notebook-ci.{label}.{name}", value
-    if isinstance(record, BuildImageRecord) and record.status == "passed":
-        yield "mlflow.docker.image.uri", record.image
-        yield "mlflow.docker.image.id", record.image_id
+def _known(record: Record) -> tuple[dict[str, str], dict[str, int]]:
+    """Return the values that users search runs for, and the numbers that are worth a chart over several runs.
 
-
-def _searched(record: Record) -> dict[str, str]:
-    """Return the values that users search runs for; none of an image that was not built and pushed as requested."""
+    Nothing is known about an image that was not built and pushed as requested.
+    """
     match record:
         case SetupEnvRecord():
             names = {"python_version": record.python_version, "lock_file": record.lock_file}
-            return {"env_digest": record.env_digest, **names}
+            return {"env_digest": record.env_digest, **names}, {"packages": len(record.packages)}
         case DvcPullRecord():
-            return {"data_digest": record.data_digest, "remote_url": record.remote_url}
+            counts = {"files": record.files, "bytes": record.bytes, "downloaded_bytes": record.downloaded_bytes}
+            return {"data_digest": record.data_digest, "remote_url": record.remote_url}, counts
+        case ValidateRecord():
+            return {}, {"evaluated": record.evaluated, "failed": record.failed}
         case ExecuteRecord():
-            return {"python_version": record.python_version, "read_digest": _digest_of(record.read)}
+            counts = {"executed": len(record.begun), "failed": len(record.failed)}
+            return {"python_version": record.python_version, "read_digest": _digest_of(record.read)}, counts
         case BuildImageRecord(status="passed"):
             digests = {"digest": record.digest, "base_digest": record.base_digest}
-            return {"image": record.image, "image_id": record.image_id, **digests}
-    return {}
+            return {"image": record.image, "image_id": record.image_id, **digests}, {"bytes": record.bytes}
+    return {}, {}
+
+
+def _tags(label: str, record: Record) -> dict[str, str]:
+    searched, _ = _known(record)
+    tags = {f"notebook-ci.{label}.{name}": value for name, value in searched.items() if value}
+    if isinstance(record, BuildImageRecord) and record.status == "passed":
+        tags |= {"mlflow.docker.image.uri": record.image, "mlflow.docker.image.id": record.image_id}
+    return {f"notebook-ci.status.{label}": record.status, **tags}
 
 
 def _digest_of(files: Mapping[str, str]) -> str:
@@ -179,7 +182,11 @@ def _parameters(records: Mapping[str, Record], notices: list[str]) -> dict[str, 
 
 def _text(value: object) -> str:
     """Return a value as MLflow itself would log it; lists and maps as JSON."""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+    return _json(value) if isinstance(value, dict | list) else str(value)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 # --- Metrics
@@ -200,65 +207,42 @@ def _metrics(records: Mapping[str, Record], ends: Mapping[str, int], notices: li
 
 def _measured(label: str, record: Record) -> Iterator[tuple[str, float]]:
     yield f"seconds/{label}", record.duration
-    for name, number in _counts(record).items():
+    _, counts = _known(record)
+    for name, number in counts.items():
         yield f"{label}/{name}", number
     for notebook in record.begun if isinstance(record, ExecuteRecord) else ():
         yield f"seconds/{label}/{notebook.name.removesuffix('.ipynb')}", notebook.duration
 
 
-def _counts(record: Record) -> dict[str, int]:
-    """Return the numbers that are worth a chart over several runs."""
-    match record:
-        case SetupEnvRecord():
-            return {"packages": len(record.packages)}
-        case DvcPullRecord():
-            return {"files": record.files, "bytes": record.bytes, "downloaded_bytes": record.downloaded_bytes}
-        case ValidateRecord():
-            return {"evaluated": record.evaluated, "failed": record.failed}
-        case ExecuteRecord():
-            return {"executed": len(record.begun), "failed": len(record.failed)}
-        case BuildImageRecord(status="passed"):
-            return {"bytes": record.bytes}
-    return {}
-
-
 # --- Datasets
 
 
-def _datasets(record: Record) -> Iterator[Dataset]:
-    if isinstance(record, DvcPullRecord):
-        for data in record.data:
-            source = {"uri": record.remote_url, "path": data.path, "pointer": data.pointer}
-            profile = {"bytes": data.bytes, "files": data.files, data.hash_name: data.hash}
-            yield _dataset(data.path, data.hash, "dvc", source, profile)
-    if isinstance(record, ValidateRecord):
-        for rule in record.results:
-            profile = {"num_rows": rule.rows, "sha256": rule.sha256, "suite": rule.suite}
-            profile |= {"expectations": rule.evaluated, "failed": rule.failed}
-            yield _dataset(rule.data, rule.sha256, "local", {"uri": rule.data}, profile)
-
-
-def _dataset(name: str, digest: str, source_type: str, source: object, profile: object) -> Dataset:
-    return Dataset(
-        name=name[:MOST_DATASET_NAME],
-        digest=(digest or "unknown")[:MOST_DATASET_DIGEST],
-        source_type=source_type,
-        source=json.dumps(source, ensure_ascii=False),
-        profile=json.dumps(profile, ensure_ascii=False),
-    )
-
-
-def _merged(datasets: Iterable[Dataset]) -> list[Dataset]:
+def _datasets(records: Iterable[Record]) -> list[Dataset]:
     """Return one dataset per path: with the origin from DVC if known, and all that is known about it."""
-    merged: dict[str, Dataset] = {}
-    for each in datasets:
-        if known := merged.get(each.name):
-            profile = json.dumps(json.loads(known.profile) | json.loads(each.profile), ensure_ascii=False)
-            origin = each if each.source_type == "dvc" else known
-            merged[each.name] = dataclasses.replace(origin, profile=profile)
-        else:
-            merged[each.name] = each
-    return list(merged.values())
+    found: dict[str, tuple[str, str, dict[str, str]]] = {}
+    profiles: defaultdict[str, dict[str, object]] = defaultdict(dict)
+    # Those of dvc-pull come last.
+    for record in sorted(records, key=lambda record: isinstance(record, DvcPullRecord)):
+        if isinstance(record, ValidateRecord):
+            for rule in record.results:
+                found[rule.data] = (rule.sha256, "local", {"uri": rule.data})
+                profiles[rule.data] |= {"num_rows": rule.rows, "sha256": rule.sha256, "suite": rule.suite}
+                profiles[rule.data] |= {"expectations": rule.evaluated, "failed": rule.failed}
+        if isinstance(record, DvcPullRecord):
+            for data in record.data:
+                source = {"uri": record.remote_url, "path": data.path, "pointer": data.pointer}
+                found[data.path] = (data.hash, "dvc", source)
+                profiles[data.path] |= {"bytes": data.bytes, "files": data.files, data.hash_name: data.hash}
+    return [
+        Dataset(
+            name=name[:MOST_DATASET_NAME],
+            digest=(digest or "unknown")[:MOST_DATASET_DIGEST],
+            source_type=source_type,
+            source=_json(source),
+            profile=_json(profiles[name]),
+        )
+        for name, (digest, source_type, source) in found.items()
+    ]
 
 
 # --- Artifacts

@@ -1,7 +1,6 @@
 """What log-run takes and gives."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from notebook_ci.base.inputs import StageInputs, given
 from notebook_ci.base.values import TEXT, choice
@@ -46,6 +45,6 @@ class LogRunInputs(StageInputs):
         shown_default="`fail`",
     )
 
-    def as_given(self) -> dict[str, Any]:
+    def as_given(self) -> dict[str, object]:
         """See `StageInputs.as_given`; an address may hold a password."""
         return super().as_given() | {"tracking-uri": self.tracking_uri and (shown(self.tracking_uri) or HIDDEN)}

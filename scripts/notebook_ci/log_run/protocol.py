@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from notebook_ci.base.worker import Reply
 from notebook_ci.log_run.description import Description
-from notebook_ci.records.log_run import Logged
+from notebook_ci.records.log_run import LoggedRun
 
 UPLOADING = "artifacts were uploaded"
 # Variable for the seconds of one request; MLflow reads it again for each request.
@@ -27,13 +27,6 @@ class Job:
 
 
 @dataclass(kw_only=True)
-class Answer(Reply):
-    experiment: str = ""
-    experiment_id: str = ""
-    run_id: str = ""  # empty: there is no run
-    run_name: str = ""
-    artifact_uri: str = ""
-    updated: bool = False  # whether the run already existed
+class Answer(LoggedRun, Reply):
     kept: dict[str, list[str]] = field(default_factory=dict)  # parameter -> value that the store keeps, new value
     warnings: list[str] = field(default_factory=list)  # what else could not be logged
-    logged: Logged = field(default_factory=Logged)

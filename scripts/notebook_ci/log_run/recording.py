@@ -9,10 +9,12 @@ import os
 import shutil
 import signal
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from notebook_ci.base import worker
 from notebook_ci.base.errors import NotebookCiError
 from notebook_ci.base.texts import quote
 from notebook_ci.log_run import faults
@@ -34,52 +36,52 @@ MEGABYTE = 1_000_000
 PROGRESS_SECONDS = 5
 
 
-class Recording:
-    """One run that is logged. `progress` gets lines for people; `step` gets the next action, to follow "while"."""
+def record(job: Job, answer: Answer) -> None:
+    """Log a run. The answer says what went wrong."""
+    warnings.simplefilter("ignore")
+    _Recording(job, answer).run()
 
-    def __init__(
-        self, job: Job, answer: Answer, *, progress: Callable[[str], None], step: Callable[[str], None]
-    ) -> None:
-        self.job = job
-        self.answer = answer
-        self.progress = progress
-        self._report_step = step
+
+class _Recording:
+    def __init__(self, job: Job, answer: Answer) -> None:
+        self._job = job
+        self._answer = answer
+        self._answer.experiment, self._answer.run_name = job.experiment, job.run.name
         self._step = ""
 
     def run(self) -> None:
-        """Log the run. The answer says what went wrong."""
         for wait in (*WAITS, 0):
             try:
                 self._once()
             except NotebookCiError as error:
-                self.answer.fail(error)
+                self._answer.fail(error)
             except Exception as error:  # noqa: BLE001 - MLflow raises whatever its libraries raise
                 fault = faults.Fault.of(error)
                 if wait and fault.is_transient:
-                    self.progress(f"{self.job.uri} is not available: trying again in {wait} s")
+                    worker.progress(f"{self._job.uri} is not available: trying again in {wait} s")
                     time.sleep(wait)
                     continue
-                self.answer.fail(faults.explain(fault, self.job, self._step, run_exists=bool(self.answer.run_id)))
+                self._answer.fail(faults.explain(fault, self._job, self._step, run_exists=bool(self._answer.run_id)))
             return
 
     def _begin(self, step: str) -> None:
         self._step = step
-        self._report_step(step)
+        worker.step(step)
 
     def _once(self) -> None:
         gc.disable()  # a fifth of the time to load MLflow, where nothing is garbage yet
         # Before the first step, because loading is not the store's time. The client imports all of `mlflow`.
         from mlflow.tracking import MlflowClient
 
-        if self.job.database:
+        if self._job.database:
             from notebook_ci.log_run import database
 
             self._begin("the database was opened")
-            database.prepare(Path(self.job.database), self.progress)
+            database.prepare(Path(self._job.database))
         gc.enable()
-        self.client = MlflowClient(tracking_uri=self.job.uri)
+        self._client = MlflowClient(tracking_uri=self._job.uri)
         self._begin("the experiment was looked up")
-        given = self._named("MLFLOW_RUN_ID", self.job.run_id, self.client.get_run)
+        given = self._named("MLFLOW_RUN_ID", self._job.run_id, self._client.get_run)
         experiment = self._experiment(given)
         self._begin("the run was created")
         with uninterrupted():
@@ -88,7 +90,7 @@ class Recording:
         self._log_data(run)
         self._begin(UPLOADING)
         self._log_artifacts(run.info)
-        self.client.set_tag(run.info.run_id, COMPLETE_TAG, "true")
+        self._client.set_tag(run.info.run_id, COMPLETE_TAG, "true")
 
     def _named(self, variable: str, value: str, get: Callable[[str], Any]) -> Any:
         """Return the run or experiment that a variable of MLflow names; None if it is not set."""
@@ -99,35 +101,35 @@ class Recording:
         except MlflowException as error:
             if error.error_code not in NOT_THERE or faults.Fault.of(error).is_unknown_address:
                 raise
-            raise faults.refused(variable, value, f"which does not exist at {self.job.uri}") from error
+            raise faults.refused(variable, value, f"which does not exist at {self._job.uri}") from error
 
     def _experiment(self, given: Any) -> Any:
         """Return the experiment of the given run, or the one asked for; it is created if it does not exist."""
         from mlflow.exceptions import MlflowException
 
-        name, number = self.job.experiment, self.job.experiment_id
+        name, number = self._job.experiment, self._job.experiment_id
         if given:
-            found = self.client.get_experiment(given.info.experiment_id)
+            found = self._client.get_experiment(given.info.experiment_id)
         else:
-            found = self._named("MLFLOW_EXPERIMENT_ID", number, self.client.get_experiment)
-            found = found or self.client.get_experiment_by_name(name)
+            found = self._named("MLFLOW_EXPERIMENT_ID", number, self._client.get_experiment)
+            found = found or self._client.get_experiment_by_name(name)
         if found and ((name or found.name) != found.name or (number or found.experiment_id) != found.experiment_id):
-            variable, value = ("MLFLOW_RUN_ID", self.job.run_id) if given else ("MLFLOW_EXPERIMENT_ID", number)
+            variable, value = ("MLFLOW_RUN_ID", self._job.run_id) if given else ("MLFLOW_EXPERIMENT_ID", number)
             reason = (
                 f"which is of the experiment {quote(found.name)} ({found.experiment_id}), not {quote(name or number)}"
             )
             raise faults.refused(variable, value, reason)
         if given and given.info.lifecycle_stage != "active":
-            raise faults.refused("MLFLOW_RUN_ID", self.job.run_id, "a deleted run")
+            raise faults.refused("MLFLOW_RUN_ID", self._job.run_id, "a deleted run")
         if not found:
             try:  # another run may create it at the same time
-                self.client.create_experiment(name, artifact_location=self.job.artifacts or None)
+                self._client.create_experiment(name, artifact_location=self._job.artifacts or None)
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
-            found = self.client.get_experiment_by_name(name)
+            found = self._client.get_experiment_by_name(name)
         if found is None or found.lifecycle_stage != "active":
-            raise faults.deleted_experiment(name or found.name, found.experiment_id if found else "", self.job)
+            raise faults.deleted_experiment(name or found.name, found.experiment_id if found else "", self._job)
         return found
 
     def _run(self, experiment: Any, given: Any) -> Any:
@@ -136,45 +138,46 @@ class Recording:
         Its status is set at once: the stages are over, and a later error must not leave it `RUNNING`. If the user's own
         run has already failed, that stays.
         """
-        data = self.job.run
+        data = self._job.run
         query = f"tags.`{IDENTITY_TAG}` = '{data.identity}'"
-        found = [given] if given else self.client.search_runs([experiment.experiment_id], query, max_results=1)
-        user = {name: value for name, value in data.tags.items() if name == "mlflow.user"}
-        tags = {IDENTITY_TAG: data.identity, **user}
-        run = found[0] if found else None
-        if run is None:
-            run = self.client.create_run(experiment.experiment_id, data.start, tags, data.name)
+        found = [given] if given else self._client.search_runs([experiment.experiment_id], query, max_results=1)
+        if found:
+            run = found[0]
+        else:
+            tags = {name: data.tags[name] for name in (IDENTITY_TAG, "mlflow.user") if name in data.tags}
+            run = self._client.create_run(experiment.experiment_id, data.start, tags, data.name)
         status = run.info.status if given and run.info.status in {"FAILED", "KILLED"} else data.status
         end = max(data.end, run.info.end_time or 0, run.info.start_time)
-        self.client.set_terminated(run.info.run_id, status, end)
+        self._client.set_terminated(run.info.run_id, status, end)
         known = found and IDENTITY_TAG in run.data.tags
-        self.answer.updated = self.answer.updated or bool(known and not self.answer.run_id)
-        self.answer.experiment_id, self.answer.run_id = experiment.experiment_id, run.info.run_id
-        self.answer.experiment, self.answer.run_name = experiment.name, data.name or run.info.run_name
-        self.answer.artifact_uri = run.info.artifact_uri
+        self._answer.updated = self._answer.updated or bool(known and not self._answer.run_id)
+        self._answer.experiment_id, self._answer.run_id = experiment.experiment_id, run.info.run_id
+        self._answer.experiment, self._answer.run_name = experiment.name, data.name or run.info.run_name
+        self._answer.artifact_uri = run.info.artifact_uri
         return run
 
     def _log_data(self, run: Any) -> None:
         """Log everything except files. MLflow cannot change a parameter: an existing one keeps its value."""
         from mlflow.entities import Metric, Param, RunTag
 
-        data, run_id, there = self.job.run, run.info.run_id, run.data.params
+        data, run_id, there = self._job.run, run.info.run_id, run.data.params
         # Until all artifacts are uploaded, this tag marks the run as incomplete.
-        tags = {**data.tags, "mlflow.runName": self.answer.run_name, COMPLETE_TAG: "false"}
+        tags = {**data.tags, "mlflow.runName": self._answer.run_name, COMPLETE_TAG: "false"}
         parameters = {name: value for name, value in data.parameters.items() if name not in there}
-        self.answer.kept = {
+        self._answer.kept = {
             name: [there[name], value] for name, value in data.parameters.items() if there.get(name, value) != value
         }
-        for batch in batches([RunTag(name, value) for name, value in tags.items()], MOST_OTHERS):
-            self.client.log_batch(run_id, tags=batch)
-        for batch in batches([Param(name, value) for name, value in parameters.items()], MOST_OTHERS):
-            self.client.log_batch(run_id, params=batch)
         # MLflow does not add the same metric with the same time again.
         metrics = [Metric(each.name, each.value, each.timestamp, 0) for each in data.metrics]
-        for batch in batches(metrics, MOST_METRICS):
-            self.client.log_batch(run_id, metrics=batch)
-        self.answer.logged = Logged(
-            parameters=len(data.parameters) - len(self.answer.kept), metrics=len(metrics), tags=len(tags)
+        for kind, items, most in (
+            ("tags", [RunTag(name, value) for name, value in tags.items()], MOST_OTHERS),
+            ("params", [Param(name, value) for name, value in parameters.items()], MOST_OTHERS),
+            ("metrics", metrics, MOST_METRICS),
+        ):
+            for batch in batches(items, most):
+                self._client.log_batch(run_id, **{kind: batch})
+        self._answer.logged = Logged(
+            parameters=len(data.parameters) - len(self._answer.kept), metrics=len(metrics), tags=len(tags)
         )
         self._log_datasets(run_id)
 
@@ -183,37 +186,37 @@ class Recording:
 
         # Nothing says whether the data is for training or for evaluation.
         context = [InputTag(CONTEXT_TAG, "input")]
-        inputs = [DatasetInput(Dataset(**vars(each)), context) for each in self.job.run.datasets]
+        inputs = [DatasetInput(Dataset(**vars(each)), context) for each in self._job.run.datasets]
         for batch in batches(inputs, MOST_OTHERS):
             try:
-                self.client.log_inputs(run_id, batch)
+                self._client.log_inputs(run_id, batch)
             except Exception as error:
                 if not faults.Fault.of(error).is_unknown_address:
                     raise
-                self.answer.warnings = [f"{self.job.uri} does not support datasets: its MLflow is older than 2.4."]
+                self._answer.warnings = [f"{self._job.uri} does not support datasets: its MLflow is older than 2.4."]
                 return
-            self.answer.logged.datasets += len(batch)
+            self._answer.logged.datasets += len(batch)
 
     def _log_artifacts(self, info: Any) -> None:
-        artifacts, logged = self.job.run.artifacts, self.answer.logged
+        artifacts, logged = self._job.run.artifacts, self._answer.logged
         self._check_location(info.artifact_uri)
         shown = time.monotonic()
         for artifact in artifacts:
             with patience(artifact.bytes // BYTES_A_SECOND):
-                self.client.log_artifact(info.run_id, _under_its_name(artifact), artifact.folder or None)
+                self._client.log_artifact(info.run_id, _under_its_name(artifact), artifact.folder or None)
             logged.artifacts += 1
             logged.artifact_bytes += artifact.bytes
             if time.monotonic() - shown > PROGRESS_SECONDS:
                 shown = time.monotonic()
                 size = logged.artifact_bytes / MEGABYTE
-                self.progress(f"{logged.artifacts} of {len(artifacts)} artifacts uploaded ({size:.1f} MB)")
+                worker.progress(f"{logged.artifacts} of {len(artifacts)} artifacts uploaded ({size:.1f} MB)")
 
     def _check_location(self, uri: str) -> None:
         """Refuse a folder of the server's machine that does not exist here: MLflow would create it here."""
         from mlflow.utils.file_utils import local_file_uri_to_path
         from mlflow.utils.uri import is_local_uri
 
-        if self.job.database or not is_local_uri(uri):
+        if self._job.database or not is_local_uri(uri):
             return
         # <location of the experiment>/<run>/artifacts
         location = Path(local_file_uri_to_path(uri)).parents[1]

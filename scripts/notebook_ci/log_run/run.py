@@ -1,6 +1,7 @@
 """The stage log-run: reads the run directory, and logs its content."""
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from notebook_ci.log_run.description import describe
 from notebook_ci.log_run.model import LogRunInputs
 from notebook_ci.log_run.protocol import Answer
 from notebook_ci.log_run.store import Store
-from notebook_ci.records.log_run import LogRunRecord
+from notebook_ci.records.log_run import LoggedRun, LogRunRecord
 from notebook_ci.records.record import Record
 from notebook_ci.records.run_directory import RunDirectory
 
@@ -36,11 +37,7 @@ class LoggingPlan(Plan):
 
 
 def plan(inputs: LogRunInputs, workspace: Workspace) -> LoggingPlan:
-    """Find out where to log.
-
-    Raises:
-        InputError: A run cannot be logged there.
-    """
+    """Find out where to log. Raises InputError if a run cannot be logged there."""
     try:
         return LoggingPlan(store=store.find(inputs.tracking_uri, workspace))
     except SurroundingsError:
@@ -50,9 +47,8 @@ def plan(inputs: LogRunInputs, workspace: Workspace) -> LoggingPlan:
 def run(inputs: LogRunInputs, planned: LoggingPlan, context: Context, record: LogRunRecord) -> None:
     """Log the run directory to MLflow, and record where.
 
-    Raises:
-        InputError: An input is wrong, or there is nothing to log.
-        SurroundingsError: It could not be logged, and `on-error` is not `warn`.
+    Raises InputError if an input is wrong or there is nothing to log, and SurroundingsError if it could not be logged
+    and `on-error` is not `warn`.
     """
     try:
         target = planned.store or store.find(inputs.tracking_uri, context)
@@ -99,14 +95,9 @@ def _records(run_directory: RunDirectory) -> dict[str, Record]:
 
 
 def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context) -> None:
-    """Record and report the result.
-
-    Raises:
-        NotebookCiError: The error that ended the work.
-    """
-    record.experiment_id, record.run_id, record.updated = answer.experiment_id, answer.run_id, answer.updated
-    record.experiment, record.run_name = answer.experiment or record.experiment, answer.run_name or record.run_name
-    record.artifact_uri, record.logged = answer.artifact_uri, answer.logged
+    """Record and report the result. Raises the error that ended the work."""
+    for field in dataclasses.fields(LoggedRun):
+        setattr(record, field.name, getattr(answer, field.name))
     record.run_url = target.run_url(answer.experiment_id, answer.run_id) if answer.run_id else ""
     hint = "The logged records have the new value." + ("" if context.environ.get("MLFLOW_RUN_ID") else OTHER_RUN)
     for name, (old, new) in answer.kept.items():
@@ -126,21 +117,15 @@ def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context)
 
 def _newest(context: Context) -> str:
     """Return a hint if there is nothing to log: on a laptop, each stage that is run alone starts a new run."""
-    runs = {} if context.is_on_runner else _runs(context.cwd / PRIVATE_FOLDER / "runs")
-    if not runs:
-        return "Run the other stages first, or set `run-dir` to their run directory."
-    newest = max(runs, key=lambda folder: runs[folder])
-    return f"Log the newest run that has records: {_command(newest, context.cwd)}."
-
-
-def _runs(folder: Path) -> dict[Path, str]:
-    """Return run directories with records -> when their last stage began."""
-    runs = {}
-    for path in folder.glob("*/"):
+    runs: list[tuple[str, Path]] = []  # when its last stage began, its folder
+    for path in () if context.is_on_runner else (context.cwd / PRIVATE_FOLDER / "runs").glob("*/"):
         with contextlib.suppress(InputError):
             if found := _records(RunDirectory(path)):
-                runs[path] = list(found.values())[-1].started
-    return runs
+                runs.append((list(found.values())[-1].started, path))
+    if not runs:
+        return "Run the other stages first, or set `run-dir` to their run directory."
+    _, newest = max(runs)
+    return f"Log the newest run that has records: {_command(newest, context.cwd)}."
 
 
 def _later(inputs: LogRunInputs, context: Context) -> str:

@@ -1,12 +1,13 @@
 """Where runs are logged: parses the tracking URI, or uses the default store."""
 
+import io
 import os
 import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.launcher import WORDS
@@ -20,7 +21,6 @@ SQLITE_MAGIC = b"SQLite format 3\0"
 OTHER_DATABASES = ("postgresql", "mysql", "mssql")
 # Replaces an address that is not understood.
 HIDDEN = "(not shown)"
-BESIDE = "The store next to the runs"
 DATABASE_SERVER = "Start an MLflow server in front of this database (`mlflow server --backend-store-uri ...`)."
 # Not a URI, but safe to show: a word, a path, `host:port`. Not `user:password`, not `https:/...`.
 _PLAIN = re.compile(r"((file|sqlite):|[^/:]*(:\d{1,5})?(/|$))", re.IGNORECASE)
@@ -63,14 +63,18 @@ class Store:
 def find(given: str, workspace: Workspace) -> Store:
     """Return where to log: the input, else `MLFLOW_TRACKING_URI`, else the store beside the runs.
 
-    Raises:
-        InputError: A run cannot be logged there.
+    Raises InputError if a run cannot be logged there, and SurroundingsError if a database cannot be read.
     """
     if given:
         return _parse(given, "tracking-uri", workspace.cwd)
     if uri := workspace.environ.get("MLFLOW_TRACKING_URI", "").strip():
         return _parse(uri, "MLFLOW_TRACKING_URI", workspace.cwd)
-    return _beside_the_runs(workspace)
+    if workspace.runner_temp:
+        path = workspace.runner_temp / "notebook-ci-mlflow" / "mlflow.db"
+    else:
+        path = workspace.cwd / PRIVATE_FOLDER / "mlflow" / "mlflow.db"
+        refuse_link(path, workspace.cwd)
+    return _database(path, "The store next to the runs", is_beside=True)
 
 
 def shown(uri: str) -> str:
@@ -95,21 +99,8 @@ def shown(uri: str) -> str:
     return without_users(cut) if understood else ""
 
 
-def _beside_the_runs(workspace: Workspace) -> Store:
-    if workspace.runner_temp:
-        folder = workspace.runner_temp / "notebook-ci-mlflow"
-    else:
-        folder = workspace.cwd / PRIVATE_FOLDER / "mlflow"
-        refuse_link(folder / "mlflow.db", workspace.cwd)
-    return _database(folder / "mlflow.db", BESIDE, is_beside=True)
-
-
 def create(store: Store, cwd: Path) -> None:
-    """Create the folder of the store, if it is the one beside the runs.
-
-    Raises:
-        SurroundingsError: It cannot be created.
-    """
+    """Create the folder of the store, if it is the one beside the runs. Raises SurroundingsError if it cannot."""
     if not (store.database and store.is_beside):
         return
     folder = store.database.parent
@@ -163,13 +154,9 @@ def _server(uri: str, origin: str) -> Store:
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     at = f":{parts.port}" if parts.port is not None else ""
-    return Store(f"{parts.scheme}://{host}{at}{parts.path}".rstrip("/"), _credentials(parts))
-
-
-def _credentials(parts: SplitResult) -> dict[str, str]:
-    """Return the credentials of an address as the variables from which MLflow reads them."""
     named = {"MLFLOW_TRACKING_USERNAME": parts.username, "MLFLOW_TRACKING_PASSWORD": parts.password}
-    return {name: unquote(value) for name, value in named.items() if value}
+    credentials = {name: unquote(value) for name, value in named.items() if value}
+    return Store(f"{parts.scheme}://{host}{at}{parts.path}".rstrip("/"), credentials)
 
 
 def _database_path(uri: str, origin: str, cwd: Path) -> Path:
@@ -185,12 +172,7 @@ def _database_path(uri: str, origin: str, cwd: Path) -> Path:
 
 
 def _database(path: Path, what: str, *, is_beside: bool = False) -> Store:
-    """Return the store in a database file, which may not exist yet.
-
-    Raises:
-        InputError: It is something else.
-        SurroundingsError: It cannot be read.
-    """
+    """Return the store in a database file, which may not exist yet."""
     path = Path(os.path.normpath(path))
     if "?" in str(path):
         raise InputError(
@@ -201,14 +183,10 @@ def _database(path: Path, what: str, *, is_beside: bool = False) -> Store:
     try:
         if path.exists() and not path.is_file():
             raise InputError(f"{what}: {path} is not a file.", hint="Name a file, such as `sqlite:///mlflow.db`.")
-        begin = _begin(path) if path.exists() else b""
+        with path.open("rb") if path.exists() else io.BytesIO() as file:
+            begin = file.read(len(SQLITE_MAGIC))
     except OSError as error:
         raise SurroundingsError(f"{what}: {path} cannot be read: {error.strerror or error}.") from error
-    if begin and begin != SQLITE_MAGIC:
+    if begin not in {b"", SQLITE_MAGIC}:
         raise InputError(f"{what}: {path} is not an SQLite database.", hint="Name another file; MLflow creates it.")
     return Store(f"sqlite:///{path.as_posix()}", database=path, is_beside=is_beside)
-
-
-def _begin(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(len(SQLITE_MAGIC))

@@ -18,20 +18,26 @@ class Logged:
 
 
 @dataclass(kw_only=True)
-class LogRunRecord(Record):
-    tracking_uri: str = ""  # where the run was logged, without credentials
+class LoggedRun:
+    """What the worker finds out."""
+
     experiment: str = ""  # name of the experiment
     experiment_id: str = ""
     run_id: str = ""  # empty if there is no run
     run_name: str = ""
-    run_url: str = ""  # the run's page on the server
     artifact_uri: str = ""  # where the store keeps the run's artifacts
+    updated: bool = False  # whether the run had been logged before
+    logged: Logged = field(default_factory=Logged)
+
+
+@dataclass(kw_only=True)
+class LogRunRecord(LoggedRun, Record):
+    tracking_uri: str = ""  # where the run was logged, without credentials
+    run_url: str = ""  # the run's page on the server
     # SHA-256 that identifies the run: of its first record, the slug, and on a runner the workflow run.
     identity: str = ""
-    updated: bool = False  # whether the run had been logged before
     # The command that shows a database file: for a runner's file, to be run in the folder of the downloaded file.
     view: str = ""
-    logged: Logged = field(default_factory=Logged)
 
     @property
     def headline(self) -> dict[str, str]:
