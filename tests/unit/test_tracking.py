@@ -366,7 +366,7 @@ def test_a_fault_names_what_is_behind_it() -> None:
         except OSError as error:
             raise ValueError("API request failed") from error
     except ValueError as error:
-        fault = Fault.of(error)
+        fault = Fault(error)
     assert fault.kinds == ["ValueError", "ConnectionRefusedError"]
     assert fault.is_transient
 
@@ -376,7 +376,7 @@ def test_braces_of_a_server_are_its_own() -> None:
         uri="http://host/{x}", database="", artifacts="", experiment="e", run=Description("0", "run", "FINISHED", 0, 0)
     )
     text = "API request failed with error code 403 != 200. Response body: '<b>no {y}</b>'"
-    error = explain(Fault.of(ValueError(text)), job, "it was tried", run_exists=False)
+    error = explain(Fault(ValueError(text)), job, "it was tried", run_exists=False)
     assert error.message == "http://host/{x} denied access (403) while it was tried: no {y}."
 
 
@@ -384,9 +384,9 @@ def test_names_that_mlflow_refuses_are_a_wrong_input() -> None:
     job = Job(
         uri="http://host", database="", artifacts="", experiment="e", run=Description("0", "run", "FINISHED", 0, 0)
     )
-    fault = Fault(
-        ["RestException"], ["INVALID_PARAMETER_VALUE: Invalid experiment name"], "INVALID_PARAMETER_VALUE", 400
-    )
+    raised = ValueError("INVALID_PARAMETER_VALUE: Invalid experiment name")
+    vars(raised)["error_code"] = "INVALID_PARAMETER_VALUE"
+    fault = Fault(raised)
     error = explain(fault, job, "the experiment was looked up", run_exists=False)
     assert isinstance(error, InputError)
     assert error.message == "http://host refused the run: INVALID_PARAMETER_VALUE: Invalid experiment name."

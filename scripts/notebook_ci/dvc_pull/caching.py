@@ -21,14 +21,14 @@ PREFIX = "notebook-ci-dvc-1-"
 
 def cache(inputs: DvcPullInputs, planned: PullPlan, workspace: Workspace, _: Reporter) -> dict[str, str]:
     """Return `key`, `restore-keys` and `path`; nothing if there must be no cache."""
-    root, remotes, cwd, environ = planned.root, planned.remotes, workspace.cwd, workspace.environ
-    if not _is_allowed(inputs, environ) or all(remote.kind == "local" for remote in remotes):
+    folder, remotes = planned.cache.resolve(), planned.remotes
+    if not _is_allowed(inputs, workspace.environ) or all(remote.kind == "local" for remote in remotes):
         return {}
-    folder = planned.cache.resolve()
-    if not _may_be_kept(folder, root, workspace):
+    if not _may_be_kept(folder, planned.root, workspace):
         return {}
     # The prefix identifies the repository and its remotes; the rest of the key covers what is pulled.
-    prefix = f"{PREFIX}{_short(os.path.relpath(root, cwd), *(f'{each.name} {each.url}' for each in remotes))}-"
+    source = "\0".join([os.path.relpath(planned.root, workspace.cwd), *(f"{each.name} {each.url}" for each in remotes)])
+    prefix = f"{PREFIX}{hashlib.sha256(source.encode()).hexdigest()[:16]}-"
     contents = sorted({(out.file, out.path, out.hash, out.remote) for out in planned.pointers.outs})
     pulled = hashlib.sha256(json.dumps([inputs.targets, inputs.remote, contents]).encode())
     return {"key": f"{prefix}{pulled.hexdigest()[:32]}", "restore-keys": prefix, "path": str(folder)}
@@ -53,7 +53,3 @@ def _may_be_kept(cache: Path, root: Path, workspace: Workspace) -> bool:
     if workspace.runner_temp:
         homes.append(workspace.runner_temp.resolve())
     return any(cache.is_relative_to(home) and cache != home for home in homes)
-
-
-def _short(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

@@ -88,11 +88,8 @@ class Config:
             )
         scheme = _scheme(address)
         if scheme not in KINDS:
-            raise InputError(
-                f"The remote {quote(name)} uses `{scheme}://`, which is not supported.",
-                hint=SUPPORTED,
-                file=file,
-            )
+            message = f"The remote {quote(name)} uses `{scheme}://`, which is not supported."
+            raise InputError(message, hint=SUPPORTED, file=file)
         if not scheme and not url.startswith(_ALIAS):
             url = posixpath.normpath(posixpath.join(posixpath.dirname(file), url))
         return Remote(name, without_credentials(url), KINDS[scheme])

@@ -46,7 +46,6 @@ class Tracked:
     remote: str  # name of its remote; empty if none is set
     pushed: bool  # False: no remote has it (`push: false`)
     by_dvc: bool  # DVC itself must fetch it: an import, or an object of a versioned remote
-    within: tuple[str, ...]  # the requested part of a folder; empty: all of it
     handle: Any = field(repr=False, compare=False)  # DVC's own object of the output
     folder: "Tracked | None" = None  # for a file of a folder
 
@@ -85,7 +84,6 @@ class Repository:
         guard(self._workspace)
         with self._faults():
             self._repo = Repo(request.root)
-            self.default_remote = self._repo.config["core"].get("remote", "")
             # The git root; DVC's root if there is no git.
             self._boundary = Path(self._repo.scm.root_dir).resolve()
             self.cache = Path(self._repo.cache.local_cache_dir)
@@ -93,10 +91,12 @@ class Repository:
 
     def outputs(self) -> tuple[list[Tracked], list[NotebookCiError]]:
         """Return the requested outputs, and what is wrong with them. Raises NotebookCiError if a target is unknown."""
-        found: dict[tuple[Path, tuple[str, ...]], Tracked] = {}
+        found: dict[Path, Tracked] = {}
         wrong: list[NotebookCiError] = []
         with self._faults():
-            for stage, inside in self._collected():
+            with _reading():
+                stages = [pair for target in self._request.targets or [""] for pair in self._collected(target)]
+            for stage, inside in stages:
                 wrong += self._out_of_step(stage)
                 if stage.is_data_source and not stage.outs:
                     pointer = self.show(stage.path)
@@ -106,10 +106,9 @@ class Repository:
                         continue
                     try:
                         output = self._output(stage, out, inside)
+                        found[output.path] = output
                     except CheckFailed as error:
                         wrong.append(error)
-                    else:
-                        found[output.path, output.within] = output
         return sorted(found.values(), key=lambda output: output.shown), wrong
 
     def files(self, output: Tracked) -> Iterator[Tracked]:
@@ -129,15 +128,13 @@ class Repository:
                 f"The file list of {quote(output.shown)} ({output.hash}) is corrupt{what}.",
                 f"Delete it from the remote, then run {push} where the correct folder is.",
             ) from error
-        root = output.path.parents[len(output.within) - 1] if output.within else output.path
-        files = [
-            (root.joinpath(*key), content) for key, _, content in tree if key[: len(output.within)] == output.within
-        ]
+        files = {Path(out.fs_path, *key): content for key, _, content in tree}
+        files = {path: content for path, content in files.items() if path.is_relative_to(output.path)}
         with located(output.pointer, output.line):
-            for _, content in files:
+            for content in files.values():
                 check_hash(content.value, output.pointer)
-            check_links({path.parent for path, _ in files}, self._boundary, output.pointer)
-        for path, content in files:
+            check_links({path.parent for path in files}, self._boundary, output.pointer)
+        for path, content in files.items():
             hashed = {"hash_name": content.name, "hash": content.value, "size": None}
             yield dataclasses.replace(output, path=path, shown=self.show(path), folder=output, **hashed)
 
@@ -166,14 +163,10 @@ class Repository:
     def show(self, path: Path | str) -> str:
         return relative_to_workspace(Path(path), self._workspace)
 
-    def _collected(self) -> list[tuple[Any, str | None]]:
-        """Return the stages that the targets name, each with the path of the requested part."""
-        with _reading():
-            if not self._request.targets:
-                return [(stage, None) for stage in self._repo.index.stages]
-            return [pair for target in self._request.targets for pair in self._one_target(target)]
-
-    def _one_target(self, target: str) -> list[tuple[Any, str | None]]:
+    def _collected(self, target: str) -> list[tuple[Any, str | None]]:
+        """Return the stages that a target names (empty: all), each with the path of the requested part."""
+        if not target:
+            return [(stage, None) for stage in self._repo.index.stages]
         from dvc.exceptions import NoOutputOrStageError
         from dvc.stage.exceptions import StageFileBadNameError, StageFileDoesNotExistError
 
@@ -199,8 +192,9 @@ class Repository:
                 raise _without_hash(stage, out, shown, pointer)
             check_hash(out.hash_info.value, pointer)
         path = Path(inside) if inside else Path(out.fs_path)
-        remote = self._request.remote or out.remote or self.default_remote
-        versioned = bool(remote) and self._is_versioned(remote)
+        remote = self._request.remote or out.remote or self._repo.config["core"].get("remote", "")
+        settings = self._repo.config["remote"].get(remote, {})
+        versioned = settings.get("version_aware") or settings.get("worktree")
         return Tracked(
             path=path,
             shown=self.show(path),
@@ -211,8 +205,7 @@ class Repository:
             size=out.meta.size,
             remote=remote,
             pushed=out.can_push,
-            by_dvc=stage.is_repo_import or stage.is_versioned_import or versioned,
-            within=path.relative_to(out.fs_path).parts,
+            by_dvc=bool(stage.is_repo_import or stage.is_versioned_import or versioned),
             handle=out,
         )
 
@@ -238,10 +231,6 @@ class Repository:
         """All outputs of all pointers, by path."""
         with _reading():
             return {out.fs_path: out for out in self._repo.index.outs if out.hash_info}
-
-    def _is_versioned(self, remote: str) -> bool:
-        settings = self._repo.config["remote"].get(remote, {})
-        return bool(settings.get("version_aware") or settings.get("worktree"))
 
     def _location(self, stage: Any, out: Any) -> tuple[str, int | None]:
         """Return the pointer of an output, and the line of its hash."""

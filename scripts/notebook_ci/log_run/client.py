@@ -6,10 +6,11 @@ from pathlib import Path
 
 from notebook_ci.base import isolation, worker
 from notebook_ci.base.context import Context
+from notebook_ci.base.errors import SurroundingsError
 from notebook_ci.base.files import unwritable
 from notebook_ci.base.process import Deadline
-from notebook_ci.log_run import faults
 from notebook_ci.log_run.description import Description
+from notebook_ci.log_run.faults import AGAIN
 from notebook_ci.log_run.protocol import BYTES_A_SECOND, REQUEST_TIMEOUT, UPLOADING, Answer, Job
 from notebook_ci.log_run.store import Store
 from notebook_ci.tools import tool
@@ -86,16 +87,18 @@ def _work(job: Job, store: Store, context: Context, scratch: Path) -> Answer:
             deadline=deadline,
         )
     except worker.TooSlow as error:
-        raise (faults.timed_out(store.uri, steps[-1]) if steps else faults.not_loaded()) from error
+        if steps:
+            message, hint = f"{store.uri} did not answer in time (it stopped while {steps[-1]}).", AGAIN
+        else:
+            message = "MLflow's client did not load in time: the machine is too slow."
+            hint = "Check its load and its memory, then log the run again."
+        raise SurroundingsError(message, hint=hint) from error
 
 
 def _environment(environ: Mapping[str, str], store: Store) -> dict[str, str]:
     """Return the worker's environment: the user's MLflow settings, except those that make it hang or print."""
     kept = {name: value for name, value in isolation.for_others(environ).items() if name not in _FOREIGN}
-    return {**kept, **store.credentials, **SETTINGS, REQUEST_TIMEOUT: _request_seconds(environ)}
-
-
-def _request_seconds(environ: Mapping[str, str]) -> str:
-    """Return the limit of one request: the user's value if it is lower than ours."""
+    # The user's limit of one request counts if it is lower than ours.
     given = environ.get(REQUEST_TIMEOUT, "")
-    return given if given.isdigit() and 0 < int(given) < REQUEST_SECONDS else str(REQUEST_SECONDS)
+    seconds = given if given.isdigit() and 0 < int(given) < REQUEST_SECONDS else str(REQUEST_SECONDS)
+    return {**kept, **store.credentials, **SETTINGS, REQUEST_TIMEOUT: seconds}

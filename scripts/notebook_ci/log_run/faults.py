@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from notebook_ci.base import known_errors
@@ -17,25 +16,20 @@ LONGEST_REASON = 300
 CREDENTIALS = "`MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`, or `MLFLOW_TRACKING_TOKEN`"
 REFUSED = "Check `experiment` and `run-name`."
 AGAIN = "Check the server and its log, then log the run again."
-TIMED_OUT = "{uri} did not answer in time{when}."
+LET_THE_SERVER = "Let the server store them: start it with `mlflow server --artifacts-destination ...`"
 ADDRESS = "Check `tracking-uri`: it is the address of the server's start page, without `#` and what follows."
 
 
-@dataclass(frozen=True)
 class Fault:
     """An exception and those that caused it."""
 
-    kinds: Sequence[str]  # names of their types
-    texts: Sequence[str]  # their messages
-    code: str  # MLflow's error code
-    status: int  # HTTP status; 0: unknown
-
-    @classmethod
-    def of(cls, error: BaseException) -> "Fault":
+    def __init__(self, error: BaseException) -> None:
         chain = list(_chain(error))
-        texts = [str(each) for each in chain]
-        code = next((str(each.error_code) for each in chain if hasattr(each, "error_code")), "")
-        return cls([type(each).__name__ for each in chain], texts, code, _status(chain, texts))
+        self.kinds = [type(each).__name__ for each in chain]
+        self.texts = [str(each) for each in chain]
+        # MLflow's error code
+        self.code = next((str(each.error_code) for each in chain if hasattr(each, "error_code")), "")
+        self.status = _status(chain, self.texts)  # of HTTP; 0: unknown
 
     @property
     def is_transient(self) -> bool:
@@ -55,7 +49,7 @@ class Fault:
     @property
     def reason(self) -> str:
         """The server's message if MLflow passes it on, or else MLflow's; on one line."""
-        text = self.texts[0] if self.texts else ""
+        text = self.texts[0]
         body = re.search(r"Response (?:body: '|text: )(.*?)'?$", text, re.DOTALL)
         line = " ".join(re.sub(r"<[^>]*>", " ", body[1] if body else text).split()).rstrip(".")
         return f"{line[:LONGEST_REASON]}…" if len(line) > LONGEST_REASON else line
@@ -79,7 +73,7 @@ _SERVER = (
         "The certificate of {uri} is not trusted.",
         "Set `MLFLOW_TRACKING_SERVER_CERT_PATH` to the file with your authority's certificate.",
     ),
-    KnownError(r"ReadTimeout|ConnectTimeout|TimeoutError", TIMED_OUT.format(uri="{uri}", when=""), AGAIN),
+    KnownError(r"ReadTimeout|ConnectTimeout|TimeoutError", "{uri} did not answer in time.", AGAIN),
     KnownError(
         r"ConnectionRefusedError",
         "No server answers at {uri} (connection refused).",
@@ -108,7 +102,7 @@ _SERVER = (
     KnownError(
         r"No module named",
         "The run was logged without artifacts: log-run cannot write to their storage ({reason}).",
-        "Let the server store them: start it with `mlflow server --artifacts-destination ...`.",
+        f"{LET_THE_SERVER}.",
     ),
     KnownError(
         r"^HTTP status 413$",
@@ -152,15 +146,6 @@ def refused(variable: str, value: str, reason: str) -> InputError:
     return InputError(f"`{variable}` is {quote(value)}, {reason}.", hint=hint)
 
 
-def unreachable_artifacts(location: str) -> SurroundingsError:
-    """Return the error for artifacts that only the server's own machine can write."""
-    return SurroundingsError(
-        f"The run was logged without artifacts: the server stores them in {location}, which is not writable from here.",
-        hint="Let the server store them: start it with `mlflow server --artifacts-destination ...`, and use an "
-        "experiment that was created after that.",
-    )
-
-
 def unusable(path: str, reason: str) -> SurroundingsError:
     hint = "Check its permissions and the free disk space, or set `tracking-uri` to another file."
     if "locked" in reason:
@@ -168,15 +153,6 @@ def unusable(path: str, reason: str) -> SurroundingsError:
     if "malformed" in reason or "not a database" in reason:
         hint = "Restore it from a backup, or move it away: a new one is created."
     return SurroundingsError(f"The database {path} cannot be used: {reason}.", hint=hint)
-
-
-def timed_out(uri: str, while_what: str) -> SurroundingsError:
-    return SurroundingsError(TIMED_OUT.format(uri=uri, when=f" (it stopped while {while_what})"), hint=AGAIN)
-
-
-def not_loaded() -> SurroundingsError:
-    hint = "Check its load and its memory, then log the run again."
-    return SurroundingsError("MLflow's client did not load in time: the machine is too slow.", hint=hint)
 
 
 def _of_database(fault: Fault, path: str) -> SurroundingsError:

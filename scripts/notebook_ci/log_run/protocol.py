@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from notebook_ci.base.problems import Problem
 from notebook_ci.base.worker import Reply
 from notebook_ci.log_run.description import Description
 from notebook_ci.records.log_run import LoggedRun
@@ -28,5 +29,4 @@ class Job:
 
 @dataclass(kw_only=True)
 class Answer(LoggedRun, Reply):
-    kept: dict[str, list[str]] = field(default_factory=dict)  # parameter -> value that the store keeps, new value
-    warnings: list[str] = field(default_factory=list)  # what else could not be logged
+    problems: list[Problem] = field(default_factory=list)  # warnings: what could not be logged

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from notebook_ci.base import worker
-from notebook_ci.base.errors import NotebookCiError
+from notebook_ci.base.errors import NotebookCiError, SurroundingsError
+from notebook_ci.base.problems import Problem
 from notebook_ci.base.texts import quote
 from notebook_ci.log_run import faults
 from notebook_ci.log_run.description import IDENTITY_TAG, Artifact
+from notebook_ci.log_run.faults import LET_THE_SERVER, Fault
 from notebook_ci.log_run.protocol import BYTES_A_SECOND, REQUEST_TIMEOUT, UPLOADING, Answer, Job
 from notebook_ci.records.log_run import Logged
 
@@ -32,6 +34,7 @@ COMPLETE_TAG = "notebook-ci.complete"
 # MLflow's codes for an unknown id and for an invalid one.
 NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 CONTEXT_TAG = "mlflow.data.context"
+OTHER_RUN = " With another `slug`, the run directory becomes another MLflow run."
 MEGABYTE = 1_000_000
 PROGRESS_SECONDS = 5
 
@@ -56,7 +59,7 @@ class _Recording:
             except NotebookCiError as error:
                 self._answer.fail(error)
             except Exception as error:  # noqa: BLE001 - MLflow raises whatever its libraries raise
-                fault = faults.Fault.of(error)
+                fault = Fault(error)
                 if wait and fault.is_transient:
                     worker.progress(f"{self._job.uri} is not available: trying again in {wait} s")
                     time.sleep(wait)
@@ -94,19 +97,16 @@ class _Recording:
 
     def _named(self, variable: str, value: str, get: Callable[[str], Any]) -> Any:
         """Return the run or experiment that a variable of MLflow names; None if it is not set."""
-        from mlflow.exceptions import MlflowException
-
         try:
             return get(value) if value else None
-        except MlflowException as error:
-            if error.error_code not in NOT_THERE or faults.Fault.of(error).is_unknown_address:
+        except Exception as error:
+            fault = Fault(error)
+            if fault.code not in NOT_THERE or fault.is_unknown_address:
                 raise
             raise faults.refused(variable, value, f"which does not exist at {self._job.uri}") from error
 
     def _experiment(self, given: Any) -> Any:
         """Return the experiment of the given run, or the one asked for; it is created if it does not exist."""
-        from mlflow.exceptions import MlflowException
-
         name, number = self._job.experiment, self._job.experiment_id
         if given:
             found = self._client.get_experiment(given.info.experiment_id)
@@ -115,17 +115,15 @@ class _Recording:
             found = found or self._client.get_experiment_by_name(name)
         if found and ((name or found.name) != found.name or (number or found.experiment_id) != found.experiment_id):
             variable, value = ("MLFLOW_RUN_ID", self._job.run_id) if given else ("MLFLOW_EXPERIMENT_ID", number)
-            reason = (
-                f"which is of the experiment {quote(found.name)} ({found.experiment_id}), not {quote(name or number)}"
-            )
-            raise faults.refused(variable, value, reason)
+            belongs = f"which is of the experiment {quote(found.name)} ({found.experiment_id})"
+            raise faults.refused(variable, value, f"{belongs}, not {quote(name or number)}")
         if given and given.info.lifecycle_stage != "active":
             raise faults.refused("MLFLOW_RUN_ID", self._job.run_id, "a deleted run")
         if not found:
             try:  # another run may create it at the same time
                 self._client.create_experiment(name, artifact_location=self._job.artifacts or None)
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            except Exception as error:
+                if Fault(error).code != "RESOURCE_ALREADY_EXISTS":
                     raise
             found = self._client.get_experiment_by_name(name)
         if found is None or found.lifecycle_stage != "active":
@@ -163,22 +161,23 @@ class _Recording:
         data, run_id, there = self._job.run, run.info.run_id, run.data.params
         # Until all artifacts are uploaded, this tag marks the run as incomplete.
         tags = {**data.tags, "mlflow.runName": self._answer.run_name, COMPLETE_TAG: "false"}
-        parameters = {name: value for name, value in data.parameters.items() if name not in there}
-        self._answer.kept = {
-            name: [there[name], value] for name, value in data.parameters.items() if there.get(name, value) != value
-        }
+        parameters = [Param(name, value) for name, value in data.parameters.items() if name not in there]
+        hint = "The logged records have the new value." + ("" if self._job.run_id else OTHER_RUN)
+        kept = {name: value for name, value in data.parameters.items() if there.get(name, value) != value}
+        self._answer.problems = []
+        for name, value in kept.items():
+            had = f"The run already has the parameter {quote(name)} as {quote(there[name])}"
+            self._warn(f"{had}: MLflow cannot change it to {quote(value)}.", hint)
         # MLflow does not add the same metric with the same time again.
         metrics = [Metric(each.name, each.value, each.timestamp, 0) for each in data.metrics]
         for kind, items, most in (
             ("tags", [RunTag(name, value) for name, value in tags.items()], MOST_OTHERS),
-            ("params", [Param(name, value) for name, value in parameters.items()], MOST_OTHERS),
+            ("params", parameters, MOST_OTHERS),
             ("metrics", metrics, MOST_METRICS),
         ):
             for batch in batches(items, most):
                 self._client.log_batch(run_id, **{kind: batch})
-        self._answer.logged = Logged(
-            parameters=len(data.parameters) - len(self._answer.kept), metrics=len(metrics), tags=len(tags)
-        )
+        self._answer.logged = Logged(parameters=len(data.parameters) - len(kept), metrics=len(metrics), tags=len(tags))
         self._log_datasets(run_id)
 
     def _log_datasets(self, run_id: str) -> None:
@@ -191,11 +190,14 @@ class _Recording:
             try:
                 self._client.log_inputs(run_id, batch)
             except Exception as error:
-                if not faults.Fault.of(error).is_unknown_address:
+                if not Fault(error).is_unknown_address:
                     raise
-                self._answer.warnings = [f"{self._job.uri} does not support datasets: its MLflow is older than 2.4."]
+                self._warn(f"{self._job.uri} does not support datasets: its MLflow is older than 2.4.")
                 return
             self._answer.logged.datasets += len(batch)
+
+    def _warn(self, message: str, hint: str = "") -> None:
+        self._answer.problems.append(Problem(severity="warning", message=message, hint=hint))
 
     def _log_artifacts(self, info: Any) -> None:
         artifacts, logged = self._job.run.artifacts, self._answer.logged
@@ -221,7 +223,9 @@ class _Recording:
         # <location of the experiment>/<run>/artifacts
         location = Path(local_file_uri_to_path(uri)).parents[1]
         if not location.is_dir():
-            raise faults.unreachable_artifacts(str(location))
+            what = f"the server stores them in {location}, which is not writable from here"
+            hint = f"{LET_THE_SERVER}, and use an experiment that was created after that."
+            raise SurroundingsError(f"The run was logged without artifacts: {what}.", hint=hint)
 
 
 def _under_its_name(artifact: Artifact) -> str:

@@ -25,7 +25,6 @@ from notebook_ci.records.record import Record
 from notebook_ci.records.run_directory import RunDirectory
 
 MOST_EXPERIMENT_NAME = 500  # limit of MLflow 3.17
-OTHER_RUN = " With another `slug`, the run directory becomes another MLflow run."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,11 +98,7 @@ def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context)
     for field in dataclasses.fields(LoggedRun):
         setattr(record, field.name, getattr(answer, field.name))
     record.run_url = target.run_url(answer.experiment_id, answer.run_id) if answer.run_id else ""
-    hint = "The logged records have the new value." + ("" if context.environ.get("MLFLOW_RUN_ID") else OTHER_RUN)
-    for name, (old, new) in answer.kept.items():
-        message = f"The run already has the parameter {quote(name)} as {quote(old)}: MLflow cannot change it to "
-        record.problems.append(Problem(severity="warning", message=f"{message}{quote(new)}.", hint=hint))
-    record.problems += [Problem(severity="warning", message=message) for message in answer.warnings]
+    record.problems += answer.problems
     if answer.errors:
         raise answer.errors[0]
     done = "Updated" if record.updated else "Logged"

@@ -1,5 +1,6 @@
 """Where code and run come from, as tags of MLflow."""
 
+import contextlib
 import getpass
 import hashlib
 import json
@@ -60,35 +61,29 @@ def _of_github(source: Mapping[str, str], environ: Mapping[str, str]) -> dict[st
     server = environ.get("GITHUB_SERVER_URL") or "https://github.com"
     repository, run, attempt = (source.get(name, "") for name in ("repository", "run", "attempt"))
     url = f"{server}/{repository}"
-    is_this_run = run and run == environ.get("GITHUB_RUN_ID")
-    actor = environ.get("GITHUB_ACTOR", "") if is_this_run else ""
+    actor, branch, ref = "", "", source.get("ref", "")
+    if ref.startswith("refs/heads/"):
+        branch = ref.removeprefix("refs/heads/")
+    if run and run == environ.get("GITHUB_RUN_ID"):
+        actor = environ.get("GITHUB_ACTOR", "")
+        branch = environ.get("GITHUB_HEAD_REF") or branch  # the author's, for a pull request's merge ref
     return {
         "mlflow.source.name": url if repository else "",
         "mlflow.source.git.repoURL": url if repository else "",
-        "mlflow.source.git.branch": _branch(source.get("ref", ""), environ if is_this_run else {}),
+        "mlflow.source.git.branch": branch,
         "mlflow.user": actor,
         "github.actor": actor,
         "github.run_url": f"{url}/actions/runs/{run}" + (f"/attempts/{attempt}" if attempt else "") if run else "",
     }
 
 
-def _branch(ref: str, environ: Mapping[str, str]) -> str:
-    """Return the branch of a ref; for a pull request's merge ref, the author's branch."""
-    return environ.get("GITHUB_HEAD_REF") or (ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else "")
-
-
 def _of_laptop(commit: str, workspace: Workspace) -> dict[str, str]:
     """Return what git says, as long as its commit is still that of the records."""
-    found = {"mlflow.source.name": str(workspace.cwd), "mlflow.user": _user()}
+    found = {"mlflow.source.name": str(workspace.cwd)}
+    with contextlib.suppress(KeyError, OSError):  # a user without a name, as in containers; OSError since Python 3.13
+        found["mlflow.user"] = getpass.getuser()
     if commit and git.answer(workspace, "rev-parse", "HEAD") == commit:
         found["mlflow.source.git.branch"] = git.answer(workspace, "symbolic-ref", "--short", "--quiet", "HEAD")
         url = git.answer(workspace, "config", "--get", "remote.origin.url")
         found["mlflow.source.git.repoURL"] = without_users(url)
     return found
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in containers; OSError since Python 3.13
-        return ""
