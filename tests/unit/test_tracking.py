@@ -51,7 +51,7 @@ def error_of(uri: str, cwd: Path) -> InputError:
 )
 def test_a_server(uri: str, kept: str, tmp_path: Path) -> None:
     found = store.find(uri, Workspace(tmp_path, {}))
-    assert (found.uri, found.environment, found.artifacts) == (kept, "mlflow-thin", None)
+    assert (found.uri, found.environment) == (kept, "mlflow-thin")
     assert found.view(downloaded=True) == found.view(downloaded=False) == ""
     assert found.run_url("1", "abc") == f"{kept}/#/experiments/1/runs/abc"
 
@@ -157,7 +157,6 @@ def test_a_database_file_is_relative_to_the_workspace(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     found = store.find("sqlite:///sub/../mlflow.db", Workspace(tmp_path, {}))
     assert (found.uri, found.environment) == (f"sqlite:///{tmp_path}/mlflow.db", "mlflow-full")
-    assert found.artifacts == tmp_path / "artifacts"
     assert found.run_url("1", "abc") == ""
 
 
@@ -372,18 +371,14 @@ def test_a_fault_names_what_is_behind_it() -> None:
 
 
 def test_braces_of_a_server_are_its_own() -> None:
-    job = Job(
-        uri="http://host/{x}", database="", artifacts="", experiment="e", run=Description("0", "run", "FINISHED", 0, 0)
-    )
+    job = Job(uri="http://host/{x}", database="", experiment="e", run=Description("0", "run", "FINISHED", 0, 0))
     text = "API request failed with error code 403 != 200. Response body: '<b>no {y}</b>'"
     error = explain(Fault(ValueError(text)), job, "it was tried", run_exists=False)
     assert error.message == "http://host/{x} denied access (403) while it was tried: no {y}."
 
 
 def test_names_that_mlflow_refuses_are_a_wrong_input() -> None:
-    job = Job(
-        uri="http://host", database="", artifacts="", experiment="e", run=Description("0", "run", "FINISHED", 0, 0)
-    )
+    job = Job(uri="http://host", database="", experiment="e", run=Description("0", "run", "FINISHED", 0, 0))
     raised = ValueError("INVALID_PARAMETER_VALUE: Invalid experiment name")
     vars(raised)["error_code"] = "INVALID_PARAMETER_VALUE"
     fault = Fault(raised)

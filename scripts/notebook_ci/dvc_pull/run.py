@@ -13,15 +13,7 @@ from notebook_ci.base.files import is_folder, sha256
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.texts import quote, without_secrets
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.dvc_pull.config import (
-    FOLDER,
-    KINDS,
-    SUPPORTED,
-    UNSUPPORTED,
-    Config,
-    Remote,
-    find_root,
-)
+from notebook_ci.dvc_pull.config import FOLDER, KINDS, SUPPORTED, UNSUPPORTED, Config, Remote, find_root
 from notebook_ci.dvc_pull.model import MANIFEST, DvcPullInputs
 from notebook_ci.dvc_pull.pointers import Entry, Pointers, read
 from notebook_ci.dvc_pull.protocol import Request, Result
@@ -68,13 +60,7 @@ def plan(inputs: DvcPullInputs, workspace: Workspace) -> PullPlan | Nothing:
     others = {KINDS[entry.scheme] for entry in addresses if entry.scheme in KINDS}
     kind = _kind([scheme, *sorted(others)], "The remote and the addresses in pointers are")
     return PullPlan(
-        root=root,
-        directory=directory,
-        cache=config.cache,
-        pointers=pointers,
-        remotes=remotes,
-        scheme=scheme,
-        kind=kind,
+        root=root, directory=directory, cache=config.cache, pointers=pointers, remotes=remotes, scheme=scheme, kind=kind
     )
 
 

@@ -45,7 +45,6 @@ def log(store: Store, target: Mapping[str, str], run: Description, context: Cont
     job = Job(
         uri=store.uri,
         database=str(store.database or ""),
-        artifacts=store.artifacts.resolve().as_uri() if store.artifacts else "",
         **target,
         run=run,
     )

@@ -10,6 +10,7 @@ from notebook_ci.base import worker
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.launcher import own_command
 from notebook_ci.log_run.faults import unusable
+from notebook_ci.log_run.store import ARTIFACTS
 
 LOCK_SECONDS = 8
 
@@ -39,7 +40,7 @@ def _make(path: Path) -> None:
     event.listen(Engine, "connect", _write_at_once)
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         new = Path(folder) / path.name
-        SqlAlchemyStore(f"sqlite:///{new}", str(path.parent / "artifacts")).engine.dispose()
+        SqlAlchemyStore(f"sqlite:///{new}", str(path.parent / ARTIFACTS)).engine.dispose()
         event.remove(Engine, "connect", _write_at_once)
         with new.open("rb") as file:
             os.fsync(file.fileno())

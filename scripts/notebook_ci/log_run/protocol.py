@@ -20,7 +20,6 @@ class Job:
 
     uri: str  # tracking URI without credentials
     database: str  # the database file; empty: a server
-    artifacts: str  # location of a new experiment's artifacts; empty: the server decides
     experiment: str  # name; empty: any
     experiment_id: str = ""  # empty: any
     run_id: str = ""  # id of an existing run; empty: found by its identity, or created

@@ -22,6 +22,7 @@ from notebook_ci.log_run import faults
 from notebook_ci.log_run.description import IDENTITY_TAG, Artifact
 from notebook_ci.log_run.faults import LET_THE_SERVER, Fault
 from notebook_ci.log_run.protocol import BYTES_A_SECOND, REQUEST_TIMEOUT, UPLOADING, Answer, Job
+from notebook_ci.log_run.store import ARTIFACTS
 from notebook_ci.records.log_run import Logged
 
 # Seconds to wait for a server that restarts, or a proxy in front of it.
@@ -121,7 +122,9 @@ class _Recording:
             raise faults.refused("MLFLOW_RUN_ID", self._job.run_id, "a deleted run")
         if not found:
             try:  # another run may create it at the same time
-                self._client.create_experiment(name, artifact_location=self._job.artifacts or None)
+                beside = Path(self._job.database).parent / ARTIFACTS
+                location = beside.resolve().as_uri() if self._job.database else None  # None: the server decides
+                self._client.create_experiment(name, artifact_location=location)
             except Exception as error:
                 if Fault(error).code != "RESOURCE_ALREADY_EXISTS":
                     raise

@@ -16,6 +16,7 @@ from notebook_ci.base.texts import quote, without_users
 from notebook_ci.base.workspace import Workspace
 
 SERVER_ENVIRONMENT, DATABASE_ENVIRONMENT = "mlflow-thin", "mlflow-full"
+ARTIFACTS = "artifacts"  # the folder for artifacts of new experiments, beside a database file
 SQLITE_MAGIC = b"SQLite format 3\0"
 # Dialects of MLflow 3.17 other than sqlite; it does not install their drivers.
 OTHER_DATABASES = ("postgresql", "mysql", "mssql")
@@ -38,11 +39,6 @@ class Store:
     def environment(self) -> str:
         """The tool environment that can use it; only the full MLflow can read a database."""
         return DATABASE_ENVIRONMENT if self.database else SERVER_ENVIRONMENT
-
-    @property
-    def artifacts(self) -> Path | None:
-        """The folder for artifacts of new experiments, beside the database; None: the server decides."""
-        return self.database.parent / "artifacts" if self.database else None
 
     def view(self, *, downloaded: bool) -> str:
         """Return the command that shows the store: here, or in the folder of a downloaded file."""
@@ -105,7 +101,7 @@ def create(store: Store, cwd: Path) -> None:
         return
     folder = store.database.parent
     try:
-        for written in ("mlflow.db", "artifacts") if folder.parent == cwd / PRIVATE_FOLDER else ():
+        for written in ("mlflow.db", ARTIFACTS) if folder.parent == cwd / PRIVATE_FOLDER else ():
             private_folder(cwd, folder.name, written)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
