@@ -70,7 +70,7 @@ def test_what_crawls_is_given_up() -> None:
 
 def test_what_is_slow_but_finishes_files_does_not_crawl() -> None:
     made = Progress("Pulled", 3, print)
-    assert len(list(at_once(lambda _: time.sleep(0.6), range(3), jobs=1, progress=made, silence=0.8))) == 3
+    assert len(list(at_once(lambda _: time.sleep(1.2), range(3), jobs=1, progress=made, silence=3))) == 3
 
 
 def test_what_is_written_moves() -> None:
@@ -82,7 +82,7 @@ def test_what_is_written_moves() -> None:
 def test_progress_is_told() -> None:
     told: list[str] = []
     made = Progress("Pulled", 3, told.append, every=0, written=lambda: 500_000)
-    made.files += 1
+    made.add_file()
     made.bytes += 2_000_000
     made.report()
     assert told == ["Pulled 1 of 3 files, 2.5 MB"]

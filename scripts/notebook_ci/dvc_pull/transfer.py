@@ -9,7 +9,7 @@ from typing import TypeVar
 MEGA = 1_000_000
 TELL_SECONDS = 10
 LOOK_SECONDS = 0.5
-# Bytes per second: a server that is slower does not answer.
+# Bytes that count as movement for one second.
 SLOWEST = 1000
 
 Item = TypeVar("Item")
@@ -38,24 +38,22 @@ class Progress:
         self.files = 0
         self.bytes = 0  # of these files; added by who knows them
         self._what, self._total, self._tell, self._every, self._written = what, total, tell, every, written
-        self._size = self._arrived = 0
-        self._before = (0, 0)
-        self._judged = self._reported = time.monotonic()
+        self._size = 0
+        self._moved = self._reported = time.monotonic()
+
+    def add_file(self) -> None:
+        self.files += 1
+        self._moved = time.monotonic()
 
     def look(self) -> None:
         size = self._written()
-        self._arrived += max(size - self._size, 0)
+        self._moved = min(time.monotonic(), self._moved + max(size - self._size, 0) / SLOWEST)
         self._size = size
 
-    def stands_still(self, seconds: float) -> bool:
-        """Return whether no file was finished and almost nothing arrived since the last answer, `seconds` ago."""
-        passed = time.monotonic() - self._judged
-        if passed < seconds:
-            return False
-        self.look()
-        files, arrived = self._before
-        self._before, self._judged = (self.files, self._arrived), time.monotonic()
-        return self.files == files and self._arrived - arrived < SLOWEST * passed
+    @property
+    def silence(self) -> float:
+        """Seconds in which no file was finished, and nothing arrived or almost nothing."""
+        return time.monotonic() - self._moved
 
     def report(self) -> None:
         """Report the progress, at most every `every` seconds."""
@@ -94,10 +92,10 @@ def at_once(
                 progress.look()
             else:
                 outcome = ended.result()
-                progress.files += 1
+                progress.add_file()
                 yield running.pop(ended), outcome
             progress.report()
-            if silence and progress.stands_still(silence):
+            if silence and progress.silence > silence:
                 raise Silence
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
