@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from notebook_ci.setup_env.uv import cutoff, newest_upload
+from notebook_ci.setup_env.uv import newest_upload
 
 PYLOCK = """
 lock-version = "1.0"
@@ -32,17 +32,7 @@ def test_the_newest_upload_of_all_files_is_found() -> None:
         "",
         'lock-version = "1.0"\n[[packages]]\nname = "a"\nwheels = [{ url = "x" }]\n',
         'packages = [{ upload-time = "2022-11-20" }]',
-        "warning: the index gave no times\n" + PYLOCK,
     ],
 )
 def test_where_the_index_does_not_tell_there_is_none(pylock: str) -> None:
     assert newest_upload(pylock) is None
-
-
-def test_a_time_without_a_zone_is_in_utc() -> None:
-    pylock = "a = [{ upload-time = 2022-11-20T05:00:00 }, { upload-time = 2022-11-20T04:59:59Z }]"
-    assert newest_upload(pylock) == datetime(2022, 11, 20, 5, tzinfo=UTC)
-
-
-def test_the_cutoff_is_a_day_later_and_has_a_zone() -> None:
-    assert cutoff(datetime(2022, 12, 31, 4, tzinfo=UTC)) == "2023-01-01T04:00:00+00:00"

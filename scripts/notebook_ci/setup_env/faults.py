@@ -33,11 +33,6 @@ _FAULTS = (
         _CORRECT,
     ),
     _in_lock(
-        r"failed to read from file `(?P<included>.+?)`: (?P<what>.+?) \(os error",
-        "{lock} includes `{included}`, which cannot be read: {what}.",
-        _CORRECT,
-    ),
-    _in_lock(
         r"TOML parse error at line (?P<line>\d+)[^\n]*(?:\n.*){3}\n\s*(?P<what>.+)",
         "{lock} is not a valid lock: {what}.",
         _CORRECT,

@@ -1,15 +1,17 @@
 """Installs the packages of a lock into the user's environment."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.process import Argument
 from notebook_ci.setup_env import faults
-from notebook_ci.setup_env.uv import Installed, Uv, cutoff, describe, newest_upload
+from notebook_ci.setup_env.uv import Installed, Uv, describe, newest_upload
 from notebook_ci.setup_env.venv import AlteredError, Venv
+from notebook_ci.tools.installing import install_arguments
 
 KERNEL = "ipykernel"
 NO_CACHE = "UV_NO_CACHE"
@@ -60,34 +62,16 @@ class Installer:
 
     def _install(self) -> str:
         """Install the lock, byte-compiled, and return the output of uv."""
-        what = f"The packages of `{self.lock.name}` could not be installed"
-        if self.lock.kind == "uv.lock":
-            # Without `--python`, uv replaces an environment whose Python the project does not allow.
-            python: list[Argument] = ["--python", self.venv.python, "--no-python-downloads"]
-            sync = ["sync", "--locked", "--compile-bytecode", "--project", self.lock.path.parent, *python]
-            return self._run(
-                what, [*sync, *self._fresh()], env={"UV_PROJECT_ENVIRONMENT": str(self.venv.path.resolve())}
-            )
-        flags: list[Argument] = ["--python", self.venv.python, "--compile-bytecode", *self._fresh()]
-        flags += self.uv.index_flags
-        match self.lock.kind:
-            case "pylock":
-                return self._run(what, ["pip", "sync", *flags, self.lock.path])
-            case "hashed":
-                flags.append("--require-hashes")
-            case "pyproject" if self.lock.builds_local_code:
-                return self._run(what, ["pip", "install", *flags, "--editable", self.lock.path.parent])
-        return self._run(what, ["pip", "install", *flags, "--requirements", self.lock.path])
-
-    def _fresh(self) -> list[str]:
+        lock, what = self.lock, f"The packages of `{self.lock.name}` could not be installed"
+        arguments = install_arguments(lock, self.venv.python, lock.path, lock.path.parent)
+        arguments += ["--locked"] if lock.kind == "uv.lock" else self.uv.index_flags
         # Build code of the repository again: uv would reuse an earlier build of other code.
-        if self.lock.kind in {"hashed", "plain"}:  # these do not name the packages that are built
-            return ["--refresh"] if self.lock.builds_local_code else []
-        return [f"--refresh-package={name}" for name in self.lock.copies]
-
-    def _run(self, what: str, arguments: Sequence[Argument], env: Mapping[str, str] | None = None) -> str:
-        """Run uv on the lock. If it fails because of the lock, the error explains why."""
-        return self.uv.run(what, arguments, env=env, explain=lambda output: faults.explain(what, output, self.lock))
+        if lock.kind not in {"hashed", "plain"}:
+            arguments += [f"--refresh-package={name}" for name in lock.copies]
+        elif lock.builds_local_code:  # these do not name the packages that are built
+            arguments.append("--refresh")
+        env = {"UV_PROJECT_ENVIRONMENT": str(self.venv.path.resolve())}
+        return self.uv.run(what, arguments, env=env, explain=lambda output: faults.explain(what, output, lock))
 
     def _with_kernel(self, locked: Installed) -> Installed:
         """Add ipykernel without changing any installed version.
@@ -98,7 +82,15 @@ class Installer:
         with tempfile.TemporaryDirectory() as folder:
             frozen = Path(folder) / "installed.txt"
             frozen.write_text("".join(f"{name}=={version}\n" for name, version in locked.packages.items()))
-            self._add_kernel(frozen)
+            python: list[Argument] = ["--python", self.venv.python]
+            add = ["pip", "install", *python, "--compile-bytecode", "--constraints", frozen]
+            add += [*self.uv.index_flags, KERNEL]
+            to_lock = ["pip", "compile", "--quiet", "--no-deps", "--format", "pylock.toml"]
+            ages = self.uv.attempt([*to_lock, *python, frozen])
+            newest = newest_upload(ages.output)
+            before = ["--exclude-newer", (newest + timedelta(days=1)).isoformat()] if newest else []
+            if not before or self.uv.attempt([*add, *before]).returncode:
+                self.uv.run(f"ipykernel could not be added to the packages of `{self.lock.name}`", add)
         now = describe(self.venv.python)
         self.uv.reporter.notice(
             f"ipykernel {now.packages[KERNEL]} was added to the environment: `{self.lock.name}` does not list it. "
@@ -106,21 +98,3 @@ class Installer:
             file=self.lock.name,
         )
         return now
-
-    def _add_kernel(self, frozen: Path) -> None:
-        add: list[Argument] = [
-            "pip",
-            "install",
-            "--python",
-            self.venv.python,
-            "--compile-bytecode",
-            "--constraints",
-            frozen,
-        ]
-        add += [*self.uv.index_flags, KERNEL]
-        to_lock = ["pip", "compile", "--quiet", "--no-deps", "--format", "pylock.toml"]
-        ages = self.uv.attempt([*to_lock, "--python", self.venv.python, frozen])
-        newest = newest_upload(ages.output) if ages.returncode == 0 else None
-        if newest and self.uv.attempt([*add, "--exclude-newer", cutoff(newest)]).returncode == 0:
-            return
-        self.uv.run(f"ipykernel could not be added to the packages of `{self.lock.name}`", add)

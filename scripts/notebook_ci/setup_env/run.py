@@ -14,10 +14,11 @@ from notebook_ci.base.locks import Lock
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.private_folder import PRIVATE_FOLDER, private_folder
 from notebook_ci.base.problems import Problem
-from notebook_ci.base.process import POSIX
+from notebook_ci.base.process import program_in
 from notebook_ci.base.reporter import Reporter
 from notebook_ci.base.texts import quote
 from notebook_ci.base.workspace import Workspace
+from notebook_ci.records.environment import read_marker
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.setup_env import pythons, venv
 from notebook_ci.setup_env.installer import Installer
@@ -60,7 +61,7 @@ def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, rep
     """Name the cache of the environment: none if versions are not fixed, or Python must be downloaded first."""
     if not planned.lock.fixes_versions:
         return {}
-    uv = Uv(uv_program(), workspace, reporter, Path(os.devnull))
+    uv = Uv(program_in(Path(sys.prefix), "uv"), workspace, reporter, Path(os.devnull))
     python = pythons.find(uv, planned.python.version)
     if not python:
         return {}
@@ -74,7 +75,7 @@ def run(_: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: S
             private_folder(context.cwd, folder.path.name)
     record.lock_file, record.fixed = lock.name, lock.fixes_versions
     record.read = {lock.shown(path): sha256(path) for path in lock.read() if path.exists()}
-    uv = Uv(uv_program(), context, context.reporter, context.files.artifacts / "install.log")
+    uv = Uv(program_in(Path(sys.prefix), "uv"), context, context.reporter, context.files.artifacts / "install.log")
     python = pythons.find_or_download(uv, planned.python)
     key = venv.key(lock, python)
     installed = None
@@ -86,11 +87,6 @@ def run(_: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: S
         installed, record.added = Installer(uv, lock, folder).create(python, key, record.read)
     else:
         context.reporter.progress(f"Reusing the environment `{folder.path}`: neither it nor `{lock.name}` has changed")
-        record.reused, record.added = True, folder.added()
+        record.reused, record.added = True, read_marker(folder.path).added
     record.python, record.python_version = str(folder.python), installed.version
     record.packages, record.env_digest = installed.packages, venv.digest(installed)
-
-
-def uv_program() -> Path:
-    """Return the uv of the tool environment that this process runs in."""
-    return Path(sys.executable).with_name("uv" if POSIX else "uv.exe")

@@ -1,12 +1,13 @@
 """Runs uv for the user's environment: with the user's own settings, and pip's index if uv has none."""
 
+import functools
 import json
 import os
+import re
 import subprocess
-import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from notebook_ci.base import isolation, pip_settings, process, uv_settings
@@ -18,28 +19,12 @@ from notebook_ci.base.reporter import Reporter
 from notebook_ci.base.texts import without_users
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.tools import installing
-from notebook_ci.tools.installing import RETRIES, SILENCE_SECONDS
+from notebook_ci.tools.installing import DESCRIBE, RETRIES, SILENCE_SECONDS
 
 PROBE_SECONDS = 60
 LINES_SHOWN = 30
 # With these variables, uv would use another environment or Python than the given one.
 FOREIGN = ("VIRTUAL_ENV", "CONDA_PREFIX", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT", "UV_SYSTEM_PYTHON")
-DESCRIBE = """
-import json, platform, re, sys, sysconfig
-try:
-    from importlib.metadata import distributions
-    named = [(d.metadata["Name"], d.version) for d in distributions()]
-except ImportError:
-    import pkg_resources
-    named = [(d.project_name, d.version) for d in pkg_resources.working_set]
-packages = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in named if name}
-print(json.dumps({
-    "version": platform.python_version(),
-    "implementation": platform.python_implementation(),
-    "platform": sysconfig.get_platform(),
-    "packages": dict(sorted(packages.items())),
-}))
-"""
 
 
 @dataclass(frozen=True)
@@ -56,11 +41,6 @@ class Uv:
     workspace: Workspace
     reporter: Reporter
     log: Path  # file that keeps the output
-    _pip: IndexSettings = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_pip", self._pip_settings())
-        learn(self._pip.for_uv())
 
     def run(
         self,
@@ -101,14 +81,16 @@ class Uv:
     def _environment(self) -> dict[str, str]:
         theirs = isolation.for_others(self.workspace.environ)
         kept = {name: value for name, value in theirs.items() if name not in FOREIGN and not name.startswith("PYTHON")}
-        limits = {"UV_HTTP_TIMEOUT": str(SILENCE_SECONDS), "UV_HTTP_RETRIES": str(RETRIES)}
+        limits = {"UV_HTTP_TIMEOUT": str(SILENCE_SECONDS), "UV_HTTP_RETRIES": RETRIES}
         return limits | self._pip.for_uv() | kept | {"UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
 
-    def _pip_settings(self) -> IndexSettings:
-        """Return pip's settings, unless uv has its own index."""
-        if uv_settings.read(self.workspace.environ, self.workspace.cwd).names_packages:
-            return IndexSettings()
-        return pip_settings.read(self.workspace.environ)
+    @functools.cached_property
+    def _pip(self) -> IndexSettings:
+        """The settings of pip, unless uv has its own index."""
+        has_own = uv_settings.read(self.workspace.environ, self.workspace.cwd).names_packages
+        settings = IndexSettings() if has_own else pip_settings.read(self.workspace.environ)
+        learn(settings.for_uv())
+        return settings
 
 
 def describe(python: Path) -> Installed:
@@ -131,28 +113,6 @@ def describe(python: Path) -> Installed:
 
 
 def newest_upload(pylock: str) -> datetime | None:
-    """Return when the newest of the locked files was uploaded; None if the index does not say.
-
-    `pylock` is a lock in the format of PEP 751, with times in UTC. If it is not TOML, the result is None, too.
-    """
-    try:
-        return max(_upload_times(tomllib.loads(pylock)), default=None)
-    except tomllib.TOMLDecodeError:
-        return None
-
-
-def cutoff(newest: datetime) -> str:
-    """Return the time for `--exclude-newer`: up to then, a package counts as being of the lock's age."""
-    return (newest + timedelta(days=1)).isoformat()
-
-
-def _upload_times(value: object) -> Iterator[datetime]:
-    if isinstance(value, dict):
-        time = value.get("upload-time")
-        if isinstance(time, datetime):
-            yield time if time.tzinfo else time.replace(tzinfo=UTC)
-        for item in value.values():
-            yield from _upload_times(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _upload_times(item)
+    """Return when the newest file of a lock (PEP 751) was uploaded; None if the index does not say."""
+    times = re.findall(r"upload-time = (\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d))", pylock)
+    return max(map(datetime.fromisoformat, times), default=None)

@@ -50,15 +50,10 @@ class Venv:
         except OSError as error:
             raise InputError(f"`venv` is `{self.path}`, which cannot be used: {error.strerror}.") from error
         if taken:
-            raise InputError(
-                f"`venv` is `{self.path}`, which already exists and was not created by setup-env.",
-                hint="Set `venv` to another folder, or delete this one.",
-            )
+            message = f"`venv` is `{self.path}`, which already exists and was not created by setup-env."
+            raise InputError(message, hint="Set `venv` to another folder, or delete this one.")
         if not above.is_dir():
-            raise InputError(
-                f"`venv` is `{self.path}`, but `{above}` is a file.",
-                hint="Set `venv` to another folder.",
-            )
+            raise InputError(f"`venv` is `{self.path}`, but `{above}` is a file.", hint="Set `venv` to another folder.")
 
     def is_for(self, key: str) -> bool:
         marker = read_marker(self.path)  # the path counts: programs in the environment contain it
@@ -70,10 +65,6 @@ class Venv:
             return describe(self.python) if integrity.is_unchanged(str(self.path)) else None
         return None
 
-    def added(self) -> dict[str, str]:
-        """Return the packages that were added to those of the lock."""
-        return read_marker(self.path).added
-
     @contextlib.contextmanager
     def replaced(self) -> Iterator[None]:
         """Provide an empty folder, marked as ours. If the body fails, the old environment comes back.
@@ -82,7 +73,7 @@ class Venv:
         """
         before = self.path.with_name(f".{self.path.name}.notebook-ci-before")
         try:
-            if self._is_finished():
+            if (self.path / integrity.SEAL).exists():  # it is finished
                 shutil.rmtree(before, ignore_errors=True)  # left by a killed job
             else:
                 self._restore(before)
@@ -106,9 +97,6 @@ class Venv:
         if before.exists():
             shutil.rmtree(self.path, ignore_errors=True)
             before.rename(self.path)
-
-    def _is_finished(self) -> bool:
-        return (self.path / integrity.SEAL).exists()
 
     def finish(self, key: str, added: dict[str, str], read: Mapping[str, str], *, is_checked: bool) -> None:
         """Seal the finished environment.

@@ -1,12 +1,31 @@
-"""Explains why pip or uv failed."""
+"""How uv installs a lock, what is installed, and why pip or uv failed."""
 
 from notebook_ci.base import known_errors
 from notebook_ci.base.errors import NotebookCiError, SurroundingsError
 from notebook_ci.base.known_errors import KnownError
+from notebook_ci.base.locks import Lock
+from notebook_ci.base.process import Argument
 
 # How long each try waits for an index that accepts a connection and sends nothing.
 SILENCE_SECONDS = 15
-RETRIES = 2
+RETRIES = "2"
+# Prints what is installed in the environment of the Python that runs this; 3.7 has no `importlib.metadata`.
+DESCRIBE = """
+import json, platform, re, sysconfig
+try:
+    from importlib.metadata import distributions
+    named = [(d.metadata["Name"], d.version) for d in distributions()]
+except ImportError:
+    import pkg_resources
+    named = [(d.project_name, d.version) for d in pkg_resources.working_set]
+packages = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in named if name}
+print(json.dumps({
+    "version": platform.python_version(),
+    "implementation": platform.python_implementation(),
+    "platform": sysconfig.get_platform(),
+    "packages": dict(sorted(packages.items())),
+}))
+"""
 _SETTINGS_HINT = "The index settings are those of uv and pip: variables (`UV_DEFAULT_INDEX`), `uv.toml`, `pip.conf`."
 _KNOWN = (
     KnownError(
@@ -64,3 +83,22 @@ def explain(what: str, output: str, *, elsewhere: str) -> NotebookCiError:
     """
     other = SurroundingsError(f"{what}: see the lines above.", hint="If they do not help, please report it.")
     return known_errors.explain(_KNOWN, output, what=what, elsewhere=elsewhere) or other
+
+
+def install_arguments(lock: Lock, python: Argument, file: Argument, project: Argument) -> list[Argument]:
+    """Return the arguments with which uv installs a lock, byte-compiled; `file` is the lock, in the folder `project`.
+
+    For `uv.lock`, the variable `UV_PROJECT_ENVIRONMENT` must name the environment of `python`.
+    """
+    flags: list[Argument] = ["--python", python, "--compile-bytecode"]
+    match lock.kind:
+        case "uv.lock":
+            # Without `--python`, uv replaces an environment whose Python the project does not allow.
+            return ["sync", *flags, "--no-python-downloads", "--project", project]
+        case "pylock":
+            return ["pip", "sync", *flags, file]
+        case "hashed":
+            return ["pip", "install", *flags, "--require-hashes", "--requirements", file]
+        case "pyproject" if lock.builds_local_code:
+            return ["pip", "install", *flags, "--editable", project]
+    return ["pip", "install", *flags, "--requirements", file]
