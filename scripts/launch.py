@@ -23,78 +23,64 @@ SMALLEST = "pipeline"  # a tool environment that can plan every stage
 READ_YAML = ("dvc-pull",)  # stages that need no more than it
 
 
-class NotFound(Exception):
-    """The requested stage, environment or program does not exist."""
-
-
-class Launch:
-    """What launch.sh should run. Raises NotFound if there is no such stage or environment."""
-
-    def __init__(self, argv: list[str]) -> None:
-        rest = list(argv)
-        # Standard input contains the inputs of the action.
-        self.from_stdin = rest[:1] == ["--inputs-from-stdin"]
-        del rest[: int(self.from_stdin)]
-        environment = None
-        if rest[:1] == ["--env"]:
-            environment = "".join(rest[1:2])
-            del rest[:2]
-        is_program = rest[:1] == ["--exec"]
-        del rest[: int(is_program)]
-        if is_program and not (environment and rest):
-            raise NotFound("`--exec` needs an environment and a program: `--env NAME --exec PROGRAM [arguments]`.")
-        # `stage` is empty for a program, which is then the first of `arguments`.
-        self.stage = "" if is_program else _known("stage", "".join(rest[:1]), HERE, ".py", leave_out="launch")
-        self.arguments = rest if is_program else rest[1:]
-        self.environment = _own_environment(self.stage) if environment is None else _known_environment(environment)
-
-    def script(self, *flags: str) -> list[str]:
-        """Return the stage's script and its arguments; `flags` come before the given ones."""
-        given = ["--inputs-from-stdin"] if self.from_stdin else []
-        return ["-E", "-s", os.path.join(HERE, _file_name(self.stage)), *given, *flags, *self.arguments]
-
-
-def main(argv: list[str]) -> int:
-    """Run what `argv` (the cache folder first) requests. Returns the exit code unless another program takes over."""
-    if not argv[1:] or argv[1] in HELP:
+def main(cache: str, rest: list[str]) -> int:
+    """Run what the arguments request. Returns the exit code unless another program takes over."""
+    if not rest or rest[0] in HELP:
         from notebook_ci.base.usage import usage
 
-        (sys.stdout if argv[1:] else sys.stderr).write(usage())
-        return 0 if argv[1:] else 2
-    if argv[1] == "--version":
+        (sys.stdout if rest else sys.stderr).write(usage())
+        return 0 if rest else 2
+    if rest[0] == "--version":
         from notebook_ci import VERSION
 
         print(f"notebook-ci {VERSION}")
         return 0
-    cache = os.path.abspath(argv[0])
-    launch = Launch(argv[1:])
-    if not launch.environment:
-        return run([sys.executable, *launch.script()], dict(os.environ), None)
+    inputs = [flag for flag in rest[:1] if flag == "--inputs-from-stdin"]  # those of the action
+    rest = rest[len(inputs) :]
+    environment = ""
+    if rest[:1] == ["--env"]:
+        environment = _known("tool environment", rest[1:2], REQUIREMENTS, ".txt", leave_out="uv")
+        rest = rest[2:]
+    if rest[:1] != ["--exec"]:
+        stage = _known("stage", rest[:1], HERE, ".py", leave_out="launch")
+        return run_stage(cache, environment, stage, inputs, rest[1:])
+    if not environment or not rest[1:]:
+        raise _refused("`--exec` needs an environment and a program: `--env NAME --exec PROGRAM [arguments]`.")
+    programs, _ = prepared(cache, environment, [], from_stdin=False)
+    program = os.path.join(programs, rest[1] + EXE)
+    if not os.path.exists(program):
+        raise _refused(f"The tool environment {environment} has no program `{rest[1]}`.")
+    # The user's `PYTHON*` variables would break it. A stage needs them for its kernels: it is started with `-E -s`.
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    # Byte-code was written when the environment was created: new files would count as a change.
+    return run([program, *rest[2:]], {**environ, "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1"})
+
+
+def run_stage(cache: str, environment: str, stage: str, inputs: list[str], arguments: list[str]) -> int:
+    if not environment and os.path.exists(os.path.join(REQUIREMENTS, stage + ".txt")):
+        environment = stage
+    if stage in READ_YAML:
+        environment = environment or SMALLEST
+    script = ["-E", "-s", os.path.join(HERE, stage.replace("-", "_") + ".py"), *inputs]
+    python, stdin = sys.executable, None
+    if environment and set(HELP).isdisjoint(arguments):
+        check = [*script, "--check-inputs", *arguments]
+        programs, stdin = prepared(cache, environment, check, from_stdin=bool(inputs))
+        python = os.path.join(programs, "python" + EXE)
+    return run([python, *script, *arguments], dict(os.environ), stdin)
+
+
+def prepared(cache: str, name: str, check: list[str], *, from_stdin: bool) -> tuple[str, int | None]:
+    """Return the folder of programs of a tool environment, and standard input if `check` had to read it."""
     from notebook_ci.tools import integrity
 
-    environment = environment_folder(cache, launch.environment)
-    stdin = None
-    if not integrity.is_unchanged(environment):
-        if launch.stage and not set(HELP).isdisjoint(launch.arguments):
-            return run([sys.executable, *launch.script()], dict(os.environ), stdin)
+    stdin, folder = None, environment_folder(cache, name)
+    if not integrity.is_unchanged(folder):
         from notebook_ci.tools import preparing
 
-        stdin = preparing.prepare(
-            launch.environment,
-            environment,
-            uv=environment_folder(cache, "uv"),
-            requirements=REQUIREMENTS,
-            smallest=environment_folder(cache, SMALLEST),
-            check=launch.script("--check-inputs") if launch.stage else [],
-            from_stdin=launch.from_stdin,
-        )
-    programs = os.path.join(environment, PROGRAMS)
-    if launch.stage:
-        return run([os.path.join(programs, "python" + EXE), *launch.script()], dict(os.environ), stdin)
-    program = os.path.join(programs, launch.arguments[0] + EXE)
-    if not os.path.exists(program):
-        raise NotFound(f"The tool environment {launch.environment} has no program `{launch.arguments[0]}`.")
-    return run([program, *launch.arguments[1:]], without_python_variables(dict(os.environ)), stdin)
+        uv, smallest = environment_folder(cache, "uv"), environment_folder(cache, SMALLEST)
+        stdin = preparing.prepare(folder, uv, smallest, REQUIREMENTS, check, from_stdin=from_stdin)
+    return os.path.join(folder, PROGRAMS), stdin
 
 
 def environment_folder(cache: str, name: str) -> str:
@@ -107,21 +93,12 @@ def environment_folder(cache: str, name: str) -> str:
     libc = getattr(sys.implementation, "_multiarch", "")
     interpreter = (sys.version, sys.implementation.name, libc, os.path.realpath(sys.executable))
     # 2: version of the layout; environments of version 1 have no seal.
-    key.update(repr((2, interpreter, sys.platform, _machine())).encode("utf-8", "surrogateescape"))
+    machine = "" if WINDOWS else os.uname().machine  # on Windows it is in `sys.version`
+    key.update(repr((2, interpreter, sys.platform, machine)).encode("utf-8", "surrogateescape"))
     return os.path.join(cache, f"{name}-{key.hexdigest()[:16]}")
 
 
-def without_python_variables(environ: dict[str, str]) -> dict[str, str]:
-    """Return the environment for a program of a tool environment: the user's `PYTHON*` variables would break it.
-
-    A stage's script is started with `-E -s` instead: the kernels that it starts need these variables.
-    """
-    kept = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
-    # Byte-code was written when the environment was created: new files would count as a change.
-    return {**kept, "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-
-
-def run(argv: list[str], environ: dict[str, str], stdin: int | None) -> int:
+def run(argv: list[str], environ: dict[str, str], stdin: int | None = None) -> int:
     """Replace this process with the program `argv`. On Windows, which has no exec, run it and return its exit code.
 
     `stdin` is the file descriptor of its standard input, if it is not that of this process.
@@ -135,53 +112,30 @@ def run(argv: list[str], environ: dict[str, str], stdin: int | None) -> int:
     return subprocess.run(argv, env=environ, stdin=stdin, check=False).returncode
 
 
-def _machine() -> str:
-    if not WINDOWS:
-        return os.uname().machine
-    import platform
-
-    return platform.machine()
-
-
-def _file_name(stage: str) -> str:
-    return stage.replace("-", "_") + ".py"
-
-
-def _own_environment(stage: str) -> str:
-    """Return the tool environment of a stage; empty if it needs only the standard library."""
-    if stage in READ_YAML:
-        return SMALLEST
-    return stage if os.path.exists(os.path.join(REQUIREMENTS, stage + ".txt")) else ""
-
-
-def _known_environment(name: str) -> str:
-    return _known("tool environment", name, REQUIREMENTS, ".txt", leave_out="uv")
-
-
-def _known(kind: str, name: str, folder: str, suffix: str, *, leave_out: str) -> str:
+def _known(kind: str, given: list[str], folder: str, suffix: str, *, leave_out: str) -> str:
+    """Return the given name, if a file in the folder has it."""
     files = (file for file in os.listdir(folder) if file.endswith(suffix))
     names = sorted({file[: -len(suffix)].replace("_", "-") for file in files} - {leave_out})
+    name = "".join(given)
     if name not in names:
         what = f"`{name}` is not a {kind}." if name else f"No {kind} was given."
-        raise NotFound(f"{what} Known: {', '.join(f'`{each}`' for each in names)}.")
+        raise _refused(f"{what} Known: {', '.join(f'`{each}`' for each in names)}.")
     return name
 
 
-def _refuse(message: str) -> int:
+def _refused(message: str) -> SystemExit:
     from notebook_ci.base.console import console
     from notebook_ci.base.errors import InputError
 
     error = InputError(message)
     console().error(error)
-    return error.exit_code
+    return SystemExit(error.exit_code)
 
 
 if __name__ == "__main__":
     # With -I the script's own folder is not on the path.
     sys.path.insert(0, HERE)
     try:
-        sys.exit(main(sys.argv[1:]))
-    except NotFound as error:
-        sys.exit(_refuse(str(error)))
+        sys.exit(main(os.path.abspath(sys.argv[1]), sys.argv[2:]))
     except KeyboardInterrupt:
         sys.exit(130)

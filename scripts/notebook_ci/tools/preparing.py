@@ -6,22 +6,20 @@ removes the temporary folders of killed ones.
 """
 
 import contextlib
-import errno
-import hashlib
 import os
-import platform
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from notebook_ci.base import indexes, process, signals
 from notebook_ci.base.console import Console, console
 from notebook_ci.base.errors import LIBRARY_NEEDED, NOTHING_TO_DO, Cancelled, NotebookCiError, SurroundingsError
+from notebook_ci.base.files import unwritable
 from notebook_ci.base.masking import learn, masked
 from notebook_ci.base.process import program_in
 from notebook_ci.base.texts import command_line, without_users
@@ -32,13 +30,14 @@ LINES_SHOWN = 20
 DAY_SECONDS = 24 * 60 * 60
 # The lines of pip's verbose output that explain a failure.
 _PIP_REASONS = re.compile(r"^(?:ERROR|WARNING|Looking in|Could not fetch|[\w.]+Error:)|^\s+(?:Expected|Got)\b")
-_TEMPORARY = re.compile(r"\.new-(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-")
+TEMPORARY = ".new-"  # how names of unfinished environments begin
+ELSEWHERE = "set `NOTEBOOK_CI_CACHE` to another folder"
 
 Install = Callable[[Path], None]
 
 
 def prepare(
-    name: str, folder: str, *, uv: str, smallest: str, requirements: str, check: Sequence[str], from_stdin: bool
+    folder: str, uv: str, smallest: str, requirements: str, check: Sequence[str], *, from_stdin: bool
 ) -> int | None:
     """Plan a stage, then create its tool environment. End the process if one of the two fails.
 
@@ -50,66 +49,64 @@ def prepare(
     shown = console()
     try:
         with signals.cancellable():
-            stdin = _spooled() if from_stdin else None
+            inputs = sys.stdin.buffer.read() if from_stdin else b""
             installer = ToolInstaller(Path(requirements), shown)
-            if check and _check(sys.executable, check, stdin) == LIBRARY_NEEDED and folder != smallest:
-                installer.install(Path(smallest).name.rpartition("-")[0], Path(smallest), Path(uv))
-                _check(program_in(Path(smallest)), check, stdin)
-            installer.install(name, Path(folder), Path(uv))
+            if check and _check(sys.executable, check, inputs) == LIBRARY_NEEDED and folder != smallest:
+                installer.install(Path(smallest), Path(uv))
+                _check(program_in(Path(smallest)), check, inputs)
+            installer.install(Path(folder), Path(uv))
     except Cancelled as cancelled:
         sys.exit(cancelled.exit_code)
     except NotebookCiError as error:
         shown.error(error)
         sys.exit(error.exit_code)
-    return stdin
-
-
-def _spooled() -> int:
+    if not from_stdin:
+        return None
     with tempfile.TemporaryFile() as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
-        file.flush()
+        file.write(inputs)
+        file.seek(0)
         return os.dup(file.fileno())
 
 
-def _check(python: str | Path, arguments: Sequence[str], stdin: int | None) -> int:
+def _check(python: str | Path, arguments: Sequence[str], inputs: bytes) -> int:
     """Plan the stage with its script, so that wrong inputs cost no installation. The script shows the errors.
 
     Returns 0 or `LIBRARY_NEEDED`. With any other exit code this process ends.
     """
-    if stdin is not None:
-        os.lseek(stdin, 0, os.SEEK_SET)
-    source = subprocess.DEVNULL if stdin is None else stdin
-    code = subprocess.run([python, *arguments], stdin=source, check=False).returncode
+    code = subprocess.run([python, *arguments], input=inputs, check=False).returncode
     if code == NOTHING_TO_DO:
         sys.exit(0)
     if code not in {0, LIBRARY_NEEDED}:
         sys.exit(code if code > 0 else 128 - code)
-    if stdin is not None:
-        os.lseek(stdin, 0, os.SEEK_SET)
     return code
 
 
 class ToolInstaller:
     """Creates tool environments for the Python that runs this, from the locks in the folder `requirements`.
 
-    The index settings come from `environ`. If pip or uv fail, the console shows their output.
+    If pip or uv fail, the console shows their output.
     """
 
-    def __init__(self, requirements: Path, console: Console, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, requirements: Path, console: Console) -> None:
         self._requirements = requirements
         self._console = console
-        self._environ = environ
-        self._settings = indexes.read(environ, Path.cwd())
+        self._settings = indexes.read(os.environ, Path.cwd())
         learn(self._settings.for_uv())
+        given = os.environ.get("UV_HTTP_TIMEOUT", "")
+        silence = given if given.isdecimal() and int(given) > 0 else str(SILENCE_SECONDS)
+        limits = dict.fromkeys(("UV_HTTP_TIMEOUT", "PIP_TIMEOUT"), silence)
+        limits |= dict.fromkeys(("UV_HTTP_RETRIES", "PIP_RETRIES"), RETRIES)
+        own = indexes.without_settings(os.environ)
+        self._env = own | limits | self._settings.for_pip() | self._settings.for_uv()
 
-    def install(self, name: str, folder: Path, uv: Path) -> None:
-        """Create the environment `name` unless it is unchanged, and first that of uv if it is missing.
+    def install(self, folder: Path, uv: Path) -> None:
+        """Create an environment unless it is unchanged, and first that of uv if it is missing.
 
         Raises SurroundingsError if the network, the index, the disk or Python does not allow it.
         """
         if integrity.is_unchanged(str(folder)):
             return
-        started = time.monotonic()
+        name, started = folder.name.rpartition("-")[0], time.monotonic()
         changed = (folder / integrity.SEAL).exists()
         why = "again, because files in it have changed" if changed else "once"
         _say(f"Installing the tool environment {name} ({why}) ...")
@@ -117,7 +114,8 @@ class ToolInstaller:
             self._settle(uv, lambda new: self._install_uv(new, name))
             self._settle(folder, lambda new: self._install(new, name, uv))
         except OSError as error:
-            raise _disk_error(error, folder.parent) from error
+            what = f"The tool environments cannot be installed in `{folder.parent}`"
+            raise unwritable(what, folder.parent, error, ELSEWHERE) from error
         _say(f"Installed the tool environment {name} in {time.monotonic() - started:.1f} s")
 
     def _settle(self, folder: Path, install: Install) -> None:
@@ -126,7 +124,7 @@ class ToolInstaller:
             return
         folder.parent.mkdir(parents=True, exist_ok=True)
         sweep(folder.parent)
-        temporary = Path(tempfile.mkdtemp(prefix=f".new-{_host()}-{os.getpid()}-", dir=folder.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=folder.parent))
         new = temporary / "new"
         try:
             install(new)
@@ -146,9 +144,8 @@ class ToolInstaller:
     def _install_uv(self, new: Path, name: str) -> None:
         lock = self._requirements / "uv.txt"
         flags = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--no-compile", "--no-cache-dir"]
-        limits = ["--timeout", str(self._silence()), "--retries", str(RETRIES)]
         # Without -vv, pip does not show that an index answered 403.
-        self._run(name, [*self._pip(new.parent), "-vv", "install", *flags, *limits, "--target", new, "-r", lock])
+        self._run(name, [*self._pip(new.parent), "-vv", "install", *flags, "--target", new, "-r", lock])
 
     def _pip(self, temporary: Path) -> list[str | Path]:
         """Return the command of a pip: that of this Python, or one in a new virtual environment.
@@ -162,7 +159,7 @@ class ToolInstaller:
         environment = temporary / "pip"
         if self._succeeds([sys.executable, "-I", "-m", "venv", environment]):
             return [program_in(environment), "-I", "-m", "pip"]
-        install = command_line("apt-get install {}", f"python{_version()}-venv")
+        install = command_line("apt-get install {}", f"python{sys.version_info.major}.{sys.version_info.minor}-venv")
         raise SurroundingsError(
             f"The Python for the tools, `{sys.executable}`, has neither `pip` nor `ensurepip`.",
             hint=f"Run {install} (Debian, Ubuntu), or put another Python (3.11 to 3.14) on PATH, "
@@ -190,45 +187,24 @@ class ToolInstaller:
 
     def _run(self, name: str, command: Sequence[str | Path]) -> None:
         """Run pip or uv. If it fails, show its last lines, and raise SurroundingsError."""
-        done = process.run(command, env=self._children(Path(command[0])))
+        done = process.run(command, env=self._env)
         if done.returncode:
             by_uv = Path(command[0]).stem == "uv"
             lines = [line for line in done.output.splitlines() if by_uv or _PIP_REASONS.search(line)]
             output = without_users(masked("\n".join(lines[-LINES_SHOWN:])))
             self._console.output(output)
             what = f"The tool environment {name} could not be installed"
-            raise explain(what, output, elsewhere="set `NOTEBOOK_CI_CACHE` to another folder")
+            raise explain(what, output, elsewhere=ELSEWHERE)
 
     def _succeeds(self, command: Sequence[str | Path]) -> bool:
-        return process.run(command, env=indexes.without_settings(self._environ)).returncode == 0
-
-    def _children(self, program: Path) -> dict[str, str]:
-        base = indexes.without_settings(self._environ)
-        if program.stem != "uv":
-            return base | self._settings.for_pip()
-        limits = {"UV_HTTP_TIMEOUT": str(self._silence()), "UV_HTTP_RETRIES": str(RETRIES)}
-        return base | limits | self._settings.for_uv()
-
-    def _silence(self) -> int:
-        """Return the seconds of silence after which a try is given up: uv's setting of the user, or ours."""
-        given = self._environ.get("UV_HTTP_TIMEOUT", "")
-        return int(given) if given.isdecimal() and int(given) > 0 else SILENCE_SECONDS
+        return process.run(command, env=self._env).returncode == 0
 
 
 def sweep(cache: Path) -> None:
-    """Remove the temporary folders of killed processes, never one that may be in use.
-
-    Only processes of the same host can be checked, and not on Windows, where `os.kill` would end them. Otherwise a
-    folder must be a day old.
-    """
-    for path in cache.glob(".new-*"):
-        name = _TEMPORARY.match(path.name)
-        if name is None:
-            continue
+    """Remove the temporary folders of killed processes: those that are a day old. No installation takes so long."""
+    for path in cache.glob(f"{TEMPORARY}*"):
         with contextlib.suppress(OSError):
-            old = time.time() - path.stat().st_mtime > DAY_SECONDS
-            same_host = name["host"] == _host() and sys.platform != "win32"
-            if old or (same_host and not _is_alive(int(name["pid"]))):
+            if time.time() - path.stat().st_mtime > DAY_SECONDS:
                 remove(path)
 
 
@@ -249,41 +225,5 @@ def _protect(folder: Path) -> None:
             path.chmod(path.stat().st_mode & ~0o222)
 
 
-def _disk_error(error: OSError, cache: Path) -> SurroundingsError:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return SurroundingsError(
-            f"The tool environments cannot be installed in `{cache}`: the disk is full.",
-            hint="Free some space, or set `NOTEBOOK_CI_CACHE` to a folder on another disk.",
-        )
-    return SurroundingsError(
-        f"The tool environments cannot be installed in `{cache}`: {error}.",
-        hint="Set `NOTEBOOK_CI_CACHE` to a writable folder.",
-    )
-
-
-def _version() -> str:
-    return f"{sys.version_info.major}.{sys.version_info.minor}"
-
-
-def _host() -> str:
-    """Return a short name of this host or container: process ids are only unique within it."""
-    try:
-        namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 (the target is not a path)
-    except OSError:
-        namespace = ""
-    return hashlib.sha256(f"{platform.node()} {namespace}".encode()).hexdigest()[:8]
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def _say(text: str) -> None:
-    sys.stderr.write(f"notebook-ci: {text}\n")
-    sys.stderr.flush()
+    print(f"notebook-ci: {text}", file=sys.stderr, flush=True)

@@ -239,7 +239,7 @@ def test_a_cache_folder_that_cannot_be_written(bare: Checkout, tmp_path: Path) -
     (tmp_path / "file").touch()
     done = bare.launch("demo", environ={"NOTEBOOK_CI_CACHE": str(tmp_path / "file" / "cache")})
     assert done.code == 3
-    assert "Set `NOTEBOOK_CI_CACHE` to a writable folder." in done.err
+    assert "or set `NOTEBOOK_CI_CACHE` to another folder." in done.err
     assert "Traceback" not in done.err
 
 
