@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from notebook_ci.base import isolation, process
-from notebook_ci.base.errors import InputError, SurroundingsError
+from notebook_ci.base.errors import SurroundingsError
 from notebook_ci.base.masking import masked
 from notebook_ci.base.process import Argument, Completed
 from notebook_ci.base.reporter import Reporter
@@ -28,12 +28,11 @@ SETTINGS = {
 }
 # The engine would not get the image from a builder in a container.
 FOREIGN = ("BUILDX_BUILDER",)
-# Engine and client have BuildKit since the first version; a client uses it by default since the second.
-_HAS_BUILDKIT, _TAKES_BUILDKIT = (18, 9), (23, 0)
+_BUILDKIT_BY_DEFAULT = 23  # major version of the first client that uses it; older ones need a variable
 # The last line of the classic builder; BuildKit begins each line with the number of a step.
 _CLASSIC = re.compile(r"^Successfully built [0-9a-f]+$", re.MULTILINE)
 # Shown only if a command fails: digests, times, transfers, progress of layers, uv's list of packages.
-_NOISE = re.compile(
+NOISE = re.compile(
     r"\s*"
     r"|#\d+ (?:sha256:|DONE|CACHED|\[internal\]|transferring |exporting |writing image |naming to |resolve ).*"
     r"|#\d+ \.\.\."
@@ -63,12 +62,6 @@ class Recipe:
     labels: Mapping[str, str] = field(default_factory=dict)  # additional labels
 
 
-@dataclass(frozen=True)
-class Built:
-    image_id: str
-    builder: str  # `buildkit` or `classic`
-
-
 @dataclass
 class Docker:
     environ: Mapping[str, str]  # `DOCKER_HOST`, `DOCKER_CONFIG` and similar variables apply
@@ -80,18 +73,13 @@ class Docker:
     def find(self) -> str:
         """Check that an engine answers, choose the builder, and return the engine's version.
 
-        BuildKit is chosen if docker has it: it is faster, and keeps build arguments out of the history. A client before
-        23 uses it only with `DOCKER_BUILDKIT`, which is set unless the user has set it.
-
-        Raises:
-            NoEngine: There is no engine, or this user may not use it.
+        BuildKit is chosen if docker has it: it is faster, and keeps build arguments out of the history. Raises NoEngine
+        if there is no engine, or this user may not use it.
         """
         self.program = shutil.which("docker", path=self.environ.get("PATH")) or ""
         if not self.program:
-            raise NoEngine(
-                "The program `docker` is not on PATH.",
-                hint="Install Docker (`docker-ce-cli` or `docker.io`), or set `if-no-engine` to `skip`.",
-            )
+            hint = "Install Docker (`docker-ce-cli` or `docker.io`), or set `if-no-engine` to `skip`."
+            raise NoEngine("The program `docker` is not on PATH.", hint=hint)
         limit = min(ANSWER_SECONDS, self.timeout)
         done = self._run("version", "--format", "{{.Client.Version}} {{.Server.Version}}", timeout=limit, separate=True)
         if done.timed_out:
@@ -100,9 +88,7 @@ class Docker:
             message, hint = faults.no_engine(done.output)
             raise NoEngine(message, hint=hint)
         client, _, server = done.stdout.strip().partition(" ")
-        if needs_buildkit_variable(client, server) and not self.environ.get(
-            "DOCKER_BUILDKIT"
-        ):  # empty counts as not set
+        if needs_buildkit_variable(client) and not self.environ.get("DOCKER_BUILDKIT"):  # empty counts as not set
             self._chosen = {"DOCKER_BUILDKIT": "1"}
         return server
 
@@ -116,13 +102,10 @@ class Docker:
         if done.timed_out or done.returncode:
             raise faults.pull(image, done, self.timeout)
 
-    def build(self, recipe: Recipe, *, names: Iterable[str], labels: Mapping[str, str]) -> Built:
-        """Build an image, and give it `names` with tags.
+    def build(self, recipe: Recipe, *, names: Iterable[str], labels: Mapping[str, str]) -> tuple[str, str]:
+        """Build an image, give it `names` with tags, and return its id and the builder (`buildkit` or `classic`).
 
         Labels are not in the Dockerfile, because a changed label would prevent reuse of its layers.
-
-        Raises:
-            NotebookCiError: The image could not be built.
         """
         with tempfile.TemporaryDirectory(prefix="notebook-ci-image-") as folder:
             iidfile = Path(folder) / "id"
@@ -134,15 +117,11 @@ class Docker:
             done = self._stream(*command, "--", recipe.context, env=recipe.arguments)
             if done.timed_out or done.returncode:
                 raise faults.build(done, self.timeout, own=recipe.own, lock=recipe.lock)
-            image_id = iidfile.read_text(encoding="utf-8").strip()
-        return Built(image_id, "classic" if _CLASSIC.search(done.output) else "buildkit")
+            builder = "classic" if _CLASSIC.search(done.output) else "buildkit"
+            return iidfile.read_text(encoding="utf-8").strip(), builder
 
     def push(self, name: str) -> str:
-        """Push an image under one of its names, and return its digest in the registry.
-
-        Raises:
-            NotebookCiError: The registry did not accept it.
-        """
+        """Push an image under one of its names, and return its digest in the registry."""
         done = self._stream("push", "--", name)
         digest = faults.DIGEST.search(done.output)
         if done.timed_out or done.returncode or not digest:
@@ -160,7 +139,7 @@ class Docker:
 
             def show(line: str) -> None:
                 text = self._shown(line)
-                if not is_noise(text):
+                if not NOISE.fullmatch(text):
                     write(text)
 
             done = self._run(*arguments, timeout=self.timeout, env=env, on_line=show)
@@ -183,50 +162,28 @@ class Docker:
             raise NoEngine(f"`{self.program}` cannot be started: {error.strerror or error}.") from error
 
 
-def is_noise(line: str) -> bool:
-    """Return whether a line of docker's output is useless unless the command fails."""
-    return bool(_NOISE.fullmatch(line))
-
-
-def needs_buildkit_variable(client: str, server: str) -> bool:
-    """Return whether client and engine have BuildKit, but the client does not use it by default."""
-    return _HAS_BUILDKIT <= _version(client) < _TAKES_BUILDKIT and _version(server) >= _HAS_BUILDKIT
-
-
-def _version(text: str) -> tuple[int, int]:
-    """Return major and minor of a version such as `20.10.24+dfsg1`; zeros if it is not a version."""
-    found = re.match(r"(\d+)\.(\d+)", text)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+def needs_buildkit_variable(client: str) -> bool:
+    """Return whether a client has BuildKit, but does not use it by default."""
+    major = client.partition(".")[0]
+    return major.isdecimal() and int(major) < _BUILDKIT_BY_DEFAULT
 
 
 def resolve(docker: Docker, base: str) -> tuple[str, str]:
     """Return how a Dockerfile names a base image, and the image's digest; fetch the image if it is missing.
 
     An image without a registry's digest keeps its name, because BuildKit does not accept an id as a name.
-
-    Raises:
-        NotebookCiError: The image could not be fetched.
     """
-    found = docker.inspect(base)
-    if found is None:
+    if (found := docker.inspect(base)) is None:
         docker.pull(base)
         found = docker.inspect(base)
     if found is None:
         raise SurroundingsError(f"The base image {quote(base)} was fetched, but the engine does not have it.")
-    if found.get("Os") not in {"linux", None}:
-        raise InputError(f"`base-image` is {quote(base)}, an image for {found['Os']}.", hint="Use one for Linux.")
-    digests = [digest for digest in found.get("RepoDigests") or [] if same_repository(digest, base)]
+    digests = [digest for digest in found.get("RepoDigests") or [] if repository(digest) == repository(base)]
     named = digests[0] if digests else base
     return named, named.partition("@")[2] or str(found["Id"])
 
 
-def same_repository(one: str, other: str) -> bool:
-    """Return whether two image names, each with or without tag and digest, have the same repository."""
-    return _repository(one) == _repository(other)
-
-
-def _repository(name: str) -> str:
+def repository(name: str) -> str:
     """Return an image name without tag and digest, in the engine's short form."""
-    name = name.partition("@")[0]
-    head, slash, last = name.rpartition("/")
+    head, slash, last = name.partition("@")[0].rpartition("/")
     return f"{head}{slash}{last.partition(':')[0]}".removeprefix("docker.io/").removeprefix("library/")

@@ -94,13 +94,8 @@ _DOCKERFILE = (
         CheckFailed,
     ),
     KnownError(
-        r"(?:COPY|ADD) failed: (?P<reason>[^\n]+)",
-        "{what}: `{own}` copies a file that does not exist: {reason}.",
-        "Write paths relative to the workspace, which is the build context.",
-        CheckFailed,
-    ),
-    KnownError(
-        r"(?P<reason>failed to (?:calculate checksum|compute cache key)[^\n]*not found)",
+        r"(?P<reason>(?<=COPY failed: )[^\n]+|(?<=ADD failed: )[^\n]+|"
+        r"failed to (?:calculate checksum|compute cache key)[^\n]*not found)",
         "{what}: `{own}` copies a file that does not exist: {reason}.",
         "Write paths relative to the workspace, which is the build context.",
         CheckFailed,
@@ -121,11 +116,8 @@ _LOCK = KnownError(
     "The packages must exist for the Python and the platform of the base image.",
     CheckFailed,
 )
-# The failed step in BuildKit's output and in the classic builder's, whose last step is the failed one.
-_STEP = (
-    re.compile(r"^ > \[.*?\] (?P<step>.+?):?$", re.MULTILINE),
-    re.compile(r"^Step \d+/\d+ : (?P<step>.+)$", re.MULTILINE),
-)
+# A step in the output: of BuildKit only the failed one, of the classic builder all until the failed one.
+_STEP = re.compile(r"^(?: > \[.*?\]|Step \d+/\d+ :) (.+?):?$", re.MULTILINE)
 
 
 def sentence(text: str) -> str:
@@ -163,7 +155,7 @@ def build(done: Completed, timeout: float, *, own: str, lock: str) -> NotebookCi
         return _too_long(what, timeout)
     if error := explain(_ENGINE, done.output, what=what):
         return error
-    step = _step(done.output)
+    step = (_STEP.findall(done.output) or [""])[-1]
     if own:
         return _of_dockerfile(what, done.output, own, step)
     said = _said(done.output)
@@ -189,17 +181,8 @@ def _of_registry(known: Iterable[KnownError], output: str, what: str, do: str) -
 
 
 def _too_long(what: str, timeout: float) -> SurroundingsError:
-    return SurroundingsError(
-        f"{what} within {timeout:g} s.", hint="Check the network of the engine, or increase `timeout`."
-    )
-
-
-def _step(output: str) -> str:
-    """Return the step that failed: the last one that was started."""
-    for pattern in _STEP:
-        if found := list(pattern.finditer(output)):
-            return found[-1]["step"]
-    return ""
+    hint = "Check the network of the engine, or increase `timeout`."
+    return SurroundingsError(f"{what} within {timeout:g} s.", hint=hint)
 
 
 def _said(output: str) -> str:

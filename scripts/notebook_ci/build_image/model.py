@@ -17,21 +17,12 @@ LONGEST_NAME = 255
 LABEL_PREFIX = "org.opencontainers.image."
 
 # "Grammar" in the package `reference` of github.com/distribution/reference, which docker itself uses.
-# The part before the first `/` is a host if it has a `.` or a `:`, or is `localhost`.
-_LABELS = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
-_HOST = rf"(?:(?:localhost|(?=[^/]*\.){_LABELS})(?::[0-9]+)?|{_LABELS}:[0-9]+|\[[0-9A-Fa-f:]+\](?::[0-9]+)?)"
+_HOST = r"(?:[a-z0-9][a-z0-9.-]*|\[[0-9a-f:]+\])(?::[0-9]+)?"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_NAME = re.compile(rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_NAME = rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*"
+_BASE = rf"{_NAME}(?::[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?"
 # What names of branches and versions may contain (`git check-ref-format`), except separators of names.
 _REF = re.compile(r"(?![.-])[^\s,:~^?*\[\\\x7f]+")
-_ID = re.compile(r"[0-9a-f]{64}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-
-
-def fitted_image(name: str) -> str:
-    """Return the name of an image as registries accept it: in lowercase, except for the host."""
-    return name if _NAME.fullmatch(name) else name.lower()
 
 
 def fitted_tag(name: str) -> str:
@@ -40,23 +31,17 @@ def fitted_tag(name: str) -> str:
 
 
 def _image(value: object) -> str:
-    if not isinstance(value, str):
+    name = str(value).strip()
+    if not re.fullmatch(_NAME, name.lower()) or len(name) > LONGEST_NAME:
         raise ValueError
-    name = fitted_image(value.strip())
-    if not _NAME.fullmatch(name) or len(name) > LONGEST_NAME or _ID.fullmatch(name):
-        raise ValueError
-    return value.strip()
+    return name
 
 
 def _base(value: object) -> str:
-    name, at, digest = str(value).strip().partition("@")
-    last = name.rpartition("/")[2]
-    name, tag = (name.rpartition(":")[::2]) if ":" in last else (name, "")
-    if (at and not _DIGEST.fullmatch(digest)) or (":" in last and not _TAG.fullmatch(tag)):
+    name = str(value).strip()
+    if not re.fullmatch(_BASE, name):
         raise ValueError
-    if _image(name) != fitted_image(name):
-        raise ValueError
-    return str(value).strip()
+    return name
 
 
 def _tags(value: object) -> tuple[str, ...]:

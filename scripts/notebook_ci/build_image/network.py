@@ -26,20 +26,18 @@ class Network:
 
     @classmethod
     def of(cls, workspace: Workspace) -> "Network":
-        """Read the user's settings.
-
-        Raises:
-            InputError: A settings file or the certificate file cannot be read, or packages are only in local folders.
-        """
+        """Read the user's settings. Raises InputError if a file cannot be read, or only local folders have packages."""
         settings = indexes.read(workspace.environ, workspace.cwd)
         learn(settings.for_uv())
         urls = [index.url for index in (settings.default, *settings.extra) if index]
         local = [each for each in (*urls, *settings.find_links) if not _is_remote(each)]
         if settings.no_index or set(local) & set(urls):
-            raise InputError(
-                "The package index is a folder of this machine, which the build of an image cannot reach.",
-                hint="Set `UV_DEFAULT_INDEX` to an index with http or https.",
-            )
+            message = "The package index is a folder of this machine, which the build of an image cannot reach."
+            raise InputError(message, hint="Set `UV_DEFAULT_INDEX` to an index with http or https.")
+        left_out = {
+            "client certificate": settings.client_certificate,
+            "keyring": settings.keyring not in {"", "disabled"},
+        }
         passed = replace(
             settings,
             certificates="",
@@ -53,16 +51,8 @@ class Network:
             arguments={**passed.for_pip(), **passed.for_uv()},
             certificates=_certificates(settings),
             of_host=any(_on_loopback(url) for url in urls),
-            left_out=_left_out(settings),
+            left_out=tuple(name for name, is_set in left_out.items() if is_set),
         )
-
-
-def _left_out(settings: IndexSettings) -> tuple[str, ...]:
-    asked = {
-        "client certificate": settings.client_certificate,
-        "keyring": settings.keyring not in {"", "disabled"},
-    }
-    return tuple(name for name, value in asked.items() if value)
 
 
 def _certificates(settings: IndexSettings) -> str:
@@ -70,9 +60,8 @@ def _certificates(settings: IndexSettings) -> str:
     file = settings.certificates
     if not file and settings.system_certificates:
         file = ssl.get_default_verify_paths().cafile or ""
-    return (
-        read_text(Path(file), file, hint="Correct `SSL_CERT_FILE`, or `cert` in the settings of pip.") if file else ""
-    )
+    hint = "Correct `SSL_CERT_FILE`, or `cert` in the settings of pip."
+    return read_text(Path(file), file, hint=hint) if file else ""
 
 
 def _is_remote(address: str) -> bool:

@@ -12,6 +12,7 @@ from notebook_ci.base.files import read_text, sha256
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.texts import quote
 from notebook_ci.records.setup_env import SetupEnvRecord
+from notebook_ci.tools.installing import install_arguments
 
 PYTHON = "/opt/environment/bin/python"
 ADDED = "notebook-ci-added.txt"
@@ -45,27 +46,15 @@ class Packages:
         """
         name = PurePosixPath(self.lock.name)
         file, project = (shlex.quote(str(PurePosixPath(folder) / path)) for path in (name, name.parent))
+        command = " ".join(map(str, [uv, *install_arguments(self.lock, PYTHON, file, project)]))
+        if self.lock.kind == "uv.lock":
+            own = "" if self.lock.builds_local_code else " --no-install-project"
+            command = f"UV_PROJECT_ENVIRONMENT=/opt/environment {command} --frozen{own}"
+        elif self.installed and self.lock.kind in {"plain", "pyproject"}:
+            # It does not fix versions: they must be those that the notebooks were run with.
+            command += f" --constraints {pins}/{TESTED}"
+        commands = [command]
         install = f"{uv} pip install --python {PYTHON} --compile-bytecode"
-        # A file that does not fix versions is constrained to the versions that the notebooks were run with.
-        tested = f" --constraints {pins}/{TESTED}" if self.installed else ""
-        match self.lock.kind:
-            case "uv.lock":
-                sync = (
-                    f"{uv} sync --frozen --compile-bytecode --no-python-downloads --python {PYTHON} --project {project}"
-                )
-                commands = [f"UV_PROJECT_ENVIRONMENT=/opt/environment {sync}"]
-                if not self.lock.builds_local_code:
-                    commands[0] += " --no-install-project"
-            case "pylock":
-                commands = [f"{uv} pip sync --python {PYTHON} --compile-bytecode {file}"]
-            case "hashed":
-                commands = [f"{install} --require-hashes --requirements {file}"]
-            case "plain":
-                commands = [f"{install} --requirements {file}{tested}"]
-            case "pyproject" if self.lock.builds_local_code:
-                commands = [f"{install} --editable {project}{tested}"]
-            case _:
-                commands = [f"{install} --requirements {file}{tested}"]
         if self.added:
             commands.append(f"{install} --no-deps --requirements {pins}/{ADDED}")
         elif not self.installed:
@@ -78,55 +67,36 @@ class Packages:
 def find(given: str, record: SetupEnvRecord | None, cwd: Path) -> Packages:
     """Return what the environment must contain; `record` is that of setup-env in this run, if it exists.
 
-    Raises:
-        InputError: Nothing says so, or the file has changed since setup-env installed from it.
+    Raises InputError if nothing says so, or if the file has changed since setup-env installed from it.
     """
     if not record or not record.packages:
         return Packages(_lock(given, cwd))
     name = record.lock_file
     if given and Path(os.path.normpath(given)) != Path(name):
-        raise InputError(
-            f"`requirements` is {quote(given)}, but setup-env installed from {quote(name)} in this run.",
-            hint="Remove `requirements`: the image must contain what the notebooks ran with.",
-        )
+        message = f"`requirements` is {quote(given)}, but setup-env installed from {quote(name)} in this run."
+        raise InputError(message, hint="Remove `requirements`: the image must contain what the notebooks ran with.")
     lock = _lock(name, cwd)
     for file, digest in record.read.items():
         path = cwd / file
         if not path.is_file() or sha256(path) != digest:
-            raise InputError(
-                f"`{file}` has changed since setup-env installed from it.",
-                hint="Run setup-env again, in a new `run-dir`.",
-                file=file,
-            )
+            message = f"`{file}` has changed since setup-env installed from it."
+            raise InputError(message, hint="Run setup-env again, in a new `run-dir`.", file=file)
     return Packages(lock, record.packages, record.added, record.python_version)
 
 
 def _lock(given: str, cwd: Path) -> Lock:
     """Return the file to install from; it and what it includes are checked to be usable in a build."""
-    if given:
-        _text(_inside(Path(os.path.normpath(cwd / given)), cwd), given)
-    elif not locks.found(cwd):
-        raise InputError(
-            f"No file says which packages to install in the image ({', '.join(map(quote, locks.SEARCHED))}).",
-            hint="Run setup-env first with the same `run-dir`, or set `requirements` to a file.",
-        )
     lock, _ = locks.find(given, cwd)
     if not lock.name.isprintable():
-        raise InputError(
-            f"`requirements` is {quote(lock.name)}, a name that a Dockerfile cannot contain.", hint="Rename the file."
-        )
+        message = f"`requirements` is {quote(lock.name)}, a name that a Dockerfile cannot contain."
+        raise InputError(message, hint="Rename the file.")
     for path in lock.files():
-        _text(_inside(path, cwd), lock.shown(path))
+        if not path.is_relative_to(cwd):
+            message = f"`{path}` is outside the workspace: the image cannot be built from it."
+            raise InputError(message, hint="Move it into the workspace.")
+        _text(path, lock.shown(path))
     locks.check(lock)
     return lock
-
-
-def _inside(path: Path, workspace: Path) -> Path:
-    if not path.is_relative_to(workspace):
-        raise InputError(
-            f"`{path}` is outside the workspace: the image cannot be built from it.", hint="Move it into the workspace."
-        )
-    return path
 
 
 def _text(path: Path, shown: str) -> str:

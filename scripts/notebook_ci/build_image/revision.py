@@ -33,10 +33,7 @@ class Revision:
     def created(self) -> str:
         """Return the creation time of the image (RFC 3339); two builds of one commit give the same image.
 
-        It is SOURCE_DATE_EPOCH (reproducible-builds.org), else the time of the commit, else now.
-
-        Raises:
-            InputError: SOURCE_DATE_EPOCH is not a number.
+        It is SOURCE_DATE_EPOCH (reproducible-builds.org), else the time of the commit, else now. Raises InputError.
         """
         epoch = self.workspace.environ.get("SOURCE_DATE_EPOCH", "")
         if not epoch and self.commit:
@@ -44,9 +41,8 @@ class Revision:
         try:
             moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else now()
         except (ValueError, OverflowError, OSError) as error:
-            raise InputError(
-                f"`SOURCE_DATE_EPOCH` is not a number: {quote(epoch)}.", hint="Set it to seconds since 1970."
-            ) from error
+            message = f"`SOURCE_DATE_EPOCH` is not a number: {quote(epoch)}."
+            raise InputError(message, hint="Set it to seconds since 1970.") from error
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def source(self) -> str:
@@ -78,9 +74,7 @@ class Revision:
     def archive(self, path: Path, folder: str) -> None:
         """Write the commit's files below the workspace into `folder` of an archive that depends only on the commit.
 
-        Raises:
-            InputError: The commit has no files there.
-            SurroundingsError: git failed, or the disk is full.
+        Raises InputError if the commit has no files there, SurroundingsError if git failed or the disk is full.
         """
         raw = path.with_suffix(".raw")
         options = ("--format=tar", f"--prefix={folder}/", "--output", raw)
@@ -97,10 +91,8 @@ class Revision:
             raise unwritable(what, path, error, TMPDIR) from error
         raw.unlink()
         if not any(member.isreg() for member in members):
-            raise InputError(
-                f"The commit {self.commit[:12]} has no files in `{self.workspace.cwd}`.",
-                hint="Commit the notebooks: only files that git tracks get into the image.",
-            )
+            message = f"The commit {self.commit[:12]} has no files in `{self.workspace.cwd}`."
+            raise InputError(message, hint="Commit the notebooks: only files that git tracks get into the image.")
 
 
 def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -19,24 +19,19 @@ from notebook_ci.base.workspace import Workspace
 from notebook_ci.build_image import copied, dockerfile, engine, packages
 from notebook_ci.build_image.engine import Docker, NoEngine, Recipe
 from notebook_ci.build_image.faults import sentence
-from notebook_ci.build_image.model import LABEL_PREFIX, BuildImageInputs, fitted_image, fitted_tag
+from notebook_ci.build_image.model import LABEL_PREFIX, BuildImageInputs, fitted_tag
 from notebook_ci.build_image.network import CERTIFICATES, Network
 from notebook_ci.build_image.packages import Packages
 from notebook_ci.build_image.revision import Revision
 from notebook_ci.records.build_image import BuildImageRecord
 from notebook_ci.records.setup_env import SetupEnvRecord
+from notebook_ci.tools.installing import DESCRIBE
 
 REQUIREMENTS = Path(__file__).resolve().parents[3] / "requirements"
 DOCKERFILE = "Dockerfile"
 VERSION_FILE = ".python-version"
 MOST_NAMED = 5
 NO_IMAGE = "`image` of build-image is not set."
-DESCRIBE = """
-import json, platform, re
-from importlib.metadata import distributions
-packages = {re.sub(r"[-_.]+", "-", d.metadata["Name"]).lower(): d.version for d in distributions()}
-print(json.dumps({"version": platform.python_version(), "packages": packages}))
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,71 +49,70 @@ class ImagePlan(Plan):
 
 
 def plan(inputs: BuildImageInputs, workspace: Workspace) -> ImagePlan | Nothing:
-    """Decide what is built.
-
-    Raises:
-        InputError: An input is wrong.
-    """
+    """Decide what is built. Raises InputError."""
     if not inputs.image:
         return Nothing(NO_IMAGE, hint="Set it to a name such as `ghcr.io/team/penguins`.")
-    image, tags = fitted_image(inputs.image), [*dict.fromkeys(map(fitted_tag, inputs.tags))]
-    changed = _changed_names([inputs.image, *inputs.tags], [image, *map(fitted_tag, inputs.tags)])
-    own = _own_dockerfile(inputs.dockerfile, workspace.cwd)
-    return ImagePlan(image=image, tags=tags, dockerfile=own, is_pushed=inputs.push, problems=tuple(changed))
+    given = [inputs.image, *inputs.tags]
+    image, *tags = names = [inputs.image.lower(), *map(fitted_tag, inputs.tags)]
+    problems = []
+    if changed := [f"{quote(old)} to {quote(new)}" for old, new in zip(given, names, strict=True) if old != new]:
+        message = f"Changed names that registries do not accept: {listed(changed, MOST_NAMED)}."
+        problems.append(Problem(severity="notice", message=message))
+    return ImagePlan(
+        image=image,
+        tags=list(dict.fromkeys(tags)),
+        dockerfile=_own_dockerfile(inputs.dockerfile, workspace.cwd),
+        is_pushed=inputs.push,
+        problems=tuple(problems),
+    )
 
 
 def run(inputs: BuildImageInputs, planned: ImagePlan, context: Context, record: BuildImageRecord) -> None:
     """Build the image, and push it if `push` is set.
 
-    Raises:
-        InputError: An input is wrong; nothing was built.
-        CheckFailed: The Dockerfile or the packages have an error.
-        SurroundingsError: Engine, registry or network failed.
+    Raises CheckFailed if the Dockerfile or the packages have an error, SurroundingsError if engine, registry or network
+    failed.
     """
-    revision, own = Revision.of(context), planned.dockerfile
+    revision = Revision.of(context)
     record.image, record.tags = planned.image, [*(planned.tags or _commit_tag(revision))]
     labels = _labels(record.image, revision)
     docker = Docker(context.environ, context.reporter, inputs.timeout)
-    build = _OwnBuild(own) if own else _generated(inputs, context, revision)
+    generated = None if planned.dockerfile else _generated(inputs, context, revision)
     try:
         version = docker.find()
     except NoEngine as error:
         if inputs.if_no_engine == "fail":
             raise
-        _skip(record, error)
+        record.status = "skipped"
+        record.problems.append(Problem(severity="notice", message=f"No image was built: {error.message}"))
         return
     context.reporter.progress(f"Building `{record.image}:{record.tags[0]}` with the Docker engine {version}")
     with tempfile.TemporaryDirectory(prefix="notebook-ci-image-") as scratch:
-        recipe = build.recipe(context, docker, record, Path(scratch))
-        _take(docker, record, docker.build(recipe, names=_names(record), labels={**labels, **recipe.labels}))
-    build.check(context, docker, record)
-    build.warn_of_changes(context, revision)
+        if generated:
+            recipe = generated.recipe(context, docker, record, Path(scratch))
+        else:
+            recipe = _own_recipe(planned.dockerfile, context, record)
+        built = docker.build(recipe, names=_names(record), labels={**labels, **recipe.labels})
+    record.image_id, record.builder = built
+    found = docker.inspect(record.image_id)
+    if found is None:
+        raise SurroundingsError(f"`{record.image}` was built, but the engine does not have it.")
+    record.bytes, record.labels = int(found["Size"]), dict(found["Config"].get("Labels") or {})
+    if generated:
+        generated.check(context, docker, record)
+    _warn_of_changes(context, revision, is_generated=bool(generated))
     if inputs.push:
         _push(docker, record)
 
 
-@dataclass(frozen=True)
-class _OwnBuild:
-    """A build from the user's own Dockerfile; its context is the workspace."""
-
-    dockerfile: str
-
-    def recipe(self, context: Context, _docker: Docker, record: BuildImageRecord, _scratch: Path) -> Recipe:
-        path = context.cwd / self.dockerfile
-        record.dockerfile = self.dockerfile
-        record.read[self.dockerfile] = sha256(path)
-        line, text = copied.warning(path, context.cwd)
-        if text:
-            context.reporter.warning(f"`{self.dockerfile}` {text}", file=self.dockerfile, line=line)
-        return Recipe(context=context.cwd, dockerfile=path, own=self.dockerfile)
-
-    def check(self, context: Context, docker: Docker, record: BuildImageRecord) -> None:
-        """Check nothing: the user decides what is in the image."""
-
-    def warn_of_changes(self, context: Context, revision: Revision) -> None:
-        """Warn of changes that make the commit in the image's labels wrong."""
-        if differing := _differing(revision):
-            context.reporter.warning(f"{differing}. Commit them, so that the label is right.")
+def _own_recipe(name: str, context: Context, record: BuildImageRecord) -> Recipe:
+    """Return the build from the user's own Dockerfile; its context is the workspace."""
+    path = context.cwd / name
+    record.dockerfile, record.read[name] = name, sha256(path)
+    line, text = copied.warning(path, context.cwd)
+    if text:
+        context.reporter.warning(f"`{name}` {text}", file=name, line=line)
+    return Recipe(context=context.cwd, dockerfile=path, own=name)
 
 
 @dataclass(frozen=True)
@@ -151,15 +145,13 @@ class _GeneratedBuild:
     def _stage(self, folder: Path, base: str, digest: str, kept: Path) -> None:
         """Write the build context, which contains only what the Dockerfile copies. Keep the Dockerfile."""
         note = f"{self.base}, which has no digest of a registry: {digest}" if "@" not in base else self.base
-        plan = dockerfile.Dockerfile(
-            base, note, self.packages, sorted(self.network.arguments), bool(self.network.certificates)
-        )
+        arguments, certificates = sorted(self.network.arguments), self.network.certificates
         texts = {
-            DOCKERFILE: plan.text(),
+            DOCKERFILE: dockerfile.text(base, note, self.packages, arguments, certificates=bool(certificates)),
             dockerfile.KERNEL: dockerfile.KERNEL_SPEC,
             dockerfile.ENTRYPOINT: read_text(Path(__file__).with_name(dockerfile.ENTRYPOINT), dockerfile.ENTRYPOINT),
-            CERTIFICATES: self.network.certificates,
-            **{name: read_text(REQUIREMENTS / name, name) for name in ("uv.txt", "image.txt")},
+            CERTIFICATES: certificates,
+            **{name: read_text(REQUIREMENTS / name, name) for name in (dockerfile.UV_LOCK, dockerfile.PAPERMILL_LOCK)},
             **{f"{dockerfile.REQUIREMENTS}/{name}": text for name, text in self.packages.texts().items()},
         }
         try:
@@ -178,7 +170,7 @@ class _GeneratedBuild:
         except ValueError as error:
             said = sentence(done.output.strip()[-500:] or "no output")
             raise SurroundingsError(f"The image was built, but its Python does not start: {said}") from error
-        record.python_version, record.packages = found["version"], dict(sorted(found["packages"].items()))
+        record.python_version, record.packages = found["version"], found["packages"]
         tested, there = self.packages.installed, record.packages
         differing = [
             f"{name} {there.get(name, '(none)')} instead of {version}"
@@ -191,17 +183,6 @@ class _GeneratedBuild:
             context.reporter.warning(
                 "The image's environment differs from the one that the notebooks ran in: "
                 f"{listed(differing, MOST_NAMED)}. Set `base-image` to one with the same Python and platform."
-            )
-
-    def warn_of_changes(self, context: Context, revision: Revision) -> None:
-        """Warn of what is in the workspace, but not in the image."""
-        if differing := _differing(revision):
-            context.reporter.warning(
-                f"{differing}. The image contains the committed files: commit these, and build again."
-            )
-        if notebooks := revision.untracked_notebooks():
-            context.reporter.warning(
-                f"Not in the image, because git does not track them: {listed(notebooks, MOST_NAMED)}."
             )
 
 
@@ -235,19 +216,10 @@ def _own_dockerfile(given: str, cwd: Path) -> str:
     return name
 
 
-def _changed_names(given: Sequence[str], fitted: Sequence[str]) -> Iterator[Problem]:
-    changed = [f"{quote(old)} to {quote(new)}" for old, new in zip(given, fitted, strict=False) if old != new]
-    if changed:
-        message = f"Changed names that registries do not accept: {listed(changed, MOST_NAMED)}."
-        yield Problem(severity="notice", message=message)
-
-
 def _commit_tag(revision: Revision) -> tuple[str]:
     if not revision.commit:
-        raise InputError(
-            "Without a git commit, the image has no default tag.",
-            hint="Set `tags`, or commit (on a runner, check out with `actions/checkout`).",
-        )
+        hint = "Set `tags`, or commit (on a runner, check out with `actions/checkout`)."
+        raise InputError("Without a git commit, the image has no default tag.", hint=hint)
     return (revision.commit,)
 
 
@@ -280,15 +252,6 @@ def _names(record: BuildImageRecord) -> list[str]:
     return [f"{record.image}:{tag}" for tag in record.tags]
 
 
-def _take(docker: Docker, record: BuildImageRecord, built: engine.Built) -> None:
-    found = docker.inspect(_names(record)[0])
-    if found is None:
-        raise SurroundingsError(f"`{record.image}` was built, but the engine does not have it.")
-    record.image_id, record.builder = built.image_id, built.builder
-    record.bytes = int(found["Size"])
-    record.labels = dict(found["Config"].get("Labels") or {})
-
-
 def _push(docker: Docker, record: BuildImageRecord) -> None:
     """Push each tag. If one fails, the error and the record say which tags the registry already has."""
     for name, tag in zip(_names(record), record.tags, strict=True):
@@ -301,20 +264,17 @@ def _push(docker: Docker, record: BuildImageRecord) -> None:
         record.pushed.append(tag)
 
 
-def _skip(record: BuildImageRecord, error: NoEngine) -> None:
-    record.status = "skipped"
-    record.problems.append(Problem(severity="notice", message=f"No image was built: {error.message}"))
-
-
-def _differing(revision: Revision) -> str:
-    """Return which files differ from the commit in the image's labels; empty if none."""
-    changed = revision.changed() if revision.commit else []
-    if not changed:
-        return ""
-    return (
-        f"{len(changed)} tracked file(s) of the workspace differ from the commit {revision.commit[:12]} in the "
-        f"image's label: {listed(changed, MOST_NAMED)}"
-    )
+def _warn_of_changes(context: Context, revision: Revision, *, is_generated: bool) -> None:
+    """Warn of what differs from the commit in the image's labels, and of what is not in a generated image."""
+    if changed := revision.changed() if revision.commit else []:
+        of_image = "The image contains the committed files: commit these, and build again."
+        advice = of_image if is_generated else "Commit them, so that the label is right."
+        context.reporter.warning(
+            f"{len(changed)} tracked file(s) of the workspace differ from the commit {revision.commit[:12]} in the "
+            f"image's label: {listed(changed, MOST_NAMED)}. {advice}"
+        )
+    if is_generated and (notebooks := revision.untracked_notebooks()):
+        context.reporter.warning(f"Not in the image, because git does not track them: {listed(notebooks, MOST_NAMED)}.")
 
 
 def _write(folder: Path, name: str, text: str) -> None:

@@ -16,7 +16,7 @@ from integration.build_image.images import NOTEBOOK, Image, Repository, record, 
 from integration.index_server import IndexServer, digest, make_wheel, serve
 from integration.suite import PROJECT, Workspace, notebook, wait_until
 from notebook_ci.build_image.dockerfile import WORK
-from notebook_ci.build_image.engine import is_noise
+from notebook_ci.build_image.engine import NOISE
 from notebook_ci.build_image.entrypoint import HINT
 from notebook_ci.build_image.model import LABEL_PREFIX
 from servers.docker import LOGIN, PASSWORD, Engine, Registry
@@ -159,7 +159,7 @@ def test_only_what_helps_is_logged(built: tuple[Repository, Image]) -> None:
     _, image = built
     assert "pip install" in image.done.log
     assert "Installed " in image.done.log
-    assert not [line for line in image.done.log.splitlines() if is_noise(line) and line.strip()]
+    assert not [line for line in image.done.log.splitlines() if NOISE.fullmatch(line) and line.strip()]
 
 
 def test_the_same_commit_gives_the_same_image_and_changes_are_warned_of(built: tuple[Repository, Image]) -> None:

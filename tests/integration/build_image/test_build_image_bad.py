@@ -102,13 +102,15 @@ CASES = {
         {}, "`SOURCE_DATE_EPOCH` is not a number: `today`. Set it", environ={"SOURCE_DATE_EPOCH": "today"}
     ),
     # Locks
-    "no lock": generated({}, "No file says which packages to install in the image (`uv.lock`, `pylock.toml`"),
-    "lock not there": Case({"requirements": "nope.txt"}, "`nope.txt` does not exist."),
-    "lock a folder": Case({"requirements": "notebooks"}, "`notebooks` is a folder."),
-    "lock outside": Case(
-        {"requirements": "../x.txt"}, "", rest=" is outside the workspace: the image cannot be built from it."
+    "no lock": generated({}, "No file in `", rest=" says what to install (`uv.lock`, `pylock.toml`"),
+    "lock not there": Case({"requirements": "nope.txt"}, "`requirements` is `nope.txt`, which does not exist."),
+    "lock a folder": Case({"requirements": "notebooks"}, "`requirements` is `notebooks`, which is a folder."),
+    "lock outside": generated(
+        {"requirements.txt": "-r ../x.txt\n"},
+        "",
+        rest=" is outside the workspace: the image cannot be built from it.",
     ),
-    "lock of conda": generated({"environment.yml": "name: x\n"}, "No file says which packages"),
+    "lock of conda": generated({"environment.yml": "name: x\n"}, "`environment.yml` is a conda file, which"),
     "lock of a wrong kind": Case({"requirements": NOTEBOOK}, f"`requirements` is `{NOTEBOOK}`, which setup-env cannot"),
     "uv.lock alone": generated({"uv.lock": "version = 1\n"}, "`pyproject.toml` does not exist."),
     "pylock that is no TOML": generated({"pylock.toml": "a = = 1\n"}, "`pylock.toml` is not valid TOML: "),
