@@ -26,27 +26,30 @@ REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 def wrong(kwargs: dict[str, Any]) -> str:
     """Return what is not accepted in the arguments of an expectation, as a sentence; empty if all is accepted."""
-    for key, value in _members(kwargs.get("row_condition")):
+    for key, value in _texts(kwargs.get("row_condition")):
         if key in {"", "pass_through_filter"} and (reason := _wrong_text(value)):
             return f"`row_condition` {quote(value)} {reason}."
         if key in {"name", "column"} and ("`" in value or LOCAL in value):
             return f"`row_condition` names a column {quote(value)}, which cannot be quoted."
-    for key, value in _members(kwargs.get("json_schema")):
+    for key, value in _texts(kwargs.get("json_schema")):
         if key in REFERENCES and not value.startswith("#"):
             return f"`json_schema` refers to {quote(value)}: only references inside it, with `#`, are allowed."
     return ""
 
 
-def _members(value: object, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each text in a value with its key."""
-    if isinstance(value, str):
-        yield key, value
-    elif isinstance(value, dict):
+def members(value: object, key: str = "") -> Iterator[tuple[str, object]]:
+    """Yield a value and everything in it, each with its key; elements of a list have that of the list."""
+    yield key, value
+    if isinstance(value, dict):
         for name, each in value.items():
-            yield from _members(each, str(name))
+            yield from members(each, str(name))
     elif isinstance(value, list):
         for each in value:
-            yield from _members(each, key)
+            yield from members(each, key)
+
+
+def _texts(value: object) -> Iterator[tuple[str, str]]:
+    return ((key, each) for key, each in members(value) if isinstance(each, str))
 
 
 def _wrong_text(condition: str) -> str:

@@ -5,7 +5,7 @@ import gzip
 import re
 import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +20,8 @@ COMPRESSED = ".gz"
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 SEPARATORS = {";": "semicolons", "\t": "tabs", ",": "commas", "|": "vertical bars"}
 JSON_LINES = (".jsonl", ".ndjson")
-TEXT_SUFFIXES = (*DELIMITERS, ".json", *JSON_LINES)
 PARQUET = ".parquet"
-SUFFIXES = (*TEXT_SUFFIXES, PARQUET)
+SUFFIXES = (*DELIMITERS, ".json", *JSON_LINES, PARQUET)
 ACCEPTED = f"Use {', '.join(f'`{each}`' for each in SUFFIXES)}; all except `{PARQUET}` also with `{COMPRESSED}`."
 HEAD_BYTES = 4096
 # Python's message if there is no memory for one of the threads in which pandas (3.1) reads large CSV files.
@@ -55,11 +54,7 @@ HTML = (b"<!doctype html", b"<html")
 
 
 def suffix(name: str) -> str:
-    """Return the suffix that decides how a file is read, e.g. `.csv`.
-
-    Raises:
-        InputError: It is not one of `SUFFIXES`.
-    """
+    """Return the suffix that decides how a file is read, e.g. `.csv`. Raises InputError if it is unknown."""
     plain = name.lower().removesuffix(COMPRESSED)
     found = next((each for each in SUFFIXES if plain.endswith(each)), "")
     if not found or (found == PARQUET and plain != name.lower()):
@@ -68,11 +63,7 @@ def suffix(name: str) -> str:
 
 
 def check_file(path: Path, shown: str) -> None:
-    """Check, without reading it, that a file exists and can be read.
-
-    Raises:
-        InputError: It does not exist, is not a regular file (a folder, a device), or its suffix is unknown.
-    """
+    """Check, without reading it, that a file exists, is a regular file, and has a known suffix. Raises InputError."""
     try:
         open_regular(path, shown).close()
     except InputError as error:
@@ -88,18 +79,13 @@ def read(path: Path, shown: str) -> "pd.DataFrame":
     """Read data with pandas' defaults, which decide types and what counts as missing.
 
     In addition, a row with more fields than the header is an error: if all rows have more, pandas (3.1) would use the
-    first column as labels and shift the others. `check_file` must have accepted the file before.
-
-    Raises:
-        CheckFailed: It is empty, broken, or not what its suffix says.
-        MemoryError: It does not fit into memory.
+    first column as labels and shift the others. `check_file` must have accepted the file before. Raises CheckFailed if
+    it is empty, broken, or not what its suffix says; MemoryError if it does not fit into memory.
     """
     kind = suffix(shown)
     try:
         _check_head(path, shown, kind)
-        with warnings.catch_warnings():
-            _prepare_warnings()
-            frame = _reader(kind)(path)
+        frame = _frame(path, kind)
     except UnicodeDecodeError as error:
         raise CheckFailed(
             f"`{shown}` is not UTF-8 text: {error.reason}.", hint="Save it as UTF-8.", file=shown
@@ -120,8 +106,7 @@ def has_row_numbers(frame: "pd.DataFrame") -> bool:
     """Return whether the row labels are row numbers that count from 0."""
     import pandas as pd
 
-    index = frame.index
-    return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
+    return bool(frame.index.equals(pd.RangeIndex(len(frame))))
 
 
 def _hint_of_dvc(path: Path, shown: str) -> str:
@@ -146,22 +131,18 @@ def _is_output(path: Path, folder: Path) -> bool:
     return False
 
 
-def _prepare_warnings() -> None:
-    """Raise the one warning that means lost data, and drop the others, because they quote data."""
+def _frame(path: Path, kind: str) -> "pd.DataFrame":
+    import pandas as pd
     from pandas.errors import ParserWarning
 
-    warnings.simplefilter("ignore")
-    warnings.simplefilter("error", ParserWarning)
-
-
-def _reader(kind: str) -> "Callable[[Path], pd.DataFrame]":
-    import pandas as pd
-
-    if kind == PARQUET:
-        return lambda path: pd.read_parquet(path, engine="pyarrow")
-    if kind in DELIMITERS:
-        return lambda path: pd.read_csv(path, sep=DELIMITERS[kind], index_col=False)
-    return lambda path: pd.read_json(path, lines=kind in JSON_LINES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they quote data
+        warnings.simplefilter("error", ParserWarning)  # the one that means lost data
+        if kind == PARQUET:
+            return pd.read_parquet(path, engine="pyarrow")
+        if kind in DELIMITERS:
+            return pd.read_csv(path, sep=DELIMITERS[kind], index_col=False)
+        return pd.read_json(path, lines=kind in JSON_LINES)
 
 
 def _refuse_other_separator(columns: Sequence[str], kind: str, shown: str) -> None:
@@ -169,21 +150,13 @@ def _refuse_other_separator(columns: Sequence[str], kind: str, shown: str) -> No
     used = [each for each in SEPARATORS if each != DELIMITERS[kind] and each in columns[0]]
     if len(columns) > 1 or not used:
         return
-    raise CheckFailed(
-        f"`{shown}` is separated by {SEPARATORS[used[0]]}, but `{kind}` is read as separated by "
-        f"{SEPARATORS[DELIMITERS[kind]]}.",
-        hint=f"Save it with {SEPARATORS[DELIMITERS[kind]]}, or rename it.",
-        file=shown,
-    )
+    usual = SEPARATORS[DELIMITERS[kind]]
+    message = f"`{shown}` is separated by {SEPARATORS[used[0]]}, but `{kind}` is read as separated by {usual}."
+    raise CheckFailed(message, hint=f"Save it with {usual}, or rename it.", file=shown)
 
 
 def _check_head(path: Path, shown: str, kind: str) -> None:
-    """Check the first bytes of a file.
-
-    Raises:
-        CheckFailed: They belong to another format.
-        OSError: They cannot be read, or a `.gz` file is not gzip.
-    """
+    """Raise CheckFailed if the first bytes of a file belong to another format; OSError if they cannot be read."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if head and shown.lower().endswith(COMPRESSED) and head.startswith(GZIP_MAGIC):
@@ -195,34 +168,26 @@ def _check_head(path: Path, shown: str, kind: str) -> None:
         raise CheckFailed(
             f"`{shown}` is a Git LFS pointer, not the data.", hint="Set `lfs: true` of actions/checkout.", file=shown
         )
-    found = next((what for magic, what in MAGIC.items() if head.startswith(magic)), "")
-    if kind == PARQUET and not head.startswith(PARQUET_MAGIC):
-        what = found or ("text" if b"\0" not in head else "something else")
-        raise _misnamed(shown, kind, what)
-    if kind != PARQUET and (what := found or _other_text(head.lstrip(b"\xef\xbb\xbf \t\r\n"), kind)):
-        raise _misnamed(shown, kind, what)
+    is_parquet = kind == PARQUET and head.startswith(PARQUET_MAGIC)
+    if not is_parquet and (what := _other_format(head, kind)):
+        message = f"`{shown}` is not {kind[1:]}, as its suffix says, but {what}."
+        raise CheckFailed(message, hint="Rename it, or save it in the other format.", file=shown)
 
 
-def _other_text(head: bytes, kind: str) -> str:
-    """Return which other kind of text this is; empty if it is the right one."""
+def _other_format(head: bytes, kind: str) -> str:
+    """Return what a file is by its first bytes; empty if it can be text of the right kind."""
+    if found := next((what for magic, what in MAGIC.items() if head.startswith(magic)), ""):
+        return found
+    if kind == PARQUET:
+        return "something else" if b"\0" in head else "text"
+    head = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if head[: len(HTML[0])].lower().startswith(HTML):
         return "an HTML page (a login page?)"
     if b"\0" in head:
         return "not text"
-    looks_like_json = head[:1] == b"{" or head[:2] in {b"[{", b"[\n", b"[]"}
-    if kind in DELIMITERS and looks_like_json:
-        return "JSON"
-    if kind not in DELIMITERS and head[:1] not in {b"{", b"["}:
-        return "not JSON rows or columns"
-    return ""
-
-
-def _misnamed(shown: str, kind: str, what: str) -> CheckFailed:
-    return CheckFailed(
-        f"`{shown}` is not {kind[1:]}, as its suffix says, but {what}.",
-        hint="Rename it, or save it in the other format.",
-        file=shown,
-    )
+    if kind not in DELIMITERS:
+        return "" if head[:1] in {b"{", b"["} else "not JSON rows or columns"
+    return "JSON" if head[:1] == b"{" or head[:2] in {b"[{", b"[\n", b"[]"} else ""
 
 
 def _reason(error: Exception, path: Path) -> str:

@@ -11,11 +11,10 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError
+from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, located
 from notebook_ci.base.texts import did_you_mean, quote
 from notebook_ci.validate_data.projects import Batch
 from notebook_ci.validate_data.suites import Stated, Suite, unknown_type
@@ -27,12 +26,6 @@ MOST_EXAMPLES = 20
 RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": MOST_EXAMPLES}
 TAKEN = ("meta", "notes", "description", "severity")
 NOT_TAKEN = ("result_format", "catch_exceptions", "batch_id")  # arguments that this module sets
-
-
-@dataclass(frozen=True)
-class Table:
-    frame: "pd.DataFrame"
-    file: Path | None  # the file that the data was read from; None if it is not a local file
 
 
 class Engine:
@@ -56,7 +49,8 @@ class Engine:
         errors: list[NotebookCiError] = []
         for number, stated in enumerate(suite.expectations):
             try:
-                created.append(self._expectation(stated, number, suite.file))
+                with located(suite.file, stated.line):
+                    created.append(self._expectation(stated, number))
             except InputError as error:
                 errors.append(error)
         return self._gx.ExpectationSuite(name=suite.name, expectations=created), errors
@@ -64,10 +58,8 @@ class Engine:
     def validate(self, frame: "pd.DataFrame", suite: Any, parameters: dict[str, Any]) -> dict[str, Any]:
         """Check data against a suite that `suite` returned; `parameters` are values for `{"$PARAMETER": name}`.
 
-        The result is JSON in the order of the suite; the `id` of each expectation is its number there, from 0.
-
-        Raises:
-            MemoryError: There is not enough memory.
+        The result is JSON in the order of the suite; the `id` of each expectation is its number there, from 0. Raises
+        MemoryError.
         """
         batch = self._definition.get_batch({"dataframe": frame})
         try:
@@ -101,12 +93,11 @@ class Engine:
                 results.append({"success": False, "expectation_config": stated, "exception_info": raised, "result": {}})
         return {"suite_name": suite.name, "success": all(each["success"] for each in results), "results": results}
 
-    def load(self, batch: Batch) -> Table:
-        """Return a project's data. Its paths are relative to the current working directory.
+    def load(self, batch: Batch) -> "tuple[pd.DataFrame, Path | None]":
+        """Return a project's data, and the local file that it was read from.
 
-        Raises:
-            InputError: The project has no such data.
-            CheckFailed: The data cannot be read.
+        Paths are relative to the current working directory. Raises InputError if the project has no such data,
+        CheckFailed if it cannot be read.
         """
         where = f"The data {quote(str(batch))} of the project `gx`"
         try:
@@ -122,7 +113,7 @@ class Engine:
             raise
         except Exception as error:
             raise CheckFailed(f"{where} cannot be read: {_said(error)}.") from error
-        return Table(loaded.data.dataframe, _file(source, asset, loaded.metadata))
+        return loaded.data.dataframe, _file(source, asset, loaded.metadata)
 
     def _asset(self, batch: Batch) -> tuple[Any, Any]:
         """Return a data source and its asset, both created from the settings: the project is never opened."""
@@ -135,14 +126,14 @@ class Engine:
         add = getattr(source, f"add_{settings.asset_type}_asset")
         return source, add(name=batch.asset, batch_definitions=[settings.batch], **settings.asset_options)
 
-    def _expectation(self, stated: Stated, number: int, file: str) -> Any:
+    def _expectation(self, stated: Stated, number: int) -> Any:
         """Return one expectation; its number is its `id`."""
         from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
         from great_expectations.expectations.registry import list_registered_expectation_implementations
 
         known = list_registered_expectation_implementations()
         if stated.type not in known:
-            raise unknown_type(stated.type, known, file, stated.line)
+            raise unknown_type(stated.type, known)
         taken = {key: stated.content[key] for key in TAKEN if stated.content.get(key) is not None}
         kwargs = {key: value for key, value in stated.kwargs.items() if key not in NOT_TAKEN}
         try:
@@ -152,8 +143,6 @@ class Engine:
             raise InputError(
                 f"The suite is wrong about `{stated.type}`: {_said(error)}.",
                 hint=f"{self._meant(stated, kwargs)} Its arguments: {quote(stated.kwargs)}.",
-                file=file,
-                line=stated.line,
             ) from error
         return configuration
 

@@ -40,10 +40,7 @@ class ValidateInputs(StageInputs):
         shown_default="none",
     )
     suite: str = given(
-        PATH,
-        "Great Expectations 1.x suite, a JSON file, relative to the workspace.",
-        default="",
-        shown_default="none",
+        PATH, "Great Expectations 1.x suite, a JSON file, relative to the workspace.", default="", shown_default="none"
     )
     rules: dict[str, tuple[str, ...]] = given(
         RULES,
@@ -67,18 +64,12 @@ class ValidateInputs(StageInputs):
 
     def check(self) -> None:
         """See `StageInputs.check`."""
-        pair = {"data": self.data, "suite": self.suite}
-        ways = {"data": any(pair.values()), "rules": bool(self.rules), "checkpoint": bool(self.checkpoint)}
-        *others, last = [f"`{name}`" for name, is_chosen in ways.items() if is_chosen] or [""]
-        if others:
-            raise InputError(
-                f"{', '.join(others)} and {last} cannot be combined.",
-                hint="Keep one of them. `rules` takes any number of data files and suites.",
-            )
-        missing = [name for name, value in pair.items() if not value]
-        if len(missing) == 1:
-            present = next(name for name in pair if name not in missing)
-            raise InputError(
-                f"`{present}` is set but `{missing[0]}` is not.",
-                hint=f"Set both, or use `rules`: `{EXAMPLE}`.",
-            )
+        ways = {"`data`": self.data or self.suite, "`rules`": self.rules, "`checkpoint`": self.checkpoint}
+        chosen = [name for name, value in ways.items() if value]
+        if len(chosen) > 1:
+            hint = "Keep one of them. `rules` takes any number of data files and suites."
+            raise InputError(f"{', '.join(chosen[:-1])} and {chosen[-1]} cannot be combined.", hint=hint)
+        if bool(self.data) != bool(self.suite):
+            present, missing = ("data", "suite") if self.data else ("suite", "data")
+            hint = f"Set both, or use `rules`: `{EXAMPLE}`."
+            raise InputError(f"`{present}` is set but `{missing}` is not.", hint=hint)

@@ -32,11 +32,7 @@ class ValidationPlan(Plan):
 
 
 def create(inputs: ValidateInputs, workspace: Workspace) -> ValidationPlan | Nothing:
-    """Find the data and read the suites.
-
-    Raises:
-        InputError: An input or a suite is wrong.
-    """
+    """Find the data and read the suites. Raises InputError."""
     if not (inputs.pairs or inputs.checkpoint):
         return Nothing(NOTHING_GIVEN, hint="Set `data` and `suite`, or `rules`, or `checkpoint`.")
     checkpoint, problems = None, []

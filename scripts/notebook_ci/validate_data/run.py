@@ -30,10 +30,8 @@ ROW_COUNTS = "expect_table_row_count_"
 def run(_: ValidateInputs, planned: ValidationPlan, context: Context, record: ValidateRecord) -> None:
     """Validate all data. A problem in one file goes into the record; the other files are still validated.
 
-    Raises:
-        InputError: A suite is wrong; no data was read.
-        SurroundingsError: Data does not fit into memory, or a result cannot be written.
-        Cancelled: The job was cancelled; the record contains the results so far.
+    Raises InputError if a suite is wrong, before data is read; SurroundingsError if data does not fit into memory, or a
+    result cannot be written.
     """
     if planned.checkpoint:
         record.checkpoint = planned.checkpoint.name
@@ -71,17 +69,11 @@ class _Validation:
             self.record.add(error)
             return
         except MemoryError as error:
-            raise SurroundingsError(
-                f"`{result.data}` does not fit into the memory of this machine.",
-                hint="Split it, and validate the parts.",
-            ) from error
+            message = f"`{result.data}` does not fit into the memory of this machine."
+            raise SurroundingsError(message, hint="Split it, and validate the parts.") from error
         columns = {str(name): str(dtype) for name, dtype in frame.dtypes.items()}
         found = violations.find(
-            content["results"],
-            rule.suite.expectations,
-            columns,
-            rule.suite.file,
-            numbered=data.has_row_numbers(frame),
+            content["results"], rule.suite.expectations, columns, rule.suite.file, numbered=data.has_row_numbers(frame)
         )
         self._take(rule, result, found)
         self._write(result, content)
@@ -100,10 +92,9 @@ class _Validation:
             self.record.read[rule.data] = result.sha256
             frame = data.read(path, rule.data)
         else:
-            table = self.engine.load(rule.data)
-            frame = table.frame
-            if table.file:
-                result.data, result.sha256 = _relative(table.file, self.context.cwd), sha256(table.file)
+            frame, file = self.engine.load(rule.data)
+            if file:
+                result.data, result.sha256 = file.as_posix(), sha256(file)
                 self.record.read[result.data] = result.sha256
         self.last = (rule.data, frame, result)
         return frame
@@ -136,23 +127,21 @@ def _note_suites(planned: Sequence[Rule], context: Context, record: ValidateReco
         record.read[suite.file] = sha256(context.cwd / suite.file)
         first: dict[str, int] = {}
         for each in suite.expectations:
-            text = json.dumps([each.type, each.kwargs], sort_keys=True)
-            line = first.setdefault(text, each.line)
+            line = first.setdefault(json.dumps([each.type, each.kwargs], sort_keys=True), each.line)
             if line != each.line:
-                message = f"`{each.type}` repeats line {line}."
                 record.problems.append(
                     Problem(
-                        severity="warning", message=message, hint="Remove one of them.", file=suite.file, line=each.line
+                        severity="warning",
+                        message=f"`{each.type}` repeats line {line}.",
+                        hint="Remove one of them.",
+                        file=suite.file,
+                        line=each.line,
                     )
                 )
 
 
 def _suites(engine: Engine, planned: Sequence[Rule]) -> dict[str, Any]:
-    """Return the suites as Great Expectations' own objects, by file.
-
-    Raises:
-        InputError: A suite is wrong.
-    """
+    """Return the suites as Great Expectations' own objects, by file. Raises InputError if one is wrong."""
     errors: list[NotebookCiError] = []
     suites = {}
     for suite in {rule.suite.file: rule.suite for rule in planned}.values():
@@ -183,13 +172,6 @@ def _problem(violation: Violation, shown: str) -> Problem:
         file=violation.file,
         line=violation.line,
     )
-
-
-def _relative(path: Path, cwd: Path) -> str:
-    """Return a path relative to the workspace if it is inside, and an absolute one otherwise."""
-    resolved = (cwd / path).resolve()
-    root = cwd.resolve()
-    return resolved.relative_to(root).as_posix() if resolved.is_relative_to(root) else resolved.as_posix()
 
 
 def _line(result: RuleResult) -> str:

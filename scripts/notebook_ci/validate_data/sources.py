@@ -12,12 +12,9 @@ from typing import Any
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.texts import did_you_mean, quote
+from notebook_ci.validate_data.conditions import members
 
 OWN_MODULES = "great_expectations."
-STORE_CLASSES = (
-    *("ExpectationsStore", "ValidationResultsStore", "CheckpointStore", "ValidationDefinitionStore"),
-    *("TupleFilesystemStoreBackend", "InMemoryStoreBackend"),
-)
 # Types of data sources -> keys that they can have in addition to their assets.
 SOURCE_TYPES = {"pandas": (), "pandas_filesystem": ("base_directory", "data_context_root_directory")}
 # Types of assets -> argument that holds the path in a source of type `pandas`.
@@ -40,22 +37,17 @@ class Source:
     batch: dict[str, Any]
 
 
+@dataclass(frozen=True)
 class Project:
-    """The configuration of a project; `text` is the same file as text, to find lines."""
-
-    def __init__(self, config: dict[str, Any], text: str, file: str) -> None:
-        self.config = config
-        self.text = text
-        self.file = file
+    config: dict[str, Any]
+    text: str  # the configuration as text, to find lines
+    file: str
 
     def refuse_code(self, cwd: Path) -> None:
-        """Refuse a project that needs code of the repository.
-
-        Raises:
-            InputError: It names a module or class outside Great Expectations, or has plugins.
-        """
-        self._refuse_modules(self.config)
-        self._refuse_classes(self.config.get("stores"))
+        """Raise InputError if it names a module outside Great Expectations, or has plugins."""
+        for key, value in members(self.config):
+            if key == "module_name" and value is not None and not str(value).startswith(OWN_MODULES):
+                raise self._error(f"The project names a module outside Great Expectations: {quote(value)}.", value)
         plugins = self.config.get("plugins_directory")
         if plugins is None:
             return
@@ -65,11 +57,7 @@ class Project:
             raise InputError(f"The project has Python plugins: `{shown}`.", hint=NOT_RUN, file=shown, line=1)
 
     def source(self, source: str, asset: str, definition: str) -> Source:
-        """Return the settings of a data source.
-
-        Raises:
-            InputError: There are none, or they are not accepted.
-        """
+        """Return the settings of a data source. Raises InputError if it does not exist, or is not accepted."""
         its_source = self._named(self.config.get("fluent_datasources"), source, "data source")
         source_type = self._type(its_source, SOURCE_TYPES, f"The data source {quote(source)}")
         its_asset = self._named(its_source.get("assets"), asset, f"asset of the data source {quote(source)},")
@@ -77,65 +65,34 @@ class Project:
         batch = self._named(its_asset.get("batch_definitions"), definition, f"batch definition of {quote(asset)},")
         options = {key: its_source[key] for key in SOURCE_TYPES[source_type] if its_source.get(key) is not None}
         asset_options = {key: value for key, value in its_asset.items() if key not in NAMING_KEYS}
-        self._refuse_paths([options, asset_options])
+        for key, value in members([options, asset_options]):
+            if key in PATH_KEYS:
+                self._path(value, key)
         return Source(source_type, options, asset_type, asset_options, {**batch, "name": definition})
 
-    def _refuse_modules(self, value: object) -> None:
-        if isinstance(value, dict):
-            module = value.get("module_name")
-            if module is not None and not (isinstance(module, str) and module.startswith(OWN_MODULES)):
-                raise self._error(f"The project names a module outside Great Expectations: {quote(module)}.", module)
-        for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-            self._refuse_modules(each)
-
-    def _refuse_classes(self, value: object) -> None:
-        if not isinstance(value, dict):
-            return
-        name = value.get("class_name")
-        if name is not None and name not in STORE_CLASSES:
-            message = f"The project has a store of the class {quote(name)}; allowed are {', '.join(STORE_CLASSES)}."
-            raise self._error(message, name)
-        for each in value.values():
-            self._refuse_classes(each)
-
     def _named(self, there: object, name: str, what: str) -> dict[str, Any]:
-        settings = there.get(name, {}) or {} if isinstance(there, dict) and name in there else None
-        if isinstance(settings, dict):
+        known = there if isinstance(there, dict) else {}
+        if name in known and isinstance(settings := known[name] or {}, dict):
             return settings
-        known = sorted(there) if isinstance(there, dict) else []
-        hint = did_you_mean(known, name) or f"Known: {', '.join(map(quote, known[:10])) or 'none'}."
+        hint = did_you_mean(known, name) or f"Known: {', '.join(map(quote, sorted(known)[:10])) or 'none'}."
         raise InputError(f"`{self.file}` has no {what} {quote(name)}.", hint=hint, file=self.file, line=1)
 
     def _type(self, settings: dict[str, Any], accepted: Collection[str], what: str) -> str:
         found = settings.get("type")
         if isinstance(found, str) and found in accepted:
             return found
-        raise self._error(
-            f"{what} has the type {quote(found)}; allowed are {', '.join(accepted)}.",
-            found,
-            hint="Set `data` and `suite` instead.",
-        )
-
-    def _refuse_paths(self, value: object) -> None:
-        if isinstance(value, dict):
-            for key, each in value.items():
-                if key in PATH_KEYS:
-                    self._path(each, key)
-        for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-            self._refuse_paths(each)
+        message = f"{what} has the type {quote(found)}; allowed are {', '.join(accepted)}."
+        raise self._error(message, found, "Set `data` and `suite` instead.")
 
     def _path(self, value: object, key: str) -> str:
-        if isinstance(value, str) and NOT_IN_PATHS.isdisjoint(value):
+        if isinstance(value, str) and NOT_IN_PATHS.isdisjoint(value) and not value.startswith("~"):
             path = PurePosixPath(value)
-            if not path.is_absolute() and ".." not in path.parts and not value.startswith("~"):
+            if not path.is_absolute() and ".." not in path.parts:
                 return value
-        raise self._error(
-            f"`{key}` is {quote(value)}, not a path in the workspace.",
-            value,
-            hint="Write it relative to the workspace, without URLs and variables.",
-        )
+        message = f"`{key}` is {quote(value)}, not a path in the workspace."
+        raise self._error(message, value, "Write it relative to the workspace, without URLs and variables.")
 
-    def _error(self, message: str, value: object, *, hint: str = NOT_RUN) -> InputError:
+    def _error(self, message: str, value: object, hint: str = NOT_RUN) -> InputError:
         """Return the error about a value, with the first line that contains it."""
         pattern = rf":\s*[\"']?{re.escape(str(value))}"
         lines = (number for number, line in enumerate(self.text.splitlines(), 1) if re.search(pattern, line))

@@ -12,9 +12,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
-from notebook_ci.base.errors import InputError, NotebookCiError
+from notebook_ci.base.errors import InputError, NotebookCiError, located
 from notebook_ci.base.files import read_text
 from notebook_ci.base.json_walker import JsonWalker
 from notebook_ci.base.texts import did_you_mean, quote
@@ -29,12 +29,14 @@ STATED_KEYS = (
     *("success_on_last_run", "expectation_context", "rendered_content"),
 )
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-OLD_KEYS = {"expectation_suite_name", "expectation_suite_id", "data_asset_type", "ge_cloud_id"}
+OLD_KEYS = {"expectation_suite_name", "expectation_type", "expectation_suite_id", "data_asset_type", "ge_cloud_id"}
 MIGRATE = (
     "Rename `expectation_suite_name` to `name`, and each `expectation_type` to `type`; remove `data_asset_type`, "
     "`ge_cloud_id` and `expectation_suite_id`."
 )
 WHAT_A_SUITE_IS = 'Write `{"name": ..., "expectations": [{"type": ..., "kwargs": {...}}, ...]}`.'
+CALLED: dict[type, str] = {str: "text", list: "a list", dict: "an object"}
+Type = TypeVar("Type")
 
 
 @dataclass(frozen=True)
@@ -61,25 +63,22 @@ def read(path: Path, shown: str) -> tuple[Suite | None, list[NotebookCiError]]:
     errors: list[NotebookCiError] = []
     try:
         text = read_text(path, shown, hint="The suite is a JSON file, relative to the workspace.")
-        lines = stated_lines(text) if isinstance(content := parsed(text, shown), dict) else []
-        name, expectations, parameters = _head(content, shown, lines)
+        with located(shown, 1):
+            name, expectations, parameters = _head(parsed(text, shown), shown)
     except InputError as error:
         return None, [error]
     stated = []
-    for each, line in zip(expectations, lines, strict=True):
+    for each, line in zip(expectations, stated_lines(text), strict=True):
         try:
-            stated.append(_stated(each, shown, line))
+            with located(shown, line):
+                stated.append(_stated(each, shown, line))
         except InputError as error:
             errors.append(error)
     return (None if errors else Suite(shown, name, tuple(stated), parameters)), errors
 
 
 def parsed(text: str, shown: str) -> Any:
-    """Parse JSON text.
-
-    Raises:
-        InputError: It is not JSON.
-    """
+    """Parse JSON text. Raises InputError."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -131,91 +130,68 @@ def known_types() -> frozenset[str]:
     return frozenset(path.stem for path in files if not path.stem.startswith("_"))
 
 
-def unknown_type(stated_type: str, known: Collection[str], file: str, line: int) -> InputError:
+def unknown_type(stated_type: str, known: Collection[str]) -> InputError:
     snake_case = re.sub(r"(?<!^)(?=[A-Z])", "_", stated_type).lower()  # people often write the class name
     hint = did_you_mean(known, snake_case, cutoff=0.85) or "Great Expectations 1.x has none of this name."
     return InputError(
-        f"{quote(stated_type)} is not an expectation.",
-        hint=f"{hint} Expectations written in Python are not supported.",
-        file=file,
-        line=line,
+        f"{quote(stated_type)} is not an expectation.", hint=f"{hint} Expectations written in Python are not supported."
     )
 
 
-def _head(content: object, shown: str, lines: list[int]) -> tuple[str, list[Any], dict[str, Any]]:
+def at(content: object, kind: type[Type], where: str, *keys: str, default: Type | None = None, hint: str) -> Type:
+    """Return what an object contains at a path of keys. Raises InputError for another kind, and for empty text."""
+    for key in keys:
+        content = content.get(key) if isinstance(content, dict) else None
+    if content is None and default is not None:
+        return default
+    if isinstance(content, kind) and content != "":
+        return content
+    name = f"`{'.'.join(keys)}`"
+    missing = content is None or content == ""
+    wrong = f"no {name}" if missing else f"{quote(content)} as {name}, not {CALLED[kind]}"
+    raise InputError(f"{where} has {wrong}.", hint=hint)
+
+
+def _head(content: dict[str, Any], file: str) -> tuple[str, list[Any], dict[str, Any]]:
     """Check everything in a suite except its expectations; return name, expectations and parameters."""
-    if not isinstance(content, dict):
-        what = "a list" if isinstance(content, list) else quote(content)
-        raise InputError(f"`{shown}` is {what}, not a suite.", hint=WHAT_A_SUITE_IS, file=shown, line=1)
-    _refuse_old(content, shown, lines)
-    if "expectations" not in content:
-        raise InputError(
-            f"`{shown}` is not a suite: it has no `expectations`.", hint=WHAT_A_SUITE_IS, file=shown, line=1
-        )
-    _refuse_unknown(content, SUITE_KEYS, f"The suite `{shown}`", shown, 1)
-    name, expectations = content.get("name"), content["expectations"]
-    parameters = content.get("suite_parameters") or {}
-    if not isinstance(expectations, list):
-        raise InputError(f"`expectations` in `{shown}` is not a list.", hint=WHAT_A_SUITE_IS, file=shown, line=1)
+    _refuse_old(content, file)
+    where = f"The suite `{file}`"
+    expectations = at(content, list, where, "expectations", hint=WHAT_A_SUITE_IS)
+    _refuse_unknown(content, SUITE_KEYS, where)
     if not expectations:
-        raise InputError(
-            f"The suite `{shown}` has no expectations: any data would pass.",
-            hint="Add some, or remove the suite from the inputs.",
-            file=shown,
-            line=1,
-        )
-    if not isinstance(name, str) or not name:
-        raise InputError(f"The suite `{shown}` has no name.", hint='Add `"name": "..."`.', file=shown, line=1)
-    if not isinstance(parameters, dict):
-        raise InputError(f"`suite_parameters` in `{shown}` is not an object.", file=shown, line=1)
-    return name, expectations, parameters
+        hint = "Add some, or remove the suite from the inputs."
+        raise InputError(f"{where} has no expectations: any data would pass.", hint=hint)
+    name = at(content, str, where, "name", hint='Add `"name": "..."`.')
+    return name, expectations, at(content, dict, where, "suite_parameters", default={}, hint=WHAT_A_SUITE_IS)
 
 
-def _stated(content: object, file: str, line: int) -> Stated:
-    if not isinstance(content, dict):
-        raise InputError(f"{quote(content)} is not an expectation.", hint=WHAT_A_SUITE_IS, file=file, line=line)
-    stated_type, kwargs = content.get("type"), content.get("kwargs", {})
-    if not isinstance(stated_type, str):
-        raise InputError("An expectation has no type.", hint='Add `"type": "expect_..."`.', file=file, line=line)
+def _stated(content: dict[str, Any], file: str, line: int) -> Stated:
+    _refuse_old(content, file)
+    stated_type = at(content, str, "An expectation", "type", hint='Write `{"type": "expect_...", "kwargs": {...}}`.')
     if known_types() and stated_type not in known_types():
-        raise unknown_type(stated_type, known_types(), file, line)
-    _refuse_unknown(content, STATED_KEYS, quote(stated_type), file, line)
-    if not isinstance(kwargs, dict):
-        message = f"The `kwargs` of `{stated_type}` are {quote(kwargs)}, not an object."
-        raise InputError(message, hint='Write `"kwargs": {"column": ...}`.', file=file, line=line)
+        raise unknown_type(stated_type, known_types())
+    _refuse_unknown(content, STATED_KEYS, quote(stated_type))
+    hint = 'Write `"kwargs": {"column": ...}`.'
+    kwargs = at(content, dict, quote(stated_type), "kwargs", default={}, hint=hint)
     if wrong := conditions.wrong(kwargs):
-        raise InputError(wrong, hint="A suite cannot run or fetch anything.", file=file, line=line)
+        raise InputError(wrong, hint="A suite cannot run or fetch anything.")
     if (severity := content.get("severity") or SEVERITIES[0]) not in SEVERITIES:
         hint = f"Use {', '.join(map(quote, SEVERITIES))}."
-        message = f"The severity of `{stated_type}` cannot be {quote(severity)}."
-        raise InputError(message, hint=hint, file=file, line=line)
+        raise InputError(f"The severity of `{stated_type}` cannot be {quote(severity)}.", hint=hint)
     return Stated(stated_type, kwargs, severity, content, line)
 
 
-def _refuse_old(content: dict[str, Any], shown: str, lines: list[int]) -> None:
-    expectations = content.get("expectations")
-    stated = expectations if isinstance(expectations, list) else []
-    old = [
-        line for each, line in zip(stated, lines, strict=False) if isinstance(each, dict) and "expectation_type" in each
-    ]
-    if old or not OLD_KEYS.isdisjoint(content):
-        raise InputError(
-            f"`{shown}` is a suite of Great Expectations 0.18 or older; validate-data needs 1.x.",
-            hint=MIGRATE,
-            file=shown,
-            line=old[0] if old else 1,
-        )
+def _refuse_old(content: object, file: str) -> None:
+    if isinstance(content, dict) and not OLD_KEYS.isdisjoint(content):
+        message = f"`{file}` is a suite of Great Expectations 0.18 or older; validate-data needs 1.x."
+        raise InputError(message, hint=MIGRATE)
 
 
-def _refuse_unknown(content: dict[str, Any], known: Collection[str], where: str, file: str, line: int) -> None:
+def _refuse_unknown(content: Collection[str], known: Collection[str], where: str) -> None:
     for key in content:
         if key not in known:
             hint = did_you_mean(known, key)
             if "kwargs" in known and not hint:
                 hint = "Put arguments of an expectation into its `kwargs`."
-            raise InputError(
-                f"{where} has an unknown key {quote(key)}.",
-                hint=f"{hint} Known: {', '.join(map(quote, known))}.".lstrip(),
-                file=file,
-                line=line,
-            )
+            known_keys = f"Known: {', '.join(map(quote, known))}."
+            raise InputError(f"{where} has an unknown key {quote(key)}.", hint=f"{hint} {known_keys}".lstrip())

@@ -70,10 +70,7 @@ class _Judge:
         columns = f"{guess} Its columns: {_listed(self.columns)}.".lstrip()
         names = ", ".join(map(quote, missing))
         what = f"no column {names}" if len(missing) == 1 else f"none of the columns {names}"
-        return self._found(
-            "missing-column",
-            f"The data has {what}, which {self.stated.type} checks. {columns}",
-        )
+        return self._found("missing-column", f"The data has {what}, which {self.stated.type} checks. {columns}")
 
     def _not_evaluated(self, reason: str) -> Violation:
         types = ", ".join(
@@ -111,7 +108,8 @@ class _Judge:
         more = f" and {unexpected - EXAMPLES_IN_MESSAGE:,} more" if unexpected > EXAMPLES_IN_MESSAGE and shown else ""
         return self._found(
             "violation",
-            f"{unexpected:,} of {total:,} {what} {self._names()} ({_percent(percent)}) fail {self._expectation()}"
+            # Significant digits: a tiny share is not shown as 0.
+            f"{unexpected:,} of {total:,} {what} {self._names()} ({percent:.3g} %) fail {self._expectation()}"
             f"{': ' if shown else ''}{shown}{more}.",
             unexpected=unexpected,
             total=total,
@@ -160,7 +158,7 @@ class _Judge:
         kept = {key: value for key, value in self.stated.kwargs.items() if key not in NOT_EXPECTED}
         if self.stated.type.startswith("expect_table_") and "column_list" in self.stated.kwargs:
             kept["column_list"] = self.stated.kwargs["column_list"]
-        text = ", ".join(f"{_printable(key)}: {_json(value)}" for key, value in kept.items())
+        text = ", ".join(f"{quote(key)[1:-1]}: {_json(value)}" for key, value in kept.items())
         return f"{text[:LONGEST_EXPECTED]}…" if len(text) > LONGEST_EXPECTED else text
 
 
@@ -233,14 +231,6 @@ def _listed(columns: Iterable[str]) -> str:
     return listed([quote(name) for name in columns], MOST_COLUMNS_LISTED) or "none"
 
 
-def _percent(percent: float) -> str:
-    return f"{percent:.3g} %"  # significant digits: a tiny share is not shown as 0
-
-
 def _json(value: object) -> str:
     """Return a value as short JSON on one line, without control characters."""
     return quote(json.dumps(value, ensure_ascii=False, default=str))[1:-1]
-
-
-def _printable(text: str) -> str:
-    return quote(text)[1:-1]
