@@ -42,17 +42,12 @@ def log(store: Store, target: Mapping[str, str], run: Description, context: Cont
     Raises SurroundingsError if MLflow could not be installed, did not answer in time, or a folder is not writable.
     """
     tool.install(store.environment, "MLflow", context.environ, context.reporter)
-    job = Job(
-        uri=store.uri,
-        database=str(store.database or ""),
-        **target,
-        run=run,
-    )
+    job = Job(uri=store.uri, database=str(store.database or ""), **target, run=run)
+    # Next to the database, so that a new one can be moved into place.
+    beside = store.database.parent if store.database else None
     try:
-        # Next to the database, so that a new one can be moved into place. A killed worker leaves nothing there.
-        with tempfile.TemporaryDirectory(
-            prefix=".notebook-ci-", dir=store.database.parent if store.database else None
-        ) as scratch:
+        # A killed worker leaves nothing there.
+        with tempfile.TemporaryDirectory(prefix=".notebook-ci-", dir=beside) as scratch:
             return _work(job, store, context, Path(scratch))
     except OSError as error:
         folder = store.database or Path(tempfile.gettempdir())

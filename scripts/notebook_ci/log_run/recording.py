@@ -52,6 +52,7 @@ class _Recording:
         self._answer = answer
         self._answer.experiment, self._answer.run_name = job.experiment, job.run.name
         self._step = ""
+        self._timeout = int(os.environ[REQUEST_TIMEOUT])  # seconds
 
     def run(self) -> None:
         for wait in (*WAITS, 0):
@@ -70,6 +71,7 @@ class _Recording:
 
     def _begin(self, step: str) -> None:
         self._step = step
+        os.environ[REQUEST_TIMEOUT] = str(self._timeout)
         worker.step(step)
 
     def _once(self) -> None:
@@ -207,8 +209,9 @@ class _Recording:
         self._check_location(info.artifact_uri)
         shown = time.monotonic()
         for artifact in artifacts:
-            with patience(artifact.bytes // BYTES_A_SECOND):
-                self._client.log_artifact(info.run_id, _under_its_name(artifact), artifact.folder or None)
+            # A server may store the file before it answers.
+            os.environ[REQUEST_TIMEOUT] = str(self._timeout + artifact.bytes // BYTES_A_SECOND)
+            self._client.log_artifact(info.run_id, _under_its_name(artifact), artifact.folder or None)
             logged.artifacts += 1
             logged.artifact_bytes += artifact.bytes
             if time.monotonic() - shown > PROGRESS_SECONDS:
@@ -239,17 +242,6 @@ def _under_its_name(artifact: Artifact) -> str:
     copy = Path.cwd() / artifact.name
     shutil.copyfile(path, copy)
     return str(copy)
-
-
-@contextlib.contextmanager
-def patience(seconds: int) -> Iterator[None]:
-    """Allow requests this many more seconds."""
-    before = os.environ[REQUEST_TIMEOUT]
-    os.environ[REQUEST_TIMEOUT] = str(int(before) + seconds)
-    try:
-        yield
-    finally:
-        os.environ[REQUEST_TIMEOUT] = before
 
 
 @contextlib.contextmanager

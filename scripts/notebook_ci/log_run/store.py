@@ -171,9 +171,8 @@ def _database(path: Path, what: str, *, is_beside: bool = False) -> Store:
     """Return the store in a database file, which may not exist yet."""
     path = Path(os.path.normpath(path))
     if "?" in str(path):
-        raise InputError(
-            f"{what} has a `?` in its path, which SQLAlchemy does not support.", hint="Use another folder."
-        )
+        message = f"{what} has a `?` in its path, which SQLAlchemy does not support."
+        raise InputError(message, hint="Use another folder.")
     if not (is_beside or path.parent.is_dir()):
         raise InputError(f"{what}: the folder {path.parent} does not exist.", hint="Create it, or name another file.")
     try:
