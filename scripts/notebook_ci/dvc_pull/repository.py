@@ -282,7 +282,13 @@ class Repository:
             case OSError():
                 explained = SurroundingsError(f"A file cannot be read or written: {text}.", hint=DISK)
             case _ if "unsaved files" in text:
-                explained = self._changed(str(error).splitlines()[1:])
+                paths = sorted(str(error).splitlines()[1:])
+                named = listed([quote(self.show(path)) for path in paths], MOST_LISTED)
+                explained = CheckFailed(
+                    f"Changed in the workspace and not saved: {named}. Nothing was overwritten.",
+                    hint="Save the change with `dvc add` (or `dvc commit`), or discard it with `dvc checkout --force`.",
+                    file=self.show(paths[0]) if paths else None,
+                )
             case _ if "is not a git repository" in text:
                 hint = "Check it out with actions/checkout, or run `dvc config core.no_scm true`."
                 explained = InputError("This is not a git repository, which DVC requires.", hint=hint)
@@ -302,15 +308,6 @@ class Repository:
             hint=OLDER if old else NEWER.format(version=self.version),
             file=file,
             line=line,
-        )
-
-    def _changed(self, changed: Sequence[str]) -> NotebookCiError:
-        paths = sorted(changed)
-        named = listed([quote(self.show(path)) for path in paths], MOST_LISTED)
-        return CheckFailed(
-            f"Changed in the workspace and not saved: {named}. Nothing was overwritten.",
-            hint="Save the change with `dvc add` (or `dvc commit`), or discard it with `dvc checkout --force`.",
-            file=self.show(paths[0]) if paths else None,
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from notebook_ci.base import known_errors
 from notebook_ci.base.errors import InputError, NotebookCiError, SurroundingsError
 from notebook_ci.base.known_errors import KnownError
-from notebook_ci.base.texts import command_line, quote
+from notebook_ci.base.texts import quote
 from notebook_ci.log_run.protocol import Job
 
 TRANSIENT_STATUS = (429, 502, 503, 504)
@@ -123,21 +123,15 @@ def explain(fault: Fault, job: Job, step: str, *, run_exists: bool) -> NotebookC
     if not run_exists and fault.code == "INVALID_PARAMETER_VALUE":
         return InputError(f"{job.uri} refused the run: {fault.reason}.", hint=REFUSED)
     if job.database:
-        return _of_database(fault, job.database)
+        found = re.search(r"sqlite3\.\w+\) (.+)", "\n".join(fault.texts))
+        if found or re.search(r"OSError|PermissionError", fault.text):
+            return unusable(job.database, found[1] if found else fault.reason)
+        return SurroundingsError(f"The run could not be logged to {job.database}: {fault.reason}.")
     known = _SERVER if run_exists else (_NO_MLFLOW, *_SERVER)
     if error := known_errors.explain(known, fault.text, uri=job.uri, reason=fault.reason, step=step):
         return error
     status = f" ({fault.status})" if fault.status else ""
     return SurroundingsError(f"{job.uri} did not accept the run{status} while {step}: {fault.reason}.", hint=AGAIN)
-
-
-def deleted_experiment(name: str, experiment_id: str, job: Job) -> SurroundingsError:
-    template = "MLFLOW_TRACKING_URI={} mlflow experiments restore --experiment-id {}"
-    restore = command_line(template, job.uri, experiment_id or "ID")
-    return SurroundingsError(
-        f"The experiment {quote(name)} was deleted at {job.uri}; its name is still in use.",
-        hint=f"Restore it ({restore}), or set `experiment` to another name.",
-    )
 
 
 def refused(variable: str, value: str, reason: str) -> InputError:
@@ -153,13 +147,6 @@ def unusable(path: str, reason: str) -> SurroundingsError:
     if "malformed" in reason or "not a database" in reason:
         hint = "Restore it from a backup, or move it away: a new one is created."
     return SurroundingsError(f"The database {path} cannot be used: {reason}.", hint=hint)
-
-
-def _of_database(fault: Fault, path: str) -> SurroundingsError:
-    found = re.search(r"sqlite3\.\w+\) (.+)", "\n".join(fault.texts))
-    if found or re.search(r"OSError|PermissionError", fault.text):
-        return unusable(path, found[1] if found else fault.reason)
-    return SurroundingsError(f"The run could not be logged to {path}: {fault.reason}.")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -17,7 +17,7 @@ from typing import Any
 from notebook_ci.base import worker
 from notebook_ci.base.errors import NotebookCiError, SurroundingsError
 from notebook_ci.base.problems import Problem
-from notebook_ci.base.texts import quote
+from notebook_ci.base.texts import command_line, quote
 from notebook_ci.log_run import faults
 from notebook_ci.log_run.description import IDENTITY_TAG, Artifact
 from notebook_ci.log_run.faults import LET_THE_SERVER, Fault
@@ -132,7 +132,12 @@ class _Recording:
                     raise
             found = self._client.get_experiment_by_name(name)
         if found is None or found.lifecycle_stage != "active":
-            raise faults.deleted_experiment(name or found.name, found.experiment_id if found else "", self._job)
+            template = "MLFLOW_TRACKING_URI={} mlflow experiments restore --experiment-id {}"
+            restore = command_line(template, self._job.uri, found.experiment_id if found else "ID")
+            message = (
+                f"The experiment {quote(name or found.name)} was deleted at {self._job.uri}; its name is still in use."
+            )
+            raise SurroundingsError(message, hint=f"Restore it ({restore}), or set `experiment` to another name.")
         return found
 
     def _run(self, experiment: Any, given: Any) -> Any:

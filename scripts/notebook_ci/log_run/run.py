@@ -152,8 +152,9 @@ def _target(inputs: LogRunInputs, context: Context) -> dict[str, str]:
             f"`experiment` does not accept {quote(name)}.",
             hint=f"Use up to {MOST_EXPERIMENT_NAME} characters, on one line.",
         )
-    if not (name or number or run):
-        name = source.repository_name(context)
+    if not (name or number or run):  # the name of the repository without its owner; on a laptop, that of the folder
+        repository = context.environ.get("GITHUB_REPOSITORY", "").rpartition("/")[2]
+        name = repository or context.cwd.resolve().name or "notebooks"
     return {"experiment": name, "experiment_id": number, "run_id": run}
 
 

@@ -51,12 +51,6 @@ def tags(source: Mapping[str, str], workspace: Workspace) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def repository_name(workspace: Workspace) -> str:
-    """Return the name of the repository without its owner; without a runner, the name of the folder."""
-    name = workspace.environ.get("GITHUB_REPOSITORY", "").rpartition("/")[2]
-    return name or workspace.cwd.resolve().name or "notebooks"
-
-
 def _of_github(source: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
     server = environ.get("GITHUB_SERVER_URL") or "https://github.com"
     repository, run, attempt = (source.get(name, "") for name in ("repository", "run", "attempt"))
