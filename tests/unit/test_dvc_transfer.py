@@ -5,11 +5,12 @@ import time
 
 import pytest
 
+from notebook_ci.dvc_pull import transfer
 from notebook_ci.dvc_pull.transfer import Progress, Silence, at_once
 
 
 def progress() -> Progress:
-    return Progress("Pulled", 3, print)
+    return Progress("Pulled", 3)
 
 
 def test_all_are_done() -> None:
@@ -59,7 +60,7 @@ def test_what_hangs_is_given_up() -> None:
 
 def test_what_crawls_is_given_up() -> None:
     sizes = iter(range(1000))
-    made = Progress("Pulled", 1, print, written=lambda: next(sizes))
+    made = Progress("Pulled", 1, written=lambda: next(sizes))
     ended = threading.Event()
     began = time.monotonic()
     with pytest.raises(Silence):
@@ -69,20 +70,20 @@ def test_what_crawls_is_given_up() -> None:
 
 
 def test_what_is_slow_but_finishes_files_does_not_crawl() -> None:
-    made = Progress("Pulled", 3, print)
+    made = Progress("Pulled", 3)
     assert len(list(at_once(lambda _: time.sleep(1.2), range(3), jobs=1, progress=made, silence=3))) == 3
 
 
 def test_what_is_written_moves() -> None:
     sizes = iter(range(0, 10_000_000, 10_000))
-    made = Progress("Pulled", 1, print, written=lambda: next(sizes))
+    made = Progress("Pulled", 1, written=lambda: next(sizes))
     assert len(list(at_once(lambda _: time.sleep(2.5), [1], jobs=1, progress=made, silence=1))) == 1
 
 
-def test_progress_is_told() -> None:
-    told: list[str] = []
-    made = Progress("Pulled", 3, told.append, every=0, written=lambda: 500_000)
+def test_progress_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(transfer, "REPORT_SECONDS", 0)
+    made = Progress("Pulled", 3, written=lambda: 500_000)
     made.add_file()
     made.bytes += 2_000_000
     made.report()
-    assert told == ["Pulled 1 of 3 files, 2.5 MB"]
+    assert capsys.readouterr().err == "PROGRESS Pulled 1 of 3 files, 2.5 MB\n"

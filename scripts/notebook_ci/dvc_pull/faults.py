@@ -60,9 +60,7 @@ _KNOWN = (
         "Set `ssl_verify` of the remote to the file of trusted certificates.",
     ),
     KnownError(
-        r"Connection|Connector|gaierror|OSError",
-        "{where} cannot be reached: {text}.",
-        "Check its URL and the network.",
+        r"Connection|Connector|gaierror|OSError", "{where} cannot be reached: {text}.", "Check its URL and the network."
     ),
 )
 

@@ -153,7 +153,7 @@ class _Pull:
         # For incomplete downloads; on the same disk as the cache, so that a finished file can be moved.
         with tempfile.TemporaryDirectory(prefix="notebook-ci-", dir=cache, ignore_cleanup_errors=True) as temporary:
             folder = Path(temporary)
-            progress = Progress("Pulled", len(items), tell, written=lambda: bytes_in(folder))
+            progress = Progress("Pulled", len(items), written=lambda: bytes_in(folder))
             work = functools.partial(self._read, store, folder)
             jobs = self._request.jobs or store.jobs
             try:
@@ -217,7 +217,7 @@ class _Pull:
         """Hash files by path; yield each item whose content is not that of its pointer, and the actual hash."""
         if not self._request.verify:
             return
-        progress = Progress(what, len(items), tell)
+        progress = Progress(what, len(items))
 
         def work(pair: tuple[Path, Tracked]) -> str:
             return _digest(pair[0], pair[1].hash_name)

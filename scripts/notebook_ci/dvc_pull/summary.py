@@ -28,7 +28,4 @@ def section(record: DvcPullRecord) -> list[str]:
         ["digest", f"`{record.data_digest[:16]}`"],
     ]
     outputs = [[name(each.path), f"{each.files:,}", size(each.bytes), f"`{each.hash}`"] for each in record.data]
-    return [
-        table(["data", ""], rows),
-        folded("Data", table(["path", "files", "size", "hash"], outputs)),
-    ]
+    return [table(["data", ""], rows), folded("Data", table(["path", "files", "size", "hash"], outputs))]

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from notebook_ci.base import worker
+
 MEGA = 1_000_000
-TELL_SECONDS = 10
+REPORT_SECONDS = 10
 LOOK_SECONDS = 0.5
 # Bytes that count as movement for one second.
 SLOWEST = 1000
@@ -21,23 +23,12 @@ class Silence(TimeoutError):
 
 
 class Progress:
-    """Counts the files that are done, and looks at the size of those being written, which `written` returns.
+    """Counts the files that are done, and looks at the size of those being written, which `written` returns."""
 
-    `every`: seconds between two lines for the user.
-    """
-
-    def __init__(
-        self,
-        what: str,
-        total: int,
-        tell: Callable[[str], None],
-        *,
-        written: Callable[[], int] = lambda: 0,
-        every: float = TELL_SECONDS,
-    ) -> None:
+    def __init__(self, what: str, total: int, *, written: Callable[[], int] = lambda: 0) -> None:
         self.files = 0
         self.bytes = 0  # of these files; added by who knows them
-        self._what, self._total, self._tell, self._every, self._written = what, total, tell, every, written
+        self._what, self._total, self._written = what, total, written
         self._size = 0
         self._moved = self._reported = time.monotonic()
 
@@ -56,12 +47,12 @@ class Progress:
         return time.monotonic() - self._moved
 
     def report(self) -> None:
-        """Report the progress, at most every `every` seconds."""
-        if time.monotonic() - self._reported > self._every:
+        """Report the progress, but not too often."""
+        if time.monotonic() - self._reported > REPORT_SECONDS:
             self._reported = time.monotonic()
             self.look()
             size = (self.bytes + self._size) / MEGA
-            self._tell(f"{self._what} {self.files:,} of {self._total:,} files, {size:,.1f} MB")
+            worker.progress(f"{self._what} {self.files:,} of {self._total:,} files, {size:,.1f} MB")
 
 
 def at_once(
