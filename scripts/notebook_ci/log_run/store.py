@@ -105,10 +105,8 @@ def create(store: Store, cwd: Path) -> None:
             private_folder(cwd, folder.name, written)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SurroundingsError(
-            f"The folder {folder} for the MLflow store cannot be created: {error.strerror or error}.",
-            hint=ELSEWHERE,
-        ) from error
+        message = f"The folder {folder} for the MLflow store cannot be created: {error.strerror or error}."
+        raise SurroundingsError(message, hint=ELSEWHERE) from error
 
 
 def _parse(uri: str, origin: str, cwd: Path) -> Store:
@@ -148,11 +146,10 @@ def _server(uri: str, origin: str) -> Store:
             f"`{origin}` is {quote(shown(uri))} followed by `?` or `#`.",
             hint="Set only the address of the server; a token goes into `MLFLOW_TRACKING_TOKEN`.",
         )
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    at = f":{parts.port}" if parts.port is not None else ""
+    host = parts.netloc.rpartition("@")[2]
     named = {"MLFLOW_TRACKING_USERNAME": parts.username, "MLFLOW_TRACKING_PASSWORD": parts.password}
     credentials = {name: unquote(value) for name, value in named.items() if value}
-    return Store(f"{parts.scheme}://{host}{at}{parts.path}".rstrip("/"), credentials)
+    return Store(f"{parts.scheme}://{host}{parts.path}".rstrip("/"), credentials)
 
 
 def _database_path(uri: str, origin: str, cwd: Path) -> Path:
