@@ -80,9 +80,9 @@ def test_imports(tmp_path: Path) -> None:
     out = f"outs:\n- md5: {A}\n  path: data\n"
     found = pointers(tmp_path, x_dvc=repo + out, y_dvc=address + out)
     assert outs(found) == [("x.dvc", "data", 5, A), ("y.dvc", "data", 5, A)]
-    assert [(each.file, each.path, each.scheme, each.line) for each in found.entries if not each.is_output] == [
-        ("x.dvc", "data", "", 2),
-        ("y.dvc", "s3://bucket/y", "s3", 2),
+    assert [(each.file, each.path, each.line) for each in found.entries if not each.is_output] == [
+        ("x.dvc", "data", 2),
+        ("y.dvc", "s3://bucket/y", 2),
     ]
 
 

@@ -5,14 +5,12 @@ Format (DVC 3.67, `dvc/config.py`): INI, with sections such as `['remote "storag
 """
 
 import configparser
-import contextlib
 import posixpath
 import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import exists, is_folder, read_text
@@ -86,7 +84,7 @@ class Config:
                 hint="Write `%2F`, `%3F` or `%23`, or set the password with `dvc remote modify --local`.",
                 file=file,
             )
-        scheme = _scheme(address)
+        scheme = scheme_of(address)
         if scheme not in KINDS:
             message = f"The remote {quote(name)} uses `{scheme}://`, which is not supported."
             raise InputError(message, hint=SUPPORTED, file=file)
@@ -121,10 +119,9 @@ def without_credentials(url: str) -> str:
     return re.split(r"[?#]", without_users(url), maxsplit=1)[0] if "://" in url else url
 
 
-def _scheme(address: str) -> str:
-    with contextlib.suppress(ValueError):
-        return urlsplit(address).scheme
-    return ""
+def scheme_of(address: str) -> str:
+    """Return the scheme of an address; empty for a path."""
+    return address.partition("://")[0].lower() if "://" in address else ""
 
 
 def _of_user(environ: Mapping[str, str]) -> Path:

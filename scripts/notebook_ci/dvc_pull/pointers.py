@@ -39,12 +39,6 @@ class Entry:
     hash: str = ""  # MD5, for a folder with `.dir`; empty: none
     remote: str = ""  # name of the remote that has it; empty: the default one
 
-    @property
-    def scheme(self) -> str:
-        """Scheme of an address; empty for a path."""
-        scheme, colon, _ = self.path.partition("://")
-        return scheme if colon else ""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Pointers:

@@ -13,7 +13,7 @@ from notebook_ci.base.files import is_folder, sha256
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.texts import quote, without_secrets
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.dvc_pull.config import FOLDER, KINDS, SUPPORTED, UNSUPPORTED, Config, Remote, find_root
+from notebook_ci.dvc_pull.config import FOLDER, KINDS, SUPPORTED, UNSUPPORTED, Config, Remote, find_root, scheme_of
 from notebook_ci.dvc_pull.model import MANIFEST, DvcPullInputs
 from notebook_ci.dvc_pull.pointers import Entry, Pointers, read
 from notebook_ci.dvc_pull.protocol import Request, Result
@@ -50,15 +50,16 @@ def plan(inputs: DvcPullInputs, workspace: Workspace) -> PullPlan | Nothing:
     root, directory = _find(inputs, cwd)
     config = Config.read(root, os.path.relpath(root, cwd), workspace.environ)
     pointers = read(root, cwd)
-    addresses = [entry for entry in pointers.entries if entry.scheme]
-    if wrong := [*pointers.wrong, *(_unsupported(entry) for entry in addresses if entry.scheme in UNSUPPORTED)]:
+    schemes = {scheme_of(entry.path) for entry in pointers.entries} - {""}
+    unsupported = [entry for entry in pointers.entries if scheme_of(entry.path) in UNSUPPORTED]
+    if wrong := [*pointers.wrong, *map(_unsupported, unsupported)]:
         raise together(wrong)
     remotes_of_outs = {out.remote for out in pointers.outs}
     names = [inputs.remote] if inputs.remote else [config.default, *sorted(remotes_of_outs & set(config.urls))]
     remotes = [config.remote(name) for name in dict.fromkeys(filter(None, names))]
     scheme = _kind([remote.kind for remote in remotes], "The data is in remotes")
-    others = {KINDS[entry.scheme] for entry in addresses if entry.scheme in KINDS}
-    kind = _kind([scheme, *sorted(others)], "The remote and the addresses in pointers are")
+    others = sorted({KINDS[each] for each in schemes if each in KINDS})
+    kind = _kind([scheme, *others], "The remote and the addresses in pointers are")
     return PullPlan(
         root=root, directory=directory, cache=config.cache, pointers=pointers, remotes=remotes, scheme=scheme, kind=kind
     )
