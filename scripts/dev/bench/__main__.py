@@ -8,7 +8,6 @@ If all works were measured in at least three rounds, the results are also writte
 """
 
 import argparse
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -17,52 +16,44 @@ ROOT = Path(__file__).resolve().parents[3]
 # Instead of this folder, whose modules are imported by their full names.
 sys.path[0] = str(ROOT / "scripts")
 
-from dev.bench import launcher, report
-from dev.bench.contest import Contest, Work
-from dev.bench.environments import Environments
-from dev.bench.works import works
+from dev.bench import environments, report
+from dev.bench.contest import run
+from dev.bench.works import WORKS
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 ENOUGH_ROUNDS = 3
 
 
-def main(argv: list[str]) -> int:
+def main() -> int:
     """Print and write the figures. The exit code is 1 if a promise is broken."""
+    arguments = parsed()
     if sys.platform != "linux":
         raise SystemExit("`make bench` needs Linux: it measures memory with /proc, and forked kernels.")
     with tempfile.TemporaryDirectory(prefix="bench-") as temporary:
-        folder = Path(temporary)
-        environments = Environments.create(ROOT, os.environ, folder / "home")
-        contests = works(environments)
-        arguments = parsed(argv, [*(work.name for work in contests), launcher.NAME])
-        names = arguments.only or [*(work.name for work in contests), launcher.NAME]
+        environ = environments.create(Path(temporary, "home"))
         results = [
-            measured(work, arguments, environments, folder / work.name) for work in contests if work.name in names
+            (work, run(work, arguments.rounds, Path(temporary, "notebooks"), environ))
+            for work in WORKS
+            if not arguments.only or work.name in arguments.only
         ]
-        if launcher.NAME in names:
-            results.append(launcher.measure(environments, arguments.rounds))
-        text = report.document(results, environments)
-    output = arguments.output
-    if output is None and not arguments.only and arguments.rounds >= ENOUGH_ROUNDS:
-        output = DOCUMENT
-    if output:
-        output.write_text(text, encoding="utf-8")
+    text = report.document(results, environments.versions(environ))
     print(text)
-    print(f"Written to {output}." if output else f"Not written: this needs all works and {ENOUGH_ROUNDS} rounds.")
-    return 0 if all(verdict.kept for result in results for verdict in result.verdicts) else 1
+    if not arguments.only and arguments.rounds >= ENOUGH_ROUNDS:
+        DOCUMENT.write_text(text, encoding="utf-8")
+        print(f"Written to {DOCUMENT}.")
+    else:
+        print(f"Not written: this needs all works and {ENOUGH_ROUNDS} rounds.")
+    return 0 if all(verdict.kept for result in results for verdict in report.verdicts(*result)) else 1
 
 
-def parsed(argv: list[str], names: list[str]) -> argparse.Namespace:
+def parsed() -> argparse.Namespace:
+    names = [work.name for work in WORKS]
     parser = argparse.ArgumentParser(
         prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=positive, default=ENOUGH_ROUNDS, help="of each work (default: %(default)s)")
-    parser.add_argument(
-        "--slow-rounds", type=positive, help="of contenders that take minutes: papermill in a loop (default: as many)"
-    )
     parser.add_argument("--only", nargs="+", choices=names, metavar="WORK", help=f"works: {', '.join(names)}")
-    parser.add_argument("--output", type=Path, help="write the results there, however few they are")
-    return parser.parse_args(argv)
+    return parser.parse_args()
 
 
 def positive(text: str) -> int:
@@ -72,10 +63,5 @@ def positive(text: str) -> int:
     return number
 
 
-def measured(work: Work, arguments: argparse.Namespace, environments: Environments, folder: Path) -> report.WorkResult:
-    contest = Contest(work, environments.environ, folder)
-    return report.judged(work, contest.run(arguments.rounds, arguments.slow_rounds or arguments.rounds))
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -1,55 +1,53 @@
 """Runs contenders in turn on a work, and measures them."""
 
 import shutil
+import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import NamedTuple
 
-from dev.bench import inputs, processes
-from dev.bench.inputs import Notebooks
-from dev.bench.processes import Counted, Done
+from dev.bench import notebooks
+from dev.bench.memory import Part, memory
+from dev.bench.notebooks import Notebooks
+from dev.bench.promises import Difference, Ratio
 
 LINES_SHOWN = 30
+SAMPLE_SECONDS = 0.05
 # A run that waits for the disk for more than this part of its time measures the disk rather than the contender: nbmake
 # took seven times as long while another process read all files of the machine.
 MOST_STALLED = 0.1
 ATTEMPTS = 3
+# Each contender executes this first, unmeasured, so that files are in memory.
+REHEARSAL = notebooks.importing(1)
 
 
-class NotDoneError(Exception):
-    """A contender did not do its work. The message says what is missing."""
+class Unit(NamedTuple):
+    name: str
+    size: float  # in seconds or bytes
+    digits: int  # behind the decimal point
 
 
-# Gets the folder of a run, its output and the notebooks; raises `NotDoneError` if not all were executed.
-Check = Callable[[Path, str, Notebooks], None]
+SECONDS, MILLISECONDS, MEGABYTES = Unit("s", 1, 1), Unit("ms", 0.001, 1), Unit("MB", 1e6, 0)
 
 
-@dataclass(frozen=True)
-class Figure:
+class Figure(NamedTuple):
     """A measurement of one round."""
 
-    value: float  # in the unit of the work
+    value: float  # seconds or bytes
     stalled: float  # part of the time (0 to 1) in which a process of the machine waited for a disk
 
 
 @dataclass(frozen=True)
 class Contender:
     name: str  # as in the table
-    command: Sequence[str]  # runs in the folder of the notebooks
-    check: Check
-    slow: bool = False  # takes minutes
-
-
-@dataclass(frozen=True)
-class Promise:
-    """How many times better than the best of its peers one contender must be."""
-
-    ours: str
-    peers: Sequence[str]
-    at_least: float  # the promised ratio
-    aim: float | None = None  # the ratio we aim for
+    command: str  # for `sh`, in the folder of the notebooks, with the variables of `environments`
+    # What shows that the work was done:
+    saves: str = ""  # a pattern of the folders that contain all notebooks, executed
+    says: str = ""  # a part of what the command prints; `{count}`: the number of notebooks
 
 
 @dataclass(frozen=True)
@@ -57,80 +55,101 @@ class Work:
     name: str  # on the command line
     title: str  # in the table
     notebooks: Notebooks
-    # Each contender executes these first, unmeasured, so that files are in memory and byte-code exists.
-    rehearsal: Notebooks
     contenders: Sequence[Contender]
-    promises: Sequence[Promise]
-    counted: Counted | None = None  # the processes whose memory is measured; None: measure the time of the command
-
-    @property
-    def unit(self) -> Literal["s", "MB"]:
-        return "MB" if self.counted else "s"
+    promises: Sequence[Ratio | Difference]
+    memory_of: Part | None = None  # None: measure the time of the command
+    unit: Unit = SECONDS
+    fewest_rounds: int = 1
 
 
-@dataclass(frozen=True)
-class Contest:
-    work: Work
-    environ: Mapping[str, str]
-    folder: Path  # does not exist yet; everything is written here
+class NotDoneError(Exception):
+    """A contender did not do its work. The message says what is missing."""
 
-    def run(self, rounds: int, slow_rounds: int) -> dict[str, list[Figure]]:
-        """Return the figures of each contender, one per round; fewer for a slow one if there are fewer slow rounds."""
-        inputs.write(self.work.rehearsal, self.folder / "rehearsal")
-        inputs.write(self.work.notebooks, self.folder / "notebooks")
-        figures: dict[str, list[Figure]] = {contender.name: [] for contender in self.work.contenders}
-        for contender in self.work.contenders:
-            self._figure(contender, self.folder / "rehearsal", self.work.rehearsal)
-        for number in range(rounds):
-            for contender in self.work.contenders:
-                if number < slow_rounds or not contender.slow:
-                    figures[contender.name].append(self._undisturbed(contender, f"round {number + 1}"))
-        return figures
 
-    def _undisturbed(self, contender: Contender, what: str) -> Figure:
-        """Measure a contender. Repeat while it fails or waits much for a disk; the last figure counts.
+def run(work: Work, rounds: int, folder: Path, environ: Mapping[str, str]) -> dict[str, list[Figure]]:
+    """Return the figures of each contender, one per round. `folder` is created for each run of a contender."""
+    figures: dict[str, list[Figure]] = {contender.name: [] for contender in work.contenders}
+    rehearsal = replace(work, notebooks=REHEARSAL)
+    for contender in work.contenders:
+        measure(rehearsal, contender, folder, environ)
+    for number in range(max(rounds, work.fewest_rounds)):
+        for contender in work.contenders:
+            what = f"{work.name}, round {number + 1}: {contender.name}"
+            figures[contender.name].append(undisturbed(what, work, contender, folder, environ))
+    return figures
 
-        nbclient sometimes fails: of a hundred kernels that started at once, one got no port.
-        """
-        for attempt in range(ATTEMPTS):
-            try:
-                figure = self._figure(contender, self.folder / "notebooks", self.work.notebooks)
-            except NotDoneError as error:
-                _tell(f"{self.work.name}, {what}: {contender.name} did not do the work: {error}")
-                if attempt == ATTEMPTS - 1:
-                    raise SystemExit(1) from error
-                continue
-            disk = f", waits for a disk in {figure.stalled:.0%} of the time" if figure.stalled > MOST_STALLED else ""
-            _tell(f"{self.work.name}, {what}: {contender.name}: {figure.value:.2f} {self.work.unit}{disk}")
-            if not disk:
-                break
-        return figure
 
-    def _figure(self, contender: Contender, source: Path, notebooks: Notebooks) -> Figure:
-        """Measure a contender in a fresh copy of a folder."""
-        folder, said = self.folder / "run", self.folder / "said"
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(source, folder)
-        done = processes.run(contender.command, folder, self.environ, said, self.work.counted)
-        text = said.read_text(encoding="utf-8", errors="replace")
-        self._check(contender, done, text, notebooks)
-        shutil.rmtree(folder)
-        return Figure(done.most_bytes / 1e6 if self.work.counted else done.seconds, done.stalled / done.seconds)
+def undisturbed(what: str, work: Work, contender: Contender, folder: Path, environ: Mapping[str, str]) -> Figure:
+    """Measure a contender. Repeat while it fails or waits much for a disk; the last figure counts.
 
-    def _check(self, contender: Contender, done: Done, text: str, notebooks: Notebooks) -> None:
-        """Refuse the figure of a contender that did not do its work."""
+    nbclient sometimes fails: of a hundred kernels that started at once, one got no port.
+    """
+    for attempt in range(ATTEMPTS):
         try:
-            _check_code(done.code)
-            contender.check(self.folder / "run", text, notebooks)
+            figure = measure(work, contender, folder, environ)
         except NotDoneError as error:
-            end = "\n".join(text.splitlines()[-LINES_SHOWN:])
-            raise NotDoneError(f"{error}\n{end}") from error
+            tell(f"{what} did not do the work: {error}")
+            if attempt == ATTEMPTS - 1:
+                raise SystemExit(1) from error
+            continue
+        disk = f", waits for a disk in {figure.stalled:.0%} of the time" if figure.stalled > MOST_STALLED else ""
+        tell(f"{what}: {figure.value / work.unit.size:.2f} {work.unit.name}{disk}")
+        if not disk:
+            break
+    return figure
 
 
-def _check_code(code: int) -> None:
+def measure(work: Work, contender: Contender, folder: Path, environ: Mapping[str, str]) -> Figure:
+    """Run a contender in a fresh folder, once. Measuring memory takes some time itself."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    notebooks.write(work.notebooks, folder)
+    log = folder.with_suffix(".log")
+    peak = 0
+    with log.open("wb") as output:
+        stalled, began = stalled_seconds(), time.perf_counter()
+        process = subprocess.Popen(
+            ["sh", "-c", contender.command],
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        while work.memory_of and process.poll() is None:
+            peak = max(peak, memory(process.pid, work.memory_of))
+            time.sleep(SAMPLE_SECONDS)
+        code = process.wait()
+        seconds = time.perf_counter() - began
+        stalled = stalled_seconds() - stalled
+    said = log.read_text(encoding="utf-8", errors="replace")
+    if missing := missing_work(work, contender, code, said, folder):
+        raise NotDoneError("\n".join([missing, *said.splitlines()[-LINES_SHOWN:]]))
+    return Figure(peak if work.memory_of else seconds, stalled / seconds)
+
+
+def missing_work(work: Work, contender: Contender, code: int, said: str, folder: Path) -> str:
+    """Return what a contender did not do, if anything: then its figure does not count."""
     if code:
-        raise NotDoneError(f"the exit code is {code}")
+        return f"the exit code is {code}"
+    if (words := contender.says.format(count=len(work.notebooks))) not in said:
+        return f"it does not print `{words}`"
+    for name, cells in work.notebooks.items() if contender.saves else ():
+        saved = next(folder.glob(f"{contender.saves}/{name}"), None)
+        if saved is None:
+            return f"{name} was not saved"
+        if notebooks.executed_cells(saved) != len(cells):
+            return f"not all cells of {name} have run"
+    return ""
 
 
-def _tell(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+def stalled_seconds() -> float:
+    """Return how long, since the machine started, some process waited for a disk; 0 if the kernel does not say."""
+    with suppress(OSError):
+        some = Path("/proc/pressure/io").read_text(encoding="ascii").splitlines()[0]
+        return int(some.rpartition("total=")[2]) / 1e6
+    return 0
+
+
+def tell(text: str) -> None:
+    print(text, file=sys.stderr)

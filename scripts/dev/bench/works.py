@@ -1,180 +1,107 @@
 """The measured works, their contenders and the promises."""
 
-import re
-from collections.abc import Sequence
+import shlex
 from pathlib import Path
 
-from dev.bench import inputs, processes
-from dev.bench.contest import Check, Contender, NotDoneError, Promise, Work
-from dev.bench.environments import Environments
-from dev.bench.inputs import Notebooks
+from dev.bench import notebooks
+from dev.bench.contest import MEGABYTES, MILLISECONDS, Contender, Work
+from dev.bench.promises import Difference, Ratio
+from notebook_ci.base.launcher import LAUNCHER
 
-HERE = Path(__file__).resolve().parent
-OURS, NBMAKE, PAPERMILL, NBCLIENT = (
-    "execute-notebook",
-    "pytest --nbmake -n auto",
-    "papermill in a shell loop",
-    "nbclient",
-)
-AT_ONCE, SOME_AT_ONCE = "nbclient, all at once", "nbclient, as many at once as CPUs"
+LAUNCH = f"bash {shlex.quote(str(LAUNCHER))}"
+IN_NBCLIENT = f'"$PEERS" {shlex.quote(str(Path(__file__).with_name("in_nbclient.py")))}'
 PACKAGES = "numpy, pandas, matplotlib and sklearn"
-FORKED, STARTED = "forked kernels", "started kernels"
-# For the notebooks with imports, by contender: the flags, the promised ratio, and the ratio we aim for.
-IMPORTING: dict[str, tuple[Sequence[str], float, float | None]] = {
-    OURS: ((), 5, 8),
-    f"{OURS}, preload: off": (("--preload", "off"), 1.5, None),
-}
-MOST_SAVED = 30_000_000  # bytes, with the default of max-output
-OUTPUT = "out"
 
 
-def works(environments: Environments) -> list[Work]:
-    return [
-        _trivial_many(environments, 100),
-        _trivial_few(environments, 8),
-        _importing(environments, 20),
-        _long(environments),
-        _printing(environments),
-        _idle(environments, 20, "idle", "", "pass"),
-        _idle(environments, 20, "idle-importing", f" that have imported {PACKAGES}", inputs.IMPORTING[0]),
-    ]
+def execute_notebook(flags: str = "", name: str = "execute-notebook") -> Contender:
+    command = f"""{LAUNCH} execute-notebook --python "$PEERS" --notebooks '*.ipynb' {flags}"""
+    return Contender(name, command, saves=".notebook-ci/runs/*/execute-notebook")
 
 
-def _trivial_many(environments: Environments, count: int) -> Work:
-    return Work(
-        name=f"trivial-{count}",
-        title=f"{count} notebooks of {inputs.TRIVIAL_CELLS} trivial cells",
-        notebooks=inputs.trivial(count),
-        rehearsal=inputs.trivial(1),
-        contenders=[
-            _ours(environments),
-            _nbmake(environments),
-            _papermill(environments),
-            _nbclient(environments, AT_ONCE),
-            _nbclient(environments, SOME_AT_ONCE, "--some-at-once"),
-        ],
+OURS = execute_notebook()
+NO_PRELOAD = execute_notebook("--preload off", "execute-notebook, preload: off")
+FORKED = execute_notebook("--workers 20 --kernel-start fork", "forked kernels")
+STARTED = execute_notebook("--workers 20 --kernel-start spawn", "started kernels")
+# It does not save notebooks by default.
+NBMAKE = Contender("pytest --nbmake -n auto", '"$PEERS" -m pytest --nbmake -n auto', says=" {count} passed")
+PAPERMILL = Contender(
+    "papermill in a shell loop",
+    'mkdir out; for each in *.ipynb; do "$PEERS" -m papermill "$each" "out/$each" || exit 1; done',
+    saves="out",
+)
+NBCLIENT = Contender("nbclient", f"{IN_NBCLIENT} 1", saves="out")
+NBCLIENT_ALL = Contender("nbclient, all at once", f"{IN_NBCLIENT} 100", saves="out")
+NBCLIENT_SOME = Contender("nbclient, as many at once as CPUs", f'{IN_NBCLIENT} "$(nproc)"', saves="out")
+LAUNCHED = Contender("python, started by launch.sh", f"{LAUNCH} --env execute-notebook --exec python -I -S -c pass")
+DIRECT = Contender("python, started directly", '"$OURS" -I -S -c pass')
+
+WORKS = [
+    Work(
+        name="trivial-100",
+        title="100 notebooks of 10 trivial cells",
+        notebooks=notebooks.small(100, 10),
+        contenders=[OURS, NBMAKE, PAPERMILL, NBCLIENT_ALL, NBCLIENT_SOME],
         promises=[
-            Promise(OURS, [NBMAKE], 6, 10),
-            Promise(OURS, [PAPERMILL], 18, 30),
-            Promise(OURS, [AT_ONCE, SOME_AT_ONCE], 4, 8),
+            Ratio(OURS.name, [NBMAKE.name], 6, 10),
+            Ratio(OURS.name, [PAPERMILL.name], 18, 30),
+            Ratio(OURS.name, [NBCLIENT_ALL.name, NBCLIENT_SOME.name], 4, 8),
         ],
-    )
-
-
-def _trivial_few(environments: Environments, count: int) -> Work:
-    return Work(
-        name=f"trivial-{count}",
-        title=f"{count} notebooks of {inputs.TRIVIAL_CELLS} trivial cells",
-        notebooks=inputs.trivial(count),
-        rehearsal=inputs.trivial(1),
-        contenders=[_ours(environments), _nbmake(environments)],
-        promises=[Promise(OURS, [NBMAKE], 3, 4)],
-    )
-
-
-def _importing(environments: Environments, count: int) -> Work:
-    return Work(
-        name=f"importing-{count}",
-        title=f"{count} notebooks that import {PACKAGES}, compute and plot",
-        notebooks=inputs.importing(count),
-        rehearsal=inputs.importing(1),
-        contenders=[
-            *(_ours(environments, flags, name) for name, (flags, _, _) in IMPORTING.items()),
-            _nbmake(environments),
+    ),
+    Work(
+        name="trivial-8",
+        title="8 notebooks of 10 trivial cells",
+        notebooks=notebooks.small(8, 10),
+        contenders=[OURS, NBMAKE],
+        promises=[Ratio(OURS.name, [NBMAKE.name], 3, 4)],
+    ),
+    Work(
+        name="importing-20",
+        title=f"20 notebooks that import {PACKAGES}, compute and plot",
+        notebooks=notebooks.importing(20),
+        contenders=[OURS, NO_PRELOAD, NBMAKE],
+        promises=[
+            Ratio(OURS.name, [NBMAKE.name], 5, 8),
+            Ratio(NO_PRELOAD.name, [NBMAKE.name], 1.5),
         ],
-        promises=[Promise(name, [NBMAKE], at_least, aim) for name, (_, at_least, aim) in IMPORTING.items()],
-    )
-
-
-def _long(environments: Environments) -> Work:
-    return Work(
+    ),
+    Work(
         name="long",
-        title=f"one notebook of {inputs.SMALL_CELLS:,} small cells",
-        notebooks=inputs.long(),
-        rehearsal=inputs.trivial(1),
-        contenders=[_ours(environments), _nbclient(environments, NBCLIENT)],
-        promises=[Promise(OURS, [NBCLIENT], 1)],
-    )
-
-
-def _printing(environments: Environments) -> Work:
-    return Work(
+        title="one notebook of 2,000 small cells",
+        notebooks=notebooks.small(1, 2000),
+        contenders=[OURS, NBCLIENT],
+        promises=[Ratio(OURS.name, [NBCLIENT.name], 1)],
+    ),
+    Work(
         name="printing",
-        title=f"a cell that prints {inputs.PRINTED_BYTES // 10**6} MB: the driver's peak memory",
-        notebooks=inputs.printing(),
-        rehearsal=inputs.trivial(1),
-        contenders=[_ours(environments, check=_saved_bounded), _nbclient(environments, NBCLIENT)],
-        promises=[Promise(OURS, [NBCLIENT], 4)],
-        counted=processes.drivers,
-    )
-
-
-def _idle(environments: Environments, count: int, name: str, which: str, imports: str) -> Work:
-    at_once = ("--workers", str(count), "--kernel-start")
-    return Work(
-        name=name,
-        title=f"{count} idle kernels{which}: their memory",
-        notebooks=inputs.idle(count, imports),
-        rehearsal=inputs.idle(1, imports),
-        contenders=[
-            _ours(environments, (*at_once, "fork"), FORKED),
-            _ours(environments, (*at_once, "spawn"), STARTED),
-        ],
-        promises=[Promise(FORKED, [STARTED], 2, 4)],
-        counted=processes.kernels,
-    )
-
-
-def _ours(
-    environments: Environments, flags: Sequence[str] = (), name: str = OURS, check: Check | None = None
-) -> Contender:
-    return Contender(name, environments.stage("--notebooks", "*.ipynb", *flags), check or _saved_by_us)
-
-
-def _nbmake(environments: Environments) -> Contender:
-    return Contender(NBMAKE, environments.peer("-m", "pytest", "--nbmake", "-n", "auto"), _passed)
-
-
-def _papermill(environments: Environments) -> Contender:
-    loop = f'mkdir {OUTPUT}; for each in *.ipynb; do "$0" -m papermill "$each" "{OUTPUT}/$each" || exit 1; done'
-    return Contender(PAPERMILL, ["sh", "-c", loop, *environments.peer()], _saved, slow=True)
-
-
-def _nbclient(environments: Environments, name: str, *flags: str) -> Contender:
-    return Contender(name, environments.peer(str(HERE / "in_nbclient.py"), OUTPUT, *flags), _saved)
-
-
-def _saved(folder: Path, _: str, notebooks: Notebooks) -> None:
-    _compare(folder / OUTPUT, notebooks)
-
-
-def _saved_by_us(folder: Path, _: str, notebooks: Notebooks) -> None:
-    _compare(_our_outputs(folder), notebooks)
-
-
-def _saved_bounded(folder: Path, said: str, notebooks: Notebooks) -> None:
-    _saved_by_us(folder, said, notebooks)
-    for name in notebooks:
-        if (_our_outputs(folder) / name).stat().st_size > MOST_SAVED:
-            raise NotDoneError(f"{name} was saved with more than `max-output`")
-
-
-def _our_outputs(folder: Path) -> Path:
-    found = list((folder / ".notebook-ci" / "runs").glob("*/execute-notebook"))
-    if len(found) != 1:
-        raise NotDoneError(f"there are {len(found)} folders of executed notebooks")
-    return found[0]
-
-
-def _compare(outputs: Path, notebooks: Notebooks) -> None:
-    for name, cells in notebooks.items():
-        if not (outputs / name).exists():
-            raise NotDoneError(f"{name} was not saved")
-        if inputs.executed_cells(outputs / name) != len(cells):
-            raise NotDoneError(f"not all cells of {name} have run")
-
-
-def _passed(_: Path, said: str, notebooks: Notebooks) -> None:
-    """Compare the number of passed tests with that of notebooks: nbmake does not save notebooks by default."""
-    if not re.search(rf"\b{len(notebooks)} passed\b", said):
-        raise NotDoneError(f"not {len(notebooks)} have passed")
+        title="a cell that prints 200 MB: the driver's peak memory",
+        notebooks={"printing.ipynb": [notebooks.PRINTING_200_MB]},
+        contenders=[OURS, NBCLIENT],
+        promises=[Ratio(OURS.name, [NBCLIENT.name], 4)],
+        memory_of="drivers",
+        unit=MEGABYTES,
+    ),
+    *(
+        Work(
+            name=name,
+            title=f"20 idle kernels{which}: their memory",
+            notebooks=notebooks.idle(20, imports),
+            contenders=[FORKED, STARTED],
+            promises=[Ratio(FORKED.name, [STARTED.name], 2, 4)],
+            memory_of="kernels",
+            unit=MEGABYTES,
+        )
+        for name, which, imports in (
+            ("idle", "", "pass"),
+            ("idle-importing", f" that have imported {PACKAGES}", notebooks.IMPORTING[0]),
+        )
+    ),
+    Work(
+        name="launcher",
+        title="launch.sh with its environment installed",
+        notebooks={},
+        contenders=[LAUNCHED, DIRECT],
+        promises=[Difference(LAUNCHED.name, DIRECT.name, 100)],
+        unit=MILLISECONDS,
+        fewest_rounds=15,
+    ),
+]
