@@ -20,7 +20,8 @@ GIT_IDENTITY = ("-c", "user.name=notebook-ci demo", "-c", "user.email=demo@local
 def main() -> int:
     """Copy the example, run the chain, and print where its results are. Returns the exit code of the chain."""
     began = time.monotonic()
-    repository = new_folder()
+    # Outside the checkout, and always the same folder, so that its environment is reused.
+    repository = Path(os.environ.get("DEMO_DIR") or cache_root() / "demo" / "penguins").absolute()
     tell(f"Copying examples/penguins to {repository}")
     copy(repository)
     # As on a local machine: without the variables of a runner.
@@ -45,12 +46,6 @@ def view(run: Path) -> str:
 def tell(text: str) -> None:
     """Print a line to standard error, as the chain does, so that the lines stay in order."""
     print(text, file=sys.stderr, flush=True)
-
-
-def new_folder() -> Path:
-    """Return the folder of the copy: outside the checkout, and always the same, so that its environment is reused."""
-    given = os.environ.get("DEMO_DIR")
-    return Path(given).absolute() if given else cache_root() / "demo" / "penguins"
 
 
 def copy(repository: Path) -> None:

@@ -38,14 +38,12 @@ def main() -> int:
     stale = [
         (path, text) for path, text in generated() if not path.exists() or path.read_text(encoding="utf-8") != text
     ]
-    if check:
-        for path, _ in stale:
-            print(f"{path.relative_to(ROOT)} is stale: run `make docs`.", file=sys.stderr)
-        return 1 if stale else 0
     for path, text in stale:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    return 0
+        if check:
+            print(f"{path.relative_to(ROOT)} is stale: run `make docs`.", file=sys.stderr)
+        else:
+            path.write_text(text, encoding="utf-8")
+    return 1 if check and stale else 0
 
 
 def generated() -> Iterator[tuple[Path, str]]:
@@ -53,15 +51,11 @@ def generated() -> Iterator[tuple[Path, str]]:
     for stage in ALL_STAGES:
         folder = ROOT / "actions" / stage.name
         yield folder / "action.yml", action(stage, (folder / "action.yml").read_text(encoding="utf-8"))
-        readme = (folder / "README.md").read_text(encoding="utf-8")
-        yield folder / "README.md", tables(stage, readme)
+        yield folder / "README.md", tables(stage, (folder / "README.md").read_text(encoding="utf-8"))
         yield ROOT / "docs" / "schemas" / f"{stage.name}.schema.json", schema(stage)
     yield ROOT / "action.yml", action(PIPELINE, (ROOT / "action.yml").read_text(encoding="utf-8"))
-    yield ROOT / "README.md", root_readme((ROOT / "README.md").read_text(encoding="utf-8"))
-
-
-def root_readme(text: str) -> str:
-    return tables(PIPELINE, between("actions", actions_table(), text))
+    readme = between("actions", actions_table(), (ROOT / "README.md").read_text(encoding="utf-8"))
+    yield ROOT / "README.md", tables(PIPELINE, readme)
 
 
 def action(stage: Command[Any], old: str) -> str:

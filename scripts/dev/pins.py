@@ -11,7 +11,6 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -24,24 +23,20 @@ _PIN = re.compile(r"(?<=uses: )([\w.-]+/[\w.-]+)((?:/[\w.-]+)*)@[0-9a-f]{40} # v
 _RELEASE = re.compile(r"([0-9a-f]{40})\trefs/tags/v(\d+)\.(\d+)\.(\d+)(?:\^\{\})?$", re.MULTILINE)
 
 
-class Release(NamedTuple):
-    version: tuple[int, ...]  # first, so that the greatest release is the newest
-    commit: str
-
-    @classmethod
-    def newest(cls, repository: str) -> "Release":
-        """Ask GitHub for the newest release of `owner/name`. Raises SurroundingsError if it finds none."""
-        command = ["git", "ls-remote", "--tags", f"https://github.com/{repository}"]
-        environ = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}  # GitHub asks for a password if the repository is unknown
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
-        # git lists an annotated tag before its commit: the commit replaces it here.
-        found = {tuple(map(int, parts)): commit for commit, *parts in _RELEASE.findall(done.stdout)}
-        if done.returncode or not found:
-            raise SurroundingsError(
-                f"The releases of {repository} could not be read: {done.stderr.strip() or 'it has no release'}",
-                hint="Check the network (variable `HTTPS_PROXY`) and the name, then run `make pins` again.",
-            )
-        return max(cls(version, commit) for version, commit in found.items())
+def newest(repository: str) -> str:
+    """Ask GitHub for the newest release of `owner/name`. Return its pin, or raise SurroundingsError if it has none."""
+    command = ["git", "ls-remote", "--tags", f"https://github.com/{repository}"]
+    environ = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}  # GitHub asks for a password if the repository is unknown
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    # git lists an annotated tag before its commit: the commit replaces it here.
+    found = {tuple(map(int, parts)): commit for commit, *parts in _RELEASE.findall(done.stdout)}
+    if done.returncode or not found:
+        raise SurroundingsError(
+            f"The releases of {repository} could not be read: {done.stderr.strip() or 'it has no release'}",
+            hint="Check the network (variable `HTTPS_PROXY`) and the name, then run `make pins` again.",
+        )
+    version = max(found)
+    return f"{found[version]} # v{'.'.join(map(str, version))}"
 
 
 def tracked(root: Path, *patterns: str) -> list[Path]:
@@ -53,16 +48,11 @@ def tracked(root: Path, *patterns: str) -> list[Path]:
 
 def renew(root: Path) -> list[Path]:
     """Update all pins of a repository, or none if a release is unknown. Return the changed files."""
-    newest = cache(Release.newest)
-
-    def renewed(pin: re.Match[str]) -> str:
-        release = newest(pin[1])
-        return f"{pin[1]}{pin[2]}@{release.commit} # v{'.'.join(map(str, release.version))}"
-
+    asked_once = cache(newest)
     changed = {}
     for path in tracked(root, *FILES):
         text = path.read_text(encoding="utf-8")
-        if (new := _PIN.sub(renewed, text)) != text:
+        if (new := _PIN.sub(lambda pin: f"{pin[1]}{pin[2]}@{asked_once(pin[1])}", text)) != text:
             changed[path] = new
     for path, new in changed.items():
         path.write_text(new, encoding="utf-8")

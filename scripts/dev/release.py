@@ -98,10 +98,7 @@ def stale(root: Path, version: Version) -> dict[Path, str]:
 
 
 def prepare(root: Path, version: Version, today: dt.date) -> None:
-    """Write a new version into the files that contain it.
-
-    Raises InputError if it is not newer than the last release, or CHANGELOG.md has nothing under `Unreleased`.
-    """
+    """Write a new version into the files that contain it. Raises InputError if it cannot be the next one."""
     changelog = (root / CHANGELOG).read_text(encoding="utf-8")
     last = max(released(changelog.splitlines(), "## "), default=None)
     if last and version <= last:
@@ -116,8 +113,9 @@ def prepare(root: Path, version: Version, today: dt.date) -> None:
 def check_files(root: Path, version: Version) -> str:
     """Raise InputError if the files are not as `prepare` writes them. Return the release notes."""
     text = notes((root / CHANGELOG).read_text(encoding="utf-8"), version)
-    wrong = [path.relative_to(root).as_posix() for path in stale(root, version)]
-    if wrong := wrong if text else [CHANGELOG, *wrong]:
+    wrong = [] if text else [CHANGELOG]
+    wrong += [path.relative_to(root).as_posix() for path in stale(root, version)]
+    if wrong:
         raise InputError(
             f"These files are not of {version}: {', '.join(wrong)}",
             hint=f"Run `make release VERSION={version}` and merge that. Delete the tag, and tag the new commit.",
@@ -166,8 +164,7 @@ class GitHub:
 def publish(root: Path, tag: str, github: GitHub) -> None:
     """Check a pushed tag, move the moving tags to it, and create its release.
 
-    The release is created last, so that a failed attempt can be repeated. Raises InputError if the commit cannot be
-    released, SurroundingsError if GitHub or its git server refused.
+    The release is created last, so that a failed attempt can be repeated.
     """
     version = Version.parse(tag.removeprefix("v"))
     commit = git(root, "rev-parse", "--verify", f"refs/tags/{tag}^{{commit}}")

@@ -32,7 +32,7 @@ TOOLS = {
 def find_tool(name: str) -> Path:
     """Return the path of a tool; build it if its pinned version is missing. Raises SurroundingsError if that fails."""
     package, version = TOOLS[name]
-    built = cache_root() / "go-tools" / f"{name}-{version}" / name
+    built = cache_root() / "go-tools" / f"{name}-v{version}" / name
     if built.is_file():
         return built
     installed = shutil.which(name)

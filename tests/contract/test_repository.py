@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import vermin
 
-from dev.bench.contest import Contender, Work
+from dev.bench.model import Contender, Work
 from dev.bench.works import WORKS
 from notebook_ci.stages import STAGES
 

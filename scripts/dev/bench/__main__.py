@@ -26,7 +26,13 @@ ENOUGH_ROUNDS = 3
 
 def main() -> int:
     """Print and write the figures. The exit code is 1 if a promise is broken."""
-    arguments = parsed()
+    names = [work.name for work in WORKS]
+    parser = argparse.ArgumentParser(
+        prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=ENOUGH_ROUNDS, help="of each work (default: %(default)s)")
+    parser.add_argument("--only", nargs="+", choices=names, metavar="WORK", help=f"works: {', '.join(names)}")
+    arguments = parser.parse_args()
     if sys.platform != "linux":
         raise SystemExit("`make bench` needs Linux: it measures memory with /proc, and forked kernels.")
     with tempfile.TemporaryDirectory(prefix="bench-") as temporary:
@@ -44,23 +50,6 @@ def main() -> int:
     else:
         print(f"Not written: this needs all works and {ENOUGH_ROUNDS} rounds.")
     return 0 if all(verdict.kept for result in results for verdict in report.verdicts(*result)) else 1
-
-
-def parsed() -> argparse.Namespace:
-    names = [work.name for work in WORKS]
-    parser = argparse.ArgumentParser(
-        prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=positive, default=ENOUGH_ROUNDS, help="of each work (default: %(default)s)")
-    parser.add_argument("--only", nargs="+", choices=names, metavar="WORK", help=f"works: {', '.join(names)}")
-    return parser.parse_args()
-
-
-def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
 
 
 if __name__ == "__main__":

@@ -4,16 +4,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from dev.bench import notebooks
-from dev.bench.memory import Part, memory
-from dev.bench.notebooks import Notebooks
-from dev.bench.promises import Difference, Ratio
+from dev.bench.memory import memory
+from dev.bench.model import Contender, Figure, Work
 
 LINES_SHOWN = 30
 SAMPLE_SECONDS = 0.05
@@ -23,43 +21,6 @@ MOST_STALLED = 0.1
 ATTEMPTS = 3
 # Each contender executes this first, unmeasured, so that files are in memory.
 REHEARSAL = notebooks.importing(1)
-
-
-class Unit(NamedTuple):
-    name: str
-    size: float  # in seconds or bytes
-    digits: int  # behind the decimal point
-
-
-SECONDS, MILLISECONDS, MEGABYTES = Unit("s", 1, 1), Unit("ms", 0.001, 1), Unit("MB", 1e6, 0)
-
-
-class Figure(NamedTuple):
-    """A measurement of one round."""
-
-    value: float  # seconds or bytes
-    stalled: float  # part of the time (0 to 1) in which a process of the machine waited for a disk
-
-
-@dataclass(frozen=True)
-class Contender:
-    name: str  # as in the table
-    command: str  # for `sh`, in the folder of the notebooks, with the variables of `environments`
-    # What shows that the work was done:
-    saves: str = ""  # a pattern of the folders that contain all notebooks, executed
-    says: str = ""  # a part of what the command prints; `{count}`: the number of notebooks
-
-
-@dataclass(frozen=True)
-class Work:
-    name: str  # on the command line
-    title: str  # in the table
-    notebooks: Notebooks
-    contenders: Sequence[Contender]
-    promises: Sequence[Ratio | Difference]
-    memory_of: Part | None = None  # None: measure the time of the command
-    unit: Unit = SECONDS
-    fewest_rounds: int = 1
 
 
 class NotDoneError(Exception):
@@ -88,12 +49,12 @@ def undisturbed(what: str, work: Work, contender: Contender, folder: Path, envir
         try:
             figure = measure(work, contender, folder, environ)
         except NotDoneError as error:
-            tell(f"{what} did not do the work: {error}")
+            print(f"{what} did not do the work: {error}", file=sys.stderr)
             if attempt == ATTEMPTS - 1:
                 raise SystemExit(1) from error
             continue
         disk = f", waits for a disk in {figure.stalled:.0%} of the time" if figure.stalled > MOST_STALLED else ""
-        tell(f"{what}: {figure.value / work.unit.size:.2f} {work.unit.name}{disk}")
+        print(f"{what}: {figure.value / work.unit.size:.2f} {work.unit.name}{disk}", file=sys.stderr)
         if not disk:
             break
     return figure
@@ -149,7 +110,3 @@ def stalled_seconds() -> float:
         some = Path("/proc/pressure/io").read_text(encoding="ascii").splitlines()[0]
         return int(some.rpartition("total=")[2]) / 1e6
     return 0
-
-
-def tell(text: str) -> None:
-    print(text, file=sys.stderr)

@@ -7,8 +7,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from dev.bench.contest import Figure, Work
-from dev.bench.promises import Verdict
+from dev.bench.model import Figure, Verdict, Work
 
 INTRODUCTION = """\
 # Benchmarks

@@ -4,8 +4,7 @@ import shlex
 from pathlib import Path
 
 from dev.bench import notebooks
-from dev.bench.contest import MEGABYTES, MILLISECONDS, Contender, Work
-from dev.bench.promises import Difference, Ratio
+from dev.bench.model import MEGABYTES, MILLISECONDS, Contender, Difference, Ratio, Work
 from notebook_ci.base.launcher import LAUNCHER
 
 LAUNCH = f"bash {shlex.quote(str(LAUNCHER))}"
@@ -42,9 +41,9 @@ WORKS = [
         notebooks=notebooks.small(100, 10),
         contenders=[OURS, NBMAKE, PAPERMILL, NBCLIENT_ALL, NBCLIENT_SOME],
         promises=[
-            Ratio(OURS.name, [NBMAKE.name], 6, 10),
-            Ratio(OURS.name, [PAPERMILL.name], 18, 30),
-            Ratio(OURS.name, [NBCLIENT_ALL.name, NBCLIENT_SOME.name], 4, 8),
+            Ratio(OURS, [NBMAKE], 6, 10),
+            Ratio(OURS, [PAPERMILL], 18, 30),
+            Ratio(OURS, [NBCLIENT_ALL, NBCLIENT_SOME], 4, 8),
         ],
     ),
     Work(
@@ -52,7 +51,7 @@ WORKS = [
         title="8 notebooks of 10 trivial cells",
         notebooks=notebooks.small(8, 10),
         contenders=[OURS, NBMAKE],
-        promises=[Ratio(OURS.name, [NBMAKE.name], 3, 4)],
+        promises=[Ratio(OURS, [NBMAKE], 3, 4)],
     ),
     Work(
         name="importing-20",
@@ -60,8 +59,8 @@ WORKS = [
         notebooks=notebooks.importing(20),
         contenders=[OURS, NO_PRELOAD, NBMAKE],
         promises=[
-            Ratio(OURS.name, [NBMAKE.name], 5, 8),
-            Ratio(NO_PRELOAD.name, [NBMAKE.name], 1.5),
+            Ratio(OURS, [NBMAKE], 5, 8),
+            Ratio(NO_PRELOAD, [NBMAKE], 1.5),
         ],
     ),
     Work(
@@ -69,14 +68,14 @@ WORKS = [
         title="one notebook of 2,000 small cells",
         notebooks=notebooks.small(1, 2000),
         contenders=[OURS, NBCLIENT],
-        promises=[Ratio(OURS.name, [NBCLIENT.name], 1)],
+        promises=[Ratio(OURS, [NBCLIENT], 1)],
     ),
     Work(
         name="printing",
         title="a cell that prints 200 MB: the driver's peak memory",
         notebooks={"printing.ipynb": [notebooks.PRINTING_200_MB]},
         contenders=[OURS, NBCLIENT],
-        promises=[Ratio(OURS.name, [NBCLIENT.name], 4)],
+        promises=[Ratio(OURS, [NBCLIENT], 4)],
         memory_of="drivers",
         unit=MEGABYTES,
     ),
@@ -86,7 +85,7 @@ WORKS = [
             title=f"20 idle kernels{which}: their memory",
             notebooks=notebooks.idle(20, imports),
             contenders=[FORKED, STARTED],
-            promises=[Ratio(FORKED.name, [STARTED.name], 2, 4)],
+            promises=[Ratio(FORKED, [STARTED], 2, 4)],
             memory_of="kernels",
             unit=MEGABYTES,
         )
@@ -100,7 +99,7 @@ WORKS = [
         title="launch.sh with its environment installed",
         notebooks={},
         contenders=[LAUNCHED, DIRECT],
-        promises=[Difference(LAUNCHED.name, DIRECT.name, 100)],
+        promises=[Difference(LAUNCHED, DIRECT, 100)],
         unit=MILLISECONDS,
         fewest_rounds=15,
     ),
