@@ -19,7 +19,7 @@ SAMPLE_SECONDS = 0.05
 # took seven times as long while another process read all files of the machine.
 MOST_STALLED = 0.1
 ATTEMPTS = 3
-# Each contender executes this first, unmeasured, so that files are in memory.
+# Each contender executes this first, unmeasured: files are in memory then, and pytest has written its byte-code.
 REHEARSAL = notebooks.importing(1)
 
 
