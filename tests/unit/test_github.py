@@ -77,8 +77,8 @@ def test_nine_are_all_shown(runner: Written) -> None:
 
 def test_each_level_has_its_own_ten(runner: Written) -> None:
     for i in range(12):
-        runner.console.notice(f"n{i}")
-        runner.console.warning(f"w{i}", file="f", line=2)
+        runner.console.annotate([Problem(severity="notice", message=f"n{i}")])
+        runner.console.annotate([Problem(severity="warning", message=f"w{i}", file="f", line=2)])
     commands = commands_in(runner.text)
     assert sum(command.startswith("::notice") for command in commands) == github.ANNOTATIONS_SHOWN
     assert sum(command.startswith("::warning") for command in commands) == github.ANNOTATIONS_SHOWN
@@ -137,7 +137,7 @@ def test_output_that_comes_in_lines_is_fenced_as_a_whole(runner: Written, termin
 def test_the_fence_is_closed_whatever_happens(runner: Written) -> None:
     with pytest.raises(KeyboardInterrupt), runner.console.streaming():
         raise KeyboardInterrupt
-    runner.console.notice("after")
+    runner.console.annotate([Problem(severity="notice", message="after")])
     assert commands_in(runner.text) == ["::notice::after"]
 
 

@@ -9,8 +9,8 @@ from unit.consoles import Terminal, Written, commands_in
 
 
 def test_a_terminal_shows_places_as_editors_know_them(terminal: Written) -> None:
-    terminal.console.warning("w", file="a.py")
-    terminal.console.notice("n")
+    terminal.console.annotate([Problem(severity="warning", message="w", file="a.py")])
+    terminal.console.annotate([Problem(severity="notice", message="n")])
     terminal.console.annotate([Problem(severity="error", message="e", file="b.py", line=1)] * 12)
     assert terminal.lines == ["warning: a.py: w", "notice: n", *["error: b.py:1: e"] * 12]
 
@@ -89,7 +89,7 @@ def test_a_part_of_a_chain_shows_neither(capsys: pytest.CaptureFixture[str]) -> 
 def test_only_a_terminal_has_colors(environ: dict[str, str], *, is_terminal: bool, has_colors: bool) -> None:
     written = Terminal(environ, is_terminal=is_terminal)
     written.console.progress("✗ a · error: b")
-    written.console.warning("careful\nerror: none")
+    written.console.annotate([Problem(severity="warning", message="careful\nerror: none")])
     written.console.output("error: foreign")
     red, yellow, end = ("\x1b[31m", "\x1b[1;33m", "\x1b[0m") if has_colors else ("", "", "")
     assert written.text == (f"{red}✗{end} a · error: b\n{yellow}warning{end}: careful\nerror: none\nerror: foreign\n")
@@ -111,7 +111,7 @@ def test_live_lines_stand_below_all_else(screen: Terminal) -> None:
     screen.console.progress("done")
     assert screen.screen == ["done", "one", "two"]
     screen.console.live(["three"])
-    screen.console.warning("careful")
+    screen.console.annotate([Problem(severity="warning", message="careful")])
     screen.console.output("first\nsecond")
     assert screen.screen == ["done", "warning: careful", "first", "second", "three"]
     screen.console.live([])

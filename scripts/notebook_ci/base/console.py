@@ -3,7 +3,7 @@
 import abc
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TextIO
@@ -11,7 +11,6 @@ from typing import TextIO
 from notebook_ci.base.errors import NotebookCiError
 from notebook_ci.base.masking import masked
 from notebook_ci.base.problems import Problem, Severity
-from notebook_ci.base.reporter import Reporter
 
 RANK: dict[Severity, int] = {"error": 0, "warning": 1, "notice": 2}
 
@@ -22,12 +21,36 @@ class Summary:
     text: str  # for a terminal
 
 
-class Console(Reporter, abc.ABC):
-    is_live = False
+class Console(abc.ABC):
+    is_live = False  # whether `live` shows anything: on a terminal only
 
     def __init__(self, environ: Mapping[str, str], stream: TextIO) -> None:
         self.environ = environ
         self._stream = stream
+
+    @abc.abstractmethod
+    def progress(self, text: str) -> None:
+        """Show one line about the current work."""
+
+    @abc.abstractmethod
+    def live(self, lines: Sequence[str]) -> None:
+        """Show the current state below all other lines; it replaces what the last call showed."""
+
+    @abc.abstractmethod
+    def failed(self, what: str, problem: Problem, details: str) -> None:
+        """Show a problem when it occurs: `what` is a line of progress, `details` are the output of a foreign program.
+
+        The problem belongs into the record, too; it is shown only once.
+        """
+
+    @abc.abstractmethod
+    def streaming(self) -> AbstractContextManager[Callable[[str], None]]:
+        """Show the output of a running foreign program: call the result per line. Show nothing else meanwhile."""
+
+    def output(self, text: str) -> None:
+        """Show the output of a foreign program. The runner obeys no command in it."""
+        with self.streaming() as write:
+            write(text)
 
     @abc.abstractmethod
     def group(self, title: str) -> AbstractContextManager[None]:
@@ -44,16 +67,6 @@ class Console(Reporter, abc.ABC):
     @abc.abstractmethod
     def annotate(self, problems: Iterable[Problem]) -> None:
         """Show problems, the worst first."""
-
-    def output(self, text: str) -> None:
-        with self.streaming() as write:
-            write(text)
-
-    def notice(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
-        self.annotate([Problem(severity="notice", message=text, file=file, line=line)])
-
-    def warning(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
-        self.annotate([Problem(severity="warning", message=text, file=file, line=line)])
 
     def error(self, error: NotebookCiError) -> None:
         self.annotate(map(Problem.of, [*error.others, error]))

@@ -32,7 +32,6 @@ from notebook_ci.base.inputs import StageInputs
 from notebook_ci.base.load_inputs import load
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.problems import Problem
-from notebook_ci.base.reporter import Reporter
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.record import StageRecord, as_written, describe_source, timestamp
 from notebook_ci.records.run_directory import RunDirectory, StageFiles
@@ -91,7 +90,8 @@ class Command(abc.ABC, Generic[Model]):
 
     def warn_of_missed_config(self, inputs: Model, cwd: Path, console: Console) -> None:
         if not inputs.config and (missed := missed_config(cwd)):
-            console.warning(f"`{missed}` is not read, because the stage runs in `{cwd}`. Run it in the file's folder.")
+            message = f"`{missed}` is not read, because the stage runs in `{cwd}`. Run it in the file's folder."
+            console.annotate([Problem(severity="warning", message=message)])
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
     run: Callable[[Model, StagePlan, Context, StageRecord], None]  # fills the record meanwhile: it may be stopped
     headline: Callable[[StageRecord], Mapping[str, str]]  # the values of `outputs`
     # The outputs that name a cache for what the stage will download or install; empty: none.
-    cache: Callable[[Model, StagePlan, Workspace, Reporter], Mapping[str, str]] = lambda *_: {}
+    cache: Callable[[Model, StagePlan, Workspace, Console], Mapping[str, str]] = lambda *_: {}
 
     @property
     def all_outputs(self) -> Mapping[str, str]:
@@ -128,8 +128,14 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
         run_directory = RunDirectory.open(inputs.run_dir, workspace)
         files = run_directory.take(self.name, inputs.slug)
         record = self.record(stage=self.name, slug=inputs.slug, inputs=inputs.as_given())
-        reporter = _RecordingReporter(console, record)
-        context = Context(workspace.cwd, environ, run_directory=run_directory, files=files, reporter=reporter)
+        context = Context(
+            workspace.cwd,
+            environ,
+            run_directory=run_directory,
+            files=files,
+            reporter=console,
+            problems=record.problems,
+        )
         exit_code = self._run(inputs, context, record)
         with signals.undisturbed():
             return self._close(console, files, record, exit_code)
@@ -197,21 +203,6 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
         return exit_code
 
 
-class _RecordingReporter:
-    """A reporter whose notices and warnings become problems of the record: kept, and shown when the stage ends."""
-
-    def __init__(self, console: Console, record: StageRecord) -> None:
-        self.progress, self.output, self.streaming = console.progress, console.output, console.streaming
-        self.live, self.is_live, self.failed = console.live, console.is_live, console.failed
-        self._problems = record.problems
-
-    def notice(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
-        self._problems.append(Problem(severity="notice", message=text, file=file, line=line))
-
-    def warning(self, text: str, *, file: str | None = None, line: int | None = None) -> None:
-        self._problems.append(Problem(severity="warning", message=text, file=file, line=line))
-
-
 def show(stage: str, plan: Plan | Nothing, console: Console) -> None:
     if isinstance(plan, Nothing):
         console.progress(f"{stage}: nothing to do. {plan.reason}")
@@ -226,8 +217,8 @@ def _worse(exit_code: int, error: NotebookCiError) -> int:
     return error.exit_code if exit_code in {0, CheckFailed.exit_code} else exit_code
 
 
-def _bug(error: Exception, reporter: Reporter) -> NotebookCiError:
-    reporter.output(traceback.format_exc().rstrip())
+def _bug(error: Exception, console: Console) -> NotebookCiError:
+    console.output(traceback.format_exc().rstrip())
     return NotebookCiError(
         f"This is a bug in notebook-ci: {type(error).__name__}: {error}.",
         hint="Please report it with the traceback above.",

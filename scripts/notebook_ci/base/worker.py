@@ -17,10 +17,10 @@ from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 from notebook_ci.base import errors, process, typed_json
+from notebook_ci.base.console import Console
 from notebook_ci.base.errors import EXIT_BUG, NotebookCiError, SurroundingsError
 from notebook_ci.base.masking import masked
 from notebook_ci.base.process import Argument, Deadline
-from notebook_ci.base.reporter import Reporter
 from notebook_ci.base.signals import how_it_ended
 from notebook_ci.base.texts import without_secrets
 
@@ -54,7 +54,7 @@ AnyRequest = TypeVar("AnyRequest")
 class Listener:
     """Receives the lines of a worker: shows those for the user at once, and keeps those of the tool."""
 
-    def __init__(self, reporter: Reporter, on_step: Callable[[str], object] = lambda _: None) -> None:
+    def __init__(self, reporter: Console, on_step: Callable[[str], object] = lambda _: None) -> None:
         self._reporter = reporter
         self._on_step = on_step
         self.others: list[str] = []
@@ -76,7 +76,7 @@ def ask(
     tool: str,
     env: Mapping[str, str],
     cwd: Path,
-    reporter: Reporter,
+    reporter: Console,
     on_step: Callable[[str], object] = lambda _: None,
     deadline: Deadline | None = None,
     log: Path | None = None,

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from notebook_ci.base import isolation, process
+from notebook_ci.base.console import Console
 from notebook_ci.base.errors import SurroundingsError
 from notebook_ci.base.masking import masked
 from notebook_ci.base.process import Argument, Completed
-from notebook_ci.base.reporter import Reporter
 from notebook_ci.base.texts import quote, without_users
 from notebook_ci.build_image import faults
 
@@ -65,7 +65,7 @@ class Recipe:
 @dataclass
 class Docker:
     environ: Mapping[str, str]  # `DOCKER_HOST`, `DOCKER_CONFIG` and similar variables apply
-    reporter: Reporter
+    reporter: Console
     timeout: float  # seconds for each fetch, build and push
     program: str = field(init=False, default="")
     _chosen: Mapping[str, str] = field(init=False, default_factory=dict)

@@ -111,7 +111,7 @@ def _own_recipe(name: str, context: Context, record: BuildImageRecord) -> Recipe
     record.dockerfile, record.read[name] = name, sha256(path)
     line, text = copied.warning(path, context.cwd)
     if text:
-        context.reporter.warning(f"`{name}` {text}", file=name, line=line)
+        context.warning(f"`{name}` {text}", file=name, line=line)
     return Recipe(context=context.cwd, dockerfile=path, own=name)
 
 
@@ -180,7 +180,7 @@ class _GeneratedBuild:
         if tested and _minor(record.python_version) != _minor(self.packages.python_version):
             differing.insert(0, f"Python {record.python_version} instead of {self.packages.python_version}")
         if differing:
-            context.reporter.warning(
+            context.warning(
                 "The image's environment differs from the one that the notebooks ran in: "
                 f"{listed(differing, MOST_NAMED)}. Set `base-image` to one with the same Python and platform."
             )
@@ -197,7 +197,7 @@ def _generated(inputs: BuildImageInputs, context: Context, revision: Revision) -
     found = packages.find(inputs.requirements, context.run_directory.last(SetupEnvRecord, inputs.slug), context.cwd)
     network = Network.of(context)
     for setting in network.left_out:
-        context.reporter.warning(f"The build of the image cannot use your {setting} for the package index.")
+        context.warning(f"The build of the image cannot use your {setting} for the package index.")
     return _GeneratedBuild(inputs.base_image or default_base(found, context.cwd), found, network, revision)
 
 
@@ -269,12 +269,12 @@ def _warn_of_changes(context: Context, revision: Revision, *, is_generated: bool
     if changed := revision.changed() if revision.commit else []:
         of_image = "The image contains the committed files: commit these, and build again."
         advice = of_image if is_generated else "Commit them, so that the label is right."
-        context.reporter.warning(
+        context.warning(
             f"{len(changed)} tracked file(s) of the workspace differ from the commit {revision.commit[:12]} in the "
             f"image's label: {listed(changed, MOST_NAMED)}. {advice}"
         )
     if is_generated and (notebooks := revision.untracked_notebooks()):
-        context.reporter.warning(f"Not in the image, because git does not track them: {listed(notebooks, MOST_NAMED)}.")
+        context.warning(f"Not in the image, because git does not track them: {listed(notebooks, MOST_NAMED)}.")
 
 
 def _write(folder: Path, name: str, text: str) -> None:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from notebook_ci.base.reporter import Reporter
+from notebook_ci.base.console import Console
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.dvc_pull.model import DvcPullInputs
 from notebook_ci.dvc_pull.run import PullPlan
@@ -19,7 +19,7 @@ from notebook_ci.dvc_pull.run import PullPlan
 PREFIX = "notebook-ci-dvc-1-"
 
 
-def cache(inputs: DvcPullInputs, planned: PullPlan, workspace: Workspace, _: Reporter) -> dict[str, str]:
+def cache(inputs: DvcPullInputs, planned: PullPlan, workspace: Workspace, _: Console) -> dict[str, str]:
     """Return `key`, `restore-keys` and `path`; nothing if there must be no cache."""
     folder, remotes = planned.cache.resolve(), planned.remotes
     if not _is_allowed(inputs, workspace.environ) or all(remote.kind == "local" for remote in remotes):

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from notebook_ci.base.console import Console
 from notebook_ci.base.problems import Problem
-from notebook_ci.base.reporter import Reporter
 from notebook_ci.records.execute_notebook import NotebookResult
 
 HEARTBEAT_SECONDS = 30.0
@@ -24,7 +24,7 @@ class Running:
 
 
 class ProgressDisplay:
-    def __init__(self, reporter: Reporter, total: int) -> None:
+    def __init__(self, reporter: Console, total: int) -> None:
         self._reporter = reporter
         self._total = total
         self._done = 0

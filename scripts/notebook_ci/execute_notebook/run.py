@@ -64,7 +64,7 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
             server = _server(inputs, context, interpreter, folder, stack)
         kernels = _kernels(planned.executions, interpreter)
         if isinstance(server, str):
-            context.reporter.notice(f"Kernels are started, not forked: {server}.")
+            context.notice(f"Kernels are started, not forked: {server}.")
         output_dir = planned.output_dir or context.files.artifacts
         make_folder(output_dir)
         record.output_dir = str(output_dir)
@@ -176,9 +176,9 @@ def _announce(
 def _report_preload(inputs: ExecuteInputs, servers: Servers, context: Context) -> None:
     """Report modules in `preload` that were not imported in advance: a name may be misspelt."""
     for name, why in servers.refusals.items() if inputs.preload else ():
-        context.reporter.notice(f"`preload` lists {quote(name)}, which was not preloaded: {why}.")
+        context.notice(f"`preload` lists {quote(name)}, which was not preloaded: {why}.")
     if inputs.preload and not servers.are_of_use:
-        context.reporter.notice("`preload` has no effect: kernels are started, not forked.")
+        context.notice("`preload` has no effect: kernels are started, not forked.")
 
 
 def _of_ipykernel(executions: Sequence[Execution], kernels: "Kernels") -> list[Document | None]:
@@ -221,10 +221,10 @@ def _warn_of_changes(environment: Path, context: Context) -> None:
     """Warn about files that changed since an earlier run created the environment from them."""
     shown, hint = f"the environment `{environment.relative_to(context.cwd)}`", "Run setup-env to create it again."
     for name in changed_since(environment, context.cwd):
-        context.reporter.warning(f"`{name}` has changed since {shown} was created from it. {hint}", file=name)
+        context.warning(f"`{name}` has changed since {shown} was created from it. {hint}", file=name)
     if not integrity.is_unchanged(str(environment)):
         changed = f"Files in {shown} have changed since setup-env created it, or packages were installed into it."
-        context.reporter.warning(f"{changed} {hint}")
+        context.warning(f"{changed} {hint}")
 
 
 def _notice_kernels(
@@ -241,7 +241,7 @@ def _notice_kernels(
         if kernel.name != (name or "").lower():
             python = f"Python {interpreter.version} ({interpreter.path})"
             runs = python if kernel.is_ipykernel else f"the kernel {quote(kernel.name)} ({kernel.folder})"
-            context.reporter.notice(f"{who}: saved with {saved}. Runs here with {runs} instead.")
+            context.notice(f"{who}: saved with {saved}. Runs here with {runs} instead.")
         elif not kernel.is_ipykernel:
             context.reporter.progress(f"{who}: runs with {saved} ({kernel.folder}).")
 

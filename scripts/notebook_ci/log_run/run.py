@@ -82,7 +82,7 @@ def _log(inputs: LogRunInputs, target: Store, context: Context, record: LogRunRe
     )
     record.identity = described.identity
     for notice in described.notices:
-        context.reporter.notice(notice)
+        context.notice(notice)
     what = f"run {quote(joins)}" if joins else f"experiment {quote(record.experiment or run['experiment_id'])}"
     context.reporter.progress(f"Logging to {target.uri}, {what}")
     _take(client.log(target, run, described, context), target, record, context)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+from notebook_ci.base.context import Context
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.process import Argument
 from notebook_ci.setup_env import faults
@@ -23,6 +24,7 @@ class Installer:
     uv: Uv
     lock: Lock
     venv: Venv
+    context: Context
 
     def create(self, python: Path, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
         """Create the environment again. If that fails, the old one stays.
@@ -36,7 +38,7 @@ class Installer:
                 return self._create(python, key, read)
         except AlteredError as error:
             # uv links installed files to its cache: an edit of one changes the other.
-            self.uv.reporter.notice(
+            self.context.notice(
                 f"Files of {error} in uv's cache are not the original ones, so all packages are downloaded again. "
                 "Run `uv cache clean` to repair it."
             )
@@ -92,7 +94,7 @@ class Installer:
             if not before or self.uv.attempt([*add, *before]).returncode:
                 self.uv.run(f"ipykernel could not be added to the packages of `{self.lock.name}`", add)
         now = describe(self.venv.python)
-        self.uv.reporter.notice(
+        self.context.notice(
             f"ipykernel {now.packages[KERNEL]} was added to the environment: `{self.lock.name}` does not list it. "
             "Add it there to fix its version.",
             file=self.lock.name,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from notebook_ci.base import locks
+from notebook_ci.base.console import Console
 from notebook_ci.base.context import Context
 from notebook_ci.base.files import sha256
 from notebook_ci.base.locks import Lock
@@ -15,7 +16,6 @@ from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.private_folder import PRIVATE_FOLDER, private_folder
 from notebook_ci.base.problems import Problem
 from notebook_ci.base.process import program_in
-from notebook_ci.base.reporter import Reporter
 from notebook_ci.base.texts import quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.environment import read_marker
@@ -57,7 +57,7 @@ def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Noth
     return EnvironmentPlan(lock=lock, python=python, venv=folder, problems=tuple(problems))
 
 
-def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, reporter: Reporter) -> dict[str, str]:
+def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, reporter: Console) -> dict[str, str]:
     """Name the cache of the environment: none if versions are not fixed, or Python must be downloaded first."""
     if not planned.lock.fixes_versions:
         return {}
@@ -80,11 +80,9 @@ def run(_: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: S
     key = venv.key(lock, python)
     installed = None
     if lock.fixes_versions and folder.is_for(key) and (installed := folder.whole()) is None:
-        context.reporter.notice(
-            f"Files in `{folder.path}` have changed since setup-env created it: it is created again."
-        )
+        context.notice(f"Files in `{folder.path}` have changed since setup-env created it: it is created again.")
     if installed is None:
-        installed, record.added = Installer(uv, lock, folder).create(python, key, record.read)
+        installed, record.added = Installer(uv, lock, folder, context).create(python, key, record.read)
     else:
         context.reporter.progress(f"Reusing the environment `{folder.path}`: neither it nor `{lock.name}` has changed")
         record.reused, record.added = True, read_marker(folder.path).added

@@ -11,11 +11,11 @@ from datetime import datetime
 from pathlib import Path
 
 from notebook_ci.base import isolation, pip_settings, process, uv_settings
+from notebook_ci.base.console import Console
 from notebook_ci.base.errors import NotebookCiError, SurroundingsError
 from notebook_ci.base.index_settings import IndexSettings
 from notebook_ci.base.masking import learn, masked
 from notebook_ci.base.process import Argument
-from notebook_ci.base.reporter import Reporter
 from notebook_ci.base.texts import without_users
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.tools import installing
@@ -39,7 +39,7 @@ class Installed:
 class Uv:
     program: Path
     workspace: Workspace
-    reporter: Reporter
+    reporter: Console
     log: Path  # file that keeps the output
 
     def run(

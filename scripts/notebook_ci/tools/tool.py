@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from notebook_ci.base import process
+from notebook_ci.base.console import Console
 from notebook_ci.base.errors import SurroundingsError
 from notebook_ci.base.launcher import LAUNCHER
 from notebook_ci.base.process import Argument
-from notebook_ci.base.reporter import Reporter
 
 INSTALLATION_SECONDS = 1800
 
@@ -29,7 +29,7 @@ def worker(environment: str, script: Path) -> list[Argument]:
     return command(environment, "python", "-I", "-X", "utf8", "-u", script)
 
 
-def install(environment: str, what: str, environ: Mapping[str, str], reporter: Reporter) -> None:
+def install(environment: str, what: str, environ: Mapping[str, str], reporter: Console) -> None:
     """Create a tool environment if it is missing, so that its installation does not count against other time limits.
 
     `what` is its purpose, as the user knows it, e.g. `DVC`. Raises SurroundingsError if it could not be created.
