@@ -89,9 +89,7 @@ class PipelineInputs(StageInputs):
         default=(),
         shown_default="as in execute-notebook",
     )
-    parameters: Values = given(
-        YAML_MAP, "Parameters for the notebooks: `parameters` of execute-notebook.", default={}, shown_default="none"
-    )
+    parameters: Values = given(YAML_MAP, "Parameters for the notebooks: `parameters` of execute-notebook.", default={})
 
 
 @dataclass(frozen=True)

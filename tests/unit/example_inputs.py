@@ -22,15 +22,15 @@ STAGE = "execute-notebook"
 class Example(StageInputs):
     """Show every kind of input."""
 
-    output_dir: str = given(PATH, "A text, 100% of it.", default="out", shown_default="`out`")
-    title: str = given(PATH, "Another text.", default="", shown_default="none")
-    html: bool = given(BOOLEAN, "A boolean.", default=False, shown_default="`false`")
+    output_dir: str = given(PATH, "A text, 100% of it.", default="out")
+    title: str = given(PATH, "Another text.", default="")
+    html: bool = given(BOOLEAN, "A boolean.", default=False)
     notebooks: tuple[str, ...] = given(GLOBS, "Lines.", default=("**/*.ipynb",), shown_default="`**/*.ipynb`")
-    cell_timeout: float | None = given(SECONDS, "Seconds.", default=None, shown_default="none")
+    cell_timeout: float | None = given(SECONDS, "Seconds.", default=None)
     python_version: str = given(PYTHON_VERSION, "A version.", default="", shown_default="any")
-    parameters: Any = given(YAML_MAP, "A map.", default="", shown_default="none")
-    on_error: str = given(choice("warn", "fail"), "One of two.", default="fail", shown_default="`fail`")
-    jobs: int | None = given(COUNT, "A number.", default=None, shown_default="none")
+    parameters: Any = given(YAML_MAP, "A map.", default="")
+    on_error: str = given(choice("warn", "fail"), "One of two.", default="fail")
+    jobs: int | None = given(COUNT, "A number.", default=None)
 
 
 @dataclass

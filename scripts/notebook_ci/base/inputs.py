@@ -16,8 +16,12 @@ from notebook_ci.base.values import PATH, SLUG, Kind
 CONFIG = "notebook-ci.toml"
 
 
-def given(kind: Kind, description: str, *, default: object, shown_default: str, tuning: bool = False) -> Any:
-    """Declare an input. `description` and `shown_default` are for documents; the README lists `tuning` ones apart."""
+def given(kind: Kind, description: str, *, default: object, shown_default: str = "", tuning: bool = False) -> Any:
+    """Declare an input. `description` is for documents; the README lists `tuning` ones apart.
+
+    `shown_default` is for documents, too, where `default` does not say what happens without the input.
+    """
+    shown_default = shown_default or ("none" if default in ("", (), {}, None) else quote(default))
     metadata = {"kind": kind, "description": description, "shown_default": shown_default, "tuning": tuning}
     if isinstance(default, dict):
         return dataclasses.field(default_factory=default.copy, metadata=metadata)
@@ -38,7 +42,6 @@ class StageInputs:
         SLUG,
         "Name for this use of the action, if a run uses it more than once: a matrix job, a second step.",
         default="",
-        shown_default="none",
     )
     config: str = given(
         PATH,

@@ -71,9 +71,7 @@ TAGS = Kind(
 class BuildImageInputs(StageInputs):
     """Build a Docker image that runs the notebooks in their environment, and push it."""
 
-    image: str = given(
-        IMAGE, "Name of the image, starting with the host (and port) of its registry.", default="", shown_default="none"
-    )
+    image: str = given(IMAGE, "Name of the image, starting with the host (and port) of its registry.", default="")
     tags: tuple[str, ...] = given(
         TAGS, "Tags of the image.", default=(), shown_default="the full SHA of the git commit"
     )
@@ -101,13 +99,11 @@ class BuildImageInputs(StageInputs):
         BOOLEAN,
         "Push the image to its registry. Log in first, for example with `docker/login-action`.",
         default=False,
-        shown_default="`false`",
     )
     if_no_engine: str = given(
         choice("fail", "skip"),
         "What to do if no Docker engine is available: `fail` or `skip` the stage.",
         default="fail",
-        shown_default="`fail`",
     )
     timeout: float = given(
         SECONDS,

@@ -39,7 +39,6 @@ class DvcPullInputs(StageInputs):
         BOOLEAN,
         "Hash the pulled files and compare them with the hashes in `.dvc` files and `dvc.lock`. DVC does not do this.",
         default=True,
-        shown_default="`true`",
     )
     cache: bool | None = given(
         BOOLEAN,

@@ -32,39 +32,31 @@ class ExecuteInputs(StageInputs):
         default=("**/*.ipynb",),
         shown_default="`**/*.ipynb`",
     )
-    exclude: tuple[str, ...] = given(
-        GLOBS, "Notebooks to leave out, in the same format as `notebooks`.", default=(), shown_default="none"
-    )
+    exclude: tuple[str, ...] = given(GLOBS, "Notebooks to leave out, in the same format as `notebooks`.", default=())
     parameters: Values = given(
         YAML_MAP,
         "Parameters for the notebooks, as YAML 1.2. Each notebook gets those that its cell tagged `parameters` "
         "declares. One that no notebook declares is an error. The executed notebooks show them: never pass secrets.",
         default={},
-        shown_default="none",
     )
-    parameters_file: str = given(
-        PATH, "YAML file of parameters. `parameters` overrides single values.", default="", shown_default="none"
-    )
+    parameters_file: str = given(PATH, "YAML file of parameters. `parameters` overrides single values.", default="")
     sweep: dict[str, Values] = given(
         SETS,
         "Sets of parameters. A notebook is executed once per set that contains a parameter it declares. A set "
         "overrides `parameters`. Executions are named after the set or its values: `train@a=0.1.ipynb`.",
         default={},
-        shown_default="none",
     )
     needs: dict[str, tuple[str, ...]] = given(
         NEEDS,
         "Which notebooks must pass before another one starts: `report.ipynb: [train.ipynb]`. Both sides can be "
         "globs. If a needed notebook fails, the one that needs it is skipped.",
         default={},
-        shown_default="none",
     )
     execution_order: str = given(
         choice("auto", "sorted", "parallel"),
         "Which notebooks run one after the other. `auto`: the numbered notebooks of each folder (`01-`, `02_`), in "
         "order, even if one fails. `sorted`: all. `parallel`: none. `needs` always applies.",
         default="auto",
-        shown_default="`auto`",
         tuning=True,
     )
     workers: int | None = given(
@@ -92,17 +84,15 @@ class ExecuteInputs(StageInputs):
         SECONDS,
         "Seconds a cell may run. A cell that takes longer is interrupted, and its notebook fails.",
         default=None,
-        shown_default="none",
     )
     notebook_timeout: float | None = given(
-        SECONDS, "Seconds a notebook may run, from the start of its kernel.", default=None, shown_default="none"
+        SECONDS, "Seconds a notebook may run, from the start of its kernel.", default=None
     )
     shell_errors: str = given(
         choice("warn", "fail", "ignore"),
         "What happens if a shell command in a notebook (`!command`, `x = !command`, `%pip`) fails. `warn`: a warning "
         "names the cell and the command. `fail`: the cell fails. `ignore`: nothing.",
         default="warn",
-        shown_default="`warn`",
     )
     kernel_start: str = given(
         choice("auto", "fork", "spawn"),
@@ -110,7 +100,6 @@ class ExecuteInputs(StageInputs):
         "(Linux only); if that fails, a normal kernel is started. `spawn`: each as a new process. `auto`: `fork` on "
         "Linux, `spawn` elsewhere.",
         default="auto",
-        shown_default="`auto`",
         tuning=True,
     )
     preload: tuple[str, ...] | None = given(
@@ -141,5 +130,4 @@ class ExecuteInputs(StageInputs):
         BOOLEAN,
         "Also write each executed notebook as an HTML page. The page runs no scripts and loads nothing.",
         default=False,
-        shown_default="`false`",
     )

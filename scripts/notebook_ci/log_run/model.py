@@ -42,7 +42,6 @@ class LogRunInputs(StageInputs):
         choice("fail", "warn"),
         "What to do if logging fails: `fail` the stage, or only `warn`. A wrong input always fails.",
         default="fail",
-        shown_default="`fail`",
     )
 
     def as_given(self) -> dict[str, object]:

@@ -37,24 +37,21 @@ class ValidateInputs(StageInputs):
         "Data to check against `suite`: files or globs, one per line, relative to the workspace. The suffix gives the "
         "format: `.csv`, `.tsv`, `.parquet`, `.json`, `.jsonl`, `.ndjson`; all except Parquet also with `.gz`.",
         default=(),
-        shown_default="none",
     )
     suite: str = given(
-        PATH, "Great Expectations 1.x suite, a JSON file, relative to the workspace.", default="", shown_default="none"
+        PATH, "Great Expectations 1.x suite, a JSON file, relative to the workspace.", default=""
     )
     rules: dict[str, tuple[str, ...]] = given(
         RULES,
         "Several data files, each with its suites, instead of `data` and `suite`. YAML: `data: suite` or "
         "`data: [suite, suite]`. Data can be globs.",
         default={},
-        shown_default="none",
     )
     checkpoint: str = given(
         TEXT,
         "Name of a checkpoint in the Great Expectations 1.x project in the folder `gx` of the workspace. Its data is "
         "checked; its actions are not run.",
         default="",
-        shown_default="none",
     )
 
     @property
