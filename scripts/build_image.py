@@ -7,13 +7,11 @@ from notebook_ci.records.build_image import BuildImageRecord
 
 STAGE = Stage(
     name="build-image",
-    description="Build a Docker image that runs the notebooks in their environment, and push it.",
     inputs=BuildImageInputs,
     outputs=OUTPUTS,
     record=BuildImageRecord,
     plan=plan,
     run=run,
-    headline=lambda record: record.headline,
 )
 
 if __name__ == "__main__":

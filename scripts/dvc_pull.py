@@ -8,13 +8,11 @@ from notebook_ci.records.dvc_pull import DvcPullRecord
 
 STAGE = Stage(
     name="dvc-pull",
-    description="Pull data that DVC tracks, and check its content.",
     inputs=DvcPullInputs,
     outputs=OUTPUTS,
     record=DvcPullRecord,
     plan=plan,
     run=run,
-    headline=lambda record: record.headline,
     cache=cache,
 )
 

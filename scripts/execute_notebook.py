@@ -16,13 +16,11 @@ def _run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record
 
 STAGE = Stage(
     name="execute-notebook",
-    description="Execute Jupyter notebooks with parameters, and annotate the line that failed.",
     inputs=ExecuteInputs,
     outputs=OUTPUTS,
     record=ExecuteRecord,
     plan=plan.make,
     run=_run,
-    headline=lambda record: record.headline,
 )
 
 if __name__ == "__main__":

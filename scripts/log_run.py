@@ -7,13 +7,11 @@ from notebook_ci.records.log_run import LogRunRecord
 
 STAGE = Stage(
     name="log-run",
-    description="Log the run to MLflow: parameters, metrics, datasets, digests, executed notebooks, records.",
     inputs=LogRunInputs,
     outputs=OUTPUTS,
     record=LogRunRecord,
     plan=plan,
     run=run,
-    headline=lambda record: record.headline,
 )
 
 if __name__ == "__main__":

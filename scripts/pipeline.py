@@ -37,7 +37,7 @@ from notebook_ci.base.texts import listed, quote
 from notebook_ci.base.values import GLOBS, LINES, YAML_MAP
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.base.yaml12 import Values
-from notebook_ci.records.record import Record, Status, describe_source, timestamp
+from notebook_ci.records.record import Record, Status, as_written, describe_source, timestamp
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.report import summary, terminal
 from notebook_ci.stages import STAGES, load_stage
@@ -75,7 +75,7 @@ OUTPUTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineInputs(StageInputs):
-    """Run the whole chain: environment, data, validation, notebooks, image, log."""
+    """CI/CD for a repository of Jupyter notebooks: environment, data, validation, notebooks, image, log."""
 
     stages: tuple[str, ...] = given(
         LINES,
@@ -118,7 +118,9 @@ class Pipeline(Command[PipelineInputs]):
                 if is_shown:  # once: a check comes before the run, and the first call before the second
                     self.warn_of_missed_config(inputs, workspace.cwd, console)
             if is_shown:
-                _show(steps, console)
+                with console.group("Plan"):
+                    for step in steps:
+                        show(step.stage.name, step.plan, console)
             if PLAN in argv:  # in a run, each stage shows its own
                 console.annotate(problem for step in steps for problem in step.plan.problems)
                 return NOTHING_TO_DO if CHECK_ONLY in argv else 0
@@ -164,12 +166,6 @@ def _step(name: str, inputs: PipelineInputs, workspace: Workspace) -> Step:
     return Step(stage, values, plan)
 
 
-def _show(steps: Sequence[Step], console: Console) -> None:
-    with console.group("Plan"):
-        for step in steps:
-            show(step.stage.name, step.plan, console)
-
-
 class _Run:
     def __init__(self, console: Console, workspace: Workspace, run_directory: RunDirectory, slug: str) -> None:
         self._console = console
@@ -196,8 +192,9 @@ class _Run:
                     with self._console.group(f"[{number}/{len(steps)}] {step.stage.name}"):
                         codes.append(self._one(step, codes, steps))
         except Cancelled as cancelled:
-            codes, is_first = [cancelled.exit_code], False
-        worst = min(filter(None, codes), key=_rank, default=0)
+            worst, is_first = cancelled.exit_code, False
+        else:
+            worst = next((code for code in WORST_FIRST if code in codes), 0)
         with undisturbed():
             if is_first:
                 done = dict(zip(self._records, codes, strict=True))
@@ -279,7 +276,8 @@ class _Run:
         record = step.stage.record(stage=name, slug=slug, status=status, started=timestamp(), problems=[problem])
         record.source = describe_source(self._workspace)
         files = self._directory.take(name, slug)
-        self._records[files.name] = files.write(record)
+        files.write(record)
+        self._records[files.name] = as_written(record)
 
     def _sum_up(self, code: int) -> None:
         """Write the outputs and the summary of all stages. Raises OSError if the runner's files cannot be written."""
@@ -299,16 +297,7 @@ class _Run:
         }
 
 
-def _rank(code: int) -> int:
-    return WORST_FIRST.index(code) if code in WORST_FIRST else -1
-
-
-PIPELINE = Pipeline(
-    name="pipeline",
-    description="CI/CD for a repository of Jupyter notebooks: environment, data, validation, notebooks, image, log.",
-    inputs=PipelineInputs,
-    outputs=OUTPUTS,
-)
+PIPELINE = Pipeline(name="pipeline", inputs=PipelineInputs, outputs=OUTPUTS)
 
 if __name__ == "__main__":
     run_script(PIPELINE)

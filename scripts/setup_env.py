@@ -7,13 +7,11 @@ from notebook_ci.setup_env.run import cache, plan, run
 
 STAGE = Stage(
     name="setup-env",
-    description="Create the Python environment of the notebooks from the lock file of the repository.",
     inputs=SetupEnvInputs,
     outputs=OUTPUTS,
     record=SetupEnvRecord,
     plan=plan,
     run=run,
-    headline=lambda record: record.headline,
     cache=cache,
 )
 

@@ -16,13 +16,11 @@ def _run(inputs: ValidateInputs, planned: ValidationPlan, context: Context, reco
 
 STAGE = Stage(
     name="validate-data",
-    description="Check data against Great Expectations suites, and annotate each violation on its line of the suite.",
     inputs=ValidateInputs,
     outputs=OUTPUTS,
     record=ValidateRecord,
     plan=plan.create,
     run=_run,
-    headline=lambda record: record.headline,
 )
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def test_an_action_maps_each_output_explicitly(command: Command[Any]) -> None:
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 def test_a_script_sets_just_the_outputs_that_are_declared(stage: Stage[Any, Any, Any]) -> None:
-    assert set(stage.headline(stage.record(stage=stage.name))) == set(stage.outputs)
+    assert set(stage.record(stage=stage.name).headline) == set(stage.outputs)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)

@@ -40,6 +40,10 @@ class ToyRecord(Record):
 
     done: list[str] = field(default_factory=list)
 
+    @property
+    def headline(self) -> Mapping[str, str]:
+        return {"count": str(len(self.done))}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ToyPlan(Plan):
@@ -76,17 +80,14 @@ class Toy:
         work: Work,
         step: Mapping[str, Any] | None = None,
         *argv: str,
-        headline: Callable[[ToyRecord], Mapping[str, str]] = lambda record: {"count": str(len(record.done))},
     ) -> int:
         toy = Stage(
             "toy",
-            "A toy.",
             ToyInputs,
             {"count": "How many."},
             ToyRecord,
             lambda *_: self.plan,
             _unplanned(work),
-            headline,
         )
         flags = [] if step is None else ["--inputs-from-stdin"]
         code = toy.main([*flags, *argv], self.environ, io.StringIO(json.dumps(step)))
@@ -256,8 +257,9 @@ def test_a_bug_before_there_is_a_record_is_no_fault_of_the_user(toy: Toy, monkey
     assert toy.outputs == {"status": "error"}
 
 
-def test_a_bug_while_closing_is_no_fault_of_the_user(toy: Toy) -> None:
-    assert toy.run(well, {}, headline=lambda _: {"count": 1 / 0}) == 70  # type: ignore[dict-item]
+def test_a_bug_while_closing_is_no_fault_of_the_user(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ToyRecord, "headline", property(lambda _: {"count": 1 / 0}))
+    assert toy.run(well, {}) == 70
     assert "ZeroDivisionError" in toy.log
     assert toy.outputs == {"status": "error"}
 
@@ -281,9 +283,9 @@ def test_a_cancelled_stage_keeps_what_was_done(toy: Toy, number: signal.Signals)
 def test_a_signal_while_the_record_is_written_waits(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     write = StageFiles.write
 
-    def disturbed(place: StageFiles, record: Record) -> Record:
+    def disturbed(place: StageFiles, record: Record) -> None:
         signal.raise_signal(signal.SIGINT)
-        return write(place, record)
+        write(place, record)
 
     monkeypatch.setattr(StageFiles, "write", disturbed)
     before = signal.getsignal(signal.SIGINT)
@@ -298,7 +300,7 @@ def test_a_real_process_that_is_cancelled_writes_its_record(tmp_path: Path) -> N
         "import sys, time; from unit.test_stage import *\n"
         "def work(*_):\n    print('begun', flush=True); time.sleep(60)\n"
         "stage_module.run_script(\n"
-        "    Stage('toy', '', ToyInputs, {}, ToyRecord, lambda *_: ToyPlan(), work, lambda record: {})\n)\n"
+        "    Stage('toy', ToyInputs, {}, ToyRecord, lambda *_: ToyPlan(), work)\n)\n"
     )
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SCRIPTS), str(TESTS)]), "GITHUB_ACTIONS": "true"}
     environ |= {"RUNNER_TEMP": str(tmp_path), "GITHUB_OUTPUT": str(tmp_path / "o"), "GITHUB_STEP_SUMMARY": ""}
@@ -357,12 +359,13 @@ def test_a_wrong_input_is_told_where_outputs_cannot_be_written_too(toy: Toy) -> 
     assert toy.run(never, {"wait": "soon"}) == 2
 
 
-def test_names_that_are_no_text_do_not_stop_the_record(toy: Toy) -> None:
+def test_names_that_are_no_text_do_not_stop_the_record(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     def work(_: ToyInputs, __: Context, record: ToyRecord) -> None:
         record.read["\udcff.ipynb"] = "digest"
         record.add(CheckFailed("broken", file="\udcff.ipynb"))
 
-    assert toy.run(work, {}, headline=lambda _: {"count": "\udcff"}) == 1
+    monkeypatch.setattr(ToyRecord, "headline", property(lambda _: {"count": "\udcff"}))
+    assert toy.run(work, {}) == 1
     assert toy.record["read"] == {"\\udcff.ipynb": "digest"}
     assert toy.outputs["count"] == "\\udcff"
 

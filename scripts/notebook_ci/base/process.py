@@ -69,6 +69,7 @@ def run(
     whole: list[str] = []
 
     def keep(line: str) -> None:
+        line = line.rstrip("\n")
         lines.append(line)
         if on_line:
             on_line(line)
@@ -86,8 +87,8 @@ def run(
         start_new_session=POSIX,
     )
     threads = [
-        threading.Thread(target=_keep, args=(process.stderr if separate else process.stdout, keep), daemon=True),
-        *([threading.Thread(target=_keep_whole, args=(process.stdout, whole), daemon=True)] if separate else []),
+        threading.Thread(target=_read, args=(process.stderr if separate else process.stdout, keep), daemon=True),
+        *([threading.Thread(target=_read, args=(process.stdout, whole.append), daemon=True)] if separate else []),
         *([threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True)] if stdin else []),
     ]
     deadline = Deadline.after(timeout) if isinstance(timeout, int | float) else timeout
@@ -138,16 +139,10 @@ def _ends(process: subprocess.Popen[str], deadline: Deadline | None) -> bool:
     return process.poll() is not None
 
 
-def _keep(stream: TextIO, keep: Callable[[str], None]) -> None:
+def _read(stream: TextIO, take: Callable[[str], None]) -> None:
     with stream:
         while line := stream.readline(LONGEST_LINE):
-            keep(line.rstrip("\n"))
-
-
-def _keep_whole(stream: TextIO, whole: list[str]) -> None:
-    with stream:
-        while piece := stream.read(LONGEST_LINE):
-            whole.append(piece)
+            take(line)
 
 
 def _feed(stream: TextIO, text: str) -> None:

@@ -53,8 +53,7 @@ class Command(abc.ABC, Generic[Model]):
     """What an action and a command of the same name run."""
 
     name: str  # e.g. `setup-env`
-    description: str  # one sentence, for action.yml
-    inputs: type[Model]
+    inputs: type[Model]  # its docstring describes the command, in one sentence
     outputs: Mapping[str, str]  # descriptions by name
 
     def main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO) -> int:
@@ -82,6 +81,10 @@ class Command(abc.ABC, Generic[Model]):
         pass
 
     @property
+    def description(self) -> str:
+        return self.inputs.__doc__ or ""
+
+    @property
     def all_outputs(self) -> Mapping[str, str]:
         return self.outputs
 
@@ -101,7 +104,6 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
     record: type[StageRecord]
     plan: Callable[[Model, Workspace], StagePlan | Nothing]  # reads files; starts and writes nothing
     run: Callable[[Model, StagePlan, Context, StageRecord], None]  # fills the record meanwhile: it may be stopped
-    headline: Callable[[StageRecord], Mapping[str, str]]  # the values of `outputs`
     # The outputs that name a cache for what the stage will download or install; empty: none.
     cache: Callable[[Model, StagePlan, Workspace, Console], Mapping[str, str]] = lambda *_: {}
 
@@ -184,13 +186,14 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
     def _close(self, console: Console, files: StageFiles, record: StageRecord, exit_code: int) -> int:
         """Write the record, outputs and summary. Return the exit code: the given one, or that of a failure to write."""
         saved = ""
-        record.outputs = dict(self.headline(record))
+        record.outputs = dict(record.headline)
         try:
-            shown, saved = files.write(record), str(files.record)
+            files.write(record)
+            saved = str(files.record)
         except SurroundingsError as error:
             record.add(error)
             exit_code = _worse(exit_code, error)
-            shown = as_written(record)
+        shown = as_written(record)
         console.annotate(record.problems)
         try:
             console.summarize(Summary(summary.render([shown]), terminal.render([shown])))

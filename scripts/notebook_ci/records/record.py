@@ -1,6 +1,7 @@
 """What all records have in common."""
 
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, TypeVar
@@ -59,6 +60,11 @@ class Record:
         self.problems.append(Problem.of(error))
         if self.status != "error":
             self.status = "failed" if error.exit_code == 1 else "error"
+
+    @property
+    def headline(self) -> Mapping[str, str]:
+        """The values of the stage's own outputs."""
+        return {}
 
     @property
     def errors(self) -> list[Problem]:

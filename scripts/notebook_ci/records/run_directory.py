@@ -17,7 +17,7 @@ from pathlib import Path
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import unwritable, write
 from notebook_ci.base.private_folder import ELSEWHERE, PRIVATE_FOLDER, private_folder
-from notebook_ci.base.typed_json import from_json, to_json
+from notebook_ci.base.typed_json import to_json
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records import reading
 from notebook_ci.records.record import Record, StageRecord, now
@@ -49,20 +49,18 @@ class StageFiles:
         except ValueError:
             return path.as_posix()
 
-    def write(self, record: StageRecord) -> StageRecord:
-        """Write the record completely or not at all, and never over another. Return it as it is read: masked.
+    def write(self, record: Record) -> None:
+        """Write the record completely or not at all, and never over another.
 
         Raises SurroundingsError if it cannot be written.
         """
-        content = to_json(record)
-        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        text = json.dumps(to_json(record), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         try:
             write(self.record, text, new=True)
         except OSError as error:
             raise unwritable(f"The record `{self.record}` cannot be written", self.root, error, RUN_DIR) from error
         with contextlib.suppress(OSError):
             self.artifacts.rmdir()  # succeeds only if the stage created no artifacts
-        return from_json(type(record), content)
 
 
 @dataclass(frozen=True)
