@@ -14,16 +14,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from notebook_ci.base.console import Console, Summary
-from notebook_ci.base.errors import (
-    EXIT_BUG,
-    NOTHING_TO_DO,
-    Cancelled,
-    CheckFailed,
-    InputError,
-    NotebookCiError,
-    SurroundingsError,
-)
-from notebook_ci.base.flags import CHECK_ONLY, FROM_STDIN, PLAN
+from notebook_ci.base.errors import EXIT_BUG, Cancelled, CheckFailed, InputError, NotebookCiError, SurroundingsError
+from notebook_ci.base.flags import CHECK_ONLY, FROM_STDIN, NOTHING_TO_DO, PLAN
 from notebook_ci.base.inputs import StageInputs, given, unknown
 from notebook_ci.base.launcher import LAUNCHER
 from notebook_ci.base.load_inputs import load

@@ -1,18 +1,9 @@
 """The script of the stage validate-data."""
 
-from notebook_ci.base.context import Context
-from notebook_ci.base.stage import Stage, run_script
+from notebook_ci.base.stage import Stage, later, run_script
 from notebook_ci.records.validate_data import ValidateRecord
 from notebook_ci.validate_data import plan
 from notebook_ci.validate_data.model import OUTPUTS, ValidateInputs
-from notebook_ci.validate_data.plan import ValidationPlan
-
-
-def _run(inputs: ValidateInputs, planned: ValidationPlan, context: Context, record: ValidateRecord) -> None:
-    from notebook_ci.validate_data.run import run  # needs the tool environment, which planning does not
-
-    run(inputs, planned, context, record)
-
 
 STAGE = Stage(
     name="validate-data",
@@ -20,7 +11,7 @@ STAGE = Stage(
     outputs=OUTPUTS,
     record=ValidateRecord,
     plan=plan.create,
-    run=_run,
+    run=later("notebook_ci.validate_data.run"),
 )
 
 if __name__ == "__main__":

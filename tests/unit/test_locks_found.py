@@ -78,7 +78,7 @@ def test_several_requirements_files_do_no_harm_beside_a_lock(cwd: Path) -> None:
 
 def test_a_folder_of_such_a_name_is_no_lock(cwd: Path) -> None:
     (cwd / "requirements.txt").mkdir()
-    assert "No file in" in refused("", cwd).message
+    assert "No file says" in refused("", cwd).message
 
 
 def test_a_byte_order_mark_does_no_harm(cwd: Path) -> None:

@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import Any
 
 EXIT_BUG = 70
-# Exit codes for the launcher, of a script that checks its inputs:
-NOTHING_TO_DO = 64  # the plan was all (shown, or no cache to name): the launcher exits with 0, installs nothing
-LIBRARY_NEEDED = 65  # the check needs the YAML library
 
 
 class NotebookCiError(Exception):

@@ -16,6 +16,9 @@ PLAN = "--plan"
 FROM_STDIN = "--inputs-from-stdin"
 CHECK_ONLY = "--check-inputs"
 NAME_CACHE = "--name-cache"
+# Exit codes for the launcher, of a script that checks its inputs:
+NOTHING_TO_DO = 64  # the plan was all (shown, or no cache to name): the launcher exits with 0, installs nothing
+LIBRARY_NEEDED = 65  # the check needs the YAML library
 EXAMPLES = {
     "setup-env": "--requirements requirements.txt --python-version 3.12",
     "dvc-pull": "--targets data/raw.csv.dvc --remote storage",

@@ -99,9 +99,14 @@ class IndexSettings:
         return urlunsplit(address._replace(netloc=netloc))
 
 
-def xdg_folders(environ: Mapping[str, str], root: Path) -> list[Path]:
-    """Return the system's folders of the XDG Base Directory Specification; the first one wins."""
-    return [root / folder for folder in (environ.get("XDG_CONFIG_DIRS") or "etc/xdg").split(":") if folder]
+def config_folders(environ: Mapping[str, str], platform: str, root: Path) -> tuple[Path, list[Path]]:
+    """Return the folder of a user's settings, and those of the system (XDG Base Directory); the first one wins."""
+    home = home_folder(environ, platform)
+    if platform == "win32":
+        user = Path(environ.get("APPDATA") or home / "AppData/Roaming")
+        return user, [Path(environ.get("PROGRAMDATA") or f"{environ.get('SYSTEMDRIVE', 'C:')}/ProgramData")]
+    systems = [root / folder for folder in (environ.get("XDG_CONFIG_DIRS") or "etc/xdg").split(":") if folder]
+    return Path(environ.get("XDG_CONFIG_HOME") or home / ".config"), systems
 
 
 def home_folder(environ: Mapping[str, str], platform: str) -> Path:

@@ -17,6 +17,8 @@ LockKind = Literal["uv.lock", "pylock", "hashed", "plain", "pyproject"]
 
 # If several exist, the first is used: files that fix versions come before those that do not.
 SEARCHED = ("uv.lock", "pylock.toml", "requirements*.txt", "pyproject.toml")
+NOTHING = f"No file says what to install ({', '.join(map(quote, SEARCHED))})."
+NOTHING_HINT = "Run `pip list --format=freeze > requirements.txt` and commit the file, or set `requirements`."
 # The files of a local project that decide how it is installed; uv reads only these, too.
 PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 INCLUDE = re.compile(r"^[ \t]*(?:-[rc]|--(?:requirement|constraint)(?=[ \t=]))[ \t=]*([^\s\"']+)", re.MULTILINE)
@@ -124,13 +126,12 @@ def find(given: str, cwd: Path) -> tuple[Lock, list[str]]:
     if given:
         return _named(given, cwd), []
     there = found(cwd)
-    if not there:
-        raise _nothing(cwd)
-    chosen = _chosen(there)
-    lock = _lock(chosen.name, chosen, cwd)
-    if lock.kind == "pyproject":
+    if not there or there[0].name == "pyproject.toml":
         _refuse_foreign(sorted(cwd.iterdir()))
-    return lock, [path.name for path in there if path != chosen]
+    if not there:
+        raise InputError(NOTHING, hint=NOTHING_HINT)
+    chosen = _chosen(there)
+    return _lock(chosen.name, chosen, cwd), [path.name for path in there if path != chosen]
 
 
 def found(cwd: Path) -> list[Path]:
@@ -227,15 +228,6 @@ def _chosen(there: list[Path]) -> Path:
     raise InputError(
         f"Several requirements files exist: {', '.join(quote(path.name) for path in several)}.",
         hint="Set `requirements` to one of them.",
-    )
-
-
-def _nothing(cwd: Path) -> InputError:
-    _refuse_foreign(sorted(cwd.iterdir()))
-    return InputError(
-        f"No file in `{cwd}` says what to install ({', '.join(map(quote, SEARCHED))}).",
-        hint="Run `pip list --format=freeze > requirements.txt` and commit the file, "
-        "or set `requirements` to another one.",
     )
 
 

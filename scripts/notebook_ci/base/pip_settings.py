@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from notebook_ci.base.index_settings import ROOT, Index, IndexSettings, home_folder, is_true, unreadable, xdg_folders
+from notebook_ci.base.index_settings import ROOT, Index, IndexSettings, config_folders, home_folder, is_true, unreadable
 
 
 def read(environ: Mapping[str, str], platform: str = sys.platform, root: Path = ROOT) -> IndexSettings:
@@ -52,18 +52,15 @@ def _files(environ: Mapping[str, str], platform: str, root: Path) -> Iterator[Pa
     home = home_folder(environ, platform)
     virtual = environ.get("VIRTUAL_ENV", "")
     name = "pip.ini" if platform == "win32" else "pip.conf"
-    if platform == "win32":
-        systems = [Path(environ.get("PROGRAMDATA") or "C:/ProgramData") / "pip"]
-        users = [home / "pip", Path(environ.get("APPDATA") or home / "AppData/Roaming") / "pip"]
-    else:
-        configured = Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip"
-        systems = [*(folder / "pip" for folder in xdg_folders(environ, root)), root / "etc"]
-        if platform == "darwin":
-            library = home / "Library/Application Support/pip"
-            systems = [root / "Library/Application Support/pip"]
-            configured = library if library.is_dir() else configured
-        users = [home / ".pip", configured]
-    folders = [*systems]
+    user, system = config_folders(environ, platform, root)
+    folders = [folder / "pip" for folder in system]
+    users = [home / ("pip" if platform == "win32" else ".pip"), user / "pip"]
+    if platform == "darwin":
+        library = Path("Library/Application Support/pip")
+        folders = [root / library]
+        users[1] = home / library if (home / library).is_dir() else users[1]
+    elif platform != "win32":
+        folders.append(root / "etc")
     # pip skips the user's files if `PIP_CONFIG_FILE` names an existing file.
     folders += [] if own and Path(own).exists() else users
     folders += [Path(virtual)] if virtual else []

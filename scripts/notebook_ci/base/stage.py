@@ -9,6 +9,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Generic, TextIO, TypeVar
 
@@ -16,18 +17,9 @@ from notebook_ci.base import isolation, signals
 from notebook_ci.base.config_file import missed_config
 from notebook_ci.base.console import Console, Summary, console
 from notebook_ci.base.context import Context
-from notebook_ci.base.errors import (
-    EXIT_BUG,
-    LIBRARY_NEEDED,
-    NOTHING_TO_DO,
-    Cancelled,
-    CheckFailed,
-    InputError,
-    NotebookCiError,
-    SurroundingsError,
-)
+from notebook_ci.base.errors import EXIT_BUG, Cancelled, CheckFailed, InputError, NotebookCiError, SurroundingsError
 from notebook_ci.base.files import unwritable
-from notebook_ci.base.flags import CHECK_ONLY, NAME_CACHE, PLAN
+from notebook_ci.base.flags import CHECK_ONLY, LIBRARY_NEEDED, NAME_CACHE, NOTHING_TO_DO, PLAN
 from notebook_ci.base.inputs import StageInputs
 from notebook_ci.base.load_inputs import load
 from notebook_ci.base.plan import Nothing, Plan
@@ -204,6 +196,11 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             console.error(failure)
             exit_code = _worse(exit_code, failure)
         return exit_code
+
+
+def later(module: str) -> Callable[..., None]:
+    """Return the function `run` of a module that needs the tool environment, which planning does not."""
+    return lambda *arguments: import_module(module).run(*arguments)
 
 
 def show(stage: str, plan: Plan | Nothing, console: Console) -> None:

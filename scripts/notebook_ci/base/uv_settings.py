@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from notebook_ci.base.index_settings import ROOT, Index, IndexSettings, home_folder, is_true, unreadable, xdg_folders
+from notebook_ci.base.index_settings import ROOT, Index, IndexSettings, config_folders, is_true, unreadable
 
 _CREDENTIAL = re.compile(r"UV_INDEX_\w+_(?:USERNAME|PASSWORD)")
 _NAMED = re.compile(r"([A-Za-z0-9._-]+)=(.+)")
@@ -89,15 +89,9 @@ def _files(environ: Mapping[str, str], cwd: Path, platform: str, root: Path) -> 
         if of_project:
             yield of_project[0]
             break
-    home = home_folder(environ, platform)
-    if platform == "win32":
-        users = Path(environ.get("APPDATA") or home / "AppData/Roaming")
-        systems = [Path(environ.get("PROGRAMDATA") or f"{environ.get('SYSTEMDRIVE', 'C:')}/ProgramData")]
-    else:
-        users = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
-        systems = [*xdg_folders(environ, root), root / "etc"]
-    yield users / "uv/uv.toml"
-    yield from [path for folder in systems if (path := folder / "uv/uv.toml").is_file()][:1]
+    user, systems = config_folders(environ, platform, root)
+    yield user / "uv/uv.toml"
+    yield from [path for folder in (*systems, root / "etc") if (path := folder / "uv/uv.toml").is_file()][:1]
 
 
 def _table(path: Path) -> dict[str, Any] | None:

@@ -80,19 +80,14 @@ def _lines(value: object) -> tuple[str, ...]:
     return tuple(item.strip() for item in items if item.strip())
 
 
-def _slug(value: object) -> str:
-    text = _text(value)
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", text):
-        raise ValueError
-    return text
+def _matching(pattern: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        text = _text(value)
+        if not re.fullmatch(pattern, text):
+            raise ValueError
+        return text
 
-
-def _python_version(value: object) -> str:
-    text = _text(value)
-    # 3.1 and 3.2 are what YAML and TOML make of 3.10 and 3.20 without quotes: refused.
-    if not re.fullmatch(r"3\.([6-9]|\d\d)(\.\d{1,2})?", text):
-        raise ValueError
-    return text
+    return parse
 
 
 def _workers(value: object) -> int | None:
@@ -129,9 +124,15 @@ BOOLEAN = Kind("`true` or `false`", _boolean, "true|false")
 SECONDS = Kind("a number of seconds above 0, at most ten days (864000)", _seconds, "SECONDS")
 LINES = Kind("one entry per line", _lines, "TEXT", many=True)
 GLOBS = Kind("one entry per line", _lines, "GLOB", many=True)
-SLUG = Kind("up to 64 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`", _slug, "NAME")
+SLUG = Kind(
+    "up to 64 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`",
+    _matching(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}"),
+    "NAME",
+)
 PYTHON_VERSION = Kind(
-    "a version such as `3.12` or `3.12.4` (in quotes, or 3.10 is read as 3.1)", _python_version, "VERSION"
+    "a version such as `3.12` or `3.12.4` (in quotes, or 3.10 is read as 3.1)",
+    _matching(r"3\.([6-9]|\d\d)(\.\d{1,2})?"),  # not 3.1 and 3.2: 3.10 and 3.20 without quotes
+    "VERSION",
 )
 YAML_MAP = YamlKind("YAML: `name: value`, one per line", yaml12.as_map, "YAML")
 

@@ -7,19 +7,8 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TypeVar
 
-from notebook_ci.base.markdown import (
-    ICONS,
-    MOST_LISTED,
-    code,
-    count,
-    duration,
-    folded,
-    inline,
-    name,
-    rest,
-    table,
-    title,
-)
+from notebook_ci.base import markdown
+from notebook_ci.base.markdown import ICONS, count, duration, folded, inline, table, title
 from notebook_ci.base.problems import Problem
 from notebook_ci.records.record import Record
 from notebook_ci.stages import STAGES
@@ -121,7 +110,7 @@ def _of_stage(function: str, record: Record, default: Part) -> Part:
 
 
 def _metrics(metrics: Mapping[str, float]) -> str:
-    rows = [[name(each), metric(value)] for each, value in metrics.items()]
+    rows = [[markdown.name(each), metric(value)] for each, value in metrics.items()]
     return table(["metric", "value"], rows) if rows else ""
 
 
@@ -140,14 +129,14 @@ def _problems(records: Sequence[Record]) -> str:
     ]
     lines = [
         f"- {problem.severity}: {_location(problem)}{inline(problem.message)} {inline(problem.hint)}".rstrip()
-        for problem in problems[:MOST_LISTED]
+        for problem in problems[: markdown.MOST_LISTED]
     ]
-    return "\n".join(filter(None, [*lines, rest(len(problems) - MOST_LISTED)]))
+    return "\n".join(filter(None, [*lines, markdown.rest(len(problems) - markdown.MOST_LISTED)]))
 
 
 def _location(problem: Problem) -> str:
     line = f", line {problem.line}" if problem.line else ""
-    return f"{name(problem.file)}{line}: " if problem.file else ""
+    return f"{markdown.name(problem.file)}{line}: " if problem.file else ""
 
 
 def _digests(records: Sequence[Record]) -> str:
@@ -162,7 +151,8 @@ def _digests(records: Sequence[Record]) -> str:
 
 def _files(records: Sequence[Record]) -> str:
     files = {path: digest for record in records for path, digest in {**record.read, **record.created}.items()}
-    return folded("Files", code("\n".join(f"{digest}  {path}" for path, digest in files.items()))) if files else ""
+    lines = [f"{digest}  {path}" for path, digest in files.items()]
+    return folded("Files", markdown.code("\n".join(lines))) if lines else ""
 
 
 def named(record: Record) -> str:

@@ -43,8 +43,7 @@ def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Noth
     """Decide what to install. Raises InputError if an input or a file is wrong."""
     cwd = workspace.cwd
     if not inputs.requirements and not any(list(cwd.glob(each)) for each in (*locks.SEARCHED, *locks.FOREIGN)):
-        reason = f"No file says what to install ({', '.join(map(quote, locks.SEARCHED))})."
-        return Nothing(reason, hint="Add one of them, or set `requirements` to another file.")
+        return Nothing(locks.NOTHING, hint=locks.NOTHING_HINT)
     lock, others = locks.find(inputs.requirements, cwd)
     locks.check(lock)
     folder = venv.Venv(venv.location(inputs.venv, inputs.slug, workspace))
