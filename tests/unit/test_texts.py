@@ -25,6 +25,7 @@ from notebook_ci.base.texts import LONGEST_QUOTE, command_line, did_you_mean, li
         ("two\nlines\x1b\u200b", r"`two\nlines\x1b\u200b`"),
         ("x" * LONGEST_QUOTE, f"`{'x' * LONGEST_QUOTE}`"),
         ("x" * LONGEST_QUOTE + "y", f"`{'x' * LONGEST_QUOTE}…`"),
+        ("data/" + "x" * LONGEST_QUOTE, f"`data/{'x' * LONGEST_QUOTE}`"),
     ],
 )
 def test_a_value_is_quoted_on_one_line(value: object, shown: str) -> None:

@@ -61,7 +61,7 @@ REFUSED: dict[str, list[Any]] = {
     "slug": ["", ".a", "-a", "a/b", "a b", "ä", "x" * 65, True],
     "python": ["3", "3.1", "3.5", "2.7", "4.0", "3.100", "3.12.", "3.12.100", "3.12rc1", "x3.12", ">=3.12", True],
     "workers": ["0", "Auto", "", True, None],
-    "preload": ["a\noff!", "1a", "a.1b", "a..b", ".a", "a-b", 5],
+    "preload": ["a\noff!", "auto\nnumpy", "numpy\noff", "1a", "a.1b", "a..b", ".a", "a-b", 5],
     "size": ["0", "0 MB", "-1", "1.5", "1 PB", "1 mb", "MB", "1000000000", "", True],
 }
 

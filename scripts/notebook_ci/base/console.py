@@ -11,6 +11,7 @@ from typing import TextIO
 from notebook_ci.base.errors import NotebookCiError
 from notebook_ci.base.masking import masked
 from notebook_ci.base.problems import Problem, Severity
+from notebook_ci.base.workspace import is_on_runner
 
 RANK: dict[Severity, int] = {"error": 0, "warning": 1, "notice": 2}
 
@@ -85,7 +86,7 @@ def console(environ: Mapping[str, str] = os.environ, stream: TextIO | None = Non
 
     By default, it writes to standard output on a runner, to standard error elsewhere.
     """
-    if environ.get("GITHUB_ACTIONS") == "true":
+    if is_on_runner(environ):
         from notebook_ci.base.github import RunnerConsole
 
         return RunnerConsole(environ, stream or sys.stdout)

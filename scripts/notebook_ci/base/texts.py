@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 KILO = 1000
 LONGEST_QUOTE = 80
+LONGEST_PATH = 300  # a path that is cut cannot be found
 
 
 def printable(text: str) -> str:
@@ -15,10 +16,11 @@ def printable(text: str) -> str:
 
 
 def quote(value: object) -> str:
-    """Return a value for a message: short, on one line, in backticks."""
+    """Return a value for a message: short (unless it may be a path), on one line, in backticks."""
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
     text = printable(text)
-    return f"`{text[:LONGEST_QUOTE]}…`" if len(text) > LONGEST_QUOTE else f"`{text}`"
+    most = LONGEST_PATH if isinstance(value, str) and "/" in value else LONGEST_QUOTE
+    return f"`{text[:most]}…`" if len(text) > most else f"`{text}`"
 
 
 def listed(texts: Sequence[str], most: int) -> str:

@@ -100,7 +100,7 @@ def _preload(value: object) -> tuple[str, ...] | None:
         return None
     if names == ("off",):
         return ()
-    if not all(re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name) for name in names):
+    if not all(re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name) and name not in {"auto", "off"} for name in names):
         raise ValueError
     return names
 

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+def is_on_runner(environ: Mapping[str, str]) -> bool:
+    return environ.get("GITHUB_ACTIONS") == "true"
+
+
 @dataclass(frozen=True)
 class Workspace:
     cwd: Path  # relative paths start here
@@ -13,7 +17,7 @@ class Workspace:
 
     @property
     def is_on_runner(self) -> bool:
-        return self.environ.get("GITHUB_ACTIONS") == "true"
+        return is_on_runner(self.environ)
 
     @property
     def runner_temp(self) -> Path | None:
