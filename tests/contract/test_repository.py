@@ -113,16 +113,20 @@ def test_an_import_of_another_stage_is_found(tmp_path: Path) -> None:
     assert {"base.files", "base.github", "dvc_pull.model"} <= imports(file)
 
 
-def test_base_modules_import_the_standard_library_only_when_they_are_imported() -> None:
-    """Inputs are checked before anything is installed: by a Python that has nothing else."""
-    script = f"import pipeline, {', '.join(name.replace('-', '_') for name in STAGES)}"
+@pytest.mark.parametrize("stage", ["pipeline", *STAGES])
+def test_a_wrong_value_is_refused_with_the_standard_library_alone(stage: str, tmp_path: Path) -> None:
+    """Inputs are checked before anything is installed or imported, by a Python that has nothing else."""
+    script = ROOT / "scripts" / f"{stage.replace('-', '_')}.py"
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r}); {script}"],
+        [sys.executable, "-E", "-s", "-S", script, "--slug", "/"],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr.partition("`/`")[0]) == (2, "error: `--slug` does not accept "), done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 MOST_LINES_OF_A_TEST_FILE = 500

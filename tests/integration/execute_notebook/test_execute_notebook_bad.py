@@ -187,12 +187,6 @@ def test_execute_notebook_refuses(workspace: Workspace, kernel: Path, case: Case
     assert_nothing_was_done(workspace, "execute-notebook")
 
 
-def test_a_wrong_value_costs_less_than_a_second(workspace: Workspace) -> None:
-    workspace.write("a.ipynb", RAN)
-    for stage in ("execute-notebook", "setup-env"):
-        assert min(workspace.run(stage, {"slug": "/"}).seconds for _ in range(3)) < 1
-
-
 # --- Locks and indexes
 
 
