@@ -133,17 +133,17 @@ def test_files_that_only_the_kernel_knows_are_named_as_cells(text: str, named: s
 
 
 def test_cells_are_named_in_linear_time() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     name_cells('"' * 5000 + "ipykernel_" * 500 + "1" * 10_000, CELLS, NAMES)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 10
 
 
 def test_a_long_traceback_takes_no_time() -> None:
     executed = {count: f"x = {count}\n" * 200 for count in range(1, 200)}
     traceback = [f"/a/ipykernel_1/{n}.py in f()\n----> 1 x\n" for n in range(3000)] + ["ValueError: " + "-" * 10**6]
-    started = time.monotonic()
+    started = time.process_time()
     assert locate([*traceback, "-" * 10**6 + "\n" + " " * 10**6], executed) is None
-    assert time.monotonic() - started < 3
+    assert time.process_time() - started < 10
 
 
 @pytest.mark.parametrize(
@@ -161,9 +161,9 @@ def test_escape_sequences_are_removed(text: str, plain: str) -> None:
 
 
 def test_escape_sequences_are_removed_in_linear_time() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     strip_ansi("\x1b]" * 200_000 + "\x1b[" * 200_000 + "\x1b[" + "0" * 500_000)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 10
 
 
 def test_a_short_traceback_is_kept_whole() -> None:

@@ -126,7 +126,7 @@ def test_a_worker_that_is_too_slow_cleans_up(asked: Asked) -> None:
     began = time.monotonic()
     with pytest.raises(TooSlow):
         asked.ask(body, seconds=3)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60
     assert asked.steps == ["it slept"]
     assert (asked.folder / "cleaned").exists()
 
@@ -134,4 +134,4 @@ def test_a_worker_that_is_too_slow_cleans_up(asked: Asked) -> None:
 def test_a_thread_that_hangs_does_not_hold_the_worker(asked: Asked) -> None:
     began = time.monotonic()
     asked.ask("import threading\nthreading.Thread(target=time.sleep, args=(60,)).start()")
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60

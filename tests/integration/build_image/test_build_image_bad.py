@@ -286,7 +286,7 @@ def test_an_engine_that_stays_silent(repository: Repository) -> None:
     with silent() as port:
         done = repository.build({"DOCKER_HOST": f"tcp://127.0.0.1:{port}"}, image="study", timeout="2")
     says(done, 3, "The Docker engine does not answer within 2 s.")
-    assert done.seconds < 15
+    assert done.seconds < 60
 
 
 def test_a_build_that_hangs(repository: Repository, base_image: str) -> None:
@@ -294,7 +294,7 @@ def test_a_build_that_hangs(repository: Repository, base_image: str) -> None:
     repository.commit()
     done = repository.build(image="study/hangs", dockerfile="Dockerfile", timeout="4")
     says(done, 3, "The image could not be built within 4 s. ", "increase `timeout`")
-    assert done.seconds < 20
+    assert done.seconds < 60
 
 
 # --- Registries that do not take an image
@@ -332,7 +332,7 @@ def test_push_to_a_registry_that_stays_silent(tiny: Repository) -> None:
     with silent() as port:
         done = pushed(tiny, f"127.0.0.1:{port}", timeout="4")
     refused(done, f"`127.0.0.1:{port}/team/study:v1` could not be pushed within 4 s. Check the network")
-    assert done.seconds < 20
+    assert done.seconds < 60
 
 
 @pytest.fixture

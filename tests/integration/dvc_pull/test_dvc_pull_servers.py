@@ -37,7 +37,7 @@ def test_an_http_server_that_is_ill(checkout: Checkout, illness: str, code: int,
         checkout.remote(server.url, read_timeout="1", connect_timeout="1")
         began = time.monotonic()
         errors = expect(pull(checkout, targets=POINTER), code)
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 60
     assert len(errors) == 1
     assert message in errors[0][2]
     assert not list(checkout.cache.glob("notebook-ci-*"))
@@ -125,7 +125,7 @@ def test_s3_that_says_nothing(checkout: Checkout) -> None:
         checkout.remote("s3://penguins/dvc", endpointurl=server.url, read_timeout="1", connect_timeout="1")
         began = time.monotonic()
         message = expect(pull(checkout, KEYS, targets=POINTER), 3)[0][2]
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 60
     assert "does not answer." in message
 
 

@@ -206,7 +206,7 @@ def test_an_index_that_stays_silent(request: pytest.FixtureRequest, index: Index
     done = checkout.launch("demo", environ={"UV_DEFAULT_INDEX": index.url(), "UV_HTTP_TIMEOUT": "1"})
     assert done.code == 3
     assert "the package index does not answer in time" in done.err
-    assert done.seconds < 20
+    assert done.seconds < 60
 
 
 @pytest.mark.parametrize("tool", ["pip", "uv"])

@@ -247,7 +247,7 @@ def test_an_index_that_refuses(workspace: Workspace, index: IndexServer, status:
     workspace.write("requirements.txt", "nbone\n")
     done = workspace.run("setup-env", {}, environ=at(workspace, index.url()))
     assert_refused(done, Case({}, WHAT + message, code=3), WHAT + message)
-    assert done.seconds < 30
+    assert done.seconds < 60
 
 
 def test_an_index_that_stays_silent(workspace: Workspace, index: IndexServer) -> None:
@@ -256,7 +256,7 @@ def test_an_index_that_stays_silent(workspace: Workspace, index: IndexServer) ->
     done = workspace.run("setup-env", {}, environ=at(workspace, index.url()))
     message = f"{WHAT}the package index does not answer in time."
     assert_refused(done, Case({}, message, code=3), message)
-    assert done.seconds < 30
+    assert done.seconds < 60
 
 
 def test_no_network(workspace: Workspace) -> None:
@@ -264,7 +264,7 @@ def test_no_network(workspace: Workspace) -> None:
     done = workspace.run("setup-env", {}, environ=at(workspace, "http://127.0.0.1:9/simple"))
     message = f"{WHAT}the package index cannot be reached."
     assert_refused(done, Case({}, message, code=3), message)
-    assert done.seconds < 30
+    assert done.seconds < 60
 
 
 # --- Disks and rights
