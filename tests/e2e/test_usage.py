@@ -109,16 +109,16 @@ def test_a_notebook_that_raises(penguins: Consumer) -> None:
         ),
         ([step("setup-env", python_version="three")], "setup-env", "`python-version` does not accept `three`."),
         (
-            [ENV, step("execute-notebook", html="yes")],
+            [step("execute-notebook", html="yes")],
             "execute-notebook",
             "`html` does not accept `yes`. Use `true` or `false`.",
         ),
         (
-            [ENV, step("execute-notebook", parameters="beta: 1")],
+            [step("execute-notebook", parameters="beta: 1")],
             "execute-notebook",
             "No notebook declares the parameter `beta`.",
         ),
-        ([ENV, step("execute-notebook", notebooks="none/*.ipynb")], "execute-notebook", "matches `none/*.ipynb`"),
+        ([step("execute-notebook", notebooks="none/*.ipynb")], "execute-notebook", "matches `none/*.ipynb`"),
     ],
     ids=["requirements", "python-version", "html", "parameters", "notebooks"],
 )
