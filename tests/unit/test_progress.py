@@ -5,9 +5,11 @@ from notebook_ci.execute_notebook.progress import ProgressDisplay, Running
 from notebook_ci.records.execute_notebook import Failure, NotebookResult
 from unit.consoles import Terminal, Written
 
+NOW = 1000.0
+
 
 def running(name: str = "a.ipynb", *, cell: int = 2, seconds: float = 0.0, cell_seconds: float = 0.0) -> Running:
-    return Running(name, cell, 5, seconds, cell_seconds)
+    return Running(name, 5, NOW - seconds, cell=cell, cell_began=NOW - cell_seconds)
 
 
 def result(name: str = "a.ipynb") -> NotebookResult:
@@ -15,16 +17,14 @@ def result(name: str = "a.ipynb") -> NotebookResult:
 
 
 def test_where_a_notebook_is() -> None:
-    assert str(running(seconds=70.4, cell_seconds=30.2)) == "a.ipynb · cell 2/5 · running 30 s"
-    assert str(running(cell=0, seconds=1.6)) == "a.ipynb · starting · running 2 s"
+    assert running(seconds=70.4, cell_seconds=30.2).at(NOW) == "a.ipynb · cell 2/5 · running 30 s"
+    assert running(cell=0, seconds=1.6).at(NOW) == "a.ipynb · starting · running 2 s"
 
 
 def test_in_a_log_each_notebook_is_told_of_every_half_minute(runner: Written) -> None:
     progress = ProgressDisplay(runner.console, 2)
     for second in range(100):
-        progress.show(
-            [running("a.ipynb", seconds=second, cell_seconds=second), running("b.ipynb", cell=0, seconds=second - 15)]
-        )
+        progress.show([running("a.ipynb"), running("b.ipynb", cell=0, seconds=-15)], NOW + second)
     assert runner.lines == [
         "  a.ipynb · cell 2/5 · running 30 s",
         "  b.ipynb · starting · running 30 s",
@@ -36,7 +36,7 @@ def test_in_a_log_each_notebook_is_told_of_every_half_minute(runner: Written) ->
 
 def test_quick_notebooks_and_none_are_not_told_of(runner: Written) -> None:
     progress = ProgressDisplay(runner.console, 1)
-    progress.show([running(seconds=29.9)])
+    progress.show([running(seconds=29.9)], NOW)
     progress.show([])
     assert runner.lines == []
 
@@ -74,10 +74,10 @@ def test_on_a_terminal_what_runs_stands_below(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("LINES", "24")
     terminal = Terminal()
     progress = ProgressDisplay(terminal.console, 2)
-    progress.show([running("a.ipynb", cell_seconds=1), running("b.ipynb", cell=0, seconds=3)])
+    progress.show([running("a.ipynb", cell_seconds=1), running("b.ipynb", cell=0, seconds=3)], NOW)
     assert terminal.screen == ["0/2", "a.ipynb · cell 2/5 · running 1 s", "b.ipynb · starting · running 3 s"]
     progress.passed(result())
-    progress.show([running("b.ipynb", cell_seconds=40)])
+    progress.show([running("b.ipynb", cell_seconds=40)], NOW)
     assert terminal.screen == ["✓ a.ipynb · 1.2 s", "1/2", "b.ipynb · cell 2/5 · running 40 s"]
     progress.passed(result("b.ipynb"))
     progress.show([])

@@ -142,7 +142,8 @@ def test_when_the_first_one_ends_nobody_is_kept_waiting(grown: Grown, made: Call
     waiting = servers.server_for(0)
     assert waiting
     servers.server_for(2)
-    assert servers.refused(2)
+    servers.refused(2)
+    assert not servers.are_of_use
     grown.ends[0].close()
     hear(servers)
     with socket.socket(socket.AF_UNIX) as kernel, pytest.raises(ConnectionRefusedError):

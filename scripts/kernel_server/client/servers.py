@@ -113,14 +113,13 @@ class Servers:
                 self._end(branch)
         return modules, later
 
-    def refused(self, index: int) -> bool:
-        """Note that the server of a notebook did not fork. Returns whether kernels are started from now on."""
+    def refused(self, index: int) -> None:
+        """Note that the server of a notebook did not fork. Without one of its own, kernels are started from now on."""
         branch = self._used.get(index)
         if branch is None:
             self._first = None
         elif not branch.is_failed:
             self._replace(branch)
-        return branch is None
 
     def connections(self) -> list[socket.socket]:
         return [branch.connection for branch in self._branches if not branch.is_failed]

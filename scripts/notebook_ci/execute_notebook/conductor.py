@@ -1,9 +1,8 @@
 """Executes all notebooks: one per worker at a time, in the order of the schedule."""
 
 import gc
-import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 
@@ -15,7 +14,6 @@ from notebook_ci.base.process import LINUX
 from notebook_ci.base.texts import listed
 from notebook_ci.execute_notebook import engine, failures, html, machine
 from notebook_ci.execute_notebook.engine import StoppedError
-from notebook_ci.execute_notebook.listener import Ending
 from notebook_ci.execute_notebook.outcome import Outcome, problem
 from notebook_ci.execute_notebook.plan import MOST_LISTED, Execution
 from notebook_ci.execute_notebook.progress import ProgressDisplay, Running
@@ -31,16 +29,6 @@ SHORT_SECONDS = 1.0
 
 
 @dataclass
-class _Timing:
-    """The progress of an execution. Times are those of `time.monotonic`."""
-
-    began: float
-    ended: float = math.inf  # infinite: still running
-    cell: int = 0  # the running cell, counted from 1; 0: none yet
-    cell_began: float = 0.0  # when that cell was first seen
-
-
-@dataclass
 class Conductor:
     shared: Shared
     executions: Sequence[Execution]
@@ -48,15 +36,11 @@ class Conductor:
     record: ExecuteRecord  # its notebooks are in the order of `executions`
     progress: ProgressDisplay
     servers: Servers
-    # How many executions may exceed `record.workers` while notebooks take less than a second: then a kernel and its
-    # worker wait for each other much of the time.
-    spare: int = 0
     _life: Life = field(init=False, default_factory=Life)
     _workers: list[Worker] = field(init=False, default_factory=list)
     _ending: set[Worker] = field(init=False, default_factory=set)
-    _timings: dict[int, _Timing] = field(init=False, default_factory=dict)
+    _begun: dict[int, Running] = field(init=False, default_factory=dict)
     _are_short: bool = field(init=False, default=False)
-    _gave_up: bool = field(init=False, default=False)
     _changes: dict[str, list[int]] = field(init=False, default_factory=dict)
     _is_broken_off: bool = field(init=False, default=False)
 
@@ -77,10 +61,9 @@ class Conductor:
         gc.freeze()  # workers share these objects, and their garbage collection need not visit them
         try:
             while self._begin() or self._busy():
-                self._share_cpus()
                 self._listen(LOOK_SECONDS)
                 self.servers.look()
-                self.progress.show(list(self._running()))
+                self._look()
         except Cancelled:
             with signals.undisturbed():
                 self._break_off()
@@ -88,14 +71,11 @@ class Conductor:
         finally:
             self.progress.show([])
             self.servers.close()
-            self._end_workers()
-
-    def _end_workers(self) -> None:
-        for worker in self._workers:
-            worker.leave()
-        ends = time.monotonic() + END_SECONDS
-        for worker in self._workers:
-            worker.end(ends - time.monotonic())
+            for worker in self._workers:
+                worker.leave()
+            ends = time.monotonic() + END_SECONDS
+            for worker in self._workers:
+                worker.end(ends - time.monotonic())
 
     def _busy(self) -> dict[Worker, int]:
         """Return the working workers, each with the index of its execution."""
@@ -104,7 +84,9 @@ class Conductor:
     def _begin(self) -> bool:
         """Start executions while there is capacity. Returns whether any was started."""
         begun = False
-        at_once = self.record.workers + (self.spare if self._are_short else 0)
+        # While notebooks take less than a second, a kernel and its worker wait for each other much of the time: then
+        # one execution more may run.
+        at_once = self.record.workers + (1 if self._are_short and not self.shared.inputs.workers else 0)
         while (busy := len(self._busy())) - len(self._ending) < at_once and busy < self._most_workers:
             if busy and self._memory_is_short():
                 break
@@ -112,16 +94,14 @@ class Conductor:
             if name is None:
                 break
             index = self._indices[name]
-            self._timings[index] = _Timing(time.monotonic())
+            content = self.executions[index].content
+            cells = len(content.cells) if isinstance(content, Document) else 0
+            self._begun[index] = Running(name, cells, time.monotonic())
             self._free_worker().begin(index, self.servers.server_for(index))
             begun = True
+        for worker in self._busy():
+            worker.state.has_free_cpu = 2 * len(self._busy()) <= self._cpus
         return begun
-
-    def _share_cpus(self) -> None:
-        """Let each worker use a second CPU, in addition to that of its kernel, if there are enough."""
-        busy = self._busy()
-        for worker in busy:
-            worker.set_free_cpu(is_free=2 * len(busy) <= self._cpus)
 
     def _free_worker(self) -> Worker:
         for worker in self._workers:
@@ -153,23 +133,23 @@ class Conductor:
             except StoppedError as error:
                 message = self._lost(index, error)
                 self._workers.remove(worker)
-            if isinstance(message, Ending):
-                self._ending.add(worker)
-            else:
+            if message:
                 self._ending.discard(worker)
                 self._take(index, message)
+            else:
+                self._ending.add(worker)
 
     def _take(self, index: int, outcome: Outcome) -> None:
         name = self.executions[index].name
-        self._timings[index].ended = time.monotonic()
+        self._begun[index].ended = time.monotonic()
         record = self.record
         record.notebooks[index] = outcome.result
         self._are_short = outcome.result.duration < SHORT_SECONDS
         record.read |= outcome.read
         record.created |= outcome.created
         record.problems += outcome.problems
-        if outcome.not_forked and not self._gave_up:
-            self._gave_up = self.servers.refused(index)
+        if outcome.not_forked and self.servers.are_of_use:
+            self.servers.refused(index)
             record.problems.append(self._not_forked(index, outcome.not_forked))
         preloaded, outcome.result.not_preloaded = self.servers.ended(index, has_imports=outcome.has_imports)
         outcome.result.preloaded = list(preloaded)
@@ -192,7 +172,7 @@ class Conductor:
         If something changed, the notice names the notebooks that ran meanwhile: one of them may have changed it.
         """
         execution = self.executions[index]
-        since = "From now on, kernels are" if self._gave_up else f"The kernel of {execution.name} was"
+        since = f"The kernel of {execution.name} was" if self.servers.are_of_use else "From now on, kernels are"
         if not why.startswith(CHANGED):
             return Problem(severity="notice", message=f"{since} started, not forked: {why}.", file=execution.path)
         ran = [self.executions[each] for each in self._changes.setdefault(why, self._since_last_fork(index))]
@@ -203,19 +183,19 @@ class Conductor:
 
     def _since_last_fork(self, index: int) -> list[int]:
         """Return the notebooks that ran after the last fork before this notebook: until then nothing had changed."""
-        times, last = self._timings, 0.0
+        times, last = self._begun, 0.0
         earlier = sorted(each for each in times if times[each].began < times[index].began)
         for each in earlier:
             result = self.record.notebooks[each]
             # A server without imports does not check the files beside notebooks.
-            if result.kernel_start == "fork" and (self._gave_up or result.preloaded):
+            if result.kernel_start == "fork" and (result.preloaded or not self.servers.are_of_use):
                 last = max(last, times[each].began)
         return [each for each in earlier if times[each].ended >= last]
 
     def _lost(self, index: int, error: StoppedError) -> Outcome:
         result = self.record.notebooks[index]
         result.status = "failed"
-        result.duration = round(time.monotonic() - self._timings[index].began, 3)
+        result.duration = round(time.monotonic() - self._begun[index].began, 3)
         error.kind = "cancelled" if self._is_broken_off else error.kind
         result.failure = failures.explain(error)
         return Outcome(result)
@@ -229,11 +209,11 @@ class Conductor:
         while self._busy() and (left := ends - time.monotonic()) > 0:
             self._listen(left)
 
-    def _running(self) -> Iterator[Running]:
-        now = time.monotonic()
-        for worker, index in self._busy().items():
-            execution, timing = self.executions[index], self._timings[index]
-            if worker.cell != timing.cell:
-                timing.cell, timing.cell_began = worker.cell, now
-            cells = len(execution.content.cells) if isinstance(execution.content, Document) else 0
-            yield Running(execution.name, timing.cell, cells, now - timing.began, now - timing.cell_began)
+    def _look(self) -> None:
+        """Show the running cells."""
+        now, busy = time.monotonic(), self._busy()
+        for worker, index in busy.items():
+            running = self._begun[index]
+            if worker.state.cell != running.cell:
+                running.cell, running.cell_began = worker.state.cell, now
+        self.progress.show([self._begun[index] for index in busy.values()], now)

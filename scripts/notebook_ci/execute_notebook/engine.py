@@ -9,7 +9,6 @@ from typing import Any
 import nbformat
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat.corpus.words import generate_corpus_id
-from papermill.engines import NotebookExecutionManager
 from papermill.parameterize import parameterize_notebook
 
 from notebook_ci.base.errors import CheckFailed
@@ -17,7 +16,6 @@ from notebook_ci.base.yaml12 import Values
 from notebook_ci.execute_notebook import hooks
 from notebook_ci.execute_notebook.cell_client import KERNEL_START_SECONDS, CellClient
 from notebook_ci.execute_notebook.kernels import UserKernelManager
-from notebook_ci.execute_notebook.listener import ExecutionListener
 from notebook_ci.execute_notebook.outputs import OutputBound
 from notebook_ci.execute_notebook.saving import FAILED, Saver, merge_streams
 from notebook_ci.execute_notebook.watch import Watch
@@ -52,9 +50,8 @@ class PreparedNotebook:
             try:
                 self.nb = parameterize_notebook(self.nb, parameters, kernel_name=language, language=language)
             except NotImplementedError as error:
-                what = (
-                    f"papermill cannot write the parameters of `{document.path.as_posix()}` in its language: {error}."
-                )
+                name = document.path.as_posix()
+                what = f"papermill cannot write the parameters of `{name}` in its language: {error}."
                 raise CheckFailed(what, hint="Use only text and numbers.", file=document.path) from error
             for cell in self.nb.cells:
                 _add_papermill_metadata(cell)
@@ -82,25 +79,22 @@ class PreparedNotebook:
         watch: Watch,
         output: Path,
         start: Mapping[str, Any],
-        listener: ExecutionListener,
+        ending: Callable[[], None],
     ) -> None:
         """Execute the cells in order, and keep `output` up to date; a failing cell ends the execution.
 
         `output` is the path of the executed notebook, which is also saved when this raises. `start` are the arguments
-        of `start_kernel`.
+        of `start_kernel`. `ending` is called when only the kernel's end is left.
 
-        Raises:
-            SurroundingsError: The executed notebook cannot be saved.
-            CellExecutionError: A cell failed.
-            StoppedError: The kernel did not start, died, or was interrupted by the watch.
+        Raises CellExecutionError if a cell failed, StoppedError if the kernel did not start, died, or was interrupted
+        by the watch, and SurroundingsError if the executed notebook cannot be saved.
         """
 
         def begin(cell_index: int, **_: object) -> None:
             self.current = cell_index
             self.begun.add(cell_index)
             watch.cell_begins()
-            manager.cell_begins()
-            listener.cell(number(cell_index, self.origins))
+            manager.cell_begins(self.number(cell_index))
 
         def end(**_: object) -> None:
             watch.cell_ends()
@@ -118,13 +112,18 @@ class PreparedNotebook:
             on_cell_executed=end,
             log=SILENT,
         )
-        client.notebook, client.ending = self, listener.ending
+        client.notebook, client.ending = self, ending
         saver.notebook = self
+        saver.notebook_start()
         try:
-            self._save_while(saver, lambda: client.execute(cleanup_kc=True, **start))
-        except RuntimeError as error:  # jupyter_client raises it while it starts a kernel
+            client.execute(cleanup_kc=True, **start)
+        except BaseException as error:
+            self.nb.metadata.papermill["exception"] = True
+            if self.current is not None:  # papermill marks it as completed, and the cells after it too
+                self.nb.cells[self.current].metadata.papermill.update(status=FAILED, exception=True)
             died = isinstance(error, DeadKernelError)
-            if not died and self.current is not None:
+            # jupyter_client raises RuntimeError while it starts a kernel.
+            if not isinstance(error, RuntimeError) or (self.current is not None and not died):
                 raise
             if watch.exceeded:
                 raise StoppedError(watch.exceeded, watch.sentence) from error
@@ -132,22 +131,16 @@ class PreparedNotebook:
                 raise StoppedError("kernel-died", manager.death("The kernel", " while this cell ran")) from error
             why = manager.death("it") or f"{str(error).rstrip('.')}."
             raise StoppedError("kernel-not-started", f"The kernel did not start: {why}") from error
-        if self.error:
-            raise self.error
-
-    def _save_while(self, saver: NotebookExecutionManager, execute: Callable[[], object]) -> None:
-        saver.notebook_start()
-        try:
-            execute()
-        except BaseException:
-            self.nb.metadata.papermill["exception"] = True
-            if self.current is not None:  # papermill marks it as completed, and the cells after it too
-                self.nb.cells[self.current].metadata.papermill.update(status=FAILED, exception=True)
-            raise
         finally:
             self.bound.finish()
             merge_streams(self.nb)
             saver.notebook_complete()
+        if self.error:
+            raise self.error
+
+    def number(self, index: int) -> int:
+        """Return a cell's number as its author counts: the injected cell counts as the cell before it."""
+        return 1 + next((origin for origin in reversed(self.origins[: index + 1]) if origin is not None), 0)
 
 
 def compile_schema() -> None:
@@ -176,8 +169,3 @@ def _add_papermill_metadata(cell: nbformat.NotebookNode) -> None:
     cell.setdefault("metadata", nbformat.NotebookNode())
     cell.metadata.setdefault("tags", [])
     cell.metadata.setdefault("papermill", nbformat.NotebookNode())
-
-
-def number(index: int, origins: list[int | None]) -> int:
-    """Return a cell's number as its author counts: the injected cell counts as the cell before it."""
-    return 1 + next((origin for origin in reversed(origins[: index + 1]) if origin is not None), 0)

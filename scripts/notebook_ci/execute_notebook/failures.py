@@ -12,7 +12,7 @@ from notebook_ci.base import signals
 from notebook_ci.base.errors import Cancelled, CheckFailed, NotebookCiError
 from notebook_ci.base.problems import Problem
 from notebook_ci.execute_notebook.deaths import FAULT
-from notebook_ci.execute_notebook.engine import PreparedNotebook, StoppedError, number
+from notebook_ci.execute_notebook.engine import PreparedNotebook, StoppedError
 from notebook_ci.execute_notebook.outcome import about
 from notebook_ci.execute_notebook.saving import EXIT, errors_shown
 from notebook_ci.notebooks import positions, tracebacks
@@ -170,8 +170,7 @@ class _Ran:
 
     def named(self, text: str) -> str:
         """Replace the file names that Python uses for cells by the numbers of the cells."""
-        origins = self.notebook.origins
-        names = {count: f"cell {number(index, origins)}" for count, index in self._indices.items()}
+        names = {count: f"cell {self.notebook.number(index)}" for count, index in self._indices.items()}
         return tracebacks.name_cells(text, self._sources, names)
 
     @cached_property

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from queue import Empty
@@ -19,6 +18,7 @@ from jupyter_client.session import Session
 from traitlets import Type
 
 from notebook_ci.base.process import POSIX
+from notebook_ci.execute_notebook.worker_state import WorkerState
 
 POLL_SECONDS = 0.005
 WATCH_SECONDS = 0.001
@@ -42,7 +42,7 @@ class _Channel(AsyncZMQSocketChannel):  # type: ignore[misc] # mypy cannot see j
     def __init__(self, socket: zmq.asyncio.Socket, session: Session, loop: object = None) -> None:
         super().__init__(socket, session, loop)
         self._plain = zmq.Socket.shadow(socket.underlying)
-        self.has_free_cpu: Callable[[], bool] = lambda: False
+        self.state = WorkerState()  # a client sets the one that is shared
         self._waiting: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None  # watches the descriptor
         self._count = 0
@@ -89,7 +89,7 @@ class _Channel(AsyncZMQSocketChannel):  # type: ignore[misc] # mypy cannot see j
         without.
         """
         ends = time.monotonic() + WATCH_SECONDS
-        while self.has_free_cpu() and time.monotonic() < ends:
+        while self.state.has_free_cpu and time.monotonic() < ends:
             await asyncio.sleep(0)
             if parts := self._taken():
                 return parts
@@ -151,7 +151,7 @@ class KernelClient(AsyncKernelClient):  # type: ignore[misc] # mypy cannot see j
 
     def start_channels(self, *kinds: bool, **named: bool) -> None:
         super().start_channels(*kinds, **named)
-        self.shell_channel.has_free_cpu = self.iopub_channel.has_free_cpu = self.parent.has_free_cpu
+        self.shell_channel.state = self.iopub_channel.state = self.parent.state
 
     def _context_default(self) -> zmq.asyncio.Context:
         context = super()._context_default()

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import IO, Any, Literal, cast
+from typing import IO, Any, Literal, Self, cast
 
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
@@ -22,12 +22,13 @@ from kernel_server.interface import (
     messages_in,
     processes,
 )
+from notebook_ci.base import signals
 from notebook_ci.base.process import LINUX, POSIX
 from notebook_ci.base.texts import quote
 from notebook_ci.execute_notebook.deaths import LastWords, MemoryWatch
 from notebook_ci.execute_notebook.kernel_client import IpykernelClient, KernelClient, KernelReply
 from notebook_ci.execute_notebook.kernel_specs import KernelCommand
-from notebook_ci.execute_notebook.listener import ExecutionListener
+from notebook_ci.execute_notebook.worker_state import WorkerState
 
 POLL_SECONDS = 0.005
 
@@ -38,7 +39,7 @@ class _Provisioner(LocalProvisioner):  # type: ignore[misc] # mypy cannot see ju
     def __init__(self, server: KernelServer | None, **traits: Any) -> None:
         super().__init__(**traits)
         self._server = server
-        self.not_forked = ""
+        self.not_forked = ""  # why the kernel was not forked; empty if it was, or was not meant to be
         self.peak = 0
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
@@ -86,7 +87,7 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
         kernel: KernelCommand,
         folder: Path,
         server: KernelServer | None,
-        listener: ExecutionListener,
+        state: WorkerState,
         *,
         greeting: str,
         log: IO[bytes],
@@ -96,14 +97,11 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
         self.greeting = greeting
         self.greeted = KernelReply()
         self.last_words = LastWords(log)
-        self.memory: IO[bytes] | None = None
-        if LINUX and kernel.is_ipykernel:
-            self.memory = memory_for_messages()
+        self.memory = memory_for_messages() if LINUX and kernel.is_ipykernel else None
         self._memory_watch = MemoryWatch()
         self.client_factory = IpykernelClient if kernel.is_ipykernel else KernelClient
-        self.has_free_cpu = listener.has_free_cpu
+        self.state = state
         self._kernel = kernel
-        self._listener = listener
         self._process: Any = None
         self.provisioner = _Provisioner(server, kernel_spec=self.kernel_spec, kernel_id="", parent=self)
         # No port is open to others. ipykernel 7.4 warns about TCP; other kernels may support nothing else.
@@ -125,12 +123,7 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
     async def _async_post_start_kernel(self, **kwargs: Any) -> None:
         await super()._async_post_start_kernel(**kwargs)
         self._process = self.provisioner.process
-        self._listener.kernel(self._process.pid)
-
-    @property
-    def not_forked(self) -> str:
-        """Why the kernel was not forked; empty if it was, or was not meant to be."""
-        return str(self.provisioner.not_forked)
+        self.state.kernel = self._process.pid
 
     @property
     def has_imports(self) -> bool:  # it was forked after imports of its notebook
@@ -155,7 +148,8 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
         while not all(socket.exists() for socket in sockets) and time.monotonic() < ends and await self.is_alive():
             await asyncio.sleep(POLL_SECONDS)
 
-    def cell_begins(self) -> None:
+    def cell_begins(self, number: int) -> None:
+        self.state.cell = number
         self.last_words.cell_begins(self._process.pid)
 
     def last_messages(self, session: Session) -> list[dict[str, Any]]:
@@ -189,8 +183,15 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
                 else:
                     os.kill(self._process.pid, signal.SIGTERM)
 
-    def end_now(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Kill what is left of the kernel and of everything it has started."""
+        with signals.held_back():
+            self._end_now()
+
+    def _end_now(self) -> None:
         if isinstance(self._process, ForkedKernel):
             self._process.end()
         elif LINUX:  # a worker adopts the orphans of its kernel
@@ -198,7 +199,7 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
             processes.end_after(kernel, code)
         else:
             self.signal_now(signal.SIGKILL if POSIX else signal.SIGTERM)
-        self._listener.kernel(0)
+        self.state.kernel = 0
         self.last_words.close()
         if self.memory:
             self.memory.close()

@@ -1,5 +1,6 @@
 """Shows progress: one live line per running notebook, or heartbeats in a log, and one line per finished notebook."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,17 +11,20 @@ from notebook_ci.records.execute_notebook import NotebookResult
 HEARTBEAT_SECONDS = 30.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Running:
-    name: str  # of the execution
-    cell: int  # counted from 1; 0: none yet
-    cells: int
-    seconds: float  # since the notebook began
-    cell_seconds: float  # since the cell began
+    """The progress of an execution. Times are those of `time.monotonic`."""
 
-    def __str__(self) -> str:
-        where = f"cell {self.cell}/{self.cells}" if self.cell else "starting"
-        return f"{self.name} · {where} · running {self.cell_seconds if self.cell else self.seconds:.0f} s"
+    name: str
+    cells: int
+    began: float
+    ended: float = math.inf  # infinite: still running
+    cell: int = 0  # the running cell, counted from 1; 0: none yet
+    cell_began: float = 0.0  # when that cell was first seen
+
+    def at(self, now: float) -> str:
+        where, began = (f"cell {self.cell}/{self.cells}", self.cell_began) if self.cell else ("starting", self.began)
+        return f"{self.name} · {where} · running {now - began:.0f} s"
 
 
 class ProgressDisplay:
@@ -31,14 +35,15 @@ class ProgressDisplay:
         self._shown_at: dict[str, float] = {}
         self._is_held_back = False
 
-    def show(self, running: Sequence[Running]) -> None:
+    def show(self, running: Sequence[Running], now: float = 0.0) -> None:
         if self._reporter.is_live:
-            self._reporter.live([f"{self._done}/{self._total}", *map(str, running)] if running else [])
+            lines = [each.at(now) for each in running]
+            self._reporter.live([f"{self._done}/{self._total}", *lines] if lines else [])
             return
         for each in running:
-            if each.seconds - self._shown_at.get(each.name, 0.0) >= HEARTBEAT_SECONDS:
-                self._shown_at[each.name] = each.seconds
-                self._reporter.progress(f"  {each}")
+            if now - self._shown_at.get(each.name, each.began) >= HEARTBEAT_SECONDS:
+                self._shown_at[each.name] = now
+                self._reporter.progress(f"  {each.at(now)}")
 
     def passed(self, result: NotebookResult) -> None:
         self._ended()

@@ -85,8 +85,7 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         first = server if isinstance(server, KernelServer) else None
         servers = Servers(first, folder, _of_ipykernel(planned.executions, kernels), inputs.preload, _limits(inputs))
         try:
-            spare = 0 if inputs.workers else 1
-            Conductor(shared, planned.executions, schedule, record, progress, servers, spare).run()
+            Conductor(shared, planned.executions, schedule, record, progress, servers).run()
         finally:
             indices = {execution.path: index for index, execution in enumerate(planned.executions)}
             record.problems.sort(key=lambda problem: indices.get(problem.file or "", -1))  # they came in order of time

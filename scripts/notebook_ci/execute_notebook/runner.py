@@ -4,10 +4,9 @@ import errno
 import hashlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from kernel_server.interface import KernelServer
 from notebook_ci.base import files, signals
@@ -19,11 +18,11 @@ from notebook_ci.execute_notebook.engine import PreparedNotebook, StoppedError
 from notebook_ci.execute_notebook.folders import make_folder, temporary_folder
 from notebook_ci.execute_notebook.interpreter import Interpreter, environment
 from notebook_ci.execute_notebook.kernel_specs import KernelCommand, Kernels
-from notebook_ci.execute_notebook.listener import ExecutionListener
 from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.outcome import Outcome, about
 from notebook_ci.execute_notebook.plan import Execution
 from notebook_ci.execute_notebook.watch import Watch
+from notebook_ci.execute_notebook.worker_state import WorkerState
 from notebook_ci.notebooks import metrics
 from notebook_ci.records.execute_notebook import Failure, NotebookResult
 from notebook_ci.records.run_directory import StageFiles
@@ -42,36 +41,36 @@ class Shared:
     folder: Path  # private, for temporary files
 
 
+@dataclass
 class Executor:
-    """Executes one notebook. Without a `server` its kernel is started, not forked."""
+    """Executes one notebook."""
 
-    def __init__(
-        self, shared: Shared, execution: Execution, server: KernelServer | None, listener: ExecutionListener
-    ) -> None:
-        self._shared = shared
-        self._execution = execution
-        self._server = server
-        self._listener = listener
-        result = NotebookResult(path=execution.path, name=execution.name, status="failed")
-        self._outcome = Outcome(result)
+    shared: Shared
+    execution: Execution
+    server: KernelServer | None  # None: its kernel is started, not forked
+    state: WorkerState
+    ending: Callable[[], None]  # called when only the kernel's end is left
+
+    def __post_init__(self) -> None:
+        self._outcome = Outcome(NotebookResult(path=self.execution.path, name=self.execution.name, status="failed"))
 
     def execute(self) -> Outcome:
         """Execute the notebook, and describe what came of it."""
         outcome, result = self._outcome, self._outcome.result
-        document, kernel = self._execution.content, self._shared.kernels.get(self._execution.path)
+        document, kernel = self.execution.content, self.shared.kernels.get(self.execution.path)
         if isinstance(document, NotebookCiError) or not isinstance(kernel, KernelCommand) or not document.path.exists():
             result.failure = failures.refused(self._refusal())
             return outcome
         # The digest of what is executed: an earlier notebook may have changed the file since it was read.
         outcome.read[result.path] = hashlib.sha256(document.text.encode()).hexdigest()
-        result.parameters = dict(self._execution.parameters)
+        result.parameters = dict(self.execution.parameters)
         result.kernel = "" if kernel.is_ipykernel else kernel.name
-        output = self._shared.output_dir / result.name
+        output = self.shared.output_dir / result.name
         began = time.monotonic()
         notebook: PreparedNotebook | None = None
         try:
             make_folder(output.parent)
-            notebook = PreparedNotebook(document, self._execution.parameters, self._shared.inputs.max_output)
+            notebook = PreparedNotebook(document, self.execution.parameters, self.shared.inputs.max_output)
             self._execute(notebook, kernel, output)
             result.status = "passed"
         except Cancelled as error:
@@ -89,10 +88,10 @@ class Executor:
 
     def _refusal(self) -> NotebookCiError:
         """Return why the notebook cannot be executed."""
-        for error in (self._execution.content, self._shared.kernels.get(self._execution.path)):
+        for error in (self.execution.content, self.shared.kernels.get(self.execution.path)):
             if isinstance(error, NotebookCiError):
                 return error
-        name = self._execution.path
+        name = self.execution.path
         message = f"`{name}` disappeared during the run: another notebook or process deleted or moved it."
         return CheckFailed(message, hint="Keep it, or add it to `exclude`.")
 
@@ -109,12 +108,16 @@ class Executor:
 
         Raises what ended the execution early: see `PreparedNotebook.run`.
         """
-        for server in [self._server, None] if self._server else [None]:
-            with temporary_folder(self._shared.folder) as folder, (folder / "kernel.log").open("w+b") as log:
-                greeting = hooks.installing(self._shared.inputs.shell_errors)
-                manager = kernels.UserKernelManager(kernel, folder, server, self._listener, greeting=greeting, log=log)
+        python, inputs = self.shared.interpreter, self.shared.inputs
+        for server in [self.server, None] if self.server else [None]:
+            with temporary_folder(self.shared.folder) as folder, (folder / "kernel.log").open("w+b") as log:
+                greeting = hooks.installing(inputs.shell_errors)
+                manager = kernels.UserKernelManager(kernel, folder, server, self.state, greeting=greeting, log=log)
+                env = environment(self.shared.environ, python.path, python.prefix, folder)
+                start = {"env": env, "cwd": str(notebook.document.path.resolve().parent), "stdout": log, "stderr": log}
                 try:
-                    self._attempt(manager, notebook, output, log)
+                    with manager, Watch(inputs.cell_timeout, inputs.notebook_timeout, manager.signal_now) as watch:
+                        notebook.run(manager, watch, output, start, self.ending)
                 except StoppedError as error:
                     error.kernel_log = manager.last_words.text()
                     if error.kind != "kernel-not-started":
@@ -130,25 +133,11 @@ class Executor:
                     self._describe(manager)
                 return
 
-    def _attempt(
-        self, manager: kernels.UserKernelManager, notebook: PreparedNotebook, output: Path, log: IO[bytes]
-    ) -> None:
-        """Execute a notebook with one kernel, and end everything of it."""
-        python, inputs = self._shared.interpreter, self._shared.inputs
-        env = environment(self._shared.environ, python.path, python.prefix, Path(log.name).parent)
-        start = {"env": env, "cwd": str(notebook.document.path.resolve().parent), "stdout": log, "stderr": log}
-        try:
-            with Watch(inputs.cell_timeout, inputs.notebook_timeout, manager.signal_now) as watch:
-                notebook.run(manager, watch, output, start, self._listener)
-        finally:
-            with signals.held_back():
-                manager.end_now()
-
     def _describe(self, manager: kernels.UserKernelManager) -> None:
         """Record how the kernel was started."""
         self._outcome.result.kernel_start = manager.start
         self._outcome.has_imports = manager.has_imports
-        self._outcome.not_forked = self._outcome.not_forked or manager.not_forked
+        self._outcome.not_forked = self._outcome.not_forked or manager.provisioner.not_forked
         if why := manager.greeted.error:
             self._report("warning", f"Failed shell commands and `exit()` will not be noticed: {why}.")
 
@@ -163,7 +152,7 @@ class Executor:
             self._report("warning", f"Cell {(notebook.origins[index] or 0) + 1}: {message}")
         result.left_out = notebook.bound.left_out
         if result.left_out:
-            limit = self._shared.inputs.max_output
+            limit = self.shared.inputs.max_output
             size = f"{result.left_out / 1e6:.1f} MB of outputs were left out: more than `max-output` ({limit} bytes)."
             self._report("warning", f"{size} Notices in the executed notebook show where.")
         self._outcome.problems += failures.commands(notebook, result)
@@ -174,7 +163,7 @@ class Executor:
             self._report("warning", f"{left} did not run: {why}.")
         if output.is_file():
             result.output = self._with_digest(output)
-            if self._shared.inputs.html:
+            if self.shared.inputs.html:
                 self._render(notebook, output.with_suffix(".html"))
 
     def _render(self, notebook: PreparedNotebook, page: Path) -> None:
@@ -187,7 +176,7 @@ class Executor:
 
     def _with_digest(self, path: Path) -> str:
         """Record the digest of an output file, and return its name in the record."""
-        name = self._shared.files.relative(path)
+        name = self.shared.files.relative(path)
         self._outcome.created[name] = sha256(path)
         return name
 

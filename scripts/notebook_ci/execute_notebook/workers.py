@@ -6,7 +6,7 @@ for whatever reason.
 """
 
 import contextlib
-import ctypes
+import functools
 import mmap
 import multiprocessing
 import os
@@ -25,10 +25,10 @@ from notebook_ci.base.errors import Cancelled
 from notebook_ci.base.process import LINUX, POSIX
 from notebook_ci.execute_notebook.deaths import MemoryWatch
 from notebook_ci.execute_notebook.engine import StoppedError
-from notebook_ci.execute_notebook.listener import Ending, ExecutionListener
 from notebook_ci.execute_notebook.outcome import Outcome
 from notebook_ci.execute_notebook.plan import Execution
 from notebook_ci.execute_notebook.runner import Executor, Shared
+from notebook_ci.execute_notebook.worker_state import WorkerState
 
 END_SECONDS = 5.0  # a runner that cancels a job kills what is left ten seconds later
 
@@ -55,54 +55,41 @@ class Life:
             self._held.close()
 
 
-def _shared_number() -> Any:
-    """Return a number whose `value` is shared by two processes."""
-    if LINUX:  # multiprocessing would need /dev/shm, which may not be writable
-        return ctypes.c_int.from_buffer(mmap.mmap(-1, mmap.PAGESIZE))
-    return RawValue("i", 0)
-
-
 class Worker:
     def __init__(self, shared: Shared, executions: Sequence[Execution], life: Life) -> None:
         self.index: int | None = None  # of its execution; None: it waits for one
         self._memory = MemoryWatch()
-        # Shared memory, because a message per cell would cost more than many a cell.
-        self._cell, self._kernel, self._free_cpu = _shared_number(), _shared_number(), _shared_number()
+        # On Linux, multiprocessing would need /dev/shm, which may not be writable.
+        self.state = WorkerState.from_buffer(mmap.mmap(-1, mmap.PAGESIZE)) if LINUX else RawValue(WorkerState)
         self.connection, theirs = _PROCESSES.Pipe()
-        listener = ExecutionListener(theirs, self._cell, self._kernel, self._free_cpu)
-        self._process = _PROCESSES.Process(target=_work, args=(shared, executions, listener, life), daemon=True)
+        given = (shared, executions, theirs, self.state, life)
+        self._process = _PROCESSES.Process(target=_work, args=given, daemon=True)
         with signals.held_back():  # until it can handle signals
             self._process.start()
         theirs.close()
 
-    @property
-    def cell(self) -> int:
-        """The running cell, counted from 1; 0: none yet."""
-        return int(self._cell.value)
-
-    def set_free_cpu(self, *, is_free: bool) -> None:
-        """Tell the worker whether another CPU is free, in addition to the one that its kernel uses."""
-        self._free_cpu.value = is_free
-
     def begin(self, index: int, server: KernelServer | None) -> None:
         """Start an execution. Without a `server` its kernel is started, not forked."""
         self.index, self._memory = index, MemoryWatch()
-        self._cell.value = 0
+        self.state.cell = 0
         with contextlib.suppress(OSError):  # if it has died, `receive` raises
             self.connection.send((index, server))
 
-    def receive(self) -> Ending | Outcome:
-        """Return the message that has come; raise StoppedError if it has died. After an outcome it is free again."""
+    def receive(self) -> Outcome | None:
+        """Return the message that has come; raise StoppedError if the worker has died.
+
+        After an outcome it is free again. None: all cells have run; the rest is mostly waiting for the kernel's end.
+        """
         try:
             with signals.held_back():
-                message = self.connection.recv()
+                message: Outcome | None = self.connection.recv()
         except (EOFError, OSError) as error:
             self.end()
             how = self._memory.sentence("The process that executed the notebook", self._process.exitcode)
             raise StoppedError("broken-execution", how) from error
-        if not isinstance(message, Ending):
+        if message:
             self.index = None
-        return message  # type: ignore[no-any-return] # `_work` sends these
+        return message
 
     def cancel(self) -> None:
         if self._process.is_alive():
@@ -118,28 +105,27 @@ class Worker:
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
-        self._end_kernel()
+        _kill_group(self.state.kernel)
+        self.state.kernel = 0
         self.connection.close()
 
-    def _end_kernel(self) -> None:
-        if self._kernel.value:
-            _kill_group(self._kernel.value)
-            self._kernel.value = 0
 
-
-def _work(shared: Shared, executions: Sequence[Execution], listener: ExecutionListener, life: Life) -> None:
+def _work(
+    shared: Shared, executions: Sequence[Execution], connection: "Connection[Any, Any]", state: WorkerState, life: Life
+) -> None:
     life.leave()
     if POSIX:
         os.setsid()  # Ctrl-C in a terminal is for the parent only
     if LINUX:
         processes.adopt()
-    threading.Thread(target=_end_with, args=(listener, life, shared.folder), daemon=True).start()
+    threading.Thread(target=_end_with, args=(state, life, shared.folder), daemon=True).start()
     with contextlib.suppress(Cancelled), signals.cancellable():
         if POSIX:  # only in this thread, or `held_back` would have no effect
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.CANCELLING)
-        while request := _received(listener.connection):
+        while request := _received(connection):
             index, server = request
-            listener.connection.send(Executor(shared, executions[index], server, listener).execute())
+            ending = functools.partial(connection.send, None)
+            connection.send(Executor(shared, executions[index], server, state, ending).execute())
 
 
 def _received(connection: "Connection[Any, Any]") -> tuple[int, KernelServer | None] | None:
@@ -149,18 +135,18 @@ def _received(connection: "Connection[Any, Any]") -> tuple[int, KernelServer | N
         return None
 
 
-def _end_with(listener: ExecutionListener, life: Life, folder: Path) -> None:
+def _end_with(state: WorkerState, life: Life, folder: Path) -> None:
     """End this process when its parent was killed, and remove the parent's folder."""
     life.wait()
     if LINUX:
-        processes.end_all(listener.kernel_value.value)
-    elif listener.kernel_value.value:
-        _kill_group(listener.kernel_value.value)
+        processes.end_all(state.kernel)
+    else:
+        _kill_group(state.kernel)
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 
 def _kill_group(group: int) -> None:
-    if POSIX:
+    if POSIX and group:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)

@@ -92,7 +92,7 @@ async def one_that_comes_where_no_descriptor_is_watched():
     assert not channel._loop
 
 async def one_that_is_watched_for():
-    channel.has_free_cpu, kernel_client.WATCH_SECONDS = lambda: True, 5
+    channel.state.has_free_cpu, kernel_client.WATCH_SECONDS = True, 5
     task = asyncio.ensure_future(heard())
     await asyncio.sleep(0)
     say(1)
@@ -101,7 +101,11 @@ async def one_that_is_watched_for():
 
 async def one_that_is_long_in_coming():
     asked = []
-    channel.has_free_cpu = lambda: not asked.append(1)
+    class State:
+        @property
+        def has_free_cpu(self):
+            return not asked.append(1)
+    channel.state = State()
     task = await waiting()
     assert asked
     assert channel._loop
