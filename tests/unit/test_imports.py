@@ -16,7 +16,7 @@ def cell(source: str, *tags: str, kind: Kind = "code") -> Cell:
 def of(*cells: str | Cell, metadata: Any = None) -> imports.Imports:
     made = [cell(each) if isinstance(each, str) else each for each in cells]
     numbered = tuple(Cell(at, None, each.kind, each.source, each.tags, {}) for at, each in enumerate(made))
-    return imports.of(Document(Path("n.ipynb"), "", numbered, metadata or {}, (4, 5)))
+    return imports.of(Document(Path("n.ipynb"), "", numbered, metadata or {}))
 
 
 HARMLESS = [

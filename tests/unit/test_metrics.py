@@ -24,7 +24,7 @@ def test_metrics_are_collected_from_all_cells() -> None:
     collected = collect([[], [metrics({"rows": 5, "auc": 0.5})], [metrics({"loss": -1e-3})]])
     assert collected.metrics == {"rows": 5, "auc": 0.5, "loss": -1e-3}
     assert isinstance(collected.metrics["rows"], int)
-    assert (collected.scraps, collected.problems) == ({}, ())
+    assert (collected.scraps, collected.problems) == ({}, [])
 
 
 def test_the_later_value_of_a_name_wins() -> None:
@@ -47,7 +47,7 @@ def test_results_count_and_other_outputs_do_not() -> None:
         {"output_type": "error", "ename": "X", "evalue": "", "traceback": []},
     ]
     assert collect([outputs]).metrics == {"a": 1}
-    assert collect([outputs]).problems == ()
+    assert collect([outputs]).problems == []
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_scraps_that_are_numbers_are_metrics_and_others_are_not() -> None:
     collected = collect([outputs, [scrap("yes", data=True)]])
     assert collected.metrics == {"n": 5, "f": 0.5}
     assert collected.scraps == {"t": "0.5", "b": [True], "o": {"x": None}, "yes": True}
-    assert collected.problems == ()
+    assert collected.problems == []
 
 
 def test_of_metric_and_scrap_with_one_name_the_later_counts() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from notebook_ci.notebooks.positions import cell_line, scan, source_line, split_lines
+from notebook_ci.notebooks.positions import scan, source_line, split_lines
 
 Json = Any
 
@@ -24,7 +24,7 @@ def test_lines_of_a_notebook_as_jupyter_writes_it() -> None:
     physical = text.split("\n")
     assert [physical[source_line(text, 0, line) - 1].strip() for line in (1, 2)] == ['"a\\n",', '"b"']
     assert [physical[source_line(text, 1, line) - 1].strip() for line in (1, 2)] == ['"c\\n",', '"d"']
-    assert cell_line(text, 1) == source_line(text, 1, 1)
+    assert source_line(text, 1) == source_line(text, 1, 1)
 
 
 def test_in_one_line_everything_stands_in_line_one() -> None:
@@ -52,7 +52,7 @@ def test_an_escaped_backslash_before_n_is_no_line_end() -> None:
 
 def test_the_line_of_an_empty_source_is_that_of_the_cell() -> None:
     text = '{"cells":[\n{"source":\n[]},\n{"source":\n""},\n{\n"cell_type":"code"},\n{"source":["",\n""]}]}'
-    assert [position.first_line for position in scan(text)] == [2, 4, 6, 8]
+    assert [position.source_line(1) for position in scan(text)] == [2, 4, 6, 8]
     assert [position.line for position in scan(text)] == [2, 4, 6, 8]
 
 
@@ -104,7 +104,7 @@ def test_json_without_a_list_of_cells_has_no_positions(text: str) -> None:
 def test_cells_that_are_no_cells_have_a_line_but_no_source() -> None:
     text = '{"cells":[\n5,\n"a",\n{"source":7},\n{"source":[1,\n"b"]}]}'
     assert [(position.line, position.source) for position in scan(text)] == [(2, ""), (3, ""), (4, ""), (5, "b")]
-    assert scan(text)[3].first_line == 6
+    assert scan(text)[3].source_line(1) == 6
 
 
 # Notebooks at random: every source line holds a marker that stands nowhere else, so that its physical line can be read

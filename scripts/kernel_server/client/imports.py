@@ -9,12 +9,13 @@ not changed, except for `_ipython_alone_breaks`.
 """
 
 import ast
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from notebook_ci.notebooks.document import Cell, Document, is_python
-from notebook_ci.notebooks.parameters import PYTHON_BODY
+from notebook_ci.notebooks.parameters import parse
 from notebook_ci.notebooks.positions import split_lines
 
 _SKIPPED = "skip-execution"  # nbclient (0.11) does not run cells with this tag
@@ -25,7 +26,6 @@ _LONGEST_SHOWN = 60
 # command that swallows the next line.
 _ipython_alone_breaks = re.compile("[\v\f\x1c-\x1e\x85\u2028\u2029]")
 
-_LITERAL = (ast.Constant, ast.Tuple, ast.List, ast.Set, ast.Dict, ast.UnaryOp, ast.USub, ast.UAdd, ast.Load)
 _ANNOTATION = (ast.Constant, ast.Name, ast.Attribute, ast.Subscript, ast.Tuple, ast.Load)
 
 
@@ -39,41 +39,26 @@ class Imports:
     later: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Stop:
-    """Where the search ended: the index of the cell, among those that run, and a phrase that says why."""
-
-    at: int
-    reason: str
-
-
 def of(document: Document) -> Imports:
     """Return the imports of a notebook; none if it names another language than Python. Never raises.
 
     A cell that cannot be parsed ends the search, and its own imports are not found.
     """
     cells = [cell for cell in document.cells if _runs(cell)] if is_python(document) else []
-    first, stop = _first(cells)
-    if stop is None:
-        return Imports(first, {})
-    known = {entry.partition(":")[0] for entry in first}
-    late = [module for cell in cells[stop.at :] for module in _modules(cell)]
-    return Imports(first, {module: f"comes {stop.reason}" for module in late if module not in known})
-
-
-def _runs(cell: Cell) -> bool:
-    return cell.kind == "code" and _SKIPPED not in cell.tags and bool(cell.source.strip())
-
-
-def _first(cells: Iterable[Cell]) -> tuple[tuple[str, ...], _Stop | None]:
     first: dict[str, None] = {}
     for at, cell in enumerate(cells):
         statements, reason = _beginning(cell)
         for statement in statements:
             first.update(dict.fromkeys(_entries(statement)))
         if reason:
-            return tuple(first), _Stop(at, reason)
-    return tuple(first), None
+            known = {entry.partition(":")[0] for entry in first}
+            late = [module for later in cells[at:] for module in _modules(later) if module not in known]
+            return Imports(tuple(first), dict.fromkeys(late, f"comes {reason}"))
+    return Imports(tuple(first), {})
+
+
+def _runs(cell: Cell) -> bool:
+    return cell.kind == "code" and _SKIPPED not in cell.tags and bool(cell.source.strip())
 
 
 def _beginning(cell: Cell) -> tuple[list[ast.stmt], str]:
@@ -164,21 +149,16 @@ def _is_plain_target(target: ast.expr) -> bool:
 
 
 def _is_literal(value: ast.expr) -> bool:
-    """Whether evaluating this runs no code: what `ast.literal_eval` accepts, except for `set()` and complex sums.
-
-    A notebook may define a function named `set`.
-    """
-    # ast.walk, here and below, because it does not recurse: the parser accepts deeper nesting than calls allow.
-    return all(isinstance(node, _LITERAL) and _is_literal_node(node) for node in ast.walk(value))
-
-
-def _is_literal_node(node: ast.AST) -> bool:
-    if isinstance(node, ast.UnaryOp):
-        return isinstance(node.operand, ast.Constant) and type(node.operand.value) in (int, float, complex)
-    return not (isinstance(node, ast.Dict) and None in node.keys)
+    """Whether evaluating this runs no code, unlike `set()`: a notebook may define a function of this name."""
+    try:
+        ast.literal_eval(value)
+    except (ValueError, TypeError, MemoryError, RecursionError):
+        return False
+    return not any(isinstance(node, ast.Call | ast.BinOp) for node in ast.walk(value))
 
 
 def _is_plain_annotation(annotation: ast.expr) -> bool:
+    # ast.walk does not recurse: the parser accepts deeper nesting than calls allow.
     return all(isinstance(node, _ANNOTATION) for node in ast.walk(annotation))
 
 
@@ -205,7 +185,11 @@ def _entries(statement: ast.stmt) -> Iterator[str]:
 
 def _modules(cell: Cell) -> Iterator[str]:
     """Yield the modules that a cell imports outside functions, as they are written."""
-    for statement in _imports(_parsed(cell.source) or _parsed(_without_commands(cell.source)) or []):
+    statements: list[ast.stmt] = []
+    if not _ipython_alone_breaks.search(cell.source):
+        with contextlib.suppress(SyntaxError):
+            statements = parse(cell.source)
+    for statement in _imports(statements):
         if isinstance(statement, ast.Import):
             yield from (alias.name for alias in statement.names)
         elif statement.module != "__future__" or statement.level:
@@ -221,18 +205,3 @@ def _imports(statements: Iterable[ast.stmt]) -> Iterator[ast.Import | ast.Import
             yield node
         elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.expr):
             pending += list(ast.iter_child_nodes(node))[::-1]
-
-
-def _without_commands(source: str) -> str:
-    """Return a cell with `pass` instead of IPython's lines; empty if its cell magic says that it is not Python."""
-    magic = re.match(r"\s*%%(\S*)", source)
-    if magic and magic[1] not in PYTHON_BODY:
-        return ""
-    plain: list[str] = []
-    goes_on = False
-    for line in split_lines(source):
-        is_command = goes_on or _is_command(line)
-        replacement = "" if goes_on else line[: len(line) - len(line.lstrip())] + "pass"
-        plain.append(replacement if is_command else line)
-        goes_on = is_command and line.endswith("\\")
-    return "\n".join(plain)

@@ -80,7 +80,7 @@ class Servers:
         self._used.pop(index, None)
         if not self._first or self._documents[index] is None:
             return None
-        branch = self._grown(index) or self._best(index)
+        branch = self._branch_for(index)
         if branch is None:
             return self._first
         self._used[index] = branch
@@ -170,8 +170,8 @@ class Servers:
         paths = Counter(self._of(folder).values())
         self._useful[folder] = useful(paths) if self._named is None else set(paths)
 
-    def _best(self, index: int) -> _Branch | None:
-        """Return the server that has done most of a notebook's imports, and no others."""
+    def _branch_for(self, index: int) -> _Branch | None:
+        """Return the server that has done most of a notebook's imports, and no others. Start a better one if useful."""
         if index not in self._paths:
             return None
         folder, path = self._wishes[index].folder, self._paths[index]
@@ -180,21 +180,12 @@ class Servers:
             for branch in self._branches
             if branch.folder == folder and not branch.is_failed and set(branch.modules) <= set(path)
         ]
-        return max(fitting, key=lambda branch: len(branch.modules), default=None)
-
-    def _grown(self, index: int) -> _Branch | None:
-        """Start a server if it would be better for a notebook than the existing ones."""
-        path = self._paths.get(index, ())
-        best = self._best(index)
-        if not path or (best and not best.is_ready):
-            return None
-        folder, there = self._wishes[index].folder, best.modules if best else ()
-        better = sorted(
-            (each for each in self._useful[folder] if path[: len(each)] == each and set(there) < set(each)), key=len
-        )
-        if not better or self._bytes() > self._limits.memory:
-            return None
-        return self._grow(folder, better[0], best)
+        best = max(fitting, key=lambda branch: len(branch.modules), default=None)
+        there = set(best.modules if best else ())
+        better = [each for each in self._useful[folder] if path[: len(each)] == each and there < set(each)]
+        if not better or (best and not best.is_ready) or self._bytes() > self._limits.memory:
+            return best
+        return self._grow(folder, min(better, key=len), best) or best
 
     def _grow(self, folder: str, modules: Modules, parent: _Branch | None) -> _Branch | None:
         source = parent.server if parent else self._first

@@ -132,7 +132,7 @@ def _second_cells(executions: Sequence[Execution]) -> Iterator[Problem]:
                 message=f"{len(cells)} cells are tagged `{parameters.TAG}`; only the first, cell {cells[0].index + 1}, "
                 "is used. Move all parameters into it.",
                 file=path,
-                line=positions.cell_line(content.text, cells[1].index),
+                line=positions.source_line(content.text, cells[1].index),
             )
 
 

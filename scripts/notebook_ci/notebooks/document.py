@@ -40,7 +40,6 @@ class Document:
     text: str = field(repr=False)  # the whole file, with its own line ends
     cells: tuple[Cell, ...]
     metadata: Mapping[str, Any]
-    nbformat: tuple[int, int]  # major and minor version
 
 
 def read(path: Path) -> Document:
@@ -85,11 +84,11 @@ class _Reader:
     def read(self) -> Document:
         self._text = self._decoded(self._bytes())
         content = self._content()
-        version = self._version(content)
+        self._check_version(content)
         metadata = content.get("metadata", {})
         if not isinstance(metadata, dict):
             raise self._error(f"has metadata that is {json_kind(metadata)}, not an object")
-        return Document(self._path, self._text, self._cells(content), metadata, version)
+        return Document(self._path, self._text, self._cells(content), metadata)
 
     def _error(self, what: str, *, hint: str = _RESTORE, line: int | None = None) -> CheckFailed:
         return CheckFailed(f"`{self._name}` {what}.", hint=hint, file=self._path, line=line)
@@ -159,11 +158,11 @@ class _Reader:
         what = f"is not valid JSON: {error.msg}, line {error.lineno}, column {error.colno}"
         return self._error(what, line=error.lineno)
 
-    def _version(self, content: dict[str, Any]) -> tuple[int, int]:
+    def _check_version(self, content: dict[str, Any]) -> None:
         if "nbformat" not in content:
             raise self._error("is not a notebook: it has no `nbformat`")
         major, minor = content["nbformat"], content.get("nbformat_minor", 0)
-        if not _is_whole(major) or not _is_whole(minor):
+        if type(major) is not int or type(minor) is not int:  # `bool` is a subclass of `int`
             raise self._error("has an `nbformat` or `nbformat_minor` that is not a whole number")
         if major < _SUPPORTED_FORMAT:
             convert = command_line("jupyter nbconvert --to notebook --nbformat 4 --inplace {}", self._name)
@@ -172,23 +171,20 @@ class _Reader:
         if major > _SUPPORTED_FORMAT:
             what = f"is in notebook format {major}; this notebook-ci supports format {_SUPPORTED_FORMAT}"
             raise self._error(what, hint=f"Save it in format {_SUPPORTED_FORMAT}, or use a newer notebook-ci.")
-        return major, minor
 
     def _cells(self, content: dict[str, Any]) -> tuple[Cell, ...]:
         if "cells" not in content:
             raise self._error("has no `cells`")
         if not isinstance(content["cells"], list):
             raise self._error(f"has `cells` that are {json_kind(content['cells'])}, not a list")
-        seen: set[str] = set()
+        seen: set[str | None] = set()
         cells = []
         for index, value in enumerate(content["cells"]):
-            cell = self._cell(index, value, seen)
-            if cell.id is not None:
-                seen.add(cell.id)
-            cells.append(cell)
+            cells.append(self._cell(index, value, seen))
+            seen.add(cells[-1].id)
         return tuple(cells)
 
-    def _cell(self, index: int, value: object, seen: set[str]) -> Cell:
+    def _cell(self, index: int, value: object, seen: set[str | None]) -> Cell:
         if not isinstance(value, dict):
             raise self._cell_error(index, f"is {json_kind(value)}, not an object")
         kind = value.get("cell_type")
@@ -202,9 +198,10 @@ class _Reader:
         if not isinstance(cell_id, str) or cell_id in seen:
             # Jupyter opens such a notebook and gives the later cell a new id, so it is not an error here either.
             cell_id = None
-        return Cell(
-            index, cell_id, cast("Kind", kind), self._source(index, value), self._tags(index, metadata), metadata
-        )
+        tags = metadata.get("tags", [])
+        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+            raise self._cell_error(index, "has `tags` that are not a list of strings")
+        return Cell(index, cell_id, cast("Kind", kind), self._source(index, value), frozenset(tags), metadata)
 
     def _source(self, index: int, cell: dict[str, Any]) -> str:
         source = cell.get("source")
@@ -218,25 +215,14 @@ class _Reader:
         except UnicodeEncodeError as error:
             # Half of a surrogate pair (`\ud83d`): json accepts it, but it cannot be sent to a kernel or written to a
             # file.
-            position = positions.scan(self._text)[index]
-            line = position.source_line(len(positions.split_lines(source[: error.start])))
+            line = positions.source_line(self._text, index, len(positions.split_lines(source[: error.start])))
             wrong = f"contains half a character (a lone surrogate, line {line})"
             raise self._cell_error(index, wrong, line=line) from None
         return source
 
-    def _tags(self, index: int, metadata: dict[str, Any]) -> frozenset[str]:
-        tags = metadata.get("tags", [])
-        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-            raise self._cell_error(index, "has `tags` that are not a list of strings")
-        return frozenset(tags)
-
     def _cell_error(self, index: int, what: str, *, line: int | None = None) -> CheckFailed:
-        where = positions.cell_line(self._text, index) if line is None else line
+        where = line or positions.source_line(self._text, index)
         return CheckFailed(f"Cell {index + 1} of `{self._name}` {what}.", hint=_RESTORE, file=self._path, line=where)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def json_kind(value: object) -> str:

@@ -10,7 +10,6 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from notebook_ci.notebooks.document import json_kind
@@ -26,36 +25,29 @@ MOST_PROBLEMS = 20
 MOST_SCRAP_BYTES = 16 * 1024  # scraps are written into the record: data frames belong in files
 
 _MOST_SHOWN_CHARS = 80
-_NOT_FINITE = "is not finite (infinite or not a number)"
 # JSON has no such numbers: kernels and libraries write them as text.
 _NOT_FINITE_AS_TEXT = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Collected:
-    metrics: dict[str, float | int]  # finite; if a name is used twice, the later value
-    scraps: dict[str, Any]  # other JSON values
-    problems: tuple[tuple[int, str], ...]  # cell index (from 0) and a sentence; at most twenty
 
 
 class _Refused(Exception):
     """A value is not accepted; the text says why."""
 
 
-def collect(outputs_per_cell: Sequence[Sequence[Mapping[str, Any]]]) -> Collected:
+def collect(outputs_per_cell: Sequence[Sequence[Mapping[str, Any]]]) -> "Collected":
     """Collect metrics and scraps from the `outputs` of each cell, in order; empty for a cell without outputs."""
-    collector = _Collector()
+    collected = Collected()
     for index, outputs in enumerate(outputs_per_cell):
         for output in outputs:
-            collector.take(index, output)
-    return Collected(collector.metrics, collector.scraps, tuple(collector.problems[:MOST_PROBLEMS]))
+            collected.take(index, output)
+    del collected.problems[MOST_PROBLEMS:]
+    return collected
 
 
-class _Collector:
+class Collected:
     def __init__(self) -> None:
-        self.metrics: dict[str, float | int] = {}
-        self.scraps: dict[str, Any] = {}
-        self.problems: list[tuple[int, str]] = []
+        self.metrics: dict[str, float | int] = {}  # finite; if a name is used twice, the later value
+        self.scraps: dict[str, Any] = {}  # other JSON values
+        self.problems: list[tuple[int, str]] = []  # cell index (from 0) and a sentence; at most twenty
 
     def take(self, index: int, output: Mapping[str, Any]) -> None:
         data = output.get("data")
@@ -105,7 +97,7 @@ class _Collector:
 
     def _keep_metric(self, name: str, value: object) -> None:
         if isinstance(value, str) and _NOT_FINITE_AS_TEXT.fullmatch(value):
-            raise _Refused(_NOT_FINITE)
+            value = math.nan
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _Refused(f"is {json_kind(value)}, not a number")
         try:
@@ -113,7 +105,7 @@ class _Collector:
         except OverflowError:
             raise _Refused("is too large a number") from None
         if not finite:
-            raise _Refused(_NOT_FINITE)
+            raise _Refused("is not finite (infinite or not a number)")
         self._check_room(name)
         self.metrics[name] = value
         self.scraps.pop(name, None)
@@ -154,9 +146,8 @@ def _json_size(data: object) -> int:
     except UnicodeEncodeError:
         raise _Refused("contains half a character (a lone surrogate)") from None
     except (ValueError, RecursionError):
-        raise _Refused(
-            "cannot be written as JSON: a number is not finite or too long, or it is nested too deeply"
-        ) from None
+        why = "a number is not finite or too long, or it is nested too deeply"
+        raise _Refused(f"cannot be written as JSON: {why}") from None
 
 
 def _shown(name: str) -> str:

@@ -16,7 +16,7 @@ from notebook_ci.notebooks.document import Cell, Document, is_python, language
 TAG = "parameters"
 
 # The cell magics whose body is Python code that runs in the notebook's own namespace.
-PYTHON_BODY = frozenset({"capture", "prun", "time", "timeit"})
+_PYTHON_BODY = frozenset({"capture", "prun", "time", "timeit"})
 _MOST_IPYTHON_LINES = 200  # in one cell; each costs one parse of the cell
 
 _NAME = r"(?P<name>[^\W\d]\w*)[ \t]*"
@@ -48,11 +48,13 @@ def declared(document: Document) -> tuple[str, ...]:
     if cell is None:
         return ()
     if not is_python(document):
-        return _declared_elsewhere(cell.source, language(document))
-    if not _is_python(cell.source):
-        return ()
+        if (its_language := language(document)) not in _LANGUAGES:
+            return ()
+        lines = positions.split_lines(textwrap.dedent(cell.source))
+        found = [re.match(_LANGUAGES[its_language][1], line) for line in lines]
+        return tuple(dict.fromkeys(match["name"] for match in found if match))
     try:
-        tree = _parse(textwrap.dedent(cell.source))
+        statements = parse(textwrap.dedent(cell.source))
     except SyntaxError as error:
         raise CheckFailed(
             f"The parameters cell of `{document.path.as_posix()}` is not valid Python: {error.msg}.",
@@ -60,7 +62,7 @@ def declared(document: Document) -> tuple[str, ...]:
             file=document.path,
             line=positions.source_line(document.text, cell.index, error.lineno or 1),
         ) from None
-    return tuple(dict.fromkeys(name for statement in tree.body for name in _assigned(statement)))
+    return tuple(dict.fromkeys(name for statement in statements for name in _assigned(statement)))
 
 
 def papermill_language(document: Document) -> str:
@@ -87,21 +89,14 @@ def _cell(document: Document) -> Cell | None:
     return next(iter(tagged(document)), None)
 
 
-def _declared_elsewhere(source: str, language: str | None) -> tuple[str, ...]:
-    if language not in _LANGUAGES:
-        return ()
-    lines = positions.split_lines(textwrap.dedent(source))
-    found = [re.match(_LANGUAGES[language][1], line) for line in lines]
-    return tuple(dict.fromkeys(match["name"] for match in found if match))
+def parse(source: str) -> list[ast.stmt]:
+    """Return the statements of a cell after replacing IPython's own lines by plain Python; no other line moves.
 
-
-def _is_python(source: str) -> bool:
+    There are none if its cell magic says that it is not Python. Raises SyntaxError.
+    """
     magic = re.match(r"\s*%%(\S*)", source)
-    return magic is None or magic[1] in PYTHON_BODY
-
-
-def _parse(source: str) -> ast.Module:
-    """Parse a cell after replacing IPython's own lines by plain Python; no other line moves."""
+    if magic and magic[1] not in _PYTHON_BODY:
+        return []
     lines = positions.split_lines(source)
     for _ in range(_MOST_IPYTHON_LINES):
         try:
@@ -112,9 +107,9 @@ def _parse(source: str) -> ast.Module:
     return _parse_python(lines)
 
 
-def _parse_python(lines: list[str]) -> ast.Module:
+def _parse_python(lines: list[str]) -> list[ast.stmt]:
     try:
-        return ast.parse("\n".join(lines))
+        return ast.parse("\n".join(lines)).body
     except (ValueError, RecursionError, MemoryError) as error:
         if isinstance(error, SyntaxError):
             raise

@@ -24,13 +24,11 @@ class CellPosition:
     def source(self) -> str:
         return "".join(text for _, text in self.parts)
 
-    @property
-    def first_line(self) -> int:
-        """Line of the first source line, or of the cell object if the source is empty."""
-        return self.source_line(1)
-
     def source_line(self, line: int) -> int:
-        """Return the physical line of a source line, counted from 1; a number beyond the end means the last line."""
+        """Return the physical line of a source line, counted from 1; a number beyond the end means the last line.
+
+        If the source is empty, this is the line of the cell object.
+        """
         parts = [part for part in self.parts if part[1]]
         if not parts:
             return self.line
@@ -51,10 +49,20 @@ def scan(text: str) -> tuple[CellPosition, ...]:
 
     `text` must be JSON that `json.loads` accepts. If a key is repeated, the last one counts, as in `json`.
     """
-    return _Scanner(text).notebook()
+    walker = JsonWalker(text)
+    cells: list[CellPosition] = []
+
+    def member(key: str, at: int) -> int:
+        if key != "cells":
+            return walker.skip(at)
+        cells.clear()
+        return walker.array(at, lambda element: _cell(walker, element, cells))
+
+    walker.object(walker.space(0), member)
+    return tuple(cells)
 
 
-def source_line(text: str, cell_index: int, line: int) -> int:
+def source_line(text: str, cell_index: int, line: int = 1) -> int:
     """Return the physical line, counted from 1, of a source line (from 1) of the cell `cell_index` (from 0).
 
     Each call reads the whole text: use `scan` for several lines.
@@ -62,45 +70,22 @@ def source_line(text: str, cell_index: int, line: int) -> int:
     return scan(text)[cell_index].source_line(line)
 
 
-def cell_line(text: str, cell_index: int) -> int:
-    """Return the physical line of a cell's first source line, or of the cell object if the source is empty."""
-    return scan(text)[cell_index].first_line
+def _cell(walker: JsonWalker, at: int, cells: list[CellPosition]) -> int:
+    line = walker.line_at(at)
+    parts: list[tuple[int, str]] = []
 
-
-class _Scanner(JsonWalker):
-    def notebook(self) -> tuple[CellPosition, ...]:
-        cells: list[CellPosition] = []
-
-        def member(key: str, at: int) -> int:
-            if key != "cells":
-                return self.skip(at)
-            cells.clear()
-            return self.array(at, lambda element: self._cell(element, cells))
-
-        self.object(self.space(0), member)
-        return tuple(cells)
-
-    def _cell(self, at: int, cells: list[CellPosition]) -> int:
-        line = self.line_at(at)
-        parts: list[tuple[int, str]] = []
-
-        def member(key: str, value: int) -> int:
-            if key != "source":
-                return self.skip(value)
-            parts.clear()
-            return self._source(value, parts)
-
-        end = self.object(at, member)
-        cells.append(CellPosition(line, tuple(parts)))
-        return end
-
-    def _source(self, at: int, parts: list[tuple[int, str]]) -> int:
-        if self.text[at] == "[":
-            return self.array(at, lambda element: self._string(element, parts))
-        return self._string(at, parts)
-
-    def _string(self, at: int, parts: list[tuple[int, str]]) -> int:
-        value, end = self.value(at)
+    def part(at: int) -> int:
+        value, end = walker.value(at)
         if isinstance(value, str):
-            parts.append((self.line_at(at), value))
+            parts.append((walker.line_at(at), value))
         return end
+
+    def member(key: str, at: int) -> int:
+        if key != "source":
+            return walker.skip(at)
+        parts.clear()
+        return walker.array(at, part) if walker.text[at] == "[" else part(at)
+
+    end = walker.object(at, member)
+    cells.append(CellPosition(line, tuple(parts)))
+    return end
