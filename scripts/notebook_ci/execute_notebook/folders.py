@@ -33,10 +33,8 @@ def make_folder(folder: Path) -> None:
 def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
     """Create a folder that only this user can read, and remove it at the end.
 
-    `parent` is another such folder; None: the system's temporary folder.
-
-    Raises:
-        SurroundingsError: It cannot be created, or the system (disk full, for example) failed while it was used.
+    `parent` is another such folder; None: the system's temporary folder. Raises SurroundingsError if it cannot be
+    created, or if the system (disk full, for example) failed while it was used.
     """
     try:
         with signals.held_back():

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +51,7 @@ class Candidate:
 
     path: Path
     origin: str  # where it was found, for the log
-    is_named: bool  # by an input
+    is_named: bool = False  # by an input
 
     @property
     def prefix(self) -> Path:
@@ -64,14 +64,29 @@ def find(given: str, slug: str, run_directory: RunDirectory, workspace: Workspac
 
     Raises InputError if setup-env did not pass in this run, and SurroundingsError if none was found.
     """
-    found = next(_candidates(given, slug, run_directory, workspace), None)
-    if found is None:
-        raise SurroundingsError(
-            "No Python was found to run the notebooks.",
-            hint="Run setup-env first, or set `python` to an interpreter.",
-        )
-    origin, path = found
-    return Candidate(path, origin, is_named=bool(given))
+    if given:
+        return Candidate(_named(given, workspace), "`python`", is_named=True)
+    record = run_directory.last(SetupEnvRecord, slug)
+    if record and record.status != "skipped":
+        if record.status != "passed":
+            raise InputError(
+                "setup-env did not pass in this run, so there is no environment for the notebooks.",
+                hint="Read its errors, or set `python` to an interpreter.",
+            )
+        return Candidate(Path(record.python), "setup-env")
+    earlier = default_environment(slug, workspace)
+    # On a laptop, each run has its own run directory, so setup-env's record is not found there.
+    if not workspace.runner_temp and program_in(earlier).exists():
+        _refuse_copy(earlier)
+        return Candidate(program_in(earlier), EARLIER)
+    for variable in ("VIRTUAL_ENV", "pythonLocation"):
+        if workspace.environ.get(variable):
+            return Candidate(program_in(Path(workspace.environ[variable])), variable)
+    for name in ("python", "python3"):
+        if found := shutil.which(name, path=workspace.environ.get("PATH")):
+            return Candidate(Path(found), "PATH")
+    hint = "Run setup-env first, or set `python` to an interpreter."
+    raise SurroundingsError("No Python was found to run the notebooks.", hint=hint)
 
 
 def _refuse_copy(environment: Path) -> None:
@@ -97,31 +112,6 @@ def _digest(path: Path) -> str:
         return ""
 
 
-def _candidates(given: str, slug: str, run_directory: RunDirectory, workspace: Workspace) -> Iterator[tuple[str, Path]]:
-    if given:
-        yield "`python`", _named(given, workspace)
-        return
-    record = run_directory.last(SetupEnvRecord, slug)
-    if record and record.status != "skipped":
-        if record.status != "passed":
-            raise InputError(
-                "setup-env did not pass in this run, so there is no environment for the notebooks.",
-                hint="Read its errors, or set `python` to an interpreter.",
-            )
-        yield "setup-env", Path(record.python)
-    earlier = default_environment(slug, workspace)
-    # On a laptop, each run has its own run directory, so setup-env's record is not found there.
-    if not workspace.runner_temp and program_in(earlier).exists():
-        _refuse_copy(earlier)
-        yield EARLIER, program_in(earlier)
-    for variable in ("VIRTUAL_ENV", "pythonLocation"):
-        if workspace.environ.get(variable):
-            yield variable, program_in(Path(workspace.environ[variable]))
-    for name in ("python", "python3"):
-        if found := shutil.which(name, path=workspace.environ.get("PATH")):
-            yield "PATH", Path(found)
-
-
 def _named(given: str, workspace: Workspace) -> Path:
     """Return the interpreter that the input names: a program on PATH, a path, or the folder of an environment."""
     if os.sep not in given and (found := shutil.which(given, path=workspace.environ.get("PATH"))):
@@ -136,12 +126,11 @@ def tried(candidate: Candidate) -> Interpreter:
 
     If it is not a working Python, raises InputError if the input names it, SurroundingsError otherwise.
     """
-    path, origin = candidate.path, candidate.origin
     wrong = InputError if candidate.is_named else SurroundingsError
-    who = f"The Python `{path}` ({origin})"
+    who = f"The Python `{candidate.path}` ({candidate.origin})"
     try:
         answer = subprocess.run(
-            [path, "-c", PROBE],
+            [candidate.path, "-c", PROBE],
             capture_output=True,
             text=True,
             timeout=PROBE_SECONDS,
@@ -152,16 +141,14 @@ def tried(candidate: Candidate) -> Interpreter:
         seen = json.loads(answer.stdout.splitlines()[-1])
     except (OSError, subprocess.TimeoutExpired) as error:
         reason = error.strerror if isinstance(error, OSError) else "it does not answer"
-        raise wrong(
-            f"{who} cannot be run: {reason}.",
-            hint="Set `python` to an interpreter: a path, or a program on `PATH`.",
-        ) from error
+        hint = "Set `python` to an interpreter: a path, or a program on `PATH`."
+        raise wrong(f"{who} cannot be run: {reason}.", hint=hint) from error
     except (ValueError, IndexError) as error:
-        raise wrong(
-            f"{who} is not a working Python interpreter: {quote(answer.stderr.strip()[-200:])}.",
-            hint="Set `python` to another interpreter.",
-        ) from error
-    return Interpreter(path, origin, seen["version"], seen["ipykernel"], Path(seen["prefix"]))
+        what = f"{who} is not a working Python interpreter: {quote(answer.stderr.strip()[-200:])}."
+        raise wrong(what, hint="Set `python` to another interpreter.") from error
+    return Interpreter(
+        candidate.path, candidate.origin, seen["version"], seen["ipykernel"], prefix=Path(seen["prefix"])
+    )
 
 
 def require_ipykernel(interpreter: Interpreter) -> None:

@@ -5,7 +5,7 @@ import functools
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,26 +72,21 @@ class KernelSpecs:
             except ValueError as error:
                 what = f"The kernel {quote(name)} of `{doc.path.as_posix()}` cannot be started: {error}."
                 raise CheckFailed(what, hint="Reinstall the kernel.", file=doc.path) from error
-        fitting = [kernel for kernel in self._readable() if kernel.language.lower() == language]
-        if len(fitting) != 1:
-            raise self._missing(doc, [kernel.name for kernel in fitting])
-        return fitting[0]
-
-    def _missing(self, doc: Document, others: Sequence[str]) -> CheckFailed:
-        """Return the error for a notebook whose kernel is not installed; `others` are installed, for its language."""
-        name, language = document.kernel_name(doc), document.language(doc)
+        fitting: list[KernelCommand] = []
+        for installed in sorted(self._folders):
+            with contextlib.suppress(ValueError):
+                kernel = self._read(installed)
+                fitting += [kernel] if kernel.language.lower() == language else []
+        if len(fitting) == 1:
+            return fitting[0]
         needed = f"the kernel {quote(name)}" if name else "a kernel"
-        which = f" Installed for this language: {listed(others, MOST_LISTED)}." if others else ""
-        return CheckFailed(
+        others = listed([kernel.name for kernel in fitting], MOST_LISTED)
+        which = f" Installed for this language: {others}." if fitting else ""
+        raise CheckFailed(
             f"`{doc.path.as_posix()}` needs {needed} for {quote(language)}, which is not installed.{which}",
             hint=f"Install it where Jupyter finds it, such as `{self._theirs}`, or add the notebook to `exclude`.",
             file=doc.path,
         )
-
-    def _readable(self) -> Iterator[KernelCommand]:
-        for name in sorted(self._folders):
-            with contextlib.suppress(ValueError):
-                yield self._read(name)
 
     def _read(self, name: str) -> KernelCommand:
         """Read a kernel spec; raise ValueError if it is broken."""

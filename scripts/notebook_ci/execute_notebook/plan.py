@@ -82,6 +82,9 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     # A table in `notebook-ci.toml` is for every run, like the parameters file; text is given for this run only.
     strict = (own if "parameters" in inputs.texts else {}) | (swept if "sweep" in inputs.texts else {})
     _refuse_unknown(strict, given | swept, executions, all_notebooks)
+    useless = [quote(each) for each in inputs.exclude if not expand(each, cwd)]
+    said = [*(f"`exclude` lists {each}, which matches no notebook." for each in useless), *unmet]
+    notices = [Problem(severity="notice", message=message) for message in said]
     order = cast("Order", inputs.execution_order)
     return ExecutionPlan(
         executions=executions,
@@ -90,7 +93,7 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
         parameters=given,
         output_dir=output_dir,
         missing=inputs.parameters_file if is_late else "",
-        problems=(*_second_cells(executions), *map(_notice, [*_excluding_nothing(inputs.exclude, cwd), *unmet])),
+        problems=(*_second_cells(executions), *notices),
     )
 
 
@@ -134,14 +137,6 @@ def _second_cells(executions: Sequence[Execution]) -> Iterator[Problem]:
                 file=path,
                 line=positions.source_line(content.text, cells[1].index),
             )
-
-
-def _notice(message: str) -> Problem:
-    return Problem(severity="notice", message=message)
-
-
-def _excluding_nothing(exclude: Iterable[str], cwd: Path) -> Iterator[str]:
-    return (f"`exclude` lists {quote(each)}, which matches no notebook." for each in exclude if not expand(each, cwd))
 
 
 def _needs(

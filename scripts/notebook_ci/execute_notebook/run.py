@@ -45,10 +45,8 @@ PRELOADED_PART = 0.25
 def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record: ExecuteRecord) -> None:
     """Execute the notebooks, and record problems. Notebooks are only skipped if one that they need failed.
 
-    Raises:
-        InputError: An input is wrong; nothing was executed.
-        SurroundingsError: No interpreter can run the notebooks, or the outputs cannot be written.
-        Cancelled: The job was cancelled; the record holds the results so far.
+    Raises InputError and SurroundingsError before the first notebook, if none can be executed or no output written.
+    After Cancelled, the record holds the results so far.
     """
     candidate = find(inputs.python, inputs.slug, context.run_directory, context)
     with temporary_folder() as folder, _nothing_left(), contextlib.ExitStack() as stack:

@@ -40,11 +40,8 @@ def select(patterns: Iterable[str], exclude: Iterable[str], cwd: Path, never: It
         chosen.update(found)
     remaining = sorted(chosen - left_out)
     if not remaining:
-        raise InputError(
-            "`exclude` matches all notebooks.",
-            hint="Correct `exclude`, or remove it.",
-        )
-    if outside := next((path for path in remaining if _leads_out(path, cwd)), None):
+        raise InputError("`exclude` matches all notebooks.", hint="Correct `exclude`, or remove it.")
+    if outside := next((path for path in remaining if not _lies_in(cwd / path, [cwd.resolve()])), None):
         raise InputError(
             f"{quote(outside)} is a link to a file outside the workspace `{cwd}`.",
             hint="Replace it with the notebook itself, or add it to `exclude`.",
@@ -54,8 +51,9 @@ def select(patterns: Iterable[str], exclude: Iterable[str], cwd: Path, never: It
 
 def everything(cwd: Path, never: Iterable[Path]) -> Iterator[str]:
     """Yield all notebooks of the workspace; see `select`."""
-    folders = [folder.resolve() for folder in never]
-    return (path for path in expand("**/*.ipynb", cwd) if not (_lies_in(cwd / path, folders) or _leads_out(path, cwd)))
+    folders, inside = [folder.resolve() for folder in never], [cwd.resolve()]
+    found = expand("**/*.ipynb", cwd)
+    return (path for path in found if _lies_in(cwd / path, inside) and not _lies_in(cwd / path, folders))
 
 
 def matching(pattern: str, paths: Iterable[str]) -> list[str]:
@@ -125,10 +123,6 @@ def _relative(path: Path, pattern: str, cwd: Path) -> str:
             hint="Check out the repository into the workspace, and use paths relative to it.",
         )
     return normal.relative_to(cwd).as_posix()
-
-
-def _leads_out(path: str, cwd: Path) -> bool:
-    return not _lies_in(cwd / path, [cwd.resolve()])
 
 
 def _lies_in(path: Path, folders: Iterable[Path]) -> bool:

@@ -46,13 +46,9 @@ def _named(listed: list[Values]) -> dict[str, Values]:
     """Name sets after their content (`alpha=0.1,seed=1`), or by their number if that is not a valid name."""
     named: dict[str, Values] = {}
     for number, values in enumerate(listed, 1):
-        text = _text(values)
+        text = ",".join(f"{name}={value}" for name, value in values.items())
         named[text if _NAME.fullmatch(text) and text not in named else f"set-{number}"] = values
     return named
-
-
-def _text(values: Values) -> str:
-    return ",".join(f"{name}={value}" for name, value in values.items())
 
 
 SETS = YamlKind("YAML: a list of maps, or a map of them by name", sets, "YAML", hint=HINT)
