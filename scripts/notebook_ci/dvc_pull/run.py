@@ -51,15 +51,14 @@ def plan(inputs: DvcPullInputs, workspace: Workspace) -> PullPlan | Nothing:
     config = Config.read(root, os.path.relpath(root, cwd), workspace.environ)
     pointers = read(root, cwd)
     schemes = {scheme_of(entry.path) for entry in pointers.entries} - {""}
-    unsupported = [entry for entry in pointers.entries if scheme_of(entry.path) in UNSUPPORTED]
-    if wrong := [*pointers.wrong, *map(_unsupported, unsupported)]:
+    if wrong := [*pointers.wrong, *_unsupported(pointers.entries)]:
         raise together(wrong)
     remotes_of_outs = {out.remote for out in pointers.outs}
     names = [inputs.remote] if inputs.remote else [config.default, *sorted(remotes_of_outs & set(config.urls))]
     remotes = [config.remote(name) for name in dict.fromkeys(filter(None, names))]
     scheme = _kind([remote.kind for remote in remotes], "The data is in remotes")
-    others = sorted({KINDS[each] for each in schemes if each in KINDS})
-    kind = _kind([scheme, *others], "The remote and the addresses in pointers are")
+    others = {KINDS[each] for each in schemes if each in KINDS}
+    kind = _kind([scheme, *sorted(others)], "The remote and the addresses in pointers are")
     return PullPlan(
         root=root, directory=directory, cache=config.cache, pointers=pointers, remotes=remotes, scheme=scheme, kind=kind
     )
@@ -126,9 +125,11 @@ def _find(inputs: DvcPullInputs, cwd: Path) -> tuple[Path, Path]:
     return root, directory
 
 
-def _unsupported(entry: Entry) -> InputError:
-    what = f"{quote(entry.file)} has the address {quote(without_secrets(entry.path))}, which cannot be read here."
-    return InputError(what, hint=SUPPORTED, file=entry.file, line=entry.line)
+def _unsupported(entries: Sequence[Entry]) -> Iterator[InputError]:
+    for each in entries:
+        if scheme_of(each.path) in UNSUPPORTED:
+            what = f"{quote(each.file)} has the address {quote(without_secrets(each.path))}, which cannot be read here."
+            yield InputError(what, hint=SUPPORTED, file=each.file, line=each.line)
 
 
 def _kind(kinds: list[str], what: str) -> str:

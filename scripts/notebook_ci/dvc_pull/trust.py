@@ -7,7 +7,7 @@ that DVC reads in another way (an imported repository, an unusual spelling) esca
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +54,6 @@ _OBJECT_NAME = re.compile(r"[\w-]*(\.dir)?")
 class BadEntry(Exception):
     """A wrong entry in a folder's list of files; entries are counted from 1."""
 
-    def __init__(self, number: int, reason: str) -> None:
-        super().__init__(f"entry {number:,} {reason}")
-
 
 def guard(workspace: Path) -> None:
     """From now on, check what DVC reads in this process."""
@@ -94,7 +91,7 @@ def guard(workspace: Path) -> None:
         pointer = Path(stage.path)
         config, remote = def_repo.get("config") or {}, def_repo.get("remote") or {}
         if isinstance(config, str):
-            raise _refused("config", "the import", pointer, workspace)
+            _check_options(["config"], "the import", pointer, workspace)
         _check_sections(config, pointer, workspace)
         if isinstance(remote, Mapping):
             _check_options(remote, "the import", pointer, workspace)
@@ -144,15 +141,15 @@ def check_links(folders: Iterable[Path], root: Path, pointer: str) -> None:
 def check_entries(entries: object) -> None:
     """Raise BadEntry if a folder's list of files has a wrong entry: each becomes a path."""
     if not isinstance(entries, list | tuple):
-        raise BadEntry(1, "is not in a list")
+        raise BadEntry("entry 1 is not in a list")
     for number, entry in enumerate(entries, 1):
         if not isinstance(entry, Mapping):
-            raise BadEntry(number, "is not a map")
+            raise BadEntry(f"entry {number:,} is not a map")
         if not _is_inside(path := entry.get("relpath")):
-            raise BadEntry(number, f"has {quote(path)}, which is not a path in the folder")
+            raise BadEntry(f"entry {number:,} has {quote(path)}, which is not a path in the folder")
         # Without the key, DVC itself hashes the file: its versions are in the remote.
         if "md5" in entry and not (isinstance(value := entry["md5"], str) and HASH.fullmatch(value)):
-            raise BadEntry(number, f"has {quote(value)}, which is not a valid MD5")
+            raise BadEntry(f"entry {number:,} has {quote(value)}, which is not a valid MD5")
 
 
 def is_path(path: str) -> bool:
@@ -174,28 +171,21 @@ def _is_forbidden(parts: Iterable[str]) -> bool:
 
 
 def _check_sections(values: Mapping[str, Any], path: Path, workspace: Path) -> None:
-    for option in sorted(set(values.get("core") or ()) - OF_CORE):
-        raise _refused(option, "core", path, workspace)
+    _check_options(values.get("core") or (), "core", path, workspace, allowed=OF_CORE)
     for name, options in (values.get("remote") or {}).items():
         if isinstance(options, Mapping):
             _check_options(options, f"the remote {quote(name)}", path, workspace)
 
 
-def _check_options(options: Mapping[str, Any], owner: str, path: Path, workspace: Path) -> None:
-    for option in options:
+def _check_options(
+    options: Iterable[object], owner: str, path: Path, workspace: Path, *, allowed: Collection[str] = OF_REMOTES
+) -> None:
+    for option in map(str, options):
         # DVC ignores the case of options.
-        if str(option).lower() not in OF_REMOTES:
-            raise _refused(str(option), owner, path, workspace)
-
-
-def _refused(option: str, owner: str, path: Path, workspace: Path) -> InputError:
-    shown = relative_to_workspace(path, workspace)
-    return InputError(
-        f"{quote(shown)} sets {quote(option)} of {owner}, which a repository may not.",
-        hint=OWNER,
-        file=shown,
-        line=_line(path, shown, option),
-    )
+        if option.lower() not in allowed:
+            shown = relative_to_workspace(path, workspace)
+            message = f"{quote(shown)} sets {quote(option)} of {owner}, which a repository may not."
+            raise InputError(message, hint=OWNER, file=shown, line=_line(path, shown, option))
 
 
 def relative_to_workspace(path: Path, workspace: Path) -> str:
