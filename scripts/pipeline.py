@@ -99,7 +99,7 @@ class Pipeline(Command[PipelineInputs]):
         done = "".join(each.removeprefix(DONE) for each in argv if each.startswith(DONE))
         try:
             own = [each for each in argv if each != BEFORE and not each.startswith(DONE)]
-            inputs = self.load(own, stdin, workspace.cwd)
+            inputs = load(self.inputs, self.name, own, stdin, workspace.cwd)
             is_shown = PLAN in argv or not (done or CHECK_ONLY in argv)
             try:
                 steps = _planned(inputs, workspace)
@@ -127,17 +127,13 @@ class Pipeline(Command[PipelineInputs]):
         return run.run(steps, json.loads(done or "{}"), is_first=BEFORE in argv)
 
 
-def _chosen(named: Sequence[str]) -> list[str]:
-    for name in named:
-        if name not in STAGES:
-            raise unknown(f"{quote(name)} is not a stage", name, STAGES)
-    return [name for name in STAGES if name in named or not named]
-
-
 def _planned(inputs: PipelineInputs, workspace: Workspace) -> list[Step]:
     """Plan all stages before any runs. Raises InputError, also if a stage was named and has nothing to do."""
+    for name in inputs.stages:
+        if name not in STAGES:
+            raise unknown(f"{quote(name)} is not a stage", name, STAGES)
     steps: list[Step] = []
-    for name in _chosen(inputs.stages):
+    for name in (each for each in STAGES if each in inputs.stages or not inputs.stages):
         awaits_data = any(step.stage.name == DATA and isinstance(step.plan, Plan) for step in steps)
         steps.append(_step(name, inputs, replace(workspace, awaits_data=awaits_data)))
     return steps

@@ -3,7 +3,7 @@
 import argparse
 import functools
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.inputs import CONFIG, StageInputs, declared, unknown, values_of
@@ -36,6 +36,7 @@ def read(model: type[StageInputs], stage: str, argv: Sequence[str]) -> tuple[dic
     Raises InputError, and SystemExit after `--help`.
     """
     parser, inputs = _parser(model, stage), declared(model)
+    see = f"See `{parser.prog} --help`."
     try:
         found, others = parser.parse_known_args(list(argv))
         if others:
@@ -48,21 +49,16 @@ def read(model: type[StageInputs], stage: str, argv: Sequence[str]) -> tuple[dic
             for name, item in inputs.items()
             if (flag := flags[item.field]) is not None
         )
+    except argparse.ArgumentError as error:
+        raise InputError(f"The command line was not understood: {error}.", hint=see) from error
     except InputError as error:
-        error.hint = f"{error.hint} See `{parser.prog} --help`.".lstrip()
+        error.hint = f"{error.hint} {see}".lstrip()
         raise
     return values, flags["inputs_from_stdin"]
 
 
-class _Parser(argparse.ArgumentParser):
-    """Raises what is wrong instead of ending the process."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"The command line was not understood: {message}.")
-
-
 def _parser(model: type[StageInputs], stage: str) -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = argparse.ArgumentParser(
         prog=f"{COMMAND} {stage}",
         description=model.__doc__,
         epilog=f"The workspace is the current folder.\n"
@@ -70,6 +66,7 @@ def _parser(model: type[StageInputs], stage: str) -> argparse.ArgumentParser:
         f"Example:\n  {COMMAND} {stage} {EXAMPLES.get(stage, '')}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
+        exit_on_error=False,
     )
     # For the launcher and the actions.
     for flag in (FROM_STDIN, CHECK_ONLY, NAME_CACHE):

@@ -177,8 +177,8 @@ def check(lock: Lock) -> None:
 
     Raises InputError if it is not TOML, does not say what to install, or names a file that does not exist.
     """
+    content = {} if lock.kind in {"hashed", "plain"} else _toml(lock.name, lock.path)
     if lock.kind == "uv.lock":
-        _toml(lock.name, lock.path)
         project = lock.path.with_name("pyproject.toml")
         if not project.is_file():
             raise InputError(
@@ -187,9 +187,7 @@ def check(lock: Lock) -> None:
                 file=lock.name,
             )
         _toml(Path(lock.name).with_name(project.name).as_posix(), project)
-    elif lock.kind == "pylock":
-        _toml(lock.name, lock.path)
-    elif lock.kind == "pyproject" and "project" not in (content := _toml(lock.name, lock.path)):
+    if lock.kind == "pyproject" and "project" not in content:
         if "poetry" in content.get("tool", {}):
             raise _foreign(lock.name, *FOREIGN["poetry.lock"])
         raise InputError(

@@ -80,9 +80,6 @@ class Command(abc.ABC, Generic[Model]):
     def all_outputs(self) -> Mapping[str, str]:
         return self.outputs
 
-    def load(self, argv: Sequence[str], stdin: TextIO, cwd: Path) -> Model:
-        return load(self.inputs, self.name, argv, stdin, cwd)
-
     def warn_of_missed_config(self, inputs: Model, cwd: Path, console: Console) -> None:
         if not inputs.config and (missed := missed_config(cwd)):
             message = f"`{missed}` is not read, because the stage runs in `{cwd}`. Run it in the file's folder."
@@ -108,7 +105,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
         workspace = Workspace(Path.cwd(), environ)
         if NAME_CACHE in argv:
             return self._name_cache(argv, workspace, stdin, console)
-        inputs = self.load(argv, stdin, workspace.cwd)
+        inputs = load(self.inputs, self.name, argv, stdin, workspace.cwd)
         if CHECK_ONLY in argv and PLAN not in argv:
             with contextlib.suppress(NotebookCiError):  # refused: the record below says why
                 self._something(inputs, workspace)
@@ -144,7 +141,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
     def _name_cache(self, argv: Sequence[str], workspace: Workspace, stdin: TextIO, console: Console) -> int:
         """Set the outputs that name a cache. Errors are ignored here: the stage itself reports them."""
         try:
-            inputs = self.load(argv, stdin, workspace.cwd)
+            inputs = load(self.inputs, self.name, argv, stdin, workspace.cwd)
             plan = self._something(inputs, workspace)
             if CHECK_ONLY not in argv:
                 console.set_outputs(self.cache(inputs, plan, workspace, console))

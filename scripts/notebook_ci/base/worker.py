@@ -132,16 +132,11 @@ def serve(kind: type[AnyRequest], reply: AnyReply, work: Callable[[AnyRequest, A
 
 
 def progress(text: str) -> None:
-    _write(PROGRESS, text)
+    sys.stderr.write(f"{PROGRESS}{text}\n")  # which Python writes line by line
 
 
 def step(text: str) -> None:
-    _write(STEP, text)
-
-
-def _write(prefix: str, text: str) -> None:
-    sys.stderr.write(f"{prefix}{text}\n")
-    sys.stderr.flush()
+    sys.stderr.write(f"{STEP}{text}\n")
 
 
 def _stop(number: int, _: FrameType | None) -> NoReturn:

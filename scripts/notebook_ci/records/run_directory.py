@@ -120,9 +120,7 @@ class RunDirectory:
 
     def _numbered(self, stage: str, slug: str) -> Iterator[StageFiles]:
         stem = f"{stage}-{slug}" if slug else stage
-        yield StageFiles(stem, self.path)
-        for number in count(2):
-            yield StageFiles(f"{stem}-{number}", self.path)
+        return (StageFiles(stem if number == 1 else f"{stem}-{number}", self.path) for number in count(1))
 
     def names(self) -> set[str]:
         """Return the names of the stages that have written a record."""
