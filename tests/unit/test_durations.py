@@ -4,17 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci.base.console import console
-from notebook_ci.base.context import Context
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.execute_notebook.durations import FILE, Durations
-from notebook_ci.records.run_directory import RunDirectory
+from notebook_ci.execute_notebook.durations import FILE, keep, known
 
 
-def durations(cwd: Path, environ: dict[str, str] | None = None) -> Durations:
-    run_directory = RunDirectory.open(str(cwd / "run"), Workspace(cwd, {}))
-    place = run_directory.take("execute-notebook", "")
-    return Durations(Context(cwd, environ or {}, run_directory=run_directory, files=place, reporter=console({})))
+def workspace(cwd: Path, environ: dict[str, str] | None = None) -> Workspace:
+    return Workspace(cwd, environ or {})
 
 
 @pytest.fixture
@@ -24,26 +19,26 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_what_is_kept_is_known_the_next_time(tmp_path: Path) -> None:
-    first = durations(tmp_path)
-    assert first.known == {}
-    first.keep({"a.ipynb": 1.5, "b@x=1.ipynb": 2.0})
-    second = durations(tmp_path)
-    assert second.known == {"a.ipynb": 1.5, "b@x=1.ipynb": 2.0}
-    second.keep({"a.ipynb": 3.0})
-    assert durations(tmp_path).known == {"a.ipynb": 3.0, "b@x=1.ipynb": 2.0}
+    first = workspace(tmp_path)
+    assert known(first) == {}
+    keep({"a.ipynb": 1.5, "b@x=1.ipynb": 2.0}, first)
+    second = workspace(tmp_path)
+    assert known(second) == {"a.ipynb": 1.5, "b@x=1.ipynb": 2.0}
+    keep({"a.ipynb": 3.0}, second)
+    assert known(workspace(tmp_path)) == {"a.ipynb": 3.0, "b@x=1.ipynb": 2.0}
     assert (tmp_path / ".notebook-ci" / ".gitignore").read_text() == "*\n"
 
 
 def test_a_runner_knows_nothing_and_keeps_nothing(tmp_path: Path, file: Path) -> None:
     file.write_text('{"a.ipynb": 1.5}')
-    on_runner = durations(tmp_path, {"RUNNER_TEMP": "x"})
-    assert on_runner.known == {}
-    on_runner.keep({"a.ipynb": 2.0})
+    on_runner = workspace(tmp_path, {"RUNNER_TEMP": "x"})
+    assert known(on_runner) == {}
+    keep({"a.ipynb": 2.0}, on_runner)
     assert file.read_text() == '{"a.ipynb": 1.5}'
 
 
 @pytest.mark.parametrize(
-    ("content", "known"),
+    ("content", "expected"),
     [
         (b"", {}),
         (b"[1, 2]", {}),
@@ -60,43 +55,45 @@ def test_a_runner_knows_nothing_and_keeps_nothing(tmp_path: Path, file: Path) ->
     ],
     ids=lambda each: repr(each)[:30],
 )
-def test_what_is_in_the_file_does_no_harm(tmp_path: Path, file: Path, content: bytes, known: dict[str, float]) -> None:
+def test_what_is_in_the_file_does_no_harm(
+    tmp_path: Path, file: Path, content: bytes, expected: dict[str, float]
+) -> None:
     file.write_bytes(content)
-    found = durations(tmp_path)
-    assert found.known == known
-    found.keep({"z": 1.0})
-    assert durations(tmp_path).known == {**known, "z": 1.0}
+    found = workspace(tmp_path)
+    assert known(found) == expected
+    keep({"z": 1.0}, found)
+    assert known(workspace(tmp_path)) == {**expected, "z": 1.0}
 
 
 @pytest.mark.parametrize("number", ["1" + "0" * 400, "1" * 5000])
 def test_numbers_beyond_all_measure_do_no_harm(tmp_path: Path, file: Path, number: str) -> None:
     file.write_text(f'{{"a": {number}, "b": 1}}')
-    assert "a" not in durations(tmp_path).known
+    assert "a" not in known(workspace(tmp_path))
 
 
 def test_a_link_a_pipe_or_a_folder_in_the_place_of_the_file(tmp_path: Path, file: Path) -> None:
     elsewhere = tmp_path / "elsewhere.json"
     elsewhere.write_text('{"a": 1}')
     file.symlink_to(elsewhere)
-    durations(tmp_path).keep({"b": 2.0})
+    keep({"b": 2.0}, workspace(tmp_path))
     assert elsewhere.read_text() == '{"a": 1}', "what the link leads to is not written over"
     assert not file.is_symlink()
     file.unlink()
     os.mkfifo(file)
-    assert durations(tmp_path).known == {}, "nobody waits for a pipe"
+    assert known(workspace(tmp_path)) == {}, "nobody waits for a pipe"
     file.unlink()
     file.mkdir()
-    found = durations(tmp_path)
-    assert found.known == {}
-    found.keep({"b": 2.0})
+    found = workspace(tmp_path)
+    assert known(found) == {}
+    keep({"b": 2.0}, found)
     assert file.is_dir()
 
 
 def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / ".notebook-ci").write_text("mine")
-    found = durations(tmp_path)
-    assert found.known == {}
-    found.keep({"a": 1.0})
+    found = workspace(tmp_path)
+    assert known(found) == {}
+    keep({"a": 1.0}, found)
     assert (tmp_path / ".notebook-ci").read_text() == "mine"
 
 
@@ -109,7 +106,7 @@ def test_it_is_written_whole_or_not_at_all(tmp_path: Path, file: Path, monkeypat
         raise OSError("no space")
 
     monkeypatch.setattr(os, "replace", replace)
-    durations(tmp_path).keep({"b": 2.0})
+    keep({"b": 2.0}, workspace(tmp_path))
     assert seen == [{"a": 1.5, "b": 2.0}], "the new file is whole before it takes the place of the old"
     assert file.read_text() == '{"a": 1.5}'
     assert [path.name for path in file.parent.iterdir() if path.name.startswith(f".{FILE}")] == [], "nothing is left"

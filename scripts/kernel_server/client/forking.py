@@ -204,9 +204,7 @@ def serving(python: Path, environ: Mapping[str, str], folder: Path, remains: Pat
 
     `environ` are the variables that its kernels share: an import may read them. `folder` is its working directory and
     must not contain anything that an import could find. The server removes `remains` when this process is killed.
-
-    Raises:
-        NotForkedError: The server cannot be started, or its kernels would differ from started ones.
+    Raises NotForkedError if it cannot be started, or its kernels would differ from started ones.
     """
     for name in RELATIVE:
         folders = environ.get(name, "")  # an empty variable counts as unset, an empty entry as the working directory

@@ -67,10 +67,10 @@ def _beginning(cell: Cell) -> tuple[list[ast.stmt], str]:
     if _MAY_FAIL in cell.tags:
         return [], f"in or after cell {number}, which may fail (it is tagged `{_MAY_FAIL}`)"
     source, reason = cell.source, ""
-    statements = _parsed(source)
-    if statements is None and (command := _first_command(source)) is not None:
-        lines = split_lines(source)
-        source, reason = "\n".join(lines[:command]), _after(lines[command].strip(), number)
+    statements, lines = _parsed(source), split_lines(source)
+    if statements is None and (commands := [at for at, line in enumerate(lines) if _is_command(line)]):
+        # The first one may also be inside a string or an expression: then the lines before it cannot be parsed.
+        source, reason = "\n".join(lines[: commands[0]]), _after(lines[commands[0]].strip(), number)
         statements = _parsed(source)
     if statements is None:
         return [], f"in or after cell {number}, which cannot be parsed as Python"
@@ -95,14 +95,6 @@ def _parsed(source: str) -> list[ast.stmt] | None:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         # ValueError: a null character, before Python 3.12.
         return None
-
-
-def _first_command(source: str) -> int | None:
-    """Return the first line, counted from 0, that may be IPython's own syntax.
-
-    It may also be inside a string or an expression: then the lines before it cannot be parsed.
-    """
-    return next((index for index, line in enumerate(split_lines(source)) if _is_command(line)), None)
 
 
 def _is_command(line: str) -> bool:

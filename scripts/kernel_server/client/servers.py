@@ -66,7 +66,6 @@ class Servers:
         self._wishes, self._later = _wishes(documents if first else (), modules)
         self._refused: dict[str, dict[str, str]] = {}
         self._paths: dict[int, Modules] = {}
-        self._useful: dict[str, set[Modules]] = {}
         self._branches: list[_Branch] = []
         self._used: dict[int, _Branch] = {}
         self._count = 0
@@ -107,7 +106,6 @@ class Servers:
         if not wish:
             return modules, later
         later |= reasons(wish, self._paths.pop(index), modules, self._refused.get(wish.folder, {}))
-        self._prune(wish.folder)
         for branch in [each for each in reversed(self._branches) if each.folder == wish.folder]:
             if not self._is_needed(branch):
                 self._end(branch)
@@ -163,12 +161,6 @@ class Servers:
             self._paths |= shared(wishes, refused)
         else:
             self._paths |= dict.fromkeys(wishes, tuple(name for name in self._named if name not in refused))
-        self._prune(folder)
-
-    def _prune(self, folder: str) -> None:
-        """Decide again which servers are useful for the notebooks of a folder."""
-        paths = Counter(self._of(folder).values())
-        self._useful[folder] = useful(paths) if self._named is None else set(paths)
 
     def _branch_for(self, index: int) -> _Branch | None:
         """Return the server that has done most of a notebook's imports, and no others. Start a better one if useful."""
@@ -182,7 +174,9 @@ class Servers:
         ]
         best = max(fitting, key=lambda branch: len(branch.modules), default=None)
         there = set(best.modules if best else ())
-        better = [each for each in self._useful[folder] if path[: len(each)] == each and there < set(each)]
+        paths = Counter(self._of(folder).values())
+        wanted = useful(paths) if self._named is None else set(paths)
+        better = [each for each in wanted if path[: len(each)] == each and there < set(each)]
         if not better or (best and not best.is_ready) or self._bytes() > self._limits.memory:
             return best
         return self._grow(folder, min(better, key=len), best) or best

@@ -6,8 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from traceback import extract_tb
 
-from nbformat import NotebookNode
-
 from notebook_ci.base import signals
 from notebook_ci.base.errors import Cancelled, CheckFailed, NotebookCiError
 from notebook_ci.base.problems import Problem
@@ -64,8 +62,7 @@ def explain(error: BaseException, notebook: PreparedNotebook | None = None) -> F
         case _:
             kind, message = "broken-execution", _unforeseen(error)
     if notebook is None or notebook.current is None:
-        last_lines = tracebacks.strip_ansi(_last_lines(kernel_log))
-        return Failure(kind=kind, title=TITLES[kind], message=message, traceback=last_lines)
+        return Failure(kind=kind, title=TITLES[kind], message=message, traceback=_last_lines(kernel_log))
     return _Ran(notebook).failure(kind, message, kernel_log)
 
 
@@ -99,7 +96,7 @@ def _unforeseen(error: BaseException) -> str:
 
 
 def _last_lines(text: str) -> str:
-    return "\n".join(text.splitlines()[-LOG_LINES:])
+    return tracebacks.strip_ansi("\n".join(text.splitlines()[-LOG_LINES:]))
 
 
 @dataclass(frozen=True)
@@ -128,10 +125,11 @@ class _Ran:
             if ename == EXIT:
                 message = f"The notebook exited{' with code' if evalue.isdecimal() else ':'} {evalue}"
             if ename == COMMAND_ERROR:
-                traceback = f"{_printed(cell)}\n{traceback}".strip()
+                printed = "".join(output.text for output in cell.outputs if output.output_type == "stream")
+                traceback = f"{_last_lines(printed)}\n{traceback}".strip()
         if kind in {"kernel-died", "kernel-not-started"}:
             crash = [line for line in kernel_log.rpartition(FAULT)[2].splitlines() if line.startswith('  File "')]
-            frames, traceback = crash[::-1] or frames, tracebacks.strip_ansi(_last_lines(kernel_log))
+            frames, traceback = crash[::-1] or frames, _last_lines(kernel_log)
         spot = self.spot(index, frames)
         line, source = self.line(spot) if spot else (None, "")
         if origin is not None:
@@ -185,8 +183,3 @@ class _Ran:
     @cached_property
     def _sources(self) -> dict[int, str]:
         return {count: self.notebook.nb.cells[index].source for count, index in self._indices.items()}
-
-
-def _printed(cell: NotebookNode) -> str:
-    """Return the end of what a cell printed."""
-    return tracebacks.strip_ansi(_last_lines("".join(out.text for out in cell.outputs if out.output_type == "stream")))

@@ -14,8 +14,7 @@ from notebook_ci.base.errors import CheckFailed
 from notebook_ci.base.files import sha256
 from notebook_ci.base.process import LINUX
 from notebook_ci.base.texts import listed, quote
-from notebook_ci.execute_notebook import machine, plan
-from notebook_ci.execute_notebook.durations import Durations
+from notebook_ci.execute_notebook import durations, machine, plan
 from notebook_ci.execute_notebook.folders import make_folder, temporary_folder
 from notebook_ci.execute_notebook.interpreter import (
     EARLIER,
@@ -74,12 +73,11 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         record.notebooks = [NotebookResult(path=each.path, name=each.name) for each in planned.executions]
         record.workers = min(inputs.workers or machine.cpus(), len(planned.executions))
         _announce(planned, kernels, interpreter, record, context)
-        durations = Durations(context)
         environ = dict(context.environ)  # `os.environ` itself cannot be sent to a process that is not forked
         output_dir = output_dir.resolve()  # before a notebook can create a link there
         shared = Shared(inputs, environ, interpreter, kernels, output_dir, context.files, folder)
         progress = ProgressDisplay(context.reporter, len(planned.executions))
-        schedule = _schedule(planned, durations.known)
+        schedule = _schedule(planned, durations.known(context))
         first = server if isinstance(server, KernelServer) else None
         servers = Servers(first, folder, _of_ipykernel(planned.executions, kernels), inputs.preload, _limits(inputs))
         try:
@@ -89,7 +87,7 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
             record.problems.sort(key=lambda problem: indices.get(problem.file or "", -1))  # they came in order of time
             record.metrics = _merged_metrics(record.notebooks)
             _report_preload(inputs, servers, context)
-            durations.keep({each.name: each.duration for each in record.notebooks if each.status == "passed"})
+            durations.keep({each.name: each.duration for each in record.notebooks if each.status == "passed"}, context)
 
 
 @contextlib.contextmanager

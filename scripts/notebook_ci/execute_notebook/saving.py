@@ -36,9 +36,14 @@ class Saver(NotebookExecutionManager):  # type: ignore[misc] # papermill has no 
 
     def save(self, **_: object) -> None:
         now = self.now()
-        if self.end_time or (now - self.last_save_time).total_seconds() > SAVE_EVERY_SECONDS:
-            self._save(Path(self.output_path))
-            self.last_save_time = now
+        if not self.end_time and (now - self.last_save_time).total_seconds() <= SAVE_EVERY_SECONDS:
+            return
+        output = Path(self.output_path)
+        try:
+            write(output, _as_json(masked(self.nb)) + "\n")
+        except OSError as error:
+            raise unwritable(f"The executed notebook `{output}` cannot be saved", output, error, OUTPUT_DIR) from error
+        self.last_save_time = now
 
     def get_cell_description(self, cell: nbformat.NotebookNode, escape_str: str = "") -> None:
         """Return nothing: papermill 2.7 fails on a cell that ends with `papermill_description=`."""
@@ -69,12 +74,6 @@ class Saver(NotebookExecutionManager):  # type: ignore[misc] # papermill has no 
             cell.outputs.append(nbformat.v4.new_output("error", ename=ename, evalue=evalue, traceback=[written]))
         self.notebook.has_exited = not errors_shown(cell)
         self.notebook.error = None if self.notebook.has_exited else exception
-
-    def _save(self, output: Path) -> None:
-        try:
-            write(output, _as_json(masked(self.nb)) + "\n")
-        except OSError as error:
-            raise unwritable(f"The executed notebook `{output}` cannot be saved", output, error, OUTPUT_DIR) from error
 
 
 def named_by(output: nbformat.NotebookNode) -> tuple[str, str]:
