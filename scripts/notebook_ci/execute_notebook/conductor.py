@@ -88,7 +88,9 @@ class Conductor:
         # one execution more may run.
         at_once = self.record.workers + (1 if self._are_short and not self.shared.inputs.workers else 0)
         while (busy := len(self._busy())) - len(self._ending) < at_once and busy < self._most_workers:
-            if busy and self._memory_is_short():
+            memory = machine.memory() if busy else None
+            if memory and memory.is_short:
+                self.progress.held_back(memory.available)
                 break
             name = self.schedule.next()
             if name is None:
@@ -110,13 +112,6 @@ class Conductor:
         worker = Worker(self.shared, self.executions, self._life)
         self._workers.append(worker)
         return worker
-
-    def _memory_is_short(self) -> bool:
-        memory = machine.memory()
-        if memory is None or not memory.is_short:
-            return False
-        self.progress.held_back(memory.available)
-        return True
 
     def _listen(self, seconds: float) -> None:
         """Handle messages from workers and servers; wait at most this many seconds for one."""

@@ -189,17 +189,14 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
     def __exit__(self, *_: object) -> None:
         """Kill what is left of the kernel and of everything it has started."""
         with signals.held_back():
-            self._end_now()
-
-    def _end_now(self) -> None:
-        if isinstance(self._process, ForkedKernel):
-            self._process.end()
-        elif LINUX:  # a worker adopts the orphans of its kernel
-            kernel, code = (self._process.pid, self._process.returncode) if self._process else (0, None)
-            processes.end_after(kernel, code)
-        else:
-            self.signal_now(signal.SIGKILL if POSIX else signal.SIGTERM)
-        self.state.kernel = 0
-        self.last_words.close()
-        if self.memory:
-            self.memory.close()
+            if isinstance(self._process, ForkedKernel):
+                self._process.end()
+            elif LINUX:  # a worker adopts the orphans of its kernel
+                kernel, code = (self._process.pid, self._process.returncode) if self._process else (0, None)
+                processes.end_after(kernel, code)
+            else:
+                self.signal_now(signal.SIGKILL if POSIX else signal.SIGTERM)
+            self.state.kernel = 0
+            self.last_words.close()
+            if self.memory:
+                self.memory.close()

@@ -128,7 +128,7 @@ def _with_gaps(texts: Sequence[str], sizes: Sequence[int], kept: set[int]) -> It
 
 
 def shorten(traceback: Iterable[str], limit_chars: int) -> str:
-    """Return the traceback as text for people, without colours and with at most `limit_chars` characters.
+    """Return the traceback as text for people, without colours and with at most `limit_chars` (over 60) characters.
 
     A longer text keeps its beginning (a quarter) and its end, which has the message, cut at line ends if possible.
     """
@@ -137,8 +137,6 @@ def shorten(traceback: Iterable[str], limit_chars: int) -> str:
         return text
     note = f"\n[... {len(text)} characters in all, shortened ...]\n"
     room = limit_chars - len(note)
-    if room <= 0:
-        return text[len(text) - limit_chars :]
     head, tail = text[: room // 4], text[len(text) - (room - room // 4) :]
     if "\n" in head:
         head = head[: head.rindex("\n")]
