@@ -153,7 +153,8 @@ class KernelServer:
         finally:
             os.close(stdin)
         try:
-            return ForkedKernel(connection, FORK_SECONDS if self._is_ready else READY_SECONDS)
+            is_ready = Path(f"{self.address}{READY}").exists()
+            return ForkedKernel(connection, FORK_SECONDS if is_ready else READY_SECONDS)
         except BaseException:
             connection.close()
             raise
@@ -180,10 +181,6 @@ class KernelServer:
                 raise NotForkedError("the server ended" if isinstance(error, ConnectionError) else SILENT) from error
             raise
         return connection
-
-    @property
-    def _is_ready(self) -> bool:
-        return Path(f"{self.address}{READY}").exists()
 
 
 def listening(address: Path) -> socket.socket:
