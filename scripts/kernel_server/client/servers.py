@@ -175,8 +175,8 @@ class Servers:
         best = max(fitting, key=lambda branch: len(branch.modules), default=None)
         there = set(best.modules if best else ())
         paths = Counter(self._of(folder).values())
-        wanted = useful(paths) if self._named is None else set(paths)
-        better = [each for each in wanted if path[: len(each)] == each and there < set(each)]
+        candidates = useful(paths) if self._named is None else set(paths)
+        better = [each for each in candidates if path[: len(each)] == each and there < set(each)]
         if not better or (best and not best.is_ready) or self._bytes() > self._limits.memory:
             return best
         return self._grow(folder, min(better, key=len), best) or best
