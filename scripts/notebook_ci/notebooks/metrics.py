@@ -91,9 +91,7 @@ class Collected:
         size = _json_size(data)
         if size > MOST_SCRAP_BYTES:
             raise _Refused(f"has {size} bytes; at most {MOST_SCRAP_BYTES} can be recorded")
-        self._check_room(name)
-        self.scraps[name] = data
-        self.metrics.pop(name, None)
+        _keep(name, data, self.scraps, self.metrics)
 
     def _keep_metric(self, name: str, value: object) -> None:
         if isinstance(value, str) and _NOT_FINITE_AS_TEXT.fullmatch(value):
@@ -106,13 +104,14 @@ class Collected:
             raise _Refused("is too large a number") from None
         if not finite:
             raise _Refused("is not finite (infinite or not a number)")
-        self._check_room(name)
-        self.metrics[name] = value
-        self.scraps.pop(name, None)
+        _keep(name, value, self.metrics, self.scraps)
 
-    def _check_room(self, name: str) -> None:
-        if name not in self.metrics and name not in self.scraps and len(self.metrics) + len(self.scraps) >= MOST_NAMES:
-            raise _Refused(f"was left out: a notebook can report at most {MOST_NAMES}")
+
+def _keep(name: str, value: Any, kept: dict[str, Any], others: dict[str, Any]) -> None:
+    if name not in kept and name not in others and len(kept) + len(others) >= MOST_NAMES:
+        raise _Refused(f"was left out: a notebook can report at most {MOST_NAMES}")
+    kept[name] = value
+    others.pop(name, None)
 
 
 def _object(value: object) -> dict[str, Any]:
