@@ -174,14 +174,8 @@ def _frames(traceback: Sequence[str]) -> list[_Frame]:
 
 
 def _frame(header: Mapping[str, str | None], body: str) -> _Frame:
-    count, line = header.get("count"), header["line"]
-    return _Frame(
-        count=None if count is None else int(count),
-        digest=header.get("digest"),
-        line=None if line is None else int(line),
-        function=header["function"] or "",
-        body=body,
-    )
+    count, line = (int(text) if text else None for text in (header.get("count"), header["line"]))
+    return _Frame(count, header.get("digest"), line, header["function"] or "", body)
 
 
 def _texts(traceback: Sequence[str]) -> Iterator[str]:
