@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +73,17 @@ def test_what_crawls_is_given_up() -> None:
 def test_what_is_slow_but_finishes_files_does_not_crawl() -> None:
     made = Progress("Pulled", 3)
     assert len(list(at_once(lambda _: time.sleep(1.2), range(3), jobs=1, progress=made, silence=3))) == 3
+
+
+def test_a_large_file_that_is_hashed_is_not_given_up() -> None:
+    made = Progress("Pulled", 1)
+
+    def work(_: int) -> None:
+        made.hashing.add(Path("large"))
+        time.sleep(2.5)
+        made.hashing.discard(Path("large"))
+
+    assert len(list(at_once(work, [1], jobs=1, progress=made, silence=1))) == 1
 
 
 def test_what_is_written_moves() -> None:

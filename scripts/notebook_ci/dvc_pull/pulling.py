@@ -154,7 +154,7 @@ class _Pull:
         with tempfile.TemporaryDirectory(prefix="notebook-ci-", dir=cache, ignore_cleanup_errors=True) as temporary:
             folder = Path(temporary)
             progress = Progress("Pulled", len(items), written=lambda: bytes_in(folder))
-            work = functools.partial(self._read, store, folder)
+            work = functools.partial(self._read, store, folder, progress)
             jobs = self._request.jobs or store.jobs
             try:
                 for each, faults in at_once(work, items, jobs=jobs, progress=progress, silence=store.silence):
@@ -166,7 +166,7 @@ class _Pull:
             except Silence as error:
                 raise store.explain(error) from error
 
-    def _read(self, store: RemoteStore, folder: Path, each: Tracked) -> list[NotebookCiError]:
+    def _read(self, store: RemoteStore, folder: Path, progress: Progress, each: Tracked) -> list[NotebookCiError]:
         """Read one object into the cache; return what is wrong with it, for each file that has this content."""
         temporary, sharing = folder / f"{each.hash_name}-{each.hash}", self._sharing[each.cached]
         try:
@@ -176,7 +176,9 @@ class _Pull:
             raise store.explain(error) from error
         if not found:
             return [self._missing(file, store) for file in sharing]
+        progress.hashing.add(temporary)
         actual = _digest(temporary, each.hash_name) if self._request.verify else each.md5
+        progress.hashing.discard(temporary)
         if actual != each.md5:
             got = temporary.stat().st_size
             temporary.unlink()

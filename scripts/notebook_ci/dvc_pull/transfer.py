@@ -4,6 +4,7 @@ import queue
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 from notebook_ci.base import worker
@@ -28,6 +29,7 @@ class Progress:
     def __init__(self, what: str, total: int, *, written: Callable[[], int] = lambda: 0) -> None:
         self.files = 0
         self.bytes = 0  # of these files; added by who knows them
+        self.hashing: set[Path] = set()  # files that have arrived and are being hashed: nothing needs to arrive
         self._what, self._total, self._written = what, total, written
         self._size = 0
         self._moved = self._reported = time.monotonic()
@@ -37,8 +39,8 @@ class Progress:
         self._moved = time.monotonic()
 
     def look(self) -> None:
-        size = self._written()
-        self._moved = min(time.monotonic(), self._moved + max(size - self._size, 0) / SLOWEST)
+        size, now = self._written(), time.monotonic()
+        self._moved = now if self.hashing else min(now, self._moved + max(size - self._size, 0) / SLOWEST)
         self._size = size
 
     @property
