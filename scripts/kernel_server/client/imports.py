@@ -68,9 +68,10 @@ def _beginning(cell: Cell) -> tuple[list[ast.stmt], str]:
         return [], f"in or after cell {number}, which may fail (it is tagged `{_MAY_FAIL}`)"
     source, reason = cell.source, ""
     statements, lines = _parsed(source), split_lines(source)
-    if statements is None and (commands := [at for at, line in enumerate(lines) if _is_command(line)]):
-        # The first one may also be inside a string or an expression: then the lines before it cannot be parsed.
-        source, reason = "\n".join(lines[: commands[0]]), _after(lines[commands[0]].strip(), number)
+    command = next((at for at, line in enumerate(lines) if _is_command(line)), None)
+    if statements is None and command is not None:
+        # It may also be inside a string or an expression: then the lines before it cannot be parsed.
+        source, reason = "\n".join(lines[:command]), _after(lines[command].strip(), number)
         statements = _parsed(source)
     if statements is None:
         return [], f"in or after cell {number}, which cannot be parsed as Python"

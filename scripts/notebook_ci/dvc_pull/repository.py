@@ -135,8 +135,15 @@ class Repository:
                 check_hash(content.value, output.pointer)
             check_links({path.parent for path in files}, self._boundary, output.pointer)
         for path, content in files.items():
-            hashed = {"hash_name": content.name, "hash": content.value, "size": None}
-            yield dataclasses.replace(output, path=path, shown=self.show(path), folder=output, **hashed)
+            yield dataclasses.replace(
+                output,
+                path=path,
+                shown=self.show(path),
+                folder=output,
+                hash_name=content.name,
+                hash=content.value,
+                size=None,
+            )
 
     def store(self, name: str) -> RemoteStore:
         """Return a remote. Raises NotebookCiError if it cannot be used."""
@@ -187,7 +194,8 @@ class Repository:
                 what = f"{quote(without_secrets(str(out)))}, which is not a file of this repository"
                 hint = "Bring it into the repository with `dvc import-url`."
                 raise InputError(f"{quote(pointer)} tracks {what}.", hint=hint)
-            check_path(Path(out.fs_path), self._boundary, shown := self.show(out.fs_path), pointer)
+            shown = self.show(out.fs_path)
+            check_path(Path(out.fs_path), self._boundary, shown, pointer)
             if not out.hash_info or out.hash_name not in HASHES:
                 raise _without_hash(stage, out, shown, pointer)
             check_hash(out.hash_info.value, pointer)

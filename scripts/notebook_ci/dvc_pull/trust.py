@@ -91,7 +91,7 @@ def guard(workspace: Path) -> None:
         pointer = Path(stage.path)
         config, remote = def_repo.get("config") or {}, def_repo.get("remote") or {}
         if isinstance(config, str):
-            _check_options(["config"], "the import", pointer, workspace)
+            _check_options(["config"], "the import", pointer, workspace, allowed=())
         _check_sections(config, pointer, workspace)
         if isinstance(remote, Mapping):
             _check_options(remote, "the import", pointer, workspace)

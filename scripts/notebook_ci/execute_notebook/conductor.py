@@ -101,6 +101,7 @@ class Conductor:
             self._begun[index] = Running(name, cells, time.monotonic())
             self._free_worker().begin(index, self.servers.server_for(index))
             begun = True
+        # A worker may use a second CPU, beside that of its kernel, if there are enough.
         for worker in self._busy():
             worker.state.has_free_cpu = 2 * len(self._busy()) <= self._cpus
         return begun

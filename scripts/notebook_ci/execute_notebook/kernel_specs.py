@@ -76,7 +76,8 @@ class KernelSpecs:
         for installed in sorted(self._folders):
             with contextlib.suppress(ValueError):
                 kernel = self._read(installed)
-                fitting += [kernel] if kernel.language.lower() == language else []
+                if kernel.language.lower() == language:
+                    fitting.append(kernel)
         if len(fitting) == 1:
             return fitting[0]
         needed = f"the kernel {quote(name)}" if name else "a kernel"

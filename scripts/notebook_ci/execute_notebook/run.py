@@ -44,8 +44,8 @@ PRELOADED_PART = 0.25
 def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record: ExecuteRecord) -> None:
     """Execute the notebooks, and record problems. Notebooks are only skipped if one that they need failed.
 
-    Raises InputError and SurroundingsError before the first notebook, if none can be executed or no output written.
-    After Cancelled, the record holds the results so far.
+    Raises InputError if an input is wrong, before anything is executed; SurroundingsError if no interpreter can run the
+    notebooks, or if outputs cannot be written. If the job is cancelled, the record holds the results so far.
     """
     candidate = find(inputs.python, inputs.slug, context.run_directory, context)
     with temporary_folder() as folder, _nothing_left(), contextlib.ExitStack() as stack:

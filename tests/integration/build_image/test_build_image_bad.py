@@ -102,7 +102,7 @@ CASES = {
         {}, "`SOURCE_DATE_EPOCH` is not a number: `today`. Set it", environ={"SOURCE_DATE_EPOCH": "today"}
     ),
     # Locks
-    "no lock": generated({}, "No file in `", rest=" says what to install (`uv.lock`, `pylock.toml`"),
+    "no lock": generated({}, "No file says what to install (`uv.lock`, `pylock.toml`"),
     "lock not there": Case({"requirements": "nope.txt"}, "`requirements` is `nope.txt`, which does not exist."),
     "lock a folder": Case({"requirements": "notebooks"}, "`requirements` is `notebooks`, which is a folder."),
     "lock outside": generated(

@@ -13,7 +13,7 @@ import pytest
 from integration.execute_notebook.scheduled import errors, statuses
 from integration.suite import Workspace, notebook, texts, wait_until
 
-SECONDS = 20  # in which a cancelled stage ends, with other tests beside it
+SECONDS = 10  # after its first signal, a runner kills a step
 
 SLEEP = """
 import os, time

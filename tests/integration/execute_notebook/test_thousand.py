@@ -9,7 +9,7 @@ from typing import Any
 
 from integration.suite import Workspace, notebook, wait_until
 
-SECONDS = 30  # in which a cancelled stage ends, with other tests beside it
+SECONDS = 15  # in which a cancelled stage ends, with other tests beside it
 WHOLE = 1000
 HALF = 300
 GOOD = "print({number})"

@@ -201,7 +201,7 @@ def test_a_cancelled_job(workspace: Workspace, number: signal.Signals) -> None:
     process.send_signal(number)
     began = time.monotonic()
     done = workspace.end(process)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 10  # after its first signal, a runner kills a step
     assert done.code == 128 + number, done.log
     assert [error.message for error in done.annotations()] == [f"Cancelled ({number.name}). Results so far were kept."]
     assert done.outputs["success"] == "false"
