@@ -71,7 +71,7 @@ def read(path: Path, shown: str) -> tuple[Suite | None, list[NotebookCiError]]:
     for each, line in zip(expectations, stated_lines(text), strict=True):
         try:
             with located(shown, line):
-                stated.append(_stated(each, shown, line))
+                stated.append(_stated(each, line))
         except InputError as error:
             errors.append(error)
     return (None if errors else Suite(shown, name, tuple(stated), parameters)), errors
@@ -152,11 +152,16 @@ def at(content: object, kind: type[Type], where: str, *keys: str, default: Type 
     raise InputError(f"{where} has {wrong}.", hint=hint)
 
 
-def _head(content: dict[str, Any], file: str) -> tuple[str, list[Any], dict[str, Any]]:
-    """Check everything in a suite except its expectations; return name, expectations and parameters."""
+def _head(content: Any, file: str) -> tuple[str, list[Any], dict[str, Any]]:
+    """Check everything in a suite except its expectations; return name, expectations and parameters.
+
+    `content` may be any JSON value: `at` refuses what is not an object.
+    """
     _refuse_old(content, file)
     where = f"The suite `{file}`"
     expectations = at(content, list, where, "expectations", hint=WHAT_A_SUITE_IS)
+    for each in expectations:
+        _refuse_old(each, file)
     _refuse_unknown(content, SUITE_KEYS, where)
     if not expectations:
         hint = "Add some, or remove the suite from the inputs."
@@ -165,14 +170,13 @@ def _head(content: dict[str, Any], file: str) -> tuple[str, list[Any], dict[str,
     return name, expectations, at(content, dict, where, "suite_parameters", default={}, hint=WHAT_A_SUITE_IS)
 
 
-def _stated(content: dict[str, Any], file: str, line: int) -> Stated:
-    _refuse_old(content, file)
+def _stated(content: Any, line: int) -> Stated:
     stated_type = at(content, str, "An expectation", "type", hint='Write `{"type": "expect_...", "kwargs": {...}}`.')
     if known_types() and stated_type not in known_types():
         raise unknown_type(stated_type, known_types())
     _refuse_unknown(content, STATED_KEYS, quote(stated_type))
     hint = 'Write `"kwargs": {"column": ...}`.'
-    kwargs = at(content, dict, quote(stated_type), "kwargs", default={}, hint=hint)
+    kwargs = at(content, dict, quote(stated_type), "kwargs", hint=hint) if "kwargs" in content else {}
     if wrong := conditions.wrong(kwargs):
         raise InputError(wrong, hint="A suite cannot run or fetch anything.")
     if (severity := content.get("severity") or SEVERITIES[0]) not in SEVERITIES:

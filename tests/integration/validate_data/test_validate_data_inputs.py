@@ -198,6 +198,11 @@ CASES = {
         "The suite `s.json` has an unknown key `expectation`. Did you mean `expectations`?",
         1,
     ),
+    "kwargs are null": bad_suite(
+        suite({"type": "expect_table_row_count_to_be_between", "kwargs": None}),
+        "`expect_table_row_count_to_be_between` has no `kwargs`.",
+        5,
+    ),
     "kwargs are a list": bad_suite(
         suite({"type": "expect_column_to_exist", "kwargs": ["name"]}),
         '`expect_column_to_exist` has `["name"]` as `kwargs`, not an object. Write `"kwargs": {"column": ...}`.',
