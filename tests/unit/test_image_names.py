@@ -54,6 +54,12 @@ def test_a_name_that_becomes_lowercase(name: str) -> None:
     assert IMAGE.parse(f" {name}") == name
 
 
+def test_a_name_that_is_no_text() -> None:
+    for kind in (IMAGE, BASE):
+        with pytest.raises(ValueError, match=r"^$"):
+            kind.parse(True)  # noqa: FBT003 - a value of `notebook-ci.toml`
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_a_name_that_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"^$"):
@@ -61,13 +67,23 @@ def test_a_name_that_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["python", "python:3.12", "r:5000/a/b:c@sha256:" + "0" * 64, "r:5000/a", "a@sha256:" + "0" * 64]
+    "name",
+    [
+        "python",
+        "python:3.12",
+        "r:5000/a/b:c@sha256:" + "0" * 64,
+        "r:5000/a",
+        "a@sha256:" + "0" * 64,
+        "Registry.Example.com/python:3.12",
+    ],
 )
 def test_a_base_that_is_taken(name: str) -> None:
     assert BASE.parse(name) == name
 
 
-@pytest.mark.parametrize("name", ["-x", "python:", "a:b:c", "a@sha256:1", "a@", "python:3\nRUN x", "A:1"])
+@pytest.mark.parametrize(
+    "name", ["-x", "python:", "a:b:c", "a@sha256:1", "a@", "python:3\nRUN x", "A:1", "foo-/bar", "a" * 256]
+)
 def test_a_base_that_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"^$"):
         BASE.parse(name)

@@ -14,7 +14,7 @@ from typing import Any
 
 from notebook_ci.base import isolation, process
 from notebook_ci.base.console import Console
-from notebook_ci.base.errors import SurroundingsError
+from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.masking import masked
 from notebook_ci.base.process import Argument, Completed
 from notebook_ci.base.texts import quote, without_users
@@ -163,7 +163,7 @@ class Docker:
 
 
 def needs_buildkit_variable(client: str) -> bool:
-    """Return whether a client has BuildKit, but does not use it by default."""
+    """Return whether a client uses BuildKit only if `DOCKER_BUILDKIT` is set."""
     major = client.partition(".")[0]
     return major.isdecimal() and int(major) < _BUILDKIT_BY_DEFAULT
 
@@ -178,6 +178,8 @@ def resolve(docker: Docker, base: str) -> tuple[str, str]:
         found = docker.inspect(base)
     if found is None:
         raise SurroundingsError(f"The base image {quote(base)} was fetched, but the engine does not have it.")
+    if found.get("Os") not in {"linux", None}:
+        raise InputError(f"`base-image` is {quote(base)}, an image for {found['Os']}.", hint="Use one for Linux.")
     digests = [digest for digest in found.get("RepoDigests") or [] if repository(digest) == repository(base)]
     named = digests[0] if digests else base
     return named, named.partition("@")[2] or str(found["Id"])

@@ -17,7 +17,7 @@ LONGEST_NAME = 255
 LABEL_PREFIX = "org.opencontainers.image."
 
 # "Grammar" in the package `reference` of github.com/distribution/reference, which docker itself uses.
-_HOST = r"(?:[a-z0-9][a-z0-9.-]*|\[[0-9a-f:]+\])(?::[0-9]+)?"
+_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*"
 _BASE = rf"{_NAME}(?::[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?"
@@ -31,17 +31,23 @@ def fitted_tag(name: str) -> str:
 
 
 def _image(value: object) -> str:
-    name = str(value).strip()
-    if not re.fullmatch(_NAME, name.lower()) or len(name) > LONGEST_NAME:
+    name = _text(value)
+    if not re.fullmatch(_NAME, name.lower()):
         raise ValueError
     return name
 
 
 def _base(value: object) -> str:
-    name = str(value).strip()
+    name = _text(value)
     if not re.fullmatch(_BASE, name):
         raise ValueError
     return name
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or len(value.strip().partition("@")[0]) > LONGEST_NAME:
+        raise ValueError
+    return value.strip()
 
 
 def _tags(value: object) -> tuple[str, ...]:
