@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, located
+from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, located, together
 from notebook_ci.base.texts import did_you_mean, quote
-from notebook_ci.validate_data.projects import Batch
+from notebook_ci.validate_data.sources import Batch
 from notebook_ci.validate_data.suites import Stated, Suite, unknown_type
 
 if TYPE_CHECKING:
@@ -43,20 +43,28 @@ class Engine:
         asset = self._context.data_sources.add_pandas("data").add_dataframe_asset("data")
         self._definition = asset.add_batch_definition_whole_dataframe("data")
 
-    def suite(self, suite: Suite) -> tuple[Any, list[NotebookCiError]]:
-        """Return the suite as Great Expectations' own object, and errors for unknown types and wrong arguments."""
-        created: list[Any] = []
+    def suites(self, suites: Iterable[Suite]) -> dict[str, Any]:
+        """Return the suites as Great Expectations' own objects, by file.
+
+        Raises InputError for unknown types and wrong arguments of expectations.
+        """
         errors: list[NotebookCiError] = []
-        for number, stated in enumerate(suite.expectations):
-            try:
-                with located(suite.file, stated.line):
-                    created.append(self._expectation(stated, number))
-            except InputError as error:
-                errors.append(error)
-        return self._gx.ExpectationSuite(name=suite.name, expectations=created), errors
+        by_file = {}
+        for suite in suites:
+            created: list[Any] = []
+            for number, stated in enumerate(suite.expectations):
+                try:
+                    with located(suite.file, stated.line):
+                        created.append(self._expectation(stated, number))
+                except InputError as error:
+                    errors.append(error)
+            by_file[suite.file] = self._gx.ExpectationSuite(name=suite.name, expectations=created)
+        if errors:
+            raise together(errors)
+        return by_file
 
     def validate(self, frame: "pd.DataFrame", suite: Any, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Check data against a suite that `suite` returned; `parameters` are values for `{"$PARAMETER": name}`.
+        """Check data against a suite that `suites` returned; `parameters` are values for `{"$PARAMETER": name}`.
 
         The result is JSON in the order of the suite; the `id` of each expectation is its number there, from 0. Raises
         MemoryError.
@@ -102,7 +110,7 @@ class Engine:
         where = f"The data {quote(str(batch))} of the project `gx`"
         try:
             source, asset = self._asset(batch)
-            definition = asset.get_batch_definition(batch.definition)
+            definition = asset.get_batch_definition(batch.definition["name"])
             definition.set_data_asset(asset)
         except Exception as error:  # its parts raise any type
             raise InputError(f"{where} cannot be found: {_said(error)}.", hint="Correct the project `gx`.") from error
@@ -117,14 +125,11 @@ class Engine:
 
     def _asset(self, batch: Batch) -> tuple[Any, Any]:
         """Return a data source and its asset, both created from the settings: the project is never opened."""
-        settings, sources = batch.settings, self._context.data_sources
+        sources = self._context.data_sources
         name = f"project {len(sources.all())}"
-        if settings.type == "pandas":
-            source: Any = sources.add_pandas(name)
-        else:
-            source = sources.add_pandas_filesystem(name, **settings.options)
-        add = getattr(source, f"add_{settings.asset_type}_asset")
-        return source, add(name=batch.asset, batch_definitions=[settings.batch], **settings.asset_options)
+        source = getattr(sources, f"add_{batch.source_type}")(name, **batch.source_options)
+        add = getattr(source, f"add_{batch.asset_type}_asset")
+        return source, add(name=batch.asset, batch_definitions=[batch.definition], **batch.asset_options)
 
     def _expectation(self, stated: Stated, number: int) -> Any:
         """Return one expectation; its number is its `id`."""

@@ -1,20 +1,30 @@
-"""Decides which data is validated against which suites. Reads only the suites."""
+"""Decides which data is validated against which suites: those of the inputs, or those of a checkpoint."""
 
-from collections.abc import Iterator, Sequence
+import glob
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from notebook_ci.base.errors import NotebookCiError, together
+from notebook_ci.base.errors import InputError, NotebookCiError, together
 from notebook_ci.base.files import exists
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.problems import Problem
-from notebook_ci.base.texts import listed
+from notebook_ci.base.texts import listed, quote
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.validate_data import projects, rules
+from notebook_ci.validate_data import data, projects, suites
 from notebook_ci.validate_data.model import NOTHING_GIVEN, ValidateInputs
 from notebook_ci.validate_data.projects import Checkpoint
-from notebook_ci.validate_data.rules import Rule
+from notebook_ci.validate_data.sources import Batch
+from notebook_ci.validate_data.suites import Suite
 
 MOST_LISTED = 10
+
+
+@dataclass(frozen=True)
+class Rule:
+    data: str | Batch  # a file relative to the workspace, or a batch of a project
+    suite: Suite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +32,10 @@ class ValidationPlan(Plan):
     rules: Sequence[Rule]
     checkpoint: Checkpoint | None = None  # the checkpoint that names data and suites; None: the inputs name them
     missing: Sequence[NotebookCiError] = ()  # what cannot be read before dvc-pull has run
+
+    @property
+    def suites(self) -> Iterable[Suite]:
+        return {rule.suite.file: rule.suite for rule in self.rules}.values()
 
     def lines(self) -> Iterator[str]:
         pairs = [f"{rule.data} ({rule.suite.file})" for rule in self.rules]
@@ -32,19 +46,60 @@ class ValidationPlan(Plan):
 
 
 def create(inputs: ValidateInputs, workspace: Workspace) -> ValidationPlan | Nothing:
-    """Find the data and read the suites. Raises InputError."""
+    """Find the data and read the suites; nothing else is read. Raises InputError."""
     if not (inputs.pairs or inputs.checkpoint):
         return Nothing(NOTHING_GIVEN, hint="Set `data` and `suite`, or `rules`, or `checkpoint`.")
     checkpoint, problems = None, []
     if inputs.checkpoint:
         checkpoint, errors = projects.read(inputs.checkpoint, workspace.cwd)
-        found = [Rule(batch, suite) for batch, suite in checkpoint.batches]
+        rules = [Rule(batch, suite) for batch, suite in checkpoint.batches]
         if checkpoint.actions:
-            message = f"Actions of the checkpoint `{checkpoint.name}` are not run: {', '.join(checkpoint.actions)}."
+            message = f"Actions of the checkpoint `{inputs.checkpoint}` are not run: {', '.join(checkpoint.actions)}."
             problems.append(Problem(severity="notice", message=message))
     else:
-        found, errors = rules.find(inputs.pairs, workspace.cwd)
+        rules, errors = _rules(inputs.pairs, workspace.cwd)
     wrong = [error for error in errors if error.file and exists(workspace.cwd / error.file)]
     if wrong or (errors and not workspace.awaits_data):
         raise together(errors)
-    return ValidationPlan(rules=found, checkpoint=checkpoint, missing=errors, problems=tuple(problems))
+    return ValidationPlan(rules=rules, checkpoint=checkpoint, missing=errors, problems=tuple(problems))
+
+
+def _rules(suites_of: Mapping[str, Iterable[str]], cwd: Path) -> tuple[list[Rule], list[NotebookCiError]]:
+    """Return each pair of data and suite once, and all problems of both; `suites_of` maps files or globs to suites."""
+    errors: list[NotebookCiError] = []
+    read: dict[str, Suite | None] = {}
+    chosen: dict[tuple[str, str], Rule] = {}
+    for pattern, names in suites_of.items():
+        files = _files(pattern, cwd, errors)
+        for name in names:
+            if name not in read:
+                read[name], wrong = suites.read(cwd / name, Path(name).as_posix())
+                errors += wrong
+        readable = {name: suite for name in names if (suite := read[name])}
+        # By file, so that data is read once for all its suites.
+        chosen |= {(file, name): Rule(file, suite) for file in files for name, suite in readable.items()}
+    return list(chosen.values()), errors
+
+
+def _files(pattern: str, cwd: Path, errors: list[NotebookCiError]) -> list[str]:
+    """Return the files that match a pattern; adds their problems to `errors`."""
+    matches = _matches(pattern, cwd)
+    if not matches:
+        message = f"No file matches {quote(pattern)} in `{cwd}`."
+        errors.append(InputError(message, hint="Paths are relative to the workspace."))
+    good = []
+    for shown in matches:
+        try:
+            data.check_file(cwd / shown, shown)
+            good.append(shown)
+        except InputError as error:
+            errors.append(error)
+    return good
+
+
+def _matches(pattern: str, cwd: Path) -> list[str]:
+    """Return the files that match a pattern, with `/`. A name that exists literally is not used as a glob."""
+    if os.path.lexists(cwd / pattern) or not glob.has_magic(pattern):
+        return [Path(pattern).as_posix()]
+    found = glob.glob(pattern, root_dir=cwd, recursive=True)  # noqa: PTH207 - absolute patterns work, too
+    return sorted(Path(path).as_posix() for path in found if not (cwd / path).is_dir())

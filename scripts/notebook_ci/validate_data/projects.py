@@ -4,7 +4,7 @@ The layout is that of a file context of 1.x: `gx/great_expectations.yml`, and ne
 for expectation suites (dots in their names are folders), validation definitions and checkpoints.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from notebook_ci.base.errors import InputError, NotebookCiError, located
 from notebook_ci.base.files import read_text
 from notebook_ci.base.texts import did_you_mean, quote
 from notebook_ci.validate_data import suites
-from notebook_ci.validate_data.sources import Project, Source
+from notebook_ci.validate_data.sources import Batch, Project
 from notebook_ci.validate_data.suites import Suite, Type
 
 FOLDER = "gx"
@@ -28,21 +28,7 @@ OPEN_IN_1 = (
 
 
 @dataclass(frozen=True)
-class Batch:
-    """The names that identify data of a project."""
-
-    source: str
-    asset: str
-    definition: str
-    settings: Source = field(compare=False)  # what the project says about them
-
-    def __str__(self) -> str:
-        return f"{self.source}/{self.asset}/{self.definition}"
-
-
-@dataclass(frozen=True)
 class Checkpoint:
-    name: str
     batches: tuple[tuple[Batch, Suite], ...]  # each with its suite
     actions: tuple[str, ...]  # names of its actions
     files: tuple[str, ...]  # the files that define it, without suites, relative to the workspace
@@ -76,11 +62,11 @@ def read(name: str, cwd: Path) -> tuple[Checkpoint, list[NotebookCiError]]:
         suite_name = _part(definition, str, files[-1], "suite", "name").replace(".", "/")
         suite_file = _named(suite_folder, suite_name, "suite", cwd)
         suite, wrong = suites.read(cwd / suite_file, suite_file)
-        batch = Batch(source, asset, data, project.source(source, asset, data))
+        batch = project.batch(source, asset, data)
         batches += [(batch, suite)] if suite else []
         errors += wrong
     actions = tuple(_part(each, str, file, "name") for each in _part(content, list, file, "actions", default=[]))
-    return Checkpoint(name, tuple(batches), actions, tuple(files)), errors
+    return Checkpoint(tuple(batches), actions, tuple(files)), errors
 
 
 def _project(cwd: Path) -> Project:

@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from notebook_ci.base.context import Context
-from notebook_ci.base.errors import CheckFailed, NotebookCiError, SurroundingsError, together
+from notebook_ci.base.errors import CheckFailed, SurroundingsError
 from notebook_ci.base.files import sha256, unwritable, write
 from notebook_ci.base.problems import Problem, Severity
 from notebook_ci.base.typed_json import to_json
@@ -17,8 +17,8 @@ from notebook_ci.records.validate_data import RuleResult, ValidateRecord, Violat
 from notebook_ci.validate_data import data, violations
 from notebook_ci.validate_data.engine import Engine
 from notebook_ci.validate_data.model import ValidateInputs
-from notebook_ci.validate_data.plan import ValidationPlan
-from notebook_ci.validate_data.rules import Rule
+from notebook_ci.validate_data.plan import Rule, ValidationPlan
+from notebook_ci.validate_data.suites import Suite
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,20 +27,20 @@ LEVELS: dict[str, Severity] = {"critical": "error", "warning": "warning", "info"
 ROW_COUNTS = "expect_table_row_count_"
 
 
-def run(_: ValidateInputs, planned: ValidationPlan, context: Context, record: ValidateRecord) -> None:
+def run(inputs: ValidateInputs, planned: ValidationPlan, context: Context, record: ValidateRecord) -> None:
     """Validate all data. A problem in one file goes into the record; the other files are still validated.
 
     Raises InputError if a suite is wrong, before data is read; SurroundingsError if data does not fit into memory, or a
     result cannot be written.
     """
     if planned.checkpoint:
-        record.checkpoint = planned.checkpoint.name
+        record.checkpoint = inputs.checkpoint
         record.read |= {file: sha256(context.cwd / file) for file in planned.checkpoint.files}
-    _note_suites(planned.rules, context, record)
+    _note_suites(planned.suites, context, record)
     context.reporter.progress("Loading Great Expectations ...")
     engine = Engine()
     record.great_expectations, record.pandas = engine.version, engine.pandas_version
-    suites = _suites(engine, planned.rules)
+    suites = engine.suites(planned.suites)
     validation = _Validation(engine, context, record)
     for rule in planned.rules:
         validation.run(rule, suites[rule.suite.file])
@@ -75,7 +75,14 @@ class _Validation:
         found = violations.find(
             content["results"], rule.suite.expectations, columns, rule.suite.file, numbered=data.has_row_numbers(frame)
         )
-        self._take(rule, result, found)
+        result.violations = found
+        result.evaluated = len(rule.suite.expectations)
+        result.failed = sum(violation.fails for violation in found)
+        result.warned = len(found) - result.failed
+        result.success = not result.failed
+        self.record.evaluated += result.evaluated
+        self.record.failed += result.failed
+        self.record.problems += [_problem(violation, result.data) for violation in found]
         self._write(result, content)
         self.context.reporter.progress(_line(result))
 
@@ -99,16 +106,6 @@ class _Validation:
         self.last = (rule.data, frame, result)
         return frame
 
-    def _take(self, rule: Rule, result: RuleResult, found: list[Violation]) -> None:
-        result.violations = found
-        result.evaluated = len(rule.suite.expectations)
-        result.failed = sum(violation.fails for violation in found)
-        result.warned = len(found) - result.failed
-        result.success = not result.failed
-        self.record.evaluated += result.evaluated
-        self.record.failed += result.failed
-        self.record.problems += [_problem(violation, result.data) for violation in found]
-
     def _write(self, result: RuleResult, content: dict[str, Any]) -> None:
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(result.data).name).strip("-.") or "data"
         path = self.context.files.artifacts / f"{len(self.record.results):02}-{stem[:60]}.json"
@@ -121,35 +118,16 @@ class _Validation:
         self.record.created[result.result] = sha256(path)
 
 
-def _note_suites(planned: Sequence[Rule], context: Context, record: ValidateRecord) -> None:
+def _note_suites(suites: Iterable[Suite], context: Context, record: ValidateRecord) -> None:
     """Record the suites as read, and warn about duplicate expectations."""
-    for suite in {rule.suite.file: rule.suite for rule in planned}.values():
+    for suite in suites:
         record.read[suite.file] = sha256(context.cwd / suite.file)
         first: dict[str, int] = {}
         for each in suite.expectations:
             line = first.setdefault(json.dumps([each.type, each.kwargs], sort_keys=True), each.line)
             if line != each.line:
-                record.problems.append(
-                    Problem(
-                        severity="warning",
-                        message=f"`{each.type}` repeats line {line}.",
-                        hint="Remove one of them.",
-                        file=suite.file,
-                        line=each.line,
-                    )
-                )
-
-
-def _suites(engine: Engine, planned: Sequence[Rule]) -> dict[str, Any]:
-    """Return the suites as Great Expectations' own objects, by file. Raises InputError if one is wrong."""
-    errors: list[NotebookCiError] = []
-    suites = {}
-    for suite in {rule.suite.file: rule.suite for rule in planned}.values():
-        suites[suite.file], wrong = engine.suite(suite)
-        errors += wrong
-    if errors:
-        raise together(errors)
-    return suites
+                text = f"`{each.type}` repeats line {line}. Remove one of them."
+                context.warning(text, file=suite.file, line=each.line)
 
 
 def _refuse_nothing(frame: "pd.DataFrame", rule: Rule, shown: str) -> None:

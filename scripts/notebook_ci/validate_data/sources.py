@@ -27,14 +27,19 @@ NOT_RUN = "validate-data does not run code of the repository. Remove it, or set 
 
 
 @dataclass(frozen=True)
-class Source:
-    """A data source with one asset and one batch definition, as it is passed to Great Expectations."""
+class Batch:
+    """Data of a project: a data source with one asset and one batch definition, as passed to Great Expectations."""
 
-    type: str  # one of `SOURCE_TYPES`
-    options: dict[str, Any]  # its folder
+    source: str  # its name
+    source_type: str  # one of `SOURCE_TYPES`
+    source_options: dict[str, Any]  # its folder
+    asset: str
     asset_type: str  # one of `ASSET_TYPES`
     asset_options: dict[str, Any]  # options of pandas' reader, including the path
-    batch: dict[str, Any]
+    definition: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.source}/{self.asset}/{self.definition['name']}"
 
 
 @dataclass(frozen=True)
@@ -56,8 +61,8 @@ class Project:
             shown = found[0].relative_to(cwd).as_posix()
             raise InputError(f"The project has Python plugins: `{shown}`.", hint=NOT_RUN, file=shown, line=1)
 
-    def source(self, source: str, asset: str, definition: str) -> Source:
-        """Return the settings of a data source. Raises InputError if it does not exist, or is not accepted."""
+    def batch(self, source: str, asset: str, definition: str) -> Batch:
+        """Return the data of these names. Raises InputError if it does not exist, or is not accepted."""
         its_source = self._named(self.config.get("fluent_datasources"), source, "data source")
         source_type = self._type(its_source, SOURCE_TYPES, f"The data source {quote(source)}")
         its_asset = self._named(its_source.get("assets"), asset, f"asset of the data source {quote(source)},")
@@ -68,7 +73,8 @@ class Project:
         for key, value in members([options, asset_options]):
             if key in PATH_KEYS:
                 self._path(value, key)
-        return Source(source_type, options, asset_type, asset_options, {**batch, "name": definition})
+        batch = {**batch, "name": definition}
+        return Batch(source, source_type, options, asset, asset_type, asset_options, batch)
 
     def _named(self, there: object, name: str, what: str) -> dict[str, Any]:
         known = there if isinstance(there, dict) else {}

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from notebook_ci.base.texts import did_you_mean, listed, quote
@@ -39,20 +41,24 @@ def find(
     to their types. `numbered`: row labels count from 0.
     """
     by_number = {int(result["expectation_config"]["id"]): result for result in results}
-    found = (
-        _Judge(each, columns, file, numbered=numbered).violation(by_number.get(number))
-        for number, each in enumerate(stated)
-    )
+    judges = (_Judge(each, columns, file, numbered) for each in stated)
+    found = (judge.violation(by_number.get(number)) for number, judge in enumerate(judges))
     return [violation for violation in found if violation]
 
 
+@dataclass(frozen=True)
 class _Judge:
-    def __init__(self, stated: Stated, columns: Mapping[str, str], file: str, *, numbered: bool) -> None:
-        self.stated = stated
-        self.columns = columns
-        self.file = file
-        self.numbered = numbered
-        self.named = _columns_named(stated.kwargs)
+    stated: Stated
+    columns: Mapping[str, str]
+    file: str
+    numbered: bool
+
+    @cached_property
+    def named(self) -> list[str]:
+        """The columns that the expectation is about."""
+        single = [self.stated.kwargs[key] for key in COLUMN_KEYS if key in self.stated.kwargs]
+        several = self.stated.kwargs.get("column_list")
+        return [name for name in [*single, *(several if isinstance(several, list) else [])] if isinstance(name, str)]
 
     def violation(self, result: Json | None) -> Violation | None:
         about_columns = self.stated.type.startswith(ABOUT_COLUMNS)
@@ -160,12 +166,6 @@ class _Judge:
             kept["column_list"] = self.stated.kwargs["column_list"]
         text = ", ".join(f"{quote(key)[1:-1]}: {_json(value)}" for key, value in kept.items())
         return f"{text[:LONGEST_EXPECTED]}…" if len(text) > LONGEST_EXPECTED else text
-
-
-def _columns_named(kwargs: Json) -> list[str]:
-    single = [kwargs[key] for key in COLUMN_KEYS if key in kwargs]
-    several = kwargs.get("column_list")
-    return [name for name in [*single, *(several if isinstance(several, list) else [])] if isinstance(name, str)]
 
 
 def _exception(info: object) -> str:
