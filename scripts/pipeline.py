@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from notebook_ci.base.console import Console, Summary
+from notebook_ci.base.console import Console
 from notebook_ci.base.errors import EXIT_BUG, Cancelled, CheckFailed, InputError, NotebookCiError, SurroundingsError
 from notebook_ci.base.flags import CHECK_ONLY, FROM_STDIN, NOTHING_TO_DO, PLAN
 from notebook_ci.base.inputs import StageInputs, given, unknown
@@ -31,7 +31,7 @@ from notebook_ci.base.workspace import Workspace
 from notebook_ci.base.yaml12 import Values
 from notebook_ci.records.record import Record, Status, as_written, describe_source, timestamp
 from notebook_ci.records.run_directory import RunDirectory
-from notebook_ci.report import summary, terminal
+from notebook_ci.report.summary import summarize
 from notebook_ci.stages import STAGES, load_stage
 from notebook_ci.tools import own_files
 from notebook_ci.tools.import_guard import guard_imports
@@ -273,7 +273,7 @@ class _Run:
         skipped = all(record.status == "skipped" for record in records)
         status = {0: "skipped" if skipped else "passed", 1: "failed"}.get(code, "error")
         if records:
-            self._console.summarize(Summary(summary.render(records), terminal.render(records)))
+            self._console.summarize(summarize(records))
         self._console.set_outputs(self._outputs() | {"status": status, "run-dir": str(self._directory.path)})
 
     def _outputs(self) -> dict[str, str]:

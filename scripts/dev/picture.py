@@ -34,14 +34,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         html = Path(folder) / "summary.html"
         html.write_text(page, encoding="utf-8")
-        flags = (
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--hide-scrollbars",
-            f"--user-data-dir={folder}/profile",
-        )
-        shot = ("chromium", *flags, f"--window-size={SIZE}", f"--screenshot={OUTPUT}", html.as_uri())
+        flags = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
+        profile = f"--user-data-dir={folder}/profile"
+        shot = ("chromium", *flags, profile, f"--window-size={SIZE}", f"--screenshot={OUTPUT}", html.as_uri())
         subprocess.run(shot, check=True, capture_output=True)
 
 

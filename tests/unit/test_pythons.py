@@ -7,7 +7,7 @@ import pytest
 from notebook_ci.base.errors import SurroundingsError
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.setup_env import pythons
-from notebook_ci.setup_env.required import RequiredPython
+from notebook_ci.setup_env.pythons import RequiredPython
 from notebook_ci.setup_env.uv import Uv
 from unit.consoles import Written
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from dev.bench.memory import Part
 from dev.bench.notebooks import Notebooks
+
+# "drivers": without kernels, the servers that fork them, and what these started. "kernels": only these.
+Part = Literal["drivers", "kernels"]
 
 
 class Unit(NamedTuple):

@@ -15,7 +15,7 @@ from typing import Any, Generic, TextIO, TypeVar
 
 from notebook_ci.base import isolation, signals
 from notebook_ci.base.config_file import missed_config
-from notebook_ci.base.console import Console, Summary, console
+from notebook_ci.base.console import Console, console
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import EXIT_BUG, Cancelled, CheckFailed, InputError, NotebookCiError, SurroundingsError
 from notebook_ci.base.files import unwritable
@@ -27,7 +27,7 @@ from notebook_ci.base.problems import Problem
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.record import StageRecord, as_written, describe_source, timestamp
 from notebook_ci.records.run_directory import RunDirectory, StageFiles
-from notebook_ci.report import summary, terminal
+from notebook_ci.report.summary import summarize
 
 Model = TypeVar("Model", bound=StageInputs)
 StagePlan = TypeVar("StagePlan", bound=Plan)
@@ -185,7 +185,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
         shown = as_written(record)
         console.annotate(record.problems)
         try:
-            console.summarize(Summary(summary.render([shown]), terminal.render([shown])))
+            console.summarize(summarize([shown]))
             console.set_outputs({"status": record.status, "record": saved, **record.outputs})
         except OSError as error:
             file = Path(error.filename or files.root)

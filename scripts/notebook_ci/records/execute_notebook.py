@@ -26,9 +26,8 @@ class Failure:
     title: str  # a few words: what, and in which cell
     message: str  # one sentence; of an exception its text
     cell: int | None = None  # the failing cell, counted from 1 among all cells of the notebook
-    points_to: int | None = (
-        None  # the cell that the traceback points to, if that is another one: a function raised there
-    )
+    # The cell that the traceback points to, if that is another one: a function raised there.
+    points_to: int | None = None
     line: int | None = None  # the line in the `.ipynb` file, counted from 1
     source: str = ""  # the code of that line
     ename: str = ""  # the exception's name
@@ -51,9 +50,8 @@ class NotebookResult:
     duration: float = 0.0  # seconds, including the start of the kernel
     kernel: str = ""  # Jupyter's name of the kernel, if its language is not Python
     kernel_start: Literal["", "fork", "spawn"] = ""  # whether its kernel was forked or started; empty if it had none
-    preloaded: list[str] = field(
-        default_factory=list
-    )  # its imports that the fork had: `a.b`, or `a.b:c` for `c` of `a.b`
+    # Its imports that the fork had: `a.b`, or `a.b:c` for `c` of `a.b`.
+    preloaded: list[str] = field(default_factory=list)
     not_preloaded: dict[str, str] = field(default_factory=dict)  # its other imports -> why they were not preloaded
     parameters: dict[str, object] = field(default_factory=dict)  # the parameters it was given
     cells: int = 0  # number of code cells

@@ -49,16 +49,20 @@ class StageFiles:
         except ValueError:
             return path.as_posix()
 
+    def write_json(self, what: str, path: Path, value: object) -> None:
+        """Write a new file into the run directory. Raises SurroundingsError; `what` is the file, such as `record`."""
+        text = json.dumps(to_json(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        try:
+            write(path, text, new=True)
+        except OSError as error:
+            raise unwritable(f"The {what} `{path}` cannot be written", self.root, error, RUN_DIR) from error
+
     def write(self, record: Record) -> None:
         """Write the record completely or not at all, and never over another.
 
         Raises SurroundingsError if it cannot be written.
         """
-        text = json.dumps(to_json(record), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        try:
-            write(self.record, text, new=True)
-        except OSError as error:
-            raise unwritable(f"The record `{self.record}` cannot be written", self.root, error, RUN_DIR) from error
+        self.write_json("record", self.record, record)
         with contextlib.suppress(OSError):
             self.artifacts.rmdir()  # succeeds only if the stage created no artifacts
 

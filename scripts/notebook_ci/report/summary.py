@@ -1,6 +1,7 @@
-"""The summary of a run in Markdown: a headline, a table of stages, what failed; the rest is folded.
+"""The summary of a run. In Markdown: a headline, a table of stages, what failed; the rest is folded.
 
-The part of each stage is in the `summary.py` of its package.
+The part of each stage is in the `summary.py` of its package. On a terminal, only one line per stage, and the metrics:
+problems were shown before.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,18 +9,25 @@ from importlib import import_module
 from typing import TypeVar
 
 from notebook_ci.base import markdown
+from notebook_ci.base.console import Summary
 from notebook_ci.base.markdown import ICONS, count, duration, folded, inline, table, title
 from notebook_ci.base.problems import Problem
+from notebook_ci.base.texts import printable
 from notebook_ci.records.record import Record
 from notebook_ci.stages import STAGES
 
 Part = TypeVar("Part", str, list[str])
 SIGNIFICANT_DIGITS = 6
+MARKS = {"passed": "✓", "failed": "✗", "error": "✗", "skipped": "-"}  # on a terminal
 # Outputs that are digests -> what they identify.
 DIGESTS = {"env-digest": "environment", "data-digest": "data", "image-id": "image", "digest": "image in its registry"}
 
 # Imported now: once a notebook has run, it may have written these files.
 _OF_STAGE = {stage: import_module(f"notebook_ci.{stage.replace('-', '_')}.summary") for stage in STAGES}
+
+
+def summarize(records: Sequence[Record]) -> Summary:
+    return Summary(render(records), _for_terminal(records))
 
 
 def render(records: Sequence[Record]) -> str:
@@ -37,11 +45,11 @@ def _together(records: Sequence[Record]) -> list[str]:
     others = [record for record in records if not _has_failed(record)]
     return [
         table(["stage", "", "time", ""], [_row(record) for record in records]),
-        *(part for record in failed for part in (f"#### {named(record)}", *_section(record), _problems([record]))),
+        *(part for record in failed for part in (f"#### {_named(record)}", *_section(record), _problems([record]))),
         _problems(others),
         *(_metrics(record.metrics) for record in records),
         _digests(records),
-        *(folded(f"Details of {named(record)}", "\n\n".join(filter(None, _section(record)))) for record in others),
+        *(folded(f"Details of {_named(record)}", "\n\n".join(filter(None, _section(record)))) for record in others),
         _files(records),
     ]
 
@@ -52,13 +60,13 @@ def _headline(records: Sequence[Record]) -> str:
     if bad:
         first = next((record for record in bad if record.status == "error"), bad[0])
         more = f" (and {count(len(bad) - 1, 'more stage')} failed)" if len(bad) > 1 else ""
-        return f"### {ICONS[first.status]} {named(first)} failed: {_verdict(first)}{more}, after {took}"
+        return f"### {ICONS[first.status]} {_named(first)} failed: {_verdict(first)}{more}, after {took}"
     passed = [record for record in records if record.status == "passed"]
     if not passed:
-        return f"### {ICONS['skipped']} {', '.join(map(named, records))} skipped"
+        return f"### {ICONS['skipped']} {', '.join(map(_named, records))} skipped"
     if len(records) == 1:
         note = _note(passed[0])
-        return f"### {ICONS['passed']} {named(passed[0])}{f': {note}' if note else ' passed'} in {took}"
+        return f"### {ICONS['passed']} {_named(passed[0])}{f': {note}' if note else ' passed'} in {took}"
     skipped = f", {len(records) - len(passed)} skipped" if len(passed) < len(records) else ""
     number = sum(problem.severity == "warning" for record in records for problem in record.problems)
     warned = f", {count(number, 'warning')}" if number else ""
@@ -72,18 +80,13 @@ def _has_failed(record: Record) -> bool:
 def _row(record: Record) -> list[str]:
     result = f"{ICONS[record.status]} {record.status}"
     took = "" if record.status == "skipped" else duration(record.duration)
-    return [named(record), result, took, _verdict(record) if _has_failed(record) else _note(record)]
+    return [_named(record), result, took, _verdict(record) if _has_failed(record) else _note(record)]
 
 
 def _note(record: Record) -> str:
     if record.status == "skipped":
         return title(record.problems[-1].message) if record.problems else ""
-    return inline(note(record))
-
-
-def note(record: Record) -> str:
-    """Return the result of a stage that passed, in a few words of plain text."""
-    return _of_stage("note", record, "")
+    return inline(_of_stage("note", record, ""))
 
 
 def _verdict(record: Record) -> str:
@@ -110,11 +113,11 @@ def _of_stage(function: str, record: Record, default: Part) -> Part:
 
 
 def _metrics(metrics: Mapping[str, float]) -> str:
-    rows = [[markdown.name(each), metric(value)] for each, value in metrics.items()]
+    rows = [[markdown.name(each), _metric(value)] for each, value in metrics.items()]
     return table(["metric", "value"], rows) if rows else ""
 
 
-def metric(value: float) -> str:
+def _metric(value: float) -> str:
     return f"{value:.{SIGNIFICANT_DIGITS}g}"
 
 
@@ -155,9 +158,26 @@ def _files(records: Sequence[Record]) -> str:
     return folded("Files", markdown.code("\n".join(lines))) if lines else ""
 
 
-def named(record: Record) -> str:
+def _named(record: Record) -> str:
     return _with_slug(record.stage, record)
 
 
 def _with_slug(text: str, record: Record) -> str:
     return f"{text} ({record.slug})" if record.slug else text
+
+
+def _for_terminal(records: Sequence[Record]) -> str:
+    """Return plain text. Names and messages are shown unchanged, except control characters."""
+    times = ["" if record.status == "skipped" else duration(record.duration) for record in records]
+    names, widest = max(len(_named(record)) for record in records), max(map(len, times))
+    lines = [""] if len(records) > 1 else []
+    for record, took in zip(records, times, strict=True):
+        lines.append(f"{MARKS[record.status]} {_named(record):<{names}}  {took:>{widest}}  {_result(record)}".rstrip())
+        lines += [f"  {name}  {_metric(value)}" for name, value in record.metrics.items()]
+    return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def _result(record: Record) -> str:
+    if record.status in {"passed", "skipped"}:
+        return _of_stage("note", record, "") if record.status == "passed" else "skipped"
+    return count(len(record.errors), "error")

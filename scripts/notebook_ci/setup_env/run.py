@@ -23,7 +23,7 @@ from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.setup_env import pythons, venv
 from notebook_ci.setup_env.installer import Installer
 from notebook_ci.setup_env.model import SetupEnvInputs
-from notebook_ci.setup_env.required import RequiredPython, required
+from notebook_ci.setup_env.pythons import RequiredPython
 from notebook_ci.setup_env.uv import Uv
 
 
@@ -52,7 +52,7 @@ def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Noth
     if others:
         message = f"Packages come from {quote(lock.name)}. Not used: {', '.join(map(quote, others))}."
         problems.append(Problem(severity="notice", message=message))
-    python = required(inputs.python_version, lock.path.parent, cwd)
+    python = pythons.required(inputs.python_version, lock.path.parent, cwd)
     return EnvironmentPlan(lock=lock, python=python, venv=folder, problems=tuple(problems))
 
 

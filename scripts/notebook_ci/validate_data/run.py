@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import CheckFailed, SurroundingsError
-from notebook_ci.base.files import sha256, unwritable, write
+from notebook_ci.base.files import sha256
 from notebook_ci.base.problems import Problem, Severity
-from notebook_ci.base.typed_json import to_json
-from notebook_ci.records.run_directory import RUN_DIR
 from notebook_ci.records.validate_data import RuleResult, ValidateRecord, Violation
 from notebook_ci.validate_data import data, violations
 from notebook_ci.validate_data.engine import Engine
@@ -109,11 +107,7 @@ class _Validation:
     def _write(self, result: RuleResult, content: dict[str, Any]) -> None:
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(result.data).name).strip("-.") or "data"
         path = self.context.files.artifacts / f"{len(self.record.results):02}-{stem[:60]}.json"
-        try:
-            text = json.dumps(to_json(content), indent=1, ensure_ascii=False, allow_nan=False)
-            write(path, f"{text}\n", new=True)
-        except OSError as error:
-            raise unwritable(f"The result `{path}` cannot be written", path, error, RUN_DIR) from error
+        self.context.files.write_json("result", path, content)
         result.result = self.context.files.relative(path)
         self.record.created[result.result] = sha256(path)
 
