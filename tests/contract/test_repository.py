@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 import vermin
 
-from dev.bench.model import Contender, Work
-from dev.bench.works import WORKS
+from dev.bench.works import WORKS, Contender, Work
 from notebook_ci.stages import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,5 +1,4 @@
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,8 +15,7 @@ def refused(terminal: Written, folder: Path, required: RequiredPython, **environ
     """Have the real uv look for a Python."""
     cache = str(folder / "cache")
     base = {"PATH": str(folder), "HOME": str(folder), "UV_CACHE_DIR": cache, "UV_PYTHON_DOWNLOADS": "never"}
-    program = Path(sys.executable).with_name("uv")
-    uv = Uv(program, Workspace(folder, {**base, **environ}), terminal.console, Path(os.devnull))
+    uv = Uv(Workspace(folder, {**base, **environ}), terminal.console, Path(os.devnull))
     with pytest.raises(SurroundingsError) as caught:
         pythons.find_or_download(uv, required)
     return caught.value

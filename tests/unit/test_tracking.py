@@ -18,9 +18,8 @@ from notebook_ci.log_run.faults import Fault, explain
 from notebook_ci.log_run.names import valid_name, valid_names
 from notebook_ci.log_run.protocol import Job
 from notebook_ci.log_run.recording import batches
-from notebook_ci.records.reading import OF_STAGE
 from notebook_ci.records.record import Record
-from notebook_ci.records.run_directory import RunDirectory
+from notebook_ci.records.run_directory import OF_STAGE, RunDirectory
 
 LAPTOP = Workspace(Path(), {})
 NO_RUN = Description(identity="0", name="run", status="FINISHED", start=0, end=0)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dev.bench import notebooks
-from dev.bench.model import Contender, Figure, Part, Work
+from dev.bench.works import Contender, Figure, Part, Work
 from kernel_server.interface import proportional_bytes
 
 LINES_SHOWN = 30

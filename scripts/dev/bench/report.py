@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from dev.bench.model import Figure, Verdict, Work
+from dev.bench.works import Figure, Verdict, Work
 
 INTRODUCTION = """\
 # Benchmarks

@@ -16,8 +16,8 @@ from notebook_ci.log_run.names import MOST_PARAMETER, MOST_TAG, bounded, valid_n
 from notebook_ci.records.build_image import BuildImageRecord
 from notebook_ci.records.dvc_pull import DvcPullRecord
 from notebook_ci.records.execute_notebook import ExecuteRecord
-from notebook_ci.records.reading import not_a_record
 from notebook_ci.records.record import Record
+from notebook_ci.records.run_directory import not_a_record
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.records.validate_data import ValidateRecord
 

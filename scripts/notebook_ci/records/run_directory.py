@@ -6,25 +6,41 @@ directories of several jobs are merged by copying them into one.
 """
 
 import contextlib
+import dataclasses
 import json
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.files import unwritable, write
+from notebook_ci.base.files import read_text, unwritable, write
 from notebook_ci.base.private_folder import ELSEWHERE, PRIVATE_FOLDER, private_folder
-from notebook_ci.base.typed_json import to_json
+from notebook_ci.base.texts import quote
+from notebook_ci.base.typed_json import from_json, parse, to_json
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.records import reading
-from notebook_ci.records.record import Record, StageRecord, now
+from notebook_ci.records.build_image import BuildImageRecord
+from notebook_ci.records.dvc_pull import DvcPullRecord
+from notebook_ci.records.execute_notebook import ExecuteRecord
+from notebook_ci.records.log_run import LogRunRecord
+from notebook_ci.records.record import SCHEMA, SCHEMA_NAME, Record, StageRecord, now
+from notebook_ci.records.setup_env import SetupEnvRecord
+from notebook_ci.records.validate_data import ValidateRecord
 
 # A file in every run directory: notebooks below it are outputs and never executed.
 RUN_MARKER = ".notebook-ci-run"
 RUN_DIR = "set `run-dir` to another folder"
+OF_STAGE: Mapping[str, type[Record]] = {
+    "setup-env": SetupEnvRecord,
+    "dvc-pull": DvcPullRecord,
+    "validate-data": ValidateRecord,
+    "execute-notebook": ExecuteRecord,
+    "build-image": BuildImageRecord,
+    "log-run": LogRunRecord,
+}
+_COMMON = [field.name for field in dataclasses.fields(Record)]
 
 
 @dataclass(frozen=True)
@@ -132,8 +148,8 @@ class RunDirectory:
         return {path.stem for path in self.path.glob("*.json") if stat.S_ISREG(path.lstat().st_mode)}
 
     def record(self, name: str) -> Record:
-        """Return the record that a stage wrote under its name. Raises InputError: see `reading.read`."""
-        return reading.read(self.path / f"{name}.json")
+        """Return the record that a stage wrote under its name. Raises InputError: see `read`."""
+        return read(self.path / f"{name}.json")
 
     def records(self) -> dict[str, Record]:
         """Return all records by name, in the order in which the stages began.
@@ -147,6 +163,36 @@ class RunDirectory:
         """Return the newest record of a stage: of that slug, else of any slug."""
         found = [record for record in self.records().values() if isinstance(record, kind)]
         return next(reversed([record for record in found if record.slug == slug] or found), None)
+
+
+def read(path: Path) -> Record:
+    """Return the record in a file. That of a stage which only another version of notebook-ci has is a plain `Record`.
+
+    Raises InputError if the file does not exist, or is not a record that this version can read: others can put files
+    into a run directory, too.
+    """
+    try:
+        content = parse(read_text(path, str(path)))
+    except ValueError as error:
+        raise not_a_record(path, str(error)) from error
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if not (isinstance(schema, str) and schema.startswith(SCHEMA_NAME)):
+        raise not_a_record(path, f"its `schema` is not `{SCHEMA}`" if schema else "no `schema` field")
+    if schema != SCHEMA:
+        raise InputError(
+            f"{path} was written by another version of notebook-ci (its `schema` is {quote(schema)}, not `{SCHEMA}`).",
+            hint="Use one version of notebook-ci for all jobs of a run.",
+        )
+    if missing := [f"`{name}`" for name in _COMMON if name not in content]:
+        raise not_a_record(path, f"no field {', '.join(missing)}")
+    try:
+        return from_json(OF_STAGE.get(str(content["stage"]), Record), content)
+    except ValueError as error:
+        raise not_a_record(path, str(error)) from error
+
+
+def not_a_record(path: Path, reason: str) -> InputError:
+    return InputError(f"{path} is not a notebook-ci record ({reason}).", hint="Remove it from the run directory.")
 
 
 def _refuse_workspace(path: Path, cwd: Path) -> None:

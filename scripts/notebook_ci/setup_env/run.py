@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ from notebook_ci.base.locks import Lock
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.private_folder import PRIVATE_FOLDER, private_folder
 from notebook_ci.base.problems import Problem
-from notebook_ci.base.process import program_in
 from notebook_ci.base.texts import quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.environment import read_marker
@@ -60,7 +58,7 @@ def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, rep
     """Name the cache of the environment: none if versions are not fixed, or Python must be downloaded first."""
     if not planned.lock.fixes_versions:
         return {}
-    uv = Uv(program_in(Path(sys.prefix), "uv"), workspace, reporter, Path(os.devnull))
+    uv = Uv(workspace, reporter, Path(os.devnull))
     python = pythons.find(uv, planned.python.version)
     if not python:
         return {}
@@ -74,7 +72,7 @@ def run(_: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: S
             private_folder(context.cwd, folder.path.name)
     record.lock_file, record.fixed = lock.name, lock.fixes_versions
     record.read = {lock.shown(path): sha256(path) for path in lock.read() if path.exists()}
-    uv = Uv(program_in(Path(sys.prefix), "uv"), context, context.reporter, context.files.artifacts / "install.log")
+    uv = Uv(context, context.reporter, context.files.artifacts / "install.log")
     python = pythons.find_or_download(uv, planned.python)
     key = venv.key(lock, python)
     installed = None

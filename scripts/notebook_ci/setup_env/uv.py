@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,12 +16,13 @@ from notebook_ci.base.console import Console
 from notebook_ci.base.errors import NotebookCiError, SurroundingsError
 from notebook_ci.base.index_settings import IndexSettings
 from notebook_ci.base.masking import learn, masked
-from notebook_ci.base.process import Argument
+from notebook_ci.base.process import Argument, program_in
 from notebook_ci.base.texts import without_users
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.tools import installing
 from notebook_ci.tools.installing import DESCRIBE, RETRIES, SILENCE_SECONDS
 
+PROGRAM = program_in(Path(sys.prefix), "uv")  # of the tool environment
 PROBE_SECONDS = 60
 LINES_SHOWN = 30
 # With these variables, uv would use another environment or Python than the given one.
@@ -37,7 +39,6 @@ class Installed:
 
 @dataclass(frozen=True)
 class Uv:
-    program: Path
     workspace: Workspace
     reporter: Console
     log: Path  # file that keeps the output
@@ -67,7 +68,7 @@ class Uv:
         """Run uv, and return how it ended, without secrets."""
         with self.log.open("a", encoding="utf-8") as log:
             completed = process.run(
-                [self.program, *arguments], env=self._environment() | dict(env or {}), cwd=self.workspace.cwd
+                [PROGRAM, *arguments], env=self._environment() | dict(env or {}), cwd=self.workspace.cwd
             )
             output = without_users(masked(completed.output))
             log.write(output + "\n")

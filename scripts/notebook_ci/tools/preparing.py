@@ -34,8 +34,6 @@ _PIP_REASONS = re.compile(r"^(?:ERROR|WARNING|Looking in|Could not fetch|[\w.]+E
 TEMPORARY = ".new-"  # how names of unfinished environments begin
 ELSEWHERE = "set `NOTEBOOK_CI_CACHE` to another folder"
 
-Install = Callable[[Path], None]
-
 
 def prepare(
     folder: str, uv: str, smallest: str, requirements: str, check: Sequence[str], *, from_stdin: bool
@@ -119,7 +117,7 @@ class ToolInstaller:
             raise unwritable(what, folder.parent, error, ELSEWHERE) from error
         _say(f"Installed the tool environment {name} in {time.monotonic() - started:.1f} s")
 
-    def _settle(self, folder: Path, install: Install) -> None:
+    def _settle(self, folder: Path, install: Callable[[Path], None]) -> None:
         """Create one environment in a temporary folder beside its path, and move it there by one rename."""
         if integrity.is_unchanged(str(folder)):
             return
