@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from notebook_ci.validate_data import violations
-from notebook_ci.validate_data.suites import Stated
+from notebook_ci.validate_data.suites import Stated, Suite
 
 COLUMNS = {"mass": "float64", "name": "str"}
 RAISED = {"raised_exception": True, "exception_message": "Cannot do\nthat.", "exception_traceback": "..."}
@@ -20,8 +20,12 @@ def result(number: int = 0, *, success: bool = False, raised: Any = QUIET, **fou
     return {"success": success, "result": found, "exception_info": raised, "expectation_config": {"id": str(number)}}
 
 
+def suite(*expectations: Stated) -> Suite:
+    return Suite("s.json", "s", expectations, {})
+
+
 def messages(results: list[dict[str, Any]], *expectations: Stated) -> list[tuple[str, str]]:
-    found = violations.find(results, expectations, COLUMNS, "s.json", numbered=True)
+    found = violations.find(results, suite(*expectations), COLUMNS, numbered=True)
     return [(violation.kind, violation.message) for violation in found]
 
 
@@ -68,9 +72,8 @@ def test_nothing_counted_divides_by_nothing() -> None:
 def test_values_are_short_and_on_one_line() -> None:
     value = "::error::x\n\x1b[31m" + "y" * 1000
     found: dict[str, Any] = {"element_count": 1, "unexpected_count": 1, "partial_unexpected_list": [value]}
-    (violation,) = violations.find(
-        [result(**found, partial_unexpected_index_list=[0])], [NOT_NULL], COLUMNS, "s.json", numbered=True
-    )
+    results = [result(**found, partial_unexpected_index_list=[0])]
+    (violation,) = violations.find(results, suite(NOT_NULL), COLUMNS, numbered=True)
     assert violation.examples[0].row == 1
     assert violation.examples[0].value.startswith('"::error::x\\n\\u001b[31myyy')
     assert len(violation.examples[0].value) < 100
@@ -90,7 +93,7 @@ def test_values_are_short_and_on_one_line() -> None:
 )
 def test_notes(content: dict[str, Any], note: str) -> None:
     each = Stated("expect_table_row_count_to_equal", {"value": 1}, "critical", content, 1)
-    (violation,) = violations.find([result(observed_value=2)], [each], COLUMNS, "s.json", numbered=True)
+    (violation,) = violations.find([result(observed_value=2)], suite(each), COLUMNS, numbered=True)
     assert violation.note == note
 
 

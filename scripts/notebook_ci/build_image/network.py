@@ -50,7 +50,7 @@ class Network:
         return cls(
             arguments={**passed.for_pip(), **passed.for_uv()},
             certificates=_certificates(settings),
-            of_host=any(_on_loopback(url) for url in urls),
+            of_host=any((urlsplit(url).hostname or "").startswith(_LOOPBACK) for url in urls),
             left_out=tuple(name for name, is_set in left_out.items() if is_set),
         )
 
@@ -66,7 +66,3 @@ def _certificates(settings: IndexSettings) -> str:
 
 def _is_remote(address: str) -> bool:
     return urlsplit(address).scheme in {"http", "https"}
-
-
-def _on_loopback(url: str) -> bool:
-    return (urlsplit(url).hostname or "").startswith(_LOOPBACK)

@@ -74,7 +74,10 @@ def run(inputs: BuildImageInputs, planned: ImagePlan, context: Context, record: 
     failed.
     """
     revision = Revision.of(context)
-    record.image, record.tags = planned.image, [*(planned.tags or _commit_tag(revision))]
+    if not (planned.tags or revision.commit):
+        hint = "Set `tags`, or commit (on a runner, check out with `actions/checkout`)."
+        raise InputError("Without a git commit, the image has no default tag.", hint=hint)
+    record.image, record.tags = planned.image, list(planned.tags or [revision.commit])
     labels = _labels(record.image, revision)
     docker = Docker(context.environ, context.reporter, inputs.timeout)
     generated = None if planned.dockerfile else _generated(inputs, context, revision)
@@ -214,13 +217,6 @@ def _own_dockerfile(given: str, cwd: Path) -> str:
         raise InputError(f"`{name}` is a link to a file outside the workspace.", hint=hint, file=name)
     read_text(path, name, hint=hint)
     return name
-
-
-def _commit_tag(revision: Revision) -> tuple[str]:
-    if not revision.commit:
-        hint = "Set `tags`, or commit (on a runner, check out with `actions/checkout`)."
-        raise InputError("Without a git commit, the image has no default tag.", hint=hint)
-    return (revision.commit,)
 
 
 def default_base(found: Packages, cwd: Path) -> str:

@@ -31,12 +31,12 @@ def summarize(records: Sequence[Record]) -> Summary:
 
 
 def render(records: Sequence[Record]) -> str:
-    parts = [_headline(records), *(_alone(records[0]) if len(records) == 1 else _together(records))]
+    if len(records) == 1:
+        details = [*_section(records[0]), _problems(records), _metrics(records[0].metrics), _files(records)]
+    else:
+        details = _together(records)
+    parts = [_headline(records), *details]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _alone(record: Record) -> list[str]:
-    return [*_section(record), _problems([record]), _metrics(record.metrics), _files([record])]
 
 
 def _together(records: Sequence[Record]) -> list[str]:

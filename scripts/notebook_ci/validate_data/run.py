@@ -70,9 +70,7 @@ class _Validation:
             message = f"`{result.data}` does not fit into the memory of this machine."
             raise SurroundingsError(message, hint="Split it, and validate the parts.") from error
         columns = {str(name): str(dtype) for name, dtype in frame.dtypes.items()}
-        found = violations.find(
-            content["results"], rule.suite.expectations, columns, rule.suite.file, numbered=data.has_row_numbers(frame)
-        )
+        found = violations.find(content["results"], rule.suite, columns, numbered=data.has_row_numbers(frame))
         result.violations = found
         result.evaluated = len(rule.suite.expectations)
         result.failed = sum(violation.fails for violation in found)

@@ -1,7 +1,5 @@
 """The summary of validate-data."""
 
-from collections.abc import Iterable
-
 from notebook_ci.base.markdown import MOST_LISTED, count, folded, inline, name, rest, table, title
 from notebook_ci.records.validate_data import RuleResult, ValidateRecord, Violation
 
@@ -50,7 +48,7 @@ def section(record: ValidateRecord) -> list[str]:
     header = ["data", "rows", "suite", "met", "error"]
     if not any(result.error for result in results):
         header, rows = header[:-1], [row[:-1] for row in rows]
-    found = [(result, each) for result in results for each in _worst_first(result.violations)]
+    found = [(result, each) for result in results for each in sorted(result.violations, key=_rank)]
     return [
         table(header, rows),
         *(_violation(result, each) for result, each in found[:MOST_LISTED]),
@@ -58,8 +56,8 @@ def section(record: ValidateRecord) -> list[str]:
     ]
 
 
-def _worst_first(violations: Iterable[Violation]) -> list[Violation]:
-    return sorted(violations, key=lambda each: list(LEVELS).index(_level(each)))
+def _rank(violation: Violation) -> int:
+    return list(LEVELS).index(_level(violation))
 
 
 def _level(violation: Violation) -> str:

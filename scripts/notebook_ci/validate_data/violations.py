@@ -8,7 +8,7 @@ from typing import Any
 
 from notebook_ci.base.texts import did_you_mean, listed, quote
 from notebook_ci.records.validate_data import Example, Violation
-from notebook_ci.validate_data.suites import Stated
+from notebook_ci.validate_data.suites import Stated, Suite
 
 Json = Mapping[str, Any]
 
@@ -32,16 +32,14 @@ TEXT_AS_OBJECT = (
 ABOUT_COLUMNS = ("expect_column_to_exist", "expect_table_")
 
 
-def find(
-    results: Sequence[Json], stated: Sequence[Stated], columns: Mapping[str, str], file: str, *, numbered: bool
-) -> list[Violation]:
+def find(results: Sequence[Json], suite: Suite, columns: Mapping[str, str], *, numbered: bool) -> list[Violation]:
     """Return the violations in the order of the suite.
 
     The results (Great Expectations 1.24, as JSON) have the number of their expectation as `id`. `columns` maps columns
     to their types. `numbered`: row labels count from 0.
     """
     by_number = {int(result["expectation_config"]["id"]): result for result in results}
-    judges = (_Judge(each, columns, file, numbered) for each in stated)
+    judges = (_Judge(each, columns, suite.file, numbered) for each in suite.expectations)
     found = (judge.violation(by_number.get(number)) for number, judge in enumerate(judges))
     return [violation for violation in found if violation]
 
