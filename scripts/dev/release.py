@@ -151,14 +151,11 @@ class GitHub:
             raise InputError(
                 f"CI has not run for {commit}", hint="Tag a commit of main. If CI runs there, run this workflow again."
             )
+        which = f"for {commit}: {runs[0]['html_url']}"
         if runs[0]["status"] != "completed":
-            raise InputError(
-                f"CI has not finished for {commit}: {runs[0]['html_url']}", hint="When it has, run this workflow again."
-            )
+            raise InputError(f"CI has not finished {which}", hint="When it has, run this workflow again.")
         if runs[0]["conclusion"] != "success":
-            raise InputError(
-                f"CI is not green for {commit}: {runs[0]['html_url']}", hint="Fix it, and tag the new commit."
-            )
+            raise InputError(f"CI is not green {which}", hint="Fix it, and tag the new commit.")
 
 
 def publish(root: Path, tag: str, github: GitHub) -> None:
