@@ -51,8 +51,11 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has
         """Fail a cell that shows an error, even if the kernel's reply says that it succeeded.
 
         This happens after `%run`, in `%%capture` and `%%time`, and in IPython's hooks after a cell (matplotlib draws
-        figures there). papermill and nbmake have the same rule.
+        figures there). papermill and nbmake have the same rule. An error that the cell cleared (`clear_output`) counts,
+        too, and is shown again.
         """
+        if ALLOWED not in cell.metadata.tags:
+            cell.outputs.extend(error for error in self.notebook.errors if error not in cell.outputs)
         try:
             await super()._check_raise_for_error(cell, cell_index, exec_reply)
         except CellExecutionError as error:
@@ -114,6 +117,8 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has
         out = super().output(outs, msg, display_id, cell_index)
         if out is None and msg["msg_type"] == "error":  # an Output widget of ipywidgets captured it
             outs.append(out := output_from_msg(msg))
+        if out and msg["msg_type"] == "error":
+            self.notebook.errors.append(out)
         if out:
             self.notebook.bound.hold(cell_index, outs)
         return out

@@ -62,6 +62,7 @@ class PreparedNotebook:
         self.has_exited = False  # the current cell ended the notebook successfully, as `sys.exit()` does
         self.begun: set[int] = set()  # indices of the cells sent to the kernel; those tagged `skip-execution` are not
         self.failed_commands: list[hooks.FailedCommand] = []
+        self.errors: list[nbformat.NotebookNode] = []  # error outputs of the current cell, also those that it cleared
         self.bound = OutputBound(max_output)
 
     @property
@@ -92,6 +93,7 @@ class PreparedNotebook:
 
         def begin(cell_index: int, **_: object) -> None:
             self.current = cell_index
+            self.errors.clear()
             self.begun.add(cell_index)
             watch.cell_begins()
             manager.cell_begins(self.number(cell_index))

@@ -47,6 +47,7 @@ def way(*cells: str | Cell, **expected: Any) -> Way:
 EXIT = "SystemExit"
 TIMEOUT = {"cell-timeout": "3"}
 SHELL = {"shell-errors": "fail"}
+CLEAR = "from IPython.display import clear_output\nclear_output"
 
 WAYS = {
     # What Python raises.
@@ -79,6 +80,8 @@ WAYS = {
     # What shows an error though all seems well.
     "run": way("%run fails.py # here", ename="ValueError", says="in a script"),
     "run that exits": way("%run exits.py # here", ename=EXIT, says="3"),
+    "cleared": way(f"%run fails.py # here\n{CLEAR}()", ename="ValueError"),
+    "cleared by what follows": way(f"%run fails.py # here\n{CLEAR}(wait=True)\nprint('x')", ename="ValueError"),
     "capture": way("%%capture\nx = 1\nimport no_such_module # here", ename="ModuleNotFoundError"),
     "time": way("%%time\nx = 1\n1 / 0 # here", ename="ZeroDivisionError"),
     "within": way("x = 1\nget_ipython().run_cell('1 / 0')", ename="ZeroDivisionError"),
