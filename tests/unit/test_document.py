@@ -80,6 +80,12 @@ def test_of_a_repeated_id_the_first_cell_keeps_it(tmp_path: Path) -> None:
     assert [cell.id for cell in document.cells] == ["a", None, "b", None]
 
 
+@pytest.mark.parametrize("key", ["cells", "source", "cell_type"])
+def test_a_key_given_twice_is_refused(tmp_path: Path, key: str) -> None:
+    text = json.dumps(notebook(code("1 / 0"))).replace(f'"{key}": ', f'"{key}": 1, "{key}": ', 1)
+    assert f"has an object with the key `{key}` twice" in fault(write(tmp_path, text)).message
+
+
 def test_a_missing_file_is_a_wrong_input(tmp_path: Path) -> None:
     assert "does not exist" in fault(tmp_path / "n.ipynb", InputError).message
     write(tmp_path, "x", "file")

@@ -9,6 +9,20 @@ _decode = json.JSONDecoder().raw_decode
 _space = re.compile(r"[ \t\n\r]*")
 
 
+class DuplicateKeyError(ValueError):
+    """An object has a key twice. Its text is the key."""
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; for `object_pairs_hook` of `json.loads`, which would keep the last value of a repeated key."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise DuplicateKeyError(key)
+        found[key] = value
+    return found
+
+
 class JsonWalker:
     """Walks JSON that `json.loads` accepts, forward, once.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from notebook_ci.base.errors import CheckFailed, InputError
+from notebook_ci.base.json_walker import DuplicateKeyError, unique_keys
 from notebook_ci.base.texts import command_line, quote
 from notebook_ci.notebooks import positions
 
@@ -128,11 +129,15 @@ class _Reader:
 
     def _content(self) -> dict[str, Any]:
         try:
-            content = json.loads(self._text)
+            content = json.loads(self._text, object_pairs_hook=unique_keys)
         except json.JSONDecodeError as error:
             raise self._not_json(error) from None
         except RecursionError:
             raise self._error("is nested too deeply to be a notebook") from None
+        except DuplicateKeyError as error:
+            raise self._error(
+                f"has an object with the key {quote(str(error))} twice: only the last would count"
+            ) from None
         except ValueError:
             # The default of sys.set_int_max_str_digits; Jupyter cannot read such a file either.
             raise self._error("contains an integer of more than 4300 digits") from None

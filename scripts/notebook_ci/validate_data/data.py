@@ -99,6 +99,7 @@ def read(path: Path, shown: str) -> "pd.DataFrame":
         raise CheckFailed(f"`{shown}` cannot be read as {kind[1:]}: {_reason(error, path)}.", file=shown) from error
     if kind in DELIMITERS:
         _refuse_other_separator([str(name) for name in frame.columns], kind, shown)
+        _refuse_repeated_names(path, kind, shown)
     return frame
 
 
@@ -153,6 +154,16 @@ def _refuse_other_separator(columns: Sequence[str], kind: str, shown: str) -> No
     usual = SEPARATORS[DELIMITERS[kind]]
     message = f"`{shown}` is separated by {SEPARATORS[used[0]]}, but `{kind}` is read as separated by {usual}."
     raise CheckFailed(message, hint=f"Save it with {usual}, or rename it.", file=shown)
+
+
+def _refuse_repeated_names(path: Path, kind: str, shown: str) -> None:
+    """Refuse two columns of one name: pandas renames the second one, and no expectation would check it."""
+    import pandas as pd
+
+    names = pd.read_csv(path, sep=DELIMITERS[kind], header=None, nrows=1, dtype=str, index_col=False).iloc[0].dropna()
+    if repeated := list(names[names.duplicated()].unique()):
+        message = f"`{shown}` has several columns with the name {quote(repeated[0])}."
+        raise CheckFailed(message, hint="Give each column its own name.", file=shown, line=1)
 
 
 def _check_head(path: Path, shown: str, kind: str) -> None:

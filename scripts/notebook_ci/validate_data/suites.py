@@ -16,7 +16,7 @@ from typing import Any, TypeVar, get_args
 
 from notebook_ci.base.errors import InputError, NotebookCiError, located
 from notebook_ci.base.files import read_text
-from notebook_ci.base.json_walker import JsonWalker
+from notebook_ci.base.json_walker import DuplicateKeyError, JsonWalker, unique_keys
 from notebook_ci.base.texts import did_you_mean, quote
 from notebook_ci.records.validate_data import Severity
 from notebook_ci.tools import integrity
@@ -80,11 +80,14 @@ def read(path: Path, shown: str) -> tuple[Suite | None, list[NotebookCiError]]:
 def parsed(text: str, shown: str) -> Any:
     """Parse JSON text. Raises InputError."""
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=unique_keys)
     except json.JSONDecodeError as error:
         raise InputError(
             f"`{shown}` is not valid JSON: {error.msg} (column {error.colno}).", file=shown, line=error.lineno
         ) from error
+    except DuplicateKeyError as error:
+        message = f"`{shown}` has an object with the key {quote(str(error))} twice: only the last would count."
+        raise InputError(message, hint="Remove one of them.", file=shown) from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"`{shown}` cannot be read as JSON: {error}.", file=shown) from error
 

@@ -50,6 +50,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "header.csv": (b"name\n", "has no rows: there is nothing to validate."),
     "norows.json": (b"[]", "has no rows: there is nothing to validate."),
     "ragged.csv": (b"name,b\n1,2\n1,2,3\n", "cannot be read as csv: `Expected 2 fields in line 3, saw 3`."),
+    "repeated.csv": (b"name,name\n1,2\n", "has several columns with the name `name`."),
     "shifted.csv": (b"name,b\n1,2,3\n4,5,6\n", "cannot be read as csv: its rows have more fields than its header."),
     "quote.csv": (b'name\n"a\n', "cannot be read as csv: `EOF inside string starting at row 1`."),
     "latin.csv": ("name\nü\n".encode("latin-1"), "is not UTF-8 text"),

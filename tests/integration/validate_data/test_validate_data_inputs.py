@@ -164,6 +164,10 @@ CASES = {
     "no JSON": bad_suite(
         '{"name": "s",\n "expectations": [}\n', "`s.json` is not valid JSON: Expecting value (column 19).", 2
     ),
+    "a key twice": bad_suite(
+        '{"name": "s", "expectations": [{"type": "expect_column_to_exist", "kwargs": {"column": "a", "column": "b"}}]}',
+        "`s.json` has an object with the key `column` twice: only the last would count. Remove one of them.",
+    ),
     "YAML": bad_suite("name: s\n", "`s.json` is not valid JSON: Expecting value (column 1).", 1),
     "too deep": bad_suite("[" * 100_000, "`s.json` cannot be read as JSON: "),
     "a list": bad_suite("[]", 'The suite `s.json` has no `expectations`. Write `{"name": ...', 1),
