@@ -182,7 +182,7 @@ class _Run:
         except Cancelled as cancelled:
             worst, is_first = cancelled.exit_code, False
         else:
-            worst = next((code for code in WORST_FIRST if code in codes), 0)
+            worst = next((code for code in WORST_FIRST if code in codes), EXIT_BUG if any(codes) else 0)
         with undisturbed():
             if is_first:
                 done = dict(zip(self._records, codes, strict=True))

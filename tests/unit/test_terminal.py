@@ -60,6 +60,11 @@ def test_a_runner_annotates_at_the_end(runner: Written) -> None:
     ]
 
 
+def test_control_characters_in_a_title_do_nothing(terminal: Written) -> None:
+    terminal.console.annotate([Problem(severity="error", title="x\x1b]0;owned\x07\n::error::y", message="no")])
+    assert terminal.lines == [r"error: x\x1b]0;owned\x07\n::error::y: no"]
+
+
 # Outputs and the summary
 
 

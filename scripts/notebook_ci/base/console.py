@@ -11,6 +11,7 @@ from typing import TextIO
 from notebook_ci.base.errors import NotebookCiError
 from notebook_ci.base.masking import masked
 from notebook_ci.base.problems import Problem, Severity
+from notebook_ci.base.texts import printable
 from notebook_ci.base.workspace import is_on_runner
 
 RANK: dict[Severity, int] = {"error": 0, "warning": 1, "notice": 2}
@@ -105,4 +106,4 @@ def headline(problem: Problem) -> str:
     """Return severity, location and title of a problem: `error: x.ipynb:15: title: `. Terminals link such locations."""
     named = not problem.file or (not problem.line and problem.message.lstrip("`").startswith(problem.file))
     location = "" if named else f"{problem.file}:{problem.line}: " if problem.line else f"{problem.file}: "
-    return f"{problem.severity}: {location}{f'{problem.title}: ' if problem.title else ''}"
+    return printable(f"{problem.severity}: {location}{f'{problem.title}: ' if problem.title else ''}")

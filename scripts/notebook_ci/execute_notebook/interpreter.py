@@ -155,7 +155,7 @@ def require_ipykernel(interpreter: Interpreter) -> None:
     if not interpreter.ipykernel:
         raise SurroundingsError(
             f"The Python `{interpreter.path}` ({interpreter.origin}) has no ipykernel, so it cannot run notebooks.",
-            hint="Run setup-env first in the same run, or add `ipykernel` to the environment.",
+            hint="List your packages in a file for setup-env, such as `requirements.txt`, or install `ipykernel`.",
         )
 
 

@@ -1,8 +1,8 @@
 """Creates tool environments from the locks: that of uv with the pip of a Python, all others with uv.
 
 An environment appears by one rename: complete, sealed and write-protected. A process that finds it missing or changed
-creates it in a temporary folder beside it. If two do so at once, the later one discards its own. The next process
-removes the temporary folders of killed ones.
+creates it in a temporary folder beside it. If two do so at once, the later one discards its own. Temporary folders
+of killed processes are removed by a later installation, once they are a day old.
 """
 
 import contextlib

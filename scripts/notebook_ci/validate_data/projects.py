@@ -20,6 +20,7 @@ FOLDER = "gx"
 CONFIG = f"{FOLDER}/great_expectations.yml"
 OLD_CONFIG = "great_expectations/great_expectations.yml"
 OLDEST_CONFIG_VERSION = 4
+SAVE_AGAIN = "Save it again with Great Expectations 1.x."
 FILES = "TupleFilesystemStoreBackend"
 OPEN_IN_1 = (
     "Create data sources and checkpoints again with 1.x. Until then, set `data` and `suite`. To migrate a suite: "
@@ -53,7 +54,10 @@ def read(name: str, cwd: Path) -> tuple[Checkpoint, list[NotebookCiError]]:
     batches: list[tuple[Batch, Suite]] = []
     errors: list[NotebookCiError] = []
     for each in definitions:
-        files.append(_named(definition_folder, _part(each, str, file, "name"), "validation definition", cwd))
+        with located(file, 1):
+            where = f"A validation definition in `{file}`"
+            definition_name = suites.at(each, str, where, "name", hint=SAVE_AGAIN)
+        files.append(_named(definition_folder, definition_name, "validation definition", cwd))
         definition = _json(files[-1], cwd)
         source, asset, data = (
             _part(definition, str, files[-1], "data", part, "name")
@@ -65,7 +69,8 @@ def read(name: str, cwd: Path) -> tuple[Checkpoint, list[NotebookCiError]]:
         batch = project.batch(source, asset, data)
         batches += [(batch, suite)] if suite else []
         errors += wrong
-    actions = tuple(_part(each, str, file, "name") for each in _part(content, list, file, "actions", default=[]))
+    listed: list[object] = _part(content, list, file, "actions", default=[])
+    actions = tuple(str(each.get("name")) for each in listed if isinstance(each, dict))
     return Checkpoint(tuple(batches), actions, tuple(files)), errors
 
 
@@ -113,4 +118,4 @@ def _json(file: str, cwd: Path) -> Any:
 
 def _part(content: object, kind: type[Type], file: str, *keys: str, default: Type | None = None) -> Type:
     with located(file, 1):
-        return suites.at(content, kind, f"`{file}`", *keys, default=default, hint="Save it again with 1.x.")
+        return suites.at(content, kind, f"`{file}`", *keys, default=default, hint=SAVE_AGAIN)

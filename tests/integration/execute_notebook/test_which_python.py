@@ -117,7 +117,7 @@ def test_no_ipykernel(workspace: Workspace, bare: Path) -> None:
     assert (done.code, done.outputs["status"]) == (3, "error")
     assert done.annotations()[0].message == (
         f"The Python `{bare}` (`python`) has no ipykernel, so it cannot run notebooks. "
-        "Run setup-env first in the same run, or add `ipykernel` to the environment."
+        "List your packages in a file for setup-env, such as `requirements.txt`, or install `ipykernel`."
     )
 
 

@@ -363,6 +363,11 @@ CASES = {
         "The project `gx` has no checkpoint `../../s`. `gx/checkpoints` has none.",
         {"gx/great_expectations.yml": PROJECT},
     ),
+    "a checkpoint with a reference without a name": project(
+        "A validation definition in `gx/checkpoints/c.json` has no `name`. Save it again with Great Expectations 1.x.",
+        ("gx/checkpoints/c.json", 1),
+        c={"name": "c", "validation_definitions": [{"id": "1"}]},
+    ),
     "a checkpoint of nothing": project(
         "The checkpoint `c` has no validation definitions.", ("gx/checkpoints/c.json", 1), c={"name": "c"}
     ),
