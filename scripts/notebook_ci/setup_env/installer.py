@@ -90,8 +90,9 @@ class Installer:
             to_lock = ["pip", "compile", "--quiet", "--no-deps", "--format", "pylock.toml"]
             ages = self.uv.attempt([*to_lock, *python, frozen])
             newest = newest_upload(ages.output)
-            before = ["--exclude-newer", (newest + timedelta(days=1)).isoformat()] if newest else []
-            if not before or self.uv.attempt([*add, *before]).returncode:
+            # Without building: for a Python that is newer than the lock, that takes minutes, and mostly fails.
+            aged = ["--no-build", "--exclude-newer", (newest + timedelta(days=1)).isoformat()] if newest else []
+            if not aged or self.uv.attempt([*add, *aged]).returncode:
                 self.uv.run(f"ipykernel could not be added to the packages of `{self.lock.name}`", add)
         now = describe(self.venv.python)
         self.context.notice(
