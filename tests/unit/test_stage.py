@@ -63,7 +63,7 @@ def _unplanned(work: Work) -> Callable[[ToyInputs, ToyPlan, Context, ToyRecord],
 
 def well(_: ToyInputs, context: Context, record: ToyRecord) -> None:
     record.done.append("one")
-    context.reporter.progress("working")
+    context.console.progress("working")
 
 
 @dataclass

@@ -62,7 +62,7 @@ class Asked:
             tool="The tool",
             env=os.environ,
             cwd=self.folder,
-            reporter=RunnerConsole({}, self.shown),
+            console=RunnerConsole({}, self.shown),
             on_step=self.steps.append,
             deadline=Deadline.after(seconds),
             log=self.folder / "log",

@@ -24,6 +24,8 @@ class Summary:
 
 
 class Console(abc.ABC):
+    """Shows what happens: stages report their progress here, and never print."""
+
     is_live = False  # whether `live` shows anything: on a terminal only
 
     def __init__(self, environ: Mapping[str, str], stream: TextIO) -> None:

@@ -12,7 +12,7 @@ from notebook_ci.records.run_directory import RunDirectory, StageFiles
 class Context(Workspace):
     run_directory: RunDirectory
     files: StageFiles
-    reporter: Console  # shows progress
+    console: Console  # shows progress
     problems: list[Problem] = field(default_factory=list)  # of the record; shown when the stage ends
 
     def notice(self, text: str, *, file: str | None = None) -> None:

@@ -124,7 +124,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             environ,
             run_directory=run_directory,
             files=files,
-            reporter=console,
+            console=console,
             problems=record.problems,
         )
         exit_code = self._run(inputs, context, record)
@@ -166,7 +166,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             record.add(SurroundingsError(f"Cancelled ({name}).", hint="Results so far were kept."))
             return cancelled.exit_code
         except Exception as error:  # noqa: BLE001 - our bug: reported as such, and the record is still written
-            record.add(_bug(error, context.reporter))
+            record.add(_bug(error, context.console))
             return EXIT_BUG
         finally:
             record.duration = round(time.monotonic() - began, 3)

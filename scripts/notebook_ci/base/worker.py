@@ -54,14 +54,14 @@ AnyRequest = TypeVar("AnyRequest")
 class Listener:
     """Receives the lines of a worker: shows those for the user at once, and keeps those of the tool."""
 
-    def __init__(self, reporter: Console, on_step: Callable[[str], object] = lambda _: None) -> None:
-        self._reporter = reporter
+    def __init__(self, console: Console, on_step: Callable[[str], object] = lambda _: None) -> None:
+        self._console = console
         self._on_step = on_step
         self.others: list[str] = []
 
     def take(self, line: str) -> None:
         if line.startswith(PROGRESS):
-            self._reporter.progress(line.removeprefix(PROGRESS))
+            self._console.progress(line.removeprefix(PROGRESS))
         elif line.startswith(STEP):
             self._on_step(line.removeprefix(STEP))
         else:
@@ -76,7 +76,7 @@ def ask(
     tool: str,
     env: Mapping[str, str],
     cwd: Path,
-    reporter: Console,
+    console: Console,
     on_step: Callable[[str], object] = lambda _: None,
     deadline: Deadline | None = None,
     log: Path | None = None,
@@ -86,7 +86,7 @@ def ask(
     `tool` is the subject of messages, `log` the file for what the tool prints. Raises TooSlow after the deadline, and
     SurroundingsError if the worker ends without a reply; its last lines are shown.
     """
-    listener = Listener(reporter, on_step)
+    listener = Listener(console, on_step)
     # Not masked, unlike what is shown or kept: a path may contain the text of a secret.
     text = json.dumps(dataclasses.asdict(request))  # type: ignore[call-overload]  # mypy cannot demand a dataclass
     done = process.run(command, env=env, cwd=cwd, stdin=text, separate=True, on_line=listener.take, timeout=deadline)
@@ -97,7 +97,7 @@ def ask(
     try:
         return typed_json.from_json(kind, json.loads(done.stdout))
     except ValueError as error:
-        reporter.output("\n".join(listener.others[-LINES_SHOWN:]))
+        console.output("\n".join(listener.others[-LINES_SHOWN:]))
         ended = "ended by a bug of notebook-ci" if done.returncode == EXIT_BUG else how_it_ended(done.returncode)
         hint = "The lines above may say why. If the machine had enough memory, please report them."
         raise SurroundingsError(f"{tool} {ended}.", hint=hint) from error

@@ -65,7 +65,7 @@ class Recipe:
 @dataclass
 class Docker:
     environ: Mapping[str, str]  # `DOCKER_HOST`, `DOCKER_CONFIG` and similar variables apply
-    reporter: Console
+    console: Console
     timeout: float  # seconds for each fetch, build and push
     program: str = field(init=False, default="")
     _chosen: Mapping[str, str] = field(init=False, default_factory=dict)
@@ -135,7 +135,7 @@ class Docker:
 
     def _stream(self, *arguments: Argument, env: Mapping[str, str] | None = None) -> Completed:
         """Run docker and show its output without secrets: filtered while it runs, complete if it fails."""
-        with self.reporter.streaming() as write:
+        with self.console.streaming() as write:
 
             def show(line: str) -> None:
                 text = self._shown(line)
@@ -145,7 +145,7 @@ class Docker:
             done = self._run(*arguments, timeout=self.timeout, env=env, on_line=show)
         output = self._shown(done.output)
         if done.timed_out or done.returncode:
-            self.reporter.output(output)
+            self.console.output(output)
         return Completed(done.returncode, output, done.timed_out)
 
     def _shown(self, text: str) -> str:

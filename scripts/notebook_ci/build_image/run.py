@@ -79,7 +79,7 @@ def run(inputs: BuildImageInputs, planned: ImagePlan, context: Context, record: 
         raise InputError("Without a git commit, the image has no default tag.", hint=hint)
     record.image, record.tags = planned.image, list(planned.tags or [revision.commit])
     labels = _labels(record.image, revision)
-    docker = Docker(context.environ, context.reporter, inputs.timeout)
+    docker = Docker(context.environ, context.console, inputs.timeout)
     generated = None if planned.dockerfile else _generated(inputs, context, revision)
     try:
         version = docker.find()
@@ -89,7 +89,7 @@ def run(inputs: BuildImageInputs, planned: ImagePlan, context: Context, record: 
         record.status = "skipped"
         record.problems.append(Problem(severity="notice", message=f"No image was built: {error.message}"))
         return
-    context.reporter.progress(f"Building `{record.image}:{record.tags[0]}` with the Docker engine {version}")
+    context.console.progress(f"Building `{record.image}:{record.tags[0]}` with the Docker engine {version}")
     with tempfile.TemporaryDirectory(prefix="notebook-ci-image-") as scratch:
         if generated:
             recipe = generated.recipe(context, docker, record, Path(scratch))

@@ -86,7 +86,7 @@ def run(inputs: DvcPullInputs, planned: PullPlan, context: Context, record: DvcP
         manifest=str(manifest),
     )
     environment = f"dvc-{planned.kind}"
-    tool.install(environment, "DVC", context.environ, context.reporter)
+    tool.install(environment, "DVC", context.environ, context.console)
     result = worker.ask(
         tool.worker(environment, WORKER),
         request,
@@ -94,7 +94,7 @@ def run(inputs: DvcPullInputs, planned: PullPlan, context: Context, record: DvcP
         tool="DVC",
         env=isolation.for_others(context.environ) | QUIET,
         cwd=planned.directory,
-        reporter=context.reporter,
+        console=context.console,
         log=context.files.artifacts / LOG,
     )
     for field in dataclasses.fields(Pulled):

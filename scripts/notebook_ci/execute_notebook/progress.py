@@ -28,30 +28,30 @@ class Running:
 
 
 class ProgressDisplay:
-    def __init__(self, reporter: Console, total: int) -> None:
-        self._reporter = reporter
+    def __init__(self, console: Console, total: int) -> None:
+        self._console = console
         self._total = total
         self._done = 0
         self._shown_at: dict[str, float] = {}
         self._is_held_back = False
 
     def show(self, running: Sequence[Running], now: float = 0.0) -> None:
-        if self._reporter.is_live:
+        if self._console.is_live:
             lines = [each.at(now) for each in running]
-            self._reporter.live([f"{self._done}/{self._total}", *lines] if lines else [])
+            self._console.live([f"{self._done}/{self._total}", *lines] if lines else [])
             return
         for each in running:
             if now - self._shown_at.get(each.name, each.began) >= HEARTBEAT_SECONDS:
                 self._shown_at[each.name] = now
-                self._reporter.progress(f"  {each.at(now)}")
+                self._console.progress(f"  {each.at(now)}")
 
     def passed(self, result: NotebookResult) -> None:
         self._ended()
-        self._reporter.progress(f"✓ {result.name} · {result.duration:.1f} s")
+        self._console.progress(f"✓ {result.name} · {result.duration:.1f} s")
 
     def failed(self, result: NotebookResult, problem: Problem, traceback: str) -> None:
         self._ended()
-        self._reporter.failed(f"✗ {result.name} · {result.duration:.1f} s", problem, traceback)
+        self._console.failed(f"✗ {result.name} · {result.duration:.1f} s", problem, traceback)
 
     def _ended(self) -> None:
         self._done += 1
@@ -59,10 +59,10 @@ class ProgressDisplay:
 
     def skipped(self, name: str, needed: str) -> None:
         self._done += 1
-        self._reporter.progress(f"- {name} · skipped: {needed}, which it needs, did not pass")
+        self._console.progress(f"- {name} · skipped: {needed}, which it needs, did not pass")
 
     def held_back(self, left: int) -> None:
         """Show that memory is short (`left`: bytes), once until another notebook has ended."""
         if not self._is_held_back:
             self._is_held_back = True
-            self._reporter.progress(f"  Only {left / 1e6:.0f} MB of memory are free: the next notebook waits.")
+            self._console.progress(f"  Only {left / 1e6:.0f} MB of memory are free: the next notebook waits.")

@@ -76,7 +76,7 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         environ = dict(context.environ)  # `os.environ` itself cannot be sent to a process that is not forked
         output_dir = output_dir.resolve()  # before a notebook can create a link there
         shared = Shared(inputs, environ, interpreter, kernels, output_dir, context.files, folder)
-        progress = ProgressDisplay(context.reporter, len(planned.executions))
+        progress = ProgressDisplay(context.console, len(planned.executions))
         schedule = _schedule(planned, durations.known(context))
         first = server if isinstance(server, KernelServer) else None
         servers = Servers(first, folder, _of_ipykernel(planned.executions, kernels), inputs.preload, _limits(inputs))
@@ -155,12 +155,12 @@ def _announce(
 ) -> None:
     executions, workers = len(planned.executions), record.workers
     at_a_time = f", {workers} at a time" if workers > 1 else ""
-    context.reporter.progress(
+    context.console.progress(
         f"Executing {executions} notebook{'s' if executions > 1 else ''}{at_a_time} with Python {interpreter.version} "
         f"({interpreter.origin}: {interpreter.path})"
     )
     for chain in planned.chains if workers > 1 else ():
-        context.reporter.progress(
+        context.console.progress(
             f"One after the other: {listed(chain, plan.MOST_LISTED)}. `execution-order` changes that."
         )
     if interpreter.origin == EARLIER:
@@ -238,7 +238,7 @@ def _notice_kernels(
             runs = python if kernel.is_ipykernel else f"the kernel {quote(kernel.name)} ({kernel.folder})"
             context.notice(f"{who}: saved with {saved}. Runs here with {runs} instead.")
         elif not kernel.is_ipykernel:
-            context.reporter.progress(f"{who}: runs with {saved} ({kernel.folder}).")
+            context.console.progress(f"{who}: runs with {saved} ({kernel.folder}).")
 
 
 def _merged_metrics(results: Sequence[NotebookResult]) -> dict[str, float]:

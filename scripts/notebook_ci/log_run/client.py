@@ -41,7 +41,7 @@ def log(store: Store, target: Mapping[str, str], run: Description, context: Cont
 
     Raises SurroundingsError if MLflow could not be installed, did not answer in time, or a folder is not writable.
     """
-    tool.install(store.environment, "MLflow", context.environ, context.reporter)
+    tool.install(store.environment, "MLflow", context.environ, context.console)
     job = Job(uri=store.uri, database=str(store.database or ""), **target, run=run)
     # Next to the database, so that a new one can be moved into place.
     beside = store.database.parent if store.database else None
@@ -76,7 +76,7 @@ def _work(job: Job, store: Store, context: Context, scratch: Path) -> Answer:
             tool="MLflow's client",
             env=_environment(context.environ, store),
             cwd=scratch,
-            reporter=context.reporter,
+            console=context.console,
             on_step=begin,
             deadline=deadline,
         )

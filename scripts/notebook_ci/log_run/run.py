@@ -84,7 +84,7 @@ def _log(inputs: LogRunInputs, target: Store, context: Context, record: LogRunRe
     for notice in described.notices:
         context.notice(notice)
     what = f"run {quote(joins)}" if joins else f"experiment {quote(record.experiment or run['experiment_id'])}"
-    context.reporter.progress(f"Logging to {target.uri}, {what}")
+    context.console.progress(f"Logging to {target.uri}, {what}")
     _take(client.log(target, run, described, context), target, record, context)
 
 
@@ -102,12 +102,12 @@ def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context)
     if answer.errors:
         raise answer.errors[0]
     done = "Updated" if record.updated else "Logged"
-    context.reporter.progress(f"{done} the run {record.run_name} ({record.run_id}): {record.run_url or target.uri}")
-    context.reporter.progress(f"Artifacts: {record.artifact_uri}")
+    context.console.progress(f"{done} the run {record.run_name} ({record.run_id}): {record.run_url or target.uri}")
+    context.console.progress(f"Artifacts: {record.artifact_uri}")
     if record.view:
         where = ", with MLflow, in the folder of its file" if context.is_on_runner else ""
-        context.reporter.progress(f"To open it{where}: {record.view}")
-        context.reporter.progress("Then open http://127.0.0.1:5000; Ctrl-C ends it.")
+        context.console.progress(f"To open it{where}: {record.view}")
+        context.console.progress("Then open http://127.0.0.1:5000; Ctrl-C ends it.")
 
 
 def _newest(context: Context) -> str:

@@ -46,7 +46,7 @@ class Installer:
             return replace(self, uv=replace(self.uv, workspace=uncached)).create(python, key, read)
 
     def _create(self, python: Path, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
-        progress = self.uv.reporter.progress
+        progress = self.uv.console.progress
         progress(f"Creating the environment `{self.venv.path}` from `{self.lock.name}`")
         self.uv.run(
             f"The environment `{self.venv.path}` could not be created",

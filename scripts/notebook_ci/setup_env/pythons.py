@@ -86,7 +86,7 @@ def find_or_download(uv: Uv, required: RequiredPython) -> Path:
     """Like `find`, but let uv download a missing Python. Raises SurroundingsError if that fails, too."""
     python, said = find(uv, required.version), ""
     if python is None and required.version:
-        uv.reporter.progress(f"{required} is not installed: downloading it")
+        uv.console.progress(f"{required} is not installed: downloading it")
         installed = uv.attempt(["python", "install", required.version])
         said = installed.output if installed.returncode else ""
         python = find(uv, required.version)

@@ -54,11 +54,11 @@ def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Noth
     return EnvironmentPlan(lock=lock, python=python, venv=folder, problems=tuple(problems))
 
 
-def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, reporter: Console) -> dict[str, str]:
+def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, console: Console) -> dict[str, str]:
     """Name the cache of the environment: none if versions are not fixed, or Python must be downloaded first."""
     if not planned.lock.fixes_versions:
         return {}
-    uv = Uv(workspace, reporter, Path(os.devnull))
+    uv = Uv(workspace, console, Path(os.devnull))
     python = pythons.find(uv, planned.python.version)
     if not python:
         return {}
@@ -72,7 +72,7 @@ def run(_: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: S
             private_folder(context.cwd, folder.path.name)
     record.lock_file, record.fixed = lock.name, lock.fixes_versions
     record.read = {lock.shown(path): sha256(path) for path in lock.read() if path.exists()}
-    uv = Uv(context, context.reporter, context.files.artifacts / "install.log")
+    uv = Uv(context, context.console, context.files.artifacts / "install.log")
     python = pythons.find_or_download(uv, planned.python)
     key = venv.key(lock, python)
     installed = None
@@ -81,7 +81,7 @@ def run(_: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: S
     if installed is None:
         installed, record.added = Installer(uv, lock, folder, context).create(python, key, record.read)
     else:
-        context.reporter.progress(f"Reusing the environment `{folder.path}`: neither it nor `{lock.name}` has changed")
+        context.console.progress(f"Reusing the environment `{folder.path}`: neither it nor `{lock.name}` has changed")
         record.reused, record.added = True, read_marker(folder.path).added
     record.python, record.python_version = str(folder.python), installed.version
     record.packages, record.env_digest = installed.packages, venv.digest(installed)

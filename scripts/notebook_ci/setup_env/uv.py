@@ -40,7 +40,7 @@ class Installed:
 @dataclass(frozen=True)
 class Uv:
     workspace: Workspace
-    reporter: Console
+    console: Console
     log: Path  # file that keeps the output
 
     def run(
@@ -58,7 +58,7 @@ class Uv:
         """
         completed = self.attempt(arguments, env=env)
         if completed.returncode:
-            self.reporter.output("\n".join(completed.output.splitlines()[-LINES_SHOWN:]))
+            self.console.output("\n".join(completed.output.splitlines()[-LINES_SHOWN:]))
             raise explain(completed.output) or installing.explain(
                 what, completed.output, elsewhere="set `venv` or `UV_CACHE_DIR` to another folder"
             )

@@ -29,13 +29,13 @@ def worker(environment: str, script: Path) -> list[Argument]:
     return command(environment, "python", "-I", "-X", "utf8", "-u", script)
 
 
-def install(environment: str, what: str, environ: Mapping[str, str], reporter: Console) -> None:
+def install(environment: str, what: str, environ: Mapping[str, str], console: Console) -> None:
     """Create a tool environment if it is missing, so that its installation does not count against other time limits.
 
     `what` is its purpose, as the user knows it, e.g. `DVC`. Raises SurroundingsError if it could not be created.
     """
     done = process.run(
-        command(environment, "python", "-c", ""), env=environ, timeout=INSTALLATION_SECONDS, on_line=reporter.progress
+        command(environment, "python", "-c", ""), env=environ, timeout=INSTALLATION_SECONDS, on_line=console.progress
     )
     if done.returncode:
         raise SurroundingsError(

@@ -35,7 +35,7 @@ def run(inputs: ValidateInputs, planned: ValidationPlan, context: Context, recor
         record.checkpoint = inputs.checkpoint
         record.read |= {file: sha256(context.cwd / file) for file in planned.checkpoint.files}
     _note_suites(planned.suites, context, record)
-    context.reporter.progress("Loading Great Expectations ...")
+    context.console.progress("Loading Great Expectations ...")
     engine = Engine()
     record.great_expectations, record.pandas = engine.version, engine.pandas_version
     suites = engine.suites(planned.suites)
@@ -80,7 +80,7 @@ class _Validation:
         self.record.failed += result.failed
         self.record.problems += [_problem(violation, result.data) for violation in found]
         self._write(result, content)
-        self.context.reporter.progress(_line(result))
+        self.context.console.progress(_line(result))
 
     def _frame(self, rule: Rule, result: RuleResult) -> "pd.DataFrame":
         """Return the data of a rule; its path and digest go into the result."""

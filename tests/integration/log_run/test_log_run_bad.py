@@ -76,8 +76,9 @@ def test_a_machine_that_is_too_slow_is_not_the_servers_fault(
     monkeypatch.setattr(client, "LOADING_SECONDS", 0)
     monkeypatch.setattr(client, "SERVER_SECONDS", 0)
     run_directory = RunDirectory.open("run", StageWorkspace(workspace.folder, {}))
-    files, reporter = run_directory.take("log-run", ""), console(base_environ())
-    context = Context(workspace.folder, base_environ(), run_directory=run_directory, files=files, reporter=reporter)
+    files = run_directory.take("log-run", "")
+    screen = console(base_environ())
+    context = Context(workspace.folder, base_environ(), run_directory=run_directory, files=files, console=screen)
     with pytest.raises(SurroundingsError, match=r"MLflow's client did not load in time: the machine is too slow\."):
         client.log(Store(server.uri), {"experiment": "e"}, Description("identity", "name", "FINISHED", 0, 0), context)
 
