@@ -35,15 +35,15 @@ def main(cache: str, rest: list[str]) -> int:
 
         print(f"notebook-ci {VERSION}")
         return 0
-    inputs = [flag for flag in rest[:1] if flag == "--inputs-from-stdin"]  # those of the action
-    rest = rest[len(inputs) :]
+    stdin_flag = rest[:1] if rest[0] == "--inputs-from-stdin" else []  # the inputs of the action are in standard input
+    rest = rest[len(stdin_flag) :]
     environment = ""
     if rest[:1] == ["--env"]:
         environment = _known("tool environment", rest[1:2], REQUIREMENTS, ".txt", leave_out="uv")
         rest = rest[2:]
     if rest[:1] != ["--exec"]:
         stage = _known("stage", rest[:1], HERE, ".py", leave_out="launch")
-        return run_stage(cache, environment, stage, inputs, rest[1:])
+        return run_stage(cache, environment, stage, stdin_flag, rest[1:])
     if not environment or not rest[1:]:
         raise _refused("`--exec` needs an environment and a program: `--env NAME --exec PROGRAM [arguments]`.")
     programs, _ = prepared(cache, environment, [], from_stdin=False)
@@ -56,16 +56,15 @@ def main(cache: str, rest: list[str]) -> int:
     return run([program, *rest[2:]], {**environ, "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1"})
 
 
-def run_stage(cache: str, environment: str, stage: str, inputs: list[str], arguments: list[str]) -> int:
-    if not environment and os.path.exists(os.path.join(REQUIREMENTS, stage + ".txt")):
-        environment = stage
-    if stage in READ_YAML:
-        environment = environment or SMALLEST
-    script = ["-E", "-s", os.path.join(HERE, stage.replace("-", "_") + ".py"), *inputs]
+def run_stage(cache: str, environment: str, stage: str, stdin_flag: list[str], arguments: list[str]) -> int:
+    """Run a stage in a tool environment, by default its own; without any, if it needs only the standard library."""
+    own = stage if os.path.exists(os.path.join(REQUIREMENTS, stage + ".txt")) else ""
+    environment = environment or own or (SMALLEST if stage in READ_YAML else "")
+    script = ["-E", "-s", os.path.join(HERE, stage.replace("-", "_") + ".py"), *stdin_flag]
     python, stdin = sys.executable, None
     if environment and set(HELP).isdisjoint(arguments):
         check = [*script, "--check-inputs", *arguments]
-        programs, stdin = prepared(cache, environment, check, from_stdin=bool(inputs))
+        programs, stdin = prepared(cache, environment, check, from_stdin=bool(stdin_flag))
         python = os.path.join(programs, "python" + EXE)
     return run([python, *script, *arguments], dict(os.environ), stdin)
 

@@ -29,7 +29,7 @@ from notebook_ci.base.texts import listed, quote
 from notebook_ci.base.values import GLOBS, LINES, YAML_MAP
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.base.yaml12 import Values
-from notebook_ci.records.record import Record, Status, as_written, describe_source, timestamp
+from notebook_ci.records.record import Record, Status, describe_source, timestamp
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.report.summary import summarize
 from notebook_ci.stages import STAGES, load_stage
@@ -264,8 +264,7 @@ class _Run:
         record = step.stage.record(stage=name, slug=slug, status=status, started=timestamp(), problems=[problem])
         record.source = describe_source(self._workspace)
         files = self._directory.take(name, slug)
-        files.write(record)
-        self._records[files.name] = as_written(record)
+        self._records[files.name] = files.write(record)
 
     def _sum_up(self, code: int) -> None:
         """Write the outputs and the summary of all stages. Raises OSError if the runner's files cannot be written."""

@@ -57,7 +57,7 @@ def test_a_name_that_becomes_lowercase(name: str) -> None:
 def test_a_name_that_is_no_text() -> None:
     for kind in (IMAGE, BASE):
         with pytest.raises(ValueError, match=r"^$"):
-            kind.parse(True)  # noqa: FBT003 - a value of `notebook-ci.toml`
+            kind.parse(3)  # a value of `notebook-ci.toml`
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -284,9 +284,9 @@ def test_a_cancelled_stage_keeps_what_was_done(toy: Toy, number: signal.Signals)
 def test_a_signal_while_the_record_is_written_waits(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     write = StageFiles.write
 
-    def disturbed(place: StageFiles, record: Record) -> None:
+    def disturbed(files: StageFiles, record: Record) -> Record:
         signal.raise_signal(signal.SIGINT)
-        write(place, record)
+        return write(files, record)
 
     monkeypatch.setattr(StageFiles, "write", disturbed)
     before = signal.getsignal(signal.SIGINT)

@@ -177,12 +177,11 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
         saved = ""
         record.outputs = dict(record.headline)
         try:
-            files.write(record)
-            saved = str(files.record)
+            shown, saved = files.write(record), str(files.record)
         except SurroundingsError as error:
             record.add(error)
             exit_code = _worse(exit_code, error)
-        shown = as_written(record)
+            shown = as_written(record)
         console.annotate(record.problems)
         try:
             console.summarize(summarize([shown]))

@@ -52,10 +52,9 @@ def plan(inputs: BuildImageInputs, workspace: Workspace) -> ImagePlan | Nothing:
     """Decide what is built. Raises InputError."""
     if not inputs.image:
         return Nothing(NO_IMAGE, hint="Set it to a name such as `ghcr.io/team/penguins`.")
-    given = [inputs.image, *inputs.tags]
-    image, *tags = names = [inputs.image.lower(), *map(fitted_tag, inputs.tags)]
-    problems = []
-    if changed := [f"{quote(old)} to {quote(new)}" for old, new in zip(given, names, strict=True) if old != new]:
+    image, tags = inputs.image.lower(), [fitted_tag(tag) for tag in inputs.tags]
+    problems, names = [], zip([inputs.image, *inputs.tags], [image, *tags], strict=True)
+    if changed := [f"{quote(old)} to {quote(new)}" for old, new in names if old != new]:
         message = f"Changed names that registries do not accept: {listed(changed, MOST_NAMED)}."
         problems.append(Problem(severity="notice", message=message))
     return ImagePlan(
@@ -101,9 +100,13 @@ def run(inputs: BuildImageInputs, planned: ImagePlan, context: Context, record: 
     if found is None:
         raise SurroundingsError(f"`{record.image}` was built, but the engine does not have it.")
     record.bytes, record.labels = int(found["Size"]), dict(found["Config"].get("Labels") or {})
+    advice = "Commit them, so that the label is right."
     if generated:
         generated.check(context, docker, record)
-    _warn_of_changes(context, revision, is_generated=bool(generated))
+        advice = "The image contains the committed files: commit these, and build again."
+    _warn_of_changes(context, revision, advice)
+    if generated and (notebooks := revision.untracked_notebooks()):
+        context.warning(f"Not in the image, because git does not track them: {listed(notebooks, MOST_NAMED)}.")
     if inputs.push:
         _push(docker, record)
 
@@ -260,17 +263,13 @@ def _push(docker: Docker, record: BuildImageRecord) -> None:
         record.pushed.append(tag)
 
 
-def _warn_of_changes(context: Context, revision: Revision, *, is_generated: bool) -> None:
-    """Warn of what differs from the commit in the image's labels, and of what is not in a generated image."""
+def _warn_of_changes(context: Context, revision: Revision, advice: str) -> None:
+    """Warn of what differs from the commit in the image's labels."""
     if changed := revision.changed() if revision.commit else []:
-        of_image = "The image contains the committed files: commit these, and build again."
-        advice = of_image if is_generated else "Commit them, so that the label is right."
         context.warning(
             f"{len(changed)} tracked file(s) of the workspace differ from the commit {revision.commit[:12]} in the "
             f"image's label: {listed(changed, MOST_NAMED)}. {advice}"
         )
-    if is_generated and (notebooks := revision.untracked_notebooks()):
-        context.warning(f"Not in the image, because git does not track them: {listed(notebooks, MOST_NAMED)}.")
 
 
 def _write(folder: Path, name: str, text: str) -> None:

@@ -55,7 +55,7 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has
         too, and is shown again.
         """
         if ALLOWED not in cell.metadata.tags:
-            cell.outputs.extend(error for error in self.notebook.errors if error not in cell.outputs)
+            self._restore_errors(cell)
         try:
             await super()._check_raise_for_error(cell, cell_index, exec_reply)
         except CellExecutionError as error:
@@ -70,6 +70,17 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has
             raise CellExecutionError("", EXIT, "0")
         if ALLOWED not in cell.metadata.tags and (shown := errors_shown(cell)):
             raise CellExecutionError("\n".join(shown[0].traceback), *named_by(shown[0]))
+
+    def _restore_errors(self, cell: Any) -> None:
+        """Add the errors that a cell cleared, all in the order of their arrival: the first may have caused the others.
+
+        No other output moves: nbclient finds displayed ones by their index.
+        """
+        errors = self.notebook.errors
+        cell.outputs += [error for error in errors if error not in cell.outputs]
+        spots = [at for at, output in enumerate(cell.outputs) if output.output_type == "error"]
+        for at, error in zip(spots, errors, strict=False):  # of equal ones, not all may have been added
+            cell.outputs[at] = error
 
     async def _complete(self, cell: Any, error: CellExecutionError) -> None:
         """Add frames to an exception: IPython shows none for SystemExit, and no error at all under `rich.traceback`."""

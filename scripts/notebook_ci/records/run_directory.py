@@ -65,22 +65,27 @@ class StageFiles:
         except ValueError:
             return path.as_posix()
 
-    def write_json(self, what: str, path: Path, value: object) -> None:
-        """Write a new file into the run directory. Raises SurroundingsError; `what` is the file, such as `record`."""
-        text = json.dumps(to_json(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    def write_json(self, what: str, path: Path, content: object) -> None:
+        """Write a new file into the run directory: what `to_json` returned. `what` is the file, such as `record`.
+
+        Raises SurroundingsError if it cannot be written.
+        """
+        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         try:
             write(path, text, new=True)
         except OSError as error:
             raise unwritable(f"The {what} `{path}` cannot be written", self.root, error, RUN_DIR) from error
 
-    def write(self, record: Record) -> None:
-        """Write the record completely or not at all, and never over another.
+    def write(self, record: StageRecord) -> StageRecord:
+        """Write the record completely or not at all, and never over another. Return it as it is read: masked.
 
         Raises SurroundingsError if it cannot be written.
         """
-        self.write_json("record", self.record, record)
+        content = to_json(record)
+        self.write_json("record", self.record, content)
         with contextlib.suppress(OSError):
             self.artifacts.rmdir()  # succeeds only if the stage created no artifacts
+        return from_json(type(record), content)
 
 
 @dataclass(frozen=True)

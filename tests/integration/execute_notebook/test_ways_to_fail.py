@@ -82,6 +82,7 @@ WAYS = {
     "run that exits": way("%run exits.py # here", ename=EXIT, says="3"),
     "cleared": way(f"%run fails.py # here\n{CLEAR}()", ename="ValueError"),
     "cleared by what follows": way(f"%run fails.py # here\n{CLEAR}(wait=True)\nprint('x')", ename="ValueError"),
+    "cleared cause": way(f"%run fails.py # here\n{CLEAR}()\nprint(model)", ename="ValueError"),
     "capture": way("%%capture\nx = 1\nimport no_such_module # here", ename="ModuleNotFoundError"),
     "time": way("%%time\nx = 1\n1 / 0 # here", ename="ZeroDivisionError"),
     "within": way("x = 1\nget_ipython().run_cell('1 / 0')", ename="ZeroDivisionError"),
