@@ -13,14 +13,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
+from notebook_ci.base.config_file import missed_config
 from notebook_ci.base.console import Console
-from notebook_ci.base.errors import EXIT_BUG, Cancelled, CheckFailed, InputError, NotebookCiError, SurroundingsError
+from notebook_ci.base.errors import (
+    MILDEST_FIRST,
+    Cancelled,
+    InputError,
+    NotebookCiError,
+    Problem,
+    SurroundingsError,
+    worst,
+)
 from notebook_ci.base.flags import CHECK_ONLY, FROM_STDIN, NOTHING_TO_DO, PLAN
 from notebook_ci.base.inputs import StageInputs, given, unknown
 from notebook_ci.base.launcher import LAUNCHER
 from notebook_ci.base.load_inputs import load
 from notebook_ci.base.plan import Nothing, Plan
-from notebook_ci.base.problems import Problem
 from notebook_ci.base.process import POSIX, end_tree
 from notebook_ci.base.process import run as run_program
 from notebook_ci.base.signals import how_it_ended, undisturbed
@@ -43,8 +51,6 @@ LAST = "log-run"  # runs also after a failure: that is a result, too
 # For the root action, which saves its caches before a notebook can change what is in them: run what comes before the
 # notebooks, and go on after that. `DONE` is followed by the output of that name.
 BEFORE, DONE = "--before-notebooks", "--done="
-# Of several exit codes, the first of these is that of the chain.
-WORST_FIRST = (EXIT_BUG, InputError.exit_code, SurroundingsError.exit_code, CheckFailed.exit_code)
 # Outputs and summaries of the single stages are not used: the chain has one of each, for all of them.
 UNHEARD = {"GITHUB_OUTPUT": os.devnull, "GITHUB_STEP_SUMMARY": os.devnull}
 # The outputs of stages that the chain has, too.
@@ -108,7 +114,7 @@ class Pipeline(Command[PipelineInputs]):
                 raise
             finally:
                 if is_shown:  # once: a check comes before the run, and the first call before the second
-                    self.warn_of_missed_config(inputs, workspace.cwd, console)
+                    console.annotate(missed_config(workspace.cwd, inputs.config))
             if is_shown:
                 with console.group("Plan"):
                     for step in steps:
@@ -180,16 +186,15 @@ class _Run:
                     with self._console.group(f"[{number}/{len(steps)}] {step.stage.name}"):
                         codes.append(self._one(step, codes, steps))
         except Cancelled as cancelled:
-            worst, is_first = cancelled.exit_code, False
-        else:
-            worst = next((code for code in WORST_FIRST if code in codes), EXIT_BUG if any(codes) else 0)
+            codes.append(cancelled.exit_code)
+            is_first = False
         with undisturbed():
             if is_first:
                 done = dict(zip(self._records, codes, strict=True))
                 self._console.set_outputs({"done": json.dumps(done)} | self._outputs())
             else:
-                self._sum_up(worst)
-        return worst
+                self._sum_up(worst(codes))
+        return worst(codes)
 
     def _one(self, step: Step, codes: Sequence[int], steps: Sequence[Step]) -> int:
         """Run a stage, or record why it is skipped."""
@@ -219,8 +224,7 @@ class _Run:
         )
         self._console.error(error)
         self._is_changed = True
-        record = self._records[next(reversed(self._records))]
-        record.status, record.problems = "error", [Problem.of(error), *record.problems]
+        self._records[next(reversed(self._records))].add(error)
         return error.exit_code
 
     def _start(self, step: Step) -> int:
@@ -246,7 +250,7 @@ class _Run:
             raise
         finally:
             end_tree(process)
-        known = self._take(step, name, process.returncode) and process.returncode in {0, *WORST_FIRST}
+        known = self._take(step, name, process.returncode) and process.returncode in MILDEST_FIRST
         return process.returncode if known else SurroundingsError.exit_code
 
     def _take(self, step: Step, name: str, code: int) -> bool:

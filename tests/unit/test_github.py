@@ -6,9 +6,8 @@ import pytest
 
 from notebook_ci.base import github
 from notebook_ci.base.console import Summary, console
-from notebook_ci.base.errors import CheckFailed
+from notebook_ci.base.errors import CheckFailed, Problem, Severity
 from notebook_ci.base.github import bounded, workflow_command
-from notebook_ci.base.problems import Problem, Severity
 from unit.consoles import Written, commands_in
 
 FOREIGN = [

@@ -238,9 +238,11 @@ def test_a_config_in_the_root_of_the_repository_is_not_missed_in_silence(tmp_pat
     below = tmp_path / "notebooks" / "old"
     below.mkdir(parents=True)
     (tmp_path / CONFIG).touch()
-    assert missed_config(below) is None
+    assert missed_config(below, "") == []
     (tmp_path / ".git").mkdir()
-    assert missed_config(below) == tmp_path / CONFIG
-    assert missed_config(tmp_path) is None
+    [warning] = missed_config(below, "")
+    assert warning.message.startswith(f"`{tmp_path / CONFIG}` is not read, because the stage runs in `{below}`. ")
+    assert missed_config(below, "other.toml") == []
+    assert missed_config(tmp_path, "") == []
     (below / CONFIG).touch()
-    assert missed_config(below) is None
+    assert missed_config(below, "") == []

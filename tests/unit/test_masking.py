@@ -14,8 +14,8 @@ import pytest
 
 from notebook_ci.base import masking
 from notebook_ci.base.console import Summary, console
+from notebook_ci.base.errors import Problem
 from notebook_ci.base.masking import HIDDEN, learn, masked
-from notebook_ci.base.problems import Problem
 from notebook_ci.base.typed_json import to_json
 from notebook_ci.base.worker import Listener
 

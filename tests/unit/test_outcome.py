@@ -1,6 +1,6 @@
 """Problems of executions."""
 
-from notebook_ci.base.problems import Problem
+from notebook_ci.base.errors import Problem
 from notebook_ci.execute_notebook.outcome import about, problem
 from notebook_ci.records.execute_notebook import Failure, FailureKind, NotebookResult
 

@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
+from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, Problem, SurroundingsError
 from notebook_ci.base.files import sha256, write
-from notebook_ci.base.problems import Problem
 from notebook_ci.base.typed_json import to_json
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.dvc_pull import DvcPullRecord

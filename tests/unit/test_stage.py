@@ -14,10 +14,9 @@ import pytest
 
 from notebook_ci.base import stage as stage_module
 from notebook_ci.base.context import Context
-from notebook_ci.base.errors import CheckFailed, InputError, SurroundingsError
+from notebook_ci.base.errors import CheckFailed, InputError, Problem, SurroundingsError
 from notebook_ci.base.inputs import StageInputs, given
 from notebook_ci.base.plan import Nothing, Plan
-from notebook_ci.base.problems import Problem
 from notebook_ci.base.stage import Stage
 from notebook_ci.base.values import SECONDS
 from notebook_ci.records.record import Record

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from notebook_ci.base import markdown
-from notebook_ci.base.problems import Problem
+from notebook_ci.base.errors import Problem
 from notebook_ci.records.build_image import BuildImageRecord
 from notebook_ci.records.dvc_pull import DvcPullRecord, PulledData
 from notebook_ci.records.execute_notebook import ExecuteRecord, Failure, NotebookResult

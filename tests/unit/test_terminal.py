@@ -4,7 +4,7 @@ import unicodedata
 import pytest
 
 from notebook_ci.base.console import Summary
-from notebook_ci.base.problems import Problem
+from notebook_ci.base.errors import Problem
 from unit.consoles import Terminal, Written, commands_in
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from notebook_ci.base.errors import InputError, located
+from notebook_ci.base.errors import InputError, Problem, located
 from notebook_ci.base.files import parse_toml, read_text
 from notebook_ci.base.inputs import CONFIG, Input, unknown
 from notebook_ci.base.texts import quote
@@ -72,9 +72,10 @@ def _key(name: str) -> str:
     return rf"[\"']?{re.escape(name)}[\"']?"
 
 
-def missed_config(cwd: Path) -> Path | None:
-    """Return the `notebook-ci.toml` of the folder above that is a git repository, if `cwd` has none of its own."""
-    if (cwd / CONFIG).exists():
-        return None
-    root = next((folder for folder in cwd.parents if (folder / ".git").exists()), None)
-    return root / CONFIG if root and not (cwd / ".git").exists() and (root / CONFIG).is_file() else None
+def missed_config(cwd: Path, named: str) -> list[Problem]:
+    """Return a warning if a run in `cwd` reads no file, but the root folder of its git repository has one."""
+    root = next((folder for folder in (cwd, *cwd.parents) if (folder / ".git").exists()), cwd)
+    if named or root == cwd or (cwd / CONFIG).exists() or not (root / CONFIG).is_file():
+        return []
+    message = f"`{root / CONFIG}` is not read, because the stage runs in `{cwd}`. Run it in the file's folder."
+    return [Problem(severity="warning", message=message)]

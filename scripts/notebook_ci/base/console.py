@@ -8,9 +8,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TextIO
 
-from notebook_ci.base.errors import NotebookCiError
+from notebook_ci.base.errors import NotebookCiError, Problem, Severity
 from notebook_ci.base.masking import masked
-from notebook_ci.base.problems import Problem, Severity
 from notebook_ci.base.texts import printable
 from notebook_ci.base.workspace import is_on_runner
 

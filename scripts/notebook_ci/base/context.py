@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from notebook_ci.base.console import Console
-from notebook_ci.base.problems import Problem
+from notebook_ci.base.errors import Problem
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.run_directory import RunDirectory, StageFiles
 

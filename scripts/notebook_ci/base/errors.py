@@ -1,15 +1,18 @@
-"""Expected failures, each with its exit code.
+"""Expected failures, each with its exit code, and the problems that a stage reports to people.
 
 A failure that can be foreseen is raised as one of these and shown as one sentence with a next step. Any other exception
 is a bug of notebook-ci: its traceback is printed, and the exit code is 70 (`EX_SOFTWARE`, sysexits.h).
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 EXIT_BUG = 70
+MILDEST_FIRST = (0, 1, 3, 2, EXIT_BUG)  # the exit codes of a stage that was not cancelled
+Severity = Literal["error", "warning", "notice"]
 
 
 class NotebookCiError(Exception):
@@ -32,6 +35,12 @@ class NotebookCiError(Exception):
 
     def as_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("exit_code", "message", "hint", "file", "line")}
+
+
+def worst(codes: Iterable[int]) -> int:
+    """Return that of several exit codes which is the code of the whole."""
+    ranks = {code: rank for rank, code in enumerate(MILDEST_FIRST)}
+    return max(codes, key=lambda code: ranks.get(code, len(ranks)), default=0)
 
 
 @contextlib.contextmanager
@@ -85,7 +94,25 @@ class Cancelled(KeyboardInterrupt):
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)
         self.signal_number = signal_number
+        self.exit_code = 128 + signal_number  # as shells report it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Something a person should look at."""
+
+    severity: Severity  # `error` makes the stage fail
+    message: str  # what is wrong
+    hint: str = ""  # what to do next
+    title: str = ""  # a few words, shown above the message
+    file: str | None = None  # relative to the working directory, with `/`
+    line: int | None = None  # counted from 1
+
+    @classmethod
+    def of(cls, error: NotebookCiError) -> "Problem":
+        return cls(severity="error", message=error.message, hint=error.hint, file=error.file, line=error.line)
 
     @property
-    def exit_code(self) -> int:
-        return 128 + self.signal_number  # as shells report it
+    def text(self) -> str:
+        between = "\n" if "\n" in self.message else " "
+        return f"{self.message}{between}{self.hint}" if self.hint else self.message

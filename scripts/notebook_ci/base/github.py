@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TextIO
 
 from notebook_ci.base.console import RANK, Console, Summary, by_rank, headline
+from notebook_ci.base.errors import Problem, Severity
 from notebook_ci.base.masking import masked
-from notebook_ci.base.problems import Problem, Severity
 
 ANNOTATIONS_SHOWN = 10
 SUMMARY_BYTES = 1024 * 1024

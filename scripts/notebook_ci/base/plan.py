@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from notebook_ci.base.problems import Problem
+from notebook_ci.base.errors import Problem
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,12 @@ from notebook_ci.base import isolation, signals
 from notebook_ci.base.config_file import missed_config
 from notebook_ci.base.console import Console, console
 from notebook_ci.base.context import Context
-from notebook_ci.base.errors import EXIT_BUG, Cancelled, CheckFailed, InputError, NotebookCiError, SurroundingsError
+from notebook_ci.base.errors import EXIT_BUG, Cancelled, InputError, NotebookCiError, SurroundingsError, worst
 from notebook_ci.base.files import unwritable
 from notebook_ci.base.flags import CHECK_ONLY, LIBRARY_NEEDED, NAME_CACHE, NOTHING_TO_DO, PLAN
 from notebook_ci.base.inputs import StageInputs
 from notebook_ci.base.load_inputs import load
 from notebook_ci.base.plan import Nothing, Plan
-from notebook_ci.base.problems import Problem
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.record import StageRecord, as_written, describe_source, timestamp
 from notebook_ci.records.run_directory import RunDirectory, StageFiles
@@ -80,11 +79,6 @@ class Command(abc.ABC, Generic[Model]):
     def all_outputs(self) -> Mapping[str, str]:
         return self.outputs
 
-    def warn_of_missed_config(self, inputs: Model, cwd: Path, console: Console) -> None:
-        if not inputs.config and (missed := missed_config(cwd)):
-            message = f"`{missed}` is not read, because the stage runs in `{cwd}`. Run it in the file's folder."
-            console.annotate([Problem(severity="warning", message=message)])
-
 
 @dataclass(frozen=True)
 class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
@@ -110,7 +104,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             with contextlib.suppress(NotebookCiError):  # refused: the record below says why
                 self._something(inputs, workspace)
                 return 0
-        self.warn_of_missed_config(inputs, workspace.cwd, console)
+        console.annotate(missed_config(workspace.cwd, inputs.config))
         if PLAN in argv:
             plan = self._something(inputs, workspace)
             show(self.name, plan, console)
@@ -180,7 +174,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             shown, saved = files.write(record), str(files.record)
         except SurroundingsError as error:
             record.add(error)
-            exit_code = _worse(exit_code, error)
+            exit_code = worst([exit_code, error.exit_code])
             shown = as_written(record)
         console.annotate(record.problems)
         try:
@@ -190,7 +184,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             file = Path(error.filename or files.root)
             failure = unwritable("The step's outputs and summary cannot be written", file, error)
             console.error(failure)
-            exit_code = _worse(exit_code, failure)
+            exit_code = worst([exit_code, failure.exit_code])
         return exit_code
 
 
@@ -206,11 +200,6 @@ def show(stage: str, plan: Plan | Nothing, console: Console) -> None:
     console.progress(f"{stage}:")
     for line in plan.lines():
         console.progress(f"  {line}")
-
-
-def _worse(exit_code: int, error: NotebookCiError) -> int:
-    """Return the exit code of an additional error: it wins over a pass and over a failed check."""
-    return error.exit_code if exit_code in {0, CheckFailed.exit_code} else exit_code
 
 
 def _bug(error: Exception, console: Console) -> NotebookCiError:

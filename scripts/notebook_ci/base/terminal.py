@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TextIO
 
 from notebook_ci.base.console import Console, Summary, by_rank, headline
+from notebook_ci.base.errors import Problem
 from notebook_ci.base.masking import masked
-from notebook_ci.base.problems import Problem
 
 # SGR parameters (ECMA-48) for the first word of a line.
 _COLORS = {"✓": "32", "✗": "31", "error": "1;31", "warning": "1;33", "notice": "1;34"}

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from notebook_ci.base.context import Context
-from notebook_ci.base.errors import InputError, NotebookCiError, SurroundingsError
+from notebook_ci.base.errors import InputError, NotebookCiError, Problem, SurroundingsError
 from notebook_ci.base.files import TMPDIR, read_text, sha256, unwritable
 from notebook_ci.base.plan import Nothing, Plan
-from notebook_ci.base.problems import Problem
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.build_image import copied, dockerfile, engine, packages

@@ -14,10 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
+from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, Problem, Severity, SurroundingsError
 from notebook_ci.base.files import bytes_in
 from notebook_ci.base.markdown import count
-from notebook_ci.base.problems import Problem, Severity
 from notebook_ci.base.texts import command_line, quote
 from notebook_ci.base.worker import progress as tell
 from notebook_ci.dvc_pull.faults import FORKS

@@ -8,8 +8,7 @@ from multiprocessing.connection import wait
 
 from kernel_server.interface import CHANGED, Servers
 from notebook_ci.base import signals
-from notebook_ci.base.errors import Cancelled
-from notebook_ci.base.problems import Problem
+from notebook_ci.base.errors import Cancelled, Problem
 from notebook_ci.base.process import LINUX
 from notebook_ci.base.texts import listed
 from notebook_ci.execute_notebook import engine, failures, html, machine

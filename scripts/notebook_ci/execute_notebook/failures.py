@@ -7,8 +7,7 @@ from pathlib import Path
 from traceback import extract_tb
 
 from notebook_ci.base import signals
-from notebook_ci.base.errors import Cancelled, CheckFailed, NotebookCiError
-from notebook_ci.base.problems import Problem
+from notebook_ci.base.errors import Cancelled, CheckFailed, NotebookCiError, Problem
 from notebook_ci.execute_notebook.deaths import FAULT
 from notebook_ci.execute_notebook.engine import PreparedNotebook, StoppedError
 from notebook_ci.execute_notebook.outcome import about

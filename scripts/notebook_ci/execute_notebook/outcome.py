@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from notebook_ci.base.problems import Problem, Severity
+from notebook_ci.base.errors import Problem, Severity
 from notebook_ci.records.execute_notebook import Failure, FailureKind, NotebookResult
 
 # Failures that need no title: their messages name the notebook or the file.

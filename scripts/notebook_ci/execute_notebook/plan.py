@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import cast
 
 from notebook_ci.base import yaml12
-from notebook_ci.base.errors import InputError, NotebookCiError
+from notebook_ci.base.errors import InputError, NotebookCiError, Problem
 from notebook_ci.base.files import exists, read_text
 from notebook_ci.base.plan import Plan
-from notebook_ci.base.problems import Problem
 from notebook_ci.base.texts import did_you_mean, listed, quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.base.yaml12 import Values

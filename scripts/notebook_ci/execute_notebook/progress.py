@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from notebook_ci.base.console import Console
-from notebook_ci.base.problems import Problem
+from notebook_ci.base.errors import Problem
 from notebook_ci.records.execute_notebook import NotebookResult
 
 HEARTBEAT_SECONDS = 30.0

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from kernel_server.interface import KernelServer
 from notebook_ci.base import files, signals
-from notebook_ci.base.errors import Cancelled, CheckFailed, NotebookCiError
+from notebook_ci.base.errors import Cancelled, CheckFailed, NotebookCiError, Severity
 from notebook_ci.base.files import sha256
-from notebook_ci.base.problems import Severity
 from notebook_ci.execute_notebook import failures, hooks, html, kernels
 from notebook_ci.execute_notebook.engine import PreparedNotebook, StoppedError
 from notebook_ci.execute_notebook.folders import make_folder, temporary_folder

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from notebook_ci.base.problems import Problem
+from notebook_ci.base.errors import Problem
 from notebook_ci.base.worker import Reply
 from notebook_ci.log_run.description import Description
 from notebook_ci.records.log_run import LoggedRun

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from notebook_ci.base import worker
-from notebook_ci.base.errors import NotebookCiError, SurroundingsError
-from notebook_ci.base.problems import Problem
+from notebook_ci.base.errors import NotebookCiError, Problem, SurroundingsError
 from notebook_ci.base.texts import command_line, quote
 from notebook_ci.log_run import faults
 from notebook_ci.log_run.description import IDENTITY_TAG, Artifact

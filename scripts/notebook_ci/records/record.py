@@ -8,8 +8,7 @@ from typing import Literal, TypeVar
 
 from notebook_ci import VERSION
 from notebook_ci.base import git
-from notebook_ci.base.errors import NotebookCiError
-from notebook_ci.base.problems import Problem
+from notebook_ci.base.errors import NotebookCiError, Problem
 from notebook_ci.base.typed_json import from_json, to_json
 from notebook_ci.base.workspace import Workspace
 

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from notebook_ci.base import markdown
 from notebook_ci.base.console import Summary
+from notebook_ci.base.errors import Problem
 from notebook_ci.base.markdown import ICONS, count, duration, folded, inline, table, title
-from notebook_ci.base.problems import Problem
 from notebook_ci.base.texts import printable
 from notebook_ci.records.record import Record
 from notebook_ci.stages import STAGES

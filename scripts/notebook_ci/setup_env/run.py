@@ -9,11 +9,11 @@ from pathlib import Path
 from notebook_ci.base import locks
 from notebook_ci.base.console import Console
 from notebook_ci.base.context import Context
+from notebook_ci.base.errors import Problem
 from notebook_ci.base.files import sha256
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.private_folder import PRIVATE_FOLDER, private_folder
-from notebook_ci.base.problems import Problem
 from notebook_ci.base.texts import quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.environment import read_marker

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from notebook_ci.base.errors import InputError, NotebookCiError, together
+from notebook_ci.base.errors import InputError, NotebookCiError, Problem, together
 from notebook_ci.base.files import exists
 from notebook_ci.base.plan import Nothing, Plan
-from notebook_ci.base.problems import Problem
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.validate_data import data, projects, suites

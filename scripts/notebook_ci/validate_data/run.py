@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from notebook_ci.base.context import Context
-from notebook_ci.base.errors import CheckFailed, SurroundingsError
+from notebook_ci.base.errors import CheckFailed, Problem, Severity, SurroundingsError
 from notebook_ci.base.files import sha256
-from notebook_ci.base.problems import Problem, Severity
 from notebook_ci.base.typed_json import to_json
 from notebook_ci.records.validate_data import RuleResult, ValidateRecord, Violation
 from notebook_ci.validate_data import data, violations

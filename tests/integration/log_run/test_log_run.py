@@ -8,8 +8,8 @@ from typing import Any
 
 from integration.log_run.runs import MD5, METRICS, execute_record, log, logged, pull_record, result, write
 from integration.suite import Workspace, notebook, parameters
+from notebook_ci.base.errors import Problem
 from notebook_ci.base.files import sha256
-from notebook_ci.base.problems import Problem
 from notebook_ci.base.texts import quote
 from notebook_ci.base.workspace import Workspace as StageWorkspace
 from notebook_ci.records.build_image import BuildImageRecord
