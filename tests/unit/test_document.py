@@ -2,7 +2,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -105,7 +105,7 @@ def test_a_folder_is_a_wrong_input(tmp_path: Path) -> None:
 
 def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "n.ipynb")
-    assert "pipe" in fault(tmp_path / "n.ipynb", InputError).message
+    assert "not a regular file" in fault(tmp_path / "n.ipynb", InputError).message
 
 
 def test_a_file_that_may_not_be_read_is_a_wrong_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,11 +113,11 @@ def test_a_file_that_may_not_be_read_is_a_wrong_input(tmp_path: Path, monkeypatc
     path.chmod(0)
     if os.geteuid() == 0:  # root may read everything: only here the refusal is imitated
 
-        def refuse(_: Path) -> bytes:
+        def refuse(*_: object) -> BinaryIO:
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(Path, "read_bytes", refuse)
-    assert "permission denied" in fault(path, InputError).message
+        monkeypatch.setattr(Path, "open", refuse)
+    assert "cannot be read: Permission denied." in fault(path, InputError).message
 
 
 def test_an_impossible_path_is_a_wrong_input(tmp_path: Path) -> None:

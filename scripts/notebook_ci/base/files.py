@@ -54,10 +54,20 @@ def open_regular(path: Path, shown: str, *, hint: str = "") -> BinaryIO:
             what = "a folder" if stat.S_ISDIR(kind) else "not a regular file"
             raise InputError(f"`{shown}` is {what}.", hint=hint, file=shown)
         return path.open("rb")
-    except FileNotFoundError as error:
-        raise InputError(f"`{shown}` does not exist.", hint=hint, file=shown) from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        link = f"is a link to `{path.readlink()}`, which " if path.is_symlink() else ""
+        raise InputError(f"`{shown}` {link}does not exist.", hint=hint, file=shown) from error
     except (OSError, ValueError) as error:
         raise _unreadable(error, shown, hint) from error
+
+
+def read_bytes(path: Path, shown: str, *, hint: str = "", most: int = -1) -> bytes:
+    """Return the first `most` bytes of a file (-1: all). Raises InputError like `open_regular`."""
+    with open_regular(path, shown, hint=hint) as file:
+        try:
+            return file.read(most)
+        except OSError as error:
+            raise _unreadable(error, shown, hint) from error
 
 
 def read_text(path: Path, shown: str, *, hint: str = "") -> str:
@@ -65,11 +75,7 @@ def read_text(path: Path, shown: str, *, hint: str = "") -> str:
 
     Raises InputError if it does not exist, is not a regular file, is larger than 32 MiB, or is not UTF-8.
     """
-    with open_regular(path, shown, hint=hint) as file:
-        try:
-            content = file.read(MOST_BYTES + 1)
-        except OSError as error:
-            raise _unreadable(error, shown, hint) from error
+    content = read_bytes(path, shown, hint=hint, most=MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise InputError(f"`{shown}` is larger than {MOST_BYTES // 2**20} MiB.", hint=hint, file=shown)
     try:

@@ -6,13 +6,13 @@ runs. Everything else (outputs, unknown keys, missing metadata) is left to Jupyt
 
 import json
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from notebook_ci.base.errors import CheckFailed, InputError
+from notebook_ci.base.errors import CheckFailed
+from notebook_ci.base.files import read_bytes
 from notebook_ci.base.json_walker import DuplicateKeyError, unique_keys
 from notebook_ci.base.texts import command_line, quote
 from notebook_ci.notebooks import positions
@@ -83,7 +83,8 @@ class _Reader:
         self._text = ""
 
     def read(self) -> Document:
-        self._text = self._decoded(self._bytes())
+        hint = "Check the path, that the file is committed, and that the job's user may read it."
+        self._text = self._decoded(read_bytes(self._path, self._name, hint=hint))
         content = self._content()
         self._check_version(content)
         metadata = content.get("metadata", {})
@@ -93,23 +94,6 @@ class _Reader:
 
     def _error(self, what: str, *, hint: str = _RESTORE, line: int | None = None) -> CheckFailed:
         return CheckFailed(f"`{self._name}` {what}.", hint=hint, file=self._path, line=line)
-
-    def _bytes(self) -> bytes:
-        hint = "Check the path."
-        try:
-            mode = self._path.stat().st_mode
-            if stat.S_ISREG(mode):
-                return self._path.read_bytes()
-            what = f"`{self._name}` is {'a folder' if stat.S_ISDIR(mode) else 'a pipe or device'}, not a notebook"
-            hint = "Use the path of a notebook, or a pattern."
-        except (FileNotFoundError, NotADirectoryError):
-            link = f"is a link to `{self._path.readlink()}`, which " if self._path.is_symlink() else ""
-            what, hint = f"`{self._name}` {link}does not exist", "Check the path, and that the file is committed."
-        except PermissionError:
-            what, hint = f"`{self._name}` cannot be read: permission denied", "Give the job's user read permission."
-        except (OSError, ValueError) as error:  # ValueError: a path with a null character
-            what = f"{quote(self._name)} cannot be read: {error}"
-        raise InputError(f"{what}.", hint=hint, file=self._path)
 
     def _decoded(self, data: bytes) -> str:
         if not data.strip():

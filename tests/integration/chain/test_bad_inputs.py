@@ -44,7 +44,7 @@ def test_a_full_run_directory(workspace: Workspace, kernel: Path, stage: str) ->
     ("name", "message", "code"),
     [
         ("notebook-ci.toml", "`notebook-ci.toml` cannot be read: Permission denied.", 2),
-        ("a.ipynb", "`a.ipynb` cannot be read: permission denied.", 1),
+        ("a.ipynb", "`a.ipynb` cannot be read: Permission denied.", 1),
         ("p.yaml", "`p.yaml` cannot be read: Permission denied.", 2),
         ("requirements.txt", "`requirements.txt` cannot be read: Permission denied.", 2),
         (".python-version", "`.python-version` cannot be read: ", 2),
