@@ -5,11 +5,12 @@ an object of names and finite numbers. Scrapbook's (0.5): one output per scrap, 
 "version"}`, with the MIME types `application/scrapbook.scrap.json+json` and `application/scrapbook.scrap.text+json`.
 """
 
+import contextlib
 import json
 import math
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from notebook_ci.notebooks.document import json_kind
@@ -59,27 +60,25 @@ class Collected:
             if scrap_type in data:
                 self._take_scrap(index, data[scrap_type])
 
-    def _take_metrics(self, index: int, value: object) -> None:
+    @contextlib.contextmanager
+    def _reporting(self, index: int, what: str) -> Iterator[None]:
         try:
-            metrics = _object(value)
+            yield
         except _Refused as refused:
-            self.problems.append((index, f"The metrics {refused}."))
-            return
-        for name, number in metrics.items():
-            try:
-                self._keep_metric(_checked_name(name), number)
-            except _Refused as refused:
-                self.problems.append((index, f"The metric {_shown(name)} {refused}."))
+            self.problems.append((index, f"{what} {refused}."))
+
+    def _take_metrics(self, index: int, value: object) -> None:
+        with self._reporting(index, "The metrics"):
+            for name, number in _object(value).items():
+                with self._reporting(index, f"The metric {_shown(name)}"):
+                    self._keep_metric(_checked_name(name), number)
 
     def _take_scrap(self, index: int, value: object) -> None:
-        name = ""
-        try:
+        with self._reporting(index, "A scrap"):
             scrap = _object(value)
             name = _checked_name(scrap.get("name"))
-            self._keep_scrap(name, scrap)
-        except _Refused as refused:
-            what = f"The scrap {_shown(name)}" if name else "A scrap"
-            self.problems.append((index, f"{what} {refused}."))
+            with self._reporting(index, f"The scrap {_shown(name)}"):
+                self._keep_scrap(name, scrap)
 
     def _keep_scrap(self, name: str, scrap: dict[str, Any]) -> None:
         if "data" not in scrap:
