@@ -1,5 +1,6 @@
 """Limits the time of cells and notebooks."""
 
+import math
 import signal
 import threading
 import time
@@ -20,18 +21,15 @@ class Watch:
     hung, and kills it if that does not help. `send` sends a signal to the kernel and its children.
     """
 
-    def __init__(
-        self,
-        cell_timeout: float | None,
-        notebook_timeout: float | None,
-        send: Callable[[int], None],
-    ) -> None:
+    def __init__(self, cell_timeout: float | None, notebook_timeout: float | None, send: Callable[[int], None]) -> None:
         self.exceeded: Limit | None = None
         self.has_killed = False  # the kernel went on after the interrupt
-        self.limits: dict[Limit, float | None] = {"cell-timeout": cell_timeout, "notebook-timeout": notebook_timeout}
+        self.limits: dict[Limit, float] = {
+            "cell-timeout": cell_timeout or math.inf,
+            "notebook-timeout": notebook_timeout or math.inf,
+        }
         self._send = send
-        self._began = time.monotonic()
-        self._cell_began: float | None = None
+        self._began: dict[Limit, float] = {"cell-timeout": math.inf, "notebook-timeout": time.monotonic()}
         self._interrupted_at: float | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -45,10 +43,10 @@ class Watch:
         self._thread.join()
 
     def cell_begins(self) -> None:
-        self._cell_began = time.monotonic()
+        self._began["cell-timeout"] = time.monotonic()
 
     def cell_ends(self) -> None:
-        self._cell_began = None
+        self._began["cell-timeout"] = math.inf
 
     @property
     def sentence(self) -> str:
@@ -67,15 +65,8 @@ class Watch:
                 if now - self._interrupted_at > GRACE_SECONDS:  # repeated: the kernel may only just have started
                     self.has_killed = True
                     self._send(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
-            elif limit := self._limit_exceeded(now):
-                self.exceeded = limit
+                continue
+            self.exceeded = next((each for each in self._began if now - self._began[each] > self.limits[each]), None)
+            if self.exceeded:
                 self._interrupted_at = now
                 self._send(signal.SIGINT)
-
-    def _limit_exceeded(self, now: float) -> Limit | None:
-        starts: dict[Limit, float | None] = {"cell-timeout": self._cell_began, "notebook-timeout": self._began}
-        for limit, began in starts.items():
-            seconds = self.limits[limit]
-            if began is not None and seconds is not None and now - began > seconds:
-                return limit
-        return None
