@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.execute_notebook.schedule import Order, Schedule, Scheduled, chains, ordered
+from notebook_ci.execute_notebook.schedule import Schedule, Scheduled, chains, ordered
 
 
 def step(name: str, *, needs: Iterable[str] = (), after: Iterable[str] = (), seconds: float = 0.0) -> Scheduled:
@@ -96,7 +96,7 @@ def test_a_circle_is_named(needs: dict[str, list[str]], circle: str) -> None:
         ("auto", [], []),
     ],
 )
-def test_chains(order: Order, paths: list[str], expected: list[list[int]]) -> None:
+def test_chains(order: str, paths: list[str], expected: list[list[int]]) -> None:
     assert chains(paths, order) == [[paths[place] for place in chain] for chain in expected]
 
 

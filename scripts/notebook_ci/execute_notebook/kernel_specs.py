@@ -5,8 +5,6 @@ import functools
 import os
 import shutil
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
@@ -21,27 +19,6 @@ from notebook_ci.notebooks import document
 from notebook_ci.notebooks.document import Document
 
 
-@dataclass(frozen=True)
-class KernelCommand:
-    name: str  # of its kernel spec
-    language: str
-    argv: tuple[str, ...]  # `{connection_file}` stands for a path
-    env: Mapping[str, str] = field(default_factory=dict, hash=False)  # in addition to those of all kernels
-    folder: str = ""  # of its kernel spec; empty: ipykernel, which needs none
-
-    @property
-    def is_ipykernel(self) -> bool:
-        """Whether this is ipykernel of the notebooks' Python, not a kernel of another language."""
-        return not self.folder
-
-
-Kernels = dict[str, KernelCommand | CheckFailed]  # per notebook that was read; the error: why it has none
-
-
-def of_python(python: Path) -> KernelCommand:
-    return KernelCommand("python3", "python", (str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"))
-
-
 class KernelSpecs:
     """The installed kernels, as Jupyter finds them.
 
@@ -49,6 +26,8 @@ class KernelSpecs:
     """
 
     def __init__(self, interpreter: Interpreter) -> None:
+        argv = [str(interpreter.path), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        self._python = KernelSpec(name="python3", display_name="python3", language="python", argv=argv)
         self._interpreter = interpreter
         self._theirs = interpreter.prefix / "share" / "jupyter" / "kernels"
 
@@ -60,11 +39,14 @@ class KernelSpecs:
         readable = [folder for folder in folders if os.access(folder, os.R_OK | os.X_OK)]
         return dict(KernelSpecManager(kernel_dirs=readable, ensure_native_kernel=False).find_kernel_specs())
 
-    def of(self, doc: Document) -> KernelCommand:
-        """Return the kernel of a notebook in another language: the one it names, else the only one for its language.
+    def of(self, doc: Document) -> KernelSpec:
+        """Return the kernel of a notebook.
 
-        Raises CheckFailed if it is not installed, or its kernel spec is broken.
+        In another language than Python, this is the one it names, else the only one for its language. Raises
+        CheckFailed if it is not installed, or its kernel spec is broken.
         """
+        if document.is_python(doc):
+            return self._python
         name, language = document.kernel_name(doc), document.language(doc)
         if name and name.lower() in self._folders:
             try:
@@ -72,7 +54,7 @@ class KernelSpecs:
             except ValueError as error:
                 what = f"The kernel {quote(name)} of `{doc.path.as_posix()}` cannot be started: {error}."
                 raise CheckFailed(what, hint="Reinstall the kernel.", file=doc.path) from error
-        fitting: list[KernelCommand] = []
+        fitting: list[KernelSpec] = []
         for installed in sorted(self._folders):
             with contextlib.suppress(ValueError):
                 kernel = self._read(installed)
@@ -89,7 +71,7 @@ class KernelSpecs:
             file=doc.path,
         )
 
-    def _read(self, name: str) -> KernelCommand:
+    def _read(self, name: str) -> KernelSpec:
         """Read a kernel spec; raise ValueError if it is broken."""
         folder = self._folders[name]
         try:
@@ -99,8 +81,9 @@ class KernelSpecs:
         texts = [*spec.argv, *spec.env, *spec.env.values()]
         if not all(isinstance(each, str) for each in texts) or not any(spec.argv[:1]):
             raise ValueError(f"`{folder}/kernel.json` is broken: `argv` and `env` must contain text")
-        argv = [each.replace("{prefix}", str(self._interpreter.prefix)) for each in spec.argv]
-        return KernelCommand(name, spec.language, (self._program(argv[0]), *argv[1:]), dict(spec.env), folder)
+        program, *arguments = [each.replace("{prefix}", str(self._interpreter.prefix)) for each in spec.argv]
+        spec.name, spec.argv = name, [self._program(program), *arguments]
+        return spec
 
     def _program(self, name: str) -> str:
         """Return the path of a program: for `python3`, jupyter_client would use the Python of the tool environment."""

@@ -27,7 +27,6 @@ from notebook_ci.base.process import LINUX, POSIX
 from notebook_ci.base.texts import quote
 from notebook_ci.execute_notebook.deaths import LastWords, MemoryWatch
 from notebook_ci.execute_notebook.kernel_client import IpykernelClient, KernelClient, KernelReply
-from notebook_ci.execute_notebook.kernel_specs import KernelCommand
 from notebook_ci.execute_notebook.worker_state import WorkerState
 
 POLL_SECONDS = 0.005
@@ -84,7 +83,7 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
 
     def __init__(
         self,
-        kernel: KernelCommand,
+        kernel: KernelSpec,
         folder: Path,
         server: KernelServer | None,
         state: WorkerState,
@@ -93,32 +92,25 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
         log: IO[bytes],
     ) -> None:
         super().__init__(kernel_name=kernel.name, connection_file=str(folder / "kernel.json"))
-        self.is_ipykernel = kernel.is_ipykernel
+        self.is_ipykernel = not kernel.resource_dir  # see `Execution.is_ipykernel`
         self.greeting = greeting
         self.greeted = KernelReply()
         self.last_words = LastWords(log)
-        self.memory = memory_for_messages() if LINUX and kernel.is_ipykernel else None
+        self.memory = memory_for_messages() if LINUX and self.is_ipykernel else None
         self._memory_watch = MemoryWatch()
-        self.client_factory = IpykernelClient if kernel.is_ipykernel else KernelClient
+        self.client_factory = IpykernelClient if self.is_ipykernel else KernelClient
         self.state = state
         self._kernel = kernel
         self._process: Any = None
         self.provisioner = _Provisioner(server, kernel_spec=self.kernel_spec, kernel_id="", parent=self)
         # No port is open to others. ipykernel 7.4 warns about TCP; other kernels may support nothing else.
-        if POSIX and kernel.is_ipykernel:
+        if POSIX and self.is_ipykernel:
             self.transport = "ipc"
             self.ip = str(folder / "socket")  # absolute: with a relative path the kernel hangs
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        kernel = self._kernel
-        return KernelSpec(
-            argv=list(kernel.argv),
-            display_name=kernel.name,
-            language=kernel.language,
-            env=dict(kernel.env),
-            resource_dir=kernel.folder,
-        )
+        return self._kernel
 
     async def _async_post_start_kernel(self, **kwargs: Any) -> None:
         await super()._async_post_start_kernel(**kwargs)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 from notebook_ci.base import yaml12
 from notebook_ci.base.errors import InputError, NotebookCiError, Problem
@@ -15,7 +15,7 @@ from notebook_ci.base.texts import did_you_mean, listed, quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.base.yaml12 import Values
 from notebook_ci.execute_notebook.model import ExecuteInputs
-from notebook_ci.execute_notebook.schedule import Order, chains, ordered
+from notebook_ci.execute_notebook.schedule import chains, ordered
 from notebook_ci.execute_notebook.selection import SUFFIX, everything, expand, matching, select
 from notebook_ci.notebooks import document, parameters, positions
 from notebook_ci.notebooks.document import Document
@@ -37,6 +37,12 @@ class Execution:
     content: Document | NotebookCiError  # the error: why it cannot be executed
     declared: tuple[str, ...] = ()  # names of the notebook's parameters
     parameters: Values = field(default_factory=dict)  # the declared ones that are set
+    kernel: Any = None  # a `KernelSpec` of jupyter_client; None: not chosen yet, or it cannot be executed
+
+    @property
+    def is_ipykernel(self) -> bool:
+        """Whether its kernel is ipykernel of the notebooks' Python, not one of another language."""
+        return self.kernel is not None and not self.kernel.resource_dir
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +73,6 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     given = ({} if is_late else _parameters_file(inputs.parameters_file, cwd)) | own
     output_dir = cwd / inputs.output_dir if inputs.output_dir else None
     outputs = [RunDirectory.location(inputs.run_dir, workspace), *([output_dir] if output_dir else [])]
-    if output_dir:
-        _keep_apart(output_dir, cwd)
     chosen = select(inputs.notebooks, inputs.exclude, cwd, never=outputs)
     all_notebooks = functools.cache(lambda: sorted(everything(cwd, outputs)))  # searched only on demand
     needs, unmet = _needs(inputs.needs, chosen, all_notebooks)
@@ -84,25 +88,15 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     useless = [quote(each) for each in inputs.exclude if not expand(each, cwd)]
     said = [*(f"`exclude` lists {each}, which matches no notebook." for each in useless), *unmet]
     notices = [Problem(severity="notice", message=message) for message in said]
-    order = cast("Order", inputs.execution_order)
     return ExecutionPlan(
         executions=executions,
         needs=needs,
-        chains=chains(paths, order),
+        chains=chains(paths, inputs.execution_order),
         parameters=given,
         output_dir=output_dir,
         missing=inputs.parameters_file if is_late else "",
         problems=(*_second_cells(executions), *notices),
     )
-
-
-def _keep_apart(output_dir: Path, cwd: Path) -> None:
-    """Refuse an output folder that contains the workspace: a later run would treat outputs as notebooks."""
-    if cwd.resolve().is_relative_to(output_dir.resolve()):
-        raise InputError(
-            f"`output-dir` is {quote(str(output_dir))}, which contains the notebooks.",
-            hint="Set `output-dir` to a folder of its own.",
-        )
 
 
 def _keep_sources(executions: Sequence[Execution], cwd: Path, output_dir: Path) -> None:

@@ -1,11 +1,12 @@
 """The stage execute-notebook: executes the planned notebooks and writes the record."""
 
 import contextlib
+import dataclasses
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from kernel_server.interface import KernelServer, Limits, NotForkedError, Servers, processes, serving
 from notebook_ci.base import signals
@@ -35,9 +36,6 @@ from notebook_ci.records.environment import default_environment
 from notebook_ci.records.execute_notebook import ExecuteRecord, NotebookResult
 from notebook_ci.tools import integrity
 
-if TYPE_CHECKING:  # importing jupyter_client is slow
-    from notebook_ci.execute_notebook.kernel_specs import KernelCommand, Kernels
-
 PRELOADED_PART = 0.25
 
 
@@ -59,7 +57,7 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         interpreter = tried(candidate)
         if interpreter.prefix != candidate.prefix:  # the variables of its kernels differ
             server = _server(inputs, context, interpreter, folder, stack)
-        kernels = _kernels(planned.executions, interpreter)
+        planned = dataclasses.replace(planned, executions=_with_kernels(planned.executions, interpreter))
         if isinstance(server, str):
             context.notice(f"Kernels are started, not forked: {server}.")
         output_dir = planned.output_dir or context.files.artifacts
@@ -72,14 +70,14 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         record.ipykernel_version = interpreter.ipykernel
         record.notebooks = [NotebookResult(path=each.path, name=each.name) for each in planned.executions]
         record.workers = min(inputs.workers or machine.cpus(), len(planned.executions))
-        _announce(planned, kernels, interpreter, record, context)
+        _announce(planned, interpreter, record, context)
         environ = dict(context.environ)  # `os.environ` itself cannot be sent to a process that is not forked
         output_dir = output_dir.resolve()  # before a notebook can create a link there
-        shared = Shared(inputs, environ, interpreter, kernels, output_dir, context.files, folder)
+        shared = Shared(inputs, environ, interpreter, output_dir, context.files, folder)
         progress = ProgressDisplay(context.console, len(planned.executions))
         schedule = _schedule(planned, durations.known(context))
         first = server if isinstance(server, KernelServer) else None
-        servers = Servers(first, folder, _of_ipykernel(planned.executions, kernels), inputs.preload, _limits(inputs))
+        servers = Servers(first, folder, _of_ipykernel(planned.executions), inputs.preload, _limits(inputs))
         try:
             Conductor(shared, planned.executions, schedule, record, progress, servers).run()
         finally:
@@ -108,24 +106,24 @@ def _nothing_left() -> Iterator[None]:
             processes.end_all(0)
 
 
-def _kernels(executions: Sequence[Execution], interpreter: Interpreter) -> "Kernels":
-    """Return the kernel per notebook, or why it has none.
+def _with_kernels(executions: Sequence[Execution], interpreter: Interpreter) -> tuple[Execution, ...]:
+    """Return the executions with their kernels, or with the error if there is none.
 
     Raises SurroundingsError if a Python notebook needs ipykernel, which the interpreter lacks.
     """
-    from notebook_ci.execute_notebook.kernel_specs import KernelSpecs, of_python
+    from notebook_ci.execute_notebook.kernel_specs import KernelSpecs
 
-    specs, python = KernelSpecs(interpreter), of_python(interpreter.path)
-    kernels: Kernels = {}
+    specs = KernelSpecs(interpreter)
+    chosen: dict[str, dict[str, Any]] = {}
     for path, content in {each.path: each.content for each in executions}.items():
-        if isinstance(content, Document):
-            try:
-                kernels[path] = python if document.is_python(content) else specs.of(content)
-            except CheckFailed as error:
-                kernels[path] = error
-    if python in kernels.values():
+        try:
+            chosen[path] = {"kernel": specs.of(content)} if isinstance(content, Document) else {}
+        except CheckFailed as error:
+            chosen[path] = {"content": error}
+    found = tuple(dataclasses.replace(execution, **chosen[execution.path]) for execution in executions)
+    if any(execution.is_ipykernel for execution in found):
         require_ipykernel(interpreter)
-    return kernels
+    return found
 
 
 def _schedule(planned: ExecutionPlan, known: Mapping[str, float]) -> Schedule:
@@ -150,13 +148,11 @@ def _schedule(planned: ExecutionPlan, known: Mapping[str, float]) -> Schedule:
     )
 
 
-def _announce(
-    planned: ExecutionPlan, kernels: "Kernels", interpreter: Interpreter, record: ExecuteRecord, context: Context
-) -> None:
-    executions, workers = len(planned.executions), record.workers
+def _announce(planned: ExecutionPlan, interpreter: Interpreter, record: ExecuteRecord, context: Context) -> None:
+    count, workers = len(planned.executions), record.workers
     at_a_time = f", {workers} at a time" if workers > 1 else ""
     context.console.progress(
-        f"Executing {executions} notebook{'s' if executions > 1 else ''}{at_a_time} with Python {interpreter.version} "
+        f"Executing {count} notebook{'s' if count > 1 else ''}{at_a_time} with Python {interpreter.version} "
         f"({interpreter.origin}: {interpreter.path})"
     )
     for chain in planned.chains if workers > 1 else ():
@@ -165,7 +161,7 @@ def _announce(
         )
     if interpreter.origin == EARLIER:
         _warn_of_changes(default_environment(record.slug, context), context)
-    _notice_kernels(planned.executions, kernels, interpreter, context)
+    _notice_kernels(planned.executions, interpreter, context)
 
 
 def _report_preload(inputs: ExecuteInputs, servers: Servers, context: Context) -> None:
@@ -176,17 +172,15 @@ def _report_preload(inputs: ExecuteInputs, servers: Servers, context: Context) -
         context.notice("`preload` has no effect: kernels are started, not forked.")
 
 
-def _of_ipykernel(executions: Sequence[Execution], kernels: "Kernels") -> list[Document | None]:
+def _of_ipykernel(executions: Sequence[Execution]) -> list[Document | None]:
     """Return the notebooks that ipykernel runs, per execution; None for others."""
-    own = {path for path, kernel in kernels.items() if not isinstance(kernel, CheckFailed) and kernel.is_ipykernel}
-    return [each.content if isinstance(each.content, Document) and each.path in own else None for each in executions]
+    return [each.content if isinstance(each.content, Document) and each.is_ipykernel else None for each in executions]
 
 
 def _limits(inputs: ExecuteInputs) -> Limits:
     there = machine.memory()
     memory = inputs.preload_max_memory or (there.total * PRELOADED_PART if there else math.inf)
-    given = [seconds for seconds in (inputs.cell_timeout, inputs.notebook_timeout) if seconds is not None]
-    return Limits(memory, min(given, default=math.inf))
+    return Limits(memory, min(inputs.cell_timeout or math.inf, inputs.notebook_timeout or math.inf))
 
 
 def _server(
@@ -222,23 +216,25 @@ def _warn_of_changes(environment: Path, context: Context) -> None:
         context.warning(f"{changed} {hint}")
 
 
-def _notice_kernels(
-    executions: Sequence[Execution], kernels: "Kernels", interpreter: Interpreter, context: Context
-) -> None:
+def _notice_kernels(executions: Sequence[Execution], interpreter: Interpreter, context: Context) -> None:
     """Report notebooks that do not run in the kernel that they name, or that run in one of another language."""
-    groups: dict[tuple[str | None, KernelCommand], list[str]] = {}
-    for path, content in {each.path: each.content for each in executions}.items():
-        kernel = kernels.get(path)
-        if isinstance(content, Document) and kernel and not isinstance(kernel, CheckFailed):
-            groups.setdefault((document.kernel_name(content), kernel), []).append(path)
-    for (name, kernel), paths in groups.items():
-        who, saved = listed(paths, plan.MOST_LISTED), f"the kernel {quote(name)}" if name else "no kernel"
-        if kernel.name != (name or "").lower():
-            python = f"Python {interpreter.version} ({interpreter.path})"
-            runs = python if kernel.is_ipykernel else f"the kernel {quote(kernel.name)} ({kernel.folder})"
-            context.notice(f"{who}: saved with {saved}. Runs here with {runs} instead.")
-        elif not kernel.is_ipykernel:
-            context.console.progress(f"{who}: runs with {saved} ({kernel.folder}).")
+    notices, lines = defaultdict(list), defaultdict(list)
+    for each in {each.path: each for each in executions}.values():
+        if not isinstance(each.content, Document):
+            continue
+        name = document.kernel_name(each.content)
+        saved = f"the kernel {quote(name)}" if name else "no kernel"
+        runs = f"the kernel {quote(each.kernel.name)} ({each.kernel.resource_dir})"
+        if each.is_ipykernel:
+            runs = f"Python {interpreter.version} ({interpreter.path})"
+        if each.kernel.name != (name or "").lower():
+            notices[f"saved with {saved}. Runs here with {runs} instead."].append(each.path)
+        elif not each.is_ipykernel:
+            lines[f"runs with {runs}."].append(each.path)
+    for text, paths in notices.items():
+        context.notice(f"{listed(paths, plan.MOST_LISTED)}: {text}")
+    for text, paths in lines.items():
+        context.console.progress(f"{listed(paths, plan.MOST_LISTED)}: {text}")
 
 
 def _merged_metrics(results: Sequence[NotebookResult]) -> dict[str, float]:

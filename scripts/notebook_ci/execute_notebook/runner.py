@@ -16,13 +16,13 @@ from notebook_ci.execute_notebook import failures, hooks, html, kernels
 from notebook_ci.execute_notebook.engine import PreparedNotebook, StoppedError
 from notebook_ci.execute_notebook.folders import make_folder, temporary_folder
 from notebook_ci.execute_notebook.interpreter import Interpreter, environment
-from notebook_ci.execute_notebook.kernel_specs import KernelCommand, Kernels
 from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.outcome import Outcome, about
 from notebook_ci.execute_notebook.plan import Execution
 from notebook_ci.execute_notebook.watch import Watch
 from notebook_ci.execute_notebook.worker_state import WorkerState
 from notebook_ci.notebooks import metrics
+from notebook_ci.notebooks.document import Document
 from notebook_ci.records.execute_notebook import Failure, NotebookResult
 from notebook_ci.records.run_directory import StageFiles
 
@@ -34,7 +34,6 @@ class Shared:
     inputs: ExecuteInputs
     environ: Mapping[str, str]
     interpreter: Interpreter
-    kernels: Kernels
     output_dir: Path
     files: StageFiles
     folder: Path  # private, for temporary files
@@ -56,21 +55,24 @@ class Executor:
     def execute(self) -> Outcome:
         """Execute the notebook, and describe what came of it."""
         outcome, result = self._outcome, self._outcome.result
-        document, kernel = self.execution.content, self.shared.kernels.get(self.execution.path)
-        if isinstance(document, NotebookCiError) or not isinstance(kernel, KernelCommand) or not document.path.exists():
-            result.failure = failures.refused(self._refusal())
+        document = self.execution.content
+        if isinstance(document, Document) and not document.path.exists():
+            message = f"`{result.path}` disappeared during the run: another notebook or process deleted or moved it."
+            document = CheckFailed(message, hint="Keep it, or add it to `exclude`.")
+        if isinstance(document, NotebookCiError):
+            result.failure = failures.refused(document)
             return outcome
         # The digest of what is executed: an earlier notebook may have changed the file since it was read.
         outcome.read[result.path] = hashlib.sha256(document.text.encode()).hexdigest()
         result.parameters = dict(self.execution.parameters)
-        result.kernel = "" if kernel.is_ipykernel else kernel.name
+        result.kernel = "" if self.execution.is_ipykernel else self.execution.kernel.name
         output = self.shared.output_dir / result.name
         began = time.monotonic()
         notebook: PreparedNotebook | None = None
         try:
             make_folder(output.parent)
             notebook = PreparedNotebook(document, self.execution.parameters, self.shared.inputs.max_output)
-            self._execute(notebook, kernel, output)
+            self._execute(notebook, output)
             result.status = "passed"
         except Cancelled as error:
             if not notebook:
@@ -85,15 +87,6 @@ class Executor:
                 self._collect(notebook, output)
         return outcome
 
-    def _refusal(self) -> NotebookCiError:
-        """Return why the notebook cannot be executed."""
-        for error in (self.execution.content, self.shared.kernels.get(self.execution.path)):
-            if isinstance(error, NotebookCiError):
-                return error
-        name = self.execution.path
-        message = f"`{name}` disappeared during the run: another notebook or process deleted or moved it."
-        return CheckFailed(message, hint="Keep it, or add it to `exclude`.")
-
     def _failure(self, error: Exception, notebook: PreparedNotebook | None) -> Failure:
         if isinstance(error, NotebookCiError) and not isinstance(error, CheckFailed):
             self._outcome.surroundings_failed = True
@@ -102,12 +95,12 @@ class Executor:
                 error = notebook.error
         return failures.explain(error, notebook)
 
-    def _execute(self, notebook: PreparedNotebook, kernel: KernelCommand, output: Path) -> None:
+    def _execute(self, notebook: PreparedNotebook, output: Path) -> None:
         """Execute a notebook with its own kernel: a forked one, or a started one if the forked one fails to start.
 
         Raises what ended the execution early: see `PreparedNotebook.run`.
         """
-        python, inputs = self.shared.interpreter, self.shared.inputs
+        python, inputs, kernel = self.shared.interpreter, self.shared.inputs, self.execution.kernel
         for server in [self.server, None] if self.server else [None]:
             with temporary_folder(self.shared.folder) as folder, (folder / "kernel.log").open("w+b") as log:
                 greeting = hooks.installing(inputs.shell_errors)

@@ -6,11 +6,9 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Literal
 
 from notebook_ci.base.errors import InputError
 
-Order = Literal["auto", "sorted", "parallel"]
 _Key = list[tuple[list[tuple[str, int]], str]]
 
 _PIECES = re.compile(r"(\D*)(\d*)")
@@ -85,7 +83,7 @@ def ordered(paths: Iterable[str], needs: Mapping[str, Collection[str]]) -> list[
     return found
 
 
-def chains(paths: Sequence[str], order: Order) -> list[list[str]]:
+def chains(paths: Sequence[str], order: str) -> list[list[str]]:
     """Return the notebooks that run one after the other; `paths` come from `ordered`.
 
     `auto`: the numbered ones of each folder (`01-`, `02_`); `sorted`: all; `parallel`: none.
