@@ -3,6 +3,7 @@
 import array
 import contextlib
 import json
+import math
 import os
 import select
 import signal
@@ -66,23 +67,19 @@ class ForkedKernel:
                     self._end_without_supervisor()
         return self.returncode
 
-    def wait(self, timeout: float | None = None) -> int:
-        ends = None if timeout is None else time.monotonic() + timeout
-        while (code := self.poll()) is None:
-            if ends is not None and time.monotonic() > ends:
-                raise subprocess.TimeoutExpired("kernel", timeout or 0)
+    def wait(self, seconds: float = math.inf) -> int | None:
+        """Return the exit code, or None if it still runs after `seconds`."""
+        ends = time.monotonic() + seconds
+        while self.poll() is None and time.monotonic() <= ends:
             time.sleep(POLL_SECONDS)
-        return code
+        return self.returncode
 
     def send_signal(self, number: int) -> None:
         """Send a signal to its process group, if it runs."""
         with contextlib.suppress(OSError):
             self._supervisor.sendall(bytes([number]))
-        if number == signal.SIGKILL:
-            try:
-                self.wait(KILL_SECONDS)
-            except subprocess.TimeoutExpired:  # the supervisor was stopped by its kernel
-                self._end_without_supervisor()
+        if number == signal.SIGKILL and self.wait(KILL_SECONDS) is None:  # the supervisor was stopped by its kernel
+            self._end_without_supervisor()
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)

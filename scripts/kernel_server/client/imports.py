@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from notebook_ci.notebooks.document import Cell, Document, is_python
-from notebook_ci.notebooks.parameters import parse
+from notebook_ci.notebooks.parameters import parse, parse_python
 from notebook_ci.notebooks.positions import split_lines
 
 _SKIPPED = "skip-execution"  # nbclient (0.11) does not run cells with this tag
@@ -89,13 +89,10 @@ def _after(code: str, number: int) -> str:
 
 def _parsed(source: str) -> list[ast.stmt] | None:
     """Return the statements of a source; None if it is not Python, or nested too deeply for the parser."""
-    if _ipython_alone_breaks.search(source):
-        return None
-    try:
-        return ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        # ValueError: a null character, before Python 3.12.
-        return None
+    if not _ipython_alone_breaks.search(source):
+        with contextlib.suppress(SyntaxError):
+            return parse_python(source)
+    return None
 
 
 def _is_command(line: str) -> bool:

@@ -63,7 +63,7 @@ class Servers:
         self._folder = folder
         self._limits = limits
         self._named = modules
-        self._wishes, self._later = _wishes(documents if first else (), modules)
+        self._wishes = _wishes(documents if first else (), modules)
         self._refused: dict[str, dict[str, str]] = {}
         self._paths: dict[int, Modules] = {}
         self._branches: list[_Branch] = []
@@ -102,14 +102,13 @@ class Servers:
         """
         wish, used = self._wishes.pop(index, None), self._used.pop(index, None)
         modules = used.modules if used and has_imports else ()
-        later = dict(self._later.get(index, {}))
         if not wish:
-            return modules, later
-        later |= reasons(wish, self._paths.pop(index), modules, self._refused.get(wish.folder, {}))
+            return modules, {}
+        why = reasons(wish, self._paths.pop(index), modules, self._refused.get(wish.folder, {}))
         for branch in [each for each in reversed(self._branches) if each.folder == wish.folder]:
             if not self._is_needed(branch):
                 self._end(branch)
-        return modules, later
+        return modules, {**wish.later, **why}
 
     def refused(self, index: int) -> None:
         """Note that the server of a notebook did not fork. Without one of its own, kernels are started from now on."""
@@ -150,8 +149,8 @@ class Servers:
 
     # --- Growing
 
-    def _of(self, folder: str) -> dict[int, Modules]:
-        return {index: self._paths[index] for index, wish in self._wishes.items() if wish.folder == folder}
+    def _paths_in(self, folder: str) -> list[Modules]:
+        return [self._paths[index] for index, wish in self._wishes.items() if wish.folder == folder]
 
     def _plan(self, folder: str) -> None:
         """Decide again what is imported for the notebooks of a folder."""
@@ -174,7 +173,7 @@ class Servers:
         ]
         best = max(fitting, key=lambda branch: len(branch.modules), default=None)
         there = set(best.modules if best else ())
-        paths = Counter(self._of(folder).values())
+        paths = Counter(self._paths_in(folder))
         candidates = useful(paths) if self._named is None else set(paths)
         better = [each for each in candidates if path[: len(each)] == each and there < set(each)]
         if not better or (best and not best.is_ready) or self._bytes() > self._limits.memory:
@@ -240,7 +239,7 @@ class Servers:
         """Return whether a server is used, or may be."""
         if branch in self._used.values() or any(each.parent is branch for each in self._branches):
             return True
-        paths = self._of(branch.folder).values()
+        paths = self._paths_in(branch.folder)
         return not branch.is_failed and any(set(branch.modules) <= set(path) for path in paths)
 
     def _end(self, branch: _Branch) -> None:
@@ -272,12 +271,9 @@ def proportional_bytes(pid: int) -> int:
     return int(found[1]) * 1024 if found else 0
 
 
-def _wishes(
-    documents: Sequence[Document | None], modules: Sequence[str] | None
-) -> tuple[dict[int, Wish], dict[int, Mapping[str, str]]]:
-    """Return, per index, what is imported for a notebook, and which of its imports come too late for that."""
+def _wishes(documents: Sequence[Document | None], modules: Sequence[str] | None) -> dict[int, Wish]:
+    """Return, per index, what is imported for a notebook."""
     wishes: dict[int, Wish] = {}
-    later: dict[int, Mapping[str, str]] = {}
     names: dict[Path, frozenset[str]] = {}
     for index, document in enumerate(documents):
         if document is None:
@@ -289,6 +285,5 @@ def _wishes(
         if folder not in names:
             names[folder] = beside([path.name for path in folder.iterdir()])
         found = imports.of(document)
-        wishes[index] = Wish(str(folder), expanded(found.first), names[folder])
-        later[index] = found.later
-    return wishes, later
+        wishes[index] = Wish(str(folder), expanded(found.first), names[folder], found.later)
+    return wishes

@@ -9,7 +9,7 @@ module that the server imports.
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Modules = tuple[str, ...]
 
@@ -22,6 +22,7 @@ class Wish:
     folder: str
     modules: Modules  # in order: `a.b`, or `a.b:c` for `from a.b import c`
     shadowed: frozenset[str] = frozenset()  # files and folders next to it, which come before the standard library
+    later: Mapping[str, str] = field(default_factory=dict)  # its other imports -> why they come too late
 
 
 def expanded(first: Iterable[str]) -> Modules:

@@ -100,19 +100,18 @@ def parse(source: str) -> list[ast.stmt]:
     lines = positions.split_lines(source)
     for _ in range(_MOST_IPYTHON_LINES):
         try:
-            return _parse_python(lines)
+            return parse_python("\n".join(lines))
         except SyntaxError as error:  # only this line is replaced: elsewhere `%` may be an operator
             if error.lineno is None or not _neutralise(lines, error.lineno - 1):
                 raise
-    return _parse_python(lines)
+    return parse_python("\n".join(lines))
 
 
-def _parse_python(lines: list[str]) -> list[ast.stmt]:
+def parse_python(source: str) -> list[ast.stmt]:
+    """Return the statements of a source. Raises SyntaxError."""
     try:
-        return ast.parse("\n".join(lines)).body
+        return ast.parse(source).body
     except (ValueError, RecursionError, MemoryError) as error:
-        if isinstance(error, SyntaxError):
-            raise
         # A null character before Python 3.12, or an expression nested beyond the parser's limits.
         raise SyntaxError(str(error) or "too deeply nested", ("", None, None, None)) from None
 
