@@ -32,7 +32,6 @@ class Cell:
     kind: Kind
     source: str
     tags: frozenset[str]
-    metadata: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +165,11 @@ class _Reader:
             raise self._error("has no `cells`")
         if not isinstance(content["cells"], list):
             raise self._error(f"has `cells` that are {json_kind(content['cells'])}, not a list")
-        seen: set[str | None] = set()
-        cells = []
-        for index, value in enumerate(content["cells"]):
-            cells.append(self._cell(index, value, seen))
-            seen.add(cells[-1].id)
-        return tuple(cells)
+        seen: set[str] = set()
+        return tuple(self._cell(index, value, seen) for index, value in enumerate(content["cells"]))
 
-    def _cell(self, index: int, value: object, seen: set[str | None]) -> Cell:
+    def _cell(self, index: int, value: object, seen: set[str]) -> Cell:
+        """Return a cell, and add its id to those `seen` before."""
         if not isinstance(value, dict):
             raise self._cell_error(index, f"is {json_kind(value)}, not an object")
         kind = value.get("cell_type")
@@ -187,10 +183,12 @@ class _Reader:
         if not isinstance(cell_id, str) or cell_id in seen:
             # Jupyter opens such a notebook and gives the later cell a new id, so it is not an error here either.
             cell_id = None
+        else:
+            seen.add(cell_id)
         tags = metadata.get("tags", [])
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise self._cell_error(index, "has `tags` that are not a list of strings")
-        return Cell(index, cell_id, cast("Kind", kind), self._source(index, value), frozenset(tags), metadata)
+        return Cell(index, cell_id, cast("Kind", kind), self._source(index, value), frozenset(tags))
 
     def _source(self, index: int, cell: dict[str, Any]) -> str:
         source = cell.get("source")
