@@ -37,7 +37,6 @@ class Conductor:
     servers: Servers
     _life: Life = field(init=False, default_factory=Life)
     _workers: list[Worker] = field(init=False, default_factory=list)
-    _ending: set[Worker] = field(init=False, default_factory=set)
     _begun: dict[int, Running] = field(init=False, default_factory=dict)
     _are_short: bool = field(init=False, default=False)
     _changes: dict[str, list[int]] = field(init=False, default_factory=dict)
@@ -86,7 +85,7 @@ class Conductor:
         # While notebooks take less than a second, a kernel and its worker wait for each other much of the time: then
         # one execution more may run.
         at_once = self.record.workers + (1 if self._are_short and not self.shared.inputs.workers else 0)
-        while (busy := len(self._busy())) - len(self._ending) < at_once and busy < self._most_workers:
+        while len(busy := self._busy()) < self._most_workers and sum(not each.is_ending for each in busy) < at_once:
             memory = machine.memory() if busy else None
             if memory and memory.is_short:
                 self.progress.held_back(memory.available)
@@ -129,10 +128,7 @@ class Conductor:
                 message = self._lost(index, error)
                 self._workers.remove(worker)
             if message:
-                self._ending.discard(worker)
                 self._take(index, message)
-            else:
-                self._ending.add(worker)
 
     def _take(self, index: int, outcome: Outcome) -> None:
         name = self.executions[index].name

@@ -19,6 +19,7 @@ from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.records.setup_env import SetupEnvRecord
 
 EARLIER = "an earlier setup-env"
+INPUT = "`python`"
 PROBE_SECONDS = 30
 # Runs in the user's Python, of any version. `find_spec` does not import ipykernel, which would take 0.3 seconds. The
 # working directory is removed from the path, so that a `platform.py` in the workspace is not imported.
@@ -51,7 +52,6 @@ class Candidate:
 
     path: Path
     origin: str  # where it was found, for the log
-    is_named: bool = False  # by an input
 
     @property
     def prefix(self) -> Path:
@@ -65,7 +65,7 @@ def find(given: str, slug: str, run_directory: RunDirectory, workspace: Workspac
     Raises InputError if setup-env did not pass in this run, and SurroundingsError if none was found.
     """
     if given:
-        return Candidate(_named(given, workspace), "`python`", is_named=True)
+        return Candidate(_named(given, workspace), INPUT)
     record = run_directory.last(SetupEnvRecord, slug)
     if record and record.status != "skipped":
         if record.status != "passed":
@@ -126,7 +126,7 @@ def tried(candidate: Candidate) -> Interpreter:
 
     If it is not a working Python, raises InputError if the input names it, SurroundingsError otherwise.
     """
-    wrong = InputError if candidate.is_named else SurroundingsError
+    wrong = InputError if candidate.origin == INPUT else SurroundingsError
     who = f"The Python `{candidate.path}` ({candidate.origin})"
     try:
         answer = subprocess.run(

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import math
 import time
-from dataclasses import dataclass
 from datetime import datetime
 from queue import Empty
 from typing import Any
@@ -137,14 +136,6 @@ class _Channel(AsyncZMQSocketChannel):  # type: ignore[misc] # mypy cannot see j
             self._loop = None
 
 
-@dataclass(frozen=True)
-class KernelReply:
-    """What a kernel answers to an expression: `repr` of its value, or its error."""
-
-    text: str = ""
-    error: str = ""
-
-
 class KernelClient(AsyncKernelClient):  # type: ignore[misc] # mypy cannot see jupyter_client
     shell_channel_class = Type(_Channel)
     iopub_channel_class = Type(_Channel)
@@ -183,10 +174,11 @@ class IpykernelClient(KernelClient):
             if time.monotonic() > ends:
                 raise RuntimeError(f"Kernel didn't respond in {timeout} seconds")
 
-    async def ask(self, expression: str, seconds: float = ASK_SECONDS, *, until_idle: bool = False) -> KernelReply:
+    async def ask(self, expression: str, seconds: float = ASK_SECONDS, *, until_idle: bool = False) -> dict[str, Any]:
         """Let the kernel evaluate an expression, without a trace in the notebook.
 
-        Raises Empty if no message comes within `seconds`.
+        Returns its value (`data`, like an output) or its error (`ename`, `evalue`), with a `status`. Raises Empty if
+        no message comes within `seconds`.
         """
         asked = self.execute("", silent=True, store_history=False, user_expressions={"it": expression})
         while (reply := await self.get_shell_msg(timeout=seconds))["parent_header"].get("msg_id") != asked:
@@ -195,6 +187,4 @@ class IpykernelClient(KernelClient):
             message = await self.get_iopub_msg(timeout=IDLE_SECONDS)
             idle = message["msg_type"] == "status" and message["content"]["execution_state"] == "idle"
             until_idle = not (idle and message["parent_header"].get("msg_id") == asked)
-        answer = reply["content"].get("user_expressions", {}).get("it", reply["content"])
-        error = f"{answer['ename']}: {answer['evalue']}" if answer["status"] == "error" else ""
-        return KernelReply(str(answer.get("data", {}).get("text/plain", "")), error)
+        return dict(reply["content"].get("user_expressions", {}).get("it", reply["content"]))

@@ -26,7 +26,7 @@ from notebook_ci.base import signals
 from notebook_ci.base.process import LINUX, POSIX
 from notebook_ci.base.texts import quote
 from notebook_ci.execute_notebook.deaths import LastWords, MemoryWatch
-from notebook_ci.execute_notebook.kernel_client import IpykernelClient, KernelClient, KernelReply
+from notebook_ci.execute_notebook.kernel_client import IpykernelClient, KernelClient
 from notebook_ci.execute_notebook.worker_state import WorkerState
 
 POLL_SECONDS = 0.005
@@ -78,7 +78,7 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
 
     `folder` is private, for the connection file and sockets; its path must be short, because a Unix socket's has at
     most 107 bytes. Without a `server` the kernel is started, not forked. `greeting` is an expression that ipykernel
-    evaluates first; its result is in `greeted`.
+    evaluates first; the answer is in `greeted`: see `IpykernelClient.ask`.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
         super().__init__(kernel_name=kernel.name, connection_file=str(folder / "kernel.json"))
         self.is_ipykernel = not kernel.resource_dir  # see `Execution.is_ipykernel`
         self.greeting = greeting
-        self.greeted = KernelReply()
+        self.greeted: dict[str, Any] = {}
         self.last_words = LastWords(log)
         self.memory = memory_for_messages() if LINUX and self.is_ipykernel else None
         self._memory_watch = MemoryWatch()

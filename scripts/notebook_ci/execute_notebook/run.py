@@ -5,6 +5,7 @@ import dataclasses
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -131,16 +132,14 @@ def _schedule(planned: ExecutionPlan, known: Mapping[str, float]) -> Schedule:
     names: dict[str, list[str]] = {}
     for execution in planned.executions:
         names.setdefault(execution.path, []).append(execution.name)
-    before: dict[str, str] = {}
-    for chain in planned.chains:
-        before |= dict(zip(chain[1:], chain[:-1], strict=True))
+    before = {path: names[earlier] for chain in planned.chains for earlier, path in pairwise(chain)}
     unknown = max(known.values(), default=0.0) + 1.0
     return Schedule(
         [
             Scheduled(
                 execution.name,
                 needs=frozenset(name for path in planned.needs.get(execution.path, ()) for name in names[path]),
-                after=frozenset(names[before[execution.path]] if execution.path in before else ()),
+                after=frozenset(before.get(execution.path, ())),
                 seconds=known.get(execution.name, unknown),
             )
             for execution in planned.executions

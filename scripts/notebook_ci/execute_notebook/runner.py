@@ -130,7 +130,8 @@ class Executor:
         self._outcome.result.kernel_start = manager.start
         self._outcome.has_imports = manager.has_imports
         self._outcome.not_forked = self._outcome.not_forked or manager.provisioner.not_forked
-        if why := manager.greeted.error:
+        if manager.greeted.get("status") == "error":
+            why = f"{manager.greeted['ename']}: {manager.greeted['evalue']}"
             self._report("warning", f"Failed shell commands and `exit()` will not be noticed: {why}.")
 
     def _collect(self, notebook: PreparedNotebook, output: Path) -> None:

@@ -58,6 +58,7 @@ class Life:
 class Worker:
     def __init__(self, shared: Shared, executions: Sequence[Execution], life: Life) -> None:
         self.index: int | None = None  # of its execution; None: it waits for one
+        self.is_ending = False  # all cells have run; the rest is mostly waiting for the kernel's end
         self._memory = MemoryWatch()
         # On Linux, multiprocessing would need /dev/shm, which may not be writable.
         self.state = WorkerState.from_buffer(mmap.mmap(-1, mmap.PAGESIZE)) if LINUX else RawValue(WorkerState)
@@ -76,9 +77,9 @@ class Worker:
             self.connection.send((index, server))
 
     def receive(self) -> Outcome | None:
-        """Return the message that has come; raise StoppedError if the worker has died.
+        """Return the outcome that has come, and be free again; raise StoppedError if the worker has died.
 
-        After an outcome it is free again. None: all cells have run; the rest is mostly waiting for the kernel's end.
+        None: only the kernel's end is left.
         """
         try:
             with signals.held_back():
@@ -87,6 +88,7 @@ class Worker:
             self.end()
             how = self._memory.sentence("The process that executed the notebook", self._process.exitcode)
             raise StoppedError("broken-execution", how) from error
+        self.is_ending = message is None
         if message:
             self.index = None
         return message
