@@ -66,13 +66,6 @@ def test_a_cell_that_is_not_there_is_refused() -> None:
         source_line(json.dumps(notebook("a")), 1, 1)
 
 
-def test_of_a_key_given_twice_the_last_counts() -> None:
-    text = '{"cells":[{"source":"no"}],\n"cells":[{"source":\n"no",\n"source":["a\\n",\n"b"]}]}'
-    (position,) = scan(text)
-    assert (position.source, position.line, position.source_line(2)) == ("a\nb", 2, 5)
-    assert scan('{"cells":[{"source":"a"}],"cells":null}') == ()
-
-
 def test_keys_may_be_written_with_escapes() -> None:
     text = '{"\\u0063ells":[{"\\u0073ource":\n"a"}]}'
     assert source_line(text, 0, 1) == 2

@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from kernel_server.client.sharing import Modules, Wish, beside, expanded, reasons, shared, useful
+from kernel_server.client.sharing import Wish, expanded, reasons, shared, useful
 
 
 def wishes(*lists: str, shadowed: str = "") -> dict[int, Wish]:
@@ -82,11 +82,6 @@ def test_whatever_notebooks_import_none_gets_what_it_does_not() -> None:
             assert sum(server == path[: len(server)] for path in found.values()) > 1
             servers += 1
     assert servers > 300
-
-
-def test_what_lies_beside() -> None:
-    names: Modules = ("json.py", "pandas", "a.cpython-311-x86_64-linux-gnu.so", "data.csv")
-    assert {"json", "pandas", "a"} <= beside(names)
 
 
 @pytest.mark.parametrize(

@@ -109,8 +109,8 @@ def _is_command(line: str) -> bool:
 def _is_harmless(statement: ast.stmt) -> bool:
     """Whether a statement cannot change how a later one imports, except by its own imports."""
     match statement:
-        case ast.Import() | ast.ImportFrom():
-            return _is_harmless_import(statement)
+        case ast.Import(names=names) | ast.ImportFrom(names=names, level=0):
+            return not any(_is_dunder(alias.asname or alias.name.partition(".")[0]) for alias in names)
         case ast.Pass() | ast.Expr(value=ast.Constant()):
             return True
         case ast.Assign(targets=targets, value=value):
@@ -120,12 +120,6 @@ def _is_harmless(statement: ast.stmt) -> bool:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             return _is_plain_function(statement)
     return False
-
-
-def _is_harmless_import(statement: ast.Import | ast.ImportFrom) -> bool:
-    if isinstance(statement, ast.ImportFrom) and statement.level:
-        return False
-    return not any(_is_dunder(alias.asname or alias.name.partition(".")[0]) for alias in statement.names)
 
 
 def _is_dunder(name: str) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from kernel_server.client import imports
 from kernel_server.client.forking import KernelServer, NotForkedError, listening
-from kernel_server.client.sharing import Modules, Wish, beside, expanded, reasons, shared, useful
+from kernel_server.client.sharing import Modules, Wish, expanded, reasons, shared, useful
 from notebook_ci.notebooks.document import Document
 
 READ_BYTES = 65536
@@ -227,12 +227,10 @@ class Servers:
         """Let a server without imports serve those who wait for this one."""
         self._end_process(branch)
         branch.is_ready, branch.is_failed, branch.text = False, True, b""
-        try:
+        with contextlib.suppress(NotForkedError):
             if self._first:
                 branch.connection = self._first.grow([], branch.folder, branch.listener)
                 return
-        except NotForkedError:
-            pass
         branch.listener.close()  # clients no longer wait for it
 
     def _is_needed(self, branch: _Branch) -> bool:
@@ -283,7 +281,7 @@ def _wishes(documents: Sequence[Document | None], modules: Sequence[str] | None)
             wishes[index] = Wish(str(folder), tuple(modules))
             continue
         if folder not in names:
-            names[folder] = beside([path.name for path in folder.iterdir()])
+            names[folder] = frozenset(path.name.partition(".")[0] for path in folder.iterdir())
         found = imports.of(document)
         wishes[index] = Wish(str(folder), expanded(found.first), names[folder], found.later)
     return wishes

@@ -8,7 +8,7 @@ module that the server imports.
 
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 Modules = tuple[str, ...]
@@ -100,8 +100,3 @@ def _until_other(wish: Wish, allowed: Collection[str]) -> Modules:
 def _is_standard(module: str, wish: Wish) -> bool:
     top = module.partition(":")[0].partition(".")[0]
     return top in STANDARD and top not in wish.shadowed
-
-
-def beside(names: Sequence[str]) -> frozenset[str]:
-    """Return the module names that files and folders of these names may have."""
-    return frozenset(name.partition(".")[0] for name in names)

@@ -105,11 +105,10 @@ class Conductor:
         return begun
 
     def _free_worker(self) -> Worker:
-        for worker in self._workers:
-            if worker.index is None:
-                return worker
-        worker = Worker(self.shared, self.executions, self._life)
-        self._workers.append(worker)
+        worker = next((each for each in self._workers if each.index is None), None)
+        if worker is None:
+            worker = Worker(self.shared, self.executions, self._life)
+            self._workers.append(worker)
         return worker
 
     def _listen(self, seconds: float) -> None:

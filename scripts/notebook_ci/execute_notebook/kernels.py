@@ -102,6 +102,8 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
         self.state = state
         self._kernel = kernel
         self._process: Any = None
+        self.start: Literal["", "fork", "spawn"] = ""  # how the kernel was started; empty: there is none
+        self.has_imports = False  # it was forked after imports of its notebook
         self.provisioner = _Provisioner(server, kernel_spec=self.kernel_spec, kernel_id="", parent=self)
         # No port is open to others. ipykernel 7.4 warns about TCP; other kernels may support nothing else.
         if POSIX and self.is_ipykernel:
@@ -115,18 +117,9 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
     async def _async_post_start_kernel(self, **kwargs: Any) -> None:
         await super()._async_post_start_kernel(**kwargs)
         self._process = self.provisioner.process
+        is_forked = isinstance(self._process, ForkedKernel)
+        self.start, self.has_imports = "fork" if is_forked else "spawn", is_forked and self._process.has_imports
         self.state.kernel = self._process.pid
-
-    @property
-    def has_imports(self) -> bool:  # it was forked after imports of its notebook
-        return isinstance(self._process, ForkedKernel) and self._process.has_imports
-
-    @property
-    def start(self) -> Literal["", "fork", "spawn"]:
-        """How the kernel was started; empty if there is none."""
-        if self._process is None:
-            return ""
-        return "fork" if isinstance(self._process, ForkedKernel) else "spawn"
 
     async def _async_wait(self, pollinterval: float = POLL_SECONDS) -> None:
         await super()._async_wait(min(pollinterval, POLL_SECONDS))  # jupyter_client polls only ten times per second

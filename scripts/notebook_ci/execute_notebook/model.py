@@ -1,18 +1,18 @@
 """What execute-notebook takes and gives."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from notebook_ci.base.inputs import StageInputs, given
 from notebook_ci.base.values import BOOLEAN, GLOBS, PATH, PRELOAD, SECONDS, SIZE, WORKERS, YAML_MAP, YamlKind, choice
-from notebook_ci.base.yaml12 import Value, Values, as_lists
+from notebook_ci.base.yaml12 import Values, as_lists
 from notebook_ci.execute_notebook.sweep import SETS
 
-
-def _needs(value: Value, origin: str) -> dict[str, tuple[str, ...]]:
-    return as_lists(value, origin, "Write `report.ipynb: [train.ipynb]`.")
-
-
-NEEDS = YamlKind("YAML: `notebook: [notebooks]`, one per line", _needs, "YAML")
+NEEDS = YamlKind(
+    "YAML: `notebook: [notebooks]`, one per line",
+    partial(as_lists, hint="Write `report.ipynb: [train.ipynb]`."),
+    "YAML",
+)
 
 OUTPUTS = {
     "executed": "Number of notebooks that were executed, including failed ones.",

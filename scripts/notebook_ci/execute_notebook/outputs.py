@@ -33,8 +33,9 @@ class OutputBound:
         """Limit the outputs of a cell after one was added, or after they were cleared and one was added."""
         if cell != self._cell and self._outs:
             self.finish()
-        elif cell != self._cell or len(outs) == 1:
-            self._forget()
+        elif cell != self._cell or len(outs) == 1:  # its outputs were cleared
+            self._use(self._cell, -self._used[self._cell])
+            self._tail = None
         self._cell, self._outs = cell, outs
         if outs[-1].output_type == "error":  # it decides whether the cell failed
             return
@@ -63,10 +64,6 @@ class OutputBound:
     def _use(self, cell: int, size: int) -> None:
         self._used[cell] += size
         self._room -= size
-
-    def _forget(self) -> None:
-        self._use(self._cell, -self._used[self._cell])
-        self._tail = None
 
     def _hold_text(self, outs: list[Any]) -> None:
         text = outs[-1].text

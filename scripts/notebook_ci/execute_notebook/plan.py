@@ -78,9 +78,7 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     needs, unmet = _needs(inputs.needs, chosen, all_notebooks)
     paths = ordered(chosen, needs)
     executions = tuple(_executions(paths, given, sets))
-    _refuse_equal_names(executions)
-    if output_dir:
-        _keep_sources(executions, cwd, output_dir)
+    _refuse_clashes(executions, cwd, output_dir)
     swept = {name: value for values in sets.values() for name, value in values.items()}
     # A table in `notebook-ci.toml` is for every run, like the parameters file; text is given for this run only.
     strict = (own if "parameters" in inputs.texts else {}) | (swept if "sweep" in inputs.texts else {})
@@ -99,8 +97,16 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     )
 
 
-def _keep_sources(executions: Sequence[Execution], cwd: Path, output_dir: Path) -> None:
-    """Refuse outputs that would overwrite their sources: a link in the folder can lead there."""
+def _refuse_clashes(executions: Sequence[Execution], cwd: Path, output_dir: Path | None) -> None:
+    """Refuse outputs that would overwrite each other, or their sources: a link in the folder can lead there."""
+    [(name, times)] = Counter(each.name for each in executions).most_common(1)
+    if times > 1:
+        raise InputError(
+            f"Two executions would be named {quote(name)}: one of a notebook, and one of `sweep`.",
+            hint="Rename the set in `sweep`.",
+        )
+    if output_dir is None:
+        return
     for execution in executions:
         source, output = cwd / execution.path, output_dir / execution.name
         if output.parent.resolve() / output.name == source.parent.resolve() / source.name:
@@ -108,15 +114,6 @@ def _keep_sources(executions: Sequence[Execution], cwd: Path, output_dir: Path) 
                 f"`{execution.path}` would be overwritten by its executed copy.",
                 hint="Set `output-dir` to another folder.",
             )
-
-
-def _refuse_equal_names(executions: Sequence[Execution]) -> None:
-    [(name, times)] = Counter(each.name for each in executions).most_common(1)
-    if times > 1:
-        raise InputError(
-            f"Two executions would be named {quote(name)}: one of a notebook, and one of `sweep`.",
-            hint="Rename the set in `sweep`.",
-        )
 
 
 def _second_cells(executions: Sequence[Execution]) -> Iterator[Problem]:

@@ -47,7 +47,7 @@ def split_lines(source: str) -> list[str]:
 def scan(text: str) -> tuple[CellPosition, ...]:
     """Find every cell of a notebook in one pass, which takes about as long as `json.loads`.
 
-    `text` must be JSON that `json.loads` accepts. If a key is repeated, the last one counts, as in `json`.
+    `text` must be JSON that `json.loads` accepts, without repeated keys.
     """
     walker = JsonWalker(text)
     cells: list[CellPosition] = []
@@ -55,7 +55,6 @@ def scan(text: str) -> tuple[CellPosition, ...]:
     def member(key: str, at: int) -> int:
         if key != "cells":
             return walker.skip(at)
-        cells.clear()
         return walker.array(at, lambda element: _cell(walker, element, cells))
 
     walker.object(walker.space(0), member)
@@ -83,7 +82,6 @@ def _cell(walker: JsonWalker, at: int, cells: list[CellPosition]) -> int:
     def member(key: str, at: int) -> int:
         if key != "source":
             return walker.skip(at)
-        parts.clear()
         return walker.array(at, part) if walker.text[at] == "[" else part(at)
 
     end = walker.object(at, member)
