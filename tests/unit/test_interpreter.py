@@ -195,8 +195,8 @@ def test_the_environment_is_not_made_behind_a_link(tmp_path: Path, name: str) ->
 
 
 def test_an_empty_variable_of_a_kernel_counts_as_none(tmp_path: Path) -> None:
-    python = tmp_path / "bin" / "python"
-    found = interpreter.environment({"PATH": "", "IPYTHONDIR": ""}, python, tmp_path, tmp_path)
-    assert found["PATH"] == f"{python.parent}{os.pathsep}{os.defpath}"
+    python = interpreter.Candidate(tmp_path / "bin" / "python", "PATH")
+    found = interpreter.environment({"PATH": "", "IPYTHONDIR": ""}, python, tmp_path)
+    assert found["PATH"] == f"{python.path.parent}{os.pathsep}{os.defpath}"
     assert found["IPYTHONDIR"] == str(tmp_path / "ipython")
-    assert interpreter.environment({"IPYTHONDIR": "/mine"}, python, tmp_path, tmp_path)["IPYTHONDIR"] == "/mine"
+    assert interpreter.environment({"IPYTHONDIR": "/mine"}, python, tmp_path)["IPYTHONDIR"] == "/mine"

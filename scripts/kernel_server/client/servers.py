@@ -187,18 +187,14 @@ class Servers:
         self._count += 1
         address = self._folder / f"server-{self._count}"
         known = parent.modules if parent else ()
-        try:
-            listener = listening(address)
-        except NotForkedError:
-            return None
-        try:
+        with contextlib.suppress(NotForkedError), contextlib.ExitStack() as stack:
+            listener = stack.enter_context(listening(address))
             connection = source.grow([each for each in modules if each not in known], folder, listener)
-        except NotForkedError:
-            listener.close()
-            return None
-        branch = _Branch(folder, modules, parent, KernelServer(address), listener, connection)
-        self._branches.append(branch)
-        return branch
+            stack.pop_all()  # the branch keeps the listener open
+            branch = _Branch(folder, modules, parent, KernelServer(address), listener, connection)
+            self._branches.append(branch)
+            return branch
+        return None
 
     def _take(self, branch: _Branch, message: Mapping[str, str | int]) -> None:
         match message:

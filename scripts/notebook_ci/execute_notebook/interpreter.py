@@ -159,14 +159,14 @@ def require_ipykernel(interpreter: Interpreter) -> None:
         )
 
 
-def environment(environ: Mapping[str, str], python: Path, prefix: Path, folder: Path) -> dict[str, str]:
+def environment(environ: Mapping[str, str], python: Candidate | Interpreter, folder: Path) -> dict[str, str]:
     """Return the variables of a kernel: those of the step, with the interpreter's programs first on PATH.
 
-    `prefix` is the interpreter's `sys.prefix`. `folder` is private: IPython keeps history and profile there.
+    `folder` is private: IPython keeps history and profile there.
     """
     env = for_others(environ)
-    env["PATH"] = os.pathsep.join([str(python.parent), environ.get("PATH") or os.defpath])
+    env["PATH"] = os.pathsep.join([str(python.path.parent), environ.get("PATH") or os.defpath])
     env["IPYTHONDIR"] = environ.get("IPYTHONDIR") or str(folder / "ipython")
-    if (prefix / "pyvenv.cfg").exists():
-        env["VIRTUAL_ENV"] = str(prefix)
+    if (python.prefix / "pyvenv.cfg").exists():
+        env["VIRTUAL_ENV"] = str(python.prefix)
     return env

@@ -199,7 +199,7 @@ def _server(
         return None
     own = stack.enter_context(temporary_folder(folder))
     try:
-        environ = environment(context.environ, python.path, python.prefix, own)
+        environ = environment(context.environ, python, own)
         return stack.enter_context(serving(python.path, environ, own, folder))
     except NotForkedError as error:
         return str(error)

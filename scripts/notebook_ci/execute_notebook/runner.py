@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kernel_server.interface import KernelServer
-from notebook_ci.base import files, signals
+from notebook_ci.base import signals
 from notebook_ci.base.errors import Cancelled, CheckFailed, NotebookCiError, Severity
-from notebook_ci.base.files import sha256
-from notebook_ci.execute_notebook import failures, hooks, html, kernels
+from notebook_ci.base.files import is_full, sha256
+from notebook_ci.execute_notebook import failures, hooks, html
 from notebook_ci.execute_notebook.engine import PreparedNotebook, StoppedError
 from notebook_ci.execute_notebook.folders import make_folder, temporary_folder
 from notebook_ci.execute_notebook.interpreter import Interpreter, environment
+from notebook_ci.execute_notebook.kernels import UserKernelManager
 from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.outcome import Outcome, about
 from notebook_ci.execute_notebook.plan import Execution
@@ -100,12 +101,12 @@ class Executor:
 
         Raises what ended the execution early: see `PreparedNotebook.run`.
         """
-        python, inputs, kernel = self.shared.interpreter, self.shared.inputs, self.execution.kernel
+        shared, inputs, kernel = self.shared, self.shared.inputs, self.execution.kernel
         for server in [self.server, None] if self.server else [None]:
-            with temporary_folder(self.shared.folder) as folder, (folder / "kernel.log").open("w+b") as log:
+            with temporary_folder(shared.folder) as folder, (folder / "kernel.log").open("w+b") as log:
                 greeting = hooks.installing(inputs.shell_errors)
-                manager = kernels.UserKernelManager(kernel, folder, server, self.state, greeting=greeting, log=log)
-                env = environment(self.shared.environ, python.path, python.prefix, folder)
+                manager = UserKernelManager(kernel, folder, server, self.state, greeting=greeting, log=log)
+                env = environment(shared.environ, shared.interpreter, folder)
                 start = {"env": env, "cwd": str(notebook.document.path.resolve().parent), "stdout": log, "stderr": log}
                 try:
                     with manager, Watch(inputs.cell_timeout, inputs.notebook_timeout, manager.signal_now) as watch:
@@ -118,14 +119,14 @@ class Executor:
                         self._report("notice", "The forked kernel failed to start; a normal kernel was used.")
                         continue
                     no_space = os.strerror(errno.ENOSPC)
-                    if no_space in error.kernel_log or files.is_full(folder):
+                    if no_space in error.kernel_log or is_full(folder):
                         raise OSError(errno.ENOSPC, no_space) from error
                     raise
                 finally:
                     self._describe(manager)
                 return
 
-    def _describe(self, manager: kernels.UserKernelManager) -> None:
+    def _describe(self, manager: UserKernelManager) -> None:
         """Record how the kernel was started."""
         self._outcome.result.kernel_start = manager.start
         self._outcome.has_imports = manager.has_imports
