@@ -154,7 +154,7 @@ def test_every_kind_of_text_is_read() -> None:
     assert {"README.md", "CHANGELOG.md", "docs/benchmarks.md", "action.yml", "actions/log-run/action.yml"} <= set(read)
     assert {"actions/log-run/README.md", "examples/penguins/README.md", "--help", "pipeline", *STAGES} <= set(read)
     assert "Results so far were kept." in read.values(), "a hint in the code"
-    assert "`{}` does not exist." in read.values(), "a message with a placeholder"
+    assert "`{}` {}does not exist." in read.values(), "a message with a placeholder"
 
 
 def test_of_code_texts_are_read_and_docstrings_are_not() -> None:
