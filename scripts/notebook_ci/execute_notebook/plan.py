@@ -40,6 +40,10 @@ class Execution:
     kernel: Any = None  # a `KernelSpec` of jupyter_client; None: not chosen yet, or it cannot be executed
 
     @property
+    def document(self) -> Document | None:
+        return self.content if isinstance(self.content, Document) else None
+
+    @property
     def is_ipykernel(self) -> bool:
         """Whether its kernel is ipykernel of the notebooks' Python, not one of another language."""
         return self.kernel is not None and not self.kernel.resource_dir
@@ -83,9 +87,9 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     # A table in `notebook-ci.toml` is for every run, like the parameters file; text is given for this run only.
     strict = (own if "parameters" in inputs.texts else {}) | (swept if "sweep" in inputs.texts else {})
     _refuse_unknown(strict, given | swept, executions, all_notebooks)
-    useless = [quote(each) for each in inputs.exclude if not expand(each, cwd)]
-    said = [*(f"`exclude` lists {each}, which matches no notebook." for each in useless), *unmet]
-    notices = [Problem(severity="notice", message=message) for message in said]
+    useless = [each for each in inputs.exclude if not expand(each, cwd)]
+    unmet += [f"`exclude` lists {quote(each)}, which matches no notebook." for each in useless]
+    notices = [Problem(severity="notice", message=message) for message in unmet]
     return ExecutionPlan(
         executions=executions,
         needs=needs,
@@ -118,8 +122,8 @@ def _refuse_clashes(executions: Sequence[Execution], cwd: Path, output_dir: Path
 
 def _second_cells(executions: Sequence[Execution]) -> Iterator[Problem]:
     """Warn about cells tagged `parameters` after the first one: papermill does not set their names."""
-    for path, content in {each.path: each.content for each in executions}.items():
-        if isinstance(content, Document) and len(cells := parameters.tagged(content)) > 1:
+    for path, content in {each.path: each.document for each in executions}.items():
+        if content and len(cells := parameters.tagged(content)) > 1:
             yield Problem(
                 severity="warning",
                 message=f"{len(cells)} cells are tagged `{parameters.TAG}`; only the first, cell {cells[0].index + 1}, "
@@ -209,14 +213,14 @@ def _how_to_declare(unknown: str, declared: Collection[str], executions: Sequenc
         return f"{second.file}: {second.message}"
     foreign = ""
     for execution in executions:
-        if not isinstance(execution.content, Document):
+        if not execution.document:
             continue
-        if tag := parameters.mistagged(execution.content):
+        if tag := parameters.mistagged(execution.document):
             return (
                 f"`{execution.path}` has a cell tagged {quote(tag)}; the tag must be `{parameters.TAG}` (lower case)."
             )
-        if parameters.cannot_be_set(execution.content):
-            language = quote(document.language(execution.content))
+        if parameters.cannot_be_set(execution.document):
+            language = quote(document.language(execution.document))
             foreign = f"`{execution.path}` has parameters in {language}, which papermill cannot set."
     meant = did_you_mean(declared, unknown)
     if foreign and not meant:

@@ -32,7 +32,6 @@ from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.plan import Execution, ExecutionPlan
 from notebook_ci.execute_notebook.schedule import Schedule, Scheduled
 from notebook_ci.notebooks import document
-from notebook_ci.notebooks.document import Document
 from notebook_ci.records.environment import default_environment
 from notebook_ci.records.execute_notebook import ExecuteRecord, NotebookResult
 from notebook_ci.tools import integrity
@@ -78,7 +77,8 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         progress = ProgressDisplay(context.console, len(planned.executions))
         schedule = _schedule(planned, durations.known(context))
         first = server if isinstance(server, KernelServer) else None
-        servers = Servers(first, folder, _of_ipykernel(planned.executions), inputs.preload, _limits(inputs))
+        documents = [each.document if each.is_ipykernel else None for each in planned.executions]
+        servers = Servers(first, folder, documents, inputs.preload, _limits(inputs))
         try:
             Conductor(shared, planned.executions, schedule, record, progress, servers).run()
         finally:
@@ -116,9 +116,9 @@ def _with_kernels(executions: Sequence[Execution], interpreter: Interpreter) -> 
 
     specs = KernelSpecs(interpreter)
     chosen: dict[str, dict[str, Any]] = {}
-    for path, content in {each.path: each.content for each in executions}.items():
+    for path, content in {each.path: each.document for each in executions}.items():
         try:
-            chosen[path] = {"kernel": specs.of(content)} if isinstance(content, Document) else {}
+            chosen[path] = {"kernel": specs.of(content)} if content else {}
         except CheckFailed as error:
             chosen[path] = {"content": error}
     found = tuple(dataclasses.replace(execution, **chosen[execution.path]) for execution in executions)
@@ -171,11 +171,6 @@ def _report_preload(inputs: ExecuteInputs, servers: Servers, context: Context) -
         context.notice("`preload` has no effect: kernels are started, not forked.")
 
 
-def _of_ipykernel(executions: Sequence[Execution]) -> list[Document | None]:
-    """Return the notebooks that ipykernel runs, per execution; None for others."""
-    return [each.content if isinstance(each.content, Document) and each.is_ipykernel else None for each in executions]
-
-
 def _limits(inputs: ExecuteInputs) -> Limits:
     there = machine.memory()
     memory = inputs.preload_max_memory or (there.total * PRELOADED_PART if there else math.inf)
@@ -183,11 +178,7 @@ def _limits(inputs: ExecuteInputs) -> Limits:
 
 
 def _server(
-    inputs: ExecuteInputs,
-    context: Context,
-    python: Candidate | Interpreter,
-    folder: Path,
-    stack: contextlib.ExitStack,
+    inputs: ExecuteInputs, context: Context, python: Candidate | Interpreter, folder: Path, stack: contextlib.ExitStack
 ) -> KernelServer | str | None:
     """Start the kernel server, until the stack is closed.
 
@@ -219,9 +210,9 @@ def _notice_kernels(executions: Sequence[Execution], interpreter: Interpreter, c
     """Report notebooks that do not run in the kernel that they name, or that run in one of another language."""
     notices, lines = defaultdict(list), defaultdict(list)
     for each in {each.path: each for each in executions}.values():
-        if not isinstance(each.content, Document):
+        if not each.document:
             continue
-        name = document.kernel_name(each.content)
+        name = document.kernel_name(each.document)
         saved = f"the kernel {quote(name)}" if name else "no kernel"
         runs = f"the kernel {quote(each.kernel.name)} ({each.kernel.resource_dir})"
         if each.is_ipykernel:

@@ -94,8 +94,7 @@ class Worker:
         return message
 
     def cancel(self) -> None:
-        if self._process.is_alive():
-            self._process.terminate()
+        self._process.terminate()
 
     def leave(self) -> None:
         with contextlib.suppress(OSError):

@@ -44,7 +44,7 @@ def declared(document: Document) -> tuple[str, ...]:
     parameters in the notebook's language. In other languages than Python, lines that begin with an assignment count.
     Raises CheckFailed, with the line in the file, if the cell is not valid Python.
     """
-    cell = _cell(document)
+    cell = next(iter(tagged(document)), None)
     if cell is None:
         return ()
     if not is_python(document):
@@ -71,7 +71,7 @@ def papermill_language(document: Document) -> str:
 
 
 def cannot_be_set(document: Document) -> bool:
-    return _cell(document) is not None and not papermill_language(document)
+    return bool(tagged(document)) and not papermill_language(document)
 
 
 def mistagged(document: Document) -> str:
@@ -83,10 +83,6 @@ def mistagged(document: Document) -> str:
 def tagged(document: Document) -> list[Cell]:
     """Return the code cells tagged `parameters`; only the first one counts."""
     return [cell for cell in document.cells if cell.kind == "code" and TAG in cell.tags]
-
-
-def _cell(document: Document) -> Cell | None:
-    return next(iter(tagged(document)), None)
 
 
 def parse(source: str) -> list[ast.stmt]:
