@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from kernel_server.client import imports
-from notebook_ci.notebooks.document import Cell, Document, Kind
+from notebook_ci.notebooks.document import Cell, Document
 
 
-def cell(source: str, *tags: str, kind: Kind = "code") -> Cell:
+def cell(source: str, *tags: str, kind: str = "code") -> Cell:
     return Cell(0, None, kind, source, frozenset(tags))
 
 

@@ -9,15 +9,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 from notebook_ci.base.errors import CheckFailed
 from notebook_ci.base.files import read_bytes
 from notebook_ci.base.json_walker import DuplicateKeyError, unique_keys
 from notebook_ci.base.texts import command_line, quote
 from notebook_ci.notebooks import positions
-
-Kind = Literal["code", "markdown", "raw"]
 
 _SUPPORTED_FORMAT = 4
 _RESTORE = "Restore it from git, or open and save it in Jupyter again."
@@ -29,7 +27,7 @@ _conflict_marker = re.compile(r"^(?:<{7}|>{7})(?: |\r?$)", re.MULTILINE)
 class Cell:
     index: int  # counted from 0
     id: str | None  # None: it has none (before format 4.5), or repeats the id of an earlier cell
-    kind: Kind
+    kind: str  # `code`, `markdown` or `raw`
     source: str
     tags: frozenset[str]
 
@@ -188,7 +186,7 @@ class _Reader:
         tags = metadata.get("tags", [])
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise self._cell_error(index, "has `tags` that are not a list of strings")
-        return Cell(index, cell_id, cast("Kind", kind), self._source(index, value), frozenset(tags))
+        return Cell(index, cell_id, kind, self._source(index, value), frozenset(tags))
 
     def _source(self, index: int, cell: dict[str, Any]) -> str:
         source = cell.get("source")
