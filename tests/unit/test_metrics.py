@@ -73,7 +73,7 @@ def test_a_value_that_is_no_finite_number_is_a_problem_and_the_others_count(valu
     assert collected.metrics == {"before": 1, "after": 2}
     ((cell, message),) = collected.problems
     assert cell == 1
-    assert '"bad"' in message
+    assert "`bad`" in message
     assert said in message
 
 
@@ -123,7 +123,7 @@ def test_the_size_of_a_scrap_is_bounded() -> None:
     collected = collect([[scrap("fits", fits), scrap("big", fits + "é")]])
     assert list(collected.scraps) == ["fits"]
     ((_, message),) = collected.problems
-    assert '"big"' in message
+    assert "`big`" in message
     assert str(MOST_SCRAP_BYTES) in message
 
 
@@ -147,4 +147,4 @@ def test_a_notebook_reports_no_more_than_can_be_logged() -> None:
     assert collected.metrics["m0"] == 7
     assert collected.scraps == {}
     assert len(collected.problems) == 20
-    assert collected.problems[0] == (0, 'The metric "m1000" was left out: a notebook can report at most 1000.')
+    assert collected.problems[0] == (0, "The metric `m1000` was left out: a notebook can report at most 1000.")

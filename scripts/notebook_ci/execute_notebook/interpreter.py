@@ -11,7 +11,7 @@ from pathlib import Path
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.files import sha256
 from notebook_ci.base.isolation import for_others
-from notebook_ci.base.process import POSIX, program_in
+from notebook_ci.base.process import program_in
 from notebook_ci.base.texts import quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.environment import default_environment, read_marker
@@ -55,8 +55,8 @@ class Candidate:
 
     @property
     def prefix(self) -> Path:
-        """The `sys.prefix` that its path suggests; the real one may differ."""
-        return self.path.parent.parent if POSIX else self.path.parent
+        """The `sys.prefix` that its path suggests on Linux, where kernels are forked; the real one may differ."""
+        return self.path.parent.parent
 
 
 def find(given: str, slug: str, run_directory: RunDirectory, workspace: Workspace) -> Candidate:

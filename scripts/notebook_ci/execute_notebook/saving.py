@@ -106,9 +106,8 @@ def merge_streams(nb: nbformat.NotebookNode) -> None:
         merged: list[Any] = []
         for name, group in itertools.groupby(cell.outputs, lambda output: output.get("name")):
             outputs = list(group)
-            if name is None or len(outputs) == 1:
-                merged += outputs
-            else:
+            if name is not None:
                 outputs[0].text = "".join(output.text for output in outputs)
-                merged.append(outputs[0])
+                del outputs[1:]
+            merged += outputs
         cell.outputs = merged

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from notebook_ci.base.texts import quote
 from notebook_ci.notebooks.document import json_kind
 
 METRICS_TYPE = "application/vnd.notebook-ci.metrics+json"
@@ -25,7 +26,6 @@ MOST_PROBLEMS = 20
 
 MOST_SCRAP_BYTES = 16 * 1024  # scraps are written into the record: data frames belong in files
 
-_MOST_SHOWN_CHARS = 80
 # JSON has no such numbers: kernels and libraries write them as text.
 _NOT_FINITE_AS_TEXT = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 
@@ -70,14 +70,14 @@ class Collected:
     def _take_metrics(self, index: int, value: object) -> None:
         with self._reporting(index, "The metrics"):
             for name, number in _object(value).items():
-                with self._reporting(index, f"The metric {_shown(name)}"):
+                with self._reporting(index, f"The metric {quote(name)}"):
                     self._keep_metric(_checked_name(name), number)
 
     def _take_scrap(self, index: int, value: object) -> None:
         with self._reporting(index, "A scrap"):
             scrap = _object(value)
             name = _checked_name(scrap.get("name"))
-            with self._reporting(index, f"The scrap {_shown(name)}"):
+            with self._reporting(index, f"The scrap {quote(name)}"):
                 self._keep_scrap(name, scrap)
 
     def _keep_scrap(self, name: str, scrap: dict[str, Any]) -> None:
@@ -146,8 +146,3 @@ def _json_size(data: object) -> int:
     except (ValueError, RecursionError):
         why = "a number is not finite or too long, or it is nested too deeply"
         raise _Refused(f"cannot be written as JSON: {why}") from None
-
-
-def _shown(name: str) -> str:
-    text = json.dumps(name)
-    return text if len(text) <= _MOST_SHOWN_CHARS else text[:_MOST_SHOWN_CHARS] + '..."'

@@ -136,7 +136,7 @@ def test_metrics_stand_in_record_and_summary(workspace: Workspace, kernel: Path)
     assert "1e-09" in done.summary
     warnings = [warning for warning in done.annotations("warning") if warning.place[0] == "a.ipynb"]
     assert len(warnings) == 1
-    assert warnings[0].message.startswith('Cell 1: The metric "bad" is ')
+    assert warnings[0].message.startswith("Cell 1: The metric `bad` is ")
 
 
 def test_a_failed_notebook_has_a_page(workspace: Workspace, kernel: Path) -> None:
