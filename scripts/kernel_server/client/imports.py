@@ -11,7 +11,7 @@ not changed, except for `_ipython_alone_breaks`.
 import ast
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from notebook_ci.notebooks.document import Cell, Document, is_python
@@ -180,9 +180,8 @@ def _modules(cell: Cell) -> Iterator[str]:
             yield "." * statement.level + (statement.module or "")
 
 
-def _imports(statements: Iterable[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
-    pending: list[ast.AST] = [*statements]
-    pending.reverse()
+def _imports(statements: list[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
+    pending: list[ast.AST] = [*reversed(statements)]
     while pending:
         node = pending.pop()
         if isinstance(node, ast.Import | ast.ImportFrom):

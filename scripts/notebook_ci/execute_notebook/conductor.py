@@ -173,13 +173,11 @@ class Conductor:
 
     def _since_last_fork(self, index: int) -> list[int]:
         """Return the notebooks that ran after the last fork before this notebook: until then nothing had changed."""
-        times, last = self._begun, 0.0
+        times, notebooks = self._begun, self.record.notebooks
         earlier = sorted(each for each in times if times[each].began < times[index].began)
-        for each in earlier:
-            result = self.record.notebooks[each]
-            # A server without imports does not check the files beside notebooks.
-            if result.kernel_start == "fork" and (result.preloaded or not self.servers.are_of_use):
-                last = max(last, times[each].began)
+        # A server without imports does not check the files beside notebooks.
+        checked = [each for each in earlier if notebooks[each].preloaded or not self.servers.are_of_use]
+        last = max((times[each].began for each in checked if notebooks[each].kernel_start == "fork"), default=0.0)
         return [each for each in earlier if times[each].ended >= last]
 
     def _lost(self, index: int, error: StoppedError) -> Outcome:

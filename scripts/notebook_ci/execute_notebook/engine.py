@@ -25,8 +25,7 @@ from notebook_ci.records.execute_notebook import FailureKind
 
 OUTPUT_MESSAGE_SECONDS = 60
 SILENT = logging.getLogger("notebook_ci.silent")
-SILENT.addHandler(logging.NullHandler())
-SILENT.propagate = False
+SILENT.disabled = True
 
 
 class StoppedError(Exception):

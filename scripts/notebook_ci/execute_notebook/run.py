@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -208,7 +208,7 @@ def _warn_of_changes(environment: Path, context: Context) -> None:
 
 def _notice_kernels(executions: Sequence[Execution], interpreter: Interpreter, context: Context) -> None:
     """Report notebooks that do not run in the kernel that they name, or that run in one of another language."""
-    notices, lines = defaultdict(list), defaultdict(list)
+    groups: dict[tuple[Callable[[str], None], str], list[str]] = defaultdict(list)
     for each in {each.path: each for each in executions}.values():
         if not each.document:
             continue
@@ -218,13 +218,11 @@ def _notice_kernels(executions: Sequence[Execution], interpreter: Interpreter, c
         if each.is_ipykernel:
             runs = f"Python {interpreter.version} ({interpreter.path})"
         if each.kernel.name != (name or "").lower():
-            notices[f"saved with {saved}. Runs here with {runs} instead."].append(each.path)
+            groups[context.notice, f"saved with {saved}. Runs here with {runs} instead."].append(each.path)
         elif not each.is_ipykernel:
-            lines[f"runs with {runs}."].append(each.path)
-    for text, paths in notices.items():
-        context.notice(f"{listed(paths, plan.MOST_LISTED)}: {text}")
-    for text, paths in lines.items():
-        context.console.progress(f"{listed(paths, plan.MOST_LISTED)}: {text}")
+            groups[context.console.progress, f"runs with {runs}."].append(each.path)
+    for (report, text), paths in groups.items():
+        report(f"{listed(paths, plan.MOST_LISTED)}: {text}")
 
 
 def _merged_metrics(results: Sequence[NotebookResult]) -> dict[str, float]:

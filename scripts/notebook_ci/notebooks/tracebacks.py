@@ -240,16 +240,14 @@ def _line(frame: _Frame, lines: list[str]) -> int:
 
 def _starts(lines: list[str]) -> list[int]:
     """Return how many lines precede the first one that IPython counts: in the cell, and in its cell magic's body."""
-    start = _blank_lines(lines, 0)
+    start = _first_code(lines, 0)
     if start < len(lines) and lines[start].startswith("%%"):
-        return [start, _blank_lines(lines, start + 1)]
+        return [start, _first_code(lines, start + 1)]
     return [start]
 
 
-def _blank_lines(lines: list[str], at: int) -> int:
-    while at < len(lines) and not lines[at].strip():
-        at += 1
-    return at
+def _first_code(lines: list[str], at: int) -> int:
+    return next((index for index in range(at, len(lines)) if lines[index].strip()), len(lines))
 
 
 def _digests(executed: Mapping[int, str]) -> dict[str, int]:
