@@ -130,8 +130,8 @@ STOPPING = [
         ("import a.b.c", ("a.b.c",)),
         ("import a, b.c as d", ("a", "b.c")),
         ("import a as b", ("a",)),
-        ("from a.b import c, d as e", ("a.b:c", "a.b:d")),
-        ("from a import (\n    b,\n    c,\n)", ("a:b", "a:c")),
+        ("from a.b import c, d as e", ("a.b", "a.b:c", "a.b:d")),
+        ("from a import (\n    b,\n    c,\n)", ("a", "a:b", "a:c")),
         ("from a.b import *", ("a.b",)),
         ("import b; import a; import b", ("b", "a")),
         ("from __future__ import annotations\nimport a", ("a",)),
@@ -304,7 +304,7 @@ def test_what_is_imported_later(source: str, later: set[str]) -> None:
 
 def test_what_is_first_is_not_later() -> None:
     found = of("import a\nfrom b.c import d", "run()\nimport a\nfrom b.c import e\nimport b")
-    assert found == imports.Imports(("a", "b.c:d"), {"b": "comes after `run()` in cell 2"})
+    assert found == imports.Imports(("a", "b.c", "b.c:d"), {"b": "comes after `run()` in cell 2"})
 
 
 def test_only_the_statement_that_stopped_is_named_and_cut_short() -> None:

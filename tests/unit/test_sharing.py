@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from kernel_server.client.sharing import Wish, expanded, reasons, shared, useful
+from kernel_server.client.sharing import Wish, reasons, shared, useful
 
 
 def wishes(*lists: str, shadowed: str = "") -> dict[int, Wish]:
@@ -13,10 +13,6 @@ def wishes(*lists: str, shadowed: str = "") -> dict[int, Wish]:
 def paths(*lists: str, refused: str = "", shadowed: str = "") -> list[str]:
     """Return what is imported for each notebook, as text."""
     return [" ".join(path) for path in shared(wishes(*lists, shadowed=shadowed), refused.split()).values()]
-
-
-def test_names_stand_behind_their_module() -> None:
-    assert expanded(["numpy", "a.b:c", "a.b:d", "numpy"]) == ("numpy", "a.b", "a.b:c", "a.b:d")
 
 
 def test_what_several_import_is_shared_and_the_most_shared_comes_first() -> None:
@@ -70,7 +66,10 @@ def test_whatever_notebooks_import_none_gets_what_it_does_not() -> None:
     servers = 0
     for _ in range(300):
         lists = [draw.sample(["a", "b", "c", "d", "a:x", "json", "noisy"], draw.randint(0, 6)) for _ in range(5)]
-        given = {place: Wish("folder", expanded(modules)) for place, modules in enumerate(lists)}
+        given = {}
+        for place, modules in enumerate(lists):
+            each_after_its_module = [name for module in modules for name in (module.partition(":")[0], module)]
+            given[place] = Wish("folder", tuple(dict.fromkeys(each_after_its_module)))
         found = shared(given, ["noisy"])
         for place, path in found.items():
             own = given[place].modules

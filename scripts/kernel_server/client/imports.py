@@ -32,7 +32,7 @@ _ANNOTATION = (ast.Constant, ast.Name, ast.Attribute, ast.Subscript, ast.Tuple, 
 @dataclass(frozen=True, slots=True)
 class Imports:
     # Those that certainly come first, in order, each once: `numpy`, `matplotlib.pyplot`, and for `from a.b import c`
-    # `a.b:c`.
+    # `a.b` and `a.b:c`.
     first: tuple[str, ...]
     # Why other modules are not in `first`, in order, by the name as it is written (`pandas`, `.helpers`): "comes
     # after `os.environ['X'] = '1'` in cell 2". Imports in functions are left out.
@@ -51,8 +51,7 @@ def of(document: Document) -> Imports:
         for statement in statements:
             first.update(dict.fromkeys(_entries(statement)))
         if reason:
-            known = {entry.partition(":")[0] for entry in first}
-            late = [module for later in cells[at:] for module in _modules(later) if module not in known]
+            late = [module for later in cells[at:] for module in _modules(later) if module not in first]
             return Imports(tuple(first), dict.fromkeys(late, f"comes {reason}"))
     return Imports(tuple(first), {})
 
@@ -164,7 +163,8 @@ def _entries(statement: ast.stmt) -> Iterator[str]:
         yield from (alias.name for alias in statement.names)
     elif isinstance(statement, ast.ImportFrom) and statement.module != "__future__":
         module = statement.module or ""
-        yield from (module if alias.name == "*" else f"{module}:{alias.name}" for alias in statement.names)
+        yield module
+        yield from (f"{module}:{alias.name}" for alias in statement.names if alias.name != "*")
 
 
 def _modules(cell: Cell) -> Iterator[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from kernel_server.client import imports
 from kernel_server.client.forking import KernelServer, NotForkedError, listening
-from kernel_server.client.sharing import Modules, Wish, expanded, reasons, shared, useful
+from kernel_server.client.sharing import Modules, Wish, reasons, shared, useful
 from notebook_ci.notebooks.document import Document
 
 READ_BYTES = 65536
@@ -279,5 +279,5 @@ def _wishes(documents: Sequence[Document | None], modules: Sequence[str] | None)
         if folder not in names:
             names[folder] = frozenset(path.name.partition(".")[0] for path in folder.iterdir())
         found = imports.of(document)
-        wishes[index] = Wish(str(folder), expanded(found.first), names[folder], found.later)
+        wishes[index] = Wish(str(folder), found.first, names[folder], found.later)
     return wishes

@@ -8,7 +8,7 @@ module that the server imports.
 
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 Modules = tuple[str, ...]
@@ -20,14 +20,9 @@ STANDARD = sys.stdlib_module_names - {"distutils"}
 @dataclass(frozen=True)
 class Wish:
     folder: str
-    modules: Modules  # in order: `a.b`, or `a.b:c` for `from a.b import c`
+    modules: Modules  # in order: `a.b`, and for `from a.b import c` also `a.b:c` after it
     shadowed: frozenset[str] = frozenset()  # files and folders next to it, which come before the standard library
     later: Mapping[str, str] = field(default_factory=dict)  # its other imports -> why they come too late
-
-
-def expanded(first: Iterable[str]) -> Modules:
-    """Return imports without repetitions, each `a.b:c` after its `a.b`."""
-    return tuple(dict.fromkeys(each for item in first for each in ([item.partition(":")[0], item])))
 
 
 def shared(wishes: Mapping[int, Wish], refused: Collection[str] = ()) -> dict[int, Modules]:
