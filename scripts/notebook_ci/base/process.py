@@ -19,6 +19,7 @@ TAIL_LINES = 2000
 LONGEST_LINE = 10_000  # characters; a longer one is read in pieces
 POSIX = sys.platform != "win32"
 LINUX = sys.platform == "linux"
+KILL = signal.SIGKILL if POSIX else signal.SIGTERM
 
 Argument = str | Path
 
@@ -121,11 +122,20 @@ def end_tree(process: subprocess.Popen[str]) -> None:
         process.wait()
         return
     if process.poll() is None:
-        _signal_group(process.pid, signal.SIGTERM)
+        signal_group(process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(GRACE_SECONDS)
-    _signal_group(process.pid, signal.SIGKILL)
+    signal_group(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def signal_group(leader: int, number: int) -> None:
+    """Send a signal to a process group, if it exists (0: none). On Windows, end the process that leads it."""
+    with contextlib.suppress(OSError):
+        if leader and POSIX:
+            os.killpg(leader, number)
+        elif leader:
+            os.kill(leader, signal.SIGTERM)
 
 
 def _ends(process: subprocess.Popen[str], deadline: Deadline | None) -> bool:
@@ -148,8 +158,3 @@ def _read(stream: TextIO, take: Callable[[str], None]) -> None:
 def _feed(stream: TextIO, text: str) -> None:
     with contextlib.suppress(OSError), stream:  # the program may not read all of it
         stream.write(text)
-
-
-def _signal_group(leader: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, number)

@@ -35,7 +35,6 @@ async def last_exception(client: Any) -> nbformat.NotebookNode | None:
     try:
         answer = await client.ask(call_in_kernel("last_exception()"))
         last = json.loads(base64.b64decode(answer["data"]["text/plain"].strip("'")))
-        names = ("ename", "evalue", "traceback")
-        return nbformat.v4.new_output("error", **{name: last[name] for name in names})
+        return nbformat.v4.new_output("error", **{name: last[name] for name in ("ename", "evalue", "traceback")})
     except (Empty, AttributeError, KeyError, TypeError, ValueError):  # the notebook has modified its kernel too much
         return None

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import signal
 import subprocess
 import time
 from pathlib import Path
@@ -23,7 +22,7 @@ from kernel_server.interface import (
     processes,
 )
 from notebook_ci.base import signals
-from notebook_ci.base.process import LINUX, POSIX
+from notebook_ci.base.process import KILL, LINUX, POSIX, signal_group
 from notebook_ci.base.texts import quote
 from notebook_ci.execute_notebook.deaths import LastWords, MemoryWatch
 from notebook_ci.execute_notebook.kernel_client import IpykernelClient, KernelClient
@@ -161,12 +160,8 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
         """Send a signal to the kernel and everything it has started, from any thread, even after its end."""
         if isinstance(self._process, ForkedKernel):
             self._process.send_signal(number)
-        elif self._process:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                if POSIX:  # jupyter_client starts a kernel as the leader of its own process group
-                    os.killpg(self._process.pid, number)
-                else:
-                    os.kill(self._process.pid, signal.SIGTERM)
+        elif self._process:  # jupyter_client starts a kernel as the leader of its own process group
+            signal_group(self._process.pid, number)
 
     def __enter__(self) -> Self:
         return self
@@ -180,7 +175,7 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
                 kernel, code = (self._process.pid, self._process.returncode) if self._process else (0, None)
                 processes.end_after(kernel, code)
             else:
-                self.signal_now(signal.SIGKILL if POSIX else signal.SIGTERM)
+                self.signal_now(KILL)
             self.state.kernel = 0
             self.last_words.close()
             if self.memory:

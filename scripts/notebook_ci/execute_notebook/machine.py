@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path("/")
-
-
 # Memory is short if less than this part of it is left, and less than this number of bytes.
 SHORT_PART = 0.1
 SHORT_BYTES = 1_000_000_000

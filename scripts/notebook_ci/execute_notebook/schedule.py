@@ -106,12 +106,10 @@ def _natural(path: str) -> _Key:
 
 def _urgencies(executions: Sequence[Scheduled]) -> dict[str, float]:
     """Return, per execution, the seconds from its begin to the end of the longest chain that waits for it."""
-    after = dict.fromkeys((execution.name for execution in executions), 0.0)
-    urgencies: dict[str, float] = {}
+    urgencies = {execution.name: execution.seconds for execution in executions}
     by_name = {execution.name: execution for execution in executions}
     graph = graphlib.TopologicalSorter({execution.name: execution.awaits for execution in executions})
     for name in reversed(list(graph.static_order())):
-        urgencies[name] = by_name[name].seconds + after[name]
         for other in by_name[name].awaits:
-            after[other] = max(after[other], urgencies[name])
+            urgencies[other] = max(urgencies[other], by_name[other].seconds + urgencies[name])
     return urgencies

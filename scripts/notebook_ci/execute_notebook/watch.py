@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Literal, Self
 
+from notebook_ci.base.process import KILL
+
 GRACE_SECONDS = 5.0
 TICK_SECONDS = 0.1
 
@@ -64,7 +66,7 @@ class Watch:
             if self._interrupted_at is not None:
                 if now - self._interrupted_at > GRACE_SECONDS:  # repeated: the kernel may only just have started
                     self.has_killed = True
-                    self._send(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+                    self._send(KILL)
                 continue
             self.exceeded = next((each for each in self._began if now - self._began[each] > self.limits[each]), None)
             if self.exceeded:

@@ -22,7 +22,7 @@ from typing import Any
 from kernel_server.interface import KernelServer, processes
 from notebook_ci.base import signals
 from notebook_ci.base.errors import Cancelled
-from notebook_ci.base.process import LINUX, POSIX
+from notebook_ci.base.process import KILL, LINUX, POSIX, signal_group
 from notebook_ci.execute_notebook.deaths import MemoryWatch
 from notebook_ci.execute_notebook.engine import StoppedError
 from notebook_ci.execute_notebook.outcome import Outcome
@@ -106,7 +106,7 @@ class Worker:
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
-        _kill_group(self.state.kernel)
+        signal_group(self.state.kernel, KILL)
         self.state.kernel = 0
         self.connection.close()
 
@@ -142,12 +142,6 @@ def _end_with(state: WorkerState, life: Life, folder: Path) -> None:
     if LINUX:
         processes.end_all(state.kernel)
     else:
-        _kill_group(state.kernel)
+        signal_group(state.kernel, KILL)
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
-
-
-def _kill_group(group: int) -> None:
-    if POSIX and group:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, signal.SIGKILL)

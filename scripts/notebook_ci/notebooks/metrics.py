@@ -21,9 +21,7 @@ SCRAP_TYPES = ("application/scrapbook.scrap.json+json", "application/scrapbook.s
 
 MOST_NAME_CHARS = 250  # MLflow's limit
 MOST_NAMES = 1000  # of one notebook: MLflow's REST API takes as many at once
-
 MOST_PROBLEMS = 20
-
 MOST_SCRAP_BYTES = 16 * 1024  # scraps are written into the record: data frames belong in files
 
 # JSON has no such numbers: kernels and libraries write them as text.

@@ -38,11 +38,9 @@ _arrow = re.compile(r"^-+> ?(\d+)?(.*)", re.MULTILINE)
 _library = re.compile(r"\s*(?:File .*|\S+\.pyx? in .*)$")
 _message = re.compile(r"[^\W\d][\w.]*(?::\s|:?$)")
 _cell_line = re.compile(r"<cell line: (\d+)>")
-_chained = frozenset(
-    {
-        "During handling of the above exception, another exception occurred:",
-        "The above exception was the direct cause of the following exception:",
-    }
+_chained = (
+    "During handling of the above exception, another exception occurred:",
+    "The above exception was the direct cause of the following exception:",
 )
 # The file name of a cell in texts of Python and libraries; a SyntaxError omits the folder.
 _file_line = re.compile(
