@@ -50,7 +50,6 @@ def test_a_notebook_is_read(tmp_path: Path) -> None:
     assert document.text == path.read_text()
     assert [cell.kind for cell in document.cells] == ["markdown", "code", "raw"]
     assert [cell.index for cell in document.cells] == [0, 1, 2]
-    assert [cell.id for cell in document.cells] == ["m", "c", None]
     assert [cell.source for cell in document.cells] == ["# Title", "a\nb", ""]
     assert document.cells[1].tags == {"parameters", "x"}
     assert document.metadata == content["metadata"]
@@ -72,11 +71,6 @@ def test_missing_metadata_and_minor_version_are_tolerated(tmp_path: Path) -> Non
 
 def test_nan_and_infinity_are_tolerated(tmp_path: Path) -> None:
     assert len(read(write(tmp_path, notebook(code(), metadata={"a": float("nan"), "b": float("-inf")}))).cells) == 1
-
-
-def test_of_a_repeated_id_the_first_cell_keeps_it(tmp_path: Path) -> None:
-    document = read(write(tmp_path, notebook(code(id="a"), code(id="a"), code(id="b"), code(id=5))))
-    assert [cell.id for cell in document.cells] == ["a", None, "b", None]
 
 
 @pytest.mark.parametrize("key", ["cells", "source", "cell_type"])

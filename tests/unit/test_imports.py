@@ -10,12 +10,12 @@ from notebook_ci.notebooks.document import Cell, Document
 
 
 def cell(source: str, *tags: str, kind: str = "code") -> Cell:
-    return Cell(0, None, kind, source, frozenset(tags))
+    return Cell(0, kind, source, frozenset(tags))
 
 
 def of(*cells: str | Cell, metadata: Any = None) -> imports.Imports:
     made = [cell(each) if isinstance(each, str) else each for each in cells]
-    numbered = tuple(Cell(at, None, each.kind, each.source, each.tags) for at, each in enumerate(made))
+    numbered = tuple(Cell(at, each.kind, each.source, each.tags) for at, each in enumerate(made))
     return imports.of(Document(Path("n.ipynb"), "", numbered, metadata or {}))
 
 

@@ -154,9 +154,12 @@ def _loaded(document: Document) -> nbformat.NotebookNode:
     nb = nbformat.from_dict(json.loads(document.text))
     nb.setdefault("metadata", nbformat.NotebookNode())
     nb.setdefault("nbformat_minor", 0)
-    for cell, source in zip(nb.cells, document.cells, strict=True):
+    ids = {""}
+    for cell in nb.cells:
         _add_papermill_metadata(cell)
-        cell.id = source.id or generate_corpus_id()
+        if not isinstance(cell.get("id"), str) or cell.id in ids:  # Jupyter, too, gives the later cell a new id
+            cell.id = generate_corpus_id()
+        ids.add(cell.id)
         cell.source = "".join(cell.source)
         if cell.cell_type == "code":
             cell.outputs = []

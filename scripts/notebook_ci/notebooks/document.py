@@ -26,7 +26,6 @@ _conflict_marker = re.compile(r"^(?:<{7}|>{7})(?: |\r?$)", re.MULTILINE)
 @dataclass(frozen=True, slots=True)
 class Cell:
     index: int  # counted from 0
-    id: str | None  # None: it has none (before format 4.5), or repeats the id of an earlier cell
     kind: str  # `code`, `markdown` or `raw`
     source: str
     tags: frozenset[str]
@@ -163,11 +162,9 @@ class _Reader:
             raise self._error("has no `cells`")
         if not isinstance(content["cells"], list):
             raise self._error(f"has `cells` that are {json_kind(content['cells'])}, not a list")
-        seen: set[str] = set()
-        return tuple(self._cell(index, value, seen) for index, value in enumerate(content["cells"]))
+        return tuple(self._cell(index, value) for index, value in enumerate(content["cells"]))
 
-    def _cell(self, index: int, value: object, seen: set[str]) -> Cell:
-        """Return a cell, and add its id to those `seen` before."""
+    def _cell(self, index: int, value: object) -> Cell:
         if not isinstance(value, dict):
             raise self._cell_error(index, f"is {json_kind(value)}, not an object")
         kind = value.get("cell_type")
@@ -177,16 +174,10 @@ class _Reader:
         metadata = value.get("metadata", {})
         if not isinstance(metadata, dict):
             raise self._cell_error(index, f"has metadata that is {json_kind(metadata)}, not an object")
-        cell_id = value.get("id")
-        if not isinstance(cell_id, str) or cell_id in seen:
-            # Jupyter opens such a notebook and gives the later cell a new id, so it is not an error here either.
-            cell_id = None
-        else:
-            seen.add(cell_id)
         tags = metadata.get("tags", [])
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise self._cell_error(index, "has `tags` that are not a list of strings")
-        return Cell(index, cell_id, kind, self._source(index, value), frozenset(tags))
+        return Cell(index, kind, self._source(index, value), frozenset(tags))
 
     def _source(self, index: int, cell: dict[str, Any]) -> str:
         source = cell.get("source")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.suite import ROOT, Workspace, in_the_tool_environment, markdown, notebook, parameters
+from integration.suite import ROOT, Workspace, code, in_the_tool_environment, markdown, notebook, parameters
 
 FRESH = {"executed": "0", "failed": "0"}
 
@@ -76,6 +76,13 @@ def test_sources_are_never_written_over(
     assert message in done.annotations()[0].message
     assert [path.read_bytes() for path in sources] == before
     assert not list(workspace.folder.rglob("ran"))
+
+
+def test_of_a_repeated_id_the_first_cell_keeps_it(workspace: Workspace, kernel: Path) -> None:
+    cells = [{**code("1"), "id": name} for name in ("a", "a", "b", 5)]
+    workspace.write("a.ipynb", notebook(*cells))
+    ids = [cell["id"] for cell in workspace.execute(kernel).executed("a.ipynb")["cells"]]
+    assert (ids[0], ids[2], len(set(ids))) == ("a", "b", 4)
 
 
 # --- What is selected
