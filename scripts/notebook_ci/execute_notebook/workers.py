@@ -59,7 +59,6 @@ class Worker:
     def __init__(self, shared: Shared, executions: Sequence[Execution], life: Life) -> None:
         self.index: int | None = None  # of its execution; None: it waits for one
         self.is_ending = False  # all cells have run; the rest is mostly waiting for the kernel's end
-        self._memory = MemoryWatch()
         # On Linux, multiprocessing would need /dev/shm, which may not be writable.
         self.state = WorkerState.from_buffer(mmap.mmap(-1, mmap.PAGESIZE)) if LINUX else RawValue(WorkerState)
         self.connection, theirs = _PROCESSES.Pipe()
