@@ -1,9 +1,8 @@
 """The script of the stage dvc-pull."""
 
 from notebook_ci.base.stage import Stage, run_script
-from notebook_ci.dvc_pull.caching import cache
 from notebook_ci.dvc_pull.model import OUTPUTS, DvcPullInputs
-from notebook_ci.dvc_pull.run import plan, run
+from notebook_ci.dvc_pull.run import cache, plan, run
 from notebook_ci.records.dvc_pull import DvcPullRecord
 
 STAGE = Stage(

@@ -9,7 +9,7 @@ import posixpath
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from notebook_ci.base.errors import InputError
@@ -27,7 +27,6 @@ _SECTION = re.compile(r"^\s*'?\s*remote\s+\"(?P<name>.*)\"\s*'?\s*$")
 _ALIAS = "remote://"
 _ODD_PASSWORD = re.compile(r"^[a-z0-9+]+://[^/?#@\[]*:(?!\d*[/?#])[^/?#@]*[/?#].*@", re.IGNORECASE | re.DOTALL)
 _WINDOWS = re.compile(r"^(?:[A-Za-z]:[\\/]|\\\\)")
-MOST_HOPS = 10
 
 
 @dataclass(frozen=True)
@@ -76,31 +75,25 @@ class Config:
                 hint="Push the data to a remote that others can reach, and run `dvc remote default NAME`.",
                 file=file,
             )
-        address = self._address(name)
+        if url.startswith(_ALIAS):
+            other = url.removeprefix(_ALIAS).partition("/")[0]
+            # Without this one: no remote is in itself.
+            others = replace(self, urls={each: found for each, found in self.urls.items() if each != name})
+            return Remote(name, without_credentials(url), others.remote(other).kind)
         # The libraries would read the part before such a character as host and port, and print it.
-        if _ODD_PASSWORD.match(address):
+        if _ODD_PASSWORD.match(url):
             raise InputError(
                 f"The URL of the remote {quote(name)} has a password with an unquoted `/`, `?` or `#`.",
                 hint="Write `%2F`, `%3F` or `%23`, or set the password with `dvc remote modify --local`.",
                 file=file,
             )
-        scheme = scheme_of(address)
+        scheme = scheme_of(url)
         if scheme not in KINDS:
             message = f"The remote {quote(name)} uses `{scheme}://`, which is not supported."
             raise InputError(message, hint=SUPPORTED, file=file)
-        if not scheme and not url.startswith(_ALIAS):
+        if not scheme:
             url = posixpath.normpath(posixpath.join(posixpath.dirname(file), url))
         return Remote(name, without_credentials(url), KINDS[scheme])
-
-    def _address(self, name: str) -> str:
-        """Return the remote's address; for `remote://other/folder`, the address of the other remote."""
-        address = self.urls[name][0]
-        for _ in range(MOST_HOPS):
-            other = address.removeprefix(_ALIAS).partition("/")[0]
-            if not address.startswith(_ALIAS) or other not in self.urls:
-                break
-            address = self.urls[other][0]
-        return "" if _WINDOWS.match(address) else address
 
 
 def find_root(start: Path) -> Path | None:

@@ -46,9 +46,7 @@ class _Pull:
         self._faults: list[NotebookCiError] = []
         # Cached path -> all files with this content; each file has its own line in a pointer.
         self._sharing: dict[Path, list[Tracked]] = {}
-        # Paths whose content was checked and is right; cached paths whose content was not.
-        self._right: set[Path] = set()
-        self._spoilt: set[Path] = set()
+        self._right: set[Path] = set()  # paths whose content was checked and is right
 
     def run(self) -> None:
         self._result.dvc_version = self._repository.version
@@ -73,7 +71,7 @@ class _Pull:
         own = output.handle.remote
         if self._request.remote and own and own != self._request.remote:
             what = f"is in the remote {quote(own)}, not in {quote(self._request.remote)}: skipped"
-        elif not output.pushed and not output.cached.exists():
+        elif not output.handle.can_push and not output.cached.exists():
             what = "is never pushed (`push: false`): skipped"
         else:
             return True
@@ -133,7 +131,6 @@ class _Pull:
         aside = self._repository.temporary / SET_ASIDE / each.hash
         aside.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(each.cached, aside)
-        self._spoilt.add(each.cached)
         message = (
             f"{quote(each.shown)} was corrupt in DVC's cache on this machine: its MD5 was {actual}, not {each.md5} as "
             f"in {quote(each.pointer)}. It was moved to {quote(self._repository.show(aside))} and is pulled again."
@@ -174,7 +171,7 @@ class _Pull:
             traceback.print_exception(error)  # for the log
             raise store.explain(error) from error
         if not found:
-            return [self._missing(file, store) for file in sharing]
+            return [_missing(file, store) for file in sharing]
         progress.hashing.add(temporary)
         actual = _digest(temporary, each.hash_name) if self._request.verify else each.md5
         progress.hashing.discard(temporary)
@@ -189,19 +186,8 @@ class _Pull:
         self._right.add(each.cached)
         return []
 
-    def _missing(self, each: Tracked, store: RemoteStore) -> CheckFailed:
-        spoilt = ", and corrupt in DVC's cache on this machine" if each.cached in self._spoilt else ""
-        return each.error(
-            CheckFailed,
-            f"{quote(each.shown)} is missing in the remote {quote(store.name)}{spoilt}: "
-            f"`{store.show(each.hash_name, each.hash)}` does not exist.",
-            f"Run this where the file exists: {command_line('dvc push {}', each.of)}.",
-        )
-
     def _check_workspace(self, files: Iterable[Tracked]) -> None:
         """Check the files that notebooks read, and not only those in the cache."""
-        if not self._request.verify:
-            return
         unchecked = {}
         for file in files:
             if not file.path.is_file():
@@ -219,11 +205,10 @@ class _Pull:
         if not self._request.verify:
             return
         progress = Progress(what, len(items))
-
-        def work(pair: tuple[Path, Tracked]) -> str:
-            return _digest(pair[0], pair[1].hash_name)
-
-        for (path, each), actual in at_once(work, items.items(), jobs=HASHING, progress=progress):
+        digests = at_once(
+            lambda item: _digest(item[0], item[1].hash_name), items.items(), jobs=HASHING, progress=progress
+        )
+        for (path, each), actual in digests:
             progress.bytes += path.stat().st_size
             if actual == each.md5:
                 self._right.add(path)
@@ -234,17 +219,17 @@ class _Pull:
         result, digest = self._result, hashlib.sha256()
         listed: list[dict[str, Any]] = []
         for output, each in files.items():
-            sizes = [file.path.stat().st_size for file in each]
-            listed += [
-                {"path": file.shown, "hash_name": file.hash_name, "hash": file.hash, "bytes": number}
-                for file, number in zip(each, sizes, strict=True)
+            content: list[dict[str, Any]] = [
+                {"path": file.shown, "hash_name": file.hash_name, "hash": file.hash, "bytes": file.path.stat().st_size}
+                for file in each
             ]
+            listed += content
             data = PulledData(
                 path=output.shown,
                 pointer=output.pointer,
                 hash_name=output.hash_name,
                 hash=output.hash,
-                bytes=sum(sizes),
+                bytes=sum(file["bytes"] for file in content),
                 files=len(each),
             )
             result.data.append(data)
@@ -267,10 +252,19 @@ def _digest(path: Path, hash_name: str) -> str:
     return str(file_md5(str(path), name=hash_name))
 
 
+def _missing(each: Tracked, store: RemoteStore) -> CheckFailed:
+    return each.error(
+        CheckFailed,
+        f"{quote(each.shown)} is missing in the remote {quote(store.name)}: "
+        f"`{store.show(each.hash_name, each.hash)}` does not exist.",
+        f"Run this where the file exists: {command_line('dvc push {}', each.of)}.",
+    )
+
+
 def _corrupt(
     each: Tracked, actual: str, where: str, *, store: RemoteStore | None = None, got: int | None = None
 ) -> CheckFailed:
-    expected = None if each.is_folder else each.size
+    expected = None if each.folder or each.is_folder else each.handle.meta.size  # of a folder, it is the sum
     sizes = f" ({got:,} of {expected:,} bytes)" if got is not None and expected is not None and got != expected else ""
     what = f" of {quote(each.of)}" if each.folder else ""
     hint = (

@@ -42,9 +42,7 @@ class Tracked:
     line: int | None  # line of its hash in the pointer
     hash_name: str
     hash: str  # that of a folder ends in `.dir`: its content is a list of files
-    size: int | None  # bytes, if the pointer says
     remote: str  # name of its remote; empty if none is set
-    pushed: bool  # False: no remote has it (`push: false`)
     by_dvc: bool  # DVC itself must fetch it: an import, or an object of a versioned remote
     handle: Any = field(repr=False, compare=False)  # DVC's own object of the output
     folder: "Tracked | None" = None  # for a file of a folder
@@ -79,7 +77,6 @@ class Repository:
         self.version = __version__
         self._workspace = Path(request.workspace)
         self._request = request
-        self._stores: dict[str, RemoteStore] = {}
         self._lines = {(each.file, each.stage, each.is_output, each.path): each.line for each in request.entries}
         guard(self._workspace)
         with self._faults():
@@ -136,22 +133,14 @@ class Repository:
             check_links({path.parent for path in files}, self._boundary, output.pointer)
         for path, content in files.items():
             yield dataclasses.replace(
-                output,
-                path=path,
-                shown=self.show(path),
-                folder=output,
-                hash_name=content.name,
-                hash=content.value,
-                size=None,
+                output, path=path, shown=self.show(path), folder=output, hash_name=content.name, hash=content.value
             )
 
     def store(self, name: str) -> RemoteStore:
         """Return a remote. Raises NotebookCiError if it cannot be used."""
-        if name not in self._stores:
-            with self._faults():
-                settle(self._repo.config["remote"].get(name, {}))
-                self._stores[name] = RemoteStore(name, self._repo.cloud.get_remote(name))
-        return self._stores[name]
+        with self._faults():
+            settle(self._repo.config["remote"].get(name, {}))
+            return RemoteStore(name, self._repo.cloud.get_remote(name))
 
     def fetch(self, outputs: Sequence[Tracked]) -> None:
         """Let DVC fetch outputs into the cache. What it could not get is missing there afterwards."""
@@ -210,9 +199,7 @@ class Repository:
             line=line,
             hash_name=out.hash_name,
             hash=out.hash_info.value,
-            size=out.meta.size,
             remote=remote,
-            pushed=out.can_push,
             by_dvc=bool(stage.is_repo_import or stage.is_versioned_import or versioned),
             handle=out,
         )

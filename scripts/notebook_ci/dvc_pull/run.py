@@ -1,19 +1,22 @@
 """The stage dvc-pull: chooses the tool environment by kind of remote, runs the worker and records its result."""
 
 import dataclasses
+import hashlib
+import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from notebook_ci.base import isolation, worker
+from notebook_ci.base.console import Console
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError, together
 from notebook_ci.base.files import is_folder, sha256
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.texts import quote, without_secrets
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.dvc_pull.config import FOLDER, KINDS, SUPPORTED, UNSUPPORTED, Config, Remote, find_root, scheme_of
+from notebook_ci.dvc_pull.config import KINDS, SUPPORTED, UNSUPPORTED, Config, Remote, find_root, scheme_of
 from notebook_ci.dvc_pull.model import MANIFEST, DvcPullInputs
 from notebook_ci.dvc_pull.pointers import Entry, Pointers, read
 from notebook_ci.dvc_pull.protocol import Request, Result
@@ -22,6 +25,7 @@ from notebook_ci.tools import tool
 
 WORKER = Path(__file__).with_name("worker.py")
 LOG = "dvc.log"
+CACHE_PREFIX = "notebook-ci-dvc-1-"
 NO_DATA = "There is no `.dvc` folder: DVC tracks no data here."
 # Without GIT_TERMINAL_PROMPT, git would wait for someone to type.
 QUIET = {"GIT_TERMINAL_PROMPT": "0", "DVC_NO_ANALYTICS": "1", "NO_COLOR": "1"}
@@ -45,9 +49,18 @@ class PullPlan(Plan):
 def plan(inputs: DvcPullInputs, workspace: Workspace) -> PullPlan | Nothing:
     """Find out what is pulled, and from where. Raises InputError if an input, a setting or a pointer is wrong."""
     cwd = workspace.cwd
-    if not (inputs.targets or inputs.remote or inputs.working_directory or find_root(cwd)):
-        return Nothing(NO_DATA, hint="Create it with `dvc init`, or set `working-directory` to the folder that has it.")
-    root, directory = _find(inputs, cwd)
+    directory = cwd / inputs.working_directory
+    if not is_folder(directory):
+        raise InputError(
+            f"`working-directory` is {quote(inputs.working_directory)}, which is not a folder.",
+            hint="It is relative to the workspace.",
+        )
+    root = find_root(directory)
+    if not root:
+        hint = f"Create it with `dvc init` in `{directory}`, or set `working-directory` to the folder that has it."
+        if inputs.targets or inputs.remote or inputs.working_directory:
+            raise InputError(NO_DATA, hint=hint)
+        return Nothing(NO_DATA, hint=hint)
     config = Config.read(root, os.path.relpath(root, cwd), workspace.environ)
     pointers = read(root, cwd)
     schemes = {scheme_of(entry.path) for entry in pointers.entries} - {""}
@@ -105,24 +118,48 @@ def run(inputs: DvcPullInputs, planned: PullPlan, context: Context, record: DvcP
         record.created = {context.files.relative(manifest): sha256(manifest)}
     if result.errors:
         # The worst error decides the exit code.
-        raise together(sorted([*planned.pointers.perhaps_ignored, *result.errors], key=lambda error: error.exit_code))
+        raise together(sorted(result.errors, key=lambda error: error.exit_code))
 
 
-def _find(inputs: DvcPullInputs, cwd: Path) -> tuple[Path, Path]:
-    """Return the folder that contains `.dvc`, and the working directory."""
-    directory = cwd / inputs.working_directory
-    if not is_folder(directory):
-        raise InputError(
-            f"`working-directory` is {quote(inputs.working_directory)}, which is not a folder.",
-            hint="It is relative to the workspace.",
-        )
-    root = find_root(directory)
-    if root is None:
-        raise InputError(
-            f"There is no `{FOLDER}` folder in `{directory}`, or above it in its git repository.",
-            hint="Create it with `dvc init` and commit it, or set `working-directory` to the folder that has it.",
-        )
-    return root, directory
+def cache(inputs: DvcPullInputs, planned: PullPlan, workspace: Workspace, _: Console) -> dict[str, str]:
+    """Return `key`, `restore-keys` and `path` of a cache for DVC's cache; nothing if there must be no cache.
+
+    There is none in three cases: the remote is a local folder, which is as fast; the repository is public, because
+    every pull request from a fork can read its caches (the input `cache` overrides this); or the cache folder is
+    outside the repository and RUNNER_TEMP, because `.dvc/config` names it and may come from an untrusted author.
+    """
+    folder, remotes = planned.cache.resolve(), planned.remotes
+    if not _is_allowed(inputs, workspace.environ) or all(remote.kind == "local" for remote in remotes):
+        return {}
+    if not _may_be_kept(folder, planned.root, workspace):
+        return {}
+    # The prefix identifies the repository and its remotes; the rest of the key covers what is pulled.
+    source = "\0".join([os.path.relpath(planned.root, workspace.cwd), *(f"{each.name} {each.url}" for each in remotes)])
+    prefix = f"{CACHE_PREFIX}{hashlib.sha256(source.encode()).hexdigest()[:16]}-"
+    contents = sorted({(out.file, out.path, out.hash, out.remote) for out in planned.pointers.outs})
+    pulled = hashlib.sha256(json.dumps([inputs.targets, inputs.remote, contents]).encode())
+    return {"key": f"{prefix}{pulled.hexdigest()[:32]}", "restore-keys": prefix, "path": str(folder)}
+
+
+def _is_allowed(inputs: DvcPullInputs, environ: Mapping[str, str]) -> bool:
+    if inputs.cache is not None:
+        return inputs.cache
+    # Without an input: allowed unless the repository is public.
+    try:
+        event = json.loads(Path(environ["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))
+        return event["repository"]["private"] is not False
+    except (KeyError, TypeError, OSError, ValueError):
+        return True
+
+
+def _may_be_kept(cache: Path, root: Path, workspace: Workspace) -> bool:
+    """Return whether a folder contains only the cache: no git files, not the repository, no other files."""
+    homes = [root.resolve(), workspace.cwd.resolve()]
+    if any(home.is_relative_to(cache) for home in homes) or ".git" in {part.lower() for part in cache.parts}:
+        return False
+    if workspace.runner_temp:
+        homes.append(workspace.runner_temp.resolve())
+    return any(cache.is_relative_to(home) and cache != home for home in homes)
 
 
 def _unsupported(entries: Sequence[Entry]) -> Iterator[InputError]:

@@ -111,15 +111,12 @@ def guard(workspace: Path) -> None:
 
 def check_path(path: Path, root: Path, shown: str, pointer: str) -> None:
     """Raise InputError if the absolute path of an output is outside `root`, or in a folder of git or DVC."""
-    if not path.is_relative_to(root) or path == root:
-        what = "outside the repository"
-    elif _is_forbidden(path.relative_to(root).parts):
-        what = "in a folder of git or DVC"
-    else:
-        check_links({path.parent}, root, pointer)
-        return
-    hint = "Only files of the repository are pulled: give the output a path in it."
-    raise InputError(f"{quote(pointer)} tracks {quote(shown)}, which is {what}.", hint=hint)
+    is_inside = root in path.parents
+    if not is_inside or _is_forbidden(path.relative_to(root).parts):
+        what = "in a folder of git or DVC" if is_inside else "outside the repository"
+        hint = "Only files of the repository are pulled: give the output a path in it."
+        raise InputError(f"{quote(pointer)} tracks {quote(shown)}, which is {what}.", hint=hint)
+    check_links({path.parent}, root, pointer)
 
 
 def check_links(folders: Iterable[Path], root: Path, pointer: str) -> None:
