@@ -2,7 +2,6 @@
 
 import errno
 import gzip
-import re
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notebook_ci.base.errors import CheckFailed, InputError
-from notebook_ci.base.files import is_folder, open_regular, read_text
+from notebook_ci.base.files import is_folder, open_regular
 from notebook_ci.base.texts import quote
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ JSON_LINES = (".jsonl", ".ndjson")
 PARQUET = ".parquet"
 SUFFIXES = (*DELIMITERS, ".json", *JSON_LINES, PARQUET)
 ACCEPTED = f"Use {', '.join(f'`{each}`' for each in SUFFIXES)}; all except `{PARQUET}` also with `{COMPRESSED}`."
+HINT_OF_DVC = "If DVC tracks it, run dvc-pull first. The `.dvc` file or `dvc.lock` that names it must be committed."
 HEAD_BYTES = 4096
 # Python's message if there is no memory for one of the threads in which pandas (3.1) reads large CSV files.
 NO_THREAD = "can't start new thread"
@@ -68,7 +68,8 @@ def check_file(path: Path, shown: str) -> None:
         open_regular(path, shown).close()
     except InputError as error:
         if isinstance(error.__cause__, FileNotFoundError):
-            error.hint = _hint_of_dvc(path, shown)
+            in_dvc = any((folder / ".dvc").is_dir() for folder in path.parents)
+            error.hint = HINT_OF_DVC if in_dvc else "Paths are relative to the workspace."
         elif is_folder(path):
             error.hint = "Write file names, or a glob such as `data/*.csv`."
         raise
@@ -101,35 +102,6 @@ def read(path: Path, shown: str) -> "pd.DataFrame":
         _refuse_other_separator([str(name) for name in frame.columns], kind, shown)
         _refuse_repeated_names(path, kind, shown)
     return frame
-
-
-def has_row_numbers(frame: "pd.DataFrame") -> bool:
-    """Return whether the row labels are row numbers that count from 0."""
-    import pandas as pd
-
-    return bool(frame.index.equals(pd.RangeIndex(len(frame))))
-
-
-def _hint_of_dvc(path: Path, shown: str) -> str:
-    """Return a hint for missing data: DVC may track the file itself, or a folder that contains it."""
-    folders = list(path.parents)
-    root = next((folder for folder in folders if (folder / ".dvc").is_dir()), None)
-    within = folders[: folders.index(root) + 1] if root else folders[:1]
-    pointers = (each.with_name(f"{each.name}.dvc") for each in (path, *within[:-1]))
-    if any(pointer.is_file() for pointer in pointers) or any(_is_output(path, folder) for folder in within):
-        return "DVC tracks it: run dvc-pull first."
-    return f"If DVC tracks it, commit `{shown}.dvc`." if root else "Paths are relative to the workspace."
-
-
-def _is_output(path: Path, folder: Path) -> bool:
-    """Return whether a DVC pipeline in `folder` names the file, or a folder that contains it."""
-    relative = path.relative_to(folder)
-    names = {each.as_posix() for each in (relative, *relative.parents)} - {"."}
-    for file in (folder / "dvc.lock", folder / "dvc.yaml"):
-        text = read_text(file, file.name) if file.is_file() else ""
-        if names & set(re.findall(r"""[^\s"':,\[\]{}]+""", text)):
-            return True
-    return False
 
 
 def _frame(path: Path, kind: str) -> "pd.DataFrame":

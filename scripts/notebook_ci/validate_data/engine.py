@@ -10,17 +10,17 @@ import io
 import json
 import logging
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, located, together
 from notebook_ci.base.texts import did_you_mean, quote
 from notebook_ci.validate_data.sources import Batch
-from notebook_ci.validate_data.suites import Stated, Suite, unknown_type
-
-if TYPE_CHECKING:
-    import pandas as pd
+from notebook_ci.validate_data.suites import Stated, Suite
 
 MOST_EXAMPLES = 20
 RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": MOST_EXAMPLES}
@@ -32,7 +32,6 @@ class Engine:
     def __init__(self) -> None:
         os.environ["GX_ANALYTICS_ENABLED"] = "False"  # otherwise it sends usage data
         import great_expectations
-        import pandas as pd
 
         logging.getLogger("great_expectations").addHandler(logging.NullHandler())
         logging.getLogger("great_expectations").propagate = False
@@ -63,45 +62,37 @@ class Engine:
             raise together(errors)
         return by_file
 
-    def validate(self, frame: "pd.DataFrame", suite: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+    def validate(self, frame: pd.DataFrame, suite: Any, parameters: dict[str, Any]) -> dict[str, Any]:
         """Check data against a suite that `suites` returned; `parameters` are values for `{"$PARAMETER": name}`.
 
         The result is JSON in the order of the suite; the `id` of each expectation is its number there, from 0. Raises
         MemoryError.
         """
-        batch = self._definition.get_batch({"dataframe": frame})
-        try:
-            content = self._validated(batch, suite, parameters)
-        except MemoryError:
-            raise
-        except Exception:  # noqa: BLE001 - some exceptions escape its own handling and would lose the other results
-            content = self._one_by_one(batch, suite, parameters)
+        content = self._validated(self._definition.get_batch({"dataframe": frame}), suite, parameters)
         content["results"].sort(key=lambda each: int(each["expectation_config"]["id"]))
         return content
 
     def _validated(self, batch: Any, suite: Any, parameters: dict[str, Any]) -> dict[str, Any]:
-        with _silenced():
-            result = batch.validate(suite, result_format=RESULT_FORMAT, expectation_parameters=parameters)
-        content: dict[str, Any] = json.loads(json.dumps(result.to_json_dict(), default=_plain))
+        try:
+            with _silenced():
+                result = batch.validate(suite, result_format=RESULT_FORMAT, expectation_parameters=parameters)
+            content: dict[str, Any] = json.loads(json.dumps(result.to_json_dict(), default=_plain))
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - some exceptions escape its own handling
+            configurations = [expectation.configuration for expectation in suite.expectations]
+            if len(configurations) == 1:
+                raised = {"raised_exception": True, "exception_message": str(error) or type(error).__name__}
+                stated = {"id": configurations[0].id, "type": configurations[0].type}
+                results = [{"success": False, "expectation_config": stated, "exception_info": raised, "result": {}}]
+            else:
+                # Each by itself, so that the others still count.
+                alone = (self._gx.ExpectationSuite(name=suite.name, expectations=[each]) for each in configurations)
+                results = [each for one in alone for each in self._validated(batch, one, parameters)["results"]]
+            return {"suite_name": suite.name, "success": all(each["success"] for each in results), "results": results}
         return content
 
-    def _one_by_one(self, batch: Any, suite: Any, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Check each expectation by itself: if one raises, that is reported and the others still count."""
-        results: list[dict[str, Any]] = []
-        for expectation in suite.expectations:
-            configuration = expectation.configuration
-            alone = self._gx.ExpectationSuite(name=suite.name, expectations=[configuration])
-            try:
-                results += self._validated(batch, alone, parameters)["results"]
-            except MemoryError:
-                raise
-            except Exception as error:  # noqa: BLE001 - its parts raise any type
-                raised = {"raised_exception": True, "exception_message": str(error) or type(error).__name__}
-                stated = {"id": configuration.id, "type": configuration.type}
-                results.append({"success": False, "expectation_config": stated, "exception_info": raised, "result": {}})
-        return {"suite_name": suite.name, "success": all(each["success"] for each in results), "results": results}
-
-    def load(self, batch: Batch) -> "tuple[pd.DataFrame, Path | None]":
+    def load(self, batch: Batch) -> tuple[pd.DataFrame, Path | None]:
         """Return a project's data, and the local file that it was read from.
 
         Paths are relative to the current working directory. Raises InputError if the project has no such data,
@@ -133,30 +124,31 @@ class Engine:
 
     def _expectation(self, stated: Stated, number: int) -> Any:
         """Return one expectation; its number is its `id`."""
+        from great_expectations.expectations import registry
         from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
-        from great_expectations.expectations.registry import list_registered_expectation_implementations
 
-        known = list_registered_expectation_implementations()
+        known = registry.list_registered_expectation_implementations()
         if stated.type not in known:
-            raise unknown_type(stated.type, known)
+            snake_case = re.sub(r"(?<!^)(?=[A-Z])", "_", stated.type).lower()  # people often write the class name
+            hint = did_you_mean(known, snake_case, cutoff=0.85) or "Great Expectations 1.x has none of this name."
+            raise InputError(
+                f"{quote(stated.type)} is not an expectation.",
+                hint=f"{hint} Expectations written in Python are not supported.",
+            )
         taken = {key: stated.content[key] for key in TAKEN if stated.content.get(key) is not None}
         kwargs = {key: value for key, value in stated.kwargs.items() if key not in NOT_TAKEN}
         try:
             configuration = ExpectationConfiguration(type=stated.type, kwargs=kwargs, id=str(number), **taken)
             configuration.to_domain_obj()
         except Exception as error:  # from pydantic, from itself, or a TypeError
+            fields = registry.get_expectation_impl(stated.type).__fields__
+            arguments = [name for name in fields if name not in (*TAKEN, *NOT_TAKEN)]
+            meant = did_you_mean(arguments, *(name for name in kwargs if name not in arguments))
             raise InputError(
                 f"The suite is wrong about `{stated.type}`: {_said(error)}.",
-                hint=f"{self._meant(stated, kwargs)} Its arguments: {quote(stated.kwargs)}.",
+                hint=f"{meant} Its arguments: {quote(stated.kwargs)}.",
             ) from error
         return configuration
-
-    def _meant(self, stated: Stated, kwargs: Iterable[str]) -> str:
-        """Return a hint with the arguments that were probably meant by unknown ones."""
-        from great_expectations.expectations.registry import get_expectation_impl
-
-        known = [name for name in get_expectation_impl(stated.type).__fields__ if name not in (*TAKEN, *NOT_TAKEN)]
-        return did_you_mean(known, *(name for name in kwargs if name not in known))
 
 
 @contextlib.contextmanager

@@ -13,11 +13,9 @@ from notebook_ci.base.errors import InputError, NotebookCiError, located
 from notebook_ci.base.files import read_text
 from notebook_ci.base.texts import did_you_mean, quote
 from notebook_ci.validate_data import suites
-from notebook_ci.validate_data.sources import Batch, Project
+from notebook_ci.validate_data.sources import CONFIG, FOLDER, Batch, Project
 from notebook_ci.validate_data.suites import Suite, Type
 
-FOLDER = "gx"
-CONFIG = f"{FOLDER}/great_expectations.yml"
 OLD_CONFIG = "great_expectations/great_expectations.yml"
 OLDEST_CONFIG_VERSION = 4
 SAVE_AGAIN = "Save it again with Great Expectations 1.x."
@@ -83,7 +81,7 @@ def _project(cwd: Path) -> Project:
     version = config.get("config_version")
     if not isinstance(version, int | float) or version < OLDEST_CONFIG_VERSION:
         raise _old(CONFIG, f"`config_version` is {quote(version)}, in 1.x it is 4")
-    return Project(config, text, CONFIG)
+    return Project(config, text)
 
 
 def _old(file: str, reason: str) -> InputError:

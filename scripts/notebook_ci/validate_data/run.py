@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import CheckFailed, Problem, Severity, SurroundingsError
@@ -17,9 +19,6 @@ from notebook_ci.validate_data.engine import Engine
 from notebook_ci.validate_data.model import ValidateInputs
 from notebook_ci.validate_data.plan import Rule, ValidationPlan
 from notebook_ci.validate_data.suites import Suite
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LEVELS: dict[str, Severity] = {"critical": "error", "warning": "warning", "info": "notice"}
 ROW_COUNTS = "expect_table_row_count_"
@@ -52,7 +51,7 @@ class _Validation:
     engine: Engine
     context: Context
     record: ValidateRecord
-    last: "tuple[object, pd.DataFrame, RuleResult] | None" = None  # the data of the previous rule: rules often share it
+    last: tuple[object, pd.DataFrame, RuleResult] | None = None  # the data of the previous rule: rules often share it
 
     def run(self, rule: Rule, suite: Any) -> None:
         result = RuleResult(data=str(rule.data), suite=rule.suite.file, suite_name=rule.suite.name)
@@ -70,7 +69,8 @@ class _Validation:
             message = f"`{result.data}` does not fit into the memory of this machine."
             raise SurroundingsError(message, hint="Split it, and validate the parts.") from error
         columns = {str(name): str(dtype) for name, dtype in frame.dtypes.items()}
-        found = violations.find(content["results"], rule.suite, columns, numbered=data.has_row_numbers(frame))
+        numbered = bool(frame.index.equals(pd.RangeIndex(len(frame))))
+        found = violations.find(content["results"], rule.suite, columns, numbered=numbered)
         result.violations = found
         result.evaluated = len(rule.suite.expectations)
         result.failed = sum(violation.fails for violation in found)
@@ -82,7 +82,7 @@ class _Validation:
         self._write(result, content)
         self.context.console.progress(_line(result))
 
-    def _frame(self, rule: Rule, result: RuleResult) -> "pd.DataFrame":
+    def _frame(self, rule: Rule, result: RuleResult) -> pd.DataFrame:
         """Return the data of a rule; its path and digest go into the result."""
         if self.last and self.last[0] == rule.data:
             _, frame, before = self.last
@@ -122,7 +122,7 @@ def _note_suites(suites: Iterable[Suite], context: Context, record: ValidateReco
                 context.warning(text, file=suite.file, line=each.line)
 
 
-def _refuse_nothing(frame: "pd.DataFrame", rule: Rule, shown: str) -> None:
+def _refuse_nothing(frame: pd.DataFrame, rule: Rule, shown: str) -> None:
     """Refuse data without rows, which meets any rule about values; a suite that checks the row count decides."""
     if len(frame) or any(each.type.startswith(ROW_COUNTS) for each in rule.suite.expectations):
         return

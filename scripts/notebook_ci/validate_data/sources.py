@@ -14,6 +14,8 @@ from notebook_ci.base.errors import InputError
 from notebook_ci.base.texts import did_you_mean, quote
 from notebook_ci.validate_data.conditions import members
 
+FOLDER = "gx"
+CONFIG = f"{FOLDER}/great_expectations.yml"
 OWN_MODULES = "great_expectations."
 # Types of data sources -> keys that they can have in addition to their assets.
 SOURCE_TYPES = {"pandas": (), "pandas_filesystem": ("base_directory", "data_context_root_directory")}
@@ -46,7 +48,6 @@ class Batch:
 class Project:
     config: dict[str, Any]
     text: str  # the configuration as text, to find lines
-    file: str
 
     def refuse_code(self, cwd: Path) -> None:
         """Raise InputError if it names a module outside Great Expectations, or has plugins."""
@@ -56,8 +57,8 @@ class Project:
         plugins = self.config.get("plugins_directory")
         if plugins is None:
             return
-        folder = PurePosixPath(self.file).parent / self._path(plugins, "plugins_directory")
-        if found := sorted((cwd / folder).rglob("*.py")):
+        folder = cwd / FOLDER / self._path(plugins, "plugins_directory")
+        if found := sorted(folder.rglob("*.py")):
             shown = found[0].relative_to(cwd).as_posix()
             raise InputError(f"The project has Python plugins: `{shown}`.", hint=NOT_RUN, file=shown, line=1)
 
@@ -73,15 +74,14 @@ class Project:
         for key, value in members([options, asset_options]):
             if key in PATH_KEYS:
                 self._path(value, key)
-        batch = {**batch, "name": definition}
-        return Batch(source, source_type, options, asset, asset_type, asset_options, batch)
+        return Batch(source, source_type, options, asset, asset_type, asset_options, {**batch, "name": definition})
 
     def _named(self, there: object, name: str, what: str) -> dict[str, Any]:
         known = there if isinstance(there, dict) else {}
         if name in known and isinstance(settings := known[name] or {}, dict):
             return settings
         hint = did_you_mean(known, name) or f"Known: {', '.join(map(quote, sorted(known)[:10])) or 'none'}."
-        raise InputError(f"`{self.file}` has no {what} {quote(name)}.", hint=hint, file=self.file, line=1)
+        raise InputError(f"`{CONFIG}` has no {what} {quote(name)}.", hint=hint, file=CONFIG, line=1)
 
     def _type(self, settings: dict[str, Any], accepted: Collection[str], what: str) -> str:
         found = settings.get("type")
@@ -102,4 +102,4 @@ class Project:
         """Return the error about a value, with the first line that contains it."""
         pattern = rf":\s*[\"']?{re.escape(str(value))}"
         lines = (number for number, line in enumerate(self.text.splitlines(), 1) if re.search(pattern, line))
-        return InputError(message, hint=hint, file=self.file, line=next(lines, 1))
+        return InputError(message, hint=hint, file=CONFIG, line=next(lines, 1))

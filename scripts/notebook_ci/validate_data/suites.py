@@ -4,13 +4,9 @@ Its own reader (1.24) drops unknown keys with a line in a log, reports success f
 TypeError for suites of 0.18. Here each of these is an error that says what to do.
 """
 
-import importlib.util
 import json
-import re
-import sys
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -19,7 +15,6 @@ from notebook_ci.base.files import read_text
 from notebook_ci.base.json_walker import DuplicateKeyError, JsonWalker, unique_keys
 from notebook_ci.base.texts import did_you_mean, quote
 from notebook_ci.records.validate_data import Severity
-from notebook_ci.tools import integrity
 from notebook_ci.validate_data import conditions
 
 # The keys of suite files: the arguments of `ExpectationSuite` and `ExpectationConfiguration` (1.24).
@@ -119,28 +114,6 @@ def stated_lines(text: str) -> list[int]:
     return lines
 
 
-@cache
-def known_types() -> frozenset[str]:
-    """Return the types of expectations in Great Expectations (1.24), from the names of its modules.
-
-    It is not imported, which takes seconds. It does not offer a few of these types; `engine` refuses them after the
-    import. None are known outside our tool environment, where a plan may be created: another version may be installed.
-    """
-    is_ours = (Path(sys.prefix) / integrity.SEAL).exists()
-    spec = importlib.util.find_spec("great_expectations") if is_ours else None
-    folders = spec.submodule_search_locations if spec and spec.submodule_search_locations else []
-    files = (path for folder in folders for path in (Path(folder) / "expectations" / "core").glob("*.py"))
-    return frozenset(path.stem for path in files if not path.stem.startswith("_"))
-
-
-def unknown_type(stated_type: str, known: Collection[str]) -> InputError:
-    snake_case = re.sub(r"(?<!^)(?=[A-Z])", "_", stated_type).lower()  # people often write the class name
-    hint = did_you_mean(known, snake_case, cutoff=0.85) or "Great Expectations 1.x has none of this name."
-    return InputError(
-        f"{quote(stated_type)} is not an expectation.", hint=f"{hint} Expectations written in Python are not supported."
-    )
-
-
 def at(content: object, kind: type[Type], where: str, *keys: str, default: Type | None = None, hint: str) -> Type:
     """Return what an object contains at a path of keys. Raises InputError for another kind, and for empty text."""
     for key in keys:
@@ -175,8 +148,6 @@ def _head(content: Any, file: str) -> tuple[str, list[Any], dict[str, Any]]:
 
 def _stated(content: Any, line: int) -> Stated:
     stated_type = at(content, str, "An expectation", "type", hint='Write `{"type": "expect_...", "kwargs": {...}}`.')
-    if known_types() and stated_type not in known_types():
-        raise unknown_type(stated_type, known_types())
     _refuse_unknown(content, STATED_KEYS, quote(stated_type))
     hint = 'Write `"kwargs": {"column": ...}`.'
     kwargs = at(content, dict, quote(stated_type), "kwargs", hint=hint) if "kwargs" in content else {}

@@ -171,9 +171,7 @@ def _exception(info: object) -> str:
 
     Great Expectations (1.24) has two shapes: the exception alone, or one entry per metric that raised.
     """
-    if not isinstance(info, dict):
-        return ""
-    entries: Iterable[Any] = [info] if "raised_exception" in info else info.values()
+    entries = [info, *info.values()] if isinstance(info, dict) else []
     raised = [each for each in entries if isinstance(each, dict) and each.get("raised_exception")]
     return " ".join(str(raised[0].get("exception_message") or "no reason given").split()).rstrip(".") if raised else ""
 
