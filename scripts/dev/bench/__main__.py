@@ -42,7 +42,7 @@ def main() -> int:
             for work in WORKS
             if not arguments.only or work.name in arguments.only
         ]
-    text = report.document(results, environments.versions(environ))
+    text = report.document(results, environments.versions(environ["OURS"], environ["PEERS"]))
     print(text)
     if not arguments.only and arguments.rounds >= ENOUGH_ROUNDS:
         DOCUMENT.write_text(text, encoding="utf-8")

@@ -1,9 +1,7 @@
 """The environments of the contenders."""
 
-import json
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from notebook_ci.base.launcher import LAUNCHER
@@ -13,12 +11,13 @@ PREFIXES = (
     "PYTHON", "JUPYTER", "IPYTHON", "PYTEST", "PAPERMILL", "MPL", "XDG_", "VIRTUAL_ENV", "GITHUB_", "RUNNER_",
     "OMP_",
 )  # fmt: skip
-PACKAGES = ("papermill", "nbclient", "nbmake", "pytest", "pytest-xdist", "ipykernel", "jupyter-client", "ipython")
-IMPORTED = ("numpy", "pandas", "matplotlib", "scikit-learn")
+OURS = ("papermill", "nbclient", "jupyter-client")
+PEERS = ("papermill", "nbclient", "nbmake", "pytest", "pytest-xdist")
+KERNELS = ("ipykernel", "jupyter-client", "ipython", "numpy", "pandas", "matplotlib", "scikit-learn")
 VERSIONS = """
-import json, platform, sys
+import platform, sys
 from importlib.metadata import version
-print(json.dumps({"Python": platform.python_version(), **{name: version(name) for name in sys.argv[1:]}}))
+print(", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in sys.argv[1:])]))
 """
 
 
@@ -41,18 +40,12 @@ def python_of(name: str) -> str:
     )
 
 
-def versions(environ: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def versions(ours: str, peers: str) -> dict[str, str]:
     """Return the versions of Python and packages, by what runs with them."""
-    ours, peers = environ["OURS"], environ["PEERS"]
     return {
-        "execute-notebook": _versions(ours, ("papermill", "nbclient", "jupyter-client")),
-        "its peers, and the kernels of all": _versions(peers, PACKAGES),
-        "imported by notebooks": _versions(peers, IMPORTED),
+        "execute-notebook": output_of(ours, "-c", VERSIONS, *OURS),
+        "its peers, and the kernels of all": output_of(peers, "-c", VERSIONS, *PEERS, *KERNELS),
     }
-
-
-def _versions(python: str, packages: Sequence[str]) -> dict[str, str]:
-    return dict(json.loads(output_of(python, "-c", VERSIONS, *packages)))
 
 
 def output_of(*command: str) -> str:

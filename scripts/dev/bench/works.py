@@ -11,26 +11,10 @@ from dev.bench.notebooks import Notebooks
 from notebook_ci.base.launcher import LAUNCHER
 
 LAUNCH = f"bash {shlex.quote(str(LAUNCHER))}"
-IN_NBCLIENT = f'"$PEERS" {shlex.quote(str(Path(__file__).with_name("in_nbclient.py")))}'
 PACKAGES = "numpy, pandas, matplotlib and sklearn"
 # "drivers": without kernels, the servers that fork them, and what these started. "kernels": only these.
 Part = Literal["drivers", "kernels"]
-
-
-class Unit(NamedTuple):
-    name: str
-    size: float  # in seconds or bytes
-    digits: int  # behind the decimal point
-
-
-SECONDS, MILLISECONDS, MEGABYTES = Unit("s", 1, 1), Unit("ms", 0.001, 1), Unit("MB", 1e6, 0)
-
-
-class Figure(NamedTuple):
-    """A measurement of one round."""
-
-    value: float  # seconds or bytes
-    stalled: float  # part of the time (0 to 1) in which a process of the machine waited for a disk
+LEAST_SECONDS = 0.5  # less is shown in milliseconds
 
 
 @dataclass(frozen=True)
@@ -46,25 +30,21 @@ class Verdict(NamedTuple):
     contenders: str  # that are compared
     reached: str
     promised: str
-    aim: str  # empty: no more than is promised
     kept: bool
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times better than the best of its peers one contender must be."""
+    """How many times better than its peer one contender must be."""
 
     ours: Contender
-    peers: Sequence[Contender]
+    peer: Contender
     at_least: float
-    aim: float | None = None
 
     def verdict(self, medians: Mapping[str, float]) -> Verdict:
-        best = min((peer.name for peer in self.peers), key=medians.__getitem__)
-        ratio = medians[best] / medians[self.ours.name]
-        aim = f"{self.aim:g}x" if self.aim else ""
-        kept = ratio >= self.at_least
-        return Verdict(f"{self.ours.name} against {best}", f"{ratio:.2f}x", f"{self.at_least:g}x", aim, kept)
+        ratio = medians[self.peer.name] / medians[self.ours.name]
+        names = f"{self.ours.name} against {self.peer.name}"
+        return Verdict(names, f"{ratio:.2f}x", f"{self.at_least:g}x", ratio >= self.at_least)
 
 
 @dataclass(frozen=True)
@@ -77,8 +57,8 @@ class Difference:
 
     def verdict(self, medians: Mapping[str, float]) -> Verdict:
         more = (medians[self.ours.name] - medians[self.other.name]) * 1000
-        kept = more <= self.at_most
-        return Verdict(f"{self.ours.name}, less {self.other.name}", f"{more:.0f} ms", f"{self.at_most:g} ms", "", kept)
+        names = f"{self.ours.name}, less {self.other.name}"
+        return Verdict(names, f"{more:.0f} ms", f"{self.at_most:g} ms", more <= self.at_most)
 
 
 @dataclass(frozen=True)
@@ -89,8 +69,13 @@ class Work:
     contenders: Sequence[Contender]
     promises: Sequence[Ratio | Difference]
     memory_of: Part | None = None  # None: measure the time of the command
-    unit: Unit = SECONDS
     fewest_rounds: int = 1
+
+    def shown(self, figure: float) -> str:
+        """Return a figure, in seconds or bytes, with its unit."""
+        if self.memory_of:
+            return f"{figure / 1e6:.0f} MB"
+        return f"{figure:.1f} s" if figure >= LEAST_SECONDS else f"{figure * 1000:.1f} ms"
 
 
 def execute_notebook(flags: str = "", name: str = "execute-notebook") -> Contender:
@@ -109,9 +94,9 @@ PAPERMILL = Contender(
     'mkdir out; for each in *.ipynb; do "$PEERS" -m papermill "$each" "out/$each" || exit 1; done',
     saves="out",
 )
-NBCLIENT = Contender("nbclient", f"{IN_NBCLIENT} 1", saves="out")
-NBCLIENT_ALL = Contender("nbclient, all at once", f"{IN_NBCLIENT} 100", saves="out")
-NBCLIENT_SOME = Contender("nbclient, as many at once as CPUs", f'{IN_NBCLIENT} "$(nproc)"', saves="out")
+NBCLIENT = Contender(
+    "nbclient", f'"$PEERS" {shlex.quote(str(Path(__file__).with_name("in_nbclient.py")))}', saves="out"
+)
 LAUNCHED = Contender("python, started by launch.sh", f"{LAUNCH} --env execute-notebook --exec python -I -S -c pass")
 DIRECT = Contender("python, started directly", '"$OURS" -I -S -c pass')
 
@@ -120,45 +105,37 @@ WORKS = [
         name="trivial-100",
         title="100 notebooks of 10 trivial cells",
         notebooks=notebooks.small(100, 10),
-        contenders=[OURS, NBMAKE, PAPERMILL, NBCLIENT_ALL, NBCLIENT_SOME],
-        promises=[
-            Ratio(OURS, [NBMAKE], 6, 10),
-            Ratio(OURS, [PAPERMILL], 18, 30),
-            Ratio(OURS, [NBCLIENT_ALL, NBCLIENT_SOME], 4, 8),
-        ],
+        contenders=[OURS, NBMAKE, PAPERMILL, NBCLIENT],
+        promises=[Ratio(OURS, NBMAKE, 6), Ratio(OURS, PAPERMILL, 18), Ratio(OURS, NBCLIENT, 4)],
     ),
     Work(
         name="trivial-8",
         title="8 notebooks of 10 trivial cells",
         notebooks=notebooks.small(8, 10),
         contenders=[OURS, NBMAKE],
-        promises=[Ratio(OURS, [NBMAKE], 3, 4)],
+        promises=[Ratio(OURS, NBMAKE, 3)],
     ),
     Work(
         name="importing-20",
         title=f"20 notebooks that import {PACKAGES}, compute and plot",
         notebooks=notebooks.importing(20),
         contenders=[OURS, NO_PRELOAD, NBMAKE],
-        promises=[
-            Ratio(OURS, [NBMAKE], 5, 8),
-            Ratio(NO_PRELOAD, [NBMAKE], 1.5),
-        ],
+        promises=[Ratio(OURS, NBMAKE, 5), Ratio(NO_PRELOAD, NBMAKE, 1.5)],
     ),
     Work(
         name="long",
         title="one notebook of 2,000 small cells",
         notebooks=notebooks.small(1, 2000),
         contenders=[OURS, NBCLIENT],
-        promises=[Ratio(OURS, [NBCLIENT], 1)],
+        promises=[Ratio(OURS, NBCLIENT, 1)],
     ),
     Work(
         name="printing",
         title="a cell that prints 200 MB: the driver's peak memory",
         notebooks={"printing.ipynb": [notebooks.PRINTING_200_MB]},
         contenders=[OURS, NBCLIENT],
-        promises=[Ratio(OURS, [NBCLIENT], 4)],
+        promises=[Ratio(OURS, NBCLIENT, 4)],
         memory_of="drivers",
-        unit=MEGABYTES,
     ),
     *(
         Work(
@@ -166,9 +143,8 @@ WORKS = [
             title=f"20 idle kernels{which}: their memory",
             notebooks=notebooks.idle(20, imports),
             contenders=[FORKED, STARTED],
-            promises=[Ratio(FORKED, [STARTED], 2, 4)],
+            promises=[Ratio(FORKED, STARTED, 2)],
             memory_of="kernels",
-            unit=MEGABYTES,
         )
         for name, which, imports in (
             ("idle", "", "pass"),
@@ -181,7 +157,6 @@ WORKS = [
         notebooks={},
         contenders=[LAUNCHED, DIRECT],
         promises=[Difference(LAUNCHED, DIRECT, 100)],
-        unit=MILLISECONDS,
         fewest_rounds=15,
     ),
 ]
