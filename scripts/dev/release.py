@@ -85,16 +85,15 @@ def notes(changelog: str, version: Version) -> str:
 
 def stale(root: Path, version: Version) -> dict[Path, str]:
     """Return the files that do not use `version` yet, with their new texts."""
-    texts: dict[Path, str] = {}
-    for files, pattern, replacement in (
-        ((VERSION_FILE,), _VERSION, f'VERSION = "{version}"'),
-        (_DOCS, _OWN_PIN, rf"\1@{version.pin}"),
-        (("README.md",), NOTE, ""),
-    ):
-        for path in tracked(root, *files):
-            text = texts.get(path) or path.read_text(encoding="utf-8")
-            texts[path] = pattern.sub(replacement, text)
-    return {path: text for path, text in texts.items() if text != path.read_text(encoding="utf-8")}
+    changed = {}
+    for path in tracked(root, VERSION_FILE, *_DOCS):
+        text = path.read_text(encoding="utf-8")
+        new = _VERSION.sub(f'VERSION = "{version}"', text)
+        new = _OWN_PIN.sub(rf"\1@{version.pin}", new)
+        new = NOTE.sub("", new)
+        if new != text:
+            changed[path] = new
+    return changed
 
 
 def prepare(root: Path, version: Version, today: dt.date) -> None:
@@ -123,42 +122,42 @@ def check_files(root: Path, version: Version) -> str:
     return text
 
 
-class GitHub:
-    """GitHub's REST API for one repository. Reads `GITHUB_API_URL`, `GITHUB_REPOSITORY` and `GH_TOKEN`."""
+def ask_github(environ: Mapping[str, str], path: str, body: Mapping[str, Any] | None = None) -> Any:
+    """Return the answer to GET, or to POST if there is a body. Raises SurroundingsError if GitHub refuses.
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._url = f"{environ['GITHUB_API_URL']}/repos/{environ['GITHUB_REPOSITORY']}"
-        self._headers = {"Authorization": f"Bearer {environ['GH_TOKEN']}", "Accept": "application/vnd.github+json"}
-
-    def ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Return the answer to GET, or to POST if there is a body. Raises SurroundingsError if GitHub refuses."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self._url + path, data, self._headers)  # noqa: S310 - the runner's own URL
-        try:
-            with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310 - as above
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            said = error.read().decode(errors="replace")
-            raise SurroundingsError(f"GitHub answers {error.code} to {path}: {said}") from error
-        except OSError as error:
-            raise SurroundingsError(f"GitHub cannot be reached: {error}") from error
-
-    def check_ci(self, commit: str) -> None:
-        """Raise InputError if CI failed for a pushed commit, or has not finished."""
-        # The newest run comes first. `event`: a pull request from a fork may have run a different CI for this commit.
-        runs = self.ask(f"/actions/workflows/{CI}/runs?head_sha={commit}&event=push&per_page=1")["workflow_runs"]
-        if not runs:
-            raise InputError(
-                f"CI has not run for {commit}", hint="Tag a commit of main. If CI runs there, run this workflow again."
-            )
-        which = f"for {commit}: {runs[0]['html_url']}"
-        if runs[0]["status"] != "completed":
-            raise InputError(f"CI has not finished {which}", hint="When it has, run this workflow again.")
-        if runs[0]["conclusion"] != "success":
-            raise InputError(f"CI is not green {which}", hint="Fix it, and tag the new commit.")
+    `environ` names the repository as on a runner, and has a token as `GH_TOKEN`.
+    """
+    url = f"{environ['GITHUB_API_URL']}/repos/{environ['GITHUB_REPOSITORY']}{path}"
+    headers = {"Authorization": f"Bearer {environ['GH_TOKEN']}", "Accept": "application/vnd.github+json"}
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, headers)  # noqa: S310 - the runner's own URL
+    try:
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310 - as above
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        said = error.read().decode(errors="replace")
+        raise SurroundingsError(f"GitHub answers {error.code} to {path}: {said}") from error
+    except OSError as error:
+        raise SurroundingsError(f"GitHub cannot be reached: {error}") from error
 
 
-def publish(root: Path, tag: str, github: GitHub) -> None:
+def check_ci(commit: str, environ: Mapping[str, str]) -> None:
+    """Raise InputError if CI failed for a pushed commit, or has not finished."""
+    # The newest run comes first. `event`: a pull request from a fork may have run a different CI for this commit.
+    path = f"/actions/workflows/{CI}/runs?head_sha={commit}&event=push&per_page=1"
+    runs = ask_github(environ, path)["workflow_runs"]
+    if not runs:
+        hint = "Tag a commit of main. If CI runs there, run this workflow again."
+        raise InputError(f"CI has not run for {commit}", hint=hint)
+    if runs[0]["conclusion"] != "success":
+        result = runs[0]["conclusion"] or "not finished"
+        raise InputError(
+            f"CI is not green for {commit}: {result}, {runs[0]['html_url']}",
+            hint="When it is green, run this workflow again. If it failed, fix it, and tag the new commit.",
+        )
+
+
+def publish(root: Path, tag: str, environ: Mapping[str, str]) -> None:
     """Check a pushed tag, move the moving tags to it, and create its release.
 
     The release is created last, so that a failed attempt can be repeated.
@@ -168,11 +167,11 @@ def publish(root: Path, tag: str, github: GitHub) -> None:
     if commit != git(root, "rev-parse", "HEAD"):
         raise InputError(f"{tag} is not the commit that is checked out", hint=f"Run `git checkout {tag}` first.")
     text = check_files(root, version)
-    github.check_ci(commit)
+    check_ci(commit, environ)
     for moving in tags_to_move(version, git(root, "tag").splitlines()):
         git(root, "push", "--force", "origin", f"{commit}:refs/tags/{moving}")
     # `legacy`: GitHub shows the release with the highest version as the latest one.
-    github.ask("/releases", {"tag_name": tag, "name": tag, "body": text, "make_latest": "legacy"})
+    ask_github(environ, "/releases", {"tag_name": tag, "name": tag, "body": text, "make_latest": "legacy"})
 
 
 def git(root: Path, *arguments: str) -> str:
@@ -192,7 +191,7 @@ def main(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     try:
         if arguments.what == "publish":
-            publish(ROOT, arguments.version, GitHub(os.environ))
+            publish(ROOT, arguments.version, os.environ)
         else:
             version = Version.parse(arguments.version)
             prepare(ROOT, version, dt.datetime.now(dt.UTC).date())

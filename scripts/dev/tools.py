@@ -10,7 +10,6 @@ folder, beside the tool environments of launch.py.
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from notebook_ci.base.errors import SurroundingsError
 from notebook_ci.base.launcher import LAUNCHER
 
-LINES_SHOWN = 12
 # By name: the Go package and its version.
 TOOLS = {
     "act": ("github.com/nektos/act", "0.2.89"),
@@ -33,14 +31,10 @@ def find_tool(name: str) -> Path:
     """Return the path of a tool; build it if its pinned version is missing. Raises SurroundingsError if that fails."""
     package, version = TOOLS[name]
     built = cache_root() / "go-tools" / f"{name}-v{version}" / name
-    if built.is_file():
-        return built
-    installed = shutil.which(name)
-    if installed and _has_version(installed, version):
-        return Path(installed)
-    _say(f"building {name} {version} (once; takes two to four minutes, about 1 GB of disk meanwhile) ...")
-    _build(built, package, version)
-    _say(f"{name} {version} is ready: {built}")
+    if not built.is_file():
+        _say(f"building {name} {version} (once; takes two to four minutes, about 1 GB of disk meanwhile) ...")
+        _build(built, package, version)
+        _say(f"{name} {version} is ready: {built}")
     return built
 
 
@@ -51,18 +45,12 @@ def cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "notebook-ci"
 
 
-def _has_version(program: str, version: str) -> bool:
-    answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    return not {version, f"v{version}"}.isdisjoint(answer.stdout.split())
-
-
 def _build(built: Path, package: str, version: str) -> None:
-    """Build a tool in a folder beside its own and move it there by one rename, so that it is never incomplete."""
-    built.parents[1].mkdir(parents=True, exist_ok=True)
+    built.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".building-{built.name}-", dir=built.parents[1]) as scratch:
         environ = {
             **os.environ,
-            "GOBIN": f"{scratch}/bin",
+            "GOBIN": scratch,
             # Sources and intermediate files are removed with the scratch folder. Go makes sources read-only by default.
             "GOPATH": f"{scratch}/path",
             "GOCACHE": f"{scratch}/cache",
@@ -71,22 +59,14 @@ def _build(built: Path, package: str, version: str) -> None:
             "CGO_ENABLED": "0",  # no C compiler needed
         }
         command = ["bash", str(LAUNCHER), "--env", "go", "--exec", "go", "install", f"{package}@v{version}"]
-        done = subprocess.run(
-            command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-        )
-        if done.returncode:
-            last_lines = "\n".join("    " + line for line in done.stdout.splitlines()[-LINES_SHOWN:])
+        code = subprocess.run(command, env=environ, stdout=sys.stderr, check=False).returncode
+        if code:
             raise SurroundingsError(
-                f"{built.name} {version} could not be built (exit code {done.returncode}):\n{last_lines}",
+                f"{built.name} {version} could not be built (exit code {code}). See the lines above.",
                 hint="The sources come from Go's module proxy: check the network (variables HTTPS_PROXY, GOPROXY) and "
-                f"run this again. Or install {built.name} {version} yourself and put it on PATH.",
+                f"run this again. Or build {built.name} {version} yourself, as {built}.",
             )
-        try:
-            Path(scratch, "bin").rename(built.parent)
-        except OSError:
-            # Another process may have built it meanwhile: then its result is used.
-            if not built.is_file():
-                raise
+        Path(scratch, built.name).replace(built)  # in one step, so that it is never incomplete
 
 
 def _say(text: str) -> None:

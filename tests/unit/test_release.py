@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dev import release
-from dev.release import GitHub, Version
+from dev.release import Version
 from notebook_ci.base.errors import InputError, NotebookCiError, SurroundingsError
 from servers.github import TOKEN, GitHubApi, serving
 
@@ -42,8 +42,8 @@ def api() -> Iterator[GitHubApi]:
         yield server
 
 
-def client(api: GitHubApi) -> GitHub:
-    return GitHub({**api.environ, "GH_TOKEN": TOKEN})
+def environ(api: GitHubApi) -> dict[str, str]:
+    return {**api.environ, "GH_TOKEN": TOKEN}
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -91,7 +91,7 @@ def remote_tags(root: Path) -> dict[str, str]:
 
 def test_a_release_is_published(root: Path, api: GitHubApi) -> None:
     old, new = git(root, "rev-parse", "v1.1.0"), tagged(root)
-    release.publish(root, "v1.2.0", client(api))
+    release.publish(root, "v1.2.0", environ(api))
     assert remote_tags(root) == {"v1": new, "v1.1": old, "v1.1.0": old, "v1.2": new, "v1.2.0": new}
     assert api.releases == [
         {
@@ -108,7 +108,7 @@ def refused(root: Path, api: GitHubApi, tag: str = "v1.2.0") -> NotebookCiError:
     """Return why a tag is refused, which must leave no trace on GitHub."""
     before = remote_tags(root)
     with pytest.raises(NotebookCiError) as caught:
-        release.publish(root, tag, client(api))
+        release.publish(root, tag, environ(api))
     assert remote_tags(root) == before
     assert not api.releases
     return caught.value
@@ -120,13 +120,16 @@ def refused(root: Path, api: GitHubApi, tag: str = "v1.2.0") -> NotebookCiError:
         ([], "CI has not run for"),
         (
             [{"status": "in_progress", "conclusion": None, "html_url": "https://run"}],
-            "CI has not finished for .*https://run",
+            "CI is not green for .*: not finished, https://run",
         ),
         (
             [{"status": "completed", "conclusion": "failure", "html_url": "https://run"}],
-            "CI is not green for .*https://run",
+            "CI is not green for .*: failure, https://run",
         ),
-        ([{"status": "completed", "conclusion": "cancelled", "html_url": "https://run"}], "CI is not green for"),
+        (
+            [{"status": "completed", "conclusion": "cancelled", "html_url": "https://run"}],
+            "CI is not green for .*: cancelled",
+        ),
     ],
     ids=["never ran", "runs", "failed", "cancelled"],
 )
@@ -188,12 +191,12 @@ def test_a_tag_that_does_not_exist_is_refused(root: Path, api: GitHubApi) -> Non
 
 def test_a_fix_of_an_older_version_does_not_take_the_tags_of_a_newer_one(root: Path, api: GitHubApi) -> None:
     new = tagged(root)
-    release.publish(root, "v1.2.0", client(api))
+    release.publish(root, "v1.2.0", environ(api))
     git(root, "checkout", "--quiet", "-b", "old", "v1.1.0")
     release.prepare(root, Version.parse("1.1.1"), DAY)
     fix = commit(root)
     git(root, "tag", "v1.1.1")
-    release.publish(root, "v1.1.1", client(api))
+    release.publish(root, "v1.1.1", environ(api))
     tags = remote_tags(root)
     assert (tags["v1"], tags["v1.1"], tags["v1.2"]) == (new, fix, new)
 
@@ -213,15 +216,15 @@ def test_what_failed_at_github_can_be_run_again(root: Path, api: GitHubApi) -> N
     tagged(root)
     api.status = 422
     with pytest.raises(SurroundingsError, match=r"422 to /releases: .*Validation Failed"):
-        release.publish(root, "v1.2.0", client(api))
+        release.publish(root, "v1.2.0", environ(api))
     api.status = 201
-    release.publish(root, "v1.2.0", client(api))
+    release.publish(root, "v1.2.0", environ(api))
     assert len(api.releases) == 1
 
 
 def test_github_that_cannot_be_reached_is_said(root: Path) -> None:
     tagged(root)
-    away = GitHub({"GITHUB_API_URL": "http://127.0.0.1:9", "GITHUB_REPOSITORY": "a/b", "GH_TOKEN": "secret"})
+    away = {"GITHUB_API_URL": "http://127.0.0.1:9", "GITHUB_REPOSITORY": "a/b", "GH_TOKEN": "secret"}
     with pytest.raises(SurroundingsError, match="GitHub cannot be reached"):
         release.publish(root, "v1.2.0", away)
 
