@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import partial
 
 from notebook_ci.base.inputs import StageInputs, given
 from notebook_ci.base.values import BOOLEAN, LINES, PATH, SECONDS, Kind, choice
@@ -30,24 +31,11 @@ def fitted_tag(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "-", name).lstrip(".-")[:128]
 
 
-def _image(value: object) -> str:
-    name = _text(value)
-    if not re.fullmatch(_NAME, name.lower()):
+def _name(pattern: str, value: object) -> str:
+    name = value.strip() if isinstance(value, str) else ""
+    if len(name.partition("@")[0]) > LONGEST_NAME or not re.fullmatch(pattern, name):
         raise ValueError
     return name
-
-
-def _base(value: object) -> str:
-    name = _text(value)
-    if not re.fullmatch(_BASE, name):
-        raise ValueError
-    return name
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or len(value.strip().partition("@")[0]) > LONGEST_NAME:
-        raise ValueError
-    return value.strip()
 
 
 def _tags(value: object) -> tuple[str, ...]:
@@ -60,10 +48,10 @@ def _tags(value: object) -> tuple[str, ...]:
 IMAGE = Kind(
     "a name without a tag, such as `ghcr.io/team/penguins`: registry (may be left out), then letters, digits and "
     "single `.`, `_`, `-` between them; upper case becomes lower case",
-    _image,
+    partial(_name, f"(?ai:{_NAME})"),
     "NAME",
 )
-BASE = Kind("an image such as `python:3.12-slim`; tag and digest are optional", _base, "NAME")
+BASE = Kind("an image such as `python:3.12-slim`; tag and digest are optional", partial(_name, _BASE), "NAME")
 TAGS = Kind(
     "one tag per line: up to 128 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`; other characters of "
     "branch names become `-`",

@@ -34,10 +34,8 @@ class Network:
         if settings.no_index or set(local) & set(urls):
             message = "The package index is a folder of this machine, which the build of an image cannot reach."
             raise InputError(message, hint="Set `UV_DEFAULT_INDEX` to an index with http or https.")
-        left_out = {
-            "client certificate": settings.client_certificate,
-            "keyring": settings.keyring not in {"", "disabled"},
-        }
+        left_out = ["client certificate"] if settings.client_certificate else []
+        left_out += ["keyring"] if settings.keyring not in {"", "disabled"} else []
         passed = replace(
             settings,
             certificates="",
@@ -51,7 +49,7 @@ class Network:
             arguments={**passed.for_pip(), **passed.for_uv()},
             certificates=_certificates(settings),
             of_host=any((urlsplit(url).hostname or "").startswith(_LOOPBACK) for url in urls),
-            left_out=tuple(name for name, is_set in left_out.items() if is_set),
+            left_out=tuple(left_out),
         )
 
 

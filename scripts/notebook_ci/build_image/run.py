@@ -93,7 +93,8 @@ def run(inputs: BuildImageInputs, planned: ImagePlan, context: Context, record: 
             recipe = generated.recipe(context, docker, record, Path(scratch))
         else:
             recipe = _own_recipe(planned.dockerfile, context, record)
-        built = docker.build(recipe, names=_names(record), labels={**labels, **recipe.labels})
+        names = [f"{record.image}:{tag}" for tag in record.tags]
+        built = docker.build(recipe, names=names, labels={**labels, **recipe.labels})
     record.image_id, record.builder = built
     found = docker.inspect(record.image_id)
     if found is None:
@@ -246,15 +247,11 @@ def _labels(image: str, revision: Revision) -> dict[str, str]:
     return {f"{LABEL_PREFIX}{name}": value for name, value in labels.items() if value}
 
 
-def _names(record: BuildImageRecord) -> list[str]:
-    return [f"{record.image}:{tag}" for tag in record.tags]
-
-
 def _push(docker: Docker, record: BuildImageRecord) -> None:
     """Push each tag. If one fails, the error and the record say which tags the registry already has."""
-    for name, tag in zip(_names(record), record.tags, strict=True):
+    for tag in record.tags:
         try:
-            record.digest = docker.push(name)
+            record.digest = docker.push(f"{record.image}:{tag}")
         except NotebookCiError as error:
             if record.pushed:
                 error.hint = f"{error.hint} Already pushed: {', '.join(map(quote, record.pushed))}.".lstrip()

@@ -42,7 +42,20 @@ PROGRESS_SECONDS = 5
 def record(job: Job, answer: Answer) -> None:
     """Log a run. The answer says what went wrong."""
     warnings.simplefilter("ignore")
-    _Recording(job, answer).run()
+    recording = _Recording(job, answer)
+    for wait in (*WAITS, 0):
+        try:
+            recording.attempt()
+        except NotebookCiError as error:
+            answer.fail(error)
+        except Exception as error:  # noqa: BLE001 - MLflow raises whatever its libraries raise
+            fault = Fault(error)
+            if wait and fault.is_transient:
+                worker.progress(f"{job.uri} is not available: trying again in {wait} s")
+                time.sleep(wait)
+                continue
+            answer.fail(faults.explain(fault, job, recording.step, run_exists=bool(answer.run_id)))
+        return
 
 
 class _Recording:
@@ -50,30 +63,10 @@ class _Recording:
         self._job = job
         self._answer = answer
         self._answer.experiment, self._answer.run_name = job.experiment, job.run.name
-        self._step = ""
+        self.step = ""
         self._timeout = int(os.environ[REQUEST_TIMEOUT])  # seconds
 
-    def run(self) -> None:
-        for wait in (*WAITS, 0):
-            try:
-                self._once()
-            except NotebookCiError as error:
-                self._answer.fail(error)
-            except Exception as error:  # noqa: BLE001 - MLflow raises whatever its libraries raise
-                fault = Fault(error)
-                if wait and fault.is_transient:
-                    worker.progress(f"{self._job.uri} is not available: trying again in {wait} s")
-                    time.sleep(wait)
-                    continue
-                self._answer.fail(faults.explain(fault, self._job, self._step, run_exists=bool(self._answer.run_id)))
-            return
-
-    def _begin(self, step: str) -> None:
-        self._step = step
-        os.environ[REQUEST_TIMEOUT] = str(self._timeout)
-        worker.step(step)
-
-    def _once(self) -> None:
+    def attempt(self) -> None:
         gc.disable()  # a fifth of the time to load MLflow, where nothing is garbage yet
         # Before the first step, because loading is not the store's time. The client imports all of `mlflow`.
         from mlflow.tracking import MlflowClient
@@ -96,6 +89,11 @@ class _Recording:
         self._begin(UPLOADING)
         self._log_artifacts(run.info)
         self._client.set_tag(run.info.run_id, COMPLETE_TAG, "true")
+
+    def _begin(self, step: str) -> None:
+        self.step = step
+        os.environ[REQUEST_TIMEOUT] = str(self._timeout)
+        worker.step(step)
 
     def _named(self, variable: str, value: str, get: Callable[[str], Any]) -> Any:
         """Return the run or experiment that a variable of MLflow names; None if it is not set."""

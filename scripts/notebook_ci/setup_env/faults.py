@@ -10,6 +10,7 @@ from notebook_ci.base.locks import Lock
 from notebook_ci.base.texts import quote
 
 _CORRECT = "Correct the file."
+_NAME_AT = r"(?P<name>[\w.-]+)(?:\[.*\])?\s*@\s*"
 _in_lock = functools.partial(KnownError, kind=InputError)
 _FAULTS = (
     _in_lock(
@@ -48,7 +49,7 @@ _FAULTS = (
         "{lock} contradicts itself: it requires {what}.",
         _CORRECT,
     ),
-    _in_lock(r"Distribution not found at: (?P<what>\S+)", "{lock} names `{what}`, which does not exist.", _CORRECT),
+    _in_lock(r"Distribution not found at: (?P<url>\S+)", "{lock} names `{url}`, which does not exist.", _CORRECT),
 )
 # The index lacks a package or a version: the lock may be right. If uv names no version, no file of the package fits.
 _OWN_INDEX = "If you use your own index, check that it has the package."
@@ -88,8 +89,6 @@ _BUILD = (
 
 def explain(what: str, output: str, lock: Lock) -> NotebookCiError | None:
     """Return what is wrong with a lock; None if the failure has another cause. `what` failed, without a full stop."""
-    if left := _left_by_conda(output, lock):
-        return left
     if found := find(_FAULTS, output):
         known, groups = found
         error = known.error({"lock": quote(lock.name), **groups})
@@ -98,27 +97,18 @@ def explain(what: str, output: str, lock: Lock) -> NotebookCiError | None:
         error.file = lock.shown(path)
         if "position" in groups:
             error.line = path.read_bytes().count(b"\n", 0, int(groups["position"])) + 1
+        if "url" in groups and (left := _line_of(_NAME_AT + re.escape(groups["url"]), lock)):
+            # A local file of the machine on which conda built the package.
+            line, error.file, error.line = left
+            error.hint = (
+                "Such a line comes from `pip freeze` in a conda environment: "
+                f"write `{line['name']}==<version>` instead, as `pip list --format=freeze` does."
+            )
         return error
     # uv reports an index that refuses like one that has nothing, with the status in a hint.
     if re.search(r"(?<![.\d])40[137](?![.\d])", output):
         return None
     return known_errors.explain(_BUILD, output, what=what) or _not_in_index(output, lock)
-
-
-def _left_by_conda(output: str, lock: Lock) -> InputError | None:
-    """Return the error for a line with a local file of the machine on which conda built the package."""
-    missing = re.search(r"Distribution not found at: (?P<file>file://\S+)", output)
-    found = _line_of(rf"(?P<name>[\w.-]+)(?:\[.*\])?\s*@\s*{re.escape(missing['file'])}", lock) if missing else None
-    if missing is None or found is None:
-        return None
-    line, file, number = found
-    return InputError(
-        f"{quote(lock.name)} names `{missing['file']}`, which does not exist.",
-        hint="Such a line comes from `pip freeze` in a conda environment: "
-        f"write `{line['name']}==<version>` instead, as `pip list --format=freeze` does.",
-        file=file,
-        line=number,
-    )
 
 
 def _not_in_index(output: str, lock: Lock) -> NotebookCiError | None:

@@ -66,7 +66,7 @@ class Installer:
         """Install the lock, byte-compiled, and return the output of uv."""
         lock, what = self.lock, f"The packages of `{self.lock.name}` could not be installed"
         arguments = install_arguments(lock, self.venv.python, lock.path, lock.path.parent)
-        arguments += ["--locked"] if lock.kind == "uv.lock" else self.uv.index_flags
+        arguments += ["--locked"] if lock.kind == "uv.lock" else self.uv.pip.uv_flags()
         # Build code of the repository again: uv would reuse an earlier build of other code.
         if lock.kind not in {"hashed", "plain"}:
             arguments += [f"--refresh-package={name}" for name in lock.copies]
@@ -86,7 +86,7 @@ class Installer:
             frozen.write_text("".join(f"{name}=={version}\n" for name, version in locked.packages.items()))
             python: list[Argument] = ["--python", self.venv.python]
             add = ["pip", "install", *python, "--compile-bytecode", "--constraints", frozen]
-            add += [*self.uv.index_flags, KERNEL]
+            add += [*self.uv.pip.uv_flags(), KERNEL]
             to_lock = ["pip", "compile", "--quiet", "--no-deps", "--format", "pylock.toml"]
             ages = self.uv.attempt([*to_lock, *python, frozen])
             newest = newest_upload(ages.output)

@@ -74,19 +74,14 @@ class Uv:
             log.write(output + "\n")
         return process.Completed(completed.returncode, output, completed.timed_out)
 
-    @property
-    def index_flags(self) -> list[str]:
-        """Settings of pip that uv accepts only as flags."""
-        return self._pip.uv_flags()
-
     def _environment(self) -> dict[str, str]:
         theirs = isolation.for_others(self.workspace.environ)
         kept = {name: value for name, value in theirs.items() if name not in FOREIGN and not name.startswith("PYTHON")}
         limits = {"UV_HTTP_TIMEOUT": str(SILENCE_SECONDS), "UV_HTTP_RETRIES": RETRIES}
-        return limits | self._pip.for_uv() | kept | {"UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
+        return limits | self.pip.for_uv() | kept | {"UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
 
     @functools.cached_property
-    def _pip(self) -> IndexSettings:
+    def pip(self) -> IndexSettings:
         """The settings of pip, unless uv has its own index."""
         has_own = uv_settings.read(self.workspace.environ, self.workspace.cwd).names_packages
         settings = IndexSettings() if has_own else pip_settings.read(self.workspace.environ)
