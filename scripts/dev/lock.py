@@ -22,7 +22,7 @@ from notebook_ci.base import indexes
 
 REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements"
 OLDEST_PYTHON = "3.11"
-_OLDEST = re.compile(r"# oldest-python: (3\.\d+)$")
+OLDEST_PYTHON_OF_IMAGES = "3.9"  # their base image decides
 _HASH = re.compile(r" \\\n    --hash=\S+")
 
 
@@ -32,7 +32,7 @@ def compile_lock(uv: Path, source: Path, lock: Path, environ: Mapping[str, str],
     Raises CalledProcessError if uv found no versions or could not reach the index. uv has printed why.
     """
     flags = ["--universal", "--generate-hashes", "--only-binary", ":all:"]
-    flags += ["--python-version", oldest_python(source)]
+    flags += ["--python-version", OLDEST_PYTHON_OF_IMAGES if source.stem == "image" else OLDEST_PYTHON]
     flags += ["--no-emit-index-url", "--no-emit-find-links", "--no-header", "--quiet"]
     flags += ["--upgrade"] if upgrade else []
     overrides = source.with_name(f"{source.stem.partition('-')[0]}.overrides")
@@ -41,13 +41,6 @@ def compile_lock(uv: Path, source: Path, lock: Path, environ: Mapping[str, str],
     command: list[str | Path] = [uv, "pip", "compile", *flags, source.name, "--output-file", lock]
     settings = indexes.read(environ, source.parent).for_uv()
     subprocess.run(command, cwd=source.parent, env=indexes.without_settings(environ) | settings, check=True)
-
-
-def oldest_python(source: Path) -> str:
-    """Return the oldest Python a lock is for. `# oldest-python: X.Y` on its first line replaces the default."""
-    with source.open(encoding="utf-8") as file:
-        named = _OLDEST.match(file.readline())
-    return named[1] if named else OLDEST_PYTHON
 
 
 def is_fresh(uv: Path, source: Path, environ: Mapping[str, str]) -> bool:

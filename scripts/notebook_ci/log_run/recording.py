@@ -16,7 +16,7 @@ from typing import Any
 
 from notebook_ci.base import worker
 from notebook_ci.base.errors import NotebookCiError, Problem, SurroundingsError
-from notebook_ci.base.texts import command_line, quote
+from notebook_ci.base.texts import command_line, quote, size
 from notebook_ci.log_run import faults
 from notebook_ci.log_run.description import IDENTITY_TAG, Artifact
 from notebook_ci.log_run.faults import LET_THE_SERVER, Fault
@@ -35,7 +35,6 @@ COMPLETE_TAG = "notebook-ci.complete"
 NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 CONTEXT_TAG = "mlflow.data.context"
 OTHER_RUN = " With another `slug`, the run directory becomes another MLflow run."
-MEGABYTE = 1_000_000
 PROGRESS_SECONDS = 5
 
 
@@ -218,8 +217,8 @@ class _Recording:
             logged.artifact_bytes += artifact.bytes
             if time.monotonic() - shown > PROGRESS_SECONDS:
                 shown = time.monotonic()
-                size = logged.artifact_bytes / MEGABYTE
-                worker.progress(f"{logged.artifacts} of {len(artifacts)} artifacts uploaded ({size:.1f} MB)")
+                uploaded = f"{logged.artifacts} of {len(artifacts)} artifacts uploaded"
+                worker.progress(f"{uploaded} ({size(logged.artifact_bytes)})")
 
     def _check_location(self, uri: str) -> None:
         """Refuse a folder of the server's machine that does not exist here: MLflow would create it here."""
@@ -262,13 +261,13 @@ def uninterrupted() -> Iterator[None]:
 def batches(items: Iterable[Any], most: int) -> Iterator[list[Any]]:
     """Yield lists of items that fit into one request."""
     batch: list[Any] = []
-    size = 0
+    total = 0
     for item in items:
-        item_size = len(repr(vars(item)).encode(errors="replace"))
-        if batch and (len(batch) == most or size + item_size > MOST_BYTES):
+        item_bytes = len(repr(vars(item)).encode(errors="replace"))
+        if batch and (len(batch) == most or total + item_bytes > MOST_BYTES):
             yield batch
-            batch, size = [], 0
+            batch, total = [], 0
         batch.append(item)
-        size += item_size
+        total += item_bytes
     if batch:
         yield batch

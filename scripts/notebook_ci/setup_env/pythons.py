@@ -84,26 +84,21 @@ def find(uv: Uv, required: str) -> Path | None:
 
 def find_or_download(uv: Uv, required: RequiredPython) -> Path:
     """Like `find`, but let uv download a missing Python. Raises SurroundingsError if that fails, too."""
-    python, said = find(uv, required.version), ""
-    if python is None and required.version:
-        uv.console.progress(f"{required} is not installed: downloading it")
-        installed = uv.attempt(["python", "install", required.version])
-        said = installed.output if installed.returncode else ""
-        python = find(uv, required.version)
-    if python is None:
-        raise _nowhere(required, said, on_runner=uv.workspace.is_on_runner)
-    return python
-
-
-def _nowhere(required: RequiredPython, said: str, *, on_runner: bool) -> SurroundingsError:
-    """Return the error for a Python that is not available; `said` is the output of uv."""
+    if python := find(uv, required.version):
+        return python
     what, hint = "No Python was found to create the environment from.", "Install one, and put it on PATH."
     if required.version:
+        uv.console.progress(f"{required} is not installed: downloading it")
+        installed = uv.attempt(["python", "install", required.version])
+        if python := find(uv, required.version):
+            return python
         what = f"{required} is not installed, and could not be downloaded."
+        if installed.returncode:
+            what += _reason(installed.output)
         hint = f"Install Python {required.version}, or set `python-version` to another one."
-    if on_runner:
+    if uv.workspace.is_on_runner:
         hint = "Run `actions/setup-python` first, with the `python-version` that you need."
-    return SurroundingsError(f"{what}{_reason(said)}", hint=hint)
+    raise SurroundingsError(what, hint=hint)
 
 
 def _reason(said: str) -> str:

@@ -36,14 +36,10 @@ class Venv:
     def python(self) -> Path:
         return program_in(self.path)
 
-    @property
-    def _marker(self) -> Path:
-        return self.path / MARKER
-
     def check(self) -> None:
         """Raise InputError if the folder contains something that setup-env did not create."""
         try:
-            if self.path.is_dir() and (self._marker.exists() or not any(self.path.iterdir())):
+            if self.path.is_dir() and ((self.path / MARKER).exists() or not any(self.path.iterdir())):
                 return
             taken = self.path.exists() or self.path.is_symlink()
             above = next(folder for folder in self.path.absolute().parents if folder.exists())
@@ -80,7 +76,7 @@ class Venv:
             if self.path.exists():
                 self.path.rename(before)
             self.path.mkdir(parents=True)
-            self._marker.write_text("{}\n", encoding="utf-8")
+            (self.path / MARKER).write_text("{}\n", encoding="utf-8")
         except OSError as error:
             message = f"The environment `{self.path}` cannot be created: {error.strerror or error}."
             raise SurroundingsError(message, hint=ELSEWHERE) from error
@@ -106,7 +102,7 @@ class Venv:
         differ from the RECORD of their packages.
         """
         marker = EnvironmentMarker(key=key, path=str(self.path.resolve()), added=added, read=dict(read))
-        self._marker.write_text(json.dumps(vars(marker)) + "\n", encoding="utf-8")
+        (self.path / MARKER).write_text(json.dumps(vars(marker)) + "\n", encoding="utf-8")
         found = integrity.contents(str(self.path))
         if is_checked and (altered := self._altered(found)):
             raise AlteredError(", ".join(sorted(altered)))
