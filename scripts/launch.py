@@ -26,7 +26,7 @@ READ_YAML = ("dvc-pull",)  # stages that need no more than it
 def main(cache: str, rest: list[str]) -> int:
     """Run what the arguments request. Returns the exit code unless another program takes over."""
     if not rest or rest[0] in HELP:
-        from notebook_ci.base.usage import usage
+        from pipeline import usage
 
         (sys.stdout if rest else sys.stderr).write(usage())
         return 0 if rest else 2

@@ -25,8 +25,8 @@ from notebook_ci.base.errors import (
     worst,
 )
 from notebook_ci.base.flags import CHECK_ONLY, FROM_STDIN, NOTHING_TO_DO, PLAN
-from notebook_ci.base.inputs import StageInputs, given, unknown
-from notebook_ci.base.launcher import LAUNCHER
+from notebook_ci.base.inputs import CONFIG, StageInputs, given, unknown
+from notebook_ci.base.launcher import COMMAND, LAUNCHER
 from notebook_ci.base.load_inputs import load
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.process import POSIX, end_tree
@@ -289,6 +289,27 @@ class _Run:
 
 
 PIPELINE = Pipeline(name="pipeline", inputs=PipelineInputs, outputs=OUTPUTS)
+
+
+def usage() -> str:
+    """Return how the launcher is called, and the list of stages."""
+    stages = [PIPELINE, *map(load_stage, STAGES)]
+    width = max(len(stage.name) for stage in stages)
+    listed = "\n".join(f"  {stage.name:<{width}}  {stage.description}" for stage in stages)
+    return f"""\
+usage: {COMMAND} STAGE [--help] [--plan] [inputs]
+       {COMMAND} --version
+
+Run one stage of notebook-ci, as its action does on a runner. `pipeline` runs all stages.
+
+Stages:
+{listed}
+
+--plan shows what a stage would do, without running it.
+The workspace is the current folder.
+Inputs are flags, or keys in {CONFIG}: see {COMMAND} STAGE --help.
+"""
+
 
 if __name__ == "__main__":
     run_script(PIPELINE)

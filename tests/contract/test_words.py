@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from notebook_ci.base.inputs import declared
-from notebook_ci.base.usage import usage
 from notebook_ci.stages import STAGES, load_stage
-from pipeline import PIPELINE
+from pipeline import PIPELINE, usage
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = (

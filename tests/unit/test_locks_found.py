@@ -136,18 +136,18 @@ def test_nothing_to_install_from_says_what_is_looked_for(cwd: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("none.txt", "which does not exist"),
-        ("sub", "which is a folder"),
-        ("none/requirements.txt", "which does not exist"),
+        ("none.txt", "does not exist"),
+        ("sub", "is a folder"),
+        ("none/requirements.txt", "does not exist"),
         ("sub/data.csv", "which setup-env cannot install from"),
-        ("x" * 300, "`x"),
+        ("x" * 300, "cannot be read: File name too long"),
     ],
 )
 def test_a_name_that_cannot_be_used_is_refused(cwd: Path, given: str, said: str) -> None:
     put(cwd, "sub/data.csv")
     error = refused(given, cwd)
     assert said in error.message
-    assert error.message.startswith("`requirements` is `")
+    assert "`requirements" in f"{error.message} {error.hint}"
 
 
 @pytest.mark.parametrize("given", ["sub/requirements.txt", "sub/dev.in", "sub/pylock.dev.toml", "sub/x.lock"])

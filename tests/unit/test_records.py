@@ -474,7 +474,7 @@ def test_what_is_no_regular_file_is_no_record(tmp_path: Path) -> None:
     (tmp_path / "link.json").symlink_to("/dev/zero")
     (tmp_path / "folder.json").mkdir()
     directory = RunDirectory(tmp_path)
-    assert directory.names() == set()
+    assert directory.records() == {}
     assert directory.records() == {}
     with pytest.raises(InputError, match="not a regular file"):
         directory.record("pipe")

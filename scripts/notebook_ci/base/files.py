@@ -45,7 +45,8 @@ def exists(path: Path) -> bool:
 def open_regular(path: Path, shown: str, *, hint: str = "") -> BinaryIO:
     """Open a file, whose name the user knows as `shown`, to read it.
 
-    Raises InputError if it does not exist, is not a regular file (a folder, a device), or cannot be opened.
+    Raises InputError if it does not exist, is not a regular file (a folder, a device), or cannot be opened. `hint` is
+    for a wrong path.
     """
     try:
         # Checked before opening: opening a FIFO would wait for a writer.
@@ -160,5 +161,7 @@ def _files_left(folder: Path) -> float:
 
 
 def _unreadable(error: Exception, shown: str, hint: str) -> InputError:
+    if isinstance(error, PermissionError):
+        hint = "Get read permission for it."
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return InputError(f"`{shown}` cannot be read: {reason}.", hint=hint, file=shown)

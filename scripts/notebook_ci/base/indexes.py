@@ -31,15 +31,9 @@ def read(environ: Mapping[str, str], cwd: Path, platform: str = sys.platform, ro
     folders `etc` and `Library` (not on Windows).
     """
     uv, pip = uv_settings.read(environ, cwd, platform, root), pip_settings.read(environ, platform, root)
-    named = uv if uv.names_packages else pip
-    return replace(
-        uv.over(pip),
-        default=named.default,
-        extra=named.extra,
-        find_links=named.find_links,
-        no_index=named.no_index,
-        insecure_hosts=uv.insecure_hosts or pip.insecure_hosts,
-    )
+    if uv.names_packages:
+        pip = replace(pip, default=None, extra=(), find_links=(), no_index=False)
+    return replace(uv.over(pip), insecure_hosts=uv.insecure_hosts or pip.insecure_hosts)
 
 
 def without_settings(environ: Mapping[str, str]) -> dict[str, str]:

@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-from notebook_ci.base import flags
-from notebook_ci.base.config_file import ConfigFile
+from notebook_ci.base import config_file, flags
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.inputs import Input, StageInputs, declared, unknown, values_of
 from notebook_ci.base.texts import quote
@@ -28,7 +27,7 @@ def load(model: type[Model], stage: str, argv: Sequence[str], stdin: TextIO, cwd
     given, has_step = flags.read(model, stage, argv)
     given = (_of_step(stdin.read(), inputs) if has_step else {}) | given
     direct = {name: value for name, (value, _) in given.items()}
-    values = ConfigFile.read(cwd, direct.get("config", "")).of(stage, inputs) | direct
+    values = config_file.read(cwd, direct.get("config", ""), stage, inputs) | direct
     texts = {name: raw for name, (_, raw) in given.items() if isinstance(raw, str)}
     loaded = model(**{inputs[name].field: value for name, value in values.items()}, texts=texts)
     loaded.check()

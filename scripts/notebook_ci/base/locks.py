@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.files import parse_toml, read_text
+from notebook_ci.base.files import open_regular, parse_toml, read_text
 from notebook_ci.base.texts import quote
 
 LockKind = Literal["uv.lock", "pylock", "hashed", "plain", "pyproject"]
 
 # If several exist, the first is used: files that fix versions come before those that do not.
 SEARCHED = ("uv.lock", "pylock.toml", "requirements*.txt", "pyproject.toml")
+USUAL = "requirements.txt"  # used even if other requirements files exist
 NOTHING = f"No file says what to install ({', '.join(map(quote, SEARCHED))})."
 NOTHING_HINT = "Run `pip list --format=freeze > requirements.txt` and commit the file, or set `requirements`."
 # The files of a local project that decide how it is installed; uv reads only these, too.
@@ -124,39 +125,31 @@ def find(given: str, cwd: Path) -> tuple[Lock, list[str]]:
     exists, its kind is not supported, or several could be meant.
     """
     if given:
-        return _named(given, cwd), []
-    there = found(cwd)
-    if not there or there[0].name == "pyproject.toml":
-        _refuse_foreign(sorted(cwd.iterdir()))
-    if not there:
-        raise InputError(NOTHING, hint=NOTHING_HINT)
-    chosen = _chosen(there)
-    return _lock(chosen.name, chosen, cwd), [path.name for path in there if path != chosen]
-
-
-def found(cwd: Path) -> list[Path]:
-    """Return the files that say what to install, those that win first."""
-    return [path for pattern in SEARCHED for path in sorted(cwd.glob(pattern)) if path.is_file()]
-
-
-def _named(given: str, cwd: Path) -> Lock:
-    path = Path(os.path.normpath(cwd / given))
-    hint = "Correct `requirements`. Paths are relative to the workspace."
-    try:
-        if path.is_dir():
-            raise InputError(f"`requirements` is {quote(given)}, which is a folder.", hint=hint)
-        if not path.is_file():
-            raise InputError(f"`requirements` is {quote(given)}, which does not exist.", hint=hint)
-    except OSError as error:
-        raise InputError(
-            f"`requirements` is {quote(given)}, which cannot be read: {error.strerror}.", hint=hint
-        ) from error
-    return _lock(given, path, cwd)
-
-
-def _lock(name: str, path: Path, cwd: Path) -> Lock:
+        path, others = Path(os.path.normpath(cwd / given)), []
+        open_regular(path, given, hint="Correct `requirements`. Paths are relative to the workspace.").close()
+    else:
+        path, *others = _search(cwd)
+    name = given or path.name
     _refuse_foreign([path], name)
-    return Lock(cwd, path, _kind(name, path))
+    return Lock(cwd, path, _kind(name, path)), [other.name for other in others]
+
+
+def _search(cwd: Path) -> list[Path]:
+    """Return the files that say what to install, the one to use first."""
+    found = [path for pattern in SEARCHED for path in sorted(cwd.glob(pattern), key=_rank) if path.is_file()]
+    if not found or found[0].name == "pyproject.toml":
+        _refuse_foreign(sorted(cwd.iterdir()))
+    if not found:
+        raise InputError(NOTHING, hint=NOTHING_HINT)
+    several = [path.name for path in found if path.suffix == ".txt"]
+    if len(several) > 1 and found[0].suffix == ".txt" and several[0] != USUAL:
+        hint = "Set `requirements` to one of them."
+        raise InputError(f"Several requirements files exist: {', '.join(map(quote, several))}.", hint=hint)
+    return found
+
+
+def _rank(path: Path) -> tuple[bool, str]:
+    return path.name != USUAL, path.name
 
 
 def _kind(name: str, path: Path) -> LockKind:
@@ -212,21 +205,6 @@ def _source(package: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _toml(name: str, path: Path) -> dict[str, Any]:
     return parse_toml(read_text(path, name), name)
-
-
-def _chosen(there: list[Path]) -> Path:
-    """Return the first file. If several requirements files match, `requirements.txt` is used."""
-    first = there[0]
-    several = [path for path in there if path.suffix == ".txt"]
-    if first.suffix != ".txt" or len(several) == 1:
-        return first
-    usual = first.with_name("requirements.txt")
-    if usual in several:
-        return usual
-    raise InputError(
-        f"Several requirements files exist: {', '.join(quote(path.name) for path in several)}.",
-        hint="Set `requirements` to one of them.",
-    )
 
 
 def _refuse_foreign(paths: Iterable[Path], name: str = "") -> None:

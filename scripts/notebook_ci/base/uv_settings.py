@@ -1,5 +1,6 @@
 """uv's settings of package indexes: "Configuration files" and "Environment variables" of its docs (uv 0.13)."""
 
+import itertools
 import re
 import sys
 import tomllib
@@ -16,9 +17,8 @@ _NAMED = re.compile(r"([A-Za-z0-9._-]+)=(.+)")
 def read(environ: Mapping[str, str], cwd: Path, platform: str = sys.platform, root: Path = ROOT) -> IndexSettings:
     """Read uv's settings of indexes. Raises InputError if a settings file cannot be read."""
     settings = _of_variables(environ)
-    for path in _files(environ, cwd, platform, root):  # the strongest first
-        if (table := _table(path)) is not None:
-            settings = settings.over(_of_table(table, path.parent))
+    for path, table in _files(environ, cwd, platform, root):  # the strongest first
+        settings = settings.over(_of_table(table, path.parent))
     return settings
 
 
@@ -35,8 +35,8 @@ def _of_variables(environ: Mapping[str, str]) -> IndexSettings:
         certificates=get("SSL_CERT_FILE", ""),
         client_certificate=get("SSL_CLIENT_CERT", ""),
         system_certificates=is_true(get("UV_SYSTEM_CERTS", "") or get("UV_NATIVE_TLS", "")),
-        http_proxy=_proxy_or_any(environ, "HTTP_PROXY"),
-        https_proxy=_proxy_or_any(environ, "HTTPS_PROXY"),
+        http_proxy=_proxy(environ, "HTTP_PROXY", "ALL_PROXY"),
+        https_proxy=_proxy(environ, "HTTPS_PROXY", "ALL_PROXY"),
         no_proxy=_proxy(environ, "NO_PROXY"),
         keyring=get("UV_KEYRING_PROVIDER", ""),
         credentials={name: value for name, value in environ.items() if _CREDENTIAL.fullmatch(name)},
@@ -76,28 +76,25 @@ def _of_table(table: Mapping[str, Any], folder: Path) -> IndexSettings:
     )
 
 
-def _files(environ: Mapping[str, str], cwd: Path, platform: str, root: Path) -> Iterator[Path]:
-    """Yield the files that uv reads, the strongest first: of the project, of the user, of the system."""
-    if environ.get("UV_CONFIG_FILE"):
-        yield cwd / environ["UV_CONFIG_FILE"]
-        return
-    if is_true(environ.get("UV_NO_CONFIG", "")):
-        return
-    for folder in (cwd, *cwd.parents):
-        of_project = [path for path in (folder / "uv.toml", folder / "pyproject.toml") if path.is_file()]
-        of_project = [path for path in of_project if _table(path) is not None]
-        if of_project:
-            yield of_project[0]
-            break
+def _files(environ: Mapping[str, str], cwd: Path, platform: str, root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the files that uv reads, the strongest first: one each of the project, the user and the system."""
     user, systems = config_folders(environ, platform, root)
-    yield user / "uv/uv.toml"
-    yield from [path for folder in (*systems, root / "etc") if (path := folder / "uv/uv.toml").is_file()][:1]
+    of_project = [folder / name for folder in (cwd, *cwd.parents) for name in ("uv.toml", "pyproject.toml")]
+    levels = [of_project, [user / "uv/uv.toml"], [folder / "uv/uv.toml" for folder in (*systems, root / "etc")]]
+    if environ.get("UV_CONFIG_FILE"):
+        levels = [[cwd / environ["UV_CONFIG_FILE"]]]
+    elif is_true(environ.get("UV_NO_CONFIG", "")):
+        levels = []
+    for paths in levels:
+        tables = ((path, table) for path in paths if (table := _table(path)) is not None)
+        yield from itertools.islice(tables, 1)
 
 
 def _table(path: Path) -> dict[str, Any] | None:
+    """Return uv's settings in a file; None if the file does not exist or has none."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
@@ -117,9 +114,6 @@ def _from(text: str, folder: Path) -> str:
     return text if "://" in text else str(folder / text)
 
 
-def _proxy(environ: Mapping[str, str], name: str) -> str:
-    return environ.get(name.lower()) or environ.get(name) or ""  # in most programs the lowercase spelling wins
-
-
-def _proxy_or_any(environ: Mapping[str, str], name: str) -> str:
-    return _proxy(environ, name) or _proxy(environ, "ALL_PROXY")
+def _proxy(environ: Mapping[str, str], *names: str) -> str:
+    spelt = [each for name in names for each in (name.lower(), name)]  # in most programs the lowercase spelling wins
+    return next(filter(None, map(environ.get, spelt)), "")

@@ -1,8 +1,18 @@
-"""The surroundings of a stage."""
+"""The surroundings of a stage, and the folder `.notebook-ci/`, where it writes by default."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from notebook_ci.base.errors import InputError
+
+PRIVATE_FOLDER = ".notebook-ci"
+# If a workspace is read-only, everything written there by default has to go to other folders.
+ELSEWHERE = (
+    "Set these inputs to writable folders: `run-dir`, `venv` of setup-env, `tracking-uri` of log-run "
+    "(`sqlite:////FOLDER/mlflow.db`). For `pipeline`, put the last two into the file that `config` names."
+)
 
 
 def is_on_runner(environ: Mapping[str, str]) -> bool:
@@ -24,3 +34,25 @@ class Workspace:
         """The folder that a runner empties after the job."""
         folder = self.environ.get("RUNNER_TEMP")
         return Path(folder) if folder else None
+
+
+def private_folder(cwd: Path, *below: str) -> Path:
+    """Return `.notebook-ci/`, which keeps itself out of git, or a folder in it, which may not exist yet.
+
+    Raises InputError if it is a link, which a stranger's branch may contain; OSError if it cannot be written.
+    """
+    root = cwd / PRIVATE_FOLDER
+    folder = root.joinpath(*below)
+    refuse_link(folder, cwd)
+    root.mkdir(exist_ok=True)
+    with contextlib.suppress(FileExistsError), (root / ".gitignore").open("x") as ignore:
+        ignore.write("*\n")
+    return folder
+
+
+def refuse_link(folder: Path, cwd: Path) -> None:
+    """Raise InputError if a folder below `cwd` is a link or behind one: a stranger's branch may contain it."""
+    if folder.resolve() != cwd.resolve() / folder.relative_to(cwd):
+        raise InputError(
+            f"`{folder}` is a link, or is reached through one. Nothing is written there.", hint="Delete the link."
+        )

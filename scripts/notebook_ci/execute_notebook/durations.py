@@ -10,8 +10,7 @@ from collections.abc import Mapping
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_text, write
-from notebook_ci.base.private_folder import private_folder
-from notebook_ci.base.workspace import Workspace
+from notebook_ci.base.workspace import Workspace, private_folder
 
 FILE = "durations.json"
 

@@ -11,9 +11,8 @@ from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError, NotebookCiError, Problem, SurroundingsError
 from notebook_ci.base.launcher import own_command
 from notebook_ci.base.plan import Plan
-from notebook_ci.base.private_folder import PRIVATE_FOLDER
 from notebook_ci.base.texts import quote
-from notebook_ci.base.workspace import Workspace
+from notebook_ci.base.workspace import PRIVATE_FOLDER, Workspace
 from notebook_ci.log_run import client, source, store
 from notebook_ci.log_run.description import describe
 from notebook_ci.log_run.model import LogRunInputs

@@ -11,9 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.launcher import WORDS
-from notebook_ci.base.private_folder import ELSEWHERE, PRIVATE_FOLDER, private_folder, refuse_link
 from notebook_ci.base.texts import quote, without_users
-from notebook_ci.base.workspace import Workspace
+from notebook_ci.base.workspace import ELSEWHERE, PRIVATE_FOLDER, Workspace, private_folder, refuse_link
 
 SERVER_ENVIRONMENT, DATABASE_ENVIRONMENT = "mlflow-thin", "mlflow-full"
 ARTIFACTS = "artifacts"  # the folder for artifacts of new experiments, beside a database file

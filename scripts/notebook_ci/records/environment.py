@@ -5,9 +5,8 @@ from pathlib import Path
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_text
-from notebook_ci.base.private_folder import PRIVATE_FOLDER
 from notebook_ci.base.typed_json import from_json, parse
-from notebook_ci.base.workspace import Workspace
+from notebook_ci.base.workspace import PRIVATE_FOLDER, Workspace
 
 MARKER = "notebook-ci.json"  # a file in the environment
 

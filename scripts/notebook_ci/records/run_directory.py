@@ -17,10 +17,9 @@ from pathlib import Path
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_text, unwritable, write
-from notebook_ci.base.private_folder import ELSEWHERE, PRIVATE_FOLDER, private_folder
 from notebook_ci.base.texts import quote
 from notebook_ci.base.typed_json import from_json, parse, to_json
-from notebook_ci.base.workspace import Workspace
+from notebook_ci.base.workspace import ELSEWHERE, PRIVATE_FOLDER, Workspace, private_folder
 from notebook_ci.records.build_image import BuildImageRecord
 from notebook_ci.records.dvc_pull import DvcPullRecord
 from notebook_ci.records.execute_notebook import ExecuteRecord
@@ -147,11 +146,6 @@ class RunDirectory:
         stem = f"{stage}-{slug}" if slug else stage
         return (StageFiles(stem if number == 1 else f"{stem}-{number}", self.path) for number in count(1))
 
-    def names(self) -> set[str]:
-        """Return the names of the stages that have written a record."""
-        # A notebook may create a link or a pipe here: only regular files are records.
-        return {path.stem for path in self.path.glob("*.json") if stat.S_ISREG(path.lstat().st_mode)}
-
     def record(self, name: str) -> Record:
         """Return the record that a stage wrote under its name. Raises InputError: see `read`."""
         return read(self.path / f"{name}.json")
@@ -161,7 +155,9 @@ class RunDirectory:
 
         Raises InputError if a file in the directory is not a record of this version.
         """
-        found = {name: self.record(name) for name in self.names()}
+        # A notebook may create a link or a pipe here: only regular files are records.
+        files = [path for path in self.path.glob("*.json") if stat.S_ISREG(path.lstat().st_mode)]
+        found = {path.stem: read(path) for path in files}
         return dict(sorted(found.items(), key=lambda item: (item[1].started, item[0])))
 
     def last(self, kind: type[StageRecord], slug: str) -> StageRecord | None:

@@ -13,9 +13,8 @@ from notebook_ci.base.errors import Problem
 from notebook_ci.base.files import sha256
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.plan import Nothing, Plan
-from notebook_ci.base.private_folder import PRIVATE_FOLDER, private_folder
 from notebook_ci.base.texts import quote
-from notebook_ci.base.workspace import Workspace
+from notebook_ci.base.workspace import PRIVATE_FOLDER, Workspace, private_folder
 from notebook_ci.records.environment import read_marker
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.setup_env import pythons, venv

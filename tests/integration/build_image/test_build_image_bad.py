@@ -103,8 +103,8 @@ CASES = {
     ),
     # Locks
     "no lock": generated({}, "No file says what to install (`uv.lock`, `pylock.toml`"),
-    "lock not there": Case({"requirements": "nope.txt"}, "`requirements` is `nope.txt`, which does not exist."),
-    "lock a folder": Case({"requirements": "notebooks"}, "`requirements` is `notebooks`, which is a folder."),
+    "lock not there": Case({"requirements": "nope.txt"}, "`nope.txt` does not exist. Correct `requirements`."),
+    "lock a folder": Case({"requirements": "notebooks"}, "`notebooks` is a folder. Correct `requirements`."),
     "lock outside": generated(
         {"requirements.txt": "-r ../x.txt\n"},
         "",

@@ -42,8 +42,12 @@ SETUP = {
         {"pyproject.toml": PROJECT.format("").replace(">=3.11", "^3.11")},
         ("pyproject.toml", 0),
     ),
-    "requirements: none": Case({"requirements": "no.txt"}, "`requirements` is `no.txt`, which does not exist."),
-    "requirements: a folder": Case({"requirements": "s"}, "`requirements` is `s`, which is a folder.", {"s/x": ""}),
+    "requirements: none": Case(
+        {"requirements": "no.txt"}, "`no.txt` does not exist. Correct `requirements`.", place=("no.txt", 0)
+    ),
+    "requirements: a folder": Case(
+        {"requirements": "s"}, "`s` is a folder. Correct `requirements`.", {"s/x": ""}, ("s", 0)
+    ),
     "requirements: another kind": Case(
         {"requirements": "setup.py"},
         "`requirements` is `setup.py`, which setup-env cannot install from. Use",
