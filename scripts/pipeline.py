@@ -24,10 +24,9 @@ from notebook_ci.base.errors import (
     SurroundingsError,
     worst,
 )
-from notebook_ci.base.flags import CHECK_ONLY, FROM_STDIN, NOTHING_TO_DO, PLAN
 from notebook_ci.base.inputs import CONFIG, StageInputs, given, unknown
 from notebook_ci.base.launcher import COMMAND, LAUNCHER
-from notebook_ci.base.load_inputs import load
+from notebook_ci.base.load_inputs import CHECK_ONLY, FROM_STDIN, NOTHING_TO_DO, PLAN, load
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.process import POSIX, end_tree
 from notebook_ci.base.process import run as run_program

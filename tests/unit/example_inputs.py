@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.flags import FROM_STDIN
 from notebook_ci.base.inputs import CONFIG, StageInputs, given
-from notebook_ci.base.load_inputs import load
+from notebook_ci.base.load_inputs import FROM_STDIN, load
 from notebook_ci.base.values import BOOLEAN, COUNT, GLOBS, PATH, PYTHON_VERSION, SECONDS, YAML_MAP, choice
 
 STAGE = "execute-notebook"

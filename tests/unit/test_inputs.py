@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from notebook_ci.base.config_file import missed_config
-from notebook_ci.base.flags import CHECK_ONLY, FROM_STDIN
 from notebook_ci.base.inputs import CONFIG, declared
-from notebook_ci.base.load_inputs import load
+from notebook_ci.base.load_inputs import CHECK_ONLY, FROM_STDIN, load
 from notebook_ci.stages import STAGES, load_stage
 from unit.example_inputs import STAGE, Caller, Example, in_toml
 

@@ -4,16 +4,37 @@ A value given by the step or on the command line wins over the file, which wins 
 "not given".
 """
 
+import argparse
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-from notebook_ci.base import config_file, flags
+from notebook_ci.base import config_file
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.inputs import Input, StageInputs, declared, unknown, values_of
+from notebook_ci.base.inputs import CONFIG, Input, StageInputs, declared, unknown, values_of
+from notebook_ci.base.launcher import COMMAND
 from notebook_ci.base.texts import quote
+from notebook_ci.base.values import BOOLEAN
 
+PLAN = "--plan"
+# For the launcher and the actions:
+FROM_STDIN = "--inputs-from-stdin"
+CHECK_ONLY = "--check-inputs"
+NAME_CACHE = "--name-cache"
+# Exit codes for the launcher, of a script that checks its inputs:
+NOTHING_TO_DO = 64  # the plan was all (shown, or no cache to name): the launcher exits with 0, installs nothing
+LIBRARY_NEEDED = 65  # the check needs the YAML library
+EXAMPLES = {
+    "setup-env": "--requirements requirements.txt --python-version 3.12",
+    "dvc-pull": "--targets data/raw.csv.dvc --remote storage",
+    "validate-data": "--data 'data/*.csv' --suite suites/penguins.json",
+    "execute-notebook": "--notebooks 'reports/*.ipynb' --exclude reports/draft.ipynb --cell-timeout 600",
+    "build-image": "--image ghcr.io/team/penguins --tags latest --push",
+    "log-run": "--run-dir .notebook-ci/runs/demo --tracking-uri http://localhost:5000 --experiment penguins",
+    "pipeline": "--stages execute-notebook --stages log-run --parameters 'seed: 1'",
+}
 Model = TypeVar("Model", bound=StageInputs)
 
 
@@ -24,8 +45,8 @@ def load(model: type[Model], stage: str, argv: Sequence[str], stdin: TextIO, cwd
     `notebook-ci.toml`, and relative paths start there.
     """
     inputs = declared(model)
-    given, has_step = flags.read(model, stage, argv)
-    given = (_of_step(stdin.read(), inputs) if has_step else {}) | given
+    flags = _of_flags(model, stage, argv)
+    given = (_of_step(stdin.read(), inputs) if FROM_STDIN in argv else {}) | flags
     direct = {name: value for name, (value, _) in given.items()}
     values = config_file.read(cwd, direct.get("config", ""), stage, inputs) | direct
     texts = {name: raw for name, (_, raw) in given.items() if isinstance(raw, str)}
@@ -46,3 +67,53 @@ def _of_step(text: str, inputs: Mapping[str, Input]) -> dict[str, tuple[Any, Any
         if name.lower() not in inputs:
             raise unknown(f"The action has no input {quote(name)}", name.lower(), inputs)
     return values_of((item := inputs[name.lower()], raw, f"`{item.name}`") for name, raw in step.items())
+
+
+def _of_flags(model: type[StageInputs], stage: str, argv: Sequence[str]) -> dict[str, tuple[Any, Any]]:
+    """Return what the command line gives, as `values_of`."""
+    parser, inputs = _parser(model, stage), declared(model)
+    see = f"See `{parser.prog} --help`."
+    try:
+        found, others = parser.parse_known_args(list(argv))
+        if others:
+            name = others[0].partition("=")[0]
+            known = [f"--{each}" for each in inputs]
+            raise unknown(f"The command line has an unknown argument {quote(name)}", name, known)
+        flags = vars(found)
+        return values_of(
+            (item, "\n".join(flag) if item.kind.many else flag, f"`--{name}`")
+            for name, item in inputs.items()
+            if (flag := flags[item.field]) is not None
+        )
+    except argparse.ArgumentError as error:
+        raise InputError(f"The command line was not understood: {error}.", hint=see) from error
+    except InputError as error:
+        error.hint = f"{error.hint} {see}".lstrip()
+        raise
+
+
+def _parser(model: type[StageInputs], stage: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"{COMMAND} {stage}",
+        description=model.__doc__,
+        epilog=f"The workspace is the current folder.\n"
+        f"Inputs can also be set in {CONFIG}, in the table [{stage}].\n\n"
+        f"Example:\n  {COMMAND} {stage} {EXAMPLES.get(stage, '')}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        exit_on_error=False,
+    )
+    # For the launcher and the actions.
+    for flag in (FROM_STDIN, CHECK_ONLY, NAME_CACHE):
+        parser.add_argument(flag, action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(PLAN, action="store_true", help="Show what would run, without running it.")
+    for item in declared(model).values():
+        text = f"{item.description} Default: {item.shown_default}.".replace("%", "%%")
+        add = functools.partial(parser.add_argument, f"--{item.name}", dest=item.field, metavar=item.kind.metavar)
+        if item.kind is BOOLEAN:
+            add(nargs="?", const="true", help=text)
+        elif item.kind.many:
+            add(action="append", help=f"{text} Can be repeated.")
+        else:
+            add(help=text)
+    return parser

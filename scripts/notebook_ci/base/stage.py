@@ -19,9 +19,8 @@ from notebook_ci.base.console import Console, console
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import EXIT_BUG, Cancelled, InputError, NotebookCiError, SurroundingsError, worst
 from notebook_ci.base.files import unwritable
-from notebook_ci.base.flags import CHECK_ONLY, LIBRARY_NEEDED, NAME_CACHE, NOTHING_TO_DO, PLAN
 from notebook_ci.base.inputs import StageInputs
-from notebook_ci.base.load_inputs import load
+from notebook_ci.base.load_inputs import CHECK_ONLY, LIBRARY_NEEDED, NAME_CACHE, NOTHING_TO_DO, PLAN, load
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.record import StageRecord, as_written, describe_source, timestamp

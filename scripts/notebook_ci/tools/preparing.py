@@ -20,7 +20,7 @@ from notebook_ci.base import indexes, process, signals
 from notebook_ci.base.console import Console, console
 from notebook_ci.base.errors import Cancelled, NotebookCiError, SurroundingsError
 from notebook_ci.base.files import unwritable
-from notebook_ci.base.flags import LIBRARY_NEEDED, NOTHING_TO_DO
+from notebook_ci.base.load_inputs import LIBRARY_NEEDED, NOTHING_TO_DO
 from notebook_ci.base.masking import learn, masked
 from notebook_ci.base.process import program_in
 from notebook_ci.base.texts import command_line, without_users
