@@ -15,15 +15,7 @@ from typing import Any, TextIO
 
 from notebook_ci.base.config_file import missed_config
 from notebook_ci.base.console import Console
-from notebook_ci.base.errors import (
-    MILDEST_FIRST,
-    Cancelled,
-    InputError,
-    NotebookCiError,
-    Problem,
-    SurroundingsError,
-    worst,
-)
+from notebook_ci.base.errors import MILDEST_FIRST, Cancelled, InputError, Problem, SurroundingsError, worst
 from notebook_ci.base.inputs import CONFIG, StageInputs, given, unknown
 from notebook_ci.base.launcher import COMMAND, LAUNCHER
 from notebook_ci.base.load_inputs import CHECK_ONLY, FROM_STDIN, NOTHING_TO_DO, PLAN, load
@@ -108,7 +100,7 @@ class Pipeline(Command[PipelineInputs]):
             is_shown = PLAN in argv or not (done or CHECK_ONLY in argv)
             try:
                 steps = _planned(inputs, workspace)
-            except NotebookCiError:
+            except Exception:
                 is_shown = not done  # it may be why
                 raise
             finally:

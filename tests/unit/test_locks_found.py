@@ -220,7 +220,7 @@ def test_the_digest_differs_between_kinds(cwd: Path) -> None:
 def test_an_included_file_that_is_missing_is_named(cwd: Path, name: str, missing: str) -> None:
     put(cwd, name, text="-r none.txt\n")
     lock, _ = locks.find("", cwd)
-    with pytest.raises(InputError, match="cannot be read: No such file") as caught:
+    with pytest.raises(InputError, match="does not exist") as caught:
         lock.digest()
     assert missing in caught.value.message
     assert caught.value.file == name

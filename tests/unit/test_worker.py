@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from notebook_ci.base import masking
 from notebook_ci.base.errors import SurroundingsError
 from notebook_ci.base.github import RunnerConsole
 from notebook_ci.base.process import Deadline
@@ -80,14 +81,17 @@ def test_a_reply_has_the_types_of_the_request(asked: Asked) -> None:
     assert answer.errors == []
 
 
-def test_progress_is_shown_and_other_lines_are_kept_without_secrets(asked: Asked) -> None:
+def test_progress_is_shown_and_other_lines_are_kept_without_secrets(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(masking, "_forms", ["abcdefgh"])
     asked.ask(
         "worker.progress('half')\nworker.step('a file was read')\nprint('to stdout')\n"
-        "os.system('echo of a program')\nsys.stderr.write('http://ann:s3cr3t@host/x\\n')"
+        "os.system('echo of a program')\nsys.stderr.write('abcdefgh of http://ann:s3cr3t@host/x?sig=1\\n')"
     )
     assert asked.shown.getvalue() == "half\n"
     assert asked.steps == ["a file was read"]
-    assert (asked.folder / "log").read_text() == "to stdout\nof a program\nhttp://host/x\n"
+    assert (asked.folder / "log").read_text() == "to stdout\nof a program\n*** of http://host/x\n"
 
 
 def test_expected_failures_keep_what_was_done(asked: Asked) -> None:

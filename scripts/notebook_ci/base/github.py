@@ -77,8 +77,9 @@ class RunnerConsole(Console):
 
     def set_outputs(self, outputs: Mapping[str, str]) -> None:
         if file_name := self.environ.get("GITHUB_OUTPUT"):
+            end = f"end-{secrets.token_hex(16)}"
             with _appended(file_name) as file:
-                file.write(masked("".join(_output(name, value) for name, value in outputs.items())))
+                file.write(masked("".join(f"{name}<<{end}\n{value}\n{end}\n" for name, value in outputs.items())))
 
     def summarize(self, summary: Summary) -> None:
         if file_name := self.environ.get("GITHUB_STEP_SUMMARY"):
@@ -125,11 +126,6 @@ def _closing(markdown: str) -> str:
 def _appended(path: str) -> TextIO:
     # A file name that is not valid text is written as an escape.
     return Path(path).open("a", encoding="utf-8", errors="backslashreplace", newline="\n")
-
-
-def _output(name: str, value: str) -> str:
-    delimiter = f"end-{secrets.token_hex(16)}"
-    return f"{name}<<{delimiter}\n{value}\n{delimiter}\n"
 
 
 def _escape(text: str) -> str:

@@ -65,8 +65,7 @@ class JsonWalker:
 
     def skip(self, at: int) -> int:
         # Decoding a value and dropping it is faster than any scan with regular expressions: the decoder is C code.
-        end: int = _decode(self.text, at)[1]
-        return end
+        return self.value(at)[1]
 
     def line_at(self, offset: int) -> int:
         """Return the line of an offset, counted from 1. Offsets must not decrease from call to call."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.files import open_regular, parse_toml, read_text
+from notebook_ci.base.files import open_regular, parse_toml, read_bytes, read_text
 from notebook_ci.base.texts import quote
 
 LockKind = Literal["uv.lock", "pylock", "hashed", "plain", "pyproject"]
@@ -108,13 +108,12 @@ class Lock:
     def digest(self) -> str:
         """Return the SHA-256 of the content of all files of `read`. Raises InputError if one cannot be read."""
         digest = hashlib.sha256(self.kind.encode())
-        for path in self.read():
-            if path.exists() and not path.is_file():
-                raise InputError(f"`{path}` is not a regular file.", file=self.name)
-            try:
-                digest.update(hashlib.sha256(path.read_bytes()).digest())
-            except OSError as error:
-                raise InputError(f"`{path}` cannot be read: {error.strerror}.", file=self.name) from error
+        try:
+            for path in self.read():
+                digest.update(hashlib.sha256(read_bytes(path, str(path))).digest())
+        except InputError as error:
+            error.file = self.name  # which includes it
+            raise
         return digest.hexdigest()
 
 

@@ -51,23 +51,6 @@ AnyReply = TypeVar("AnyReply", bound=Reply)
 AnyRequest = TypeVar("AnyRequest")
 
 
-class Listener:
-    """Receives the lines of a worker: shows those for the user at once, and keeps those of the tool."""
-
-    def __init__(self, console: Console, on_step: Callable[[str], object] = lambda _: None) -> None:
-        self._console = console
-        self._on_step = on_step
-        self.others: list[str] = []
-
-    def take(self, line: str) -> None:
-        if line.startswith(PROGRESS):
-            self._console.progress(line.removeprefix(PROGRESS))
-        elif line.startswith(STEP):
-            self._on_step(line.removeprefix(STEP))
-        else:
-            self.others.append(without_secrets(masked(line)))
-
-
 def ask(
     command: Sequence[Argument],
     request: object,
@@ -86,18 +69,27 @@ def ask(
     `tool` is the subject of messages, `log` the file for what the tool prints. Raises TooSlow after the deadline, and
     SurroundingsError if the worker ends without a reply; its last lines are shown.
     """
-    listener = Listener(console, on_step)
+    of_tool: list[str] = []
+
+    def take(line: str) -> None:
+        if line.startswith(PROGRESS):
+            console.progress(line.removeprefix(PROGRESS))
+        elif line.startswith(STEP):
+            on_step(line.removeprefix(STEP))
+        else:
+            of_tool.append(without_secrets(masked(line)))
+
     # Not masked, unlike what is shown or kept: a path may contain the text of a secret.
     text = json.dumps(dataclasses.asdict(request))  # type: ignore[call-overload]  # mypy cannot demand a dataclass
-    done = process.run(command, env=env, cwd=cwd, stdin=text, separate=True, on_line=listener.take, timeout=deadline)
-    if log and listener.others:
-        log.write_text("\n".join(listener.others) + "\n", encoding="utf-8", errors="backslashreplace")
+    done = process.run(command, env=env, cwd=cwd, stdin=text, separate=True, on_line=take, timeout=deadline)
+    if log and of_tool:
+        log.write_text("\n".join(of_tool) + "\n", encoding="utf-8", errors="backslashreplace")
     if done.timed_out:
         raise TooSlow
     try:
         return typed_json.from_json(kind, json.loads(done.stdout))
     except ValueError as error:
-        console.output("\n".join(listener.others[-LINES_SHOWN:]))
+        console.output("\n".join(of_tool[-LINES_SHOWN:]))
         ended = "ended by a bug of notebook-ci" if done.returncode == EXIT_BUG else how_it_ended(done.returncode)
         hint = "The lines above may say why. If the machine had enough memory, please report them."
         raise SurroundingsError(f"{tool} {ended}.", hint=hint) from error

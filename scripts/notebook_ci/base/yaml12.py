@@ -1,5 +1,7 @@
 """Reads YAML 1.2: `no` is text, `1e-3` is a number. The only module that uses ruamel.yaml."""
 
+import itertools
+from collections.abc import Iterator
 from datetime import date, time
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,7 +25,8 @@ def read(raw: object, *, origin: str, hint: str, file: str | Path | None = None)
     """
     with located(file):
         try:
-            return _Plain(origin).convert(_load(raw, origin, file, hint=hint) if isinstance(raw, str) else raw)
+            value = _load(raw, origin, file, hint=hint) if isinstance(raw, str) else raw
+            return _plain(value, origin, itertools.count(1))
         except RecursionError as error:
             raise InputError(f"{origin} is nested too deeply, or contains itself.") from error
 
@@ -86,40 +89,31 @@ def _load(text: str, origin: str, file: str | Path | None, *, hint: str, kind: s
         raise InputError(f"{origin} is not valid YAML: {quote(str(error))}.") from error
 
 
-class _Plain:
-    """Copies values and counts them: with aliases, a few lines of YAML can expand to billions of values."""
-
-    def __init__(self, origin: str) -> None:
-        self.origin = origin
-        self.nodes = 0
-
-    def convert(self, value: object) -> Value:
-        self.nodes += 1
-        if self.nodes > MOST_NODES:
-            raise InputError(
-                f"{self.origin} contains more than {MOST_NODES} values.",
-                hint="Put the data in a file, and read that in the notebook.",
-            )
-        match value:
-            case dict():
-                return {self._name(name): self.convert(item) for name, item in value.items()}
-            case list():
-                return [self.convert(item) for item in value]
-            case date() | time():
-                return value.isoformat()
-            case int() if value.bit_length() > MOST_INTEGER_BITS:
-                raise InputError(f"{self.origin} contains a number with more than 3000 digits.")
-            case None | bool() | int() | float() | str():
-                return value
+def _plain(value: object, origin: str, numbers: Iterator[int]) -> Value:
+    """Copy a value. `numbers` counts the values: with aliases, a few lines of YAML can expand to billions."""
+    if next(numbers) > MOST_NODES:
         raise InputError(
-            f"{self.origin} contains {quote(str(value))}, a {type(value).__name__}.",
-            hint="Use numbers, text, booleans, null, lists and maps.",
+            f"{origin} contains more than {MOST_NODES} values.",
+            hint="Put the data in a file, and read that in the notebook.",
         )
+    match value:
+        case dict():
+            return {_name(name, origin): _plain(item, origin, numbers) for name, item in value.items()}
+        case list():
+            return [_plain(item, origin, numbers) for item in value]
+        case date() | time():
+            return value.isoformat()
+        case int() if value.bit_length() > MOST_INTEGER_BITS:
+            raise InputError(f"{origin} contains a number with more than 3000 digits.")
+        case None | bool() | int() | float() | str():
+            return value
+    raise InputError(
+        f"{origin} contains {quote(str(value))}, a {type(value).__name__}.",
+        hint="Use numbers, text, booleans, null, lists and maps.",
+    )
 
-    def _name(self, name: object) -> str:
-        if isinstance(name, str):
-            return name
-        raise InputError(
-            f"{self.origin} has the name {quote(str(name))}, which is not text.",
-            hint="Put it in quotes.",
-        )
+
+def _name(name: object, origin: str) -> str:
+    if isinstance(name, str):
+        return name
+    raise InputError(f"{origin} has the name {quote(str(name))}, which is not text.", hint="Put it in quotes.")

@@ -115,7 +115,7 @@ SETUP = {
     ),
     "an include that is not there": Case(
         {},
-        "`{cwd}/base.txt` cannot be read: No such file or directory.",
+        "`{cwd}/base.txt` does not exist.",
         {"requirements.txt": "-r base.txt\n"},
         ("requirements.txt", 0),
     ),
