@@ -60,9 +60,7 @@ class Lock:
     @property
     def fixes_versions(self) -> bool:
         """Whether two installations from it are the same. Copied builds of code of the repository may differ."""
-        if self.kind in {"uv.lock", "pylock"}:
-            return not self.copies
-        return self.kind == "hashed"
+        return self.kind in {"uv.lock", "pylock", "hashed"} and not self.copies
 
     @property
     def copies(self) -> list[str]:

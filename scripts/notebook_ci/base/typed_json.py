@@ -28,10 +28,6 @@ _CALLED: Mapping[object, str] = {
 }
 
 
-class MismatchError(ValueError):
-    """JSON does not have the fields or types of a dataclass. The message names field and value."""
-
-
 def to_json(value: object, deepest: int = DEEPEST) -> Any:
     """Return `value` for JSON, without credentials: tuples as lists, NaN, infinity and other objects as text."""
     match value:
@@ -68,7 +64,7 @@ def parse(text: str) -> Any:
 def from_json(kind: type[Type], value: object) -> Type:
     """Return the dataclass that `to_json` wrote. Unknown fields are ignored; missing ones get their default.
 
-    Raises MismatchError.
+    Raises ValueError, which names the field, if the value does not have the fields or types of the dataclass.
     """
     built: Type = _object(kind, value, "")
     return built
@@ -85,7 +81,7 @@ def _object(kind: Any, value: object, name: str) -> Any:
         if field.name in value:
             found[field.name] = _built(hints[field.name], value[field.name], path)
         elif field.default is field.default_factory is dataclasses.MISSING:
-            raise MismatchError(f"`{path}` is missing")
+            raise ValueError(f"`{path}` is missing")
     return kind(**found)
 
 
@@ -120,6 +116,6 @@ def _plain(kind: Any, value: Any, name: str) -> Any:
     raise _mismatch(name, value, kind)
 
 
-def _mismatch(name: str, value: object, kind: Any) -> MismatchError:
+def _mismatch(name: str, value: object, kind: Any) -> ValueError:
     called = _CALLED.get(typing.get_origin(kind) or kind) or " or ".join(map(quote, typing.get_args(kind)))
-    return MismatchError(f"{quote(name)} is {quote(value)}, not {called}" if name else f"it is not {called}")
+    return ValueError(f"{quote(name)} is {quote(value)}, not {called}" if name else f"it is not {called}")
