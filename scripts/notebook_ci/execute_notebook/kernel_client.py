@@ -17,7 +17,7 @@ from jupyter_client.session import Session
 from traitlets import Type
 
 from notebook_ci.base.process import POSIX
-from notebook_ci.execute_notebook.worker_state import WorkerState
+from notebook_ci.execute_notebook.outcome import WorkerState
 
 POLL_SECONDS = 0.005
 WATCH_SECONDS = 0.001

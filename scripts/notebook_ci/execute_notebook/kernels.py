@@ -26,7 +26,7 @@ from notebook_ci.base.process import KILL, LINUX, POSIX, signal_group
 from notebook_ci.base.texts import quote
 from notebook_ci.execute_notebook.deaths import LastWords, MemoryWatch
 from notebook_ci.execute_notebook.kernel_client import IpykernelClient, KernelClient
-from notebook_ci.execute_notebook.worker_state import WorkerState
+from notebook_ci.execute_notebook.outcome import WorkerState
 
 POLL_SECONDS = 0.005
 

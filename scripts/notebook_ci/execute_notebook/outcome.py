@@ -1,13 +1,20 @@
-"""The outcome of an execution, as a worker sends it, and its problems."""
+"""What a worker tells the stage's process of an execution: its state, its outcome and its problems."""
 
+import ctypes
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from notebook_ci.base.errors import Problem, Severity
-from notebook_ci.records.execute_notebook import Failure, FailureKind, NotebookResult
+from notebook_ci.records.execute_notebook import UNTITLED, Failure, NotebookResult
 
-# Failures that need no title: their messages name the notebook or the file.
-UNTITLED: tuple[FailureKind, ...] = ("invalid-notebook", "surroundings")
+
+class WorkerState(ctypes.Structure):
+    """Numbers in memory that both processes share: a message per cell would cost more than many a cell."""
+
+    cell: int  # the running one, counted from 1; 0: none yet
+    kernel: int  # a kernel runs that leads this process group; 0: it has ended, with everything that it had started
+    has_free_cpu: bool  # whether another CPU is free, in addition to the one that the kernel uses
+    _fields_ = (("cell", ctypes.c_int), ("kernel", ctypes.c_int), ("has_free_cpu", ctypes.c_bool))
 
 
 @dataclass

@@ -18,10 +18,9 @@ from notebook_ci.execute_notebook.folders import make_folder, temporary_folder
 from notebook_ci.execute_notebook.interpreter import Interpreter, environment
 from notebook_ci.execute_notebook.kernels import UserKernelManager
 from notebook_ci.execute_notebook.model import ExecuteInputs
-from notebook_ci.execute_notebook.outcome import Outcome, about
+from notebook_ci.execute_notebook.outcome import Outcome, WorkerState, about
 from notebook_ci.execute_notebook.plan import Execution
 from notebook_ci.execute_notebook.watch import Watch
-from notebook_ci.execute_notebook.worker_state import WorkerState
 from notebook_ci.notebooks import metrics
 from notebook_ci.notebooks.document import Document
 from notebook_ci.records.execute_notebook import Failure, NotebookResult

@@ -2,8 +2,7 @@
 
 from notebook_ci.base.markdown import ICONS, MOST_LISTED, code, count, duration, name, rest, table, title
 from notebook_ci.base.texts import listed
-from notebook_ci.execute_notebook.outcome import UNTITLED
-from notebook_ci.records.execute_notebook import ExecuteRecord, Failure, NotebookResult
+from notebook_ci.records.execute_notebook import UNTITLED, ExecuteRecord, Failure, NotebookResult
 
 MOST_NAMED = 3
 

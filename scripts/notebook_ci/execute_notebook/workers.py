@@ -25,10 +25,9 @@ from notebook_ci.base.errors import Cancelled
 from notebook_ci.base.process import KILL, LINUX, POSIX, signal_group
 from notebook_ci.execute_notebook.deaths import MemoryWatch
 from notebook_ci.execute_notebook.engine import StoppedError
-from notebook_ci.execute_notebook.outcome import Outcome
+from notebook_ci.execute_notebook.outcome import Outcome, WorkerState
 from notebook_ci.execute_notebook.plan import Execution
 from notebook_ci.execute_notebook.runner import Executor, Shared
-from notebook_ci.execute_notebook.worker_state import WorkerState
 
 END_SECONDS = 5.0  # a runner that cancels a job kills what is left ten seconds later
 

@@ -16,6 +16,8 @@ FailureKind = Literal[
     "surroundings",
     "cancelled",
 ]
+# Failures that need no title: their messages name the notebook or the file.
+UNTITLED: tuple[FailureKind, ...] = ("invalid-notebook", "surroundings")
 
 
 @dataclass(kw_only=True)
