@@ -87,6 +87,22 @@ def test_a_folder_of_another_remote_is_shown_by_its_address(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ("remote://b/x", "`.dvc/config` has no remote `b`. It has"),
+        ("remote://c/x", "`.dvc/config` has no remote `c`. It has"),
+        ("hdfs://h/x", "The remote `a` uses `hdfs://`, which is not supported. Supported are"),
+        ("http://ann:p/w@host/x", "The URL of the remote `a` has a password with an unquoted `/`, `?` or `#`."),
+    ],
+)
+def test_a_folder_of_a_remote_that_cannot_be_used(root: Path, other: str, message: str) -> None:
+    config = read(root, f"['remote \"a\"']\nurl = {other}\n['remote \"b\"']\nurl = remote://a/more\n")
+    with pytest.raises(InputError) as raised:
+        config.remote("b")
+    assert f"{raised.value.message} {raised.value.hint}".startswith(message)
+
+
+@pytest.mark.parametrize(
     ("url", "message"),
     [
         ("hdfs://h/x", "The remote `a` uses `hdfs://`, which is not supported."),
