@@ -38,7 +38,7 @@ class NotebookCiError(Exception):
 
 
 def worst(codes: Iterable[int]) -> int:
-    """Return that of several exit codes which is the code of the whole."""
+    """Return the exit code of a run whose stages ended with these codes."""
     ranks = {code: rank for rank, code in enumerate(MILDEST_FIRST)}
     return max(codes, key=lambda code: ranks.get(code, len(ranks)), default=0)
 
