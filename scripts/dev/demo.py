@@ -22,18 +22,22 @@ def main() -> int:
     began = time.monotonic()
     # Outside the checkout, and always the same folder, so that its environment is reused.
     repository = Path(os.environ.get("DEMO_DIR") or cache_root() / "demo" / "penguins").absolute()
-    tell(f"Copying examples/penguins to {repository}")
+    print(f"Copying examples/penguins to {repository}", file=sys.stderr)
     copy(repository)
     # As on a local machine: without the variables of a runner.
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("GITHUB_", "RUNNER_"))}
     exit_code = subprocess.run(["bash", str(LAUNCHER), "pipeline"], cwd=repository, env=environ, check=False).returncode
     runs = sorted((repository / ".notebook-ci" / "runs").glob("*"))
-    tell(f"The whole demo took {time.monotonic() - began:.0f} s. Look at:")
+    lines = [f"The whole demo took {time.monotonic() - began:.0f} s. Look at:"]
     if runs:
-        tell(f"  executed notebooks  {runs[-1] / 'execute-notebook' / 'notebooks'}")
-        tell(f"  records             {runs[-1]}")
-        tell(f"  the run at MLflow   {view(runs[-1])}")
-    tell(f"  the repository      {repository}")
+        lines += [
+            f"  executed notebooks  {runs[-1] / 'execute-notebook' / 'notebooks'}",
+            f"  records             {runs[-1]}",
+            f"  the run at MLflow   {view(runs[-1])}",
+        ]
+    lines.append(f"  the repository      {repository}")
+    # To standard error, as the chain does, so that the lines stay in order.
+    print("\n".join(lines), file=sys.stderr)
     return exit_code
 
 
@@ -41,11 +45,6 @@ def view(run: Path) -> str:
     """Return the command that shows a run in MLflow, from the record of log-run."""
     record = run / "log-run.json"
     return str(json.loads(record.read_text(encoding="utf-8"))["view"]) if record.exists() else "it was not logged"
-
-
-def tell(text: str) -> None:
-    """Print a line to standard error, as the chain does, so that the lines stay in order."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def copy(repository: Path) -> None:

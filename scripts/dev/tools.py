@@ -32,9 +32,9 @@ def find_tool(name: str) -> Path:
     package, version = TOOLS[name]
     built = cache_root() / "go-tools" / f"{name}-v{version}" / name
     if not built.is_file():
-        _say(f"building {name} {version} (once; takes two to four minutes, about 1 GB of disk meanwhile) ...")
+        effort = "once; takes two to four minutes, about 1 GB of disk meanwhile"
+        print(f"tools: building {name} {version} ({effort}) ...", file=sys.stderr)
         _build(built, package, version)
-        _say(f"{name} {version} is ready: {built}")
     return built
 
 
@@ -67,10 +67,6 @@ def _build(built: Path, package: str, version: str) -> None:
                 f"run this again. Or build {built.name} {version} yourself, as {built}.",
             )
         Path(scratch, built.name).replace(built)  # in one step, so that it is never incomplete
-
-
-def _say(text: str) -> None:
-    print(f"tools: {text}", file=sys.stderr, flush=True)
 
 
 def main() -> int:

@@ -2,9 +2,8 @@
 
     make bench [ARGS="--rounds 5 --only trivial-8"]
 
-In each round, all contenders of a work run in turn, each in a fresh copy of the same notebooks, with the same kernels
-and the same empty home folder. Whole commands are timed. All environments are installed from locks and byte-compiled.
-If all works were measured in at least three rounds, the results are also written to docs/benchmarks.md.
+If all works were measured in at least three rounds, the results are also written to docs/benchmarks.md, which says how
+it measures.
 """
 
 import argparse

@@ -4,7 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from notebook_ci.base.launcher import LAUNCHER
+from notebook_ci.base.process import Argument
+from notebook_ci.tools import tool
 
 # Variables of a runner, Python, a shell or a user that would affect some contenders.
 PREFIXES = (
@@ -35,9 +36,7 @@ def create(home: Path) -> dict[str, str]:
 
 def python_of(name: str) -> str:
     """Return the Python of a tool environment, which is created if it is missing."""
-    return output_of(
-        "bash", str(LAUNCHER), "--env", name, "--exec", "python", "-c", "import sys; print(sys.executable)"
-    )
+    return output_of(*tool.command(name, "python", "-c", "import sys; print(sys.executable)"))
 
 
 def versions(ours: str, peers: str) -> dict[str, str]:
@@ -48,5 +47,5 @@ def versions(ours: str, peers: str) -> dict[str, str]:
     }
 
 
-def output_of(*command: str) -> str:
+def output_of(*command: Argument) -> str:
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()

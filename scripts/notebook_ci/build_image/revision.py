@@ -59,7 +59,9 @@ class Revision:
         return address if _ADDRESS.fullmatch(address) else ""
 
     def changed(self) -> list[str]:
-        """Return the tracked files that differ from the commit, relative to the workspace."""
+        """Return the tracked files that differ from the commit, relative to the workspace; none without a commit."""
+        if not self.commit:
+            return []
         done = git.run(self.workspace, "diff", "--no-ext-diff", "--name-only", "-z", "--relative", "HEAD")
         return [name for name in done.stdout.split("\0") if name]
 

@@ -104,7 +104,11 @@ def run(inputs: BuildImageInputs, planned: ImagePlan, context: Context, record: 
     if generated:
         generated.check(context, docker, record)
         advice = "The image contains the committed files: commit these, and build again."
-    _warn_of_changes(context, revision, advice)
+    if changed := revision.changed():
+        context.warning(
+            f"{len(changed)} tracked file(s) of the workspace differ from the commit {revision.commit[:12]} in the "
+            f"image's label: {listed(changed, MOST_NAMED)}. {advice}"
+        )
     if generated and (notebooks := revision.untracked_notebooks()):
         context.warning(f"Not in the image, because git does not track them: {listed(notebooks, MOST_NAMED)}.")
     if inputs.push:
@@ -257,15 +261,6 @@ def _push(docker: Docker, record: BuildImageRecord) -> None:
                 error.hint = f"{error.hint} Already pushed: {', '.join(map(quote, record.pushed))}.".lstrip()
             raise
         record.pushed.append(tag)
-
-
-def _warn_of_changes(context: Context, revision: Revision, advice: str) -> None:
-    """Warn of what differs from the commit in the image's labels."""
-    if changed := revision.changed() if revision.commit else []:
-        context.warning(
-            f"{len(changed)} tracked file(s) of the workspace differ from the commit {revision.commit[:12]} in the "
-            f"image's label: {listed(changed, MOST_NAMED)}. {advice}"
-        )
 
 
 def _write(folder: Path, name: str, text: str) -> None:

@@ -11,7 +11,7 @@ def note(record: BuildImageRecord) -> str:
     if not record.image_id:
         return ""
     pushed = "pushed" if record.pushed else "not pushed"
-    return f"`{_first(record)}`, {size(record.bytes)}, {pushed}"
+    return f"`{record.headline['image']}`, {size(record.bytes)}, {pushed}"
 
 
 def section(record: BuildImageRecord) -> list[str]:
@@ -19,7 +19,7 @@ def section(record: BuildImageRecord) -> list[str]:
         return []
     dockerfile = f" from {name(record.dockerfile)}" if not record.base_image else ""
     rows = [
-        ["name", name(_first(record))],
+        ["name", name(record.headline["image"])],
         *([["more tags", _tags(record.tags[1:])]] if record.tags[1:] else []),
         ["id", f"`{record.image_id}`"],
         *([["digest", f"`{record.digest}`"]] if record.digest else []),
@@ -28,10 +28,6 @@ def section(record: BuildImageRecord) -> list[str]:
         ["size", f"{size(record.bytes)}, built with {record.builder}{dockerfile}"],
     ]
     return [table(["image", ""], rows)]
-
-
-def _first(record: BuildImageRecord) -> str:
-    return f"{record.image}:{record.tags[0]}"
 
 
 def _tags(tags: list[str]) -> str:

@@ -37,12 +37,9 @@ def required(given: str, project: Path, cwd: Path) -> RequiredPython:
     if given:
         return RequiredPython(given)
     if line := _first_line(cwd / VERSION_FILE):
-        return RequiredPython(
-            _checked(line.split()[0], _NAME, VERSION_FILE, "Write a version such as `3.12`."), VERSION_FILE
-        )
+        return _checked(line.split()[0], _NAME, VERSION_FILE, "Write a version such as `3.12`.")
     if specifiers := _requires_python(project / PROJECT_FILE):
-        hint = "Write `requires-python` such as `>=3.12`."
-        return RequiredPython(_checked(specifiers, _SPECIFIERS, PROJECT_FILE, hint), PROJECT_FILE)
+        return _checked(specifiers, _SPECIFIERS, PROJECT_FILE, "Write `requires-python` such as `>=3.12`.")
     return RequiredPython("")
 
 
@@ -62,10 +59,10 @@ def _requires_python(path: Path) -> str:
         return ""  # the lock is another file; if it is this one, `locks.check` reports it
 
 
-def _checked(text: str, pattern: re.Pattern[str], name: str, hint: str) -> str:
+def _checked(text: str, pattern: re.Pattern[str], name: str, hint: str) -> RequiredPython:
     if not pattern.fullmatch(text):
         raise InputError(f"`{name}` requires Python {quote(text)}, which is not a version.", hint=hint, file=name)
-    return text
+    return RequiredPython(text, name)
 
 
 def find(uv: Uv, required: str) -> Path | None:
