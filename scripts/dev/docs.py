@@ -12,7 +12,7 @@ import itertools
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,8 @@ def generated() -> Iterator[tuple[Path, str]]:
         yield folder / "README.md", tables(stage, (folder / "README.md").read_text(encoding="utf-8"))
         yield ROOT / "docs" / "schemas" / f"{stage.name}.schema.json", schema(stage)
     yield ROOT / "action.yml", action(PIPELINE, (ROOT / "action.yml").read_text(encoding="utf-8"))
-    readme = between("actions", actions_table(), (ROOT / "README.md").read_text(encoding="utf-8"))
+    actions = {f"[`{stage.name}`](actions/{stage.name})": stage.description for stage in ALL_STAGES}
+    readme = between("actions", table("action", actions), (ROOT / "README.md").read_text(encoding="utf-8"))
     yield ROOT / "README.md", tables(PIPELINE, readme)
 
 
@@ -86,7 +87,8 @@ def tables(stage: Command[Any], text: str) -> str:
     if tuning := [item for item in own if item.tuning]:
         text = between("tuning", inputs_table(tuning), text)
     text = between("common inputs", inputs_table(common.values()), text)
-    return between("outputs", outputs_table(stage), text)
+    outputs = {f"`{name}`": description for name, description in stage.all_outputs.items()}
+    return between("outputs", table("output", outputs), text)
 
 
 def inputs_table(inputs: Iterable[Input]) -> str:
@@ -94,14 +96,8 @@ def inputs_table(inputs: Iterable[Input]) -> str:
     return "\n".join(["| input | accepted | default | |", "|---|---|---|---|", *rows])
 
 
-def outputs_table(stage: Command[Any]) -> str:
-    rows = [f"| `{name}` | {description} |" for name, description in stage.all_outputs.items()]
-    return "\n".join(["| output | |", "|---|---|", *rows])
-
-
-def actions_table() -> str:
-    rows = [f"| [`{stage.name}`](actions/{stage.name}) | {stage.description} |" for stage in ALL_STAGES]
-    return "\n".join(["| action | |", "|---|---|", *rows])
+def table(noun: str, rows: Mapping[str, str]) -> str:
+    return "\n".join([f"| {noun} | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows.items())])
 
 
 class Schema(pydantic.json_schema.GenerateJsonSchema):

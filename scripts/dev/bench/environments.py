@@ -7,11 +7,8 @@ from pathlib import Path
 from notebook_ci.base.process import Argument
 from notebook_ci.tools import tool
 
-# Variables of a runner, Python, a shell or a user that would affect some contenders.
-PREFIXES = (
-    "PYTHON", "JUPYTER", "IPYTHON", "PYTEST", "PAPERMILL", "MPL", "XDG_", "VIRTUAL_ENV", "GITHUB_", "RUNNER_",
-    "OMP_",
-)  # fmt: skip
+# Others would affect some contenders; launch.sh reads the last one.
+VARIABLES = ("PATH", "LANG", "TMPDIR", "NOTEBOOK_CI_PYTHON")
 OURS = ("papermill", "nbclient", "jupyter-client")
 PEERS = ("papermill", "nbclient", "nbmake", "pytest", "pytest-xdist")
 KERNELS = ("ipykernel", "jupyter-client", "ipython", "numpy", "pandas", "matplotlib", "scikit-learn")
@@ -29,9 +26,9 @@ def create(home: Path) -> dict[str, str]:
     """
     ours, peers = python_of("execute-notebook"), python_of("bench")
     home.mkdir()
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIXES)}
+    kept = {name: os.environ[name] for name in VARIABLES if name in os.environ}
     cache = Path(peers).parents[2]
-    return {**clean, "HOME": str(home), "NOTEBOOK_CI_CACHE": str(cache), "OURS": ours, "PEERS": peers}
+    return {**kept, "HOME": str(home), "NOTEBOOK_CI_CACHE": str(cache), "OURS": ours, "PEERS": peers}
 
 
 def python_of(name: str) -> str:

@@ -165,24 +165,19 @@ def _parameters(records: Mapping[str, Record], notices: list[str]) -> dict[str, 
     """Return the parameters of all notebooks; if values differ, each name is prefixed with its notebook."""
     executed = {label: record.notebooks for label, record in records.items() if isinstance(record, ExecuteRecord)}
     several = sum(any(notebook.parameters for notebook in notebooks) for notebooks in executed.values()) > 1
-    given: dict[str, dict[str, str]] = {}
+    given: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for label, notebooks in executed.items():
         for notebook in notebooks:
             path = notebook.name.removesuffix(".ipynb")
             for name, value in notebook.parameters.items():
-                given.setdefault(name, {})[f"{label}.{path}" if several else path] = _text(value)
+                # As MLflow itself would log it, but lists and maps as JSON.
+                text = _json(value) if isinstance(value, dict | list) else str(value)
+                given[name][f"{label}.{path}" if several else path] = text
     logged: dict[str, str] = {}
     for name, values in given.items():
-        if len(set(values.values())) == 1:
-            logged[name] = next(iter(values.values()))
-        else:
-            logged |= {f"{path}.{name}": value for path, value in values.items()}
+        differ = len(set(values.values())) > 1
+        logged |= {f"{path}.{name}" if differ else name: value for path, value in values.items()}
     return bounded(valid_names(logged, notices), MOST_PARAMETER, "parameter", notices)
-
-
-def _text(value: object) -> str:
-    """Return a value as MLflow itself would log it; lists and maps as JSON."""
-    return _json(value) if isinstance(value, dict | list) else str(value)
 
 
 def _json(value: object) -> str:
