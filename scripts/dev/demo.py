@@ -14,8 +14,6 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from dev.tools import cache_root
 from notebook_ci.base.launcher import LAUNCHER
 
-GIT_IDENTITY = ("-c", "user.name=notebook-ci demo", "-c", "user.email=demo@localhost")
-
 
 def main() -> int:
     """Copy the example, run the chain, and print where its results are. Returns the exit code of the chain."""
@@ -61,7 +59,8 @@ def copy(repository: Path) -> None:
 def git(repository: Path, *arguments: str) -> None:
     """Run git without the user's settings."""
     environ = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-    subprocess.run(["git", *GIT_IDENTITY, *arguments], cwd=repository, env=environ, check=True)
+    identity = ("-c", "user.name=notebook-ci demo", "-c", "user.email=demo@localhost")
+    subprocess.run(["git", *identity, *arguments], cwd=repository, env=environ, check=True)
 
 
 if __name__ == "__main__":
