@@ -32,8 +32,7 @@ def find_tool(name: str) -> Path:
     package, version = TOOLS[name]
     built = cache_root() / "go-tools" / f"{name}-v{version}" / name
     if not built.is_file():
-        effort = "once; takes two to four minutes, about 1 GB of disk meanwhile"
-        print(f"tools: building {name} {version} ({effort}) ...", file=sys.stderr)
+        print(f"tools: building {name} {version} (takes minutes and 1 GB of disk, once) ...", file=sys.stderr)
         _build(built, package, version)
     return built
 

@@ -16,14 +16,13 @@ LINES_SHOWN = 30
 SAMPLE_SECONDS = 0.05
 # Parts of the command line of a kernel, or of a kernel server (its forked kernels keep its command line).
 KERNELS = (b"ipykernel_launcher", b"kernel_server/inside/start.py")
-# Each contender executes this first, unmeasured: files are in memory then, and pytest has written its byte-code.
-REHEARSAL = notebooks.importing(1)
 
 
 def run(work: Work, rounds: int, folder: Path, environ: Mapping[str, str]) -> dict[str, list[float]]:
     """Return the figures of each contender, one per round. `folder` is created for each run of a contender."""
     figures: dict[str, list[float]] = {contender.name: [] for contender in work.contenders}
-    rehearsal = replace(work, notebooks=REHEARSAL)
+    # Unmeasured: files are in memory then, and pytest has written its byte-code.
+    rehearsal = replace(work, notebooks=notebooks.importing(1))
     for contender in work.contenders:
         measure(rehearsal, contender, folder, environ)
     for number in range(max(rounds, work.fewest_rounds)):
