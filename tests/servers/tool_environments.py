@@ -11,10 +11,8 @@ from integration.suite import ROOT, base_environ, cache
 TOOLS = (
     "pipeline",
     "setup-env",
-    "dvc-local",
+    "dvc",
     "dvc-s3",
-    "dvc-http",
-    "dvc-ssh",
     "dvc-azure",
     "s3-server",
     "validate-data",

@@ -17,8 +17,9 @@ from notebook_ci.base.files import exists, is_folder, read_text
 from notebook_ci.base.texts import quote, without_users
 
 FOLDER = ".dvc"
-# Scheme of the address -> kind of remote. Each kind has a lock, requirements/dvc-<kind>.txt.
+# Scheme of the address -> kind of remote.
 KINDS = {"": "local", "s3": "s3", "http": "http", "https": "http", "ssh": "ssh", "gs": "gs", "azure": "azure"}
+IN_ALL = {"local", "http", "ssh"}  # requirements/dvc.txt supports these; requirements/dvc-<kind>.txt one kind more
 SUPPORTED = "Supported are folders, s3://, gs://, azure://, ssh://, http:// and https://."
 # Schemes for which DVC would need a plugin that no lock has.
 UNSUPPORTED = {"gdrive", "hdfs", "oss", "webdav", "webdavs", "webhdfs"}

@@ -16,7 +16,7 @@ from notebook_ci.base.files import is_folder, sha256
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.texts import quote, without_secrets
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.dvc_pull.config import KINDS, SUPPORTED, UNSUPPORTED, Config, Remote, find_root, scheme_of
+from notebook_ci.dvc_pull.config import IN_ALL, KINDS, SUPPORTED, UNSUPPORTED, Config, Remote, find_root, scheme_of
 from notebook_ci.dvc_pull.model import MANIFEST, DvcPullInputs
 from notebook_ci.dvc_pull.pointers import Entry, Pointers, read
 from notebook_ci.dvc_pull.protocol import Request, Result
@@ -38,8 +38,7 @@ class PullPlan(Plan):
     cache: Path  # DVC's cache folder
     pointers: Pointers
     remotes: Sequence[Remote]  # those that may be pulled from, the default one first
-    scheme: str  # kind of the remotes
-    kind: str  # the tool environment that can pull
+    environment: str  # the tool environment that can pull
 
     def lines(self) -> Iterator[str]:
         where = ", ".join(f"{remote.name} ({remote.url})" for remote in self.remotes)
@@ -69,11 +68,13 @@ def plan(inputs: DvcPullInputs, workspace: Workspace) -> PullPlan | Nothing:
     remotes_of_outs = {out.remote for out in pointers.outs}
     names = [inputs.remote] if inputs.remote else [config.default, *sorted(remotes_of_outs & set(config.urls))]
     remotes = [config.remote(name) for name in dict.fromkeys(filter(None, names))]
-    scheme = _kind([remote.kind for remote in remotes], "The data is in remotes")
-    others = {KINDS[each] for each in schemes if each in KINDS}
-    kind = _kind([scheme, *sorted(others)], "The remote and the addresses in pointers are")
     return PullPlan(
-        root=root, directory=directory, cache=config.cache, pointers=pointers, remotes=remotes, scheme=scheme, kind=kind
+        root=root,
+        directory=directory,
+        cache=config.cache,
+        pointers=pointers,
+        remotes=remotes,
+        environment=_environment({remote.kind for remote in remotes} | {KINDS[each] for each in schemes & set(KINDS)}),
     )
 
 
@@ -84,7 +85,7 @@ def run(inputs: DvcPullInputs, planned: PullPlan, context: Context, record: DvcP
     ended without a reply.
     """
     remotes, manifest = planned.remotes, context.files.artifacts / MANIFEST
-    record.scheme = planned.scheme
+    record.scheme = ", ".join(dict.fromkeys(remote.kind for remote in remotes))
     record.remote = ", ".join(remote.name for remote in remotes)
     record.remote_url = ", ".join(remote.url for remote in remotes)
     record.verified = inputs.verify
@@ -98,10 +99,9 @@ def run(inputs: DvcPullInputs, planned: PullPlan, context: Context, record: DvcP
         verify=inputs.verify,
         manifest=str(manifest),
     )
-    environment = f"dvc-{planned.kind}"
-    tool.install(environment, "DVC", context.environ, context.console)
+    tool.install(planned.environment, "DVC", context.environ, context.console)
     result = worker.ask(
-        tool.worker(environment, WORKER),
+        tool.worker(planned.environment, WORKER),
         request,
         Result,
         tool="DVC",
@@ -169,16 +169,16 @@ def _unsupported(entries: Sequence[Entry]) -> Iterator[InputError]:
             yield InputError(what, hint=SUPPORTED, file=each.file, line=each.line)
 
 
-def _kind(kinds: list[str], what: str) -> str:
-    """Return the tool environment for kinds of remotes; each supports local folders and HTTP, too.
+def _environment(kinds: set[str]) -> str:
+    """Return the tool environment for kinds of remotes: the smallest, or that of a cloud, which has all of it, too.
 
-    Raises InputError if no single one supports all of them; the message begins with `what`.
+    Raises InputError for two clouds.
     """
-    special = [kind for kind in dict.fromkeys(kinds) if kind not in {"local", "http"}]
-    if len(special) > 1:
+    clouds = sorted(kinds - IN_ALL)
+    if len(clouds) > 1:
         raise InputError(
-            f"{what} of several kinds: {', '.join(special)}.",
+            f"Remotes and imports are of several kinds: {', '.join(clouds)}.",
             hint="Pull from one kind at a time, with `remote`. Keep imports (`dvc import-url`) from another kind in a "
             "DVC repository of their own (`dvc init --subdir`).",
         )
-    return next(iter(special or sorted(kinds)), "local")
+    return f"dvc-{clouds[0]}" if clouds else "dvc"

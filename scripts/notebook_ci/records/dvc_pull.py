@@ -34,7 +34,7 @@ class Pulled:
 class DvcPullRecord(Pulled, Record):
     remote: str = ""  # names of the remotes, separated by commas
     remote_url: str = ""  # without credentials
-    scheme: str = ""  # local, s3, http, ssh, gs or azure
+    scheme: str = ""  # kinds of the remotes, separated by commas: local, s3, http, ssh, gs or azure
     verified: bool = False  # whether the content of all files was compared with the pointers
 
     @property

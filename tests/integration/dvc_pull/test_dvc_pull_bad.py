@@ -22,7 +22,7 @@ def nothing(_: Checkout) -> None:
 
 
 PULLING = "DVC 3.67.1 pulls here. Either a newer version wrote the file, or it has a typo."
-LAUNCH = ("/bin/bash", str(ROOT / "scripts" / "launch.sh"), "--env", "dvc-local", "--exec")
+LAUNCH = ("/bin/bash", str(ROOT / "scripts" / "launch.sh"), "--env", "dvc", "--exec")
 IMPORT = """\
 frozen: true
 deps:

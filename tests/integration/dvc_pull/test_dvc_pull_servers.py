@@ -136,7 +136,7 @@ def test_addresses_of_two_kinds_of_clouds(checkout: Checkout) -> None:
     for kind in ("s3", "gs"):
         checkout.workspace.write(f"{kind}.dvc", f"deps:\n- path: {kind}://penguins/x\nouts:\n- path: {kind}\n")
     message = expect(pull(checkout, targets=POINTER), 2)[0][2]
-    assert message.startswith("The remote and the addresses in pointers are of several kinds: gs, s3.")
+    assert message.startswith("Remotes and imports are of several kinds: gs, s3.")
 
 
 def test_remotes_of_two_kinds_of_clouds(checkout: Checkout) -> None:
@@ -145,4 +145,4 @@ def test_remotes_of_two_kinds_of_clouds(checkout: Checkout) -> None:
         file.write("['remote \"other\"']\n    url = gs://penguins/dvc\n")
     with (checkout.folder / POINTER).open("a") as file:
         file.write("  remote: other\n")
-    assert expect(pull(checkout), 2)[0][2].startswith("The data is in remotes of several kinds: s3, gs.")
+    assert expect(pull(checkout), 2)[0][2].startswith("Remotes and imports are of several kinds: gs, s3.")
