@@ -41,7 +41,7 @@ def run(*command: str | Path, cwd: Path | None = None) -> subprocess.CompletedPr
 def actionlint() -> str:
     """The program, built if it is not there."""
     done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "dev" / "tools.py", "actionlint"],
+        [sys.executable, ROOT / "scripts" / "dev" / "tools.py"],
         stdout=subprocess.PIPE,
         text=True,
         check=True,

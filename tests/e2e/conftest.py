@@ -1,10 +1,11 @@
 """Fixtures of the end-to-end tests: the suite as it stands in this checkout, and a fresh repository that uses it."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from dev.tools import cache_root, find_tool
+from dev.tools import cache_root
 from harness import Consumer, Machine, Suite
 from servers.docker_fixtures import engine  # noqa: F401 - a fixture, found here by its name
 from servers.tool_environments import tools  # noqa: F401 - the same
@@ -14,8 +15,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
-    """Where jobs run; builds act if it is not on this machine, which takes minutes."""
-    return Machine(tmp_path_factory.mktemp("machine"), cache_root(), find_tool("act"))
+    """Where jobs run, by the act of the environment that the tests run in."""
+    return Machine(tmp_path_factory.mktemp("machine"), cache_root(), Path(sys.executable).with_name("act"))
 
 
 @pytest.fixture(scope="session")
