@@ -38,7 +38,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory, made: Path) -> Iterator[S3]:
             shutil.copytree(made / "repository", copy)
             dvc(copy, "remote", "add", "--quiet", "cloud", "s3://penguins/dvc")
             dvc(copy, "remote", "modify", "--quiet", "cloud", "endpointurl", server.url)
-            dvc(copy, "push", "--quiet", "-r", "cloud", kind="s3", environ=KEYS)
+            dvc(copy, "push", "--quiet", "-r", "cloud", tools="dvc-s3", environ=KEYS)
             yield server
 
     with shared(tmp_path_factory, "s3", serve) as server:

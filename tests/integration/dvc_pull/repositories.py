@@ -50,8 +50,8 @@ def git(folder: Path, *arguments: str) -> str:
     return run(folder, *GIT, *arguments)
 
 
-def dvc(folder: Path, *arguments: str, kind: str = "local", environ: Mapping[str, str] | None = None) -> str:
-    launch = ("/bin/bash", str(ROOT / "scripts" / "launch.sh"), "--env", f"dvc-{kind}", "--exec", "dvc")
+def dvc(folder: Path, *arguments: str, tools: str = "dvc", environ: Mapping[str, str] | None = None) -> str:
+    launch = ("/bin/bash", str(ROOT / "scripts" / "launch.sh"), "--env", tools, "--exec", "dvc")
     return run(folder, *launch, *arguments, environ=environ)
 
 

@@ -417,7 +417,7 @@ def test_s3_with_versions(workspace: Workspace, s3: S3) -> None:
     dvc(workspace.folder, "remote", "add", "--quiet", "-d", "cloud", "s3://versioned/tree")
     dvc(workspace.folder, "remote", "modify", "--quiet", "cloud", "endpointurl", s3.url)
     dvc(workspace.folder, "remote", "modify", "--quiet", "cloud", "version_aware", "true")
-    dvc(workspace.folder, "push", "--quiet", kind="s3", environ=KEYS)
+    dvc(workspace.folder, "push", "--quiet", tools="dvc-s3", environ=KEYS)
     shutil.rmtree(workspace.folder / ".dvc" / "cache")
     shutil.rmtree(workspace.folder / "folder")
     (workspace.folder / "a.csv").unlink()
