@@ -89,10 +89,10 @@ def test_a_folder_of_another_remote_is_shown_by_its_address(root: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ("remote://b/x", "`.dvc/config` has no remote `b`. It has"),
-        ("remote://c/x", "`.dvc/config` has no remote `c`. It has"),
-        ("hdfs://h/x", "The remote `a` uses `hdfs://`, which is not supported. Supported are"),
-        ("http://ann:p/w@host/x", "The URL of the remote `a` has a password with an unquoted `/`, `?` or `#`."),
+        ("remote://b/x", "The remote `b` leads to itself."),
+        ("remote://c/x", "The remote `b` leads to `c`, which does not exist."),
+        ("hdfs://h/x", "The remote `b` uses `hdfs://`, which is not supported. Supported are"),
+        ("http://ann:p/w@host/x", "The URL of the remote `b` has a password with an unquoted `/`, `?` or `#`."),
     ],
 )
 def test_a_folder_of_a_remote_that_cannot_be_used(root: Path, other: str, message: str) -> None:
@@ -100,6 +100,12 @@ def test_a_folder_of_a_remote_that_cannot_be_used(root: Path, other: str, messag
     with pytest.raises(InputError) as raised:
         config.remote("b")
     assert f"{raised.value.message} {raised.value.hint}".startswith(message)
+
+
+def test_a_long_chain_of_remotes_ends(root: Path) -> None:
+    chain = "".join(f"['remote \"{number}\"']\nurl = remote://{number + 1}\n" for number in range(3000))
+    with pytest.raises(InputError, match="The remote `0` leads to `3000`, which does not exist"):
+        read(root, chain).remote("0")
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,7 @@ def test_what_is_not_as_expected_is_left_to_dvc(tmp_path: Path, text: str) -> No
             "the file list of `x` is wrong: entry 1 has `../y`, which is not a path in the folder.",
             2,
         ),
+        ("outs:\n- path: x\n  files: {}\n", "the file list of `x` is wrong: entry 1 is not in a list.", 2),
         ("outs:\n- md5: [a\n  path: x\n", "is not valid YAML: ", 3),
         ("outs: []\nouts: []\n", "is not valid YAML: ", 2),
         ("<<<<<<< HEAD\nouts: []\n=======\n", "is not valid YAML: ", 2),
@@ -207,7 +208,9 @@ def test_where_pointers_are_searched(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pattern", ["tests", "/tests/", "*.dvc", "tests/*.dvc"])
 def test_a_broken_pointer_that_dvc_may_ignore_is_no_error_yet(tmp_path: Path, pattern: str) -> None:
     assert errors(pointers(tmp_path, tests__x_dvc="outs: [")) == [("tests/x.dvc", 1)]
-    assert errors(pointers(tmp_path, _dvcignore=f"# ours\n\n{pattern}\n")) == []
+    found = pointers(tmp_path, _dvcignore=f"# ours\n\n{pattern}\n")
+    assert errors(found) == []
+    assert [error.file for error in found.perhaps_ignored] == ["tests/x.dvc"]
 
 
 def planned(root: Path, **inputs: str) -> PullPlan:

@@ -173,6 +173,14 @@ def test_the_nearest_file_of_the_project_counts(home: Path, project: Path) -> No
     assert read(home, project / "notebooks").default == Index(C)
 
 
+def test_what_is_no_file_is_passed_over_unless_it_is_named(home: Path, project: Path) -> None:
+    os.mkfifo(project / "uv.toml")  # reading it would wait for ever
+    write(project / "pyproject.toml", f'[tool.uv]\nindex-url = "{A}"\n')
+    assert read(home, project).default == Index(A)
+    with pytest.raises(InputError, match="Is a directory"):
+        read(home, project, UV_CONFIG_FILE=".")
+
+
 def test_the_table_pip_wins_within_a_file(home: Path) -> None:
     write(home / "uv.toml", f'index-url = "{A}"\n[pip]\nindex-url = "{B}"\nno-index = true\n')
     settings = read(home)

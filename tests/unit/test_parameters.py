@@ -43,6 +43,7 @@ def names(folder: Path, source: str) -> tuple[str, ...]:
         ("a += 1", ()),
         ("a.b = 1\nc[0] = 2\nd.e: int = 3", ()),
         ("a.b, c = 1, 2", ("c",)),
+        ("a[[b for b in c]] = 0\nd[(e := 3)] = 1", ()),
         ("if True:\n    a = 1", ()),
         ("def f():\n    a = 1\nclass C: b = 1\nimport os", ()),
         ("print(a := 1)", ()),

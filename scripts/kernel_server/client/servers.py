@@ -187,14 +187,18 @@ class Servers:
         self._count += 1
         address = self._folder / f"server-{self._count}"
         known = parent.modules if parent else ()
-        with contextlib.suppress(NotForkedError), contextlib.ExitStack() as stack:
-            listener = stack.enter_context(listening(address))
+        try:
+            listener = listening(address)
+        except NotForkedError:
+            return None
+        try:
             connection = source.grow([each for each in modules if each not in known], folder, listener)
-            stack.pop_all()  # the branch keeps the listener open
-            branch = _Branch(folder, modules, parent, KernelServer(address), listener, connection)
-            self._branches.append(branch)
-            return branch
-        return None
+        except NotForkedError:
+            listener.close()
+            return None
+        branch = _Branch(folder, modules, parent, KernelServer(address), listener, connection)
+        self._branches.append(branch)
+        return branch
 
     def _take(self, branch: _Branch, message: Mapping[str, str | int]) -> None:
         match message:
@@ -223,10 +227,12 @@ class Servers:
         """Let a server without imports serve those who wait for this one."""
         self._end_process(branch)
         branch.is_ready, branch.is_failed, branch.text = False, True, b""
-        with contextlib.suppress(NotForkedError):
+        try:
             if self._first:
                 branch.connection = self._first.grow([], branch.folder, branch.listener)
                 return
+        except NotForkedError:
+            pass
         branch.listener.close()  # clients no longer wait for it
 
     def _is_needed(self, branch: _Branch) -> bool:

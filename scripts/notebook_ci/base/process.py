@@ -130,7 +130,7 @@ def end_tree(process: subprocess.Popen[str]) -> None:
 
 
 def signal_group(leader: int, number: int) -> None:
-    """Send a signal to a process group, if it exists (0: none). On Windows, end the process that leads it."""
+    """Send a signal to a process group, if it exists; on Windows, end the process that leads it. 0 is no group."""
     with contextlib.suppress(OSError):
         if leader and POSIX:
             os.killpg(leader, number)

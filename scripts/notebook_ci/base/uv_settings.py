@@ -80,7 +80,8 @@ def _files(environ: Mapping[str, str], cwd: Path, platform: str, root: Path) -> 
     """Yield the files that uv reads, the strongest first: one each of the project, the user and the system."""
     user, systems = config_folders(environ, platform, root)
     of_project = [folder / name for folder in (cwd, *cwd.parents) for name in ("uv.toml", "pyproject.toml")]
-    levels = [of_project, [user / "uv/uv.toml"], [folder / "uv/uv.toml" for folder in (*systems, root / "etc")]]
+    of_system = [folder / "uv/uv.toml" for folder in (*systems, root / "etc")]
+    levels = [filter(Path.is_file, of_project), [user / "uv/uv.toml"], filter(Path.is_file, of_system)]
     if environ.get("UV_CONFIG_FILE"):
         levels = [[cwd / environ["UV_CONFIG_FILE"]]]
     elif is_true(environ.get("UV_NO_CONFIG", "")):
@@ -94,7 +95,7 @@ def _table(path: Path) -> dict[str, Any] | None:
     """Return uv's settings in a file; None if the file does not exist or has none."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error

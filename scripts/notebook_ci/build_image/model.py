@@ -48,7 +48,7 @@ def _tags(value: object) -> tuple[str, ...]:
 IMAGE = Kind(
     "a name without a tag, such as `ghcr.io/team/penguins`: registry (may be left out), then letters, digits and "
     "single `.`, `_`, `-` between them; upper case becomes lower case",
-    partial(_name, f"(?ai:{_NAME})"),
+    partial(_name, f"(?ai:{_NAME})"),  # `a`: else some letters beyond ASCII would count as upper case of others
     "NAME",
 )
 BASE = Kind("an image such as `python:3.12-slim`; tag and digest are optional", partial(_name, _BASE), "NAME")

@@ -9,7 +9,7 @@ import posixpath
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from notebook_ci.base.errors import InputError
@@ -76,25 +76,34 @@ class Config:
                 hint="Push the data to a remote that others can reach, and run `dvc remote default NAME`.",
                 file=file,
             )
-        if url.startswith(_ALIAS):
-            other = url.removeprefix(_ALIAS).partition("/")[0]
-            # Without this one: no remote is in itself.
-            others = replace(self, urls={each: found for each, found in self.urls.items() if each != name})
-            return Remote(name, without_credentials(url), others.remote(other).kind)
+        address = self._address(name)
         # The libraries would read the part before such a character as host and port, and print it.
-        if _ODD_PASSWORD.match(url):
+        if _ODD_PASSWORD.match(address):
             raise InputError(
                 f"The URL of the remote {quote(name)} has a password with an unquoted `/`, `?` or `#`.",
                 hint="Write `%2F`, `%3F` or `%23`, or set the password with `dvc remote modify --local`.",
                 file=file,
             )
-        scheme = scheme_of(url)
+        scheme = scheme_of(address)
         if scheme not in KINDS:
             message = f"The remote {quote(name)} uses `{scheme}://`, which is not supported."
             raise InputError(message, hint=SUPPORTED, file=file)
-        if not scheme:
+        if not scheme and not url.startswith(_ALIAS):
             url = posixpath.normpath(posixpath.join(posixpath.dirname(file), url))
         return Remote(name, without_credentials(url), KINDS[scheme])
+
+    def _address(self, name: str) -> str:
+        """Return the remote's address; for `remote://other/folder`, the address of the other remote."""
+        address, file = self.urls[name]
+        seen = {name}
+        while address.startswith(_ALIAS):
+            other = address.removeprefix(_ALIAS).partition("/")[0]
+            if other in seen or other not in self.urls:
+                end = "itself" if other in seen else f"{quote(other)}, which does not exist"
+                raise InputError(f"The remote {quote(name)} leads to {end}.", hint="Correct its `url`.", file=file)
+            seen.add(other)
+            address, _ = self.urls[other]
+        return address
 
 
 def find_root(start: Path) -> Path | None:

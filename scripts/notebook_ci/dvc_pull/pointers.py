@@ -43,8 +43,9 @@ class Entry:
 @dataclass(frozen=True, kw_only=True)
 class Pointers:
     entries: list[Entry] = field(default_factory=list)
-    # Files that cannot be read, and hashes that are not valid, but not in files that DVC may be told to ignore.
+    # Files that cannot be read, and hashes that are not valid; the same, in files that DVC may be told to ignore.
     wrong: list[InputError] = field(default_factory=list)
+    perhaps_ignored: list[InputError] = field(default_factory=list)
 
     @property
     def outs(self) -> list[Entry]:
@@ -61,8 +62,8 @@ def read(root: Path, workspace: Path) -> Pointers:
             pointers.entries.extend(_entries(_load(path, shown), shown))
         except InputError as error:
             names = (name := PurePosixPath(path.relative_to(root)), *name.parents)
-            if not any(each.match(pattern) for each in names for pattern in patterns):
-                pointers.wrong.append(error)
+            ignored = any(each.match(pattern) for each in names for pattern in patterns)
+            (pointers.perhaps_ignored if ignored else pointers.wrong).append(error)
     return pointers
 
 
@@ -141,7 +142,8 @@ def _check(entry: Entry, files: object) -> None:
     if entry.hash:
         check_hash(entry.hash, entry.file)
     try:
-        check_entries(files or ())
+        if files is not None:
+            check_entries(files)
         what = "" if is_path(entry.path) else f"{quote(entry.path)} is not a valid path"
     except BadEntry as error:
         what = f"the file list of {quote(entry.path)} is wrong: {error}"

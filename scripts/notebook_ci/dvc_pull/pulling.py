@@ -128,7 +128,7 @@ class _Pull:
 
     def _set_aside(self, each: Tracked, actual: str) -> None:
         """Move corrupt content of the cache aside, so that it is fetched again."""
-        aside = self._repository.temporary / SET_ASIDE / each.hash
+        aside = self._aside(each)
         aside.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(each.cached, aside)
         message = (
@@ -136,6 +136,9 @@ class _Pull:
             f"in {quote(each.pointer)}. It was moved to {quote(self._repository.show(aside))} and is pulled again."
         )
         self._report("warning", message, each)
+
+    def _aside(self, each: Tracked) -> Path:
+        return self._repository.temporary / SET_ASIDE / each.hash
 
     def _download(self, name: str, items: Sequence[Tracked]) -> None:
         if not name:
@@ -171,7 +174,7 @@ class _Pull:
             traceback.print_exception(error)  # for the log
             raise store.explain(error) from error
         if not found:
-            return [_missing(file, store) for file in sharing]
+            return [self._missing(file, store) for file in sharing]
         progress.hashing.add(temporary)
         actual = _digest(temporary, each.hash_name) if self._request.verify else each.md5
         progress.hashing.discard(temporary)
@@ -185,6 +188,16 @@ class _Pull:
         temporary.replace(each.cached)
         self._right.add(each.cached)
         return []
+
+    def _missing(self, each: Tracked, store: RemoteStore) -> CheckFailed:
+        aside = self._aside(each)
+        spoilt = f" A corrupt copy is in {quote(self._repository.show(aside))}." if aside.exists() else ""
+        return each.error(
+            CheckFailed,
+            f"{quote(each.shown)} is missing in the remote {quote(store.name)}: "
+            f"`{store.show(each.hash_name, each.hash)}` does not exist.{spoilt}",
+            f"Run this where the file exists: {command_line('dvc push {}', each.of)}.",
+        )
 
     def _check_workspace(self, files: Iterable[Tracked]) -> None:
         """Check the files that notebooks read, and not only those in the cache."""
@@ -250,15 +263,6 @@ def _digest(path: Path, hash_name: str) -> str:
     from dvc_data.hashfile.hash import file_md5
 
     return str(file_md5(str(path), name=hash_name))
-
-
-def _missing(each: Tracked, store: RemoteStore) -> CheckFailed:
-    return each.error(
-        CheckFailed,
-        f"{quote(each.shown)} is missing in the remote {quote(store.name)}: "
-        f"`{store.show(each.hash_name, each.hash)}` does not exist.",
-        f"Run this where the file exists: {command_line('dvc push {}', each.of)}.",
-    )
 
 
 def _corrupt(

@@ -56,9 +56,10 @@ def plan(inputs: DvcPullInputs, workspace: Workspace) -> PullPlan | Nothing:
         )
     root = find_root(directory)
     if not root:
-        hint = f"Create it with `dvc init` in `{directory}`, or set `working-directory` to the folder that has it."
+        hint = "Create it with `dvc init` and commit it, or set `working-directory` to the folder that has it."
         if inputs.targets or inputs.remote or inputs.working_directory:
-            raise InputError(NO_DATA, hint=hint)
+            message = f"There is no `.dvc` folder in `{directory}`, or above it in its git repository."
+            raise InputError(message, hint=hint)
         return Nothing(NO_DATA, hint=hint)
     config = Config.read(root, os.path.relpath(root, cwd), workspace.environ)
     pointers = read(root, cwd)
@@ -118,7 +119,7 @@ def run(inputs: DvcPullInputs, planned: PullPlan, context: Context, record: DvcP
         record.created = {context.files.relative(manifest): sha256(manifest)}
     if result.errors:
         # The worst error decides the exit code.
-        raise together(sorted(result.errors, key=lambda error: error.exit_code))
+        raise together(sorted([*planned.pointers.perhaps_ignored, *result.errors], key=lambda error: error.exit_code))
 
 
 def cache(inputs: DvcPullInputs, planned: PullPlan, workspace: Workspace, _: Console) -> dict[str, str]:
@@ -170,7 +171,7 @@ def _unsupported(entries: Sequence[Entry]) -> Iterator[InputError]:
 
 
 def _environment(kinds: set[str]) -> str:
-    """Return the tool environment for kinds of remotes: the smallest, or that of a cloud, which has all of it, too.
+    """Return `dvc`, or the environment of the one cloud, which also supports what `dvc` does.
 
     Raises InputError for two clouds.
     """

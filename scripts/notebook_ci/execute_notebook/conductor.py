@@ -163,13 +163,13 @@ class Conductor:
         """
         execution = self.executions[index]
         since = f"The kernel of {execution.name} was" if self.servers.are_of_use else "From now on, kernels are"
-        message, file = f"{since} started, not forked: {why}.", execution.path
-        if why.startswith(CHANGED):
-            ran = [self.executions[each] for each in self._changes.setdefault(why, self._since_last_fork(index))]
-            names = listed([each.name for each in ran], MOST_LISTED)
-            when = f"While {'one of ' if len(ran) > 1 else ''}{names} ran" if ran else "Before a notebook ran"
-            message, file = f"{when}, {why}. {since} started, not forked.", ran[0].path if len(ran) == 1 else ""
-        return Problem(severity="notice", message=message, file=file or None)
+        if not why.startswith(CHANGED):
+            return Problem(severity="notice", message=f"{since} started, not forked: {why}.", file=execution.path)
+        ran = [self.executions[each] for each in self._changes.setdefault(why, self._since_last_fork(index))]
+        names = listed([each.name for each in ran], MOST_LISTED)
+        when = f"While {'one of ' if len(ran) > 1 else ''}{names} ran" if ran else "Before a notebook ran"
+        message = f"{when}, {why}. {since} started, not forked."
+        return Problem(severity="notice", message=message, file=ran[0].path if len(ran) == 1 else None)
 
     def _since_last_fork(self, index: int) -> list[int]:
         """Return the notebooks that ran after the last fork before this notebook: until then nothing had changed."""

@@ -91,7 +91,7 @@ class UserKernelManager(AsyncKernelManager):  # type: ignore[misc] # mypy cannot
         log: IO[bytes],
     ) -> None:
         super().__init__(kernel_name=kernel.name, connection_file=str(folder / "kernel.json"))
-        self.is_ipykernel = not kernel.resource_dir  # see `Execution.is_ipykernel`
+        self.is_ipykernel = not kernel.resource_dir  # as `Execution.is_ipykernel` says
         self.greeting = greeting
         self.greeted: dict[str, Any] = {}
         self.last_words = LastWords(log)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from notebook_ci.base import yaml12
 from notebook_ci.base.errors import InputError, NotebookCiError, Problem
@@ -20,6 +20,9 @@ from notebook_ci.execute_notebook.selection import SUFFIX, everything, expand, m
 from notebook_ci.notebooks import document, parameters, positions
 from notebook_ci.notebooks.document import Document
 from notebook_ci.records.run_directory import RunDirectory
+
+if TYPE_CHECKING:  # a plan needs only the standard library
+    from jupyter_client.kernelspec import KernelSpec
 
 MOST_LISTED = 10
 HOW_TO_TAG = (
@@ -37,7 +40,7 @@ class Execution:
     content: Document | NotebookCiError  # the error: why it cannot be executed
     declared: tuple[str, ...] = ()  # names of the notebook's parameters
     parameters: Values = field(default_factory=dict)  # the declared ones that are set
-    kernel: Any = None  # a `KernelSpec` of jupyter_client; None: not chosen yet, or it cannot be executed
+    kernel: "KernelSpec" = None  # None: not chosen yet, or it cannot be executed
 
     @property
     def document(self) -> Document | None:
@@ -77,6 +80,11 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     given = ({} if is_late else _parameters_file(inputs.parameters_file, cwd)) | own
     output_dir = cwd / inputs.output_dir if inputs.output_dir else None
     outputs = [RunDirectory.location(inputs.run_dir, workspace), *([output_dir] if output_dir else [])]
+    if output_dir and cwd.resolve().is_relative_to(output_dir.resolve()):  # a later run would find outputs as notebooks
+        raise InputError(
+            f"`output-dir` is {quote(str(output_dir))}, which contains the notebooks.",
+            hint="Set `output-dir` to a folder of its own.",
+        )
     chosen = select(inputs.notebooks, inputs.exclude, cwd, never=outputs)
     all_notebooks = functools.cache(lambda: sorted(everything(cwd, outputs)))  # searched only on demand
     needs, unmet = _needs(inputs.needs, chosen, all_notebooks)

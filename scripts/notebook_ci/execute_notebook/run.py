@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -208,21 +208,21 @@ def _warn_of_changes(environment: Path, context: Context) -> None:
 
 def _notice_kernels(executions: Sequence[Execution], interpreter: Interpreter, context: Context) -> None:
     """Report notebooks that do not run in the kernel that they name, or that run in one of another language."""
-    groups: dict[tuple[Callable[[str], None], str], list[str]] = defaultdict(list)
+    groups: dict[tuple[str | None, str], list[Execution]] = defaultdict(list)
     for each in {each.path: each for each in executions}.values():
-        if not each.document:
-            continue
-        name = document.kernel_name(each.document)
-        saved = f"the kernel {quote(name)}" if name else "no kernel"
-        runs = f"the kernel {quote(each.kernel.name)} ({each.kernel.resource_dir})"
-        if each.is_ipykernel:
+        if each.document:
+            groups[document.kernel_name(each.document), each.kernel.name].append(each)
+    for (name, used), found in groups.items():
+        who, saved = listed([each.path for each in found], plan.MOST_LISTED), f"the kernel {quote(name)}"
+        if found[0].is_ipykernel:
             runs = f"Python {interpreter.version} ({interpreter.path})"
-        if each.kernel.name != (name or "").lower():
-            groups[context.notice, f"saved with {saved}. Runs here with {runs} instead."].append(each.path)
-        elif not each.is_ipykernel:
-            groups[context.console.progress, f"runs with {runs}."].append(each.path)
-    for (report, text), paths in groups.items():
-        report(f"{listed(paths, plan.MOST_LISTED)}: {text}")
+        else:
+            runs = f"the kernel {quote(used)} ({found[0].kernel.resource_dir})"
+        if used != (name or "").lower():
+            saved = saved if name else "no kernel"
+            context.notice(f"{who}: saved with {saved}. Runs here with {runs} instead.")
+        elif not found[0].is_ipykernel:
+            context.console.progress(f"{who}: runs with {runs}.")
 
 
 def _merged_metrics(results: Sequence[NotebookResult]) -> dict[str, float]:

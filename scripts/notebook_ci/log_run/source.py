@@ -12,10 +12,17 @@ from notebook_ci.base import git
 from notebook_ci.base.files import sha256
 from notebook_ci.base.texts import without_users
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.records.record import SOURCE
 
-# A record's source fields -> names of their tags, such as `github.run_id`. MLflow has its own tag for the commit.
-_GITHUB = {name: variable.lower().replace("_", ".", 1) for name, variable in SOURCE.items() if name != "commit"}
+# A record's source fields -> names of their tags.
+_GITHUB = {
+    "repository": "github.repository",
+    "ref": "github.ref",
+    "workflow": "github.workflow",
+    "job": "github.job",
+    "run": "github.run_id",
+    "attempt": "github.run_attempt",
+    "event": "github.event_name",
+}
 
 
 def identity(first: Path, slug: str, workspace: Workspace) -> str:

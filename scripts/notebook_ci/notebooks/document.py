@@ -79,7 +79,7 @@ class _Reader:
         self._text = ""
 
     def read(self) -> Document:
-        hint = "Check the path, and that the file is committed."
+        hint = "Use the path of a notebook that is committed, or a pattern."
         self._text = self._decoded(read_bytes(self._path, self._name, hint=hint))
         content = self._content()
         self._check_version(content)

@@ -130,11 +130,18 @@ def _neutralise(lines: list[str], index: int) -> bool:
 
 
 def _assigned(statement: ast.stmt) -> Iterator[str]:
-    targets: list[ast.expr] = []
     if isinstance(statement, ast.Assign):
-        targets = statement.targets
+        for target in statement.targets:
+            yield from _names(target)
     elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-        targets = [statement.target]
-    for node in (each for target in targets for each in ast.walk(target)):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):  # `a[i] = 1` only reads both names
-            yield node.id
+        yield from _names(statement.target)
+
+
+def _names(target: ast.expr) -> Iterator[str]:
+    if isinstance(target, ast.Name):
+        yield target.id
+    elif isinstance(target, ast.Starred):
+        yield from _names(target.value)
+    elif isinstance(target, ast.Tuple | ast.List):
+        for element in target.elts:
+            yield from _names(element)

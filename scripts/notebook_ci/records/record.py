@@ -15,7 +15,7 @@ from notebook_ci.base.workspace import Workspace
 SCHEMA_NAME = "notebook-ci/record/"
 # Its number changes if older versions of notebook-ci cannot read the records of newer ones: they ignore new fields.
 SCHEMA = f"{SCHEMA_NAME}1"
-SOURCE = {
+_SOURCE = {
     "repository": "GITHUB_REPOSITORY",
     "commit": "GITHUB_SHA",
     "ref": "GITHUB_REF",
@@ -87,6 +87,6 @@ def describe_source(workspace: Workspace) -> dict[str, str]:
     """Return the origin of the code: from the runner's variables, else from git."""
     environ = workspace.environ
     if workspace.is_on_runner:
-        return {name: environ[variable] for name, variable in SOURCE.items() if environ.get(variable)}
+        return {name: environ[variable] for name, variable in _SOURCE.items() if environ.get(variable)}
     commit = git.answer(workspace, "rev-parse", "HEAD")
     return {"commit": commit} if commit else {}

@@ -98,12 +98,12 @@ def explain(what: str, output: str, lock: Lock) -> NotebookCiError | None:
         if "position" in groups:
             error.line = path.read_bytes().count(b"\n", 0, int(groups["position"])) + 1
         if "url" in groups and (left := _line_of(_NAME_AT + re.escape(groups["url"]), lock)):
-            # A local file of the machine on which conda built the package.
             line, error.file, error.line = left
-            error.hint = (
-                "Such a line comes from `pip freeze` in a conda environment: "
-                f"write `{line['name']}==<version>` instead, as `pip list --format=freeze` does."
-            )
+            if groups["url"].startswith("file://"):  # of the machine on which conda built the package
+                error.hint = (
+                    "Such a line comes from `pip freeze` in a conda environment: "
+                    f"write `{line['name']}==<version>` instead, as `pip list --format=freeze` does."
+                )
         return error
     # uv reports an index that refuses like one that has nothing, with the status in a hint.
     if re.search(r"(?<![.\d])40[137](?![.\d])", output):

@@ -67,9 +67,11 @@ def check_file(path: Path, shown: str) -> None:
     try:
         open_regular(path, shown).close()
     except InputError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
+        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
             in_dvc = any((folder / ".dvc").is_dir() for folder in path.parents)
             error.hint = HINT_OF_DVC if in_dvc else "Paths are relative to the workspace."
+            if path.with_name(f"{path.name}.dvc").is_file():
+                error.hint = "DVC tracks it: run dvc-pull first."
         elif is_folder(path):
             error.hint = "Write file names, or a glob such as `data/*.csv`."
         raise

@@ -285,7 +285,9 @@ def test_a_poisoned_cache_that_cannot_be_mended(checkout: Checkout) -> None:
     spoil(checkout.object(RAW, checkout.cache), 0o444)
     checkout.object(RAW).unlink()
     done = pull(checkout, targets="data/raw.csv")
-    assert "`data/raw.csv` is missing in the remote `storage`: " in expect(done, 1)[0][2]
+    missing = expect(done, 1)[0][2]
+    assert "`data/raw.csv` is missing in the remote `storage`: " in missing
+    assert " A corrupt copy is in `.dvc/tmp/notebook-ci/" in missing
     assert "`data/raw.csv` was corrupt in DVC's cache on this machine" in done.annotations("warning")[0].message
     assert not data(checkout.folder)
 

@@ -53,8 +53,8 @@ def test_the_output_stands_in_the_run_directory_and_each_run_has_its_own(workspa
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ({"output-dir": "."}, "`**/*.ipynb` matches only outputs"),
-        ({"output-dir": ".."}, "`**/*.ipynb` matches only outputs"),
+        ({"output-dir": "."}, "which contains the notebooks. Set `output-dir` to a folder of its own."),
+        ({"output-dir": ".."}, "which contains the notebooks. Set `output-dir` to a folder of its own."),
         ({"output-dir": "out"}, "`sub/b.ipynb` would be overwritten by its executed copy."),
         (
             {"output-dir": "sub", "notebooks": "sub/b.ipynb"},

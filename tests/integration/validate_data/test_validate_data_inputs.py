@@ -105,6 +105,12 @@ CASES = {
         {**GIVEN, "data": "b.csv"}, "`b.csv` does not exist. Paths are relative to the workspace.", place=("b.csv", 0)
     ),
     "not pulled": Case(
+        {**GIVEN, "data": "b.csv"},
+        "`b.csv` does not exist. DVC tracks it: run dvc-pull first.",
+        {"b.csv.dvc": "outs: []\n"},
+        ("b.csv", 0),
+    ),
+    "perhaps not pulled": Case(
         {**GIVEN, "data": "data/b.csv"},
         "`data/b.csv` does not exist. If DVC tracks it, run dvc-pull first. The `.dvc` file or `dvc.lock` that names",
         {".dvc/config": ""},
