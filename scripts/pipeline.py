@@ -5,6 +5,7 @@ Each stage is started as its own action would start it, so nothing differs but t
 
 import contextlib
 import io
+import itertools
 import json
 import os
 import subprocess
@@ -16,7 +17,7 @@ from typing import Any, TextIO
 from notebook_ci.base.config_file import missed_config
 from notebook_ci.base.console import Console
 from notebook_ci.base.errors import MILDEST_FIRST, Cancelled, InputError, Problem, SurroundingsError, worst
-from notebook_ci.base.inputs import CONFIG, StageInputs, given, unknown
+from notebook_ci.base.inputs import CONFIG, StageInputs, declared, given, unknown
 from notebook_ci.base.launcher import COMMAND, LAUNCHER
 from notebook_ci.base.load_inputs import CHECK_ONLY, FROM_STDIN, NOTHING_TO_DO, PLAN, load
 from notebook_ci.base.plan import Nothing, Plan
@@ -96,6 +97,7 @@ class Pipeline(Command[PipelineInputs]):
         done = "".join(each.removeprefix(DONE) for each in argv if each.startswith(DONE))
         try:
             own = [each for each in argv if each != BEFORE and not each.startswith(DONE)]
+            _refuse_flags_of_stages(own)
             inputs = load(self.inputs, self.name, own, stdin, workspace.cwd)
             is_shown = PLAN in argv or not (done or CHECK_ONLY in argv)
             try:
@@ -122,6 +124,15 @@ class Pipeline(Command[PipelineInputs]):
             raise
         run = _Run(console, workspace, run_directory, inputs.slug)
         return run.run(steps, json.loads(done or "{}"), is_first=BEFORE in argv)
+
+
+def _refuse_flags_of_stages(argv: Sequence[str]) -> None:
+    """Say where to set an input of a stage, which people expect here."""
+    names = [each.partition("=")[0].removeprefix("--") for each in argv if each.startswith("--")]
+    for stage, name in itertools.product(STAGES, names):
+        if name in declared(load_stage(stage).inputs) and name not in declared(PipelineInputs):
+            hint = f"Write `{name}` into the table `[{stage}]` of `{CONFIG}`."
+            raise InputError(f"`--{name}` is an input of {stage}, not of `pipeline`.", hint=hint)
 
 
 def _planned(inputs: PipelineInputs, workspace: Workspace) -> list[Step]:

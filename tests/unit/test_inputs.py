@@ -34,6 +34,13 @@ def test_a_flag_wins_over_the_config(call: Caller) -> None:
     assert call.load("--output-dir", "flag", toml=in_toml('output-dir = "x"')).output_dir == "flag"
 
 
+@pytest.mark.parametrize(
+    "flags", [("--notebooks", "a.ipynb", "b.ipynb"), ("--notebooks", "a.ipynb", "--notebooks", "b.ipynb")]
+)
+def test_a_flag_takes_several_values_as_a_shell_expands_them(call: Caller, flags: tuple[str, ...]) -> None:
+    assert call.load(*flags, "--output-dir", "x") == Example(notebooks=("a.ipynb", "b.ipynb"), output_dir="x")
+
+
 @pytest.mark.parametrize("empty", ["", "  ", "\n\n"])
 def test_empty_is_not_given(call: Caller, empty: str) -> None:
     config = in_toml('output-dir = "kept"\nnotebooks = ["kept.ipynb"]')

@@ -5,7 +5,6 @@ A value given by the step or on the command line wins over the file, which wins 
 """
 
 import argparse
-import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,7 +32,7 @@ EXAMPLES = {
     "execute-notebook": "--notebooks 'reports/*.ipynb' --exclude reports/draft.ipynb --cell-timeout 600",
     "build-image": "--image ghcr.io/team/penguins --tags latest --push",
     "log-run": "--run-dir .notebook-ci/runs/demo --tracking-uri http://localhost:5000 --experiment penguins",
-    "pipeline": "--stages execute-notebook --stages log-run --parameters 'seed: 1'",
+    "pipeline": "--stages execute-notebook log-run --parameters 'seed: 1'",
 }
 Model = TypeVar("Model", bound=StageInputs)
 
@@ -108,12 +107,11 @@ def _parser(model: type[StageInputs], stage: str) -> argparse.ArgumentParser:
         parser.add_argument(flag, action="store_true", help=argparse.SUPPRESS)
     parser.add_argument(PLAN, action="store_true", help="Show what would run, without running it.")
     for item in declared(model).values():
-        text = f"{item.description} Default: {item.shown_default}.".replace("%", "%%")
-        add = functools.partial(parser.add_argument, f"--{item.name}", dest=item.field, metavar=item.kind.metavar)
+        values: dict[str, Any] = {}
         if item.kind is BOOLEAN:
-            add(nargs="?", const="true", help=text)
+            values = {"nargs": "?", "const": "true"}
         elif item.kind.many:
-            add(action="append", help=f"{text} Can be repeated.")
-        else:
-            add(help=text)
+            values = {"nargs": "+", "action": "extend"}
+        text = f"{item.description} Default: {item.shown_default}.".replace("%", "%%")
+        parser.add_argument(f"--{item.name}", dest=item.field, metavar=item.kind.metavar, help=text, **values)
     return parser

@@ -38,6 +38,7 @@ def installed(workspace: Workspace) -> set[str]:
     [
         ("pipeline", ["--notebooks", "nope/*.ipynb"], "No notebook matches `nope/*.ipynb` in "),
         ("pipeline", ["--stages", "nonsense"], "`nonsense` is not a stage."),
+        ("pipeline", ["--cell-timeout", "9"], "`--cell-timeout` is an input of execute-notebook, not of `pipeline`."),
         ("pipeline", ["--stages", "validate-data"], "`stages` contains `validate-data`, which has nothing to do: "),
         ("pipeline", ["--config", "x.toml"], "`x.toml` does not exist."),
         ("validate-data", ["--data", "a.csv"], "`data` is set but `suite` is not."),
