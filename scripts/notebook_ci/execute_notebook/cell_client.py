@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import math
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 KERNEL_START_SECONDS = 60
 ALIVE_SECONDS = 0.2
+UNANSWERED_SECONDS = 10.0
 ENDED = ("ok", "error")  # any other status means that the cell was aborted
 ALLOWED = "raises-exception"  # nbclient's tag for a cell that may fail
 MOST_COMMANDS = 100
@@ -30,6 +33,8 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has
 
     notebook: "PreparedNotebook"
     ending: Callable[[], None]  # called when only the kernel's end is left
+    has_given_up = False  # on a kernel that did not reply
+    _idle_since = math.inf  # when the kernel reported the end of the current cell
 
     async def async_start_new_kernel_client(self) -> Any:
         """Connect once the kernel listens: otherwise ZeroMQ only retries after a while, and first messages are lost."""
@@ -96,11 +101,24 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has
             cell.outputs.remove(last)
         cell.outputs.append(full)
 
+    async def _async_poll_output_msg(self, *arguments: Any) -> None:
+        self._idle_since = math.inf
+        await super()._async_poll_output_msg(*arguments)
+        self._idle_since = time.monotonic()
+
     async def _async_poll_kernel_alive(self) -> None:
-        """Report the kernel's death, after all its messages have been handled."""
+        """Report the kernel's death, after all its messages have been handled.
+
+        Also give up on a kernel that is idle again, but sends no reply: so does ipykernel (7.4) with a cell that is
+        nested too deeply for Python's compiler.
+        """
         manager = self.km
         while await manager.is_alive():
             await asyncio.sleep(ALIVE_SECONDS)
+            if time.monotonic() - self._idle_since > UNANSWERED_SECONDS:
+                self.has_given_up = True
+                self.task_poll_for_reply.cancel()
+                return
         if self.task_poll_for_reply.done():  # nbclient (0.11) does not stop this coroutine when it gives up
             return
         await self.kc.iopub_channel.silence()

@@ -129,7 +129,7 @@ class PreparedNotebook:
             if watch.exceeded:
                 raise StoppedError(watch.exceeded, watch.sentence) from error
             if died:
-                raise StoppedError("kernel-died", manager.death("The kernel", " while this cell ran")) from error
+                raise _lost(manager, has_given_up=client.has_given_up) from error
             why = manager.death("it") or f"{str(error).rstrip('.')}."
             raise StoppedError("kernel-not-started", f"The kernel did not start: {why}") from error
         finally:
@@ -142,6 +142,13 @@ class PreparedNotebook:
     def number(self, index: int) -> int:
         """Return a cell's number as its author counts: the injected cell counts as the cell before it."""
         return 1 + next((origin for origin in reversed(self.origins[: index + 1]) if origin is not None), 0)
+
+
+def _lost(manager: UserKernelManager, *, has_given_up: bool) -> StoppedError:
+    if not has_given_up:
+        return StoppedError("kernel-died", manager.death("The kernel", " while this cell ran"))
+    last_line = manager.last_words.text().strip().rpartition("\n")[2]
+    return StoppedError("broken-execution", f"The kernel could not run this cell: {last_line}.")
 
 
 def compile_schema() -> None:

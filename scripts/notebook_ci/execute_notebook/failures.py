@@ -19,6 +19,7 @@ MOST_TRACEBACK_LINES = 60
 MOST_TRACEBACK_CHARACTERS = 20_000
 MOST_VALUE_CHARACTERS = 2_000
 MOST_NAME_CHARACTERS = 200
+MOST_SOURCE_CHARACTERS = 500
 HINTS = {
     "ModuleNotFoundError": "Add the package that provides it to your requirements: setup-env installs them. If it is a "
     "file of your repository: notebooks run in their own folder, so set `PYTHONPATH` to the folder of the module.",
@@ -158,12 +159,14 @@ class _Ran:
         return None if pointed is None else (pointed, location.line if location else 1)
 
     def line(self, spot: tuple[int, int]) -> tuple[int, str]:
-        """Return the physical line of a location, and its text."""
+        """Return the physical line of a location, and its text, if that is short, or the beginning of it."""
         index, line = spot
         document = self.notebook.document
         lines = positions.split_lines(document.cells[index].source)
         line = min(line, len(lines))
-        return positions.source_line(document.text, index, line), lines[line - 1].strip()
+        text = lines[line - 1].strip()
+        shown = f"{text[:MOST_SOURCE_CHARACTERS]}…" if len(text) > MOST_SOURCE_CHARACTERS else text
+        return positions.source_line(document.text, index, line), shown
 
     def named(self, text: str) -> str:
         """Replace the file names that Python uses for cells by the numbers of the cells."""

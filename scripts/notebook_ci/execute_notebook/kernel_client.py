@@ -10,6 +10,7 @@ from typing import Any
 
 import zmq
 import zmq.asyncio
+import zmq.utils.garbage  # pyzmq imports it for the first large message; later nothing may be imported
 from jupyter_client import jsonutil
 from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.channels import AsyncZMQSocketChannel

@@ -48,6 +48,7 @@ FAILING: dict[str, tuple[dict[str, Any], int | None, str, int]] = {
     ),
     "injected": (notebook(parameters("p = 1\nfloat = None"), "pass"), 1, "p = 1", 1),
     "behind": (notebook(parameters("p = 1"), "q = 1\nq / 0 * p"), 1, "q / 0 * p", 1),
+    "vast": (notebook(f"image = '{'x' * 100_000}'\nlen(image) / 0"), 1, "len(image) / 0", 1),
 }
 
 
@@ -79,7 +80,7 @@ def test_a_failure_is_annotated_on_its_physical_line(failing: tuple[Workspace, D
 def test_annotations_reach_the_runner_and_all_notebooks_were_attempted(failing: tuple[Workspace, Done]) -> None:
     _, done = failing
     assert (done.code, done.outputs["status"]) == (1, "failed")
-    assert (done.outputs["executed"], done.outputs["failed"]) == ("12", "11")
+    assert (done.outputs["executed"], done.outputs["failed"]) == ("13", "12")
     assert done.printed("zz-last.ipynb") == "last ran\n"
     problems = [problem for problem in done.record["problems"] if problem["severity"] == "error"]
     errors = done.annotations()
@@ -87,7 +88,7 @@ def test_annotations_reach_the_runner_and_all_notebooks_were_attempted(failing: 
     assert len(errors) == 10, "GitHub shows ten, the last one says that there are more"
     assert "The others are in its log." in errors[9].message
     assert f"zjoined.ipynb:{problems[-1]['line']}: NameError" in done.log
-    assert "execute-notebook failed: 11 of 12 notebooks" in done.summary
+    assert "execute-notebook failed: 12 of 13 notebooks" in done.summary
 
 
 def test_the_words_of_an_annotation(failing: tuple[Workspace, Done]) -> None:
@@ -104,6 +105,15 @@ def test_the_words_of_an_annotation(failing: tuple[Workspace, Done]) -> None:
     assert failure["source"] == "return 1 / x"
     assert "division by zero" in failure["traceback"]
     assert "\x1b" not in failure["traceback"]
+
+
+def test_a_cell_that_the_kernel_cannot_compile(workspace: Workspace, kernel: Path) -> None:
+    """ipykernel sends no reply for it."""
+    workspace.write("a.ipynb", notebook("x = 1", f"x{'.y' * 5000}", "print(x)"))
+    failure = workspace.execute(kernel).notebooks["a.ipynb"]["failure"]
+    assert (failure["kind"], failure["title"]) == ("broken-execution", "Broken execution in cell 2")
+    assert failure["message"].startswith("The kernel could not run this cell: RecursionError: ")
+    assert len(failure["source"]) < 1000
 
 
 def test_the_times_of_a_cell(failing: tuple[Workspace, Done]) -> None:
