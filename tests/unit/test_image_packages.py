@@ -29,7 +29,7 @@ def setup_env(folder: Path, name: str, **more: Any) -> SetupEnvRecord:
 def test_hashed(tmp_path: Path) -> None:
     write(tmp_path, requirements_txt="six==1 --hash=sha256:0\n")
     found = packages.find("", setup_env(tmp_path, "requirements.txt"), tmp_path)
-    assert found.commands(UV, "/p", "/f") == [f"{INSTALL} --require-hashes --requirements /f/requirements.txt"]
+    assert found.commands(UV, "/p", "/f") == [f"{INSTALL} --require-hashes --requirements /p/requirements.txt"]
 
 
 def test_plain_is_held_to_what_was_tested_and_gets_what_was_added(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_plain_is_held_to_what_was_tested_and_gets_what_was_added(tmp_path: Path
     record = setup_env(tmp_path, "env/a.txt", added={"ipykernel": "6"})
     found = packages.find("", record, tmp_path)
     assert found.commands(UV, "/p", "/f") == [
-        f"{INSTALL} --requirements /f/env/a.txt --constraints /p/{packages.TESTED}",
+        f"{INSTALL} --requirements /p/env/a.txt --constraints /p/{packages.TESTED}",
         f"{INSTALL} --no-deps --requirements /p/{packages.ADDED}",
     ]
     texts = found.texts()
@@ -92,7 +92,7 @@ def test_a_lock_that_was_changed_is_refused(tmp_path: Path) -> None:
 def test_a_name_with_a_blank_is_one_word_of_the_shell(tmp_path: Path) -> None:
     (tmp_path / "my packages.txt").write_text("six\n")
     [install, *_] = packages.find("my packages.txt", None, tmp_path).commands(UV, "/p", "/f")
-    assert install.endswith(" --requirements '/f/my packages.txt'")
+    assert install.endswith(" --requirements '/p/my packages.txt'")
 
 
 def test_a_name_that_would_add_a_line_is_refused(tmp_path: Path) -> None:
@@ -112,8 +112,8 @@ def test_without_setup_env_that_is_taken_which_it_would_find(tmp_path: Path) -> 
     write(tmp_path, pyproject_toml="[project]\n")
     (tmp_path / "requirements-ci.txt").write_text("six\n")
     assert packages.find("", None, tmp_path).lock.name == "requirements-ci.txt"
-    (tmp_path / "requirements-docs.txt").touch()
-    with pytest.raises(InputError, match="Several requirements files exist"):
+    (tmp_path / "requirements-gpu.txt").touch()
+    with pytest.raises(InputError, match="Several files could say what to install"):
         packages.find("", None, tmp_path)
 
 

@@ -36,7 +36,8 @@ def refused(given: str, cwd: Path) -> InputError:
         ("requirements.txt", HASHED, "hashed", True),
         ("requirements.txt", "numpy==2.0.0\n", "plain", False),
         ("requirements-ci.txt", "numpy\n", "plain", False),
-        ("pyproject.toml", "", "pyproject", False),
+        ("pyproject.toml", "[project]\n", "pyproject", False),
+        ("setup.py", "", "setup", False),
     ],
 )
 def test_each_kind_is_found(cwd: Path, name: str, text: str, kind: LockKind, fixes: bool) -> None:  # noqa: FBT001
@@ -49,10 +50,11 @@ def test_each_kind_is_found(cwd: Path, name: str, text: str, kind: LockKind, fix
 
 def test_what_fixes_versions_comes_first_and_the_others_are_named(cwd: Path) -> None:
     order = ["uv.lock", "pylock.toml", "requirements.txt", "pyproject.toml"]
-    put(cwd, *order)
+    put(cwd, *order, text="[project]\n")
     while order:
         lock, others = locks.find("", cwd)
-        assert (lock.name, others) == (order[0], order[1:])
+        unused = order[1:-1] if order[0] == "uv.lock" else order[1:]  # uv.lock belongs to its project
+        assert (lock.name, others) == (order[0], unused)
         (cwd / order.pop(0)).unlink()
 
 
@@ -65,7 +67,7 @@ def test_of_several_requirements_files_the_usual_name_is_the_one(cwd: Path) -> N
 def test_several_requirements_files_of_other_names_are_not_guessed(cwd: Path) -> None:
     put(cwd, "requirements-b.txt", "requirements-a.txt", "pyproject.toml")
     error = refused("", cwd)
-    assert error.message == "Several requirements files exist: `requirements-a.txt`, `requirements-b.txt`."
+    assert error.message == "Several files could say what to install: `requirements-a.txt`, `requirements-b.txt`."
     assert error.hint == "Set `requirements` to one of them."
     assert locks.find("requirements-b.txt", cwd)[0].name == "requirements-b.txt"
 
@@ -87,12 +89,23 @@ def test_a_byte_order_mark_does_no_harm(cwd: Path) -> None:
     assert (lock.kind, lock.files()) == ("plain", [cwd / "requirements.txt", cwd / "base.txt"])
 
 
-@pytest.mark.parametrize("data", ["numpy".encode("utf-16"), b"numpy # \xe9\n"])
-def test_a_file_that_is_not_utf8_is_refused(cwd: Path, data: bytes) -> None:
+UNMARKED = "`requirements.txt` is not UTF-8 text, and not UTF-16 with a byte order mark."
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"numpy # \xe9\n", "`requirements.txt` is not UTF-8 text."),
+        ("numpy".encode("utf-16-le"), UNMARKED),
+        ("numpy".encode("utf-16-be"), UNMARKED),
+        ("numpy".encode("utf-32"), UNMARKED),
+        (b"\xff\xfen\0u\0m", UNMARKED),
+    ],
+)
+def test_another_encoding_is_refused(cwd: Path, data: bytes, message: str) -> None:
     (cwd / "requirements.txt").write_bytes(data)
     error = refused("", cwd)
-    assert error.message == "`requirements.txt` is not UTF-8 text."
-    assert error.file == "requirements.txt"
+    assert (error.message, error.hint, error.file) == (message, "Save it as UTF-8.", "requirements.txt")
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,11 @@ def read_text(path: Path, shown: str, *, hint: str = "") -> str:
 
     Raises InputError if it does not exist, is not a regular file, is larger than 32 MiB, or is not UTF-8.
     """
-    content = read_bytes(path, shown, hint=hint, most=MOST_BYTES + 1)
+    return decoded(read_bytes(path, shown, hint=hint, most=MOST_BYTES + 1), shown, hint=hint)
+
+
+def decoded(content: bytes, shown: str, *, hint: str = "") -> str:
+    """Return the text of the file `shown`. Raises InputError like `read_text`."""
     if len(content) > MOST_BYTES:
         raise InputError(f"`{shown}` is larger than {MOST_BYTES // 2**20} MiB.", hint=hint, file=shown)
     try:

@@ -3,30 +3,26 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal
 
+from notebook_ci.base import lock_search, project, requirements_file
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import open_regular, parse_toml, read_bytes, read_text
+from notebook_ci.base.requirements_file import Line
 from notebook_ci.base.texts import quote
 
-LockKind = Literal["uv.lock", "pylock", "hashed", "plain", "pyproject"]
+LockKind = Literal["uv.lock", "pylock", "hashed", "plain", "pyproject", "setup"]
 
-# If several exist, the first is used: files that fix versions come before those that do not.
+# The usual ones of the files that `lock_search` knows.
 SEARCHED = ("uv.lock", "pylock.toml", "requirements*.txt", "pyproject.toml")
-USUAL = "requirements.txt"  # used even if other requirements files exist
 NOTHING = f"No file says what to install ({', '.join(map(quote, SEARCHED))})."
 NOTHING_HINT = "Run `pip list --format=freeze > requirements.txt` and commit the file, or set `requirements`."
 # The files of a local project that decide how it is installed; uv reads only these, too.
 PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
-INCLUDE = re.compile(r"^[ \t]*(?:-[rc]|--(?:requirement|constraint)(?=[ \t=]))[ \t=]*([^\s\"']+)", re.MULTILINE)
-# pip's "Local project installs" and "Requirement Specifiers": an editable one, a path, a `file:` URL.
-LOCAL = re.compile(
-    r"^[ \t]*(?:-e|--editable[ \t=]|\.|/|[^-\s#@:;][^\s#@:;]*/|[^#\s]*[ \t]*(?:@[ \t]*)?file:)", re.MULTILINE
-)
 _FROM_ENVIRONMENT = "run `pip list --format=freeze > requirements.txt` in that environment"
 # Files of other tools, which are not supported yet: the tool, and how to get a supported file.
 FOREIGN = {
@@ -47,6 +43,7 @@ class Lock:
     workspace: Path
     path: Path
     kind: LockKind  # decides how uv installs from it
+    dependencies_only: bool = False  # a build showed that the project is not a package
 
     @property
     def name(self) -> str:
@@ -73,9 +70,54 @@ class Lock:
         match self.kind:
             case "uv.lock" | "pylock":
                 return any(_is_local(source) for _, source in self._sources())
+            case "hashed" | "plain":
+                return any(line.is_local for line in self.lines())
+        return self.installs_project
+
+    @property
+    def is_requirements_file(self) -> bool:
+        return self.kind in {"hashed", "plain"}
+
+    @property
+    def installs_project(self) -> bool:
+        """Whether the project itself is installed, editable, and not only its dependencies."""
+        if self.kind != "pyproject":
+            return self.kind == "setup"
+        has_build = "build-system" in _toml(self.name, self.path)
+        return has_build and not self.dependencies_only and not self.why_not_a_package
+
+    @property
+    def project_name(self) -> str:
+        """The name of the project in `pyproject.toml`, in its normal form (PEP 503); empty if it has none."""
+        content = _toml(self.name, self.path) if self.kind == "pyproject" else {}
+        return re.sub(r"[-_.]+", "-", str(content.get("project", {}).get("name", ""))).lower()
+
+    @property
+    def why_not_a_package(self) -> str:
+        """Why a project with a build system is not installed itself; empty: it is, or it has no build system."""
+        content = _toml(self.name, self.path) if self.kind == "pyproject" else {}
+        return project.why_not_a_package(content, self.path.parent) if "build-system" in content else ""
+
+    @property
+    def installs_nothing(self) -> bool:
+        """Whether it lists no packages at all."""
+        match self.kind:
+            case "hashed" | "plain":
+                return not any(line.installs for line in self.lines())
+            case "uv.lock" | "pylock":
+                return all("virtual" in source for _, source in self._sources())
             case "pyproject":
-                return "build-system" in _toml(self.name, self.path)
-        return any(LOCAL.search(_requirements(path)) for path in self.files())
+                listed = _toml(self.name, self.path).get("project", {})
+                return not (listed.get("dependencies") or listed.get("dynamic") or self.installs_project)
+        return False
+
+    def lines(self) -> list[Line]:
+        """Return the lines of a requirements file, with those of the files that it includes in their place."""
+        return requirements_file.inlined(self.path) if self.is_requirements_file else []
+
+    def editable_git(self) -> list[Line]:
+        """Return the lines that install packages from git, editable, which uv refuses."""
+        return [line for line in self.lines() if line.is_editable_git]
 
     def _sources(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Return name and source of each package: as in uv.lock, also for pylock.toml (PEP 751)."""
@@ -89,8 +131,11 @@ class Lock:
         """Return all files that decide what is installed: this one, its includes, and the project beside `uv.lock`."""
         if self.kind == "uv.lock":
             return [self.path, self.path.with_name("pyproject.toml")]
-        if self.kind in {"hashed", "plain"}:
-            return _included(self.path, [])
+        if self.is_requirements_file:
+            return requirements_file.files(self.path)
+        if self.kind == "setup":
+            beside = (self.path.with_name(name) for name in PROJECT_FILES)
+            return [self.path, *(path for path in beside if path.is_file() and path != self.path)]
         return [self.path]
 
     def read(self) -> Iterator[Path]:
@@ -116,50 +161,65 @@ class Lock:
 
 
 def find(given: str, cwd: Path) -> tuple[Lock, list[str]]:
-    """Return the lock to install from, and the names of other lock files that are not used.
+    """Return the lock to install from, and the names of other files that are not used.
 
     If `given`, the input `requirements`, is empty, the lock is searched for in `cwd`. Raises InputError if no lock
     exists, its kind is not supported, or several could be meant.
     """
-    if given:
-        path, others = Path(os.path.normpath(cwd / given)), []
-        open_regular(path, given, hint="Correct `requirements`. Paths are relative to the workspace.").close()
-    else:
-        path, *others = _search(cwd)
-    name = given or path.name
-    _refuse_foreign([path], name)
-    return Lock(cwd, path, _kind(name, path)), [other.name for other in others]
+    if not given:
+        if not (found := search(cwd)):
+            raise InputError(NOTHING, hint=nothing_hint(cwd))
+        return found.lock, found.others
+    path = Path(os.path.normpath(cwd / given))
+    open_regular(path, given, hint="Correct `requirements`. Paths are relative to the workspace.").close()
+    _refuse_foreign(path, given)
+    return Lock(cwd, path, _kind(given, path)), []
 
 
-def _search(cwd: Path) -> list[Path]:
-    """Return the files that say what to install, the one to use first."""
-    found = [path for pattern in SEARCHED for path in sorted(cwd.glob(pattern), key=_rank) if path.is_file()]
-    if not found or found[0].name == "pyproject.toml":
-        _refuse_foreign(sorted(cwd.iterdir()))
-    if not found:
-        raise InputError(NOTHING, hint=NOTHING_HINT)
-    several = [path.name for path in found if path.suffix == ".txt"]
-    if len(several) > 1 and found[0].suffix == ".txt" and several[0] != USUAL:
-        hint = "Set `requirements` to one of them."
-        raise InputError(f"Several requirements files exist: {', '.join(map(quote, several))}.", hint=hint)
-    return found
+@dataclass(frozen=True)
+class Found:
+    lock: Lock
+    others: list[str]  # names of files that also say what to install
+    why: str  # why it was chosen, for the end of a sentence; empty: it needs no reason
 
 
-def _rank(path: Path) -> tuple[bool, str]:
-    return path.name != USUAL, path.name
+def search(cwd: Path) -> Found | None:
+    """Return the lock of a workspace; None if it has none. Raises InputError like `find`."""
+    choice = lock_search.search(cwd, FOREIGN)
+    if not choice:
+        return None
+    name = choice.path.relative_to(cwd).as_posix()
+    _refuse_foreign(choice.path, name)
+    lock = Lock(cwd, choice.path, _kind(name, choice.path))
+    used = lock.files()
+    others = [lock.shown(path) for path in choice.others if path not in used]
+    return Found(lock, others, choice.why if others or not choice.is_usual else "")
+
+
+def nothing_hint(cwd: Path) -> str:
+    if aside := lock_search.aside(cwd):
+        return f"Set `requirements` to a file, for example to {quote(aside[0])}."
+    if (cwd / "pyproject.toml").is_file():
+        return "`pyproject.toml` has no `[project]` table: list the packages there, or set `requirements`."
+    return NOTHING_HINT
 
 
 def _kind(name: str, path: Path) -> LockKind:
-    if path.name in {"uv.lock", "pyproject.toml"}:
-        return "uv.lock" if path.name == "uv.lock" else "pyproject"
+    match path.name:
+        case "uv.lock":
+            return "uv.lock"
+        case "pyproject.toml":
+            return "pyproject"
+        case "setup.py":
+            return "setup"
     if fnmatch(path.name, "pylock*.toml"):
         return "pylock"
-    if path.suffix not in {".txt", ".in", ".lock"}:
-        raise InputError(
-            f"`requirements` is {quote(name)}, which setup-env cannot install from.",
-            hint="Use `requirements*.txt`, `uv.lock`, `pylock.toml` or `pyproject.toml`.",
-        )
-    return "hashed" if "--hash=" in read_text(path, name) else "plain"
+    if path.suffix.lower() not in {".txt", ".in", ".lock", ".pip"}:
+        hint = "Use `requirements*.txt`, `uv.lock`, `pylock.toml`, `pyproject.toml` or `setup.py`."
+        if path.name == "setup.cfg":
+            hint = "Set it to a `setup.py` next to it; `import setuptools; setuptools.setup()` is enough."
+        raise InputError(f"`requirements` is {quote(name)}, which setup-env cannot install from.", hint=hint)
+    return "hashed" if "--hash=" in requirements_file.read(path, name) else "plain"
 
 
 def check(lock: Lock) -> None:
@@ -167,25 +227,40 @@ def check(lock: Lock) -> None:
 
     Raises InputError if it is not TOML, does not say what to install, or names a file that does not exist.
     """
-    content = {} if lock.kind in {"hashed", "plain"} else _toml(lock.name, lock.path)
+    content = {} if lock.kind in {"hashed", "plain", "setup"} else _toml(lock.name, lock.path)
     if lock.kind == "uv.lock":
-        project = lock.path.with_name("pyproject.toml")
-        if not project.is_file():
+        beside = lock.path.with_name("pyproject.toml")
+        if not beside.is_file():
             raise InputError(
                 f"{quote(lock.name)} has no `pyproject.toml` next to it.",
                 hint="Commit the `pyproject.toml` that it was created from.",
                 file=lock.name,
             )
-        _toml(Path(lock.name).with_name(project.name).as_posix(), project)
-    if lock.kind == "pyproject" and "project" not in content:
-        if "poetry" in content.get("tool", {}):
+        _toml(Path(lock.name).with_name(beside.name).as_posix(), beside)
+    if lock.kind == "pyproject" and ("project" not in content or lock.installs_nothing):
+        poetry = content.get("tool", {}).get("poetry", {})
+        if ("project" not in content and poetry) or poetry.get("dependencies", {}).keys() - {"python"}:
             raise _foreign(lock.name, *FOREIGN["poetry.lock"])
+    if lock.kind == "pyproject" and "project" not in content:
         raise InputError(
             f"{quote(lock.name)} has no `[project]` table, so it does not say what to install.",
             hint="Add the dependencies there, or set `requirements` to another file.",
             file=lock.name,
         )
     lock.digest()
+    if lock.is_requirements_file:
+        _check_requirements(lock)
+
+
+def _check_requirements(lock: Lock) -> None:
+    """Raise InputError for text that uv cannot read, and for constraints that uv and pip refuse."""
+    inlined = {line.file for line in lock.lines()}
+    for path in lock.files():
+        requirements_file.read(path, lock.shown(path))
+        for line in requirements_file.lines(path):
+            if path not in inlined and line.is_editable_git:
+                message = "A constraint cannot be editable (`-e`)."
+                raise InputError(message, hint="Remove `-e`.", file=lock.shown(path), line=line.number)
 
 
 def _is_local(source: Mapping[str, Any]) -> bool:
@@ -204,12 +279,11 @@ def _toml(name: str, path: Path) -> dict[str, Any]:
     return parse_toml(read_text(path, name), name)
 
 
-def _refuse_foreign(paths: Iterable[Path], name: str = "") -> None:
-    """Raise InputError for a file of another tool, also if it would only be ignored."""
-    for path in paths:
-        for pattern, (tool, export) in FOREIGN.items():
-            if fnmatch(path.name, pattern):
-                raise _foreign(name or path.name, tool, export)
+def _refuse_foreign(path: Path, name: str) -> None:
+    """Raise InputError for a file of another tool."""
+    for pattern, (tool, export) in FOREIGN.items():
+        if fnmatch(path.name, pattern):
+            raise _foreign(name, tool, export)
 
 
 def _foreign(name: str, tool: str, export: str) -> InputError:
@@ -218,22 +292,3 @@ def _foreign(name: str, tool: str, export: str) -> InputError:
         hint=f"Until then, {export}, commit that file, and set `requirements` to it.",
         file=name,
     )
-
-
-def _included(path: Path, seen: list[Path]) -> list[Path]:
-    """Return a requirements file and all files that it includes with `-r` and `-c`, except URLs."""
-    path = Path(os.path.normpath(path))
-    if path in seen:
-        return seen
-    seen.append(path)
-    for match in INCLUDE.finditer(_requirements(path)):
-        if "://" not in match[1]:
-            _included(path.parent / match[1], seen)
-    return seen
-
-
-def _requirements(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig", errors="replace") if path.is_file() else ""
-    except OSError:
-        return ""  # `digest` reports it

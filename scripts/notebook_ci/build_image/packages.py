@@ -3,10 +3,10 @@
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from notebook_ci.base import locks
+from notebook_ci.base import locks, requirements_file
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_text, sha256
 from notebook_ci.base.locks import Lock
@@ -30,7 +30,10 @@ class Packages:
 
     def texts(self) -> dict[str, str]:
         """Return the files that the build needs, path -> text; they include pins of what setup-env installed."""
-        texts = {self.lock.shown(path): _text(path, self.lock.shown(path)) for path in self.lock.files()}
+        lock = self.lock
+        texts = {lock.shown(path): _text(lock, path) for path in lock.files()}
+        if lock.editable_git():  # uv refuses them in the file
+            texts[lock.name] = requirements_file.for_uv(lock.lines(), lock.path.parent)
         pins = {ADDED: self.added, TESTED: self.installed}
         return texts | {
             name: "".join(f"{package}=={version}\n" for package, version in pinned.items())
@@ -41,19 +44,22 @@ class Packages:
     def commands(self, uv: str, pins: str, folder: str) -> list[str]:
         """Return the shell commands that create the environment.
 
-        All arguments are paths in the build: the program uv, the folder of the constraints from `texts`, and the folder
-        that contains the files as in the workspace.
+        All arguments are paths in the build: the program uv, the folder of `texts`, and the folder that contains the
+        files as in the workspace.
         """
         name = PurePosixPath(self.lock.name)
-        file, project = (shlex.quote(str(PurePosixPath(folder) / path)) for path in (name, name.parent))
+        is_list, is_local = self.lock.is_requirements_file, self.lock.builds_local_code
+        file = shlex.quote(str(PurePosixPath(pins if is_list else folder) / name))
+        project = shlex.quote(str(PurePosixPath(folder) / name.parent))
         command = " ".join(map(str, [uv, *install_arguments(self.lock, PYTHON, file, project)]))
         if self.lock.kind == "uv.lock":
-            own = "" if self.lock.builds_local_code else " --no-install-project"
+            own = "" if is_local else " --no-install-project"
             command = f"UV_PROJECT_ENVIRONMENT=/opt/environment {command} --frozen{own}"
-        elif self.installed and self.lock.kind in {"plain", "pyproject"}:
+        elif self.installed and self.lock.kind in {"plain", "pyproject", "setup"}:
             # It does not fix versions: they must be those that the notebooks were run with.
             command += f" --constraints {pins}/{TESTED}"
-        commands = [command]
+        # In requirements files, paths of packages start from the current folder.
+        commands = [f"cd {folder}", command] if is_list and is_local else [command]
         install = f"{uv} pip install --python {PYTHON} --compile-bytecode"
         if self.added:
             commands.append(f"{install} --no-deps --requirements {pins}/{ADDED}")
@@ -81,6 +87,8 @@ def find(given: str, record: SetupEnvRecord | None, cwd: Path) -> Packages:
         if not path.is_file() or sha256(path) != digest:
             message = f"`{file}` has changed since setup-env installed from it."
             raise InputError(message, hint="Run setup-env again, in a new `run-dir`.", file=file)
+    if name := lock.project_name:  # as setup-env found out, it may not be a package
+        lock = replace(lock, dependencies_only=name not in record.packages)
     return Packages(lock, record.packages, record.added, record.python_version)
 
 
@@ -94,10 +102,11 @@ def _lock(given: str, cwd: Path) -> Lock:
         if not path.is_relative_to(cwd):
             message = f"`{path}` is outside the workspace: the image cannot be built from it."
             raise InputError(message, hint="Move it into the workspace.")
-        _text(path, lock.shown(path))
+        _text(lock, path)
     locks.check(lock)
     return lock
 
 
-def _text(path: Path, shown: str) -> str:
-    return read_text(path, shown, hint="It lists the packages of the image.")
+def _text(lock: Lock, path: Path) -> str:
+    read = requirements_file.read if lock.is_requirements_file else read_text
+    return read(path, lock.shown(path), hint="It lists the packages of the image.")

@@ -3,7 +3,7 @@
 import functools
 import re
 
-from notebook_ci.base import known_errors
+from notebook_ci.base import known_errors, requirements_file
 from notebook_ci.base.errors import InputError, NotebookCiError
 from notebook_ci.base.known_errors import KnownError, find
 from notebook_ci.base.locks import Lock
@@ -27,6 +27,11 @@ _FAULTS = (
         r"Couldn't parse requirement in `(?P<file>.+?)` at position (?P<position>\d+)\s+cause: (?P<what>.+)",
         "A requirement is not valid: {what}.",
         _CORRECT,
+    ),
+    _in_lock(
+        r"Unsupported editable requirement in `(?P<file>.+?)` at line (?P<line>\d+)(?:.*\n)\s+cause: (?P<what>.+)",
+        "An editable requirement (`-e`) is not possible here: {what}.",
+        "Remove `-e`.",
     ),
     _in_lock(
         r"(?P<what>(?:Unexpected|Unsupported|Expected) .+?): (?P<file>[^\s:]+):(?P<line>\d+):\d+",
@@ -72,6 +77,11 @@ _NOT_IN_INDEX = (
         )
     ),
 )
+# The backends setuptools, hatchling, uv_build, poetry-core and flit: they find no code, or too much, to package.
+_NO_PACKAGE = re.compile(
+    r"Multiple top-level \w+ discovered in a flat-layout|Unable to determine which files to ship|"
+    r"Expected a Python module at|No file/folder found for|not possible in non-package mode"
+)
 # Other failures: the lock may be right.
 _BUILD = (
     KnownError(
@@ -87,16 +97,30 @@ _BUILD = (
 )
 
 
+class NotAPackageError(InputError):
+    """The project of a `pyproject.toml` cannot be built, but its dependencies may be installable."""
+
+    reason = "its build finds no code to package"
+
+
 def explain(what: str, output: str, lock: Lock) -> NotebookCiError | None:
     """Return what is wrong with a lock; None if the failure has another cause. `what` failed, without a full stop."""
+    if lock.kind == "pyproject" and lock.installs_project and (reason := _NO_PACKAGE.search(output)):
+        built = re.search(r"Failed to build `[^`]*?(file://[^`]*)`", output)
+        if built and built[1].rstrip("/") in {path.as_uri() for path in (lock.path.parent, lock.path.parent.resolve())}:
+            return NotAPackageError(f"{quote(lock.name)} is not a package: {reason[0]}.", file=lock.name)
     if found := find(_FAULTS, output):
         known, groups = found
         error = known.error({"lock": quote(lock.name), **groups})
         # The file that uv names: absolute, or relative to the workspace.
         path = lock.workspace / groups["file"] if "file" in groups else lock.path
+        if groups.get("file") == "-":
+            text = requirements_file.for_uv(lock.lines(), lock.workspace)
+            origin = lock.lines()[(error.line or _line_at(text, groups["position"])) - 1]
+            path, error.line = origin.file, origin.number
+        elif "position" in groups:
+            error.line = _line_at(requirements_file.read(path, lock.shown(path)), groups["position"])
         error.file = lock.shown(path)
-        if "position" in groups:
-            error.line = path.read_bytes().count(b"\n", 0, int(groups["position"])) + 1
         if "url" in groups and (left := _line_of(_NAME_AT + re.escape(groups["url"]), lock)):
             line, error.file, error.line = left
             if groups["url"].startswith("file://"):  # of the machine on which conda built the package
@@ -109,6 +133,11 @@ def explain(what: str, output: str, lock: Lock) -> NotebookCiError | None:
     if re.search(r"(?<![.\d])40[137](?![.\d])", output):
         return None
     return known_errors.explain(_BUILD, output, what=what) or _not_in_index(output, lock)
+
+
+def _line_at(text: str, position: str) -> int:
+    """Return the line of a position that uv names: in bytes of UTF-8, whatever the file's encoding."""
+    return text.encode().count(b"\n", 0, int(position)) + 1
 
 
 def _not_in_index(output: str, lock: Lock) -> NotebookCiError | None:
@@ -128,8 +157,7 @@ def _not_in_index(output: str, lock: Lock) -> NotebookCiError | None:
 def _line_of(pattern: str, lock: Lock) -> tuple[re.Match[str], str, int] | None:
     """Return the first line in the lock's files that begins with `pattern`, maybe quoted; its file and number."""
     for path in lock.files():
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        for number, line in enumerate(lines, start=1):
-            if found := re.match(rf"[\s\"']*{pattern}", line, re.IGNORECASE):
-                return found, lock.shown(path), number
+        for line in requirements_file.lines(path):
+            if found := re.match(rf"[\s\"']*{pattern}", line.text, re.IGNORECASE):
+                return found, lock.shown(path), line.number
     return None

@@ -1,15 +1,19 @@
 """Installs the packages of a lock into the user's environment."""
 
+import functools
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+from notebook_ci.base import requirements_file
 from notebook_ci.base.context import Context
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.process import Argument
 from notebook_ci.setup_env import faults
+from notebook_ci.setup_env.choice import only_dependencies
+from notebook_ci.setup_env.faults import NotAPackageError
 from notebook_ci.setup_env.uv import Installed, Uv, describe, newest_upload
 from notebook_ci.setup_env.venv import AlteredError, Venv
 from notebook_ci.tools.installing import install_arguments
@@ -64,16 +68,28 @@ class Installer:
 
     def _install(self) -> str:
         """Install the lock, byte-compiled, and return the output of uv."""
-        lock, what = self.lock, f"The packages of `{self.lock.name}` could not be installed"
-        arguments = install_arguments(lock, self.venv.python, lock.path, lock.path.parent)
+        try:
+            return self._install_from(self.lock)
+        except NotAPackageError as error:
+            dependencies = replace(self.lock, dependencies_only=True)
+            self.context.problems.append(only_dependencies(dependencies, error.reason))
+            return self._install_from(dependencies)
+
+    def _install_from(self, lock: Lock) -> str:
+        what = f"The packages of `{lock.name}` could not be installed"
+        file, stdin = (lock.path, "")
+        if lock.editable_git():  # uv refuses them in the file
+            file, stdin = Path("-"), requirements_file.for_uv(lock.lines(), lock.workspace)
+        arguments = install_arguments(lock, self.venv.python, file, lock.path.parent)
         arguments += ["--locked"] if lock.kind == "uv.lock" else self.uv.pip.uv_flags()
         # Build code of the repository again: uv would reuse an earlier build of other code.
-        if lock.kind not in {"hashed", "plain"}:
+        if not lock.is_requirements_file:
             arguments += [f"--refresh-package={name}" for name in lock.copies]
         elif lock.builds_local_code:  # these do not name the packages that are built
             arguments.append("--refresh")
         env = {"UV_PROJECT_ENVIRONMENT": str(self.venv.path.resolve())}
-        return self.uv.run(what, arguments, env=env, explain=lambda output: faults.explain(what, output, lock))
+        explain = functools.partial(faults.explain, what, lock=lock)
+        return self.uv.run(what, arguments, env=env, stdin=stdin, explain=explain)
 
     def _with_kernel(self, locked: Installed) -> Installed:
         """Add ipykernel without changing any installed version.

@@ -9,15 +9,13 @@ from pathlib import Path
 from notebook_ci.base import locks
 from notebook_ci.base.console import Console
 from notebook_ci.base.context import Context
-from notebook_ci.base.errors import Problem
 from notebook_ci.base.files import sha256
-from notebook_ci.base.locks import Lock
+from notebook_ci.base.locks import Found, Lock
 from notebook_ci.base.plan import Nothing, Plan
-from notebook_ci.base.texts import quote
 from notebook_ci.base.workspace import PRIVATE_FOLDER, Workspace, private_folder
 from notebook_ci.records.environment import read_marker
 from notebook_ci.records.setup_env import SetupEnvRecord
-from notebook_ci.setup_env import pythons, venv
+from notebook_ci.setup_env import choice, pythons, venv
 from notebook_ci.setup_env.installer import Installer
 from notebook_ci.setup_env.model import SetupEnvInputs
 from notebook_ci.setup_env.pythons import RequiredPython
@@ -31,7 +29,7 @@ class EnvironmentPlan(Plan):
     venv: venv.Venv
 
     def lines(self) -> Iterator[str]:
-        yield f"install the packages of `{self.lock.name}` into `{self.venv.path}`"
+        yield f"install {choice.sources(self.lock)} into `{self.venv.path}`"
         if self.python.version:
             yield f"use {self.python}"
 
@@ -39,18 +37,16 @@ class EnvironmentPlan(Plan):
 def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Nothing:
     """Decide what to install. Raises InputError if an input or a file is wrong."""
     cwd = workspace.cwd
-    if not inputs.requirements and not any(list(cwd.glob(each)) for each in (*locks.SEARCHED, *locks.FOREIGN)):
-        return Nothing(locks.NOTHING, hint=locks.NOTHING_HINT)
-    lock, others = locks.find(inputs.requirements, cwd)
+    given = inputs.requirements
+    found = Found(locks.find(given, cwd)[0], [], "") if given else locks.search(cwd)
+    if not found:
+        return Nothing(locks.NOTHING, hint=locks.nothing_hint(cwd))
+    lock = found.lock
     locks.check(lock)
     folder = venv.Venv(venv.location(inputs.venv, inputs.slug, workspace))
     folder.check()
-    problems = []
-    if others:
-        message = f"Packages come from {quote(lock.name)}. Not used: {', '.join(map(quote, others))}."
-        problems.append(Problem(severity="notice", message=message))
     python = pythons.required(inputs.python_version, lock.path.parent, cwd)
-    return EnvironmentPlan(lock=lock, python=python, venv=folder, problems=tuple(problems))
+    return EnvironmentPlan(lock=lock, python=python, venv=folder, problems=tuple(choice.notes(found)))
 
 
 def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, console: Console) -> dict[str, str]:

@@ -49,6 +49,7 @@ class Uv:
         arguments: Sequence[Argument],
         *,
         env: Mapping[str, str] | None = None,
+        stdin: str = "",
         explain: Callable[[str], NotebookCiError | None] = lambda _: None,
     ) -> str:
         """Run uv, and return its output. If it fails, show its last lines, and raise the error of `explain`.
@@ -56,7 +57,7 @@ class Uv:
         `what` begins the message: `The packages of x could not be installed`. `explain` gets the output; if it returns
         None, the general error of `installing.explain` is raised.
         """
-        completed = self.attempt(arguments, env=env)
+        completed = self.attempt(arguments, env=env, stdin=stdin)
         if completed.returncode:
             self.console.output("\n".join(completed.output.splitlines()[-LINES_SHOWN:]))
             raise explain(completed.output) or installing.explain(
@@ -64,11 +65,13 @@ class Uv:
             )
         return completed.output
 
-    def attempt(self, arguments: Sequence[Argument], *, env: Mapping[str, str] | None = None) -> process.Completed:
+    def attempt(
+        self, arguments: Sequence[Argument], *, env: Mapping[str, str] | None = None, stdin: str = ""
+    ) -> process.Completed:
         """Run uv, and return how it ended, without secrets."""
         with self.log.open("a", encoding="utf-8") as log:
             completed = process.run(
-                [PROGRAM, *arguments], env=self._environment() | dict(env or {}), cwd=self.workspace.cwd
+                [PROGRAM, *arguments], env=self._environment() | dict(env or {}), cwd=self.workspace.cwd, stdin=stdin
             )
             output = without_users(masked(completed.output))
             log.write(output + "\n")

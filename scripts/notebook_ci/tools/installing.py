@@ -99,6 +99,6 @@ def install_arguments(lock: Lock, python: Argument, file: Argument, project: Arg
             return ["pip", "sync", *flags, file]
         case "hashed":
             return ["pip", "install", *flags, "--require-hashes", "--requirements", file]
-        case "pyproject" if lock.builds_local_code:
+        case "pyproject" | "setup" if lock.installs_project:
             return ["pip", "install", *flags, "--editable", project]
     return ["pip", "install", *flags, "--requirements", file]

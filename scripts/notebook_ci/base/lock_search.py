@@ -1,0 +1,158 @@
+"""Searches a workspace for the file that says what to install."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.files import parse_toml, read_text
+from notebook_ci.base.texts import listed, quote
+
+MOST_NAMED = 10
+SEVERAL_HINT = "Set `requirements` to one of them."
+# Folders where other tools look for such files, searched if the root has none.
+FOLDERS = ("binder", ".binder", "requirements", ".devcontainer")
+# What is in these is not for the notebooks: never chosen, only named.
+_ASIDE = re.compile(r"examples?|tests?|docs?|benchmarks?|tutorials?|templates?|vendor|third[-_]?party", re.IGNORECASE)
+_UNSEARCHED = re.compile(r"\..*|_.*|v?env\d*|virtualenv|node_modules|site-packages|build|dist", re.IGNORECASE)
+_OF_ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")
+_TEXT = r"\.(?:txt|in|lock|pip)"
+USUAL = "requirements.txt"
+_NAMES = ("uv.lock", "pylock.toml", USUAL, "pyproject.toml", "setup.py")
+# `requirements-gpu.txt`, but also `requirement.txt`, `Requirements.txt`, `reqs.txt`, `pip-requirements.txt` ...
+_SPELLINGS = re.compile(
+    r"(?:[\w.]+[-_.])?(?:requir(?:e)?ments?|reqs?|dependencies|deps|pip[-_]?freeze)(?:[-_.]?[\w.-]*)?"
+    r"\.(?:txt|in|lock|pip)",
+    re.IGNORECASE,
+)
+# Lists that complete another one.
+_SECONDARY = re.compile(
+    r"(?:^|[-_.])(?:dev|devel|develop|development|docs?|documentation|sphinx|tests?|testing|pytest|lint|linting|typing|"
+    r"mypy|style|build|publish|release|optional|extras?|constraints?|benchmarks?)(?=[-_.])",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    path: Path
+    why: str  # the reason, for the end of a sentence
+    is_usual: bool  # a person expects it, unless there are others
+    others: Sequence[Path]  # files that also say what to install
+
+
+@dataclass(frozen=True)
+class _Rank:
+    files: Sequence[Path]
+    why: str
+    is_usual: bool = True
+    is_ambiguous: bool = False  # several of these exclude each other
+
+
+def search(cwd: Path, foreign: Iterable[str]) -> Choice | None:
+    """Return the file to install from; None if there is none.
+
+    `foreign` are patterns of other tools' files: they win over a project and over odd names, so that they are refused,
+    not ignored. Raises InputError if several files could be meant.
+    """
+    foreign = tuple(foreign)
+    root = _ranks(cwd, foreign)
+    near = [_ranks(cwd / folder, foreign) for folder in FOLDERS]
+    if any(rank.files for rank in root[:-1]):
+        return _choice(cwd, [root], near)
+    why = "because no file in the root of the workspace says what to install"
+    for places in (near, [_ranks(folder, foreign) for folder in _sub_folders(cwd)]):
+        if found := [ranks for ranks in places if any(rank.files for rank in ranks[:-1])]:
+            return _choice(cwd, found, [root, *near], why)
+    found = [ranks for ranks in (root, *near) if ranks[-1].files]
+    return _choice(cwd, found, []) if found else None
+
+
+def aside(cwd: Path) -> list[str]:
+    """Return the files that were not used because of their folder, such as `examples/requirements.txt`."""
+    folders = [each for each in _folders(cwd) if _ASIDE.fullmatch(each.name)]
+    found = [path for folder in folders for rank in _ranks(folder, ()) for path in rank.files]
+    return [path.relative_to(cwd).as_posix() for path in found]
+
+
+def _choice(cwd: Path, places: Sequence[Sequence[_Rank]], around: Sequence[Sequence[_Rank]], why: str = "") -> Choice:
+    """Return the choice from the ranks of one folder. Raises InputError for several folders, or an ambiguous rank."""
+    best = [next(rank for rank in ranks if rank.files) for ranks in places]
+    candidates = [path for rank in best for path in (rank.files if rank.is_ambiguous else rank.files[:1])]
+    if len(candidates) > 1:
+        names = [quote(path.relative_to(cwd).as_posix()) for path in candidates]
+        message = f"Several files could say what to install: {listed(names, MOST_NAMED)}."
+        raise InputError(message, hint=SEVERAL_HINT)
+    path, rank = candidates[0], best[0]
+    everywhere = [each for ranks in (*places, *around) for rank in ranks for each in rank.files]
+    others = [each for each in dict.fromkeys(everywhere) if each != path]
+    return Choice(path, why or rank.why, rank.is_usual and not why, others)
+
+
+def _ranks(folder: Path, foreign: Sequence[str]) -> list[_Rank]:
+    """Return what a folder has, the strongest first; the last rank must not win over a file of another folder."""
+    paths = [path for path in _files(folder) if not _is_source(path)]
+    named = {name: [path for path in paths if path.name == name] for name in _NAMES}
+    lists = [path for path in paths if _is_list(path) and path.name != USUAL]
+    secondary = [path for path in lists if _SECONDARY.search(path.name)]
+    # Every file in a folder `requirements` is a list.
+    pattern = "*.txt" if folder.name == "requirements" else "requirements*.txt"
+    main = [path for path in lists if path not in secondary and fnmatch(path.name, pattern)]
+    odd = [path for path in lists if path not in (*secondary, *main)]
+    project = list(filter(_may_be_project, named["pyproject.toml"])) or named["setup.py"]
+    others = [path for path in paths if any(fnmatch(path.name, each) for each in foreign)]
+    return [
+        _Rank(named["uv.lock"], "which fixes all versions"),
+        _Rank(named["pylock.toml"], "which fixes all versions"),
+        _Rank(named[USUAL], "the usual file of pip"),
+        _Rank(main, "the only main requirements file", is_ambiguous=True),
+        _Rank(others, ""),
+        _Rank(project, "which lists the dependencies of the project"),
+        _Rank(odd, "the only file with such a name", is_usual=False, is_ambiguous=True),
+        _Rank(secondary, "the only file that says what to install", is_usual=False, is_ambiguous=True),
+    ]
+
+
+def _is_list(path: Path) -> bool:
+    in_folder = path.parent.name == "requirements" and path.suffix in {".txt", ".in"}
+    return in_folder or bool(_SPELLINGS.fullmatch(path.name))
+
+
+def _is_source(path: Path) -> bool:
+    """Whether a file was compiled to another one, as pip-tools does."""
+    return path.suffix == ".in" and any(path.with_suffix(suffix).is_file() for suffix in (".txt", ".lock"))
+
+
+def _may_be_project(path: Path) -> bool:
+    """Whether a `pyproject.toml` says what to install, or is broken; many have only settings of linters."""
+    try:
+        content: dict[str, Any] = parse_toml(read_text(path, path.name), path.name)
+    except InputError:
+        return True
+    return "project" in content or "poetry" in content.get("tool", {})
+
+
+def _sub_folders(cwd: Path) -> list[Path]:
+    return [each for each in _folders(cwd) if not _ASIDE.fullmatch(each.name) and each.name not in FOLDERS]
+
+
+def _folders(cwd: Path) -> list[Path]:
+    """Return the folders in the workspace that people write into: not hidden ones, environments, or links."""
+    return [
+        path
+        for path in sorted(cwd.iterdir())
+        if path.is_dir()
+        and not path.is_symlink()
+        and not _UNSEARCHED.fullmatch(path.name)
+        and not any((path / name).exists() for name in _OF_ENVIRONMENTS)
+    ]
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_file())
+    except OSError:
+        return []  # it does not exist, or may not be read

@@ -1,0 +1,60 @@
+"""Whether the project of a `pyproject.toml` can be built, or only lists dependencies."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from notebook_ci.base.texts import listed, quote
+
+MOST_NAMED = 4
+# Folders and modules that setuptools (83) ignores in its flat layout: `setuptools.discovery`.
+_IGNORED_FOLDERS = re.compile(
+    r"[._].*|benchmarks?|bin|build|changelog|ci|debian|dist|docs?|documentation|env|examples?|exercises?|fabfile|htmlcov|"
+    r"manpages|news|newsfragments|python|requirements|scripts|site_scons|tasks|tests?|tools|unit_tests?|utils?|venv"
+)
+_IGNORED_MODULES = re.compile(
+    r"[._].*|benchmarks?|build|conanfile|conftest|dodo|examples?|exercises?|fabfile|manage|noxfile|pavement|"
+    r"[Ss][Cc]onstruct|setup|tasks|tests?|toxfile"
+)
+
+
+def why_not_a_package(content: Mapping[str, Any], folder: Path) -> str:
+    """Return why a project with a build system cannot be built itself; empty if it can, or only a build can say.
+
+    `content` is that of the `pyproject.toml` in `folder`.
+    """
+    tool = content.get("tool", {})
+    if tool.get("poetry", {}).get("package-mode") is False:
+        return "`package-mode` is false"
+    if tool.get("uv", {}).get("package") is False:
+        return "`package` of `[tool.uv]` is false"
+    backend = str(content.get("build-system", {}).get("build-backend", "setuptools.build_meta"))
+    if backend.startswith("setuptools."):
+        return _why_not_setuptools(tool.get("setuptools", {}), folder)
+    name = str(content.get("project", {}).get("name", ""))
+    if backend == "hatchling.build" and "hatch" not in tool and not _has_package(name, folder):
+        return f"no folder has its name, `{name}`"
+    return ""
+
+
+def _why_not_setuptools(settings: Mapping[str, Any], folder: Path) -> str:
+    if settings.keys() & {"packages", "py-modules", "package-dir", "ext-modules"}:
+        return ""
+    if any((folder / name).exists() for name in ("setup.py", "setup.cfg", "src")):
+        return ""
+    folders = [path.name for path in sorted(folder.iterdir()) if path.is_dir()]
+    modules = [path.stem for path in sorted(folder.glob("*.py"))]
+    found = _kept(folders, _IGNORED_FOLDERS) or _kept(modules, _IGNORED_MODULES)
+    return f"setuptools cannot choose between {listed(list(map(quote, found)), MOST_NAMED)}" if len(found) > 1 else ""
+
+
+def _kept(names: list[str], ignored: re.Pattern[str]) -> list[str]:
+    return [name for name in names if name.isidentifier() and not ignored.fullmatch(name)]
+
+
+def _has_package(name: str, folder: Path) -> bool:
+    """Return whether hatchling (1.29) may find the code: `name/`, `src/name/`, `name.py` or `namespace/name/`."""
+    spelt = re.sub(r"[-_.]+", "_", name).lower()
+    found = (*folder.iterdir(), *folder.glob("*/*/"))
+    return any(re.sub(r"[-_.]+", "_", path.name.removesuffix(".py")).lower() == spelt for path in found)

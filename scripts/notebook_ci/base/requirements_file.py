@@ -1,0 +1,128 @@
+"""Reads requirements files, in pip's format: their text, the files they include, and lines that uv refuses.
+
+pip and uv resolve `-r` and `-c` from the folder of the file, but paths of packages from the current folder.
+"""
+
+import codecs
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.files import MOST_BYTES, decoded, read_bytes
+
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_INCLUDE = re.compile(
+    r"[ \t]*(?:-(?P<short>[rc])|--(?P<long>requirement|constraint)(?=[ \t=]))[ \t=]*(?P<path>[^\s\"']+)"
+)
+# pip's "Local project installs" and "Requirement Specifiers": an editable one, a path, a `file:` URL.
+_LOCAL = re.compile(r"[ \t]*(?:-e|--editable[ \t=]|\.|/|[^-\s#@:;][^\s#@:;]*/|[^#\s]*[ \t]*(?:@[ \t]*)?file:)")
+_EDITABLE_GIT = re.compile(r"[ \t]*(?:-e[ \t=]*|--editable[ \t=]+)(?=([\w.\[\],-]+[ \t]*@[ \t]*)?git\+)")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_OPTION = re.compile(r"\s*(?:$|#|-(?!e|-editable|r|-requirement))")
+
+
+@dataclass(frozen=True)
+class Line:
+    file: Path
+    number: int  # counted from 1
+    text: str
+
+    @property
+    def included(self) -> Path | None:
+        """The file that this line includes with `-r` or `-c`, if it is a local one."""
+        found = _INCLUDE.match(self.text)
+        if not found or "://" in found["path"]:
+            return None
+        return Path(os.path.normpath(self.file.parent / found["path"]))
+
+    @property
+    def is_constraint(self) -> bool:
+        found = _INCLUDE.match(self.text)
+        return bool(found and (found["short"] or found["long"]).startswith("c"))
+
+    @property
+    def is_editable_git(self) -> bool:
+        """Whether uv refuses it: "Git sources cannot be editable"."""
+        return bool(_EDITABLE_GIT.match(self.text))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it installs code of the repository."""
+        return bool(_LOCAL.match(self.text)) and not self.is_editable_git
+
+    @property
+    def installs(self) -> bool:
+        """Whether it names a package, or a file elsewhere that may."""
+        return not _OPTION.match(self.text) and (self.included is None)
+
+
+def read(path: Path, shown: str, *, hint: str = "") -> str:
+    """Return the text of a requirements file: in UTF-8, or in UTF-16 with a byte order mark, as PowerShell writes it.
+
+    Raises InputError like `files.read_text`.
+    """
+    content = read_bytes(path, shown, hint=hint, most=MOST_BYTES + 1)
+    if content.startswith(_UTF16) and len(content) <= MOST_BYTES:
+        with contextlib.suppress(UnicodeDecodeError):
+            text = content.decode("utf-16")
+            if "\0" not in text:  # else it is UTF-32
+                return text
+    if b"\0" in content:
+        message = f"`{shown}` is not UTF-8 text, and not UTF-16 with a byte order mark."
+        raise InputError(message, hint="Save it as UTF-8.", file=shown)
+    return decoded(content, shown, hint=hint)
+
+
+def lines(path: Path) -> list[Line]:
+    """Return the lines of a file; none if it cannot be read: `Lock.digest` reports that."""
+    try:
+        text = read(path, str(path))
+    except InputError:
+        return []
+    return [Line(path, number, line) for number, line in enumerate(_LINE_END.split(text), start=1)]
+
+
+def files(path: Path) -> list[Path]:
+    """Return a file and all files that it includes, except URLs."""
+    return _files(Path(os.path.normpath(path)), [])
+
+
+def _files(path: Path, seen: list[Path]) -> list[Path]:
+    if path not in seen:
+        seen.append(path)
+        for line in lines(path):
+            if line.included:
+                _files(line.included, seen)
+    return seen
+
+
+def inlined(path: Path) -> list[Line]:
+    """Return the lines of a file, with those of the files that it includes with `-r` in their place."""
+    return list(_inlined(Path(os.path.normpath(path)), set()))
+
+
+def _inlined(path: Path, seen: set[Path]) -> Iterator[Line]:
+    seen.add(path)
+    for line in lines(path):
+        if line.included is None or line.is_constraint:
+            yield line
+        elif line.included not in seen:
+            yield from _inlined(line.included, seen)
+
+
+def for_uv(given: list[Line], folder: Path) -> str:
+    """Return inlined lines as uv accepts them, one per line: packages from git are not editable.
+
+    `folder` is where uv starts to look for constraints: the folder of the file, or the current one for standard input.
+    """
+    return "".join(f"{_for_uv(line, folder)}\n" for line in given)
+
+
+def _for_uv(line: Line, folder: Path) -> str:
+    if line.included:
+        return f"-c {Path(os.path.relpath(line.included, folder)).as_posix()}"
+    return _EDITABLE_GIT.sub("", line.text)

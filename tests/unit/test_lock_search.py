@@ -1,0 +1,221 @@
+"""Which file of a repository says what to install: one table of layouts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.plan import Nothing
+from notebook_ci.base.workspace import Workspace
+from notebook_ci.setup_env.model import SetupEnvInputs
+from notebook_ci.setup_env.run import EnvironmentPlan, plan
+
+ELSEWHERE = "because no file in the root of the workspace says what to install"
+MAIN = "the only main requirements file"
+NAMED = "the only file with such a name"
+ONLY = "the only file that says what to install"
+PIP = "the usual file of pip"
+FIXED = "which fixes all versions"
+PROJECT = "which lists the dependencies of the project"
+TEXTS = {
+    "pyproject.toml": '[project]\nname = "x"\nversion = "1"\ndependencies = ["numpy"]\n',
+    "uv.lock": '[[package]]\nname = "x"\nsource = { registry = "x" }\n',
+    "pylock.toml": '[[packages]]\nname = "x"\n',
+}
+SETTINGS = "[tool.ruff]\n"
+
+
+@dataclass(frozen=True)
+class Layout:
+    files: str  # names, separated by blanks; `name=text` for a file with its own text
+    chosen: str = ""
+    why: str = ""  # of the notice; empty: none
+    unused: str = ""  # the files that the notice names
+    refused: str = ""  # the message of the error
+
+
+def several(*names: str) -> str:
+    return f"Several files could say what to install: {', '.join(f'`{name}`' for name in names)}."
+
+
+def foreign(name: str, tool: str) -> str:
+    return f"`{name}` is a {tool} file, which setup-env cannot install from yet."
+
+
+NOTHING = "No file says what to install (`uv.lock`, `pylock.toml`, `requirements*.txt`, `pyproject.toml`)."
+SPELLINGS = """
+requirement.txt Requirements.txt REQUIREMENTS.TXT requirments.txt reqs.txt req.txt requirements.in requirements.lock
+requirements.pip pip-requirements.txt pip_requirements.txt pip-freeze.txt dependencies.txt
+"""
+NEVER = """
+examples/requirements.txt tests/requirements.txt docs/requirements.txt .cache/requirements.txt a/b/requirements.txt
+venv/requirements.txt env/requirements.txt node_modules/requirements.txt app/requirements-dev.txt
+data.csv README.txt packages.txt setup.cfg
+"""
+LAYOUTS = [
+    # The usual ones
+    Layout("requirements.txt", "requirements.txt"),
+    Layout("uv.lock pyproject.toml", "uv.lock"),
+    Layout("pylock.toml", "pylock.toml"),
+    Layout("pyproject.toml", "pyproject.toml"),
+    Layout("pyproject.toml setup.py setup.cfg", "pyproject.toml"),
+    Layout("requirements-gpu.txt", "requirements-gpu.txt"),
+    Layout("requirements.in requirements.txt", "requirements.txt"),
+    Layout("setup.py setup.cfg", "setup.py"),
+    # Side by side
+    Layout("requirements.txt pyproject.toml", "requirements.txt", PIP, "pyproject.toml"),
+    Layout("requirements.txt setup.py", "requirements.txt", PIP, "setup.py"),
+    Layout("requirements.txt environment.yml", "requirements.txt", PIP, "environment.yml"),
+    Layout("requirements.txt Pipfile Pipfile.lock", "requirements.txt", PIP, "Pipfile, Pipfile.lock"),
+    Layout("uv.lock pyproject.toml pixi.lock", "uv.lock", FIXED, "pixi.lock"),
+    Layout("uv.lock pyproject.toml poetry.lock pdm.lock", "uv.lock", FIXED, "pdm.lock, poetry.lock"),
+    Layout("uv.lock pyproject.toml pylock.toml", "uv.lock", FIXED, "pylock.toml"),
+    Layout("requirements.txt binder/environment.yml", "requirements.txt", PIP, "binder/environment.yml"),
+    Layout("requirements.txt=-r~requirements/base.txt requirements/base.txt", "requirements.txt"),
+    Layout("requirements.txt app/requirements.txt", "requirements.txt"),
+    Layout(f"setup.py pyproject.toml={SETTINGS}", "setup.py"),
+    Layout("environment.yml pyproject.toml", refused=foreign("environment.yml", "conda")),
+    Layout("poetry.lock pyproject.toml", refused=foreign("poetry.lock", "Poetry")),
+    Layout("environment.yml requirement.txt", refused=foreign("environment.yml", "conda")),
+    # Lists that complete another one
+    Layout("requirements.txt requirements-dev.txt", "requirements.txt", PIP, "requirements-dev.txt"),
+    Layout("requirements-dev.txt requirements-gpu.txt", "requirements-gpu.txt", MAIN, "requirements-dev.txt"),
+    Layout("requirements-dev.txt pyproject.toml", "pyproject.toml", PROJECT, "requirements-dev.txt"),
+    Layout("requirements_docs.txt environment.yml", refused=foreign("environment.yml", "conda")),
+    Layout("requirements-test.txt setup.py", "setup.py", PROJECT, "requirements-test.txt"),
+    Layout(
+        "requirements-dev.txt binder/requirements.txt", "binder/requirements.txt", ELSEWHERE, "requirements-dev.txt"
+    ),
+    Layout("dev-requirements.txt app/requirements.txt", "app/requirements.txt", ELSEWHERE, "dev-requirements.txt"),
+    Layout("requirements-dev.txt", "requirements-dev.txt", ONLY),
+    Layout(
+        "requirements-dev.txt requirements-docs.txt", refused=several("requirements-dev.txt", "requirements-docs.txt")
+    ),
+    Layout("requirements/dev.txt", "requirements/dev.txt", ONLY),
+    # Other names
+    *(Layout(name, name, NAMED) for name in SPELLINGS.split()),
+    Layout("requirements.in requirements.lock", "requirements.lock", NAMED),
+    Layout("reqs.txt requirement.txt", refused=several("reqs.txt", "requirement.txt")),
+    Layout("requirements-a.txt requirements-b.txt", refused=several("requirements-a.txt", "requirements-b.txt")),
+    # Nothing at the root
+    Layout("binder/requirements.txt", "binder/requirements.txt", ELSEWHERE),
+    Layout(".binder/requirements.txt", ".binder/requirements.txt", ELSEWHERE),
+    Layout(".devcontainer/requirements.txt", ".devcontainer/requirements.txt", ELSEWHERE),
+    Layout("requirements/base.txt requirements/dev.txt", "requirements/base.txt", ELSEWHERE, "requirements/dev.txt"),
+    Layout("requirements/base.in requirements/base.txt", "requirements/base.txt", ELSEWHERE),
+    Layout(
+        "requirements/base.txt requirements/prod.txt", refused=several("requirements/base.txt", "requirements/prod.txt")
+    ),
+    Layout("binder/environment.yml", refused=foreign("binder/environment.yml", "conda")),
+    Layout(
+        "binder/requirements.txt .devcontainer/requirements.txt",
+        refused=several("binder/requirements.txt", ".devcontainer/requirements.txt"),
+    ),
+    Layout("binder/requirements.txt app/requirements.txt", "binder/requirements.txt", ELSEWHERE),
+    Layout("app/requirements.txt data/x.csv", "app/requirements.txt", ELSEWHERE),
+    Layout("app/pyproject.toml", "app/pyproject.toml", ELSEWHERE),
+    Layout("a/requirements.txt b/setup.py", refused=several("a/requirements.txt", "b/setup.py")),
+    Layout("a/requirements.txt tests/requirements.txt", "a/requirements.txt", ELSEWHERE),
+    Layout(f"app/requirements.txt pyproject.toml={SETTINGS}", "app/requirements.txt", ELSEWHERE),
+    # Nothing that counts
+    *(Layout(name, refused=NOTHING) for name in NEVER.split()),
+    Layout("mine/pyvenv.cfg mine/requirements.txt", refused=NOTHING),
+    Layout(f"pyproject.toml={SETTINGS}", refused=NOTHING),
+]
+
+
+def put(folder: Path, files: str) -> None:
+    for each in files.split(" "):
+        name, _, text = each.partition("=")
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.replace("~", " ") or TEXTS.get(path.name, "numpy\n"))
+
+
+def planned(folder: Path, requirements: str = "") -> EnvironmentPlan | Nothing:
+    return plan(SetupEnvInputs(requirements=requirements), Workspace(folder, {}))
+
+
+@pytest.mark.parametrize("layout", [pytest.param(each, id=each.files) for each in LAYOUTS if each.chosen])
+def test_chosen(tmp_path: Path, layout: Layout) -> None:
+    put(tmp_path, layout.files)
+    found = planned(tmp_path)
+    assert isinstance(found, EnvironmentPlan)
+    assert found.lock.name == layout.chosen
+    assert f"`{layout.chosen}`" in next(iter(found.lines()))
+    unused = ", ".join(f"`{name}`" for name in layout.unused.split(", "))
+    reason = f", {layout.why}" if layout.why else ""
+    message = f"Packages come from `{layout.chosen}`{reason}." + (f" Not used: {unused}." if layout.unused else "")
+    assert [each.message for each in found.problems] == ([message] if layout.why else [])
+    assert all(each.severity == "notice" for each in found.problems)
+
+
+@pytest.mark.parametrize("layout", [pytest.param(each, id=each.files) for each in LAYOUTS if each.refused])
+def test_refused(tmp_path: Path, layout: Layout) -> None:
+    put(tmp_path, layout.files)
+    if layout.refused == NOTHING:
+        found = planned(tmp_path)
+        assert isinstance(found, Nothing)
+        assert (found.reason, "`requirements`" in found.hint) == (NOTHING, True)
+        return
+    with pytest.raises(InputError) as caught:
+        planned(tmp_path)
+    assert caught.value.message == layout.refused
+    assert "`requirements`" in caught.value.hint
+
+
+def test_a_file_in_a_folder_that_never_wins_is_named(tmp_path: Path) -> None:
+    put(tmp_path, "examples/requirements.txt")
+    found = planned(tmp_path)
+    assert isinstance(found, Nothing)
+    assert found.hint == "Set `requirements` to a file, for example to `examples/requirements.txt`."
+    chosen = planned(tmp_path, "examples/requirements.txt")
+    assert isinstance(chosen, EnvironmentPlan)
+    assert not chosen.problems, "it was named"
+
+
+def test_a_folder_behind_a_link_is_not_searched(tmp_path: Path) -> None:
+    put(tmp_path, "outside/requirements.txt")
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "inside" / "link").symlink_to(tmp_path / "outside")
+    assert isinstance(planned(tmp_path / "inside"), Nothing)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        "requirements.txt=#~numpy",
+        "requirements.txt=--index-url~https://host/simple\n-c~c.txt c.txt",
+        "requirements.txt=-r~more.txt more.txt=#",
+        'pyproject.toml=[project]\nname="x"\ndependencies=[]',
+        'uv.lock=[[package]]\nname="x"\nsource={virtual="."} pyproject.toml',
+        "pylock.toml=packages=[]",
+    ],
+)
+def test_a_file_that_installs_nothing_is_a_warning(tmp_path: Path, files: str) -> None:
+    put(tmp_path, files)
+    found = planned(tmp_path)
+    assert isinstance(found, EnvironmentPlan)
+    [warning] = [each for each in found.problems if each.severity == "warning"]
+    assert warning.message == f"`{found.lock.name}` lists no packages: it installs nothing."
+    assert warning.file == found.lock.name
+
+
+@pytest.mark.parametrize(
+    ("files", "line"),
+    [
+        ("requirements.txt", "the packages of `requirements.txt`"),
+        (
+            "requirements.txt=-r~a.txt a.txt=-c~b.txt\nnumpy b.txt",
+            "the packages of `requirements.txt`, with `a.txt`, `b.txt`,",
+        ),
+        ("pyproject.toml", "the dependencies in `pyproject.toml`"),
+        ("setup.py", "the project of `setup.py`, editable, and its dependencies"),
+    ],
+)
+def test_the_plan_says_what_is_installed(tmp_path: Path, files: str, line: str) -> None:
+    put(tmp_path, files)
+    found = planned(tmp_path)
+    assert isinstance(found, EnvironmentPlan)
+    assert next(iter(found.lines())) == f"install {line} into `{found.venv.path}`"
