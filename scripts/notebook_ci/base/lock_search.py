@@ -64,8 +64,8 @@ def search(cwd: Path, foreign: Iterable[str]) -> Choice | None:
     if any(rank.files for rank in root[:-1]):
         return _choice(cwd, [root], near)
     why = "because no file in the root of the workspace says what to install"
-    for places in (near, [_ranks(folder, foreign) for folder in _sub_folders(cwd)]):
-        if found := [ranks for ranks in places if any(rank.files for rank in ranks[:-1])]:
+    for folders in (near, [_ranks(folder, foreign) for folder in _sub_folders(cwd)]):
+        if found := [ranks for ranks in folders if any(rank.files for rank in ranks[:-1])]:
             return _choice(cwd, found, [root, *near], why)
     found = [ranks for ranks in (root, *near) if ranks[-1].files]
     return _choice(cwd, found, []) if found else None
@@ -78,16 +78,16 @@ def aside(cwd: Path) -> list[str]:
     return [path.relative_to(cwd).as_posix() for path in found]
 
 
-def _choice(cwd: Path, places: Sequence[Sequence[_Rank]], around: Sequence[Sequence[_Rank]], why: str = "") -> Choice:
+def _choice(cwd: Path, folders: Sequence[Sequence[_Rank]], around: Sequence[Sequence[_Rank]], why: str = "") -> Choice:
     """Return the choice from the ranks of one folder. Raises InputError for several folders, or an ambiguous rank."""
-    best = [next(rank for rank in ranks if rank.files) for ranks in places]
+    best = [next(rank for rank in ranks if rank.files) for ranks in folders]
     candidates = [path for rank in best for path in (rank.files if rank.is_ambiguous else rank.files[:1])]
     if len(candidates) > 1:
         names = [quote(path.relative_to(cwd).as_posix()) for path in candidates]
         message = f"Several files could say what to install: {listed(names, MOST_NAMED)}."
         raise InputError(message, hint=SEVERAL_HINT)
     path, rank = candidates[0], best[0]
-    everywhere = [each for ranks in (*places, *around) for rank in ranks for each in rank.files]
+    everywhere = [each for ranks in (*folders, *around) for rank in ranks for each in rank.files]
     others = [each for each in dict.fromkeys(everywhere) if each != path]
     return Choice(path, why or rank.why, rank.is_usual and not why, others)
 

@@ -125,4 +125,5 @@ def for_uv(given: list[Line], folder: Path) -> str:
 def _for_uv(line: Line, folder: Path) -> str:
     if line.included:
         return f"-c {Path(os.path.relpath(line.included, folder)).as_posix()}"
-    return _EDITABLE_GIT.sub("", line.text)
+    flag = _EDITABLE_GIT.match(line.text)
+    return line.text[flag.end() :] if flag else line.text

@@ -108,6 +108,12 @@ _NO_PYTHON = KnownError(
     "Set `base-image` to another one. On Debian, the package is `python3-venv`.",
     InputError,
 )
+_NO_GIT = KnownError(
+    r"Git executable not found",
+    "{what}: a package of `{lock}` comes from git, which the base image does not have.",
+    "Set `base-image` to one with git, such as `python:3.12`.",
+    InputError,
+)
 # In the requested packages, and not in the network or index.
 _LOCK = KnownError(
     r"no solution found|hash mismatch|do not match the hashes|no wheels with a matching|"
@@ -159,7 +165,7 @@ def build(done: Completed, timeout: float, *, own: str, lock: str) -> NotebookCi
     if own:
         return _of_dockerfile(what, done.output, own, step)
     said = _said(done.output)
-    known = [_NO_PYTHON, *([_LOCK] if packages.PYTHON in step else [])]
+    known = [_NO_PYTHON, *([_NO_GIT, _LOCK] if packages.PYTHON in step else [])]
     if error := explain(known, said, what=what, lock=lock):
         error.file = lock if isinstance(error, CheckFailed) else None
         return error

@@ -294,7 +294,10 @@ def test_own_dockerfile_and_a_registry_with_login(repository: Repository, login_
 # --- Indexes and locks
 
 
-@pytest.mark.parametrize("kind", ["uv.lock", "uv.lock of a package", "pylock.toml", "pyproject.toml of a package"])
+@pytest.mark.parametrize(
+    "kind",
+    ["uv.lock", "uv.lock of a package", "pylock.toml", "pyproject.toml of a package", "requirements.txt of a package"],
+)
 def test_other_locks(repository: Repository, base_image: str, kind: str) -> None:
     file, _, package = kind.partition(" of a ")
     folder, env = repository.workspace.folder, uv_environ()
@@ -309,6 +312,8 @@ def test_other_locks(repository: Repository, base_image: str, kind: str) -> None
         to_lock = [UV, "pip", "compile", "--quiet", "pyproject.toml", "--universal", "--output-file", file]
         subprocess.run(to_lock, cwd=folder, env=env, check=True, capture_output=True)
         (folder / "pyproject.toml").unlink()
+    elif file == "requirements.txt":
+        repository.workspace.write(file, "-e .\r\n".encode("utf-16"))
     repository.commit()
     repository.setup_env()
     image = repository.built(builder("buildkit"), image="study/locks", base_image=base_image)

@@ -74,8 +74,7 @@ def test_uv_lock(shop: Shop) -> None:
     done = shop.setup()
     assert (done.code, installed(done)) == (0, ONE), done.log
     assert done.record["added"] == {"ipykernel": "1.0"}
-    [used, added] = done.annotations("notice")
-    assert used.message == "Packages come from `uv.lock`. Not used: `pyproject.toml`."
+    [added] = done.annotations("notice")
     assert added.message == (
         "ipykernel 1.0 was added to the environment: `uv.lock` does not list it. Add it there to fix its version."
     )
@@ -139,7 +138,8 @@ def test_what_fixes_versions_is_taken_first(shop: Shop) -> None:
     done = shop.setup()
     assert (done.code, done.outputs["lock-file"]) == (0, "requirements.txt"), done.log
     assert done.annotations("notice")[0].message == (
-        "Packages come from `requirements.txt`. Not used: `requirements-dev.txt`, `pyproject.toml`."
+        "Packages come from `requirements.txt`, the usual file of pip. Not used: `requirements-dev.txt`, "
+        "`pyproject.toml`. Set `requirements` to use another file."
     )
 
 

@@ -49,19 +49,19 @@ SETUP = {
         {"requirements": "s"}, "`s` is a folder. Correct `requirements`.", {"s/x": ""}, ("s", 0)
     ),
     "requirements: another kind": Case(
-        {"requirements": "setup.py"},
-        "`requirements` is `setup.py`, which setup-env cannot install from. Use",
-        {"setup.py": ""},
+        {"requirements": "setup.cfg"},
+        "`requirements` is `setup.cfg`, which setup-env cannot install from. Set it to a `setup.py` next to it;",
+        {"setup.cfg": ""},
     ),
     "requirements: UTF-16": Case(
         {},
-        "`requirements.txt` is not UTF-8 text. Save it as UTF-8.",
-        {"requirements.txt": "numpy\n".encode("utf-16")},
+        "`requirements.txt` is not UTF-8 text, and not UTF-16 with a byte order mark. Save it as UTF-8.",
+        {"requirements.txt": "numpy\n".encode("utf-16-le")},
         ("requirements.txt", 0),
     ),
     "several": Case(
         {},
-        "Several requirements files exist: `requirements-a.txt`, `requirements-b.txt`. Set `requirements`",
+        "Several files could say what to install: `requirements-a.txt`, `requirements-b.txt`. Set `requirements`",
         {"requirements.txt": b"", "requirements-a.txt": "", "requirements-b.txt": ""},
     ),
     "nothing": Case(

@@ -1,0 +1,128 @@
+"""Requirements files as they are read, and as uv gets them."""
+
+from pathlib import Path
+
+import pytest
+
+from notebook_ci.base import locks, requirements_file
+from notebook_ci.base.errors import InputError, NotebookCiError
+from notebook_ci.build_image import packages
+from notebook_ci.setup_env import faults
+
+GIT = "git+https://user:s3cret@host/x.git@v1#egg=x"
+MARKS = ["utf-8", "utf-8-sig", "utf-16"]
+
+
+def put(folder: Path, name: str, text: str, encoding: str = "utf-8") -> None:
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_bytes(text.encode(encoding))
+
+
+def found(folder: Path) -> locks.Lock:
+    return locks.find("requirements.txt", folder)[0]
+
+
+def for_uv(folder: Path, start: str = "") -> str:
+    return requirements_file.for_uv(found(folder).lines(), folder / start)
+
+
+@pytest.mark.parametrize(("encoding", "mark"), [*((each, "") for each in MARKS), ("utf-16-be", "\ufeff")])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_each_encoding_is_read(tmp_path: Path, encoding: str, mark: str, end: str) -> None:
+    text = f"# ü{end}-r more.txt{end}six==1 --hash=sha256:0{end}"
+    put(tmp_path, "requirements.txt", mark + text, encoding)
+    put(tmp_path, "more.txt", f"{mark}a{end}./pkg", encoding)
+    lock = found(tmp_path)
+    assert requirements_file.read(lock.path, lock.name) == text
+    assert (lock.kind, lock.builds_local_code) == ("hashed", True)
+    assert [(line.file.name, line.number, line.text) for line in lock.lines()][:4] == [
+        ("requirements.txt", 1, "# ü"),
+        ("more.txt", 1, "a"),
+        ("more.txt", 2, "./pkg"),
+        ("requirements.txt", 3, "six==1 --hash=sha256:0"),
+    ]
+    locks.check(lock)
+
+
+def test_an_include_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    put(tmp_path, "requirements.txt", "-r more.txt\n")
+    put(tmp_path, "more.txt", "six\n", "utf-16-le")
+    with pytest.raises(InputError, match=r"^`more.txt` is not UTF-8 text, and not UTF-16 with") as caught:
+        locks.check(found(tmp_path))
+    assert caught.value.file == "more.txt"
+
+
+@pytest.mark.parametrize(
+    ("line", "given"),
+    [
+        (f"-e {GIT}", GIT),
+        (f"  --editable {GIT}  # why", f"{GIT}  # why"),
+        (f"--editable={GIT}", GIT),
+        (f"-e{GIT}", GIT),
+        (f"-e x[a,b] @ {GIT}", f"x[a,b] @ {GIT}"),
+        ("-e git+ssh://git@host/x ; python_version > '3'", "git+ssh://git@host/x ; python_version > '3'"),
+    ],
+)
+def test_a_package_from_git_is_not_editable(tmp_path: Path, line: str, given: str) -> None:
+    put(tmp_path, "requirements.txt", f"six\n{line}\n")
+    lock = found(tmp_path)
+    assert [each.number for each in lock.editable_git()] == [2]
+    assert for_uv(tmp_path).splitlines() == ["six", given, ""]
+    assert not lock.builds_local_code
+
+
+@pytest.mark.parametrize(
+    "line",
+    [GIT, "-e .", "-e ./git+x", f"# -e {GIT}", "-e hg+https://host/x", f"x @ {GIT}", "--extra-index-url https://host"],
+)
+def test_another_line_stays(tmp_path: Path, line: str) -> None:
+    put(tmp_path, "requirements.txt", f"{line}\n")
+    assert not found(tmp_path).editable_git()
+    assert for_uv(tmp_path).splitlines() == [line, ""]
+
+
+def test_included_files_are_in_their_place_and_constraints_are_found(tmp_path: Path) -> None:
+    put(tmp_path, "requirements.txt", "a\n-r sub/b.txt\n-r https://host/x.txt\n-c sub/../c.txt\n")
+    put(tmp_path, "sub/b.txt", f"-c d.txt\n-r ../requirements.txt\n-e {GIT}")
+    put(tmp_path, "c.txt", "")
+    put(tmp_path, "sub/d.txt", "")
+    common = ["a", "-c sub/d.txt", GIT, "-r https://host/x.txt", "-c c.txt", ""]
+    assert for_uv(tmp_path).splitlines() == common
+    assert "-c d.txt" in for_uv(tmp_path, "sub").splitlines()
+    assert "-c ../c.txt" in for_uv(tmp_path, "sub").splitlines()
+
+
+@pytest.mark.parametrize("encoding", MARKS)
+def test_a_position_of_uv_is_a_line_of_the_file(tmp_path: Path, encoding: str) -> None:
+    text = "# ü\n\nnbone=>1\n"
+    put(tmp_path, "requirements.txt", text, encoding)
+    error = explained(tmp_path, "requirements.txt", len("# ü\n\n".encode()))
+    assert (error.file, error.line) == ("requirements.txt", 3)
+
+
+def test_a_position_in_standard_input_is_a_line_of_its_file(tmp_path: Path) -> None:
+    put(tmp_path, "requirements.txt", "# ü\n-r b.txt\n")
+    put(tmp_path, "b.txt", f"\n-e {GIT}\nnbone=>1\n", "utf-16")
+    error = explained(tmp_path, "-", for_uv(tmp_path).encode().index(b"nbone"))
+    assert (error.file, error.line) == ("b.txt", 3)
+    output = "error: Unexpected '-', expected '-c', '-e', '-r' or the start of a requirement: -:3:1\n"
+    other = faults.explain("x", output, found(tmp_path))
+    assert other is not None
+    assert (other.file, other.line) == ("b.txt", 2)
+
+
+def explained(folder: Path, file: str, position: int) -> NotebookCiError:
+    output = f"error: Couldn't parse requirement in `{file}` at position {position}\n  cause: no such operator\n"
+    error = faults.explain("x", output, found(folder))
+    assert error is not None
+    return error
+
+
+def test_the_build_of_an_image_gets_text_that_uv_accepts(tmp_path: Path) -> None:
+    put(tmp_path, "requirements.txt", f"-r more.txt\n-e {GIT}\n", "utf-16")
+    put(tmp_path, "more.txt", "-e .\n", "utf-16")
+    image = packages.find("", None, tmp_path)
+    assert image.texts() == {"requirements.txt": f"-e .\n\n{GIT}\n\n", "more.txt": "-e .\n"}
+    first, second, *_ = image.commands("uv", "/p", "work")
+    assert first == "cd work", "paths start from the workspace"
+    assert second.endswith(" --requirements /p/requirements.txt")
