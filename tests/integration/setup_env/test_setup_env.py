@@ -138,8 +138,8 @@ def test_what_fixes_versions_is_taken_first(shop: Shop) -> None:
     done = shop.setup()
     assert (done.code, done.outputs["lock-file"]) == (0, "requirements.txt"), done.log
     assert done.annotations("notice")[0].message == (
-        "Packages come from `requirements.txt`, the usual file of pip. Not used: `requirements-dev.txt`, "
-        "`pyproject.toml`. Set `requirements` to use another file."
+        "Packages come from `requirements.txt`, the usual file of pip. Not used: `pyproject.toml`, "
+        "`requirements-dev.txt`. Set `requirements` to use another file."
     )
 
 
