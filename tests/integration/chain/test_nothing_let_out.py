@@ -65,7 +65,15 @@ def test_a_notebook_that_tells_all(workspace: Workspace, kernel: Path) -> None:
 def test_a_requirements_file_that_includes_the_environment(workspace: Workspace) -> None:
     workspace.write("requirements.txt", "-r /proc/self/environ\n")
     done = workspace.run("setup-env", {}, environ=SECRETS)
-    assert done.code != 0
+    assert done.code == 2
+    assert "`/proc/self/environ` is not UTF-8 text" in done.log
+    assert_nothing_is_let_out(done, workspace.runner_temp / "notebook-ci")
+
+
+def test_a_requirements_file_with_a_credential_that_uv_prints(workspace: Workspace) -> None:
+    workspace.write("requirements.txt", f"{SECRETS['HARMLESS']}=>1\n")
+    done = workspace.run("setup-env", {}, environ=SECRETS)
+    assert done.code == 2
     folder = workspace.runner_temp / "notebook-ci"
     assert "***" in (folder / "setup-env" / "install.log").read_text(encoding="utf-8")
     assert_nothing_is_let_out(done, folder)
