@@ -20,7 +20,8 @@ WINDOWS = sys.platform == "win32"
 PROGRAMS, EXE = ("Scripts", ".exe") if WINDOWS else ("bin", "")
 HELP = ("-h", "--help")
 SMALLEST = "pipeline"  # a tool environment that can plan every stage
-READ_YAML = ("dvc-pull",)  # stages that need no more than it
+# Scripts that use the tool environment of another.
+BORROWED = {"dvc-pull": SMALLEST, "migrate-suite": "validate-data"}
 
 
 def main(cache: str, rest: list[str]) -> int:
@@ -59,7 +60,7 @@ def main(cache: str, rest: list[str]) -> int:
 def run_stage(cache: str, environment: str, stage: str, stdin_flag: list[str], arguments: list[str]) -> int:
     """Run a stage in a tool environment, by default its own; without any, if it needs only the standard library."""
     own = stage if os.path.exists(os.path.join(REQUIREMENTS, stage + ".txt")) else ""
-    environment = environment or own or (SMALLEST if stage in READ_YAML else "")
+    environment = environment or own or BORROWED.get(stage, "")
     script = ["-E", "-s", os.path.join(HERE, stage.replace("-", "_") + ".py"), *stdin_flag]
     python, stdin = sys.executable, None
     if environment and set(HELP).isdisjoint(arguments):

@@ -300,6 +300,7 @@ def usage() -> str:
     listed = "\n".join(f"  {stage.name:<{width}}  {stage.description}" for stage in stages)
     return f"""\
 usage: {COMMAND} STAGE [--help] [--plan] [inputs]
+       {COMMAND} migrate-suite FILE...
        {COMMAND} --version
 
 Run one stage of notebook-ci, as its action does on a runner. `pipeline` runs all stages.
@@ -307,6 +308,7 @@ Run one stage of notebook-ci, as its action does on a runner. `pipeline` runs al
 Stages:
 {listed}
 
+`migrate-suite` rewrites Great Expectations suites of 0.x in the form of 1.x.
 --plan shows what a stage would do, without running it.
 The workspace is the current folder.
 Inputs are flags, or keys in {CONFIG}: see {COMMAND} STAGE --help.

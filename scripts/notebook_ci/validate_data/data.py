@@ -4,7 +4,7 @@ import errno
 import gzip
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,6 +104,12 @@ def read(path: Path, shown: str) -> "pd.DataFrame":
         _refuse_other_separator([str(name) for name in frame.columns], kind, shown)
         _refuse_repeated_names(path, kind, shown)
     return frame
+
+
+def with_objects(frame: "pd.DataFrame", columns: Iterable[str]) -> "pd.DataFrame":
+    """Return the data with text of these columns as `object`, as pandas 2 read it. Raises MemoryError."""
+    text = [name for name in columns if name in frame.columns and frame[name].dtype == "str"]
+    return frame.astype(dict.fromkeys(text, object))
 
 
 def _frame(path: Path, kind: str) -> "pd.DataFrame":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from notebook_ci.base.errors import InputError, NotebookCiError, Problem, together
 from notebook_ci.base.files import exists
+from notebook_ci.base.launcher import own_command
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.base.workspace import Workspace
@@ -18,6 +19,7 @@ from notebook_ci.validate_data.sources import Batch
 from notebook_ci.validate_data.suites import Suite
 
 MOST_LISTED = 10
+AS_STR = 'Its type is `str` in pandas 3: `expect_column_values_to_be_of_type` with `"type_": "str"` fits both.'
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,21 @@ def create(inputs: ValidateInputs, workspace: Workspace) -> ValidationPlan | Not
     wrong = [error for error in errors if error.file and exists(workspace.cwd / error.file)]
     if wrong or (errors and not workspace.awaits_data):
         raise together(errors)
+    for suite in {rule.suite.file: rule.suite for rule in rules}.values():
+        problems += _about(suite)
     return ValidationPlan(rules=rules, checkpoint=checkpoint, missing=errors, problems=tuple(problems))
+
+
+def _about(suite: Suite) -> Iterator[Problem]:
+    """Yield notices on what is read differently from what a suite says."""
+    if suite.is_old:
+        message = f"`{suite.file}` is a suite of Great Expectations 0.x. It is read as one of 1.x, without a change."
+        hint = f"To rewrite the file: {own_command('migrate-suite {}', suite.file)}."
+        yield Problem(severity="notice", message=message, hint=hint, file=suite.file)
+    if suite.objects:
+        columns = listed([quote(column) for column in suite.objects], MOST_LISTED)
+        message = f"`{suite.file}` is older than pandas 3. Text counts as `object` in {columns}, as in pandas 2."
+        yield Problem(severity="notice", message=message, hint=AS_STR, file=suite.file)
 
 
 def _rules(suites_of: Mapping[str, Iterable[str]], cwd: Path) -> tuple[list[Rule], list[NotebookCiError]]:

@@ -21,8 +21,7 @@ OLDEST_CONFIG_VERSION = 4
 SAVE_AGAIN = "Save it again with Great Expectations 1.x."
 FILES = "TupleFilesystemStoreBackend"
 OPEN_IN_1 = (
-    "Create data sources and checkpoints again with 1.x. Until then, set `data` and `suite`. To migrate a suite: "
-    f"{suites.MIGRATE}"
+    "Create data sources and checkpoints again with 1.x. Until then, set `data` and `suite`: suites of 0.x can be used."
 )
 
 

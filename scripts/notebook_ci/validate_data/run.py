@@ -60,6 +60,7 @@ class _Validation:
             frame = self._frame(rule, result)
             result.rows, result.columns = frame.shape
             _refuse_nothing(frame, rule, result.data)
+            frame = data.with_objects(frame, rule.suite.objects)
             content = self.engine.validate(frame, suite, rule.suite.parameters)
         except CheckFailed as error:
             result.error = error.message

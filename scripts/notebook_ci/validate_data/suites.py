@@ -1,7 +1,8 @@
-"""Reads suites of Great Expectations 1.x and finds the lines of their expectations, without Great Expectations.
+"""Reads suites of Great Expectations and finds the lines of their expectations, without Great Expectations.
 
 Its own reader (1.24) drops unknown keys with a line in a log, reports success for an empty suite, and raises a
-TypeError for suites of 0.18. Here each of these is an error that says what to do.
+TypeError for suites of 0.x. Here the first two are errors that say what to do, and suites of 0.x are read as
+`old_suites` rewrites them.
 """
 
 import json
@@ -15,7 +16,7 @@ from notebook_ci.base.files import read_text
 from notebook_ci.base.json_walker import DuplicateKeyError, JsonWalker, unique_keys
 from notebook_ci.base.texts import did_you_mean, quote
 from notebook_ci.records.validate_data import Severity
-from notebook_ci.validate_data import conditions
+from notebook_ci.validate_data import conditions, old_suites
 
 # The keys of suite files: the arguments of `ExpectationSuite` and `ExpectationConfiguration` (1.24).
 SUITE_KEYS = ("name", "expectations", "suite_parameters", "meta", "notes", "id")
@@ -24,11 +25,12 @@ STATED_KEYS = (
     *("success_on_last_run", "expectation_context", "rendered_content"),
 )
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-OLD_KEYS = {"expectation_suite_name", "expectation_type", "expectation_suite_id", "data_asset_type", "ge_cloud_id"}
-MIGRATE = (
-    "Rename `expectation_suite_name` to `name`, and each `expectation_type` to `type`; remove `data_asset_type`, "
-    "`ge_cloud_id` and `expectation_suite_id`."
-)
+# Arguments of 0.x that 1.x does not have -> what to do. `old_suites` drops them if they change nothing.
+GONE = {
+    "parse_strings_as_datetimes": "Text is not parsed as dates any more. Store the column as dates (Parquet) and write "
+    "bounds with the time, or use `expect_column_values_to_match_strftime_format`; then remove the argument.",
+    "allow_cross_type_comparisons": "Write bounds of the column's type, then remove the argument.",
+}
 WHAT_A_SUITE_IS = 'Write `{"name": ..., "expectations": [{"type": ..., "kwargs": {...}}, ...]}`.'
 CALLED: dict[type, str] = {str: "text", list: "a list", dict: "an object"}
 Type = TypeVar("Type")
@@ -51,6 +53,8 @@ class Suite:
     name: str
     expectations: tuple[Stated, ...]  # at least one
     parameters: dict[str, Any]  # values for `{"$PARAMETER": name}`
+    is_old: bool = False  # of 0.x; the other fields are those of 1.x
+    objects: tuple[str, ...] = ()  # columns in which text counts as `object`, as in pandas 2
 
 
 def read(path: Path, shown: str) -> tuple[Suite | None, list[NotebookCiError]]:
@@ -58,8 +62,12 @@ def read(path: Path, shown: str) -> tuple[Suite | None, list[NotebookCiError]]:
     errors: list[NotebookCiError] = []
     try:
         text = read_text(path, shown, hint="The suite is a JSON file, relative to the workspace.")
+        content = parsed(text, shown)
+        is_old = isinstance(content, dict) and old_suites.is_old(content)
+        if is_old:
+            content = parsed(old_suites.rewritten(text), shown)
         with located(shown, 1):
-            name, expectations, parameters = _head(parsed(text, shown), shown)
+            name, expectations, parameters = _head(content, shown)
     except InputError as error:
         return None, [error]
     stated = []
@@ -69,7 +77,11 @@ def read(path: Path, shown: str) -> tuple[Suite | None, list[NotebookCiError]]:
                 stated.append(_stated(each, line))
         except InputError as error:
             errors.append(error)
-    return (None if errors else Suite(shown, name, tuple(stated), parameters)), errors
+    if errors:
+        return None, errors
+    before_pandas_3 = is_old or old_suites.is_before_pandas_3(content)
+    objects = old_suites.object_columns(each.kwargs for each in stated) if before_pandas_3 else ()
+    return Suite(shown, name, tuple(stated), parameters, is_old, objects), errors
 
 
 def parsed(text: str, shown: str) -> Any:
@@ -133,11 +145,8 @@ def _head(content: Any, file: str) -> tuple[str, list[Any], dict[str, Any]]:
 
     `content` may be any JSON value: `at` refuses what is not an object.
     """
-    _refuse_old(content, file)
     where = f"The suite `{file}`"
     expectations = at(content, list, where, "expectations", hint=WHAT_A_SUITE_IS)
-    for each in expectations:
-        _refuse_old(each, file)
     _refuse_unknown(content, SUITE_KEYS, where)
     if not expectations:
         hint = "Add some, or remove the suite from the inputs."
@@ -153,16 +162,13 @@ def _stated(content: Any, line: int) -> Stated:
     kwargs = at(content, dict, quote(stated_type), "kwargs", hint=hint) if "kwargs" in content else {}
     if wrong := conditions.wrong(kwargs):
         raise InputError(wrong, hint="A suite cannot run or fetch anything.")
+    for key, hint in GONE.items():
+        if key in kwargs:
+            raise InputError(f"{quote(stated_type)} has no argument `{key}` in Great Expectations 1.x.", hint=hint)
     if (severity := content.get("severity") or SEVERITIES[0]) not in SEVERITIES:
         hint = f"Use {', '.join(map(quote, SEVERITIES))}."
         raise InputError(f"The severity of `{stated_type}` cannot be {quote(severity)}.", hint=hint)
     return Stated(stated_type, kwargs, severity, content, line)
-
-
-def _refuse_old(content: object, file: str) -> None:
-    if isinstance(content, dict) and not OLD_KEYS.isdisjoint(content):
-        message = f"`{file}` is a suite of Great Expectations 0.18 or older; validate-data needs 1.x."
-        raise InputError(message, hint=MIGRATE)
 
 
 def _refuse_unknown(content: Collection[str], known: Collection[str], where: str) -> None:
