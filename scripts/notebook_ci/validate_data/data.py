@@ -4,9 +4,9 @@ import errno
 import gzip
 import warnings
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from notebook_ci.base.errors import CheckFailed, InputError
 from notebook_ci.base.files import is_folder, open_regular
@@ -106,10 +106,19 @@ def read(path: Path, shown: str) -> "pd.DataFrame":
     return frame
 
 
-def with_objects(frame: "pd.DataFrame", columns: Iterable[str]) -> "pd.DataFrame":
+def with_objects(frame: "pd.DataFrame", columns: Collection[str]) -> "pd.DataFrame":
     """Return the data with text of these columns as `object`, as pandas 2 read it. Raises MemoryError."""
-    text = [name for name in columns if name in frame.columns and frame[name].dtype == "str"]
+    text = [name for name, kind in frame.dtypes.items() if name in columns and kind == "str"]
     return frame.astype(dict.fromkeys(text, object))
+
+
+def unordered(frame: "pd.DataFrame", columns: Collection[str]) -> Collection[Any]:
+    """Return the columns of text other than dates such as 2024-01-31, whose order as text is their order in time.
+
+    Great Expectations (1.24) looks for the first text of a column, and compares it as a date.
+    """
+    text = [name for name, kind in frame.dtypes.items() if name in columns and kind in ("str", "object")]
+    return [name for name in text if not frame[name].dropna().astype(str).str.match(r"\d{4}-\d\d-\d\d").all()]
 
 
 def _frame(path: Path, kind: str) -> "pd.DataFrame":

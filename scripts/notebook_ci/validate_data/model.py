@@ -38,7 +38,9 @@ class ValidateInputs(StageInputs):
         "format: `.csv`, `.tsv`, `.parquet`, `.json`, `.jsonl`, `.ndjson`; all except Parquet also with `.gz`.",
         default=(),
     )
-    suite: str = given(PATH, "Great Expectations 1.x suite, a JSON file, relative to the workspace.", default="")
+    suite: str = given(
+        PATH, "Great Expectations suite (1.x or 0.x), a JSON file, relative to the workspace.", default=""
+    )
     rules: dict[str, tuple[str, ...]] = given(
         RULES,
         "Several data files, each with its suites, instead of `data` and `suite`. YAML: `data: suite` or "

@@ -71,7 +71,10 @@ class _Validation:
             raise SurroundingsError(message, hint="Split it, and validate the parts.") from error
         columns = {str(name): str(dtype) for name, dtype in frame.dtypes.items()}
         numbered = bool(frame.index.equals(pd.RangeIndex(len(frame))))
-        found = violations.find(content["results"], rule.suite, columns, numbered=numbered)
+        unordered = data.unordered(
+            frame, {each.dated_extreme for each in rule.suite.expectations if each.dated_extreme}
+        )
+        found = violations.find(content["results"], rule.suite, columns, numbered=numbered, unordered=unordered)
         result.violations = found
         result.evaluated = len(rule.suite.expectations)
         result.failed = sum(violation.fails for violation in found)

@@ -31,6 +31,7 @@ GONE = {
     "bounds with the time, or use `expect_column_values_to_match_strftime_format`; then remove the argument.",
     "allow_cross_type_comparisons": "Write bounds of the column's type, then remove the argument.",
 }
+EXTREMES = ("expect_column_min_to_be_between", "expect_column_max_to_be_between")
 WHAT_A_SUITE_IS = 'Write `{"name": ..., "expectations": [{"type": ..., "kwargs": {...}}, ...]}`.'
 CALLED: dict[type, str] = {str: "text", list: "a list", dict: "an object"}
 Type = TypeVar("Type")
@@ -45,6 +46,13 @@ class Stated:
     severity: Severity  # what a violation means
     content: dict[str, Any]  # the whole entry
     line: int  # counted from 1
+
+    @property
+    def dated_extreme(self) -> str:
+        """The column whose least or greatest value is compared with text, which 1.x takes for a date; else empty."""
+        bounds = (self.kwargs.get("min_value"), self.kwargs.get("max_value"))
+        is_dated = self.type in EXTREMES and any(isinstance(bound, str) for bound in bounds)
+        return str(self.kwargs.get("column")) if is_dated else ""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Describes violations from the results of Great Expectations, without importing it."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -32,14 +32,21 @@ TEXT_AS_OBJECT = (
 ABOUT_COLUMNS = ("expect_column_to_exist", "expect_table_")
 
 
-def find(results: Sequence[Json], suite: Suite, columns: Mapping[str, str], *, numbered: bool) -> list[Violation]:
+def find(
+    results: Sequence[Json],
+    suite: Suite,
+    columns: Mapping[str, str],
+    *,
+    numbered: bool,
+    unordered: Collection[str] = (),
+) -> list[Violation]:
     """Return the violations in the order of the suite.
 
     The results (Great Expectations 1.24, as JSON) have the number of their expectation as `id`. `columns` maps columns
-    to their types. `numbered`: row labels count from 0.
+    to their types. `numbered`: row labels count from 0. `unordered`: columns of text that is not in the order of dates.
     """
     by_number = {int(result["expectation_config"]["id"]): result for result in results}
-    judges = (_Judge(each, columns, suite.file, numbered) for each in suite.expectations)
+    judges = (_Judge(each, columns, suite.file, numbered, unordered) for each in suite.expectations)
     found = (judge.violation(by_number.get(number)) for number, judge in enumerate(judges))
     return [violation for violation in found if violation]
 
@@ -50,6 +57,7 @@ class _Judge:
     columns: Mapping[str, str]
     file: str
     numbered: bool
+    unordered: Collection[str]
 
     @cached_property
     def named(self) -> list[str]:
@@ -67,6 +75,8 @@ class _Judge:
             return self._not_evaluated("Great Expectations gave no result")
         if reason := _exception(result.get("exception_info")):
             return self._not_evaluated(reason)
+        if self.stated.dated_extreme in self.unordered:
+            return self._not_evaluated("the first and last of its texts are not its first and last date")
         return None if result["success"] else self._violated(result.get("result") or {})
 
     def _missing(self, missing: Sequence[str]) -> Violation:

@@ -108,27 +108,6 @@ def test_each_expectation_of_the_example_catches_a_corruption(workspace: Workspa
     assert done.log.count("Loading Great Expectations") == 1
 
 
-def test_a_suite_of_0_18_migrated_as_told_passes(workspace: Workspace) -> None:
-    workspace.write("a.csv", SMALL)
-    kwargs = {"column": "name", "value_set": ["Ada", "Bob", "Cyd", "Don"], "result_format": "BOOLEAN_ONLY"}
-    old = {"expectation_type": "expect_column_values_to_be_in_set", "kwargs": kwargs, "meta": {}}
-    old_suite = {
-        "data_asset_type": None,
-        "expectation_suite_name": "people",
-        "expectations": [old],
-        "ge_cloud_id": None,
-        "meta": {"great_expectations_version": "0.18.21"},
-    }
-    assert workspace.run(STAGE, {"data": "a.csv", "suite": str(workspace.write("s.json", old_suite))}).code == 2
-    text = json.dumps(old_suite).replace("expectation_suite_name", "name").replace("expectation_type", "type")
-    migrated = json.loads(text)
-    del migrated["data_asset_type"], migrated["ge_cloud_id"]
-    workspace.write("s.json", migrated)
-    done = workspace.run(STAGE, {"data": "a.csv", "suite": "s.json"})
-    assert done.code == 0, done.log
-    assert done.record["results"][0]["suite_name"] == "people"
-
-
 def test_types_of_parquet(workspace: Workspace) -> None:
     with_tools(
         "import pandas\n"

@@ -13,10 +13,6 @@ from integration.validate_data.projects import STAGE, exists, stated, suite
 
 Content = str | bytes | Mapping[str, Any]
 GIVEN = {"data": "a.csv", "suite": "s.json"}
-MIGRATE = (
-    "Rename `expectation_suite_name` to `name`, and each `expectation_type` to `type`; remove "
-    "`data_asset_type`, `ge_cloud_id` and `expectation_suite_id`."
-)
 PROJECT = """config_version: 4.0
 stores: {}
 fluent_datasources:
@@ -196,19 +192,6 @@ CASES = {
         suite(stated("expect_column_to_exist", column="name", severity="fatal")),
         "The severity of `expect_column_to_exist` cannot be `fatal`. Use `critical`, `warning`, `info`.",
         5,
-    ),
-    "0.18": bad_suite(
-        {
-            "data_asset_type": None,
-            "expectation_suite_name": "s",
-            "expectations": [
-                {"expectation_type": "expect_column_to_exist", "kwargs": {"column": "name"}, "meta": {}},
-            ],
-            "ge_cloud_id": None,
-            "meta": {"great_expectations_version": "0.18.21"},
-        },
-        f"`s.json` is a suite of Great Expectations 0.18 or older; validate-data needs 1.x. {MIGRATE}",
-        1,
     ),
     # What could run or fetch something
     "a condition that runs": condition(

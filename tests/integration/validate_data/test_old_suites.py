@@ -1,0 +1,192 @@
+"""Suites of Great Expectations 0.x, run and rewritten by the real engine."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from integration.suite import Done, Workspace
+from integration.validate_data.projects import STAGE, stated, suite, validate, violations, with_tools
+
+FOLDER = Path(__file__).parent / "gx-0.x"
+SUITES = sorted(path.name for path in FOLDER.glob("suite-*.json"))
+VERDICTS: dict[str, list[bool]] = json.loads((FOLDER / "verdicts.json").read_text())
+
+
+def copied(workspace: Workspace) -> None:
+    for path in [*FOLDER.glob("suite-*.json"), *FOLDER.glob("*.csv")]:
+        workspace.write(path.name, path.read_bytes())
+
+
+def verdicts(done: Done) -> dict[str, list[bool]]:
+    """Return whether each expectation is met, as `gx-0.x/record.py` records it; the lines tell which it is."""
+    found = {}
+    for result in done.record["results"]:
+        text = (FOLDER / result["suite"]).read_text().splitlines()
+        lines = [number for number, line in enumerate(text, 1) if line.strip().startswith('"expectation_type"')]
+        violated = {violation["line"] for violation in result["violations"]}
+        assert violated <= set(lines)
+        found[f"{Path(result['suite']).stem} {Path(result['data']).stem}"] = [line not in violated for line in lines]
+    return found
+
+
+def test_verdicts_are_those_of_great_expectations_0_18(workspace: Workspace) -> None:
+    copied(workspace)
+    done = validate(workspace, {"*.csv": SUITES})
+    assert done.code == 1, done.log
+    assert verdicts(done) == VERDICTS
+    assert [each.place for each in done.annotations("notice") if "Great Expectations 0.x" in each.message] == [
+        (name, 0) for name in SUITES
+    ]
+    assert [each.place[0] for each in done.annotations("notice") if "counts as `object`" in each.message] == SUITES[1:]
+
+
+def test_what_migrate_suite_writes_gives_the_same_verdicts(workspace: Workspace) -> None:
+    copied(workspace)
+    before = (workspace.folder / "suite-0.15.json").read_text()
+    assert workspace.run("migrate-suite", flags=SUITES).code == 0
+    done = validate(workspace, {"*.csv": SUITES})
+    met = {
+        f"{Path(each['suite']).stem} {Path(each['data']).stem}": each["evaluated"] - each["failed"]
+        for each in done.record["results"]
+    }
+    assert met == {name: sum(each) for name, each in VERDICTS.items()}
+    assert not [each for each in done.annotations("notice") if "Great Expectations 0.x" in each.message]
+    with_tools(LOADED_BY_GX, workspace.folder)
+    after = (workspace.folder / "suite-0.15.json").read_text()
+    again = workspace.run("migrate-suite", flags=["suite-0.15.json"])
+    assert (again.code, again.log.strip()) == (0, "suite-0.15.json: already a suite of 1.x.")
+    assert (workspace.folder / "suite-0.15.json").read_text() == after
+    removed = {line.strip().rstrip(",") for line in set(before.splitlines()) - set(after.splitlines())}
+    assert '"ge_cloud_id": null' in removed
+    assert '"min_value": 3' not in removed
+
+
+LOADED_BY_GX = """
+import glob, json, great_expectations
+for file in glob.glob("suite-*.json"):
+    content = json.load(open(file))
+    suite = great_expectations.ExpectationSuite(**content)
+    assert len(suite.expectations) == len(content["expectations"]), file
+"""
+
+
+def old(*expectations: Any, **more: Any) -> dict[str, Any]:
+    """Return a suite of 0.18; expectations are those of 1.x."""
+    renamed = [{"expectation_type": each["type"], "kwargs": each["kwargs"]} for each in expectations]
+    return {"expectation_suite_name": "s", "expectations": renamed, "ge_cloud_id": None, **more}
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "an expectation of one's own": (
+        stated("expect_penguins_to_fly", column="a"),
+        "`expect_penguins_to_fly` is not an expectation. Great Expectations 1.x has none of this name. Expectations",
+    ),
+    "an argument of one's own": (
+        stated("expect_column_values_to_be_unique", column="a", tolerance=1),
+        "The suite is wrong about `expect_column_values_to_be_unique`: `tolerance: extra fields not permitted`.",
+    ),
+    "another parser": (
+        stated("expect_column_values_to_be_unique", column="a", row_condition="a > 1", condition_parser="python"),
+        "The suite is wrong about `expect_column_values_to_be_unique`: `condition_parser: unexpected value;",
+    ),
+    "an argument that 0.18 ignored": (
+        stated("expect_column_max_to_be_between", column="a", max_value=1, mostly=0.9),
+        "The suite is wrong about `expect_column_max_to_be_between`: `mostly: extra fields not permitted`.",
+    ),
+    "a set of anything": (
+        stated("expect_column_values_to_be_in_set", column="a", value_set=None),
+        "The suite is wrong about `expect_column_values_to_be_in_set`: `value_set: none is not an allowed value`.",
+    ),
+}
+
+
+def test_what_1_does_not_have_is_refused_by_name(workspace: Workspace) -> None:
+    workspace.write("a.csv", "a\n1\n")
+    path = workspace.write("s.json", old(*(each for each, _ in REFUSED.values())))
+    text = path.read_text()
+    lines = [number for number, line in enumerate(text.splitlines(), 1) if '"expectation_type"' in line]
+    done = workspace.run(STAGE, {"data": "a.csv", "suite": "s.json"})
+    assert done.code == 2, done.log
+    errors = done.annotations()
+    assert [each.place for each in errors] == [("s.json", line) for line in lines]
+    migrated = workspace.run("migrate-suite", flags=["s.json"])
+    assert migrated.code == 2, migrated.log
+    for line, error, (_, message) in zip(lines, errors, REFUSED.values(), strict=True):
+        assert error.message[: len(message)] == message
+        assert f"error: s.json:{line}: {message}" in migrated.log
+    assert path.read_text() == text
+
+
+def test_dates_are_not_silently_compared_as_text(workspace: Workspace) -> None:
+    between = stated("expect_column_values_to_be_between", column="a", min_value="2024-01-01")
+    between["kwargs"]["parse_strings_as_datetimes"] = True
+    workspace.write("a.csv", "a\n2023-12-31\n")
+    workspace.write("s.json", old(between))
+    message = "`expect_column_values_to_be_between` has no argument `parse_strings_as_datetimes` in Great Expectations"
+    done = workspace.run(STAGE, {"data": "a.csv", "suite": "s.json"})
+    (error,) = done.annotations()
+    assert (done.code, error.place, error.message[: len(message)]) == (2, ("s.json", 5), message)
+    migrated = workspace.run("migrate-suite", flags=["s.json"])
+    assert (migrated.code, f"error: s.json:5: {message}" in migrated.log) == (2, True), migrated.log
+
+
+def test_the_first_text_is_not_the_first_date(workspace: Workspace) -> None:
+    workspace.write("a.csv", "american,iso\n02/01/2023,2024-01-02\n01/02/2024,2024-02-01\n")
+    bounds = {"american": "2024-01-01", "iso": "2024-01-02"}
+    least = [stated("expect_column_min_to_be_between", column=name, min_value=bound) for name, bound in bounds.items()]
+    workspace.write("s.json", old(*least))
+    done = workspace.run(STAGE, {"data": "a.csv", "suite": "s.json"})
+    assert done.code == 1, done.log
+    ((column, kind),) = [(each["column"], each["kind"]) for each in violations(done)]
+    assert (column, kind) == ("american", "not-evaluated")
+
+
+def test_migrate_suite_changes_all_files_or_none(workspace: Workspace) -> None:
+    good = workspace.write("good.json", old(stated("expect_column_to_exist", column="a")))
+    workspace.write("bad.json", old(stated("expect_column_to_exist", column="a"), batch={}))
+    before = good.read_text()
+    done = workspace.run("migrate-suite", flags=["good.json", "bad.json", "none.json"])
+    assert done.code == 2
+    assert "error: bad.json:1: The suite `bad.json` has an unknown key `batch`." in done.log
+    assert "error: `none.json` does not exist." in done.log
+    assert good.read_text() == before
+    assert workspace.run("migrate-suite").code == 2
+
+
+TYPES: list[tuple[str, dict[str, Any], bool]] = [
+    ("name", {"type_": "object"}, True),
+    ("name", {"type_": "str"}, True),
+    ("name", {"type_list": ["str"]}, True),
+    ("name", {"type_": "int64"}, False),
+    ("number", {"type_": "object"}, False),
+    ("number", {"type_list": ["object", "str"]}, False),
+    ("mixed", {"type_": "object"}, True),
+    ("mixed", {"type_": "str"}, False),
+    ("mixed", {"type_list": ["str", "object"]}, False),
+]
+
+
+def test_text_is_object_only_for_suites_from_before_pandas_3(workspace: Workspace) -> None:
+    workspace.write("a.csv", "name,number,mixed\nAda,1,True\nBob,2,\n,3,False\n")
+    expectations = [
+        stated(
+            f"expect_column_values_to_be_{'in_type_list' if 'type_list' in types else 'of_type'}",
+            column=column,
+            **types,
+        )
+        for column, types, _ in TYPES
+    ]
+    workspace.write("old.json", old(*expectations))
+    workspace.write("1.5.json", suite(*expectations, meta={"great_expectations_version": "1.5.0"}))
+    workspace.write("1.24.json", suite(*expectations, meta={"great_expectations_version": "1.24.1"}))
+    done = validate(workspace, {"a.csv": ["old.json", "1.5.json", "1.24.json"]})
+    first, second, third = done.record["results"]
+    failing = [number for number, (_, _, is_met) in enumerate(TYPES) if not is_met]
+    for result, expected in ((first, failing), (second, failing), (third, sorted({0, 2, *failing}))):
+        lines = [
+            number
+            for number, line in enumerate((workspace.folder / result["suite"]).read_text().splitlines(), 1)
+            if 'type": "expect_' in line
+        ]
+        assert [lines.index(violation["line"]) for violation in result["violations"]] == expected, result["suite"]
+    assert "in pandas 2" in third["violations"][0]["message"]
