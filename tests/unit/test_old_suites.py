@@ -280,3 +280,26 @@ def test_one_notice_each_says_what_is_read_differently(tmp_path: Path) -> None:
     assert found[0][3].startswith("To rewrite the file: `bash ")
     assert found[0][3].endswith("launch.sh migrate-suite a.json`.")
     assert found[1][2] == "`a.json` is older than pandas 3. Text counts as `object` in `name`, `town`, as in pandas 2."
+
+
+PROJECT = """config_version: 4.0
+fluent_datasources:
+  files: {type: pandas, assets: {a: {type: csv, filepath_or_buffer: a.csv, batch_definitions: {b: }}}}
+"""
+
+
+def test_a_checkpoint_of_1_may_use_a_suite_of_0(tmp_path: Path) -> None:
+    names = {"datasource": {"name": "files"}, "asset": {"name": "a"}, "batch_definition": {"name": "b"}}
+    files = {
+        "great_expectations.yml": PROJECT,
+        "checkpoints/c.json": json.dumps({"name": "c", "validation_definitions": [{"name": "v"}]}),
+        "validation_definitions/v.json": json.dumps({"name": "v", "data": names, "suite": {"name": "s"}}),
+        "expectations/s.json": OF_0_18,
+    }
+    for name, text in files.items():
+        (tmp_path / "gx" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "gx" / name).write_text(text)
+    planned = plan.create(ValidateInputs(checkpoint="c"), Workspace(tmp_path, {}))
+    assert isinstance(planned, plan.ValidationPlan)
+    assert [(rule.suite.name, rule.suite.is_old) for rule in planned.rules] == [("types", True)]
+    assert [each.file for each in planned.problems] == ["gx/expectations/s.json"] * 2

@@ -61,6 +61,8 @@ class _Validation:
             result.rows, result.columns = frame.shape
             _refuse_nothing(frame, rule, result.data)
             frame = data.with_objects(frame, rule.suite.objects)
+            extremes = {each.dated_extreme for each in rule.suite.expectations if each.dated_extreme}
+            unordered = data.unordered(frame, extremes)
             content = self.engine.validate(frame, suite, rule.suite.parameters)
         except CheckFailed as error:
             result.error = error.message
@@ -71,9 +73,6 @@ class _Validation:
             raise SurroundingsError(message, hint="Split it, and validate the parts.") from error
         columns = {str(name): str(dtype) for name, dtype in frame.dtypes.items()}
         numbered = bool(frame.index.equals(pd.RangeIndex(len(frame))))
-        unordered = data.unordered(
-            frame, {each.dated_extreme for each in rule.suite.expectations if each.dated_extreme}
-        )
         found = violations.find(content["results"], rule.suite, columns, numbered=numbered, unordered=unordered)
         result.violations = found
         result.evaluated = len(rule.suite.expectations)
