@@ -120,6 +120,11 @@ CASES = {
         INSTALLED,
         1,
     ),
+    "a package from git, a base without git": generated(
+        {"requirements.txt": "-e git+https://127.0.0.1:9/x#egg=x\n"},
+        f"{BUILT}a package of `requirements.txt` comes from git, which the base image does not have. Set `base-image`",
+        2,
+    ),
     **both("wrong hash", generated({"requirements.txt": HASHED}, INSTALLED, 1)),
     "index that is a folder": Case(
         {},
