@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci.base import locks
+from notebook_ci.base import lock_search, locks
 from notebook_ci.base.errors import InputError
 from notebook_ci.build_image import packages
 from notebook_ci.records.setup_env import SetupEnvRecord
@@ -118,3 +118,15 @@ def test_setup_py_is_installed_editable(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="which setup-env cannot install from") as caught:
         locks.find("setup.cfg", tmp_path)
     assert "`setup.py`" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["tool = 3", "tool = { poetry = 3 }", "build-system = 3", "project = 3"])
+def test_a_value_that_is_not_a_table_is_no_bug(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(f"{text}\n")
+    with pytest.raises(InputError, match=r"has no `\[project\]` table"):
+        locks.check(locks.find("pyproject.toml", tmp_path)[0])
+    assert not lock_search.aside(tmp_path)
+    lock_search.search(tmp_path, ())
+    if "project" not in text:
+        (tmp_path / "pyproject.toml").write_text(f"{text}\n{PROJECT}")
+        locks.check(locks.find("pyproject.toml", tmp_path)[0])

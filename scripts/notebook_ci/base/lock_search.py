@@ -9,6 +9,7 @@ from typing import Any
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import parse_toml, read_text
+from notebook_ci.base.project import table
 from notebook_ci.base.texts import listed, quote
 
 MOST_NAMED = 10
@@ -132,7 +133,7 @@ def _may_be_project(path: Path) -> bool:
         content: dict[str, Any] = parse_toml(read_text(path, path.name), path.name)
     except InputError:
         return True
-    return "project" in content or "poetry" in content.get("tool", {})
+    return "project" in content or "poetry" in table(content, "tool")
 
 
 def _sub_folders(cwd: Path) -> list[Path]:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from notebook_ci.base import lock_search, project, requirements_file
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import open_regular, parse_toml, read_bytes, read_text
+from notebook_ci.base.project import table
 from notebook_ci.base.requirements_file import Line
 from notebook_ci.base.texts import quote
 
@@ -90,7 +91,7 @@ class Lock:
     def project_name(self) -> str:
         """The name of the project in `pyproject.toml`, in its normal form (PEP 503); empty if it has none."""
         content = _toml(self.name, self.path) if self.kind == "pyproject" else {}
-        return re.sub(r"[-_.]+", "-", str(content.get("project", {}).get("name", ""))).lower()
+        return re.sub(r"[-_.]+", "-", str(table(content, "project").get("name", ""))).lower()
 
     @property
     def why_not_a_package(self) -> str:
@@ -107,7 +108,7 @@ class Lock:
             case "uv.lock" | "pylock":
                 return all("virtual" in source for _, source in self._sources())
             case "pyproject":
-                listed = _toml(self.name, self.path).get("project", {})
+                listed = table(_toml(self.name, self.path), "project")
                 return not (listed.get("dependencies") or listed.get("dynamic") or self.installs_project)
         return False
 
@@ -237,11 +238,12 @@ def check(lock: Lock) -> None:
                 file=lock.name,
             )
         _toml(Path(lock.name).with_name(beside.name).as_posix(), beside)
-    if lock.kind == "pyproject" and ("project" not in content or lock.installs_nothing):
-        poetry = content.get("tool", {}).get("poetry", {})
-        if ("project" not in content and poetry) or poetry.get("dependencies", {}).keys() - {"python"}:
+    has_project = isinstance(content.get("project"), dict)
+    if lock.kind == "pyproject" and (not has_project or lock.installs_nothing):
+        poetry = table(content, "tool", "poetry")
+        if (poetry and not has_project) or table(poetry, "dependencies").keys() - {"python"}:
             raise _foreign(lock.name, *FOREIGN["poetry.lock"])
-    if lock.kind == "pyproject" and "project" not in content:
+    if lock.kind == "pyproject" and not has_project:
         raise InputError(
             f"{quote(lock.name)} has no `[project]` table, so it does not say what to install.",
             hint="Add the dependencies there, or set `requirements` to another file.",

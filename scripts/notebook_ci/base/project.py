@@ -19,21 +19,28 @@ _IGNORED_MODULES = re.compile(
 )
 
 
+def table(content: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    """Return a table of a TOML file by the path of its names; empty if there is none, or something else."""
+    found: Any = content
+    for name in names:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
 def why_not_a_package(content: Mapping[str, Any], folder: Path) -> str:
     """Return why a project with a build system cannot be built itself; empty if it can, or only a build can say.
 
     `content` is that of the `pyproject.toml` in `folder`.
     """
-    tool = content.get("tool", {})
-    if tool.get("poetry", {}).get("package-mode") is False:
+    if table(content, "tool", "poetry").get("package-mode") is False:
         return "`package-mode` is false"
-    if tool.get("uv", {}).get("package") is False:
+    if table(content, "tool", "uv").get("package") is False:
         return "`package` of `[tool.uv]` is false"
-    backend = str(content.get("build-system", {}).get("build-backend", "setuptools.build_meta"))
+    backend = str(table(content, "build-system").get("build-backend", "setuptools.build_meta"))
     if backend.startswith("setuptools."):
-        return _why_not_setuptools(tool.get("setuptools", {}), folder)
-    name = str(content.get("project", {}).get("name", ""))
-    if backend == "hatchling.build" and "hatch" not in tool and not _has_package(name, folder):
+        return _why_not_setuptools(table(content, "tool", "setuptools"), folder)
+    name = str(table(content, "project").get("name", ""))
+    if backend == "hatchling.build" and "hatch" not in table(content, "tool") and not _has_package(name, folder):
         return f"no folder has its name, `{name}`"
     return ""
 
