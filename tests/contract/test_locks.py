@@ -101,6 +101,11 @@ def test_no_file_names_an_index(path: Path) -> None:
     assert not names_of_hosts(path.read_text())
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("setup_env/locks/*/*")), ids=lambda path: path.name)
+def test_no_lock_beside_the_tests_names_an_index(path: Path) -> None:
+    assert "://" not in path.read_text()
+
+
 def test_a_named_index_is_found_out() -> None:
     assert names_of_hosts("--index-url https://packages/simple\nuv==1\n")
     assert names_of_hosts("# from mirror.example.org\n")

@@ -49,12 +49,13 @@ def test_each_kind_is_found(cwd: Path, name: str, text: str, kind: LockKind, fix
 
 
 def test_what_fixes_versions_comes_first_and_the_others_are_named(cwd: Path) -> None:
-    order = ["uv.lock", "pylock.toml", "requirements.txt", "pyproject.toml"]
+    of_tools = ["poetry.lock", "pdm.lock", "Pipfile.lock"]
+    order = ["uv.lock", "pylock.toml", *of_tools, "requirements.txt", "pyproject.toml"]
     put(cwd, *order, text="[project]\n")
     while order:
         lock, others = locks.find("", cwd)
-        unused = order[1:-1] if order[0] == "uv.lock" else order[1:]  # uv.lock belongs to its project
-        assert (lock.name, others) == (order[0], unused)
+        own = {path.name for path in lock.files()}  # a lock belongs to its project
+        assert (lock.name, others) == (order[0], [name for name in order[1:] if name not in own])
         (cwd / order.pop(0)).unlink()
 
 
@@ -114,10 +115,6 @@ def test_another_encoding_is_refused(cwd: Path, data: bytes, message: str) -> No
         ("environment.yml", "conda"),
         ("environment.yaml", "conda"),
         ("conda-lock.yml", "conda"),
-        ("poetry.lock", "Poetry"),
-        ("pdm.lock", "PDM"),
-        ("Pipfile", "Pipenv"),
-        ("Pipfile.lock", "Pipenv"),
         ("pixi.toml", "pixi"),
         ("pixi.lock", "pixi"),
     ],
@@ -136,13 +133,13 @@ def test_files_of_other_tools_are_named(cwd: Path, name: str, tool: str) -> None
 
 
 def test_each_other_tool_is_told_how_to_export() -> None:
-    for _, command in locks.FOREIGN.values():
+    for command in filter(None, (command for _, command in locks.FOREIGN.values())):
         assert re.search(r"`[^`]+ (?:-o|>) requirements\.txt`", command)
 
 
 def test_nothing_to_install_from_says_what_is_looked_for(cwd: Path) -> None:
     error = refused("", cwd)
-    assert "`uv.lock`, `pylock.toml`, `requirements*.txt`, `pyproject.toml`" in error.message
+    assert "`uv.lock`, `pylock.toml`, `poetry.lock`, `pdm.lock`, `Pipfile.lock`, `requirements*.txt`" in error.message
     assert "`pip list --format=freeze > requirements.txt`" in error.hint
 
 

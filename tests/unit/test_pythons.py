@@ -50,3 +50,27 @@ def test_of_a_download_that_fails_the_first_cause_is_told(terminal: Written, tmp
     error = refused(terminal, tmp_path, RequiredPython("3.13"), **nowhere)
     assert " uv says: Network connectivity is disabled, but " in error.message
     assert "Failed to install" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "version"),
+    [
+        ("pyproject.toml", '[tool.poetry.dependencies]\npython = "^3.11"\n', ">=3.11,<4"),
+        ("pyproject.toml", '[tool.poetry.dependencies]\npython = "~3.11"\n', ">=3.11,<3.12"),
+        ("pyproject.toml", '[tool.poetry.dependencies]\npython = ">=3.11, <3.13"\n', ">=3.11,<3.13"),
+        ("pyproject.toml", '[tool.poetry.dependencies]\npython = "3.11.*"\n', "==3.11.*"),
+        ("pyproject.toml", '[tool.poetry.dependencies]\npython = "^3.9 || ^3.12"\n', ""),
+        (
+            "pyproject.toml",
+            '[project]\nrequires-python = ">=3.12"\n[tool.poetry.dependencies]\npython = "^3.11"\n',
+            ">=3.12",
+        ),
+        ("pyproject.toml", "[tool]\npoetry = 1\n", ""),
+        ("Pipfile", '[requires]\npython_version = "3.11"\n', "==3.11.*"),
+        ("Pipfile", '[requires]\npython_full_version = "3.11.4"\n', "==3.11.4"),
+        ("Pipfile", "[requires]\n", ""),
+    ],
+)
+def test_each_tool_says_which_python(tmp_path: Path, name: str, text: str, version: str) -> None:
+    (tmp_path / name).write_text(text)
+    assert pythons.required("", tmp_path / name, tmp_path) == RequiredPython(version, name if version else "")

@@ -22,7 +22,8 @@ _UNSEARCHED = re.compile(r"\..*|_.*|v?env\d*|virtualenv|node_modules|site-packag
 _OF_ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")
 _TEXT = r"\.(?:txt|in|lock|pip)"
 USUAL = "requirements.txt"
-_NAMES = ("uv.lock", "pylock.toml", USUAL, "pyproject.toml", "setup.py")
+_LOCKS = ("uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "Pipfile.lock")
+_NAMES = (*_LOCKS, USUAL, "pyproject.toml", "setup.py")
 # `requirements-gpu.txt`, but also `requirement.txt`, `Requirements.txt`, `reqs.txt`, `pip-requirements.txt` ...
 _SPELLINGS = re.compile(
     r"(?:[\w.]+[-_.])?(?:requir(?:e)?ments?|reqs?|dependencies|deps|pip[-_]?freeze)(?:[-_.]?[\w.-]*)?"
@@ -106,8 +107,7 @@ def _ranks(folder: Path, foreign: Sequence[str]) -> list[_Rank]:
     project = list(filter(_may_be_project, named["pyproject.toml"])) or named["setup.py"]
     others = [path for path in paths if any(fnmatch(path.name, each) for each in foreign)]
     return [
-        _Rank(named["uv.lock"], "which fixes all versions"),
-        _Rank(named["pylock.toml"], "which fixes all versions"),
+        *(_Rank(named[name], "which fixes all versions") for name in _LOCKS),
         _Rank(named[USUAL], "the usual file of pip"),
         _Rank(main, "the only main requirements file", is_ambiguous=True),
         _Rank(others, ""),

@@ -1,6 +1,7 @@
 """The lock file that says what to install, for the environment and for the image."""
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -16,10 +17,18 @@ from notebook_ci.base.project import table
 from notebook_ci.base.requirements_file import Line
 from notebook_ci.base.texts import quote
 
-LockKind = Literal["uv.lock", "pylock", "hashed", "plain", "pyproject", "setup"]
+LockKind = Literal["uv.lock", "pylock", "poetry", "pdm", "pipenv", "hashed", "plain", "pyproject", "setup"]
 
 # The usual ones of the files that `lock_search` knows.
-SEARCHED = ("uv.lock", "pylock.toml", "requirements*.txt", "pyproject.toml")
+SEARCHED = (
+    "uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "Pipfile.lock", "requirements*.txt", "pyproject.toml"
+)  # fmt: skip
+# Locks that their own tool exports: the kind, which is also the tool's command, and the file next to it.
+EXPORTED: Mapping[str, tuple[LockKind, str]] = {
+    "poetry.lock": ("poetry", "pyproject.toml"),
+    "pdm.lock": ("pdm", "pyproject.toml"),
+    "Pipfile.lock": ("pipenv", "Pipfile"),
+}
 NOTHING = f"No file says what to install ({', '.join(map(quote, SEARCHED))})."
 NOTHING_HINT = "Run `pip list --format=freeze > requirements.txt` and commit the file, or set `requirements`."
 # The files of a local project that decide how it is installed; uv reads only these, too.
@@ -29,12 +38,7 @@ _FROM_ENVIRONMENT = "run `pip list --format=freeze > requirements.txt` in that e
 FOREIGN = {
     "environment.y*ml": ("conda", _FROM_ENVIRONMENT),
     "conda-lock.y*ml": ("conda", _FROM_ENVIRONMENT),
-    "poetry.lock": (
-        "Poetry",
-        "run `poetry export -f requirements.txt -o requirements.txt` (with the plugin `poetry-plugin-export`)",
-    ),
-    "pdm.lock": ("PDM", "run `pdm export -o requirements.txt`"),
-    "Pipfile*": ("Pipenv", "run `pipenv requirements --hash > requirements.txt`"),
+    "Pipfile": ("Pipenv", ""),  # without its lock
     "pixi.*": ("pixi", _FROM_ENVIRONMENT),
 }
 
@@ -45,6 +49,8 @@ class Lock:
     path: Path
     kind: LockKind  # decides how uv installs from it
     dependencies_only: bool = False  # a build showed that the project is not a package
+    groups: tuple[str, ...] = ()  # of dependencies, besides the main ones
+    extras: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -58,7 +64,12 @@ class Lock:
     @property
     def fixes_versions(self) -> bool:
         """Whether two installations from it are the same. Copied builds of code of the repository may differ."""
-        return self.kind in {"uv.lock", "pylock", "hashed"} and not self.copies
+        return (self.is_exported or self.kind in {"uv.lock", "pylock", "hashed"}) and not self.copies
+
+    @property
+    def is_exported(self) -> bool:
+        """Whether its own tool exports it to requirements, which are then installed."""
+        return self.path.name in EXPORTED
 
     @property
     def copies(self) -> list[str]:
@@ -73,6 +84,8 @@ class Lock:
                 return any(_is_local(source) for _, source in self._sources())
             case "hashed" | "plain":
                 return any(line.is_local for line in self.lines())
+            case "poetry" | "pdm" | "pipenv":
+                return any(_is_local(source) for _, source in self._sources()) or "build-system" in self.project()
         return self.installs_project
 
     @property
@@ -121,23 +134,33 @@ class Lock:
         return [line for line in self.lines() if line.is_editable_git]
 
     def _sources(self) -> list[tuple[str, Mapping[str, Any]]]:
-        """Return name and source of each package: as in uv.lock, also for pylock.toml (PEP 751)."""
-        if self.kind not in {"uv.lock", "pylock"}:
+        """Return name and source of each package, as in uv.lock."""
+        if self.kind == "pipenv":
+            tables = _pipfile_lock(self.name, self.path).values()
+            return [(name, _source_of_tool(package)) for table in tables for name, package in table.items()]
+        if self.kind not in {"uv.lock", "pylock", "poetry", "pdm"}:
             return []
         content = _toml(self.name, self.path)
+        if self.is_exported:
+            return [(str(each.get("name")), _source_of_tool(each)) for each in content.get("package", [])]
         packages = content.get("package", []) + content.get("packages", [])
         return [(str(package.get("name")), _source(package)) for package in packages]
 
     def files(self) -> list[Path]:
-        """Return all files that decide what is installed: this one, its includes, and the project beside `uv.lock`."""
-        if self.kind == "uv.lock":
-            return [self.path, self.path.with_name("pyproject.toml")]
+        """Return all files that decide what is installed: this one, its includes, and the project next to a lock."""
+        if self.kind == "uv.lock" or self.is_exported:
+            return [self.path, self.path.with_name(EXPORTED.get(self.path.name, ("", "pyproject.toml"))[1])]
         if self.is_requirements_file:
             return requirements_file.files(self.path)
         if self.kind == "setup":
             beside = (self.path.with_name(name) for name in PROJECT_FILES)
             return [self.path, *(path for path in beside if path.is_file() and path != self.path)]
         return [self.path]
+
+    def project(self) -> dict[str, Any]:
+        """Return the content of `pyproject.toml` or `Pipfile`. Raises InputError if it is not TOML."""
+        path = self.files()[-1]
+        return _toml(self.shown(path), path)
 
     def read(self) -> Iterator[Path]:
         """Yield these files, and those that decide how the other packages of the repository are built."""
@@ -150,8 +173,10 @@ class Lock:
         yield from sorted({Path(os.path.normpath(path)) for path in found if path.is_file()} - set(self.files()))
 
     def digest(self) -> str:
-        """Return the SHA-256 of the content of all files of `read`. Raises InputError if one cannot be read."""
+        """Return the SHA-256 of what is chosen and of all files of `read`. Raises InputError if one cannot be read."""
         digest = hashlib.sha256(self.kind.encode())
+        if self.groups or self.extras:
+            digest.update(json.dumps([self.groups, self.extras]).encode())
         try:
             for path in self.read():
                 digest.update(hashlib.sha256(read_bytes(path, str(path))).digest())
@@ -206,6 +231,8 @@ def nothing_hint(cwd: Path) -> str:
 
 
 def _kind(name: str, path: Path) -> LockKind:
+    if path.name in EXPORTED:
+        return EXPORTED[path.name][0]
     match path.name:
         case "uv.lock":
             return "uv.lock"
@@ -216,7 +243,7 @@ def _kind(name: str, path: Path) -> LockKind:
     if fnmatch(path.name, "pylock*.toml"):
         return "pylock"
     if path.suffix.lower() not in {".txt", ".in", ".lock", ".pip"}:
-        hint = "Use `requirements*.txt`, `uv.lock`, `pylock.toml`, `pyproject.toml` or `setup.py`."
+        hint = f"Use {', '.join(map(quote, SEARCHED))} or `setup.py`."
         if path.name == "setup.cfg":
             hint = "Set it to a `setup.py` next to it; `import setuptools; setuptools.setup()` is enough."
         raise InputError(f"`requirements` is {quote(name)}, which setup-env cannot install from.", hint=hint)
@@ -228,21 +255,23 @@ def check(lock: Lock) -> None:
 
     Raises InputError if it is not TOML, does not say what to install, or names a file that does not exist.
     """
-    content = {} if lock.kind in {"hashed", "plain", "setup"} else _toml(lock.name, lock.path)
-    if lock.kind == "uv.lock":
-        beside = lock.path.with_name("pyproject.toml")
+    if lock.kind == "pipenv":
+        _pipfile_lock(lock.name, lock.path)
+    content = {} if lock.kind in {"pipenv", "hashed", "plain", "setup"} else _toml(lock.name, lock.path)
+    if lock.kind == "uv.lock" or lock.is_exported:
+        beside = lock.files()[-1]
         if not beside.is_file():
             raise InputError(
-                f"{quote(lock.name)} has no `pyproject.toml` next to it.",
-                hint="Commit the `pyproject.toml` that it was created from.",
+                f"{quote(lock.name)} has no `{beside.name}` next to it.",
+                hint=f"Commit the `{beside.name}` that it was created from.",
                 file=lock.name,
             )
-        _toml(Path(lock.name).with_name(beside.name).as_posix(), beside)
+        lock.project()
     has_project = isinstance(content.get("project"), dict)
     if lock.kind == "pyproject" and (not has_project or lock.installs_nothing):
         poetry = table(content, "tool", "poetry")
         if (poetry and not has_project) or table(poetry, "dependencies").keys() - {"python"}:
-            raise _foreign(lock.name, *FOREIGN["poetry.lock"])
+            raise _unlocked(lock.name, "poetry.lock")
     if lock.kind == "pyproject" and not has_project:
         raise InputError(
             f"{quote(lock.name)} has no `[project]` table, so it does not say what to install.",
@@ -265,6 +294,28 @@ def _check_requirements(lock: Lock) -> None:
                 raise InputError(message, hint="Remove `-e`.", file=lock.shown(path), line=line.number)
 
 
+def _source_of_tool(package: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the source of a package of Poetry, PDM or Pipenv, as uv.lock has it; empty if it is not local."""
+    source = package.get("source", package)  # a table in poetry.lock
+    is_path = source.get("type") in {"directory", "file"}
+    path = str((source.get("url") if is_path else source.get("path") or source.get("file")) or "")
+    if not path or "://" in path:
+        return {}
+    return {"editable" if package.get("develop") or package.get("editable") else "directory": path}
+
+
+def _pipfile_lock(name: str, path: Path) -> dict[str, dict[str, Any]]:
+    """Return the packages by category."""
+    try:
+        content = json.loads(read_text(path, name))
+        packages = {section: table for section, table in content.items() if section != "_meta"}
+        if all(isinstance(each, dict) for table in packages.values() for each in table.values()):
+            return packages
+    except (ValueError, AttributeError, RecursionError):
+        pass
+    raise InputError(f"{quote(name)} is not a valid lock.", hint="Run `pipenv lock`, and commit it.", file=name)
+
+
 def _is_local(source: Mapping[str, Any]) -> bool:
     return bool(source.keys() & {"editable", "directory", "path"}) or "path" in source.get("archive", {})
 
@@ -285,7 +336,12 @@ def _refuse_foreign(path: Path, name: str) -> None:
     """Raise InputError for a file of another tool."""
     for pattern, (tool, export) in FOREIGN.items():
         if fnmatch(path.name, pattern):
-            raise _foreign(name, tool, export)
+            raise _foreign(name, tool, export) if export else _unlocked(name, "Pipfile.lock")
+
+
+def _unlocked(name: str, lock: str) -> InputError:
+    hint = f"Run `{EXPORTED[lock][0]} lock`, and commit `{lock}`."
+    return InputError(f"{quote(name)} needs its lock, `{lock}`, which does not exist.", hint=hint, file=name)
 
 
 def _foreign(name: str, tool: str, export: str) -> InputError:

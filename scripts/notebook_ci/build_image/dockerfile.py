@@ -4,12 +4,9 @@ import json
 from collections.abc import Iterable
 
 from notebook_ci.build_image.network import CERTIFICATES
-from notebook_ci.build_image.packages import PYTHON, Packages
+from notebook_ci.build_image.packages import HOME, PYTHON, WORK, Packages
 from notebook_ci.build_image.revision import UID
 
-HOME = "/home/notebook"
-FOLDER = "work"
-WORK = f"{HOME}/{FOLDER}"
 ARCHIVE = "work.tar"
 UV_LOCK = "uv.txt"
 PAPERMILL_LOCK = "image.txt"

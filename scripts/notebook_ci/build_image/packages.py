@@ -5,15 +5,20 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import cast
 
-from notebook_ci.base import locks, requirements_file
+from notebook_ci.base import groups, locks, requirements_file
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_text, sha256
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.texts import quote
+from notebook_ci.exporting.export import Exported
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.tools.installing import install_arguments
 
+HOME = "/home/notebook"
+FOLDER = "work"
+WORK = f"{HOME}/{FOLDER}"
 PYTHON = "/opt/environment/bin/python"
 ADDED = "notebook-ci-added.txt"
 TESTED = "notebook-ci-tested.txt"
@@ -27,11 +32,15 @@ class Packages:
     # The part of `installed` that is not in the file: ipykernel and its dependencies.
     added: Mapping[str, str] = field(default_factory=dict)
     python_version: str = ""  # the Python of setup-env; empty: it did not run
+    exported: Exported | None = None  # of a lock of another tool
 
     def texts(self) -> dict[str, str]:
         """Return the files that the build needs, path -> text; they include pins of what setup-env installed."""
         lock = self.lock
         texts = {lock.shown(path): _text(lock, path) for path in lock.files()}
+        if self.exported:
+            here, there = lock.workspace.resolve().as_uri(), f"file://{WORK}"
+            texts = {name: text.replace(here, there) for name, text in self.exported.texts.items()}
         if lock.editable_git():  # uv refuses them in the file
             texts[lock.name] = requirements_file.for_uv(lock.lines(), lock.path.parent)
         pins = {ADDED: self.added, TESTED: self.installed}
@@ -60,6 +69,8 @@ class Packages:
             command += f" --constraints {pins}/{TESTED}"
         # In requirements files, paths of packages start from the current folder.
         commands = [f"cd {folder}", command] if is_list and is_local else [command]
+        if self.exported:
+            commands = [" ".join(map(str, [uv, *call])) for call in self.exported.install_arguments(PYTHON, pins)]
         install = f"{uv} pip install --python {PYTHON} --compile-bytecode"
         if self.added:
             commands.append(f"{install} --no-deps --requirements {pins}/{ADDED}")
@@ -81,7 +92,8 @@ def find(given: str, record: SetupEnvRecord | None, cwd: Path) -> Packages:
     if given and Path(os.path.normpath(given)) != Path(name):
         message = f"`requirements` is {quote(given)}, but setup-env installed from {quote(name)} in this run."
         raise InputError(message, hint="Remove `requirements`: the image must contain what the notebooks ran with.")
-    lock = _lock(name, cwd)
+    chosen = (cast("list[str]", record.inputs.get(each, [])) for each in ("groups", "extras"))
+    lock = groups.choose(_lock(name, cwd), *chosen)
     for file, digest in record.read.items():
         path = cwd / file
         if not path.is_file() or sha256(path) != digest:

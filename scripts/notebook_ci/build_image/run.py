@@ -6,7 +6,7 @@ import platform
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from notebook_ci.base.context import Context
@@ -22,6 +22,7 @@ from notebook_ci.build_image.model import LABEL_PREFIX, BuildImageInputs, fitted
 from notebook_ci.build_image.network import CERTIFICATES, Network
 from notebook_ci.build_image.packages import Packages
 from notebook_ci.build_image.revision import Revision
+from notebook_ci.exporting.export import export
 from notebook_ci.records.build_image import BuildImageRecord
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.tools.installing import DESCRIBE
@@ -170,7 +171,7 @@ class _GeneratedBuild:
             kept.write_text(texts[DOCKERFILE], encoding="utf-8")
         except OSError as error:
             raise unwritable("The files for the build cannot be written", folder, error, TMPDIR) from error
-        self.revision.archive(folder / dockerfile.ARCHIVE, dockerfile.FOLDER)
+        self.revision.archive(folder / dockerfile.ARCHIVE, packages.FOLDER)
 
     def check(self, context: Context, docker: Docker, record: BuildImageRecord) -> None:
         """Start the environment's Python, and warn if it differs from the environment the notebooks ran in."""
@@ -205,10 +206,14 @@ def _generated(inputs: BuildImageInputs, context: Context, revision: Revision) -
             "your own Dockerfile.",
         )
     found = packages.find(inputs.requirements, context.run_directory.last(SetupEnvRecord, inputs.slug), context.cwd)
+    base = inputs.base_image or default_base(found, context.cwd)
+    if found.lock.is_exported:
+        python = found.python_version or ("" if inputs.base_image else f"{base.removeprefix('python:')[:-5]}.99")
+        found = replace(found, exported=export(found.lock, python, context))
     network = Network.of(context)
     for setting in network.left_out:
         context.warning(f"The build of the image cannot use your {setting} for the package index.")
-    return _GeneratedBuild(inputs.base_image or default_base(found, context.cwd), found, network, revision)
+    return _GeneratedBuild(base, found, network, revision)
 
 
 def _own_dockerfile(given: str, cwd: Path) -> str:

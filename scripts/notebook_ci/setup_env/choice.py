@@ -1,11 +1,13 @@
 """What a person is told about the choice of the lock, and about what is installed from it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from notebook_ci.base.errors import Problem
 from notebook_ci.base.locks import Found, Lock
 from notebook_ci.base.texts import listed, quote
+from notebook_ci.exporting.export import TOOLS
 
 MOST_NAMED = 6
 
@@ -37,6 +39,9 @@ def only_dependencies(lock: Lock, reason: str) -> Problem:
 
 def sources(lock: Lock) -> str:
     """Return what is installed from where, for the plan."""
+    if chosen := [*lock.groups, *lock.extras]:
+        without = replace(lock, groups=(), extras=())
+        return f"{sources(without)} and {listed(list(map(quote, chosen)), MOST_NAMED)}"
     match lock.kind:
         case "pyproject" | "setup" if lock.installs_project:
             return f"the project of {quote(lock.name)}, editable, and its dependencies"
@@ -44,6 +49,8 @@ def sources(lock: Lock) -> str:
             return f"the dependencies in {quote(lock.name)}"
         case "hashed" | "plain" if included := list(map(lock.shown, lock.files()[1:])):
             return f"the packages of {quote(lock.name)}, with {listed(list(map(quote, included)), MOST_NAMED)},"
+        case "poetry" | "pdm" | "pipenv":
+            return f"the packages of {quote(lock.name)}, exported by {TOOLS[lock.kind]},"
     return f"the packages of {quote(lock.name)}"
 
 

@@ -19,9 +19,11 @@ _FAULTS = (
         "Run `uv lock`, and commit the new `uv.lock`.",
     ),
     _in_lock(
-        r"all requirements must have a hash, but (?:none|there were no hashes).*?: (?P<what>\S+)",
+        r"all requirements must have (?:a hash, but (?:none|there were no hashes).*?|.* pinned .*, but found): "
+        r"(?P<what>\S+)",
         "{lock} has hashes, but not for every package: {what} has none.",
-        "Compile it again, for example with `uv pip compile --generate-hashes`.",
+        "Compile it again, for example with `uv pip compile --generate-hashes`. A `Pipfile.lock` has hashes only for "
+        "the platform on which `pipenv lock` ran.",
     ),
     _in_lock(
         r"Couldn't parse requirement in `(?P<file>.+?)` at position (?P<position>\d+)\s+cause: (?P<what>.+)",

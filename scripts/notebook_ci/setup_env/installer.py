@@ -11,6 +11,8 @@ from notebook_ci.base import requirements_file
 from notebook_ci.base.context import Context
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.process import Argument
+from notebook_ci.base.texts import listed
+from notebook_ci.exporting.export import Exported
 from notebook_ci.setup_env import faults
 from notebook_ci.setup_env.choice import only_dependencies
 from notebook_ci.setup_env.faults import NotAPackageError
@@ -19,6 +21,7 @@ from notebook_ci.setup_env.venv import AlteredError, Venv
 from notebook_ci.tools.installing import install_arguments
 
 KERNEL = "ipykernel"
+MOST_NAMED = 5
 NO_CACHE = "UV_NO_CACHE"
 UV_MILESTONES = ("Resolved", "Prepared", "Installed", "Audited", "Bytecode")
 
@@ -29,6 +32,7 @@ class Installer:
     lock: Lock
     venv: Venv
     context: Context
+    exported: Exported | None  # of the lock; its files are in the folder of the stage's artifacts
 
     def create(self, python: Path, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
         """Create the environment again. If that fails, the old one stays.
@@ -60,6 +64,8 @@ class Installer:
             if line.startswith(UV_MILESTONES):
                 progress(f"  {line}")
         locked = describe(self.venv.python)
+        if self.exported:
+            self._check()
         installed = locked if KERNEL in locked.packages else self._with_kernel(locked)
         added = {name: installed.packages[name] for name in installed.packages.keys() - locked.packages.keys()}
         # Without a cache, a file that differs came like this from the index.
@@ -80,8 +86,10 @@ class Installer:
         file, stdin = (lock.path, "")
         if lock.editable_git():  # uv refuses them in the file
             file, stdin = Path("-"), requirements_file.for_uv(lock.lines(), lock.workspace)
-        arguments = install_arguments(lock, self.venv.python, file, lock.path.parent)
-        arguments += ["--locked"] if lock.kind == "uv.lock" else self.uv.pip.uv_flags()
+        calls = [install_arguments(lock, self.venv.python, file, lock.path.parent)]
+        if self.exported:
+            calls = list(self.exported.install_arguments(self.venv.python, self.context.files.artifacts))
+        arguments: list[Argument] = ["--locked"] if lock.kind == "uv.lock" else list(self.uv.pip.uv_flags())
         # Build code of the repository again: uv would reuse an earlier build of other code.
         if not lock.is_requirements_file:
             arguments += [f"--refresh-package={name}" for name in lock.copies]
@@ -89,7 +97,16 @@ class Installer:
             arguments.append("--refresh")
         env = {"UV_PROJECT_ENVIRONMENT": str(self.venv.path.resolve())}
         explain = functools.partial(faults.explain, what, lock=lock)
-        return self.uv.run(what, arguments, env=env, stdin=stdin, explain=explain)
+        outputs = [self.uv.run(what, [*call, *arguments], env=env, stdin=stdin, explain=explain) for call in calls]
+        return "\n".join(outputs)
+
+    def _check(self) -> None:
+        """Warn of what a lock lacks: it was installed without resolving."""
+        checked = self.uv.attempt(["pip", "check", "--python", self.venv.python])
+        if checked.returncode:
+            said = [line for line in checked.output.splitlines() if line.startswith("The package")]
+            message = f"The packages of `{self.lock.name}` do not fit together. {listed(said, MOST_NAMED)}."
+            self.context.warning(message, file=self.lock.name)
 
     def _with_kernel(self, locked: Installed) -> Installed:
         """Add ipykernel without changing any installed version.

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 
 from notebook_ci.base.inputs import StageInputs, given
-from notebook_ci.base.values import PATH, PYTHON_VERSION
+from notebook_ci.base.locks import SEARCHED
+from notebook_ci.base.texts import quote
+from notebook_ci.base.values import LINES, PATH, PYTHON_VERSION
 
+SEARCHED_SHOWN = ", ".join(map(quote, SEARCHED))
 OUTPUTS = {
     "python": "Path of the environment's Python interpreter.",
     "env-digest": "SHA-256 of the environment: Python, platform, and all packages with their versions.",
@@ -18,11 +21,18 @@ class SetupEnvInputs(StageInputs):
 
     requirements: str = given(
         PATH,
-        "File that lists the packages: `requirements*.txt` (with or without hashes), `uv.lock`, `pylock.toml` or "
-        "`pyproject.toml`, relative to the workspace.",
+        "File that lists the packages: `uv.lock`, `pylock.toml`, `poetry.lock`, `pdm.lock`, `Pipfile.lock`, "
+        "`requirements*.txt` (with or without hashes) or `pyproject.toml`, relative to the workspace.",
         default="",
-        shown_default="the first of `uv.lock`, `pylock.toml`, `requirements*.txt`, `pyproject.toml` that exists",
+        shown_default=f"the first of {SEARCHED_SHOWN} that exists",
     )
+    groups: tuple[str, ...] = given(
+        LINES,
+        "Groups of dependencies to install besides the main ones: of `[dependency-groups]`, Poetry or PDM, or "
+        "categories of a Pipfile.",
+        default=(),
+    )
+    extras: tuple[str, ...] = given(LINES, "Extras of the project to install: optional dependencies.", default=())
     python_version: str = given(
         PYTHON_VERSION,
         "Python version of the environment. setup-env looks for it on `PATH` and in the runner's tool cache, and "

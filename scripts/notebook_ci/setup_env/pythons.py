@@ -14,7 +14,6 @@ from notebook_ci.base.texts import quote
 from notebook_ci.setup_env.uv import Uv
 
 VERSION_FILE = ".python-version"
-PROJECT_FILE = "pyproject.toml"
 # Checked, because uv gets the text as an argument: it must not be read as a flag or a path.
 _NAME = re.compile(r"[A-Za-z0-9][\w.@+-]*")
 _SPECIFIERS = re.compile(r"[<>=!~][\w.,<>=!~* ]*")
@@ -30,16 +29,17 @@ class RequiredPython:
 
 
 def required(given: str, project: Path, cwd: Path) -> RequiredPython:
-    """Return the required Python: from the input, else `.python-version`, else the project in the folder `project`.
+    """Return the required Python: from the input, else `.python-version`, else `project`.
 
-    Raises InputError if a file requires something that is not a version.
+    `project` is the path of a `pyproject.toml` or a `Pipfile`, which may not exist. Raises InputError if a file
+    requires something that is not a version.
     """
     if given:
         return RequiredPython(given)
     if line := _first_line(cwd / VERSION_FILE):
         return _checked(line.split()[0], _NAME, VERSION_FILE, "Write a version such as `3.12`.")
-    if specifiers := _requires_python(project / PROJECT_FILE):
-        return _checked(specifiers, _SPECIFIERS, PROJECT_FILE, "Write `requires-python` such as `>=3.12`.")
+    if specifiers := _requires_python(project):
+        return _checked(specifiers, _SPECIFIERS, project.name, "Write `requires-python` such as `>=3.12`.")
     return RequiredPython("")
 
 
@@ -53,10 +53,29 @@ def _first_line(path: Path) -> str:
 
 def _requires_python(path: Path) -> str:
     try:
-        project = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
-        return str(project.get("requires-python", "")).strip()
-    except (OSError, ValueError, AttributeError):
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        if specifiers := str(content.get("project", {}).get("requires-python", "")).strip():
+            return specifiers
+        if requires := content.get("requires"):  # a Pipfile
+            return f"=={requires.get('python_full_version') or requires['python_version'] + '.*'}"
+        return _of_poetry(content["tool"]["poetry"]["dependencies"]["python"])
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
         return ""  # the lock is another file; if it is this one, `locks.check` reports it
+
+
+def _of_poetry(constraint: str) -> str:
+    """Return what uv understands of Poetry's constraints ("Dependency specification" of its docs); else nothing."""
+    text = ",".join(map(_part_of_poetry, constraint.replace(" ", "").split(",")))
+    return text if _SPECIFIERS.fullmatch(text) else ""
+
+
+def _part_of_poetry(part: str) -> str:
+    found = re.fullmatch(r"([\^~]?)((\d+)(?:\.(\d+))?(?:\.[\d*]+)*)", part)
+    if not found:
+        return part
+    sign, version, major, minor = found.groups()
+    upper = f"{major}.{int(minor) + 1}" if sign == "~" and minor else f"{int(major) + 1}"
+    return f">={version},<{upper}" if sign else f"=={version}"
 
 
 def _checked(text: str, pattern: re.Pattern[str], name: str, hint: str) -> RequiredPython:

@@ -6,20 +6,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from notebook_ci.base import locks
+from notebook_ci.base import groups, locks
 from notebook_ci.base.console import Console
 from notebook_ci.base.context import Context
 from notebook_ci.base.files import sha256
 from notebook_ci.base.locks import Found, Lock
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.workspace import PRIVATE_FOLDER, Workspace, private_folder
+from notebook_ci.exporting.export import export
 from notebook_ci.records.environment import read_marker
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.setup_env import choice, pythons, venv
 from notebook_ci.setup_env.installer import Installer
 from notebook_ci.setup_env.model import SetupEnvInputs
 from notebook_ci.setup_env.pythons import RequiredPython
-from notebook_ci.setup_env.uv import Uv
+from notebook_ci.setup_env.uv import Uv, describe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +44,11 @@ def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Noth
         return Nothing(locks.NOTHING, hint=locks.nothing_hint(cwd))
     lock = found.lock
     locks.check(lock)
+    lock = groups.choose(lock, inputs.groups, inputs.extras)
     folder = venv.Venv(venv.location(inputs.venv, inputs.slug, workspace))
     folder.check()
-    python = pythons.required(inputs.python_version, lock.path.parent, cwd)
+    project = lock.files()[-1] if lock.is_exported else lock.path.with_name("pyproject.toml")
+    python = pythons.required(inputs.python_version, project, cwd)
     return EnvironmentPlan(lock=lock, python=python, venv=folder, problems=tuple(choice.notes(found)))
 
 
@@ -74,7 +77,13 @@ def run(_: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: S
     if lock.fixes_versions and folder.is_for(key) and (installed := folder.whole()) is None:
         context.notice(f"Files in `{folder.path}` have changed since setup-env created it: it is created again.")
     if installed is None:
-        installed, record.added = Installer(uv, lock, folder, context).create(python, key, record.read)
+        exported = export(lock, describe(python).version, context) if lock.is_exported else None
+        for name, text in exported.texts.items() if exported else ():
+            path = context.files.artifacts / name
+            path.write_text(text, encoding="utf-8")
+            record.created[context.files.relative(path)] = sha256(path)
+        key = "" if exported and exported.lacks_code else key  # the key does not cover whether there is code
+        installed, record.added = Installer(uv, lock, folder, context, exported).create(python, key, record.read)
     else:
         context.console.progress(f"Reusing the environment `{folder.path}`: neither it nor `{lock.name}` has changed")
         record.reused, record.added = True, read_marker(folder.path).added

@@ -91,14 +91,20 @@ def install_arguments(lock: Lock, python: Argument, file: Argument, project: Arg
     For `uv.lock`, the variable `UV_PROJECT_ENVIRONMENT` must name the environment of `python`.
     """
     flags: list[Argument] = ["--python", python, "--compile-bytecode"]
+    extras: list[Argument] = [f"--extra={name}" for name in lock.extras]
     match lock.kind:
         case "uv.lock":
             # Without `--python`, uv replaces an environment whose Python the project does not allow.
-            return ["sync", *flags, "--no-python-downloads", "--project", project]
+            flags += ["--no-python-downloads", *(f"--group={name}" for name in lock.groups), *extras]
+            return ["sync", *flags, "--project", project]
         case "pylock":
             return ["pip", "sync", *flags, file]
         case "hashed":
             return ["pip", "install", *flags, "--require-hashes", "--requirements", file]
-        case "pyproject" | "setup" if lock.installs_project:
-            return ["pip", "install", *flags, "--editable", project]
+        case "pyproject" | "setup":
+            flags += [f"--group={file}:{name}" for name in lock.groups]
+            if lock.installs_project:
+                chosen = f"[{','.join(lock.extras)}]" if lock.extras else ""
+                return ["pip", "install", *flags, "--editable", f"{project}{chosen}"]
+            flags += extras
     return ["pip", "install", *flags, "--requirements", file]

@@ -14,11 +14,12 @@ import pytest
 
 from integration.build_image.images import NOTEBOOK, Image, Repository, record, run, values
 from integration.index_server import IndexServer, digest, make_wheel, serve
-from integration.suite import PROJECT, Workspace, notebook, wait_until
-from notebook_ci.build_image.dockerfile import WORK
+from integration.suite import PROJECT, ROOT, Workspace, notebook, wait_until
+from notebook_ci.base import indexes
 from notebook_ci.build_image.engine import NOISE
 from notebook_ci.build_image.entrypoint import HINT
 from notebook_ci.build_image.model import LABEL_PREFIX
+from notebook_ci.build_image.packages import WORK
 from servers.docker import LOGIN, PASSWORD, Engine, Registry
 
 SECRET = "t0p-s3cret"  # noqa: S105 - that is the point
@@ -294,10 +295,11 @@ def test_own_dockerfile_and_a_registry_with_login(repository: Repository, login_
 # --- Indexes and locks
 
 
-@pytest.mark.parametrize(
-    "kind",
-    ["uv.lock", "uv.lock of a package", "pylock.toml", "pyproject.toml of a package", "requirements.txt of a package"],
-)
+KINDS = ["uv.lock", "pylock.toml"]
+KINDS += [f"{name} of a package" for name in ("uv.lock", "pyproject.toml", "requirements.txt", "pdm.lock")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_other_locks(repository: Repository, base_image: str, kind: str) -> None:
     file, _, package = kind.partition(" of a ")
     folder, env = repository.workspace.folder, uv_environ()
@@ -308,6 +310,13 @@ def test_other_locks(repository: Repository, base_image: str, kind: str) -> None
     repository.workspace.write("pyproject.toml", project)
     if file == "uv.lock":
         subprocess.run([UV, "lock", "--quiet"], cwd=folder, env=env, check=True)
+    elif file == "pdm.lock":
+        index = indexes.read(os.environ, folder).default
+        settings = {"PDM_PYPI_URL": index.url} if index else {}
+        to_lock = ["bash", str(ROOT / "scripts" / "launch.sh"), "--env", "pdm", "--exec", "pdm", "lock", "--quiet"]
+        environ = {name: value for name, value in repository.workspace.environ.items() if value}
+        subprocess.run(to_lock, cwd=folder, env={**environ, **settings}, check=True)
+        shutil.rmtree(folder / ".venv")
     elif file == "pylock.toml":
         to_lock = [UV, "pip", "compile", "--quiet", "pyproject.toml", "--universal", "--output-file", file]
         subprocess.run(to_lock, cwd=folder, env=env, check=True, capture_output=True)

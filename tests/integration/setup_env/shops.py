@@ -46,6 +46,20 @@ def ask(done: Done, source: str) -> str:
     return subprocess.run([python, "-I", "-c", source], capture_output=True, text=True, check=True).stdout.strip()
 
 
+# A build backend that installs the code in `src` where it is.
+EDITABLE = """
+import os, zipfile
+
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    info = "study-1.dist-info"
+    with zipfile.ZipFile(f"{folder}/study-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("study.pth", os.path.abspath("src") + "\\n")
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: study\\nVersion: 1\\nRequires-Dist: nbone\\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    return "study-1-py3-none-any.whl"
+"""
+
 ONE = {"ipykernel": "1.0", "nbone": "1.0"}
 
 

@@ -6,26 +6,12 @@ import subprocess
 import pytest
 
 from integration.local_package import local_package
-from integration.setup_env.shops import Shop, ask
+from integration.setup_env.shops import EDITABLE, Shop, ask
 from integration.suite import PROJECT, Workspace, notebook
 
 
 def cache_key(shop: Shop, venv: str) -> str:
     return shop.workspace.run("setup-env", {"venv": venv}, flags=["--name-cache"], environ=shop.environ).outputs["key"]
-
-
-EDITABLE = """
-import os, zipfile
-
-def build_editable(folder, config_settings=None, metadata_directory=None):
-    info = "study-1.dist-info"
-    with zipfile.ZipFile(f"{folder}/study-1-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("study.pth", os.path.abspath("src") + "\\n")
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: study\\nVersion: 1\\nRequires-Dist: nbone\\n")
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-        wheel.writestr(f"{info}/RECORD", "")
-    return "study-1-py3-none-any.whl"
-"""
 
 
 @pytest.fixture

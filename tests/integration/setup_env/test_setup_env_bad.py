@@ -67,15 +67,9 @@ SETUP = {
     "nothing": Case(
         {}, "No file says what to install (`uv.lock`, `pylock.toml`, `requirements*.txt`", {"requirements.txt": b""}
     ),
-    "Poetry": Case(
-        {},
-        "`poetry.lock` is a Poetry file, which setup-env cannot install from yet.",
-        {"requirements.txt": b"", "poetry.lock": "", "pyproject.toml": "[tool.poetry]\n"},
-        ("poetry.lock", 0),
-    ),
     "Poetry, without lock": Case(
         {"requirements": "pyproject.toml"},
-        "`pyproject.toml` is a Poetry file, which setup-env cannot install from yet.",
+        "`pyproject.toml` needs its lock, `poetry.lock`, which does not exist. Run `poetry lock`,",
         {"pyproject.toml": "[tool.poetry]\nname = 'x'\n"},
         ("pyproject.toml", 0),
     ),

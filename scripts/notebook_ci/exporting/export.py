@@ -1,0 +1,131 @@
+"""Exports a lock of Poetry, PDM or Pipenv to requirements, and says how uv installs them."""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from notebook_ci.base import isolation, worker
+from notebook_ci.base.context import Context
+from notebook_ci.base.errors import InputError, SurroundingsError
+from notebook_ci.base.files import TMPDIR, unwritable
+from notebook_ci.base.locks import Lock
+from notebook_ci.base.process import Argument, Deadline
+from notebook_ci.base.project import why_not_a_package
+from notebook_ci.base.texts import quote
+from notebook_ci.exporting.protocol import Export, Order
+from notebook_ci.tools import tool
+
+WORKER = Path(__file__).with_name("worker.py")
+TOOLS = {"poetry": "Poetry", "pdm": "PDM", "pipenv": "Pipenv"}
+SECONDS = 300
+HASHED, OTHERS = "exported.txt", "exported-code.txt"
+_OPTION = re.compile(r"(?:-i|--index-url|--extra-index-url|--find-links)[ =]")
+# What is the same at each installation without a hash: a git commit, and code of the repository.
+_FIXED = re.compile(r"(?:-e )?(?:[^\s@]+ ?@ ?)?(?:git\+\S+@[0-9a-f]{40}\b|file://(?!.*--hash=))")
+# As Pipenv and PDM write an editable git dependency; only folders can be editable for uv.
+_EDITABLE_GIT = re.compile(r"-e (git\+[^\s#]+)#egg=([\w.-]+)(?:&(subdirectory=[^\s\[]+))?(\[[^\]]*\])?")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The requirements of a lock, in the format of requirements files."""
+
+    hashed: str = ""  # packages with hashes
+    others: str = ""  # git commits, and code of the repository
+    lacks_code: bool = False  # of the project itself, which would be installed if it existed
+
+    @property
+    def texts(self) -> dict[str, str]:
+        return {name: text for name, text in {HASHED: self.hashed, OTHERS: self.others}.items() if text}
+
+    def install_arguments(self, python: Argument, folder: Argument) -> Iterator[list[Argument]]:
+        """Yield the arguments of each call of uv. `folder` contains the files of `texts`.
+
+        The lock is complete: nothing is resolved, because it may deliberately contradict what packages declare.
+        """
+        install: list[Argument] = ["pip", "install", "--python", python, "--compile-bytecode", "--no-deps"]
+        if "--extra-index-url" in self.hashed:
+            # The first index may have only other versions. It is "unsafe" only without hashes.
+            install += ["--index-strategy", "unsafe-best-match"]
+        for name in self.texts:
+            yield [*install, *(["--require-hashes"] if name == HASHED else []), "--requirements", f"{folder}/{name}"]
+
+
+def export(lock: Lock, python: str, context: Context) -> Exported:
+    """Export a lock, in a copy of the lock and its project file.
+
+    `python` is the version of the environment's Python, empty if not known. Raises InputError if the lock does not
+    match the project file or the Python.
+    """
+    name, project = TOOLS[lock.kind], lock.path.parent.resolve()
+    tool.install(lock.kind, name, context.environ, context.console)
+    context.console.progress(f"Exporting `{lock.name}` with {name}")
+    chosen = {"groups": list(lock.groups), "extras": list(lock.extras)}
+    request = Order(kind=lock.kind, project=str(project), python=python, **chosen)
+    with tempfile.TemporaryDirectory(prefix="notebook-ci-export-") as scratch:
+        copy = Path(scratch).resolve()
+        try:
+            for path in lock.files():
+                shutil.copyfile(path, copy / path.name)
+        except OSError as error:
+            raise unwritable(f"`{lock.name}` cannot be copied", copy, error, TMPDIR) from error
+        try:
+            reply = worker.ask(
+                tool.worker(lock.kind, WORKER),
+                request,
+                Export,
+                tool=name,
+                env=isolation.for_others(context.environ),
+                cwd=copy,
+                console=context.console,
+                deadline=Deadline.after(SECONDS),
+            )
+        except worker.TooSlow as error:
+            raise SurroundingsError(f"{name} did not export `{lock.name}` within {SECONDS} s.") from error
+    _raise_problems(lock, python, reply)
+    lacks_code = reply.lacks_code or (reply.is_package and bool(why_not_a_package(lock.project(), project)))
+    if lacks_code:
+        file = lock.shown(lock.files()[-1])
+        context.notice(f"`{file}` declares a package whose code does not exist: only its dependencies are installed.")
+    text = reply.requirements.replace(copy.as_uri(), project.as_uri())
+    exported = _split(text + (f"-e {project.as_uri()}\n" if reply.is_package and not lacks_code else ""))
+    return replace(exported, lacks_code=lacks_code)
+
+
+def _raise_problems(lock: Lock, python: str, reply: Export) -> None:
+    again = f"Run `{lock.kind} lock`, and commit the new `{lock.path.name}`."
+    if reply.failures:
+        reason = reply.errors[0].message
+        raise InputError(f"{TOOLS[lock.kind]} cannot export {quote(lock.name)}: {reason}", hint=again, file=lock.name)
+    if not reply.is_fresh:
+        beside = lock.files()[-1].name
+        raise InputError(f"{quote(lock.name)} no longer matches its `{beside}`.", hint=again, file=lock.name)
+    if reply.required_python:
+        raise InputError(
+            f"{quote(lock.name)} is for Python {reply.required_python}, but the environment's Python is {python}.",
+            hint="Set `python-version` to a version that fits.",
+            file=lock.name,
+        )
+
+
+def _split(text: str) -> Exported:
+    """Separate what needs a hash from what has none and cannot change."""
+    options: list[str] = []
+    hashed: list[str] = []
+    others: list[str] = []
+    text = re.sub(r"\s*\\\n\s*", " ", text)
+    text = _EDITABLE_GIT.sub(lambda at: f"{at[2]}{at[4] or ''} @ {at[1]}{'#' + at[3] if at[3] else ''}", text)
+    for line in text.splitlines():
+        if _OPTION.match(line):
+            options.append(line)
+        elif _FIXED.match(line):
+            others.append(line)
+        elif line.strip() and not line.startswith(("#", "--trusted-host")):
+            # Also what has no hash: uv refuses it if its marker fits. Pipenv locks nothing for other platforms.
+            hashed.append(line)
+    above = dict.fromkeys(options)  # PDM is asked twice
+    first, second = ("".join(f"{line}\n" for line in (*above, *some)) if some else "" for some in (hashed, others))
+    return Exported(first, second)

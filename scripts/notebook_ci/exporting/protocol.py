@@ -1,0 +1,26 @@
+"""The messages between a stage and the worker that exports a lock."""
+
+from dataclasses import dataclass
+
+from notebook_ci.base.locks import LockKind
+from notebook_ci.base.worker import Reply
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What to export. The working directory contains only a copy of the lock and of its project file."""
+
+    kind: LockKind
+    project: str  # the folder of the lock in the workspace
+    groups: list[str]  # besides the main dependencies
+    extras: list[str]
+    python: str  # version of the environment's Python; empty: not known
+
+
+@dataclass(kw_only=True)
+class Export(Reply):
+    is_fresh: bool = False  # whether the lock matches its project file; nothing is exported otherwise
+    requirements: str = ""  # in the format of a requirements file
+    required_python: str = ""  # which Python the project requires, if that of the request does not fit
+    is_package: bool = False  # whether the project itself is installed, too
+    lacks_code: bool = False  # it should be, but has no such package
