@@ -103,7 +103,7 @@ def test_each_kind_of_group_is_known(tmp_path: Path, files: dict[str, str], know
         ({"pylock_toml": ""}, [], ["dev"]),
         ({"Pipfile_lock": "{}", "Pipfile": "[dev-packages]\n"}, [], ["dev"]),
         ({"pyproject_toml": "[project]\n[dependency-groups]\n'a; b' = []\n"}, ["a; b"], []),
-        ({"pyproject_toml": "dependency-groups = 1\n"}, ["a"], []),
+        ({"pyproject_toml": "dependency-groups = 1\n[project]\n"}, ["a"], []),
     ],
 )
 def test_what_has_no_groups_is_refused(
@@ -116,7 +116,7 @@ def test_what_has_no_groups_is_refused(
 
 @pytest.mark.parametrize(
     ("name", "text", "lock"),
-    [("Pipfile", "[packages]\n", "Pipfile.lock"), ("pyproject.toml", "[tool.poetry]\n", "poetry.lock")],
+    [("Pipfile", "[packages]\n", "Pipfile.lock"), ("pyproject.toml", "[tool.poetry]\nname = 'x'\n", "poetry.lock")],
 )
 def test_a_project_without_its_lock_is_told_how_to_get_it(tmp_path: Path, name: str, text: str, lock: str) -> None:
     (tmp_path / name).write_text(text)

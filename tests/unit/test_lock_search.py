@@ -22,6 +22,10 @@ TEXTS = {
     "pyproject.toml": '[project]\nname = "x"\nversion = "1"\ndependencies = ["numpy"]\n',
     "uv.lock": '[[package]]\nname = "x"\nsource = { registry = "x" }\n',
     "pylock.toml": '[[packages]]\nname = "x"\n',
+    "poetry.lock": '[[package]]\nname = "x"\n',
+    "pdm.lock": '[[package]]\nname = "x"\n',
+    "Pipfile": '[packages]\nx = "*"\n',
+    "Pipfile.lock": '{"default": {"x": {"version": "==1"}}}',
 }
 SETTINGS = "[tool.ruff]\n"
 
@@ -43,7 +47,10 @@ def foreign(name: str, tool: str) -> str:
     return f"`{name}` is a {tool} file, which setup-env cannot install from yet."
 
 
-NOTHING = "No file says what to install (`uv.lock`, `pylock.toml`, `requirements*.txt`, `pyproject.toml`)."
+NOTHING = (
+    "No file says what to install (`uv.lock`, `pylock.toml`, `poetry.lock`, `pdm.lock`, `Pipfile.lock`, "
+    "`requirements*.txt`, `pyproject.toml`)."
+)
 SPELLINGS = """
 requirement.txt Requirements.txt REQUIREMENTS.TXT requirments.txt reqs.txt req.txt requirements.in requirements.lock
 requirements.pip pip-requirements.txt pip_requirements.txt pip-freeze.txt dependencies.txt
@@ -67,16 +74,18 @@ LAYOUTS = [
     Layout("requirements.txt pyproject.toml", "requirements.txt", PIP, "pyproject.toml"),
     Layout("requirements.txt setup.py", "requirements.txt", PIP, "setup.py"),
     Layout("requirements.txt environment.yml", "requirements.txt", PIP, "environment.yml"),
-    Layout("requirements.txt Pipfile Pipfile.lock", "requirements.txt", PIP, "Pipfile, Pipfile.lock"),
+    Layout("requirements.txt Pipfile Pipfile.lock", "Pipfile.lock", FIXED, "requirements.txt"),
+    Layout("requirements.txt Pipfile", "requirements.txt", PIP, "Pipfile"),
     Layout("uv.lock pyproject.toml pixi.lock", "uv.lock", FIXED, "pixi.lock"),
-    Layout("uv.lock pyproject.toml poetry.lock pdm.lock", "uv.lock", FIXED, "pdm.lock, poetry.lock"),
+    Layout("uv.lock pyproject.toml poetry.lock pdm.lock", "uv.lock", FIXED, "poetry.lock, pdm.lock"),
+    Layout("pdm.lock poetry.lock pyproject.toml", "poetry.lock", FIXED, "pdm.lock"),
+    Layout("app/poetry.lock app/pyproject.toml", "app/poetry.lock", ELSEWHERE),
     Layout("uv.lock pyproject.toml pylock.toml", "uv.lock", FIXED, "pylock.toml"),
     Layout("requirements.txt binder/environment.yml", "requirements.txt", PIP, "binder/environment.yml"),
     Layout("requirements.txt=-r~requirements/base.txt requirements/base.txt", "requirements.txt"),
     Layout("requirements.txt app/requirements.txt", "requirements.txt"),
     Layout(f"setup.py pyproject.toml={SETTINGS}", "setup.py"),
     Layout("environment.yml pyproject.toml", refused=foreign("environment.yml", "conda")),
-    Layout("poetry.lock pyproject.toml", refused=foreign("poetry.lock", "Poetry")),
     Layout("environment.yml requirement.txt", refused=foreign("environment.yml", "conda")),
     # Lists that complete another one
     Layout("requirements.txt requirements-dev.txt", "requirements.txt", PIP, "requirements-dev.txt"),

@@ -104,7 +104,7 @@ def install_arguments(lock: Lock, python: Argument, file: Argument, project: Arg
         case "pyproject" | "setup":
             flags += [f"--group={file}:{name}" for name in lock.groups]
             if lock.installs_project:
-                chosen = f"[{','.join(lock.extras)}]" if lock.extras else ""
-                return ["pip", "install", *flags, "--editable", f"{project}{chosen}"]
+                editable = f"{project}[{','.join(lock.extras)}]" if lock.extras else project
+                return ["pip", "install", *flags, "--editable", editable]
             flags += extras
     return ["pip", "install", *flags, "--requirements", file]

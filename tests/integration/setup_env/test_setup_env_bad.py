@@ -65,7 +65,7 @@ SETUP = {
         {"requirements.txt": b"", "requirements-a.txt": "", "requirements-b.txt": ""},
     ),
     "nothing": Case(
-        {}, "No file says what to install (`uv.lock`, `pylock.toml`, `requirements*.txt`", {"requirements.txt": b""}
+        {}, "No file says what to install (`uv.lock`, `pylock.toml`, `poetry.lock`", {"requirements.txt": b""}
     ),
     "Poetry, without lock": Case(
         {"requirements": "pyproject.toml"},
