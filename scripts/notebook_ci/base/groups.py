@@ -3,11 +3,11 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.inputs import unknown
 from notebook_ci.base.locks import Lock
+from notebook_ci.base.project import table
 from notebook_ci.base.texts import quote
 
 # The other tables of a Pipfile: "Pipfile & Pipfile.lock" of Pipenv's docs.
@@ -52,19 +52,13 @@ def _declared(lock: Lock) -> tuple[list[str], list[str]]:
     project = lock.project()
     if lock.kind == "pipenv":
         return [name for name in project if name not in NO_GROUPS and isinstance(project[name], dict)], []
-    groups, extras = [*_table(project, "dependency-groups")], [*_table(project, "project", "optional-dependencies")]
+    groups, extras = [*table(project, "dependency-groups")], [*table(project, "project", "optional-dependencies")]
     if lock.kind == "poetry":
-        groups += _table(project, "tool", "poetry", "group")
-        groups += ["dev"] if _table(project, "tool", "poetry", "dev-dependencies") else []
-        extras += _table(project, "tool", "poetry", "extras")
+        groups += table(project, "tool", "poetry", "group")
+        groups += ["dev"] if table(project, "tool", "poetry", "dev-dependencies") else []
+        extras += table(project, "tool", "poetry", "extras")
     elif lock.kind == "pdm":
-        groups += _table(project, "tool", "pdm", "dev-dependencies")
-    elif "dev-dependencies" in _table(project, "tool", "uv"):
+        groups += table(project, "tool", "pdm", "dev-dependencies")
+    elif "dev-dependencies" in table(project, "tool", "uv"):
         groups.append("dev")
     return groups, extras
-
-
-def _table(content: Any, *keys: str) -> dict[str, Any]:
-    for key in keys:
-        content = content.get(key) if isinstance(content, dict) else None
-    return content if isinstance(content, dict) else {}
