@@ -114,6 +114,16 @@ def test_what_has_no_groups_is_refused(
         chosen(tmp_path, given, extras)
 
 
+@pytest.mark.parametrize("name", ["uv.lock", "poetry.lock", "pdm.lock"])
+@pytest.mark.parametrize("text", ["package = 5", "package = ['x']", "[package]\na = 1", "[[package]]\nsource = 'x'"])
+def test_a_lock_without_tables_of_packages_is_refused(tmp_path: Path, name: str, text: str) -> None:
+    put(tmp_path, pyproject_toml="")
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError) as caught:
+        locks.check(locks.find("", tmp_path)[0])
+    assert (caught.value.message, caught.value.file) == (f"`{name}` is not a valid lock.", name)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "lock"),
     [("Pipfile", "[packages]\n", "Pipfile.lock"), ("pyproject.toml", "[tool.poetry]\nname = 'x'\n", "poetry.lock")],

@@ -255,8 +255,7 @@ def check(lock: Lock) -> None:
 
     Raises InputError if it is not TOML, does not say what to install, or names a file that does not exist.
     """
-    if lock.kind == "pipenv":
-        _pipfile_lock(lock.name, lock.path)
+    _check_packages(lock)
     content = {} if lock.kind in {"pipenv", "hashed", "plain", "setup"} else _toml(lock.name, lock.path)
     if lock.kind == "uv.lock" or lock.is_exported:
         beside = lock.files()[-1]
@@ -281,6 +280,15 @@ def check(lock: Lock) -> None:
     lock.digest()
     if lock.is_requirements_file:
         _check_requirements(lock)
+
+
+def _check_packages(lock: Lock) -> None:
+    """Raise InputError for a lock whose packages are not tables as its tool writes them."""
+    try:
+        _ = lock.copies
+    except (AttributeError, TypeError) as error:
+        hint = "Create it again with the tool that wrote it, and commit it."
+        raise InputError(f"{quote(lock.name)} is not a valid lock.", hint=hint, file=lock.name) from error
 
 
 def _check_requirements(lock: Lock) -> None:
