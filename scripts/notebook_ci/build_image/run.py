@@ -208,7 +208,9 @@ def _generated(inputs: BuildImageInputs, context: Context, revision: Revision) -
     found = packages.find(inputs.requirements, context.run_directory.last(SetupEnvRecord, inputs.slug), context.cwd)
     base = inputs.base_image or default_base(found, context.cwd)
     if found.lock.is_exported:
-        python = found.python_version or ("" if inputs.base_image else f"{base.removeprefix('python:')[:-5]}.99")
+        # Of the default base, `python:X.Y-slim`, only X.Y is known: its newest version. Of another base, nothing is.
+        newest = "" if inputs.base_image else f"{_minor(base.removeprefix('python:'))}.99"
+        python = found.python_version or newest
         found = replace(found, exported=export(found.lock, python, context))
     network = Network.of(context)
     for setting in network.left_out:
