@@ -208,9 +208,14 @@ def _generated(inputs: BuildImageInputs, context: Context, revision: Revision) -
     found = packages.find(inputs.requirements, context.run_directory.last(SetupEnvRecord, inputs.slug), context.cwd)
     base = inputs.base_image or default_base(found, context.cwd)
     if found.lock.is_exported:
-        # Of the default base, `python:X.Y-slim`, only X.Y is known: its newest version. Of another base, nothing is.
-        newest = "" if inputs.base_image else f"{_minor(base.removeprefix('python:'))}.99"
-        python = found.python_version or newest
+        if inputs.base_image and not found.python_version:
+            message = (
+                f"`{found.lock.name}` may be for another Python than that of `base-image`, which is not known yet."
+            )
+            hint = "Run setup-env before build-image in this run, or remove `base-image`."
+            raise InputError(message, hint=hint)
+        # Of the default base, `python:X.Y-slim`, only X.Y is known: its newest version.
+        python = found.python_version or f"{_minor(base.removeprefix('python:'))}.99"
         found = replace(found, exported=export(found.lock, python, context))
     network = Network.of(context)
     for setting in network.left_out:

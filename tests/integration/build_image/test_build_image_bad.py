@@ -111,6 +111,10 @@ CASES = {
         rest=" is outside the workspace: the image cannot be built from it.",
     ),
     "lock of conda": generated({"environment.yml": "name: x\n"}, "`environment.yml` is a conda file, which"),
+    "lock of another tool, without setup-env": generated(
+        {"pdm.lock": "", "pyproject.toml": "[project]\nname = 'study'\n"},
+        "`pdm.lock` may be for another Python than that of `base-image`, which is not known yet. Run setup-env before",
+    ),
     "lock of a wrong kind": Case({"requirements": NOTEBOOK}, f"`requirements` is `{NOTEBOOK}`, which setup-env cannot"),
     "uv.lock alone": generated({"uv.lock": "version = 1\n"}, "`pyproject.toml` does not exist."),
     "pylock that is no TOML": generated({"pylock.toml": "a = = 1\n"}, "`pylock.toml` is not valid TOML: "),
