@@ -81,6 +81,21 @@ def test_what_needs_the_repository(tmp_path: Path, name: str, text: str, *, loca
     assert packages.find(name, None, tmp_path).lock.builds_local_code == local
 
 
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_a_project_is_in_the_image_where_setup_env_installed_it(tmp_path: Path, *, is_installed: bool) -> None:
+    write(
+        tmp_path,
+        pyproject_toml="[project]\nname = 'study'\n[build-system]\nrequires = ['setuptools']\n",
+        study__x_py="",
+    )
+    record = setup_env(
+        tmp_path, "pyproject.toml", packages={"ipykernel": "6", **({"study": "1"} if is_installed else {})}
+    )
+    (tmp_path / "results").mkdir()  # by a notebook: setuptools could not choose a folder any more
+    [install, *_] = packages.find("", record, tmp_path).commands(UV, "/p", "/f")
+    assert ("--editable" in install) == is_installed
+
+
 def test_a_lock_that_was_changed_is_refused(tmp_path: Path) -> None:
     write(tmp_path, requirements_txt="six\n")
     record = setup_env(tmp_path, "requirements.txt")

@@ -48,7 +48,7 @@ class Lock:
     workspace: Path
     path: Path
     kind: LockKind  # decides how uv installs from it
-    dependencies_only: bool = False  # a build showed that the project is not a package
+    dependencies_only: bool | None = None  # what an installation showed; None: the files of the project decide
     groups: tuple[str, ...] = ()  # of dependencies, besides the main ones
     extras: tuple[str, ...] = ()
 
@@ -98,7 +98,8 @@ class Lock:
         if self.kind != "pyproject":
             return self.kind == "setup"
         has_build = "build-system" in _toml(self.name, self.path)
-        return has_build and not self.dependencies_only and not self.why_not_a_package
+        is_package = not self.why_not_a_package if self.dependencies_only is None else not self.dependencies_only
+        return has_build and is_package
 
     @property
     def project_name(self) -> str:
