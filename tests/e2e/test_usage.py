@@ -105,7 +105,7 @@ def test_a_notebook_that_raises(penguins: Consumer) -> None:
         (
             [step("setup-env", requirements="none.txt")],
             "setup-env",
-            "`none.txt` does not exist. Correct `requirements`.",
+            "`requirements` is `none.txt`, which does not exist. Correct it.",
         ),
         ([step("setup-env", python_version="three")], "setup-env", "`python-version` does not accept `three`."),
         (

@@ -146,7 +146,7 @@ def test_nothing_to_install_from_says_what_is_looked_for(cwd: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("none.txt", "does not exist"),
+        ("none.txt", "`requirements` is `none.txt`, which does not exist."),
         ("sub", "is a folder"),
         ("none/requirements.txt", "does not exist"),
         ("sub/data.csv", "which setup-env cannot install from"),

@@ -126,3 +126,70 @@ def test_the_build_of_an_image_gets_text_that_uv_accepts(tmp_path: Path) -> None
     first, second, *_ = image.commands("uv", "/p", "work")
     assert first == "cd work", "paths start from the workspace"
     assert second.endswith(" --requirements /p/requirements.txt")
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ("-r base.txt", "base.txt"),
+        ("  -c base.txt  # why", "base.txt"),
+        ('-r "base.txt"', "base.txt"),
+        ("--requirement='base.txt'", "base.txt"),
+        ("-r my base.txt", "my base.txt"),
+        ("-r FILE://{folder}/b%61se.txt", "base.txt"),
+    ],
+)
+def test_includes_are_read_as_uv_reads_them(tmp_path: Path, line: str, path: str) -> None:
+    put(tmp_path, "requirements.txt", f"{line.format(folder=tmp_path)}\nsix==1 --hash=sha256:0\n")
+    put(tmp_path, path, "a==1 --hash=sha256:0\n")
+    lock = found(tmp_path)
+    assert lock.files() == [tmp_path / "requirements.txt", tmp_path / path]
+    assert lock.fixes_versions
+    before = lock.digest()
+    put(tmp_path, path, "a==2 --hash=sha256:0\n")
+    assert lock.digest() != before
+
+
+UNKNOWN = ["-r https://host/x.txt", "--no-index -r base.txt", "-c ${HOME}/x.txt", "-r ba'se'.txt", "-r my\\ base.txt"]
+
+
+@pytest.mark.parametrize("line", UNKNOWN)
+def test_an_include_that_is_not_known_fixes_no_versions(tmp_path: Path, line: str) -> None:
+    put(tmp_path, "requirements.txt", "-r sub/b.txt\nsix==1 --hash=sha256:0\n")
+    put(tmp_path, "sub/b.txt", f"{line}\n")
+    assert not found(tmp_path).fixes_versions
+    put(tmp_path, "sub/b.txt", f"# {line}\nsix==1 \\\n  --hash=sha256:0\n  # via -r a.in\n")
+    assert found(tmp_path).fixes_versions
+
+
+@pytest.mark.parametrize("line", UNKNOWN)
+def test_what_cannot_be_inlined_is_refused(tmp_path: Path, line: str) -> None:
+    put(tmp_path, "requirements.txt", f"-e {GIT}\n-r sub/b.txt\n")
+    put(tmp_path, "sub/b.txt", f"six\n{line}\n")
+    with pytest.raises(InputError, match=r"^A file with a line `-e git\+\.\.\.` cannot include") as caught:
+        locks.check(found(tmp_path))
+    assert (caught.value.file, caught.value.line) == ("sub/b.txt", 2)
+    put(tmp_path, "requirements.txt", "-r sub/b.txt\n")
+    locks.check(found(tmp_path))
+
+
+def test_quoted_includes_are_inlined_from_their_folder(tmp_path: Path) -> None:
+    put(tmp_path, "requirements.txt", f"-e {GIT}\n-r sub/a.txt\n")
+    put(tmp_path, "sub/a.txt", '-r "b.txt"\n')
+    put(tmp_path, "sub/b.txt", "right")
+    put(tmp_path, "b.txt", "wrong")
+    assert for_uv(tmp_path).splitlines() == [GIT, "right", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("line", "is_local"),
+    [
+        *((each, True) for each in ("x @ ./p", "x[a] @ ../p", "x [a, b]@ wheels/x.whl", 'x @ "file:pkg"', "x@pkg")),
+        *((each, True) for each in ("x @ FILE:p", "x @ C:/p", "  ./p", "pkg/x", "-e .", "file:p", "--editable=.")),
+        *((each, False) for each in ("x @ https://host/x.whl", "x@git+ssh://git@host/x", "x[a] @ 'https://host/x'")),
+        *((each, False) for each in ("six", "# x @ ./p", "six  # ./p", "--find-links ./p", " " * 200_000)),
+    ],
+)
+def test_code_of_the_repository_is_seen(tmp_path: Path, line: str, *, is_local: bool) -> None:
+    put(tmp_path, "requirements.txt", f"{line}\n")
+    assert found(tmp_path).builds_local_code is is_local

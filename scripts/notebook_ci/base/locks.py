@@ -63,8 +63,10 @@ class Lock:
 
     @property
     def fixes_versions(self) -> bool:
-        """Whether two installations from it are the same. Copied builds of code of the repository may differ."""
-        return (self.is_exported or self.kind in {"uv.lock", "pylock", "hashed"}) and not self.copies
+        """Whether two installations from it are the same. Copied builds and files elsewhere may differ."""
+        if self.kind == "hashed":
+            return not any(line.includes_unknown for path in self.files() for line in requirements_file.lines(path))
+        return (self.is_exported or self.kind in {"uv.lock", "pylock"}) and not self.copies
 
     @property
     def is_exported(self) -> bool:
@@ -198,7 +200,13 @@ def find(given: str, cwd: Path) -> tuple[Lock, list[str]]:
             raise InputError(NOTHING, hint=nothing_hint(cwd))
         return found.lock, found.others
     path = Path(os.path.normpath(cwd / given))
-    open_regular(path, given, hint="Correct `requirements`. Paths are relative to the workspace.").close()
+    try:
+        open_regular(path, given, hint="Correct `requirements`. Paths are relative to the workspace.").close()
+    except InputError as error:
+        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError) and not path.is_symlink():
+            error.message = f"`requirements` is {quote(given)}, which does not exist."
+            error.hint = "Correct it. Paths are relative to the workspace."
+        raise
     _refuse_foreign(path, given)
     return Lock(cwd, path, _kind(given, path)), []
 
@@ -293,7 +301,12 @@ def _check_packages(lock: Lock) -> None:
 
 
 def _check_requirements(lock: Lock) -> None:
-    """Raise InputError for text that uv cannot read, and for constraints that uv and pip refuse."""
+    """Raise InputError for text that uv cannot read, constraints that uv and pip refuse, and what cannot be inlined."""
+    for line in lock.lines() if lock.editable_git() else ():
+        if line.includes_unknown:
+            message = "A file with a line `-e git+...` cannot include other files in this way."
+            hint = "Write `-r` with a path, on a line of its own, or remove `-e` before `git+`."
+            raise InputError(message, hint=hint, file=lock.shown(line.file), line=line.number)
     inlined = {line.file for line in lock.lines()}
     for path in lock.files():
         requirements_file.read(path, lock.shown(path))

@@ -10,16 +10,26 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import MOST_BYTES, decoded, read_bytes
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_INCLUDE = re.compile(
-    r"[ \t]*(?:-(?P<short>[rc])|--(?P<long>requirement|constraint)(?=[ \t=]))[ \t=]*(?P<path>[^\s\"']+)"
+# As uv (0.13) reads it: up to the end of the line or a comment, maybe in quotes.
+_INCLUDE = re.compile(r"(?:-(?P<short>[rc])|--(?P<long>requirement|constraint)(?=[ \t=]))[ \t=]?(?P<path>[^#]*)")
+_INCLUDES = re.compile(r"(?:^|\s)(?:-[rc]|--requirement|--constraint)")  # uv reads options after others, too
+_QUOTED = re.compile(r"^([\"'])(.*)\1$")
+_UNRESOLVED = re.compile(r"(?!file:///)[^/]*://|.*[$\"'\\]", re.IGNORECASE)  # a URL, a variable, other quoting
+_COMMENT = re.compile(r"(?:^|\s)#.*")
+# pip's "Local project installs" and "Requirement Specifiers": an editable one, a path, or a `file:` URL or path after
+# `@`. A letter before a colon is a drive of Windows.
+_LOCAL = re.compile(
+    r"-e|--editable[ \t=]|[\"']?(?:file:|[./])|[^-\s#@:;][^\s#@:;]*/|"
+    r"[\w.-]+[ \t]*(?:\[[^\]]*\][ \t]*)?@[ \t]*[\"']?(?!(?!file:)[a-z][\w+.-]+:)[^\s\"']",
+    re.IGNORECASE,
 )
-# pip's "Local project installs" and "Requirement Specifiers": an editable one, a path, a `file:` URL.
-_LOCAL = re.compile(r"[ \t]*(?:-e|--editable[ \t=]|\.|/|[^-\s#@:;][^\s#@:;]*/|[^#\s]*[ \t]*(?:@[ \t]*)?file:)")
 _EDITABLE_GIT = re.compile(r"[ \t]*(?:-e[ \t=]*|--editable[ \t=]+)(?=([\w.\[\],-]+[ \t]*@[ \t]*)?git\+)")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _OPTION = re.compile(r"\s*(?:$|#|-(?!e|-editable|r|-requirement))")
@@ -34,14 +44,22 @@ class Line:
     @property
     def included(self) -> Path | None:
         """The file that this line includes with `-r` or `-c`, if it is a local one."""
-        found = _INCLUDE.match(self.text)
-        if not found or "://" in found["path"]:
+        found = _INCLUDE.match(self.text.lstrip())
+        path = _QUOTED.sub(r"\2", found["path"].strip()) if found else ""
+        if not path or _UNRESOLVED.match(path):
             return None
-        return Path(os.path.normpath(self.file.parent / found["path"]))
+        if path.lower().startswith("file:///"):
+            path = url2pathname(urlsplit(path).path)
+        return Path(os.path.normpath(self.file.parent / path))
+
+    @property
+    def includes_unknown(self) -> bool:
+        """Whether uv may include a file here that `included` does not tell: a URL, or after another option."""
+        return self.included is None and bool(_INCLUDES.search(_COMMENT.sub("", self.text)))
 
     @property
     def is_constraint(self) -> bool:
-        found = _INCLUDE.match(self.text)
+        found = _INCLUDE.match(self.text.lstrip())
         return bool(found and (found["short"] or found["long"]).startswith("c"))
 
     @property
@@ -52,7 +70,7 @@ class Line:
     @property
     def is_local(self) -> bool:
         """Whether it installs code of the repository."""
-        return bool(_LOCAL.match(self.text)) and not self.is_editable_git
+        return bool(_LOCAL.match(self.text.lstrip())) and not self.is_editable_git
 
     @property
     def installs(self) -> bool:

@@ -103,7 +103,9 @@ CASES = {
     ),
     # Locks
     "no lock": generated({}, "No file says what to install (`uv.lock`, `pylock.toml`"),
-    "lock not there": Case({"requirements": "nope.txt"}, "`nope.txt` does not exist. Correct `requirements`."),
+    "lock not there": Case(
+        {"requirements": "nope.txt"}, "`requirements` is `nope.txt`, which does not exist. Correct it."
+    ),
     "lock a folder": Case({"requirements": "notebooks"}, "`notebooks` is a folder. Correct `requirements`."),
     "lock outside": generated(
         {"requirements.txt": "-r ../x.txt\n"},

@@ -45,7 +45,7 @@ def installed(workspace: Workspace) -> set[str]:
         ("validate-data", ["--data", "a.csv", "--suite", "s.json"], "`a.csv` does not exist."),
         ("execute-notebook", ["--notebooks", "nope/*.ipynb"], "No notebook matches `nope/*.ipynb` in "),
         ("execute-notebook", ["--cell-timeout", "soon"], "`--cell-timeout` does not accept `soon`."),
-        ("setup-env", ["--requirements", "x.txt"], "`x.txt` does not exist. Correct `requirements`."),
+        ("setup-env", ["--requirements", "x.txt"], "`requirements` is `x.txt`, which does not exist. Correct it."),
         ("dvc-pull", [], "There is no `.dvc` folder: DVC tracks no data here."),
         ("dvc-pull", ["--plan"], "There is no `.dvc` folder: DVC tracks no data here."),
         ("build-image", [], "`image` of build-image is not set."),

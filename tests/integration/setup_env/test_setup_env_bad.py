@@ -43,7 +43,7 @@ SETUP = {
         ("pyproject.toml", 0),
     ),
     "requirements: none": Case(
-        {"requirements": "no.txt"}, "`no.txt` does not exist. Correct `requirements`.", place=("no.txt", 0)
+        {"requirements": "no.txt"}, "`requirements` is `no.txt`, which does not exist. Correct it.", place=("no.txt", 0)
     ),
     "requirements: a folder": Case(
         {"requirements": "s"}, "`s` is a folder. Correct `requirements`.", {"s/x": ""}, ("s", 0)
