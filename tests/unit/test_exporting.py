@@ -21,7 +21,7 @@ def put(folder: Path, **files: str) -> None:
 
 
 def chosen(folder: Path, given: list[str], extras: list[str] | None = None) -> Lock:
-    return groups.choose(locks.find("", folder)[0], given, extras or [])
+    return groups.choose(locks.find("", folder), given, extras or [])
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_hashes_are_required_where_there_can_be_some() -> None:
 
 def test_an_image_gets_the_exported_files_and_its_own_paths(tmp_path: Path) -> None:
     put(tmp_path, poetry_lock="", pyproject_toml="")
-    lock, _ = locks.find("", tmp_path)
+    lock = locks.find("", tmp_path)
     here = f"-e {tmp_path.resolve().as_uri()}/pkg\n"
     found = packages.Packages(lock, exported=Exported("a==1 --hash=sha256:0\n", here))
     assert found.texts() == {HASHED: "a==1 --hash=sha256:0\n", OTHERS: f"-e file://{packages.WORK}/pkg\n"}
@@ -90,7 +90,7 @@ def test_each_kind_of_group_is_known(tmp_path: Path, files: dict[str, str], know
     put(tmp_path, **files)
     lock = chosen(tmp_path, [known])
     assert lock.groups == (known,)
-    assert lock.digest() != locks.find("", tmp_path)[0].digest()
+    assert lock.digest() != locks.find("", tmp_path).digest()
     with pytest.raises(InputError, match=r"`groups` contains `x`, which `P\w+|p\w+\.toml` does not declare") as caught:
         chosen(tmp_path, ["x"])
     assert f"Known: `{known}`." in caught.value.hint
@@ -120,7 +120,7 @@ def test_a_lock_without_tables_of_packages_is_refused(tmp_path: Path, name: str,
     put(tmp_path, pyproject_toml="")
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError) as caught:
-        locks.check(locks.find("", tmp_path)[0])
+        locks.check(locks.find("", tmp_path))
     assert (caught.value.message, caught.value.file) == (f"`{name}` is not a valid lock.", name)
 
 
@@ -131,7 +131,7 @@ def test_a_lock_without_tables_of_packages_is_refused(tmp_path: Path, name: str,
 def test_a_project_without_its_lock_is_told_how_to_get_it(tmp_path: Path, name: str, text: str, lock: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError) as caught:
-        locks.check(locks.find("", tmp_path)[0])
+        locks.check(locks.find("", tmp_path))
     command = "pipenv" if name == "Pipfile" else "poetry"
     assert caught.value.message == f"`{name}` needs its lock, `{lock}`, which does not exist."
     assert caught.value.hint == f"Run `{command} lock`, and commit `{lock}`."
@@ -163,6 +163,6 @@ def test_what_needs_the_repository(  # noqa: PLR0917
     (tmp_path / name).write_text(text if name == "Pipfile.lock" else f'[[package]]\nname = "a"\n{text}')
     (tmp_path / ("Pipfile" if name == "Pipfile.lock" else "pyproject.toml")).write_text(beside)
     put(tmp_path, **{"setup.py": ""})
-    lock, _ = locks.find(name, tmp_path)
+    lock = locks.find(name, tmp_path)
     locks.check(lock)
     assert (lock.builds_local_code, lock.copies, lock.fixes_versions) == (local, copies, not copies)

@@ -22,7 +22,7 @@ def no_solution(cause: str) -> str:
 
 def explained(folder: Path, text: str, output: str) -> NotebookCiError:
     (folder / "requirements.txt").write_text(text, encoding="utf-8")
-    lock, _ = locks.find("requirements.txt", folder)
+    lock = locks.find("requirements.txt", folder)
     error = faults.explain(WHAT, output, lock)
     assert error is not None
     return error
@@ -86,7 +86,7 @@ def test_uv_does_not_always_tell_its_python(tmp_path: Path) -> None:
 def test_an_index_that_refuses_is_not_taken_for_one_that_has_nothing(tmp_path: Path) -> None:
     output = no_solution("six was not found in the package registry and you require six")
     (tmp_path / "requirements.txt").write_text("six\n")
-    lock, _ = locks.find("", tmp_path)
+    lock = locks.find("", tmp_path)
     assert faults.explain(WHAT, f"{output}\nhint: An index URL returned a 403 Forbidden error.\n", lock) is None
     assert faults.explain(WHAT, "error: something else\n", lock) is None
 

@@ -1,5 +1,8 @@
 """Which file of a repository says what to install: one table of layouts."""
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +61,9 @@ requirements.pip pip-requirements.txt pip_requirements.txt pip-freeze.txt depend
 NEVER = """
 examples/requirements.txt tests/requirements.txt docs/requirements.txt .cache/requirements.txt a/b/requirements.txt
 venv/requirements.txt env/requirements.txt node_modules/requirements.txt app/requirements-dev.txt
-data.csv README.txt packages.txt setup.cfg
+data.csv README.txt packages.txt setup.cfg apt-requirements.txt system-requirements.txt r-requirements.txt
+requirements-apt.txt requirements.conda.txt requirements/functional.txt requirements/constraints.txt
+requirements/base-apt.txt requirements/apt-requirements.txt requirements-constraints.txt
 """
 LAYOUTS = [
     # The usual ones
@@ -102,6 +107,8 @@ LAYOUTS = [
         "requirements-dev.txt requirements-docs.txt", refused=several("requirements-dev.txt", "requirements-docs.txt")
     ),
     Layout("requirements/dev.txt", "requirements/dev.txt", ONLY),
+    Layout("requirements/base-gpu.txt", "requirements/base-gpu.txt", ELSEWHERE),
+    Layout("requirements/requirements-x.txt", "requirements/requirements-x.txt", ELSEWHERE),
     # Other names
     *(Layout(name, name, NAMED) for name in SPELLINGS.split()),
     Layout("requirements.in requirements.lock", "requirements.lock", NAMED),
@@ -184,11 +191,26 @@ def test_a_file_in_a_folder_that_never_wins_is_named(tmp_path: Path) -> None:
     assert not chosen.problems, "it was named"
 
 
-def test_a_folder_behind_a_link_is_not_searched(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["link", "requirements", "binder"])
+def test_a_folder_behind_a_link_is_not_searched(tmp_path: Path, name: str) -> None:
     put(tmp_path, "outside/requirements.txt")
     (tmp_path / "inside").mkdir()
-    (tmp_path / "inside" / "link").symlink_to(tmp_path / "outside")
+    (tmp_path / "inside" / name).symlink_to(tmp_path / "outside")
     assert isinstance(planned(tmp_path / "inside"), Nothing)
+
+
+@pytest.mark.parametrize("files", ["requirements.txt", "app/requirements.txt"])
+def test_a_folder_that_may_not_be_read_is_skipped(tmp_path: Path, files: str) -> None:
+    put(tmp_path, files)
+    (tmp_path / "closed").mkdir(mode=0)
+    code = (
+        "import pathlib, sys; from notebook_ci.base import locks; print(locks.find('', pathlib.Path(sys.argv[1])).name)"
+    )
+    no_root = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    called = [*no_root, sys.executable, "-c", code, str(tmp_path)]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(called, env=env, capture_output=True, text=True, check=False)
+    assert done.stdout == f"{files}\n", done.stderr
 
 
 @pytest.mark.parametrize(

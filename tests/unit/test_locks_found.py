@@ -28,6 +28,12 @@ def refused(given: str, cwd: Path) -> InputError:
     return caught.value
 
 
+def searched(cwd: Path) -> tuple[Lock, list[str]]:
+    found = locks.search(cwd)
+    assert found
+    return found.lock, found.others
+
+
 @pytest.mark.parametrize(
     ("name", "text", "kind", "fixes"),
     [
@@ -42,10 +48,10 @@ def refused(given: str, cwd: Path) -> InputError:
 )
 def test_each_kind_is_found(cwd: Path, name: str, text: str, kind: LockKind, fixes: bool) -> None:  # noqa: FBT001
     put(cwd, name, text=text)
-    lock, others = locks.find("", cwd)
+    lock, others = searched(cwd)
     assert (lock, others) == (Lock(cwd, cwd / name, kind), [])
     assert lock.fixes_versions is fixes
-    assert locks.find(name, cwd) == (lock, [])
+    assert locks.find(name, cwd) == locks.find("", cwd) == lock
 
 
 def test_what_fixes_versions_comes_first_and_the_others_are_named(cwd: Path) -> None:
@@ -53,7 +59,7 @@ def test_what_fixes_versions_comes_first_and_the_others_are_named(cwd: Path) -> 
     order = ["uv.lock", "pylock.toml", *of_tools, "requirements.txt", "pyproject.toml"]
     put(cwd, *order, text="[project]\n")
     while order:
-        lock, others = locks.find("", cwd)
+        lock, others = searched(cwd)
         own = {path.name for path in lock.files()}  # a lock belongs to its project
         assert (lock.name, others) == (order[0], [name for name in order[1:] if name not in own])
         (cwd / order.pop(0)).unlink()
@@ -61,7 +67,7 @@ def test_what_fixes_versions_comes_first_and_the_others_are_named(cwd: Path) -> 
 
 def test_of_several_requirements_files_the_usual_name_is_the_one(cwd: Path) -> None:
     put(cwd, "requirements-dev.txt", "requirements.txt", "requirements_docs.txt")
-    lock, others = locks.find("", cwd)
+    lock, others = searched(cwd)
     assert (lock.name, others) == ("requirements.txt", ["requirements-dev.txt", "requirements_docs.txt"])
 
 
@@ -70,12 +76,12 @@ def test_several_requirements_files_of_other_names_are_not_guessed(cwd: Path) ->
     error = refused("", cwd)
     assert error.message == "Several files could say what to install: `requirements-a.txt`, `requirements-b.txt`."
     assert error.hint == "Set `requirements` to one of them."
-    assert locks.find("requirements-b.txt", cwd)[0].name == "requirements-b.txt"
+    assert locks.find("requirements-b.txt", cwd).name == "requirements-b.txt"
 
 
 def test_several_requirements_files_do_no_harm_beside_a_lock(cwd: Path) -> None:
     put(cwd, "requirements-b.txt", "requirements-a.txt", "uv.lock")
-    lock, others = locks.find("", cwd)
+    lock, others = searched(cwd)
     assert (lock.name, others) == ("uv.lock", ["requirements-a.txt", "requirements-b.txt"])
 
 
@@ -86,7 +92,7 @@ def test_a_folder_of_such_a_name_is_no_lock(cwd: Path) -> None:
 
 def test_a_byte_order_mark_does_no_harm(cwd: Path) -> None:
     (cwd / "requirements.txt").write_bytes(b"\xef\xbb\xbf-r base.txt\n")
-    lock, _ = locks.find("", cwd)
+    lock = locks.find("", cwd)
     assert (lock.kind, lock.files()) == ("plain", [cwd / "requirements.txt", cwd / "base.txt"])
 
 
@@ -127,9 +133,9 @@ def test_files_of_other_tools_are_named(cwd: Path, name: str, tool: str) -> None
     put(cwd, "pyproject.toml")
     assert tool in refused("", cwd).message, "the project is not installed without its lock"
     put(cwd, "requirements.txt")
-    assert locks.find("", cwd)[0].name == "requirements.txt"
+    assert locks.find("", cwd).name == "requirements.txt"
     (cwd / "requirements.txt").unlink()
-    assert locks.find("pyproject.toml", cwd)[0].name == "pyproject.toml", "unless it is named"
+    assert locks.find("pyproject.toml", cwd).name == "pyproject.toml", "unless it is named"
 
 
 def test_each_other_tool_is_told_how_to_export() -> None:
@@ -163,9 +169,9 @@ def test_a_name_that_cannot_be_used_is_refused(cwd: Path, given: str, said: str)
 @pytest.mark.parametrize("given", ["sub/requirements.txt", "sub/dev.in", "sub/pylock.dev.toml", "sub/x.lock"])
 def test_a_named_file_can_lie_anywhere(cwd: Path, given: str) -> None:
     put(cwd, given)
-    assert locks.find(given, cwd)[0] == Lock(cwd, cwd / given, "pylock" if "pylock" in given else "plain")
+    assert locks.find(given, cwd) == Lock(cwd, cwd / given, "pylock" if "pylock" in given else "plain")
     absolute = str(cwd / given)
-    assert locks.find(absolute, Path("/"))[0].path == cwd / given
+    assert locks.find(absolute, Path("/")).path == cwd / given
 
 
 # What decides
@@ -182,7 +188,7 @@ def test_the_files_are_all_that_are_included(cwd: Path) -> None:
         ),
     )
     put(cwd, "sub/a.txt", text="-r ../requirements.txt\n-r ./a2.txt\n")
-    found = locks.find("", cwd)[0].files()
+    found = locks.find("", cwd).files()
     names = ["requirements.txt", "sub/a.txt", "sub/a2.txt", "constraints.txt", "sub/b.txt", "c.txt", "d.txt"]
     assert [path.relative_to(cwd).as_posix() for path in found] == names
 
@@ -191,12 +197,12 @@ def test_files_that_include_each_other_end(cwd: Path) -> None:
     (cwd / "sub").mkdir()
     put(cwd, "requirements.txt", text="-r sub/../requirements.txt\n-r sub/../b.txt\n")
     put(cwd, "b.txt", text="-r requirements.txt\n")
-    assert [path.name for path in locks.find("", cwd)[0].files()] == ["requirements.txt", "b.txt"]
+    assert [path.name for path in locks.find("", cwd).files()] == ["requirements.txt", "b.txt"]
 
 
 def test_uv_lock_belongs_to_its_project(cwd: Path) -> None:
     put(cwd, "sub/uv.lock")
-    assert locks.find("sub/uv.lock", cwd)[0].files() == [cwd / "sub" / "uv.lock", cwd / "sub" / "pyproject.toml"]
+    assert locks.find("sub/uv.lock", cwd).files() == [cwd / "sub" / "uv.lock", cwd / "sub" / "pyproject.toml"]
 
 
 @pytest.mark.parametrize("changed", ["requirements.txt", "a.txt", "b.txt"])
@@ -204,7 +210,7 @@ def test_the_digest_follows_the_content_of_each_file(cwd: Path, changed: str) ->
     put(cwd, "requirements.txt", text="-r a.txt\n")
     put(cwd, "a.txt", text="-c b.txt\n")
     put(cwd, "b.txt")
-    lock, _ = locks.find("", cwd)
+    lock = locks.find("", cwd)
     before = lock.digest()
     assert lock.digest() == before
     assert len(before) == 64
@@ -217,7 +223,7 @@ def test_the_digest_does_not_depend_on_the_place(cwd: Path) -> None:
     for folder in ("one", "two"):
         put(cwd, f"{folder}/requirements.txt", text="-r a.txt\n")
         put(cwd, f"{folder}/a.txt")
-    first, second = (locks.find("", cwd / folder)[0].digest() for folder in ("one", "two"))
+    first, second = (locks.find("", cwd / folder).digest() for folder in ("one", "two"))
     assert first == second
 
 
@@ -229,7 +235,7 @@ def test_the_digest_differs_between_kinds(cwd: Path) -> None:
 @pytest.mark.parametrize(("name", "missing"), [("requirements.txt", "none.txt"), ("uv.lock", "pyproject.toml")])
 def test_an_included_file_that_is_missing_is_named(cwd: Path, name: str, missing: str) -> None:
     put(cwd, name, text="-r none.txt\n")
-    lock, _ = locks.find("", cwd)
+    lock = locks.find("", cwd)
     with pytest.raises(InputError, match="does not exist") as caught:
         lock.digest()
     assert missing in caught.value.message
@@ -240,14 +246,14 @@ def test_a_file_is_known_by_its_path_in_the_workspace_however_it_is_written(tmp_
     (tmp_path / "sub").mkdir()
     (tmp_path / "requirements.txt").touch()
     for given in ("./requirements.txt", "sub/../requirements.txt", str(tmp_path / "requirements.txt")):
-        assert locks.find(given, tmp_path)[0].name == "requirements.txt"
+        assert locks.find(given, tmp_path).name == "requirements.txt"
     (tmp_path / "sub" / "uv.lock").touch()
-    assert locks.find("../requirements.txt", tmp_path / "sub")[0].path == tmp_path / "requirements.txt"
+    assert locks.find("../requirements.txt", tmp_path / "sub").path == tmp_path / "requirements.txt"
 
 
 def test_an_included_pipe_is_not_waited_for(cwd: Path) -> None:
     put(cwd, "requirements.txt", text="-r more.txt\n")
     os.mkfifo(cwd / "more.txt")
-    lock, _ = locks.find("", cwd)
+    lock = locks.find("", cwd)
     with pytest.raises(InputError, match=r"more\.txt` is not a regular file"):
         lock.digest()

@@ -23,7 +23,7 @@ def write(folder: Path, text: str, files: str = "") -> locks.Lock:
     for name in files.split():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
-    return locks.find("pyproject.toml", folder)[0]
+    return locks.find("pyproject.toml", folder)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,7 @@ def write(folder: Path, text: str, files: str = "") -> locks.Lock:
         (HATCH, "my_study.py", True),
         (HATCH, "space/my_study/__init__.py", True),
         (HATCH + '[tool.hatch.build.targets.wheel]\npackages = ["one"]\n', "one/a.py", True),
+        (HATCH, "one/a.py hatch.toml", True),
         (POETRY, "", True),
         (POETRY + OFF, "my_study/__init__.py", False),
         (SETUPTOOLS + "[tool.uv]\npackage = false\n", "one/a.py", False),
@@ -96,6 +97,28 @@ def test_a_build_that_finds_no_package(tmp_path: Path, built: str, said: str, *,
     assert not isinstance(faults.explain("x", output, only), faults.NotAPackageError), "it is tried once"
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        '[tool.uv.build-backend]\nmodule-name = "libb"\n',
+        '[tool.hatch.build.targets.wheel]\npackages = ["libb"]\n',
+        '[tool.setuptools]\npackages = ["libb"]\n',
+        '[[tool.poetry.packages]]\ninclude = "libb"\n',
+        '[tool.flit.module]\nname = "libb"\n',
+    ],
+)
+def test_code_that_is_named_but_not_found_is_an_error(tmp_path: Path, settings: str) -> None:
+    lock = write(tmp_path, POETRY + settings)
+    output = (
+        f"error: Failed to build `my-study @ {tmp_path.as_uri()}`\n  cause: The build backend returned an error\n"
+        "  cause: Expected a Python module at: src/libb/__init__.py\n"
+    )
+    error = faults.explain("x", output, lock)
+    assert error
+    assert not isinstance(error, faults.NotAPackageError)
+    assert "the build failed" in error.message
+
+
 @pytest.mark.parametrize("is_installed", [True, False])
 def test_the_image_installs_the_project_if_setup_env_did(tmp_path: Path, *, is_installed: bool) -> None:
     write(tmp_path, POETRY)
@@ -109,7 +132,7 @@ def test_the_image_installs_the_project_if_setup_env_did(tmp_path: Path, *, is_i
 def test_setup_py_is_installed_editable(tmp_path: Path) -> None:
     (tmp_path / "setup.py").touch()
     (tmp_path / "setup.cfg").touch()
-    lock, _ = locks.find("", tmp_path)
+    lock = locks.find("", tmp_path)
     assert [path.name for path in lock.files()] == ["setup.py", "setup.cfg"]
     assert lock.builds_local_code
     assert not lock.fixes_versions
@@ -124,9 +147,9 @@ def test_setup_py_is_installed_editable(tmp_path: Path) -> None:
 def test_a_value_that_is_not_a_table_is_no_bug(tmp_path: Path, text: str) -> None:
     (tmp_path / "pyproject.toml").write_text(f"{text}\n")
     with pytest.raises(InputError, match=r"has no `\[project\]` table"):
-        locks.check(locks.find("pyproject.toml", tmp_path)[0])
+        locks.check(locks.find("pyproject.toml", tmp_path))
     assert not lock_search.aside(tmp_path)
     lock_search.search(tmp_path, ())
     if "project" not in text:
         (tmp_path / "pyproject.toml").write_text(f"{text}\n{PROJECT}")
-        locks.check(locks.find("pyproject.toml", tmp_path)[0])
+        locks.check(locks.find("pyproject.toml", tmp_path))

@@ -19,7 +19,7 @@ def put(folder: Path, name: str, text: str, encoding: str = "utf-8") -> None:
 
 
 def found(folder: Path) -> locks.Lock:
-    return locks.find("requirements.txt", folder)[0]
+    return locks.find("requirements.txt", folder)
 
 
 def for_uv(folder: Path, start: str = "") -> str:
@@ -109,6 +109,14 @@ def test_a_position_in_standard_input_is_a_line_of_its_file(tmp_path: Path) -> N
     other = faults.explain("x", output, found(tmp_path))
     assert other is not None
     assert (other.file, other.line) == ("b.txt", 2)
+
+
+def test_an_error_in_an_included_url_is_kept(tmp_path: Path) -> None:
+    put(tmp_path, "requirements.txt", "six\n-r https://host/x.txt\n")
+    error = explained(tmp_path, "https://host/x.txt", 5)
+    assert error.message == "A requirement is not valid: no such operator."
+    assert error.hint == "It is in `https://host/x.txt`, which is included."
+    assert (error.file, error.line) == ("requirements.txt", None)
 
 
 def explained(folder: Path, file: str, position: int) -> NotebookCiError:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.files import parse_toml, read_text
+from notebook_ci.base.files import exists, parse_toml, read_text
 from notebook_ci.base.project import table
 from notebook_ci.base.texts import listed, quote
 
@@ -20,7 +20,6 @@ FOLDERS = ("binder", ".binder", "requirements", ".devcontainer")
 _ASIDE = re.compile(r"examples?|tests?|docs?|benchmarks?|tutorials?|templates?|vendor|third[-_]?party", re.IGNORECASE)
 _UNSEARCHED = re.compile(r"\..*|_.*|v?env\d*|virtualenv|node_modules|site-packages|build|dist", re.IGNORECASE)
 _OF_ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")
-_TEXT = r"\.(?:txt|in|lock|pip)"
 USUAL = "requirements.txt"
 _LOCKS = ("uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "Pipfile.lock")
 _NAMES = (*_LOCKS, USUAL, "pyproject.toml", "setup.py")
@@ -30,12 +29,21 @@ _SPELLINGS = re.compile(
     r"\.(?:txt|in|lock|pip)",
     re.IGNORECASE,
 )
-# Lists that complete another one.
-_SECONDARY = re.compile(
-    r"(?:^|[-_.])(?:dev|devel|develop|development|docs?|documentation|sphinx|tests?|testing|pytest|lint|linting|typing|"
-    r"mypy|style|build|publish|release|optional|extras?|constraints?|benchmarks?)(?=[-_.])",
+# Parts of the names of lists for other package managers: on PyPI, strangers may own such names. Constraints install
+# nothing.
+_NEVER = re.compile(
+    r"(?:^|[-_.])(?:apt|apk|brew|conda|deb|dnf|yum|ubuntu|system|sys|os|r|npm|node|constraints?)(?=[-_.])",
     re.IGNORECASE,
 )
+_COMPLETING = (
+    r"dev|devel|develop|development|docs?|documentation|sphinx|tests?|testing|pytest|lint|linting|typing|mypy|style|"
+    r"build|publish|release|optional|extras?|benchmarks?"
+)
+# Lists that complete another one.
+_SECONDARY = re.compile(rf"(?:^|[-_.])(?:{_COMPLETING})(?=[-_.])", re.IGNORECASE)
+# Names in a folder `requirements`, which may contain anything else, too.
+_WORD = rf"(?:{_COMPLETING}|base|main|prod|production|common|core|default|runtime|app|all|local|notebooks?|[cg]pu)"
+_IN_FOLDER = re.compile(rf"{_WORD}(?:[-_.]{_WORD})*\.(?:txt|in)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -62,15 +70,19 @@ def search(cwd: Path, foreign: Iterable[str]) -> Choice | None:
     """
     foreign = tuple(foreign)
     root = _ranks(cwd, foreign)
-    near = [_ranks(cwd / folder, foreign) for folder in FOLDERS]
-    if any(rank.files for rank in root[:-1]):
+    near = [_ranks(cwd / folder, foreign) for folder in FOLDERS if not (cwd / folder).is_symlink()]
+    if _strong([root]):
         return _choice(cwd, [root], near)
     why = "because no file in the root of the workspace says what to install"
-    for folders in (near, [_ranks(folder, foreign) for folder in _sub_folders(cwd)]):
-        if found := [ranks for ranks in folders if any(rank.files for rank in ranks[:-1])]:
-            return _choice(cwd, found, [root, *near], why)
+    if found := _strong(near) or _strong([_ranks(folder, foreign) for folder in _sub_folders(cwd)]):
+        return _choice(cwd, found, [root, *near], why)
     found = [ranks for ranks in (root, *near) if ranks[-1].files]
     return _choice(cwd, found, []) if found else None
+
+
+def _strong(folders: Iterable[Sequence[_Rank]]) -> list[Sequence[_Rank]]:
+    """Return the ranks of the folders that have more than lists that complete another one."""
+    return [ranks for ranks in folders if any(rank.files for rank in ranks[:-1])]
 
 
 def aside(cwd: Path) -> list[str]:
@@ -100,7 +112,6 @@ def _ranks(folder: Path, foreign: Sequence[str]) -> list[_Rank]:
     named = {name: [path for path in paths if path.name == name] for name in _NAMES}
     lists = [path for path in paths if _is_list(path) and path.name != USUAL]
     secondary = [path for path in lists if _SECONDARY.search(path.name)]
-    # Every file in a folder `requirements` is a list.
     pattern = "*.txt" if folder.name == "requirements" else "requirements*.txt"
     main = [path for path in lists if path not in secondary and fnmatch(path.name, pattern)]
     odd = [path for path in lists if path not in (*secondary, *main)]
@@ -118,8 +129,8 @@ def _ranks(folder: Path, foreign: Sequence[str]) -> list[_Rank]:
 
 
 def _is_list(path: Path) -> bool:
-    in_folder = path.parent.name == "requirements" and path.suffix in {".txt", ".in"}
-    return in_folder or bool(_SPELLINGS.fullmatch(path.name))
+    in_folder = path.parent.name == "requirements" and _IN_FOLDER.fullmatch(path.name)
+    return bool(in_folder or _SPELLINGS.fullmatch(path.name)) and not _NEVER.search(path.name)
 
 
 def _is_source(path: Path) -> bool:
@@ -148,7 +159,7 @@ def _folders(cwd: Path) -> list[Path]:
         if path.is_dir()
         and not path.is_symlink()
         and not _UNSEARCHED.fullmatch(path.name)
-        and not any((path / name).exists() for name in _OF_ENVIRONMENTS)
+        and not any(exists(path / name) for name in _OF_ENVIRONMENTS)
     ]
 
 

@@ -189,8 +189,8 @@ class Lock:
         return digest.hexdigest()
 
 
-def find(given: str, cwd: Path) -> tuple[Lock, list[str]]:
-    """Return the lock to install from, and the names of other files that are not used.
+def find(given: str, cwd: Path) -> Lock:
+    """Return the lock to install from.
 
     If `given`, the input `requirements`, is empty, the lock is searched for in `cwd`. Raises InputError if no lock
     exists, its kind is not supported, or several could be meant.
@@ -198,7 +198,7 @@ def find(given: str, cwd: Path) -> tuple[Lock, list[str]]:
     if not given:
         if not (found := search(cwd)):
             raise InputError(NOTHING, hint=nothing_hint(cwd))
-        return found.lock, found.others
+        return found.lock
     path = Path(os.path.normpath(cwd / given))
     try:
         open_regular(path, given, hint="Correct `requirements`. Paths are relative to the workspace.").close()
@@ -208,7 +208,7 @@ def find(given: str, cwd: Path) -> tuple[Lock, list[str]]:
             error.hint = "Correct it. Paths are relative to the workspace."
         raise
     _refuse_foreign(path, given)
-    return Lock(cwd, path, _kind(given, path)), []
+    return Lock(cwd, path, _kind(given, path))
 
 
 @dataclass(frozen=True)

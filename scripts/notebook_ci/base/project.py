@@ -17,6 +17,15 @@ _IGNORED_MODULES = re.compile(
     r"[._].*|benchmarks?|build|conanfile|conftest|dodo|examples?|exercises?|fabfile|manage|noxfile|pavement|"
     r"[Ss][Cc]onstruct|setup|tasks|tests?|toxfile"
 )
+# The tables of build systems, and their keys that name code.
+_BACKENDS = (
+    ("setuptools",), ("uv", "build-backend"), ("hatch", "build"), ("hatch", "build", "targets", "wheel"), ("poetry",),
+    ("flit",)
+)  # fmt: skip
+_NAMES_CODE = {
+    "packages", "py-modules", "package-dir", "ext-modules",
+    "module-name", "module-root", "include", "only-include", "force-include", "sources", "module",
+}  # fmt: skip
 
 
 def table(content: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
@@ -40,13 +49,19 @@ def why_not_a_package(content: Mapping[str, Any], folder: Path) -> str:
     if backend.startswith("setuptools."):
         return _why_not_setuptools(table(content, "tool", "setuptools"), folder)
     name = str(table(content, "project").get("name", ""))
-    if backend == "hatchling.build" and "hatch" not in table(content, "tool") and not _has_package(name, folder):
+    has_settings = "hatch" in table(content, "tool") or (folder / "hatch.toml").exists()
+    if backend == "hatchling.build" and not has_settings and not _has_package(name, folder):
         return f"no folder has its name, `{name}`"
     return ""
 
 
+def names_code(content: Mapping[str, Any]) -> bool:
+    """Return whether a `pyproject.toml` tells its build system which code to package."""
+    return any(_NAMES_CODE & table(content, "tool", *names).keys() for names in _BACKENDS)
+
+
 def _why_not_setuptools(settings: Mapping[str, Any], folder: Path) -> str:
-    if settings.keys() & {"packages", "py-modules", "package-dir", "ext-modules"}:
+    if settings.keys() & _NAMES_CODE:
         return ""
     if any((folder / name).exists() for name in ("setup.py", "setup.cfg", "src")):
         return ""

@@ -106,7 +106,7 @@ def find(given: str, record: SetupEnvRecord | None, cwd: Path) -> Packages:
 
 def _lock(given: str, cwd: Path) -> Lock:
     """Return the file to install from; it and what it includes are checked to be usable in a build."""
-    lock, _ = locks.find(given, cwd)
+    lock = locks.find(given, cwd)
     if not lock.name.isprintable():
         message = f"`requirements` is {quote(lock.name)}, a name that a Dockerfile cannot contain."
         raise InputError(message, hint="Rename the file.")

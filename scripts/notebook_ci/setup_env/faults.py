@@ -7,6 +7,7 @@ from notebook_ci.base import known_errors, requirements_file
 from notebook_ci.base.errors import InputError, NotebookCiError
 from notebook_ci.base.known_errors import KnownError, find
 from notebook_ci.base.locks import Lock
+from notebook_ci.base.project import names_code
 from notebook_ci.base.texts import quote
 
 _CORRECT = "Correct the file."
@@ -107,7 +108,8 @@ class NotAPackageError(InputError):
 
 def explain(what: str, output: str, lock: Lock) -> NotebookCiError | None:
     """Return what is wrong with a lock; None if the failure has another cause. `what` failed, without a full stop."""
-    if lock.kind == "pyproject" and lock.installs_project and (reason := _NO_PACKAGE.search(output)):
+    is_unnamed = lock.kind == "pyproject" and lock.installs_project and not names_code(lock.project())
+    if is_unnamed and (reason := _NO_PACKAGE.search(output)):
         built = re.search(r"Failed to build `[^`]*?(file://[^`]*)`", output)
         if built and built[1].rstrip("/") in {path.as_uri() for path in (lock.path.parent, lock.path.parent.resolve())}:
             return NotAPackageError(f"{quote(lock.name)} is not a package: {reason[0]}.", file=lock.name)
@@ -120,6 +122,8 @@ def explain(what: str, output: str, lock: Lock) -> NotebookCiError | None:
             text = requirements_file.for_uv(lock.lines(), lock.workspace)
             origin = lock.lines()[(error.line or _line_at(text, groups["position"])) - 1]
             path, error.line = origin.file, origin.number
+        elif "://" in groups.get("file", ""):
+            path, error.hint = lock.path, f"It is in {quote(groups['file'])}, which is included."
         elif "position" in groups:
             error.line = _line_at(requirements_file.read(path, lock.shown(path)), groups["position"])
         error.file = lock.shown(path)

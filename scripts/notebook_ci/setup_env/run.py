@@ -39,7 +39,7 @@ def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Noth
     """Decide what to install. Raises InputError if an input or a file is wrong."""
     cwd = workspace.cwd
     given = inputs.requirements
-    found = Found(locks.find(given, cwd)[0], [], "") if given else locks.search(cwd)
+    found = Found(locks.find(given, cwd), [], "") if given else locks.search(cwd)
     if not found:
         return Nothing(locks.NOTHING, hint=locks.nothing_hint(cwd))
     lock = found.lock
