@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from notebook_ci.base.inputs import StageInputs, given
-from notebook_ci.base.locks import SEARCHED
-from notebook_ci.base.texts import quote
 from notebook_ci.base.values import BOOLEAN, LINES, PATH, SECONDS, Kind, choice
 
 OUTPUTS = {
@@ -88,7 +86,7 @@ class BuildImageInputs(StageInputs):
         PATH,
         "File that lists the packages for the image, if setup-env was not part of this run.",
         default="",
-        shown_default=f"the file that setup-env used, else the first of {', '.join(map(quote, SEARCHED))}",
+        shown_default="the file that setup-env used, else found as setup-env finds it",
     )
     push: bool = given(
         BOOLEAN,

@@ -3,11 +3,8 @@
 from dataclasses import dataclass
 
 from notebook_ci.base.inputs import StageInputs, given
-from notebook_ci.base.locks import SEARCHED
-from notebook_ci.base.texts import quote
 from notebook_ci.base.values import LINES, PATH, PYTHON_VERSION
 
-SEARCHED_SHOWN = ", ".join(map(quote, SEARCHED))
 OUTPUTS = {
     "python": "Path of the environment's Python interpreter.",
     "env-digest": "SHA-256 of the environment: Python, platform, and all packages with their versions.",
@@ -24,7 +21,7 @@ class SetupEnvInputs(StageInputs):
         "File that lists the packages: `uv.lock`, `pylock.toml`, `poetry.lock`, `pdm.lock`, `Pipfile.lock`, "
         "`requirements*.txt` (with or without hashes) or `pyproject.toml`, relative to the workspace.",
         default="",
-        shown_default=f"the first of {SEARCHED_SHOWN} that exists",
+        shown_default='found automatically: see "Which file is used" in the README',
     )
     groups: tuple[str, ...] = given(
         LINES,
