@@ -221,8 +221,16 @@ def test_arguments_that_would_change_a_verdict_are_refused(tmp_path: Path, kwarg
             "`expect_column_values_to_be_of_type` has an unknown key `mostly`",
         ),
         (old({"kwargs": {}}), 4, "An expectation has no `type`."),
-        (old(of_type(), name="s"), None, "`s.json` has an object with the key `name` twice"),
-        (old(of_type() | {"type": "b"}), None, "`s.json` has an object with the key `type` twice"),
+        (
+            old(of_type(), name="s"),
+            1,
+            "`expectation_suite_name` and `name` are the same key, of Great Expectations 0.x",
+        ),
+        (
+            old(5, of_type() | {"type": "b"}),
+            8,
+            "`expectation_type` and `type` are the same key, of Great Expectations",
+        ),
         (
             old(of_type(), evaluation_parameters=[1]),
             1,
@@ -276,10 +284,15 @@ def test_one_notice_each_says_what_is_read_differently(tmp_path: Path) -> None:
     planned = plan.create(ValidateInputs(rules={"*.csv": ("a.json", "b.json")}), Workspace(tmp_path, {}))
     found = [(each.severity, each.file, each.message, each.hint) for each in planned.problems]
     assert [each[:2] for each in found] == [("notice", f"{name}.json") for name in "aabb"]
-    assert found[0][2] == "`a.json` is a suite of Great Expectations 0.x. It is read as one of 1.x, without a change."
+    assert (
+        found[0][2]
+        == "`a.json` was saved with Great Expectations 0.x. It is read as a 1.x suite; the file is not changed."
+    )
     assert found[0][3].startswith("To rewrite the file: `bash ")
     assert found[0][3].endswith("launch.sh migrate-suite a.json`.")
-    assert found[1][2] == "`a.json` is older than pandas 3. Text counts as `object` in `name`, `town`, as in pandas 2."
+    assert (
+        found[1][2] == "`a.json` was saved before pandas 3. Text counts as `object` in `name`, `town`, as in pandas 2."
+    )
 
 
 PROJECT = """config_version: 4.0

@@ -2,9 +2,10 @@
 
 import errno
 import gzip
+import re
 import warnings
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,12 @@ MAGIC = {
     b"\xff\xfe": "text in UTF-16",
     b"\xfe\xff": "text in UTF-16",
 }
+# A date, or a time with its separator and zone.
+ISO_DATE = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:([T ])[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+)
+# Kinds of numpy's types: booleans, numbers and times. All others can contain text: `str`, categories, `object`.
+NOT_TEXT = "biufcmM"
 HTML = (b"<!doctype html", b"<html")
 
 
@@ -113,12 +120,23 @@ def with_objects(frame: "pd.DataFrame", columns: Collection[str]) -> "pd.DataFra
 
 
 def unordered(frame: "pd.DataFrame", columns: Collection[str]) -> Collection[Any]:
-    """Return the columns of text other than dates such as 2024-01-31, whose order as text is their order in time.
+    """Return the columns with text whose order as text may not be its order in time.
 
     Great Expectations (1.24) looks for the first text of a column, and compares it as a date.
     """
-    text = [name for name, kind in frame.dtypes.items() if name in columns and kind in ("str", "object")]
-    return [name for name in text if not frame[name].dropna().astype(str).str.match(r"\d{4}-\d\d-\d\d").all()]
+    text = [name for name, kind in frame.dtypes.items() if name in columns and kind.kind not in NOT_TEXT]
+    return [name for name in text if not sorts_by_time(each for each in frame[name] if isinstance(each, str))]
+
+
+def sorts_by_time(texts: Iterable[str]) -> bool:
+    """Return whether all texts are ISO dates, or times, of one form: with one separator, length and zone."""
+    forms = set(map(_form_of_date, texts))
+    return not forms or (len(forms) == 1 and None not in forms)
+
+
+def _form_of_date(text: str) -> tuple[object, ...] | None:
+    found = ISO_DATE.fullmatch(text)
+    return (len(text), *found.groups()) if found else None
 
 
 def _frame(path: Path, kind: str) -> "pd.DataFrame":

@@ -17,9 +17,9 @@ from notebook_ci.validate_data.model import NOTHING_GIVEN, ValidateInputs
 from notebook_ci.validate_data.projects import Checkpoint
 from notebook_ci.validate_data.sources import Batch
 from notebook_ci.validate_data.suites import Suite
+from notebook_ci.validate_data.violations import TEXT_AS_STR
 
 MOST_LISTED = 10
-AS_STR = 'Its type is `str` in pandas 3: `expect_column_values_to_be_of_type` with `"type_": "str"` fits both.'
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class ValidationPlan(Plan):
 
     @property
     def suites(self) -> Iterable[Suite]:
-        return {rule.suite.file: rule.suite for rule in self.rules}.values()
+        return _suites(self.rules)
 
     def lines(self) -> Iterator[str]:
         pairs = [f"{rule.data} ({rule.suite.file})" for rule in self.rules]
@@ -62,21 +62,27 @@ def create(inputs: ValidateInputs, workspace: Workspace) -> ValidationPlan | Not
     wrong = [error for error in errors if error.file and exists(workspace.cwd / error.file)]
     if wrong or (errors and not workspace.awaits_data):
         raise together(errors)
-    for suite in {rule.suite.file: rule.suite for rule in rules}.values():
+    for suite in _suites(rules):
         problems += _about(suite)
     return ValidationPlan(rules=rules, checkpoint=checkpoint, missing=errors, problems=tuple(problems))
+
+
+def _suites(rules: Iterable[Rule]) -> Iterable[Suite]:
+    return {rule.suite.file: rule.suite for rule in rules}.values()
 
 
 def _about(suite: Suite) -> Iterator[Problem]:
     """Yield notices on what is read differently from what a suite says."""
     if suite.is_old:
-        message = f"`{suite.file}` is a suite of Great Expectations 0.x. It is read as one of 1.x, without a change."
+        message = (
+            f"`{suite.file}` was saved with Great Expectations 0.x. It is read as a 1.x suite; the file is not changed."
+        )
         hint = f"To rewrite the file: {own_command('migrate-suite {}', suite.file)}."
         yield Problem(severity="notice", message=message, hint=hint, file=suite.file)
     if suite.objects:
         columns = listed([quote(column) for column in suite.objects], MOST_LISTED)
-        message = f"`{suite.file}` is older than pandas 3. Text counts as `object` in {columns}, as in pandas 2."
-        yield Problem(severity="notice", message=message, hint=AS_STR, file=suite.file)
+        message = f"`{suite.file}` was saved before pandas 3. Text counts as `object` in {columns}, as in pandas 2."
+        yield Problem(severity="notice", message=message, hint=TEXT_AS_STR, file=suite.file)
 
 
 def _rules(suites_of: Mapping[str, Iterable[str]], cwd: Path) -> tuple[list[Rule], list[NotebookCiError]]:

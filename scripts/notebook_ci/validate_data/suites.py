@@ -49,10 +49,13 @@ class Stated:
 
     @property
     def dated_extreme(self) -> str:
-        """The column whose least or greatest value is compared with text, which 1.x takes for a date; else empty."""
+        """The column whose least or greatest value may be compared with a date; else empty.
+
+        Great Expectations (1.24) takes a bound that is text for a date, also if it is the value of a `$PARAMETER`.
+        """
         bounds = (self.kwargs.get("min_value"), self.kwargs.get("max_value"))
-        is_dated = self.type in EXTREMES and any(isinstance(bound, str) for bound in bounds)
-        return str(self.kwargs.get("column")) if is_dated else ""
+        may_be_dated = self.type in EXTREMES and any(isinstance(bound, str | dict) for bound in bounds)
+        return str(self.kwargs.get("column")) if may_be_dated else ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ def read(path: Path, shown: str) -> tuple[Suite | None, list[NotebookCiError]]:
         content = parsed(text, shown)
         is_old = isinstance(content, dict) and old_suites.is_old(content)
         if is_old:
+            _refuse_both(content, text, shown)
             content = parsed(old_suites.rewritten(text), shown)
         with located(shown, 1):
             name, expectations, parameters = _head(content, shown)
@@ -161,6 +165,20 @@ def _head(content: Any, file: str) -> tuple[str, list[Any], dict[str, Any]]:
         raise InputError(f"{where} has no expectations: any data would pass.", hint=hint)
     name = at(content, str, where, "name", hint='Add `"name": "..."`.')
     return name, expectations, at(content, dict, where, "suite_parameters", default={}, hint=WHAT_A_SUITE_IS)
+
+
+def _refuse_both(content: Any, text: str, file: str) -> None:
+    """Refuse a suite that has a key of 0.x and the same key of 1.x: `old_suites` would write it twice."""
+    parts = [(content, old_suites.IN_SUITE, 1)]
+    if isinstance(expectations := content.get("expectations"), list):
+        parts += [
+            (each, old_suites.IN_EXPECTATION, line) for each, line in zip(expectations, stated_lines(text), strict=True)
+        ]
+    for part, names, line in parts:
+        for old, new in names.items():
+            if isinstance(part, dict) and new and {old, new} <= part.keys():
+                message = f"{quote(old)} and {quote(new)} are the same key, of Great Expectations 0.x and 1.x."
+                raise InputError(message, hint="Remove one of them.", file=file, line=line)
 
 
 def _stated(content: Any, line: int) -> Stated:

@@ -23,10 +23,11 @@ ADVICE = {
     "datetime64": "Write timestamps with a time, and with a zone if the column has one: `2024-01-31T00:00:00+00:00`.",
     "str": "Dates in CSV and JSON are text: check them with a pattern, or store them as Parquet.",
 }
+SORTABLE = "Write all dates in the same form, such as `2024-01-31`, or store them as dates in Parquet."
 # For suites written with pandas 2. In a list of types, Great Expectations (1.24) does not know `str` at all.
-TEXT_AS_OBJECT = (
-    " Text is `str` in pandas 3, which is used here, and was `object` in pandas 2: use "
-    '`expect_column_values_to_be_of_type` with `"type_": "str"`.'
+TEXT_AS_STR = (
+    "Text is `str` in pandas 3, which is used here, and was `object` in pandas 2: use "
+    '`expect_column_values_to_be_of_type` with `"type_": "str"`, which works with pandas 2 and 3.'
 )
 # These check which columns exist, so a missing column is a violation.
 ABOUT_COLUMNS = ("expect_column_to_exist", "expect_table_")
@@ -66,6 +67,10 @@ class _Judge:
         several = self.stated.kwargs.get("column_list")
         return [name for name in [*single, *(several if isinstance(several, list) else [])] if isinstance(name, str)]
 
+    @property
+    def _is_unordered(self) -> bool:
+        return self.stated.dated_extreme in self.unordered
+
     def violation(self, result: Json | None) -> Violation | None:
         about_columns = self.stated.type.startswith(ABOUT_COLUMNS)
         missing = [] if about_columns else [name for name in self.named if name not in self.columns]
@@ -75,8 +80,8 @@ class _Judge:
             return self._not_evaluated("Great Expectations gave no result")
         if reason := _exception(result.get("exception_info")):
             return self._not_evaluated(reason)
-        if self.stated.dated_extreme in self.unordered:
-            return self._not_evaluated("the first and last of its texts are not its first and last date")
+        if self._is_unordered:
+            return self._not_evaluated("its values are text that does not sort by date")
         return None if result["success"] else self._violated(result.get("result") or {})
 
     def _missing(self, missing: Sequence[str]) -> Violation:
@@ -99,6 +104,8 @@ class _Judge:
 
     def _advice(self) -> str:
         """Return advice on bounds of the wrong type, which are mostly dates."""
+        if self._is_unordered:
+            return SORTABLE
         types = {self.columns.get(name, "") for name in self.named}
         fitting = (advice for kind, advice in ADVICE.items() if any(each.startswith(kind) for each in types))
         return next(fitting, "") if self.stated.type.endswith("_between") else ""
@@ -146,7 +153,7 @@ class _Judge:
         """Return why text has another type than the suite says, if a change in pandas is the reason."""
         types = (self.stated.kwargs.get("type_"), *(self.stated.kwargs.get("type_list") or ()))
         is_text = any(self.columns.get(name, "").startswith("str") for name in self.named)
-        return TEXT_AS_OBJECT if is_text and {"object", "str"}.intersection(map(str, types)) else ""
+        return f" {TEXT_AS_STR}" if is_text and {"object", "str"}.intersection(map(str, types)) else ""
 
     def _found(self, kind: Any, message: str, **found: Any) -> Violation:
         return Violation(

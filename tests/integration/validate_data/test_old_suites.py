@@ -141,6 +141,26 @@ def test_the_first_text_is_not_the_first_date(workspace: Workspace) -> None:
     assert (column, kind) == ("american", "not-evaluated")
 
 
+def test_no_kind_of_text_column_is_taken_for_dates(workspace: Workspace) -> None:
+    with_tools(
+        "import pandas\n"
+        "days = ['02/01/2023', '01/02/2024']\n"
+        "ordered = pandas.Categorical(days, categories=sorted(days), ordered=True)\n"
+        "kinds = {'str': days, 'string': pandas.array(days, dtype='string'), 'ordered': ordered}\n"
+        "iso = pandas.array(['2024-01-02', '2024-02-01'], dtype='string')\n"
+        "pandas.DataFrame({**kinds, 'iso': iso}).to_parquet('a.parquet')\n",
+        workspace.folder,
+    )
+    bound = {"$PARAMETER": "first"}
+    columns = ["str", "string", "ordered", "iso"]
+    least = [stated("expect_column_min_to_be_between", column=name, min_value=bound) for name in columns]
+    workspace.write("s.json", old(*least, evaluation_parameters={"first": "2024-01-01"}))
+    done = workspace.run(STAGE, {"data": "a.parquet", "suite": "s.json"})
+    assert done.code == 1, done.log
+    found = [(each["column"], each["kind"]) for each in violations(done)]
+    assert found == [(name, "not-evaluated") for name in columns[:3]]
+
+
 def test_migrate_suite_changes_all_files_or_none(workspace: Workspace) -> None:
     good = workspace.write("good.json", old(stated("expect_column_to_exist", column="a")))
     workspace.write("bad.json", old(stated("expect_column_to_exist", column="a"), batch={}))
