@@ -1,4 +1,4 @@
-"""The command migrate-suite: rewrites suites of Great Expectations 0.x in the form of 1.x. It changes all or none."""
+"""The command migrate-suite: rewrites suites of Great Expectations 0.x in the form of 1.x."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,9 @@ from notebook_ci.base.load_inputs import CHECK_ONLY
 from notebook_ci.base.stage import Command, run_script
 from notebook_ci.validate_data import old_suites, suites
 
-DESCRIPTION = "Rewrite suites of Great Expectations 0.x in the form of 1.x: all of them, or none."
+DESCRIPTION = (
+    "Rewrite suites of Great Expectations 0.x in the form of 1.x. All are checked before the first is written."
+)
 
 
 class Migration(Command[StageInputs]):

@@ -69,6 +69,14 @@ def test_what_is_no_utf8_is_refused(tmp_path: Path) -> None:
     assert (error.message, error.hint) == ("`shown.toml` is not UTF-8 text.", "Save it as UTF-8.")
 
 
+# --- What is written
+
+
+def test_line_ends_are_written_as_they_are(tmp_path: Path) -> None:  # also on Windows
+    files.write(tmp_path.resolve() / "a", "one\ntwo\r\n")
+    assert (tmp_path / "a").read_bytes() == b"one\ntwo\r\n"
+
+
 # --- What cannot be written
 
 

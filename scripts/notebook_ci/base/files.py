@@ -117,7 +117,7 @@ def write(path: Path, text: str, *, new: bool = False) -> None:
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
     try:
         # A lone surrogate is written as an escape, which is valid in JSON.
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             file.write(text)
             if new:
                 file.flush()
