@@ -124,14 +124,21 @@ def unordered(frame: "pd.DataFrame", columns: Collection[str]) -> Collection[Any
 
     Great Expectations (1.24) looks for the first text of a column, and compares it as a date.
     """
-    text = [name for name, kind in frame.dtypes.items() if name in columns and kind.kind not in NOT_TEXT]
-    return [name for name in text if not sorts_by_time(each for each in frame[name] if isinstance(each, str))]
+    found = []
+    for name, kind in frame.dtypes.items():
+        if name in columns and kind.kind not in NOT_TEXT:
+            texts = [each for each in frame[name] if isinstance(each, str)]
+            categories = getattr(kind, "categories", None)  # their order decides, not that of their text
+            has_own_order = categories is not None and not categories.is_monotonic_increasing
+            if texts and (has_own_order or not sorts_by_time(texts)):
+                found.append(name)
+    return found
 
 
 def sorts_by_time(texts: Iterable[str]) -> bool:
     """Return whether all texts are ISO dates, or times, of one form: with one separator, length and zone."""
     forms = set(map(_form_of_date, texts))
-    return not forms or (len(forms) == 1 and None not in forms)
+    return len(forms) == 1 and None not in forms
 
 
 def _form_of_date(text: str) -> tuple[object, ...] | None:

@@ -83,7 +83,7 @@ KINDS: dict[str, tuple[dict[str, Any], str]] = {
         (
             '`name`: observed `"str"`; this fails expect_column_values_to_be_of_type (`type_: "object"`). Text is '
             "`str` in pandas 3, which is used here, and was `object` in pandas 2: use "
-            '`expect_column_values_to_be_of_type` with `"type_": "str"`.'
+            '`expect_column_values_to_be_of_type` with `"type_": "str"`, which works with pandas 2 and 3.'
         ),
     ),
     "a number where what is advised for text": (
