@@ -185,7 +185,12 @@ def _install_base(codename: str, archive: Path) -> None:
         root = scratch / "root"
         mirror, components = _packages(codename)
         flags = ["--variant=minbase", f"--include={BASE_PACKAGES}", f"--components={components}"]
-        _call(["debootstrap", *flags, codename, root, mirror])
+        command: list[str | Path] = ["debootstrap", *flags, codename, root, mirror]
+        try:
+            _call(command)
+        except AssertionError:  # a mirror drops a connection now and then
+            shutil.rmtree(root)
+            _call(command)
         _call(["tar", "-C", root, "--numeric-owner", "--exclude=./var/cache/apt", "-cf", scratch / "base.tar", "."])
         (scratch / "base.tar").rename(archive)
     finally:
