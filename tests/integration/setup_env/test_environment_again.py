@@ -35,6 +35,15 @@ def test_a_whole_environment_is_used_again(shop: Shop) -> None:
     assert len(shop.index.asked) == asked, "no index was asked"
 
 
+@pytest.mark.parametrize("include", ['-r "base.txt"', r"-r bas\e.txt"])
+def test_what_uv_includes_belongs_to_the_lock(shop: Shop, include: str) -> None:
+    shop.workspace.write("requirements.txt", f"{include}\n{shop.hashed('ipykernel')}")
+    for names, expected in ((["nbone"], ONE), (["nbone", "nbtwo"], {**ONE, "nbtwo": "1.0"})):
+        shop.workspace.write("base.txt", shop.hashed(*names))
+        done = shop.setup()
+        assert (done.code, installed(done)) == (0, expected), done.log
+
+
 @pytest.mark.parametrize("change", ["package removed", "package added", "lock", "python", "half-made", "emptied"])
 def test_a_changed_one_is_made_anew(shop: Shop, change: str) -> None:
     shop.workspace.write("requirements.txt", shop.hashed("nbone", "ipykernel"))

@@ -88,7 +88,7 @@ def test_a_local_package_that_is_built_in_another_way_is_built_again(shop: Shop)
     assert (second.code, ask(second, "import study; print(study.NAME)")) == (0, "new"), second.log
 
 
-@pytest.mark.parametrize("text", ["./pkg\n", "local @ file:pkg\n"])
+@pytest.mark.parametrize("text", ["./pkg\n", "local @ file:pkg\n", "local @ ./pkg\n"])
 def test_requirements_with_local_code_install_it_as_it_is_now(workspace: Workspace, text: str) -> None:
     """uv has a build of it in its cache, and would take that as long as its pyproject.toml is the same."""
     local_package(workspace, "old")
