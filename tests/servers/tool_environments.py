@@ -11,6 +11,9 @@ from integration.suite import ROOT, base_environ, cache
 TOOLS = (
     "pipeline",
     "setup-env",
+    "poetry",
+    "pdm",
+    "pipenv",
     "dvc",
     "dvc-s3",
     "dvc-azure",
