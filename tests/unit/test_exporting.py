@@ -152,13 +152,8 @@ def test_a_project_without_its_lock_is_told_how_to_get_it(tmp_path: Path, name: 
         ("Pipfile.lock", "", '{"default": {"a": {"file": "https://h/a.whl"}}}', False, []),
     ],
 )
-def test_what_needs_the_repository(  # noqa: PLR0917
-    tmp_path: Path,
-    name: str,
-    beside: str,
-    text: str,
-    local: bool,  # noqa: FBT001
-    copies: list[str],
+def test_what_needs_the_repository(
+    tmp_path: Path, *, name: str, beside: str, text: str, local: bool, copies: list[str]
 ) -> None:
     (tmp_path / name).write_text(text if name == "Pipfile.lock" else f'[[package]]\nname = "a"\n{text}')
     (tmp_path / ("Pipfile" if name == "Pipfile.lock" else "pyproject.toml")).write_text(beside)

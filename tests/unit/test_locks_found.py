@@ -46,7 +46,7 @@ def searched(cwd: Path) -> tuple[Lock, list[str]]:
         ("setup.py", "", "setup", False),
     ],
 )
-def test_each_kind_is_found(cwd: Path, name: str, text: str, kind: LockKind, fixes: bool) -> None:  # noqa: FBT001
+def test_each_kind_is_found(cwd: Path, name: str, text: str, kind: LockKind, *, fixes: bool) -> None:
     put(cwd, name, text=text)
     lock, others = searched(cwd)
     assert (lock, others) == (Lock(cwd, cwd / name, kind), [])

@@ -7,7 +7,7 @@ from dataclasses import replace
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.inputs import unknown
 from notebook_ci.base.locks import Lock
-from notebook_ci.base.project import table
+from notebook_ci.base.project import normal_name, table
 from notebook_ci.base.texts import quote
 
 # The other tables of a Pipfile: "Pipfile & Pipfile.lock" of Pipenv's docs.
@@ -41,8 +41,7 @@ def _known(lock: Lock, what: str, given: Sequence[str], known: Sequence[str]) ->
 
 
 def _normal(lock: Lock, name: str) -> str:
-    """Return a name in its normal form (PEP 685, PEP 735); Pipenv has none."""
-    return name if lock.kind == "pipenv" else re.sub(r"[-_.]+", "-", name).lower()
+    return name if lock.kind == "pipenv" else normal_name(name)  # Pipenv has no other form
 
 
 def _declared(lock: Lock) -> tuple[list[str], list[str]]:

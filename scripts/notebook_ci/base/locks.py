@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -107,7 +106,7 @@ class Lock:
     def project_name(self) -> str:
         """The name of the project in `pyproject.toml`, in its normal form (PEP 503); empty if it has none."""
         content = _toml(self.name, self.path) if self.kind == "pyproject" else {}
-        return re.sub(r"[-_.]+", "-", str(table(content, "project").get("name", ""))).lower()
+        return project.normal_name(str(table(content, "project").get("name", "")))
 
     @property
     def why_not_a_package(self) -> str:

@@ -28,6 +28,11 @@ _NAMES_CODE = {
 }  # fmt: skip
 
 
+def normal_name(name: str) -> str:
+    """Return the name of a package, a group or an extra in its normal form (PEP 503, PEP 735, PEP 685)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def table(content: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
     """Return a table of a TOML file by the path of its names; empty if there is none, or something else."""
     found: Any = content
@@ -77,6 +82,5 @@ def _kept(names: list[str], ignored: re.Pattern[str]) -> list[str]:
 
 def _has_package(name: str, folder: Path) -> bool:
     """Return whether hatchling (1.29) may find the code: `name/`, `src/name/`, `name.py` or `namespace/name/`."""
-    spelt = re.sub(r"[-_.]+", "_", name).lower()
     found = (*folder.iterdir(), *folder.glob("*/*/"))
-    return any(re.sub(r"[-_.]+", "_", path.name.removesuffix(".py")).lower() == spelt for path in found)
+    return any(normal_name(path.name.removesuffix(".py")) == normal_name(name) for path in found)

@@ -114,7 +114,7 @@ def _refuse_clashes(executions: Sequence[Execution], cwd: Path, output_dir: Path
     [(name, times)] = Counter(each.name for each in executions).most_common(1)
     if times > 1:
         raise InputError(
-            f"Two executions would be named {quote(name)}: one of a notebook, and one of `sweep`.",
+            f"`sweep` names an execution {quote(name)}, which is also the name of a notebook.",
             hint="Rename the set in `sweep`.",
         )
     if output_dir is None:

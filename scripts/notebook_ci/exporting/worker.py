@@ -46,7 +46,7 @@ def _poetry(folder: Path, request: Order, reply: Export) -> None:
     from poetry.factory import Factory
     from poetry_plugin_export.exporter import Exporter
 
-    class AnyVersion(Factory):  # type: ignore[misc]
+    class AnyVersion(Factory):  # type: ignore[misc] # mypy cannot see poetry
         def _ensure_valid_poetry_version(self, cwd: Path | None) -> None:
             """Ignore `requires-poetry`: Poetry 2 exports the locks of Poetry 1, too."""
 

@@ -119,5 +119,5 @@ def test_an_execution_of_a_sweep_with_the_name_of_a_notebook(workspace: Workspac
     workspace.write("train@small.ipynb", notebook("open('ran', 'w')"))
     done = workspace.execute(kernel, sweep="small: {alpha: 1}")
     assert done.code == 2
-    assert "Two executions would be named `train@small.ipynb`" in errors(done)[0]
+    assert "`sweep` names an execution `train@small.ipynb`, which is also the name of a notebook." in errors(done)[0]
     assert not (workspace.folder / "ran").exists()
