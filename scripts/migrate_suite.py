@@ -45,7 +45,9 @@ class Migration(Command[StageInputs]):
 def _rewrite(file: str) -> None:
     path = Path(file).resolve()  # of a link, the file that it names
     try:
-        write(path, old_suites.rewritten(read_text(path, file)))
+        text, mode = old_suites.rewritten(read_text(path, file)), path.stat().st_mode
+        write(path, text)
+        path.chmod(mode)
     except OSError as error:
         raise unwritable(f"`{file}` cannot be written", path, error) from error
 

@@ -4,7 +4,7 @@
 
 A lock is universal (one file for every platform and Python) and hashed, uses only wheels, and names no index: each
 user's own index is used. Locked versions stay unless they no longer fit, or `--upgrade` is given. A file
-`requirements/dvc.overrides` replaces requirements of packages in the lock `dvc` and all that begin with `dvc-`.
+`requirements/NAME.overrides` replaces requirements of packages, in the lock NAME and all that begin with `NAME-`.
 """
 
 import argparse

@@ -89,7 +89,7 @@ def test_a_folder_of_another_remote_is_shown_by_its_address(root: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ("remote://b/x", "The remote `b` leads to itself."),
+        ("remote://b/x", "The remote `b` leads in a circle."),
         ("remote://c/x", "The remote `b` leads to `c`, which does not exist."),
         ("hdfs://h/x", "The remote `b` uses `hdfs://`, which is not supported. Supported are"),
         ("http://ann:p/w@host/x", "The URL of the remote `b` has a password with an unquoted `/`, `?` or `#`."),

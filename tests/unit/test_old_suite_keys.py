@@ -104,7 +104,8 @@ def good(tmp_path: Path, content: object) -> Suite:
 
 
 def old(*expectations: Any, **more: Any) -> dict[str, Any]:
-    return {"expectation_suite_name": "s", "expectations": list(expectations), **more}
+    meta = {"great_expectations_version": "0.18.22"}
+    return {"expectation_suite_name": "s", "expectations": list(expectations), "meta": meta, **more}
 
 
 def of_type(**kwargs: Any) -> dict[str, Any]:
@@ -276,6 +277,12 @@ def test_suites_of_1_from_before_pandas_3_expect_the_types_of_pandas_2(
 )
 def test_other_types_are_those_of_pandas_3(tmp_path: Path, kwargs: Any) -> None:
     assert not good(tmp_path, old(of_type(**kwargs))).objects
+
+
+def test_without_a_version_types_are_those_of_pandas_3_in_both_forms(tmp_path: Path) -> None:
+    before = old(of_type(column="a", type_="object"), meta={})
+    assert not good(tmp_path, before).objects
+    assert not good(tmp_path, old_suites.rewritten(json.dumps(before))).objects
 
 
 def test_one_notice_each_says_what_is_read_differently(tmp_path: Path) -> None:

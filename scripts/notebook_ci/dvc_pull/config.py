@@ -99,8 +99,8 @@ class Config:
         while address.startswith(_ALIAS):
             other = address.removeprefix(_ALIAS).partition("/")[0]
             if other in seen or other not in self.urls:
-                end = "itself" if other in seen else f"{quote(other)}, which does not exist"
-                raise InputError(f"The remote {quote(name)} leads to {end}.", hint="Correct its `url`.", file=file)
+                end = "in a circle" if other in seen else f"to {quote(other)}, which does not exist"
+                raise InputError(f"The remote {quote(name)} leads {end}.", hint="Correct its `url`.", file=file)
             seen.add(other)
             address, _ = self.urls[other]
         return address

@@ -148,7 +148,8 @@ def _lost(manager: UserKernelManager, *, has_given_up: bool) -> StoppedError:
     if not has_given_up:
         return StoppedError("kernel-died", manager.death("The kernel", " while this cell ran"))
     last_line = manager.last_words.text().strip().rpartition("\n")[2]
-    return StoppedError("broken-execution", f"The kernel could not run this cell: {last_line}.")
+    said = f": {last_line}" if last_line else ""
+    return StoppedError("broken-execution", f"The kernel finished this cell, but sent no reply{said}.")
 
 
 def compile_schema() -> None:

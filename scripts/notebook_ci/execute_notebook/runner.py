@@ -55,15 +55,15 @@ class Executor:
     def execute(self) -> Outcome:
         """Execute the notebook, and describe what came of it."""
         outcome, result = self._outcome, self._outcome.result
-        document = self.execution.content
-        if isinstance(document, Document) and not document.path.exists():
+        content = self.execution.content
+        if isinstance(content, Document) and not content.path.exists():
             message = f"`{result.path}` disappeared during the run: another notebook or process deleted or moved it."
-            document = CheckFailed(message, hint="Keep it, or add it to `exclude`.")
-        if isinstance(document, NotebookCiError):
-            result.failure = failures.refused(document)
+            content = CheckFailed(message, hint="Keep it, or add it to `exclude`.")
+        if isinstance(content, NotebookCiError):
+            result.failure = failures.refused(content)
             return outcome
         # The digest of what is executed: an earlier notebook may have changed the file since it was read.
-        outcome.read[result.path] = hashlib.sha256(document.text.encode()).hexdigest()
+        outcome.read[result.path] = hashlib.sha256(content.text.encode()).hexdigest()
         result.parameters = dict(self.execution.parameters)
         result.kernel = "" if self.execution.is_ipykernel else self.execution.kernel.name
         output = self.shared.output_dir / result.name
@@ -71,7 +71,7 @@ class Executor:
         notebook: PreparedNotebook | None = None
         try:
             make_folder(output.parent)
-            notebook = PreparedNotebook(document, self.execution.parameters, self.shared.inputs.max_output)
+            notebook = PreparedNotebook(content, self.execution.parameters, self.shared.inputs.max_output)
             self._execute(notebook, output)
             result.status = "passed"
         except Cancelled as error:

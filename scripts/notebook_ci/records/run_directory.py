@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_text, unwritable, write
@@ -64,24 +65,25 @@ class StageFiles:
         except ValueError:
             return path.as_posix()
 
-    def write_json(self, what: str, path: Path, content: object) -> None:
-        """Write a new file into the run directory: what `to_json` returned. `what` is the file, such as `record`.
+    def write_json(self, what: str, path: Path, value: object) -> Any:
+        """Write a new JSON file into the run directory, and return its content: masked. `what` is e.g. `record`.
 
         Raises SurroundingsError if it cannot be written.
         """
+        content = to_json(value)
         text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         try:
             write(path, text, new=True)
         except OSError as error:
             raise unwritable(f"The {what} `{path}` cannot be written", self.root, error, RUN_DIR) from error
+        return content
 
     def write(self, record: StageRecord) -> StageRecord:
         """Write the record completely or not at all, and never over another. Return it as it is read: masked.
 
         Raises SurroundingsError if it cannot be written.
         """
-        content = to_json(record)
-        self.write_json("record", self.record, content)
+        content = self.write_json("record", self.record, record)
         with contextlib.suppress(OSError):
             self.artifacts.rmdir()  # succeeds only if the stage created no artifacts
         return from_json(type(record), content)

@@ -71,8 +71,8 @@ def rewritten(text: str) -> str:
 def is_before_pandas_3(content: Json) -> bool:
     """Return whether the version that saved a suite is older than pandas 3; without a version it is not."""
     meta = content.get("meta")
-    versions = [meta[key] for key in VERSION_KEYS if key in meta] if isinstance(meta, dict) else []
-    found = re.match(r"(\d+)\.(\d+)", str(*versions[:1]))
+    versions = (meta[key] for key in VERSION_KEYS if key in meta) if isinstance(meta, dict) else ()
+    found = re.match(r"(\d+)\.(\d+)", str(next(iter(versions), "")))
     return found is not None and (int(found[1]), int(found[2])) < PANDAS_3
 
 

@@ -12,7 +12,6 @@ import pandas as pd
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import CheckFailed, Problem, Severity, SurroundingsError
 from notebook_ci.base.files import sha256
-from notebook_ci.base.typed_json import to_json
 from notebook_ci.records.validate_data import RuleResult, ValidateRecord, Violation
 from notebook_ci.validate_data import data, violations
 from notebook_ci.validate_data.engine import Engine
@@ -108,7 +107,7 @@ class _Validation:
     def _write(self, result: RuleResult, content: dict[str, Any]) -> None:
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(result.data).name).strip("-.") or "data"
         path = self.context.files.artifacts / f"{len(self.record.results):02}-{stem[:60]}.json"
-        self.context.files.write_json("result", path, to_json(content))
+        self.context.files.write_json("result", path, content)
         result.result = self.context.files.relative(path)
         self.record.created[result.result] = sha256(path)
 

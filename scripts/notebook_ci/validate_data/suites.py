@@ -69,7 +69,7 @@ class Suite:
 
 
 def read(path: Path, shown: str) -> tuple[Suite | None, list[NotebookCiError]]:
-    """Read a suite. It is None if it has errors: it is not a suite, or has unknown keys or expectations."""
+    """Read a suite. It is None if it has errors: it is not a suite, or has unknown keys."""
     errors: list[NotebookCiError] = []
     try:
         text = read_text(path, shown, hint="The suite is a JSON file, relative to the workspace.")
@@ -91,7 +91,7 @@ def read(path: Path, shown: str) -> tuple[Suite | None, list[NotebookCiError]]:
             errors.append(error)
     if errors:
         return None, errors
-    before_pandas_3 = is_old or old_suites.is_before_pandas_3(content)
+    before_pandas_3 = old_suites.is_before_pandas_3(content)
     objects = old_suites.object_columns(each.kwargs for each in stated) if before_pandas_3 else ()
     return Suite(shown, name, tuple(stated), parameters, is_old, objects), errors
 

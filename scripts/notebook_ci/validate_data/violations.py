@@ -23,7 +23,7 @@ ADVICE = {
     "datetime64": "Write timestamps with a time, and with a zone if the column has one: `2024-01-31T00:00:00+00:00`.",
     "str": "Dates in CSV and JSON are text: check them with a pattern, or store them as Parquet.",
 }
-SORTABLE = "Write all dates in the same form, such as `2024-01-31`, or store them as dates in Parquet."
+SORTABLE = "Write all dates in one ISO form, such as `2024-01-31`, or store them as dates in Parquet."
 # For suites written with pandas 2. In a list of types, Great Expectations (1.24) does not know `str` at all.
 TEXT_AS_STR = (
     "Text is `str` in pandas 3, which is used here, and was `object` in pandas 2: use "
@@ -67,21 +67,17 @@ class _Judge:
         several = self.stated.kwargs.get("column_list")
         return [name for name in [*single, *(several if isinstance(several, list) else [])] if isinstance(name, str)]
 
-    @property
-    def _is_unordered(self) -> bool:
-        return self.stated.dated_extreme in self.unordered
-
     def violation(self, result: Json | None) -> Violation | None:
         about_columns = self.stated.type.startswith(ABOUT_COLUMNS)
         missing = [] if about_columns else [name for name in self.named if name not in self.columns]
         if missing:
             return self._missing(missing)
         if result is None:
-            return self._not_evaluated("Great Expectations gave no result")
+            return self._not_evaluated("Great Expectations gave no result", self._advice())
         if reason := _exception(result.get("exception_info")):
-            return self._not_evaluated(reason)
-        if self._is_unordered:
-            return self._not_evaluated("its values are text that does not sort by date")
+            return self._not_evaluated(reason, self._advice())
+        if self.stated.dated_extreme in self.unordered:
+            return self._not_evaluated("its values are text, but not ISO dates of one form", SORTABLE)
         return None if result["success"] else self._violated(result.get("result") or {})
 
     def _missing(self, missing: Sequence[str]) -> Violation:
@@ -91,12 +87,11 @@ class _Judge:
         what = f"no column {names}" if len(missing) == 1 else f"none of the columns {names}"
         return self._found("missing-column", f"The data has {what}, which {self.stated.type} checks. {columns}")
 
-    def _not_evaluated(self, reason: str) -> Violation:
+    def _not_evaluated(self, reason: str, advice: str) -> Violation:
         types = ", ".join(
             f"{quote(name)} was read as {self.columns[name]}" for name in self.named if name in self.columns
         )
         read = f" ({types})" if types else ""
-        advice = self._advice()
         return self._found(
             "not-evaluated",
             f"{self._expectation()} cannot be evaluated on this data{read}: {quote(reason)}.{advice and f' {advice}'}",
@@ -104,8 +99,6 @@ class _Judge:
 
     def _advice(self) -> str:
         """Return advice on bounds of the wrong type, which are mostly dates."""
-        if self._is_unordered:
-            return SORTABLE
         types = {self.columns.get(name, "") for name in self.named}
         fitting = (advice for kind, advice in ADVICE.items() if any(each.startswith(kind) for each in types))
         return next(fitting, "") if self.stated.type.endswith("_between") else ""

@@ -112,7 +112,7 @@ def test_a_cell_that_the_kernel_cannot_compile(workspace: Workspace, kernel: Pat
     workspace.write("a.ipynb", notebook("x = 1", f"x{'.y' * 5000}", "print(x)"))
     failure = workspace.execute(kernel).notebooks["a.ipynb"]["failure"]
     assert (failure["kind"], failure["title"]) == ("broken-execution", "Broken execution in cell 2")
-    assert failure["message"].startswith("The kernel could not run this cell: RecursionError: ")
+    assert failure["message"].startswith("The kernel finished this cell, but sent no reply: RecursionError: ")
     assert len(failure["source"]) < 1000
 
 

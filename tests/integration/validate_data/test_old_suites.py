@@ -1,6 +1,7 @@
 """Suites of Great Expectations 0.x, run and rewritten by the real engine."""
 
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,9 @@ def test_verdicts_are_those_of_great_expectations_0_18(workspace: Workspace) -> 
 def test_what_migrate_suite_writes_gives_the_same_verdicts(workspace: Workspace) -> None:
     copied(workspace)
     before = (workspace.folder / "suite-0.15.json").read_text()
+    (workspace.folder / "suite-0.15.json").chmod(0o664)
     assert workspace.run("migrate-suite", flags=SUITES).code == 0
+    assert stat.S_IMODE((workspace.folder / "suite-0.15.json").stat().st_mode) == 0o664
     done = validate(workspace, {"*.csv": SUITES})
     met = {
         f"{Path(each['suite']).stem} {Path(each['data']).stem}": each["evaluated"] - each["failed"]
