@@ -57,11 +57,33 @@ def test_an_index_counts_for_all_and_is_named_once() -> None:
 
 
 def test_hashes_are_required_where_there_can_be_some() -> None:
-    calls = [" ".join(map(str, call)) for call in Exported("a==1\n", "-e file:///w\n").install_arguments("P", "/f")]
-    assert calls == [f"{INSTALL} --require-hashes --requirements /f/{HASHED}", f"{INSTALL} --requirements /f/{OTHERS}"]
-    assert list(Exported().install_arguments("P", "/f")) == []
-    (one,) = Exported("--extra-index-url https://a\na==1\n").install_arguments("P", "/f")
-    assert "--index-strategy unsafe-best-match --require-hashes" in " ".join(map(str, one))
+    def calls(exported: Exported) -> dict[str, str]:
+        return {name: " ".join(map(str, call)) for name, call in exported.install_arguments("P")}
+
+    others = {OTHERS: f"{INSTALL} --requirements"}
+    hashed = {HASHED: f"{INSTALL} --require-hashes --requirements"}
+    assert calls(Exported("a==1\n", "-e file:///w\n")) == hashed | others
+    assert calls(Exported()) == {}
+    best = {HASHED: f"{INSTALL} --index-strategy unsafe-best-match --require-hashes --requirements"}
+    assert calls(Exported("--extra-index-url https://a\na==1\n", "-e file:///w\n")) == best | others
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("-e ../lib#egg=lib[x,y] ; os_name == 'a'", "-e file:///w/lib[x,y] ; os_name == 'a'"),
+        ("-e ./lib#egg=lib", "-e file:///w/app/lib"),
+        ("-e lib", "-e file:///w/app/lib"),
+        (".", "file:///w/app"),
+        ("./code", "-e file:///w/app/code"),
+        ("./a.whl --hash=sha256:0", "file:///w/app/a.whl --hash=sha256:0"),
+        ("-e file:///w/lib", "-e file:///w/lib"),
+        ("-e git+https://host/a.git@0#egg=a", "-e git+https://host/a.git@0#egg=a"),
+        ("a==1 --hash=sha256:0", "a==1 --hash=sha256:0"),
+    ],
+)
+def test_paths_start_at_the_folder_of_the_lock(line: str, expected: str) -> None:
+    assert export._with_uris(line, Path("/w/app"), {"./code"}) == expected
 
 
 def test_an_image_gets_the_exported_files_and_its_own_paths(tmp_path: Path) -> None:

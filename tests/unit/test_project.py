@@ -15,6 +15,7 @@ PROJECT = '[project]\nname = "my-study"\nversion = "1"\ndependencies = ["six"]\n
 SETUPTOOLS = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
 HATCH = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
 POETRY = '[build-system]\nrequires = ["poetry-core"]\nbuild-backend = "poetry.core.masonry.api"\n'
+UV_BUILD = '[build-system]\nrequires = ["uv_build"]\nbuild-backend = "uv_build"\n'
 OFF = "[tool.poetry]\npackage-mode = false\n"
 
 
@@ -51,7 +52,14 @@ def write(folder: Path, text: str, files: str = "") -> locks.Lock:
         (HATCH, "space/my_study/__init__.py", True),
         (HATCH + '[tool.hatch.build.targets.wheel]\npackages = ["one"]\n', "one/a.py", True),
         (HATCH, "one/a.py hatch.toml", True),
-        (POETRY, "", True),
+        (UV_BUILD, "", True),
+        (POETRY, "my-study/a.py study/b.py", False),
+        (POETRY, "my_study/__init__.py", True),
+        (POETRY, "src/my_study.py", True),
+        (POETRY + '[[tool.poetry.packages]]\ninclude = "study"\n', "", True),
+        (SETUPTOOLS + "[tool.pdm]\ndistribution = false\n", "one/a.py", False),
+        (SETUPTOOLS + '[tool.pdm]\npackage-type = "application"\n', "one/a.py", False),
+        (SETUPTOOLS + '[tool.pdm]\npackage-type = "library"\n', "one/a.py", True),
         (POETRY + OFF, "my_study/__init__.py", False),
         (SETUPTOOLS + "[tool.uv]\npackage = false\n", "one/a.py", False),
     ],
@@ -89,7 +97,7 @@ MULTIPLE = "error: Multiple top-level packages discovered in a flat-layout: ['be
     ],
 )
 def test_a_build_that_finds_no_package(tmp_path: Path, built: str, said: str, *, is_other: bool) -> None:
-    lock = write(tmp_path, POETRY)
+    lock = write(tmp_path, UV_BUILD)
     failed = f"error: Failed to build `{built.format(uri=tmp_path.as_uri())}`\n"
     output = f"{failed}  cause: The build backend returned an error\n  {said}\n"
     assert isinstance(faults.explain("x", output, lock), faults.NotAPackageError) is is_other
@@ -108,7 +116,7 @@ def test_a_build_that_finds_no_package(tmp_path: Path, built: str, said: str, *,
     ],
 )
 def test_code_that_is_named_but_not_found_is_an_error(tmp_path: Path, settings: str) -> None:
-    lock = write(tmp_path, POETRY + settings)
+    lock = write(tmp_path, UV_BUILD + settings)
     output = (
         f"error: Failed to build `my-study @ {tmp_path.as_uri()}`\n  cause: The build backend returned an error\n"
         "  cause: Expected a Python module at: src/libb/__init__.py\n"
@@ -121,7 +129,7 @@ def test_code_that_is_named_but_not_found_is_an_error(tmp_path: Path, settings: 
 
 @pytest.mark.parametrize("is_installed", [True, False])
 def test_the_image_installs_the_project_if_setup_env_did(tmp_path: Path, *, is_installed: bool) -> None:
-    write(tmp_path, POETRY)
+    write(tmp_path, UV_BUILD)
     installed = {"six": "1"} | ({"my-study": "1"} if is_installed else {})
     record = SetupEnvRecord(stage="setup-env", lock_file="pyproject.toml", packages=installed)
     found = packages.find("", record, tmp_path)

@@ -1,5 +1,6 @@
 """The lock file that says what to install, for the environment and for the image."""
 
+import functools
 import hashlib
 import json
 import os
@@ -22,14 +23,17 @@ LockKind = Literal["uv.lock", "pylock", "poetry", "pdm", "pipenv", "hashed", "pl
 SEARCHED = (
     "uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "Pipfile.lock", "requirements*.txt", "pyproject.toml"
 )  # fmt: skip
-# Locks that their own tool exports: the kind, which is also the tool's command, and the file next to it.
-EXPORTED: Mapping[str, tuple[LockKind, str]] = {
-    "poetry.lock": ("poetry", "pyproject.toml"),
-    "pdm.lock": ("pdm", "pyproject.toml"),
-    "Pipfile.lock": ("pipenv", "Pipfile"),
-}
+# Locks that their own tool exports: the kind, which is also the tool's command.
+EXPORTED: Mapping[str, LockKind] = {"poetry.lock": "poetry", "pdm.lock": "pdm", "Pipfile.lock": "pipenv"}
+# Locks, and the files next to them that they are created from.
+CREATED_FROM = {
+    "uv.lock": "pyproject.toml", "poetry.lock": "pyproject.toml", "pdm.lock": "pyproject.toml",
+    "Pipfile.lock": "Pipfile",
+}  # fmt: skip
 NOTHING = f"No file says what to install ({', '.join(map(quote, SEARCHED))})."
 NOTHING_HINT = "Run `pip list --format=freeze > requirements.txt` and commit the file, or set `requirements`."
+# Kinds that install the project of a `pyproject.toml`, too, if it is a package. uv decides it for `uv.lock`.
+_WITH_PROJECT = ("pyproject", "poetry", "pdm")
 # The files of a local project that decide how it is installed; uv reads only these, too.
 PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 _FROM_ENVIRONMENT = "run `pip list --format=freeze > requirements.txt` in that environment"
@@ -75,19 +79,18 @@ class Lock:
     @property
     def copies(self) -> list[str]:
         """The packages built from code of the repository and copied; editable ones are used where they are."""
-        return [name for name, source in self._sources() if _is_local(source) and "editable" not in source]
+        return [name for name, source in self._sources if _is_local(source) and "editable" not in source]
 
     @property
     def builds_local_code(self) -> bool:
         """Whether a package comes from a folder or a file of the repository, which must then exist, too."""
-        match self.kind:
-            case "uv.lock" | "pylock":
-                return any(_is_local(source) for _, source in self._sources())
-            case "hashed" | "plain":
-                return any(line.is_local for line in self.lines())
-            case "poetry" | "pdm" | "pipenv":
-                return any(_is_local(source) for _, source in self._sources()) or "build-system" in self.project()
-        return self.installs_project
+        is_local = any(_is_local(source) for _, source in self._sources) or any(line.is_local for line in self.lines())
+        return is_local or self.installs_project
+
+    @property
+    def editable(self) -> set[str]:
+        """The folders whose code is used where it is, as the lock names them."""
+        return {str(source["editable"]) for _, source in self._sources if "editable" in source}
 
     @property
     def is_requirements_file(self) -> bool:
@@ -96,9 +99,9 @@ class Lock:
     @property
     def installs_project(self) -> bool:
         """Whether the project itself is installed, editable, and not only its dependencies."""
-        if self.kind != "pyproject":
+        if self.kind not in _WITH_PROJECT:
             return self.kind == "setup"
-        has_build = "build-system" in _toml(self.name, self.path)
+        has_build = "build-system" in self.project()
         is_package = not self.why_not_a_package if self.dependencies_only is None else not self.dependencies_only
         return has_build and is_package
 
@@ -111,7 +114,7 @@ class Lock:
     @property
     def why_not_a_package(self) -> str:
         """Why a project with a build system is not installed itself; empty: it is, or it has no build system."""
-        content = _toml(self.name, self.path) if self.kind == "pyproject" else {}
+        content = self.project() if self.kind in _WITH_PROJECT else {}
         return project.why_not_a_package(content, self.path.parent) if "build-system" in content else ""
 
     @property
@@ -121,7 +124,7 @@ class Lock:
             case "hashed" | "plain":
                 return not any(line.installs for line in self.lines())
             case "uv.lock" | "pylock":
-                return all("virtual" in source for _, source in self._sources())
+                return all("virtual" in source for _, source in self._sources)
             case "pyproject":
                 listed = table(_toml(self.name, self.path), "project")
                 return not (listed.get("dependencies") or listed.get("dynamic") or self.installs_project)
@@ -135,6 +138,7 @@ class Lock:
         """Return the lines that install packages from git, editable, which uv refuses."""
         return [line for line in self.lines() if line.is_editable_git]
 
+    @functools.cached_property
     def _sources(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Return name and source of each package, as in uv.lock."""
         if self.kind == "pipenv":
@@ -150,8 +154,8 @@ class Lock:
 
     def files(self) -> list[Path]:
         """Return all files that decide what is installed: this one, its includes, and the project next to a lock."""
-        if self.kind == "uv.lock" or self.is_exported:
-            return [self.path, self.path.with_name(EXPORTED.get(self.path.name, ("", "pyproject.toml"))[1])]
+        if created_from := CREATED_FROM.get(self.path.name):
+            return [self.path, self.path.with_name(created_from)]
         if self.is_requirements_file:
             return requirements_file.files(self.path)
         if self.kind == "setup":
@@ -167,7 +171,7 @@ class Lock:
     def read(self) -> Iterator[Path]:
         """Yield these files, and those that decide how the other packages of the repository are built."""
         yield from self.files()
-        sources = [source for _, source in self._sources()]
+        sources = [source for _, source in self._sources]
         folders = [
             str(source[key]) for source in sources for key in ("directory", "editable", "virtual") if key in source
         ]
@@ -240,7 +244,7 @@ def nothing_hint(cwd: Path) -> str:
 
 def _kind(name: str, path: Path) -> LockKind:
     if path.name in EXPORTED:
-        return EXPORTED[path.name][0]
+        return EXPORTED[path.name]
     match path.name:
         case "uv.lock":
             return "uv.lock"
@@ -265,7 +269,7 @@ def check(lock: Lock) -> None:
     """
     _check_packages(lock)
     content = {} if lock.kind in {"pipenv", "hashed", "plain", "setup"} else _toml(lock.name, lock.path)
-    if lock.kind == "uv.lock" or lock.is_exported:
+    if lock.path.name in CREATED_FROM:
         beside = lock.files()[-1]
         if not beside.is_file():
             raise InputError(
@@ -361,7 +365,7 @@ def _refuse_foreign(path: Path, name: str) -> None:
 
 
 def _unlocked(name: str, lock: str) -> InputError:
-    hint = f"Run `{EXPORTED[lock][0]} lock`, and commit `{lock}`."
+    hint = f"Run `{EXPORTED[lock]} lock`, and commit `{lock}`."
     return InputError(f"{quote(name)} needs its lock, `{lock}`, which does not exist.", hint=hint, file=name)
 
 

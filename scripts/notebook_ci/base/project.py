@@ -22,6 +22,11 @@ _BACKENDS = (
     ("setuptools",), ("uv", "build-backend"), ("hatch", "build"), ("hatch", "build", "targets", "wheel"), ("poetry",),
     ("flit",)
 )  # fmt: skip
+# Settings of tools with which a project is not a package.
+_OFF = (
+    ("poetry", "package-mode", False), ("uv", "package", False), ("pdm", "distribution", False),
+    ("pdm", "package-type", "application"),
+)  # fmt: skip
 _NAMES_CODE = {
     "packages", "py-modules", "package-dir", "ext-modules",
     "module-name", "module-root", "include", "only-include", "force-include", "sources", "module",
@@ -46,14 +51,16 @@ def why_not_a_package(content: Mapping[str, Any], folder: Path) -> str:
 
     `content` is that of the `pyproject.toml` in `folder`.
     """
-    if table(content, "tool", "poetry").get("package-mode") is False:
-        return "`package-mode` is false"
-    if table(content, "tool", "uv").get("package") is False:
-        return "`package` of `[tool.uv]` is false"
+    for tool, setting, off in _OFF:
+        if table(content, "tool", tool).get(setting) == off:
+            return f"`{setting}` of `[tool.{tool}]` is `{str(off).lower()}`"
     backend = str(table(content, "build-system").get("build-backend", "setuptools.build_meta"))
     if backend.startswith("setuptools."):
         return _why_not_setuptools(table(content, "tool", "setuptools"), folder)
-    name = str(table(content, "project").get("name", ""))
+    of_poetry = table(content, "tool", "poetry")
+    name = str(table(content, "project").get("name") or of_poetry.get("name", ""))
+    if backend.startswith("poetry.") and "packages" not in of_poetry and not _has_module(name, folder):
+        return f"neither `{name}` nor `src/{name}` is its code"
     has_settings = "hatch" in table(content, "tool") or (folder / "hatch.toml").exists()
     if backend == "hatchling.build" and not has_settings and not _has_package(name, folder):
         return f"no folder has its name, `{name}`"
@@ -78,6 +85,13 @@ def _why_not_setuptools(settings: Mapping[str, Any], folder: Path) -> str:
 
 def _kept(names: list[str], ignored: re.Pattern[str]) -> list[str]:
     return [name for name in names if name.isidentifier() and not ignored.fullmatch(name)]
+
+
+def _has_module(name: str, folder: Path) -> bool:
+    """Return whether Poetry (2.4) finds the code: `poetry.core.masonry.utils.module`."""
+    module = normal_name(name).replace("-", "_")
+    paths = (folder / module, folder / "src" / module)
+    return any(path.is_dir() or path.with_name(f"{module}.py").is_file() for path in paths)
 
 
 def _has_package(name: str, folder: Path) -> bool:

@@ -37,10 +37,11 @@ class Packages:
     def texts(self) -> dict[str, str]:
         """Return the files that the build needs, path -> text; they include pins of what setup-env installed."""
         lock = self.lock
-        texts = {lock.shown(path): _text(lock, path) for path in lock.files()}
         if self.exported:
             here, there = lock.workspace.resolve().as_uri(), f"file://{WORK}"
             texts = {name: text.replace(here, there) for name, text in self.exported.texts.items()}
+        else:
+            texts = {lock.shown(path): _text(lock, path) for path in lock.files()}
         if lock.editable_git():  # uv refuses them in the file
             texts[lock.name] = requirements_file.for_uv(lock.lines(), lock.path.parent)
         pins = {ADDED: self.added, TESTED: self.installed}
@@ -70,7 +71,8 @@ class Packages:
         # In requirements files, paths of packages start from the current folder.
         commands = [f"cd {folder}", command] if is_list and is_local else [command]
         if self.exported:
-            commands = [" ".join(map(str, [uv, *call])) for call in self.exported.install_arguments(PYTHON, pins)]
+            calls = self.exported.install_arguments(PYTHON)
+            commands = [" ".join(map(str, [uv, *call, f"{pins}/{name}"])) for name, call in calls]
         install = f"{uv} pip install --python {PYTHON} --compile-bytecode"
         if self.added:
             commands.append(f"{install} --no-deps --requirements {pins}/{ADDED}")

@@ -22,7 +22,7 @@ from notebook_ci.build_image.model import LABEL_PREFIX, BuildImageInputs, fitted
 from notebook_ci.build_image.network import CERTIFICATES, Network
 from notebook_ci.build_image.packages import Packages
 from notebook_ci.build_image.revision import Revision
-from notebook_ci.exporting.export import export
+from notebook_ci.exporting.export import NEWEST, export
 from notebook_ci.records.build_image import BuildImageRecord
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.tools.installing import DESCRIBE
@@ -214,8 +214,8 @@ def _generated(inputs: BuildImageInputs, context: Context, revision: Revision) -
             )
             hint = "Run setup-env before build-image in this run, or remove `base-image`."
             raise InputError(message, hint=hint)
-        # Of the default base, `python:X.Y-slim`, only X.Y is known: its newest version.
-        python = found.python_version or f"{_minor(base.removeprefix('python:'))}.99"
+        # Of the default base, `python:X.Y-slim`, only X.Y is known.
+        python = found.python_version or f"{_minor(base.removeprefix('python:'))}.{NEWEST}"
         found = replace(found, exported=export(found.lock, python, context))
     network = Network.of(context)
     for setting in network.left_out:

@@ -1,10 +1,11 @@
 """Exports a lock of Poetry, PDM or Pipenv to requirements, and says how uv installs them."""
 
+import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from notebook_ci.base import isolation, worker
@@ -13,7 +14,6 @@ from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.files import TMPDIR, unwritable
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.process import Argument, Deadline
-from notebook_ci.base.project import why_not_a_package
 from notebook_ci.base.texts import quote
 from notebook_ci.exporting.protocol import Export, Order
 from notebook_ci.tools import tool
@@ -22,9 +22,12 @@ WORKER = Path(__file__).with_name("worker.py")
 TOOLS = {"poetry": "Poetry", "pdm": "PDM", "pipenv": "Pipenv"}
 SECONDS = 300
 HASHED, OTHERS = "exported.txt", "exported-code.txt"
+NEWEST = 99  # the patch version of a Python of which only X.Y is known: its newest one
 _OPTION = re.compile(r"(?:-i|--index-url|--extra-index-url|--find-links)[ =]")
 # What is the same at each installation without a hash: a git commit, and code of the repository.
 _FIXED = re.compile(r"(?:-e )?(?:[^\s@]+ ?@ ?)?(?:git\+\S+@[0-9a-f]{40}\b|file://(?!.*--hash=))")
+# A path as Pipenv and PDM write it, from the folder of the lock; uv starts at the current folder, and knows no `#egg`.
+_PATH = re.compile(r"^(-e (?![a-z+]+:)|(?=[./]))([^\s;#]+)(?:#egg=[\w.-]+(\[[^\]]*\])?)?", re.MULTILINE)
 # As Pipenv and PDM write an editable git dependency; only folders can be editable for uv.
 _EDITABLE_GIT = re.compile(r"-e (git\+[^\s#]+)#egg=([\w.-]+)(?:&(subdirectory=[^\s\[]+))?(\[[^\]]*\])?")
 
@@ -35,23 +38,23 @@ class Exported:
 
     hashed: str = ""  # packages with hashes
     others: str = ""  # git commits, and code of the repository
-    lacks_code: bool = False  # of the project itself, which would be installed if it existed
 
     @property
     def texts(self) -> dict[str, str]:
         return {name: text for name, text in {HASHED: self.hashed, OTHERS: self.others}.items() if text}
 
-    def install_arguments(self, python: Argument, folder: Argument) -> Iterator[list[Argument]]:
-        """Yield the arguments of each call of uv. `folder` contains the files of `texts`.
+    def install_arguments(self, python: Argument) -> Iterator[tuple[str, list[Argument]]]:
+        """Yield the name of each file of `texts`, and the arguments with which uv installs it; its path is the next.
 
         The lock is complete: nothing is resolved, because it may deliberately contradict what packages declare.
         """
         install: list[Argument] = ["pip", "install", "--python", python, "--compile-bytecode", "--no-deps"]
-        if "--extra-index-url" in self.hashed:
-            # The first index may have only other versions. It is "unsafe" only without hashes.
-            install += ["--index-strategy", "unsafe-best-match"]
-        for name in self.texts:
-            yield [*install, *(["--require-hashes"] if name == HASHED else []), "--requirements", f"{folder}/{name}"]
+        # The first index may have only other versions. It is "unsafe" only for what has no hash.
+        matching = ["--index-strategy", "unsafe-best-match"] if "--extra-index-url" in self.hashed else []
+        if self.hashed:
+            yield HASHED, [*install, *matching, "--require-hashes", "--requirements"]
+        if self.others:
+            yield OTHERS, [*install, "--requirements"]
 
 
 def export(lock: Lock, python: str, context: Context) -> Exported:
@@ -64,10 +67,13 @@ def export(lock: Lock, python: str, context: Context) -> Exported:
     tool.install(lock.kind, name, context.environ, context.console)
     context.console.progress(f"Exporting `{lock.name}` with {name}")
     chosen = {"groups": list(lock.groups), "extras": list(lock.extras)}
-    request = Order(kind=lock.kind, project=str(project), python=python, **chosen)
-    with tempfile.TemporaryDirectory(prefix="notebook-ci-export-") as scratch:
-        copy = Path(scratch).resolve()
+    request = Order(kind=lock.kind, python=python, **chosen)
+    with tempfile.TemporaryDirectory(prefix="notebook-ci-export-") as folder:
+        scratch = Path(folder).resolve()
+        # As deep as the project: the path of a folder beside it must not lead out of the scratch folder.
+        copy = scratch.joinpath(*project.parts[1:])
         try:
+            copy.mkdir(parents=True)
             for path in lock.files():
                 shutil.copyfile(path, copy / path.name)
         except OSError as error:
@@ -86,29 +92,38 @@ def export(lock: Lock, python: str, context: Context) -> Exported:
         except worker.TooSlow as error:
             raise SurroundingsError(f"{name} did not export `{lock.name}` within {SECONDS} s.") from error
     _raise_problems(lock, python, reply)
-    lacks_code = reply.lacks_code or (reply.is_package and bool(why_not_a_package(lock.project(), project)))
-    if lacks_code:
-        file = lock.shown(lock.files()[-1])
-        context.notice(f"`{file}` declares a package whose code does not exist: only its dependencies are installed.")
-    text = reply.requirements.replace(copy.as_uri(), project.as_uri())
-    exported = _split(text + (f"-e {project.as_uri()}\n" if reply.is_package and not lacks_code else ""))
-    return replace(exported, lacks_code=lacks_code)
+    text = reply.requirements.replace(f"{scratch.as_uri()}/", Path(project.anchor).as_uri())
+    text = _with_uris(text, project, lock.editable)
+    return _split(text + (f"-e {project.as_uri()}\n" if lock.installs_project else ""))
 
 
 def _raise_problems(lock: Lock, python: str, reply: Export) -> None:
     again = f"Run `{lock.kind} lock`, and commit the new `{lock.path.name}`."
-    if reply.failures:
-        reason = reply.errors[0].message
-        raise InputError(f"{TOOLS[lock.kind]} cannot export {quote(lock.name)}: {reason}", hint=again, file=lock.name)
+    for error in reply.errors:
+        if isinstance(error, InputError):
+            error.message = f"{TOOLS[lock.kind]} cannot export {quote(lock.name)}: {error.message}"
+            error.hint, error.file = error.hint or again, lock.name
+        raise error
     if not reply.is_fresh:
         beside = lock.files()[-1].name
         raise InputError(f"{quote(lock.name)} no longer matches its `{beside}`.", hint=again, file=lock.name)
     if reply.required_python:
         raise InputError(
-            f"{quote(lock.name)} is for Python {reply.required_python}, but the environment's Python is {python}.",
+            f"{quote(lock.name)} is for Python {reply.required_python}, but the environment's Python is "
+            f"{python.removesuffix(f'.{NEWEST}')}.",
             hint="Set `python-version` to a version that fits.",
             file=lock.name,
         )
+
+
+def _with_uris(text: str, project: Path, editable: Collection[str]) -> str:
+    """Write paths as URIs. `editable` are the paths with `-e`, which Pipenv omits if it does not see the folder."""
+
+    def uri(found: re.Match[str]) -> str:
+        option = "-e " if found[1] or found[2] in editable else ""
+        return f"{option}{Path(os.path.normpath(project / found[2])).as_uri()}{found[3] or ''}"
+
+    return _PATH.sub(uri, text)
 
 
 def _split(text: str) -> Exported:

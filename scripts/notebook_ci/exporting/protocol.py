@@ -11,7 +11,6 @@ class Order:
     """What to export. The working directory contains only a copy of the lock and of its project file."""
 
     kind: LockKind
-    project: str  # the folder of the lock in the workspace
     groups: list[str]  # besides the main dependencies
     extras: list[str]
     python: str  # version of the environment's Python; empty: not known
@@ -22,5 +21,3 @@ class Export(Reply):
     is_fresh: bool = False  # whether the lock matches its project file; nothing is exported otherwise
     requirements: str = ""  # in the format of a requirements file
     required_python: str = ""  # which Python the project requires, if that of the request does not fit
-    is_package: bool = False  # whether the project itself is installed, too
-    lacks_code: bool = False  # it should be, but has no such package

@@ -8,7 +8,6 @@ user's variables nor home folder, where settings would come from.
 import contextlib
 import io
 import os
-import re
 import sys
 import tempfile
 from pathlib import Path
@@ -17,7 +16,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from notebook_ci.base import worker
-from notebook_ci.base.errors import InputError
+from notebook_ci.base.errors import InputError, NotebookCiError
+from notebook_ci.base.texts import quote
 from notebook_ci.exporting.protocol import Export, Order
 
 KEPT = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
@@ -34,14 +34,16 @@ def export(request: Order, reply: Export) -> None:
         os.environ.update(kept, **dict.fromkeys(OF_USER + OF_TOOLS, home))
         try:
             exporters[request.kind](Path.cwd(), request, reply)
-        except Exception as error:  # noqa: BLE001 - each tool has its own for what it cannot read
-            reply.fail(InputError(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"))
+        except (NotebookCiError, OSError):
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            raise InputError(reason) from error
 
 
 def _poetry(folder: Path, request: Order, reply: Export) -> None:
     from cleo.io.buffered_io import BufferedIO
     from poetry.core.constraints.version import Version
-    from poetry.core.masonry.utils.module import Module, ModuleOrPackageNotFoundError
     from poetry.core.packages.dependency_group import MAIN_GROUP
     from poetry.factory import Factory
     from poetry_plugin_export.exporter import Exporter
@@ -61,12 +63,6 @@ def _poetry(folder: Path, request: Order, reply: Export) -> None:
     required = project.package.python_constraint
     if request.python and not required.allows(Version.parse(request.python)):
         reply.required_python = str(required)
-    if project.is_package_mode and "build-system" in project.pyproject.data:
-        try:
-            Module(project.package.name, request.project, packages=project.local_config.get("packages", []))
-            reply.is_package = True
-        except ModuleOrPackageNotFoundError:
-            reply.lacks_code = True
 
 
 def _pdm(folder: Path, request: Order, reply: Export) -> None:
@@ -76,13 +72,20 @@ def _pdm(folder: Path, request: Order, reply: Export) -> None:
     from pdm.core import Core
     from pdm.environments import BareEnvironment
     from pdm.formats.requirements import export as as_text
+    from pdm.project.lockfile import FLAG_INHERIT_METADATA
 
     project = Core().create_project(folder, global_config=os.devnull)
     project.environment = BareEnvironment(project)  # others create a virtual environment
     chosen = {"default", *request.groups, *request.extras}
-    reply.is_fresh = not check_lockfile(project) and not project.lockfile.compare_groups(chosen)
+    reply.is_fresh = not check_lockfile(project)
     if not reply.is_fresh:
         return
+    if missing := sorted(project.lockfile.compare_groups(chosen)):
+        message = f"it does not contain {', '.join(map(quote, missing))}."
+        raise InputError(message, hint="Run `pdm lock --group :all`, and commit it.")
+    if FLAG_INHERIT_METADATA not in project.lockfile.strategy:
+        message = "it does not say for which groups and platforms its packages are."
+        raise InputError(message, hint="Run `pdm lock --strategy inherit_metadata`, and commit it.")
     entries = project.get_locked_repository().evaluate_candidates(chosen, evaluate_markers=False)
     candidates = [entry.candidate for entry in entries]
     options = argparse.Namespace(expandvars=False, editable_self=False)
@@ -93,11 +96,11 @@ def _pdm(folder: Path, request: Order, reply: Export) -> None:
         reply.requirements += as_text(project, some, options)
     if request.python and not project.python_requires.contains(request.python):
         reply.required_python = str(project.python_requires)
-    reply.is_package = project.is_distribution and "build-system" in project.pyproject.open_for_read()
 
 
 def _pipenv(folder: Path, request: Order, reply: Export) -> None:
     os.environ["PIPENV_IGNORE_VIRTUALENVS"] = os.environ["PIPENV_DONT_LOAD_ENV"] = "1"
+    from packaging.specifiers import SpecifierSet
     from pipenv.project import Project
     from pipenv.routines.requirements import generate_requirements
     from pipenv.vendor import plette
@@ -110,17 +113,13 @@ def _pipenv(folder: Path, request: Order, reply: Export) -> None:
         return
     required = project.pipfile.parsed.get("requires", {})
     version = required.get("python_full_version") or required.get("python_version") or ""
-    if request.python and version and not f"{request.python}.".startswith(f"{version}."):
+    specifiers = SpecifierSet(f"=={version}.*" if version[:1].isdigit() else version)
+    if request.python and not specifiers.contains(request.python, prereleases=True):
         reply.required_python = version
     output = io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
         generate_requirements(project, include_hashes=True, categories=",".join(["packages", *request.groups]))
-    reply.requirements = re.sub(
-        r"^(-e )?(\.[^\s;]*)",
-        lambda found: f"{found[1] or ''}{Path(os.path.normpath(folder / found[2])).as_uri()}",
-        output.getvalue(),
-        flags=re.MULTILINE,
-    )
+    reply.requirements = output.getvalue()
 
 
 if __name__ == "__main__":

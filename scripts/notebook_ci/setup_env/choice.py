@@ -29,11 +29,12 @@ def notes(found: Found) -> Iterator[Problem]:
 
 
 def only_dependencies(lock: Lock, reason: str) -> Problem:
+    file = lock.shown(lock.files()[-1])
     return Problem(
         severity="notice",
-        message=f"Only the dependencies of the project in {quote(lock.name)} are installed, not the project: {reason}.",
+        message=f"Only the dependencies of the project in {quote(file)} are installed, not the project: {reason}.",
         hint="If notebooks import the project, name its folders in the settings of its build system.",
-        file=lock.name,
+        file=file,
     )
 
 

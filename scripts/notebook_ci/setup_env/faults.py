@@ -2,6 +2,7 @@
 
 import functools
 import re
+from collections.abc import Mapping
 
 from notebook_ci.base import known_errors, requirements_file
 from notebook_ci.base.errors import InputError, NotebookCiError
@@ -23,8 +24,7 @@ _FAULTS = (
         r"all requirements must have (?:a hash, but (?:none|there were no hashes).*?|.* pinned .*, but found): "
         r"(?P<what>\S+)",
         "{lock} has hashes, but not for every package: {what} has none.",
-        "Compile it again, for example with `uv pip compile --generate-hashes`. A `Pipfile.lock` has hashes only for "
-        "the platform on which `pipenv lock` ran.",
+        "Compile it again, for example with `uv pip compile --generate-hashes`.",
     ),
     _in_lock(
         r"Couldn't parse requirement in `(?P<file>.+?)` at position (?P<position>\d+)\s+cause: (?P<what>.+)",
@@ -115,30 +115,43 @@ def explain(what: str, output: str, lock: Lock) -> NotebookCiError | None:
             return NotAPackageError(f"{quote(lock.name)} is not a package: {reason[0]}.", file=lock.name)
     if found := find(_FAULTS, output):
         known, groups = found
-        error = known.error({"lock": quote(lock.name), **groups})
-        # The file that uv names: absolute, or relative to the workspace.
-        path = lock.workspace / groups["file"] if "file" in groups else lock.path
-        if groups.get("file") == "-":
-            text = requirements_file.for_uv(lock.lines(), lock.workspace)
-            origin = lock.lines()[(error.line or _line_at(text, groups["position"])) - 1]
-            path, error.line = origin.file, origin.number
-        elif "://" in groups.get("file", ""):
-            path, error.hint = lock.path, f"It is in {quote(groups['file'])}, which is included."
-        elif "position" in groups:
-            error.line = _line_at(requirements_file.read(path, lock.shown(path)), groups["position"])
-        error.file = lock.shown(path)
-        if "url" in groups and (left := _line_of(_NAME_AT + re.escape(groups["url"]), lock)):
-            line, error.file, error.line = left
-            if groups["url"].startswith("file://"):  # of the machine on which conda built the package
-                error.hint = (
-                    "Such a line comes from `pip freeze` in a conda environment: "
-                    f"write `{line['name']}==<version>` instead, as `pip list --format=freeze` does."
-                )
-        return error
+        return _in_file(known.error({"lock": quote(lock.name), **groups}), groups, lock)
     # uv reports an index that refuses like one that has nothing, with the status in a hint.
     if re.search(r"(?<![.\d])40[137](?![.\d])", output):
         return None
     return known_errors.explain(_BUILD, output, what=what) or _not_in_index(output, lock)
+
+
+def _in_file(error: NotebookCiError, groups: Mapping[str, str], lock: Lock) -> NotebookCiError:
+    """Add the place in the lock's files that uv names, and what to do there."""
+    if lock.is_exported:
+        error.hint, error.file, error.line = _again(lock), lock.name, None
+        return error
+    # The file that uv names: absolute, or relative to the workspace.
+    path = lock.workspace / groups["file"] if "file" in groups else lock.path
+    if groups.get("file") == "-":
+        text = requirements_file.for_uv(lock.lines(), lock.workspace)
+        origin = lock.lines()[(error.line or _line_at(text, groups["position"])) - 1]
+        path, error.line = origin.file, origin.number
+    elif "://" in groups.get("file", ""):
+        path, error.hint = lock.path, f"It is in {quote(groups['file'])}, which is included."
+    elif "position" in groups:
+        error.line = _line_at(requirements_file.read(path, lock.shown(path)), groups["position"])
+    error.file = lock.shown(path)
+    if "url" in groups and (left := _line_of(_NAME_AT + re.escape(groups["url"]), lock)):
+        line, error.file, error.line = left
+        if groups["url"].startswith("file://"):  # of the machine on which conda built the package
+            error.hint = (
+                "Such a line comes from `pip freeze` in a conda environment: "
+                f"write `{line['name']}==<version>` instead, as `pip list --format=freeze` does."
+            )
+    return error
+
+
+def _again(lock: Lock) -> str:
+    """Return what to do about an exported lock that uv cannot install."""
+    here = ", on the same platform as this one" if lock.kind == "pipenv" else ""  # it has the hashes of one platform
+    return f"Check `{lock.files()[-1].name}`, run `{lock.kind} lock`{here}, and commit both files."
 
 
 def _line_at(text: str, position: str) -> int:

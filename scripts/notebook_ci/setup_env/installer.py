@@ -9,9 +9,10 @@ from pathlib import Path
 
 from notebook_ci.base import requirements_file
 from notebook_ci.base.context import Context
+from notebook_ci.base.errors import InputError
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.process import Argument
-from notebook_ci.base.texts import listed
+from notebook_ci.base.texts import listed, quote
 from notebook_ci.exporting.export import Exported
 from notebook_ci.setup_env import faults
 from notebook_ci.setup_env.choice import only_dependencies
@@ -21,6 +22,7 @@ from notebook_ci.setup_env.venv import AlteredError, Venv
 from notebook_ci.tools.installing import install_arguments
 
 KERNEL = "ipykernel"
+STDIN = Path("-")
 MOST_NAMED = 5
 NO_CACHE = "UV_NO_CACHE"
 UV_MILESTONES = ("Resolved", "Prepared", "Installed", "Audited", "Bytecode")
@@ -32,7 +34,7 @@ class Installer:
     lock: Lock
     venv: Venv
     context: Context
-    exported: Exported | None  # of the lock; its files are in the folder of the stage's artifacts
+    exported: Exported | None  # of the lock
 
     def create(self, python: Path, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
         """Create the environment again. If that fails, the old one stays.
@@ -64,6 +66,7 @@ class Installer:
             if line.startswith(UV_MILESTONES):
                 progress(f"  {line}")
         locked = describe(self.venv.python)
+        self._check_not_empty(locked)
         if self.exported:
             self._check()
         installed = locked if KERNEL in locked.packages else self._with_kernel(locked)
@@ -83,12 +86,13 @@ class Installer:
 
     def _install_from(self, lock: Lock) -> str:
         what = f"The packages of `{lock.name}` could not be installed"
-        file, stdin = (lock.path, "")
+        file, stdin = lock.path, ""
         if lock.editable_git():  # uv refuses them in the file
-            file, stdin = Path("-"), requirements_file.for_uv(lock.lines(), lock.workspace)
-        calls = [install_arguments(lock, self.venv.python, file, lock.path.parent)]
-        if self.exported:
-            calls = list(self.exported.install_arguments(self.venv.python, self.context.files.artifacts))
+            file, stdin = STDIN, requirements_file.for_uv(lock.lines(), lock.workspace)
+        calls = [(install_arguments(lock, self.venv.python, file, lock.path.parent), stdin)]
+        if exported := self.exported:  # not from the files in the run directory, where secrets are masked
+            each = exported.install_arguments(self.venv.python)
+            calls = [([*call, STDIN], exported.texts[name]) for name, call in each]
         arguments: list[Argument] = ["--locked"] if lock.kind == "uv.lock" else list(self.uv.pip.uv_flags())
         # Build code of the repository again: uv would reuse an earlier build of other code.
         if not lock.is_requirements_file:
@@ -97,8 +101,19 @@ class Installer:
             arguments.append("--refresh")
         env = {"UV_PROJECT_ENVIRONMENT": str(self.venv.path.resolve())}
         explain = functools.partial(faults.explain, what, lock=lock)
-        outputs = [self.uv.run(what, [*call, *arguments], env=env, stdin=stdin, explain=explain) for call in calls]
+        outputs = [self.uv.run(what, [*call, *arguments], env=env, stdin=text, explain=explain) for call, text in calls]
         return "\n".join(outputs)
+
+    def _check_not_empty(self, locked: Installed) -> None:
+        """Refuse packages of which none is for this environment; warn if none was chosen."""
+        if locked.packages or self.lock.installs_nothing:
+            return
+        name = quote(self.lock.name)
+        if self.lock.is_requirements_file or (self.exported and self.exported.texts):
+            message = f"No package of {name} is for Python {locked.version} on this platform."
+            raise InputError(message, hint=f"Set `python-version`, or create {name} for them.", file=self.lock.name)
+        message = f"Nothing was installed from {name}. `groups` and `extras` choose what else is installed."
+        self.context.warning(message, file=self.lock.name)
 
     def _check(self) -> None:
         """Warn of what a lock lacks: it was installed without resolving."""

@@ -57,7 +57,8 @@ def _requires_python(path: Path) -> str:
         if specifiers := str(content.get("project", {}).get("requires-python", "")).strip():
             return specifiers
         if requires := content.get("requires"):  # a Pipfile
-            return f"=={requires.get('python_full_version') or requires['python_version'] + '.*'}"
+            version = requires.get("python_full_version") or f"{requires['python_version']}.*"
+            return f"=={version}" if version[0].isdigit() else version.removesuffix(".*")
         return _of_poetry(content["tool"]["poetry"]["dependencies"]["python"])
     except (OSError, ValueError, AttributeError, KeyError, TypeError):
         return ""  # the lock is another file; if it is this one, `locks.check` reports it
@@ -65,7 +66,8 @@ def _requires_python(path: Path) -> str:
 
 def _of_poetry(constraint: str) -> str:
     """Return what uv understands of Poetry's constraints ("Dependency specification" of its docs); else nothing."""
-    text = ",".join(map(_part_of_poetry, constraint.replace(" ", "").split(",")))
+    parts = re.split(r"\s*,\s*|(?<![<>=!~^,\s])\s+", constraint.strip())
+    text = ",".join(_part_of_poetry(re.sub(r"\s", "", part)) for part in parts)
     return text if _SPECIFIERS.fullmatch(text) else ""
 
 

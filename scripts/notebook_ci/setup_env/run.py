@@ -11,7 +11,9 @@ from notebook_ci.base.console import Console
 from notebook_ci.base.context import Context
 from notebook_ci.base.files import sha256
 from notebook_ci.base.locks import Found, Lock
+from notebook_ci.base.masking import masked
 from notebook_ci.base.plan import Nothing, Plan
+from notebook_ci.base.texts import without_users
 from notebook_ci.base.workspace import PRIVATE_FOLDER, Workspace, private_folder
 from notebook_ci.exporting.export import export
 from notebook_ci.records.environment import read_marker
@@ -60,7 +62,7 @@ def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, con
     python = pythons.find(uv, planned.python.version)
     if not python:
         return {}
-    return {"key": f"notebook-ci-env-2-{venv.key(planned.lock, python)}", "path": str(planned.venv.path)}
+    return {"key": f"notebook-ci-env-{venv.key(planned.lock, python)}", "path": str(planned.venv.path)}
 
 
 def run(_: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: SetupEnvRecord) -> None:
@@ -80,9 +82,8 @@ def run(_: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: S
         exported = export(lock, describe(python).version, context) if lock.is_exported else None
         for name, text in exported.texts.items() if exported else ():
             path = context.files.artifacts / name
-            path.write_text(text, encoding="utf-8")
+            path.write_text(without_users(masked(text)), encoding="utf-8")
             record.created[context.files.relative(path)] = sha256(path)
-        key = "" if exported and exported.lacks_code else key  # the key does not cover whether there is code
         installed, record.added = Installer(uv, lock, folder, context, exported).create(python, key, record.read)
     else:
         context.console.progress(f"Reusing the environment `{folder.path}`: neither it nor `{lock.name}` has changed")

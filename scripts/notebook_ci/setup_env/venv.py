@@ -19,6 +19,7 @@ from notebook_ci.records.environment import MARKER, EnvironmentMarker, default_e
 from notebook_ci.setup_env.uv import Installed, describe
 from notebook_ci.tools import integrity
 
+LAYOUT = 3  # changes with what setup-env makes of the same lock and Python: older environments are not reused
 # Signed after their packages had been hashed, as in debugpy 1.6. Other systems do not load them.
 WINDOWS_BINARIES = (".dll", ".exe", ".pyd")
 
@@ -145,7 +146,7 @@ def key(lock: Lock, python: Path) -> str:
     names = [lock.shown(path) for path in lock.files()]
     code = str(lock.path.parent.resolve()) if lock.builds_local_code else ""
     of_python = [str(python.resolve()), base.version, base.implementation, base.platform]
-    text = json.dumps([lock.digest(), names, code, *of_python])
+    text = json.dumps([LAYOUT, lock.digest(), names, code, *of_python])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -21,6 +21,10 @@ other = zmq.Context().socket(zmq.PAIR)
 def say(number):
     session.send(other, "told", {"number": number})
 
+def come():
+    while not channel._plain.get(zmq.EVENTS) & zmq.POLLIN:
+        time.sleep(0.001)
+
 async def heard(timeout=None):
     return (await channel.get_msg(timeout))["content"]["number"]
 
@@ -31,7 +35,7 @@ async def waiting():
 
 async def one_that_is_there():
     say(1)
-    await asyncio.sleep(0.1)
+    come()
     assert await heard() == 1
 
 async def one_that_comes():
@@ -51,14 +55,14 @@ async def none():
     assert await heard(timeout=5) == 1
 
 async def one_that_comes_when_the_time_is_over():
-    asyncio.get_running_loop().call_soon(lambda: (say(1), time.sleep(0.2)))
+    asyncio.get_running_loop().call_soon(lambda: (say(1), time.sleep(0.2), come()))
     assert await heard(timeout=0.1) == 1
 
 async def one_that_comes_before_another_is_sent():
     # Sending takes note of what has come, and the descriptor need not tell of it any more.
     task = await waiting()
     say(1)
-    time.sleep(0.05)
+    come()
     channel.send(session.msg("asked"))
     assert channel._waiting.done()
     assert await task == 1
@@ -67,14 +71,15 @@ async def one_that_nobody_waits_for_any_more():
     task = await waiting()
     task.cancel()
     say(1)
-    await asyncio.sleep(0.1)
-    assert not channel._loop, "it would be told without end"
+    async with asyncio.timeout(5):  # or it would be told without end
+        while channel._loop:
+            await asyncio.sleep(0.001)
     assert await heard(timeout=5) == 1
 
 async def one_that_comes_when_a_waiter_has_just_left():
     task = await waiting()
     say(1)
-    time.sleep(0.05)
+    come()
     channel._look()
     task.cancel()
     assert await heard(timeout=5) == 1

@@ -108,7 +108,7 @@ BUILD = '[build-system]\nrequires = ["{}"]\nbuild-backend = "{}"\n'
         (
             ("poetry-core", "poetry.core.masonry.api"),
             "[tool.poetry]\npackage-mode = false\n",
-            "`package-mode` is false",
+            "`package-mode` of `[tool.poetry]` is `false`",
         ),
     ],
 )
@@ -132,14 +132,14 @@ def with_backends(shop: Shop) -> dict[str, str | None]:
 
 
 def test_a_build_that_finds_no_package(shop: Shop) -> None:
-    build = BUILD.format("poetry-core", "poetry.core.masonry.api")
+    build = BUILD.format("uv_build", "uv_build")
     shop.workspace.write("pyproject.toml", PROJECT.format('"nbone", "ipykernel"') + build)
     done = shop.setup(with_backends(shop))
     assert (done.code, installed(done)) == (0, ONE), done.log
     [notice] = done.annotations("notice")
     assert "are installed, not the project: its build finds no code to package." in notice.message
     # Another fault of the build remains a fault.
-    shop.workspace.write("pyproject.toml", PROJECT.format('"nbone"').replace('"1"', '"1"\nreadme = "no.md"') + build)
+    shop.workspace.write("pyproject.toml", PROJECT.format('"nbone"') + BUILD.format("uv_build", "uv_built"))
     shop.workspace.write("study/__init__.py", "")
     assert shop.setup(with_backends(shop)).code == 3
 
@@ -169,3 +169,12 @@ def test_a_list_of_nothing_is_a_warning(shop: Shop) -> None:
     assert done.annotations("warning")[0].message == (
         "`requirements.txt` lists no packages: it installs nothing. Add the packages there."
     )
+
+
+def test_a_list_of_packages_for_other_platforms_is_refused(shop: Shop) -> None:
+    shop.workspace.write("requirements.txt", "nbone; sys_platform == 'x'\n")
+    done = shop.setup()
+    assert done.code == 2, done.log
+    (error,) = done.annotations()
+    assert error.message.startswith("No package of `requirements.txt` is for Python 3.")
+    assert error.place == ("requirements.txt", 0)

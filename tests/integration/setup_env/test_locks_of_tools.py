@@ -202,6 +202,85 @@ def test_code_of_the_repository_is_installed_as_it_is_now(shop: Shop, lay: Calla
     assert done.record["fixed"] is False
 
 
+@each_tool
+def test_editable_code_beside_the_project_is_used_where_it_is(
+    shop: Shop, lay: Callable[[Tool], Path], tool: Tool
+) -> None:
+    lib = shop.workspace.base / "lib"
+    (lib / "src" / "study").mkdir(parents=True)
+    build = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    (lib / "pyproject.toml").write_text(f'{build}[project]\nname = "study"\nversion = "1"\n')
+    (lib / "backend.py").write_text(EDITABLE)
+    source = tool.of_path.replace("./pkg", "../lib").replace('"pkg"', '"../lib"')
+    editable = {"poetry": f"develop = true\n{source}", "pdm": f"{source}editable = true\n"}
+    add(lay(tool), editable.get(tool.name, '{"path": "../lib", "editable": true}'))
+    for text in ("one", "two"):
+        (lib / "src" / "study" / "__init__.py").write_text(f"NAME = {text!r}\n")
+        done = shop.setup()
+        assert done.code == 0, done.log
+        assert done.record["reused"] is (text == "two")
+        assert ask(done, "import study; print(study.NAME)") == text
+
+
+@each_tool
+def test_a_lock_without_a_package_for_this_platform_is_refused(
+    shop: Shop, lay: Callable[[Tool], Path], tool: Tool
+) -> None:
+    lock = lay(tool)
+    name = "marker" if tool is PDM else "markers"
+    found, added = 'name = "nbone"\nversion = "1.0"\n', f"{name} = \"sys_platform == 'win32'\"\n"
+    if tool is PIPENV:
+        found, added = '"nbone": {', '"markers": "sys_platform == \'win32\'",'
+    text = lock.read_text()
+    assert found in text
+    lock.write_text(text.replace(found, found + added))
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    done = shop.setup(python_version=version)
+    assert done.code == 2, done.log
+    assert f"No package of `{tool.lock}` is for Python {version}." in done.log
+    assert not done.outputs.get("python")
+
+
+def test_a_lock_from_which_nothing_is_chosen_is_warned_of(shop: Shop, lay: Callable[[Tool], Path]) -> None:
+    lock = lay(PIPENV)
+    lock.write_text(json.dumps({**json.loads(lock.read_text()), "default": {}}))
+    done = shop.setup()
+    assert (done.code, installed(done)) == (0, {"ipykernel": "1.0"}), done.log
+    assert "Nothing was installed from `Pipfile.lock`." in done.annotations("warning")[0].message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ('strategy = ["inherit_metadata"]', "strategy = []", "it does not say for which groups and platforms"),
+        ('groups = ["default", "dev", "more"]', 'groups = ["default"]', "it does not contain `dev`."),
+    ],
+)
+def test_a_pdm_lock_that_lacks_information_is_refused(
+    shop: Shop, lay: Callable[[Tool], Path], old: str, new: str, reason: str
+) -> None:
+    lock = lay(PDM)
+    assert old in lock.read_text()
+    lock.write_text(lock.read_text().replace(old, new))
+    done = shop.setup(groups="dev")
+    assert done.code == 2, done.log
+    assert done.annotations()[0].message.startswith(f"PDM cannot export `pdm.lock`: {reason}")
+
+
+def test_a_password_in_a_lock_is_not_kept(shop: Shop, lay: Callable[[Tool], Path]) -> None:
+    lock = lay(PIPENV)
+    content = json.loads(lock.read_text())
+    url = shop.index.url().replace("://", "://user:s3cret@")
+    content["_meta"]["sources"] = [{"name": "pypi", "url": url, "verify_ssl": True}]
+    lock.write_text(json.dumps(content))
+    done = shop.setup()
+    assert (done.code, installed(done)) == (0, ONE), done.log
+    (name,) = done.record["created"]
+    folder = shop.workspace.runner_temp / "notebook-ci"
+    assert url.replace("user:s3cret@", "") in (folder / name).read_text()
+    assert not [path for path in folder.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()]
+
+
 def test_what_a_lock_lacks_is_warned_of(shop: Shop, lay: Callable[[Tool], Path]) -> None:
     local_package(shop.workspace, "one")
     backend = shop.workspace.folder / "pkg" / "backend.py"
@@ -219,11 +298,14 @@ def test_the_project_itself_is_installed_if_it_is_a_package(
 ) -> None:
     project = lay(tool).with_name("pyproject.toml")
     text = project.read_text().replace("package-mode = false\n", "").replace("distribution = false\n", "")
-    project.write_text(f'{text}\n[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n')
+    backend = "poetry.core.masonry.api" if tool is POETRY else "backend"
+    project.write_text(f'{text}\n[build-system]\nrequires = []\nbuild-backend = "{backend}"\nbackend-path = ["."]\n')
     if tool is POETRY:
         done = shop.setup()
         assert installed(done) == ONE
-        assert "declares a package whose code does not exist: only its dependencies are installed" in done.log
+        assert "not the project: neither `study` nor `src/study` is its code" in done.log
+        assert shop.setup().record["reused"]
+        project.write_text(project.read_text().replace("poetry.core.masonry.api", "backend"))
     shop.workspace.write("backend.py", EDITABLE)
     shop.workspace.write("src/study/__init__.py", "NAME = 'one'\n")
     done = shop.setup()

@@ -76,7 +76,8 @@ for file in glob.glob("suite-*.json"):
 def old(*expectations: Any, **more: Any) -> dict[str, Any]:
     """Return a suite of 0.18; expectations are those of 1.x."""
     renamed = [{"expectation_type": each["type"], "kwargs": each["kwargs"]} for each in expectations]
-    return {"expectation_suite_name": "s", "expectations": renamed, "ge_cloud_id": None, **more}
+    meta = {"great_expectations_version": "0.18.22"}
+    return {"expectation_suite_name": "s", "expectations": renamed, "meta": meta, "ge_cloud_id": None, **more}
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
