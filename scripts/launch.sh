@@ -38,10 +38,10 @@ key="|${NOTEBOOK_CI_PYTHON-}|${RUNNER_TOOL_CACHE-}|$PATH"
 # environment may be deleted. Free-threaded builds are not usable: some tools have no wheels for them.
 probe() {
   "$1" -I -S -c '
-import os, sys, sysconfig
+import os, sys
 executable = getattr(sys, "_base_executable", "") or sys.executable
 usable = executable and sys.implementation.name == "cpython" and sys.version_info[3] == "final"
-if not usable or sysconfig.get_config_var("Py_GIL_DISABLED"):
+if not usable or "free-threading" in sys.version:
     sys.exit(1)
 sys.stdout.buffer.write(os.fsencode("%s|%d.%d" % (executable, *sys.version_info[:2])))
 ' </dev/null 2>/dev/null
@@ -65,16 +65,29 @@ take() {
 find_python() {
   local version folder program unversioned line
   local -a folders named versions=(3.14 3.13 3.12 3.11)
-  for version in "${versions[@]}"; do
-    take "$version" "${NOTEBOOK_CI_PYTHON-}" && return 0
-  done
-  IFS=: read -r -d '' -a folders <<<"$PATH:" || true
-  # A program without a version in its name has to be run to know its version: do so once.
-  unversioned=$(for folder in "${folders[@]}"; do
-    for program in "$folder/python3" "$folder/python"; do
-      if [ -n "$folder" ] && [ -x "$program" ] && [ ! -d "$program" ] && probe "$program"; then echo; fi
+  if line=$(probe "${NOTEBOOK_CI_PYTHON-}"); then
+    for version in "${versions[@]}"; do
+      if [ "${line##*|}" = "$version" ]; then
+        python=${line%|*}
+        return 0
+      fi
     done
-  done)
+  fi
+  IFS=: read -r -d '' -a folders <<<"$PATH:" || true
+  # A program without a version in its name has to be run to know its version: do so once, also if it has several names.
+  unversioned=$(
+    known=()
+    for folder in "${folders[@]}"; do
+      for program in "$folder/python3" "$folder/python"; do
+        [ -n "$folder" ] && [ -x "$program" ] && [ ! -d "$program" ] || continue
+        for other in ${known[@]+"${known[@]}"}; do
+          [ ! "$program" -ef "$other" ] || continue 2
+        done
+        known+=("$program")
+        if probe "$program"; then echo; fi
+      done
+    done
+  )
   for version in "${versions[@]}"; do
     named=()
     for folder in "${folders[@]}"; do

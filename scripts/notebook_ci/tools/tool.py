@@ -35,7 +35,10 @@ def install(environment: str, what: str, environ: Mapping[str, str], console: Co
     `what` is its purpose, as the user knows it, e.g. `DVC`. Raises SurroundingsError if it could not be created.
     """
     done = process.run(
-        command(environment, "python", "-c", ""), env=environ, timeout=INSTALLATION_SECONDS, on_line=console.progress
+        command(environment, "python", "-I", "-S", "-c", ""),
+        env=environ,
+        timeout=INSTALLATION_SECONDS,
+        on_line=console.progress,
     )
     if done.returncode:
         raise SurroundingsError(

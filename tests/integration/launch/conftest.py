@@ -14,8 +14,11 @@ from servers.shared import shared
 
 
 def make_checkout(folder: Path, wheels: Path, environ: Mapping[str, str]) -> Checkout:
-    """Copy the launcher to a folder with a blank and a letter beyond ASCII in its path."""
-    checkout = Checkout(folder / "check out ü", folder / "home", folder / "cache ö", dict(environ))
+    """Copy the launcher to a folder with a blank and a letter beyond ASCII in its path.
+
+    The cache is in a folder `tests`: in packages, code in a folder of that name is not compiled.
+    """
+    checkout = Checkout(folder / "check out ü", folder / "home", folder / "tests" / "cache ö", dict(environ))
     checkout.home.mkdir()
     scripts = checkout.folder / "scripts"
     shutil.copytree(
