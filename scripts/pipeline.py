@@ -51,6 +51,7 @@ FROM_STAGES = {
     "data-digest": "dvc-pull",
     "executed": "execute-notebook",
     "failed": "execute-notebook",
+    "allowed-failures": "execute-notebook",
     "image": "build-image",
     "digest": "build-image",
     "run-id": "log-run",

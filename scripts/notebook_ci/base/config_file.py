@@ -29,7 +29,7 @@ def read(cwd: Path, named: str, stage: str, inputs: Mapping[str, Input]) -> dict
     values = {}
     known = {name: item for name, item in inputs.items() if name != "config"}
     for name, raw in tables.get(stage, {}).items():
-        line = _line(text, rf"{_key(name)}\s*[=.]|\[\s*{_key(stage)}\.{_key(name)}\s*[\].]", after=stage)
+        line = _line(text, rf"{_key(name)}\s*[=.]|\[+\s*{_key(stage)}\.{_key(name)}\s*[\].]", after=stage)
         with located(file, line):
             if name not in known:
                 raise unknown(f"`[{stage}]` has an unknown key {quote(name)}", name, known)
@@ -50,7 +50,7 @@ def _not_of_a_stage(file: str, name: str, value: object, stage: str, inputs: Map
 
 def _line(text: str, pattern: str, after: str = "") -> int | None:
     """Return the line that begins with `pattern`, below the header of the table `after`."""
-    header = re.search(rf"^\s*\[\s*{_key(after)}\s*[\].]", text, re.MULTILINE) if after else None
+    header = re.search(rf"^\s*\[+\s*{_key(after)}\s*[\].]", text, re.MULTILINE) if after else None
     begin = header.start() if header else 0
     found = re.compile(rf"^\s*(?:{pattern})", re.MULTILINE).search(text, begin)
     return text.count("\n", 0, found.end()) + 1 if found else None

@@ -83,7 +83,8 @@ def declared(model: type[StageInputs]) -> dict[str, Input]:
     common = [field.name for field in dataclasses.fields(StageInputs)]
     own = [field for field in dataclasses.fields(model) if field.metadata]
     fields = sorted(own, key=lambda field: field.name in common)
-    inputs = (Input(field.name.replace("_", "-"), field.name, **field.metadata) for field in fields)
+    # The name of a field may end with `_`, if it is a keyword of Python.
+    inputs = (Input(field.name.rstrip("_").replace("_", "-"), field.name, **field.metadata) for field in fields)
     return {item.name: item for item in inputs}
 
 

@@ -10,8 +10,8 @@ MOST_LISTED = 20
 MOST_TITLE_CHARACTERS = 200
 MINUTE = 60
 
-# By the status of a record.
-ICONS = {"passed": "✅", "failed": "❌", "error": "🛑", "skipped": "⏭️"}
+# By the status of a record, or of a notebook.
+ICONS = {"passed": "✅", "failed": "❌", "error": "🛑", "skipped": "⏭️", "allowed": "⚠️"}
 
 
 def count(number: int, noun: str) -> str:

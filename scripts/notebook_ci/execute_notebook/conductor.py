@@ -13,7 +13,7 @@ from notebook_ci.base.process import LINUX
 from notebook_ci.base.texts import listed
 from notebook_ci.execute_notebook import engine, failures, html, machine
 from notebook_ci.execute_notebook.engine import StoppedError
-from notebook_ci.execute_notebook.outcome import Outcome, problem
+from notebook_ci.execute_notebook.outcome import Outcome, judge, problem
 from notebook_ci.execute_notebook.plan import MOST_LISTED, Execution
 from notebook_ci.execute_notebook.progress import ProgressDisplay, Running
 from notebook_ci.execute_notebook.runner import Shared
@@ -143,6 +143,7 @@ class Conductor:
             record.problems.append(self._not_forked(index, outcome.not_forked))
         preloaded, outcome.result.not_preloaded = self.servers.ended(index, has_imports=outcome.has_imports)
         outcome.result.preloaded = list(preloaded)
+        judge(outcome.result, self.executions[index].settings.allow_failure)
         if failure := outcome.result.failure:
             error = problem(outcome.result, failure)
             self.progress.failed(outcome.result, error, failure.traceback)
@@ -150,7 +151,7 @@ class Conductor:
         else:
             self.progress.passed(outcome.result)
         well = outcome.result.status == "passed"
-        if not well and record.status != "error":
+        if outcome.result.status == "failed" and record.status != "error":
             record.status = "error" if outcome.surroundings_failed else "failed"
         for skipped, needed in self.schedule.ended(name, well=well):
             record.notebooks[self._indices[skipped]].skipped_for = needed

@@ -6,6 +6,7 @@ from functools import partial
 from notebook_ci.base.inputs import StageInputs, given
 from notebook_ci.base.values import BOOLEAN, GLOBS, PATH, PRELOAD, SECONDS, SIZE, WORKERS, YAML_MAP, YamlKind, choice
 from notebook_ci.base.yaml12 import Values, as_lists
+from notebook_ci.execute_notebook.settings import FOR, SHELL_ERRORS, Rule
 from notebook_ci.execute_notebook.sweep import SETS
 
 NEEDS = YamlKind(
@@ -17,6 +18,7 @@ NEEDS = YamlKind(
 OUTPUTS = {
     "executed": "Number of notebooks that were executed, including failed ones.",
     "failed": "Number of notebooks that failed.",
+    "allowed-failures": "Number of notebooks that failed, and that `allow-failure` allows to fail.",
     "output-dir": "Folder of the executed notebooks.",
 }
 
@@ -51,6 +53,13 @@ class ExecuteInputs(StageInputs):
         "Which notebooks must pass before another one starts: `report.ipynb: [train.ipynb]`. Both sides can be "
         "globs. If a needed notebook fails, the one that needs it is skipped.",
         default={},
+    )
+    for_: tuple[Rule, ...] = given(
+        FOR,
+        "Settings of single notebooks: their `cell-timeout`, `notebook-timeout`, `shell-errors` and `allow-failure`. "
+        "`notebooks` are globs. Of several maps that match, the last one wins. See below.",
+        default=(),
+        tuning=True,
     )
     execution_order: str = given(
         choice("auto", "sorted", "parallel"),
@@ -89,7 +98,7 @@ class ExecuteInputs(StageInputs):
         SECONDS, "Seconds a notebook may run, from the start of its kernel.", default=None
     )
     shell_errors: str = given(
-        choice("warn", "fail", "ignore"),
+        SHELL_ERRORS,
         "What happens if a shell command in a notebook (`!command`, `x = !command`, `%pip`) fails. `warn`: a warning "
         "names the cell and the command. `fail`: the cell fails. `ignore`: nothing.",
         default="warn",

@@ -5,7 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from notebook_ci.base.errors import Problem, Severity
-from notebook_ci.records.execute_notebook import UNTITLED, Failure, NotebookResult
+from notebook_ci.execute_notebook.settings import AllowedFailure
+from notebook_ci.records.execute_notebook import ALLOW, UNTITLED, Failure, FailureKind, NotebookResult
+
+# These are not the notebook's own: they are never allowed.
+_OF_OTHERS: tuple[FailureKind, ...] = ("kernel-not-started", "surroundings", "cancelled")
 
 
 class WorkerState(ctypes.Structure):
@@ -28,6 +32,25 @@ class Outcome:
     surroundings_failed: bool = False  # the disk, for example
 
 
+def judge(result: NotebookResult, allowed: AllowedFailure | None) -> None:
+    """Let a notebook pass that failed and may fail, and fail one that passed, though it is said to fail."""
+    failure = result.failure
+    if allowed is None or (failure and failure.kind in _OF_OTHERS):
+        return
+    if failure is None:
+        result.status = "failed"
+        result.failure = Failure(
+            kind="unexpected-pass",
+            title="Passed unexpectedly",
+            message=f"The notebook passed, contrary to {result.allowance}",
+            hint=f"Remove `{ALLOW}`.",
+        )
+    elif allowed.is_over:
+        failure.hint = f"{failure.hint} No longer allowed by {result.allowance}".lstrip()
+    else:
+        result.status = "allowed"
+
+
 def about(
     result: NotebookResult,
     severity: Severity,
@@ -45,11 +68,13 @@ def about(
 
 
 def problem(result: NotebookResult, failure: Failure) -> Problem:
+    is_allowed = result.status == "allowed"
+    allowed = f" Allowed by {result.allowance}" if is_allowed else ""
     return about(
         result,
-        "error",
+        "warning" if is_allowed else "error",
         f"{failure.message}\n{failure.source}".strip() or failure.title,
-        hint=failure.hint,
+        hint=f"{failure.hint}{allowed}".lstrip(),
         title="" if failure.kind in UNTITLED else failure.title,
         line=failure.line,
     )

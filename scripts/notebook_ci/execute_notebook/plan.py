@@ -1,5 +1,6 @@
 """Plans which notebooks are executed, with which parameters, in which order, and where the outputs go. Runs nothing."""
 
+import dataclasses
 import functools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notebook_ci.base import yaml12
-from notebook_ci.base.errors import InputError, NotebookCiError, Problem
+from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, Problem
 from notebook_ci.base.files import exists, read_text
 from notebook_ci.base.plan import Plan
 from notebook_ci.base.texts import did_you_mean, listed, quote
@@ -17,8 +18,10 @@ from notebook_ci.base.yaml12 import Values
 from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.schedule import chains, ordered
 from notebook_ci.execute_notebook.selection import SUFFIX, everything, expand, matching, select
+from notebook_ci.execute_notebook.settings import NEVER, OF_INPUTS, Settings, settings
 from notebook_ci.notebooks import document, parameters, positions
 from notebook_ci.notebooks.document import Document
+from notebook_ci.records.execute_notebook import NotebookResult
 from notebook_ci.records.run_directory import RunDirectory
 
 if TYPE_CHECKING:  # a plan needs only the standard library
@@ -40,6 +43,7 @@ class Execution:
     content: Document | NotebookCiError  # the error: why it cannot be executed
     declared: tuple[str, ...] = ()  # names of the notebook's parameters
     parameters: Values = field(default_factory=dict)  # the declared ones that are set
+    settings: Settings = field(default_factory=Settings)
     kernel: "KernelSpec" = None  # None: not chosen yet, or it cannot be executed
 
     @property
@@ -50,6 +54,14 @@ class Execution:
     def is_ipykernel(self) -> bool:
         """Whether its kernel is ipykernel of the notebooks' Python, not one of another language."""
         return self.kernel is not None and not self.kernel.resource_dir
+
+    def result(self) -> NotebookResult:
+        """Return its result before it has begun."""
+        own = self.settings
+        shown = {
+            name: each if isinstance(each, int | float) else str(each or NEVER) for name, each in own.given.items()
+        }
+        return NotebookResult(path=self.path, name=self.name, settings=shown, own_settings=sorted(own.own))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +83,9 @@ class ExecutionPlan(Plan):
         for execution in self.executions:
             if isinstance(execution.content, NotebookCiError):
                 yield f"fail {execution.path}: {execution.content.message}"
+            if allowed := execution.settings.allow_failure:
+                does = "no longer allow" if allowed.is_over else "allow"
+                yield f"{does} {execution.name} to fail {allowed}"
 
 
 def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
@@ -89,7 +104,9 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     all_notebooks = functools.cache(lambda: sorted(everything(cwd, outputs)))  # searched only on demand
     needs, unmet = _needs(inputs.needs, chosen, all_notebooks)
     paths = ordered(chosen, needs)
-    executions = tuple(_executions(paths, given, sets))
+    executions = tuple(_with_settings(inputs, each) for each in _executions(paths, given, sets))
+    _refuse_useless_rules(inputs, executions, all_notebooks)
+    _refuse_needed_failures(executions, needs)
     _refuse_clashes(executions, cwd, output_dir)
     swept = {name: value for values in sets.values() for name, value in values.items()}
     # A table in `notebook-ci.toml` is for every run, like the parameters file; text is given for this run only.
@@ -97,6 +114,8 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     _refuse_unknown(strict, given | swept, executions, all_notebooks)
     useless = [each for each in inputs.exclude if not expand(each, cwd)]
     unmet += [f"`exclude` lists {quote(each)}, which matches no notebook." for each in useless]
+    if own := [_own_settings(each) for each in executions if each.settings.own]:
+        unmet.append(f"Settings from the notebooks' own metadata: {listed(list(dict.fromkeys(own)), MOST_LISTED)}.")
     notices = [Problem(severity="notice", message=message) for message in unmet]
     return ExecutionPlan(
         executions=executions,
@@ -107,6 +126,40 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
         missing=inputs.parameters_file if is_late else "",
         problems=(*_second_cells(executions), *notices),
     )
+
+
+def _with_settings(inputs: ExecuteInputs, execution: Execution) -> Execution:
+    common = {name: getattr(inputs, name.replace("-", "_")) for name in OF_INPUTS}
+    metadata = execution.document.metadata if execution.document else {}
+    names = {execution.path, execution.name}
+    try:
+        return dataclasses.replace(execution, settings=settings(common, inputs.for_, names, metadata))
+    except InputError as error:
+        content = CheckFailed(error.message, hint=error.hint, file=execution.path)
+        return dataclasses.replace(execution, content=content, settings=settings(common, inputs.for_, names, {}))
+
+
+def _own_settings(execution: Execution) -> str:
+    return f"{execution.path} ({', '.join(map(quote, sorted(execution.settings.own)))})"
+
+
+def _refuse_useless_rules(
+    inputs: ExecuteInputs, executions: Sequence[Execution], all_notebooks: Callable[[], Sequence[str]]
+) -> None:
+    names = [name for each in executions for name in (each.path, each.name)]
+    for glob in (glob for rule in inputs.for_ for glob in rule.notebooks):
+        _matches("for", glob, names, all_notebooks)
+
+
+def _refuse_needed_failures(executions: Sequence[Execution], needs: Mapping[str, Collection[str]]) -> None:
+    """Refuse a notebook that may fail if others, which may not, need it: they would be skipped, and the run pass."""
+    may_fail = {each.path for each in executions if each.settings.may_fail}
+    for each in executions:
+        if not each.settings.may_fail and (needed := sorted(may_fail.intersection(needs.get(each.path, ())))):
+            raise InputError(
+                f"`{each.path}` needs `{needed[0]}`, which `allow-failure` allows to fail.",
+                hint=f"Remove one of them from `needs`, or allow `{each.path}` to fail, too.",
+            )
 
 
 def _refuse_clashes(executions: Sequence[Execution], cwd: Path, output_dir: Path | None) -> None:
@@ -148,9 +201,9 @@ def _needs(
     needs: dict[str, set[str]] = {}
     notices: list[str] = []
     for pattern, others in given.items():
-        found = {other: _matches(other, chosen, all_notebooks) for other in others}
+        found = {other: _matches("needs", other, chosen, all_notebooks) for other in others}
         needed = {path for paths in found.values() for path in paths}
-        dependents = _matches(pattern, chosen, all_notebooks)
+        dependents = _matches("needs", pattern, chosen, all_notebooks)
         for path in dependents:
             needs.setdefault(path, set()).update(needed - ({path} if pattern != path or path not in others else set()))
         notices += [
@@ -161,13 +214,13 @@ def _needs(
     return needs, notices
 
 
-def _matches(pattern: str, chosen: Sequence[str], all_notebooks: Callable[[], Sequence[str]]) -> list[str]:
+def _matches(what: str, pattern: str, chosen: Sequence[str], all_notebooks: Callable[[], Sequence[str]]) -> list[str]:
     """Return the executed notebooks that a pattern matches; raise InputError if it matches none of the workspace."""
     if found := matching(pattern, chosen):
         return found
     if not matching(pattern, all_notebooks()):
         raise InputError(
-            f"`needs` lists {quote(pattern)}, which matches no notebook.",
+            f"`{what}` lists {quote(pattern)}, which matches no notebook.",
             hint=f"{did_you_mean(all_notebooks(), pattern)} Patterns are relative to the workspace.",
         )
     return []

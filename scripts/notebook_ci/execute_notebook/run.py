@@ -68,7 +68,7 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         record.inputs["parameters"] = planned.parameters
         record.python, record.python_version = str(interpreter.path), interpreter.version
         record.ipykernel_version = interpreter.ipykernel
-        record.notebooks = [NotebookResult(path=each.path, name=each.name) for each in planned.executions]
+        record.notebooks = [each.result() for each in planned.executions]
         record.workers = min(inputs.workers or machine.cpus(), len(planned.executions))
         _announce(planned, interpreter, record, context)
         environ = dict(context.environ)  # `os.environ` itself cannot be sent to a process that is not forked
@@ -78,7 +78,7 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         schedule = _schedule(planned, durations.known(context))
         first = server if isinstance(server, KernelServer) else None
         documents = [each.document if each.is_ipykernel else None for each in planned.executions]
-        servers = Servers(first, folder, documents, inputs.preload, _limits(inputs))
+        servers = Servers(first, folder, documents, inputs.preload, _limits(inputs, planned.executions))
         try:
             Conductor(shared, planned.executions, schedule, record, progress, servers).run()
         finally:
@@ -171,10 +171,11 @@ def _report_preload(inputs: ExecuteInputs, servers: Servers, context: Context) -
         context.notice("`preload` has no effect: kernels are started, not forked.")
 
 
-def _limits(inputs: ExecuteInputs) -> Limits:
+def _limits(inputs: ExecuteInputs, executions: Sequence[Execution]) -> Limits:
     there = machine.memory()
     memory = inputs.preload_max_memory or (there.total * PRELOADED_PART if there else math.inf)
-    return Limits(memory, min(inputs.cell_timeout or math.inf, inputs.notebook_timeout or math.inf))
+    seconds = [limit for each in executions for limit in (each.settings.cell_timeout, each.settings.notebook_timeout)]
+    return Limits(memory, min(filter(None, seconds), default=math.inf))
 
 
 def _server(

@@ -23,7 +23,7 @@ from notebook_ci.execute_notebook.plan import Execution
 from notebook_ci.execute_notebook.watch import Watch
 from notebook_ci.notebooks import metrics
 from notebook_ci.notebooks.document import Document
-from notebook_ci.records.execute_notebook import Failure, NotebookResult
+from notebook_ci.records.execute_notebook import Failure
 from notebook_ci.records.run_directory import StageFiles
 
 
@@ -50,7 +50,8 @@ class Executor:
     ending: Callable[[], None]  # called when only the kernel's end is left
 
     def __post_init__(self) -> None:
-        self._outcome = Outcome(NotebookResult(path=self.execution.path, name=self.execution.name, status="failed"))
+        self._outcome = Outcome(self.execution.result())
+        self._outcome.result.status = "failed"
 
     def execute(self) -> Outcome:
         """Execute the notebook, and describe what came of it."""
@@ -100,15 +101,18 @@ class Executor:
 
         Raises what ended the execution early: see `PreparedNotebook.run`.
         """
-        shared, inputs, kernel = self.shared, self.shared.inputs, self.execution.kernel
+        shared, settings, kernel = self.shared, self.execution.settings, self.execution.kernel
         for server in [self.server, None] if self.server else [None]:
             with temporary_folder(shared.folder) as folder, (folder / "kernel.log").open("w+b") as log:
-                greeting = hooks.installing(inputs.shell_errors)
+                greeting = hooks.installing(settings.shell_errors)
                 manager = UserKernelManager(kernel, folder, server, self.state, greeting=greeting, log=log)
                 env = environment(shared.environ, shared.interpreter, folder)
                 start = {"env": env, "cwd": str(notebook.document.path.resolve().parent), "stdout": log, "stderr": log}
                 try:
-                    with manager, Watch(inputs.cell_timeout, inputs.notebook_timeout, manager.signal_now) as watch:
+                    with (
+                        manager,
+                        Watch(settings.cell_timeout, settings.notebook_timeout, manager.signal_now) as watch,
+                    ):
                         notebook.run(manager, watch, output, start, self.ending)
                 except StoppedError as error:
                     error.kernel_log = manager.last_words.text()

@@ -8,12 +8,14 @@ MOST_NAMED = 3
 
 
 def note(record: ExecuteRecord) -> str:
-    return f"{count(len(record.notebooks), 'notebook')} passed"
+    passed = sum(notebook.status == "passed" for notebook in record.notebooks)
+    allowed = f", {len(record.allowed)} failed, which is allowed" if record.allowed else ""
+    return f"{count(passed, 'notebook')} passed{allowed}"
 
 
 def verdict(record: ExecuteRecord) -> str:
     """Return which notebooks failed, and the location if only one did; empty if the stage failed for another reason."""
-    failures = {notebook.name: notebook.failure for notebook in record.notebooks if notebook.failure}
+    failures = {notebook.name: notebook.failure for notebook in record.failed if notebook.failure}
     if record.status != "failed" or not failures:
         return ""
     names = [name(each) for each in failures]
@@ -23,7 +25,7 @@ def verdict(record: ExecuteRecord) -> str:
 
 
 def section(record: ExecuteRecord) -> list[str]:
-    notebooks = sorted(record.notebooks, key=lambda notebook: not notebook.failure)
+    notebooks = sorted(record.notebooks, key=lambda notebook: (notebook.status != "failed", not notebook.failure))
     if not notebooks:
         return []
     rows = [
@@ -37,7 +39,9 @@ def section(record: ExecuteRecord) -> list[str]:
     ]
     # The stage's problems already describe invalid notebooks, with a hint.
     failed = [
-        _failure(each.name, each.failure) for each in notebooks if each.failure and each.failure.kind not in UNTITLED
+        _failure(each.name, each.failure)
+        for each in record.failed
+        if each.failure and each.failure.kind not in UNTITLED
     ]
     header = ["notebook", "cells run", "time", "failure"]
     if not any(row[-1] for row in rows):
@@ -47,7 +51,8 @@ def section(record: ExecuteRecord) -> list[str]:
 
 def _why(notebook: NotebookResult) -> str:
     if notebook.failure:
-        return _what(notebook.failure)
+        allowed = f". Allowed by {notebook.allowance}" if notebook.status == "allowed" else ""
+        return _what(notebook.failure) + title(allowed)
     return f"needs {name(notebook.skipped_for)}" if notebook.skipped_for else ""
 
 

@@ -15,7 +15,9 @@ FailureKind = Literal[
     "broken-execution",
     "surroundings",
     "cancelled",
+    "unexpected-pass",
 ]
+ALLOW = "allow-failure"  # a setting
 # Failures that need no title: their messages name the notebook or the file.
 UNTITLED: tuple[FailureKind, ...] = ("invalid-notebook", "surroundings")
 
@@ -46,8 +48,9 @@ class NotebookResult:
     name: str  # the execution: the path; in a sweep with the parameter set (`train@small.ipynb`)
     output: str = ""  # the executed notebook, relative to the run directory if it is inside; empty if there is none
     html: str = ""  # the executed notebook as an HTML page
-    # `skipped`: it was not begun, because a notebook that it needs did not pass, or because the stage was stopped.
-    status: Literal["passed", "failed", "skipped"] = "skipped"
+    # `allowed`: it failed, and its setting `allow-failure` allows that. `skipped`: it was not begun, because a notebook
+    # that it needs did not pass, or because the stage was stopped.
+    status: Literal["passed", "failed", "allowed", "skipped"] = "skipped"
     skipped_for: str = ""  # the execution that it needs, and that did not pass
     duration: float = 0.0  # seconds, including the start of the kernel
     kernel: str = ""  # Jupyter's name of the kernel, if its language is not Python
@@ -56,12 +59,20 @@ class NotebookResult:
     preloaded: list[str] = field(default_factory=list)
     not_preloaded: dict[str, str] = field(default_factory=dict)  # its other imports -> why they were not preloaded
     parameters: dict[str, object] = field(default_factory=dict)  # the parameters it was given
+    settings: dict[str, object] = field(default_factory=dict)  # those that it has instead of the values of the inputs
+    own_settings: list[str] = field(default_factory=list)  # names of the settings that its own metadata set
     cells: int = 0  # number of code cells
     executed_cells: int = 0  # number of code cells that ran, including the failing one
     metrics: dict[str, float] = field(default_factory=dict)  # numbers that it reported
     scraps: dict[str, object] = field(default_factory=dict)  # other values that it reported with scrapbook
     left_out: int = 0  # bytes of outputs that were not kept, because of `max-output`
     failure: Failure | None = None
+
+    @property
+    def allowance(self) -> str:
+        """Where it says that the notebook may fail, until when, and why."""
+        where = "in the notebook's own metadata" if ALLOW in self.own_settings else "in `for`"
+        return f"`{ALLOW}` {where}: {self.settings.get(ALLOW)}."
 
 
 @dataclass(kw_only=True)
@@ -86,5 +97,10 @@ class ExecuteRecord(Record):
         return [notebook for notebook in self.notebooks if notebook.status == "failed"]
 
     @property
+    def allowed(self) -> list[NotebookResult]:
+        return [notebook for notebook in self.notebooks if notebook.status == "allowed"]
+
+    @property
     def headline(self) -> dict[str, str]:
-        return {"executed": str(len(self.begun)), "failed": str(len(self.failed)), "output-dir": self.output_dir}
+        counts = {"executed": self.begun, "failed": self.failed, "allowed-failures": self.allowed}
+        return {**{name: str(len(found)) for name, found in counts.items()}, "output-dir": self.output_dir}

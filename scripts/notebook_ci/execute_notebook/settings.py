@@ -1,0 +1,118 @@
+"""Settings of single notebooks: from the input `for`, and from a notebook's own metadata."""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.inputs import unknown
+from notebook_ci.base.texts import quote
+from notebook_ci.base.values import GLOBS, SECONDS, Kind, YamlKind, choice
+from notebook_ci.base.yaml12 import Value
+from notebook_ci.execute_notebook.selection import matching
+from notebook_ci.records.execute_notebook import ALLOW
+from notebook_ci.records.record import now
+
+METADATA = "notebook-ci"  # the key in the metadata of a notebook
+NEVER = "never"
+NOTEBOOKS = "notebooks"
+HINT = "Write `- {notebooks: slow/*.ipynb, cell-timeout: 3600}`, one per line."
+
+
+@dataclass(frozen=True)
+class AllowedFailure:
+    until: date  # the last day, in UTC
+    reason: str
+
+    def __str__(self) -> str:
+        return f"until {self.until}: {self.reason}"
+
+    @property
+    def is_over(self) -> bool:
+        return self.until < now().date()
+
+
+def _allowed_failure(value: object) -> AllowedFailure | None:
+    if value == NEVER:
+        return None
+    found = re.fullmatch(r"until\s+(\d{4}-\d\d-\d\d):\s*(\S.*)", value.strip() if isinstance(value, str) else "")
+    if not found:
+        raise ValueError
+    return AllowedFailure(date.fromisoformat(found[1]), found[2])
+
+
+SHELL_ERRORS = choice("warn", "fail", "ignore")
+KINDS: Mapping[str, Kind] = {
+    "cell-timeout": SECONDS,
+    "notebook-timeout": SECONDS,
+    "shell-errors": SHELL_ERRORS,
+    ALLOW: Kind("`until 2027-03-01: reason` (the last day, and why) or `never`", _allowed_failure, "TEXT"),
+}
+OF_INPUTS = [name for name in KINDS if name != ALLOW]  # the inputs of the same names apply to all other notebooks
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An entry of `for`."""
+
+    notebooks: tuple[str, ...]  # globs
+    settings: Mapping[str, Any]  # by name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What applies to one notebook."""
+
+    cell_timeout: float | None = None
+    notebook_timeout: float | None = None
+    shell_errors: str = "warn"
+    allow_failure: AllowedFailure | None = None
+    given: Mapping[str, object] = field(default_factory=dict)  # by name, those that do not come from the inputs
+    own: Collection[str] = ()  # names of those that come from the notebook's own metadata
+
+    @property
+    def may_fail(self) -> bool:
+        return self.allow_failure is not None and not self.allow_failure.is_over
+
+
+def settings(
+    common: Mapping[str, Any], rules: Collection[Rule], names: Collection[str], metadata: Mapping[str, Any]
+) -> Settings:
+    """Return the settings of the execution that has these names: of several rules, the last one wins.
+
+    `common` are the values of the inputs. Rules win over the notebook's `metadata`, which win over `common`.
+    Raises InputError if the metadata are wrong.
+    """
+    matched = [rule.settings for rule in rules if any(matching(glob, names) for glob in rule.notebooks)]
+    ruled = {name: value for each in matched for name, value in each.items()}
+    own = _read(metadata.get(METADATA, {}), f"`{METADATA}` in the notebook's metadata", KINDS)
+    given = own | ruled
+    values = {name.replace("-", "_"): value for name, value in (common | given).items()}
+    return Settings(**values, given=given, own=own.keys() - ruled.keys())
+
+
+def rules(value: Value, origin: str) -> tuple[Rule, ...]:
+    """Return the entries of `for`. Raises InputError."""
+    found = []
+    for entry in value if isinstance(value, list) else [value]:
+        values = _read(entry, origin, {NOTEBOOKS: GLOBS, **KINDS})
+        globs = values.pop(NOTEBOOKS, ())
+        if not globs or not values:
+            raise InputError(f"{origin} has {quote(entry)}, without notebooks or without settings.", hint=HINT)
+        found.append(Rule(globs, values))
+    return tuple(found)
+
+
+def _read(value: object, origin: str, kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        hint = f"Write a map of {', '.join(map(quote, kinds))}."
+        raise InputError(f"{origin} has {quote(value)}, which is not a map.", hint=hint)
+    for name in value:
+        if name not in kinds:
+            raise unknown(f"{origin} has an unknown key {quote(name)}", name, kinds)
+    return {name: kinds[name].read(raw, f"`{name}` of {origin}") for name, raw in value.items()}
+
+
+FOR = YamlKind("YAML: a list of maps with `notebooks` and settings", rules, "YAML", hint=HINT)

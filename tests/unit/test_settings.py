@@ -1,0 +1,237 @@
+"""Settings of single notebooks: `for`, the notebook's own metadata, and failures that are allowed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from notebook_ci.base.errors import CheckFailed, InputError
+from notebook_ci.base.load_inputs import load
+from notebook_ci.base.workspace import Workspace
+from notebook_ci.execute_notebook import plan
+from notebook_ci.execute_notebook.model import ExecuteInputs
+from notebook_ci.execute_notebook.outcome import judge, problem
+from notebook_ci.execute_notebook.plan import Execution, ExecutionPlan
+from notebook_ci.execute_notebook.settings import AllowedFailure, settings
+from notebook_ci.records.execute_notebook import Failure, FailureKind, NotebookResult
+
+FUTURE, PAST = "until 2999-03-01: a library is broken", "until 2020-03-01: a library is broken"
+PARAMETERS = {"cell_type": "code", "source": "a = 1", "metadata": {"tags": ["parameters"]}}
+
+
+@dataclass
+class Study:
+    folder: Path
+
+    def write(self, name: str, own: object = None) -> None:
+        metadata = {} if own is None else {"notebook-ci": own}
+        path = self.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"nbformat": 4, "metadata": metadata, "cells": [PARAMETERS]}))
+
+    def plan(self, toml: str = "", *flags: str) -> ExecutionPlan:
+        (self.folder / "notebook-ci.toml").write_text(toml)
+        inputs = load(ExecuteInputs, "execute-notebook", flags, None, self.folder)  # type: ignore[arg-type] # unused
+        return plan.make(inputs, Workspace(self.folder, {}))
+
+    def executions(self, toml: str = "", *flags: str) -> dict[str, Execution]:
+        return {each.name: each for each in self.plan(toml, *flags).executions}
+
+    def refused(self, toml: str, *flags: str) -> InputError:
+        with pytest.raises(InputError) as caught:
+            self.plan(toml, *flags)
+        return caught.value
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    monkeypatch.chdir(tmp_path)
+    return Study(tmp_path)
+
+
+def table(**values: object) -> str:
+    lines = [f"{name.replace('_', '-')} = {json.dumps(value)}" for name, value in values.items()]
+    return "\n".join(["[[execute-notebook.for]]", *lines, ""])
+
+
+# --- Which settings a notebook has
+
+
+def test_rules_win_over_metadata_which_win_over_inputs(study: Study) -> None:
+    study.write("a.ipynb")
+    study.write("own.ipynb", {"cell-timeout": 20, "shell-errors": "ignore"})
+    study.write("slow/own.ipynb", {"cell-timeout": 30, "notebook-timeout": 40})
+    toml = table(notebooks="slow/*.ipynb", cell_timeout=500) + table(notebooks=["slow/**"], shell_errors="fail")
+    found = study.executions(toml, "--cell-timeout", "10")
+    shown = {
+        name: (own.cell_timeout, own.notebook_timeout, own.shell_errors, sorted(own.own))
+        for name, own in ((name, each.settings) for name, each in found.items())
+    }
+    assert shown == {
+        "a.ipynb": (10, None, "warn", []),
+        "own.ipynb": (20, None, "ignore", ["cell-timeout", "shell-errors"]),
+        "slow/own.ipynb": (500, 40, "fail", ["notebook-timeout"]),
+    }
+    result = found["slow/own.ipynb"].result()
+    assert result.settings == {"cell-timeout": 500.0, "notebook-timeout": 40.0, "shell-errors": "fail"}
+    assert result.own_settings == ["notebook-timeout"]
+
+
+def test_the_last_rule_that_matches_wins_and_may_name_an_execution_of_a_sweep(study: Study) -> None:
+    study.write("a.ipynb")
+    toml = table(notebooks="*.ipynb", cell_timeout=1, shell_errors="fail") + table(
+        notebooks="a@a=2.ipynb", cell_timeout=2
+    )
+    found = study.executions(toml, "--sweep", "[{a: 1}, {a: 2}]")
+    assert {name: (each.settings.cell_timeout, each.settings.shell_errors) for name, each in found.items()} == {
+        "a@a=1.ipynb": (1, "fail"),
+        "a@a=2.ipynb": (2, "fail"),
+    }
+
+
+def test_own_settings_are_never_silent(study: Study) -> None:
+    study.write("a.ipynb", {"allow-failure": FUTURE, "cell-timeout": 5})
+    planned = study.plan()
+    [notice] = planned.problems
+    assert notice.message == "Settings from the notebooks' own metadata: a.ipynb (`allow-failure`, `cell-timeout`)."
+    assert f"allow a.ipynb to fail {FUTURE}" in planned.lines()
+
+
+def test_a_rule_can_forbid_a_notebook_to_allow_its_own_failure(study: Study) -> None:
+    study.write("a.ipynb", {"allow-failure": FUTURE})
+    assert study.executions()["a.ipynb"].settings.may_fail
+    own = study.executions(table(notebooks="**/*.ipynb", allow_failure="never"))["a.ipynb"]
+    assert not own.settings.may_fail
+    assert own.settings.own == set()
+    assert own.result().settings == {"allow-failure": "never"}
+
+
+# --- What is refused
+
+
+@pytest.mark.parametrize(
+    ("toml", "line", "words"),
+    [
+        (table(notebooks="*.ipynb", cell_timeout=0), 1, "`cell-timeout` of `for` in `[execute-notebook]` does not"),
+        (table(notebooks="*.ipynb", allow_failure="yes"), 1, "does not accept `yes`"),
+        (table(notebooks="*.ipynb", allow_failure="until 2027-02-30: x"), 1, "does not accept `until 2027-02-30: x`"),
+        (table(notebooks="*.ipynb", allow_failure="until 2027-02-03"), 1, "does not accept `until 2027-02-03`"),
+        (table(notebooks="*.ipynb", cell_time=3), 1, "has an unknown key `cell-time`"),
+        (table(notebooks="*.ipynb"), 1, "without notebooks or without settings"),
+        (table(cell_timeout=3), 1, "without notebooks or without settings"),
+        ("[execute-notebook]\nfor = ['*.ipynb']", 2, "has `*.ipynb`, which is not a map"),
+        (table(notebooks="b.ipynb", cell_timeout=3), None, "`for` lists `b.ipynb`, which matches no notebook"),
+    ],
+)
+def test_a_wrong_rule_is_refused(study: Study, toml: str, line: int | None, words: str) -> None:
+    study.write("a.ipynb")
+    error = study.refused(toml)
+    assert words in error.message
+    assert error.hint
+    assert error.line == line
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        (
+            {"cell-timeout": "long"},
+            "`cell-timeout` of `notebook-ci` in the notebook's metadata does not accept `long`.",
+        ),
+        ({"allow-failure": True}, "does not accept `true`"),
+        ({"allow_failure": FUTURE}, "has an unknown key `allow_failure`"),
+        ({"notebooks": "*.ipynb"}, "has an unknown key `notebooks`"),
+        (["cell-timeout"], "which is not a map"),
+    ],
+)
+def test_a_notebook_with_wrong_settings_fails_alone(study: Study, own: object, words: str) -> None:
+    study.write("a.ipynb", own)
+    study.write("b.ipynb")
+    found = study.executions()
+    content = found["a.ipynb"].content
+    assert isinstance(content, CheckFailed)
+    assert words in content.message
+    assert content.file == "a.ipynb"
+    assert found["b.ipynb"].document
+
+
+def test_what_cannot_fail_must_not_need_what_may_fail(study: Study) -> None:
+    """Else it would be skipped, and the run would pass."""
+    study.write("a.ipynb", {"allow-failure": FUTURE})
+    study.write("b.ipynb")
+    error = study.refused("", "--needs", "b.ipynb: a.ipynb")
+    assert error.message == "`b.ipynb` needs `a.ipynb`, which `allow-failure` allows to fail."
+    study.plan(table(notebooks="b.ipynb", allow_failure=FUTURE), "--needs", "b.ipynb: a.ipynb")
+    study.plan(table(notebooks="a.ipynb", allow_failure=PAST), "--needs", "b.ipynb: a.ipynb")
+
+
+# --- What becomes of a failure
+
+
+def judged(kind: FailureKind | None, allowed: str, own: Mapping[str, Any] | None = None) -> NotebookResult:
+    rules = settings({}, (), (), {"notebook-ci": {"allow-failure": allowed}})
+    failure = Failure(kind=kind, title="Error in cell 3", message="no", hint="Mend it.") if kind else None
+    result = NotebookResult(path="a.ipynb", name="a.ipynb", status="failed" if failure else "passed", failure=failure)
+    result.settings = {"allow-failure": allowed}
+    result.own_settings = ["allow-failure"] if own is not None else []
+    judge(result, rules.allow_failure)
+    return result
+
+
+def test_an_allowed_failure_is_a_warning_that_says_so() -> None:
+    result = judged("cell-error", FUTURE)
+    assert (result.status, result.failure is not None) == ("allowed", True)
+    assert result.failure
+    found = problem(result, result.failure)
+    assert (found.severity, found.title) == ("warning", "Error in cell 3")
+    assert found.hint == f"Mend it. Allowed by `allow-failure` in `for`: {FUTURE}."
+    result = judged("cell-error", FUTURE, own={})
+    assert "Allowed by `allow-failure` in the notebook's own metadata" in problem(result, result.failure).hint  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("allowed", [FUTURE, PAST])
+def test_an_allowed_failure_that_passes_fails(allowed: str) -> None:
+    result = judged(None, allowed)
+    assert (result.status, result.failure and result.failure.kind) == ("failed", "unexpected-pass")
+    assert result.failure
+    found = problem(result, result.failure)
+    assert (found.severity, found.hint) == ("error", "Remove `allow-failure`.")
+    assert found.message == f"The notebook passed, contrary to `allow-failure` in `for`: {allowed}."
+
+
+def test_past_its_date_a_failure_is_not_allowed() -> None:
+    result = judged("cell-error", PAST)
+    assert result.status == "failed"
+    assert problem(result, result.failure).severity == "error"  # type: ignore[arg-type]
+    assert result.failure
+    assert result.failure.hint == f"Mend it. No longer allowed by `allow-failure` in `for`: {PAST}."
+
+
+@pytest.mark.parametrize("kind", ["kernel-not-started", "surroundings", "cancelled"])
+def test_failures_that_are_not_the_notebooks_own_are_never_allowed(kind: FailureKind) -> None:
+    assert judged(kind, FUTURE).status == "failed"
+
+
+@pytest.mark.parametrize("kind", ["invalid-notebook", "kernel-died", "cell-timeout"])
+def test_other_failures_are_allowed(kind: FailureKind) -> None:
+    assert judged(kind, FUTURE).status == "allowed"
+
+
+def test_without_it_nothing_changes() -> None:
+    assert judged("cell-error", "never").status == "failed"
+    assert judged(None, "never").status == "passed"
+
+
+def test_the_last_day_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    from datetime import UTC, datetime
+
+    allowed = settings({}, (), (), {"notebook-ci": {"allow-failure": FUTURE}}).allow_failure
+    assert isinstance(allowed, AllowedFailure)
+    for day, over in ((1, False), (2, True)):
+        monkeypatch.setattr(
+            "notebook_ci.execute_notebook.settings.now", lambda day=day: datetime(2999, 3, day, 23, 59, tzinfo=UTC)
+        )
+        assert allowed.is_over is over
