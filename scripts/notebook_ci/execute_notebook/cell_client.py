@@ -52,6 +52,19 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has
         finally:
             self.ending()
 
+    def execute_cell(self, cell: Any, cell_index: int, **options: Any) -> Any:
+        """Execute a cell. If the notebook goes on after one that fails, its error is kept, and not raised.
+
+        An exit ends the notebook in any case.
+        """
+        try:
+            return super().execute_cell(cell, cell_index, **options)
+        except CellExecutionError as error:
+            if error.ename == EXIT or not self.notebook.goes_on:
+                raise
+            self.nb_man.cell_exception(cell, cell_index, exception=error)
+            return cell
+
     async def _check_raise_for_error(self, cell: Any, cell_index: int, exec_reply: dict[str, Any] | None) -> None:
         """Fail a cell that shows an error, even if the kernel's reply says that it succeeded.
 

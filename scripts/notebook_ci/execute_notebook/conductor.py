@@ -144,12 +144,10 @@ class Conductor:
         preloaded, outcome.result.not_preloaded = self.servers.ended(index, has_imports=outcome.has_imports)
         outcome.result.preloaded = list(preloaded)
         judge(outcome.result, self.executions[index].settings.allow_failure)
-        if failure := outcome.result.failure:
-            error = problem(outcome.result, failure)
-            self.progress.failed(outcome.result, error, failure.traceback)
-            record.problems += [] if failure.kind == "cancelled" else [error]  # the stage reports that it was cancelled
-        else:
-            self.progress.passed(outcome.result)
+        problems = [(problem(outcome.result, failure), failure) for failure in outcome.result.failures]
+        self.progress.ended(outcome.result, [(error, failure.traceback) for error, failure in problems])
+        # The stage itself reports that it was cancelled.
+        record.problems += [error for error, failure in problems if failure.kind != "cancelled"]
         well = outcome.result.status == "passed"
         if outcome.result.status == "failed" and record.status != "error":
             record.status = "error" if outcome.surroundings_failed else "failed"

@@ -40,8 +40,9 @@ class StoppedError(Exception):
 class PreparedNotebook:
     """A notebook with its parameters and outputs; raises CheckFailed if its language cannot express a parameter."""
 
-    def __init__(self, document: Document, parameters: Values, max_output: int) -> None:
+    def __init__(self, document: Document, parameters: Values, max_output: int, *, goes_on: bool = False) -> None:
         self.document = document
+        self.goes_on = goes_on  # whether the cells after one that failed run, too
         self.nb = _loaded(document)
         indices = {id(cell): index for index, cell in enumerate(self.nb.cells)}
         if parameters:
@@ -57,7 +58,7 @@ class PreparedNotebook:
         # Per cell its index in the source document; None for the injected parameters.
         self.origins = [indices.get(id(cell)) for cell in self.nb.cells]
         self.current: int | None = None  # index in `nb` of the cell that runs or ran last
-        self.error: CellExecutionError | None = None  # the exception of the current cell that fails the notebook
+        self.failed: dict[int, CellExecutionError] = {}  # by index, the exceptions of cells that fail the notebook
         self.has_exited = False  # the current cell ended the notebook successfully, as `sys.exit()` does
         self.begun: set[int] = set()  # indices of the cells sent to the kernel; those tagged `skip-execution` are not
         self.failed_commands: list[hooks.FailedCommand] = []
@@ -81,7 +82,7 @@ class PreparedNotebook:
         start: Mapping[str, Any],
         ending: Callable[[], None],
     ) -> None:
-        """Execute the cells in order, and keep `output` up to date; a failing cell ends the execution.
+        """Execute the cells in order, and keep `output` up to date; a failing cell ends the execution: see `goes_on`.
 
         `output` is the path of the executed notebook, which is also saved when this raises. `start` are the arguments
         of `start_kernel`. `ending` is called when only the kernel's end is left.
@@ -136,8 +137,8 @@ class PreparedNotebook:
             self.bound.finish()
             merge_streams(self.nb)
             saver.notebook_complete()
-        if self.error:
-            raise self.error
+        if self.failed:
+            raise next(iter(self.failed.values()))
 
     def number(self, index: int) -> int:
         """Return a cell's number as its author counts: the injected cell counts as the cell before it."""

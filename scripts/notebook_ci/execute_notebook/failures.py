@@ -44,6 +44,13 @@ COMMAND_HINT = "If it may fail, add `; true`. To fail the notebook instead, set 
 PIP_HINT = "Add the packages to your requirements: setup-env installs them."
 
 
+def all_of(error: BaseException, notebook: PreparedNotebook | None) -> list[Failure]:
+    """Return the failures of all cells that failed, and of what ended the execution, if that was not one of them."""
+    failed = notebook.failed if notebook else {}
+    found = [_Ran(notebook).failure("cell-error", "", "", index) for index in failed] if notebook else []
+    return found if error in failed.values() else [*found, explain(error, notebook)]
+
+
 def explain(error: BaseException, notebook: PreparedNotebook | None = None) -> Failure:
     """Return the failure for what ended an execution; without a `notebook`, it ended before its first cell."""
     kind: FailureKind
@@ -57,13 +64,11 @@ def explain(error: BaseException, notebook: PreparedNotebook | None = None) -> F
             kind, message = "cancelled", "The job was cancelled."
         case StoppedError():
             kind, message, kernel_log = error.kind, str(error), error.kernel_log
-        case _ if notebook and error is notebook.error:
-            kind, message = "cell-error", ""
         case _:
             kind, message = "broken-execution", _unforeseen(error)
     if notebook is None or notebook.current is None:
         return Failure(kind=kind, title=TITLES[kind], message=message, traceback=_last_lines(kernel_log))
-    return _Ran(notebook).failure(kind, message, kernel_log)
+    return _Ran(notebook).failure(kind, message, kernel_log, notebook.current)
 
 
 def refused(error: NotebookCiError, kind: FailureKind = "invalid-notebook") -> Failure:
@@ -105,13 +110,12 @@ class _Ran:
 
     notebook: PreparedNotebook
 
-    def failure(self, kind: FailureKind, message: str, kernel_log: str) -> Failure:
-        """Return the failure of the cell that ran last.
+    def failure(self, kind: FailureKind, message: str, kernel_log: str, index: int) -> Failure:
+        """Return the failure of a cell.
 
         Its location is the line in the notebook that the traceback points to, else the first line of the cell. Without
         a `message`, it has the text of its exception. `kernel_log` says where a kernel crashed.
         """
-        index = self.notebook.current or 0
         cell, origin = self.notebook.nb.cells[index], self.notebook.origins[index]
         error = next(iter(errors_shown(cell)), None)  # the first error: it may have caused the others
         frames = list(error.traceback) if error else []

@@ -141,6 +141,10 @@ class KernelClient(AsyncKernelClient):  # type: ignore[misc] # mypy cannot see j
     shell_channel_class = Type(_Channel)
     iopub_channel_class = Type(_Channel)
 
+    def execute(self, *code: str, **options: Any) -> str:
+        # Cells are sent one at a time, so there is nothing to abort after an error; a cell or a question may follow.
+        return str(super().execute(*code, **{**options, "stop_on_error": False}))
+
     def start_channels(self, *kinds: bool, **named: bool) -> None:
         super().start_channels(*kinds, **named)
         self.shell_channel.state = self.iopub_channel.state = self.parent.state
@@ -154,10 +158,6 @@ class KernelClient(AsyncKernelClient):  # type: ignore[misc] # mypy cannot see j
 
 class IpykernelClient(KernelClient):
     """A client that uses what ipykernel guarantees, to wait no longer than necessary."""
-
-    def execute(self, *code: str, **options: Any) -> str:
-        # Cells are sent one at a time, so there is nothing to abort after an error; a question may follow.
-        return str(super().execute(*code, **{**options, "stop_on_error": False}))
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         """Wait until the kernel has answered its manager's greeting, and all its earlier messages have come.

@@ -6,7 +6,7 @@ from functools import partial
 from notebook_ci.base.inputs import StageInputs, given
 from notebook_ci.base.values import BOOLEAN, GLOBS, PATH, PRELOAD, SECONDS, SIZE, WORKERS, YAML_MAP, YamlKind, choice
 from notebook_ci.base.yaml12 import Values, as_lists
-from notebook_ci.execute_notebook.settings import FOR, SHELL_ERRORS, Rule
+from notebook_ci.execute_notebook.settings import FOR, ON_CELL_ERROR, SHELL_ERRORS, Rule
 from notebook_ci.execute_notebook.sweep import SETS
 
 NEEDS = YamlKind(
@@ -56,9 +56,16 @@ class ExecuteInputs(StageInputs):
     )
     for_: tuple[Rule, ...] = given(
         FOR,
-        "Settings of single notebooks: their `cell-timeout`, `notebook-timeout`, `shell-errors` and `allow-failure`. "
-        "`notebooks` are globs. Of several maps that match, the last one wins. See below.",
+        "Settings of single notebooks: their `cell-timeout`, `notebook-timeout`, `on-cell-error`, `shell-errors` and "
+        "`allow-failure`. `notebooks` are globs. Of several maps that match, the last one wins. See below.",
         default=(),
+        tuning=True,
+    )
+    on_cell_error: str = given(
+        ON_CELL_ERROR,
+        "What happens after a cell failed. `stop`: its notebook ends. `continue`: the next cells run, too, and all "
+        "that fail are annotated. The notebook fails in both cases.",
+        default="stop",
         tuning=True,
     )
     execution_order: str = given(

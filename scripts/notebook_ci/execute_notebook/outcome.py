@@ -34,10 +34,9 @@ class Outcome:
 
 def judge(result: NotebookResult, allowed: AllowedFailure | None) -> None:
     """Let a notebook pass that failed and may fail, and fail one that passed, though it is said to fail."""
-    failure = result.failure
-    if allowed is None or (failure and failure.kind in _OF_OTHERS):
+    if allowed is None or any(failure.kind in _OF_OTHERS for failure in result.failures):
         return
-    if failure is None:
+    if result.failure is None:
         result.status = "failed"
         result.failure = Failure(
             kind="unexpected-pass",
@@ -46,7 +45,7 @@ def judge(result: NotebookResult, allowed: AllowedFailure | None) -> None:
             hint=f"Remove `{ALLOW}`.",
         )
     elif allowed.is_over:
-        failure.hint = f"{failure.hint} No longer allowed by {result.allowance}".lstrip()
+        result.failure.hint = f"{result.failure.hint} No longer allowed by {result.allowance}".lstrip()
     else:
         result.status = "allowed"
 

@@ -45,17 +45,15 @@ class ProgressDisplay:
                 self._shown_at[each.name] = now
                 self._console.progress(f"  {each.at(now)}")
 
-    def passed(self, result: NotebookResult) -> None:
-        self._ended()
-        self._console.progress(f"✓ {result.name} · {result.duration:.1f} s")
-
-    def failed(self, result: NotebookResult, problem: Problem, traceback: str) -> None:
-        self._ended()
-        self._console.failed(f"✗ {result.name} · {result.duration:.1f} s", problem, traceback)
-
-    def _ended(self) -> None:
+    def ended(self, result: NotebookResult, failures: Sequence[tuple[Problem, str]]) -> None:
+        """Show that an execution has ended, with its failures and their tracebacks."""
         self._done += 1
         self._is_held_back = False
+        what = f"{result.name} · {result.duration:.1f} s"
+        for problem, traceback in failures:
+            self._console.failed(f"✗ {what}", problem, traceback)
+        if not failures:
+            self._console.progress(f"✓ {what}")
 
     def skipped(self, name: str, needed: str) -> None:
         self._done += 1

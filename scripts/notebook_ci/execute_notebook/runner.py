@@ -23,7 +23,6 @@ from notebook_ci.execute_notebook.plan import Execution
 from notebook_ci.execute_notebook.watch import Watch
 from notebook_ci.notebooks import metrics
 from notebook_ci.notebooks.document import Document
-from notebook_ci.records.execute_notebook import Failure
 from notebook_ci.records.run_directory import StageFiles
 
 
@@ -72,29 +71,24 @@ class Executor:
         notebook: PreparedNotebook | None = None
         try:
             make_folder(output.parent)
-            notebook = PreparedNotebook(content, self.execution.parameters, self.shared.inputs.max_output)
+            goes_on = self.execution.settings.on_cell_error == "continue"
+            max_output = self.shared.inputs.max_output
+            notebook = PreparedNotebook(content, self.execution.parameters, max_output, goes_on=goes_on)
             self._execute(notebook, output)
             result.status = "passed"
         except Cancelled as error:
             if not notebook:
                 raise
-            result.failure = failures.explain(error, notebook)
+            result.failure, *result.other_failures = failures.all_of(error, notebook)
         except Exception as error:  # noqa: BLE001 - one notebook must not stop the others
-            result.failure = self._failure(error, notebook)
+            outcome.surroundings_failed = isinstance(error, NotebookCiError) and not isinstance(error, CheckFailed)
+            result.failure, *result.other_failures = failures.all_of(error, notebook)
         finally:
             result.duration = round(time.monotonic() - began, 3)
         with signals.undisturbed():
             if notebook:
                 self._collect(notebook, output)
         return outcome
-
-    def _failure(self, error: Exception, notebook: PreparedNotebook | None) -> Failure:
-        if isinstance(error, NotebookCiError) and not isinstance(error, CheckFailed):
-            self._outcome.surroundings_failed = True
-            if notebook and notebook.error:  # a cell has failed before
-                self._report("error", error.message, error.hint)
-                error = notebook.error
-        return failures.explain(error, notebook)
 
     def _execute(self, notebook: PreparedNotebook, output: Path) -> None:
         """Execute a notebook with its own kernel: a forked one, or a started one if the forked one fails to start.

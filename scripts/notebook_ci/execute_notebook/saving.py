@@ -73,7 +73,8 @@ class Saver(NotebookExecutionManager):  # type: ignore[misc] # papermill has no 
             written = "".join(output.text for output in cell.outputs if output.get("name") == "stderr")
             cell.outputs.append(nbformat.v4.new_output("error", ename=ename, evalue=evalue, traceback=[written]))
         self.notebook.has_exited = not errors_shown(cell)
-        self.notebook.error = None if self.notebook.has_exited else exception
+        if not self.notebook.has_exited:
+            self.notebook.failed[cell_index or 0] = exception
 
 
 def named_by(output: nbformat.NotebookNode) -> tuple[str, str]:

@@ -43,10 +43,12 @@ def _allowed_failure(value: object) -> AllowedFailure | None:
     return AllowedFailure(date.fromisoformat(found[1]), found[2])
 
 
+ON_CELL_ERROR = choice("stop", "continue")
 SHELL_ERRORS = choice("warn", "fail", "ignore")
 KINDS: Mapping[str, Kind] = {
     "cell-timeout": SECONDS,
     "notebook-timeout": SECONDS,
+    "on-cell-error": ON_CELL_ERROR,
     "shell-errors": SHELL_ERRORS,
     ALLOW: Kind("`until 2027-03-01: reason` (the last day, and why) or `never`", _allowed_failure, "TEXT"),
 }
@@ -67,6 +69,7 @@ class Settings:
 
     cell_timeout: float | None = None
     notebook_timeout: float | None = None
+    on_cell_error: str = "stop"
     shell_errors: str = "warn"
     allow_failure: AllowedFailure | None = None
     given: Mapping[str, object] = field(default_factory=dict)  # by name, those that do not come from the inputs

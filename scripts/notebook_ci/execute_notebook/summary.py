@@ -39,9 +39,10 @@ def section(record: ExecuteRecord) -> list[str]:
     ]
     # The stage's problems already describe invalid notebooks, with a hint.
     failed = [
-        _failure(each.name, each.failure)
+        _failure(each.name, failure)
         for each in record.failed
-        if each.failure and each.failure.kind not in UNTITLED
+        for failure in each.failures
+        if failure.kind not in UNTITLED
     ]
     header = ["notebook", "cells run", "time", "failure"]
     if not any(row[-1] for row in rows):
@@ -51,8 +52,9 @@ def section(record: ExecuteRecord) -> list[str]:
 
 def _why(notebook: NotebookResult) -> str:
     if notebook.failure:
+        more = f" (and {count(len(notebook.other_failures), 'more failure')})" if notebook.other_failures else ""
         allowed = f". Allowed by {notebook.allowance}" if notebook.status == "allowed" else ""
-        return _what(notebook.failure) + title(allowed)
+        return _what(notebook.failure) + more + title(allowed)
     return f"needs {name(notebook.skipped_for)}" if notebook.skipped_for else ""
 
 

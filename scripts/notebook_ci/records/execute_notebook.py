@@ -66,7 +66,12 @@ class NotebookResult:
     metrics: dict[str, float] = field(default_factory=dict)  # numbers that it reported
     scraps: dict[str, object] = field(default_factory=dict)  # other values that it reported with scrapbook
     left_out: int = 0  # bytes of outputs that were not kept, because of `max-output`
-    failure: Failure | None = None
+    failure: Failure | None = None  # of several, the first one
+    other_failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def failures(self) -> list[Failure]:
+        return [self.failure, *self.other_failures] if self.failure else []
 
     @property
     def allowance(self) -> str:
