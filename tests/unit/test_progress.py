@@ -43,13 +43,18 @@ def test_quick_notebooks_and_none_are_not_told_of(runner: Written) -> None:
 
 def test_one_line_a_finished_notebook(runner: Written) -> None:
     progress = ProgressDisplay(runner.console, 3)
-    progress.passed(result("a.ipynb"))
+    progress.ended(result("a.ipynb"), [])
     failure = Failure(kind="cell-error", title="ValueError in cell 3", message="no")
-    progress.failed(result("b.ipynb"), problem(result("b.ipynb"), failure), "Trace\n  back")
+    progress.repeated(result("b.ipynb"), failure, 2)
+    other = Failure(kind="cell-error", title="KeyError in cell 4", message="key")
+    errors = [(problem(result("b.ipynb"), failure), "Trace\n  back"), (problem(result("b.ipynb"), other), "")]
+    progress.ended(result("b.ipynb"), errors)
     progress.skipped("c.ipynb", "b.ipynb")
-    assert [line for line in runner.lines if line[0] in "✓✗-"] == [
+    assert [line for line in runner.lines if line[0] in "✓✗↻-"] == [
         "✓ a.ipynb · 1.2 s",
+        "↻ b.ipynb · 1.2 s · ValueError in cell 3: no · attempt 2 follows",
         "✗ b.ipynb · 1.2 s · ValueError in cell 3 of b.ipynb: no",
+        "✗ b.ipynb · 1.2 s · KeyError in cell 4 of b.ipynb: key",
         "- c.ipynb · skipped: b.ipynb, which it needs, did not pass",
     ]
     assert "Trace" in runner.lines
@@ -61,7 +66,7 @@ def test_that_memory_is_short_is_told_once_until_a_notebook_has_ended(runner: Wr
     for _ in range(5):
         progress.held_back(123_456_789)
     assert runner.lines == ["  Only 123 MB of memory are free: the next notebook waits."]
-    progress.passed(result())
+    progress.ended(result(), [])
     for _ in range(5):
         progress.held_back(5_000_000)
     assert [line for line in runner.lines if "Only" in line][1:] == [
@@ -76,9 +81,9 @@ def test_on_a_terminal_what_runs_stands_below(monkeypatch: pytest.MonkeyPatch) -
     progress = ProgressDisplay(terminal.console, 2)
     progress.show([running("a.ipynb", cell_seconds=1), running("b.ipynb", cell=0, seconds=3)], NOW)
     assert terminal.screen == ["0/2", "a.ipynb · cell 2/5 · running 1 s", "b.ipynb · starting · running 3 s"]
-    progress.passed(result())
+    progress.ended(result(), [])
     progress.show([running("b.ipynb", cell_seconds=40)], NOW)
     assert terminal.screen == ["✓ a.ipynb · 1.2 s", "1/2", "b.ipynb · cell 2/5 · running 40 s"]
-    progress.passed(result("b.ipynb"))
+    progress.ended(result("b.ipynb"), [])
     progress.show([])
     assert terminal.screen == ["✓ a.ipynb · 1.2 s", "✓ b.ipynb · 1.2 s"], "no heartbeat lines, and nothing left"

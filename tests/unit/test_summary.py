@@ -269,6 +269,28 @@ RECORDS: dict[str, list[Record]] = {
             problems=[Problem(severity="error", title="ValueError in cell 3", message="x", file="notebooks/02.ipynb")],
         ),
     ],
+    "allowed and flaky": [
+        execution(
+            passed("notebooks/01-clean.ipynb"),
+            dataclasses.replace(
+                failed("notebooks/02-train.ipynb"),
+                status="allowed",
+                settings={"allow-failure": "until 2027-03-01: waits for <b> 2"},
+                own_settings=["allow-failure"],
+            ),
+            passed("notebooks/03.ipynb", earlier_failures=[failed("x", message="no | net").failure] * 2),
+            status="passed",
+        ),
+    ],
+    "several cells": [
+        execution(
+            passed("notebooks/01-clean.ipynb"),
+            dataclasses.replace(
+                failed("notebooks/02-train.ipynb", traceback="first"),
+                other_failures=[failed("x", title="KeyError in cell 4", traceback="second", line=50).failure],
+            ),
+        ),
+    ],
     "invalid": [
         execution(
             failed(

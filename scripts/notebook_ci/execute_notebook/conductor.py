@@ -13,14 +13,14 @@ from notebook_ci.base.process import LINUX
 from notebook_ci.base.texts import listed
 from notebook_ci.execute_notebook import engine, failures, html, machine
 from notebook_ci.execute_notebook.engine import StoppedError
-from notebook_ci.execute_notebook.outcome import Outcome, judge, problem
+from notebook_ci.execute_notebook.outcome import Outcome, is_of_chance, judge, problem
 from notebook_ci.execute_notebook.plan import MOST_LISTED, Execution
 from notebook_ci.execute_notebook.progress import ProgressDisplay, Running
 from notebook_ci.execute_notebook.runner import Shared
 from notebook_ci.execute_notebook.schedule import Schedule
 from notebook_ci.execute_notebook.workers import END_SECONDS, Life, Worker
 from notebook_ci.notebooks.document import Document
-from notebook_ci.records.execute_notebook import ExecuteRecord
+from notebook_ci.records.execute_notebook import ExecuteRecord, Failure, NotebookResult
 from notebook_ci.tools.import_guard import guard_imports
 
 LOOK_SECONDS = 0.25
@@ -41,6 +41,8 @@ class Conductor:
     _are_short: bool = field(init=False, default=False)
     _changes: dict[str, list[int]] = field(init=False, default_factory=dict)
     _is_broken_off: bool = field(init=False, default=False)
+    _again: list[int] = field(init=False, default_factory=list)  # they failed, and follow next
+    _earlier: dict[int, list[Failure]] = field(init=False, default_factory=dict)  # of their earlier attempts
 
     def __post_init__(self) -> None:
         self._indices = {execution.name: index for index, execution in enumerate(self.executions)}
@@ -90,10 +92,10 @@ class Conductor:
             if memory and memory.is_short:
                 self.progress.held_back(memory.available)
                 break
-            name = self.schedule.next()
-            if name is None:
+            index = self._next()
+            if index is None:
                 break
-            index = self._indices[name]
+            name = self.executions[index].name
             content = self.executions[index].content
             cells = len(content.cells) if isinstance(content, Document) else 0
             self._begun[index] = Running(name, cells, time.monotonic())
@@ -103,6 +105,12 @@ class Conductor:
         for worker in self._busy():
             worker.state.has_free_cpu = 2 * len(self._busy()) <= self._cpus
         return begun
+
+    def _next(self) -> int | None:
+        if self._again:
+            return self._again.pop()
+        name = self.schedule.next()
+        return None if name is None else self._indices[name]
 
     def _free_worker(self) -> Worker:
         worker = next((each for each in self._workers if each.index is None), None)
@@ -141,19 +149,35 @@ class Conductor:
         if outcome.not_forked and self.servers.are_of_use:
             self.servers.refused(index)
             record.problems.append(self._not_forked(index, outcome.not_forked))
+        if self._is_repeated(index, outcome.result):
+            return
         preloaded, outcome.result.not_preloaded = self.servers.ended(index, has_imports=outcome.has_imports)
         outcome.result.preloaded = list(preloaded)
+        outcome.result.earlier_failures = self._earlier.get(index, [])
         judge(outcome.result, self.executions[index].settings.allow_failure)
         problems = [(problem(outcome.result, failure), failure) for failure in outcome.result.failures]
         self.progress.ended(outcome.result, [(error, failure.traceback) for error, failure in problems])
         # The stage itself reports that it was cancelled.
         record.problems += [error for error, failure in problems if failure.kind != "cancelled"]
+        if outcome.result.is_flaky:
+            record.problems.append(problem(outcome.result, outcome.result.earlier_failures[0]))
         well = outcome.result.status == "passed"
         if outcome.result.status == "failed" and record.status != "error":
             record.status = "error" if outcome.surroundings_failed else "failed"
         for skipped, needed in self.schedule.ended(name, well=well):
             record.notebooks[self._indices[skipped]].skipped_for = needed
             self.progress.skipped(skipped, needed)
+
+    def _is_repeated(self, index: int, result: NotebookResult) -> bool:
+        """Decide whether a failed execution is repeated; note its failure if so."""
+        settings, earlier = self.executions[index].settings, self._earlier.setdefault(index, [])
+        is_last = len(earlier) == settings.retries or settings.may_fail or self._is_broken_off
+        if is_last or not is_of_chance(result):
+            return False
+        earlier.append(result.failures[0])
+        self._again.append(index)
+        self.progress.repeated(result, result.failures[0], len(earlier) + 1)
+        return True
 
     def _not_forked(self, index: int, why: str) -> Problem:
         """Return a notice about a kernel that was not forked.
@@ -180,7 +204,7 @@ class Conductor:
         return [each for each in earlier if times[each].ended >= last]
 
     def _lost(self, index: int, error: StoppedError) -> Outcome:
-        result = self.record.notebooks[index]
+        result = self.executions[index].result()
         result.status = "failed"
         result.duration = round(time.monotonic() - self._begun[index].began, 3)
         error.kind = "cancelled" if self._is_broken_off else error.kind

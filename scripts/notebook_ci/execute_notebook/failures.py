@@ -46,9 +46,11 @@ PIP_HINT = "Add the packages to your requirements: setup-env installs them."
 
 def all_of(error: BaseException, notebook: PreparedNotebook | None) -> list[Failure]:
     """Return the failures of all cells that failed, and of what ended the execution, if that was not one of them."""
-    failed = notebook.failed if notebook else {}
-    found = [_Ran(notebook).failure("cell-error", "", "", index) for index in failed] if notebook else []
-    return found if error in failed.values() else [*found, explain(error, notebook)]
+    if notebook is None:
+        return [explain(error)]
+    ran = _Ran(notebook)
+    found = [ran.failure("cell-error", "", "", index) for index in notebook.failed]
+    return found if error in notebook.failed.values() else [*found, explain(error, notebook)]
 
 
 def explain(error: BaseException, notebook: PreparedNotebook | None = None) -> Failure:

@@ -4,7 +4,19 @@ from dataclasses import dataclass
 from functools import partial
 
 from notebook_ci.base.inputs import StageInputs, given
-from notebook_ci.base.values import BOOLEAN, GLOBS, PATH, PRELOAD, SECONDS, SIZE, WORKERS, YAML_MAP, YamlKind, choice
+from notebook_ci.base.values import (
+    BOOLEAN,
+    GLOBS,
+    PATH,
+    PRELOAD,
+    RETRIES,
+    SECONDS,
+    SIZE,
+    WORKERS,
+    YAML_MAP,
+    YamlKind,
+    choice,
+)
 from notebook_ci.base.yaml12 import Values, as_lists
 from notebook_ci.execute_notebook.settings import FOR, ON_CELL_ERROR, SHELL_ERRORS, Rule
 from notebook_ci.execute_notebook.sweep import SETS
@@ -19,6 +31,7 @@ OUTPUTS = {
     "executed": "Number of notebooks that were executed, including failed ones.",
     "failed": "Number of notebooks that failed.",
     "allowed-failures": "Number of notebooks that failed, and that `allow-failure` allows to fail.",
+    "flaky": "Number of notebooks that passed only when they were executed again: see `retries`.",
     "output-dir": "Folder of the executed notebooks.",
 }
 
@@ -56,8 +69,8 @@ class ExecuteInputs(StageInputs):
     )
     for_: tuple[Rule, ...] = given(
         FOR,
-        "Settings of single notebooks: their `cell-timeout`, `notebook-timeout`, `on-cell-error`, `shell-errors` and "
-        "`allow-failure`. `notebooks` are globs. Of several maps that match, the last one wins. See below.",
+        "Settings of single notebooks: their `cell-timeout`, `notebook-timeout`, `on-cell-error`, `shell-errors`, "
+        "`retries` and `allow-failure`. `notebooks` are globs. If several match, the last one wins. See below.",
         default=(),
         tuning=True,
     )
@@ -66,6 +79,13 @@ class ExecuteInputs(StageInputs):
         "What happens after a cell failed. `stop`: its notebook ends. `continue`: the next cells run, too, and all "
         "that fail are annotated. The notebook fails in both cases.",
         default="stop",
+        tuning=True,
+    )
+    retries: int = given(
+        RETRIES,
+        "How often a notebook that failed is executed again, each time in a new kernel. If it passes then, a warning "
+        "says that it is flaky.",
+        default=0,
         tuning=True,
     )
     execution_order: str = given(

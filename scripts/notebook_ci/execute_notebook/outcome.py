@@ -10,6 +10,8 @@ from notebook_ci.records.execute_notebook import ALLOW, UNTITLED, Failure, Failu
 
 # These are not the notebook's own: they are never allowed.
 _OF_OTHERS: tuple[FailureKind, ...] = ("kernel-not-started", "surroundings", "cancelled")
+# These would only occur again.
+_CERTAIN: tuple[FailureKind, ...] = ("invalid-notebook", "surroundings", "cancelled")
 
 
 class WorkerState(ctypes.Structure):
@@ -50,6 +52,11 @@ def judge(result: NotebookResult, allowed: AllowedFailure | None) -> None:
         result.status = "allowed"
 
 
+def is_of_chance(result: NotebookResult) -> bool:
+    """Whether an execution failed in a way that may not occur again."""
+    return bool(result.failures) and not {each.kind for each in result.failures}.intersection(_CERTAIN)
+
+
 def about(
     result: NotebookResult,
     severity: Severity,
@@ -67,13 +74,20 @@ def about(
 
 
 def problem(result: NotebookResult, failure: Failure) -> Problem:
-    is_allowed = result.status == "allowed"
-    allowed = f" Allowed by {result.allowance}" if is_allowed else ""
+    """Return the problem for a failure: an error, or a warning if it was allowed, or if a later attempt passed."""
+    title, hint = failure.title, failure.hint
+    if result.status == "allowed":
+        hint += f" Allowed by {result.allowance}"
+    elif result.status == "passed":
+        title = f"Flaky: {title}"
+        hint += (
+            f" It passed at attempt {len(result.earlier_failures) + 1}. Look for random numbers, races, the network."
+        )
     return about(
         result,
-        "warning" if is_allowed else "error",
+        "warning" if result.status in {"allowed", "passed"} else "error",
         f"{failure.message}\n{failure.source}".strip() or failure.title,
-        hint=f"{failure.hint}{allowed}".lstrip(),
-        title="" if failure.kind in UNTITLED else failure.title,
+        hint=hint.lstrip(),
+        title="" if failure.kind in UNTITLED else title,
         line=failure.line,
     )

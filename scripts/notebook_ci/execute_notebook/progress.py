@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from notebook_ci.base.console import Console
 from notebook_ci.base.errors import Problem
-from notebook_ci.records.execute_notebook import NotebookResult
+from notebook_ci.base.texts import printable
+from notebook_ci.records.execute_notebook import Failure, NotebookResult
 
 HEARTBEAT_SECONDS = 30.0
 
@@ -54,6 +55,10 @@ class ProgressDisplay:
             self._console.failed(f"✗ {what}", problem, traceback)
         if not failures:
             self._console.progress(f"✓ {what}")
+
+    def repeated(self, result: NotebookResult, failure: Failure, attempt: int) -> None:
+        why = printable(": ".join(filter(None, (failure.title, failure.message.partition("\n")[0]))))
+        self._console.progress(f"↻ {result.name} · {result.duration:.1f} s · {why} · attempt {attempt} follows")
 
     def skipped(self, name: str, needed: str) -> None:
         self._done += 1

@@ -101,6 +101,7 @@ class Executor:
                 greeting = hooks.installing(settings.shell_errors)
                 manager = UserKernelManager(kernel, folder, server, self.state, greeting=greeting, log=log)
                 env = environment(shared.environ, shared.interpreter, folder)
+                env |= {"NOTEBOOK_CI_OUTPUT": str(output), "NOTEBOOK_CI_RUN_DIR": str(shared.files.root)}
                 start = {"env": env, "cwd": str(notebook.document.path.resolve().parent), "stdout": log, "stderr": log}
                 try:
                     with (

@@ -9,7 +9,7 @@ from typing import Any
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.inputs import unknown
 from notebook_ci.base.texts import quote
-from notebook_ci.base.values import GLOBS, SECONDS, Kind, YamlKind, choice
+from notebook_ci.base.values import GLOBS, RETRIES, SECONDS, Kind, YamlKind, choice
 from notebook_ci.base.yaml12 import Value
 from notebook_ci.execute_notebook.selection import matching
 from notebook_ci.records.execute_notebook import ALLOW
@@ -50,6 +50,7 @@ KINDS: Mapping[str, Kind] = {
     "notebook-timeout": SECONDS,
     "on-cell-error": ON_CELL_ERROR,
     "shell-errors": SHELL_ERRORS,
+    "retries": RETRIES,
     ALLOW: Kind("`until 2027-03-01: reason` (the last day, and why) or `never`", _allowed_failure, "TEXT"),
 }
 OF_INPUTS = [name for name in KINDS if name != ALLOW]  # the inputs of the same names apply to all other notebooks
@@ -71,6 +72,7 @@ class Settings:
     notebook_timeout: float | None = None
     on_cell_error: str = "stop"
     shell_errors: str = "warn"
+    retries: int = 0
     allow_failure: AllowedFailure | None = None
     given: Mapping[str, object] = field(default_factory=dict)  # by name, those that do not come from the inputs
     own: Collection[str] = ()  # names of those that come from the notebook's own metadata

@@ -9,8 +9,9 @@ MOST_NAMED = 3
 
 def note(record: ExecuteRecord) -> str:
     passed = sum(notebook.status == "passed" for notebook in record.notebooks)
-    allowed = f", {len(record.allowed)} failed, which is allowed" if record.allowed else ""
-    return f"{count(passed, 'notebook')} passed{allowed}"
+    flaky = f" ({len(record.flaky)} flaky)" if record.flaky else ""
+    allowed = f", {len(record.allowed)} failed (allowed)" if record.allowed else ""
+    return f"{count(passed, 'notebook')} passed{flaky}{allowed}"
 
 
 def verdict(record: ExecuteRecord) -> str:
@@ -55,6 +56,10 @@ def _why(notebook: NotebookResult) -> str:
         more = f" (and {count(len(notebook.other_failures), 'more failure')})" if notebook.other_failures else ""
         allowed = f". Allowed by {notebook.allowance}" if notebook.status == "allowed" else ""
         return _what(notebook.failure) + more + title(allowed)
+    if notebook.is_flaky:
+        return f"flaky: passed at attempt {len(notebook.earlier_failures) + 1}, before: " + _what(
+            notebook.earlier_failures[0]
+        )
     return f"needs {name(notebook.skipped_for)}" if notebook.skipped_for else ""
 
 

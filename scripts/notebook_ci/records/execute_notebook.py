@@ -68,10 +68,16 @@ class NotebookResult:
     left_out: int = 0  # bytes of outputs that were not kept, because of `max-output`
     failure: Failure | None = None  # of several, the first one
     other_failures: list[Failure] = field(default_factory=list)
+    # The first failure of each earlier attempt, if it was executed again: see `retries`. All else is of the last one.
+    earlier_failures: list[Failure] = field(default_factory=list)
 
     @property
     def failures(self) -> list[Failure]:
         return [self.failure, *self.other_failures] if self.failure else []
+
+    @property
+    def is_flaky(self) -> bool:
+        return self.status == "passed" and bool(self.earlier_failures)
 
     @property
     def allowance(self) -> str:
@@ -106,6 +112,11 @@ class ExecuteRecord(Record):
         return [notebook for notebook in self.notebooks if notebook.status == "allowed"]
 
     @property
+    def flaky(self) -> list[NotebookResult]:
+        return [notebook for notebook in self.notebooks if notebook.is_flaky]
+
+    @property
     def headline(self) -> dict[str, str]:
-        counts = {"executed": self.begun, "failed": self.failed, "allowed-failures": self.allowed}
+        failed = {"failed": self.failed, "allowed-failures": self.allowed, "flaky": self.flaky}
+        counts = {"executed": self.begun, **failed}
         return {**{name: str(len(found)) for name, found in counts.items()}, "output-dir": self.output_dir}
