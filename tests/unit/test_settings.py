@@ -76,7 +76,7 @@ def test_rules_win_over_metadata_which_win_over_inputs(study: Study) -> None:
         "slow/own.ipynb": (500, 40, "fail", ["notebook-timeout"]),
     }
     result = found["slow/own.ipynb"].result()
-    assert result.settings == {"cell-timeout": 500.0, "notebook-timeout": 40.0, "shell-errors": "fail"}
+    assert result.settings == {"cell-timeout": 500, "notebook-timeout": 40, "shell-errors": "fail"}
     assert result.own_settings == ["notebook-timeout"]
 
 
@@ -109,6 +109,14 @@ def test_a_rule_can_forbid_a_notebook_to_allow_its_own_failure(study: Study) -> 
     assert own.result().settings == {"allow-failure": "never"}
 
 
+def test_a_rule_without_notebooks_is_named(study: Study) -> None:
+    study.write("a.ipynb")
+    study.write("b/b.ipynb")
+    toml = table(notebooks=["b/*.ipynb", "c/*.ipynb"], cell_timeout=3)
+    [notice] = study.plan(toml, "--notebooks", "a.ipynb").problems
+    assert (notice.severity, notice.message) == ("notice", "`for` lists `c/*.ipynb`, which matches no notebook.")
+
+
 # --- What is refused
 
 
@@ -123,7 +131,6 @@ def test_a_rule_can_forbid_a_notebook_to_allow_its_own_failure(study: Study) -> 
         (table(notebooks="*.ipynb"), 1, "without notebooks or without settings"),
         (table(cell_timeout=3), 1, "without notebooks or without settings"),
         ("[execute-notebook]\nfor = ['*.ipynb']", 2, "has `*.ipynb`, which is not a map"),
-        (table(notebooks="b.ipynb", cell_timeout=3), None, "`for` lists `b.ipynb`, which matches no notebook"),
     ],
 )
 def test_a_wrong_rule_is_refused(study: Study, toml: str, line: int | None, words: str) -> None:

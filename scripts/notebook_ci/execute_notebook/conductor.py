@@ -41,7 +41,7 @@ class Conductor:
     _are_short: bool = field(init=False, default=False)
     _changes: dict[str, list[int]] = field(init=False, default_factory=dict)
     _is_broken_off: bool = field(init=False, default=False)
-    _again: list[int] = field(init=False, default_factory=list)  # they failed, and follow next
+    _again: list[str] = field(init=False, default_factory=list)  # they failed, and follow next
     _earlier: dict[int, list[Failure]] = field(init=False, default_factory=dict)  # of their earlier attempts
 
     def __post_init__(self) -> None:
@@ -92,10 +92,10 @@ class Conductor:
             if memory and memory.is_short:
                 self.progress.held_back(memory.available)
                 break
-            index = self._next()
-            if index is None:
+            name = self._again.pop() if self._again else self.schedule.next()
+            if name is None:
                 break
-            name = self.executions[index].name
+            index = self._indices[name]
             content = self.executions[index].content
             cells = len(content.cells) if isinstance(content, Document) else 0
             self._begun[index] = Running(name, cells, time.monotonic())
@@ -105,12 +105,6 @@ class Conductor:
         for worker in self._busy():
             worker.state.has_free_cpu = 2 * len(self._busy()) <= self._cpus
         return begun
-
-    def _next(self) -> int | None:
-        if self._again:
-            return self._again.pop()
-        name = self.schedule.next()
-        return None if name is None else self._indices[name]
 
     def _free_worker(self) -> Worker:
         worker = next((each for each in self._workers if each.index is None), None)
@@ -175,7 +169,7 @@ class Conductor:
         if is_last or not is_of_chance(result):
             return False
         earlier.append(result.failures[0])
-        self._again.append(index)
+        self._again.append(result.name)
         self.progress.repeated(result, result.failures[0], len(earlier) + 1)
         return True
 

@@ -18,10 +18,10 @@ from notebook_ci.base.yaml12 import Values
 from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.schedule import chains, ordered
 from notebook_ci.execute_notebook.selection import SUFFIX, everything, expand, matching, select
-from notebook_ci.execute_notebook.settings import NEVER, OF_INPUTS, Settings, settings
+from notebook_ci.execute_notebook.settings import OF_INPUTS, Settings, settings
 from notebook_ci.notebooks import document, parameters, positions
 from notebook_ci.notebooks.document import Document
-from notebook_ci.records.execute_notebook import NotebookResult
+from notebook_ci.records.execute_notebook import ALLOW, NotebookResult
 from notebook_ci.records.run_directory import RunDirectory
 
 if TYPE_CHECKING:  # a plan needs only the standard library
@@ -57,11 +57,8 @@ class Execution:
 
     def result(self) -> NotebookResult:
         """Return its result before it has begun."""
-        own = self.settings
-        shown = {
-            name: each if isinstance(each, int | float) else str(each or NEVER) for name, each in own.given.items()
-        }
-        return NotebookResult(path=self.path, name=self.name, settings=shown, own_settings=sorted(own.own))
+        given, own = dict(self.settings.given), sorted(self.settings.own)
+        return NotebookResult(path=self.path, name=self.name, settings=given, own_settings=own)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +82,7 @@ class ExecutionPlan(Plan):
                 yield f"fail {execution.path}: {execution.content.message}"
             if allowed := execution.settings.allow_failure:
                 does = "no longer allow" if allowed.is_over else "allow"
-                yield f"{does} {execution.name} to fail {allowed}"
+                yield f"{does} {execution.name} to fail {execution.settings.given[ALLOW]}"
 
 
 def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
@@ -105,15 +102,17 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     needs, unmet = _needs(inputs.needs, chosen, all_notebooks)
     paths = ordered(chosen, needs)
     executions = tuple(_with_settings(inputs, each) for each in _executions(paths, given, sets))
-    _refuse_useless_rules(inputs, executions, all_notebooks)
     _refuse_needed_failures(executions, needs)
     _refuse_clashes(executions, cwd, output_dir)
     swept = {name: value for values in sets.values() for name, value in values.items()}
     # A table in `notebook-ci.toml` is for every run, like the parameters file; text is given for this run only.
     strict = (own if "parameters" in inputs.texts else {}) | (swept if "sweep" in inputs.texts else {})
     _refuse_unknown(strict, given | swept, executions, all_notebooks)
-    useless = [each for each in inputs.exclude if not expand(each, cwd)]
-    unmet += [f"`exclude` lists {quote(each)}, which matches no notebook." for each in useless]
+    useless = [("exclude", each) for each in inputs.exclude if not expand(each, cwd)]
+    names = [name for each in executions for name in (each.path, each.name)]
+    globs = [glob for rule in inputs.for_ for glob in rule.notebooks if not matching(glob, names)]
+    useless += [("for", glob) for glob in globs if not matching(glob, all_notebooks())]
+    unmet += [f"`{where}` lists {quote(each)}, which matches no notebook." for where, each in useless]
     if own := [_own_settings(each) for each in executions if each.settings.own]:
         unmet.append(f"Settings from the notebooks' own metadata: {listed(list(dict.fromkeys(own)), MOST_LISTED)}.")
     notices = [Problem(severity="notice", message=message) for message in unmet]
@@ -141,14 +140,6 @@ def _with_settings(inputs: ExecuteInputs, execution: Execution) -> Execution:
 
 def _own_settings(execution: Execution) -> str:
     return f"{execution.path} ({', '.join(map(quote, sorted(execution.settings.own)))})"
-
-
-def _refuse_useless_rules(
-    inputs: ExecuteInputs, executions: Sequence[Execution], all_notebooks: Callable[[], Sequence[str]]
-) -> None:
-    names = [name for each in executions for name in (each.path, each.name)]
-    for glob in (glob for rule in inputs.for_ for glob in rule.notebooks):
-        _matches("for", glob, names, all_notebooks)
 
 
 def _refuse_needed_failures(executions: Sequence[Execution], needs: Mapping[str, Collection[str]]) -> None:
@@ -201,9 +192,9 @@ def _needs(
     needs: dict[str, set[str]] = {}
     notices: list[str] = []
     for pattern, others in given.items():
-        found = {other: _matches("needs", other, chosen, all_notebooks) for other in others}
+        found = {other: _matches(other, chosen, all_notebooks) for other in others}
         needed = {path for paths in found.values() for path in paths}
-        dependents = _matches("needs", pattern, chosen, all_notebooks)
+        dependents = _matches(pattern, chosen, all_notebooks)
         for path in dependents:
             needs.setdefault(path, set()).update(needed - ({path} if pattern != path or path not in others else set()))
         notices += [
@@ -214,13 +205,13 @@ def _needs(
     return needs, notices
 
 
-def _matches(what: str, pattern: str, chosen: Sequence[str], all_notebooks: Callable[[], Sequence[str]]) -> list[str]:
+def _matches(pattern: str, chosen: Sequence[str], all_notebooks: Callable[[], Sequence[str]]) -> list[str]:
     """Return the executed notebooks that a pattern matches; raise InputError if it matches none of the workspace."""
     if found := matching(pattern, chosen):
         return found
     if not matching(pattern, all_notebooks()):
         raise InputError(
-            f"`{what}` lists {quote(pattern)}, which matches no notebook.",
+            f"`needs` lists {quote(pattern)}, which matches no notebook.",
             hint=f"{did_you_mean(all_notebooks(), pattern)} Patterns are relative to the workspace.",
         )
     return []

@@ -16,7 +16,6 @@ from notebook_ci.records.execute_notebook import ALLOW
 from notebook_ci.records.record import now
 
 METADATA = "notebook-ci"  # the key in the metadata of a notebook
-NEVER = "never"
 NOTEBOOKS = "notebooks"
 HINT = "Write `- {notebooks: slow/*.ipynb, cell-timeout: 3600}`, one per line."
 
@@ -26,16 +25,13 @@ class AllowedFailure:
     until: date  # the last day, in UTC
     reason: str
 
-    def __str__(self) -> str:
-        return f"until {self.until}: {self.reason}"
-
     @property
     def is_over(self) -> bool:
         return self.until < now().date()
 
 
 def _allowed_failure(value: object) -> AllowedFailure | None:
-    if value == NEVER:
+    if value == "never":
         return None
     found = re.fullmatch(r"until\s+(\d{4}-\d\d-\d\d):\s*(\S.*)", value.strip() if isinstance(value, str) else "")
     if not found:
@@ -61,7 +57,7 @@ class Rule:
     """An entry of `for`."""
 
     notebooks: tuple[str, ...]  # globs
-    settings: Mapping[str, Any]  # by name
+    settings: Mapping[str, object]  # by name, as written
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +70,7 @@ class Settings:
     shell_errors: str = "warn"
     retries: int = 0
     allow_failure: AllowedFailure | None = None
-    given: Mapping[str, object] = field(default_factory=dict)  # by name, those that do not come from the inputs
+    given: Mapping[str, object] = field(default_factory=dict)  # by name, as written: those not from the inputs
     own: Collection[str] = ()  # names of those that come from the notebook's own metadata
 
     @property
@@ -91,33 +87,35 @@ def settings(
     Raises InputError if the metadata are wrong.
     """
     matched = [rule.settings for rule in rules if any(matching(glob, names) for glob in rule.notebooks)]
-    ruled = {name: value for each in matched for name, value in each.items()}
-    own = _read(metadata.get(METADATA, {}), f"`{METADATA}` in the notebook's metadata", KINDS)
+    ruled = dict(pair for each in matched for pair in each.items())
+    own = _checked(metadata.get(METADATA, {}), f"`{METADATA}` in the notebook's metadata", KINDS)
     given = own | ruled
-    values = {name.replace("-", "_"): value for name, value in (common | given).items()}
-    return Settings(**values, given=given, own=own.keys() - ruled.keys())
+    values = {**common, **{name: KINDS[name].parse(raw) for name, raw in given.items()}}
+    fields = {name.replace("-", "_"): value for name, value in values.items()}
+    return Settings(**fields, given=given, own=own.keys() - ruled.keys())
 
 
 def rules(value: Value, origin: str) -> tuple[Rule, ...]:
     """Return the entries of `for`. Raises InputError."""
     found = []
     for entry in value if isinstance(value, list) else [value]:
-        values = _read(entry, origin, {NOTEBOOKS: GLOBS, **KINDS})
-        globs = values.pop(NOTEBOOKS, ())
-        if not globs or not values:
+        given = dict(_checked(entry, origin, {NOTEBOOKS: GLOBS, **KINDS}))
+        globs = GLOBS.parse(given.pop(NOTEBOOKS, ""))
+        if not globs or not given:
             raise InputError(f"{origin} has {quote(entry)}, without notebooks or without settings.", hint=HINT)
-        found.append(Rule(globs, values))
+        found.append(Rule(globs, given))
     return tuple(found)
 
 
-def _read(value: object, origin: str, kinds: Mapping[str, Kind]) -> dict[str, Any]:
+def _checked(value: object, origin: str, kinds: Mapping[str, Kind]) -> dict[str, Any]:
     if not isinstance(value, dict):
         hint = f"Write a map of {', '.join(map(quote, kinds))}."
         raise InputError(f"{origin} has {quote(value)}, which is not a map.", hint=hint)
     for name in value:
         if name not in kinds:
             raise unknown(f"{origin} has an unknown key {quote(name)}", name, kinds)
-    return {name: kinds[name].read(raw, f"`{name}` of {origin}") for name, raw in value.items()}
+        kinds[name].read(value[name], f"`{name}` of {origin}")
+    return value
 
 
 FOR = YamlKind("YAML: a list of maps with `notebooks` and settings", rules, "YAML", hint=HINT)
