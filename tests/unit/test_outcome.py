@@ -1,7 +1,7 @@
 """Problems of executions."""
 
 from notebook_ci.base.errors import Problem
-from notebook_ci.execute_notebook.outcome import about, is_of_chance, problem
+from notebook_ci.execute_notebook.outcome import about, problem
 from notebook_ci.records.execute_notebook import Failure, FailureKind, NotebookResult
 
 PLAIN = NotebookResult(path="deep/train.ipynb", name="deep/train.ipynb")
@@ -38,18 +38,3 @@ def test_a_failure_that_did_not_occur_again_is_a_warning_that_says_so() -> None:
     found = problem(result, result.earlier_failures[0])
     assert (found.severity, found.title, found.line) == ("warning", "Flaky: ValueError in cell 3", 7)
     assert found.hint == "Mend it. It passed at attempt 3. Look for random numbers, races, the network."
-
-
-def test_only_what_may_pass_next_time_is_executed_again() -> None:
-    def ended(*kinds: FailureKind) -> NotebookResult:
-        failures = [failure(kind) for kind in kinds]
-        return NotebookResult(
-            path="a.ipynb", name="a.ipynb", failure=next(iter(failures), None), other_failures=failures[1:]
-        )
-
-    assert is_of_chance(ended("cell-error"))
-    assert is_of_chance(ended("kernel-not-started"))
-    assert not is_of_chance(ended())
-    assert not is_of_chance(ended("invalid-notebook"))
-    assert not is_of_chance(ended("cell-error", "cancelled"))
-    assert not is_of_chance(ended("surroundings"))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from notebook_ci.execute_notebook import plan
 from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.outcome import judge, problem
 from notebook_ci.execute_notebook.plan import Execution, ExecutionPlan
-from notebook_ci.execute_notebook.settings import AllowedFailure, settings
+from notebook_ci.execute_notebook.settings import settings
 from notebook_ci.records.execute_notebook import Failure, FailureKind, NotebookResult
 
 FUTURE, PAST = "until 2999-03-01: a library is broken", "until 2020-03-01: a library is broken"
@@ -127,6 +128,8 @@ def test_a_rule_without_notebooks_is_named(study: Study) -> None:
         (table(notebooks="*.ipynb", allow_failure="yes"), 1, "does not accept `yes`"),
         (table(notebooks="*.ipynb", allow_failure="until 2027-02-30: x"), 1, "does not accept `until 2027-02-30: x`"),
         (table(notebooks="*.ipynb", allow_failure="until 2027-02-03"), 1, "does not accept `until 2027-02-03`"),
+        (table(notebooks="*.ipynb", allow_failure=f"{FUTURE}\x1b[2J"), 1, "does not accept"),
+        (table(notebooks="*.ipynb", retries=11), 1, "`retries` of `for` in `[execute-notebook]` does not accept `11`"),
         (table(notebooks="*.ipynb", cell_time=3), 1, "has an unknown key `cell-time`"),
         (table(notebooks="*.ipynb"), 1, "without notebooks or without settings"),
         (table(cell_timeout=3), 1, "without notebooks or without settings"),
@@ -184,7 +187,7 @@ def judged(kind: FailureKind | None, allowed: str, own: Mapping[str, Any] | None
     result = NotebookResult(path="a.ipynb", name="a.ipynb", status="failed" if failure else "passed", failure=failure)
     result.settings = {"allow-failure": allowed}
     result.own_settings = ["allow-failure"] if own is not None else []
-    judge(result, rules.allow_failure)
+    judge(result, rules)
     return result
 
 
@@ -233,12 +236,9 @@ def test_without_it_nothing_changes() -> None:
 
 
 def test_the_last_day_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    from datetime import UTC, datetime
-
-    allowed = settings({}, (), (), {"notebook-ci": {"allow-failure": FUTURE}}).allow_failure
-    assert isinstance(allowed, AllowedFailure)
-    for day, over in ((1, False), (2, True)):
+    own = settings({}, (), (), {"notebook-ci": {"allow-failure": FUTURE}})
+    for day, may_fail in ((1, True), (2, False)):
         monkeypatch.setattr(
             "notebook_ci.execute_notebook.settings.now", lambda day=day: datetime(2999, 3, day, 23, 59, tzinfo=UTC)
         )
-        assert allowed.is_over is over
+        assert own.may_fail is may_fail

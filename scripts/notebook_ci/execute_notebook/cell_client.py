@@ -64,6 +64,8 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has
                 raise
             self.nb_man.cell_exception(cell, cell_index, exception=error)
             return cell
+        finally:
+            self.notebook.live_log.end()
 
     async def _check_raise_for_error(self, cell: Any, cell_index: int, exec_reply: dict[str, Any] | None) -> None:
         """Fail a cell that shows an error, even if the kernel's reply says that it succeeded.
@@ -162,6 +164,7 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has
         if out and msg["msg_type"] == "error":
             self.notebook.errors.append(out)
         if out:
+            self.notebook.live_log.add(out)
             self.notebook.bound.hold(cell_index, outs)
         return out
 

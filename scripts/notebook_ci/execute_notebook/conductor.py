@@ -13,7 +13,7 @@ from notebook_ci.base.process import LINUX
 from notebook_ci.base.texts import listed
 from notebook_ci.execute_notebook import engine, failures, html, machine
 from notebook_ci.execute_notebook.engine import StoppedError
-from notebook_ci.execute_notebook.outcome import Outcome, is_of_chance, judge, problem
+from notebook_ci.execute_notebook.outcome import Outcome, is_own, judge, problem
 from notebook_ci.execute_notebook.plan import MOST_LISTED, Execution
 from notebook_ci.execute_notebook.progress import ProgressDisplay, Running
 from notebook_ci.execute_notebook.runner import Shared
@@ -128,7 +128,9 @@ class Conductor:
             except StoppedError as error:
                 message = self._lost(index, error)
                 self._workers.remove(worker)
-            if message:
+            if isinstance(message, str):
+                self.progress.printed(self.executions[index].name, message)
+            elif message:
                 self._take(index, message)
 
     def _take(self, index: int, outcome: Outcome) -> None:
@@ -139,16 +141,16 @@ class Conductor:
         self._are_short = outcome.result.duration < SHORT_SECONDS
         record.read |= outcome.read
         record.created |= outcome.created
-        record.problems += outcome.problems
         if outcome.not_forked and self.servers.are_of_use:
             self.servers.refused(index)
             record.problems.append(self._not_forked(index, outcome.not_forked))
         if self._is_repeated(index, outcome.result):
             return
+        record.problems += outcome.problems
         preloaded, outcome.result.not_preloaded = self.servers.ended(index, has_imports=outcome.has_imports)
         outcome.result.preloaded = list(preloaded)
         outcome.result.earlier_failures = self._earlier.get(index, [])
-        judge(outcome.result, self.executions[index].settings.allow_failure)
+        judge(outcome.result, self.executions[index].settings)
         problems = [(problem(outcome.result, failure), failure) for failure in outcome.result.failures]
         self.progress.ended(outcome.result, [(error, failure.traceback) for error, failure in problems])
         # The stage itself reports that it was cancelled.
@@ -164,9 +166,9 @@ class Conductor:
 
     def _is_repeated(self, index: int, result: NotebookResult) -> bool:
         """Decide whether a failed execution is repeated; note its failure if so."""
-        settings, earlier = self.executions[index].settings, self._earlier.setdefault(index, [])
-        is_last = len(earlier) == settings.retries or settings.may_fail or self._is_broken_off
-        if is_last or not is_of_chance(result):
+        execution, earlier = self.executions[index], self._earlier.setdefault(index, [])
+        is_last = len(earlier) == execution.settings.retries or execution.settings.may_fail or self._is_broken_off
+        if is_last or not (execution.document and result.failures and is_own(result.failures)):
             return False
         earlier.append(result.failures[0])
         self._again.append(result.name)

@@ -16,7 +16,7 @@ from notebook_ci.base.yaml12 import Values
 from notebook_ci.execute_notebook import hooks
 from notebook_ci.execute_notebook.cell_client import KERNEL_START_SECONDS, CellClient
 from notebook_ci.execute_notebook.kernels import UserKernelManager
-from notebook_ci.execute_notebook.outputs import OutputBound
+from notebook_ci.execute_notebook.outputs import LiveLog, OutputBound
 from notebook_ci.execute_notebook.saving import FAILED, Saver, merge_streams
 from notebook_ci.execute_notebook.watch import Watch
 from notebook_ci.notebooks.document import Document
@@ -40,8 +40,11 @@ class StoppedError(Exception):
 class PreparedNotebook:
     """A notebook with its parameters and outputs; raises CheckFailed if its language cannot express a parameter."""
 
-    def __init__(self, document: Document, parameters: Values, max_output: int, *, goes_on: bool = False) -> None:
+    def __init__(
+        self, document: Document, parameters: Values, max_output: int, live_log: LiveLog, *, goes_on: bool
+    ) -> None:
         self.document = document
+        self.live_log = live_log
         self.goes_on = goes_on  # whether the cells after one that failed run, too
         self.nb = _loaded(document)
         indices = {id(cell): index for index, cell in enumerate(self.nb.cells)}

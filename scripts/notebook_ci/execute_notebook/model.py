@@ -162,6 +162,13 @@ class ExecuteInputs(StageInputs):
         shown_default="`25 MB`",
         tuning=True,
     )
+    log_outputs: bool = given(
+        BOOLEAN,
+        "Also show in the log what cells print, while they run: up to `max-output` per notebook. Credentials "
+        "are hidden.",
+        default=False,
+        tuning=True,
+    )
     html: bool = given(
         BOOLEAN,
         "Also write each executed notebook as an HTML page. The page runs no scripts and loads nothing.",

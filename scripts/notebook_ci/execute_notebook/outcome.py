@@ -1,17 +1,16 @@
 """What a worker tells the stage's process of an execution: its state, its outcome and its problems."""
 
 import ctypes
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from notebook_ci.base.errors import Problem, Severity
-from notebook_ci.execute_notebook.settings import AllowedFailure
+from notebook_ci.execute_notebook.settings import Settings
 from notebook_ci.records.execute_notebook import ALLOW, UNTITLED, Failure, FailureKind, NotebookResult
 
-# These are not the notebook's own: they are never allowed.
+# Not the notebook's own failures: they are never allowed.
 _OF_OTHERS: tuple[FailureKind, ...] = ("kernel-not-started", "surroundings", "cancelled")
-# These would only occur again.
-_CERTAIN: tuple[FailureKind, ...] = ("invalid-notebook", "surroundings", "cancelled")
 
 
 class WorkerState(ctypes.Structure):
@@ -34,9 +33,9 @@ class Outcome:
     surroundings_failed: bool = False  # the disk, for example
 
 
-def judge(result: NotebookResult, allowed: AllowedFailure | None) -> None:
+def judge(result: NotebookResult, settings: Settings) -> None:
     """Let a notebook pass that failed and may fail, and fail one that passed, though it is said to fail."""
-    if allowed is None or any(failure.kind in _OF_OTHERS for failure in result.failures):
+    if settings.allow_failure is None or not is_own(result.failures):
         return
     if result.failure is None:
         result.status = "failed"
@@ -46,15 +45,14 @@ def judge(result: NotebookResult, allowed: AllowedFailure | None) -> None:
             message=f"The notebook passed, contrary to {result.allowance}",
             hint=f"Remove `{ALLOW}`.",
         )
-    elif allowed.is_over:
-        result.failure.hint = f"{result.failure.hint} No longer allowed by {result.allowance}".lstrip()
-    else:
+    elif settings.may_fail:
         result.status = "allowed"
+    else:
+        result.failure.hint = f"{result.failure.hint} No longer allowed by {result.allowance}".lstrip()
 
 
-def is_of_chance(result: NotebookResult) -> bool:
-    """Whether an execution failed in a way that may not occur again."""
-    return bool(result.failures) and not {each.kind for each in result.failures}.intersection(_CERTAIN)
+def is_own(failures: Collection[Failure]) -> bool:
+    return not {failure.kind for failure in failures}.intersection(_OF_OTHERS)
 
 
 def about(

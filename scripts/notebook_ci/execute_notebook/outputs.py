@@ -2,12 +2,45 @@
 
 import json
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import nbformat
 
 OVERHEAD_BYTES = 100  # per output in the file, even if it is empty
+
+
+class LiveLog:
+    """Passes on what cells print, by whole lines: a credential can only be hidden in one piece.
+
+    `send` gets text, and no more after `room` characters.
+    """
+
+    def __init__(self, send: Callable[[str], None], room: int) -> None:
+        self._send = send
+        self._room = room
+        self._pieces: list[str] = []  # of a line that has not ended
+
+    def add(self, output: Mapping[str, Any]) -> None:
+        if self._room <= 0:
+            return
+        plain = output.get("data", {}).get("text/plain")
+        lines, end, begun = (output.get("text") or (f"{plain}\n" if plain else "")).rpartition("\n")
+        self._room -= len(lines) + len(begun)
+        if self._room <= 0:
+            self._pieces, begun = ["[notebook-ci: `max-output` is reached; the rest is not shown here]"], ""
+        else:
+            self._pieces.append(lines)
+        if end:
+            self.end()
+        self._pieces.append(begun)
+
+    def end(self) -> None:
+        """Pass on what is left: the cell has ended."""
+        text = "".join(self._pieces)
+        self._pieces.clear()
+        if text:
+            self._send(text)
 
 
 class OutputBound:

@@ -80,8 +80,8 @@ class ExecutionPlan(Plan):
         for execution in self.executions:
             if isinstance(execution.content, NotebookCiError):
                 yield f"fail {execution.path}: {execution.content.message}"
-            if allowed := execution.settings.allow_failure:
-                does = "no longer allow" if allowed.is_over else "allow"
+            if execution.settings.allow_failure:
+                does = "allow" if execution.settings.may_fail else "no longer allow"
                 yield f"{does} {execution.name} to fail {execution.settings.given[ALLOW]}"
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from notebook_ci.base.console import Console
 from notebook_ci.base.errors import Problem
+from notebook_ci.base.masking import masked
 from notebook_ci.base.texts import printable
+from notebook_ci.notebooks.tracebacks import strip_ansi
 from notebook_ci.records.execute_notebook import Failure, NotebookResult
 
 HEARTBEAT_SECONDS = 30.0
@@ -55,6 +57,11 @@ class ProgressDisplay:
             self._console.failed(f"✗ {what}", problem, traceback)
         if not failures:
             self._console.progress(f"✓ {what}")
+
+    def printed(self, name: str, text: str) -> None:
+        """Show what cells print. Of a line that overwrites itself, as progress bars do, the last state counts."""
+        lines = (strip_ansi(line.rstrip("\r").rpartition("\r")[2]) for line in masked(text).split("\n"))
+        self._console.output("\n".join(f"{printable(name)} | {line}" for line in lines))
 
     def repeated(self, result: NotebookResult, failure: Failure, attempt: int) -> None:
         why = printable(": ".join(filter(None, (failure.title, failure.message.partition("\n")[0]))))

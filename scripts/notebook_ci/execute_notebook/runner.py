@@ -19,6 +19,7 @@ from notebook_ci.execute_notebook.interpreter import Interpreter, environment
 from notebook_ci.execute_notebook.kernels import UserKernelManager
 from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.outcome import Outcome, WorkerState, about
+from notebook_ci.execute_notebook.outputs import LiveLog
 from notebook_ci.execute_notebook.plan import Execution
 from notebook_ci.execute_notebook.watch import Watch
 from notebook_ci.notebooks import metrics
@@ -46,7 +47,7 @@ class Executor:
     execution: Execution
     server: KernelServer | None  # None: its kernel is started, not forked
     state: WorkerState
-    ending: Callable[[], None]  # called when only the kernel's end is left
+    tell: Callable[[str | None], None]  # called with text for the log, and with None if only the kernel's end is left
 
     def __post_init__(self) -> None:
         self._outcome = Outcome(self.execution.result())
@@ -54,7 +55,7 @@ class Executor:
 
     def execute(self) -> Outcome:
         """Execute the notebook, and describe what came of it."""
-        outcome, result = self._outcome, self._outcome.result
+        outcome, result, inputs = self._outcome, self._outcome.result, self.shared.inputs
         content = self.execution.content
         if isinstance(content, Document) and not content.path.exists():
             message = f"`{result.path}` disappeared during the run: another notebook or process deleted or moved it."
@@ -71,9 +72,9 @@ class Executor:
         notebook: PreparedNotebook | None = None
         try:
             make_folder(output.parent)
-            goes_on = self.execution.settings.on_cell_error == "continue"
-            max_output = self.shared.inputs.max_output
-            notebook = PreparedNotebook(content, self.execution.parameters, max_output, goes_on=goes_on)
+            max_output, goes_on = inputs.max_output, self.execution.settings.on_cell_error == "continue"
+            live_log = LiveLog(self.tell, max_output if inputs.log_outputs else 0)
+            notebook = PreparedNotebook(content, self.execution.parameters, max_output, live_log, goes_on=goes_on)
             self._execute(notebook, output)
             result.status = "passed"
         except Cancelled as error:
@@ -108,7 +109,7 @@ class Executor:
                         manager,
                         Watch(settings.cell_timeout, settings.notebook_timeout, manager.signal_now) as watch,
                     ):
-                        notebook.run(manager, watch, output, start, self.ending)
+                        notebook.run(manager, watch, output, start, lambda: self.tell(None))
                 except StoppedError as error:
                     error.kernel_log = manager.last_words.text()
                     if error.kind != "kernel-not-started":

@@ -17,26 +17,18 @@ from notebook_ci.records.record import now
 
 METADATA = "notebook-ci"  # the key in the metadata of a notebook
 NOTEBOOKS = "notebooks"
+MOST_REASON = 300  # characters
 HINT = "Write `- {notebooks: slow/*.ipynb, cell-timeout: 3600}`, one per line."
 
 
-@dataclass(frozen=True)
-class AllowedFailure:
-    until: date  # the last day, in UTC
-    reason: str
-
-    @property
-    def is_over(self) -> bool:
-        return self.until < now().date()
-
-
-def _allowed_failure(value: object) -> AllowedFailure | None:
+def _last_day(value: object) -> date | None:
     if value == "never":
         return None
-    found = re.fullmatch(r"until\s+(\d{4}-\d\d-\d\d):\s*(\S.*)", value.strip() if isinstance(value, str) else "")
+    text = value.strip() if isinstance(value, str) and value.isprintable() else ""
+    found = re.fullmatch(rf"until +(\d{{4}}-\d\d-\d\d): *\S.{{,{MOST_REASON}}}", text)
     if not found:
         raise ValueError
-    return AllowedFailure(date.fromisoformat(found[1]), found[2])
+    return date.fromisoformat(found[1])
 
 
 ON_CELL_ERROR = choice("stop", "continue")
@@ -47,7 +39,7 @@ KINDS: Mapping[str, Kind] = {
     "on-cell-error": ON_CELL_ERROR,
     "shell-errors": SHELL_ERRORS,
     "retries": RETRIES,
-    ALLOW: Kind("`until 2027-03-01: reason` (the last day, and why) or `never`", _allowed_failure, "TEXT"),
+    ALLOW: Kind("`until 2027-03-01: reason` (the last day, and why) or `never`", _last_day, "TEXT"),
 }
 OF_INPUTS = [name for name in KINDS if name != ALLOW]  # the inputs of the same names apply to all other notebooks
 
@@ -69,13 +61,13 @@ class Settings:
     on_cell_error: str = "stop"
     shell_errors: str = "warn"
     retries: int = 0
-    allow_failure: AllowedFailure | None = None
+    allow_failure: date | None = None  # the last day, in UTC
     given: Mapping[str, object] = field(default_factory=dict)  # by name, as written: those not from the inputs
     own: Collection[str] = ()  # names of those that come from the notebook's own metadata
 
     @property
     def may_fail(self) -> bool:
-        return self.allow_failure is not None and not self.allow_failure.is_over
+        return self.allow_failure is not None and self.allow_failure >= now().date()
 
 
 def settings(

@@ -74,20 +74,20 @@ class Worker:
         with contextlib.suppress(OSError):  # if it has died, `receive` raises
             self.connection.send((index, server))
 
-    def receive(self) -> Outcome | None:
+    def receive(self) -> Outcome | str | None:
         """Return the outcome that has come, and be free again; raise StoppedError if the worker has died.
 
-        None: only the kernel's end is left.
+        Text is for the log. None: only the kernel's end is left.
         """
         try:
             with signals.held_back():
-                message: Outcome | None = self.connection.recv()
+                message: Outcome | str | None = self.connection.recv()
         except (EOFError, OSError) as error:
             self.end()
             how = self._memory.sentence("The process that executed the notebook", self._process.exitcode)
             raise StoppedError("broken-execution", how) from error
         self.is_ending = message is None
-        if message:
+        if isinstance(message, Outcome):
             self.index = None
         return message
 
@@ -123,8 +123,13 @@ def _work(
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.CANCELLING)
         while request := _received(connection):
             index, server = request
-            ending = functools.partial(connection.send, None)
-            connection.send(Executor(shared, executions[index], server, state, ending).execute())
+            tell = functools.partial(_send, connection)
+            connection.send(Executor(shared, executions[index], server, state, tell).execute())
+
+
+def _send(connection: "Connection[Any, Any]", message: str | None) -> None:
+    with signals.held_back():  # a part of a message would spoil what follows
+        connection.send(message)
 
 
 def _received(connection: "Connection[Any, Any]") -> tuple[int, KernelServer | None] | None:
