@@ -278,7 +278,7 @@ RECORDS: dict[str, list[Record]] = {
                 settings={"allow-failure": "until 2027-03-01: waits for <b> 2"},
                 own_settings=["allow-failure"],
             ),
-            passed("notebooks/03.ipynb", earlier_failures=[failed("x", message="no | net").failure] * 2),
+            passed("notebooks/03.ipynb", earlier_failures=failed("x", message="no | net").failures * 2),
             status="passed",
         ),
     ],
@@ -287,7 +287,7 @@ RECORDS: dict[str, list[Record]] = {
             passed("notebooks/01-clean.ipynb"),
             dataclasses.replace(
                 failed("notebooks/02-train.ipynb", traceback="first"),
-                other_failures=[failed("x", title="KeyError in cell 4", traceback="second", line=50).failure],
+                other_failures=failed("x", title="KeyError in cell 4", traceback="second", line=50).failures,
             ),
         ),
     ],

@@ -113,8 +113,8 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     globs = [glob for rule in inputs.for_ for glob in rule.notebooks if not matching(glob, names)]
     useless += [("for", glob) for glob in globs if not matching(glob, all_notebooks())]
     unmet += [f"`{where}` lists {quote(each)}, which matches no notebook." for where, each in useless]
-    if own := [_own_settings(each) for each in executions if each.settings.own]:
-        unmet.append(f"Settings from the notebooks' own metadata: {listed(list(dict.fromkeys(own)), MOST_LISTED)}.")
+    if of_notebooks := dict.fromkeys(_own_settings(each) for each in executions if each.settings.own):
+        unmet.append(f"Settings from the notebooks' own metadata: {listed(list(of_notebooks), MOST_LISTED)}.")
     notices = [Problem(severity="notice", message=message) for message in unmet]
     return ExecutionPlan(
         executions=executions,
