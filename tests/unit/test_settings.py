@@ -93,6 +93,13 @@ def test_the_last_rule_that_matches_wins_and_may_name_an_execution_of_a_sweep(st
     }
 
 
+def test_rules_as_an_input_of_a_step(study: Study) -> None:
+    study.write("a.ipynb")
+    found = study.executions("", "--for", "- {notebooks: '*.ipynb', retries: 2, on-cell-error: continue}")
+    own = found["a.ipynb"].settings
+    assert (own.retries, own.on_cell_error) == (2, "continue")
+
+
 def test_own_settings_are_never_silent(study: Study) -> None:
     study.write("a.ipynb", {"allow-failure": FUTURE, "cell-timeout": 5})
     planned = study.plan()

@@ -11,7 +11,8 @@ def note(record: ExecuteRecord) -> str:
     passed = sum(notebook.status == "passed" for notebook in record.notebooks)
     flaky = f" ({len(record.flaky)} flaky)" if record.flaky else ""
     allowed = f", {len(record.allowed)} failed (allowed)" if record.allowed else ""
-    return f"{count(passed, 'notebook')} passed{flaky}{allowed}"
+    skipped = len(record.notebooks) - len(record.begun)
+    return f"{count(passed, 'notebook')} passed{flaky}{allowed}{f', {skipped} skipped' if skipped else ''}"
 
 
 def verdict(record: ExecuteRecord) -> str:
@@ -26,7 +27,9 @@ def verdict(record: ExecuteRecord) -> str:
 
 
 def section(record: ExecuteRecord) -> list[str]:
-    notebooks = sorted(record.notebooks, key=lambda notebook: (notebook.status != "failed", not notebook.failure))
+    notebooks = sorted(
+        record.notebooks, key=lambda each: (each.status != "failed", not each.failure, not each.is_flaky)
+    )
     if not notebooks:
         return []
     rows = [
