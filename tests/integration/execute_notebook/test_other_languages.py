@@ -67,12 +67,17 @@ def test_it_runs_beside_notebooks_for_python(workspace: Workspace, bash: Path) -
 
 def test_a_failing_cell_is_named(workspace: Workspace, bash: Path) -> None:
     path = workspace.write("a.ipynb", notebook("echo fine", "echo first\n(exit 3)", "echo never", metadata=BASH))
+    continues = {**BASH, "notebook-ci": {"on-cell-error": "continue"}}
+    workspace.write("b.ipynb", notebook("(exit 4)", "echo second", "(exit 5)", "echo last", metadata=continues))
     done = workspace.execute(bash)
     failure = done.notebooks["a.ipynb"]["failure"]
     assert (failure["kind"], failure["title"], failure["message"]) == ("cell-error", "Error in cell 2", "3")
     assert (failure["line"], failure["evalue"]) == (line_of(path, "echo first"), "3")
     assert done.notebooks["a.ipynb"]["executed_cells"] == 2
     assert done.printed("a.ipynb") == "fine\nfirst\n"
+    result = done.notebooks["b.ipynb"]
+    assert [each["evalue"] for each in (result["failure"], *result["other_failures"])] == ["4", "5"]
+    assert done.printed("b.ipynb") == "second\nlast\n"
 
 
 REPLIES = """from ipykernel.kernelapp import IPKernelApp
