@@ -18,7 +18,7 @@ from notebook_ci.base.values import (
     choice,
 )
 from notebook_ci.base.yaml12 import Values, as_lists
-from notebook_ci.execute_notebook.settings import FOR, ON_CELL_ERROR, SHELL_ERRORS, Rule
+from notebook_ci.execute_notebook.settings import FOR, ON_CELL_ERROR, SHELL_ERRORS, NotebookRule
 from notebook_ci.execute_notebook.sweep import SETS
 
 NEEDS = YamlKind(
@@ -67,7 +67,7 @@ class ExecuteInputs(StageInputs):
         "globs. If a needed notebook fails, the one that needs it is skipped.",
         default={},
     )
-    for_: tuple[Rule, ...] = given(
+    for_: tuple[NotebookRule, ...] = given(
         FOR,
         "Settings of single notebooks: their `cell-timeout`, `notebook-timeout`, `on-cell-error`, `shell-errors`, "
         "`retries` and `allow-failure`. `notebooks` are globs. If several match, the last one wins. See below.",

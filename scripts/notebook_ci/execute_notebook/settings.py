@@ -18,7 +18,7 @@ from notebook_ci.records.record import now
 METADATA = "notebook-ci"  # the key in the metadata of a notebook
 NOTEBOOKS = "notebooks"
 MOST_REASON = 300  # characters
-HINT = "Write `- {notebooks: slow/*.ipynb, cell-timeout: 3600}`, one per line."
+HINT = "Write `- {notebooks: NAME.ipynb, retries: 2}`, one per line."
 
 
 def _last_day(value: object) -> date | None:
@@ -45,7 +45,7 @@ OF_INPUTS = [name for name in KINDS if name != ALLOW]  # the inputs of the same 
 
 
 @dataclass(frozen=True)
-class Rule:
+class NotebookRule:
     """An entry of `for`."""
 
     notebooks: tuple[str, ...]  # globs
@@ -71,7 +71,7 @@ class Settings:
 
 
 def settings(
-    common: Mapping[str, Any], rules: Collection[Rule], names: Collection[str], metadata: Mapping[str, Any]
+    common: Mapping[str, Any], rules: Collection[NotebookRule], names: Collection[str], metadata: Mapping[str, Any]
 ) -> Settings:
     """Return the settings of the execution that has these names: of several rules, the last one wins.
 
@@ -87,7 +87,7 @@ def settings(
     return Settings(**fields, given=given, own=own.keys() - ruled.keys())
 
 
-def rules(value: Value, origin: str) -> tuple[Rule, ...]:
+def rules(value: Value, origin: str) -> tuple[NotebookRule, ...]:
     """Return the entries of `for`. Raises InputError."""
     found = []
     for entry in value if isinstance(value, list) else [value]:
@@ -95,7 +95,7 @@ def rules(value: Value, origin: str) -> tuple[Rule, ...]:
         globs = GLOBS.parse(given.pop(NOTEBOOKS, ""))
         if not globs or not given:
             raise InputError(f"{origin} has {quote(entry)}, without notebooks or without settings.", hint=HINT)
-        found.append(Rule(globs, given))
+        found.append(NotebookRule(globs, given))
     return tuple(found)
 
 
