@@ -17,6 +17,7 @@ from notebook_ci.base.files import sha256
 from notebook_ci.base.process import LINUX
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.execute_notebook import durations, machine, plan
+from notebook_ci.execute_notebook.activation import activated
 from notebook_ci.execute_notebook.folders import make_folder, temporary_folder
 from notebook_ci.execute_notebook.interpreter import (
     EARLIER,
@@ -46,9 +47,10 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
     notebooks, or if outputs cannot be written. If the job is cancelled, the record holds the results so far.
     """
     candidate = find(inputs.python, inputs.slug, context.run_directory, context)
+    environ = activated(context.environ, candidate.prefix)
     with temporary_folder() as folder, _nothing_left(), contextlib.ExitStack() as stack:
         # The server comes first: it takes longest to get ready, and works in parallel.
-        server = _server(inputs, context, candidate, folder, stack)
+        server = _server(inputs, environ, candidate, folder, stack)
         # These imports are slow too, so they follow here.
         from notebook_ci.execute_notebook.conductor import Conductor
         from notebook_ci.execute_notebook.progress import ProgressDisplay
@@ -56,7 +58,8 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
 
         interpreter = tried(candidate)
         if interpreter.prefix != candidate.prefix:  # the variables of its kernels differ
-            server = _server(inputs, context, interpreter, folder, stack)
+            environ = activated(context.environ, interpreter.prefix)
+            server = _server(inputs, environ, interpreter, folder, stack)
         planned = dataclasses.replace(planned, executions=_with_kernels(planned.executions, interpreter))
         if isinstance(server, str):
             context.notice(f"Kernels are started, not forked: {server}.")
@@ -71,7 +74,6 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         record.notebooks = [each.result() for each in planned.executions]
         record.workers = min(inputs.workers or machine.cpus(), len(planned.executions))
         _announce(planned, interpreter, record, context)
-        environ = dict(context.environ)  # `os.environ` itself cannot be sent to a process that is not forked
         output_dir = output_dir.resolve()  # before a notebook can create a link there
         shared = Shared(inputs, environ, interpreter, output_dir, context.files, folder)
         progress = ProgressDisplay(context.console, len(planned.executions))
@@ -179,7 +181,11 @@ def _limits(inputs: ExecuteInputs, executions: Sequence[Execution]) -> Limits:
 
 
 def _server(
-    inputs: ExecuteInputs, context: Context, python: Candidate | Interpreter, folder: Path, stack: contextlib.ExitStack
+    inputs: ExecuteInputs,
+    environ: Mapping[str, str],
+    python: Candidate | Interpreter,
+    folder: Path,
+    stack: contextlib.ExitStack,
 ) -> KernelServer | str | None:
     """Start the kernel server, until the stack is closed.
 
@@ -191,8 +197,8 @@ def _server(
         return None
     own = stack.enter_context(temporary_folder(folder))
     try:
-        environ = environment(context.environ, python, own)
-        return stack.enter_context(serving(python.path, environ, own, folder))
+        env = environment(environ, python, own)
+        return stack.enter_context(serving(python.path, env, own, folder))
     except NotForkedError as error:
         return str(error)
 
