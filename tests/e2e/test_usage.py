@@ -133,13 +133,13 @@ def test_a_wrong_input(penguins: Consumer, steps: list[dict[str, Any]], failing:
 
 
 def test_a_wrong_repository_is_said_in_the_summary_and_the_record(consumer: Consumer) -> None:
-    consumer.write("environment.yml", "dependencies: [python]\n")
+    consumer.write("pixi.toml", "[dependencies]\n")
     consumer.workflow(workflow(step("setup-env"), upload("run", RUN_DIR)))
     result = consumer.run(timeout=SECONDS)
     job = result.job("test")
     assert job.result == "failure"
     assert job.step("setup-env", "key").outcome == "success"
-    assert "### 🛑 setup-env failed: `environment.yml` is a conda file" in job.summary
+    assert "### 🛑 setup-env failed: `pixi.toml` is a pixi file" in job.summary
     assert record(result.artifact("run"), "setup-env")["status"] == "error"
 
 

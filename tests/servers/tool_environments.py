@@ -14,6 +14,7 @@ TOOLS = (
     "poetry",
     "pdm",
     "pipenv",
+    "conda",
     "dvc",
     "dvc-s3",
     "dvc-azure",

@@ -137,7 +137,7 @@ def test_without_setup_env_that_is_taken_which_it_would_find(tmp_path: Path) -> 
     [
         ("pyproject.toml", "[tool.x]\n", r"^`pyproject.toml` has no `\[project\]` table"),
         ("sub/requirements.txt", "-r base.txt\n", r"^`sub/base.txt` does not exist"),
-        ("environment.yml", "dependencies:\n", r"^`environment.yml` is a conda file"),
+        ("environment.yml", "dependencies:\n", r"^`environment.yml` lists packages of conda"),
     ],
 )
 def test_what_cannot_be_installed_from_is_refused_before_the_build(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from notebook_ci.base.conda import this_platform
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.plan import Nothing
 from notebook_ci.base.workspace import Workspace
@@ -19,6 +20,7 @@ MAIN = "the only main requirements file"
 NAMED = "the only file with such a name"
 ONLY = "the only file that says what to install"
 PIP = "the usual file of pip"
+CONDA = "the environment of conda"
 FIXED = "which fixes all versions"
 PROJECT = "which lists the dependencies of the project"
 TEXTS = {
@@ -29,6 +31,8 @@ TEXTS = {
     "pdm.lock": '[[package]]\nname = "x"\n',
     "Pipfile": '[packages]\nx = "*"\n',
     "Pipfile.lock": '{"default": {"x": {"version": "==1"}}}',
+    **dict.fromkeys(("environment.yml", "conda.yaml", "env.yml"), "dependencies: [numpy]\n"),
+    f"conda-{this_platform()}.lock": f"@EXPLICIT\nhttps://host/{this_platform()}/x-1-0.conda\n",
 }
 SETTINGS = "[tool.ruff]\n"
 
@@ -52,7 +56,7 @@ def foreign(name: str, tool: str) -> str:
 
 NOTHING = (
     "No file says what to install (`uv.lock`, `pylock.toml`, `poetry.lock`, `pdm.lock`, `Pipfile.lock`, "
-    "`requirements*.txt`, `pyproject.toml`)."
+    "`requirements*.txt`, `environment.yml`, `pyproject.toml`)."
 )
 SPELLINGS = """
 requirement.txt Requirements.txt REQUIREMENTS.TXT requirments.txt reqs.txt req.txt requirements.in requirements.lock
@@ -90,13 +94,21 @@ LAYOUTS = [
     Layout("requirements.txt=-r~requirements/base.txt requirements/base.txt", "requirements.txt"),
     Layout("requirements.txt app/requirements.txt", "requirements.txt"),
     Layout(f"setup.py pyproject.toml={SETTINGS}", "setup.py"),
-    Layout("environment.yml pyproject.toml", refused=foreign("environment.yml", "conda")),
-    Layout("environment.yml requirement.txt", refused=foreign("environment.yml", "conda")),
+    Layout("environment.yml pyproject.toml", "environment.yml", CONDA, "pyproject.toml"),
+    Layout("environment.yml requirement.txt", "environment.yml", CONDA, "requirement.txt"),
+    Layout("environment.yml=dependencies:~[pip:~[-r~r.txt]] r.txt", "environment.yml"),
+    Layout("environment.yml conda-lock.yml pixi.toml", "environment.yml", CONDA, "conda-lock.yml, pixi.toml"),
+    Layout(f"environment.yml conda-{this_platform()}.lock", f"conda-{this_platform()}.lock", FIXED, "environment.yml"),
+    Layout("environment.yml conda-other-64.lock", "environment.yml"),
+    Layout("environment.yml env.yml", "environment.yml", CONDA, "env.yml"),
+    Layout("environment.yml conda.yaml", refused=several("conda.yaml", "environment.yml")),
+    Layout("pixi.toml pyproject.toml", refused=foreign("pixi.toml", "pixi")),
     # Lists that complete another one
     Layout("requirements.txt requirements-dev.txt", "requirements.txt", PIP, "requirements-dev.txt"),
     Layout("requirements-dev.txt requirements-gpu.txt", "requirements-gpu.txt", MAIN, "requirements-dev.txt"),
     Layout("requirements-dev.txt pyproject.toml", "pyproject.toml", PROJECT, "requirements-dev.txt"),
-    Layout("requirements_docs.txt environment.yml", refused=foreign("environment.yml", "conda")),
+    Layout("requirements_docs.txt environment.yml", "environment.yml", CONDA, "requirements_docs.txt"),
+    Layout("environment-dev.yml requirements-gpu.txt", "requirements-gpu.txt", MAIN, "environment-dev.yml"),
     Layout("requirements-test.txt setup.py", "setup.py", PROJECT, "requirements-test.txt"),
     Layout(
         "requirements-dev.txt binder/requirements.txt", "binder/requirements.txt", ELSEWHERE, "requirements-dev.txt"
@@ -123,7 +135,8 @@ LAYOUTS = [
     Layout(
         "requirements/base.txt requirements/prod.txt", refused=several("requirements/base.txt", "requirements/prod.txt")
     ),
-    Layout("binder/environment.yml", refused=foreign("binder/environment.yml", "conda")),
+    Layout("binder/environment.yml", "binder/environment.yml", ELSEWHERE),
+    Layout("app/env.yml", "app/env.yml", ELSEWHERE),
     Layout(
         "binder/requirements.txt .devcontainer/requirements.txt",
         refused=several("binder/requirements.txt", ".devcontainer/requirements.txt"),
@@ -222,6 +235,8 @@ def test_a_folder_that_may_not_be_read_is_skipped(tmp_path: Path, files: str) ->
         'pyproject.toml=[project]\nname="x"\ndependencies=[]',
         'uv.lock=[[package]]\nname="x"\nsource={virtual="."} pyproject.toml',
         "pylock.toml=packages=[]",
+        "environment.yml=name:~x",
+        "environment.yml=dependencies:~[pip:~[]]",
     ],
 )
 def test_a_file_that_installs_nothing_is_a_warning(tmp_path: Path, files: str) -> None:
@@ -243,6 +258,11 @@ def test_a_file_that_installs_nothing_is_a_warning(tmp_path: Path, files: str) -
         ),
         ("pyproject.toml", "the dependencies in `pyproject.toml`"),
         ("setup.py", "the project of `setup.py`, editable, and its dependencies"),
+        ("environment.yml", "the packages of `environment.yml` with py-rattler"),
+        (
+            "environment.yml=dependencies:~[x,~pip:~[y]]",
+            "the packages of `environment.yml` with py-rattler, and its part `pip` with uv,",
+        ),
     ],
 )
 def test_the_plan_says_what_is_installed(tmp_path: Path, files: str, line: str) -> None:

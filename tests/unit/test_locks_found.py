@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from notebook_ci.base import locks
+from notebook_ci.base.conda import this_platform
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.locks import Lock, LockKind
 
@@ -44,6 +45,10 @@ def searched(cwd: Path) -> tuple[Lock, list[str]]:
         ("requirements-ci.txt", "numpy\n", "plain", False),
         ("pyproject.toml", "[project]\n", "pyproject", False),
         ("setup.py", "", "setup", False),
+        ("environment.yml", "", "conda", False),
+        ("conda.yaml", "", "conda", False),
+        (f"conda-{this_platform()}.lock", "# platform: x\n@EXPLICIT\n", "explicit", True),
+        ("requirements.txt", "@EXPLICIT\nhttps://host/noarch/x-1-0.conda\n", "explicit", True),
     ],
 )
 def test_each_kind_is_found(cwd: Path, name: str, text: str, kind: LockKind, *, fixes: bool) -> None:
@@ -118,8 +123,6 @@ def test_another_encoding_is_refused(cwd: Path, data: bytes, message: str) -> No
 @pytest.mark.parametrize(
     ("name", "tool"),
     [
-        ("environment.yml", "conda"),
-        ("environment.yaml", "conda"),
         ("conda-lock.yml", "conda"),
         ("pixi.toml", "pixi"),
         ("pixi.lock", "pixi"),

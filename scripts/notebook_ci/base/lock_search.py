@@ -7,6 +7,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from notebook_ci.base.conda import this_platform
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import exists, parse_toml, read_text
 from notebook_ci.base.project import table
@@ -21,7 +22,7 @@ _ASIDE = re.compile(r"examples?|tests?|docs?|benchmarks?|tutorials?|templates?|v
 _UNSEARCHED = re.compile(r"\..*|_.*|v?env\d*|virtualenv|node_modules|site-packages|build|dist", re.IGNORECASE)
 _OF_ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")
 USUAL = "requirements.txt"
-_LOCKS = ("uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "Pipfile.lock")
+_LOCKS = ("uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "Pipfile.lock", f"conda-{this_platform()}.lock")
 _NAMES = (*_LOCKS, USUAL, "pyproject.toml", "setup.py")
 # `requirements-gpu.txt`, but also `requirement.txt`, `Requirements.txt`, `reqs.txt`, `pip-requirements.txt` ...
 _SPELLINGS = re.compile(
@@ -29,6 +30,8 @@ _SPELLINGS = re.compile(
     r"\.(?:txt|in|lock|pip)",
     re.IGNORECASE,
 )
+_OF_CONDA = re.compile(r"(?:environment|conda)\.ya?ml")
+_SPELLINGS_OF_CONDA = re.compile(r"(?:conda[-_.]?)?env(?:ironment)?(?:[-_.][\w.-]+)?\.ya?ml", re.IGNORECASE)
 # Parts of the names of lists for other package managers: on PyPI, strangers may own such names. Constraints install
 # nothing.
 _NEVER = re.compile(
@@ -114,13 +117,15 @@ def _ranks(folder: Path, foreign: Sequence[str]) -> list[_Rank]:
     secondary = [path for path in lists if _SECONDARY.search(path.name)]
     pattern = "*.txt" if folder.name == "requirements" else "requirements*.txt"
     main = [path for path in lists if path not in secondary and fnmatch(path.name, pattern)]
-    odd = [path for path in lists if path not in (*secondary, *main)]
+    of_conda = [path for path in paths if _OF_CONDA.fullmatch(path.name)]
+    odd = [path for path in lists if path not in (*secondary, *main, *of_conda)]
     project = list(filter(_may_be_project, named["pyproject.toml"])) or named["setup.py"]
     others = [path for path in paths if any(fnmatch(path.name, each) for each in foreign)]
     return [
         *(_Rank(named[name], "which fixes all versions") for name in _LOCKS),
         _Rank(named[USUAL], "the usual file of pip"),
         _Rank(main, "the only main requirements file", is_ambiguous=True),
+        _Rank(of_conda, "the environment of conda", is_ambiguous=True),
         _Rank(others, ""),
         _Rank(project, "which lists the dependencies of the project"),
         _Rank(odd, "the only file with such a name", is_usual=False, is_ambiguous=True),
@@ -130,7 +135,8 @@ def _ranks(folder: Path, foreign: Sequence[str]) -> list[_Rank]:
 
 def _is_list(path: Path) -> bool:
     in_folder = path.parent.name == "requirements" and _IN_FOLDER.fullmatch(path.name)
-    return bool(in_folder or _SPELLINGS.fullmatch(path.name)) and not _NEVER.search(path.name)
+    is_spelling = bool(in_folder or _SPELLINGS.fullmatch(path.name)) and not _NEVER.search(path.name)
+    return is_spelling or bool(_SPELLINGS_OF_CONDA.fullmatch(path.name))
 
 
 def _is_source(path: Path) -> bool:

@@ -4,27 +4,37 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal
 
-from notebook_ci.base import lock_search, project, requirements_file
+from notebook_ci.base import conda, lock_search, project, requirements_file
+from notebook_ci.base.conda import EnvironmentFile
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import open_regular, parse_toml, read_bytes, read_text
+from notebook_ci.base.lock_search import Choice
 from notebook_ci.base.project import table
 from notebook_ci.base.requirements_file import Line
 from notebook_ci.base.texts import quote
 
-LockKind = Literal["uv.lock", "pylock", "poetry", "pdm", "pipenv", "hashed", "plain", "pyproject", "setup"]
+LockKind = Literal[
+    "uv.lock", "pylock", "poetry", "pdm", "pipenv", "hashed", "plain", "pyproject", "setup", "conda", "explicit"
+]
 
 # The usual ones of the files that `lock_search` knows.
 SEARCHED = (
-    "uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "Pipfile.lock", "requirements*.txt", "pyproject.toml"
+    "uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "Pipfile.lock", "requirements*.txt", "environment.yml",
+    "pyproject.toml",
 )  # fmt: skip
 # Locks that their own tool exports: the kind, which is also the tool's command.
 EXPORTED: Mapping[str, LockKind] = {"poetry.lock": "poetry", "pdm.lock": "pdm", "Pipfile.lock": "pipenv"}
+# The other files whose names, or patterns of names, say what they are.
+_KINDS: Mapping[str, LockKind] = {
+    **EXPORTED, "uv.lock": "uv.lock", "pylock*.toml": "pylock", "pyproject.toml": "pyproject", "setup.py": "setup",
+    "*.y*ml": "conda",
+}  # fmt: skip
 # Locks, and the files next to them that they are created from.
 CREATED_FROM = {
     "uv.lock": "pyproject.toml", "poetry.lock": "pyproject.toml", "pdm.lock": "pyproject.toml",
@@ -39,7 +49,6 @@ PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 _FROM_ENVIRONMENT = "run `pip list --format=freeze > requirements.txt` in that environment"
 # Files of other tools, which are not supported yet: the tool, and how to get a supported file.
 FOREIGN = {
-    "environment.y*ml": ("conda", _FROM_ENVIRONMENT),
     "conda-lock.y*ml": ("conda", _FROM_ENVIRONMENT),
     "Pipfile": ("Pipenv", ""),  # without its lock
     "pixi.*": ("pixi", _FROM_ENVIRONMENT),
@@ -69,7 +78,17 @@ class Lock:
         """Whether two installations from it are the same. Copied builds and files elsewhere may differ."""
         if self.kind == "hashed":
             return not any(line.includes_unknown for path in self.files() for line in requirements_file.lines(path))
-        return (self.is_exported or self.kind in {"uv.lock", "pylock"}) and not self.copies
+        return (self.is_exported or self.kind in {"uv.lock", "pylock", "explicit"}) and not self.copies
+
+    @property
+    def is_conda(self) -> bool:
+        """Whether it lists packages of conda, Python among them."""
+        return self.kind in {"conda", "explicit"}
+
+    @functools.cached_property
+    def environment(self) -> EnvironmentFile:
+        """The content of an `environment.yml`; empty for other kinds. Raises InputError if it is not one."""
+        return conda.read(self.path, self.name) if self.kind == "conda" else EnvironmentFile()
 
     @property
     def is_exported(self) -> bool:
@@ -123,6 +142,8 @@ class Lock:
         match self.kind:
             case "hashed" | "plain":
                 return not any(line.installs for line in self.lines())
+            case "conda":
+                return not self.environment.packages and not any(line.installs for line in self.lines())
             case "uv.lock" | "pylock":
                 return all("virtual" in source for _, source in self._sources)
             case "pyproject":
@@ -131,8 +152,13 @@ class Lock:
         return False
 
     def lines(self) -> list[Line]:
-        """Return the lines of a requirements file, with those of the files that it includes in their place."""
-        return requirements_file.inlined(self.path) if self.is_requirements_file else []
+        """Return the lines for pip, with those of the files that they include in their place."""
+        return requirements_file.inlined(self._lines)
+
+    @property
+    def _lines(self) -> Sequence[Line]:
+        """The lines of a requirements file, or of the part `pip` of an `environment.yml`."""
+        return requirements_file.lines(self.path) if self.is_requirements_file else self.environment.pip
 
     def editable_git(self) -> list[Line]:
         """Return the lines that install packages from git, editable, which uv refuses."""
@@ -156,12 +182,10 @@ class Lock:
         """Return all files that decide what is installed: this one, its includes, and the project next to a lock."""
         if created_from := CREATED_FROM.get(self.path.name):
             return [self.path, self.path.with_name(created_from)]
-        if self.is_requirements_file:
-            return requirements_file.files(self.path)
         if self.kind == "setup":
             beside = (self.path.with_name(name) for name in PROJECT_FILES)
             return [self.path, *(path for path in beside if path.is_file() and path != self.path)]
-        return [self.path]
+        return requirements_file.files(self.path, self._lines)
 
     def project(self) -> dict[str, Any]:
         """Return the content of `pyproject.toml` or `Pipfile`. Raises InputError if it is not TOML."""
@@ -217,8 +241,18 @@ def find(given: str, cwd: Path) -> Lock:
 @dataclass(frozen=True)
 class Found:
     lock: Lock
-    others: list[str]  # names of files that also say what to install
-    why: str  # why it was chosen, for the end of a sentence; empty: it needs no reason
+    choice: Choice | None = None  # None: the input `requirements` names the lock
+
+    @functools.cached_property
+    def others(self) -> list[str]:
+        """The names of files that also say what to install."""
+        used = self.lock.files()
+        return [self.lock.shown(path) for path in (self.choice.others if self.choice else ()) if path not in used]
+
+    @property
+    def why(self) -> str:
+        """Why it was chosen, for the end of a sentence; empty: it needs no reason."""
+        return self.choice.why if self.choice and (self.others or not self.choice.is_usual) else ""
 
 
 def search(cwd: Path) -> Found | None:
@@ -228,10 +262,7 @@ def search(cwd: Path) -> Found | None:
         return None
     name = choice.path.relative_to(cwd).as_posix()
     _refuse_foreign(choice.path, name)
-    lock = Lock(cwd, choice.path, _kind(name, choice.path))
-    used = lock.files()
-    others = [lock.shown(path) for path in choice.others if path not in used]
-    return Found(lock, others, choice.why if others or not choice.is_usual else "")
+    return Found(Lock(cwd, choice.path, _kind(name, choice.path)), choice)
 
 
 def nothing_hint(cwd: Path) -> str:
@@ -243,23 +274,18 @@ def nothing_hint(cwd: Path) -> str:
 
 
 def _kind(name: str, path: Path) -> LockKind:
-    if path.name in EXPORTED:
-        return EXPORTED[path.name]
-    match path.name:
-        case "uv.lock":
-            return "uv.lock"
-        case "pyproject.toml":
-            return "pyproject"
-        case "setup.py":
-            return "setup"
-    if fnmatch(path.name, "pylock*.toml"):
-        return "pylock"
+    for pattern, kind in _KINDS.items():
+        if fnmatch(path.name, pattern):
+            return kind
     if path.suffix.lower() not in {".txt", ".in", ".lock", ".pip"}:
         hint = f"Use {', '.join(map(quote, SEARCHED))} or `setup.py`."
         if path.name == "setup.cfg":
             hint = "Set it to a `setup.py` next to it; `import setuptools; setuptools.setup()` is enough."
         raise InputError(f"`requirements` is {quote(name)}, which setup-env cannot install from.", hint=hint)
-    return "hashed" if "--hash=" in requirements_file.read(path, name) else "plain"
+    text = requirements_file.read(path, name)
+    if conda.is_explicit(text):
+        return "explicit"
+    return "hashed" if "--hash=" in text else "plain"
 
 
 def check(lock: Lock) -> None:
@@ -268,7 +294,10 @@ def check(lock: Lock) -> None:
     Raises InputError if it is not TOML, does not say what to install, or names a file that does not exist.
     """
     _check_packages(lock)
-    content = {} if lock.kind in {"pipenv", "hashed", "plain", "setup"} else _toml(lock.name, lock.path)
+    is_toml = lock.kind in {"uv.lock", "pylock", "poetry", "pdm", "pyproject"}
+    content = _toml(lock.name, lock.path) if is_toml else {}
+    if lock.kind == "explicit":
+        conda.check_platform(conda.platforms_of(read_text(lock.path, lock.name)), lock.name)
     if lock.path.name in CREATED_FROM:
         beside = lock.files()[-1]
         if not beside.is_file():

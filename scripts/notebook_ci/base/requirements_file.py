@@ -7,7 +7,7 @@ import codecs
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -104,32 +104,32 @@ def lines(path: Path) -> list[Line]:
     return [Line(path, number, line) for number, line in enumerate(_LINE_END.split(text), start=1)]
 
 
-def files(path: Path) -> list[Path]:
-    """Return a file and all files that it includes, except URLs."""
-    return _files(Path(os.path.normpath(path)), [])
+def files(path: Path, given: Iterable[Line]) -> list[Path]:
+    """Return the file of the given lines, and all files that they include, except URLs."""
+    found = [path]
+    _add_included(given, found)
+    return found
 
 
-def _files(path: Path, seen: list[Path]) -> list[Path]:
-    if path not in seen:
-        seen.append(path)
-        for line in lines(path):
-            if line.included:
-                _files(line.included, seen)
-    return seen
+def _add_included(given: Iterable[Line], found: list[Path]) -> None:
+    for line in given:
+        if line.included and line.included not in found:
+            found.append(line.included)
+            _add_included(lines(line.included), found)
 
 
-def inlined(path: Path) -> list[Line]:
-    """Return the lines of a file, with those of the files that it includes with `-r` in their place."""
-    return list(_inlined(Path(os.path.normpath(path)), set()))
+def inlined(given: Iterable[Line]) -> list[Line]:
+    """Return lines, with those of the files that they include with `-r` in their place."""
+    return list(_inlined(given, set()))
 
 
-def _inlined(path: Path, seen: set[Path]) -> Iterator[Line]:
-    seen.add(path)
-    for line in lines(path):
+def _inlined(given: Iterable[Line], seen: set[Path]) -> Iterator[Line]:
+    for line in given:
+        seen.add(line.file)
         if line.included is None or line.is_constraint:
             yield line
         elif line.included not in seen:
-            yield from _inlined(line.included, seen)
+            yield from _inlined(lines(line.included), seen)
 
 
 def for_uv(given: list[Line], folder: Path) -> str:

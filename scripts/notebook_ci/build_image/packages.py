@@ -109,6 +109,7 @@ def find(given: str, record: SetupEnvRecord | None, cwd: Path) -> Packages:
 def _lock(given: str, cwd: Path) -> Lock:
     """Return the file to install from; it and what it includes are checked to be usable in a build."""
     lock = locks.find(given, cwd)
+    refuse_conda(lock)
     if not lock.name.isprintable():
         message = f"`requirements` is {quote(lock.name)}, a name that a Dockerfile cannot contain."
         raise InputError(message, hint="Rename the file.")
@@ -119,6 +120,13 @@ def _lock(given: str, cwd: Path) -> Lock:
         _text(lock, path)
     locks.check(lock)
     return lock
+
+
+def refuse_conda(lock: Lock) -> None:
+    if lock.is_conda:
+        message = f"{quote(lock.name)} lists packages of conda, from which build-image cannot create an image yet."
+        hint = "Set `dockerfile` to your own Dockerfile. If setup-env uses another file, set `requirements` to it."
+        raise InputError(message, hint=hint, file=lock.name)
 
 
 def _text(lock: Lock, path: Path) -> str:

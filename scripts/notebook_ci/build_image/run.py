@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from notebook_ci.base import locks
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError, NotebookCiError, Problem, SurroundingsError
 from notebook_ci.base.files import TMPDIR, read_text, sha256, unwritable
@@ -57,13 +58,24 @@ def plan(inputs: BuildImageInputs, workspace: Workspace) -> ImagePlan | Nothing:
     if changed := [f"{quote(old)} to {quote(new)}" for old, new in names if old != new]:
         message = f"Changed names that registries do not accept: {listed(changed, MOST_NAMED)}."
         problems.append(Problem(severity="notice", message=message))
+    own = _own_dockerfile(inputs.dockerfile, workspace.cwd)
+    if not own:
+        _refuse_conda(inputs.requirements, workspace.cwd)
     return ImagePlan(
         image=image,
         tags=list(dict.fromkeys(tags)),
-        dockerfile=_own_dockerfile(inputs.dockerfile, workspace.cwd),
+        dockerfile=own,
         is_pushed=inputs.push,
         problems=tuple(problems),
     )
+
+
+def _refuse_conda(given: str, cwd: Path) -> None:
+    try:
+        lock = locks.find(given, cwd)
+    except InputError:
+        return  # `run` reports it, unless setup-env used another file
+    packages.refuse_conda(lock)
 
 
 def run(inputs: BuildImageInputs, planned: ImagePlan, context: Context, record: BuildImageRecord) -> None:

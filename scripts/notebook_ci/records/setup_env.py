@@ -13,6 +13,7 @@ class SetupEnvRecord(Record):
     fixed: bool = False  # whether that file fixes all versions, so that an environment can be reused
     reused: bool = False  # whether the environment already existed, complete and for the same lock file
     packages: dict[str, str] = field(default_factory=dict)  # version by name of the installed packages
+    conda_packages: dict[str, str] = field(default_factory=dict)  # version and build by name of those of conda
     added: dict[str, str] = field(default_factory=dict)  # of these, those not in the file: ipykernel and what it needs
     env_digest: str = ""  # SHA-256 of Python, platform and packages
 

@@ -43,16 +43,19 @@ def sources(lock: Lock) -> str:
     if chosen := [*lock.groups, *lock.extras]:
         without = replace(lock, groups=(), extras=())
         return f"{sources(without)} and {listed(list(map(quote, chosen)), MOST_NAMED)}"
+    packages = f"the packages of {quote(lock.name)}"
     match lock.kind:
         case "pyproject" | "setup" if lock.installs_project:
             return f"the project of {quote(lock.name)}, editable, and its dependencies"
         case "pyproject":
             return f"the dependencies in {quote(lock.name)}"
         case "hashed" | "plain" if included := list(map(lock.shown, lock.files()[1:])):
-            return f"the packages of {quote(lock.name)}, with {listed(list(map(quote, included)), MOST_NAMED)},"
+            packages += f", with {listed(list(map(quote, included)), MOST_NAMED)},"
         case "poetry" | "pdm" | "pipenv":
-            return f"the packages of {quote(lock.name)}, exported by {TOOLS[lock.kind]},"
-    return f"the packages of {quote(lock.name)}"
+            packages += f", exported by {TOOLS[lock.kind]},"
+        case "conda" | "explicit":
+            packages += " with py-rattler, and its part `pip` with uv," if lock.lines() else " with py-rattler"
+    return packages
 
 
 def _not_editable(lock: Lock) -> Iterator[Problem]:

@@ -13,6 +13,8 @@ from notebook_ci.base.errors import InputError
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.process import Argument
 from notebook_ci.base.texts import listed, quote
+from notebook_ci.conda import install as conda
+from notebook_ci.conda.install import CondaPlan
 from notebook_ci.exporting.export import Exported
 from notebook_ci.setup_env import faults
 from notebook_ci.setup_env.choice import only_dependencies
@@ -35,9 +37,10 @@ class Installer:
     venv: Venv
     context: Context
     exported: Exported | None  # of the lock
+    conda: CondaPlan | None  # of packages of conda
 
-    def create(self, python: Path, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
-        """Create the environment again. If that fails, the old one stays.
+    def create(self, python: Path | None, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
+        """Create the environment again. If that fails, the old one stays. Without a `python`, the lock lists it.
 
         Returns what is installed, and which of it was added to the packages of the lock. For `key`, see `venv.key`.
         `read` has the SHA-256 of the lock's files by path. Raises InputError if the lock is wrong, else
@@ -55,13 +58,16 @@ class Installer:
             uncached = replace(self.uv.workspace, environ={**self.uv.workspace.environ, NO_CACHE: "1"})
             return replace(self, uv=replace(self.uv, workspace=uncached)).create(python, key, read)
 
-    def _create(self, python: Path, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
+    def _create(self, python: Path | None, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
         progress = self.uv.console.progress
         progress(f"Creating the environment `{self.venv.path}` from `{self.lock.name}`")
-        self.uv.run(
-            f"The environment `{self.venv.path}` could not be created",
-            ["venv", "--no-project", "--allow-existing", "--python", python, self.venv.path],
-        )
+        if python:
+            self.uv.run(
+                f"The environment `{self.venv.path}` could not be created",
+                ["venv", "--no-project", "--allow-existing", "--python", python, self.venv.path],
+            )
+        elif self.conda:
+            conda.install(self.lock, self.conda, self.venv.path, self.context, uses_cache=self._uses_cache)
         for line in self._install().splitlines():
             if line.startswith(UV_MILESTONES):
                 progress(f"  {line}")
@@ -72,8 +78,12 @@ class Installer:
         installed = locked if KERNEL in locked.packages else self._with_kernel(locked)
         added = {name: installed.packages[name] for name in installed.packages.keys() - locked.packages.keys()}
         # Without a cache, a file that differs came like this from the index.
-        self.venv.finish(key, added, read, is_checked=NO_CACHE not in self.uv.workspace.environ)
+        self.venv.finish(key, added, read, is_checked=self._uses_cache)
         return installed, added
+
+    @property
+    def _uses_cache(self) -> bool:
+        return NO_CACHE not in self.uv.workspace.environ
 
     def _install(self) -> str:
         """Install the lock, byte-compiled, and return the output of uv."""
@@ -86,13 +96,17 @@ class Installer:
 
     def _install_from(self, lock: Lock) -> str:
         what = f"The packages of `{lock.name}` could not be installed"
-        file, stdin = lock.path, ""
-        if lock.editable_git():  # uv refuses them in the file
-            file, stdin = STDIN, requirements_file.for_uv(lock.lines(), lock.workspace)
+        file, stdin, uv = lock.path, "", self.uv
+        if lock.is_conda:  # paths start from the folder of the file
+            uv = replace(uv, workspace=replace(uv.workspace, cwd=lock.path.parent))
+        if lock.is_conda or lock.editable_git():  # uv refuses them in the file
+            file, stdin = STDIN, requirements_file.for_uv(lock.lines(), uv.workspace.cwd)
         calls = [(install_arguments(lock, self.venv.python, file, lock.path.parent), stdin)]
         if exported := self.exported:  # not from the files in the run directory, where secrets are masked
             each = exported.install_arguments(self.venv.python)
             calls = [([*call, STDIN], exported.texts[name]) for name, call in each]
+        elif lock.is_conda and not lock.lines():
+            calls = []
         arguments: list[Argument] = ["--locked"] if lock.kind == "uv.lock" else list(self.uv.pip.uv_flags())
         # Build code of the repository again: uv would reuse an earlier build of other code.
         if not lock.is_requirements_file:
@@ -101,12 +115,12 @@ class Installer:
             arguments.append("--refresh")
         env = {"UV_PROJECT_ENVIRONMENT": str(self.venv.path.resolve())}
         explain = functools.partial(faults.explain, what, lock=lock)
-        outputs = [self.uv.run(what, [*call, *arguments], env=env, stdin=text, explain=explain) for call, text in calls]
+        outputs = [uv.run(what, [*call, *arguments], env=env, stdin=text, explain=explain) for call, text in calls]
         return "\n".join(outputs)
 
     def _check_not_empty(self, locked: Installed) -> None:
         """Refuse packages of which none is for this environment; warn if none was chosen."""
-        if locked.packages or self.lock.installs_nothing:
+        if locked.packages or locked.conda or self.lock.installs_nothing:
             return
         name = quote(self.lock.name)
         if self.lock.is_requirements_file or (self.exported and self.exported.texts):

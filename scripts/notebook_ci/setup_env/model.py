@@ -7,7 +7,8 @@ from notebook_ci.base.values import LINES, PATH, PYTHON_VERSION
 
 OUTPUTS = {
     "python": "Path of the environment's Python interpreter.",
-    "env-digest": "SHA-256 of the environment: Python, platform, and all packages with their versions.",
+    "env-digest": "SHA-256 of the environment: Python, platform, and all packages with their versions; for packages of "
+    "conda also their builds.",
     "lock-file": "File that lists the packages, relative to the workspace.",
 }
 
@@ -19,7 +20,8 @@ class SetupEnvInputs(StageInputs):
     requirements: str = given(
         PATH,
         "File that lists the packages: `uv.lock`, `pylock.toml`, `poetry.lock`, `pdm.lock`, `Pipfile.lock`, "
-        "`requirements*.txt` (with or without hashes) or `pyproject.toml`, relative to the workspace.",
+        "`requirements*.txt` (with or without hashes), `environment.yml`, a list of URLs (`@EXPLICIT`) or "
+        "`pyproject.toml`, relative to the workspace.",
         default="",
         shown_default='found automatically: see "Which file is used" in the README',
     )
@@ -33,7 +35,7 @@ class SetupEnvInputs(StageInputs):
     python_version: str = given(
         PYTHON_VERSION,
         "Python version of the environment. setup-env looks for it on `PATH` and in the runner's tool cache, and "
-        "otherwise downloads it.",
+        "otherwise downloads it. In an environment of conda it is a package of conda.",
         default="",
         shown_default="the version in `.python-version` or `pyproject.toml`, else that of `python` on `PATH`",
     )

@@ -13,8 +13,10 @@ from notebook_ci.base.files import sha256
 from notebook_ci.base.locks import Found, Lock
 from notebook_ci.base.masking import masked
 from notebook_ci.base.plan import Nothing, Plan
-from notebook_ci.base.texts import without_users
+from notebook_ci.base.texts import quote, without_users
 from notebook_ci.base.workspace import PRIVATE_FOLDER, Workspace, private_folder
+from notebook_ci.conda import install as conda
+from notebook_ci.conda.install import CondaPlan
 from notebook_ci.exporting.export import export
 from notebook_ci.records.environment import read_marker
 from notebook_ci.records.setup_env import SetupEnvRecord
@@ -30,9 +32,12 @@ class EnvironmentPlan(Plan):
     lock: Lock
     python: RequiredPython
     venv: venv.Venv
+    conda: CondaPlan | None  # of packages of conda
 
     def lines(self) -> Iterator[str]:
         yield f"install {choice.sources(self.lock)} into `{self.venv.path}`"
+        if self.conda and self.conda.channels:
+            yield f"use the channels {', '.join(map(quote, map(without_users, self.conda.channels)))}"
         if self.python.version:
             yield f"use {self.python}"
 
@@ -41,7 +46,7 @@ def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Noth
     """Decide what to install. Raises InputError if an input or a file is wrong."""
     cwd = workspace.cwd
     given = inputs.requirements
-    found = Found(locks.find(given, cwd), [], "") if given else locks.search(cwd)
+    found = Found(locks.find(given, cwd)) if given else locks.search(cwd)
     if not found:
         return Nothing(locks.NOTHING, hint=locks.nothing_hint(cwd))
     lock = found.lock
@@ -50,8 +55,11 @@ def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Noth
     folder = venv.Venv(venv.location(inputs.venv, inputs.slug, workspace))
     folder.check()
     project = lock.files()[-1] if lock.is_exported else lock.path.with_name("pyproject.toml")
-    python = pythons.required(inputs.python_version, project, cwd)
-    return EnvironmentPlan(lock=lock, python=python, venv=folder, problems=tuple(choice.notes(found)))
+    version = inputs.python_version
+    of_conda = conda.plan(lock, version, workspace) if lock.is_conda else None
+    python = RequiredPython(version) if of_conda else pythons.required(version, project, cwd)
+    problems = tuple(choice.notes(found))
+    return EnvironmentPlan(lock=lock, python=python, venv=folder, conda=of_conda, problems=problems)
 
 
 def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, console: Console) -> dict[str, str]:
@@ -59,8 +67,8 @@ def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, con
     if not planned.lock.fixes_versions:
         return {}
     uv = Uv(workspace, console, Path(os.devnull))
-    python = pythons.find(uv, planned.python.version)
-    if not python:
+    python = None if planned.conda else pythons.find(uv, planned.python.version)
+    if not (python or planned.conda):
         return {}
     return {"key": f"notebook-ci-env-{venv.key(planned.lock, python)}", "path": str(planned.venv.path)}
 
@@ -73,20 +81,22 @@ def run(_: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: S
     record.lock_file, record.fixed = lock.name, lock.fixes_versions
     record.read = {lock.shown(path): sha256(path) for path in lock.read() if path.exists()}
     uv = Uv(context, context.console, context.files.artifacts / "install.log")
-    python = pythons.find_or_download(uv, planned.python)
+    python = None if planned.conda else pythons.find_or_download(uv, planned.python)
     key = venv.key(lock, python)
     installed = None
     if lock.fixes_versions and folder.is_for(key) and (installed := folder.whole()) is None:
         context.notice(f"Files in `{folder.path}` have changed since setup-env created it: it is created again.")
     if installed is None:
-        exported = export(lock, describe(python).version, context) if lock.is_exported else None
+        exported = export(lock, describe(python).version, context) if python and lock.is_exported else None
         for name, text in exported.texts.items() if exported else ():
             path = context.files.artifacts / name
             path.write_text(without_users(masked(text)), encoding="utf-8")
             record.created[context.files.relative(path)] = sha256(path)
-        installed, record.added = Installer(uv, lock, folder, context, exported).create(python, key, record.read)
+        installer = Installer(uv, lock, folder, context, exported, planned.conda)
+        installed, record.added = installer.create(python, key, record.read)
     else:
         context.console.progress(f"Reusing the environment `{folder.path}`: neither it nor `{lock.name}` has changed")
         record.reused, record.added = True, read_marker(folder.path).added
     record.python, record.python_version = str(folder.python), installed.version
-    record.packages, record.env_digest = installed.packages, venv.digest(installed)
+    record.packages, record.conda_packages = installed.packages, installed.conda
+    record.env_digest = venv.digest(installed)

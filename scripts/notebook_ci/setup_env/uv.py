@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -35,6 +35,7 @@ class Installed:
     implementation: str  # `CPython` ...
     platform: str  # of `sysconfig.get_platform()`
     packages: dict[str, str]  # versions by normalized name (PEP 503)
+    conda: dict[str, str] = field(default_factory=dict)  # versions and builds by name
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from notebook_ci.base.conda import this_platform
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.process import program_in
@@ -111,7 +112,8 @@ class Venv:
     def _altered(self, found: Mapping[str, str]) -> set[str]:
         altered = set()
         records = [self.path / name for name in found if name.endswith(".dist-info/RECORD")]
-        for record in (each for each in records if each.parents[1].name == "site-packages"):  # others are vendored
+        # Others are vendored, or of conda, which changes files when it builds a package.
+        for record in (each for each in records if each.parents[1].name == "site-packages" and _is_of_uv(each)):
             for name, hashed, *_ in filter(None, csv.reader(record.read_text(encoding="utf-8").splitlines())):
                 path = os.path.normpath(record.parents[1].relative_to(self.path) / name)
                 algorithm, _, digest = hashed.partition("=")  # in base64 without padding
@@ -120,6 +122,11 @@ class Venv:
                 if algorithm == "sha256" and found.get(path) != base64.urlsafe_b64decode(f"{digest}=").hex():
                     altered.add(record.parent.name.partition("-")[0])
         return altered
+
+
+def _is_of_uv(record: Path) -> bool:
+    installer = record.with_name("INSTALLER")
+    return installer.is_file() and installer.read_text(encoding="utf-8").strip() == "uv"
 
 
 def location(given: str, slug: str, workspace: Workspace) -> Path:
@@ -136,19 +143,24 @@ def location(given: str, slug: str, workspace: Workspace) -> Path:
     return path
 
 
-def key(lock: Lock, python: Path) -> str:
+def key(lock: Lock, python: Path | None) -> str:
     """Return the key of an environment: SHA-256 of its lock and its Python. It is reused only for the same key.
+
+    Without a `python`, the lock lists it; then the platform counts.
 
     The names of the lock's files count, too, because the marker contains them. So does the folder of code that is
     imported from where it is: another copy of the repository has other code.
     """
-    base = describe(python)
     names = [lock.shown(path) for path in lock.files()]
     code = str(lock.path.parent.resolve()) if lock.builds_local_code else ""
-    of_python = [str(python.resolve()), base.version, base.implementation, base.platform]
+    of_python = [this_platform()]
+    if python:
+        base = describe(python)
+        of_python = [str(python.resolve()), base.version, base.implementation, base.platform]
     text = json.dumps([LAYOUT, lock.digest(), names, code, *of_python])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def digest(installed: Installed) -> str:
-    return hashlib.sha256(json.dumps(asdict(installed), sort_keys=True).encode()).hexdigest()
+    found = {name: value for name, value in asdict(installed).items() if name != "conda" or value}
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()

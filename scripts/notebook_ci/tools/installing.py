@@ -11,7 +11,7 @@ SILENCE_SECONDS = 15
 RETRIES = "2"
 # Prints what is installed in the environment of the Python that runs this; 3.7 has no `importlib.metadata`.
 DESCRIBE = """
-import json, platform, re, sysconfig
+import glob, json, os, platform, re, sys, sysconfig
 try:
     from importlib.metadata import distributions
     named = [(d.metadata["Name"], d.version) for d in distributions()]
@@ -19,11 +19,13 @@ except ImportError:
     import pkg_resources
     named = [(d.project_name, d.version) for d in pkg_resources.working_set]
 packages = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in named if name}
+found = [json.load(open(path)) for path in glob.glob(os.path.join(glob.escape(sys.prefix), "conda-meta", "*.json"))]
 print(json.dumps({
     "version": platform.python_version(),
     "implementation": platform.python_implementation(),
     "platform": sysconfig.get_platform(),
     "packages": dict(sorted(packages.items())),
+    "conda": dict(sorted((each["name"], each["version"] + " " + each["build"]) for each in found)),
 }))
 """
 _SETTINGS_HINT = "The index settings are those of uv and pip: variables (`UV_DEFAULT_INDEX`), `uv.toml`, `pip.conf`."

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of setup-env: an index on loopback, and a workspace that installs from it."""
+"""Fixtures of the tests of setup-env: an index and a channel of conda on loopback, and a workspace that uses them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +8,9 @@ import pytest
 from integration.index_server import IndexServer, make_wheel, serve
 from integration.setup_env.shops import Shop
 from integration.suite import Workspace
+from servers.conda import Channel, made
+from servers.files import serve_files
+from servers.shared import shared
 
 
 @pytest.fixture
@@ -24,3 +27,16 @@ def index(tmp_path: Path) -> Iterator[IndexServer]:
 @pytest.fixture
 def shop(workspace: Workspace, index: IndexServer) -> Shop:
     return Shop(workspace, index)
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a channel of conda."""
+    with shared(tmp_path_factory, "conda", made) as folder:
+        yield folder
+
+
+@pytest.fixture
+def channel(packages: Path) -> Iterator[Channel]:
+    with serve_files(packages) as server:
+        yield Channel(server)

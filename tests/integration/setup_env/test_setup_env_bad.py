@@ -75,10 +75,9 @@ SETUP = {
     ),
     "conda": Case(
         {"requirements": "envs/environment.yml"},
-        "`envs/environment.yml` is a conda file, which setup-env cannot install from yet. Until then, run `pip "
-        "list --format=freeze > requirements.txt` in that environment, commit that file, and set `requirements` to it.",
-        {"envs/environment.yml": "name: x\n"},
-        ("envs/environment.yml", 0),
+        "`dependencies` of `envs/environment.yml` is not a list. Write it as `conda env export --from-history` does.",
+        {"envs/environment.yml": "name: x\ndependencies:\n  numpy: 2\n"},
+        ("envs/environment.yml", 3),
     ),
     "no project": Case(
         {"requirements": "pyproject.toml"},

@@ -1,0 +1,105 @@
+"""The settings of conda (26): "Settings" and "Using the .condarc conda configuration file" of its docs."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from notebook_ci.base import yaml12
+from notebook_ci.base.files import read_text
+from notebook_ci.base.index_settings import ROOT, home_folder
+
+_ALIAS = "https://conda.anaconda.org"
+_DEFAULTS = ("https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r")
+_NAMES = ("channels", "channel_alias", "channel_priority", "default_channels", "ssl_verify")
+_HINT = "Correct the file."
+_TOKEN = re.compile(r"/t/([^/]+)")
+
+
+@dataclass(frozen=True)
+class Channels:
+    urls: list[str]  # without credentials, the strongest first
+    credentials: dict[str, Any] = field(default_factory=dict)  # by host, in rattler's format
+
+
+@dataclass(frozen=True)
+class CondaSettings:
+    values: Mapping[str, Any]
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        return tuple(self.values.get("channels", ()))
+
+    @property
+    def priority(self) -> str:
+        """`strict`, `flexible` or `disabled`."""
+        given = str(self.values.get("channel_priority", "flexible")).lower()
+        return {"true": "flexible", "false": "disabled"}.get(given, given)
+
+    def resolve(self, names: Iterable[str]) -> Channels:
+        """Return the addresses of channels."""
+        found = Channels([])
+        for address in dict.fromkeys(url for name in names for url in self._addresses(name)):
+            parts = urlsplit(address)
+            if token := _TOKEN.match(parts.path):
+                parts = parts._replace(path=parts.path.removeprefix(token[0]))
+                found.credentials[parts.hostname or ""] = {"CondaToken": token[1]}
+            elif parts.password:
+                user = {"username": unquote(parts.username or ""), "password": unquote(parts.password)}
+                found.credentials[parts.hostname or ""] = {"BasicHTTP": user}
+            found.urls.append(urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])))
+        return found
+
+    def _addresses(self, name: str) -> Iterator[str]:
+        first = name.partition("/")[0]
+        groups = {"defaults": self.values.get("default_channels", _DEFAULTS), "nodefaults": ()}
+        groups |= self.values.get("custom_multichannels", {})
+        if "://" in name:
+            yield name
+        elif name in groups:
+            for each in groups[name]:
+                yield from self._addresses(each)
+        else:
+            base = self.values.get("custom_channels", {}).get(first) or self.values.get("channel_alias", _ALIAS)
+            yield f"{base.rstrip('/')}/{name}"
+
+    def config(self, environ: Mapping[str, str]) -> str:
+        """Return the settings of rattler (0.28), as TOML: how to connect."""
+        verify, proxies = self.values.get("ssl_verify", True), self.values.get("proxy_servers", {})
+        lines = ['tls-root-certs = "system"'] if environ.get("SSL_CERT_FILE") else []
+        lines += ["tls-no-verify = true"] if verify is False or str(verify).lower() == "false" else []
+        lines += ["[proxy-config]"] if proxies else []
+        return "\n".join([*lines, *(f"{scheme} = {json.dumps(url)}" for scheme, url in proxies.items())])
+
+
+def read(environ: Mapping[str, str], platform: str, root: Path = ROOT) -> CondaSettings:
+    """Read the user's settings: variables win over files. Raises InputError if a file cannot be read."""
+    values: dict[str, Any] = {}
+    for path in filter(Path.is_file, _files(environ, platform, root)):  # the weakest first
+        text = Template(read_text(path, str(path))).safe_substitute(environ)
+        for name, value in yaml12.mapping(text, origin=f"`{path}`", file=path).items():
+            match values.get(name), value:
+                case list() as before, list():
+                    values[name] = [*value, *before]
+                case dict() as before, dict():
+                    values[name] = {**before, **value}
+                case _:
+                    values[name] = value
+    for name in _NAMES:
+        if given := environ.get(f"CONDA_{name.upper()}"):
+            values[name] = given.split(",") if name.endswith("channels") else given
+    return CondaSettings(values)
+
+
+def _files(environ: Mapping[str, str], platform: str, root: Path) -> Iterator[Path]:
+    home = home_folder(environ, platform)
+    system = root / "etc/conda"
+    config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "conda"
+    yield from (folder / name for folder in (system, config) for name in (".condarc", "condarc"))
+    yield from (home / ".conda" / ".condarc", home / ".condarc")
+    if given := environ.get("CONDARC"):
+        yield Path(given)

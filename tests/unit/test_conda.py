@@ -1,0 +1,217 @@
+"""The files of conda, and its settings."""
+
+from pathlib import Path
+
+import pytest
+
+from notebook_ci.base import conda
+from notebook_ci.base.conda import this_platform
+from notebook_ci.base.errors import InputError
+from notebook_ci.conda import faults, settings
+from notebook_ci.conda.settings import CondaSettings
+
+ENVIRONMENT = """\
+name: study
+channels: [conda-forge, defaults]
+dependencies:
+  - python=3.11
+  - numpy >=2  # why
+  - pip
+  - pip:
+    - -r requirements.txt
+    - rich
+variables:
+  GREETING: hello
+  COUNT: 3
+"""
+MAIN = "https://repo.anaconda.com/pkgs/main"
+OTHER = "osx-64" if this_platform() != "osx-64" else "linux-64"
+
+
+def read(folder: Path, text: str) -> conda.EnvironmentFile:
+    path = folder / "environment.yml"
+    path.write_text(text)
+    return conda.read(path, "environment.yml")
+
+
+def test_an_environment_is_read_with_the_lines_of_its_part_pip(tmp_path: Path) -> None:
+    found = read(tmp_path, ENVIRONMENT)
+    assert found.channels == ("conda-forge", "defaults")
+    assert found.packages == ("python=3.11", "numpy >=2", "pip")
+    assert [(line.number, line.text) for line in found.pip] == [(8, "-r requirements.txt"), (9, "rich")]
+    assert found.pip[0].included == tmp_path / "requirements.txt"
+    assert found.variables == {"GREETING": "hello", "COUNT": "3"}
+
+
+@pytest.mark.parametrize("text", ["", "name: x\n", "dependencies:\n", "dependencies: []\nchannels:\n"])
+def test_an_environment_may_be_empty(tmp_path: Path, text: str) -> None:
+    assert read(tmp_path, text) == conda.EnvironmentFile()
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "line"),
+    [
+        ("- numpy\n", "`environment.yml` is not an environment of conda.", None),
+        ("dependencies: numpy\n", "`dependencies` of `environment.yml` is not a list.", 1),
+        ("a: 1\ndependencies:\n  numpy: 2\n", "`dependencies` of `environment.yml` is not a list.", 3),
+        ("dependencies:\n- a\n- 1\n", "`environment.yml` lists `1`, not a package.", 3),
+        ("dependencies:\n- a\n- numpy: 2\n", '`environment.yml` lists `{"numpy": 2}`, not a package.', 3),
+        ("dependencies:\n- pip: rich\n", "`pip` of `environment.yml` is not a list.", 2),
+        ("dependencies:\n- pip:\n  - a\n  - [b]\n", '`environment.yml` lists `["b"]`, not a package.', 4),
+        ("channels: [1]\n", "`environment.yml` lists `1`, not a package.", 1),
+        ("variables: [x]\n", "`variables` of `environment.yml` is a list, not a map.", None),
+        ("dependencies: [\n", "`environment.yml` is not valid YAML", None),
+    ],
+)
+def test_a_wrong_environment_is_refused_with_its_line(
+    tmp_path: Path, text: str, message: str, line: int | None
+) -> None:
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, text)
+    assert caught.value.message.startswith(message)
+    assert line is None or caught.value.line == line
+
+
+@pytest.mark.parametrize(
+    ("text", "platforms"),
+    [
+        ("# platform: linux-64\n@EXPLICIT\n", {"linux-64"}),
+        (
+            "@EXPLICIT\nhttps://host/a/b/osx-arm64/x-1-0.conda#00ff\nfile:///c/noarch/y-1-0.tar.bz2\n",
+            {"osx-arm64", "noarch"},
+        ),
+        ("# created by conda: https://host/linux-64/x\n@EXPLICIT\n", set()),
+    ],
+)
+def test_the_platforms_of_a_list_of_urls(text: str, platforms: set[str]) -> None:
+    assert conda.is_explicit(text)
+    assert conda.platforms_of(text) == platforms
+
+
+def test_a_list_for_another_platform_is_refused() -> None:
+    conda.check_platform({"noarch", this_platform()}, "x.txt")
+    with pytest.raises(InputError) as caught:
+        conda.check_platform({"noarch", OTHER}, "x.txt")
+    assert caught.value.message == f"`x.txt` is for {OTHER}, but this machine is {this_platform()}."
+    assert not conda.is_explicit("numpy==1 # not @EXPLICIT\n")
+
+
+# Settings
+
+
+def user(folder: Path, **files: str) -> dict[str, str]:
+    """Return the variables of a user with settings files in the home folder, whose names have `__` for a slash."""
+    for name, text in files.items():
+        path = folder / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return {"HOME": str(folder / "home")}
+
+
+def test_variables_win_over_files_and_near_files_over_far_ones(tmp_path: Path) -> None:
+    environ = user(
+        tmp_path,
+        **{
+            "etc__conda__.condarc": "channels: [far]\nchannel_alias: https://far\nchannel_priority: strict\n",
+            "home__.condarc": "channels: [near]\nchannel_alias: https://near/\n",
+            "own": "custom_channels: {lab: 'https://${HOST}/conda'}\n",
+        },
+    )
+    environ |= {"CONDARC": str(tmp_path / "own"), "HOST": "lab.example"}
+    found = settings.read(environ, "linux", tmp_path)
+    assert found.channels == ("near", "far")
+    assert found.priority == "strict"
+    assert found.resolve(["near", "lab/label/dev"]).urls == [
+        "https://near/near",
+        "https://lab.example/conda/lab/label/dev",
+    ]
+    environ |= {"CONDA_CHANNELS": "one,two", "CONDA_CHANNEL_PRIORITY": "disabled", "CONDA_CHANNEL_ALIAS": "https://x"}
+    found = settings.read(environ, "linux", tmp_path)
+    assert (found.channels, found.priority) == (("one", "two"), "disabled")
+    assert found.resolve(["one"]).urls == ["https://x/one"]
+
+
+def test_a_broken_settings_file_is_named(tmp_path: Path) -> None:
+    environ = user(tmp_path, **{"home__.condarc": "channels: [\n"})
+    with pytest.raises(InputError) as caught:
+        settings.read(environ, "linux", tmp_path)
+    assert caught.value.file == str(tmp_path / "home/.condarc")
+
+
+def test_defaults_and_groups_of_channels() -> None:
+    assert CondaSettings({}).resolve(["defaults", "conda-forge"]).urls == [
+        MAIN,
+        "https://repo.anaconda.com/pkgs/r",
+        "https://conda.anaconda.org/conda-forge",
+    ]
+    groups = CondaSettings({"default_channels": [MAIN], "custom_multichannels": {"ours": ["a", MAIN]}})
+    assert groups.resolve(["ours", "defaults", "nodefaults"]).urls == ["https://conda.anaconda.org/a", MAIN]
+
+
+def test_credentials_do_not_stay_in_addresses() -> None:
+    found = CondaSettings({"channel_alias": "https://ann:a%40b@host:8080"}).resolve(["lab", "https://other/t/tk-1/x"])
+    assert found.urls == ["https://host:8080/lab", "https://other/x"]
+    assert found.credentials == {
+        "host": {"BasicHTTP": {"username": "ann", "password": "a@b"}},
+        "other": {"CondaToken": "tk-1"},
+    }
+
+
+def test_how_to_connect() -> None:
+    assert CondaSettings({}).config({}) == ""
+    given = CondaSettings({"ssl_verify": False, "proxy_servers": {"https": "http://proxy:1"}})
+    assert given.config({"SSL_CERT_FILE": "x"}).splitlines() == [
+        'tls-root-certs = "system"',
+        "tls-no-verify = true",
+        "[proxy-config]",
+        'https = "http://proxy:1"',
+    ]
+
+
+# What rattler says
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "code"),
+    [
+        (
+            "SolverError: Cannot solve the request because of: No candidates were found for nonexist 1.*.\n",
+            "no channel has `nonexist 1.*` for this platform.",
+            2,
+        ),
+        (
+            "SolverError: Cannot solve the request because of: x cannot be installed:\n└─ x 1.0 would require\n   └─ y",
+            "its packages do not fit together. x cannot be installed: x 1.0 would require; y.",
+            2,
+        ),
+        (
+            "GatewayError: could not find subdir 'noarch' in channel 'https://h/x/'\nCaused by: (404 Not Found)",
+            "there is no channel at `https://h/x/`.",
+            2,
+        ),
+        (
+            "GatewayError: HTTP status client error (401 Unauthorized) for url (https://h/x/noarch/repodata.json)",
+            "The channel requires credentials, or rejects yours: https://h/x/noarch/repodata.json.",
+            3,
+        ),
+        (
+            "GatewayError: HTTP status client error (403 Forbidden) for url (https://h/401/noarch/repodata.json)",
+            "The channel denies access: https://h/401/noarch/repodata.json.",
+            3,
+        ),
+        (
+            "InstallerError: failed to fetch x-1.0-0.conda\nCaused by: cache.\nCaused by: hash mismatch: got 01",
+            "The package `x-1.0-0.conda` from the channel differs from the expected one (by its hash).",
+            3,
+        ),
+        (
+            "GatewayError: Request failed\nCaused by: url (https://h/x)\nCaused by: Connection refused (os error 111)",
+            "The channel cannot be read: Request failed: url (https://h/x): Connection refused (os error 111).",
+            3,
+        ),
+        ("LinkError: x", "Packages of conda could not be installed: x.", 3),
+    ],
+)
+def test_failures_are_explained(text: str, message: str, code: int) -> None:
+    error = faults.explain(*text.split(": ", 1))
+    assert (error.message, error.exit_code) == (message, code)
