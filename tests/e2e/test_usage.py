@@ -139,7 +139,7 @@ def test_a_wrong_repository_is_said_in_the_summary_and_the_record(consumer: Cons
     job = result.job("test")
     assert job.result == "failure"
     assert job.step("setup-env", "key").outcome == "success"
-    assert "### 🛑 setup-env failed: `pixi.toml` is a pixi file" in job.summary
+    assert "### 🛑 setup-env failed: `pixi.toml` needs its lock" in job.summary
     assert record(result.artifact("run"), "setup-env")["status"] == "error"
 
 

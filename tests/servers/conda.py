@@ -42,6 +42,14 @@ export GEO_PATH="$CONDA_PREFIX/lib/geo${GEO_PATH:+:$GEO_PATH}"
 """
 
 
+# `os._exit`, because rattler (0.28) sometimes crashes when Python ends.
+INDEX = """
+import asyncio, os, pathlib, sys, rattler.index
+asyncio.run(rattler.index.index_fs(pathlib.Path(sys.argv[1])))
+os._exit(0)
+"""
+
+
 @dataclass
 class Package:
     """A package to be made: its files by path, as text, bytes, or a file to copy; a link has `-> `."""
@@ -191,9 +199,8 @@ def made(folder: Path) -> Iterator[Path]:
     """Make the files of a channel, which is also its own channel `local`."""
     for package in (python(), *small()):
         package.write(folder)
-    index = "import asyncio, sys, pathlib, rattler.index as i; asyncio.run(i.index_fs(pathlib.Path(sys.argv[1])))"
     launch: list[str | Path] = ["/bin/bash", ROOT / "scripts" / "launch.sh", "--env", "conda", "--exec", "python", "-c"]
     env = {"HOME": str(Path.home()), **base_environ()}
-    subprocess.run([*launch, index, folder], env=env, check=True, capture_output=True)
+    subprocess.run([*launch, INDEX, folder], env=env, check=True, capture_output=True)
     (folder / "local").symlink_to(".")
     yield folder

@@ -15,6 +15,7 @@ TOOLS = (
     "pdm",
     "pipenv",
     "conda",
+    "conda-lock",
     "dvc",
     "dvc-s3",
     "dvc-azure",

@@ -1,6 +1,8 @@
 """The files of conda, and its settings."""
 
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,27 +74,34 @@ def test_a_wrong_environment_is_refused_with_its_line(
     assert line is None or caught.value.line == line
 
 
+HERE = this_platform()
+PIXI = "version: 6\nenvironments:\n  default:\n    packages:\n      {0}:\n      - conda: x\npackages:\n- x: {1}\n"
+CONDA_LOCK = "version: 1\nmetadata:\n  platforms:\n  - {0}\n  sources: []\npackage:\n- platform: {1}\n"
+IS_FOR = f"`x` is for {OTHER}, but this machine is {HERE}."
+
+
 @pytest.mark.parametrize(
-    ("text", "platforms"),
+    ("text", "message"),
     [
-        ("# platform: linux-64\n@EXPLICIT\n", {"linux-64"}),
-        (
-            "@EXPLICIT\nhttps://host/a/b/osx-arm64/x-1-0.conda#00ff\nfile:///c/noarch/y-1-0.tar.bz2\n",
-            {"osx-arm64", "noarch"},
-        ),
-        ("# created by conda: https://host/linux-64/x\n@EXPLICIT\n", set()),
+        (f"# platform: {HERE}\n@EXPLICIT\n", ""),
+        (f"@EXPLICIT\nhttps://host/a/b/{HERE}/x-1-0.conda#00ff\nfile:///c/noarch/y-1-0.tar.bz2\n", ""),
+        (f"# created by conda: https://host/{OTHER}/x\n@EXPLICIT\n", ""),
+        (f"# platform: {OTHER}\n@EXPLICIT\n", IS_FOR),
+        (f"@EXPLICIT\nhttps://host/{OTHER}/x-1-0.conda#00ff\nfile:///c/noarch/y-1-0.tar.bz2\n", IS_FOR),
+        (PIXI.format(HERE, OTHER), ""),
+        (PIXI.format(OTHER, HERE), f"`x` is not for {HERE}."),
+        (CONDA_LOCK.format(HERE, OTHER), ""),
+        (CONDA_LOCK.format(OTHER, HERE), f"`x` is not for {HERE}."),
     ],
 )
-def test_the_platforms_of_a_list_of_urls(text: str, platforms: set[str]) -> None:
-    assert conda.is_explicit(text)
-    assert conda.platforms_of(text) == platforms
+def test_a_lock_of_another_platform_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "x").write_text(text)
+    with pytest.raises(InputError) if message else nullcontext() as caught:
+        conda.check_platform(tmp_path / "x", "x")
+    assert not message or (caught and caught.value.message == message)
 
 
-def test_a_list_for_another_platform_is_refused() -> None:
-    conda.check_platform({"noarch", this_platform()}, "x.txt")
-    with pytest.raises(InputError) as caught:
-        conda.check_platform({"noarch", OTHER}, "x.txt")
-    assert caught.value.message == f"`x.txt` is for {OTHER}, but this machine is {this_platform()}."
+def test_what_is_no_list_of_urls() -> None:
     assert not conda.is_explicit("numpy==1 # not @EXPLICIT\n")
 
 
@@ -131,6 +140,25 @@ def test_variables_win_over_files_and_near_files_over_far_ones(tmp_path: Path) -
     assert found.resolve(["one"]).urls == ["https://x/one"]
 
 
+def test_the_forms_of_values() -> None:
+    assert CondaSettings({"channel_priority": False}).priority == "disabled"
+    assert CondaSettings({"channel_priority": True}).priority == "flexible"
+    with pytest.raises(InputError, match="`channel_priority` of conda's settings is `loose`"):
+        _ = CondaSettings({"channel_priority": "loose"}).priority
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("channels: one", ("one",)), ("channels: one,two", ("one", "two")), ("channels:", ())]
+)
+def test_channels_may_be_text(tmp_path: Path, text: str, value: Any) -> None:
+    assert settings.read(user(tmp_path, **{"home__.condarc": text}), "linux", tmp_path).channels == value
+
+
+def test_a_wrong_settings_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="`custom_channels` of conda's settings is a list, not a map"):
+        settings.read(user(tmp_path, **{"home__.condarc": "custom_channels: [x]"}), "linux", tmp_path)
+
+
 def test_a_broken_settings_file_is_named(tmp_path: Path) -> None:
     environ = user(tmp_path, **{"home__.condarc": "channels: [\n"})
     with pytest.raises(InputError) as caught:
@@ -155,17 +183,31 @@ def test_credentials_do_not_stay_in_addresses() -> None:
         "host": {"BasicHTTP": {"username": "ann", "password": "a@b"}},
         "other": {"CondaToken": "tk-1"},
     }
+    secret = {"CondaToken": "x"}
+    given = {
+        "channels": ["https://a/t/x/c"],
+        "custom_channels": {"lab": "https://b/t/x"},
+        "channel_alias": "https://c/t/x",
+    }
+    assert CondaSettings(given).credentials == {"a": secret, "b": secret, "c": secret}
 
 
-def test_how_to_connect() -> None:
-    assert CondaSettings({}).config({}) == ""
-    given = CondaSettings({"ssl_verify": False, "proxy_servers": {"https": "http://proxy:1"}})
-    assert given.config({"SSL_CERT_FILE": "x"}).splitlines() == [
-        'tls-root-certs = "system"',
-        "tls-no-verify = true",
-        "[proxy-config]",
-        'https = "http://proxy:1"',
-    ]
+@pytest.mark.parametrize(
+    ("values", "environ", "expected"),
+    [
+        ({}, {}, {}),
+        ({"ssl_verify": "/ca.pem"}, {"SSL_CERT_FILE": "x"}, {"SSL_CERT_FILE": "/ca.pem"}),
+        ({"ssl_verify": "true"}, {"REQUESTS_CA_BUNDLE": "y"}, {"SSL_CERT_FILE": "y"}),
+        ({"proxy_servers": {"https": "http://proxy:1"}}, {}, {"https_proxy": "http://proxy:1"}),
+    ],
+)
+def test_how_to_connect(values: dict[str, Any], environ: dict[str, str], expected: dict[str, str]) -> None:
+    assert CondaSettings(values).variables(environ) == expected
+
+
+def test_certificates_are_checked_unless_the_settings_say_no() -> None:
+    given = (True, "/ca.pem", "true", False, "False")
+    assert [CondaSettings({"ssl_verify": each}).verifies for each in given] == [True, True, True, False, False]
 
 
 # What rattler says

@@ -30,6 +30,9 @@ TEXTS = {
     "poetry.lock": '[[package]]\nname = "x"\n',
     "pdm.lock": '[[package]]\nname = "x"\n',
     "Pipfile": '[packages]\nx = "*"\n',
+    "conda-lock.yml": f"version: 1\nmetadata: {{platforms: [{this_platform()}]}}\npackage: []\n",
+    "pixi.lock": f"environments: {{default: {{packages: {{{this_platform()}: []}}}}}}\n",
+    "pixi.toml": "[dependencies]\n",
     "Pipfile.lock": '{"default": {"x": {"version": "==1"}}}',
     **dict.fromkeys(("environment.yml", "conda.yaml", "env.yml"), "dependencies: [numpy]\n"),
     f"conda-{this_platform()}.lock": f"@EXPLICIT\nhttps://host/{this_platform()}/x-1-0.conda\n",
@@ -48,10 +51,6 @@ class Layout:
 
 def several(*names: str) -> str:
     return f"Several files could say what to install: {', '.join(f'`{name}`' for name in names)}."
-
-
-def foreign(name: str, tool: str) -> str:
-    return f"`{name}` is a {tool} file, which setup-env cannot install from yet."
 
 
 NOTHING = (
@@ -97,12 +96,18 @@ LAYOUTS = [
     Layout("environment.yml pyproject.toml", "environment.yml", CONDA, "pyproject.toml"),
     Layout("environment.yml requirement.txt", "environment.yml", CONDA, "requirement.txt"),
     Layout("environment.yml=dependencies:~[pip:~[-r~r.txt]] r.txt", "environment.yml"),
-    Layout("environment.yml conda-lock.yml pixi.toml", "environment.yml", CONDA, "conda-lock.yml, pixi.toml"),
+    Layout("environment.yml conda-lock.yml", "conda-lock.yml", FIXED, "environment.yml"),
+    Layout(
+        f"conda-lock.yml=metadata:~{{platforms:~[{this_platform()}],sources:~[environment.yml]}} environment.yml",
+        "conda-lock.yml",
+    ),
+    Layout("pixi.lock pixi.toml environment.yml", "pixi.lock", FIXED, "environment.yml"),
+    Layout("pixi.lock pyproject.toml", "pixi.lock"),
+    Layout("environment.yml pixi.toml", "environment.yml", CONDA, "pixi.toml"),
     Layout(f"environment.yml conda-{this_platform()}.lock", f"conda-{this_platform()}.lock", FIXED, "environment.yml"),
     Layout("environment.yml conda-other-64.lock", "environment.yml"),
     Layout("environment.yml env.yml", "environment.yml", CONDA, "env.yml"),
     Layout("environment.yml conda.yaml", refused=several("conda.yaml", "environment.yml")),
-    Layout("pixi.toml pyproject.toml", refused=foreign("pixi.toml", "pixi")),
     # Lists that complete another one
     Layout("requirements.txt requirements-dev.txt", "requirements.txt", PIP, "requirements-dev.txt"),
     Layout("requirements-dev.txt requirements-gpu.txt", "requirements-gpu.txt", MAIN, "requirements-dev.txt"),

@@ -1,5 +1,4 @@
 import os
-import re
 from pathlib import Path
 
 import pytest
@@ -121,29 +120,19 @@ def test_another_encoding_is_refused(cwd: Path, data: bytes, message: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "tool"),
-    [
-        ("conda-lock.yml", "conda"),
-        ("pixi.toml", "pixi"),
-        ("pixi.lock", "pixi"),
-    ],
+    ("name", "lock", "command"), [("Pipfile", "Pipfile.lock", "pipenv lock"), ("pixi.toml", "pixi.lock", "pixi lock")]
 )
-def test_files_of_other_tools_are_named(cwd: Path, name: str, tool: str) -> None:
+def test_files_that_need_a_lock_are_refused(cwd: Path, name: str, lock: str, command: str) -> None:
     put(cwd, name)
     for error in (refused("", cwd), refused(name, cwd)):
-        assert error.message == f"`{name}` is a {tool} file, which setup-env cannot install from yet."
-        assert error.hint.startswith(f"Until then, {dict(locks.FOREIGN.values())[tool]}, commit that file, ")
+        assert error.message == f"`{name}` needs its lock, `{lock}`, which does not exist."
+        assert error.hint == f"Run `{command}`, and commit `{lock}`."
     put(cwd, "pyproject.toml")
-    assert tool in refused("", cwd).message, "the project is not installed without its lock"
+    assert lock in refused("", cwd).message, "the project is not installed without its lock"
     put(cwd, "requirements.txt")
     assert locks.find("", cwd).name == "requirements.txt"
     (cwd / "requirements.txt").unlink()
     assert locks.find("pyproject.toml", cwd).name == "pyproject.toml", "unless it is named"
-
-
-def test_each_other_tool_is_told_how_to_export() -> None:
-    for command in filter(None, (command for _, command in locks.FOREIGN.values())):
-        assert re.search(r"`[^`]+ (?:-o|>) requirements\.txt`", command)
 
 
 def test_nothing_to_install_from_says_what_is_looked_for(cwd: Path) -> None:

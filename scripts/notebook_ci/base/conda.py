@@ -1,5 +1,6 @@
 """Reads the files of conda that say what to install: `environment.yml`, and lists of URLs (`@EXPLICIT`)."""
 
+import os
 import platform
 import re
 import sys
@@ -17,6 +18,7 @@ from notebook_ci.base.texts import listed, quote
 _EXPLICIT = re.compile(r"^@EXPLICIT\s*$", re.MULTILINE)
 # In a list of URLs: `# platform: linux-64`, and the folder of a package.
 _PLATFORM = re.compile(r"^(?:# platform: |\w+://\S+/)([\w-]+)(?:/[^/\s]+)?\s*$", re.MULTILINE)
+MOST_NAMED = 4
 _SYSTEMS = {"linux": "linux", "darwin": "osx", "win32": "win"}
 _MACHINES = {"x86_64": "64", "amd64": "64"}
 _HINT = "Write it as `conda env export --from-history` does."
@@ -38,20 +40,38 @@ def this_platform() -> str:
     return f"{_SYSTEMS.get(sys.platform, sys.platform)}-{_MACHINES.get(machine, machine)}"
 
 
+def sources(path: Path, name: str) -> list[Path]:
+    """Return the files that a `conda-lock.yml` was created from, as far as they exist."""
+    content = yaml12.mapping(_head(read_text(path, name)), origin=quote(name), file=name)
+    found = yaml12.as_map(content.get("metadata"), f"`metadata` of {quote(name)}").get("sources")
+    paths = [Path(os.path.normpath(path.parent / str(each))) for each in found] if isinstance(found, list) else []
+    return [each for each in paths if each.is_file()]
+
+
+def local_paths(path: Path, name: str) -> list[str]:
+    """Return the folders of the repository that a `pixi.lock` installs."""
+    return re.findall(r"^\s*- pypi: (\.\S*)$", read_text(path, name), re.MULTILINE)
+
+
 def is_explicit(text: str) -> bool:
     return bool(_EXPLICIT.search(text))
 
 
-def check_platform(platforms: set[str], name: str) -> None:
-    """Raise InputError if packages of the file `name` are for other platforms than this one."""
-    if others := sorted(platforms - {this_platform(), "noarch"}):
-        message = f"{quote(name)} is for {listed(others, 4)}, but this machine is {this_platform()}."
-        raise InputError(message, hint=f"Create one for {this_platform()}, or use `environment.yml`.", file=name)
+def check_platform(path: Path, name: str) -> None:
+    """Raise InputError if a list of URLs, a `conda-lock.yml` or a `pixi.lock` is not for this platform."""
+    text, here = read_text(path, name), this_platform()
+    if is_explicit(text):
+        others = sorted(set(_PLATFORM.findall(text)) - {here, "noarch"})
+        what = f"is for {listed(others, MOST_NAMED)}, but this machine is {here}" if others else ""
+    else:
+        what = "" if re.search(rf"(?<![\w-]){here}(?![\w-])", _head(text)) else f"is not for {here}"
+    if what:
+        raise InputError(f"{quote(name)} {what}.", hint=f"Create it for {here}, too, and commit it.", file=name)
 
 
-def platforms_of(explicit: str) -> set[str]:
-    """Return the platforms of a list of URLs."""
-    return set(_PLATFORM.findall(explicit))
+def _head(text: str) -> str:
+    """Return the part of a lock before its packages, which take seconds to read."""
+    return re.split(r"^packages?:", text, maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def read(path: Path, name: str) -> EnvironmentFile:

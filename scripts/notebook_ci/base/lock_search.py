@@ -22,7 +22,10 @@ _ASIDE = re.compile(r"examples?|tests?|docs?|benchmarks?|tutorials?|templates?|v
 _UNSEARCHED = re.compile(r"\..*|_.*|v?env\d*|virtualenv|node_modules|site-packages|build|dist", re.IGNORECASE)
 _OF_ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")
 USUAL = "requirements.txt"
-_LOCKS = ("uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "Pipfile.lock", f"conda-{this_platform()}.lock")
+_LOCKS = (
+    "uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "Pipfile.lock", "conda-lock.yml", "pixi.lock",
+    f"conda-{this_platform()}.lock",
+)  # fmt: skip
 _NAMES = (*_LOCKS, USUAL, "pyproject.toml", "setup.py")
 # `requirements-gpu.txt`, but also `requirement.txt`, `Requirements.txt`, `reqs.txt`, `pip-requirements.txt` ...
 _SPELLINGS = re.compile(
@@ -65,19 +68,19 @@ class _Rank:
     is_ambiguous: bool = False  # several of these exclude each other
 
 
-def search(cwd: Path, foreign: Iterable[str]) -> Choice | None:
+def search(cwd: Path, unlocked: Iterable[str]) -> Choice | None:
     """Return the file to install from; None if there is none.
 
-    `foreign` are patterns of other tools' files: they win over a project and over odd names, so that they are refused,
-    not ignored. Raises InputError if several files could be meant.
+    `unlocked` are names of files that need a lock: they win over a project and over odd names, so that they are
+    refused, not ignored. Raises InputError if several files could be meant.
     """
-    foreign = tuple(foreign)
-    root = _ranks(cwd, foreign)
-    near = [_ranks(cwd / folder, foreign) for folder in FOLDERS if not (cwd / folder).is_symlink()]
+    unlocked = tuple(unlocked)
+    root = _ranks(cwd, unlocked)
+    near = [_ranks(cwd / folder, unlocked) for folder in FOLDERS if not (cwd / folder).is_symlink()]
     if _strong([root]):
         return _choice(cwd, [root], near)
     why = "because no file in the root of the workspace says what to install"
-    if found := _strong(near) or _strong([_ranks(folder, foreign) for folder in _sub_folders(cwd)]):
+    if found := _strong(near) or _strong([_ranks(folder, unlocked) for folder in _sub_folders(cwd)]):
         return _choice(cwd, found, [root, *near], why)
     found = [ranks for ranks in (root, *near) if ranks[-1].files]
     return _choice(cwd, found, []) if found else None
@@ -109,7 +112,7 @@ def _choice(cwd: Path, folders: Sequence[Sequence[_Rank]], around: Sequence[Sequ
     return Choice(path, why or rank.why, rank.is_usual and not why, others)
 
 
-def _ranks(folder: Path, foreign: Sequence[str]) -> list[_Rank]:
+def _ranks(folder: Path, unlocked: Sequence[str]) -> list[_Rank]:
     """Return what a folder has, the strongest first; the last rank must not win over a file of another folder."""
     paths = [path for path in _files(folder) if not _is_source(path)]
     named = {name: [path for path in paths if path.name == name] for name in _NAMES}
@@ -120,7 +123,7 @@ def _ranks(folder: Path, foreign: Sequence[str]) -> list[_Rank]:
     of_conda = [path for path in paths if _OF_CONDA.fullmatch(path.name)]
     odd = [path for path in lists if path not in (*secondary, *main, *of_conda)]
     project = list(filter(_may_be_project, named["pyproject.toml"])) or named["setup.py"]
-    others = [path for path in paths if any(fnmatch(path.name, each) for each in foreign)]
+    others = [path for path in paths if path.name in unlocked]
     return [
         *(_Rank(named[name], "which fixes all versions") for name in _LOCKS),
         _Rank(named[USUAL], "the usual file of pip"),

@@ -20,7 +20,19 @@ from notebook_ci.base.requirements_file import Line
 from notebook_ci.base.texts import quote
 
 LockKind = Literal[
-    "uv.lock", "pylock", "poetry", "pdm", "pipenv", "hashed", "plain", "pyproject", "setup", "conda", "explicit"
+    "uv.lock",
+    "pylock",
+    "poetry",
+    "pdm",
+    "pipenv",
+    "hashed",
+    "plain",
+    "pyproject",
+    "setup",
+    "conda",
+    "explicit",
+    "conda-lock",
+    "pixi",
 ]
 
 # The usual ones of the files that `lock_search` knows.
@@ -29,16 +41,19 @@ SEARCHED = (
     "pyproject.toml",
 )  # fmt: skip
 # Locks that their own tool exports: the kind, which is also the tool's command.
-EXPORTED: Mapping[str, LockKind] = {"poetry.lock": "poetry", "pdm.lock": "pdm", "Pipfile.lock": "pipenv"}
+EXPORTED: Mapping[str, LockKind] = {
+    "poetry.lock": "poetry", "pdm.lock": "pdm", "Pipfile.lock": "pipenv", "conda-lock.yml": "conda-lock",
+    "pixi.lock": "pixi",
+}  # fmt: skip
 # The other files whose names, or patterns of names, say what they are.
 _KINDS: Mapping[str, LockKind] = {
     **EXPORTED, "uv.lock": "uv.lock", "pylock*.toml": "pylock", "pyproject.toml": "pyproject", "setup.py": "setup",
-    "*.y*ml": "conda",
+    "*conda-lock.y*ml": "conda-lock", "*.y*ml": "conda",
 }  # fmt: skip
-# Locks, and the files next to them that they are created from.
+# Locks, and the file next to each that it is created from: the first that exists.
 CREATED_FROM = {
-    "uv.lock": "pyproject.toml", "poetry.lock": "pyproject.toml", "pdm.lock": "pyproject.toml",
-    "Pipfile.lock": "Pipfile",
+    "uv.lock": ("pyproject.toml",), "poetry.lock": ("pyproject.toml",), "pdm.lock": ("pyproject.toml",),
+    "Pipfile.lock": ("Pipfile",), "pixi.lock": ("pixi.toml", "pyproject.toml"),
 }  # fmt: skip
 NOTHING = f"No file says what to install ({', '.join(map(quote, SEARCHED))})."
 NOTHING_HINT = "Run `pip list --format=freeze > requirements.txt` and commit the file, or set `requirements`."
@@ -46,13 +61,8 @@ NOTHING_HINT = "Run `pip list --format=freeze > requirements.txt` and commit the
 _WITH_PROJECT = ("pyproject", "poetry", "pdm")
 # The files of a local project that decide how it is installed; uv reads only these, too.
 PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
-_FROM_ENVIRONMENT = "run `pip list --format=freeze > requirements.txt` in that environment"
-# Files of other tools, which are not supported yet: the tool, and how to get a supported file.
-FOREIGN = {
-    "conda-lock.y*ml": ("conda", _FROM_ENVIRONMENT),
-    "Pipfile": ("Pipenv", ""),  # without its lock
-    "pixi.*": ("pixi", _FROM_ENVIRONMENT),
-}
+# Files from which nothing is installed without their lock.
+UNLOCKED = {"Pipfile": "Pipfile.lock", "pixi.toml": "pixi.lock"}
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,7 @@ class Lock:
     @property
     def is_conda(self) -> bool:
         """Whether it lists packages of conda, Python among them."""
-        return self.kind in {"conda", "explicit"}
+        return self.kind in {"conda", "explicit", "conda-lock", "pixi"}
 
     @functools.cached_property
     def environment(self) -> EnvironmentFile:
@@ -93,7 +103,7 @@ class Lock:
     @property
     def is_exported(self) -> bool:
         """Whether its own tool exports it to requirements, which are then installed."""
-        return self.path.name in EXPORTED
+        return self.kind in EXPORTED.values()
 
     @property
     def copies(self) -> list[str]:
@@ -167,6 +177,8 @@ class Lock:
     @functools.cached_property
     def _sources(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Return name and source of each package, as in uv.lock."""
+        if self.kind == "pixi":
+            return [("", {"editable": path}) for path in conda.local_paths(self.path, self.name)]
         if self.kind == "pipenv":
             tables = _pipfile_lock(self.name, self.path).values()
             return [(name, _source_of_tool(package)) for table in tables for name, package in table.items()]
@@ -179,9 +191,12 @@ class Lock:
         return [(str(package.get("name")), _source(package)) for package in packages]
 
     def files(self) -> list[Path]:
-        """Return all files that decide what is installed: this one, its includes, and the project next to a lock."""
-        if created_from := CREATED_FROM.get(self.path.name):
-            return [self.path, self.path.with_name(created_from)]
+        """Return all files that decide what is installed: this one, its includes, and what a lock was created from."""
+        if self.kind == "conda-lock":
+            return [self.path, *conda.sources(self.path, self.name)]
+        if names := CREATED_FROM.get(self.path.name):
+            sources = [self.path.with_name(name) for name in names]
+            return [self.path, next(filter(Path.is_file, sources), sources[0])]
         if self.kind == "setup":
             beside = (self.path.with_name(name) for name in PROJECT_FILES)
             return [self.path, *(path for path in beside if path.is_file() and path != self.path)]
@@ -234,7 +249,7 @@ def find(given: str, cwd: Path) -> Lock:
             error.message = f"`requirements` is {quote(given)}, which does not exist."
             error.hint = "Correct it. Paths are relative to the workspace."
         raise
-    _refuse_foreign(path, given)
+    _refuse_unlocked(path, given)
     return Lock(cwd, path, _kind(given, path))
 
 
@@ -257,11 +272,11 @@ class Found:
 
 def search(cwd: Path) -> Found | None:
     """Return the lock of a workspace; None if it has none. Raises InputError like `find`."""
-    choice = lock_search.search(cwd, FOREIGN)
+    choice = lock_search.search(cwd, UNLOCKED)
     if not choice:
         return None
     name = choice.path.relative_to(cwd).as_posix()
-    _refuse_foreign(choice.path, name)
+    _refuse_unlocked(choice.path, name)
     return Found(Lock(cwd, choice.path, _kind(name, choice.path)), choice)
 
 
@@ -296,8 +311,8 @@ def check(lock: Lock) -> None:
     _check_packages(lock)
     is_toml = lock.kind in {"uv.lock", "pylock", "poetry", "pdm", "pyproject"}
     content = _toml(lock.name, lock.path) if is_toml else {}
-    if lock.kind == "explicit":
-        conda.check_platform(conda.platforms_of(read_text(lock.path, lock.name)), lock.name)
+    if lock.kind in {"explicit", "conda-lock", "pixi"}:
+        conda.check_platform(lock.path, lock.name)
     if lock.path.name in CREATED_FROM:
         beside = lock.files()[-1]
         if not beside.is_file():
@@ -386,21 +401,11 @@ def _toml(name: str, path: Path) -> dict[str, Any]:
     return parse_toml(read_text(path, name), name)
 
 
-def _refuse_foreign(path: Path, name: str) -> None:
-    """Raise InputError for a file of another tool."""
-    for pattern, (tool, export) in FOREIGN.items():
-        if fnmatch(path.name, pattern):
-            raise _foreign(name, tool, export) if export else _unlocked(name, "Pipfile.lock")
+def _refuse_unlocked(path: Path, name: str) -> None:
+    if path.name in UNLOCKED:
+        raise _unlocked(name, UNLOCKED[path.name])
 
 
 def _unlocked(name: str, lock: str) -> InputError:
     hint = f"Run `{EXPORTED[lock]} lock`, and commit `{lock}`."
     return InputError(f"{quote(name)} needs its lock, `{lock}`, which does not exist.", hint=hint, file=name)
-
-
-def _foreign(name: str, tool: str, export: str) -> InputError:
-    return InputError(
-        f"{quote(name)} is a {tool} file, which setup-env cannot install from yet.",
-        hint=f"Until then, {export}, commit that file, and set `requirements` to it.",
-        file=name,
-    )

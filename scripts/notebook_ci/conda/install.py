@@ -14,11 +14,11 @@ from notebook_ci.base.files import read_text
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.masking import learn
 from notebook_ci.base.process import Deadline
-from notebook_ci.base.texts import quote
+from notebook_ci.base.texts import quote, without_users
 from notebook_ci.base.worker import Reply
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.conda import settings
-from notebook_ci.conda.protocol import Order
+from notebook_ci.conda.protocol import Installation
 from notebook_ci.conda.settings import CondaSettings
 from notebook_ci.tools import tool
 
@@ -35,14 +35,24 @@ class CondaPlan:
     channels: list[str]  # names or addresses, the strongest first; empty: the file has addresses of packages
     python: str  # the version that the environment must have; empty: any
 
+    @property
+    def shown(self) -> list[str]:
+        """The channels without credentials."""
+        return [re.sub(r"/t/[^/]+", "/t/***", without_users(each)) for each in self.channels]
+
 
 def plan(lock: Lock, python: str, workspace: Workspace) -> CondaPlan:
     """Raise InputError if a settings file cannot be read, or if a list of URLs has another Python."""
     found = settings.read(workspace.environ, sys.platform)
-    if lock.kind == "explicit":
-        _check_python(read_text(lock.path, lock.name), python, lock.name)
-        return CondaPlan(found, [], python)
-    return CondaPlan(found, list(_channels(lock, found)) or ["defaults"], python)
+    _ = found.priority
+    if lock.kind == "conda":
+        return CondaPlan(found, list(_channels(lock, found)) or ["defaults"], python)
+    _check_python(_own_list(lock), python, lock.name)
+    return CondaPlan(found, [], python)
+
+
+def _own_list(lock: Lock) -> str:
+    return read_text(lock.path, lock.name) if lock.kind == "explicit" else ""
 
 
 def _channels(lock: Lock, found: CondaSettings) -> Iterator[str]:
@@ -59,33 +69,35 @@ def _check_python(explicit: str, required: str, name: str) -> None:
         raise InputError(message, hint="Remove `python-version`, or create the file again.", file=name)
 
 
-def install(lock: Lock, planned: CondaPlan, prefix: Path, context: Context, *, uses_cache: bool) -> None:
-    """Install the packages of conda into the folder `prefix`.
+def install(lock: Lock, exported: str, planned: CondaPlan, prefix: Path, context: Context, *, uses_cache: bool) -> None:
+    """Install the packages of conda into the folder `prefix`; `exported` is the list of URLs of an exported lock.
 
     Raises InputError if the file is wrong or its packages do not exist or fit together, SurroundingsError for a channel
     that cannot be reached.
     """
+    _check_python(exported, planned.python, lock.name)
     tool.install(ENVIRONMENT, NAME, context.environ, context.console)
     channels = planned.settings.resolve(planned.channels)
-    learn(channels.credentials)
-    order = Order(
+    credentials = {**planned.settings.credentials, **channels.credentials}
+    learn({**planned.settings.values, **credentials})
+    installation = Installation(
         prefix=str(prefix.resolve()),
         packages=[_addressed(each, planned.settings) for each in _packages(lock, planned.python)],
-        explicit=read_text(lock.path, lock.name) if lock.kind == "explicit" else "",
+        explicit=exported or _own_list(lock),
         channels=channels.urls,
         priority=planned.settings.priority,
-        config=planned.settings.config(context.environ),
-        credentials=json.dumps(channels.credentials) if channels.credentials else "",
+        verifies=planned.settings.verifies,
+        credentials=json.dumps(credentials) if credentials else "",
         variables=dict(lock.environment.variables),
         uses_cache=uses_cache,
     )
     try:
         reply = worker.ask(
             tool.worker(ENVIRONMENT, WORKER),
-            order,
+            installation,
             Reply,
             tool=NAME,
-            env=isolation.for_others(context.environ),
+            env=isolation.for_others(context.environ) | planned.settings.variables(context.environ),
             cwd=lock.path.parent,
             console=context.console,
             deadline=Deadline.after(SECONDS),

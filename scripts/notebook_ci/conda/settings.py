@@ -1,6 +1,5 @@
 """The settings of conda (26): "Settings" and "Using the .condarc conda configuration file" of its docs."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,13 +9,16 @@ from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from notebook_ci.base import yaml12
+from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_text
 from notebook_ci.base.index_settings import ROOT, home_folder
+from notebook_ci.base.texts import quote
 
 _ALIAS = "https://conda.anaconda.org"
 _DEFAULTS = ("https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r")
-_NAMES = ("channels", "channel_alias", "channel_priority", "default_channels", "ssl_verify")
-_HINT = "Correct the file."
+_LISTS, _MAPS = ("channels", "default_channels"), ("custom_channels", "custom_multichannels", "proxy_servers")
+_TEXTS = ("channel_alias", "channel_priority", "ssl_verify")
+_PRIORITIES = {"true": "flexible", "false": "disabled"}  # of old versions
 _TOKEN = re.compile(r"/t/([^/]+)")
 
 
@@ -36,9 +38,29 @@ class CondaSettings:
 
     @property
     def priority(self) -> str:
-        """`strict`, `flexible` or `disabled`."""
+        """`strict`, `flexible` or `disabled`. Raises InputError for anything else."""
         given = str(self.values.get("channel_priority", "flexible")).lower()
-        return {"true": "flexible", "false": "disabled"}.get(given, given)
+        if (found := _PRIORITIES.get(given, given)) not in {"strict", "flexible", "disabled"}:
+            message = f"`channel_priority` of conda's settings is {quote(given)}."
+            raise InputError(message, hint="Use `strict`, `flexible` or `disabled`.")
+        return found
+
+    @property
+    def credentials(self) -> dict[str, Any]:
+        """The credentials of all channels by host, in rattler's format."""
+        return self.resolve([*self.channels, *self.values.get("custom_channels", {}), "of the alias"]).credentials
+
+    @property
+    def verifies(self) -> bool:
+        """Whether certificates are checked."""
+        return str(self.values.get("ssl_verify", True)).lower() != "false"
+
+    def variables(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return the variables with which rattler (0.28) connects as conda does."""
+        proxies = {f"{scheme}_proxy": str(url) for scheme, url in self.values.get("proxy_servers", {}).items()}
+        verify = str(self.values.get("ssl_verify", ""))
+        trusted = verify if "/" in verify else environ.get("SSL_CERT_FILE") or environ.get("REQUESTS_CA_BUNDLE")
+        return proxies | ({"SSL_CERT_FILE": trusted} if trusted else {})
 
     def resolve(self, names: Iterable[str]) -> Channels:
         """Return the addresses of channels."""
@@ -67,14 +89,6 @@ class CondaSettings:
             base = self.values.get("custom_channels", {}).get(first) or self.values.get("channel_alias", _ALIAS)
             yield f"{base.rstrip('/')}/{name}"
 
-    def config(self, environ: Mapping[str, str]) -> str:
-        """Return the settings of rattler (0.28), as TOML: how to connect."""
-        verify, proxies = self.values.get("ssl_verify", True), self.values.get("proxy_servers", {})
-        lines = ['tls-root-certs = "system"'] if environ.get("SSL_CERT_FILE") else []
-        lines += ["tls-no-verify = true"] if verify is False or str(verify).lower() == "false" else []
-        lines += ["[proxy-config]"] if proxies else []
-        return "\n".join([*lines, *(f"{scheme} = {json.dumps(url)}" for scheme, url in proxies.items())])
-
 
 def read(environ: Mapping[str, str], platform: str, root: Path = ROOT) -> CondaSettings:
     """Read the user's settings: variables win over files. Raises InputError if a file cannot be read."""
@@ -89,9 +103,11 @@ def read(environ: Mapping[str, str], platform: str, root: Path = ROOT) -> CondaS
                     values[name] = {**before, **value}
                 case _:
                     values[name] = value
-    for name in _NAMES:
-        if given := environ.get(f"CONDA_{name.upper()}"):
-            values[name] = given.split(",") if name.endswith("channels") else given
+    values |= {name: given for name in (*_LISTS, *_TEXTS) if (given := environ.get(f"CONDA_{name.upper()}"))}
+    for name in values.keys() & set(_LISTS):
+        values[name] = values[name].split(",") if isinstance(values[name], str) else values[name] or []
+    for name in values.keys() & set(_MAPS):
+        values[name] = yaml12.as_map(values[name], f"`{name}` of conda's settings")
     return CondaSettings(values)
 
 

@@ -28,58 +28,58 @@ from notebook_ci.base import process, worker
 from notebook_ci.base.errors import InputError, NotebookCiError
 from notebook_ci.base.worker import Reply
 from notebook_ci.conda import faults
-from notebook_ci.conda.protocol import Order
+from notebook_ci.conda.protocol import Installation
 
 CACHE = Path(sys.prefix).parent / "conda-packages"  # among the tool environments
 FILE = re.compile(r"(.+)-([^-]+)-([^-]+)\.(?:conda|tar\.bz2)")  # name, version, build
 MD5_DIGITS = 32
 
 
-def install(order: Order, _: Reply) -> None:
-    with tempfile.TemporaryDirectory(prefix="notebook-ci-conda-") as folder, _credentials(order, Path(folder)):
+def install(installation: Installation, _: Reply) -> None:
+    with tempfile.TemporaryDirectory(prefix="notebook-ci-conda-") as folder, _credentials(installation, Path(folder)):
         try:
-            asyncio.run(_install(order, Path(folder)))
+            asyncio.run(_install(installation, Path(folder)))
         except (NotebookCiError, OSError):
             raise
         except Exception as error:
             raise faults.explain(type(error).__name__, str(error)) from error
 
 
-async def _install(order: Order, scratch: Path) -> None:
-    client = Client.from_config(Config.from_toml(order.config))
-    records = _listed(order.explicit) if order.explicit else await _solved(order, client, scratch)
+async def _install(installation: Installation, scratch: Path) -> None:
+    client = Client.from_config(Config.from_toml("" if installation.verifies else "tls-no-verify = true"))
+    records = _listed(installation.explicit) if installation.explicit else await _solved(installation, client, scratch)
     if "python" not in {record.name.normalized for record in records}:
         raise InputError("it lists no Python, which notebooks need.", hint="Add `python`.")
     worker.progress(f"  Installing {len(records)} packages of conda")
     # Without a SHA-256, rattler takes any package of the same name, version and build from the cache.
-    cache = CACHE if order.uses_cache and all(record.sha256 for record in records) else scratch
+    cache = CACHE if installation.uses_cache and all(record.sha256 for record in records) else scratch
     # An edit of an installed file also changes the cache, where it has a hard link: all files are checked.
     layer = PackageCacheLayer(cache).with_validation_mode(ValidationMode.full())
     await rattler.install(
         records,
-        target_prefix=order.prefix,
+        target_prefix=installation.prefix,
         package_cache=PackageCache.from_layers([layer]),
         client=client,
         show_progress=False,
         execute_link_scripts=True,  # as conda does
     )
     # As all environments; a kernel would write the byte-code otherwise, and so change it.
-    python = process.program_in(Path(order.prefix))
+    python = process.program_in(Path(installation.prefix))
     compiling = "import compileall, sysconfig as s; compileall.compile_dir(s.get_path('stdlib'), quiet=2, workers=0)"
     process.run([python, "-I", "-c", compiling], env=os.environ)
     # Where conda keeps the variables of an environment.
-    state = Path(order.prefix, "conda-meta", "state")
-    state.write_text(json.dumps({"version": 1, "env_vars": order.variables}), encoding="utf-8")
+    state = Path(installation.prefix, "conda-meta", "state")
+    state.write_text(json.dumps({"version": 1, "env_vars": installation.variables}), encoding="utf-8")
 
 
-async def _solved(order: Order, client: Client, scratch: Path) -> list[RepoDataRecord]:
+async def _solved(installation: Installation, client: Client, scratch: Path) -> list[RepoDataRecord]:
     worker.progress(f"  Solving for {rattler.Subdir.current()}")
     solved: list[RepoDataRecord] = await rattler.solve(
-        sources=[rattler.Channel(url) for url in order.channels],
-        specs=[_spec(each) for each in order.packages],
+        sources=[rattler.Channel(url) for url in installation.channels],
+        specs=[_spec(each) for each in installation.packages],
         gateway=rattler.Gateway(cache_dir=scratch / "channels", client=client),
         virtual_packages=rattler.VirtualPackage.detect(VirtualPackageOverrides.from_env()),
-        channel_priority=rattler.ChannelPriority[order.priority.capitalize()],
+        channel_priority=rattler.ChannelPriority[installation.priority.capitalize()],
     )
     return solved
 
@@ -110,17 +110,17 @@ def _listed(explicit: str) -> list[RepoDataRecord]:
 
 
 @contextlib.contextmanager
-def _credentials(order: Order, folder: Path) -> Iterator[None]:
+def _credentials(installation: Installation, folder: Path) -> Iterator[None]:
     """Let rattler find the credentials, besides those that the user has stored for it."""
-    if order.credentials:
+    if installation.credentials:
         theirs = os.environ.get("RATTLER_AUTH_FILE")
         stored = json.loads(Path(theirs).read_text(encoding="utf-8")) if theirs else {}
         file = folder / "credentials.json"
         file.touch(mode=0o600)
-        file.write_text(json.dumps({**stored, **json.loads(order.credentials)}), encoding="utf-8")
+        file.write_text(json.dumps({**stored, **json.loads(installation.credentials)}), encoding="utf-8")
         os.environ["RATTLER_AUTH_FILE"] = str(file)
     yield
 
 
 if __name__ == "__main__":
-    worker.serve(Order, Reply(), install)
+    worker.serve(Installation, Reply(), install)

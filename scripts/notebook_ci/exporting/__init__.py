@@ -1,1 +1,1 @@
-"""Exports the locks of Poetry, PDM and Pipenv to hashed requirements, with the tool that wrote the lock."""
+"""Exports the locks of Poetry, PDM, Pipenv, conda-lock and pixi, with the tool that wrote the lock."""

@@ -1,11 +1,11 @@
-"""Exports a lock of Poetry, PDM or Pipenv to requirements, and says how uv installs them."""
+"""Exports a lock of another tool to requirements and lists of URLs, and says how uv installs the requirements."""
 
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from notebook_ci.base import isolation, worker
@@ -19,7 +19,8 @@ from notebook_ci.exporting.protocol import Export, Order
 from notebook_ci.tools import tool
 
 WORKER = Path(__file__).with_name("worker.py")
-TOOLS = {"poetry": "Poetry", "pdm": "PDM", "pipenv": "Pipenv"}
+TOOLS = {"poetry": "Poetry", "pdm": "PDM", "pipenv": "Pipenv", "conda-lock": "conda-lock", "pixi": "py-rattler"}
+ENVIRONMENTS = {"pixi": "conda"}  # other tool environments than those with the name of the kind
 SECONDS = 300
 HASHED, OTHERS = "exported.txt", "exported-code.txt"
 NEWEST = 99  # the patch version of a Python of which only X.Y is known: its newest one
@@ -38,6 +39,7 @@ class Exported:
 
     hashed: str = ""  # packages with hashes
     others: str = ""  # git commits, and code of the repository
+    explicit: str = ""  # packages of conda, as a list of URLs (`@EXPLICIT`)
 
     @property
     def texts(self) -> dict[str, str]:
@@ -64,7 +66,8 @@ def export(lock: Lock, python: str, context: Context) -> Exported:
     match the project file or the Python.
     """
     name, project = TOOLS[lock.kind], lock.path.parent.resolve()
-    tool.install(lock.kind, name, context.environ, context.console)
+    environment = ENVIRONMENTS.get(lock.kind, lock.kind)
+    tool.install(environment, name, context.environ, context.console)
     context.console.progress(f"Exporting `{lock.name}` with {name}")
     chosen = {"groups": list(lock.groups), "extras": list(lock.extras)}
     request = Order(kind=lock.kind, python=python, **chosen)
@@ -73,14 +76,15 @@ def export(lock: Lock, python: str, context: Context) -> Exported:
         # As deep as the project: the path of a folder beside it must not lead out of the scratch folder.
         copy = scratch.joinpath(*project.parts[1:])
         try:
-            copy.mkdir(parents=True)
             for path in lock.files():
-                shutil.copyfile(path, copy / path.name)
+                target = copy / os.path.relpath(path, lock.path.parent)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
         except OSError as error:
             raise unwritable(f"`{lock.name}` cannot be copied", copy, error, TMPDIR) from error
         try:
             reply = worker.ask(
-                tool.worker(lock.kind, WORKER),
+                tool.worker(environment, WORKER),
                 request,
                 Export,
                 tool=name,
@@ -94,7 +98,8 @@ def export(lock: Lock, python: str, context: Context) -> Exported:
     _raise_problems(lock, python, reply)
     text = reply.requirements.replace(f"{scratch.as_uri()}/", Path(project.anchor).as_uri())
     text = _with_uris(text, project, lock.editable)
-    return _split(text + (f"-e {project.as_uri()}\n" if lock.installs_project else ""))
+    exported = _split(text + (f"-e {project.as_uri()}\n" if lock.installs_project else ""))
+    return replace(exported, explicit=reply.explicit)
 
 
 def _raise_problems(lock: Lock, python: str, reply: Export) -> None:

@@ -20,4 +20,5 @@ class Order:
 class Export(Reply):
     is_fresh: bool = False  # whether the lock matches its project file; nothing is exported otherwise
     requirements: str = ""  # in the format of a requirements file
+    explicit: str = ""  # packages of conda, as a list of URLs (`@EXPLICIT`)
     required_python: str = ""  # which Python the project requires, if that of the request does not fit

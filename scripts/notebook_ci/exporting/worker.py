@@ -11,12 +11,16 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 # Python runs with -I, so it does not search this file's folder, whose modules would shadow others.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from notebook_ci.base import worker
+from notebook_ci.base.conda import this_platform
 from notebook_ci.base.errors import InputError, NotebookCiError
+from notebook_ci.base.files import parse_toml, read_text
+from notebook_ci.base.project import normal_name, table
 from notebook_ci.base.texts import quote
 from notebook_ci.exporting.protocol import Export, Order
 
@@ -27,7 +31,9 @@ OF_TOOLS = ("POETRY_CONFIG_DIR", "POETRY_CACHE_DIR", "POETRY_DATA_DIR", "PDM_CAC
 
 
 def export(request: Order, reply: Export) -> None:
-    exporters = {"poetry": _poetry, "pdm": _pdm, "pipenv": _pipenv}
+    exporters = {
+        "poetry": _poetry, "pdm": _pdm, "pipenv": _pipenv, "conda-lock": _conda_lock, "pixi": _pixi,
+    }  # fmt: skip
     with tempfile.TemporaryDirectory() as home:
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         os.environ.clear()
@@ -120,6 +126,101 @@ def _pipenv(folder: Path, request: Order, reply: Export) -> None:
     with contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
         generate_requirements(project, include_hashes=True, categories=",".join(["packages", *request.groups]))
     reply.requirements = output.getvalue()
+
+
+def _conda_lock(folder: Path, _: Order, reply: Export) -> None:
+    from conda_lock.content_hash import backwards_compatible_content_hashes
+    from conda_lock.lockfile import parse_conda_lock_file
+    from conda_lock.src_parser import make_lock_spec
+    from conda_lock.virtual_package import default_virtual_package_repodata
+
+    [name] = (path.name for path in folder.glob("*conda-lock.y*ml"))
+    lock, here = parse_conda_lock_file(folder / name), this_platform()
+    metadata, sources = lock.metadata, [folder / source for source in lock.metadata.sources]
+    # conda-lock translates names in other files by a list that it downloads, and has options that change its hash.
+    is_known = sources and all(source.suffix in {".yml", ".yaml"} and source.is_file() for source in sources)
+    if is_known:
+        names = Path(os.environ["HOME"], "names.json")
+        names.write_text("{}", encoding="utf-8")
+        specs = [
+            make_lock_spec(
+                src_files=sources,
+                platform_overrides=metadata.platforms,
+                filtered_categories=only,
+                mapping_url=str(names),
+            )
+            for only in (None, {"main"})
+        ]
+        specs += [spec.model_copy(update={"channels": list(metadata.channels)}) for spec in specs]
+        virtual = default_virtual_package_repodata()
+        fresh = (backwards_compatible_content_hashes(spec, virtual, here) for spec in specs)
+        reply.is_fresh = any(metadata.content_hash[here] in hashes for hashes in fresh)
+    reply.is_fresh |= not is_known
+    lock.filter_virtual_packages_inplace()
+    chosen = [each for each in lock.package if each.platform == here and "main" in each.categories]
+    _add_conda(reply, [(each.url, each.hash.sha256, each.hash.md5) for each in chosen if each.manager == "conda"])
+    pip = ((each.name, each.url, each.hash.sha256) for each in chosen if each.manager == "pip")
+    reply.requirements = "".join(_requirement(*each) for each in pip)
+
+
+def _pixi(folder: Path, _: Order, reply: Export) -> None:
+    import rattler
+
+    environment = rattler.LockFile.from_path(folder / "pixi.lock").default_environment()
+    platforms = {str(each.subdir): each for each in environment.platforms()} if environment else {}
+    if this_platform() not in platforms:
+        raise InputError(f"its environment `default` has no packages for {this_platform()}.")
+    packages = environment.packages(platforms[this_platform()]) or []
+    conda = {each.name: each for each in packages if hasattr(each, "repo_data_record")}
+    pypi = [each for each in packages if hasattr(each, "requires_dist")]
+    if len(conda) + len(pypi) < len(packages):
+        raise InputError("it has packages that pixi builds from source.", hint="Publish them in a channel.")
+    records = [each.repo_data_record() for each in conda.values()]
+    _add_conda(reply, [(each.url, (each.sha256 or b"").hex(), (each.md5 or b"").hex()) for each in records])
+    reply.requirements = "".join(_requirement(each.name, each.location, _sha256(each)) for each in pypi)
+    of_pypi = {normal_name(each.name): each for each in pypi}
+    reply.is_fresh = all(
+        name in locked and locked[name].satisfies(f"{name} {version}".removesuffix(" *"))
+        for locked, required in zip((conda, of_pypi), _required_by_pixi(folder), strict=True)
+        for name, version in required.items()
+    )
+
+
+def _required_by_pixi(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return versions by name of what the default environment needs: from channels, and from the index."""
+    path = next(folder.glob("p*.toml"))
+    content = parse_toml(read_text(path, path.name), path.name)
+    root = content if path.name == "pixi.toml" else table(content, "tool", "pixi")
+    system = this_platform().partition("-")[0]
+    selectors = (this_platform(), system, *(["unix"] if system != "win" else []))
+    parts = [root, *(table(root, "target", each) for each in selectors)]
+    conda, pypi = (
+        {name.lower(): version for part in parts for kind in kinds for name, version in table(part, kind).items()}
+        for kinds in (("dependencies", "host-dependencies", "build-dependencies"), ("pypi-dependencies",))
+    )
+    found = [
+        {name: value if isinstance(value, str) else value.get("version", "*") for name, value in each.items()}
+        for each in (conda, {normal_name(name): value for name, value in pypi.items()})
+    ]
+    return found[0], found[1]
+
+
+def _add_conda(reply: Export, packages: list[tuple[str, str, str]]) -> None:
+    """Add packages, given by address, SHA-256 and MD5; one of the hashes may be empty."""
+    lines = (f"{url}#{f'sha256:{sha256}' if sha256 else md5}".rstrip("#") for url, sha256, md5 in packages)
+    reply.explicit = "\n".join(["@EXPLICIT", *lines, ""])
+
+
+def _sha256(package: Any) -> str:
+    with contextlib.suppress(AttributeError):  # as rattler (0.28) does if the lock has none
+        return str(package.hashes.sha256.hex())
+    return ""
+
+
+def _requirement(name: str, location: str, sha256: str) -> str:
+    if "://" not in location:
+        return f"-e {location}\n"
+    return f"{name} @ {location.partition('#')[0]} --hash=sha256:{sha256}\n" if sha256 else f"{name} @ {location}\n"
 
 
 if __name__ == "__main__":

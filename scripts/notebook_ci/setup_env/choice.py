@@ -51,7 +51,7 @@ def sources(lock: Lock) -> str:
             return f"the dependencies in {quote(lock.name)}"
         case "hashed" | "plain" if included := list(map(lock.shown, lock.files()[1:])):
             packages += f", with {listed(list(map(quote, included)), MOST_NAMED)},"
-        case "poetry" | "pdm" | "pipenv":
+        case _ if lock.is_exported:
             packages += f", exported by {TOOLS[lock.kind]},"
         case "conda" | "explicit":
             packages += " with py-rattler, and its part `pip` with uv," if lock.lines() else " with py-rattler"

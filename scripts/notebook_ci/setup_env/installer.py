@@ -67,13 +67,14 @@ class Installer:
                 ["venv", "--no-project", "--allow-existing", "--python", python, self.venv.path],
             )
         elif self.conda:
-            conda.install(self.lock, self.conda, self.venv.path, self.context, uses_cache=self._uses_cache)
+            explicit = self.exported.explicit if self.exported else ""
+            conda.install(self.lock, explicit, self.conda, self.venv.path, self.context, uses_cache=self._uses_cache)
         for line in self._install().splitlines():
             if line.startswith(UV_MILESTONES):
                 progress(f"  {line}")
         locked = describe(self.venv.python)
         self._check_not_empty(locked)
-        if self.exported:
+        if self.exported and not self.conda:
             self._check()
         installed = locked if KERNEL in locked.packages else self._with_kernel(locked)
         added = {name: installed.packages[name] for name in installed.packages.keys() - locked.packages.keys()}

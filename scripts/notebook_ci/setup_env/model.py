@@ -20,6 +20,7 @@ class SetupEnvInputs(StageInputs):
     requirements: str = given(
         PATH,
         "File that lists the packages: `uv.lock`, `pylock.toml`, `poetry.lock`, `pdm.lock`, `Pipfile.lock`, "
+        "`conda-lock.yml`, `pixi.lock`, "
         "`requirements*.txt` (with or without hashes), `environment.yml`, a list of URLs (`@EXPLICIT`) or "
         "`pyproject.toml`, relative to the workspace.",
         default="",

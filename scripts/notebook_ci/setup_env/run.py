@@ -37,7 +37,7 @@ class EnvironmentPlan(Plan):
     def lines(self) -> Iterator[str]:
         yield f"install {choice.sources(self.lock)} into `{self.venv.path}`"
         if self.conda and self.conda.channels:
-            yield f"use the channels {', '.join(map(quote, map(without_users, self.conda.channels)))}"
+            yield f"use the channels {', '.join(map(quote, self.conda.shown))}"
         if self.python.version:
             yield f"use {self.python}"
 
@@ -87,7 +87,8 @@ def run(_: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: S
     if lock.fixes_versions and folder.is_for(key) and (installed := folder.whole()) is None:
         context.notice(f"Files in `{folder.path}` have changed since setup-env created it: it is created again.")
     if installed is None:
-        exported = export(lock, describe(python).version, context) if python and lock.is_exported else None
+        version = describe(python).version if python else ""
+        exported = export(lock, version, context) if lock.is_exported else None
         for name, text in exported.texts.items() if exported else ():
             path = context.files.artifacts / name
             path.write_text(without_users(masked(text)), encoding="utf-8")

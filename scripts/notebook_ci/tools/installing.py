@@ -19,7 +19,8 @@ except ImportError:
     import pkg_resources
     named = [(d.project_name, d.version) for d in pkg_resources.working_set]
 packages = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in named if name}
-found = [json.load(open(path)) for path in glob.glob(os.path.join(glob.escape(sys.prefix), "conda-meta", "*.json"))]
+paths = glob.glob(os.path.join(glob.escape(sys.prefix), "conda-meta", "*.json"))
+found = [json.load(open(path, encoding="utf-8")) for path in paths]
 print(json.dumps({
     "version": platform.python_version(),
     "implementation": platform.python_implementation(),

@@ -30,13 +30,13 @@ def shop(workspace: Workspace, index: IndexServer) -> Shop:
 
 
 @pytest.fixture(scope="session")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def channel_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a channel of conda."""
     with shared(tmp_path_factory, "conda", made) as folder:
         yield folder
 
 
 @pytest.fixture
-def channel(packages: Path) -> Iterator[Channel]:
-    with serve_files(packages) as server:
+def channel(channel_folder: Path) -> Iterator[Channel]:
+    with serve_files(channel_folder) as server:
         yield Channel(server)
