@@ -17,7 +17,7 @@ SECONDS = 60
 _SCRIPT = 'for script in "$@"; do . "$script" >&2 </dev/null; done; exec "$0" -I -S -c "{}"'.format(
     "import json, os; print(json.dumps(dict(os.environ)))"
 )
-_OF_BASH = {"_", "PWD", "OLDPWD", "SHLVL"}
+_NOT_OF_SCRIPTS = {"_", "PWD", "OLDPWD", "SHLVL", "LC_CTYPE"}  # bash and Python (PEP 538) set them
 
 
 def activated(environ: Mapping[str, str], prefix: Path) -> dict[str, str]:
@@ -38,19 +38,27 @@ def activated(environ: Mapping[str, str], prefix: Path) -> dict[str, str]:
     try:
         after: dict[str, str] = json.loads(done.stdout)
     except ValueError as error:
-        how = f"did not end within {SECONDS} s" if done.timed_out else quote(done.output.strip()[-300:] or "ended it")
+        how = (
+            f"did not end within {SECONDS} s"
+            if done.timed_out
+            else quote(done.output.strip()[-300:] or "it ended without a message")
+        )
         what = f"The conda environment `{prefix}` could not be activated: {how}."
         raise SurroundingsError(what, hint="Correct the scripts in its folder `etc/conda/activate.d`.") from error
-    changed = {name: value for name, value in after.items() if name not in _OF_BASH}
-    return changed | {name: env[name] for name in _OF_BASH & env.keys()}
+    changed = {name: value for name, value in after.items() if name not in _NOT_OF_SCRIPTS}
+    return changed | {name: env[name] for name in _NOT_OF_SCRIPTS & env.keys()}
 
 
 def _own_variables(prefix: Path) -> dict[str, str]:
-    """Return the variables of `conda env config vars`, and of packages (conda's "etc/conda/env_vars.d")."""
+    """Return the variables of packages (conda's "etc/conda/env_vars.d"), and of `conda env config vars`."""
     found: dict[str, str] = {}
-    for path in sorted((prefix / "etc/conda/env_vars.d").glob("*.json")):
-        found |= json.loads(read_text(path, str(path)))
     state = prefix / "conda-meta" / "state"
-    if state.is_file():
-        found |= json.loads(read_text(state, str(state))).get("env_vars", {})
-    return {name: str(value) for name, value in found.items()}
+    for path in (*sorted((prefix / "etc/conda/env_vars.d").glob("*.json")), *([state] if state.is_file() else [])):
+        try:
+            content = json.loads(read_text(path, str(path)))
+            given = content.get("env_vars", {}) if path == state else content
+            found |= {name: str(value) for name, value in given.items()}
+        except (ValueError, AttributeError) as error:
+            message = f"`{path}` does not contain variables as conda writes them."
+            raise SurroundingsError(message, hint="Create the environment again.") from error
+    return found
