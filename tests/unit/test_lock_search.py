@@ -96,6 +96,7 @@ LAYOUTS = [
     Layout("environment.yml pyproject.toml", "environment.yml", CONDA, "pyproject.toml"),
     Layout("environment.yml requirement.txt", "environment.yml", CONDA, "requirement.txt"),
     Layout("environment.yml=dependencies:~[pip:~[-r~r.txt]] r.txt", "environment.yml"),
+    Layout("environment.yml=dependencies:~[pip:~[-r~requirements.txt]] requirements.txt", "environment.yml"),
     Layout("environment.yml conda-lock.yml", "conda-lock.yml", FIXED, "environment.yml"),
     Layout(
         f"conda-lock.yml=metadata:~{{platforms:~[{this_platform()}],sources:~[environment.yml]}} environment.yml",

@@ -126,6 +126,7 @@ def _ranks(folder: Path, unlocked: Sequence[str]) -> list[_Rank]:
     others = [path for path in paths if path.name in unlocked]
     return [
         *(_Rank(named[name], "which fixes all versions") for name in _LOCKS),
+        _Rank(list(filter(_includes_usual, of_conda)), f"which includes `{USUAL}`"),
         _Rank(named[USUAL], "the usual file of pip"),
         _Rank(main, "the only main requirements file", is_ambiguous=True),
         _Rank(of_conda, "the environment of conda", is_ambiguous=True),
@@ -154,6 +155,13 @@ def _may_be_project(path: Path) -> bool:
     except InputError:
         return True
     return "project" in content or "poetry" in table(content, "tool")
+
+
+def _includes_usual(of_conda: Path) -> bool:
+    try:
+        return bool(re.search(rf"-r\s*(?:\./)?{USUAL}", read_text(of_conda, of_conda.name)))
+    except InputError:
+        return False
 
 
 def _sub_folders(cwd: Path) -> list[Path]:
