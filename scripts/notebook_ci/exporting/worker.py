@@ -7,6 +7,7 @@ user's variables nor home folder, where settings would come from.
 
 import contextlib
 import io
+import itertools
 import os
 import sys
 import tempfile
@@ -152,8 +153,13 @@ def _conda_lock(folder: Path, _: Order, reply: Export) -> None:
             for only in (None, {"main"})
         ]
         specs += [spec.model_copy(update={"channels": list(metadata.channels)}) for spec in specs]
-        virtual = default_virtual_package_repodata()
-        fresh = (backwards_compatible_content_hashes(spec, virtual, here) for spec in specs)
+        # The lock does not say which CUDA it was created for.
+        cuda = ["default", "", *(f"{major}.{minor}" for major in range(10, 14) for minor in range(10))]
+        variants = itertools.product(cuda, specs)
+        fresh = (
+            backwards_compatible_content_hashes(spec, default_virtual_package_repodata(version), here)
+            for version, spec in variants
+        )
         reply.is_fresh = any(metadata.content_hash[here] in hashes for hashes in fresh)
     reply.is_fresh |= not is_known
     lock.filter_virtual_packages_inplace()
