@@ -1,6 +1,7 @@
 """The files of conda, and its settings."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from notebook_ci.base.conda import this_platform
 from notebook_ci.base.errors import InputError
 from notebook_ci.conda import faults, settings
 from notebook_ci.conda.settings import CondaSettings
+from notebook_ci.setup_env.uv import Installed
+from notebook_ci.setup_env.venv import digest
 
 ENVIRONMENT = """\
 name: study
@@ -103,6 +106,14 @@ def test_a_lock_of_another_platform_is_refused(tmp_path: Path, text: str, messag
 
 def test_what_is_no_list_of_urls() -> None:
     assert not conda.is_explicit("numpy==1 # not @EXPLICIT\n")
+
+
+def test_the_digest_follows_version_and_build_of_each_package_of_conda() -> None:
+    of = Installed("3.12.1", "CPython", "linux-x86_64", {"x": "1"})
+    changed = ({"x": "1 0"}, {"x": "2 0"}, {"x": "1 1"}, {"x": "1 0", "y": "1 0"})
+    digests = {digest(of), *(digest(replace(of, conda=each)) for each in changed)}
+    assert len(digests) == 1 + len(changed)
+    assert digest(replace(of, conda={"x": "1 0"})) == digest(replace(of, conda={"x": "1 0"}))
 
 
 # Settings
