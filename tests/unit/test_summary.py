@@ -450,3 +450,11 @@ def test_a_name_without_marks_is_shown_as_code_and_prose_without_backslashes() -
 )
 def test_times_are_said_as_people_say_them(seconds: float, said: str) -> None:
     assert headline(Record(stage="a", duration=seconds)).endswith(f"in {said}")
+
+
+def test_packages_of_conda_are_counted_and_listed() -> None:
+    found = dataclasses.replace(ENVIRONMENT, status="passed", conda_packages={"gdal": "3.9 h1_0", "python": "3.12.1 0"})
+    text = rendered(found)
+    assert re.search(r"\| packages of conda +\| 2 +\|", text)
+    assert "gdal 3.9 h1_0\npython 3.12.1 0\n" in text
+    assert "conda" not in rendered(ENVIRONMENT)

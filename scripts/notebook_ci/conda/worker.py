@@ -8,6 +8,7 @@ import posixpath
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ import rattler
 from rattler.config import Config
 from rattler.exceptions import InvalidMatchSpecError
 from rattler.explicit_environment import ExplicitEnvironmentSpec
+from rattler.install import InstallerReporter
 from rattler.networking import Client
 from rattler.package_cache import PackageCache, PackageCacheLayer, ValidationMode
 from rattler.repo_data import PackageRecord, RepoDataRecord
@@ -33,6 +35,7 @@ from notebook_ci.conda.protocol import Installation
 CACHE = Path(sys.prefix).parent / "conda-packages"  # among the tool environments
 FILE = re.compile(r"(.+)-([^-]+)-([^-]+)\.(?:conda|tar\.bz2)")  # name, version, build
 MD5_DIGITS = 32
+SILENCE_SECONDS = 10
 
 
 def install(installation: Installation, _: Reply) -> None:
@@ -60,7 +63,7 @@ async def _install(installation: Installation, scratch: Path) -> None:
         target_prefix=installation.prefix,
         package_cache=PackageCache.from_layers([layer]),
         client=client,
-        show_progress=False,
+        reporter=_Reporter(len(records)),
         execute_link_scripts=True,  # as conda does
     )
     # As all environments; a kernel would write the byte-code otherwise, and so change it.
@@ -70,6 +73,26 @@ async def _install(installation: Installation, scratch: Path) -> None:
     # Where conda keeps the variables of an environment.
     state = Path(installation.prefix, "conda-meta", "state")
     state.write_text(json.dumps({"version": 1, "env_vars": installation.variables}), encoding="utf-8")
+
+
+class _Reporter(InstallerReporter):  # type: ignore[misc] # mypy cannot see rattler
+    """Says how far an installation is, so that it is not silent for long."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._downloaded, self._installed, self._said = total, 0, 0, time.monotonic()
+
+    def on_populate_cache_complete(self, _: int) -> None:
+        self._downloaded += 1
+        self._say()
+
+    def on_link_complete(self, _: int) -> None:
+        self._installed += 1
+        self._say()
+
+    def _say(self) -> None:
+        if time.monotonic() - self._said > SILENCE_SECONDS:
+            self._said = time.monotonic()
+            worker.progress(f"  {self._downloaded} of {self._total} downloaded, {self._installed} installed")
 
 
 async def _solved(installation: Installation, client: Client, scratch: Path) -> list[RepoDataRecord]:

@@ -17,5 +17,7 @@ def section(record: SetupEnvRecord) -> list[str]:
         ["packages", str(len(record.packages))],
         ["digest", f"`{record.env_digest[:16]}`"],
     ]
-    packages = "\n".join(f"{package}=={version}" for package, version in record.packages.items())
-    return [table(["environment", ""], rows), folded("Packages", code(packages))]
+    rows += [["packages of conda", str(len(record.conda_packages))]] if record.conda_packages else []
+    lines = [f"{package}=={version}" for package, version in record.packages.items()]
+    lines += [f"{package} {version}" for package, version in record.conda_packages.items()]
+    return [table(["environment", ""], rows), folded("Packages", code("\n".join(lines)))]
