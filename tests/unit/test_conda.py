@@ -134,10 +134,10 @@ def test_variables_win_over_files_and_near_files_over_far_ones(tmp_path: Path) -
         **{
             "etc__conda__.condarc": "channels: [far]\nchannel_alias: https://far\nchannel_priority: strict\n",
             "home__.condarc": "channels: [near]\nchannel_alias: https://near/\n",
-            "own": "custom_channels: {lab: 'https://${HOST}/conda'}\n",
+            "own": "custom_channels: {lab: 'https://${HOST}/$CHANNEL', x: 'https://a:p$$w$ord@h'}\n",
         },
     )
-    environ |= {"CONDARC": str(tmp_path / "own"), "HOST": "lab.example"}
+    environ |= {"CONDARC": str(tmp_path / "own"), "HOST": "lab.example", "CHANNEL": "conda"}
     found = settings.read(environ, "linux", tmp_path)
     assert found.channels == ("near", "far")
     assert found.priority == "strict"
@@ -145,6 +145,7 @@ def test_variables_win_over_files_and_near_files_over_far_ones(tmp_path: Path) -
         "https://near/near",
         "https://lab.example/conda/lab/label/dev",
     ]
+    assert found.resolve(["x"]).credentials == {"h": {"BasicHTTP": {"username": "a", "password": "p$$w$ord"}}}
     environ |= {"CONDA_CHANNELS": "one,two", "CONDA_CHANNEL_PRIORITY": "disabled", "CONDA_CHANNEL_ALIAS": "https://x"}
     found = settings.read(environ, "linux", tmp_path)
     assert (found.channels, found.priority) == (("one", "two"), "disabled")

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from string import Template
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -19,6 +18,7 @@ _DEFAULTS = ("https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/p
 _LISTS, _MAPS = ("channels", "default_channels"), ("custom_channels", "custom_multichannels", "proxy_servers")
 _TEXTS = ("channel_alias", "channel_priority", "ssl_verify")
 _PRIORITIES = {"true": "flexible", "false": "disabled"}  # of old versions
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 _TOKEN = re.compile(r"/t/([^/]+)")
 
 
@@ -94,7 +94,7 @@ def read(environ: Mapping[str, str], platform: str, root: Path = ROOT) -> CondaS
     """Read the user's settings: variables win over files. Raises InputError if a file cannot be read."""
     values: dict[str, Any] = {}
     for path in filter(Path.is_file, _files(environ, platform, root)):  # the weakest first
-        text = Template(read_text(path, str(path))).safe_substitute(environ)
+        text = _VARIABLE.sub(lambda at: environ.get(at[1] or at[2], at[0]), read_text(path, str(path)))
         for name, value in yaml12.mapping(text, origin=f"`{path}`", file=path).items():
             match values.get(name), value:
                 case list() as before, list():

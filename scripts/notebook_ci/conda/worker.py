@@ -1,4 +1,4 @@
-"""The program that installs packages of conda: a worker (see `base/worker.py`), and the only one that uses rattler."""
+"""The program that installs packages of conda: a worker (see `base/worker.py`) in an environment with py-rattler."""
 
 import asyncio
 import contextlib
