@@ -53,7 +53,7 @@ async def _install(installation: Installation, scratch: Path) -> None:
     records = _listed(installation.explicit) if installation.explicit else await _solved(installation, client, scratch)
     if "python" not in {record.name.normalized for record in records}:
         raise InputError("it lists no Python, which notebooks need.", hint="Add `python`.")
-    worker.progress(f"  Installing {len(records)} packages of conda")
+    worker.progress(f"  Installing packages of conda: {len(records)}")
     # Without a SHA-256, rattler takes any package of the same name, version and build from the cache.
     cache = CACHE if installation.uses_cache and all(record.sha256 for record in records) else scratch
     # An edit of an installed file also changes the cache, where it has a hard link: all files are checked.
