@@ -7,7 +7,10 @@ import pytest
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import sha256
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.build_image import packages
+from notebook_ci.build_image.model import BuildImageInputs
+from notebook_ci.build_image.run import ImagePlan, plan
 from notebook_ci.records.setup_env import SetupEnvRecord
 
 UV = "uv"
@@ -147,3 +150,15 @@ def test_what_cannot_be_installed_from_is_refused_before_the_build(
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=message):
         packages.find(name, None, tmp_path)
+
+
+def test_a_file_of_conda_is_refused_in_the_plan_unless_the_image_has_its_own_dockerfile(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, {})
+    assert isinstance(plan(BuildImageInputs(image="x"), workspace), ImagePlan), "nothing says what to install yet"
+    write(tmp_path, environment_yml="dependencies: [python]\n", Dockerfile="FROM scratch\n")
+    with pytest.raises(InputError, match=r"^`environment.yml` lists packages of conda") as caught:
+        plan(BuildImageInputs(image="x"), workspace)
+    assert "`dockerfile`" in caught.value.hint
+    assert isinstance(plan(BuildImageInputs(image="x", dockerfile="Dockerfile"), workspace), ImagePlan)
+    write(tmp_path, requirements_txt="six\n")
+    assert isinstance(plan(BuildImageInputs(image="x"), workspace), ImagePlan)
