@@ -104,6 +104,19 @@ def test_a_line_of_pip_freeze_in_conda_is_told_what_to_write(tmp_path: Path, url
     assert (error.file, error.line) == ("requirements.txt", 2)
 
 
+def test_a_line_of_conda_list_is_told_what_to_write(tmp_path: Path) -> None:
+    cause = 'no such comparison operator "=", must be one of ~= == != <= >= < > ==='
+    output = f"error: Couldn't parse requirement in `requirements.txt` at position 2\n  cause: {cause}\n"
+    error = explained(tmp_path, "#\nnumpy=1.21.2=py39_0\n", output)
+    assert isinstance(error, InputError)
+    assert error.message == "A requirement has a single `=`, as conda writes it."
+    assert "`conda env export --from-history > environment.yml`" in error.hint
+    assert (error.file, error.line) == ("requirements.txt", 2)
+    other = explained(tmp_path, "#\nnumpy=>1\n", output.replace('"="', '"=>"'))
+    assert isinstance(other, InputError)
+    assert other.message.startswith('A requirement is not valid: no such comparison operator "=>"')
+
+
 @pytest.mark.parametrize(
     ("cause", "said"),
     [

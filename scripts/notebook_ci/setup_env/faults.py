@@ -27,6 +27,11 @@ _FAULTS = (
         "Compile it again, for example with `uv pip compile --generate-hashes`.",
     ),
     _in_lock(
+        r"Couldn't parse requirement in `(?P<file>.+?)` at position (?P<position>\d+)\s+cause: no such .* \"=\",",
+        "A requirement has a single `=`, as conda writes it.",
+        "Write `==`, or save the environment with `conda env export --from-history > environment.yml`.",
+    ),
+    _in_lock(
         r"Couldn't parse requirement in `(?P<file>.+?)` at position (?P<position>\d+)\s+cause: (?P<what>.+)",
         "A requirement is not valid: {what}.",
         _CORRECT,
