@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.suite import PYTHON, Workspace, made_environment
+from integration.suite import PYTHON, Workspace, fresh_workspace, made_environment
 from servers.docker_fixtures import base_image, engine, login_registry, open_registry  # noqa: F401 - fixtures
 from servers.mlflow import MlflowServer, serve
 from servers.shared import shared
@@ -17,11 +17,8 @@ from servers.tool_environments import tools  # noqa: F401 - a fixture
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
     """A fresh workspace. Whatever a test leaves running is ended, and fails it."""
-    made = Workspace(tmp_path)
-    yield made
-    left = made.processes()
-    made.kill_all()
-    assert not left
+    with fresh_workspace(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

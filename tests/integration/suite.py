@@ -358,6 +358,17 @@ class Workspace:
                 os.kill(pid, signal.SIGKILL)
 
 
+@contextlib.contextmanager
+def fresh_workspace(folder: Path) -> Iterator[Workspace]:
+    """Yield a workspace in an empty or new folder. Whatever is left running there is ended, and is an error."""
+    folder.mkdir(exist_ok=True)
+    made = Workspace(folder)
+    yield made
+    left = made.processes()
+    made.kill_all()
+    assert not left, left
+
+
 def made_environment(folder: Path, *requirements: str) -> Path:
     """Return the Python of an environment that setup-env has made in a fresh folder."""
     made = Workspace(folder)

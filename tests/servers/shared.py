@@ -24,9 +24,7 @@ def shared(
     The worker that ran `make` waits for the others. Session fixtures end in the reverse order of their start, so no two
     workers wait for each other.
     """
-    base = factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
-    folder.mkdir(exist_ok=True)
+    folder = _folder(factory, name)
     kept = folder / "value"
     with contextlib.ExitStack() as owned, (folder / "lock").open("w") as lock, (folder / "users").open("w") as users:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -43,3 +41,22 @@ def shared(
             kept.unlink()  # a worker that begins now makes its own
             fcntl.flock(lock, fcntl.LOCK_UN)
             fcntl.flock(users, fcntl.LOCK_EX)
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], T]) -> T:
+    """Return what `make` returns for a new folder. Nothing of it may end with the worker that ran `make`."""
+    folder = _folder(factory, name)
+    kept = folder / "value"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(make(Path(tempfile.mkdtemp(dir=folder, prefix="made-")))))
+    value: T = pickle.loads(kept.read_bytes())  # noqa: S301 - a worker wrote it
+    return value
+
+
+def _folder(factory: pytest.TempPathFactory, name: str) -> Path:
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    folder.mkdir(exist_ok=True)
+    return folder

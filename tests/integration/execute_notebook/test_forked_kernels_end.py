@@ -1,12 +1,15 @@
 """How a forked kernel ends: all that it started ends with it, whoever ends first."""
 
 import signal
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from integration.execute_notebook.forked import starts
-from integration.suite import Workspace, notebook, wait_until
+from integration.suite import Done, Workspace, fresh_workspace, notebook, wait_until
+from servers.shared import made_once
 
 # The thread that is told to end the kernel wants something of the thread that publishes, when that is told to stop.
 SLOW = """
@@ -104,31 +107,48 @@ ENDS = {
 
 # How often in a row a started kernel may hang in its end and be killed (`let_reply` of the server says why).
 ENDED_BY_FORCE = 2
+WRITTEN = {"a.ipynb", "helper.py", "__pycache__"}
 
 
-@pytest.mark.parametrize("source", ENDS.values(), ids=ENDS)
-def test_what_ends_with_python_ends_as_ever(workspace: Workspace, kernel: Path, source: str) -> None:
-    workspace.write("a.ipynb", notebook(source))
-    workspace.write("helper.py", HELPER)
-    forked = left_behind(workspace, kernel, "fork")
-    assert forked or "tempfile" in source
-    started = left_behind(workspace, kernel, "spawn")
-    for _ in range(ENDED_BY_FORCE):
-        if started != forked:
-            started = left_behind(workspace, kernel, "spawn")
-    assert started == forked
+Files = dict[str, bytes]
 
 
-def left_behind(workspace: Workspace, kernel: Path, start: str) -> dict[str, bytes]:
-    """Return the files that a kernel's end leaves in the workspace, and take them away."""
-    before = {path.name for path in workspace.folder.iterdir()}
-    done = workspace.execute(kernel, kernel_start=start)
-    assert (done.code, starts(done)) == (0, [start]), done.log
-    made = [path for path in workspace.folder.iterdir() if path.name not in {*before, "__pycache__"}]
-    left = {path.name: b"" if path.suffix == ".db" else path.read_bytes() for path in made}
-    for path in made:
-        path.unlink()
+@pytest.fixture(scope="module")
+def left(kernel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Files]]:
+    """The files that each end leaves, by how the kernel was started."""
+    return made_once(tmp_path_factory, "ends", lambda folder: end_all(folder, kernel))
+
+
+def end_all(folder: Path, kernel: Path) -> dict[str, dict[str, Files]]:
+    with fresh_workspace(folder) as workspace:
+        for name, source in ENDS.items():
+            workspace.write(f"{name}/a.ipynb", notebook(source))
+            workspace.write(f"{name}/helper.py", HELPER)
+        forked = left_behind(workspace, kernel, "fork", ENDS)
+        started = left_behind(workspace, kernel, "spawn", ENDS)
+        for _ in range(ENDED_BY_FORCE):
+            different = [name for name in ENDS if started[name] != forked[name]]
+            started |= left_behind(workspace, kernel, "spawn", different) if different else {}
+    return {"fork": forked, "spawn": started}
+
+
+def left_behind(workspace: Workspace, kernel: Path, start: str, names: Collection[str]) -> dict[str, Files]:
+    """Return the files that the ends of kernels leave beside their notebooks, and take them away."""
+    done = workspace.execute(kernel, notebooks="\n".join(names), kernel_start=start)
+    assert (done.code, starts(done)) == (0, [start] * len(names)), done.log
+    left = {}
+    for name in names:
+        files = [path for path in (workspace.folder / name).iterdir() if path.name not in WRITTEN]
+        left[name] = {path.name: b"" if path.suffix == ".db" else path.read_bytes() for path in files}
+        for path in files:
+            path.unlink()
     return left
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_what_ends_with_python_ends_as_ever(left: dict[str, dict[str, Files]], name: str) -> None:
+    assert left["fork"][name] or "tempfile" in ENDS[name]
+    assert left["spawn"][name] == left["fork"][name]
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
@@ -164,19 +184,46 @@ ENDINGS = {
 }
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A notebook per ending, each with a family: what came of them, and the processes and files that they left."""
+
+    done: Done
+    processes: list[str]
+    files: list[str]
+
+
+@pytest.fixture(scope="module")
+def ended(kernel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
+    """By how the kernels were started."""
+    return made_once(tmp_path_factory, "endings", lambda folder: end_families(folder, kernel))
+
+
+def end_families(folder: Path, kernel: Path) -> dict[str, Ended]:
+    made = {}
+    for start in ("fork", "spawn"):
+        (folder / start).mkdir()
+        workspace = Workspace(folder / start)
+        for number, (name, source) in enumerate(ENDINGS.items()):
+            workspace.write(f"{name}.ipynb", notebook(FAMILY.replace(".25", f".{number}5"), source))
+        done = workspace.execute(kernel, kernel_start=start, cell_timeout="2")
+        made[start] = Ended(done, list(workspace.processes().values()), workspace.leftovers())
+        workspace.kill_all()
+    return made
+
+
 def sleeping(workspace: Workspace) -> list[str]:
     return [command for command in workspace.processes().values() if command.startswith("sleep ")]
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_its_whole_family_ends_with_it(workspace: Workspace, kernel: Path, ending: str, start: str) -> None:
-    workspace.write("a.ipynb", notebook(FAMILY, ENDINGS[ending]))
-    done = workspace.execute(kernel, kernel_start=start, cell_timeout="2")
-    assert done.code == (0 if ending == "well" else 1), done.log
-    assert starts(done) == [start]
-    assert not workspace.processes()
-    assert not workspace.leftovers()
+def test_its_whole_family_ends_with_it(ended: dict[str, Ended], ending: str, start: str) -> None:
+    found = ended[start].done.notebooks[f"{ending}.ipynb"]
+    assert found["status"] == ("passed" if ending == "well" else "failed"), found
+    assert found["kernel_start"] == start
+    assert not ended[start].processes
+    assert not ended[start].files
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])

@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from integration.suite import Done, Workspace, copied_environment, notebook, wait_until
+from integration.suite import Done, Workspace, copied_environment, fresh_workspace, notebook, wait_until
+from servers.shared import made_once
 
 Install = Callable[[str, str], None]
 
@@ -61,17 +63,21 @@ def kernel(kernel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def install(kernel: Path) -> Iterator[Install]:
     """Puts modules into the environment of the kernels, for one test."""
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    packages = kernel.parents[1] / "lib" / version / "site-packages"
     made: list[Path] = []
 
     def put(name: str, text: str) -> None:
-        made.append(packages / f"{name}.py")
+        made.append(module_in(kernel, name))
         made[-1].write_text(text, encoding="utf-8")
 
     yield put
     for path in made:
         path.unlink()
+
+
+def module_in(kernel: Path, name: str) -> Path:
+    """Return the path of a module in the environment of the kernels."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return kernel.parents[1] / "lib" / version / "site-packages" / f"{name}.py"
 
 
 def results(done: Done) -> list[dict[str, Any]]:
@@ -122,25 +128,47 @@ def test_modules_that_are_named_are_imported_for_all(workspace: Workspace, kerne
     assert [done.printed(f"{name}.ipynb") for name in "ab"] == ["True\n"] * 2
 
 
-@pytest.mark.parametrize("name", BAD)
-def test_what_would_be_seen_is_left_to_the_notebook(
-    workspace: Workspace, kernel: Path, install: Install, name: str
-) -> None:
-    text, why = BAD[name]
-    install("nci_good", GOOD)
-    install(f"nci_{name}", text)
-    pair(workspace, f"import nci_good\nimport nci_{name}", "print(nci_good.tell())")
-    outcomes = []
-    for mode in ({}, {"kernel_start": "spawn"}):
-        done = workspace.execute(kernel, None, **mode)
-        outcomes.append([(found["status"], (found["failure"] or {}).get("ename")) for found in results(done)])
+@dataclass(frozen=True)
+class Bad:
+    """Per bad module, what came of two notebooks by forked kernels, and of the first of them by a started one."""
+
+    forked: dict[str, dict[str, Any]]
+    started: dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def bad(kernel: Path, tmp_path_factory: pytest.TempPathFactory) -> Bad:
+    return made_once(tmp_path_factory, "bad-imports", lambda folder: import_bad(folder, kernel))
+
+
+def import_bad(folder: Path, kernel: Path) -> Bad:
+    python = copied_environment(kernel, folder / "kernel")
+    for name, text in {"good": GOOD, **{name: text for name, (text, _) in BAD.items()}}.items():
+        module_in(python, f"nci_{name}").write_text(text, encoding="utf-8")
+    with fresh_workspace(folder / "workspace") as workspace:
+        for name in BAD:
+            for letter in "ab":  # what one alone imports is not imported before
+                cells = (f"import nci_good\nimport nci_{name}", "print(nci_good.tell())")
+                workspace.write(f"{name}/{letter}.ipynb", notebook(*cells))
+        forked = workspace.execute(python).notebooks
+        started = workspace.execute(python, kernel_start="spawn", exclude="*/b.ipynb").notebooks
         workspace.kill_all()  # `starts_a_process`: a started kernel's lives on
-        if not mode:
-            assert [found["kernel_start"] for found in results(done)] == ["fork"] * 2, done.log
-            # The first ones may have waited for the server that failed.
-            assert all(found["preloaded"] in ([], ["nci_good"]) for found in results(done))
-            assert all(why in found["not_preloaded"][f"nci_{name}"] for found in results(done)), results(done)
-    assert outcomes[0] == outcomes[1]
+    return Bad(forked, started)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_would_be_seen_is_left_to_the_notebook(bad: Bad, name: str) -> None:
+    _, why = BAD[name]
+    forked, started = [bad.forked[f"{name}/{letter}.ipynb"] for letter in "ab"], bad.started[f"{name}/a.ipynb"]
+    assert [found["kernel_start"] for found in forked] == ["fork"] * 2
+    # The first ones may have waited for the server that failed.
+    assert all(found["preloaded"] in ([], ["nci_good"]) for found in forked)
+    assert all(why in found["not_preloaded"][f"nci_{name}"] for found in forked), forked
+    assert [outcome(found) for found in forked] == [outcome(started)] * 2
+
+
+def outcome(found: dict[str, Any]) -> tuple[str, str | None]:
+    return found["status"], (found["failure"] or {}).get("ename")
 
 
 def test_a_module_that_sets_a_variable_is_as_ever(workspace: Workspace, kernel: Path, install: Install) -> None:
