@@ -1,10 +1,15 @@
 """A wrong input as a case, and the assertions that it is refused before any work begins."""
 
+import contextlib
+import io
+import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from integration.suite import Done, Workspace, notebook, parameters
+from notebook_ci.base.stage import Command
 from notebook_ci.records.run_directory import RUN_MARKER
 
 RAN = notebook(parameters("alpha = 1"), "open('ran', 'w').close()")
@@ -44,6 +49,22 @@ def prepare(workspace: Workspace, case: Case, files: Mapping[str, Content]) -> t
     if not isinstance(inputs, str):
         inputs = {name: value.replace("{cwd}", cwd) for name, value in inputs.items()}
     return inputs, case.message.replace("{cwd}", cwd)
+
+
+def run_here(
+    workspace: Workspace,
+    command: Command[Any],
+    inputs: Mapping[str, str] | str,
+    environ: Mapping[str, str] | None = None,
+) -> Done:
+    """Run a command as a step of a runner, in this process: for what is refused before a tool is needed."""
+    workspace.create_runner_files()
+    environ = {**workspace.environ, **workspace.runner_environ, **(environ or {})}
+    stdin = io.StringIO(inputs if isinstance(inputs, str) else json.dumps(dict(inputs), ensure_ascii=False))
+    log, began = io.StringIO(), time.monotonic()
+    with contextlib.chdir(workspace.folder), contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+        code = command.main(["--inputs-from-stdin"], environ, stdin)
+    return workspace.done(code, log.getvalue(), time.monotonic() - began)
 
 
 def assert_refused(done: Done, case: Case, message: str) -> None:

@@ -281,8 +281,7 @@ class Workspace:
         if inputs is not None:
             text = inputs if isinstance(inputs, str) else json.dumps(dict(inputs), ensure_ascii=False)
             env |= {**self.runner_environ, "INPUTS": text}
-            for name in RUNNER_FILES:
-                (self.base / name.lower()).write_bytes(b"")
+            self.create_runner_files()
         env |= dict(environ or {})
         # `exec`, as the run step of each action.yml has it: the runner's child is the script.
         return subprocess.Popen(
@@ -319,11 +318,20 @@ class Workspace:
             process.kill()
             self.kill_all()
             raise
+        return self.done(process.returncode, log, time.monotonic() - began)
+
+    def create_runner_files(self) -> None:
+        """Create the files of a step, or empty them."""
+        for name in RUNNER_FILES:
+            (self.base / name.lower()).write_bytes(b"")
+
+    def done(self, code: int, log: str, seconds: float) -> Done:
+        """Return what came of a stage that has ended."""
         output, summary = (self.base / name.lower() for name in RUNNER_FILES[:2])
         return Done(
-            process.returncode,
+            code,
             log,
-            time.monotonic() - began,
+            seconds,
             _outputs(output.read_text(encoding="utf-8")) if output.exists() else {},
             summary.read_text(encoding="utf-8") if summary.exists() else "",
         )

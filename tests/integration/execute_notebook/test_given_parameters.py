@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from execute_notebook import STAGE
+from integration.refusals import run_here
 from integration.suite import Done, Workspace, notebook, parameters
 
 TELL = 'import json\nprint(json.dumps({name: globals().get(name, "missing") for name in NAMES.split()}))'
@@ -70,11 +72,11 @@ def test_notebooks_stand_in_sorted_order(with_parameters: tuple[Workspace, Done]
 
 
 @pytest.mark.parametrize("others", [{}, {"second.ipynb": parameters("beta = 1")}], ids=["one", "two notebooks"])
-def test_a_parameter_that_no_notebook_declares(workspace: Workspace, kernel: Path, others: dict[str, Any]) -> None:
+def test_a_parameter_that_no_notebook_declares(workspace: Workspace, others: dict[str, Any]) -> None:
     workspace.write("first.ipynb", notebook(parameters("alpha = 1"), "open('ran', 'w')"))
     for name, cell in others.items():
         workspace.write(name, notebook(cell, "open('ran', 'w')"))
-    done = workspace.execute(kernel, parameters="alpha: 2\nalfa: 2")
+    done = run_here(workspace, STAGE, {"parameters": "alpha: 2\nalfa: 2"})
     names = "`alpha`, `beta`" if others else "`alpha`"
     [error] = done.annotations()
     assert error.message == (

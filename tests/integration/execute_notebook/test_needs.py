@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from execute_notebook import STAGE
 from integration.execute_notebook.scheduled import begun, errors, stamp, statuses
+from integration.refusals import run_here
 from integration.suite import Workspace, notebook
 
 
@@ -112,10 +114,10 @@ def test_a_needed_notebook_that_is_not_chosen_is_not_waited_for(workspace: Works
         ("train.ipynb: [data.ipynb", "`needs` is not valid YAML"),
     ],
 )
-def test_needs_that_cannot_be_met(workspace: Workspace, kernel: Path, needs: str, said: str) -> None:
+def test_needs_that_cannot_be_met(workspace: Workspace, needs: str, said: str) -> None:
     for name in ("data", "train"):
         workspace.write(f"{name}.ipynb", notebook("open('ran', 'w')"))
-    done = workspace.execute(kernel, needs=needs)
+    done = run_here(workspace, STAGE, {"needs": needs})
     [error] = errors(done)
     assert said in error or _circle(error) == _circle(said) != [], error
     assert (done.code, done.outputs["status"]) == (2, "error")

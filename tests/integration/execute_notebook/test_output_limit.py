@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from execute_notebook import STAGE
 from integration.execute_notebook.scheduled import errors
+from integration.refusals import run_here
 from integration.suite import Done, Workspace, notebook, texts
 
 
@@ -103,9 +105,9 @@ def test_an_error_stands_behind_whatever_was_left_out(workspace: Workspace, kern
 
 
 @pytest.mark.parametrize("size", ["0", "-1", "much", "1 PB", "1.5 MB"])
-def test_a_size_that_is_none(workspace: Workspace, kernel: Path, size: str) -> None:
+def test_a_size_that_is_none(workspace: Workspace, size: str) -> None:
     workspace.write("a.ipynb", notebook("open('ran', 'w')"))
-    done = workspace.execute(kernel, max_output=size)
+    done = run_here(workspace, STAGE, {"max-output": size})
     assert done.code == 2
     assert "max-output" in errors(done)[0]
     assert not (workspace.folder / "ran").exists()

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from execute_notebook import STAGE
 from integration.execute_notebook.scheduled import begun, errors, stamp, statuses
+from integration.refusals import run_here
 from integration.suite import ROOT, Workspace, notebook, private_mount
 
 
@@ -104,9 +106,9 @@ def test_one_more_runs_while_they_are_short(
 
 
 @pytest.mark.parametrize("workers", ["0", "-1", "two", "1.5"])
-def test_a_number_of_workers_that_is_none(workspace: Workspace, kernel: Path, workers: str) -> None:
+def test_a_number_of_workers_that_is_none(workspace: Workspace, workers: str) -> None:
     workspace.write("a.ipynb", notebook("open('ran', 'w')"))
-    done = workspace.execute(kernel, workers=workers)
+    done = run_here(workspace, STAGE, {"workers": workers})
     assert done.code == 2
     assert "workers" in errors(done)[0]
     assert not (workspace.folder / "ran").exists()

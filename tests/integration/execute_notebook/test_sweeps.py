@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from execute_notebook import STAGE
 from integration.execute_notebook.scheduled import errors, statuses
+from integration.refusals import run_here
 from integration.suite import Done, Workspace, notebook, parameters
 
 TRAIN = parameters("alpha = 0\nname = 'none'\nepochs = 1")
@@ -106,18 +108,18 @@ def test_a_sweep_as_tables_of_the_file_of_inputs(workspace: Workspace, kernel: P
         ("- {alpha: 1", "`sweep` is not valid YAML"),
     ],
 )
-def test_a_sweep_that_is_none(workspace: Workspace, kernel: Path, sweep: str, said: str) -> None:
+def test_a_sweep_that_is_none(workspace: Workspace, sweep: str, said: str) -> None:
     workspace.write("train.ipynb", notebook(TRAIN, "open('ran', 'w')"))
-    done = workspace.execute(kernel, sweep=sweep)
+    done = run_here(workspace, STAGE, {"sweep": sweep})
     assert done.code == 2
     assert said in errors(done)[0]
     assert not (workspace.folder / "ran").exists()
 
 
-def test_an_execution_of_a_sweep_with_the_name_of_a_notebook(workspace: Workspace, kernel: Path) -> None:
+def test_an_execution_of_a_sweep_with_the_name_of_a_notebook(workspace: Workspace) -> None:
     workspace.write("train.ipynb", notebook(TRAIN, "open('ran', 'w')"))
     workspace.write("train@small.ipynb", notebook("open('ran', 'w')"))
-    done = workspace.execute(kernel, sweep="small: {alpha: 1}")
+    done = run_here(workspace, STAGE, {"sweep": "small: {alpha: 1}"})
     assert done.code == 2
     assert "`sweep` names an execution `train@small.ipynb`, which is also the name of a notebook." in errors(done)[0]
     assert not (workspace.folder / "ran").exists()
