@@ -47,7 +47,6 @@ BESIDE = (".py", ".so", ".toml", ".cfg", ".ini", ".yaml", ".yml", ".env", "rc")
 CHANGED = "packages or files changed: "  # before their names
 MOST_NAMED = 10
 READY = "-ready"  # suffix of the socket's name: this file exists once everything is imported
-GRACE_SECONDS = 1.0
 END_SECONDS = 5.0
 REFUSAL_SECONDS = 1.0
 LOOK_SECONDS = 0.01
@@ -388,7 +387,6 @@ def be_as_started(request: Request, importer: Any, memory: int) -> None:
     try:
         exec(spec.loader.get_code(argv[2]), vars(module))  # noqa: S102 - as `python -m` does
     finally:
-        let_reply(app)
         end(sys.exc_info()[1])
 
 
@@ -437,17 +435,6 @@ def know_files(app: Any) -> None:
             app.kernel._kernel_modules += files  # noqa: SLF001 - debuggers use this list
 
     app.init_kernel = init_with_files
-
-
-def let_reply(app: Any) -> None:
-    """Wait for the thread that must end the kernel, if there is one.
-
-    When ipykernel (7.4) ends, it closes its sockets while that thread may still report that it is idle on one of them:
-    then both wait forever. Started kernels have the same race; they are killed after some seconds.
-    """
-    control = getattr(app, "control_thread", None)
-    if control is not None and control.is_alive():
-        control.join(GRACE_SECONDS)
 
 
 def with_arguments(arguments: list[str]) -> Any:

@@ -104,9 +104,6 @@ ENDS = {
     "an open file": "import json\njson.kept = open('written', 'w')\njson.kept.write('all')",
 }
 
-
-# How often in a row a started kernel may hang in its end and be killed (`let_reply` of the server says why).
-ENDED_BY_FORCE = 2
 WRITTEN = {"a.ipynb", "helper.py", "__pycache__"}
 
 
@@ -126,9 +123,6 @@ def end_all(folder: Path, kernel: Path) -> dict[str, dict[str, Files]]:
             workspace.write(f"{name}/helper.py", HELPER)
         forked = left_behind(workspace, kernel, "fork", ENDS)
         started = left_behind(workspace, kernel, "spawn", ENDS)
-        for _ in range(ENDED_BY_FORCE):
-            different = [name for name in ENDS if started[name] != forked[name]]
-            started |= left_behind(workspace, kernel, "spawn", different) if different else {}
     return {"fork": forked, "spawn": started}
 
 
