@@ -4,7 +4,7 @@ import contextlib
 import io
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,14 +56,15 @@ def run_here(
     command: Command[Any],
     inputs: Mapping[str, str] | str,
     environ: Mapping[str, str] | None = None,
+    flags: Iterable[str] = (),
 ) -> Done:
-    """Run a command as a step of a runner, in this process: for what is refused before a tool is needed."""
+    """Run a command as a step of a runner, in this process: for what is planned, or refused before a tool is needed."""
     workspace.create_runner_files()
     environ = {**workspace.environ, **workspace.runner_environ, **(environ or {})}
     stdin = io.StringIO(inputs if isinstance(inputs, str) else json.dumps(dict(inputs), ensure_ascii=False))
     log, began = io.StringIO(), time.monotonic()
     with contextlib.chdir(workspace.folder), contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-        code = command.main(["--inputs-from-stdin"], environ, stdin)
+        code = command.main(["--inputs-from-stdin", *flags], environ, stdin)
     return workspace.done(code, log.getvalue(), time.monotonic() - began)
 
 

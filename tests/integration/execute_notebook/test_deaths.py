@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from integration.suite import Done, Workspace, line_of, notebook, texts
+from servers.shared import made_once
 
 SAID = "import os\nprint('python says', flush=True)\nos.write(2, b'native says\\n')\n"
 CRASH = "import ctypes\n\ndef crash():\n    ctypes.string_at(0)"
@@ -46,12 +47,16 @@ BEFORE = "import sys, time\nprint('before', file=sys.__stderr__)\ntime.sleep(0.5
 def died(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, kernel: Path
 ) -> tuple[Workspace, Done]:
-    """Each death several times, more at a time than there are CPUs: what is lost in a race is lost then."""
-    workspace = Workspace(tmp_path_factory.mktemp("died"))
+    start = str(request.param)
+    return made_once(tmp_path_factory, f"died-{start}", lambda folder: die(Workspace(folder), kernel, start))
+
+
+def die(workspace: Workspace, kernel: Path, start: str) -> tuple[Workspace, Done]:
+    """Execute each death several times, more at a time than there are CPUs: what is lost in a race is lost then."""
     for name, (cells, _, _) in DEATHS.items():
         for number in range(REPEATED):
             workspace.write(f"{name}/{number}.ipynb", notebook(BEFORE, *cells))
-    return workspace, workspace.execute(kernel, kernel_start=request.param, workers="6")
+    return workspace, workspace.execute(kernel, kernel_start=start, workers="6")
 
 
 @pytest.mark.parametrize("name", DEATHS)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from execute_notebook import STAGE
+from integration.refusals import run_here
 from integration.suite import ROOT, Workspace, code, in_the_tool_environment, markdown, notebook, parameters
 
 FRESH = {"executed": "0", "failed": "0"}
@@ -64,14 +66,12 @@ def test_the_output_stands_in_the_run_directory_and_each_run_has_its_own(workspa
     ],
     ids=["the workspace", "above it", "by a link", "an output", "run-dir"],
 )
-def test_sources_are_never_written_over(
-    workspace: Workspace, kernel: Path, inputs: dict[str, str], message: str
-) -> None:
+def test_sources_are_never_written_over(workspace: Workspace, inputs: dict[str, str], message: str) -> None:
     sources = [workspace.write(name, notebook("open('ran', 'w')")) for name in ("a.ipynb", "sub/b.ipynb")]
     before = [path.read_bytes() for path in sources]
     (workspace.folder / "out").mkdir()
     (workspace.folder / "out" / "sub").symlink_to(workspace.folder / "sub")
-    done = workspace.run("execute-notebook", {"python": str(kernel), **inputs})
+    done = run_here(workspace, STAGE, inputs)
     assert done.code == 2
     assert message in done.annotations()[0].message
     assert [path.read_bytes() for path in sources] == before
@@ -101,14 +101,15 @@ def test_of_a_repeated_id_the_first_cell_keeps_it(workspace: Workspace, kernel: 
     ],
     ids=["all", "glob", "folder", "lines", "exclude", "exclude glob", "hidden, by name"],
 )
-def test_selection(workspace: Workspace, kernel: Path, inputs: dict[str, str], expected: list[str]) -> None:
+def test_selection(workspace: Workspace, inputs: dict[str, str], expected: list[str]) -> None:
     for name in ("a.ipynb", "deep/b.ipynb", "deep/er/c.ipynb", ".hidden/h.ipynb", "env/lib/v.ipynb"):
         workspace.write(name, notebook())
     workspace.write("env/pyvenv.cfg", "")
     workspace.write("deep/.ipynb_checkpoints/b-checkpoint.ipynb", notebook())
     workspace.write("deep/text.md", "x")
-    done = workspace.run("execute-notebook", {"python": str(kernel), **inputs})
-    assert (done.code, sorted(done.notebooks)) == (0, sorted(expected)), done.log
+    done = run_here(workspace, STAGE, inputs, flags=["--plan"])
+    [line] = re.findall(r"^  execute \d notebooks?: (.*)$", done.log, re.MULTILINE)
+    assert (done.code, sorted(line.split(", "))) == (0, sorted(expected)), done.log
     unused = "`exclude` lists `not/there.ipynb`, which matches no notebook."
     assert [each.message for each in done.annotations("notice")] == [unused] * ("not/there" in str(inputs))
 

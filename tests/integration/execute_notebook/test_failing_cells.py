@@ -20,6 +20,7 @@ from integration.suite import (
     parameters,
     texts,
 )
+from servers.shared import made_once
 
 
 def executed_cells(executed: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -54,7 +55,10 @@ FAILING: dict[str, tuple[dict[str, Any], int | None, str, int]] = {
 
 @pytest.fixture(scope="module")
 def failing(tmp_path_factory: pytest.TempPathFactory, kernel: Path) -> tuple[Workspace, Done]:
-    workspace = Workspace(tmp_path_factory.mktemp("failing"))
+    return made_once(tmp_path_factory, "failing", lambda folder: fail(Workspace(folder), kernel))
+
+
+def fail(workspace: Workspace, kernel: Path) -> tuple[Workspace, Done]:
     for name, (content, indent, _, _) in FAILING.items():
         workspace.write(f"{name}.ipynb", content, indent)
     # As a string, not a list of lines: another valid form.

@@ -146,7 +146,7 @@ def test_what_the_interpreter_does_when_it_begins_is_kept(workspace: Workspace, 
 
 
 PARSED = """
-import json, sys
+import json, os, sys
 sys.path.insert(0, sys.argv[1])
 from kernel_server.inside import server
 from ipykernel.kernelapp import IPKernelApp
@@ -154,34 +154,43 @@ from ipykernel.kernelapp import IPKernelApp
 def told(app):
     return [app.argv, repr(app.cli_config), repr(app.config), app.connection_file, app.extra_args, app.log_level]
 
-arguments = json.loads(sys.argv[2])
-parsed_then = IPKernelApp()
-parsed_then.parse_command_line(arguments)
-before = server.parse_arguments()
-app = server.with_arguments(arguments)
-app.parse_command_line(arguments)
-print(json.dumps([told(app), told(parsed_then), app is before]))
+for arguments in json.loads(sys.argv[2]):
+    if os.fork() == 0:
+        parsed_then = IPKernelApp()
+        parsed_then.parse_command_line(arguments)
+        before = server.parse_arguments()
+        app = server.with_arguments(arguments)
+        app.parse_command_line(arguments)
+        print(json.dumps([told(app), told(parsed_then), app is before]))
+        break
+    os.wait()
 """
 
 
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (["-f", "/x/kernel.json", "--HistoryManager.hist_file=:memory:"], True),
-        (["-f", "/x/kernel.json"], False),
-        (["-f", "/x/kernel.json", "--HistoryManager.hist_file=other"], False),
-        (["-f", "/x/kernel.json", "--HistoryManager.hist_file=:memory:", "--debug"], False),
-        (["--debug"], False),
-        ([], False),
-    ],
-)
-def test_arguments_that_were_parsed_before(kernel: Path, arguments: list[str], *, expected: bool) -> None:
-    """What was parsed before is used for the arguments that it was made for, and it is the same."""
-    command: list[str | Path] = [kernel, "-c", PARSED, ROOT / "scripts", json.dumps(arguments)]
+# Arguments, and whether what was parsed before is used for them.
+ARGUMENTS = [
+    (["-f", "/x/kernel.json", "--HistoryManager.hist_file=:memory:"], True),
+    (["-f", "/x/kernel.json"], False),
+    (["-f", "/x/kernel.json", "--HistoryManager.hist_file=other"], False),
+    (["-f", "/x/kernel.json", "--HistoryManager.hist_file=:memory:", "--debug"], False),
+    (["--debug"], False),
+    ([], False),
+]
+
+
+@pytest.fixture(scope="module")
+def parsed(kernel: Path) -> list[Any]:
+    command: list[str | Path] = [kernel, "-c", PARSED, ROOT / "scripts", json.dumps([each for each, _ in ARGUMENTS])]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    ours, theirs, was_used = json.loads(done.stdout)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("arguments", ARGUMENTS)
+def test_arguments_that_were_parsed_before(parsed: list[Any], arguments: tuple[list[str], bool]) -> None:
+    """What was parsed before is used for the arguments that it was made for, and it is the same."""
+    ours, theirs, was_used = parsed[ARGUMENTS.index(arguments)]
     assert ours == theirs
-    assert was_used == expected
+    assert was_used == arguments[1]
 
 
 @pytest.mark.parametrize(("start", "expected"), [("fork", "True"), ("spawn", "False")])

@@ -9,6 +9,7 @@ import pytest
 from execute_notebook import STAGE
 from integration.refusals import run_here
 from integration.suite import Done, Workspace, notebook, parameters
+from servers.shared import made_once
 
 TELL = 'import json\nprint(json.dumps({name: globals().get(name, "missing") for name in NAMES.split()}))'
 SHOW = "print([repr(value) for value in (yes, no, none, whole, small, octal, text, items, table, day)])"
@@ -16,7 +17,10 @@ SHOW = "print([repr(value) for value in (yes, no, none, whole, small, octal, tex
 
 @pytest.fixture(scope="module")
 def with_parameters(tmp_path_factory: pytest.TempPathFactory, kernel: Path) -> tuple[Workspace, Done]:
-    workspace = Workspace(tmp_path_factory.mktemp("parameters"))
+    return made_once(tmp_path_factory, "parameters", lambda folder: execute_all(Workspace(folder), kernel))
+
+
+def execute_all(workspace: Workspace, kernel: Path) -> tuple[Workspace, Done]:
     workspace.write("params.yaml", "alpha: 1\nbeta: from file\n")
     workspace.write("one.ipynb", notebook(parameters("alpha = 0\nbeta = ''"), "NAMES = 'alpha beta gamma'\n" + TELL))
     workspace.write(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from integration.suite import Done, Workspace, notebook, parameters
+from servers.shared import made_once
 
 ATTACKS = (
     "::error::obeyed",
@@ -44,7 +45,10 @@ HOSTILE = {
 
 @pytest.fixture(scope="module")
 def attacked(tmp_path_factory: pytest.TempPathFactory, kernel: Path) -> Done:
-    workspace = Workspace(tmp_path_factory.mktemp("attacked"))
+    return made_once(tmp_path_factory, "attacked", lambda folder: attack(Workspace(folder), kernel))
+
+
+def attack(workspace: Workspace, kernel: Path) -> Done:
     for name, content in HOSTILE.items():
         workspace.write(name, content)
     return workspace.execute(kernel)

@@ -8,6 +8,7 @@ import pytest
 
 from integration.refusals import Content
 from integration.suite import Done, Workspace, notebook, parameters
+from servers.shared import made_once
 
 GOOD = json.dumps(notebook("print('good')"))
 INVALID: dict[str, tuple[Content, int, str]] = {
@@ -59,7 +60,10 @@ INVALID: dict[str, tuple[Content, int, str]] = {
 
 @pytest.fixture(scope="module")
 def invalid(tmp_path_factory: pytest.TempPathFactory, kernel: Path) -> Done:
-    workspace = Workspace(tmp_path_factory.mktemp("invalid"))
+    return made_once(tmp_path_factory, "invalid", lambda folder: execute_invalid(Workspace(folder), kernel))
+
+
+def execute_invalid(workspace: Workspace, kernel: Path) -> Done:
     for name, (content, _, _) in INVALID.items():
         workspace.write(f"{name}.ipynb", content)
     workspace.write("good.ipynb", notebook("print('good')"))

@@ -17,6 +17,7 @@ from integration.suite import (
     notebook,
     parameters,
 )
+from servers.shared import made_once
 
 BASH = {"kernelspec": {"name": "bash", "display_name": "Bash", "language": "bash"}}
 
@@ -24,7 +25,11 @@ BASH = {"kernelspec": {"name": "bash", "display_name": "Bash", "language": "bash
 @pytest.fixture(scope="session")
 def bash(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment with ipykernel, and beside it a kernel of bash."""
-    python = made_environment(tmp_path_factory.mktemp("bash"), "ipykernel", "bash_kernel")
+    return made_once(tmp_path_factory, "bash", with_bash)
+
+
+def with_bash(folder: Path) -> Path:
+    python = made_environment(folder, "ipykernel", "bash_kernel")
     subprocess.run([python, "-m", "bash_kernel.install", "--prefix", python.parents[1]], check=True)
     return python
 

@@ -2,11 +2,8 @@
 
 import copy
 import difflib
-import fcntl
 import itertools
 import json
-import os
-import pickle
 import re
 import shutil
 import subprocess
@@ -16,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from integration.suite import ROOT, Done, Workspace
+from integration.suite import PYTHON, ROOT, Done, Workspace, base_environ
+from servers.shared import made_once
 
 CORPUS = ROOT / "tests" / "corpus"
 NOTEBOOKS = sorted(str(path.relative_to(CORPUS).with_suffix("")) for path in CORPUS.rglob("*.ipynb"))
@@ -26,6 +24,11 @@ REQUIREMENTS = (
 )
 # Of these, what several notebooks of the corpus begin with, and what may be imported before.
 EXPECTED = {"numpy", "pandas", "matplotlib", "seaborn", "plotly", "sklearn", "ipywidgets", "joblib"}
+# The fonts are looked for once: that takes seconds, and prints a line. What is imported is compiled.
+WARM_UP = (
+    "import matplotlib.font_manager, matplotlib.pyplot, plotly.express, seaborn, sklearn.ensemble, sklearn.pipeline\n"
+    "import ipykernel.kernelapp, ipykernel.ipkernel, ipykernel.zmqshell, ipywidgets, joblib, nbformat, tqdm"
+)
 TIMEOUT = 600
 CELL_TIMEOUT = "60"  # what hangs by one kind of kernel alone is a difference, too
 # What the others are compared with, and the inputs of execute-notebook for each kind of kernel.
@@ -142,35 +145,30 @@ class Run:
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     """The corpus by each kind of kernel; run once, by one of the workers of pytest."""
-    base = tmp_path_factory.getbasetemp()
-    base = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "corpus"
-    base.mkdir(exist_ok=True)
-    made = base / "runs"
-    with (base / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not made.exists():
-            made.write_bytes(pickle.dumps(run_all(base)))
-    return dict(pickle.loads(made.read_bytes()))  # noqa: S301 - a worker wrote it
+    return made_once(tmp_path_factory, "corpus", run_all)
 
 
 def run_all(base: Path) -> dict[str, Run]:
     """Run the corpus by each kind of kernel, in a workspace of the same paths."""
     python = scientific(base / "environment")
-    # The fonts are looked for once: that takes seconds, and prints a line.
     environ = {"MPLCONFIGDIR": str(base / "matplotlib")}
     (base / "matplotlib").mkdir()
-    subprocess.run([python, "-c", "import matplotlib.font_manager"], env=environ, check=True)
+    subprocess.run([python, "-c", WARM_UP], env=environ, check=True)
     return {mode: run(base / "workspace", python, mode, environ) for mode in MODES}
 
 
-def scientific(base: Path) -> Path:
-    """Return the Python of an environment with the packages that the corpus imports."""
-    base.mkdir()
-    made = Workspace(base)
-    made.write("requirements.txt", REQUIREMENTS.replace(" ", "\n") + "\n")
-    done = made.end(made.start("setup-env", {}), TIMEOUT)
-    assert done.code == 0, done.log
-    return Path(done.outputs["python"])
+def scientific(folder: Path) -> Path:
+    """Return the Python of an environment with the packages that the corpus imports.
+
+    setup-env would compile all their files, which takes longer than a run of the corpus; most are never imported.
+    """
+    uv = ["/bin/bash", str(ROOT / "scripts" / "launch.sh"), "--env", "setup-env", "--exec", "uv"]
+    environ = {**base_environ(), "HOME": str(folder.parent)}
+    python = folder / "bin" / "python"
+    for command in (["venv", "--python", str(PYTHON), str(folder)], ["pip", "install", "--python", str(python)]):
+        packages = REQUIREMENTS.split() if "install" in command else []
+        subprocess.run([*uv, *command, "--quiet", *packages], env=environ, check=True)
+    return python
 
 
 def run(base: Path, python: Path, mode: str, environ: dict[str, str]) -> Run:

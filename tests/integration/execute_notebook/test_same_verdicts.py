@@ -3,14 +3,14 @@
 import json
 import shutil
 import subprocess
-import tarfile
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from integration.suite import PYTHON, Workspace, base_environ, made_environment
+from integration.suite import PYTHON, ROOT, Workspace, base_environ, made_environment
+from servers.shared import made_once
 
 PEERS = ("papermill==2.7.0", "nbmake==1.5.5")
 # Its source archive.
@@ -44,27 +44,36 @@ json.dump(verdicts, open(sys.argv[1], "w"))
 @pytest.fixture(scope="module")
 def peers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment with both, and with a kernel."""
-    return made_environment(tmp_path_factory.mktemp("peers"), "ipykernel", *PEERS)
+    return made_once(tmp_path_factory, "peers", lambda folder: made_environment(folder, "ipykernel", *PEERS))
 
 
 def released(name: str, peers: Path, folder: Path) -> Path:
-    """Return the folder of a peer's test notebooks. nbmake has them in its source archive alone."""
+    """Return the folder of a peer's test notebooks. nbmake has them in its source archive alone, which uv unpacks."""
     if name == "papermill":
         [found] = peers.parents[1].glob("lib/python*/site-packages/papermill/tests/notebooks")
         return found
-    python, wanted = folder / "pip" / "bin" / "python", folder / "nbmake.txt"
-    subprocess.run([PYTHON, "-m", "venv", folder / "pip"], check=True)
+    wanted = folder / "nbmake.txt"
     wanted.write_text(NBMAKE)
-    flags = ["--quiet", "--no-deps", "--no-binary", "nbmake"]
-    environ = {**base_environ(), "HOME": str(folder)}
-    subprocess.run([python, "-m", "pip", "download", *flags, "-d", folder, "-r", wanted], check=True, env=environ)
-    [archive] = folder.glob("nbmake-*.tar.gz")
+    install: list[str | Path] = [
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        PYTHON,
+        "--target",
+        folder / "nbmake",
+        "--no-deps",
+    ]
+    launch: list[str | Path] = ["/bin/bash", ROOT / "scripts" / "launch.sh", "--env", "setup-env", "--exec", "uv"]
+    subprocess.run(
+        [*launch, *install, "--no-binary", "nbmake", "--require-hashes", "-r", wanted],
+        env={**base_environ(), "HOME": str(folder), "UV_CACHE_DIR": str(folder / "uv")},
+        check=True,
+    )
     found = folder / "notebooks"
     found.mkdir()
-    with tarfile.open(archive) as opened:
-        for member in opened:
-            if member.name.endswith(".ipynb") and (content := opened.extractfile(member)):
-                (found / Path(member.name).name).write_bytes(content.read())
+    for path in folder.glob("uv/sdists-v*/**/src/**/*.ipynb"):
+        shutil.copy(path, found)
     return found
 
 
