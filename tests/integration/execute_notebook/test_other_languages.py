@@ -178,47 +178,78 @@ def test_kernels_that_jupyter_finds_elsewhere(workspace: Workspace, bash: Path) 
     assert done.printed("a.ipynb").startswith(f"hi {bash} -m bash_kernel")
 
 
-@pytest.mark.parametrize(
-    ("content", "why"),
-    [
-        ("{", "is broken: Expecting property name"),
-        ("[]", "is broken: "),
-        ('{"argv": 1, "language": "x"}', "is broken: The 'argv' trait"),
-        ('{"language": "x"}', "is broken: `argv` and `env` must contain text"),
-        ('{"argv": [""], "language": "x"}', "is broken: `argv` and `env` must contain text"),
-        ("[" * 100_000, "is broken: maximum recursion depth exceeded"),
-        ('{"argv": [1], "language": "x"}', "is broken: `argv` and `env` must contain text"),
-        ('{"argv": ["x"], "env": {"A": 1}, "language": "x"}', "is broken: `argv` and `env` must contain text"),
-    ],
-)
-def test_a_broken_specification(workspace: Workspace, bash: Path, content: str, why: str) -> None:
-    environ = specification(workspace, "mine")
-    workspace.write("jupyter/kernels/mine/kernel.json", content)
-    workspace.write("a.ipynb", notebook("x", metadata=of_language("x", "mine")))
-    workspace.write("b.ipynb", notebook("x", metadata=of_language("y")))
-    told = faults(workspace.execute(bash, environ))
-    path = workspace.folder / "jupyter/kernels/mine/kernel.json"
-    assert told["a.ipynb"].startswith(f"The kernel `mine` of `a.ipynb` cannot be started: `{path}` {why}")
-    assert told["b.ipynb"].startswith("`b.ipynb` needs a kernel for `y`, which is not installed. Install")
+# Contents of a specification, and why it is refused.
+BROKEN = [
+    ("{", "is broken: Expecting property name"),
+    ("[]", "is broken: "),
+    ('{"argv": 1, "language": "x"}', "is broken: The 'argv' trait"),
+    ('{"language": "x"}', "is broken: `argv` and `env` must contain text"),
+    ('{"argv": [""], "language": "x"}', "is broken: `argv` and `env` must contain text"),
+    ("[" * 100_000, "is broken: maximum recursion depth exceeded"),
+    ('{"argv": [1], "language": "x"}', "is broken: `argv` and `env` must contain text"),
+    ('{"argv": ["x"], "env": {"A": 1}, "language": "x"}', "is broken: `argv` and `env` must contain text"),
+]
 
 
-@pytest.mark.parametrize(
-    ("argv", "why"),
-    [
-        (["no-such-program"], "`no-such-program` cannot be started: no-such-program: No such file or directory"),
-        (["true", "\0"], "cannot be started: embedded null byte"),
-        (["false"], "it ended with exit code 1"),
-    ],
-)
-def test_a_kernel_that_does_not_start(workspace: Workspace, bash: Path, argv: list[str], why: str) -> None:
-    environ = specification(workspace, "mine", argv=argv, language="x", display_name="Mine")
-    workspace.write("a.ipynb", notebook("x", metadata=of_language("x", "mine")))
-    done = workspace.execute(bash, environ)
-    failure = done.notebooks["a.ipynb"]["failure"]
-    assert (done.code, failure["kind"]) == (1, "kernel-not-started"), done.log
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory, bash: Path) -> tuple[Workspace, Done]:
+    """A notebook for each broken specification, and one of a language without any."""
+    return made_once(tmp_path_factory, "broken-specifications", lambda folder: run_broken(Workspace(folder), bash))
+
+
+def run_broken(workspace: Workspace, bash: Path) -> tuple[Workspace, Done]:
+    for number, (content, _) in enumerate(BROKEN):
+        workspace.write(f"jupyter/kernels/mine{number}/kernel.json", content)
+        workspace.write(f"{number}.ipynb", notebook("x", metadata=of_language("x", f"mine{number}")))
+    workspace.write("other.ipynb", notebook("x", metadata=of_language("y")))
+    done = workspace.execute(bash, {"JUPYTER_PATH": str(workspace.folder / "jupyter")})
+    return workspace, done
+
+
+@pytest.mark.parametrize("number", range(len(BROKEN)))
+def test_a_broken_specification(broken: tuple[Workspace, Done], number: int) -> None:
+    workspace, done = broken
+    path, (_, why) = workspace.folder / f"jupyter/kernels/mine{number}/kernel.json", BROKEN[number]
+    said = f"The kernel `mine{number}` of `{number}.ipynb` cannot be started: `{path}` {why}"
+    assert faults(done)[f"{number}.ipynb"].startswith(said)
+
+
+def test_broken_specifications_are_not_of_any_language(broken: tuple[Workspace, Done]) -> None:
+    _, done = broken
+    said = "`other.ipynb` needs a kernel for `y`, which is not installed. Install"
+    assert faults(done)["other.ipynb"].startswith(said)
+
+
+# What a specification starts, and why it does not.
+NOT_STARTING = {
+    "no program": (
+        ["no-such-program"],
+        "`no-such-program` cannot be started: no-such-program: No such file or directory",
+    ),
+    "null": (["true", "\0"], "cannot be started: embedded null byte"),
+    "ends": (["false"], "it ended with exit code 1"),
+}
+
+
+@pytest.fixture(scope="module")
+def not_starting(tmp_path_factory: pytest.TempPathFactory, bash: Path) -> Done:
+    return made_once(tmp_path_factory, "not-starting", lambda folder: run_not_starting(Workspace(folder), bash))
+
+
+def run_not_starting(workspace: Workspace, bash: Path) -> Done:
+    for number, (name, (argv, _)) in enumerate(NOT_STARTING.items()):
+        environ = specification(workspace, f"mine{number}", argv=argv, language="x", display_name="Mine")
+        workspace.write(f"{name}.ipynb", notebook("x", metadata=of_language("x", f"mine{number}")))
+    return workspace.execute(bash, environ)
+
+
+@pytest.mark.parametrize("name", NOT_STARTING)
+def test_a_kernel_that_does_not_start(not_starting: Done, name: str) -> None:
+    failure = not_starting.notebooks[f"{name}.ipynb"]["failure"]
+    assert (not_starting.code, failure["kind"]) == (1, "kernel-not-started"), not_starting.log
     assert failure["message"].startswith("The kernel did not start: ")
-    assert failure["message"].endswith(f"{why}.")
-    assert "Traceback" not in done.log
+    assert failure["message"].endswith(f"{NOT_STARTING[name][1]}.")
+    assert "Traceback" not in not_starting.log
 
 
 def test_without_notebooks_for_python_no_ipykernel_is_needed(workspace: Workspace, bash: Path, bare: Path) -> None:
