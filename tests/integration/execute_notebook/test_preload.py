@@ -105,22 +105,6 @@ def test_what_two_import_is_imported_once(workspace: Workspace, kernel: Path, in
     assert told.read_text() == "xx"
 
 
-def test_a_missing_import_is_not_hidden(workspace: Workspace, kernel: Path, install: Install) -> None:
-    install("nci_good", GOOD)
-    pair(workspace, "import nci_good\nprint(nci_good.VALUE)")
-    workspace.write("c.ipynb", notebook("print(nci_good.VALUE)"))
-    workspace.write("d.ipynb", notebook("import sys\nprint('nci_good' in sys.modules)"))
-    done = workspace.execute(kernel)
-    assert {name: found["status"] for name, found in done.notebooks.items()} == {
-        "a.ipynb": "passed",
-        "b.ipynb": "passed",
-        "c.ipynb": "failed",
-        "d.ipynb": "passed",
-    }
-    assert done.notebooks["c.ipynb"]["failure"]["ename"] == "NameError"
-    assert done.printed("d.ipynb") == "False\n"
-
-
 def test_modules_that_are_named_are_imported_for_all(workspace: Workspace, kernel: Path, install: Install) -> None:
     install("nci_good", GOOD)
     pair(workspace, "import sys\nprint('nci_good' in sys.modules)")
@@ -128,38 +112,93 @@ def test_modules_that_are_named_are_imported_for_all(workspace: Workspace, kerne
     assert [done.printed(f"{name}.ipynb") for name in "ab"] == ["True\n"] * 2
 
 
-@dataclass(frozen=True)
-class Bad:
-    """Per bad module, what came of two notebooks by forked kernels, and of the first of them by a started one."""
+# --- Notebooks of several folders, which share nothing
 
-    forked: dict[str, dict[str, Any]]
-    started: dict[str, dict[str, Any]]
+
+MODULES = {
+    "nci_good": GOOD,
+    "nci_plugins": "import own",
+    "nci_looks": "import os\nVALUE = os.path.basename(os.path.abspath('.')), os.path.exists('settings.toml')",
+    "nci_reads": "import os\nVALUE = open('cfg.txt').read() if os.path.exists('cfg.txt') else None",
+    "nci_filters": "import warnings\nwarnings.filterwarnings('ignore', category=DeprecationWarning)",
+    "nci_keeps": "import logging, sys\n"
+    "handler = logging.StreamHandler(sys.stdout)\nlog = logging.getLogger('nci')\nlog.addHandler(handler)\n"
+    "def tell(stream=sys.stdout): print('by default', file=stream)\n",
+    **{f"nci_{name}": text for name, (text, _) in BAD.items()},
+}
+WARN = "import warnings\nwarnings.warn('old', DeprecationWarning)"
+LOG = "import sys\nnci_keeps.log.warning('logged')\nnci_keeps.tell()"
+# Folders of two notebooks with the same cells: what one alone imports is not imported before.
+PAIRS = {
+    "missing": ["import nci_good\nprint(nci_good.VALUE)"],
+    "own": ["import own\nprint(own.VALUE)"],
+    "plugins": ["import nci_plugins\nprint(nci_plugins.own.VALUE)"],
+    "one": ["import nci_looks\nprint(nci_looks.VALUE)"],
+    "two": ["import nci_looks\nprint(nci_looks.VALUE)"],
+    "filters": [
+        "import nci_filters",
+        f"{WARN}\nprint([(each[0], each[2].__name__) for each in warnings.filters])",
+    ],
+    "keeps": [
+        "import nci_keeps",
+        f"{LOG}\nprint(nci_keeps.handler.stream is sys.stdout, type(sys.stdout).__module__)",
+    ],
+    **{name: [f"import nci_good\nimport nci_{name}", "print(nci_good.tell())"] for name in BAD},
+}
+OTHERS: dict[str, str | dict[str, Any]] = {
+    "missing/c.ipynb": notebook("print(nci_good.VALUE)"),
+    "missing/d.ipynb": notebook("import sys\nprint('nci_good' in sys.modules)"),
+    "own/own.py": "VALUE = 1",
+    "plugins/own.py": "VALUE = 1",
+    "one/settings.toml": "",
+    "reads/cfg.txt": "old",
+    "reads/01.ipynb": notebook("import nci_reads\nopen('cfg.txt', 'w').write('new')"),
+    "reads/02.ipynb": notebook("import nci_reads\nprint(nci_reads.VALUE)"),
+    "shadow/01-write.ipynb": notebook("import nci_good\nopen('nci_good.py', 'w').write('VALUE = 2')"),
+    "shadow/02-read.ipynb": notebook("import nci_good\nprint(nci_good.VALUE)"),
+}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of all folders, by forked kernels, and of one of each two equal notebooks by a started kernel."""
+
+    forked: Done
+    started: Done
+
+    def of(self, *names: str) -> list[dict[str, Any]]:
+        return [self.forked.notebooks[f"{name}.ipynb"] for name in names]
+
+    def printed(self, *names: str) -> list[str]:
+        return [self.forked.printed(f"{name}.ipynb") for name in names]
 
 
 @pytest.fixture(scope="module")
-def bad(kernel: Path, tmp_path_factory: pytest.TempPathFactory) -> Bad:
-    return made_once(tmp_path_factory, "bad-imports", lambda folder: import_bad(folder, kernel))
+def ran(kernel: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    return made_once(tmp_path_factory, "preload", lambda folder: run_folders(folder, kernel))
 
 
-def import_bad(folder: Path, kernel: Path) -> Bad:
+def run_folders(folder: Path, kernel: Path) -> Ran:
     python = copied_environment(kernel, folder / "kernel")
-    for name, text in {"good": GOOD, **{name: text for name, (text, _) in BAD.items()}}.items():
-        module_in(python, f"nci_{name}").write_text(text, encoding="utf-8")
+    for name, text in MODULES.items():
+        module_in(python, name).write_text(text, encoding="utf-8")
     with fresh_workspace(folder / "workspace") as workspace:
-        for name in BAD:
-            for letter in "ab":  # what one alone imports is not imported before
-                cells = (f"import nci_good\nimport nci_{name}", "print(nci_good.tell())")
+        for name, cells in PAIRS.items():
+            for letter in "ab":
                 workspace.write(f"{name}/{letter}.ipynb", notebook(*cells))
-        forked = workspace.execute(python).notebooks
-        started = workspace.execute(python, kernel_start="spawn", exclude="*/b.ipynb").notebooks
+        for name, content in OTHERS.items():
+            workspace.write(name, content)
+        forked = workspace.execute(python)
+        (workspace.folder / "shadow" / "nci_good.py").unlink()
+        started = workspace.execute(python, kernel_start="spawn", exclude="*/b.ipynb")
         workspace.kill_all()  # `starts_a_process`: a started kernel's lives on
-    return Bad(forked, started)
+    return Ran(forked, started)
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_would_be_seen_is_left_to_the_notebook(bad: Bad, name: str) -> None:
+def test_what_would_be_seen_is_left_to_the_notebook(ran: Ran, name: str) -> None:
     _, why = BAD[name]
-    forked, started = [bad.forked[f"{name}/{letter}.ipynb"] for letter in "ab"], bad.started[f"{name}/a.ipynb"]
+    forked, started = ran.of(f"{name}/a", f"{name}/b"), ran.started.notebooks[f"{name}/a.ipynb"]
     assert [found["kernel_start"] for found in forked] == ["fork"] * 2
     # The first ones may have waited for the server that failed.
     assert all(found["preloaded"] in ([], ["nci_good"]) for found in forked)
@@ -169,6 +208,61 @@ def test_what_would_be_seen_is_left_to_the_notebook(bad: Bad, name: str) -> None
 
 def outcome(found: dict[str, Any]) -> tuple[str, str | None]:
     return found["status"], (found["failure"] or {}).get("ename")
+
+
+def test_a_missing_import_is_not_hidden(ran: Ran) -> None:
+    expected = [("passed", None), ("passed", None), ("failed", "NameError"), ("passed", None)]
+    assert [outcome(found) for found in ran.of(*(f"missing/{letter}" for letter in "abcd"))] == expected
+    assert ran.printed("missing/d") == ["False\n"]
+
+
+def test_the_users_own_code_is_never_imported_before(ran: Ran) -> None:
+    for found in ran.of("own/a", "own/b"):
+        assert found["status"] == "passed"
+        assert "not from the installed environment" in found["not_preloaded"]["own"]
+
+
+def test_own_code_that_a_package_imports_is_seen(ran: Ran) -> None:
+    found = ran.of("plugins/a", "plugins/b")
+    assert [(each["status"], each["preloaded"]) for each in found] == [("passed", [])] * 2
+
+
+def test_folders_share_nothing(ran: Ran) -> None:
+    """What a module finds in the working directory is another thing in each."""
+    assert ran.printed("one/b", "two/b") == ["('one', True)\n", "('two', False)\n"]
+    found = ran.of("one/a", "one/b", "two/a", "two/b")
+    assert [(each["status"], each["preloaded"]) for each in found] == [("passed", ["nci_looks"])] * 4
+
+
+def test_what_came_beside_since_counts(ran: Ran) -> None:
+    """The first notebook writes a module that shadows an installed one: the second must see it."""
+    assert [found["status"] for found in ran.of("shadow/01-write", "shadow/02-read")] == ["passed"] * 2
+    assert ran.started.notebooks["shadow/02-read.ipynb"]["status"] == "passed"
+    assert ran.printed("shadow/02-read") == [ran.started.printed("shadow/02-read.ipynb")]
+
+
+def test_what_is_read_beside_the_notebook_is_its_own(ran: Ran) -> None:
+    assert ran.printed("reads/02") == ["new\n"]
+    [found] = ran.of("reads/02")
+    assert "next to the notebook" in found["not_preloaded"]["nci_reads"]
+
+
+def test_streams_that_a_module_keeps_are_the_kernels(ran: Ran) -> None:
+    found = ran.of("keeps/a", "keeps/b")
+    assert [(each["status"], each["preloaded"]) for each in found] == [("passed", ["nci_keeps"])] * 2
+    assert ran.printed("keeps/a") == ["logged\nby default\nTrue ipykernel.iostream\n"]
+
+
+def test_filters_of_warnings_are_as_if_imported_there(ran: Ran) -> None:
+    found = ran.of("filters/a", "filters/b")
+    assert [(each["status"], each["preloaded"]) for each in found] == [("passed", ["nci_filters"])] * 2
+    assert ran.started.notebooks["filters/a.ipynb"]["status"] == "passed"
+    shown = [done.executed("filters/a.ipynb")["cells"][1]["outputs"] for done in (ran.forked, ran.started)]
+    assert shown[0]
+    assert shown[0] == shown[1]
+
+
+# --- Runs of their own
 
 
 def test_a_module_that_sets_a_variable_is_as_ever(workspace: Workspace, kernel: Path, install: Install) -> None:
@@ -238,74 +332,6 @@ def test_a_server_that_no_notebook_needs_any_more_ends(workspace: Workspace, ker
     assert [done.notebooks[f"{name}.ipynb"]["preloaded"] for name in "ab"] == [["nci_one"]] * 2
 
 
-def test_the_users_own_code_is_never_imported_before(workspace: Workspace, kernel: Path) -> None:
-    workspace.write("own.py", "VALUE = 1")
-    pair(workspace, "import own\nprint(own.VALUE)")
-    done = workspace.execute(kernel)
-    assert done.code == 0, done.log
-    assert all("not from the installed environment" in found["not_preloaded"]["own"] for found in results(done))
-
-
-def test_own_code_that_a_package_imports_is_seen(workspace: Workspace, kernel: Path, install: Install) -> None:
-    install("nci_plugins", "import own")
-    workspace.write("own.py", "VALUE = 1")
-    pair(workspace, "import nci_plugins\nprint(nci_plugins.own.VALUE)")
-    done = workspace.execute(kernel)
-    assert done.code == 0, done.log
-    assert [found["preloaded"] for found in results(done)] == [[], []]
-
-
-def test_what_came_beside_since_counts(workspace: Workspace, kernel: Path, install: Install) -> None:
-    """The first notebook writes a module that shadows an installed one: the second must see it."""
-    install("nci_good", GOOD)
-    workspace.write("01-write.ipynb", notebook("import nci_good\nopen('nci_good.py', 'w').write('VALUE = 2')"))
-    workspace.write("02-read.ipynb", notebook("import nci_good\nprint(nci_good.VALUE)"))
-    printed = []
-    for mode in ({}, {"kernel_start": "spawn"}):
-        (workspace.folder / "nci_good.py").unlink(missing_ok=True)
-        done = workspace.execute(kernel, None, **mode)
-        assert done.code == 0, done.log
-        printed.append(done.printed("02-read.ipynb"))
-    assert printed[0] == printed[1]
-
-
-def test_streams_that_a_module_keeps_are_the_kernels(workspace: Workspace, kernel: Path, install: Install) -> None:
-    keeps = (
-        "import logging, sys\n"
-        "handler = logging.StreamHandler(sys.stdout)\nlog = logging.getLogger('nci')\nlog.addHandler(handler)\n"
-        "def tell(stream=sys.stdout): print('by default', file=stream)\n"
-    )
-    install("nci_keeps", keeps)
-    pair(
-        workspace,
-        "import nci_keeps",
-        "import sys\nnci_keeps.log.warning('logged')\nnci_keeps.tell()\n"
-        "print(nci_keeps.handler.stream is sys.stdout, type(sys.stdout).__module__)",
-    )
-    done = workspace.execute(kernel)
-    assert done.code == 0, done.log
-    assert [found["preloaded"] for found in results(done)] == [["nci_keeps"]] * 2
-    assert done.printed("a.ipynb") == "logged\nby default\nTrue ipykernel.iostream\n"
-
-
-def test_filters_of_warnings_are_as_if_imported_there(workspace: Workspace, kernel: Path, install: Install) -> None:
-    install("nci_filters", "import warnings\nwarnings.filterwarnings('ignore', category=DeprecationWarning)")
-    pair(
-        workspace,
-        "import nci_filters",
-        "import warnings\nwarnings.warn('old', DeprecationWarning)\n"
-        "print([(each[0], each[2].__name__) for each in warnings.filters])",
-    )
-    shown = []
-    for mode in ({}, {"kernel_start": "spawn"}):
-        done = workspace.execute(kernel, None, **mode)
-        assert done.code == 0, done.log
-        shown.append(done.executed("a.ipynb")["cells"][1]["outputs"])
-        if not mode:
-            assert [found["preloaded"] for found in results(done)] == [["nci_filters"]] * 2
-    assert shown[0] == shown[1]
-
-
 def test_a_debugger_stops_in_what_it_stops_in_ever(workspace: Workspace, kernel: Path, install: Install) -> None:
     """Not in the modules that the kernel had before its first cell."""
     install("package_of_test", "")
@@ -347,29 +373,6 @@ def test_kernels_share_what_was_imported_before(workspace: Workspace, kernel: Pa
         done = workspace.execute(kernel, kernel_start="fork", preload=preload)
         frozen.append(int(done.printed("a.ipynb")))
     assert frozen[1] > frozen[0] + 1000
-
-
-def test_folders_share_nothing(workspace: Workspace, kernel: Path, install: Install) -> None:
-    """What a module finds in the working directory is another thing in each."""
-    install("nci_looks", "import os\nVALUE = os.path.basename(os.path.abspath('.')), os.path.exists('settings.toml')")
-    workspace.write("one/settings.toml", "")
-    for folder in ("one", "two"):
-        for name in ("a", "b"):
-            workspace.write(f"{folder}/{name}.ipynb", notebook("import nci_looks\nprint(nci_looks.VALUE)"))
-    done = workspace.execute(kernel)
-    assert done.code == 0, done.log
-    assert [done.printed(f"{folder}/b.ipynb") for folder in ("one", "two")] == ["('one', True)\n", "('two', False)\n"]
-    assert all(found["preloaded"] == ["nci_looks"] for found in results(done))
-
-
-def test_what_is_read_beside_the_notebook_is_its_own(workspace: Workspace, kernel: Path, install: Install) -> None:
-    install("nci_reads", "import os\nVALUE = open('cfg.txt').read() if os.path.exists('cfg.txt') else None")
-    workspace.write("cfg.txt", "old")
-    workspace.write("01.ipynb", notebook("import nci_reads\nopen('cfg.txt', 'w').write('new')"))
-    workspace.write("02.ipynb", notebook("import nci_reads\nprint(nci_reads.VALUE)"))
-    done = workspace.execute(kernel)
-    assert done.printed("02.ipynb") == "new\n"
-    assert "next to the notebook" in results(done)[1]["not_preloaded"]["nci_reads"]
 
 
 def test_an_import_that_hangs_is_the_notebooks_own(workspace: Workspace, kernel: Path, install: Install) -> None:
