@@ -36,10 +36,11 @@ sys.kept = Kind()  # until the very end
 """
 
 
-def test_a_kernel_that_is_slow_to_end_is_not_ended_by_force(workspace: Workspace, kernel: Path) -> None:
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_a_kernel_that_is_slow_to_end_is_not_ended_by_force(workspace: Workspace, kernel: Path, start: str) -> None:
     workspace.write("a.ipynb", notebook(SLOW))
-    done = workspace.execute(kernel, kernel_start="fork")
-    assert (done.code, starts(done)) == (0, ["fork"]), done.log
+    done = workspace.execute(kernel, kernel_start=start)
+    assert (done.code, starts(done)) == (0, [start]), done.log
     assert (workspace.folder / "ended").exists()
 
 
