@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -152,9 +153,21 @@ def test_the_partial_notebook_is_kept_and_truthful(failing: tuple[Workspace, Don
 # --- Ways to end
 
 
+@dataclass(frozen=True)
+class Ended:
+    """What came of notebooks that end in several ways, and the processes and temporary files that they left."""
+
+    folder: Path
+    done: Done
+    left: list[str]
+
+
 @pytest.fixture(scope="module")
-def endings(tmp_path_factory: pytest.TempPathFactory, kernel: Path) -> tuple[Workspace, Done]:
-    workspace = Workspace(tmp_path_factory.mktemp("endings"))
+def endings(tmp_path_factory: pytest.TempPathFactory, kernel: Path) -> Ended:
+    return made_once(tmp_path_factory, "several-endings", lambda folder: end(Workspace(folder), kernel))
+
+
+def end(workspace: Workspace, kernel: Path) -> Ended:
     raising = code("1 / 0", "raises-exception")
     workspace.write("allowed.ipynb", notebook(raising, "print('went on')"))
     workspace.write("exit-0.ipynb", notebook("import sys\nsys.exit(0)", "print('not reached')"))
@@ -167,34 +180,35 @@ def endings(tmp_path_factory: pytest.TempPathFactory, kernel: Path) -> tuple[Wor
     workspace.write("empty.ipynb", notebook())
     workspace.write("only-text.ipynb", notebook(markdown("# Hello"), code("")))
     workspace.write("wide.ipynb", notebook("for _ in range(3): print('x' * 10, flush=True)", metadata={}))
-    return workspace, workspace.execute(kernel)
+    done = workspace.execute(kernel)
+    return Ended(workspace.folder, done, [*workspace.processes().values(), *workspace.leftovers()])
 
 
-def test_a_cell_that_may_raise(endings: tuple[Workspace, Done]) -> None:
-    _, done = endings
+def test_a_cell_that_may_raise(endings: Ended) -> None:
+    done = endings.done
     assert done.notebooks["allowed.ipynb"]["status"] == "passed"
     assert done.printed("allowed.ipynb") == "went on\n"
 
 
-def test_sys_exit(endings: tuple[Workspace, Done]) -> None:
-    workspace, done = endings
+def test_sys_exit(endings: Ended) -> None:
+    done = endings.done
     assert done.notebooks["exit-0.ipynb"]["status"] == "passed"
     [warning] = done.annotations("warning")
     assert warning.message == "1 of 2 code cells did not run: the notebook ended itself with exit code 0."
     assert warning.place[0] == "exit-0.ipynb"
     failure = done.notebooks["exit-3.ipynb"]["failure"]
     assert (failure["ename"], failure["evalue"]) == ("SystemExit", "3")
-    assert failure["line"] == line_of(workspace.folder / "exit-3.ipynb", "sys.exit(3)")
+    assert failure["line"] == line_of(endings.folder / "exit-3.ipynb", "sys.exit(3)")
     assert done.printed("exit-3.ipynb").startswith("before\n")
 
 
 @pytest.mark.parametrize("name", ["_exit", "sigkill"])
-def test_the_death_of_a_kernel(endings: tuple[Workspace, Done], name: str) -> None:
-    workspace, done = endings
+def test_the_death_of_a_kernel(endings: Ended, name: str) -> None:
+    done = endings.done
     path = f"{name}.ipynb"
     failure = done.notebooks[path]["failure"]
     assert (failure["kind"], failure["cell"]) == ("kernel-died", 2)
-    assert failure["line"] == line_of(workspace.folder / path, "import os")
+    assert failure["line"] == line_of(endings.folder / path, "import os")
     how = {"_exit": "ended with exit code 1", "sigkill": "was killed by SIGKILL"}[name]
     assert failure["message"].startswith(f"The kernel {how} while this cell ran.")
     executed = done.executed(path)
@@ -205,22 +219,20 @@ def test_the_death_of_a_kernel(endings: tuple[Workspace, Done], name: str) -> No
         assert "last words" in failure["traceback"]
 
 
-def test_nothing_to_execute_in_a_notebook_is_no_fault(endings: tuple[Workspace, Done]) -> None:
-    _, done = endings
+def test_nothing_to_execute_in_a_notebook_is_no_fault(endings: Ended) -> None:
+    done = endings.done
     assert [done.notebooks[f"{name}.ipynb"]["status"] for name in ("empty", "only-text")] == ["passed", "passed"]
 
 
-def test_streams_are_joined(endings: tuple[Workspace, Done]) -> None:
-    _, done = endings
+def test_streams_are_joined(endings: Ended) -> None:
+    done = endings.done
     [output] = done.executed("wide.ipynb")["cells"][0]["outputs"]
     assert "".join(output["text"]) == "xxxxxxxxxx\n" * 3
 
 
-def test_nothing_is_left_behind(endings: tuple[Workspace, Done]) -> None:
-    workspace, done = endings
-    assert done.code == 1
-    assert not workspace.processes()
-    assert not workspace.leftovers()
+def test_nothing_is_left_behind(endings: Ended) -> None:
+    assert endings.done.code == 1
+    assert not endings.left
 
 
 def test_what_a_notebook_started_ends_with_it(workspace: Workspace, kernel: Path) -> None:

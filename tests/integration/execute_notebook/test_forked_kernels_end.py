@@ -44,16 +44,6 @@ def test_a_kernel_that_is_slow_to_end_is_not_ended_by_force(workspace: Workspace
     assert (workspace.folder / "ended").exists()
 
 
-@pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_handlers_of_the_end_find_what_the_notebook_defined(workspace: Workspace, kernel: Path, start: str) -> None:
-    pickled = workspace.base / "pickled"
-    last = f"open({str(pickled)!r}, 'wb').write(pickle.dumps(Kind()))"
-    workspace.write("a.ipynb", notebook(f"import atexit, pickle\nclass Kind: pass\natexit.register(lambda: {last})"))
-    done = workspace.execute(kernel, kernel_start=start)
-    assert (done.code, starts(done)) == (0, [start]), done.log
-    assert b"Kind" in pickled.read_bytes()
-
-
 HELPER = """
 import os, sqlite3
 
@@ -102,6 +92,8 @@ ENDS = {
     "a class that is asked": "import json\nclass Kind(type):\n    def __getattr__(self, name): raise ValueError(name)\n"
     "class Asked(metaclass=Kind): pass\njson.kept = Asked()\nopen('told', 'w').close()",
     "a temporary file": "import json, tempfile\njson.kept = tempfile.NamedTemporaryFile(dir='.', prefix='made-')",
+    "a handler": "import atexit, pickle\nclass Kind: pass\n"
+    "atexit.register(lambda: open('pickled', 'wb').write(pickle.dumps(Kind())))",
     "an open file": "import json\njson.kept = open('written', 'w')\njson.kept.write('all')",
 }
 
@@ -144,6 +136,11 @@ def left_behind(workspace: Workspace, kernel: Path, start: str, names: Collectio
 def test_what_ends_with_python_ends_as_ever(left: dict[str, dict[str, Files]], name: str) -> None:
     assert left["fork"][name] or "tempfile" in ENDS[name]
     assert left["spawn"][name] == left["fork"][name]
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_handlers_of_the_end_find_what_the_notebook_defined(left: dict[str, dict[str, Files]], start: str) -> None:
+    assert b"Kind" in left[start]["a handler"]["pickled"]
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
@@ -265,14 +262,9 @@ def test_a_notebook_that_stops_its_supervisor_ends_all_the_same(workspace: Works
     assert wait_until(lambda: not workspace.processes(), 15), workspace.processes()
 
 
-def test_exit_codes_are_those_of_a_started_one(workspace: Workspace, kernel: Path) -> None:
-    workspace.write("a.ipynb", notebook("import os; os.kill(os.getpid(), 9)"))
-    workspace.write("b.ipynb", notebook("import os; os._exit(3)"))
-    failures = []
-    for start in ("fork", "spawn"):
-        done = workspace.execute(kernel, kernel_start=start)
-        failures.append([found["failure"] for found in done.record["notebooks"]])
-    assert failures[0] == failures[1]
+def test_exit_codes_are_those_of_a_started_one(ended: dict[str, Ended]) -> None:
+    for name in ("by its death.ipynb", "by itself.ipynb"):
+        assert ended["fork"].done.notebooks[name]["failure"] == ended["spawn"].done.notebooks[name]["failure"]
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])

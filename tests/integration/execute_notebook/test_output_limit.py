@@ -8,6 +8,7 @@ from execute_notebook import STAGE
 from integration.execute_notebook.scheduled import errors
 from integration.refusals import run_here
 from integration.suite import Done, Workspace, notebook, texts
+from servers.shared import made_once
 
 
 def bound(kernel: Path, workspace: Workspace, *cells: str, limit: str = "100 kB") -> Done:
@@ -74,12 +75,24 @@ IN_PLACE = {
 }
 
 
+@pytest.fixture(scope="module")
+def in_place(tmp_path_factory: pytest.TempPathFactory, kernel: Path) -> Done:
+    return made_once(tmp_path_factory, "in-place", lambda folder: show_in_place(Workspace(folder), kernel))
+
+
+def show_in_place(workspace: Workspace, kernel: Path) -> Done:
+    for way, source in IN_PLACE.items():
+        first = f"from IPython.display import HTML, clear_output, display\n{source}"
+        workspace.write(f"{way}.ipynb", notebook(first, "print('the next cell')"))
+    done = workspace.execute(kernel, max_output="250 kB")
+    assert done.code == 0, done.log
+    return done
+
+
 @pytest.mark.parametrize("way", IN_PLACE)
-def test_what_is_shown_in_place_loses_nothing(workspace: Workspace, kernel: Path, way: str) -> None:
-    source = f"from IPython.display import HTML, clear_output, display\n{IN_PLACE[way]}"
-    done = bound(kernel, workspace, source, "print('the next cell')", limit="250 kB")
-    assert done.notebooks["a.ipynb"]["left_out"] == 0
-    [shown] = done.executed("a.ipynb")["cells"][0]["outputs"]
+def test_what_is_shown_in_place_loses_nothing(in_place: Done, way: str) -> None:
+    assert in_place.notebooks[f"{way}.ipynb"]["left_out"] == 0
+    [shown] = in_place.executed(f"{way}.ipynb")["cells"][0]["outputs"]
     assert "".join(shown["data"]["text/html"]) == "1499" * 25_000
 
 

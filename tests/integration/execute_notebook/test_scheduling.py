@@ -68,13 +68,15 @@ def test_one_worker_runs_them_one_after_the_other(workspace: Workspace, kernel: 
 
 
 def test_there_are_no_more_workers_than_cpus_that_may_be_used(workspace: Workspace, kernel: Path) -> None:
+    """Notebooks that cannot be executed show it as well: no kernel has to start."""
     for name in "abc":
-        workspace.write(f"{name}.ipynb", notebook("1"))
-    done = workspace.run("execute-notebook", {"python": str(kernel)}, prefix=["taskset", "-c", "0"])
-    assert (done.code, done.record["workers"]) == (0, 1), done.log
-    given = workspace.run("execute-notebook", {"python": str(kernel), "workers": "2"}, prefix=["taskset", "-c", "0"])
+        workspace.write(f"{name}.ipynb", "{")
+    inputs = {"python": str(kernel), "kernel-start": "spawn"}
+    done = workspace.run("execute-notebook", inputs, prefix=["taskset", "-c", "0"])
+    assert (done.code, done.record["workers"]) == (1, 1), done.log
+    given = workspace.run("execute-notebook", {**inputs, "workers": "2"}, prefix=["taskset", "-c", "0"])
     assert given.record["workers"] == 2
-    many = workspace.execute(kernel, workers="50")
+    many = workspace.run("execute-notebook", {**inputs, "workers": "50"})
     assert many.record["workers"] == 3, "never more than notebooks"
 
 
