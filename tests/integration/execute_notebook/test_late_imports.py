@@ -54,6 +54,8 @@ def test_a_notebook_that_rewrites_the_tools_cannot_change_its_verdict(workspace:
     for name in ("scripts", "requirements"):
         shutil.copytree(workspace.suite / name, suite / name, ignore=shutil.ignore_patterns("__pycache__"))
     workspace.suite, cache = suite, workspace.base / "cache"
+    tools = tool_environment(workspace)
+    shutil.copytree(tools, cache / tools.name, symlinks=True)
     evil = EVIL.format(mark=str(mark))
     workspace.write("a.ipynb", notebook(REWRITE.format(cache=str(cache), suite=str(suite), evil=evil), "1 / 0"))
     workspace.write("b.ipynb", notebook(parameters("p = 1"), "1 / 0", markdown("```bash\nls\n```")))
@@ -68,6 +70,10 @@ def test_a_notebook_that_rewrites_the_tools_cannot_change_its_verdict(workspace:
     for name in ("a", "b", "deep/c"):
         page = (Path(done.outputs["output-dir"]) / f"{name}.html").read_text(encoding="utf-8")
         assert ("EVIL" in page, "jp-Cell" in page, "<style" in page) == (False, True, True)
+
+
+def tool_environment(workspace: Workspace) -> Path:
+    return Path(in_the_tool_environment(workspace, "print(sys.prefix)").stdout.strip())
 
 
 DIE = """
@@ -127,8 +133,7 @@ run_script(command)
     assert lines, done.stdout + done.stderr
     imported = {name.partition(".")[0] for event, name in lines if event == "import"}
     assert imported - sys.stdlib_module_names <= OF_OTHERS
-    tools = in_the_tool_environment(workspace, "print(sys.prefix)").stdout.strip()
-    ours = (tools, str(workspace.suite), str(workspace.home))
+    ours = (str(tool_environment(workspace)), str(workspace.suite), str(workspace.home))
     return done.returncode, [path for event, path in lines if event != "import" and path.startswith(ours)]
 
 
