@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from integration.suite import PYTHON, ROOT, Done, Workspace, base_environ
+from integration.suite import ROOT, Done, Workspace, uncompiled_environment
 from servers.shared import made_once
 
 CORPUS = ROOT / "tests" / "corpus"
@@ -150,25 +150,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
 
 def run_all(base: Path) -> dict[str, Run]:
     """Run the corpus by each kind of kernel, in a workspace of the same paths."""
-    python = scientific(base / "environment")
+    python = uncompiled_environment(base / "environment", *REQUIREMENTS.split())
     environ = {"MPLCONFIGDIR": str(base / "matplotlib")}
     (base / "matplotlib").mkdir()
     subprocess.run([python, "-c", WARM_UP], env=environ, check=True)
     return {mode: run(base / "workspace", python, mode, environ) for mode in MODES}
-
-
-def scientific(folder: Path) -> Path:
-    """Return the Python of an environment with the packages that the corpus imports.
-
-    setup-env would compile all their files, which takes longer than a run of the corpus; most are never imported.
-    """
-    uv = ["/bin/bash", str(ROOT / "scripts" / "launch.sh"), "--env", "setup-env", "--exec", "uv"]
-    environ = {**base_environ(), "HOME": str(folder.parent)}
-    python = folder / "bin" / "python"
-    for command in (["venv", "--python", str(PYTHON), str(folder)], ["pip", "install", "--python", str(python)]):
-        packages = REQUIREMENTS.split() if "install" in command else []
-        subprocess.run([*uv, *command, "--quiet", *packages], env=environ, check=True)
-    return python
 
 
 def run(base: Path, python: Path, mode: str, environ: dict[str, str]) -> Run:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.suite import PYTHON, ROOT, Workspace, base_environ, made_environment
+from integration.suite import PYTHON, UV, Workspace, base_environ, uncompiled_environment
 from servers.shared import made_once
 
 PEERS = ("papermill==2.7.0", "nbmake==1.5.5")
@@ -44,7 +44,9 @@ json.dump(verdicts, open(sys.argv[1], "w"))
 @pytest.fixture(scope="module")
 def peers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment with both, and with a kernel."""
-    return made_once(tmp_path_factory, "peers", lambda folder: made_environment(folder, "ipykernel", *PEERS))
+    return made_once(
+        tmp_path_factory, "peers", lambda folder: uncompiled_environment(folder / "venv", "ipykernel", *PEERS)
+    )
 
 
 def released(name: str, peers: Path, folder: Path) -> Path:
@@ -64,9 +66,8 @@ def released(name: str, peers: Path, folder: Path) -> Path:
         folder / "nbmake",
         "--no-deps",
     ]
-    launch: list[str | Path] = ["/bin/bash", ROOT / "scripts" / "launch.sh", "--env", "setup-env", "--exec", "uv"]
     subprocess.run(
-        [*launch, *install, "--no-binary", "nbmake", "--require-hashes", "-r", wanted],
+        [*UV, *install, "--no-binary", "nbmake", "--require-hashes", "-r", wanted],
         env={**base_environ(), "HOME": str(folder), "UV_CACHE_DIR": str(folder / "uv")},
         check=True,
     )
