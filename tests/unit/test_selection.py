@@ -7,7 +7,7 @@ import pytest
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.texts import quote
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.execute_notebook.selection import everything, matching, select
+from notebook_ci.notebooks.selection import everything, matching, select
 from notebook_ci.records.run_directory import RunDirectory
 
 FILES = (

@@ -56,6 +56,12 @@ def importing(count: int) -> Notebooks:
     }
 
 
+def importing_much(count: int) -> Notebooks:
+    """Return notebooks that import much, one module of it not installed, in 41 cells."""
+    missing = "try:\n    import cupy\nexcept ImportError:\n    cupy = None\n%matplotlib inline\nimport lightgbm"
+    return {name: [missing, *list(cells) * 8] for name, cells in importing(count).items()}
+
+
 def idle(count: int, imports: str) -> Notebooks:
     """Return notebooks that import something, then wait until all are running, then do nothing."""
     return {f"idle{number:03}.ipynb": [imports, IDLE.format(number=number, count=count)] for number in range(count)}

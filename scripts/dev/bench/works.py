@@ -62,12 +62,24 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """How many seconds one contender may take."""
+
+    ours: Contender
+    at_most: float
+
+    def verdict(self, medians: Mapping[str, float]) -> Verdict:
+        seconds = medians[self.ours.name]
+        return Verdict(self.ours.name, f"{seconds:.2f} s", f"{self.at_most:g} s", seconds <= self.at_most)
+
+
+@dataclass(frozen=True)
 class Work:
     name: str  # on the command line
     title: str  # in the table
     notebooks: Notebooks
     contenders: Sequence[Contender]
-    promises: Sequence[Ratio | Difference]
+    promises: Sequence[Ratio | Difference | Limit]
     memory_of: Part | None = None  # None: measure the time of the command
     fewest_rounds: int = 1
 
@@ -99,6 +111,11 @@ NBCLIENT = Contender(
 )
 LAUNCHED = Contender("python, started by launch.sh", f"{LAUNCH} --env execute-notebook --exec python -I -S -c pass")
 DIRECT = Contender("python, started directly", '"$OURS" -I -S -c pass')
+CHECK_IMPORTS = Contender(
+    "import check, as a command of its own",
+    f'"$OURS" {shlex.quote(str(Path(__file__).with_name("check_imports.py")))} "$PEERS"',
+    says="{count} notebooks checked",
+)
 
 WORKS = [
     Work(
@@ -150,6 +167,14 @@ WORKS = [
             ("idle", "", "pass"),
             ("idle-importing", f" that have imported {PACKAGES}", notebooks.IMPORTING[0]),
         )
+    ),
+    Work(
+        name="check-imports",
+        title="imports of 200 notebooks of 41 cells, each with a missing one",
+        notebooks=notebooks.importing_much(200),
+        contenders=[CHECK_IMPORTS],
+        promises=[Limit(CHECK_IMPORTS, 1)],
+        fewest_rounds=5,
     ),
     Work(
         name="launcher",

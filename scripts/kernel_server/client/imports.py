@@ -14,12 +14,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from notebook_ci.notebooks import imports
 from notebook_ci.notebooks.document import Cell, Document, is_python
 from notebook_ci.notebooks.parameters import parse, parse_python
 from notebook_ci.notebooks.positions import split_lines
 
-_SKIPPED = "skip-execution"  # nbclient (0.11) does not run cells with this tag
-_MAY_FAIL = "raises-exception"  # after a cell with this tag fails, nbclient (0.11) runs the next one
 _LONGEST_SHOWN = 60
 
 # These end a line for IPython (`str.splitlines`) but not for Python: IPython 8 turns `# a<form feed>!ls \\` into a
@@ -44,7 +43,7 @@ def of(document: Document) -> Imports:
 
     A cell that cannot be parsed ends the search, and its own imports are not found.
     """
-    cells = [cell for cell in document.cells if _runs(cell)] if is_python(document) else []
+    cells = [cell for cell in document.cells if imports.runs(cell)] if is_python(document) else []
     first: dict[str, None] = {}
     for at, cell in enumerate(cells):
         statements, reason = _beginning(cell)
@@ -56,15 +55,11 @@ def of(document: Document) -> Imports:
     return Imports(tuple(first), {})
 
 
-def _runs(cell: Cell) -> bool:
-    return cell.kind == "code" and _SKIPPED not in cell.tags and bool(cell.source.strip())
-
-
 def _beginning(cell: Cell) -> tuple[list[ast.stmt], str]:
     """Return the harmless statements at the beginning of a cell, and what ends them; empty if nothing does."""
     number = cell.index + 1
-    if _MAY_FAIL in cell.tags:
-        return [], f"in or after cell {number}, which may fail (it is tagged `{_MAY_FAIL}`)"
+    if imports.MAY_FAIL in cell.tags:
+        return [], f"in or after cell {number}, which may fail (it is tagged `{imports.MAY_FAIL}`)"
     source, reason = cell.source, ""
     statements, lines = _parsed(source), split_lines(source)
     command = next((at for at, line in enumerate(lines) if _is_command(line)), None)
@@ -173,18 +168,5 @@ def _modules(cell: Cell) -> Iterator[str]:
     if not _ipython_alone_breaks.search(cell.source):
         with contextlib.suppress(SyntaxError):
             statements = parse(cell.source)
-    for statement in _imports(statements):
-        if isinstance(statement, ast.Import):
-            yield from (alias.name for alias in statement.names)
-        elif statement.module != "__future__" or statement.level:
-            yield "." * statement.level + (statement.module or "")
-
-
-def _imports(statements: list[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
-    pending: list[ast.AST] = [*reversed(statements)]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            yield node
-        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.expr):
-            pending += list(ast.iter_child_nodes(node))[::-1]
+    found = (each for each in imports.of(statements) if each.guard != "function" and each.module != "__future__")
+    yield from (each.module for each in found)

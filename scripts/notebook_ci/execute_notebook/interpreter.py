@@ -4,8 +4,8 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from notebook_ci.base.errors import InputError, SurroundingsError
@@ -17,23 +17,33 @@ from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.environment import default_environment, read_marker
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.records.setup_env import SetupEnvRecord
+from notebook_ci.tools.installing import MISSING
 
 EARLIER = "an earlier setup-env"
+SETUP_ENV = "setup-env"
 INPUT = "`python`"
 PROBE_SECONDS = 30
 # Runs in the user's Python, of any version. `find_spec` does not import ipykernel, which would take 0.3 seconds. The
 # working directory is removed from the path, so that a `platform.py` in the workspace is not imported.
-PROBE = """
+PROBE = f"""
 import sys
 sys.path[:] = [folder for folder in sys.path if folder]
-import importlib.util, json, platform
+import json, platform
+{MISSING}
+"""
+PROBE += """
 found = importlib.util.find_spec("ipykernel")
 try:
     from importlib.metadata import version
     ipykernel = version("ipykernel") if found else ""
 except Exception:
     ipykernel = "unknown"
-print(json.dumps({"version": platform.python_version(), "prefix": sys.prefix, "ipykernel": ipykernel}))
+print(json.dumps({
+    "version": platform.python_version(),
+    "prefix": sys.prefix,
+    "ipykernel": ipykernel,
+    "missing": missing(json.load(sys.stdin)),
+}))
 """
 
 
@@ -44,6 +54,8 @@ class Interpreter:
     version: str  # such as `3.12.4`
     ipykernel: str  # its version; empty: not installed
     prefix: Path  # `sys.prefix`
+    # Of the modules that it was asked for, those that it lacks, and which part of their name: `a` or `a.b` for `a.b.c`.
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,7 +85,7 @@ def find(given: str, slug: str, run_directory: RunDirectory, workspace: Workspac
                 "setup-env did not pass in this run, so there is no environment for the notebooks.",
                 hint="Read its errors, or set `python` to an interpreter.",
             )
-        return Candidate(Path(record.python), "setup-env")
+        return Candidate(Path(record.python), SETUP_ENV)
     earlier = default_environment(slug, workspace)
     # On a laptop, each run has its own run directory, so setup-env's record is not found there.
     if not workspace.runner_temp and program_in(earlier).exists():
@@ -121,8 +133,8 @@ def _named(given: str, workspace: Workspace) -> Path:
     return inside if inside.exists() else path
 
 
-def tried(candidate: Candidate) -> Interpreter:
-    """Ask an interpreter for its version and its ipykernel.
+def tried(candidate: Candidate, modules: Iterable[str] = ()) -> Interpreter:
+    """Ask an interpreter for its version, its ipykernel, and which modules it lacks.
 
     If it is not a working Python, raises InputError if the input names it, SurroundingsError otherwise.
     """
@@ -135,7 +147,7 @@ def tried(candidate: Candidate) -> Interpreter:
             text=True,
             timeout=PROBE_SECONDS,
             check=False,
-            stdin=subprocess.DEVNULL,
+            input=json.dumps(sorted(set(modules))),
             env=for_others(os.environ),
         )
         seen = json.loads(answer.stdout.splitlines()[-1])
@@ -147,7 +159,12 @@ def tried(candidate: Candidate) -> Interpreter:
         what = f"{who} is not a working Python interpreter: {quote(answer.stderr.strip()[-200:])}."
         raise wrong(what, hint="Set `python` to another interpreter.") from error
     return Interpreter(
-        candidate.path, candidate.origin, seen["version"], seen["ipykernel"], prefix=Path(seen["prefix"])
+        candidate.path,
+        candidate.origin,
+        seen["version"],
+        seen["ipykernel"],
+        prefix=Path(seen["prefix"]),
+        missing=seen.get("missing", {}),
     )
 
 

@@ -124,6 +124,13 @@ class ExecuteInputs(StageInputs):
     notebook_timeout: float | None = given(
         SECONDS, "Seconds a notebook may run, from the start of its kernel.", default=None
     )
+    check_imports: str = given(
+        choice("warn", "fail", "off"),
+        "What happens if the notebooks, or the local modules they import, import something that is not installed. "
+        "`warn`: a warning at each line. `fail`: nothing is executed. `off`: nothing.",
+        default="warn",
+        tuning=True,
+    )
     shell_errors: str = given(
         SHELL_ERRORS,
         "What happens if a shell command in a notebook (`!command`, `x = !command`, `%pip`) fails. `warn`: a warning "

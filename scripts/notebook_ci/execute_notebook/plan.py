@@ -17,10 +17,10 @@ from notebook_ci.base.workspace import Workspace
 from notebook_ci.base.yaml12 import Values
 from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.schedule import chains, ordered
-from notebook_ci.execute_notebook.selection import SUFFIX, everything, expand, matching, select
 from notebook_ci.execute_notebook.settings import OF_INPUTS, Settings, settings
 from notebook_ci.notebooks import document, parameters, positions
 from notebook_ci.notebooks.document import Document
+from notebook_ci.notebooks.selection import SUFFIX, everything, expand, matching, select
 from notebook_ci.records.execute_notebook import ALLOW, NotebookResult
 from notebook_ci.records.run_directory import RunDirectory
 

@@ -12,7 +12,7 @@ from typing import Any
 from kernel_server.interface import KernelServer, Limits, NotForkedError, Servers, processes, serving
 from notebook_ci.base import signals
 from notebook_ci.base.context import Context
-from notebook_ci.base.errors import CheckFailed
+from notebook_ci.base.errors import CheckFailed, together
 from notebook_ci.base.files import sha256
 from notebook_ci.base.process import LINUX
 from notebook_ci.base.texts import listed, quote
@@ -21,6 +21,7 @@ from notebook_ci.execute_notebook.activation import activated
 from notebook_ci.execute_notebook.folders import make_folder, temporary_folder
 from notebook_ci.execute_notebook.interpreter import (
     EARLIER,
+    SETUP_ENV,
     Candidate,
     Interpreter,
     changed_since,
@@ -29,12 +30,15 @@ from notebook_ci.execute_notebook.interpreter import (
     require_ipykernel,
     tried,
 )
+from notebook_ci.execute_notebook.missing import ImportCheck
 from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.plan import Execution, ExecutionPlan
 from notebook_ci.execute_notebook.schedule import Schedule, Scheduled
 from notebook_ci.notebooks import document
+from notebook_ci.notebooks.document import Document
 from notebook_ci.records.environment import default_environment
 from notebook_ci.records.execute_notebook import ExecuteRecord, NotebookResult
+from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.tools import integrity
 
 PRELOADED_PART = 0.25
@@ -56,10 +60,13 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         from notebook_ci.execute_notebook.progress import ProgressDisplay
         from notebook_ci.execute_notebook.runner import Shared
 
-        interpreter = tried(candidate)
+        found = {each.path: each.document for each in planned.executions if each.document}
+        check = ImportCheck(found.values() if inputs.check_imports != "off" else [], context.cwd)
+        interpreter = tried(candidate, check.modules)
         if interpreter.prefix != candidate.prefix:  # the variables of its kernels differ
             environ = activated(context.environ, interpreter.prefix)
             server = _server(inputs, environ, interpreter, folder, stack)
+        _report_imports(check, interpreter, inputs, context)
         planned = dataclasses.replace(planned, executions=_with_kernels(planned.executions, interpreter))
         if isinstance(server, str):
             context.notice(f"Kernels are started, not forked: {server}.")
@@ -89,6 +96,16 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
             record.metrics = _merged_metrics(record.notebooks)
             _report_preload(inputs, servers, context)
             durations.keep({each.name: each.duration for each in record.notebooks if each.status == "passed"}, context)
+
+
+def _report_imports(check: ImportCheck, interpreter: Interpreter, inputs: ExecuteInputs, context: Context) -> None:
+    """Report imports of what is not installed. Raises CheckFailed if `check-imports` is `fail`."""
+    record = context.run_directory.last(SetupEnvRecord, inputs.slug) if interpreter.origin == SETUP_ENV else None
+    found = list(check.problems(interpreter, record))
+    errors = [each for each in found if each.severity == "warning" and inputs.check_imports == "fail"]
+    context.problems.extend(each for each in found if each not in errors)
+    if errors:
+        raise together([CheckFailed(each.message, hint=each.hint, file=each.file, line=each.line) for each in errors])
 
 
 @contextlib.contextmanager
@@ -214,22 +231,34 @@ def _warn_of_changes(environment: Path, context: Context) -> None:
 
 
 def _notice_kernels(executions: Sequence[Execution], interpreter: Interpreter, context: Context) -> None:
-    """Report notebooks that do not run in the kernel that they name, or that run in one of another language."""
-    groups: dict[tuple[str | None, str], list[Execution]] = defaultdict(list)
+    """Report notebooks that do not run with what they were saved with, or that run in another language."""
+    groups: dict[tuple[str, str], list[Execution]] = defaultdict(list)
     for each in {each.path: each for each in executions}.values():
         if each.document:
-            groups[document.kernel_name(each.document), each.kernel.name].append(each)
-    for (name, used), found in groups.items():
-        who, saved = listed([each.path for each in found], plan.MOST_LISTED), f"the kernel {quote(name)}"
+            groups[_saved_with(each, each.document, interpreter), each.kernel.name].append(each)
+    for (saved, used), found in groups.items():
+        who = listed([each.path for each in found], plan.MOST_LISTED)
         if found[0].is_ipykernel:
             runs = f"Python {interpreter.version} ({interpreter.path})"
         else:
             runs = f"the kernel {quote(used)} ({found[0].kernel.resource_dir})"
-        if used != (name or "").lower():
-            saved = saved if name else "no kernel"
+        if saved:
             context.notice(f"{who}: saved with {saved}. Runs here with {runs} instead.")
         elif not found[0].is_ipykernel:
             context.console.progress(f"{who}: runs with {runs}.")
+
+
+def _saved_with(execution: Execution, saved: Document, interpreter: Interpreter) -> str:
+    """Return what a notebook was saved with and does not run with: kernel, version of Python, image."""
+    name, version, image = document.kernel_name(saved), document.python_version(saved), document.image(saved)
+    different: list[str] = []
+    if execution.kernel.name != (name or "").lower():
+        different.append(f"the kernel {quote(name)}" if name else "no kernel")
+    if version and execution.is_ipykernel and version.split(".")[:2] != interpreter.version.split(".")[:2]:
+        different.append(f"Python {version}")
+    if image:
+        different.append(f"the image {quote(image)}")
+    return " and ".join(different)
 
 
 def _merged_metrics(results: Sequence[NotebookResult]) -> dict[str, float]:

@@ -11,7 +11,7 @@ from notebook_ci.base.inputs import unknown
 from notebook_ci.base.texts import quote
 from notebook_ci.base.values import GLOBS, RETRIES, SECONDS, Kind, YamlKind, choice
 from notebook_ci.base.yaml12 import Value
-from notebook_ci.execute_notebook.selection import matching
+from notebook_ci.notebooks.selection import matching
 from notebook_ci.records.execute_notebook import ALLOW
 from notebook_ci.records.record import now
 

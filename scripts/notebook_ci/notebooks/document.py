@@ -65,6 +65,18 @@ def kernel_name(document: Document) -> str | None:
     return _text_in(document.metadata.get("kernelspec"), "name")
 
 
+def python_version(document: Document) -> str | None:
+    """Return the version of Python that a notebook was saved with (`3.8.10`); None if it does not name one."""
+    version = _text_in(document.metadata.get("language_info"), "version")
+    return version if version and is_python(document) and re.fullmatch(r"3\.\d+(\.\w+)*", version) else None
+
+
+def image(document: Document) -> str | None:
+    """Return the image or environment that the notebook was saved in, as Google's and other images write it."""
+    section = document.metadata.get("environment")
+    return _text_in(section, "uri") or _text_in(section, "name")
+
+
 def _text_in(section: object, key: str) -> str | None:
     value = section.get(key) if isinstance(section, dict) else None
     return value.strip() or None if isinstance(value, str) else None

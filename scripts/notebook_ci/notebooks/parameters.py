@@ -90,8 +90,7 @@ def parse(source: str) -> list[ast.stmt]:
 
     There are none if its cell magic says that it is not Python. Raises SyntaxError.
     """
-    magic = re.match(r"\s*%%(\S*)", source)
-    if magic and magic[1] not in _PYTHON_BODY:
+    if not has_python_body(source):
         return []
     lines = positions.split_lines(source)
     for _ in range(_MOST_IPYTHON_LINES):
@@ -103,7 +102,12 @@ def parse(source: str) -> list[ast.stmt]:
     return parse_python("\n".join(lines))
 
 
-def parse_python(source: str) -> list[ast.stmt]:
+def has_python_body(source: str) -> bool:
+    magic = re.match(r"\s*%%(\S*)", source)
+    return not magic or magic[1] in _PYTHON_BODY
+
+
+def parse_python(source: str | bytes) -> list[ast.stmt]:
     """Return the statements of a source. Raises SyntaxError."""
     try:
         return ast.parse(source).body

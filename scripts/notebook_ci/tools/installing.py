@@ -29,6 +29,27 @@ print(json.dumps({
     "conda": dict(sorted((each["name"], each["version"] + " " + each["build"]) for each in found)),
 }))
 """
+# Defines a function that returns which modules the Python lacks, by the path that was asked for: `a` or `a.b` for
+# `a.b.c`. Of `a.b`, `find_spec` imports `a`, so that is only asked for namespace packages, which have no code: what a
+# package itself contains is not known without running it.
+MISSING = """
+import importlib.util
+def missing(paths):
+    found = {path: _missing(path.split(".")) for path in paths}
+    return {path: name for path, name in found.items() if name}
+def _missing(parts):
+    for count in range(1, len(parts) + 1):
+        name = ".".join(parts[:count])
+        try:
+            spec = importlib.util.find_spec(name)
+        except Exception:
+            return ""
+        if spec is None:
+            return name
+        if spec.origin not in (None, "namespace") or not spec.submodule_search_locations:
+            return ""
+    return ""
+"""
 _SETTINGS_HINT = "The index settings are those of uv and pip: variables (`UV_DEFAULT_INDEX`), `uv.toml`, `pip.conf`."
 _KNOWN = (
     KnownError(

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from integration.suite import Workspace, notebook
+from integration.suite import PYTHON3, Workspace, notebook
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.records.setup_env import SetupEnvRecord
 
@@ -13,14 +13,20 @@ def test_foreign_kernel_names_run_with_a_notice(workspace: Workspace, kernel: Pa
     workspace.write("conda.ipynb", notebook("1", metadata=conda))
     workspace.write("none.ipynb", notebook("1", metadata={}))
     workspace.write("nameless.ipynb", notebook("1", metadata={"language_info": {"name": "python"}}))
+    old = {"language_info": {"name": "python", "version": "3.4.10"}, "environment": {"uri": "host/base-cpu:m76"}}
+    workspace.write("old.ipynb", notebook("1", metadata=PYTHON3 | old))
     workspace.write("plain.ipynb", notebook("1"))
     done = workspace.execute(kernel)
-    assert (done.code, done.outputs["executed"]) == (0, "4"), done.log
+    assert (done.code, done.outputs["executed"]) == (0, "5"), done.log
     notices = [notice.message for notice in done.annotations("notice")]
     version = done.record["python_version"]
     assert any(notice.startswith("conda.ipynb: saved with the kernel `conda-base-py`.") for notice in notices)
     assert any(f"Runs here with Python {version} ({kernel}) instead." in n for n in notices)
     assert any(notice.startswith("nameless.ipynb, none.ipynb: saved with no kernel.") for notice in notices)
+    assert any(
+        notice.startswith("old.ipynb: saved with Python 3.4.10 and the image `host/base-cpu:m76`.")
+        for notice in notices
+    )
     assert not any("plain.ipynb" in notice for notice in notices)
 
 
