@@ -21,7 +21,7 @@ PROGRAMS, EXE = ("Scripts", ".exe") if WINDOWS else ("bin", "")
 HELP = ("-h", "--help")
 SMALLEST = "pipeline"  # a tool environment that can plan every stage
 # Scripts that use the tool environment of another.
-BORROWED = {"dvc-pull": SMALLEST, "migrate-suite": "validate-data"}
+BORROWED = {"dvc-pull": SMALLEST, "migrate-suite": "validate-data", "infer-requirements": "setup-env"}
 
 
 def main(cache: str, rest: list[str]) -> int:

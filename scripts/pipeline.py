@@ -302,6 +302,7 @@ def usage() -> str:
     return f"""\
 usage: {COMMAND} STAGE [--help] [--plan] [inputs]
        {COMMAND} migrate-suite FILE...
+       {COMMAND} infer-requirements
        {COMMAND} --version
 
 Run one stage of notebook-ci, as its action does on a runner. `pipeline` runs all stages.
@@ -310,6 +311,7 @@ Stages:
 {listed}
 
 `migrate-suite` rewrites Great Expectations suites of 0.x in the form of 1.x.
+`infer-requirements` writes requirements.in and requirements.txt from the imports of the notebooks.
 --plan shows what a stage would do, without running it.
 The workspace is the current folder.
 Inputs are flags, or keys in {CONFIG}: see {COMMAND} STAGE --help.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from notebook_ci.base.inputs import StageInputs, given
-from notebook_ci.base.values import LINES, PATH, PYTHON_VERSION
+from notebook_ci.base.values import BOOLEAN, LINES, PATH, PYTHON_VERSION
 
 OUTPUTS = {
     "python": "Path of the environment's Python interpreter.",
@@ -33,12 +33,22 @@ class SetupEnvInputs(StageInputs):
         default=(),
     )
     extras: tuple[str, ...] = given(LINES, "Extras of the project to install: optional dependencies.", default=())
+    infer: bool = given(
+        BOOLEAN,
+        "If no file says what to install, install what the notebooks and their local modules import, of the age of the "
+        "last commit. Packages that notebooks name (`%pip install`, PEP 723) are installed then in any case.",
+        default=False,
+    )
+    unused: bool = given(
+        BOOLEAN, "List the packages of the file that no notebook and no local module imports.", default=False
+    )
     python_version: str = given(
         PYTHON_VERSION,
         "Python version of the environment. setup-env looks for it on `PATH` and in the runner's tool cache, and "
         "otherwise downloads it. In an environment of conda it is a package of conda.",
         default="",
-        shown_default="the version in `.python-version` or `pyproject.toml`, else that of `python` on `PATH`",
+        shown_default="the version in `.python-version` or `pyproject.toml`, else that of `actions/setup-python`, else "
+        "the one that pip-compile ran with, else the one that most notebooks were saved with, else `python` on `PATH`",
     )
     venv: str = given(
         PATH,

@@ -3,12 +3,13 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from notebook_ci.base import groups, locks
 from notebook_ci.base.console import Console
 from notebook_ci.base.context import Context
+from notebook_ci.base.errors import NotebookCiError
 from notebook_ci.base.files import sha256
 from notebook_ci.base.locks import Found, Lock
 from notebook_ci.base.masking import masked
@@ -20,7 +21,8 @@ from notebook_ci.conda.install import CondaPlan
 from notebook_ci.exporting.export import export
 from notebook_ci.records.environment import read_marker
 from notebook_ci.records.setup_env import SetupEnvRecord
-from notebook_ci.setup_env import choice, pythons, venv
+from notebook_ci.setup_env import choice, inference, pythons, unused, venv
+from notebook_ci.setup_env.inference import Inference
 from notebook_ci.setup_env.installer import Installer
 from notebook_ci.setup_env.model import SetupEnvInputs
 from notebook_ci.setup_env.pythons import RequiredPython
@@ -33,8 +35,10 @@ class EnvironmentPlan(Plan):
     python: RequiredPython
     venv: venv.Venv
     conda: CondaPlan | None  # of packages of conda
+    inference: Inference | None = None  # the lock is written first, from this
 
     def lines(self) -> Iterator[str]:
+        yield from self.inference.lines() if self.inference else ()
         yield f"install {choice.sources(self.lock)} into `{self.venv.path}`"
         if self.conda and self.conda.channels:
             yield f"use the channels {', '.join(map(quote, self.conda.shown))}"
@@ -47,19 +51,27 @@ def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Noth
     cwd = workspace.cwd
     given = inputs.requirements
     found = Found(locks.find(given, cwd)) if given else locks.search(cwd)
-    if not found:
-        return Nothing(locks.NOTHING, hint=locks.nothing_hint(cwd))
-    lock = found.lock
-    locks.check(lock)
-    lock = groups.choose(lock, inputs.groups, inputs.extras)
+    inferred = None if found else inference.find(cwd, with_imports=inputs.infer)
+    if inferred:
+        found = Found(Lock(cwd, cwd / PRIVATE_FOLDER / inference.LOCK, "hashed"))
+    elif found:
+        locks.check(found.lock)
+    else:
+        hint = f"{locks.nothing_hint(cwd)} With `infer: true`, the imports of the notebooks say it."
+        return Nothing(locks.NOTHING, hint=hint)
+    lock = groups.choose(found.lock, inputs.groups, inputs.extras)
     folder = venv.Venv(venv.location(inputs.venv, inputs.slug, workspace))
     folder.check()
     project = lock.files()[-1] if lock.is_exported else lock.path.with_name("pyproject.toml")
     version = inputs.python_version
     of_conda = conda.plan(lock, version, workspace) if lock.is_conda else None
     python = RequiredPython(version) if of_conda else pythons.required(version, project, cwd)
-    problems = tuple(choice.notes(found))
-    return EnvironmentPlan(lock=lock, python=python, venv=folder, conda=of_conda, problems=problems)
+    if not python.version and inferred:
+        python = inferred.python
+    if not (python.version or of_conda or "pythonLocation" in workspace.environ):  # actions/setup-python chose one
+        python = pythons.wished(lock, cwd)
+    problems = () if inferred else tuple(choice.notes(found))
+    return EnvironmentPlan(lock=lock, python=python, venv=folder, conda=of_conda, inference=inferred, problems=problems)
 
 
 def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, console: Console) -> dict[str, str]:
@@ -73,15 +85,28 @@ def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, con
     return {"key": f"notebook-ci-env-{venv.key(planned.lock, python)}", "path": str(planned.venv.path)}
 
 
-def run(_: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: SetupEnvRecord) -> None:
+def run(inputs: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: SetupEnvRecord) -> None:
+    try:
+        _run(inputs, planned, context, record)
+    except NotebookCiError as error:
+        if not planned.python.is_wish:
+            raise
+        context.notice(f"{planned.python} did not work, so another one is tried. {error.message}")
+        _run(inputs, replace(planned, python=RequiredPython("")), context, record)
+
+
+def _run(inputs: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: SetupEnvRecord) -> None:
     lock, folder = planned.lock, planned.venv
     if folder.path.parent == context.cwd / PRIVATE_FOLDER:
         with contextlib.suppress(OSError):  # `replaced` reports it, unless the environment is reused
             private_folder(context.cwd, folder.path.name)
+    uv = Uv(context, context.console, context.files.artifacts / "install.log")
+    python = None if planned.conda else pythons.find_or_download(uv, planned.python, context.problems)
+    if planned.inference and python:
+        private_folder(context.cwd)
+        context.problems.extend(inference.write(planned.inference, lock, python, uv))
     record.lock_file, record.fixed = lock.name, lock.fixes_versions
     record.read = {lock.shown(path): sha256(path) for path in lock.read() if path.exists()}
-    uv = Uv(context, context.console, context.files.artifacts / "install.log")
-    python = None if planned.conda else pythons.find_or_download(uv, planned.python)
     key = venv.key(lock, python)
     installed = None
     if lock.fixes_versions and folder.is_for(key) and (installed := folder.whole()) is None:
@@ -101,3 +126,5 @@ def run(_: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: S
     record.python, record.python_version = str(folder.python), installed.version
     record.packages, record.conda_packages = installed.packages, installed.conda
     record.env_digest = venv.digest(installed)
+    if inputs.unused and (unused_packages := unused.notice(lock, folder.python)):
+        context.problems.append(unused_packages)

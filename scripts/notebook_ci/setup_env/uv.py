@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from notebook_ci.base import isolation, pip_settings, process, uv_settings
 from notebook_ci.base.console import Console
@@ -96,20 +97,31 @@ class Uv:
 def describe(python: Path) -> Installed:
     """Ask an interpreter for its installed packages. Raises SurroundingsError if it does not answer."""
     try:
+        return Installed(**ask(python, DESCRIBE))
+    except TypeError as error:
+        raise _silent(python, error) from error
+
+
+def ask(python: Path, script: str, *flags: str, question: object = None) -> Any:
+    """Run a script that reads and prints JSON in an interpreter. Raises SurroundingsError if it does not answer."""
+    try:
         answer = subprocess.run(
-            [python, "-I", "-c", DESCRIBE],
+            [python, "-I", *flags, "-c", script],
             capture_output=True,
             text=True,
             timeout=PROBE_SECONDS,
             check=True,
-            stdin=subprocess.DEVNULL,
+            input=json.dumps(question),
             env=isolation.for_others(os.environ),
         )
-        return Installed(**json.loads(answer.stdout))
-    except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:
-        raise SurroundingsError(
-            f"The Python `{python}` does not answer: {error}.", hint="Delete the environment, and run setup-env again."
-        ) from error
+        return json.loads(answer.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise _silent(python, error) from error
+
+
+def _silent(python: Path, error: Exception) -> SurroundingsError:
+    hint = "Delete the environment, and run setup-env again."
+    return SurroundingsError(f"The Python `{python}` does not answer: {error}.", hint=hint)
 
 
 def newest_upload(pylock: str) -> datetime | None:

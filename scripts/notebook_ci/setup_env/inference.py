@@ -1,0 +1,122 @@
+"""Lists the packages that the notebooks name and import, if no file says what to install."""
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from notebook_ci.base import git
+from notebook_ci.base.errors import NotebookCiError, Problem
+from notebook_ci.base.locks import Lock
+from notebook_ci.base.process import Argument
+from notebook_ci.base.texts import listed, quote
+from notebook_ci.base.workspace import PRIVATE_FOLDER
+from notebook_ci.notebooks import commands, document, selection, stated
+from notebook_ci.notebooks.distributions import ELSEWHERE, distribution, guess
+from notebook_ci.notebooks.needed import LocalModules, Needed
+from notebook_ci.setup_env import faults, pythons
+from notebook_ci.setup_env.pythons import RequiredPython
+from notebook_ci.setup_env.uv import Uv, ask
+from notebook_ci.tools.installing import MISSING
+
+MOST_NAMED = 20
+LOCK = "from-notebooks.txt"
+_STANDARD_LIBRARY = f"import json, sys\n{MISSING}\nprint(json.dumps(missing(json.load(sys.stdin))))"
+_UNKNOWN = re.compile(r"Because (\S+) was not found in the package registry")
+
+
+@dataclass(frozen=True)
+class Inference:
+    stated: Mapping[str, str]  # requirements that notebooks name, and where
+    needed: Sequence[Needed]  # what they import
+    python: RequiredPython  # that PEP 723 metadata requires
+
+    def lines(self) -> Iterator[str]:
+        if self.stated:
+            yield f"install what the notebooks name: {listed(list(self.stated), MOST_NAMED)}"
+        if self.needed:
+            yield "install what the notebooks import, unless it is in the standard library"
+
+
+def find(cwd: Path, *, with_imports: bool) -> Inference | None:
+    """Return what the notebooks of a workspace name, and import; None if there is nothing."""
+    modules, names, needed, python = LocalModules(cwd), dict[str, str](), list[Needed](), RequiredPython("")
+    for path in sorted(selection.everything(cwd, [])):
+        with contextlib.suppress(NotebookCiError):  # execute-notebook reports it
+            content = replace(document.read(cwd / path), path=Path(path))
+            if document.is_python(content):
+                names |= {each.text: _where(path, each.cell.index) for each in stated.of(content)}
+                needed += modules.needed(content) if with_imports else ()
+                if not python.version and (required := stated.requires_python(content)):
+                    python = pythons.checked(required, path)
+    return Inference(names, needed, python) if names or needed else None
+
+
+def write(found: Inference, lock: Lock, python: Path, uv: Uv) -> Iterator[Problem]:
+    """Write the list, as `.in`, and the lock that uv compiles from it, of the age of the last commit.
+
+    Yields what a person should know about it. Raises InputError or SurroundingsError if there is no such lock.
+    """
+    guessed = {"ipykernel": "which runs them", **_imported(found.needed, python)}
+    source, target = lock.path.with_suffix(".in"), lock.path
+    target.unlink(missing_ok=True)  # uv would keep its versions
+    committed = git.answer(uv.workspace, "log", "-1", "--format=%cI")
+    # Without building first: old packages have no wheels for a new Python, and building them takes minutes, or fails.
+    ways: list[list[Argument]] = [["--no-build"], []]
+    if committed:
+        ways.insert(0, ["--no-build", "--exclude-newer", committed])
+    compiling: list[Argument] = ["pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--python", python]
+    compiling += [source, "--output-file", target, *uv.pip.uv_flags()]
+    while True:
+        source.write_text("".join(f"{name}  # {where}\n" for name, where in {**guessed, **found.stated}.items()))
+        done = uv.attempt([*compiling, *ways[0]])
+        unknown = _UNKNOWN.search(done.output) if done.returncode else None
+        if unknown and unknown[1] in guessed:
+            message = f"The package index has no package {quote(unknown[1])}: guessed from {guessed.pop(unknown[1])}."
+            yield Problem(severity="warning", message=message, hint="Add the package that provides it.")
+        elif done.returncode and len(ways) > 1:
+            ways.pop(0)
+        else:
+            break
+    if done.returncode:
+        what = "The packages that the notebooks need could not be locked"
+        explain = partial(faults.explain, what, lock=Lock(lock.workspace, source, "plain"))
+        uv.run(what, [*compiling, *ways[0]], explain=explain)
+    if committed and "--exclude-newer" not in ways[0]:
+        day = committed[:10]
+        message = f"Not all packages exist as they were at the last commit ({day}), so the newest ones are used."
+        yield Problem(severity="notice", message=message)
+    names = [f"{quote(name)} ({where})" for name, where in {**guessed, **found.stated}.items()]
+    is_kept = not source.is_relative_to(lock.workspace / PRIVATE_FOLDER)
+    hint = "Run `notebook-ci infer-requirements`, check the list that it writes, and commit it."
+    yield Problem(
+        severity="notice",
+        message=f"No file says what to install. The notebooks name or import {listed(names, MOST_NAMED)}.",
+        hint="" if is_kept else hint,
+    )
+
+
+def _imported(needed: Sequence[Needed], python: Path) -> dict[str, str]:
+    """Return the packages that are certainly imported, and where.
+
+    The standard library is left out, and modules that commands create: strangers may own such names on PyPI.
+    """
+    certain = (each for each in needed if each.imported.guard in {"", "function"})
+    paths = {each.path: each for each in certain if not _is_created(each)}
+    missing = ask(python, _STANDARD_LIBRARY, "-S", question=list(paths))
+    others = [paths[path] for path in missing if not path.startswith(tuple(ELSEWHERE))]
+    packages = {distribution(each.path) or guess(each.path): each for each in reversed(others)}
+    return {
+        name: f"{quote(each.imported.module)} in {_where(each.document.path.as_posix(), each.cell.index)}"
+        for name, each in sorted(packages.items())
+    }
+
+
+def _is_created(each: Needed) -> bool:
+    return commands.create(each.document, each.cell, each.path.partition(".")[0], has_pip=False)
+
+
+def _where(path: str, cell: int) -> str:
+    return f"{quote(path)}, cell {cell + 1}"

@@ -1,0 +1,58 @@
+"""Finds packages that a lock lists and that no notebook imports."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from notebook_ci.base.errors import Problem
+from notebook_ci.base.locks import Lock
+from notebook_ci.base.project import normal_name, table
+from notebook_ci.base.requirements_file import read
+from notebook_ci.base.texts import listed, quote
+from notebook_ci.setup_env import inference
+from notebook_ci.setup_env.uv import ask
+
+MOST_NAMED = 20
+# A package in a requirements file, with its hashes and the comments of pip-compile and uv on who requires it.
+_LISTED = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)(?P<rest>.*(?:\n[ \t]+.*)*)", re.MULTILINE)
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+# Prints the modules at the top of each package. Python 3.7 has no `importlib.metadata`.
+_MODULES = """
+import json, re
+from importlib.metadata import distributions
+found = {}
+for each in distributions():
+    files = [file for file in each.files or () if file.suffix in (".py", ".so", ".pyd")]
+    name = re.sub(r"[-_.]+", "-", each.metadata["Name"] or "").lower()
+    found[name] = sorted({file.parts[0].partition(".")[0] for file in files})
+print(json.dumps(found))
+"""
+
+
+def notice(lock: Lock, python: Path) -> Problem | None:
+    """Return the notice that names them; None if there are none."""
+    found = inference.find(lock.workspace, with_imports=True)
+    imported = {each.path.partition(".")[0] for each in found.needed} if found else set()
+    modules: Mapping[str, Sequence[str]] = ask(python, _MODULES)
+    unused = [name for name in top_level(lock) if name in modules and imported.isdisjoint(modules[name])]
+    if not (names := [quote(name) for name in unused if name not in {"ipykernel", "pip"}]):
+        return None
+    message = f"No notebook or local module imports {listed(names, MOST_NAMED)}."
+    hint = "Other packages may use them. Remove those that you do not need."
+    return Problem(severity="notice", message=message, hint=hint, file=lock.name)
+
+
+def top_level(lock: Lock) -> list[str]:
+    """Return the packages that a person listed, in their normal form, without those that they require."""
+    if lock.is_requirements_file:
+        packages = [each for path in lock.files() for each in _LISTED.finditer(read(path, lock.shown(path)))]
+        names = [each["name"] for each in packages if "# via" not in each["rest"] or "-r " in each["rest"]]
+    elif lock.is_conda:
+        lines = [*lock.environment.packages, *(line.text for line in lock.lines())]
+        names = [found[0] for each in lines if (found := _NAME.match(each.rpartition("::")[2]))]
+    else:
+        content = lock.project()
+        requirements = table(content, "project").get("dependencies", ())
+        names = [found[0] for each in requirements if (found := _NAME.match(str(each)))]
+        names += [*table(content, "tool", "poetry", "dependencies"), *table(content, "packages")]
+    return sorted({normal_name(name) for name in names})
