@@ -99,7 +99,10 @@ def test_a_failure_is_named_once_at_the_line_of_its_author(said: tuple[Workspace
     assert (failure["source"], failure["line"]) == (expected.line, line)
     assert failure["hint"].startswith(expected.hint)
     assert bool(failure["hint"]) == bool(expected.hint)
-    [problem] = [problem for problem in done.record["problems"] if problem["file"] == path]
+    problems = [problem for problem in done.record["problems"] if problem["file"] == path]
+    [problem] = [problem for problem in problems if problem["severity"] == "error"]
+    # The check of imports had warned of it.
+    assert [each["severity"] for each in problems if each != problem] == ["warning"] * (name == "module")
     assert (problem["title"], problem["line"], problem["hint"]) == (expected.title, line, failure["hint"])
     assert problem["message"].split("\n") == [text for text in (expected.message, expected.line) if text]
     why = f": {expected.message}" if expected.message else ""
