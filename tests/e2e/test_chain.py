@@ -18,7 +18,11 @@ from harness import Consumer, Job, Machine, Result
 from integration.build_image import images
 from servers.docker import Engine, import_base
 from servers.files import serve_files
+from servers.mlflow import MlflowServer
 from workflows import notebook, upload, workflow
+
+# It makes byte-code of ipykernel and what it needs, which each job would otherwise compile.
+pytestmark = pytest.mark.usefixtures("kernel")
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAIN = {"id": "chain", "uses": "notebook-ci/notebook-ci@v1"}
@@ -73,6 +77,14 @@ def study(consumer: Consumer, docker: Engine) -> Consumer:
     for name, content in files.items():
         consumer.write(name, content)
     return consumer
+
+
+@pytest.fixture
+def logs_to_server(study: Consumer, server: MlflowServer) -> None:
+    """Its runs go to an MLflow server, which costs half as much as a new database."""
+    path = study.path / "notebook-ci.toml"
+    log_run = f'[log-run]\ntracking-uri = "{server.uri}"\n'  # first: tests add to the last table
+    path.write_text(log_run + path.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def run(consumer: Consumer, engine: Engine, *steps: Mapping[str, Any], **more: Any) -> Result:
@@ -155,9 +167,11 @@ def failing_build(consumer: Consumer, base: str) -> None:
 
 
 def no_server(consumer: Consumer, _: str) -> None:
-    toml(consumer, '[log-run]\ntracking-uri = "http://127.0.0.1:9"\n')
+    path = consumer.path / "notebook-ci.toml"
+    path.write_text(re.sub(r"http://\S+:\d+", "http://127.0.0.1:9", path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
+@pytest.mark.usefixtures("logs_to_server")
 @pytest.mark.parametrize(
     ("stage", "broken", "ends"),
     [
