@@ -9,8 +9,11 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from harness import Consumer, Job, Machine, uses
-from workflows import HOSTILE, line_of, notebook, step, upload, workflow
+from harness import Consumer, Job, Machine, Result, Suite, uses
+from workflows import HOSTILE, line_of, notebook, step, upload, workflow, workflow_of
+
+# It makes byte-code of ipykernel and what it needs, which each job would otherwise compile.
+pytestmark = pytest.mark.usefixtures("kernel")
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = "ipykernel\n"
@@ -22,6 +25,10 @@ SECONDS = 300
 @pytest.fixture
 def penguins(consumer: Consumer) -> Consumer:
     """A repository with requirements and one good notebook."""
+    return with_a_notebook(consumer)
+
+
+def with_a_notebook(consumer: Consumer) -> Consumer:
     consumer.write("requirements.txt", REQUIREMENTS)
     consumer.write("a.ipynb", notebook("print(1 + alpha)", parameters="alpha = 1"))
     return consumer
@@ -40,10 +47,16 @@ def record(folder: Path, name: str) -> dict[str, Any]:
     return dict(found)
 
 
-def test_the_happy_way(penguins: Consumer) -> None:
+@pytest.fixture(scope="module")
+def happy(tmp_path_factory: pytest.TempPathFactory, suite: Suite, machine: Machine) -> Result:
+    """The result of a workflow with both actions."""
+    penguins = with_a_notebook(Consumer(tmp_path_factory.mktemp("happy") / "consumer", suite, machine))
     penguins.workflow(workflow(ENV, step("execute-notebook", parameters="alpha: 41"), upload("run", RUN_DIR)))
-    result = penguins.run(timeout=SECONDS)
-    job = result.job("test")
+    return penguins.run(timeout=SECONDS)
+
+
+def test_the_happy_way(happy: Result) -> None:
+    result, job = happy, happy.job("test")
     assert job.result == "success"
 
     outputs = job.step("setup-env").outputs
@@ -74,6 +87,11 @@ def test_the_happy_way(penguins: Consumer) -> None:
     assert not job.annotations
 
 
+def test_a_plain_requirements_file_is_never_cached(happy: Result) -> None:
+    assert happy.job("test").result == "success"
+    assert not happy.cache
+
+
 def test_a_notebook_that_raises(penguins: Consumer) -> None:
     text = notebook("x = 0", "def ratio():\n    return 1 / x", "ratio()", "print('never')")
     penguins.write("notebooks/b.ipynb", text)
@@ -99,37 +117,52 @@ def test_a_notebook_that_raises(penguins: Consumer) -> None:
     assert (result.artifact("run") / "execute-notebook" / "a.ipynb").exists()
 
 
-@pytest.mark.parametrize(
-    ("steps", "failing", "message"),
-    [
-        (
-            [step("setup-env", requirements="none.txt")],
-            "setup-env",
-            "`requirements` is `none.txt`, which does not exist. Correct it.",
-        ),
-        ([step("setup-env", python_version="three")], "setup-env", "`python-version` does not accept `three`."),
-        (
-            [step("execute-notebook", html="yes")],
-            "execute-notebook",
-            "`html` does not accept `yes`. Use `true` or `false`.",
-        ),
-        (
-            [step("execute-notebook", parameters="beta: 1")],
-            "execute-notebook",
-            "No notebook declares the parameter `beta`.",
-        ),
-        ([step("execute-notebook", notebooks="none/*.ipynb")], "execute-notebook", "matches `none/*.ipynb`"),
-    ],
-    ids=["requirements", "python-version", "html", "parameters", "notebooks"],
-)
-def test_a_wrong_input(penguins: Consumer, steps: list[dict[str, Any]], failing: str, message: str) -> None:
-    job = run(penguins, *steps)
+WRONG = {
+    "requirements": (
+        step("setup-env", requirements="none.txt"),
+        "`requirements` is `none.txt`, which does not exist. Correct it.",
+    ),
+    "python-version": (step("setup-env", python_version="three"), "`python-version` does not accept `three`."),
+    "html": (step("execute-notebook", html="yes"), "`html` does not accept `yes`. Use `true` or `false`."),
+    "parameters": (step("execute-notebook", parameters="beta: 1"), "No notebook declares the parameter `beta`."),
+    "notebooks": (step("execute-notebook", notebooks="none/*.ipynb"), "matches `none/*.ipynb`"),
+}
+NO_TEXT = {
+    f"{stage}-{name}": step(stage, **{name: f"{HOSTILE}\n::error::x"})
+    for stage, own in (("setup-env", "python_version"), ("execute-notebook", "cell_timeout"))
+    for name in ("slug", own)
+}
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory, suite: Suite, machine: Machine) -> tuple[Consumer, Result]:
+    """A repository, and the result of a workflow with one job per wrong input."""
+    penguins = with_a_notebook(Consumer(tmp_path_factory.mktemp("refused") / "consumer", suite, machine))
+    steps = {name: wrong for name, (wrong, _) in WRONG.items()} | NO_TEXT
+    penguins.workflow(workflow_of({name: [wrong] for name, wrong in steps.items()}))
+    return penguins, penguins.run(timeout=SECONDS)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_input(refused: tuple[Consumer, Result], name: str) -> None:
+    wrong, message = WRONG[name]
+    job = refused[1].job(name)
     assert job.result == "failure"
-    assert job.step(failing).outcome == "failure"
-    assert job.step(failing).outputs["status"] == "error"
+    assert job.step(wrong["id"]).outcome == "failure"
+    assert job.step(wrong["id"]).outputs["status"] == "error"
     (annotation,) = [each for each in job.annotations if each.level == "error"]
     assert message in annotation.message
     assert "Traceback" not in job.log
+
+
+@pytest.mark.parametrize("name", NO_TEXT)
+def test_hostile_text_in_an_input_that_is_no_text_is_refused(refused: tuple[Consumer, Result], name: str) -> None:
+    penguins, result = refused
+    job = result.job(name)
+    assert job.result == "failure"
+    (annotation,) = job.annotations
+    assert " does not accept " in annotation.message
+    assert not list(penguins.path.rglob("pwned"))
 
 
 def test_a_wrong_repository_is_said_in_the_summary_and_the_record(consumer: Consumer) -> None:
@@ -201,18 +234,6 @@ def test_hostile_text_in_every_text_input(consumer: Consumer) -> None:
     (executed,) = result.artifact("out").rglob("*.ipynb")
     outputs = json.loads(executed.read_text(encoding="utf-8"))["cells"][-1]["outputs"]
     assert "".join(outputs[0]["text"]) == f"{HOSTILE}\nsecond ' line\n"
-
-
-@pytest.mark.parametrize("stage", ["setup-env", "execute-notebook"])
-@pytest.mark.parametrize("name", ["slug", "python_version", "cell_timeout"])
-def test_hostile_text_in_an_input_that_is_no_text_is_refused(penguins: Consumer, stage: str, name: str) -> None:
-    if (stage, name) in {("setup-env", "cell_timeout"), ("execute-notebook", "python_version")}:
-        name = "slug"
-    job = run(penguins, step(stage, **{name: f"{HOSTILE}\n::error::x"}))
-    assert job.result == "failure"
-    (annotation,) = job.annotations
-    assert " does not accept " in annotation.message
-    assert not list(penguins.path.rglob("pwned"))
 
 
 def test_a_notebook_that_prints_workflow_commands(consumer: Consumer) -> None:
@@ -303,13 +324,6 @@ def test_a_second_run_takes_the_environment_from_the_cache(consumer: Consumer) -
     third = consumer.run(timeout=SECONDS).job("test")
     assert third.step("setup-env", "cache").outputs.get("cache-hit", "") != "true"
     assert "Installed" in third.log
-
-
-def test_a_plain_requirements_file_is_never_cached(penguins: Consumer) -> None:
-    penguins.workflow(workflow(ENV))
-    result = penguins.run(timeout=SECONDS)
-    assert result.job("test").result == "success"
-    assert not result.cache
 
 
 def test_the_workflow_of_the_readme(consumer: Consumer) -> None:

@@ -24,10 +24,15 @@ def upload(name: str, path: str) -> dict[str, Any]:
 
 
 def workflow(*steps: Mapping[str, Any], **job: object) -> str:
-    """Return a workflow with one job `test`, on `push`. JSON is YAML, with no doubt about quotes."""
+    """Return a workflow with one job `test`, on `push`."""
+    return workflow_of({"test": steps}, **job)
+
+
+def workflow_of(jobs: Mapping[str, Sequence[Mapping[str, Any]]], **job: object) -> str:
+    """Return a workflow, on `push`, from the steps of its jobs. JSON is YAML, with no doubt about quotes."""
     checkout = {"uses": uses("actions/checkout")}
-    jobs = {"test": {"runs-on": "ubuntu-latest", **job, "steps": [checkout, *steps]}}
-    return json.dumps({"on": "push", "jobs": jobs}, indent=1)
+    made = {name: {"runs-on": "ubuntu-latest", **job, "steps": [checkout, *steps]} for name, steps in jobs.items()}
+    return json.dumps({"on": "push", "jobs": made}, indent=1)
 
 
 def notebook(*cells: str, parameters: str = "") -> str:
