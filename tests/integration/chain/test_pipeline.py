@@ -25,6 +25,7 @@ from integration.suite import (
 )
 from notebook_ci.base.typed_json import to_json
 from notebook_ci.records.build_image import BuildImageRecord
+from servers.mlflow import MlflowServer
 
 REQUIREMENTS = "ipykernel\n"
 SECONDS = 300
@@ -40,8 +41,22 @@ def study(workspace: Workspace, kernel: Path) -> Workspace:
     return workspace
 
 
+@pytest.fixture
+def logs_to_server(study: Workspace, server: MlflowServer) -> None:
+    """Its runs go to an MLflow server, which costs half as much as a new database."""
+    path = study.folder / "notebook-ci.toml"
+    log_run = f'[log-run]\ntracking-uri = "{server.uri}"\n'  # first: tests add to the last table
+    study.write(path.name, log_run + path.read_text(encoding="utf-8"))
+
+
 def run(workspace: Workspace, **inputs: str) -> Done:
     return workspace.end(workspace.start("pipeline", inputs), SECONDS)
+
+
+def without_python(study: Workspace) -> None:
+    """Name no Python: the chain has to find or make one."""
+    path = study.folder / "notebook-ci.toml"
+    study.write(path.name, path.read_text(encoding="utf-8").partition("[execute-notebook]")[0])
 
 
 def records(done: Done) -> dict[str, dict[str, Any]]:
@@ -83,8 +98,9 @@ def test_what_nobody_named_and_has_nothing_to_do_is_skipped_with_its_reason(stud
     assert json.loads(executed.read_text(encoding="utf-8"))["cells"][-1]["outputs"][0]["text"] == ["42\n"]
 
 
+@pytest.mark.usefixtures("logs_to_server")
 def test_without_a_lock_the_notebooks_run_with_the_python_on_path(study: Workspace, kernel: Path) -> None:
-    (study.folder / "notebook-ci.toml").unlink()
+    without_python(study)
     folder = kernel.parent
     process = study.start("pipeline", {}, environ={"PATH": f"{folder}:{study.environ['PATH']}"})
     done = study.end(process, SECONDS)
@@ -172,6 +188,7 @@ def test_wrong_inputs_of_any_stage_cost_no_work(study: Workspace, inputs: dict[s
     assert "Traceback" not in done.log
 
 
+@pytest.mark.usefixtures("logs_to_server")
 def test_a_stage_that_fails_stops_the_chain_but_not_its_log(study: Workspace) -> None:
     study.write("notebooks/b.ipynb", notebook("x = 1", "raise ValueError('no such penguin')"))
     study.write("notebooks/c.ipynb", notebook("1 / 0"))
@@ -271,6 +288,7 @@ def test_a_cancelled_chain_keeps_what_was_done(study: Workspace, number: signal.
     assert {path.name for path in executed.iterdir()} == {"a.ipynb", "b.ipynb"}
 
 
+@pytest.mark.usefixtures("logs_to_server")
 def test_a_stage_that_is_killed_has_a_record_all_the_same(study: Workspace) -> None:
     mark = study.base / "begun"
     study.write("notebooks/b.ipynb", notebook(f"open({str(mark)!r}, 'w').close()\nimport time; time.sleep(120)"))
@@ -312,9 +330,10 @@ def in_two_calls(study: Workspace, **inputs: str) -> tuple[Done, Done]:
     return first, study.end(study.start("pipeline", inputs, flags=[f"--done={done}"]), SECONDS)
 
 
+@pytest.mark.usefixtures("logs_to_server")
 def test_a_chain_in_two_calls_is_one_chain(study: Workspace) -> None:
     study.write("requirements.txt", REQUIREMENTS)
-    (study.folder / "notebook-ci.toml").unlink()
+    without_python(study)
     first, second = in_two_calls(study)
     assert (first.code, second.code) == (0, 0), first.log + second.log
     assert first.outputs.keys() == {"done", "env-digest", "data-digest"}
@@ -330,6 +349,7 @@ def test_a_chain_in_two_calls_is_one_chain(study: Workspace) -> None:
     assert records(second)["execute-notebook"]["python"] == records(second)["setup-env"]["python"]
 
 
+@pytest.mark.usefixtures("logs_to_server")
 def test_a_failure_in_the_first_call_is_one_of_the_chain(study: Workspace) -> None:
     study.write("requirements.txt", "ipykernel\nno-such-package-of-nobody==1.0\n")
     first, second = in_two_calls(study)
@@ -353,13 +373,17 @@ def test_wrong_inputs_are_told_by_the_second_call_alone(study: Workspace) -> Non
 
 @pytest.fixture
 def attacked(study: Workspace) -> Workspace:
-    """A study with notebook-ci and tool environments of its own, which notebooks may change."""
+    """A study with notebook-ci and a folder of tool environments of its own, which notebooks may change.
+
+    The environments themselves are linked: copying or making them takes seconds.
+    """
     suite, kept = study.base / "suite", study.base / "cache"
     for name in ("scripts", "requirements"):
         shutil.copytree(ROOT / name, suite / name, ignore=shutil.ignore_patterns("__pycache__"))
     kept.mkdir()
-    python = in_the_tool_environment(study, "print(sys.prefix)").stdout.strip()
-    shutil.copytree(python, kept / Path(python).name, symlinks=True)
+    for name in ("pipeline", "execute-notebook", "mlflow-full"):
+        tool = Path(in_the_tool_environment(study, "print(sys.prefix)", name).stdout.strip())
+        (kept / tool.name).symlink_to(tool)
     study.suite = suite
     return study
 
@@ -390,6 +414,10 @@ with open(module, 'a') as file:
 integrity.seal(tool, integrity.contents(tool))
 assert integrity.is_unchanged(tool)
 """
+    [tool] = (attacked.base / "cache").glob("execute-notebook-*")
+    original = tool.readlink()
+    tool.unlink()
+    shutil.copytree(original, tool, symlinks=True)
     done = attack(attacked, source)
     assert done.code == 0, done.log
     attacked.write("notebooks/a.ipynb", notebook("1"))
@@ -420,8 +448,6 @@ open(compiled, 'r+b').write(head + open(evil, 'rb').read()[16:])
 
 def test_a_program_that_a_notebook_names_as_the_python_of_the_tools_is_not_run(attacked: Workspace) -> None:
     """launch.sh remembers which Python it found, in a file beside the tool environments."""
-    mlflow = Path(in_the_tool_environment(attacked, "print(sys.prefix)", "mlflow-full").stdout.strip())
-    (attacked.base / "cache" / mlflow.name).symlink_to(mlflow)  # making one takes half a minute
     source = """
 with open('evil', 'w') as file:
     file.write(f'#!/bin/sh\\n{sys.executable} -c "{EVIL.strip()}"\\nexec {sys.executable} "$@"\\n')
