@@ -22,15 +22,25 @@ def workspace(workspace: Workspace) -> Workspace:
     return workspace
 
 
-def run(workspace: Workspace, stage: str, *flags: str, network: bool = False) -> Done:
-    """Run a stage with an empty cache of tool environments."""
-    environ = {"NOTEBOOK_CI_CACHE": str(workspace.base / "cache")} | ({} if network else NO_NETWORK)
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of tool environments. The first test that needs a YAML library has it installed there."""
+    return tmp_path_factory.mktemp("cache")
+
+
+def run(workspace: Workspace, stage: str, *flags: str, cache: Path | None = None) -> Done:
+    """Run a stage with this cache of tool environments, or with an empty one and no network."""
+    environ = {"NOTEBOOK_CI_CACHE": str(cache)} if cache else {"NOTEBOOK_CI_CACHE": str(empty(workspace)), **NO_NETWORK}
     return workspace.run(stage, flags=flags, environ=environ)
 
 
-def installed(workspace: Workspace) -> set[str]:
+def empty(workspace: Workspace) -> Path:
+    return workspace.base / "cache"
+
+
+def installed(cache: Path) -> set[str]:
     """Return the tool environments that exist."""
-    return {path.name.rpartition("-")[0] for path in (workspace.base / "cache").glob("*-*")}
+    return {path.name.rpartition("-")[0] for path in cache.glob("*-*")}
 
 
 @pytest.mark.parametrize(
@@ -58,20 +68,20 @@ def test_refused_without_a_library_or_network(workspace: Workspace, stage: str, 
     assert done.code == 2, done.log
     assert f": {message}" in done.log
     assert "Traceback" not in done.log
-    assert installed(workspace) == set()
+    assert installed(empty(workspace)) == set()
 
 
 @pytest.mark.parametrize("stage", ["pipeline", "execute-notebook"])
-def test_refused_with_no_more_than_a_yaml_library(workspace: Workspace, stage: str) -> None:
+def test_refused_with_no_more_than_a_yaml_library(workspace: Workspace, cache: Path, stage: str) -> None:
     for given, message in (
         ("alpha: [1", "`--parameters` is not valid YAML (line 1): "),
         ("alfa: 2", "No notebook declares the parameter `alfa`. Did you mean `alpha`?"),
     ):
-        done = run(workspace, stage, "--parameters", given, network=True)
+        done = run(workspace, stage, "--parameters", given, cache=cache)
         assert done.code == 2, done.log
         assert message in done.log
         assert "because files in it have changed" not in done.log
-        assert installed(workspace) == {"uv", "pipeline"}
+        assert installed(cache) == {"uv", "pipeline"}
 
 
 def test_a_plan_is_shown_and_nothing_done(workspace: Workspace) -> None:
@@ -91,16 +101,16 @@ def test_a_plan_is_shown_and_nothing_done(workspace: Workspace) -> None:
         f"  log the run to sqlite:///{workspace.folder / '.notebook-ci' / 'mlflow' / 'mlflow.db'}",
     ]
     assert sorted(workspace.folder.rglob("*")) == before
-    assert installed(workspace) == set()
+    assert installed(empty(workspace)) == set()
 
 
-def test_the_plan_of_one_stage(workspace: Workspace) -> None:
-    done = run(workspace, "execute-notebook", "--plan", "--parameters", "alpha: 2", network=True)
+def test_the_plan_of_one_stage(workspace: Workspace, cache: Path) -> None:
+    done = run(workspace, "execute-notebook", "--plan", "--parameters", "alpha: 2", cache=cache)
     assert (done.code, done.log.splitlines()[-3:]) == (
         0,
         ["execute-notebook:", "  execute 1 notebook: a.ipynb", "  set parameters: alpha"],
     )
-    assert installed(workspace) == {"uv", "pipeline"}
+    assert installed(cache) == {"uv", "pipeline"}
 
 
 def test_data_that_dvc_pull_will_bring_is_said_to_be_unknown(workspace: Workspace) -> None:
@@ -137,7 +147,7 @@ def test_without_anything_to_cache_nothing_is_installed(workspace: Workspace) ->
     (workspace.folder / "requirements.txt").unlink()
     done = run(workspace, "setup-env", "--name-cache")
     assert (done.code, done.log) == (0, "")
-    assert installed(workspace) == set()
+    assert installed(empty(workspace)) == set()
 
 
 @pytest.mark.parametrize("stage", ["validate-data", "pipeline"])
@@ -150,4 +160,4 @@ def test_a_file_of_inputs_further_up_is_pointed_to_where_a_plan_is_refused(works
     done = run(workspace, stage)
     assert done.code == 2, done.log
     assert done.log.count(f"{below.parent / 'notebook-ci.toml'}` is not read, because") == 1
-    assert installed(workspace) == set()
+    assert installed(empty(workspace)) == set()
