@@ -163,7 +163,7 @@ def on_a_laptop(workspace: Workspace, *flags: str, environ: Mapping[str, str] | 
     return workspace.run("log-run", flags=flags, environ=SHORT | dict(environ or {}))
 
 
-def test_no_records_on_a_laptop(workspace: Workspace) -> None:
+def test_no_records_on_a_laptop(workspace: Workspace, server: MlflowServer) -> None:
     """Its own failed attempts are no runs to log, however new they are."""
     runs = workspace.folder / ".notebook-ci" / "runs"
     nothing = on_a_laptop(workspace)
@@ -179,8 +179,8 @@ def test_no_records_on_a_laptop(workspace: Workspace) -> None:
         assert done.code == 2, done.log
         command = f"{LOG_RUN} '.notebook-ci/runs/a new'"
         assert f"Log the newest run that has records: `{command}`." in done.log
-    pasted = ["/bin/sh", "-c", command]
-    subprocess.run(pasted, cwd=workspace.folder, env=workspace.environ | SHORT, check=True, capture_output=True)
+    pasted, environ = ["/bin/sh", "-c", command], {"MLFLOW_TRACKING_URI": server.uri}
+    subprocess.run(pasted, cwd=workspace.folder, env=workspace.environ | environ, check=True, capture_output=True)
 
 
 def test_a_run_that_could_not_be_logged_is_kept(workspace: Workspace) -> None:

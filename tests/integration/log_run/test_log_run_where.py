@@ -183,8 +183,9 @@ def test_the_store_of_a_laptop_stays_out_of_git(workspace: Workspace) -> None:
     assert sorted(path.name for path in workspace.folder.iterdir()) == [".notebook-ci", "run"]
 
 
-def test_a_named_run_in_a_database_file(workspace: Workspace) -> None:
+def test_a_named_run_in_a_database_file(workspace: Workspace, database: Path) -> None:
     uri = "sqlite:///mlflow.db"
+    shutil.copyfile(database, workspace.folder / "mlflow.db")
     for number in (1, 2):
         given: dict[str, Any] = {f"p{number}": number}
         write(workspace.folder / f"run{number}", execute_record(result(**given)))
