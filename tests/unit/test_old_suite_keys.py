@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from notebook_ci.base.errors import InputError
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.validate_data import old_suites, plan, suites
-from notebook_ci.validate_data.model import ValidateInputs
+from notebook_ci.validate_data.model import Checks, ValidateInputs
 from notebook_ci.validate_data.suites import Suite
 
 # As releases of each age saved them.
@@ -288,7 +289,7 @@ def test_without_a_version_types_are_those_of_pandas_3_in_both_forms(tmp_path: P
 def test_one_notice_each_says_what_is_read_differently(tmp_path: Path) -> None:
     for name, text in {"a.json": OF_0_18, "b.json": OF_0_13, "a.csv": "a\n1\n", "b.csv": "a\n1\n"}.items():
         (tmp_path / name).write_text(text)
-    planned = plan.create(ValidateInputs(rules={"*.csv": ("a.json", "b.json")}), Workspace(tmp_path, {}))
+    planned = plan.create(ValidateInputs(rules={"*.csv": Checks(("a.json", "b.json"))}), Workspace(tmp_path, {}))
     found = [(each.severity, each.file, each.message, each.hint) for each in planned.problems]
     assert [each[:2] for each in found] == [("notice", f"{name}.json") for name in "aabb"]
     assert (
@@ -308,18 +309,47 @@ fluent_datasources:
 """
 
 
-def test_a_checkpoint_of_1_may_use_a_suite_of_0(tmp_path: Path) -> None:
+def files_of_a_checkpoint() -> dict[str, str]:
     names = {"datasource": {"name": "files"}, "asset": {"name": "a"}, "batch_definition": {"name": "b"}}
-    files = {
+    return {
         "great_expectations.yml": PROJECT,
         "checkpoints/c.json": json.dumps({"name": "c", "validation_definitions": [{"name": "v"}]}),
         "validation_definitions/v.json": json.dumps({"name": "v", "data": names, "suite": {"name": "s"}}),
         "expectations/s.json": OF_0_18,
     }
+
+
+def write_project(folder: Path, files: dict[str, str]) -> None:
     for name, text in files.items():
-        (tmp_path / "gx" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "gx" / name).write_text(text)
+        (folder / "gx" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "gx" / name).write_text(text)
+
+
+def test_a_checkpoint_of_1_may_use_a_suite_of_0(tmp_path: Path) -> None:
+    write_project(tmp_path, files_of_a_checkpoint())
     planned = plan.create(ValidateInputs(checkpoint="c"), Workspace(tmp_path, {}))
     assert isinstance(planned, plan.ValidationPlan)
     assert [(rule.suite.name, rule.suite.is_old) for rule in planned.rules] == [("types", True)]
     assert [each.file for each in planned.problems] == ["gx/expectations/s.json"] * 2
+
+
+@pytest.mark.parametrize(
+    "asset", ["{type: dataframe, batch_definitions: {b: }}", "{type: csv, filepath_or_buffer: /home/me/a.csv}", "{}"]
+)
+def test_a_checkpoint_with_data_of_its_own_does_not_use_that_of_the_project(tmp_path: Path, asset: str) -> None:
+    project = (
+        f"plugins_directory: plugins\nconfig_version: 4.0\nfluent_datasources: {{files: {{assets: {{a: {asset}}}}}}}\n"
+    )
+    files = {**files_of_a_checkpoint(), "great_expectations.yml": project, "plugins/own.py": ""}
+    write_project(tmp_path, files)
+    (tmp_path / "b.csv").write_text("name\n1\n")
+    (tmp_path / "c.csv").write_text("name\n1\n")
+    inputs = ValidateInputs(checkpoint="c", data=("*.csv",), read={"sep": ";"})
+    planned = plan.create(inputs, Workspace(tmp_path, {}))
+    assert isinstance(planned, plan.ValidationPlan)
+    assert [(rule.data, rule.suite.name, rule.read.sep) for rule in planned.rules] == [
+        ("b.csv", "types", ";"),
+        ("c.csv", "types", ";"),
+    ]
+    with pytest.raises(InputError, match="plugins"):
+        plan.create(ValidateInputs(checkpoint="c"), Workspace(tmp_path, {}))

@@ -12,7 +12,7 @@ from notebook_ci.base.load_inputs import load
 from notebook_ci.base.plan import Nothing
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.validate_data import plan
-from notebook_ci.validate_data.model import ValidateInputs
+from notebook_ci.validate_data.model import Checks, ValidateInputs
 from notebook_ci.validate_data.suites import parsed, stated_lines
 
 SUITE: dict[str, Any] = {
@@ -63,7 +63,10 @@ def loaded(tmp_path: Path, **inputs: object) -> ValidateInputs:
     [
         ({"data": "a.csv"}, "`data` is set but `suite` is not."),
         ({"suite": "s.json"}, "`suite` is set but `data` is not."),
-        ({"suite": "s.json", "rules": "a: b"}, "`data` and `rules` cannot be combined."),
+        ({"suite": "s.json", "rules": "a: b"}, "`suite` and `rules` cannot be combined."),
+        ({"data": "a.csv", "rules": "a: b"}, "`data` and `rules` cannot be combined."),
+        ({"suite": "s.json", "checkpoint": "c"}, "`suite` and `checkpoint` cannot be combined."),
+        ({"checkpoint": "c", "read": "sep: ;"}, "`read` is set but `data` is not."),
         ({"checkpoint": "c", "rules": "a: b"}, "`rules` and `checkpoint` cannot be combined."),
     ],
 )
@@ -78,9 +81,11 @@ def test_inputs_that_contradict_each_other(tmp_path: Path, inputs: dict[str, str
     [
         ({}, {}),
         ({"checkpoint": "c"}, {}),
-        ({"data": "a\nb*", "suite": "s"}, {"a": ("s",), "b*": ("s",)}),
-        ({"rules": "a: s\n'b*': [s, t, s]\n"}, {"a": ("s",), "b*": ("s", "t")}),
-        ({"rules": {"a": ["s"]}}, {"a": ("s",)}),
+        ({"checkpoint": "c", "data": "a"}, {}),
+        ({"data": "a\nb*", "suite": "s"}, {"a": Checks(("s",)), "b*": Checks(("s",))}),
+        ({"rules": "a: s\n'b*': [s, t, s]\n"}, {"a": Checks(("s",)), "b*": Checks(("s", "t"))}),
+        ({"rules": {"a": ["s"]}}, {"a": Checks(("s",))}),
+        ({"rules": "a: {suite: [s, t], read: {sep: ;}}"}, {"a": Checks(("s", "t"), {"sep": ";"})}),
     ],
 )
 def test_pairs_of_data_and_suites(tmp_path: Path, inputs: dict[str, object], pairs: dict[str, object]) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from notebook_ci.validate_data import data, violations
+from notebook_ci.validate_data import violations
 from notebook_ci.validate_data.suites import Stated, Suite
 
 COLUMNS = {"mass": "float64", "name": "str"}
@@ -113,59 +113,9 @@ def test_the_type_of_text_in_pandas_2(column: str, wanted: dict[str, Any], *, ad
     assert message.endswith(violations.TEXT_AS_STR) == advised
 
 
-@pytest.mark.parametrize("bounds", [{"max_value": "2024-01-31"}, {"min_value": {"$PARAMETER": "first"}}])
-def test_a_date_is_not_compared_with_text_in_another_order(bounds: dict[str, Any]) -> None:
-    extreme = stated("expect_column_max_to_be_between", column="name", **bounds)
+def test_a_doubt_outweighs_a_success() -> None:
     met = [result(success=True)]
-    assert not violations.find(met, suite(extreme), COLUMNS, numbered=True)
-    (found,) = violations.find(met, suite(extreme), COLUMNS, numbered=True, unordered=["name"])
+    assert not violations.find(met, suite(NOT_NULL), COLUMNS, numbered=True)
+    (found,) = violations.find(met, suite(NOT_NULL), COLUMNS, numbered=True, doubts={0: ("it is text", "Do this.")})
     assert found.kind == "not-evaluated"
-    assert found.message.endswith(f"`its values are text, but not ISO dates of one form`. {violations.SORTABLE}")
-
-
-@pytest.mark.parametrize(
-    ("expectation", "kwargs"),
-    [
-        ("expect_column_max_to_be_between", {"max_value": 3}),
-        ("expect_column_max_to_be_between", {}),
-        ("expect_column_mean_to_be_between", {"max_value": {"$PARAMETER": "m"}}),
-    ],
-)
-def test_no_date_is_a_bound(expectation: str, kwargs: dict[str, Any]) -> None:
-    assert not stated(expectation, column="name", **kwargs).dated_extreme
-
-
-@pytest.mark.parametrize(
-    "texts",
-    [
-        ["2024-01-31", "2023-12-01"],
-        ["2024-01-31T09:00", "2024-01-31T10:00"],
-        ["2024-01-31 09:00:00.25", "2024-01-31 10:00:00.50"],
-        ["2024-01-31T09:00:00Z"],
-        ["2024-01-31T09:00:00+01:00", "2024-07-31T09:00:00+01:00"],
-    ],
-)
-def test_iso_dates_of_one_form_sort_by_time(texts: list[str]) -> None:
-    assert data.sorts_by_time(texts)
-
-
-@pytest.mark.parametrize(
-    "texts",
-    [
-        ["31/01/2024"],
-        ["Ada"],
-        [""],
-        ["2024-01-31\n"],
-        ["2024-01-31", "31/01/2024"],
-        ["2024-01-31", "2024-01-31T00:00"],
-        ["2024-01-31 9:00", "2024-01-31 10:00"],
-        ["2024-01-31T09:00", "2024-01-31 10:00"],
-        ["2024-01-31T09:00", "2024-01-31T09:00:01"],
-        ["2024-01-31T09:00:00.25", "2024-01-31T09:00:00.5"],
-        ["2024-01-31T09:00Z", "2024-01-31T09:00+02:00"],
-        ["2024-01-31T09:00+01:00", "2024-01-31T08:59+02:00"],
-        ["2024-01-31T09:00 CET"],
-    ],
-)
-def test_other_dates_do_not_sort_by_time(texts: list[str]) -> None:
-    assert not data.sorts_by_time(texts)
+    assert found.message.endswith(": it is text. Do this.")

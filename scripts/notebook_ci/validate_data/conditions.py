@@ -21,6 +21,7 @@ METHODS = (
 QUOTED = re.compile(r"""'[^'"`\\\n#]*'|"[^'"`\\\n#]*"|`[^'"`\\\n#]*`""")
 NOT_PLAIN = frozenset("@'\"`\\#\n\r\f")
 LOCAL = "__pd_eval"  # pandas replaces @ with this
+ORDERING = re.compile(r"[<>]|\b(?:between|min|max)\b", re.IGNORECASE)
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
@@ -46,6 +47,17 @@ def members(value: object, key: str = "") -> Iterator[tuple[str, object]]:
     elif isinstance(value, list):
         for each in value:
             yield from members(each, key)
+
+
+def mention(conditions: object, name: str) -> bool:
+    """Return whether conditions, or an SQL query, mention a column."""
+    found = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
+    return any(found.search(each) for _, each in _texts(conditions))
+
+
+def compare(conditions: object) -> bool:
+    """Return whether conditions, or an SQL query, compare something with greater or lesser values."""
+    return any(ORDERING.search(each) for _, each in _texts(conditions))
 
 
 def _texts(value: object) -> Iterator[tuple[str, str]]:

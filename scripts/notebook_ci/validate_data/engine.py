@@ -12,6 +12,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,24 @@ import pandas as pd
 
 from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, located, together
 from notebook_ci.base.texts import did_you_mean, quote
+from notebook_ci.validate_data import databases
 from notebook_ci.validate_data.sources import Batch
-from notebook_ci.validate_data.suites import Stated, Suite
+from notebook_ci.validate_data.suites import QUERY, QUERY_KEY, Stated, Suite
 
 MOST_EXAMPLES = 20
 RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": MOST_EXAMPLES}
+CUSTOM = "expectations of your own, written in Python, are not run"
 TAKEN = ("meta", "notes", "description", "severity")
 NOT_TAKEN = ("result_format", "catch_exceptions", "batch_id")  # arguments that this module sets
+
+
+@dataclass
+class Prepared:
+    """A suite, ready to be run."""
+
+    suite: Any  # what Great Expectations runs of it
+    queries: list[tuple[int, str]] = field(default_factory=list)  # numbers and queries of `unexpected_rows_expectation`
+    custom: list[int] = field(default_factory=list)  # numbers of expectations that are not Great Expectations' own
 
 
 class Engine:
@@ -42,33 +54,45 @@ class Engine:
         asset = self._context.data_sources.add_pandas("data").add_dataframe_asset("data")
         self._definition = asset.add_batch_definition_whole_dataframe("data")
 
-    def suites(self, suites: Iterable[Suite]) -> dict[str, Any]:
-        """Return the suites as Great Expectations' own objects, by file.
+    def suites(self, suites: Iterable[Suite]) -> dict[str, Prepared]:
+        """Return the suites by file, ready to be run.
 
-        Raises InputError for unknown types and wrong arguments of expectations.
+        Raises InputError for wrong arguments of expectations, and for types that look misspelled.
         """
         errors: list[NotebookCiError] = []
         by_file = {}
         for suite in suites:
+            prepared = by_file[suite.file] = Prepared(self._gx.ExpectationSuite(name=suite.name))
             created: list[Any] = []
             for number, stated in enumerate(suite.expectations):
                 try:
                     with located(suite.file, stated.line):
-                        created.append(self._expectation(stated, number))
+                        if not _is_known(stated.type):
+                            prepared.custom.append(number)
+                            continue
+                        expectation = self._expectation(stated, number)
                 except InputError as error:
                     errors.append(error)
-            by_file[suite.file] = self._gx.ExpectationSuite(name=suite.name, expectations=created)
+                    continue
+                if stated.type == QUERY:
+                    prepared.queries.append((number, stated.kwargs[QUERY_KEY]))
+                else:
+                    created.append(expectation)
+            prepared.suite = self._gx.ExpectationSuite(name=suite.name, expectations=created)
         if errors:
             raise together(errors)
         return by_file
 
-    def validate(self, frame: pd.DataFrame, suite: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+    def validate(self, frame: pd.DataFrame, prepared: Prepared, parameters: dict[str, Any]) -> dict[str, Any]:
         """Check data against a suite that `suites` returned; `parameters` are values for `{"$PARAMETER": name}`.
 
         The result is JSON in the order of the suite; the `id` of each expectation is its number there, from 0. Raises
         MemoryError.
         """
-        content = self._validated(self._definition.get_batch({"dataframe": frame}), suite, parameters)
+        content = self._validated(self._definition.get_batch({"dataframe": frame}), prepared.suite, parameters)
+        content["results"] += [_raised(number, "", CUSTOM) for number in prepared.custom]
+        content["results"] += [_queried(number, query, frame) for number, query in prepared.queries]
+        content["success"] = all(each["success"] for each in content["results"])
         content["results"].sort(key=lambda each: int(each["expectation_config"]["id"]))
         return content
 
@@ -82,9 +106,7 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - some exceptions escape its own handling
             configurations = [expectation.configuration for expectation in suite.expectations]
             if len(configurations) == 1:
-                raised = {"raised_exception": True, "exception_message": str(error) or type(error).__name__}
-                stated = {"id": configurations[0].id, "type": configurations[0].type}
-                results = [{"success": False, "expectation_config": stated, "exception_info": raised, "result": {}}]
+                results = [_raised(configurations[0].id, configurations[0].type, str(error) or type(error).__name__)]
             else:
                 # Each by itself, so that the others still count.
                 alone = (self._gx.ExpectationSuite(name=suite.name, expectations=[each]) for each in configurations)
@@ -127,14 +149,6 @@ class Engine:
         from great_expectations.expectations import registry
         from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
-        known = registry.list_registered_expectation_implementations()
-        if stated.type not in known:
-            snake_case = re.sub(r"(?<!^)(?=[A-Z])", "_", stated.type).lower()  # people often write the class name
-            hint = did_you_mean(known, snake_case, cutoff=0.85) or "Great Expectations 1.x has none of this name."
-            raise InputError(
-                f"{quote(stated.type)} is not an expectation.",
-                hint=f"{hint} Expectations written in Python are not supported.",
-            )
         taken = {key: stated.content[key] for key in TAKEN if stated.content.get(key) is not None}
         kwargs = {key: value for key, value in stated.kwargs.items() if key not in NOT_TAKEN}
         try:
@@ -149,6 +163,41 @@ class Engine:
                 hint=f"{meant} Its arguments: {quote(stated.kwargs)}.",
             ) from error
         return configuration
+
+
+def _is_known(name: str) -> bool:
+    """Return whether Great Expectations has an expectation. Raises InputError if the name looks misspelled."""
+    from great_expectations.expectations import registry
+
+    known = registry.list_registered_expectation_implementations()
+    snake_case = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()  # people often write the class name
+    if name not in known and (meant := did_you_mean(known, snake_case, cutoff=0.85)):
+        raise InputError(f"{quote(name)} is not an expectation.", hint=meant)
+    return name in known
+
+
+def _raised(number: int | str, name: str, message: str) -> dict[str, Any]:
+    """Return the result of an expectation that could not be evaluated, in the form of Great Expectations."""
+    return {
+        "success": False,
+        "expectation_config": {"id": str(number), "type": name},
+        "exception_info": {"raised_exception": True, "exception_message": message},
+        "result": {},
+    }
+
+
+def _queried(number: int, query: str, frame: pd.DataFrame) -> dict[str, Any]:
+    """Return the result of `unexpected_rows_expectation`, which Great Expectations (1.24) runs only in databases."""
+    try:
+        count, rows = databases.unexpected_rows(frame, query, MOST_EXAMPLES)
+    except ValueError as error:
+        return _raised(number, QUERY, str(error))
+    found = {"element_count": len(frame), "unexpected_count": count, "partial_unexpected_list": rows}
+    return {
+        "success": not count,
+        "expectation_config": {"id": str(number), "type": QUERY},
+        "result": json.loads(json.dumps(found, default=_plain)),
+    }
 
 
 @contextlib.contextmanager

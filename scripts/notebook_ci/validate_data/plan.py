@@ -1,19 +1,23 @@
 """Decides which data is validated against which suites: those of the inputs, or those of a checkpoint."""
 
 import glob
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from notebook_ci.base.errors import InputError, NotebookCiError, Problem, together
-from notebook_ci.base.files import exists
+from notebook_ci.base.files import exists, is_folder
 from notebook_ci.base.launcher import own_command
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.validate_data import data, projects, suites
-from notebook_ci.validate_data.model import NOTHING_GIVEN, ValidateInputs
+from notebook_ci.validate_data.formats import is_dataset
+from notebook_ci.validate_data.model import NOTHING_GIVEN, Checks, ValidateInputs
+from notebook_ci.validate_data.options import Options
 from notebook_ci.validate_data.projects import Checkpoint
 from notebook_ci.validate_data.sources import Batch
 from notebook_ci.validate_data.suites import Suite
@@ -24,8 +28,9 @@ MOST_LISTED = 10
 
 @dataclass(frozen=True)
 class Rule:
-    data: str | Batch  # a file relative to the workspace, or a batch of a project
+    data: str | Batch  # a file or folder relative to the workspace, or a batch of a project
     suite: Suite
+    read: Options = field(default_factory=Options)  # for files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +57,16 @@ def create(inputs: ValidateInputs, workspace: Workspace) -> ValidationPlan | Not
         return Nothing(NOTHING_GIVEN, hint="Set `data` and `suite`, or `rules`, or `checkpoint`.")
     checkpoint, problems = None, []
     if inputs.checkpoint:
-        checkpoint, errors = projects.read(inputs.checkpoint, workspace.cwd)
-        rules = [Rule(batch, suite) for batch, suite in checkpoint.batches]
+        checkpoint, errors = projects.read(inputs.checkpoint, workspace.cwd, has_data=bool(inputs.data))
+        rules = [Rule(batch, suite) for batch, suite in checkpoint.batches if batch]
+        for pattern in inputs.data:
+            files = _files(pattern, workspace.cwd, Options(**inputs.read), errors)
+            rules += [Rule(file, suite, Options(**inputs.read)) for file in files for _, suite in checkpoint.batches]
         if checkpoint.actions:
             message = f"Actions of the checkpoint `{inputs.checkpoint}` are not run: {', '.join(checkpoint.actions)}."
             problems.append(Problem(severity="notice", message=message))
     else:
-        rules, errors = _rules(inputs.pairs, workspace.cwd)
+        rules, errors = _rules(inputs.pairs, inputs.read, workspace.cwd)
     wrong = [error for error in errors if error.file and exists(workspace.cwd / error.file)]
     if wrong or (errors and not workspace.awaits_data):
         raise together(errors)
@@ -85,24 +93,31 @@ def _about(suite: Suite) -> Iterator[Problem]:
         yield Problem(severity="notice", message=message, hint=TEXT_AS_STR, file=suite.file)
 
 
-def _rules(suites_of: Mapping[str, Iterable[str]], cwd: Path) -> tuple[list[Rule], list[NotebookCiError]]:
-    """Return each pair of data and suite once, and all problems of both; `suites_of` maps files or globs to suites."""
+def _rules(
+    checks_of: Mapping[str, Checks], read: Mapping[str, Any], cwd: Path
+) -> tuple[list[Rule], list[NotebookCiError]]:
+    """Return each pair of data and suite once, and all problems of both; `checks_of` maps paths or globs to suites."""
     errors: list[NotebookCiError] = []
-    read: dict[str, Suite | None] = {}
+    known: dict[str, Suite | None] = {}
     chosen: dict[tuple[str, str], Rule] = {}
-    for pattern, names in suites_of.items():
-        files = _files(pattern, cwd, errors)
-        for name in names:
-            if name not in read:
-                read[name], wrong = suites.read(cwd / name, Path(name).as_posix())
+    for pattern, checks in checks_of.items():
+        options = Options(**(checks.read or read))
+        files = _files(pattern, cwd, options, errors)
+        for name in checks.suites:
+            if name not in known:
+                known[name], wrong = suites.read(cwd / name, Path(name).as_posix())
                 errors += wrong
-        readable = {name: suite for name in names if (suite := read[name])}
+        readable = {name: suite for name in checks.suites if (suite := known[name])}
         # By file, so that data is read once for all its suites.
-        chosen |= {(file, name): Rule(file, suite) for file in files for name, suite in readable.items()}
+        for file, name in itertools.product(files, readable):
+            rule = chosen.setdefault((file, name), Rule(file, readable[name], options))
+            if rule.read != options:
+                message = f"Two rules have {quote(file)} with the same suite, but with another `read`."
+                errors.append(InputError(message, hint="Keep one of them."))
     return list(chosen.values()), errors
 
 
-def _files(pattern: str, cwd: Path, errors: list[NotebookCiError]) -> list[str]:
+def _files(pattern: str, cwd: Path, options: Options, errors: list[NotebookCiError]) -> list[str]:
     """Return the files that match a pattern; adds their problems to `errors`."""
     matches = _matches(pattern, cwd)
     if not matches:
@@ -111,7 +126,7 @@ def _files(pattern: str, cwd: Path, errors: list[NotebookCiError]) -> list[str]:
     good = []
     for shown in matches:
         try:
-            data.check_file(cwd / shown, shown)
+            data.check_file(cwd / shown, shown, options)
             good.append(shown)
         except InputError as error:
             errors.append(error)
@@ -119,8 +134,13 @@ def _files(pattern: str, cwd: Path, errors: list[NotebookCiError]) -> list[str]:
 
 
 def _matches(pattern: str, cwd: Path) -> list[str]:
-    """Return the files that match a pattern, with `/`. A name that exists literally is not used as a glob."""
-    if os.path.lexists(cwd / pattern) or not glob.has_magic(pattern):
+    """Return the data that matches a pattern, with `/`. A name that exists literally is not used as a glob.
+
+    A folder stands for all files in it that are not hidden, unless it is one data set.
+    """
+    if is_folder(cwd / pattern) and not is_dataset(cwd / pattern):
+        pattern = f"{glob.escape(pattern)}/**"
+    elif os.path.lexists(cwd / pattern) or not glob.has_magic(pattern):
         return [Path(pattern).as_posix()]
     found = glob.glob(pattern, root_dir=cwd, recursive=True)  # noqa: PTH207 - absolute patterns work, too
-    return sorted(Path(path).as_posix() for path in found if not (cwd / path).is_dir())
+    return sorted(Path(path).as_posix() for path in found if not is_folder(cwd / path) or is_dataset(cwd / path))

@@ -27,19 +27,21 @@ OPEN_IN_1 = (
 
 @dataclass(frozen=True)
 class Checkpoint:
-    batches: tuple[tuple[Batch, Suite], ...]  # each with its suite
+    batches: tuple[tuple[Batch | None, Suite], ...]  # each with its suite; None: the data is given
     actions: tuple[str, ...]  # names of its actions
     files: tuple[str, ...]  # the files that define it, without suites, relative to the workspace
 
 
-def read(name: str, cwd: Path) -> tuple[Checkpoint, list[NotebookCiError]]:
+def read(name: str, cwd: Path, *, has_data: bool) -> tuple[Checkpoint, list[NotebookCiError]]:
     """Read a checkpoint, its validation definitions and their suites.
 
-    The errors are those of its suites; the checkpoint is returned without the suites that are wrong. Raises InputError
+    With `has_data`, what it says about its data is not used: it may be a dataframe, or a file of another machine. The
+    errors are those of its suites; the checkpoint is returned without the suites that are wrong. Raises InputError
     if the project, the checkpoint, or something that it names does not exist or is wrong.
     """
     project = _project(cwd)
-    project.refuse_code(cwd)
+    if not has_data:
+        project.refuse_code(cwd)
     file = _named(_folder(project, "checkpoint_store", "checkpoints"), name, "checkpoint", cwd)
     content = _json(file, cwd)
     definitions = _part(content, list, file, "validation_definitions", default=[])
@@ -48,7 +50,8 @@ def read(name: str, cwd: Path) -> tuple[Checkpoint, list[NotebookCiError]]:
     definition_folder = _folder(project, "validation_definition_store", "validation_definitions")
     suite_folder = _folder(project, "expectations_store", "expectations")
     files = [CONFIG, file]
-    batches: list[tuple[Batch, Suite]] = []
+    batches: list[tuple[Batch | None, Suite]] = []
+    assets = set()
     errors: list[NotebookCiError] = []
     for each in definitions:
         with located(file, 1):
@@ -63,9 +66,13 @@ def read(name: str, cwd: Path) -> tuple[Checkpoint, list[NotebookCiError]]:
         suite_name = _part(definition, str, files[-1], "suite", "name").replace(".", "/")
         suite_file = _named(suite_folder, suite_name, "suite", cwd)
         suite, wrong = suites.read(cwd / suite_file, suite_file)
-        batch = project.batch(source, asset, data)
+        assets.add(f"{source}/{asset}")
+        batch = None if has_data else project.batch(source, asset, data)
         batches += [(batch, suite)] if suite else []
         errors += wrong
+    if has_data and len(assets) > 1:
+        message = f"The checkpoint {quote(name)} checks several data: {', '.join(map(quote, sorted(assets)))}."
+        raise InputError(message, hint="Use `rules` to say which suite is for which file.", file=file, line=1)
     listed: list[object] = _part(content, list, file, "actions", default=[])
     actions = tuple(str(each.get("name")) for each in listed if isinstance(each, dict))
     return Checkpoint(tuple(batches), actions, tuple(files)), errors

@@ -11,9 +11,10 @@ import pandas as pd
 
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import CheckFailed, Problem, Severity, SurroundingsError
-from notebook_ci.base.files import sha256
+from notebook_ci.base.files import is_folder, sha256
 from notebook_ci.records.validate_data import RuleResult, ValidateRecord, Violation
 from notebook_ci.validate_data import data, violations
+from notebook_ci.validate_data.doubts import Table
 from notebook_ci.validate_data.engine import Engine
 from notebook_ci.validate_data.model import ValidateInputs
 from notebook_ci.validate_data.plan import Rule, ValidationPlan
@@ -50,18 +51,17 @@ class _Validation:
     engine: Engine
     context: Context
     record: ValidateRecord
-    last: tuple[object, pd.DataFrame, RuleResult] | None = None  # the data of the previous rule: rules often share it
+    last: tuple[Rule, Table, RuleResult] | None = None  # the data of the previous rule: rules often share it
 
     def run(self, rule: Rule, suite: Any) -> None:
         result = RuleResult(data=str(rule.data), suite=rule.suite.file, suite_name=rule.suite.name)
         self.record.results.append(result)
         try:
-            frame = self._frame(rule, result)
-            result.rows, result.columns = frame.shape
-            _refuse_nothing(frame, rule, result.data)
-            frame = data.with_objects(frame, rule.suite.objects)
-            extremes = {each.dated_extreme for each in rule.suite.expectations if each.dated_extreme}
-            unordered = data.unordered(frame, extremes)
+            table = self._table(rule, result)
+            result.rows, result.columns = table.frame.shape
+            _refuse_nothing(table.frame, rule, result.data)
+            doubts = table.doubts(rule.suite.expectations)
+            frame = data.with_objects(table.frame, rule.suite.objects)
             content = self.engine.validate(frame, suite, rule.suite.parameters)
         except CheckFailed as error:
             result.error = error.message
@@ -72,7 +72,7 @@ class _Validation:
             raise SurroundingsError(message, hint="Split it, and validate the parts.") from error
         columns = {str(name): str(dtype) for name, dtype in frame.dtypes.items()}
         numbered = bool(frame.index.equals(pd.RangeIndex(len(frame))))
-        found = violations.find(content["results"], rule.suite, columns, numbered=numbered, unordered=unordered)
+        found = violations.find(content["results"], rule.suite, columns, numbered=numbered, doubts=doubts)
         result.violations = found
         result.evaluated = len(rule.suite.expectations)
         result.failed = sum(violation.fails for violation in found)
@@ -84,25 +84,30 @@ class _Validation:
         self._write(result, content)
         self.context.console.progress(_line(result))
 
-    def _frame(self, rule: Rule, result: RuleResult) -> pd.DataFrame:
+    def _table(self, rule: Rule, result: RuleResult) -> Table:
         """Return the data of a rule; its path and digest go into the result."""
-        if self.last and self.last[0] == rule.data:
-            _, frame, before = self.last
+        if self.last and (self.last[0].data, self.last[0].read) == (rule.data, rule.read):
+            _, table, before = self.last
             result.data, result.sha256 = before.data, before.sha256
-            return frame
+            return table
         self.last = None  # never two data sets in memory at once
         if isinstance(rule.data, str):
             path = self.context.cwd / rule.data
-            result.sha256 = sha256(path)
-            self.record.read[rule.data] = result.sha256
-            frame = data.read(path, rule.data)
+            files = sorted(each for each in path.rglob("*") if each.is_file()) if is_folder(path) else [path]
+            digests = {(Path(rule.data) / each.relative_to(path)).as_posix(): sha256(each) for each in files}
+            self.record.read |= digests
+            result.sha256 = digests.get(rule.data, "")
+            table = data.read(path, rule.data, rule.read)
+            for note in table.notes:
+                self.context.notice(f"`{rule.data}` {note}", file=rule.data)
         else:
             frame, file = self.engine.load(rule.data)
+            table = Table(frame)
             if file:
                 result.data, result.sha256 = file.as_posix(), sha256(file)
                 self.record.read[result.data] = result.sha256
-        self.last = (rule.data, frame, result)
-        return frame
+        self.last = (rule, table, result)
+        return table
 
     def _write(self, result: RuleResult, content: dict[str, Any]) -> None:
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(result.data).name).strip("-.") or "data"

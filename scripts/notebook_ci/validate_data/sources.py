@@ -25,7 +25,8 @@ PATH_KEYS = {"base_directory", "data_context_root_directory", "glob_directive", 
 NAMING_KEYS = {"type", "id", "name", "assets", "batch_definitions"}
 # `://` and `::` mark URLs (fsspec), `$` and `|` mark variables and secrets; JSON text would be read as data.
 NOT_IN_PATHS = frozenset(':$|"\\{}\n\0')
-NOT_RUN = "validate-data does not run code of the repository. Remove it, or set `data` and `suite` instead."
+GIVE_DATA = "If `data` is set as well, only the suites of the checkpoint are used."
+NOT_RUN = f"validate-data does not run code of the repository. {GIVE_DATA}"
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Project:
         if isinstance(found, str) and found in accepted:
             return found
         message = f"{what} has the type {quote(found)}; allowed are {', '.join(accepted)}."
-        raise self._error(message, found, "Set `data` and `suite` instead.")
+        raise self._error(message, found, GIVE_DATA)
 
     def _path(self, value: object, key: str) -> str:
         if isinstance(value, str) and NOT_IN_PATHS.isdisjoint(value) and not value.startswith("~"):
@@ -96,7 +97,7 @@ class Project:
             if not path.is_absolute() and ".." not in path.parts:
                 return value
         message = f"`{key}` is {quote(value)}, not a path in the workspace."
-        raise self._error(message, value, "Write it relative to the workspace, without URLs and variables.")
+        raise self._error(message, value, f"Write it relative to the workspace, without variables. {GIVE_DATA}")
 
     def _error(self, message: str, value: object, hint: str = NOT_RUN) -> InputError:
         """Return the error about a value, with the first line that contains it."""

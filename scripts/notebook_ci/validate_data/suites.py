@@ -6,8 +6,10 @@ TypeError for suites of 0.x. Here the first two are errors that say what to do, 
 """
 
 import json
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -31,6 +33,11 @@ GONE = {
     "bounds with the time, or use `expect_column_values_to_match_strftime_format`; then remove the argument.",
     "allow_cross_type_comparisons": "Write bounds of the column's type, then remove the argument.",
 }
+COLUMN_KEYS = ("column", "column_A", "column_B")
+QUERY, QUERY_KEY = "unexpected_rows_expectation", "unexpected_rows_query"
+PAIR = "expect_column_pair_values_a_to_be_greater_than_b"
+# Parts of the types of expectations that are about text, or about whether there is a value.
+ALSO_FOR_TEXT = re.compile("_(to_exist|null|regex|like_pattern|lengths|type|strftime|parseable|json)")
 EXTREMES = ("expect_column_min_to_be_between", "expect_column_max_to_be_between")
 WHAT_A_SUITE_IS = 'Write `{"name": ..., "expectations": [{"type": ..., "kwargs": {...}}, ...]}`.'
 CALLED: dict[type, str] = {str: "text", list: "a list", dict: "an object"}
@@ -47,15 +54,36 @@ class Stated:
     content: dict[str, Any]  # the whole entry
     line: int  # counted from 1
 
-    @property
-    def dated_extreme(self) -> str:
-        """The column whose least or greatest value may be compared with a date; else empty.
+    @cached_property
+    def columns(self) -> list[str]:
+        """The columns that the expectation is about."""
+        single = [self.kwargs[key] for key in COLUMN_KEYS if key in self.kwargs]
+        several = self.kwargs.get("column_list")
+        return [name for name in [*single, *(several if isinstance(several, list) else [])] if isinstance(name, str)]
 
-        Great Expectations (1.24) takes a bound that is text for a date, also if it is the value of a `$PARAMETER`.
+    def uses(self, columns: Iterable[str]) -> list[str]:
+        """Return which of these columns must have been read as what they are: numbers as numbers, not as text."""
+        about = () if ALSO_FOR_TEXT.search(self.type) else self.columns
+        return [name for name in columns if name in about or conditions.mention(self._conditions, name)]
+
+    def compares(self, columns: Iterable[str]) -> list[str]:
+        """Return which of these columns its conditions may compare with greater or lesser values."""
+        is_comparing = conditions.compare(self._conditions)
+        return [name for name in columns if is_comparing and conditions.mention(self._conditions, name)]
+
+    @property
+    def orders(self) -> Sequence[str]:
+        """The columns whose values are compared with greater or lesser ones, apart from conditions.
+
+        Great Expectations (1.24) takes a bound of an extreme that is text for a date, also the value of a `$PARAMETER`.
         """
         bounds = (self.kwargs.get("min_value"), self.kwargs.get("max_value"))
-        may_be_dated = self.type in EXTREMES and any(isinstance(bound, str | dict) for bound in bounds)
-        return str(self.kwargs.get("column")) if may_be_dated else ""
+        is_dated = self.type in EXTREMES and any(isinstance(bound, str | dict) for bound in bounds)
+        return self.columns if is_dated or self.type == PAIR else ()
+
+    @property
+    def _conditions(self) -> list[object]:
+        return [self.kwargs[key] for key in ("row_condition", QUERY_KEY) if key in self.kwargs]
 
 
 @dataclass(frozen=True)
@@ -188,6 +216,9 @@ def _stated(content: Any, line: int) -> Stated:
     kwargs = at(content, dict, quote(stated_type), "kwargs", hint=hint) if "kwargs" in content else {}
     if wrong := conditions.wrong(kwargs):
         raise InputError(wrong, hint="A suite cannot run or fetch anything.")
+    if stated_type == QUERY and "{batch}" not in str(kwargs.get(QUERY_KEY)):
+        hint = "Write a query that selects the rows that must not exist from `{batch}`."
+        raise InputError(f"`{QUERY_KEY}` does not query the data, `{{batch}}`.", hint=hint)
     for key, hint in GONE.items():
         if key in kwargs:
             raise InputError(f"{quote(stated_type)} has no argument `{key}` in Great Expectations 1.x.", hint=hint)

@@ -1,34 +1,33 @@
 """Describes violations from the results of Great Expectations, without importing it."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from notebook_ci.base.texts import did_you_mean, listed, quote
 from notebook_ci.records.validate_data import Example, Violation
-from notebook_ci.validate_data.suites import Stated, Suite
+from notebook_ci.validate_data.suites import COLUMN_KEYS, Stated, Suite
 
 Json = Mapping[str, Any]
 
 EXAMPLES_IN_MESSAGE = 3
 MOST_COLUMNS_LISTED = 20
 LONGEST_EXPECTED = 200
-COLUMN_KEYS = ("column", "column_A", "column_B")
 # Arguments that say where to check or how to report, and not what to check.
 NOT_EXPECTED = {*COLUMN_KEYS, "column_list", "result_format", "catch_exceptions", "batch_id"}
 # Beginning of a column's type -> how to write bounds that Great Expectations (1.24) can compare with it.
 ADVICE = {
     "datetime64": "Write timestamps with a time, and with a zone if the column has one: `2024-01-31T00:00:00+00:00`.",
-    "str": "Dates in CSV and JSON are text: check them with a pattern, or store them as Parquet.",
+    "str": "Dates in CSV and JSON are text: name the column in `dates` of `read`, or check it with a pattern.",
 }
-SORTABLE = "Write all dates in one ISO form, such as `2024-01-31`, or store them as dates in Parquet."
 # For suites written with pandas 2. In a list of types, Great Expectations (1.24) does not know `str` at all.
 TEXT_AS_STR = (
     "Text is `str` in pandas 3, which is used here, and was `object` in pandas 2: use "
     '`expect_column_values_to_be_of_type` with `"type_": "str"`, which works with pandas 2 and 3.'
 )
+PARAMETERS = 'Add its value to the suite: `"suite_parameters": {"name": value}`.'
+NO_DOUBTS: Mapping[int, tuple[str, str]] = {}
 # These check which columns exist, so a missing column is a violation.
 ABOUT_COLUMNS = ("expect_column_to_exist", "expect_table_")
 
@@ -39,16 +38,16 @@ def find(
     columns: Mapping[str, str],
     *,
     numbered: bool,
-    unordered: Collection[str] = (),
+    doubts: Mapping[int, tuple[str, str]] = NO_DOUBTS,
 ) -> list[Violation]:
     """Return the violations in the order of the suite.
 
     The results (Great Expectations 1.24, as JSON) have the number of their expectation as `id`. `columns` maps columns
-    to their types. `numbered`: row labels count from 0. `unordered`: columns of text that is not in the order of dates.
+    to their types. `numbered`: row labels count from 0. `doubts`: why expectations cannot be evaluated, and what to do.
     """
     by_number = {int(result["expectation_config"]["id"]): result for result in results}
-    judges = (_Judge(each, columns, suite.file, numbered, unordered) for each in suite.expectations)
-    found = (judge.violation(by_number.get(number)) for number, judge in enumerate(judges))
+    judges = (_Judge(each, columns, suite.file, numbered) for each in suite.expectations)
+    found = (judge.violation(by_number.get(number), doubts.get(number)) for number, judge in enumerate(judges))
     return [violation for violation in found if violation]
 
 
@@ -58,26 +57,22 @@ class _Judge:
     columns: Mapping[str, str]
     file: str
     numbered: bool
-    unordered: Collection[str]
 
-    @cached_property
+    @property
     def named(self) -> list[str]:
-        """The columns that the expectation is about."""
-        single = [self.stated.kwargs[key] for key in COLUMN_KEYS if key in self.stated.kwargs]
-        several = self.stated.kwargs.get("column_list")
-        return [name for name in [*single, *(several if isinstance(several, list) else [])] if isinstance(name, str)]
+        return self.stated.columns
 
-    def violation(self, result: Json | None) -> Violation | None:
+    def violation(self, result: Json | None, doubt: tuple[str, str] | None) -> Violation | None:
         about_columns = self.stated.type.startswith(ABOUT_COLUMNS)
         missing = [] if about_columns else [name for name in self.named if name not in self.columns]
         if missing:
             return self._missing(missing)
+        if doubt:
+            return self._not_evaluated(*doubt)
         if result is None:
-            return self._not_evaluated("Great Expectations gave no result", self._advice())
+            return self._not_evaluated("`Great Expectations gave no result`", self._advice())
         if reason := _exception(result.get("exception_info")):
-            return self._not_evaluated(reason, self._advice())
-        if self.stated.dated_extreme in self.unordered:
-            return self._not_evaluated("its values are text, but not ISO dates of one form", SORTABLE)
+            return self._not_evaluated(quote(reason), PARAMETERS if "$PARAMETER" in reason else self._advice())
         return None if result["success"] else self._violated(result.get("result") or {})
 
     def _missing(self, missing: Sequence[str]) -> Violation:
@@ -94,7 +89,7 @@ class _Judge:
         read = f" ({types})" if types else ""
         return self._found(
             "not-evaluated",
-            f"{self._expectation()} cannot be evaluated on this data{read}: {quote(reason)}.{advice and f' {advice}'}",
+            f"{self._expectation()} cannot be evaluated on this data{read}: {reason}.{advice and f' {advice}'}",
         )
 
     def _advice(self) -> str:

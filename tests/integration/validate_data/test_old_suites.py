@@ -81,9 +81,9 @@ def old(*expectations: Any, **more: Any) -> dict[str, Any]:
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "an expectation of one's own": (
-        stated("expect_penguins_to_fly", column="a"),
-        "`expect_penguins_to_fly` is not an expectation. Great Expectations 1.x has none of this name. Expectations",
+    "a misspelled expectation": (
+        stated("expect_column_values_to_be_uniqe", column="a"),
+        "`expect_column_values_to_be_uniqe` is not an expectation. Did you mean `expect_column_values_to_be_unique`?",
     ),
     "an argument of one's own": (
         stated("expect_column_values_to_be_unique", column="a", tolerance=1),

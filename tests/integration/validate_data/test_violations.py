@@ -74,6 +74,13 @@ KINDS: dict[str, tuple[dict[str, Any], str]] = {
         ),
         "2 of 2 values of `name` (100 %) fail expect_column_values_to_be_in_set (",
     ),
+    "rows that SQL finds": (
+        stated("unexpected_rows_expectation", unexpected_rows_query="FROM {batch} WHERE mass IS NULL"),
+        (
+            "1 of 4 rows of the table (25 %) fail unexpected_rows_expectation (`unexpected_rows_query: "
+            '"FROM {batch} WHERE mass IS NULL"`): `{"name": "Cyd", "mass": null, "length": 30, "day": "2024-01-03"}`.'
+        ),
+    ),
     "a type": (
         stated("expect_column_values_to_be_of_type", column="mass", type_="int64"),
         '`mass`: observed `"float64"`; this fails expect_column_values_to_be_of_type (`type_: "int64"`).',
@@ -125,7 +132,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
         (
             "expect_column_values_to_be_between (`max_value: 3`) cannot be evaluated on this data (`name` was read "
             "as str): `Column values, min_value, and max_value must either be None or of the same type`. Dates in CSV "
-            "and JSON are text: check them with a pattern, or store them as Parquet."
+            "and JSON are text: name the column in `dates` of `read`, or check it with a pattern."
         ),
     ),
     "the mean of text": (
@@ -151,10 +158,10 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
         "not-evaluated",
         "expect_column_values_to_be_unique (`row_condition:",
     ),
-    "SQL": (
-        stated("unexpected_rows_expectation", unexpected_rows_query="SELECT * FROM {batch}"),
+    "wrong SQL": (
+        stated("unexpected_rows_expectation", unexpected_rows_query="SELEC * FROM {batch}"),
         "not-evaluated",
-        "unexpected_rows_expectation (`unexpected_rows_query:",
+        'unexpected_rows_expectation (`unexpected_rows_query: "SELEC * FROM {batch}"`) cannot be evaluated',
     ),
 }
 
@@ -168,7 +175,7 @@ def test_violations_are_told_with_their_line(workspace: Workspace) -> None:
     done = validate(workspace, {"a.csv": ["kinds.json", "faults.json", "advised.json"]})
     assert done.code == 1, done.log
     assert (done.outputs["status"], done.outputs["success"]) == ("failed", "false")
-    assert (done.outputs["evaluated"], done.outputs["failed"]) == ("27", "26")
+    assert (done.outputs["evaluated"], done.outputs["failed"]) == ("28", "27")
     told = [problem for problem in done.record["problems"] if problem["severity"] == "error"]
     nth: dict[tuple[Path, str], int] = {}
     expected = [
@@ -207,7 +214,7 @@ def test_an_expectation_that_raises_leaves_the_others_judged(workspace: Workspac
     done = workspace.run(STAGE, {"data": "a.csv", "suite": "s.json"})
     assert done.code == 1, done.log
     parameter, divergence, place = violations(done)
-    assert parameter["message"].endswith("`No value found for $PARAMETER heaviest`.")
+    assert "`No value found for $PARAMETER heaviest`. Add its value to the suite: " in parameter["message"]
     assert divergence["message"].endswith("`Invalid partition_object provided`.")
     assert (parameter["kind"], divergence["kind"], place["kind"]) == ("not-evaluated", "not-evaluated", "violation")
     assert place["message"].startswith("observed the columns `name`, `mass`, `length`, `day`; this fails")
