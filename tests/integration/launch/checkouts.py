@@ -55,6 +55,21 @@ class Done:
         return dict(json.loads(self.out.splitlines()[-1]))
 
 
+@dataclass(frozen=True)
+class Wheels:
+    """Wheels in a folder, and locks that choose between them by their hashes.
+
+    Attributes:
+        folder: Holds the wheel of uv, a small one in its place, and one of nbdemo.
+        small: The lock of uv that names the small one. Its program becomes the real one.
+        scripts: The launcher and its modules.
+    """
+
+    folder: Path
+    small: str
+    scripts: Path
+
+
 @dataclass
 class Checkout:
     """A copy of the launcher with a stage `demo` that needs the package `nbdemo`, and a cache and a home of its own."""

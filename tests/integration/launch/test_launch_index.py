@@ -1,14 +1,16 @@
 """The launcher asks the user's package index, and says what is wrong with one."""
 
 import os
+import shutil
+import socket
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from integration.index_server import Gate, IndexServer, serve
-from integration.launch.checkouts import PATH, TIMEOUT, Checkout, running
+from integration.index_server import Gate, IndexServer
+from integration.launch.checkouts import PATH, ROOT, TIMEOUT, Checkout, running
 
 LOGIN = "someone:s3cret-pass"
 
@@ -212,10 +214,11 @@ def test_an_index_that_stays_silent(request: pytest.FixtureRequest, index: Index
 @pytest.mark.parametrize("tool", ["pip", "uv"])
 def test_no_network(request: pytest.FixtureRequest, index: IndexServer, tool: str) -> None:
     checkout: Checkout = request.getfixturevalue("bare" if tool == "pip" else "with_uv")
-    closed = IndexServer(index.folder)
-    with serve(closed):
-        pass
-    done = checkout.launch("demo", environ={"UV_DEFAULT_INDEX": closed.url()})
+    # Its port is taken, so that no other test serves there, and nobody listens.
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = IndexServer(index.folder, port=closed.getsockname()[1]).url()
+        done = checkout.launch("demo", environ={"UV_DEFAULT_INDEX": url})
     assert done.code == 3
     assert "the package index cannot be reached" in done.err
 
@@ -244,6 +247,7 @@ def test_a_cache_folder_that_cannot_be_written(bare: Checkout, tmp_path: Path) -
 
 
 def test_a_full_disk(bare: Checkout, index: IndexServer) -> None:
+    shutil.copy(ROOT / "requirements" / "uv.txt", bare.folder / "requirements")  # of the real wheel, which is large
     bare.cache.mkdir()
     own = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     small = 'mount -t tmpfs -o size=4m tmpfs "$NOTEBOOK_CI_CACHE" && exec /bin/bash "$0" demo'
