@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import MOST_BYTES, decoded, read_bytes
@@ -49,6 +48,8 @@ class Line:
         if not path or _UNRESOLVED.match(path):
             return None
         if path.lower().startswith("file:///"):
+            from urllib.request import url2pathname  # takes 10 ms to import
+
             path = url2pathname(urlsplit(path).path)
         return Path(os.path.normpath(self.file.parent / path))
 

@@ -26,7 +26,7 @@ from notebook_ci.setup_env.inference import Inference
 from notebook_ci.setup_env.installer import Installer
 from notebook_ci.setup_env.model import SetupEnvInputs
 from notebook_ci.setup_env.pythons import RequiredPython
-from notebook_ci.setup_env.uv import Uv, describe
+from notebook_ci.setup_env.uv import Uv, identify
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,7 @@ def _run(inputs: SetupEnvInputs, planned: EnvironmentPlan, context: Context, rec
     if lock.fixes_versions and folder.is_for(key) and (installed := folder.whole()) is None:
         context.notice(f"Files in `{folder.path}` have changed since setup-env created it: it is created again.")
     if installed is None:
-        version = describe(python).version if python else ""
+        version = identify(python).version if python else ""
         exported = export(lock, version, context) if lock.is_exported else None
         for name, text in exported.texts.items() if exported else ():
             path = context.files.artifacts / name

@@ -21,7 +21,7 @@ from notebook_ci.base.process import Argument, program_in
 from notebook_ci.base.texts import without_users
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.tools import installing
-from notebook_ci.tools.installing import DESCRIBE, RETRIES, SILENCE_SECONDS
+from notebook_ci.tools.installing import DESCRIBE, IDENTIFY, RETRIES, SILENCE_SECONDS
 
 PROGRAM = program_in(Path(sys.prefix), "uv")  # of the tool environment
 PROBE_SECONDS = 60
@@ -31,10 +31,14 @@ FOREIGN = ("VIRTUAL_ENV", "CONDA_PREFIX", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT",
 
 
 @dataclass(frozen=True)
-class Installed:
+class PythonIdentity:
     version: str  # of Python
     implementation: str  # `CPython` ...
     platform: str  # of `sysconfig.get_platform()`
+
+
+@dataclass(frozen=True)
+class Installed(PythonIdentity):
     packages: dict[str, str]  # versions by normalized name (PEP 503)
     conda: dict[str, str] = field(default_factory=dict)  # versions and builds by name
 
@@ -94,8 +98,16 @@ class Uv:
         return settings
 
 
+def identify(python: Path) -> PythonIdentity:
+    """Ask an interpreter what it is. Raises SurroundingsError if it does not answer."""
+    try:
+        return PythonIdentity(**ask(python, IDENTIFY, "-S"))  # without its packages: there may be many
+    except TypeError as error:
+        raise _silent(python, error) from error
+
+
 def describe(python: Path) -> Installed:
-    """Ask an interpreter for its installed packages. Raises SurroundingsError if it does not answer."""
+    """Ask an interpreter for its installed packages, too. Raises SurroundingsError if it does not answer."""
     try:
         return Installed(**ask(python, DESCRIBE))
     except TypeError as error:

@@ -17,7 +17,7 @@ from notebook_ci.base.locks import Lock
 from notebook_ci.base.process import program_in
 from notebook_ci.base.workspace import ELSEWHERE, PRIVATE_FOLDER, Workspace, refuse_link
 from notebook_ci.records.environment import MARKER, EnvironmentMarker, default_environment, read_marker
-from notebook_ci.setup_env.uv import Installed, describe
+from notebook_ci.setup_env.uv import Installed, describe, identify
 from notebook_ci.tools import integrity
 
 LAYOUT = 3  # changes with what setup-env makes of the same lock and Python: older environments are not reused
@@ -155,7 +155,7 @@ def key(lock: Lock, python: Path | None) -> str:
     code = str(lock.path.parent.resolve()) if lock.builds_local_code else ""
     of_python = [this_platform()]
     if python:
-        base = describe(python)
+        base = identify(python)
         of_python = [str(python.resolve()), base.version, base.implementation, base.platform]
     text = json.dumps([LAYOUT, lock.digest(), names, code, *of_python])
     return hashlib.sha256(text.encode()).hexdigest()

@@ -9,25 +9,29 @@ from notebook_ci.base.process import Argument
 # How long each try waits for an index that accepts a connection and sends nothing.
 SILENCE_SECONDS = 15
 RETRIES = "2"
-# Prints what is installed in the environment of the Python that runs this; 3.7 has no `importlib.metadata`.
-DESCRIBE = """
-import glob, json, os, platform, re, sys, sysconfig
-try:
-    from importlib.metadata import distributions
-    named = [(d.metadata["Name"], d.version) for d in distributions()]
-except ImportError:
-    import pkg_resources
-    named = [(d.project_name, d.version) for d in pkg_resources.working_set]
-packages = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in named if name}
-paths = glob.glob(os.path.join(glob.escape(sys.prefix), "conda-meta", "*.json"))
-found = [json.load(open(path, encoding="utf-8")) for path in paths]
-print(json.dumps({
+_IDENTITY = """
+import json, platform, sysconfig
+identity = {
     "version": platform.python_version(),
     "implementation": platform.python_implementation(),
     "platform": sysconfig.get_platform(),
-    "packages": dict(sorted(packages.items())),
-    "conda": dict(sorted((each["name"], each["version"] + " " + each["build"]) for each in found)),
-}))
+}
+"""
+# Each prints JSON about the Python that runs it; the second one also what is installed in its environment.
+IDENTIFY = f"{_IDENTITY}print(json.dumps(identity))\n"
+DESCRIBE = f"""{_IDENTITY}
+import glob, os, re, sys
+try:
+    from importlib.metadata import distributions
+    named = [(d.metadata["Name"], d.version) for d in distributions()]
+except ImportError:  # Python 3.7
+    import pkg_resources
+    named = [(d.project_name, d.version) for d in pkg_resources.working_set]
+packages = {{re.sub(r"[-_.]+", "-", name).lower(): version for name, version in named if name}}
+paths = glob.glob(os.path.join(glob.escape(sys.prefix), "conda-meta", "*.json"))
+found = [json.load(open(path, encoding="utf-8")) for path in paths]
+conda = sorted((each["name"], each["version"] + " " + each["build"]) for each in found)
+print(json.dumps({{**identity, "packages": dict(sorted(packages.items())), "conda": dict(conda)}}))
 """
 # Defines a function that returns which modules the Python lacks, by the path that was asked for: `a` or `a.b` for
 # `a.b.c`. Of `a.b`, `find_spec` imports `a`, so that is only asked for namespace packages, which have no code: what a

@@ -1,5 +1,7 @@
 """Fixtures of the tests of setup-env: an index and a channel of conda on loopback, and a workspace that uses them."""
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import pytest
 
 from integration.index_server import IndexServer, make_wheel, serve
 from integration.setup_env.shops import Shop
-from integration.suite import Workspace
+from integration.suite import ROOT, Workspace, base_environ
 from servers.conda import Channel, made
 from servers.files import serve_files
 from servers.shared import shared
@@ -24,8 +26,19 @@ def index(tmp_path: Path) -> Iterator[IndexServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def known_pythons(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of uv that knows the Pythons of this machine: it starts each one that it does not know."""
+    folder = tmp_path_factory.mktemp("pythons")
+    find = ["/bin/bash", str(ROOT / "scripts" / "launch.sh"), "--env", "setup-env", "--exec", "uv", "python", "find"]
+    environ = {**base_environ(), "HOME": str(folder), "UV_CACHE_DIR": str(folder / "uv")}
+    subprocess.run([*find, "--system", "--no-project"], cwd=folder, env=environ, check=True, capture_output=True)
+    return folder / "uv"
+
+
 @pytest.fixture
-def shop(workspace: Workspace, index: IndexServer) -> Shop:
+def shop(workspace: Workspace, index: IndexServer, known_pythons: Path) -> Shop:
+    shutil.copytree(known_pythons, workspace.base / "uv")
     return Shop(workspace, index)
 
 

@@ -89,11 +89,11 @@ def test_a_local_package_that_is_built_in_another_way_is_built_again(shop: Shop)
 
 
 @pytest.mark.parametrize("text", ["./pkg\n", "local @ file:pkg\n", "local @ ./pkg\n"])
-def test_requirements_with_local_code_install_it_as_it_is_now(workspace: Workspace, text: str) -> None:
+def test_requirements_with_local_code_install_it_as_it_is_now(shop: Shop, text: str) -> None:
     """uv has a build of it in its cache, and would take that as long as its pyproject.toml is the same."""
-    local_package(workspace, "old")
-    workspace.write("requirements.txt", f"ipykernel\n{text}")
+    local_package(shop.workspace, "old")
+    shop.workspace.write("requirements.txt", f"ipykernel\n{text}")
     for now in ("old", "new"):
-        workspace.write("pkg/code.txt", now)
-        done = workspace.run("setup-env", {})
+        shop.workspace.write("pkg/code.txt", now)
+        done = shop.setup()
         assert (done.code, ask(done, "import local; print(local.CODE)")) == (0, now), done.log
