@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.dvc_pull.repositories import KEYS, Checkout, dvc, make
+from integration.dvc_pull.repositories import KEYS, Checkout, dvc, make, remote
 from integration.suite import Workspace, base_environ
 from servers.s3 import S3, serve_s3
 from servers.shared import shared
@@ -36,9 +36,8 @@ def s3(tmp_path_factory: pytest.TempPathFactory, made: Path) -> Iterator[S3]:
             server.put("/penguins")
             copy = home / "repository"
             shutil.copytree(made / "repository", copy)
-            dvc(copy, "remote", "add", "--quiet", "cloud", "s3://penguins/dvc")
-            dvc(copy, "remote", "modify", "--quiet", "cloud", "endpointurl", server.url)
-            dvc(copy, "push", "--quiet", "-r", "cloud", tools="dvc-s3", environ=KEYS)
+            (copy / ".dvc" / "config").write_text(remote("s3://penguins/dvc", endpointurl=server.url))
+            dvc(copy, "push", "--quiet", tools="dvc-s3", environ=KEYS)
             yield server
 
     with shared(tmp_path_factory, "s3", serve) as server:

@@ -69,11 +69,17 @@ def make(folder: Path) -> Path:
     dvc(repository, "add", "--quiet", "data/raw.csv", "data/images")
     (repository / "dvc.yaml").write_text(DVC_YAML)
     dvc(repository, "repro", "--quiet")
-    dvc(repository, "remote", "add", "--quiet", "-d", "storage", "../store")
+    (repository / ".dvc" / "config").write_text(remote("../../store"))
     dvc(repository, "push", "--quiet")
     git(repository, "add", "--all")
     git(repository, "commit", "--quiet", "--message", "data")
     return folder
+
+
+def remote(url: str, **settings: str) -> str:
+    """Return a configuration with the default remote `storage`."""
+    lines = "".join(f"    {name} = {value}\n" for name, value in settings.items())
+    return f"[core]\n    remote = storage\n['remote \"storage\"']\n    url = {url}\n{lines}"
 
 
 @dataclass(frozen=True)
@@ -124,9 +130,7 @@ class Checkout:
 
     def remote(self, url: str, **settings: str) -> None:
         """Give the remote another address."""
-        lines = "".join(f"    {name} = {value}\n" for name, value in settings.items())
-        text = f"[core]\n    remote = storage\n['remote \"storage\"']\n    url = {url}\n{lines}"
-        (self.folder / ".dvc" / "config").write_text(text)
+        (self.folder / ".dvc" / "config").write_text(remote(url, **settings))
 
 
 def spoil(path: Path, mode: int, content: str = "id,species\n1,Dodo\n") -> None:

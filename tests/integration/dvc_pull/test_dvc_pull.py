@@ -22,6 +22,7 @@ from integration.dvc_pull.repositories import (
     git,
     md5,
     pull,
+    remote,
     run,
     site,
     spoil,
@@ -416,9 +417,7 @@ def test_s3_with_versions(workspace: Workspace, s3: S3) -> None:
     workspace.write("a.csv", "a\n")
     workspace.write("folder/b.csv", "b\n")
     dvc(workspace.folder, "add", "--quiet", "a.csv", "folder")
-    dvc(workspace.folder, "remote", "add", "--quiet", "-d", "cloud", "s3://versioned/tree")
-    dvc(workspace.folder, "remote", "modify", "--quiet", "cloud", "endpointurl", s3.url)
-    dvc(workspace.folder, "remote", "modify", "--quiet", "cloud", "version_aware", "true")
+    workspace.write(".dvc/config", remote("s3://versioned/tree", endpointurl=s3.url, version_aware="true"))
     dvc(workspace.folder, "push", "--quiet", tools="dvc-s3", environ=KEYS)
     shutil.rmtree(workspace.folder / ".dvc" / "cache")
     shutil.rmtree(workspace.folder / "folder")
