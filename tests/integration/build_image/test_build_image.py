@@ -52,6 +52,10 @@ def uv_environ() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "PYTHON"))}
 
 
+# Where `kernel` was made, uv has byte-code of ipykernel, and setup-env need not compile it.
+pytestmark = pytest.mark.usefixtures("kernel")
+
+
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[IndexServer, str]]:
     """An index that asks for a login, with a package of the house, and a lock with hashes that has it."""
