@@ -2,11 +2,14 @@
 
 import json
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from integration.suite import Done, Workspace
-from integration.validate_data.projects import STAGE, stated, suite, validate, violations, with_tools
+from integration.validate_data.projects import STAGE, stated, suite, validate, with_tools
 
 FOLDER = Path(__file__).parent / "gx-0.x"
 SUITES = sorted(path.name for path in FOLDER.glob("suite-*.json"))
@@ -134,38 +137,6 @@ def test_dates_are_not_silently_compared_as_text(workspace: Workspace) -> None:
     assert (migrated.code, f"error: s.json:5: {message}" in migrated.log) == (2, True), migrated.log
 
 
-def test_the_first_text_is_not_the_first_date(workspace: Workspace) -> None:
-    workspace.write("a.csv", "american,iso\n02/01/2023,2024-01-02\n01/02/2024,2024-02-01\n")
-    bounds = {"american": "2024-01-01", "iso": "2024-01-02"}
-    least = [stated("expect_column_min_to_be_between", column=name, min_value=bound) for name, bound in bounds.items()]
-    workspace.write("s.json", old(*least))
-    done = workspace.run(STAGE, {"data": "a.csv", "suite": "s.json"})
-    assert done.code == 1, done.log
-    ((column, kind),) = [(each["column"], each["kind"]) for each in violations(done)]
-    assert (column, kind) == ("american", "not-evaluated")
-
-
-def test_no_kind_of_text_column_is_taken_for_dates(workspace: Workspace) -> None:
-    with_tools(
-        "import pandas\n"
-        "days = ['02/01/2023', '01/02/2024']\n"
-        "ordered = pandas.Categorical(days, categories=sorted(days), ordered=True)\n"
-        "kinds = {'str': days, 'string': pandas.array(days, dtype='string'), 'ordered': ordered}\n"
-        "iso = ['2024-01-02', '2024-02-01']\n"
-        "kinds['reversed'] = pandas.Categorical(iso, categories=iso[::-1], ordered=True)\n"
-        "pandas.DataFrame({**kinds, 'iso': pandas.Categorical(iso, ordered=True)}).to_parquet('a.parquet')\n",
-        workspace.folder,
-    )
-    bound = {"$PARAMETER": "first"}
-    columns = ["str", "string", "ordered", "reversed", "iso"]
-    least = [stated("expect_column_min_to_be_between", column=name, min_value=bound) for name in columns]
-    workspace.write("s.json", old(*least, evaluation_parameters={"first": "2024-01-01"}))
-    done = workspace.run(STAGE, {"data": "a.parquet", "suite": "s.json"})
-    assert done.code == 1, done.log
-    found = [(each["column"], each["kind"]) for each in violations(done)]
-    assert found == [(name, "not-evaluated") for name in columns[:4]]
-
-
 def test_migrate_suite_changes_all_files_or_none(workspace: Workspace) -> None:
     good = workspace.write("good.json", old(stated("expect_column_to_exist", column="a")))
     workspace.write("bad.json", old(stated("expect_column_to_exist", column="a"), batch={}))
@@ -178,6 +149,16 @@ def test_migrate_suite_changes_all_files_or_none(workspace: Workspace) -> None:
     assert workspace.run("migrate-suite").code == 2
 
 
+TEXT_COLUMNS = ["str", "string", "ordered", "reversed", "iso"]
+MAKE_TEXT_COLUMNS = """
+import pandas
+days = ['02/01/2023', '01/02/2024']
+ordered = pandas.Categorical(days, categories=sorted(days), ordered=True)
+kinds = {'str': days, 'string': pandas.array(days, dtype='string'), 'ordered': ordered}
+iso = ['2024-01-02', '2024-02-01']
+kinds['reversed'] = pandas.Categorical(iso, categories=iso[::-1], ordered=True)
+pandas.DataFrame({**kinds, 'iso': pandas.Categorical(iso, ordered=True)}).to_parquet('kinds.parquet')
+"""
 TYPES: list[tuple[str, dict[str, Any], bool]] = [
     ("name", {"type_": "object"}, True),
     ("name", {"type_": "str"}, True),
@@ -191,7 +172,24 @@ TYPES: list[tuple[str, dict[str, Any], bool]] = [
 ]
 
 
-def test_text_is_object_only_for_suites_from_before_pandas_3(workspace: Workspace) -> None:
+@dataclass(frozen=True)
+class Judged:
+    folder: Path
+    results: dict[str, dict[str, Any]]  # by suite
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
+    """What one run says of dates and types in text."""
+    workspace = Workspace(tmp_path_factory.mktemp("judged"))
+    workspace.write("dates.csv", "american,iso\n02/01/2023,2024-01-02\n01/02/2024,2024-02-01\n")
+    bounds = {"american": "2024-01-01", "iso": "2024-01-02"}
+    least = [stated("expect_column_min_to_be_between", column=name, min_value=bound) for name, bound in bounds.items()]
+    workspace.write("dates.json", old(*least))
+    with_tools(MAKE_TEXT_COLUMNS, workspace.folder)
+    bound = {"$PARAMETER": "first"}
+    least = [stated("expect_column_min_to_be_between", column=name, min_value=bound) for name in TEXT_COLUMNS]
+    workspace.write("kinds.json", old(*least, evaluation_parameters={"first": "2024-01-01"}))
     workspace.write("a.csv", "name,number,mixed\nAda,1,True\nBob,2,\n,3,False\n")
     expectations = [
         stated(
@@ -204,13 +202,29 @@ def test_text_is_object_only_for_suites_from_before_pandas_3(workspace: Workspac
     workspace.write("old.json", old(*expectations))
     workspace.write("1.5.json", suite(*expectations, meta={"great_expectations_version": "1.5.0"}))
     workspace.write("1.24.json", suite(*expectations, meta={"great_expectations_version": "1.24.1"}))
-    done = validate(workspace, {"a.csv": ["old.json", "1.5.json", "1.24.json"]})
-    first, second, third = done.record["results"]
+    of_types = ["old.json", "1.5.json", "1.24.json"]
+    done = validate(workspace, {"dates.csv": "dates.json", "kinds.parquet": "kinds.json", "a.csv": of_types})
+    assert done.code == 1, done.log
+    return Judged(workspace.folder, {result["suite"]: result for result in done.record["results"]})
+
+
+def test_the_first_text_is_not_the_first_date(judged: Judged) -> None:
+    ((column, kind),) = [(each["column"], each["kind"]) for each in judged.results["dates.json"]["violations"]]
+    assert (column, kind) == ("american", "not-evaluated")
+
+
+def test_no_kind_of_text_column_is_taken_for_dates(judged: Judged) -> None:
+    found = [(each["column"], each["kind"]) for each in judged.results["kinds.json"]["violations"]]
+    assert found == [(name, "not-evaluated") for name in TEXT_COLUMNS[:4]]
+
+
+def test_text_is_object_only_for_suites_from_before_pandas_3(judged: Judged) -> None:
+    first, second, third = (judged.results[name] for name in ("old.json", "1.5.json", "1.24.json"))
     failing = [number for number, (_, _, is_met) in enumerate(TYPES) if not is_met]
     for result, expected in ((first, failing), (second, failing), (third, sorted({0, 2, *failing}))):
         lines = [
             number
-            for number, line in enumerate((workspace.folder / result["suite"]).read_text().splitlines(), 1)
+            for number, line in enumerate((judged.folder / result["suite"]).read_text().splitlines(), 1)
             if 'type": "expect_' in line
         ]
         assert [lines.index(violation["line"]) for violation in result["violations"]] == expected, result["suite"]
