@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from notebook_ci.base import yaml12
@@ -59,15 +60,11 @@ def _boolean(value: object) -> bool:
     raise ValueError
 
 
-def _count(value: object, most: int = MOST_COUNTED) -> int:
+def _count(value: object, least: int = 1, most: int = MOST_COUNTED) -> int:
     count = int(_scalar(value, str, int))
-    if not 0 < count <= most:
+    if not least <= count <= most:
         raise ValueError
     return count
-
-
-def _retries(value: object) -> int:
-    return 0 if value in (0, "0") else _count(value, MOST_RETRIES)
 
 
 def _seconds(value: object) -> float:
@@ -121,7 +118,7 @@ _BYTES = {"": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3}
 TEXT = Kind("text", _text, "TEXT")
 PATH = Kind("text", _text, "PATH")
 COUNT = Kind(f"a whole number from 1 to {MOST_COUNTED}", _count, "NUMBER")
-RETRIES = Kind(f"a whole number from 0 to {MOST_RETRIES}", _retries, "NUMBER")
+RETRIES = Kind(f"a whole number from 0 to {MOST_RETRIES}", partial(_count, least=0, most=MOST_RETRIES), "NUMBER")
 WORKERS = Kind(f"`auto` or a whole number from 1 to {MOST_COUNTED}", _workers, "auto|NUMBER")
 PRELOAD = Kind("`auto`, `off`, or module names, one per line", _preload, "auto|off|MODULE", many=True)
 SIZE = Kind("a number of bytes, or a size such as `500 MB` (`kB`, `MB`, `GB`)", _size, "SIZE")

@@ -113,8 +113,9 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     globs = [glob for rule in inputs.for_ for glob in rule.notebooks if not matching(glob, names)]
     useless += [("for", glob) for glob in globs if not matching(glob, all_notebooks())]
     unmet += [f"`{where}` lists {quote(each)}, which matches no notebook." for where, each in useless]
-    if of_notebooks := dict.fromkeys(_own_settings(each) for each in executions if each.settings.own):
-        unmet.append(f"Settings from the notebooks' own metadata: {listed(list(of_notebooks), MOST_LISTED)}.")
+    with_own = {each.path: sorted(each.settings.own) for each in executions if each.settings.own}
+    if own_settings := [f"{path} ({', '.join(map(quote, names))})" for path, names in with_own.items()]:
+        unmet.append(f"Settings from the notebooks' own metadata: {listed(own_settings, MOST_LISTED)}.")
     notices = [Problem(severity="notice", message=message) for message in unmet]
     return ExecutionPlan(
         executions=executions,
@@ -136,10 +137,6 @@ def _with_settings(inputs: ExecuteInputs, execution: Execution) -> Execution:
     except InputError as error:
         content = CheckFailed(error.message, hint=error.hint, file=execution.path)
         return dataclasses.replace(execution, content=content, settings=settings(common, inputs.for_, names, {}))
-
-
-def _own_settings(execution: Execution) -> str:
-    return f"{execution.path} ({', '.join(map(quote, sorted(execution.settings.own)))})"
 
 
 def _refuse_needed_failures(executions: Sequence[Execution], needs: Mapping[str, Collection[str]]) -> None:

@@ -202,12 +202,16 @@ def test_a_cell_that_is_tagged_to_be_skipped(ran: tuple[Workspace, Done]) -> Non
     assert warning == "1 of 2 code cells did not run: cells are tagged `skip-execution`."
 
 
-def test_a_run_with_only_allowed_failures_passes_and_says_so(workspace: Workspace, kernel: Path) -> None:
+def test_a_run_with_only_allowed_and_flaky_failures_passes_and_says_so(workspace: Workspace, kernel: Path) -> None:
+    """One of them ends the process that executes it."""
     workspace.write("a.ipynb", own("print('quiet')\n1 / 0", allow_failure=FUTURE))
-    workspace.write("b.ipynb", notebook("1"))
-    done = workspace.execute(kernel)
+    workspace.write(
+        "b.ipynb", notebook(ATTEMPT, "import signal\nif attempt == 1: os.kill(os.getppid(), signal.SIGKILL)")
+    )
+    done = workspace.execute(kernel, kernel_start="spawn", retries="1")
     assert (done.code, done.outputs["status"]) == (0, "passed"), done.log
     assert (done.outputs["executed"], done.outputs["failed"], done.outputs["allowed-failures"]) == ("2", "0", "1")
-    assert "1 notebook passed, 1 failed (allowed)" in done.summary
-    assert [each.place[0] for each in done.annotations("warning")] == ["a.ipynb"]
+    assert "1 notebook passed (1 flaky), 1 failed (allowed)" in done.summary
+    assert sorted(each.place[0] for each in done.annotations("warning")) == ["a.ipynb", "b.ipynb"]
+    assert [each["kind"] for each in done.notebooks["b.ipynb"]["earlier_failures"]] == ["broken-execution"]
     assert "| quiet" not in done.log
