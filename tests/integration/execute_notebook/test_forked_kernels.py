@@ -28,7 +28,8 @@ from pathlib import Path
 ids = rf"\\b(?:{os.getpid()}|{os.getppid()})\\b"  # a process may have a number of three digits
 
 def same(value):
-    return re.sub(r"nci-\\w+", "nci-", re.sub(rf"0x\\w+|[0-9a-f]{{8}}-[0-9a-f]{{24}}|\\d{{4,}}|{ids}", "N", str(value)))
+    value = re.sub(r"execute-notebook-\\d/", "execute-notebook/", str(value))  # the folders of later runs
+    return re.sub(r"nci-\\w+", "nci-", re.sub(rf"0x\\w+|[0-9a-f]{{8}}-[0-9a-f]{{24}}|\\d{{4,}}|{ids}", "N", value))
 
 def handler(number):
     found = signal.getsignal(number)
