@@ -54,7 +54,7 @@ def test_scripts_run_in_order_after_the_variables_of_the_environment(prefix: Pat
     put(
         prefix,
         {
-            "conda-meta/state": '{"env_vars": {"OWN": "state", "COUNT": 3}}',
+            "conda-meta/state": '{"env_vars": {"OWN": "state", "COUNT": 3, "OFF": "***unset***"}}',
             "etc/conda/env_vars.d/x.json": '{"OWN": "package", "MORE": "é"}',
             "etc/conda/activate.d/a.sh": 'echo x; export DATA="$CONDA_PREFIX/data:$DATA" SEEN="$OWN"\nunset GONE\n',
             "etc/conda/activate.d/b.sh": "export LAST=\"$SEEN\"$'\\n'2\nfalse\n",

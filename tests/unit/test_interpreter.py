@@ -102,7 +102,7 @@ def test_a_lock_that_was_renamed_makes_the_environment_anew(tmp_path: Path) -> N
     keys = set()
     for name in ("requirements.txt", "requirements-ci.txt"):
         (tmp_path / name).write_text("six==1.16.0 --hash=sha256:0\n")
-        keys.add(venv.key(Lock(tmp_path, tmp_path / name, "hashed"), Path(sys.executable)))
+        keys.add(venv.key(Lock(tmp_path, tmp_path / name, "hashed"), Path(sys.executable), ""))
     assert len(keys) == 2
 
 

@@ -35,7 +35,7 @@ TEXTS = {
     "pixi.toml": "[dependencies]\n",
     "Pipfile.lock": '{"default": {"x": {"version": "==1"}}}',
     **dict.fromkeys(("environment.yml", "conda.yaml", "env.yml"), "dependencies: [numpy]\n"),
-    f"conda-{this_platform()}.lock": f"@EXPLICIT\nhttps://host/{this_platform()}/x-1-0.conda\n",
+    f"conda-{this_platform()}.lock": f"@EXPLICIT\nhttps://host/{this_platform()}/python-3-0.conda\n",
 }
 SETTINGS = "[tool.ruff]\n"
 
@@ -96,6 +96,12 @@ LAYOUTS = [
     Layout("environment.yml pyproject.toml", "environment.yml", CONDA, "pyproject.toml"),
     Layout("environment.yml requirement.txt", "environment.yml", CONDA, "requirement.txt"),
     Layout("environment.yml=dependencies:~[pip:~[-r~r.txt]] r.txt", "environment.yml"),
+    Layout(
+        "environment.yml=#~-r~requirements.txt\ndependencies:~[a] requirements.txt",
+        "requirements.txt",
+        PIP,
+        "environment.yml",
+    ),
     Layout("environment.yml=dependencies:~[pip:~[-r~requirements.txt]] requirements.txt", "environment.yml"),
     Layout("environment.yml conda-lock.yml", "conda-lock.yml", FIXED, "environment.yml"),
     Layout(
@@ -242,7 +248,7 @@ def test_a_folder_that_may_not_be_read_is_skipped(tmp_path: Path, files: str) ->
         'pyproject.toml=[project]\nname="x"\ndependencies=[]',
         'uv.lock=[[package]]\nname="x"\nsource={virtual="."} pyproject.toml',
         "pylock.toml=packages=[]",
-        "environment.yml=name:~x",
+        "environment.yml=#",
         "environment.yml=dependencies:~[pip:~[]]",
     ],
 )

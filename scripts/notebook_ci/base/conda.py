@@ -4,20 +4,25 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from notebook_ci.base import yaml12
+from notebook_ci.base import requirements_file, yaml12
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_text
 from notebook_ci.base.requirements_file import Line
 from notebook_ci.base.texts import listed, quote
 
 _EXPLICIT = re.compile(r"^@EXPLICIT\s*$", re.MULTILINE)
-# In a list of URLs: `# platform: linux-64`, and the folder of a package.
-_PLATFORM = re.compile(r"^(?:# platform: |\w+://\S+/)([\w-]+)(?:/[^/\s]+)?\s*$", re.MULTILINE)
+# The address of a package, in a folder that has the name of its platform, with a hash.
+PACKAGE = re.compile(
+    r"\w+://[^\s#]+/(?P<subdir>[\w-]+)/(?P<file>(?P<name>[\w.-]+)-(?P<version>[^-/\s]+)-(?P<build>[^-/\s]+)"
+    r"\.(?:conda|tar\.bz2))(?:#(?:(?P<md5>[0-9a-f]{32})|(?:sha256:)?(?P<sha256>[0-9a-f]{64})))?",
+    re.IGNORECASE,
+)
+_VARIABLE = re.compile(r"[^=\0]+")
 MOST_NAMED = 4
 _SYSTEMS = {"linux": "linux", "darwin": "osx", "win32": "win"}
 _MACHINES = {"x86_64": "64", "amd64": "64"}
@@ -57,16 +62,38 @@ def is_explicit(text: str) -> bool:
     return bool(_EXPLICIT.search(text))
 
 
+def urls(path: Path, name: str) -> list[str]:
+    """Return the addresses in a list of URLs. Raises InputError for lines that are none, or not for this platform."""
+    found = []
+    for number, line in enumerate(requirements_file.read(path, name).splitlines(), start=1):
+        address = line.strip()
+        if address.startswith("#") or address in {"", "@EXPLICIT"}:
+            continue
+        if not PACKAGE.fullmatch(address):
+            message = f"{quote(name)} has a line that is not the URL of a package of conda, with or without its hash."
+            hint = "Create the file again with `conda list --explicit --md5`."
+            raise InputError(message, hint=hint, file=name, line=number)
+        found.append(address)
+    others = {at["subdir"] for at in map(PACKAGE.match, found) if at} - {this_platform(), "noarch"}
+    if others:
+        raise _elsewhere(name, f"is for {listed(sorted(others), MOST_NAMED)}, but this machine is {this_platform()}")
+    return found
+
+
+def versions(addresses: Iterable[str]) -> list[tuple[str, str]]:
+    """Return name and version of each package in a list of URLs."""
+    return [(at["name"], at["version"]) for at in map(PACKAGE.fullmatch, addresses) if at]
+
+
 def check_platform(path: Path, name: str) -> None:
-    """Raise InputError if a list of URLs, a `conda-lock.yml` or a `pixi.lock` is not for this platform."""
-    text, here = read_text(path, name), this_platform()
-    if is_explicit(text):
-        others = sorted(set(_PLATFORM.findall(text)) - {here, "noarch"})
-        what = f"is for {listed(others, MOST_NAMED)}, but this machine is {here}" if others else ""
-    else:
-        what = "" if re.search(rf"(?<![\w-]){here}(?![\w-])", _head(text)) else f"is not for {here}"
-    if what:
-        raise InputError(f"{quote(name)} {what}.", hint=f"Create it for {here}, too, and commit it.", file=name)
+    """Raise InputError if a `conda-lock.yml` or a `pixi.lock` is not for this platform."""
+    if not re.search(rf"(?<![\w-]){this_platform()}(?![\w-])", _head(read_text(path, name))):
+        raise _elsewhere(name, f"is not for {this_platform()}")
+
+
+def _elsewhere(name: str, what: str) -> InputError:
+    hint = f"Create it for {this_platform()}, too, and commit it."
+    return InputError(f"{quote(name)} {what}.", hint=hint, file=name)
 
 
 def _head(text: str) -> str:
@@ -76,24 +103,30 @@ def _head(text: str) -> str:
 
 def read(path: Path, name: str) -> EnvironmentFile:
     """Read an `environment.yml`, which the user knows as `name`. Raises InputError if it is not one."""
-    text, origin = read_text(path, name), quote(name)
-    content = yaml12.with_lines(text, origin=origin, hint=_HINT, file=name) or {}
-    if not isinstance(content, dict):
-        raise InputError(f"{origin} is not an environment of conda.", hint=_HINT, file=name)
+    origin = quote(name)
+    content = yaml12.with_lines(requirements_file.read(path, name), origin=origin, hint=_HINT, file=name)
+    if content is None:
+        return EnvironmentFile()
+    if not (isinstance(content, dict) and "dependencies" in content):
+        raise InputError(f"{origin} is not an environment of conda: it has no `dependencies`.", hint=_HINT, file=name)
     packages: list[str] = []
     pip: list[Line] = []
     for item, line in _items(content, "dependencies", name):
         if isinstance(item, dict) and item.keys() == {"pip"}:
-            pip += [Line(path, number or 0, _text(each, name, number)) for each, number in _items(item, "pip", name)]
+            texts = ((_text(each, name, number), number or 0) for each, number in _items(item, "pip", name))
+            pip += [Line(path, number, each) for text, number in texts for each in text.splitlines()]
         else:
             packages.append(_text(item, name, line))
-    channels = [_text(item, name, line) for item, line in _items(content, "channels", name)]
     variables = yaml12.as_map(content.get("variables"), f"`variables` of {origin}")
+    for key, value in variables.items():
+        if not _VARIABLE.fullmatch(str(key)) or "\0" in str(value):
+            message = f"`variables` of {origin} contains {quote(key)}, which cannot be set."
+            raise InputError(message, hint="Correct it.", file=name, line=yaml12.line(variables, key))
     return EnvironmentFile(
-        channels=tuple(channels),
+        channels=tuple(_text(item, name, line) for item, line in _items(content, "channels", name)),
         packages=tuple(packages),
         pip=tuple(pip),
-        variables={key: str(value) for key, value in variables.items()},
+        variables={str(key): "" if value is None else str(value) for key, value in variables.items()},
     )
 
 

@@ -46,7 +46,7 @@ def _normal(lock: Lock, name: str) -> str:
 
 def _declared(lock: Lock) -> tuple[list[str], list[str]]:
     """Return the names of groups and extras."""
-    if lock.is_conda or lock.kind in {"pylock", "hashed", "plain", "setup"}:
+    if lock.format.is_conda or lock.kind in {"pylock", "hashed", "plain", "setup"}:
         return [], []
     project = lock.project()
     if lock.kind == "pipenv":

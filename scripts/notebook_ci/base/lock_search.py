@@ -7,6 +7,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from notebook_ci.base import conda
 from notebook_ci.base.conda import this_platform
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import exists, parse_toml, read_text
@@ -159,7 +160,7 @@ def _may_be_project(path: Path) -> bool:
 
 def _includes_usual(of_conda: Path) -> bool:
     try:
-        return bool(re.search(rf"-r\s*(?:\./)?{USUAL}", read_text(of_conda, of_conda.name)))
+        return any(line.included == of_conda.with_name(USUAL) for line in conda.read(of_conda, of_conda.name).pip)
     except InputError:
         return False
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, TypeAlias
 
 from notebook_ci.base import conda, lock_search, project, requirements_file
 from notebook_ci.base.conda import EnvironmentFile
@@ -19,50 +19,49 @@ from notebook_ci.base.project import table
 from notebook_ci.base.requirements_file import Line
 from notebook_ci.base.texts import quote
 
-LockKind = Literal[
-    "uv.lock",
-    "pylock",
-    "poetry",
-    "pdm",
-    "pipenv",
-    "hashed",
-    "plain",
-    "pyproject",
-    "setup",
-    "conda",
-    "explicit",
-    "conda-lock",
-    "pixi",
-]
+LockKind: TypeAlias = str  # a key of `FORMATS`
 
+
+@dataclass(frozen=True, kw_only=True)
+class LockFormat:
+    """What decides how a kind of lock is read and installed."""
+
+    pattern: str = ""  # of the file's name; empty: its content says what it is
+    source: Sequence[str] = ()  # files next to a lock, of which it is created from the first that exists
+    tool: str = ""  # which exports it to requirements or URLs, which are then installed
+    fixes_versions: bool = True
+    is_toml: bool = False
+    is_conda: bool = False  # whether it lists packages of conda, Python among them
+    has_project: bool = False  # whether the project of a `pyproject.toml` is installed, too; uv decides for `uv.lock`
+
+
+_PROJECT = "pyproject.toml"
+FORMATS: Mapping[LockKind, LockFormat] = {
+    "uv.lock": LockFormat(pattern="uv.lock", source=[_PROJECT], is_toml=True),
+    "pylock": LockFormat(pattern="pylock*.toml", is_toml=True),
+    "poetry": LockFormat(pattern="poetry.lock", source=[_PROJECT], tool="Poetry", is_toml=True, has_project=True),
+    "pdm": LockFormat(pattern="pdm.lock", source=[_PROJECT], tool="PDM", is_toml=True, has_project=True),
+    "pipenv": LockFormat(pattern="Pipfile.lock", source=["Pipfile"], tool="Pipenv"),
+    "pixi": LockFormat(pattern="pixi.lock", source=["pixi.toml", _PROJECT], tool="py-rattler", is_conda=True),
+    "conda-lock": LockFormat(pattern="*conda-lock.y*ml", tool="conda-lock", is_conda=True),
+    "conda": LockFormat(pattern="*.y*ml", fixes_versions=False, is_conda=True),
+    "explicit": LockFormat(is_conda=True),
+    "pyproject": LockFormat(pattern=_PROJECT, fixes_versions=False, is_toml=True, has_project=True),
+    "setup": LockFormat(pattern="setup.py", fixes_versions=False),
+    "hashed": LockFormat(),
+    "plain": LockFormat(fixes_versions=False),
+}
 # The usual ones of the files that `lock_search` knows.
 SEARCHED = (
     "uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "Pipfile.lock", "requirements*.txt", "environment.yml",
     "pyproject.toml",
 )  # fmt: skip
-# Locks that their own tool exports: the kind, which is also the tool's command.
-EXPORTED: Mapping[str, LockKind] = {
-    "poetry.lock": "poetry", "pdm.lock": "pdm", "Pipfile.lock": "pipenv", "conda-lock.yml": "conda-lock",
-    "pixi.lock": "pixi",
-}  # fmt: skip
-# The other files whose names, or patterns of names, say what they are.
-_KINDS: Mapping[str, LockKind] = {
-    **EXPORTED, "uv.lock": "uv.lock", "pylock*.toml": "pylock", "pyproject.toml": "pyproject", "setup.py": "setup",
-    "*conda-lock.y*ml": "conda-lock", "*.y*ml": "conda",
-}  # fmt: skip
-# Locks, and the file next to each that it is created from: the first that exists.
-CREATED_FROM = {
-    "uv.lock": ("pyproject.toml",), "poetry.lock": ("pyproject.toml",), "pdm.lock": ("pyproject.toml",),
-    "Pipfile.lock": ("Pipfile",), "pixi.lock": ("pixi.toml", "pyproject.toml"),
-}  # fmt: skip
 NOTHING = f"No file says what to install ({', '.join(map(quote, SEARCHED))})."
 NOTHING_HINT = "Run `pip list --format=freeze > requirements.txt` and commit the file, or set `requirements`."
-# Kinds that install the project of a `pyproject.toml`, too, if it is a package. uv decides it for `uv.lock`.
-_WITH_PROJECT = ("pyproject", "poetry", "pdm")
 # The files of a local project that decide how it is installed; uv reads only these, too.
 PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
-# Files from which nothing is installed without their lock.
-UNLOCKED = {"Pipfile": "Pipfile.lock", "pixi.toml": "pixi.lock"}
+# Files from which nothing is installed without their lock, and its kind.
+UNLOCKED = {"Pipfile": "pipenv", "pixi.toml": "pixi"}
 
 
 @dataclass(frozen=True)
@@ -84,26 +83,20 @@ class Lock:
         return path.relative_to(self.workspace).as_posix() if inside else path.as_posix()
 
     @property
+    def format(self) -> LockFormat:
+        return FORMATS[self.kind]
+
+    @property
     def fixes_versions(self) -> bool:
         """Whether two installations from it are the same. Copied builds and files elsewhere may differ."""
         if self.kind == "hashed":
             return not any(line.includes_unknown for path in self.files() for line in requirements_file.lines(path))
-        return (self.is_exported or self.kind in {"uv.lock", "pylock", "explicit"}) and not self.copies
-
-    @property
-    def is_conda(self) -> bool:
-        """Whether it lists packages of conda, Python among them."""
-        return self.kind in {"conda", "explicit", "conda-lock", "pixi"}
+        return self.format.fixes_versions and not self.copies
 
     @functools.cached_property
     def environment(self) -> EnvironmentFile:
         """The content of an `environment.yml`; empty for other kinds. Raises InputError if it is not one."""
         return conda.read(self.path, self.name) if self.kind == "conda" else EnvironmentFile()
-
-    @property
-    def is_exported(self) -> bool:
-        """Whether its own tool exports it to requirements, which are then installed."""
-        return self.kind in EXPORTED.values()
 
     @property
     def copies(self) -> list[str]:
@@ -128,7 +121,7 @@ class Lock:
     @property
     def installs_project(self) -> bool:
         """Whether the project itself is installed, editable, and not only its dependencies."""
-        if self.kind not in _WITH_PROJECT:
+        if not self.format.has_project:
             return self.kind == "setup"
         has_build = "build-system" in self.project()
         is_package = not self.why_not_a_package if self.dependencies_only is None else not self.dependencies_only
@@ -143,7 +136,7 @@ class Lock:
     @property
     def why_not_a_package(self) -> str:
         """Why a project with a build system is not installed itself; empty: it is, or it has no build system."""
-        content = self.project() if self.kind in _WITH_PROJECT else {}
+        content = self.project() if self.format.has_project else {}
         return project.why_not_a_package(content, self.path.parent) if "build-system" in content else ""
 
     @property
@@ -180,12 +173,13 @@ class Lock:
         if self.kind == "pixi":
             return [("", {"editable": path}) for path in conda.local_paths(self.path, self.name)]
         if self.kind == "pipenv":
-            tables = _pipfile_lock(self.name, self.path).values()
-            return [(name, _source_of_tool(package)) for table in tables for name, package in table.items()]
-        if self.kind not in {"uv.lock", "pylock", "poetry", "pdm"}:
+            tables: dict[str, Any] = json.loads(read_text(self.path, self.name))
+            packages = [each for section, table in tables.items() if section != "_meta" for each in table.items()]
+            return [(name, _source_of_tool(package)) for name, package in packages]
+        if not self.format.is_toml or self.kind == "pyproject":
             return []
         content = _toml(self.name, self.path)
-        if self.is_exported:
+        if self.format.tool:
             return [(str(each.get("name")), _source_of_tool(each)) for each in content.get("package", [])]
         packages = content.get("package", []) + content.get("packages", [])
         return [(str(package.get("name")), _source(package)) for package in packages]
@@ -194,8 +188,8 @@ class Lock:
         """Return all files that decide what is installed: this one, its includes, and what a lock was created from."""
         if self.kind == "conda-lock":
             return [self.path, *conda.sources(self.path, self.name)]
-        if names := CREATED_FROM.get(self.path.name):
-            sources = [self.path.with_name(name) for name in names]
+        if self.format.source:
+            sources = [self.path.with_name(name) for name in self.format.source]
             return [self.path, next(filter(Path.is_file, sources), sources[0])]
         if self.kind == "setup":
             beside = (self.path.with_name(name) for name in PROJECT_FILES)
@@ -289,8 +283,8 @@ def nothing_hint(cwd: Path) -> str:
 
 
 def _kind(name: str, path: Path) -> LockKind:
-    for pattern, kind in _KINDS.items():
-        if fnmatch(path.name, pattern):
+    for kind, known in FORMATS.items():
+        if fnmatch(path.name, known.pattern):
             return kind
     if path.suffix.lower() not in {".txt", ".in", ".lock", ".pip"}:
         hint = f"Use {', '.join(map(quote, SEARCHED))} or `setup.py`."
@@ -309,11 +303,10 @@ def check(lock: Lock) -> None:
     Raises InputError if it is not TOML, does not say what to install, or names a file that does not exist.
     """
     _check_packages(lock)
-    is_toml = lock.kind in {"uv.lock", "pylock", "poetry", "pdm", "pyproject"}
-    content = _toml(lock.name, lock.path) if is_toml else {}
-    if lock.kind in {"explicit", "conda-lock", "pixi"}:
+    content = _toml(lock.name, lock.path) if lock.format.is_toml else {}
+    if lock.format.is_conda and lock.format.tool:
         conda.check_platform(lock.path, lock.name)
-    if lock.path.name in CREATED_FROM:
+    if lock.format.source:
         beside = lock.files()[-1]
         if not beside.is_file():
             raise InputError(
@@ -326,7 +319,7 @@ def check(lock: Lock) -> None:
     if lock.kind == "pyproject" and (not has_project or lock.installs_nothing):
         poetry = table(content, "tool", "poetry")
         if (poetry and not has_project) or table(poetry, "dependencies").keys() - {"python"}:
-            raise _unlocked(lock.name, "poetry.lock")
+            raise _unlocked(lock.name, "poetry")
     if lock.kind == "pyproject" and not has_project:
         raise InputError(
             f"{quote(lock.name)} has no `[project]` table, so it does not say what to install.",
@@ -342,8 +335,9 @@ def _check_packages(lock: Lock) -> None:
     """Raise InputError for a lock whose packages are not tables as its tool writes them."""
     try:
         _ = lock.copies
-    except (AttributeError, TypeError) as error:
-        hint = "Create it again with the tool that wrote it, and commit it."
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
+        command = f"Run `{lock.kind} lock`" if lock.format.tool else "Create it again with the tool that wrote it"
+        hint = f"{command}, and commit it."
         raise InputError(f"{quote(lock.name)} is not a valid lock.", hint=hint, file=lock.name) from error
 
 
@@ -373,18 +367,6 @@ def _source_of_tool(package: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"editable" if package.get("develop") or package.get("editable") else "directory": path}
 
 
-def _pipfile_lock(name: str, path: Path) -> dict[str, dict[str, Any]]:
-    """Return the packages by category."""
-    try:
-        content = json.loads(read_text(path, name))
-        packages = {section: table for section, table in content.items() if section != "_meta"}
-        if all(isinstance(each, dict) for table in packages.values() for each in table.values()):
-            return packages
-    except (ValueError, AttributeError, RecursionError):
-        pass
-    raise InputError(f"{quote(name)} is not a valid lock.", hint="Run `pipenv lock`, and commit it.", file=name)
-
-
 def _is_local(source: Mapping[str, Any]) -> bool:
     return bool(source.keys() & {"editable", "directory", "path"}) or "path" in source.get("archive", {})
 
@@ -406,6 +388,7 @@ def _refuse_unlocked(path: Path, name: str) -> None:
         raise _unlocked(name, UNLOCKED[path.name])
 
 
-def _unlocked(name: str, lock: str) -> InputError:
-    hint = f"Run `{EXPORTED[lock]} lock`, and commit `{lock}`."
+def _unlocked(name: str, kind: LockKind) -> InputError:
+    lock = FORMATS[kind].pattern
+    hint = f"Run `{kind} lock`, and commit `{lock}`."
     return InputError(f"{quote(name)} needs its lock, `{lock}`, which does not exist.", hint=hint, file=name)

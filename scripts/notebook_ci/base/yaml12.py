@@ -79,6 +79,7 @@ def _load(text: str, origin: str, file: str | Path | None, *, hint: str, kind: s
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         reason = " ".join(filter(None, (error.context, error.problem)))
+        reason = reason.partition(" with value ")[0]  # of a key that is there twice: it may be a credential
         where = f" (line {line})" if line and not file else ""
         raise InputError(
             f"{origin} is not valid YAML{where}: {reason}.", hint=hint, file=file, line=line if file else None

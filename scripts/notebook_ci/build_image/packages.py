@@ -123,7 +123,7 @@ def _lock(given: str, cwd: Path) -> Lock:
 
 
 def refuse_conda(lock: Lock) -> None:
-    if lock.is_conda:
+    if lock.format.is_conda:
         message = f"{quote(lock.name)} lists packages of conda, from which build-image cannot create an image yet."
         hint = "Set `dockerfile` to your own Dockerfile. If setup-env uses another file, set `requirements` to it."
         raise InputError(message, hint=hint, file=lock.name)

@@ -219,7 +219,7 @@ def _generated(inputs: BuildImageInputs, context: Context, revision: Revision) -
         )
     found = packages.find(inputs.requirements, context.run_directory.last(SetupEnvRecord, inputs.slug), context.cwd)
     base = inputs.base_image or default_base(found, context.cwd)
-    if found.lock.is_exported:
+    if found.lock.format.tool:
         if inputs.base_image and not found.python_version:
             message = (
                 f"`{found.lock.name}` may be for another Python than that of `base-image`, which is not known yet."

@@ -1,103 +1,114 @@
 """Creates an environment of conda: what is installed from where, and the call of the worker."""
 
 import json
-import re
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from notebook_ci.base import isolation, worker
+from notebook_ci.base import conda, isolation, worker, yaml12
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.files import read_text
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.masking import learn
 from notebook_ci.base.process import Deadline
-from notebook_ci.base.texts import quote, without_users
+from notebook_ci.base.texts import quote
 from notebook_ci.base.worker import Reply
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.conda import settings
 from notebook_ci.conda.protocol import Installation
-from notebook_ci.conda.settings import CondaSettings
+from notebook_ci.conda.settings import separated
 from notebook_ci.tools import tool
 
 WORKER, ENVIRONMENT, NAME = Path(__file__).with_name("worker.py"), "conda", "py-rattler"
 SECONDS = 1800
-_PYTHON = re.compile(r"/python-(\d[\w.]*)-[^/\s]*$", re.MULTILINE)
+AUTH_FILE = "RATTLER_AUTH_FILE"
 
 
 @dataclass(frozen=True)
 class CondaPlan:
     """What decides how packages of conda are installed."""
 
-    settings: CondaSettings
-    channels: list[str]  # names or addresses, the strongest first; empty: the file has addresses of packages
+    installation: Installation
     python: str  # the version that the environment must have; empty: any
+    proxies: dict[str, str]  # and other variables with which rattler connects
 
-    @property
-    def shown(self) -> list[str]:
-        """The channels without credentials."""
-        return [re.sub(r"/t/[^/]+", "/t/***", without_users(each)) for each in self.channels]
+    def of(self, addresses: Sequence[str], lock: Lock) -> "CondaPlan":
+        """Return the plan to install packages without solving.
+
+        Raises InputError if Python is not one of them or has another version, or if one is there twice.
+        """
+        versions = conda.versions(addresses)
+        version = dict(versions).get("python", "")
+        if len(dict(versions)) < len(versions):
+            message = f"{quote(lock.name)} lists a package more than once."
+            raise InputError(message, hint="Create the file again.", file=lock.name)
+        if not version:
+            message = f"{quote(lock.name)} cannot be installed: it lists no Python, which notebooks need."
+            raise InputError(message, hint="Add `python`.", file=lock.name)
+        if self.python and not f"{version}.".startswith(f"{self.python}."):
+            message = f"{quote(lock.name)} has Python {version}, but `python-version` is {self.python}."
+            raise InputError(message, hint="Remove `python-version`, or create the file again.", file=lock.name)
+        urls, credentials = separated(addresses)
+        text = json.dumps({**json.loads(self.installation.credentials), **credentials})
+        return replace(self, installation=replace(self.installation, urls=urls, credentials=text))
 
 
 def plan(lock: Lock, python: str, workspace: Workspace) -> CondaPlan:
-    """Raise InputError if a settings file cannot be read, or if a list of URLs has another Python."""
+    """Raise InputError if a settings file or a list of URLs is wrong."""
     found = settings.read(workspace.environ, sys.platform)
-    _ = found.priority
+    credentials = _stored(workspace)
+    credentials |= separated(found.addresses([*found.channels, *found.custom_channels, "of the alias"]))[1]
+    channels: list[str] = []
+    packages: list[str] = []
     if lock.kind == "conda":
-        return CondaPlan(found, list(_channels(lock, found)) or ["defaults"], python)
-    _check_python(_own_list(lock), python, lock.name)
-    return CondaPlan(found, [], python)
+        split = [each.rpartition("::") for each in (*lock.environment.packages, f"python={python}".rstrip("="))]
+        given = [*lock.environment.channels, *(channel for channel, _, _ in split if channel)]
+        names = [*given, *([] if "nodefaults" in given else found.channels)]
+        channels, of_file = separated(found.addresses(names or ["defaults"]))
+        credentials |= of_file
+        for channel, _, rest in split:
+            urls = [*separated(found.addresses([channel]))[0], channel]  # of `defaults`, the first
+            packages.append(f"{urls[0]}::{rest}" if channel else rest)
+    planned = CondaPlan(
+        Installation(
+            packages=packages,
+            channels=channels,
+            priority=found.priority,
+            verifies=found.verifies,
+            credentials=json.dumps(credentials),
+            variables=dict(lock.environment.variables),
+        ),
+        python,
+        found.variables(workspace.environ),
+    )
+    return planned.of(conda.urls(lock.path, lock.name), lock) if lock.kind == "explicit" else planned
 
 
-def _own_list(lock: Lock) -> str:
-    return read_text(lock.path, lock.name) if lock.kind == "explicit" else ""
+def _stored(workspace: Workspace) -> dict[str, Any]:
+    """Return the credentials that the user has stored for rattler in a file."""
+    if not (given := workspace.environ.get(AUTH_FILE)):
+        return {}
+    return yaml12.mapping(read_text(Path(given), given), origin=f"The file of `{AUTH_FILE}`", file=given)
 
 
-def _channels(lock: Lock, found: CondaSettings) -> Iterator[str]:
-    given = lock.environment.channels
-    of_packages = (each.rpartition("::")[0] for each in lock.environment.packages)
-    of_user = () if "nodefaults" in given else found.channels
-    yield from (each for each in dict.fromkeys([*given, *of_packages, *of_user]) if each not in {"", "nodefaults"})
-
-
-def _check_python(explicit: str, required: str, name: str) -> None:
-    there = _PYTHON.search(explicit)
-    if there and required and not f"{there[1]}.".startswith(f"{required}."):
-        message = f"{quote(name)} has Python {there[1]}, but `python-version` is {required}."
-        raise InputError(message, hint="Remove `python-version`, or create the file again.", file=name)
-
-
-def install(lock: Lock, exported: str, planned: CondaPlan, prefix: Path, context: Context, *, uses_cache: bool) -> None:
-    """Install the packages of conda into the folder `prefix`; `exported` is the list of URLs of an exported lock.
+def install(lock: Lock, planned: CondaPlan, prefix: Path, context: Context, *, uses_cache: bool) -> None:
+    """Install the packages of conda into the folder `prefix`.
 
     Raises InputError if the file is wrong or its packages do not exist or fit together, SurroundingsError for a channel
     that cannot be reached.
     """
-    _check_python(exported, planned.python, lock.name)
+    learn({**planned.proxies, **json.loads(planned.installation.credentials)})
     tool.install(ENVIRONMENT, NAME, context.environ, context.console)
-    channels = planned.settings.resolve(planned.channels)
-    credentials = {**planned.settings.credentials, **channels.credentials}
-    learn({**planned.settings.values, **credentials})
-    installation = Installation(
-        prefix=str(prefix.resolve()),
-        packages=[_addressed(each, planned.settings) for each in _packages(lock, planned.python)],
-        explicit=exported or _own_list(lock),
-        channels=channels.urls,
-        priority=planned.settings.priority,
-        verifies=planned.settings.verifies,
-        credentials=json.dumps(credentials) if credentials else "",
-        variables=dict(lock.environment.variables),
-        uses_cache=uses_cache,
-    )
     try:
         reply = worker.ask(
             tool.worker(ENVIRONMENT, WORKER),
-            installation,
+            replace(planned.installation, prefix=str(prefix.resolve()), uses_cache=uses_cache),
             Reply,
             tool=NAME,
-            env=isolation.for_others(context.environ) | planned.settings.variables(context.environ),
+            env=isolation.for_others(context.environ) | planned.proxies,
             cwd=lock.path.parent,
             console=context.console,
             deadline=Deadline.after(SECONDS),
@@ -109,14 +120,3 @@ def install(lock: Lock, exported: str, planned: CondaPlan, prefix: Path, context
             problem.message = f"{quote(lock.name)} cannot be installed: {problem.message}"
             problem.file = lock.name
         raise problem
-
-
-def _packages(lock: Lock, python: str) -> Iterator[str]:
-    yield from lock.environment.packages
-    yield f"python={python}" if python else "python"
-
-
-def _addressed(package: str, found: CondaSettings) -> str:
-    """Return a requirement with the address of its channel instead of the name."""
-    channel, _, rest = package.rpartition("::")
-    return f"{found.resolve([channel]).urls[0]}::{rest}" if channel else package

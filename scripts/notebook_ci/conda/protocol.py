@@ -1,16 +1,16 @@
 """The message to the worker that installs packages of conda; its reply has only failures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
-    prefix: str  # the folder of the environment
     packages: list[str]  # requirements to solve, as conda writes them
-    explicit: str  # or a list of URLs (`@EXPLICIT`), of which all are installed
+    urls: list[str] = field(default_factory=list)  # or the packages to install, with their hashes
     channels: list[str]  # URLs, the strongest first
-    priority: str  # of channels: `strict`, `flexible` or `disabled`
+    priority: str  # of channels: a name of `rattler.ChannelPriority`
     verifies: bool  # whether the certificates of channels are checked
-    credentials: str  # JSON in rattler's format, by host; may be empty
+    credentials: str  # JSON in rattler's format, by host
     variables: dict[str, str]  # that activation sets
-    uses_cache: bool  # whether packages may come from the cache of earlier installations
+    prefix: str = ""  # the folder of the environment
+    uses_cache: bool = True  # whether packages may come from the cache of earlier installations

@@ -1,17 +1,15 @@
 """The program that installs packages of conda: a worker (see `base/worker.py`) in an environment with py-rattler."""
 
 import asyncio
-import contextlib
+import hashlib
 import json
 import os
-import posixpath
-import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 # Python runs with -I, so it does not search this file's folder, whose modules would shadow others.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -19,7 +17,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import rattler
 from rattler.config import Config
 from rattler.exceptions import InvalidMatchSpecError
-from rattler.explicit_environment import ExplicitEnvironmentSpec
 from rattler.install import InstallerReporter
 from rattler.networking import Client
 from rattler.package_cache import PackageCache, PackageCacheLayer, ValidationMode
@@ -27,19 +24,22 @@ from rattler.repo_data import PackageRecord, RepoDataRecord
 from rattler.virtual_package import VirtualPackageOverrides
 
 from notebook_ci.base import process, worker
+from notebook_ci.base.conda import PACKAGE
 from notebook_ci.base.errors import InputError, NotebookCiError
 from notebook_ci.base.worker import Reply
 from notebook_ci.conda import faults
 from notebook_ci.conda.protocol import Installation
 
 CACHE = Path(sys.prefix).parent / "conda-packages"  # among the tool environments
-FILE = re.compile(r"(.+)-([^-]+)-([^-]+)\.(?:conda|tar\.bz2)")  # name, version, build
-MD5_DIGITS = 32
 SILENCE_SECONDS = 10
 
 
 def install(installation: Installation, _: Reply) -> None:
-    with tempfile.TemporaryDirectory(prefix="notebook-ci-conda-") as folder, _credentials(installation, Path(folder)):
+    with tempfile.TemporaryDirectory(prefix="notebook-ci-conda-") as folder:
+        if installation.credentials != "{}":
+            file = Path(folder, "credentials.json")
+            file.write_text(installation.credentials, encoding="utf-8")
+            os.environ["RATTLER_AUTH_FILE"] = str(file)
         try:
             asyncio.run(_install(installation, Path(folder)))
         except (NotebookCiError, OSError):
@@ -50,10 +50,11 @@ def install(installation: Installation, _: Reply) -> None:
 
 async def _install(installation: Installation, scratch: Path) -> None:
     client = Client.from_config(Config.from_toml("" if installation.verifies else "tls-no-verify = true"))
-    records = _listed(installation.explicit) if installation.explicit else await _solved(installation, client, scratch)
-    if "python" not in {record.name.normalized for record in records}:
-        raise InputError("it lists no Python, which notebooks need.", hint="Add `python`.")
+    records = list(map(_record, installation.urls)) or await _solved(installation, client, scratch)
     worker.progress(f"  Installing packages of conda: {len(records)}")
+    for record in records:
+        if record.url.startswith("file:"):
+            _check(record)
     # Without a SHA-256, rattler takes any package of the same name, version and build from the cache.
     cache = CACHE if installation.uses_cache and all(record.sha256 for record in records) else scratch
     # An edit of an installed file also changes the cache, where it has a hard link: all files are checked.
@@ -102,9 +103,17 @@ async def _solved(installation: Installation, client: Client, scratch: Path) -> 
         specs=[_spec(each) for each in installation.packages],
         gateway=rattler.Gateway(cache_dir=scratch / "channels", client=client),
         virtual_packages=rattler.VirtualPackage.detect(VirtualPackageOverrides.from_env()),
-        channel_priority=rattler.ChannelPriority[installation.priority.capitalize()],
+        channel_priority=rattler.ChannelPriority[installation.priority],
     )
     return solved
+
+
+def _check(record: RepoDataRecord) -> None:
+    """Check the hashes of a package in a folder; rattler (0.28) does it only for others."""
+    for kind, expected in (("sha256", record.sha256), ("md5", record.md5)):
+        with Path(url2pathname(urlsplit(record.url).path)).open("rb") as file:
+            if expected and hashlib.file_digest(file, kind).digest() != expected:
+                raise faults.explain("InstallerError", f"failed to fetch {record.file_name}: hash mismatch")
 
 
 def _spec(package: str) -> rattler.MatchSpec:
@@ -115,34 +124,15 @@ def _spec(package: str) -> rattler.MatchSpec:
         raise InputError(message, hint="Write `numpy`, `numpy=2.1` or `numpy>=2`.") from error
 
 
-def _listed(explicit: str) -> list[RepoDataRecord]:
-    """Return the packages of a list of URLs; what else is to know about them is in the packages."""
-    records = []
-    for entry in ExplicitEnvironmentSpec.from_str(explicit).packages:
-        url, _, digest = entry.url.partition("#")
-        folder, file = posixpath.split(urlsplit(url).path)
-        parts = FILE.fullmatch(file)
-        if not parts:
-            raise InputError(f"`{url}` is not a package of conda.")
-        kind = "sha256" if "sha256" in digest or len(digest) > MD5_DIGITS else "md5"
-        hashes = {kind: bytes.fromhex(digest.removeprefix("sha256:"))} if digest else {}
-        name, version, build = parts.groups()
-        record = PackageRecord(name, version, rattler.BuildString(build), 0, posixpath.basename(folder), **hashes)
-        records.append(RepoDataRecord(record, file, url, url.rpartition("/")[0].rpartition("/")[0]))
-    return records
-
-
-@contextlib.contextmanager
-def _credentials(installation: Installation, folder: Path) -> Iterator[None]:
-    """Let rattler find the credentials, besides those that the user has stored for it."""
-    if installation.credentials:
-        theirs = os.environ.get("RATTLER_AUTH_FILE")
-        stored = json.loads(Path(theirs).read_text(encoding="utf-8")) if theirs else {}
-        file = folder / "credentials.json"
-        file.touch(mode=0o600)
-        file.write_text(json.dumps({**stored, **json.loads(installation.credentials)}), encoding="utf-8")
-        os.environ["RATTLER_AUTH_FILE"] = str(file)
-    yield
+def _record(address: str) -> RepoDataRecord:
+    """Return a package of a list of URLs; what else is to know about it is in the package."""
+    found = PACKAGE.fullmatch(address)
+    if not found:
+        raise InputError(f"`{address}` is not a package of conda.")
+    hashes = {kind: bytes.fromhex(found[kind]) for kind in ("md5", "sha256") if found[kind]}
+    build, url = rattler.BuildString(found["build"]), address.partition("#")[0]
+    record = PackageRecord(found["name"], found["version"], build, 0, found["subdir"], **hashes)
+    return RepoDataRecord(record, found["file"], url, url.rpartition("/")[0].rpartition("/")[0])
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ SECONDS = 60
 _SCRIPT = 'for script in "$@"; do . "$script" >&2 </dev/null; done; exec "$0" -I -S -c "{}"'.format(
     "import json, os; print(json.dumps(dict(os.environ)))"
 )
+UNSET = "***unset***"  # as conda (26) writes a variable that was removed
 _NOT_OF_SCRIPTS = {"_", "PWD", "OLDPWD", "SHLVL", "LC_CTYPE"}  # bash and Python (PEP 538) set them
 
 
@@ -38,11 +39,8 @@ def activated(environ: Mapping[str, str], prefix: Path) -> dict[str, str]:
     try:
         after: dict[str, str] = json.loads(done.stdout)
     except ValueError as error:
-        how = (
-            f"did not end within {SECONDS} s"
-            if done.timed_out
-            else quote(done.output.strip()[-300:] or "it ended without a message")
-        )
+        said = quote(done.output.strip()[-300:] or "it ended without a message")
+        how = f"did not end within {SECONDS} s" if done.timed_out else said
         what = f"The conda environment `{prefix}` could not be activated: {how}."
         raise SurroundingsError(what, hint="Correct the scripts in its folder `etc/conda/activate.d`.") from error
     changed = {name: value for name, value in after.items() if name not in _NOT_OF_SCRIPTS}
@@ -57,7 +55,7 @@ def _own_variables(prefix: Path) -> dict[str, str]:
         try:
             content = json.loads(read_text(path, str(path)))
             given = content.get("env_vars", {}) if path == state else content
-            found |= {name: str(value) for name, value in given.items()}
+            found |= {name: str(value) for name, value in given.items() if value != UNSET}
         except (ValueError, AttributeError) as error:
             message = f"`{path}` does not contain variables as conda writes them."
             raise SurroundingsError(message, hint="Create the environment again.") from error

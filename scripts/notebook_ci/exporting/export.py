@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,8 +19,6 @@ from notebook_ci.exporting.protocol import Export, Order
 from notebook_ci.tools import tool
 
 WORKER = Path(__file__).with_name("worker.py")
-TOOLS = {"poetry": "Poetry", "pdm": "PDM", "pipenv": "Pipenv", "conda-lock": "conda-lock", "pixi": "py-rattler"}
-ENVIRONMENTS = {"pixi": "conda"}  # other tool environments than those with the name of the kind
 SECONDS = 300
 HASHED, OTHERS = "exported.txt", "exported-code.txt"
 NEWEST = 99  # the patch version of a Python of which only X.Y is known: its newest one
@@ -39,7 +37,7 @@ class Exported:
 
     hashed: str = ""  # packages with hashes
     others: str = ""  # git commits, and code of the repository
-    explicit: str = ""  # packages of conda, as a list of URLs (`@EXPLICIT`)
+    urls: Sequence[str] = ()  # packages of conda, with their hashes
 
     @property
     def texts(self) -> dict[str, str]:
@@ -65,8 +63,8 @@ def export(lock: Lock, python: str, context: Context) -> Exported:
     `python` is the version of the environment's Python, empty if not known. Raises InputError if the lock does not
     match the project file or the Python.
     """
-    name, project = TOOLS[lock.kind], lock.path.parent.resolve()
-    environment = ENVIRONMENTS.get(lock.kind, lock.kind)
+    name, project = lock.format.tool, lock.path.parent.resolve()
+    environment = "conda" if lock.kind == "pixi" else lock.kind
     tool.install(environment, name, context.environ, context.console)
     context.console.progress(f"Exporting `{lock.name}` with {name}")
     chosen = {"groups": list(lock.groups), "extras": list(lock.extras)}
@@ -99,14 +97,14 @@ def export(lock: Lock, python: str, context: Context) -> Exported:
     text = reply.requirements.replace(f"{scratch.as_uri()}/", Path(project.anchor).as_uri())
     text = _with_uris(text, project, lock.editable)
     exported = _split(text + (f"-e {project.as_uri()}\n" if lock.installs_project else ""))
-    return replace(exported, explicit=reply.explicit)
+    return replace(exported, urls=reply.urls)
 
 
 def _raise_problems(lock: Lock, python: str, reply: Export) -> None:
     again = f"Run `{lock.kind} lock`, and commit the new `{lock.path.name}`."
     for error in reply.errors:
         if isinstance(error, InputError):
-            error.message = f"{TOOLS[lock.kind]} cannot export {quote(lock.name)}: {error.message}"
+            error.message = f"{lock.format.tool} cannot export {quote(lock.name)}: {error.message}"
             error.hint, error.file = error.hint or again, lock.name
         raise error
     if not reply.is_fresh:

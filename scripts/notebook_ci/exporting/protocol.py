@@ -1,6 +1,6 @@
 """The messages between a stage and the worker that exports a lock."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from notebook_ci.base.locks import LockKind
 from notebook_ci.base.worker import Reply
@@ -20,5 +20,5 @@ class Order:
 class Export(Reply):
     is_fresh: bool = False  # whether the lock matches its project file; nothing is exported otherwise
     requirements: str = ""  # in the format of a requirements file
-    explicit: str = ""  # packages of conda, as a list of URLs (`@EXPLICIT`)
+    urls: list[str] = field(default_factory=list)  # packages of conda, with their hashes
     required_python: str = ""  # which Python the project requires, if that of the request does not fit

@@ -9,8 +9,10 @@ import contextlib
 import io
 import itertools
 import os
+import re
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +166,8 @@ def _conda_lock(folder: Path, _: Order, reply: Export) -> None:
     reply.is_fresh |= not is_known
     lock.filter_virtual_packages_inplace()
     chosen = [each for each in lock.package if each.platform == here and "main" in each.categories]
-    _add_conda(reply, [(each.url, each.hash.sha256, each.hash.md5) for each in chosen if each.manager == "conda"])
+    conda = (each for each in chosen if each.manager == "conda")
+    reply.urls = [f"{each.url}#{each.hash.sha256 or each.hash.md5 or ''}".rstrip("#") for each in conda]
     pip = ((each.name, each.url, each.hash.sha256) for each in chosen if each.manager == "pip")
     reply.requirements = "".join(_requirement(*each) for each in pip)
 
@@ -178,43 +181,48 @@ def _pixi(folder: Path, _: Order, reply: Export) -> None:
         raise InputError(f"its environment `default` has no packages for {this_platform()}.")
     packages = environment.packages(platforms[this_platform()]) or []
     conda = {each.name: each for each in packages if hasattr(each, "repo_data_record")}
-    pypi = [each for each in packages if hasattr(each, "requires_dist")]
+    pypi = {normal_name(each.name): each for each in packages if hasattr(each, "requires_dist")}
     if len(conda) + len(pypi) < len(packages):
         raise InputError("it has packages that pixi builds from source.", hint="Publish them in a channel.")
     records = [each.repo_data_record() for each in conda.values()]
-    _add_conda(reply, [(each.url, (each.sha256 or b"").hex(), (each.md5 or b"").hex()) for each in records])
-    reply.requirements = "".join(_requirement(each.name, each.location, _sha256(each)) for each in pypi)
-    of_pypi = {normal_name(each.name): each for each in pypi}
-    reply.is_fresh = all(
-        name in locked and locked[name].satisfies(f"{name} {version}".removesuffix(" *"))
-        for locked, required in zip((conda, of_pypi), _required_by_pixi(folder), strict=True)
-        for name, version in required.items()
+    reply.urls = [f"{each.url}#{(each.sha256 or each.md5 or b'').hex()}".rstrip("#") for each in records]
+    reply.requirements = "".join(_requirement(each.name, each.location, _sha256(each)) for each in pypi.values())
+    # Packages of conda also provide those of the index.
+    provided = {*conda, *re.findall(r"pkg:pypi/([\w.-]+)", read_text(folder / "pixi.lock", "pixi.lock"))}
+    of_conda, of_pypi = _required_by_pixi(folder)
+    reply.is_fresh = all(_satisfies(conda, *each) for each in of_conda.items()) and all(
+        _satisfies(pypi, name, version) or (name in provided and name not in pypi) for name, version in of_pypi.items()
     )
 
 
+def _satisfies(locked: Mapping[str, Any], name: str, version: str) -> bool:
+    return name in locked and bool(locked[name].satisfies(f"{name} {version}".removesuffix(" *")))
+
+
 def _required_by_pixi(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Return versions by name of what the default environment needs: from channels, and from the index."""
+    """Return versions by name of what the environment `default` needs: from channels, and from the index."""
     path = next(folder.glob("p*.toml"))
     content = parse_toml(read_text(path, path.name), path.name)
     root = content if path.name == "pixi.toml" else table(content, "tool", "pixi")
     system = this_platform().partition("-")[0]
-    selectors = (this_platform(), system, *(["unix"] if system != "win" else []))
-    parts = [root, *(table(root, "target", each) for each in selectors)]
-    conda, pypi = (
-        {name.lower(): version for part in parts for kind in kinds for name, version in table(part, kind).items()}
-        for kinds in (("dependencies", "host-dependencies", "build-dependencies"), ("pypi-dependencies",))
+    targets = (this_platform(), system, *(["unix"] if system != "win" else []))
+    default = table(root, "environments").get("default", ())
+    features = default.get("features", ()) if isinstance(default, dict) else default
+    parts = [root, *(table(root, "feature", each) for each in features)]
+    parts += [table(part, "target", each) for part in parts for each in targets]
+
+    def listed(*kinds: str) -> Iterator[tuple[str, str]]:
+        for name, value in (item for part in parts for kind in kinds for item in table(part, kind).items()):
+            yield name, value if isinstance(value, str) else value.get("version", "*")
+
+    of_conda = {
+        name.lower(): version for name, version in listed("dependencies", "host-dependencies", "build-dependencies")
+    }
+    of_project = (
+        re.split(r"[^\w.-]", each)[0] for each in table(content, "project").get("dependencies", ()) if ";" not in each
     )
-    found = [
-        {name: value if isinstance(value, str) else value.get("version", "*") for name, value in each.items()}
-        for each in (conda, {normal_name(name): value for name, value in pypi.items()})
-    ]
-    return found[0], found[1]
-
-
-def _add_conda(reply: Export, packages: list[tuple[str, str, str]]) -> None:
-    """Add packages, given by address, SHA-256 and MD5; one of the hashes may be empty."""
-    lines = (f"{url}#{f'sha256:{sha256}' if sha256 else md5}".rstrip("#") for url, sha256, md5 in packages)
-    reply.explicit = "\n".join(["@EXPLICIT", *lines, ""])
+    of_pypi = dict.fromkeys(map(normal_name, of_project), "*")
+    return of_conda, of_pypi | {normal_name(name): version for name, version in listed("pypi-dependencies")}
 
 
 def _sha256(package: Any) -> str:

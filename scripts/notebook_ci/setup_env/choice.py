@@ -7,7 +7,6 @@ from pathlib import Path
 from notebook_ci.base.errors import Problem
 from notebook_ci.base.locks import Found, Lock
 from notebook_ci.base.texts import listed, quote
-from notebook_ci.exporting.export import TOOLS
 
 MOST_NAMED = 6
 
@@ -51,8 +50,8 @@ def sources(lock: Lock) -> str:
             return f"the dependencies in {quote(lock.name)}"
         case "hashed" | "plain" if included := list(map(lock.shown, lock.files()[1:])):
             packages += f", with {listed(list(map(quote, included)), MOST_NAMED)},"
-        case _ if lock.is_exported:
-            packages += f", exported by {TOOLS[lock.kind]},"
+        case _ if lock.format.tool:
+            packages += f", exported by {lock.format.tool},"
         case "conda" | "explicit":
             packages += " with py-rattler, and its part `pip` with uv," if lock.lines() else " with py-rattler"
     return packages

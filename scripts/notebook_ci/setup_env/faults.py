@@ -129,13 +129,13 @@ def explain(what: str, output: str, lock: Lock) -> NotebookCiError | None:
 
 def _in_file(error: NotebookCiError, groups: Mapping[str, str], lock: Lock) -> NotebookCiError:
     """Add the place in the lock's files that uv names, and what to do there."""
-    if lock.is_exported:
+    if lock.format.tool:
         error.hint, error.file, error.line = _again(lock), lock.name, None
         return error
-    # The file that uv names: absolute, or relative to the workspace.
-    path = lock.workspace / groups["file"] if "file" in groups else lock.path
+    folder = lock.path.parent if lock.format.is_conda else lock.workspace  # where uv was started
+    path = folder / groups["file"] if "file" in groups else lock.path
     if groups.get("file") == "-":
-        text = requirements_file.for_uv(lock.lines(), lock.workspace)
+        text = requirements_file.for_uv(lock.lines(), folder)
         origin = lock.lines()[(error.line or _line_at(text, groups["position"])) - 1]
         path, error.line = origin.file, origin.number
     elif "://" in groups.get("file", ""):

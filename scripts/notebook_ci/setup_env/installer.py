@@ -67,8 +67,8 @@ class Installer:
                 ["venv", "--no-project", "--allow-existing", "--python", python, self.venv.path],
             )
         elif self.conda:
-            explicit = self.exported.explicit if self.exported else ""
-            conda.install(self.lock, explicit, self.conda, self.venv.path, self.context, uses_cache=self._uses_cache)
+            planned = self.conda.of(self.exported.urls, self.lock) if self.exported else self.conda
+            conda.install(self.lock, planned, self.venv.path, self.context, uses_cache=self._uses_cache)
         for line in self._install().splitlines():
             if line.startswith(UV_MILESTONES):
                 progress(f"  {line}")
@@ -98,15 +98,15 @@ class Installer:
     def _install_from(self, lock: Lock) -> str:
         what = f"The packages of `{lock.name}` could not be installed"
         file, stdin, uv = lock.path, "", self.uv
-        if lock.is_conda:  # paths start from the folder of the file
+        if lock.format.is_conda:  # paths start from the folder of the file
             uv = replace(uv, workspace=replace(uv.workspace, cwd=lock.path.parent))
-        if lock.is_conda or lock.editable_git():  # uv refuses them in the file
+        if lock.format.is_conda or lock.editable_git():  # uv refuses them in the file
             file, stdin = STDIN, requirements_file.for_uv(lock.lines(), uv.workspace.cwd)
         calls = [(install_arguments(lock, self.venv.python, file, lock.path.parent), stdin)]
         if exported := self.exported:  # not from the files in the run directory, where secrets are masked
             each = exported.install_arguments(self.venv.python)
             calls = [([*call, STDIN], exported.texts[name]) for name, call in each]
-        elif lock.is_conda and not lock.lines():
+        elif lock.format.is_conda and not lock.lines():
             calls = []
         arguments: list[Argument] = ["--locked"] if lock.kind == "uv.lock" else list(self.uv.pip.uv_flags())
         # Build code of the repository again: uv would reuse an earlier build of other code.

@@ -40,8 +40,8 @@ class EnvironmentPlan(Plan):
     def lines(self) -> Iterator[str]:
         yield from self.inference.lines() if self.inference else ()
         yield f"install {choice.sources(self.lock)} into `{self.venv.path}`"
-        if self.conda and self.conda.channels:
-            yield f"use the channels {', '.join(map(quote, self.conda.shown))}"
+        if self.conda and (channels := self.conda.installation.channels):
+            yield f"use the channels {', '.join(map(quote, channels))}"
         if self.python.version:
             yield f"use {self.python}"
 
@@ -62,9 +62,9 @@ def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Noth
     lock = groups.choose(found.lock, inputs.groups, inputs.extras)
     folder = venv.Venv(venv.location(inputs.venv, inputs.slug, workspace))
     folder.check()
-    project = lock.files()[-1] if lock.is_exported else lock.path.with_name("pyproject.toml")
+    project = lock.files()[-1] if lock.format.tool else lock.path.with_name("pyproject.toml")
     version = inputs.python_version
-    of_conda = conda.plan(lock, version, workspace) if lock.is_conda else None
+    of_conda = conda.plan(lock, version, workspace) if lock.format.is_conda else None
     python = RequiredPython(version) if of_conda else pythons.required(version, project, cwd)
     if not python.version and inferred:
         python = inferred.python
@@ -82,7 +82,8 @@ def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, con
     python = None if planned.conda else pythons.find(uv, planned.python.version)
     if not (python or planned.conda):
         return {}
-    return {"key": f"notebook-ci-env-{venv.key(planned.lock, python)}", "path": str(planned.venv.path)}
+    key = venv.key(planned.lock, python, planned.python.version)
+    return {"key": f"notebook-ci-env-{key}", "path": str(planned.venv.path)}
 
 
 def run(inputs: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: SetupEnvRecord) -> None:
@@ -107,13 +108,13 @@ def _run(inputs: SetupEnvInputs, planned: EnvironmentPlan, context: Context, rec
         context.problems.extend(inference.write(planned.inference, lock, python, uv))
     record.lock_file, record.fixed = lock.name, lock.fixes_versions
     record.read = {lock.shown(path): sha256(path) for path in lock.read() if path.exists()}
-    key = venv.key(lock, python)
+    key = venv.key(lock, python, planned.python.version)
     installed = None
     if lock.fixes_versions and folder.is_for(key) and (installed := folder.whole()) is None:
         context.notice(f"Files in `{folder.path}` have changed since setup-env created it: it is created again.")
     if installed is None:
         version = identify(python).version if python else ""
-        exported = export(lock, version, context) if lock.is_exported else None
+        exported = export(lock, version, context) if lock.format.tool else None
         for name, text in exported.texts.items() if exported else ():
             path = context.files.artifacts / name
             path.write_text(without_users(masked(text)), encoding="utf-8")

@@ -143,17 +143,17 @@ def location(given: str, slug: str, workspace: Workspace) -> Path:
     return path
 
 
-def key(lock: Lock, python: Path | None) -> str:
+def key(lock: Lock, python: Path | None, required: str) -> str:
     """Return the key of an environment: SHA-256 of its lock and its Python. It is reused only for the same key.
 
-    Without a `python`, the lock lists it; then the platform counts.
+    Without a `python`, the lock lists it; then the platform counts, and the version that is `required`.
 
     The names of the lock's files count, too, because the marker contains them. So does the folder of code that is
     imported from where it is: another copy of the repository has other code.
     """
     names = [lock.shown(path) for path in lock.files()]
     code = str(lock.path.parent.resolve()) if lock.builds_local_code else ""
-    of_python = [this_platform()]
+    of_python = [this_platform(), required]
     if python:
         base = identify(python)
         of_python = [str(python.resolve()), base.version, base.implementation, base.platform]

@@ -118,10 +118,15 @@ def test_a_wrong_environment(conda: Shop, channel: Channel, packages: list[str],
     assert not list((conda.workspace.runner_temp).glob("notebook-ci-venv/bin/*"))
 
 
+def _in_folder(channel: Channel, listed: str) -> str:
+    return listed.replace(channel.url, channel.server.folder.as_uri())
+
+
 def test_a_wrong_list_of_urls(conda: Shop, channel: Channel) -> None:
     right = channel.explicit("python", "greet-1.0")
     cases = [
         (right[:-3] + "00\n", "", 3, "The package `greet-1.0-0.conda` from the channel differs from the expected one"),
+        (_in_folder(channel, right)[:-3] + "00\n", "", 3, "The package `greet-1.0-0.conda` from the channel differs"),
         (right, "3.6", 2, f"`list.txt` has Python {python().version}, but `python-version` is 3.6."),
         (right.replace(this_platform(), "win-64"), "", 2, "`list.txt` is for win-64, but this machine is linux-64."),
         (channel.explicit("greet-1.0"), "", 2, "`list.txt` cannot be installed: it lists no Python, which notebooks"),
@@ -129,7 +134,7 @@ def test_a_wrong_list_of_urls(conda: Shop, channel: Channel) -> None:
             "@EXPLICIT\nhttps://host/noarch/x.zip\n",
             "",
             2,
-            "`list.txt` cannot be installed: `https://host/noarch/x.zip`",
+            "`list.txt` has a line that is not the URL of a package of conda",
         ),
     ]
     for text, version, code, message in cases:
