@@ -229,6 +229,12 @@ def test_wrong_settings_are_refused(tmp_path: Path, text: str, message: str) -> 
     assert caught.value.message == message
 
 
+def test_paths_that_cannot_be_used_are_left_out(tmp_path: Path) -> None:
+    assert settings.read({"HOME": str(tmp_path), "CONDARC": "x" * 300}, "linux", tmp_path) == CondaSettings()
+    (tmp_path / "conda-lock.yml").write_text(f"metadata: {{sources: [{'x' * 300}, '\\0', /none/x]}}\n")
+    assert conda.sources(tmp_path / "conda-lock.yml", "conda-lock.yml") == []
+
+
 def test_a_key_that_is_there_twice_does_not_show_its_value(tmp_path: Path) -> None:
     text = "channel_alias: https://x\nchannel_alias: https://ann:s3cret-pass@x\n"
     with pytest.raises(InputError, match=r'found duplicate key "channel_alias"\.$'):

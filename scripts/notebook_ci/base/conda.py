@@ -11,7 +11,7 @@ from typing import Any
 
 from notebook_ci.base import requirements_file, yaml12
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.files import read_text
+from notebook_ci.base.files import is_file, read_text
 from notebook_ci.base.requirements_file import Line
 from notebook_ci.base.texts import listed, quote
 
@@ -50,7 +50,7 @@ def sources(path: Path, name: str) -> list[Path]:
     content = yaml12.mapping(_head(read_text(path, name)), origin=quote(name), file=name)
     found = yaml12.as_map(content.get("metadata"), f"`metadata` of {quote(name)}").get("sources")
     paths = [Path(os.path.normpath(path.parent / str(each))) for each in found] if isinstance(found, list) else []
-    return [each for each in paths if each.is_file()]
+    return list(filter(is_file, paths))
 
 
 def local_paths(path: Path, name: str) -> list[str]:

@@ -38,6 +38,10 @@ def is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112 - unlike `Path.is_dir`, False for any path that cannot be used
 
 
+def is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 - unlike `Path.is_file`, False for any path that cannot be used
+
+
 def exists(path: Path) -> bool:
     return os.path.exists(path)  # noqa: PTH110 - unlike `Path.exists`, False for any path that cannot be used
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from notebook_ci.base import typed_json, yaml12
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.files import read_text
+from notebook_ci.base.files import is_file, read_text
 from notebook_ci.base.index_settings import ROOT, home_folder
 from notebook_ci.base.texts import quote
 
@@ -92,7 +92,7 @@ def read(environ: Mapping[str, str], platform: str, root: Path = ROOT) -> CondaS
     home = home_folder(environ, platform)
     files = [folder / ".condarc" for folder in (root / "etc/conda", home / ".config/conda", home / ".conda", home)]
     files += [Path(environ["CONDARC"])] if environ.get("CONDARC") else []
-    for path in filter(Path.is_file, files):  # the weakest first
+    for path in filter(is_file, files):  # the weakest first
         text = _VARIABLE.sub(lambda at: environ.get(at[1] or at[2], at[0]), read_text(path, str(path)))
         for name, value in yaml12.mapping(text, origin=f"`{path}`", file=path).items():
             match values.get(name), value:

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from notebook_ci.base import worker
 from notebook_ci.base.conda import this_platform
 from notebook_ci.base.errors import InputError, NotebookCiError
-from notebook_ci.base.files import parse_toml, read_text
+from notebook_ci.base.files import is_file, parse_toml, read_text
 from notebook_ci.base.project import normal_name, table
 from notebook_ci.base.texts import quote
 from notebook_ci.exporting.protocol import Export, Order
@@ -141,7 +141,7 @@ def _conda_lock(folder: Path, _: Order, reply: Export) -> None:
     lock, here = parse_conda_lock_file(folder / name), this_platform()
     metadata, sources = lock.metadata, [folder / source for source in lock.metadata.sources]
     # conda-lock translates names in other files by a list that it downloads, and has options that change its hash.
-    is_known = sources and all(source.suffix in {".yml", ".yaml"} and source.is_file() for source in sources)
+    is_known = sources and all(source.suffix in {".yml", ".yaml"} and is_file(source) for source in sources)
     if is_known:
         names = Path(os.environ["HOME"], "names.json")
         names.write_text("{}", encoding="utf-8")
