@@ -93,6 +93,13 @@ def test_the_last_rule_that_matches_wins_and_may_name_an_execution_of_a_sweep(st
     }
 
 
+def test_a_name_is_not_read_as_a_glob_if_a_notebook_has_it(study: Study) -> None:
+    study.write("a[1].ipynb")
+    study.write("a1.ipynb")
+    found = study.executions(table(notebooks="a[1].ipynb", allow_failure=FUTURE))
+    assert {name: each.settings.may_fail for name, each in found.items()} == {"a1.ipynb": False, "a[1].ipynb": True}
+
+
 def test_rules_as_an_input_of_a_step(study: Study) -> None:
     study.write("a.ipynb")
     found = study.executions("", "--for", "- {notebooks: '*.ipynb', retries: 2, on-cell-error: continue}")
@@ -185,11 +192,19 @@ def test_what_cannot_fail_must_not_need_what_may_fail(study: Study) -> None:
     study.plan(table(notebooks="a.ipynb", allow_failure=PAST), "--needs", "b.ipynb: a.ipynb")
 
 
+def test_a_reason_without_quotes_is_not_yaml(study: Study) -> None:
+    study.write("a.ipynb")
+    error = study.refused("", "--for", "- notebooks: a.ipynb\n  allow-failure: until 2027-03-01: why")
+    assert "is not valid YAML (line 2)" in error.message
+    assert error.hint
+    assert "Put text that contains `: ` in quotes." in error.hint
+
+
 # --- What becomes of a failure
 
 
 def judged(kind: FailureKind | None, allowed: str, own: Mapping[str, Any] | None = None) -> NotebookResult:
-    rules = settings({}, (), (), {"notebook-ci": {"allow-failure": allowed}})
+    rules = settings({}, (), {"notebook-ci": {"allow-failure": allowed}})
     failure = Failure(kind=kind, title="Error in cell 3", message="no", hint="Mend it.") if kind else None
     result = NotebookResult(path="a.ipynb", name="a.ipynb", status="failed" if failure else "passed", failure=failure)
     result.settings = {"allow-failure": allowed}
@@ -243,7 +258,7 @@ def test_without_it_nothing_changes() -> None:
 
 
 def test_the_last_day_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = settings({}, (), (), {"notebook-ci": {"allow-failure": FUTURE}})
+    own = settings({}, (), {"notebook-ci": {"allow-failure": FUTURE}})
     for day, may_fail in ((1, True), (2, False)):
         monkeypatch.setattr(
             "notebook_ci.execute_notebook.settings.now", lambda day=day: datetime(2999, 3, day, 23, 59, tzinfo=UTC)

@@ -41,7 +41,7 @@ class Conductor:
     _are_short: bool = field(init=False, default=False)
     _changes: dict[str, list[int]] = field(init=False, default_factory=dict)
     _is_broken_off: bool = field(init=False, default=False)
-    _again: list[str] = field(init=False, default_factory=list)  # they failed, and follow next
+    _again: list[str] = field(init=False, default_factory=list)  # names of failed executions that are repeated next
     _earlier: dict[int, list[Failure]] = field(init=False, default_factory=dict)  # of their earlier attempts
 
     def __post_init__(self) -> None:
@@ -140,12 +140,12 @@ class Conductor:
         record.notebooks[index] = outcome.result
         self._are_short = outcome.result.duration < SHORT_SECONDS
         record.read |= outcome.read
-        record.created |= outcome.created
         if outcome.not_forked and self.servers.are_of_use:
             self.servers.refused(index)
             record.problems.append(self._not_forked(index, outcome.not_forked))
         if self._is_repeated(index, outcome.result):
             return
+        record.created |= outcome.created
         record.problems += outcome.problems
         preloaded, outcome.result.not_preloaded = self.servers.ended(index, has_imports=outcome.has_imports)
         outcome.result.preloaded = list(preloaded)

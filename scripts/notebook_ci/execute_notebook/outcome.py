@@ -34,7 +34,7 @@ class Outcome:
 
 
 def judge(result: NotebookResult, settings: Settings) -> None:
-    """Let a notebook pass that failed and may fail, and fail one that passed, though it is said to fail."""
+    """Allow the failure of a notebook that may fail, and fail it if it passed: its setting is out of date."""
     if settings.allow_failure is None or not is_own(result.failures):
         return
     if result.failure is None:

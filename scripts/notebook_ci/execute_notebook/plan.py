@@ -101,7 +101,10 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     all_notebooks = functools.cache(lambda: sorted(everything(cwd, outputs)))  # searched only on demand
     needs, unmet = _needs(inputs.needs, chosen, all_notebooks)
     paths = ordered(chosen, needs)
-    executions = tuple(_with_settings(inputs, each) for each in _executions(paths, given, sets))
+    executions = tuple(_executions(paths, given, sets))
+    names = [name for each in executions for name in (each.path, each.name)]
+    matched = {glob: matching(glob, names) for rule in inputs.for_ for glob in rule.notebooks}
+    executions = tuple(_with_settings(inputs, each, matched) for each in executions)
     _refuse_needed_failures(executions, needs)
     _refuse_clashes(executions, cwd, output_dir)
     swept = {name: value for values in sets.values() for name, value in values.items()}
@@ -109,9 +112,7 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     strict = (own if "parameters" in inputs.texts else {}) | (swept if "sweep" in inputs.texts else {})
     _refuse_unknown(strict, given | swept, executions, all_notebooks)
     useless = [("exclude", each) for each in inputs.exclude if not expand(each, cwd)]
-    names = [name for each in executions for name in (each.path, each.name)]
-    globs = [glob for rule in inputs.for_ for glob in rule.notebooks if not matching(glob, names)]
-    useless += [("for", glob) for glob in globs if not matching(glob, all_notebooks())]
+    useless += [("for", glob) for glob in matched if not matched[glob] and not matching(glob, all_notebooks())]
     unmet += [f"`{where}` lists {quote(each)}, which matches no notebook." for where, each in useless]
     with_own = {each.path: sorted(each.settings.own) for each in executions if each.settings.own}
     if own_settings := [f"{path} ({', '.join(map(quote, names))})" for path, names in with_own.items()]:
@@ -128,15 +129,16 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     )
 
 
-def _with_settings(inputs: ExecuteInputs, execution: Execution) -> Execution:
+def _with_settings(inputs: ExecuteInputs, execution: Execution, matched: Mapping[str, Collection[str]]) -> Execution:
     common = {name: getattr(inputs, name.replace("-", "_")) for name in OF_INPUTS}
     metadata = execution.document.metadata if execution.document else {}
     names = {execution.path, execution.name}
+    rules = [rule for rule in inputs.for_ if any(not names.isdisjoint(matched[glob]) for glob in rule.notebooks)]
     try:
-        return dataclasses.replace(execution, settings=settings(common, inputs.for_, names, metadata))
+        return dataclasses.replace(execution, settings=settings(common, rules, metadata))
     except InputError as error:
         content = CheckFailed(error.message, hint=error.hint, file=execution.path)
-        return dataclasses.replace(execution, content=content, settings=settings(common, inputs.for_, names, {}))
+        return dataclasses.replace(execution, content=content, settings=settings(common, rules, {}))
 
 
 def _refuse_needed_failures(executions: Sequence[Execution], needs: Mapping[str, Collection[str]]) -> None:

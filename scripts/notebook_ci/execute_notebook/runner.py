@@ -58,7 +58,7 @@ class Executor:
         outcome, result, inputs = self._outcome, self._outcome.result, self.shared.inputs
         content = self.execution.content
         if isinstance(content, Document) and not content.path.exists():
-            message = f"`{result.path}` disappeared during the run: another notebook or process deleted or moved it."
+            message = f"`{result.path}` disappeared during the run: a notebook or another process deleted or moved it."
             content = CheckFailed(message, hint="Keep it, or add it to `exclude`.")
         if isinstance(content, NotebookCiError):
             result.failure = failures.refused(content)

@@ -1,7 +1,7 @@
 """Settings of single notebooks: from the input `for`, and from a notebook's own metadata."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -11,14 +11,13 @@ from notebook_ci.base.inputs import unknown
 from notebook_ci.base.texts import quote
 from notebook_ci.base.values import GLOBS, RETRIES, SECONDS, Kind, YamlKind, choice
 from notebook_ci.base.yaml12 import Value
-from notebook_ci.notebooks.selection import matching
 from notebook_ci.records.execute_notebook import ALLOW
 from notebook_ci.records.record import now
 
 METADATA = "notebook-ci"  # the key in the metadata of a notebook
 NOTEBOOKS = "notebooks"
 MOST_REASON = 300  # characters
-HINT = "Write `- {notebooks: NAME.ipynb, retries: 2}`, one per line."
+HINT = "Write `- {notebooks: NAME.ipynb, retries: 2}`, one per line. Put text that contains `: ` in quotes."
 
 
 def _last_day(value: object) -> date | None:
@@ -70,16 +69,13 @@ class Settings:
         return self.allow_failure is not None and self.allow_failure >= now().date()
 
 
-def settings(
-    common: Mapping[str, Any], rules: Collection[NotebookRule], names: Collection[str], metadata: Mapping[str, Any]
-) -> Settings:
-    """Return the settings of the execution that has these names: of several rules, the last one wins.
+def settings(common: Mapping[str, Any], rules: Iterable[NotebookRule], metadata: Mapping[str, Any]) -> Settings:
+    """Return the settings of an execution that these rules match: the last one wins.
 
     `common` are the values of the inputs. Rules win over the notebook's `metadata`, which win over `common`.
     Raises InputError if the metadata are wrong.
     """
-    matched = [rule.settings for rule in rules if any(matching(glob, names) for glob in rule.notebooks)]
-    ruled = dict(pair for each in matched for pair in each.items())
+    ruled = dict(pair for rule in rules for pair in rule.settings.items())
     own = _checked(metadata.get(METADATA, {}), f"`{METADATA}` in the notebook's metadata", KINDS)
     given = own | ruled
     values = {**common, **{name: KINDS[name].parse(raw) for name, raw in given.items()}}

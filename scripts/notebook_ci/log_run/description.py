@@ -136,7 +136,8 @@ def _known(record: Record) -> tuple[dict[str, str], dict[str, int]]:
         case ValidateRecord():
             return {}, {"evaluated": record.evaluated, "failed": record.failed}
         case ExecuteRecord():
-            counts = {"executed": len(record.begun), "failed": len(record.failed), "allowed": len(record.allowed)}
+            found = {"failed": record.failed, "allowed": record.allowed, "flaky": record.flaky}
+            counts = {"executed": len(record.begun), **{name: len(each) for name, each in found.items()}}
             return {"python_version": record.python_version, "read_digest": _digest_of(record.read)}, counts
         case BuildImageRecord(status="passed"):
             digests = {"digest": record.digest, "base_digest": record.base_digest}

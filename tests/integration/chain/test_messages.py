@@ -152,7 +152,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory, kernel: Path) -> tuple[Workspa
         ("dangling", "`dangling.ipynb` is a link to `nowhere.ipynb`, which does not exist.", None),
         (
             "2-deleted",
-            "`2-deleted.ipynb` disappeared during the run: another notebook or process deleted or moved it.",
+            "`2-deleted.ipynb` disappeared during the run: a notebook or another process deleted or moved it.",
             None,
         ),
         ("unparsable", "The parameters cell of `unparsable.ipynb` is not valid Python: invalid syntax.", "high = "),

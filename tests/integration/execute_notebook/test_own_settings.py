@@ -69,6 +69,7 @@ NOTEBOOKS = {
     "slow": notebook("1 / 0", "import time\ntime.sleep(30)", "print('not reached')"),
     "flaky": notebook(ATTEMPT, "if attempt == 1: os._exit(1)", "assert attempt == 3", "print('passed')"),
     "hopeless": notebook(ATTEMPT, "assert attempt > 9"),
+    "deletes-itself": notebook("import os\nos.remove('deletes-itself.ipynb')\n1 / 0"),
     "paths": notebook(
         "import json, os\nprint(json.dumps({n: v for n, v in os.environ.items() if n[:12] == 'NOTEBOOK_CI_'}))"
     ),
@@ -176,6 +177,14 @@ def test_a_failed_notebook_is_repeated_in_new_kernels(ran: tuple[Workspace, Done
     ]
     inputs = done.record["inputs"]
     assert bool(flaky["preloaded"]) is (inputs["kernel-start"] == "fork" and inputs["preload"] is None)
+
+
+def test_the_record_has_no_file_of_an_earlier_attempt(ran: tuple[Workspace, Done]) -> None:
+    _, done = ran
+    result = done.notebooks["deletes-itself.ipynb"]
+    assert [each["kind"] for each in result["earlier_failures"]] == ["cell-error", "invalid-notebook"]
+    assert (result["status"], result["failure"]["kind"], result["output"]) == ("failed", "invalid-notebook", "")
+    assert not [name for name in done.record["created"] if "deletes-itself" in name]
 
 
 def test_the_variables_of_a_kernel(ran: tuple[Workspace, Done]) -> None:

@@ -54,6 +54,7 @@ def test_a_run_that_was_executed(workspace: Workspace, server: MlflowServer, ker
     assert run.metrics["loss _log_"] == -2.5
     assert run.metrics["notebook-ci/execute-notebook/executed"] == 2
     assert run.metrics["notebook-ci/execute-notebook/failed"] == 1
+    assert run.metrics["notebook-ci/execute-notebook/flaky"] == 0
     assert run.metrics["notebook-ci/seconds/execute-notebook/work/b"] > 0
     assert run.tags["mlflow.source.git.commit"] == GITHUB["GITHUB_SHA"]
     assert run.tags["mlflow.source.git.branch"] == "main"
