@@ -41,7 +41,7 @@ class Conductor:
     _are_short: bool = field(init=False, default=False)
     _changes: dict[str, list[int]] = field(init=False, default_factory=dict)
     _is_broken_off: bool = field(init=False, default=False)
-    _again: list[str] = field(init=False, default_factory=list)  # names of failed executions that are repeated next
+    _next: list[str] = field(init=False, default_factory=list)  # they begin first: they failed, or memory was short
     _earlier: dict[int, list[Failure]] = field(init=False, default_factory=dict)  # of their earlier attempts
 
     def __post_init__(self) -> None:
@@ -88,12 +88,13 @@ class Conductor:
         # one execution more may run.
         at_once = self.record.workers + (1 if self._are_short and not self.shared.inputs.workers else 0)
         while len(busy := self._busy()) < self._most_workers and sum(not each.is_ending for each in busy) < at_once:
+            name = self._next.pop() if self._next else self.schedule.next()
+            if name is None:
+                break
             memory = machine.memory() if busy else None
             if memory and memory.is_short:
+                self._next.append(name)
                 self.progress.held_back(memory.available)
-                break
-            name = self._again.pop() if self._again else self.schedule.next()
-            if name is None:
                 break
             index = self._indices[name]
             content = self.executions[index].content
@@ -171,7 +172,7 @@ class Conductor:
         if is_last or not (execution.document and result.failures and is_own(result.failures)):
             return False
         earlier.append(result.failures[0])
-        self._again.append(result.name)
+        self._next.append(result.name)
         self.progress.repeated(result, result.failures[0], len(earlier) + 1)
         return True
 
