@@ -73,7 +73,7 @@ def read(path: Path, shown: str, options: Options) -> Table:
             raise MemoryError from error
         # What pandas and pyarrow raise for broken content; `ParserError` and `ArrowInvalid` are ValueErrors.
         is_ragged = file.kind in delimited.USUAL and (isinstance(error, Warning) or "Expected" in str(error))
-        hint = "Or say how it is written: `read: {sep: ..., header: ...}`." if is_ragged else ""
+        hint = "Correct it, or say how it is written: `read: {sep: ..., header: ...}`." if is_ragged else ""
         message = f"`{shown}` cannot be read as {file.kind}: {_reason(error, path)}."
         raise CheckFailed(message, hint=hint, file=shown) from error
 
@@ -94,13 +94,14 @@ def _table(file: File) -> Table:
         head, text = file.head(), frozenset(file.options.text)
         match file.kind:
             case "parquet":
-                return Table(_parts(file) if is_folder(file.path) else pd.read_parquet(file.path, engine="pyarrow"))
+                parts = _parts(file) if is_folder(file.path) else pd.read_parquet(file.path, engine="pyarrow")
+                return Table(parts, text=text)
             case "arrow":
-                return Table(pd.read_feather(file.path))
+                return Table(pd.read_feather(file.path), text=text)
             case "excel":
                 return Table(_sheet(file), text=text)
             case "database":
-                return Table(databases.read(file, is_sqlite=head.startswith(b"SQLite")))
+                return Table(databases.read(file, is_sqlite=head.startswith(b"SQLite")), text=text)
         encoding, notes = delimited.encoding_of(head, file.options)
         delimited.refuse_wrong_encoding(file, encoding)
         if file.kind in delimited.USUAL:
@@ -109,7 +110,7 @@ def _table(file: File) -> Table:
         with file.open() as content:
             # With types, pandas (3.1) would read the text `1.234` as a number, and `01.02.2024` as January 2.
             frame = pd.read_json(content, lines=file.kind == "jsonl", encoding=encoding, dtype=False)
-            return Table(frame, tuple(notes))
+            return Table(frame, tuple(notes), text=text)
 
 
 def _sheet(file: File) -> "pd.DataFrame":
@@ -124,9 +125,8 @@ def _sheet(file: File) -> "pd.DataFrame":
             rows = head.fillna("").astype(str).to_numpy().tolist()
             delimited.refuse_names(rows[file.options.header or 0 :], file)
             # Without types, pandas (3.1) would read text such as `1.234` or `01067` in a cell as a number.
-            arguments = file.options.of_table()
-            types = defaultdict(lambda: object, arguments.pop("dtype"))
-            return book.parse(sheet, dtype=types, **arguments).infer_objects().rename(columns=str)
+            types = defaultdict(lambda: object, dict.fromkeys(file.options.text, str))
+            return book.parse(sheet, dtype=types, **file.options.of_table()).infer_objects().rename(columns=str)
     except CalamineError as error:
         raise ValueError(str(error)) from error
 
@@ -156,14 +156,14 @@ def _with_numbers(table: Table, file: File) -> Table:
     import pandas as pd
 
     options = file.options
-    if not options.thousands and not (options.decimal and file.kind == "excel"):
+    if not options.thousands and not (options.decimal and file.kind not in delimited.USUAL):
         return table
     decimal, thousands = re.escape(options.decimal or "."), f"[{ALIKE.get(options.thousands, options.thousands)}]"
     groups = rf"[0-9]{{1,3}}(?:{thousands}[0-9]{{3}})+|" if options.thousands else ""
-    number = rf"[+-]?(?:{groups}[0-9]+)(?:{decimal}[0-9]+)?"
-    for name, texts in table.columns.items():
-        present = texts.dropna()
-        if name in table.text or not len(present) or not all(isinstance(each, str) for each in present):
+    number = rf"[+-]?(?:{groups}0|[1-9][0-9]*)(?:{decimal}[0-9]+)?"  # not postal codes such as `01067`
+    for name in table.columns.keys() - table.text - options.dates.keys():
+        present = (texts := table.columns[name]).dropna()
+        if not len(present) or not all(isinstance(each, str) for each in present):
             continue
         if present.str.fullmatch(number).all():
             plain = texts.str.replace(thousands, "", regex=True) if options.thousands else texts
@@ -184,7 +184,7 @@ def _with_dates(table: Table, file: File) -> Table:
         values = table.frame[name]
         if values.dtype.kind == "M":
             continue
-        texts = values.map(str, na_action="ignore")
+        texts = values.convert_dtypes().map(str, na_action="ignore")  # with missing ones, whole numbers are `float64`
         dates = pd.to_datetime(texts, format=form or "ISO8601", errors="coerce")
         wrong = (dates.isna() & texts.notna()).to_numpy()
         if wrong.any():

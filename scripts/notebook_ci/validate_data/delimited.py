@@ -29,7 +29,7 @@ SAMPLE = 65_536  # characters; fewer than the longest field of the module `csv`
 # What Latin-1 letters become in UTF-8. In another encoding it is, for example, `Ã©`, which nobody writes.
 LATIN_IN_UTF_8 = re.compile(rb"\xc3[\x80-\xbf]")
 # A number that is 1234 with a decimal comma, and 1.234 with a decimal point.
-EITHER = r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})?"
+EITHER = r"[+-]?(?:0|[1-9][0-9]{0,2}(?:\.[0-9]{3})?)"
 BETWEEN_WORDS = re.compile(rb"[\s;,|\"]")
 Rows = Sequence[Sequence[str]]
 
@@ -91,13 +91,14 @@ def read(file: File, encoding: str) -> "tuple[pd.DataFrame, list[str], set[str]]
     sep, notes = (options.sep, []) if options.sep else separator(sample, file)
     refuse_names(rows_of(sample, sep, options), file)
     arguments: dict[str, Any] = {"sep": sep, "encoding": encoding, "index_col": False, **options.of_table()}
+    types = dict.fromkeys((*options.text, *options.dates), str)  # as a number, `01022024` would lose its zero
     with file.open() as content:
-        frame = pd.read_csv(content, decimal=options.decimal or ".", **arguments)
+        frame = pd.read_csv(content, decimal=options.decimal or ".", dtype=types, **arguments)
     floats = [name for name, kind in frame.dtypes.items() if kind == "float64"]
     if sep != ";" or options.decimal or not floats:
         return frame, notes, set()
     with file.open() as content:
-        texts = pd.read_csv(content, **arguments | {"dtype": str})
+        texts = pd.read_csv(content, dtype=str, **arguments)
     return frame, notes, {str(name) for name in floats if _is_either(texts[name].dropna())}
 
 

@@ -12,17 +12,18 @@ from notebook_ci.base.yaml12 import Value, as_map
 
 BLANKS = r"\s+"
 HINT = 'Write `read: {sep: ";", decimal: ","}`, for example.'
-_OF_TABLES = ("header", "names", "na_values", "decimal", "thousands", "text", "dates")
+_OF_VALUES = ("decimal", "thousands", "text", "dates")
+_OF_TABLES = ("header", "names", "na_values", *_OF_VALUES)
 # Formats -> options that they have; `format` itself is for all.
 BY_FORMAT = {
     "csv": ("sep", "encoding", *_OF_TABLES),
     "tsv": ("sep", "encoding", *_OF_TABLES),
-    "json": ("encoding", "dates"),
-    "jsonl": ("encoding", "dates"),
-    "parquet": ("dates",),
-    "arrow": ("dates",),
+    "json": ("encoding", *_OF_VALUES),
+    "jsonl": ("encoding", *_OF_VALUES),
+    "parquet": _OF_VALUES,
+    "arrow": _OF_VALUES,
     "excel": ("sheet", *_OF_TABLES),
-    "database": ("table", "dates"),
+    "database": ("table", *_OF_VALUES),
 }
 
 
@@ -49,12 +50,11 @@ class Options:
             raise InputError(f"`read` has `{unused[0]}`, which {kind} (`{shown}`) does not have.", hint=hint)
 
     def of_table(self) -> dict[str, Any]:
-        """Return the arguments of pandas' readers of CSV and Excel for names, missing values and types."""
+        """Return the arguments of pandas' readers of CSV and Excel for names and missing values."""
         return {
             "header": self.header if self.header is not None or self.names else 0,
             "names": list(self.names) or None,
             "na_values": list(self.na_values),
-            "dtype": dict.fromkeys(self.text, str),
         }
 
 

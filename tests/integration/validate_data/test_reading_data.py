@@ -125,6 +125,18 @@ EUROPEAN: dict[str, tuple[bytes, dict[str, Any], list[str], str]] = {
         ["`9,5`", "`9,5`", "`Anzahl` is text with numbers such as `1.234`", "`Tag` is text"],
         "",
     ),
+    "said.json": (
+        json.dumps([dict(zip(NAMES, row, strict=True)) for row in ROWS]).encode(),
+        {name: option for name, option in SAID.items() if name != "sep"},
+        [],
+        "",
+    ),
+    "zero.csv": (
+        TEXT.replace("12.500", "0").encode(),
+        {"sep": ";", "dates": SAID["dates"]},
+        ["9,5", "9,5", "1.234 can"],
+        "",
+    ),
     "decimals.csv": (
         TEXT.encode(),
         {"sep": ";", "decimal": ","},
@@ -169,6 +181,11 @@ BAD: dict[str, tuple[bytes | None, dict[str, Any], str]] = {
     "narrow.csv": (b"1,2\n", {"names": ["name"]}, "`names` in `read` has 1 names, but `narrow.csv` has 2 columns."),
     "wider.csv": (b"1,2\n", {"names": ["name", "mass", "x"]}, "`names` in `read` has 3 names, but `wider.csv` has 2"),
     "nocolumn.csv": (BOTH.encode(), {"text": ["nme"]}, "`nocolumn.csv` has no column `nme`, which `read` names."),
+    "zeros.csv": (
+        b"name,mass,day\nAda,3.5,01132024\n",
+        {"dates": {"day": "%d%m%Y"}},
+        "Row 1 of `zeros.csv` has `01132024` in `day`, not a date `%d%m%Y`.",
+    ),
     "nodate.csv": (
         b"name,mass\n2024-02-30,1\n",
         {"dates": ["name"]},
