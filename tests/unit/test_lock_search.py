@@ -210,7 +210,7 @@ def test_a_file_in_a_folder_that_never_wins_is_named(tmp_path: Path) -> None:
     put(tmp_path, "examples/requirements.txt")
     found = planned(tmp_path)
     assert isinstance(found, Nothing)
-    infer = "With `infer: true`, the imports of the notebooks say it."
+    infer = "Or set `infer: true` to install what the notebooks import."
     assert found.hint == f"Set `requirements` to a file, for example to `examples/requirements.txt`. {infer}"
     chosen = planned(tmp_path, "examples/requirements.txt")
     assert isinstance(chosen, EnvironmentPlan)

@@ -17,14 +17,24 @@ COMMANDS = [
     ("!pip install pandas > log.txt", ["pandas"]),
     ("!pip install pandas # for plots", ["pandas"]),
     ("!pip install . ./x git+https://host/x.git https://host/x.whl {package} $package -e .", []),
-    ("!pip install 'unclosed pandas", ["pandas"]),
-    ("!conda install -y -c conda-forge pandas=2.1 numpy>=2 scipy", ["pandas==2.1.*", "numpy>=2", "scipy"]),
+    ("!pip install 'unclosed pandas", []),
+    ("!pip install pandas; echo done", ["pandas"]),
+    ("%%bash\nfor x in a b; do pip install $x; done", []),
+    ("!uv pip install pandas \\", ["pandas"]),
+    ("!cd x && MAKE=1 pip3.12 install 'pandas>=1,<3; python_version > \"3\"'", ['pandas>=1,<3; python_version > "3"']),
+    ("!conda install -y -c conda-forge pandas=2.1 numpy>=2 python=3.9", ["pandas==2.1.*", "numpy>=2"]),
     ("%mamba install pandas", ["pandas"]),
     ("%%bash\npip install pandas\npip uninstall scipy", ["pandas"]),
     ("# !pip install pandas", []),
     ("!pip list", []),
     ("!apt-get install python3-pandas", []),
     ("pip install pandas", ["pandas"]),  # IPython's automagic
+    # Texts for people, and what would be an option.
+    ("raise ImportError('please run pip install pandas, then restart the kernel')", []),
+    ('print("Run !pip install pandas and restart")', []),
+    ('"""Needs pip install pandas and scipy"""', []),
+    ("!pip install 'pandas>=1 --index-url http://me:secret@host'", []),
+    ("!pip install 'pandas; python_version > \"3\" --find-links http://host/x'", []),
 ]
 
 

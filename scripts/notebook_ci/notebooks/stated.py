@@ -14,12 +14,19 @@ from notebook_ci.notebooks.imports import runs
 
 # The regular expression of PEP 723, for the only type that it defines.
 _METADATA = re.compile(r"^# /// script$\s(?P<content>(?:^#(?:| .*)$\s)+)^# ///$", re.MULTILINE)
-_INSTALL = re.compile(r"\b(?P<tool>pip3?|conda|mamba)\b(?:\s+-\S+)*\s+install\s+(?P<arguments>[^#]*)")
-_ENDS = {"&&", "||", "|", ";", ">", "2>", ">>", "&>"}
+# Only at the start of a command: texts such as `print("pip install x and restart")` name strangers' packages.
+_INSTALL = re.compile(
+    r"(?:(?:\w[\w, ]*=\s*)?[!%]{1,2})?(?:[^'\"#]*?[;&|])??\s*(?:sudo\s+)?(?:\w+=\S{0,99}\s+)*"
+    r"(?:uv\s+|\S{1,300}\s+-m\s+)?"
+    r"(?P<tool>pip[\d.]*|conda|mamba)(?:\s+-\S+)*\s+install\s+(?P<arguments>(?:\"[^\"]*\"|'[^']*'|[^#;&|'\"])*)"
+)
+_REDIRECTIONS = {">", "1>", "2>", ">>"}
 _TAKES_VALUE = re.compile(r"-[rcifetnp]|--(?!upgrade|quiet|user|yes|pre|no-)[a-z-]+")
-# URLs are left out: they have no hashes.
+# URLs are left out, because they have no hashes, and so is what pip takes as an option: `x>=1 --index-url ...`.
+_VERSION = r"(?:===|[<>=!~]=|[<>])\s*[\w.*+!-]+"
 _REQUIREMENT = re.compile(
-    r"(?P<name>[A-Za-z0-9][\w.-]*?)(?:\[[\w,. -]*\])?\s*(?:(?:[<>=!~]=?|===)[^{}$#\n]*|;[^{}$#\n]*)?"
+    rf"(?P<name>[A-Za-z0-9][\w.-]*?)(?:\[[\w,. -]*\])?(?:\s*{_VERSION}(?:\s*,\s*{_VERSION})*)?"
+    r"(?:\s*;[\w .<>=!~'\"()]+)?"
 )
 
 
@@ -34,7 +41,7 @@ def of(document: Document) -> Iterator[OwnRequirement]:
     for cell in filter(runs, document.cells):
         yield from _checked(_metadata(cell).get("dependencies", ()), cell)
     for command in commands.of(document):
-        if found := _INSTALL.search(command.text):
+        if found := _INSTALL.match(command.text.strip()):
             yield from _checked(_arguments(found), command.cell)
 
 
@@ -60,14 +67,15 @@ def _arguments(found: re.Match[str]) -> Iterator[str]:
         words = found["arguments"].split()
     is_value = False
     for word in words:
-        if word in _ENDS:
+        if word in _REDIRECTIONS:
             return
         if not is_value and not word.startswith("-"):
-            yield re.sub(r"(?<![=<>!~])=(?!=)(.+)", r"==\1.*", word) if found["tool"] not in {"pip", "pip3"} else word
+            yield re.sub(r"(?<![=<>!~])=(?!=)(.+)", r"==\1.*", word) if found["tool"] in {"conda", "mamba"} else word
         is_value = not is_value and bool(_TAKES_VALUE.fullmatch(word))
 
 
 def _checked(texts: object, cell: Cell) -> Iterator[OwnRequirement]:
     for text in texts if isinstance(texts, list | tuple | Iterator) else ():
-        if isinstance(text, str) and (found := _REQUIREMENT.fullmatch(text.strip())):
+        found = _REQUIREMENT.fullmatch(text.strip()) if isinstance(text, str) else None
+        if found and found["name"] != "python":  # which conda installs
             yield OwnRequirement(text.strip(), normal_name(found["name"]), cell)

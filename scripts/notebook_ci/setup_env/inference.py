@@ -11,6 +11,7 @@ from notebook_ci.base import git
 from notebook_ci.base.errors import NotebookCiError, Problem
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.process import Argument
+from notebook_ci.base.project import normal_name
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.base.workspace import PRIVATE_FOLDER
 from notebook_ci.notebooks import commands, document, selection, stated
@@ -59,7 +60,7 @@ def write(found: Inference, lock: Lock, python: Path, uv: Uv) -> Iterator[Proble
 
     Yields what a person should know about it. Raises InputError or SurroundingsError if there is no such lock.
     """
-    guessed = {"ipykernel": "which runs them", **_imported(found.needed, python)}
+    wanted = {"ipykernel": "which runs them", **_imported(found.needed, python), **found.stated}
     source, target = lock.path.with_suffix(".in"), lock.path
     target.unlink(missing_ok=True)  # uv would keep its versions
     committed = git.answer(uv.workspace, "log", "-1", "--format=%cI")
@@ -70,11 +71,12 @@ def write(found: Inference, lock: Lock, python: Path, uv: Uv) -> Iterator[Proble
     compiling: list[Argument] = ["pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--python", python]
     compiling += [source, "--output-file", target, *uv.pip.uv_flags()]
     while True:
-        source.write_text("".join(f"{name}  # {where}\n" for name, where in {**guessed, **found.stated}.items()))
+        source.write_text("".join(f"{text}  # {where}\n" for text, where in wanted.items()))
         done = uv.attempt([*compiling, *ways[0]])
         unknown = _UNKNOWN.search(done.output) if done.returncode else None
-        if unknown and unknown[1] in guessed:
-            message = f"The package index has no package {quote(unknown[1])}: guessed from {guessed.pop(unknown[1])}."
+        if unknown and (lines := [text for text in wanted if _name(text) == unknown[1]]):
+            where = listed([wanted.pop(text) for text in lines], MOST_NAMED)
+            message = f"The package index has no package {quote(unknown[1])}, which is needed by {where}."
             yield Problem(severity="warning", message=message, hint="Add the package that provides it.")
         elif done.returncode and len(ways) > 1:
             ways.pop(0)
@@ -88,7 +90,7 @@ def write(found: Inference, lock: Lock, python: Path, uv: Uv) -> Iterator[Proble
         day = committed[:10]
         message = f"Not all packages exist as they were at the last commit ({day}), so the newest ones are used."
         yield Problem(severity="notice", message=message)
-    names = [f"{quote(name)} ({where})" for name, where in {**guessed, **found.stated}.items()]
+    names = [f"{quote(text)} ({where})" for text, where in wanted.items()]
     is_kept = not source.is_relative_to(lock.workspace / PRIVATE_FOLDER)
     hint = "Run `notebook-ci infer-requirements`, check the list that it writes, and commit it."
     yield Problem(
@@ -112,6 +114,10 @@ def _imported(needed: Sequence[Needed], python: Path) -> dict[str, str]:
         name: f"{quote(each.imported.module)} in {_where(each.document.path.as_posix(), each.cell.index)}"
         for name, each in sorted(packages.items())
     }
+
+
+def _name(requirement: str) -> str:
+    return normal_name(re.split(r"[^\w.-]", requirement)[0])
 
 
 def _is_created(each: Needed) -> bool:

@@ -57,7 +57,7 @@ def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Noth
     elif found:
         locks.check(found.lock)
     else:
-        hint = f"{locks.nothing_hint(cwd)} With `infer: true`, the imports of the notebooks say it."
+        hint = f"{locks.nothing_hint(cwd)} Or set `infer: true` to install what the notebooks import."
         return Nothing(locks.NOTHING, hint=hint)
     lock = groups.choose(found.lock, inputs.groups, inputs.extras)
     folder = venv.Venv(venv.location(inputs.venv, inputs.slug, workspace))

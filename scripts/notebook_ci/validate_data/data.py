@@ -125,7 +125,7 @@ def _sheet(file: File) -> "pd.DataFrame":
             rows = head.fillna("").astype(str).to_numpy().tolist()
             delimited.refuse_names(rows[file.options.header or 0 :], file)
             # Without types, pandas (3.1) would read text such as `1.234` or `01067` in a cell as a number.
-            types = defaultdict(lambda: object, dict.fromkeys(file.options.text, str))
+            types: dict[str, type] = defaultdict(lambda: object, dict.fromkeys(file.options.text, str))
             return book.parse(sheet, dtype=types, **file.options.of_table()).infer_objects().rename(columns=str)
     except CalamineError as error:
         raise ValueError(str(error)) from error

@@ -33,8 +33,8 @@ def test_what_notebooks_name_and_import_is_installed(shop: Shop) -> None:
     assert set(inferred.record["packages"]) == {"nbone", "nbtwo", "ipykernel"}
     assert inferred.record["fixed"]
     [warning] = inferred.annotations("warning")
-    origin = "guessed from `nbunknown` in `sub/a.ipynb`, cell 2."
-    assert warning.message.startswith(f"The package index has no package `nbunknown`: {origin}")
+    origin = "which is needed by `nbunknown` in `sub/a.ipynb`, cell 2."
+    assert warning.message.startswith(f"The package index has no package `nbunknown`, {origin}")
     [notice] = inferred.annotations("notice")
     assert "`nbone` (`nbone.deeper` in `sub/a.ipynb`, cell 1), `nbtwo==1.0` (`b.ipynb`, cell 1)." in notice.message
 
@@ -63,5 +63,5 @@ def test_a_file_that_says_what_to_install_wins(shop: Shop) -> None:
 def test_without_anything_to_infer_there_is_nothing_to_do(shop: Shop) -> None:
     shop.workspace.write("a.ipynb", notebook("1"))
     done = shop.setup(infer="true")
-    assert (done.code, "With `infer: true`, the imports of the notebooks say it." in done.log) == (2, True), done.log
+    assert (done.code, "Or set `infer: true` to install what the notebooks import." in done.log) == (2, True), done.log
     assert shop.workspace.run("infer-requirements").code == 2
