@@ -17,7 +17,7 @@ from notebook_ci.base.workspace import PRIVATE_FOLDER
 from notebook_ci.notebooks import commands, document, selection, stated
 from notebook_ci.notebooks.distributions import ELSEWHERE, distribution, guess
 from notebook_ci.notebooks.needed import LocalModules, Needed
-from notebook_ci.setup_env import faults, pythons
+from notebook_ci.setup_env import faults
 from notebook_ci.setup_env.pythons import RequiredPython
 from notebook_ci.setup_env.uv import Uv, ask
 from notebook_ci.tools.installing import MISSING
@@ -32,7 +32,7 @@ _UNKNOWN = re.compile(r"Because (\S+) was not found in the package registry")
 class Inference:
     stated: Mapping[str, str]  # requirements that notebooks name, and where
     needed: Sequence[Needed]  # what they import
-    python: RequiredPython  # that PEP 723 metadata requires
+    python: RequiredPython  # that PEP 723 metadata requires, not checked
 
     def lines(self) -> Iterator[str]:
         if self.stated:
@@ -51,7 +51,7 @@ def find(cwd: Path, *, with_imports: bool) -> Inference | None:
                 names |= {each.text: _where(path, each.cell.index) for each in stated.of(content)}
                 needed += modules.needed(content) if with_imports else ()
                 if not python.version and (required := stated.requires_python(content)):
-                    python = pythons.checked(required, path)
+                    python = RequiredPython(required, path)
     return Inference(names, needed, python) if names or needed else None
 
 

@@ -66,8 +66,8 @@ def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Noth
     version = inputs.python_version
     of_conda = conda.plan(lock, version, workspace) if lock.format.is_conda else None
     python = RequiredPython(version) if of_conda else pythons.required(version, project, cwd)
-    if not python.version and inferred:
-        python = inferred.python
+    if inferred and inferred.python.version and not python.version:
+        python = pythons.checked(inferred.python.version, inferred.python.origin)
     if not (python.version or of_conda or "pythonLocation" in workspace.environ):  # actions/setup-python chose one
         python = pythons.wished(lock, cwd)
     problems = () if inferred else tuple(choice.notes(found))

@@ -65,3 +65,7 @@ def test_without_anything_to_infer_there_is_nothing_to_do(shop: Shop) -> None:
     done = shop.setup(infer="true")
     assert (done.code, "Or set `infer: true` to install what the notebooks import." in done.log) == (2, True), done.log
     assert shop.workspace.run("infer-requirements").code == 2
+    metadata = '# /// script\n# requires-python = "3.12"\n# dependencies = ["nbone"]\n# ///'
+    shop.workspace.write("a.ipynb", notebook(metadata))
+    done = shop.workspace.run("setup-env", flags=["--plan"])
+    assert (done.code, "`a.ipynb` requires Python `3.12`, which is not a version." in done.log) == (2, True), done.log
