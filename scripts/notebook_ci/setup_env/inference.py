@@ -60,7 +60,7 @@ def write(found: Inference, lock: Lock, python: Path, uv: Uv) -> Iterator[Proble
 
     Yields what a person should know about it. Raises InputError or SurroundingsError if there is no such lock.
     """
-    wanted = {"ipykernel": "which runs them", **_imported(found.needed, python), **found.stated}
+    packages = {"ipykernel": "which runs them", **_imported(found.needed, python), **found.stated}
     source, target = lock.path.with_suffix(".in"), lock.path
     target.unlink(missing_ok=True)  # uv would keep its versions
     committed = git.answer(uv.workspace, "log", "-1", "--format=%cI")
@@ -71,11 +71,11 @@ def write(found: Inference, lock: Lock, python: Path, uv: Uv) -> Iterator[Proble
     compiling: list[Argument] = ["pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--python", python]
     compiling += [source, "--output-file", target, *uv.pip.uv_flags()]
     while True:
-        source.write_text("".join(f"{text}  # {where}\n" for text, where in wanted.items()))
+        source.write_text("".join(f"{text}  # {where}\n" for text, where in packages.items()))
         done = uv.attempt([*compiling, *ways[0]])
         unknown = _UNKNOWN.search(done.output) if done.returncode else None
-        if unknown and (lines := [text for text in wanted if _name(text) == unknown[1]]):
-            where = listed([wanted.pop(text) for text in lines], MOST_NAMED)
+        if unknown and (lines := [text for text in packages if _name(text) == unknown[1]]):
+            where = listed([packages.pop(text) for text in lines], MOST_NAMED)
             message = f"The package index has no package {quote(unknown[1])}, which is needed by {where}."
             yield Problem(severity="warning", message=message, hint="Add the package that provides it.")
         elif done.returncode and len(ways) > 1:
@@ -90,7 +90,7 @@ def write(found: Inference, lock: Lock, python: Path, uv: Uv) -> Iterator[Proble
         day = committed[:10]
         message = f"Not all packages exist as they were at the last commit ({day}), so the newest ones are used."
         yield Problem(severity="notice", message=message)
-    names = [f"{quote(text)} ({where})" for text, where in wanted.items()]
+    names = [f"{quote(text)} ({where})" for text, where in packages.items()]
     is_kept = not source.is_relative_to(lock.workspace / PRIVATE_FOLDER)
     hint = "Run `notebook-ci infer-requirements`, check the list that it writes, and commit it."
     yield Problem(

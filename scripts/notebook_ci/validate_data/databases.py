@@ -60,8 +60,8 @@ def unexpected_rows(frame: "pd.DataFrame", query: str, most: int) -> tuple[int, 
     if len({str(name).lower() for name in frame}) < len(frame.columns):
         raise ValueError("the data has columns whose names differ only in case, which SQL does not distinguish")
     with duckdb.connect(config=CONFINED) as database:
-        database.register("batch", frame)
         try:
+            database.register("batch", frame)
             statements = _locked(database).extract_statements(query.replace("{batch}", "batch"))
             if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
                 raise ValueError("`unexpected_rows_query` is not one SELECT")

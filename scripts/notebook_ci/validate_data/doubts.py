@@ -70,22 +70,27 @@ class Table:
         """Return a number, such as `9,5`, of a column of text that mostly has numbers; or nothing."""
         if name not in self._numbers:
             has_text = name in self.columns and name not in self.text
-            self._numbers[name] = _number(self.columns[name].dropna().astype("str")) if has_text else ""
+            self._numbers[name] = _number(self._texts(name)) if has_text else ""
         return self._numbers[name]
 
     def has_dates(self, name: str) -> bool:
         """Return whether most of a column is text that begins like a date."""
-        return name in self.columns and bool(self.columns[name].dropna().astype("str").str.match(DATE).mean() >= MOSTLY)
+        return name in self.columns and bool(self._texts(name).str.match(DATE).mean() >= MOSTLY)
 
     def is_unordered(self, name: str) -> bool:
         """Return whether a column has text whose order may not be its order in time."""
         if name not in self.columns:
             return False
-        texts = [each for each in self.columns[name] if isinstance(each, str)]
+        texts = list(self._texts(name))
         # Their order decides, not that of their text.
         categories = getattr(self.columns[name].dtype, "categories", None)
         has_own_order = categories is not None and not categories.is_monotonic_increasing
         return bool(texts) and (has_own_order or not sorts_by_time(texts))
+
+    def _texts(self, name: str) -> Any:
+        """Return the values of a column that are text, not bytes or lists."""
+        values = self.columns[name].dropna()
+        return values if values.dtype == "str" else values[[isinstance(each, str) for each in values]].astype("str")
 
 
 def _number(texts: Any) -> str:

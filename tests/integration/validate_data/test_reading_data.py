@@ -26,6 +26,7 @@ frame = pandas.DataFrame({"name": ["Ada", "Bob"], "mass": [3.5, 99.0], "year": [
 frame.to_parquet("parts", partition_cols=["year"])
 frame.to_parquet("uneven", partition_cols=["year"])
 frame[["name"]].to_parquet("uneven/year=2024/more.parquet")
+frame.assign(raw=[b"\\xff", b"x"]).to_parquet("bytes.parquet")
 frame.to_feather("a.feather")
 open("cut.feather", "wb").write(open("a.feather", "rb").read()[:-9])
 table = pyarrow.Table.from_pandas(frame)
@@ -266,12 +267,14 @@ def test_reading(workspace: Workspace) -> None:
     workspace.write("s.json", suite(stated("expect_column_values_to_be_between", column="mass", max_value=4)))
     year = stated("expect_column_values_to_be_between", column="year", min_value=2023, max_value=2024)
     workspace.write("year.json", suite(year))
+    workspace.write("bytes.json", suite(stated("expect_column_values_to_be_unique", column="raw")))
     workspace.write("queries.json", suite(*(each for each, _ in QUERIES)))
     workspace.write("queries.csv", "name,mass,day\nAda,3.5,31.01.2024\nBob,99.0,31.01.2024\n")
     rules = {
         "queries.csv": {"suite": "queries.json"},
         **{name: {"suite": "european.json", "read": read} for name, (_, read, *_) in EUROPEAN.items()},
         "part*": {"suite": "year.json"},
+        "bytes.parquet": {"suite": "bytes.json"},
         **{name: {"suite": "s.json", "read": read} for name, (_, read, *_) in (GOOD | BAD).items()},
     }
     done = workspace.run(STAGE, {"rules": json.dumps(rules)})
@@ -284,6 +287,7 @@ def test_reading(workspace: Workspace) -> None:
         assert all(each["kind"] == "not-evaluated" for each in result["violations"]), name
         assert notices.get(name, "") == (notice and f"`{name}` {notice}")
     assert [each["success"] for each in done.record["results"] if each["suite"] == "year.json"] == [True]
+    assert found["bytes.parquet"]["success"]
     for name in GOOD:
         result = found["folder/below/a.csv" if name == "folder" else name]
         assert (result["error"], result["rows"]) == ("", 3 if name == "missing.csv" else 2), name
