@@ -336,7 +336,7 @@ def test_a_second_run_takes_environment_and_data_from_the_cache(
 ) -> None:
     """The data are served: a remote that is a folder is as near as a cache."""
     uses(study)
-    lock = (ROOT / "requirements" / "setup-env.txt").read_bytes()  # hashed, and small
+    lock = (ROOT / "requirements" / "pipeline.txt").read_bytes()  # hashed, and small
     study.write("requirements.txt", lock)
     # On GitHub a job finds the same path again; act makes new ones.
     toml(study, f"[setup-env]\nvenv = {json.dumps(str(study.folder / 'venv'))}\n")
@@ -362,7 +362,7 @@ def test_a_second_run_takes_environment_and_data_from_the_cache(
 
 
 def test_the_environment_is_cached_before_a_notebook_can_change_it(study: Consumer, engine: Engine) -> None:
-    study.write("requirements.txt", (ROOT / "requirements" / "setup-env.txt").read_bytes())  # hashed, and small
+    study.write("requirements.txt", (ROOT / "requirements" / "pipeline.txt").read_bytes())  # hashed, and small
     toml(study, f"[setup-env]\nvenv = {json.dumps(str(study.folder / 'venv'))}\n")
     study.workflow(workflow(CHAIN | {"with": {"stages": "setup-env\nexecute-notebook"}}))
     # A new file: the installed one is also in uv's cache, from which other tests install.

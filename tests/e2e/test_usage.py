@@ -304,7 +304,7 @@ def test_legs_of_a_matrix_have_records_that_merge(penguins: Consumer) -> None:
 
 
 def test_a_second_run_takes_the_environment_from_the_cache(consumer: Consumer) -> None:
-    lock = ROOT / "requirements" / "setup-env.txt"  # hashed, and small
+    lock = ROOT / "requirements" / "pipeline.txt"  # hashed, and small
     consumer.write("requirements.txt", lock.read_bytes())
     temp = {"venv": str(consumer.folder / "venv")}  # on GitHub a job finds the same path again; act makes new ones
     consumer.workflow(workflow(step("setup-env", **temp)))

@@ -144,7 +144,18 @@ def python() -> Package:
         for path in (Path(folder, name) for name in names):
             if path.is_file() and not path.is_symlink() and ".opt-" not in path.name:
                 files[path.relative_to(prefix).as_posix()] = path
+    _undo_debian(files)
     return Package("python", version, files=files)
+
+
+def _undo_debian(files: dict[str, str | bytes | Path]) -> None:
+    """Let a Python of Debian use `site-packages`: it installs and looks in other folders."""
+    files.pop(f"{LIBRARY}/EXTERNALLY-MANAGED", None)
+    text = Path(sys.base_prefix, LIBRARY, "sysconfig.py").read_text()
+    if "'posix_local'" in text:
+        usual = text.replace("prefix_scheme = 'posix_local'", "prefix_scheme = 'posix_prefix'")
+        files[f"{LIBRARY}/sysconfig.py"] = usual.encode()
+        files[f"{LIBRARY}/dist-packages"] = "-> site-packages"
 
 
 def small() -> Iterator[Package]:

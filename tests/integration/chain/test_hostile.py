@@ -53,9 +53,10 @@ def test_one_notebook_that_breaks_its_execution_leaves_the_others(workspace: Wor
     message = "get_ipython().kernel.session.send(get_ipython().kernel.iopub_socket, 'stream', {'name': 7}, "
     workspace.write("b.ipynb", notebook(message + "parent=get_ipython().kernel.get_parent())"))
     workspace.write("c.ipynb", notebook("print(1)  # papermill_description="))
-    workspace.write("d.ipynb", notebook("import os\nos.remove('e.ipynb')"))
-    workspace.write("e.ipynb", notebook("print('was read before')"))
-    done = workspace.execute(kernel)
+    wait = "while not os.path.exists('begun'):\n    time.sleep(0.01)\n"
+    workspace.write("d.ipynb", notebook(f"import os, time\n{wait}os.remove('e.ipynb')"))
+    workspace.write("e.ipynb", notebook("open('begun', 'w').close()\nprint('was read before')"))
+    done = workspace.execute(kernel, workers="2")
     assert done.code == 1
     status = {path: result["status"] for path, result in done.notebooks.items()}
     assert status == {
