@@ -21,7 +21,12 @@ PROGRAMS, EXE = ("Scripts", ".exe") if WINDOWS else ("bin", "")
 HELP = ("-h", "--help")
 SMALLEST = "pipeline"  # a tool environment that can plan every stage
 # Scripts that use the tool environment of another.
-BORROWED = {"dvc-pull": SMALLEST, "migrate-suite": "validate-data", "infer-requirements": "setup-env"}
+BORROWED = {
+    "build-image": SMALLEST,
+    "dvc-pull": SMALLEST,
+    "infer-requirements": "setup-env",
+    "migrate-suite": "validate-data",
+}
 
 
 def main(cache: str, rest: list[str]) -> int:
