@@ -295,6 +295,7 @@ def test_long_sources_take_no_quadratic_time(source: str) -> None:
         ("match x:\n    case 1:\n        import a", {"a"}),
         ("class A:\n    import a\n    def f(self):\n        import b", {"a"}),
         ("def f():\n    import a\n@d\nasync def g():\n    import b", set()),
+        ("def f():\n    try:\n        import a\n    except ImportError:\n        import b", set()),
     ],
 )
 def test_what_is_imported_later(source: str, later: set[str]) -> None:

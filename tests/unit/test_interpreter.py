@@ -17,7 +17,7 @@ from notebook_ci.setup_env import venv
 # A program that answers the probe as a Python of some version would.
 ANSWER = """#!/bin/sh
 echo 'a notice of sitecustomize'
-echo '{{"version": "{version}", "ipykernel": "{ipykernel}", "prefix": "/p"}}'
+echo '{{"version": "{version}", "ipykernel": "{ipykernel}", "prefix": "/p", "missing": {{}}}}'
 """
 
 

@@ -1,11 +1,10 @@
 """Settings of single notebooks: `for`, the notebook's own metadata, and failures that are allowed."""
 
+import io
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -35,7 +34,7 @@ class Study:
 
     def plan(self, toml: str = "", *flags: str) -> ExecutionPlan:
         (self.folder / "notebook-ci.toml").write_text(toml)
-        inputs = load(ExecuteInputs, "execute-notebook", flags, None, self.folder)  # type: ignore[arg-type] # unused
+        inputs = load(ExecuteInputs, "execute-notebook", flags, io.StringIO(), self.folder)
         return plan.make(inputs, Workspace(self.folder, {}))
 
     def executions(self, toml: str = "", *flags: str) -> dict[str, Execution]:
@@ -203,33 +202,33 @@ def test_a_reason_without_quotes_is_not_yaml(study: Study) -> None:
 # --- What becomes of a failure
 
 
-def judged(kind: FailureKind | None, allowed: str, own: Mapping[str, Any] | None = None) -> NotebookResult:
+def judged(kind: FailureKind | None, allowed: str, *, is_own: bool = False) -> NotebookResult:
     rules = settings({}, (), {"notebook-ci": {"allow-failure": allowed}})
     failure = Failure(kind=kind, title="Error in cell 3", message="no", hint="Mend it.") if kind else None
     result = NotebookResult(path="a.ipynb", name="a.ipynb", status="failed" if failure else "passed", failure=failure)
     result.settings = {"allow-failure": allowed}
-    result.own_settings = ["allow-failure"] if own is not None else []
+    result.own_settings = ["allow-failure"] if is_own else []
     judge(result, rules)
     return result
 
 
 def test_an_allowed_failure_is_a_warning_that_says_so() -> None:
     result = judged("cell-error", FUTURE)
-    assert (result.status, result.failure is not None) == ("allowed", True)
-    assert result.failure
-    found = problem(result, result.failure)
+    assert result.status == "allowed"
+    [failure] = result.failures
+    found = problem(result, failure)
     assert (found.severity, found.title) == ("warning", "Error in cell 3")
     assert found.hint == f"Mend it. Allowed by `allow-failure` in `for`: {FUTURE}."
-    result = judged("cell-error", FUTURE, own={})
-    assert "Allowed by `allow-failure` in the notebook's own metadata" in problem(result, result.failure).hint  # type: ignore[arg-type]
+    result = judged("cell-error", FUTURE, is_own=True)
+    assert "Allowed by `allow-failure` in the notebook's own metadata" in problem(result, result.failures[0]).hint
 
 
 @pytest.mark.parametrize("allowed", [FUTURE, PAST])
 def test_an_allowed_failure_that_passes_fails(allowed: str) -> None:
     result = judged(None, allowed)
-    assert (result.status, result.failure and result.failure.kind) == ("failed", "unexpected-pass")
-    assert result.failure
-    found = problem(result, result.failure)
+    [failure] = result.failures
+    assert (result.status, failure.kind) == ("failed", "unexpected-pass")
+    found = problem(result, failure)
     assert (found.severity, found.hint) == ("error", "Remove `allow-failure`.")
     assert found.message == f"The notebook passed, contrary to `allow-failure` in `for`: {allowed}."
 
@@ -237,9 +236,9 @@ def test_an_allowed_failure_that_passes_fails(allowed: str) -> None:
 def test_past_its_date_a_failure_is_not_allowed() -> None:
     result = judged("cell-error", PAST)
     assert result.status == "failed"
-    assert problem(result, result.failure).severity == "error"  # type: ignore[arg-type]
-    assert result.failure
-    assert result.failure.hint == f"Mend it. No longer allowed by `allow-failure` in `for`: {PAST}."
+    [failure] = result.failures
+    assert problem(result, failure).severity == "error"
+    assert failure.hint == f"Mend it. No longer allowed by `allow-failure` in `for`: {PAST}."
 
 
 @pytest.mark.parametrize("kind", ["kernel-not-started", "surroundings", "cancelled"])

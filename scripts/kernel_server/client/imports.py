@@ -34,7 +34,7 @@ class Imports:
     # `a.b` and `a.b:c`.
     first: tuple[str, ...]
     # Why other modules are not in `first`, in order, by the name as it is written (`pandas`, `.helpers`): "comes
-    # after `os.environ['X'] = '1'` in cell 2". Imports in functions are left out.
+    # after `os.environ['X'] = '1'` in cell 2". Imports in functions, and for type checkers, are left out.
     later: Mapping[str, str]
 
 
@@ -163,10 +163,11 @@ def _entries(statement: ast.stmt) -> Iterator[str]:
 
 
 def _modules(cell: Cell) -> Iterator[str]:
-    """Yield the modules that a cell imports outside functions, as they are written."""
+    """Yield the modules that a cell imports outside functions, as they are written. A replacement does not count."""
     statements: list[ast.stmt] = []
     if not _ipython_alone_breaks.search(cell.source):
         with contextlib.suppress(SyntaxError):
             statements = parse(cell.source)
-    found = (each for each in imports.of(statements) if each.guard != "function" and each.module != "__future__")
-    yield from (each.module for each in found)
+    for each in imports.of(statements):
+        if each.guard not in {"function", "never"} and each.module != "__future__":
+            yield each.module

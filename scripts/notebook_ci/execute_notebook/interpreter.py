@@ -164,7 +164,7 @@ def tried(candidate: Candidate, modules: Iterable[str] = ()) -> Interpreter:
         seen["version"],
         seen["ipykernel"],
         prefix=Path(seen["prefix"]),
-        missing=seen.get("missing", {}),
+        missing=seen["missing"],
     )
 
 

@@ -117,6 +117,5 @@ class ExecuteRecord(Record):
 
     @property
     def headline(self) -> dict[str, str]:
-        failed = {"failed": self.failed, "allowed-failures": self.allowed, "flaky": self.flaky}
-        counts = {"executed": self.begun, **failed}
-        return {**{name: str(len(found)) for name, found in counts.items()}, "output-dir": self.output_dir}
+        found = {"executed": self.begun, "failed": self.failed, "allowed-failures": self.allowed, "flaky": self.flaky}
+        return {name: str(len(each)) for name, each in found.items()} | {"output-dir": self.output_dir}

@@ -31,7 +31,7 @@ StageRecord = TypeVar("StageRecord", bound="Record")
 
 
 def _platform() -> str:
-    """Return what `platform.platform` does, which starts `uname -p` for nothing (Python 3.11 to 3.13)."""
+    """Return system, release, machine and libc. `platform.platform` also starts `uname -p` (Python 3.11 to 3.13)."""
     return "-".join(filter(None, (platform.system(), platform.release(), platform.machine(), *platform.libc_ver())))
 
 
