@@ -30,11 +30,6 @@ Status = Literal["passed", "failed", "skipped", "error"]
 StageRecord = TypeVar("StageRecord", bound="Record")
 
 
-def _platform() -> str:
-    """Return system, release, machine and libc. `platform.platform` also starts `uname -p` (Python 3.11 to 3.13)."""
-    return "-".join(filter(None, (platform.system(), platform.release(), platform.machine(), *platform.libc_ver())))
-
-
 @dataclass(kw_only=True)
 class Record:
     """What a stage did. Each stage's record adds its own fields."""
@@ -47,7 +42,7 @@ class Record:
     duration: float = 0.0  # seconds
     inputs: dict[str, object] = field(default_factory=dict)  # as they were used
     source: dict[str, str] = field(default_factory=dict)  # commit, repository, workflow run
-    platform: str = field(default_factory=_platform)
+    platform: str = field(default_factory=platform.platform)
     notebook_ci: str = VERSION
     # SHA-256 by path of the files that were read, relative to the working directory.
     read: dict[str, str] = field(default_factory=dict)
