@@ -4,7 +4,7 @@
 
 A lock is universal (one file for every platform and Python) and hashed, uses only wheels, and names no index: each
 user's own index is used. Locked versions stay unless they no longer fit, or `--upgrade` is given. A file
-`requirements/NAME.overrides` replaces requirements of packages, in the lock NAME and all that begin with `NAME-`.
+`requirements/NAME.overrides` replaces requirements of packages, in each lock whose `.in` lists NAME or `NAME-...`.
 """
 
 import argparse
@@ -35,8 +35,9 @@ def compile_lock(uv: Path, source: Path, lock: Path, environ: Mapping[str, str],
     flags += ["--python-version", OLDEST_PYTHON_OF_IMAGES if source.stem == "image" else OLDEST_PYTHON]
     flags += ["--no-emit-index-url", "--no-emit-find-links", "--no-header", "--quiet"]
     flags += ["--upgrade"] if upgrade else []
-    overrides = source.with_name(f"{source.stem.partition('-')[0]}.overrides")
-    flags += ["--overrides", overrides.name] if overrides.exists() else []
+    for path in sorted(source.parent.glob("*.overrides")):
+        if re.search(rf"^{path.stem}\b", source.read_text(encoding="utf-8"), re.MULTILINE):
+            flags += ["--overrides", path.name]
     # Called in the folder of its source, so that comments in the lock say `via -r <name>.in`, without a path.
     command: list[str | Path] = [uv, "pip", "compile", *flags, source.name, "--output-file", lock]
     settings = indexes.read(environ, source.parent).for_uv()
