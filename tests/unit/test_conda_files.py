@@ -1,6 +1,5 @@
 """The files of conda, and its settings."""
 
-import json
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -314,7 +313,7 @@ def test_credentials_are_neither_in_channels_nor_in_packages(tmp_path: Path) -> 
     for each in (solved, listed):
         user_of_alias = {"BasicHTTP": {"username": "ann", "password": "s3cret"}}
         expected = {"x": {}, "alias": user_of_alias, "h": {"CondaToken": "tk-1"}}
-        assert json.loads(each.installation.credentials) == expected
+        assert each.installation.credentials == expected
 
 
 def test_stored_credentials_that_cannot_be_read_are_refused(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def is_explicit(text: str) -> bool:
 
 
 def urls(path: Path, name: str) -> list[str]:
-    """Return the addresses in a list of URLs. Raises InputError for lines that are none, or not for this platform."""
+    """Return the addresses in a list of URLs. Raises InputError for another line, or another platform."""
     found = []
     for number, line in enumerate(requirements_file.read(path, name).splitlines(), start=1):
         address = line.strip()

@@ -143,9 +143,7 @@ class Lock:
     def installs_nothing(self) -> bool:
         """Whether it lists no packages at all."""
         match self.kind:
-            case "hashed" | "plain":
-                return not any(line.installs for line in self.lines())
-            case "conda":
+            case "hashed" | "plain" | "conda":
                 return not self.environment.packages and not any(line.installs for line in self.lines())
             case "uv.lock" | "pylock":
                 return all("virtual" in source for _, source in self._sources)

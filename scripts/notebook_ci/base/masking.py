@@ -52,7 +52,7 @@ def masked(value: Any) -> Any:
     return value
 
 
-def learn(environ: Mapping[str, str]) -> None:
+def learn(environ: Mapping[str, Any]) -> None:
     """Hide the credentials of an environment from now on, in all their spellings."""
     public = " ".join([__file__, *(environ.get(name, "") for name in _PATHS)])
     found = {value.strip() for value in _credentials(environ) if value not in public}

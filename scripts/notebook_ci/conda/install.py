@@ -1,6 +1,5 @@
 """Creates an environment of conda: what is installed from where, and the call of the worker."""
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -52,8 +51,8 @@ class CondaPlan:
             message = f"{quote(lock.name)} has Python {version}, but `python-version` is {self.python}."
             raise InputError(message, hint="Remove `python-version`, or create the file again.", file=lock.name)
         urls, credentials = separated(addresses)
-        text = json.dumps({**json.loads(self.installation.credentials), **credentials})
-        return replace(self, installation=replace(self.installation, urls=urls, credentials=text))
+        credentials = {**self.installation.credentials, **credentials}
+        return replace(self, installation=replace(self.installation, urls=urls, credentials=credentials))
 
 
 def plan(lock: Lock, python: str, workspace: Workspace) -> CondaPlan:
@@ -78,7 +77,7 @@ def plan(lock: Lock, python: str, workspace: Workspace) -> CondaPlan:
             channels=channels,
             priority=found.priority,
             verifies=found.verifies,
-            credentials=json.dumps(credentials),
+            credentials=credentials,
             variables=dict(lock.environment.variables),
         ),
         python,
@@ -100,7 +99,7 @@ def install(lock: Lock, planned: CondaPlan, prefix: Path, context: Context, *, u
     Raises InputError if the file is wrong or its packages do not exist or fit together, SurroundingsError for a channel
     that cannot be reached.
     """
-    learn({**planned.proxies, **json.loads(planned.installation.credentials)})
+    learn({**planned.proxies, **planned.installation.credentials})
     tool.install(ENVIRONMENT, NAME, context.environ, context.console)
     try:
         reply = worker.ask(

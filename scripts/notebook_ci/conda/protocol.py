@@ -10,7 +10,7 @@ class Installation:
     channels: list[str]  # URLs, the strongest first
     priority: str  # of channels: a name of `rattler.ChannelPriority`
     verifies: bool  # whether the certificates of channels are checked
-    credentials: str  # JSON in rattler's format, by host
+    credentials: dict[str, object]  # in rattler's format, by host
     variables: dict[str, str]  # that activation sets
     prefix: str = ""  # the folder of the environment
     uses_cache: bool = True  # whether packages may come from the cache of earlier installations

@@ -36,9 +36,9 @@ SILENCE_SECONDS = 10
 
 def install(installation: Installation, _: Reply) -> None:
     with tempfile.TemporaryDirectory(prefix="notebook-ci-conda-") as folder:
-        if installation.credentials != "{}":
+        if installation.credentials:
             file = Path(folder, "credentials.json")
-            file.write_text(installation.credentials, encoding="utf-8")
+            file.write_text(json.dumps(installation.credentials), encoding="utf-8")
             os.environ["RATTLER_AUTH_FILE"] = str(file)
         try:
             asyncio.run(_install(installation, Path(folder)))

@@ -107,7 +107,7 @@ def _imported(needed: Sequence[Needed], python: Path) -> dict[str, str]:
     """
     certain = (each for each in needed if each.imported.guard in {"", "function"})
     paths = {each.path: each for each in certain if not _is_created(each)}
-    missing = ask(python, _STANDARD_LIBRARY, "-S", question=list(paths))
+    missing: dict[str, str] = ask(python, _STANDARD_LIBRARY, dict, "-S", question=list(paths))
     others = [paths[path] for path in missing if not path.startswith(tuple(ELSEWHERE))]
     packages = {distribution(each.path) or guess(each.path): each for each in reversed(others)}
     return {

@@ -1,7 +1,6 @@
 """Finds packages that a lock lists and that no notebook imports."""
 
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from notebook_ci.base.errors import Problem
@@ -33,7 +32,7 @@ def notice(lock: Lock, python: Path) -> Problem | None:
     """Return the notice that names them; None if there are none."""
     found = inference.find(lock.workspace, with_imports=True)
     imported = {each.path.partition(".")[0] for each in found.needed} if found else set()
-    modules: Mapping[str, Sequence[str]] = ask(python, _MODULES)
+    modules: dict[str, list[str]] = ask(python, _MODULES, dict)
     unused = [name for name in top_level(lock) if name in modules and imported.isdisjoint(modules[name])]
     if not (names := [quote(name) for name in unused if name not in {"ipykernel", "pip"}]):
         return None

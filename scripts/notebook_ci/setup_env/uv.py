@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from notebook_ci.base import isolation, pip_settings, process, uv_settings
 from notebook_ci.base.console import Console
@@ -28,6 +28,8 @@ PROBE_SECONDS = 60
 LINES_SHOWN = 30
 # With these variables, uv would use another environment or Python than the given one.
 FOREIGN = ("VIRTUAL_ENV", "CONDA_PREFIX", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT", "UV_SYSTEM_PYTHON")
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -100,22 +102,19 @@ class Uv:
 
 def identify(python: Path) -> PythonIdentity:
     """Ask an interpreter what it is. Raises SurroundingsError if it does not answer."""
-    try:
-        return PythonIdentity(**ask(python, IDENTIFY, "-S"))  # without its packages: there may be many
-    except TypeError as error:
-        raise _silent(python, error) from error
+    return ask(python, IDENTIFY, PythonIdentity, "-S")  # without its packages: there may be many
 
 
 def describe(python: Path) -> Installed:
     """Ask an interpreter for its installed packages, too. Raises SurroundingsError if it does not answer."""
-    try:
-        return Installed(**ask(python, DESCRIBE))
-    except TypeError as error:
-        raise _silent(python, error) from error
+    return ask(python, DESCRIBE, Installed)
 
 
-def ask(python: Path, script: str, *flags: str, question: object = None) -> Any:
-    """Run a script that reads and prints JSON in an interpreter. Raises SurroundingsError if it does not answer."""
+def ask(python: Path, script: str, kind: Callable[..., Answer], *flags: str, question: object = None) -> Answer:
+    """Run a script in an interpreter, and return the JSON object that it prints, as `kind`.
+
+    `question` is its standard input, as JSON. Raises SurroundingsError if it does not answer.
+    """
     try:
         answer = subprocess.run(
             [python, "-I", *flags, "-c", script],
@@ -126,14 +125,10 @@ def ask(python: Path, script: str, *flags: str, question: object = None) -> Any:
             input=json.dumps(question),
             env=isolation.for_others(os.environ),
         )
-        return json.loads(answer.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise _silent(python, error) from error
-
-
-def _silent(python: Path, error: Exception) -> SurroundingsError:
-    hint = "Delete the environment, and run setup-env again."
-    return SurroundingsError(f"The Python `{python}` does not answer: {error}.", hint=hint)
+        return kind(**json.loads(answer.stdout))
+    except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:
+        hint = "Delete the environment, and run setup-env again."
+        raise SurroundingsError(f"The Python `{python}` does not answer: {error}.", hint=hint) from error
 
 
 def newest_upload(pylock: str) -> datetime | None:
