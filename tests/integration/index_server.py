@@ -90,8 +90,8 @@ def _links(files: list[Path]) -> bytes:
     return f"<!DOCTYPE html><html><body>{''.join(rows)}</body></html>".encode()
 
 
-def digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+def digest(file: Path, algorithm: str = "sha256") -> str:
+    return hashlib.new(algorithm, file.read_bytes()).hexdigest()
 
 
 class _Handler(BaseHTTPRequestHandler):

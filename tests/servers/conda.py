@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from integration.index_server import digest
 from integration.suite import ROOT, base_environ
 from notebook_ci.base.conda import this_platform
 from servers.files import FileServer
@@ -24,17 +25,9 @@ BLOCK = 128 * 1024
 PLACEHOLDER = "/opt/placeholder_" + "x" * 200
 # Parts of the standard library that no test needs.
 LEFT_OUT = {
-    "site-packages",
-    "dist-packages",
-    "test",
-    "tests",
-    "idlelib",
-    "lib2to3",
-    "tkinter",
-    "turtledemo",
-    "ensurepip",
-}
-LEFT_OUT |= {"pydoc_data", "distutils"}
+    "site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "tkinter", "turtledemo", "ensurepip",
+    "pydoc_data", "distutils",
+}  # fmt: skip
 ACTIVATE = """\
 echo "activating"
 export GEO_DATA="$CONDA_PREFIX/share/geo"
@@ -198,11 +191,6 @@ class Channel:
         """Return a list of URLs."""
         lines = (f"{self.address(stem)}#{digest(self.path(stem), 'md5')}\n" for stem in stems)
         return f"# platform: {this_platform()}\n@EXPLICIT\n{''.join(lines)}"
-
-
-def digest(path: Path, algorithm: str) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 @contextlib.contextmanager
