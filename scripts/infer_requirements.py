@@ -24,7 +24,7 @@ from notebook_ci.setup_env.uv import Uv
 
 DESCRIPTION = (
     "Write `requirements.in`, the packages that the notebooks and their local modules name and import, and the lock "
-    "`requirements.txt`, of the age of the last commit."
+    "`requirements.txt`, in versions as old as the last commit."
 )
 
 

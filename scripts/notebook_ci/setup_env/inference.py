@@ -56,7 +56,7 @@ def find(cwd: Path, *, with_imports: bool) -> Inference | None:
 
 
 def write(found: Inference, lock: Lock, python: Path, uv: Uv) -> Iterator[Problem]:
-    """Write the list, as `.in`, and the lock that uv compiles from it, of the age of the last commit.
+    """Write the list, as `.in`, and the lock that uv compiles from it, in versions as old as the last commit.
 
     Yields what a person should know about it. Raises InputError or SurroundingsError if there is no such lock.
     """

@@ -35,8 +35,9 @@ class SetupEnvInputs(StageInputs):
     extras: tuple[str, ...] = given(LINES, "Extras of the project to install: optional dependencies.", default=())
     infer: bool = given(
         BOOLEAN,
-        "If no file says what to install, install what the notebooks and their local modules import, of the age of the "
-        "last commit. Packages that notebooks name (`%pip install`, PEP 723) are installed then in any case.",
+        "If no file says what to install, install what the notebooks and their local modules import, in versions as "
+        "old as the last commit. Packages that notebooks name (`%pip install`, PEP 723) are installed then in any "
+        "case.",
         default=False,
     )
     unused: bool = given(
