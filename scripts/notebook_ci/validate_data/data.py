@@ -19,7 +19,7 @@ from notebook_ci.base.files import is_folder, open_regular
 from notebook_ci.base.texts import did_you_mean, listed, quote
 from notebook_ci.validate_data import databases, delimited
 from notebook_ci.validate_data.doubts import Table
-from notebook_ci.validate_data.formats import COMPRESSED, File, is_dataset
+from notebook_ci.validate_data.formats import COMPRESSED, MOST_LISTED, File, is_dataset
 from notebook_ci.validate_data.options import Options
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 HINT_OF_DVC = "If DVC tracks it, run dvc-pull first. The `.dvc` file or `dvc.lock` that names it must be committed."
 # Python's message if there is no memory for one of the threads in which pandas (3.1) reads large CSV files.
 NO_THREAD = "can't start new thread"
-MOST_LISTED = 10
 # Signs that numbers can have between thousands, if the option says so.
 ALIKE = {" ": " \u00a0\u202f", "'": "'’"}  # noqa: RUF001 - intended
 
@@ -59,7 +58,10 @@ def read(path: Path, shown: str, options: Options) -> Table:
     """
     file = File.of(path, shown, options)
     try:
-        return _with_dates(_with_numbers(_table(file), file), file)
+        table = _table(file)
+        _convert_numbers(table, file)
+        _convert_dates(table.frame, file)
+        return replace(table, text=frozenset(options.text))  # without what is cached of its columns
     except UnicodeDecodeError as error:
         if options.encoding or error.encoding != "utf-8":
             message = f"`{shown}` is not text in {quote(error.encoding)}: {error.reason}."
@@ -91,26 +93,25 @@ def _table(file: File) -> Table:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they quote data
         warnings.simplefilter("error", ParserWarning)  # the one that means lost data
-        head, text = file.head(), frozenset(file.options.text)
+        head = file.head()
         match file.kind:
             case "parquet":
-                parts = _parts(file) if is_folder(file.path) else pd.read_parquet(file.path, engine="pyarrow")
-                return Table(parts, text=text)
+                return Table(_parts(file) if is_folder(file.path) else pd.read_parquet(file.path, engine="pyarrow"))
             case "arrow":
-                return Table(pd.read_feather(file.path), text=text)
+                return Table(pd.read_feather(file.path))
             case "excel":
-                return Table(_sheet(file), text=text)
+                return Table(_sheet(file))
             case "database":
-                return Table(databases.read(file, is_sqlite=head.startswith(b"SQLite")), text=text)
+                return Table(databases.read(file, is_sqlite=head.startswith(b"SQLite")))
         encoding, notes = delimited.encoding_of(head, file.options)
         delimited.refuse_wrong_encoding(file, encoding)
         if file.kind in delimited.USUAL:
             frame, more, either = delimited.read(file, encoding)
-            return Table(frame, (*notes, *more), frozenset(either), text)
+            return Table(frame, (*notes, *more), frozenset(either))
         with file.open() as content:
             # With types, pandas (3.1) would read the text `1.234` as a number, and `01.02.2024` as January 2.
             frame = pd.read_json(content, lines=file.kind == "jsonl", encoding=encoding, dtype=False)
-            return Table(frame, tuple(notes), text=text)
+            return Table(frame, tuple(notes))
 
 
 def _sheet(file: File) -> "pd.DataFrame":
@@ -148,7 +149,7 @@ def _parts(file: File) -> "pd.DataFrame":
     return dataset.to_table().to_pandas()
 
 
-def _with_numbers(table: Table, file: File) -> Table:
+def _convert_numbers(table: Table, file: File) -> None:
     """Convert columns of text whose values are all numbers as the options write them.
 
     pandas (3.1) itself removes `thousands` anywhere: it reads `31.01.2024` as 31012024, and `12.3` as 123.
@@ -157,31 +158,30 @@ def _with_numbers(table: Table, file: File) -> Table:
 
     options = file.options
     if not options.thousands and not (options.decimal and file.kind not in delimited.USUAL):
-        return table
+        return
     decimal, thousands = re.escape(options.decimal or "."), f"[{ALIKE.get(options.thousands, options.thousands)}]"
     groups = rf"[0-9]{{1,3}}(?:{thousands}[0-9]{{3}})+|" if options.thousands else ""
     number = rf"[+-]?(?:{groups}0|[1-9][0-9]*)(?:{decimal}[0-9]+)?"  # not postal codes such as `01067`
-    for name in table.columns.keys() - table.text - options.dates.keys():
-        present = (texts := table.columns[name]).dropna()
+    for name in table.text_columns.keys() - {*options.text, *options.dates}:
+        present = (texts := table.text_columns[name]).dropna()
         if not len(present) or not all(isinstance(each, str) for each in present):
             continue
         if present.str.fullmatch(number).all():
             plain = texts.str.replace(thousands, "", regex=True) if options.thousands else texts
             table.frame[name] = pd.to_numeric(plain.str.replace(options.decimal or ".", ".", regex=False))
-    return replace(table)
 
 
-def _with_dates(table: Table, file: File) -> Table:
+def _convert_dates(frame: "pd.DataFrame", file: File) -> None:
     """Convert columns to dates. Raises CheckFailed for a column that does not exist, or a value that is not a date."""
     import pandas as pd
 
-    shown, options = file.shown, file.options
+    shown, options, names = file.shown, file.options, [str(name) for name in frame.columns]
     for name in (*options.dates, *options.text):
-        if name not in table.names:
-            hint = f"{did_you_mean(table.names, name)} Its columns: {listed(table.names, MOST_LISTED)}."
+        if name not in names:
+            hint = f"{did_you_mean(names, name)} Its columns: {listed(names, MOST_LISTED)}."
             raise CheckFailed(f"`{shown}` has no column {quote(name)}, which `read` names.", hint=hint, file=shown)
     for name, form in options.dates.items():
-        values = table.frame[name]
+        values = frame[name]
         if values.dtype.kind == "M":
             continue
         texts = values.convert_dtypes().map(str, na_action="ignore")  # with missing ones, whole numbers are `float64`
@@ -192,8 +192,7 @@ def _with_dates(table: Table, file: File) -> Table:
             message = f"Row {row + 1} of `{shown}` has {quote(texts.iloc[row])} in {quote(name)}, not a date {said}."
             hint = f'Write the form of its dates: `read: {{dates: {{{name}: "%d.%m.%Y"}}}}`.'
             raise CheckFailed(message, hint=hint, file=shown)
-        table.frame[name] = dates
-    return replace(table)
+        frame[name] = dates
 
 
 def _reason(error: Exception, path: Path) -> str:

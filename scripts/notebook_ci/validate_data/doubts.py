@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from notebook_ci.base.texts import quote
@@ -42,7 +43,7 @@ class Table:
 
     def doubts(self, expectations: Iterable[Stated]) -> dict[int, tuple[str, str]]:
         """Return why expectations cannot be evaluated, and what to do, by their number from 0."""
-        return {number: doubt for number, each in enumerate(expectations) for doubt in list(self._of(each))[:1]}
+        return {number: doubt for number, each in enumerate(expectations) for doubt in islice(self._of(each), 1)}
 
     def _of(self, stated: Stated) -> Iterator[tuple[str, str]]:
         for name in stated.uses(self.names):
@@ -61,7 +62,7 @@ class Table:
         return [str(name) for name in self.frame.columns]
 
     @cached_property
-    def columns(self) -> dict[str, Any]:
+    def text_columns(self) -> dict[str, Any]:
         """The columns that contain text, by name."""
         kinds = self.frame.dtypes.items()
         return {str(name): self.frame[name] for name, kind in kinds if kind.kind not in NOT_TEXT}
@@ -69,27 +70,27 @@ class Table:
     def number(self, name: str) -> str:
         """Return a number, such as `9,5`, of a column of text that mostly has numbers; or nothing."""
         if name not in self._numbers:
-            has_text = name in self.columns and name not in self.text
+            has_text = name in self.text_columns and name not in self.text
             self._numbers[name] = _number(self._texts(name)) if has_text else ""
         return self._numbers[name]
 
     def has_dates(self, name: str) -> bool:
         """Return whether most of a column is text that begins like a date."""
-        return name in self.columns and bool(self._texts(name).str.match(DATE).mean() >= MOSTLY)
+        return name in self.text_columns and bool(self._texts(name).str.match(DATE).mean() >= MOSTLY)
 
     def is_unordered(self, name: str) -> bool:
         """Return whether a column has text whose order may not be its order in time."""
-        if name not in self.columns:
+        if name not in self.text_columns:
             return False
         texts = list(self._texts(name))
         # Their order decides, not that of their text.
-        categories = getattr(self.columns[name].dtype, "categories", None)
+        categories = getattr(self.text_columns[name].dtype, "categories", None)
         has_own_order = categories is not None and not categories.is_monotonic_increasing
         return bool(texts) and (has_own_order or not sorts_by_time(texts))
 
     def _texts(self, name: str) -> Any:
         """Return the values of a column that are text, not bytes or lists."""
-        values = self.columns[name].dropna()
+        values = self.text_columns[name].dropna()
         return values if values.dtype == "str" else values[[isinstance(each, str) for each in values]].astype("str")
 
 

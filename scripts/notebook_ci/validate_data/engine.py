@@ -13,7 +13,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,8 @@ class Prepared:
     """A suite, ready to be run."""
 
     suite: Any  # what Great Expectations runs of it
-    queries: list[tuple[int, str]] = field(default_factory=list)  # numbers and queries of `unexpected_rows_expectation`
-    custom: list[int] = field(default_factory=list)  # numbers of expectations that are not Great Expectations' own
+    queries: list[tuple[int, str]]  # numbers and queries of `unexpected_rows_expectation`
+    custom: list[int]  # numbers of expectations that are not Great Expectations' own
 
 
 class Engine:
@@ -64,23 +64,24 @@ class Engine:
         errors: list[NotebookCiError] = []
         by_file = {}
         for suite in suites:
-            prepared = by_file[suite.file] = Prepared(self._gx.ExpectationSuite(name=suite.name))
             created: list[Any] = []
+            queries, custom = [], []
             for number, stated in enumerate(suite.expectations):
                 try:
                     with located(suite.file, stated.line):
                         if not _is_known(stated.type):
-                            prepared.custom.append(number)
+                            custom.append(number)
                             continue
                         expectation = self._expectation(stated, number)
                 except InputError as error:
                     errors.append(error)
                     continue
                 if stated.type == QUERY:
-                    prepared.queries.append((number, stated.kwargs[QUERY_KEY]))
+                    queries.append((number, stated.kwargs[QUERY_KEY]))
                 else:
                     created.append(expectation)
-            prepared.suite = self._gx.ExpectationSuite(name=suite.name, expectations=created)
+            runnable = self._gx.ExpectationSuite(name=suite.name, expectations=created)
+            by_file[suite.file] = Prepared(runnable, queries, custom)
         if errors:
             raise together(errors)
         return by_file

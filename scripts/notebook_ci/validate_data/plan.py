@@ -15,15 +15,13 @@ from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.validate_data import data, projects, suites
-from notebook_ci.validate_data.formats import is_dataset
+from notebook_ci.validate_data.formats import MOST_LISTED, is_dataset
 from notebook_ci.validate_data.model import NOTHING_GIVEN, Checks, ValidateInputs
 from notebook_ci.validate_data.options import Options
 from notebook_ci.validate_data.projects import Checkpoint
 from notebook_ci.validate_data.sources import Batch
 from notebook_ci.validate_data.suites import Suite
 from notebook_ci.validate_data.violations import TEXT_AS_STR
-
-MOST_LISTED = 10
 
 
 @dataclass(frozen=True)
@@ -59,9 +57,10 @@ def create(inputs: ValidateInputs, workspace: Workspace) -> ValidationPlan | Not
     if inputs.checkpoint:
         checkpoint, errors = projects.read(inputs.checkpoint, workspace.cwd, has_data=bool(inputs.data))
         rules = [Rule(batch, suite) for batch, suite in checkpoint.batches if batch]
+        options = Options(**inputs.read)
         for pattern in inputs.data:
-            files = _files(pattern, workspace.cwd, Options(**inputs.read), errors)
-            rules += [Rule(file, suite, Options(**inputs.read)) for file in files for _, suite in checkpoint.batches]
+            files = _files(pattern, workspace.cwd, options, errors)
+            rules += [Rule(file, suite, options) for file in files for _, suite in checkpoint.batches]
         if checkpoint.actions:
             message = f"Actions of the checkpoint `{inputs.checkpoint}` are not run: {', '.join(checkpoint.actions)}."
             problems.append(Problem(severity="notice", message=message))

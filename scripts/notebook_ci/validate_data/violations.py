@@ -58,13 +58,9 @@ class _Judge:
     file: str
     numbered: bool
 
-    @property
-    def named(self) -> list[str]:
-        return self.stated.columns
-
     def violation(self, result: Json | None, doubt: tuple[str, str] | None) -> Violation | None:
         about_columns = self.stated.type.startswith(ABOUT_COLUMNS)
-        missing = [] if about_columns else [name for name in self.named if name not in self.columns]
+        missing = [] if about_columns else [name for name in self.stated.columns if name not in self.columns]
         if missing:
             return self._missing(missing)
         if doubt:
@@ -84,7 +80,7 @@ class _Judge:
 
     def _not_evaluated(self, reason: str, advice: str) -> Violation:
         types = ", ".join(
-            f"{quote(name)} was read as {self.columns[name]}" for name in self.named if name in self.columns
+            f"{quote(name)} was read as {self.columns[name]}" for name in self.stated.columns if name in self.columns
         )
         read = f" ({types})" if types else ""
         return self._found(
@@ -94,12 +90,12 @@ class _Judge:
 
     def _advice(self) -> str:
         """Return advice on bounds of the wrong type, which are mostly dates."""
-        types = {self.columns.get(name, "") for name in self.named}
+        types = {self.columns.get(name, "") for name in self.stated.columns}
         fitting = (advice for kind, advice in ADVICE.items() if any(each.startswith(kind) for each in types))
         return next(fitting, "") if self.stated.type.endswith("_between") else ""
 
     def _violated(self, result: Json) -> Violation:
-        if self.stated.type == "expect_column_to_exist" and not set(self.named) <= self.columns.keys():
+        if self.stated.type == "expect_column_to_exist" and not set(self.stated.columns) <= self.columns.keys():
             return self._found(
                 "violation", f"The data has no column {self._names()}. Its columns: {_listed(self.columns)}."
             )
@@ -130,7 +126,7 @@ class _Judge:
         checks_existence = self.stated.type == "expect_column_to_exist"
         observed = f"the columns {_listed(self.columns)}" if checks_existence else _observation(result)
         value = result.get("observed_value")
-        of = f"{self._names()}: " if self.named and not self.stated.type.startswith(ABOUT_COLUMNS) else ""
+        of = f"{self._names()}: " if self.stated.columns and not self.stated.type.startswith(ABOUT_COLUMNS) else ""
         return self._found(
             "violation",
             f"{of}observed {observed}; this fails {self._expectation()}.{self._of_pandas_2()}",
@@ -140,7 +136,7 @@ class _Judge:
     def _of_pandas_2(self) -> str:
         """Return why text has another type than the suite says, if a change in pandas is the reason."""
         types = (self.stated.kwargs.get("type_"), *(self.stated.kwargs.get("type_list") or ()))
-        is_text = any(self.columns.get(name, "").startswith("str") for name in self.named)
+        is_text = any(self.columns.get(name, "").startswith("str") for name in self.stated.columns)
         return f" {TEXT_AS_STR}" if is_text and {"object", "str"}.intersection(map(str, types)) else ""
 
     def _found(self, kind: Any, message: str, **found: Any) -> Violation:
@@ -148,7 +144,7 @@ class _Judge:
             kind=kind,
             severity=self.stated.severity,
             expectation=self.stated.type,
-            column=", ".join(self.named),
+            column=", ".join(self.stated.columns),
             file=self.file,
             line=self.stated.line,
             message=message,
@@ -158,7 +154,7 @@ class _Judge:
         )
 
     def _names(self) -> str:
-        return ", ".join(map(quote, self.named)) or "the table"
+        return ", ".join(map(quote, self.stated.columns)) or "the table"
 
     def _expectation(self) -> str:
         return f"{self.stated.type} (`{self._expected()}`)" if self._expected() else self.stated.type
