@@ -4,6 +4,9 @@ import signal
 
 import pytest
 
+# Not imported: two conftest.py that import a shared fixture would have one each, which would wait for each other.
+pytest_plugins = ["servers.shared_fixtures"]
+
 # A shell ignores the signal for what it starts in the background, and so would all that these tests start and cancel.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,6 +1,7 @@
 """What holds for the repository as a whole."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -208,7 +209,8 @@ def run_pytest(folder: Path, test: str, *flags: str) -> subprocess.CompletedProc
         *flags,
         str(folder),
     ]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    environ = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environ)
 
 
 SKIPPING = "import pytest\ndef test_a(): pass\ndef test_b(): pytest.skip('no engine')\n"

@@ -1,6 +1,5 @@
 """A channel of conda, of real packages: the Python of these tests, and small ones that are made here."""
 
-import contextlib
 import hashlib
 import io
 import json
@@ -193,8 +192,7 @@ class Channel:
         return f"# platform: {this_platform()}\n@EXPLICIT\n{''.join(lines)}"
 
 
-@contextlib.contextmanager
-def made(folder: Path) -> Iterator[Path]:
+def make(folder: Path) -> Path:
     """Make the files of a channel, which is also its own channel `local`."""
     for package in (python(), *small()):
         package.write(folder)
@@ -202,4 +200,4 @@ def made(folder: Path) -> Iterator[Path]:
     env = {"HOME": str(Path.home()), **base_environ()}
     subprocess.run([*launch, INDEX, folder], env=env, check=True, capture_output=True)
     (folder / "local").symlink_to(".")
-    yield folder
+    return folder

@@ -1,4 +1,4 @@
-"""Fixtures of a Docker engine, its base image and registries. A test module names them in `pytest_plugins`."""
+"""Fixtures of a Docker engine, its base image and registries."""
 
 import os
 import shutil

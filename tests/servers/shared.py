@@ -8,13 +8,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import pytest
 
 T = TypeVar("T")
-# What this process uses already. Two conftest.py that import a fixture have one each, which would wait for each other.
-_USED: dict[Path, object] = {}
 
 
 @contextlib.contextmanager
@@ -27,9 +25,6 @@ def shared(
     workers wait for each other.
     """
     folder = _folder(factory, name)
-    if folder in _USED:
-        yield cast("T", _USED[folder])
-        return
     kept = folder / "value"
     with contextlib.ExitStack() as owned, (folder / "lock").open("w") as lock, (folder / "users").open("w") as users:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -40,9 +35,7 @@ def shared(
         value: T = pickle.loads(kept.read_bytes())  # noqa: S301 - a worker wrote it
         fcntl.flock(users, fcntl.LOCK_SH)
         fcntl.flock(lock, fcntl.LOCK_UN)
-        _USED[folder] = value
         yield value
-        del _USED[folder]
         if is_owner:
             fcntl.flock(lock, fcntl.LOCK_EX)
             kept.unlink()  # a worker that begins now makes its own

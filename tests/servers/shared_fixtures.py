@@ -1,25 +1,22 @@
 """Fixtures that all workers share: an environment of kernels, and an MLflow server."""
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from integration.suite import made_environment
 from servers.mlflow import MlflowServer, serve
-from servers.shared import shared
+from servers.shared import made_once, shared
 
 
 @pytest.fixture(scope="session")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment that setup-env made: ipykernel and what it needs, and rich for its tracebacks.
 
     Several tests use it at a time: one that installs something needs a copy, see `copied_environment`.
     """
-    made = shared(tmp_path_factory, "kernel", lambda folder: nullcontext(made_environment(folder, "ipykernel", "rich")))
-    with made as python:
-        yield python
+    return made_once(tmp_path_factory, "kernel", lambda folder: made_environment(folder, "ipykernel", "rich"))
 
 
 @pytest.fixture(scope="session")

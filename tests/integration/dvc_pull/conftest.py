@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,14 +10,13 @@ import pytest
 from integration.dvc_pull.repositories import KEYS, Checkout, dvc, make, remote
 from integration.suite import Workspace, base_environ
 from servers.s3 import S3, serve_s3
-from servers.shared import shared
+from servers.shared import made_once, shared
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a repository, and the store that its data was pushed to."""
-    with shared(tmp_path_factory, "dvc", lambda folder: nullcontext(make(folder))) as folder:
-        yield folder
+    return made_once(tmp_path_factory, "dvc", make)
 
 
 @pytest.fixture

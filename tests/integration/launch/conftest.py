@@ -6,14 +6,13 @@ import stat
 import subprocess
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from integration.index_server import IndexServer, digest, make_wheel, serve
 from integration.launch.checkouts import BASE, ROOT, STAGE, VERSION, Checkout, Wheels
-from servers.shared import shared
+from servers.shared import made_once
 
 
 def make_checkout(folder: Path, wheels: Wheels, environ: Mapping[str, str]) -> Checkout:
@@ -36,9 +35,8 @@ def make_checkout(folder: Path, wheels: Wheels, environ: Mapping[str, str]) -> C
 
 
 @pytest.fixture(scope="session")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wheels]:
-    with shared(tmp_path_factory, "wheels", lambda folder: nullcontext(_wheels(folder))) as made:
-        yield made
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Wheels:
+    return made_once(tmp_path_factory, "wheels", _wheels)
 
 
 def _wheels(scratch: Path) -> Wheels:
@@ -101,10 +99,9 @@ def bare(tmp_path: Path, wheels: Wheels) -> Checkout:
 
 
 @pytest.fixture(scope="session")
-def first(tmp_path_factory: pytest.TempPathFactory, wheels: Wheels) -> Iterator[Checkout]:
+def first(tmp_path_factory: pytest.TempPathFactory, wheels: Wheels) -> Checkout:
     """A checkout whose environments were made once."""
-    with shared(tmp_path_factory, "first", lambda folder: nullcontext(_first(folder, wheels))) as made:
-        yield made
+    return made_once(tmp_path_factory, "first", lambda folder: _first(folder, wheels))
 
 
 def _first(folder: Path, wheels: Wheels) -> Checkout:

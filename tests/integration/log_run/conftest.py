@@ -1,14 +1,12 @@
 """Fixtures of the tests of log-run."""
 
 import subprocess
-from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from servers.mlflow import launch
-from servers.shared import shared
+from servers.shared import made_once
 
 
 @pytest.fixture
@@ -17,10 +15,9 @@ def experiment(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty store of this MLflow, to be copied."""
-    with shared(tmp_path_factory, "store", lambda folder: nullcontext(_database(folder / "mlflow.db"))) as path:
-        yield path
+    return made_once(tmp_path_factory, "store", lambda folder: _database(folder / "mlflow.db"))
 
 
 def _database(path: Path) -> Path:

@@ -10,9 +10,9 @@ import pytest
 from integration.index_server import IndexServer, make_wheel, serve
 from integration.setup_env.shops import Shop
 from integration.suite import ROOT, Workspace, base_environ
-from servers.conda import Channel, made
+from servers.conda import Channel, make
 from servers.files import serve_files
-from servers.shared import shared
+from servers.shared import made_once
 
 
 @pytest.fixture
@@ -43,10 +43,9 @@ def shop(workspace: Workspace, index: IndexServer, known_pythons: Path) -> Shop:
 
 
 @pytest.fixture(scope="session")
-def channel_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def channel_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a channel of conda."""
-    with shared(tmp_path_factory, "conda", made) as folder:
-        yield folder
+    return made_once(tmp_path_factory, "conda", make)
 
 
 @pytest.fixture
