@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from notebook_ci.base import conda, lock_search, project, requirements_file
 from notebook_ci.base.conda import EnvironmentFile
-from notebook_ci.base.errors import InputError
+from notebook_ci.base.errors import InputError, Problem
 from notebook_ci.base.files import open_regular, parse_toml, read_bytes, read_text
 from notebook_ci.base.lock_search import Choice
 from notebook_ci.base.project import table
@@ -72,6 +72,7 @@ class Lock:
     dependencies_only: bool | None = None  # what an installation showed; None: the files of the project decide
     groups: tuple[str, ...] = ()  # of dependencies, besides the main ones
     extras: tuple[str, ...] = ()
+    may_be_stale: bool = False  # whether it is also installed if it no longer matches its source
 
     @property
     def name(self) -> str:
@@ -88,7 +89,12 @@ class Lock:
 
     @property
     def fixes_versions(self) -> bool:
-        """Whether two installations from it are the same. Copied builds and files elsewhere may differ."""
+        """Whether two installations from it are the same. Copied builds and files elsewhere may differ.
+
+        If it may be stale, an installation is what warns of it.
+        """
+        if self.may_be_stale:
+            return False
         if self.kind == "hashed":
             return not any(line.includes_unknown for path in self.files() for line in requirements_file.lines(path))
         return self.format.fixes_versions and not self.copies
@@ -214,6 +220,8 @@ class Lock:
         digest = hashlib.sha256(self.kind.encode())
         if self.groups or self.extras:
             digest.update(json.dumps([self.groups, self.extras]).encode())
+        if self.may_be_stale:  # an environment of a stale lock is not one of a fresh lock
+            digest.update(b"may be stale")
         try:
             for path in self.read():
                 digest.update(hashlib.sha256(read_bytes(path, str(path))).digest())
@@ -221,6 +229,17 @@ class Lock:
             error.file = self.name  # which includes it
             raise
         return digest.hexdigest()
+
+
+class StaleError(InputError):
+    """A lock no longer matches the file that it was created from."""
+
+    def unless_allowed(self, lock: Lock, problems: list[Problem]) -> None:
+        """Raise this error, or add a warning instead if the lock may be stale."""
+        if not lock.may_be_stale:
+            raise self
+        message = f"{self.message} It is installed as it is, because `frozen` is `false`."
+        problems.append(Problem(severity="warning", message=message, hint=self.hint, file=lock.name))
 
 
 def find(given: str, cwd: Path) -> Lock:

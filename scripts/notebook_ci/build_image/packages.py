@@ -95,7 +95,8 @@ def find(given: str, record: SetupEnvRecord | None, cwd: Path) -> Packages:
         message = f"`requirements` is {quote(given)}, but setup-env installed from {quote(name)} in this run."
         raise InputError(message, hint="Remove `requirements`: the image must contain what the notebooks ran with.")
     chosen = (cast("list[str]", record.inputs.get(each, [])) for each in ("groups", "extras"))
-    lock = groups.choose(_lock(name, cwd), *chosen)
+    may_be_stale = record.inputs.get("frozen") is False  # then setup-env has warned of it
+    lock = replace(groups.choose(_lock(name, cwd), *chosen), may_be_stale=may_be_stale)
     for file, digest in record.read.items():
         path = cwd / file
         if not path.is_file() or sha256(path) != digest:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from notebook_ci.base import isolation, worker
 from notebook_ci.base.context import Context
-from notebook_ci.base.errors import InputError, SurroundingsError
+from notebook_ci.base.errors import InputError, Problem, SurroundingsError
 from notebook_ci.base.files import TMPDIR, unwritable
-from notebook_ci.base.locks import Lock
+from notebook_ci.base.locks import Lock, StaleError
 from notebook_ci.base.process import Argument, Deadline
 from notebook_ci.base.texts import quote
 from notebook_ci.exporting.protocol import Export, Order
@@ -93,23 +93,23 @@ def export(lock: Lock, python: str, context: Context) -> Exported:
             )
         except worker.TooSlow as error:
             raise SurroundingsError(f"{name} did not export `{lock.name}` within {SECONDS} s.") from error
-    _raise_problems(lock, python, reply)
+    _raise_problems(lock, python, reply, context.problems)
     text = reply.requirements.replace(f"{scratch.as_uri()}/", Path(project.anchor).as_uri())
     text = _with_uris(text, project, lock.editable)
     exported = _split(text + (f"-e {project.as_uri()}\n" if lock.installs_project else ""))
     return replace(exported, urls=reply.urls)
 
 
-def _raise_problems(lock: Lock, python: str, reply: Export) -> None:
+def _raise_problems(lock: Lock, python: str, reply: Export, problems: list[Problem]) -> None:
     again = f"Run `{lock.kind} lock`, and commit the new `{lock.path.name}`."
+    if reply.is_stale:  # first: it may be why the export failed
+        message = f"{quote(lock.name)} no longer matches its `{lock.files()[-1].name}`."
+        StaleError(message, hint=again, file=lock.name).unless_allowed(lock, problems)
     for error in reply.errors:
         if isinstance(error, InputError):
             error.message = f"{lock.format.tool} cannot export {quote(lock.name)}: {error.message}"
             error.hint, error.file = error.hint or again, lock.name
         raise error
-    if not reply.is_fresh:
-        beside = lock.files()[-1].name
-        raise InputError(f"{quote(lock.name)} no longer matches its `{beside}`.", hint=again, file=lock.name)
     if reply.required_python:
         raise InputError(
             f"{quote(lock.name)} is for Python {reply.required_python}, but the environment's Python is "

@@ -18,7 +18,7 @@ class Order:
 
 @dataclass(kw_only=True)
 class Export(Reply):
-    is_fresh: bool = False  # whether the lock matches its project file; nothing is exported otherwise
+    is_stale: bool = False  # whether the lock no longer matches its project file
     requirements: str = ""  # in the format of a requirements file
     urls: list[str] = field(default_factory=list)  # packages of conda, with their hashes
     required_python: str = ""  # which Python the project requires, if that of the request does not fit

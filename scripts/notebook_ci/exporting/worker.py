@@ -62,9 +62,7 @@ def _poetry(folder: Path, request: Order, reply: Export) -> None:
             """Ignore `requires-poetry`: Poetry 2 exports the locks of Poetry 1, too."""
 
     project = AnyVersion().create_poetry(folder, disable_plugins=True, disable_cache=True)
-    reply.is_fresh = project.locker.is_fresh()
-    if not reply.is_fresh:
-        return
+    reply.is_stale = not project.locker.is_fresh()
     exporter, output = Exporter(project, BufferedIO()), BufferedIO()
     exporter.only_groups([MAIN_GROUP, *request.groups]).with_extras(request.extras)
     exporter.export(Exporter.FORMAT_REQUIREMENTS_TXT, folder, output)
@@ -86,9 +84,7 @@ def _pdm(folder: Path, request: Order, reply: Export) -> None:
     project = Core().create_project(folder, global_config=os.devnull)
     project.environment = BareEnvironment(project)  # others create a virtual environment
     chosen = {"default", *request.groups, *request.extras}
-    reply.is_fresh = not check_lockfile(project)
-    if not reply.is_fresh:
-        return
+    reply.is_stale = bool(check_lockfile(project))
     if missing := sorted(project.lockfile.compare_groups(chosen)):
         message = f"it does not contain {', '.join(map(quote, missing))}."
         raise InputError(message, hint="Run `pdm lock --group :all`, and commit it.")
@@ -117,9 +113,7 @@ def _pipenv(folder: Path, request: Order, reply: Export) -> None:
     project = Project()
     # Before 2025, Pipenv did not normalize the names of packages in the hash.
     before = plette.Pipfile.load(io.StringIO((folder / "Pipfile").read_text(encoding="utf-8"))).get_hash().value
-    reply.is_fresh = project.lockfile.hash() in {project.pipfile.calculate_hash(), before}
-    if not reply.is_fresh:
-        return
+    reply.is_stale = project.lockfile.hash() not in {project.pipfile.calculate_hash(), before}
     required = project.pipfile.parsed.get("requires", {})
     version = required.get("python_full_version") or required.get("python_version") or ""
     specifiers = SpecifierSet(f"=={version}.*" if version[:1].isdigit() else version)
@@ -162,8 +156,7 @@ def _conda_lock(folder: Path, _: Order, reply: Export) -> None:
             backwards_compatible_content_hashes(spec, default_virtual_package_repodata(version), here)
             for version, spec in variants
         )
-        reply.is_fresh = any(metadata.content_hash[here] in hashes for hashes in fresh)
-    reply.is_fresh |= not is_known
+        reply.is_stale = not any(metadata.content_hash[here] in hashes for hashes in fresh)
     lock.filter_virtual_packages_inplace()
     chosen = [each for each in lock.package if each.platform == here and "main" in each.categories]
     conda = (each for each in chosen if each.manager == "conda")
@@ -190,9 +183,10 @@ def _pixi(folder: Path, _: Order, reply: Export) -> None:
     # Packages of conda also provide those of the index.
     provided = {*conda, *re.findall(r"pkg:pypi/([\w.-]+)", read_text(folder / "pixi.lock", "pixi.lock"))}
     of_conda, of_pypi = _required_by_pixi(folder)
-    reply.is_fresh = all(_satisfies(conda, *each) for each in of_conda.items()) and all(
+    is_fresh = all(_satisfies(conda, *each) for each in of_conda.items()) and all(
         _satisfies(pypi, name, version) or (name in provided and name not in pypi) for name, version in of_pypi.items()
     )
+    reply.is_stale = not is_fresh
 
 
 def _satisfies(locked: Mapping[str, Any], name: str, version: str) -> bool:

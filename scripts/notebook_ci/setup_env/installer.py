@@ -10,7 +10,7 @@ from pathlib import Path
 from notebook_ci.base import requirements_file
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.locks import Lock
+from notebook_ci.base.locks import Lock, StaleError
 from notebook_ci.base.process import Argument
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.conda import install as conda
@@ -94,8 +94,11 @@ class Installer:
             dependencies = replace(self.lock, dependencies_only=True)
             self.context.problems.append(only_dependencies(dependencies, error.reason))
             return self._install_from(dependencies)
+        except StaleError as error:
+            error.unless_allowed(self.lock, self.context.problems)
+            return self._install_from(self.lock, "--frozen")
 
-    def _install_from(self, lock: Lock) -> str:
+    def _install_from(self, lock: Lock, check: str = "--locked") -> str:
         what = f"The packages of `{lock.name}` could not be installed"
         file, stdin, uv = lock.path, "", self.uv
         if lock.format.is_conda:  # paths start from the folder of the file
@@ -108,7 +111,7 @@ class Installer:
             calls = [([*call, STDIN], exported.texts[name]) for name, call in each]
         elif lock.format.is_conda and not lock.lines():
             calls = []
-        arguments: list[Argument] = ["--locked"] if lock.kind == "uv.lock" else list(self.uv.pip.uv_flags())
+        arguments: list[Argument] = [check] if lock.kind == "uv.lock" else list(self.uv.pip.uv_flags())
         # Build code of the repository again: uv would reuse an earlier build of other code.
         if not lock.is_requirements_file:
             arguments += [f"--refresh-package={name}" for name in lock.copies]

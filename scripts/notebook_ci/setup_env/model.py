@@ -33,6 +33,12 @@ class SetupEnvInputs(StageInputs):
         default=(),
     )
     extras: tuple[str, ...] = given(LINES, "Extras of the project to install: optional dependencies.", default=())
+    frozen: bool = given(
+        BOOLEAN,
+        "Refuse a lock that no longer matches the file it was created from (`pyproject.toml`, `Pipfile` ...). With "
+        "`false`, such a lock is installed as it is, with a warning: uv and pixi call that `--frozen`.",
+        default=True,
+    )
     infer: bool = given(
         BOOLEAN,
         "If no file says what to install, install what the notebooks and their local modules import, in versions as "

@@ -59,7 +59,7 @@ def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Noth
     else:
         hint = f"{locks.nothing_hint(cwd)} Or set `infer: true` to install what the notebooks import."
         return Nothing(locks.NOTHING, hint=hint)
-    lock = groups.choose(found.lock, inputs.groups, inputs.extras)
+    lock = replace(groups.choose(found.lock, inputs.groups, inputs.extras), may_be_stale=not inputs.frozen)
     folder = venv.Venv(venv.location(inputs.venv, inputs.slug, workspace))
     folder.check()
     project = lock.files()[-1] if lock.format.tool else lock.path.with_name("pyproject.toml")

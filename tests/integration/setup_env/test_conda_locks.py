@@ -88,8 +88,12 @@ def test_a_lock_is_installed_and_reused_while_it_is_fresh(shop: Shop, channel: C
     stale = shop.setup()
     [error] = stale.annotations()
     command = f"{name.partition('.')[0]} lock"
-    expected = f"`{name}` no longer matches its `{beside}`. Run `{command}`, and commit the new `{name}`."
-    assert (stale.code, error.message) == (2, expected), stale.log
+    what, hint = f"`{name}` no longer matches its `{beside}`.", f"Run `{command}`, and commit the new `{name}`."
+    assert (stale.code, error.message) == (2, f"{what} {hint}"), stale.log
+    allowed = shop.setup(frozen="false")
+    [warning] = allowed.annotations("warning")
+    assert (allowed.code, allowed.record["conda_packages"]) == (0, CONDA), allowed.log
+    assert warning.message == f"{what} It is installed as it is, because `frozen` is `false`. {hint}"
 
 
 @each_lock

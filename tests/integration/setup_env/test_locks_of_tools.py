@@ -92,7 +92,7 @@ def test_main_dependencies_are_installed_with_their_hashes(shop: Shop, lay: Call
     assert done.code == 0, done.log
     assert installed(done) == ONE, "neither a group nor nbtwo, whose marker is for another platform"
     assert done.outputs["lock-file"] == tool.lock
-    (name,) = done.record["created"]
+    name, *_ = done.record["created"]
     exported = (shop.workspace.runner_temp / "notebook-ci" / name).read_text()
     assert shop.hashed("nbone").split()[1] in exported
     assert set(done.record["read"]) == {tool.lock, tool.project}
@@ -127,15 +127,17 @@ def test_a_group_that_does_not_exist_is_refused_before_any_work(
 
 
 @each_tool
-def test_a_stale_lock_is_refused(shop: Shop, lay: Callable[[Tool], Path], tool: Tool) -> None:
+def test_a_stale_lock_is_refused_or_warned_of(shop: Shop, lay: Callable[[Tool], Path], tool: Tool) -> None:
     lock = lay(tool)
     project = lock.with_name(tool.project)
     project.write_text(project.read_text().replace('nbone = "*"', 'nbone = ">=1"').replace('"nbone"', '"nbone>=1"'))
-    message = (
-        f"`{tool.lock}` no longer matches its `{tool.project}`. "
-        f"Run `{tool.name} lock`, and commit the new `{tool.lock}`."
-    )
-    assert_refused(shop.setup(), Case({}, message, place=(tool.lock, 0)), message)
+    message = f"`{tool.lock}` no longer matches its `{tool.project}`. "
+    hint = f"Run `{tool.name} lock`, and commit the new `{tool.lock}`."
+    assert_refused(shop.setup(), Case({}, message + hint, place=(tool.lock, 0)), message + hint)
+    done = shop.setup(frozen="false")
+    assert (done.code, installed(done), done.record["fixed"]) == (0, ONE, False), done.log
+    [warning] = done.annotations("warning")
+    assert warning.message == f"{message}It is installed as it is, because `frozen` is `false`. {hint}"
 
 
 @each_tool
@@ -275,7 +277,7 @@ def test_a_password_in_a_lock_is_not_kept(shop: Shop, lay: Callable[[Tool], Path
     lock.write_text(json.dumps(content))
     done = shop.setup()
     assert (done.code, installed(done)) == (0, ONE), done.log
-    (name,) = done.record["created"]
+    name, *_ = done.record["created"]
     folder = shop.workspace.runner_temp / "notebook-ci"
     assert url.replace("user:s3cret@", "") in (folder / name).read_text()
     assert not [path for path in folder.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()]

@@ -86,9 +86,15 @@ def test_uv_lock(shop: Shop) -> None:
     shop.workspace.write("pyproject.toml", PROJECT.format('"nbone", "nbtwo"'))
     stale = shop.setup()
     assert (stale.code, stale.outputs["status"]) == (2, "error")
-    assert stale.annotations()[0].message == (
-        "`uv.lock` no longer matches its `pyproject.toml`. Run `uv lock`, and commit the new `uv.lock`."
-    )
+    what, hint = "`uv.lock` no longer matches its `pyproject.toml`.", "Run `uv lock`, and commit the new `uv.lock`."
+    assert stale.annotations()[0].message == f"{what} {hint}"
+    # It is installed on request only: with a warning each time, and never reused by those who did not request it.
+    for _ in range(2):
+        allowed = shop.setup(frozen="false")
+        assert (allowed.code, installed(allowed), allowed.record["reused"]) == (0, ONE, False), allowed.log
+        [warning] = allowed.annotations("warning")
+        assert warning.message == f"{what} It is installed as it is, because `frozen` is `false`. {hint}"
+    assert shop.setup().code == 2
 
 
 @pytest.mark.parametrize("name", ["pylock.toml", "pylock.dev.toml"])
