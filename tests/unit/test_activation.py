@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from notebook_ci.base.errors import SurroundingsError
-from notebook_ci.execute_notebook.activation import activated
+from notebook_ci.conda.activation import activated
 
 ENVIRON = {
     "PATH": os.defpath,

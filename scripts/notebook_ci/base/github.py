@@ -24,11 +24,12 @@ _COMMAND = re.compile(r"(?:^|[\r\n])\s*::|##\[")
 
 
 class RunnerConsole(Console):
-    """Writes the log of a runner and the files `GITHUB_OUTPUT` and `GITHUB_STEP_SUMMARY`, if these are set."""
+    """Writes the log of a runner and the files that it names in `GITHUB_OUTPUT`, `GITHUB_ENV` and the like."""
 
     def __init__(self, environ: Mapping[str, str], stream: TextIO) -> None:
         super().__init__(environ, stream)
         self._shown: dict[Severity, int] = dict.fromkeys(RANK, 0)
+        self.has_later_steps = {"GITHUB_ENV", "GITHUB_PATH"} <= environ.keys()
 
     def progress(self, text: str) -> None:
         if _COMMAND.search(text):
@@ -77,9 +78,14 @@ class RunnerConsole(Console):
 
     def set_outputs(self, outputs: Mapping[str, str]) -> None:
         if file_name := self.environ.get("GITHUB_OUTPUT"):
-            end = f"end-{secrets.token_hex(16)}"
             with _appended(file_name) as file:
-                file.write(masked("".join(f"{name}<<{end}\n{value}\n{end}\n" for name, value in outputs.items())))
+                file.write(masked(_values(outputs)))
+
+    def set_for_later_steps(self, variables: Mapping[str, str], folders: Sequence[str]) -> None:
+        with _appended(self.environ["GITHUB_ENV"]) as file:
+            file.write(_values(variables))
+        with _appended(self.environ["GITHUB_PATH"]) as file:  # the runner puts each line before those above it
+            file.writelines(f"{folder}\n" for folder in reversed(folders))
 
     def summarize(self, summary: Summary) -> None:
         if file_name := self.environ.get("GITHUB_STEP_SUMMARY"):
@@ -121,6 +127,12 @@ def _closing(markdown: str) -> str:
         elif not fence:
             folded += line.count("<details>") - line.count("</details>")
     return (f"\n{fence}" if fence else "") + "\n\n</details>" * folded
+
+
+def _values(values: Mapping[str, str]) -> str:
+    """Return values as the runner reads them, which may have several lines."""
+    end = f"end-{secrets.token_hex(16)}"
+    return "".join(f"{name}<<{end}\n{value}\n{end}\n" for name, value in values.items())
 
 
 def _appended(path: str) -> TextIO:

@@ -16,8 +16,8 @@ from notebook_ci.base.errors import CheckFailed, together
 from notebook_ci.base.files import sha256
 from notebook_ci.base.process import LINUX
 from notebook_ci.base.texts import listed, quote
+from notebook_ci.conda.activation import activated
 from notebook_ci.execute_notebook import durations, machine, plan
-from notebook_ci.execute_notebook.activation import activated
 from notebook_ci.execute_notebook.folders import make_folder, temporary_folder
 from notebook_ci.execute_notebook.interpreter import (
     EARLIER,
