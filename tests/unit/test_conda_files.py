@@ -1,7 +1,6 @@
 """The files of conda, and its settings."""
 
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,7 @@ from notebook_ci.conda.install import CondaPlan
 from notebook_ci.conda.settings import CondaSettings, separated
 from notebook_ci.exporting.worker import _required_by_pixi
 from notebook_ci.setup_env.faults import explain
-from notebook_ci.setup_env.uv import Installed
-from notebook_ci.setup_env.venv import digest, key
+from notebook_ci.setup_env.venv import key
 
 ENVIRONMENT = """\
 name: study
@@ -147,14 +145,6 @@ def test_a_list_of_urls_is_read_with_its_platform(
 
 def test_what_is_no_list_of_urls() -> None:
     assert not conda.is_explicit("numpy==1 # not @EXPLICIT\n")
-
-
-def test_the_digest_follows_version_and_build_of_each_package_of_conda() -> None:
-    of = Installed("3.12.1", "CPython", "linux-x86_64", {"x": "1"})
-    changed = ({"x": "1 0"}, {"x": "2 0"}, {"x": "1 1"}, {"x": "1 0", "y": "1 0"})
-    digests = {digest(of), *(digest(replace(of, conda=each)) for each in changed)}
-    assert len(digests) == 1 + len(changed)
-    assert digest(replace(of, conda={"x": "1 0"})) == digest(replace(of, conda={"x": "1 0"}))
 
 
 # Settings

@@ -15,7 +15,7 @@ class SetupEnvRecord(Record):
     packages: dict[str, str] = field(default_factory=dict)  # version by name of the installed packages
     conda_packages: dict[str, str] = field(default_factory=dict)  # version and build by name of those of conda
     added: dict[str, str] = field(default_factory=dict)  # of these, those not in the file: ipykernel and what it needs
-    env_digest: str = ""  # SHA-256 of Python, platform and packages
+    env_digest: str = ""  # SHA-256 of Python, platform and packages, with builds and commits
 
     @property
     def headline(self) -> dict[str, str]:

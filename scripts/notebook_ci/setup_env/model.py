@@ -8,7 +8,7 @@ from notebook_ci.base.values import BOOLEAN, LINES, PATH, PYTHON_VERSION
 OUTPUTS = {
     "python": "Path of the environment's Python interpreter.",
     "env-digest": "SHA-256 of the environment: Python, platform, and all packages with their versions; for packages of "
-    "conda also their builds.",
+    "conda also their builds, for those from git their commits.",
     "lock-file": "File that lists the packages, relative to the workspace.",
 }
 
@@ -48,6 +48,12 @@ class SetupEnvInputs(StageInputs):
     )
     unused: bool = given(
         BOOLEAN, "List the packages of the file that no notebook and no local module imports.", default=False
+    )
+    activate: bool = given(
+        BOOLEAN,
+        "Activate the environment for the later steps of the job: put it first on `PATH`, and set `VIRTUAL_ENV`; of an "
+        "environment of conda, set what its activation sets.",
+        default=False,
     )
     python_version: str = given(
         PYTHON_VERSION,

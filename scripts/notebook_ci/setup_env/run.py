@@ -21,12 +21,13 @@ from notebook_ci.conda.install import CondaPlan
 from notebook_ci.exporting.export import export
 from notebook_ci.records.environment import read_marker
 from notebook_ci.records.setup_env import SetupEnvRecord
-from notebook_ci.setup_env import choice, inference, pythons, unused, venv
+from notebook_ci.setup_env import choice, contents, inference, pythons, unused, venv
+from notebook_ci.setup_env.activate import activate
 from notebook_ci.setup_env.inference import Inference
 from notebook_ci.setup_env.installer import Installer
 from notebook_ci.setup_env.model import SetupEnvInputs
 from notebook_ci.setup_env.pythons import RequiredPython
-from notebook_ci.setup_env.uv import Uv, identify
+from notebook_ci.setup_env.uv import Installed, Uv, identify
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,7 @@ class EnvironmentPlan(Plan):
     venv: venv.Venv
     conda: CondaPlan | None  # of packages of conda
     inference: Inference | None = None  # the lock is written first, from this
+    activates: bool = False  # for later steps of the job
 
     def lines(self) -> Iterator[str]:
         yield from self.inference.lines() if self.inference else ()
@@ -44,6 +46,8 @@ class EnvironmentPlan(Plan):
             yield f"use the channels {', '.join(map(quote, channels))}"
         if self.python.version:
             yield f"use {self.python}"
+        if self.activates:
+            yield "activate it for the later steps of the job"
 
 
 def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Nothing:
@@ -71,7 +75,15 @@ def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Noth
     if not (python.version or of_conda or "pythonLocation" in workspace.environ):  # actions/setup-python chose one
         python = pythons.wished(lock, cwd)
     problems = () if inferred else tuple(choice.notes(found))
-    return EnvironmentPlan(lock=lock, python=python, venv=folder, conda=of_conda, inference=inferred, problems=problems)
+    return EnvironmentPlan(
+        lock=lock,
+        python=python,
+        venv=folder,
+        conda=of_conda,
+        inference=inferred,
+        activates=inputs.activate,
+        problems=problems,
+    )
 
 
 def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, console: Console) -> dict[str, str]:
@@ -94,6 +106,27 @@ def run(inputs: SetupEnvInputs, planned: EnvironmentPlan, context: Context, reco
             raise
         context.notice(f"{planned.python} did not work, so another one is tried. {error.message}")
         _run(inputs, replace(planned, python=RequiredPython("")), context, record)
+    if planned.activates:
+        activate(planned.venv, context)
+
+
+def _describe(installed: Installed, planned: EnvironmentPlan, context: Context, record: SetupEnvRecord) -> None:
+    """Write what is installed into the record, and where it came from beside it."""
+    from notebook_ci.setup_env import sbom  # its library is not where other stages plan this one
+
+    packages = contents.packages(planned.venv.path, installed, context.cwd)
+    record.python, record.python_version = str(planned.venv.python), installed.version
+    record.packages, record.conda_packages = installed.packages, installed.conda
+    record.env_digest = venv.digest(installed, contents.commits(packages))
+    name = record.source.get("repository") or context.cwd.name
+    files = {
+        "environment.json": contents.as_json(installed, record.env_digest, packages),
+        "sbom.cdx.json": sbom.describe(name, installed, packages),
+    }
+    for file, content in files.items():
+        path = context.files.artifacts / file
+        context.files.write_json("file", path, content)
+        record.created[context.files.relative(path)] = sha256(path)
 
 
 def _run(inputs: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: SetupEnvRecord) -> None:
@@ -124,8 +157,6 @@ def _run(inputs: SetupEnvInputs, planned: EnvironmentPlan, context: Context, rec
     else:
         context.console.progress(f"Reusing the environment `{folder.path}`: neither it nor `{lock.name}` has changed")
         record.reused, record.added = True, read_marker(folder.path).added
-    record.python, record.python_version = str(folder.python), installed.version
-    record.packages, record.conda_packages = installed.packages, installed.conda
-    record.env_digest = venv.digest(installed)
+    _describe(installed, planned, context, record)
     if inputs.unused and (unused_packages := unused.notice(lock, folder.python)):
         context.problems.append(unused_packages)

@@ -161,6 +161,7 @@ def key(lock: Lock, python: Path | None, required: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def digest(installed: Installed) -> str:
-    found = {name: value for name, value in asdict(installed).items() if name != "conda" or value}
+def digest(installed: Installed, commits: Mapping[str, str]) -> str:
+    """Return the SHA-256 of what is installed; `commits` are those of packages from git, by name."""
+    found = {name: value for name, value in {**asdict(installed), "commits": dict(commits)}.items() if value}
     return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
