@@ -26,7 +26,6 @@ class Console(abc.ABC):
     """Shows what happens: stages report their progress here, and never print."""
 
     is_live = False  # whether `live` shows anything: on a terminal only
-    has_later_steps = False  # of a job
 
     def __init__(self, environ: Mapping[str, str], stream: TextIO) -> None:
         self.environ = environ
@@ -63,10 +62,6 @@ class Console(abc.ABC):
     @abc.abstractmethod
     def set_outputs(self, outputs: Mapping[str, str]) -> None:
         """Set the outputs of the step. Raises OSError if the runner's file cannot be written."""
-
-    @abc.abstractmethod
-    def set_for_later_steps(self, variables: Mapping[str, str], folders: Sequence[str]) -> None:
-        """Set variables, and put folders first on PATH. Raises OSError if the runner's files cannot be written."""
 
     @abc.abstractmethod
     def summarize(self, summary: Summary) -> None:

@@ -89,11 +89,8 @@ class Lock:
 
     @property
     def fixes_versions(self) -> bool:
-        """Whether two installations from it are the same. Copied builds and files elsewhere may differ.
-
-        If it may be stale, an installation is what warns of it.
-        """
-        if self.may_be_stale:
+        """Whether two installations from it are the same. Copied builds and files elsewhere may differ."""
+        if self.may_be_stale:  # each installation warns of it
             return False
         if self.kind == "hashed":
             return not any(line.includes_unknown for path in self.files() for line in requirements_file.lines(path))
@@ -218,10 +215,8 @@ class Lock:
     def digest(self) -> str:
         """Return the SHA-256 of what is chosen and of all files of `read`. Raises InputError if one cannot be read."""
         digest = hashlib.sha256(self.kind.encode())
-        if self.groups or self.extras:
-            digest.update(json.dumps([self.groups, self.extras]).encode())
-        if self.may_be_stale:  # an environment of a stale lock is not one of a fresh lock
-            digest.update(b"may be stale")
+        if self.groups or self.extras or self.may_be_stale:  # an environment of a stale lock is another one
+            digest.update(json.dumps([self.groups, self.extras, self.may_be_stale]).encode())
         try:
             for path in self.read():
                 digest.update(hashlib.sha256(read_bytes(path, str(path))).digest())

@@ -74,9 +74,6 @@ class TerminalConsole(Console):
         for name, value in shown.items():
             self._write(f"  {name:<{width}}  {value}")
 
-    def set_for_later_steps(self, variables: Mapping[str, str], folders: Sequence[str]) -> None:
-        """Do nothing: there are no later steps."""
-
     def summarize(self, summary: Summary) -> None:
         if self._is_part:
             return

@@ -37,7 +37,6 @@ class EnvironmentPlan(Plan):
     venv: venv.Venv
     conda: CondaPlan | None  # of packages of conda
     inference: Inference | None = None  # the lock is written first, from this
-    activates: bool = False  # for later steps of the job
 
     def lines(self) -> Iterator[str]:
         yield from self.inference.lines() if self.inference else ()
@@ -46,8 +45,6 @@ class EnvironmentPlan(Plan):
             yield f"use the channels {', '.join(map(quote, channels))}"
         if self.python.version:
             yield f"use {self.python}"
-        if self.activates:
-            yield "activate it for the later steps of the job"
 
 
 def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Nothing:
@@ -75,15 +72,7 @@ def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Noth
     if not (python.version or of_conda or "pythonLocation" in workspace.environ):  # actions/setup-python chose one
         python = pythons.wished(lock, cwd)
     problems = () if inferred else tuple(choice.notes(found))
-    return EnvironmentPlan(
-        lock=lock,
-        python=python,
-        venv=folder,
-        conda=of_conda,
-        inference=inferred,
-        activates=inputs.activate,
-        problems=problems,
-    )
+    return EnvironmentPlan(lock=lock, python=python, venv=folder, conda=of_conda, inference=inferred, problems=problems)
 
 
 def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, console: Console) -> dict[str, str]:
@@ -106,24 +95,23 @@ def run(inputs: SetupEnvInputs, planned: EnvironmentPlan, context: Context, reco
             raise
         context.notice(f"{planned.python} did not work, so another one is tried. {error.message}")
         _run(inputs, replace(planned, python=RequiredPython("")), context, record)
-    if planned.activates:
+    if inputs.activate:
         activate(planned.venv, context)
 
 
 def _describe(installed: Installed, planned: EnvironmentPlan, context: Context, record: SetupEnvRecord) -> None:
-    """Write what is installed into the record, and where it came from beside it."""
+    """Write what is installed into the record, and where it came from into files beside it."""
     from notebook_ci.setup_env import sbom  # its library is not where other stages plan this one
 
-    packages = contents.packages(planned.venv.path, installed, context.cwd)
+    packages = contents.packages(planned.venv.path, planned.lock.shown)
     record.python, record.python_version = str(planned.venv.python), installed.version
     record.packages, record.conda_packages = installed.packages, installed.conda
-    record.env_digest = venv.digest(installed, contents.commits(packages))
+    record.env_digest = venv.digest(installed, {each["name"]: each["commit"] for each in packages if "commit" in each})
+    python = {"name": installed.implementation.lower(), "version": installed.version, "origin": "python"}
+    described = {"python": python, "platform": installed.platform, "digest": record.env_digest, "packages": packages}
     name = record.source.get("repository") or context.cwd.name
-    files = {
-        "environment.json": contents.as_json(installed, record.env_digest, packages),
-        "sbom.cdx.json": sbom.describe(name, installed, packages),
-    }
-    for file, content in files.items():
+    bill = sbom.describe(name, packages if installed.conda else [*packages, python])
+    for file, content in (("environment.json", described), ("sbom.cdx.json", bill)):
         path = context.files.artifacts / file
         context.files.write_json("file", path, content)
         record.created[context.files.relative(path)] = sha256(path)
@@ -158,5 +146,5 @@ def _run(inputs: SetupEnvInputs, planned: EnvironmentPlan, context: Context, rec
         context.console.progress(f"Reusing the environment `{folder.path}`: neither it nor `{lock.name}` has changed")
         record.reused, record.added = True, read_marker(folder.path).added
     _describe(installed, planned, context, record)
-    if inputs.unused and (unused_packages := unused.notice(lock, folder.python)):
+    if inputs.unused and (unused_packages := unused.notice(lock, folder.path)):
         context.problems.append(unused_packages)

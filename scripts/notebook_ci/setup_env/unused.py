@@ -8,31 +8,23 @@ from notebook_ci.base.locks import Lock
 from notebook_ci.base.project import normal_name, table
 from notebook_ci.base.requirements_file import read
 from notebook_ci.base.texts import listed, quote
-from notebook_ci.setup_env import inference
-from notebook_ci.setup_env.uv import ask
+from notebook_ci.setup_env import contents, inference
 
 MOST_NAMED = 20
 # A package in a requirements file, with its hashes and the comments of pip-compile and uv on who requires it.
 _LISTED = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)(?P<rest>.*(?:\n[ \t]+.*)*)", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
-# Prints the modules at the top of each package. Python 3.7 has no `importlib.metadata`.
-_MODULES = """
-import json, re
-from importlib.metadata import distributions
-found = {}
-for each in distributions():
-    files = [file for file in each.files or () if file.suffix in (".py", ".so", ".pyd")]
-    name = re.sub(r"[-_.]+", "-", each.metadata["Name"] or "").lower()
-    found[name] = sorted({file.parts[0].partition(".")[0] for file in files})
-print(json.dumps(found))
-"""
+_CODE = {".py", ".so", ".pyd"}
 
 
-def notice(lock: Lock, python: Path) -> Problem | None:
+def notice(lock: Lock, environment: Path) -> Problem | None:
     """Return the notice that names them; None if there are none."""
     found = inference.find(lock.workspace, with_imports=True)
     imported = {each.path.partition(".")[0] for each in found.needed} if found else set()
-    modules: dict[str, list[str]] = ask(python, _MODULES, dict)
+    files = {name: each.files or () for name, each in contents.installed(environment).items()}
+    modules = {
+        name: {file.parts[0].partition(".")[0] for file in files[name] if file.suffix in _CODE} for name in files
+    }
     unused = [name for name in top_level(lock) if name in modules and imported.isdisjoint(modules[name])]
     if not (names := [quote(name) for name in unused if name not in {"ipykernel", "pip"}]):
         return None

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from integration.index_server import digest
+from integration.setup_env.bills import described
 from integration.setup_env.shops import Shop, ask, installed
-from integration.suite import Workspace, notebook
+from integration.suite import Done, Workspace, notebook
 from notebook_ci.base.conda import this_platform
 from servers.conda import Channel, python
+from unit.consoles import outputs_in
 
 ENVIRONMENT = """\
 channels: [{}]
@@ -24,6 +27,7 @@ variables:
 """
 CONDA = {"fastjson": "1.0 0", "geo": "1.0 0", "greet": "1.0 0", "python": f"{python().version} 0"}
 SHOW = "import fast._json, greet, json, os, rich, sys; print(json.dumps([sys.prefix, dict(os.environ)]))"
+OF_CONDA = ("PREFIX", "DEFAULT_ENV", "SHLVL")
 LOGIN = "ann:s3cret-pass"
 
 
@@ -48,9 +52,15 @@ def test_an_environment_and_a_notebook_in_it(workspace: Workspace, channel: Chan
     assert "the packages of `environment.yml` with py-rattler, and its part `pip` with uv, into" in plan.log
     assert f"use the channels `{channel.url}`" in plan.log
     assert not channel.server.asked, "nothing was installed"
-    done = workspace.run("setup-env", {})
+    done = workspace.run("setup-env", {"activate": "true"})
     assert done.code == 0, done.log
     assert done.record["conda_packages"] == CONDA
+    assert_described(done, channel)
+    assert (workspace.base / "github_path").read_text() == f"{prefix}/bin\n"
+    variables = outputs_in(workspace.base / "github_env")
+    expected = {"GEO_DATA": f"{prefix}/share/geo", "GEO_PATH": f"{prefix}/lib/geo", "WHO": "me"}
+    assert variables.items() >= {**expected, "CONDA_PREFIX": str(prefix)}.items()
+    assert variables.keys() - expected.keys() == {*(f"CONDA_{each}" for each in OF_CONDA), "NOTEBOOK_CI_PYTHON"}
     assert (installed(done)["greet"], done.record["fixed"]) == ("1.0", False)
     assert {"rich", "ipykernel"} <= installed(done).keys()
     assert "rich" not in done.record["added"]
@@ -62,7 +72,7 @@ def test_an_environment_and_a_notebook_in_it(workspace: Workspace, channel: Chan
     shown, greeting = ran.printed("a.ipynb").splitlines()
     there, variables = json.loads(shown)
     assert (there, greeting) == (str(prefix), "hello 1.0")
-    expected = {"GEO_DATA": f"{prefix}/share/geo", "GEO_PATH": f"{prefix}/lib/geo:/mine", "WHO": "me"}
+    expected |= {"GEO_PATH": f"{prefix}/lib/geo:/mine"}
     expected |= {"CONDA_PREFIX": str(prefix), "CONDA_DEFAULT_ENV": str(prefix)}
     assert {name: variables[name] for name in expected} == expected
     assert variables["PATH"].startswith(f"{prefix}/bin:")
@@ -75,6 +85,23 @@ def test_an_environment_and_a_notebook_in_it(workspace: Workspace, channel: Chan
         3,
         f"The conda environment `{prefix}` could not be activated: `no data`",
     )
+
+
+def assert_described(done: Done, channel: Channel) -> None:
+    packages, components = described(done)
+    assert packages.keys() >= {*CONDA, "rich", "ipykernel"}
+    conda = {"origin": "conda", "build": "0", "channel": f"{channel.url}/"}
+    for name, subdir in (("geo", this_platform()), ("greet", "noarch")):
+        sha256 = digest(channel.path(f"{name}-1.0"))
+        expected = {"name": name, "version": "1.0", **conda, "subdir": subdir, "sha256": sha256}
+        assert packages[name].items() >= expected.items()
+        assert packages[name]["url"] == channel.address(f"{name}-1.0")
+        [purl] = [purl for purl, each in components.items() if each["name"] == name]
+        assert purl.startswith(f"pkg:conda/{name}@1.0?build=0&channel=127.0.0.1")
+        assert purl.endswith(f"&subdir={subdir}&type=conda")
+        assert components[purl]["hashes"] == [{"alg": "SHA-256", "content": sha256}]
+    rich = packages["rich"]
+    assert components[f"pkg:pypi/rich@{rich['version']}"]["licenses"] == [{"license": {"id": "MIT"}}]
 
 
 def test_a_list_of_urls_is_reused_and_equal_elsewhere(conda: Shop, channel: Channel, tmp_path: Path) -> None:
