@@ -63,6 +63,9 @@ class Console(abc.ABC):
     def set_outputs(self, outputs: Mapping[str, str]) -> None:
         """Set the outputs of the step. Raises OSError if the runner's file cannot be written."""
 
+    def set_for_later_steps(self, variables: Mapping[str, str], folders: Sequence[str]) -> None:  # noqa: B027 - a terminal has none
+        """Set variables for the later steps of the job, and put folders first on PATH. Raises OSError."""
+
     @abc.abstractmethod
     def summarize(self, summary: Summary) -> None:
         """Show the summary of a run. Raises OSError if the runner's file cannot be written."""

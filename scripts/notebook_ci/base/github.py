@@ -80,20 +80,18 @@ class RunnerConsole(Console):
             with _appended(file_name) as file:
                 file.write(masked(_values(outputs)))
 
+    def set_for_later_steps(self, variables: Mapping[str, str], folders: Sequence[str]) -> None:
+        with _appended(self.environ["GITHUB_ENV"]) as file:
+            file.write(_values(variables))
+        with _appended(self.environ["GITHUB_PATH"]) as file:  # the runner puts each line before those above it
+            file.writelines(f"{folder}\n" for folder in reversed(folders))
+
     def summarize(self, summary: Summary) -> None:
         if file_name := self.environ.get("GITHUB_STEP_SUMMARY"):
             path = Path(file_name)
             room = SUMMARY_BYTES - (path.stat().st_size if path.exists() else 0)
             with _appended(file_name) as file:
                 file.write(bounded(masked(summary.markdown), room))
-
-
-def set_for_later_steps(environ: Mapping[str, str], variables: Mapping[str, str], folders: Sequence[str]) -> None:
-    """Set variables for the later steps of the job, and put folders first on PATH. Raises OSError."""
-    with _appended(environ["GITHUB_ENV"]) as file:
-        file.write(_values(variables))
-    with _appended(environ["GITHUB_PATH"]) as file:  # the runner puts each line before those above it
-        file.writelines(f"{folder}\n" for folder in reversed(folders))
 
 
 def workflow_command(problem: Problem) -> str:

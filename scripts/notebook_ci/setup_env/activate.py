@@ -4,7 +4,6 @@ import os
 import re
 import sys
 
-from notebook_ci.base import github
 from notebook_ci.base.context import Context
 from notebook_ci.base.files import unwritable
 from notebook_ci.base.masking import masked
@@ -43,6 +42,6 @@ def activate(environment: Venv, context: Context) -> None:
     # The tools keep their Python: another one may come first on PATH now.
     kept["NOTEBOOK_CI_PYTHON"] = getattr(sys, "_base_executable", sys.executable)
     try:
-        github.set_for_later_steps(before, kept, list(dict.fromkeys([*folders, programs])))
+        context.console.set_for_later_steps(kept, list(dict.fromkeys([*folders, programs])))
     except OSError as error:
         raise unwritable(f"The environment `{prefix}` cannot be activated", prefix, error) from error
