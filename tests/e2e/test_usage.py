@@ -49,9 +49,11 @@ def record(folder: Path, name: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def happy(tmp_path_factory: pytest.TempPathFactory, suite: Suite, machine: Machine) -> Result:
-    """The result of a workflow with both actions."""
+    """The result of a workflow with both actions, and a step between them that uses the environment."""
     penguins = with_a_notebook(Consumer(tmp_path_factory.mktemp("happy") / "consumer", suite, machine))
-    penguins.workflow(workflow(ENV, step("execute-notebook", parameters="alpha: 41"), upload("run", RUN_DIR)))
+    env = step("setup-env", requirements="requirements.txt", activate="true")
+    own = {"id": "own", "shell": "bash", "run": 'echo "found=$(command -v python) $VIRTUAL_ENV" >>"$GITHUB_OUTPUT"'}
+    penguins.workflow(workflow(env, own, step("execute-notebook", parameters="alpha: 41"), upload("run", RUN_DIR)))
     return penguins.run(timeout=SECONDS)
 
 
@@ -69,6 +71,9 @@ def test_the_happy_way(happy: Result) -> None:
     assert outputs["python"].endswith("/notebook-ci-venv/bin/python")
     assert outputs["env-digest"] == made["env_digest"]
     assert len(outputs["env-digest"]) == 64
+
+    found = job.step("own").outputs["found"]
+    assert found == f"{made['python']} {Path(made['python']).parents[1]}"
 
     outputs = job.step("execute-notebook").outputs
     assert outputs["record"].endswith("/notebook-ci/execute-notebook.json")

@@ -72,7 +72,7 @@ class Lock:
     dependencies_only: bool | None = None  # what an installation showed; None: the files of the project decide
     groups: tuple[str, ...] = ()  # of dependencies, besides the main ones
     extras: tuple[str, ...] = ()
-    may_be_stale: bool = False  # whether it is also installed if it no longer matches its source
+    may_be_stale: bool = False  # whether it is installed, too, if it no longer matches its source
 
     @property
     def name(self) -> str:
@@ -90,8 +90,6 @@ class Lock:
     @property
     def fixes_versions(self) -> bool:
         """Whether two installations from it are the same. Copied builds and files elsewhere may differ."""
-        if self.may_be_stale:  # each installation warns of it
-            return False
         if self.kind == "hashed":
             return not any(line.includes_unknown for path in self.files() for line in requirements_file.lines(path))
         return self.format.fixes_versions and not self.copies

@@ -77,7 +77,7 @@ def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Noth
 
 def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, console: Console) -> dict[str, str]:
     """Name the cache of the environment: none if versions are not fixed, or Python must be downloaded first."""
-    if not planned.lock.fixes_versions:
+    if not planned.lock.fixes_versions or planned.lock.may_be_stale:
         return {}
     uv = Uv(workspace, console, Path(os.devnull))
     python = None if planned.conda else pythons.find(uv, planned.python.version)
@@ -131,7 +131,8 @@ def _run(inputs: SetupEnvInputs, planned: EnvironmentPlan, context: Context, rec
     record.read = {lock.shown(path): sha256(path) for path in lock.read() if path.exists()}
     key = venv.key(lock, python, planned.python.version)
     installed = None
-    if lock.fixes_versions and folder.is_for(key) and (installed := folder.whole()) is None:
+    is_exact = lock.fixes_versions and not lock.may_be_stale  # each installation warns of a stale lock
+    if is_exact and folder.is_for(key) and (installed := folder.whole()) is None:
         context.notice(f"Files in `{folder.path}` have changed since setup-env created it: it is created again.")
     if installed is None:
         version = identify(python).version if python else ""
