@@ -1,15 +1,18 @@
 """What is installed of an exported lock, and which groups and extras can be chosen."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from notebook_ci.base import groups, locks
-from notebook_ci.base.errors import InputError
+from notebook_ci.base.errors import InputError, Problem
 from notebook_ci.base.locks import Lock
 from notebook_ci.build_image import packages
 from notebook_ci.exporting import export
 from notebook_ci.exporting.export import HASHED, OTHERS, Exported
+from notebook_ci.exporting.protocol import Export
+from notebook_ci.records.setup_env import SetupEnvRecord
 
 COMMIT = "0" * 40
 INSTALL = "pip install --python P --compile-bytecode --no-deps"
@@ -95,6 +98,24 @@ def test_an_image_gets_the_exported_files_and_its_own_paths(tmp_path: Path) -> N
     first, second, *_ = found.commands("uv", "/p", "/f")
     assert first.endswith(f"--require-hashes --requirements /p/{HASHED}")
     assert second.endswith(f"--no-deps --requirements /p/{OTHERS}")
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_an_image_may_be_built_from_a_stale_lock_if_its_environment_was(tmp_path: Path, *, frozen: bool) -> None:
+    put(tmp_path, poetry_lock="", pyproject_toml="")
+    record = SetupEnvRecord(stage="setup-env", lock_file="poetry.lock", packages={"a": "1"}, inputs={"frozen": frozen})
+    lock, problems = packages.find("", record, tmp_path).lock, list[Problem]()
+    with pytest.raises(InputError, match="no longer matches") if frozen else nullcontext():
+        export._raise_problems(lock, "3.12", Export(is_stale=True), problems)
+    assert [each.severity for each in problems] == ([] if frozen else ["warning"])
+    assert (lock.digest() == locks.find("", tmp_path).digest()) == frozen, "an environment of the other is not reused"
+
+
+def test_a_stale_lock_is_named_before_what_may_come_of_it(tmp_path: Path) -> None:
+    put(tmp_path, poetry_lock="", pyproject_toml="")
+    reply = Export(is_stale=True, failures=[InputError("KeyError: x").as_json()])
+    with pytest.raises(InputError, match=r"^`poetry.lock` no longer matches its `pyproject.toml`"):
+        export._raise_problems(locks.find("", tmp_path), "3.12", reply, [])
 
 
 @pytest.mark.parametrize(
