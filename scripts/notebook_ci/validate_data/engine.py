@@ -14,15 +14,13 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, located, together
+from notebook_ci.base.errors import InputError, NotebookCiError, located, together
 from notebook_ci.base.texts import did_you_mean, quote
 from notebook_ci.validate_data import databases
-from notebook_ci.validate_data.sources import Batch
 from notebook_ci.validate_data.suites import QUERY, QUERY_KEY, Stated, Suite
 
 MOST_EXAMPLES = 20
@@ -117,36 +115,6 @@ class Engine:
             return {"suite_name": suite.name, "success": all(each["success"] for each in results), "results": results}
         return content
 
-    def load(self, batch: Batch) -> tuple[pd.DataFrame, Path | None]:
-        """Return a project's data, and the local file that it was read from.
-
-        Paths are relative to the current working directory. Raises InputError if the project has no such data,
-        CheckFailed if it cannot be read.
-        """
-        where = f"The data {quote(str(batch))} of the project `gx`"
-        try:
-            source, asset = self._asset(batch)
-            definition = asset.get_batch_definition(batch.definition["name"])
-            definition.set_data_asset(asset)
-        except Exception as error:  # its parts raise any type
-            raise InputError(f"{where} cannot be found: {_said(error)}.", hint="Correct the project `gx`.") from error
-        try:
-            with _silenced():
-                loaded = definition.get_batch()
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise CheckFailed(f"{where} cannot be read: {_said(error)}.") from error
-        return loaded.data.dataframe, _file(source, asset, loaded.metadata)
-
-    def _asset(self, batch: Batch) -> tuple[Any, Any]:
-        """Return a data source and its asset, both created from the settings: the project is never opened."""
-        sources = self._context.data_sources
-        name = f"project {len(sources.all())}"
-        source = getattr(sources, f"add_{batch.source_type}")(name, **batch.source_options)
-        add = getattr(source, f"add_{batch.asset_type}_asset")
-        return source, add(name=batch.asset, batch_definitions=[batch.definition], **batch.asset_options)
-
     def _expectation(self, stated: Stated, number: int) -> Any:
         """Return one expectation; its number is its `id`."""
         from great_expectations.expectations import registry
@@ -223,14 +191,6 @@ def _silenced() -> Iterator[None]:
     nowhere = io.StringIO()
     with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
         yield
-
-
-def _file(source: Any, asset: Any, metadata: dict[str, Any]) -> Path | None:
-    """Return the data's file: a path in the folder of the data source, or the asset's own path."""
-    folder, name = getattr(source, "base_directory", None), metadata.get("path")
-    path = Path(folder) / name if folder and name else getattr(asset, "filepath_or_buffer", None)
-    is_file = isinstance(path, str | Path) and Path(path).is_file()
-    return Path(path) if is_file and path else None
 
 
 def _said(error: Exception) -> str:

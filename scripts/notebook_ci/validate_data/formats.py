@@ -4,6 +4,7 @@ import bz2
 import glob
 import gzip
 import lzma
+import os
 import re
 import zipfile
 from collections.abc import Callable, Sequence
@@ -171,3 +172,16 @@ def is_dataset(path: Path) -> bool:
     """Return whether a path is a folder of Parquet that is one data set: by its name, or by parts like `year=2024`."""
     parts = glob.glob("*=*/", root_dir=path)  # noqa: PTH207 - unlike `Path.glob`, no errors for an unreadable folder
     return is_folder(path) and (path.suffix == ".parquet" or bool(parts))
+
+
+def matches(pattern: str, cwd: Path) -> list[str]:
+    """Return the data that matches a pattern, with `/`. A name that exists literally is not used as a glob.
+
+    A folder stands for all files in it that are not hidden, unless it is one data set.
+    """
+    if is_folder(cwd / pattern) and not is_dataset(cwd / pattern):
+        pattern = f"{glob.escape(pattern)}/**"
+    elif os.path.lexists(cwd / pattern) or not glob.has_magic(pattern):
+        return [Path(pattern).as_posix()]
+    found = glob.glob(pattern, root_dir=cwd, recursive=True)  # noqa: PTH207 - absolute patterns work, too
+    return sorted(Path(path).as_posix() for path in found if not is_folder(cwd / path) or is_dataset(cwd / path))

@@ -73,8 +73,8 @@ class ValidateInputs(StageInputs):
     )
     checkpoint: str = given(
         TEXT,
-        "Name of a checkpoint in the Great Expectations 1.x project in the folder `gx` of the workspace. Its data is "
-        "checked; its actions are not run.",
+        "Name of a checkpoint of a Great Expectations project (1.x or 0.x), which is the folder `gx` or "
+        "`great_expectations` of the workspace. Its data is checked; its actions are not run.",
         default="",
     )
 

@@ -1,34 +1,31 @@
 """Decides which data is validated against which suites: those of the inputs, or those of a checkpoint."""
 
-import glob
 import itertools
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from notebook_ci.base.errors import InputError, NotebookCiError, Problem, together
-from notebook_ci.base.files import exists, is_folder
+from notebook_ci.base.files import exists
 from notebook_ci.base.launcher import own_command
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.validate_data import data, projects, suites
-from notebook_ci.validate_data.formats import MOST_LISTED, is_dataset
+from notebook_ci.validate_data.formats import MOST_LISTED, matches
 from notebook_ci.validate_data.model import NOTHING_GIVEN, Checks, ValidateInputs
 from notebook_ci.validate_data.options import Options
 from notebook_ci.validate_data.projects import Checkpoint
-from notebook_ci.validate_data.sources import Batch
 from notebook_ci.validate_data.suites import Suite
 from notebook_ci.validate_data.violations import TEXT_AS_STR
 
 
 @dataclass(frozen=True)
 class Rule:
-    data: str | Batch  # a file or folder relative to the workspace, or a batch of a project
+    data: str  # a file or folder, relative to the workspace
     suite: Suite
-    read: Options = field(default_factory=Options)  # for files
+    read: Options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,19 +50,15 @@ def create(inputs: ValidateInputs, workspace: Workspace) -> ValidationPlan | Not
     """Find the data and read the suites; nothing else is read. Raises InputError."""
     if not (inputs.pairs or inputs.checkpoint):
         return Nothing(NOTHING_GIVEN, hint="Set `data` and `suite`, or `rules`, or `checkpoint`.")
-    checkpoint, problems = None, []
+    checkpoint: Checkpoint | None = None
+    problems: list[Problem] = []
     if inputs.checkpoint:
         checkpoint, errors = projects.read(inputs.checkpoint, workspace.cwd, has_data=bool(inputs.data))
-        rules = [Rule(batch, suite) for batch, suite in checkpoint.batches if batch]
-        options = Options(**inputs.read)
-        for pattern in inputs.data:
-            files = _files(pattern, workspace.cwd, options, errors)
-            rules += [Rule(file, suite, options) for file in files for _, suite in checkpoint.batches]
-        if checkpoint.actions:
-            message = f"Actions of the checkpoint `{inputs.checkpoint}` are not run: {', '.join(checkpoint.actions)}."
-            problems.append(Problem(severity="notice", message=message))
+        rules = _of_checkpoint(checkpoint, inputs, workspace.cwd, errors)
+        problems += _left_out(checkpoint, inputs.checkpoint)
     else:
         rules, errors = _rules(inputs.pairs, inputs.read, workspace.cwd)
+    errors = list({(error.message, error.file): error for error in errors}.values())
     wrong = [error for error in errors if error.file and exists(workspace.cwd / error.file)]
     if wrong or (errors and not workspace.awaits_data):
         raise together(errors)
@@ -76,6 +69,17 @@ def create(inputs: ValidateInputs, workspace: Workspace) -> ValidationPlan | Not
 
 def _suites(rules: Iterable[Rule]) -> Iterable[Suite]:
     return {rule.suite.file: rule.suite for rule in rules}.values()
+
+
+def _left_out(checkpoint: Checkpoint, name: str) -> Iterator[Problem]:
+    """Yield notices on what Great Expectations would do in addition, and on data that it would not check, either."""
+    if checkpoint.actions:
+        message = f"Actions of the checkpoint {quote(name)} are not run: {', '.join(checkpoint.actions)}."
+        yield Problem(severity="notice", message=message)
+    for file, others in {data_.file: data_.passed_over for data_, _ in checkpoint.checks if data_}.items():
+        if others:
+            message = f"{quote(file)} is the last of {others + 1} files that match. Only it is checked."
+            yield Problem(severity="notice", message=message, hint="To check others, set `data` as well.")
 
 
 def _about(suite: Suite) -> Iterator[Problem]:
@@ -116,30 +120,36 @@ def _rules(
     return list(chosen.values()), errors
 
 
+def _of_checkpoint(
+    checkpoint: Checkpoint, inputs: ValidateInputs, cwd: Path, errors: list[NotebookCiError]
+) -> list[Rule]:
+    """Return each pair of data and suite once; adds what is wrong with the data to `errors`."""
+    options = Options(**inputs.read)
+    given = [file for pattern in inputs.data for file in _files(pattern, cwd, options, errors)]
+    rules = [Rule(file, suite, options) for file in given for _, suite in checkpoint.checks]
+    for data_, suite in checkpoint.checks:
+        if data_:
+            options = Options(**data_.read)
+            rules += [Rule(file, suite, options) for file in _readable([data_.file], cwd, options, errors)]
+    return list({repr((rule.data, rule.suite.file, rule.suite.parameters, rule.read)): rule for rule in rules}.values())
+
+
 def _files(pattern: str, cwd: Path, options: Options, errors: list[NotebookCiError]) -> list[str]:
     """Return the files that match a pattern; adds their problems to `errors`."""
-    matches = _matches(pattern, cwd)
-    if not matches:
+    found = matches(pattern, cwd)
+    if not found:
         message = f"No file matches {quote(pattern)} in `{cwd}`."
         errors.append(InputError(message, hint="Paths are relative to the workspace."))
+    return _readable(found, cwd, options, errors)
+
+
+def _readable(files: Iterable[str], cwd: Path, options: Options, errors: list[NotebookCiError]) -> list[str]:
+    """Return the files that exist and have a known format; adds the problems of others to `errors`."""
     good = []
-    for shown in matches:
+    for shown in files:
         try:
             data.check_file(cwd / shown, shown, options)
             good.append(shown)
         except InputError as error:
             errors.append(error)
     return good
-
-
-def _matches(pattern: str, cwd: Path) -> list[str]:
-    """Return the data that matches a pattern, with `/`. A name that exists literally is not used as a glob.
-
-    A folder stands for all files in it that are not hidden, unless it is one data set.
-    """
-    if is_folder(cwd / pattern) and not is_dataset(cwd / pattern):
-        pattern = f"{glob.escape(pattern)}/**"
-    elif os.path.lexists(cwd / pattern) or not glob.has_magic(pattern):
-        return [Path(pattern).as_posix()]
-    found = glob.glob(pattern, root_dir=cwd, recursive=True)  # noqa: PTH207 - absolute patterns work, too
-    return sorted(Path(path).as_posix() for path in found if not is_folder(cwd / path) or is_dataset(cwd / path))

@@ -54,12 +54,12 @@ class _Validation:
     last: tuple[Rule, Table, RuleResult] | None = None  # the data of the previous rule: rules often share it
 
     def run(self, rule: Rule, suite: Any) -> None:
-        result = RuleResult(data=str(rule.data), suite=rule.suite.file, suite_name=rule.suite.name)
+        result = RuleResult(data=rule.data, suite=rule.suite.file, suite_name=rule.suite.name)
         self.record.results.append(result)
         try:
             table = self._table(rule, result)
             result.rows, result.columns = table.frame.shape
-            _refuse_nothing(table.frame, rule, result.data)
+            _refuse_nothing(table.frame, rule)
             doubts = table.doubts(rule.suite.expectations)
             frame = data.with_objects(table.frame, rule.suite.objects)
             content = self.engine.validate(frame, suite, rule.suite.parameters)
@@ -85,27 +85,20 @@ class _Validation:
         self.context.console.progress(_line(result))
 
     def _table(self, rule: Rule, result: RuleResult) -> Table:
-        """Return the data of a rule; its path and digest go into the result."""
+        """Return the data of a rule; its digest goes into the result."""
         if self.last and (self.last[0].data, self.last[0].read) == (rule.data, rule.read):
             _, table, before = self.last
-            result.data, result.sha256 = before.data, before.sha256
+            result.sha256 = before.sha256
             return table
         self.last = None  # never two data sets in memory at once
-        if isinstance(rule.data, str):
-            path = self.context.cwd / rule.data
-            files = sorted(each for each in path.rglob("*") if each.is_file()) if is_folder(path) else [path]
-            digests = {(Path(rule.data) / each.relative_to(path)).as_posix(): sha256(each) for each in files}
-            self.record.read |= digests
-            result.sha256 = digests.get(rule.data, "")
-            table = data.read(path, rule.data, rule.read)
-            for note in table.notes:
-                self.context.notice(f"`{rule.data}` {note}", file=rule.data)
-        else:
-            frame, file = self.engine.load(rule.data)
-            table = Table(frame)
-            if file:
-                result.data, result.sha256 = file.as_posix(), sha256(file)
-                self.record.read[result.data] = result.sha256
+        path = self.context.cwd / rule.data
+        files = sorted(each for each in path.rglob("*") if each.is_file()) if is_folder(path) else [path]
+        digests = {(Path(rule.data) / each.relative_to(path)).as_posix(): sha256(each) for each in files}
+        self.record.read |= digests
+        result.sha256 = digests.get(rule.data, "")
+        table = data.read(path, rule.data, rule.read)
+        for note in table.notes:
+            self.context.notice(f"`{rule.data}` {note}", file=rule.data)
         self.last = (rule, table, result)
         return table
 
@@ -129,14 +122,14 @@ def _note_suites(suites: Iterable[Suite], context: Context, record: ValidateReco
                 context.warning(text, file=suite.file, line=each.line)
 
 
-def _refuse_nothing(frame: pd.DataFrame, rule: Rule, shown: str) -> None:
+def _refuse_nothing(frame: pd.DataFrame, rule: Rule) -> None:
     """Refuse data without rows, which meets any rule about values; a suite that checks the row count decides."""
     if len(frame) or any(each.type.startswith(ROW_COUNTS) for each in rule.suite.expectations):
         return
     raise CheckFailed(
-        f"`{shown}` has no rows: there is nothing to validate.",
+        f"`{rule.data}` has no rows: there is nothing to validate.",
         hint=f"If that can be right, add `{ROW_COUNTS}to_be_between` to the suite.",
-        file=shown if isinstance(rule.data, str) else None,
+        file=rule.data,
     )
 
 

@@ -1,106 +1,236 @@
-"""What is accepted of a Great Expectations project: data sources of files, and no code of the repository.
+"""Finds the files that a Great Expectations project names as its data: in data sources of 1.x, and in those of 0.x.
 
-Great Expectations (1.24) itself would import what a project names in `module_name`, put its `plugins_directory` before
-its own modules, read pickles, and open URLs. It never sees the project, only what is returned here.
+Great Expectations (0.13.49, 0.18.22, 1.24) sorts the files that match by name, and checks the last one. It would also
+import what `module_name` names, put `plugins_directory` before its own modules, read pickles, and open URLs. It never
+sees the project.
 """
 
+import glob
+import os
+import posixpath
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from notebook_ci.base.errors import InputError
-from notebook_ci.base.texts import did_you_mean, quote
-from notebook_ci.validate_data.conditions import members
+from notebook_ci.base.errors import InputError, located
+from notebook_ci.base.texts import did_you_mean, listed, quote
+from notebook_ci.validate_data import options
+from notebook_ci.validate_data.formats import MOST_LISTED, matches
+from notebook_ci.validate_data.suites import Type, at
 
-FOLDER = "gx"
-CONFIG = f"{FOLDER}/great_expectations.yml"
-OWN_MODULES = "great_expectations."
-# Types of data sources -> keys that they can have in addition to their assets.
-SOURCE_TYPES = {"pandas": (), "pandas_filesystem": ("base_directory", "data_context_root_directory")}
-# Types of assets -> argument that holds the path in a source of type `pandas`.
-ASSET_TYPES = {"csv": "filepath_or_buffer", "json": "path_or_buf", "parquet": "path"}
-PATH_KEYS = {"base_directory", "data_context_root_directory", "glob_directive", *ASSET_TYPES.values()}
-NAMING_KEYS = {"type", "id", "name", "assets", "batch_definitions"}
+Json = Mapping[str, Any]
+SOURCE_TYPES = ("pandas", "pandas_filesystem")
+# Types of assets -> their format, and the argument that holds the path in a source of type `pandas`.
+ASSET_TYPES = {
+    "csv": ("csv", "filepath_or_buffer"),
+    "json": ("json", "path_or_buf"),
+    "parquet": ("parquet", "path"),
+    "excel": ("excel", "io"),
+    "feather": ("arrow", "path"),
+}
+NAMING_KEYS = ("type", "id", "name", "batch_definitions", "batch_metadata", "batching_regex", "connect_options")
+# Data connectors of 0.x. A pattern of the first is for all assets: their name is one of its groups.
+INFERRED, CONFIGURED = "InferredAssetFilesystemDataConnector", "ConfiguredAssetFilesystemDataConnector"
+ASSET, OWN_MODULES = "data_asset_name", "great_expectations."
+# Options of pandas that `read` has by another name, and those that change nothing.
+AS_READ = {"delimiter": "sep", "sheet_name": "sheet", "parse_dates": "dates"}
+WITHOUT_EFFECT = ("engine", "low_memory", "compression", "order_by")
+THE_LAST = (None, -1, "-1", "[-1:]")
 # `://` and `::` mark URLs (fsspec), `$` and `|` mark variables and secrets; JSON text would be read as data.
-NOT_IN_PATHS = frozenset(':$|"\\{}\n\0')
-GIVE_DATA = "If `data` is set as well, only the suites of the checkpoint are used."
-NOT_RUN = f"validate-data does not run code of the repository. {GIVE_DATA}"
+NOT_IN_PATHS = frozenset(':$|"{}\n\0')
+GIVE_DATA = "To use the suites of the checkpoint for other data, set `data` as well."
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Data of a project: a data source with one asset and one batch definition, as passed to Great Expectations."""
+class Request:
+    """How a checkpoint names its data."""
 
-    source: str  # its name
-    source_type: str  # one of `SOURCE_TYPES`
-    source_options: dict[str, Any]  # its folder
+    source: str
     asset: str
-    asset_type: str  # one of `ASSET_TYPES`
-    asset_options: dict[str, Any]  # options of pandas' reader, including the path
-    definition: dict[str, Any]
+    definition: str = ""  # of 1.x
+    connector: str = ""  # of 0.x, if the data source is not one of the kinds of 1.x
+    path: str = ""  # of 0.x: the file itself
+    wanted: Json = field(default_factory=dict)  # what groups of the pattern must be
+    index: object = None  # which of several files
+    passed: Json = field(default_factory=dict)  # how the file is read
 
-    def __str__(self) -> str:
-        return f"{self.source}/{self.asset}/{self.definition['name']}"
+
+@dataclass(frozen=True)
+class Data:
+    """What a checkpoint checks."""
+
+    file: str  # relative to the workspace
+    read: Json  # the arguments of `Options`
+    passed_over: int = 0  # number of files that match, too, and are not checked
+
+
+@dataclass(frozen=True)
+class _Asset:
+    """Files of a folder whose path in it matches a pattern."""
+
+    folder: str
+    directive: str  # a glob
+    pattern: str
+    read: Json
+    missing: str = ""  # the file that must be missing if none matches
+    wanted: Json = field(default_factory=dict)  # what groups of the pattern must be
+    names: Sequence[object] = ()  # of these groups
+    order: Sequence[object] = ()  # groups by which files are sorted, before their names
+    is_reordered: bool = False  # sorted in another way, which is not known here
 
 
 @dataclass(frozen=True)
 class Project:
+    folder: str  # `gx` or `great_expectations`
     config: dict[str, Any]
-    text: str  # the configuration as text, to find lines
+    text: str = field(repr=False)  # the configuration as text, to find lines
+    cwd: Path
 
-    def refuse_code(self, cwd: Path) -> None:
-        """Raise InputError if it names a module outside Great Expectations, or has plugins."""
-        for key, value in members(self.config):
-            if key == "module_name" and value is not None and not str(value).startswith(OWN_MODULES):
-                raise self._error(f"The project names a module outside Great Expectations: {quote(value)}.", value)
-        plugins = self.config.get("plugins_directory")
-        if plugins is None:
-            return
-        folder = cwd / FOLDER / self._path(plugins, "plugins_directory")
-        if found := sorted(folder.rglob("*.py")):
-            shown = found[0].relative_to(cwd).as_posix()
-            raise InputError(f"The project has Python plugins: `{shown}`.", hint=NOT_RUN, file=shown, line=1)
+    @property
+    def file(self) -> str:
+        return f"{self.folder}/great_expectations.yml"
 
-    def batch(self, source: str, asset: str, definition: str) -> Batch:
-        """Return the data of these names. Raises InputError if it does not exist, or is not accepted."""
-        its_source = self._named(self.config.get("fluent_datasources"), source, "data source")
-        source_type = self._type(its_source, SOURCE_TYPES, f"The data source {quote(source)}")
-        its_asset = self._named(its_source.get("assets"), asset, f"asset of the data source {quote(source)},")
-        asset_type = self._type(its_asset, ASSET_TYPES, f"The asset {quote(asset)}")
-        batch = self._named(its_asset.get("batch_definitions"), definition, f"batch definition of {quote(asset)},")
-        options = {key: its_source[key] for key in SOURCE_TYPES[source_type] if its_source.get(key) is not None}
-        asset_options = {key: value for key, value in its_asset.items() if key not in NAMING_KEYS}
-        for key, value in members([options, asset_options]):
-            if key in PATH_KEYS:
-                self._path(value, key)
-        return Batch(source, source_type, options, asset, asset_type, asset_options, {**batch, "name": definition})
+    def find(self, request: Request) -> Data:
+        """Return the data that a checkpoint names. Raises InputError, without a file if there may be data later."""
+        passed = self._passed(request.passed)
+        if request.path:
+            return Data(self._path(request.path, "path", "", self.folder), passed)
+        if not (request.source and request.asset):
+            raise InputError("The checkpoint names no file as its data.", hint=GIVE_DATA, file=self.file, line=1)
+        asset = self._of_connector(request) if request.connector else self._of_fluent(request)
+        there = matches(f"{glob.escape(asset.folder)}/{asset.directive}", self.cwd)
+        paths = [os.path.relpath(each, asset.folder) for each in there]
+        found = self._fitting(paths, asset, request) or self._fitting([asset.missing], asset, request)
+        if not found:
+            message = f"No file in `{asset.folder}` is {quote(request.asset)}: none matches {quote(asset.pattern)}."
+            raise InputError(message, hint=f"If DVC tracks it, run dvc-pull first. {GIVE_DATA}")
+        if len(found) > 1 and (asset.is_reordered or request.index not in THE_LAST):
+            names = listed([quote(path) for path in found], MOST_LISTED)
+            raise self._error(f"{quote(request.asset)} is one of several files, not the last: {names}.", request.asset)
+        return Data(f"{asset.folder}/{found[-1]}", {**asset.read, **passed}, len(found) - 1)
 
-    def _named(self, there: object, name: str, what: str) -> dict[str, Any]:
-        known = there if isinstance(there, dict) else {}
-        if name in known and isinstance(settings := known[name] or {}, dict):
-            return settings
-        hint = did_you_mean(known, name) or f"Known: {', '.join(map(quote, sorted(known)[:10])) or 'none'}."
-        raise InputError(f"`{CONFIG}` has no {what} {quote(name)}.", hint=hint, file=CONFIG, line=1)
+    def _fitting(self, paths: Iterable[str], asset: _Asset, request: Request) -> list[str]:
+        """Return the paths that match, in the order in which Great Expectations takes them."""
+        try:
+            pattern = re.compile(asset.pattern)
+        except re.error as error:
+            message = f"{quote(asset.pattern)} is not a regular expression: {error}."
+            raise self._error(message, asset.pattern) from error
+        wanted = {**asset.wanted, **request.wanted}
+        fitting = []
+        for path in filter(None, paths):
+            if match := pattern.match(path):
+                groups = match.groupdict() or dict(zip(map(str, asset.names), match.groups(), strict=False))
+                values = {ASSET: "DEFAULT_ASSET_NAME", "path": path, **groups}
+                if wanted.items() <= values.items():
+                    fitting.append(([values.get(str(name)) or "" for name in asset.order], path))
+        return [path for _, path in sorted(fitting)]
 
-    def _type(self, settings: dict[str, Any], accepted: Collection[str], what: str) -> str:
-        found = settings.get("type")
-        if isinstance(found, str) and found in accepted:
+    def _of_fluent(self, request: Request) -> _Asset:
+        """Return an asset of 1.x, which 0.18 has, too."""
+        what = f"The data source {quote(request.source)}"
+        source = self._named(self.config, "fluent_datasources", request.source, "data source")
+        kind = self._one_of(SOURCE_TYPES, source, "type", what)
+        asset = self._named(source, "assets", request.asset, f"asset of the data source {quote(request.source)},")
+        what = f"The asset {quote(request.asset)}"
+        form, path_key = ASSET_TYPES[self._one_of(ASSET_TYPES, asset, "type", what)]
+        batches: Json = {"regex": asset.get("batching_regex"), "sort_ascending": not asset.get("order_by")}
+        if request.definition:
+            of = f"batch definition of {quote(request.asset)},"
+            definition = self._named(asset, "batch_definitions", request.definition, of)
+            batches = self._part(definition, dict, "partitioner", {})
+        given = {key: value for key, value in asset.items() if key not in (*NAMING_KEYS, path_key)}
+        read = self._read({**given, "format": form}, what)
+        if kind == "pandas":
+            folder, name = os.path.split(self._path(asset.get(path_key), path_key, "", self.folder))
+            return _Asset(folder or ".", glob.escape(name), re.escape(name), read, name)
+        root = self._path(source.get("data_context_root_directory") or ".", "data_context_root_directory", "")
+        folder = self._path(source.get("base_directory"), "base_directory", root, self.folder)
+        options_ = self._part(asset, dict, "connect_options", {})
+        directive = self._path(options_.get("glob_directive", "**/*"), "glob_directive", "")
+        pattern, order = self._part(batches, str, "regex", ".*"), self._part(batches, list, "param_names", [])
+        is_reordered = batches.get("sort_ascending") is False
+        return _Asset(folder, directive, pattern, read, order=order, is_reordered=is_reordered)
+
+    def _of_connector(self, request: Request) -> _Asset:
+        """Return an asset of 0.x."""
+        what = f"The data source {quote(request.source)}"
+        source = self._named(self.config, "datasources", request.source, "data source")
+        self._one_of(("PandasExecutionEngine",), self._part(source, dict, "execution_engine", {}), "class_name", what)
+        of = f"data connector of {quote(request.source)},"
+        connector = self._named(source, "data_connectors", request.connector, of)
+        what = f"The data connector {quote(request.connector)}"
+        kind = self._one_of((INFERRED, CONFIGURED), connector, "class_name", what)
+        folder, asset = self._path(connector.get("base_directory"), "base_directory", self.folder), {}
+        if kind == CONFIGURED:
+            asset = self._named(connector, "assets", request.asset, f"asset of {quote(request.connector)},")
+            folder = self._path(asset.get("base_directory") or ".", "base_directory", folder)
+        regex = {**self._part(connector, dict, "default_regex", {}), **asset}
+        directive = asset.get("glob_directive") or connector.get("glob_directive", "*")
+        read = {**self._passed(connector), **self._passed(asset)}
+        names = self._part(regex, list, "group_names", [] if kind == CONFIGURED else [ASSET])
+        pattern = self._part(regex, str, "pattern", "(.*)")
+        directive = self._path(directive, "glob_directive", "")
+        is_reordered = bool(connector.get("sorters"))
+        wanted = {ASSET: request.asset} if kind == INFERRED else {}
+        return _Asset(folder, directive, pattern, read, request.asset, wanted, names, is_reordered=is_reordered)
+
+    def _passed(self, settings: Json) -> dict[str, Any]:
+        """Return how 0.x reads a file."""
+        passed = self._part(settings, dict, "batch_spec_passthrough", {})
+        reader = self._part(passed, str, "reader_method", "").removeprefix("read_")
+        kind = ASSET_TYPES.get(reader, ("",))[0]
+        if reader and not kind:
+            raise self._error(f"`reader_method` is {quote(reader)}; accepted: {', '.join(ASSET_TYPES)}.", reader)
+        given = self._part(passed, dict, "reader_options", {})
+        return self._read({**given, "format": kind or None}, "`reader_options`")
+
+    def _read(self, given: Json, what: str) -> dict[str, Any]:
+        """Return options of pandas as arguments of `Options`."""
+        read = {AS_READ.get(key, key): value for key, value in given.items() if key not in WITHOUT_EFFECT}
+        if read.pop("lines", False):
+            read["format"] = "jsonl"
+        try:
+            return options.parse({key: value for key, value in read.items() if value is not None}, what)
+        except InputError as error:
+            raise self._error(error.message, what) from error
+
+    def _named(self, settings: Json, key: str, name: str, what: str) -> dict[str, Any]:
+        known = self._part(settings, dict, key, {})
+        if name in known:
+            return self._part(known, dict, name, {})
+        hint = did_you_mean(known, name) or f"Known: {listed(list(map(quote, known)), MOST_LISTED) or 'none'}."
+        message = f"`{self.file}` has no {what} {quote(name)}."
+        raise InputError(message, hint=f"{hint} {GIVE_DATA}", file=self.file, line=1)
+
+    def _part(self, settings: Json, kind: type[Type], key: str, default: Type) -> Type:
+        with located(self.file, 1):
+            return at(settings, kind, f"The project `{self.folder}`", key, default=default, hint=GIVE_DATA)
+
+    def _one_of(self, accepted: Collection[str], settings: Json, key: str, what: str) -> str:
+        found, module = settings.get(key), settings.get("module_name")
+        is_own = module is not None and not str(module).startswith(OWN_MODULES)
+        if isinstance(found, str) and found in accepted and not is_own:
             return found
-        message = f"{what} has the type {quote(found)}; allowed are {', '.join(accepted)}."
-        raise self._error(message, found, GIVE_DATA)
+        of = f" of {quote(module)}" if is_own else ""
+        message = f"{what} has the {key.removesuffix('_name')} {quote(found)}{of}; accepted: {', '.join(accepted)}."
+        raise self._error(message, found)
 
-    def _path(self, value: object, key: str) -> str:
-        if isinstance(value, str) and NOT_IN_PATHS.isdisjoint(value) and not value.startswith("~"):
-            path = PurePosixPath(value)
-            if not path.is_absolute() and ".." not in path.parts:
-                return value
-        message = f"`{key}` is {quote(value)}, not a path in the workspace."
-        raise self._error(message, value, f"Write it relative to the workspace, without variables. {GIVE_DATA}")
+    def _path(self, value: object, key: str, *roots: str) -> str:
+        """Return a path in the workspace, which is relative to one of these folders."""
+        text = value.replace("\\", "/") if isinstance(value, str) else ""
+        if text and NOT_IN_PATHS.isdisjoint(text) and not text.startswith(("~", "/")):
+            for root in roots:
+                path = posixpath.normpath(posixpath.join(root, text))
+                if path != ".." and not path.startswith("../"):
+                    return path
+        hint = f"Write it relative to the workspace, without variables. {GIVE_DATA}"
+        raise self._error(f"`{key}` is {quote(value)}, not a path in the workspace.", value, hint)
 
-    def _error(self, message: str, value: object, hint: str = NOT_RUN) -> InputError:
-        """Return the error about a value, with the first line that contains it."""
+    def _error(self, message: str, value: object, hint: str = GIVE_DATA) -> InputError:
+        """Return the error about a value, with the first line of the configuration that contains it."""
         pattern = rf":\s*[\"']?{re.escape(str(value))}"
         lines = (number for number, line in enumerate(self.text.splitlines(), 1) if re.search(pattern, line))
-        return InputError(message, hint=hint, file=CONFIG, line=next(lines, 1))
+        return InputError(message, hint=hint, file=self.file, line=next(lines, 1))

@@ -79,8 +79,8 @@ def test_a_checkpoint_whose_data_cannot_be_read(workspace: Workspace, project: P
     assert done.code == 1, done.log
     (error,) = done.annotations()
     assert error.message == (
-        "The data `files/small/whole` of the project `gx` cannot be read: "
-        "`Error tokenizing data. C error: Expected 2 fields in line 3, saw 3`."
+        "`data/small.csv` cannot be read as csv: `Expected 2 fields in line 3, saw 3`. "
+        "Correct it, or say how it is written: `read: {sep: ..., header: ...}`."
     )
 
 

@@ -13,27 +13,6 @@ from integration.validate_data.projects import STAGE, exists, stated, suite
 
 Content = str | bytes | Mapping[str, Any]
 GIVEN = {"data": "a.csv", "suite": "s.json"}
-PROJECT = """config_version: 4.0
-stores: {}
-fluent_datasources:
-  files:
-    type: pandas_filesystem
-    base_directory: data
-    assets:
-      a:
-        type: csv
-        batch_definitions: {b: }
-"""
-CONFIG = "gx/great_expectations.yml"
-GIVE_DATA = "If `data` is set as well, only the suites of the checkpoint are used."
-NOT_RUN = f"validate-data does not run code of the repository. {GIVE_DATA}"
-IN_WORKSPACE = f"not a path in the workspace. Write it relative to the workspace, without variables. {GIVE_DATA}"
-CHECKPOINT = {"name": "c", "validation_definitions": [{"name": "v"}]}
-DEFINITION = {
-    "name": "v",
-    "data": {"datasource": {"name": "files"}, "asset": {"name": "a"}, "batch_definition": {"name": "b"}},
-    "suite": {"name": "s"},
-}
 
 
 @dataclass(frozen=True)
@@ -55,24 +34,6 @@ class Case:
 
 def bad_suite(content: Content, message: str, line: int = 0) -> Case:
     return Case(GIVEN, message, {"s.json": content}, ("s.json", line))
-
-
-def project(message: str, place: tuple[str, int] = ("", 0), **files: Content) -> Case:
-    """Return a case of a checkpoint `c`; `files` are those of the project that are not good, by their last name."""
-    good: dict[str, Content] = {
-        "gx/great_expectations.yml": PROJECT,
-        "gx/checkpoints/c.json": CHECKPOINT,
-        "gx/validation_definitions/v.json": DEFINITION,
-        "gx/expectations/s.json": exists("name"),
-    }
-    changed = {path: files.get(path.rsplit("/", 1)[1].split(".")[0], content) for path, content in good.items()}
-    return Case({"checkpoint": "c"}, message, changed, place)
-
-
-def configured(old: str, new: str, message: str, line: int = 1) -> Case:
-    """Return a case of a project whose configuration differs in one place."""
-    assert old in PROJECT
-    return project(message, (CONFIG, line), great_expectations=PROJECT.replace(old, new, 1))
 
 
 def condition(row_condition: str | Mapping[str, Any], message: str) -> Case:
@@ -249,146 +210,6 @@ CASES = {
         ),
         "`json_schema` refers to `http://127.0.0.1:9/schema.json`: only references inside it, with `#`, are allowed.",
         5,
-    ),
-    # Projects
-    "a module of the repository": configured(
-        "stores: {}",
-        "stores:\n  evil:\n    class_name: CheckpointStore\n    module_name: evilplugin",
-        f"The project names a module outside Great Expectations: `evilplugin`. {NOT_RUN}",
-        5,
-    ),
-    "a module named alike": configured(
-        "stores: {}",
-        "data_docs_sites: {site: {module_name: great_expectations_evil}}",
-        "The project names a module outside Great Expectations: `great_expectations_evil`.",
-        2,
-    ),
-    "plugins": Case(
-        {"checkpoint": "c"},
-        f"The project has Python plugins: `gx/plugins/more/evil.py`. {NOT_RUN}",
-        {
-            CONFIG: f"plugins_directory: plugins/\n{PROJECT}",
-            "gx/plugins/more/evil.py": "",
-            "gx/checkpoints/c.json": CHECKPOINT,
-        },
-        ("gx/plugins/more/evil.py", 1),
-    ),
-    "plugins elsewhere": configured(
-        "stores: {}", "plugins_directory: ../..", f"`plugins_directory` is `../..`, {IN_WORKSPACE}", 2
-    ),
-    "no such data source": configured(
-        "  files:", "  file:", f"`{CONFIG}` has no data source `files`. Did you mean `file`?"
-    ),
-    "no such asset": configured("      a:", "      b:", f"`{CONFIG}` has no asset of the data source `files`, `a`."),
-    "no such batch definition": configured("{b: }", "{c: }", f"`{CONFIG}` has no batch definition of `a`, `b`."),
-    "a database": configured(
-        "pandas_filesystem",
-        "sqlite",
-        "The data source `files` has the type `sqlite`; allowed are pandas, pandas_filesystem. If",
-        5,
-    ),
-    "a pickle": configured(
-        "type: csv", "type: pickle", "The asset `a` has the type `pickle`; allowed are csv, json, parquet.", 9
-    ),
-    "data outside": configured(
-        "base_directory: data", "base_directory: data/../..", f"`base_directory` is `data/../..`, {IN_WORKSPACE}", 6
-    ),
-    "data at an absolute path": configured(
-        "base_directory: data", "base_directory: /proc/self", f"`base_directory` is `/proc/self`, {IN_WORKSPACE}", 6
-    ),
-    "a variable in a path": configured(
-        "base_directory: data", "base_directory: ${TOKEN}/a", f"`base_directory` is `${{TOKEN}}/a`, {IN_WORKSPACE}", 6
-    ),
-    "a pattern that climbs": configured(
-        "type: csv\n",
-        "type: csv\n        connect_options: {glob_directive: ../../*}\n",
-        f"`glob_directive` is `../../*`, {IN_WORKSPACE}",
-        10,
-    ),
-    "data at a URL": configured(
-        "type: csv\n",
-        "type: csv\n        filepath_or_buffer: https://127.0.0.1:9/a.csv\n",
-        f"`filepath_or_buffer` is `https://127.0.0.1:9/a.csv`, {IN_WORKSPACE}",
-        10,
-    ),
-    "no project": Case(
-        {"checkpoint": "c"},
-        "`gx/great_expectations.yml` does not exist. Commit the project in the folder `gx`, or set",
-        place=("gx/great_expectations.yml", 0),
-    ),
-    "the folder of 0.18": Case(
-        {"checkpoint": "c"},
-        "`great_expectations/great_expectations.yml` is a project of Great Expectations 0.18 or older: it is in",
-        {"great_expectations/great_expectations.yml": "config_version: 3.0\n"},
-        ("great_expectations/great_expectations.yml", 0),
-    ),
-    "a project of 0.18": project(
-        "`gx/great_expectations.yml` is a project of Great Expectations 0.18 or older: `config_version` is `3.0`, "
-        "in 1.x it is 4. Create data sources and checkpoints again with 1.x.",
-        ("gx/great_expectations.yml", 0),
-        great_expectations="config_version: 3.0\n",
-    ),
-    "a project that is no YAML": project(
-        "gx/great_expectations.yml is not valid YAML: ", ("gx/great_expectations.yml", 2), great_expectations="a: [\n"
-    ),
-    "a store in a database": project(
-        "`checkpoint_store` of `gx/great_expectations.yml` is a `DatabaseStoreBackend`, but validate-data reads only "
-        "projects of files.",
-        ("gx/great_expectations.yml", 0),
-        great_expectations=PROJECT.replace(
-            "{}", "{checkpoint_store: {store_backend: {class_name: DatabaseStoreBackend}}}"
-        ),
-    ),
-    "unknown checkpoint": Case(
-        {"checkpoint": "nightly"},
-        "The project `gx` has no checkpoint `nightly`. Did you mean `night`? Known: `night`.",
-        {"gx/great_expectations.yml": PROJECT, "gx/checkpoints/night.json": CHECKPOINT},
-    ),
-    "a checkpoint outside": Case(
-        {"checkpoint": "../../s"},
-        "The project `gx` has no checkpoint `../../s`. `gx/checkpoints` has none.",
-        {"gx/great_expectations.yml": PROJECT},
-    ),
-    "a checkpoint with a reference without a name": project(
-        "A validation definition in `gx/checkpoints/c.json` has no `name`. Save it again with Great Expectations 1.x.",
-        ("gx/checkpoints/c.json", 1),
-        c={"name": "c", "validation_definitions": [{"id": "1"}]},
-    ),
-    "a checkpoint of several data, with one file": Case(
-        {"checkpoint": "c", "data": "a.csv"},
-        "The checkpoint `c` checks several data: `files/a`, `files/z`. Use `rules` to say which suite is for",
-        {
-            CONFIG: PROJECT,
-            "gx/checkpoints/c.json": {"name": "c", "validation_definitions": [{"name": "v"}, {"name": "w"}]},
-            "gx/validation_definitions/v.json": DEFINITION,
-            "gx/validation_definitions/w.json": {
-                **DEFINITION,
-                "data": {**DEFINITION["data"], "asset": {"name": "z"}},  # type: ignore[dict-item]  # a map
-            },
-            "gx/expectations/s.json": exists("name"),
-        },
-        ("gx/checkpoints/c.json", 1),
-    ),
-    "a checkpoint of nothing": project(
-        "The checkpoint `c` has no validation definitions.", ("gx/checkpoints/c.json", 1), c={"name": "c"}
-    ),
-    "a missing definition": project(
-        "The project `gx` has no validation definition `w`. Known: `v`.",
-        c={"name": "c", "validation_definitions": [{"name": "w"}]},
-    ),
-    "a definition without data": project(
-        "`gx/validation_definitions/v.json` has no `data.datasource.name`.",
-        ("gx/validation_definitions/v.json", 1),
-        v={"name": "v"},
-    ),
-    "a missing suite": project(
-        "The project `gx` has no suite `t`. Known: `s`.",
-        v={**DEFINITION, "suite": {"name": "t"}},
-    ),
-    "an empty suite": project(
-        "The suite `gx/expectations/s.json` has no expectations: any data would pass.",
-        ("gx/expectations/s.json", 1),
-        s=suite(),
     ),
 }
 
