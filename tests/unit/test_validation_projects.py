@@ -203,10 +203,10 @@ OF_CHECKPOINTS: dict[str, tuple[object, Found]] = {
     "a list": ("[]", (C, None, "`gx/checkpoints/c.yml` is a list, not a map.")),
     "nothing": ({}, (C, 1, "The checkpoint `c` has no validations.")),
     "text": ({"validations": "s"}, (C, 1, f"`{C}` has `s` as `validations`, not a list. {MEANT}")),
-    "a name": ({"validations": ["s"]}, (C, 1, f"`{C}` has `s` in `validations`. {MEANT}")),
+    "a name": ({"validations": ["s"]}, (C, 1, f"`{C}` has no `expectation_suite_name`. {MEANT}")),
     "no suite": (
         {"validations": [{"batch_request": ONE}]},
-        (C, 1, f"`{C}` has a validation without `expectation_suite"),
+        (C, 1, f"`{C}` has no `expectation_suite_name`. {MEANT}"),
     ),
     "a number": (
         {"validations": [{"expectation_suite_name": 1}]},
@@ -231,7 +231,7 @@ OF_CHECKPOINTS: dict[str, tuple[object, Found]] = {
     ),
     "no kwargs": (
         {"batches": [{"expectation_suite_names": ["s"]}]},
-        (C, 1, f"An entry of `batches` in `{C}` has no `batch"),
+        (C, 1, f"`{C}` has no `batch_kwargs`. An entry of `batches` has"),
     ),
     "no suites": (
         {"batches": [{"batch_kwargs": {"path": "a.csv"}}]},

@@ -142,7 +142,8 @@ def _is_known(name: str) -> bool:
 
     known = registry.list_registered_expectation_implementations()
     snake_case = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()  # people often write the class name
-    if name not in known and (meant := did_you_mean(known, snake_case, cutoff=0.85)):
+    # Closer than names that people give to their own: those have the long beginning in common, too.
+    if name not in known and (meant := did_you_mean(known, snake_case, cutoff=0.93)):
         raise InputError(f"{quote(name)} is not an expectation.", hint=meant)
     return name in known
 

@@ -68,7 +68,8 @@ class ValidateInputs(StageInputs):
     )
     read: dict[str, Any] = given(
         READ,
-        f"How data is read, unless its rule has a `read` of its own. Options: {', '.join(map(quote, options.KINDS))}.",
+        "How data is read, unless its rule has a `read` of its own. Options: "
+        f"{', '.join(map(quote, options.OPTIONS))}.",
         default={},
     )
     checkpoint: str = given(

@@ -1,75 +1,21 @@
 """The options of `read`: how data is read. Those that pandas has, too, have its names and meanings."""
 
+import dataclasses
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.texts import did_you_mean, quote
+from notebook_ci.base.inputs import unknown
+from notebook_ci.base.texts import quote
 from notebook_ci.base.values import TEXT, Kind, choice
 from notebook_ci.base.yaml12 import Value, as_map
 
 BLANKS = r"\s+"
 HINT = 'Write `read: {sep: ";", decimal: ","}`, for example.'
-_OF_VALUES = ("decimal", "thousands", "text", "dates")
-_OF_TABLES = ("header", "names", "na_values", *_OF_VALUES)
-# Formats -> options that they have; `format` itself is for all.
-BY_FORMAT = {
-    "csv": ("sep", "encoding", *_OF_TABLES),
-    "tsv": ("sep", "encoding", *_OF_TABLES),
-    "json": ("encoding", *_OF_VALUES),
-    "jsonl": ("encoding", *_OF_VALUES),
-    "parquet": _OF_VALUES,
-    "arrow": _OF_VALUES,
-    "excel": ("sheet", *_OF_TABLES),
-    "database": ("table", *_OF_VALUES),
-}
-
-
-@dataclass(frozen=True)
-class Options:
-    format: str = ""  # one of `BY_FORMAT`; empty: as the suffix says
-    sep: str = ""  # empty: found in the data
-    decimal: str = ""
-    thousands: str = ""
-    encoding: str = ""
-    header: int | None = None  # line with the names, from 0; None: the first, or none if there are `names`
-    names: tuple[str, ...] = ()
-    na_values: tuple[str, ...] = ()
-    text: tuple[str, ...] = ()  # columns that stay text
-    dates: Mapping[str, str] = field(default_factory=dict)  # columns -> format of strftime; empty: ISO 8601
-    sheet: str = ""
-    table: str = ""
-
-    def check(self, kind: str, shown: str) -> None:
-        """Raise InputError if data of this format does not have one of the options that are set."""
-        given = [name for name in KINDS if getattr(self, name) != getattr(Options(), name)]
-        if unused := [name for name in given if name not in ("format", *BY_FORMAT[kind])]:
-            hint = f"Options of {kind}: {', '.join(map(quote, BY_FORMAT[kind]))}."
-            raise InputError(f"`read` has `{unused[0]}`, which {kind} (`{shown}`) does not have.", hint=hint)
-
-    def of_table(self) -> dict[str, Any]:
-        """Return the arguments of pandas' readers of CSV and Excel for names and missing values."""
-        return {
-            "header": self.header if self.header is not None or self.names else 0,
-            "names": list(self.names) or None,
-            "na_values": list(self.na_values),
-        }
-
-
-def parse(value: Value, origin: str) -> dict[str, Any]:
-    """Return the arguments of `Options`. Raises InputError."""
-    found = {}
-    for name, raw in as_map(value, origin).items():
-        if name not in KINDS:
-            hint = f"{did_you_mean(KINDS, name)} Known: {', '.join(map(quote, KINDS))}."
-            raise InputError(f"{origin} has an unknown option {quote(name)}.", hint=hint)
-        found[name] = KINDS[name].read(raw, f"`{name}` in {origin}")
-    if found.get("thousands") and found["thousands"] == found.get("decimal", "."):
-        hint = 'Write both, such as `read: {decimal: ",", thousands: "."}`.'
-        raise InputError(f"`thousands` and `decimal` in {origin} are the same.", hint=hint)
-    return found
+DELIMITED, TABLES = ("csv", "tsv"), ("csv", "tsv", "excel")
+FORMATS = ("csv", "tsv", "json", "jsonl", "parquet", "arrow", "excel", "database")
 
 
 def _separator(value: object) -> str:
@@ -109,18 +55,66 @@ def _dates(value: object) -> dict[str, str]:
     return value
 
 
-_LIST = Kind("a list of different texts", _texts, "")
-KINDS = {
-    "format": choice(*BY_FORMAT),
-    "sep": Kind(f"one character, such as `;`, or `{BLANKS}`", _separator, ""),
-    "decimal": choice(",", "."),
-    "thousands": choice(".", ",", " ", "'"),
-    "encoding": Kind("a name such as `cp1252` or `utf-16`", _encoding, ""),
-    "header": Kind("the number of a line, counted from 0", _line, ""),
-    "names": _LIST,
-    "na_values": _LIST,
-    "text": _LIST,
-    "dates": Kind('a list of columns with ISO dates, or a map such as `{day: "%d.%m.%Y"}`', _dates, ""),
-    "sheet": TEXT,
-    "table": TEXT,
-}
+SEPARATOR = Kind(f"one character, such as `;`, or `{BLANKS}`", _separator, "")
+ENCODING = Kind("a name such as `cp1252` or `utf-16`", _encoding, "")
+LINE = Kind("the number of a line, counted from 0", _line, "")
+LIST = Kind("a list of different texts", _texts, "")
+DATES = Kind('a list of columns with ISO dates, or a map such as `{day: "%d.%m.%Y"}`', _dates, "")
+
+
+def _option(kind: Kind, formats: tuple[str, ...] = FORMATS, default: object = "") -> Any:
+    """Declare an option that data of these formats has."""
+    metadata = {"kind": kind, "formats": formats}
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=dict, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Options:
+    format: str = _option(choice(*FORMATS))  # empty: as the suffix says
+    sep: str = _option(SEPARATOR, DELIMITED)  # empty: found in the data
+    encoding: str = _option(ENCODING, (*DELIMITED, "json", "jsonl"))
+    sheet: str = _option(TEXT, ("excel",))
+    table: str = _option(TEXT, ("database",))
+    header: int | None = _option(
+        LINE, TABLES, None
+    )  # line of names, from 0; None: the first, or none if `names` is set
+    names: tuple[str, ...] = _option(LIST, TABLES, ())
+    na_values: tuple[str, ...] = _option(LIST, TABLES, ())
+    decimal: str = _option(choice(",", "."))
+    thousands: str = _option(choice(".", ",", " ", "'"))
+    text: tuple[str, ...] = _option(LIST, default=())  # columns that stay text
+    dates: Mapping[str, str] = _option(DATES, default={})  # columns -> format of strftime; empty: ISO 8601
+
+    def check(self, kind: str, shown: str) -> None:
+        """Raise InputError if data of this format does not have one of the options that are set."""
+        for name, option in OPTIONS.items():
+            if kind not in option["formats"] and getattr(self, name) != getattr(Options(), name):
+                known = [other for other in OPTIONS if kind in OPTIONS[other]["formats"] and other != "format"]
+                hint = f"Options of {kind}: {', '.join(map(quote, known))}."
+                raise InputError(f"`read` has `{name}`, which {kind} (`{shown}`) does not have.", hint=hint)
+
+    def of_table(self) -> dict[str, Any]:
+        """Return the arguments of pandas' readers of CSV and Excel for names and missing values."""
+        return {
+            "header": self.header if self.header is not None or self.names else 0,
+            "names": list(self.names) or None,
+            "na_values": list(self.na_values),
+        }
+
+
+OPTIONS: dict[str, Mapping[str, Any]] = {each.name: each.metadata for each in dataclasses.fields(Options)}
+
+
+def parse(value: Value, origin: str) -> dict[str, Any]:
+    """Return the arguments of `Options`. Raises InputError."""
+    found = {}
+    for name, raw in as_map(value, origin).items():
+        if name not in OPTIONS:
+            raise unknown(f"{origin} has an unknown option {quote(name)}", name, OPTIONS)
+        found[name] = OPTIONS[name]["kind"].read(raw, f"`{name}` in {origin}")
+    if found.get("thousands") and found["thousands"] == found.get("decimal", "."):
+        hint = 'Write both, such as `read: {decimal: ",", thousands: "."}`.'
+        raise InputError(f"`thousands` and `decimal` in {origin} are the same.", hint=hint)
+    return found

@@ -6,6 +6,7 @@ folders) and checkpoints: of 1.x JSON files that name others, the validation def
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from notebook_ci.base.errors import InputError, NotebookCiError, located
 from notebook_ci.base.files import read_text
 from notebook_ci.base.texts import did_you_mean, quote
 from notebook_ci.validate_data import suites
-from notebook_ci.validate_data.sources import Data, Project, Request
+from notebook_ci.validate_data.sources import Data, Project, Validation
 from notebook_ci.validate_data.suites import Suite, at
 
 FOLDERS, CONFIG = ("gx", "great_expectations"), "great_expectations.yml"  # in the order of 0.18
@@ -23,6 +24,7 @@ FILES = "TupleFilesystemStoreBackend"
 GIVE_BOTH = "Set `data` and `suite` instead of `checkpoint`."
 SAVE_AGAIN = "Save it again with Great Expectations 1.x."
 ENTRY_HINT = "An entry of `validations` has a `batch_request`, and an `expectation_suite_name` that is text."
+BATCH_HINT = "An entry of `batches` has `batch_kwargs` with a `path`, and a list of `expectation_suite_names`."
 SUITE = "expectation_suite_name"
 STORING = "Store"  # begins the classes of actions that only store results
 
@@ -32,14 +34,6 @@ class Checkpoint:
     checks: tuple[tuple[Data | None, Suite], ...]  # None: the data is given
     actions: tuple[str, ...]  # names of its actions
     files: tuple[str, ...]  # the files that define it, without suites, relative to the workspace
-
-
-@dataclass(frozen=True)
-class _Validation:
-    suite: str
-    request: Request
-    file: str  # that states it
-    parameters: Mapping[str, Any]  # values for `$PARAMETER`s
 
 
 def read(name: str, cwd: Path, *, has_data: bool) -> tuple[Checkpoint, list[NotebookCiError]]:
@@ -57,11 +51,11 @@ def read(name: str, cwd: Path, *, has_data: bool) -> tuple[Checkpoint, list[Note
     content = suites.parsed(text, file) if is_1 else yaml12.mapping(text, origin=f"`{file}`", file=file)
     with located(file, 1):
         validations = list(_of_1(content, file, project) if is_1 else _of_0(content, file))
-        listed = at(content, list, f"`{file}`", "actions" if is_1 else "action_list", default=[], hint=SAVE_AGAIN)
+        listed = at(content, list, "actions" if is_1 else "action_list", where=f"`{file}`", default=[], hint=SAVE_AGAIN)
     if not validations:
         what = "validation definitions" if is_1 else "validations"
         raise InputError(f"The checkpoint {quote(name)} has no {what}.", file=file, line=1)
-    assets = {f"{each.request.source}/{each.request.asset}" for each in validations}
+    assets = {f"{each.source}/{each.asset}" for each in validations}
     if has_data and len(assets) > 1:
         message = f"The checkpoint {quote(name)} checks several data: {', '.join(map(quote, sorted(assets)))}."
         raise InputError(message, hint="Use `rules` to say which suite is for which file.", file=file, line=1)
@@ -74,7 +68,7 @@ def read(name: str, cwd: Path, *, has_data: bool) -> tuple[Checkpoint, list[Note
         suite, wrong = suites.read(cwd / suite_file, suite_file)
         data = None
         try:
-            data = None if has_data else project.find(each.request)
+            data = None if has_data else project.find(each)
         except InputError as error:
             wrong.append(error)
         errors += wrong
@@ -85,66 +79,55 @@ def read(name: str, cwd: Path, *, has_data: bool) -> tuple[Checkpoint, list[Note
     return Checkpoint(tuple(checks), tuple(actions), tuple(files)), errors
 
 
-def _of_1(content: Any, file: str, project: Project) -> Iterator[_Validation]:
+def _of_1(content: Any, file: str, project: Project) -> Iterator[Validation]:
     folder = _folder(project, "validation_definition_store", "validation_definitions")
-    for each in at(content, list, f"`{file}`", "validation_definitions", default=[], hint=SAVE_AGAIN):
-        name = at(each, str, f"A validation definition in `{file}`", "name", hint=SAVE_AGAIN)
+    for each in at(content, list, "validation_definitions", where=f"`{file}`", default=[], hint=SAVE_AGAIN):
+        name = at(each, str, "name", where=f"A validation definition in `{file}`", hint=SAVE_AGAIN)
         path = _named(project, folder, name, "validation definition", ".json")
         definition = suites.parsed(read_text(project.cwd / path, path), path)
+        keys = (("data", "datasource"), ("data", "asset"), ("data", "batch_definition"), ("suite",))
         with located(path, 1):
-            source, asset, batch = (
-                at(definition, str, f"`{path}`", "data", part, "name", hint=SAVE_AGAIN)
-                for part in ("datasource", "asset", "batch_definition")
+            source, asset, batch, suite = (
+                at(definition, str, *key, "name", where=f"`{path}`", hint=SAVE_AGAIN) for key in keys
             )
-            suite = at(definition, str, f"`{path}`", "suite", "name", hint=SAVE_AGAIN)
-        yield _Validation(suite, Request(source, asset, definition=batch), path, {})
+        yield Validation(suite, path, source, asset, batch)
 
 
-def _of_0(content: Any, file: str) -> Iterator[_Validation]:
-    where = f"`{file}`"
+def _of_0(content: Any, file: str) -> Iterator[Validation]:
+    part = partial(at, where=f"`{file}`", hint=ENTRY_HINT)
     if content.get("template_name"):
-        raise InputError(f"{where} has a `template_name`: another checkpoint, which is not read.", hint=GIVE_BOTH)
-    for each in at(content, list, where, "batches", default=[], hint=ENTRY_HINT):  # until 0.13
-        kwargs = at(each, dict, f"An entry of `batches` in {where}", "batch_kwargs", hint="It names a file as `path`.")
+        raise InputError(f"`{file}` has a `template_name`: another checkpoint, which is not read.", hint=GIVE_BOTH)
+    for each in part(content, list, "batches", default=[]):  # until 0.13
+        kwargs = part(each, dict, "batch_kwargs", hint=BATCH_HINT)
         asset = kwargs.get("data_asset_name") or kwargs.get("path") or kwargs.get("table")
-        path = at(kwargs, str, where, "path", default="", hint="Name a file.")
-        request = Request("", str(asset), path=path, passed={"batch_spec_passthrough": kwargs})
-        for suite in at(each, list, where, "expectation_suite_names", hint="List the names of suites."):
-            yield _Validation(str(suite), request, file, {})
+        passed = {"batch_spec_passthrough": kwargs}
+        for suite in part(each, list, "expectation_suite_names", hint=BATCH_HINT):
+            yield Validation(
+                str(suite), file, "", str(asset), path=part(kwargs, str, "path", default=""), passed=passed
+            )
     is_one = content.get("batch_request") or content.get(SUITE)
-    for each in at(content, list, where, "validations", default=[], hint=ENTRY_HINT) or ([{}] if is_one else []):
-        if not isinstance(each, dict):
-            raise InputError(f"{where} has {quote(each)} in `validations`.", hint=ENTRY_HINT)
-        suite = at(each, str, where, SUITE, default=content.get(SUITE) or "", hint=ENTRY_HINT)
-        if not suite:
-            raise InputError(f"{where} has a validation without `{SUITE}`.", hint=ENTRY_HINT)
+    for each in part(content, list, "validations", default=[]) or ([{}] if is_one else []):
+        suite = part(each, str, SUITE) if not isinstance(each, dict) or each.get(SUITE) else part(content, str, SUITE)
         batch, parameters = (
-            at(content, dict, where, key, default={}, hint=ENTRY_HINT)
-            | at(each, dict, where, key, default={}, hint=ENTRY_HINT)
+            part(content, dict, key, default={}) | part(each, dict, key, default={})
             for key in ("batch_request", "evaluation_parameters")
         )
-        yield _Validation(suite, _request(batch, where), file, parameters)
-
-
-def _request(content: Mapping[str, Any], where: str) -> Request:
-    query, options, runtime = (
-        at(content, dict, where, key, default={}, hint=ENTRY_HINT)
-        for key in ("data_connector_query", "options", "runtime_parameters")
-    )
-    wanted = options | at(query, dict, where, "batch_filter_parameters", default={}, hint=ENTRY_HINT)
-    source, asset, connector = (
-        at(content, str, where, key, default="", hint=ENTRY_HINT)
-        for key in ("datasource_name", "data_asset_name", "data_connector_name")
-    )
-    return Request(
-        source,
-        asset,
-        connector=connector,
-        path=at(runtime, str, where, "path", default="", hint="Name a file."),
-        wanted={key: str(value) for key, value in wanted.items() if value is not None},
-        index=query.get("index", query.get("limit", content.get("batch_slice"))),
-        passed=content,
-    )
+        query, options, runtime = (
+            part(batch, dict, key, default={}) for key in ("data_connector_query", "options", "runtime_parameters")
+        )
+        wanted = options | part(query, dict, "batch_filter_parameters", default={})
+        yield Validation(
+            suite,
+            file,
+            part(batch, str, "datasource_name", default=""),
+            part(batch, str, "data_asset_name", default=""),
+            connector=part(batch, str, "data_connector_name", default=""),
+            path=part(runtime, str, "path", default=""),
+            wanted={key: str(value) for key, value in wanted.items() if value is not None},
+            index=query.get("index", query.get("limit", batch.get("batch_slice"))),
+            passed=batch,
+            parameters=parameters,
+        )
 
 
 def _is_storing(action: Mapping[str, Any]) -> bool:
@@ -168,10 +151,10 @@ def _project(cwd: Path) -> Project:
 
 def _folder(project: Project, store: str, usual: str) -> str:
     """Return the folder of a store, relative to the workspace. Raises InputError if the store does not use files."""
+    part = partial(at, where=f"`{project.file}`", hint=GIVE_BOTH)
     with located(project.file, 1):
-        name = at(project.config, str, f"`{project.file}`", f"{store}_name", default=store, hint=GIVE_BOTH)
-        keys = ("stores", name, "store_backend")
-        backend = at(project.config, dict, f"`{project.file}`", *keys, default={}, hint=GIVE_BOTH)
+        name = part(project.config, str, f"{store}_name", default=store)
+        backend = part(project.config, dict, "stores", name, "store_backend", default={})
     kind, folder = backend.get("class_name", FILES), backend.get("base_directory", usual)
     if kind != FILES or not isinstance(folder, str):
         message = f"`{store}` of `{project.file}` is a {quote(kind)}, but validate-data reads only projects of files."

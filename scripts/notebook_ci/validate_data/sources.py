@@ -22,14 +22,9 @@ from notebook_ci.validate_data.suites import Type, at
 
 Json = Mapping[str, Any]
 SOURCE_TYPES = ("pandas", "pandas_filesystem")
-# Types of assets -> their format, and the argument that holds the path in a source of type `pandas`.
-ASSET_TYPES = {
-    "csv": ("csv", "filepath_or_buffer"),
-    "json": ("json", "path_or_buf"),
-    "parquet": ("parquet", "path"),
-    "excel": ("excel", "io"),
-    "feather": ("arrow", "path"),
-}
+# Types of assets -> the argument that holds the path in a source of type `pandas`. They are formats, too, but one.
+ASSET_TYPES = {"csv": "filepath_or_buffer", "json": "path_or_buf", "parquet": "path", "excel": "io", "feather": "path"}
+FORMATS = {"feather": "arrow"}
 NAMING_KEYS = ("type", "id", "name", "batch_definitions", "batch_metadata", "batching_regex", "connect_options")
 # Data connectors of 0.x. A pattern of the first is for all assets: their name is one of its groups.
 INFERRED, CONFIGURED = "InferredAssetFilesystemDataConnector", "ConfiguredAssetFilesystemDataConnector"
@@ -44,9 +39,11 @@ GIVE_DATA = "To use the suites of the checkpoint for other data, set `data` as w
 
 
 @dataclass(frozen=True)
-class Request:
-    """How a checkpoint names its data."""
+class Validation:
+    """One check of a checkpoint, as its project says it."""
 
+    suite: str
+    file: str  # where it is said
     source: str
     asset: str
     definition: str = ""  # of 1.x
@@ -55,6 +52,7 @@ class Request:
     wanted: Json = field(default_factory=dict)  # what groups of the pattern must be
     index: object = None  # which of several files
     passed: Json = field(default_factory=dict)  # how the file is read
+    parameters: Json = field(default_factory=dict)  # values for `$PARAMETER`s
 
 
 @dataclass(frozen=True)
@@ -92,33 +90,33 @@ class Project:
     def file(self) -> str:
         return f"{self.folder}/great_expectations.yml"
 
-    def find(self, request: Request) -> Data:
+    def find(self, said: Validation) -> Data:
         """Return the data that a checkpoint names. Raises InputError, without a file if there may be data later."""
-        passed = self._passed(request.passed)
-        if request.path:
-            return Data(self._path(request.path, "path", "", self.folder), passed)
-        if not (request.source and request.asset):
+        passed = self._passed(said.passed)
+        if said.path:
+            return Data(self._path(said.path, "path", "", self.folder), passed)
+        if not (said.source and said.asset):
             raise InputError("The checkpoint names no file as its data.", hint=GIVE_DATA, file=self.file, line=1)
-        asset = self._of_connector(request) if request.connector else self._of_fluent(request)
+        asset = self._of_connector(said) if said.connector else self._of_fluent(said)
         there = matches(f"{glob.escape(asset.folder)}/{asset.directive}", self.cwd)
         paths = [os.path.relpath(each, asset.folder) for each in there]
-        found = self._fitting(paths, asset, request) or self._fitting([asset.missing], asset, request)
+        found = self._fitting(paths, asset, said) or self._fitting([asset.missing], asset, said)
         if not found:
-            message = f"No file in `{asset.folder}` is {quote(request.asset)}: none matches {quote(asset.pattern)}."
+            message = f"No file in `{asset.folder}` is {quote(said.asset)}: none matches {quote(asset.pattern)}."
             raise InputError(message, hint=f"If DVC tracks it, run dvc-pull first. {GIVE_DATA}")
-        if len(found) > 1 and (asset.is_reordered or request.index not in THE_LAST):
+        if len(found) > 1 and (asset.is_reordered or said.index not in THE_LAST):
             names = listed([quote(path) for path in found], MOST_LISTED)
-            raise self._error(f"{quote(request.asset)} is one of several files, not the last: {names}.", request.asset)
+            raise self._error(f"{quote(said.asset)} is one of several files, not the last: {names}.", said.asset)
         return Data(f"{asset.folder}/{found[-1]}", {**asset.read, **passed}, len(found) - 1)
 
-    def _fitting(self, paths: Iterable[str], asset: _Asset, request: Request) -> list[str]:
+    def _fitting(self, paths: Iterable[str], asset: _Asset, said: Validation) -> list[str]:
         """Return the paths that match, in the order in which Great Expectations takes them."""
         try:
             pattern = re.compile(asset.pattern)
         except re.error as error:
             message = f"{quote(asset.pattern)} is not a regular expression: {error}."
             raise self._error(message, asset.pattern) from error
-        wanted = {**asset.wanted, **request.wanted}
+        wanted = {**asset.wanted, **said.wanted}
         fitting = []
         for path in filter(None, paths):
             if match := pattern.match(path):
@@ -128,21 +126,22 @@ class Project:
                     fitting.append(([values.get(str(name)) or "" for name in asset.order], path))
         return [path for _, path in sorted(fitting)]
 
-    def _of_fluent(self, request: Request) -> _Asset:
+    def _of_fluent(self, said: Validation) -> _Asset:
         """Return an asset of 1.x, which 0.18 has, too."""
-        what = f"The data source {quote(request.source)}"
-        source = self._named(self.config, "fluent_datasources", request.source, "data source")
+        what = f"The data source {quote(said.source)}"
+        source = self._named(self.config, "fluent_datasources", said.source, "data source")
         kind = self._one_of(SOURCE_TYPES, source, "type", what)
-        asset = self._named(source, "assets", request.asset, f"asset of the data source {quote(request.source)},")
-        what = f"The asset {quote(request.asset)}"
-        form, path_key = ASSET_TYPES[self._one_of(ASSET_TYPES, asset, "type", what)]
+        asset = self._named(source, "assets", said.asset, f"asset of the data source {quote(said.source)},")
+        what = f"The asset {quote(said.asset)}"
+        form = self._one_of(ASSET_TYPES, asset, "type", what)
+        path_key = ASSET_TYPES[form]
         batches: Json = {"regex": asset.get("batching_regex"), "sort_ascending": not asset.get("order_by")}
-        if request.definition:
-            of = f"batch definition of {quote(request.asset)},"
-            definition = self._named(asset, "batch_definitions", request.definition, of)
+        if said.definition:
+            of = f"batch definition of {quote(said.asset)},"
+            definition = self._named(asset, "batch_definitions", said.definition, of)
             batches = self._part(definition, dict, "partitioner", {})
         given = {key: value for key, value in asset.items() if key not in (*NAMING_KEYS, path_key)}
-        read = self._read({**given, "format": form}, what)
+        read = self._read({**given, "format": FORMATS.get(form, form)}, what)
         if kind == "pandas":
             folder, name = os.path.split(self._path(asset.get(path_key), path_key, "", self.folder))
             return _Asset(folder or ".", glob.escape(name), re.escape(name), read, name)
@@ -154,18 +153,18 @@ class Project:
         is_reordered = batches.get("sort_ascending") is False
         return _Asset(folder, directive, pattern, read, order=order, is_reordered=is_reordered)
 
-    def _of_connector(self, request: Request) -> _Asset:
+    def _of_connector(self, said: Validation) -> _Asset:
         """Return an asset of 0.x."""
-        what = f"The data source {quote(request.source)}"
-        source = self._named(self.config, "datasources", request.source, "data source")
+        what = f"The data source {quote(said.source)}"
+        source = self._named(self.config, "datasources", said.source, "data source")
         self._one_of(("PandasExecutionEngine",), self._part(source, dict, "execution_engine", {}), "class_name", what)
-        of = f"data connector of {quote(request.source)},"
-        connector = self._named(source, "data_connectors", request.connector, of)
-        what = f"The data connector {quote(request.connector)}"
+        of = f"data connector of {quote(said.source)},"
+        connector = self._named(source, "data_connectors", said.connector, of)
+        what = f"The data connector {quote(said.connector)}"
         kind = self._one_of((INFERRED, CONFIGURED), connector, "class_name", what)
         folder, asset = self._path(connector.get("base_directory"), "base_directory", self.folder), {}
         if kind == CONFIGURED:
-            asset = self._named(connector, "assets", request.asset, f"asset of {quote(request.connector)},")
+            asset = self._named(connector, "assets", said.asset, f"asset of {quote(said.connector)},")
             folder = self._path(asset.get("base_directory") or ".", "base_directory", folder)
         regex = {**self._part(connector, dict, "default_regex", {}), **asset}
         directive = asset.get("glob_directive") or connector.get("glob_directive", "*")
@@ -174,18 +173,17 @@ class Project:
         pattern = self._part(regex, str, "pattern", "(.*)")
         directive = self._path(directive, "glob_directive", "")
         is_reordered = bool(connector.get("sorters"))
-        wanted = {ASSET: request.asset} if kind == INFERRED else {}
-        return _Asset(folder, directive, pattern, read, request.asset, wanted, names, is_reordered=is_reordered)
+        wanted = {ASSET: said.asset} if kind == INFERRED else {}
+        return _Asset(folder, directive, pattern, read, said.asset, wanted, names, is_reordered=is_reordered)
 
     def _passed(self, settings: Json) -> dict[str, Any]:
         """Return how 0.x reads a file."""
         passed = self._part(settings, dict, "batch_spec_passthrough", {})
         reader = self._part(passed, str, "reader_method", "").removeprefix("read_")
-        kind = ASSET_TYPES.get(reader, ("",))[0]
-        if reader and not kind:
+        if reader and reader not in ASSET_TYPES:
             raise self._error(f"`reader_method` is {quote(reader)}; accepted: {', '.join(ASSET_TYPES)}.", reader)
         given = self._part(passed, dict, "reader_options", {})
-        return self._read({**given, "format": kind or None}, "`reader_options`")
+        return self._read({**given, "format": FORMATS.get(reader, reader) or None}, "`reader_options`")
 
     def _read(self, given: Json, what: str) -> dict[str, Any]:
         """Return options of pandas as arguments of `Options`."""
@@ -207,7 +205,7 @@ class Project:
 
     def _part(self, settings: Json, kind: type[Type], key: str, default: Type) -> Type:
         with located(self.file, 1):
-            return at(settings, kind, f"The project `{self.folder}`", key, default=default, hint=GIVE_DATA)
+            return at(settings, kind, key, where=f"The project `{self.folder}`", default=default, hint=GIVE_DATA)
 
     def _one_of(self, accepted: Collection[str], settings: Json, key: str, what: str) -> str:
         found, module = settings.get(key), settings.get("module_name")

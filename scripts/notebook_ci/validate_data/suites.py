@@ -166,7 +166,7 @@ def stated_lines(text: str) -> list[int]:
     return lines
 
 
-def at(content: object, kind: type[Type], where: str, *keys: str, default: Type | None = None, hint: str) -> Type:
+def at(content: object, kind: type[Type], *keys: str, where: str, hint: str, default: Type | None = None) -> Type:
     """Return what an object contains at a path of keys. Raises InputError for another kind, and for empty text."""
     for key in keys:
         content = content.get(key) if isinstance(content, dict) else None
@@ -186,13 +186,13 @@ def _head(content: Any, file: str) -> tuple[str, list[Any], dict[str, Any]]:
     `content` may be any JSON value: `at` refuses what is not an object.
     """
     where = f"The suite `{file}`"
-    expectations = at(content, list, where, "expectations", hint=WHAT_A_SUITE_IS)
+    expectations = at(content, list, "expectations", where=where, hint=WHAT_A_SUITE_IS)
     _refuse_unknown(content, SUITE_KEYS, where)
     if not expectations:
         hint = "Add some, or remove the suite from the inputs."
         raise InputError(f"{where} has no expectations: any data would pass.", hint=hint)
-    name = at(content, str, where, "name", hint='Add `"name": "..."`.')
-    return name, expectations, at(content, dict, where, "suite_parameters", default={}, hint=WHAT_A_SUITE_IS)
+    name = at(content, str, "name", where=where, hint='Add `"name": "..."`.')
+    return name, expectations, at(content, dict, "suite_parameters", where=where, default={}, hint=WHAT_A_SUITE_IS)
 
 
 def _refuse_both(content: Any, text: str, file: str) -> None:
@@ -210,10 +210,12 @@ def _refuse_both(content: Any, text: str, file: str) -> None:
 
 
 def _stated(content: Any, line: int) -> Stated:
-    stated_type = at(content, str, "An expectation", "type", hint='Write `{"type": "expect_...", "kwargs": {...}}`.')
+    stated_type = at(
+        content, str, "type", where="An expectation", hint='Write `{"type": "expect_...", "kwargs": {...}}`.'
+    )
     _refuse_unknown(content, STATED_KEYS, quote(stated_type))
     hint = 'Write `"kwargs": {"column": ...}`.'
-    kwargs = at(content, dict, quote(stated_type), "kwargs", hint=hint) if "kwargs" in content else {}
+    kwargs = at(content, dict, "kwargs", where=quote(stated_type), hint=hint) if "kwargs" in content else {}
     if wrong := conditions.wrong(kwargs):
         raise InputError(wrong, hint="A suite cannot run or fetch anything.")
     if stated_type == QUERY and "{batch}" not in str(kwargs.get(QUERY_KEY)):
