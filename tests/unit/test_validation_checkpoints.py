@@ -130,12 +130,6 @@ OF_CONFIGURATIONS: dict[str, tuple[str, str, int, str]] = {
         10,
         "The asset `a` has the type `dataframe`; accepted: csv, json, ",
     ),
-    "code of one's own": (
-        "type: csv",
-        "type: csv\n        module_name: great_expectations_evil",
-        10,
-        "The asset `a` has the type `csv` of `great",
-    ),
     "data outside": (
         "base_directory: data",
         "base_directory: ../..",

@@ -186,7 +186,7 @@ def test_actions_that_are_not_run(tmp_path: Path) -> None:
     actions = [{"name": name, "action": {"class_name": kind}} for name, kind in classes.items()]
     old_project(tmp_path, {"expectation_suite_name": "s", "batch_request": ONE, "action_list": actions})
     (notice,) = planned(tmp_path).problems
-    assert notice.message == "Actions of the checkpoint `c` are not run: docs, chat."
+    assert notice.message == "Actions of the checkpoint `c` are not run: store, docs, chat."
 
 
 def refused(folder: Path) -> list[Found]:

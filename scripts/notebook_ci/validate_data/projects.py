@@ -4,7 +4,7 @@ A project is a folder with `great_expectations.yml`, and next to it one folder e
 folders) and checkpoints: of 1.x JSON files that name others, the validation definitions; of 0.x YAML files.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,6 @@ SAVE_AGAIN = "Save it again with Great Expectations 1.x."
 ENTRY_HINT = "An entry of `validations` has a `batch_request`, and an `expectation_suite_name` that is text."
 BATCH_HINT = "An entry of `batches` has `batch_kwargs` with a `path`, and a list of `expectation_suite_names`."
 SUITE = "expectation_suite_name"
-STORING = "Store"  # begins the classes of actions that only store results
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def read(name: str, cwd: Path, *, has_data: bool) -> tuple[Checkpoint, list[Note
         errors += wrong
         if suite and (data or has_data):
             checks.append((data, replace(suite, parameters={**suite.parameters, **each.parameters})))
-    actions = [str(each.get("name")) for each in listed if isinstance(each, dict) and not _is_storing(each)]
+    actions = [str(each.get("name")) for each in listed if isinstance(each, dict)]
     files = dict.fromkeys([project.file, file, *(each.file for each in validations)])
     return Checkpoint(tuple(checks), tuple(actions), tuple(files)), errors
 
@@ -128,11 +127,6 @@ def _of_0(content: Any, file: str) -> Iterator[Validation]:
             passed=batch,
             parameters=parameters,
         )
-
-
-def _is_storing(action: Mapping[str, Any]) -> bool:
-    settings = action.get("action")
-    return isinstance(settings, dict) and str(settings.get("class_name")).startswith(STORING)
 
 
 def _project(cwd: Path) -> Project:

@@ -28,7 +28,7 @@ FORMATS = {"feather": "arrow"}
 NAMING_KEYS = ("type", "id", "name", "batch_definitions", "batch_metadata", "batching_regex", "connect_options")
 # Data connectors of 0.x. A pattern of the first is for all assets: their name is one of its groups.
 INFERRED, CONFIGURED = "InferredAssetFilesystemDataConnector", "ConfiguredAssetFilesystemDataConnector"
-ASSET, OWN_MODULES = "data_asset_name", "great_expectations."
+ASSET = "data_asset_name"
 # Options of pandas that `read` has by another name, and those that change nothing.
 AS_READ = {"delimiter": "sep", "sheet_name": "sheet", "parse_dates": "dates"}
 WITHOUT_EFFECT = ("engine", "low_memory", "compression", "order_by")
@@ -208,12 +208,10 @@ class Project:
             return at(settings, kind, key, where=f"The project `{self.folder}`", default=default, hint=GIVE_DATA)
 
     def _one_of(self, accepted: Collection[str], settings: Json, key: str, what: str) -> str:
-        found, module = settings.get(key), settings.get("module_name")
-        is_own = module is not None and not str(module).startswith(OWN_MODULES)
-        if isinstance(found, str) and found in accepted and not is_own:
+        found = settings.get(key)
+        if isinstance(found, str) and found in accepted:
             return found
-        of = f" of {quote(module)}" if is_own else ""
-        message = f"{what} has the {key.removesuffix('_name')} {quote(found)}{of}; accepted: {', '.join(accepted)}."
+        message = f"{what} has the {key.removesuffix('_name')} {quote(found)}; accepted: {', '.join(accepted)}."
         raise self._error(message, found)
 
     def _path(self, value: object, key: str, *roots: str) -> str:

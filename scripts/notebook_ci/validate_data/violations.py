@@ -65,10 +65,16 @@ class _Judge:
             return self._missing(missing)
         if doubt:
             return self._not_evaluated(*doubt)
+        if any(
+            isinstance(each, dict) and str(each.get("$PARAMETER")).startswith("urn:")
+            for each in self.stated.kwargs.values()
+        ):
+            return self._not_evaluated("a result of another validation is not stored", f"Write a name. {PARAMETERS}")
         if result is None:
             return self._not_evaluated("`Great Expectations gave no result`", self._advice())
         if reason := _exception(result.get("exception_info")):
-            return self._not_evaluated(quote(reason), PARAMETERS if "$PARAMETER" in reason else self._advice())
+            is_parameter = "$PARAMETER" in reason or "suite parameter" in reason
+            return self._not_evaluated(quote(reason), PARAMETERS if is_parameter else self._advice())
         return None if result["success"] else self._violated(result.get("result") or {})
 
     def _missing(self, missing: Sequence[str]) -> Violation:

@@ -1,5 +1,6 @@
 """Checkpoints of a project, read without running any of its code."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,62 @@ def test_a_checkpoint_whose_data_cannot_be_read(workspace: Workspace, project: P
         "`data/small.csv` cannot be read as csv: `Expected 2 fields in line 3, saw 3`. "
         "Correct it, or say how it is written: `read: {sep: ..., header: ...}`."
     )
+
+
+OLD = """config_version: 3.0
+datasources:
+  files:
+    class_name: Datasource
+    execution_engine: {class_name: PandasExecutionEngine}
+    data_connectors:
+      trips:
+        class_name: InferredAssetFilesystemDataConnector
+        base_directory: ../data
+        default_regex: {group_names: [data_asset_name, year], pattern: '([a-z]+)_(\\d+)\\.csv'}
+"""
+REQUEST = {"datasource_name": "files", "data_connector_name": "trips", "data_asset_name": "trips"}
+PARAMETERS = {"rows": 4, "most": 10}
+LEAST, URN = {"$PARAMETER": "trunc(rows * 0.9)"}, {"$PARAMETER": "urn:great_expectations:validations:s.x:y.result.z"}
+OF_0: list[tuple[str, dict[str, Any], str]] = [
+    ("expect_table_row_count_to_be_between", {"min_value": LEAST}, ""),
+    ("expect_column_values_to_be_between", {"column": "mass", "max_value": {"$PARAMETER": "most"}}, "1 of 3 values of"),
+    ("expect_column_values_to_be_in_range", {"column": "mass"}, "expect_column_values_to_be_in_range cannot be evalua"),
+    ("expect_table_row_count_to_equal", {"value": URN}, 'expect_table_row_count_to_equal (`value: {"$PARAMETER": '),
+    (
+        "expect_column_max_to_be_between",
+        {"column": "mass", "max_value": {"$PARAMETER": "least"}},
+        "expect_column_max_to",
+    ),
+    ("expect_column_to_exist", {"column": "name"}, ""),
+]
+
+
+def test_a_checkpoint_of_0(workspace: Workspace) -> None:
+    """A custom expectation, and values that are not known, fail by themselves: the rest is checked."""
+    stated_ = [{"expectation_type": kind, "kwargs": kwargs} for kind, kwargs, _ in OF_0]
+    parameters = {"evaluation_parameters": {**PARAMETERS, "most": 1}}
+    workspace.write(
+        "gx/expectations/trips/all.json", {"expectation_suite_name": "x", "expectations": stated_, **parameters}
+    )
+    workspace.write("gx/great_expectations.yml", OLD)
+    validations = [{"batch_request": REQUEST, "expectation_suite_name": "trips.all"}]
+    checkpoint = {"validations": validations, "evaluation_parameters": {"most": 50}}
+    workspace.write("gx/checkpoints/nightly.yml", json.dumps(checkpoint))
+    for year in (2023, 2024):
+        workspace.write(f"data/trips_{year}.csv", SMALL)
+    done = workspace.run(STAGE, {"checkpoint": "nightly"})
+    assert done.code == 1, done.log
+    ((data, result),) = results(done).items()
+    assert (data, result["suite"], result["evaluated"]) == ("data/trips_2024.csv", "gx/expectations/trips/all.json", 6)
+    expected = [message for _, _, message in OF_0 if message]
+    found = violations(done)
+    assert [each["message"][: len(message)] for each, message in zip(found, expected, strict=True)] == expected
+    assert [each["kind"] for each in found] == ["violation", *["not-evaluated"] * 3]
+    assert "a result of another validation is not stored. Write a name." in found[2]["message"]
+    assert "`No value found for $PARAMETER least`. Add its value to the suite" in found[3]["message"]
+    told = "`data/trips_2024.csv` is the last of 2 files that match. Only it is checked. To check others, set `data` as"
+    assert told in [each.message[: len(told)] for each in done.annotations("notice")]
+    assert {"gx/checkpoints/nightly.yml", "data/trips_2024.csv"} <= done.record["read"].keys()
 
 
 ANY_SOURCE = """config_version: 4.0
