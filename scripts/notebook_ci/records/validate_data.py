@@ -45,7 +45,7 @@ class Violation:
 class RuleResult:
     """The result of checking some data against one suite."""
 
-    data: str  # a file, relative to the workspace if it is inside, or the batch of a checkpoint
+    data: str  # a file or folder, relative to the workspace if it is inside
     sha256: str = ""  # empty if the data is not a single file
     rows: int = 0
     columns: int = 0

@@ -114,7 +114,7 @@ def _of_0(content: Any, file: str) -> Iterator[Validation]:
         query, options, runtime = (
             part(batch, dict, key, default={}) for key in ("data_connector_query", "options", "runtime_parameters")
         )
-        wanted = options | part(query, dict, "batch_filter_parameters", default={})
+        filters = options | part(query, dict, "batch_filter_parameters", default={})
         yield Validation(
             suite,
             file,
@@ -122,7 +122,7 @@ def _of_0(content: Any, file: str) -> Iterator[Validation]:
             part(batch, str, "data_asset_name", default=""),
             connector=part(batch, str, "data_connector_name", default=""),
             path=part(runtime, str, "path", default=""),
-            wanted={key: str(value) for key, value in wanted.items() if value is not None},
+            filters={key: str(value) for key, value in filters.items() if value is not None},
             index=query.get("index", query.get("limit", batch.get("batch_slice"))),
             passed=batch,
             parameters=parameters,

@@ -38,16 +38,16 @@ def run(inputs: ValidateInputs, planned: ValidationPlan, context: Context, recor
     engine = Engine()
     record.great_expectations, record.pandas = engine.version, engine.pandas_version
     suites = engine.suites(planned.suites)
-    validation = _Validation(engine, context, record)
+    validator = _Validator(engine, context, record)
     for rule in planned.rules:
-        validation.run(rule, suites[rule.suite.file])
+        validator.run(rule, suites[rule.suite.file])
     record.success = all(result.success for result in record.results)
     if not record.success:
         record.status = "failed"
 
 
 @dataclass
-class _Validation:
+class _Validator:
     engine: Engine
     context: Context
     record: ValidateRecord

@@ -49,7 +49,7 @@ class Validation:
     definition: str = ""  # of 1.x
     connector: str = ""  # of 0.x, if the data source is not one of the kinds of 1.x
     path: str = ""  # of 0.x: the file itself
-    wanted: Json = field(default_factory=dict)  # what groups of the pattern must be
+    filters: Json = field(default_factory=dict)  # what groups of the pattern must be
     index: object = None  # which of several files
     passed: Json = field(default_factory=dict)  # how the file is read
     parameters: Json = field(default_factory=dict)  # values for `$PARAMETER`s
@@ -73,7 +73,7 @@ class _Asset:
     pattern: str
     read: Json
     missing: str = ""  # the file that must be missing if none matches
-    wanted: Json = field(default_factory=dict)  # what groups of the pattern must be
+    filters: Json = field(default_factory=dict)  # what groups of the pattern must be
     names: Sequence[object] = ()  # of these groups
     order: Sequence[object] = ()  # groups by which files are sorted, before their names
     is_reordered: bool = False  # sorted in another way, which is not known here
@@ -116,13 +116,13 @@ class Project:
         except re.error as error:
             message = f"{quote(asset.pattern)} is not a regular expression: {error}."
             raise self._error(message, asset.pattern) from error
-        wanted = {**asset.wanted, **said.wanted}
+        filters = {**asset.filters, **said.filters}
         fitting = []
         for path in filter(None, paths):
             if match := pattern.match(path):
                 groups = match.groupdict() or dict(zip(map(str, asset.names), match.groups(), strict=False))
                 values = {ASSET: "DEFAULT_ASSET_NAME", "path": path, **groups}
-                if wanted.items() <= values.items():
+                if filters.items() <= values.items():
                     fitting.append(([values.get(str(name)) or "" for name in asset.order], path))
         return [path for _, path in sorted(fitting)]
 
@@ -173,8 +173,8 @@ class Project:
         pattern = self._part(regex, str, "pattern", "(.*)")
         directive = self._path(directive, "glob_directive", "")
         is_reordered = bool(connector.get("sorters"))
-        wanted = {ASSET: said.asset} if kind == INFERRED else {}
-        return _Asset(folder, directive, pattern, read, said.asset, wanted, names, is_reordered=is_reordered)
+        filters = {ASSET: said.asset} if kind == INFERRED else {}
+        return _Asset(folder, directive, pattern, read, said.asset, filters, names, is_reordered=is_reordered)
 
     def _passed(self, settings: Json) -> dict[str, Any]:
         """Return how 0.x reads a file."""
