@@ -183,13 +183,19 @@ OF_CONFIGURATIONS: dict[str, tuple[str, str, int, str]] = {
         "type: csv",
         "type: csv\n        skiprows: 3",
         1,
-        f"The asset `a` has an unknown option `skiprows`. {GIVE_DATA}",
+        f"`a` has an unknown option `skiprows`. {GIVE_DATA}",
+    ),
+    "no header": (
+        "type: csv",
+        "type: csv\n        header: null",
+        1,
+        f"`header` in `a` does not accept `null`. {GIVE_DATA}",
     ),
     "a part of each file": (
         "type: csv",
         "type: csv\n        splitter: {column_name: x}",
         1,
-        "The asset `a` has an unknown option `splitter`.",
+        "`a` has an unknown option `splitter`.",
     ),
     "an option of another format": (
         "type: csv",

@@ -141,7 +141,7 @@ class Project:
             definition = self._named(asset, "batch_definitions", said.definition, of)
             batches = self._part(definition, dict, "partitioner", {})
         given = {key: value for key, value in asset.items() if key not in (*NAMING_KEYS, path_key)}
-        read = self._read({**given, "format": FORMATS.get(form, form)}, what)
+        read = self._read({**given, "format": FORMATS.get(form, form)}, quote(said.asset))
         if kind == "pandas":
             folder, name = os.path.split(self._path(asset.get(path_key), path_key, "", self.folder))
             return _Asset(folder or ".", glob.escape(name), re.escape(name), read, name)
@@ -190,8 +190,9 @@ class Project:
         read = {AS_READ.get(key, key): value for key, value in given.items() if key not in WITHOUT_EFFECT}
         if read.pop("lines", False):
             read["format"] = "jsonl"
+        unset = [key for key, value in read.items() if value is None and (key != "header" or read.get("names"))]
         try:
-            return options.parse({key: value for key, value in read.items() if value is not None}, what)
+            return options.parse({key: value for key, value in read.items() if key not in unset}, what)
         except InputError as error:
             raise self._error(error.message, what) from error
 
