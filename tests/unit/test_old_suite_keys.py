@@ -330,7 +330,8 @@ def test_a_checkpoint_of_1_may_use_a_suite_of_0(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("name\n1\n")
     planned = plan.create(ValidateInputs(checkpoint="c"), Workspace(tmp_path, {}))
     assert isinstance(planned, plan.ValidationPlan)
-    assert [(rule.suite.name, rule.suite.is_old) for rule in planned.rules] == [("types", True)]
+    found = [(rule.data, rule.suite.name, rule.suite.is_old) for rule in planned.rules]
+    assert found == [("a.csv", "types", True)]
     assert [each.file for each in planned.problems] == ["gx/expectations/s.json"] * 2
 
 

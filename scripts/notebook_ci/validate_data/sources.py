@@ -107,7 +107,7 @@ class Project:
         if len(found) > 1 and (asset.is_reordered or said.index not in THE_LAST):
             names = listed([quote(path) for path in found], MOST_LISTED)
             raise self._error(f"{quote(said.asset)} is one of several files, not the last: {names}.", said.asset)
-        return Data(f"{asset.folder}/{found[-1]}", {**asset.read, **passed}, len(found) - 1)
+        return Data(posixpath.normpath(f"{asset.folder}/{found[-1]}"), {**asset.read, **passed}, len(found) - 1)
 
     def _fitting(self, paths: Iterable[str], asset: _Asset, said: Validation) -> list[str]:
         """Return the paths that match, in the order in which Great Expectations takes them."""
