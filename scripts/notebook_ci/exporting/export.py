@@ -12,6 +12,7 @@ from notebook_ci.base import isolation, worker
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError, Problem, SurroundingsError
 from notebook_ci.base.files import TMPDIR, unwritable
+from notebook_ci.base.heartbeat import heartbeat
 from notebook_ci.base.locks import Lock, StaleError
 from notebook_ci.base.process import Argument, Deadline
 from notebook_ci.base.texts import quote
@@ -81,16 +82,17 @@ def export(lock: Lock, python: str, context: Context) -> Exported:
         except OSError as error:
             raise unwritable(f"`{lock.name}` cannot be copied", copy, error, TMPDIR) from error
         try:
-            reply = worker.ask(
-                tool.worker(environment, WORKER),
-                request,
-                Export,
-                tool=name,
-                env=isolation.for_others(context.environ),
-                cwd=copy,
-                console=context.console,
-                deadline=Deadline.after(SECONDS),
-            )
+            with heartbeat(context.console.progress, lambda: f"exporting with {name}"):
+                reply = worker.ask(
+                    tool.worker(environment, WORKER),
+                    request,
+                    Export,
+                    tool=name,
+                    env=isolation.for_others(context.environ),
+                    cwd=copy,
+                    console=context.console,
+                    deadline=Deadline.after(SECONDS),
+                )
         except worker.TooSlow as error:
             raise SurroundingsError(f"{name} did not export `{lock.name}` within {SECONDS} s.") from error
     _raise_problems(lock, python, reply, context.problems)

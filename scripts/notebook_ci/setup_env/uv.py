@@ -15,10 +15,11 @@ from typing import TypeVar
 from notebook_ci.base import isolation, pip_settings, process, uv_settings
 from notebook_ci.base.console import Console
 from notebook_ci.base.errors import NotebookCiError, SurroundingsError
+from notebook_ci.base.heartbeat import heartbeat
 from notebook_ci.base.index_settings import IndexSettings
 from notebook_ci.base.masking import learn, masked
 from notebook_ci.base.process import Argument, program_in
-from notebook_ci.base.texts import without_users
+from notebook_ci.base.texts import listed, without_users
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.tools import installing
 from notebook_ci.tools.installing import DESCRIBE, IDENTIFY, RETRIES, SILENCE_SECONDS
@@ -28,6 +29,11 @@ PROBE_SECONDS = 60
 LINES_SHOWN = 30
 # With these variables, uv would use another environment or Python than the given one.
 FOREIGN = ("VIRTUAL_ENV", "CONDA_PREFIX", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT", "UV_SYSTEM_PYTHON")
+
+MOST_NAMED = 3
+# Words with which lines of uv (0.13) begin: `Downloading torch (2.1GiB)`, ` Downloaded torch`, `Resolved 2 packages`.
+_BEGINS, _ENDS = {"Downloading", "Building", "Updating"}, {"Downloaded", "Built", "Updated"}
+_NEXT = {"Resolved": "downloading", "Prepared": "installing", "Installed": "byte-compiling"}
 
 Answer = TypeVar("Answer")
 
@@ -77,9 +83,11 @@ class Uv:
         self, arguments: Sequence[Argument], *, env: Mapping[str, str] | None = None, stdin: str = ""
     ) -> process.Completed:
         """Run uv, and return how it ended, without secrets."""
-        with self.log.open("a", encoding="utf-8") as log:
+        lines: list[str] = []
+        env = self._environment() | dict(env or {})
+        with self.log.open("a", encoding="utf-8") as log, heartbeat(self.console.progress, lambda: doing(lines)):
             completed = process.run(
-                [PROGRAM, *arguments], env=self._environment() | dict(env or {}), cwd=self.workspace.cwd, stdin=stdin
+                [PROGRAM, *arguments], env=env, cwd=self.workspace.cwd, stdin=stdin, on_line=lines.append
             )
             output = without_users(masked(completed.output))
             log.write(output + "\n")
@@ -98,6 +106,19 @@ class Uv:
         settings = IndexSettings() if has_own else pip_settings.read(self.workspace.environ)
         learn(settings.for_uv())
         return settings
+
+
+def doing(lines: Sequence[str]) -> str:
+    """Return what uv is doing, as far as its output tells."""
+    step, parts = "resolving", dict[str, str]()
+    for line in lines:
+        word, _, what = line.strip().partition(" ")
+        if word in _BEGINS:
+            parts[what.partition(" ")[0]] = without_users(f"{word.lower()} {what}")
+        elif word in _ENDS:
+            parts.pop(what.partition(" ")[0], None)
+        step = _NEXT.get(word, step)
+    return listed(list(parts.values()), MOST_NAMED) or step
 
 
 def identify(python: Path) -> PythonIdentity:

@@ -20,6 +20,7 @@ from notebook_ci.base import indexes, process, signals
 from notebook_ci.base.console import Console, console
 from notebook_ci.base.errors import Cancelled, NotebookCiError, SurroundingsError
 from notebook_ci.base.files import unwritable
+from notebook_ci.base.heartbeat import heartbeat
 from notebook_ci.base.load_inputs import LIBRARY_NEEDED, NOTHING_TO_DO
 from notebook_ci.base.masking import learn, masked
 from notebook_ci.base.process import program_in
@@ -111,8 +112,9 @@ class ToolInstaller:
         why = "again, because files in it have changed" if changed else "once"
         _say(f"Installing the tool environment {name} ({why}) ...")
         try:
-            self._settle(uv, lambda new: self._install_uv(new, name))
-            self._settle(folder, lambda new: self._install(new, name, uv))
+            with heartbeat(_say, lambda: f"installing the tool environment {name}"):
+                self._settle(uv, lambda new: self._install_uv(new, name))
+                self._settle(folder, lambda new: self._install(new, name, uv))
         except OSError as error:
             what = f"The tool environments cannot be installed in `{folder.parent}`"
             raise unwritable(what, folder.parent, error, ELSEWHERE) from error
