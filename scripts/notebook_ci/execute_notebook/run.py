@@ -231,11 +231,12 @@ def _warn_of_changes(environment: Path, context: Context) -> None:
 
 
 def _notice_kernels(executions: Sequence[Execution], interpreter: Interpreter, context: Context) -> None:
-    """Report notebooks that do not run with what they were saved with, or that run in another language."""
+    """Report in one notice the notebooks that do not run with what they were saved with; and other languages."""
     groups: dict[tuple[str, str], list[Execution]] = defaultdict(list)
     for each in {each.path: each for each in executions}.values():
         if each.document:
             groups[_saved_with(each, each.document, interpreter), each.kernel.name].append(each)
+    differing: dict[str, list[str]] = defaultdict(list)
     for (saved, used), found in groups.items():
         who = listed([each.path for each in found], plan.MOST_LISTED)
         if found[0].is_ipykernel:
@@ -243,9 +244,11 @@ def _notice_kernels(executions: Sequence[Execution], interpreter: Interpreter, c
         else:
             runs = f"the kernel {quote(used)} ({found[0].kernel.resource_dir})"
         if saved:
-            context.notice(f"{who}: saved with {saved}. Runs here with {runs} instead.")
+            differing[runs].append(f"{who}: saved with {saved}")
         elif not found[0].is_ipykernel:
             context.console.progress(f"{who}: runs with {runs}.")
+    for runs, who_saved in differing.items():
+        context.notice(f"{'; '.join(who_saved)}. Runs here with {runs} instead.")
 
 
 def _saved_with(execution: Execution, saved: Document, interpreter: Interpreter) -> str:
