@@ -1,10 +1,13 @@
 """How uv installs a lock, what is installed, and why pip or uv failed."""
 
+import re
+
 from notebook_ci.base import known_errors
 from notebook_ci.base.errors import NotebookCiError, SurroundingsError
 from notebook_ci.base.known_errors import KnownError
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.process import Argument
+from notebook_ci.base.texts import quote
 
 # How long each try waits for an index that accepts a connection and sends nothing.
 SILENCE_SECONDS = 15
@@ -66,12 +69,12 @@ _KNOWN = (
     ),
     KnownError(
         r"(?<![.\d])40[17](?![.\d])|unauthorized",
-        "{what}: the package index or the proxy requires credentials, or rejects yours.",
+        "{what}: the package index{index} or the proxy requires credentials, or rejects yours.",
         f"Check user and password. {_SETTINGS_HINT}",
     ),
     KnownError(
         r"(?<![.\d])403(?![.\d])|forbidden",
-        "{what}: the package index denies access.",
+        "{what}: the package index{index} denies access.",
         f"Check the address of the index, and that the credentials allow reading it. {_SETTINGS_HINT}",
     ),
     KnownError(
@@ -88,6 +91,11 @@ _KNOWN = (
         r"connection|resolution|dns error|unreachable|not known|sending request|tunnel error|proxyerror",
         "{what}: the package index cannot be reached.",
         f"Check the network and the proxy (`HTTPS_PROXY`). {_SETTINGS_HINT}",
+    ),
+    KnownError(
+        r"server error \((?P<status>[^)]+)\)",
+        "{what}: the package index answers with an error ({status}).",
+        f"Try again later. {_SETTINGS_HINT}",
     ),
     KnownError(
         r"no matching distribution|not found in the|no solution found|(?<![.\d])404(?![.\d])|no usable wheels"
@@ -110,7 +118,9 @@ def explain(what: str, output: str, *, elsewhere: str) -> NotebookCiError:
     into another folder, as part of a sentence: `set X to another folder`.
     """
     other = SurroundingsError(f"{what}: see the lines above.", hint="If they do not help, please report it.")
-    return known_errors.explain(_KNOWN, output, what=what, elsewhere=elsewhere) or other
+    refusing = re.search(r"An index (?:URL )?\((\S+)\)", output)
+    index = f" {quote(refusing[1])}" if refusing else ""
+    return known_errors.explain(_KNOWN, output, what=what, elsewhere=elsewhere, index=index) or other
 
 
 def install_arguments(lock: Lock, python: Argument, file: Argument, project: Argument) -> list[Argument]:
