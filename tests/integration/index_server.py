@@ -154,12 +154,15 @@ def serve(index: IndexServer) -> Iterator[IndexServer]:
         thread.join()
 
 
-def make_wheel(folder: Path, name: str, version: str = "1.0") -> Path:
-    """Make a wheel with one module, which has a variable `VERSION`, and one program, which prints it."""
+def make_wheel(folder: Path, name: str, version: str = "1.0", metadata: str = "", tag: str = "py3-none-any") -> Path:
+    """Make a wheel with one module, which has a variable `VERSION`, and one program, which prints it.
+
+    `metadata` are more lines of its metadata. The `tag` of its name says which Pythons it is for.
+    """
     info = f"{name}-{version}.dist-info"
     files = {
         f"{name}.py": f"VERSION = {version!r}\n\n\ndef main():\n    print(VERSION)\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{metadata}",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{info}/entry_points.txt": f"[console_scripts]\n{name} = {name}:main\n",
     }
@@ -168,7 +171,7 @@ def make_wheel(folder: Path, name: str, version: str = "1.0") -> Path:
     files[f"{name}.dll"], hashes[f"{name}.dll"] = "signed", base64.urlsafe_b64encode(hashlib.sha256(b"").digest())
     rows = [f"{file},sha256={hashes[file].decode().rstrip('=')},{len(files[file])}\n" for file in files]
     files[f"{info}/RECORD"] = "".join([*rows, f"{info}/RECORD,,\n"])
-    wheel = folder / f"{name}-{version}-py3-none-any.whl"
+    wheel = folder / f"{name}-{version}-{tag}.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for file, text in files.items():
             archive.writestr(zipfile.ZipInfo(file), text)  # without a time: its hash is in locks beside the tests

@@ -160,6 +160,9 @@ def small() -> Iterator[Package]:
         files[f"{info}/METADATA"] = metadata.format("greet").replace("1.0", version)
         files |= {f"{info}/INSTALLER": "conda", f"{info}/RECORD": "greet.py,sha256=other,1\n"}
         yield Package("greet", version, ["python"], files, entry_points=["greet = greet:main"])
+    kernel = {"site-packages/ipykernel.py": "", "site-packages/ipykernel-1.0.dist-info/METADATA": metadata}
+    kernel = {name: text.format("ipykernel") for name, text in kernel.items()}
+    yield Package("ipykernel", "1.0", ["python"], kernel, entry_points=[])
     # A compiled module: another copy of one in the standard library.
     compiled = next(Path(sys.base_prefix, LIBRARY, "lib-dynload").glob("_json.*.so"))
     yield Package(

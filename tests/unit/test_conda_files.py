@@ -347,7 +347,7 @@ def test_the_line_of_a_requirement_in_a_sub_folder(tmp_path: Path) -> None:
     text = "dependencies:\n- pip:\n  - -c ../constraints.txt\n  - a\n  - ???\n"
     (tmp_path / "sub" / "environment.yml").write_text(text)
     output = "Couldn't parse requirement in `-` at position 26\n  cause: Expected a name\n"
-    error = explain("x", output, locks.find("sub/environment.yml", tmp_path))
+    error = explain(output, locks.find("sub/environment.yml", tmp_path))
     assert error
     assert (error.message, error.file, error.line) == (
         "A requirement is not valid: Expected a name.",

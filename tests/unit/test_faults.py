@@ -8,7 +8,6 @@ from notebook_ci.base import locks
 from notebook_ci.base.errors import InputError, NotebookCiError, SurroundingsError
 from notebook_ci.setup_env import faults
 
-WHAT = "The packages of requirements.txt could not be installed"
 UNSATISFIABLE = "we can conclude that your requirements are unsatisfiable."
 OWN_INDEX = "If you use your own index, check that it has the package."
 
@@ -23,7 +22,7 @@ def no_solution(cause: str) -> str:
 def explained(folder: Path, text: str, output: str) -> NotebookCiError:
     (folder / "requirements.txt").write_text(text, encoding="utf-8")
     lock = locks.find("requirements.txt", folder)
-    error = faults.explain(WHAT, output, lock)
+    error = faults.explain(output, lock)
     assert error is not None
     return error
 
@@ -45,10 +44,12 @@ def test_a_name_is_found_however_it_is_written(tmp_path: Path) -> None:
     assert explained(tmp_path, "six\nA_b.C==1\n", output).line == 2
 
 
-def test_what_another_package_needs_has_no_line(tmp_path: Path) -> None:
+def test_what_another_package_needs_has_the_line_of_that_one(tmp_path: Path) -> None:
     output = no_solution("pandsa was not found in the package registry and x==1 depends on pandsa")
-    error = explained(tmp_path, "x==1\n", output)
-    assert (error.file, error.line) == ("requirements.txt", None)
+    error = explained(tmp_path, "six\nx==1\n", output)
+    assert error.message == "The package index has no package `pandsa`, which `x==1` needs."
+    assert (error.file, error.line) == ("requirements.txt", 2)
+    assert explained(tmp_path, "-r missing.txt\n", output).line is None
 
 
 def test_the_line_may_be_in_a_file_that_is_included(tmp_path: Path) -> None:
@@ -73,7 +74,8 @@ def test_the_line_may_be_in_a_file_that_is_included(tmp_path: Path) -> None:
 def test_a_version_that_is_not_there_is_named_with_its_line(tmp_path: Path, cause: str, what: str) -> None:
     error = explained(tmp_path, f"numpy\n{what}\n", no_solution(cause))
     assert isinstance(error, SurroundingsError)
-    assert error.message == f"The package index has no `{what}` for Python 3.11 on this platform."
+    only = ", only `six<=1.17.0`" if "only" in cause else ""
+    assert error.message == f"The package index has no `{what}` for Python 3.11 on this platform{only}."
     assert error.hint == f"Check name and version. {OWN_INDEX}"
     assert (error.file, error.line) == ("requirements.txt", 2)
 
@@ -87,8 +89,8 @@ def test_an_index_that_refuses_is_not_taken_for_one_that_has_nothing(tmp_path: P
     output = no_solution("six was not found in the package registry and you require six")
     (tmp_path / "requirements.txt").write_text("six\n")
     lock = locks.find("", tmp_path)
-    assert faults.explain(WHAT, f"{output}\nhint: An index URL returned a 403 Forbidden error.\n", lock) is None
-    assert faults.explain(WHAT, "error: something else\n", lock) is None
+    assert faults.explain(f"{output}\nhint: An index URL returned a 403 Forbidden error.\n", lock) is None
+    assert faults.explain("error: something else\n", lock) is None
 
 
 @pytest.mark.parametrize("url", ["file:///croot/six_1/work", "file:///C:/b/abs_0/croot/six.whl"])
@@ -117,21 +119,72 @@ def test_a_line_of_conda_list_is_told_what_to_write(tmp_path: Path) -> None:
     assert other.message.startswith('A requirement is not valid: no such comparison operator "=>"')
 
 
-@pytest.mark.parametrize(
-    ("cause", "said"),
-    [
-        (
-            "error: could not create 'study.egg-info': Read-only file system",
-            "a build writes into a read",
-        ),
-        ("error: no", "a package must be built from source, and the build failed"),
-    ],
+BUILD = "error: Failed to build `study==1`\n  cause: The build backend returned an error\n         [stderr]\n"
+HEADER = (
+    "         x.c:1:10: fatal error: nosuch/lib.h: No such file or directory\n         error: Command 'gcc' failed\n"
 )
-def test_a_build_that_fails_is_told_why(tmp_path: Path, cause: str, said: str) -> None:
-    output = f"error: Failed to build `study`\n  cause: The build backend returned an error\n  [stderr]\n  {cause}"
-    error = explained(tmp_path, ".\n", output)
-    assert isinstance(error, SurroundingsError)
-    assert error.message.startswith(f"{WHAT}: {said}")
+DOWNLOAD = "error: Failed to download and build `study @ git+https://h/x@v9`\n  cause: Git operation failed\n"
+GIT = "  cause: process didn't exit successfully: `git` (exit status: 128)\n         --- stderr\n         fatal: "
+OF_PACKAGE = {
+    "read-only": (
+        BUILD + "         error: could not create 'study.egg-info': Read-only file system\n",
+        "`study==1` must be built from source, and the build writes into a read-only folder.",
+    ),
+    "header": (
+        (
+            f"{BUILD}{HEADER}\nhint: This error likely indicates that you need to install a library that provides "
+            "`nosuch/lib.h` for `study==1`"
+        ),
+        "`study==1` must be built from source, but you need to install a library that provides `nosuch/lib.h`.",
+    ),
+    "exception": (
+        BUILD
+        + "         Traceback (most recent call last):\n         RuntimeError: GDAL is needed\n\nhint: Build failures "
+        "usually indicate a problem with the package or the build environment",
+        "`study==1` must be built from source, and the build failed: RuntimeError: GDAL is needed.",
+    ),
+    "compiler": (
+        BUILD + "         error: [Errno 2] No such file: 'gcc'\n",
+        "`study==1` must be built from source, and the build failed: error: [Errno 2] No such file: 'gcc'.",
+    ),
+    "branch": (
+        DOWNLOAD + f"  cause: failed to fetch branch or tag `v9`\n{GIT}couldn't find remote ref refs/tags/v9\n",
+        "The git repository of `study` has no branch, tag or commit `v9`.",
+    ),
+    "short commit": (
+        DOWNLOAD + f"  cause: failed to find branch, tag, or commit `v9`\n{GIT}ambiguous argument\n",
+        "The git repository of `study` has no branch, tag or commit `v9`.",
+    ),
+    "repository": (
+        DOWNLOAD + f"  cause: failed to clone into: x\n{GIT}unable to access 'https://h/x/'\n",
+        "`study` cannot be downloaded from `git+https://h/x@v9`: unable to access 'https://h/x/'.",
+    ),
+    "status": (
+        (
+            "error: Failed to download `study @ https://h/x.whl`\n  cause: Failed to fetch: https://h/x.whl\n"
+            "  cause: HTTP status client error (404 Not Found) for url (https://h/x.whl)\n"
+        ),
+        "`study` cannot be downloaded from `https://h/x.whl`: client error (404 Not Found).",
+    ),
+    "connection": (
+        (
+            "error: Failed to download `study @ https://h/x.whl`\n  cause: Request failed after 3 retries in 4.5s\n"
+            "  cause: tcp connect error\n  cause: Connection refused (os error 111)\n"
+        ),
+        "`study` cannot be downloaded from `https://h/x.whl`: Connection refused (os error 111).",
+    ),
+    "hash": (
+        "error: Failed to download `study==1`\n  cause: Hash mismatch for `study==1`\n\n         Expected:\n",
+        "The package `study==1` from the index differs from the one in the lock (by its hash). Nothing was installed.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("output", "message"), OF_PACKAGE.values(), ids=OF_PACKAGE)
+def test_a_failure_of_one_package_has_its_line(tmp_path: Path, output: str, message: str) -> None:
+    error = explained(tmp_path, "six\nstudy==1\n", output)
+    assert (error.message, error.file, error.line) == (message, "requirements.txt", 2)
+    assert error.hint
 
 
 def test_another_path_that_is_not_there_is_nothing_of_conda(tmp_path: Path) -> None:

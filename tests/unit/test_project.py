@@ -100,9 +100,9 @@ def test_a_build_that_finds_no_package(tmp_path: Path, built: str, said: str, *,
     lock = write(tmp_path, UV_BUILD)
     failed = f"error: Failed to build `{built.format(uri=tmp_path.as_uri())}`\n"
     output = f"{failed}  cause: The build backend returned an error\n  {said}\n"
-    assert isinstance(faults.explain("x", output, lock), faults.NotAPackageError) is is_other
+    assert isinstance(faults.explain(output, lock), faults.NotAPackageError) is is_other
     only = locks.Lock(lock.workspace, lock.path, lock.kind, dependencies_only=True)
-    assert not isinstance(faults.explain("x", output, only), faults.NotAPackageError), "it is tried once"
+    assert not isinstance(faults.explain(output, only), faults.NotAPackageError), "it is tried once"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_code_that_is_named_but_not_found_is_an_error(tmp_path: Path, settings: 
         f"error: Failed to build `my-study @ {tmp_path.as_uri()}`\n  cause: The build backend returned an error\n"
         "  cause: Expected a Python module at: src/libb/__init__.py\n"
     )
-    error = faults.explain("x", output, lock)
+    error = faults.explain(output, lock)
     assert error
     assert not isinstance(error, faults.NotAPackageError)
     assert "the build failed" in error.message

@@ -106,7 +106,7 @@ def test_a_position_in_standard_input_is_a_line_of_its_file(tmp_path: Path) -> N
     error = explained(tmp_path, "-", for_uv(tmp_path).encode().index(b"nbone"))
     assert (error.file, error.line) == ("b.txt", 3)
     output = "error: Unexpected '-', expected '-c', '-e', '-r' or the start of a requirement: -:3:1\n"
-    other = faults.explain("x", output, found(tmp_path))
+    other = faults.explain(output, found(tmp_path))
     assert other is not None
     assert (other.file, other.line) == ("b.txt", 2)
 
@@ -121,7 +121,7 @@ def test_an_error_in_an_included_url_is_kept(tmp_path: Path) -> None:
 
 def explained(folder: Path, file: str, position: int) -> NotebookCiError:
     output = f"error: Couldn't parse requirement in `{file}` at position {position}\n  cause: no such operator\n"
-    error = faults.explain("x", output, found(folder))
+    error = faults.explain(output, found(folder))
     assert error is not None
     return error
 

@@ -215,12 +215,14 @@ class Lock:
         digest = hashlib.sha256(self.kind.encode())
         if self.groups or self.extras or self.may_be_stale:  # an environment of a stale lock is another one
             digest.update(json.dumps([self.groups, self.extras, self.may_be_stale]).encode())
-        try:
-            for path in self.read():
-                digest.update(hashlib.sha256(read_bytes(path, str(path))).digest())
-        except InputError as error:
-            error.file = self.name  # which includes it
-            raise
+        for path in self.read():
+            try:
+                digest.update(hashlib.sha256(read_bytes(path, self.shown(path))).digest())
+            except InputError as error:
+                lines = (line for file in self.files() for line in requirements_file.lines(file))
+                by = next((line for line in lines if line.included == path), None)
+                error.file, error.line = (self.shown(by.file), by.number) if by else (self.name, None)
+                raise
         return digest.hexdigest()
 
 

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from notebook_ci.base import conda, isolation, worker, yaml12
-from notebook_ci.base.context import Context
+from notebook_ci.base.console import Console
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.files import read_text
+from notebook_ci.base.heartbeat import heartbeat
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.masking import learn
 from notebook_ci.base.process import Deadline
 from notebook_ci.base.texts import quote
-from notebook_ci.base.worker import Reply
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.conda import settings
-from notebook_ci.conda.protocol import Installation
+from notebook_ci.conda.protocol import Installation, Solution
 from notebook_ci.conda.settings import separated
 from notebook_ci.tools import tool
 
@@ -93,25 +93,41 @@ def _stored(workspace: Workspace) -> dict[str, Any]:
     return yaml12.mapping(read_text(Path(given), given), origin=f"The file of `{AUTH_FILE}`", file=given)
 
 
-def install(lock: Lock, planned: CondaPlan, prefix: Path, context: Context, *, uses_cache: bool) -> None:
+def solve(lock: Lock, planned: CondaPlan, workspace: Workspace, console: Console) -> CondaPlan:
+    """Return the plan with the packages that fit this machine today. Raises like `install`."""
+    solution = _ask(lock, planned.installation, planned, workspace, console)
+    return replace(planned, installation=replace(planned.installation, records=solution.records))
+
+
+def install(
+    lock: Lock, planned: CondaPlan, prefix: Path, workspace: Workspace, console: Console, *, uses_cache: bool
+) -> None:
     """Install the packages of conda into the folder `prefix`.
 
     Raises InputError if the file is wrong or its packages do not exist or fit together, SurroundingsError for a channel
     that cannot be reached.
     """
-    learn({**planned.proxies, **planned.installation.credentials})
-    tool.install(ENVIRONMENT, NAME, context.environ, context.console)
+    order = replace(planned.installation, prefix=str(prefix.resolve()), uses_cache=uses_cache)
+    _ask(lock, order, planned, workspace, console)
+
+
+def _ask(lock: Lock, order: Installation, planned: CondaPlan, workspace: Workspace, console: Console) -> Solution:
+    learn({**planned.proxies, **order.credentials})
+    tool.install(ENVIRONMENT, NAME, workspace.environ, console)
+    steps = ["installing packages of conda" if order.prefix else "solving for packages of conda"]
     try:
-        reply = worker.ask(
-            tool.worker(ENVIRONMENT, WORKER),
-            replace(planned.installation, prefix=str(prefix.resolve()), uses_cache=uses_cache),
-            Reply,
-            tool=NAME,
-            env=isolation.for_others(context.environ) | planned.proxies,
-            cwd=lock.path.parent,
-            console=context.console,
-            deadline=Deadline.after(SECONDS),
-        )
+        with heartbeat(console.progress, lambda: steps[-1]):
+            reply = worker.ask(
+                tool.worker(ENVIRONMENT, WORKER),
+                order,
+                Solution,
+                tool=NAME,
+                env=isolation.for_others(workspace.environ) | planned.proxies,
+                cwd=lock.path.parent,
+                console=console,
+                on_step=steps.append,
+                deadline=Deadline.after(SECONDS),
+            )
     except worker.TooSlow as error:
         raise SurroundingsError(f"{NAME} did not install {quote(lock.name)} within {SECONDS} s.") from error
     for problem in reply.errors:
@@ -119,3 +135,4 @@ def install(lock: Lock, planned: CondaPlan, prefix: Path, context: Context, *, u
             problem.message = f"{quote(lock.name)} cannot be installed: {problem.message}"
             problem.file = lock.name
         raise problem
+    return reply

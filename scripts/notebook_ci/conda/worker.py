@@ -6,7 +6,6 @@ import json
 import os
 import sys
 import tempfile
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -26,32 +25,36 @@ from rattler.virtual_package import VirtualPackageOverrides
 from notebook_ci.base import process, worker
 from notebook_ci.base.conda import PACKAGE
 from notebook_ci.base.errors import InputError, NotebookCiError
-from notebook_ci.base.worker import Reply
+from notebook_ci.base.texts import size
 from notebook_ci.conda import faults
-from notebook_ci.conda.protocol import Installation
+from notebook_ci.conda.protocol import Installation, Solution
 
 CACHE = Path(sys.prefix).parent / "conda-packages"  # among the tool environments
-SILENCE_SECONDS = 10
 
 
-def install(installation: Installation, _: Reply) -> None:
+def work(installation: Installation, reply: Solution) -> None:
     with tempfile.TemporaryDirectory(prefix="notebook-ci-conda-") as folder:
         if installation.credentials:
             file = Path(folder, "credentials.json")
             file.write_text(json.dumps(installation.credentials), encoding="utf-8")
             os.environ["RATTLER_AUTH_FILE"] = str(file)
         try:
-            asyncio.run(_install(installation, Path(folder)))
+            client = Client.from_config(Config.from_toml("" if installation.verifies else "tls-no-verify = true"))
+            if installation.prefix:
+                asyncio.run(_install(installation, client, Path(folder)))
+            else:
+                solved = asyncio.run(_solved(installation, client, Path(folder)))
+                reply.records = sorted(record.to_json() for record in solved)
         except (NotebookCiError, OSError):
             raise
         except Exception as error:
             raise faults.explain(type(error).__name__, str(error)) from error
 
 
-async def _install(installation: Installation, scratch: Path) -> None:
-    client = Client.from_config(Config.from_toml("" if installation.verifies else "tls-no-verify = true"))
-    records = list(map(_record, installation.urls)) or await _solved(installation, client, scratch)
-    worker.progress(f"  Installing packages of conda: {len(records)}")
+async def _install(installation: Installation, client: Client, scratch: Path) -> None:
+    records = [*map(_listed, installation.urls), *(_again(each, scratch) for each in installation.records)]
+    total = sum(record.size or 0 for record in records)
+    worker.progress(f"  Installing {len(records)} packages of conda{f', {size(total)}' if total else ''}")
     for record in records:
         if record.url.startswith("file:"):
             _check(record)
@@ -77,10 +80,10 @@ async def _install(installation: Installation, scratch: Path) -> None:
 
 
 class _Reporter(InstallerReporter):  # type: ignore[misc] # mypy cannot see rattler
-    """Says how far an installation is, so that it is not silent for long."""
+    """Says how far an installation is."""
 
     def __init__(self, total: int) -> None:
-        self._total, self._downloaded, self._installed, self._said = total, 0, 0, time.monotonic()
+        self._total, self._downloaded, self._installed = total, 0, 0
 
     def on_populate_cache_complete(self, _: int) -> None:
         self._downloaded += 1
@@ -91,9 +94,8 @@ class _Reporter(InstallerReporter):  # type: ignore[misc] # mypy cannot see ratt
         self._say()
 
     def _say(self) -> None:
-        if time.monotonic() - self._said > SILENCE_SECONDS:
-            self._said = time.monotonic()
-            worker.progress(f"  {self._downloaded} of {self._total} downloaded, {self._installed} installed")
+        of_all = f"of {self._total} packages of conda"
+        worker.step(f"{self._downloaded} {of_all} downloaded, {self._installed} installed")
 
 
 async def _solved(installation: Installation, client: Client, scratch: Path) -> list[RepoDataRecord]:
@@ -124,7 +126,15 @@ def _spec(package: str) -> rattler.MatchSpec:
         raise InputError(message, hint="Write `numpy`, `numpy=2.1` or `numpy>=2`.") from error
 
 
-def _record(address: str) -> RepoDataRecord:
+def _again(solved: str, scratch: Path) -> RepoDataRecord:
+    """Return a package of a solution."""
+    values, file = json.loads(solved), scratch / "record.json"
+    file.write_text(solved, encoding="utf-8")
+    record = PackageRecord.from_index_json(file, *(values.get(key) for key in ("size", "sha256", "md5")))
+    return RepoDataRecord(record, values["fn"], values["url"], values["channel"])
+
+
+def _listed(address: str) -> RepoDataRecord:
     """Return a package of a list of URLs; what else is to know about it is in the package."""
     found = PACKAGE.fullmatch(address)
     if not found:
@@ -136,4 +146,4 @@ def _record(address: str) -> RepoDataRecord:
 
 
 if __name__ == "__main__":
-    worker.serve(Installation, Reply(), install)
+    worker.serve(Installation, Solution(), work)

@@ -10,8 +10,8 @@ class SetupEnvRecord(Record):
     python: str = ""  # the environment's interpreter
     python_version: str = ""
     lock_file: str = ""  # the file that lists the packages, relative to the workspace
-    fixed: bool = False  # whether that file fixes all versions, so that an environment can be reused
-    reused: bool = False  # whether the environment already existed, complete and for the same lock file
+    fixed: bool = False  # whether that file fixes all versions
+    reused: bool = False  # whether the environment already existed, complete and with the same packages
     packages: dict[str, str] = field(default_factory=dict)  # version by name of the installed packages
     conda_packages: dict[str, str] = field(default_factory=dict)  # version and build by name of those of conda
     added: dict[str, str] = field(default_factory=dict)  # of these, those not in the file: ipykernel and what it needs

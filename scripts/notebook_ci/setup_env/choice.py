@@ -6,9 +6,15 @@ from pathlib import Path
 
 from notebook_ci.base.errors import Problem
 from notebook_ci.base.locks import Found, Lock
-from notebook_ci.base.texts import listed, quote
+from notebook_ci.base.texts import command_line, listed, quote
 
 MOST_NAMED = 6
+# What turns a list into a lock, and the lock, by kind.
+_FIXES = {
+    "plain": ("uv pip compile {} --output-file pylock.toml", "pylock.toml"),
+    "pyproject": ("uv lock", "uv.lock"),
+    "conda": ("conda-lock --file {}", "conda-lock.yml"),
+}
 
 
 def notes(found: Found) -> Iterator[Problem]:
@@ -25,6 +31,15 @@ def notes(found: Found) -> Iterator[Problem]:
     if lock.installs_nothing:
         message = f"{quote(lock.name)} lists no packages: it installs nothing."
         yield Problem(severity="warning", message=message, hint="Add the packages there.", file=lock.name)
+
+
+def not_fixed(lock: Lock) -> Iterator[Problem]:
+    """Yield what fixes the versions of a list that does not."""
+    if lock.kind in _FIXES:
+        command, file = _FIXES[lock.kind]
+        message = f"{quote(lock.name)} does not fix all versions: another day may bring newer packages."
+        hint = f"To fix them, run {command_line(command, lock.path.name)}, and commit {quote(file)}."
+        yield Problem(severity="notice", message=message, hint=hint, file=lock.name)
 
 
 def only_dependencies(lock: Lock, reason: str) -> Problem:

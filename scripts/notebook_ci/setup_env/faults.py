@@ -4,12 +4,13 @@ import functools
 import re
 from collections.abc import Mapping
 
-from notebook_ci.base import known_errors, requirements_file
+from notebook_ci.base import requirements_file
 from notebook_ci.base.errors import InputError, NotebookCiError
 from notebook_ci.base.known_errors import KnownError, find
 from notebook_ci.base.locks import Lock, StaleError
 from notebook_ci.base.project import names_code
 from notebook_ci.base.texts import quote
+from notebook_ci.setup_env import no_solution
 
 _CORRECT = "Correct the file."
 _NAME_AT = r"(?P<name>[\w.-]+)(?:\[.*\])?\s*@\s*"
@@ -57,51 +58,52 @@ _FAULTS = (
         "The project of {lock} requires Python {what}, which this environment does not have.",
         "Correct `python-version`, or `requires-python` in `pyproject.toml`.",
     ),
-    _in_lock(
-        r"(?:Because|cause:) you require (?P<what>[^\n]+?),\s+(?:which are incompatible|we can conclude that "
-        r"your\s+requirements are unsatisfiable)",
-        "{lock} contradicts itself: it requires {what}.",
-        _CORRECT,
-    ),
     _in_lock(r"Distribution not found at: (?P<url>\S+)", "{lock} names `{url}`, which does not exist.", _CORRECT),
-)
-# The index lacks a package or a version: the lock may be right. If uv names no version, no file of the package fits.
-_OWN_INDEX = "If you use your own index, check that it has the package."
-_NOT_IN_INDEX = (
-    KnownError(
-        r"Because (?P<what>\S+) was not found in the package registry",
-        "The package index has no package `{what}`.",
-        f"Check the name. {_OWN_INDEX}",
-    ),
-    *(
-        KnownError(
-            pattern,
-            "The package index has no `{what}` for {python} on this platform.",
-            f"Check name and version. {_OWN_INDEX}",
-        )
-        for pattern in (
-            r"there (?:is|are) no versions? of (?P<what>[^\s,]+)",
-            r"Because only \S+ (?:is|are) available and (?:you require|\S+ depends on) (?P<what>[^\s,]+),",
-            r"Because (?P<what>\S+) has no wheels with a matching Python",
-        )
-    ),
 )
 # The backends setuptools, hatchling, uv_build, poetry-core and flit: they find no code, or too much, to package.
 _NO_PACKAGE = re.compile(
     r"Multiple top-level \w+ discovered in a flat-layout|Unable to determine which files to ship|"
     r"Expected a Python module at|No file/folder found for|not possible in non-package mode"
 )
-# Other failures: the lock may be right.
-_BUILD = (
+# Failures of one package, which the lock's files may list.
+_URL = r"Failed to download(?: and build)? `(?P<what>\S+) @ (?P<url>[^`]+)`"
+_BUILD = r"Failed to build `(?P<what>[^`\s]+)(?:.*\n)+"
+_NO_BUILD = "Use a version with a wheel for this Python and platform, which needs no build."
+_OF_PACKAGE = (
     KnownError(
-        r"build backend returned an error(?s:.*)Read-only file system",
-        "{what}: a build writes into a read-only folder.",
-        "See the lines above. If it builds your own project, run in a writable copy of the workspace.",
+        r"hash mismatch for `(?P<what>[^`]+)`",
+        "The package `{what}` from the index differs from the one in the lock (by its hash). Nothing was installed.",
+        "Ask the owner of the index why its files differ from the public ones.",
+    ),
+    _in_lock(
+        _URL + r"(?:.*\n)+?.*failed to f(?:etch|ind) [a-z, ]+ `(?P<ref>[^`]+)`(?!(?s:.*)(?:not read from|to access))",
+        "The git repository of `{what}` has no branch, tag or commit `{ref}`.",
+        "Correct what follows the last `@`.",
+    ),
+    *(
+        KnownError(
+            _URL + pattern,
+            "`{what}` cannot be downloaded from `{url}`: {why}.",
+            "Check the URL and the network. Private repositories and servers need credentials.",
+        )
+        for pattern in (
+            r"(?:.*\n)+?.*(?:fatal: |HTTP status )(?P<why>.+?)(?: for url.*)?$",
+            r"(?:.*\n)+  cause: (?P<why>.+)",
+        )
     ),
     KnownError(
-        r"build backend returned an error",
-        "{what}: a package must be built from source, and the build failed.",
-        "See the lines above. A version with a wheel for this Python and platform needs no build.",
+        _BUILD + r".*Read-only file system",
+        "`{what}` must be built from source, and the build writes into a read-only folder.",
+        "If it builds your own project, run in a writable copy of the workspace.",
+    ),
+    KnownError(
+        _BUILD + r"hint: .* that (?P<why>you need to install .+?) for `",
+        "`{what}` must be built from source, but {why}.",
+        f"{_NO_BUILD} Or install it before setup-env, such as `apt-get install python3-dev` for `Python.h`.",
+    ),
+    *(
+        KnownError(_BUILD + pattern, "`{what}` must be built from source, and the build failed: {why}.", _NO_BUILD)
+        for pattern in (r"\s+(?P<why>\w*(?:Error|error): .{1,200})", r"\s+(?:cause: )?(?P<why>\S.+)")
     ),
 )
 
@@ -112,8 +114,11 @@ class NotAPackageError(InputError):
     reason = "its build finds no code to package"
 
 
-def explain(what: str, output: str, lock: Lock) -> NotebookCiError | None:
-    """Return what is wrong with a lock; None if the failure has another cause. `what` failed, without a full stop."""
+def explain(output: str, lock: Lock, python: str = "") -> NotebookCiError | None:
+    """Return what is wrong with a lock; None if the failure has another cause.
+
+    `python` is the version of the environment's Python, if uv does not print it.
+    """
     is_unnamed = lock.kind == "pyproject" and lock.installs_project and not names_code(lock.project())
     if is_unnamed and (reason := _NO_PACKAGE.search(output)):
         built = re.search(r"Failed to build `[^`]*?(file://[^`]*)`", output)
@@ -122,10 +127,15 @@ def explain(what: str, output: str, lock: Lock) -> NotebookCiError | None:
     if found := find(_FAULTS, output):
         known, groups = found
         return _in_file(known.error({"lock": quote(lock.name), **groups}), groups, lock)
+    if found := find(_OF_PACKAGE, output):
+        known, groups = found
+        return no_solution.located(known.error(groups), [groups["what"]], lock)
     # uv reports an index that refuses like one that has nothing, with the status in a hint.
     if re.search(r"(?<![.\d])40[137](?![.\d])", output):
         return None
-    return known_errors.explain(_BUILD, output, what=what) or _not_in_index(output, lock)
+    if not python and (used := re.search(r"^Using (?:C?Python) (3\.[\d.]+)", output, re.MULTILINE)):
+        python = used[1]
+    return no_solution.explain(output, lock, python)
 
 
 def _in_file(error: NotebookCiError, groups: Mapping[str, str], lock: Lock) -> NotebookCiError:
@@ -144,7 +154,7 @@ def _in_file(error: NotebookCiError, groups: Mapping[str, str], lock: Lock) -> N
     elif "position" in groups:
         error.line = _line_at(requirements_file.read(path, lock.shown(path)), groups["position"])
     error.file = lock.shown(path)
-    if "url" in groups and (left := _line_of(_NAME_AT + re.escape(groups["url"]), lock)):
+    if "url" in groups and (left := next(no_solution.lines_of(_NAME_AT + re.escape(groups["url"]), lock), None)):
         line, error.file, error.line = left
         if groups["url"].startswith("file://"):  # of the machine on which conda built the package
             error.hint = (
@@ -163,26 +173,3 @@ def _again(lock: Lock) -> str:
 def _line_at(text: str, position: str) -> int:
     """Return the line of a position that uv names: in bytes of UTF-8, whatever the file's encoding."""
     return text.encode().count(b"\n", 0, int(position)) + 1
-
-
-def _not_in_index(output: str, lock: Lock) -> NotebookCiError | None:
-    found = find(_NOT_IN_INDEX, output)
-    if not found:
-        return None
-    known, groups = found
-    python = re.search(r"^Using (?:C?Python) (3\.\d+)", output, re.MULTILINE)
-    error = known.error({"python": f"Python {python[1]}" if python else "this Python", **groups})
-    name = re.split(r"[^\w.-]", groups["what"])[0]
-    # uv writes names in their normal form (PEP 503), whatever the file has.
-    line = _line_of(r"[-_.]+".join(map(re.escape, name.split("-"))) + r"(?![\w.-])", lock)
-    error.file, error.line = line[1:] if line else (lock.name, None)
-    return error
-
-
-def _line_of(pattern: str, lock: Lock) -> tuple[re.Match[str], str, int] | None:
-    """Return the first line in the lock's files that begins with `pattern`, maybe quoted; its file and number."""
-    for path in lock.files():
-        for line in requirements_file.lines(path):
-            if found := re.match(rf"[\s\"']*{pattern}", line.text, re.IGNORECASE):
-                return found, lock.shown(path), line.number
-    return None

@@ -84,7 +84,7 @@ def write(found: Inference, lock: Lock, python: Path, uv: Uv) -> Iterator[Proble
             break
     if done.returncode:
         what = "The packages that the notebooks need could not be locked"
-        explain = partial(faults.explain, what, lock=Lock(lock.workspace, source, "plain"))
+        explain = partial(faults.explain, lock=Lock(lock.workspace, source, "plain"))
         uv.run(what, [*compiling, *ways[0]], explain=explain)
     if committed and "--exclude-newer" not in ways[0]:
         day = committed[:10]

@@ -1,13 +1,13 @@
 """Installs the packages of a lock into the user's environment."""
 
 import functools
+import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from notebook_ci.base import requirements_file
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.locks import Lock, StaleError
@@ -19,12 +19,12 @@ from notebook_ci.exporting.export import Exported
 from notebook_ci.setup_env import faults
 from notebook_ci.setup_env.choice import only_dependencies
 from notebook_ci.setup_env.faults import NotAPackageError
+from notebook_ci.setup_env.resolution import STDIN, source
 from notebook_ci.setup_env.uv import Installed, Uv, describe, newest_upload
 from notebook_ci.setup_env.venv import AlteredError, Venv
 from notebook_ci.tools.installing import install_arguments
 
 KERNEL = "ipykernel"
-STDIN = Path("-")
 MOST_NAMED = 5
 NO_CACHE = "UV_NO_CACHE"
 UV_MILESTONES = ("Resolved", "Prepared", "Installed", "Audited", "Bytecode")
@@ -38,6 +38,7 @@ class Installer:
     context: Context
     exported: Exported | None  # of the lock
     conda: CondaPlan | None  # of packages of conda
+    resolved: Sequence[str] = ()  # the packages of a list that does not fix them
 
     def create(self, python: Path | None, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
         """Create the environment again. If that fails, the old one stays. Without a `python`, the lock lists it.
@@ -68,7 +69,8 @@ class Installer:
             )
         elif self.conda:
             planned = self.conda.of(self.exported.urls, self.lock) if self.exported else self.conda
-            conda.install(self.lock, planned, self.venv.path, self.context, uses_cache=self._uses_cache)
+            console, uses_cache = self.uv.console, self._uses_cache
+            conda.install(self.lock, planned, self.venv.path, self.context, console, uses_cache=uses_cache)
         for line in self._install().splitlines():
             if line.startswith(UV_MILESTONES):
                 progress(f"  {line}")
@@ -76,8 +78,10 @@ class Installer:
         self._check_not_empty(locked)
         if self.exported and not self.conda:
             self._check()
-        installed = locked if KERNEL in locked.packages else self._with_kernel(locked)
+        installed, is_aged = (locked, True) if KERNEL in locked.packages else self._with_kernel(locked)
         added = {name: installed.packages[name] for name in installed.packages.keys() - locked.packages.keys()}
+        if not (is_aged or self.lock.fixes_versions):
+            key = ""  # another time there may be a newer ipykernel
         # Without a cache, a file that differs came like this from the index.
         self.venv.finish(key, added, read, is_checked=self._uses_cache)
         return installed, added
@@ -100,11 +104,10 @@ class Installer:
 
     def _install_from(self, lock: Lock, check: str = "--locked") -> str:
         what = f"The packages of `{lock.name}` could not be installed"
-        file, stdin, uv = lock.path, "", self.uv
+        uv = self.uv
         if lock.format.is_conda:  # paths start from the folder of the file
             uv = replace(uv, workspace=replace(uv.workspace, cwd=lock.path.parent))
-        if lock.format.is_conda or lock.editable_git():  # uv refuses them in the file
-            file, stdin = STDIN, requirements_file.for_uv(lock.lines(), uv.workspace.cwd)
+        file, stdin = source(lock, uv.workspace.cwd)
         calls = [(install_arguments(lock, self.venv.python, file, lock.path.parent), stdin)]
         if exported := self.exported:  # not from the files in the run directory, where secrets are masked
             each = exported.install_arguments(self.venv.python)
@@ -115,11 +118,17 @@ class Installer:
         # Build code of the repository again: uv would reuse an earlier build of other code.
         if not lock.is_requirements_file:
             arguments += [f"--refresh-package={name}" for name in lock.copies]
-        elif lock.builds_local_code:  # these do not name the packages that are built
+        is_named = lock.format.fixes_versions and not (lock.is_requirements_file and lock.builds_local_code)
+        if not (self.resolved or is_named or lock.installs_project):  # what is built is not named
             arguments.append("--refresh")
         env = {"UV_PROJECT_ENVIRONMENT": str(self.venv.path.resolve())}
-        explain = functools.partial(faults.explain, what, lock=lock)
-        outputs = [uv.run(what, [*call, *arguments], env=env, stdin=text, explain=explain) for call, text in calls]
+        explain = functools.partial(faults.explain, lock=lock)
+        with tempfile.TemporaryDirectory() as folder:
+            if self.resolved:  # the index may have changed since; what has no version cannot always be a constraint
+                constraints = Path(folder) / "constraints.txt"
+                constraints.write_text("\n".join(filter(re.compile(r"[\w.-]+==").match, self.resolved)))
+                arguments += ["--constraints", constraints]
+            outputs = [uv.run(what, [*call, *arguments], env=env, stdin=text, explain=explain) for call, text in calls]
         return "\n".join(outputs)
 
     def _check_not_empty(self, locked: Installed) -> None:
@@ -141,8 +150,8 @@ class Installer:
             message = f"The packages of `{self.lock.name}` do not fit together. {listed(said, MOST_NAMED)}."
             self.context.warning(message, file=self.lock.name)
 
-    def _with_kernel(self, locked: Installed) -> Installed:
-        """Add ipykernel without changing any installed version.
+    def _with_kernel(self, locked: Installed) -> tuple[Installed, bool]:
+        """Add ipykernel without changing any installed version. Return whether it is as old as the lock.
 
         Its version is as old as the lock: of 101 notebooks in an environment of 2022, 63 pass with the ipykernel and
         IPython of that time, and 13 with the newest ones.
@@ -158,7 +167,8 @@ class Installer:
             newest = newest_upload(ages.output)
             # Without building: for a Python that is newer than the lock, that takes minutes, and mostly fails.
             aged = ["--no-build", "--exclude-newer", (newest + timedelta(days=1)).isoformat()] if newest else []
-            if not aged or self.uv.attempt([*add, *aged]).returncode:
+            is_aged = bool(aged) and not self.uv.attempt([*add, *aged]).returncode
+            if not is_aged:
                 self.uv.run(f"ipykernel could not be added to the packages of `{self.lock.name}`", add)
         now = describe(self.venv.python)
         self.context.notice(
@@ -166,4 +176,4 @@ class Installer:
             "Add it there to fix its version.",
             file=self.lock.name,
         )
-        return now
+        return now, is_aged

@@ -2,14 +2,14 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from notebook_ci.base import groups, locks
 from notebook_ci.base.console import Console
 from notebook_ci.base.context import Context
-from notebook_ci.base.errors import NotebookCiError
+from notebook_ci.base.errors import NotebookCiError, Problem
 from notebook_ci.base.files import sha256
 from notebook_ci.base.locks import Found, Lock
 from notebook_ci.base.masking import masked
@@ -27,6 +27,7 @@ from notebook_ci.setup_env.inference import Inference
 from notebook_ci.setup_env.installer import Installer
 from notebook_ci.setup_env.model import SetupEnvInputs
 from notebook_ci.setup_env.pythons import RequiredPython
+from notebook_ci.setup_env.resolution import resolve
 from notebook_ci.setup_env.uv import Installed, Uv, identify
 
 
@@ -37,6 +38,8 @@ class EnvironmentPlan(Plan):
     venv: venv.Venv
     conda: CondaPlan | None  # of packages of conda
     inference: Inference | None = None  # the lock is written first, from this
+    packages: Sequence[str] = ()  # of a list that does not fix all versions, after it was resolved
+    key: str = ""  # see `venv.key`; empty: an installation may always give something else
 
     def lines(self) -> Iterator[str]:
         yield from self.inference.lines() if self.inference else ()
@@ -75,16 +78,32 @@ def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Noth
     return EnvironmentPlan(lock=lock, python=python, venv=folder, conda=of_conda, inference=inferred, problems=problems)
 
 
+def resolved(planned: EnvironmentPlan, python: Path | None, uv: Uv, problems: list[Problem]) -> EnvironmentPlan:
+    """Return the plan with its key, and with all versions. Raises InputError or SurroundingsError if there are none."""
+    lock = planned.lock
+    if planned.inference and python:
+        private_folder(uv.workspace.cwd)
+        problems.extend(inference.write(planned.inference, lock, python, uv))
+    if planned.conda and lock.kind == "conda":
+        solved = conda.solve(lock, planned.conda, uv.workspace, uv.console)
+        packages = [] if lock.lines() else solved.installation.records
+        planned = replace(planned, conda=solved, packages=packages)
+    elif python and lock.kind in {"plain", "pyproject"} and not lock.builds_local_code:
+        planned = replace(planned, packages=resolve(lock, python, uv))
+    # Each installation warns of a stale lock.
+    is_exact = planned.packages or (lock.fixes_versions and not lock.may_be_stale)
+    key = venv.key(lock, python, planned.python.version, planned.packages) if is_exact else ""
+    return replace(planned, key=key)
+
+
 def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, console: Console) -> dict[str, str]:
-    """Name the cache of the environment: none if versions are not fixed, or Python must be downloaded first."""
-    if not planned.lock.fixes_versions or planned.lock.may_be_stale:
-        return {}
+    """Name the cache of the environment: none if it may differ each time, or Python must be downloaded first."""
     uv = Uv(workspace, console, Path(os.devnull))
     python = None if planned.conda else pythons.find(uv, planned.python.version)
     if not (python or planned.conda):
         return {}
-    key = venv.key(planned.lock, python, planned.python.version)
-    return {"key": f"notebook-ci-env-{key}", "path": str(planned.venv.path)}
+    key = resolved(planned, python, uv, []).key
+    return {"key": f"notebook-ci-env-{key}", "path": str(planned.venv.path)} if key else {}
 
 
 def run(inputs: SetupEnvInputs, planned: EnvironmentPlan, context: Context, record: SetupEnvRecord) -> None:
@@ -124,15 +143,12 @@ def _run(inputs: SetupEnvInputs, planned: EnvironmentPlan, context: Context, rec
             private_folder(context.cwd, folder.path.name)
     uv = Uv(context, context.console, context.files.artifacts / "install.log")
     python = None if planned.conda else pythons.find_or_download(uv, planned.python, context.problems)
-    if planned.inference and python:
-        private_folder(context.cwd)
-        context.problems.extend(inference.write(planned.inference, lock, python, uv))
-    record.lock_file, record.fixed = lock.name, lock.fixes_versions
+    record.lock_file = lock.name
+    planned = resolved(planned, python, uv, context.problems)
+    record.fixed = lock.fixes_versions
     record.read = {lock.shown(path): sha256(path) for path in lock.read() if path.exists()}
-    key = venv.key(lock, python, planned.python.version)
     installed = None
-    is_exact = lock.fixes_versions and not lock.may_be_stale  # each installation warns of a stale lock
-    if is_exact and folder.is_for(key) and (installed := folder.whole()) is None:
+    if folder.is_for(planned.key) and (installed := folder.whole()) is None:
         context.notice(f"Files in `{folder.path}` have changed since setup-env created it: it is created again.")
     if installed is None:
         version = identify(python).version if python else ""
@@ -141,11 +157,13 @@ def _run(inputs: SetupEnvInputs, planned: EnvironmentPlan, context: Context, rec
             path = context.files.artifacts / name
             path.write_text(without_users(masked(text)), encoding="utf-8")
             record.created[context.files.relative(path)] = sha256(path)
-        installer = Installer(uv, lock, folder, context, exported, planned.conda)
-        installed, record.added = installer.create(python, key, record.read)
+        installer = Installer(uv, lock, folder, context, exported, planned.conda, planned.packages)
+        installed, record.added = installer.create(python, planned.key, record.read)
     else:
         context.console.progress(f"Reusing the environment `{folder.path}`: neither it nor `{lock.name}` has changed")
         record.reused, record.added = True, read_marker(folder.path).added
     _describe(installed, planned, context, record)
+    if not planned.inference:
+        context.problems.extend(choice.not_fixed(lock))
     if inputs.unused and (unused_packages := unused.notice(lock, folder.path)):
         context.problems.append(unused_packages)

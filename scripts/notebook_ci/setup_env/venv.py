@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -54,7 +54,7 @@ class Venv:
 
     def is_for(self, key: str) -> bool:
         marker = read_marker(self.path)  # the path counts: programs in the environment contain it
-        return (marker.key, marker.path) == (key, str(self.path.resolve()))
+        return bool(key) and (marker.key, marker.path) == (key, str(self.path.resolve()))
 
     def whole(self) -> Installed | None:
         """Return what is installed, if nothing was changed, added or removed since it was created."""
@@ -143,10 +143,11 @@ def location(given: str, slug: str, workspace: Workspace) -> Path:
     return path
 
 
-def key(lock: Lock, python: Path | None, required: str) -> str:
+def key(lock: Lock, python: Path | None, required: str, packages: Sequence[str] = ()) -> str:
     """Return the key of an environment: SHA-256 of its lock and its Python. It is reused only for the same key.
 
-    Without a `python`, the lock lists it; then the platform counts, and the version that is `required`.
+    `packages` are all packages if the lock does not fix them. Without a `python`, the lock lists it; then the platform
+    counts, and the version that is `required`.
 
     The names of the lock's files count, too, because the marker contains them. So does the folder of code that is
     imported from where it is: another copy of the repository has other code.
@@ -157,7 +158,7 @@ def key(lock: Lock, python: Path | None, required: str) -> str:
     if python:
         base = identify(python)
         of_python = [str(python.resolve()), base.version, base.implementation, base.platform]
-    text = json.dumps([LAYOUT, lock.digest(), names, code, *of_python])
+    text = json.dumps([LAYOUT, lock.digest(), names, code, *packages, *of_python])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

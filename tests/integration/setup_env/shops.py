@@ -36,6 +36,12 @@ class Shop:
         subprocess.run([*launch, *arguments], cwd=self.workspace.folder, env=env, check=True, capture_output=True)
 
 
+def cache_key(shop: Shop, **inputs: str) -> str:
+    """Return the key under which a runner caches the environment; empty if it does not."""
+    named = shop.workspace.run("setup-env", inputs, flags=["--name-cache"], environ=shop.environ)
+    return str(named.outputs.get("key", ""))
+
+
 def installed(done: Done) -> dict[str, str]:
     return dict(done.record["packages"])
 

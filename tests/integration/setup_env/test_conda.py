@@ -7,7 +7,7 @@ import pytest
 
 from integration.index_server import digest
 from integration.setup_env.bills import described
-from integration.setup_env.shops import Shop, ask, installed
+from integration.setup_env.shops import Shop, ask, cache_key, installed
 from integration.suite import Done, Workspace, notebook
 from notebook_ci.base.conda import this_platform
 from servers.conda import Channel, python
@@ -123,8 +123,32 @@ def test_a_list_of_urls_is_reused_and_equal_elsewhere(conda: Shop, channel: Chan
     # Solved in another folder: the same content has the same digest.
     workspace.write(name, environment("python", "geo", "greet=1", "fastjson"))
     workspace.folder.joinpath(name).rename(workspace.folder / "environment.yml")
-    solved = conda.setup(venv=str(tmp_path / "elsewhere"))
+    elsewhere = str(tmp_path / "elsewhere")
+    solved = conda.setup(venv=elsewhere)
     assert (solved.code, solved.outputs["env-digest"]) == (0, done.outputs["env-digest"]), solved.log
+    assert not conda.setup(venv=elsewhere).record["reused"], "another ipykernel may be added another time"
+
+
+def test_an_environment_is_solved_again_and_reused_if_the_packages_are_the_same(conda: Shop) -> None:
+    conda.workspace.write("environment.yml", environment("python", "ipykernel", "greet=1"))
+    done = conda.setup()
+    assert (done.code, done.record["fixed"], done.record["conda_packages"]["greet"]) == (0, False, "1.0 0"), done.log
+    assert done.annotations("notice")[0].message == (
+        "`environment.yml` does not fix all versions: another day may bring newer packages. To fix them, run "
+        "`conda-lock --file environment.yml`, and commit `conda-lock.yml`."
+    )
+    solved = json.loads(next(Path(done.outputs["python"]).parents[1].glob("conda-meta/greet-*.json")).read_text())
+    assert solved["depends"] == ["python"], "what solving knows is kept"
+    again = conda.setup()
+    assert (again.record["reused"], again.outputs["env-digest"]) == (True, done.outputs["env-digest"]), again.log
+    assert cache_key(conda).startswith("notebook-ci-env-")
+    conda.workspace.write("environment.yml", environment("python", "ipykernel", "greet"))
+    newer = conda.setup()
+    assert (newer.record["reused"], newer.record["conda_packages"]["greet"]) == (False, "2.0 0"), newer.log
+    # The part `pip` is resolved beside packages of conda, which only an installation shows.
+    with_pip = environment("python", "ipykernel", "PIP").replace('"PIP"', "{pip: [nbone]}")
+    conda.workspace.write("environment.yml", with_pip)
+    assert not cache_key(conda)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from integration.index_server import make_wheel
-from integration.setup_env.shops import ONE, Shop, ask, copied_python, installed
-from integration.suite import PATH, PYTHON
+from integration.local_package import local_package
+from integration.setup_env.shops import ONE, Shop, ask, cache_key, copied_python, installed
+from integration.suite import PATH, PROJECT, PYTHON
 
 
 def rewrite(path: Path) -> None:
@@ -118,6 +119,40 @@ def test_one_from_a_cache_is_used_again(shop: Shop) -> None:
     shutil.copytree(kept, venv, symlinks=True)
     done = shop.setup()
     assert (done.record["reused"], ask(done, "import nbone; print(nbone.VERSION)")) == (False, "1.0")
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "pyproject.toml"])
+def test_a_list_is_resolved_again_and_used_again_if_the_packages_are_the_same(shop: Shop, name: str) -> None:
+    text = "nbone\nipykernel\n" if name == "requirements.txt" else PROJECT.format('"nbone", "ipykernel"')
+    shop.workspace.write(name, text)
+    first, key = shop.setup(), cache_key(shop)
+    assert (first.code, installed(first), first.record["fixed"]) == (0, ONE, False), first.log
+    assert first.annotations("notice")[0].message.startswith(f"`{name}` does not fix all versions: ")
+    second = shop.setup()
+    assert (second.record["reused"], second.outputs["env-digest"]) == (True, first.outputs["env-digest"]), second.log
+    # The index gets another version, then other content of the same version.
+    for metadata in ("", "Summary: other\n"):
+        make_wheel(shop.index.folder, "nbone", "2.0", metadata)
+        newer = shop.setup()
+        assert (newer.record["reused"], installed(newer)["nbone"]) == (False, "2.0"), newer.log
+        assert cache_key(shop) not in {key, ""}
+        key = cache_key(shop)
+    info = ask(newer, "import importlib.metadata as m; print(m.metadata('nbone')['Summary'])")
+    assert info == "other"
+
+
+def test_a_list_that_may_give_something_else_is_installed_again(shop: Shop) -> None:
+    """Code of the repository has no hash; without an age, another ipykernel may be added another time."""
+    local_package(shop.workspace, "x")
+    sources = '[tool.uv.sources]\nlocal = { path = "pkg" }\n'
+    shop.workspace.write("pyproject.toml", PROJECT.format('"local", "ipykernel"') + sources)
+    assert cache_key(shop) == ""
+    for text in ("one", "two"):
+        shop.workspace.write("pkg/code.txt", text)
+        done = shop.setup()
+        assert (done.record["reused"], ask(done, "import local; print(local.CODE)")) == (False, text), done.log
+    shop.workspace.write("requirements.txt", "nbone\n")
+    assert [shop.setup().record["reused"] for _ in range(2)] == [False, False]
 
 
 def test_one_that_was_moved_is_made_anew(shop: Shop) -> None:

@@ -48,7 +48,7 @@ def test_packages_from_git_are_not_editable(shop: Shop) -> None:
     done = shop.setup()
     assert (done.code, installed(done)) == (0, FROM_GIT), done.log
     assert ask(done, "import local; print(local.CODE)") == "from git"
-    [notice] = done.annotations("notice")
+    notice = done.annotations("notice")[0]
     assert notice.message == (
         "`sub/more.txt`, line 3: `-e` is ignored, because uv installs packages from git as copies."
     )
@@ -66,11 +66,14 @@ def test_packages_from_git_are_not_editable(shop: Shop) -> None:
         ("-e https://127.0.0.1:9/x.zip", "An editable requirement (`-e`) is not possible here: Remote archives"),
         ("-e hg+https://127.0.0.1:9/x#egg=y", "A requirement is not valid: Unsupported URL prefix `hg`"),
         ("nbonne", "The package index has no package `nbonne`."),
+        ("x @ {url}@v9", "The git repository of `x` has no branch, tag or commit `v9`. Correct what follows"),
+        ("x @ http://127.0.0.1:9/x-1-py3-none-any.whl", "`x` cannot be downloaded from `http://127.0.0.1:9/x-1-py3-"),
     ],
 )
 def test_an_error_beside_a_package_from_git_has_its_place(shop: Shop, line: str, message: str) -> None:
     shop.workspace.write("requirements.txt", "ipykernel\n-r sub/more.txt\nnbtwo\n")
-    shop.workspace.write("sub/more.txt", f"# ü\n-e {git_repository(shop)}\n\n{line}\n")
+    url = git_repository(shop)
+    shop.workspace.write("sub/more.txt", f"# ü\n-e {url}\n\n{line.format(url=url)}\n")
     done = shop.setup()
     [error] = done.annotations()
     assert error.message.startswith(message), done.log
@@ -120,7 +123,7 @@ def test_a_project_that_is_not_a_package(shop: Shop, build: tuple[str, str], mor
     shop.workspace.write("data/a.csv", "")
     done = shop.setup()
     assert (done.code, installed(done)) == (0, ONE), done.log
-    [notice] = done.annotations("notice")
+    notice = done.annotations("notice")[0]
     assert notice.message.startswith(
         f"Only the dependencies of the project in `pyproject.toml` are installed, not the project: {reason}."
     )
@@ -136,7 +139,7 @@ def test_a_build_that_finds_no_package(shop: Shop) -> None:
     shop.workspace.write("pyproject.toml", PROJECT.format('"nbone", "ipykernel"') + build)
     done = shop.setup(with_backends(shop))
     assert (done.code, installed(done)) == (0, ONE), done.log
-    [notice] = done.annotations("notice")
+    notice = done.annotations("notice")[0]
     assert "are installed, not the project: its build finds no code to package." in notice.message
     # Another fault of the build remains a fault.
     shop.workspace.write("pyproject.toml", PROJECT.format('"nbone"') + BUILD.format("uv_build", "uv_built"))
@@ -158,7 +161,7 @@ def test_a_list_elsewhere(shop: Shop, name: str) -> None:
     shop.workspace.write(name, "nbone\nipykernel\n")
     done = shop.setup()
     assert (done.code, installed(done), done.outputs["lock-file"]) == (0, ONE, name), done.log
-    [notice] = done.annotations("notice")
+    notice = done.annotations("notice")[0]
     assert notice.message.startswith(f"Packages come from `{name}`, ")
 
 

@@ -6,12 +6,8 @@ import subprocess
 import pytest
 
 from integration.local_package import local_package
-from integration.setup_env.shops import EDITABLE, Shop, ask
+from integration.setup_env.shops import EDITABLE, Shop, ask, cache_key
 from integration.suite import PROJECT, Workspace, notebook
-
-
-def cache_key(shop: Shop, venv: str) -> str:
-    return shop.workspace.run("setup-env", {"venv": venv}, flags=["--name-cache"], environ=shop.environ).outputs["key"]
 
 
 @pytest.fixture
@@ -59,12 +55,12 @@ def test_another_workspace_with_the_same_environment_folder_runs_its_own_code(ed
     venv = str(editable.workspace.base / "venv")
     first = editable.setup(venv=venv)
     assert (first.code, ask(first, "import study; print(study.NAME)")) == (0, "one"), first.log
-    key = cache_key(editable, venv)
+    key = cache_key(editable, venv=venv)
     copied(editable.workspace)
     second = editable.setup(venv=venv)
     assert (second.record["reused"], ask(second, "import study; print(study.NAME)")) == (False, "two"), second.log
     assert editable.setup(venv=venv).record["reused"]
-    assert cache_key(editable, venv) != key
+    assert cache_key(editable, venv=venv) != key
 
 
 def test_a_local_package_that_is_built_in_another_way_is_built_again(shop: Shop) -> None:

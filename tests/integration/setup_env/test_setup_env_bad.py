@@ -108,9 +108,9 @@ SETUP = {
     ),
     "an include that is not there": Case(
         {},
-        "`{cwd}/base.txt` does not exist.",
-        {"requirements.txt": "-r base.txt\n"},
-        ("requirements.txt", 0),
+        "`base.txt` does not exist.",
+        {"requirements.txt": "six\n-r base.txt\n"},
+        ("requirements.txt", 2),
     ),
 }
 
@@ -133,9 +133,47 @@ LOCKS = {
     ),
     "contradiction": Case(
         {},
-        "`requirements.txt` contradicts itself: it requires nbone==1.0 and nbone==2.0.",
+        "`requirements.txt` contradicts itself: it requires nbone==1.0 and nbone==2.0. Change `nbone==1.0` "
+        "(requirements.txt:1) or `nbone==2.0` (requirements.txt:2).",
         {"requirements.txt": "nbone==1.0\nnbone==2.0\n"},
-        ("requirements.txt", 0),
+        ("requirements.txt", 2),
+    ),
+    "contradiction through another package": Case(
+        {},
+        "`requirements.txt` contradicts itself: `nbneeds` needs `nbone<2`, but `nbone==2.0` is required. Change "
+        "`nbneeds==1.0` (requirements.txt:1) or `nbone==2.0` (sub/b.txt:2).",
+        {"requirements.txt": "NBneeds==1.0\n-r sub/b.txt\n", "sub/b.txt": "\nnbone==2.0\n"},
+        ("sub/b.txt", 2),
+    ),
+    "another Python": Case(
+        {},
+        f"`nbnew==1.0` needs Python>=3.99, but this environment has Python {PYTHON_VERSION}. Set `python-version`, or",
+        {"requirements.txt": "nbone\nnbnew==1.0\n"},
+        ("requirements.txt", 2),
+    ),
+    "wheels for Windows": Case(
+        {},
+        f"`nbwin==1.0` has wheels only for `win_amd64`, not for Python {PYTHON_VERSION} on this platform. Write "
+        "`nbwin==1.0; sys_platform == 'win32'`, or remove the line.",
+        {"requirements.txt": "nbone\nnbwin==1.0\n"},
+        ("requirements.txt", 2),
+    ),
+    "a build that fails": Case(
+        {},
+        "`local` must be built from source, and the build failed: error: GDAL is needed.",
+        {
+            "requirements.txt": "nbone\nlocal @ ./pkg\n",
+            "pkg/pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "b"\nbackend-path = ["."]\n',
+            "pkg/b.py": "raise SystemExit('error: GDAL is needed')\n",
+        },
+        ("requirements.txt", 2),
+        code=3,
+    ),
+    "a marker that is none": Case(
+        {},
+        "A requirement is not valid: Expected a quoted string or a valid marker name, found `python_versoin`.",
+        {"requirements.txt": "nbone\nnbone; python_versoin < '3'\n"},
+        ("requirements.txt", 2),
     ),
     "a path that is not there": Case(
         {},
@@ -172,7 +210,7 @@ LOCKS = {
     ),
     "a version beyond all that are there": Case(
         {},
-        f"The package index has no `nbone>=99` for Python {PYTHON_VERSION} on this platform.",
+        f"The package index has no `nbone>=99` for Python {PYTHON_VERSION} on this platform, only `nbone<=2.0`.",
         {"requirements.txt": "-r sub/b.txt\n", "sub/b.txt": "NBone >= 99\n"},
         ("sub/b.txt", 1),
         code=3,
@@ -186,9 +224,9 @@ LOCKS = {
     ),
     "a wrong hash": Case(
         {},
-        "The packages of `requirements.txt` could not be installed: a package from the index differs from the one "
-        "in the lock (by its hash).",
+        "The package `nbone==1.0` from the index differs from the one in the lock (by its hash).",
         {"requirements.txt": f"nbone==1.0 --hash=sha256:{HASH}\n"},
+        ("requirements.txt", 1),
         code=3,
     ),
 }
@@ -212,6 +250,9 @@ def index(tmp_path: Path) -> Iterator[IndexServer]:
     folder.mkdir()
     for name, version in (("nbone", "1.0"), ("nbone", "2.0"), ("ipykernel", "1.0")):
         make_wheel(folder, name, version)
+    make_wheel(folder, "nbneeds", metadata="Requires-Dist: nbone<2\n")
+    make_wheel(folder, "nbnew", metadata="Requires-Python: >=3.99\n")
+    make_wheel(folder, "nbwin", tag="py3-none-win_amd64")
     with serve(IndexServer(folder)) as server:
         yield server
 
@@ -234,16 +275,17 @@ WHAT = "The packages of `requirements.txt` could not be installed: "
 @pytest.mark.parametrize(
     ("status", "message"),
     [
-        (401, "the package index or the proxy requires credentials, or rejects yours."),
-        (403, "the package index denies access."),
-        (500, ""),
+        (401, "the package index `{url}` or the proxy requires credentials, or rejects yours."),
+        (403, "the package index `{url}` denies access."),
+        (500, "the package index answers with an error (500 Internal Server Error)."),
     ],
 )
 def test_an_index_that_refuses(workspace: Workspace, index: IndexServer, status: int, message: str) -> None:
     index.status = status
     workspace.write("requirements.txt", "nbone\n")
     done = workspace.run("setup-env", {}, environ=at(workspace, index.url()))
-    assert_refused(done, Case({}, WHAT + message, code=3), WHAT + message)
+    message = WHAT + message.format(url=index.url())
+    assert_refused(done, Case({}, message, code=3), message)
     assert done.seconds < 60
 
 

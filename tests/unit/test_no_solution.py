@@ -1,0 +1,146 @@
+"""What uv 0.13.9 printed when no versions fit, word for word; integration tests have it print some of them again."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from notebook_ci.base import locks
+from notebook_ci.base.errors import InputError, SurroundingsError
+from notebook_ci.setup_env import faults
+
+
+class Case(NamedTuple):
+    text: str  # of the list
+    cause: str  # as uv says it
+    message: str
+    hint: str
+    line: int
+
+
+UNSATISFIABLE = "we can conclude that your requirements are unsatisfiable."
+CONTRADICTIONS = {
+    "direct": Case(
+        "pandas==2.2.0\n\npandas==2.1.0\n",
+        f"Because you require pandas==2.2.0 and pandas==2.1.0, {UNSATISFIABLE}",
+        "it requires pandas==2.2.0 and pandas==2.1.0.",
+        "Change `pandas==2.2.0` (requirements.txt:1) or `pandas==2.1.0` (requirements.txt:3).",
+        3,
+    ),
+    "through another package": Case(
+        "numpy==1.20\nPandas==2.2.0\n",
+        "Because pandas==2.2.0 depends on numpy{python_full_version < '3.12'}>=1.23.2,<2 and you require "
+        "pandas==2.2.0, we can conclude that you require numpy>=1.23.2,<2.\n"
+        f"         And because you require numpy==1.20, {UNSATISFIABLE}",
+        "`pandas==2.2.0` needs `numpy>=1.23.2,<2`, but `numpy==1.20` is required.",
+        "Change `pandas==2.2.0` (requirements.txt:2) or `numpy==1.20` (requirements.txt:1).",
+        1,
+    ),
+    "one of several ranges": Case(
+        "seaborn==0.13.2\n-r sub/b.txt\n",
+        "Because seaborn>=0.13.2 depends on one of:\n             matplotlib>=3.4,<3.6.1\n             "
+        "matplotlib>3.6.1\n         and you require seaborn==0.13.2, we can conclude that you require one of:\n"
+        "             matplotlib>=3.4,<3.6.1\n             matplotlib>3.6.1\n\n"
+        f"         And because you require matplotlib==3.3, {UNSATISFIABLE}",
+        "`seaborn>=0.13.2` needs `matplotlib>=3.4,<3.6.1` or `matplotlib>3.6.1`, but `matplotlib==3.3` is required.",
+        "Change `seaborn==0.13.2` (requirements.txt:1) or `matplotlib==3.3` (sub/b.txt:2).",
+        2,
+    ),
+    "several versions of one": Case(
+        "seaborn>=0.13\nmatplotlib<3.3\n",
+        "Because seaborn==0.13.0 depends on one of:\n             matplotlib>=3.3,<3.6.1\n             "
+        "matplotlib>3.6.1\n         and seaborn>=0.13.1 depends on one of:\n             matplotlib>=3.4,<3.6.1\n"
+        "             matplotlib>3.6.1\n         we can conclude that seaborn>=0.13.0 depends on one of:\n"
+        "             matplotlib>=3.3,<3.6.1\n             matplotlib>3.6.1\n\n"
+        f"         And because you require seaborn>=0.13 and matplotlib<3.3, {UNSATISFIABLE}",
+        "`seaborn==0.13.0` needs `matplotlib>=3.3,<3.6.1` or `matplotlib>3.6.1`, but `matplotlib<3.3` is required.",
+        "Change `seaborn>=0.13` (requirements.txt:1) or `matplotlib<3.3` (requirements.txt:2).",
+        2,
+    ),
+    "all versions": Case(
+        "needs==1\nbone==2\n",
+        "Because all versions of needs depend on bone<2 and you require needs==1, we can conclude that you require "
+        f"bone<2.\n         And because you require bone==2.0, {UNSATISFIABLE}",
+        "`needs` needs `bone<2`, but `bone==2.0` is required.",
+        "Change `needs==1` (requirements.txt:1) or `bone==2.0` (requirements.txt:2).",
+        2,
+    ),
+    "two packages": Case(
+        "a==1\nb==1\n",
+        "Because a==1 depends on c<2 and b==1 depends on c>=2, we can conclude that a==1 and b==1 are incompatible.\n"
+        f"         And because you require a==1 and b==1, {UNSATISFIABLE}",
+        "`a==1` needs `c<2` and `b==1` needs `c>=2`.",
+        "Change `a==1` (requirements.txt:1) or `b==1` (requirements.txt:2).",
+        2,
+    ),
+}
+OTHERS = {
+    "another Python": Case(
+        "six\nscipy==1.18.0\n",
+        "Because the current Python version (3.11.7) does not satisfy Python>=3.12 and scipy==1.18.0 depends on "
+        "Python>=3.12, we can conclude that scipy==1.18.0 cannot be used.\n"
+        f"         And because you require scipy==1.18.0, {UNSATISFIABLE}",
+        "`scipy==1.18.0` needs Python>=3.12, but this environment has Python 3.11.",
+        "Set `python-version`, or require another version of `scipy`.",
+        2,
+    ),
+    "another Python, as the wheel says": Case(
+        "new==1.0\n",
+        f"Because new==1.0 requires Python >=3.99 and you require new==1.0, {UNSATISFIABLE}",
+        "`new==1.0` needs Python>=3.99, but this environment has Python 3.11.",
+        "Set `python-version`, or require another version of `new`.",
+        1,
+    ),
+    "wheels for another system": Case(
+        "pywin32==306\n",
+        "Because pywin32==306 has no wheels with a matching platform tag (e.g., `manylinux_2_36_x86_64`) and you "
+        f"require pywin32==306, {UNSATISFIABLE}\n\nhint: Wheels are available for `pywin32` (v306) on the following "
+        "platforms: `win32`, `win_amd64`, `win_arm64`",
+        "`pywin32==306` has wheels only for `win32`, `win_amd64`, `win_arm64`, not for Python 3.11 on this platform.",
+        "Write `pywin32==306; sys_platform == 'win32'`, or remove the line.",
+        1,
+    ),
+    "wheels for older Pythons": Case(
+        "# old\ntensorflow==2.5\n",
+        "Because tensorflow==2.5.0 has no wheels with a matching Python ABI tag (e.g., `cp311`) and you require "
+        f"tensorflow==2.5, {UNSATISFIABLE}\n\nhint: You require CPython 3.11 (`cp311`), but we only found wheels for "
+        "`tensorflow` (v2.5.0) with the following Python ABI tags: `cp36m`, `cp37m`, `cp38`, `cp39`",
+        "`tensorflow==2.5` has wheels only for Python 3.6, 3.7, 3.8, 3.9, not for Python 3.11 on this platform.",
+        'Set `python-version` to "3.9", or require another version of `tensorflow`.',
+        2,
+    ),
+}
+
+
+def output_of(cause: str) -> str:
+    return f"error: No solution found when resolving dependencies\n  cause: {cause}\n"
+
+
+@pytest.mark.parametrize("case", CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+def test_both_halves_of_a_contradiction(tmp_path: Path, case: Case) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "b.txt").write_text("\nmatplotlib==3.3\n")
+    (tmp_path / "requirements.txt").write_text(case.text)
+    error = faults.explain(output_of(case.cause), locks.find("", tmp_path))
+    assert isinstance(error, InputError)
+    assert (error.message, error.hint) == (f"`requirements.txt` contradicts itself: {case.message}", case.hint)
+    assert (error.file, error.line) == ("sub/b.txt" if "-r" in case.text else "requirements.txt", case.line)
+
+
+@pytest.mark.parametrize("case", OTHERS.values(), ids=OTHERS)
+def test_what_does_not_fit_this_environment(tmp_path: Path, case: Case) -> None:
+    (tmp_path / "requirements.txt").write_text(case.text)
+    error = faults.explain(output_of(case.cause), locks.find("", tmp_path), "3.11.7")
+    assert isinstance(error, InputError)
+    assert (error.message, error.hint) == (case.message, case.hint)
+    assert (error.file, error.line) == ("requirements.txt", case.line)
+
+
+def test_a_version_that_another_package_needs(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("six\nx==1\n")
+    cause = "Because there is no version of y==99 and x==1 depends on y==99, we can conclude that x==1 cannot be used."
+    cause += f"\n And because you require x==1, {UNSATISFIABLE}"
+    error = faults.explain(output_of(cause), locks.find("", tmp_path))
+    assert isinstance(error, SurroundingsError)
+    assert error.message == "The package index has no `y==99` for this Python on this platform, which `x==1` needs."
+    assert (error.file, error.line) == ("requirements.txt", 2)
