@@ -144,3 +144,20 @@ def test_a_version_that_another_package_needs(tmp_path: Path) -> None:
     assert isinstance(error, SurroundingsError)
     assert error.message == "The package index has no `y==99` for this Python on this platform, which `x==1` needs."
     assert (error.file, error.line) == ("requirements.txt", 2)
+
+
+@pytest.mark.parametrize("what", ["Distribution `pywin32==306 @ registry+https://h/simple`", "Package `pywin32`"])
+def test_a_lock_without_a_wheel_for_this_system(tmp_path: Path, what: str) -> None:
+    """As `uv sync` and `uv pip sync` say it."""
+    (tmp_path / "requirements.txt").write_text("six\npywin32==306\n")
+    output = (
+        f"error: {what} can't be installed because it doesn't have a source distribution or wheel for the current "
+        "platform\n\nhint: You're on Linux (`manylinux_2_36_x86_64`), but `pywin32` (v306) only has wheels for the "
+        "following platforms: `win32`, `win_amd64`; consider adding \"sys_platform == 'linux'\" to "
+        "`tool.uv.required-environments` to ensure uv resolves to a version with compatible wheels\n"
+    )
+    error = faults.explain(output, locks.find("", tmp_path))
+    assert isinstance(error, InputError)
+    assert "has wheels only for `win32`, `win_amd64`, not for this Python on this platform." in error.message
+    assert error.hint.endswith("; sys_platform == 'win32'`, or remove the line. Then create the lock again.")
+    assert (error.file, error.line) == ("requirements.txt", 2)

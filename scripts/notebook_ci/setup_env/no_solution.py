@@ -14,7 +14,8 @@ _REASON = re.compile(
     r"(?P<wheels>\S+) has no wheels .+|"
     r"only (?:the following versions of \S+ are available: )?(?P<only>.+?)(?: (?:is|are) available)?"
 )
-_TAGS = re.compile(r"^hint: .*the following [\w ]+: (`.+`)", re.MULTILINE)
+_OF_LOCK = re.compile(r"`(\S+)[^`]*` can't be installed because it doesn't have a source distribution or wheel")
+_TAGS = re.compile(r"^hint: .*the following [\w ]+: (`[^;\n]+`)", re.MULTILINE)
 _SYSTEMS = {"win": "win32", "macosx": "darwin", "linux": "linux", "manylinux": "linux"}  # values of `sys_platform`
 _OWN_INDEX = "If you use your own index, check that it has the package."
 
@@ -24,6 +25,11 @@ def explain(output: str, lock: Lock, python: str) -> NotebookCiError | None:
 
     `python` is the version of the environment's Python; empty if it is not known.
     """
+    here = f"Python {'.'.join(python.split('.')[:2])}" if python else "this Python"
+    if (found := _OF_LOCK.search(output)) and (tags := _TAGS.search(output)):
+        error = _other_wheels(found[1], tags[1], here)
+        error.hint += " Then create the lock again."
+        return located(error, [found[1]], lock)
     flat = " ".join(output.split()).replace("your project depends on", "you require")
     flat = re.sub(r"\{[^}]*\}|all versions of (?=\S+ depend )", "", flat)  # without markers
     flat = re.sub(r" depend on | requires (?=Python )", " depends on ", flat).replace(" Python ", " Python")
@@ -34,7 +40,6 @@ def explain(output: str, lock: Lock, python: str) -> NotebookCiError | None:
     is_unknown = any(found["unknown"] for found in reasons)
     if len(required) > 1 and (needs or len(set(map(name_of, required))) == 1) and not is_unknown:
         return _contradiction(required, needs, lock)
-    here = f"Python {'.'.join(python.split('.')[:2])}" if python else "this Python"
     for what, need in needs:
         if need.startswith("Python"):
             message = f"{quote(what)} needs {need}, but this environment has {here}."
@@ -45,7 +50,7 @@ def explain(output: str, lock: Lock, python: str) -> NotebookCiError | None:
         named = (each for each in (*required, *(need for _, need in needs)) if same(each, found[kind]))
         what = next(named, found[kind])
         by = next((f", which {quote(by)} needs" for by, need in needs if same(need, what)), "")
-        error: NotebookCiError = SurroundingsError(
+        error = SurroundingsError(
             f"The package index has no {quote(what)} for {here} on this platform"
             f"{f', only {quote(found[kind])}' if kind == 'only' else ''}{by}.",
             hint=f"Check name and version. {_OWN_INDEX}",
