@@ -163,7 +163,7 @@ def compile_schema() -> None:
 
 def _loaded(document: Document) -> nbformat.NotebookNode:
     """Return the document in nbformat's newest minor version of format 4, with everything that papermill expects."""
-    nb = nbformat.from_dict(json.loads(document.text))
+    nb = nbformat.from_dict(document.converted or json.loads(document.text))
     nb.setdefault("metadata", nbformat.NotebookNode())
     nb.setdefault("nbformat_minor", 0)
     ids = {""}

@@ -172,7 +172,7 @@ class _Ran:
         line = min(line, len(lines))
         text = lines[line - 1].strip()
         shown = f"{text[:MOST_SOURCE_CHARACTERS]}…" if len(text) > MOST_SOURCE_CHARACTERS else text
-        return positions.source_line(document.text, index, line), shown
+        return document.line(index, line), shown
 
     def named(self, text: str) -> str:
         """Replace the file names that Python uses for cells by the numbers of the cells."""

@@ -43,7 +43,8 @@ class ExecuteInputs(StageInputs):
     notebooks: tuple[str, ...] = given(
         GLOBS,
         "Notebooks to execute: files, folders or globs (`**` matches any folders), one per line, relative to the "
-        "workspace. Hidden folders and virtual environments are ignored. A line that matches nothing is an error.",
+        "workspace. Hidden folders and virtual environments are ignored. A line that matches nothing is an error. "
+        "Notebooks of jupytext (`.py`, `.md`, `.Rmd`) are executed only if a line ends with their suffix.",
         default=("**/*.ipynb",),
         shown_default="`**/*.ipynb`",
     )

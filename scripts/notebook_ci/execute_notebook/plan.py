@@ -5,7 +5,7 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from notebook_ci.base import yaml12
@@ -18,8 +18,8 @@ from notebook_ci.base.yaml12 import Values
 from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.schedule import chains, ordered
 from notebook_ci.execute_notebook.settings import OF_INPUTS, Settings, settings
-from notebook_ci.notebooks import document, parameters, positions
-from notebook_ci.notebooks.document import Document
+from notebook_ci.notebooks import document, parameters, text_notebooks
+from notebook_ci.notebooks.document import Document, UnreadError
 from notebook_ci.notebooks.selection import SUFFIX, everything, expand, matching, select
 from notebook_ci.records.execute_notebook import ALLOW, NotebookResult
 from notebook_ci.records.run_directory import RunDirectory
@@ -39,7 +39,7 @@ class Execution:
     """One execution: a notebook, once or with one set of a sweep."""
 
     path: str  # relative to the workspace
-    name: str  # of the execution, and of the executed notebook in the output folder
+    name: str  # of the execution
     content: Document | NotebookCiError  # the error: why it cannot be executed
     declared: tuple[str, ...] = ()  # names of the notebook's parameters
     parameters: Values = field(default_factory=dict)  # the declared ones that are set
@@ -49,6 +49,11 @@ class Execution:
     @property
     def document(self) -> Document | None:
         return self.content if isinstance(self.content, Document) else None
+
+    @property
+    def output(self) -> str:
+        """The executed notebook, relative to the output folder."""
+        return str(PurePosixPath(self.name).with_suffix(SUFFIX))
 
     @property
     def is_ipykernel(self) -> bool:
@@ -77,8 +82,10 @@ class ExecutionPlan(Plan):
             yield f"set parameters: {listed(used, MOST_LISTED)}"
         if self.missing:
             yield f"not known before dvc-pull: the parameters in {self.missing}"
+        if unread := [each.path for each in self.executions if isinstance(each.content, UnreadError)]:
+            yield f"not known before jupytext is installed: cells and parameters of {listed(unread, MOST_LISTED)}"
         for execution in self.executions:
-            if isinstance(execution.content, NotebookCiError):
+            if isinstance(execution.content, NotebookCiError) and execution.path not in unread:
                 yield f"fail {execution.path}: {execution.content.message}"
             if execution.settings.allow_failure:
                 does = "allow" if execution.settings.may_fail else "no longer allow"
@@ -97,7 +104,9 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
             f"`output-dir` is {quote(str(output_dir))}, which contains the notebooks.",
             hint="Set `output-dir` to a folder of its own.",
         )
-    chosen = select(inputs.notebooks, inputs.exclude, cwd, never=outputs)
+    found = select(inputs.notebooks, inputs.exclude, cwd, never=outputs)
+    others = [path for path in found if path not in inputs.notebooks and text_notebooks.is_other(cwd / path)]
+    chosen = [path for path in found if path not in others] or found  # they fail, and say why
     all_notebooks = functools.cache(lambda: sorted(everything(cwd, outputs)))  # searched only on demand
     needs, unmet = _needs(inputs.needs, chosen, all_notebooks)
     paths = ordered(chosen, needs)
@@ -113,6 +122,8 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     _refuse_unknown(strict, given | swept, executions, all_notebooks)
     useless = [("exclude", each) for each in inputs.exclude if not expand(each, cwd)]
     useless += [("for", glob) for glob in matched if not matched[glob] and not matching(glob, all_notebooks())]
+    if left_out := listed([path for path in others if path not in chosen], MOST_LISTED):
+        unmet.append(f"Not notebooks, because they have neither a header of Jupyter nor cell markers: {left_out}.")
     unmet += [f"`{where}` lists {quote(each)}, which matches no notebook." for where, each in useless]
     with_own = {each.path: sorted(each.settings.own) for each in executions if each.settings.own}
     if own_settings := [f"{path} ({', '.join(map(quote, names))})" for path, names in with_own.items()]:
@@ -154,19 +165,20 @@ def _refuse_needed_failures(executions: Sequence[Execution], needs: Mapping[str,
 
 def _refuse_clashes(executions: Sequence[Execution], cwd: Path, output_dir: Path | None) -> None:
     """Refuse outputs that would overwrite each other, or their sources: a link in the folder can lead there."""
-    [(name, times)] = Counter(each.name for each in executions).most_common(1)
+    [(name, times)] = Counter(each.output for each in executions).most_common(1)
     if times > 1:
+        first, second, *_ = [each.path for each in executions if each.output == name]
         raise InputError(
-            f"`sweep` names an execution {quote(name)}, which is also the name of a notebook.",
-            hint="Rename the set in `sweep`.",
+            f"The executed copies of `{first}` and `{second}` would have the same name: {quote(name)}.",
+            hint="If they are a pair of one notebook, exclude one of them. Else rename one, or the set in `sweep`.",
         )
     if output_dir is None:
         return
     for execution in executions:
-        source, output = cwd / execution.path, output_dir / execution.name
+        source, output = (cwd / execution.path).with_suffix(SUFFIX), output_dir / execution.output
         if output.parent.resolve() / output.name == source.parent.resolve() / source.name:
             raise InputError(
-                f"`{execution.path}` would be overwritten by its executed copy.",
+                f"`{source.relative_to(cwd).as_posix()}` would be overwritten by its executed copy.",
                 hint="Set `output-dir` to another folder.",
             )
 
@@ -180,7 +192,7 @@ def _second_cells(executions: Sequence[Execution]) -> Iterator[Problem]:
                 message=f"{len(cells)} cells are tagged `{parameters.TAG}`; only the first, cell {cells[0].index + 1}, "
                 "is used. Move all parameters into it.",
                 file=path,
-                line=positions.source_line(content.text, cells[1].index),
+                line=content.line(cells[1].index),
             )
 
 
@@ -233,7 +245,7 @@ def _executions(paths: Iterable[str], given: Values, sets: Mapping[str, Values])
             continue
         swept = {label: values for label, values in sets.items() if not values.keys().isdisjoint(names)}
         for label, values in (swept or {"": {}}).items():
-            name = f"{path.removesuffix(SUFFIX)}@{label}{SUFFIX}" if label else path
+            name = f"{PurePosixPath(path).with_suffix('')}@{label}{PurePosixPath(path).suffix}" if label else path
             own = {name: value for name, value in {**given, **values}.items() if name in names}
             yield Execution(path, name, content, names, own)
 

@@ -255,7 +255,7 @@ def _saved_with(execution: Execution, saved: Document, interpreter: Interpreter)
     """Return what a notebook was saved with and does not run with: kernel, version of Python, image."""
     name, version, image = document.kernel_name(saved), document.python_version(saved), document.image(saved)
     different: list[str] = []
-    if execution.kernel.name != (name or "").lower():
+    if execution.kernel.name != (name or "").lower() and (name or not saved.converted):
         different.append(f"the kernel {quote(name)}" if name else "no kernel")
     if version and execution.is_ipykernel and version.split(".")[:2] != interpreter.version.split(".")[:2]:
         different.append(f"Python {version}")

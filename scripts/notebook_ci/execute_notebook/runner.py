@@ -67,7 +67,7 @@ class Executor:
         outcome.read[result.path] = hashlib.sha256(content.text.encode()).hexdigest()
         result.parameters = dict(self.execution.parameters)
         result.kernel = "" if self.execution.is_ipykernel else self.execution.kernel.name
-        output = self.shared.output_dir / result.name
+        output = self.shared.output_dir / self.execution.output
         began = time.monotonic()
         notebook: PreparedNotebook | None = None
         try:

@@ -6,20 +6,22 @@ runs. Everything else (outputs, unknown keys, missing metadata) is left to Jupyt
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from notebook_ci.base.errors import CheckFailed
+from notebook_ci.base.errors import CheckFailed, SurroundingsError
 from notebook_ci.base.files import read_bytes
 from notebook_ci.base.json_walker import DuplicateKeyError, unique_keys
 from notebook_ci.base.texts import command_line, quote
-from notebook_ci.notebooks import positions
+from notebook_ci.notebooks import positions, text_notebooks
+from notebook_ci.notebooks.positions import CellPosition
+from notebook_ci.notebooks.text_notebooks import Converted
 
 _SUPPORTED_FORMAT = 4
 _RESTORE = "Restore it from git, or open and save it in Jupyter again."
-_PYTHON_STARTS = ("import ", "from ", '"""', "#!", "# %%", "# coding", "# -*- coding", "# ---\n# jupyter")
+_MOST_REASON = 300
 _conflict_marker = re.compile(r"^(?:<{7}|>{7})(?: |\r?$)", re.MULTILINE)
 
 
@@ -37,15 +39,25 @@ class Document:
     text: str = field(repr=False)  # the whole file, with its own line ends
     cells: tuple[Cell, ...]
     metadata: Mapping[str, Any]
+    converted: Mapping[str, Any] | None = field(default=None, repr=False)  # a text notebook, as JSON
+    positions: tuple[CellPosition, ...] = field(default=(), repr=False)  # of the cells of a text notebook
+
+    def line(self, cell: int, line: int = 1) -> int:
+        """Return the physical line, counted from 1, of a source line (from 1) of the cell with this index (from 0)."""
+        return (self.positions or positions.scan(self.text))[cell].source_line(line)
 
 
-def read(path: Path) -> Document:
-    """Read a notebook.
+class UnreadError(SurroundingsError):
+    """A text notebook cannot be read without jupytext: only its tool environment has it."""
 
-    Raises InputError if the file does not exist or cannot be opened, and CheckFailed (with the line if known) if it is
-    not a notebook of format 4.
+
+def read(path: Path, convert: Callable[[str, str], Converted] = text_notebooks.convert) -> Document:
+    """Read a notebook. `convert` is for text notebooks.
+
+    Raises InputError if the file does not exist or cannot be opened, CheckFailed (with the line if known) if it is not
+    a notebook of format 4, and UnreadError.
     """
-    return _Reader(path).read()
+    return _Reader(path, convert).read()
 
 
 def language(document: Document) -> str | None:
@@ -85,20 +97,25 @@ def _text_in(section: object, key: str) -> str | None:
 class _Reader:
     """Reads one file; its methods share the path and the text for their error messages."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, convert: Callable[[str, str], Converted]) -> None:
         self._path = path
         self._name = path.as_posix()
+        self._is_text = path.suffix in text_notebooks.SUFFIXES
         self._text = ""
+        self._convert = convert
+        self._positions: tuple[CellPosition, ...] = ()
 
     def read(self) -> Document:
         hint = "Use the path of a notebook that is committed, or a pattern."
-        self._text = self._decoded(read_bytes(self._path, self._name, hint=hint))
-        content = self._content()
+        most = text_notebooks.MOST_BYTES + 1 if self._is_text else -1
+        self._text = self._decoded(read_bytes(self._path, self._name, hint=hint, most=most))
+        content = self._converted() if self._is_text else self._content()
         self._check_version(content)
         metadata = content.get("metadata", {})
         if not isinstance(metadata, dict):
             raise self._error(f"has metadata that is {json_kind(metadata)}, not an object")
-        return Document(self._path, self._text, self._cells(content), metadata)
+        converted = content if self._is_text else None
+        return Document(self._path, self._text, self._cells(content), metadata, converted, self._positions)
 
     def _error(self, what: str, *, hint: str = _RESTORE, line: int | None = None) -> CheckFailed:
         return CheckFailed(f"`{self._name}` {what}.", hint=hint, file=self._path, line=line)
@@ -108,7 +125,9 @@ class _Reader:
             raise self._error("is empty")
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise self._error("is encoded in UTF-16", hint="Save it as UTF-8: notebooks are always UTF-8.")
-        if data.startswith(b"\xef\xbb\xbf"):
+        if len(data) > text_notebooks.MOST_BYTES and self._is_text:
+            raise self._error("is larger than 1 MiB", hint="Split it, or save it as `.ipynb`.")
+        if data.startswith(b"\xef\xbb\xbf") and not self._is_text:
             # nbformat 5.10 and Jupyter refuse it too ("Unexpected UTF-8 BOM"): the notebook would not open.
             what = "starts with a byte order mark (BOM), which Jupyter rejects"
             raise self._error(what, hint="Save it as UTF-8 without BOM.", line=1)
@@ -118,6 +137,23 @@ class _Reader:
             line = data.count(b"\n", 0, error.start) + 1
             what = f"is not UTF-8 text: line {line} contains the byte 0x{data[error.start]:02x}"
             raise self._error(what, hint=f"Save it as UTF-8. {_RESTORE}", line=line) from None
+
+    def _converted(self) -> dict[str, Any]:
+        to_ipynb = command_line("jupytext --to ipynb {}", self._name)
+        if not text_notebooks.is_one(self._text, self._path.suffix):
+            hint = f"Remove it from `notebooks`, begin its cells with `# %%`, or convert it: {to_ipynb}."
+            raise self._error(
+                "is not a notebook: it has neither a header of Jupyter nor cell markers", hint=hint, line=1
+            )
+        try:
+            content, self._positions = self._convert(self._text, self._path.suffix)
+        except ImportError as error:
+            raise UnreadError(f"`{self._name}` cannot be read without jupytext.") from error
+        except Exception as error:  # jupytext raises anything for a text that it does not expect
+            why = " ".join(f"{type(error).__name__}: {error}".split())[:_MOST_REASON]
+            hint = f"Correct its header and markers, or use an `.ipynb` file: {to_ipynb}."
+            raise self._error(f"cannot be read by jupytext: {why}", hint=hint) from error
+        return content
 
     def _content(self) -> dict[str, Any]:
         try:
@@ -149,9 +185,6 @@ class _Reader:
         if start.startswith("<"):
             hint = "Download the raw file: a notebook is JSON and starts with `{`."
             return self._error("is a web page (HTML or XML), not a notebook", hint=hint, line=1)
-        if self._path.suffix == ".py" or start.startswith(_PYTHON_STARTS):
-            hint = "Use an `.ipynb` file, or create one: `jupytext --to notebook SCRIPT`."
-            return self._error("is a Python script, not a notebook", hint=hint, line=1)
         what = f"is not valid JSON: {error.msg}, line {error.lineno}, column {error.colno}"
         return self._error(what, line=error.lineno)
 
@@ -203,13 +236,14 @@ class _Reader:
         except UnicodeEncodeError as error:
             # Half of a surrogate pair (`\ud83d`): json accepts it, but it cannot be sent to a kernel or written to a
             # file.
-            line = positions.source_line(self._text, index, len(positions.split_lines(source[: error.start])))
+            lines = positions.split_lines(source[: error.start])
+            line = positions.scan(self._text)[index].source_line(len(lines))
             wrong = f"contains half a character (a lone surrogate, line {line})"
             raise self._cell_error(index, wrong, line=line) from None
         return source
 
     def _cell_error(self, index: int, what: str, *, line: int | None = None) -> CheckFailed:
-        where = line or positions.source_line(self._text, index)
+        where = line or (self._positions or positions.scan(self._text))[index].source_line(1)
         return CheckFailed(f"Cell {index + 1} of `{self._name}` {what}.", hint=_RESTORE, file=self._path, line=where)
 
 

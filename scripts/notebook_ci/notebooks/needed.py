@@ -11,7 +11,7 @@ from pathlib import Path
 
 from notebook_ci.base.errors import NotebookCiError
 from notebook_ci.base.files import MOST_BYTES, read_bytes
-from notebook_ci.notebooks import imports, positions
+from notebook_ci.notebooks import imports
 from notebook_ci.notebooks.document import Cell, Document
 from notebook_ci.notebooks.imports import Import
 from notebook_ci.notebooks.parameters import parse_python
@@ -35,7 +35,7 @@ class Needed:
     def line(self) -> int:
         """The physical line of the import, counted from 1."""
         line = self.imported.line
-        return line if self.file else positions.source_line(self.document.text, self.cell.index, line)
+        return line if self.file else self.document.line(self.cell.index, line)
 
 
 class LocalModules:

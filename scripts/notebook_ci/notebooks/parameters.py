@@ -60,7 +60,7 @@ def declared(document: Document) -> tuple[str, ...]:
             f"The parameters cell of `{document.path.as_posix()}` is not valid Python: {error.msg}.",
             hint="Correct the cell tagged `parameters`: the parameters are read from it.",
             file=document.path,
-            line=positions.source_line(document.text, cell.index, error.lineno or 1),
+            line=document.line(cell.index, error.lineno or 1),
         ) from None
     return tuple(dict.fromkeys(name for statement in statements for name in _assigned(statement)))
 

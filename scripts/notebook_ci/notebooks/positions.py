@@ -61,14 +61,6 @@ def scan(text: str) -> tuple[CellPosition, ...]:
     return tuple(cells)
 
 
-def source_line(text: str, cell_index: int, line: int = 1) -> int:
-    """Return the physical line, counted from 1, of a source line (from 1) of the cell `cell_index` (from 0).
-
-    Each call reads the whole text: use `scan` for several lines.
-    """
-    return scan(text)[cell_index].source_line(line)
-
-
 def _cell(walker: JsonWalker, at: int, cells: list[CellPosition]) -> int:
     line = walker.line_at(at)
     parts: list[tuple[int, str]] = []

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.texts import quote
+from notebook_ci.notebooks import text_notebooks
 from notebook_ci.records.run_directory import RUN_MARKER
 
 SUFFIX = ".ipynb"
+SUFFIXES = (SUFFIX, *text_notebooks.SUFFIXES)
 
 
 def select(patterns: Iterable[str], exclude: Iterable[str], cwd: Path, never: Iterable[Path] = ()) -> list[str]:
@@ -49,11 +51,12 @@ def select(patterns: Iterable[str], exclude: Iterable[str], cwd: Path, never: It
     return remaining
 
 
-def everything(cwd: Path, never: Iterable[Path]) -> Iterator[str]:
+def everything(cwd: Path, never: Iterable[Path], suffixes: Iterable[str] = SUFFIXES) -> Iterator[str]:
     """Yield all notebooks of the workspace; see `select`."""
     folders, inside = [folder.resolve() for folder in never], [cwd.resolve()]
-    found = expand("**/*.ipynb", cwd)
-    return (path for path in found if _lies_in(cwd / path, inside) and not _lies_in(cwd / path, folders))
+    found = (cwd / path for suffix in suffixes for path in expand(f"**/*{suffix}", cwd))
+    own = (path for path in found if _lies_in(path, inside) and not _lies_in(path, folders))
+    return (path.relative_to(cwd).as_posix() for path in own if not text_notebooks.is_other(path))
 
 
 def matching(pattern: str, paths: Iterable[str]) -> list[str]:
@@ -82,9 +85,10 @@ def _below(start: Path, pattern: Sequence[str]) -> Iterator[Path]:
     """Yield the notebooks below a folder whose relative path matches.
 
     Skips virtual environments and run directories, and does not follow links to folders: one that points upwards would
-    yield every notebook again and again.
+    yield every notebook again and again. A text notebook matches only if the pattern ends with its suffix.
     """
     hidden = any(part.startswith(".") for part in pattern)
+    suffixes = (SUFFIX, *(each for each in text_notebooks.SUFFIXES if "".join(pattern[-1:]).endswith(each)))
     for folder, folders, files in os.walk(start):
         if RUN_MARKER in files or ("pyvenv.cfg" in files and Path(folder) != start):
             folders.clear()
@@ -93,7 +97,7 @@ def _below(start: Path, pattern: Sequence[str]) -> Iterator[Path]:
         for name in files:
             path = Path(folder, name)
             # A broken link counts: a missing notebook must not be left out silently.
-            is_notebook = name.endswith(SUFFIX) and (path.is_file() or path.is_symlink())
+            is_notebook = name.endswith(suffixes) and (path.is_file() or path.is_symlink())
             if is_notebook and _matches(path.relative_to(start).parts, pattern):
                 yield path
 
@@ -114,8 +118,9 @@ def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 
 
 def _relative(path: Path, pattern: str, cwd: Path) -> str:
-    if path.suffix != SUFFIX:
-        raise InputError(f"{quote(pattern)} is not a notebook.", hint=f"Names of notebooks end in `{SUFFIX}`.")
+    if path.suffix not in SUFFIXES:
+        names = ", ".join(map(quote, SUFFIXES))
+        raise InputError(f"{quote(pattern)} is not a notebook.", hint=f"Names of notebooks end in {names}.")
     normal = Path(os.path.normpath(path))
     if not normal.is_relative_to(cwd):
         raise InputError(

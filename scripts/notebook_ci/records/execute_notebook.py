@@ -32,7 +32,7 @@ class Failure:
     cell: int | None = None  # the failing cell, counted from 1 among all cells of the notebook
     # The cell that the traceback points to, if that is another one: a function raised there.
     points_to: int | None = None
-    line: int | None = None  # the line in the `.ipynb` file, counted from 1
+    line: int | None = None  # the line in the notebook's file, counted from 1
     source: str = ""  # the code of that line
     ename: str = ""  # the exception's name
     evalue: str = ""  # the exception's text

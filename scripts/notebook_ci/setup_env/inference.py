@@ -14,7 +14,7 @@ from notebook_ci.base.process import Argument
 from notebook_ci.base.project import normal_name
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.base.workspace import PRIVATE_FOLDER
-from notebook_ci.notebooks import commands, document, selection, stated
+from notebook_ci.notebooks import commands, document, selection, stated, text_notebooks
 from notebook_ci.notebooks.distributions import ELSEWHERE, distribution, guess
 from notebook_ci.notebooks.needed import LocalModules, Needed
 from notebook_ci.setup_env import faults
@@ -46,7 +46,7 @@ def find(cwd: Path, *, with_imports: bool) -> Inference | None:
     modules, names, needed, python = LocalModules(cwd), dict[str, str](), list[Needed](), RequiredPython("")
     for path in sorted(selection.everything(cwd, [])):
         with contextlib.suppress(NotebookCiError):  # execute-notebook reports it
-            content = replace(document.read(cwd / path), path=Path(path))
+            content = replace(document.read(cwd / path, text_notebooks.code_only), path=Path(path))
             if document.is_python(content):
                 names |= {each.text: _where(path, each.cell.index) for each in stated.of(content)}
                 needed += modules.needed(content) if with_imports else ()
@@ -125,4 +125,4 @@ def _is_created(each: Needed) -> bool:
 
 
 def _where(path: str, cell: int) -> str:
-    return f"{quote(path)}, cell {cell + 1}"
+    return f"{quote(path)}, cell {cell + 1}" if path.endswith(selection.SUFFIX) else quote(path)

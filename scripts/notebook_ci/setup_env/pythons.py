@@ -60,7 +60,7 @@ def wished(lock: Lock, cwd: Path) -> RequiredPython:
     if compiled:
         return RequiredPython(compiled[1], lock.name, is_wish=True)
     notebooks: dict[str, list[str]] = defaultdict(list)
-    for path in sorted(selection.everything(cwd, [])):
+    for path in sorted(selection.everything(cwd, [], [selection.SUFFIX])):
         with contextlib.suppress(NotebookCiError):  # execute-notebook reports it
             if version := document.python_version(document.read(cwd / path)):
                 notebooks[".".join(version.split(".")[:2])].append(path)

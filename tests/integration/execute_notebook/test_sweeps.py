@@ -121,5 +121,6 @@ def test_an_execution_of_a_sweep_with_the_name_of_a_notebook(workspace: Workspac
     workspace.write("train@small.ipynb", notebook("open('ran', 'w')"))
     done = run_here(workspace, STAGE, {"sweep": "small: {alpha: 1}"})
     assert done.code == 2
-    assert "`sweep` names an execution `train@small.ipynb`, which is also the name of a notebook." in errors(done)[0]
+    same = "The executed copies of `train.ipynb` and `train@small.ipynb` would have the same name: `train@small.ipynb`."
+    assert same in errors(done)[0]
     assert not (workspace.folder / "ran").exists()

@@ -20,7 +20,7 @@ def test_what_notebooks_name_and_import_is_installed(shop: Shop) -> None:
     shop.workspace.write("sub/a.ipynb", notebook(*cells))
     shop.workspace.write("sub/helpers.py", "import nbone, nblocal\n")
     shop.workspace.write("sub/nblocal/__init__.py", "")
-    shop.workspace.write("b.ipynb", notebook("%pip install -q nbtwo==1.0"))
+    shop.workspace.write("b.py", "# %%\n# %pip install -q nbtwo==1.0\n")
     shop.workspace.write("broken.ipynb", "{")
 
     named = shop.setup()
@@ -36,14 +36,14 @@ def test_what_notebooks_name_and_import_is_installed(shop: Shop) -> None:
     origin = "which is needed by `nbunknown` in `sub/a.ipynb`, cell 2."
     assert warning.message.startswith(f"The package index has no package `nbunknown`, {origin}")
     [notice] = inferred.annotations("notice")
-    assert "`nbone` (`nbone.deeper` in `sub/a.ipynb`, cell 1), `nbtwo==1.0` (`b.ipynb`, cell 1)." in notice.message
+    assert "`nbone` (`nbone.deeper` in `sub/a.ipynb`, cell 1), `nbtwo==1.0` (`b.py`)." in notice.message
 
     again = shop.setup(infer="true", slug="all")
     assert (again.code, again.record["reused"]) == (0, True), again.log
 
     written = shop.workspace.run("infer-requirements", environ=shop.environ)
     assert written.code == 0, written.log
-    assert "nbtwo==1.0  # `b.ipynb`, cell 1\n" in (shop.workspace.folder / "requirements.in").read_text()
+    assert "nbtwo==1.0  # `b.py`\n" in (shop.workspace.folder / "requirements.in").read_text()
     assert "nbone==1.0 \\\n    --hash=sha256:" in (shop.workspace.folder / "requirements.txt").read_text()
     unused = shop.setup(unused="true")
     message = "No notebook or local module imports `nbtwo`."

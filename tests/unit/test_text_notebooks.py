@@ -1,0 +1,141 @@
+"""What is a text notebook, its code without jupytext, and where its lines are. With jupytext: integration tests."""
+
+import itertools
+import os
+from pathlib import Path
+
+import pytest
+
+from notebook_ci.base.errors import CheckFailed
+from notebook_ci.notebooks import document, imports, selection, stated, text_notebooks
+from notebook_ci.notebooks.positions import CellPosition
+from notebook_ci.notebooks.text_notebooks import code_only, is_one, is_other, source_parts
+
+HEADER = "# ---\n# title: x\n# jupyter:\n#   kernelspec: {name: python3}\n# ---\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("a.py", HEADER, True),
+        ("a.py", f"\ufeff{HEADER}", True),
+        ("a.py", f"#!/usr/bin/python3\n# -*- coding: utf-8 -*-\n{HEADER}".replace("\n", "\r\n"), True),
+        ("a.py", "x = 1\n# %%\ny = 2\n", True),
+        ("a.py", "# %% [markdown]\n", True),
+        ("a.py", "#%%", True),
+        ("a.py", "# +\nx = 1", True),
+        ("a.py", '# + tags=["a"]\nx = 1', True),
+        ("a.py", "# In[3]:\nx = 1", True),
+        ("a.py", "x = 1\n", False),
+        ("a.py", "# %%time\nx = 1\n", False),
+        ("a.py", "# + 1 is added\n", True),
+        ("a.py", "  # %%\n", False),
+        ("a.py", "# ---\n# title: x\n# ---\n# jupyter:\n", False),
+        ("a.py", "# jupyter: no\nx = 1\n", False),
+        ("a.md", "---\njupytext:\n  x: 1\n---\n", True),
+        ("a.md", "---\nkernelspec: {name: python3}\n---\n", True),
+        ("a.md", "<!--\n\n---\njupyter: {}\n---\n\n-->\n", True),
+        ("a.md", "# T\n\n```{code-cell} python\n1\n```\n", True),
+        ("a.md", "---\ntitle: x\n---\n\n```python\n1\n```\n", False),
+        ("a.md", "# T\n\n---\n\njupyter: no\n", False),
+        ("a.Rmd", "# T\n\n```{r}\n1\n```\n", True),
+        ("a.Rmd", "# T\n\n```\n1\n```\n", False),
+    ],
+)
+def test_what_is_a_notebook(name: str, text: str, *, expected: bool, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(text.encode())
+    assert is_one(text, path.suffix) is expected
+    assert is_other(path) is not expected
+
+
+def test_a_file_that_cannot_be_opened_is_not_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.py").symlink_to("nowhere.py")
+    assert not is_other(tmp_path / "a.py")
+    assert not is_other(tmp_path / "a.ipynb")
+    (tmp_path / "b.py").write_bytes(b"\xff\xfe\x00")
+    assert is_other(tmp_path / "b.py")
+
+
+def test_notebooks_are_selected_by_the_suffix_of_the_pattern(tmp_path: Path) -> None:
+    for name, text in {"a.ipynb": "", "a.py": "# %%", "b/c.py": "x", "b/d.md": HEADER.replace("# ", "")}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    for pattern in ("**", ".", "*", "**/*.ipynb"):
+        assert selection.select([pattern], [], tmp_path) == ["a.ipynb"]
+    assert selection.select(["**/*.py"], [], tmp_path) == ["a.py", "b/c.py"]
+    assert selection.select(["b/*.md", "b/c.py"], ["b/*.py"], tmp_path) == ["b/d.md"]
+    assert sorted(selection.everything(tmp_path, [])) == ["a.ipynb", "a.py", "b/d.md"]
+
+
+def test_the_code_of_a_script_without_jupytext(tmp_path: Path) -> None:
+    text = "\ufeff# %%\nimport a\x0c\n# %pip install one\n# !conda install two\n# %%time\n# see %pip\n\nimport b, c\n"
+    (tmp_path / "a.py").write_bytes(text.replace("\n", "\r\n").encode())
+    found = document.read(tmp_path / "a.py", code_only)
+    assert [(each.module, found.line(cell.index, each.line)) for cell, each in imports.of_document(found)] == [
+        ("a", 2),
+        ("b", 8),
+        ("c", 8),
+    ]
+    assert [each.name for each in stated.of(found)] == ["one", "two"]
+
+
+def test_the_code_of_markdown_without_jupytext(tmp_path: Path) -> None:
+    fences = ["```python", "```{python}", "``` python", "```{code-cell} ipython3", "```{code-cell}", "````python x=1"]
+    others = ["```", "```bash", "```r", "```pythonic"]
+    blocks = [f"text\n\n{fence}\nimport m{number}\n```\n" for number, fence in enumerate(fences + others)]
+    path = tmp_path / "a.md"
+    path.write_text("---\njupyter: {}\n---\n" + "".join(blocks))
+    found = document.read(path, code_only)
+    assert [(each.module, found.line(cell.index, each.line)) for cell, each in imports.of_document(found)] == [
+        (f"m{number}", 7 + 5 * number) for number in range(len(fences))
+    ]
+
+
+def test_without_jupytext_a_notebook_is_unread(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("# %%\n1\n")
+
+    def convert(text: str, suffix: str) -> text_notebooks.Converted:
+        raise ImportError(text + suffix)
+
+    with pytest.raises(document.UnreadError, match="cannot be read without jupytext"):
+        document.read(tmp_path / "a.py", convert)
+
+
+def test_whatever_jupytext_raises_is_a_sentence_with_a_limit(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("# %%\n1\n")
+
+    def convert(text: str, _suffix: str) -> text_notebooks.Converted:
+        raise KeyError(f"{text}\n" * 500)
+
+    with pytest.raises(CheckFailed, match="cannot be read by jupytext: KeyError: ") as caught:
+        document.read(tmp_path / "a.py", convert)
+    assert len(caught.value.message) < 500 + len(os.fspath(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("lines", "source", "expected"),
+    [
+        ("# %%|x|y||", "x|y", [2, 3]),
+        ("# %%|# %time 1|  # !ls|#%who|y|", "%time 1|  !ls|%who|y", [2, 3, 4, 5]),
+        ("# +|# # text|# y|# -|", "# text|y", [2, 3]),
+        ("# %% [bash]|# true|# false", "%%bash|true|false", [1, 2, 3]),
+        ("```bash|true|```", "%%bash|true", [1, 2]),
+        ("# %%|%%time|y|", "%%time|y", [2, 3]),
+        ("```{code-cell}|:tags: [a]||x||x|```", "x||x", [4, 5, 6]),
+        ('"""|x|"""', "x", [2]),
+        # Not found, or not only once: nothing is better than a wrong line.
+        ("x|```|x|", "x", []),
+        ("# %%|# # # x|", "x", []),
+        ("# %%|X|", "x", []),
+        ("x", "x|y", []),
+        ("", "%matplotlib inline", []),
+    ],
+)
+def test_where_the_lines_of_a_source_are(lines: str, source: str, expected: list[int]) -> None:
+    parts = source_parts(source.replace("|", "\n"), list(enumerate(lines.split("|"), 1)))
+    assert [number for number, _ in parts] == expected
+    position = CellPosition(77, parts)
+    for number, line in itertools.zip_longest(range(1, len(expected) + 1), expected):
+        assert position.source_line(number) == line
+    assert expected or position.source_line(1) == 77
