@@ -165,7 +165,7 @@ def test_markers_inside_a_source_are_no_conflict(tmp_path: Path) -> None:
         ("version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 5\n", "n.ipynb", "Git LFS pointer"),
         ("<!DOCTYPE html>\n<html></html>", "n.ipynb", "web page"),
         ("import pandas as pd\n", "n.ipynb", "not valid JSON"),
-        ("x = 1\n", "n.py", "neither a header of Jupyter nor cell markers"),
+        ("x = 1\n", "n.py", "no header of Jupyter and no cell markers"),
         ("# A title\n", "n.ipynb", "not valid JSON"),
     ],
 )

@@ -34,10 +34,11 @@ HEADER = "# ---\n# title: x\n# jupyter:\n#   kernelspec: {name: python3}\n# ---\
         ("a.py", "# jupyter: no\nx = 1\n", False),
         ("a.md", "---\njupytext:\n  x: 1\n---\n", True),
         ("a.md", "---\nkernelspec: {name: python3}\n---\n", True),
-        ("a.md", "<!--\n\n---\njupyter: {}\n---\n\n-->\n", True),
+        ("a.md", "<!--\n\n---\njupyter:\n  a: 1\n---\n\n-->\n", True),
         ("a.md", "# T\n\n```{code-cell} python\n1\n```\n", True),
         ("a.md", "---\ntitle: x\n---\n\n```python\n1\n```\n", False),
-        ("a.md", "# T\n\n---\n\njupyter: no\n", False),
+        ("a.md", "# T\n\n---\n\njupyter:\n", False),
+        ("a.md", "---\njupyter: python3\n---\n\n```{python}\n1\n```\n", False),  # of Quarto
         ("a.Rmd", "# T\n\n```{r}\n1\n```\n", True),
         ("a.Rmd", "# T\n\n```\n1\n```\n", False),
     ],
@@ -85,7 +86,7 @@ def test_the_code_of_markdown_without_jupytext(tmp_path: Path) -> None:
     others = ["```", "```bash", "```r", "```pythonic"]
     blocks = [f"text\n\n{fence}\nimport m{number}\n```\n" for number, fence in enumerate(fences + others)]
     path = tmp_path / "a.md"
-    path.write_text("---\njupyter: {}\n---\n" + "".join(blocks))
+    path.write_text("---\njupyter:\n---\n" + "".join(blocks))
     found = document.read(path, code_only)
     assert [(each.module, found.line(cell.index, each.line)) for cell, each in imports.of_document(found)] == [
         (f"m{number}", 7 + 5 * number) for number in range(len(fences))

@@ -142,17 +142,14 @@ class _Reader:
         to_ipynb = command_line("jupytext --to ipynb {}", self._name)
         if not text_notebooks.is_one(self._text, self._path.suffix):
             hint = f"Remove it from `notebooks`, begin its cells with `# %%`, or convert it: {to_ipynb}."
-            raise self._error(
-                "is not a notebook: it has neither a header of Jupyter nor cell markers", hint=hint, line=1
-            )
+            raise self._error("is not a notebook: it has no header of Jupyter and no cell markers", hint=hint, line=1)
         try:
             content, self._positions = self._convert(self._text, self._path.suffix)
         except ImportError as error:
             raise UnreadError(f"`{self._name}` cannot be read without jupytext.") from error
         except Exception as error:  # jupytext raises anything for a text that it does not expect
-            why = " ".join(f"{type(error).__name__}: {error}".split())[:_MOST_REASON]
-            hint = f"Correct its header and markers, or use an `.ipynb` file: {to_ipynb}."
-            raise self._error(f"cannot be read by jupytext: {why}", hint=hint) from error
+            what = f"cannot be read by jupytext: {type(error).__name__}: {' '.join(str(error).split())[:_MOST_REASON]}"
+            raise self._error(what, hint=f"Correct its header, or use an `.ipynb` file: {to_ipynb}.") from error
         return content
 
     def _content(self) -> dict[str, Any]:

@@ -25,7 +25,7 @@ Converted = tuple[dict[str, Any], tuple[CellPosition, ...]]  # a notebook as JSO
 
 _HEADER = re.compile(
     r"(?:#!.*\n)?(?:#.*coding.*\n)?(?:<!--\s*)?(?:# ?)?---\s*\n"
-    r"(?:(?!(?:# ?)?---).*\n)*?(?:# )?(?:jupyter|jupytext|kernelspec):"
+    r"(?:(?!(?:# ?)?---).*\n)*?(?:# )?(?:jupyter:\s*\n|jupytext:|kernelspec:)"
 )
 _MARKER = {
     ".py": re.compile(r"^#(?: ?%%(?=[\s%\[]|$)| \+(?=[\s{]|$)| In\[)", re.MULTILINE),
@@ -83,13 +83,13 @@ def convert(text: str, suffix: str) -> Converted:
         nb = converter.split_frontmatter(nb)
     elif reader := converter.implementation.cell_reader_class:
 
-        class Recording(reader):  # type: ignore[misc, valid-type] # jupytext has no types
+        class Located(reader):  # type: ignore[misc, valid-type] # jupytext has no types
             def read(self, left: list[str]) -> tuple[Any, int]:
                 cell, size = super().read(left)
                 starts[id(cell)] = len(lines) - len(left)
                 return cell, size
 
-        converter.implementation = SimpleNamespace(**vars(converter.implementation) | {"cell_reader_class": Recording})
+        converter.implementation = SimpleNamespace(**vars(converter.implementation) | {"cell_reader_class": Located})
         nb = converter.reads(text)
     else:
         raise ValueError(f"the format `{name}` needs another program")
@@ -116,13 +116,13 @@ def source_parts(source: str, lines: Sequence[_Line]) -> tuple[_Line, ...]:
     It adds `%%bash` for a cell in another language, which its marker names. Returns the source's lines with their
     numbers in the file; nothing if they are not found, or more than once.
     """
-    wanted = source.split("\n")
-    for added in range(1 + wanted[0].startswith("%%")):
+    texts = source.split("\n")
+    for added in range(1 + texts[0].startswith("%%")):
         spots = [
-            list(zip(lines[at:], wanted[added:], strict=False)) for at in range(len(lines) - len(wanted) + added + 1)
+            list(zip(lines[at:], texts[added:], strict=False)) for at in range(len(lines) - len(texts) + added + 1)
         ]
         found = [spot for spot in spots if all(code in (line, _COMMENT.sub(r"\1", line)) for (_, line), code in spot)]
         if len(found) == 1:
             numbers = [number for number, _ in lines[:added]] + [number for (number, _), _ in found[0]]
-            return tuple((number, f"{each}\n") for number, each in zip(numbers, wanted, strict=True))
+            return tuple((number, f"{each}\n") for number, each in zip(numbers, texts, strict=True))
     return ()

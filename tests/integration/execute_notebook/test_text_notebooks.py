@@ -1,5 +1,6 @@
 """Notebooks that are scripts or Markdown: all formats of jupytext in one run, failing ones with their lines."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
         "`julia.py` needs the kernel `julia-1` for `julia`, which is not installed.",
     ),
     "chunks-of-r.Rmd": ("```{r}\n1\n```\n", "`chunks-of-r.Rmd` needs a kernel for `r`, which is not installed."),
-    "named.py": ("import os\n", "`named.py` is not a notebook: it has neither a header of Jupyter nor cell markers."),
+    "named.py": ("import os\n", "`named.py` is not a notebook: it has no header of Jupyter and no cell markers."),
 }
 PASSING = {
     "first.py": script(
@@ -126,6 +127,7 @@ def test_a_failing_cell_is_annotated_on_its_line_of_the_text(ran: tuple[Workspac
         assert name not in found or found[name][0] == line, name  # GitHub shows only some annotations
         assert done.notebooks[name]["failure"]["source"] in {FAILS, TWICE, "%%bash"}
         assert done.executed(str(Path(name).with_suffix(".ipynb")))["nbformat"] == 4
+        assert done.record["read"][name] == hashlib.sha256((workspace.folder / name).read_bytes()).hexdigest()
 
 
 def test_what_is_not_a_notebook_is_refused_or_left_out(ran: tuple[Workspace, Done]) -> None:
