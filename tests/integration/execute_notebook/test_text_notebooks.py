@@ -34,7 +34,10 @@ FAILING: dict[str, str | bytes] = {
     "only-in-jupyter.py": script("light", '# + active="ipynb"', "# # a comment", f"# {FAILS}", "# -"),
     "raw.py": script("percent", "# %% [raw]", f"# {FAILS[:3]}", "# %% [markdown]", '"""', "text", '"""', "# %%", FAILS),
     "hydrogen.py": script("hydrogen", "# %%", "%time 1", "# %%", "%%time", "", FAILS),
-    "sphinx.py": script("sphinx", '"""', "Title", '"""', "x = 1", "", "#" * 30, "# text", "", FAILS),
+    "sphinx.py": script(  # jupytext adds a first cell, `%matplotlib inline`, which fails here
+        *("sphinx", '"""', "Title", '"""', "x = 1", "", "#" * 30, "# text", "", FAILS),
+        more="\n  notebook-ci: {on-cell-error: continue}",
+    ),
     "bash.py": script("percent", '# %% language="bash"', "# true", "# exit 3"),
     "indented.py": script("light", "def f():", "    x = 1", "", f"    {FAILS}", "", "x = 2", "", "f()"),
     "twice.py": 2 * f"# %%\nn = globals().get('n', -1) + 1\n{TWICE}\n",
@@ -58,7 +61,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
         "# ---\n# jupyter:\n#   a: [1\n# ---\n# %%\n1\n",
         "`header.py` cannot be read by jupytext: ParserError: while parsing a flow sequence",
     ),
-    "header.md": ("---\njupyter:\n  - a\n---\n", "`header.md` cannot be read by jupytext: AttributeError"),
+    "no-map.md": ("---\njupyter:\n  - a\n---\n", "`no-map.md` cannot be read by jupytext: AttributeError"),
     "format.py": (script("foo"), "`format.py` cannot be read by jupytext: JupytextFormatError: foo is not a valid"),
     "marimo.py": (script("marimo"), "ValueError: the format `marimo` needs another program."),
     "pandoc.md": (markdown("::: {.cell}", ":::"), "ValueError: the format `pandoc` needs another program."),
@@ -106,7 +109,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory, kernel: Path) -> tuple[Workspa
     workspace = written(tmp_path_factory.mktemp("texts"))
     done = workspace.execute(
         kernel,
-        notebooks="**/*.py\n*.md\n*.Rmd\nnamed.py",
+        notebooks="**/*.py\n*.md\n*.Rmd\nnamed.py\nempty.py\nbinary.py\nutf-16.py",
         parameters="alpha: 5",
         sweep="- {beta: 1}\n- {beta: 2}",
         needs="second.md: [first.py]",
@@ -118,14 +121,14 @@ def ran(tmp_path_factory: pytest.TempPathFactory, kernel: Path) -> tuple[Workspa
 def test_a_failing_cell_is_annotated_on_its_line_of_the_text(ran: tuple[Workspace, Done]) -> None:
     workspace, done = ran
     assert (done.code, done.outputs["status"]) == (1, "failed"), done.log
-    found = {each.place[0]: (each.place[1], each.properties.get("title", "")) for each in done.annotations()}
-    recorded = {name: result["failure"]["line"] for name, result in done.notebooks.items() if result["failure"]}
+    annotated = {each.place[0]: each.place[1] for each in done.annotations()}  # GitHub shows only some
     for name in FAILING:
         special = {"bash.py": '# %% language="bash"', "twice.py": TWICE}
         line = line_of(workspace.folder / name, special.get(name, FAILS), 2 if name == "twice.py" else 1)
-        assert recorded[name] == line, (name, done.notebooks[name]["failure"])
-        assert name not in found or found[name][0] == line, name  # GitHub shows only some annotations
-        assert done.notebooks[name]["failure"]["source"] in {FAILS, TWICE, "%%bash"}
+        result = done.notebooks[name]
+        failure = [result["failure"], *result["other_failures"]][-1]
+        assert (failure["line"], annotated.get(name, line)) == (line, line), (name, failure)
+        assert failure["source"] in {FAILS, TWICE, "%%bash"}
         assert done.executed(str(Path(name).with_suffix(".ipynb")))["nbformat"] == 4
         assert done.record["read"][name] == hashlib.sha256((workspace.folder / name).read_bytes()).hexdigest()
 
@@ -169,10 +172,8 @@ def test_a_pair_is_executed_once(tmp_path: Path) -> None:
     workspace.write("a.ipynb", notebook("1"))
     workspace.write("a.py", script("percent", "# %%", "1"))
     refused = workspace.run("execute-notebook", {"notebooks": "*.ipynb\n*.py"}, flags=["--plan"])
-    assert (refused.code, "The executed copy of `a.ipynb` and of `a.py` would be `a.ipynb`." in refused.log) == (
-        2,
-        True,
-    )
+    assert refused.code == 2
+    assert "The executed copies of `a.ipynb` and `a.py` would have the same name: `a.ipynb`." in refused.log
     for inputs in ({}, {"notebooks": "*.ipynb\n*.py", "exclude": "*.py"}, {"notebooks": "."}):
         planned = workspace.run("execute-notebook", inputs, flags=["--plan"])
         assert "execute 1 notebook: a.ipynb" in planned.log, planned.log
