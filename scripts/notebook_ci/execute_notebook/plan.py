@@ -123,7 +123,7 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     useless = [("exclude", each) for each in inputs.exclude if not expand(each, cwd)]
     useless += [("for", glob) for glob in matched if not matched[glob] and not matching(glob, all_notebooks())]
     if left_out := listed([path for path in others if path not in chosen], MOST_LISTED):
-        unmet.append(f"Not notebooks, because they have no header of Jupyter and no cell markers: {left_out}.")
+        unmet.append(f"Not executed, because they have no header of Jupyter and no cell markers: {left_out}.")
     unmet += [f"`{where}` lists {quote(each)}, which matches no notebook." for where, each in useless]
     with_own = {each.path: sorted(each.settings.own) for each in executions if each.settings.own}
     if own_settings := [f"{path} ({', '.join(map(quote, names))})" for path, names in with_own.items()]:

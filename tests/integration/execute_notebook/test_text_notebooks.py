@@ -139,7 +139,7 @@ def test_what_is_not_a_notebook_is_refused_or_left_out(ran: tuple[Workspace, Don
         failure = done.notebooks[name]["failure"]
         assert (failure["kind"], message in failure["message"]) == ("invalid-notebook", True), failure
         assert failure["hint"], name
-    [notice] = [each.message for each in done.annotations("notice") if each.message.startswith("Not notebooks")]
+    [notice] = [each.message for each in done.annotations("notice") if each.message.startswith("Not executed, because")]
     assert notice.endswith(": README.md, helpers.py."), notice
     assert not {"README.md", "helpers.py"}.intersection(done.notebooks)
 
