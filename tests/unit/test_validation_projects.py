@@ -179,14 +179,14 @@ def test_with_data_nothing_else_of_the_data_counts(tmp_path: Path) -> None:
 
 def test_actions_that_are_not_run(tmp_path: Path) -> None:
     classes = {
-        "store": "StoreValidationResultAction",
+        "store_validation_result": "StoreValidationResultAction",
         "docs": "UpdateDataDocsAction",
         "chat": "SlackNotificationAction",
     }
     actions = [{"name": name, "action": {"class_name": kind}} for name, kind in classes.items()]
     old_project(tmp_path, {"expectation_suite_name": "s", "batch_request": ONE, "action_list": actions})
     (notice,) = planned(tmp_path).problems
-    assert notice.message == "Actions of the checkpoint `c` are not run: store, docs, chat."
+    assert notice.message == "Actions of the checkpoint `c` are not run: docs, chat."
 
 
 def refused(folder: Path) -> list[Found]:

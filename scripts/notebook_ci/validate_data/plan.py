@@ -130,7 +130,7 @@ def _of_checkpoint(
     for data_, suite in checkpoint.checks:
         if data_:
             options = Options(**data_.read)
-            rules += [Rule(file, suite, options) for file in _readable([data_.file], cwd, options, errors)]
+            rules += [Rule(file, suite, options) for file in _files(data_.file, cwd, options, errors)]
     return list({repr((rule.data, rule.suite.file, rule.suite.parameters, rule.read)): rule for rule in rules}.values())
 
 
@@ -140,13 +140,8 @@ def _files(pattern: str, cwd: Path, options: Options, errors: list[NotebookCiErr
     if not found:
         message = f"No file matches {quote(pattern)} in `{cwd}`."
         errors.append(InputError(message, hint="Paths are relative to the workspace."))
-    return _readable(found, cwd, options, errors)
-
-
-def _readable(files: Iterable[str], cwd: Path, options: Options, errors: list[NotebookCiError]) -> list[str]:
-    """Return the files that exist and have a known format; adds the problems of others to `errors`."""
     good = []
-    for shown in files:
+    for shown in found:
         try:
             data.check_file(cwd / shown, shown, options)
             good.append(shown)

@@ -25,6 +25,7 @@ GIVE_BOTH = "Set `data` and `suite` instead of `checkpoint`."
 SAVE_AGAIN = "Save it again with Great Expectations 1.x."
 ENTRY_HINT = "An entry of `validations` has a `batch_request`, and an `expectation_suite_name` that is text."
 BATCH_HINT = "An entry of `batches` has `batch_kwargs` with a `path`, and a list of `expectation_suite_names`."
+STORING = "store_"  # begins the usual names of actions of 0.x that only store results
 SUITE = "expectation_suite_name"
 
 
@@ -73,7 +74,8 @@ def read(name: str, cwd: Path, *, has_data: bool) -> tuple[Checkpoint, list[Note
         errors += wrong
         if suite and (data or has_data):
             checks.append((data, replace(suite, parameters={**suite.parameters, **each.parameters})))
-    actions = [str(each.get("name")) for each in listed if isinstance(each, dict)]
+    names = [str(each.get("name")) for each in listed if isinstance(each, dict)]
+    actions = [name for name in names if not name.startswith(STORING)]
     files = dict.fromkeys([project.file, file, *(each.file for each in validations)])
     return Checkpoint(tuple(checks), tuple(actions), tuple(files)), errors
 
