@@ -161,3 +161,11 @@ def test_a_lock_without_a_wheel_for_this_system(tmp_path: Path, what: str) -> No
     assert "has wheels only for `win32`, `win_amd64`, not for this Python on this platform." in error.message
     assert error.hint.endswith("; sys_platform == 'win32'`, or remove the line. Then create the lock again.")
     assert (error.file, error.line) == ("requirements.txt", 2)
+
+
+def test_the_line_in_the_part_pip_of_an_environment(tmp_path: Path) -> None:
+    (tmp_path / "environment.yml").write_text("dependencies:\n- python\n- pip:\n  - six\n  - 'Pandsa>=1'\n")
+    cause = f"Because pandsa was not found in the package registry and you require pandsa>=1, {UNSATISFIABLE}"
+    error = faults.explain(output_of(cause), locks.find("environment.yml", tmp_path))
+    assert error
+    assert (error.message, error.line) == ("The package index has no package `pandsa`.", 5)

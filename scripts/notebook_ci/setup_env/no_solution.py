@@ -75,7 +75,7 @@ def lines_of(pattern: str, lock: Lock) -> Iterator[tuple[re.Match[str], str, int
     """Yield the lines in the lock's files that begin with `pattern`, maybe quoted; their files and numbers."""
     for path in lock.files():
         for line in requirements_file.lines(path):
-            if found := re.match(rf"[\s\"']*{pattern}", line.text, re.IGNORECASE):
+            if found := re.match(rf"[\s\"'-]*{pattern}", line.text, re.IGNORECASE):
                 yield found, lock.shown(path), line.number
 
 
