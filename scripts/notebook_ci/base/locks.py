@@ -344,12 +344,21 @@ def check(lock: Lock) -> None:
 
 
 def _check_packages(lock: Lock) -> None:
-    """Raise InputError for a lock whose packages are not tables as its tool writes them."""
+    """Raise InputError for a merge conflict, and a lock that is not TOML or whose packages are not tables."""
+    for line in requirements_file.lines(lock.path):
+        if line.text.startswith("<<<<<<< "):
+            message = f"{quote(lock.name)} has an unresolved merge conflict."
+            raise InputError(message, hint="Resolve it, and commit the file.", file=lock.name, line=line.number)
+    tool = lock.kind.removesuffix(".lock")
+    hint = (
+        f"{'Create it again with the tool that wrote it' if tool == 'pylock' else f'Run `{tool} lock`'}, and commit it."
+    )
     try:
         _ = lock.copies
+    except InputError as error:
+        error.hint = hint  # nobody corrects a lock by hand
+        raise
     except (AttributeError, TypeError, ValueError, RecursionError) as error:
-        command = f"Run `{lock.kind} lock`" if lock.format.tool else "Create it again with the tool that wrote it"
-        hint = f"{command}, and commit it."
         raise InputError(f"{quote(lock.name)} is not a valid lock.", hint=hint, file=lock.name) from error
 
 

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of setup-env: an index and a channel of conda on loopback, and a workspace that uses them."""
+"""Fixtures of the tests of setup-env: an index on loopback, and a workspace that uses it."""
 
 import shutil
 import subprocess
@@ -10,9 +10,6 @@ import pytest
 from integration.index_server import IndexServer, make_wheel, serve
 from integration.setup_env.shops import Shop
 from integration.suite import ROOT, Workspace, base_environ
-from servers.conda import Channel, make
-from servers.files import serve_files
-from servers.shared import made_once
 
 
 @pytest.fixture
@@ -40,15 +37,3 @@ def known_pythons(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shop(workspace: Workspace, index: IndexServer, known_pythons: Path) -> Shop:
     shutil.copytree(known_pythons, workspace.base / "uv")
     return Shop(workspace, index)
-
-
-@pytest.fixture(scope="session")
-def channel_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a channel of conda."""
-    return made_once(tmp_path_factory, "conda", make)
-
-
-@pytest.fixture
-def channel(channel_folder: Path) -> Iterator[Channel]:
-    with serve_files(channel_folder) as server:
-        yield Channel(server)
