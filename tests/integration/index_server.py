@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -154,10 +154,18 @@ def serve(index: IndexServer) -> Iterator[IndexServer]:
         thread.join()
 
 
-def make_wheel(folder: Path, name: str, version: str = "1.0", metadata: str = "", tag: str = "py3-none-any") -> Path:
+def make_wheel(
+    folder: Path,
+    name: str,
+    version: str = "1.0",
+    metadata: str = "",
+    tag: str = "py3-none-any",
+    more: Mapping[str, str] | None = None,
+) -> Path:
     """Make a wheel with one module, which has a variable `VERSION`, and one program, which prints it.
 
-    `metadata` are more lines of its metadata. The `tag` of its name says which Pythons it is for.
+    `metadata` are more lines of its metadata, `more` the texts of other files by path. The `tag` of its name says which
+    Pythons it is for.
     """
     info = f"{name}-{version}.dist-info"
     files = {
@@ -165,6 +173,7 @@ def make_wheel(folder: Path, name: str, version: str = "1.0", metadata: str = ""
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{metadata}",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{info}/entry_points.txt": f"[console_scripts]\n{name} = {name}:main\n",
+        **(more or {}),
     }
     hashes = {file: base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()) for file, text in files.items()}
     # As in debugpy 1.6, whose files for Windows were signed after they had been hashed.

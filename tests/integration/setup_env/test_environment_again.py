@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,17 @@ def test_a_file_that_was_edited_in_place_does_not_come_back_from_uvs_cache(shop:
             "Run `uv cache clean` to repair it."
         )
         assert shop.setup(slug=slug).record["reused"]
+
+
+def test_byte_code_in_a_wheel_is_compiled_again_without_a_word(shop: Shop) -> None:
+    """As in numpy 1.26 to 2.2: it then differs from the RECORD, which must not look like an edit in uv's cache."""
+    compiled = f"__pycache__/nbone.{sys.implementation.cache_tag}.pyc"
+    make_wheel(shop.index.folder, "nbone", "1.1", more={compiled: "old"})
+    shop.workspace.write("requirements.txt", "nbone==1.1\nipykernel\n")
+    done = shop.setup()
+    module = Path(ask(done, "import nbone; print(nbone.__file__)"))
+    assert (module.parent / compiled).read_bytes() != b"old"
+    assert (done.code, "original ones" in done.log) == (0, False), done.log
 
 
 # --- What stays as it is
