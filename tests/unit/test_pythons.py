@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from notebook_ci.base.errors import SurroundingsError
+from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.setup_env import pythons
@@ -78,6 +78,23 @@ def test_of_a_download_that_fails_the_first_cause_is_told(terminal: Written, tmp
 def test_each_tool_says_which_python(tmp_path: Path, name: str, text: str, version: str) -> None:
     (tmp_path / name).write_text(text)
     assert pythons.required("", tmp_path / name, tmp_path) == RequiredPython(version, name if version else "")
+
+
+@pytest.mark.parametrize(
+    ("text", "version"), [("3.11.5", "==3.11.5"), ("^3.11", ">=3.11,<4"), (">=3.11", ">=3.11"), ("(>=3)", "")]
+)
+def test_poetry_has_its_own_constraints_in_requires_python(tmp_path: Path, text: str, version: str) -> None:
+    project = tmp_path / "pyproject.toml"
+    project.write_text(f'[project]\nrequires-python = "{text}"\n')
+    if text[0].isdigit() or text[0] == "^":
+        with pytest.raises(InputError, match="which is not a version"):
+            pythons.required("", project, tmp_path)
+    (tmp_path / "poetry.lock").touch()
+    if version:
+        assert pythons.required("", project, tmp_path).version == version
+    else:
+        with pytest.raises(InputError, match="which is not a version"):
+            pythons.required("", project, tmp_path)
 
 
 def saved_with(*versions: str, language: str = "python") -> dict[str, str]:

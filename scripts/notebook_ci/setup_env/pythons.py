@@ -11,7 +11,7 @@ from pathlib import Path
 
 from notebook_ci.base.errors import InputError, NotebookCiError, Problem, SurroundingsError
 from notebook_ci.base.files import read_text
-from notebook_ci.base.locks import Lock
+from notebook_ci.base.locks import FORMATS, Lock
 from notebook_ci.base.process import POSIX
 from notebook_ci.base.texts import quote
 from notebook_ci.notebooks import document, selection
@@ -80,7 +80,8 @@ def _requires_python(path: Path) -> str:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
         if specifiers := str(content.get("project", {}).get("requires-python", "")).strip():
-            return specifiers
+            is_of_poetry = path.with_name(FORMATS["poetry"].pattern).is_file()  # it accepts its own constraints here
+            return (is_of_poetry and _of_poetry(specifiers)) or specifiers
         if requires := content.get("requires"):  # a Pipfile
             version = requires.get("python_full_version") or f"{requires['python_version']}.*"
             return f"=={version}" if version[0].isdigit() else version.removesuffix(".*")
