@@ -126,7 +126,7 @@ def test_environments_are_restored_without_a_network(runs: Runs) -> None:
     assert job.result == "success", job.log
     assert not runs.asked
     assert not job.annotations
-    # What notebooks name has no key before it is locked; nothing is stored for a failure.
+    # Nothing is stored for what notebooks name, which is locked later than the cache is named, and for a failure.
     saved = {entry.key for entry in runs.created.cache}
     assert (len(saved), {entry.key for entry in runs.restored.cache}) == (2, saved)
     for slug in ("conda", "poetry"):
