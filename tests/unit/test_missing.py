@@ -111,6 +111,8 @@ def test_a_module_of_a_module_is_reported_in_its_file(work: Path) -> None:
          "Add the package that provides it (perhaps `google-cloud-x-y`) to `r.txt`."),
         ("from google.colab import drive", "r.txt",
          "It exists only on Colab. Import it under `try`, or tag the cell `skip-execution`."),
+        ("import sklearn", ".notebook-ci/from-notebooks.txt",
+         "Run `notebook-ci infer-requirements`, add `scikit-learn` if it is not in the list, and commit the list."),
         ("import tools", "r.txt",
          "The folder `src/lib` has such a module: run `sys.path.append('../src/lib')` before, or install it."),
     ],

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from notebook_ci.base.errors import Problem
 from notebook_ci.base.texts import command_line, listed, quote
+from notebook_ci.base.workspace import PRIVATE_FOLDER
 from notebook_ci.execute_notebook.interpreter import Interpreter
 from notebook_ci.execute_notebook.plan import MOST_LISTED
 from notebook_ci.notebooks import commands, stated
@@ -98,4 +99,6 @@ def _add(package: str, path: str, lock: str) -> str:
     if package and lock in _ADD:
         return f"Run {command_line(_ADD[lock], package)}, and commit the lock."
     what = quote(package) if package else f"the package that provides it (perhaps {quote(guess(path))})"
+    if lock.startswith(PRIVATE_FOLDER):  # written by setup-env
+        return f"Run `notebook-ci infer-requirements`, add {what} if it is not in the list, and commit the list."
     return f"Add {what} to {quote(lock) if lock else 'the list of packages of the environment'}."
