@@ -6,8 +6,10 @@ user's variables nor home folder, where settings would come from.
 """
 
 import contextlib
+import hashlib
 import io
 import itertools
+import json
 import os
 import re
 import sys
@@ -80,11 +82,14 @@ def _pdm(folder: Path, request: Order, reply: Export) -> None:
     from pdm.environments import BareEnvironment
     from pdm.formats.requirements import export as as_text
     from pdm.project.lockfile import FLAG_INHERIT_METADATA
+    from pdm.project.lockfile.base import Compatibility
 
     project = Core().create_project(folder, global_config=os.devnull)
     project.environment = BareEnvironment(project)  # others create a virtual environment
     chosen = {"default", *request.groups, *request.extras}
-    reply.is_stale = bool(check_lockfile(project))
+    is_old = project.lockfile.compatibility() == Compatibility.BACKWARD
+    fits = is_old and project.lockfile.hash == ("sha256", _hash_of_old_pdm(project.pyproject))
+    reply.is_stale = not fits and bool(check_lockfile(project))
     if missing := sorted(project.lockfile.compare_groups(chosen)):
         message = f"it does not contain {', '.join(map(quote, missing))}."
         raise InputError(message, hint="Run `pdm lock --group :all`, and commit it.")
@@ -101,6 +106,19 @@ def _pdm(folder: Path, request: Order, reply: Export) -> None:
         reply.requirements += as_text(project, some, options)
     if request.python and not project.python_requires.contains(request.python):
         reply.required_python = str(project.python_requires)
+
+
+def _hash_of_old_pdm(project: Any) -> str:
+    """Return the hash of a project as PDM 2.8 to 2.12 has it: with `overrides`, not all of the table `resolution`."""
+    content = {
+        "sources": project.settings.get("source", []),
+        "dependencies": project.metadata.get("dependencies", []),
+        "dev-dependencies": project.dev_dependencies,
+        "optional-dependencies": project.metadata.get("optional-dependencies", {}),
+        "requires-python": project.metadata.get("requires-python", ""),
+        "overrides": project.resolution.get("overrides", {}),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _pipenv(folder: Path, request: Order, reply: Export) -> None:

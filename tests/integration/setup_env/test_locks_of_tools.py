@@ -4,6 +4,7 @@ The locks beside this file were written by the tools themselves; they name no in
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -53,6 +54,7 @@ PDM = Tool(
 PIPENV = Tool(
     "pipenv", "Pipfile.lock", "Pipfile", "dev-packages", '{"path": "./pkg"}', '{"git": "{url}", "ref": "{commit}"}'
 )
+HASH_OF_OLD_PDM = "01a661e0831988c3c904aa49a4218fe5b145bff9e777421a4b74dbd2f670996e"
 TOOLS = [POETRY, PDM, PIPENV]
 each_tool = pytest.mark.parametrize("tool", TOOLS, ids=[tool.name for tool in TOOLS])
 
@@ -138,6 +140,22 @@ def test_a_stale_lock_is_refused_or_warned_of(shop: Shop, lay: Callable[[Tool], 
     assert (done.code, installed(done)) == (0, ONE), done.log
     [warning] = done.annotations("warning")
     assert warning.message == f"{message}It is installed as it is, because `frozen` is `false`. {hint}"
+
+
+def test_a_lock_of_an_old_pdm_is_not_stale(shop: Shop, lay: Callable[[Tool], Path]) -> None:
+    """PDM 2.8 to 2.12 (lock version 4.4) have another hash; the newest PDM calls such a lock stale."""
+    lock = lay(PDM)
+    text = re.sub(r'content_hash = ".*"', f'content_hash = "sha256:{HASH_OF_OLD_PDM}"', lock.read_text())
+    lock.write_text(text)
+    newer = shop.setup()
+    assert (newer.code, "no longer matches" in newer.log) == (2, True), newer.log
+    lock.write_text(re.sub('lock_version = ".*"', 'lock_version = "4.4.1"', text))
+    done = shop.setup()
+    assert (done.code, installed(done)) == (0, ONE), done.log
+    project = lock.with_name("pyproject.toml")
+    project.write_text(project.read_text().replace('"nbone"', '"nbone>=1"'))
+    stale = shop.setup()
+    assert (stale.code, "no longer matches" in stale.log) == (2, True), stale.log
 
 
 @each_tool
