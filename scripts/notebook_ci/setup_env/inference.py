@@ -60,7 +60,9 @@ def write(found: Inference, lock: Lock, python: Path, uv: Uv) -> Iterator[Proble
 
     Yields what a person should know about it. Raises InputError or SurroundingsError if there is no such lock.
     """
-    packages = {"ipykernel": "which runs them", **_imported(found.needed, python), **found.stated}
+    imported, named = _imported(found.needed, python), {_name(text) for text in found.stated}
+    packages = {"ipykernel": "which runs them", **imported}
+    packages = {name: where for name, where in packages.items() if name not in named} | dict(found.stated)
     source, target = lock.path.with_suffix(".in"), lock.path
     target.unlink(missing_ok=True)  # uv would keep its versions
     committed = git.answer(uv.workspace, "log", "-1", "--format=%cI")

@@ -7,11 +7,11 @@ from integration.suite import PROJECT, notebook
 
 def test_what_notebooks_name_and_import_is_installed(shop: Shop) -> None:
     make_wheel(shop.index.folder, "nblocal", "1.0")  # a stranger's: the workspace has the module
-    for name in ("helpers", "nbwritten"):
+    for name in ("helpers", "nbwritten", "nbthree"):
         make_wheel(shop.index.folder, name, "1.0")
     optional = "try:\n    import nboptional\nexcept ImportError:\n    pass"
     cells = [
-        "import os, json, nbone.deeper",
+        "import os, json, nbone.deeper, nbthree",
         "import helpers, nbunknown",
         optional,
         "%%writefile nbwritten.py\n",
@@ -20,30 +20,32 @@ def test_what_notebooks_name_and_import_is_installed(shop: Shop) -> None:
     shop.workspace.write("sub/a.ipynb", notebook(*cells))
     shop.workspace.write("sub/helpers.py", "import nbone, nblocal\n")
     shop.workspace.write("sub/nblocal/__init__.py", "")
-    shop.workspace.write("b.py", "# %%\n# %pip install -q nbtwo==1.0\n")
+    shop.workspace.write("b.py", "# %%\n# %pip install -q nbtwo==1.0 'nbthree>=1'\n")
     shop.workspace.write("broken.ipynb", "{")
 
     named = shop.setup()
     assert named.code == 0, named.log
-    assert set(named.record["packages"]) == {"nbtwo", "ipykernel"}
+    assert set(named.record["packages"]) == {"nbtwo", "nbthree", "ipykernel"}
     assert named.outputs["lock-file"] == ".notebook-ci/from-notebooks.txt"
 
     inferred = shop.setup(infer="true", slug="all")
     assert inferred.code == 0, inferred.log
-    assert set(inferred.record["packages"]) == {"nbone", "nbtwo", "ipykernel"}
+    assert set(inferred.record["packages"]) == {"nbone", "nbtwo", "nbthree", "ipykernel"}
     assert inferred.record["fixed"]
     [warning] = inferred.annotations("warning")
     origin = "which is needed by `nbunknown` in `sub/a.ipynb`, cell 2."
     assert warning.message.startswith(f"The package index has no package `nbunknown`, {origin}")
     [notice] = inferred.annotations("notice")
-    assert "`nbone` (`nbone.deeper` in `sub/a.ipynb`, cell 1), `nbtwo==1.0` (`b.py`)." in notice.message
+    assert "`nbone` (`nbone.deeper` in `sub/a.ipynb`, cell 1), `nbtwo==1.0` (`b.py`), " in notice.message
 
     again = shop.setup(infer="true", slug="all")
     assert (again.code, again.record["reused"]) == (0, True), again.log
 
     written = shop.workspace.run("infer-requirements", environ=shop.environ)
     assert written.code == 0, written.log
-    assert "nbtwo==1.0  # `b.py`\n" in (shop.workspace.folder / "requirements.in").read_text()
+    listed = (shop.workspace.folder / "requirements.in").read_text().splitlines()
+    assert "nbtwo==1.0  # `b.py`" in listed
+    assert [line for line in listed if "nbthree" in line] == ["nbthree>=1  # `b.py`"], "listed once"
     assert "nbone==1.0 \\\n    --hash=sha256:" in (shop.workspace.folder / "requirements.txt").read_text()
     unused = shop.setup(unused="true")
     message = "No notebook or local module imports `nbtwo`."
