@@ -1,6 +1,13 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from notebook_ci.tools.installing import explain
+from notebook_ci.base.errors import SurroundingsError
+from notebook_ci.setup_env import uv
+from notebook_ci.tools.installing import DESCRIBE, explain
 
 
 @pytest.mark.parametrize(
@@ -24,3 +31,24 @@ def test_where_else_it_can_be_made_is_said(output: str) -> None:
     assert explain("It could not be made", output, elsewhere="set X to another folder").hint.endswith(
         "or set X to another folder."
     )
+
+
+def test_python_3_7_lists_packages_without_a_library() -> None:
+    """Its standard library has no `importlib.metadata`, and a new environment no `pkg_resources`."""
+
+    def packages(before: str) -> dict[str, str]:
+        done = subprocess.run([sys.executable, "-I", "-c", before + DESCRIBE], capture_output=True, check=True)
+        return dict(json.loads(done.stdout)["packages"])
+
+    found = packages("import sys; sys.modules['importlib.metadata'] = None\n")
+    assert found == packages("")
+    assert "pytest" in found
+
+
+def test_why_a_python_does_not_answer_is_one_sentence(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho first >&2\necho 'no such module' >&2\nexit 1\n")
+    python.chmod(0o755)
+    with pytest.raises(SurroundingsError) as caught:
+        uv.describe(python)
+    assert caught.value.message == f"The Python `{python}` does not answer: no such module."

@@ -115,12 +115,14 @@ def test_a_module_of_a_module_is_reported_in_its_file(work: Path) -> None:
          "Run `notebook-ci infer-requirements`, add `scikit-learn` if it is not in the list, and commit the list."),
         ("import tools", "r.txt",
          "The folder `src/lib` has such a module: run `sys.path.append('../src/lib')` before, or install it."),
+        ("import pack", "r.txt",
+         "The folder `.` has such a module: run `sys.path.append('..')` before, or install it."),
     ],
 )  # fmt: skip
 def test_how_to_get_a_module(work: Path, monkeypatch: pytest.MonkeyPatch, source: str, lock: str, hint: str) -> None:
     monkeypatch.setattr(sys, "executable", os.path.realpath(sys.executable))  # without the packages of these tests
     monkeypatch.setenv("PYTHONNOUSERSITE", "1")
-    write(work, "src/lib/tools.py")
+    write(work, "src/lib/tools.py", "pack/__init__.py", "pack/pack.py")
     assert [problem.hint for problem in problems(work, lock, a=[source])] == [hint]
 
 

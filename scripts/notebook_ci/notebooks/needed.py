@@ -101,10 +101,10 @@ class LocalModules:
                 folders.clear()
                 continue
             names = {match[1] for file in files if (match := _MODULE.fullmatch(file))}
+            if names:  # a package, maybe without `__init__.py`; it comes before a module of its name in it
+                found[Path(folder).name].append(Path(folder).parent)
             for name in names:
                 found[name].append(Path(folder))
-            if names:  # a package, maybe without `__init__.py`
-                found[Path(folder).name].append(Path(folder).parent)
         return found
 
 

@@ -148,8 +148,10 @@ def ask(python: Path, script: str, kind: Callable[..., Answer], *flags: str, que
         )
         return kind(**json.loads(answer.stdout))
     except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:
+        # Without the command, which contains the script.
+        said = str(getattr(error, "stderr", None) or type(error).__name__).strip().splitlines()
         hint = "Delete the environment, and run setup-env again."
-        raise SurroundingsError(f"The Python `{python}` does not answer: {error}.", hint=hint) from error
+        raise SurroundingsError(f"The Python `{python}` does not answer: {said[-1]}.", hint=hint) from error
 
 
 def newest_upload(pylock: str) -> datetime | None:

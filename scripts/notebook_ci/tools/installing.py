@@ -27,9 +27,10 @@ import glob, os, re, sys
 try:
     from importlib.metadata import distributions
     named = [(d.metadata["Name"], d.version) for d in distributions()]
-except ImportError:  # Python 3.7
-    import pkg_resources
-    named = [(d.project_name, d.version) for d in pkg_resources.working_set]
+except ImportError:  # Python 3.7: the names of folders say it
+    patterns = [os.path.join(glob.escape(folder), "*.dist-info") for folder in sys.path]
+    folders = [os.path.basename(found) for pattern in patterns for found in glob.glob(pattern)]
+    named = [folder[: -len(".dist-info")].split("-") for folder in folders]
 packages = {{re.sub(r"[-_.]+", "-", name).lower(): version for name, version in named if name}}
 paths = glob.glob(os.path.join(glob.escape(sys.prefix), "conda-meta", "*.json"))
 found = [json.load(open(path, encoding="utf-8")) for path in paths]
