@@ -1,4 +1,4 @@
-"""Fixtures that all workers share: an environment of kernels, a channel of conda, and an MLflow server."""
+"""Fixtures that all workers share: an environment of kernels, and an MLflow server."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 
 from integration.suite import made_environment
-from servers.conda import Channel, make
-from servers.files import serve_files
 from servers.mlflow import MlflowServer, serve
 from servers.shared import made_once, shared
 
@@ -19,18 +17,6 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Several tests use it at a time: one that installs something needs a copy, see `copied_environment`.
     """
     return made_once(tmp_path_factory, "kernel", lambda folder: made_environment(folder, "ipykernel", "rich"))
-
-
-@pytest.fixture(scope="session")
-def channel_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a channel of conda."""
-    return made_once(tmp_path_factory, "conda", make)
-
-
-@pytest.fixture
-def channel(channel_folder: Path) -> Iterator[Channel]:
-    with serve_files(channel_folder) as server:
-        yield Channel(server)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import pytest
 from integration.index_server import IndexServer, make_wheel, serve
 from integration.setup_env.shops import Shop
 from integration.suite import ROOT, Workspace, base_environ
+from servers.conda_fixtures import channel, channel_folder  # noqa: F401 - fixtures
 
 
 @pytest.fixture

@@ -1,0 +1,22 @@
+"""Fixtures of a channel of conda, for each conftest.py that imports them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from servers.conda import Channel, make
+from servers.files import serve_files
+from servers.shared import made_once
+
+
+@pytest.fixture(scope="session")
+def channel_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a channel of conda."""
+    return made_once(tmp_path_factory, "conda", make)
+
+
+@pytest.fixture
+def channel(channel_folder: Path) -> Iterator[Channel]:
+    with serve_files(channel_folder) as server:
+        yield Channel(server)
