@@ -424,6 +424,11 @@ def test_what_the_default_environment_of_pixi_needs(tmp_path: Path, default: str
             "The channel cannot be read: Request failed: url (https://h/x): Connection refused (os error 111).",
             3,
         ),
+        (
+            "GatewayError: error sending request for url (https://h/x)\nCaused by: client error (Connect): dns error",
+            "The channel cannot be reached: https://h/x.",
+            3,
+        ),
         ("LinkError: x", "Packages of conda could not be installed: x.", 3),
     ],
 )

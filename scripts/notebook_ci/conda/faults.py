@@ -38,10 +38,12 @@ _KNOWN = (
         "The certificate of the channel is not trusted: {url}.",
         "Set `SSL_CERT_FILE` to the certificates to trust.",
     ),
-    KnownError(
-        r"\b(?:GatewayError|FetchRepoDataError)\b|\(https?://",
-        "The channel cannot be read: {first}.",
-        f"Check the network and the proxy, and try again. {_SETTINGS}",
+    *(
+        KnownError(pattern, message, f"Check the network and the proxy, and try again. {_SETTINGS}")
+        for pattern, message in (
+            (r"client error \(Connect\)", "The channel cannot be reached: {url}."),
+            (r"\b(?:GatewayError|FetchRepoDataError)\b|\(https?://", "The channel cannot be read: {first}."),
+        )
     ),
 )
 
