@@ -93,7 +93,7 @@ SETUP = {
     ),
     "uv.lock: conflict": Case(
         {},
-        "`uv.lock` is not valid TOML: ",
+        "`uv.lock` has an unresolved merge conflict. Resolve it, and commit the file.",
         {"uv.lock": "version = 1\n<<<<<<< HEAD\n", "pyproject.toml": PROJECT.format("")},
         ("uv.lock", 2),
     ),
