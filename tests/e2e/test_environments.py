@@ -126,9 +126,9 @@ def test_environments_are_restored_without_a_network(runs: Runs) -> None:
     assert job.result == "success", job.log
     assert not runs.asked
     assert not job.annotations
-    # Nothing is stored for what notebooks name, which is locked later than the cache is named, and for a failure.
+    # Those of notebooks too, whose list the first step has locked; nothing for a failure.
     saved = {entry.key for entry in runs.created.cache}
-    assert (len(saved), {entry.key for entry in runs.restored.cache}) == (2, saved)
+    assert (len(saved), {entry.key for entry in runs.restored.cache}) == (4, saved)
     for slug in ("conda", "poetry"):
         assert job.step(slug, "cache").outputs["cache-hit"] == "true"
         before, now = (record(result, f"setup-env-{slug}") for result in (runs.created, runs.restored))

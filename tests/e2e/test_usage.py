@@ -93,9 +93,10 @@ def test_the_happy_way(happy: Result) -> None:
     assert not job.annotations
 
 
-def test_a_plain_requirements_file_is_never_cached(happy: Result) -> None:
+def test_a_plain_requirements_file_is_cached_as_it_was_resolved(happy: Result) -> None:
     assert happy.job("test").result == "success"
-    assert not happy.cache
+    [entry] = happy.cache
+    assert entry.key.startswith("notebook-ci-env-")
 
 
 def test_a_notebook_that_raises(penguins: Consumer) -> None:

@@ -160,6 +160,7 @@ def make_wheel(
     version: str = "1.0",
     metadata: str = "",
     tag: str = "py3-none-any",
+    *,
     more: Mapping[str, str] | None = None,
 ) -> Path:
     """Make a wheel with one module, which has a variable `VERSION`, and one program, which prints it.
