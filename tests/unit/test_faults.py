@@ -147,6 +147,14 @@ OF_PACKAGE = {
         BUILD + "         error: [Errno 2] No such file: 'gcc'\n",
         "`study==1` must be built from source, and the build failed: error: [Errno 2] No such file: 'gcc'.",
     ),
+    "old setup.py": (
+        BUILD + "         error in study setup command: use_2to3 is wrong.\n\nhint: Build failures usually indicate x",
+        "`study==1` must be built from source, and the build failed: error in study setup command: use_2to3 is wrong.",
+    ),
+    "no reason": (
+        BUILD + "         gcc: fatal\n\nhint: Build failures usually indicate a problem",
+        "`study==1` must be built from source, and the build failed: gcc: fatal.",
+    ),
     "branch": (
         DOWNLOAD + f"  cause: failed to fetch branch or tag `v9`\n{GIT}couldn't find remote ref refs/tags/v9\n",
         "The git repository of `study` has no branch, tag or commit `v9`.",

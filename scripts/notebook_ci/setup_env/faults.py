@@ -103,7 +103,10 @@ _OF_PACKAGE = (
     ),
     *(
         KnownError(_BUILD + pattern, "`{what}` must be built from source, and the build failed: {why}.", _NO_BUILD)
-        for pattern in (r"\s+(?P<why>\w*(?:Error|error): .{1,200})", r"\s+(?:cause: )?(?P<why>\S.+)")
+        for pattern in (
+            r"\s+(?P<why>(?:\w*Error|error(?: in .+ setup command)?): .{1,200})",
+            r"\s+(?:cause: )?(?P<why>(?!hint:)\S.+)",
+        )
     ),
 )
 
