@@ -1,5 +1,7 @@
 """What docker says, as clients and engines 20.10 to 28 wrote it, and what is made of it."""
 
+import json
+
 import pytest
 
 from notebook_ci.base.errors import NotebookCiError
@@ -100,3 +102,33 @@ def test_an_empty_dockerfile() -> None:
         "failed to solve with frontend dockerfile.v0: failed to create LLB definition: the Dockerfile cannot be empty"
     )
     assert of_build(said).message.endswith(" is not a valid Dockerfile: the Dockerfile cannot be empty.")
+
+
+def of_conda(said: str) -> NotebookCiError:
+    output = f"#9 [environment 5/5] RUN worker.py\n#9 0.5 Solving\n#9 0.6 {said}\n#9 ERROR: executor failed\n"
+    return of_build(output, own="")
+
+
+def test_what_the_installer_of_conda_replied() -> None:
+    failure = {"exit_code": 2, "message": "no channel has `x`.", "hint": "Correct it.", "file": None, "line": None}
+    reply = json.dumps({"failures": [failure], "variables": {}})
+    error = of_conda(reply)
+    message = "`requirements.txt` cannot be installed: no channel has `x`."
+    assert (error.exit_code, error.message, error.hint, error.file) == (2, message, "Correct it.", "requirements.txt")
+    assert of_conda(reply[:-9]).message == "The image could not be built: see the lines above.", "a line that was cut"
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "message"),
+    [
+        ("error: No interpreter found for Python >=3.11 in search path", 2, "the base image has no Python with"),
+        (
+            "the --mount option requires BuildKit. Refer to https://docs.docker.com",
+            3,
+            "packages of conda need BuildKit",
+        ),
+    ],
+)
+def test_what_packages_of_conda_need(said: str, code: int, message: str) -> None:
+    error = of_conda(said)
+    assert (error.exit_code, error.message.partition(": ")[2][: len(message)]) == (code, message)

@@ -1,20 +1,26 @@
 """What an image's environment is installed from, and by which commands."""
 
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from notebook_ci.base.conda import this_platform
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import sha256
+from notebook_ci.base.locks import FORMATS
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.build_image import packages
-from notebook_ci.build_image.model import BuildImageInputs
-from notebook_ci.build_image.run import ImagePlan, plan
+from notebook_ci.build_image import channels, dockerfile, packages
+from notebook_ci.build_image.run import default_base
+from notebook_ci.exporting.export import Exported
 from notebook_ci.records.setup_env import SetupEnvRecord
 
 UV = "uv"
-INSTALL = f"uv pip install --python {packages.PYTHON} --compile-bytecode"
+PIP = f"pip install --python {packages.PYTHON} --compile-bytecode"
+INSTALL = f"uv {PIP}"
 
 
 def write(folder: Path, **files: str) -> None:
@@ -140,7 +146,6 @@ def test_without_setup_env_that_is_taken_which_it_would_find(tmp_path: Path) -> 
     [
         ("pyproject.toml", "[tool.x]\n", r"^`pyproject.toml` has no `\[project\]` table"),
         ("sub/requirements.txt", "-r base.txt\n", r"^`sub/base.txt` does not exist"),
-        ("environment.yml", "dependencies:\n", r"^`environment.yml` lists packages of conda"),
     ],
 )
 def test_what_cannot_be_installed_from_is_refused_before_the_build(
@@ -152,13 +157,102 @@ def test_what_cannot_be_installed_from_is_refused_before_the_build(
         packages.find(name, None, tmp_path)
 
 
-def test_a_file_of_conda_is_refused_in_the_plan_unless_the_image_has_its_own_dockerfile(tmp_path: Path) -> None:
-    workspace = Workspace(tmp_path, {})
-    assert isinstance(plan(BuildImageInputs(image="x"), workspace), ImagePlan), "nothing says what to install yet"
-    write(tmp_path, environment_yml="dependencies: [python]\n", Dockerfile="FROM scratch\n")
-    with pytest.raises(InputError, match=r"^`environment.yml` lists packages of conda") as caught:
-        plan(BuildImageInputs(image="x"), workspace)
-    assert "`dockerfile`" in caught.value.hint
-    assert isinstance(plan(BuildImageInputs(image="x", dockerfile="Dockerfile"), workspace), ImagePlan)
-    write(tmp_path, requirements_txt="six\n")
-    assert isinstance(plan(BuildImageInputs(image="x"), workspace), ImagePlan)
+@dataclass(frozen=True)
+class Sample:
+    """A lock of one kind, and a command of the Dockerfile that installs it."""
+
+    files: Mapping[str, str]  # the lock is the first one
+    installs: str
+    exported: Exported | None = None
+
+
+_UV, _PINS = "/build/uv/bin/uv", "/build/requirements"
+_PROJECT = {"pyproject.toml": "[project]\nname = 'study'\n"}
+_HASHED = Exported("six==1 --hash=sha256:0\n", "")
+_PIP = f"{PIP} --no-deps --require-hashes --requirements {_PINS}/exported.txt"
+_WORKER = f"|| {{ cat /build/reply.json; exit 1; }} \\\n && chmod -R a+rX {packages.ENVIRONMENT}"
+_URL = f"https://host/{this_platform()}/python-3.12.1-0.conda"
+_OF_CONDA = Exported("six==1 --hash=sha256:0\n", "", [_URL])
+SAMPLES = {
+    "uv.lock": Sample({"uv.lock": "version = 1\n", **_PROJECT}, f"sync --python {packages.PYTHON}"),
+    "pylock": Sample({"pylock.toml": ""}, f"pip sync --python {packages.PYTHON}"),
+    "poetry": Sample({"poetry.lock": "", **_PROJECT}, _PIP, _HASHED),
+    "pdm": Sample({"pdm.lock": "", **_PROJECT}, _PIP, _HASHED),
+    "pipenv": Sample({"Pipfile.lock": "{}", "Pipfile": ""}, _PIP, _HASHED),
+    "pixi": Sample(
+        {"pixi.lock": f"- {this_platform()}\n", "pixi.toml": ""}, f"{_WORKER} \\\n && {_UV} {_PIP}", _OF_CONDA
+    ),
+    "conda-lock": Sample({"conda-lock.yml": f"metadata:\n  platforms: [{this_platform()}]\n"}, _WORKER, _OF_CONDA),
+    "conda": Sample(
+        {"environment.yml": "dependencies:\n- python\n- pip:\n  - six\n"},
+        f"{_WORKER} \\\n && {_UV} {PIP} --requirements {_PINS}/environment.yml.txt",
+    ),
+    "explicit": Sample({"list.txt": f"@EXPLICIT\n{_URL}\n"}, f"{_WORKER} \\\n && {_UV} pip list"),
+    "pyproject": Sample(_PROJECT, f"{PIP} --requirements {_PINS}/pyproject.toml"),
+    "setup": Sample({"setup.py": ""}, f"{PIP} --editable /home/notebook/work"),
+    "hashed": Sample({"a.txt": "six==1 --hash=sha256:0\n"}, f"{PIP} --require-hashes --requirements {_PINS}/a.txt"),
+    "plain": Sample({"a.txt": "six\n"}, f"{PIP} --requirements {_PINS}/a.txt"),
+}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_an_image_is_built_from_each_kind_of_lock(tmp_path: Path, kind: str) -> None:
+    sample = SAMPLES[kind]
+    for name, text in sample.files.items():
+        (tmp_path / name).write_text(text)
+    found = replace(packages.find(next(iter(sample.files)), None, tmp_path), exported=sample.exported)
+    assert (found.lock.kind, found.exported is None) == (kind, not FORMATS[kind].tool)
+    written = dockerfile.text("base", "base", found, [], {}, certificates=False)
+    assert f"{sample.installs} " in written
+    assert ("AS installed\n" in written) == FORMATS[kind].is_conda
+    if FORMATS[kind].is_conda:
+        order = channels.plan(found, Workspace(tmp_path, {"HOME": str(tmp_path)})).installation
+        assert [order.packages, order.urls] == ([["python"] * 2, []] if kind == "conda" else [[], [_URL]])
+
+
+def test_packages_of_conda_are_held_to_what_was_tested(tmp_path: Path) -> None:
+    write(tmp_path, environment_yml="channels: [https://me:pass@host/c]\ndependencies:\n- python\n- pip:\n  - six\n")
+    found = packages.find("", setup_env(tmp_path, "environment.yml", conda_packages={"python": "3.12.1 0"}), tmp_path)
+    assert found.commands(UV, "/p", "/f") == [
+        f"{INSTALL} --requirements /p/environment.yml.txt --constraints /p/{packages.TESTED}"
+    ]
+    workspace = Workspace(tmp_path, {"HOME": str(tmp_path), "CONDA_OVERRIDE_CUDA": "12.4", "SSL_CERT_FILE": "/x"})
+    planned = channels.plan(found, workspace)
+    order = planned.installation
+    assert (order.constraints, order.channels) == (["python ==3.12.1 0"], ["https://host/c"])
+    assert order.credentials == {"host": {"BasicHTTP": {"username": "me", "password": "pass"}}}
+    assert planned.variables == {"CONDA_OVERRIDE_CUDA": "12.4", "SSL_CERT_FILE": "/x"}
+    assert default_base(found, tmp_path) == f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("https://host/win-32/python-3.12.1-0.conda", "^`list.txt` is for win-32, but this machine is"),
+        (
+            f"file:///opt/{this_platform()}/python-3.12.1-0.conda",
+            "^`list.txt` needs `file:///opt/.*`, a folder that the",
+        ),
+        (f"https://host/{this_platform()}/numpy-2.1-0.conda", "^`list.txt` cannot be installed: it lists no Python"),
+    ],
+)
+def test_packages_of_conda_that_a_build_cannot_install_are_refused(tmp_path: Path, url: str, message: str) -> None:
+    (tmp_path / "list.txt").write_text(f"@EXPLICIT\n{url}\n")
+    found = packages.find("list.txt", None, tmp_path)
+    with pytest.raises(InputError, match=message):
+        channels.plan(found, Workspace(tmp_path, {"HOME": str(tmp_path)}))
+
+
+def test_a_list_that_setup_env_inferred_is_installed(tmp_path: Path) -> None:
+    name = ".notebook-ci/from-notebooks.txt"
+    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).write_text("six==1 --hash=sha256:0\n")
+    found = packages.find("", setup_env(tmp_path, name), tmp_path)
+    assert found.commands(UV, "/p", "/f") == [f"{INSTALL} --require-hashes --requirements /p/{name}"]
+    assert found.texts()[name] == "six==1 --hash=sha256:0\n"
+
+
+def test_activated_variables_are_quoted(tmp_path: Path) -> None:
+    write(tmp_path, environment_yml="dependencies: [python]\n")
+    written = dockerfile.text("b", "b", packages.find("", None, tmp_path), [], {"A": 'x"y$z\\'}, certificates=False)
+    assert '\nENV A="x\\"y\\$z\\\\"\n' in written

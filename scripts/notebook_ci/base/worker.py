@@ -112,7 +112,8 @@ def serve(kind: type[AnyRequest], reply: AnyReply, work: Callable[[AnyRequest, A
             what = f"{error.filename} cannot be read or written: {error.strerror or error}."
             reply.fail(SurroundingsError(what, hint=DISK))
         with answer:
-            json.dump(dataclasses.asdict(reply), answer)
+            answer.write(json.dumps(dataclasses.asdict(reply)) + "\n")
+        status = int(bool(reply.failures))
     except SystemExit as stopped:
         status = stopped.code
     except BaseException:  # noqa: BLE001 - shown here; the stage reports a bug

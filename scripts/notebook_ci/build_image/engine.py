@@ -18,6 +18,7 @@ from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.masking import masked
 from notebook_ci.base.process import Argument, Completed
 from notebook_ci.base.texts import quote, without_users
+from notebook_ci.base.worker import PROGRESS, STEP
 from notebook_ci.build_image import faults
 
 # For commands that ask only the engine.
@@ -39,6 +40,7 @@ NOISE = re.compile(
     r"|(?:#\d+ [\d.]+ )? \+ \S+==\S+"
     r"| ---> .*|Removing intermediate container .*"
     r"|[0-9a-f]{12}: .*"
+    rf"|#\d+ [\d.]+ {STEP}.*"
 )
 # The classic builder colours what a step prints on standard error.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -58,6 +60,7 @@ class Recipe:
     lock: str = ""  # what the environment is installed from, if the Dockerfile was generated
     # Build arguments; passed as variables, so that no value is in a command line.
     arguments: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)  # files in `/run/secrets` of steps; need BuildKit
     of_host: bool = False  # whether its steps use the network of the engine's machine
     labels: Mapping[str, str] = field(default_factory=dict)  # additional labels
 
@@ -109,16 +112,26 @@ class Docker:
         """
         with tempfile.TemporaryDirectory(prefix="notebook-ci-image-") as folder:
             iidfile = Path(folder) / "id"
-            command: list[Argument] = ["build", "--force-rm", "--iidfile", iidfile, "--file", recipe.dockerfile]
-            command += ["--network", "host"] if recipe.of_host else []
-            command += [part for name in names for part in ("--tag", name)]
-            command += [part for name, value in labels.items() for part in ("--label", f"{name}={value}")]
-            command += [part for name in recipe.arguments for part in ("--build-arg", name)]
-            done = self._stream(*command, "--", recipe.context, env=recipe.arguments)
-            if done.timed_out or done.returncode:
-                raise faults.build(done, self.timeout, own=recipe.own, lock=recipe.lock)
-            builder = "classic" if _CLASSIC.search(done.output) else "buildkit"
+            options: list[Argument] = ["--force-rm", "--iidfile", iidfile]
+            options += [part for name in names for part in ("--tag", name)]
+            options += [part for name, value in labels.items() for part in ("--label", f"{name}={value}")]
+            builder = "classic" if _CLASSIC.search(self._build(recipe, *options)) else "buildkit"
             return iidfile.read_text(encoding="utf-8").strip(), builder
+
+    def export(self, recipe: Recipe, stage: str, folder: Path) -> None:
+        """Build a stage, and write its files into a folder. Needs BuildKit."""
+        self._build(recipe, "--target", stage, "--output", folder)
+
+    def _build(self, recipe: Recipe, *options: Argument) -> str:
+        """Build, and return the output."""
+        command: list[Argument] = ["build", *options, "--file", recipe.dockerfile]
+        command += ["--network", "host"] if recipe.of_host else []
+        command += [part for name in recipe.arguments for part in ("--build-arg", name)]
+        command += [part for name in recipe.secrets for part in ("--secret", f"id={name},env={name}")]
+        done = self._stream(*command, "--", recipe.context, env={**recipe.arguments, **recipe.secrets})
+        if done.timed_out or done.returncode:
+            raise faults.build(done, self.timeout, own=recipe.own, lock=recipe.lock)
+        return done.output
 
     def push(self, name: str) -> str:
         """Push an image under one of its names, and return its digest in the registry."""
@@ -149,7 +162,7 @@ class Docker:
         return Completed(done.returncode, output, done.timed_out)
 
     def _shown(self, text: str) -> str:
-        return without_users(masked(_COLOUR.sub("", text)))
+        return without_users(masked(_COLOUR.sub("", text).replace(PROGRESS, "")))
 
     def _run(self, *arguments: Argument, env: Mapping[str, str] | None = None, **more: Any) -> Completed:
         theirs = isolation.for_others(self.environ)

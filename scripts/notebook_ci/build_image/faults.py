@@ -1,18 +1,28 @@
 """Explains errors from the output of docker (20.10 to 28)."""
 
+import contextlib
+import json
 import re
 from collections.abc import Iterable
 
+from notebook_ci.base import typed_json
 from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
 from notebook_ci.base.known_errors import KnownError, explain
 from notebook_ci.base.process import Completed
 from notebook_ci.base.texts import quote
+from notebook_ci.base.worker import Reply
 from notebook_ci.build_image import packages
+from notebook_ci.conda.install import located
 from notebook_ci.tools import installing
 
 HOST_HINT = "Start it, set `DOCKER_HOST` to another one, or set `if-no-engine` to `skip`."
 DIGEST = re.compile(r"(?<=digest: )sha256:[0-9a-f]{64}")
 _ENGINE = (
+    KnownError(
+        r"requires BuildKit|is only supported with BuildKit|Unknown flag: mount",
+        "{what}: packages of conda need BuildKit.",
+        "Unset `DOCKER_BUILDKIT`, or install the package `docker-buildx-plugin`.",
+    ),
     KnownError(
         r"buildx component is missing or broken",
         "{what}: `DOCKER_BUILDKIT` is set, but this docker client has no BuildKit.",
@@ -103,9 +113,10 @@ _DOCKERFILE = (
 )
 # In what a generated Dockerfile ran.
 _NO_PYTHON = KnownError(
-    r"python3?: (?:command )?not found|ensurepip is not|No module named (?:venv|pip)",
+    r"python3?: (?:command )?not found|ensurepip is not|No module named (?:venv|pip)|No interpreter found for Python",
     "{what}: the base image has no Python with `venv` and pip.",
-    "Set `base-image` to another one. On Debian, the package is `python3-venv`.",
+    "Set `base-image` to another one (for packages of conda with Python 3.11 or newer). On Debian, the package is "
+    "`python3-venv`.",
     InputError,
 )
 _NO_GIT = KnownError(
@@ -166,6 +177,9 @@ def build(done: Completed, timeout: float, *, own: str, lock: str) -> NotebookCi
         return _of_dockerfile(what, done.output, own, step)
     said = _said(done.output)
     known = [_NO_PYTHON, *([_NO_GIT, _LOCK] if packages.PYTHON in step else [])]
+    for line in re.findall(r'^\{"failures": .*', said, re.MULTILINE):
+        with contextlib.suppress(ValueError):  # a long line is cut
+            return located(typed_json.from_json(Reply, json.loads(line)).errors[0], lock)
     if error := explain(known, said, what=what, lock=lock):
         error.file = lock if isinstance(error, CheckFailed) else None
         return error

@@ -79,8 +79,8 @@ class BuildImageInputs(StageInputs):
         BASE,
         "Base image of the generated Dockerfile: Linux with `python3`, `venv` and pip.",
         default="",
-        shown_default="`python:X.Y-slim`, with X.Y from setup-env, else from `.python-version`, else from the Python "
-        "that runs notebook-ci",
+        shown_default="`python:X.Y-slim`, with X.Y from setup-env, else from `.python-version`, else (and for packages "
+        "of conda) from the Python that runs notebook-ci",
     )
     requirements: str = given(
         PATH,

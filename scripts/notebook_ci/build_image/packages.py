@@ -9,7 +9,7 @@ from typing import cast
 
 from notebook_ci.base import groups, locks, requirements_file
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.files import read_text, sha256
+from notebook_ci.base.files import sha256
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.texts import quote
 from notebook_ci.exporting.export import Exported
@@ -19,7 +19,8 @@ from notebook_ci.tools.installing import install_arguments
 HOME = "/home/notebook"
 FOLDER = "work"
 WORK = f"{HOME}/{FOLDER}"
-PYTHON = "/opt/environment/bin/python"
+ENVIRONMENT = "/opt/environment"
+PYTHON = f"{ENVIRONMENT}/bin/python"
 ADDED = "notebook-ci-added.txt"
 TESTED = "notebook-ci-tested.txt"
 
@@ -33,6 +34,7 @@ class Packages:
     added: Mapping[str, str] = field(default_factory=dict)
     python_version: str = ""  # the Python of setup-env; empty: it did not run
     exported: Exported | None = None  # of a lock of another tool
+    installed_conda: Mapping[str, str] = field(default_factory=dict)  # version and build by name of those of conda
 
     def texts(self) -> dict[str, str]:
         """Return the files that the build needs, path -> text; they include pins of what setup-env installed."""
@@ -41,9 +43,10 @@ class Packages:
             here, there = lock.workspace.resolve().as_uri(), f"file://{WORK}"
             texts = {name: text.replace(here, there) for name, text in self.exported.texts.items()}
         else:
-            texts = {lock.shown(path): _text(lock, path) for path in lock.files()}
-        if lock.editable_git():  # uv refuses them in the file
-            texts[lock.name] = requirements_file.for_uv(lock.lines(), lock.path.parent)
+            files = lock.files()[1:] if lock.format.is_conda else lock.files()
+            texts = {lock.shown(path): _text(lock, path) for path in files}
+        if lock.editable_git() or (lock.format.is_conda and lock.lines()):  # uv refuses them in the file
+            texts[self._list] = requirements_file.for_uv(lock.lines(), lock.path.parent)
         pins = {ADDED: self.added, TESTED: self.installed}
         return texts | {
             name: "".join(f"{package}=={version}\n" for package, version in pinned.items())
@@ -51,25 +54,32 @@ class Packages:
             if pinned
         }
 
+    @property
+    def _list(self) -> str:
+        """The name of the list of packages in `texts`."""
+        return f"{self.lock.name}.txt" if self.lock.format.is_conda else self.lock.name
+
     def commands(self, uv: str, pins: str, folder: str) -> list[str]:
-        """Return the shell commands that create the environment.
+        """Return the shell commands that install into the environment what is not from channels of conda.
 
         All arguments are paths in the build: the program uv, the folder of `texts`, and the folder that contains the
         files as in the workspace.
         """
-        name = PurePosixPath(self.lock.name)
-        is_list, is_local = self.lock.is_requirements_file, self.lock.builds_local_code
+        name, is_conda = PurePosixPath(self._list), self.lock.format.is_conda
+        is_list, is_local = self.lock.is_requirements_file or is_conda, self.lock.builds_local_code
         file = shlex.quote(str(PurePosixPath(pins if is_list else folder) / name))
         project = shlex.quote(str(PurePosixPath(folder) / name.parent))
         command = " ".join(map(str, [uv, *install_arguments(self.lock, PYTHON, file, project)]))
         if self.lock.kind == "uv.lock":
             own = "" if is_local else " --no-install-project"
             command = f"UV_PROJECT_ENVIRONMENT=/opt/environment {command} --frozen{own}"
-        elif self.installed and self.lock.kind in {"plain", "pyproject", "setup"}:
+        elif self.installed and self.lock.kind in {"plain", "pyproject", "setup", "conda"}:
             # It does not fix versions: they must be those that the notebooks were run with.
             command += f" --constraints {pins}/{TESTED}"
         # In requirements files, paths of packages start from the current folder.
-        commands = [f"cd {folder}", command] if is_list and is_local else [command]
+        commands = [f"cd {project if is_conda else folder}", command] if is_list and is_local else [command]
+        if is_conda and not self.lock.lines():
+            commands = []
         if self.exported:
             calls = self.exported.install_arguments(PYTHON)
             commands = [" ".join(map(str, [uv, *call, f"{pins}/{name}"])) for name, call in calls]
@@ -78,7 +88,7 @@ class Packages:
             commands.append(f"{install} --no-deps --requirements {pins}/{ADDED}")
         elif not self.installed:
             frozen = "/build/frozen.txt"
-            commands.append(f"{uv} pip freeze --exclude-editable --python {PYTHON} >{frozen}")
+            commands.append(f"{uv} pip list --format freeze --exclude-editable --python {PYTHON} >{frozen}")
             commands.append(f"{install} --constraints {frozen} ipykernel")
         return commands
 
@@ -104,13 +114,12 @@ def find(given: str, record: SetupEnvRecord | None, cwd: Path) -> Packages:
             raise InputError(message, hint="Run setup-env again, in a new `run-dir`.", file=file)
     if name := lock.project_name:  # as setup-env found out, it may not be a package
         lock = replace(lock, dependencies_only=name not in record.packages)
-    return Packages(lock, record.packages, record.added, record.python_version)
+    return Packages(lock, record.packages, record.added, record.python_version, installed_conda=record.conda_packages)
 
 
 def _lock(given: str, cwd: Path) -> Lock:
     """Return the file to install from; it and what it includes are checked to be usable in a build."""
     lock = locks.find(given, cwd)
-    refuse_conda(lock)
     if not lock.name.isprintable():
         message = f"`requirements` is {quote(lock.name)}, a name that a Dockerfile cannot contain."
         raise InputError(message, hint="Rename the file.")
@@ -123,13 +132,5 @@ def _lock(given: str, cwd: Path) -> Lock:
     return lock
 
 
-def refuse_conda(lock: Lock) -> None:
-    if lock.format.is_conda:
-        message = f"{quote(lock.name)} lists packages of conda, from which build-image cannot create an image yet."
-        hint = "Set `dockerfile` to your own Dockerfile. If setup-env uses another file, set `requirements` to it."
-        raise InputError(message, hint=hint, file=lock.name)
-
-
 def _text(lock: Lock, path: Path) -> str:
-    read = requirements_file.read if lock.is_requirements_file else read_text
-    return read(path, lock.shown(path), hint="It lists the packages of the image.")
+    return requirements_file.read(path, lock.shown(path), hint="It lists the packages of the image.")

@@ -5,30 +5,35 @@ import os
 import platform
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from notebook_ci.base import locks
+from notebook_ci.base import typed_json
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError, NotebookCiError, Problem, SurroundingsError
 from notebook_ci.base.files import TMPDIR, read_text, sha256, unwritable
+from notebook_ci.base.masking import masked
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.build_image import copied, dockerfile, engine, packages
+from notebook_ci.build_image import channels, copied, dockerfile, engine, packages
 from notebook_ci.build_image.engine import Docker, NoEngine, Recipe
 from notebook_ci.build_image.faults import sentence
 from notebook_ci.build_image.model import LABEL_PREFIX, BuildImageInputs, fitted_tag
 from notebook_ci.build_image.network import CERTIFICATES, Network
 from notebook_ci.build_image.packages import Packages
 from notebook_ci.build_image.revision import Revision
+from notebook_ci.conda.install import CondaPlan
+from notebook_ci.conda.protocol import Solution
 from notebook_ci.exporting.export import NEWEST, export
 from notebook_ci.records.build_image import BuildImageRecord
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.tools.installing import DESCRIBE
 
-REQUIREMENTS = Path(__file__).resolve().parents[3] / "requirements"
+SCRIPTS = Path(__file__).resolve().parents[2]
+REQUIREMENTS = SCRIPTS.parent / "requirements"
+CODE = ("notebook_ci/__init__.py", "notebook_ci/base/*.py", "notebook_ci/conda/*.py")  # of the installer of conda
 DOCKERFILE = "Dockerfile"
 VERSION_FILE = ".python-version"
 MOST_NAMED = 5
@@ -58,24 +63,13 @@ def plan(inputs: BuildImageInputs, workspace: Workspace) -> ImagePlan | Nothing:
     if changed := [f"{quote(old)} to {quote(new)}" for old, new in names if old != new]:
         message = f"Changed names that registries do not accept: {listed(changed, MOST_NAMED)}."
         problems.append(Problem(severity="notice", message=message))
-    own = _own_dockerfile(inputs.dockerfile, workspace.cwd)
-    if not own:
-        _refuse_conda(inputs.requirements, workspace.cwd)
     return ImagePlan(
         image=image,
         tags=list(dict.fromkeys(tags)),
-        dockerfile=own,
+        dockerfile=_own_dockerfile(inputs.dockerfile, workspace.cwd),
         is_pushed=inputs.push,
         problems=tuple(problems),
     )
-
-
-def _refuse_conda(given: str, cwd: Path) -> None:
-    try:
-        lock = locks.find(given, cwd)
-    except InputError:
-        return  # `run` reports it, unless setup-env used another file
-    packages.refuse_conda(lock)
 
 
 def run(inputs: BuildImageInputs, planned: ImagePlan, context: Context, record: BuildImageRecord) -> None:
@@ -142,7 +136,8 @@ def _own_recipe(name: str, context: Context, record: BuildImageRecord) -> Recipe
 class _GeneratedBuild:
     base: str
     packages: Packages
-    network: Network  # how the build reaches the package index
+    conda: CondaPlan | None  # of packages of conda
+    network: Network  # how the build reaches the package index, and channels
     revision: Revision  # where the files are taken from
 
     def recipe(self, context: Context, docker: Docker, record: BuildImageRecord, scratch: Path) -> Recipe:
@@ -150,40 +145,50 @@ class _GeneratedBuild:
         record.base_image, record.base_digest = self.base, digest
         lock = self.packages.lock
         kept = context.files.artifacts / DOCKERFILE
-        self._stage(scratch, named, digest, kept)
-        record.read |= {lock.shown(path): sha256(path) for path in lock.files()}
-        record.dockerfile = context.files.relative(kept)
-        record.created[record.dockerfile] = sha256(kept)
+        self._stage(scratch, named, digest, kept, {})
+        self.revision.archive(scratch / dockerfile.ARCHIVE, packages.FOLDER)
         # The id of an image that is in no registry means nothing elsewhere.
         from_registry = {f"{LABEL_PREFIX}base.digest": digest} if "@" in named else {}
-        return Recipe(
+        recipe = Recipe(
             context=scratch,
             dockerfile=scratch / DOCKERFILE,
             lock=lock.name,
             arguments=self.network.arguments,
+            secrets={dockerfile.CHANNELS: json.dumps(self.conda.installation.credentials)} if self.conda else {},
             of_host=self.network.of_host,
             labels={f"{LABEL_PREFIX}base.name": self.base, **from_registry},
         )
+        if self.conda:
+            self._stage(scratch, named, digest, kept, _activation(recipe, docker, context))
+        record.read |= {lock.shown(path): sha256(path) for path in lock.files()}
+        record.dockerfile = context.files.relative(kept)
+        record.created[record.dockerfile] = sha256(kept)
+        return recipe
 
-    def _stage(self, folder: Path, base: str, digest: str, kept: Path) -> None:
+    def _stage(self, folder: Path, base: str, digest: str, kept: Path, variables: Mapping[str, str]) -> None:
         """Write the build context, which contains only what the Dockerfile copies. Keep the Dockerfile."""
         note = f"{self.base}, which has no digest of a registry: {digest}" if "@" not in base else self.base
         arguments, certificates = sorted(self.network.arguments), self.network.certificates
+        text = dockerfile.text(base, note, self.packages, arguments, variables, certificates=bool(certificates))
+        locks = [dockerfile.UV_LOCK, dockerfile.PAPERMILL_LOCK, *([dockerfile.CONDA_LOCK] if self.conda else [])]
         texts = {
-            DOCKERFILE: dockerfile.text(base, note, self.packages, arguments, certificates=bool(certificates)),
+            DOCKERFILE: text,
             dockerfile.KERNEL: dockerfile.KERNEL_SPEC,
             dockerfile.ENTRYPOINT: read_text(Path(__file__).with_name(dockerfile.ENTRYPOINT), dockerfile.ENTRYPOINT),
             CERTIFICATES: certificates,
-            **{name: read_text(REQUIREMENTS / name, name) for name in (dockerfile.UV_LOCK, dockerfile.PAPERMILL_LOCK)},
             **{f"{dockerfile.REQUIREMENTS}/{name}": text for name, text in self.packages.texts().items()},
         }
+        if self.conda:
+            # Without the credentials, for which nothing is installed again.
+            texts[dockerfile.CONDA_ORDER] = json.dumps(asdict(replace(self.conda.installation, credentials={})))
+            names = [path.relative_to(SCRIPTS).as_posix() for pattern in CODE for path in SCRIPTS.glob(pattern)]
+            texts |= {f"{dockerfile.CODE}/{name}": read_text(SCRIPTS / name, name) for name in names}
         try:
-            for name, text in texts.items():
-                _write(folder, name, text)
-            kept.write_text(texts[DOCKERFILE], encoding="utf-8")
+            for name, content in (texts | {name: read_text(REQUIREMENTS / name, name) for name in locks}).items():
+                _write(folder, name, content)
+            kept.write_text(text, encoding="utf-8")
         except OSError as error:
             raise unwritable("The files for the build cannot be written", folder, error, TMPDIR) from error
-        self.revision.archive(folder / dockerfile.ARCHIVE, packages.FOLDER)
 
     def check(self, context: Context, docker: Docker, record: BuildImageRecord) -> None:
         """Start the environment's Python, and warn if it differs from the environment the notebooks ran in."""
@@ -194,10 +199,13 @@ class _GeneratedBuild:
             said = sentence(done.output.strip()[-500:] or "no output")
             raise SurroundingsError(f"The image was built, but its Python does not start: {said}") from error
         record.python_version, record.packages = found["version"], found["packages"]
-        tested, there = self.packages.installed, record.packages
+        record.conda_packages = found["conda"]
+        tested = self.packages.installed
+        pairs = (tested, record.packages), (self.packages.installed_conda, record.conda_packages)
         differing = [
             f"{name} {there.get(name, '(none)')} instead of {version}"
-            for name, version in tested.items()
+            for expected, there in pairs
+            for name, version in expected.items()
             if there.get(name) != version
         ]
         if tested and _minor(record.python_version) != _minor(self.packages.python_version):
@@ -207,6 +215,20 @@ class _GeneratedBuild:
                 "The image's environment differs from the one that the notebooks ran in: "
                 f"{listed(differing, MOST_NAMED)}. Set `base-image` to one with the same Python and platform."
             )
+
+
+def _activation(recipe: Recipe, docker: Docker, context: Context) -> dict[str, str]:
+    """Return the variables of an activated environment of conda, which is built first."""
+    with tempfile.TemporaryDirectory(prefix="notebook-ci-image-") as folder:
+        docker.export(recipe, dockerfile.INSTALLED, Path(folder))
+        reply = json.loads(read_text(Path(folder, dockerfile.REPLY), dockerfile.REPLY))
+        found = typed_json.from_json(Solution, reply).activation
+    usable = {name: value for name, value in found.items() if re.fullmatch(r"\w+", name) and value.isprintable()}
+    kept = {name: value for name, value in usable.items() if masked(value) == value}
+    if left_out := sorted(found.keys() - kept.keys()):
+        names = listed(list(map(quote, left_out)), MOST_NAMED)
+        context.warning(f"The image does not set {names}: the value has several lines, or contains a credential.")
+    return kept
 
 
 def _generated(inputs: BuildImageInputs, context: Context, revision: Revision) -> _GeneratedBuild:
@@ -219,8 +241,9 @@ def _generated(inputs: BuildImageInputs, context: Context, revision: Revision) -
         )
     found = packages.find(inputs.requirements, context.run_directory.last(SetupEnvRecord, inputs.slug), context.cwd)
     base = inputs.base_image or default_base(found, context.cwd)
+    is_conda = found.lock.format.is_conda
     if found.lock.format.tool:
-        if inputs.base_image and not found.python_version:
+        if inputs.base_image and not (found.python_version or is_conda):
             message = (
                 f"`{found.lock.name}` may be for another Python than that of `base-image`, which is not known yet."
             )
@@ -228,11 +251,12 @@ def _generated(inputs: BuildImageInputs, context: Context, revision: Revision) -
             raise InputError(message, hint=hint)
         # Of the default base, `python:X.Y-slim`, only X.Y is known.
         python = found.python_version or f"{_minor(base.removeprefix('python:'))}.{NEWEST}"
-        found = replace(found, exported=export(found.lock, python, context))
-    network = Network.of(context)
+        found = replace(found, exported=export(found.lock, "" if is_conda else python, context))
+    conda = channels.plan(found, context) if is_conda else None
+    network = Network.of(context, conda)
     for setting in network.left_out:
         context.warning(f"The build of the image cannot use your {setting} for the package index.")
-    return _GeneratedBuild(base, found, network, revision)
+    return _GeneratedBuild(base, found, conda, network, revision)
 
 
 def _own_dockerfile(given: str, cwd: Path) -> str:
@@ -253,7 +277,9 @@ def _own_dockerfile(given: str, cwd: Path) -> str:
 def default_base(found: Packages, cwd: Path) -> str:
     """Return the image of the Python that the notebooks ran with, or of the Python that runs this."""
     version = found.python_version
-    if not version and (cwd / VERSION_FILE).is_file():
+    if found.lock.format.is_conda:
+        version = ""  # the environment has its own Python; that of the image is for the tools
+    elif not version and (cwd / VERSION_FILE).is_file():
         lines = read_text(cwd / VERSION_FILE, VERSION_FILE).splitlines()
         version = next((line for line in lines if _minor(line)), "")  # others are comments
     return f"python:{_minor(version) or _minor(platform.python_version())}-slim"

@@ -1,4 +1,4 @@
-"""Activates an environment of conda for kernels, as `conda activate` does for a shell."""
+"""Activates an environment of conda, as `conda activate` does for a shell."""
 
 import json
 import os

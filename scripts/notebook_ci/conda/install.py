@@ -8,7 +8,7 @@ from typing import Any
 
 from notebook_ci.base import conda, isolation, worker, yaml12
 from notebook_ci.base.console import Console
-from notebook_ci.base.errors import InputError, SurroundingsError
+from notebook_ci.base.errors import InputError, NotebookCiError, SurroundingsError
 from notebook_ci.base.files import read_text
 from notebook_ci.base.heartbeat import heartbeat
 from notebook_ci.base.locks import Lock
@@ -32,7 +32,7 @@ class CondaPlan:
 
     installation: Installation
     python: str  # the version that the environment must have; empty: any
-    proxies: dict[str, str]  # and other variables with which rattler connects
+    variables: dict[str, str]  # with which rattler connects
 
     def of(self, addresses: Sequence[str], lock: Lock) -> "CondaPlan":
         """Return the plan to install packages without solving.
@@ -112,7 +112,7 @@ def install(
 
 
 def _ask(lock: Lock, order: Installation, planned: CondaPlan, workspace: Workspace, console: Console) -> Solution:
-    learn({**planned.proxies, **order.credentials})
+    learn({**planned.variables, **order.credentials})
     tool.install(ENVIRONMENT, NAME, workspace.environ, console)
     steps = ["installing packages of conda" if order.prefix else "solving for packages of conda"]
     try:
@@ -122,7 +122,7 @@ def _ask(lock: Lock, order: Installation, planned: CondaPlan, workspace: Workspa
                 order,
                 Solution,
                 tool=NAME,
-                env=isolation.for_others(workspace.environ) | planned.proxies,
+                env=isolation.for_others(workspace.environ) | planned.variables,
                 cwd=lock.path.parent,
                 console=console,
                 on_step=steps.append,
@@ -131,8 +131,12 @@ def _ask(lock: Lock, order: Installation, planned: CondaPlan, workspace: Workspa
     except worker.TooSlow as error:
         raise SurroundingsError(f"{NAME} did not install {quote(lock.name)} within {SECONDS} s.") from error
     for problem in reply.errors:
-        if isinstance(problem, InputError):
-            problem.message = f"{quote(lock.name)} cannot be installed: {problem.message}"
-            problem.file = lock.name
-        raise problem
+        raise located(problem, lock.name)
     return reply
+
+
+def located(error: NotebookCiError, lock: str) -> NotebookCiError:
+    """Return an error of the worker, with the name of the file if that may be wrong."""
+    if isinstance(error, InputError):
+        error.message, error.file = f"{quote(lock)} cannot be installed: {error.message}", lock
+    return error

@@ -1,4 +1,4 @@
-"""The messages between setup-env and the worker that solves and installs packages of conda."""
+"""The messages between a stage and the worker that solves and installs packages of conda."""
 
 from dataclasses import dataclass, field
 
@@ -8,6 +8,7 @@ from notebook_ci.base.worker import Reply
 @dataclass(frozen=True, kw_only=True)
 class Installation:
     packages: list[str]  # requirements to solve, as conda writes them
+    constraints: list[str] = field(default_factory=list)  # for what is solved: requirements of the same form
     urls: list[str] = field(default_factory=list)  # or the packages to install, with their hashes
     records: list[str] = field(default_factory=list)  # or what solving gave
     channels: list[str]  # URLs, the strongest first
@@ -17,8 +18,10 @@ class Installation:
     variables: dict[str, str]  # that activation sets
     prefix: str = ""  # the folder of the environment; empty: only solve
     uses_cache: bool = True  # whether packages may come from the cache of earlier installations
+    reports_activation: bool = False  # whether the reply has the variables that activation sets
 
 
 @dataclass(kw_only=True)
 class Solution(Reply):
     records: list[str] = field(default_factory=list)  # the solved packages, in the format of `conda-meta`
+    activation: dict[str, str] = field(default_factory=dict)  # variables that it sets, PATH among them

@@ -27,6 +27,7 @@ from notebook_ci.base.conda import PACKAGE
 from notebook_ci.base.errors import InputError, NotebookCiError
 from notebook_ci.base.texts import size
 from notebook_ci.conda import faults
+from notebook_ci.conda.activation import activated
 from notebook_ci.conda.protocol import Installation, Solution
 
 CACHE = Path(sys.prefix).parent / "conda-packages"  # among the tool environments
@@ -49,10 +50,15 @@ def work(installation: Installation, reply: Solution) -> None:
             raise
         except Exception as error:
             raise faults.explain(type(error).__name__, str(error)) from error
+    if installation.reports_activation:
+        before = dict(os.environ)
+        after = activated(before, Path(installation.prefix))
+        reply.activation = dict(after.items() - before.items())
 
 
 async def _install(installation: Installation, client: Client, scratch: Path) -> None:
     records = [*map(_listed, installation.urls), *(_again(each, scratch) for each in installation.records)]
+    records = records or await _solved(installation, client, scratch)
     total = sum(record.size or 0 for record in records)
     worker.progress(f"  Installing {len(records)} packages of conda{f', {size(total)}' if total else ''}")
     for record in records:
@@ -103,6 +109,7 @@ async def _solved(installation: Installation, client: Client, scratch: Path) -> 
     solved: list[RepoDataRecord] = await rattler.solve(
         sources=[rattler.Channel(url) for url in installation.channels],
         specs=[_spec(each) for each in installation.packages],
+        constraints=[_spec(each) for each in installation.constraints],
         gateway=rattler.Gateway(cache_dir=scratch / "channels", client=client),
         virtual_packages=rattler.VirtualPackage.detect(VirtualPackageOverrides.from_env()),
         channel_priority=rattler.ChannelPriority[installation.priority],
@@ -139,6 +146,8 @@ def _listed(address: str) -> RepoDataRecord:
     found = PACKAGE.fullmatch(address)
     if not found:
         raise InputError(f"`{address}` is not a package of conda.")
+    if found["subdir"] not in {str(rattler.Subdir.current()), "noarch"}:
+        raise InputError(f"`{address}` is for another platform than {rattler.Subdir.current()}.")
     hashes = {kind: bytes.fromhex(found[kind]) for kind in ("md5", "sha256") if found[kind]}
     build, url = rattler.BuildString(found["build"]), address.partition("#")[0]
     record = PackageRecord(found["name"], found["version"], build, 0, found["subdir"], **hashes)

@@ -20,6 +20,7 @@ class BuildImageRecord(Record):
     pushed: list[str] = field(default_factory=list)  # tags that the registry has
     python_version: str = ""  # Python of the environment; it and `packages` only with a generated Dockerfile
     packages: dict[str, str] = field(default_factory=dict)  # version by name
+    conda_packages: dict[str, str] = field(default_factory=dict)  # version and build by name of those of conda
 
     @property
     def headline(self) -> dict[str, str]:

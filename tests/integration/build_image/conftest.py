@@ -4,6 +4,7 @@ import pytest
 
 from integration.build_image.images import Repository
 from integration.suite import Workspace
+from servers.conda_fixtures import channel_folder  # noqa: F401 - a fixture
 from servers.docker import Engine
 
 

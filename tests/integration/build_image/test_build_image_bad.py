@@ -112,7 +112,6 @@ CASES = {
         "",
         rest=" is outside the workspace: the image cannot be built from it.",
     ),
-    "lock of conda": generated({"environment.yml": "name: x\n"}, "`environment.yml` lists packages of conda, from"),
     "lock of another tool, without setup-env": generated(
         {"pdm.lock": "", "pyproject.toml": "[project]\nname = 'study'\n"},
         "`pdm.lock` may be for another Python than that of `base-image`, which is not known yet. Run setup-env before",
