@@ -15,7 +15,7 @@ from notebook_ci.exporting.protocol import Export
 from notebook_ci.records.setup_env import SetupEnvRecord
 
 COMMIT = "0" * 40
-INSTALL = "pip install --python P --compile-bytecode --no-deps"
+INSTALL = "pip install --python P --no-deps"
 
 
 def put(folder: Path, **files: str) -> None:

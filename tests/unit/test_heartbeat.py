@@ -29,7 +29,6 @@ Installed 2 packages in 16ms
         (5, "building docopt @ https://host/docopt.tar.gz"),
         (6, "downloading"),
         (7, "installing"),
-        (10, "byte-compiling"),
     ],
 )
 def test_what_uv_is_doing(lines: int, said: str) -> None:

@@ -19,7 +19,7 @@ from notebook_ci.exporting.export import Exported
 from notebook_ci.records.setup_env import SetupEnvRecord
 
 UV = "uv"
-PIP = f"pip install --python {packages.PYTHON} --compile-bytecode"
+PIP = f"pip install --python {packages.PYTHON}"
 INSTALL = f"uv {PIP}"
 
 

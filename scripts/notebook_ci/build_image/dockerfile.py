@@ -1,11 +1,13 @@
 """Generates the Dockerfile as plain text: both of docker's builders understand it, unless packages are of conda."""
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping
 
 from notebook_ci.build_image.network import CERTIFICATES
 from notebook_ci.build_image.packages import ENVIRONMENT, HOME, PYTHON, WORK, Packages
 from notebook_ci.build_image.revision import UID
+from notebook_ci.tools.installing import COMPILE
 
 ARCHIVE = "work.tar"
 UV_LOCK = "uv.txt"
@@ -71,6 +73,7 @@ COPY {CODE}/ /build/{CODE}/"""
         create = f"""HOME={HOME} RATTLER_AUTH_FILE=/run/secrets/{CHANNELS} {_RATTLER} -I -X utf8 -u {_WORKER} \\
     </build/{CONDA_ORDER} >/build/{REPLY} || {{ cat /build/{REPLY}; exit 1; }} \\
  && chmod -R a+rX {ENVIRONMENT}"""
+        commands.append(f"(cd {ENVIRONMENT} && {PYTHON} {shlex.join(COMPILE)} || true)")  # packages of conda
         reply = f"\nFROM scratch AS {INSTALLED}\nCOPY --from=environment /build/{REPLY} /\n"
     install = " \\\n && ".join([create, *commands])
     quoted = {name: json.dumps(value, ensure_ascii=False).replace("$", r"\$") for name, value in variables.items()}
@@ -84,7 +87,7 @@ FROM {base} AS tools
 USER 0:0
 COPY {copied} /build/
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
-ENV UV_NO_CACHE=1 UV_NO_PROGRESS=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never{trust}{declared}
+ENV UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1 UV_NO_PROGRESS=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never{trust}{declared}
 RUN python3 -m venv /build/uv \\
  && /build/uv/bin/pip install --quiet --only-binary :all: --require-hashes -r /build/{UV_LOCK}
 
@@ -92,7 +95,7 @@ RUN python3 -m venv /build/uv \\
 FROM tools AS papermill{declared}
 COPY {PAPERMILL_LOCK} /build/
 RUN {_UV} venv --quiet --python python3 /opt/papermill \\
- && {_UV} pip install --python {_PAPERMILL[0]} --compile-bytecode --require-hashes --only-binary :all: \
+ && {_UV} pip install --python {_PAPERMILL[0]} --require-hashes --only-binary :all: \
 --requirements /build/{PAPERMILL_LOCK}
 COPY {KERNEL} /opt/papermill/share/jupyter/kernels/{KERNEL_NAME}/{KERNEL}
 COPY {ENTRYPOINT} {_PAPERMILL[1]}

@@ -83,7 +83,7 @@ class Packages:
         if self.exported:
             calls = self.exported.install_arguments(PYTHON)
             commands = [" ".join(map(str, [uv, *call, f"{pins}/{name}"])) for name, call in calls]
-        install = f"{uv} pip install --python {PYTHON} --compile-bytecode"
+        install = f"{uv} pip install --python {PYTHON}"
         if self.added:
             commands.append(f"{install} --no-deps --requirements {pins}/{ADDED}")
         elif not self.installed:

@@ -22,7 +22,7 @@ from rattler.package_cache import PackageCache, PackageCacheLayer, ValidationMod
 from rattler.repo_data import PackageRecord, RepoDataRecord
 from rattler.virtual_package import VirtualPackageOverrides
 
-from notebook_ci.base import process, worker
+from notebook_ci.base import worker
 from notebook_ci.base.conda import PACKAGE
 from notebook_ci.base.errors import InputError, NotebookCiError
 from notebook_ci.base.texts import size
@@ -76,10 +76,6 @@ async def _install(installation: Installation, client: Client, scratch: Path) ->
         reporter=_Reporter(len(records)),
         execute_link_scripts=True,  # as conda does
     )
-    # As all environments; a kernel would write the byte-code otherwise, and so change it.
-    python = process.program_in(Path(installation.prefix))
-    compiling = "import compileall, sysconfig as s; compileall.compile_dir(s.get_path('stdlib'), quiet=2, workers=0)"
-    process.run([python, "-I", "-c", compiling], env=os.environ)
     # Where conda keeps the variables of an environment.
     state = Path(installation.prefix, "conda-meta", "state")
     state.write_text(json.dumps({"version": 1, "env_vars": installation.variables}), encoding="utf-8")

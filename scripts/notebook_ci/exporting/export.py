@@ -49,7 +49,7 @@ class Exported:
 
         The lock is complete: nothing is resolved, because it may deliberately contradict what packages declare.
         """
-        install: list[Argument] = ["pip", "install", "--python", python, "--compile-bytecode", "--no-deps"]
+        install: list[Argument] = ["pip", "install", "--python", python, "--no-deps"]
         # The first index may have only other versions. It is "unsafe" only for what has no hash.
         matching = ["--index-strategy", "unsafe-best-match"] if "--extra-index-url" in self.hashed else []
         if self.hashed:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+from notebook_ci.base import process
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError
+from notebook_ci.base.heartbeat import heartbeat
 from notebook_ci.base.locks import Lock, StaleError
 from notebook_ci.base.process import Argument
 from notebook_ci.base.texts import listed, quote
@@ -22,12 +24,12 @@ from notebook_ci.setup_env.faults import NotAPackageError
 from notebook_ci.setup_env.resolution import STDIN, source
 from notebook_ci.setup_env.uv import Installed, Uv, describe, newest_upload
 from notebook_ci.setup_env.venv import AlteredError, Venv
-from notebook_ci.tools.installing import install_arguments
+from notebook_ci.tools.installing import COMPILE, install_arguments
 
 KERNEL = "ipykernel"
 MOST_NAMED = 5
 NO_CACHE = "UV_NO_CACHE"
-UV_MILESTONES = ("Resolved", "Prepared", "Installed", "Audited", "Bytecode")
+UV_MILESTONES = ("Resolved", "Prepared", "Installed", "Audited")
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class Installer:
         added = {name: installed.packages[name] for name in installed.packages.keys() - locked.packages.keys()}
         if not (is_aged or self.lock.fixes_versions):
             key = ""  # another time there may be a newer ipykernel
+        with heartbeat(progress, lambda: "byte-compiling"):
+            process.run([self.venv.python, *COMPILE], env=self.context.environ, cwd=self.venv.path)
         # Without a cache, a file that differs came like this from the index.
         self.venv.finish(key, added, read, is_checked=self._uses_cache)
         return installed, added
@@ -91,7 +95,7 @@ class Installer:
         return NO_CACHE not in self.uv.workspace.environ
 
     def _install(self) -> str:
-        """Install the lock, byte-compiled, and return the output of uv."""
+        """Install the lock, and return the output of uv."""
         try:
             return self._install_from(self.lock)
         except NotAPackageError as error:
@@ -160,7 +164,7 @@ class Installer:
             frozen = Path(folder) / "installed.txt"
             frozen.write_text("".join(f"{name}=={version}\n" for name, version in locked.packages.items()))
             python: list[Argument] = ["--python", self.venv.python]
-            add = ["pip", "install", *python, "--compile-bytecode", "--constraints", frozen]
+            add = ["pip", "install", *python, "--constraints", frozen]
             add += [*self.uv.pip.uv_flags(), KERNEL]
             to_lock = ["pip", "compile", "--quiet", "--no-deps", "--format", "pylock.toml"]
             ages = self.uv.attempt([*to_lock, *python, frozen])

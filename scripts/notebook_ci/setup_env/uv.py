@@ -33,7 +33,7 @@ FOREIGN = ("VIRTUAL_ENV", "CONDA_PREFIX", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT",
 MOST_NAMED = 3
 # Words with which lines of uv (0.13) begin: `Downloading torch (2.1GiB)`, ` Downloaded torch`, `Resolved 2 packages`.
 _BEGINS, _ENDS = {"Downloading", "Building", "Updating"}, {"Downloaded", "Built", "Updated"}
-_NEXT = {"Resolved": "downloading", "Prepared": "installing", "Installed": "byte-compiling"}
+_NEXT = {"Resolved": "downloading", "Prepared": "installing"}
 
 Answer = TypeVar("Answer")
 

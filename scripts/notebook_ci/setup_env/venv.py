@@ -20,7 +20,7 @@ from notebook_ci.records.environment import MARKER, EnvironmentMarker, default_e
 from notebook_ci.setup_env.uv import Installed, describe, identify
 from notebook_ci.tools import integrity
 
-LAYOUT = 3  # changes with what setup-env makes of the same lock and Python: older environments are not reused
+LAYOUT = 4  # changes with what setup-env makes of the same lock and Python: older environments are not reused
 # Signed after their packages had been hashed, as in debugpy 1.6. Other systems do not load them.
 WINDOWS_BINARIES = (".dll", ".exe", ".pyd")
 

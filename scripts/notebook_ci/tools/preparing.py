@@ -26,13 +26,12 @@ from notebook_ci.base.masking import learn, masked
 from notebook_ci.base.process import program_in
 from notebook_ci.base.texts import command_line, without_users
 from notebook_ci.tools import integrity
-from notebook_ci.tools.installing import RETRIES, SILENCE_SECONDS, explain
+from notebook_ci.tools.installing import COMPILE, RETRIES, SILENCE_SECONDS, explain
 
 LINES_SHOWN = 20
 DAY_SECONDS = 24 * 60 * 60
 # The lines of pip's verbose output that explain a failure.
 _PIP_REASONS = re.compile(r"^(?:ERROR|WARNING|Looking in|Could not fetch|[\w.]+Error:)|^\s+(?:Expected|Got)\b")
-_TESTS = r"[/\\]tests?[/\\]"
 TEMPORARY = ".new-"  # how names of unfinished environments begin
 ELSEWHERE = "set `NOTEBOOK_CI_CACHE` to another folder"
 
@@ -185,9 +184,7 @@ class ToolInstaller:
         target: list[str | Path] = ["--cache-dir", cache, "--python", program_in(new)]
         self._run(name, [program, "pip", "install", *flags, *target, "-r", self._requirements / f"{name}.txt"])
         shutil.rmtree(cache)  # before sealing: removing links changes `st_ctime`
-        # Not by uv, which compiles the packages' own tests too: up to 40% of the code. Some code cannot be compiled.
-        compiling = ["-I", "-m", "compileall", "-qq", "-j", "0", "-x", _TESTS, "."]
-        process.run([program_in(new), *compiling], env=self._env, cwd=new)
+        process.run([program_in(new), *COMPILE], env=self._env, cwd=new)
 
     def _run(self, name: str, command: Sequence[str | Path]) -> None:
         """Run pip or uv. If it fails, show its last lines, and raise SurroundingsError."""
