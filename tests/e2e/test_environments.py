@@ -14,7 +14,7 @@ from servers.conda import Channel
 from servers.files import serve_files
 from workflows import notebook, step, upload, workflow
 
-# It makes byte-code of ipykernel and what it needs, which each environment would otherwise compile.
+# The packages of this environment are then in uv's cache.
 pytestmark = pytest.mark.usefixtures("kernel")
 
 LOCKS = Path(__file__).resolve().parents[1] / "locks"

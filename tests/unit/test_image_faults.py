@@ -53,6 +53,23 @@ def test_a_client_without_buildkit() -> None:
     assert error.exit_code == 3
 
 
+@pytest.mark.parametrize("own", ["", "Dockerfile"])
+def test_a_dockerfile_that_needs_buildkit(own: str) -> None:
+    error = of_build("the --mount option requires BuildKit. Refer to https://docs.docker.com", own)
+    assert (error.exit_code, error.message) == (3, "The image could not be built: the Dockerfile needs BuildKit.")
+
+
+def test_a_stale_uv_lock() -> None:
+    said = "error: The lockfile at `uv.lock` needs to be updated, but `--locked` was provided.\n"
+    step = "RUN /build/uv/bin/uv sync --python /opt/environment/bin/python"
+    output = (
+        f"#9 [environment 5/5] {step}\n#9 0.6 {said}#9 ERROR: 1\n------\n > [environment 5/5] {step}:\n{said}------\n"
+    )
+    error = faults.build(ended(output), 60, own="", lock="sub/uv.lock")
+    message = "`sub/uv.lock` no longer matches its `pyproject.toml`."
+    assert (error.exit_code, error.message, error.file) == (2, message, "sub/uv.lock")
+
+
 @pytest.mark.parametrize(
     "output",
     [
@@ -118,17 +135,6 @@ def test_what_the_installer_of_conda_replied() -> None:
     assert of_conda(reply[:-9]).message == "The image could not be built: see the lines above.", "a line that was cut"
 
 
-@pytest.mark.parametrize(
-    ("said", "code", "message"),
-    [
-        ("error: No interpreter found for Python >=3.11 in search path", 2, "the base image has no Python with"),
-        (
-            "the --mount option requires BuildKit. Refer to https://docs.docker.com",
-            3,
-            "packages of conda need BuildKit",
-        ),
-    ],
-)
-def test_what_packages_of_conda_need(said: str, code: int, message: str) -> None:
-    error = of_conda(said)
-    assert (error.exit_code, error.message.partition(": ")[2][: len(message)]) == (code, message)
+def test_a_base_image_with_an_old_python() -> None:
+    error = of_conda("error: No interpreter found for Python >=3.11 in search path")
+    assert error.message == "The image could not be built: the base image has no Python with `venv` and pip."

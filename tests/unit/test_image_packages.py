@@ -90,6 +90,16 @@ def test_what_needs_the_repository(tmp_path: Path, name: str, text: str, *, loca
     assert packages.find(name, None, tmp_path).lock.builds_local_code == local
 
 
+def test_a_uv_lock_is_checked_unless_setup_env_has_done_it(tmp_path: Path) -> None:
+    lock = '[[package]]\nname = "lib"\nsource = { virtual = "lib" }\n'
+    write(tmp_path, uv_lock=lock, pyproject_toml="[project]\n", lib__pyproject_toml="[project]\n")
+    for record, check in ((None, "--locked"), (setup_env(tmp_path, "uv.lock"), "--frozen")):
+        found = packages.find("", record, tmp_path)
+        assert f" {check} " in found.commands(UV, "/p", "/f")[0]
+        # Without the project files of the workspace, uv calls each lock stale.
+        assert found.texts().keys() >= {"uv.lock", "pyproject.toml", "lib/pyproject.toml"}
+
+
 @pytest.mark.parametrize("is_installed", [True, False])
 def test_a_project_is_in_the_image_where_setup_env_installed_it(tmp_path: Path, *, is_installed: bool) -> None:
     write(

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from notebook_ci.base import typed_json
 from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
 from notebook_ci.base.known_errors import KnownError, explain
+from notebook_ci.base.locks import StaleError
 from notebook_ci.base.process import Completed
 from notebook_ci.base.texts import quote
 from notebook_ci.base.worker import Reply
@@ -20,7 +21,7 @@ DIGEST = re.compile(r"(?<=digest: )sha256:[0-9a-f]{64}")
 _ENGINE = (
     KnownError(
         r"requires BuildKit|is only supported with BuildKit|Unknown flag: mount",
-        "{what}: packages of conda need BuildKit.",
+        "{what}: the Dockerfile needs BuildKit.",
         "Unset `DOCKER_BUILDKIT`, or install the package `docker-buildx-plugin`.",
     ),
     KnownError(
@@ -121,15 +122,15 @@ _NO_PYTHON = KnownError(
 )
 _NO_GIT = KnownError(
     r"Git executable not found",
-    "{what}: a package of `{lock}` comes from git, which the base image does not have.",
+    "{what}: a package of {lock} comes from git, which the base image does not have.",
     "Set `base-image` to one with git, such as `python:3.12`.",
     InputError,
 )
 # In the requested packages, and not in the network or index.
 _LOCK = KnownError(
     r"no solution found|hash mismatch|do not match the hashes|no wheels with a matching|"
-    r"build backend returned an error|all requirements must have a hash|needs to be updated|Python requirement",
-    "{what}: the packages of `{lock}` cannot be installed. See the lines above.",
+    r"build backend returned an error|all requirements must have a hash|Python requirement",
+    "{what}: the packages of {lock} cannot be installed. See the lines above.",
     "The packages must exist for the Python and the platform of the base image.",
     CheckFailed,
 )
@@ -176,12 +177,12 @@ def build(done: Completed, timeout: float, *, own: str, lock: str) -> NotebookCi
     if own:
         return _of_dockerfile(what, done.output, own, step)
     said = _said(done.output)
-    known = [_NO_PYTHON, *([_NO_GIT, _LOCK] if packages.PYTHON in step else [])]
+    known = [_NO_PYTHON, *([_NO_GIT, installing.STALE, _LOCK] if packages.PYTHON in step else [])]
     for line in re.findall(r'^\{"failures": .*', said, re.MULTILINE):
         with contextlib.suppress(ValueError):  # a long line is cut
             return located(typed_json.from_json(Reply, json.loads(line)).errors[0], lock)
-    if error := explain(known, said, what=what, lock=lock):
-        error.file = lock if isinstance(error, CheckFailed) else None
+    if error := explain(known, said, what=what, lock=quote(lock)):
+        error.file = lock if isinstance(error, CheckFailed | StaleError) else None
         return error
     return installing.explain(what, said, elsewhere="use an engine with a larger disk")
 

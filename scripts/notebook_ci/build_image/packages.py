@@ -43,7 +43,7 @@ class Packages:
             here, there = lock.workspace.resolve().as_uri(), f"file://{WORK}"
             texts = {name: text.replace(here, there) for name, text in self.exported.texts.items()}
         else:
-            files = lock.files()[1:] if lock.format.is_conda else lock.files()
+            files = list(lock.read())[1 if lock.format.is_conda else 0 :]
             texts = {lock.shown(path): _text(lock, path) for path in files}
         if lock.editable_git() or (lock.format.is_conda and lock.lines()):  # uv refuses them in the file
             texts[self._list] = requirements_file.for_uv(lock.lines(), lock.path.parent)
@@ -71,8 +71,9 @@ class Packages:
         project = shlex.quote(str(PurePosixPath(folder) / name.parent))
         command = " ".join(map(str, [uv, *install_arguments(self.lock, PYTHON, file, project)]))
         if self.lock.kind == "uv.lock":
+            check = "--frozen" if self.installed else "--locked"  # as setup-env, which has checked what it installed
             own = "" if is_local else " --no-install-project"
-            command = f"UV_PROJECT_ENVIRONMENT=/opt/environment {command} --frozen{own}"
+            command = f"UV_PROJECT_ENVIRONMENT={ENVIRONMENT} {command} {check}{own}"
         elif self.installed and self.lock.kind in {"plain", "pyproject", "setup", "conda"}:
             # It does not fix versions: they must be those that the notebooks were run with.
             command += f" --constraints {pins}/{TESTED}"
@@ -123,12 +124,11 @@ def _lock(given: str, cwd: Path) -> Lock:
     if not lock.name.isprintable():
         message = f"`requirements` is {quote(lock.name)}, a name that a Dockerfile cannot contain."
         raise InputError(message, hint="Rename the file.")
-    for path in lock.files():
+    locks.check(lock)
+    for path in lock.read():
         if not path.is_relative_to(cwd):
             message = f"`{path}` is outside the workspace: the image cannot be built from it."
             raise InputError(message, hint="Move it into the workspace.")
-        _text(lock, path)
-    locks.check(lock)
     return lock
 
 

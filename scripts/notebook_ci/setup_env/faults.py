@@ -7,21 +7,17 @@ from collections.abc import Mapping
 from notebook_ci.base import requirements_file
 from notebook_ci.base.errors import InputError, NotebookCiError
 from notebook_ci.base.known_errors import KnownError, find
-from notebook_ci.base.locks import Lock, StaleError
+from notebook_ci.base.locks import Lock
 from notebook_ci.base.project import names_code
 from notebook_ci.base.texts import quote
 from notebook_ci.setup_env import no_solution
+from notebook_ci.tools.installing import STALE
 
 _CORRECT = "Correct the file."
 _NAME_AT = r"(?P<name>[\w.-]+)(?:\[.*\])?\s*@\s*"
 _in_lock = functools.partial(KnownError, kind=InputError)
 _FAULTS = (
-    KnownError(
-        r"lockfile at `.*?` needs to be updated",
-        "{lock} no longer matches its `pyproject.toml`.",
-        "Run `uv lock`, and commit the new `uv.lock`.",
-        kind=StaleError,
-    ),
+    STALE,
     _in_lock(
         r"all requirements must have (?:a hash, but (?:none|there were no hashes).*?|.* pinned .*, but found): "
         r"(?P<what>\S+)",

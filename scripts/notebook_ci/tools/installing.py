@@ -5,7 +5,7 @@ import re
 from notebook_ci.base import known_errors
 from notebook_ci.base.errors import NotebookCiError, SurroundingsError
 from notebook_ci.base.known_errors import KnownError
-from notebook_ci.base.locks import Lock
+from notebook_ci.base.locks import Lock, StaleError
 from notebook_ci.base.process import Argument
 from notebook_ci.base.texts import quote
 
@@ -61,6 +61,12 @@ def _missing(parts):
             return ""
     return ""
 """
+STALE = KnownError(
+    r"lockfile at `.*?` needs to be updated",
+    "{lock} no longer matches its `pyproject.toml`.",
+    "Run `uv lock`, and commit the new `uv.lock`.",
+    kind=StaleError,
+)
 _SETTINGS_HINT = "The index settings are those of uv and pip: variables (`UV_DEFAULT_INDEX`), `uv.toml`, `pip.conf`."
 _KNOWN = (
     KnownError(

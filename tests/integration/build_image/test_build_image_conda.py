@@ -186,7 +186,7 @@ def test_what_cannot_be_built_is_said(studio: Studio) -> None:
             "environment.yml",
             environment,
             {"DOCKER_BUILDKIT": "0"},
-            "The image could not be built: packages of conda need BuildKit. Unset `DOCKER_BUILDKIT`",
+            "The image could not be built: the Dockerfile needs BuildKit. Unset `DOCKER_BUILDKIT`",
         ),
     ]
     for name, text, environ, message in cases:
