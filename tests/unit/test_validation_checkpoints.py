@@ -209,7 +209,7 @@ OF_CONFIGURATIONS: dict[str, tuple[str, str, int, str]] = {
         1,
         f'The project `gx` has `["a"]` as `assets`, not an object. {GIVE_DATA}',
     ),
-    "no YAML": ("4.0", "[", 3, f"{CONFIG} is not valid YAML: "),
+    "no YAML": ("4.0", "[", 3, f"`{CONFIG}` is not valid YAML: "),
     "no version": ("config_version: 4.0\n", "", 0, f"`{CONFIG}` has the `config_version` `null`; known are 2, 3, 4."),
     "a version of text": ("4.0", "'4.0'", 0, f"`{CONFIG}` has the `config_version` `4.0`; known are 2, 3, 4."),
     "version 1": ("4.0", "1", 0, f"`{CONFIG}` has the `config_version` `1`; known are 2, 3, 4. Set `data` and `suite`"),

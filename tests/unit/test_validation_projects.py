@@ -153,6 +153,15 @@ def test_suites_with_dots_and_parameters(tmp_path: Path, name: str) -> None:
     ]
 
 
+def test_one_file_that_is_the_last_and_chosen_by_itself(tmp_path: Path) -> None:
+    requests = [BY_YEAR, BY_YEAR | query(batch_filter_parameters={"year": 2024})]
+    for each in (requests, requests[::-1]):
+        validations = [{"batch_request": request, "expectation_suite_name": "s"} for request in each]
+        old_project(tmp_path, {"validations": validations})
+        (notice,) = planned(tmp_path).problems
+        assert notice.message == "`data/trips_2024.csv` is the last of 2 files that match. Only it is checked."
+
+
 def test_a_checkpoint_without_validations_is_one(tmp_path: Path) -> None:
     old_project(tmp_path, {"expectation_suite_name": "s", "batch_request": ONE, "validations": []})
     assert [rule.data for rule in planned(tmp_path).rules] == ["data/small.csv"]
@@ -223,6 +232,10 @@ OF_CHECKPOINTS: dict[str, tuple[object, Found]] = {
     "parameters as a list": (
         {"expectation_suite_name": "s", "batch_request": ONE, "evaluation_parameters": [1]},
         (C, 1, f"`{C}` has `[1]` as `evaluation_parameters`, not an object."),
+    ),
+    "a variable": (
+        {"expectation_suite_name": "s", "batch_request": ONE, "evaluation_parameters": {"most": "${MOST}"}},
+        (C, 1, f"`{C}` has `${{MOST}}` in `evaluation_parameters`: variables of a project are not replaced. Write the"),
     ),
     "a template": ({"template_name": "base"}, (C, 1, f"`{C}` has a `template_name`: another checkpoint, which is not")),
     "a table of version 2": (
@@ -311,6 +324,31 @@ OF_REQUESTS: dict[str, tuple[Mapping[str, Any], Found]] = {
     "some of them": (
         BY_YEAR | query(limit=1),
         (CONFIG, 26, "`trips` is one of several files, not the last: `trips_2023"),
+    ),
+    "none, or some of them": (
+        BY_YEAR | query(index=None, limit=1),
+        (CONFIG, 26, "`trips` is one of several files, not the last: `trips_2023"),
+    ),
+    "a limit of the request": (BY_YEAR | {"limit": 1}, (CONFIG, 26, "`trips` is one of several files, not the last:")),
+    "a misspelled filter": (
+        BY_YEAR | query(batch_filter_parameter={"year": 2023}),
+        (
+            C,
+            1,
+            f"A batch request in `{C}` has the unknown key `batch_filter_parameter`. Did you mean `batch_filter_par",
+        ),
+    ),
+    "a misspelled query": (
+        BY_YEAR | {"data_conector_query": {"index": 0}},
+        (C, 1, f"A batch request in `{C}` has the unknown key `data_conector_query`."),
+    ),
+    "a sample": (
+        ONE | {"batch_spec_passthrough": {"sampling_method": "_sample_using_limit", "sampling_kwargs": {"n": 9}}},
+        (
+            CONFIG,
+            1,
+            f"`sampling_method` chooses a part of a file, but validate-data checks whole files. {GIVE_DATA}",
+        ),
     ),
     "another order": (
         BY_YEAR | {"data_connector_name": "sorted"},

@@ -76,7 +76,7 @@ def _left_out(checkpoint: Checkpoint, name: str) -> Iterator[Problem]:
     if checkpoint.actions:
         message = f"Actions of the checkpoint {quote(name)} are not run: {', '.join(checkpoint.actions)}."
         yield Problem(severity="notice", message=message)
-    for file, others in {data_.file: data_.passed_over for data_, _ in checkpoint.checks if data_}.items():
+    for file, others in dict.fromkeys((data_.file, data_.passed_over) for data_, _ in checkpoint.checks if data_):
         if others:
             message = f"{quote(file)} is the last of {others + 1} files that match. Only it is checked."
             yield Problem(severity="notice", message=message, hint="To check others, set `data` as well.")

@@ -15,7 +15,7 @@ from notebook_ci.base.errors import InputError, NotebookCiError, located
 from notebook_ci.base.files import read_text
 from notebook_ci.base.texts import did_you_mean, quote
 from notebook_ci.validate_data import suites
-from notebook_ci.validate_data.sources import Data, Project, Validation
+from notebook_ci.validate_data.sources import THE_LAST, Data, Project, Validation
 from notebook_ci.validate_data.suites import Suite, at
 
 FOLDERS, CONFIG = ("gx", "great_expectations"), "great_expectations.yml"  # in the order of 0.18
@@ -113,9 +113,15 @@ def _of_0(content: Any, file: str) -> Iterator[Validation]:
             part(content, dict, key, default={}) | part(each, dict, key, default={})
             for key in ("batch_request", "evaluation_parameters")
         )
+        if variable := next((each for each in parameters.values() if isinstance(each, str) and "$" in each), ""):
+            message = (
+                f"`{file}` has {quote(variable)} in `evaluation_parameters`: variables of a project are not replaced."
+            )
+            raise InputError(message, hint="Write the value itself.")
         query, options, runtime = (
             part(batch, dict, key, default={}) for key in ("data_connector_query", "options", "runtime_parameters")
         )
+        indices = (query.get("index"), query.get("limit"), batch.get("limit"), batch.get("batch_slice"))
         filters = options | part(query, dict, "batch_filter_parameters", default={})
         yield Validation(
             suite,
@@ -125,7 +131,7 @@ def _of_0(content: Any, file: str) -> Iterator[Validation]:
             connector=part(batch, str, "data_connector_name", default=""),
             path=part(runtime, str, "path", default=""),
             filters={key: str(value) for key, value in filters.items() if value is not None},
-            index=query.get("index", query.get("limit", batch.get("batch_slice"))),
+            index=next((each for each in indices if each not in THE_LAST), None),
             passed=batch,
             parameters=parameters,
         )
@@ -137,7 +143,7 @@ def _project(cwd: Path) -> Project:
     folders = " or ".join(map(quote, FOLDERS))
     hint = f"Commit the project in the folder {folders}, or set `data` and `suite` instead of `checkpoint`."
     text = read_text(cwd / file, file, hint=hint)
-    config = yaml12.mapping(text, origin=file, file=file)
+    config = yaml12.mapping(text, origin=f"`{file}`", file=file)
     if (version := config.get("config_version")) not in VERSIONS:
         known = ", ".join(map(str, VERSIONS))
         message = f"`{file}` has the `config_version` {quote(version)}; known are {known}."

@@ -32,6 +32,12 @@ ASSET = "data_asset_name"
 # Options of pandas that `read` has by another name, and those that change nothing.
 AS_READ = {"delimiter": "sep", "sheet_name": "sheet", "parse_dates": "dates"}
 WITHOUT_EFFECT = ("engine", "low_memory", "compression", "order_by")
+PARTS = ("splitter_method", "sampling_method")
+# Keys of a batch request, and of its `data_connector_query`.
+BATCH_KEYS = (
+    *("datasource_name", "data_connector_name", "data_asset_name", "data_connector_query", "batch_filter_parameters"),
+    *("index", "limit", "options", "batch_slice", "batch_spec_passthrough", "batch_identifiers", "runtime_parameters"),
+)
 THE_LAST = (None, -1, "-1", "[-1:]")
 # `://` and `::` mark URLs (fsspec), `$` and `|` mark variables and secrets; JSON text would be read as data.
 NOT_IN_PATHS = frozenset(':$|"{}\n\0')
@@ -92,6 +98,11 @@ class Project:
 
     def find(self, said: Validation) -> Data:
         """Return the data that a checkpoint names. Raises InputError, without a file if there may be data later."""
+        for key in (*said.passed, *(said.passed.get("data_connector_query") or ())):
+            if key not in BATCH_KEYS:
+                message = f"A batch request in `{said.file}` has the unknown key {quote(key)}."
+                hint = f"{did_you_mean(BATCH_KEYS, str(key))} {GIVE_DATA}".lstrip()
+                raise InputError(message, hint=hint, file=said.file, line=1)
         passed = self._passed(said.passed)
         if said.path:
             return Data(self._path(said.path, "path", "", self.folder), passed)
@@ -182,6 +193,8 @@ class Project:
         reader = self._part(passed, str, "reader_method", "").removeprefix("read_")
         if reader and reader not in ASSET_TYPES:
             raise self._error(f"`reader_method` is {quote(reader)}; accepted: {', '.join(ASSET_TYPES)}.", reader)
+        if part := next((key for key in PARTS if passed.get(key)), ""):
+            raise self._error(f"`{part}` chooses a part of a file, but validate-data checks whole files.", passed[part])
         given = self._part(passed, dict, "reader_options", {})
         return self._read({**given, "format": FORMATS.get(reader, reader) or None}, "`reader_options`")
 
