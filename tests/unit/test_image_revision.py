@@ -63,12 +63,18 @@ def test_no_program_of_the_repository_is_started(repository: Path, environ: dict
 
 def test_notebooks_that_git_neither_tracks_nor_ignores(repository: Path, environ: dict[str, str]) -> None:
     names = ("new.ipynb", "sub/ü b.ipynb", "sub/ignored.ipynb", "new.csv", ".ipynb_checkpoints/new-checkpoint.ipynb")
+    (repository / "module.py").write_text("x = 1\n")
+    (repository / "text.py").write_text("# %%\n1\n")
     for name in (*names, "sub/.hidden/x.ipynb", "tracked.ipynb"):
         (repository / name).parent.mkdir(exist_ok=True)
         (repository / name).write_text("{}\n")
     (repository / ".gitignore").write_text("ignored.ipynb\n")
     git(repository, environ, "add", "tracked.ipynb")
-    assert Revision.of(Workspace(repository, environ)).untracked_notebooks() == ["new.ipynb", "sub/ü b.ipynb"]
+    assert Revision.of(Workspace(repository, environ)).untracked_notebooks() == [
+        "new.ipynb",
+        "sub/ü b.ipynb",
+        "text.py",
+    ]
     assert Revision.of(Workspace(repository / "sub", environ)).untracked_notebooks() == ["ü b.ipynb"]
 
 

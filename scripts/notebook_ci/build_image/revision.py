@@ -12,6 +12,7 @@ from notebook_ci.base.files import TMPDIR, unwritable
 from notebook_ci.base.texts import quote, without_users
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.build_image.faults import sentence
+from notebook_ci.notebooks import selection, text_notebooks
 from notebook_ci.records.record import now
 
 UID = 1000
@@ -70,8 +71,10 @@ class Revision:
 
         Those in hidden folders, such as Jupyter's `.ipynb_checkpoints`, are left out: they are never executed.
         """
-        done = git.run(self.workspace, "ls-files", "--others", "--exclude-standard", "-z", "--", "*.ipynb")
-        return [name for name in done.stdout.split("\0") if name and "/." not in f"/{name}"]
+        patterns = [f"*{suffix}" for suffix in selection.SUFFIXES]
+        done = git.run(self.workspace, "ls-files", "--others", "--exclude-standard", "-z", "--", *patterns)
+        names = [name for name in done.stdout.split("\0") if name and "/." not in f"/{name}"]
+        return [name for name in names if not text_notebooks.is_other(self.workspace.cwd / name)]
 
     def archive(self, path: Path, folder: str) -> None:
         """Write the commit's files below the workspace into `folder` of an archive that depends only on the commit.
