@@ -2,11 +2,16 @@
 
 import itertools
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from notebook_ci.base.errors import CheckFailed
+from notebook_ci.base.workspace import Workspace
+from notebook_ci.execute_notebook import plan
+from notebook_ci.execute_notebook.model import ExecuteInputs
+from notebook_ci.execute_notebook.plan import ExecutionPlan
 from notebook_ci.notebooks import document, imports, selection, stated, text_notebooks
 from notebook_ci.notebooks.positions import CellPosition
 from notebook_ci.notebooks.text_notebooks import code_only, is_one, is_other, source_parts
@@ -82,7 +87,15 @@ def test_the_code_of_a_script_without_jupytext(tmp_path: Path) -> None:
 
 
 def test_the_code_of_markdown_without_jupytext(tmp_path: Path) -> None:
-    fences = ["```python", "```{python}", "``` python", "```{code-cell} ipython3", "```{code-cell}", "````python x=1"]
+    fences = [
+        "```python",
+        "```{python}",
+        "``` python",
+        "```{code-cell} ipython3",
+        "```{code-cell}",
+        "````python x=1",
+        "```python3",
+    ]
     others = ["```", "```bash", "```r", "```pythonic"]
     blocks = [f"text\n\n{fence}\nimport m{number}\n```\n" for number, fence in enumerate(fences + others)]
     path = tmp_path / "a.md"
@@ -112,6 +125,45 @@ def test_whatever_jupytext_raises_is_a_sentence_with_a_limit(tmp_path: Path) -> 
     with pytest.raises(CheckFailed, match="cannot be read by jupytext: KeyError: ") as caught:
         document.read(tmp_path / "a.py", convert)
     assert len(caught.value.message) < 500 + len(os.fspath(tmp_path))
+
+
+def test_tags_that_jupytext_cannot_read_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("# %%\n1\n# %% tags=[parameters]\na = 1\n")
+
+    def convert(_text: str, _suffix: str) -> text_notebooks.Converted:
+        lost = {"incorrectly_encoded_metadata": "tags=[parameters]"}  # as jupytext 1.19 does
+        title = {"incorrectly_encoded_metadata": "(n=5)", "title": "tags"}
+        cells = [{"cell_type": "code", "source": "1", "metadata": each} for each in (title, lost)]
+        return {"nbformat": 4, "cells": cells}, (CellPosition(1, ((2, "1"),)), CellPosition(3, ((4, "a = 1"),)))
+
+    with pytest.raises(CheckFailed, match=r"Cell 2 of `.*a\.py` has tags that jupytext cannot read") as caught:
+        document.read(tmp_path / "a.py", convert)
+    assert (caught.value.line, caught.value.hint) == (3, 'Write names in quotes: `tags=["parameters"]`.')
+
+
+def planned(folder: Path, monkeypatch: pytest.MonkeyPatch, *notebooks: str) -> ExecutionPlan:
+    """Plan with the code that is found without jupytext."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(document, "read", partial(document.read, convert=code_only))
+    return plan.make(ExecuteInputs(notebooks=notebooks), Workspace(folder, {}))
+
+
+def test_a_named_file_is_not_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.py").write_text("# %%\n1\n")
+    (tmp_path / "b.py").write_text("1\n")
+    for name in ("b.py", "./b.py", f"{tmp_path}/b.py", ".//b.py"):
+        found = planned(tmp_path, monkeypatch, "*.py", name)
+        assert [(each.path, bool(each.document)) for each in found.executions] == [("a.py", True), ("b.py", False)]
+    assert [each.path for each in planned(tmp_path, monkeypatch, "*.py").executions] == ["a.py"]
+
+
+def test_text_without_code_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    header = "---\nkernelspec: {name: python3}\n---\n"
+    (tmp_path / "a.md").write_text(f"{header}~~~python\n1 / 0\n~~~\n")
+    (tmp_path / "b.md").write_text(f"{header}```{{code-cell}}\n1 / 0\n```\n")
+    [problem] = planned(tmp_path, monkeypatch, "*.md").problems
+    assert (problem.severity, problem.file) == ("warning", "a.md")
+    assert problem.message == "`a.md` has no code cells: nothing in it is executed."
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,8 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
             hint="Set `output-dir` to a folder of its own.",
         )
     found = select(inputs.notebooks, inputs.exclude, cwd, never=outputs)
-    others = [path for path in found if path not in inputs.notebooks and text_notebooks.is_other(cwd / path)]
+    named = {path for each in inputs.notebooks if (cwd / each).is_file() for path in expand(each, cwd)}
+    others = [path for path in found if path not in named and text_notebooks.is_other(cwd / path)]
     chosen = [path for path in found if path not in others] or found  # they fail, and say why
     all_notebooks = functools.cache(lambda: sorted(everything(cwd, outputs)))  # searched only on demand
     needs, unmet = _needs(inputs.needs, chosen, all_notebooks)
@@ -136,7 +137,7 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
         parameters=given,
         output_dir=output_dir,
         missing=inputs.parameters_file if is_late else "",
-        problems=(*_second_cells(executions), *notices),
+        problems=(*_second_cells(executions), *_without_code(executions), *notices),
     )
 
 
@@ -194,6 +195,15 @@ def _second_cells(executions: Sequence[Execution]) -> Iterator[Problem]:
                 file=path,
                 line=content.line(cells[1].index),
             )
+
+
+def _without_code(executions: Iterable[Execution]) -> Iterator[Problem]:
+    """Warn about text notebooks that would pass because jupytext takes all of their text for Markdown."""
+    for path, content in {each.path: each.document for each in executions}.items():
+        if content and content.converted and not any(cell.kind == "code" for cell in content.cells):
+            message = f"`{path}` has no code cells: nothing in it is executed."
+            hint = "Begin them with ```` ```python ```` in Markdown, and with ```` ```{code-cell} ```` in MyST."
+            yield Problem(severity="warning", message=message, hint=hint, file=path, line=1)
 
 
 def _needs(

@@ -22,6 +22,7 @@ from notebook_ci.notebooks.text_notebooks import Converted
 _SUPPORTED_FORMAT = 4
 _RESTORE = "Restore it from git, or open and save it in Jupyter again."
 _MOST_REASON = 300
+_lost_tags = re.compile(r"\btags\s*[=:]")
 _conflict_marker = re.compile(r"^(?:<{7}|>{7})(?: |\r?$)", re.MULTILINE)
 
 
@@ -149,7 +150,8 @@ class _Reader:
             raise UnreadError(f"`{self._name}` cannot be read without jupytext.") from error
         except Exception as error:  # jupytext raises anything for a text that it does not expect
             what = f"cannot be read by jupytext: {type(error).__name__}: {' '.join(str(error).split())[:_MOST_REASON]}"
-            raise self._error(what, hint=f"Correct its header, or use an `.ipynb` file: {to_ipynb}.") from error
+            hint = f"Correct its header or the metadata of its cells, or use an `.ipynb` file: {to_ipynb}."
+            raise self._error(what, hint=hint) from error
         return content
 
     def _content(self) -> dict[str, Any]:
@@ -219,6 +221,9 @@ class _Reader:
         tags = metadata.get("tags", [])
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise self._cell_error(index, "has `tags` that are not a list of strings")
+        if self._is_text and _lost_tags.search(str(metadata.get("incorrectly_encoded_metadata"))):
+            line, hint = self._positions[index].line, 'Write names in quotes: `tags=["parameters"]`.'
+            raise self._cell_error(index, "has tags that jupytext cannot read", hint=hint, line=line)
         return Cell(index, kind, self._source(index, value), frozenset(tags))
 
     def _source(self, index: int, cell: dict[str, Any]) -> str:
@@ -239,9 +244,9 @@ class _Reader:
             raise self._cell_error(index, wrong, line=line) from None
         return source
 
-    def _cell_error(self, index: int, what: str, *, line: int | None = None) -> CheckFailed:
+    def _cell_error(self, index: int, what: str, *, hint: str = _RESTORE, line: int | None = None) -> CheckFailed:
         where = line or (self._positions or positions.scan(self._text))[index].source_line(1)
-        return CheckFailed(f"Cell {index + 1} of `{self._name}` {what}.", hint=_RESTORE, file=self._path, line=where)
+        return CheckFailed(f"Cell {index + 1} of `{self._name}` {what}.", hint=hint, file=self._path, line=where)
 
 
 def json_kind(value: object) -> str:

@@ -37,7 +37,8 @@ def select(patterns: Iterable[str], exclude: Iterable[str], cwd: Path, never: It
         if not found:
             raise InputError(
                 f"No notebook matches {quote(pattern)} in `{cwd}`.",
-                hint="Correct `notebooks`, or remove the line. Patterns are relative to the workspace.",
+                hint="Correct `notebooks`, or remove the line. Patterns are relative to the workspace. Notebooks of "
+                "jupytext need their suffix, such as `**/*.py`.",
             )
         chosen.update(found)
     remaining = sorted(chosen - left_out)

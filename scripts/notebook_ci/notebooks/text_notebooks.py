@@ -34,7 +34,7 @@ _MARKER = {
 }
 _COMMENT = re.compile(r"^(\s*)# ?")
 _INSTALLS = re.compile(r"^([ \t]*)# ?(?=[%!](?:pip|conda|mamba)\b)", re.MULTILINE)
-_FENCED = re.compile(r"^```+(?:\{code-cell\}|[ ]*\{?python\b).*\n((?:(?!```).*\n)*)", re.MULTILINE)
+_FENCED = re.compile(r"^```+(?:\{code-cell\}|[ ]*\{?python3?\b).*\n((?:(?!```).*\n)*)", re.MULTILINE)
 
 
 def is_one(text: str, suffix: str) -> bool:
