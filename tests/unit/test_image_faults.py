@@ -7,6 +7,7 @@ import pytest
 from notebook_ci.base.errors import NotebookCiError
 from notebook_ci.base.process import Completed
 from notebook_ci.build_image import faults
+from notebook_ci.conda import faults as faults_of_conda
 
 X509 = 'Get "https://r.example/v2/": x509: certificate signed by unknown authority'
 PLAIN = 'Get "https://10.0.0.9:5000/v2/": http: server gave HTTP response to HTTPS client'
@@ -133,6 +134,8 @@ def test_what_the_installer_of_conda_replied() -> None:
     message = "`requirements.txt` cannot be installed: no channel has `x`."
     assert (error.exit_code, error.message, error.hint, error.file) == (2, message, "Correct it.", "requirements.txt")
     assert of_conda(reply[:-9]).message == "The image could not be built: see the lines above.", "a line that was cut"
+    full = json.dumps({"failures": [faults_of_conda.explain("OSError", "No space left on device").as_json()]})
+    assert of_conda(full).message == "The image could not be built: the disk of the engine is full."
 
 
 def test_a_base_image_with_an_old_python() -> None:

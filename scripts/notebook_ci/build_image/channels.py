@@ -21,10 +21,10 @@ def plan(packages: Packages, workspace: Workspace) -> CondaPlan:
         planned = planned.of(packages.exported.urls, lock)
     learn({**planned.variables, **planned.installation.credentials})
     # Builds for another system have other names.
-    tested = packages.installed_conda.items() if LINUX else ()
+    tested = packages.installed_conda if LINUX else {}
     installation = replace(
         planned.installation,
-        constraints=["{} =={} {}".format(name, *build.split(" ")) for name, build in tested],
+        constraints=[f"{name} =={build}" for name, build in tested.items()],
         prefix=ENVIRONMENT,
         uses_cache=False,
         reports_activation=True,

@@ -30,7 +30,7 @@ _ENGINE = (
         "Install the package `docker-buildx-plugin`, or unset `DOCKER_BUILDKIT`.",
     ),
     KnownError(
-        r"no space left on device|disk quota exceeded",
+        r"no space left on device|disk quota exceeded|the disk is full",
         "{what}: the disk of the engine is full.",
         "Run `docker system prune`, or use an engine with a larger disk.",
     ),
