@@ -71,6 +71,8 @@ def test_notebooks_are_selected_by_the_suffix_of_the_pattern(tmp_path: Path) -> 
         assert selection.select([pattern], [], tmp_path) == ["a.ipynb"]
     assert selection.select(["**/*.py"], [], tmp_path) == ["a.py", "b/c.py"]
     assert selection.select(["b/*.md", "b/c.py"], ["b/*.py"], tmp_path) == ["b/d.md"]
+    for exclude in ("b", "b/", "b/*", "b/**"):
+        assert selection.select(["**/*.py", "**/*.md"], [exclude], tmp_path) == ["a.py"]
     assert sorted(selection.everything(tmp_path, [])) == ["a.ipynb", "a.py", "b/d.md"]
 
 

@@ -20,7 +20,7 @@ from notebook_ci.execute_notebook.schedule import chains, ordered
 from notebook_ci.execute_notebook.settings import OF_INPUTS, Settings, settings
 from notebook_ci.notebooks import document, parameters, text_notebooks
 from notebook_ci.notebooks.document import Document, UnreadError
-from notebook_ci.notebooks.selection import SUFFIX, everything, expand, matching, select
+from notebook_ci.notebooks.selection import SUFFIX, SUFFIXES, everything, expand, matching, select
 from notebook_ci.records.execute_notebook import ALLOW, NotebookResult
 from notebook_ci.records.run_directory import RunDirectory
 
@@ -121,7 +121,7 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     # A table in `notebook-ci.toml` is for every run, like the parameters file; text is given for this run only.
     strict = (own if "parameters" in inputs.texts else {}) | (swept if "sweep" in inputs.texts else {})
     _refuse_unknown(strict, given | swept, executions, all_notebooks)
-    useless = [("exclude", each) for each in inputs.exclude if not expand(each, cwd)]
+    useless = [("exclude", each) for each in inputs.exclude if not expand(each, cwd, SUFFIXES)]
     useless += [("for", glob) for glob in matched if not matched[glob] and not matching(glob, all_notebooks())]
     if left_out := listed([path for path in others if path not in chosen], MOST_LISTED):
         unmet.append(f"Not executed, because they have no header of Jupyter and no cell markers: {left_out}.")

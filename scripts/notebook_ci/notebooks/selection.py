@@ -23,7 +23,7 @@ def select(patterns: Iterable[str], exclude: Iterable[str], cwd: Path, never: It
     are not searched: outputs of this and earlier runs. Raises InputError if a pattern matches no notebook, or one
     outside `cwd`, or if all are excluded.
     """
-    left_out = {path for pattern in exclude for path in expand(pattern, cwd)}
+    left_out = {path for pattern in exclude for path in expand(pattern, cwd, SUFFIXES)}
     never = [folder.resolve() for folder in never]
     chosen: set[str] = set()
     for pattern in patterns:
@@ -52,10 +52,10 @@ def select(patterns: Iterable[str], exclude: Iterable[str], cwd: Path, never: It
     return remaining
 
 
-def everything(cwd: Path, never: Iterable[Path], suffixes: Iterable[str] = SUFFIXES) -> Iterator[str]:
+def everything(cwd: Path, never: Iterable[Path], suffixes: Sequence[str] = SUFFIXES) -> Iterator[str]:
     """Yield all notebooks of the workspace; see `select`."""
     folders, inside = [folder.resolve() for folder in never], [cwd.resolve()]
-    found = (cwd / path for suffix in suffixes for path in expand(f"**/*{suffix}", cwd))
+    found = (cwd / path for path in expand("**", cwd, suffixes))
     own = (path for path in found if _lies_in(path, inside) and not _lies_in(path, folders))
     return (path.relative_to(cwd).as_posix() for path in own if not text_notebooks.is_other(path))
 
@@ -67,29 +67,33 @@ def matching(pattern: str, paths: Iterable[str]) -> list[str]:
     return written or [path for path in paths if _matches(Path(path).parts, parts)]
 
 
-def expand(pattern: str, cwd: Path) -> set[str]:
+def expand(pattern: str, cwd: Path, suffixes: Sequence[str] = ()) -> set[str]:
+    """Return the notebooks that a pattern matches, with any of the suffixes; see `select`.
+
+    Without `suffixes`, a text notebook matches only by its name, or if the pattern ends with its suffix.
+    """
+    suffixes = suffixes or (SUFFIX, *(each for each in text_notebooks.SUFFIXES if pattern.endswith(each)))
     try:
         literal = cwd / pattern
         if literal.is_dir():
-            return {_relative(path, pattern, cwd) for path in _below(literal, ["**"])}
+            return {_relative(path, pattern, cwd) for path in _below(literal, ["**"], suffixes)}
         if literal.exists() or literal.is_symlink():
             return {_relative(literal, pattern, cwd)}
         parts = Path(pattern).parts
         start = list(itertools.takewhile(lambda part: not glob.has_magic(part), parts))
-        found = _below(cwd.joinpath(*start), parts[len(start) :])
+        found = _below(cwd.joinpath(*start), parts[len(start) :], suffixes)
         return {_relative(path, pattern, cwd) for path in found}
     except (OSError, ValueError) as error:
         raise InputError(f"{quote(pattern)} is not a valid pattern: {error}.") from error
 
 
-def _below(start: Path, pattern: Sequence[str]) -> Iterator[Path]:
+def _below(start: Path, pattern: Sequence[str], suffixes: Sequence[str]) -> Iterator[Path]:
     """Yield the notebooks below a folder whose relative path matches.
 
     Skips virtual environments and run directories, and does not follow links to folders: one that points upwards would
-    yield every notebook again and again. A text notebook matches only if the pattern ends with its suffix.
+    yield every notebook again and again.
     """
     hidden = any(part.startswith(".") for part in pattern)
-    suffixes = (SUFFIX, *(each for each in text_notebooks.SUFFIXES if "".join(pattern[-1:]).endswith(each)))
     for folder, folders, files in os.walk(start):
         if RUN_MARKER in files or ("pyvenv.cfg" in files and Path(folder) != start):
             folders.clear()
@@ -98,7 +102,7 @@ def _below(start: Path, pattern: Sequence[str]) -> Iterator[Path]:
         for name in files:
             path = Path(folder, name)
             # A broken link counts: a missing notebook must not be left out silently.
-            is_notebook = name.endswith(suffixes) and (path.is_file() or path.is_symlink())
+            is_notebook = name.endswith(tuple(suffixes)) and (path.is_file() or path.is_symlink())
             if is_notebook and _matches(path.relative_to(start).parts, pattern):
                 yield path
 
