@@ -44,7 +44,7 @@ def is_one(text: str, suffix: str) -> bool:
 
 
 def is_other(path: Path) -> bool:
-    """Whether a file has the suffix of a text notebook, but is none. One that cannot be opened may be a notebook."""
+    """Whether a file has the suffix of a text notebook, but is not one. A file that cannot be opened may be one."""
     with contextlib.suppress(InputError):
         if path.suffix in SUFFIXES:
             return not is_one(read_bytes(path, str(path), most=MOST_BYTES).decode(errors="replace"), path.suffix)
@@ -63,7 +63,7 @@ def code_only(text: str, suffix: str) -> Converted:
 
 
 def convert(text: str, suffix: str) -> Converted:
-    """Raises ImportError without jupytext, and anything else if the text is not what jupytext expects."""
+    """Return a notebook as jupytext reads it. Raises ImportError without jupytext, anything if it cannot read the text."""
     from jupytext.formats import guess_format, read_format_from_metadata
     from jupytext.jupytext import TextNotebookConverter
     from jupytext.myst import MYST_FORMAT_NAME, myst_to_notebook
@@ -114,7 +114,7 @@ def source_parts(source: str, lines: Sequence[_Line]) -> tuple[_Line, ...]:
     """Find a source in the lines of its cell: jupytext removes markers, comments before magics, and blank lines.
 
     It adds `%%bash` for a cell in another language, which its marker names. Returns the source's lines with their
-    numbers in the file; nothing if they are not found, or more than once.
+    numbers in the file; nothing if they are not found exactly once.
     """
     texts = source.split("\n")
     for added in range(1 + texts[0].startswith("%%")):
