@@ -63,7 +63,7 @@ def code_only(text: str, suffix: str) -> Converted:
 
 
 def convert(text: str, suffix: str) -> Converted:
-    """Return a notebook as jupytext reads it. Raises ImportError without jupytext, anything if it cannot read the text."""
+    """Return a notebook as jupytext reads it. Raises ImportError without jupytext, anything if that fails."""
     from jupytext.formats import guess_format, read_format_from_metadata
     from jupytext.jupytext import TextNotebookConverter
     from jupytext.myst import MYST_FORMAT_NAME, myst_to_notebook
