@@ -50,7 +50,7 @@ class Network:
         files = [_certificates(settings), arguments.pop(SSL_CERT_FILE, "")]
         urls += [*passed.find_links, *([*conda.installation.channels, *conda.installation.urls] if conda else ())]
         urls += [value for name, value in arguments.items() if name.lower() in {"http_proxy", "https_proxy"}]
-        hint = "Correct `SSL_CERT_FILE`, or `cert` in the settings of pip."
+        hint = "Correct `SSL_CERT_FILE`, `cert` in the settings of pip, or `ssl_verify` in those of conda."
         return cls(
             arguments=arguments,
             certificates="\n".join(
