@@ -1,5 +1,6 @@
 """What an image's environment is installed from, and by which commands."""
 
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -266,3 +267,24 @@ def test_activated_variables_are_quoted(tmp_path: Path) -> None:
     write(tmp_path, environment_yml="dependencies: [python]\n")
     written = dockerfile.text("b", "b", packages.find("", None, tmp_path), [], {"A": 'x"y$z\\'}, certificates=False)
     assert '\nENV A="x\\"y\\$z\\\\"\n' in written
+
+
+@pytest.mark.parametrize(
+    ("failing", "code"),
+    [("", 0), ("build/rattler/bin/python", 1), ("build/uv/bin/uv", 5), ("environment/bin/python", 0)],
+)
+def test_the_shell_stops_at_the_first_failure(tmp_path: Path, failing: str, code: int) -> None:
+    """Only code that cannot be byte-compiled, by the Python of the environment, is no failure."""
+    write(tmp_path, environment_yml="dependencies: [python, {pip: [six]}]\n")
+    written = dockerfile.text("b", "b", packages.find("", None, tmp_path), [], {}, certificates=False)
+    command = written.partition(f"RUN --mount=type=secret,id={dockerfile.CHANNELS} ")[2].partition("\nFROM")[0]
+    for name in ("build/rattler/bin/python", "build/uv/bin/uv", "environment/bin/python"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.write_text(f"#!/bin/sh\necho it is {name}\nexit {5 * (name == failing)}\n")
+        path.chmod(0o755)
+    write(tmp_path / "build/requirements", conda_json="{}")
+    command = command.replace("/opt/environment", f"{tmp_path}/environment").replace("/build/", f"{tmp_path}/build/")
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert ("it is build/rattler" in done.stdout) == (code == 1), "its reply is shown only if it fails"
