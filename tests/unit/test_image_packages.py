@@ -138,9 +138,9 @@ def test_a_name_that_would_add_a_line_is_refused(tmp_path: Path) -> None:
 
 def test_what_lies_outside_is_refused(tmp_path: Path) -> None:
     inside = tmp_path / "inside"
-    write(tmp_path, inside__requirements_txt="-r ../base.txt\n", base_txt="six\n")
+    write(tmp_path, inside__requirements_txt="-r ../base.txt\n")
     with pytest.raises(InputError, match="is outside the workspace"):
-        packages.find("", None, inside).texts()
+        packages.find("", None, inside)
 
 
 def test_without_setup_env_that_is_taken_which_it_would_find(tmp_path: Path) -> None:
@@ -157,6 +157,8 @@ def test_without_setup_env_that_is_taken_which_it_would_find(tmp_path: Path) -> 
     [
         ("pyproject.toml", "[tool.x]\n", r"^`pyproject.toml` has no `\[project\]` table"),
         ("sub/requirements.txt", "-r base.txt\n", r"^`sub/base.txt` does not exist"),
+        ("uv.lock", "version = 1\n", r"^`uv.lock` has no `pyproject.toml` next to it"),
+        ("pylock.toml", "a = = 1\n", r"^`pylock.toml` is not valid TOML: "),
     ],
 )
 def test_what_cannot_be_installed_from_is_refused_before_the_build(

@@ -124,11 +124,11 @@ def _lock(given: str, cwd: Path) -> Lock:
     if not lock.name.isprintable():
         message = f"`requirements` is {quote(lock.name)}, a name that a Dockerfile cannot contain."
         raise InputError(message, hint="Rename the file.")
-    locks.check(lock)
-    for path in lock.read():
+    for path in lock.files():
         if not path.is_relative_to(cwd):
             message = f"`{path}` is outside the workspace: the image cannot be built from it."
             raise InputError(message, hint="Move it into the workspace.")
+    locks.check(lock)
     return lock
 
 

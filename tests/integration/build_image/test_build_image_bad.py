@@ -117,7 +117,7 @@ CASES = {
         "`pdm.lock` may be for another Python than that of `base-image`, which is not known yet. Run setup-env before",
     ),
     "lock of a wrong kind": Case({"requirements": NOTEBOOK}, f"`requirements` is `{NOTEBOOK}`, which setup-env cannot"),
-    "uv.lock alone": generated({"uv.lock": "version = 1\n"}, "`pyproject.toml` does not exist."),
+    "uv.lock alone": generated({"uv.lock": "version = 1\n"}, "`uv.lock` has no `pyproject.toml` next to it."),
     "pylock that is no TOML": generated({"pylock.toml": "a = = 1\n"}, "`pylock.toml` is not valid TOML: "),
     "include not there": generated({"requirements.txt": "-r base.txt\n"}, "`base.txt` does not exist."),
     "no such package": generated(
