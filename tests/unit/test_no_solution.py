@@ -15,9 +15,10 @@ class Case(NamedTuple):
     cause: str  # as uv says it
     message: str
     hint: str
-    line: int
+    line: int | None
 
 
+NO_PLATFORM = "has no wheels with a matching platform tag (e.g., `manylinux_2_36_x86_64`)"
 UNSATISFIABLE = "we can conclude that your requirements are unsatisfiable."
 CONTRADICTIONS = {
     "direct": Case(
@@ -73,6 +74,15 @@ CONTRADICTIONS = {
         "Change `a==1` (requirements.txt:1) or `b==1` (requirements.txt:2).",
         2,
     ),
+    "two extras": Case(
+        "ex[low,high]\n",
+        "Because all versions of ex[high] depend on num>=2 and all versions of ex[low] depend on num<2, we can "
+        "conclude that all versions of ex[low] and all versions of ex[high] are incompatible.\n"
+        f"         And because you require ex[low] and ex[high], {UNSATISFIABLE}",
+        "`ex[high]` needs `num>=2` and `ex[low]` needs `num<2`.",
+        "Change `ex[low]` (requirements.txt:1) or `ex[high]`.",
+        None,
+    ),
 }
 OTHERS = {
     "another Python": Case(
@@ -105,9 +115,68 @@ OTHERS = {
         "Because tensorflow==2.5.0 has no wheels with a matching Python ABI tag (e.g., `cp311`) and you require "
         f"tensorflow==2.5, {UNSATISFIABLE}\n\nhint: You require CPython 3.11 (`cp311`), but we only found wheels for "
         "`tensorflow` (v2.5.0) with the following Python ABI tags: `cp36m`, `cp37m`, `cp38`, `cp39`",
-        "`tensorflow==2.5` has wheels only for Python 3.6, 3.7, 3.8, 3.9, not for Python 3.11 on this platform.",
+        "`tensorflow==2.5.0` has wheels only for Python 3.6, 3.7, 3.8, 3.9, not for Python 3.11 on this platform.",
         'Set `python-version` to "3.9", or require another version of `tensorflow`.',
         2,
+    ),
+    "wheels for another system, of what another package needs": Case(
+        "needmac\n",
+        f"Because mac==1.0 {NO_PLATFORM} and only mac==1.0 is available, we can conclude that all versions of mac "
+        "cannot be used.\n         And because all versions of needmac depend on mac and you require needmac, "
+        f"{UNSATISFIABLE}\n\nhint: Wheels are available for `mac` (v1.0) on the following platform: "
+        "`macosx_11_0_arm64`",
+        "`mac==1.0` has wheels only for `macosx_11_0_arm64`, not for Python 3.11 on this platform.",
+        "Require another version of `mac`.",
+        1,
+    ),
+    "versions that lack different wheels": Case(
+        "mix\n",
+        "Because mix==1.0 has no wheels with a matching Python ABI tag (e.g., `cp311`) and only the following versions "
+        "of mix are available:\n             mix==1.0\n             mix==1.1\n         we can conclude that all of:\n"
+        "             mix<1.1\n             mix>1.1\n          cannot be used.\n         And because mix==1.1 "
+        f"{NO_PLATFORM} and you require mix, {UNSATISFIABLE}\n\nhint: You require CPython 3.11 (`cp311`), but we only "
+        "found wheels for `mix` (v1.0) with the following Python ABI tag: `cp39`\n\nhint: Wheels are available for "
+        "`mix` (v1.1) on the following platform: `win_amd64`",
+        "`mix==1.0` has wheels only for Python 3.9, not for Python 3.11 on this platform.",
+        'Set `python-version` to "3.9", or require another version of `mix`.',
+        1,
+    ),
+    "wheels for another machine": Case(
+        "arm==1\n",
+        f"Because arm==1 {NO_PLATFORM} and you require arm==1, {UNSATISFIABLE}\n\nhint: Wheels are available for `arm` "
+        "(v1) on the following platform: `manylinux_2_17_aarch64`",
+        "`arm==1` has wheels only for `manylinux_2_17_aarch64`, not for Python 3.11 on this platform.",
+        "Require another version of `arm`.",
+        1,
+    ),
+}
+OF_INDEX = {
+    "the first index": Case(
+        "num==7\n",
+        f"Because there is no version of num==7 and you require num==7, {UNSATISFIABLE}\n\nhint: `num` was found on "
+        "https://h/whl/cpu, but not at the requested version (num==7). A compatible version may be available on a "
+        "subsequent index (e.g., https://h/simple).",
+        "The first index with `num`, `https://h/whl/cpu`, has no `num==7`.",
+        "If you trust all your indexes alike, set the variable `UV_INDEX_STRATEGY=unsafe-best-match`.",
+        1,
+    ),
+    "metadata": Case(
+        "six\nold==1.0\n",
+        f"Because old==1.0 has invalid metadata and you require old==1.0, {UNSATISFIABLE}\n\nhint: Metadata for `old` "
+        "(v1.0) could not be parsed:\n  TOML parse error at line 4, column 16\n    |\n  4 | dependencies = 5\n"
+        "    |                ^\n  invalid type: integer `5`, expected a sequence",
+        "uv does not accept the metadata of `old==1.0`.",
+        "Require another version of `old`.",
+        2,
+    ),
+    "no network": Case(
+        "num==7\n",
+        f"Because num was not found in the cache and you require num==7, {UNSATISFIABLE}\n\nhint: Packages were "
+        "unavailable because the network was disabled. When the network is disabled, registry packages may only be "
+        "read from the cache.",
+        "`requirements.txt` needs packages that are not in uv's cache, but uv must not use the network.",
+        "Remove `UV_OFFLINE` or the setting `offline`.",
+        None,
     ),
 }
 
@@ -132,6 +201,15 @@ def test_what_does_not_fit_this_environment(tmp_path: Path, case: Case) -> None:
     (tmp_path / "requirements.txt").write_text(case.text)
     error = faults.explain(output_of(case.cause), locks.find("", tmp_path), "3.11.7")
     assert isinstance(error, InputError)
+    assert (error.message, error.hint) == (case.message, case.hint)
+    assert (error.file, error.line) == ("requirements.txt", case.line)
+
+
+@pytest.mark.parametrize("case", OF_INDEX.values(), ids=OF_INDEX)
+def test_what_the_index_lacks(tmp_path: Path, case: Case) -> None:
+    (tmp_path / "requirements.txt").write_text(case.text)
+    error = faults.explain(output_of(case.cause), locks.find("", tmp_path), "3.11.7")
+    assert isinstance(error, SurroundingsError)
     assert (error.message, error.hint) == (case.message, case.hint)
     assert (error.file, error.line) == ("requirements.txt", case.line)
 

@@ -45,7 +45,8 @@ _FAULTS = (
         _CORRECT,
     ),
     _in_lock(
-        r"TOML parse error at line (?P<line>\d+)[^\n]*(?:\n.*){3}\n\s*(?P<what>.+)",
+        r"^error: (?:Failed to parse|Not a valid)(?!.*uv\.toml).*\n  cause: TOML parse error at line (?P<line>\d+)"
+        r"[^\n]*(?:\n.*){3}\n\s*(?P<what>.+)",
         "{lock} is not a valid lock: {what}.",
         _CORRECT,
     ),
@@ -53,6 +54,11 @@ _FAULTS = (
         r"incompatible with the project's Python requirement: `?(?P<what>[^`\n]+)`?",
         "The project of {lock} requires Python {what}, which this environment does not have.",
         "Correct `python-version`, or `requires-python` in `pyproject.toml`.",
+    ),
+    KnownError(
+        r"network was disabled",
+        "{lock} needs packages that are not in uv's cache, but uv must not use the network.",
+        "Remove `UV_OFFLINE` or the setting `offline`.",
     ),
     _in_lock(r"Distribution not found at: (?P<url>\S+)", "{lock} names `{url}`, which does not exist.", _CORRECT),
 )

@@ -1,6 +1,7 @@
 """Explains why no versions fit, from the sentences of uv's resolver (0.13)."""
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 
 from notebook_ci.base import requirements_file
@@ -10,12 +11,13 @@ from notebook_ci.base.texts import quote
 
 _PREMISES = re.compile(r"\b[Bb]ecause (.+?),? we can conclude")
 _REASON = re.compile(
-    r"(?P<unknown>\S+) was not found in the .+|there (?:is|are) no versions? of (?P<version>\S+)|"
-    r"(?P<wheels>\S+) has no wheels .+|"
+    r"(?P<unknown>\S+) was not found in the (?!cache$).+|there (?:is|are) no versions? of (?P<version>\S+)|"
+    r"(?P<wheels>\S+) has no wheels .+|(?P<metadata>\S+) has (?:invalid|inconsistent) metadata|"
     r"only (?:the following versions of \S+ are available: )?(?P<only>.+?)(?: (?:is|are) available)?"
 )
 _OF_LOCK = re.compile(r"`(\S+)[^`]*` can't be installed because it doesn't have a source distribution or wheel")
-_TAGS = re.compile(r"^hint: .*the following [\w ]+: (`[^;\n]+`)", re.MULTILINE)
+_TAGS = re.compile(r"^hint: .*`(\S+)` \(v(\S+)\).* the following [\w ]+: (`[^;\n]+`)", re.MULTILINE)
+_FIRST_INDEX = re.compile(r"^hint: `(\S+)` was found on (\S+), but not at the requested version", re.MULTILINE)
 _SYSTEMS = {"win": "win32", "macosx": "darwin", "linux": "linux", "manylinux": "linux"}  # values of `sys_platform`
 _OWN_INDEX = "If you use your own index, check that it has the package."
 
@@ -26,8 +28,8 @@ def explain(output: str, lock: Lock, python: str) -> NotebookCiError | None:
     `python` is the version of the environment's Python; empty if it is not known.
     """
     here = f"Python {'.'.join(python.split('.')[:2])}" if python else "this Python"
-    if (found := _OF_LOCK.search(output)) and (tags := _TAGS.search(output)):
-        error = _other_wheels(found[1], tags[1], here)
+    if (found := _OF_LOCK.search(output)) and (tags := _tags(found[1], output)):
+        error = _other_wheels(found[1], tags, here, listed=found[1])
         error.hint += " Then create the lock again."
         return located(error, [found[1]], lock)
     flat = " ".join(output.split()).replace("your project depends on", "you require")
@@ -45,21 +47,8 @@ def explain(output: str, lock: Lock, python: str) -> NotebookCiError | None:
             message = f"{quote(what)} needs {need}, but this environment has {here}."
             hint = f"Set `python-version`, or require another version of {quote(name_of(what))}."
             return located(InputError(message, hint=hint), [what, *required], lock)
-    for found in reasons:
-        kind = str(found.lastgroup)
-        named = (each for each in (*required, *(need for _, need in needs)) if same(each, found[kind]))
-        what = next(named, found[kind])
-        by = next((f", which {quote(by)} needs" for by, need in needs if same(need, what)), "")
-        error = SurroundingsError(
-            f"The package index has no {quote(what)} for {here} on this platform"
-            f"{f', only {quote(found[kind])}' if kind == 'only' else ''}{by}.",
-            hint=f"Check name and version. {_OWN_INDEX}",
-        )
-        if kind == "unknown":
-            error.message = f"The package index has no package {quote(found[kind])}{by}."
-            error.hint = f"Check the name. {_OWN_INDEX}"
-        elif kind == "wheels" and (tags := _TAGS.search(output)):
-            error = _other_wheels(what, tags[1], here)
+    if reasons:
+        error, what = _unavailable(reasons[0], required, needs, output, here)
         return located(error, [what, *(by for by, _ in needs), *required], lock)
     return None
 
@@ -92,13 +81,46 @@ def _pattern(requirement: str) -> str:
     return r"[-_.]+".join(map(re.escape, name_of(requirement).split("-"))) + r"(?![\w.-])"
 
 
-def _other_wheels(what: str, shown: str, here: str) -> NotebookCiError:
+def _tags(what: str, output: str) -> str:
+    """Return the tags of the wheels of a package or of a version of it, as uv lists them; empty if it does not."""
+    return next((tags for name, version, tags in _TAGS.findall(output) if what in {name, f"{name}=={version}"}), "")
+
+
+def _unavailable(
+    found: re.Match[str], required: Sequence[str], needs: Sequence[tuple[str, str]], output: str, here: str
+) -> tuple[NotebookCiError, str]:
+    """Return the error for a package that the index does not have as required, and that requirement."""
+    kind = str(found.lastgroup)
+    named = (each for each in (*required, *(need for _, need in needs)) if same(each, found[kind]))
+    what = next(named, found[kind])
+    by = next((f", which {quote(by)} needs" for by, need in needs if same(need, what)), "")
+    error = SurroundingsError(
+        f"The package index has no {quote(what)} for {here} on this platform"
+        f"{f', only {quote(found[kind])}' if kind == 'only' else ''}{by}.",
+        hint=f"Check name and version. {_OWN_INDEX}",
+    )
+    if kind == "unknown":
+        error.message = f"The package index has no package {quote(found[kind])}{by}."
+        error.hint = f"Check the name. {_OWN_INDEX}"
+    elif kind == "wheels" and (tags := _tags(found[kind], output)):
+        return _other_wheels(found[kind], tags, here, listed=what if what in required else ""), what
+    elif kind == "metadata":
+        error.message = f"uv does not accept the metadata of {quote(found[kind])}{by}."
+        error.hint = f"Require another version of {quote(name_of(what))}."
+    elif url := dict(_FIRST_INDEX.findall(output)).get(name_of(what)):
+        error.message = f"The first index with {quote(name_of(what))}, {quote(url)}, has no {quote(what)}{by}."
+        error.hint = "If you trust all your indexes alike, set the variable `UV_INDEX_STRATEGY=unsafe-best-match`."
+    return error, what
+
+
+def _other_wheels(what: str, shown: str, here: str, *, listed: str) -> NotebookCiError:
+    """Return the error for a package whose wheels have the tags `shown`. `listed` is its line; empty: it has none."""
     other, tags = f"require another version of {quote(name_of(what))}.", re.findall(r"`(\w+)`", shown)
     systems = {_SYSTEMS.get(re.split(r"[_\d]", tag)[0], "") for tag in tags}
     pythons = [f"3.{found[1]}" for tag in tags if (found := re.fullmatch(r"cp3(\d+)m?", tag))]
     hint = other.capitalize()
-    if len(systems) == 1 and (system := systems.pop()):
-        hint = f"Write `{what}; sys_platform == '{system}'`, or remove the line."
+    if listed and len(systems) == 1 and (system := systems.pop()) and system != sys.platform:
+        hint = f"Write `{listed}; sys_platform == '{system}'`, or remove the line."
     elif len(pythons) == len(tags):
         shown, hint = f"Python {', '.join(pythons)}", f'Set `python-version` to "{pythons[-1]}", or {other}'
     return InputError(f"{quote(what)} has wheels only for {shown}, not for {here} on this platform.", hint=hint)
@@ -113,7 +135,7 @@ def _contradiction(required: Sequence[str], needs: Sequence[tuple[str, str]], lo
     others = [each for each in required if not any(same(each, by) for by, _ in needs)]
     why = f"it requires {' and '.join(required)}"
     if needs:  # of several versions of a package, the first
-        first = {(name_of(by), name_of(need)): (by, need) for by, need in reversed(needs)}
+        first = {(re.split("[<>=!~]", by)[0], name_of(need)): (by, need) for by, need in reversed(needs)}
         alternatives = ((by, need.removeprefix("one of: ").split()) for by, need in reversed(first.values()))
         why = " and ".join(f"{quote(by)} needs {' or '.join(map(quote, each))}" for by, each in alternatives)
         why += f", but {' and '.join(map(quote, others))} is required" if others else ""
