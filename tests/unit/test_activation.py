@@ -46,8 +46,13 @@ def base(prefix: Path) -> dict[str, str | None]:
 
 def test_only_an_environment_of_conda_is_activated(tmp_path: Path, prefix: Path) -> None:
     assert changed(prefix) == base(prefix)
-    assert changed(prefix, {**ENVIRON, "CONDA_PREFIX": str(prefix)}) == {"GITHUB_ENV": None}, "it is active"
     assert changed(tmp_path / "other") == {"GITHUB_ENV": None}
+
+
+def test_an_active_environment_is_activated_again(prefix: Path) -> None:
+    """Later steps do not get all its variables from `activate: true`: no `LD_LIBRARY_PATH`, for example."""
+    put(prefix, {"conda-meta/state": '{"env_vars": {"LD_LIBRARY_PATH": "x"}}'})
+    assert changed(prefix, {**ENVIRON, "CONDA_PREFIX": str(prefix)})["LD_LIBRARY_PATH"] == "x"
 
 
 def test_scripts_run_in_order_after_the_variables_of_the_environment(prefix: Path) -> None:

@@ -27,7 +27,7 @@ def activated(environ: Mapping[str, str], prefix: Path) -> dict[str, str]:
     Raises SurroundingsError if the scripts in `etc/conda/activate.d` do not end normally.
     """
     env = for_others(environ)
-    if not is_folder(prefix / "conda-meta") or env.get("CONDA_PREFIX") == str(prefix):
+    if not is_folder(prefix / "conda-meta"):
         return env
     path = os.pathsep.join([str(process.program_in(prefix).parent), env.get("PATH") or os.defpath])
     env |= {"PATH": path, "CONDA_PREFIX": str(prefix), "CONDA_DEFAULT_ENV": str(prefix), "CONDA_SHLVL": "1"}
