@@ -11,6 +11,11 @@ from typing import Any
 from notebook_ci.base.index_settings import ROOT, Index, IndexSettings, config_folders, is_true, unreadable
 
 _CREDENTIAL = re.compile(r"UV_INDEX_\w+_(?:USERNAME|PASSWORD)")
+# Of how packages are built, and of which parts of a lock are installed: no resolution shows them.
+_OF_INSTALLATIONS = re.compile(
+    r"NO_(?:BINARY|BUILD|DEFAULT_GROUPS|DEV|EDITABLE|EMIT_PACKAGE|GROUP|SOURCES)|BUILD_CONSTRAINT|"
+    r"CONFIG_SETTINGS|DEFAULT_GROUPS|EXTRA_BUILD"
+)
 _NAMED = re.compile(r"([A-Za-z0-9._-]+)=(.+)")
 
 
@@ -20,6 +25,19 @@ def read(environ: Mapping[str, str], cwd: Path, platform: str = sys.platform, ro
     for path, table in _files(environ, cwd, platform, root):  # the strongest first
         settings = settings.over(_of_table(table, path.parent))
     return settings
+
+
+def of_installations(
+    environ: Mapping[str, str], cwd: Path, platform: str = sys.platform, root: Path = ROOT
+) -> list[str]:
+    """Return the settings of uv that change what an installation of the same packages gives, as text."""
+    values: list[tuple[str, object]] = [
+        (name.removeprefix("UV_"), value) for name, value in environ.items() if name.startswith("UV_")
+    ]
+    for _, table in _files(environ, cwd, platform, root):
+        named = (*table.items(), *table.get("pip", {}).items())
+        values += [(name.upper().replace("-", "_"), value) for name, value in named]
+    return sorted(f"{name}={value}" for name, value in values if _OF_INSTALLATIONS.match(name))
 
 
 def _of_variables(environ: Mapping[str, str]) -> IndexSettings:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from notebook_ci.base import process
+from notebook_ci.base import isolation, process
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.heartbeat import heartbeat
@@ -85,7 +85,8 @@ class Installer:
         if not (is_aged or self.lock.fixes_versions):
             key = ""  # another time there may be a newer ipykernel
         with heartbeat(progress, lambda: "byte-compiling"):
-            process.run([self.venv.python, *COMPILE], env=self.context.environ, cwd=self.venv.path)
+            env = isolation.for_others(self.context.environ)
+            process.run([self.venv.python, *COMPILE], env=env, cwd=self.venv.path)
         # Without a cache, a file that differs came like this from the index.
         self.venv.finish(key, added, read, is_checked=self._uses_cache)
         return installed, added

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from notebook_ci.base import groups, locks
+from notebook_ci.base import groups, locks, uv_settings
 from notebook_ci.base.console import Console
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import NotebookCiError, Problem
@@ -92,7 +92,8 @@ def resolved(planned: EnvironmentPlan, python: Path | None, uv: Uv, problems: li
         planned = replace(planned, packages=resolve(lock, python, uv))
     # Each installation warns of a stale lock.
     is_exact = planned.packages or (lock.fixes_versions and not lock.may_be_stale)
-    key = venv.key(lock, python, planned.python.version, planned.packages) if is_exact else ""
+    others = [*planned.packages, *uv_settings.of_installations(uv.workspace.environ, uv.workspace.cwd)]
+    key = venv.key(lock, python, planned.python.version, others) if is_exact else ""
     return replace(planned, key=key)
 
 

@@ -6,6 +6,8 @@ import csv
 import hashlib
 import json
 import os
+import platform
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +21,7 @@ from notebook_ci.base.workspace import ELSEWHERE, PRIVATE_FOLDER, Workspace, ref
 from notebook_ci.records.environment import MARKER, EnvironmentMarker, default_environment, read_marker
 from notebook_ci.setup_env.uv import Installed, describe, identify
 from notebook_ci.tools import integrity
+from notebook_ci.tools.installing import OF_TESTS
 
 LAYOUT = 4  # changes with what setup-env makes of the same lock and Python: older environments are not reused
 # Signed after their packages had been hashed, as in debugpy 1.6. Other systems do not load them.
@@ -58,9 +61,19 @@ class Venv:
 
     def whole(self) -> Installed | None:
         """Return what is installed, if nothing was changed, added or removed since it was created."""
+        is_whole = integrity.is_unchanged(str(self.path))
+        if not is_whole:
+            self._remove_late_byte_code()
+            is_whole = integrity.is_unchanged(str(self.path))
         with contextlib.suppress(SurroundingsError):
-            return describe(self.python) if integrity.is_unchanged(str(self.path)) else None
+            return describe(self.python) if is_whole else None
         return None
+
+    def _remove_late_byte_code(self) -> None:
+        """Remove what `COMPILE` leaves out: Python writes it when a notebook imports from there."""
+        for folder in list(self.path.rglob("__pycache__")):
+            if re.search(OF_TESTS, str(folder.relative_to(self.path.parent))):
+                shutil.rmtree(folder, ignore_errors=True)
 
     @contextlib.contextmanager
     def replaced(self) -> Iterator[None]:
@@ -104,6 +117,7 @@ class Venv:
         """
         marker = EnvironmentMarker(key=key, path=str(self.path.resolve()), added=added, read=dict(read))
         (self.path / MARKER).write_text(json.dumps(vars(marker)) + "\n", encoding="utf-8")
+        self._remove_late_byte_code()
         found = integrity.contents(str(self.path))
         if is_checked and (altered := self._altered(found)):
             raise AlteredError(", ".join(sorted(altered)))
@@ -144,11 +158,12 @@ def location(given: str, slug: str, workspace: Workspace) -> Path:
     return path
 
 
-def key(lock: Lock, python: Path | None, required: str, packages: Sequence[str] = ()) -> str:
+def key(lock: Lock, python: Path | None, required: str, others: Sequence[str] = ()) -> str:
     """Return the key of an environment: SHA-256 of its lock and its Python. It is reused only for the same key.
 
-    `packages` are all packages if the lock does not fix them. Without a `python`, the lock lists it; then the platform
-    counts, and the version that is `required`.
+    `others` also decide what is installed: settings of uv, and all packages if the lock does not fix them. Without a
+    `python`, the lock lists it; then the platform counts, and the version that is `required`. The C library counts,
+    too: images of different systems have the same Python at the same path.
 
     The names of the lock's files count, too, because the marker contains them. So does the folder of code that is
     imported from where it is: another copy of the repository has other code.
@@ -159,7 +174,7 @@ def key(lock: Lock, python: Path | None, required: str, packages: Sequence[str] 
     if python:
         base = identify(python)
         of_python = [str(python.resolve()), base.version, base.implementation, base.platform]
-    text = json.dumps([LAYOUT, lock.digest(), names, code, *packages, *of_python])
+    text = json.dumps([LAYOUT, lock.digest(), names, code, *others, *of_python, *platform.libc_ver()])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

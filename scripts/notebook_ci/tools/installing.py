@@ -13,8 +13,9 @@ from notebook_ci.base.texts import quote
 SILENCE_SECONDS = 15
 RETRIES = "2"
 # Arguments of a Python that byte-compile the current folder. Not done by uv, which compiles the packages' own tests,
-# too: up to 40% of the code. Some code cannot be compiled, so the exit code means nothing.
-COMPILE = ("-I", "-m", "compileall", "-qq", "-j", "0", "-x", r"[/\\]tests?[/\\]", ".")
+# too: up to 40% of the code. Some code cannot be compiled, so the exit code means nothing. `-S`: no `.pth` file runs.
+OF_TESTS = r"[/\\]tests?[/\\]"
+COMPILE = ("-I", "-S", "-m", "compileall", "-qq", "-j", "0", "-x", OF_TESTS, ".")
 _IDENTITY = """
 import json, platform, sysconfig
 identity = {
