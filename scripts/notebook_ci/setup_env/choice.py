@@ -37,8 +37,8 @@ def not_fixed(lock: Lock) -> Iterator[Problem]:
     """Yield what fixes the versions of a list that does not."""
     if lock.kind in _FIXES:
         command, file = _FIXES[lock.kind]
-        message = f"{quote(lock.name)} does not fix all versions: another day may bring newer packages."
-        hint = f"To fix them, run {command_line(command, lock.path.name)}, and commit {quote(file)}."
+        message = f"{quote(lock.name)} does not fix all versions by hash: another day may bring other packages."
+        hint = f"To fix them, run {command_line(command, lock.name)}, and commit {quote(file)}."
         yield Problem(severity="notice", message=message, hint=hint, file=lock.name)
 
 

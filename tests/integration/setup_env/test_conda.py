@@ -134,7 +134,7 @@ def test_an_environment_is_solved_again_and_reused_if_the_packages_are_the_same(
     done = conda.setup()
     assert (done.code, done.record["fixed"], done.record["conda_packages"]["greet"]) == (0, False, "1.0 0"), done.log
     assert done.annotations("notice")[0].message == (
-        "`environment.yml` does not fix all versions: another day may bring newer packages. To fix them, run "
+        "`environment.yml` does not fix all versions by hash: another day may bring other packages. To fix them, run "
         "`conda-lock --file environment.yml`, and commit `conda-lock.yml`."
     )
     solved = json.loads(next(Path(done.outputs["python"]).parents[1].glob("conda-meta/greet-*.json")).read_text())

@@ -128,7 +128,7 @@ def test_a_list_is_resolved_again_and_used_again_if_the_packages_are_the_same(sh
     shop.workspace.write(name, text)
     first, key = shop.setup(), cache_key(shop)
     assert (first.code, installed(first), first.record["fixed"]) == (0, ONE, False), first.log
-    assert first.annotations("notice")[0].message.startswith(f"`{name}` does not fix all versions: ")
+    assert first.annotations("notice")[0].message.startswith(f"`{name}` does not fix all versions by hash: ")
     second = shop.setup()
     assert (second.record["reused"], second.outputs["env-digest"]) == (True, first.outputs["env-digest"]), second.log
     # The index gets another version, then other content of the same version.

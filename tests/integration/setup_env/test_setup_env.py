@@ -110,8 +110,8 @@ def test_pyproject_without_a_build_system(shop: Shop) -> None:
     assert (done.code, installed(done)) == (0, ONE), done.log
     [notice] = done.annotations("notice")
     assert notice.message == (
-        "`pyproject.toml` does not fix all versions: another day may bring newer packages. To fix them, run `uv lock`, "
-        "and commit `uv.lock`."
+        "`pyproject.toml` does not fix all versions by hash: another day may bring other packages. To fix them, run "
+        "`uv lock`, and commit `uv.lock`."
     )
 
 
