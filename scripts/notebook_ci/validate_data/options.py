@@ -77,9 +77,7 @@ class Options:
     encoding: str = _option(ENCODING, (*DELIMITED, "json", "jsonl"))
     sheet: str = _option(TEXT, ("excel",))
     table: str = _option(TEXT, ("database",))
-    header: int | None = _option(
-        LINE, TABLES, None
-    )  # line of names, from 0; None: the first, or none if `names` is set
+    header: int | None = _option(LINE, TABLES, None)  # line of names; None: the first, or none if `names` is set
     names: tuple[str, ...] = _option(LIST, TABLES, ())
     na_values: tuple[str, ...] = _option(LIST, TABLES, ())
     decimal: str = _option(choice(",", "."))

@@ -70,6 +70,10 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "utf-16.py": (FAILS.encode("utf-16"), "`utf-16.py` is encoded in UTF-16."),
     "large.py": (f"# %%\n{'#' * 2**20}\n", "`large.py` is larger than 1 MiB."),
     "tags.py": ("# %% tags='a'\n1\n", "`tags.py` cannot be read by jupytext: NotebookValidationError"),
+    "lost-tags.py": (
+        "# %% tags=[parameters]\n1\n",
+        "Cell 1 of `lost-tags.py` has tags that jupytext cannot read.",
+    ),
     "settings.py": (
         script("percent", "# %%", "1", more="\n  notebook-ci: {retries: many}"),
         "`retries` of `notebook-ci` in the notebook's metadata does not accept",
