@@ -1,4 +1,4 @@
-"""How data is read: options, separators, first bytes, and which columns an expectation depends on."""
+"""How data is found and read: options, separators, first bytes, and which columns an expectation depends on."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from notebook_ci.base.errors import CheckFailed, InputError
 from notebook_ci.validate_data.data import check_file
 from notebook_ci.validate_data.delimited import SAMPLE, not_utf_8, refuse_names, refuse_wrong_encoding, separator
 from notebook_ci.validate_data.doubts import sorts_by_time
-from notebook_ci.validate_data.formats import File
+from notebook_ci.validate_data.formats import File, matches
 from notebook_ci.validate_data.options import OPTIONS, Options, parse
 from notebook_ci.validate_data.suites import Stated
 
@@ -20,6 +20,23 @@ def stated(expectation: str, /, **kwargs: Any) -> Stated:
 
 
 CSV = File(Path("a.csv"), "a.csv", Options(), "csv", "")
+
+# --- Patterns
+
+
+def test_what_dvc_tracks_matches_before_it_is_pulled(tmp_path: Path) -> None:
+    for name in ("data/a.csv", "data/a.csv.dvc", "data/b.csv.dvc", "data/deep/c.csv.dvc", "data/.gitignore", "d.dvc"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    for pattern in ("data/*.csv", "data/?.csv", "data/*"):
+        assert matches(pattern, tmp_path) == ["data/a.csv", "data/b.csv"]
+    for pattern in ("data", "data/", "data/**", "**/*.csv"):
+        assert matches(pattern, tmp_path) == ["data/a.csv", "data/b.csv", "data/deep/c.csv"]
+    assert matches("d", tmp_path) == ["d"]
+    with pytest.raises(InputError) as caught:
+        check_file(tmp_path / "data/b.csv", "data/b.csv", Options())
+    assert caught.value.hint == "DVC tracks it: run dvc-pull first."
+
 
 # --- Options
 

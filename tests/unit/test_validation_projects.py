@@ -128,6 +128,18 @@ def test_the_file_of_a_batch_request(tmp_path: Path, request_: dict[str, Any], f
     assert notices == [f"`{file}` is the last of 2 files that match. Only it is checked."] * is_one_of_two
 
 
+def test_the_last_file_is_not_pulled(tmp_path: Path) -> None:
+    write(tmp_path, {"data/trips_2024.csv.dvc": "", "data/trips_2025.csv.dvc": ""})
+    for request in (BY_YEAR, TRIPS):
+        validations = [{"batch_request": request, "expectation_suite_name": "s"}]
+        old_project(tmp_path, {"validations": validations})
+        assert refused(tmp_path) == [
+            ("data/trips_2025.csv", None, "`data/trips_2025.csv` does not exist. DVC tracks it: run dvc-pull first.")
+        ]
+    (tmp_path / "data/trips_2025.csv").write_text("a\n1\n")
+    assert [rule.data for rule in planned(tmp_path).rules] == ["data/trips_2025.csv"]
+
+
 def test_how_a_file_is_read(tmp_path: Path) -> None:
     read = data_of(tmp_path, BY_HAND)[0].read
     assert (read.format, read.sep) == ("csv", ";")

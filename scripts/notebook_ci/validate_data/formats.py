@@ -177,11 +177,16 @@ def is_dataset(path: Path) -> bool:
 def matches(pattern: str, cwd: Path) -> list[str]:
     """Return the data that matches a pattern, with `/`. A name that exists literally is not used as a glob.
 
-    A folder stands for all files in it that are not hidden, unless it is one data set.
+    A folder stands for all files in it that are not hidden, unless it is one data set. A `.dvc` file stands for what it
+    tracks, which may be missing: less data would be checked in silence.
     """
     if is_folder(cwd / pattern) and not is_dataset(cwd / pattern):
         pattern = f"{glob.escape(pattern)}/**"
     elif os.path.lexists(cwd / pattern) or not glob.has_magic(pattern):
         return [Path(pattern).as_posix()]
-    found = glob.glob(pattern, root_dir=cwd, recursive=True)  # noqa: PTH207 - absolute patterns work, too
-    return sorted(Path(path).as_posix() for path in found if not is_folder(cwd / path) or is_dataset(cwd / path))
+    names = {
+        Path(path.removesuffix(".dvc")).as_posix()
+        for each in (pattern, f"{pattern}.dvc")
+        for path in glob.glob(each, root_dir=cwd, recursive=True)  # noqa: PTH207 - absolute patterns work, too
+    }
+    return sorted(name for name in names if not is_folder(cwd / name) or is_dataset(cwd / name))
