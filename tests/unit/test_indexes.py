@@ -310,7 +310,12 @@ def test_nothing_else_of_the_users_settings_reaches_them() -> None:
 
 @pytest.mark.parametrize(
     ("place", "text"),
-    [(".config/uv/uv.toml", "index-url = \n"), (".config/pip/pip.conf", "index-url = x\n"), ("pyproject.toml", "[[\n")],
+    [
+        (".config/uv/uv.toml", "index-url = \n"),
+        ("uv.toml", "[index]\nurl = 'https://h'\n"),
+        (".config/pip/pip.conf", "index-url = x\n"),
+        ("pyproject.toml", "[[\n"),
+    ],
 )
 def test_a_file_that_cannot_be_read_is_named(home: Path, place: str, text: str) -> None:
     write(home / place, text)

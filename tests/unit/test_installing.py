@@ -17,6 +17,7 @@ from notebook_ci.tools.installing import DESCRIBE, explain
         ("403 Client Error: for url", "denies access"),
         ("Because boto3==1.29.401 was not found in the package registry", "lacks a package of the lock"),
         ("tqdm-4.403.0 has no usable wheels", "lacks a package of the lock"),
+        ("Resolved 407 packages in 403ms\nerror: unknown", "see the lines above"),
         ("operation timed out", "does not answer in time"),
     ],
 )

@@ -23,7 +23,10 @@ def read(environ: Mapping[str, str], cwd: Path, platform: str = sys.platform, ro
     """Read uv's settings of indexes. Raises InputError if a settings file cannot be read."""
     settings = _of_variables(environ)
     for path, table in _files(environ, cwd, platform, root):  # the strongest first
-        settings = settings.over(_of_table(table, path.parent))
+        try:
+            settings = settings.over(_of_table(table, path.parent))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise unreadable(path, ValueError("one does not have the form that uv expects")) from error
     return settings
 
 

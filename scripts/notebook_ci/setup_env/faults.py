@@ -136,7 +136,7 @@ def explain(output: str, lock: Lock, python: str = "") -> NotebookCiError | None
         known, groups = found
         return no_solution.located(known.error(groups), [groups["what"]], lock)
     # uv reports an index that refuses like one that has nothing, with the status in a hint.
-    if re.search(r"(?<![.\d])40[137](?![.\d])", output):
+    if re.search(r"(?<![.\d=])40[137]\b(?!\.| packages)", output):
         return None
     if not python and (used := re.search(r"^Using (?:C?Python) (3\.[\d.]+)", output, re.MULTILINE)):
         python = used[1]

@@ -79,12 +79,12 @@ _KNOWN = (
         "Nothing was installed. Ask the owner of the index why its files differ from the public ones.",
     ),
     KnownError(
-        r"(?<![.\d])40[17](?![.\d])|unauthorized",
+        r"(?<![.\d=])40[17]\b(?!\.| packages)|unauthorized",
         "{what}: the package index{index} or the proxy requires credentials, or rejects yours.",
         f"Check user and password. {_SETTINGS_HINT}",
     ),
     KnownError(
-        r"(?<![.\d])403(?![.\d])|forbidden",
+        r"(?<![.\d=])403\b(?!\.| packages)|forbidden",
         "{what}: the package index{index} denies access.",
         f"Check the address of the index, and that the credentials allow reading it. {_SETTINGS_HINT}",
     ),
@@ -109,7 +109,7 @@ _KNOWN = (
         f"Try again later. {_SETTINGS_HINT}",
     ),
     KnownError(
-        r"no matching distribution|not found in the|no solution found|(?<![.\d])404(?![.\d])|no usable wheels"
+        r"no matching distribution|not found in the|no solution found|(?<![.\d=])404\b(?!\.| packages)|no usable wheels"
         r"|no version of",
         "{what}: the package index lacks a package of the lock for this Python and platform.",
         f"Check that the index mirrors the public one. {_SETTINGS_HINT}",
