@@ -45,8 +45,8 @@ datasources:
         class_name: ConfiguredAssetFilesystemDataConnector
         base_directory: ..
         batch_spec_passthrough: {reader_method: read_csv, reader_options: {delimiter: ";"}}
-        assets:
-          trips: {base_directory: data, pattern: 'trips_(?P<year>\\d+)\\.csv', group_names: [year]}
+        assets: {raw: {pattern: 'data/raw/(.*)\\.csv', group_names: [name]}, trips: {
+          base_directory: data, pattern: 'trips_(?P<year>\\d+)\\.csv', group_names: [year]}}
       runtime: {class_name: RuntimeDataConnector, batch_identifiers: [run]}
   database:
     execution_engine: {class_name: SqlAlchemyExecutionEngine, connection_string: "sqlite:///a.db"}
@@ -113,6 +113,7 @@ def query(**query: Any) -> dict[str, Any]:
         (BY_YEAR | query(index=-1, batch_filter_parameters={"year": "2023"}), "data/trips_2023.csv"),
         (BY_YEAR | query(batch_filter_parameters={"year": 2023}), "data/trips_2023.csv"),
         (BY_HAND, "data/trips_2024.csv"),
+        (BY_HAND | {"data_asset_name": "raw"}, "data/raw/deep.csv"),
         (TRIPS, "data/trips_2024.csv"),
         (TRIPS | {"options": {"year": "2023"}, "batch_slice": None}, "data/trips_2023.csv"),
         (TRIPS | {"options": {"path": "trips_2023.csv"}}, "data/trips_2023.csv"),

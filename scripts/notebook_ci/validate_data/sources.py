@@ -178,7 +178,8 @@ class Project:
             asset = self._named(connector, "assets", said.asset, f"asset of {quote(said.connector)},")
             folder = self._path(asset.get("base_directory") or ".", "base_directory", folder)
         regex = {**self._part(connector, dict, "default_regex", {}), **asset}
-        directive = asset.get("glob_directive") or connector.get("glob_directive", "*")
+        usual = "**/*" if kind == CONFIGURED else "*"
+        directive = asset.get("glob_directive") or connector.get("glob_directive", usual)
         read = {**self._passed(connector), **self._passed(asset)}
         names = self._part(regex, list, "group_names", [] if kind == CONFIGURED else [ASSET])
         pattern = self._part(regex, str, "pattern", "(.*)")
