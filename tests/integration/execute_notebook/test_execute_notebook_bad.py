@@ -153,7 +153,7 @@ EXECUTE = {
         {"notebooks": "../other.ipynb"}, "`../other.ipynb` is outside the workspace `{cwd}`.", {"../other.ipynb": "{}"}
     ),
     "no notebook": Case(
-        {"notebooks": "a.md"}, "`a.md` is not a notebook. Names of notebooks end in `.ipynb`.", {"a.md": ""}
+        {"notebooks": "a.txt"}, "`a.txt` is not a notebook. Names of notebooks end in `.ipynb`, `.py`", {"a.txt": ""}
     ),
     "all left out": Case({"exclude": "**/*.ipynb"}, "`exclude` matches all notebooks."),
     # Which Python and which folders
