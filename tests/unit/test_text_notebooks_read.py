@@ -159,6 +159,16 @@ def test_a_named_file_is_not_left_out(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [each.path for each in planned(tmp_path, monkeypatch, "*.py").executions] == ["a.py"]
 
 
+@pytest.mark.parametrize(("name", "begin"), [("a.py", "# %%"), ("a.md", "```{code-cell}"), ("a.Rmd", "```{python}")])
+def test_how_to_mark_cells_of_a_file_that_is_not_a_notebook(tmp_path: Path, name: str, begin: str) -> None:
+    (tmp_path / name).write_text("1\n")
+    with pytest.raises(CheckFailed, match="is not a notebook: it has no header") as caught:
+        document.read(tmp_path / name, code_only)
+    assert begin in caught.value.hint
+    (tmp_path / name).write_text(f"{begin}\n1\n")
+    assert document.read(tmp_path / name, code_only)
+
+
 def test_text_without_code_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     header = "---\nkernelspec: {name: python3}\n---\n"
     (tmp_path / "a.md").write_text(f"{header}~~~python\n1 / 0\n~~~\n")

@@ -140,12 +140,13 @@ class _Reader:
             raise self._error(what, hint=f"Save it as UTF-8. {_RESTORE}", line=line) from None
 
     def _converted(self) -> dict[str, Any]:
-        to_ipynb = command_line("jupytext --to ipynb {}", self._name)
-        if not text_notebooks.is_one(self._text, self._path.suffix):
-            hint = f"Remove it from `notebooks`, begin its cells with `# %%`, or convert it: {to_ipynb}."
+        to_ipynb, suffix = command_line("jupytext --to ipynb {}", self._name), self._path.suffix
+        if not text_notebooks.is_one(self._text, suffix):
+            begin = text_notebooks.BEGINS[suffix]
+            hint = f"Remove it from `notebooks`, begin its cells with {begin}, or convert it: {to_ipynb}."
             raise self._error("is not a notebook: it has no header of Jupyter and no cell markers", hint=hint, line=1)
         try:
-            content, self._positions = self._convert(self._text, self._path.suffix)
+            content, self._positions = self._convert(self._text, suffix)
         except ImportError as error:
             raise UnreadError(f"`{self._name}` cannot be read without jupytext.") from error
         except Exception as error:  # jupytext raises anything for a text that it does not expect

@@ -17,7 +17,9 @@ from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_bytes
 from notebook_ci.notebooks.positions import CellPosition
 
-SUFFIXES = (".py", ".md", ".Rmd")
+# Suffixes -> how a cell begins.
+BEGINS = {".py": "`# %%`", ".md": "```` ```{code-cell} ````", ".Rmd": "```` ```{python} ````"}
+SUFFIXES = tuple(BEGINS)
 MOST_BYTES = 2**20  # jupytext takes minutes for more
 BOM = "\ufeff"
 _Line = tuple[int, str]  # its number in the file, and its text
