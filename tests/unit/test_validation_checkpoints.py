@@ -82,7 +82,7 @@ def test_the_last_batch_of_a_partition(tmp_path: Path) -> None:
     assert notice.message == "`data/01-2024.csv` is the last of 2 files that match. Only it is checked."
     assert only(tmp_path, ("{b: }", "{b: {partitioner: {regex: 12.*, param_names: []}}}")).data == "data/12-2023.csv"
     with pytest.raises(
-        InputError, match=r"`a` is one of several files, not the last: `12-2023\.csv`, `01-2024\.csv`\."
+        InputError, match=r"`a` has several files; only the last can be checked: `12-2023\.csv`, `01-2024\.csv`\."
     ):
         only(tmp_path, ("{b: }", f"{{b: {{partitioner: {MONTHLY[:-1]}, sort_ascending: false}}}}}}"))
 

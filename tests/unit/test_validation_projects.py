@@ -328,21 +328,24 @@ OF_REQUESTS: dict[str, tuple[Mapping[str, Any], Found]] = {
     ),
     "the first": (
         BY_YEAR | query(index=0),
-        (CONFIG, 26, "`trips` is one of several files, not the last: `trips_2023.csv`, `trips_2024.csv`."),
+        (CONFIG, 26, "`trips` has several files; only the last can be checked: `trips_2023.csv`, `trips_2024.csv`."),
     ),
     "a slice": (
         TRIPS | {"batch_slice": "[0:2]"},
-        (CONFIG, 26, "`trips` is one of several files, not the last: `trips_2023"),
+        (CONFIG, 26, "`trips` has several files; only the last can be checked: `trips_2023"),
     ),
     "some of them": (
         BY_YEAR | query(limit=1),
-        (CONFIG, 26, "`trips` is one of several files, not the last: `trips_2023"),
+        (CONFIG, 26, "`trips` has several files; only the last can be checked: `trips_2023"),
     ),
     "none, or some of them": (
         BY_YEAR | query(index=None, limit=1),
-        (CONFIG, 26, "`trips` is one of several files, not the last: `trips_2023"),
+        (CONFIG, 26, "`trips` has several files; only the last can be checked: `trips_2023"),
     ),
-    "a limit of the request": (BY_YEAR | {"limit": 1}, (CONFIG, 26, "`trips` is one of several files, not the last:")),
+    "a limit of the request": (
+        BY_YEAR | {"limit": 1},
+        (CONFIG, 26, "`trips` has several files; only the last can be checked:"),
+    ),
     "a misspelled filter": (
         BY_YEAR | query(batch_filter_parameter={"year": 2023}),
         (
@@ -365,11 +368,11 @@ OF_REQUESTS: dict[str, tuple[Mapping[str, Any], Found]] = {
     ),
     "another order": (
         BY_YEAR | {"data_connector_name": "sorted"},
-        (CONFIG, 26, "`trips` is one of several files, not the last: `trips_2023.csv`, `trips_2024.csv`."),
+        (CONFIG, 26, "`trips` has several files; only the last can be checked: `trips_2023.csv`, `trips_2024.csv`."),
     ),
     "another order of a new asset": (
         TRIPS | {"data_asset_name": "ordered"},
-        (CONFIG, 1, "`ordered` is one of several files,"),
+        (CONFIG, 1, "`ordered` has several files;"),
     ),
     "filters as a list": (
         TRIPS | {"options": [2023]},

@@ -117,7 +117,9 @@ class Project:
             raise InputError(message, hint=f"If DVC tracks it, run dvc-pull first. {GIVE_DATA}")
         if len(found) > 1 and (asset.is_reordered or said.index not in THE_LAST):
             names = listed([quote(path) for path in found], MOST_LISTED)
-            raise self._error(f"{quote(said.asset)} is one of several files, not the last: {names}.", said.asset)
+            raise self._error(
+                f"{quote(said.asset)} has several files; only the last can be checked: {names}.", said.asset
+            )
         return Data(posixpath.normpath(f"{asset.folder}/{found[-1]}"), {**asset.read, **passed}, len(found) - 1)
 
     def _fitting(self, paths: Iterable[str], asset: _Asset, said: Validation) -> list[str]:
