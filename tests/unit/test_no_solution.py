@@ -165,7 +165,7 @@ OF_INDEX = {
         f"Because old==1.0 has invalid metadata and you require old==1.0, {UNSATISFIABLE}\n\nhint: Metadata for `old` "
         "(v1.0) could not be parsed:\n  TOML parse error at line 4, column 16\n    |\n  4 | dependencies = 5\n"
         "    |                ^\n  invalid type: integer `5`, expected a sequence",
-        "uv does not accept the metadata of `old==1.0`.",
+        "The resolver does not accept the metadata of `old==1.0`.",
         "Require another version of `old`.",
         2,
     ),

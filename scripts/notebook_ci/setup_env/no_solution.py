@@ -105,7 +105,7 @@ def _unavailable(
     elif kind == "wheels" and (tags := _tags(found[kind], output)):
         return _other_wheels(found[kind], tags, here, listed=what if what in required else ""), what
     elif kind == "metadata":
-        error.message = f"uv does not accept the metadata of {quote(found[kind])}{by}."
+        error.message = f"The resolver does not accept the metadata of {quote(found[kind])}{by}."
         error.hint = f"Require another version of {quote(name_of(what))}."
     elif url := dict(_FIRST_INDEX.findall(output)).get(name_of(what)):
         error.message = f"The first index with {quote(name_of(what))}, {quote(url)}, has no {quote(what)}{by}."
