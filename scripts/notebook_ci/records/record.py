@@ -30,6 +30,11 @@ Status = Literal["passed", "failed", "skipped", "error"]
 StageRecord = TypeVar("StageRecord", bound="Record")
 
 
+def system() -> str:
+    """Name, release and machine of this system. `platform.platform()` would start the program `uname`."""
+    return f"{platform.system()}-{platform.release()}-{platform.machine()}"
+
+
 @dataclass(kw_only=True)
 class Record:
     """What a stage did. Each stage's record adds its own fields."""
@@ -42,7 +47,7 @@ class Record:
     duration: float = 0.0  # seconds
     inputs: dict[str, object] = field(default_factory=dict)  # as they were used
     source: dict[str, str] = field(default_factory=dict)  # commit, repository, workflow run
-    platform: str = field(default_factory=platform.platform)
+    platform: str = field(default_factory=system)
     notebook_ci: str = VERSION
     # SHA-256 by path of the files that were read, relative to the working directory.
     read: dict[str, str] = field(default_factory=dict)
