@@ -8,7 +8,7 @@ import pytest
 
 from integration.suite import PYTHON, Workspace, fresh_workspace
 from servers.docker_fixtures import base_image, engine, login_registry, open_registry  # noqa: F401 - fixtures
-from servers.tool_environments import tools  # noqa: F401 - the same
+from servers.tool_environments import tools  # noqa: F401 - a fixture, found here by its name
 
 
 @pytest.fixture

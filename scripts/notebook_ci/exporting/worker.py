@@ -109,7 +109,7 @@ def _pdm(folder: Path, request: Order, reply: Export) -> None:
 
 
 def _hash_of_old_pdm(project: Any) -> str:
-    """Return the hash of a project as PDM 2.8 to 2.12 has it: with `overrides`, not all of the table `resolution`."""
+    """Return the hash of a project as PDM 2.10 and 2.12 have it: of the table `resolution`, only `overrides`."""
     content = {
         "sources": project.settings.get("source", []),
         "dependencies": project.metadata.get("dependencies", []),

@@ -131,7 +131,7 @@ class Venv:
             for name, hashed, *_ in filter(None, csv.reader(record.read_text(encoding="utf-8").splitlines())):
                 path = os.path.normpath(record.parents[1].relative_to(self.path) / name)
                 algorithm, _, digest = hashed.partition("=")  # in base64 without padding
-                # Wheels of numpy 1.26 to 2.2 have some byte-code, too, which uv compiles again.
+                # Some wheels have byte-code, too, as numpy 2.2.2: it may have been compiled again.
                 if name.endswith(".pyc") or (os.name != "nt" and name.endswith(WINDOWS_BINARIES)):
                     continue
                 if algorithm == "sha256" and found.get(path) != base64.urlsafe_b64decode(f"{digest}=").hex():
