@@ -26,6 +26,7 @@ BORROWED = {
     "dvc-pull": SMALLEST,
     "infer-requirements": "setup-env",
     "migrate-suite": "validate-data",
+    "plan-notebooks": SMALLEST,
 }
 
 

@@ -32,7 +32,7 @@ from notebook_ci.base.yaml12 import Values
 from notebook_ci.records.record import Record, Status, describe_source, timestamp
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.report.summary import summarize
-from notebook_ci.stages import STAGES, load_stage
+from notebook_ci.stages import ALL_STAGES, STAGES, load_stage
 from notebook_ci.tools import own_files
 from notebook_ci.tools.import_guard import guard_imports
 from notebook_ci.tools.tool import command
@@ -296,7 +296,7 @@ PIPELINE = Pipeline(name="pipeline", inputs=PipelineInputs, outputs=OUTPUTS)
 
 def usage() -> str:
     """Return how the launcher is called, and the list of stages."""
-    stages = [PIPELINE, *map(load_stage, STAGES)]
+    stages = [PIPELINE, *map(load_stage, ALL_STAGES)]
     width = max(len(stage.name) for stage in stages)
     listed = "\n".join(f"  {stage.name:<{width}}  {stage.description}" for stage in stages)
     return f"""\

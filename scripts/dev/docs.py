@@ -24,10 +24,10 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from notebook_ci.base.inputs import Input, StageInputs, declared
 from notebook_ci.base.stage import Command, Stage
-from notebook_ci.stages import STAGES, load_stage
+from notebook_ci.stages import ALL_STAGES, load_stage
 from pipeline import PIPELINE
 
-ALL_STAGES: list[Stage[Any, Any, Any]] = [load_stage(name) for name in STAGES]
+LOADED: list[Stage[Any, Any, Any]] = [load_stage(name) for name in ALL_STAGES]
 
 
 def main() -> int:
@@ -48,13 +48,13 @@ def main() -> int:
 
 def generated() -> Iterator[tuple[Path, str]]:
     """Yield each generated file with its expected text."""
-    for stage in ALL_STAGES:
+    for stage in LOADED:
         folder = ROOT / "actions" / stage.name
         yield folder / "action.yml", action(stage, (folder / "action.yml").read_text(encoding="utf-8"))
         yield folder / "README.md", tables(stage, (folder / "README.md").read_text(encoding="utf-8"))
         yield ROOT / "docs" / "schemas" / f"{stage.name}.schema.json", schema(stage)
     yield ROOT / "action.yml", action(PIPELINE, (ROOT / "action.yml").read_text(encoding="utf-8"))
-    actions = {f"[`{stage.name}`](actions/{stage.name})": stage.description for stage in ALL_STAGES}
+    actions = {f"[`{stage.name}`](actions/{stage.name})": stage.description for stage in LOADED}
     readme = between("actions", table("action", actions), (ROOT / "README.md").read_text(encoding="utf-8"))
     yield ROOT / "README.md", tables(PIPELINE, readme)
 

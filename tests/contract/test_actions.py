@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from notebook_ci.base.inputs import declared
 from notebook_ci.base.stage import Command, Stage
-from notebook_ci.stages import STAGES as NAMES
+from notebook_ci.stages import ALL_STAGES as NAMES
 from notebook_ci.stages import load_stage
 from pipeline import PIPELINE
 

@@ -10,13 +10,13 @@ import pytest
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.inputs import CONFIG
 from notebook_ci.base.load_inputs import load
-from notebook_ci.stages import STAGES, load_stage
+from notebook_ci.stages import ALL_STAGES, load_stage
 from pipeline import PIPELINE
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [path for pattern in ("*.md", "docs/*.md", "*/*/README.md") for path in sorted(ROOT.glob(pattern))]
-COMMANDS = {PIPELINE.name: PIPELINE} | {name: load_stage(name) for name in STAGES}
+COMMANDS = {PIPELINE.name: PIPELINE} | {name: load_stage(name) for name in ALL_STAGES}
 
 
 def settings() -> list[tuple[str, str]]:

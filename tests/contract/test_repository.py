@@ -11,10 +11,10 @@ import pytest
 import vermin
 
 from dev.bench.works import WORKS
-from notebook_ci.stages import STAGES
+from notebook_ci.stages import ALL_STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = {name.replace("-", "_") for name in STAGES}
+PACKAGES = {name.replace("-", "_") for name in ALL_STAGES}
 
 
 def tracked() -> list[Path]:
@@ -97,7 +97,7 @@ def test_a_stage_package_imports_no_other_one(package: str) -> None:
         assert not found & {"base.github", "base.stage"}, path
 
 
-@pytest.mark.parametrize("package", ["base", "notebooks", "records", "tools"])
+@pytest.mark.parametrize("package", ["affected", "base", "notebooks", "records", "tools"])
 def test_what_stages_share_imports_no_stage(package: str) -> None:
     for path in modules(package):
         assert not layers(imports(path)) & PACKAGES, path
@@ -113,7 +113,7 @@ def test_an_import_of_another_stage_is_found(tmp_path: Path) -> None:
     assert {"base.files", "base.github", "dvc_pull.model"} <= imports(file)
 
 
-@pytest.mark.parametrize("stage", ["pipeline", *STAGES])
+@pytest.mark.parametrize("stage", ["pipeline", *ALL_STAGES])
 def test_a_wrong_value_is_refused_with_the_standard_library_alone(stage: str, tmp_path: Path) -> None:
     """Inputs are checked before anything is installed or imported, by a Python that has nothing else."""
     script = ROOT / "scripts" / f"{stage.replace('-', '_')}.py"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from notebook_ci.base.inputs import declared
-from notebook_ci.stages import STAGES, load_stage
+from notebook_ci.stages import ALL_STAGES, load_stage
 from pipeline import PIPELINE, usage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +23,7 @@ DOCUMENTS = (
     "actions/*/action.yml",
     "workflows-templates/*.yml",
 )
-COMMANDS = [PIPELINE, *map(load_stage, STAGES)]
+COMMANDS = [PIPELINE, *map(load_stage, ALL_STAGES)]
 # Only names with a hyphen: others, such as `data`, are also ordinary words.
 INPUTS = {name for command in COMMANDS for name in declared(command.inputs) if "-" in name}
 NOT_IN_NAMES = {"keeper", "made", "place", "places", "told", "wanted"}
@@ -151,7 +151,7 @@ def test_a_text_that_breaks_a_rule_is_found(rule: str) -> None:
 def test_every_kind_of_text_is_read() -> None:
     read = dict(texts())
     assert {"README.md", "CHANGELOG.md", "docs/benchmarks.md", "action.yml", "actions/log-run/action.yml"} <= set(read)
-    assert {"actions/log-run/README.md", "examples/penguins/README.md", "--help", "pipeline", *STAGES} <= set(read)
+    assert {"actions/log-run/README.md", "examples/penguins/README.md", "--help", "pipeline", *ALL_STAGES} <= set(read)
     assert "Results so far were kept." in read.values(), "a hint in the code"
     assert "`{}` {}does not exist." in read.values(), "a message with a placeholder"
 

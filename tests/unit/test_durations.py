@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.execute_notebook.durations import FILE, keep, known
+from notebook_ci.notebooks.durations import CACHED, FILE, keep, known
 
 
 def workspace(cwd: Path, environ: dict[str, str] | None = None) -> Workspace:
@@ -29,12 +29,23 @@ def test_what_is_kept_is_known_the_next_time(tmp_path: Path) -> None:
     assert (tmp_path / ".notebook-ci" / ".gitignore").read_text() == "*\n"
 
 
-def test_a_runner_knows_nothing_and_keeps_nothing(tmp_path: Path, file: Path) -> None:
+def test_a_runner_keeps_them_where_a_cache_brings_them(tmp_path: Path, file: Path) -> None:
     file.write_text('{"a.ipynb": 1.5}')
-    on_runner = workspace(tmp_path, {"RUNNER_TEMP": "x"})
+    on_runner = workspace(tmp_path, {"RUNNER_TEMP": str(tmp_path / "temp")})
+    (tmp_path / "temp").mkdir()
     assert known(on_runner) == {}
     keep({"a.ipynb": 2.0}, on_runner)
+    keep({"b.ipynb": 3.0}, on_runner)
+    assert known(on_runner) == {"a.ipynb": 2.0, "b.ipynb": 3.0}
+    assert (tmp_path / "temp" / CACHED / FILE).exists()
     assert file.read_text() == '{"a.ipynb": 1.5}'
+
+
+def test_a_file_that_is_given_wins(tmp_path: Path, file: Path) -> None:
+    file.write_text('{"a.ipynb": 1.5}')
+    (tmp_path / "own.json").write_text('{"a.ipynb": 2}')
+    assert known(workspace(tmp_path), "own.json") == {"a.ipynb": 2.0}
+    assert known(workspace(tmp_path), "none.json") == {}
 
 
 @pytest.mark.parametrize(
@@ -52,6 +63,7 @@ def test_a_runner_knows_nothing_and_keeps_nothing(tmp_path: Path, file: Path) ->
         (b"{" * 100_000, {}),
         (b"[" * 100_000, {}),
         (b'{"a": 1e999, "b": 1}', {"b": 1.0}),
+        (b'{"a": -1, "b": true, "c": 864001, "d": 0, "e": 864000}', {"d": 0.0, "e": 864000.0}),
     ],
     ids=lambda each: repr(each)[:30],
 )

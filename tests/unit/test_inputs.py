@@ -10,7 +10,7 @@ import pytest
 from notebook_ci.base.config_file import missed_config
 from notebook_ci.base.inputs import CONFIG, declared
 from notebook_ci.base.load_inputs import CHECK_ONLY, FROM_STDIN, load
-from notebook_ci.stages import STAGES, load_stage
+from notebook_ci.stages import ALL_STAGES, load_stage
 from unit.example_inputs import STAGE, Caller, Example, in_toml
 
 # --- Where values come from
@@ -153,7 +153,7 @@ def test_an_unknown_table_is_named_with_its_line_and_the_nearest(call: Caller, t
 
 
 def test_an_unknown_table_is_named_with_those_there_are(call: Caller) -> None:
-    tables = "`setup-env`, `dvc-pull`, `validate-data`, `execute-notebook`, `build-image`, `log-run`, `pipeline`"
+    tables = ", ".join(f"`{name}`" for name in (*ALL_STAGES, "pipeline"))
     assert call.refused(toml="[whatever]\n").hint == f"Known: {tables}."
     assert call.refused(toml="[dvc-pul]\n").hint == f"Did you mean `dvc-pull`? Known: {tables}."
     assert call.load(toml="[dvc-pull]\nx = 1\n[pipeline]\ny = 2\n") == Example()
@@ -218,7 +218,7 @@ def test_help_shows_what_a_value_is_and_nothing_of_the_launchers_own(
     assert CHECK_ONLY not in text
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", ALL_STAGES)
 def test_help_ends_with_an_example_that_works(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     model = load_stage(name).inputs
     with pytest.raises(SystemExit):

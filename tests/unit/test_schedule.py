@@ -6,7 +6,8 @@ from itertools import pairwise
 import pytest
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.execute_notebook.schedule import Schedule, Scheduled, chains, ordered
+from notebook_ci.execute_notebook.schedule import Schedule, Scheduled
+from notebook_ci.notebooks.order import chains, ordered
 
 
 def step(name: str, *, needs: Iterable[str] = (), after: Iterable[str] = (), seconds: float = 0.0) -> Scheduled:

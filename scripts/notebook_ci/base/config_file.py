@@ -9,10 +9,10 @@ from notebook_ci.base.errors import InputError, Problem, located
 from notebook_ci.base.files import parse_toml, read_text
 from notebook_ci.base.inputs import CONFIG, Input, unknown
 from notebook_ci.base.texts import quote
-from notebook_ci.stages import STAGES
+from notebook_ci.stages import ALL_STAGES
 
 # The names of its tables.
-TABLES = (*STAGES, "pipeline")
+TABLES = (*ALL_STAGES, "pipeline")
 
 
 def read(cwd: Path, named: str, stage: str, inputs: Mapping[str, Input]) -> dict[str, Any]:
@@ -28,12 +28,13 @@ def read(cwd: Path, named: str, stage: str, inputs: Mapping[str, Input]) -> dict
                 raise _not_of_a_stage(file, name, table, stage, inputs)
     values = {}
     known = {name: item for name, item in inputs.items() if name != "config"}
-    for name, raw in tables.get(stage, {}).items():
-        line = _line(text, rf"{_key(name)}\s*[=.]|\[+\s*{_key(stage)}\.{_key(name)}\s*[\].]", after=stage)
+    shared = {name: item.also_in for name, item in known.items() if name in tables.get(item.also_in, {})}
+    for name, table in (shared | dict.fromkeys(tables.get(stage, {}), stage)).items():
+        line = _line(text, rf"{_key(name)}\s*[=.]|\[+\s*{_key(table)}\.{_key(name)}\s*[\].]", after=table)
         with located(file, line):
             if name not in known:
                 raise unknown(f"`[{stage}]` has an unknown key {quote(name)}", name, known)
-            values[name] = known[name].read(raw, f"`{name}` in `[{stage}]`")
+            values[name] = known[name].read(tables[table][name], f"`{name}` in `[{table}]`")
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -43,7 +44,7 @@ def _not_of_a_stage(file: str, name: str, value: object, stage: str, inputs: Map
         return InputError(f"`{name}` is not a table.", hint=f"Write `[{name}]` on a line of its own.")
     if is_table and name not in inputs:
         return unknown(f"`{file}` has an unknown table {quote(name)}", name, TABLES)
-    header = f"`[{stage}]`" if name in inputs else f"the name of a stage, for example `[{STAGES[0]}]`,"
+    header = f"`[{stage}]`" if name in inputs else f"the name of a stage, for example `[{ALL_STAGES[0]}]`,"
     hint = f"Write `[{stage}.{name}]`." if is_table else f"Write {header} on a line above it."
     return InputError(f"{quote(name)} is not in the table of a stage.", hint=hint)
 

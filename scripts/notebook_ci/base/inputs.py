@@ -16,13 +16,17 @@ from notebook_ci.base.values import PATH, SLUG, Kind
 CONFIG = "notebook-ci.toml"
 
 
-def given(kind: Kind, description: str, *, default: object, shown_default: str = "", tuning: bool = False) -> Any:
+def given(
+    kind: Kind, description: str, *, default: object, shown_default: str = "", tuning: bool = False, also_in: str = ""
+) -> Any:
     """Declare an input. `description` is for documents; the README lists `tuning` ones apart.
 
-    `shown_default` is for documents, too, where `default` does not say what happens without the input.
+    `shown_default` is for documents, too, where `default` does not say what happens without the input. `also_in` is the
+    stage in whose table of the config file the value is looked for, too.
     """
     shown_default = shown_default or ("none" if default in ("", (), {}, None) else quote(default))
     metadata = {"kind": kind, "description": description, "shown_default": shown_default, "tuning": tuning}
+    metadata["also_in"] = also_in
     if isinstance(default, dict):
         return dataclasses.field(default_factory=default.copy, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -68,6 +72,7 @@ class Input:
     description: str
     shown_default: str
     tuning: bool
+    also_in: str
 
     def read(self, raw: object, origin: str) -> Any:
         """Return the value of `raw`, which messages call `origin`; None means "not given"."""

@@ -60,7 +60,7 @@ def _boolean(value: object) -> bool:
     raise ValueError
 
 
-def _count(value: object, least: int = 1, most: int = MOST_COUNTED) -> int:
+def _count(value: object, *, least: int = 1, most: int = MOST_COUNTED) -> int:
     count = int(_scalar(value, str, int))
     if not least <= count <= most:
         raise ValueError
@@ -117,8 +117,6 @@ MOST_SECONDS = 10 * 24 * 3600
 _BYTES = {"": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3}
 TEXT = Kind("text", _text, "TEXT")
 PATH = Kind("text", _text, "PATH")
-COUNT = Kind(f"a whole number from 1 to {MOST_COUNTED}", _count, "NUMBER")
-RETRIES = Kind(f"a whole number from 0 to {MOST_RETRIES}", partial(_count, least=0, most=MOST_RETRIES), "NUMBER")
 WORKERS = Kind(f"`auto` or a whole number from 1 to {MOST_COUNTED}", _workers, "auto|NUMBER")
 PRELOAD = Kind("`auto`, `off`, or module names, one per line", _preload, "auto|off|MODULE", many=True)
 SIZE = Kind("a number of bytes, or a size such as `500 MB` (`kB`, `MB`, `GB`)", _size, "SIZE")
@@ -137,6 +135,15 @@ PYTHON_VERSION = Kind(
     "VERSION",
 )
 YAML_MAP = YamlKind("YAML: `name: value`, one per line", yaml12.as_map, "YAML")
+
+
+def whole_number(least: int, most: int) -> Kind:
+    parse = partial(_count, least=least, most=most)
+    return Kind(f"a whole number from {least} to {most}", parse, "NUMBER")
+
+
+COUNT = whole_number(1, MOST_COUNTED)
+RETRIES = whole_number(0, MOST_RETRIES)
 
 
 def choice(*accepted: str) -> Kind:

@@ -1,12 +1,10 @@
 """What execute-notebook takes and gives."""
 
 from dataclasses import dataclass
-from functools import partial
 
-from notebook_ci.base.inputs import StageInputs, given
+from notebook_ci.base.inputs import given
 from notebook_ci.base.values import (
     BOOLEAN,
-    GLOBS,
     PATH,
     PRELOAD,
     RETRIES,
@@ -14,18 +12,13 @@ from notebook_ci.base.values import (
     SIZE,
     WORKERS,
     YAML_MAP,
-    YamlKind,
     choice,
 )
-from notebook_ci.base.yaml12 import Values, as_lists
-from notebook_ci.execute_notebook.settings import FOR, ON_CELL_ERROR, SHELL_ERRORS, NotebookRule
+from notebook_ci.base.yaml12 import Values
+from notebook_ci.execute_notebook.settings import FOR, ON_CELL_ERROR, SHELL_ERRORS
 from notebook_ci.execute_notebook.sweep import SETS
-
-NEEDS = YamlKind(
-    "YAML: `notebook: [notebooks]`, one per line",
-    partial(as_lists, hint="Write `report.ipynb: [train.ipynb]`."),
-    "YAML",
-)
+from notebook_ci.notebooks.inputs import NotebookInputs
+from notebook_ci.notebooks.settings import NotebookRule
 
 OUTPUTS = {
     "executed": "Number of notebooks that were executed, including failed ones.",
@@ -37,35 +30,26 @@ OUTPUTS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExecuteInputs(StageInputs):
+class ExecuteInputs(NotebookInputs):
     """Execute Jupyter notebooks with parameters, and annotate the line that failed."""
 
-    notebooks: tuple[str, ...] = given(
-        GLOBS,
-        "Notebooks to execute: files, folders or globs (`**` matches any folders), one per line, relative to the "
-        "workspace. Hidden folders and virtual environments are ignored. A line that matches nothing is an error. "
-        "Notebooks of jupytext (`.py`, `.md`, `.Rmd`) are executed only if a line ends with their suffix.",
-        default=("**/*.ipynb",),
-        shown_default="`**/*.ipynb`",
+    changed_only: bool = given(
+        BOOLEAN,
+        "Execute only the notebooks that a change affects, and those that must run with them. In doubt, all: see the "
+        "README of plan-notebooks.",
+        default=False,
+        tuning=True,
     )
-    exclude: tuple[str, ...] = given(GLOBS, "Notebooks to leave out, in the same format as `notebooks`.", default=())
     parameters: Values = given(
         YAML_MAP,
         "Parameters for the notebooks, as YAML 1.2. Each notebook gets those that its cell tagged `parameters` "
         "declares. One that no notebook declares is an error. The executed notebooks show them: never pass secrets.",
         default={},
     )
-    parameters_file: str = given(PATH, "YAML file of parameters. `parameters` overrides single values.", default="")
     sweep: dict[str, Values] = given(
         SETS,
         "Sets of parameters. A notebook is executed once per set that contains a parameter it declares. A set "
         "overrides `parameters`. Executions are named after the set or its values: `train@a=0.1.ipynb`.",
-        default={},
-    )
-    needs: dict[str, tuple[str, ...]] = given(
-        NEEDS,
-        "Which notebooks must pass before another one starts: `report.ipynb: [train.ipynb]`. Both sides can be "
-        "globs. If a needed notebook fails, the one that needs it is skipped.",
         default={},
     )
     for_: tuple[NotebookRule, ...] = given(
@@ -87,13 +71,6 @@ class ExecuteInputs(StageInputs):
         "How often a notebook that failed is executed again, each time in a new kernel. If it passes then, a warning "
         "says that it is flaky.",
         default=0,
-        tuning=True,
-    )
-    execution_order: str = given(
-        choice("auto", "sorted", "parallel"),
-        "Which notebooks run one after the other. `auto`: the numbered notebooks of each folder (`01-`, `02_`), in "
-        "order, even if one fails. `sorted`: all. `parallel`: none. `needs` always applies.",
-        default="auto",
         tuning=True,
     )
     workers: int | None = given(

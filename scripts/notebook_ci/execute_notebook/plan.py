@@ -16,11 +16,10 @@ from notebook_ci.base.texts import did_you_mean, listed, quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.base.yaml12 import Values
 from notebook_ci.execute_notebook.model import ExecuteInputs
-from notebook_ci.execute_notebook.schedule import chains, ordered
 from notebook_ci.execute_notebook.settings import OF_INPUTS, Settings, settings
-from notebook_ci.notebooks import document, parameters, text_notebooks
+from notebook_ci.notebooks import document, order, parameters
 from notebook_ci.notebooks.document import Document, UnreadError
-from notebook_ci.notebooks.selection import SUFFIX, SUFFIXES, everything, expand, matching, select
+from notebook_ci.notebooks.selection import SUFFIX, SUFFIXES, everything, expand, matching, select, without_others
 from notebook_ci.records.execute_notebook import ALLOW, NotebookResult
 from notebook_ci.records.run_directory import RunDirectory
 
@@ -105,12 +104,10 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
             hint="Set `output-dir` to a folder of its own.",
         )
     found = select(inputs.notebooks, inputs.exclude, cwd, never=outputs)
-    named = {path for each in inputs.notebooks if (cwd / each).is_file() for path in expand(each, cwd)}
-    others = [path for path in found if path not in named and text_notebooks.is_other(cwd / path)]
-    chosen = [path for path in found if path not in others] or found  # they fail, and say why
+    chosen, others = without_others(found, inputs.notebooks, cwd)
     all_notebooks = functools.cache(lambda: sorted(everything(cwd, outputs)))  # searched only on demand
-    needs, unmet = _needs(inputs.needs, chosen, all_notebooks)
-    paths = ordered(chosen, needs)
+    needs, unmet = order.needed(inputs.needs, chosen, all_notebooks)
+    paths = order.ordered(chosen, needs)
     executions = tuple(_executions(paths, given, sets))
     names = [name for each in executions for name in (each.path, each.name)]
     matched = {glob: matching(glob, names) for rule in inputs.for_ for glob in rule.notebooks}
@@ -123,7 +120,8 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     _refuse_unknown(strict, given | swept, executions, all_notebooks)
     useless = [("exclude", each) for each in inputs.exclude if not expand(each, cwd, SUFFIXES)]
     useless += [("for", glob) for glob in matched if not matched[glob] and not matching(glob, all_notebooks())]
-    if left_out := listed([path for path in others if path not in chosen], MOST_LISTED):
+    if others:
+        left_out = listed(others, MOST_LISTED)
         unmet.append(f"Not executed, because they have no header of Jupyter and no cell markers: {left_out}.")
     unmet += [f"`{where}` lists {quote(each)}, which matches no notebook." for where, each in useless]
     with_own = {each.path: sorted(each.settings.own) for each in executions if each.settings.own}
@@ -133,7 +131,7 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     return ExecutionPlan(
         executions=executions,
         needs=needs,
-        chains=chains(paths, inputs.execution_order),
+        chains=order.chains(paths, inputs.execution_order),
         parameters=given,
         output_dir=output_dir,
         missing=inputs.parameters_file if is_late else "",
@@ -204,38 +202,6 @@ def _without_code(executions: Iterable[Execution]) -> Iterator[Problem]:
             message = f"`{path}` has no code cells: nothing in it is executed."
             hint = "Begin them with ```` ```python ```` in Markdown, and with ```` ```{code-cell} ```` in MyST."
             yield Problem(severity="warning", message=message, hint=hint, file=path, line=1)
-
-
-def _needs(
-    given: Mapping[str, Sequence[str]], chosen: Sequence[str], all_notebooks: Callable[[], Sequence[str]]
-) -> tuple[dict[str, set[str]], list[str]]:
-    """Return which executed notebooks need which, and notices about patterns that match no executed notebook."""
-    needs: dict[str, set[str]] = {}
-    notices: list[str] = []
-    for pattern, others in given.items():
-        found = {other: _matches(other, chosen, all_notebooks) for other in others}
-        needed = {path for paths in found.values() for path in paths}
-        dependents = _matches(pattern, chosen, all_notebooks)
-        for path in dependents:
-            needs.setdefault(path, set()).update(needed - ({path} if pattern != path or path not in others else set()))
-        notices += [
-            f"`needs` lists {quote(other)}, which is not run this time; dependents start without it."
-            for other, paths in found.items()
-            if dependents and not paths
-        ]
-    return needs, notices
-
-
-def _matches(pattern: str, chosen: Sequence[str], all_notebooks: Callable[[], Sequence[str]]) -> list[str]:
-    """Return the executed notebooks that a pattern matches; raise InputError if it matches none of the workspace."""
-    if found := matching(pattern, chosen):
-        return found
-    if not matching(pattern, all_notebooks()):
-        raise InputError(
-            f"`needs` lists {quote(pattern)}, which matches no notebook.",
-            hint=f"{did_you_mean(all_notebooks(), pattern)} Patterns are relative to the workspace.",
-        )
-    return []
 
 
 def _parameters_file(name: str, cwd: Path) -> Values:

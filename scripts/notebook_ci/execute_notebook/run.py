@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kernel_server.interface import KernelServer, Limits, NotForkedError, Servers, processes, serving
+from notebook_ci.affected.notebooks import Candidates, select
 from notebook_ci.base import signals
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import CheckFailed, together
@@ -17,7 +19,7 @@ from notebook_ci.base.files import sha256
 from notebook_ci.base.process import LINUX
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.conda.activation import activated
-from notebook_ci.execute_notebook import durations, machine, plan
+from notebook_ci.execute_notebook import machine, plan
 from notebook_ci.execute_notebook.folders import make_folder, temporary_folder
 from notebook_ci.execute_notebook.interpreter import (
     EARLIER,
@@ -34,7 +36,7 @@ from notebook_ci.execute_notebook.missing import ImportCheck
 from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.plan import Execution, ExecutionPlan
 from notebook_ci.execute_notebook.schedule import Schedule, Scheduled
-from notebook_ci.notebooks import document
+from notebook_ci.notebooks import document, durations
 from notebook_ci.notebooks.document import Document
 from notebook_ci.records.environment import default_environment
 from notebook_ci.records.execute_notebook import ExecuteRecord, NotebookResult
@@ -42,6 +44,7 @@ from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.tools import integrity
 
 PRELOADED_PART = 0.25
+SHORT_COMMIT = 12  # digits
 
 
 def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record: ExecuteRecord) -> None:
@@ -50,6 +53,11 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
     Raises InputError if an input is wrong, before anything is executed; SurroundingsError if no interpreter can run the
     notebooks, or if outputs cannot be written. If the job is cancelled, the record holds the results so far.
     """
+    if inputs.changed_only:
+        planned = _affected_only(planned, inputs, context)
+        if not planned.executions:
+            record.status = "skipped"
+            return
     candidate = find(inputs.python, inputs.slug, context.run_directory, context)
     environ = activated(context.environ, candidate.prefix)
     with temporary_folder() as folder, _nothing_left(), contextlib.ExitStack() as stack:
@@ -96,6 +104,25 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
             record.metrics = _merged_metrics(record.notebooks)
             _report_preload(inputs, servers, context)
             durations.keep({each.name: each.duration for each in record.notebooks if each.status == "passed"}, context)
+
+
+def _affected_only(planned: ExecutionPlan, inputs: ExecuteInputs, context: Context) -> ExecutionPlan:
+    documents = {each.path: each.document for each in planned.executions}
+    given = json.dumps([inputs.parameters, inputs.sweep])
+    selection = select(Candidates(documents, planned.needs, planned.chains), inputs, context, given)
+    reasons, base = selection.reasons, quote(selection.base[:SHORT_COMMIT])
+    for path, reason in reasons.items():
+        context.console.progress(f"{path}: {reason}")
+    if not reasons:
+        context.notice(f"No notebook is affected by what changed since {base}.")
+    elif left_out := [path for path in documents if path not in reasons]:
+        names = listed(left_out, plan.MOST_LISTED)
+        context.notice(f"Not executed, because not affected by what changed since {base}: {names}.")
+    return dataclasses.replace(
+        planned,
+        executions=tuple(each for each in planned.executions if each.path in reasons),
+        chains=[chain for chain in planned.chains if chain[0] in reasons],
+    )
 
 
 def _report_imports(check: ImportCheck, interpreter: Interpreter, inputs: ExecuteInputs, context: Context) -> None:

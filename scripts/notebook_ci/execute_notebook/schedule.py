@@ -1,18 +1,8 @@
 """Decides which execution begins next. Pure: it starts nothing."""
 
 import graphlib
-import heapq
-import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-
-from notebook_ci.base.errors import InputError
-
-_Key = list[tuple[list[tuple[str, int]], str]]
-
-_PIECES = re.compile(r"(\D*)(\d*)")
-_NUMBERED = re.compile(r"\d+[-_. ]")
 
 
 @dataclass(frozen=True)
@@ -62,46 +52,6 @@ class Schedule:
                 skipped.append((other, each))
             ended += dependents
         return skipped
-
-
-def ordered(paths: Iterable[str], needs: Mapping[str, Collection[str]]) -> list[str]:
-    """Sort notebooks, numbers by value, each after those that it needs; raise InputError if some need each other."""
-    graph = graphlib.TopologicalSorter({path: needs.get(path, ()) for path in paths})
-    try:
-        graph.prepare()
-    except graphlib.CycleError as error:
-        circle = " needs ".join(reversed(error.args[1]))
-        raise InputError(f"Notebooks need each other in a circle: {circle}.", hint="Correct `needs`.") from error
-    found: list[str] = []
-    ready: list[tuple[_Key, str]] = []
-    while graph.is_active():
-        for path in graph.get_ready():
-            heapq.heappush(ready, (_natural(path), path))
-        _, first = heapq.heappop(ready)
-        graph.done(first)
-        found.append(first)
-    return found
-
-
-def chains(paths: Sequence[str], order: str) -> list[list[str]]:
-    """Return the notebooks that run one after the other; `paths` come from `ordered`.
-
-    `auto`: the numbered ones of each folder (`01-`, `02_`); `sorted`: all; `parallel`: none.
-    """
-    if order == "parallel":
-        return []
-    if order == "sorted":
-        return [list(paths)] if len(paths) > 1 else []
-    folders: dict[PurePosixPath, list[str]] = {}
-    for path in map(PurePosixPath, paths):
-        if _NUMBERED.match(path.name):
-            folders.setdefault(path.parent, []).append(str(path))
-    return [numbered for numbered in folders.values() if len(numbered) > 1]
-
-
-def _natural(path: str) -> _Key:
-    """Return a sort key: `2-a` comes before `10-b`, and the files of a folder stay together."""
-    return [([(text, int(number or 0)) for text, number in _PIECES.findall(part)], part) for part in path.split("/")]
 
 
 def _urgencies(executions: Sequence[Scheduled]) -> dict[str, float]:

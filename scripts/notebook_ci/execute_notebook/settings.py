@@ -6,16 +6,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from notebook_ci.base.errors import InputError
-from notebook_ci.base.inputs import unknown
-from notebook_ci.base.texts import quote
-from notebook_ci.base.values import GLOBS, RETRIES, SECONDS, Kind, YamlKind, choice
-from notebook_ci.base.yaml12 import Value
+from notebook_ci.base.values import RETRIES, SECONDS, Kind, choice
+from notebook_ci.notebooks.settings import METADATA, OF_JOBS, OWN, NotebookRule, checked, kind_of_rules
 from notebook_ci.records.execute_notebook import ALLOW
 from notebook_ci.records.record import now
 
-METADATA = "notebook-ci"  # the key in the metadata of a notebook
-NOTEBOOKS = "notebooks"
 MOST_REASON = 300  # characters
 HINT = "Write `- {notebooks: NAME.ipynb, retries: 2}`, one per line. Put text that contains `: ` in quotes."
 
@@ -43,14 +38,6 @@ KINDS: Mapping[str, Kind] = {
 OF_INPUTS = [name for name in KINDS if name != ALLOW]  # the inputs of the same names apply to all other notebooks
 
 
-@dataclass(frozen=True)
-class NotebookRule:
-    """An entry of `for`."""
-
-    notebooks: tuple[str, ...]  # globs
-    settings: Mapping[str, object]  # by name, as written
-
-
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What applies to one notebook."""
@@ -76,34 +63,12 @@ def settings(common: Mapping[str, Any], rules: Iterable[NotebookRule], metadata:
     Raises InputError if the metadata are wrong.
     """
     ruled = dict(pair for rule in rules for pair in rule.settings.items())
-    own = _checked(metadata.get(METADATA, {}), f"`{METADATA}` in the notebook's metadata", KINDS)
+    checked_own = checked(metadata.get(METADATA, {}), OWN, {**KINDS, **OF_JOBS})
+    own = {name: raw for name, raw in checked_own.items() if name in KINDS}
     given = own | ruled
     values = {**common, **{name: KINDS[name].parse(raw) for name, raw in given.items()}}
     fields = {name.replace("-", "_"): value for name, value in values.items()}
     return Settings(**fields, given=given, own=own.keys() - ruled.keys())
 
 
-def rules(value: Value, origin: str) -> tuple[NotebookRule, ...]:
-    """Return the entries of `for`. Raises InputError."""
-    found = []
-    for entry in value if isinstance(value, list) else [value]:
-        given = dict(_checked(entry, origin, {NOTEBOOKS: GLOBS, **KINDS}))
-        globs = GLOBS.parse(given.pop(NOTEBOOKS, ""))
-        if not globs or not given:
-            raise InputError(f"{origin} has {quote(entry)}, without notebooks or without settings.", hint=HINT)
-        found.append(NotebookRule(globs, given))
-    return tuple(found)
-
-
-def _checked(value: object, origin: str, kinds: Mapping[str, Kind]) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        hint = f"Write a map of {', '.join(map(quote, kinds))}."
-        raise InputError(f"{origin} has {quote(value)}, which is not a map.", hint=hint)
-    for name in value:
-        if name not in kinds:
-            raise unknown(f"{origin} has an unknown key {quote(name)}", name, kinds)
-        kinds[name].read(value[name], f"`{name}` of {origin}")
-    return value
-
-
-FOR = YamlKind("YAML: a list of maps with `notebooks` and settings", rules, "YAML", hint=HINT)
+FOR = kind_of_rules(KINDS, HINT)

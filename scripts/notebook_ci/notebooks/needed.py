@@ -74,6 +74,32 @@ class LocalModules:
                     guarded = (replace(each, guard=each.guard or imported.guard) for each in inner)
                     pending += [(module, cell, each) for each in guarded]
 
+    def imported(self, code: Document | Path, file: Path) -> set[Path]:
+        """Return the local files that imports in a notebook or module, which is in `file`, may run.
+
+        What is beside the file wins, unless its code changes where Python looks.
+        """
+        if isinstance(code, Path):
+            found, is_anywhere = _code(code) if code.suffix == ".py" else ((), None)
+        else:
+            found = [each for _, each in imports.of_document(code)]
+            is_anywhere = _CHANGES_PATH.search("\n".join(cell.source for cell in code.cells))
+        return {
+            module
+            for path in {path for each in found for path in each.paths()}
+            for folder in self._may_provide(path, file, is_anywhere=bool(is_anywhere))
+            for module in _modules_of(folder, path.lstrip(".").split("."))
+        }
+
+    def _may_provide(self, path: str, file: Path, *, is_anywhere: bool) -> list[Path]:
+        parts = path.lstrip(".").split(".")
+        level = len(path) - len(path.lstrip("."))
+        if level:
+            return list(file.parents[level - 1 : level])
+        if _provides(file.parent, parts) and not is_anywhere:
+            return [file.parent]
+        return [each for each in (file.parent, *self._folders.get(parts[0], ())) if _provides(each, parts)]
+
     def elsewhere(self, path: str) -> Path | None:
         """Return the folder in which Python would find a module."""
         parts = path.split(".")

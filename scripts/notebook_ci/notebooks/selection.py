@@ -52,6 +52,17 @@ def select(patterns: Iterable[str], exclude: Iterable[str], cwd: Path, never: It
     return remaining
 
 
+def without_others(found: Sequence[str], patterns: Iterable[str], cwd: Path) -> tuple[list[str], list[str]]:
+    """Divide selected files into notebooks, and text files that are none, unless `patterns` name them.
+
+    If there are only such text files, they count as notebooks: they fail, and say why.
+    """
+    named = {path for each in patterns if (cwd / each).is_file() for path in expand(each, cwd)}
+    others = [path for path in found if path not in named and text_notebooks.is_other(cwd / path)]
+    chosen = [path for path in found if path not in others]
+    return (chosen, others) if chosen else (list(found), [])
+
+
 def everything(cwd: Path, never: Iterable[Path], suffixes: Sequence[str] = SUFFIXES) -> Iterator[str]:
     """Yield all notebooks of the workspace; see `select`."""
     folders, inside = [folder.resolve() for folder in never], [cwd.resolve()]

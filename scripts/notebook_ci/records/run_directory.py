@@ -25,6 +25,7 @@ from notebook_ci.records.build_image import BuildImageRecord
 from notebook_ci.records.dvc_pull import DvcPullRecord
 from notebook_ci.records.execute_notebook import ExecuteRecord
 from notebook_ci.records.log_run import LogRunRecord
+from notebook_ci.records.plan_notebooks import PlanNotebooksRecord
 from notebook_ci.records.record import SCHEMA, SCHEMA_NAME, Record, StageRecord, now
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.records.validate_data import ValidateRecord
@@ -39,6 +40,7 @@ OF_STAGE: Mapping[str, type[Record]] = {
     "execute-notebook": ExecuteRecord,
     "build-image": BuildImageRecord,
     "log-run": LogRunRecord,
+    "plan-notebooks": PlanNotebooksRecord,
 }
 _COMMON = [field.name for field in dataclasses.fields(Record)]
 

@@ -14,7 +14,7 @@ from notebook_ci.base.errors import Problem
 from notebook_ci.base.markdown import ICONS, count, duration, folded, inline, table, title
 from notebook_ci.base.texts import printable
 from notebook_ci.records.record import Record
-from notebook_ci.stages import STAGES
+from notebook_ci.stages import ALL_STAGES
 
 Part = TypeVar("Part", str, list[str])
 SIGNIFICANT_DIGITS = 6
@@ -23,7 +23,7 @@ MARKS = {"passed": "✓", "failed": "✗", "error": "✗", "skipped": "-"}  # on
 DIGESTS = {"env-digest": "environment", "data-digest": "data", "image-id": "image", "digest": "image in its registry"}
 
 # Imported now: once a notebook has run, it may have written these files.
-_OF_STAGE = {stage: import_module(f"notebook_ci.{stage.replace('-', '_')}.summary") for stage in STAGES}
+_OF_STAGE = {stage: import_module(f"notebook_ci.{stage.replace('-', '_')}.summary") for stage in ALL_STAGES}
 
 
 def summarize(records: Sequence[Record]) -> Summary:
@@ -106,7 +106,7 @@ def _of_stage(function: str, record: Record, default: Part) -> Part:
     `note` is the result in a few words of plain text, `section` are blocks of Markdown, `verdict` is why it failed: if
     that is empty, the last error says so.
     """
-    if record.stage not in STAGES:
+    if record.stage not in ALL_STAGES:
         return default
     part: Part = getattr(_OF_STAGE[record.stage], function, lambda _: default)(record)
     return part

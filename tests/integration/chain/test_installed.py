@@ -15,7 +15,7 @@ import pytest
 from integration.suite import PATH, PYTHON, ROOT, Workspace, base_environ, notebook, only_tools, private_mount
 from notebook_ci import VERSION
 from notebook_ci.base import indexes
-from notebook_ci.stages import STAGES
+from notebook_ci.stages import ALL_STAGES
 
 UV = Path(sys.executable).with_name("uv")
 SHIPPED = ("scripts", "requirements")
@@ -134,7 +134,7 @@ def test_it_says_what_it_is_and_installs_nothing_for_that(command: Path, tmp_pat
     assert usage.stdout.startswith(
         "usage: notebook-ci STAGE [--help] [--plan] [inputs]\n       notebook-ci migrate-suite FILE...\n"
     )
-    assert all(f"\n  {name} " in usage.stdout for name in ("pipeline", *STAGES))
+    assert all(f"\n  {name} " in usage.stdout for name in ("pipeline", *ALL_STAGES))
     assert stage.stdout.startswith("usage: notebook-ci setup-env ")
     assert "launch.sh" not in usage.stdout + stage.stdout
     assert (wrong.returncode, wrong.stdout) == (2, "")

@@ -232,7 +232,9 @@ def test_a_laptop_begins_with_what_took_longest_the_last_time(workspace: Workspa
     assert begun(workspace) == ["new", "c", "b", "a"], "one that is not known may be a long one"
 
 
-def test_a_runner_keeps_no_durations(workspace: Workspace, kernel: Path) -> None:
+def test_a_runner_keeps_durations_where_a_cache_can_take_them(workspace: Workspace, kernel: Path) -> None:
     workspace.write("a.ipynb", notebook("1"))
     assert workspace.execute(kernel).code == 0
-    assert not list(workspace.base.rglob("durations.json"))
+    assert list(workspace.base.rglob("durations.json")) == [
+        workspace.runner_temp / "notebook-ci-durations" / "durations.json"
+    ]

@@ -7,7 +7,7 @@ import pytest
 
 from integration.launch.checkouts import PATH, ROOT, STAGE, Checkout
 from notebook_ci import VERSION as VERSION_OF_SUITE
-from notebook_ci.stages import STAGES
+from notebook_ci.stages import ALL_STAGES
 
 
 def test_a_warm_start_hands_over_at_once_as_the_same_process(first: Checkout) -> None:
@@ -103,7 +103,7 @@ def test_it_tells_how_it_is_called(first: Checkout, arguments: list[str], code: 
     lines = told.splitlines()
     assert lines[0] == "usage: launch.sh STAGE [--help] [--plan] [inputs]"
     named = [line.split()[0] for line in lines[lines.index("Stages:") + 1 :] if line.startswith("  ")]
-    assert named == ["pipeline", *STAGES]
+    assert named == ["pipeline", *ALL_STAGES]
     assert "  execute-notebook  Execute Jupyter notebooks with parameters" in told
     assert "--exec " not in told
 

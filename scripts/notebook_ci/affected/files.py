@@ -1,0 +1,139 @@
+"""Which files of a workspace a notebook uses, as far as the texts say: modules, and what they name, at any depth."""
+
+import functools
+import json
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from notebook_ci.base import yaml12
+from notebook_ci.base.errors import NotebookCiError
+from notebook_ci.base.files import read_bytes
+from notebook_ci.notebooks import document as reading
+from notebook_ci.notebooks import parameters, text_notebooks
+from notebook_ci.notebooks.document import Document
+from notebook_ci.notebooks.needed import LocalModules
+
+MOST_BYTES = 2**20
+PIPELINE = "dvc.yaml"
+GIVEN = ":parameters"
+# What other files may say of the files that they use. A notebook that names one of these uses what that names, too.
+_TEXTS = frozenset(
+    (".py", ".ipynb", ".r", ".jl", ".sql", ".sh", ".yaml", ".yml", ".json", ".toml", ".ini", ".cfg", ".env", ".txt")
+)
+_CODE = frozenset({".py", ".ipynb"})
+# Code that finds files or modules whose names it does not say.
+_FINDS = re.compile(
+    r"\b(?:[ir]?glob|listdir|list\.files|scandir|iterdir|walk|import_module|__import__|run_path|run_module|"
+    r"spec_from_file_location|entry_points|exec)\s*\(|%run\s+(?:-\w+\s+)*(?!\S*\.(?:py|ipynb)\b)|\brun_line_magic\b"
+)
+
+
+class Text:
+    """What a text may say of files. `known` are the names of all files and folders."""
+
+    def __init__(self, text: str, known: Collection[str] = ()) -> None:
+        self.text = text
+        self.words = frozenset(re.findall(r"[\w.-]*\w", text))
+        self.finds_files = bool(_FINDS.search(text))
+        paths = [path.split("/") for path in re.findall(r"[^\s()\[\],=]+", re.sub(r"[\"'\\]", "/", text))]
+        # Folders with files that it does not name: `"data"`, f"data/{name}.csv", but not "data/raw.csv".
+        self.folders = {one for parts in paths for one, other in pairwise(parts) if other not in known} - {"", ".."}
+
+    def names(self, path: str, others: Iterable[str] = ()) -> bool:
+        """Return whether the text has the name of a file, or one of the `others`; for data, or that of its folder."""
+        pure = PurePosixPath(path)
+        if pure.name in self.text or any(each in self.text for each in others):
+            return True
+        # A folder of code is named to import from it, and imports are known.
+        return pure.suffix not in _CODE and not self.folders.isdisjoint(pure.parent.parts)
+
+
+class Files:
+    """The files of a workspace. A stage of `dvc.yaml` counts as a file that has its text, and is named as its outputs.
+
+    `paths` are all files, `documents` the notebooks that were read, `given` the text that their parameters come from.
+    """
+
+    def __init__(
+        self, cwd: Path, paths: Collection[str], documents: Mapping[str, Document | None], given: str = ""
+    ) -> None:
+        self._cwd = cwd.resolve()
+        self._documents = dict(documents)
+        self._modules = LocalModules(cwd)
+        self._by_name: dict[str, list[str]] = defaultdict(list)
+        self._stages: dict[str, str] = {GIVEN: given}
+        self._known = {part.removesuffix(".dvc") for path in paths for part in PurePosixPath(path).parts}
+        for path in sorted(paths):
+            if PurePosixPath(path).suffix.lower() in _TEXTS:
+                self._by_name[PurePosixPath(path).name].append(path)
+            if PurePosixPath(path).name == PIPELINE:
+                self._read_stages(path)
+
+    def used(self, path: str) -> set[str]:
+        """Return the files that a notebook uses, at any depth, and itself."""
+        found, pending = {path}, [path]
+        while pending:
+            new = self._directly_used(pending.pop()) - found
+            found |= new
+            pending += new
+        return found
+
+    @functools.cache  # noqa: B019 - one object per run
+    def text(self, path: str) -> Text:
+        """Return the text of a file, of a notebook its cells; empty if it cannot be read."""
+        if path in self._stages:
+            return Text(self._stages[path], self._known)
+        if document := self.document(path):
+            return Text("\n".join(cell.source for cell in document.cells), self._known)
+        try:
+            content = read_bytes(self._cwd / path, path, most=MOST_BYTES)
+        except NotebookCiError:
+            return Text("")
+        return Text(content.decode(errors="replace"), self._known)
+
+    def document(self, path: str) -> Document | None:
+        if path not in self._documents and PurePosixPath(path).suffix == ".ipynb":
+            try:
+                self._documents[path] = reading.read(self._cwd / path, text_notebooks.code_only)
+            except NotebookCiError:
+                self._documents[path] = None
+        return self._documents.get(path)
+
+    @functools.cache  # noqa: B019 - one object per run
+    def _directly_used(self, path: str) -> set[str]:
+        text = self.text(path)
+        named = {other for word in text.words for other in self._by_name.get(word, ())}
+        if path in self._stages:
+            return named
+        file, content = self._cwd / path, self.document(path)
+        if content:
+            named |= {stage for stage, body in self._stages.items() if file.name in body and stage != GIVEN}
+            named |= {GIVEN} if parameters.tagged(content) else set()
+        modules = self._modules.imported(content or file, file)
+        return named | {each.relative_to(self._cwd).as_posix() for each in modules if each.is_relative_to(self._cwd)}
+
+    def _read_stages(self, path: str) -> None:
+        """Read the stages of a `dvc.yaml`. What cannot be read is left to dvc-pull."""
+        try:
+            text = read_bytes(self._cwd / path, path, most=MOST_BYTES).decode(errors="replace")
+            stages: Any = yaml12.mapping(text, origin=path).get("stages")
+        except NotebookCiError:
+            return
+        for stage, body in stages.items() if isinstance(stages, dict) else ():
+            key = f"{path}:{stage}"
+            # `params` without a file are in this one.
+            self._stages[key] = json.dumps(body, ensure_ascii=False) + (" params.yaml" if "params" in body else "")
+            for name in _outputs(body):
+                self._by_name[PurePosixPath(name).name].append(key)
+                self._known.add(PurePosixPath(name).name)
+
+
+def _outputs(stage: Any) -> Iterator[str]:
+    body = stage.get("do", stage) if isinstance(stage, dict) else {}
+    for kind in ("outs", "metrics", "plots"):
+        for item in body.get(kind) or () if isinstance(body, dict) else ():
+            yield from item if isinstance(item, dict) else (str(item),)

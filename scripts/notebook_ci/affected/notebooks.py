@@ -1,0 +1,201 @@
+"""Which notebooks a change affects, and why. In doubt, all."""
+
+import contextlib
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+
+from notebook_ci.affected import changes
+from notebook_ci.affected.changes import Changes
+from notebook_ci.affected.files import Files, Text
+from notebook_ci.base.context import Context
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.files import parse_toml, read_text
+from notebook_ci.base.inputs import CONFIG
+from notebook_ci.base.texts import quote
+from notebook_ci.notebooks.document import Document
+from notebook_ci.notebooks.inputs import EXECUTE, NotebookInputs
+from notebook_ci.notebooks.selection import SUFFIX
+
+MOST_CHANGES = 1000  # with more, to find out what each affects takes longer than it saves
+# By default, these may affect every notebook: settings, the environment, the workflow, suites, what DVC knows.
+_FOR_ALL = re.compile(
+    rf"(?:.*/)?(?:{re.escape(CONFIG)}|pyproject\.toml|setup\.(?:py|cfg)|\.python-version|Pipfile|[^/]*\.lock|"
+    r"(?:[^/]*requirements?[^/]*|constraints[^/]*)\.(?:txt|in)|requirements/.*|(?:conda|environment|pixi|pylock)[^/]*\."
+    r"(?:ya?ml|toml)|(?:suites?|expectations|gx|great_expectations)/.*|dvc\.yaml|\.dvc/.*|\.github/(?:workflows|"
+    r"actions)/.*)"
+)
+# These affect no notebook, unless one names them.
+_FOR_NONE = re.compile(
+    r"[^/]*\.(?:md|rst)|(?:.*/)?README\.(?:md|rst|txt)|(?:LICEN[CS]E|COPYING|NOTICE|AUTHORS|CITATION|CODEOWNERS)[^/]*|\.gitignore|\.editorconfig|"
+    r"\.pre-commit-config\.yaml|\.github/.*|docs?/(?:.*/)?[^/]*\.(?:md|rst|png|jpe?g|gif|svg|pdf)",
+    re.IGNORECASE,
+)
+_OUTS = re.compile(r"^[\s-]*path:\s*[\"']?(.+?)[\"']?\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The notebooks that could run."""
+
+    documents: Mapping[str, Document | None]  # by path, each after those that it needs; None: it cannot be read
+    needs: Mapping[str, Collection[str]]
+    chains: Sequence[Sequence[str]]  # notebooks that run one after the other
+
+
+@dataclass(frozen=True)
+class Selection:
+    reasons: Mapping[str, str]  # per notebook that runs, why
+    base: str = ""  # the commit that was compared with; empty: all run
+
+
+def select(candidates: Candidates, inputs: NotebookInputs, context: Context, given: str = "") -> Selection:
+    """Return the notebooks that changes affect, and those that must run with them: see `_completed`.
+
+    `given` are parameters of this run. Reports in `context` why all run. Raises InputError if `base` does not exist.
+    """
+    changed = changes.find(inputs.base, context)
+    if changed.why_all:
+        report = context.warning if changed.is_doubt else context.notice
+        report(f"All notebooks run: {changed.why_all}.{f' {changes.HINT}' if changed.is_doubt else ''}")
+        return Selection(dict.fromkeys(candidates.documents, f"all run: {changed.why_all}"))
+    text = f"{_given(inputs, context.cwd)}\n{given}"
+    found = _affected(candidates, changed, inputs.config or CONFIG, text, context.cwd)
+    before = {path: set(others) for path, others in candidates.needs.items()}
+    for one, other in (pair for chain in candidates.chains for pair in pairwise(chain)):
+        before.setdefault(other, set()).add(one)
+    return Selection(_completed(found, list(candidates.documents), before), changed.base)
+
+
+def _affected(candidates: Candidates, changed: Changes, config: str, given: str, cwd: Path) -> dict[str, str]:
+    """Return the notebooks that the changes affect themselves, with the reason."""
+    documents = candidates.documents
+    paths = sorted(changed.paths)
+    if len(paths) > MOST_CHANGES:
+        return dict.fromkeys(documents, f"{len(paths):,} files changed")
+    known = {*changed.tracked, *paths}
+    files = Files(cwd, known, documents, given)
+    foreign = _foreign(paths, [files.text(path) for path in changed.tracked if _FOR_ALL.fullmatch(path)], cwd)
+    general = [path for path in paths if path == config or (_FOR_ALL.fullmatch(_below(path)) and path not in foreign)]
+    if general:
+        return dict.fromkeys(documents, f"{quote(general[0])} changed, which may affect all")
+    judge = _Effects(candidates, files, foreign, cwd)
+    judge.judge_untracked(known)
+    for path in paths:
+        judge.judge(path)
+    unknown = [path for path in paths if path not in judge.explained and not judge.is_harmless(path)]
+    if unknown:
+        return dict.fromkeys(documents, f"{quote(unknown[0])} changed, and no notebook names it: any may use it")
+    return judge.reasons
+
+
+def _completed(found: Mapping[str, str], paths: Sequence[str], before: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """Add the notebooks that come after an affected one, and those before these: they produce what these read.
+
+    `before` are the notebooks that one needs, or that come before it in a numbered chain. `paths` are in that order.
+    """
+    reasons = dict(found)
+    for path in paths:
+        if path not in reasons and (first := sorted(reasons.keys() & before.get(path, ()))):
+            reasons[path] = f"comes after {quote(first[0])}, which runs"
+    for path in reversed(paths):
+        if path in reasons:
+            for each in before.get(path, ()):
+                reasons.setdefault(each, f"comes before {quote(path)}, which runs")
+    return {path: reasons[path] for path in paths if path in reasons}
+
+
+class _Effects:
+    """Judges changed files, one after the other."""
+
+    def __init__(self, candidates: Candidates, files: Files, foreign: Collection[str], cwd: Path) -> None:
+        documents = candidates.documents
+        self._cwd = cwd
+        self._foreign = foreign
+        self._chained = {path for chain in candidates.chains for path in chain}
+        self._files = files
+        self._used = {path: files.used(path) for path in documents}
+        self._all_used = set().union(*self._used.values())
+        finding = {path for path in self._all_used if files.text(path).finds_files}
+        self._finding = [path for path, used in self._used.items() if not used.isdisjoint(finding)]
+        self.reasons = {path: "it cannot be read" for path, content in documents.items() if content is None}
+        self.explained: set[str] = set()  # changed files of which it is known which notebooks they affect
+
+    def judge_untracked(self, known: Collection[str]) -> None:
+        """Judge the files that git does not know: whether they changed cannot be told."""
+        unknown = {each for each in self._all_used - set(known) if (self._cwd / each).is_file()}
+        for path, used in self._used.items():
+            if found := sorted(used & unknown):
+                self.reasons.setdefault(path, f"{quote(found[0])} is not tracked by git")
+
+    def judge(self, changed: str) -> None:
+        names = _other_names(changed, self._cwd)
+        naming = {path for path in self._all_used if self._files.text(path).names(changed, names)}
+        for path, used in self._used.items():
+            if why := self._reason(path, used, changed, naming):
+                self.reasons.setdefault(path, why)
+                self.explained.add(changed)
+        for path in self._finding if not self.is_harmless(changed) else ():
+            self.reasons.setdefault(path, f"finds files by itself, and {quote(changed)} changed")
+
+    def _reason(self, path: str, used: set[str], changed: str, naming: set[str]) -> str:
+        if path == changed:
+            return "it changed"
+        if changed in used:
+            return f"uses {quote(changed)}, which changed"
+        if not naming.isdisjoint(used):
+            return f"names {quote(changed)} or its folder, and that changed"
+        is_gone = changed.endswith(SUFFIX) and not (self._cwd / changed).exists()
+        if is_gone and path in self._chained and PurePosixPath(path).parent == PurePosixPath(changed).parent:
+            return f"is one of several numbered notebooks, and {quote(changed)} was deleted"
+        return ""
+
+    def is_harmless(self, changed: str) -> bool:
+        """Return whether a change affects only notebooks that name the file."""
+        is_other = changed.endswith(SUFFIX) or changed in self._foreign
+        return is_other or bool(_FOR_NONE.fullmatch(_below(changed)))
+
+
+def _foreign(paths: Iterable[str], general: Sequence[Text], cwd: Path) -> set[str]:
+    """Return the files of other projects: in folders with their own config file, which no `general` text names."""
+    found = set()
+    for path in paths:
+        folders = [each for each in PurePosixPath(path).parents if set(each.parts) - {".."}]
+        projects = [each.name for each in folders if (cwd / each / CONFIG).is_file()]
+        if any(not any(name in text.words for text in general) for name in projects):
+            found.add(path)
+    return found
+
+
+def _below(path: str) -> str:
+    """Return a path relative to the folder that it shares with the workspace."""
+    return re.sub(r"^(\.\./)+", "", path)
+
+
+def _other_names(changed: str, cwd: Path) -> list[str]:
+    """Return what notebooks may call a changed file: data, for a pointer of DVC; a module that is gone."""
+    pure = PurePosixPath(changed)
+    if pure.suffix == ".dvc":
+        try:
+            outs = _OUTS.findall(read_text(cwd / changed, changed))
+        except InputError:
+            outs = []
+        return [pure.stem, *(PurePosixPath(out).name for out in outs)]
+    if pure.suffix in {".py", ".ipynb"} and not (cwd / changed).exists():
+        return [pure.parent.name if pure.stem == "__init__" else pure.stem]
+    return []
+
+
+def _given(inputs: NotebookInputs, cwd: Path) -> str:
+    """Return the text that the parameters of notebooks come from: it may name data. The file itself is named, too."""
+    texts = [inputs.parameters_file]
+    config = inputs.config or CONFIG
+    with contextlib.suppress(InputError):  # it does not exist
+        table = parse_toml(read_text(cwd / config, config), config).get(EXECUTE, {})
+        texts.append(json.dumps([table.get(name) for name in ("parameters", "sweep")], default=str))
+    with contextlib.suppress(InputError):
+        texts.append(read_text(cwd / inputs.parameters_file, inputs.parameters_file))
+    return "\n".join(texts)

@@ -1,0 +1,100 @@
+"""The stage plan-notebooks: which notebooks a change affects, and which job executes which."""
+
+import functools
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from notebook_ci.affected.notebooks import Candidates
+from notebook_ci.affected.notebooks import select as select_affected
+from notebook_ci.base.context import Context
+from notebook_ci.base.errors import InputError, NotebookCiError, Problem, located
+from notebook_ci.base.plan import Plan
+from notebook_ci.base.texts import listed, quote
+from notebook_ci.base.workspace import Workspace
+from notebook_ci.notebooks import document, durations, order, text_notebooks
+from notebook_ci.notebooks.document import Document
+from notebook_ci.notebooks.selection import everything, matching, select, without_others
+from notebook_ci.notebooks.settings import METADATA, OF_JOBS, OWN, checked
+from notebook_ci.plan_notebooks.model import PlanNotebooksInputs
+from notebook_ci.plan_notebooks.shards import RunsOn, divide, units
+from notebook_ci.records.plan_notebooks import PlanNotebooksRecord
+from notebook_ci.records.run_directory import RunDirectory
+
+MOST_LISTED = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotebooksPlan(Plan):
+    documents: Mapping[str, Document | None]  # by notebook, each after those that it needs; None: it cannot be read
+    needs: Mapping[str, Collection[str]]
+    chains: Sequence[Sequence[str]]
+    jobs: Mapping[str, RunsOn]  # by notebook
+
+    def lines(self) -> Iterator[str]:
+        yield f"choose among {len(self.documents)} notebooks: {listed(list(self.documents), MOST_LISTED)}"
+        for job in dict.fromkeys(self.jobs.values()):
+            yield f"run on {job}: {listed([path for path in self.jobs if self.jobs[path] == job], MOST_LISTED)}"
+
+
+def plan(inputs: PlanNotebooksInputs, workspace: Workspace) -> NotebooksPlan:
+    cwd, outputs = workspace.cwd, [RunDirectory.location(inputs.run_dir, workspace)]
+    found, _ = without_others(select(inputs.notebooks, inputs.exclude, cwd, outputs), inputs.notebooks, cwd)
+    if unusual := next((path for path in found if [path.strip()] != path.splitlines()), ""):
+        raise InputError(
+            f"The name of {quote(unusual)} begins or ends with a space, or has a line break.", hint="Rename it."
+        )
+    all_notebooks = functools.cache(lambda: sorted(everything(cwd, outputs)))
+    needs, notices = order.needed(inputs.needs, found, all_notebooks)
+    paths = order.ordered(found, needs)
+    documents = {path: _read(path, workspace) for path in paths}
+    matched = {glob: matching(glob, paths) for rule in inputs.for_ for glob in rule.notebooks}
+    notices += [
+        f"`for` lists {quote(glob)}, which matches no notebook."
+        for glob in matched
+        if not matched[glob] and not matching(glob, all_notebooks())
+    ]
+    return NotebooksPlan(
+        documents=documents,
+        needs=needs,
+        chains=order.chains(paths, inputs.execution_order),
+        jobs={path: _job(path, documents[path], inputs, matched) for path in paths},
+        problems=tuple(Problem(severity="notice", message=message) for message in notices),
+    )
+
+
+def run(inputs: PlanNotebooksInputs, planned: NotebooksPlan, context: Context, record: PlanNotebooksRecord) -> None:
+    """Find the affected notebooks and divide them. Raises InputError if that is impossible with these inputs."""
+    record.reasons = dict.fromkeys(planned.documents, "all run: `changed-only` is `false`")
+    if inputs.changed_only:
+        candidates = Candidates(planned.documents, planned.needs, planned.chains)
+        selection = select_affected(candidates, inputs, context)
+        record.reasons, record.base = dict(selection.reasons), selection.base
+    record.unaffected = [path for path in planned.documents if path not in record.reasons]
+    together = units(list(record.reasons), planned.needs, planned.chains)
+    record.shards = divide(together, planned.jobs, durations.known(context, inputs.durations), inputs.shards)
+
+
+def _read(path: str, workspace: Workspace) -> Document | None:
+    """Return a notebook; None if it cannot be read: it is executed, and fails there."""
+    try:
+        return document.read(workspace.cwd / path, text_notebooks.code_only)
+    except NotebookCiError:
+        return None
+
+
+def _job(
+    path: str, content: Document | None, inputs: PlanNotebooksInputs, matched: Mapping[str, Collection[str]]
+) -> RunsOn:
+    """Return where a notebook runs: `for` wins over the notebook's own metadata, which win over the inputs."""
+    metadata = content.metadata.get(METADATA, {}) if content else {}
+    values: dict[str, Any] = {"runner": inputs.runner, "container": inputs.container}
+    if isinstance(metadata, dict):  # execute-notebook reports what else is wrong there
+        own = {name: raw for name, raw in metadata.items() if name in OF_JOBS}
+        with located(path):
+            checked(own, OWN, OF_JOBS)
+        values |= {name: OF_JOBS[name].parse(raw) for name, raw in own.items()}
+    for rule in inputs.for_:
+        if any(path in matched[glob] for glob in rule.notebooks):
+            values |= {name: OF_JOBS[name].parse(raw) for name, raw in rule.settings.items()}
+    return RunsOn(**values)

@@ -1,0 +1,277 @@
+"""Which notebooks a change affects: every rule, in a git repository whose files differ from its commit."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from unit.planned import commit, git, notebook, planned, said, write
+
+PARAMETERS = "parameters"
+FILES = {
+    "notebooks/alone.ipynb": notebook("1 + 1"),
+    "notebooks/beside.ipynb": notebook("import helper"),
+    "notebooks/helper.py": "x = 1\n",
+    "notebooks/package.ipynb": notebook("import sys\nsys.path.append('../src')", "from mine import load"),
+    "notebooks/installed.ipynb": notebook("import mine.load as m"),
+    "src/mine/__init__.py": "",
+    "src/mine/load.py": "from .deep import read\n",
+    "src/mine/deep.py": "def read():\n    return open('../data/raw.csv')\n",
+    "src/mine/unused.py": "",
+    "notebooks/names.ipynb": notebook("import pandas as pd", "pd.read_csv('../data/other.csv')"),
+    "notebooks/folder.ipynb": notebook("name = 'x'", "open(f'../tables/{name}.csv')"),
+    "notebooks/settings.ipynb": notebook("open('../config/settings.yaml')"),
+    "config/settings.yaml": "data: ../blobs/third.bin\n",
+    "notebooks/given.ipynb": notebook("where = None", tags=[PARAMETERS]),
+    "notebooks/stage.ipynb": notebook("1"),
+    "notebooks/reads-clean.ipynb": notebook("open('clean.csv')"),
+    "notebooks/child.ipynb": notebook("%run ./common.ipynb"),
+    "notebooks/common.ipynb": notebook("import shared_by_children"),
+    "notebooks/shared_by_children.py": "",
+    "finder/finds.ipynb": notebook("import glob\nglob.glob('*.bin')"),
+    "finder/data.bin": "",
+    "chain/01-first.ipynb": notebook("1"),
+    "chain/02-second.ipynb": notebook("2"),
+    "chain/10-third.ipynb": notebook("3"),
+    "needs/train.ipynb": notebook("1"),
+    "needs/report.ipynb": notebook("2"),
+    "needs/page.ipynb": notebook("3"),
+    "data/raw.csv.dvc": "outs:\n- md5: 0\n  path: raw.csv\n",
+    "data/other.csv.dvc": "outs:\n- md5: 0\n  path: other.csv\n",
+    "data/renamed.dvc": "outs:\n- md5: 0\n  path: other.csv\n",
+    "data/nobody.csv.dvc": "outs:\n- md5: 0\n  path: nobody.csv\n",
+    "blobs/third.bin": "",
+    "tables/x.csv": "",
+    "given/fourth.bin": "",
+    "steps/clean.py": "",
+    "steps/dirty.csv": "",
+    "params.yaml": "where: ../given/fourth.bin\n",
+    "dvc.yaml": "stages:\n"
+    "  clean:\n    cmd: python clean.py\n    deps: [steps/dirty.csv, steps/clean.py]\n    outs: [data/clean.csv]\n"
+    "  stage:\n    cmd: jupyter execute notebooks/stage.ipynb\n    deps: [steps/wet.csv]\n    params: [a]\n",
+    "steps/wet.csv": "",
+    "dvc.lock": "{}\n",
+    ".dvc/config": "",
+    "README.md": "",
+    "LICENSE": "",
+    "docs/picture.png": "",
+    "docs/data.csv": "",
+    "suites/raw.json": "{}",
+    "requirements.txt": "",
+    ".github/workflows/notebooks.yml": "",
+    ".github/CODEOWNERS": "",
+    "other-project/notebook-ci.toml": "",
+    "other-project/data.csv": "",
+    ".gitignore": "ignored*\n.notebook-ci\n",
+    "notebook-ci.toml": "[execute-notebook]\nexclude = ['notebooks/common.ipynb']\nparameters-file = 'params.yaml'\n"
+    "[execute-notebook.needs]\n'needs/report.ipynb' = 'needs/train.ipynb'\n'needs/page.ipynb' = 'needs/report.ipynb'\n",
+}
+ALL = {
+    name.removesuffix(".ipynb").rpartition("/")[2]
+    for name in FILES
+    if name.endswith(".ipynb") and name != "notebooks/common.ipynb"
+}
+CHAIN = {"01-first", "02-second", "10-third"}
+NEEDS = {"train", "report", "page"}
+# It finds files by itself: any change but those that affect none.
+F = {"finds"}
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("repository")
+    write(folder, FILES)
+    git(folder, "init", "--quiet")
+    commit(folder)
+    return folder
+
+
+@pytest.fixture
+def repository(template: Path) -> Iterator[Path]:
+    """The repository as it was committed."""
+    yield template
+    git(template, "reset", "--quiet", "--hard")
+    git(template, "clean", "--quiet", "-ffdx")
+
+
+@pytest.fixture
+def copied(template: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(template, tmp_path / "copy")
+
+
+def affected(folder: Path, *flags: str) -> set[str]:
+    found = planned(folder, "--base", "HEAD", *flags)
+    names = {path: path.removesuffix(".ipynb").rpartition("/")[2] for path in (*found.reasons, *found.unaffected)}
+    assert len(names) == len(found.reasons) + len(found.unaffected)
+    assert sorted(path for shard in found.shards for path in shard.notebooks) == sorted(found.reasons)
+    return {names[path] for path in found.reasons}
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ("notebooks/alone.ipynb", {"alone"}),
+        ("notebooks/helper.py", F | {"beside"}),
+        ("src/mine/deep.py", F | {"package", "installed"}),
+        ("src/mine/__init__.py", F | {"package", "installed"}),
+        ("src/mine/unused.py", ALL),
+        ("data/raw.csv.dvc", F | {"package", "installed"}),
+        ("data/other.csv.dvc", F | {"names"}),
+        ("data/renamed.dvc", F | {"names"}),
+        ("data/nobody.csv.dvc", ALL),
+        ("tables/x.csv", F | {"folder"}),
+        ("tables/new.csv", F | {"folder"}),
+        ("tables/deeper/new.csv", F | {"folder"}),
+        ("blobs/third.bin", F | {"settings"}),
+        ("config/settings.yaml", F | {"settings"}),
+        ("params.yaml", F | {"given", "stage"}),
+        ("given/fourth.bin", F | {"given", "stage"}),
+        ("steps/dirty.csv", F | {"reads-clean"}),
+        ("steps/clean.py", F | {"reads-clean"}),
+        ("steps/wet.csv", F | {"stage"}),
+        ("notebooks/common.ipynb", {"child"}),
+        ("notebooks/shared_by_children.py", F | {"child"}),
+        ("finder/data.bin", ALL),
+        ("chain/02-second.ipynb", CHAIN),
+        ("chain/10-third.ipynb", CHAIN),
+        ("needs/train.ipynb", NEEDS),
+        ("needs/report.ipynb", NEEDS),
+        ("needs/page.ipynb", NEEDS),
+        ("README.md", set()),
+        ("LICENSE", set()),
+        ("docs/picture.png", set()),
+        ("docs/data.csv", ALL),
+        (".gitignore", set()),
+        (".github/CODEOWNERS", set()),
+        (".github/workflows/notebooks.yml", ALL),
+        (".github/actions/own/action.yml", ALL),
+        ("other-project/data.csv", set()),
+        ("other-project/notebook-ci.toml", set()),
+        ("other-project/requirements.txt", set()),
+        ("suites/raw.json", ALL),
+        ("requirements.txt", ALL),
+        ("requirements-gpu.in", ALL),
+        ("uv.lock", ALL),
+        ("dvc.yaml", ALL),
+        ("dvc.lock", ALL),
+        (".dvc/config", ALL),
+        ("notebook-ci.toml", ALL),
+        ("Makefile", ALL),
+        ("tables.txt", ALL),
+        ("new.py", ALL),
+    ],
+)
+def test_a_change_affects(repository: Path, changed: str, expected: set[str]) -> None:
+    path = repository / changed
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write("\n")
+    assert affected(repository) == expected
+
+
+@pytest.mark.parametrize(
+    ("deleted", "expected"),
+    [
+        ("notebooks/alone.ipynb", set()),
+        ("notebooks/helper.py", F | {"beside"}),
+        ("src/mine/__init__.py", F | {"package", "installed"}),
+        ("data/other.csv.dvc", F | {"names"}),
+        ("chain/01-first.ipynb", CHAIN - {"01-first"}),
+        ("notebooks/common.ipynb", {"child"}),
+        ("README.md", set()),
+        ("Makefile", set()),
+    ],
+)
+def test_a_deletion_affects(repository: Path, deleted: str, expected: set[str]) -> None:
+    (repository / deleted).unlink(missing_ok=True)
+    assert affected(repository) == expected
+
+
+def test_nothing_changed(repository: Path) -> None:
+    found = planned(repository, "--base", "HEAD")
+    assert found.reasons == {}
+    assert len(found.unaffected) == len(ALL)
+    assert found.headline == {"matrix": '{"include": []}', "count": "0", "any": "false"}
+
+
+def test_a_renamed_notebook_runs(repository: Path) -> None:
+    git(repository, "mv", "notebooks/alone.ipynb", "notebooks/renamed.ipynb")
+    assert affected(repository) == {"renamed"}
+
+
+def test_a_new_notebook_that_git_does_not_track_runs(repository: Path) -> None:
+    write(repository, {"new.ipynb": notebook("1"), "ignored.ipynb": notebook("1")})
+    assert affected(repository) == {"new", "ignored"}
+
+
+def test_a_module_that_git_does_not_track_may_have_changed(copied: Path) -> None:
+    write(copied, {"notebooks/ignored_module.py": "", "notebooks/alone.ipynb": notebook("import ignored_module")})
+    commit(copied)
+    assert affected(copied) == {"alone"}
+
+
+def test_a_notebook_that_cannot_be_read_runs_and_fails_there(copied: Path) -> None:
+    write(copied, {"notebooks/alone.ipynb": "{"})
+    commit(copied)
+    assert affected(copied) == {"alone"}
+
+
+def test_many_changes_affect_all(repository: Path) -> None:
+    write(repository, {f"docs/{number}.md": "" for number in range(1001)})
+    assert affected(repository) == ALL
+
+
+def test_a_submodule_that_moved_counts(copied: Path, tmp_path: Path) -> None:
+    write(inner := tmp_path / "inner", {"a.csv": ""})
+    git(inner, "init", "--quiet")
+    commit(inner)
+    git(copied, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner), "vendor")
+    with (copied / ".gitmodules").open("a") as modules:
+        modules.write("\tignore = all\n")
+    commit(copied)
+    assert affected(copied) == set()
+    write(copied / "vendor", {"a.csv": "1"})
+    commit(copied / "vendor")
+    assert affected(copied) == ALL
+
+
+def test_another_project_that_the_environment_names_counts(copied: Path) -> None:
+    write(copied, {"requirements.txt": "-e ./other-project\n"})
+    commit(copied)
+    write(copied, {"other-project/data.csv": "1"})
+    assert affected(copied) == ALL
+
+
+def test_a_project_in_a_folder_sees_what_changed_around_it(copied: Path) -> None:
+    write(copied, {"project/a.ipynb": notebook("1"), "project/notebook-ci.toml": "", "lib/x.py": ""})
+    commit(copied)
+    write(copied, {"other-project/data.csv": "1", "README.md": "1"})
+    assert affected(copied / "project") == set()
+    write(copied, {"lib/x.py": "1"})
+    assert affected(copied / "project") == {"a"}
+    git(copied, "checkout", "--quiet", "lib")
+    write(copied, {".github/workflows/notebooks.yml": "1"})
+    assert affected(copied / "project") == {"a"}
+
+
+def test_each_notebook_has_its_reason(repository: Path) -> None:
+    write(repository, {"chain/02-second.ipynb": notebook("new"), "notebooks/helper.py": "new"})
+    assert planned(repository, "--base", "HEAD").reasons == {
+        "chain/01-first.ipynb": "comes before `chain/02-second.ipynb`, which runs",
+        "chain/02-second.ipynb": "it changed",
+        "chain/10-third.ipynb": "comes after `chain/02-second.ipynb`, which runs",
+        "notebooks/beside.ipynb": "uses `notebooks/helper.py`, which changed",
+        "finder/finds.ipynb": "finds files by itself, and `notebooks/helper.py` changed",
+    }
+    write(repository, {"Makefile": "new"})
+    reasons = planned(repository, "--base", "HEAD").reasons
+    assert set(reasons.values()) == {"`Makefile` changed, and no notebook names it: any may use it"}
+    git(repository, "mv", "dvc.lock", "x.lock")
+    assert set(planned(repository, "--base", "HEAD").reasons.values()) == {"`dvc.lock` changed, which may affect all"}
+
+
+def test_all_run_if_that_is_asked(repository: Path) -> None:
+    found = planned(repository, "--changed-only", "false")
+    assert len(found.reasons) == len(ALL)
+    assert (found.base, said(found)) == ("", [])
