@@ -23,6 +23,8 @@ if [ -n "${NOTEBOOK_CI_CACHE-}" ]; then
   cache=$NOTEBOOK_CI_CACHE
 elif [ "${GITHUB_ACTIONS-}" = true ] && [ -n "${RUNNER_TEMP-}" ]; then
   cache=$RUNNER_TEMP/notebook-ci-tools
+elif [ "${TF_BUILD-}" = True ] && [ -n "${AGENT_TEMPDIRECTORY-}" ]; then
+  cache=$AGENT_TEMPDIRECTORY/notebook-ci-tools
 elif [ -n "${XDG_CACHE_HOME-}" ]; then
   cache=$XDG_CACHE_HOME/notebook-ci
 else
@@ -31,7 +33,8 @@ fi
 
 # Each line of this file is a Python that was found, and the variables it was found with. Other lines are ignored.
 memo=$cache/pythons
-key="|${NOTEBOOK_CI_PYTHON-}|${RUNNER_TOOL_CACHE-}|$PATH"
+tool_cache=${RUNNER_TOOL_CACHE-${AGENT_TOOLSDIRECTORY-}}
+key="|${NOTEBOOK_CI_PYTHON-}|$tool_cache|$PATH"
 
 # Prints the path and the version (X.Y) of the Python `$1`, if it is usable. It has to be run to know that: shims of
 # pyenv and the Windows store exist and fail. For a virtual environment, prints the path of its base Python, because the
@@ -93,8 +96,8 @@ find_python() {
     for folder in "${folders[@]}"; do
       [ -z "$folder" ] || named+=("$folder/python$version")
     done
-    if [ -n "${RUNNER_TOOL_CACHE-}" ]; then
-      named+=("$RUNNER_TOOL_CACHE/Python/$version".*/*/bin/python3 "$RUNNER_TOOL_CACHE/Python/$version".*/*/python.exe)
+    if [ -n "$tool_cache" ]; then
+      named+=("$tool_cache/Python/$version".*/*/bin/python3 "$tool_cache/Python/$version".*/*/python.exe)
     fi
     # Before bash 4.4, an empty list counts as unset, which `set -u` refuses.
     take "$version" ${named[@]+"${named[@]}"} && return 0
@@ -122,6 +125,8 @@ if [ -z "$python" ]; then
     message='No Python for the tools was found on PATH or in the tool cache of the runner. Install CPython 3.11, 3.12, 3.13 or 3.14, for example with `actions/setup-python` or `apt-get install python3 python3-venv`.'
     if [ "${GITHUB_ACTIONS-}" = true ]; then
       printf '::error title=notebook-ci::%s\n' "$message"
+    elif [ "${TF_BUILD-}" = True ]; then
+      printf '##vso[task.logissue type=error;]%s\n' "$message"
     else
       printf 'error: %s\n' "$message" >&2
     fi

@@ -245,8 +245,9 @@ def test_a_laptop_without_a_default_branch(laptop: Path) -> None:
     )
 
 
-def test_another_ci_system_says_what_to_compare_with(laptop: Path) -> None:
-    found = planned(laptop, environ={"CI": "true"})
+@pytest.mark.parametrize("environ", [{"CI": "true"}, {"GITLAB_CI": "true", "CI": "true"}, {"TF_BUILD": "True"}])
+def test_another_ci_system_says_what_to_compare_with(laptop: Path, environ: dict[str, str]) -> None:
+    found = planned(laptop, environ=environ)
     assert (names(found), said(found)) == ("abc", ["notice: All notebooks run: `base` is not set."])
 
 

@@ -452,7 +452,7 @@ def test_an_error_becomes_a_problem_at_its_place() -> None:
 
 def test_a_runner_says_where_the_code_comes_from(tmp_path: Path) -> None:
     environ = {"GITHUB_ACTIONS": "true", "GITHUB_SHA": "abc", "GITHUB_RUN_ID": "7", "GITHUB_REF": "", "SECRET": "x"}
-    assert describe_source(Workspace(tmp_path, environ)) == {"commit": "abc", "run": "7"}
+    assert describe_source(Workspace(tmp_path, environ)) == {"system": "github", "commit": "abc", "run": "7"}
 
 
 def test_git_says_where_the_code_comes_from(tmp_path: Path) -> None:

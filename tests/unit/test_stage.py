@@ -136,7 +136,7 @@ def test_a_stage_that_passes(toy: Toy) -> None:
     assert (record["status"], record["problems"], record["done"]) == ("passed", [], ["one"])
     assert record["inputs"] == {"run-dir": "", "slug": "", "config": "", "wait": 2.0}
     assert record["outputs"] == {"count": "1"}
-    assert record["source"] == {"commit": "abc"}
+    assert record["source"] == {"system": "github", "commit": "abc"}
     assert record["started"].endswith("+00:00")
     assert 0 <= record["duration"] < 10
     assert toy.outputs == {"status": "passed", "record": str(toy.run_directory / "toy.json"), "count": "1"}

@@ -319,20 +319,28 @@ def test_only_an_image_that_was_made_as_asked_is_one(status: str, tmp_path: Path
 # --- Where code and run come from
 
 
-def test_the_branch_of_a_pull_request() -> None:
-    source = {"repository": "team/penguins", "run": "7", "ref": "refs/pull/3/merge", "commit": "abc"}
-    environ = {"GITHUB_RUN_ID": "7", "GITHUB_HEAD_REF": "better", "GITHUB_ACTOR": "octocat"}
-    found = origin.tags(source, Workspace(Path(), environ))
-    assert found["mlflow.source.git.branch"] == "better"
-    assert found["github.run_url"] == "https://github.com/team/penguins/actions/runs/7"
+URL = "https://gitlab.com/team/penguins"
 
 
-def test_another_run_logs_it() -> None:
-    """Its own branch and actor are not those of the records."""
-    source = {"repository": "team/penguins", "run": "7", "ref": "refs/tags/v1"}
-    environ = {"GITHUB_RUN_ID": "8", "GITHUB_HEAD_REF": "better", "GITHUB_ACTOR": "octocat"}
-    found = origin.tags(source, Workspace(Path(), environ))
-    assert not {"mlflow.source.git.branch", "mlflow.user", "github.actor"} & found.keys()
+@pytest.mark.parametrize(
+    ("fields", "branch"),
+    [
+        ({"ref": "refs/heads/main"}, "main"),
+        ({"ref": "refs/pull/3/merge", "branch": "better"}, "better"),
+        ({"ref": "refs/pull/3/merge", "branch": "refs/heads/better"}, "better"),
+        ({"ref": "refs/tags/v1"}, None),
+    ],
+    ids=["push", "pull request", "pull request of Azure", "tag"],
+)
+def test_the_tags_of_a_run_of_a_ci_system(fields: dict[str, str], branch: str | None) -> None:
+    """They are those of the records: where it is logged does not count."""
+    source = {"system": "gitlab", "run": "7", "commit": "abc", "url": URL, "run_url": f"{URL}/-/pipelines/7", **fields}
+    found = origin.tags(source | {"actor": "tanuki"}, Workspace(Path(), {**RUNNER, "GITHUB_ACTOR": "octocat"}))
+    assert found.get("mlflow.source.git.branch") == branch
+    assert found["mlflow.source.name"] == found["mlflow.source.git.repoURL"] == URL
+    assert found["gitlab.run_url"] == f"{URL}/-/pipelines/7"
+    assert found["mlflow.user"] == found["gitlab.actor"] == "tanuki"
+    assert "mlflow.user" not in origin.tags(source, Workspace(Path(), {**RUNNER, "GITHUB_ACTOR": "octocat"}))
 
 
 def git(folder: Path, *arguments: str) -> str:

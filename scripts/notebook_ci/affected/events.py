@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from notebook_ci.base import systems
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_text
 from notebook_ci.base.texts import quote
@@ -26,9 +27,10 @@ class Base:
 def base(workspace: Workspace) -> Base:
     """Return what to compare with if the input `base` is not given."""
     environ = workspace.environ
-    if not workspace.is_on_runner:
+    here = systems.system(environ)
+    if here is not systems.GITHUB:
         # Elsewhere than on a laptop, a branch may just have been pushed, and would not differ from itself.
-        return Base(why_all="`base` is not set") if environ.get("CI") else Base(DEFAULT_BRANCHES)
+        return Base(why_all="`base` is not set") if here or environ.get("CI") else Base(DEFAULT_BRANCHES)
     name, event = environ.get("GITHUB_EVENT_NAME", ""), _event(workspace)
     if name in {"pull_request", "pull_request_target"}:
         branch = environ.get("GITHUB_BASE_REF", "")

@@ -1,17 +1,18 @@
-"""Shows a run to people: in the log of a runner (github.py) or on a terminal (terminal.py)."""
+"""Shows a run to people: in the log of a CI system (github.py, gitlab.py, azure.py) or on a terminal (terminal.py)."""
 
 import abc
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TextIO
 
 from notebook_ci.base.errors import NotebookCiError, Problem, Severity
 from notebook_ci.base.masking import masked
+from notebook_ci.base.systems import system
 from notebook_ci.base.texts import printable
-from notebook_ci.base.workspace import is_on_runner
 
 RANK: dict[Severity, int] = {"error": 0, "warning": 1, "notice": 2}
 
@@ -20,16 +21,21 @@ RANK: dict[Severity, int] = {"error": 0, "warning": 1, "notice": 2}
 class Summary:
     markdown: str
     text: str  # for a terminal
+    problems: Sequence[Problem] = ()
+    junit: str = ""  # notebooks as test cases (XML); empty if there are none
 
 
 class Console(abc.ABC):
     """Shows what happens: stages report their progress here, and never print."""
 
     is_live = False  # whether `live` shows anything: on a terminal only
+    has_later_steps = False  # whether `set_for_later_steps` does anything
 
     def __init__(self, environ: Mapping[str, str], stream: TextIO) -> None:
         self.environ = environ
         self._stream = stream
+        # The stage is part of a chain, which has one summary and one set of outputs for all stages.
+        self.is_part = environ.get("GITHUB_STEP_SUMMARY") == os.devnull
 
     @abc.abstractmethod
     def progress(self, text: str) -> None:
@@ -59,9 +65,15 @@ class Console(abc.ABC):
     def group(self, title: str) -> AbstractContextManager[None]:
         """Show the lines that follow under a title."""
 
-    @abc.abstractmethod
     def set_outputs(self, outputs: Mapping[str, str]) -> None:
-        """Set the outputs of the step. Raises OSError if the runner's file cannot be written."""
+        """Set the outputs of the step. Raises OSError if the runner's file cannot be written.
+
+        Where a step has none, show those that have a value, except the status, which the summary shows.
+        """
+        shown = {name: value for name, value in outputs.items() if value and name != "status" and not self.is_part}
+        width = max(map(len, shown), default=0)
+        for name, value in shown.items():
+            self._write(f"  {name:<{width}}  {value}")
 
     def set_for_later_steps(self, variables: Mapping[str, str], folders: Sequence[str]) -> None:  # noqa: B027 - a terminal has none
         """Set variables for the later steps of the job, and put folders first on PATH. Raises OSError."""
@@ -86,18 +98,43 @@ class Console(abc.ABC):
         return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
+class LogConsole(Console):
+    """Writes a log, in which lines cannot be replaced. Subclasses make sure that foreign text in it is not obeyed."""
+
+    def progress(self, text: str) -> None:
+        self._write(text)
+
+    def live(self, lines: Sequence[str]) -> None:
+        """Show nothing."""
+
+    def failed(self, what: str, problem: Problem, details: str) -> None:
+        said = dict.fromkeys(filter(None, (problem.title, problem.message.partition("\n")[0])))
+        self.progress(f"{what} · {': '.join(said)}")
+        if details:
+            self.output(details)
+
+    @contextlib.contextmanager
+    def streaming(self) -> Iterator[Callable[[str], None]]:
+        yield self._write
+
+
 def console(environ: Mapping[str, str] = os.environ, stream: TextIO | None = None) -> Console:
     """Return the console for the surroundings of this process.
 
-    By default, it writes to standard output on a runner, to standard error elsewhere.
+    By default, it writes to standard output on a CI system, to standard error elsewhere.
     """
-    if is_on_runner(environ):
-        from notebook_ci.base.github import RunnerConsole
+    here = system(environ)
+    if here is None:
+        from notebook_ci.base.terminal import TerminalConsole
 
-        return RunnerConsole(environ, stream or sys.stdout)
-    from notebook_ci.base.terminal import TerminalConsole
+        return TerminalConsole(environ, stream or sys.stderr)
+    from notebook_ci.base.azure import AzureConsole
+    from notebook_ci.base.github import RunnerConsole
+    from notebook_ci.base.gitlab import GitLabConsole
 
-    return TerminalConsole(environ, stream or sys.stderr)
+    of_system: Mapping[str, Callable[[Mapping[str, str], TextIO], Console]]
+    of_system = {"github": RunnerConsole, "gitlab": GitLabConsole, "azure": AzureConsole}
+    return of_system[here.name](environ, stream or sys.stdout)
 
 
 def by_rank(problems: Iterable[Problem]) -> list[Problem]:

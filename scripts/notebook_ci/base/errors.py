@@ -116,3 +116,7 @@ class Problem:
     def text(self) -> str:
         between = "\n" if "\n" in self.message else " "
         return f"{self.message}{between}{self.hint}" if self.hint else self.message
+
+    @property
+    def titled_text(self) -> str:
+        return f"{self.title}: {self.text}" if self.title else self.text

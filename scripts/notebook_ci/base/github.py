@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from notebook_ci.base.console import RANK, Console, Summary, by_rank, headline
+from notebook_ci.base.console import RANK, LogConsole, Summary, by_rank, headline
 from notebook_ci.base.errors import Problem, Severity
 from notebook_ci.base.masking import masked
 
@@ -23,8 +23,10 @@ SUMMARY_CUT = "\n\n_The summary was cut here: GitHub shows at most 1 MiB. The re
 _COMMAND = re.compile(r"(?:^|[\r\n])\s*::|##\[")
 
 
-class RunnerConsole(Console):
+class RunnerConsole(LogConsole):
     """Writes the log of a runner and the files that it names in `GITHUB_OUTPUT`, `GITHUB_ENV` and the like."""
+
+    has_later_steps = True
 
     def __init__(self, environ: Mapping[str, str], stream: TextIO) -> None:
         super().__init__(environ, stream)
@@ -35,15 +37,6 @@ class RunnerConsole(Console):
             self.output(text)  # fenced: the runner must not obey it
         else:
             self._write(text)
-
-    def live(self, lines: Sequence[str]) -> None:
-        """Show nothing: a log cannot replace lines."""
-
-    def failed(self, what: str, problem: Problem, details: str) -> None:
-        said = dict.fromkeys(filter(None, (problem.title, problem.message.partition("\n")[0])))
-        self.progress(f"{what} · {': '.join(said)}")
-        if details:
-            self.output(details)
 
     @contextlib.contextmanager
     def streaming(self) -> Iterator[Callable[[str], None]]:

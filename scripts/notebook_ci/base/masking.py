@@ -34,7 +34,10 @@ _SHAPE = re.compile(
 _USER = re.compile(r"://(?:([^\s/:@]*):(?!\d*/))?([^\s/]+)@")
 _PAIR = re.compile(r"([\w-]+)=([^\s;&'\"]+)")  # in a query or a connection string
 _COMMON = {"anonymous", "disabled", "localhost", "notebook-ci", "password", "postgres", "required", "subprocess"}
-_PATHS = ("PATH", "HOME", "PWD", "RUNNER_TEMP", "RUNNER_TOOL_CACHE", "GITHUB_WORKSPACE", "GITHUB_REPOSITORY")
+_PATHS = (
+    *("PATH", "HOME", "PWD", "RUNNER_TEMP", "RUNNER_TOOL_CACHE", "GITHUB_WORKSPACE", "GITHUB_REPOSITORY"),
+    *("CI_PROJECT_DIR", "CI_PROJECT_PATH", "AGENT_TEMPDIRECTORY", "BUILD_SOURCESDIRECTORY", "BUILD_REPOSITORY_NAME"),
+)
 _LONG_LINE = 12
 _forms: list[str] = []
 

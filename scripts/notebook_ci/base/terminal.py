@@ -27,7 +27,6 @@ class TerminalConsole(Console):
         self._has_colors = self.is_live and not environ.get("NO_COLOR")
         self._live: Sequence[str] = ()
         self._shown_problems: set[Problem] = set()
-        self._is_part = bool(environ.get("GITHUB_STEP_SUMMARY"))  # of a chain, which shows one summary for all stages
 
     def progress(self, text: str) -> None:
         self._write(self._colored(text))
@@ -65,17 +64,8 @@ class TerminalConsole(Console):
         for problem in by_rank(each for each in problems if each not in self._shown_problems):
             self.progress(headline(problem) + problem.text)
 
-    def set_outputs(self, outputs: Mapping[str, str]) -> None:
-        """Show the outputs that have a value, except the status, which the summary shows."""
-        if self._is_part:
-            return
-        shown = {name: value for name, value in outputs.items() if value and name != "status"}
-        width = max(map(len, shown), default=0)
-        for name, value in shown.items():
-            self._write(f"  {name:<{width}}  {value}")
-
     def summarize(self, summary: Summary) -> None:
-        if self._is_part:
+        if self.is_part:
             return
         sys.stdout.write("\n".join(map(self._colored, masked(summary.text).split("\n"))))
         sys.stdout.flush()

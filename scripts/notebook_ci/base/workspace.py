@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from notebook_ci.base import systems
 from notebook_ci.base.errors import InputError
 
 PRIVATE_FOLDER = ".notebook-ci"
@@ -15,10 +16,6 @@ ELSEWHERE = (
 )
 
 
-def is_on_runner(environ: Mapping[str, str]) -> bool:
-    return environ.get("GITHUB_ACTIONS") == "true"
-
-
 @dataclass(frozen=True)
 class Workspace:
     cwd: Path  # relative paths start here
@@ -27,12 +24,12 @@ class Workspace:
 
     @property
     def is_on_runner(self) -> bool:
-        return is_on_runner(self.environ)
+        return systems.system(self.environ) is not None
 
     @property
     def runner_temp(self) -> Path | None:
-        """The folder that a runner empties after the job."""
-        folder = self.environ.get("RUNNER_TEMP")
+        """The folder that a runner empties after the job. GitLab has none: the files of a job are in its project."""
+        folder = systems.folder("temp", self.environ)
         return Path(folder) if folder else None
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from notebook_ci.base import git
+from notebook_ci.base import git, systems
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.files import TMPDIR, unwritable
 from notebook_ci.base.texts import quote, without_users
@@ -51,8 +51,8 @@ class Revision:
 
         It is empty if there is none, or if its form does not show which part is a password.
         """
-        if self.workspace.is_on_runner and (repository := self.workspace.environ.get("GITHUB_REPOSITORY")):
-            return f"{self.workspace.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository}"
+        if url := systems.describe(self.workspace.environ).get("url"):
+            return url
         if not self.commit:
             return ""
         url = git.answer(self.workspace, "remote", "get-url", "origin")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from notebook_ci.base import systems
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError, NotebookCiError, Problem, SurroundingsError
 from notebook_ci.base.launcher import own_command
@@ -151,7 +152,7 @@ def _target(inputs: LogRunInputs, context: Context) -> dict[str, str]:
             hint=f"Use up to {MOST_EXPERIMENT_NAME} characters, on one line.",
         )
     if not (name or number or run):  # the name of the repository without its owner; on a laptop, that of the folder
-        repository = context.environ.get("GITHUB_REPOSITORY", "").rpartition("/")[2]
+        repository = systems.describe(context.environ).get("repository", "").rpartition("/")[2]
         name = repository or context.cwd.resolve().name or "notebooks"
     return {"experiment": name, "experiment_id": number, "run_id": run}
 

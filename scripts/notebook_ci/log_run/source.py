@@ -8,20 +8,23 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from notebook_ci import VERSION
-from notebook_ci.base import git
+from notebook_ci.base import git, systems
 from notebook_ci.base.files import sha256
 from notebook_ci.base.texts import without_users
 from notebook_ci.base.workspace import Workspace
 
-# A record's source fields -> names of their tags.
-_GITHUB = {
-    "repository": "github.repository",
-    "ref": "github.ref",
-    "workflow": "github.workflow",
-    "job": "github.job",
-    "run": "github.run_id",
-    "attempt": "github.run_attempt",
-    "event": "github.event_name",
+BRANCHES = "refs/heads/"
+# A record's source fields -> names of their tags, which follow the name of the system: `github.run_id`.
+_TAGS = {
+    "repository": "repository",
+    "ref": "ref",
+    "workflow": "workflow",
+    "job": "job",
+    "run": "run_id",
+    "attempt": "run_attempt",
+    "event": "event_name",
+    "actor": "actor",
+    "run_url": "run_url",
 }
 
 
@@ -34,40 +37,32 @@ def identity(first: Path, slug: str, workspace: Workspace) -> str:
     Its attempt and job do not count, because a later job logs what earlier ones left.
     """
     parts = [sha256(first), slug]
-    if workspace.is_on_runner:
-        parts += [workspace.environ.get(name, "") for name in ("GITHUB_REPOSITORY", "GITHUB_RUN_ID")]
+    if here := systems.describe(workspace.environ):
+        parts += [here.get(name, "") for name in ("repository", "run")]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def tags(source: Mapping[str, str], workspace: Workspace) -> dict[str, str]:
-    """Return MLflow's own tags of the source, and those of the run on GitHub.
+    """Return MLflow's own tags of the source, and those of the run of a CI system.
 
     `source` is that of the records, which may be logged on another machine than they were written on.
     """
-    github = {tag: source[name] for name, tag in _GITHUB.items() if source.get(name)}
-    found = {"notebook-ci.version": VERSION, "mlflow.source.type": "PROJECT", **github}
-    commit = found["mlflow.source.git.commit"] = source.get("commit", "")
-    found |= _of_github(source, workspace.environ) if github else _of_laptop(commit, workspace)
+    commit = source.get("commit", "")
+    found = {"notebook-ci.version": VERSION, "mlflow.source.type": "PROJECT", "mlflow.source.git.commit": commit}
+    found |= _of_system(source) if source.get("system") else _of_laptop(commit, workspace)
     return {name: value for name, value in found.items() if value}
 
 
-def _of_github(source: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
-    server = environ.get("GITHUB_SERVER_URL") or "https://github.com"
-    repository, run, attempt = (source.get(name, "") for name in ("repository", "run", "attempt"))
-    url = f"{server}/{repository}"
-    actor, branch, ref = "", "", source.get("ref", "")
-    if ref.startswith("refs/heads/"):
-        branch = ref.removeprefix("refs/heads/")
-    if run and run == environ.get("GITHUB_RUN_ID"):
-        actor = environ.get("GITHUB_ACTOR", "")
-        branch = environ.get("GITHUB_HEAD_REF") or branch  # the author's, for a pull request's merge ref
+def _of_system(source: Mapping[str, str]) -> dict[str, str]:
+    url, ref = source.get("url", ""), source.get("ref", "")
+    # Of a pull request, `branch` is the author's; `ref` is that of the merge.
+    branch = source.get("branch") or (ref if ref.startswith(BRANCHES) else "")
     return {
-        "mlflow.source.name": url if repository else "",
-        "mlflow.source.git.repoURL": url if repository else "",
-        "mlflow.source.git.branch": branch,
-        "mlflow.user": actor,
-        "github.actor": actor,
-        "github.run_url": f"{url}/actions/runs/{run}" + (f"/attempts/{attempt}" if attempt else "") if run else "",
+        "mlflow.source.name": url,
+        "mlflow.source.git.repoURL": url,
+        "mlflow.source.git.branch": branch.removeprefix(BRANCHES),
+        "mlflow.user": source.get("actor", ""),
+        **{f"{source['system']}.{tag}": source.get(name, "") for name, tag in _TAGS.items()},
     }
 
 

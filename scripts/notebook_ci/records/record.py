@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
 from notebook_ci import VERSION
-from notebook_ci.base import git
+from notebook_ci.base import git, systems
 from notebook_ci.base.errors import NotebookCiError, Problem
 from notebook_ci.base.typed_json import from_json, to_json
 from notebook_ci.base.workspace import Workspace
@@ -15,16 +15,6 @@ from notebook_ci.base.workspace import Workspace
 SCHEMA_NAME = "notebook-ci/record/"
 # Its number changes if older versions of notebook-ci cannot read the records of newer ones: they ignore new fields.
 SCHEMA = f"{SCHEMA_NAME}1"
-_SOURCE = {
-    "repository": "GITHUB_REPOSITORY",
-    "commit": "GITHUB_SHA",
-    "ref": "GITHUB_REF",
-    "workflow": "GITHUB_WORKFLOW",
-    "job": "GITHUB_JOB",
-    "run": "GITHUB_RUN_ID",
-    "attempt": "GITHUB_RUN_ATTEMPT",
-    "event": "GITHUB_EVENT_NAME",
-}
 
 Status = Literal["passed", "failed", "skipped", "error"]
 StageRecord = TypeVar("StageRecord", bound="Record")
@@ -46,7 +36,7 @@ class Record:
     started: str = ""  # in UTC (ISO 8601)
     duration: float = 0.0  # seconds
     inputs: dict[str, object] = field(default_factory=dict)  # as they were used
-    source: dict[str, str] = field(default_factory=dict)  # commit, repository, workflow run
+    source: dict[str, str] = field(default_factory=dict)  # commit, repository, run of a CI system
     platform: str = field(default_factory=system)
     notebook_ci: str = VERSION
     # SHA-256 by path of the files that were read, relative to the working directory.
@@ -89,9 +79,8 @@ def timestamp() -> str:
 
 
 def describe_source(workspace: Workspace) -> dict[str, str]:
-    """Return the origin of the code: from the runner's variables, else from git."""
-    environ = workspace.environ
-    if workspace.is_on_runner:
-        return {name: environ[variable] for name, variable in _SOURCE.items() if environ.get(variable)}
+    """Return the origin of the code: from the variables of a CI system, else from git."""
+    if source := systems.describe(workspace.environ):
+        return source
     commit = git.answer(workspace, "rev-parse", "HEAD")
     return {"commit": commit} if commit else {}

@@ -14,6 +14,7 @@ from notebook_ci.base.errors import Problem
 from notebook_ci.base.markdown import ICONS, count, duration, folded, inline, table, title
 from notebook_ci.base.texts import printable
 from notebook_ci.records.record import Record
+from notebook_ci.report.junit import junit
 from notebook_ci.stages import ALL_STAGES
 
 Part = TypeVar("Part", str, list[str])
@@ -27,7 +28,8 @@ _OF_STAGE = {stage: import_module(f"notebook_ci.{stage.replace('-', '_')}.summar
 
 
 def summarize(records: Sequence[Record]) -> Summary:
-    return Summary(render(records), _for_terminal(records))
+    problems = [problem for record in records for problem in record.problems]
+    return Summary(render(records), _for_terminal(records), problems, junit(records))
 
 
 def render(records: Sequence[Record]) -> str:

@@ -14,7 +14,8 @@ from notebook_ci.setup_env.venv import Venv
 MOST_NAMED = 6
 # Not those with which a package would run code in programs of later steps, or steer the runner or notebook-ci.
 _HARMLESS = re.compile(
-    r"(?i:(?!(?:GITHUB|RUNNER|ACTIONS|INPUT|NOTEBOOK_CI|LD|DYLD)_|(?:NODE_OPTIONS|BASH_ENV|ENV)$)[a-z_]\w*)", re.ASCII
+    r"(?i:(?!(?:GITHUB|RUNNER|ACTIONS|INPUT|AGENT|SYSTEM|NOTEBOOK_CI|LD|DYLD)_|(?:NODE_OPTIONS|BASH_ENV|ENV)$)[a-z_]\w*)",
+    re.ASCII,
 )
 
 
@@ -25,7 +26,7 @@ def activate(environment: Venv, context: Context) -> None:
     """
     prefix, programs, before = environment.path, str(environment.python.parent), context.environ
     is_conda = not (prefix / "pyvenv.cfg").exists()
-    if not context.is_on_runner:
+    if not context.console.has_later_steps:
         how = (
             command_line("conda activate {}", prefix) if is_conda else command_line("source {}", f"{programs}/activate")
         )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from notebook_ci.base import systems
 from notebook_ci.base.errors import InputError, NotebookCiError, Problem, SurroundingsError
 from notebook_ci.base.files import read_text
 from notebook_ci.base.locks import FORMATS, Lock
@@ -159,8 +160,8 @@ def _find_or_download(uv: Uv, required: RequiredPython) -> Path:
         if installed.returncode:
             what += _reason(installed.output)
         hint = f"Install Python {required.version}, or set `python-version` to another one."
-    if uv.workspace.is_on_runner:
-        hint = "Run `actions/setup-python` first, with the `python-version` that you need."
+    if here := systems.system(uv.workspace.environ):
+        hint = here.get_python
     raise SurroundingsError(what, hint=hint)
 
 
@@ -172,6 +173,6 @@ def _reason(said: str) -> str:
 
 def _path_with_tool_cache(environ: Mapping[str, str]) -> str:
     programs = "bin" if POSIX else "."
-    cache = environ.get("RUNNER_TOOL_CACHE")
+    cache = systems.folder("tool_cache", environ)
     cached = sorted(Path(cache).glob(f"Python/*/*/{programs}")) if cache else []
     return os.pathsep.join([environ.get("PATH", os.defpath), *map(str, cached)])
