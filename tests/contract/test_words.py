@@ -21,7 +21,7 @@ DOCUMENTS = (
     "examples/*/*.md",
     "action.yml",
     "actions/*/action.yml",
-    "workflows-templates/*.yml",
+    "workflows-templates/**/*.yml",
 )
 COMMANDS = [PIPELINE, *map(load_stage, ALL_STAGES)]
 # Only names with a hyphen: others, such as `data`, are also ordinary words.
