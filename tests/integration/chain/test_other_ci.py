@@ -18,7 +18,13 @@ from notebook_ci import VERSION
 UV = Path(sys.executable).with_name("uv")
 TEMPLATES = ROOT / "workflows-templates" / "other-ci"
 FORGED = ("##vso[task.complete result=Succeeded;]", "\x1b[0Ksection_end:1:evil\r\x1b[0K")
-FAILS = f"for text in {FORGED!r}:\n    print(text)\nraise KeyError({FORGED[0]!r})"
+# In the notebook's own output, in that of a program, in a message.
+FAILS = f"""import os
+for text in {FORGED!r}:
+    print(text)
+    os.write(1, text.encode() + b"\\n")
+    os.system(f"echo '{{text}}'")
+raise KeyError({FORGED[0]!r})"""
 HASHED = "six==1.17.0 --hash=sha256:4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be8970586c3274\n"
 OUTPUT = re.compile(r"^##vso\[task\.setvariable variable=([\w-]+);isOutput=true;\](.*)$", re.MULTILINE)
 

@@ -40,13 +40,23 @@ def coreutils(tmp_path: Path) -> Path:
     return folder
 
 
+IN_TOOL_CACHE = f"tools/Python/{VERSION}.9/x64/bin/python3"
+
+
 @pytest.mark.parametrize(
-    "place", [f"path/python{VERSION}", "path/python3", "path/python", f"tools/Python/{VERSION}.9/x64/bin/python3"]
+    ("place", "tools"),
+    [
+        (f"path/python{VERSION}", "RUNNER_TOOL_CACHE"),
+        ("path/python3", "RUNNER_TOOL_CACHE"),
+        ("path/python", "RUNNER_TOOL_CACHE"),
+        (IN_TOOL_CACHE, "RUNNER_TOOL_CACHE"),
+        (IN_TOOL_CACHE, "AGENT_TOOLSDIRECTORY"),
+    ],
 )
-def test_a_python_is_found(bare: Checkout, coreutils: Path, tmp_path: Path, place: str) -> None:
+def test_a_python_is_found(bare: Checkout, coreutils: Path, tmp_path: Path, place: str, tools: str) -> None:
     (tmp_path / place).parent.mkdir(parents=True)
     (tmp_path / place).symlink_to(BASE / f"python{VERSION}")
-    environ = {"PATH": f"{coreutils}:{tmp_path / 'path'}", "RUNNER_TOOL_CACHE": str(tmp_path / "tools")}
+    environ = {"PATH": f"{coreutils}:{tmp_path / 'path'}", tools: str(tmp_path / "tools")}
     assert "is not a stage" in bare.launch("nothing", environ=environ).err
 
 
@@ -74,6 +84,9 @@ def test_without_python_one_sentence_says_what_to_install(bare: Checkout, coreut
     assert (runner.code, runner.err) == (3, "")
     assert runner.out.startswith("::error title=notebook-ci::No Python")
     assert len(runner.out.splitlines()) == 1
+    agent = bare.launch("demo", environ={"PATH": str(coreutils), "TF_BUILD": "True"})
+    assert (agent.code, agent.err) == (3, "")
+    assert agent.out.startswith("##vso[task.logissue type=error;]No Python")
 
 
 def without(folder: Path, *missing: str) -> Path:
@@ -115,9 +128,10 @@ def test_without_pip_and_ensurepip_the_package_to_install_is_named(bare: Checkou
         ({"XDG_CACHE_HOME": "xdg"}, "xdg/notebook-ci"),
         ({"XDG_CACHE_HOME": "xdg", "GITHUB_ACTIONS": "true", "RUNNER_TEMP": "temp"}, "temp/notebook-ci-tools"),
         ({"GITHUB_ACTIONS": "true", "RUNNER_TEMP": "temp", "NOTEBOOK_CI_CACHE": "own"}, "own"),
+        ({"TF_BUILD": "True", "AGENT_TEMPDIRECTORY": "temp"}, "temp/notebook-ci-tools"),
     ],
 )
 def test_the_cache_folder(bare: Checkout, tmp_path: Path, environ: dict[str, str], place: str) -> None:
-    folders = {name: value if value == "true" else str(tmp_path / value) for name, value in environ.items()}
+    folders = {name: value if value in {"true", "True"} else str(tmp_path / value) for name, value in environ.items()}
     assert bare.launch("nothing", environ={"NOTEBOOK_CI_CACHE": "", **folders}).code == 2
     assert (tmp_path / place / "pythons").is_file()
