@@ -79,12 +79,27 @@ def study(consumer: Consumer, docker: Engine) -> Consumer:
     return consumer
 
 
+def prepend(consumer: Consumer, table: str) -> None:
+    """Add a table to the config file, before the last one, to which tests add."""
+    path = consumer.path / "notebook-ci.toml"
+    path.write_text(table + path.read_text(encoding="utf-8"), encoding="utf-8")
+
+
 @pytest.fixture
 def logs_to_server(study: Consumer, server: MlflowServer) -> None:
     """Its runs go to an MLflow server, which costs half as much as a new database."""
-    path = study.path / "notebook-ci.toml"
-    log_run = f'[log-run]\ntracking-uri = "{server.uri}"\n'  # first: tests add to the last table
-    path.write_text(log_run + path.read_text(encoding="utf-8"), encoding="utf-8")
+    prepend(study, f'[log-run]\ntracking-uri = "{server.uri}"\n')
+
+
+@pytest.fixture(scope="session")
+def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("environment") / "venv"
+
+
+@pytest.fixture
+def reuses_environment(study: Consumer, venv: Path) -> None:
+    """setup-env finds the environment of an earlier test, and checks it, which costs less than a new one."""
+    prepend(study, f"[setup-env]\nvenv = {json.dumps(str(venv))}\n")
 
 
 def run(consumer: Consumer, engine: Engine, *steps: Mapping[str, Any], **more: Any) -> Result:
@@ -171,7 +186,7 @@ def no_server(consumer: Consumer, _: str) -> None:
     path.write_text(re.sub(r"http://\S+:\d+", "http://127.0.0.1:9", path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-@pytest.mark.usefixtures("logs_to_server")
+@pytest.mark.usefixtures("logs_to_server", "reuses_environment")
 @pytest.mark.parametrize(
     ("stage", "broken", "ends"),
     [
@@ -208,6 +223,7 @@ def test_a_failure_in_each_stage(
         assert "ZeroDivisionError: division by zero" in job.summary
 
 
+@pytest.mark.usefixtures("reuses_environment")
 def test_a_pull_request_from_a_fork_has_no_credentials(study: Consumer, engine: Engine) -> None:
     study.write(".dvc/config", "[core]\n    remote = bucket\n['remote \"bucket\"']\n    url = s3://acme-data/store\n")
     content = json.loads(workflow(CHAIN, upload("run", RUN_DIR)))
@@ -279,6 +295,7 @@ def test_the_starter_workflow_runs_the_whole_chain(study: Consumer, engine: Engi
     assert (result.artifact("notebook-ci") / "notebook-ci-mlflow" / "mlflow.db").exists()
 
 
+@pytest.mark.usefixtures("reuses_environment")
 @pytest.mark.parametrize(
     ("broken", "said", "executed"),
     [
