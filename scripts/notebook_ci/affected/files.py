@@ -21,15 +21,18 @@ MOST_BYTES = 2**20
 PIPELINE = "dvc.yaml"
 GIVEN = ":parameters"
 # What other files may say of the files that they use. A notebook that names one of these uses what that names, too.
-_TEXTS = frozenset(
-    (".py", ".ipynb", ".r", ".jl", ".sql", ".sh", ".yaml", ".yml", ".json", ".toml", ".ini", ".cfg", ".env", ".txt")
+_TEXTS = tuple(
+    ".py .ipynb .r .jl .sql .sh .yaml .yml .json .toml .ini .cfg .env .txt".split()  # noqa: SIM905 - one list
 )
 _CODE = frozenset({".py", ".ipynb"})
-# Code that finds files or modules whose names it does not say.
-_FINDS = re.compile(
-    r"\b(?:[ir]?glob|listdir|list\.files|scandir|iterdir|walk|import_module|__import__|run_path|run_module|"
-    r"spec_from_file_location|entry_points|exec)\s*\(|%run\s+(?:-\w+\s+)*(?!\S*\.(?:py|ipynb)\b)|\brun_line_magic\b"
+# What code calls to find files or modules whose names it does not say.
+_FINDING = frozenset(
+    "glob rglob iglob listdir scandir iterdir walk files import_module __import__ run_path run_module exec "  # noqa: SIM905 - one list
+    "spec_from_file_location entry_points run_line_magic".split()
 )
+_CALLED = re.compile(r"(\w+)\s*\(")
+_PATH = re.compile(r"[^\s()\[\],=/]*/[^\s()\[\],=]*")
+_RUN = re.compile(r"%run\s+(?:-\w+\s+)*(?!\S*\.(?:py|ipynb)\b)")
 
 
 class Text:
@@ -38,8 +41,8 @@ class Text:
     def __init__(self, text: str, known: Collection[str] = ()) -> None:
         self.text = text
         self.words = frozenset(re.findall(r"[\w.-]*\w", text))
-        self.finds_files = bool(_FINDS.search(text))
-        paths = [path.split("/") for path in re.findall(r"[^\s()\[\],=]+", re.sub(r"[\"'\\]", "/", text))]
+        self.finds_files = not _FINDING.isdisjoint(_CALLED.findall(text)) or bool(_RUN.search(text))
+        paths = [path.split("/") for path in _PATH.findall(re.sub(r"[\"'\\]", "/", text))]
         # Folders with files that it does not name: `"data"`, f"data/{name}.csv", but not "data/raw.csv".
         self.folders = {one for parts in paths for one, other in pairwise(parts) if other not in known} - {"", ".."}
 
@@ -49,7 +52,7 @@ class Text:
         if pure.name in self.text or any(each in self.text for each in others):
             return True
         # A folder of code is named to import from it, and imports are known.
-        return pure.suffix not in _CODE and not self.folders.isdisjoint(pure.parent.parts)
+        return pure.suffix not in _CODE and not self.folders.isdisjoint(pure.parts[:-1])
 
 
 class Files:
@@ -66,11 +69,12 @@ class Files:
         self._modules = LocalModules(cwd)
         self._by_name: dict[str, list[str]] = defaultdict(list)
         self._stages: dict[str, str] = {GIVEN: given}
-        self._known = {part.removesuffix(".dvc") for path in paths for part in PurePosixPath(path).parts}
+        self._known = {part.removesuffix(".dvc") for path in paths for part in path.split("/")}
         for path in sorted(paths):
-            if PurePosixPath(path).suffix.lower() in _TEXTS:
-                self._by_name[PurePosixPath(path).name].append(path)
-            if PurePosixPath(path).name == PIPELINE:
+            name = path.rpartition("/")[2]
+            if name.lower().endswith(_TEXTS):
+                self._by_name[name].append(path)
+            if name == PIPELINE:
                 self._read_stages(path)
 
     def used(self, path: str) -> set[str]:
