@@ -111,7 +111,7 @@ def affected(folder: Path, *flags: str) -> set[str]:
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        ("notebooks/alone.ipynb", {"alone"}),
+        ("notebooks/alone.ipynb", F | {"alone"}),
         ("notebooks/helper.py", F | {"beside"}),
         ("src/mine/deep.py", F | {"package", "installed"}),
         ("src/mine/__init__.py", F | {"package", "installed"}),
@@ -130,14 +130,14 @@ def affected(folder: Path, *flags: str) -> set[str]:
         ("steps/dirty.csv", F | {"reads-clean"}),
         ("steps/clean.py", F | {"reads-clean"}),
         ("steps/wet.csv", F | {"stage"}),
-        ("notebooks/common.ipynb", {"child"}),
+        ("notebooks/common.ipynb", F | {"child"}),
         ("notebooks/shared_by_children.py", F | {"child"}),
         ("finder/data.bin", ALL),
-        ("chain/02-second.ipynb", CHAIN),
-        ("chain/10-third.ipynb", CHAIN),
-        ("needs/train.ipynb", NEEDS),
-        ("needs/report.ipynb", NEEDS),
-        ("needs/page.ipynb", NEEDS),
+        ("chain/02-second.ipynb", F | CHAIN),
+        ("chain/10-third.ipynb", F | CHAIN),
+        ("needs/train.ipynb", F | NEEDS),
+        ("needs/report.ipynb", F | NEEDS),
+        ("needs/page.ipynb", F | NEEDS),
         ("README.md", set()),
         ("LICENSE", set()),
         ("docs/picture.png", set()),
@@ -173,12 +173,12 @@ def test_a_change_affects(repository: Path, changed: str, expected: set[str]) ->
 @pytest.mark.parametrize(
     ("deleted", "expected"),
     [
-        ("notebooks/alone.ipynb", set()),
+        ("notebooks/alone.ipynb", F),
         ("notebooks/helper.py", F | {"beside"}),
         ("src/mine/__init__.py", F | {"package", "installed"}),
         ("data/other.csv.dvc", F | {"names"}),
-        ("chain/01-first.ipynb", CHAIN - {"01-first"}),
-        ("notebooks/common.ipynb", {"child"}),
+        ("chain/01-first.ipynb", F | CHAIN - {"01-first"}),
+        ("notebooks/common.ipynb", F | {"child"}),
         ("README.md", set()),
         ("Makefile", set()),
     ],
@@ -197,12 +197,12 @@ def test_nothing_changed(repository: Path) -> None:
 
 def test_a_renamed_notebook_runs(repository: Path) -> None:
     git(repository, "mv", "notebooks/alone.ipynb", "notebooks/renamed.ipynb")
-    assert affected(repository) == {"renamed"}
+    assert affected(repository) == F | {"renamed"}
 
 
 def test_a_new_notebook_that_git_does_not_track_runs(repository: Path) -> None:
     write(repository, {"new.ipynb": notebook("1"), "ignored.ipynb": notebook("1")})
-    assert affected(repository) == {"new", "ignored"}
+    assert affected(repository) == F | {"new", "ignored"}
 
 
 def test_a_module_that_git_does_not_track_may_have_changed(copied: Path) -> None:
@@ -215,6 +215,36 @@ def test_a_notebook_that_cannot_be_read_runs_and_fails_there(copied: Path) -> No
     write(copied, {"notebooks/alone.ipynb": "{"})
     commit(copied)
     assert affected(copied) == {"alone"}
+
+
+def test_what_links_lead_to_counts(copied: Path) -> None:
+    (copied / "link.ipynb").symlink_to("hidden/.real.ipynb")
+    (copied / "linked.csv").symlink_to("tables/x.csv")
+    (copied / "folder-of-links").symlink_to("blobs")
+    write(
+        copied,
+        {
+            "hidden/.real.ipynb": notebook("1"),
+            "notebooks/alone.ipynb": notebook("open('../linked.csv')"),
+            "notebooks/beside.ipynb": notebook("open('../folder-of-links/third.bin')"),
+        },
+    )
+    commit(copied)
+    write(copied, {"hidden/.real.ipynb": notebook("2")})
+    assert affected(copied) == F | {"link"}
+    git(copied, "checkout", "--quiet", ".")
+    write(copied, {"tables/x.csv": "1"})
+    assert affected(copied) == F | {"folder", "alone"}
+    git(copied, "checkout", "--quiet", ".")
+    write(copied, {"blobs/third.bin": "1"})
+    assert affected(copied) == F | {"settings", "beside"}
+
+
+def test_a_driver_of_other_notebooks_uses_any(copied: Path) -> None:
+    write(copied, {"driver.ipynb": notebook("import papermill as pm\npm.execute_notebook(f'{name}.ipynb', 'x')")})
+    commit(copied)
+    write(copied, {"notebooks/common.ipynb": notebook("new")})
+    assert affected(copied) == F | {"child", "driver"}
 
 
 def test_many_changes_affect_all(repository: Path) -> None:
@@ -262,7 +292,7 @@ def test_each_notebook_has_its_reason(repository: Path) -> None:
         "chain/02-second.ipynb": "it changed",
         "chain/10-third.ipynb": "comes after `chain/02-second.ipynb`, which runs",
         "notebooks/beside.ipynb": "uses `notebooks/helper.py`, which changed",
-        "finder/finds.ipynb": "finds files by itself, and `notebooks/helper.py` changed",
+        "finder/finds.ipynb": "finds files by itself, and `chain/02-second.ipynb` changed",
     }
     write(repository, {"Makefile": "new"})
     reasons = planned(repository, "--base", "HEAD").reasons

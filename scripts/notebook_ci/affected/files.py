@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -28,7 +29,7 @@ _CODE = frozenset({".py", ".ipynb"})
 # What code calls to find files or modules whose names it does not say.
 _FINDING = frozenset(
     "glob rglob iglob listdir scandir iterdir walk files import_module __import__ run_path run_module exec "  # noqa: SIM905 - one list
-    "spec_from_file_location entry_points run_line_magic".split()
+    "spec_from_file_location entry_points run_line_magic execute_notebook NotebookClient ExecutePreprocessor".split()
 )
 _CALLED = re.compile(r"(\w+)\s*\(")
 _PATH = re.compile(r"[^\s()\[\],=/]*/[^\s()\[\],=]*")
@@ -69,6 +70,8 @@ class Files:
         self._modules = LocalModules(cwd)
         self._by_name: dict[str, list[str]] = defaultdict(list)
         self._stages: dict[str, str] = {GIVEN: given}
+        # Where links lead, and their names.
+        self._links = [(self._relative((self._cwd / path).resolve()), path) for path in paths if self._is_link(path)]
         self._known = {part.removesuffix(".dvc") for path in paths for part in path.split("/")}
         for path in sorted(paths):
             name = path.rpartition("/")[2]
@@ -86,6 +89,16 @@ class Files:
             pending += new
         return found
 
+    def links_to(self, path: str) -> list[str]:
+        """Return the names of links to a file, or to a folder that it is in."""
+        return [PurePosixPath(link).name for target, link in self._links if f"{path}/".startswith(f"{target}/")]
+
+    def _is_link(self, path: str) -> bool:
+        return (self._cwd / path).is_symlink()
+
+    def _relative(self, path: Path) -> str:
+        return Path(os.path.relpath(path, self._cwd)).as_posix()
+
     @functools.cache  # noqa: B019 - one object per run
     def text(self, path: str) -> Text:
         """Return the text of a file, of a notebook its cells; empty if it cannot be read."""
@@ -97,7 +110,9 @@ class Files:
             content = read_bytes(self._cwd / path, path, most=MOST_BYTES)
         except NotebookCiError:
             return Text("")
-        return Text(content.decode(errors="replace"), self._known)
+        found = Text(content.decode(errors="replace"), self._known)
+        found.finds_files |= len(content) == MOST_BYTES  # nobody knows what the rest says
+        return found
 
     def document(self, path: str) -> Document | None:
         if path not in self._documents and PurePosixPath(path).suffix == ".ipynb":
@@ -118,7 +133,7 @@ class Files:
             named |= {stage for stage, body in self._stages.items() if file.name in body and stage != GIVEN}
             named |= {GIVEN} if parameters.tagged(content) else set()
         modules = self._modules.imported(content or file, file)
-        return named | {each.relative_to(self._cwd).as_posix() for each in modules if each.is_relative_to(self._cwd)}
+        return named | {self._relative(each) for each in (*modules, *([file.resolve()] if file.is_symlink() else []))}
 
     def _read_stages(self, path: str) -> None:
         """Read the stages of a `dvc.yaml`. What cannot be read is left to dvc-pull."""

@@ -26,7 +26,8 @@ _FOR_ALL = re.compile(
     rf"(?:.*/)?(?:{re.escape(CONFIG)}|pyproject\.toml|setup\.(?:py|cfg)|\.python-version|Pipfile|[^/]*\.lock|"
     r"(?:[^/]*requirements?[^/]*|constraints[^/]*)\.(?:txt|in)|requirements/.*|(?:conda|environment|pixi|pylock)[^/]*\."
     r"(?:ya?ml|toml)|(?:suites?|expectations|gx|great_expectations)/.*|dvc\.yaml|\.dvc/.*|\.github/(?:workflows|"
-    r"actions)/.*)"
+    r"actions)/.*)",
+    re.IGNORECASE,
 )
 # These affect no notebook, unless one names them.
 _FOR_NONE = re.compile(
@@ -55,7 +56,7 @@ class Selection:
 def select(candidates: Candidates, inputs: NotebookInputs, context: Context, given: str = "") -> Selection:
     """Return the notebooks that changes affect, and those that must run with them: see `_completed`.
 
-    `given` are parameters of this run. Reports in `context` why all run. Raises InputError if `base` does not exist.
+    `given` are parameters of this run. Says in `context` why they run. Raises InputError if `base` does not exist.
     """
     changed = changes.find(inputs.base, context)
     if changed.why_all:
@@ -67,7 +68,10 @@ def select(candidates: Candidates, inputs: NotebookInputs, context: Context, giv
     before = {path: set(others) for path, others in candidates.needs.items()}
     for one, other in (pair for chain in candidates.chains for pair in pairwise(chain)):
         before.setdefault(other, set()).add(one)
-    return Selection(_completed(found, list(candidates.documents), before), changed.base)
+    reasons = _completed(found, list(candidates.documents), before)
+    for path, reason in reasons.items():
+        context.console.progress(f"{path}: {reason}")
+    return Selection(reasons, changed.base)
 
 
 def _affected(candidates: Candidates, changed: Changes, config: str, given: str, cwd: Path) -> dict[str, str]:
@@ -132,13 +136,13 @@ class _Effects:
                 self.reasons.setdefault(path, f"{quote(found[0])} is not tracked by git")
 
     def judge(self, changed: str) -> None:
-        names = _other_names(changed, self._cwd)
+        names = [*_other_names(changed, self._cwd), *self._files.links_to(changed)]
         naming = {path for path in self._all_used if self._files.text(path).names(changed, names)}
         for path, used in self._used.items():
             if why := self._reason(path, used, changed, naming):
                 self.reasons.setdefault(path, why)
                 self.explained.add(changed)
-        for path in self._finding if not self.is_harmless(changed) else ():
+        for path in self._finding if not self._is_of_no_use(changed) else ():
             self.reasons.setdefault(path, f"finds files by itself, and {quote(changed)} changed")
 
     def _reason(self, path: str, used: set[str], changed: str, naming: set[str]) -> str:
@@ -155,8 +159,11 @@ class _Effects:
 
     def is_harmless(self, changed: str) -> bool:
         """Return whether a change affects only notebooks that name the file."""
-        is_other = changed.endswith(SUFFIX) or changed in self._foreign
-        return is_other or bool(_FOR_NONE.fullmatch(_below(changed)))
+        return changed.endswith(SUFFIX) or self._is_of_no_use(changed)
+
+    def _is_of_no_use(self, changed: str) -> bool:
+        """Return whether not even code that finds files by itself is expected to use a file."""
+        return changed in self._foreign or bool(_FOR_NONE.fullmatch(_below(changed)))
 
 
 def _foreign(paths: Iterable[str], general: Sequence[Text], cwd: Path) -> set[str]:

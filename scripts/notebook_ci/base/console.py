@@ -12,7 +12,7 @@ from typing import TextIO
 from notebook_ci.base.errors import NotebookCiError, Problem, Severity
 from notebook_ci.base.masking import masked
 from notebook_ci.base.systems import system
-from notebook_ci.base.texts import printable
+from notebook_ci.base.texts import LONGEST_PATH, printable
 
 RANK: dict[Severity, int] = {"error": 0, "warning": 1, "notice": 2}
 
@@ -73,7 +73,7 @@ class Console(abc.ABC):
         shown = {name: value for name, value in outputs.items() if value and name != "status" and not self.is_part}
         width = max(map(len, shown), default=0)
         for name, value in shown.items():
-            self._write(f"  {name:<{width}}  {value}")
+            self._write(f"  {name:<{width}}  {value[:LONGEST_PATH]}{'…' if len(value) > LONGEST_PATH else ''}")
 
     def set_for_later_steps(self, variables: Mapping[str, str], folders: Sequence[str]) -> None:  # noqa: B027 - a terminal has none
         """Set variables for the later steps of the job, and put folders first on PATH. Raises OSError."""

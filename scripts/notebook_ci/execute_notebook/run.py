@@ -111,8 +111,6 @@ def _affected_only(planned: ExecutionPlan, inputs: ExecuteInputs, context: Conte
     given = json.dumps([inputs.parameters, inputs.sweep])
     selection = select(Candidates(documents, planned.needs, planned.chains), inputs, context, given)
     reasons, base = selection.reasons, quote(selection.base[:SHORT_COMMIT])
-    for path, reason in reasons.items():
-        context.console.progress(f"{path}: {reason}")
     if not reasons:
         context.notice(f"No notebook is affected by what changed since {base}.")
     elif left_out := [path for path in documents if path not in reasons]:
