@@ -65,8 +65,7 @@ def main(cache: str, rest: list[str]) -> int:
 
 def run_stage(cache: str, environment: str, stage: str, stdin_flag: list[str], arguments: list[str]) -> int:
     """Run a stage in a tool environment, by default its own; without any, if it needs only the standard library."""
-    own = stage if os.path.exists(os.path.join(REQUIREMENTS, stage + ".txt")) else ""
-    environment = environment or own or BORROWED.get(stage, "")
+    environment = environment or environment_of(stage)
     script = ["-E", "-s", os.path.join(HERE, stage.replace("-", "_") + ".py"), *stdin_flag]
     python, stdin = sys.executable, None
     if environment and set(HELP).isdisjoint(arguments):
@@ -87,6 +86,12 @@ def prepared(cache: str, name: str, check: list[str], *, from_stdin: bool) -> tu
         uv, smallest = environment_folder(cache, "uv"), environment_folder(cache, SMALLEST)
         stdin = preparing.prepare(folder, uv, smallest, REQUIREMENTS, check, from_stdin=from_stdin)
     return os.path.join(folder, PROGRAMS), stdin
+
+
+def environment_of(stage: str) -> str:
+    """Return the tool environment of a stage's script; empty if it needs only the standard library."""
+    own = stage if os.path.exists(os.path.join(REQUIREMENTS, stage + ".txt")) else ""
+    return own or BORROWED.get(stage, "")
 
 
 def environment_folder(cache: str, name: str) -> str:

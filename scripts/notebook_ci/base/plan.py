@@ -21,6 +21,7 @@ class Nothing:
 class Plan(abc.ABC):
     # Warnings and notices about the plan.
     problems: tuple[Problem, ...] = ()
+    environment: str = ""  # the tool environment that the work needs, besides that of the stage's script
 
     @abc.abstractmethod
     def lines(self) -> Iterable[str]:

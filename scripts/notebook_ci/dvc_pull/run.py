@@ -38,7 +38,6 @@ class PullPlan(Plan):
     cache: Path  # DVC's cache folder
     pointers: Pointers
     remotes: Sequence[Remote]  # those that may be pulled from, the default one first
-    environment: str  # the tool environment that can pull
 
     def lines(self) -> Iterator[str]:
         where = ", ".join(f"{remote.name} ({remote.url})" for remote in self.remotes)

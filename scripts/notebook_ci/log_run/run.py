@@ -37,7 +37,8 @@ class LoggingPlan(Plan):
 def plan(inputs: LogRunInputs, workspace: Workspace) -> LoggingPlan:
     """Find out where to log. Raises InputError if a run cannot be logged there."""
     try:
-        return LoggingPlan(store=store.find(inputs.tracking_uri, workspace))
+        found = store.find(inputs.tracking_uri, workspace)
+        return LoggingPlan(store=found, environment=found.environment)
     except SurroundingsError:
         return LoggingPlan(store=None)
 
