@@ -1,50 +1,40 @@
-"""The script that runs the stages one after the other: for the root action, and for the laptop.
+"""The script that runs all stages: for the root action, and for the laptop.
 
 Each stage is started as its own action would start it, so nothing differs but that there is one summary for all.
 """
 
-import contextlib
 import io
 import itertools
 import json
-import os
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
+from launch import environment_folder, environment_of
 from notebook_ci.base.config_file import missed_config
 from notebook_ci.base.console import Console
-from notebook_ci.base.errors import MILDEST_FIRST, Cancelled, InputError, Problem, SurroundingsError, worst
+from notebook_ci.base.errors import Cancelled, InputError, worst
 from notebook_ci.base.inputs import CONFIG, StageInputs, declared, given, unknown
-from notebook_ci.base.launcher import COMMAND, LAUNCHER
+from notebook_ci.base.launcher import COMMAND
 from notebook_ci.base.load_inputs import CHECK_ONLY, FROM_STDIN, NOTHING_TO_DO, PLAN, load
 from notebook_ci.base.plan import Nothing, Plan
-from notebook_ci.base.process import POSIX, end_tree
-from notebook_ci.base.process import run as run_program
-from notebook_ci.base.signals import how_it_ended, undisturbed
+from notebook_ci.base.signals import undisturbed
 from notebook_ci.base.stage import COMMON_OUTPUTS, Command, Stage, run_script, show
-from notebook_ci.base.texts import listed, quote
+from notebook_ci.base.texts import quote
 from notebook_ci.base.values import GLOBS, LINES, YAML_MAP
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.base.yaml12 import Values
-from notebook_ci.records.record import Record, Status, describe_source, timestamp
+from notebook_ci.chain import CACHE, NOTEBOOKS, Chain, Step
+from notebook_ci.records.record import Record
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.report.summary import summarize
 from notebook_ci.stages import ALL_STAGES, STAGES, load_stage
-from notebook_ci.tools import own_files
-from notebook_ci.tools.import_guard import guard_imports
-from notebook_ci.tools.tool import command
 
-DATA, NOTEBOOKS = "dvc-pull", "execute-notebook"
-MOST_LISTED = 5
-LAST = "log-run"  # runs also after a failure: that is a result, too
+DATA = "dvc-pull"
 # For the root action, which saves its caches before a notebook can change what is in them: run what comes before the
 # notebooks, and go on after that. `DONE` is followed by the output of that name.
 BEFORE, DONE = "--before-notebooks", "--done="
-# Outputs and summaries of the single stages are not used: the chain has one of each, for all of them.
-UNHEARD = {"GITHUB_OUTPUT": os.devnull, "GITHUB_STEP_SUMMARY": os.devnull}
 # The outputs of stages that the chain has, too.
 FROM_STAGES = {
     "env-digest": "setup-env",
@@ -83,15 +73,6 @@ class PipelineInputs(StageInputs):
     parameters: Values = given(YAML_MAP, "Parameters for the notebooks: `parameters` of execute-notebook.", default={})
 
 
-@dataclass(frozen=True)
-class Step:
-    """A stage as the chain runs it."""
-
-    stage: Stage[Any, Any, Any]
-    given: Mapping[str, object]  # the inputs that the chain sets; the others are in the config file
-    plan: Plan | Nothing
-
-
 class Pipeline(Command[PipelineInputs]):
     def _main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO, console: Console) -> int:
         workspace = Workspace(Path.cwd(), environ)
@@ -123,8 +104,29 @@ class Pipeline(Command[PipelineInputs]):
             if BEFORE in argv:
                 return 0  # left to the second call, which has the outputs
             raise
-        run = _Run(console, workspace, run_directory, inputs.slug)
-        return run.run(steps, json.loads(done or "{}"), is_first=BEFORE in argv)
+        before = json.loads(done or "{}")
+        chain = Chain(steps, before, console=console, workspace=workspace, directory=run_directory, slug=inputs.slug)
+        return self._run(chain, run_directory, console, is_first=BEFORE in argv)
+
+    def _run(self, chain: Chain, run_directory: RunDirectory, console: Console, *, is_first: bool) -> int:
+        """Run the stages and summarize them. Returns the exit code of the worst.
+
+        The root action calls the chain twice: `is_first` marks the first call.
+        """
+        codes = []
+        try:
+            chain.run(is_first=is_first)
+        except Cancelled as cancelled:
+            codes.append(cancelled.exit_code)
+            is_first = False
+        with undisturbed():
+            codes += [each.code for each in chain.ended]
+            if is_first:
+                done = {each.name: each.code for each in chain.ended}
+                console.set_outputs({"done": json.dumps(done)} | _outputs(chain.records))
+            else:
+                _sum_up(chain.records, worst(codes), run_directory, console)
+        return worst(codes)
 
 
 def _refuse_flags_of_stages(argv: Sequence[str]) -> None:
@@ -160,135 +162,31 @@ def _step(name: str, inputs: PipelineInputs, workspace: Workspace) -> Step:
     if isinstance(plan, Nothing) and name in inputs.stages:
         message = f"`stages` contains `{name}`, which has nothing to do: {plan.reason}"
         raise InputError(message, hint=f"Remove `{name}` from `stages`.")
-    return Step(stage, values, plan)
+    return Step(stage, values, plan, _tools(name, plan))
 
 
-class _Run:
-    def __init__(self, console: Console, workspace: Workspace, run_directory: RunDirectory, slug: str) -> None:
-        self._console = console
-        self._workspace = workspace
-        self._directory = run_directory
-        self._slug = slug
-        # What the stages of this chain wrote, read when each ended: a notebook may write into the directory, too.
-        self._records: dict[str, Record] = {}
-        self._is_changed = False  # whether notebooks have changed what the stages run
+def _tools(name: str, plan: Plan | Nothing) -> dict[str, str]:
+    """Return the folders of the tool environments that a stage needs, by their names."""
+    needed = [environment_of(name), plan.environment] if isinstance(plan, Plan) else []
+    return {each: environment_folder(str(CACHE), each) for each in needed if each}
 
-    def run(self, steps: Sequence[Step], done: Mapping[str, int], *, is_first: bool) -> int:
-        """Run the stages and summarize them. Returns the exit code of the worst.
 
-        The root action calls the chain twice: `is_first` marks the first call. `done` has the exit codes of that call,
-        by record name, in the second.
-        """
-        codes = list(done.values())
-        self._records = {name: self._directory.record(name) for name in done}
-        guard_imports()
-        until = STAGES.index(NOTEBOOKS) if is_first else len(STAGES)
-        try:
-            for number, step in enumerate(steps[len(done) :], len(done) + 1):
-                if STAGES.index(step.stage.name) < until:
-                    with self._console.group(f"[{number}/{len(steps)}] {step.stage.name}"):
-                        codes.append(self._one(step, codes, steps))
-        except Cancelled as cancelled:
-            codes.append(cancelled.exit_code)
-            is_first = False
-        with undisturbed():
-            if is_first:
-                done = dict(zip(self._records, codes, strict=True))
-                self._console.set_outputs({"done": json.dumps(done)} | self._outputs())
-            else:
-                self._sum_up(worst(codes))
-        return worst(codes)
+def _sum_up(records: Sequence[Record], code: int, run_directory: RunDirectory, console: Console) -> None:
+    """Write the outputs and the summary of all stages. Raises OSError if the runner's files cannot be written."""
+    skipped = all(record.status == "skipped" for record in records)
+    status = {0: "skipped" if skipped else "passed", 1: "failed"}.get(code, "error")
+    if records:
+        console.summarize(summarize(records))
+    console.set_outputs(_outputs(records) | {"status": status, "run-dir": str(run_directory.path)})
 
-    def _one(self, step: Step, codes: Sequence[int], steps: Sequence[Step]) -> int:
-        """Run a stage, or record why it is skipped."""
-        failed = [before.stage.name for before, code in zip(steps, codes, strict=False) if code]
-        stopped = failed and (step.stage.name != LAST or self._is_changed)
-        nothing = step.plan.reason if isinstance(step.plan, Nothing) else ""
-        reason = f"Not run, because {failed[0]} failed." if stopped else nothing
-        if not reason:
-            return self._notebooks(step) if step.stage.name == NOTEBOOKS else self._start(step)
-        self._console.progress("Nothing to do." if reason == nothing else reason)  # the plan says why
-        self._record(step, "skipped", Problem(severity="notice", message=reason))
-        return 0
 
-    def _notebooks(self, step: Step) -> int:
-        """Run the notebooks. The chain stops if they change files of notebook-ci, which later stages would run."""
-        print_folder = command(NOTEBOOKS, "python", "-c", "import sys; print(sys.prefix)")
-        done = run_program(print_folder, env=self._workspace.environ, separate=True, on_line=self._console.progress)
-        cache = Path(done.stdout.strip()).parent
-        before = own_files.seen(cache)
-        code = self._start(step)
-        if not (changed := own_files.changed_since(before, cache)):
-            return code
-        names = listed([str(path) for path in changed], MOST_LISTED)
-        error = SurroundingsError(
-            f"Files of notebook-ci changed while the notebooks ran: {names}.",
-            hint="Find the notebook that writes there, and install notebook-ci again. No later stage runs.",
-        )
-        self._console.error(error)
-        self._is_changed = True
-        self._records[next(reversed(self._records))].add(error)
-        return error.exit_code
-
-    def _start(self, step: Step) -> int:
-        """Run a stage until it ends. It writes its own record."""
-        name = self._directory.next_name(step.stage.name, self._slug)
-        process = subprocess.Popen(
-            ["bash", str(LAUNCHER), FROM_STDIN, step.stage.name],
-            env={**self._workspace.environ, **UNHEARD},
-            cwd=self._workspace.cwd,
-            stdin=subprocess.PIPE,
-            text=True,
-            start_new_session=POSIX,
-        )
-        try:
-            with contextlib.suppress(OSError):  # it may have ended
-                process.communicate(json.dumps({**step.given, "run-dir": str(self._directory.path)}))
-        except Cancelled as cancelled:
-            with undisturbed():
-                # The runner kills all of us in some seconds; until then the stage can save what it has.
-                process.send_signal(cancelled.signal_number)
-                process.wait()
-                self._take(step, name, process.returncode)
-            raise
-        finally:
-            end_tree(process)
-        known = self._take(step, name, process.returncode) and process.returncode in MILDEST_FIRST
-        return process.returncode if known else SurroundingsError.exit_code
-
-    def _take(self, step: Step, name: str, code: int) -> bool:
-        """Read the record of a stage. If it failed to start or was killed, write one for it."""
-        try:
-            self._records[name] = self._directory.record(name)
-        except InputError as error:
-            message = f"{step.stage.name} {how_it_ended(code)} and left no record."
-            self._record(step, "error", Problem(severity="error", message=message, hint=error.message))
-            return code != 0
-        return True
-
-    def _record(self, step: Step, status: Status, problem: Problem) -> None:
-        name, slug = step.stage.name, self._slug
-        record = step.stage.record(stage=name, slug=slug, status=status, started=timestamp(), problems=[problem])
-        record.source = describe_source(self._workspace)
-        files = self._directory.take(name, slug)
-        self._records[files.name] = files.write(record)
-
-    def _sum_up(self, code: int) -> None:
-        """Write the outputs and the summary of all stages. Raises OSError if the runner's files cannot be written."""
-        records = list(self._records.values())
-        skipped = all(record.status == "skipped" for record in records)
-        status = {0: "skipped" if skipped else "passed", 1: "failed"}.get(code, "error")
-        if records:
-            self._console.summarize(summarize(records))
-        self._console.set_outputs(self._outputs() | {"status": status, "run-dir": str(self._directory.path)})
-
-    def _outputs(self) -> dict[str, str]:
-        return {
-            name: record.outputs.get(name, "")
-            for record in self._records.values()
-            for name, stage in FROM_STAGES.items()
-            if stage == record.stage
-        }
+def _outputs(records: Iterable[Record]) -> dict[str, str]:
+    return {
+        name: record.outputs.get(name, "")
+        for record in records
+        for name, stage in FROM_STAGES.items()
+        if stage == record.stage
+    }
 
 
 PIPELINE = Pipeline(name="pipeline", inputs=PipelineInputs, outputs=OUTPUTS)

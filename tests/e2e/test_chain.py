@@ -211,7 +211,10 @@ def test_a_failure_in_each_stage(
     found = statuses(result)
     assert {name: found[name] for name in STAGES[:place]} == dict.fromkeys(STAGES[:place], "passed"), job.log
     assert found[stage] == status
-    assert {name: found[name] for name in STAGES[place + 1 : -1]} == dict.fromkeys(STAGES[place + 1 : -1], "skipped")
+    beside = ("dvc-pull", "validate-data") if stage == "setup-env" else ()  # may have begun when it fails
+    later = {name: found[name] for name in STAGES[place + 1 : -1] if name not in beside}
+    assert later == dict.fromkeys(later, "skipped")
+    assert all(found[name] in {"passed", "skipped"} for name in beside)
     assert found["log-run"] == ("passed" if stage != "log-run" else "error")
     assert f" {stage} failed: " in headline(job)
     assert said in headline(job)

@@ -61,6 +61,10 @@ class Console(abc.ABC):
         with self.streaming() as write:
             write(text)
 
+    def relay(self, line: str) -> None:
+        """Show a line as a stage wrote it, for a console of this kind: with its commands."""
+        Console._write(self, line)  # not that of a subclass, which spoils commands
+
     @abc.abstractmethod
     def group(self, title: str) -> AbstractContextManager[None]:
         """Show the lines that follow under a title."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 GRACE_SECONDS = 2.0
 LOOK_SECONDS = 1.0  # how often a deadline is read again: it may have been moved
@@ -88,9 +88,9 @@ def run(
         start_new_session=POSIX,
     )
     threads = [
-        threading.Thread(target=_read, args=(process.stderr if separate else process.stdout, keep), daemon=True),
-        *([threading.Thread(target=_read, args=(process.stdout, whole.append), daemon=True)] if separate else []),
-        *([threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True)] if stdin else []),
+        threading.Thread(target=read, args=(process.stderr if separate else process.stdout, keep), daemon=True),
+        *([threading.Thread(target=read, args=(process.stdout, whole.append), daemon=True)] if separate else []),
+        *([threading.Thread(target=feed, args=(process.stdin, stdin), daemon=True)] if stdin else []),
     ]
     deadline = Deadline.after(timeout) if isinstance(timeout, int | float) else timeout
     timed_out = True
@@ -149,12 +149,12 @@ def _ends(process: subprocess.Popen[str], deadline: Deadline | None) -> bool:
     return process.poll() is not None
 
 
-def _read(stream: TextIO, take: Callable[[str], None]) -> None:
+def read(stream: IO[str], take: Callable[[str], object], longest: int = LONGEST_LINE) -> None:
     with stream:
-        while line := stream.readline(LONGEST_LINE):
+        while line := stream.readline(longest):
             take(line)
 
 
-def _feed(stream: TextIO, text: str) -> None:
+def feed(stream: IO[str], text: str) -> None:
     with contextlib.suppress(OSError), stream:  # the program may not read all of it
         stream.write(text)

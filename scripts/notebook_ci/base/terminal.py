@@ -55,6 +55,9 @@ class TerminalConsole(Console):
     def streaming(self) -> Iterator[Callable[[str], None]]:
         yield self._write
 
+    def relay(self, line: str) -> None:
+        self.progress(line)
+
     @contextlib.contextmanager
     def group(self, title: str) -> Iterator[None]:
         self._write(f"\n{title}")
