@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import json
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -39,7 +39,7 @@ from notebook_ci.execute_notebook.schedule import Schedule, Scheduled
 from notebook_ci.notebooks import document, durations
 from notebook_ci.notebooks.document import Document
 from notebook_ci.records.environment import default_environment
-from notebook_ci.records.execute_notebook import ExecuteRecord, NotebookResult
+from notebook_ci.records.execute_notebook import ExecuteRecord
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.tools import integrity
 
@@ -101,9 +101,9 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         finally:
             indices = {execution.path: index for index, execution in enumerate(planned.executions)}
             record.problems.sort(key=lambda problem: indices.get(problem.file or "", -1))  # they came in order of time
-            record.metrics = _merged_metrics(record.notebooks)
+            record.merge_metrics()
             _report_preload(inputs, servers, context)
-            durations.keep({each.name: each.duration for each in record.notebooks if each.status == "passed"}, context)
+            durations.keep(record.durations, context)
 
 
 def _affected_only(planned: ExecutionPlan, inputs: ExecuteInputs, context: Context) -> ExecutionPlan:
@@ -287,13 +287,3 @@ def _saved_with(execution: Execution, saved: Document, interpreter: Interpreter)
     if image:
         different.append(f"the image {quote(image)}")
     return " and ".join(different)
-
-
-def _merged_metrics(results: Sequence[NotebookResult]) -> dict[str, float]:
-    """Return the metrics of all notebooks; a name that several notebooks report gets the notebook's as a prefix."""
-    reporters = Counter(name for result in results for name in result.metrics)
-    return {
-        name if reporters[name] == 1 else f"{result.name.removesuffix('.ipynb')}.{name}": value
-        for result in results
-        for name, value in result.metrics.items()
-    }

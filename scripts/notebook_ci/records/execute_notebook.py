@@ -1,5 +1,6 @@
 """The record of execute-notebook."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -87,16 +88,12 @@ class NotebookResult:
 
 
 @dataclass(kw_only=True)
-class ExecuteRecord(Record):
-    """`metrics` are those of all notebooks. If several report the same name, it is `<notebook>.<name>`."""
+class NotebooksRecord(Record):
+    """What the records of execute-notebook and collect-runs have in common.
 
-    python: str = ""  # the kernels' interpreter
-    python_version: str = ""
-    ipykernel_version: str = ""
-    output_dir: str = ""  # the folder of the executed notebooks
-    # The most notebooks that ran at a time, without those whose cells had all run, and without the additional one that
-    # `auto` allows while notebooks take under a second.
-    workers: int = 1
+    `metrics` are those of all notebooks. If several report the same name, it is `<notebook>.<name>`.
+    """
+
     notebooks: list[NotebookResult] = field(default_factory=list)  # one per execution, each after those that it needs
 
     @property
@@ -116,6 +113,35 @@ class ExecuteRecord(Record):
         return [notebook for notebook in self.notebooks if notebook.is_flaky]
 
     @property
+    def durations(self) -> dict[str, float]:
+        """The seconds of each execution that passed, by name: what later runs expect."""
+        return {notebook.name: notebook.duration for notebook in self.notebooks if notebook.status == "passed"}
+
+    @property
     def headline(self) -> dict[str, str]:
         found = {"executed": self.begun, "failed": self.failed, "allowed-failures": self.allowed, "flaky": self.flaky}
-        return {name: str(len(each)) for name, each in found.items()} | {"output-dir": self.output_dir}
+        return {name: str(len(each)) for name, each in found.items()}
+
+    def merge_metrics(self) -> None:
+        """Set `metrics` from the notebooks."""
+        reporters = Counter(name for notebook in self.notebooks for name in notebook.metrics)
+        self.metrics = {
+            name if reporters[name] == 1 else f"{notebook.name.removesuffix('.ipynb')}.{name}": value
+            for notebook in self.notebooks
+            for name, value in notebook.metrics.items()
+        }
+
+
+@dataclass(kw_only=True)
+class ExecuteRecord(NotebooksRecord):
+    python: str = ""  # the kernels' interpreter
+    python_version: str = ""
+    ipykernel_version: str = ""
+    output_dir: str = ""  # the folder of the executed notebooks
+    # The most notebooks that ran at a time, without those whose cells had all run, and without the additional one that
+    # `auto` allows while notebooks take under a second.
+    workers: int = 1
+
+    @property
+    def headline(self) -> dict[str, str]:
+        return super().headline | {"output-dir": self.output_dir}
