@@ -8,7 +8,7 @@ STAGES = ("setup-env", "dvc-pull", "validate-data", "execute-notebook", "build-i
 # the others: only execute-notebook and build-image use the environment of setup-env.
 _AWAITS = {"dvc-pull": (), "validate-data": ("dvc-pull",)}
 # Not in the chain: they divide its notebooks among several jobs, and bring the results together.
-ACROSS_JOBS = ("plan-notebooks",)
+ACROSS_JOBS = ("plan-notebooks", "collect-runs")
 ALL_STAGES = (*STAGES, *ACROSS_JOBS)
 
 

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from notebook_ci.base.inputs import declared
 from notebook_ci.base.stage import Command, Stage
 from notebook_ci.stages import ALL_STAGES as NAMES
+from notebook_ci.stages import STAGES as CHAIN
 from notebook_ci.stages import load_stage
 from pipeline import PIPELINE
 
@@ -79,7 +80,7 @@ def test_the_root_action_has_its_branding() -> None:
 
 
 def test_outputs_of_the_chain_are_those_of_its_stages() -> None:
-    of_stages = {name for stage in STAGES for name in stage.outputs}
+    of_stages = {name for stage in STAGES if stage.name in CHAIN for name in stage.outputs}
     assert PIPELINE.outputs.keys() - of_stages == {"status", "run-dir"}
 
 

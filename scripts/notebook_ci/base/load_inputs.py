@@ -32,6 +32,7 @@ EXAMPLES = {
     "execute-notebook": "--notebooks 'reports/*.ipynb' --exclude reports/draft.ipynb --cell-timeout 600",
     "build-image": "--image ghcr.io/team/penguins --tags latest --push",
     "log-run": "--run-dir .notebook-ci/runs/demo --tracking-uri http://localhost:5000 --experiment penguins",
+    "collect-runs": "--runs artifacts",
     "plan-notebooks": "--notebooks 'reports/*.ipynb' --shards 8 --base main",
     "pipeline": "--stages execute-notebook log-run --parameters 'seed: 1'",
 }

@@ -23,7 +23,7 @@ from notebook_ci.base.inputs import StageInputs
 from notebook_ci.base.load_inputs import CHECK_ONLY, LIBRARY_NEEDED, NAME_CACHE, NOTHING_TO_DO, PLAN, load
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.records.record import StageRecord, as_written, describe_source, timestamp
+from notebook_ci.records.record import Record, StageRecord, as_written, describe_source, timestamp
 from notebook_ci.records.run_directory import RunDirectory, StageFiles
 from notebook_ci.report.summary import summarize
 
@@ -88,6 +88,8 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
     run: Callable[[Model, StagePlan, Context, StageRecord], None]  # fills the record meanwhile: it may be stopped
     # The outputs that name a cache for what the stage will download or install; empty: none.
     cache: Callable[[Model, StagePlan, Workspace, Console], Mapping[str, str]] = lambda *_: {}
+    # The records that its summary shows: its own, unless it speaks for a whole run.
+    in_summary: Callable[[StageRecord, RunDirectory], Sequence[Record]] = lambda record, _: [record]
 
     @property
     def all_outputs(self) -> Mapping[str, str]:
@@ -177,7 +179,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             shown = as_written(record)
         console.annotate(record.problems)
         try:
-            console.summarize(summarize([shown]))
+            console.summarize(summarize(self.in_summary(shown, RunDirectory(files.root))))
             console.set_outputs({"status": record.status, "record": saved, **record.outputs})
         except OSError as error:
             file = Path(error.filename or files.root)

@@ -15,17 +15,16 @@ from notebook_ci.base.texts import quote
 from notebook_ci.log_run.names import MOST_PARAMETER, MOST_TAG, bounded, valid_names
 from notebook_ci.records.build_image import BuildImageRecord
 from notebook_ci.records.dvc_pull import DvcPullRecord
-from notebook_ci.records.execute_notebook import ExecuteRecord
+from notebook_ci.records.execute_notebook import ExecuteRecord, NotebooksRecord
 from notebook_ci.records.record import Record
-from notebook_ci.records.run_directory import not_a_record
+from notebook_ci.records.run_directory import MOST_ARTIFACT, not_a_record
 from notebook_ci.records.setup_env import SetupEnvRecord
+from notebook_ci.records.shards import joined
 from notebook_ci.records.validate_data import ValidateRecord
 
 # Limits of MLflow 3.17 (mlflow/utils/validation.py).
 MOST_DATASET_NAME = 500
 MOST_DATASET_DIGEST = 36
-# A bigger file would block the job for hours; no notebook, page or report is that big.
-MOST_ARTIFACT = 2**30
 # Characters with a meaning in URLs that MLflow 3.17 does not escape.
 _UNSAFE = re.compile(r"[#?%;\\\x00-\x1f\x7f]")
 IDENTITY_TAG = "notebook-ci.identity"
@@ -81,13 +80,15 @@ def describe(
 ) -> Description:
     """Return what to log of a run.
 
-    `records` maps file names without suffix to records, in the order the stages began. `identity` makes it this run.
+    `records` maps file names without suffix to records, in the order the stages began; shards are joined. `identity`
+    makes it this run.
     `context` are tags about the origin of code and run. Raises InputError if the time of a record is not one.
     """
-    spans = {label: _span(record, root / f"{label}.json") for label, record in records.items()}
+    shown = joined(records)
+    spans = {label: _span(record, root / f"{label}.json") for label, record in [*records.items(), *shown.items()]}
     ends = {label: end for label, (_, end) in spans.items()}
     tags = {IDENTITY_TAG: identity, **context}
-    for label, record in records.items():
+    for label, record in shown.items():
         tags |= _tags(label, record)
     notices: list[str] = []
     return Description(
@@ -96,10 +97,10 @@ def describe(
         status="FINISHED" if all(record.status in {"passed", "skipped"} for record in records.values()) else "FAILED",
         start=min(start for start, _ in spans.values()),
         end=max(ends.values()),
-        datasets=_datasets(records.values()),
+        datasets=_datasets(shown.values()),
         artifacts=[each for label, record in records.items() for each in _artifacts(label, record, root, notices)],
-        parameters=_parameters(records, notices),
-        metrics=_metrics(records, ends, notices),
+        parameters=_parameters(shown, notices),
+        metrics=_metrics(shown, ends, notices),
         tags=bounded(valid_names(tags, notices), MOST_TAG, "tag", notices),
         notices=notices,
     )
@@ -135,10 +136,11 @@ def _known(record: Record) -> tuple[dict[str, str], dict[str, int]]:
             return {"data_digest": record.data_digest, "remote_url": record.remote_url}, counts
         case ValidateRecord():
             return {}, {"evaluated": record.evaluated, "failed": record.failed}
-        case ExecuteRecord():
+        case NotebooksRecord():
             found = {"failed": record.failed, "allowed": record.allowed, "flaky": record.flaky}
             counts = {"executed": len(record.begun), **{name: len(each) for name, each in found.items()}}
-            return {"python_version": record.python_version, "read_digest": _digest_of(record.read)}, counts
+            version = {"python_version": record.python_version} if isinstance(record, ExecuteRecord) else {}
+            return {**version, "read_digest": _digest_of(record.read)}, counts
         case BuildImageRecord(status="passed"):
             digests = {"digest": record.digest, "base_digest": record.base_digest}
             return {"image": record.image, "image_id": record.image_id, **digests}, {"bytes": record.bytes}
@@ -164,7 +166,7 @@ def _digest_of(files: Mapping[str, str]) -> str:
 
 def _parameters(records: Mapping[str, Record], notices: list[str]) -> dict[str, str]:
     """Return the parameters of all notebooks; if values differ, each name is prefixed with its notebook."""
-    executed = {label: record.notebooks for label, record in records.items() if isinstance(record, ExecuteRecord)}
+    executed = {label: record.notebooks for label, record in records.items() if isinstance(record, NotebooksRecord)}
     several = sum(any(notebook.parameters for notebook in notebooks) for notebooks in executed.values()) > 1
     given: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for label, notebooks in executed.items():
@@ -206,7 +208,7 @@ def _measured(label: str, record: Record) -> Iterator[tuple[str, float]]:
     _, counts = _known(record)
     for name, number in counts.items():
         yield f"{label}/{name}", number
-    for notebook in record.begun if isinstance(record, ExecuteRecord) else ():
+    for notebook in record.begun if isinstance(record, NotebooksRecord) else ():
         yield f"seconds/{label}/{notebook.name.removesuffix('.ipynb')}", notebook.duration
 
 

@@ -22,6 +22,7 @@ from notebook_ci.base.texts import quote
 from notebook_ci.base.typed_json import from_json, parse, to_json
 from notebook_ci.base.workspace import ELSEWHERE, PRIVATE_FOLDER, Workspace, private_folder
 from notebook_ci.records.build_image import BuildImageRecord
+from notebook_ci.records.collect_runs import CollectRunsRecord
 from notebook_ci.records.dvc_pull import DvcPullRecord
 from notebook_ci.records.execute_notebook import ExecuteRecord
 from notebook_ci.records.log_run import LogRunRecord
@@ -33,6 +34,8 @@ from notebook_ci.records.validate_data import ValidateRecord
 # A file in every run directory: notebooks below it are outputs and never executed.
 RUN_MARKER = ".notebook-ci-run"
 RUN_DIR = "set `run-dir` to another folder"
+# A bigger file would block a job for hours; no notebook, page or report is that big.
+MOST_ARTIFACT = 2**30
 OF_STAGE: Mapping[str, type[Record]] = {
     "setup-env": SetupEnvRecord,
     "dvc-pull": DvcPullRecord,
@@ -41,6 +44,7 @@ OF_STAGE: Mapping[str, type[Record]] = {
     "build-image": BuildImageRecord,
     "log-run": LogRunRecord,
     "plan-notebooks": PlanNotebooksRecord,
+    "collect-runs": CollectRunsRecord,
 }
 _COMMON = [field.name for field in dataclasses.fields(Record)]
 

@@ -24,7 +24,9 @@ MARKS = {"passed": "✓", "failed": "✗", "error": "✗", "skipped": "-"}  # on
 DIGESTS = {"env-digest": "environment", "data-digest": "data", "image-id": "image", "digest": "image in its registry"}
 
 # Imported now: once a notebook has run, it may have written these files.
-_OF_STAGE = {stage: import_module(f"notebook_ci.{stage.replace('-', '_')}.summary") for stage in ALL_STAGES}
+_PACKAGES = {stage: stage.replace("-", "_") for stage in ALL_STAGES}
+_PACKAGES["collect-runs"] = "execute_notebook"  # it shows the notebooks of all shards
+_OF_STAGE = {stage: import_module(f"notebook_ci.{package}.summary") for stage, package in _PACKAGES.items()}
 
 
 def summarize(records: Sequence[Record]) -> Summary:
