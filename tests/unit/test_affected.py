@@ -25,6 +25,7 @@ FILES = {
     "config/settings.yaml": "data: ../blobs/third.bin\n",
     "notebooks/given.ipynb": notebook("where = None", tags=[PARAMETERS]),
     "notebooks/stage.ipynb": notebook("1"),
+    "notebooks/installs.ipynb": notebook("%pip install -r ../requirements.txt"),
     "notebooks/reads-clean.ipynb": notebook("open('clean.csv')"),
     "notebooks/child.ipynb": notebook("%run ./common.ipynb"),
     "notebooks/common.ipynb": notebook("import shared_by_children"),
@@ -44,6 +45,7 @@ FILES = {
     "blobs/third.bin": "",
     "tables/x.csv": "",
     "given/fourth.bin": "",
+    "toml/fifth.bin": "",
     "steps/clean.py": "",
     "steps/dirty.csv": "",
     "params.yaml": "where: ../given/fourth.bin\n",
@@ -65,6 +67,7 @@ FILES = {
     "other-project/data.csv": "",
     ".gitignore": "ignored*\n.notebook-ci\n",
     "notebook-ci.toml": "[execute-notebook]\nexclude = ['notebooks/common.ipynb']\nparameters-file = 'params.yaml'\n"
+    "[execute-notebook.parameters]\nwhat = '../toml/fifth.bin'\n"
     "[execute-notebook.needs]\n'needs/report.ipynb' = 'needs/train.ipynb'\n'needs/page.ipynb' = 'needs/report.ipynb'\n",
 }
 ALL = {
@@ -127,6 +130,7 @@ def affected(folder: Path, *flags: str) -> set[str]:
         ("config/settings.yaml", F | {"settings"}),
         ("params.yaml", F | {"given", "stage"}),
         ("given/fourth.bin", F | {"given", "stage"}),
+        ("toml/fifth.bin", F | {"given"}),
         ("steps/dirty.csv", F | {"reads-clean"}),
         ("steps/clean.py", F | {"reads-clean"}),
         ("steps/wet.csv", F | {"stage"}),
@@ -148,7 +152,7 @@ def affected(folder: Path, *flags: str) -> set[str]:
         (".github/actions/own/action.yml", ALL),
         ("other-project/data.csv", set()),
         ("other-project/notebook-ci.toml", set()),
-        ("other-project/requirements.txt", set()),
+        ("other-project/requirements.txt", {"installs"}),
         ("suites/raw.json", ALL),
         ("requirements.txt", ALL),
         ("requirements-gpu.in", ALL),
@@ -245,6 +249,25 @@ def test_a_driver_of_other_notebooks_uses_any(copied: Path) -> None:
     commit(copied)
     write(copied, {"notebooks/common.ipynb": notebook("new")})
     assert affected(copied) == F | {"child", "driver"}
+
+
+def test_what_a_long_file_says_at_its_end_is_not_known(copied: Path) -> None:
+    """And it is read in a second, whatever it has instead of words."""
+    long = "".join(character * 150_000 for character in "#a-/'( ")
+    write(copied, {"notebooks/alone.ipynb": notebook("import long"), "notebooks/long.py": f"# {long}\nopen('x')"})
+    write(copied, {"notebooks/given.ipynb": notebook(f"'{long}'"), "data/long.csv.dvc": long})
+    commit(copied)
+    write(copied, {"tables/x.csv": "1"})
+    assert affected(copied) == F | {"folder", "alone"}
+
+
+def test_settings_of_git_change_nothing(copied: Path) -> None:
+    write(copied, {"project/a.ipynb": notebook("1"), "project/notebook-ci.toml": ""})
+    commit(copied)
+    for setting in ("diff.relative=true", "diff.noprefix=true", "diff.external=false", "status.showUntrackedFiles=no"):
+        git(copied, "config", *setting.split("="))
+    write(copied, {"uv.lock": "1"})
+    assert affected(copied / "project") == {"a"}
 
 
 def test_many_changes_affect_all(repository: Path) -> None:

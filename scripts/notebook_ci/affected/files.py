@@ -31,8 +31,11 @@ _FINDING = frozenset(
     "glob rglob iglob listdir scandir iterdir walk files import_module __import__ run_path run_module exec "  # noqa: SIM905 - one list
     "spec_from_file_location entry_points run_line_magic execute_notebook NotebookClient ExecutePreprocessor".split()
 )
-_CALLED = re.compile(r"(\w+)\s*\(")
-_PATH = re.compile(r"[^\s()\[\],=/]*/[^\s()\[\],=]*")
+# These take linear time: a text may have a million characters without a break.
+_WORD = re.compile(r"[\w.-]+")
+_CALLED = re.compile(r"\b(\w+)\s*\(")
+_QUOTE = re.compile(r"[\"'\\]")
+_BETWEEN_PATHS = re.compile(r"[\s()\[\],=]+")
 _RUN = re.compile(r"%run\s+(?:-\w+\s+)*(?!\S*\.(?:py|ipynb)\b)")
 
 
@@ -41,9 +44,9 @@ class Text:
 
     def __init__(self, text: str, known: Collection[str] = ()) -> None:
         self.text = text
-        self.words = frozenset(re.findall(r"[\w.-]*\w", text))
+        self.words = frozenset(word.rstrip(".-") for word in _WORD.findall(text))
         self.finds_files = not _FINDING.isdisjoint(_CALLED.findall(text)) or bool(_RUN.search(text))
-        paths = [path.split("/") for path in _PATH.findall(re.sub(r"[\"'\\]", "/", text))]
+        paths = [path.split("/") for path in _BETWEEN_PATHS.split(_QUOTE.sub("/", text)) if "/" in path]
         # Folders with files that it does not name: `"data"`, f"data/{name}.csv", but not "data/raw.csv".
         self.folders = {one for parts in paths for one, other in pairwise(parts) if other not in known} - {"", ".."}
 

@@ -35,7 +35,7 @@ _FOR_NONE = re.compile(
     r"\.pre-commit-config\.yaml|\.github/.*|docs?/(?:.*/)?[^/]*\.(?:md|rst|png|jpe?g|gif|svg|pdf)",
     re.IGNORECASE,
 )
-_OUTS = re.compile(r"^[\s-]*path:\s*[\"']?(.+?)[\"']?\s*$", re.MULTILINE)
+_OUTS = re.compile(r"^[ -]*path: *(.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def _other_names(changed: str, cwd: Path) -> list[str]:
             outs = _OUTS.findall(read_text(cwd / changed, changed))
         except InputError:
             outs = []
-        return [pure.stem, *(PurePosixPath(out).name for out in outs)]
+        return [pure.stem, *(PurePosixPath(out.strip(" \"'\r")).name for out in outs)]
     if pure.suffix in {".py", ".ipynb"} and not (cwd / changed).exists():
         return [pure.parent.name if pure.stem == "__init__" else pure.stem]
     return []

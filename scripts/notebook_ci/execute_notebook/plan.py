@@ -72,11 +72,13 @@ class ExecutionPlan(Plan):
     chains: Sequence[Sequence[str]]  # notebooks that run one after the other
     parameters: Values  # all that are given
     output_dir: Path | None  # None: in the run directory
+    changed_only: bool
     missing: str  # the parameters file that dvc-pull has yet to bring; empty: none
 
     def lines(self) -> Iterator[str]:
         names = [each.name for each in self.executions]
-        yield f"execute {len(names)} notebook{'s' if len(names) > 1 else ''}: {listed(names, MOST_LISTED)}"
+        which = "what a change affects of " if self.changed_only else ""
+        yield f"execute {which}{len(names)} notebook{'s' if len(names) > 1 else ''}: {listed(names, MOST_LISTED)}"
         if used := sorted({name for execution in self.executions for name in execution.parameters}):
             yield f"set parameters: {listed(used, MOST_LISTED)}"
         if self.missing:
@@ -134,6 +136,7 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
         chains=order.chains(paths, inputs.execution_order),
         parameters=given,
         output_dir=output_dir,
+        changed_only=inputs.changed_only,
         missing=inputs.parameters_file if is_late else "",
         problems=(*_second_cells(executions), *_without_code(executions), *notices),
     )

@@ -53,7 +53,7 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
     Raises InputError if an input is wrong, before anything is executed; SurroundingsError if no interpreter can run the
     notebooks, or if outputs cannot be written. If the job is cancelled, the record holds the results so far.
     """
-    if inputs.changed_only:
+    if planned.changed_only:
         planned = _affected_only(planned, inputs, context)
         if not planned.executions:
             record.status = "skipped"
