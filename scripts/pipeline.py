@@ -80,7 +80,7 @@ class Pipeline(Command[PipelineInputs]):
         try:
             own = [each for each in argv if each != BEFORE and not each.startswith(DONE)]
             _refuse_flags_of_stages(own)
-            inputs = load(self.inputs, self.name, own, stdin, workspace.cwd)
+            inputs, workspace = load(self.inputs, self.name, own, stdin, workspace)
             is_shown = PLAN in argv or not (done or CHECK_ONLY in argv)
             try:
                 steps = _planned(inputs, workspace)
@@ -89,7 +89,7 @@ class Pipeline(Command[PipelineInputs]):
                 raise
             finally:
                 if is_shown:  # once: a check comes before the run, and the first call before the second
-                    console.annotate(missed_config(workspace.cwd, inputs.config))
+                    console.annotate(missed_config(workspace, inputs.config))
             if is_shown:
                 with console.group("Plan"):
                     for step in steps:
@@ -158,7 +158,7 @@ def _step(name: str, inputs: PipelineInputs, workspace: Workspace) -> Step:
         if parameters := inputs.texts.get("parameters", inputs.parameters):
             values["parameters"] = parameters
     given = io.StringIO(json.dumps(values))
-    plan = stage.plan(load(stage.inputs, name, [FROM_STDIN], given, workspace.cwd), workspace)
+    plan = stage.plan(load(stage.inputs, name, [FROM_STDIN], given, workspace)[0], workspace)
     if isinstance(plan, Nothing) and name in inputs.stages:
         message = f"`stages` contains `{name}`, which has nothing to do: {plan.reason}"
         raise InputError(message, hint=f"Remove `{name}` from `stages`.")
@@ -211,7 +211,7 @@ Stages:
 `migrate-suite` rewrites Great Expectations suites of 0.x in the form of 1.x.
 `infer-requirements` writes requirements.in and requirements.txt from the imports of the notebooks.
 --plan shows what a stage would do, without running it.
-The workspace is the current folder.
+The workspace is the current folder, or --working-directory.
 Inputs are flags, or keys in {CONFIG}: see {COMMAND} STAGE --help.
 """
 

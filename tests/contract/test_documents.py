@@ -10,6 +10,7 @@ import pytest
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.inputs import CONFIG
 from notebook_ci.base.load_inputs import load
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.stages import ALL_STAGES, load_stage
 from pipeline import PIPELINE
 
@@ -31,7 +32,7 @@ def settings() -> list[tuple[str, str]]:
 def load_all(text: str, folder: Path) -> None:
     (folder / CONFIG).write_text(text, encoding="utf-8")
     for name in tomllib.loads(text):
-        load(COMMANDS[name].inputs, name, [], io.StringIO(), folder)
+        load(COMMANDS[name].inputs, name, [], io.StringIO(), Workspace(folder, {}))
 
 
 @pytest.mark.parametrize(("document", "text"), settings())

@@ -13,6 +13,7 @@ from notebook_ci.base.errors import InputError
 from notebook_ci.base.inputs import CONFIG, StageInputs, given
 from notebook_ci.base.load_inputs import FROM_STDIN, load
 from notebook_ci.base.values import BOOLEAN, COUNT, GLOBS, PATH, PYTHON_VERSION, SECONDS, YAML_MAP, choice
+from notebook_ci.base.workspace import Workspace
 
 STAGE = "execute-notebook"
 
@@ -44,7 +45,8 @@ class Caller:
             (self.folder / CONFIG).write_bytes(content)
         flags = [] if step is None else [FROM_STDIN]
         text = step if isinstance(step, str) else json.dumps(step)
-        return load(Example, STAGE, [*flags, *argv], io.StringIO(text), self.folder)
+        workspace = Workspace(self.folder, {})
+        return load(Example, STAGE, [*flags, *argv], io.StringIO(text), workspace)[0]
 
     def refused(self, *argv: str, **sources: Any) -> InputError:
         with pytest.raises(InputError) as caught:

@@ -11,6 +11,7 @@ from typing import Any
 from notebook_ci.base.console import console
 from notebook_ci.base.context import Context
 from notebook_ci.base.load_inputs import load
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.plan_notebooks.model import PlanNotebooksInputs
 from notebook_ci.plan_notebooks.run import plan, run
 from notebook_ci.records.plan_notebooks import PlanNotebooksRecord
@@ -57,7 +58,7 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
 
 def planned(folder: Path, *flags: str, environ: Mapping[str, str] | None = None) -> PlanNotebooksRecord:
     """Return the record of plan-notebooks, run in this folder."""
-    inputs = load(PlanNotebooksInputs, "plan-notebooks", flags, io.StringIO(), folder)
+    inputs = load(PlanNotebooksInputs, "plan-notebooks", flags, io.StringIO(), Workspace(folder, {}))[0]
     directory = folder / ".notebook-ci"
     record = PlanNotebooksRecord(stage="plan-notebooks")
     context = Context(

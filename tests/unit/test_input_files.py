@@ -57,12 +57,6 @@ def test_faults_are_told_of_the_file_that_was_named(call: Caller) -> None:
     assert (error.message, error.file, error.line) == ("`[execute-notebook]` has an unknown key `htlm`.", "ci.toml", 3)
 
 
-def test_a_config_names_no_other(call: Caller) -> None:
-    error = call.refused(toml=in_toml('config = "other.toml"'))
-    assert error.message == "`[execute-notebook]` has an unknown key `config`."
-    assert "config" not in error.hint.partition("Known:")[2]
-
-
 def test_a_config_that_is_not_utf8_is_refused(call: Caller) -> None:
     error = call.refused(toml=b'[execute-notebook]\noutput-dir = "\xe9"\n')
     assert error.message == "`notebook-ci.toml` is not UTF-8 text."

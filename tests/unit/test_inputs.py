@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from notebook_ci.base.config_file import missed_config
+from notebook_ci.base.errors import Problem
 from notebook_ci.base.inputs import CONFIG, declared
 from notebook_ci.base.load_inputs import CHECK_ONLY, FROM_STDIN, load
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.stages import ALL_STAGES, load_stage
 from unit.example_inputs import STAGE, Caller, Example, in_toml
 
@@ -56,7 +58,7 @@ def test_empty_in_the_config_is_not_given(call: Caller) -> None:
 
 
 def test_the_step_is_read_only_where_the_flag_says_so(call: Caller) -> None:
-    assert load(Example, STAGE, [], io.StringIO('{"output-dir": "x"}'), call.folder) == Example()
+    assert load(Example, STAGE, [], io.StringIO('{"output-dir": "x"}'), Workspace(call.folder, {}))[0] == Example()
 
 
 def test_the_config_may_hold_tables_of_other_stages(call: Caller) -> None:
@@ -203,7 +205,7 @@ def test_help_names_each_input_with_its_default(call: Caller, capsys: pytest.Cap
         assert f"--{name}" in text
         assert " ".join(f"{item.description} Default: {item.shown_default}.".split()) in text
     assert "[execute-notebook]" in text
-    assert "The workspace is the current folder." in text
+    assert "The workspace is the current folder, or --working-directory." in text
 
 
 def test_help_shows_what_a_value_is_and_nothing_of_the_launchers_own(
@@ -222,15 +224,15 @@ def test_help_shows_what_a_value_is_and_nothing_of_the_launchers_own(
 def test_help_ends_with_an_example_that_works(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     model = load_stage(name).inputs
     with pytest.raises(SystemExit):
-        load(model, name, ["--help"], io.StringIO(), tmp_path)
+        load(model, name, ["--help"], io.StringIO(), Workspace(tmp_path, {}))
     example = shlex.split(capsys.readouterr().out.splitlines()[-1])
     assert example[:2] == ["launch.sh", name]
     assert len(example) > 2
-    assert load(model, name, example[2:], io.StringIO(), tmp_path) != model()
+    assert load(model, name, example[2:], io.StringIO(), Workspace(tmp_path, {}))[0] != model()
 
 
 def test_inputs_of_the_stage_come_before_those_of_all() -> None:
-    assert list(declared(Example))[-3:] == ["run-dir", "slug", "config"]
+    assert list(declared(Example))[-4:] == ["working-directory", "run-dir", "slug", "config"]
     assert declared(Example)["output-dir"].field == "output_dir"
 
 
@@ -244,11 +246,17 @@ def test_a_config_in_the_root_of_the_repository_is_not_missed_in_silence(tmp_pat
     below = tmp_path / "notebooks" / "old"
     below.mkdir(parents=True)
     (tmp_path / CONFIG).touch()
-    assert missed_config(below, "") == []
+
+    def missed(folder: Path, named: str = "") -> list[Problem]:
+        return missed_config(Workspace(folder, {}), named)
+
+    assert missed(below) == []
     (tmp_path / ".git").mkdir()
-    [warning] = missed_config(below, "")
-    assert warning.message.startswith(f"`{tmp_path / CONFIG}` is not read, because the stage runs in `{below}`. ")
-    assert missed_config(below, "other.toml") == []
-    assert missed_config(tmp_path, "") == []
+    [warning] = missed(below)
+    assert warning.message == f"`{tmp_path / CONFIG}` is not read, because the working directory is `{below}`."
+    assert "Set `working-directory` to the folder of the file" in warning.hint
+    assert warning.hint.endswith("or set `config` to `../../notebook-ci.toml`.")
+    assert missed(below, "other.toml") == []
+    assert missed(tmp_path) == []
     (below / CONFIG).touch()
-    assert missed_config(below, "") == []
+    assert missed(below) == []

@@ -2,6 +2,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from notebook_ci.base.files import sha256
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.execute_notebook import interpreter
+from notebook_ci.records.record import timestamp
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.setup_env import venv
@@ -36,6 +38,15 @@ class Machine:
         path.chmod(0o755)
         return path
 
+    def made(self, name: str, folder: str = "", *, slug: str = "", version: str = "3.12.4") -> None:
+        """Record that setup-env made an environment for a folder."""
+        self.record(folder, slug=slug, python=str(self.python(name, version=version)))
+
+    def record(self, folder: str = "", slug: str = "", **fields: Any) -> None:
+        source = {"workspace": str(self.cwd / folder)}
+        record = SetupEnvRecord(stage="setup-env", slug=slug, source=source, started=timestamp(), **fields)
+        self.run_directory.take("setup-env", slug).write(record)
+
     def find(self, given: str = "", slug: str = "") -> interpreter.Interpreter:
         return interpreter.tried(interpreter.find(given, slug, self.run_directory, Workspace(self.cwd, self.environ)))
 
@@ -60,8 +71,7 @@ def test_they_are_taken_in_the_order_that_is_documented(machine: Machine) -> Non
     found.append(machine.find())
     machine.python(".notebook-ci/venv/bin/python", version="3.8.7")
     found.append(machine.find())
-    setup = SetupEnvRecord(stage="setup-env", python=str(machine.python("made", version="3.8.5")))
-    machine.run_directory.take("setup-env", "").write(setup)
+    machine.made("made", version="3.8.5")
     found.append(machine.find())
     machine.python("given", version="3.8.6")
     found.append(machine.find("./given"))
@@ -79,10 +89,66 @@ def test_they_are_taken_in_the_order_that_is_documented(machine: Machine) -> Non
 
 def test_the_environment_of_a_setup_that_failed_is_not_replaced_by_another(machine: Machine) -> None:
     machine.python("path/python")
-    machine.run_directory.take("setup-env", "").write(SetupEnvRecord(stage="setup-env", status="error", python=""))
+    machine.record(status="error")
     with pytest.raises(InputError, match="setup-env did not pass in this run"):
         machine.find()
     assert machine.find("python", slug="").origin == "`python`"
+
+
+# --- Several projects in one run
+
+
+def test_each_project_gets_its_own_environment(machine: Machine) -> None:
+    machine.made("own", version="3.8.1")
+    machine.made("other", "projects/b", version="3.8.2")
+    assert machine.find().version == machine.find(slug="b").version == "3.8.1"
+    machine.cwd /= "projects/b"
+    assert machine.find().version == "3.8.2"
+
+
+def refused(machine: Machine) -> str:
+    with pytest.raises(InputError) as caught:
+        machine.find()
+    assert caught.value.hint == "Run setup-env with the same `working-directory`, or set `python` to an interpreter."
+    return caught.value.message
+
+
+@pytest.mark.parametrize("status", ["passed", "error"])
+def test_where_only_another_project_has_an_environment_none_is_guessed(machine: Machine, status: str) -> None:
+    python = machine.python("path/python")
+    machine.environ["PATH"] = str(python.parent)
+    machine.record("projects/b", status=status, python=str(machine.python("other")) if status == "passed" else "")
+    said = f"`{python}` is not the environment of `{machine.cwd}`: setup-env last ran in "
+    assert refused(machine) == f"{said}`{machine.cwd / 'projects/b'}`."
+    assert machine.find(str(python)).origin == "`python`"
+
+
+def test_an_active_environment_of_another_project_is_refused(machine: Machine) -> None:
+    """This project has no packages to install, and `activate` was set in the other."""
+    machine.record(status="skipped")
+    machine.made("other/bin/python", "projects/b")
+    machine.python("path/python", version="3.8.1")
+    machine.environ["PATH"] = str(machine.cwd / "path")
+    assert machine.find().version == "3.8.1"
+    machine.environ["VIRTUAL_ENV"] = str(machine.cwd / "other")
+    assert refused(machine).startswith(f"`{machine.cwd / 'other/bin/python'}` is not the environment of ")
+    del machine.environ["VIRTUAL_ENV"]
+    machine.environ["PATH"] = str(machine.cwd / "other" / "bin")
+    assert refused(machine).startswith(f"`{machine.cwd / 'other/bin/python'}` is not the environment of ")
+
+
+def test_an_environment_that_another_project_replaced_is_refused(machine: Machine) -> None:
+    machine.made("shared")
+    machine.made("shared", "projects/b")
+    assert "setup-env last ran in " in refused(machine)
+    machine.made("shared")
+    assert machine.find().origin == "setup-env"
+
+
+def test_an_environment_of_an_earlier_run_is_that_of_the_folder(machine: Machine) -> None:
+    machine.made("other", "projects/b")
+    machine.python(".notebook-ci/venv/bin/python")
+    assert machine.find().origin == "an earlier setup-env"
 
 
 def test_the_folder_of_an_environment_stands_for_its_python(machine: Machine) -> None:

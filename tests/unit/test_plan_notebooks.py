@@ -69,7 +69,8 @@ def test_runners_and_containers(study: Path) -> None:
         "gpu/c.ipynb": ["self-hosted", "gpu", ""],
         "gpu/d.ipynb": ["self-hosted", "gpu", "cuda:12"],
     }
-    assert said(found) == ["notice: `for` lists `none.ipynb`, which matches no notebook."]
+    [notice] = said(found)
+    assert notice.startswith("notice: `for` lists `none.ipynb`, which matches no notebook. Did you mean ")
     found = all_planned(
         study, f"{toml}[[plan-notebooks.for]]\nnotebooks = 'b.ipynb'\nrunner = 'ubuntu-24.04'\n", "--shards=3"
     )

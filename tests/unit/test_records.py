@@ -389,13 +389,16 @@ def test_a_run_directory_in_the_workspace_is_ignored_by_git(tmp_path: Path) -> N
     assert not (outside.path / ".gitignore").exists()
 
 
-def test_the_last_is_the_newest_of_that_slug_or_else_of_any(run: RunDirectory) -> None:
+def test_the_last_is_the_newest_of_that_slug_or_else_of_any_in_this_folder(run: RunDirectory) -> None:
+    here = {"workspace": str(run.path)}
     for number, slug in enumerate(["", "x", "x", "x", "y", "z"]):
-        run.take("a", slug).write(SetupEnvRecord(stage="setup-env", slug=slug, started=f"2026-01-0{number}"))
-    run.take("b", "x").write(DvcPullRecord(stage="dvc-pull", slug="x", started="2027"))
+        made = SetupEnvRecord(stage="setup-env", slug=slug, started=f"2026-01-0{number}", source=here)
+        run.take("a", slug).write(made)
+    run.take("b", "x").write(DvcPullRecord(stage="dvc-pull", slug="x", started="2027", source=here))
+    run.take("c", "x").write(DvcPullRecord(stage="dvc-pull", slug="x", started="2028", source={"workspace": "/other"}))
 
     def started(kind: type[Record], slug: str) -> str | None:
-        record = run.last(kind, slug)
+        record = run.last(kind, slug, Workspace(run.path, {}))
         return record.started if record else None
 
     assert started(SetupEnvRecord, "x") == "2026-01-03"
@@ -452,14 +455,16 @@ def test_an_error_becomes_a_problem_at_its_place() -> None:
 
 def test_a_runner_says_where_the_code_comes_from(tmp_path: Path) -> None:
     environ = {"GITHUB_ACTIONS": "true", "GITHUB_SHA": "abc", "GITHUB_RUN_ID": "7", "GITHUB_REF": "", "SECRET": "x"}
-    assert describe_source(Workspace(tmp_path, environ)) == {"system": "github", "commit": "abc", "run": "7"}
+    here = {"system": "github", "workspace": str(tmp_path)}
+    assert describe_source(Workspace(tmp_path, environ)) == {"commit": "abc", "run": "7", **here}
 
 
 def test_git_says_where_the_code_comes_from(tmp_path: Path) -> None:
-    assert describe_source(Workspace(tmp_path, {})) == {}
+    nothing = {"workspace": str(tmp_path)}
+    assert describe_source(Workspace(tmp_path, {})) == nothing
     git = ["git", "-c", "user.name=n", "-c", "user.email=e"]
     subprocess.run([*git, "init", "-q"], cwd=tmp_path, check=True)
-    assert describe_source(Workspace(tmp_path, {})) == {}, "there is no commit yet"
+    assert describe_source(Workspace(tmp_path, {})) == nothing, "there is no commit yet"
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "m"], cwd=tmp_path, check=True)
     assert len(describe_source(Workspace(tmp_path, {}))["commit"]) == 40
 

@@ -128,7 +128,26 @@ def test_what_is_excluded_is_left_out(workspace: Path, exclude: str) -> None:
 def test_only_the_pattern_that_matches_nothing_is_named(workspace: Path) -> None:
     error = refused(["*.ipynb", "notebook/*.ipynb"], [], workspace)
     assert error.message == f"No notebook matches `notebook/*.ipynb` in `{workspace}`."
-    assert "notebooks" in error.hint
+    assert error.hint.startswith(
+        "Did you mean `drafts/**/*.ipynb` (5 notebooks) or `notebooks/**/*.ipynb` (3 notebooks) or "
+        "`*.ipynb` (2 notebooks)? Correct `notebooks`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("01-clean.ipynb", "Did you mean `notebooks/01-clean.ipynb`?"),
+        ("notebook/01-clean.ipynb", "Did you mean `notebooks/01-clean.ipynb`?"),
+        ("reports", "Did you mean `drafts/**/*.ipynb` (5 notebooks)"),
+    ],
+)
+def test_a_name_that_matches_nothing_may_be_misspelt(workspace: Path, pattern: str, said: str) -> None:
+    assert refused([pattern], [], workspace).hint.startswith(said)
+
+
+def test_a_folder_without_notebooks_is_said_to_have_none(tmp_path: Path) -> None:
+    assert refused(["**/*.ipynb"], [], tmp_path).hint.startswith("There are no notebooks. ")
 
 
 @pytest.mark.parametrize("pattern", ["none.ipynb", "none", "none/**", "*.txt", "[", "x" * 300, "*" + "x" * 5000])

@@ -34,8 +34,7 @@ class Study:
 
     def plan(self, toml: str = "", *flags: str) -> ExecutionPlan:
         (self.folder / "notebook-ci.toml").write_text(toml)
-        inputs = load(ExecuteInputs, "execute-notebook", flags, io.StringIO(), self.folder)
-        return plan.make(inputs, Workspace(self.folder, {}))
+        return plan.make(*load(ExecuteInputs, "execute-notebook", flags, io.StringIO(), Workspace(self.folder, {})))
 
     def executions(self, toml: str = "", *flags: str) -> dict[str, Execution]:
         return {each.name: each for each in self.plan(toml, *flags).executions}
@@ -129,6 +128,7 @@ def test_a_rule_without_notebooks_is_named(study: Study) -> None:
     toml = table(notebooks=["b/*.ipynb", "c/*.ipynb"], cell_timeout=3)
     [notice] = study.plan(toml, "--notebooks", "a.ipynb").problems
     assert (notice.severity, notice.message) == ("notice", "`for` lists `c/*.ipynb`, which matches no notebook.")
+    assert notice.hint == "Did you mean `*.ipynb` (1 notebook) or `b/**/*.ipynb` (1 notebook)?"
 
 
 # --- What is refused

@@ -134,9 +134,9 @@ def test_a_stage_that_passes(toy: Toy) -> None:
     assert toy.run(well, {"wait": "2", "slug": ""}) == 0
     record = toy.record
     assert (record["status"], record["problems"], record["done"]) == ("passed", [], ["one"])
-    assert record["inputs"] == {"run-dir": "", "slug": "", "config": "", "wait": 2.0}
+    assert record["inputs"] == {"working-directory": "", "run-dir": "", "slug": "", "config": "", "wait": 2.0}
     assert record["outputs"] == {"count": "1"}
-    assert record["source"] == {"system": "github", "commit": "abc"}
+    assert record["source"] == {"system": "github", "commit": "abc", "workspace": str(Path.cwd())}
     assert record["started"].endswith("+00:00")
     assert 0 <= record["duration"] < 10
     assert toy.outputs == {"status": "passed", "record": str(toy.run_directory / "toy.json"), "count": "1"}

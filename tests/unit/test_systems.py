@@ -108,7 +108,7 @@ COMMON = {"commit": "4f5c", "ref": "refs/heads/main", "run": "4711"}
     ids=["github", "gitlab", "azure"],
 )
 def test_a_record_says_where_it_was_written(environ: Mapping[str, str], source: dict[str, str], tmp_path: Path) -> None:
-    assert describe_source(Workspace(tmp_path, environ)) == {**COMMON, **source}
+    assert describe_source(Workspace(tmp_path, environ)) == {**COMMON, **source, "workspace": str(tmp_path)}
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,8 @@ def test_no_json_is_told_with_its_line() -> None:
 
 
 def loaded(tmp_path: Path, **inputs: object) -> ValidateInputs:
-    return load(ValidateInputs, "validate-data", ["--inputs-from-stdin"], io.StringIO(json.dumps(inputs)), tmp_path)
+    text = io.StringIO(json.dumps(inputs))
+    return load(ValidateInputs, "validate-data", ["--inputs-from-stdin"], text, Workspace(tmp_path, {}))[0]
 
 
 @pytest.mark.parametrize(

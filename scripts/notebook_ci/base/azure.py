@@ -32,7 +32,7 @@ class AzureConsole(LogConsole):
             super()._write("##[endgroup]")
 
     def annotate(self, problems: Iterable[Problem]) -> None:
-        for problem in by_rank(problems):
+        for problem in map(self.from_root, by_rank(problems)):
             if problem.severity == "notice":  # the agent knows errors and warnings
                 self._write(headline(problem) + problem.text)
                 continue

@@ -1,5 +1,6 @@
 """The file `notebook-ci.toml`: one table per stage; keys are input names."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,10 +10,13 @@ from notebook_ci.base.errors import InputError, Problem, located
 from notebook_ci.base.files import parse_toml, read_text
 from notebook_ci.base.inputs import CONFIG, Input, unknown
 from notebook_ci.base.texts import quote
+from notebook_ci.base.working_directory import INPUT
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.stages import ALL_STAGES
 
 # The names of its tables.
 TABLES = (*ALL_STAGES, "pipeline")
+DECIDING = (INPUT, "config")  # the inputs that decide which file is read
 
 
 def read(cwd: Path, named: str, stage: str, inputs: Mapping[str, Input]) -> dict[str, Any]:
@@ -27,11 +31,14 @@ def read(cwd: Path, named: str, stage: str, inputs: Mapping[str, Input]) -> dict
             if name not in TABLES or not isinstance(table, dict):
                 raise _not_of_a_stage(file, name, table, stage, inputs)
     values = {}
-    known = {name: item for name, item in inputs.items() if name != "config"}
+    known = {name: item for name, item in inputs.items() if name not in DECIDING}
     shared = {name: item.also_in for name, item in known.items() if name in tables.get(item.also_in, {})}
     for name, table in (shared | dict.fromkeys(tables.get(stage, {}), stage)).items():
         line = _line(text, rf"{_key(name)}\s*[=.]|\[+\s*{_key(table)}\.{_key(name)}\s*[\].]", after=table)
         with located(file, line):
+            if name in DECIDING:
+                hint = "Set it where the action is used, or on the command line."
+                raise InputError(f"{quote(name)} decides which file is read, so it cannot be set in a file.", hint=hint)
             if name not in known:
                 raise unknown(f"`[{stage}]` has an unknown key {quote(name)}", name, known)
             values[name] = known[name].read(tables[table][name], f"`{name}` in `[{table}]`")
@@ -62,10 +69,12 @@ def _key(name: str) -> str:
     return rf"[\"']?{re.escape(name)}[\"']?"
 
 
-def missed_config(cwd: Path, named: str) -> list[Problem]:
-    """Return a warning if a run in `cwd` reads no file, but the root folder of its git repository has one."""
-    root = next((folder for folder in (cwd, *cwd.parents) if (folder / ".git").exists()), cwd)
+def missed_config(workspace: Workspace, named: str) -> list[Problem]:
+    """Return a warning if a run reads no file, but the root folder of its git repository has one."""
+    cwd, root = workspace.cwd, workspace.repository
     if named or root == cwd or (cwd / CONFIG).exists() or not (root / CONFIG).is_file():
         return []
-    message = f"`{root / CONFIG}` is not read, because the stage runs in `{cwd}`. Run it in the file's folder."
-    return [Problem(severity="warning", message=message)]
+    message = f"`{root / CONFIG}` is not read, because the working directory is `{cwd}`."
+    other = quote(Path(os.path.relpath(root / CONFIG, cwd)).as_posix())
+    hint = f"Set `{INPUT}` to the folder of the file, write one for this folder, or set `config` to {other}."
+    return [Problem(severity="warning", message=message, hint=hint)]

@@ -3,16 +3,19 @@
 import abc
 import contextlib
 import os
+import posixpath
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TextIO
 
 from notebook_ci.base.errors import NotebookCiError, Problem, Severity
 from notebook_ci.base.masking import masked
 from notebook_ci.base.systems import system
 from notebook_ci.base.texts import LONGEST_PATH, printable
+from notebook_ci.base.workspace import Workspace
 
 RANK: dict[Severity, int] = {"error": 0, "warning": 1, "notice": 2}
 
@@ -120,6 +123,14 @@ class LogConsole(Console):
     @contextlib.contextmanager
     def streaming(self) -> Iterator[Callable[[str], None]]:
         yield self._write
+
+    def from_root(self, problem: Problem) -> Problem:
+        """Return a problem whose file is relative to the root of the repository, as the systems expect it."""
+        directory = ""
+        with contextlib.suppress(OSError):  # a notebook has deleted the working directory
+            directory = Workspace(Path.cwd(), self.environ).directory
+        file = posixpath.normpath(posixpath.join(directory, problem.file)) if problem.file else None
+        return replace(problem, file=file)
 
 
 def console(environ: Mapping[str, str] = os.environ, stream: TextIO | None = None) -> Console:

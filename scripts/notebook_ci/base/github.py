@@ -56,7 +56,7 @@ class RunnerConsole(LogConsole):
             self._write("::endgroup::")
 
     def annotate(self, problems: Iterable[Problem]) -> None:
-        for problem in by_rank(problems):
+        for problem in map(self.from_root, by_rank(problems)):
             self._shown[problem.severity] += 1
             shown = self._shown[problem.severity]
             # GitHub drops further annotations of a level: the last one that it keeps says that the log has more.

@@ -36,6 +36,12 @@ def given(
 class StageInputs:
     """The inputs that every stage has."""
 
+    working_directory: str = given(
+        PATH,
+        f"Folder of the project, if a repository has several: paths start there, and `{CONFIG}` is read there.",
+        default="",
+        shown_default="the workspace; on a laptop, the current folder",
+    )
     run_dir: str = given(
         PATH,
         "Run directory: the folder for the records and files of this run.",

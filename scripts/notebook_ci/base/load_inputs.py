@@ -7,15 +7,15 @@ A value given by the step or on the command line wins over the file, which wins 
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-from notebook_ci.base import config_file
+from notebook_ci.base import config_file, working_directory
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.inputs import CONFIG, Input, StageInputs, declared, unknown, values_of
 from notebook_ci.base.launcher import COMMAND
 from notebook_ci.base.texts import quote
 from notebook_ci.base.values import BOOLEAN
+from notebook_ci.base.workspace import Workspace
 
 PLAN = "--plan"
 # For the launcher and the actions:
@@ -39,21 +39,24 @@ EXAMPLES = {
 Model = TypeVar("Model", bound=StageInputs)
 
 
-def load(model: type[Model], stage: str, argv: Sequence[str], stdin: TextIO, cwd: Path) -> Model:
-    """Read the inputs of a stage. Raises InputError, and SystemExit after `--help`.
+def load(
+    model: type[Model], stage: str, argv: Sequence[str], stdin: TextIO, workspace: Workspace
+) -> tuple[Model, Workspace]:
+    """Enter `working-directory`, and read the inputs of a stage. Raises InputError, and SystemExit after `--help`.
 
-    `argv` comes without the program's name. `stdin` has the inputs of the step as JSON, if `argv` says so. In `cwd` is
-    `notebook-ci.toml`, and relative paths start there.
+    `argv` comes without the program's name. `stdin` has the inputs of the step as JSON, if `argv` says so. Returns the
+    inputs, and the workspace that they are for.
     """
     inputs = declared(model)
     flags = _of_flags(model, stage, argv)
     given = (_of_step(stdin.read(), inputs) if FROM_STDIN in argv else {}) | flags
     direct = {name: value for name, (value, _) in given.items()}
-    values = config_file.read(cwd, direct.get("config", ""), stage, inputs) | direct
+    workspace = working_directory.enter(direct.get(working_directory.INPUT, ""), workspace)
+    values = config_file.read(workspace.cwd, direct.get("config", ""), stage, inputs) | direct
     texts = {name: raw for name, (_, raw) in given.items() if isinstance(raw, str)}
     loaded = model(**{inputs[name].field: value for name, value in values.items()}, texts=texts)
     loaded.check()
-    return loaded
+    return loaded, workspace
 
 
 def _of_step(text: str, inputs: Mapping[str, Input]) -> dict[str, tuple[Any, Any]]:
@@ -97,7 +100,7 @@ def _parser(model: type[StageInputs], stage: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"{COMMAND} {stage}",
         description=model.__doc__,
-        epilog=f"The workspace is the current folder.\n"
+        epilog=f"The workspace is the current folder, or --{working_directory.INPUT}.\n"
         f"Inputs can also be set in {CONFIG}, in the table [{stage}].\n\n"
         f"Example:\n  {COMMAND} {stage} {EXAMPLES.get(stage, '')}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,7 +1,8 @@
 """Searches a workspace for the file that says what to install."""
 
+import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -11,11 +12,14 @@ from notebook_ci.base import conda
 from notebook_ci.base.conda import this_platform
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import exists, parse_toml, read_text
+from notebook_ci.base.inputs import CONFIG
 from notebook_ci.base.project import table
 from notebook_ci.base.texts import listed, quote
 
 MOST_NAMED = 10
 SEVERAL_HINT = "Set `requirements` to one of them."
+PROJECTS_HINT = f"{SEVERAL_HINT} If each folder is a project, set `working-directory`."
+DEPTH = 3  # of the folders that `searched` names: `team/projects/a`
 # Folders where other tools look for such files, searched if the root has none.
 FOLDERS = ("binder", ".binder", "requirements", ".devcontainer")
 # What is in these is not for the notebooks: never chosen, only named.
@@ -28,6 +32,7 @@ _LOCKS = (
     f"conda-{this_platform()}.lock",
 )  # fmt: skip
 _NAMES = (*_LOCKS, USUAL, "pyproject.toml", "setup.py")
+OF_PROJECTS = (CONFIG, *_LOCKS, USUAL)
 # `requirements-gpu.txt`, but also `requirement.txt`, `Requirements.txt`, `reqs.txt`, `pip-requirements.txt` ...
 _SPELLINGS = re.compile(
     r"(?:[\w.]+[-_.])?(?:requir(?:e)?ments?|reqs?|dependencies|deps|pip[-_]?freeze)(?:[-_.]?[\w.-]*)?"
@@ -99,6 +104,21 @@ def aside(cwd: Path) -> list[str]:
     return [path.relative_to(cwd).as_posix() for path in found]
 
 
+def searched(cwd: Path, names: Collection[str], what: str) -> str:
+    """Say which folder was searched in vain, and which sub-folders have files or folders of these names."""
+    found: list[str] = []
+    for path, folders, files in os.walk(cwd):
+        below = Path(path).relative_to(cwd)
+        has_one = below.parts and not {*folders, *files}.isdisjoint(names)
+        if has_one:
+            found.append(quote(below.as_posix()))
+        is_end = has_one or len(below.parts) == DEPTH
+        folders[:] = [] if is_end else sorted(name for name in folders if not _UNSEARCHED.fullmatch(name))
+    have = "has" if len(found) == 1 else "have"
+    others = f" {listed(found, MOST_NAMED)} {have} {what}: set `working-directory`." if found else ""
+    return f"Searched: `{cwd}`.{others}"
+
+
 def _choice(cwd: Path, folders: Sequence[Sequence[_Rank]], around: Sequence[Sequence[_Rank]], why: str = "") -> Choice:
     """Return the choice from the ranks of one folder. Raises InputError for several folders, or an ambiguous rank."""
     best = [next(rank for rank in ranks if rank.files) for ranks in folders]
@@ -106,7 +126,7 @@ def _choice(cwd: Path, folders: Sequence[Sequence[_Rank]], around: Sequence[Sequ
     if len(candidates) > 1:
         names = [quote(path.relative_to(cwd).as_posix()) for path in candidates]
         message = f"Several files could say what to install: {listed(names, MOST_NAMED)}."
-        raise InputError(message, hint=SEVERAL_HINT)
+        raise InputError(message, hint=PROJECTS_HINT if len(folders) > 1 else SEVERAL_HINT)
     path, rank = candidates[0], best[0]
     everywhere = [each for ranks in (*folders, *around) for rank in ranks for each in rank.files]
     others = [each for each in dict.fromkeys(everywhere) if each != path]

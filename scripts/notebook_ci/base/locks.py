@@ -14,6 +14,7 @@ from notebook_ci.base import conda, lock_search, project, requirements_file
 from notebook_ci.base.conda import EnvironmentFile
 from notebook_ci.base.errors import InputError, Problem
 from notebook_ci.base.files import open_regular, parse_toml, read_bytes, read_text
+from notebook_ci.base.inputs import CONFIG
 from notebook_ci.base.lock_search import Choice
 from notebook_ci.base.project import table
 from notebook_ci.base.requirements_file import Line
@@ -245,7 +246,7 @@ def find(given: str, cwd: Path) -> Lock:
     """
     if not given:
         if not (found := search(cwd)):
-            raise InputError(NOTHING, hint=nothing_hint(cwd))
+            raise InputError(nothing(cwd), hint=nothing_hint(cwd))
         return found.lock
     path = Path(os.path.normpath(cwd / given))
     try:
@@ -284,6 +285,10 @@ def search(cwd: Path) -> Found | None:
     name = choice.path.relative_to(cwd).as_posix()
     _refuse_unlocked(choice.path, name)
     return Found(Lock(cwd, choice.path, _kind(name, choice.path)), choice)
+
+
+def nothing(cwd: Path) -> str:
+    return f"{NOTHING} {lock_search.searched(cwd, lock_search.OF_PROJECTS, f'a `{CONFIG}` or a lock')}"
 
 
 def nothing_hint(cwd: Path) -> str:

@@ -100,12 +100,12 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
         workspace = Workspace(Path.cwd(), environ)
         if NAME_CACHE in argv:
             return self._name_cache(argv, workspace, stdin, console)
-        inputs = load(self.inputs, self.name, argv, stdin, workspace.cwd)
+        inputs, workspace = load(self.inputs, self.name, argv, stdin, workspace)
         if CHECK_ONLY in argv and PLAN not in argv:
             with contextlib.suppress(NotebookCiError):  # refused: the record below says why
                 self._something(inputs, workspace)
                 return 0
-        console.annotate(missed_config(workspace.cwd, inputs.config))
+        console.annotate([] if console.is_part else missed_config(workspace, inputs.config))
         if PLAN in argv:
             plan = self._something(inputs, workspace)
             show(self.name, plan, console)
@@ -136,7 +136,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
     def _name_cache(self, argv: Sequence[str], workspace: Workspace, stdin: TextIO, console: Console) -> int:
         """Set the outputs that name a cache. Errors are ignored here: the stage itself reports them."""
         try:
-            inputs = load(self.inputs, self.name, argv, stdin, workspace.cwd)
+            inputs, workspace = load(self.inputs, self.name, argv, stdin, workspace)
             plan = self._something(inputs, workspace)
             if CHECK_ONLY not in argv:
                 console.set_outputs(self.cache(inputs, plan, workspace, console))

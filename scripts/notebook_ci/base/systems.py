@@ -18,6 +18,7 @@ class System:
     sign: tuple[str, str]  # the variable, and its value, in every job of the system
     # Fields of a record's `source`, made of variables. Of several words, the first whose variables are set is used.
     source: Mapping[str, str]
+    checkout: str  # the variable that names the folder which the repository is checked out into
     temp: str = ""  # the variable that names a folder which is emptied after the job
     tool_cache: str = ""  # the variable that names a folder with Pythons
     get_python: str  # what to do if a Python is missing
@@ -40,6 +41,7 @@ GITHUB = System(
         "url": "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY",
         "run_url": "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID/attempts/$GITHUB_RUN_ATTEMPT",
     },
+    checkout="GITHUB_WORKSPACE",
     temp="RUNNER_TEMP",
     tool_cache="RUNNER_TOOL_CACHE",
     get_python="Run `actions/setup-python` first, with the `python-version` that you need.",
@@ -59,6 +61,7 @@ GITLAB = System(
         "url": "$CI_PROJECT_URL",
         "run_url": "$CI_PIPELINE_URL",
     },
+    checkout="CI_PROJECT_DIR",
     get_python="Set `image` of the job to one that has it, such as `python:3.12`.",
 )
 AZURE = System(
@@ -78,6 +81,7 @@ AZURE = System(
         "url": "$BUILD_REPOSITORY_URI",
         "run_url": "${SYSTEM_COLLECTIONURI}${SYSTEM_TEAMPROJECTID}/_build/results?buildId=$BUILD_BUILDID",
     },
+    checkout="BUILD_SOURCESDIRECTORY",
     temp="AGENT_TEMPDIRECTORY",
     tool_cache="AGENT_TOOLSDIRECTORY",
     get_python="Run the task `UsePythonVersion@0` first, with the `versionSpec` that you need.",

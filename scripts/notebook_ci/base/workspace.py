@@ -1,6 +1,7 @@
 """The surroundings of a stage, and the folder `.notebook-ci/`, where it writes by default."""
 
 import contextlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ ELSEWHERE = (
 
 @dataclass(frozen=True)
 class Workspace:
-    cwd: Path  # relative paths start here
+    cwd: Path  # the working directory: relative paths start here
     environ: Mapping[str, str]
     awaits_data: bool = False  # dvc-pull runs first in this run: data may still be missing
 
@@ -31,6 +32,24 @@ class Workspace:
         """The folder that a runner empties after the job. GitLab has none: the files of a job are in its project."""
         folder = systems.folder("temp", self.environ)
         return Path(folder) if folder else None
+
+    @property
+    def checkout(self) -> Path:
+        """The folder that a runner checks repositories out into; on a laptop, the working directory."""
+        here = systems.system(self.environ)
+        folder = self.environ.get(here.checkout) if here else ""
+        return Path(os.path.realpath(folder)) if folder else self.cwd
+
+    @property
+    def repository(self) -> Path:
+        """The root of the git repository; without git, the checkout."""
+        outside = self.cwd if not self.cwd.is_relative_to(self.checkout) else self.checkout
+        return next((folder for folder in (self.cwd, *self.cwd.parents) if (folder / ".git").exists()), outside)
+
+    @property
+    def directory(self) -> str:
+        """The working directory relative to the root of the repository, with `/`; empty if it is the root."""
+        return "/".join(self.cwd.relative_to(self.repository).parts)
 
 
 def private_folder(cwd: Path, *below: str) -> Path:

@@ -239,7 +239,8 @@ def _generated(inputs: BuildImageInputs, context: Context, revision: Revision) -
             hint="Commit the notebooks (on a runner, check them out with `actions/checkout`), or set `dockerfile` to "
             "your own Dockerfile.",
         )
-    found = packages.find(inputs.requirements, context.run_directory.last(SetupEnvRecord, inputs.slug), context.cwd)
+    record = context.run_directory.last(SetupEnvRecord, inputs.slug, context)
+    found = packages.find(inputs.requirements, record, context.cwd)
     base = inputs.base_image or default_base(found, context.cwd)
     is_conda = found.lock.format.is_conda
     if found.lock.format.tool:

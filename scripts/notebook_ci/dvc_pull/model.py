@@ -46,9 +46,9 @@ class DvcPullInputs(StageInputs):
         default=None,
         shown_default="`true`; in a public repository, `false`",
     )
-    working_directory: str = given(
+    dvc_dir: str = given(
         PATH,
-        "Folder of the DVC repository, or a folder in it. `targets` are relative to it.",
+        "Folder of the DVC repository, or a folder in it, if it is not the workspace. `targets` are relative to it.",
         default="",
         shown_default="the workspace",
     )

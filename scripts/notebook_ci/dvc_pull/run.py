@@ -13,10 +13,21 @@ from notebook_ci.base.console import Console
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError, together
 from notebook_ci.base.files import is_folder, sha256
+from notebook_ci.base.lock_search import searched
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.texts import quote, without_secrets
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.dvc_pull.config import IN_ALL, KINDS, SUPPORTED, UNSUPPORTED, Config, Remote, find_root, scheme_of
+from notebook_ci.dvc_pull.config import (
+    FOLDER,
+    IN_ALL,
+    KINDS,
+    SUPPORTED,
+    UNSUPPORTED,
+    Config,
+    Remote,
+    find_root,
+    scheme_of,
+)
 from notebook_ci.dvc_pull.model import MANIFEST, DvcPullInputs
 from notebook_ci.dvc_pull.pointers import Entry, Pointers, read
 from notebook_ci.dvc_pull.protocol import Request, Result
@@ -47,19 +58,19 @@ class PullPlan(Plan):
 def plan(inputs: DvcPullInputs, workspace: Workspace) -> PullPlan | Nothing:
     """Find out what is pulled, and from where. Raises InputError if an input, a setting or a pointer is wrong."""
     cwd = workspace.cwd
-    directory = cwd / inputs.working_directory
+    directory = cwd / inputs.dvc_dir
     if not is_folder(directory):
         raise InputError(
-            f"`working-directory` is {quote(inputs.working_directory)}, which is not a folder.",
+            f"`dvc-dir` is {quote(inputs.dvc_dir)}, which is not a folder.",
             hint="It is relative to the workspace.",
         )
     root = find_root(directory)
     if not root:
-        hint = "Create it with `dvc init` and commit it, or set `working-directory` to the folder that has it."
-        if inputs.targets or inputs.remote or inputs.working_directory:
+        hint = "Create it with `dvc init` and commit it, or set `dvc-dir` to the folder that has it."
+        if inputs.targets or inputs.remote or inputs.dvc_dir:
             message = f"There is no `.dvc` folder in `{directory}`, or above it in its git repository."
             raise InputError(message, hint=hint)
-        return Nothing(NO_DATA, hint=hint)
+        return Nothing(f"{NO_DATA} {searched(cwd, {FOLDER}, f'a `{FOLDER}` folder')}", hint=hint)
     config = Config.read(root, os.path.relpath(root, cwd), workspace.environ)
     pointers = read(root, cwd)
     schemes = {scheme_of(entry.path) for entry in pointers.entries} - {""}
@@ -134,7 +145,8 @@ def cache(inputs: DvcPullInputs, planned: PullPlan, workspace: Workspace, _: Con
     if not _may_be_kept(folder, planned.root, workspace):
         return {}
     # The prefix identifies the repository and its remotes; the rest of the key covers what is pulled.
-    source = "\0".join([os.path.relpath(planned.root, workspace.cwd), *(f"{each.name} {each.url}" for each in remotes)])
+    root = os.path.relpath(planned.root, workspace.checkout)
+    source = "\0".join([root, *(f"{each.name} {each.url}" for each in remotes)])
     prefix = f"{CACHE_PREFIX}{hashlib.sha256(source.encode()).hexdigest()[:16]}-"
     contents = sorted({(out.file, out.path, out.hash, out.remote) for out in planned.pointers.outs})
     pulled = hashlib.sha256(json.dumps([inputs.targets, inputs.remote, contents]).encode())

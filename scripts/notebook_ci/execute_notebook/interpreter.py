@@ -74,18 +74,42 @@ class Candidate:
 def find(given: str, slug: str, run_directory: RunDirectory, workspace: Workspace) -> Candidate:
     """Find the interpreter: from the input, setup-env's environment, the active environment, or PATH.
 
-    Raises InputError if setup-env did not pass in this run, and SurroundingsError if none was found.
+    Raises InputError if setup-env did not pass in this run, or the environment is that of another project, and
+    SurroundingsError if none was found.
     """
     if given:
         return Candidate(_named(given, workspace), INPUT)
-    record = run_directory.last(SetupEnvRecord, slug)
-    if record and record.status != "skipped":
-        if record.status != "passed":
-            raise InputError(
-                "setup-env did not pass in this run, so there is no environment for the notebooks.",
-                hint="Read its errors, or set `python` to an interpreter.",
-            )
-        return Candidate(Path(record.python), SETUP_ENV)
+    record = run_directory.last(SetupEnvRecord, slug, workspace)
+    if record and record.status not in {"passed", "skipped"}:
+        raise InputError(
+            "setup-env did not pass in this run, so there is no environment for the notebooks.",
+            hint="Read its errors, or set `python` to an interpreter.",
+        )
+    if record and record.status == "passed":
+        found = Candidate(Path(record.python), SETUP_ENV)
+    else:
+        found = _without_setup(slug, workspace)
+    _refuse_foreign(found, record, run_directory, workspace)
+    return found
+
+
+def _refuse_foreign(
+    found: Candidate, own: SetupEnvRecord | None, run_directory: RunDirectory, workspace: Workspace
+) -> None:
+    """Refuse the environment of another project of this run: it may be active, or have replaced that of this one."""
+    every = [each for each in run_directory.records().values() if isinstance(each, SetupEnvRecord)]
+    owners = [each for each in every if each.python == str(found.path)]
+    if not owners and not own and found.origin != EARLIER:  # a Python that setup-env did not create is hardly meant
+        owners = [each for each in every if each.status != "skipped"]
+    if owners and (other := owners[-1].source.get("workspace")) != str(workspace.cwd):
+        raise InputError(
+            f"`{found.path}` is not the environment of `{workspace.cwd}`: setup-env last ran in `{other}`.",
+            hint="Run setup-env with the same `working-directory`, or set `python` to an interpreter.",
+        )
+
+
+def _without_setup(slug: str, workspace: Workspace) -> Candidate:
+    """Find an interpreter that setup-env did not create in this run."""
     earlier = default_environment(slug, workspace)
     # On a laptop, each run has its own run directory, so setup-env's record is not found there.
     if not workspace.runner_temp and program_in(earlier).exists():

@@ -19,7 +19,16 @@ from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.settings import OF_INPUTS, Settings, settings
 from notebook_ci.notebooks import document, order, parameters
 from notebook_ci.notebooks.document import Document, UnreadError
-from notebook_ci.notebooks.selection import SUFFIX, SUFFIXES, everything, expand, matching, select, without_others
+from notebook_ci.notebooks.selection import (
+    SUFFIX,
+    SUFFIXES,
+    everything,
+    expand,
+    matching,
+    meant,
+    select,
+    without_others,
+)
 from notebook_ci.records.execute_notebook import ALLOW, NotebookResult
 from notebook_ci.records.run_directory import RunDirectory
 
@@ -125,11 +134,13 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     if others:
         left_out = listed(others, MOST_LISTED)
         unmet.append(f"Not executed, because they have no header of Jupyter and no cell markers: {left_out}.")
-    unmet += [f"`{where}` lists {quote(each)}, which matches no notebook." for where, each in useless]
     with_own = {each.path: sorted(each.settings.own) for each in executions if each.settings.own}
     if own_settings := [f"{path} ({', '.join(map(quote, names))})" for path, names in with_own.items()]:
         unmet.append(f"Settings from the notebooks' own metadata: {listed(own_settings, MOST_LISTED)}.")
     notices = [Problem(severity="notice", message=message) for message in unmet]
+    for where, each in useless:
+        message = f"`{where}` lists {quote(each)}, which matches no notebook."
+        notices.append(Problem(severity="notice", message=message, hint=meant(each, all_notebooks())))
     return ExecutionPlan(
         executions=executions,
         needs=needs,

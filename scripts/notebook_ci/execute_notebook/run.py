@@ -125,8 +125,8 @@ def _affected_only(planned: ExecutionPlan, inputs: ExecuteInputs, context: Conte
 
 def _report_imports(check: ImportCheck, interpreter: Interpreter, inputs: ExecuteInputs, context: Context) -> None:
     """Report imports of what is not installed. Raises CheckFailed if `check-imports` is `fail`."""
-    record = context.run_directory.last(SetupEnvRecord, inputs.slug) if interpreter.origin == SETUP_ENV else None
-    found = list(check.problems(interpreter, record))
+    record = context.run_directory.last(SetupEnvRecord, inputs.slug, context)
+    found = list(check.problems(interpreter, record if interpreter.origin == SETUP_ENV else None))
     errors = [each for each in found if each.severity == "warning" and inputs.check_imports == "fail"]
     context.problems.extend(each for each in found if each not in errors)
     if errors:

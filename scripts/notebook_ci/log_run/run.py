@@ -5,7 +5,7 @@ import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from notebook_ci.base import systems
 from notebook_ci.base.context import Context
@@ -63,9 +63,10 @@ def run(inputs: LogRunInputs, planned: LoggingPlan, context: Context, record: Lo
 
 
 def _log(inputs: LogRunInputs, target: Store, context: Context, record: LogRunRecord) -> None:
-    records = _records(context.run_directory)
+    records = _records(context.run_directory, context)
     if not records:
-        message = f"The run directory {context.run_directory.path} has no records to log."
+        project = f" of `{context.directory}`" if context.directory else ""
+        message = f"The run directory {context.run_directory.path} has no records{project} to log."
         raise InputError(message, hint=_newest(context))
     first, origin = next((name, record.source) for name, record in records.items())
     run = _target(inputs, context)
@@ -88,9 +89,18 @@ def _log(inputs: LogRunInputs, target: Store, context: Context, record: LogRunRe
     _take(client.log(target, run, described, context), target, record, context)
 
 
-def _records(run_directory: RunDirectory) -> dict[str, Record]:
-    """Return the records of the other stages by name, in the order the stages began."""
-    return {name: each for name, each in run_directory.records().items() if not isinstance(each, LogRunRecord)}
+def _records(run_directory: RunDirectory, workspace: Workspace) -> dict[str, Record]:
+    """Return the records of the other stages by name, in the order the stages began.
+
+    Of several projects, only those of the working directory and of the folders below it.
+    """
+    found = {name: each for name, each in run_directory.records().items() if not isinstance(each, LogRunRecord)}
+    here = PurePosixPath(workspace.directory)
+    return {
+        name: each
+        for name, each in found.items()
+        if PurePosixPath(each.source.get("directory", "")).is_relative_to(here)
+    }
 
 
 def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context) -> None:
@@ -115,7 +125,7 @@ def _newest(context: Context) -> str:
     runs: list[tuple[str, Path]] = []  # when its last stage began, its folder
     for path in () if context.is_on_runner else (context.cwd / PRIVATE_FOLDER / "runs").glob("*/"):
         with contextlib.suppress(InputError):
-            if found := _records(RunDirectory(path)):
+            if found := _records(RunDirectory(path), context):
                 runs.append((list(found.values())[-1].started, path))
     if not runs:
         return "Run the other stages first, or set `run-dir` to their run directory."

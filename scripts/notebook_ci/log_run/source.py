@@ -49,6 +49,7 @@ def tags(source: Mapping[str, str], workspace: Workspace) -> dict[str, str]:
     """
     commit = source.get("commit", "")
     found = {"notebook-ci.version": VERSION, "mlflow.source.type": "PROJECT", "mlflow.source.git.commit": commit}
+    found["notebook-ci.directory"] = source.get("directory", "")
     found |= _of_system(source) if source.get("system") else _of_laptop(commit, workspace)
     return {name: value for name, value in found.items() if value}
 

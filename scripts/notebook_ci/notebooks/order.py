@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.texts import did_you_mean, quote
-from notebook_ci.notebooks.selection import matching
+from notebook_ci.base.texts import quote
+from notebook_ci.notebooks.selection import matching, meant
 
 _Key = list[tuple[list[tuple[str, int]], str]]
 
@@ -43,7 +43,7 @@ def _matches(pattern: str, chosen: Sequence[str], all_notebooks: Callable[[], Se
     if not matching(pattern, all_notebooks()):
         raise InputError(
             f"`needs` lists {quote(pattern)}, which matches no notebook.",
-            hint=f"{did_you_mean(all_notebooks(), pattern)} Patterns are relative to the workspace.",
+            hint=f"{meant(pattern, all_notebooks())} Patterns are relative to the workspace.",
         )
     return []
 

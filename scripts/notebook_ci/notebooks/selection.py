@@ -3,17 +3,19 @@
 import glob
 import itertools
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
 from notebook_ci.base.errors import InputError
-from notebook_ci.base.texts import quote
+from notebook_ci.base.texts import did_you_mean, quote
 from notebook_ci.notebooks import text_notebooks
 from notebook_ci.records.run_directory import RUN_MARKER
 
 SUFFIX = ".ipynb"
 SUFFIXES = (SUFFIX, *text_notebooks.SUFFIXES)
+MOST_MEANT = 3
 
 
 def select(patterns: Iterable[str], exclude: Iterable[str], cwd: Path, never: Iterable[Path] = ()) -> list[str]:
@@ -37,8 +39,8 @@ def select(patterns: Iterable[str], exclude: Iterable[str], cwd: Path, never: It
         if not found:
             raise InputError(
                 f"No notebook matches {quote(pattern)} in `{cwd}`.",
-                hint="Correct `notebooks`, or remove the line. Patterns are relative to the workspace. Notebooks of "
-                "jupytext need their suffix, such as `**/*.py`.",
+                hint=f"{meant(pattern, everything(cwd, never))} Correct `notebooks`, or remove the line. Patterns are "
+                "relative to the workspace. Notebooks of jupytext need their suffix, such as `**/*.py`.",
             )
         chosen.update(found)
     remaining = sorted(chosen - left_out)
@@ -69,6 +71,21 @@ def everything(cwd: Path, never: Iterable[Path], suffixes: Sequence[str] = SUFFI
     found = (cwd / path for path in expand("**", cwd, suffixes))
     own = (path for path in found if _lies_in(path, inside) and not _lies_in(path, folders))
     return (path.relative_to(cwd).as_posix() for path in own if not text_notebooks.is_other(path))
+
+
+def meant(pattern: str, paths: Iterable[str]) -> str:
+    """Return a question with what a pattern that matches nothing may mean: a notebook, or globs of those that exist."""
+    paths = list(paths)
+    if not paths:
+        return "There are no notebooks."
+    if not glob.has_magic(pattern) and (question := did_you_mean(paths, pattern)):
+        return question
+    tops = Counter((Path(path).parts[:-1][:1], Path(path).suffix) for path in paths)
+    globs = [
+        f"`{'/'.join([*top, '**', '*'] if top else '*')}{suffix}` ({number} notebook{'s' if number > 1 else ''})"
+        for (top, suffix), number in tops.most_common(MOST_MEANT)
+    ]
+    return f"Did you mean {' or '.join(globs)}?"
 
 
 def matching(pattern: str, paths: Iterable[str]) -> list[str]:

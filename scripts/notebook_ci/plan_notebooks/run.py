@@ -14,7 +14,7 @@ from notebook_ci.base.texts import listed, quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.notebooks import document, durations, order, text_notebooks
 from notebook_ci.notebooks.document import Document
-from notebook_ci.notebooks.selection import everything, matching, select, without_others
+from notebook_ci.notebooks.selection import everything, matching, meant, select, without_others
 from notebook_ci.notebooks.settings import METADATA, OF_JOBS, OWN, checked
 from notebook_ci.plan_notebooks.model import PlanNotebooksInputs
 from notebook_ci.plan_notebooks.shards import RunsOn, divide, units
@@ -50,7 +50,7 @@ def plan(inputs: PlanNotebooksInputs, workspace: Workspace) -> NotebooksPlan:
     documents = {path: _read(path, workspace) for path in paths}
     matched = {glob: matching(glob, paths) for rule in inputs.for_ for glob in rule.notebooks}
     notices += [
-        f"`for` lists {quote(glob)}, which matches no notebook."
+        f"`for` lists {quote(glob)}, which matches no notebook. {meant(glob, all_notebooks())}"
         for glob in matched
         if not matched[glob] and not matching(glob, all_notebooks())
     ]

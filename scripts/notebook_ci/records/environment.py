@@ -1,5 +1,7 @@
 """Where setup-env creates an environment, and what it writes there about it."""
 
+import hashlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,5 +33,8 @@ def default_environment(slug: str, workspace: Workspace) -> Path:
     """Return where setup-env creates the environment of a slug. Local runs of execute-notebook look there, too."""
     behind = f"-{slug}" if slug else ""
     if workspace.runner_temp:
+        project = os.path.relpath(workspace.cwd, workspace.checkout)
+        if project != os.curdir:  # each project of a job has its own
+            behind += f"-{hashlib.sha256(os.fsencode(project)).hexdigest()[:8]}"
         return workspace.runner_temp / f"notebook-ci-venv{behind}"
     return workspace.cwd / PRIVATE_FOLDER / f"venv{behind}"

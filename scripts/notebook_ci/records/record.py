@@ -36,7 +36,9 @@ class Record:
     started: str = ""  # in UTC (ISO 8601)
     duration: float = 0.0  # seconds
     inputs: dict[str, object] = field(default_factory=dict)  # as they were used
-    source: dict[str, str] = field(default_factory=dict)  # commit, repository, run of a CI system
+    # Commit, repository, run of a CI system; `directory`: the working directory in the repository, unless it is its
+    # root; `workspace`: the same on the machine of the stage.
+    source: dict[str, str] = field(default_factory=dict)
     platform: str = field(default_factory=system)
     notebook_ci: str = VERSION
     # SHA-256 by path of the files that were read, relative to the working directory.
@@ -80,7 +82,6 @@ def timestamp() -> str:
 
 def describe_source(workspace: Workspace) -> dict[str, str]:
     """Return the origin of the code: from the variables of a CI system, else from git."""
-    if source := systems.describe(workspace.environ):
-        return source
-    commit = git.answer(workspace, "rev-parse", "HEAD")
-    return {"commit": commit} if commit else {}
+    found = systems.describe(workspace.environ) or {"commit": git.answer(workspace, "rev-parse", "HEAD")}
+    found |= {"directory": workspace.directory, "workspace": str(workspace.cwd)}
+    return {name: value for name, value in found.items() if value}

@@ -168,9 +168,11 @@ class RunDirectory:
         found = {path.stem: read(path) for path in files}
         return dict(sorted(found.items(), key=lambda item: (item[1].started, item[0])))
 
-    def last(self, kind: type[StageRecord], slug: str) -> StageRecord | None:
-        """Return the newest record of a stage: of that slug, else of any slug."""
-        found = [record for record in self.records().values() if isinstance(record, kind)]
+    def last(self, kind: type[StageRecord], slug: str, workspace: Workspace) -> StageRecord | None:
+        """Return the newest record of a stage in this working directory: of that slug, else of any slug."""
+        here = str(workspace.cwd)
+        of_kind = (record for record in self.records().values() if isinstance(record, kind))
+        found = [record for record in of_kind if record.source.get("workspace") == here]
         return next(reversed([record for record in found if record.slug == slug] or found), None)
 
 

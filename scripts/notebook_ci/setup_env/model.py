@@ -68,5 +68,5 @@ class SetupEnvInputs(StageInputs):
         "Folder of the virtual environment.",
         default="",
         shown_default="`$RUNNER_TEMP/notebook-ci-venv`; on a laptop, `.notebook-ci/venv`; with a slug, "
-        "`-<slug>` is appended",
+        "`-<slug>` is appended, and on a runner a hash of `working-directory`",
     )

@@ -62,7 +62,7 @@ def plan(inputs: SetupEnvInputs, workspace: Workspace) -> EnvironmentPlan | Noth
         locks.check(found.lock)
     else:
         hint = f"{locks.nothing_hint(cwd)} Or set `infer: true` to install what the notebooks import."
-        return Nothing(locks.NOTHING, hint=hint)
+        return Nothing(locks.nothing(cwd), hint=hint)
     lock = replace(groups.choose(found.lock, inputs.groups, inputs.extras), may_be_stale=not inputs.frozen)
     folder = venv.Venv(venv.location(inputs.venv, inputs.slug, workspace))
     folder.check()

@@ -147,8 +147,7 @@ def _is_of_uv(record: Path) -> bool:
 def location(given: str, slug: str, workspace: Workspace) -> Path:
     """Return the folder of the environment.
 
-    If `given`, the input `venv`, is empty, it is `$RUNNER_TEMP/notebook-ci-venv` on a runner, else `.notebook-ci/venv`,
-    both followed by `-<slug>`.
+    If `given`, the input `venv`, is empty, it is the default one of the slug and the working directory.
     """
     if given:
         return workspace.cwd / given

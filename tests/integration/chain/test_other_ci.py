@@ -134,7 +134,11 @@ def test_gitlab_passes(study: Workspace, machine: Path, wheel: Path) -> None:
     assert [(case.attrib["name"], len(case)) for case in job.junit] == [("notebooks/good.ipynb", 0)]
     assert {entry["severity"] for entry in code_quality(study)} <= {"info"}
     [record] = study.folder.glob(".notebook-ci/runs/*/execute-notebook.json")
-    assert json.loads(record.read_text(encoding="utf-8"))["source"] == {"system": "gitlab", "run": "7"}
+    assert json.loads(record.read_text(encoding="utf-8"))["source"] == {
+        "system": "gitlab",
+        "run": "7",
+        "workspace": str(study.folder),
+    }
 
 
 def test_azure_passes(study: Workspace, machine: Path, wheel: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from integration.suite import Done, Workspace, notebook, parameters
 from notebook_ci.build_image.run import NO_IMAGE
+from notebook_ci.dvc_pull.run import NO_DATA
 from notebook_ci.validate_data.model import NOTHING_GIVEN
 
 CLOSED = "http://127.0.0.1:9/simple"
@@ -92,7 +93,7 @@ def test_a_plan_is_shown_and_nothing_done(workspace: Workspace) -> None:
     assert done.log.split("Plan\n")[1].splitlines() == [
         "setup-env:",
         f"  install the packages of `requirements.txt` into `{venv}`",
-        "dvc-pull: nothing to do. There is no `.dvc` folder: DVC tracks no data here.",
+        f"dvc-pull: nothing to do. {NO_DATA} Searched: `{workspace.folder}`.",
         f"validate-data: nothing to do. {NOTHING_GIVEN}",
         "execute-notebook:",
         "  execute 1 notebook: a.ipynb",

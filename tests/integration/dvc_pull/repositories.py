@@ -146,7 +146,7 @@ def site(workspace: Workspace) -> dict[str, str]:
 
 
 def pull(checkout: Checkout, environ: Mapping[str, str] | None = None, **inputs: str) -> Done:
-    """Run the stage; `working_directory` is the input `working-directory`."""
+    """Run the stage; `dvc_dir` is the input `dvc-dir`."""
     given = {name.replace("_", "-"): value for name, value in inputs.items()}
     return checkout.workspace.run("dvc-pull", given, environ={**site(checkout.workspace), **(environ or {})})
 

@@ -130,7 +130,7 @@ def test_a_repository_in_a_folder_of_the_workspace(checkout: Checkout) -> None:
     for name in (".dvc", ".dvcignore", "data", "dvc.yaml", "dvc.lock"):
         (checkout.folder / name).rename(inner / name)
     (inner / ".dvc" / "config").write_text((inner / ".dvc" / "config").read_text().replace("../../", "../../../"))
-    done = pull(checkout, working_directory="inner/data", targets="raw.csv.dvc")
+    done = pull(checkout, dvc_dir="inner/data", targets="raw.csv.dvc")
     assert done.code == 0, done.log
     assert data(inner) == {"raw.csv": RAW}
     assert [(entry["path"], entry["pointer"]) for entry in done.record["data"]] == [

@@ -82,11 +82,7 @@ CASES = {
     "target that is no pointer": Case(
         write("x.dvc", ""), "`x.dvc` tracks nothing.", code=1, place=("x.dvc", 0), inputs={"targets": "x.dvc"}
     ),
-    "working-directory": Case(
-        nothing,
-        "`working-directory` is `dta`, which is not a folder.",
-        inputs={"working-directory": "dta"},
-    ),
+    "dvc-dir": Case(nothing, "`dvc-dir` is `dta`, which is not a folder.", inputs={"dvc-dir": "dta"}),
     # The repository
     "no .dvc": Case(
         lambda checkout: shutil.rmtree(checkout.folder / ".dvc"),

@@ -237,10 +237,11 @@ def test_a_good_list_passes(checkout: Checkout) -> None:
 
 
 @pytest.mark.parametrize(("flags", "code"), [([], 2), (["--name-cache"], 0)])
-def test_a_very_long_working_directory(checkout: Checkout, flags: list[str], code: int) -> None:
-    done = checkout.workspace.run("dvc-pull", {"working-directory": "a" * 5000}, flags=flags)
-    assert "Traceback" not in done.log
-    assert done.code == code
+def test_a_very_long_folder(checkout: Checkout, flags: list[str], code: int) -> None:
+    for name in ("dvc-dir", "working-directory"):
+        done = checkout.workspace.run("dvc-pull", {name: "a" * 5000}, flags=flags)
+        assert "Traceback" not in done.log
+        assert done.code == code
 
 
 @pytest.mark.parametrize("password", ["s3cr3t/pw", "s3cr3t#pw", "s3cr3t?pw", "s3cr3t@pw"])

@@ -42,7 +42,8 @@ def test_the_interpreter_is_looked_for_in_order(workspace: Workspace, kernel: Pa
     run_dir = workspace.runner_temp / "notebook-ci"
     run_dir.mkdir()
     of_setup = link(workspace.base / "s", kernel)
-    setup = SetupEnvRecord(stage="setup-env", python=str(of_setup))
+    source = {"workspace": str(workspace.folder)}
+    setup = SetupEnvRecord(stage="setup-env", python=str(of_setup), source=source)
     files = RunDirectory(run_dir).take("setup-env", "")
     files.write(setup)
     environ: dict[str, str | None] = {
