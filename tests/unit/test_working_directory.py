@@ -18,8 +18,10 @@ from notebook_ci.base.working_directory import enter
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.dvc_pull import run as dvc_pull
 from notebook_ci.dvc_pull.model import DvcPullInputs
+from notebook_ci.log_run import run as log_run
 from notebook_ci.records.environment import default_environment
-from notebook_ci.records.record import describe_source
+from notebook_ci.records.record import Record, describe_source
+from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.stages import ALL_STAGES, load_stage
 from pipeline import PIPELINE
 from unit.consoles import Written
@@ -192,6 +194,16 @@ def test_each_project_has_its_own_cache_of_data(checkout: Workspace) -> None:
             keys.append((named["key"], named["restore-keys"]))
     assert keys[0] == keys[1] != keys[2] == keys[3]
     assert keys[0][1] != keys[2][1]
+
+
+@pytest.mark.parametrize(
+    ("directory", "logged"), [("", "a b root"), ("projects", "a b"), ("projects/a", "a"), ("p", "")]
+)
+def test_a_project_logs_its_own_records(checkout: Workspace, directory: str, logged: str) -> None:
+    run_directory = RunDirectory.open("run", checkout)
+    for name, folder in {"a": "projects/a", "b": "projects/b", "root": ""}.items():
+        run_directory.take(name, "").write(Record(stage=name, source={"directory": folder}, started=name))
+    assert list(log_run._records(run_directory, directory)) == logged.split()
 
 
 # --- Where else something is

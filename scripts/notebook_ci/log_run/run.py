@@ -63,7 +63,7 @@ def run(inputs: LogRunInputs, planned: LoggingPlan, context: Context, record: Lo
 
 
 def _log(inputs: LogRunInputs, target: Store, context: Context, record: LogRunRecord) -> None:
-    records = _records(context.run_directory, context)
+    records = _records(context.run_directory, context.directory)
     if not records:
         project = f" of `{context.directory}`" if context.directory else ""
         message = f"The run directory {context.run_directory.path} has no records{project} to log."
@@ -89,18 +89,14 @@ def _log(inputs: LogRunInputs, target: Store, context: Context, record: LogRunRe
     _take(client.log(target, run, described, context), target, record, context)
 
 
-def _records(run_directory: RunDirectory, workspace: Workspace) -> dict[str, Record]:
+def _records(run_directory: RunDirectory, directory: str) -> dict[str, Record]:
     """Return the records of the other stages by name, in the order the stages began.
 
     Of several projects, only those of the working directory and of the folders below it.
     """
     found = {name: each for name, each in run_directory.records().items() if not isinstance(each, LogRunRecord)}
-    here = PurePosixPath(workspace.directory)
-    return {
-        name: each
-        for name, each in found.items()
-        if PurePosixPath(each.source.get("directory", "")).is_relative_to(here)
-    }
+    folders = {name: PurePosixPath(each.source.get("directory", "")) for name, each in found.items()}
+    return {name: found[name] for name, folder in folders.items() if folder.is_relative_to(directory)}
 
 
 def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context) -> None:
@@ -125,7 +121,7 @@ def _newest(context: Context) -> str:
     runs: list[tuple[str, Path]] = []  # when its last stage began, its folder
     for path in () if context.is_on_runner else (context.cwd / PRIVATE_FOLDER / "runs").glob("*/"):
         with contextlib.suppress(InputError):
-            if found := _records(RunDirectory(path), context):
+            if found := _records(RunDirectory(path), context.directory):
                 runs.append((list(found.values())[-1].started, path))
     if not runs:
         return "Run the other stages first, or set `run-dir` to their run directory."
