@@ -25,7 +25,7 @@ GIVEN = ":parameters"
 _TEXTS = tuple(
     ".py .ipynb .r .jl .sql .sh .yaml .yml .json .toml .ini .cfg .env .txt".split()  # noqa: SIM905 - one list
 )
-_CODE = frozenset({".py", ".ipynb"})
+_CODE = (".py", ".ipynb")
 # What code calls to find files or modules whose names it does not say.
 _FINDING = frozenset(
     "glob rglob iglob listdir scandir iterdir walk files import_module __import__ run_path run_module exec "  # noqa: SIM905 - one list
@@ -44,7 +44,7 @@ class Text:
 
     def __init__(self, text: str, known: Collection[str] = ()) -> None:
         self.text = text
-        self.words = frozenset(word.rstrip(".-") for word in _WORD.findall(text))
+        self.words = {word.rstrip(".-") for word in set(_WORD.findall(text))}
         self.finds_files = not _FINDING.isdisjoint(_CALLED.findall(text)) or bool(_RUN.search(text))
         paths = [path.split("/") for path in _BETWEEN_PATHS.split(_QUOTE.sub("/", text)) if "/" in path]
         # Folders with files that it does not name: `"data"`, f"data/{name}.csv", but not "data/raw.csv".
@@ -52,11 +52,11 @@ class Text:
 
     def names(self, path: str, others: Iterable[str] = ()) -> bool:
         """Return whether the text has the name of a file, or one of the `others`; for data, or that of its folder."""
-        pure = PurePosixPath(path)
-        if pure.name in self.text or any(each in self.text for each in others):
+        *folders, name = path.split("/")
+        if name in self.text or any(each in self.text for each in others):
             return True
         # A folder of code is named to import from it, and imports are known.
-        return pure.suffix not in _CODE and not self.folders.isdisjoint(pure.parts[:-1])
+        return not name.endswith(_CODE) and not self.folders.isdisjoint(folders)
 
 
 class Files:
@@ -74,7 +74,8 @@ class Files:
         self._by_name: dict[str, list[str]] = defaultdict(list)
         self._stages: dict[str, str] = {GIVEN: given}
         # Where links lead, and their names.
-        self._links = [(self._relative((self._cwd / path).resolve()), path) for path in paths if self._is_link(path)]
+        links = (path for path in paths if os.path.islink(f"{cwd}/{path}"))  # noqa: PTH114 - a path each takes longer
+        self._links = [(self._relative((self._cwd / link).resolve()), link) for link in links]
         self._known = {part.removesuffix(".dvc") for path in paths for part in path.split("/")}
         for path in sorted(paths):
             name = path.rpartition("/")[2]
@@ -95,9 +96,6 @@ class Files:
     def links_to(self, path: str) -> list[str]:
         """Return the names of links to a file, or to a folder that it is in."""
         return [PurePosixPath(link).name for target, link in self._links if f"{path}/".startswith(f"{target}/")]
-
-    def _is_link(self, path: str) -> bool:
-        return (self._cwd / path).is_symlink()
 
     def _relative(self, path: Path) -> str:
         return Path(os.path.relpath(path, self._cwd)).as_posix()
