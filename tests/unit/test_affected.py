@@ -266,7 +266,7 @@ def test_settings_of_git_change_nothing(copied: Path) -> None:
     commit(copied)
     for setting in ("diff.relative=true", "diff.noprefix=true", "diff.external=false", "status.showUntrackedFiles=no"):
         git(copied, "config", *setting.split("="))
-    write(copied, {"uv.lock": "1"})
+    write(copied, {"requirements.txt": "1"})
     assert affected(copied / "project") == {"a"}
 
 
