@@ -205,6 +205,10 @@ MISSING: dict[str, tuple[Callable[[Artifacts], object], list[str]]] = {
         lambda artifacts: artifacts.shard("2", skipped("c.ipynb", skipped_for="x.ipynb")),
         ["The shard `2` did not execute `c.ipynb`. The job of this shard shows why."],
     ),
+    "stopped, though it may fail": (
+        lambda artifacts: artifacts.shard("2", skipped("c.ipynb", settings={"allow-failure": "until 2027-03-01: x"})),
+        ["The shard `2` did not execute `c.ipynb`. The job of this shard shows why."],
+    ),
     "a failed stage, and no reason": (
         lambda artifacts: artifacts.shard("2", passed("c.ipynb"), status="error"),
         ["The shard `2`: execute-notebook failed. No reason was recorded. The job of this shard shows more."],

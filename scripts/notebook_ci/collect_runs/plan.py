@@ -22,12 +22,12 @@ NAMES = "Artifacts are named `plan-attempt-1` and `shard-<name>-attempt-1`, with
 DOWNLOAD = f"Upload each run directory with `if: always()`, and download each into a folder of its own. {NAMES}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class RunFolder:
-    """The downloaded run directory of a shard, or of the plan: that of the newest attempt."""
+    """A downloaded run directory: of the plan, or of a shard."""
 
+    attempt: int  # of the workflow run
     path: Path
-    attempt: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,26 +50,22 @@ def make(inputs: CollectInputs, workspace: Workspace) -> CollectPlan:
     Raises InputError if there is no plan, or a folder that it does not name; SurroundingsError if planning failed.
     """
     artifacts = _artifacts(_folder(inputs, workspace))
-    plans = artifacts.pop("", {})
-    if not plans:
+    if "" not in artifacts:
         raise InputError("The plan's artifact `plan-attempt-1` is missing.", hint=DOWNLOAD)
-    newest = max(plans)
-    name, plan = _read(plans[newest])
+    newest = {shard: max(found) for shard, found in artifacts.items()}
+    planned = newest.pop("")
+    name, plan = _read(planned.path)
     # If all jobs ran again, the results of earlier attempts belong to another plan.
-    latest = {shard: max(found) for shard, found in artifacts.items()}
-    chosen = {
-        shard: RunFolder(artifacts[shard][attempt], attempt) for shard, attempt in latest.items() if attempt >= newest
-    }
+    chosen = {shard: folder for shard, folder in newest.items() if folder.attempt >= planned.attempt}
     names = [shard.name for shard in plan.shards]
     if unplanned := [quote(folder.path.name) for shard, folder in chosen.items() if shard not in names]:
         raise InputError(
             f"The plan has no such shard: {listed(unplanned, MOST_LISTED)}.",
             hint="Collect only the artifacts of one workflow run.",
         )
-    used = {plans[newest], *(folder.path for folder in chosen.values())}
-    older = [path.name for found in (plans, *artifacts.values()) for path in found.values() if path not in used]
-    folder = RunFolder(plans[newest], newest)
-    return CollectPlan(plan=plan, folder=folder, name=name, shards=chosen, older=tuple(older))
+    used = [planned, *chosen.values()]
+    older = tuple(each.path.name for found in artifacts.values() for each in found if each not in used)
+    return CollectPlan(plan=plan, folder=planned, name=name, shards=chosen, older=older)
 
 
 def _folder(inputs: CollectInputs, workspace: Workspace) -> Path:
@@ -80,8 +76,8 @@ def _folder(inputs: CollectInputs, workspace: Workspace) -> Path:
     return workspace.runner_temp / FOLDER
 
 
-def _artifacts(folder: Path) -> dict[str, dict[int, Path]]:
-    """Return the folders of artifacts by shard and attempt; those of the plan by an empty name."""
+def _artifacts(folder: Path) -> dict[str, list[RunFolder]]:
+    """Return the run directories by shard; those of the plan by an empty name."""
     try:
         paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
@@ -89,13 +85,13 @@ def _artifacts(folder: Path) -> dict[str, dict[int, Path]]:
         raise InputError(message, hint=DOWNLOAD) from error
     if not paths:
         raise InputError(f"No artifacts were found: the folder `{folder}` is empty.", hint=DOWNLOAD)
-    found: defaultdict[str, dict[int, Path]] = defaultdict(dict)
+    found: defaultdict[str, list[RunFolder]] = defaultdict(list)
     for path in paths:
         name = _ARTIFACT.fullmatch(path.name)
         if not name or path.is_symlink() or not path.is_dir():
             what = "not a folder" if name else "not the name of a shard's artifact"
             raise InputError(f"{quote(path.name)} in `{folder}` is {what}.", hint=DOWNLOAD)
-        found[name["shard"] or ""][int(name["attempt"])] = path
+        found[name["shard"] or ""].append(RunFolder(int(name["attempt"]), path))
     return found
 
 
