@@ -112,6 +112,13 @@ def test_a_shard_that_ran_again_replaces_its_earlier_attempt(artifacts: Artifact
     assert (done.run.path / "execute-notebook-2" / "c.ipynb").read_text() == "executed in attempt 2"
 
 
+def test_names_of_artifacts_may_begin_with_that_of_a_project(artifacts: Artifacts) -> None:
+    good(artifacts)
+    for path in list(artifacts.folder.iterdir()):
+        path.rename(path.with_name(f"penguins-{path.name}"))
+    assert artifacts.collect().code == 0
+
+
 def test_a_later_attempt_that_failed_counts_too(artifacts: Artifacts) -> None:
     good(artifacts)
     artifacts.shard("2", failed("c.ipynb"), attempt=10)

@@ -86,6 +86,18 @@ REFUSED: dict[str, tuple[Callable[[Artifacts], object], str]] = {
         "The plan is of another commit: `abc`, not `c0ffee`.",
     ),
     "a plan of another run": (of_plan(source=SOURCE | {"run": "6"}), "The plan is of another run: `6`, not `7`."),
+    "a plan of another project": (
+        of_plan(source=SOURCE | {"directory": "b"}),
+        "The plan is of another directory: `b`, not `none`.",
+    ),
+    "a shard of another project": (
+        of_shard(source=SOURCE | {"directory": "b"}),
+        f"{RECORD} is of another directory: `b`, not `none`.",
+    ),
+    "two plans of one workflow run": (
+        lambda artifacts: (artifacts.folder / "b-plan-attempt-1").mkdir(),
+        "The artifacts are of different plans: `plan`, `b-plan`.",
+    ),
     "a plan of another version": (
         of_plan(notebook_ci="0.0.1"),
         "The plan is of another version of notebook-ci: `0.0.1`, not ",
@@ -149,7 +161,7 @@ REFUSED: dict[str, tuple[Callable[[Artifacts], object], str]] = {
         of_shard(source=SOURCE | {"repository": "x/y"}),
         f"{RECORD} is of another repository: `x/y`, not `acme/penguins`.",
     ),
-    "a shard of another run": (of_shard(source={}), f"{RECORD} is of another repository: ``, not `acme/penguins`."),
+    "a shard of another run": (of_shard(source={}), f"{RECORD} is of another repository: `none`, not `acme/penguins`."),
     "a shard of another attempt": (
         of_shard(source=SOURCE | {"attempt": "3"}),
         f"{RECORD} is of another attempt: `3`, not `1`.",

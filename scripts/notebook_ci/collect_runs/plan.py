@@ -17,7 +17,7 @@ from notebook_ci.records.run_directory import RunDirectory
 FOLDER = "notebook-ci-shards"
 MOST_LISTED = 10
 # The workflow gives these names. A notebook can write into its artifact, but not choose another one.
-_ARTIFACT = re.compile(r"(?:plan|shard-(?P<shard>.+))-attempt-(?P<attempt>[1-9]\d{0,4})")
+_ARTIFACT = re.compile(r"(?P<run>(?:.*-)?)(?:plan|shard-(?P<shard>.+))-attempt-(?P<attempt>[1-9]\d{0,4})")
 NAMES = "Artifacts are named `plan-attempt-1` and `shard-<name>-attempt-1`, with the attempt of the workflow run."
 DOWNLOAD = f"Upload each run directory with `if: always()`, and download each into a folder of its own. {NAMES}"
 
@@ -86,12 +86,17 @@ def _artifacts(folder: Path) -> dict[str, list[RunFolder]]:
     if not paths:
         raise InputError(f"No artifacts were found: the folder `{folder}` is empty.", hint=DOWNLOAD)
     found: defaultdict[str, list[RunFolder]] = defaultdict(list)
+    runs: set[str] = set()
     for path in paths:
         name = _ARTIFACT.fullmatch(path.name)
         if not name or path.is_symlink() or not path.is_dir():
             what = "not a folder" if name else "not the name of a shard's artifact"
             raise InputError(f"{quote(path.name)} in `{folder}` is {what}.", hint=DOWNLOAD)
         found[name["shard"] or ""].append(RunFolder(int(name["attempt"]), path))
+        runs.add(name["run"])
+    if len(runs) > 1:
+        names = listed([quote(f"{run}plan") for run in sorted(runs)], MOST_LISTED)
+        raise InputError(f"The artifacts are of different plans: {names}.", hint="Download those of one plan.")
     return found
 
 

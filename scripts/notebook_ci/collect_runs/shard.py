@@ -15,14 +15,14 @@ from notebook_ci.records.record import Record
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.stages import STAGES
 
-ORIGIN = ("repository", "commit", "workflow", "run")
+ORIGIN = ("repository", "commit", "directory", "workflow", "run")
 ONE_RUN = "Collect only artifacts of this workflow run, and use one version of notebook-ci in all its jobs."
 SUSPECT = "Look at the notebooks of this shard: one of them may have changed its record."
 
 
 def origin(source: Mapping[str, str], folder: RunFolder) -> dict[str, str]:
     """Return what records of this run have as their `source`, in a folder of one attempt."""
-    found = {name: source[name] for name in ORIGIN if name in source}
+    found = {name: source.get(name, "") for name in ORIGIN if name in source or name == "directory"}
     return found | ({"attempt": str(folder.attempt)} if "attempt" in source else {})
 
 
@@ -31,7 +31,9 @@ def refuse_other_origin(record: Record, expected: Mapping[str, str], what: str) 
     for name, value in ({**expected, "version of notebook-ci": VERSION}).items():
         found = record.notebook_ci if value is VERSION else record.source.get(name, "")
         if found != value:
-            raise InputError(f"{what} is of another {name}: {quote(found)}, not {quote(value)}.", hint=ONE_RUN)
+            raise InputError(
+                f"{what} is of another {name}: {quote(found or 'none')}, not {quote(value or 'none')}.", hint=ONE_RUN
+            )
 
 
 def read(shard: Shard, folder: RunFolder, source: Mapping[str, str]) -> dict[str, Record]:
