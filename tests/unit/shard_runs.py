@@ -91,7 +91,7 @@ class Artifacts:
         artifact = f"shard-{name}-attempt-{attempt}"
         self.write(artifact, SetupEnvRecord(stage="setup-env", env_digest="ab" * 32, duration=2.0, **common))
         status = "failed" if any(each.status == "failed" for each in results) else "passed"
-        own: dict[str, Any] = {"stage": "execute-notebook", "status": status, "duration": 3.0, **common, **values}
+        own: dict[str, Any] = {"stage": "execute-notebook", "status": status, "duration": 310.0, **common, **values}
         path = self.write(artifact, ExecuteRecord(notebooks=list(results), **own))
         for result in results:
             if result.status != "skipped":

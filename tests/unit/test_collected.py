@@ -51,7 +51,7 @@ def test_shards_become_one_run(artifacts: Artifacts) -> None:
 def test_the_summary_shows_one_row_per_stage_and_one_table_of_notebooks(artifacts: Artifacts) -> None:
     good(artifacts)
     summary = artifacts.collect().summary
-    assert summary.startswith("### ✅ 3 stages passed in 5.0 s"), "the slowest shard: 2 s and 3 s"
+    assert summary.startswith("### ✅ 3 stages passed in 5 min "), "the slowest shard"
     rows = [line for line in summary.splitlines() if line.startswith(("| plan", "| setup", "| execute", "| collect"))]
     assert [row.split("|")[1].strip() for row in rows] == ["plan-notebooks", "setup-env", "collect-runs"]
     assert "3 notebooks passed" in rows[2]
