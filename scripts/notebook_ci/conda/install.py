@@ -113,7 +113,8 @@ def install(
 
 def _ask(lock: Lock, order: Installation, planned: CondaPlan, workspace: Workspace, console: Console) -> Solution:
     learn({**planned.variables, **order.credentials})
-    tool.install(ENVIRONMENT, NAME, workspace.environ, console)
+    if not order.records:  # solving has installed it
+        tool.install(ENVIRONMENT, NAME, workspace.environ, console)
     steps = ["installing packages of conda" if order.prefix else "solving for packages of conda"]
     try:
         with heartbeat(console.progress, lambda: steps[-1]):

@@ -84,10 +84,9 @@ def resolved(planned: EnvironmentPlan, python: Path | None, uv: Uv, problems: li
     if planned.inference and python:
         private_folder(uv.workspace.cwd)
         problems.extend(inference.write(planned.inference, lock, python, uv))
-    if planned.conda and lock.kind == "conda":
+    if planned.conda and lock.kind == "conda" and not lock.lines():  # with a part `pip`, nothing is reused
         solved = conda.solve(lock, planned.conda, uv.workspace, uv.console)
-        packages = [] if lock.lines() else solved.installation.records
-        planned = replace(planned, conda=solved, packages=packages)
+        planned = replace(planned, conda=solved, packages=solved.installation.records)
     elif python and lock.kind in {"plain", "pyproject"} and not lock.builds_local_code:
         planned = replace(planned, packages=resolve(lock, python, uv))
     # Each installation warns of a stale lock.
