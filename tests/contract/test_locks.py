@@ -119,6 +119,12 @@ def test_each_lock_has_its_request_and_each_request_its_lock() -> None:
     assert sorted(path.stem for path in REQUIREMENTS.glob("*.txt")) == NAMES
 
 
+def test_mlflow_can_show_what_log_run_writes() -> None:
+    """Another version has another schema of the database."""
+    locks = [(REQUIREMENTS / f"mlflow-{name}.txt").read_text() for name in ("thin", "full")]
+    assert len({line for lock in locks for line in re.findall(r"^mlflow-skinny==\S+", lock, re.MULTILINE)}) == 1
+
+
 def test_one_version_of_uv_is_pinned() -> None:
     pins = {line for path in REQUIREMENTS.iterdir() for line in re.findall(r"^uv\b\S*", path.read_text(), re.MULTILINE)}
     assert len(pins) == 1

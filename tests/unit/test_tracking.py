@@ -50,7 +50,7 @@ def error_of(uri: str, cwd: Path) -> InputError:
 )
 def test_a_server(uri: str, kept: str, tmp_path: Path) -> None:
     found = store.find(uri, Workspace(tmp_path, {}))
-    assert (found.uri, found.environment) == (kept, "mlflow-thin")
+    assert found.uri == kept
     assert found.view(downloaded=True) == found.view(downloaded=False) == ""
     assert found.run_url("1", "abc") == f"{kept}/#/experiments/1/runs/abc"
 
@@ -155,7 +155,7 @@ def test_a_database_server_shows_no_password(scheme: str, tmp_path: Path) -> Non
 def test_a_database_file_is_relative_to_the_workspace(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     found = store.find("sqlite:///sub/../mlflow.db", Workspace(tmp_path, {}))
-    assert (found.uri, found.environment) == (f"sqlite:///{tmp_path}/mlflow.db", "mlflow-full")
+    assert found.uri == f"sqlite:///{tmp_path}/mlflow.db"
     assert found.run_url("1", "abc") == ""
 
 

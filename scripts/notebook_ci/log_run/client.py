@@ -12,7 +12,7 @@ from notebook_ci.base.process import Deadline
 from notebook_ci.log_run.description import Description
 from notebook_ci.log_run.faults import AGAIN
 from notebook_ci.log_run.protocol import BYTES_A_SECOND, REQUEST_TIMEOUT, UPLOADING, Answer, Job
-from notebook_ci.log_run.store import Store
+from notebook_ci.log_run.store import ENVIRONMENT, Store
 from notebook_ci.tools import tool
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -41,7 +41,7 @@ def log(store: Store, target: Mapping[str, str], run: Description, context: Cont
 
     Raises SurroundingsError if MLflow could not be installed, did not answer in time, or a folder is not writable.
     """
-    tool.install(store.environment, "MLflow", context.environ, context.console)
+    tool.install(ENVIRONMENT, "MLflow", context.environ, context.console)
     job = Job(uri=store.uri, database=str(store.database or ""), **target, run=run)
     # Next to the database, so that a new one can be moved into place.
     beside = store.database.parent if store.database else None
@@ -70,7 +70,7 @@ def _work(job: Job, store: Store, context: Context, scratch: Path) -> Answer:
 
     try:
         return worker.ask(
-            tool.worker(store.environment, WORKER),
+            tool.worker(ENVIRONMENT, WORKER),
             job,
             Answer,
             tool="MLflow's client",

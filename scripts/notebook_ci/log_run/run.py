@@ -37,8 +37,7 @@ class LoggingPlan(Plan):
 def plan(inputs: LogRunInputs, workspace: Workspace) -> LoggingPlan:
     """Find out where to log. Raises InputError if a run cannot be logged there."""
     try:
-        found = store.find(inputs.tracking_uri, workspace)
-        return LoggingPlan(store=found, environment=found.environment)
+        return LoggingPlan(store=store.find(inputs.tracking_uri, workspace), environment=store.ENVIRONMENT)
     except SurroundingsError:
         return LoggingPlan(store=None)
 

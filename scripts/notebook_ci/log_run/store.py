@@ -14,7 +14,7 @@ from notebook_ci.base.launcher import WORDS
 from notebook_ci.base.texts import quote, without_users
 from notebook_ci.base.workspace import ELSEWHERE, PRIVATE_FOLDER, Workspace, private_folder, refuse_link
 
-SERVER_ENVIRONMENT, DATABASE_ENVIRONMENT = "mlflow-thin", "mlflow-full"
+ENVIRONMENT, VIEWER = "mlflow-thin", "mlflow-full"  # the tool environments: to log, and of `mlflow ui`
 ARTIFACTS = "artifacts"  # the folder for artifacts of new experiments, beside a database file
 SQLITE_MAGIC = b"SQLite format 3\0"
 # Dialects of MLflow 3.17 other than sqlite; it does not install their drivers.
@@ -34,11 +34,6 @@ class Store:
     database: Path | None = None  # the database file; None: a server
     is_beside: bool = False  # it is the store that notebook-ci keeps beside the runs
 
-    @property
-    def environment(self) -> str:
-        """The tool environment that can use it; only the full MLflow can read a database."""
-        return DATABASE_ENVIRONMENT if self.database else SERVER_ENVIRONMENT
-
     def view(self, *, downloaded: bool) -> str:
         """Return the command that shows the store: here, or in the folder of a downloaded file."""
         if not self.database:
@@ -47,7 +42,7 @@ class Store:
         if downloaded:
             return shlex.join([*ui, f"sqlite:///{self.database.name}"])
         # Without jobs and with one worker, MLflow 3.17 needs 0.5 GB of memory instead of 2.3 GB.
-        show = shlex.join([*WORDS, "--env", DATABASE_ENVIRONMENT, "--exec", *ui, self.uri])
+        show = shlex.join([*WORDS, "--env", VIEWER, "--exec", *ui, self.uri])
         return f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {show}"
 
     def run_url(self, experiment_id: str, run_id: str) -> str:

@@ -381,7 +381,7 @@ def attacked(study: Workspace) -> Workspace:
     for name in ("scripts", "requirements"):
         shutil.copytree(ROOT / name, suite / name, ignore=shutil.ignore_patterns("__pycache__"))
     kept.mkdir()
-    for name in ("pipeline", "execute-notebook", "mlflow-full"):
+    for name in ("pipeline", "execute-notebook", "mlflow-thin"):
         tool = Path(in_the_tool_environment(study, "print(sys.prefix)", name).stdout.strip())
         (kept / tool.name).symlink_to(tool)
     study.suite = suite
