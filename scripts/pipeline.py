@@ -22,7 +22,7 @@ from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.signals import undisturbed
 from notebook_ci.base.stage import COMMON_OUTPUTS, Command, Stage, run_script, show
 from notebook_ci.base.texts import quote
-from notebook_ci.base.values import GLOBS, LINES, YAML_MAP
+from notebook_ci.base.values import GLOBS, LINES, PATH, YAML_MAP
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.base.yaml12 import Values
 from notebook_ci.chain import CACHE, NOTEBOOKS, Chain, Step
@@ -31,7 +31,8 @@ from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.report.summary import summarize
 from notebook_ci.stages import ALL_STAGES, STAGES, load_stage
 
-DATA = "dvc-pull"
+ENVIRONMENT, DATA = "setup-env", "dvc-pull"
+LEFT_OUT = "!"  # before a name in `stages`
 # For the root action, which saves its caches before a notebook can change what is in them: run what comes before the
 # notebooks, and go on after that. `DONE` is followed by the output of that name.
 BEFORE, DONE = "--before-notebooks", "--done="
@@ -60,7 +61,8 @@ class PipelineInputs(StageInputs):
 
     stages: tuple[str, ...] = given(
         LINES,
-        f"Stages to run, one per line: {', '.join(f'`{stage}`' for stage in STAGES)}.",
+        f"Stages to run, one per line: {', '.join(f'`{stage}`' for stage in STAGES)}. `!` before a stage leaves it "
+        "out: `!build-image`.",
         default=(),
         shown_default="all; a stage that has nothing to do is skipped",
     )
@@ -71,6 +73,12 @@ class PipelineInputs(StageInputs):
         shown_default="as in execute-notebook",
     )
     parameters: Values = given(YAML_MAP, "Parameters for the notebooks: `parameters` of execute-notebook.", default={})
+    requirements: str = given(
+        PATH,
+        "File that lists the packages: `requirements` of setup-env.",
+        default="",
+        shown_default="as in setup-env",
+    )
 
 
 class Pipeline(Command[PipelineInputs]):
@@ -140,19 +148,29 @@ def _refuse_flags_of_stages(argv: Sequence[str]) -> None:
 
 def _planned(inputs: PipelineInputs, workspace: Workspace) -> list[Step]:
     """Plan all stages before any runs. Raises InputError, also if a stage was named and has nothing to do."""
-    for name in inputs.stages:
-        if name not in STAGES:
-            raise unknown(f"{quote(name)} is not a stage", name, STAGES)
     steps: list[Step] = []
-    for name in (each for each in STAGES if each in inputs.stages or not inputs.stages):
+    for name in _chosen(inputs.stages):
         awaits_data = any(step.stage.name == DATA and isinstance(step.plan, Plan) for step in steps)
         steps.append(_step(name, inputs, replace(workspace, awaits_data=awaits_data)))
     return steps
 
 
+def _chosen(stages: Sequence[str]) -> list[str]:
+    """Return the stages to run, in their order. Raises InputError if a name is not a stage, or if no stage is left."""
+    for name in (each.removeprefix(LEFT_OUT) for each in stages):
+        if name not in STAGES:
+            raise unknown(f"{quote(name)} is not a stage", name, STAGES)
+    named = [name for name in stages if not name.startswith(LEFT_OUT)] or STAGES
+    if chosen := [name for name in STAGES if name in named and f"{LEFT_OUT}{name}" not in stages]:
+        return chosen
+    raise InputError("`stages` leaves out every stage.", hint=f"Remove a line that starts with `{LEFT_OUT}`.")
+
+
 def _step(name: str, inputs: PipelineInputs, workspace: Workspace) -> Step:
     stage: Stage[Any, Any, Any] = load_stage(name)
     values: dict[str, object] = {"config": inputs.config, "slug": inputs.slug}
+    if name == ENVIRONMENT:
+        values["requirements"] = inputs.requirements
     if name == NOTEBOOKS:
         values["notebooks"] = "\n".join(inputs.notebooks)
         if parameters := inputs.texts.get("parameters", inputs.parameters):

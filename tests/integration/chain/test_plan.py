@@ -49,6 +49,9 @@ def installed(cache: Path) -> set[str]:
     [
         ("pipeline", ["--notebooks", "nope/*.ipynb"], "No notebook matches `nope/*.ipynb` in "),
         ("pipeline", ["--stages", "nonsense"], "`nonsense` is not a stage."),
+        ("pipeline", ["--stages", "!nonsense"], "`nonsense` is not a stage."),
+        ("pipeline", ["--stages", "log-run", "!log-run"], "`stages` leaves out every stage. Remove a line"),
+        ("pipeline", ["--requirements", "x.txt"], "`requirements` is `x.txt`, which does not exist."),
         ("pipeline", ["--cell-timeout", "9"], "`--cell-timeout` is an input of execute-notebook, not of `pipeline`."),
         ("pipeline", ["--stages", "validate-data"], "`stages` contains `validate-data`, which has nothing to do: "),
         ("pipeline", ["--config", "x.toml"], "`x.toml` does not exist."),
@@ -103,6 +106,16 @@ def test_a_plan_is_shown_and_nothing_done(workspace: Workspace) -> None:
     ]
     assert sorted(workspace.folder.rglob("*")) == before
     assert installed(empty(workspace)) == set()
+
+
+def test_stages_that_are_left_out(workspace: Workspace) -> None:
+    """The others need not have anything to do, as if no stage were named."""
+    workspace.write("newest.in", "ipykernel\n")
+    done = run(workspace, "pipeline", "--plan", "--stages", "!build-image", "!log-run", "--requirements", "newest.in")
+    assert done.code == 0, done.log
+    found = [line.partition(":")[0] for line in done.log.split("Plan\n")[1].splitlines() if not line.startswith(" ")]
+    assert found == ["setup-env", "dvc-pull", "validate-data", "execute-notebook"]
+    assert "  install the packages of `newest.in` into " in done.log
 
 
 def test_the_plan_of_one_stage(workspace: Workspace, cache: Path) -> None:
