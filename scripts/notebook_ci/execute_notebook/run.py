@@ -19,7 +19,7 @@ from notebook_ci.base.files import sha256
 from notebook_ci.base.process import LINUX
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.conda.activation import activated
-from notebook_ci.execute_notebook import machine, plan
+from notebook_ci.execute_notebook import elsewhere, machine, plan
 from notebook_ci.execute_notebook.folders import make_folder, temporary_folder
 from notebook_ci.execute_notebook.interpreter import (
     EARLIER,
@@ -93,14 +93,14 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         shared = Shared(inputs, environ, interpreter, output_dir, context.files, folder)
         progress = ProgressDisplay(context.console, len(planned.executions))
         schedule = _schedule(planned, durations.known(context))
-        first = server if isinstance(server, KernelServer) else None
-        documents = [each.document if each.is_ipykernel else None for each in planned.executions]
-        servers = Servers(first, folder, documents, inputs.preload, _limits(inputs, planned.executions))
+        others = context.run_directory.records().values()
+        servers = _servers(server, folder, planned, inputs)
         try:
             Conductor(shared, planned.executions, schedule, record, progress, servers).run()
         finally:
             indices = {execution.path: index for index, execution in enumerate(planned.executions)}
             record.problems.sort(key=lambda problem: indices.get(problem.file or "", -1))  # they came in order of time
+            record.problems += elsewhere.differences(record, others)
             record.merge_metrics()
             _report_preload(inputs, servers, context)
             durations.keep(record.durations, context)
@@ -220,6 +220,12 @@ def _limits(inputs: ExecuteInputs, executions: Sequence[Execution]) -> Limits:
     memory = inputs.preload_max_memory or (there.total * PRELOADED_PART if there else math.inf)
     seconds = [limit for each in executions for limit in (each.settings.cell_timeout, each.settings.notebook_timeout)]
     return Limits(memory, min(filter(None, seconds), default=math.inf))
+
+
+def _servers(first: KernelServer | str | None, folder: Path, planned: ExecutionPlan, inputs: ExecuteInputs) -> Servers:
+    documents = [each.document if each.is_ipykernel else None for each in planned.executions]
+    limits = _limits(inputs, planned.executions)
+    return Servers(first if isinstance(first, KernelServer) else None, folder, documents, inputs.preload, limits)
 
 
 def _server(
