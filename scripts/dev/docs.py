@@ -1,4 +1,4 @@
-"""Updates generated content: the heads of action.yml files, the tables of READMEs, the schemas of records.
+"""Updates generated content: heads of action.yml files, tables of READMEs and reusable workflows, schemas of records.
 
 docs.py            writes it
 docs.py --check    fails if a file is stale, and names it
@@ -18,6 +18,7 @@ from typing import Any
 
 import pydantic
 import pydantic.json_schema
+from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -28,6 +29,8 @@ from notebook_ci.stages import ALL_STAGES, load_stage
 from pipeline import PIPELINE
 
 LOADED: list[Stage[Any, Any, Any]] = [load_stage(name) for name in ALL_STAGES]
+REUSABLE = sorted(ROOT.glob(".github/workflows/notebook-*.yml"))
+ACCEPTED = {"string": "text", "boolean": "`true` or `false`", "number": "a number"}
 
 
 def main() -> int:
@@ -57,6 +60,8 @@ def generated() -> Iterator[tuple[Path, str]]:
     actions = {f"[`{stage.name}`](actions/{stage.name})": stage.description for stage in LOADED}
     readme = between("actions", table("action", actions), (ROOT / "README.md").read_text(encoding="utf-8"))
     yield ROOT / "README.md", tables(PIPELINE, readme)
+    page = ROOT / "docs" / "workflows.md"
+    yield page, workflow_tables(page.read_text(encoding="utf-8"))
 
 
 def action(stage: Command[Any], old: str) -> str:
@@ -98,6 +103,29 @@ def inputs_table(inputs: Iterable[Input]) -> str:
 
 def table(noun: str, rows: Mapping[str, str]) -> str:
     return "\n".join([f"| {noun} | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows.items())])
+
+
+def workflow_tables(text: str) -> str:
+    """Return docs/workflows.md with what each reusable workflow takes and gives, read from its YAML."""
+    for path in REUSABLE:
+        workflow = YAML(typ="safe", pure=True).load(path)
+        call = workflow["on"]["workflow_call"]
+        rows = [workflow_input(name, each) for name, each in call["inputs"].items()]
+        parts = ["\n".join(["| input | accepted | default | |", "|---|---|---|---|", *rows])]
+        for noun in ("secret", "output"):
+            named = {f"`{name}`": each["description"] for name, each in call.get(f"{noun}s", {}).items()}
+            parts += [table(noun, named)] if named else []
+        granted = {item for job in workflow["jobs"].values() for item in job["permissions"].items()}
+        listed = ", ".join(f"`{name}: {level}`" for name, level in sorted(granted))
+        parts.append(f"Permissions of the calling job: {listed}.")
+        text = between(path.name, "\n\n".join(parts), text)
+    return text
+
+
+def workflow_input(name: str, given: Mapping[str, Any]) -> str:
+    default = f"`{given['default']}`" if given.get("default") not in {"", None} else "empty"
+    shown = "required" if given.get("required") else default.lower()
+    return f"| `{name}` | {ACCEPTED[given['type']]} | {shown} | {given['description']} |"
 
 
 class Schema(pydantic.json_schema.GenerateJsonSchema):

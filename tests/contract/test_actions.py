@@ -115,7 +115,7 @@ def test_generated_files_are_fresh() -> None:
 
 
 def test_a_stale_file_is_named(tmp_path: Path) -> None:
-    for name in ("actions", "docs", "scripts"):
+    for name in (".github", "actions", "docs", "scripts"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("README.md", "action.yml"):
         shutil.copy(ROOT / name, tmp_path)
@@ -124,8 +124,11 @@ def test_a_stale_file_is_named(tmp_path: Path) -> None:
         model.read_text(encoding="utf-8").replace("Seconds a cell may run.", "Most seconds of a cell."),
         encoding="utf-8",
     )
+    workflow = tmp_path / ".github" / "workflows" / "notebook-image.yml"
+    workflow.write_text(workflow.read_text(encoding="utf-8").replace("Tags of the image", "Its tags"), encoding="utf-8")
     done = generate(tmp_path, "--check")
     assert done.returncode == 1
+    assert "docs/workflows.md is stale: run `make docs`." in done.stderr
     assert "actions/execute-notebook/action.yml is stale: run `make docs`." in done.stderr
     assert "actions/execute-notebook/README.md" in done.stderr
     assert generate(tmp_path).returncode == 0

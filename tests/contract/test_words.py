@@ -22,6 +22,7 @@ DOCUMENTS = (
     "action.yml",
     "actions/*/action.yml",
     "workflows-templates/**/*.yml",
+    ".github/workflows/notebook-*.yml",
 )
 COMMANDS = [PIPELINE, *map(load_stage, ALL_STAGES)]
 # Only names with a hyphen: others, such as `data`, are also ordinary words.

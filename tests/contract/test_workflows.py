@@ -13,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[2]
+REUSABLE = sorted(ROOT.glob(".github/workflows/notebook-*.yml"))
 TEMPLATES = sorted(ROOT.glob("workflows-templates/*.yml"))
 WORKFLOWS = sorted(
     [*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("examples/*/.github/workflows/*.yml"), *TEMPLATES]
@@ -59,7 +60,8 @@ def checked(tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     for number, path in enumerate([*WORKFLOWS, *ACTIONS]):
         text = path.read_text(encoding="utf-8")
-        name = f"{number}-{path.parent.name}-{path.stem}.yml"
+        # Callers name reusable workflows by their file.
+        name = path.name if path in REUSABLE else f"{number}-{path.parent.name}-{path.stem}.yml"
         (folder / name).write_text(localized(as_workflow(path) if path in ACTIONS else text), encoding="utf-8")
     return tmp_path
 
@@ -207,7 +209,8 @@ def test_zizmor_finds_nothing_in_a_copy_but_our_own_tag(text: str, tmp_path: Pat
     ],
     ids=["name of a job", "concurrency"],
 )
-@pytest.mark.parametrize("source", to_copy())
+# Of a job that calls a workflow, zizmor asks for neither.
+@pytest.mark.parametrize("source", [name for name, text in to_copy().items() if "    runs-on:" in text])
 def test_zizmor_finds_what_a_copy_lacks(source: str, line: str, rule: str, tmp_path: Path) -> None:
     text, changes = re.subn(line, "", to_copy()[source])
     assert changes

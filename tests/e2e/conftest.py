@@ -8,7 +8,7 @@ import pytest
 from dev.tools import cache_root
 from harness import Consumer, Machine, Suite
 from servers.conda_fixtures import channel_folder  # noqa: F401 - a fixture, found here by its name
-from servers.docker_fixtures import engine  # noqa: F401 - a fixture, found here by its name
+from servers.docker_fixtures import base_image, engine, login_registry  # noqa: F401 - fixtures, found here by name
 from servers.tool_environments import tools  # noqa: F401 - a fixture, found here by its name
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -1,7 +1,6 @@
 """The chain as a workflow uses it: the root action and the starter workflow, with real data and a Docker engine."""
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -19,7 +18,7 @@ from integration.build_image import images
 from servers.docker import Engine, import_base
 from servers.files import serve_files
 from servers.mlflow import MlflowServer
-from workflows import notebook, upload, workflow
+from workflows import DATA_HASH, OBJECT, notebook, track, upload, workflow
 
 # It makes byte-code of ipykernel and what it needs, which each job would otherwise compile.
 pytestmark = pytest.mark.usefixtures("kernel")
@@ -29,9 +28,6 @@ CHAIN = {"id": "chain", "uses": "notebook-ci/notebook-ci@v1"}
 RUN_DIR = "${{ runner.temp }}/notebook-ci"
 SECONDS = 300
 STAGES = ("setup-env", "dvc-pull", "validate-data", "execute-notebook", "build-image", "log-run")
-DATA = b"x,y\n1,2\n2,4\n3,6\n"
-DATA_HASH = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
-OBJECT = f"dvc-storage/files/md5/{DATA_HASH[:2]}/{DATA_HASH[2:]}"
 SUITE = {
     "name": "points",
     "expectations": [
@@ -57,16 +53,9 @@ def docker(machine: Machine, engine: Engine) -> Iterator[Engine]:
 def study(consumer: Consumer, docker: Engine) -> Consumer:
     """A repository with a lock, data of DVC, a suite, a notebook and an image."""
     base = import_base(docker)
-    config = "[core]\n    remote = storage\n['remote \"storage\"']\n    url = ../dvc-storage\n"
-    pointer = f"outs:\n- md5: {DATA_HASH}\n  size: {len(DATA)}\n  hash: md5\n  path: points.csv\n"
-    files: dict[str, str | bytes] = {
+    track(consumer)
+    files = {
         "requirements.txt": "ipykernel\n",
-        ".dvc/config": config,
-        ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
-        "data/points.csv.dvc": pointer,
-        "data/.gitignore": "/points.csv\n",
-        OBJECT: DATA,
-        "dvc-storage/README.md": "The remote of DVC.\n",
         "suites/points.json": json.dumps(SUITE, indent=1),
         "notebooks/a.ipynb": notebook(SUM, METRICS, parameters="scale = 1"),
         "notebook-ci.toml": (

@@ -1,14 +1,34 @@
-"""Texts of workflows and notebooks for the end-to-end tests."""
+"""Texts of workflows and notebooks for the end-to-end tests, and data that DVC tracks."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness import uses
+from harness import Consumer, uses
 
 OWN = "notebook-ci/notebook-ci/actions/{}@v1"
 # What a shell, YAML or the runner would take for something else, and what is not ASCII.
 HOSTILE = 'it\'s "q" $(touch pwned) `touch pwned` ${HOME} ;& |ñ日本'
+DATA = b"x,y\n1,2\n2,4\n3,6\n"
+DATA_HASH = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
+OBJECT = f"dvc-storage/files/md5/{DATA_HASH[:2]}/{DATA_HASH[2:]}"
+
+
+def track(consumer: Consumer) -> None:
+    """Write a repository of DVC with `DATA` as `data/points.csv`, and a remote in the repository."""
+    config = "[core]\n    remote = storage\n['remote \"storage\"']\n    url = ../dvc-storage\n"
+    pointer = f"outs:\n- md5: {DATA_HASH}\n  size: {len(DATA)}\n  hash: md5\n  path: points.csv\n"
+    files: dict[str, str | bytes] = {
+        ".dvc/config": config,
+        ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
+        "data/points.csv.dvc": pointer,
+        "data/.gitignore": "/points.csv\n",
+        OBJECT: DATA,
+        "dvc-storage/README.md": "The remote of DVC.\n",
+    }
+    for name, content in files.items():
+        consumer.write(name, content)
 
 
 def step(stage: str, name: str | None = None, **inputs: object) -> dict[str, Any]:

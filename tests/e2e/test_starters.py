@@ -1,0 +1,161 @@
+"""Each starter workflow as a team copies it, and the reusable workflows that they call: they pass, and they fail."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import Consumer, Machine, Result
+from servers.docker import LOGIN, PASSWORD, Engine, Registry
+from servers.mlflow import MlflowServer
+from workflows import notebook, track
+
+# It makes byte-code of ipykernel and what it needs, which each job would otherwise compile.
+pytestmark = pytest.mark.usefixtures("kernel")
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 300
+GOOD, BAD = notebook("print(1)"), notebook("raise ValueError('no such penguin')")
+
+
+def copy(consumer: Consumer, starter: str, edits: dict[str, str], name: str = "") -> None:
+    """Copy a starter, and do at the lines marked EDIT what a team has to do.
+
+    Args:
+        consumer: The repository.
+        starter: The starter's name.
+        edits: What is replaced, each once.
+        name: The name of the copy.
+    """
+    text = (ROOT / "workflows-templates" / f"{starter}.yml").read_text(encoding="utf-8")
+    for old, new in edits.items():
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    consumer.workflow(text, f"{name or starter}.yml")
+
+
+def results(result: Result, caller: str) -> dict[str, str]:
+    """Return the results of the jobs of a called workflow, by their ids. The caller is known by the job's name."""
+    return {name: job.result for name, legs in result.jobs.items() for job in legs if job.name.startswith(f"{caller}/")}
+
+
+@pytest.fixture
+def team(consumer: Consumer, kernel: Path) -> Consumer:
+    """A repository whose notebooks run in an environment that exists."""
+    consumer.write("notebook-ci.toml", f"[execute-notebook]\npython = {json.dumps(str(kernel))}\n")
+    return consumer
+
+
+def test_a_chain_of_notebooks(team: Consumer, server: MlflowServer) -> None:
+    """One repository calls the chain twice: one call passes, one fails before it deploys."""
+    steps = {
+        "prepare": "folder.mkdir()\n(folder / 'data').write_text('2')",
+        "train": "(folder / 'model').write_text((folder / 'data').read_text() * alpha)",
+        "evaluate": "assert (folder / 'model').read_text() == '222'",
+        "deploy": "assert sorted(path.name for path in folder.iterdir()) == ['data', 'model']",
+        "bad": "raise ValueError('worse than chance')",
+        "alone": "assert not folder.exists()",
+    }
+    for name, source in steps.items():
+        parameters = "alpha = 1" if name == "train" else ""
+        code = f"from pathlib import Path\nfolder = Path('../artifacts')\n{source}"
+        team.write(f"notebooks/{name}.ipynb", notebook(code, parameters=parameters))
+    commented = "# secrets:\n    #   AWS_ACCESS_KEY_ID: ${{ secrets.AWS_ACCESS_KEY_ID }}\n"
+    commented += "    #   AWS_SECRET_ACCESS_KEY: ${{ secrets.AWS_SECRET_ACCESS_KEY }}\n    #   MLFLOW"
+    uri = {commented: "secrets:\n      MLFLOW"}
+    more = {"# environment: production": "parameters: 'alpha: 3'"}
+    copy(team, "notebooks-pipeline", uri | more)
+    bad = {
+        "  chain:\n    name: Chain": "  bad:\n    name: Bad",
+        "prepare: notebooks/prepare.ipynb": "artifact: bad",
+        "train.ipynb": "alone.ipynb",
+        "evaluate.ipynb": "bad.ipynb",
+    }
+    copy(team, "notebooks-pipeline", uri | bad, "bad")
+    result = team.run(timeout=SECONDS, secrets={"MLFLOW_TRACKING_URI": server.uri})
+    passed = ("prepare", "train", "evaluate", "deploy", "log")
+    assert results(result, "Chain") == dict.fromkeys(passed, "success"), result
+    assert results(result, "Bad") == {
+        "prepare": "skipped",
+        "train": "success",
+        "evaluate": "failure",
+        "deploy": "skipped",
+        "log": "success",
+    }
+    assert "worse than chance" in result.job("Bad/evaluate").summary
+    assert sorted(path.name for path in result.artifact("notebook-ci-pipeline-files").iterdir()) == ["data", "model"]
+    logged = [result.job(f"{caller}/log").step("Log the run").outputs["run-id"] for caller in ("Chain", "Bad")]
+    assert [server.run(run_id).info["status"] for run_id in logged] == ["FINISHED", "FAILED"]
+
+
+def test_a_night_with_a_canary(consumer: Consumer) -> None:
+    """The lock passes; the newest version of a package, which the requirements allow, breaks a notebook."""
+    consumer.write("requirements.txt", "ipykernel\nsix==1.16.0\n")
+    consumer.write("requirements.in", "ipykernel\nsix\n")
+    consumer.write("notebooks/old.ipynb", notebook("import six\nassert six.__version__ == '1.16.0'"))
+    consumer.write("notebooks/any.ipynb", GOOD)
+    copy(consumer, "notebooks-nightly", {})
+    result = consumer.run("schedule", timeout=SECONDS)
+    assert results(result, "Nightly") == {"locked": "success", "canary": "failure"}, result
+    error, notice = (each for each in result.job("Nightly/canary").annotations if each.file != "requirements.in")
+    assert (error.level, error.file) == ("error", "notebooks/old.ipynb")
+    assert re.fullmatch(
+        r"`notebooks/old.ipynb` passed in `locked`. These packages differ: `six` 1.16.0 -> 1\.\d+\.\d+.", notice.message
+    )
+
+
+def test_data_alone(consumer: Consumer) -> None:
+    """Two suites, one of which the data do not meet."""
+    track(consumer)
+    edits = {"data/input.csv": "data/points.csv"}
+    for name, most in {"good": 3, "bad": 2}.items():
+        between = {"column": "x", "min_value": 1, "max_value": most}
+        expectation = {"type": "expect_column_values_to_be_between", "kwargs": between}
+        consumer.write(f"suites/{name}.json", json.dumps({"name": name, "expectations": [expectation]}, indent=1))
+        own = {"suites/input.json": f"suites/{name}.json", "  data:\n    name: Data": f"  {name}:\n    name: {name}"}
+        copy(consumer, "data-validation", edits | own | {"name: data-validation": f"name: {name}"}, name)
+    result = consumer.run(timeout=SECONDS)
+    assert (result.job("good").result, result.job("bad").result) == ("success", "failure"), result
+    (error,) = result.job("bad").annotations
+    assert error.file == "suites/bad.json"
+    assert (result.artifact("bad") / "validate-data.json").exists()
+
+
+@pytest.fixture
+def docker(machine: Machine, engine: Engine) -> Iterator[Engine]:
+    """An engine whose client is on the PATH of jobs."""
+    with machine.program(Path(engine.client)):
+        yield engine
+
+
+def test_an_image_of_a_release(consumer: Consumer, docker: Engine, login_registry: Registry, base_image: str) -> None:
+    """One call pushes an image; the other one is stopped by a notebook, and neither logs in nor builds."""
+    consumer.write("requirements.txt", "ipykernel\n")
+    consumer.write("Dockerfile", f"FROM {base_image}\nCOPY notebooks /notebooks\n")
+    consumer.write("notebook-ci.toml", '[build-image]\ndockerfile = "Dockerfile"\n')
+    consumer.write("notebooks/good.ipynb", GOOD)
+    consumer.write("notebooks/bad.ipynb", BAD)
+    edits = {
+        "ghcr.io/${{ github.repository }}/notebooks": f"{login_registry.host}/acme/study",
+        "# registry: docker.io": f"registry: {login_registry.host}",
+        "# username: acme": f"username: {LOGIN}",
+        "# secrets:\n    # ": "secrets:\n    ",
+    }
+    for name in ("good", "bad"):
+        own = {"notebooks/*.ipynb": f"notebooks/{name}.ipynb", "name: Image\n": f"name: {name}\n"}
+        copy(consumer, "notebooks-image", edits | own | {"with:": f"with:\n      artifact: {name}"}, name)
+    consumer.commit()
+    consumer.git("tag", "v1.2")
+    payload = {"action": "published", "release": {"tag_name": "v1.2"}}
+    secrets = {"REGISTRY_PASSWORD": PASSWORD}
+    result = consumer.run("release", payload=payload, timeout=SECONDS, env=docker.environ, secrets=secrets)
+    good, bad = result.job("good/image"), result.job("bad/image")
+    assert (good.result, bad.result) == ("success", "failure"), result
+    pushed = good.step("image").outputs
+    assert pushed["image"] == f"{login_registry.host}/acme/study:v1.2"
+    assert pushed["digest"].startswith("sha256:")
+    assert [bad.step(name).outcome for name in ("Log in to the registry", "image")] == ["skipped", "skipped"]
+    assert "no such penguin" in bad.summary
+    assert PASSWORD not in result.log
