@@ -126,9 +126,10 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     _refuse_needed_failures(executions, needs)
     _refuse_clashes(executions, cwd, output_dir)
     swept = {name: value for values in sets.values() for name, value in values.items()}
+    idle = _idle(given | swept, executions, all_notebooks)
     # A table in `notebook-ci.toml` is for every run, like the parameters file; text is given for this run only.
-    strict = (own if "parameters" in inputs.texts else {}) | (swept if "sweep" in inputs.texts else {})
-    _refuse_unknown(strict, given | swept, executions, all_notebooks)
+    for_this_run = (own if "parameters" in inputs.texts else {}) | (swept if "sweep" in inputs.texts else {})
+    unmet += [f"No notebook of this run declares the parameter {quote(each)}." for each in idle if each in for_this_run]
     useless = [("exclude", each) for each in inputs.exclude if not expand(each, cwd, SUFFIXES)]
     useless += [("for", glob) for glob in matched if not matched[glob] and not matching(glob, all_notebooks())]
     if others:
@@ -240,25 +241,21 @@ def _executions(paths: Iterable[str], given: Values, sets: Mapping[str, Values])
             yield Execution(path, name, content, names, own)
 
 
-def _refuse_unknown(
-    own: Values, given: Values, executions: Sequence[Execution], all_notebooks: Callable[[], Sequence[str]]
-) -> None:
-    """Refuse a parameter that no notebook declares: it is probably misspelt.
+def _idle(given: Values, executions: Sequence[Execution], all_notebooks: Callable[[], Sequence[str]]) -> list[str]:
+    """Return the parameters that only notebooks declare which are not executed now: jobs share their parameters.
 
-    A parameters file is shared by all notebooks, so one of its parameters (in `given` but not in `own`) may be declared
-    by a notebook that is not executed now. If a notebook cannot be read, nothing is refused: it may declare the
-    parameter.
+    Raises InputError for a parameter that no notebook declares: it is probably misspelt. If a notebook cannot be read,
+    nothing is refused: it may declare the parameter.
     """
     declared = {name for execution in executions for name in execution.declared}
-    unknown = [name for name in [*own, *given] if name not in declared]
+    unknown = [name for name in given if name not in declared]
     if not unknown or any(isinstance(each.content, NotebookCiError) for each in executions):
-        return
-    if unknown[0] not in own:
-        elsewhere = {name for execution in _executions(all_notebooks(), {}, {}) for name in execution.declared}
-        unknown = [name for name in unknown if name not in elsewhere]
-    if unknown:
-        what = f"No notebook declares the parameter {quote(unknown[0])}."
-        raise InputError(what, hint=_how_to_declare(unknown[0], declared, executions))
+        return []
+    elsewhere = {name for execution in _executions(all_notebooks(), {}, {}) for name in execution.declared}
+    if missing := [name for name in unknown if name not in elsewhere]:
+        what = f"No notebook declares the parameter {quote(missing[0])}."
+        raise InputError(what, hint=_how_to_declare(missing[0], declared, executions))
+    return unknown
 
 
 def _how_to_declare(unknown: str, declared: Collection[str], executions: Sequence[Execution]) -> str:

@@ -127,6 +127,15 @@ def test_the_plan_of_one_stage(workspace: Workspace, cache: Path) -> None:
     assert installed(cache) == {"uv", "pipeline"}
 
 
+def test_a_parameter_of_a_notebook_that_is_not_executed(workspace: Workspace, cache: Path) -> None:
+    """Jobs that divide the notebooks share their parameters."""
+    workspace.write("b.ipynb", notebook(parameters("beta = 1")))
+    given = ("--notebooks", "a.ipynb", "--parameters", "alpha: 2\nbeta: 2")
+    done = run(workspace, "execute-notebook", "--plan", *given, cache=cache)
+    assert done.code == 0, done.log
+    assert "No notebook of this run declares the parameter `beta`." in done.log
+
+
 def test_data_that_dvc_pull_will_bring_is_said_to_be_unknown(workspace: Workspace) -> None:
     (workspace.folder / ".dvc").mkdir()
     workspace.write(".dvc/config", "[core]\nremote = s\n['remote \"s\"']\nurl = ../../storage\n")
