@@ -90,6 +90,28 @@ def test_a_chain_of_notebooks(team: Consumer, server: MlflowServer) -> None:
     assert [server.run(run_id).info["status"] for run_id in logged] == ["FINISHED", "FAILED"]
 
 
+def test_notebooks_on_several_runners(team: Consumer, server: MlflowServer) -> None:
+    """Two shards pass; then one fails, one passes, and the verdict is red."""
+    team.write("notebooks/a.ipynb", notebook("print(a)", parameters="a = 1"))
+    team.write("notebooks/b.ipynb", notebook("print(b)", parameters="b = 1"))
+    given = "shards: 2\n      changed-only: false\n      parameters: 'a: 5'"
+    uri = "    secrets:\n      MLFLOW_TRACKING_URI: ${{ secrets.URI }}"
+    copy(team, "notebooks-sharded", {"shards: 4 # EDIT: on how many runners at most": f"{given}\n{uri}"})
+    logged = {}
+    for verdict in ("success", "failure"):
+        result = team.run(timeout=SECONDS, secrets={"URI": server.uri})
+        shards = {job.matrix["shard"]: job.result for job in result.legs("Notebooks/shards")}
+        assert shards == {"1": "success", "2": verdict}, result
+        collect = result.job("Notebooks/collect")
+        assert (result.job("Notebooks/plan").result, collect.result) == ("success", verdict), result
+        outputs = collect.step("collect").outputs
+        assert (outputs["executed"], outputs["failed"]) == ("2", "0" if verdict == "success" else "1")
+        logged[verdict] = server.run(collect.step("log").outputs["run-id"]).info["status"]
+        assert len(list(result.artifact("notebook-ci").rglob("*.ipynb"))) == 2
+        team.write("notebooks/b.ipynb", BAD)
+    assert logged == {"success": "FINISHED", "failure": "FAILED"}
+
+
 def test_a_night_with_a_canary(consumer: Consumer) -> None:
     """The lock passes; the newest version of a package, which the requirements allow, breaks a notebook."""
     consumer.write("requirements.txt", "ipykernel\nsix==1.16.0\n")
