@@ -128,6 +128,21 @@ def test_a_night_with_a_canary(consumer: Consumer) -> None:
     )
 
 
+def test_projects_of_a_monorepo(consumer: Consumer, kernel: Path, server: MlflowServer) -> None:
+    for project, content in {"churn": GOOD, "pricing": BAD}.items():
+        consumer.write(f"projects/{project}/notebooks/a.ipynb", content)
+        python = f"[execute-notebook]\npython = {json.dumps(str(kernel))}\n"
+        consumer.write(f"projects/{project}/notebook-ci.toml", f'[log-run]\ntracking-uri = "{server.uri}"\n{python}')
+    copy(consumer, "notebooks-monorepo", {})
+    result = consumer.run(timeout=SECONDS)
+    found = {job.matrix["project"]: job.result for job in result.legs("notebooks")}
+    assert found == {"churn": "success", "pricing": "failure"}, result
+    (error,) = [each for each in result.annotations if each.level == "error"]
+    assert error.file == "projects/pricing/notebooks/a.ipynb"
+    for project in found:
+        assert list(result.artifact(f"notebook-ci-{project}").rglob("a.ipynb"))
+
+
 def test_data_alone(consumer: Consumer) -> None:
     """Two suites, one of which the data do not meet."""
     track(consumer)

@@ -16,7 +16,7 @@ PINNED: Mapping[str, str] = {
     "actions/download-artifact": "3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c",  # v8.0.1
     "actions/setup-python": "5fda3b95a4ea91299a34e894583c3862153e4b97",  # v7.0.0
     "actions/upload-artifact": "043fb46d1a93c77aae656e7c1c64a875d1fc6a0a",  # v7.0.1
-    "docker/login-action": "4907a6ddec9925e35a0a9e82d7399ccc52663121",  # v4.1.0
+    "docker/login-action": "dbcb813823bdd20940b903addbd779551569679f",  # v4.6.0
 }
 """The commit each stand-in stands for. Another commit is unknown to a run, so that a new pin is a reason to look
 whether the stand-in is still like the real action."""

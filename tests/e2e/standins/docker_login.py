@@ -1,4 +1,4 @@
-"""Stands in for docker/login-action 4.1.0: `docker login` and `docker logout` for one registry."""
+"""Stands in for docker/login-action 4.6.0: `docker login` and `docker logout` for one registry."""
 
 import subprocess
 
