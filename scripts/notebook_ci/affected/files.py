@@ -17,6 +17,7 @@ from notebook_ci.notebooks import document as reading
 from notebook_ci.notebooks import parameters, text_notebooks
 from notebook_ci.notebooks.document import Document
 from notebook_ci.notebooks.needed import LocalModules
+from notebook_ci.notebooks.parameters import has_python_body
 
 MOST_BYTES = 2**20
 PIPELINE = "dvc.yaml"
@@ -29,34 +30,54 @@ _CODE = (".py", ".ipynb")
 # What code calls to find files or modules whose names it does not say.
 _FINDING = frozenset(
     "glob rglob iglob listdir scandir iterdir walk files import_module __import__ run_path run_module exec "  # noqa: SIM905 - one list
-    "spec_from_file_location entry_points run_line_magic execute_notebook NotebookClient ExecutePreprocessor".split()
+    "spec_from_file_location entry_points run_line_magic magic execute_notebook NotebookClient ExecutePreprocessor "
+    "load_all readdir walkdir".split()
 )
 # These take linear time: a text may have a million characters without a break.
 _WORD = re.compile(r"[\w.-]+")
-_CALLED = re.compile(r"\b(\w+)\s*\(")
+_CALLED = re.compile(r"\b(\w++)\s*+(?:\(|as\b)")  # also by another name: `import glob as g`
 _QUOTE = re.compile(r"[\"'\\]")
 _BETWEEN_PATHS = re.compile(r"[\s()\[\],=]+")
-_RUN = re.compile(r"%run\s+(?:-\w+\s+)*(?!\S*\.(?:py|ipynb)\b)")
+_UNFOLLOWED = (
+    re.compile(r"%run\s+(?:-\w+\s+)*(?!\S*\.(?:py|ipynb)\b)"),
+    re.compile(r"-m(?<=[\s\"']-m)[\s\"',]+(?!(?:pip|ipykernel)\b)[^\W\d]"),
+    re.compile(r"\n[ \t]*[%!].*import\b"),
+)
+_IMPORT_NOTEBOOKS = {"import_ipynb", "nbimporter"}
+# `f"{x}.csv"`, `"x-%d.csv"`, `"*.csv"`, `x + ".csv"`
+_COMPOSED = re.compile(r"[\"'}*?%](?:(?<![\"'])[\w-]*+)?(\.\w+)")
 
 
 class Text:
-    """What a text may say of files. `known` are the names of all files and folders."""
+    """What a text may say of files. `known` are the names of all files and folders.
 
-    def __init__(self, text: str, known: Collection[str] = ()) -> None:
+    Without `has_quotes`, any word may be the name of a folder, as a value in YAML.
+    """
+
+    def __init__(self, text: str, known: Collection[str] = (), *, has_quotes: bool = True) -> None:
         self.text = text
         self.words = {word.rstrip(".-") for word in set(_WORD.findall(text))}
-        self.finds_files = not _FINDING.isdisjoint(_CALLED.findall(text)) or bool(_RUN.search(text))
-        paths = [path.split("/") for path in _BETWEEN_PATHS.split(_QUOTE.sub("/", text)) if "/" in path]
+        self.finds_files = (
+            not _FINDING.isdisjoint(_CALLED.findall(text))
+            or not _IMPORT_NOTEBOOKS.isdisjoint(self.words)
+            or any(pattern.search(f"\n{text}") for pattern in _UNFOLLOWED)
+        )
+        self.composed = set(_COMPOSED.findall(text))  # suffixes of files whose names it does not say
+        tokens = _BETWEEN_PATHS.split(_QUOTE.sub("/", text))
+        paths = [token.split("/") for token in tokens if "/" in token]
         # Folders with files that it does not name: `"data"`, f"data/{name}.csv", but not "data/raw.csv".
         self.folders = {one for parts in paths for one, other in pairwise(parts) if other not in known} - {"", ".."}
+        if not has_quotes:
+            self.folders.update(tokens)
 
     def names(self, path: str, others: Iterable[str] = ()) -> bool:
         """Return whether the text has the name of a file, or one of the `others`; for data, or that of its folder."""
         *folders, name = path.split("/")
         if name in self.text or any(each in self.text for each in others):
             return True
-        # A folder of code is named to import from it, and imports are known.
-        return not name.endswith(_CODE) and not self.folders.isdisjoint(folders)
+        # A folder of code is named to import from it, and imports in the workspace are known.
+        is_known = name.endswith(_CODE) and not path.startswith("../")
+        return not is_known and not self.folders.isdisjoint(folders)
 
 
 class Files:
@@ -80,7 +101,7 @@ class Files:
         for path in sorted(paths):
             name = path.rpartition("/")[2]
             if name.lower().endswith(_TEXTS):
-                self._by_name[name].append(path)
+                self._by_name[_WORD.findall(name)[-1]].append(path)  # `my query.sql` is two words
             if name == PIPELINE:
                 self._read_stages(path)
 
@@ -104,14 +125,19 @@ class Files:
     def text(self, path: str) -> Text:
         """Return the text of a file, of a notebook its cells; empty if it cannot be read."""
         if path in self._stages:
-            return Text(self._stages[path], self._known)
+            return Text(self._stages[path], self._known, has_quotes=False)
         if document := self.document(path):
-            return Text("\n".join(cell.source for cell in document.cells), self._known)
+            found = Text("\n".join(cell.source for cell in document.cells), self._known)
+            # `%%ipytest` runs Python, too.
+            found.finds_files |= any(
+                "import" in each.source and not has_python_body(each.source) for each in document.cells
+            )
+            return found
         try:
             content = read_bytes(self._cwd / path, path, most=MOST_BYTES)
         except NotebookCiError:
             return Text("")
-        found = Text(content.decode(errors="replace"), self._known)
+        found = Text(content.decode(errors="replace"), self._known, has_quotes=path.endswith(_CODE))
         found.finds_files |= len(content) == MOST_BYTES  # nobody knows what the rest says
         return found
 

@@ -82,7 +82,9 @@ def _affected(candidates: Candidates, changed: Changes, config: str, given: str,
         return dict.fromkeys(documents, f"{len(paths):,} files changed")
     known = {*changed.tracked, *paths}
     files = Files(cwd, known, documents, given)
-    foreign = _foreign(paths, [files.text(path) for path in changed.tracked if _FOR_ALL.fullmatch(path)], cwd)
+    own = {folder for path in documents for folder in PurePosixPath(path).parents}
+    texts = [files.text(path) for path in changed.tracked if _FOR_ALL.fullmatch(path)]
+    foreign = _foreign(paths, texts, own, cwd)
     general = [path for path in paths if path == config or (_FOR_ALL.fullmatch(_below(path)) and path not in foreign)]
     if general:
         return dict.fromkeys(documents, f"{quote(general[0])} changed, which may affect all")
@@ -123,6 +125,9 @@ class _Effects:
         self._files = files
         self._used = {path: files.used(path) for path in documents}
         self._all_used = set().union(*self._used.values())
+        self._composed = {
+            path: set[str]().union(*(files.text(each).composed for each in used)) for path, used in self._used.items()
+        }
         finding = {path for path in self._all_used if files.text(path).finds_files}
         self._finding = [path for path, used in self._used.items() if not used.isdisjoint(finding)]
         self.reasons = {path: "it cannot be read" for path, content in documents.items() if content is None}
@@ -144,6 +149,10 @@ class _Effects:
                 self.explained.add(changed)
         for path in self._finding if not self._is_of_no_use(changed) else ():
             self.reasons.setdefault(path, f"finds files by itself, and {quote(changed)} changed")
+        data = PurePosixPath(changed.removesuffix(".dvc"))
+        for path, composed in self._composed.items():  # for files that are elsewhere, it names a folder
+            if data.suffix in composed and data.parent in PurePosixPath(path).parents:
+                self.reasons.setdefault(path, f"composes names of files, and {quote(changed)} changed")
 
     def _reason(self, path: str, used: set[str], changed: str, naming: set[str]) -> str:
         if path == changed:
@@ -166,12 +175,15 @@ class _Effects:
         return changed in self._foreign or bool(_FOR_NONE.fullmatch(_below(changed)))
 
 
-def _foreign(paths: Iterable[str], general: Sequence[Text], cwd: Path) -> set[str]:
-    """Return the files of other projects: in folders with their own config file, which no `general` text names."""
+def _foreign(paths: Iterable[str], general: Sequence[Text], own: Collection[PurePosixPath], cwd: Path) -> set[str]:
+    """Return the files of other projects: in folders with their own config file, which no `general` text names.
+
+    Folders of notebooks that could run, `own`, are no other projects.
+    """
     found = set()
     for path in paths:
         folders = [each for each in PurePosixPath(path).parents if set(each.parts) - {".."}]
-        projects = [each.name for each in folders if (cwd / each / CONFIG).is_file()]
+        projects = [each.name for each in folders if each not in own and (cwd / each / CONFIG).is_file()]
         if any(not any(name in text.words for text in general) for name in projects):
             found.add(path)
     return found

@@ -96,7 +96,8 @@ class LocalModules:
         level = len(path) - len(path.lstrip("."))
         if level:
             return list(file.parents[level - 1 : level])
-        if _provides(file.parent, parts) and not is_anywhere:
+        # In a package, it may also be a module beside the notebook: Python looks there first.
+        if _provides(file.parent, parts) and not is_anywhere and not (file.parent / "__init__.py").exists():
             return [file.parent]
         return [each for each in (file.parent, *self._folders.get(parts[0], ())) if _provides(each, parts)]
 
