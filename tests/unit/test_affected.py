@@ -11,6 +11,7 @@ from unit.planned import commit, git, notebook, planned, said, write
 PARAMETERS = "parameters"
 FILES = {
     "notebooks/alone.ipynb": notebook("1 + 1"),
+    "notebooks/prepares.ipynb": notebook("import prepare"),
     "notebooks/beside.ipynb": notebook("import helper"),
     "notebooks/helper.py": "x = 1\n",
     "notebooks/package.ipynb": notebook("import sys\nsys.path.append('../src')", "from mine import load"),
@@ -47,6 +48,7 @@ FILES = {
     "given/fourth.bin": "",
     "toml/fifth.bin": "",
     "steps/clean.py": "",
+    "steps/prepare.py": "",
     "steps/dirty.csv": "",
     "params.yaml": "where: ../given/fourth.bin\n",
     "dvc.yaml": "stages:\n"
@@ -61,7 +63,7 @@ FILES = {
     "docs/data.csv": "",
     "suites/raw.json": "{}",
     "requirements.txt": "",
-    ".github/workflows/notebooks.yml": "",
+    ".github/workflows/notebooks.yml": "paths-ignore: [README.md]\nrun: python steps/prepare.py a.ipynb\n",
     ".github/CODEOWNERS": "",
     "other-project/notebook-ci.toml": "",
     "other-project/data.csv": "",
@@ -150,6 +152,10 @@ def affected(folder: Path, *flags: str) -> set[str]:
         (".github/CODEOWNERS", set()),
         (".github/workflows/notebooks.yml", ALL),
         (".github/actions/own/action.yml", ALL),
+        (".github/scripts/prepare.sh", ALL),
+        (".github/dependabot.yml", set()),
+        (".github/ISSUE_TEMPLATE/bug.yml", set()),
+        ("steps/prepare.py", ALL),
         ("other-project/data.csv", set()),
         ("other-project/notebook-ci.toml", set()),
         ("other-project/requirements.txt", {"installs"}),

@@ -29,10 +29,11 @@ _FOR_ALL = re.compile(
     r"actions)/.*)",
     re.IGNORECASE,
 )
+_WORKFLOW = re.compile(r"\.github/(?:workflows|actions)/.*\.ya?ml")
 # These affect no notebook, unless one names them.
 _FOR_NONE = re.compile(
     r"[^/]*\.(?:md|rst)|(?:.*/)?README\.(?:md|rst|txt)|(?:LICEN[CS]E|COPYING|NOTICE|AUTHORS|CITATION|CODEOWNERS)[^/]*|\.gitignore|\.editorconfig|"
-    r"\.pre-commit-config\.yaml|\.github/.*|docs?/(?:.*/)?[^/]*\.(?:md|rst|png|jpe?g|gif|svg|pdf)",
+    r"\.pre-commit-config\.yaml|\.github/(?:CODEOWNERS|[^/]*\.(?:md|ya?ml)|[A-Z_]*TEMPLATE/.*)|docs?/(?:.*/)?[^/]*\.(?:md|rst|png|jpe?g|gif|svg|pdf)",
     re.IGNORECASE,
 )
 _OUTS = re.compile(r"^[ -]*path: *(.+)$", re.MULTILINE)
@@ -85,7 +86,8 @@ def _affected(candidates: Candidates, changed: Changes, config: str, given: str,
     own = {folder for path in documents for folder in PurePosixPath(path).parents}
     texts = [files.text(path) for path in changed.tracked if _FOR_ALL.fullmatch(path)]
     foreign = _foreign(paths, texts, own, cwd)
-    general = [path for path in paths if path == config or (_FOR_ALL.fullmatch(_below(path)) and path not in foreign)]
+    workflows = [files.text(path) for path in changed.tracked if _WORKFLOW.fullmatch(path)]
+    general = [path for path in paths if path == config or (path not in foreign and _is_general(path, workflows))]
     if general:
         return dict.fromkeys(documents, f"{quote(general[0])} changed, which may affect all")
     judge = _Effects(candidates, files, foreign, cwd)
@@ -96,6 +98,13 @@ def _affected(candidates: Candidates, changed: Changes, config: str, given: str,
     if unknown:
         return dict.fromkeys(documents, f"{quote(unknown[0])} changed, and no notebook names it: any may use it")
     return judge.reasons
+
+
+def _is_general(path: str, workflows: Iterable[Text]) -> bool:
+    """Return whether a file may affect all notebooks, also because a workflow may run it before them."""
+    is_other = path.endswith(SUFFIX) or bool(_FOR_NONE.fullmatch(path))  # may be what a workflow ignores
+    is_named = not is_other and any(PurePosixPath(path).name in text.words for text in workflows)
+    return is_named or bool(_FOR_ALL.fullmatch(_below(path)))
 
 
 def _completed(found: Mapping[str, str], paths: Sequence[str], before: Mapping[str, Collection[str]]) -> dict[str, str]:
