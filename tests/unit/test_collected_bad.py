@@ -238,6 +238,16 @@ def test_a_run_is_collected_once(artifacts: Artifacts) -> None:
     assert done.commands[0].startswith(f"::error::The run directory `{done.run.path}` already has `plan-notebooks`.")
 
 
+def test_a_stage_without_the_slug_of_its_shard_is_no_suspect(artifacts: Artifacts) -> None:
+    good(artifacts)
+    artifacts.write("shard-2-attempt-1", ExecuteRecord(stage="execute-notebook", source=SOURCE))
+    done = artifacts.collect()
+    assert done.code == 2
+    assert done.commands[0].endswith(
+        "Set `slug` of all actions in the job to the name of its shard: `${{ matrix.shard }}`."
+    )
+
+
 # What is copied
 
 

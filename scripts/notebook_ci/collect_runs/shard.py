@@ -17,6 +17,7 @@ from notebook_ci.stages import STAGES
 
 ORIGIN = ("repository", "commit", "directory", "workflow", "run")
 ONE_RUN = "Collect only artifacts of this workflow run, and use one version of notebook-ci in all its jobs."
+NO_SLUG = "Set `slug` of all actions in the job to the name of its shard: `${{ matrix.shard }}`."
 SUSPECT = "Look at the notebooks of this shard: one of them may have changed its record."
 
 
@@ -42,7 +43,8 @@ def read(shard: Shard, folder: RunFolder, source: Mapping[str, str]) -> dict[str
     for name, record in records.items():
         what = f"{quote(f'{name}.json')} in {quote(folder.path.name)}"
         if record.stage not in STAGES or record.slug != shard.name:
-            raise InputError(f"{what} is not a record of the shard {quote(shard.name)}.", hint=SUSPECT)
+            hint = SUSPECT if record.slug else NO_SLUG
+            raise InputError(f"{what} is not a record of the shard {quote(shard.name)}.", hint=hint)
         if name != f"{record.stage}-{shard.name}":
             message = f"The shard {quote(shard.name)} is doubled: {what} is a second record of {record.stage}."
             raise InputError(message, hint="Run each stage once per shard.")
