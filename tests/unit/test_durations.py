@@ -41,13 +41,6 @@ def test_a_runner_keeps_them_where_a_cache_brings_them(tmp_path: Path, file: Pat
     assert file.read_text() == '{"a.ipynb": 1.5}'
 
 
-def test_a_file_that_is_given_wins(tmp_path: Path, file: Path) -> None:
-    file.write_text('{"a.ipynb": 1.5}')
-    (tmp_path / "own.json").write_text('{"a.ipynb": 2}')
-    assert known(workspace(tmp_path), "own.json") == {"a.ipynb": 2.0}
-    assert known(workspace(tmp_path), "none.json") == {}
-
-
 @pytest.mark.parametrize(
     ("content", "expected"),
     [

@@ -78,8 +78,15 @@ def test_runners_and_containers(study: Path) -> None:
 
 
 def test_the_longest_notebook_comes_first(study: Path) -> None:
-    write(study, {"own.json": json.dumps({"gpu/d.ipynb": 300.0, "a.ipynb": "NaN", "b.ipynb": -1, "gone.ipynb": 1e300})})
-    found = all_planned(study, "", "--durations", "own.json", "--shards", "2")
+    write(
+        study,
+        {
+            ".notebook-ci/durations.json": json.dumps(
+                {"gpu/d.ipynb": 300.0, "a.ipynb": "NaN", "b.ipynb": -1, "gone.ipynb": 1e300}
+            )
+        },
+    )
+    found = all_planned(study, "", "--shards", "2")
     assert [(shard.notebooks[0], shard.seconds) for shard in found.shards] == [
         ("chain/01-x.ipynb", 900.0),
         ("a.ipynb", 900.0),
@@ -174,8 +181,8 @@ def test_a_name_that_no_list_can_have_is_refused(study: Path, name: str) -> None
 
 
 def test_the_summary_says_what_runs_where_and_why(study: Path) -> None:
-    write(study, {"own.json": json.dumps({"a.ipynb": 90.0})})
-    record = all_planned(study, "", "--durations", "own.json", "--shards", "2", "--notebooks", "a.ipynb", "gpu/c.ipynb")
+    write(study, {".notebook-ci/durations.json": json.dumps({"a.ipynb": 90.0})})
+    record = all_planned(study, "", "--shards", "2", "--notebooks", "a.ipynb", "gpu/c.ipynb")
     record.unaffected = ["b.ipynb"]
     record.duration = 0.25
     assert render([record]) == GOLDEN

@@ -18,13 +18,10 @@ FILE = "durations.json"
 CACHED = "notebook-ci-durations"  # the folder on a runner
 
 
-def known(workspace: Workspace, given: str = "") -> dict[str, float]:
-    """Return seconds per name of an execution, from the default file or the one that is given.
-
-    Leaves out what cannot be read, or cannot be a duration: this only costs time.
-    """
+def known(workspace: Workspace) -> dict[str, float]:
+    """Return seconds per name of an execution, without what cannot be one: this only costs time."""
     with contextlib.suppress(InputError, OSError, ValueError, OverflowError, AttributeError, RecursionError):
-        kept = json.loads(read_text(workspace.cwd / given if given else _file(workspace), FILE))
+        kept = json.loads(read_text(_file(workspace), FILE))
         return {
             str(name): float(seconds)
             for name, seconds in kept.items()

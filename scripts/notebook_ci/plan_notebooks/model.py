@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from notebook_ci.base.inputs import given
-from notebook_ci.base.values import BOOLEAN, PATH, whole_number
+from notebook_ci.base.values import BOOLEAN, whole_number
 from notebook_ci.notebooks.inputs import NotebookInputs
 from notebook_ci.notebooks.settings import OF_JOBS, NotebookRule, kind_of_rules
 
@@ -38,12 +38,4 @@ class PlanNotebooksInputs(NotebookInputs):
         kind_of_rules(OF_JOBS, "Write `- {notebooks: NAME.ipynb, runner: [self-hosted, gpu]}`, one per line."),
         "`runner` and `container` of single notebooks. `notebooks` are globs. If several match, the last one wins.",
         default=(),
-    )
-    durations: str = given(
-        PATH,
-        "JSON file of seconds per notebook. If it does not exist, all notebooks count as equally long.",
-        default="",
-        shown_default="`$RUNNER_TEMP/notebook-ci-durations/durations.json`, where the action restores what "
-        "collect-runs kept; on a laptop, `.notebook-ci/durations.json`",
-        tuning=True,
     )

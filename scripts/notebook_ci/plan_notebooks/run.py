@@ -1,9 +1,8 @@
 """The stage plan-notebooks: which notebooks a change affects, and which job executes which."""
 
 import functools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from notebook_ci.affected.notebooks import Candidates
 from notebook_ci.affected.notebooks import select as select_affected
@@ -26,13 +25,11 @@ MOST_LISTED = 10
 
 @dataclass(frozen=True, kw_only=True)
 class NotebooksPlan(Plan):
-    documents: Mapping[str, Document | None]  # by notebook, each after those that it needs; None: it cannot be read
-    needs: Mapping[str, Collection[str]]
-    chains: Sequence[Sequence[str]]
+    candidates: Candidates
     jobs: Mapping[str, RunsOn]  # by notebook
 
     def lines(self) -> Iterator[str]:
-        yield f"choose among {len(self.documents)} notebooks: {listed(list(self.documents), MOST_LISTED)}"
+        yield f"choose among {len(self.jobs)} notebooks: {listed(list(self.jobs), MOST_LISTED)}"
         for job in dict.fromkeys(self.jobs.values()):
             yield f"run on {job}: {listed([path for path in self.jobs if self.jobs[path] == job], MOST_LISTED)}"
 
@@ -55,9 +52,7 @@ def plan(inputs: PlanNotebooksInputs, workspace: Workspace) -> NotebooksPlan:
         if not matched[glob] and not matching(glob, all_notebooks())
     ]
     return NotebooksPlan(
-        documents=documents,
-        needs=needs,
-        chains=order.chains(paths, inputs.execution_order),
+        candidates=Candidates(documents, needs, order.chains(paths, inputs.execution_order)),
         jobs={path: _job(path, documents[path], inputs, matched) for path in paths},
         problems=tuple(Problem(severity="notice", message=message) for message in notices),
     )
@@ -65,14 +60,13 @@ def plan(inputs: PlanNotebooksInputs, workspace: Workspace) -> NotebooksPlan:
 
 def run(inputs: PlanNotebooksInputs, planned: NotebooksPlan, context: Context, record: PlanNotebooksRecord) -> None:
     """Find the affected notebooks and divide them. Raises InputError if that is impossible with these inputs."""
-    record.reasons = dict.fromkeys(planned.documents, "all run: `changed-only` is `false`")
+    record.reasons = dict.fromkeys(planned.jobs, "all run: `changed-only` is `false`")
     if inputs.changed_only:
-        candidates = Candidates(planned.documents, planned.needs, planned.chains)
-        selection = select_affected(candidates, inputs, context)
+        selection = select_affected(planned.candidates, inputs, context)
         record.reasons, record.base = dict(selection.reasons), selection.base
-    record.unaffected = [path for path in planned.documents if path not in record.reasons]
-    together = units(list(record.reasons), planned.needs, planned.chains)
-    record.shards = divide(together, planned.jobs, durations.known(context, inputs.durations), inputs.shards)
+    record.unaffected = [path for path in planned.jobs if path not in record.reasons]
+    together = units(list(record.reasons), planned.candidates.needs, planned.candidates.chains)
+    record.shards = divide(together, planned.jobs, durations.known(context), inputs.shards)
 
 
 def _read(path: str, workspace: Workspace) -> Document | None:
@@ -87,14 +81,11 @@ def _job(
     path: str, content: Document | None, inputs: PlanNotebooksInputs, matched: Mapping[str, Collection[str]]
 ) -> RunsOn:
     """Return where a notebook runs: `for` wins over the notebook's own metadata, which win over the inputs."""
-    metadata = content.metadata.get(METADATA, {}) if content else {}
-    values: dict[str, Any] = {"runner": inputs.runner, "container": inputs.container}
-    if isinstance(metadata, dict):  # execute-notebook reports what else is wrong there
-        own = {name: raw for name, raw in metadata.items() if name in OF_JOBS}
-        with located(path):
-            checked(own, OWN, OF_JOBS)
-        values |= {name: OF_JOBS[name].parse(raw) for name, raw in own.items()}
-    for rule in inputs.for_:
-        if any(path in matched[glob] for glob in rule.notebooks):
-            values |= {name: OF_JOBS[name].parse(raw) for name, raw in rule.settings.items()}
-    return RunsOn(**values)
+    metadata = content.metadata.get(METADATA) if content else None
+    # execute-notebook reports what else is wrong there.
+    own = {name: raw for name, raw in metadata.items() if name in OF_JOBS} if isinstance(metadata, dict) else {}
+    with located(path):
+        checked(own, OWN, OF_JOBS)
+    ruled = [rule.settings for rule in inputs.for_ if any(path in matched[glob] for glob in rule.notebooks)]
+    given = {name: OF_JOBS[name].parse(raw) for each in (own, *ruled) for name, raw in each.items()}
+    return RunsOn(**{"runner": inputs.runner, "container": inputs.container, **given})
