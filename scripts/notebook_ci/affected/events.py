@@ -4,7 +4,6 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from notebook_ci.base import systems
 from notebook_ci.base.errors import InputError
@@ -31,36 +30,33 @@ def base(workspace: Workspace) -> Base:
     if here is not systems.GITHUB:
         # Elsewhere than on a laptop, a branch may just have been pushed, and would not differ from itself.
         return Base(why_all="`base` is not set") if here or environ.get("CI") else Base(DEFAULT_BRANCHES)
-    name, event = environ.get("GITHUB_EVENT_NAME", ""), _event(workspace)
+    name = environ.get("GITHUB_EVENT_NAME", "")
     if name in {"pull_request", "pull_request_target"}:
         branch = environ.get("GITHUB_BASE_REF", "")
         return Base((branch,)) if branch else Base(why_all="the event names no base branch")
     if name == "merge_group":
-        return _of_commit(_part(event, "merge_group").get("base_sha"))
+        return _of_commit(_of_event(workspace, "merge_group", "base_sha"))
     if name == "push" and environ.get("GITHUB_REF", "").startswith("refs/heads/"):
-        default = _part(event, "repository").get("default_branch")
-        if isinstance(default, str) and default and environ["GITHUB_REF"] != f"refs/heads/{default}":
+        default = _of_event(workspace, "repository", "default_branch")
+        if default and environ["GITHUB_REF"] != f"refs/heads/{default}":
             return Base((default,))  # earlier pushes of the branch may have failed
-        return _of_commit(event.get("before"))
+        return _of_commit(_of_event(workspace, "before"))
     return Base(why_all=f"the event is {quote(environ.get('GITHUB_REF_TYPE') if name == 'push' else name)}")
 
 
-def _of_commit(value: object) -> Base:
-    if not isinstance(value, str) or not _COMMIT.fullmatch(value):
+def _of_commit(value: str) -> Base:
+    if not _COMMIT.fullmatch(value):
         return Base(why_all="the event names no commit to compare with")
     return Base(why_all="this is the first push") if set(value) == {"0"} else Base(commit=value)
 
 
-def _event(workspace: Workspace) -> dict[str, Any]:
-    """Return the event; empty if it cannot be read."""
+def _of_event(workspace: Workspace, *keys: str) -> str:
+    """Return a text in the event; empty if there is none, or the event cannot be read."""
     path = workspace.environ.get("GITHUB_EVENT_PATH", "")
     try:
-        found = json.loads(read_text(Path(path), path)) if path else {}
-    except (InputError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _part(event: dict[str, Any], name: str) -> dict[str, Any]:
-    part = event.get(name)
-    return part if isinstance(part, dict) else {}
+        found = json.loads(read_text(Path(path), path))
+        for key in keys:
+            found = found[key]
+    except (InputError, ValueError, RecursionError, LookupError, TypeError):
+        return ""
+    return found if isinstance(found, str) else ""

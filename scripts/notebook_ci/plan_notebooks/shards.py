@@ -14,6 +14,7 @@ from notebook_ci.base.texts import listed, quote
 from notebook_ci.records.plan_notebooks import Shard
 
 LEAST_SECONDS = 30.0  # of work per job: to start one takes about as long
+_Unit = tuple[float, Sequence[str]]  # expected seconds, and notebooks
 
 
 @dataclass(frozen=True)
@@ -35,31 +36,26 @@ def divide(
     `known` are seconds of earlier executions. Raises InputError if a unit, or `most`, does not allow that.
     """
     units = list(units)
-    paths = [path for unit in units for path in unit]
-    seconds, are_known = expected(paths, known)
-    by_job: dict[RunsOn, list[Sequence[str]]] = defaultdict(list)
+    seconds, are_known = expected([path for unit in units for path in unit], known)
+    groups: dict[RunsOn, list[_Unit]] = defaultdict(list)
     for unit in units:
-        by_job[_job(unit, jobs)].append(unit)
-    if len(by_job) > most:
-        raise InputError(
-            f"`shards` is {most}, but the notebooks need {len(by_job)} kinds of jobs: {listed(_kinds(by_job), 5)}.",
-            hint=f"Set `shards` to {len(by_job)} or more.",
+        groups[_job(unit, jobs)].append((sum(seconds[path] for path in unit), unit))
+    if len(groups) > most:
+        kinds = f"{len(groups)} kinds of jobs: {listed([quote(str(job)) for job in groups], 5)}"
+        message = f"`shards` is {most}, but the notebooks need {kinds}."
+        raise InputError(message, hint=f"Set `shards` to {len(groups)} or more.")
+    counts = _counts(groups, most, LEAST_SECONDS if are_known else 0.0)
+    found = [(job, *shard) for job, group in groups.items() for shard in _balanced(group, counts[job])]
+    return [
+        Shard(
+            name=str(number),
+            notebooks=notebooks,
+            seconds=round(load, 1) if are_known else 0.0,
+            runner=list(job.runner),
+            container=job.container,
         )
-    work = {job: sum(seconds[path] for unit in group for path in unit) for job, group in by_job.items()}
-    least = LEAST_SECONDS if are_known else 0.0
-    counts = _counts(work, {job: len(group) for job, group in by_job.items()}, most, least)
-    shards: list[Shard] = []
-    for job, group in by_job.items():
-        for load, notebooks in _balanced(group, seconds, counts[job]):
-            shard = Shard(
-                name=str(len(shards) + 1),
-                notebooks=notebooks,
-                seconds=round(load, 1) if are_known else 0.0,
-                runner=list(job.runner),
-                container=job.container,
-            )
-            shards.append(shard)
-    return shards
+        for number, (job, load, notebooks) in enumerate(found, 1)
+    ]
 
 
 def units(
@@ -105,30 +101,22 @@ def _job(unit: Sequence[str], jobs: Mapping[str, RunsOn]) -> RunsOn:
     return jobs[unit[0]]
 
 
-def _kinds(jobs: Iterable[RunsOn]) -> list[str]:
-    return [quote(str(job)) for job in jobs]
-
-
-def _counts(work: Mapping[RunsOn, float], units: Mapping[RunsOn, int], most: int, least: float) -> dict[RunsOn, int]:
+def _counts(groups: Mapping[RunsOn, Sequence[_Unit]], most: int, least: float) -> dict[RunsOn, int]:
     """Return the number of shards per kind of job: each next one goes to the kind whose shards have most to do."""
-    counts = dict.fromkeys(work, 1)
-    room = {job: min(units[job], math.ceil(work[job] / least) if least else most) for job in work}
-    for _ in range(most - len(work)):
-        wanting = [job for job in work if counts[job] < room[job]]
-        if not wanting:
-            break
-        counts[max(wanting, key=lambda job: work[job] / counts[job])] += 1
+    counts = dict.fromkeys(groups, 1)
+    work = {job: sum(load for load, _ in group) for job, group in groups.items()}
+    room = {job: min(len(groups[job]), math.ceil(work[job] / least) if least else most) for job in groups}
+    for _ in range(most - len(groups)):
+        if wanting := [job for job in groups if counts[job] < room[job]]:
+            counts[max(wanting, key=lambda job: work[job] / counts[job])] += 1
     return counts
 
 
-def _balanced(
-    units: Iterable[Sequence[str]], seconds: Mapping[str, float], count: int
-) -> list[tuple[float, list[str]]]:
+def _balanced(group: Iterable[_Unit], count: int) -> list[tuple[float, list[str]]]:
     """Divide units into `count` shards: the longest first, each into the shard that has least to do."""
-    load = {tuple(unit): sum(seconds[path] for path in unit) for unit in units}
     shards: list[tuple[float, int, list[str]]] = [(0.0, number, []) for number in range(count)]
-    for unit in sorted(load, key=lambda unit: (-load[unit], unit)):
+    for load, unit in sorted(group, key=lambda each: (-each[0], each[1])):
         total, number, notebooks = shards[0]
         notebooks += unit
-        heapq.heapreplace(shards, (total + load[unit], number, notebooks))
+        heapq.heapreplace(shards, (total + load, number, notebooks))
     return [(total, notebooks) for total, _, notebooks in sorted(shards, key=lambda shard: shard[1])]
