@@ -1,4 +1,4 @@
-"""The script of the command collect-runs."""
+"""The script of the stage collect-runs."""
 
 import dataclasses
 

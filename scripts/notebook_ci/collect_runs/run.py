@@ -1,4 +1,4 @@
-"""The command collect-runs: copies the run directories of the shards into one, and judges them together."""
+"""The stage collect-runs: copies the run directories of the shards into one, and judges them together."""
 
 import dataclasses
 import shutil
@@ -11,7 +11,7 @@ from notebook_ci.base.files import unwritable
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.collect_runs.model import CollectInputs
 from notebook_ci.collect_runs.plan import MOST_LISTED, CollectPlan
-from notebook_ci.collect_runs.shard import faults, origin, read, refuse_other_origin
+from notebook_ci.collect_runs.shard import failures, read, refuse_other_origin
 from notebook_ci.notebooks import durations
 from notebook_ci.records.collect_runs import CollectedShard, CollectRunsRecord
 from notebook_ci.records.execute_notebook import ExecuteRecord
@@ -27,7 +27,7 @@ def run(inputs: CollectInputs, planned: CollectPlan, context: Context, record: C
     """
     record.run_dir = str(context.run_directory.path)
     plan = planned.plan
-    refuse_other_origin(plan, origin(record.source, planned.folder), "The plan")
+    refuse_other_origin(plan, record.source, planned.folder, "The plan")
     _copy(planned.name, planned.folder.path, context)
     if planned.older:
         names = listed([quote(name) for name in planned.older], MOST_LISTED)
@@ -71,7 +71,7 @@ def _collect(shard: Shard, planned: CollectPlan, context: Context, record: Colle
             ]
             record.read |= each.read
     record.shards.append(CollectedShard(name=shard.name, attempt=folder.attempt, records=list(records)))
-    return list(faults(shard, records))
+    return list(failures(shard, records))
 
 
 def _inside(path: str, name: str) -> str:

@@ -21,15 +21,14 @@ NO_SLUG = "Set `slug` of all actions in the job to the name of its shard: `${{ m
 SUSPECT = "Look at the notebooks of this shard: one of them may have changed its record."
 
 
-def origin(source: Mapping[str, str], folder: RunFolder) -> dict[str, str]:
-    """Return what records of this run have as their `source`, in a folder of one attempt."""
-    found = {name: source.get(name, "") for name in ORIGIN if name in source or name == "directory"}
-    return found | ({"attempt": str(folder.attempt)} if "attempt" in source else {})
+def refuse_other_origin(record: Record, source: Mapping[str, str], folder: RunFolder, what: str) -> None:
+    """Raise InputError if a record, `what` in the message, is of other code, another run or another notebook-ci.
 
-
-def refuse_other_origin(record: Record, expected: Mapping[str, str], what: str) -> None:
-    """Raise InputError if a record, `what` in the message, is of other code, another run or another notebook-ci."""
-    for name, value in ({**expected, "version of notebook-ci": VERSION}).items():
+    `source` is that of this run, `folder` the one that the record is in.
+    """
+    expected = {name: source.get(name, "") for name in ORIGIN if name in source or name == "directory"}
+    expected |= {"attempt": str(folder.attempt)} if "attempt" in source else {}
+    for name, value in (expected | {"version of notebook-ci": VERSION}).items():
         found = record.notebook_ci if value is VERSION else record.source.get(name, "")
         if found != value:
             raise InputError(
@@ -48,7 +47,7 @@ def read(shard: Shard, folder: RunFolder, source: Mapping[str, str]) -> dict[str
         if name != f"{record.stage}-{shard.name}":
             message = f"The shard {quote(shard.name)} is doubled: {what} is a second record of {record.stage}."
             raise InputError(message, hint="Run each stage once per shard.")
-        refuse_other_origin(record, origin(source, folder), what)
+        refuse_other_origin(record, source, folder, what)
         results = record.notebooks if isinstance(record, ExecuteRecord) else []
         if not all(0 <= seconds < math.inf for seconds in (record.duration, *(each.duration for each in results))):
             raise InputError(f"{what} has an invalid duration.", hint=SUSPECT)
@@ -67,7 +66,7 @@ def _refuse_foreign_results(results: Sequence[NotebookResult], shard: Shard, wha
             raise InputError(f"{what} has {times[result.name]} results of {quote(result.name)}.", hint=SUSPECT)
 
 
-def faults(shard: Shard, records: Mapping[str, Record]) -> Iterator[NotebookCiError]:
+def failures(shard: Shard, records: Mapping[str, Record]) -> Iterator[NotebookCiError]:
     """Yield why a shard did not do all that the plan says. Failed notebooks are not named here: see their results."""
     who = f"The shard {quote(shard.name)}"
     executed = next((record for record in records.values() if isinstance(record, ExecuteRecord)), None)
