@@ -67,27 +67,23 @@ class GitLabConsole(LogConsole):
     def _report(self) -> None:
         """Write all problems so far. Raises OSError, and InputError if the folder is a link."""
         if not self.is_part:
-            write(private_folder(self._project) / CODE_QUALITY, json.dumps(self._code_quality(), indent=1) + "\n")
+            write(private_folder(self._project) / CODE_QUALITY, json.dumps(list(self._code_quality()), indent=1) + "\n")
 
-    def _code_quality(self) -> list[dict[str, object]]:
+    def _code_quality(self) -> Iterator[dict[str, object]]:
         seen: Counter[tuple[str, str, str]] = Counter()
-        found: list[dict[str, object]] = []
         for problem in by_rank(self._problems):
             path = self._in_project(problem.file)
             # Without the line: GitLab compares branches by fingerprints, and lines move.
             same = (path, problem.title, problem.message)
             seen[same] += 1
             fingerprint = hashlib.sha256(json.dumps([*same, seen[same]]).encode()).hexdigest()
-            found.append(
-                {
-                    "check_name": "notebook-ci",
-                    "description": problem.titled_text,
-                    "fingerprint": fingerprint,
-                    "severity": SEVERITIES[problem.severity],
-                    "location": {"path": path, "lines": {"begin": problem.line or 1}},
-                }
-            )
-        return found
+            yield {
+                "check_name": "notebook-ci",
+                "description": problem.titled_text,
+                "fingerprint": fingerprint,
+                "severity": SEVERITIES[problem.severity],
+                "location": {"path": path, "lines": {"begin": problem.line or 1}},
+            }
 
     def _in_project(self, file: str | None) -> str:
         """Return a path that GitLab knows: for what is in no file of the project, that of the pipeline."""
