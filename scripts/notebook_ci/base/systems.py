@@ -16,7 +16,7 @@ from notebook_ci.base.texts import without_users
 class System:
     name: Literal["github", "gitlab", "azure"]
     sign: tuple[str, str]  # the variable, and its value, in every job of the system
-    # Fields of a record's `source`, made of variables. Of several words, the first whose variables are set is used.
+    # Fields of a record's `source`, made of variables. If it has several words, the first with set variables is used.
     source: Mapping[str, str]
     checkout: str  # the variable that names the folder which the repository is checked out into
     temp: str = ""  # the variable that names a folder which is emptied after the job

@@ -91,7 +91,7 @@ def _log(inputs: LogRunInputs, target: Store, context: Context, record: LogRunRe
 def _records(run_directory: RunDirectory, directory: str) -> dict[str, Record]:
     """Return the records of the other stages by name, in the order the stages began.
 
-    Of several projects, only those of the working directory and of the folders below it.
+    If a run has several projects, only those of the working directory and of the folders below it.
     """
     found = {name: each for name, each in run_directory.records().items() if not isinstance(each, LogRunRecord)}
     folders = {name: PurePosixPath(each.source.get("directory", "")) for name, each in found.items()}

@@ -56,7 +56,7 @@ def tags(source: Mapping[str, str], workspace: Workspace) -> dict[str, str]:
 
 def _of_system(source: Mapping[str, str]) -> dict[str, str]:
     url, ref = source.get("url", ""), source.get("ref", "")
-    # Of a pull request, `branch` is the author's; `ref` is that of the merge.
+    # For a pull request, `branch` is the author's, and `ref` that of the merge.
     branch = source.get("branch") or (ref if ref.startswith(BRANCHES) else "")
     return {
         "mlflow.source.name": url,
