@@ -3,17 +3,7 @@
 from dataclasses import dataclass
 
 from notebook_ci.base.inputs import given
-from notebook_ci.base.values import (
-    BOOLEAN,
-    PATH,
-    PRELOAD,
-    RETRIES,
-    SECONDS,
-    SIZE,
-    WORKERS,
-    YAML_MAP,
-    choice,
-)
+from notebook_ci.base.values import BOOLEAN, PATH, PRELOAD, RETRIES, SECONDS, SIZE, WORKERS, YAML_MAP, choice
 from notebook_ci.base.yaml12 import Values
 from notebook_ci.execute_notebook.settings import FOR, ON_CELL_ERROR, SHELL_ERRORS
 from notebook_ci.execute_notebook.sweep import SETS
