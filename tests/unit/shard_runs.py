@@ -112,6 +112,7 @@ class Artifacts:
             "GITHUB_OUTPUT": str(output),
             "GITHUB_STEP_SUMMARY": str(summary),
         }
+        inputs.setdefault("shards_result", "success")
         given = {name.replace("_", "-"): value for name, value in inputs.items()}
         log = io.StringIO()
         with contextlib.chdir(self.temp.parent), contextlib.redirect_stdout(log):

@@ -224,6 +224,15 @@ def test_a_plan_that_failed_is_not_an_empty_one(artifacts: Artifacts) -> None:
     assert done.commands == ["::error::plan-notebooks failed, so no shard ran. `main` was not fetched. See its job."]
 
 
+def test_on_github_the_result_of_the_jobs_must_be_given(artifacts: Artifacts) -> None:
+    """A notebook may have forged a good record of its shard, which then could not write its own."""
+    good(artifacts)
+    done = artifacts.collect(shards_result="")
+    assert done.code == 2
+    assert done.commands == ["::error::`shards-result` is not set. Set it to `${{ needs.shards.result }}`."]
+    assert artifacts.collect(shards_result="", environ={"GITHUB_ACTIONS": ""}, run_dir="other").code == 0
+
+
 def test_on_a_laptop_the_folder_must_be_named(artifacts: Artifacts) -> None:
     done = artifacts.collect(environ={"RUNNER_TEMP": ""}, run_dir=str(artifacts.temp / "notebook-ci"))
     assert done.code == 2

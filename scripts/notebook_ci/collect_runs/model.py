@@ -30,4 +30,5 @@ class CollectInputs(StageInputs):
         "How the job of the shards ended: `needs.<job>.result`. If it failed and no record says why, collect-runs "
         "fails, too.",
         default="",
+        shown_default="none; required on GitHub",
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from notebook_ci.base import systems
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.plan import Plan
 from notebook_ci.base.texts import listed, quote
@@ -47,8 +48,12 @@ class CollectPlan(Plan):
 def make(inputs: CollectInputs, workspace: Workspace) -> CollectPlan:
     """Read the plan of the newest attempt, and choose the newest run directory of each shard since.
 
-    Raises InputError if there is no plan, or a folder that it does not name; SurroundingsError if planning failed.
+    Raises InputError if there is no plan, or a folder that it does not name, or the result of the jobs is not given;
+    SurroundingsError if planning failed.
     """
+    if systems.system(workspace.environ) is systems.GITHUB and not inputs.shards_result:
+        # A notebook may forge the record of its shard, but not the result of its job.
+        raise InputError("`shards-result` is not set.", hint="Set it to `${{ needs.shards.result }}`.")
     artifacts = _artifacts(_folder(inputs, workspace))
     if "" not in artifacts:
         raise InputError("The plan's artifact `plan-attempt-1` is missing.", hint=DOWNLOAD)
