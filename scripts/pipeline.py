@@ -22,7 +22,7 @@ from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.signals import undisturbed
 from notebook_ci.base.stage import COMMON_OUTPUTS, Command, Stage, run_script, show
 from notebook_ci.base.texts import quote
-from notebook_ci.base.values import GLOBS, LINES, PATH, YAML_MAP
+from notebook_ci.base.values import BOOLEAN, GLOBS, LINES, PATH, YAML_MAP
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.base.yaml12 import Values
 from notebook_ci.chain import CACHE, NOTEBOOKS, Chain, Step
@@ -78,6 +78,12 @@ class PipelineInputs(StageInputs):
         "File that lists the packages: `requirements` of setup-env.",
         default="",
         shown_default="as in setup-env",
+    )
+    changed_only: bool | None = given(
+        BOOLEAN,
+        "Run only the notebooks that a change affects: `changed-only` of execute-notebook.",
+        default=None,
+        shown_default="as in execute-notebook",
     )
 
 
@@ -173,6 +179,8 @@ def _step(name: str, inputs: PipelineInputs, workspace: Workspace) -> Step:
         values["requirements"] = inputs.requirements
     if name == NOTEBOOKS:
         values["notebooks"] = "\n".join(inputs.notebooks)
+        if inputs.changed_only is not None:
+            values["changed-only"] = inputs.changed_only
         if parameters := inputs.texts.get("parameters", inputs.parameters):
             values["parameters"] = parameters
     given = io.StringIO(json.dumps(values))

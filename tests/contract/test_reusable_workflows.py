@@ -103,6 +103,27 @@ def test_the_caller_decides_what_runs_at_the_same_time(path: Path) -> None:
     assert "concurrency" not in path.read_text(encoding="utf-8")
 
 
+def chains(workflow: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the inputs of each step that runs the chain."""
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    return [step["with"] for step in steps if step.get("uses", "").startswith("notebook-ci/notebook-ci@")]
+
+
+@pytest.mark.parametrize("path", REUSABLE, ids=lambda path: path.stem)
+def test_settings_for_pull_requests_skip_no_notebook_of_a_job(path: Path) -> None:
+    """`changed-only` of notebook-ci.toml would skip the evaluation of a model that is deployed."""
+    found = chains(load(path))
+    assert found
+    assert all(given.get("changed-only") is False for given in found)
+
+
+def test_settings_of_the_plan_count_without_an_input() -> None:
+    """The defaults of the workflow must not override notebook-ci.toml: more notebooks run, never less."""
+    (plan,) = (step for step in load(REUSABLE[0])["jobs"]["plan"]["steps"] if step.get("id") == "plan")
+    assert plan["with"]["changed-only"] == "${{ !inputs.changed-only && 'false' || '' }}"
+    assert plan["with"]["shards"] == "${{ inputs.shards || '' }}"
+
+
 def cancels(workflow: Mapping[str, Any]) -> bool:
     """Whether a run can cancel a running or waiting one of another commit that is not of the same pull request."""
     group, cancel = workflow["concurrency"]["group"], workflow["concurrency"]["cancel-in-progress"]

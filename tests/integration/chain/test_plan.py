@@ -118,6 +118,14 @@ def test_stages_that_are_left_out(workspace: Workspace) -> None:
     assert "  install the packages of `newest.in` into " in done.log
 
 
+def test_changed_only_overrides_the_settings(workspace: Workspace) -> None:
+    """A job of a chain must not skip what the settings, made for pull requests, would skip."""
+    workspace.write("notebook-ci.toml", "[execute-notebook]\nchanged-only = true\n")
+    for flags, expected in ([], "what a change affects of "), (["--changed-only", "false"], ""):
+        done = run(workspace, "pipeline", "--plan", *flags)
+        assert f"  execute {expected}1 notebook: a.ipynb" in done.log, done.log
+
+
 def test_the_plan_of_one_stage(workspace: Workspace, cache: Path) -> None:
     done = run(workspace, "execute-notebook", "--plan", "--parameters", "alpha: 2", cache=cache)
     assert (done.code, done.log.splitlines()[-3:]) == (
