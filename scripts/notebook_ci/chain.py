@@ -148,8 +148,6 @@ class Chain:
         """
         show = on_line or self._console.relay
         wait([self._early[name][1] for name in awaited(step.name) if name in self._early])
-        # While notebooks run, no tools are installed: a notebook could change them before they are sealed.
-        self._await_tools(list(self._tools) if step.name == NOTEBOOKS else [step.name], show)
         if self._programs.is_stopped:
             return False
         failed = self._failed()
@@ -159,6 +157,8 @@ class Chain:
             show("Nothing to do." if reason == nothing else reason)  # the plan says why
             self._ended[step.name] = self._recorded(step, "skipped", Problem(severity="notice", message=reason))
             return True
+        # While notebooks run, no tools are installed: a notebook could change them before they are sealed.
+        self._await_tools(list(self._tools) if step.name == NOTEBOOKS else [step.name], show)
         ended = self._notebooks(step) if step.name == NOTEBOOKS else self._start(step, on_line)
         if ended:
             self._ended[step.name] = ended

@@ -1,6 +1,7 @@
 """Stages of the chain that run at once, and their tool environments, which are created before the notebooks run."""
 
 import json
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -32,14 +33,17 @@ def statuses(workspace: Workspace) -> dict[str, str]:
 
 
 def grouped(log: str) -> list[tuple[str, list[str]]]:
-    """Return the lines of a log under the titles of their groups; those outside of all groups under no title."""
+    """Return the lines of a log under the titles of their groups; those outside of all groups under no title.
+
+    Without those of the heartbeat: whether there are any depends on the machine's load.
+    """
     groups: list[tuple[str, list[str]]] = [("", [])]
     for line in log.splitlines():
         if line.startswith("::group::"):
             groups.append((line.removeprefix("::group::"), []))
         elif line == "::endgroup::":
             groups.append(("", []))
-        else:
+        elif not re.fullmatch(r"  .*, \d+ s", line):
             groups[-1][1].append(line)
     return [(title, lines) for title, lines in groups if title or lines]
 
