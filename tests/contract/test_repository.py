@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -136,16 +137,35 @@ def too_long(paths: list[Path]) -> list[Path]:
     return [path for path in paths if len(text_of(path).splitlines()) > MOST_LINES_OF_A_TEST_FILE]
 
 
-def test_no_test_file_is_too_long() -> None:
+def files_of_tests() -> list[Path]:
     files = [path for path in tracked() if path.suffix == ".py" and path.is_relative_to(ROOT / "tests")]
     assert Path(__file__) in files
-    assert not too_long(files), "split it by subject"
+    return files
+
+
+def test_no_test_file_is_too_long() -> None:
+    assert not too_long(files_of_tests()), "split it by subject"
 
 
 @pytest.mark.parametrize(("lines", "found"), [(500, False), (501, True)])
 def test_a_test_file_that_is_too_long_is_found(tmp_path: Path, lines: int, *, found: bool) -> None:
     (tmp_path / "test_x.py").write_text("x = 1\n" * lines)
     assert too_long([tmp_path / "test_x.py"]) == [tmp_path / "test_x.py"] * found
+
+
+def repeated(paths: list[Path]) -> list[str]:
+    """Return the names that several test files have: pytest would not collect the second one."""
+    counts = Counter(path.name for path in paths if path.name.startswith("test_"))
+    return [name for name, count in counts.items() if count > 1]
+
+
+def test_each_test_file_has_a_name_of_its_own() -> None:
+    assert not repeated(files_of_tests())
+
+
+def test_a_name_of_two_test_files_is_found() -> None:
+    assert repeated([Path("unit/test_x.py"), Path("unit/conftest.py"), Path("e2e/conftest.py")]) == []
+    assert repeated([Path("unit/test_x.py"), Path("e2e/test_x.py")]) == ["test_x.py"]
 
 
 OLDEST_KERNEL = (3, 8)
