@@ -9,7 +9,7 @@ import sys
 import sysconfig
 import tarfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,7 +77,7 @@ class Package:
                 entry |= {"prefix_placeholder": PLACEHOLDER, "file_mode": "text"}
             paths.append(entry | {"sha256": hashlib.sha256(data).hexdigest(), "size_in_bytes": len(data)})
             contents[name] = data
-        times = {name: given.stat().st_mtime for name, given in self.files.items() if isinstance(given, Path)}
+        times = {name: int(given.stat().st_mtime) for name, given in self.files.items() if isinstance(given, Path)}
         index = {"name": self.name, "version": self.version, "build": "0", "build_number": 0, "subdir": self.subdir}
         index |= {"depends": list(self.depends), "timestamp": 1700000000000}
         info = {"info/index.json": index, "info/paths.json": {"paths": paths, "paths_version": 1}}
@@ -95,7 +95,7 @@ class Package:
             archive.writestr(zipfile.ZipInfo(f"info-{stem}.tar.zst"), _stored(_tar(described, {})))
 
 
-def _tar(contents: Mapping[str, str | bytes], times: Mapping[str, float]) -> bytes:
+def _tar(contents: Mapping[str, str | bytes], times: Mapping[str, int]) -> bytes:
     """Return an archive of files, and of links, whose content is text. Byte-code is valid for a time of its source."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
@@ -195,9 +195,9 @@ class Channel:
         return f"# platform: {this_platform()}\n@EXPLICIT\n{''.join(lines)}"
 
 
-def make(folder: Path) -> Path:
-    """Make the files of a channel, which is also its own channel `local`."""
-    for package in (python(), *small()):
+def make(folder: Path, others: Iterable[Package] = ()) -> Path:
+    """Make the files of a channel of small packages or of others. It is also its own channel `local`."""
+    for package in (python(), *(others or small())):
         package.write(folder)
     launch: list[str | Path] = ["/bin/bash", ROOT / "scripts" / "launch.sh", "--env", "conda", "--exec", "python", "-c"]
     env = {"HOME": str(Path.home()), **base_environ()}

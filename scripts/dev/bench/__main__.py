@@ -7,13 +7,14 @@ it measures.
 """
 
 import argparse
+import contextlib
 import sys
 import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 # Instead of this folder, whose modules are imported by their full names.
-sys.path[0] = str(ROOT / "scripts")
+sys.path[:1] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
 from dev.bench import environments, report
 from dev.bench.contest import run
@@ -36,11 +37,11 @@ def main() -> int:
         raise SystemExit("`make bench` needs Linux: it measures memory with /proc, and forked kernels.")
     with tempfile.TemporaryDirectory(prefix="bench-") as temporary:
         environ = environments.create(Path(temporary, "home"))
-        results = [
-            (work, run(work, arguments.rounds, Path(temporary, "notebooks"), environ))
-            for work in WORKS
-            if not arguments.only or work.name in arguments.only
-        ]
+        works = [work for work in WORKS if not arguments.only or work.name in arguments.only]
+        with contextlib.ExitStack() as stack:
+            if any(work.installs for work in works):
+                environ |= stack.enter_context(environments.packages(Path(temporary), environ["PEERS"]))
+            results = [(work, run(work, arguments.rounds, Path(temporary, "notebooks"), environ)) for work in works]
     text = report.document(results, environments.versions(environ["OURS"], environ["PEERS"]))
     print(text)
     if not arguments.only and arguments.rounds >= ENOUGH_ROUNDS:

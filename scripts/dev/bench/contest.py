@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 from dev.bench import notebooks
 from dev.bench.works import Contender, Part, Work
@@ -41,25 +42,30 @@ def measure(work: Work, contender: Contender, folder: Path, environ: Mapping[str
     log = folder.with_suffix(".log")
     peak = 0
     with log.open("wb") as output:
+        code = start(contender.before, folder, environ, output).wait()
         began = time.perf_counter()
-        process = subprocess.Popen(
-            ["sh", "-c", contender.command],
-            cwd=folder,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+        process = start(contender.command, folder, environ, output)
         while work.memory_of and process.poll() is None:
             peak = max(peak, memory(process.pid, work.memory_of))
             time.sleep(SAMPLE_SECONDS)
-        code = process.wait()
+        code = process.wait() or code
         seconds = time.perf_counter() - began
     said = log.read_text(encoding="utf-8", errors="replace")
     if missing := missing_work(work, contender, code, said, folder):
         last_lines = "\n".join(said.splitlines()[-LINES_SHOWN:])
         raise SystemExit(f"{work.name}: {contender.name} did not do the work: {missing}\n{last_lines}")
     return peak if work.memory_of else seconds
+
+
+def start(script: str, folder: Path, environ: Mapping[str, str], output: IO[bytes]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        ["sh", "-ec", script],
+        cwd=folder,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def missing_work(work: Work, contender: Contender, code: int, said: str, folder: Path) -> str:

@@ -13,14 +13,17 @@ from dev.bench.works import Verdict, Work
 INTRODUCTION = """\
 # Benchmarks
 
-Written by `make bench`, which compares execute-notebook with similar tools. In each round, all contenders of a work run
-one after the other, each in a fresh copy of the same notebooks, with kernels of the same environment and the same home.
-All environments are byte-compiled. Whole commands are timed, including launch.sh. Figures are medians. A ratio is the
-median of the other tool divided by ours.
+Written by `make bench`, which compares execute-notebook and setup-env with similar tools. In each round, all contenders
+of a work run one after the other, each in a fresh copy of the same notebooks, with kernels of the same environment and
+the same home. All environments are byte-compiled. Whole commands are timed, including launch.sh. Figures are medians. A
+ratio is the median of the other tool divided by ours.
 
 nbclient runs all notebooks in one process with `asyncio.gather`, as many at the same time as there are CPUs. The memory
 of a driver is the sum over its processes without kernels (PSS), at its peak. The memory of kernels is the sum over all
 other processes, including the servers that fork them.
+
+Wheels come from a folder, and packages of conda from a channel on loopback: the network does not count. Installations
+have an empty home and, unless said otherwise, empty caches; all byte-compile. A new runner installs the tools, too.
 """
 PROMISES = """
 ## Promises

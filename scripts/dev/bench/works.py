@@ -21,6 +21,7 @@ LEAST_SECONDS = 0.5  # less is shown in milliseconds
 class Contender:
     name: str  # as in the table
     command: str  # for `sh`, in the folder of the notebooks, with the variables of `environments`
+    before: str = ""  # a command that is not timed
     # What shows that the work was done:
     saves: str = ""  # a pattern of the folders that contain all notebooks, executed
     says: str = ""  # a part of what the command prints; `{count}`: the number of notebooks
@@ -81,6 +82,7 @@ class Work:
     contenders: Sequence[Contender]
     promises: Sequence[Ratio | Difference | Limit]
     memory_of: Part | None = None  # None: measure the time of the command
+    installs: bool = False  # whether its contenders install packages
     fewest_rounds: int = 1
 
     def shown(self, figure: float) -> str:
@@ -106,15 +108,64 @@ PAPERMILL = Contender(
     'mkdir out; for each in *.ipynb; do "$PEERS" -m papermill "$each" "out/$each" || exit 1; done',
     saves="out",
 )
-NBCLIENT = Contender(
-    "nbclient", f'"$PEERS" {shlex.quote(str(Path(__file__).with_name("in_nbclient.py")))}', saves="out"
-)
+IN_NBCLIENT = shlex.quote(str(Path(__file__).with_name("in_nbclient.py")))
+NBCLIENT = Contender("nbclient", f'"$PEERS" {IN_NBCLIENT}', saves="out")
 LAUNCHED = Contender("python, started by launch.sh", f"{LAUNCH} --env execute-notebook --exec python -I -S -c pass")
 DIRECT = Contender("python, started directly", '"$OURS" -I -S -c pass')
 CHECK_IMPORTS = Contender(
     "import check, as a command of its own",
     f'"$OURS" {shlex.quote(str(Path(__file__).with_name("check_imports.py")))} "$PEERS"',
     says="{count} notebooks checked",
+)
+# Installing: each contender has a home and caches of its own, where the chain does not look for notebooks. What they
+# install, and `$UV`, comes from `environments`.
+LOCKED = "a hashed lock of 64 packages"
+HERE = 'export HOME="$PWD/.home" UV_CACHE_DIR="$PWD/.cache"; '
+WITH_LOCK = 'cp "$LOCK" requirements.txt; '
+WITH_LIST = (
+    """printf 'channels: [%s]\ndependencies: [%s]\n' "$CHANNEL" "$(echo "$PACKAGES" | tr ' ' ,)" >environment.yml; """
+)
+# The tool environments without the packages of conda that earlier runs have left beside them.
+TOOLS = """\
+mkdir -p .tools; for each in setup-env conda; do ln -sf "$NOTEBOOK_CI_CACHE/$each"-???????????????? .tools; done
+export NOTEBOOK_CI_CACHE="$PWD/.tools"; """
+CREATE = f"{HERE}{LAUNCH} setup-env --venv venv"
+CREATE_OF_CONDA = f"{HERE}{TOOLS}{LAUNCH} setup-env --venv venv"
+SYNC = f"""\
+{HERE}"$UV" venv --python "$PEERS" venv
+"$UV" pip sync --compile-bytecode --no-index --find-links "$PIP_FIND_LINKS" --python venv requirements.txt"""
+IN_RATTLER = shlex.quote(str(Path(__file__).with_name("in_rattler.py")))
+RATTLE = f"""\
+{HERE}"$RATTLER" -I {IN_RATTLER} "$CHANNEL" venv .conda $PACKAGES
+venv/bin/python -m compileall -q -j 0 venv || true"""
+SETUP_ENV = Contender("setup-env", CREATE, before=WITH_LOCK)
+UV = Contender("uv pip sync --compile-bytecode", SYNC, before=WITH_LOCK)
+INSTALL = f'{HERE}"$PEERS" -m venv venv && venv/bin/python -m pip install -r requirements.txt'
+PIP = Contender("pip install -r", INSTALL, before=WITH_LOCK)
+# Restored files have other times.
+RESTORED = Contender(
+    "setup-env",
+    CREATE,
+    before=f"{WITH_LOCK}{CREATE}; cp -a venv copy; rm -r venv; mv copy venv",
+    says="Reusing the environment",
+)
+UV_WARM = Contender(UV.name, SYNC, before=f"{WITH_LOCK}{SYNC}; rm -r venv")
+CONDA = Contender("setup-env", CREATE_OF_CONDA, before=WITH_LIST)
+RATTLER = Contender("py-rattler, compileall", RATTLE)
+CONDA_WARM = Contender("setup-env", CREATE_OF_CONDA, before=f"{WITH_LIST}{CREATE_OF_CONDA}; rm -r venv")
+RATTLER_WARM = Contender(RATTLER.name, RATTLE, before=f"{RATTLE}; rm -r venv")
+CHAIN = Contender(
+    "pipeline",
+    f'{HERE}NOTEBOOK_CI_CACHE="$PWD/.tools" {LAUNCH} pipeline',
+    before=WITH_LOCK,
+    saves=".notebook-ci/runs/*/execute-notebook",
+    says="Logged the run",
+)
+ALONE = Contender(
+    "uv pip sync --compile-bytecode, nbclient",
+    f"{SYNC} && venv/bin/python {IN_NBCLIENT}",
+    before=WITH_LOCK,
+    saves="out",
 )
 
 WORKS = [
@@ -183,5 +234,40 @@ WORKS = [
         contenders=[LAUNCHED, DIRECT],
         promises=[Difference(LAUNCHED, DIRECT, 100)],
         fewest_rounds=15,
+    ),
+    Work(
+        name="install",
+        title=f"cold installation of {LOCKED}",
+        notebooks={},
+        contenders=[SETUP_ENV, UV, PIP],
+        promises=[],
+        installs=True,
+    ),
+    Work(
+        name="install-again",
+        title=f"{LOCKED}, after its environment was restored from a cache, or with a warm cache of uv",
+        notebooks={},
+        contenders=[RESTORED, UV_WARM],
+        promises=[],
+        installs=True,
+    ),
+    *(
+        Work(
+            name=f"conda-{state}",
+            title=f"30 packages of conda, {state} cache",
+            notebooks={},
+            contenders=contenders,
+            promises=[],
+            installs=True,
+        )
+        for state, contenders in (("cold", [CONDA, RATTLER]), ("warm", [CONDA_WARM, RATTLER_WARM]))
+    ),
+    Work(
+        name="cold-runner",
+        title="the chain on a new runner: one notebook, executed and logged to a file",
+        notebooks=notebooks.small(1, 1),
+        contenders=[CHAIN, ALONE],
+        promises=[],
+        installs=True,
     ),
 ]
