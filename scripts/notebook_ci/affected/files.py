@@ -22,14 +22,12 @@ from notebook_ci.notebooks.parameters import has_python_body
 MOST_BYTES = 2**20
 PIPELINE = "dvc.yaml"
 GIVEN = ":parameters"
-# What other files may say of the files that they use. A notebook that names one of these uses what that names, too.
-_TEXTS = tuple(
-    ".py .ipynb .r .jl .sql .sh .yaml .yml .json .toml .ini .cfg .env .txt".split()  # noqa: SIM905 - one list
-)
 _CODE = (".py", ".ipynb")
+# What other files may say of the files that they use. A notebook that names one of these uses what that names, too.
+_TEXTS = (*_CODE, ".r", ".jl", ".sql", ".sh", ".yaml", ".yml", ".json", ".toml", ".ini", ".cfg", ".env", ".txt")
 # What code calls to find files or modules whose names it does not say.
 _FINDING = frozenset(
-    "glob rglob iglob listdir scandir iterdir walk files import_module __import__ run_path run_module exec "  # noqa: SIM905 - one list
+    "glob rglob iglob listdir scandir iterdir walk files import_module __import__ run_path run_module exec "  # noqa: SIM905 - as literals, they take 27 lines
     "spec_from_file_location entry_points run_line_magic magic execute_notebook NotebookClient ExecutePreprocessor "
     "load_all readdir walkdir".split()
 )
@@ -95,7 +93,7 @@ class Files:
         self._by_name: dict[str, list[str]] = defaultdict(list)
         self._stages: dict[str, str] = {GIVEN: given}
         # Where links lead, and their names.
-        links = (path for path in paths if os.path.islink(f"{cwd}/{path}"))  # noqa: PTH114 - a path each takes longer
+        links = (path for path in paths if os.path.islink(f"{cwd}/{path}"))  # noqa: PTH114 - a `Path` per file takes longer
         self._links = [(self._relative((self._cwd / link).resolve()), link) for link in links]
         self._known = {part.removesuffix(".dvc") for path in paths for part in path.split("/")}
         for path in sorted(paths):
@@ -121,7 +119,7 @@ class Files:
     def _relative(self, path: Path) -> str:
         return Path(os.path.relpath(path, self._cwd)).as_posix()
 
-    @functools.cache  # noqa: B019 - one object per run
+    @functools.cache  # noqa: B019 - there is one object per run
     def text(self, path: str) -> Text:
         """Return the text of a file, of a notebook its cells; empty if it cannot be read."""
         if path in self._stages:
@@ -149,7 +147,7 @@ class Files:
                 self._documents[path] = None
         return self._documents.get(path)
 
-    @functools.cache  # noqa: B019 - one object per run
+    @functools.cache  # noqa: B019 - there is one object per run
     def _directly_used(self, path: str) -> set[str]:
         text = self.text(path)
         named = {other for word in text.words for other in self._by_name.get(word, ())}

@@ -32,8 +32,10 @@ _FOR_ALL = re.compile(
 _WORKFLOW = re.compile(r"\.github/(?:workflows|actions)/.*\.ya?ml")
 # These affect no notebook, unless one names them.
 _FOR_NONE = re.compile(
-    r"[^/]*\.(?:md|rst)|(?:.*/)?README\.(?:md|rst|txt)|(?:LICEN[CS]E|COPYING|NOTICE|AUTHORS|CITATION|CODEOWNERS)[^/]*|\.gitignore|\.editorconfig|"
-    r"\.pre-commit-config\.yaml|\.github/(?:CODEOWNERS|[^/]*\.(?:md|ya?ml)|[A-Z_]*TEMPLATE/.*)|docs?/(?:.*/)?[^/]*\.(?:md|rst|png|jpe?g|gif|svg|pdf)",
+    r"[^/]*\.(?:md|rst)|(?:.*/)?README\.(?:md|rst|txt)|(?:LICEN[CS]E|COPYING|NOTICE|AUTHORS|CITATION|CODEOWNERS)[^/]*|"
+    r"\.gitignore|\.editorconfig|\.pre-commit-config\.yaml|"
+    r"\.github/(?:CODEOWNERS|[^/]*\.(?:md|ya?ml)|[A-Z_]*TEMPLATE/.*)|"
+    r"docs?/(?:.*/)?[^/]*\.(?:md|rst|png|jpe?g|gif|svg|pdf)",
     re.IGNORECASE,
 )
 _OUTS = re.compile(r"^[ -]*path: *(.+)$", re.MULTILINE)
