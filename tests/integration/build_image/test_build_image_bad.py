@@ -26,7 +26,7 @@ TAG = "Use one tag per line: up to 128 letters, digits, `.`, `_` and `-`, not be
 ENDED = f"{BUILT}the step `RUN echo before && exit 7` of `Dockerfile` ended with exit code 7."
 INSTALLED = f"{BUILT}the packages of `requirements.txt` cannot be installed. See the lines above."
 LOCK = {"requirements.txt": "six==1.16.0\n"}
-NO_PYTHON = "nci-tests/no-python"
+NO_PYTHON = f"nci-tests/no-python-{os.getpid()}"  # another worker removes its own while this one builds from it
 HASHED = "six==1.16.0 --hash=sha256:" + "0" * 64 + "\n"
 
 

@@ -4,6 +4,7 @@ Few tests with many assertions: an image takes seconds.
 """
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -73,7 +74,8 @@ def base(engine: Engine, base_image: str, tmp_path: Path) -> str:
     dockerfile = tmp_path / "base" / "Dockerfile"
     dockerfile.parent.mkdir()
     dockerfile.write_text(f"FROM {base_image}\nENV LD_LIBRARY_PATH={PREFIX}/lib\n")
-    engine.made.add(name := "nci-tests/base-of-conda:latest")
+    # Another worker removes its own while this one builds from it.
+    engine.made.add(name := f"nci-tests/base-of-conda-{os.getpid()}:latest")
     engine.run("build", "--tag", name, dockerfile.parent)
     return name
 
