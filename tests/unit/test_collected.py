@@ -119,6 +119,18 @@ def test_names_of_artifacts_may_begin_with_that_of_a_project(artifacts: Artifact
     assert artifacts.collect().code == 0
 
 
+def test_artifacts_of_other_plans_are_ignored_if_the_name_is_given(artifacts: Artifacts) -> None:
+    """Also if the name of another plan begins with that of this one, and in whatever order they come."""
+    good(artifacts)
+    for path in list(artifacts.folder.iterdir()):
+        path.rename(path.with_name(f"penguins-{path.name}"))
+    for name in ("a", "penguins-2", "penguins-shard-1", "penguins-shard-1-attempt-1"):
+        (artifacts.folder / f"{name}-plan-attempt-1").mkdir()
+        (artifacts.folder / f"{name}-shard-2-attempt-9").mkdir()
+    done = artifacts.collect(artifact="penguins")
+    assert (done.code, done.outputs["executed"], done.commands) == (0, "3", [])
+
+
 def test_a_later_attempt_that_failed_counts_too(artifacts: Artifacts) -> None:
     good(artifacts)
     artifacts.shard("2", failed("c.ipynb"), attempt=10)

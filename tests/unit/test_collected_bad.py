@@ -217,6 +217,27 @@ def test_without_artifacts_nothing_is_green(artifacts: Artifacts) -> None:
     assert "nowhere` cannot be read (No such file or directory). Upload each run directory" in done.commands[0]
 
 
+@pytest.mark.parametrize("name", ["penguin", "penguins-", "penguins-2", "penguins-shard-1", "plan"])
+def test_results_of_another_plan_do_not_count(artifacts: Artifacts, name: str) -> None:
+    good(artifacts)
+    for path in list(artifacts.folder.iterdir()):
+        path.rename(path.with_name(f"penguins-{path.name}"))
+    done = artifacts.collect(artifact=name)
+    assert done.code == 2
+    assert done.commands[0].startswith(f"::error::The plan's artifact `{name}-plan-attempt-1` is missing. Upload each ")
+    assert artifacts.collect(artifact="penguins", slug="2").code == 0
+
+
+def test_a_shard_of_another_plan_does_not_stand_for_a_missing_one(artifacts: Artifacts) -> None:
+    good(artifacts)
+    for path in list(artifacts.folder.iterdir()):
+        of = "penguins-2" if path.name.startswith("shard-2") else "penguins"
+        path.rename(path.with_name(f"{of}-{path.name}"))
+    done = artifacts.collect(artifact="penguins")
+    assert done.code == 3
+    assert done.commands[0].startswith("::error::The shard `2` has no run directory")
+
+
 def test_a_plan_that_failed_is_not_an_empty_one(artifacts: Artifacts) -> None:
     artifacts.plan(status="error", problems=[Problem(severity="error", message="`main` was not fetched.")])
     done = artifacts.collect(shards_result="skipped")

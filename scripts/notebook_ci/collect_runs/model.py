@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from notebook_ci.base.inputs import StageInputs, given
-from notebook_ci.base.values import PATH, choice
+from notebook_ci.base.values import PATH, TEXT, choice
 
 OUTPUTS = {
     "executed": "Number of notebooks that were executed in all shards, including failed ones.",
@@ -24,6 +24,12 @@ class CollectInputs(StageInputs):
         "`shard-<name>-attempt-1`.",
         default="",
         shown_default="`$RUNNER_TEMP/notebook-ci-shards`",
+    )
+    artifact: str = given(
+        TEXT,
+        "What the names of the artifacts begin with, before `-plan-attempt-1`. All others are ignored.",
+        default="",
+        shown_default="any beginning, but one for all",
     )
     shards_result: str = given(
         choice("success", "failure", "cancelled", "skipped"),

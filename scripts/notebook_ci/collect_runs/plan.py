@@ -54,9 +54,10 @@ def make(inputs: CollectInputs, workspace: Workspace) -> CollectPlan:
     if systems.system(workspace.environ) is systems.GITHUB and not inputs.shards_result:
         # A notebook may forge the record of its shard, but not the result of its job.
         raise InputError("`shards-result` is not set.", hint="Set it to `${{ needs.shards.result }}`.")
-    artifacts = _artifacts(_folder(inputs, workspace))
+    beginning = f"{inputs.artifact}-" if inputs.artifact else ""
+    artifacts = _artifacts(_folder(inputs, workspace), beginning)
     if "" not in artifacts:
-        raise InputError("The plan's artifact `plan-attempt-1` is missing.", hint=DOWNLOAD)
+        raise InputError(f"The plan's artifact {quote(f'{beginning}plan-attempt-1')} is missing.", hint=DOWNLOAD)
     newest = {shard: max(found) for shard, found in artifacts.items()}
     planned = newest.pop("")
     name, plan = _read(planned.path)
@@ -81,8 +82,11 @@ def _folder(inputs: CollectInputs, workspace: Workspace) -> Path:
     return workspace.runner_temp / FOLDER
 
 
-def _artifacts(folder: Path) -> dict[str, list[RunFolder]]:
-    """Return the run directories by shard; those of the plan by an empty name."""
+def _artifacts(folder: Path, beginning: str) -> dict[str, list[RunFolder]]:
+    """Return the run directories by shard; those of the plan by an empty name.
+
+    If a `beginning` of names is given, only those count.
+    """
     try:
         paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
@@ -97,6 +101,8 @@ def _artifacts(folder: Path) -> dict[str, list[RunFolder]]:
         if not name or path.is_symlink() or not path.is_dir():
             what = "not a folder" if name else "not the name of a shard's artifact"
             raise InputError(f"{quote(path.name)} in `{folder}` is {what}.", hint=DOWNLOAD)
+        if beginning and name["run"] != beginning:  # of another plan, whose name begins with that of this one
+            continue
         found[name["shard"] or ""].append(RunFolder(int(name["attempt"]), path))
         runs.add(name["run"])
     if len(runs) > 1:
