@@ -40,12 +40,12 @@ def commit(folder: Path, message: str = "x") -> str:
     return git(folder, "rev-parse", "HEAD")
 
 
-def notebook(*cells: str, tags: Sequence[str] = (), own: object = None) -> str:
+def notebook(*cells: str, tags: Sequence[str] = (), own: object = None, **metadata: object) -> str:
     """Return a notebook; `tags` are those of the first cell, `own` what its metadata say to notebook-ci."""
     code: list[dict[str, Any]] = [{"cell_type": "code", "source": cell, "metadata": {}} for cell in cells]
     if tags:
         code[0]["metadata"] = {"tags": list(tags)}
-    metadata = {} if own is None else {"notebook-ci": own}
+    metadata |= {} if own is None else {"notebook-ci": own}
     return json.dumps({"nbformat": 4, "metadata": metadata, "cells": code})
 
 

@@ -77,6 +77,48 @@ def test_runners_and_containers(study: Path) -> None:
     assert shards(found)["chain/01-x.ipynb,chain/02-y.ipynb,a.ipynb,b.ipynb"] == ["ubuntu-24.04", ""]
 
 
+IMAGE = "gcr.io/deeplearning-platform-release/tf2-gpu.2-11:m120"
+SAVED = {"kernel": "python3", "name": "tf2-gpu.2-11.m120", "type": "gcloud", "uri": IMAGE}
+RECORDED = "[plan-notebooks]\nrecorded-containers = true\ncontainer = 'python:3.12'\n"
+NONE_FOR_C = "[[plan-notebooks.for]]\nnotebooks = 'gpu/c.ipynb'\ncontainer = ''\n"
+
+
+def test_a_container_that_the_notebook_records_is_used_if_asked(study: Path) -> None:
+    write(study, {path: notebook("1", environment=SAVED) for path in ("a.ipynb", "gpu/c.ipynb")})
+    write(study, {"b.ipynb": notebook("1", environment=SAVED, own={"container": "cuda:12"})})
+    write(study, {"gpu/d.ipynb": notebook("1", environment=SAVED | {"type": "conda"})})
+    containers = {path: each[-1] for path, each in shards(all_planned(study)).items()}
+    assert set(containers.values()) == {"", "cuda:12"}
+    found = all_planned(study, RECORDED + NONE_FOR_C)
+    assert {path: each[-1] for path, each in shards(found).items()} == {
+        "chain/01-x.ipynb,chain/02-y.ipynb,gpu/d.ipynb": "python:3.12",
+        "a.ipynb": IMAGE,
+        "b.ipynb": "cuda:12",
+        "gpu/c.ipynb": "",
+    }
+    assert said(found) == ["notice: These run in the image that their metadata record: `a.ipynb`."]
+
+
+@pytest.mark.parametrize("uri", ["https://gcr.io/x", "gcr.io/X/y", "-v", "x y", "gcr.io/a//b", "a:m1:m2", "a@sha256:0"])
+def test_a_recorded_image_is_a_valid_name(study: Path, uri: str) -> None:
+    write(study, {"b.ipynb": notebook("1", environment=SAVED | {"uri": uri})})
+    assert said(all_planned(study)) == []
+    with pytest.raises(InputError) as refused:
+        all_planned(study, RECORDED)
+    message = "`container` of `environment` in the notebook's metadata does not accept "
+    assert refused.value.message.startswith(message)
+    assert refused.value.file == "b.ipynb"
+    all_planned(study, f"{RECORDED}[[plan-notebooks.for]]\nnotebooks = 'b.ipynb'\ncontainer = ''\n")
+
+
+@pytest.mark.parametrize("environment", ["conda", {"type": "gcloud"}, {"type": "gcloud", "uri": 5}, {"uri": IMAGE}])
+def test_without_a_recorded_image_the_input_counts(study: Path, environment: object) -> None:
+    write(study, {"b.ipynb": notebook("1", environment=environment)})
+    found = all_planned(study, RECORDED)
+    assert {each[-1] for each in shards(found).values()} == {"python:3.12"}
+    assert said(found) == []
+
+
 def test_the_longest_notebook_comes_first(study: Path) -> None:
     write(
         study,

@@ -90,6 +90,12 @@ def image(document: Document) -> str | None:
     return _text_in(section, "uri") or _text_in(section, "name")
 
 
+def container(document: Document) -> str | None:
+    """Return the image that Google's Workbench recorded; other programs write what is not the name of an image."""
+    section = document.metadata.get("environment")
+    return _text_in(section, "uri") if _text_in(section, "type") == "gcloud" else None
+
+
 def _text_in(section: object, key: str) -> str | None:
     value = section.get(key) if isinstance(section, dict) else None
     return value.strip() or None if isinstance(value, str) else None

@@ -16,6 +16,11 @@ METADATA = "notebook-ci"  # the key in the metadata of a notebook
 OWN = f"`{METADATA}` in the notebook's metadata"
 NOTEBOOKS = "notebooks"
 MOST_LABELS = 20
+_PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
+_IMAGE = re.compile(  # `host:port/path:tag@digest`, by the grammar of github.com/distribution/reference
+    rf"(?:[a-zA-Z0-9][a-zA-Z0-9.-]*(?::\d+)?/)?{_PART}(?:/{_PART})*(?::\w[\w.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?",
+    re.ASCII,
+)
 
 
 def _labels(value: object) -> tuple[str, ...]:
@@ -29,9 +34,10 @@ def _labels(value: object) -> tuple[str, ...]:
 
 
 def _image(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[a-zA-Z0-9][\w.:/@-]*", value.strip()):
+    image = value.strip() if isinstance(value, str) else None
+    if image is None or (image and not _IMAGE.fullmatch(image)):
         raise ValueError
-    return value.strip()
+    return image
 
 
 # Where a notebook runs: plan-notebooks reads these, and execute-notebook, which runs there, ignores them.

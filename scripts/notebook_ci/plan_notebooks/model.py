@@ -34,8 +34,15 @@ class PlanNotebooksInputs(NotebookInputs):
         shown_default="`ubuntu-latest`",
     )
     container: str = given(OF_JOBS["container"], "Image that the jobs run in.", default="")
+    recorded_containers: bool = given(
+        BOOLEAN,
+        "Run a notebook that does not set `container` in the image that Google's Workbench recorded in its metadata "
+        "(`environment.uri`).",
+        default=False,
+    )
     for_: tuple[NotebookRule, ...] = given(
         kind_of_rules(OF_JOBS, "Write `- {notebooks: NAME.ipynb, runner: [self-hosted, gpu]}`, one per line."),
-        "`runner` and `container` of single notebooks. `notebooks` are globs. If several match, the last one wins.",
+        "`runner` and `container` of single notebooks. `notebooks` are globs. If several match, the last one wins. "
+        '`container: ""` means none.',
         default=(),
     )

@@ -21,6 +21,7 @@ from notebook_ci.records.plan_notebooks import PlanNotebooksRecord
 from notebook_ci.records.run_directory import RunDirectory
 
 MOST_LISTED = 10
+RECORDED = "`environment` in the notebook's metadata"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +52,13 @@ def plan(inputs: PlanNotebooksInputs, workspace: Workspace) -> NotebooksPlan:
         for glob in matched
         if not matched[glob] and not matching(glob, all_notebooks())
     ]
+    jobs = {path: _job(path, documents[path], inputs, matched) for path in paths}
+    images = {path: document.container(each) for path, each in documents.items() if each and inputs.recorded_containers}
+    if recorded := [quote(path) for path, image in images.items() if image and image == jobs[path].container]:
+        notices.append(f"These run in the image that their metadata record: {listed(recorded, MOST_LISTED)}.")
     return NotebooksPlan(
         candidates=Candidates(documents, needs, order.chains(paths, inputs.execution_order)),
-        jobs={path: _job(path, documents[path], inputs, matched) for path in paths},
+        jobs=jobs,
         problems=tuple(Problem(severity="notice", message=message) for message in notices),
     )
 
@@ -80,12 +85,18 @@ def _read(path: str, workspace: Workspace) -> Document | None:
 def _job(
     path: str, content: Document | None, inputs: PlanNotebooksInputs, matched: Mapping[str, Collection[str]]
 ) -> RunsOn:
-    """Return where a notebook runs: `for` wins over the notebook's own metadata, which win over the inputs."""
+    """Return where a notebook runs: `for` wins over the notebook's own metadata, these over what others recorded there.
+
+    The inputs come last.
+    """
     metadata = content.metadata.get(METADATA) if content else None
     # execute-notebook reports what else is wrong there.
     own = {name: raw for name, raw in metadata.items() if name in OF_JOBS} if isinstance(metadata, dict) else {}
+    ruled = [rule.settings for rule in inputs.for_ if any(path in matched[glob] for glob in rule.notebooks)]
     with located(path):
         checked(own, OWN, OF_JOBS)
-    ruled = [rule.settings for rule in inputs.for_ if any(path in matched[glob] for glob in rule.notebooks)]
-    given = {name: OF_JOBS[name].parse(raw) for each in (own, *ruled) for name, raw in each.items()}
+        given = {name: OF_JOBS[name].parse(raw) for each in (own, *ruled) for name, raw in each.items()}
+        if inputs.recorded_containers and content and "container" not in given:
+            recorded = document.container(content)
+            given |= checked({"container": recorded}, RECORDED, OF_JOBS) if recorded else {}
     return RunsOn(**{"runner": inputs.runner, "container": inputs.container, **given})
