@@ -163,8 +163,8 @@ def affected(folder: Path, *flags: str) -> set[str]:
         ("requirements.txt", ALL),
         ("requirements-gpu.in", ALL),
         ("uv.lock", ALL),
-        ("dvc.yaml", ALL),
-        ("dvc.lock", ALL),
+        ("dvc.yaml", F),
+        ("dvc.lock", F),
         (".dvc/config", ALL),
         ("notebook-ci.toml", ALL),
         ("Makefile", ALL),
@@ -327,7 +327,7 @@ def test_each_notebook_has_its_reason(repository: Path) -> None:
     reasons = planned(repository, "--base", "HEAD").reasons
     assert set(reasons.values()) == {"`Makefile` changed, and no notebook names it: any may use it"}
     git(repository, "mv", "dvc.lock", "x.lock")
-    assert set(planned(repository, "--base", "HEAD").reasons.values()) == {"`dvc.lock` changed, which may affect all"}
+    assert set(planned(repository, "--base", "HEAD").reasons.values()) == {"`x.lock` changed, which may affect all"}
 
 
 def test_all_run_if_that_is_asked(repository: Path) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from notebook_ci.base.errors import NotebookCiError
 from notebook_ci.base.workspace import Workspace
+from notebook_ci.dvc.pointers import Entry, Pointers, read
 from notebook_ci.dvc_pull.model import DvcPullInputs
-from notebook_ci.dvc_pull.pointers import Entry, Pointers, read
 from notebook_ci.dvc_pull.run import PullPlan, cache, plan
 
 A, B = "a" * 32, "b" * 32

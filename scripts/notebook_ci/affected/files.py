@@ -1,16 +1,15 @@
 """Which files of a workspace a notebook uses, as far as the texts say: modules, and what they name, at any depth."""
 
 import functools
-import json
 import os
+import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from notebook_ci.base import yaml12
+from notebook_ci.affected.pipelines import DvcStage, is_in
 from notebook_ci.base.errors import NotebookCiError
 from notebook_ci.base.files import read_bytes
 from notebook_ci.notebooks import document as reading
@@ -20,7 +19,6 @@ from notebook_ci.notebooks.needed import LocalModules
 from notebook_ci.notebooks.parameters import has_python_body
 
 MOST_BYTES = 2**20
-PIPELINE = "dvc.yaml"
 GIVEN = ":parameters"
 _CODE = (".py", ".ipynb")
 # What other files may say of the files that they use. A notebook that names one of these uses what that names, too.
@@ -85,13 +83,18 @@ class Files:
     """
 
     def __init__(
-        self, cwd: Path, paths: Collection[str], documents: Mapping[str, Document | None], given: str = ""
+        self,
+        cwd: Path,
+        paths: Collection[str],
+        documents: Mapping[str, Document | None],
+        stages: Mapping[str, DvcStage],
+        given: str,
     ) -> None:
         self._cwd = cwd.resolve()
         self._documents = dict(documents)
         self._modules = LocalModules(cwd)
         self._by_name: dict[str, list[str]] = defaultdict(list)
-        self._stages: dict[str, str] = {GIVEN: given}
+        self._stages = {**stages, GIVEN: DvcStage(given)}
         # Where links lead, and their names.
         links = (path for path in paths if os.path.islink(f"{cwd}/{path}"))  # noqa: PTH114 - a `Path` per file takes longer
         self._links = [(self._relative((self._cwd / link).resolve()), link) for link in links]
@@ -100,8 +103,10 @@ class Files:
             name = path.rpartition("/")[2]
             if name.lower().endswith(_TEXTS):
                 self._by_name[_WORD.findall(name)[-1]].append(path)  # `my query.sql` is two words
-            if name == PIPELINE:
-                self._read_stages(path)
+        for key, stage in stages.items():
+            for name in map(posixpath.basename, stage.outs):
+                self._by_name[(_WORD.findall(name) or [name])[-1]].append(key)
+                self._known.add(name)
 
     def used(self, path: str) -> set[str]:
         """Return the files that a notebook uses, at any depth, and itself."""
@@ -116,6 +121,12 @@ class Files:
         """Return the names of links to a file, or to a folder that it is in."""
         return [PurePosixPath(link).name for target, link in self._links if f"{path}/".startswith(f"{target}/")]
 
+    def may_execute(self, stage: str, path: str) -> bool:
+        """Return whether a stage may execute a notebook that it does not name: it depends on its folder, or on any."""
+        if stage not in self._stages:
+            return False
+        return ".ipynb" in self.text(stage).composed or any(is_in(path, dep) for dep in self._stages[stage].deps)
+
     def _relative(self, path: Path) -> str:
         return Path(os.path.relpath(path, self._cwd)).as_posix()
 
@@ -123,7 +134,7 @@ class Files:
     def text(self, path: str) -> Text:
         """Return the text of a file, of a notebook its cells; empty if it cannot be read."""
         if path in self._stages:
-            return Text(self._stages[path], self._known, has_quotes=False)
+            return Text(self._stages[path].text, self._known, has_quotes=False)
         if document := self.document(path):
             found = Text("\n".join(cell.source for cell in document.cells), self._known)
             # `%%ipytest` runs Python, too.
@@ -155,29 +166,7 @@ class Files:
             return named
         file, content = self._cwd / path, self.document(path)
         if content:
-            named |= {stage for stage, body in self._stages.items() if file.name in body and stage != GIVEN}
+            named |= {key for key, stage in self._stages.items() if file.name in stage.text and key != GIVEN}
             named |= {GIVEN} if parameters.tagged(content) else set()
         modules = self._modules.imported(content or file, file)
         return named | {self._relative(each) for each in (*modules, *([file.resolve()] if file.is_symlink() else []))}
-
-    def _read_stages(self, path: str) -> None:
-        """Read the stages of a `dvc.yaml`. What cannot be read is left to dvc-pull."""
-        try:
-            text = read_bytes(self._cwd / path, path, most=MOST_BYTES).decode(errors="replace")
-            stages: Any = yaml12.mapping(text, origin=path).get("stages")
-        except NotebookCiError:
-            return
-        for stage, body in stages.items() if isinstance(stages, dict) else ():
-            key = f"{path}:{stage}"
-            # `params` without a file are in this one.
-            self._stages[key] = json.dumps(body, ensure_ascii=False) + (" params.yaml" if "params" in body else "")
-            for name in _outputs(body):
-                self._by_name[PurePosixPath(name).name].append(key)
-                self._known.add(PurePosixPath(name).name)
-
-
-def _outputs(stage: Any) -> Iterator[str]:
-    body = stage.get("do", stage) if isinstance(stage, dict) else {}
-    for kind in ("outs", "metrics", "plots"):
-        for item in body.get(kind) or () if isinstance(body, dict) else ():
-            yield from item if isinstance(item, dict) else (str(item),)

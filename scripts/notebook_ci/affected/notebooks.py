@@ -11,11 +11,13 @@ from pathlib import Path, PurePosixPath
 from notebook_ci.affected import changes
 from notebook_ci.affected.changes import Changes
 from notebook_ci.affected.files import Files, Text
+from notebook_ci.affected.pipelines import COMPARED, Pipelines
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import parse_toml, read_text
 from notebook_ci.base.inputs import CONFIG
 from notebook_ci.base.texts import quote
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.notebooks.document import Document
 from notebook_ci.notebooks.inputs import EXECUTE, NotebookInputs
 from notebook_ci.notebooks.selection import SUFFIX
@@ -38,7 +40,6 @@ _FOR_NONE = re.compile(
     r"docs?/(?:.*/)?[^/]*\.(?:md|rst|png|jpe?g|gif|svg|pdf)",
     re.IGNORECASE,
 )
-_OUTS = re.compile(r"^[ -]*path: *(.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def select(candidates: Candidates, inputs: NotebookInputs, context: Context, giv
         report(f"All notebooks run: {changed.why_all}.{f' {changes.HINT}' if changed.is_doubt else ''}")
         return Selection(dict.fromkeys(candidates.documents, f"all run: {changed.why_all}"))
     text = f"{_given(inputs, context.cwd)}\n{given}"
-    found = _affected(candidates, changed, inputs.config or CONFIG, text, context.cwd)
+    found = _affected(candidates, changed, inputs.config or CONFIG, text, context)
     before = {path: set(others) for path, others in candidates.needs.items()}
     for one, other in (pair for chain in candidates.chains for pair in pairwise(chain)):
         before.setdefault(other, set()).add(one)
@@ -77,36 +78,45 @@ def select(candidates: Candidates, inputs: NotebookInputs, context: Context, giv
     return Selection(reasons, changed.base)
 
 
-def _affected(candidates: Candidates, changed: Changes, config: str, given: str, cwd: Path) -> dict[str, str]:
+def _affected(
+    candidates: Candidates, changed: Changes, config: str, given: str, workspace: Workspace
+) -> dict[str, str]:
     """Return the notebooks that the changes affect themselves, with the reason."""
-    documents = candidates.documents
+    documents, cwd = candidates.documents, workspace.cwd
     paths = sorted(changed.paths)
     if len(paths) > MOST_CHANGES:
         return dict.fromkeys(documents, f"{len(paths):,} files changed")
     known = {*changed.tracked, *paths}
-    files = Files(cwd, known, documents, given)
+    pipelines = Pipelines(known, changed, workspace)
+    files = Files(cwd, known, documents, pipelines.stages, given)
+    effects = {cause: each for path in paths for cause, each in pipelines.effects(path).items()}
+    different = sorted({*paths}.union(*effects.values()))
     own = {folder for path in documents for folder in PurePosixPath(path).parents}
     texts = [files.text(path) for path in changed.tracked if _FOR_ALL.fullmatch(path)]
-    foreign = _foreign(paths, texts, own, cwd)
+    foreign = _foreign(different, texts, own, cwd)
     workflows = [files.text(path) for path in changed.tracked if _WORKFLOW.fullmatch(path)]
-    general = [path for path in paths if path == config or (path not in foreign and _is_general(path, workflows))]
+    general = [
+        path for path in paths if path == config or (path not in foreign and _is_general(path, effects, workflows))
+    ]
     if general:
         return dict.fromkeys(documents, f"{quote(general[0])} changed, which may affect all")
     judge = _Effects(candidates, files, foreign, cwd)
     judge.judge_untracked(known)
-    for path in paths:
-        judge.judge(path)
-    unknown = [path for path in paths if path not in judge.explained and not judge.is_harmless(path)]
+    for each in different:
+        judge.judge(each)
+    unknown = [
+        cause for cause, each in effects.items() if judge.explained.isdisjoint(each) and not judge.is_harmless(cause)
+    ]
     if unknown:
         return dict.fromkeys(documents, f"{quote(unknown[0])} changed, and no notebook names it: any may use it")
     return judge.reasons
 
 
-def _is_general(path: str, workflows: Iterable[Text]) -> bool:
+def _is_general(path: str, effects: Collection[str], workflows: Iterable[Text]) -> bool:
     """Return whether a file may affect all notebooks, also because a workflow may run it before them."""
     is_other = path.endswith(SUFFIX) or bool(_FOR_NONE.fullmatch(path))  # may be what a workflow ignores
     is_named = not is_other and any(PurePosixPath(path).name in text.words for text in workflows)
-    return is_named or bool(_FOR_ALL.fullmatch(_below(path)))
+    return is_named or (path in effects and bool(_FOR_ALL.fullmatch(_below(path))))
 
 
 def _completed(found: Mapping[str, str], paths: Sequence[str], before: Mapping[str, Collection[str]]) -> dict[str, str]:
@@ -142,7 +152,7 @@ class _Effects:
         finding = {path for path in self._all_used if files.text(path).finds_files}
         self._finding = [path for path, used in self._used.items() if not used.isdisjoint(finding)]
         self.reasons = {path: "it cannot be read" for path, content in documents.items() if content is None}
-        self.explained: set[str] = set()  # changed files of which it is known which notebooks they affect
+        self.explained: set[str] = set()  # what changed, if it is known which notebooks it affects
 
     def judge_untracked(self, known: Collection[str]) -> None:
         """Judge the files that git does not know: whether they changed cannot be told."""
@@ -170,6 +180,8 @@ class _Effects:
             return "it changed"
         if changed in used:
             return f"uses {quote(changed)}, which changed"
+        if self._files.may_execute(changed, path):
+            return f"may be executed by {quote(changed)}, which changed"
         if not naming.isdisjoint(used):
             return f"names {quote(changed)} or its folder, and that changed"
         is_gone = changed.endswith(SUFFIX) and not (self._cwd / changed).exists()
@@ -209,11 +221,9 @@ def _other_names(changed: str, cwd: Path) -> list[str]:
     """Return what notebooks may call a changed file: data, for a pointer of DVC; a module that is gone."""
     pure = PurePosixPath(changed)
     if pure.suffix == ".dvc":
-        try:
-            outs = _OUTS.findall(read_text(cwd / changed, changed))
-        except InputError:
-            outs = []
-        return [pure.stem, *(PurePosixPath(out.strip(" \"'\r")).name for out in outs)]
+        return [pure.stem]
+    if pure.name in COMPARED:
+        return ["dvc"]  # the command, or its API
     if pure.suffix in {".py", ".ipynb"} and not (cwd / changed).exists():
         return [pure.parent.name if pure.stem == "__init__" else pure.stem]
     return []

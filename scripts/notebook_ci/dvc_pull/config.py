@@ -15,8 +15,8 @@ from pathlib import Path
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import exists, is_folder, read_text
 from notebook_ci.base.texts import quote, without_users
+from notebook_ci.dvc.pointers import FOLDER
 
-FOLDER = ".dvc"
 # Scheme of the address -> kind of remote.
 KINDS = {"": "local", "s3": "s3", "http": "http", "https": "http", "ssh": "ssh", "gs": "gs", "azure": "azure"}
 IN_ALL = {"local", "http", "ssh"}  # requirements/dvc.txt supports these; requirements/dvc-<kind>.txt one kind more

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from notebook_ci.base.errors import Problem
 from notebook_ci.base.worker import Reply
-from notebook_ci.dvc_pull.pointers import Entry
+from notebook_ci.dvc.pointers import Entry
 from notebook_ci.records.dvc_pull import Pulled
 
 

@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError, located
 from notebook_ci.base.texts import command_line, listed, quote, without_secrets
 from notebook_ci.base.worker import DISK
+from notebook_ci.dvc.pointers import BadEntry, check_hash, relative_to_workspace
 from notebook_ci.dvc_pull.config import SUPPORTED
-from notebook_ci.dvc_pull.pointers import check_hash
 from notebook_ci.dvc_pull.protocol import Request
 from notebook_ci.dvc_pull.remotes import RemoteStore, settle
-from notebook_ci.dvc_pull.trust import BadEntry, check_links, check_path, guard, relative_to_workspace
+from notebook_ci.dvc_pull.trust import check_links, check_path, guard
 
 HASHES = ("md5", "md5-dos2unix")
 NEWER = "DVC {version} pulls here. Either a newer version wrote the file, or it has a typo."

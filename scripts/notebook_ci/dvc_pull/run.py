@@ -17,8 +17,8 @@ from notebook_ci.base.lock_search import searched
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.texts import quote, without_secrets
 from notebook_ci.base.workspace import Workspace
+from notebook_ci.dvc.pointers import FOLDER, Entry, Pointers, read
 from notebook_ci.dvc_pull.config import (
-    FOLDER,
     IN_ALL,
     KINDS,
     SUPPORTED,
@@ -29,7 +29,6 @@ from notebook_ci.dvc_pull.config import (
     scheme_of,
 )
 from notebook_ci.dvc_pull.model import MANIFEST, DvcPullInputs
-from notebook_ci.dvc_pull.pointers import Entry, Pointers, read
 from notebook_ci.dvc_pull.protocol import Request, Result
 from notebook_ci.records.dvc_pull import DvcPullRecord, Pulled
 from notebook_ci.tools import tool

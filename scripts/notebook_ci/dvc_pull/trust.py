@@ -16,6 +16,7 @@ from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_text
 from notebook_ci.base.texts import quote
 from notebook_ci.base.workspace import Workspace
+from notebook_ci.dvc.pointers import check_entries, is_forbidden, relative_to_workspace
 
 # Options of remotes that do not name a file of credentials or settings, or a program (`dvc/config_schema.py`).
 # `ssl_verify` can name certificates, which are only read.
@@ -45,14 +46,8 @@ OWNER = (
     "It can name files whose content runs programs. Set it on the machine instead: `dvc remote modify --local` "
     "(`.dvc/config.local`, which git must ignore) or `--global`."
 )
-HASH = re.compile(r"[0-9a-f]{32}")
-_FORBIDDEN_PARTS = {".git", ".dvc"}
 # DVC also asks for paths of hash prefixes, and of hashes of other kinds.
 _OBJECT_NAME = re.compile(r"[\w-]*(\.dir)?")
-
-
-class BadEntry(Exception):
-    """A wrong entry in a folder's list of files; entries are counted from 1."""
 
 
 def guard(workspace: Path) -> None:
@@ -112,7 +107,7 @@ def guard(workspace: Path) -> None:
 def check_path(path: Path, root: Path, shown: str, pointer: str) -> None:
     """Raise InputError if the absolute path of an output is outside `root`, or in a folder of git or DVC."""
     is_inside = root in path.parents
-    if not is_inside or _is_forbidden(path.relative_to(root).parts):
+    if not is_inside or is_forbidden(path.relative_to(root).parts):
         what = "in a folder of git or DVC" if is_inside else "outside the repository"
         hint = "Only files of the repository are pulled: give the output a path in it."
         raise InputError(f"{quote(pointer)} tracks {quote(shown)}, which is {what}.", hint=hint)
@@ -124,7 +119,7 @@ def check_links(folders: Iterable[Path], root: Path, pointer: str) -> None:
     for folder in folders:
         try:
             real = folder.resolve()
-            leads_out = not real.is_relative_to(root) or _is_forbidden(real.relative_to(root).parts)
+            leads_out = not real.is_relative_to(root) or is_forbidden(real.relative_to(root).parts)
             what = "a link that leads out of the repository" if leads_out else ""
         except (OSError, RuntimeError) as error:
             what = f"which cannot be resolved: {error}"
@@ -133,38 +128,6 @@ def check_links(folders: Iterable[Path], root: Path, pointer: str) -> None:
                 f"{quote(pointer)} tracks files in {quote(os.path.relpath(folder, root))}, {what}.",
                 hint="Replace the link with a folder, or give the output another path.",
             )
-
-
-def check_entries(entries: object) -> None:
-    """Raise BadEntry if a folder's list of files has a wrong entry: each becomes a path."""
-    if not isinstance(entries, list | tuple):
-        raise BadEntry("entry 1 is not in a list")
-    for number, entry in enumerate(entries, 1):
-        if not isinstance(entry, Mapping):
-            raise BadEntry(f"entry {number:,} is not a map")
-        if not _is_inside(path := entry.get("relpath")):
-            raise BadEntry(f"entry {number:,} has {quote(path)}, which is not a path in the folder")
-        # Without the key, DVC itself hashes the file: its versions are in the remote.
-        if "md5" in entry and not (isinstance(value := entry["md5"], str) and HASH.fullmatch(value)):
-            raise BadEntry(f"entry {number:,} has {quote(value)}, which is not a valid MD5")
-
-
-def is_path(path: str) -> bool:
-    """Return whether a disk can have this path: NUL and half of a surrogate pair are impossible."""
-    return not re.search("[\0\ud800-\udfff]", path)
-
-
-def _is_inside(path: object) -> bool:
-    """Return whether a path from a list of files stays in its folder."""
-    if not isinstance(path, str) or not is_path(path) or (os.name == "nt" and re.search(r"[\\:]", path)):
-        return False
-    parts = path.split("/")
-    return not ({"", ".", ".."} & set(parts) or _is_forbidden(parts))
-
-
-def _is_forbidden(parts: Iterable[str]) -> bool:
-    """Return whether a path goes through a folder of git or DVC, on any file system."""
-    return any(part.rstrip(". ").lower() in _FORBIDDEN_PARTS for part in parts)
 
 
 def _check_sections(values: Mapping[str, Any], path: Path, workspace: Path) -> None:
@@ -183,10 +146,6 @@ def _check_options(
             shown = relative_to_workspace(path, workspace)
             message = f"{quote(shown)} sets {quote(option)} of {owner}, which a repository may not."
             raise InputError(message, hint=OWNER, file=shown, line=_line(path, shown, option))
-
-
-def relative_to_workspace(path: Path, workspace: Path) -> str:
-    return path.relative_to(workspace).as_posix() if path.is_relative_to(workspace) else path.as_posix()
 
 
 def _line(path: Path, shown: str, option: str) -> int | None:

@@ -1,0 +1,1 @@
+"""The files in which DVC says what it tracks: for the stages that read them."""
