@@ -1,5 +1,6 @@
 """What reusable and starter workflows may do, what they take, and when their runs are cancelled."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+
+from notebook_ci.records.plan_notebooks import PlanNotebooksRecord, Shard
 
 ROOT = Path(__file__).resolve().parents[2]
 REUSABLE = sorted(ROOT.glob(".github/workflows/notebook-*.yml"))
@@ -103,16 +106,23 @@ def test_the_caller_decides_what_runs_at_the_same_time(path: Path) -> None:
     assert "concurrency" not in path.read_text(encoding="utf-8")
 
 
-def chains(workflow: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the inputs of each step that runs the chain."""
+def own_steps(workflow: Mapping[str, Any], action: str = "") -> list[dict[str, Any]]:
+    """Return the inputs of each step that uses one of our actions, or the one that the rest of its name says."""
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
-    return [step["with"] for step in steps if step.get("uses", "").startswith("notebook-ci/notebook-ci@")]
+    return [step["with"] for step in steps if step.get("uses", "").startswith(f"notebook-ci/notebook-ci{action}")]
+
+
+@pytest.mark.parametrize("path", REUSABLE, ids=lambda path: path.stem)
+def test_each_stage_runs_in_the_folder_of_the_project(path: Path) -> None:
+    found = own_steps(load(path))
+    assert found
+    assert all(given["working-directory"] == "${{ inputs.working-directory }}" for given in found)
 
 
 @pytest.mark.parametrize("path", REUSABLE, ids=lambda path: path.stem)
 def test_settings_for_pull_requests_skip_no_notebook_of_a_job(path: Path) -> None:
     """`changed-only` of notebook-ci.toml would skip the evaluation of a model that is deployed."""
-    found = chains(load(path))
+    found = own_steps(load(path), "@")
     assert found
     assert all(given.get("changed-only") is False for given in found)
 
@@ -122,6 +132,17 @@ def test_settings_of_the_plan_count_without_an_input() -> None:
     (plan,) = (step for step in load(REUSABLE[0])["jobs"]["plan"]["steps"] if step.get("id") == "plan")
     assert plan["with"]["changed-only"] == "${{ !inputs.changed-only && 'false' || '' }}"
     assert plan["with"]["shards"] == "${{ inputs.shards || '' }}"
+
+
+def test_a_shard_runs_what_and_where_the_plan_says() -> None:
+    """act runs no job in a container, so this is not seen in the end-to-end tests."""
+    job = load(REUSABLE[0])["jobs"]["shards"]
+    assert (job["runs-on"], job["container"]) == ("${{ matrix.runner }}", "${{ matrix.container }}")
+    [given] = [step["with"] for step in job["steps"] if "slug" in step.get("with", {})]
+    assert (given["notebooks"], given["slug"]) == ("${{ matrix.notebooks }}", "${{ matrix.shard }}")
+    shard = Shard(name="1", notebooks=["a.ipynb"], seconds=1.0, runner=["gpu"], container="cuda:12")
+    [planned] = json.loads(PlanNotebooksRecord(stage="plan-notebooks", shards=[shard]).headline["matrix"])["include"]
+    assert planned == {"shard": "1", "notebooks": "a.ipynb", "runner": ["gpu"], "container": "cuda:12"}
 
 
 def cancels(workflow: Mapping[str, Any]) -> bool:

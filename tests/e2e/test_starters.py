@@ -49,7 +49,7 @@ def team(consumer: Consumer, kernel: Path) -> Consumer:
 
 
 def test_a_chain_of_notebooks(team: Consumer, server: MlflowServer) -> None:
-    """One repository calls the chain twice: one call passes, one fails before it deploys."""
+    """One repository calls the chain twice: one call passes; the other one, in a folder, fails before it deploys."""
     steps = {
         "prepare": "folder.mkdir()\n(folder / 'data').write_text('2')",
         "train": "(folder / 'model').write_text((folder / 'data').read_text() * alpha)",
@@ -61,7 +61,9 @@ def test_a_chain_of_notebooks(team: Consumer, server: MlflowServer) -> None:
     for name, source in steps.items():
         parameters = "alpha = 1" if name == "train" else ""
         code = f"from pathlib import Path\nfolder = Path('../artifacts')\n{source}"
-        team.write(f"notebooks/{name}.ipynb", notebook(code, parameters=parameters))
+        folder = "study" if name in {"bad", "alone"} else "notebooks"
+        team.write(f"{folder}/{name}.ipynb", notebook(code, parameters=parameters))
+    team.write("study/notebook-ci.toml", (team.path / "notebook-ci.toml").read_text(encoding="utf-8"))
     commented = "# secrets:\n    #   AWS_ACCESS_KEY_ID: ${{ secrets.AWS_ACCESS_KEY_ID }}\n"
     commented += "    #   AWS_SECRET_ACCESS_KEY: ${{ secrets.AWS_SECRET_ACCESS_KEY }}\n    #   MLFLOW"
     uri = {commented: "secrets:\n      MLFLOW"}
@@ -70,8 +72,8 @@ def test_a_chain_of_notebooks(team: Consumer, server: MlflowServer) -> None:
     bad = {
         "  chain:\n    name: Chain": "  bad:\n    name: Bad",
         "prepare: notebooks/prepare.ipynb": "artifact: bad",
-        "train.ipynb": "alone.ipynb",
-        "evaluate.ipynb": "bad.ipynb",
+        "train: notebooks/train.ipynb": "train: alone.ipynb\n      working-directory: study",
+        "notebooks/evaluate.ipynb": "bad.ipynb",
     }
     copy(team, "notebooks-pipeline", uri | bad, "bad")
     result = team.run(timeout=SECONDS, secrets={"MLFLOW_TRACKING_URI": server.uri})
@@ -90,39 +92,63 @@ def test_a_chain_of_notebooks(team: Consumer, server: MlflowServer) -> None:
     assert [server.run(run_id).info["status"] for run_id in logged] == ["FINISHED", "FAILED"]
 
 
-def test_notebooks_on_several_runners(team: Consumer, server: MlflowServer) -> None:
-    """Two shards pass; then one fails, one passes, and the verdict is red."""
-    team.write("notebooks/a.ipynb", notebook("print(a)", parameters="a = 1"))
-    team.write("notebooks/b.ipynb", notebook("print(b)", parameters="b = 1"))
-    given = "shards: 2\n      changed-only: false\n      parameters: 'a: 5'"
+def test_notebooks_on_several_runners(team: Consumer, kernel: Path, server: MlflowServer) -> None:
+    """A push runs all notebooks of two projects; a pull request runs those that it affects, and one shard fails.
+
+    Both projects are called by one workflow. The pull request affects nothing of the second one, which is green.
+    """
+    for name in "abc":
+        team.write(f"notebooks/{name}.ipynb", notebook(f"print({name})", parameters=f"{name} = 1"))
+    settings = f"[execute-notebook]\npython = {json.dumps(str(kernel))}\n"
+    team.write("other/notebook-ci.toml", f"{settings}[execute-notebook.parameters]\nwhere = 'other'\n")
+    in_its_folder = "import pathlib\nassert pathlib.Path.cwd().name == where"
+    team.write("other/d.ipynb", notebook(in_its_folder, parameters="where = ''"))
     uri = "    secrets:\n      MLFLOW_TRACKING_URI: ${{ secrets.URI }}"
-    copy(team, "notebooks-sharded", {"shards: 4 # EDIT: on how many runners at most": f"{given}\n{uri}"})
-    logged = {}
-    for verdict in ("success", "failure"):
-        result = team.run(timeout=SECONDS, secrets={"URI": server.uri})
-        shards = {job.matrix["shard"]: job.result for job in result.legs("Notebooks/shards")}
-        assert shards == {"1": "success", "2": verdict}, result
-        collect = result.job("Notebooks/collect")
-        assert (result.job("Notebooks/plan").result, collect.result) == ("success", verdict), result
-        outputs = collect.step("collect").outputs
-        assert (outputs["executed"], outputs["failed"]) == ("2", "0" if verdict == "success" else "1")
-        logged[verdict] = server.run(collect.step("log").outputs["run-id"]).info["status"]
-        assert len(list(result.artifact("notebook-ci").rglob("*.ipynb"))) == 2
-        team.write("notebooks/b.ipynb", BAD)
-    assert logged == {"success": "FINISHED", "failure": "FAILED"}
+    called = "    uses: notebook-ci/notebook-ci/.github/workflows/notebook-ci.yml@v1\n    with:\n"
+    other = f"  other:\n    name: Other\n{called}      working-directory: other\n      artifact: notebook-ci-other\n"
+    given = f"shards: 2\n      parameters: 'a: 5'\n{uri}\n{other}{uri}"
+    copy(team, "notebooks-sharded", {"shards: 4 # EDIT: on how many runners at most": given})
+    result = team.run(timeout=SECONDS, secrets={"URI": server.uri})
+    for project, number in {"Notebooks": 3, "Other": 1}.items():
+        assert set(results(result, project).values()) == {"success"}, result
+        collect = result.job(f"{project}/collect")
+        assert [collect.step("collect").outputs[name] for name in ("executed", "failed")] == [str(number), "0"]
+        assert server.run(collect.step("log").outputs["run-id"]).info["status"] == "FINISHED"
+        artifact = result.artifact("notebook-ci" if project == "Notebooks" else "notebook-ci-other")
+        assert len(list(artifact.rglob("*.ipynb"))) == number
+
+    team.git("checkout", "--quiet", "-b", "change")
+    team.write("notebooks/b.ipynb", notebook("print(2)"))
+    team.write("notebooks/c.ipynb", BAD)
+    base = {"ref": "main", "repo": {"default_branch": "main"}}
+    payload = {"number": 1, "pull_request": {"number": 1, "base": base, "head": {"ref": "change"}}}
+    result = team.run("pull_request", payload=payload, timeout=SECONDS, secrets={"URI": server.uri})
+    plan = result.job("Notebooks/plan").step("plan")
+    assert [each["notebooks"] for each in json.loads(plan.outputs["matrix"])["include"]] == [
+        "notebooks/b.ipynb",
+        "notebooks/c.ipynb",
+    ], result
+    shards = {job.matrix["shard"]: job.result for job in result.legs("Notebooks/shards")}
+    assert shards == {"1": "success", "2": "failure"}, result
+    collect = result.job("Notebooks/collect")
+    assert collect.result == "failure"
+    assert [collect.step("collect").outputs[name] for name in ("executed", "failed")] == ["2", "1"]
+    assert server.run(collect.step("log").outputs["run-id"]).info["status"] == "FAILED"
+    assert results(result, "Other") == {"plan": "success", "shards": "skipped", "collect": "skipped"}, result
+    assert result.job("Other/plan").step("plan").outputs["count"] == "0"
 
 
 def test_a_night_with_a_canary(consumer: Consumer) -> None:
     """The lock passes; the newest version of a package, which the requirements allow, breaks a notebook."""
-    consumer.write("requirements.txt", "ipykernel\nsix==1.16.0\n")
-    consumer.write("requirements.in", "ipykernel\nsix\n")
-    consumer.write("notebooks/old.ipynb", notebook("import six\nassert six.__version__ == '1.16.0'"))
-    consumer.write("notebooks/any.ipynb", GOOD)
-    copy(consumer, "notebooks-nightly", {})
+    consumer.write("study/requirements.txt", "ipykernel\nsix==1.16.0\n")
+    consumer.write("study/requirements.in", "ipykernel\nsix\n")
+    consumer.write("study/notebooks/old.ipynb", notebook("import six\nassert six.__version__ == '1.16.0'"))
+    consumer.write("study/notebooks/any.ipynb", GOOD)
+    copy(consumer, "notebooks-nightly", {"# notebooks: notebooks/*.ipynb": "working-directory: study"})
     result = consumer.run("schedule", timeout=SECONDS)
     assert results(result, "Nightly") == {"locked": "success", "canary": "failure"}, result
-    error, notice = (each for each in result.job("Nightly/canary").annotations if each.file != "requirements.in")
-    assert (error.level, error.file) == ("error", "notebooks/old.ipynb")
+    error, notice = (each for each in result.job("Nightly/canary").annotations if each.file != "study/requirements.in")
+    assert (error.level, error.file) == ("error", "study/notebooks/old.ipynb")
     assert re.fullmatch(
         r"`notebooks/old.ipynb` passed in `locked`. These packages differ: `six` 1.16.0 -> 1\.\d+\.\d+.", notice.message
     )
