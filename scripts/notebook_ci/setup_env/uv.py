@@ -121,6 +121,7 @@ def doing(lines: Sequence[str]) -> str:
     return listed(list(parts.values()), MOST_NAMED) or step
 
 
+@functools.cache
 def identify(python: Path) -> PythonIdentity:
     """Ask an interpreter what it is. Raises SurroundingsError if it does not answer."""
     return ask(python, IDENTIFY, PythonIdentity, "-S")  # without its packages: there may be many

@@ -128,12 +128,13 @@ class Venv:
         records = [self.path / name for name in found if name.endswith(".dist-info/RECORD")]
         # Others are vendored, or of conda, which changes files when it builds a package.
         for record in (each for each in records if each.parents[1].name == "site-packages" and _is_of_uv(each)):
+            folder = str(record.parents[1].relative_to(self.path))
             for name, hashed, *_ in filter(None, csv.reader(record.read_text(encoding="utf-8").splitlines())):
-                path = os.path.normpath(record.parents[1].relative_to(self.path) / name)
                 algorithm, _, digest = hashed.partition("=")  # in base64 without padding
                 # Some wheels have byte-code, too, as numpy 2.2.2: it may have been compiled again.
                 if name.endswith(".pyc") or (os.name != "nt" and name.endswith(WINDOWS_BINARIES)):
                     continue
+                path = os.path.normpath(f"{folder}/{name}")
                 if algorithm == "sha256" and found.get(path) != base64.urlsafe_b64decode(f"{digest}=").hex():
                     altered.add(record.parent.name.partition("-")[0])
         return altered
