@@ -165,7 +165,6 @@ TEXT = json.dumps({"stages": STAGES}, indent=1)
         ({"dvc.yaml": "- stages"}, ALL),
         ({"dvc.yaml": "stages: [clean]"}, ALL),
         ({"dvc.yaml": pipeline({"clean": {"cmd": "${x}"}}), "new/dvc.yaml": "stages: {a: {cmd: '1'}}"}, ALL),
-        ({"dvc.yaml": f"{pipeline({'clean': {'cmd': 'new'}})}#{'x' * 300_000}"}, ALL),
         ({"dvc.yaml": pipeline({"other": {"cmd": "new"}}), "new/dvc.yaml": "stages: ["}, ALL),
         ({"sub/dvc.yaml": "stages: {later: {cmd: new, deps: [../models], outs: [later.csv]}}"}, {"later"} | ANY),
         ({"another/dvc.yaml": "stages: {x: {cmd: new, outs: [theirs.csv]}}"}, {"theirs", "repro", "api"}),

@@ -105,7 +105,7 @@ def test_a_recorded_image_is_a_valid_name(study: Path, uri: str) -> None:
     assert said(all_planned(study)) == []
     with pytest.raises(InputError) as refused:
         all_planned(study, RECORDED)
-    message = "`container` of `environment` in the notebook's metadata does not accept "
+    message = "`container` of `environment` in its metadata does not accept "
     assert refused.value.message.startswith(message)
     assert refused.value.file == "b.ipynb"
     all_planned(study, f"{RECORDED}[[plan-notebooks.for]]\nnotebooks = 'b.ipynb'\ncontainer = ''\n")

@@ -15,7 +15,6 @@ from notebook_ci.base.workspace import Workspace
 from notebook_ci.dvc.pointers import LOCK, PIPELINE, parse
 
 COMPARED = {PIPELINE, LOCK}  # stage by stage
-MOST_CHARACTERS = 200_000  # to read more as YAML takes longer than it saves
 _NO_SUCH_FILE = re.compile(r"does not exist in|exists on disk, but not in")
 
 
@@ -86,10 +85,8 @@ class Pipelines:
     def _add(self, path: str, text: str) -> None:
         self._are_known &= "${" not in text  # a template
         for name, body in _stages(text, path)[0].items():
-            # `params` without a file are in this one.
-            self.stages.setdefault(f"{path}:{name}", DvcStage()).text += (
-                f"{body} params.yaml" if "params" in body else body
-            )
+            stage = self.stages.setdefault(f"{path}:{name}", DvcStage())
+            stage.text += f"{body} params.yaml" if "params" in body else body  # where `params` without a file are
         for entry in parse(text, path):
             stage = self.stages[f"{path}:{entry.stage}"]
             (stage.outs if entry.is_output else stage.deps).add(entry.in_workspace)
@@ -103,8 +100,6 @@ class Pipelines:
             if done.returncode and not _NO_SUCH_FILE.search(done.output):
                 raise InputError(f"git cannot show `{path}`.")
             before = done.stdout
-        if max(len(now), len(before)) > MOST_CHARACTERS:
-            raise InputError(f"`{path}` is too long.")
         return now, before
 
 

@@ -83,10 +83,7 @@ def _folder(inputs: CollectInputs, workspace: Workspace) -> Path:
 
 
 def _artifacts(folder: Path, beginning: str) -> dict[str, list[RunFolder]]:
-    """Return the run directories by shard; those of the plan by an empty name.
-
-    If a `beginning` of names is given, only those count.
-    """
+    """Return the run directories whose names have a `beginning` (empty: any), by shard; the plan's by an empty name."""
     try:
         paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:

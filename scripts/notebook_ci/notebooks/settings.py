@@ -17,8 +17,8 @@ OWN = f"`{METADATA}` in the notebook's metadata"
 NOTEBOOKS = "notebooks"
 MOST_LABELS = 20
 _PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
-_IMAGE = re.compile(  # `host:port/path:tag@digest`, by the grammar of github.com/distribution/reference
-    rf"(?:[a-zA-Z0-9][a-zA-Z0-9.-]*(?::\d+)?/)?{_PART}(?:/{_PART})*(?::\w[\w.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?",
+_IMAGE = re.compile(  # `host:port/path:tag@digest` by the grammar of github.com/distribution/reference, or nothing
+    rf"(?:[a-zA-Z0-9][a-zA-Z0-9.-]*(?::\d+)?/)?{_PART}(?:/{_PART})*(?::\w[\w.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?|",
     re.ASCII,
 )
 
@@ -34,10 +34,9 @@ def _labels(value: object) -> tuple[str, ...]:
 
 
 def _image(value: object) -> str:
-    image = value.strip() if isinstance(value, str) else None
-    if image is None or (image and not _IMAGE.fullmatch(image)):
+    if not isinstance(value, str) or not _IMAGE.fullmatch(value.strip()):
         raise ValueError
-    return image
+    return value.strip()
 
 
 # Where a notebook runs: plan-notebooks reads these, and execute-notebook, which runs there, ignores them.

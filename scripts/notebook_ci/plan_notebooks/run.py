@@ -21,7 +21,6 @@ from notebook_ci.records.plan_notebooks import PlanNotebooksRecord
 from notebook_ci.records.run_directory import RunDirectory
 
 MOST_LISTED = 10
-RECORDED = "`environment` in the notebook's metadata"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,10 +84,7 @@ def _read(path: str, workspace: Workspace) -> Document | None:
 def _job(
     path: str, content: Document | None, inputs: PlanNotebooksInputs, matched: Mapping[str, Collection[str]]
 ) -> RunsOn:
-    """Return where a notebook runs: `for` wins over the notebook's own metadata, these over what others recorded there.
-
-    The inputs come last.
-    """
+    """Return where a notebook runs: `for` wins over its own metadata, over what Google recorded there, over inputs."""
     metadata = content.metadata.get(METADATA) if content else None
     # execute-notebook reports what else is wrong there.
     own = {name: raw for name, raw in metadata.items() if name in OF_JOBS} if isinstance(metadata, dict) else {}
@@ -98,5 +94,5 @@ def _job(
         given = {name: OF_JOBS[name].parse(raw) for each in (own, *ruled) for name, raw in each.items()}
         if inputs.recorded_containers and content and "container" not in given:
             recorded = document.container(content)
-            given |= checked({"container": recorded}, RECORDED, OF_JOBS) if recorded else {}
+            given |= checked({"container": recorded}, "`environment` in its metadata", OF_JOBS) if recorded else {}
     return RunsOn(**{"runner": inputs.runner, "container": inputs.container, **given})
