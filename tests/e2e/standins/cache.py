@@ -9,6 +9,7 @@ Not imitated: the branch an entry belongs to, and sizes and ages that make entri
 import hashlib
 import json
 import os
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from standins import toolkit
 
-ELSEWHERE = "ELSEWHERE"  # where an entry keeps paths outside the job's folders
+ELSEWHERE = "ELSEWHERE"  # the archive of paths outside the job's folders
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Entry:
         key: The key it was saved under.
         paths: The lines of the input `path`, folders of the job written as e.g. `$GITHUB_WORKSPACE`.
         saved_at: When it was saved, in nanoseconds of the Unix clock.
-        files: The folder of what was saved; in it a folder for each of the job's folders, e.g. `GITHUB_WORKSPACE`.
+        files: The folder of what was saved: an archive for each of the job's folders, e.g. `GITHUB_WORKSPACE.tar`.
     """
 
     key: str
@@ -89,9 +90,10 @@ def _restore() -> Entry | None:
     if toolkit.flag("lookup-only"):
         print(f"Cache found and can be restored from key: {entry.key}")
         return entry
-    for variable, folder in {**_job_folders(), ELSEWHERE: Path("/")}.items():
-        if (entry.files / variable).exists():
-            toolkit.copy_tree(entry.files / variable, folder)
+    for variable, folder in _folders().items():
+        if (archive := entry.files / f"{variable}.tar").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["tar", "--extract", "--file", archive, "--directory", folder], check=True)
     print(f"Cache restored from key: {entry.key}")
     return entry
 
@@ -119,8 +121,12 @@ def _save(key: str) -> None:
     name = hashlib.sha256(json.dumps([key, _paths()]).encode()).hexdigest()[:16]
     with tempfile.TemporaryDirectory(dir=_storage(), prefix=".saving-") as scratch:
         entry = Path(scratch) / "entry"
+        (entry / "files").mkdir(parents=True)
         for path in found:
-            toolkit.copy_tree(path, entry / "files" / _place(str(path)))
+            variable, inside = _place(path)
+            # As the real one does; a copy of all files of an environment would take seconds.
+            command: list[str | Path] = ["tar", "--posix", "--append", "--file", entry / "files" / f"{variable}.tar"]
+            subprocess.run([*command, "--directory", _folders()[variable], "--", inside], check=True)
         description = {"key": key, "paths": _paths(), "saved_at": time.time_ns()}
         (entry / "entry.json").write_text(json.dumps(description), encoding="utf-8")
         try:
@@ -156,10 +162,13 @@ def _portable(path: str) -> str:
     return path
 
 
-def _place(path: str) -> str:
-    """Where in an entry a path is kept."""
-    portable = _portable(path)
-    return portable[1:] if portable.startswith("$") else f"{ELSEWHERE}{portable}"
+def _place(path: Path) -> tuple[str, Path]:
+    """The folder that a path is kept for, by its name in `_folders`, and the path in it."""
+    return next((name, path.relative_to(folder)) for name, folder in _folders().items() if path.is_relative_to(folder))
+
+
+def _folders() -> dict[str, Path]:
+    return {**_job_folders(), ELSEWHERE: Path("/")}
 
 
 def _job_folders() -> dict[str, Path]:

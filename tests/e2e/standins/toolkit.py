@@ -74,10 +74,7 @@ def find(pattern: str) -> list[Path]:
 
 
 def copy_tree(source: Path, target: Path) -> None:
-    """Copy a file or a folder with links, modes and times kept; files that are in the way are replaced.
-
-    `cp` copies an environment in a tenth of the time that Python takes.
-    """
+    """Copy a file or a folder with links, modes and times kept; files that are in the way are replaced."""
     target.parent.mkdir(parents=True, exist_ok=True)
     kept = ["--recursive", "--no-dereference", "--preserve=mode,timestamps"]
     subprocess.run(["cp", *kept, "--remove-destination", "--no-target-directory", "--", source, target], check=True)
