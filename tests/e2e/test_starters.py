@@ -10,7 +10,7 @@ import pytest
 from harness import Consumer, Machine, Result
 from servers.docker import LOGIN, PASSWORD, Engine, Registry
 from servers.mlflow import MlflowServer
-from workflows import notebook, track
+from workflows import notebook, prepend, reuse, track
 
 # It makes byte-code of ipykernel and what it needs, which each job would otherwise compile.
 pytestmark = pytest.mark.usefixtures("kernel")
@@ -193,11 +193,13 @@ def docker(machine: Machine, engine: Engine) -> Iterator[Engine]:
         yield engine
 
 
-def test_an_image_of_a_release(consumer: Consumer, docker: Engine, login_registry: Registry, base_image: str) -> None:
+def test_an_image_of_a_release(
+    consumer: Consumer, docker: Engine, login_registry: Registry, base_image: str, kernel: Path
+) -> None:
     """One call pushes an image; the other one is stopped by a notebook, and neither logs in nor builds."""
-    consumer.write("requirements.txt", "ipykernel\n")
+    reuse(consumer, kernel)
     consumer.write("Dockerfile", f"FROM {base_image}\nCOPY notebooks /notebooks\n")
-    consumer.write("notebook-ci.toml", '[build-image]\ndockerfile = "Dockerfile"\n')
+    prepend(consumer, '[build-image]\ndockerfile = "Dockerfile"\n')
     consumer.write("notebooks/good.ipynb", GOOD)
     consumer.write("notebooks/bad.ipynb", BAD)
     edits = {

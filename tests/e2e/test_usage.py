@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from harness import Consumer, Job, Machine, Result, Suite, uses
-from workflows import HOSTILE, line_of, notebook, step, upload, workflow, workflow_of
+from workflows import HOSTILE, line_of, notebook, reuse, step, upload, workflow, workflow_of
 
 # It makes byte-code of ipykernel and what it needs, which each job would otherwise compile.
 pytestmark = pytest.mark.usefixtures("kernel")
@@ -23,9 +23,11 @@ SECONDS = 300
 
 
 @pytest.fixture
-def penguins(consumer: Consumer) -> Consumer:
-    """A repository with requirements and one good notebook."""
-    return with_a_notebook(consumer)
+def penguins(consumer: Consumer, kernel: Path) -> Consumer:
+    """A repository with one good notebook, and an environment that exists."""
+    with_a_notebook(consumer)
+    reuse(consumer, kernel)
+    return consumer
 
 
 def with_a_notebook(consumer: Consumer) -> Consumer:
@@ -244,7 +246,7 @@ def test_hostile_text_in_every_text_input(consumer: Consumer) -> None:
     assert "".join(outputs[0]["text"]) == f"{HOSTILE}\nsecond ' line\n"
 
 
-def test_a_notebook_that_prints_workflow_commands(consumer: Consumer) -> None:
+def test_a_notebook_that_prints_workflow_commands(penguins: Consumer) -> None:
     commands = [
         "::error file=x.py,line=1::printed",
         "::add-mask::passed",
@@ -254,8 +256,7 @@ def test_a_notebook_that_prints_workflow_commands(consumer: Consumer) -> None:
         "  ::warning::printed",
     ]
     printing = "\n".join(f"print({command!r})" for command in commands)
-    consumer.write("requirements.txt", REQUIREMENTS)
-    consumer.write(
+    penguins.write(
         "a.ipynb",
         notebook(
             f"import os, subprocess, sys\n{printing}",
@@ -266,7 +267,7 @@ def test_a_notebook_that_prints_workflow_commands(consumer: Consumer) -> None:
             "raise ValueError('\\n::error::raised\\n##[error]raised\\n::stop-commands::raised')",
         ),
     )
-    job = run(consumer, ENV, step("execute-notebook"))
+    job = run(penguins, ENV, step("execute-notebook"))
     assert job.result == "failure"
     found = [(each.level, each.file, each.title) for each in job.annotations]
     assert found == [("notice", "requirements.txt", ""), ("error", "a.ipynb", "ValueError in cell 5")]
@@ -304,35 +305,12 @@ def test_legs_of_a_matrix_have_records_that_merge(penguins: Consumer) -> None:
         "setup-env-leg-2.json",
     ]
     for alpha in (1, 2):
+        assert record(merged, f"setup-env-leg-{alpha}")["reused"]
         found = record(merged, f"execute-notebook-leg-{alpha}")
         assert found["slug"] == f"leg-{alpha}"
         assert found["notebooks"][0]["parameters"] == {"alpha": alpha}
         output = merged / found["notebooks"][0]["output"]
         assert json.loads(output.read_text(encoding="utf-8"))["cells"][-1]["outputs"][0]["text"] == [f"{alpha + 1}\n"]
-
-
-def test_a_second_run_takes_the_environment_from_the_cache(consumer: Consumer) -> None:
-    lock = ROOT / "requirements" / "pipeline.txt"  # hashed, and small
-    consumer.write("requirements.txt", lock.read_bytes())
-    temp = {"venv": str(consumer.folder / "venv")}  # on GitHub a job finds the same path again; act makes new ones
-    consumer.workflow(workflow(step("setup-env", **temp)))
-    first = consumer.run(timeout=SECONDS).job("test")
-    assert first.result == "success"
-    assert first.step("setup-env", "cache").outputs.get("cache-hit", "") != "true"
-    assert "Installed" in first.log
-
-    (consumer.folder / "venv").rename(consumer.folder / "gone")
-    second = consumer.run(timeout=SECONDS).job("test")
-    assert second.result == "success"
-    assert second.step("setup-env", "cache").outputs["cache-hit"] == "true"
-    assert "neither it nor `requirements.txt` has changed" in second.log
-    assert second.step("setup-env").outputs["env-digest"] == first.step("setup-env").outputs["env-digest"]
-
-    (consumer.folder / "venv").rename(consumer.folder / "gone too")
-    consumer.write("requirements.txt", lock.read_bytes() + b"# changed\n")
-    third = consumer.run(timeout=SECONDS).job("test")
-    assert third.step("setup-env", "cache").outputs.get("cache-hit", "") != "true"
-    assert "Installed" in third.log
 
 
 def test_the_workflow_of_the_readme(consumer: Consumer) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from harness import Consumer, uses
@@ -29,6 +30,19 @@ def track(consumer: Consumer) -> None:
     }
     for name, content in files.items():
         consumer.write(name, content)
+
+
+def prepend(consumer: Consumer, table: str) -> None:
+    """Add a table to the config file, before the others."""
+    path = consumer.path / "notebook-ci.toml"
+    others = path.read_text(encoding="utf-8") if path.exists() else ""
+    path.write_text(table + others, encoding="utf-8")
+
+
+def reuse(consumer: Consumer, kernel: Path) -> None:
+    """Let setup-env find the environment `kernel`, and check it, which costs less than a new one."""
+    consumer.write("requirements.txt", "ipykernel\nrich\n")
+    prepend(consumer, f"[setup-env]\nvenv = {json.dumps(str(kernel.parents[1]))}\n")
 
 
 def step(stage: str, name: str | None = None, **inputs: object) -> dict[str, Any]:
