@@ -101,14 +101,15 @@ def solve(lock: Lock, planned: CondaPlan, workspace: Workspace, console: Console
 
 def install(
     lock: Lock, planned: CondaPlan, prefix: Path, workspace: Workspace, console: Console, *, uses_cache: bool
-) -> None:
-    """Install the packages of conda into the folder `prefix`.
+) -> Sequence[str]:
+    """Install the packages of conda into the folder `prefix`. Return those that solving gave, here or in `solve`.
 
     Raises InputError if the file is wrong or its packages do not exist or fit together, SurroundingsError for a channel
     that cannot be reached.
     """
     order = replace(planned.installation, prefix=str(prefix.resolve()), uses_cache=uses_cache)
-    _ask(lock, order, planned, workspace, console)
+    solution = _ask(lock, order, planned, workspace, console)
+    return order.records or solution.records
 
 
 def _ask(lock: Lock, order: Installation, planned: CondaPlan, workspace: Workspace, console: Console) -> Solution:

@@ -23,5 +23,6 @@ class Installation:
 
 @dataclass(kw_only=True)
 class Solution(Reply):
-    records: list[str] = field(default_factory=list)  # the solved packages, in the format of `conda-meta`
+    # The packages that solving gave, in the format of `conda-meta`.
+    records: list[str] = field(default_factory=list)
     activation: dict[str, str] = field(default_factory=dict)  # variables that it sets, PATH among them

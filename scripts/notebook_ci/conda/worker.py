@@ -41,11 +41,7 @@ def work(installation: Installation, reply: Solution) -> None:
             os.environ["RATTLER_AUTH_FILE"] = str(file)
         try:
             client = Client.from_config(Config.from_toml("" if installation.verifies else "tls-no-verify = true"))
-            if installation.prefix:
-                asyncio.run(_install(installation, client, Path(folder)))
-            else:
-                solved = asyncio.run(_solved(installation, client, Path(folder)))
-                reply.records = sorted(record.to_json() for record in solved)
+            asyncio.run(_solve_and_install(installation, client, Path(folder), reply))
         except (NotebookCiError, OSError):
             raise
         except Exception as error:
@@ -56,9 +52,15 @@ def work(installation: Installation, reply: Solution) -> None:
         reply.activation = dict(after.items() - before.items())
 
 
-async def _install(installation: Installation, client: Client, scratch: Path) -> None:
-    records = [*map(_listed, installation.urls), *(_again(each, scratch) for each in installation.records)]
-    records = records or await _solved(installation, client, scratch)
+async def _solve_and_install(installation: Installation, client: Client, scratch: Path, reply: Solution) -> None:
+    known = [*map(_listed, installation.urls), *(_again(each, scratch) for each in installation.records)]
+    records = known or await _solved(installation, client, scratch)
+    if installation.prefix:
+        await _install(records, installation, client, scratch)
+    reply.records = [] if known else sorted(record.to_json() for record in records)
+
+
+async def _install(records: list[RepoDataRecord], installation: Installation, client: Client, scratch: Path) -> None:
     total = sum(record.size or 0 for record in records)
     worker.progress(f"  Installing {len(records)} packages of conda{f', {size(total)}' if total else ''}")
     for record in records:

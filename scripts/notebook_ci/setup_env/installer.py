@@ -3,10 +3,11 @@
 import functools
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeAlias
 
 from notebook_ci.base import isolation, process
 from notebook_ci.base.context import Context
@@ -31,6 +32,8 @@ MOST_NAMED = 5
 NO_CACHE = "UV_NO_CACHE"
 UV_MILESTONES = ("Resolved", "Prepared", "Installed", "Audited")
 
+KeyFor: TypeAlias = Callable[[Sequence[str]], str]  # gives the key of an environment for all packages, or for none
+
 
 @dataclass(frozen=True)
 class Installer:
@@ -42,16 +45,15 @@ class Installer:
     conda: CondaPlan | None  # of packages of conda
     resolved: Sequence[str] = ()  # the packages of a list that does not fix them
 
-    def create(self, python: Path | None, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
+    def create(self, python: Path | None, key_for: KeyFor, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
         """Create the environment again. If that fails, the old one stays. Without a `python`, the lock lists it.
 
-        Returns what is installed, and which of it was added to the packages of the lock. For `key`, see `venv.key`.
-        `read` has the SHA-256 of the lock's files by path. Raises InputError if the lock is wrong, else
-        SurroundingsError.
+        Returns what is installed, and which of it was added to the packages of the lock. `read` has the
+        SHA-256 of the lock's files by path. Raises InputError if the lock is wrong, else SurroundingsError.
         """
         try:
             with self.venv.replaced():
-                return self._create(python, key, read)
+                return self._create(python, key_for, read)
         except AlteredError as error:
             # uv links installed files to its cache: an edit of one changes the other.
             self.context.notice(
@@ -59,11 +61,14 @@ class Installer:
                 "Run `uv cache clean` to repair it."
             )
             uncached = replace(self.uv.workspace, environ={**self.uv.workspace.environ, NO_CACHE: "1"})
-            return replace(self, uv=replace(self.uv, workspace=uncached)).create(python, key, read)
+            return replace(self, uv=replace(self.uv, workspace=uncached)).create(python, key_for, read)
 
-    def _create(self, python: Path | None, key: str, read: Mapping[str, str]) -> tuple[Installed, dict[str, str]]:
+    def _create(
+        self, python: Path | None, key_for: KeyFor, read: Mapping[str, str]
+    ) -> tuple[Installed, dict[str, str]]:
         progress = self.uv.console.progress
         progress(f"Creating the environment `{self.venv.path}` from `{self.lock.name}`")
+        packages = self.resolved
         if python:
             self.uv.run(
                 f"The environment `{self.venv.path}` could not be created",
@@ -72,7 +77,9 @@ class Installer:
         elif self.conda:
             planned = self.conda.of(self.exported.urls, self.lock) if self.exported else self.conda
             console, uses_cache = self.uv.console, self._uses_cache
-            conda.install(self.lock, planned, self.venv.path, self.context, console, uses_cache=uses_cache)
+            where = self.venv.path
+            solved = conda.install(self.lock, planned, where, self.context, console, uses_cache=uses_cache)
+            packages = () if self.lock.lines() else solved  # what a part `pip` is resolved to is not known
         for line in self._install().splitlines():
             if line.startswith(UV_MILESTONES):
                 progress(f"  {line}")
@@ -82,8 +89,8 @@ class Installer:
             self._check()
         installed, is_aged = (locked, True) if KERNEL in locked.packages else self._with_kernel(locked)
         added = {name: installed.packages[name] for name in installed.packages.keys() - locked.packages.keys()}
-        if not (is_aged or self.lock.fixes_versions):
-            key = ""  # another time there may be a newer ipykernel
+        # Another time there may be a newer ipykernel.
+        key = key_for(packages) if is_aged or self.lock.fixes_versions else ""
         with heartbeat(progress, lambda: "byte-compiling"):
             env = isolation.for_others(self.context.environ)
             process.run([self.venv.python, *COMPILE], env=env, cwd=self.venv.path)

@@ -24,7 +24,7 @@ from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.setup_env import choice, contents, inference, pythons, unused, venv
 from notebook_ci.setup_env.activate import activate
 from notebook_ci.setup_env.inference import Inference
-from notebook_ci.setup_env.installer import Installer
+from notebook_ci.setup_env.installer import Installer, KeyFor
 from notebook_ci.setup_env.model import SetupEnvInputs
 from notebook_ci.setup_env.pythons import RequiredPython
 from notebook_ci.setup_env.resolution import resolve
@@ -39,7 +39,23 @@ class EnvironmentPlan(Plan):
     conda: CondaPlan | None  # of packages of conda
     inference: Inference | None = None  # the lock is written first, from this
     packages: Sequence[str] = ()  # of a list that does not fix all versions, after it was resolved
-    key: str = ""  # see `venv.key`; empty: an installation may always give something else
+    key: str = ""  # of the environment: see `key_for`
+
+    @property
+    def solves(self) -> bool:
+        """Whether solving gives all packages: a part `pip` is resolved beside packages of conda."""
+        return self.lock.kind == "conda" and not self.lock.lines()
+
+    def key_for(self, python: Path | None, workspace: Workspace) -> KeyFor:
+        """Return the function that gives the key; empty: an installation may always give something else.
+
+        Files are read now: somebody may edit them during an installation.
+        """
+        settings = uv_settings.of_installations(workspace.environ, workspace.cwd)
+        key = venv.key(self.lock, python, self.python.version, settings)
+        # Each installation warns of a stale lock.
+        is_exact = self.lock.fixes_versions and not self.lock.may_be_stale
+        return lambda packages: venv.key_with(key, packages) if packages or is_exact else ""
 
     def lines(self) -> Iterator[str]:
         yield from self.inference.lines() if self.inference else ()
@@ -84,16 +100,12 @@ def resolved(planned: EnvironmentPlan, python: Path | None, uv: Uv, problems: li
     if planned.inference and python:
         private_folder(uv.workspace.cwd)
         problems.extend(inference.write(planned.inference, lock, python, uv))
-    if planned.conda and lock.kind == "conda" and not lock.lines():  # with a part `pip`, nothing is reused
+    if planned.conda and planned.solves:
         solved = conda.solve(lock, planned.conda, uv.workspace, uv.console)
         planned = replace(planned, conda=solved, packages=solved.installation.records)
     elif python and lock.kind in {"plain", "pyproject"} and not lock.builds_local_code:
         planned = replace(planned, packages=resolve(lock, python, uv))
-    # Each installation warns of a stale lock.
-    is_exact = planned.packages or (lock.fixes_versions and not lock.may_be_stale)
-    others = [*planned.packages, *uv_settings.of_installations(uv.workspace.environ, uv.workspace.cwd)]
-    key = venv.key(lock, python, planned.python.version, others) if is_exact else ""
-    return replace(planned, key=key)
+    return replace(planned, key=planned.key_for(python, uv.workspace)(planned.packages))
 
 
 def cache(_: SetupEnvInputs, planned: EnvironmentPlan, workspace: Workspace, console: Console) -> dict[str, str]:
@@ -144,7 +156,9 @@ def _run(inputs: SetupEnvInputs, planned: EnvironmentPlan, context: Context, rec
     uv = Uv(context, context.console, context.files.artifacts / "install.log")
     python = None if planned.conda else pythons.find_or_download(uv, planned.python, context.problems)
     record.lock_file = lock.name
-    planned = resolved(planned, python, uv, context.problems)
+    if read_marker(folder.path).key or not planned.solves:  # else installing solves, too
+        planned = resolved(planned, python, uv, context.problems)
+    key_for = planned.key_for(python, context)
     record.fixed = lock.fixes_versions
     record.read = {lock.shown(path): sha256(path) for path in lock.read() if path.exists()}
     installed = None
@@ -158,7 +172,7 @@ def _run(inputs: SetupEnvInputs, planned: EnvironmentPlan, context: Context, rec
             path.write_text(without_users(masked(text)), encoding="utf-8")
             record.created[context.files.relative(path)] = sha256(path)
         installer = Installer(uv, lock, folder, context, exported, planned.conda, planned.packages)
-        installed, record.added = installer.create(python, planned.key, record.read)
+        installed, record.added = installer.create(python, key_for, record.read)
     else:
         context.console.progress(f"Reusing the environment `{folder.path}`: neither it nor `{lock.name}` has changed")
         record.reused, record.added = True, read_marker(folder.path).added

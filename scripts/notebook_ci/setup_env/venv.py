@@ -158,12 +158,12 @@ def location(given: str, slug: str, workspace: Workspace) -> Path:
     return path
 
 
-def key(lock: Lock, python: Path | None, required: str, others: Sequence[str] = ()) -> str:
+def key(lock: Lock, python: Path | None, required: str, settings: Sequence[str] = ()) -> str:
     """Return the key of an environment: SHA-256 of its lock and its Python. It is reused only for the same key.
 
-    `others` also decide what is installed: settings of uv, and all packages if the lock does not fix them. Without a
-    `python`, the lock lists it; then the platform counts, and the version that is `required`. The C library counts,
-    too: images of different systems have the same Python at the same path.
+    `settings` of uv also decide what is installed. Without a `python`, the lock lists it; then the platform counts, and
+    the version that is `required`. The C library counts, too: images of different systems have the same Python at the
+    same path.
 
     The names of the lock's files count, too, because the marker contains them. So does the folder of code that is
     imported from where it is: another copy of the repository has other code.
@@ -174,8 +174,13 @@ def key(lock: Lock, python: Path | None, required: str, others: Sequence[str] = 
     if python:
         base = identify(python)
         of_python = [str(python.resolve()), base.version, base.implementation, base.platform]
-    text = json.dumps([LAYOUT, lock.digest(), names, code, *others, *of_python, *platform.libc_ver()])
+    text = json.dumps([LAYOUT, lock.digest(), names, code, *settings, *of_python, *platform.libc_ver()])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def key_with(key: str, packages: Sequence[str]) -> str:
+    """Return the key of an environment of these packages, which its lock does not fix."""
+    return hashlib.sha256(json.dumps([key, *packages]).encode()).hexdigest()
 
 
 def digest(installed: Installed, commits: Mapping[str, str]) -> str:
