@@ -43,13 +43,15 @@ def test_byte_code_of_tests_is_no_change(environment: Venv, written: str, *, is_
     assert path.exists() != is_whole, "it is not trusted"
 
 
-def test_byte_compiling_runs_no_code_of_packages(tmp_path: Path) -> None:
+def test_byte_compiling_runs_no_code_of_packages_and_leaves_out_their_tests(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "v"], check=True)
     [packages] = (tmp_path / "v").glob("lib/*/site-packages")
     (packages / "x.pth").write_text(f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()\n")
-    (packages / "code.py").touch()
+    (packages / "x/tests").mkdir(parents=True)
+    for name in ("x/code.py", "x/wrong.py", "x/tests/code.py"):
+        (packages / name).write_text("" if "code" in name else "1 +")
     subprocess.run([tmp_path / "v/bin/python", *COMPILE], cwd=tmp_path / "v", check=True)
-    assert len(list(packages.rglob("code.*.pyc"))) == 1
+    assert [each.parts[-3] for each in packages.rglob("*.pyc")] == ["x"]
     assert not (tmp_path / "ran").exists()
 
 
