@@ -194,6 +194,36 @@ class Channel:
         lines = (f"{self.address(stem)}#{digest(self.path(stem), 'md5')}\n" for stem in stems)
         return f"# platform: {this_platform()}\n@EXPLICIT\n{''.join(lines)}"
 
+    def conda_lock(self, stems: Iterable[str], wheel: Path, url: str, metadata: str = "") -> str:
+        """Return a lock as conda-lock writes it, also of a wheel at a URL; a development package does not exist."""
+        rows = [(path.stem.rsplit("-", 2), self.address(stem), path) for stem in stems for path in [self.path(stem)]]
+        packages = [(name, version, "conda", url, digest(path), "main") for (name, version, _), url, path in rows]
+        name, version = wheel.name.split("-")[:2]
+        packages.append((name, version, "pip", url, digest(wheel), "main"))
+        packages.append(("nope", "1.0", "conda", f"{self.url}/noarch/nope-1.0-0.conda", "f" * 64, "dev"))
+        items = (
+            f"- name: {name}\n  version: '{version}'\n  manager: {manager}\n  platform: {this_platform()}\n"
+            f"  dependencies: {{}}\n  url: {url}\n  hash:\n    md5: {hashed[:32]}\n    sha256: {hashed}\n"
+            f"  category: {category}\n"
+            f"  optional: {'false' if category == 'main' else 'true'}\n"
+            for name, version, manager, url, hashed, category in packages
+        )
+        channels = "  channels:\n  - url: local\n    used_env_vars: []\n"
+        own = metadata or "  content_hash: {}\n  sources: []\n"
+        return f"version: 1\nmetadata:\n{own}{channels}  platforms:\n  - {this_platform()}\npackage:\n{''.join(items)}"
+
+    def pixi_lock(self, stems: Iterable[str], wheel: Path, url: str) -> str:
+        """Return a lock as pixi writes it (version 6 of its format), also of a wheel at a URL."""
+        urls = {self.address(stem): digest(self.path(stem)) for stem in stems}
+        listed = "".join(f"      - conda: {each}\n" for each in urls)
+        items = "".join(f"- conda: {each}\n  sha256: {hashed}\n" for each, hashed in urls.items())
+        name, version = wheel.name.split("-")[:2]
+        return (
+            f"version: 6\nenvironments:\n  default:\n    channels:\n    - url: {self.url}/\n    packages:\n"
+            f"      {this_platform()}:\n{listed}      - pypi: {url}\npackages:\n{items}"
+            f"- pypi: {url}\n  name: {name}\n  version: '{version}'\n  sha256: {digest(wheel)}\n"
+        )
+
 
 def make(folder: Path, others: Iterable[Package] = ()) -> Path:
     """Make the files of a channel of small packages or of others. It is also its own channel `local`."""

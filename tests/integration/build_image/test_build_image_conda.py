@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from integration.build_image.images import NOTEBOOK, Image, Repository, run
-from integration.index_server import IndexServer, digest, make_wheel, serve
+from integration.index_server import IndexServer, make_wheel, serve
 from integration.suite import notebook, parameters
-from notebook_ci.base.conda import this_platform
 from notebook_ci.build_image import packages
 from notebook_ci.setup_env import venv
 from notebook_ci.setup_env.uv import Installed
@@ -141,27 +140,24 @@ def _has_no_credentials(image: Image, run_directory: Path) -> None:
     assert set(found.stdout.splitlines()) == {"hello 1.0"}
 
 
-def test_a_lock_of_pixi_without_setup_env(studio: Studio, tmp_path: Path) -> None:
-    """Its packages need no solving."""
+def test_locks_without_setup_env(studio: Studio, tmp_path: Path) -> None:
+    """Their packages need no solving."""
     channel, workspace, stems = studio.channel, studio.repository.workspace, ("python", "greet-2.0", "ipykernel")
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     wheel = make_wheel(wheels, "nbone")
+    workspace.write("pixi.toml", "[dependencies]\ngreet = '2.*'\n")
     with serve(IndexServer(wheels)) as index:
-        urls = {channel.address(stem): digest(channel.path(stem)) for stem in stems}
-        listed = "".join(f"      - conda: {url}\n" for url in urls)
-        items = "".join(f"- conda: {url}\n  sha256: {hashed}\n" for url, hashed in urls.items())
-        pypi = index.url(f"/files/{wheel.name}")
-        lock = (
-            f"version: 6\nenvironments:\n  default:\n    channels:\n    - url: {channel.url}/\n    packages:\n"
-            f"      {this_platform()}:\n{listed}      - pypi: {pypi}\npackages:\n{items}"
-            f"- pypi: {pypi}\n  name: nbone\n  version: '1.0'\n  sha256: {digest(wheel)}\n"
-        )
-        workspace.write("pixi.toml", "[dependencies]\ngreet = '2.*'\n")
-        workspace.write("pixi.lock", lock)
-        found = studio.image("pixi", requirements="pixi.lock").record
-    assert found["conda_packages"] == {"greet": "2.0 0", "ipykernel": "1.0 0", "python": f"{python().version} 0"}
-    assert found["packages"] == {"greet": "2.0", "ipykernel": "1.0", "nbone": "1.0"}
+        of_wheel = wheel, index.url(f"/files/{wheel.name}")
+        lock = channel.pixi_lock(stems, *of_wheel)
+        texts = {"conda-lock.yml": channel.conda_lock(stems, *of_wheel), "pixi.lock": lock}
+        for name, text in {**texts, "list.txt": channel.explicit(*stems)}.items():
+            workspace.write(name, text)
+            found = studio.image(name.partition(".")[0], requirements=name).record
+            conda = {"greet": "2.0 0", "ipykernel": "1.0 0", "python": f"{python().version} 0"}
+            own = {"nbone": "1.0"} if name in texts else {}
+            assert found["conda_packages"] == conda
+            assert found["packages"] == {"greet": "2.0", "ipykernel": "1.0", **own}
     workspace.write("pixi.toml", "[dependencies]\ngreet = '1.*'\n")
     stale = "`pixi.lock` no longer matches its `pixi.toml`. Run `pixi lock`, and commit the new `pixi.lock`."
     assert studio.says("pixi.lock", lock) == (2, stale)

@@ -1,7 +1,5 @@
 """setup-env installs `conda-lock.yml` and `pixi.lock`: from a channel and an index, both on loopback."""
 
-from collections.abc import Callable
-
 import pytest
 
 from integration.index_server import digest
@@ -34,50 +32,19 @@ FILES = {"conda-lock.yml": ("environment.yml", ENVIRONMENT), "pixi.lock": ("pixi
 each_lock = pytest.mark.parametrize("name", FILES)
 
 
-def conda_lock(shop: Shop, channel: Channel) -> str:
-    """Return a lock as conda-lock writes it; a development package does not exist."""
-    wheel = next(shop.index.folder.glob("nbone-*.whl"))
-    rows = [(path.stem.rsplit("-", 2), channel.address(stem), path) for stem in STEMS for path in [channel.path(stem)]]
-    packages = [(name, version, "conda", url, digest(path), "main") for (name, version, _), url, path in rows]
-    packages.append(("nbone", "1.0", "pip", shop.index.url(f"/files/{wheel.name}"), digest(wheel), "main"))
-    packages.append(("nope", "1.0", "conda", f"{channel.url}/noarch/nope-1.0-0.conda", "f" * 64, "dev"))
-    items = (
-        f"- name: {name}\n  version: '{version}'\n  manager: {manager}\n  platform: {this_platform()}\n"
-        f"  dependencies: {{}}\n  url: {url}\n  hash:\n    md5: {hashed[:32]}\n    sha256: {hashed}\n"
-        f"  category: {category}\n"
-        f"  optional: {'false' if category == 'main' else 'true'}\n"
-        for name, version, manager, url, hashed, category in packages
-    )
-    channels = "  channels:\n  - url: local\n    used_env_vars: []\n"
-    platforms = f"  platforms:\n  - {this_platform()}\n  sources:\n  - environment.yml\n"
-    return f"version: 1\nmetadata:\n  content_hash:\n{HASHES}{channels}{platforms}package:\n{''.join(items)}"
-
-
-def pixi_lock(shop: Shop, channel: Channel) -> str:
-    """Return a lock as pixi writes it (version 6 of its format)."""
+def text_of(name: str, shop: Shop, channel: Channel) -> str:
     wheel = next(shop.index.folder.glob("nbone-*.whl"))
     url = shop.index.url(f"/files/{wheel.name}")
-    addresses = [channel.address(stem) for stem in STEMS]
-    listed = "".join(f"      - conda: {each}\n" for each in addresses)
-    items = "".join(
-        f"- conda: {each}\n  sha256: {digest(channel.path(stem))}\n"
-        for each, stem in zip(addresses, STEMS, strict=True)
-    )
-    return (
-        f"version: 6\nenvironments:\n  default:\n    channels:\n    - url: {channel.url}/\n    packages:\n"
-        f"      {this_platform()}:\n{listed}      - pypi: {url}\n"
-        f"packages:\n{items}- pypi: {url}\n  name: nbone\n  version: '1.0'\n  sha256: {digest(wheel)}\n"
-    )
-
-
-TEXTS: dict[str, Callable[[Shop, Channel], str]] = {"conda-lock.yml": conda_lock, "pixi.lock": pixi_lock}
+    if name == "pixi.lock":
+        return channel.pixi_lock(STEMS, wheel, url)
+    return channel.conda_lock(STEMS, wheel, url, f"  content_hash:\n{HASHES}  sources:\n  - environment.yml\n")
 
 
 @each_lock
 def test_a_lock_is_installed_and_reused_while_it_is_fresh(shop: Shop, channel: Channel, name: str) -> None:
     beside, text = FILES[name]
     shop.workspace.write(beside, text)
-    shop.workspace.write(name, TEXTS[name](shop, channel))
+    shop.workspace.write(name, text_of(name, shop, channel))
     done = shop.setup()
     assert done.code == 0, done.log
     assert done.record["conda_packages"] == CONDA
@@ -100,7 +67,7 @@ def test_a_lock_is_installed_and_reused_while_it_is_fresh(shop: Shop, channel: C
 def test_a_lock_that_cannot_be_used_is_refused(shop: Shop, channel: Channel, name: str) -> None:
     beside, text = FILES[name]
     shop.workspace.write(beside, text)
-    right = TEXTS[name](shop, channel)
+    right = text_of(name, shop, channel)
     tool = {"conda-lock.yml": "conda-lock", "pixi.lock": "py-rattler"}[name]
     changed = right.replace(digest(channel.path("greet-1.0")), "f" * 64)
     cases = [
