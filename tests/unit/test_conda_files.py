@@ -45,7 +45,7 @@ def read(folder: Path, text: str) -> conda.EnvironmentFile:
 def test_an_environment_is_read_with_the_lines_of_its_part_pip(tmp_path: Path) -> None:
     found = read(tmp_path, ENVIRONMENT)
     assert found.channels == ("conda-forge", "defaults")
-    assert found.packages == ("python=3.11", "numpy >=2", "pip")
+    assert [(line.number, line.text) for line in found.packages] == [(4, "python=3.11"), (5, "numpy >=2"), (6, "pip")]
     assert [(line.number, line.text) for line in found.pip] == [(8, "-r requirements.txt"), (9, "rich")]
     assert found.pip[0].included == tmp_path / "requirements.txt"
     assert found.variables == {"GREETING": "hello", "COUNT": "3"}
@@ -91,7 +91,10 @@ def test_an_environment_written_on_windows_is_read(tmp_path: Path, encoding: str
     (tmp_path / "environment.yml").write_bytes(text.replace("\n", "\r\n").encode(encoding))
     found = conda.read(tmp_path / "environment.yml", "environment.yml")
     assert [(line.number, line.text) for line in found.pip] == [(8, "-r requirements.txt"), (9, "rich"), (9, "httpx")]
-    assert (found.packages, found.variables["COUNT"]) == (("python=3.11", "numpy >=2", "pip"), "")
+    assert ([line.text for line in found.packages], found.variables["COUNT"]) == (
+        ["python=3.11", "numpy >=2", "pip"],
+        "",
+    )
 
 
 HERE = this_platform()

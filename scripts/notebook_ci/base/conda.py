@@ -32,7 +32,7 @@ _HINT = "Write it as `conda env export --from-history` does."
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentFile:
     channels: tuple[str, ...] = ()
-    packages: tuple[str, ...] = ()  # as conda writes requirements: `numpy>=2`, `conda-forge::numpy`
+    packages: tuple[Line, ...] = ()  # as conda writes requirements: `numpy>=2`, `conda-forge::numpy`
     pip: tuple[Line, ...] = ()  # the lines of a requirements file
     variables: Mapping[str, str] = field(default_factory=dict)  # that activation sets
 
@@ -109,14 +109,14 @@ def read(path: Path, name: str) -> EnvironmentFile:
         return EnvironmentFile()
     if not (isinstance(content, dict) and "dependencies" in content):
         raise InputError(f"{origin} is not an environment of conda: it has no `dependencies`.", hint=_HINT, file=name)
-    packages: list[str] = []
+    packages: list[Line] = []
     pip: list[Line] = []
     for item, line in _items(content, "dependencies", name):
         if isinstance(item, dict) and item.keys() == {"pip"}:
             texts = ((_text(each, name, number), number or 0) for each, number in _items(item, "pip", name))
             pip += [Line(path, number, each) for text, number in texts for each in text.splitlines()]
         else:
-            packages.append(_text(item, name, line))
+            packages.append(Line(path, line or 0, _text(item, name, line)))
     variables = yaml12.as_map(content.get("variables"), f"`variables` of {origin}")
     for key, value in variables.items():
         if not _VARIABLE.fullmatch(str(key)) or "\0" in str(value):

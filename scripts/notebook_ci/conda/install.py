@@ -1,5 +1,6 @@
 """Creates an environment of conda: what is installed from where, and the call of the worker."""
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from notebook_ci.base.heartbeat import heartbeat
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.masking import learn
 from notebook_ci.base.process import Deadline
+from notebook_ci.base.requirements_file import Line
 from notebook_ci.base.texts import quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.conda import settings
@@ -63,7 +65,8 @@ def plan(lock: Lock, python: str, workspace: Workspace) -> CondaPlan:
     channels: list[str] = []
     packages: list[str] = []
     if lock.kind == "conda":
-        split = [each.rpartition("::") for each in (*lock.environment.packages, f"python={python}".rstrip("="))]
+        listed = [each.text for each in lock.environment.packages]
+        split = [each.rpartition("::") for each in (*listed, f"python={python}".rstrip("="))]
         given = [*lock.environment.channels, *(channel for channel, _, _ in split if channel)]
         names = [*given, *([] if "nodefaults" in given else found.channels)]
         channels, of_file = separated(found.addresses(names or ["defaults"]))
@@ -133,12 +136,22 @@ def _ask(lock: Lock, order: Installation, planned: CondaPlan, workspace: Workspa
     except worker.TooSlow as error:
         raise SurroundingsError(f"{NAME} did not install {quote(lock.name)} within {SECONDS} s.") from error
     for problem in reply.errors:
-        raise located(problem, lock.name)
+        raise located(problem, lock.name, lock.environment.packages)
     return reply
 
 
-def located(error: NotebookCiError, lock: str) -> NotebookCiError:
-    """Return an error of the worker, with the name of the file if that may be wrong."""
+def located(error: NotebookCiError, lock: str, packages: Sequence[Line] = ()) -> NotebookCiError:
+    """Return an error of the worker, with the name of the file if that may be wrong.
+
+    If it names exactly one of the file's `packages`, its line is added.
+    """
     if isinstance(error, InputError):
+        named = {each.number for each in packages if _is_named(each, error.message)}
+        error.line = named.pop() if len(named) == 1 else None
         error.message, error.file = f"{quote(lock)} cannot be installed: {error.message}", lock
     return error
+
+
+def _is_named(package: Line, message: str) -> bool:
+    name = re.match(r"[\w.-]+", package.text.rpartition("::")[2])
+    return bool(name and re.search(rf"(?<![\w.-]){re.escape(name[0])}(?![\w.-])", message, re.IGNORECASE))

@@ -39,8 +39,8 @@ def top_level(lock: Lock) -> list[str]:
         packages = [each for path in lock.files() for each in _LISTED.finditer(read(path, lock.shown(path)))]
         names = [each["name"] for each in packages if "# via" not in each["rest"] or "-r " in each["rest"]]
     elif lock.format.is_conda:
-        lines = [*lock.environment.packages, *(line.text for line in lock.lines())]
-        names = [found[0] for each in lines if (found := _NAME.match(each.rpartition("::")[2]))]
+        lines = [*lock.environment.packages, *lock.lines()]
+        names = [found[0] for each in lines if (found := _NAME.match(each.text.rpartition("::")[2]))]
     else:
         content = lock.project()
         requirements = table(content, "project").get("dependencies", ())

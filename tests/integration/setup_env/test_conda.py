@@ -32,7 +32,7 @@ LOGIN = "ann:s3cret-pass"
 
 
 def environment(*packages: str, channel: str = "local") -> str:
-    return f"channels: [{channel}]\ndependencies: [{', '.join(map(json.dumps, packages))}]\n"
+    return "\n".join([f"channels: [{channel}]", "dependencies:", *(f"- {json.dumps(each)}" for each in packages), ""])
 
 
 @pytest.fixture
@@ -152,20 +152,24 @@ def test_an_environment_is_solved_again_and_reused_if_the_packages_are_the_same(
 
 
 @pytest.mark.parametrize(
-    ("packages", "message"),
+    ("packages", "line", "message"),
     [
-        (["nope>=1"], "no channel has `nope >=1` for this platform. Check name and version"),
-        (["needs-old", "greet=2"], "its packages do not fit together. needs-old * cannot be installed because there"),
-        (["greet=>2"], "`greet=>2` is not valid: unable to parse version spec: =>2. Write `numpy`,"),
-        (["none::greet"], "there is no channel at `{url}/none/`. Correct `channels`."),
+        (["nope>=1"], 4, "no channel has `nope >=1` for this platform. Check name and version"),
+        (
+            ["needs-old", "greet=2"],
+            0,
+            "its packages do not fit together. needs-old * cannot be installed because there",
+        ),
+        (["greet=>2"], 4, "`greet=>2` is not valid: unable to parse version spec: =>2. Write `numpy`,"),
+        (["none::greet"], 0, "there is no channel at `{url}/none/`. Correct `channels`."),
     ],
 )
-def test_a_wrong_environment(conda: Shop, channel: Channel, packages: list[str], message: str) -> None:
+def test_a_wrong_environment(conda: Shop, channel: Channel, packages: list[str], line: int, message: str) -> None:
     conda.workspace.write("environment.yml", environment("python", *packages))
     done = conda.setup()
     [error] = done.annotations()
     expected = f"`environment.yml` cannot be installed: {message.format(url=channel.url)}"
-    assert (done.code, error.message[: len(expected)], error.place[0]) == (2, expected, "environment.yml")
+    assert (done.code, error.message[: len(expected)], error.place) == (2, expected, ("environment.yml", line))
     assert not list((conda.workspace.runner_temp).glob("notebook-ci-venv/bin/*"))
 
 
