@@ -3,8 +3,10 @@
 import contextlib
 import io
 import json
+import os
+import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,17 +57,38 @@ def run_here(
     workspace: Workspace,
     command: Command[Any],
     inputs: Mapping[str, str] | str,
-    environ: Mapping[str, str] | None = None,
+    environ: Mapping[str, str | None] | None = None,
     flags: Iterable[str] = (),
 ) -> Done:
-    """Run a command as a step of a runner, in this process: for what is planned, or refused before a tool is needed."""
+    """Run a command as a step of a runner, in this process, which costs a third of a second less than its own."""
     workspace.create_runner_files()
-    environ = {**workspace.environ, **workspace.runner_environ, **(environ or {})}
+    given = {**workspace.environ, **workspace.runner_environ, **(environ or {})}
+    variables = {name: value for name, value in given.items() if value is not None}
     stdin = io.StringIO(inputs if isinstance(inputs, str) else json.dumps(dict(inputs), ensure_ascii=False))
     log, began = io.StringIO(), time.monotonic()
-    with contextlib.chdir(workspace.folder), contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-        code = command.main(["--inputs-from-stdin", *flags], environ, stdin)
+    with (
+        contextlib.chdir(workspace.folder),
+        contextlib.redirect_stdout(log),
+        contextlib.redirect_stderr(log),
+        _only(variables),
+    ):
+        code = command.main(["--inputs-from-stdin", *flags], variables, stdin)
     return workspace.done(code, log.getvalue(), time.monotonic() - began)
+
+
+@contextlib.contextmanager
+def _only(variables: Mapping[str, str]) -> Iterator[None]:
+    """Give this process the environment of the step, and its temporary folder."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(variables)
+    tempfile.tempdir = None
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        tempfile.tempdir = None
 
 
 def assert_refused(done: Done, case: Case, message: str) -> None:

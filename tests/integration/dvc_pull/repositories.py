@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dvc_pull import STAGE
+from integration.refusals import run_here
 from integration.suite import ROOT, Done, Workspace, base_environ
 
 RAW = "id,species\n1,Adelie\n2,Gentoo\n3,Chinstrap\n"
@@ -148,7 +150,7 @@ def site(workspace: Workspace) -> dict[str, str]:
 def pull(checkout: Checkout, environ: Mapping[str, str] | None = None, **inputs: str) -> Done:
     """Run the stage; `dvc_dir` is the input `dvc-dir`."""
     given = {name.replace("_", "-"): value for name, value in inputs.items()}
-    return checkout.workspace.run("dvc-pull", given, environ={**site(checkout.workspace), **(environ or {})})
+    return run_here(checkout.workspace, STAGE, given, {**site(checkout.workspace), **(environ or {})})
 
 
 def expect(done: Done, code: int) -> list[tuple[str, int, str]]:

@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from dvc_pull import STAGE
 from integration.dvc_pull.repositories import (
     IMAGES,
     KEYS,
@@ -27,6 +28,7 @@ from integration.dvc_pull.repositories import (
     site,
     spoil,
 )
+from integration.refusals import run_here
 from integration.suite import ROOT, Workspace, wait_until
 from servers.files import serve_files
 from servers.s3 import S3
@@ -433,7 +435,7 @@ def test_s3_with_versions(workspace: Workspace, s3: S3) -> None:
 
 
 def key(checkout: Checkout, environ: dict[str, str] | None = None, **inputs: str) -> dict[str, str]:
-    done = checkout.workspace.run("dvc-pull", inputs, environ=environ, flags=["--name-cache"])
+    done = run_here(checkout.workspace, STAGE, inputs, environ, ["--name-cache"])
     assert done.code == 0, done.log
     return dict(done.outputs)
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from dvc_pull import STAGE
 from integration.dvc_pull.conditions import CONFIG, FORKS, POINTER, remote, write
 from integration.dvc_pull.repositories import IMAGES, RAW, Checkout, expect, md5, pull, site
+from integration.refusals import run_here
 from integration.suite import ROOT, base_environ
 
 
@@ -295,7 +297,7 @@ def test_each_is_one_clear_error(checkout: Checkout, name: str) -> None:
     case = CASES[name]
     case.spoil(checkout)
     before = checkout.listing()
-    done = checkout.workspace.run("dvc-pull", case.inputs, environ=site(checkout.workspace))
+    done = run_here(checkout.workspace, STAGE, case.inputs, site(checkout.workspace))
     errors = expect(done, case.code)
     assert "s3cr3t" not in done.log
     file, line, message = errors[0]

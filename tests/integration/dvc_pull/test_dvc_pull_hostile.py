@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from dvc_pull import STAGE
 from integration.dvc_pull.repositories import IMAGES, RAW, Checkout, expect, git, md5, pull
+from integration.refusals import run_here
 from integration.suite import Workspace
 
 CONFIG = ".dvc/config"
@@ -239,7 +241,7 @@ def test_a_good_list_passes(checkout: Checkout) -> None:
 @pytest.mark.parametrize(("flags", "code"), [([], 2), (["--name-cache"], 0)])
 def test_a_very_long_folder(checkout: Checkout, flags: list[str], code: int) -> None:
     for name in ("dvc-dir", "working-directory"):
-        done = checkout.workspace.run("dvc-pull", {name: "a" * 5000}, flags=flags)
+        done = run_here(checkout.workspace, STAGE, {name: "a" * 5000}, flags=flags)
         assert "Traceback" not in done.log
         assert done.code == code
 
@@ -259,7 +261,7 @@ def key(workspace: Workspace, folder: str) -> dict[str, str]:
     workspace.write(
         CONFIG, f"[core]\nremote = s\n[cache]\ndir = {folder}\n['remote \"s\"']\nurl = https://data.example/x\n"
     )
-    return dict(workspace.run("dvc-pull", {}, flags=["--name-cache"]).outputs)
+    return dict(run_here(workspace, STAGE, {}, flags=["--name-cache"]).outputs)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from integration.refusals import run_here
 from integration.suite import Done, Workspace
+from log_run import STAGE
 from notebook_ci.base.workspace import Workspace as StageWorkspace
 from notebook_ci.records.dvc_pull import DvcPullRecord
 from notebook_ci.records.run_directory import RunDirectory
@@ -17,12 +19,12 @@ def log(workspace: Workspace, uri: str, environ: Any = None, *, prefix: Any = ()
     if not (workspace.folder / "run").exists():
         record(workspace)
     given = {name.replace("_", "-"): value for name, value in inputs.items()}
-    done = workspace.run(
-        "log-run",
-        {"tracking-uri": uri, "run-dir": "run", "experiment": "e", **given},
-        environ=SHORT | dict(environ or {}),
-        prefix=prefix,
-    )
+    inputs = {"tracking-uri": uri, "run-dir": "run", "experiment": "e", **given}
+    variables = SHORT | dict(environ or {})
+    if prefix:
+        done = workspace.run("log-run", inputs, environ=variables, prefix=prefix)
+    else:
+        done = run_here(workspace, STAGE, inputs, variables)
     assert done.seconds < MOST_SECONDS, done.log
     assert not workspace.leftovers()
     assert not list(workspace.base.rglob(".notebook-ci-*/"))

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from integration.refusals import run_here
 from integration.suite import Done, Workspace
+from log_run import STAGE
 from notebook_ci.base.workspace import Workspace as StageWorkspace
 from notebook_ci.records.dvc_pull import DvcPullRecord, PulledData
 from notebook_ci.records.execute_notebook import ExecuteRecord, NotebookResult
@@ -53,7 +55,7 @@ def pull_record() -> Record:
 
 def log(workspace: Workspace, uri: str = "", environ: Mapping[str, str | None] | None = None, **inputs: str) -> Done:
     given = {name.replace("_", "-"): value for name, value in inputs.items()}
-    return workspace.run("log-run", {"tracking-uri": uri, "run-dir": "run", **given}, environ=environ)
+    return run_here(workspace, STAGE, {"tracking-uri": uri, "run-dir": "run", **given}, environ)
 
 
 def logged(server: MlflowServer, done: Done) -> Run:
