@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from integration.local_package import local_package
-from integration.suite import PROJECT, Done, Workspace, code, notebook
+from integration.suite import PROJECT, Done, Workspace, code, notebook, uncompiled_environment
 
 
 def test_an_environment_with_code_of_the_repository_is_not_reused(workspace: Workspace) -> None:
@@ -36,12 +36,10 @@ def test_an_environment_with_code_of_the_repository_is_not_reused(workspace: Wor
 
 def test_an_output_widget(workspace: Workspace) -> None:
     """A reply that comes while something is sent was never read: the cell hung for good."""
-    workspace.write("requirements.txt", "ipykernel\nipywidgets\n")
-    made = workspace.run("setup-env", {})
-    assert made.code == 0, made.log
+    python = uncompiled_environment(workspace.base / "venv", "ipykernel", "ipywidgets")
     source = "import ipywidgets\nout = ipywidgets.Output()\nwith out:\n    print('hello')"
     workspace.write("a.ipynb", notebook(source, "print('next')\nout"))
-    done = workspace.run("execute-notebook", {"cell-timeout": "30"})
+    done = workspace.execute(python, cell_timeout="30")
     assert done.code == 0, done.log
     assert done.printed("a.ipynb") == "next\n"
     assert "hello" in json.dumps(done.executed("a.ipynb")["metadata"]["widgets"])

@@ -68,6 +68,7 @@ def statuses(done: Done) -> dict[str, str]:
     return {name: record["status"] for name, record in records(done).items()}
 
 
+@pytest.mark.usefixtures("logs_to_server")
 def test_what_nobody_named_and_has_nothing_to_do_is_skipped_with_its_reason(study: Workspace) -> None:
     done = run(study, parameters="alpha: 41")
     assert done.code == 0, done.log
@@ -331,9 +332,14 @@ def in_two_calls(study: Workspace, **inputs: str) -> tuple[Done, Done]:
 
 
 @pytest.mark.usefixtures("logs_to_server")
-def test_a_chain_in_two_calls_is_one_chain(study: Workspace) -> None:
-    study.write("requirements.txt", REQUIREMENTS)
+def test_a_chain_in_two_calls_is_one_chain(study: Workspace, kernel: Path) -> None:
+    """setup-env finds an environment of the same packages, and checks it, which costs less than a new one."""
+    study.write("requirements.txt", "ipykernel\nrich\n")
     without_python(study)
+    path = study.folder / "notebook-ci.toml"
+    study.write(
+        path.name, f"{path.read_text(encoding='utf-8')}[setup-env]\nvenv = {json.dumps(str(kernel.parents[1]))}\n"
+    )
     first, second = in_two_calls(study)
     assert (first.code, second.code) == (0, 0), first.log + second.log
     assert first.outputs.keys() == {"done", "env-digest", "data-digest"}
@@ -347,6 +353,7 @@ def test_a_chain_in_two_calls_is_one_chain(study: Workspace) -> None:
     assert second.outputs["status"] == "passed"
     assert second.outputs["env-digest"] == first.outputs["env-digest"] != ""
     assert records(second)["execute-notebook"]["python"] == records(second)["setup-env"]["python"]
+    assert records(second)["setup-env"]["reused"]
 
 
 @pytest.mark.usefixtures("logs_to_server")
@@ -406,15 +413,15 @@ def chain(workspace: Workspace, stages: str = "execute-notebook") -> Done:
 def test_a_tool_environment_that_a_notebook_changed_and_sealed_anew_is_made_again(attacked: Workspace) -> None:
     source = """
 from notebook_ci.tools import integrity
-[tool] = glob.glob(TOOLS + '/execute-notebook-*')
-[module] = glob.glob(tool + '/lib/python*/site-packages/papermill/__init__.py')
+[tool] = glob.glob(TOOLS + '/pipeline-*')
+[module] = glob.glob(tool + '/lib/python*/site-packages/ruamel/yaml/__init__.py')
 os.chmod(module, 0o644)
 with open(module, 'a') as file:
     file.write(EVIL)
 integrity.seal(tool, integrity.contents(tool))
 assert integrity.is_unchanged(tool)
 """
-    [tool] = (attacked.base / "cache").glob("execute-notebook-*")
+    [tool] = (attacked.base / "cache").glob("pipeline-*")  # the smallest one
     original = tool.readlink()
     tool.unlink()
     shutil.copytree(original, tool, symlinks=True)
@@ -423,7 +430,7 @@ assert integrity.is_unchanged(tool)
     attacked.write("notebooks/a.ipynb", notebook("1"))
     again = chain(attacked)
     assert again.code == 0, again.log
-    assert "Installing the tool environment execute-notebook" in again.log
+    assert "Installing the tool environment pipeline" in again.log
     assert not (attacked.base / PWNED).exists()
     assert "Installing the tool environment" not in chain(attacked).log
 
@@ -446,6 +453,7 @@ open(compiled, 'r+b').write(head + open(evil, 'rb').read()[16:])
     assert not (attacked.base / PWNED).exists()
 
 
+@pytest.mark.usefixtures("logs_to_server")
 def test_a_program_that_a_notebook_names_as_the_python_of_the_tools_is_not_run(attacked: Workspace) -> None:
     """launch.sh remembers which Python it found, in a file beside the tool environments."""
     source = """
