@@ -271,6 +271,7 @@ def test_the_starter_workflow_keeps_and_logs_a_run_that_failed(
     failed, _, _ = said.partition(" ")
     ends = dict.fromkeys((*STAGES[: STAGES.index(failed)], "log-run"), "passed") | {failed: "failed"}
     assert {name: record["status"] for name, record in found.items()} == ends
+    assert found["setup-env"]["reused"]
     assert sorted(path.name for path in kept.glob("notebook-ci/execute-notebook/notebooks/*.ipynb")) == executed
     with contextlib.closing(sqlite3.connect(kept / "notebook-ci-mlflow" / "mlflow.db")) as database:
         logged = database.execute("SELECT run_uuid, status FROM runs").fetchall()
