@@ -200,6 +200,7 @@ def test_where_pointers_are_searched(tmp_path: Path) -> None:
         other___dvc__config="",
         _git__z_dvc="outs: [",
         _dvc__z_dvc="outs: [",
+        **{"_notebook-ci__venv__z_dvc": "outs: ["},
     )
     assert [file for file, *_ in outs(found)] == ["x.dvc", "sub/deep/y.dvc"]
     assert errors(found) == []

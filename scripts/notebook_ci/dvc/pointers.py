@@ -18,10 +18,11 @@ from notebook_ci.base import yaml12
 from notebook_ci.base.errors import InputError, located
 from notebook_ci.base.files import read_text
 from notebook_ci.base.texts import command_line, quote
+from notebook_ci.base.workspace import PRIVATE_FOLDER
 
 FOLDER, PIPELINE, LOCK = ".dvc", "dvc.yaml", "dvc.lock"
-# DVC searches no pointers in these, nor in another DVC repository.
-_NOT_SEARCHED = {".git", ".hg", FOLDER}
+# DVC searches no pointers in these (git ignores the last one), nor in another DVC repository.
+_NOT_SEARCHED = {".git", ".hg", FOLDER, PRIVATE_FOLDER}
 _HASH = re.compile(r"[0-9a-f]{32}")
 _FORBIDDEN_PARTS = {".git", FOLDER}
 _OUTS = ("outs", "metrics", "plots")
