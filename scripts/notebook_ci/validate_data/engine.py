@@ -1,4 +1,4 @@
-"""Runs expectations. The only module that uses Great Expectations, which takes some seconds to import.
+"""Runs expectations. The only module that uses Great Expectations, which takes a second or two to import.
 
 Seen in 1.24: `ExpectationSuite` drops what it does not know, so each expectation is created by itself. Results come in
 another order, so each has a number as its `id`. `to_json_dict` leaves numpy values. Errors of its parts have no common
@@ -6,7 +6,6 @@ type. Its progress bars, logs and warnings on standard error quote data, so all 
 """
 
 import contextlib
-import gc
 import io
 import json
 import logging
@@ -19,9 +18,14 @@ from typing import Any
 import pandas as pd
 
 from notebook_ci.base.errors import InputError, NotebookCiError, located, together
+from notebook_ci.base.loading import loading
 from notebook_ci.base.texts import did_you_mean, quote
 from notebook_ci.validate_data import databases
 from notebook_ci.validate_data.suites import QUERY, QUERY_KEY, Stated, Suite
+
+os.environ["GX_ANALYTICS_ENABLED"] = "False"  # otherwise it sends usage data
+with loading("altair", "scipy.stats"):  # half of its time, for three expectations
+    import great_expectations
 
 MOST_EXAMPLES = 20
 RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": MOST_EXAMPLES}
@@ -41,10 +45,6 @@ class Prepared:
 
 class Engine:
     def __init__(self) -> None:
-        os.environ["GX_ANALYTICS_ENABLED"] = "False"  # otherwise it sends usage data
-        with _uncollected():
-            import great_expectations
-
         logging.getLogger("great_expectations").addHandler(logging.NullHandler())
         logging.getLogger("great_expectations").propagate = False
         self._gx = great_expectations
@@ -170,21 +170,6 @@ def _queried(number: int, query: str, frame: pd.DataFrame) -> dict[str, Any]:
         "expectation_config": {"id": str(number), "type": QUERY},
         "result": json.loads(json.dumps(found, default=_plain)),
     }
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Import without the garbage collector, and exempt from it what was imported.
-
-    Great Expectations 1.24 creates so many objects that collections during its import and at the end of the process
-    take a third of the time of both.
-    """
-    gc.disable()
-    try:
-        yield
-        gc.freeze()
-    finally:
-        gc.enable()
 
 
 @contextlib.contextmanager

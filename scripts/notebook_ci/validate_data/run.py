@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -15,10 +15,12 @@ from notebook_ci.base.files import is_folder, sha256
 from notebook_ci.records.validate_data import RuleResult, ValidateRecord, Violation
 from notebook_ci.validate_data import data, violations
 from notebook_ci.validate_data.doubts import Table
-from notebook_ci.validate_data.engine import Engine
 from notebook_ci.validate_data.model import ValidateInputs
 from notebook_ci.validate_data.plan import Rule, ValidationPlan
 from notebook_ci.validate_data.suites import Suite
+
+if TYPE_CHECKING:
+    from notebook_ci.validate_data.engine import Engine
 
 LEVELS: dict[str, Severity] = {"critical": "error", "warning": "warning", "info": "notice"}
 ROW_COUNTS = "expect_table_row_count_"
@@ -35,6 +37,8 @@ def run(inputs: ValidateInputs, planned: ValidationPlan, context: Context, recor
         record.read |= {file: sha256(context.cwd / file) for file in planned.checkpoint.files}
     _note_suites(planned.suites, context, record)
     context.console.progress("Loading Great Expectations ...")
+    from notebook_ci.validate_data.engine import Engine
+
     engine = Engine()
     record.great_expectations, record.pandas = engine.version, engine.pandas_version
     suites = engine.suites(planned.suites)
@@ -48,7 +52,7 @@ def run(inputs: ValidateInputs, planned: ValidationPlan, context: Context, recor
 
 @dataclass
 class _Validator:
-    engine: Engine
+    engine: "Engine"
     context: Context
     record: ValidateRecord
     last: tuple[Rule, Table, RuleResult] | None = None  # the data of the previous rule: rules often share it
