@@ -12,6 +12,7 @@ STAGE = Stage(
     record=ExecuteRecord,
     plan=plan.make,
     run=later("notebook_ci.execute_notebook.run"),
+    ahead=("notebook_ci.execute_notebook.run", "notebook_ci.execute_notebook.conductor"),
 )
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ STAGE = Stage(
     record=ValidateRecord,
     plan=plan.create,
     run=later("notebook_ci.validate_data.run"),
+    ahead=("notebook_ci.validate_data.run", "notebook_ci.validate_data.engine"),
 )
 
 if __name__ == "__main__":

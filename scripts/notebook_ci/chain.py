@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -14,8 +15,9 @@ from notebook_ci.base.console import Console
 from notebook_ci.base.errors import MILDEST_FIRST, Cancelled, InputError, Problem, SurroundingsError
 from notebook_ci.base.heartbeat import heartbeat
 from notebook_ci.base.launcher import LAUNCHER
-from notebook_ci.base.load_inputs import FROM_STDIN
+from notebook_ci.base.load_inputs import AHEAD, FROM_STDIN
 from notebook_ci.base.plan import Nothing, Plan
+from notebook_ci.base.process import Argument
 from notebook_ci.base.side_by_side import Output, Programs
 from notebook_ci.base.signals import how_it_ended
 from notebook_ci.base.stage import Stage
@@ -79,6 +81,7 @@ class Chain:
         self._slug = slug
         self._programs = Programs({**workspace.environ, **UNHEARD}, workspace.cwd)
         self._early: dict[str, tuple[Output, Future[bool]]] = {}  # stages that do not wait for their turn
+        self._ahead: dict[str, subprocess.Popen[str]] = {}  # stages that were started and wait for their inputs
         self._tools: dict[str, Future[list[str]]] = {}  # installations that nobody has awaited yet, by stage
         self._ended = {  # by stage
             step.name: Ended(name, directory.record(name), code)
@@ -119,7 +122,10 @@ class Chain:
                 for step in self._steps:
                     if awaited(step.name) and not self._ended:  # others begin at once; the first call did it
                         self._tools[step.name] = one_at_a_time.submit(self._install, step)
-                for step in beside_others(steps):
+                early = beside_others(steps)
+                for step in waiting(steps):
+                    self._start_ahead(step, is_read=step in early)
+                for step in early:
                     output = Output(self._console.relay)
                     self._early[step.name] = output, pool.submit(self._one, step, output.add)
                 for step in steps:
@@ -127,6 +133,8 @@ class Chain:
                 self._await_tools(list(self._tools) if is_first else [], self._console.relay)
             finally:
                 self._programs.stop(signal.SIGTERM)  # nobody needs what still runs
+                for process in self._ahead.values():
+                    self._programs.finish(process, "")
 
     def _show(self, step: Step) -> None:
         """Show a stage at its turn, which begins only now unless it began early."""
@@ -209,9 +217,10 @@ class Chain:
         """Run a stage until it ends. It writes its own record; if it could not, one is written for it."""
         name = self._directory.next_name(step.name, self._slug)
         inputs = json.dumps({**step.given, "run-dir": str(self._directory.path)})
-        code = self._programs.run(["bash", LAUNCHER, FROM_STDIN, step.name], stdin=inputs, on_line=on_line)
-        if code is None:
+        process = self._started_ahead(step) or self._programs.start(_command(step), is_read=on_line is not None)
+        if not process:
             return None
+        code = self._programs.finish(process, inputs, on_line)
         known = code if code in MILDEST_FIRST else SurroundingsError.exit_code
         try:
             return Ended(name, self._directory.record(name), known)
@@ -219,6 +228,19 @@ class Chain:
             message = f"{step.name} {how_it_ended(code)} and left no record."
             problem = Problem(severity="error", message=message, hint=error.message)
             return replace(self._recorded(step, "error", problem), code=known or SurroundingsError.exit_code)
+
+    def _start_ahead(self, step: Step, *, is_read: bool) -> None:
+        """Start a stage whose tools are installed: until its turn it imports them, and waits for its inputs."""
+        is_installed = all(map(os.path.isdir, step.tools.values()))
+        if is_installed and (process := self._programs.start([*_command(step), AHEAD], is_read=is_read)):
+            self._ahead[step.name] = process
+
+    def _started_ahead(self, step: Step) -> "subprocess.Popen[str] | None":
+        """Return the process of a stage that was started ahead, unless it has ended or its tools have changed."""
+        process = self._ahead.get(step.name)
+        if not process or process.poll() is not None or not all(map(integrity.is_unchanged, step.tools.values())):
+            return None
+        return self._ahead.pop(step.name)
 
     def _recorded(self, step: Step, status: Status, problem: Problem) -> Ended:
         """Write the record of a stage that did not."""
@@ -228,6 +250,17 @@ class Chain:
         record.source = describe_source(self._workspace)
         files = self._directory.take(step.name, self._slug)
         return Ended(files.name, files.write(record))
+
+
+def _command(step: Step) -> list[Argument]:
+    return ["bash", LAUNCHER, FROM_STDIN, step.name]
+
+
+def waiting(steps: Iterable[Step]) -> list[Step]:
+    """Return the stages that are started ahead: they await others, and import much."""
+    planned = [step for step in steps if isinstance(step.plan, Plan)]
+    names = {step.name for step in planned}
+    return [step for step in planned if step.stage.ahead and names.intersection(awaited(step.name))]
 
 
 def beside_others(steps: Iterable[Step]) -> list[Step]:

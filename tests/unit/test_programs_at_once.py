@@ -14,7 +14,7 @@ from notebook_ci.base.console import console
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.side_by_side import LOW_PRIORITY, Output, Programs
 from notebook_ci.base.systems import SYSTEMS
-from notebook_ci.chain import Step, beside_others
+from notebook_ci.chain import Step, beside_others, waiting
 from notebook_ci.stages import STAGES, awaited, load_stage
 from unit.test_process import alive, until
 
@@ -57,6 +57,17 @@ def test_a_program_reads_its_input_and_its_exit_code_is_returned(tmp_path: Path)
     lines: list[str] = []
     code = programs(tmp_path).run(["bash", "-c", "cat; echo error >&2; exit 7"], stdin="given\n", on_line=lines.append)
     assert (code, lines) == (7, ["given", "error"])
+
+
+def test_a_program_waits_for_its_input(tmp_path: Path) -> None:
+    running = programs(tmp_path)
+    process = running.start(["bash", "-c", "touch begun; cat"], is_read=True)
+    assert process
+    until((tmp_path / "begun").exists)
+    assert process.poll() is None
+    lines: list[str] = []
+    assert running.finish(process, "given\n", lines.append) == 0
+    assert lines == ["given"]
 
 
 def test_what_a_program_leaves_running_does_not_keep_it_waiting(tmp_path: Path) -> None:
@@ -110,12 +121,19 @@ class ToyPlan(Plan):
         return []
 
 
+def steps(*planned: str) -> list[Any]:
+    """Return all stages, of which these have something to do."""
+    return [Step(load_stage(name), {}, ToyPlan() if name in planned else Nothing("Nothing."), {}) for name in STAGES]
+
+
 def early(*planned: str) -> list[str]:
-    """Return the stages that do not wait for their turn, if these have something to do."""
-    steps: list[Any] = [
-        Step(load_stage(name), {}, ToyPlan() if name in planned else Nothing("Nothing."), {}) for name in STAGES
-    ]
-    return [step.name for step in beside_others(steps)]
+    """Return the stages that do not wait for their turn."""
+    return [step.name for step in beside_others(steps(*planned))]
+
+
+def ahead(*planned: str) -> list[str]:
+    """Return the stages that are started before their turn, and wait for their inputs."""
+    return [step.name for step in waiting(steps(*planned))]
 
 
 def test_data_is_pulled_and_validated_while_the_environment_is_installed() -> None:
@@ -131,3 +149,14 @@ def test_a_stage_whose_turn_it_is_needs_no_other_place() -> None:
 def test_notebooks_await_environment_and_data_and_all_others_await_the_notebooks() -> None:
     assert awaited("execute-notebook") == ("setup-env", "dvc-pull", "validate-data")
     assert all("execute-notebook" in awaited(name) for name in STAGES[4:])
+
+
+def test_stages_that_import_much_are_started_ahead_if_they_await_others() -> None:
+    assert ahead(*STAGES) == ["validate-data", "execute-notebook"]
+    assert ahead("setup-env", "validate-data", "execute-notebook") == ["execute-notebook"]
+    assert ahead("validate-data", "log-run") == ahead("execute-notebook", "log-run") == []
+
+
+def test_no_stage_after_the_notebooks_is_started_ahead() -> None:
+    """A notebook could change what it imports."""
+    assert not any(load_stage(name).ahead for name in STAGES[STAGES.index("execute-notebook") + 1 :])

@@ -24,6 +24,7 @@ from notebook_ci.records.run_directory import RunDirectory, StageFiles
 from unit.consoles import commands_in, outputs_in
 
 TESTS = Path(__file__).parents[1]
+NO_INPUTS: dict[str, Any] = {"": "standard input ends at once"}
 SCRIPTS = Path(stage_module.__file__).parents[2]
 
 
@@ -73,6 +74,7 @@ class Toy:
     capsys: pytest.CaptureFixture[str]
     on_runner: bool = True
     log: str = ""
+    ahead: tuple[str, ...] = ()
     plan: ToyPlan | Nothing = field(default_factory=ToyPlan)
 
     def run(
@@ -88,9 +90,11 @@ class Toy:
             ToyRecord,
             lambda *_: self.plan,
             _unplanned(work),
+            ahead=self.ahead,
         )
         flags = [] if step is None else ["--inputs-from-stdin"]
-        code = toy.main([*flags, *argv], self.environ, io.StringIO(json.dumps(step)))
+        given = "" if step == NO_INPUTS else json.dumps(step)
+        code = toy.main([*flags, *argv], self.environ, io.StringIO(given))
         written = self.capsys.readouterr()
         self.log = written.out + written.err
         return code
@@ -184,6 +188,25 @@ def test_checking_inputs_does_no_work_and_leaves_nothing(toy: Toy) -> None:
     assert toy.run(never, {"wait": "1"}, "--check-inputs") == 0
     assert toy.run(never, {"wait": "x"}, "--check-inputs") == 2
     assert not toy.run_directory.exists()
+
+
+def test_a_stage_that_is_started_ahead_imports_before_its_inputs_come(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (toy.folder / "large_library.py").write_text("")
+    monkeypatch.syspath_prepend(toy.folder)
+    toy.ahead = ("large_library",)
+    assert toy.run(never, {"wait": "x"}, "--ahead") == 2
+    assert "large_library" in sys.modules
+    assert toy.run(well, {"wait": "2"}, "--ahead") == 0
+    assert (toy.record["status"], toy.record["inputs"]["wait"]) == ("passed", 2.0)
+
+
+def test_a_stage_that_is_started_ahead_and_gets_no_inputs_leaves_nothing(toy: Toy) -> None:
+    assert toy.run(never, NO_INPUTS, "--ahead") == 0
+    assert toy.log == ""
+    assert list(toy.folder.iterdir()) == []
+    assert toy.run(never, NO_INPUTS) == 2
 
 
 @pytest.mark.parametrize(

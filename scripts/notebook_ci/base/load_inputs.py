@@ -22,6 +22,7 @@ PLAN = "--plan"
 FROM_STDIN = "--inputs-from-stdin"
 CHECK_ONLY = "--check-inputs"
 NAME_CACHE = "--name-cache"
+AHEAD = "--ahead"  # started by the chain before its turn: the inputs come later, or never
 # Exit codes for the launcher, of a script that checks its inputs:
 NOTHING_TO_DO = 64  # the plan was all (shown, or no cache to name): the launcher exits with 0, installs nothing
 LIBRARY_NEEDED = 65  # the check needs the YAML library
@@ -108,7 +109,7 @@ def _parser(model: type[StageInputs], stage: str) -> argparse.ArgumentParser:
         exit_on_error=False,
     )
     # For the launcher and the actions.
-    for flag in (FROM_STDIN, CHECK_ONLY, NAME_CACHE):
+    for flag in (FROM_STDIN, CHECK_ONLY, NAME_CACHE, AHEAD):
         parser.add_argument(flag, action="store_true", help=argparse.SUPPRESS)
     parser.add_argument(PLAN, action="store_true", help="Show what would run, without running it.")
     for item in declared(model).values():

@@ -54,10 +54,16 @@ class Programs:
         on_line: Callable[[str], object] | None = None,
         in_background: bool = False,
     ) -> int | None:
-        """Run a program until it ends, and end all that it started. Returns its exit code; None if it was not started.
+        """Run a program until it ends: see `start` and `finish`. Returns its exit code; None if it was not started."""
+        process = self.start(argv, is_read=on_line is not None, in_background=in_background)
+        return self.finish(process, stdin, on_line) if process else None
 
-        `on_line` is called with each line of its output, from another thread; without it, the program writes where this
-        process does. `in_background` leaves the processors to others.
+    def start(
+        self, argv: Sequence[Argument], *, is_read: bool, in_background: bool = False
+    ) -> "subprocess.Popen[str] | None":
+        """Start a program, which waits for its input until `finish` is called.
+
+        If its output is not read, it writes where this process does. `in_background` leaves the processors to others.
         """
         with self._lock:
             if self.is_stopped:
@@ -67,8 +73,8 @@ class Programs:
                 env=self._env,
                 cwd=self._cwd,
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE if on_line else None,
-                stderr=subprocess.STDOUT if on_line else None,
+                stdout=subprocess.PIPE if is_read else None,
+                stderr=subprocess.STDOUT if is_read else None,
                 text=True,
                 encoding="utf-8",
                 errors="backslashreplace",
@@ -78,6 +84,15 @@ class Programs:
         if in_background and POSIX:
             with contextlib.suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, process.pid, LOW_PRIORITY)
+        return process
+
+    def finish(
+        self, process: "subprocess.Popen[str]", stdin: str, on_line: Callable[[str], object] | None = None
+    ) -> int:
+        """Give a program its input, wait until it ends, and end all that it started. Returns its exit code.
+
+        `on_line` is called with each line of its output, from another thread.
+        """
         readers = [_reader(process, on_line)] if on_line else []
         if process.stdin:
             feed(process.stdin, stdin)

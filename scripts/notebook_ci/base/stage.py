@@ -2,6 +2,7 @@
 
 import abc
 import contextlib
+import io
 import os
 import sys
 import time
@@ -20,7 +21,7 @@ from notebook_ci.base.context import Context
 from notebook_ci.base.errors import EXIT_BUG, Cancelled, InputError, NotebookCiError, SurroundingsError, worst
 from notebook_ci.base.files import unwritable
 from notebook_ci.base.inputs import StageInputs
-from notebook_ci.base.load_inputs import CHECK_ONLY, LIBRARY_NEEDED, NAME_CACHE, NOTHING_TO_DO, PLAN, load
+from notebook_ci.base.load_inputs import AHEAD, CHECK_ONLY, LIBRARY_NEEDED, NAME_CACHE, NOTHING_TO_DO, PLAN, load
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.record import Record, StageRecord, as_written, describe_source, timestamp
@@ -88,6 +89,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
     run: Callable[[Model, StagePlan, Context, StageRecord], None]  # fills the record meanwhile: it may be stopped
     # The outputs that name a cache for what the stage will download or install; empty: none.
     cache: Callable[[Model, StagePlan, Workspace, Console], Mapping[str, str]] = lambda *_: {}
+    ahead: Sequence[str] = ()  # modules that `run` needs: what takes long to import
     # The records that its summary shows: its own, unless it speaks for a whole run.
     in_summary: Callable[[StageRecord, RunDirectory], Sequence[Record]] = lambda record, _: [record]
 
@@ -98,6 +100,12 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
     def _main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO, console: Console) -> int:
         """Run the stage. Errors raised here happened before the record was opened, or while it was written."""
         workspace = Workspace(Path.cwd(), environ)
+        if AHEAD in argv:
+            for module in self.ahead:
+                import_module(module)
+            stdin = io.StringIO(stdin.read())
+            if not stdin.getvalue():
+                return 0  # the chain does not need this stage
         if NAME_CACHE in argv:
             return self._name_cache(argv, workspace, stdin, console)
         inputs, workspace = load(self.inputs, self.name, argv, stdin, workspace)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 from integration.dvc_pull.repositories import RAW, Checkout, make
 from integration.index_server import Gate, IndexServer, make_wheel, serve
 from integration.suite import Done, Workspace, fresh_workspace, in_the_tool_environment, notebook, wait_until
+from notebook_ci.base.load_inputs import AHEAD
 from servers.files import serve_files
 from servers.mlflow import MlflowServer
 from servers.shared import made_once
@@ -80,6 +82,10 @@ def checked_out(tmp_path_factory: pytest.TempPathFactory, workspace: Workspace) 
 
 def environ(workspace: Workspace, index: IndexServer) -> dict[str, str]:
     return {"UV_DEFAULT_INDEX": index.url(), "UV_CACHE_DIR": str(workspace.base / "uv")}
+
+
+def is_started_ahead(workspace: Workspace, script: str) -> bool:
+    return any(script in line and AHEAD in line for line in workspace.processes().values())
 
 
 # --- dvc-pull fails while setup-env installs, and the index has no tools
@@ -158,6 +164,7 @@ def test_all_running_stages_are_cancelled(
         process = workspace.start("pipeline", {}, environ=environ(workspace, index))
         assert index.gate.reached.wait(SECONDS)
         assert wait_until(lambda: list(checkout.cache.glob("notebook-ci-*/*")), SECONDS)
+        assert wait_until(lambda: is_started_ahead(workspace, "execute_notebook.py"), SECONDS)
         process.send_signal(number)
         began = time.monotonic()
         done = workspace.end(process, SECONDS)
@@ -192,3 +199,27 @@ def test_no_tools_are_installed_while_a_notebook_runs(workspace: Workspace, kern
     [installed] = [title for title, lines in grouped(done.log) if any("mlflow-thin (once)" in line for line in lines)]
     assert installed == "[1/2] execute-notebook"
     assert done.log.count("Installing the tool environment") == 1
+
+
+def test_a_stage_that_was_started_ahead_is_not_used_after_its_tools_changed(
+    workspace: Workspace, index: IndexServer
+) -> None:
+    """setup-env may run code of packages. The index lacks the tools, so nothing can replace them."""
+    variables = environ(workspace, index) | cache_without(workspace, "execute-notebook")
+    original = Path(in_the_tool_environment(workspace, "print(sys.prefix)").stdout.strip())
+    tools = Path(shutil.copytree(original, Path(variables["NOTEBOOK_CI_CACHE"], original.name), symlinks=True))
+    workspace.write("requirements.txt", f"{SLOW}\nipykernel\n")
+    workspace.write("a.ipynb", notebook("1"))
+    index.gate = Gate(SLOW)
+    process = workspace.start("pipeline", {"stages": "setup-env\nexecute-notebook"}, environ=variables)
+    assert index.gate.reached.wait(SECONDS)
+    assert wait_until(lambda: is_started_ahead(workspace, "execute_notebook.py"), SECONDS)
+    [file] = tools.glob("lib/python*/site-packages/papermill-*.dist-info/METADATA")
+    file.chmod(0o644)
+    file.write_text("changed")
+    index.gate.opened.set()
+    done = workspace.end(process, SECONDS)
+    assert done.code == 3, done.log
+    assert "The tool environment execute-notebook could not be installed" in done.log
+    assert statuses(workspace) == {"execute-notebook": "error", "setup-env": "passed"}
+    assert not workspace.processes()
