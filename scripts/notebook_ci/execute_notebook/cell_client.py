@@ -12,9 +12,9 @@ from jupyter_core.utils import run_sync
 from nbclient.client import CellExecutionComplete
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import output_from_msg
-from papermill.clientwrap import PapermillNotebookClient
 
 from notebook_ci.execute_notebook import hooks
+from notebook_ci.execute_notebook.papermill_parts import PapermillNotebookClient
 from notebook_ci.execute_notebook.saving import EXIT, errors_shown, named_by
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from typing import Any
 import nbformat
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat.corpus.words import generate_corpus_id
-from papermill.parameterize import parameterize_notebook
 
 from notebook_ci.base.errors import CheckFailed
 from notebook_ci.base.yaml12 import Values
@@ -17,6 +16,7 @@ from notebook_ci.execute_notebook import hooks
 from notebook_ci.execute_notebook.cell_client import KERNEL_START_SECONDS, CellClient
 from notebook_ci.execute_notebook.kernels import UserKernelManager
 from notebook_ci.execute_notebook.outputs import LiveLog, OutputBound
+from notebook_ci.execute_notebook.papermill_parts import parameterize_notebook
 from notebook_ci.execute_notebook.saving import FAILED, Saver, merge_streams
 from notebook_ci.execute_notebook.watch import Watch
 from notebook_ci.notebooks.document import Document

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from kernel_server.interface import KernelServer, Limits, NotForkedError, Servers, processes, serving
-from notebook_ci.affected.notebooks import Candidates, select
 from notebook_ci.base import signals
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import CheckFailed, together
@@ -107,6 +106,8 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
 
 
 def _affected_only(planned: ExecutionPlan, inputs: ExecuteInputs, context: Context) -> ExecutionPlan:
+    from notebook_ci.affected.notebooks import Candidates, select
+
     documents = {each.path: each.document for each in planned.executions}
     given = json.dumps([inputs.parameters, inputs.sweep])
     selection = select(Candidates(documents, planned.needs, planned.chains), inputs, context, given)

@@ -1,4 +1,4 @@
-"""Saves executed notebooks. With `engine.py` and `cell_client.py`, the only adapter of papermill and nbclient."""
+"""Saves executed notebooks. With `engine.py` and `cell_client.py`, the only adapter of nbclient and papermill."""
 
 import itertools
 from datetime import datetime
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import nbformat
 from nbclient.exceptions import CellExecutionError
-from papermill.engines import NotebookExecutionManager
 
 from notebook_ci.base.files import unwritable, write
 from notebook_ci.base.masking import masked
 from notebook_ci.base.typed_json import to_json
 from notebook_ci.execute_notebook.folders import OUTPUT_DIR
+from notebook_ci.execute_notebook.papermill_parts import NotebookExecutionManager
 
 if TYPE_CHECKING:
     from notebook_ci.execute_notebook.engine import PreparedNotebook
