@@ -14,34 +14,36 @@ from notebook_ci.base.isolation import for_others
 from notebook_ci.base.process import program_in
 from notebook_ci.base.texts import quote
 from notebook_ci.base.workspace import Workspace
+from notebook_ci.notebooks.needed import MISSING
 from notebook_ci.records.environment import default_environment, read_marker
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.records.setup_env import SetupEnvRecord
-from notebook_ci.tools.installing import MISSING
 
 EARLIER = "an earlier setup-env"
 SETUP_ENV = "setup-env"
 INPUT = "`python`"
 PROBE_SECONDS = 30
-# Runs in the user's Python, of any version. `find_spec` does not import ipykernel, which would take 0.3 seconds. The
-# working directory is removed from the path, so that a `platform.py` in the workspace is not imported.
+# Runs in the user's Python, of any version. It does not import ipykernel, which would take 0.3 seconds, nor
+# `importlib.metadata`, which takes longer than all the rest. The working directory is removed from the path, so that a
+# `platform.py` in the workspace is not imported.
 PROBE = f"""
 import sys
 sys.path[:] = [folder for folder in sys.path if folder]
-import json, platform
+import json, os, platform
 {MISSING}
 """
 PROBE += """
-found = importlib.util.find_spec("ipykernel")
-try:
-    from importlib.metadata import version
-    ipykernel = version("ipykernel") if found else ""
-except Exception:
-    ipykernel = "unknown"
+found, names = importlib.util.find_spec("ipykernel"), {"__version__": ""}
+if found:
+    try:
+        with open(os.path.join(os.path.dirname(found.origin), "_version.py")) as file:
+            exec(file.read(), names)
+    except Exception:
+        names["__version__"] = "unknown"
 print(json.dumps({
     "version": platform.python_version(),
     "prefix": sys.prefix,
-    "ipykernel": ipykernel,
+    "ipykernel": names["__version__"],
     "missing": missing(json.load(sys.stdin)),
 }))
 """

@@ -21,6 +21,27 @@ _MODULE = re.compile(r"([^\W\d]\w*)(?:\.pyc?|\.pyx|(?:\.[\w-]+)?\.(?:so|pyd))")
 _CHANGES_PATH = re.compile(r"\bsys\.path\b|\bchdir\b|\baddsitedir\b|^[ \t]*%(?:cd|run)\b", re.MULTILINE)
 _IMPORTS_NOTEBOOKS = re.compile(r"\b(?:import_ipynb|nbimporter)\b")
 _UNSEARCHED = re.compile(r"\..*|node_modules|__pycache__|site-packages")
+# Code for the user's Python: it defines a function that returns which modules that Python lacks, by the path that was
+# asked for: `a` or `a.b` for `a.b.c`. Of `a.b`, `find_spec` imports `a`, so that is only asked for namespace packages,
+# which have no code: what a package itself contains is not known without running it.
+MISSING = """
+import importlib.util
+def missing(paths):
+    found = {path: _missing(path.split(".")) for path in paths}
+    return {path: name for path, name in found.items() if name}
+def _missing(parts):
+    for count in range(1, len(parts) + 1):
+        name = ".".join(parts[:count])
+        try:
+            spec = importlib.util.find_spec(name)
+        except Exception:
+            return ""
+        if spec is None:
+            return name
+        if spec.origin not in (None, "namespace") or not spec.submodule_search_locations:
+            return ""
+    return ""
+"""
 
 
 @dataclass(frozen=True, slots=True)

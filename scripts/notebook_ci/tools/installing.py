@@ -49,27 +49,6 @@ found = [os.path.basename(path)[: -len(".json")].rsplit("-", 2) for path in path
 conda = sorted((name, version + " " + build) for name, version, build in found)
 print(json.dumps({{**identity, "packages": dict(sorted(packages.items())), "conda": dict(conda)}}))
 """
-# Defines a function that returns which modules the Python lacks, by the path that was asked for: `a` or `a.b` for
-# `a.b.c`. Of `a.b`, `find_spec` imports `a`, so that is only asked for namespace packages, which have no code: what a
-# package itself contains is not known without running it.
-MISSING = """
-import importlib.util
-def missing(paths):
-    found = {path: _missing(path.split(".")) for path in paths}
-    return {path: name for path, name in found.items() if name}
-def _missing(parts):
-    for count in range(1, len(parts) + 1):
-        name = ".".join(parts[:count])
-        try:
-            spec = importlib.util.find_spec(name)
-        except Exception:
-            return ""
-        if spec is None:
-            return name
-        if spec.origin not in (None, "namespace") or not spec.submodule_search_locations:
-            return ""
-    return ""
-"""
 STALE = KnownError(
     r"lockfile at `.*?` needs to be updated",
     "{lock} no longer matches its `pyproject.toml`.",
