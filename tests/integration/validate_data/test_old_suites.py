@@ -2,13 +2,14 @@
 
 import json
 import stat
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from integration.suite import Done, Workspace
+from integration.suite import Workspace
 from integration.validate_data.projects import STAGE, stated, suite, validate, with_tools
 
 FOLDER = Path(__file__).parent / "gx-0.x"
@@ -16,47 +17,42 @@ SUITES = sorted(path.name for path in FOLDER.glob("suite-*.json"))
 VERDICTS: dict[str, list[bool]] = json.loads((FOLDER / "verdicts.json").read_text())
 
 
-def copied(workspace: Workspace) -> None:
-    for path in [*FOLDER.glob("suite-*.json"), *FOLDER.glob("*.csv")]:
-        workspace.write(path.name, path.read_bytes())
+def key(result: Mapping[str, Any]) -> str:
+    return f"{Path(result['suite']).stem} {Path(result['data']).stem}"
 
 
-def verdicts(done: Done) -> dict[str, list[bool]]:
+def verdicts(results: Iterable[Mapping[str, Any]]) -> dict[str, list[bool]]:
     """Return whether each expectation is met, as `gx-0.x/record.py` records it; the lines tell which it is."""
     found = {}
-    for result in done.record["results"]:
-        text = (FOLDER / result["suite"]).read_text().splitlines()
+    for result in results:
+        text = (FOLDER / Path(result["suite"]).name).read_text().splitlines()
         lines = [number for number, line in enumerate(text, 1) if line.strip().startswith('"expectation_type"')]
         violated = {violation["line"] for violation in result["violations"]}
         assert violated <= set(lines)
-        found[f"{Path(result['suite']).stem} {Path(result['data']).stem}"] = [line not in violated for line in lines]
+        found[key(result)] = [line not in violated for line in lines]
     return found
 
 
 def test_verdicts_are_those_of_great_expectations_0_18(workspace: Workspace) -> None:
-    copied(workspace)
-    done = validate(workspace, {"*.csv": SUITES})
-    assert done.code == 1, done.log
-    assert verdicts(done) == VERDICTS
-    assert [each.place for each in done.annotations("notice") if "Great Expectations 0.x" in each.message] == [
-        (name, 0) for name in SUITES
-    ]
-    assert [each.place[0] for each in done.annotations("notice") if "counts as `object`" in each.message] == SUITES[1:]
-
-
-def test_what_migrate_suite_writes_gives_the_same_verdicts(workspace: Workspace) -> None:
-    copied(workspace)
+    """Those of the old suites, and of the same after `migrate-suite`."""
+    for path in [*FOLDER.glob("suite-*.json"), *FOLDER.glob("*.csv")]:
+        workspace.write(path.name, path.read_bytes())
+    for name in SUITES:
+        workspace.write(f"old/{name}", (FOLDER / name).read_bytes())
     before = (workspace.folder / "suite-0.15.json").read_text()
     (workspace.folder / "suite-0.15.json").chmod(0o664)
     assert workspace.run("migrate-suite", flags=SUITES).code == 0
     assert stat.S_IMODE((workspace.folder / "suite-0.15.json").stat().st_mode) == 0o664
-    done = validate(workspace, {"*.csv": SUITES})
-    met = {
-        f"{Path(each['suite']).stem} {Path(each['data']).stem}": each["evaluated"] - each["failed"]
-        for each in done.record["results"]
-    }
+    old = [f"old/{name}" for name in SUITES]
+    done = validate(workspace, {"*.csv": [*old, *SUITES]})
+    assert done.code == 1, done.log
+    assert verdicts([each for each in done.record["results"] if each["suite"] in old]) == VERDICTS
+    met = {key(each): each["evaluated"] - each["failed"] for each in done.record["results"] if each["suite"] in SUITES}
     assert met == {name: sum(each) for name, each in VERDICTS.items()}
-    assert not [each for each in done.annotations("notice") if "Great Expectations 0.x" in each.message]
+    notices = done.annotations("notice")
+    assert [each.place for each in notices if "Great Expectations 0.x" in each.message] == [(name, 0) for name in old]
+    counts = [each.place[0] for each in notices if "counts as `object`" in each.message]
+    assert counts == [*old[1:], *SUITES[1:]]
     with_tools(LOADED_BY_GX, workspace.folder)
     after = (workspace.folder / "suite-0.15.json").read_text()
     again = workspace.run("migrate-suite", flags=["suite-0.15.json"])
