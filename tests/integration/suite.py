@@ -396,11 +396,17 @@ def uncompiled_environment(folder: Path, *requirements: str) -> Path:
 
     setup-env would compile all files, which takes longest for large packages; most are never imported.
     """
-    environ, python = {**base_environ(), "HOME": str(folder.parent)}, folder / "bin" / "python"
+    python = folder / "bin" / "python"
+    environ = {**base_environ(), "HOME": str(folder.parent)}
     subprocess.run([*UV, "venv", "--quiet", "--python", PYTHON, folder], env=environ, check=True)
-    install = ["pip", "install", "--quiet", "--python", str(python), *requirements]
-    subprocess.run([*UV, *install], env=environ, check=True)
+    install(python, *requirements)
     return python
+
+
+def install(python: Path, *requirements: str) -> None:
+    """Install packages, without compiling them."""
+    command = [*UV, "pip", "install", "--quiet", "--python", str(python), *requirements]
+    subprocess.run(command, env={**base_environ(), "HOME": str(python.parents[2])}, check=True)
 
 
 def _give_byte_code_to_uv(environment: Path) -> None:

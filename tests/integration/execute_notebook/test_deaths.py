@@ -38,7 +38,7 @@ DEATHS = {
     "exit": ([f"{SAID}os._exit(3)"], "The kernel ended with exit code 3 while this cell ran.", "import os"),
     "exit-0": ([f"{SAID}os._exit(0)"], "The kernel ended with exit code 0 while this cell ran.", "import os"),
 }
-REPEATED = 3
+REPEATED = 2
 # A thread of the kernel takes it: not at once on a busy machine.
 BEFORE = "import sys, time\nprint('before', file=sys.__stderr__)\ntime.sleep(0.5)"
 

@@ -84,15 +84,10 @@ print(json.dumps({
 RANDOM = "import random, uuid, secrets\nprint(random.random(), uuid.uuid4(), secrets.token_hex())"
 
 
-@pytest.mark.parametrize(
-    "environ",
-    [
-        dict.fromkeys(("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONPYCACHEPREFIX", "IPYTHONDIR"), ""),
-        {"PYTHONSAFEPATH": "1", "LANG": "C", "PYTHONWARNINGS": "error::ImportWarning"},
-    ],
-    ids=["empty", "set"],
-)
-def test_it_is_as_fresh_as_a_started_one(workspace: Workspace, kernel: Path, environ: dict[str, str]) -> None:
+def test_it_is_as_fresh_as_a_started_one(workspace: Workspace, kernel: Path) -> None:
+    empty = ("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONPYCACHEPREFIX", "IPYTHONDIR")
+    given = {"PYTHONSAFEPATH": "1", "LANG": "C", "PYTHONWARNINGS": "error::ImportWarning"}
+    environ = dict.fromkeys(empty, "") | given
     workspace.write("deep/state.ipynb", notebook(STATE))
     fresh: list[dict[str, Any]] = []
     for start, preload in (("spawn", "off"), ("fork", "off"), ("fork", "colorsys")):

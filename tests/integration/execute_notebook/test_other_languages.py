@@ -11,9 +11,10 @@ from integration.suite import (
     Done,
     Workspace,
     code,
+    copied_environment,
     in_the_tool_environment,
+    install,
     line_of,
-    made_environment,
     notebook,
     parameters,
 )
@@ -23,13 +24,14 @@ BASH = {"kernelspec": {"name": "bash", "display_name": "Bash", "language": "bash
 
 
 @pytest.fixture(scope="session")
-def bash(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bash(tmp_path_factory: pytest.TempPathFactory, kernel: Path) -> Path:
     """The Python of an environment with ipykernel, and beside it a kernel of bash."""
-    return made_once(tmp_path_factory, "bash", with_bash)
+    return made_once(tmp_path_factory, "bash", lambda folder: with_bash(folder, kernel))
 
 
-def with_bash(folder: Path) -> Path:
-    python = made_environment(folder, "ipykernel", "bash_kernel")
+def with_bash(folder: Path, kernel: Path) -> Path:
+    python = copied_environment(kernel, folder / "environment")
+    install(python, "bash_kernel")
     subprocess.run([python, "-m", "bash_kernel.install", "--prefix", python.parents[1]], check=True)
     return python
 

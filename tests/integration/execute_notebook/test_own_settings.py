@@ -8,6 +8,7 @@ import pytest
 
 from integration.execute_notebook.results import statuses
 from integration.suite import Done, Workspace, code, line_of, notebook, unfenced
+from servers.shared import made_once
 
 KINDS = {
     "spawn": {"kernel-start": "spawn"},
@@ -83,12 +84,16 @@ NOTEBOOKS = {
 def ran(
     tmp_path_factory: pytest.TempPathFactory, kernel: Path, request: pytest.FixtureRequest
 ) -> tuple[Workspace, Done]:
-    workspace = Workspace(tmp_path_factory.mktemp(request.param))
+    kind = str(request.param)
+    return made_once(tmp_path_factory, f"settings-{kind}", lambda folder: run(Workspace(folder), kernel, KINDS[kind]))
+
+
+def run(workspace: Workspace, kernel: Path, inputs: dict[str, str]) -> tuple[Workspace, Done]:
     for name, content in NOTEBOOKS.items():
         workspace.write(f"{name}.ipynb", content)
     workspace.write("notebook-ci.toml", TABLES)
-    inputs = {"python": str(kernel), "log-outputs": "true", **KINDS[request.param]}
-    done = workspace.run("execute-notebook", inputs, environ={"API_TOKEN": TOKEN})
+    given = {"python": str(kernel), "log-outputs": "true", **inputs}
+    done = workspace.run("execute-notebook", given, environ={"API_TOKEN": TOKEN})
     assert not workspace.processes()
     assert not workspace.leftovers()
     return workspace, done
