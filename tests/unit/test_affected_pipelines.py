@@ -169,6 +169,9 @@ TEXT = json.dumps({"stages": STAGES}, indent=1)
         ({"sub/dvc.yaml": "stages: {later: {cmd: new, deps: [../models], outs: [later.csv]}}"}, {"later"} | ANY),
         ({"another/dvc.yaml": "stages: {x: {cmd: new, outs: [theirs.csv]}}"}, {"theirs", "repro", "api"}),
         ({"another/dvc.yaml": "stages: ["}, {"theirs", "repro", "api"}),
+        ({"steps/clean.py": "1"}, AFTER_CLEAN | {"finds"}),
+        ({"raw/dirty.csv": "1"}, AFTER_CLEAN | {"finds"}),
+        ({"data/features/x.py": "1"}, AFTER_TRAIN | {"folder", "features", "finds"}),
         ({"pointer.dvc": "outs:\n- path: moved.csv\n"}, {"pointed", "finds"}),
         ({"pointer.dvc": "outs: ["}, ALL),
         ({"pointer.dvc": "wdir: another\nouts:\n- path: theirs.csv\n"}, {"pointed", "theirs", "finds"}),
@@ -199,6 +202,28 @@ def test_templates_elsewhere_make_a_changed_stage_affect_all(copied: Path) -> No
     commit(copied)
     write(copied, {"dvc.yaml": pipeline({"other": {"cmd": "new"}})})
     assert affected(copied) == ALL
+
+
+TEMPLATE = """
+vars: [vars.json]
+stages:
+  train:
+    foreach: [a, b]
+    do: {cmd: "python train.py ${item} ${seed}", outs: ["model-${item}.pkl"]}
+  one: {cmd: "set -e\\nrun.sh ${seed}", outs: [one.pkl]}
+"""
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "vars.json", "train.py", "of_run.py"])
+def test_what_a_template_uses_affects_those_that_use_its_outputs(tmp_path: Path, name: str) -> None:
+    """Another notebook names the file: without that, all would run."""
+    code = {"names": f"open('{name}')", "uses": "open('model-a.pkl')\nopen('one.pkl')", "alone": "open('x.pkl')"}
+    files = {"dvc.yaml": TEMPLATE, "run.sh": "python of_run.py", "params.yaml": "", "vars.json": "", "train.py": ""}
+    write(tmp_path, {**files, "of_run.py": "", **{f"{path}.ipynb": notebook(text) for path, text in code.items()}})
+    git(tmp_path, "init", "--quiet")
+    commit(tmp_path)
+    write(tmp_path, {name: "1"})
+    assert {"names", "uses"} <= affected(tmp_path)
 
 
 def test_a_pipeline_that_was_a_link_affects_all(copied: Path) -> None:

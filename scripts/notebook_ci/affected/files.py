@@ -2,7 +2,6 @@
 
 import functools
 import os
-import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
@@ -103,10 +102,14 @@ class Files:
             name = path.rpartition("/")[2]
             if name.lower().endswith(_TEXTS):
                 self._by_name[_WORD.findall(name)[-1]].append(path)  # `my query.sql` is two words
-        for key, stage in stages.items():
-            for name in map(posixpath.basename, stage.outs):
-                self._by_name[(_WORD.findall(name) or [name])[-1]].append(key)
-                self._known.add(name)
+        self._by_folder: dict[str, list[str]] = defaultdict(list)
+        for key, out in ((key, out) for key, stage in stages.items() for out in stage.outs):
+            *folders, name = out.split("/")
+            self._known.add(name)
+            for each in (name, *self.links_to(out)):
+                self._by_name[(_WORD.findall(each) or [each])[-1]].append(key)
+            for folder in folders:
+                self._by_folder[folder].append(key)
 
     def used(self, path: str) -> set[str]:
         """Return the files that a notebook uses, at any depth, and itself."""
@@ -123,9 +126,10 @@ class Files:
 
     def may_execute(self, stage: str, path: str) -> bool:
         """Return whether a stage may execute a notebook that it does not name: it depends on its folder, or on any."""
-        if stage not in self._stages:
-            return False
-        return ".ipynb" in self.text(stage).composed or any(is_in(path, dep) for dep in self._stages[stage].deps)
+        return self.depends(stage, path) or (stage in self._stages and ".ipynb" in self.text(stage).composed)
+
+    def depends(self, stage: str, path: str) -> bool:
+        return stage in self._stages and any(is_in(path, dep) for dep in self._stages[stage].deps)
 
     def _relative(self, path: Path) -> str:
         return Path(os.path.relpath(path, self._cwd)).as_posix()
@@ -162,11 +166,12 @@ class Files:
     def _directly_used(self, path: str) -> set[str]:
         text = self.text(path)
         named = {other for word in text.words for other in self._by_name.get(word, ())}
+        named |= {key for folder in text.folders for key in self._by_folder.get(folder, ())}
         if path in self._stages:
             return named
         file, content = self._cwd / path, self.document(path)
         if content:
-            named |= {key for key, stage in self._stages.items() if file.name in stage.text and key != GIVEN}
+            named |= {key for key, stage in self._stages.items() if stage.may_be_used_by(file.name) and key != GIVEN}
             named |= {GIVEN} if parameters.tagged(content) else set()
         modules = self._modules.imported(content or file, file)
         return named | {self._relative(each) for each in (*modules, *([file.resolve()] if file.is_symlink() else []))}

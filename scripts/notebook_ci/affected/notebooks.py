@@ -163,7 +163,10 @@ class _Effects:
 
     def judge(self, changed: str) -> None:
         names = [*_other_names(changed, self._cwd), *self._files.links_to(changed)]
-        naming = {path for path in self._all_used if self._files.text(path).names(changed, names)}
+        files = self._files
+        naming = {
+            path for path in self._all_used if files.text(path).names(changed, names) or files.depends(path, changed)
+        }
         for path, used in self._used.items():
             if why := self._reason(path, used, changed, naming):
                 self.reasons.setdefault(path, why)

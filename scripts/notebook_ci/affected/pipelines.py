@@ -15,6 +15,7 @@ from notebook_ci.base.workspace import Workspace
 from notebook_ci.dvc.pointers import LOCK, PIPELINE, parse
 
 COMPARED = {PIPELINE, LOCK}  # stage by stage
+_json = functools.partial(json.dumps, ensure_ascii=False)
 _NO_SUCH_FILE = re.compile(r"does not exist in|exists on disk, but not in")
 
 
@@ -23,6 +24,10 @@ class DvcStage:
     text: str = ""  # all that is said of it
     outs: set[str] = field(default_factory=set)  # relative to the workspace
     deps: set[str] = field(default_factory=set)
+
+    def may_be_used_by(self, notebook: str) -> bool:
+        """Return whether it has the name of a notebook, or a template as an output, which any may name."""
+        return notebook in self.text or any("${" in out for out in self.outs)
 
 
 class Pipelines:
@@ -35,7 +40,7 @@ class Pipelines:
         self._are_known = True
         for path in sorted(path for path in paths if posixpath.basename(path) == PIPELINE):
             try:
-                for text in self._texts(path):
+                for text in dict.fromkeys(self._texts(path)):
                     self._add(path, text)
             except InputError:  # what cannot be read is left to dvc-pull
                 self._are_known = False
@@ -84,9 +89,12 @@ class Pipelines:
 
     def _add(self, path: str, text: str) -> None:
         self._are_known &= "${" not in text  # a template
-        for name, body in _stages(text, path)[0].items():
+        stages, rest = _stages(text, path)
+        for name, body in stages.items():
             stage = self.stages.setdefault(f"{path}:{name}", DvcStage())
-            stage.text += f"{body} params.yaml" if "params" in body else body  # where `params` without a file are
+            # Where `params` without a file, and values of templates, are.
+            others = f" params.yaml {rest}" if "params" in body or "${" in body else ""
+            stage.text += f"{body}{others}".replace(r"\n", "\n")
         for entry in parse(text, path):
             stage = self.stages[f"{path}:{entry.stage}"]
             (stage.outs if entry.is_output else stage.deps).add(entry.in_workspace)
@@ -112,4 +120,4 @@ def _stages(text: str, path: str) -> tuple[dict[str, str], str]:
     """Return what a `dvc.yaml` or `dvc.lock` says of each stage, and the rest, as JSON. Raises InputError."""
     content = yaml12.mapping(text, origin=path)
     stages = yaml12.as_map(content.pop("stages", None), path)
-    return {name: json.dumps(body, ensure_ascii=False) for name, body in stages.items()}, json.dumps(content)
+    return {name: _json(body) for name, body in stages.items()}, _json(content)
