@@ -225,7 +225,11 @@ def test_results_of_another_plan_do_not_count(artifacts: Artifacts, name: str) -
     done = artifacts.collect(artifact=name)
     assert done.code == 2
     assert done.commands[0].startswith(f"::error::The plan's artifact `{name}-plan-attempt-1` is missing. Upload each ")
+    (artifacts.folder / "docs").mkdir()
+    (artifacts.folder / "other-plan-attempt-1").write_text("")
     assert artifacts.collect(artifact="penguins", slug="2").code == 0
+    (artifacts.folder / "penguins-shard-2-attempt-2").write_text("")
+    assert "is not a folder" in artifacts.collect(artifact="penguins", slug="3").commands[0]
 
 
 def test_a_shard_of_another_plan_does_not_stand_for_a_missing_one(artifacts: Artifacts) -> None:

@@ -95,11 +95,11 @@ def _artifacts(folder: Path, beginning: str) -> dict[str, list[RunFolder]]:
     runs: set[str] = set()
     for path in paths:
         name = _ARTIFACT.fullmatch(path.name)
+        if beginning and (not name or name["run"] != beginning):  # it may begin with that of another plan
+            continue
         if not name or path.is_symlink() or not path.is_dir():
             what = "not a folder" if name else "not the name of a shard's artifact"
             raise InputError(f"{quote(path.name)} in `{folder}` is {what}.", hint=DOWNLOAD)
-        if beginning and name["run"] != beginning:  # of another plan, whose name begins with that of this one
-            continue
         found[name["shard"] or ""].append(RunFolder(int(name["attempt"]), path))
         runs.add(name["run"])
     if len(runs) > 1:
