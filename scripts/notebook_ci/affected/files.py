@@ -124,12 +124,12 @@ class Files:
         """Return the names of links to a file, or to a folder that it is in."""
         return [PurePosixPath(link).name for target, link in self._links if f"{path}/".startswith(f"{target}/")]
 
-    def may_execute(self, stage: str, path: str) -> bool:
-        """Return whether a stage may execute a notebook that it does not name: it depends on its folder, or on any."""
-        return self.depends(stage, path) or (stage in self._stages and ".ipynb" in self.text(stage).composed)
-
     def depends(self, stage: str, path: str) -> bool:
-        return stage in self._stages and any(is_in(path, dep) for dep in self._stages[stage].deps)
+        """Return whether a stage says that it depends on a file, on its folder, or on any with its suffix."""
+        if stage not in self._stages:
+            return False
+        is_named = any(is_in(path, dep) for dep in self._stages[stage].deps)
+        return is_named or PurePosixPath(path).suffix in self.text(stage).composed
 
     def _relative(self, path: Path) -> str:
         return Path(os.path.relpath(path, self._cwd)).as_posix()

@@ -183,7 +183,7 @@ class _Effects:
             return "it changed"
         if changed in used:
             return f"uses {quote(changed)}, which changed"
-        if self._files.may_execute(changed, path):
+        if self._files.depends(changed, path):
             return f"may be executed by {quote(changed)}, which changed"
         if not naming.isdisjoint(used):
             return f"names {quote(changed)} or its folder, and that changed"
