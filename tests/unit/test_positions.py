@@ -103,6 +103,12 @@ def test_cells_that_are_no_cells_have_a_line_but_no_source() -> None:
     assert scan(text)[3].source_line(1) == 6
 
 
+def test_the_lines_of_outputs() -> None:
+    text = '{"cells":[{"outputs":[\n{"outputs":[{}]},\n\n{}, 5],"source":\n"a"},\n{"outputs":7},{"outputs":[]}]}'
+    assert [position.outputs for position in scan(text)] == [(2, 4, 4), (), ()]
+    assert scan(text)[0].source_line(1) == 5
+
+
 # Notebooks at random: every source line holds a marker that stands nowhere else, so that its physical line can be read
 # off the text by a plain search, independently of the scanner.
 

@@ -11,6 +11,7 @@ import pytest
 from notebook_ci.base.errors import CheckFailed, InputError
 from notebook_ci.base.load_inputs import load
 from notebook_ci.base.workspace import Workspace
+from notebook_ci.compare.texts import Tolerance
 from notebook_ci.execute_notebook import plan
 from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.outcome import judge, problem
@@ -54,6 +55,42 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
 def table(**values: object) -> str:
     lines = [f"{name.replace('_', '-')} = {json.dumps(value)}" for name, value in values.items()]
     return "\n".join(["[[execute-notebook.for]]", *lines, ""])
+
+
+# --- Comparing with stored outputs
+
+
+def test_how_a_notebook_is_compared(study: Study) -> None:
+    study.write("a.ipynb")
+    study.write("own.ipynb", {"compare": "strict"})
+    study.write("x.ipynb")
+    toml = table(notebooks="x.ipynb", compare="off", rtol="1e-3")
+    planned = study.plan(toml, "--compare", "numbers", "--atol", "1e-12")
+    found = {each.name: each.settings for each in planned.executions}
+    assert {name: (each.compare, each.tolerance) for name, each in found.items()} == {
+        "a.ipynb": ("numbers", Tolerance(1e-6, 1e-12)),
+        "own.ipynb": ("strict", None),
+        "x.ipynb": ("off", Tolerance(1e-3, 1e-12)),
+    }
+    assert "compare the outputs of 2 with the stored ones" in planned.lines()
+    assert study.executions()["a.ipynb"].settings.compare == "off"
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--parameters", "a: 2"), "`a.ipynb` gets parameters (a), and its stored outputs come from its own values"),
+        (("--sweep", "[{a: 2}]"), "`a@a=2.ipynb` gets parameters (a), and its stored outputs come from its own values"),
+        (("--notebooks", "b.py"), "`b.py` is a text file, which stores no outputs"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(study: Study, flags: tuple[str, ...], said: str) -> None:
+    study.write("a.ipynb")
+    (study.folder / "b.py").write_text("# %%\n1\n")
+    error = study.refused("", "--compare", "lax", *flags)
+    assert error.message == f"{said}, so `compare` cannot compare them."
+    assert error.hint == "Set `compare` to `off` for it: see `for`."
+    study.plan(table(notebooks=["*.ipynb", "b.py"], compare="off"), "--compare", "lax", *flags)
 
 
 # --- Which settings a notebook has
@@ -143,6 +180,8 @@ def test_a_rule_without_notebooks_is_named(study: Study) -> None:
         (table(notebooks="*.ipynb", allow_failure="until 2027-02-03"), 1, "does not accept `until 2027-02-03`"),
         (table(notebooks="*.ipynb", allow_failure=f"{FUTURE}\x1b[2J"), 1, "does not accept"),
         (table(notebooks="*.ipynb", retries=11), 1, "`retries` of `for` in `[execute-notebook]` does not accept `11`"),
+        (table(notebooks="*.ipynb", rtol=1), 1, "`rtol` of `for` in `[execute-notebook]` does not accept `1`"),
+        (table(notebooks="*.ipynb", compare="all"), 1, "does not accept `all`"),
         (table(notebooks="*.ipynb", cell_time=3), 1, "has an unknown key `cell-time`"),
         (table(notebooks="*.ipynb"), 1, "without notebooks or without settings"),
         (table(cell_timeout=3), 1, "without notebooks or without settings"),
@@ -246,7 +285,7 @@ def test_failures_that_are_not_the_notebooks_own_are_never_allowed(kind: Failure
     assert judged(kind, FUTURE).status == "failed"
 
 
-@pytest.mark.parametrize("kind", ["invalid-notebook", "kernel-died", "cell-timeout"])
+@pytest.mark.parametrize("kind", ["invalid-notebook", "kernel-died", "cell-timeout", "changed-output"])
 def test_other_failures_are_allowed(kind: FailureKind) -> None:
     assert judged(kind, FUTURE).status == "allowed"
 

@@ -7,11 +7,13 @@ import pytest
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.texts import quote
 from notebook_ci.base.values import (
+    ATOL,
     BOOLEAN,
     COUNT,
     LINES,
     PRELOAD,
     PYTHON_VERSION,
+    RTOL,
     SECONDS,
     SIZE,
     SLUG,
@@ -33,6 +35,8 @@ KINDS = {
     "workers": WORKERS,
     "preload": PRELOAD,
     "size": SIZE,
+    "rtol": RTOL,
+    "atol": ATOL,
 }
 ACCEPTED: dict[str, list[tuple[Any, Any]]] = {
     "text": [(" a b ", "a b"), (3, "3"), (0.5, "0.5"), ("", "")],
@@ -50,6 +54,8 @@ ACCEPTED: dict[str, list[tuple[Any, Any]]] = {
         ("a\nb_1.c\n", ("a", "b_1.c")),
         ("größe._x", ("größe._x",)),
     ],
+    "rtol": [("1e-6", 1e-6), (0, 0.0), (0.99, 0.99)],
+    "atol": [("0", 0.0), (5, 5.0), ("1e-12", 1e-12)],
     "size": [("1", 1), (5, 5), ("999999999", 999_999_999), ("2kB", 2_000), ("3  MB", 3_000_000), (" 1 GB ", 10**9)],
 }
 REFUSED: dict[str, list[Any]] = {
@@ -57,6 +63,8 @@ REFUSED: dict[str, list[Any]] = {
     "boolean": ["True", "yes", 1, None],
     "count": [0, "0", -1, 10_001, "1.0", 1.0, True, None, "x"],
     "seconds": [0, "0", "-1", "864000.1", "inf", "nan", "1e999", "1 s", True, None],
+    "rtol": ["-1e-9", 1, "1.0", "nan", "5%", True, None],
+    "atol": ["-1e-9", "inf", "nan", "1e-6 m", True, None],
     "lines": [5, None, ["a", 5], ("a",)],
     "slug": ["", ".a", "-a", "a/b", "a b", "ä", "x" * 65, True],
     "python": ["3", "3.1", "3.5", "2.7", "4.0", "3.100", "3.12.", "3.12.100", "3.12rc1", "x3.12", ">=3.12", True],

@@ -1,5 +1,6 @@
 """The kinds of values that inputs have, and how text becomes one."""
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -74,6 +75,13 @@ def _seconds(value: object) -> float:
     return seconds
 
 
+def _fraction(value: object, *, most: float) -> float:
+    number = float(_scalar(value, str, int, float))
+    if not 0 <= number < most:
+        raise ValueError
+    return number
+
+
 def _lines(value: object) -> tuple[str, ...]:
     items = value.splitlines() if isinstance(value, str) else value
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
@@ -124,6 +132,8 @@ BOOLEAN = Kind("`true` or `false`", _boolean, "true|false")
 SECONDS = Kind("a number of seconds above 0, at most ten days (864000)", _seconds, "SECONDS")
 LINES = Kind("one entry per line", _lines, "TEXT", many=True)
 GLOBS = Kind("one entry per line", _lines, "GLOB", many=True)
+RTOL = Kind("a number from 0 to 1, such as `1e-6`", partial(_fraction, most=1), "NUMBER")
+ATOL = Kind("a number, 0 or above, such as `1e-12`", partial(_fraction, most=math.inf), "NUMBER")
 SLUG = Kind(
     "up to 64 letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`",
     _matching(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}"),

@@ -166,10 +166,13 @@ class Conductor:
             self.progress.skipped(skipped, needed)
 
     def _is_repeated(self, index: int, result: NotebookResult) -> bool:
-        """Decide whether a failed execution is repeated; note its failure if so."""
+        """Decide whether a failed execution is repeated; note its failure if so.
+
+        One whose outputs were compared is not: other outputs each time would pass by chance.
+        """
         execution, earlier = self.executions[index], self._earlier.setdefault(index, [])
         is_last = len(earlier) == execution.settings.retries or execution.settings.may_fail or self._is_broken_off
-        if is_last or not (execution.document and result.failures and is_own(result.failures)):
+        if is_last or result.comparison or not (execution.document and result.failures and is_own(result.failures)):
             return False
         earlier.append(result.failures[0])
         self._next.append(result.name)

@@ -3,9 +3,21 @@
 from dataclasses import dataclass
 
 from notebook_ci.base.inputs import given
-from notebook_ci.base.values import BOOLEAN, PATH, PRELOAD, RETRIES, SECONDS, SIZE, WORKERS, YAML_MAP, choice
+from notebook_ci.base.values import (
+    ATOL,
+    BOOLEAN,
+    PATH,
+    PRELOAD,
+    RETRIES,
+    RTOL,
+    SECONDS,
+    SIZE,
+    WORKERS,
+    YAML_MAP,
+    choice,
+)
 from notebook_ci.base.yaml12 import Values
-from notebook_ci.execute_notebook.settings import FOR, ON_CELL_ERROR, SHELL_ERRORS
+from notebook_ci.execute_notebook.settings import COMPARE, FOR, ON_CELL_ERROR, SHELL_ERRORS
 from notebook_ci.execute_notebook.sweep import SETS
 from notebook_ci.notebooks.inputs import NotebookInputs
 from notebook_ci.notebooks.settings import NotebookRule
@@ -45,7 +57,8 @@ class ExecuteInputs(NotebookInputs):
     for_: tuple[NotebookRule, ...] = given(
         FOR,
         "Settings of single notebooks: their `cell-timeout`, `notebook-timeout`, `on-cell-error`, `shell-errors`, "
-        "`retries` and `allow-failure`. `notebooks` are globs. If several match, the last one wins. See below.",
+        "`retries`, `compare`, `rtol`, `atol` and `allow-failure`. `notebooks` are globs. If several match, the last "
+        "one wins. See below.",
         default=(),
         tuning=True,
     )
@@ -104,6 +117,28 @@ class ExecuteInputs(NotebookInputs):
         "What happens if a shell command in a notebook (`!command`, `x = !command`, `%pip`) fails. `warn`: a warning "
         "names the cell and the command. `fail`: the cell fails. `ignore`: nothing.",
         default="warn",
+    )
+    compare: str = given(
+        COMPARE,
+        "Whether a notebook fails if its outputs differ from those that are stored in its file. `numbers`: numbers may "
+        "differ by `rtol` and `atol`. `strict`: they must be equal. `lax`: as `numbers`, but only in cells tagged "
+        "`compare-output`. `off`: outputs are not compared. See below.",
+        default="off",
+        tuning=True,
+    )
+    rtol: float = given(
+        RTOL,
+        "With `compare`: how much a number may differ, relative to the stored one. Whole numbers must be equal.",
+        default=1e-6,
+        tuning=True,
+    )
+    atol: float = given(
+        ATOL,
+        "With `compare`: how much a number may differ in addition to `rtol`. For results that are 0 except for "
+        "rounding errors.",
+        default=0.0,
+        shown_default="`0`",
+        tuning=True,
     )
     kernel_start: str = given(
         choice("auto", "fork", "spawn"),

@@ -90,6 +90,8 @@ class ExecutionPlan(Plan):
         yield f"execute {which}{len(names)} notebook{'s' if len(names) > 1 else ''}: {listed(names, MOST_LISTED)}"
         if used := sorted({name for execution in self.executions for name in execution.parameters}):
             yield f"set parameters: {listed(used, MOST_LISTED)}"
+        if compared := [each for each in self.executions if each.settings.compare != "off"]:
+            yield f"compare the outputs of {len(compared)} with the stored ones"
         if self.missing:
             yield f"not known before dvc-pull: the parameters in {self.missing}"
         if unread := [each.path for each in self.executions if isinstance(each.content, UnreadError)]:
@@ -124,6 +126,7 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     matched = {glob: matching(glob, names) for rule in inputs.for_ for glob in rule.notebooks}
     executions = tuple(_with_settings(inputs, each, matched) for each in executions)
     _refuse_needed_failures(executions, needs)
+    _refuse_comparisons(executions)
     _refuse_clashes(executions, cwd, output_dir)
     swept = {name: value for values in sets.values() for name, value in values.items()}
     idle = _idle(given | swept, executions, all_notebooks)
@@ -175,6 +178,22 @@ def _refuse_needed_failures(executions: Sequence[Execution], needs: Mapping[str,
                 f"`{each.path}` needs `{needed[0]}`, which `allow-failure` allows to fail.",
                 hint=f"Remove one of them from `needs`, or allow `{each.path}` to fail, too.",
             )
+
+
+def _refuse_comparisons(executions: Sequence[Execution]) -> None:
+    """Refuse to compare outputs with stored ones that do not exist, or that other parameters led to."""
+    for each in executions:
+        if each.settings.compare == "off":
+            continue
+        why = ""
+        if PurePosixPath(each.path).suffix != SUFFIX:
+            why = f"`{each.path}` is a text file, which stores no outputs"
+        elif each.parameters:
+            why = f"`{each.name}` gets parameters ({listed(sorted(each.parameters), MOST_LISTED)}), and its stored"
+            why += " outputs come from its own values"
+        if why:
+            hint = "Set `compare` to `off` for it: see `for`."
+            raise InputError(f"{why}, so `compare` cannot compare them.", hint=hint)
 
 
 def _refuse_clashes(executions: Sequence[Execution], cwd: Path, output_dir: Path | None) -> None:

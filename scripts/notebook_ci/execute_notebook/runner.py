@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from kernel_server.interface import KernelServer
 from notebook_ci.base import signals
 from notebook_ci.base.errors import Cancelled, CheckFailed, NotebookCiError, Severity
 from notebook_ci.base.files import is_full, sha256
+from notebook_ci.compare import notebooks as comparison
 from notebook_ci.execute_notebook import failures, hooks, html
 from notebook_ci.execute_notebook.engine import PreparedNotebook, StoppedError
 from notebook_ci.execute_notebook.folders import make_folder, temporary_folder
@@ -154,10 +156,24 @@ class Executor:
             why = "the notebook ended itself with exit code 0" if by_exit else "cells are tagged `skip-execution`"
             left = f"{result.cells - result.executed_cells} of {result.cells} code cells"
             self._report("warning", f"{left} did not run: {why}.")
+        if result.status == "passed" and self.execution.settings.compare != "off":
+            self._compare(notebook)
         if output.is_file():
             result.output = self._with_digest(output)
             if self.shared.inputs.html:
                 self._render(notebook, output.with_suffix(".html"))
+
+    def _compare(self, notebook: PreparedNotebook) -> None:
+        """Compare the outputs with the stored ones, and fail the notebook if they differ."""
+        settings, result = self.execution.settings, self._outcome.result
+        # They are the cells of the document: no parameters were injected, see `plan`.
+        new = json.loads(json.dumps([cell.get("outputs", []) for cell in notebook.nb.cells]))
+        result.comparison, found = comparison.compare(notebook.document, new, settings.compare, settings.tolerance)
+        if notebook.bound.left_out:
+            found = [comparison.refused("Outputs were left out: more than `max-output`.", "Raise `max-output`.")]
+        if found:
+            result.status = "failed"
+            result.failure, *result.other_failures = found
 
     def _render(self, notebook: PreparedNotebook, page: Path) -> None:
         try:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from notebook_ci.base.values import RETRIES, SECONDS, Kind, choice
+from notebook_ci.base.values import ATOL, RETRIES, RTOL, SECONDS, Kind, choice
+from notebook_ci.compare.texts import Tolerance
 from notebook_ci.notebooks.settings import METADATA, OF_JOBS, OWN, NotebookRule, checked, kind_of_rules
 from notebook_ci.records.execute_notebook import ALLOW
 from notebook_ci.records.record import now
@@ -27,12 +28,16 @@ def _last_day(value: object) -> date | None:
 
 ON_CELL_ERROR = choice("stop", "continue")
 SHELL_ERRORS = choice("warn", "fail", "ignore")
+COMPARE = choice("off", "numbers", "strict", "lax")
 KINDS: Mapping[str, Kind] = {
     "cell-timeout": SECONDS,
     "notebook-timeout": SECONDS,
     "on-cell-error": ON_CELL_ERROR,
     "shell-errors": SHELL_ERRORS,
     "retries": RETRIES,
+    "compare": COMPARE,
+    "rtol": RTOL,
+    "atol": ATOL,
     ALLOW: Kind("`until 2027-03-01: reason` (the last day, and why) or `never`", _last_day, "TEXT"),
 }
 OF_INPUTS = [name for name in KINDS if name != ALLOW]  # the inputs of the same names apply to all other notebooks
@@ -47,9 +52,16 @@ class Settings:
     on_cell_error: str = "stop"
     shell_errors: str = "warn"
     retries: int = 0
+    compare: str = "off"
+    rtol: float = 0.0
+    atol: float = 0.0
     allow_failure: date | None = None  # the last day, in UTC
     given: Mapping[str, object] = field(default_factory=dict)  # by name, as written: those not from the inputs
     own: Collection[str] = ()  # names of those that come from the notebook's own metadata
+
+    @property
+    def tolerance(self) -> Tolerance | None:
+        return None if self.compare == "strict" else Tolerance(self.rtol, self.atol)
 
     @property
     def may_fail(self) -> bool:

@@ -12,7 +12,17 @@ def note(record: ExecuteRecord) -> str:
     flaky = f" ({len(record.flaky)} flaky)" if record.flaky else ""
     allowed = f", {len(record.allowed)} failed (allowed)" if record.allowed else ""
     skipped = len(record.notebooks) - len(record.begun)
-    return f"{count(passed, 'notebook')} passed{flaky}{allowed}{f', {skipped} skipped' if skipped else ''}"
+    left = f", {skipped} skipped" if skipped else ""
+    return f"{count(passed, 'notebook')} passed{flaky}{allowed}{left}{_compared(record)}"
+
+
+def _compared(record: ExecuteRecord) -> str:
+    found = [each.comparison for each in record.notebooks if each.comparison]
+    if not found:
+        return ""
+    not_compared = sum(each.not_compared for each in found)
+    left_out = f" (without {not_compared} changed images or similar contents)" if not_compared else ""
+    return f", outputs of {count(sum(each.compared for each in found), 'cell')} compared{left_out}"
 
 
 def verdict(record: ExecuteRecord) -> str:

@@ -47,6 +47,10 @@ class Document:
         """Return the physical line, counted from 1, of a source line (from 1) of the cell with this index (from 0)."""
         return (self.positions or positions.scan(self.text))[cell].source_line(line)
 
+    def output_line(self, cell: int, output: int) -> int:
+        """Return the physical line, counted from 1, where a stored output begins."""
+        return positions.scan(self.text)[cell].outputs[output]
+
 
 class UnreadError(SurroundingsError):
     """A text notebook cannot be read without jupytext: only its tool environment has it."""

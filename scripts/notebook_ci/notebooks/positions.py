@@ -19,6 +19,7 @@ _line_break = re.compile(r"\r\n?|\n")
 class CellPosition:
     line: int  # of the opening brace, counted from 1
     parts: tuple[tuple[int, str], ...]  # the source's strings with their lines; one unless `source` is a list
+    outputs: tuple[int, ...] = ()  # the lines of the opening braces of its outputs
 
     @property
     def source(self) -> str:
@@ -64,6 +65,7 @@ def scan(text: str) -> tuple[CellPosition, ...]:
 def _cell(walker: JsonWalker, at: int, cells: list[CellPosition]) -> int:
     line = walker.line_at(at)
     parts: list[tuple[int, str]] = []
+    outputs: list[int] = []
 
     def part(at: int) -> int:
         value, end = walker.value(at)
@@ -71,11 +73,17 @@ def _cell(walker: JsonWalker, at: int, cells: list[CellPosition]) -> int:
             parts.append((walker.line_at(at), value))
         return end
 
+    def output(at: int) -> int:
+        outputs.append(walker.line_at(at))
+        return walker.skip(at)
+
     def member(key: str, at: int) -> int:
+        if key == "outputs":
+            return walker.array(at, output)
         if key != "source":
             return walker.skip(at)
         return walker.array(at, part) if walker.text[at] == "[" else part(at)
 
     end = walker.object(at, member)
-    cells.append(CellPosition(line, tuple(parts)))
+    cells.append(CellPosition(line, tuple(parts), tuple(outputs)))
     return end

@@ -17,7 +17,10 @@ FailureKind = Literal[
     "surroundings",
     "cancelled",
     "unexpected-pass",
+    "changed-output",
+    "not-compared",
 ]
+Change = Literal["changed", "new", "gone", "error"]  # of an output
 ALLOW = "allow-failure"  # a setting
 # Failures that need no title: their messages name the notebook or the file.
 UNTITLED: tuple[FailureKind, ...] = ("invalid-notebook", "surroundings")
@@ -39,6 +42,20 @@ class Failure:
     evalue: str = ""  # the exception's text
     hint: str = ""  # what to do next
     traceback: str = ""  # without colours; long ones keep the frames in the notebook and the innermost others
+
+
+@dataclass(kw_only=True)
+class Comparison:
+    """How the outputs of an execution differ from those that are stored in the notebook's file."""
+
+    # Number of code cells that are `same`, `within-tolerance`, `changed`, `new` (outputs that were not stored), `gone`,
+    # `error` (another error, or none), `ignored`.
+    cells: dict[str, int] = field(default_factory=dict)
+    not_compared: int = 0  # images, widgets and similar contents with other bytes, which are not compared
+
+    @property
+    def compared(self) -> int:
+        return sum(self.cells.values()) - self.cells.get("ignored", 0)
 
 
 @dataclass(kw_only=True)
@@ -67,6 +84,7 @@ class NotebookResult:
     metrics: dict[str, float] = field(default_factory=dict)  # numbers that it reported
     scraps: dict[str, object] = field(default_factory=dict)  # other values that it reported with scrapbook
     left_out: int = 0  # bytes of outputs that were not kept, because of `max-output`
+    comparison: Comparison | None = None  # see `compare`
     failure: Failure | None = None  # of several, the first one
     other_failures: list[Failure] = field(default_factory=list)
     # The first failure of each earlier attempt, if it was executed again: see `retries`. All else is of the last one.

@@ -1,0 +1,74 @@
+"""Compares texts: their numbers within a tolerance, all else exactly."""
+
+import itertools
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from notebook_ci.base.texts import quote
+from notebook_ci.compare.normalise import shown
+
+MOST_LISTED = 3
+CONTEXT = 20  # characters before the first difference of a long line
+LONG = 60
+# Not in words, versions and hexadecimal digits. Python writes the exponent of a whole number with a sign.
+_NUMBER = re.compile(
+    r"(?<![\w.])([-+]?(?:(?:\d+\.\d*|\.\d+)(?:[eE][-+]?\d{1,3})?|\d+[eE][-+]\d{1,3}|\d+))(?=j\b|(?!\w|\.\w))"
+)
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """As in `numpy.isclose`, but whole numbers must be equal: they are counts, IDs, dates."""
+
+    rtol: float = 0.0
+    atol: float = 0.0
+
+    def allows(self, old: str, new: str) -> bool:
+        """Whether two numbers are equal within the tolerance."""
+        if old == new:
+            return True
+        if old.lstrip("+-").isdecimal() and new.lstrip("+-").isdecimal():
+            return False
+        first, second = float(old), float(new)
+        return math.isfinite(first) and abs(first - second) <= self.atol + self.rtol * abs(first)
+
+
+def alike(old: str, new: str, tolerance: Tolerance | None) -> bool:
+    """Whether two lines differ at most in numbers within the tolerance. None: they must be equal."""
+    if old == new or tolerance is None:
+        return old == new
+    first, second = _NUMBER.split(old), _NUMBER.split(new)  # each second part is a number
+    return (
+        len(first) == len(second)
+        and first[::2] == second[::2]
+        and all(map(tolerance.allows, first[1::2], second[1::2]))
+    )
+
+
+def differences(old: str, new: str, tolerance: Tolerance | None) -> Iterator[str]:
+    """Yield a sentence per line that differs; one in all if lines were added or are gone."""
+    if old == new:
+        return
+    first, second = (shown(text).rstrip("\n").split("\n") for text in (old, new))
+    pairs = list(enumerate(zip(first, second, strict=False), 1))
+    differing = [(line, *pair) for line, pair in pairs if not alike(*pair, tolerance)]
+    if len(first) == len(second):
+        for line, before, after in differing:
+            where = f"line {line}: " if len(first) > 1 else ""
+            yield where + became(before, after)
+        return
+    line = differing[0][0] if differing else len(pairs) + 1
+    before, after = ("\n".join(lines[line - 1 : line]) for lines in (first, second))
+    yield f"{len(first)} lines became {len(second)}; line {line}: {became(before, after)}"
+
+
+def became(old: str, new: str) -> str:
+    """Say what became of a text, from shortly before the first difference if it is long."""
+    start = 0
+    if max(len(old), len(new)) > LONG:
+        same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False))
+        start = max(sum(1 for _ in same) - CONTEXT, 0)
+    before, after = (quote(f"…{text[start:]}" if start else text) if text else "nothing" for text in (old, new))
+    return f"{before} became {after}"

@@ -1,0 +1,132 @@
+"""Stored outputs compared with those of a run, with real kernels."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.suite import Cell, Done, Workspace, code, line_of, markdown, notebook
+
+PRICE = (
+    '<table class="dataframe"><thead><tr><th></th><th>price</th></tr></thead>'
+    "<tbody><tr><th>3</th><td>10.5</td></tr></tbody></table>"
+)
+TABLE = f"display({{'text/html': {PRICE!r}.replace('10.5', '11.2'), 'text/plain': 'table'}}, raw=True)"
+IN_PLACE = "h = display('old', display_id=True)\nh.update('new')\nprint(' 1 %\\r 2 %')"
+
+
+def stored(source: str, *outputs: dict[str, Any], tags: tuple[str, ...] = ()) -> Cell:
+    return code(source, *tags) | {"execution_count": 1, "outputs": list(outputs)}
+
+
+def out(text: str, name: str = "stdout") -> dict[str, Any]:
+    return {"output_type": "stream", "name": name, "text": text}
+
+
+def shown(text: str, **data: str) -> dict[str, Any]:
+    found = {f"text/{name}": value for name, value in data.items()}
+    return {"output_type": "display_data", "metadata": {}, "data": {**found, "text/plain": text}}
+
+
+DIVISION = {"output_type": "error", "ename": "ZeroDivisionError", "evalue": "division by zero", "traceback": []}
+NOTEBOOKS = {
+    "equal": notebook(
+        stored(
+            "import os, sys\nprint(0.1 + 0.2)\nprint('low', file=sys.stderr)\nobject()",
+            out("0.3\n"),
+            out("low\n", "stderr"),
+            shown("<object at 0x7f0000000000>"),
+        ),
+        markdown("text"),
+        stored("print({'b', 'a', 'c'})", out("{'a', 'b', 'c'}\n")),
+        stored(IN_PLACE, shown("'new'"), out(" 2 %\n")),
+        stored("print(os.getpid())", out("1\n"), tags=("compare-ignore",)),
+        stored("1 / 0", DIVISION, tags=("raises-exception",)),
+    ),
+    "changed": notebook(
+        stored("print('a')", out("a\n")),
+        stored(TABLE, shown("table", html=PRICE)),
+        stored("import warnings\nwarnings.warn('late')\nx = 1"),
+        stored("x = 2", shown("2")),
+    ),
+    "strict": notebook(stored("print(0.1 + 0.2)", out("0.3\n"))),
+    "stripped": notebook("print('a')"),
+    "ended": notebook(stored("exit()", tags=("compare-ignore",)), stored("print('a')", out("a\n"))),
+    "cut": notebook(stored("print('a' * 100_000)", out("[notebook-ci: 0.050 MB of output left out here]\n"))),
+    "random": notebook(stored("import uuid\nprint(uuid.uuid4())", out("b1946ac9-2492-4d23-a7d0-5c2c0b1f7f5a\n"))),
+    "fails": notebook(stored("1 / 0", out("a\n"))),
+    "off": notebook("print('a')"),
+}
+TOML = """
+[execute-notebook]
+compare = "numbers"
+max-output = "60 kB"
+retries = 1
+[[execute-notebook.for]]
+notebooks = "strict.ipynb"
+compare = "strict"
+[[execute-notebook.for]]
+notebooks = "off.ipynb"
+compare = "off"
+"""
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory, kernel: Path) -> tuple[Path, Done]:
+    workspace = Workspace(tmp_path_factory.mktemp("compare"))
+    for name, content in NOTEBOOKS.items():
+        workspace.write(f"{name}.ipynb", content)
+    workspace.write("notebook-ci.toml", TOML)
+    return workspace.folder, workspace.run("execute-notebook", {"python": str(kernel)})
+
+
+def failures(done: Done, name: str) -> list[tuple[str, str]]:
+    result = done.notebooks[f"{name}.ipynb"]
+    found = [each for each in (result["failure"], *result["other_failures"]) if each]
+    return [(each["kind"], each["message"]) for each in found]
+
+
+def test_equal_outputs_pass(ran: tuple[Path, Done]) -> None:
+    _, done = ran
+    result = done.notebooks["equal.ipynb"]
+    assert (result["status"], failures(done, "equal")) == ("passed", []), done.log
+    assert result["comparison"] == {"cells": {"ignored": 1, "within-tolerance": 1, "same": 3}, "not_compared": 0}
+    assert (done.notebooks["off.ipynb"]["status"], done.notebooks["off.ipynb"]["comparison"]) == ("passed", None)
+
+
+def test_other_outputs_fail_on_the_lines_of_the_stored_ones(ran: tuple[Path, Done]) -> None:
+    folder, done = ran
+    assert (done.code, done.outputs["status"], done.outputs["failed"]) == (1, "failed", "7")
+    path = folder / "changed.ipynb"
+    changed, new, gone = [each for each in done.annotations() if each.place[0] == "changed.ipynb"]
+    assert changed.properties["title"] == "Output changed in cell 2"
+    assert changed.message.startswith("output 1: column `price`, row `3`: `10.5` became `11.2` If the new")
+    assert "save it with its outputs" in changed.message
+    assert changed.place[1] == line_of(path, '"output_type": "display_data"') - 1
+    assert new.message.startswith("`stderr` is new: `cell.py:2: UserWarning: late")
+    assert new.place[1] == line_of(path, "import warnings")
+    assert gone.message == "output 1 is gone: `2`"
+    assert gone.place[1] == line_of(path, '"output_type": "display_data"', 2) - 1
+    assert done.notebooks["changed.ipynb"]["comparison"]["cells"] == {"same": 1, "changed": 1, "new": 1, "gone": 1}
+    assert done.printed("changed.ipynb").startswith("a\n"), "the executed notebook is kept"
+    assert "column `price`, row `3`" in done.summary
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "said"),
+    [
+        ("strict", "changed-output", "`stdout`: `0.3` became `0.30000000000000004`"),
+        ("stripped", "not-compared", "The notebook has no stored outputs to compare with."),
+        ("ended", "changed-output", "`stdout` is gone: `a`"),
+        ("cut", "not-compared", "Outputs were left out: more than `max-output`."),
+        ("random", "changed-output", "`stdout`: `b1946ac9-"),
+        ("fails", "cell-error", "division by zero"),
+    ],
+)
+def test_what_fails_a_notebook(ran: tuple[Path, Done], name: str, kind: str, said: str) -> None:
+    _, done = ran
+    [(found, message)] = failures(done, name)
+    assert found == kind
+    assert message.startswith(said)
+    repeated = done.notebooks[f"{name}.ipynb"]["earlier_failures"]
+    assert bool(repeated) is (name == "fails"), "a changed output must not pass by chance"

@@ -1,0 +1,186 @@
+"""Comparing texts: what is hidden because it differs in each run, and which numbers are equal."""
+# ruff: noqa: S108 - the paths are only text
+
+import pytest
+
+from notebook_ci.compare.normalise import RULES, shown
+from notebook_ci.compare.texts import Tolerance, alike, became, differences
+
+NUMBERS = Tolerance(1e-6)
+
+# By rule: two texts of two runs, then texts that must be kept as they are.
+HIDDEN: dict[str, tuple[str, str, list[str]]] = {
+    "memory address": (
+        "<Model at 0x7f3a5c0e1d90>, <function f at 0x55d2a8>",
+        "<Model at 0x7f00000000ab>, <function f at 0x5501ff>",
+        ["flags at 0x10ff20", "0x7f3a5c0e1d90", "<Register at 0x1f>", "<at 0x7f3a5c0e1d90b>c"],
+    ),
+    "file of a cell": (
+        "/tmp/ipykernel_811/3155.py:2: UserWarning: low",
+        "C:\\Users\\a\\Temp\\ipykernel_9\\42.py:2: UserWarning: low",
+        ["/tmp/model_811/3155.py", "ipykernel_811/1.py", "/tmp/ipykernel_811/data.csv"],
+    ),
+    "folder of packages": (
+        "/home/a/.venv/lib/python3.12/site-packages/lib/x.py:7: FutureWarning",
+        "C:\\envs\\b\\Lib\\site-packages/lib/x.py:7: FutureWarning",
+        ["site-packages has 3 files", "/home/a/data/x.py:7", "/a/site-packages-old/x"],
+    ),
+    "temporary folder": (
+        "/tmp/tmpab_12xyz/model.bin",
+        "/tmp/tmp0000aaaa/model.bin",
+        ["data/tmpab_12xyz", "/tmp/tmpab_12xyz9", "/tmp/tmpab", "/tmp/results1234"],
+    ),
+    "%time": (
+        "CPU times: user 2 µs, sys: 1e+03 ns, total: 3.1 s\nWall time: 1min 3s",
+        "CPU times: user 31 ms, sys: 0 ns, total: 31 ms\nWall time: 5.01 µs",
+        ["Wall time: unknown", "The Wall time: 3 s", "Wall time: 3 ± 1"],
+    ),
+    "%timeit": (
+        "1.02 µs ± 10 ns per loop (mean ± std. dev. of 7 runs, 1,000,000 loops each)",
+        "2 ms ± 0.1 µs per loop (mean ± std. dev. of 1 run, 1 loop each)",
+        ["1.02 ± 0.1", "1.02 µs ± 10 ns per loop", "1.02 m ± 10 mm (mean ± std. dev. of 7 runs)"],
+    ),
+    "speed of a progress bar": (
+        "fit: 100%|██████████| 10/10 [00:01<00:00, 9.87it/s, loss=0.25]",
+        "fit: 100%|██████████| 10/10 [01:02:03<00:00,  1.20s/it, loss=0.25]",
+        ["[00:01<00:00, 9.87it/s]", "10/10 [00:01]", "a 3 [0<1, 2]"],
+    ),
+    "name of a styled table": (
+        '<table id="T_0a1b2">#T_0a1b2_row0_col0 {}',
+        '<table id="T_fffff">#T_fffff_row0_col0 {}',
+        ["T_0a1b2", "column T_0a1b2 ", '"T_0a1b23"', '"T_total"'],
+    ),
+}
+
+
+def test_each_rule_has_examples() -> None:
+    assert [rule.name for rule in RULES] == list(HIDDEN)
+
+
+@pytest.mark.parametrize("rule", HIDDEN)
+def test_a_rule_hides_what_differs_in_each_run_and_nothing_else(rule: str) -> None:
+    first, second, kept = HIDDEN[rule]
+    assert first != second
+    assert shown(first) == shown(second)
+    assert [shown(text) for text in kept] == kept
+    pattern = next(each.pattern for each in RULES if each.name == rule)
+    others = [text for name, texts in HIDDEN.items() if name != rule for text in texts[:2]]
+    assert not [text for text in others if pattern.search(text)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "12:30",
+        "2024-01-05 12:30:01",
+        "6f1c2a4e-0b7d-4b0e-9a55-0242ac130003",
+        "took 3.2 s",
+        "1.2.3",
+        "/data/a.csv",
+        "45%",
+    ],
+)
+def test_what_can_be_a_result_is_never_hidden(text: str) -> None:
+    assert shown(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("a\rb", "b"),
+        ("abc\rX", "Xbc"),
+        (" 10%\r 55%\r100%\ndone\r\n", "100%\ndone\n"),
+        ("working\r       \r\n", "\n"),
+        ("\x1b[31mred\x1b[0m", "red"),
+    ],
+)
+def test_text_is_seen_as_a_terminal_shows_it(text: str, seen: str) -> None:
+    assert shown(text) == seen
+
+
+EQUAL = [
+    ("0.30000000000000004", "0.3"),
+    ("loss: 1.2345678, done", "loss: 1.2345679, done"),
+    ("-1.00000001e-05", "-1e-05"),
+    ("[1. 2.5]", "[1.0 2.5000001]"),
+    ("1", "1.0"),
+    ("0.0", "-0.0"),
+    ("(1.00000001+2j)", "(1+2j)"),
+    ("12.500001%", "12.5%"),
+    ("nan", "nan"),
+]
+CHANGED = [
+    ("1.5", "1.6"),
+    ("1.5", "-1.5"),
+    ("1.5", "\u22121.5"),
+    ("-1.5", "\u22121.5"),
+    ("1e-3", "1e3"),
+    ("1.5e-05", "1.5e-06"),
+    ("nan", "0.0"),
+    ("0.0", "nan"),
+    ("nan", "inf"),
+    ("inf", "-inf"),
+    ("1e308", "1e309"),
+    ("0", "1e-300"),
+    ("0.0", "1e-17"),
+    ("1.6e-19", "1.7e-19"),
+    ("123456789", "123456790"),
+    ("20240101", "20240102"),
+    ("1,000,000,001.5", "1,000,000,002.5"),
+    ("numpy 1.26.4", "numpy 1.26.5"),
+    ("10.0.0.1", "10.0.0.2"),
+    ("v1.0000001", "v1.0000002"),
+    ("x1.0000001y", "x1.0000002y"),
+    ("0x1.0000001", "0x1.0000002"),
+    ("12345e7", "12345e8"),
+    ("007", "7"),
+    ("+5", "-5"),
+    ("1.5-2.5", "1.5--2.5"),
+    ("3 rows", "3.0 row"),
+    ("a 1.0", "b 1.0"),
+    ("1.0 2.0", "2.0 1.0"),
+    ("1.0 2.0", "1.0"),
+    ("", "1.0"),
+    ("None", "0.0"),
+    ("1.0 kg", "1.0 g"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), EQUAL)
+def test_numbers_within_the_tolerance_are_equal_unless_text_must_be(old: str, new: str) -> None:
+    assert alike(old, new, NUMBERS)
+    assert alike(new, old, NUMBERS)
+    assert alike(old, new, None) is (old == new)
+
+
+@pytest.mark.parametrize(("old", "new"), CHANGED)
+def test_everything_else_is_a_change(old: str, new: str) -> None:
+    assert not alike(old, new, NUMBERS)
+    assert not alike(new, old, NUMBERS)
+
+
+def test_each_tolerance_has_its_limit() -> None:
+    assert alike("1000.0", "1009.0", Tolerance(0.01))
+    assert not alike("1000.0", "1011.0", Tolerance(0.01))
+    assert alike("0.0", "1e-13", Tolerance(atol=1e-12))
+    assert not alike("0.0", "1e-11", Tolerance(atol=1e-12))
+    assert not alike("100", "101", Tolerance(0.9, 9)), "whole numbers are exact"
+    assert not alike("version 3.11.1", "version 3.11.2", Tolerance(0.9))
+
+
+def test_the_lines_that_differ_are_named() -> None:
+    assert list(differences("a\nb 1.0\nc\n", "a\nb 2.0\nd\n", NUMBERS)) == [
+        "line 2: `b 1.0` became `b 2.0`",
+        "line 3: `c` became `d`",
+    ]
+    assert list(differences("a", "b", NUMBERS)) == ["`a` became `b`"]
+    assert list(differences("a\nc", "a\nb\nc", NUMBERS)) == ["2 lines became 3; line 2: `c` became `b`"]
+    assert list(differences("a\nb", "a", NUMBERS)) == ["2 lines became 1; line 2: `b` became nothing"]
+    assert list(differences("a\n\nb", "a\nb", NUMBERS)) == ["3 lines became 2; line 2: nothing became `b`"]
+    assert not list(differences("a 1.00000001\r\n", "a 1.0", NUMBERS))
+
+
+def test_a_long_text_is_shown_where_it_begins_to_differ() -> None:
+    old, new = "x" * 500 + "1" + "y" * 500, "x" * 500 + "2" + "y" * 500
+    assert became(old, new) == f"`…{'x' * 20}1{'y' * 58}…` became `…{'x' * 20}2{'y' * 58}…`"
+    assert became("a" * 70, "a" * 60) == f"`…{'a' * 30}` became `…{'a' * 20}`"
