@@ -31,6 +31,7 @@ REQUIREMENTS = LAUNCHER.parents[1] / "requirements"
 # What the works of installing install: the lock, and the tools of a chain that only executes a notebook and logs it.
 LOCKS = ("bench", "uv", "pipeline", "setup-env", "execute-notebook", "mlflow-thin")
 MOST_PACKAGES = 30
+PENGUINS = LAUNCHER.parents[1] / "examples" / "penguins"
 
 
 def create(home: Path) -> dict[str, str]:
@@ -49,19 +50,21 @@ def create(home: Path) -> dict[str, str]:
 def packages(folder: Path, peers: str) -> Iterator[dict[str, str]]:
     """Provide what the works of installing install: a folder of wheels, and a channel of conda on loopback.
 
-    Yield variables: pip's, `$LOCK`, `$PACKAGES` of the channel `$CHANNEL`, and the tools `$UV` and `$RATTLER`.
+    Yield variables: pip's, the example `$PENGUINS`, `$LOCK`, `$PACKAGES` of the channel `$CHANNEL`, and the tools `$UV`
+    and `$RATTLER`.
     """
     wheels, pip = folder / "wheels", folder / "pip"
     subprocess.run([sys.executable, "-m", "venv", pip], check=True)
     download: list[Argument] = [program_in(pip), "-m", "pip", "download", "--quiet", "--no-deps"]
     download += ["--only-binary", ":all:"]
-    for name in LOCKS:
-        subprocess.run([*download, "--dest", wheels, "-r", REQUIREMENTS / f"{name}.txt"], check=True)
+    for lock in (*(REQUIREMENTS / f"{name}.txt" for name in LOCKS), PENGUINS / "requirements.txt"):
+        subprocess.run([*download, "--dest", wheels, "-r", lock], check=True)
     names = make_channel(folder / "channel", peers)
     with serve_files(folder / "channel") as server:
         yield {
             "PIP_NO_INDEX": "1",
             "PIP_FIND_LINKS": str(wheels),
+            "PENGUINS": str(PENGUINS),
             "LOCK": str(REQUIREMENTS / f"{LOCKS[0]}.txt"),
             "CHANNEL": server.url,
             "PACKAGES": " ".join(names),

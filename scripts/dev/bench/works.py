@@ -161,6 +161,27 @@ CHAIN = Contender(
     saves=".notebook-ci/runs/*/execute-notebook",
     says="Logged the run",
 )
+# A repository in which the first notebook has changed.
+CHANGED = """\
+git init --quiet; git add --all; commit() { git -c user.name=bench -c user.email=bench@localhost commit -qm "$1"; }
+commit first; echo >>importing000.ipynb; git add --all; commit second"""
+PLANNED = Contender(
+    "plan-notebooks",
+    f"{LAUNCH} plan-notebooks --base HEAD~1",
+    before=CHANGED,
+    says="importing000.ipynb: it changed",
+)
+# The chain on a laptop where it has run before, and its stages as single commands.
+STAGES = "setup-env dvc-pull validate-data execute-notebook log-run"
+RUN_ALL = f"{HERE}{LAUNCH} pipeline --stages {STAGES}"
+PENGUINS = f'cp -R "$PENGUINS"/. .; git init --quiet; git add --all; {RUN_ALL}'
+WARM_CHAIN = Contender("pipeline", RUN_ALL, before=PENGUINS, says="Logged the run")
+ONE_BY_ONE = Contender(
+    "its stages, one after the other",
+    f"{HERE}for each in {STAGES}; do {LAUNCH} $each --run-dir run; done",
+    before=PENGUINS,
+    says="Logged the run",
+)
 ALONE = Contender(
     "uv pip sync --compile-bytecode, nbclient",
     f"{SYNC} && venv/bin/python {IN_NBCLIENT}",
@@ -236,6 +257,13 @@ WORKS = [
         fewest_rounds=15,
     ),
     Work(
+        name="plan-500",
+        title="which of 500 notebooks a change affects",
+        notebooks=notebooks.importing(500),
+        contenders=[PLANNED],
+        promises=[],
+    ),
+    Work(
         name="install",
         title=f"cold installation of {LOCKED}",
         notebooks={},
@@ -267,6 +295,14 @@ WORKS = [
         title="the chain on a new runner: one notebook, executed and logged to a file",
         notebooks=notebooks.small(1, 1),
         contenders=[CHAIN, ALONE],
+        promises=[],
+        installs=True,
+    ),
+    Work(
+        name="chain",
+        title="the penguins example, where it has run before",
+        notebooks={},
+        contenders=[WARM_CHAIN, ONE_BY_ONE],
         promises=[],
         installs=True,
     ),
