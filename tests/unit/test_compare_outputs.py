@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from notebook_ci.compare import tables
 from notebook_ci.compare.outputs import OutputDifference, compare
 from notebook_ci.compare.texts import Tolerance
 
@@ -163,6 +164,10 @@ def test_sets_and_dicts_have_no_order_but_lists_have() -> None:
         ("{1: 2}", "{1}", "`{1: 2}` became `{1}`"),
         ("{1} # 2 rows", "{1} # 3 rows", "`{1} # 2 rows` became `{1} # 3 rows`"),
         ("{nan}", "{0}", "`{nan}` became `{0}`"),
+        ("{'a': 1, 'a': 2}", "{'a': 5, 'a': 2}", "`{'a': 1, 'a': 2}` became `{'a': 5, 'a': 2}`"),
+        ("{1, True}", "{1}", "`{1, True}` became `{1}`"),
+        ("{0x10}", "{16}", "`{0x10}` became `{16}`"),
+        ("{'a' 'b'}", "{'ab'}", "`{'a' 'b'}` became `{'ab'}`"),
         ("{(", "{)", "`{(` became `{)`"),
     ],
 )
@@ -209,7 +214,10 @@ ROWS = ((0, 1, 10.5), (1, 2, 11.5))
         (frame((0, 1, 10.5, 0), (1, 2, 11.5, 0), columns="abc"), "3 columns became 4; new: column `c`"),
         (frame((0, 1), (1, 2), columns="a"), "3 columns became 2; gone: column `b`"),
         (frame(*ROWS, columns="ac"), "gone: column `b`; new: column `c`"),
-        (frame((0, 1, '<a href="x">10.5</a>'), (1, 2, 11.5)), 'column `b`, row `0`: `10.5` became `<a href="x">10.5`'),
+        (
+            frame((0, 1, '<a href="x">10.5</a>'), (1, 2, 11.5)),
+            'column `b`, row `0`: `10.5` became `<a href="x">10.5</a>`',
+        ),
     ],
 )
 def test_what_differs_in_a_table(new: str, said: str) -> None:
@@ -233,7 +241,7 @@ def test_the_hidden_rows_of_a_long_table_are_counted() -> None:
         return display("x", html=frame((0, 1, 10.5), ("...", "...", "..."), (9, 2, 11.5), more=more))
 
     assert differences(long("10000001"), long("10000000")) == [
-        "changed: output 1: `10000001 rows and 2 columns` became `10000000 rows and 2 columns`"
+        "changed: output 1: line 10: `<p>10000001 rows and 2 columns</p>` became `<p>10000000 rows and 2 columns</p>`"
     ]
 
 
@@ -260,9 +268,52 @@ def test_tables_of_polars() -> None:
     assert differences(old, display("y", html=polars((1.0, 2.0), (3.0, 4.5)))) == [
         "changed: output 1: column `b f64`, row `2`: `4.0` became `4.5`"
     ]
-    assert differences(old, display("y", html=polars((1.0, 2.0)))) == [
-        "changed: output 1: `shape: (2, 2)` became `shape: (1, 2)`; 2 rows became 1"
+    [said] = differences(old, display("y", html=polars((1.0, 2.0))))
+    assert said.endswith(
+        "line 4: `<small>shape: (2, 2)</small>` became `<small>shape: (1, 2)</small>`; 2 rows became 1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("<td>10.5</td>", '<td style="color: red;">10.5</td>'),
+        ("<td>10.5</td>", "<td><b>10</b>.5</td>"),
+        ('<tr style="text-align: right;">', '<tr style="text-align: right; color: red;">'),
+        ('<table border="1" ', '<table border="1" style="display: none" '),
+        ("vertical-align: top;", "display: none;"),
+        ("<p>2 rows</p>", '<p style="color: red">2 rows</p>'),
+        ("<tbody>", "<tfoot></tfoot><tbody>"),
+    ],
+)
+def test_what_a_person_sees_besides_the_text_of_a_table_counts(before: str, after: str) -> None:
+    html = frame(*ROWS, more="<p>2 rows</p>\n")
+    old, new = display("x", html=html), display("x", html=html.replace(before, after, 1))
+    assert old != new
+    assert differences(old, new)
+
+
+def test_the_tags_inside_a_cell_count() -> None:
+    old, new = (display(html=frame((0, cell, 1))) for cell in ("<b>1</b>2", "<b>12</b>"))
+    assert differences(old, new) == ["changed: output 1: column `a`, row `0`: `<b>1</b>2` became `<b>12</b>`"]
+
+
+def test_the_name_of_an_index_is_not_one_of_the_columns() -> None:
+    def named(first: str, second: str) -> Output:
+        head = f"<tr><th>{first}</th><th>a</th></tr><tr><th>{second}</th><th></th></tr>"
+        body = "<tbody><tr><th>0</th><td>1</td></tr></tbody>"
+        return display(html=f'<table border="1" class="dataframe"><thead>{head}</thead>{body}</table>')
+
+    assert differences(named("year", ""), named("", "year")) == [
+        "changed: output 1: labels of columns moved to another line"
     ]
+
+
+@pytest.mark.parametrize(
+    "cells", ["<td", "<tr>", "</td", "<!--", "<", "<a ", '<td rowspan="9999" colspan="9999">', "<!["]
+)
+def test_garbage_is_no_table_and_takes_no_time(cells: str) -> None:
+    assert tables.read('<table border="1" class="dataframe"><tr><td>1</td></tr>' + cells * 50_000) is None
 
 
 @pytest.mark.parametrize(

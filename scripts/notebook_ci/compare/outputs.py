@@ -16,6 +16,7 @@ from notebook_ci.records.execute_notebook import Change
 NOT_COMPARED = re.compile(r"(image|audio|video)/.*|application/(pdf|vnd\.jupyter\.widget-view\+json)")
 _JSON = re.compile(r"application/(.*\+)?json")
 ERROR = "the error"
+LONG = 10_000  # characters, of which an excerpt is taken
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class _Part:
     @property
     def excerpt(self) -> str:
         text = self.data.get("text/plain")
-        return quote(shown(text).strip()) if isinstance(text, str) else listed(list(map(quote, self.data)), MOST_LISTED)
+        return quote(shown(text[:LONG]).strip()) if isinstance(text, str) else listed(list(map(quote, self.data)), MOST_LISTED)
 
 
 def compare(stored: Sequence[Any], new: Sequence[Any], tolerance: Tolerance | None) -> Compared:

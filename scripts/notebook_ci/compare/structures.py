@@ -48,12 +48,14 @@ def _of_keys(old: Collection[str], new: Collection[str], where: str) -> Iterator
 
 
 def displayed(text: str) -> dict[object, object] | set[object] | None:
-    """Return the dict or set that a display shows; None for any other."""
-    if not text.startswith("{") or "#" in text or len(text) > MOST_CHARACTERS:  # no comments: they would be ignored
+    """Return the dict or set that a display shows; None for any other, and if the value does not hold all of it."""
+    if not text.startswith("{") or len(text) > MOST_CHARACTERS:
         return None
     try:
         with warnings.catch_warnings(action="ignore"):
             value = ast.literal_eval(text)
+        # Equal keys, comments, and other ways to write a number would be lost.
+        is_whole = sorted("".join(repr(value).split())) == sorted("".join(text.split()))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
-    return value if isinstance(value, dict | set) else None
+    return value if is_whole and isinstance(value, dict | set) else None

@@ -1,103 +1,62 @@
 """Compares tables that pandas and polars display as HTML, cell by cell."""
 
+import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html.parser import HTMLParser
 
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.compare import texts
 from notebook_ci.compare.texts import MOST_LISTED, Tolerance
 
-MOST_SPAN = 1000
-_AROUND = frozenset({"div", "p", "small"})
-_HIDDEN = "style"
+MOST_CELLS = 1_000_000  # one that spans several counts as several
+_AROUND = frozenset({"div", "p", "small", "style"})
+_TAG = re.compile(r"<(/?(?:thead|tbody|tr|th|td))\b([^<>]*)>")
+# The attributes that pandas writes. Any other, such as a color, can be a result.
+_LAYOUT = re.compile(r'(?:\s+(?:(?:col|row)span="[1-9][0-9]{0,3}"|[hv]align="\w+"|style="text-align: \w+;"))*\s*')
 
 
-@dataclass
+@dataclass(frozen=True)
 class _TableCell:
     is_label: bool
     in_head: bool
     columns: int  # how many it spans
     rows: int
-    text: str = ""
+    text: str  # with the tags in it: what a cell links to is a part of it
 
 
 @dataclass(frozen=True)
 class ShownTable:
     columns: Sequence[str]
+    head: Sequence[Sequence[str]]
     rows: Sequence[tuple[str, Sequence[str]]]  # the label, and the text of each column
-    around: str  # the text before and after the table, such as the number of rows
-
-
-class _OtherError(Exception):
-    """This is not what pandas and polars write."""
-
-
-class _TableReader(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: list[list[_TableCell]] = []
-        self.around: list[str] = []
-        self.tables = 0
-        self._in_table = self._in_head = self._is_hidden = False
-        self._cell: _TableCell | None = None
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        attributes = dict(attrs)
-        if tag == "table" and not self._in_table and "dataframe" in (attributes.get("class") or "").split():
-            self._in_table = True
-            self.tables += 1
-        elif self._in_table and tag in {"thead", "tbody"}:
-            self._in_head = tag == "thead"
-        elif self._in_table and tag == "tr":
-            self.rows.append([])
-        elif self._in_table and tag in {"th", "td"} and self.rows:
-            columns, rows = (_span(attributes.get(name)) for name in ("colspan", "rowspan"))
-            self._cell = _TableCell(tag == "th", self._in_head, columns, rows)
-            self.rows[-1].append(self._cell)
-        elif self._cell:
-            self._cell.text += self.get_starttag_text() or ""  # what a cell links to is a part of it
-        elif tag == _HIDDEN:
-            self._is_hidden = True
-        elif self._in_table or tag not in _AROUND:
-            raise _OtherError
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "table":
-            self._in_table = False
-        elif tag == _HIDDEN:
-            self._is_hidden = False
-        if tag in {"table", "tr", "th", "td"}:
-            self._cell = None
-
-    def handle_data(self, data: str) -> None:
-        if self._cell:
-            self._cell.text += data
-        elif not self._is_hidden:
-            self.around.append(data)
+    around: str  # what is before and after the cells, such as the style and the number of rows
 
 
 def read(html: object) -> ShownTable | None:
-    """Return the table that an HTML text displays; None if it is not one of pandas or polars, and nothing else."""
-    reader = _TableReader()
-    try:
-        reader.feed(html if isinstance(html, str) else "")
-        reader.close()
-        grid = _grid(reader.rows)
-    except _OtherError:
+    """Return the table that an HTML text displays; None if it is not one of pandas or polars, and nothing else.
+
+    Not by `html.parser`, which takes hours for some texts.
+    """
+    before, _, rest = (html if isinstance(html, str) else "").partition("<table ")
+    inside, _, after = rest.partition("</table>")
+    attributes, _, inside = inside.partition(">")
+    if not re.search(r'\bclass="dataframe[ "]', attributes) or "<table" in inside:
         return None
-    if reader.tables != 1 or len({len(row) for row in grid}) != 1:
+    if not _AROUND.issuperset(re.findall(r"</?([^\s<>]*)", before + after)):
         return None
-    head = [row for row in grid if row and row[0].in_head]
-    columns = [" ".join(filter(None, (cell.text.strip() for cell in column))) for column in zip(*head, strict=True)]
+    grid = _grid(_rows(inside))
+    if len({len(row) for row in grid}) != 1:
+        return None
+    head = [[cell.text for cell in row] for row in grid if row and row[0].in_head]
+    columns = [" ".join(filter(None, column)) for column in zip(*head, strict=True)]
     columns = columns or [str(number) for number in range(1, len(grid[0]) + 1)]
     rows = [
-        (" ".join(cell.text.strip() for cell in row if cell.is_label), [cell.text.strip() for cell in row])
+        (" ".join(cell.text for cell in row if cell.is_label), [cell.text for cell in row])
         for row in grid
         if not (row and row[0].in_head)
     ]
-    return ShownTable(columns, rows, " ".join("".join(reader.around).split()))
+    return ShownTable(columns, head, rows, f"{before}\n<table {attributes}>\n{after}")
 
 
 def differences(old: ShownTable, new: ShownTable, tolerance: Tolerance | None) -> Iterator[str]:
@@ -108,6 +67,8 @@ def differences(old: ShownTable, new: ShownTable, tolerance: Tolerance | None) -
         yield from _labels("column", old.columns, new.columns)
         yield from _labels("row", rows, new_rows)
         return
+    if old.head != new.head:
+        yield "labels of columns moved to another line"
     for number, ((label, before), (_, after)) in enumerate(zip(old.rows, new.rows, strict=True), 1):
         for column, first, second in zip(old.columns, before, after, strict=True):
             for each in texts.differences(first, second, tolerance):
@@ -126,6 +87,33 @@ def _labels(what: str, old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
         yield f"the {what}s have another order"
 
 
+def _rows(inside: str) -> list[list[_TableCell]]:
+    """Return the cells of each row; none if the table has anything else."""
+    rows: list[list[_TableCell]] = []
+    in_head, room = False, MOST_CELLS
+    first, *pieces = _TAG.split(inside)
+    if first.strip():
+        return []
+    for tag, attributes, text in zip(pieces[::3], pieces[1::3], pieces[2::3], strict=True):
+        is_cell = tag in {"th", "td"}
+        if not _LAYOUT.fullmatch(attributes) or (not rows if is_cell else text.strip()):
+            return []
+        if is_cell:
+            columns, lines = (_span(name, attributes) for name in ("col", "row"))
+            room -= columns * lines
+            rows[-1].append(_TableCell(tag == "th", in_head, columns, lines, text.strip()))
+        elif tag == "tr":
+            rows.append([])
+        elif tag in {"thead", "tbody"}:
+            in_head = tag == "thead"
+    return rows if room >= 0 else []
+
+
+def _span(name: str, attributes: str) -> int:
+    found = re.search(rf'{name}span="([0-9]+)"', attributes)
+    return int(found[1]) if found else 1
+
+
 def _grid(rows: Sequence[Sequence[_TableCell]]) -> list[list[_TableCell]]:
     """Return each row with a cell per column: one that spans several is repeated."""
     grid: list[list[_TableCell]] = []
@@ -140,10 +128,3 @@ def _grid(rows: Sequence[Sequence[_TableCell]]) -> list[list[_TableCell]]:
             full.append(cell)
         grid.append(full)
     return grid
-
-
-def _span(text: str | None) -> int:
-    number = text or "1"
-    if not (number.isascii() and number.isdecimal()) or not 0 < int(number) <= MOST_SPAN:
-        raise _OtherError
-    return int(number)
