@@ -12,10 +12,16 @@ from notebook_ci.compare.normalise import shown
 MOST_LISTED = 3
 CONTEXT = 20  # characters before the first difference of a long line
 LONG = 60
-# Not in words, versions and hexadecimal digits. Python writes the exponent of a whole number with a sign.
+# Not in words, versions, times and hexadecimal digits, and none that a float cannot hold. Python writes the exponent of
+# a whole number with a sign.
+_DIGITS = "[0-9]+"
+_EXPONENT = "[0-2]?[0-9]{1,2}"
 _NUMBER = re.compile(
-    r"(?<![\w.])([-+]?(?:(?:\d+\.\d*|\.\d+)(?:[eE][-+]?\d{1,3})?|\d+[eE][-+]\d{1,3}|\d+))(?=j\b|(?!\w|\.\w))"
+    rf"(?<![\w.])(?<!\d\d:)([-+]?(?:(?:{_DIGITS}\.[0-9]*|\.{_DIGITS})(?:[eE][-+]?{_EXPONENT})?"
+    rf"|{_DIGITS}[eE][-+]{_EXPONENT}|{_DIGITS}))(?=j\b|(?!\w|\.\w))"
 )
+_WHOLE = re.compile(r"[-+]?[0-9]+(\.?)")  # `12.` can end a sentence
+_PADDING = re.compile(r"(?<=\[) +| +(?=[ \]])")  # of arrays, as wide as the longest number
 
 
 @dataclass(frozen=True)
@@ -29,10 +35,13 @@ class Tolerance:
         """Whether two numbers are equal within the tolerance."""
         if old == new:
             return True
-        if old.lstrip("+-").isdecimal() and new.lstrip("+-").isdecimal():
-            return False
         first, second = float(old), float(new)
-        return math.isfinite(first) and abs(first - second) <= self.atol + self.rtol * abs(first)
+        wholes = [whole[1] for whole in map(_WHOLE.fullmatch, (old, new)) if whole]
+        if wholes == ["", ""] or not (math.isfinite(first) and math.isfinite(second)):
+            return False
+        if wholes and round(first) != round(second):
+            return False
+        return abs(first - second) <= self.atol + self.rtol * abs(first)
 
 
 def alike(old: str, new: str, tolerance: Tolerance | None) -> bool:
@@ -42,7 +51,7 @@ def alike(old: str, new: str, tolerance: Tolerance | None) -> bool:
     first, second = _NUMBER.split(old), _NUMBER.split(new)  # each second part is a number
     return (
         len(first) == len(second)
-        and first[::2] == second[::2]
+        and [_PADDING.sub("", part) for part in first[::2]] == [_PADDING.sub("", part) for part in second[::2]]
         and all(map(tolerance.allows, first[1::2], second[1::2]))
     )
 
