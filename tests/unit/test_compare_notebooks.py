@@ -41,8 +41,7 @@ class Study:
     ) -> tuple[Comparison, list[Failure]]:
         """Compare notebook cells with one printed text each, which is new."""
         self.path.write_text(json.dumps({"nbformat": 4, "metadata": {}, "cells": cells}, indent=1))
-        tolerance = None if policy == "strict" else NUMBERS
-        return compare(document.read(self.path), [printed(text) for text in new], policy, tolerance)
+        return compare(document.read(self.path), [printed(text) for text in new], policy, NUMBERS)
 
     def verdicts(self, cells: Sequence[Cell], new: Sequence[str], policy: str = "numbers") -> dict[str, int]:
         comparison, failures = self.compare(cells, new, policy)
@@ -144,6 +143,28 @@ def test_a_notebook_without_outputs_that_was_saved_after_a_run_is_compared(study
 def test_broken_outputs_are_passed_over(study: Study) -> None:
     broken = [7, {"output_type": "display_data", "data": None}]
     assert study.verdicts([cell("", outputs=broken)], ["a"]) == {"new": 1}
+
+
+def test_a_cell_with_many_outputs_has_a_short_message(study: Study) -> None:
+    study.path.write_text(json.dumps({"nbformat": 4, "metadata": {}, "cells": [cell("")]}))
+    shown = [{"output_type": "display_data", "data": {"text/plain": "a"}}] * 5000
+    [failure] = compare(document.read(study.path), [shown], "numbers", NUMBERS)[1]
+    assert failure.message.endswith("\nand 4990 more outputs")
+    assert len(failure.message) < 1000
+
+
+def test_an_output_that_is_nested_too_deeply_is_refused(study: Study) -> None:
+    value: Any = "a"
+    for _ in range(100_000):
+        value = [value]
+    study.path.write_text(json.dumps({"nbformat": 4, "metadata": {}, "cells": [cell("a")]}))
+    shown = [{"output_type": "display_data", "data": {"application/json": value}}]
+    [failure] = compare(document.read(study.path), [shown], "numbers", NUMBERS)[1]
+    assert (failure.kind, failure.message) == ("not-compared", "An output is nested too deeply.")
+
+
+def test_a_cell_of_empty_lines_takes_no_time(study: Study) -> None:
+    assert study.verdicts([cell("a", source="1" + "\n" * 300_000 + "1")], ["a"]) == {"same": 1}
 
 
 def test_the_summary_says_how_much_was_compared() -> None:

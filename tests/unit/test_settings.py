@@ -11,7 +11,6 @@ import pytest
 from notebook_ci.base.errors import CheckFailed, InputError
 from notebook_ci.base.load_inputs import load
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.compare.texts import Tolerance
 from notebook_ci.execute_notebook import plan
 from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.outcome import judge, problem
@@ -67,10 +66,10 @@ def test_how_a_notebook_is_compared(study: Study) -> None:
     toml = table(notebooks="x.ipynb", compare="off", rtol="1e-3")
     planned = study.plan(toml, "--compare", "numbers", "--atol", "1e-12")
     found = {each.name: each.settings for each in planned.executions}
-    assert {name: (each.compare, each.tolerance) for name, each in found.items()} == {
-        "a.ipynb": ("numbers", Tolerance(1e-6, 1e-12)),
-        "own.ipynb": ("strict", None),
-        "x.ipynb": ("off", Tolerance(1e-3, 1e-12)),
+    assert {name: (each.compare, each.rtol, each.atol) for name, each in found.items()} == {
+        "a.ipynb": ("numbers", 1e-6, 1e-12),
+        "own.ipynb": ("strict", 1e-6, 1e-12),
+        "x.ipynb": ("off", 1e-3, 1e-12),
     }
     assert "compare the outputs of 2 with the stored ones" in planned.lines()
     assert study.executions()["a.ipynb"].settings.compare == "off"

@@ -16,20 +16,30 @@ from notebook_ci.records.execute_notebook import Change, Comparison, Failure
 # The second of each, and the comments, are nbval's.
 CHECKED = frozenset({"compare-output", "nbval-check-output"})
 IGNORED = frozenset({"compare-ignore", "nbval-ignore-output"})
-_COMMENT = re.compile(r"^\s*#\s*NBVAL_(CHECK|IGNORE)_OUTPUT\s*$", re.MULTILINE)
+_COMMENT = re.compile(r"^[ \t]*#[ \t]*NBVAL_(CHECK|IGNORE)_OUTPUT[ \t]*$", re.MULTILINE)
 TITLES: Mapping[Change, str] = {
     "changed": "Output changed",
     "new": "New output",
     "gone": "Output is gone",
     "error": "Another error",
 }
+MOST_NAMED = 10  # outputs of a cell
 HOW_TO_STORE = "run the notebook in Jupyter, save it with its outputs, and commit it"
 
 
 def compare(
-    document: Document, new: Sequence[Sequence[Any]], policy: str, tolerance: Tolerance | None
+    document: Document, new: Sequence[Sequence[Any]], policy: str, tolerance: Tolerance
 ) -> tuple[Comparison, list[Failure]]:
     """Compare the outputs of each cell (`new`) with the stored ones. Returns a failure per cell that differs."""
+    try:
+        return _compare(document, json.loads(json.dumps(new)), policy, None if policy == "strict" else tolerance)
+    except RecursionError:
+        return Comparison(), [refused("An output is nested too deeply.", "Tag its cell `compare-ignore`.")]
+
+
+def _compare(
+    document: Document, new: Sequence[Sequence[Any]], policy: str, tolerance: Tolerance | None
+) -> tuple[Comparison, list[Failure]]:
     content = json.loads(document.text)["cells"]
     chosen = [cell for cell in document.cells if cell.kind == "code" and cell.source.strip()]
     compared = [cell for cell in chosen if _is_compared(cell, policy)]
@@ -87,7 +97,8 @@ def _failure(document: Document, cell: Cell, found: Sequence[OutputDifference], 
     return Failure(
         kind="changed-output",
         title=f"{TITLES[_change(found)]} in cell {cell.index + 1}",
-        message="\n".join(each.message for each in found),
+        message="\n".join(each.message for each in found[:MOST_NAMED])
+        + (f"\nand {len(found) - MOST_NAMED} more outputs" if len(found) > MOST_NAMED else ""),
         cell=cell.index + 1,
         line=document.line(cell.index) if output is None else document.output_line(cell.index, output),
         hint=hint if is_first else "",

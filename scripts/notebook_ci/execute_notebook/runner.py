@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +12,6 @@ from kernel_server.interface import KernelServer
 from notebook_ci.base import signals
 from notebook_ci.base.errors import Cancelled, CheckFailed, NotebookCiError, Severity
 from notebook_ci.base.files import is_full, sha256
-from notebook_ci.compare import notebooks as comparison
 from notebook_ci.execute_notebook import failures, hooks, html
 from notebook_ci.execute_notebook.engine import PreparedNotebook, StoppedError
 from notebook_ci.execute_notebook.folders import make_folder, temporary_folder
@@ -165,10 +163,14 @@ class Executor:
 
     def _compare(self, notebook: PreparedNotebook) -> None:
         """Compare the outputs with the stored ones, and fail the notebook if they differ."""
+        from notebook_ci.compare import notebooks as comparison
+        from notebook_ci.compare.texts import Tolerance
+
         settings, result = self.execution.settings, self._outcome.result
         # They are the cells of the document: no parameters were injected, see `plan`.
-        new = json.loads(json.dumps([cell.get("outputs", []) for cell in notebook.nb.cells]))
-        result.comparison, found = comparison.compare(notebook.document, new, settings.compare, settings.tolerance)
+        new = [cell.get("outputs", []) for cell in notebook.nb.cells]
+        tolerance = Tolerance(settings.rtol, settings.atol)
+        result.comparison, found = comparison.compare(notebook.document, new, settings.compare, tolerance)
         if notebook.bound.left_out:
             found = [comparison.refused("Outputs were left out: more than `max-output`.", "Raise `max-output`.")]
         if found:

@@ -7,7 +7,6 @@ from datetime import date
 from typing import Any
 
 from notebook_ci.base.values import ATOL, RETRIES, RTOL, SECONDS, Kind, choice
-from notebook_ci.compare.texts import Tolerance
 from notebook_ci.notebooks.settings import METADATA, OF_JOBS, OWN, NotebookRule, checked, kind_of_rules
 from notebook_ci.records.execute_notebook import ALLOW
 from notebook_ci.records.record import now
@@ -58,10 +57,6 @@ class Settings:
     allow_failure: date | None = None  # the last day, in UTC
     given: Mapping[str, object] = field(default_factory=dict)  # by name, as written: those not from the inputs
     own: Collection[str] = ()  # names of those that come from the notebook's own metadata
-
-    @property
-    def tolerance(self) -> Tolerance | None:
-        return None if self.compare == "strict" else Tolerance(self.rtol, self.atol)
 
     @property
     def may_fail(self) -> bool:

@@ -4,6 +4,7 @@ This walks the JSON text once and never searches for content. That is enough, be
 break (RFC 8259, section 7: control characters are escaped): all source lines in one string are on its physical line.
 """
 
+import functools
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ def split_lines(source: str) -> list[str]:
     return _line_break.split(source)
 
 
+@functools.lru_cache(maxsize=1)  # for all failures of a notebook
 def scan(text: str) -> tuple[CellPosition, ...]:
     """Find every cell of a notebook in one pass, which takes about as long as `json.loads`.
 
