@@ -40,7 +40,9 @@ class _Part:
     @property
     def excerpt(self) -> str:
         text = self.data.get("text/plain")
-        return quote(shown(text[:LONG]).strip()) if isinstance(text, str) else listed(list(map(quote, self.data)), MOST_LISTED)
+        if not isinstance(text, str):
+            return listed(list(map(quote, self.data)), MOST_LISTED)
+        return quote(shown(text[:LONG]).strip())
 
 
 def compare(stored: Sequence[Any], new: Sequence[Any], tolerance: Tolerance | None) -> Compared:
