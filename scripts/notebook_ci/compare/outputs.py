@@ -16,7 +16,7 @@ from notebook_ci.records.execute_notebook import Change
 NOT_COMPARED = re.compile(r"(image|audio|video)/.*|application/(pdf|vnd\.jupyter\.widget-view\+json)")
 _JSON = re.compile(r"application/(.*\+)?json")
 ERROR = "the error"
-LONG = 10_000  # characters, of which an excerpt is taken
+MOST_READ = 10_000  # characters, for an excerpt
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class _Part:
         text = self.data.get("text/plain")
         if not isinstance(text, str):
             return listed(list(map(quote, self.data)), MOST_LISTED)
-        return quote(shown(text[:LONG]).strip())
+        return quote(shown(text[:MOST_READ]).strip())
 
 
 def compare(stored: Sequence[Any], new: Sequence[Any], tolerance: Tolerance | None) -> Compared:
@@ -57,7 +57,7 @@ def compare(stored: Sequence[Any], new: Sequence[Any], tolerance: Tolerance | No
         data = new_parts[name].data
         if sentences := list(_differences(part.data, data, tolerance)):
             found.append(OutputDifference(_change("changed", name), part.output, f"{name}: {_first(sentences)}"))
-        not_compared += sum(map(_is_not_compared, set(_different(part.data, data))))
+        not_compared += sum(1 for mime in _different(part.data, data) if NOT_COMPARED.fullmatch(mime))
     added = [(name, part) for name, part in new_parts.items() if name not in parts]
     found += [OutputDifference(_change("new", name), None, f"{name} is new: {part.excerpt}") for name, part in added]
     return Compared(found, not_compared)
@@ -82,10 +82,9 @@ def _parts(outputs: Sequence[Any]) -> dict[str, _Part]:
     for index, output in enumerate(outputs):
         kind = output.get("output_type")
         if kind in {"stream", "error"}:
-            name = quote(output.get("name")) if kind == "stream" else ERROR
-            text = (
-                _joined(output.get("text")) if kind == "stream" else f"{output.get('ename')}: {output.get('evalue')}\n"
-            )
+            name, text = ERROR, f"{output.get('ename')}: {output.get('evalue')}\n"
+            if kind == "stream":
+                name, text = quote(output.get("name")), _joined(output.get("text"))
             before = parts.get(name, _Part(index, {"text/plain": ""}))
             parts[name] = _Part(before.output, {"text/plain": before.data["text/plain"] + text})
         else:
@@ -99,10 +98,6 @@ def _joined(text: object) -> str:
     return "".join(map(str, text)) if isinstance(text, list) else str(text)
 
 
-def _is_not_compared(mime: str) -> bool:
-    return bool(NOT_COMPARED.fullmatch(mime))
-
-
 def _different(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     # Not `!=`: `1`, `1.0` and `True` are equal.
     return [mime for mime in old if mime in new and repr(old[mime]) != repr(new[mime])]
@@ -111,7 +106,7 @@ def _different(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], tolerance: Tolerance | None) -> Iterator[str]:
     yield from (f"`{mime}` is gone" for mime in old if mime not in new)
     yield from (f"`{mime}` is new" for mime in new if mime not in old)
-    different = [mime for mime in _different(old, new) if not _is_not_compared(mime)]
+    different = [mime for mime in _different(old, new) if not NOT_COMPARED.fullmatch(mime)]
     table, new_table = (tables.read(each.get("text/html")) if different else None for each in (old, new))
     for mime in different:
         if not table or not new_table:
