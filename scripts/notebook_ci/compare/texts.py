@@ -21,7 +21,7 @@ _NUMBER = re.compile(
     rf"|{_DIGITS}[eE][-+]{_EXPONENT}|{_DIGITS}))(?=j\b|(?!\w|\.\w))"
 )
 _WHOLE = re.compile(r"[-+]?[0-9]+(\.?)")  # `12.` can end a sentence
-_PADDING = re.compile(r"(?<=\[) +| +(?=[ \]])")  # of arrays, as wide as the longest number
+_PADDING = re.compile(r"(?<=\[) +|(?<=, ) +|(?<! ) +(?=\])|(?<=^ ) +$")  # of an array, between its numbers
 
 
 @dataclass(frozen=True)
