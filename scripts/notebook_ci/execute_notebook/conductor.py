@@ -4,6 +4,7 @@ import gc
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from multiprocessing.connection import wait
 
 from kernel_server.interface import CHANGED, Servers
@@ -56,6 +57,8 @@ class Conductor:
         engine.compile_schema()
         if LINUX and self.shared.inputs.html:  # on other systems each worker loads them
             html.Pages()
+        if any(execution.settings.compare != "off" for execution in self.executions):
+            import_module("notebook_ci.compare.notebooks")
         guard_imports()
         gc.collect()
         gc.freeze()  # workers share these objects, and their garbage collection need not visit them

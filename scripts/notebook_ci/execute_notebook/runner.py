@@ -163,6 +163,7 @@ class Executor:
 
     def _compare(self, notebook: PreparedNotebook) -> None:
         """Compare the outputs with the stored ones, and fail the notebook if they differ."""
+        # The conductor has imported it if it is needed.
         from notebook_ci.compare import notebooks as comparison
         from notebook_ci.compare.texts import Tolerance
 
