@@ -222,6 +222,33 @@ def test_the_first_signal_cancels_and_those_that_follow_wait(number: signal.Sign
     assert handlers() == before
 
 
+class Finalized:
+    """Calls something when it is removed; Python drops what that raises."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self.call = call
+
+    def __del__(self) -> None:
+        self.call()
+
+
+def test_a_signal_in_a_finalizer_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    dropped: list[sys.UnraisableHookArgs] = []
+    monkeypatch.setattr(sys, "unraisablehook", dropped.append)
+    before = (*handlers(), sys.unraisablehook)
+
+    def work() -> None:
+        Finalized([].pop)
+        Finalized(lambda: signal.raise_signal(signal.SIGTERM))
+        time.sleep(10)
+
+    with pytest.raises(Cancelled) as caught, cancellable():
+        work()
+    assert caught.value.exit_code == 143
+    assert [each.exc_type for each in dropped] == [IndexError]
+    assert (*handlers(), sys.unraisablehook) == before
+
+
 def test_without_a_signal_the_handlers_are_as_before() -> None:
     before = handlers()
     with cancellable():

@@ -1,7 +1,10 @@
 """Signals to this process, and those that ended another one."""
 
 import contextlib
+import functools
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 
@@ -9,6 +12,7 @@ from notebook_ci.base.errors import Cancelled
 from notebook_ci.base.process import POSIX
 
 CANCELLING = (signal.SIGINT, signal.SIGTERM)
+AGAIN_SECONDS = 0.01
 CRASHES = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS")  # caused by the program itself
 
 
@@ -26,8 +30,27 @@ def cancellable() -> Iterator[None]:
             signal.signal(each, signal.SIG_IGN)
         raise Cancelled(number)
 
-    with _handled(numbers, cancel):
-        yield
+    def try_again(dropped: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(dropped.exc_value, Cancelled):
+            before(dropped)
+            return
+        number = dropped.exc_value.signal_number
+        signal.signal(number, cancel)
+        # To this thread, so that a signal also ends its waiting.
+        send = functools.partial(signal.pthread_kill, threading.get_ident()) if POSIX else signal.raise_signal
+        timers.append(threading.Timer(AGAIN_SECONDS, send, [number]))
+        timers[-1].start()
+
+    timers: list[threading.Timer] = []
+    # Python drops what a signal handler raises in a finalizer, as of progress bars, or in the callback of a reference.
+    before, sys.unraisablehook = sys.unraisablehook, try_again
+    try:
+        with _handled(numbers, cancel):
+            yield
+    finally:
+        sys.unraisablehook = before
+        for timer in timers:
+            timer.cancel()
 
 
 @contextlib.contextmanager
