@@ -1,7 +1,5 @@
 """Which notebooks a change affects: every rule, in a git repository whose files differ from its commit."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -90,19 +88,6 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(folder, "init", "--quiet")
     commit(folder)
     return folder
-
-
-@pytest.fixture
-def repository(template: Path) -> Iterator[Path]:
-    """The repository as it was committed."""
-    yield template
-    git(template, "reset", "--quiet", "--hard")
-    git(template, "clean", "--quiet", "-ffdx")
-
-
-@pytest.fixture
-def copied(template: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(template, tmp_path / "copy")
 
 
 def affected(folder: Path, *flags: str) -> set[str]:

@@ -1,8 +1,7 @@
 """Which notebooks a change of `dvc.yaml`, `dvc.lock` or a pointer of DVC affects: stage by stage. In doubt, all."""
 
 import json
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,18 +68,6 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(folder, "init", "--quiet")
     commit(folder)
     return folder
-
-
-@pytest.fixture
-def repository(template: Path) -> Iterator[Path]:
-    yield template
-    git(template, "reset", "--quiet", "--hard")
-    git(template, "clean", "--quiet", "-ffdx")
-
-
-@pytest.fixture
-def copied(template: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(template, tmp_path / "copy", symlinks=True)
 
 
 def affected(folder: Path) -> set[str]:
@@ -238,7 +225,7 @@ def test_a_pipeline_that_was_a_link_affects_all(copied: Path) -> None:
 
 
 def test_a_pipeline_around_the_project_affects_all(copied: Path) -> None:
-    """Others there may depend on it, of which nothing is known."""
+    """Which of its stages depend on the changed one is not known."""
     write(copied, {"project/a.ipynb": notebook("1"), "project/b.ipynb": notebook("open('../other/the other.csv')")})
     commit(copied)
     write(copied, {"dvc.yaml": pipeline({"other": {"cmd": "new"}})})
