@@ -45,7 +45,7 @@ class Ratio:
     def verdict(self, medians: Mapping[str, float]) -> Verdict:
         ratio = medians[self.peer.name] / medians[self.ours.name]
         names = f"{self.ours.name} against {self.peer.name}"
-        return Verdict(names, f"{ratio:.2f}x", f"{self.at_least:g}x", ratio >= self.at_least)
+        return Verdict(names, f"{ratio:.2f}x", f"{self.at_least:.3g}x", ratio >= self.at_least)
 
 
 @dataclass(frozen=True)
@@ -261,14 +261,14 @@ WORKS = [
         title="which of 500 notebooks a change affects",
         notebooks=notebooks.importing(500),
         contenders=[PLANNED],
-        promises=[],
+        promises=[Limit(PLANNED, 2)],
     ),
     Work(
         name="install",
         title=f"cold installation of {LOCKED}",
         notebooks={},
         contenders=[SETUP_ENV, UV, PIP],
-        promises=[],
+        promises=[Ratio(SETUP_ENV, UV, 1 / 1.15), Ratio(SETUP_ENV, PIP, 2)],
         installs=True,
     ),
     Work(
@@ -276,7 +276,7 @@ WORKS = [
         title=f"{LOCKED}, after its environment was restored from a cache, or with a warm cache of uv",
         notebooks={},
         contenders=[RESTORED, UV_WARM],
-        promises=[],
+        promises=[Ratio(RESTORED, UV_WARM, 1)],
         installs=True,
     ),
     *(
@@ -284,18 +284,18 @@ WORKS = [
             name=f"conda-{state}",
             title=f"30 packages of conda, {state} cache",
             notebooks={},
-            contenders=contenders,
-            promises=[],
+            contenders=[ours, peer],
+            promises=[Ratio(ours, peer, 1 / 1.15)],
             installs=True,
         )
-        for state, contenders in (("cold", [CONDA, RATTLER]), ("warm", [CONDA_WARM, RATTLER_WARM]))
+        for state, ours, peer in (("cold", CONDA, RATTLER), ("warm", CONDA_WARM, RATTLER_WARM))
     ),
     Work(
         name="cold-runner",
         title="the chain on a new runner: one notebook, executed and logged to a file",
         notebooks=notebooks.small(1, 1),
         contenders=[CHAIN, ALONE],
-        promises=[],
+        promises=[Difference(CHAIN, ALONE, 15_000)],
         installs=True,
     ),
     Work(
@@ -303,7 +303,7 @@ WORKS = [
         title="the penguins example, where it has run before",
         notebooks={},
         contenders=[WARM_CHAIN, ONE_BY_ONE],
-        promises=[],
+        promises=[Ratio(WARM_CHAIN, ONE_BY_ONE, 1)],
         installs=True,
     ),
 ]
