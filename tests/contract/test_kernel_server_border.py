@@ -42,7 +42,9 @@ def test_other_code_imports_only_the_interface() -> None:
         assert not past(path.read_text(encoding="utf-8"), "kernel_server.interface", "notebook_ci"), path
 
 
-@pytest.mark.parametrize("path", files(PACKAGE / "inside"), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [*files(PACKAGE / "inside"), *files(SCRIPTS / "notebook_testing")], ids=lambda path: path.name
+)
 def test_what_the_users_python_runs_imports_nothing_of_ours(path: Path) -> None:
     assert not imported(path.read_text(encoding="utf-8"))
 

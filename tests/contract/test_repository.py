@@ -187,10 +187,13 @@ def too_new(source: str) -> list[str]:
     return found + [ast.unparse(node) for node in subscripts if ast.unparse(node.value) in NEW_SUBSCRIPTS]
 
 
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "scripts" / "kernel_server" / "inside").glob("*.py")), ids=lambda path: path.name
+IN_THE_USERS_PYTHON = sorted(
+    path for folder in ("kernel_server/inside", "notebook_testing") for path in (ROOT / "scripts" / folder).glob("*.py")
 )
-def test_the_kernel_server_runs_in_old_pythons(path: Path) -> None:
+
+
+@pytest.mark.parametrize("path", IN_THE_USERS_PYTHON, ids=lambda path: path.name)
+def test_what_the_users_python_runs_is_for_old_pythons(path: Path) -> None:
     assert too_new(text_of(path)) == []
 
 
