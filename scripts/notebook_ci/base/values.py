@@ -11,7 +11,7 @@ from notebook_ci.base import yaml12
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.texts import quote
 
-MOST_COUNTED, MOST_RETRIES = 10_000, 10
+MOST_COUNTED, MOST_RETRIES, MOST_RUNS = 10_000, 10, 10
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,10 @@ def _workers(value: object) -> int | None:
     return None if value == "auto" else _count(value)
 
 
+def _determinism(value: object) -> int:
+    return 0 if value == "off" else _count(value, least=2, most=MOST_RUNS)
+
+
 def _preload(value: object) -> tuple[str, ...] | None:
     names = _lines(value)
     if names == ("auto",):
@@ -126,6 +130,7 @@ _BYTES = {"": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3}
 TEXT = Kind("text", _text, "TEXT")
 PATH = Kind("text", _text, "PATH")
 WORKERS = Kind(f"`auto` or a whole number from 1 to {MOST_COUNTED}", _workers, "auto|NUMBER")
+DETERMINISM = Kind(f"`off` or a whole number from 2 to {MOST_RUNS}", _determinism, "off|NUMBER")
 PRELOAD = Kind("`auto`, `off`, or module names, one per line", _preload, "auto|off|MODULE", many=True)
 SIZE = Kind("a number of bytes, or a size such as `500 MB` (`kB`, `MB`, `GB`)", _size, "SIZE")
 BOOLEAN = Kind("`true` or `false`", _boolean, "true|false")

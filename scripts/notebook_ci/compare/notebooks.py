@@ -42,7 +42,7 @@ def _compare(
 ) -> tuple[Comparison, list[Failure]]:
     content = json.loads(document.text)["cells"]
     chosen = [cell for cell in document.cells if cell.kind == "code" and cell.source.strip()]
-    compared = [cell for cell in chosen if _is_compared(cell, policy)]
+    compared = [cell for cell in chosen if is_compared(cell, policy)]
     if compared and not any(_has_run(content[cell.index]) for cell in chosen):
         why = "The notebook has no stored outputs to compare with."
         return Comparison(), [refused(why, f"To store them, {HOW_TO_STORE}. Or set `compare` to `off` for it.")]
@@ -68,7 +68,7 @@ def refused(why: str, hint: str) -> Failure:
     return Failure(kind="not-compared", title="Outputs cannot be compared", message=why, hint=hint)
 
 
-def _is_compared(cell: Cell, policy: str) -> bool:
+def is_compared(cell: Cell, policy: str) -> bool:
     marks = set(_COMMENT.findall(cell.source))
     if SKIPPED in cell.tags:
         return False

@@ -6,6 +6,7 @@ from notebook_ci.base.inputs import given
 from notebook_ci.base.values import (
     ATOL,
     BOOLEAN,
+    DETERMINISM,
     PATH,
     PRELOAD,
     RETRIES,
@@ -138,6 +139,15 @@ class ExecuteInputs(NotebookInputs):
         "rounding errors.",
         default=0.0,
         shown_default="`0`",
+        tuning=True,
+    )
+    determinism: int = given(
+        DETERMINISM,
+        "How often each notebook runs, to find outputs that differ between runs. The runs have different hash seeds, "
+        "numbers of threads and time zones, and their kernels are started, not forked. A warning names each cell whose "
+        "outputs differ, and the likely cause. See below.",
+        default=0,
+        shown_default="`off`",
         tuning=True,
     )
     kernel_start: str = given(

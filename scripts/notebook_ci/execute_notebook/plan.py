@@ -82,6 +82,7 @@ class ExecutionPlan(Plan):
     parameters: Values  # all that are given
     output_dir: Path | None  # None: in the run directory
     changed_only: bool
+    determinism: int  # how often each runs; 0: once
     missing: str  # the parameters file that dvc-pull has yet to bring; empty: none
 
     def lines(self) -> Iterator[str]:
@@ -92,6 +93,8 @@ class ExecutionPlan(Plan):
             yield f"set parameters: {listed(used, MOST_LISTED)}"
         if compared := [each for each in self.executions if each.settings.compare != "off"]:
             yield f"compare the outputs of {len(compared)} with the stored ones"
+        if self.determinism:
+            yield f"run each {self.determinism} times, to find outputs that differ"
         if self.missing:
             yield f"not known before dvc-pull: the parameters in {self.missing}"
         if unread := [each.path for each in self.executions if isinstance(each.content, UnreadError)]:
@@ -152,6 +155,7 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
         parameters=given,
         output_dir=output_dir,
         changed_only=inputs.changed_only,
+        determinism=inputs.determinism,
         missing=inputs.parameters_file if is_late else "",
         problems=(*_second_cells(executions), *_without_code(executions), *notices),
     )

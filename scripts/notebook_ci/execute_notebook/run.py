@@ -89,7 +89,7 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         record.workers = min(inputs.workers or machine.cpus(), len(planned.executions))
         _announce(planned, interpreter, record, context)
         output_dir = output_dir.resolve()  # before a notebook can create a link there
-        shared = Shared(inputs, environ, interpreter, output_dir, context.files, folder)
+        shared = Shared(inputs, _of_first_run(inputs, environ), interpreter, output_dir, context.files, folder)
         progress = ProgressDisplay(context.console, len(planned.executions))
         schedule = _schedule(planned, durations.known(context))
         others = context.run_directory.records().values()
@@ -103,6 +103,15 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
             record.merge_metrics()
             _report_preload(inputs, servers, context)
             durations.keep(record.durations, context)
+
+
+def _of_first_run(inputs: ExecuteInputs, environ: dict[str, str]) -> Mapping[str, str]:
+    """Return the variables of a notebook's first run, after which others may follow: see `determinism`."""
+    if not inputs.determinism:
+        return environ
+    from notebook_ci.execute_notebook.determinism import with_seed  # now, because workers are forked later
+
+    return with_seed(environ)
 
 
 def _affected_only(planned: ExecutionPlan, inputs: ExecuteInputs, context: Context) -> ExecutionPlan:
@@ -240,6 +249,8 @@ def _server(
 
     Returns None if the inputs ask for started kernels, and text (why) if kernels must be started.
     """
+    if inputs.determinism:  # all forks of a server have its hash seed
+        return "`determinism` gives them different hash seeds" if inputs.kernel_start == "fork" else None
     if not LINUX:
         return "only Linux can fork them" if inputs.kernel_start == "fork" else None
     if inputs.kernel_start == "spawn":

@@ -1,5 +1,6 @@
 """Executes a notebook, and describes the outcome."""
 
+import dataclasses
 import errno
 import hashlib
 import os
@@ -18,7 +19,7 @@ from notebook_ci.execute_notebook.folders import make_folder, temporary_folder
 from notebook_ci.execute_notebook.interpreter import Interpreter, environment
 from notebook_ci.execute_notebook.kernels import UserKernelManager
 from notebook_ci.execute_notebook.model import ExecuteInputs
-from notebook_ci.execute_notebook.outcome import Outcome, WorkerState, about
+from notebook_ci.execute_notebook.outcome import Outcome, WorkerState, about, is_own
 from notebook_ci.execute_notebook.outputs import LiveLog
 from notebook_ci.execute_notebook.plan import Execution
 from notebook_ci.execute_notebook.watch import Watch
@@ -52,6 +53,7 @@ class Executor:
     def __post_init__(self) -> None:
         self._outcome = Outcome(self.execution.result())
         self._outcome.result.status = "failed"
+        self.notebook: PreparedNotebook | None = None
 
     def execute(self) -> Outcome:
         """Execute the notebook, and describe what came of it."""
@@ -74,7 +76,9 @@ class Executor:
             make_folder(output.parent)
             max_output, goes_on = inputs.max_output, self.execution.settings.on_cell_error == "continue"
             live_log = LiveLog(self.tell, max_output if inputs.log_outputs else 0)
-            notebook = PreparedNotebook(content, self.execution.parameters, max_output, live_log, goes_on=goes_on)
+            self.notebook = notebook = PreparedNotebook(
+                content, self.execution.parameters, max_output, live_log, goes_on=goes_on
+            )
             self._execute(notebook, output)
             result.status = "passed"
         except Cancelled as error:
@@ -86,9 +90,12 @@ class Executor:
             result.failure, *result.other_failures = failures.all_of(error, notebook)
         finally:
             result.duration = round(time.monotonic() - began, 3)
+        has_passed = result.status == "passed"  # outputs that differ from stored ones fail it later
         with signals.undisturbed():
             if notebook:
                 self._collect(notebook, output)
+        if notebook and has_passed and inputs.determinism:
+            self._repeat(notebook)
         return outcome
 
     def _execute(self, notebook: PreparedNotebook, output: Path) -> None:
@@ -109,7 +116,7 @@ class Executor:
                         manager,
                         Watch(settings.cell_timeout, settings.notebook_timeout, manager.signal_now) as watch,
                     ):
-                        notebook.run(manager, watch, output, start, lambda: self.tell(None))
+                        notebook.run(manager, watch, output, start, self._ending)
                 except StoppedError as error:
                     error.kernel_log = manager.last_words.text()
                     if error.kind != "kernel-not-started":
@@ -124,6 +131,10 @@ class Executor:
                 finally:
                     self._describe(manager)
                 return
+
+    def _ending(self) -> None:
+        if not self.shared.inputs.determinism:  # else it begins again
+            self.tell(None)
 
     def _describe(self, manager: UserKernelManager) -> None:
         """Record how the kernel was started."""
@@ -178,6 +189,48 @@ class Executor:
             result.status = "failed"
             result.failure, *result.other_failures = found
 
+    def _repeat(self, notebook: PreparedNotebook) -> None:
+        """Execute the notebook again under other conditions, and warn about the cells whose outputs differ."""
+        from notebook_ci.compare.texts import Tolerance
+        from notebook_ci.execute_notebook import determinism
+
+        shared, settings = self.shared, self.execution.settings
+        inputs = dataclasses.replace(shared.inputs, determinism=0, html=False, log_outputs=False)
+        execution = dataclasses.replace(self.execution, settings=dataclasses.replace(settings, compare="off"))
+
+        def outputs(ran: PreparedNotebook) -> determinism.Outputs:
+            cells = zip(ran.origins, ran.nb.cells, strict=True)
+            return {origin: cell.get("outputs", []) for origin, cell in cells if origin is not None}
+
+        def repeat(variables: Mapping[str, str]) -> determinism.Repetition:
+            with temporary_folder(shared.folder) as folder:
+                environ = {**shared.environ, **variables}
+                again = dataclasses.replace(shared, inputs=inputs, environ=environ, output_dir=folder)
+                executor = Executor(again, execution, None, self.state, lambda _: None)
+                failure = executor.execute().result.failure
+            ran = executor.notebook
+            if failure and not (ran and is_own([failure])):
+                raise StoppedError(failure.kind, failure.message)
+            return determinism.Repetition(outputs(ran) if ran else {}, failure)
+
+        try:
+            found = determinism.find(
+                notebook.document,
+                outputs(notebook),
+                repeat,
+                shared.environ,
+                runs=shared.inputs.determinism,
+                tolerance=Tolerance(settings.rtol, settings.atol),
+            )
+        except (StoppedError, RecursionError) as error:  # or an output is nested too deeply
+            self._report("warning", f"The notebook could not be repeated: {error}")
+            return
+        self._outcome.result.nondeterministic = found
+        for each in found:
+            message, hint = determinism.sentences(each)
+            title = f"Output differs between runs in cell {each.cell}"
+            self._report("warning", message, hint, title=title, line=each.line)
+
     def _render(self, notebook: PreparedNotebook, page: Path) -> None:
         try:
             html.render(notebook.nb, page)
@@ -192,5 +245,7 @@ class Executor:
         self._outcome.created[name] = sha256(path)
         return name
 
-    def _report(self, severity: Severity, message: str, hint: str = "") -> None:
-        self._outcome.problems.append(about(self._outcome.result, severity, message, hint=hint))
+    def _report(
+        self, severity: Severity, message: str, hint: str = "", *, title: str = "", line: int | None = None
+    ) -> None:
+        self._outcome.problems.append(about(self._outcome.result, severity, message, hint=hint, title=title, line=line))

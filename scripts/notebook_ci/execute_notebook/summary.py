@@ -13,7 +13,7 @@ def note(record: ExecuteRecord) -> str:
     allowed = f", {len(record.allowed)} failed (allowed)" if record.allowed else ""
     skipped = len(record.notebooks) - len(record.begun)
     left = f", {skipped} skipped" if skipped else ""
-    return f"{count(passed, 'notebook')} passed{flaky}{allowed}{left}{_compared(record)}"
+    return f"{count(passed, 'notebook')} passed{flaky}{allowed}{left}{_compared(record)}{_differing(record)}"
 
 
 def _compared(record: ExecuteRecord) -> str:
@@ -23,6 +23,11 @@ def _compared(record: ExecuteRecord) -> str:
     not_compared = sum(each.not_compared for each in found)
     left_out = f" (without {not_compared} changed images or similar contents)" if not_compared else ""
     return f", outputs of {count(sum(each.compared for each in found), 'cell')} compared{left_out}"
+
+
+def _differing(record: ExecuteRecord) -> str:
+    differing = sum(len(each.nondeterministic or ()) for each in record.notebooks)
+    return f", outputs of {count(differing, 'cell')} differ between runs" if differing else ""
 
 
 def verdict(record: ExecuteRecord) -> str:
@@ -61,7 +66,16 @@ def section(record: ExecuteRecord) -> list[str]:
     header = ["notebook", "cells run", "time", "failure"]
     if not any(row[-1] for row in rows):
         header, rows = header[:-1], [row[:-1] for row in rows]
-    return [table(header, rows), *failed[:MOST_LISTED], rest(len(failed) - MOST_LISTED)]
+    return [table(header, rows), *failed[:MOST_LISTED], rest(len(failed) - MOST_LISTED), _between_runs(record)]
+
+
+def _between_runs(record: ExecuteRecord) -> str:
+    rows = [
+        [name(notebook.name), str(each.cell), ", ".join(each.causes) or "unknown", title(each.message)]
+        for notebook in record.notebooks
+        for each in notebook.nondeterministic or ()
+    ]
+    return table(["differs between runs", "cell", "likely cause", ""], rows) if rows else ""
 
 
 def _why(notebook: NotebookResult) -> str:

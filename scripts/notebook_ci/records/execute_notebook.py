@@ -21,6 +21,8 @@ FailureKind = Literal[
     "not-compared",
 ]
 Change = Literal["changed", "new", "gone", "error"]  # of an output
+# Why outputs differ between runs. The first three were seen: nothing else was changed. The others are in the code.
+Cause = Literal["hash-seed", "threads", "time-zone", "random", "time", "network", "concurrency"]
 ALLOW = "allow-failure"  # a setting
 # Failures that need no title: their messages name the notebook or the file.
 UNTITLED: tuple[FailureKind, ...] = ("invalid-notebook", "surroundings")
@@ -59,6 +61,17 @@ class Comparison:
 
 
 @dataclass(kw_only=True)
+class Nondeterminism:
+    """A cell whose outputs differ between runs of the same notebook: see `determinism`."""
+
+    cell: int  # counted from 1 among all cells of the notebook
+    line: int  # the line in the notebook's file where the cell begins, counted from 1
+    message: str  # how the outputs of the first run and of a later one differ
+    within_tolerance: bool  # only numbers differ, by no more than `rtol` and `atol`
+    causes: list[Cause]  # the likely ones; empty: unknown
+
+
+@dataclass(kw_only=True)
 class NotebookResult:
     """The result of one execution of a notebook."""
 
@@ -85,6 +98,7 @@ class NotebookResult:
     scraps: dict[str, object] = field(default_factory=dict)  # other values that it reported with scrapbook
     left_out: int = 0  # bytes of outputs that were not kept, because of `max-output`
     comparison: Comparison | None = None  # see `compare`
+    nondeterministic: list[Nondeterminism] | None = None  # None: it was not repeated, see `determinism`
     failure: Failure | None = None  # of several, the first one
     other_failures: list[Failure] = field(default_factory=list)
     # The first failure of each earlier attempt, if it was executed again: see `retries`. All else is of the last one.
