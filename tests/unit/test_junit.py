@@ -1,50 +1,111 @@
-"""Notebooks as test cases."""
+"""Cells and expectations as test cases."""
 
 from xml.etree import ElementTree as ET
 
 from notebook_ci.records.execute_notebook import ExecuteRecord, Failure, NotebookResult
 from notebook_ci.records.record import Record
+from notebook_ci.records.validate_data import RuleResult, ValidateRecord, Violation
 from notebook_ci.report.junit import junit
 
 FAILURE = Failure(
-    kind="cell-error", title="KeyError in cell 2", message="'<x>'", traceback="Trace\x1b[0m\nKeyError: '<x>'"
+    kind="cell-error",
+    title="KeyError in cell 2",
+    message="'<x>'",
+    cell=2,
+    line=41,
+    traceback="Trace\x1b[0m\nKeyError: '<x>'",
 )
+DIED = Failure(kind="kernel-not-started", title="Kernel did not start", message="no memory")
+RAN = {"1": 0.5, "2": 0.25}
 
 
-def test_each_execution_is_a_case() -> None:
-    results = [
-        NotebookResult(path="a.ipynb", name="a.ipynb", status="passed", duration=1.25),
-        NotebookResult(path="b.ipynb", name="b@small.ipynb", status="failed", failure=FAILURE),
-        NotebookResult(path="c.ipynb", name="c.ipynb", status="skipped", skipped_for="b@small.ipynb"),
-        NotebookResult(path="d.ipynb", name="d.ipynb", status="allowed", failure=FAILURE),
-    ]
-    records = [Record(stage="setup-env"), ExecuteRecord(stage="execute-notebook", slug="py3", notebooks=results)]
-    suite = ET.fromstring(junit(records))  # noqa: S314 - our own text
-    assert suite.attrib == {"name": "notebook-ci", "tests": "4", "failures": "1", "skipped": "2"}
-    passed, failed, skipped, allowed = suite
-    assert passed.attrib == {
-        "classname": "execute-notebook.py3",
-        "name": "a.ipynb",
-        "file": "a.ipynb",
+def suites(*records: Record) -> list[ET.Element]:
+    return list(ET.fromstring(junit(records)))  # noqa: S314 - our own text
+
+
+def cases(*results: NotebookResult) -> list[tuple[str, str, str]]:
+    """Return per case its group and name, and what happened."""
+    found = suites(ExecuteRecord(stage="execute-notebook", notebooks=list(results)))
+    named = [(f"{case.get('classname')}: {case.get('name')}", list(case)) for suite in found for case in suite]
+    return [(name, each[0].tag, each[0].get("message", "")) if each else (name, "", "") for name, each in named]
+
+
+def test_each_cell_that_ran_is_a_case() -> None:
+    result = NotebookResult(path="b.ipynb", name="b@small.ipynb", status="failed", duration=1.25, cells=4)
+    result.failure, result.cell_seconds, result.executed_cells = FAILURE, RAN, 2
+    [suite] = suites(Record(stage="setup-env"), ExecuteRecord(stage="execute-notebook", slug="py3", notebooks=[result]))
+    assert suite.attrib == {
+        "name": "execute-notebook.py3: b@small.ipynb",
+        "file": "b.ipynb",
         "time": "1.250",
+        "tests": "3",
+        "failures": "1",
+        "skipped": "1",
     }
-    assert list(passed) == []
-    [failure] = failed
-    assert (failed.attrib["name"], failure.tag) == ("b@small.ipynb", "failure")
-    assert failure.attrib == {"message": "KeyError in cell 2: '<x>'"}
-    assert failure.text == "Trace\ufffd[0m\nKeyError: '<x>'"
-    assert [(each.tag, each.attrib["message"]) for each in (skipped[0], allowed[0])] == [
-        ("skipped", "Not begun: it needs b@small.ipynb"),
-        ("skipped", "Allowed to fail: KeyError in cell 2: '<x>'"),
+    first, second, others = suite
+    assert first.attrib == {"classname": "b@small.ipynb", "name": "cell 1", "time": "0.500"}
+    assert list(first) == []
+    [failure] = second
+    assert (failure.tag, failure.attrib) == ("failure", {"message": "KeyError in cell 2: '<x>'"})
+    assert failure.text == "b.ipynb:41\nTrace\ufffd[0m\nKeyError: '<x>'"
+    assert (others.get("name"), others[0].attrib) == ("other cells", {"message": "2 of 4 cells did not run"})
+
+
+def test_what_belongs_to_no_cell_is_a_case_of_the_notebook() -> None:
+    died = NotebookResult(path="a.ipynb", name="a.ipynb", status="failed", failure=DIED)
+    late = NotebookResult(path="b.ipynb", name="b.ipynb", status="failed", failure=FAILURE, other_failures=[DIED])
+    waits = NotebookResult(path="c.ipynb", name="c.ipynb", status="skipped", skipped_for="a.ipynb", cells=3)
+    empty = NotebookResult(path="d.ipynb", name="d.ipynb", status="passed")
+    assert cases(died, late, waits, empty) == [
+        ("a.ipynb: notebook", "failure", "Kernel did not start: no memory"),
+        ("b.ipynb: notebook", "failure", "Kernel did not start: no memory"),
+        ("b.ipynb: cell 2", "failure", "KeyError in cell 2: '<x>'"),
+        ("c.ipynb: notebook", "skipped", "Not begun: it needs a.ipynb"),
+        ("d.ipynb: notebook", "", ""),
+    ]
+
+
+def test_a_failure_that_is_allowed_is_skipped() -> None:
+    result = NotebookResult(path="a.ipynb", name="a.ipynb", status="allowed", failure=FAILURE, cell_seconds=RAN)
+    assert cases(result)[1:] == [("a.ipynb: cell 2", "skipped", "Allowed to fail: KeyError in cell 2: '<x>'")]
+
+
+def test_expectations_are_cases() -> None:
+    violation = Violation(
+        kind="violation",
+        severity="critical",
+        expectation="expect_x",
+        column="a",
+        file="s.json",
+        line=3,
+        message="1 of 3",
+    )
+    mild = Violation(
+        kind="violation", severity="info", expectation="expect_y", column="", file="s.json", line=4, message="2 of 3"
+    )
+    result = RuleResult(
+        data="a.csv", suite="s.json", suite_name="s", met=["expect_z of b"], violations=[violation, mild]
+    )
+    broken = RuleResult(data="b.csv", suite="s.json", suite_name="s", error="no such file")
+    first, second = suites(ValidateRecord(stage="validate-data", results=[result, broken]))
+    assert [(case.get("name"), [each.tag for each in case]) for case in (*first, *second)] == [
+        ("expect_z of b", []),
+        ("expect_x of a", ["failure"]),
+        ("expect_y", ["skipped"]),
+        ("data", ["failure"]),
+    ]
+    assert [(suite.get("tests"), suite.get("failures"), suite.get("skipped")) for suite in (first, second)] == [
+        ("3", "1", "1"),
+        ("1", "1", "0"),
     ]
 
 
 def test_characters_that_no_xml_has() -> None:
     name = 'a\x00\ud800\uffff<&">.ipynb'
     result = NotebookResult(path=name, name=name, status="failed", failure=FAILURE)
-    [case] = ET.fromstring(junit([ExecuteRecord(stage="x", notebooks=[result])]))  # noqa: S314 - our own text
-    assert case.attrib["name"] == 'a\ufffd\ufffd\ufffd<&">.ipynb'
+    [suite] = suites(ExecuteRecord(stage="x", notebooks=[result]))
+    assert suite.get("file") == 'a\ufffd\ufffd\ufffd<&">.ipynb'
 
 
-def test_without_notebooks_there_is_none() -> None:
+def test_without_cases_there_is_none() -> None:
     assert junit([Record(stage="setup-env"), ExecuteRecord(stage="execute-notebook")]) == ""

@@ -26,6 +26,7 @@ from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.record import Record, StageRecord, as_written, describe_source, timestamp
 from notebook_ci.records.run_directory import RunDirectory, StageFiles
+from notebook_ci.report.junit import junit
 from notebook_ci.report.summary import summarize
 
 Model = TypeVar("Model", bound=StageInputs)
@@ -181,6 +182,8 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
         record.outputs = dict(record.headline)
         try:
             shown, saved = files.write(record), str(files.record)
+            if cases := junit([shown]):
+                files.write_text("junit.xml", cases)
         except SurroundingsError as error:
             record.add(error)
             exit_code = worst([exit_code, error.exit_code])

@@ -149,7 +149,10 @@ class Executor:
         result = self._outcome.result
         code = notebook.code_cells
         result.cells = len(code)
-        result.executed_cells = len(notebook.begun.intersection(code))
+        for index in sorted(notebook.begun.intersection(code)):
+            took = notebook.nb.cells[index].metadata.papermill.get("duration")
+            result.cell_seconds[str((notebook.origins[index] or 0) + 1)] = took or 0.0
+        result.executed_cells = len(result.cell_seconds)
         collected = metrics.collect([cell.get("outputs", []) for cell in notebook.nb.cells])
         result.metrics, result.scraps = dict(collected.metrics), dict(collected.scraps)
         for index, message in collected.problems:

@@ -94,6 +94,7 @@ class NotebookResult:
     own_settings: list[str] = field(default_factory=list)  # names of the settings that its own metadata set
     cells: int = 0  # number of code cells
     executed_cells: int = 0  # number of code cells that ran, including the failing one
+    cell_seconds: dict[str, float] = field(default_factory=dict)  # of each, by its number; 0: it did not end
     metrics: dict[str, float] = field(default_factory=dict)  # numbers that it reported
     scraps: dict[str, object] = field(default_factory=dict)  # other values that it reported with scrapbook
     left_out: int = 0  # bytes of outputs that were not kept, because of `max-output`

@@ -94,6 +94,15 @@ class StageFiles:
             self.artifacts.rmdir()  # succeeds only if the stage created no artifacts
         return from_json(type(record), content)
 
+    def write_text(self, name: str, text: str) -> None:
+        """Write a file of the stage. Raises SurroundingsError if it cannot be written."""
+        path = self.artifacts / name
+        try:
+            self.artifacts.mkdir(exist_ok=True)
+            write(path, text)
+        except OSError as error:
+            raise unwritable(f"`{path}` cannot be written", self.root, error, RUN_DIR) from error
+
 
 @dataclass(frozen=True)
 class RunDirectory:

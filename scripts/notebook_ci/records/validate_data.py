@@ -9,6 +9,11 @@ Severity = Literal["critical", "warning", "info"]
 Kind = Literal["violation", "missing-column", "not-evaluated"]
 
 
+def named(expectation: str, columns: str) -> str:
+    """Return the name of an expectation: its type and what it is about."""
+    return f"{expectation} of {columns}" if columns else expectation
+
+
 @dataclass(kw_only=True)
 class Example:
     """A value that violates an expectation."""
@@ -37,6 +42,10 @@ class Violation:
     examples: list[Example] = field(default_factory=list)  # the first ones in the data
 
     @property
+    def name(self) -> str:
+        return named(self.expectation, self.column)
+
+    @property
     def fails(self) -> bool:
         return self.kind != "violation" or self.severity == "critical"
 
@@ -56,7 +65,8 @@ class RuleResult:
     failed: int = 0  # number of expectations that make the stage fail
     warned: int = 0  # number of expectations of severity `warning` or `info` that are not met
     error: str = ""  # why the data could not be checked at all
-    violations: list[Violation] = field(default_factory=list)  # in the order of the suite
+    met: list[str] = field(default_factory=list)  # names of the expectations that are met
+    violations: list[Violation] = field(default_factory=list)  # the others, in the order of the suite
     result: str = ""  # Great Expectations' own result, a JSON file in the run directory
 
 

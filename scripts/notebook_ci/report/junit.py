@@ -1,42 +1,85 @@
-"""Notebooks as test cases: JUnit XML, which CI systems show."""
+"""Cells, expectations and tests as test cases: JUnit XML, which CI systems and reporters show."""
 
 import re
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from notebook_ci.records.execute_notebook import ExecuteRecord, NotebookResult
+from notebook_ci.records.execute_notebook import ExecuteRecord, Failure, NotebookResult
 from notebook_ci.records.record import Record
+from notebook_ci.records.validate_data import RuleResult, ValidateRecord
 
 _NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # "Characters" in XML 1.0
 
 
 def junit(records: Sequence[Record]) -> str:
-    """Return one test case per execution of a notebook; nothing if none was planned."""
-    executed = [record for record in records if isinstance(record, ExecuteRecord)]
-    cases = [_case(record, result) for record in executed for result in record.notebooks]
-    if not cases:
+    """Return one suite per execution of a notebook, and per data and suite of expectations; nothing without any."""
+    root = Element("testsuites", name="notebook-ci")
+    for record in records:
+        name = ".".join(filter(None, [record.stage, record.slug]))
+        if isinstance(record, ExecuteRecord):
+            root.extend(_of_notebook(name, result) for result in record.notebooks)
+        elif isinstance(record, ValidateRecord):
+            root.extend(_of_data(name, result) for result in record.results)
+    if root.find("testsuite") is None:
         return ""
-    failed, skipped = (sum(case.find(tag) is not None for case in cases) for tag in ("failure", "skipped"))
-    numbers = {"tests": len(cases), "failures": failed, "skipped": skipped}
-    suite = Element("testsuite", {"name": "notebook-ci"} | {name: str(number) for name, number in numbers.items()})
-    suite.extend(cases)
-    return tostring(suite, encoding="unicode") + "\n"
+    for element in (*root, root):
+        for total, tag in (("tests", "testcase"), ("failures", "failure"), ("skipped", "skipped")):
+            element.set(total, str(sum(1 for _ in element.iter(tag))))
+    return tostring(root, encoding="unicode") + "\n"
 
 
-def _case(record: ExecuteRecord, result: NotebookResult) -> Element:
-    name = ".".join(filter(None, [record.stage, record.slug]))
-    case = Element("testcase", classname=name, name=_text(result.name), file=_text(result.path))
-    case.set("time", f"{result.duration:.3f}")
-    said = "\n".join(f"{failure.title}: {failure.message}" for failure in result.failures)
-    if result.status == "failed":
-        details = SubElement(case, "failure", message=_text(said))
-        details.text = _text("\n\n".join(failure.traceback or failure.message for failure in result.failures))
-    elif result.status == "allowed":
-        SubElement(case, "skipped", message=_text(f"Allowed to fail: {said}"))
-    elif result.status == "skipped":
+def _of_notebook(stage: str, result: NotebookResult) -> Element:
+    """Return a case per cell that ran. What belongs to no cell, such as a kernel that died, is a case of its own."""
+    suite = Element("testsuite", name=_text(f"{stage}: {result.name}"), file=_text(result.path))
+    suite.set("time", f"{result.duration:.3f}")
+    failures = {failure.cell: failure for failure in reversed(result.failures)}
+    for cell, seconds in result.cell_seconds.items():
+        _fill(_case(suite, result.name, f"cell {cell}", seconds), failures.pop(int(cell), None), result)
+    for number, failure in sorted(failures.items(), key=lambda each: each[0] or 0):
+        _fill(_case(suite, result.name, f"cell {number}" if number else "notebook"), failure, result)
+    if result.status == "skipped":
         needed = f": it needs {result.skipped_for}" if result.skipped_for else ""
-        SubElement(case, "skipped", message=_text(f"Not begun{needed}"))
-    return case
+        _skip(_case(suite, result.name, "notebook"), f"Not begun{needed}")
+    elif left := result.cells - result.executed_cells:
+        _skip(_case(suite, result.name, "other cells"), f"{left} of {result.cells} cells did not run")
+    elif suite.find("testcase") is None:
+        _case(suite, result.name, "notebook")
+    return suite
+
+
+def _of_data(stage: str, result: RuleResult) -> Element:
+    """Return a case per expectation. Only those that make the stage fail are failures."""
+    suite = Element("testsuite", name=_text(f"{stage}: {result.data}"), file=_text(result.suite))
+    for name in result.met:
+        _case(suite, result.data, name)
+    for violation in result.violations:
+        case = _case(suite, result.data, violation.name)
+        if violation.fails:
+            SubElement(case, "failure", message=_text(violation.message)).text = _text(violation.observed)
+        else:
+            _skip(case, f"{violation.severity}: {violation.message}")
+    if result.error:
+        SubElement(_case(suite, result.data, "data"), "failure", message=_text(result.error))
+    return suite
+
+
+def _case(suite: Element, group: str, name: str, seconds: float = 0) -> Element:
+    return SubElement(suite, "testcase", classname=_text(group), name=_text(name), time=f"{seconds:.3f}")
+
+
+def _fill(case: Element, failure: Failure | None, result: NotebookResult) -> None:
+    if failure is None:
+        return
+    message = f"{failure.title}: {failure.message}"
+    if result.status == "allowed":
+        _skip(case, f"Allowed to fail: {message}")
+        return
+    where = f"{result.path}:{failure.line}\n" if failure.line else ""
+    SubElement(case, "failure", message=_text(message)).text = _text(where + (failure.traceback or failure.message))
+
+
+def _skip(case: Element, why: str) -> None:
+    SubElement(case, "skipped", message=_text(why))
 
 
 def _text(text: str) -> str:

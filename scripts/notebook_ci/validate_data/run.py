@@ -12,7 +12,7 @@ import pandas as pd
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import CheckFailed, Problem, Severity, SurroundingsError
 from notebook_ci.base.files import is_folder, sha256
-from notebook_ci.records.validate_data import RuleResult, ValidateRecord, Violation
+from notebook_ci.records.validate_data import RuleResult, ValidateRecord, Violation, named
 from notebook_ci.validate_data import data, violations
 from notebook_ci.validate_data.doubts import Table
 from notebook_ci.validate_data.model import ValidateInputs
@@ -78,6 +78,9 @@ class _Validator:
         numbered = bool(frame.index.equals(pd.RangeIndex(len(frame))))
         found = violations.find(content["results"], rule.suite, columns, numbered=numbered, doubts=doubts)
         result.violations = found
+        violated = {(each.line, each.name) for each in found}
+        names = [(each.line, named(each.type, ", ".join(each.columns))) for each in rule.suite.expectations]
+        result.met = [name for line, name in names if (line, name) not in violated]
         result.evaluated = len(rule.suite.expectations)
         result.failed = sum(violation.fails for violation in found)
         result.warned = len(found) - result.failed
