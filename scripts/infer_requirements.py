@@ -17,10 +17,10 @@ from notebook_ci.base.plan import Nothing
 from notebook_ci.base.stage import Command, run_script
 from notebook_ci.base.texts import quote
 from notebook_ci.base.workspace import Workspace
+from notebook_ci.environments.uv import Uv
 from notebook_ci.setup_env import inference, pythons
 from notebook_ci.setup_env.model import SetupEnvInputs
 from notebook_ci.setup_env.run import plan
-from notebook_ci.setup_env.uv import Uv
 
 DESCRIPTION = (
     "Write `requirements.in`, the packages that the notebooks and their local modules name and import, and the lock "

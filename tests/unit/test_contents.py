@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from notebook_ci.base.locks import Lock
+from notebook_ci.environments.uv import Installed
 from notebook_ci.setup_env import contents, venv
 from notebook_ci.setup_env.contents import Package
-from notebook_ci.setup_env.uv import Installed
 
 COMMIT = "0" * 39 + "1"
 GIT = {"url": "https://host/x.git", "vcs_info": {"vcs": "git", "commit_id": COMMIT}}

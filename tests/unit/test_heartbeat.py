@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from notebook_ci.base import heartbeat
-from notebook_ci.setup_env.uv import doing
+from notebook_ci.environments.uv import doing
 
 OUTPUT = """\
 Using CPython 3.11.7 interpreter at: v/bin/python

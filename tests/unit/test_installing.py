@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from notebook_ci.base.errors import SurroundingsError
-from notebook_ci.setup_env import uv
+from notebook_ci.environments import uv
 from notebook_ci.tools.installing import DESCRIBE, explain
 
 

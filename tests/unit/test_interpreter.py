@@ -10,7 +10,7 @@ from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.files import sha256
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.execute_notebook import interpreter
+from notebook_ci.environments import interpreter
 from notebook_ci.records.record import timestamp
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.records.setup_env import SetupEnvRecord

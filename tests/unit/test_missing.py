@@ -9,7 +9,7 @@ import pytest
 
 from integration.suite import line_of, notebook
 from notebook_ci.base.errors import Problem
-from notebook_ci.execute_notebook.interpreter import Candidate, tried
+from notebook_ci.environments.interpreter import Candidate, tried
 from notebook_ci.execute_notebook.missing import CREATED, GUARDED, NAMED, ImportCheck
 from notebook_ci.notebooks import document
 from notebook_ci.records.setup_env import SetupEnvRecord

@@ -7,9 +7,9 @@ import pytest
 from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.workspace import Workspace
+from notebook_ci.environments.uv import Uv
 from notebook_ci.setup_env import pythons
 from notebook_ci.setup_env.pythons import RequiredPython
-from notebook_ci.setup_env.uv import Uv
 from unit.consoles import Written
 
 

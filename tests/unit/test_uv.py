@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from notebook_ci.setup_env.uv import newest_upload
+from notebook_ci.environments.uv import newest_upload
 
 PYLOCK = """
 lock-version = "1.0"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from notebook_ci.execute_notebook.interpreter import Candidate, tried
+from notebook_ci.environments.interpreter import Candidate, tried
 from notebook_ci.execute_notebook.missing import ImportCheck
 from notebook_ci.notebooks import document
 

@@ -13,7 +13,7 @@ from traitlets import TraitError
 
 from notebook_ci.base.errors import CheckFailed
 from notebook_ci.base.texts import listed, quote
-from notebook_ci.execute_notebook.interpreter import Interpreter
+from notebook_ci.environments.interpreter import Interpreter
 from notebook_ci.execute_notebook.plan import MOST_LISTED
 from notebook_ci.notebooks import document
 from notebook_ci.notebooks.document import Document

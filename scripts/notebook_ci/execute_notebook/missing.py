@@ -8,7 +8,7 @@ from pathlib import Path
 from notebook_ci.base.errors import Problem
 from notebook_ci.base.texts import command_line, listed, quote
 from notebook_ci.base.workspace import PRIVATE_FOLDER
-from notebook_ci.execute_notebook.interpreter import Interpreter
+from notebook_ci.environments.interpreter import Interpreter
 from notebook_ci.execute_notebook.plan import MOST_LISTED
 from notebook_ci.notebooks import commands, stated
 from notebook_ci.notebooks.distributions import ELSEWHERE, SHARED, distribution, guess

@@ -5,22 +5,20 @@ import dataclasses
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from kernel_server.interface import KernelServer, Limits, NotForkedError, Servers, processes, serving
-from notebook_ci.base import signals
+from kernel_server.interface import KernelServer, Limits, NotForkedError, Servers, serving
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import CheckFailed, together
 from notebook_ci.base.files import sha256
 from notebook_ci.base.process import LINUX
+from notebook_ci.base.temporary import temporary_folder
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.conda.activation import activated
-from notebook_ci.execute_notebook import elsewhere, machine, plan
-from notebook_ci.execute_notebook.folders import make_folder, temporary_folder
-from notebook_ci.execute_notebook.interpreter import (
+from notebook_ci.environments.interpreter import (
     EARLIER,
     SETUP_ENV,
     Candidate,
@@ -31,6 +29,9 @@ from notebook_ci.execute_notebook.interpreter import (
     require_ipykernel,
     tried,
 )
+from notebook_ci.environments.leftovers import nothing_left
+from notebook_ci.execute_notebook import elsewhere, machine, plan
+from notebook_ci.execute_notebook.folders import make_folder
 from notebook_ci.execute_notebook.missing import ImportCheck
 from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.plan import Execution, ExecutionPlan
@@ -59,7 +60,7 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
             return
     candidate = find(inputs.python, inputs.slug, context.run_directory, context)
     environ = activated(context.environ, candidate.prefix)
-    with temporary_folder() as folder, _nothing_left(), contextlib.ExitStack() as stack:
+    with temporary_folder() as folder, nothing_left(), contextlib.ExitStack() as stack:
         # The server comes first: it takes longest to get ready, and works in parallel.
         server = _server(inputs, environ, candidate, folder, stack)
         # These imports are slow too, so they follow here.
@@ -141,24 +142,6 @@ def _report_imports(check: ImportCheck, interpreter: Interpreter, inputs: Execut
     context.problems.extend(each for each in found if each not in errors)
     if errors:
         raise together([CheckFailed(each.message, hint=each.hint, file=each.file, line=each.line) for each in errors])
-
-
-@contextlib.contextmanager
-def _nothing_left() -> Iterator[None]:
-    """At the end, kill processes left by notebooks that killed their worker or supervisor.
-
-    Works only on Linux, and only if this process had no children at the start (a shell that called `exec` may have
-    some): their orphans could not be distinguished.
-    """
-    if not LINUX or processes.children():
-        yield
-        return
-    processes.adopt()
-    try:
-        yield
-    finally:
-        with signals.held_back():
-            processes.end_all(0)
 
 
 def _with_kernels(executions: Sequence[Execution], interpreter: Interpreter) -> tuple[Execution, ...]:

@@ -13,10 +13,11 @@ from kernel_server.interface import KernelServer
 from notebook_ci.base import signals
 from notebook_ci.base.errors import Cancelled, CheckFailed, NotebookCiError, Severity
 from notebook_ci.base.files import is_full, sha256
+from notebook_ci.base.temporary import temporary_folder
+from notebook_ci.environments.interpreter import Interpreter, environment
 from notebook_ci.execute_notebook import failures, hooks, html
 from notebook_ci.execute_notebook.engine import PreparedNotebook, StoppedError
-from notebook_ci.execute_notebook.folders import make_folder, temporary_folder
-from notebook_ci.execute_notebook.interpreter import Interpreter, environment
+from notebook_ci.execute_notebook.folders import make_folder
 from notebook_ci.execute_notebook.kernels import UserKernelManager
 from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.outcome import Outcome, WorkerState, about, is_own

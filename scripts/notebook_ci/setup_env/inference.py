@@ -14,12 +14,12 @@ from notebook_ci.base.process import Argument
 from notebook_ci.base.project import normal_name
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.base.workspace import PRIVATE_FOLDER
+from notebook_ci.environments.uv import Uv, ask
 from notebook_ci.notebooks import commands, document, selection, stated, text_notebooks
 from notebook_ci.notebooks.distributions import ELSEWHERE, distribution, guess
 from notebook_ci.notebooks.needed import MISSING, LocalModules, Needed
 from notebook_ci.setup_env import faults
 from notebook_ci.setup_env.pythons import RequiredPython
-from notebook_ci.setup_env.uv import Uv, ask
 
 MOST_NAMED = 20
 LOCK = "from-notebooks.txt"

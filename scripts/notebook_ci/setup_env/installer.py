@@ -18,12 +18,12 @@ from notebook_ci.base.process import Argument
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.conda import install as conda
 from notebook_ci.conda.install import CondaPlan
+from notebook_ci.environments.uv import Installed, Uv, describe, newest_upload
 from notebook_ci.exporting.export import Exported
 from notebook_ci.setup_env import faults
 from notebook_ci.setup_env.choice import only_dependencies
 from notebook_ci.setup_env.faults import NotAPackageError
 from notebook_ci.setup_env.resolution import STDIN, source
-from notebook_ci.setup_env.uv import Installed, Uv, describe, newest_upload
 from notebook_ci.setup_env.venv import AlteredError, Venv
 from notebook_ci.tools.installing import COMPILE, install_arguments
 

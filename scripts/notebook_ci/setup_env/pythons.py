@@ -15,8 +15,8 @@ from notebook_ci.base.files import read_text
 from notebook_ci.base.locks import FORMATS, Lock
 from notebook_ci.base.process import POSIX
 from notebook_ci.base.texts import quote
+from notebook_ci.environments.uv import Uv
 from notebook_ci.notebooks import document, selection
-from notebook_ci.setup_env.uv import Uv
 
 VERSION_FILE = ".python-version"
 # Checked, because uv gets the text as an argument: it must not be read as a flag or a path.

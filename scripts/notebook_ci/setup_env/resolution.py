@@ -9,8 +9,8 @@ from notebook_ci.base import requirements_file
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.process import Argument
 from notebook_ci.base.texts import quote, without_users
+from notebook_ci.environments.uv import Uv, identify
 from notebook_ci.setup_env import faults
-from notebook_ci.setup_env.uv import Uv, identify
 
 STDIN = Path("-")
 # A package in the output of `uv pip compile` (0.13), with its hashes on the following lines.

@@ -18,6 +18,7 @@ from notebook_ci.base.texts import quote, without_users
 from notebook_ci.base.workspace import PRIVATE_FOLDER, Workspace, private_folder
 from notebook_ci.conda import install as conda
 from notebook_ci.conda.install import CondaPlan
+from notebook_ci.environments.uv import Installed, Uv, identify
 from notebook_ci.exporting.export import export
 from notebook_ci.records.environment import read_marker
 from notebook_ci.records.setup_env import SetupEnvRecord
@@ -28,7 +29,6 @@ from notebook_ci.setup_env.installer import Installer, KeyFor
 from notebook_ci.setup_env.model import SetupEnvInputs
 from notebook_ci.setup_env.pythons import RequiredPython
 from notebook_ci.setup_env.resolution import resolve
-from notebook_ci.setup_env.uv import Installed, Uv, identify
 
 
 @dataclass(frozen=True, kw_only=True)

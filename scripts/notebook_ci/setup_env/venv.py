@@ -18,8 +18,8 @@ from notebook_ci.base.errors import InputError, SurroundingsError
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.process import program_in
 from notebook_ci.base.workspace import ELSEWHERE, PRIVATE_FOLDER, Workspace, refuse_link
+from notebook_ci.environments.uv import Installed, describe, identify
 from notebook_ci.records.environment import MARKER, EnvironmentMarker, default_environment, read_marker
-from notebook_ci.setup_env.uv import Installed, describe, identify
 from notebook_ci.tools import integrity
 from notebook_ci.tools.installing import OF_TESTS
 

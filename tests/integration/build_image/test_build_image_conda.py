@@ -16,8 +16,8 @@ from integration.build_image.images import NOTEBOOK, Image, Repository, run
 from integration.index_server import IndexServer, make_wheel, serve
 from integration.suite import notebook, parameters
 from notebook_ci.build_image import packages
+from notebook_ci.environments.uv import Installed
 from notebook_ci.setup_env import venv
-from notebook_ci.setup_env.uv import Installed
 from notebook_ci.tools.installing import DESCRIBE
 from servers.conda import Channel, python
 from servers.docker import Engine
