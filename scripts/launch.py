@@ -27,6 +27,7 @@ BORROWED = {
     "infer-requirements": "setup-env",
     "migrate-suite": "validate-data",
     "plan-notebooks": SMALLEST,
+    "test-notebook": "setup-env",
 }
 
 

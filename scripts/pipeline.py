@@ -25,7 +25,7 @@ from notebook_ci.base.texts import quote
 from notebook_ci.base.values import BOOLEAN, GLOBS, LINES, PATH, YAML_MAP
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.base.yaml12 import Values
-from notebook_ci.chain import CACHE, NOTEBOOKS, Chain, Step
+from notebook_ci.chain import CACHE, NOTEBOOKS, USERS_CODE, Chain, Step
 from notebook_ci.records.record import Record
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.report.summary import summarize
@@ -43,6 +43,8 @@ FROM_STAGES = {
     "executed": "execute-notebook",
     "failed": "execute-notebook",
     "allowed-failures": "execute-notebook",
+    "tests": "test-notebook",
+    "coverage": "test-notebook",
     "image": "build-image",
     "digest": "build-image",
     "run-id": "log-run",
@@ -177,8 +179,9 @@ def _step(name: str, inputs: PipelineInputs, workspace: Workspace) -> Step:
     values: dict[str, object] = {"config": inputs.config, "slug": inputs.slug}
     if name == ENVIRONMENT:
         values["requirements"] = inputs.requirements
-    if name == NOTEBOOKS:
+    if name in USERS_CODE:
         values["notebooks"] = "\n".join(inputs.notebooks)
+    if name == NOTEBOOKS:
         if inputs.changed_only is not None:
             values["changed-only"] = inputs.changed_only
         if parameters := inputs.texts.get("parameters", inputs.parameters):

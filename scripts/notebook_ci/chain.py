@@ -29,7 +29,8 @@ from notebook_ci.stages import STAGES, awaited
 from notebook_ci.tools import integrity, own_files, tool
 from notebook_ci.tools.import_guard import guard_imports
 
-NOTEBOOKS = "execute-notebook"
+NOTEBOOKS, TESTS = "execute-notebook", "test-notebook"
+USERS_CODE = (NOTEBOOKS, TESTS)  # these stages run it
 LAST = "log-run"  # runs also after a failure: that is a result, too
 MOST_LISTED = 5
 # Outputs and summaries of the single stages are not used: the chain has one of each, for all of them.
@@ -165,9 +166,9 @@ class Chain:
             show("Nothing to do." if reason == nothing else reason)  # the plan says why
             self._ended[step.name] = self._recorded(step, "skipped", Problem(severity="notice", message=reason))
             return True
-        # While notebooks run, no tools are installed: a notebook could change them before they are sealed.
-        self._await_tools(list(self._tools) if step.name == NOTEBOOKS else [step.name], show)
-        ended = self._notebooks(step) if step.name == NOTEBOOKS else self._start(step, on_line)
+        # While notebooks or tests run, no tools are installed: they could change them before they are sealed.
+        self._await_tools(list(self._tools) if step.name in USERS_CODE else [step.name], show)
+        ended = self._guarded(step) if step.name in USERS_CODE else self._start(step, on_line)
         if ended:
             self._ended[step.name] = ended
         return ended is not None
@@ -197,16 +198,16 @@ class Chain:
                     for line in installed.result():
                         show(line)
 
-    def _notebooks(self, step: Step) -> Ended | None:
-        """Run the notebooks. The chain stops if they change files of notebook-ci, which later stages would run."""
+    def _guarded(self, step: Step) -> Ended | None:
+        """Run the notebooks or tests. The chain stops if they change files of notebook-ci, which later stages run."""
         before = own_files.seen(CACHE)
         ended = self._start(step)
         if not (ended and (changed := own_files.changed_since(before, CACHE))):
             return ended
         names = listed([str(path) for path in changed], MOST_LISTED)
         error = SurroundingsError(
-            f"Files of notebook-ci changed while the notebooks ran: {names}.",
-            hint="Find the notebook that writes there, and install notebook-ci again. No later stage runs.",
+            f"Files of notebook-ci changed while {step.name} ran: {names}.",
+            hint="Find the code that writes there, and install notebook-ci again. No later stage runs.",
         )
         self._console.error(error)
         self._is_changed = True

@@ -3,9 +3,9 @@
 from importlib import import_module
 from typing import Any
 
-STAGES = ("setup-env", "dvc-pull", "validate-data", "execute-notebook", "build-image", "log-run")
+STAGES = ("setup-env", "dvc-pull", "validate-data", "execute-notebook", "test-notebook", "build-image", "log-run")
 # A stage begins when those before it have ended. These begin when the named ones have, because they read nothing of
-# the others: only execute-notebook and build-image use the environment of setup-env.
+# the others: only later stages use the environment of setup-env.
 _AWAITS = {"dvc-pull": (), "validate-data": ("dvc-pull",)}
 # Not in the chain: they divide its notebooks among several jobs, and bring the results together.
 ACROSS_JOBS = ("plan-notebooks", "collect-runs")

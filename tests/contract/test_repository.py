@@ -98,7 +98,7 @@ def test_a_stage_package_imports_no_other_one(package: str) -> None:
         assert not found & {"base.github", "base.stage"}, path
 
 
-@pytest.mark.parametrize("package", ["affected", "base", "dvc", "notebooks", "records", "tools"])
+@pytest.mark.parametrize("package", ["affected", "base", "dvc", "environments", "notebooks", "records", "tools"])
 def test_what_stages_share_imports_no_stage(package: str) -> None:
     for path in modules(package):
         assert not layers(imports(path)) & PACKAGES, path

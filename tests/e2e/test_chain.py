@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHAIN = {"id": "chain", "uses": "notebook-ci/notebook-ci@v1"}
 RUN_DIR = "${{ runner.temp }}/notebook-ci"
 SECONDS = 300
-STAGES = ("setup-env", "dvc-pull", "validate-data", "execute-notebook", "build-image", "log-run")
+STAGES = ("setup-env", "dvc-pull", "validate-data", "execute-notebook", "test-notebook", "build-image", "log-run")
 SUITE = {
     "name": "points",
     "expectations": [
@@ -241,7 +241,9 @@ def test_the_starter_workflow_runs_the_whole_chain(study: Consumer, engine: Engi
     job = result.job("notebooks")
     assert job.result == "success", job.log
     found = records(result.artifact("notebook-ci") / "notebook-ci")
-    assert {name: found[name]["status"] for name in STAGES} == dict.fromkeys(STAGES, "passed")
+    expected = dict.fromkeys(STAGES, "passed")
+    del expected["test-notebook"]  # it has no tests
+    assert {name: record["status"] for name, record in found.items()} == expected
     assert found["execute-notebook"]["python"] == found["setup-env"]["python"]
     assert list(result.artifact("notebook-ci").rglob("a.ipynb"))
     assert (result.artifact("notebook-ci") / "notebook-ci-mlflow" / "mlflow.db").exists()
@@ -366,9 +368,10 @@ def test_the_penguins_example_with_its_own_workflow(consumer: Consumer, docker: 
     docker.made.add(image)
     found = records(result.artifact("notebook-ci") / "notebook-ci")
     assert {name: found[name]["status"] for name in STAGES} == dict.fromkeys(STAGES, "passed")
-    assert headline(job).startswith("### ✅ 6 stages passed in ")
+    assert headline(job).startswith("### ✅ 7 stages passed in ")
     assert outputs["status"] == "passed"
-    assert (outputs["executed"], outputs["failed"]) == ("2", "0")
+    assert (outputs["executed"], outputs["failed"], outputs["tests"]) == ("2", "0", "2")
+    assert found["test-notebook"]["added"].keys() >= {"pytest"}
     assert outputs["env-digest"] == found["setup-env"]["env_digest"]
     assert outputs["data-digest"] == found["dvc-pull"]["data_digest"]
     assert image == f"penguins:{consumer.git('rev-parse', 'HEAD').strip()}"

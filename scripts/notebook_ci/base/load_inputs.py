@@ -31,6 +31,7 @@ EXAMPLES = {
     "dvc-pull": "--targets data/raw.csv.dvc --remote storage",
     "validate-data": "--data 'data/*.csv' --suite suites/penguins.json",
     "execute-notebook": "--notebooks 'reports/*.ipynb' --exclude reports/draft.ipynb --cell-timeout 600",
+    "test-notebook": "--tests tests --test-timeout 60 --coverage",
     "build-image": "--image ghcr.io/team/penguins --tags latest --push",
     "log-run": "--run-dir .notebook-ci/runs/demo --tracking-uri http://localhost:5000 --experiment penguins",
     "collect-runs": "--runs artifacts",

@@ -2,6 +2,7 @@
 
 import math
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -89,6 +90,11 @@ def _lines(value: object) -> tuple[str, ...]:
     return tuple(item.strip() for item in items if item.strip())
 
 
+def _arguments(value: object) -> tuple[str, ...]:
+    """Text is divided as a shell does; in a list, each item is one argument."""
+    return tuple(shlex.split(value)) if isinstance(value, str) else _lines(value)
+
+
 def _matching(pattern: str) -> Callable[[object], str]:
     def parse(value: object) -> str:
         text = _text(value)
@@ -137,6 +143,7 @@ BOOLEAN = Kind("`true` or `false`", _boolean, "true|false")
 SECONDS = Kind("a number of seconds above 0, at most ten days (864000)", _seconds, "SECONDS")
 LINES = Kind("one entry per line", _lines, "TEXT", many=True)
 GLOBS = Kind("one entry per line", _lines, "GLOB", many=True)
+ARGUMENTS = Kind("arguments as in a shell, with quotes in pairs", _arguments, "ARGUMENTS")
 RTOL = Kind("a number from 0 to 1, such as `1e-6`", partial(_fraction, most=1), "NUMBER")
 ATOL = Kind("a number, 0 or above, such as `1e-12`", partial(_fraction, most=math.inf), "NUMBER")
 SLUG = Kind(

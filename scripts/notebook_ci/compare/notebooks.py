@@ -103,3 +103,12 @@ def _failure(document: Document, cell: Cell, found: Sequence[OutputDifference], 
         line=document.line(cell.index) if output is None else document.output_line(cell.index, output),
         hint=hint if is_first else "",
     )
+
+
+def is_stripped(document: Document, policy: str) -> bool:
+    """Return whether outputs would be compared, but none are stored: no code cell has an output or a count."""
+    content = json.loads(document.text)["cells"]
+    chosen = [cell for cell in document.cells if cell.kind == "code" and cell.source.strip()]
+    stored = [content[cell.index] for cell in chosen]
+    has_run = any(cell.get("outputs") or cell.get("execution_count") is not None for cell in stored)
+    return not has_run and any(_is_compared(cell, policy) for cell in chosen)

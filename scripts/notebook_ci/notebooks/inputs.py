@@ -16,8 +16,8 @@ NEEDS = YamlKind(
 
 
 @dataclass(frozen=True, kw_only=True)
-class NotebookInputs(StageInputs):
-    """The inputs of execute-notebook that plan-notebooks needs, too: the table of the former has them for both."""
+class SelectedNotebooks(StageInputs):
+    """The inputs that other stages share with execute-notebook: the table of the latter has them for all."""
 
     notebooks: tuple[str, ...] = given(
         GLOBS,
@@ -31,6 +31,12 @@ class NotebookInputs(StageInputs):
     exclude: tuple[str, ...] = given(
         GLOBS, "Notebooks to leave out, in the same format as `notebooks`.", default=(), also_in=EXECUTE
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotebookInputs(SelectedNotebooks):
+    """Those that plan-notebooks needs, too."""
+
     parameters_file: str = given(
         PATH, "YAML file of parameters. `parameters` overrides single values.", default="", also_in=EXECUTE
     )

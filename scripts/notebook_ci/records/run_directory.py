@@ -29,6 +29,7 @@ from notebook_ci.records.log_run import LogRunRecord
 from notebook_ci.records.plan_notebooks import PlanNotebooksRecord
 from notebook_ci.records.record import SCHEMA, SCHEMA_NAME, Record, StageRecord, now
 from notebook_ci.records.setup_env import SetupEnvRecord
+from notebook_ci.records.test_notebook import PytestRecord
 from notebook_ci.records.validate_data import ValidateRecord
 
 # A file in every run directory: notebooks below it are outputs and never executed.
@@ -41,6 +42,7 @@ OF_STAGE: Mapping[str, type[Record]] = {
     "dvc-pull": DvcPullRecord,
     "validate-data": ValidateRecord,
     "execute-notebook": ExecuteRecord,
+    "test-notebook": PytestRecord,
     "build-image": BuildImageRecord,
     "log-run": LogRunRecord,
     "plan-notebooks": PlanNotebooksRecord,

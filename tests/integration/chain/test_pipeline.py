@@ -30,7 +30,7 @@ from servers.mlflow import MlflowServer
 REQUIREMENTS = "ipykernel\n"
 SECONDS = 300
 PWNED = "pwned"
-ALL = ("setup-env", "dvc-pull", "validate-data", "execute-notebook", "build-image", "log-run")
+ALL = ("setup-env", "dvc-pull", "validate-data", "execute-notebook", "test-notebook", "build-image", "log-run")
 
 
 @pytest.fixture
@@ -77,6 +77,7 @@ def test_what_nobody_named_and_has_nothing_to_do_is_skipped_with_its_reason(stud
         "dvc-pull": "skipped",
         "validate-data": "skipped",
         "execute-notebook": "passed",
+        "test-notebook": "skipped",
         "build-image": "skipped",
         "log-run": "passed",
     }
@@ -84,13 +85,14 @@ def test_what_nobody_named_and_has_nothing_to_do_is_skipped_with_its_reason(stud
         "setup-env": "No file says what to install",
         "dvc-pull": ".dvc",
         "validate-data": "suite",
+        "test-notebook": "no folder `tests`",
         "build-image": "image",
     }.items():
         (problem,) = records(done)[name]["problems"]
         assert problem["severity"] == "notice"
         assert said in problem["message"]
         assert problem["message"] in done.log
-    assert done.summary.startswith("### ✅ 2 stages passed, 4 skipped in ")
+    assert done.summary.startswith("### ✅ 2 stages passed, 5 skipped in ")
     assert all(f"| {name}" in done.summary for name in ALL)
     assert done.outputs["status"] == "passed"
     assert (done.outputs["executed"], done.outputs["failed"]) == ("1", "0")
@@ -345,11 +347,11 @@ def test_a_chain_in_two_calls_is_one_chain(study: Workspace, kernel: Path) -> No
     assert first.outputs.keys() == {"done", "env-digest", "data-digest"}
     assert (first.summary, "Executing" in first.log) == ("", False)
     assert ("::group::Plan" in first.log, "::group::Plan" in second.log) == (True, False)
-    assert "[1/6] setup-env" in first.log
-    assert "[4/6] execute-notebook" in second.log
+    assert "[1/7] setup-env" in first.log
+    assert "[4/7] execute-notebook" in second.log
     assert "6] setup-env" not in second.log
     assert list(records(second)) == sorted(ALL)
-    assert second.summary.startswith("### ✅ 3 stages passed, 3 skipped in ")
+    assert second.summary.startswith("### ✅ 3 stages passed, 4 skipped in ")
     assert second.outputs["status"] == "passed"
     assert second.outputs["env-digest"] == first.outputs["env-digest"] != ""
     assert records(second)["execute-notebook"]["python"] == records(second)["setup-env"]["python"]
@@ -476,10 +478,10 @@ def test_nothing_runs_after_a_notebook_that_changed_notebook_ci(attacked: Worksp
     assert (done.code, done.outputs["status"]) == (3, "error"), done.log
     script = attacked.suite / "scripts" / "log_run.py"
     [error] = done.annotations()
-    assert error.message.startswith(f"Files of notebook-ci changed while the notebooks ran: {script}. ")
+    assert error.message.startswith(f"Files of notebook-ci changed while execute-notebook ran: {script}. ")
     assert statuses(done)["log-run"] == "skipped"
     assert records(done)["log-run"]["problems"][0]["message"] == "Not run, because execute-notebook failed."
     assert done.summary.startswith(
-        "### 🛑 execute-notebook failed: Files of notebook-ci changed while the notebooks ran"
+        "### 🛑 execute-notebook failed: Files of notebook-ci changed while execute-notebook ran"
     )
     assert not (attacked.base / PWNED).exists()

@@ -8,6 +8,7 @@ import pytest
 from integration.suite import Done, Workspace, notebook, parameters
 from notebook_ci.build_image.run import NO_IMAGE
 from notebook_ci.dvc_pull.run import NO_DATA
+from notebook_ci.test_notebook.plan import NO_TESTS
 from notebook_ci.validate_data.model import NOTHING_GIVEN
 
 CLOSED = "http://127.0.0.1:9/simple"
@@ -100,6 +101,7 @@ def test_a_plan_is_shown_and_nothing_done(workspace: Workspace) -> None:
         f"validate-data: nothing to do. {NOTHING_GIVEN}",
         "execute-notebook:",
         "  execute 1 notebook: a.ipynb",
+        f"test-notebook: nothing to do. {NO_TESTS}",
         f"build-image: nothing to do. {NO_IMAGE}",
         "log-run:",
         f"  log the run to sqlite:///{workspace.folder / '.notebook-ci' / 'mlflow' / 'mlflow.db'}",
@@ -114,7 +116,7 @@ def test_stages_that_are_left_out(workspace: Workspace) -> None:
     done = run(workspace, "pipeline", "--plan", "--stages", "!build-image", "!log-run", "--requirements", "newest.in")
     assert done.code == 0, done.log
     found = [line.partition(":")[0] for line in done.log.split("Plan\n")[1].splitlines() if not line.startswith(" ")]
-    assert found == ["setup-env", "dvc-pull", "validate-data", "execute-notebook"]
+    assert found == ["setup-env", "dvc-pull", "validate-data", "execute-notebook", "test-notebook"]
     assert "  install the packages of `newest.in` into " in done.log
 
 

@@ -1,0 +1,1 @@
+"""Tests notebooks, and the code beside them: runs pytest in the environment of the user."""

@@ -1,0 +1,126 @@
+"""Plans what pytest tests. Runs nothing."""
+
+import configparser
+import contextlib
+import glob
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from notebook_ci.base.errors import CheckFailed, InputError
+from notebook_ci.base.files import exists, is_file, is_folder, parse_toml, read_text
+from notebook_ci.base.plan import Nothing, Plan
+from notebook_ci.base.texts import did_you_mean, listed, quote
+from notebook_ci.base.workspace import Workspace
+from notebook_ci.notebooks import document
+from notebook_ci.notebooks.selection import SUFFIX, select
+from notebook_ci.records.run_directory import RunDirectory
+from notebook_ci.test_notebook.model import PytestInputs
+
+FOLDER = "tests"
+MOST_LISTED = 10
+NO_TESTS = f"There is nothing to test: no folder `{FOLDER}`, and no `testpaths` in pytest's configuration."
+# Where pytest looks for its configuration, in its order, and the table; the first file that has it counts.
+_INI = {"pytest.ini": "pytest", ".pytest.ini": "pytest", "tox.ini": "pytest", "setup.cfg": "tool:pytest"}
+_CONFIGURATIONS = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PytestPlan(Plan):
+    tests: tuple[str, ...]  # files, folders and node IDs, relative to the workspace
+    is_named: bool  # whether an input names them, or chooses notebooks
+    notebooks: tuple[str, ...]  # those that nbval checks
+
+    def lines(self) -> Iterator[str]:
+        if self.tests:
+            yield f"run the tests in {listed(list(map(quote, self.tests)), MOST_LISTED)}"
+        if self.notebooks:
+            yield f"check the outputs of {listed(list(map(quote, self.notebooks)), MOST_LISTED)} with nbval"
+
+
+def make(inputs: PytestInputs, workspace: Workspace) -> PytestPlan | Nothing:
+    """Decide what to test. Raises InputError if it does not exist, or if nbval cannot check a notebook."""
+    cwd = workspace.cwd
+    for each in inputs.tests:
+        _check_exists(each, cwd)
+    tests = inputs.tests or _usual(cwd)
+    notebooks = _notebooks(inputs, workspace) if inputs.nbval != "off" else ()
+    if inputs.nbval_sanitize:
+        read_text(cwd / inputs.nbval_sanitize, inputs.nbval_sanitize, hint="Correct `nbval-sanitize`.")
+    if not (tests or notebooks):
+        return Nothing(NO_TESTS, hint="Set `tests` to your tests, or `nbval` to check the outputs of notebooks.")
+    is_named = bool(inputs.tests or notebooks or inputs.pytest_args)
+    return PytestPlan(tests=tuple(tests), is_named=is_named, notebooks=notebooks)
+
+
+def _check_exists(test: str, cwd: Path) -> None:
+    path = test.partition("::")[0]
+    if not exists(cwd / path):
+        known = [each.relative_to(cwd).as_posix() for each in (*cwd.glob("test*"), *cwd.glob("*/test*"))]
+        hint = f"{did_you_mean(known, path)} Correct `tests`. Paths are relative to the workspace."
+        raise InputError(f"`tests` lists {quote(path)}, which does not exist.", hint=hint)
+
+
+def _usual(cwd: Path) -> Sequence[str]:
+    """Return `testpaths` of pytest's configuration, else the folder of tests, if it exists."""
+    name, paths = _testpaths(cwd)
+    # As pytest does it: pathlib refuses `.`.
+    found = sorted(each for path in paths for each in glob.glob(path, root_dir=cwd, recursive=True))  # noqa: PTH207
+    if paths and not found:
+        message = f"`testpaths` in `{name}` is {quote(' '.join(paths))}, which does not exist."
+        raise InputError(message, hint="Correct it, or set `tests`.", file=name)
+    return found or ([FOLDER] if is_folder(cwd / FOLDER) else [])
+
+
+def _testpaths(cwd: Path) -> tuple[str, list[str]]:
+    """Return the file of pytest's configuration, and its `testpaths`; they may be missing."""
+    for name in filter(lambda name: is_file(cwd / name), _CONFIGURATIONS):
+        text = read_text(cwd / name, name)
+        table = _ini(text, name) if name in _INI else _toml(text, name)
+        if table is not None:
+            paths = table.get("testpaths", [])
+            return name, shlex.split(paths) if isinstance(paths, str) else list(map(str, paths))
+    return "", []
+
+
+def _ini(text: str, name: str) -> dict[str, Any] | None:
+    parser = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=True)
+    try:
+        parser.read_string(text)
+    except configparser.Error as error:
+        raise InputError(
+            f"`{name}` is not a valid INI file: {error.message}.", hint="Correct it.", file=name
+        ) from error
+    if parser.has_section(_INI[name]):
+        return dict(parser.items(_INI[name]))
+    return {} if name.endswith("pytest.ini") else None  # which counts even if it is empty
+
+
+def _toml(text: str, name: str) -> dict[str, Any] | None:
+    content = parse_toml(text, name)
+    if name != "pyproject.toml":
+        return dict(content.get("pytest", {}))
+    of_pytest = content.get("tool", {}).get("pytest")
+    return None if of_pytest is None else dict(of_pytest.get("ini_options", of_pytest))
+
+
+def _notebooks(inputs: PytestInputs, workspace: Workspace) -> tuple[str, ...]:
+    """Return the notebooks for nbval. Raises InputError if the outputs of one are not stored."""
+    from notebook_ci.compare.notebooks import HOW_TO_STORE, is_stripped  # rarely needed
+
+    cwd = workspace.cwd
+    found = select(inputs.notebooks, inputs.exclude, cwd, [RunDirectory.location(inputs.run_dir, workspace)])
+    for path in found:
+        if PurePosixPath(path).suffix != SUFFIX:
+            hint = "Add it to `exclude` in `[test-notebook]`, or turn `nbval` off."
+            raise InputError(f"`{path}` is a text file, which stores no outputs, so nbval cannot check it.", hint=hint)
+        with contextlib.suppress(CheckFailed):  # not a valid notebook: nbval says so, too
+            if is_stripped(document.read(Path(path)), inputs.nbval):
+                raise InputError(
+                    f"`{path}` has no stored outputs, so nbval cannot compare them.",
+                    hint=f"To store them, {HOW_TO_STORE}. Or add it to `exclude` in `[test-notebook]`.",
+                    file=path,
+                )
+    return tuple(found)

@@ -1,0 +1,142 @@
+"""The stage test-notebook: runs pytest in the environment of the user, and judges what it reports."""
+
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from notebook_ci.base import process
+from notebook_ci.base.context import Context
+from notebook_ci.base.files import sha256, unwritable, write
+from notebook_ci.base.masking import masked
+from notebook_ci.base.process import Argument, Completed, Deadline
+from notebook_ci.base.temporary import temporary_folder
+from notebook_ci.conda.activation import activated
+from notebook_ci.environments.interpreter import environment, find, require_ipykernel, tried
+from notebook_ci.environments.leftovers import nothing_left
+from notebook_ci.records.run_directory import RUN_DIR
+from notebook_ci.records.test_notebook import PytestRecord
+from notebook_ci.test_notebook import layer
+from notebook_ci.test_notebook.judging import Judgement, NothingTestedError
+from notebook_ci.test_notebook.model import PytestInputs
+from notebook_ci.test_notebook.plan import PytestPlan
+from notebook_ci.test_notebook.session import DeadlineOfTests, session
+
+# The layer comes last, so that it hides nothing. Like `python -m pytest`, this finds modules of the working directory.
+_START = "import sys; sys.path.append(sys.argv[1]); from notebook_testing.reporting import main; main()"
+JUNIT, COVERAGE = "junit.xml", "coverage"  # in the folder of the stage
+REPORT = "report"
+MOST_SHOWN = 5_000_000  # characters of pytest's output
+LAST_LINES = 50
+CANCELLED = Completed(-signal.SIGTERM, "", timed_out=False)  # unless pytest ends by itself
+
+
+def run(inputs: PytestInputs, planned: PytestPlan, context: Context, record: PytestRecord) -> None:
+    """Run the tests, and record their results.
+
+    Raises CheckFailed if pytest did not end as it should, InputError if it refuses the inputs or finds no tests, and
+    SurroundingsError if the environment cannot run it.
+    """
+    interpreter = tried(find(inputs.python, inputs.slug, context.run_directory, context))
+    if planned.notebooks:
+        require_ipykernel(interpreter)
+    record.python, record.python_version = str(interpreter.path), interpreter.version
+    with temporary_folder() as temporary, nothing_left():
+        folder = temporary.resolve()
+        used = layer.create(layer.needed(inputs), interpreter.path, folder / "layer", context)
+        record.added = used.added
+        ended, results = CANCELLED, context.files.artifacts / COVERAGE
+        if inputs.coverage:
+            results.mkdir()
+        env = environment(activated(context.environ, interpreter.prefix), interpreter, folder)
+        # `-B`: pytest would write byte-code into the environment.
+        start: list[Argument] = [interpreter.path, "-B", "-c", _START, used.path, folder / REPORT]
+        start.append(results if inputs.coverage else "")
+        more = [*_arguments(inputs, folder), *inputs.pytest_args, *planned.tests, *planned.notebooks]
+        context.console.progress(
+            f"Testing with Python {interpreter.version} ({interpreter.origin}: {interpreter.path})"
+        )
+        with session(folder / REPORT) as reported:
+            deadline = DeadlineOfTests(reported, inputs.test_timeout) if inputs.test_timeout else None
+            try:
+                ended = _run([*start, *more], env, deadline, context)
+            finally:
+                reported.read()
+                judgement = Judgement(reported, ended, planned, inputs.coverage, context.cwd)
+                record.cases, record.pytest = judgement.cases(), reported.version
+        record.coverage = next((event.percent for event in reported.of("coverage") if not event.message), None)
+        _keep_files(folder / JUNIT, context, record)
+        _judge(judgement, context, record)
+
+
+def _run(command: Sequence[Argument], env: Mapping[str, str], deadline: Deadline | None, context: Context) -> Completed:
+    with context.console.streaming() as write_line:
+        shown = Shown(write_line)
+        ended = process.run(command, env=env, cwd=context.cwd, timeout=deadline, on_line=shown)
+        shown.end(ended.output)
+    return ended
+
+
+def _arguments(inputs: PytestInputs, folder: Path) -> Iterator[str]:
+    yield f"--junitxml={folder / JUNIT}"
+    if inputs.test_timeout is not None:
+        yield f"--timeout={inputs.test_timeout:g}"
+    if inputs.workers != 1:
+        yield f"--numprocesses={inputs.workers or 'auto'}"
+    if inputs.nbval == "off":
+        return
+    yield "--nbval" if inputs.nbval == "strict" else "--nbval-lax"
+    yield "--nbval-current-env"
+    if inputs.nbval_sanitize:
+        yield f"--nbval-sanitize-with={inputs.nbval_sanitize}"
+    if inputs.test_timeout is not None:
+        yield f"--nbval-cell-timeout={inputs.test_timeout:g}"
+    if inputs.workers != 1:
+        yield "--dist=loadscope"  # a notebook is a scope
+
+
+def _keep_files(junit: Path, context: Context, record: PytestRecord) -> None:
+    """Copy pytest's JUnit XML into the run directory, without credentials, and name all files there."""
+    if junit.is_file():
+        target = context.files.artifacts / JUNIT
+        try:
+            write(target, masked(junit.read_text(encoding="utf-8", errors="replace")))
+        except OSError as error:
+            raise unwritable(f"`{target}` cannot be written", target, error, RUN_DIR) from error
+        record.junit = context.files.relative(target)
+    for path in sorted(context.files.artifacts.rglob("*")):
+        if path.is_file():
+            record.created[context.files.relative(path)] = sha256(path)
+
+
+def _judge(judgement: Judgement, context: Context, record: PytestRecord) -> None:
+    found = list(judgement.problems(record.cases))
+    context.problems.extend(found)
+    if found:
+        record.status = "failed"
+    try:
+        if error := judgement.error(record.cases, has_failures=bool(found)):
+            raise error
+    except NothingTestedError as error:
+        context.notice(error.message)
+        record.status = "skipped"
+    if record.cases and len(record.of("skipped")) == len(record.cases):
+        context.warning("All tests were skipped, so nothing was tested.")
+
+
+class Shown:
+    """Shows the lines of a program until there are too many, and then only its last ones."""
+
+    def __init__(self, write_line: Callable[[str], None]) -> None:
+        self._write = write_line
+        self._left = MOST_SHOWN
+
+    def __call__(self, line: str) -> None:
+        self._left -= len(line) + 1
+        if self._left >= 0:
+            self._write(line)
+
+    def end(self, output: str) -> None:
+        if self._left < 0:
+            self._write(f"[... {-self._left} characters are not shown, except the last {LAST_LINES} lines ...]")
+            for line in output.splitlines()[-LAST_LINES:]:
+                self._write(line)

@@ -1,0 +1,174 @@
+"""The stage test-notebook with tests that pass and fail: what runs, where, and what is told of it."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from integration.suite import Cell, Done, Workspace, code, line_of, markdown, notebook
+from integration.test_notebook.runs import run
+from notebook_ci.tools import integrity
+
+PASSING = """\
+import os, sys
+import pytest, rich
+import analysis
+
+def test_the_environment_is_that_of_the_notebooks():
+    assert rich.__file__.startswith(sys.prefix)
+    assert not {"INPUTS", "GITHUB_OUTPUT", "ACTIONS_RUNTIME_TOKEN"} & set(os.environ)
+    assert os.environ["MINE"] == "1"
+
+def test_a_module_of_the_workspace():
+    assert analysis.double(4) == 8
+
+@pytest.mark.parametrize("x", [1, 2])
+def test_parameters(x): pass
+
+@pytest.mark.skip(reason="later")
+def test_skipped(): pass
+
+@pytest.mark.xfail
+def test_expected(): assert False
+"""
+
+
+def statuses(done: Done) -> dict[str, str]:
+    return {case["test"].rpartition("::")[2]: case["status"] for case in done.record["cases"]}
+
+
+def errors(done: Done) -> dict[tuple[str, int], str]:
+    return {each.place: f"{each.properties.get('title', '')}: {each.message}" for each in done.annotations()}
+
+
+def test_what_an_environment_lacks_comes_from_beside_it(workspace: Workspace, kernel: Path) -> None:
+    """With several processes and coverage, which need most packages; in them, both find what was added."""
+    workspace.write("tests/test_a.py", PASSING)
+    workspace.write("analysis.py", "def double(x):\n    return 2 * x\n\ndef other():\n    return 1\n")
+    workspace.write("secret/test_b.py", "def test_b(): assert False")
+    before = integrity.contents(str(kernel.parents[1]))
+    more: dict[str, str | None] = {"MINE": "1", "ACTIONS_RUNTIME_TOKEN": "x" * 20}
+    done = run(workspace, kernel, more, workers="2", test_timeout="60", coverage="true")
+    assert (done.code, done.outputs["status"]) == (0, "passed"), done.log
+    assert (done.outputs["tests"], done.outputs["failed"]) == ("5", "0")
+    found = dict.fromkeys(["test_a_module_of_the_workspace", "test_parameters[1]", "test_parameters[2]"], "passed")
+    found |= {"test_the_environment_is_that_of_the_notebooks": "passed", "test_skipped": "skipped"}
+    assert statuses(done) == found | {"test_expected": "expected-failure"}
+    record = done.record
+    assert record["added"].keys() >= {"pytest", "pytest-timeout", "pytest-xdist", "coverage", "pluggy", "execnet"}
+    assert not record["added"].keys() & {"rich", "pygments", "packaging"}, "the environment has these"
+    assert record["pytest"] == record["added"]["pytest"]
+    assert integrity.contents(str(kernel.parents[1])) == before
+    folder = Path(done.outputs["record"]).parent
+    assert record["created"].keys() >= {f"test-notebook/{name}" for name in ("junit.xml", "coverage/coverage.lcov")}
+    assert (folder / record["junit"]).read_text(encoding="utf-8").count("<testcase ") == 6
+    covered = (folder / "test-notebook" / "coverage" / "coverage.lcov").read_text(encoding="utf-8")
+    assert re.findall(r"^SF:(.*)", covered, re.MULTILINE) == ["analysis.py", "tests/test_a.py"]
+    assert re.findall(r"^DA:(\d+),0", covered.partition("end_of_record")[0], re.MULTILINE) == ["5"]
+    assert 80 < record["coverage"] < 100
+    assert done.outputs["coverage"] == f"{record['coverage']:.1f}"
+    assert done.summary.startswith("### ✅ test-notebook: 5 tests passed, 1 skipped, ")
+    assert not list(workspace.folder.rglob("*.pyc"))
+
+
+FAILING = """\
+import os, sys, time
+import pytest
+import analysis
+
+def test_compared():
+    x = 1
+    assert x == 2
+
+def test_called():
+    analysis.half("a")
+
+def test_exits():
+    sys.exit(0)
+
+@pytest.fixture
+def missing():
+    raise OSError("no data")
+
+def test_fixture(missing): pass
+
+def test_hangs():
+    while True:
+        time.sleep(0.01)
+
+def test_forks():
+    if os.fork() == 0:
+        os.setsid()
+        time.sleep(600)
+
+def test_forks_and_goes_on():
+    os.fork()
+
+def test_prints():
+    print("x" * 80 + "\\n" * 1 + ("y" * 99 + "\\n") * 60_000)
+    assert False
+
+def test_passes(): pass
+"""
+BROKEN = "def test_x(:\n    pass\n"
+MISSING = "import nothing_of_that_name\n\ndef test_y(): pass\n"
+
+
+def test_each_failing_test_is_shown_at_its_line(workspace: Workspace, complete: Path) -> None:
+    path = workspace.write("tests/test_a.py", FAILING)
+    workspace.write("tests/test_broken.py", BROKEN)
+    workspace.write("tests/test_missing.py", MISSING)
+    workspace.write("analysis.py", "def half(x):\n    return x / 2\n")
+    done = run(workspace, complete, test_timeout="1", pytest_args="--continue-on-collection-errors")
+    assert (done.code, done.outputs["status"]) == (1, "failed"), done.log
+    passed = ("test_forks", "test_forks_and_goes_on", "test_passes")
+    assert {name for name, status in statuses(done).items() if status == "passed"} == set(passed)
+    assert (done.outputs["tests"], done.outputs["failed"]) == ("9", "6")
+    found = errors(done)
+    for text, said in {
+        "assert x == 2": "Test failed: test_compared: assert 1 == 2",
+        'analysis.half("a")': "Test failed: test_called: TypeError: unsupported operand",
+        "sys.exit(0)": "Test failed: test_exits: SystemExit: 0",
+        'raise OSError("no data")': "Test failed: test_fixture: OSError: no data",
+        "time.sleep(0.01)": "Test failed: test_hangs: Failed: Timeout ",
+        "    assert False": "Test failed: test_prints: assert False",
+    }.items():
+        assert found["tests/test_a.py", line_of(path, text)].startswith(said)
+    assert found["tests/test_broken.py", 1].startswith("Tests not collected: tests/test_broken.py: SyntaxError: ")
+    assert "No module named 'nothing_of_that_name'" in found["tests/test_missing.py", 1]
+    assert len(found) == 8
+    assert "**`tests/test_a.py::test_compared` (tests/test_a.py, line 7)**" in done.summary
+    assert len(done.log) < 6_000_000
+    assert "characters are not shown, except the last 50 lines ...]" in done.log
+    assert not done.record["added"]
+
+
+def stored(source: str, text: str, *tags: str) -> Cell:
+    output = {"output_type": "stream", "name": "stdout", "text": [text]}
+    return {**code(source, *tags), "execution_count": 1, "outputs": [output]}
+
+
+def verdicts(*cells: Cell) -> dict[str, Any]:
+    return notebook(markdown("# Title"), *cells)
+
+
+def test_nbval_compares_the_outputs_of_notebooks(workspace: Workspace, complete: Path) -> None:
+    same = stored("print(1)", "1\n")
+    dated = stored("import datetime\nprint('on', datetime.date(2026, 1, 2))", "on 2025-12-31\n")
+    differs = stored("print(20 + 2)", "23\n")
+    raises = stored("1 / 0", "")
+    marked = stored("# NBVAL_CHECK_OUTPUT\nprint(4)", "5\n")
+    ignored = stored("print(6)", "7\n", "nbval-ignore-output")
+    workspace.write("a.ipynb", verdicts(same, dated, ignored))
+    path = workspace.write("b.ipynb", verdicts(same, differs, marked, raises))
+    workspace.write("sanitize.cfg", "[dates]\nregex: \\d{4}-\\d\\d-\\d\\d\nreplace: DATE\n")
+    strict = run(workspace, complete, nbval="strict", nbval_sanitize="sanitize.cfg", workers="2", test_timeout="60")
+    assert (strict.code, strict.outputs["failed"]) == (1, "3"), strict.log
+    found = errors(strict)
+    lines = [line_of(path, text) for text in ("print(20 + 2)", "# NBVAL_CHECK_OUTPUT", "1 / 0")]
+    assert sorted(found) == [("b.ipynb", line) for line in lines]
+    assert "Cell 1: Cell outputs differ" in found["b.ipynb", lines[0]]
+    assert [case["test"] for case in strict.record["cases"] if case["test"].startswith("a.ipynb")] == [
+        f"a.ipynb::Cell {number}" for number in range(3)
+    ]
+    lax = run(workspace, complete, nbval="lax", exclude="a.ipynb")
+    assert list(errors(lax)) == [("b.ipynb", line) for line in lines[1:]], lax.log
