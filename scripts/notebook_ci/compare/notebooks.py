@@ -111,4 +111,4 @@ def is_stripped(document: Document, policy: str) -> bool:
     chosen = [cell for cell in document.cells if cell.kind == "code" and cell.source.strip()]
     stored = [content[cell.index] for cell in chosen]
     has_run = any(cell.get("outputs") or cell.get("execution_count") is not None for cell in stored)
-    return not has_run and any(_is_compared(cell, policy) for cell in chosen)
+    return not has_run and any(is_compared(cell, policy) for cell in chosen)
