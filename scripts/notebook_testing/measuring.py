@@ -42,7 +42,8 @@ def start(data: str, layer: str, **more: Any) -> Any:
     import coverage
 
     measured = coverage.Coverage(data_file=data, **more)
-    measured.set_option("run:omit", [*(measured.get_option("run:omit") or []), str(Path(layer, "*"))])
+    for name, value in (("run:omit", str(Path(layer, "*"))), ("run:plugins", "notebook_testing.coverage_plugin")):
+        measured.set_option(name, [*(measured.get_option(name) or []), value])
     # With workers, this process collects none. If there is no data at all, the report says so.
     measured.set_option("run:disable_warnings", ["no-data-collected"])
     measured.start()

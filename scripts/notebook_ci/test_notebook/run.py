@@ -77,7 +77,7 @@ def _run(command: Sequence[Argument], env: Mapping[str, str], deadline: Deadline
 
 
 def _arguments(inputs: PytestInputs, folder: Path) -> Iterator[str]:
-    yield f"--junitxml={folder / JUNIT}"
+    yield from ("-p", "notebook_testing.plugin", f"--junitxml={folder / JUNIT}")
     if inputs.test_timeout is not None:
         yield f"--timeout={inputs.test_timeout:g}"
     if inputs.workers != 1:

@@ -18,7 +18,7 @@ def test_the_environment_is_that_of_the_notebooks():
     assert not {"INPUTS", "GITHUB_OUTPUT", "ACTIONS_RUNTIME_TOKEN"} & set(os.environ)
     assert os.environ["MINE"] == "1"
 
-def test_a_module_of_the_workspace():
+def test_a_function_of_a_notebook():
     assert analysis.double(4) == 8
 
 @pytest.mark.parametrize("x", [1, 2])
@@ -43,14 +43,14 @@ def errors(done: Done) -> dict[tuple[str, int], str]:
 def test_what_an_environment_lacks_comes_from_beside_it(workspace: Workspace, kernel: Path) -> None:
     """With several processes and coverage, which need most packages; in them, both find what was added."""
     workspace.write("tests/test_a.py", PASSING)
-    workspace.write("analysis.py", "def double(x):\n    return 2 * x\n\ndef other():\n    return 1\n")
+    path = workspace.write("analysis.ipynb", notebook("def double(x):\n    return 2 * x", "def other():\n    return 1"))
     workspace.write("secret/test_b.py", "def test_b(): assert False")
     before = integrity.contents(str(kernel.parents[1]))
     more: dict[str, str | None] = {"MINE": "1", "ACTIONS_RUNTIME_TOKEN": "x" * 20}
     done = run(workspace, kernel, more, workers="2", test_timeout="60", coverage="true")
     assert (done.code, done.outputs["status"]) == (0, "passed"), done.log
     assert (done.outputs["tests"], done.outputs["failed"]) == ("5", "0")
-    found = dict.fromkeys(["test_a_module_of_the_workspace", "test_parameters[1]", "test_parameters[2]"], "passed")
+    found = dict.fromkeys(["test_a_function_of_a_notebook", "test_parameters[1]", "test_parameters[2]"], "passed")
     found |= {"test_the_environment_is_that_of_the_notebooks": "passed", "test_skipped": "skipped"}
     assert statuses(done) == found | {"test_expected": "expected-failure"}
     record = done.record
@@ -62,8 +62,10 @@ def test_what_an_environment_lacks_comes_from_beside_it(workspace: Workspace, ke
     assert record["created"].keys() >= {f"test-notebook/{name}" for name in ("junit.xml", "coverage/coverage.lcov")}
     assert (folder / record["junit"]).read_text(encoding="utf-8").count("<testcase ") == 6
     covered = (folder / "test-notebook" / "coverage" / "coverage.lcov").read_text(encoding="utf-8")
-    assert re.findall(r"^SF:(.*)", covered, re.MULTILINE) == ["analysis.py", "tests/test_a.py"]
-    assert re.findall(r"^DA:(\d+),0", covered.partition("end_of_record")[0], re.MULTILINE) == ["5"]
+    assert re.findall(r"^SF:(.*)", covered, re.MULTILINE) == ["analysis.ipynb", "tests/test_a.py"]
+    assert re.findall(r"^DA:(\d+),0", covered.partition("end_of_record")[0], re.MULTILINE) == [
+        str(line_of(path, "return 1"))
+    ]
     assert 80 < record["coverage"] < 100
     assert done.outputs["coverage"] == f"{record['coverage']:.1f}"
     assert done.summary.startswith("### ✅ test-notebook: 5 tests passed, 1 skipped, ")
@@ -117,7 +119,7 @@ def test_each_failing_test_is_shown_at_its_line(workspace: Workspace, complete: 
     path = workspace.write("tests/test_a.py", FAILING)
     workspace.write("tests/test_broken.py", BROKEN)
     workspace.write("tests/test_missing.py", MISSING)
-    workspace.write("analysis.py", "def half(x):\n    return x / 2\n")
+    called = workspace.write("analysis.ipynb", notebook("1 / 0", "def half(x):\n    return x / 2"))
     done = run(workspace, complete, test_timeout="1", pytest_args="--continue-on-collection-errors")
     assert (done.code, done.outputs["status"]) == (1, "failed"), done.log
     passed = ("test_forks", "test_forks_and_goes_on", "test_passes")
@@ -126,13 +128,13 @@ def test_each_failing_test_is_shown_at_its_line(workspace: Workspace, complete: 
     found = errors(done)
     for text, said in {
         "assert x == 2": "Test failed: test_compared: assert 1 == 2",
-        'analysis.half("a")': "Test failed: test_called: TypeError: unsupported operand",
         "sys.exit(0)": "Test failed: test_exits: SystemExit: 0",
         'raise OSError("no data")': "Test failed: test_fixture: OSError: no data",
         "time.sleep(0.01)": "Test failed: test_hangs: Failed: Timeout ",
         "    assert False": "Test failed: test_prints: assert False",
     }.items():
         assert found["tests/test_a.py", line_of(path, text)].startswith(said)
+    assert found["analysis.ipynb", line_of(called, "return x / 2")].startswith("Test failed: test_called: TypeError: ")
     assert found["tests/test_broken.py", 1].startswith("Tests not collected: tests/test_broken.py: SyntaxError: ")
     assert "No module named 'nothing_of_that_name'" in found["tests/test_missing.py", 1]
     assert len(found) == 8
