@@ -370,7 +370,7 @@ def test_the_penguins_example_with_its_own_workflow(consumer: Consumer, docker: 
     assert {name: found[name]["status"] for name in STAGES} == dict.fromkeys(STAGES, "passed")
     assert headline(job).startswith("### ✅ 7 stages passed in ")
     assert outputs["status"] == "passed"
-    assert (outputs["executed"], outputs["failed"], outputs["tests"]) == ("2", "0", "2")
+    assert (outputs["executed"], outputs["failed"], outputs["tests"]) == ("2", "0", "3")
     assert found["test-notebook"]["added"].keys() >= {"pytest"}
     assert outputs["env-digest"] == found["setup-env"]["env_digest"]
     assert outputs["data-digest"] == found["dvc-pull"]["data_digest"]

@@ -1,5 +1,6 @@
 """What must be true of data/clean.csv, which notebooks/01-clean.ipynb writes and notebooks/02-train.ipynb reads."""
 
+import importlib
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,12 @@ CLEAN = Path(__file__).parents[1] / "data" / "clean.csv"
 @pytest.fixture(scope="module")
 def clean():
     return pd.read_csv(CLEAN)
+
+
+def test_the_columns_are_those_that_the_notebook_names(clean):
+    """Importing a notebook runs its imports, constants and functions: see test-notebook of notebook-ci."""
+    notebook = importlib.import_module("01-clean")
+    assert list(clean.columns) == list(notebook.COLUMNS.values())
 
 
 def test_each_species_has_enough_penguins_to_train_with(clean):
