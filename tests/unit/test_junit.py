@@ -4,6 +4,7 @@ from xml.etree import ElementTree as ET
 
 from notebook_ci.records.execute_notebook import ExecuteRecord, Failure, NotebookResult
 from notebook_ci.records.record import Record
+from notebook_ci.records.test_notebook import CaseResult, PytestRecord
 from notebook_ci.records.validate_data import RuleResult, ValidateRecord, Violation
 from notebook_ci.report.junit import junit
 
@@ -109,3 +110,23 @@ def test_characters_that_no_xml_has() -> None:
 
 def test_without_cases_there_is_none() -> None:
     assert junit([Record(stage="setup-env"), ExecuteRecord(stage="execute-notebook")]) == ""
+
+
+def test_each_test_is_a_case_of_its_file() -> None:
+    failed = CaseResult(test="a.py::T::test_b", status="failed", file="a.ipynb", line=7, message="no", duration=0.5)
+    others = [CaseResult(test="a.py::test_c", status="not-run"), CaseResult(test="a.py::test_a", status="passed")]
+    broken = CaseResult(test="b.py", status="failed", message="SyntaxError: x", traceback="E   SyntaxError: x")
+    first, second = suites(PytestRecord(stage="test-notebook", cases=[failed, *others, broken]))
+    assert first.attrib == {
+        "name": "test-notebook: a.py",
+        "file": "a.py",
+        "time": "0.500",
+        "tests": "3",
+        "failures": "1",
+        "skipped": "1",
+    }
+    assert [case.get("name") for case in first] == ["T::test_b", "test_c", "test_a"]
+    assert (first[0][0].attrib, first[0][0].text) == ({"message": "no"}, "a.ipynb:7\nno")
+    assert (first[1][0].tag, first[1][0].attrib) == ("skipped", {"message": "not run"})
+    assert list(first[2]) == []
+    assert (second[0].get("name"), second[0][0].text) == ("import", "E   SyntaxError: x")

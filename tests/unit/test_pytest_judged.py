@@ -11,7 +11,7 @@ import pytest
 from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, SurroundingsError
 from notebook_ci.base.process import Completed
 from notebook_ci.records.test_notebook import CaseResult
-from notebook_ci.test_notebook.judging import Judgement, NothingTestedError
+from notebook_ci.test_notebook.judging import Judgement, NothingTestedError, problems
 from notebook_ci.test_notebook.plan import PytestPlan
 from notebook_ci.test_notebook.session import DeadlineOfTests, Session
 from unit.planned import notebook, write
@@ -74,15 +74,14 @@ def judgement(folder: Path, said: Sequence[Said], code: int = 0, output: str = "
 
 def judged(found: Judgement) -> tuple[list[CaseResult], list[str], NotebookCiError | None]:
     cases = found.cases()
-    problems = list(found.problems(cases))
-    said = [f"{each.file}:{each.line}: {each.title}: {each.message}" for each in problems]
-    return cases, said, found.error(cases, has_failures=bool(problems))
+    said = [f"{each.file}:{each.line}: {each.title}: {each.message}" for each in problems(cases)]
+    return cases, said, found.error(cases, has_failures=bool(said))
 
 
 def test_tests_that_pass(folder: Path) -> None:
-    (case,), problems, error = judged(judgement(folder, PASSED))
+    (case,), shown, error = judged(judgement(folder, PASSED))
     assert (case.test, case.status, case.duration) == (TEST, "passed", 1.0)
-    assert not problems
+    assert not shown
     assert error is None
 
 
@@ -97,15 +96,15 @@ def test_tests_that_pass(folder: Path) -> None:
     ],
 )
 def test_the_status_of_a_test(folder: Path, more: Said, status: str) -> None:
-    (case,), problems, _ = judged(judgement(folder, [collected(TEST), *ran(**more), FINISHED]))
+    (case,), shown, _ = judged(judgement(folder, [collected(TEST), *ran(**more), FINISHED]))
     assert case.status == status
-    assert bool(problems) == (status == "failed")
+    assert bool(shown) == (status == "failed")
 
 
 def test_a_failing_teardown_fails_a_test_that_passed(folder: Path) -> None:
     late = {**ran()[1], "when": "teardown", "outcome": "failed", "text": "E   OSError: gone"}
-    _, problems, _ = judged(judgement(folder, [*PASSED, late]))
-    assert problems == ["tests/test_a.py:5: Test failed: test_b: OSError: gone"]
+    _, shown, _ = judged(judgement(folder, [*PASSED, late]))
+    assert shown == ["tests/test_a.py:5: Test failed: test_b: OSError: gone"]
 
 
 CRASH = "pytest ended with exit code 0 while this test ran. Look for `os._exit`, or a crash of a library."
@@ -118,9 +117,9 @@ def test_a_test_that_ran_when_pytest_ended_has_failed(
     folder: Path, message: str, *, timed_out: bool, is_collected: bool
 ) -> None:
     said = [*[collected(TEST, "x")][: int(is_collected)], ran()[0]]
-    (case, *_), problems, error = judged(judgement(folder, said, timed_out=timed_out))
+    (case, *_), shown, error = judged(judgement(folder, said, timed_out=timed_out))
     assert (case.test, case.status) == (TEST, "failed")
-    assert problems == [f"tests/test_a.py:5: Test failed: test_b: {message}"]
+    assert shown == [f"tests/test_a.py:5: Test failed: test_b: {message}"]
     assert error is None
 
 
@@ -179,8 +178,8 @@ LOW: Said = {"event": "coverage", "percent": 49.95, "is_enough": False}
 def test_a_run_that_is_not_complete(
     folder: Path, *, said: Sequence[Said], code: int, output: str, kind: type[NotebookCiError], message: str
 ) -> None:
-    _, problems, error = judged(judgement(folder, said, code, output))
-    assert not problems
+    _, shown, error = judged(judgement(folder, said, code, output))
+    assert not shown
     assert error
     assert (type(error), error.message) == (kind, message)
 
@@ -229,8 +228,8 @@ def test_a_file_that_cannot_be_imported_is_shown_at_the_line_of_the_error(folder
         None,
     )
     said[0]["text"] = "tests/test_a.py:3: in <module>\n    import nothing\nE   ModuleNotFoundError: No module"
-    _, problems, _ = judged(judgement(folder, said, 2))
-    assert problems == ["tests/test_a.py:3: Tests not collected: tests/test_a.py: ModuleNotFoundError: No module"]
+    _, shown, _ = judged(judgement(folder, said, 2))
+    assert shown == ["tests/test_a.py:3: Tests not collected: tests/test_a.py: ModuleNotFoundError: No module"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """What a summary says of test-notebook."""
 
-from notebook_ci.base.errors import Problem
 from notebook_ci.records.test_notebook import CaseResult, PytestRecord
 from notebook_ci.report.summary import render
 
@@ -38,9 +37,3 @@ def test_several_that_failed() -> None:
     text = rendered(*[FAILED] * 30, status="failed")
     assert "failed: 30 of 30 tests (`tests/test_a.py::test_b`, `tests/test_a.py::test_b`, " in text
     assert "- … and 10 more: see the record." in text
-
-
-def test_what_could_not_be_collected() -> None:
-    problem = Problem(severity="error", title="Tests not collected: tests/test_a.py", message="SyntaxError: no")
-    text = rendered(status="failed", problems=[problem])
-    assert "**Tests not collected: tests/test_a.py**\n\n```text\nSyntaxError: no\n```" in text

@@ -12,7 +12,7 @@ CaseStatus = Literal["passed", "failed", "skipped", "expected-failure", "not-run
 class CaseResult:
     """The result of one test: of a function, or of a cell that nbval checks."""
 
-    test: str  # pytest's node ID
+    test: str  # pytest's node ID; of a file that could not be imported, its path
     # `expected-failure`: marked `xfail`. `not-run`: pytest collected the test, and ended before it did.
     status: CaseStatus
     duration: float = 0.0  # seconds, including its fixtures
@@ -30,7 +30,6 @@ class PytestRecord(Record):
     # Version by name of the packages that were used in addition to those of the environment: what it lacked.
     added: dict[str, str] = field(default_factory=dict)
     cases: list[CaseResult] = field(default_factory=list)  # in the order in which pytest ran them
-    junit: str = ""  # the results as JUnit XML, relative to the run directory
     coverage: float | None = None  # percentage of the lines that ran
 
     def of(self, *statuses: CaseStatus) -> list[CaseResult]:

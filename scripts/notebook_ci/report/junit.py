@@ -1,18 +1,19 @@
 """Cells, expectations and tests as test cases: JUnit XML, which CI systems and reporters show."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from notebook_ci.records.execute_notebook import ExecuteRecord, Failure, NotebookResult
 from notebook_ci.records.record import Record
+from notebook_ci.records.test_notebook import CaseResult, PytestRecord
 from notebook_ci.records.validate_data import RuleResult, ValidateRecord
 
 _NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # "Characters" in XML 1.0
 
 
 def junit(records: Sequence[Record]) -> str:
-    """Return one suite per execution of a notebook, and per data and suite of expectations; nothing without any."""
+    """Return a suite per execution of a notebook, per data and suite of expectations, per file of tests; or nothing."""
     root = Element("testsuites", name="notebook-ci")
     for record in records:
         name = ".".join(filter(None, [record.stage, record.slug]))
@@ -20,6 +21,8 @@ def junit(records: Sequence[Record]) -> str:
             root.extend(_of_notebook(name, result) for result in record.notebooks)
         elif isinstance(record, ValidateRecord):
             root.extend(_of_data(name, result) for result in record.results)
+        elif isinstance(record, PytestRecord):
+            root.extend(_of_tests(name, record))
     if root.find("testsuite") is None:
         return ""
     for element in (*root, root):
@@ -61,6 +64,25 @@ def _of_data(stage: str, result: RuleResult) -> Element:
     if result.error:
         SubElement(_case(suite, result.data, "data"), "failure", message=_text(result.error))
     return suite
+
+
+def _of_tests(stage: str, record: PytestRecord) -> Iterator[Element]:
+    """Yield a suite per file, with a case per test."""
+    files: dict[str, list[CaseResult]] = {}
+    for result in record.cases:
+        files.setdefault(result.test.partition("::")[0], []).append(result)
+    for file, results in files.items():
+        suite = Element("testsuite", name=_text(f"{stage}: {file}"), file=_text(file))
+        suite.set("time", f"{sum(result.duration for result in results):.3f}")
+        for result in results:
+            case = _case(suite, file, result.test.partition("::")[2] or "import", result.duration)
+            if result.status == "failed":
+                where = f"{result.file}:{result.line}\n" if result.file else ""
+                failure = SubElement(case, "failure", message=_text(result.message))
+                failure.text = _text(where + (result.traceback or result.message))
+            elif result.status != "passed":
+                _skip(case, result.status.replace("-", " "))
+        yield suite
 
 
 def _case(suite: Element, group: str, name: str, seconds: float = 0) -> Element:

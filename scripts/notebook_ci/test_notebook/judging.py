@@ -22,6 +22,15 @@ MOST_NAMED = 3
 _REFUSAL = re.compile(r"^(?:ERROR: (?!usage:)|.*?: error: )(.*\S)", re.MULTILINE)
 
 
+def problems(cases: list[CaseResult]) -> Iterator[Problem]:
+    """Yield a problem per failed test, and per file that could not be imported."""
+    for case in cases:
+        if case.status == "failed":
+            _, is_test, name = case.test.partition("::")
+            title = f"Test failed: {name}" if is_test else f"Tests not collected: {case.test}"
+            yield Problem(severity="error", title=title, message=case.message, file=case.file or None, line=case.line)
+
+
 class NothingTestedError(InputError):
     """There are no tests, and no input names any."""
 
@@ -40,17 +49,22 @@ class Judgement:
         for event in self.session.of("report"):
             reports.setdefault(event.test, []).append(event)
         collected = dict.fromkeys(test for event in self.session.of("collected") for test in event.tests)
-        return [self._case(test, reports.get(test, [])) for test in {**reports, **collected, **self._stopped}]
+        ran = [self._case(test, reports.get(test, [])) for test in {**reports, **collected, **self._stopped}]
+        return ran + [self._failed(event.test, event) for event in self.session.of("not-collected")]
 
     def _case(self, test: str, reports: list[Event]) -> CaseResult:
-        status: CaseStatus = "failed" if test in self._stopped else _status(reports)
-        case = CaseResult(test=test, status=status, duration=sum(event.duration for event in reports))
-        if status == "failed":
-            failed = next((event for event in reports if event.outcome == "failed"), None) or self._stop(test)
-            case.file, case.line = locating.spot(failed, self.session.root, self.cwd) or ("", None)
-            case.message = locating.message(failed)[:MOST_MESSAGE]
-            case.traceback = shorten([failed.text], MOST_TRACEBACK)
-        return case
+        duration = sum(event.duration for event in reports)
+        if failed := next((event for event in reports if event.outcome == "failed"), None):
+            return self._failed(test, failed, duration)
+        if test in self._stopped:
+            return self._failed(test, self._stop(test), duration)
+        return CaseResult(test=test, status=_status(reports), duration=duration)
+
+    def _failed(self, test: str, event: Event, duration: float = 0.0) -> CaseResult:
+        file, line = locating.spot(event, self.session.root, self.cwd) or ("", None)
+        message, traceback = locating.message(event)[:MOST_MESSAGE], shorten([event.text], MOST_TRACEBACK)
+        case = CaseResult(test=test, status="failed", duration=duration, file=file, line=line, message=message)
+        return replace(case, traceback=traceback)
 
     @property
     def _is_finished(self) -> bool:
@@ -70,16 +84,6 @@ class Judgement:
             how = how_it_ended(self.ended.returncode)
             message = f"pytest {how} while this test ran. Look for `os._exit`, or a crash of a library."
         return replace(begun, message=message)
-
-    def problems(self, cases: list[CaseResult]) -> Iterator[Problem]:
-        """Yield a problem per failed test, and per file whose tests could not be collected."""
-        for case in cases:
-            if case.status == "failed":
-                yield _problem(f"Test failed: {_short(case.test)}", case.message, case.file, case.line)
-        for event in self.session.of("not-collected"):
-            file, line = locating.spot(event, self.session.root, self.cwd) or (None, None)
-            message = locating.message(event)[:MOST_MESSAGE]
-            yield _problem(f"Tests not collected: {event.test or 'pytest'}", message, file, line)
 
     def error(self, cases: list[CaseResult], *, has_failures: bool) -> NotebookCiError | None:
         """Return what else is wrong: why the results are not complete, or what pytest failed for besides its tests."""
@@ -146,20 +150,9 @@ class Judgement:
 
 
 def _status(reports: list[Event]) -> CaseStatus:
-    outcomes = {event.outcome for event in reports}
-    if "failed" in outcomes:
-        return "failed"
     if skipped := [event for event in reports if event.outcome == "skipped"]:
         return "expected-failure" if skipped[0].is_expected else "skipped"
     return "passed" if any((event.when, event.outcome) == ("call", "passed") for event in reports) else "not-run"
-
-
-def _problem(title: str, message: str, file: str | None, line: int | None) -> Problem:
-    return Problem(severity="error", title=title, message=message, file=file or None, line=line)
-
-
-def _short(test: str) -> str:
-    return test.partition("::")[2] or test
 
 
 def _listed(tests: list[str]) -> str:

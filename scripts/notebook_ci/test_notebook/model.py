@@ -9,7 +9,7 @@ from notebook_ci.notebooks.inputs import EXECUTE, SelectedNotebooks
 
 OUTPUTS = {
     "tests": "Number of tests that ran, including failed ones.",
-    "failed": "Number of tests that failed.",
+    "failed": "Number of tests that failed; a file that cannot be imported counts as one.",
     "coverage": "Percentage of the lines of notebooks and modules that ran. Empty without `coverage`.",
 }
 

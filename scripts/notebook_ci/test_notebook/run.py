@@ -6,24 +6,22 @@ from pathlib import Path
 
 from notebook_ci.base import process
 from notebook_ci.base.context import Context
-from notebook_ci.base.files import sha256, unwritable, write
-from notebook_ci.base.masking import masked
+from notebook_ci.base.files import sha256
 from notebook_ci.base.process import Argument, Completed, Deadline
 from notebook_ci.base.temporary import temporary_folder
 from notebook_ci.conda.activation import activated
 from notebook_ci.environments.interpreter import environment, find, require_ipykernel, tried
 from notebook_ci.environments.leftovers import nothing_left
-from notebook_ci.records.run_directory import RUN_DIR
 from notebook_ci.records.test_notebook import PytestRecord
 from notebook_ci.test_notebook import layer
-from notebook_ci.test_notebook.judging import Judgement, NothingTestedError
+from notebook_ci.test_notebook.judging import Judgement, NothingTestedError, problems
 from notebook_ci.test_notebook.model import PytestInputs
 from notebook_ci.test_notebook.plan import PytestPlan
 from notebook_ci.test_notebook.session import DeadlineOfTests, session
 
 # The layer comes last, so that it hides nothing. Like `python -m pytest`, this finds modules of the working directory.
 _START = "import sys; sys.path.append(sys.argv[1]); from notebook_testing.reporting import main; main()"
-JUNIT, COVERAGE = "junit.xml", "coverage"  # in the folder of the stage
+COVERAGE = "coverage"  # in the folder of the stage
 REPORT = "report"
 MOST_SHOWN = 5_000_000  # characters of pytest's output
 LAST_LINES = 50
@@ -51,7 +49,7 @@ def run(inputs: PytestInputs, planned: PytestPlan, context: Context, record: Pyt
         # `-B`: pytest would write byte-code into the environment.
         start: list[Argument] = [interpreter.path, "-B", "-c", _START, used.path, folder / REPORT]
         start.append(results if inputs.coverage else "")
-        more = [*_arguments(inputs, folder), *inputs.pytest_args, *planned.tests, *planned.notebooks]
+        more = [*_arguments(inputs), *inputs.pytest_args, *planned.tests, *planned.notebooks]
         context.console.progress(
             f"Testing with Python {interpreter.version} ({interpreter.origin}: {interpreter.path})"
         )
@@ -64,7 +62,8 @@ def run(inputs: PytestInputs, planned: PytestPlan, context: Context, record: Pyt
                 judgement = Judgement(reported, ended, planned, inputs.coverage, context.cwd)
                 record.cases, record.pytest = judgement.cases(), reported.version
         record.coverage = next((event.percent for event in reported.of("coverage") if not event.message), None)
-        _keep_files(folder / JUNIT, context, record)
+        for path in sorted(filter(Path.is_file, context.files.artifacts.rglob("*"))):
+            record.created[context.files.relative(path)] = sha256(path)
         _judge(judgement, context, record)
 
 
@@ -76,8 +75,8 @@ def _run(command: Sequence[Argument], env: Mapping[str, str], deadline: Deadline
     return ended
 
 
-def _arguments(inputs: PytestInputs, folder: Path) -> Iterator[str]:
-    yield from ("-p", "notebook_testing.plugin", f"--junitxml={folder / JUNIT}")
+def _arguments(inputs: PytestInputs) -> Iterator[str]:
+    yield from ("-p", "notebook_testing.plugin")
     if inputs.test_timeout is not None:
         yield f"--timeout={inputs.test_timeout:g}"
     if inputs.workers != 1:
@@ -94,22 +93,8 @@ def _arguments(inputs: PytestInputs, folder: Path) -> Iterator[str]:
         yield "--dist=loadscope"  # a notebook is a scope
 
 
-def _keep_files(junit: Path, context: Context, record: PytestRecord) -> None:
-    """Copy pytest's JUnit XML into the run directory, without credentials, and name all files there."""
-    if junit.is_file():
-        target = context.files.artifacts / JUNIT
-        try:
-            write(target, masked(junit.read_text(encoding="utf-8", errors="replace")))
-        except OSError as error:
-            raise unwritable(f"`{target}` cannot be written", target, error, RUN_DIR) from error
-        record.junit = context.files.relative(target)
-    for path in sorted(context.files.artifacts.rglob("*")):
-        if path.is_file():
-            record.created[context.files.relative(path)] = sha256(path)
-
-
 def _judge(judgement: Judgement, context: Context, record: PytestRecord) -> None:
-    found = list(judgement.problems(record.cases))
+    found = list(problems(record.cases))
     context.problems.extend(found)
     if found:
         record.status = "failed"

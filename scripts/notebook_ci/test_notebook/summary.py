@@ -40,13 +40,7 @@ def section(record: PytestRecord) -> list[str]:
         *failed[:MOST_LISTED],
         rest(len(failed) - MOST_LISTED),
         table(["slowest tests", "time"], slow) if slow else "",
-        *_not_collected(record),
     ]
-
-
-def _not_collected(record: PytestRecord) -> list[str]:
-    found = [problem for problem in record.errors if problem.title.startswith("Tests not collected")]
-    return [f"**{title(problem.title)}**\n\n{code(problem.message)}" for problem in found[:MOST_LISTED]]
 
 
 def _where(case: CaseResult) -> str:

@@ -1,11 +1,12 @@
 """test-notebook does not pass if pytest cannot run, ends early, or runs nothing."""
 
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from integration.suite import Workspace, copied_environment
+from integration.suite import Workspace, copied_environment, wait_until
 from integration.test_notebook.runs import run
 
 TEST = "def test_a(): pass\n"
@@ -142,6 +143,31 @@ def test_a_test_that_ignores_signals_is_killed(workspace: Workspace, complete: P
         "passes": "passed",
         "_hangs": "failed",
     }
+
+
+WAITS = """\
+import pathlib, subprocess, time
+
+def test_passes(): pass
+
+def test_waits():
+    subprocess.Popen(["sleep", "600"], start_new_session=True)
+    pathlib.Path("waits").touch()
+    time.sleep(600)
+"""
+
+
+def test_a_cancelled_run_keeps_its_results(workspace: Workspace, complete: Path) -> None:
+    workspace.write("tests/test_a.py", WAITS)
+    process = workspace.start("test-notebook", {"python": str(complete)})
+    assert wait_until((workspace.folder / "waits").exists)
+    process.send_signal(signal.SIGTERM)
+    done = workspace.end(process)
+    assert done.code == 128 + signal.SIGTERM, done.log
+    assert [case["status"] for case in done.record["cases"]] == ["passed", "failed"]
+    assert done.record["problems"][-1]["message"] == "Cancelled (SIGTERM)."
+    assert not workspace.processes()
+    assert workspace.leftovers() == []
 
 
 def distribution(python: Path, name: str, version: str, **files: str) -> None:
