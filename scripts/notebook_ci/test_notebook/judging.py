@@ -1,5 +1,6 @@
 """Says whether the tests passed: from the report and from how pytest ended, of which neither is trusted alone."""
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -66,11 +67,11 @@ class Judgement:
         case = CaseResult(test=test, status="failed", duration=duration, file=file, line=line, message=message)
         return replace(case, traceback=traceback)
 
-    @property
+    @functools.cached_property
     def _is_finished(self) -> bool:
         return any(self.session.of("finished"))
 
-    @property
+    @functools.cached_property
     def _stopped(self) -> dict[str, float]:
         """The tests that were running when pytest ended."""
         return {} if self._is_finished else self.session.running

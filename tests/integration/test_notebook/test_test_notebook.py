@@ -149,6 +149,9 @@ def stored(source: str, text: str, *tags: str) -> Cell:
     return {**code(source, *tags), "execution_count": 1, "outputs": [output]}
 
 
+RAISES = ("nbval-raises-exception", "raises-exception")
+
+
 def verdicts(*cells: Cell) -> dict[str, Any]:
     return notebook(markdown("# Title"), *cells)
 
@@ -160,7 +163,10 @@ def test_nbval_compares_the_outputs_of_notebooks(workspace: Workspace, complete:
     raises = stored("1 / 0", "")
     marked = stored("# NBVAL_CHECK_OUTPUT\nprint(4)", "5\n")
     ignored = stored("print(6)", "7\n", "nbval-ignore-output")
-    workspace.write("a.ipynb", verdicts(same, dated, ignored))
+    error = {"output_type": "error", "ename": "ZeroDivisionError", "evalue": "division by zero", "traceback": []}
+    may_raise = [{**stored(f"1 / 0 # {tag}", "", tag), "outputs": [error]} for tag in RAISES]
+    skipped = stored("# NBVAL_SKIP\n1 / 0", "1\n")
+    workspace.write("a.ipynb", verdicts(same, dated, ignored, *may_raise, skipped))
     path = workspace.write("b.ipynb", verdicts(same, differs, marked, raises))
     workspace.write("sanitize.cfg", "[dates]\nregex: \\d{4}-\\d\\d-\\d\\d\nreplace: DATE\n")
     strict = run(workspace, complete, nbval="strict", nbval_sanitize="sanitize.cfg", workers="2", test_timeout="60")
@@ -169,8 +175,8 @@ def test_nbval_compares_the_outputs_of_notebooks(workspace: Workspace, complete:
     lines = [line_of(path, text) for text in ("print(20 + 2)", "# NBVAL_CHECK_OUTPUT", "1 / 0")]
     assert sorted(found) == [("b.ipynb", line) for line in lines]
     assert "Cell 1: Cell outputs differ" in found["b.ipynb", lines[0]]
-    assert [case["test"] for case in strict.record["cases"] if case["test"].startswith("a.ipynb")] == [
-        f"a.ipynb::Cell {number}" for number in range(3)
-    ]
+    expected = {f"a.ipynb::Cell {number}": "passed" for number in range(5)} | {"a.ipynb::Cell 5": "skipped"}
+    of_a = {case["test"]: case["status"] for case in strict.record["cases"] if case["test"].startswith("a.ipynb")}
+    assert of_a == expected
     lax = run(workspace, complete, nbval="lax", exclude="a.ipynb")
     assert list(errors(lax)) == [("b.ipynb", line) for line in lines[1:]], lax.log
