@@ -223,6 +223,7 @@ def test_a_conftest_that_fails_is_shown_at_its_line(folder: Path) -> None:
 def test_a_file_that_cannot_be_imported_is_shown_at_the_line_of_the_error(folder: Path) -> None:
     text = TRACEBACK.replace("/work", str(folder))
     said = [{"event": "not-collected", "test": "tests/test_a.py", "text": text}, collected(), FINISHED]
+    said.insert(0, said[0])
     assert judged(judgement(folder, said, 2))[1:] == (
         ["analysis.py:7: Tests not collected: tests/test_a.py: SyntaxError: invalid syntax"],
         None,

@@ -51,7 +51,8 @@ class Judgement:
             reports.setdefault(event.test, []).append(event)
         collected = dict.fromkeys(test for event in self.session.of("collected") for test in event.tests)
         ran = [self._case(test, reports.get(test, [])) for test in {**reports, **collected, **self._stopped}]
-        return ran + [self._failed(event.test, event) for event in self.session.of("not-collected")]
+        refused = {event.test: event for event in self.session.of("not-collected")}  # each worker says it
+        return ran + [self._failed(test, event) for test, event in refused.items()]
 
     def _case(self, test: str, reports: list[Event]) -> CaseResult:
         duration = sum(event.duration for event in reports)
