@@ -23,6 +23,7 @@ SMALLEST = "pipeline"  # a tool environment that can plan every stage
 # Scripts that use the tool environment of another.
 BORROWED = {
     "build-image": SMALLEST,
+    "compare-environments": "setup-env",
     "dvc-pull": SMALLEST,
     "infer-requirements": "setup-env",
     "migrate-suite": "validate-data",

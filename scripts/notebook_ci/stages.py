@@ -7,9 +7,10 @@ STAGES = ("setup-env", "dvc-pull", "validate-data", "execute-notebook", "test-no
 # A stage begins when those before it have ended. These begin when the named ones have, because they read nothing of
 # the others: only later stages use the environment of setup-env.
 _AWAITS = {"dvc-pull": (), "validate-data": ("dvc-pull",)}
-# Not in the chain: they divide its notebooks among several jobs, and bring the results together.
-ACROSS_JOBS = ("plan-notebooks", "collect-runs")
-ALL_STAGES = (*STAGES, *ACROSS_JOBS)
+# Not in the chain: two divide its notebooks among several jobs, and bring the results together; the third runs some of
+# its stages in two environments.
+OTHERS = ("plan-notebooks", "collect-runs", "compare-environments")
+ALL_STAGES = (*STAGES, *OTHERS)
 
 
 def awaited(name: str) -> tuple[str, ...]:

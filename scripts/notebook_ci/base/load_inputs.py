@@ -36,6 +36,7 @@ EXAMPLES = {
     "log-run": "--run-dir .notebook-ci/runs/demo --tracking-uri http://localhost:5000 --experiment penguins",
     "collect-runs": "--runs artifacts",
     "plan-notebooks": "--notebooks 'reports/*.ipynb' --shards 8 --base main",
+    "compare-environments": "--base requirements.txt --head requirements.new.txt",
     "pipeline": "--stages execute-notebook log-run --parameters 'seed: 1'",
 }
 Model = TypeVar("Model", bound=StageInputs)

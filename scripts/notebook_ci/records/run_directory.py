@@ -23,6 +23,7 @@ from notebook_ci.base.typed_json import from_json, parse, to_json
 from notebook_ci.base.workspace import ELSEWHERE, PRIVATE_FOLDER, Workspace, private_folder
 from notebook_ci.records.build_image import BuildImageRecord
 from notebook_ci.records.collect_runs import CollectRunsRecord
+from notebook_ci.records.compare_environments import CompareEnvironmentsRecord
 from notebook_ci.records.dvc_pull import DvcPullRecord
 from notebook_ci.records.execute_notebook import ExecuteRecord
 from notebook_ci.records.log_run import LogRunRecord
@@ -47,6 +48,7 @@ OF_STAGE: Mapping[str, type[Record]] = {
     "log-run": LogRunRecord,
     "plan-notebooks": PlanNotebooksRecord,
     "collect-runs": CollectRunsRecord,
+    "compare-environments": CompareEnvironmentsRecord,
 }
 _COMMON = [field.name for field in dataclasses.fields(Record)]
 

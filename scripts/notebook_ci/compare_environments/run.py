@@ -1,0 +1,196 @@
+"""The stage compare-environments: runs the notebooks in both environments, and blames packages for what differs."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from notebook_ci.base import process
+from notebook_ci.base.context import Context
+from notebook_ci.base.errors import InputError, NotebookCiError, Problem, SurroundingsError
+from notebook_ci.base.launcher import LAUNCHER
+from notebook_ci.base.load_inputs import FROM_STDIN
+from notebook_ci.base.locks import Lock
+from notebook_ci.base.signals import how_it_ended
+from notebook_ci.base.texts import listed
+from notebook_ci.chain import UNHEARD
+from notebook_ci.compare_environments.bisect import culprits
+from notebook_ci.compare_environments.model import CompareEnvironmentsInputs
+from notebook_ci.compare_environments.outcomes import RunOutcome, fails, outcome
+from notebook_ci.compare_environments.plan import MOST_LISTED, ComparisonPlan
+from notebook_ci.compare_environments.trial import TrialEnvironment
+from notebook_ci.environments.uv import Uv
+from notebook_ci.notebooks import order
+from notebook_ci.records.compare_environments import (
+    ComparedNotebook,
+    CompareEnvironmentsRecord,
+    PackageChange,
+    Verdict,
+)
+from notebook_ci.records.environment import default_environment
+from notebook_ci.records.execute_notebook import ExecuteRecord, NotebookResult
+from notebook_ci.records.record import Record
+from notebook_ci.records.setup_env import SetupEnvRecord
+
+StageRecord = TypeVar("StageRecord", bound=Record)
+FAILS: Literal["fails"] = "fails"
+# Per verdict that fails the stage: the outcomes of another run that are as bad.
+AS_BAD: Mapping[Verdict, AbstractSet[str]] = {"broken": {FAILS}, "differs": {FAILS, "differs"}}
+
+
+def run(
+    inputs: CompareEnvironmentsInputs, planned: ComparisonPlan, context: Context, record: CompareEnvironmentsRecord
+) -> None:
+    """Compare the environments, and record a verdict per notebook.
+
+    Raises InputError or SurroundingsError if an environment cannot be created, or nothing can be executed.
+    """
+    record.base, record.head = planned.base.name, planned.head.name
+    stages = _Stages(inputs, context)
+    base, head = stages.environment("base", planned.base), stages.environment("head", planned.head)
+    record.changes = list(_changes(base.packages, head.packages))
+    if base.python_version != head.python_version:
+        context.notice(f"The environments have different Pythons: {base.python_version} and {head.python_version}.")
+    if base.env_digest == head.env_digest:
+        context.notice("Both files give the same environment, so no notebook was run.")
+        return
+    first = stages.execute("base", base, planned.notebooks)
+    last = _outcomes(stages.execute("head", head, planned.notebooks), first, context)
+    record.notebooks = [_compared(each, last[each.name]) for each in first.notebooks]
+    if suspects := {each.name: each for each in record.notebooks if each.verdict in AS_BAD}:
+        paths = _with_others(suspects.values(), first)
+        again = _outcomes(stages.execute("base-again", base, paths), first, context)
+        for name in [name for name, each in suspects.items() if again[name].kind in AS_BAD[each.verdict]]:
+            suspects.pop(name).verdict = "nondeterministic"
+    if suspects:
+        _blame(suspects, stages, planned, first, record)
+    for each in suspects.values():
+        record.status = "failed"
+        context.problems.append(_problem(each))
+
+
+def _changes(before: dict[str, str], after: dict[str, str]) -> Iterator[PackageChange]:
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name):
+            yield PackageChange(name=name, before=before.get(name, ""), after=after.get(name, ""))
+
+
+def _outcomes(record: ExecuteRecord, first: ExecuteRecord, context: Context) -> dict[str, RunOutcome]:
+    """Return what came of each execution, compared with the first run."""
+    before, run_directory = {each.name: each for each in first.notebooks}, context.run_directory.path
+    return {each.name: outcome(before[each.name], each, record.inputs, run_directory) for each in record.notebooks}
+
+
+def _compared(before: NotebookResult, found: RunOutcome) -> ComparedNotebook:
+    verdict: Verdict = "broken" if found.kind == FAILS else found.kind
+    if fails(before):
+        verdict = "fails in both" if verdict == "broken" else "fixed"
+    return ComparedNotebook(path=before.path, name=before.name, verdict=verdict, reason=found.reason, line=found.line)
+
+
+def _with_others(suspects: Iterable[ComparedNotebook], record: ExecuteRecord) -> list[str]:
+    """Return the notebooks to run again: these, and all others if some may use files that others write."""
+    paths = list(dict.fromkeys(each.path for each in record.notebooks))
+    is_ordered = record.inputs["needs"] or order.chains(paths, str(record.inputs["execution-order"]))
+    return paths if is_ordered else sorted({each.path for each in suspects})
+
+
+def _blame(
+    suspects: Mapping[str, ComparedNotebook],
+    stages: "_Stages",
+    planned: ComparisonPlan,
+    first: ExecuteRecord,
+    record: CompareEnvironmentsRecord,
+) -> None:
+    """Find the packages that changed or broke notebooks, in environments between the two."""
+    context = stages.context
+    if planned.base.format.is_conda or planned.head.format.is_conda:
+        context.notice("Packages of conda cannot be exchanged one by one, so none is named.")
+        return
+    environment = stages.environment("trial", planned.base)
+
+    def bad(notebooks: AbstractSet[str]) -> AbstractSet[str]:
+        record.trials += 1
+        paths = _with_others([suspects[name] for name in notebooks], first)
+        outcomes = _outcomes(stages.execute(f"trial-{record.trials}", environment, paths), first, context)
+        return {name for name in notebooks if outcomes[name].kind in AS_BAD[suspects[name].verdict]}
+
+    uv = Uv(context, context.console, context.files.artifacts / "install.log")
+    locks = (planned.base, planned.head)
+    try:
+        trial = TrialEnvironment(Path(environment.python), record.changes, locks, uv, bad)
+        found = culprits(suspects.keys(), record.changes, trial)
+    except NotebookCiError as error:
+        context.warning(f"Which packages are to blame was not found out: {error.message}")
+        return
+    for name, each in suspects.items():
+        each.packages = list(found.get(name, ()))
+    if unexplained := [name for name in suspects if name not in found]:
+        names = listed(unexplained, MOST_LISTED)
+        context.notice(f"The versions of packages alone do not explain the verdict of {names}, so none is named.")
+
+
+def _problem(notebook: ComparedNotebook) -> Problem:
+    verdict = "Broken" if notebook.verdict == "broken" else "Differs"
+    by = f"by {', '.join(map(str, notebook.packages))}" if notebook.packages else "with `head`"
+    message = notebook.reason if notebook.name == notebook.path else f"{notebook.name}: {notebook.reason}"
+    title = f"{verdict} {by}"
+    return Problem(severity="error", title=title, message=message, file=notebook.path, line=notebook.line)
+
+
+@dataclass(frozen=True)
+class _Stages:
+    """Runs other stages, as their actions do, in the same run directory."""
+
+    inputs: CompareEnvironmentsInputs
+    context: Context
+
+    def environment(self, name: str, lock: Lock) -> SetupEnvRecord:
+        folder = default_environment(self._slug(name), self.context)
+        given = {"requirements": lock.name, "venv": str(folder), "activate": False}
+        return self._run("setup-env", name, SetupEnvRecord, given)
+
+    def execute(self, name: str, environment: SetupEnvRecord, notebooks: Sequence[str]) -> ExecuteRecord:
+        given = {
+            "python": environment.python,
+            "notebooks": "\n".join(notebooks),
+            "output-dir": str(self.context.files.artifacts / name),
+            "changed-only": False,
+            "determinism": "off",
+            "compare": "off",  # with stored outputs
+        }
+        return self._run("execute-notebook", name, ExecuteRecord, given)
+
+    def _slug(self, name: str) -> str:
+        return f"{self.inputs.slug}-{name}" if self.inputs.slug else name
+
+    def _run(self, stage: str, name: str, kind: type[StageRecord], given: Mapping[str, object]) -> StageRecord:
+        """Run a stage. Raises its last error if it could not do its work."""
+        context, slug = self.context, self._slug(name)
+        recorded = context.run_directory.next_name(stage, slug)
+        common = {"config": self.inputs.config, "slug": slug, "run-dir": str(context.run_directory.path)}
+        with context.console.group(f"{stage} ({name})"), context.console.streaming() as write:
+            done = process.run(
+                ["bash", LAUNCHER, FROM_STDIN, stage],
+                env={**context.environ, **UNHEARD},
+                cwd=context.cwd,
+                stdin=json.dumps({**common, **given}),
+                on_line=write,
+            )
+        try:
+            record = context.run_directory.record(recorded)
+        except InputError as error:
+            message = f"{stage} ({name}) {how_it_ended(done.returncode)} and left no record."
+            raise SurroundingsError(message, hint="The lines above say why.") from error
+        if record.status == "error" or not isinstance(record, kind):
+            raise _error(record, done.returncode)
+        return record
+
+
+def _error(record: Record, code: int) -> NotebookCiError:
+    """Return the error that ended a stage."""
+    last = record.errors[-1]
+    kind = InputError if code == InputError.exit_code else SurroundingsError
+    return kind(last.message, hint=last.hint, file=last.file, line=last.line)

@@ -1,0 +1,40 @@
+"""The summary of compare-environments."""
+
+from collections import Counter
+
+from notebook_ci.base.markdown import count, name, table, title
+from notebook_ci.records.compare_environments import ComparedNotebook, CompareEnvironmentsRecord
+
+ICONS = {"differs": "❌", "broken": "❌", "nondeterministic": "⚠️", "fails in both": "⚠️", "not compared": "⚠️"}
+
+
+def note(record: CompareEnvironmentsRecord) -> str:
+    if not record.notebooks:
+        return "the same environment"
+    found = Counter(each.verdict for each in record.notebooks)
+    changed = count(len(record.changes), "package")
+    return f"{', '.join(f'{number} {verdict}' for verdict, number in found.items())} ({changed} changed)"
+
+
+def verdict(record: CompareEnvironmentsRecord) -> str:
+    bad = [*record.with_verdict("broken"), *record.with_verdict("differs")]
+    if record.status != "failed" or not bad:
+        return ""
+    return f"{name(bad[0].name)} {bad[0].verdict}{_by(bad[0])}" if len(bad) == 1 else title(note(record))
+
+
+def section(record: CompareEnvironmentsRecord) -> list[str]:
+    """Return the table of notebooks."""
+    rows = [
+        [f"{ICONS.get(each.verdict, '✅')} {name(each.name)}", f"{each.verdict}{_by(each)}", title(each.reason)]
+        for each in record.notebooks
+    ]
+    changes = [[name(each.name), each.before, each.after] for each in record.changes]
+    return [
+        table([f"{record.base} -> {record.head}", "verdict", ""], rows) if rows else "",
+        table(["package", "before", "after"], changes) if changes else "",
+    ]
+
+
+def _by(notebook: ComparedNotebook) -> str:
+    return f" by {title(', '.join(map(str, notebook.packages)))}" if notebook.packages else ""

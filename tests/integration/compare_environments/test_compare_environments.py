@@ -1,0 +1,133 @@
+"""Two real environments, whose packages come from an index on loopback, and notebooks that differ between them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.index_server import IndexServer, make_wheel, serve
+from integration.suite import Done, Workspace, line_of, notebook
+
+NOTEBOOKS = {
+    "same": "import alpha\nprint('same')",
+    "differs": "import alpha\nprint(alpha.VERSION)",
+    "broken": "import random\nprint(random.random())\nimport beta",
+    "together": "import gamma\nprint(gamma.VERSION)",
+    "removed": "import zeta",
+    "fixed": "import eta",
+    "both": "1 / 0",
+    "random": "import random\nprint(random.random())",
+    "ignored": "import alpha\nalpha.VERSION",
+}
+BASE = "alpha==1.0\nbeta==1.0\ngamma==1.0\ndelta==1.0\nzeta==1.0\n"
+HEAD = "alpha==2.0\nbeta==2.0\ngamma==2.0\ndelta==2.0\neta==1.0\n"
+TOML = """
+[execute-notebook]
+check-imports = "off"
+[[execute-notebook.for]]
+notebooks = "ignored.ipynb"
+compare = "off"
+"""
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IndexServer]:
+    folder = tmp_path_factory.mktemp("wheels")
+    for version in ("1.0", "2.0"):
+        make_wheel(folder, "alpha", version)
+        make_wheel(folder, "delta", version)
+        make_wheel(folder, "gamma", version, f"Requires-Dist: delta=={version}\n")
+    make_wheel(folder, "beta", "1.0")
+    make_wheel(folder, "beta", "2.0", more={"beta.py": "raise RuntimeError('beta 2 is broken')\n"})
+    make_wheel(folder, "zeta", "1.0")
+    make_wheel(folder, "eta", "1.0")
+    with serve(IndexServer(folder)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory, index: IndexServer, kernel: Path) -> tuple[Workspace, Done]:
+    assert kernel, "its byte-code makes the environments here fast to create"
+    workspace = Workspace(tmp_path_factory.mktemp("compared"))
+    for name, source in NOTEBOOKS.items():
+        workspace.write(f"{name}.ipynb", notebook(source))
+    for name, packages in (("requirements.txt", BASE), ("requirements.new.txt", HEAD)):
+        workspace.write(name, f"--extra-index-url {index.url()}\n{packages}ipykernel\n")
+    workspace.write("notebook-ci.toml", TOML)
+    return workspace, workspace.run("compare-environments", {"head": "requirements.new.txt"})
+
+
+def by_name(done: Done) -> dict[str, dict[str, Any]]:
+    return {each["name"].removesuffix(".ipynb"): each for each in done.record["notebooks"]}
+
+
+def packages(found: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [(each["name"], each["before"], each["after"]) for each in found["packages"]]
+
+
+def test_each_notebook_has_a_verdict_and_a_culprit(compared: tuple[Workspace, Done]) -> None:
+    _, done = compared
+    assert (done.code, done.outputs["status"]) == (1, "failed"), done.log
+    assert (done.outputs["differing"], done.outputs["broken"]) == ("2", "2")
+    found = by_name(done)
+    assert {name: each["verdict"] for name, each in found.items()} == {
+        "same": "same",
+        "differs": "differs",
+        "broken": "broken",
+        "together": "differs",
+        "removed": "broken",
+        "fixed": "fixed",
+        "both": "fails in both",
+        "random": "nondeterministic",
+        "ignored": "not compared",
+    }
+    assert packages(found["differs"]) == [("alpha", "1.0", "2.0")]
+    assert packages(found["broken"]) == [("beta", "1.0", "2.0")]
+    assert sorted(packages(found["together"])) == [("delta", "1.0", "2.0"), ("gamma", "1.0", "2.0")]
+    assert packages(found["removed"]) == [("zeta", "1.0", "")]
+    assert not any(found[name]["packages"] for name in ("same", "fixed", "both", "random"))
+
+
+def test_the_annotations_and_the_table(compared: tuple[Workspace, Done]) -> None:
+    workspace, done = compared
+    errors = {each.place[0]: each for each in done.annotations()}
+    assert errors.keys() == {"differs.ipynb", "broken.ipynb", "together.ipynb", "removed.ipynb"}, "of no single run"
+    broken = errors["broken.ipynb"]
+    assert broken.properties["title"] == "Broken by beta 1.0 -> 2.0"
+    assert "beta 2 is broken" in broken.message
+    assert broken.place[1] == line_of(workspace.folder / "broken.ipynb", "import beta")
+    assert "Cell 1: `stdout`: `1.0` became `2.0`" in errors["differs.ipynb"].message
+    assert "differs by alpha 1.0 -> 2.0" in done.summary
+    assert "broken by removed zeta 1.0" in done.summary
+
+
+def test_all_runs_are_kept(compared: tuple[Workspace, Done]) -> None:
+    workspace, done = compared
+    run = Path(done.outputs["record"]).parent
+    assert done.record["trials"] <= 6
+    assert len(done.record["changes"]) == 6
+    assert len(list(run.glob("execute-notebook-trial-*.json"))) == done.record["trials"]
+    for name in ("base", "head", "base-again"):
+        assert (run / "compare-environments" / name / "differs.ipynb").is_file()
+    assert not workspace.leftovers()
+
+
+def test_the_same_packages_need_no_run(compared: tuple[Workspace, Done]) -> None:
+    workspace, _ = compared
+    workspace.write("copy.txt", (workspace.folder / "requirements.txt").read_text() + "# the same\n")
+    done = workspace.run("compare-environments", {"head": "copy.txt"})
+    assert (done.code, done.outputs["status"]) == (0, "passed"), done.log
+    [notice] = done.annotations("notice")
+    assert notice.message == "Both files give the same environment, so no notebook was run."
+    assert done.record["notebooks"] == []
+
+
+def test_a_lock_that_cannot_be_installed(compared: tuple[Workspace, Done], index: IndexServer) -> None:
+    workspace, _ = compared
+    workspace.write("wrong.txt", f"--extra-index-url {index.url()}\ngamma==2.0\ndelta==1.0\n")
+    done = workspace.run("compare-environments", {"base": "wrong.txt", "head": "requirements.new.txt"})
+    assert (done.code, done.outputs["status"]) == (2, "error")
+    [error] = done.annotations()
+    assert error.message.startswith("`wrong.txt` contradicts itself: `gamma>=2.0` needs `delta==2.0`")
+    assert error.place == ("wrong.txt", 3)
