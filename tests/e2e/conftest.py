@@ -9,6 +9,7 @@ from dev.tools import cache_root
 from harness import Consumer, Machine, Suite
 from servers.conda_fixtures import channel_folder  # noqa: F401 - a fixture, found here by its name
 from servers.docker_fixtures import base_image, engine, login_registry  # noqa: F401 - fixtures, found here by name
+from servers.shared import made_once
 from servers.tool_environments import tools  # noqa: F401 - a fixture, found here by its name
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -23,7 +24,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
 @pytest.fixture(scope="session")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
     """The suite as it stands in the working tree, with what is not committed."""
-    return Suite.stage(REPOSITORY, tmp_path_factory.mktemp("suite") / "notebook-ci")
+    return made_once(tmp_path_factory, "suite", lambda folder: Suite.stage(REPOSITORY, folder / "notebook-ci"))
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ CARRIED_OVER = (
 NO_TERMINAL = Path(__file__).with_name("no_terminal.py")
 
 _NODE = """\
-#!{python} -BI
+#!{python} -I
 # act starts a JavaScript action as `node FILE`. The files of the stand-ins name functions of the package `standins`.
 # Anything else that act or a step asks of node is refused: there is none. Not a shell script, because sh drops
 # variables whose names have hyphens, such as INPUT_RESTORE-KEYS.

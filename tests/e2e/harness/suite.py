@@ -1,5 +1,7 @@
 """The actions that a run can use: the suite under test and the stand-ins for third-party actions."""
 
+import compileall
+import py_compile
 import re
 import shutil
 import subprocess
@@ -50,14 +52,15 @@ class Suite:
     def stage(cls, checkout: Path, folder: Path) -> "Suite":
         """Copy the working tree of a checkout of the suite, so that work not committed yet is tested too.
 
-        What git ignores is left out. References of the suite to itself (`$/actions/x`), which act 0.2.89 does not
-        know, are rewritten in the copy.
+        What git ignores is left out, and so are the tests, which no action uses. References of the suite to itself
+        (`$/actions/x`), which act 0.2.89 does not know, are rewritten in the copy.
 
         Args:
             checkout: A git repository, or a folder in one.
             folder: Where to put the copy; made here.
         """
         command = ["git", "-C", str(checkout), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        command += ["--", ":!tests"]
         listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         for name in filter(None, listed.split("\0")):
             source, target = checkout / name, folder / name
@@ -67,6 +70,10 @@ class Suite:
             shutil.copy2(source, target, follow_symlinks=False)
             if target.suffix in {".yml", ".yaml"} and not target.is_symlink():
                 _rewrite_own_references(target)
+        # On GitHub a job compiles what its first step imports, and others find it. act copies the suite anew for each
+        # step, with new times: byte-code of the usual kind would not be used.
+        unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+        compileall.compile_dir(folder / "scripts", quiet=2, invalidation_mode=unchecked)
         standins = {f"{name}@{commit}": STANDINS / name for name, commit in PINNED.items()}
         return cls({f"{SUITE}@{SUITE_REF}": folder, **standins})
 
