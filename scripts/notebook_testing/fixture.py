@@ -26,6 +26,8 @@ from notebook_testing import reading
 from notebook_testing.reading import Notebook, NotebookError
 
 END_SECONDS = 5.0
+# What may be set for coverage.py outside its configuration file.
+MEASURED = ("run:branch", "run:include", "run:omit", "run:plugins", "run:source")
 # Not through `sys.path`: other packages in the folder of this one would be found there, too.
 START = """
 import sys, types
@@ -286,13 +288,18 @@ class _Template:
         return self._process.wait()
 
 
-def _measured() -> list[str]:
+def _measured() -> dict[str, Any]:
     """Return how this process measures lines, for `kernel.py`; nothing if it does not."""
     module: Any = sys.modules.get("coverage")
     current = module and module.Coverage.current()
     if not current:
-        return []
-    return [module.__file__, current.config.config_file, str(Path(current.get_option("run:data_file")).absolute())]
+        return {}
+    return {
+        "module": module.__file__,
+        "config_file": current.config.config_file or False,
+        "data_file": str(Path(current.get_option("run:data_file")).absolute()),
+        "options": {name: current.get_option(name) for name in MEASURED},
+    }
 
 
 def choose(notebook: Notebook, cells: Any) -> list[int]:

@@ -142,10 +142,10 @@ class _Unpickler(pickle.Unpickler):
 def main(descriptor: str, path: str, chosen: str, measured: str) -> None:
     """Run cells, then fork for each test, which sends its connection through the socket `descriptor`.
 
-    `path` is that of the notebook, `chosen` the indexes of cells. `measured` is how to measure lines: see `_measure`.
+    `path` is that of the notebook, `chosen` the indexes of cells, `measured` how the test measures lines: both as JSON.
     """
     sys.argv[:] = [""]
-    coverage = _measure(*json.loads(measured))
+    coverage = _measure(json.loads(measured))
     os.chdir(Path(path).parent)
     kernel = CellRunner(reading.read(path))
     objects: list[Any] = [kernel]
@@ -220,15 +220,16 @@ def _failure(error: BaseException, path: str) -> tuple[bytes, str, str, int]:
     return _pickled(error)[0], f"{type(error).__name__}: {error}", text, lines[-1] if lines else 0
 
 
-def _measure(module: str = "", config: str = "", data: str = "") -> Any:
-    """Begin to measure lines as the test does, and return the measurement; None if the test does not.
-
-    `module` is the file of coverage.py, `config` that of its configuration, `data` that of its data.
-    """
-    if not module:
+def _measure(how: dict[str, Any]) -> Any:
+    """Begin to measure lines like the process of the test, and return the measurement; None if that does not."""
+    if not how:
         return None
-    sys.path.append(str(Path(module).parents[1]))
-    coverage = importlib.import_module("coverage").Coverage(config_file=config, data_file=data, data_suffix=True)
+    sys.path.append(str(Path(how["module"]).parents[1]))
+    coverage = importlib.import_module("coverage").Coverage(
+        config_file=how["config_file"], data_file=how["data_file"], data_suffix=True
+    )
+    for name, value in how["options"].items():
+        coverage.set_option(name, value)
     coverage.start()
     return coverage
 

@@ -187,8 +187,8 @@ def test_coverage_of_cells(project: Project) -> None:
     ran = project.write_notebook("ran.ipynb", "a = 1\nb = [\n    a,\n]", "def f():\n    return a\n\n\nimport os")
     unused = project.write_notebook("unused.ipynb", "x = 1", "y = = 2")
     project.write("test_all.py", TESTS_OF_MEASURED)
-    project.write("rc", "[run]\nplugins = notebook_testing.coverage_plugin\ncore = ctrace\nsource = .\n")
-    tests = project.run("coverage", "run", "--rcfile=rc", "-m", "pytest", *PLUGIN)
+    project.write("rc", "[run]\nplugins = notebook_testing.coverage_plugin\ncore = ctrace\n")
+    tests = project.run("coverage", "run", "--rcfile=rc", "--source=.", "-m", "pytest", *PLUGIN)
     assert " 2 passed in " in tests.stdout, tests.stdout + tests.stderr
     for command in ("combine --append", "json -o c.json", "xml -o c.xml", "lcov -o c.lcov", "html -d html"):
         name, *options = command.split()
