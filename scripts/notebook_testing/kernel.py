@@ -228,6 +228,8 @@ def _measure(how: dict[str, Any]) -> Any:
     coverage = importlib.import_module("coverage").Coverage(
         config_file=how["config_file"], data_file=how["data_file"], data_suffix=True
     )
+    with suppress(Exception):  # an older coverage.py has only this one
+        coverage.set_option("run:core", "ctrace")  # others run no plugins
     for name, value in how["options"].items():
         coverage.set_option(name, value)
     coverage.start()

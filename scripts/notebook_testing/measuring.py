@@ -46,6 +46,8 @@ def start(data: str, layer: str, **more: Any) -> Any:
         measured.set_option(name, [*(measured.get_option(name) or []), value])
     # With workers, this process collects none. If there is no data at all, the report says so.
     measured.set_option("run:disable_warnings", ["no-data-collected"])
+    with contextlib.suppress(coverage.CoverageException):  # an older one has only this core
+        measured.set_option("run:core", "ctrace")  # `sys.monitoring`, the default in Python 3.14, has no plugins
     measured.start()
     return measured
 
