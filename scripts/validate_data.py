@@ -1,6 +1,6 @@
 """The script of the stage validate-data."""
 
-from notebook_ci.base.stage import Stage, later, run_script
+from notebook_ci.base.stage import Stage, imports, later, run_script
 from notebook_ci.records.validate_data import ValidateRecord
 from notebook_ci.validate_data import plan
 from notebook_ci.validate_data.model import OUTPUTS, ValidateInputs
@@ -12,7 +12,7 @@ STAGE = Stage(
     record=ValidateRecord,
     plan=plan.create,
     run=later("notebook_ci.validate_data.run"),
-    ahead=("notebook_ci.validate_data.run", "notebook_ci.validate_data.engine"),
+    ahead=imports("notebook_ci.validate_data.run", "notebook_ci.validate_data.engine"),
 )
 
 if __name__ == "__main__":

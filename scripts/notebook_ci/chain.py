@@ -17,7 +17,7 @@ from notebook_ci.base.heartbeat import heartbeat
 from notebook_ci.base.launcher import LAUNCHER
 from notebook_ci.base.load_inputs import AHEAD, FROM_STDIN
 from notebook_ci.base.plan import Nothing, Plan
-from notebook_ci.base.process import Argument
+from notebook_ci.base.process import LINUX, Argument
 from notebook_ci.base.side_by_side import Output, Programs
 from notebook_ci.base.signals import how_it_ended
 from notebook_ci.base.stage import Stage
@@ -131,6 +131,7 @@ class Chain:
                     self._early[step.name] = output, pool.submit(self._one, step, output.add)
                 for step in steps:
                     self._show(step)
+                    self._start_last(steps)  # no sooner: setup-env runs code of packages
                 self._await_tools(list(self._tools) if is_first else [], self._console.relay)
             finally:
                 self._programs.stop(signal.SIGTERM)  # nobody needs what still runs
@@ -201,6 +202,9 @@ class Chain:
     def _guarded(self, step: Step) -> Ended | None:
         """Run the notebooks or tests. The chain stops if they change files of notebook-ci, which later stages run."""
         before = own_files.seen(CACHE)
+        self._start_last(self._steps)
+        if step.name == NOTEBOOKS and (process := self._ahead.get(LAST)) and process.stdout:
+            process.stdout.readline()  # comes once, when no other program of this user can look into it
         ended = self._start(step)
         if not (ended and (changed := own_files.changed_since(before, CACHE))):
             return ended
@@ -221,7 +225,7 @@ class Chain:
         process = self._started_ahead(step) or self._programs.start(_command(step), is_read=on_line is not None)
         if not process:
             return None
-        code = self._programs.finish(process, inputs, on_line)
+        code = self._programs.finish(process, inputs, on_line or self._console.relay)
         known = code if code in MILDEST_FIRST else SurroundingsError.exit_code
         try:
             return Ended(name, self._directory.record(name), known)
@@ -230,16 +234,22 @@ class Chain:
             problem = Problem(severity="error", message=message, hint=error.message)
             return replace(self._recorded(step, "error", problem), code=known or SurroundingsError.exit_code)
 
+    def _start_last(self, steps: Iterable[Step]) -> None:
+        """Start log-run ahead of the notebooks. Not where these could look into it."""
+        planned = {step.name: step for step in steps if isinstance(step.plan, Plan)}
+        if LINUX and planned.keys() >= {NOTEBOOKS, LAST} and NOTEBOOKS not in self._ended:
+            self._start_ahead(planned[LAST], is_read=True)
+
     def _start_ahead(self, step: Step, *, is_read: bool) -> None:
         """Start a stage whose tools are installed: until its turn it imports them, and waits for its inputs."""
-        is_installed = all(map(os.path.isdir, step.tools.values()))
-        if is_installed and (process := self._programs.start([*_command(step), AHEAD], is_read=is_read)):
+        is_possible = step.tools and step.name not in self._ahead and all(map(os.path.isdir, step.tools.values()))
+        if is_possible and (process := self._programs.start([*_command(step), AHEAD], is_read=is_read)):
             self._ahead[step.name] = process
 
     def _started_ahead(self, step: Step) -> "subprocess.Popen[str] | None":
-        """Return the process of a stage that was started ahead, unless it has ended or its tools have changed."""
+        """Return the process of a stage that was started ahead, unless it has ended or its tools were changed."""
         process = self._ahead.get(step.name)
-        if not process or process.poll() is not None or not all(map(integrity.is_unchanged, step.tools.values())):
+        if not process or process.poll() is not None or not all(map(integrity.is_untouched, step.tools.values())):
             return None
         return self._ahead.pop(step.name)
 
@@ -258,8 +268,8 @@ def _command(step: Step) -> list[Argument]:
 
 
 def waiting(steps: Iterable[Step]) -> list[Step]:
-    """Return the stages that are started ahead: they await others, and import much."""
-    planned = [step for step in steps if isinstance(step.plan, Plan)]
+    """Return the stages that are started ahead: they await others, and import much. See also `_start_last`."""
+    planned = [step for step in steps if isinstance(step.plan, Plan) and step.name != LAST]
     names = {step.name for step in planned}
     return [step for step in planned if step.stage.ahead and names.intersection(awaited(step.name))]
 

@@ -157,6 +157,6 @@ def test_stages_that_import_much_are_started_ahead_if_they_await_others() -> Non
     assert ahead("validate-data", "log-run") == ahead("execute-notebook", "log-run") == []
 
 
-def test_no_stage_after_the_notebooks_is_started_ahead() -> None:
-    """A notebook could change what it imports."""
-    assert not any(load_stage(name).ahead for name in STAGES[STAGES.index("execute-notebook") + 1 :])
+def test_of_the_stages_after_the_notebooks_only_log_run_may_be_started_ahead() -> None:
+    """A notebook could change what the others import."""
+    assert [name for name in STAGES if load_stage(name).ahead] == ["validate-data", "execute-notebook", "log-run"]

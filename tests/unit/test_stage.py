@@ -17,7 +17,7 @@ from notebook_ci.base.context import Context
 from notebook_ci.base.errors import CheckFailed, InputError, Problem, SurroundingsError
 from notebook_ci.base.inputs import StageInputs, given
 from notebook_ci.base.plan import Nothing, Plan
-from notebook_ci.base.stage import Stage
+from notebook_ci.base.stage import Stage, imports
 from notebook_ci.base.values import SECONDS
 from notebook_ci.records.record import Record
 from notebook_ci.records.run_directory import RunDirectory, StageFiles
@@ -90,7 +90,7 @@ class Toy:
             ToyRecord,
             lambda *_: self.plan,
             _unplanned(work),
-            ahead=self.ahead,
+            ahead=imports(*self.ahead),
         )
         flags = [] if step is None else ["--inputs-from-stdin"]
         given = "" if step == NO_INPUTS else json.dumps(step)

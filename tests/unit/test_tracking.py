@@ -378,14 +378,16 @@ def test_a_fault_names_what_is_behind_it() -> None:
 
 
 def test_braces_of_a_server_are_its_own() -> None:
-    job = Job(uri="http://host/{x}", database="", experiment="e", run=Description("0", "run", "FINISHED", 0, 0))
+    job = Job(
+        uri="http://host/{x}", database="", scratch="", experiment="e", run=Description("0", "run", "FINISHED", 0, 0)
+    )
     text = "API request failed with error code 403 != 200. Response body: '<b>no {y}</b>'"
     error = explain(Fault(ValueError(text)), job, "it was tried", run_exists=False)
     assert error.message == "http://host/{x} denied access (403) while it was tried: no {y}."
 
 
 def test_names_that_mlflow_refuses_are_a_wrong_input() -> None:
-    job = Job(uri="http://host", database="", experiment="e", run=Description("0", "run", "FINISHED", 0, 0))
+    job = Job(uri="http://host", database="", scratch="", experiment="e", run=Description("0", "run", "FINISHED", 0, 0))
     raised = ValueError("INVALID_PARAMETER_VALUE: Invalid experiment name")
     vars(raised)["error_code"] = "INVALID_PARAMETER_VALUE"
     fault = Fault(raised)

@@ -2,6 +2,8 @@
 
 import io
 import os
+import signal
+import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ from notebook_ci.base import masking
 from notebook_ci.base.errors import SurroundingsError
 from notebook_ci.base.github import RunnerConsole
 from notebook_ci.base.process import Deadline
-from notebook_ci.base.worker import Reply, TooSlow, ask
+from notebook_ci.base.worker import Reply, TooSlow, ask, start
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 WORKER = """\
@@ -26,7 +28,7 @@ from unit.test_worker import Answer, Item, Question
 def work(question, answer):
 {body}
 
-worker.serve(Question, Answer(), work)
+worker.serve(Question, Answer(), work, lambda: print("loaded"))
 """
 
 
@@ -52,12 +54,18 @@ class Asked:
         self.steps: list[str] = []
         self.shown = io.StringIO()
 
-    def ask(self, body: str, seconds: float = 60) -> Answer:
+    def command(self, body: str) -> list[str | Path]:
         script = self.folder / "worker.py"
         text = "".join(f"    {line}\n" for line in body.splitlines())
         script.write_text(WORKER.format(scripts=str(SCRIPTS), tests=str(Path(__file__).parents[1]), body=text))
+        return [sys.executable, "-I", "-u", script]
+
+    def start(self, body: str) -> "subprocess.Popen[str]":
+        return start(self.command(body), env=os.environ, cwd=self.folder)
+
+    def ask(self, body: str, seconds: float = 60, started: "subprocess.Popen[str] | None" = None) -> Answer:
         return ask(
-            [sys.executable, "-I", "-u", script],
+            self.command(body),
             Question(items=[Item(name="ä\n\ud800"), Item(name="b", line=2)]),
             Answer,
             tool="The tool",
@@ -67,6 +75,7 @@ class Asked:
             on_step=self.steps.append,
             deadline=Deadline.after(seconds),
             log=self.folder / "log",
+            started=started,
         )
 
 
@@ -91,7 +100,7 @@ def test_progress_is_shown_and_other_lines_are_kept_without_secrets(
     )
     assert asked.shown.getvalue() == "half\n"
     assert asked.steps == ["a file was read"]
-    assert (asked.folder / "log").read_text() == "to stdout\nof a program\n*** of http://host/x\n"
+    assert (asked.folder / "log").read_text() == "loaded\nto stdout\nof a program\n*** of http://host/x\n"
 
 
 def test_expected_failures_keep_what_was_done(asked: Asked) -> None:
@@ -139,3 +148,22 @@ def test_a_thread_that_hangs_does_not_hold_the_worker(asked: Asked) -> None:
     began = time.monotonic()
     asked.ask("import threading\nthreading.Thread(target=time.sleep, args=(60,)).start()")
     assert time.monotonic() - began < 60
+
+
+def test_a_worker_that_was_started_ahead_and_stopped_meanwhile(asked: Asked) -> None:
+    body = "answer.items = question.items[1:]"
+    started = asked.start(body)
+    assert started.poll() is None
+    os.kill(started.pid, signal.SIGSTOP)
+    assert asked.ask(body, started=started).items == [Item(name="b", line=2)]
+    assert started.returncode == 0
+    assert (asked.folder / "log").read_text() == "loaded\n"
+
+
+def test_a_worker_that_was_started_for_nothing_or_cannot_start(asked: Asked) -> None:
+    started = asked.start("open('worked', 'w')")
+    assert started.communicate() == ("", "loaded\n")
+    assert started.returncode == 0
+    assert not (asked.folder / "worked").exists()
+    with start(["false"], env=os.environ, cwd=asked.folder) as ended:
+        assert ended.wait() == 1

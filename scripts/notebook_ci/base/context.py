@@ -1,5 +1,6 @@
 """What a stage gets besides its inputs and its plan."""
 
+import subprocess
 from dataclasses import dataclass, field
 
 from notebook_ci.base.console import Console
@@ -14,6 +15,7 @@ class Context(Workspace):
     files: StageFiles
     console: Console  # shows progress
     problems: list[Problem] = field(default_factory=list)  # of the record; shown when the stage ends
+    worker: "subprocess.Popen[str] | None" = None  # of this stage, if it was started ahead; it may have been killed
 
     def notice(self, text: str, *, file: str | None = None) -> None:
         """Report something the user should know, but need not act on."""

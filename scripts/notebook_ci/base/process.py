@@ -57,6 +57,7 @@ def run(
     stdin: str = "",
     separate: bool = False,
     on_line: Callable[[str], object] | None = None,
+    started: "subprocess.Popen[str] | None" = None,
 ) -> Completed:
     """Run a program, without a shell, until it ends or its time is over. Raises OSError if it cannot be started.
 
@@ -64,7 +65,7 @@ def run(
 
     `env` is the whole environment, `timeout` in seconds or a deadline that may be moved meanwhile, `stdin` the text of
     its standard input. `separate` keeps all of standard output, apart from standard error. `on_line` is called with
-    each line of `Completed.output` as it comes, from another thread.
+    each line of `Completed.output` as it comes, from another thread. `started` is the program if it runs already.
     """
     lines: collections.deque[str] = collections.deque(maxlen=TAIL_LINES)
     whole: list[str] = []
@@ -75,18 +76,7 @@ def run(
         if on_line:
             on_line(line)
 
-    process = subprocess.Popen(
-        list(map(str, argv)),
-        env=dict(env),
-        cwd=cwd,
-        stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE if separate else subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="backslashreplace",
-        start_new_session=POSIX,
-    )
+    process = started or start(argv, env=env, cwd=cwd, takes_input=bool(stdin), separate=separate)
     threads = [
         threading.Thread(target=read, args=(process.stderr if separate else process.stdout, keep), daemon=True),
         *([threading.Thread(target=read, args=(process.stdout, whole.append), daemon=True)] if separate else []),
@@ -104,6 +94,30 @@ def run(
             if thread.is_alive():  # a signal may come before it was started
                 thread.join(GRACE_SECONDS)
     return Completed(process.returncode, "\n".join(lines), timed_out, "".join(whole))
+
+
+def start(
+    argv: Sequence[Argument], *, env: Mapping[str, str], cwd: Path | None, takes_input: bool, separate: bool
+) -> "subprocess.Popen[str]":
+    """Start a program in a session of its own: see `run`."""
+    return subprocess.Popen(
+        list(map(str, argv)),
+        env=dict(env),
+        cwd=cwd,
+        stdin=subprocess.PIPE if takes_input else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE if separate else subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="backslashreplace",
+        start_new_session=POSIX,
+    )
+
+
+def resume(process: "subprocess.Popen[str]") -> None:
+    """Let a program go on that leads its own session, if another program of the same user has stopped it."""
+    if POSIX:
+        signal_group(process.pid, signal.SIGCONT)
 
 
 def program_in(environment: Path, name: str = "python") -> Path:

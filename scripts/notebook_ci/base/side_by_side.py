@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from notebook_ci.base.process import GRACE_SECONDS, POSIX, Argument, end_tree, feed, read
+from notebook_ci.base.process import GRACE_SECONDS, POSIX, Argument, end_tree, feed, read, resume
 
 LOW_PRIORITY = 10
 LONGEST_LINE = -1  # no limit: an annotation is one line
@@ -91,11 +91,12 @@ class Programs:
     ) -> int:
         """Give a program its input, wait until it ends, and end all that it started. Returns its exit code.
 
-        `on_line` is called with each line of its output, from another thread.
+        If its output is read, `on_line` is called with each line, from another thread.
         """
-        readers = [_reader(process, on_line)] if on_line else []
+        readers = [_reader(process, on_line)] if on_line and process.stdout else []
         if process.stdin:
             feed(process.stdin, stdin)
+        resume(process)  # a notebook may have stopped it while it waited
         process.wait()
         end_tree(process)
         for reader in readers:

@@ -4,6 +4,7 @@ import abc
 import contextlib
 import io
 import os
+import subprocess
 import sys
 import time
 import traceback
@@ -90,7 +91,9 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
     run: Callable[[Model, StagePlan, Context, StageRecord], None]  # fills the record meanwhile: it may be stopped
     # The outputs that name a cache for what the stage will download or install; empty: none.
     cache: Callable[[Model, StagePlan, Workspace, Console], Mapping[str, str]] = lambda *_: {}
-    ahead: Sequence[str] = ()  # modules that `run` needs: what takes long to import
+    # Imports what takes long, before the chain says whether and with which inputs the stage runs. Returns its worker if
+    # that waits, too.
+    ahead: Callable[[Mapping[str, str]], "subprocess.Popen[str] | None"] | None = None
     # The records that its summary shows: its own, unless it speaks for a whole run.
     in_summary: Callable[[StageRecord, RunDirectory], Sequence[Record]] = lambda record, _: [record]
 
@@ -101,9 +104,9 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
     def _main(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO, console: Console) -> int:
         """Run the stage. Errors raised here happened before the record was opened, or while it was written."""
         workspace = Workspace(Path.cwd(), environ)
-        if AHEAD in argv:
-            for module in self.ahead:
-                import_module(module)
+        worker = None
+        if AHEAD in argv and self.ahead:
+            worker = self.ahead(environ)
             stdin = io.StringIO(stdin.read())
             if not stdin.getvalue():
                 return 0  # the chain does not need this stage
@@ -130,6 +133,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             files=files,
             console=console,
             problems=record.problems,
+            worker=worker,
         )
         exit_code = self._run(inputs, context, record)
         with signals.undisturbed():
@@ -203,6 +207,16 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
 def later(module: str) -> Callable[..., None]:
     """Return the function `run` of a module that needs the tool environment, which planning does not."""
     return lambda *arguments: import_module(module).run(*arguments)
+
+
+def imports(*modules: str) -> Callable[..., None]:
+    """Return a function that imports modules which need the tool environment."""
+
+    def load(*_: object) -> None:
+        for module in modules:
+            import_module(module)
+
+    return load
 
 
 def show(stage: str, plan: Plan | Nothing, console: Console) -> None:

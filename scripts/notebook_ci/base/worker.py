@@ -2,13 +2,15 @@
 
 The worker reads a request from standard input and writes a reply to standard output: dataclasses, as JSON. Lines on
 standard error that begin with `PROGRESS` are for the user; those that begin with `STEP` name the next action, to follow
-"while"; all others come from the tool and its libraries.
+"while"; all others come from the tool and its libraries. The reply begins with an empty line, which the worker writes
+when it begins to load its libraries: it may be started before the request is known.
 """
 
 import dataclasses
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,8 +65,9 @@ def ask(
     on_step: Callable[[str], object] = lambda _: None,
     deadline: Deadline | None = None,
     log: Path | None = None,
+    started: "subprocess.Popen[str] | None" = None,
 ) -> AnyReply:
-    """Run a worker and return its reply.
+    """Run a worker, unless `start` has returned it, and return its reply.
 
     `tool` is the subject of messages, `log` the file for what the tool prints. Raises TooSlow after the deadline, and
     SurroundingsError if the worker ends without a reply; its last lines are shown.
@@ -79,9 +82,13 @@ def ask(
         else:
             of_tool.append(without_secrets(masked(line)))
 
+    if started:
+        process.resume(started)
     # Not masked, unlike what is shown or kept: a path may contain the text of a secret.
     text = json.dumps(dataclasses.asdict(request))  # type: ignore[call-overload]  # mypy cannot demand a dataclass
-    done = process.run(command, env=env, cwd=cwd, stdin=text, separate=True, on_line=take, timeout=deadline)
+    done = process.run(
+        command, env=env, cwd=cwd, stdin=text, separate=True, on_line=take, timeout=deadline, started=started
+    )
     if log and of_tool:
         log.write_text("\n".join(of_tool) + "\n", encoding="utf-8", errors="backslashreplace")
     if done.timed_out:
@@ -95,14 +102,33 @@ def ask(
         raise SurroundingsError(f"{tool} {ended}.", hint=hint) from error
 
 
-def serve(kind: type[AnyRequest], reply: AnyReply, work: Callable[[AnyRequest, AnyReply], None]) -> NoReturn:
-    """Do the work of a worker, which fills the reply, and end this process."""
+def start(command: Sequence[Argument], *, env: Mapping[str, str], cwd: Path) -> "subprocess.Popen[str]":
+    """Start a worker before its request is known. Returns when it loads its libraries, or has ended."""
+    started = process.start(command, env=env, cwd=cwd, takes_input=True, separate=True)
+    if started.stdout:
+        started.stdout.readline()
+    return started
+
+
+def serve(
+    kind: type[AnyRequest],
+    reply: AnyReply,
+    work: Callable[[AnyRequest, AnyReply], None],
+    load: Callable[[], object] = lambda: None,
+) -> NoReturn:
+    """Do the work of a worker, which fills the reply, and end this process. `load` imports what the work needs."""
     status: Any = 0
     try:
-        request = typed_json.from_json(kind, json.load(sys.stdin))
         # What a library prints must not get into the reply.
         answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)
+        answer.write("\n")
+        answer.flush()
+        load()
+        text = sys.stdin.read()
+        if not text:
+            sys.exit(0)  # it was started for nothing
+        request = typed_json.from_json(kind, json.loads(text))
         signal.signal(signal.SIGTERM, _stop)
         try:
             work(request, reply)

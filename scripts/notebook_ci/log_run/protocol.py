@@ -20,6 +20,8 @@ class Job:
 
     uri: str  # tracking URI without credentials
     database: str  # the database file; empty: a server
+    credentials: dict[str, str] = field(default_factory=dict)  # variables for MLflow
+    scratch: str  # a folder where the worker may leave files
     experiment: str  # name; empty: any
     experiment_id: str = ""  # empty: any
     run_id: str = ""  # id of an existing run; empty: found by its identity, or created

@@ -4,20 +4,21 @@ Part of the worker: needs its tool environment. Seen with MLflow 3.17.
 """
 
 import contextlib
-import gc
 import os
 import shutil
 import signal
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from notebook_ci.base import worker
 from notebook_ci.base.errors import NotebookCiError, Problem, SurroundingsError
+from notebook_ci.base.loading import loading
 from notebook_ci.base.texts import command_line, quote, size
-from notebook_ci.log_run import faults
+from notebook_ci.log_run import database, faults
 from notebook_ci.log_run.description import IDENTITY_TAG, Artifact
 from notebook_ci.log_run.faults import LET_THE_SERVER, Fault
 from notebook_ci.log_run.protocol import BYTES_A_SECOND, REQUEST_TIMEOUT, UPLOADING, Answer, Job
@@ -38,9 +39,18 @@ OTHER_RUN = " With another `slug`, the run directory becomes another MLflow run.
 PROGRESS_SECONDS = 5
 
 
+def load(modules: Iterable[str]) -> None:
+    """Load modules of MLflow, before the first step, because this is not the store's time."""
+    warnings.simplefilter("ignore")
+    with loading():
+        for module in modules:
+            import_module(module)
+
+
 def record(job: Job, answer: Answer) -> None:
     """Log a run. The answer says what went wrong."""
-    warnings.simplefilter("ignore")
+    os.environ.update(job.credentials)
+    os.chdir(job.scratch)
     recording = _Recording(job, answer)
     for wait in (*WAITS, 0):
         try:
@@ -66,16 +76,11 @@ class _Recording:
         self._timeout = int(os.environ[REQUEST_TIMEOUT])  # seconds
 
     def attempt(self) -> None:
-        gc.disable()  # a fifth of the time to load MLflow, where nothing is garbage yet
-        # Before the first step, because loading is not the store's time. The client imports all of `mlflow`.
         from mlflow.tracking import MlflowClient
 
         if self._job.database:
-            from notebook_ci.log_run import database
-
             self._begin("the database was opened")
             database.prepare(Path(self._job.database))
-        gc.enable()
         self._client = MlflowClient(tracking_uri=self._job.uri)
         self._begin("the experiment was looked up")
         given = self._named("MLFLOW_RUN_ID", self._job.run_id, self._client.get_run)

@@ -6,9 +6,11 @@ from pathlib import Path
 # Python runs with -I, so it does not search this file's folder, whose modules would shadow others.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from notebook_ci.base import worker
+from notebook_ci.base import isolation, worker
 from notebook_ci.log_run.protocol import Answer, Job
-from notebook_ci.log_run.recording import record
+from notebook_ci.log_run.recording import load, record
 
 if __name__ == "__main__":
-    worker.serve(Job, Answer(), record)
+    isolation.keep_to_itself()
+    isolation.end_with_parent()
+    worker.serve(Job, Answer(), record, lambda: load(sys.argv[1:]))

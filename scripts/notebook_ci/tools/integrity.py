@@ -20,10 +20,16 @@ def seal(folder: str, found: dict[str, str]) -> None:
     _write(folder, _stamp(folder), _digest(found))
 
 
+def is_untouched(folder: str) -> bool:
+    """Return whether no file was changed, nor changed and restored: a process may have read it meanwhile."""
+    with contextlib.suppress(OSError, ValueError):
+        return _read(folder)[0] == _stamp(folder)
+    return False
+
+
 def is_unchanged(folder: str) -> bool:
     with contextlib.suppress(OSError, ValueError):
-        with open(os.path.join(folder, SEAL), encoding="ascii") as file:
-            stamp, digest = file.read().split()
+        stamp, digest = _read(folder)
         now = _stamp(folder)
         if now != stamp and digest == _digest(contents(folder)):
             with contextlib.suppress(OSError):  # without a new stamp, the next check computes the digest again
@@ -31,6 +37,13 @@ def is_unchanged(folder: str) -> bool:
             return True
         return now == stamp
     return False
+
+
+def _read(folder: str) -> tuple[str, str]:
+    """Return the stamp and the digest of a seal."""
+    with open(os.path.join(folder, SEAL), encoding="ascii") as file:
+        stamp, digest = file.read().split()
+    return stamp, digest
 
 
 def contents(folder: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from integration.hostile import FIND, KILL, STOP
 from integration.suite import (
     DRIVER,
     READ_ONLY,
@@ -278,7 +279,8 @@ def test_no_stage_finds_the_inputs_or_the_runners_files_in_its_environment(study
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_cancelled_chain_keeps_what_was_done(study: Workspace, number: signal.Signals) -> None:
     mark = study.base / "begun"
-    study.write("notebooks/b.ipynb", notebook(f"open({str(mark)!r}, 'w').close()\nimport time; time.sleep(120)"))
+    begun = f"open({str(mark)!r}, 'w').close()\nimport time; time.sleep(120)"
+    study.write("notebooks/b.ipynb", notebook(STOP + begun))
     process = study.start("pipeline", {"stages": "execute-notebook\nlog-run"})
     assert wait_until(mark.exists, 60)
     process.send_signal(number)
@@ -289,12 +291,14 @@ def test_a_cancelled_chain_keeps_what_was_done(study: Workspace, number: signal.
     assert done.summary.startswith("### 🛑 execute-notebook failed: Cancelled ")
     executed = Path(done.outputs["run-dir"]) / "execute-notebook" / "notebooks"
     assert {path.name for path in executed.iterdir()} == {"a.ipynb", "b.ipynb"}
+    assert wait_until(lambda: not study.processes()), study.processes()
 
 
 @pytest.mark.usefixtures("logs_to_server")
 def test_a_stage_that_is_killed_has_a_record_all_the_same(study: Workspace) -> None:
     mark = study.base / "begun"
-    study.write("notebooks/b.ipynb", notebook(f"open({str(mark)!r}, 'w').close()\nimport time; time.sleep(120)"))
+    begun = f"os.kill(stage, signal.SIGKILL)\nopen({str(mark)!r}, 'w').close()\nimport time; time.sleep(120)"
+    study.write("notebooks/b.ipynb", notebook(FIND + begun))
     process = study.start("pipeline", {"stages": "execute-notebook\nlog-run"})
     assert wait_until(mark.exists, 60)
     running = study.processes()
@@ -467,7 +471,7 @@ lines = open(memo).read().splitlines()
 with open(memo, 'a') as file:
     file.writelines(os.path.abspath('evil') + line[line.index('|'):] + '\\n' for line in lines)
 """
-    done = attack(attacked, source, stages="execute-notebook\nlog-run")
+    done = attack(attacked, source + KILL, stages="execute-notebook\nlog-run")
     assert statuses(done) == {"execute-notebook": "passed", "log-run": "passed"}, done.log
     assert not (attacked.base / PWNED).exists()
 

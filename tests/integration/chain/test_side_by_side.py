@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from integration.dvc_pull.repositories import RAW, Checkout, make
+from integration.hostile import STOP
 from integration.index_server import Gate, IndexServer, make_wheel, serve
 from integration.suite import Done, Workspace, fresh_workspace, in_the_tool_environment, notebook, wait_until
 from notebook_ci.base.load_inputs import AHEAD
@@ -186,10 +187,12 @@ def test_all_running_stages_are_cancelled(
 
 
 def test_no_tools_are_installed_while_a_notebook_runs(workspace: Workspace, kernel: Path, server: MlflowServer) -> None:
-    """A notebook could change them before they are sealed."""
+    """A notebook could change them before they are sealed. If it touches them later, what waits there is not used."""
     variables = cache_without(workspace, "mlflow-thin")
-    seen = f"import glob\nassert glob.glob({variables['NOTEBOOK_CI_CACHE'] + '/mlflow-thin-*/notebook-ci.seal'!r})"
-    workspace.write("a.ipynb", notebook(seen))
+    seen = f"import glob\n[seal] = glob.glob({variables['NOTEBOOK_CI_CACHE'] + '/mlflow-thin-*/notebook-ci.seal'!r})"
+    touch = "os.utime(os.path.dirname(seal) + '/pyvenv.cfg')"  # as a file that was changed and restored
+    spoil = "import resource\nresource.prlimit(worker, resource.RLIMIT_NOFILE, (3, 3))"  # it can open no file
+    workspace.write("a.ipynb", notebook(seen, STOP, spoil, touch))
     python = f"[execute-notebook]\npython = {json.dumps(str(kernel))}\n"
     workspace.write("notebook-ci.toml", f'{python}[log-run]\ntracking-uri = "{server.uri}"\n')
     process = workspace.start("pipeline", {"stages": "execute-notebook\nlog-run"}, environ=variables)
