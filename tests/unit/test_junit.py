@@ -2,6 +2,7 @@
 
 from xml.etree import ElementTree as ET
 
+from notebook_ci.base.errors import CheckFailed
 from notebook_ci.records.execute_notebook import ExecuteRecord, Failure, NotebookResult
 from notebook_ci.records.record import Record
 from notebook_ci.records.test_notebook import CaseResult, PytestRecord
@@ -106,6 +107,14 @@ def test_characters_that_no_xml_has() -> None:
     result = NotebookResult(path=name, name=name, status="failed", failure=FAILURE)
     [suite] = suites(ExecuteRecord(stage="x", notebooks=[result]))
     assert suite.get("file") == 'a\ufffd\ufffd\ufffd<&">.ipynb'
+
+
+def test_a_stage_that_fails_for_another_reason_has_a_failure() -> None:
+    record = PytestRecord(stage="test-notebook", cases=[CaseResult(test="a.py::test_a", status="not-run")])
+    record.add(CheckFailed("pytest ended before the tests did."))
+    not_run, stage = suites(record)
+    assert [each.tag for case in not_run for each in case] == ["skipped"]
+    assert [each.get("message") for case in stage for each in case] == ["pytest ended before the tests did."]
 
 
 def test_without_cases_there_is_none() -> None:

@@ -17,18 +17,29 @@ def junit(records: Sequence[Record]) -> str:
     root = Element("testsuites", name="notebook-ci")
     for record in records:
         name = ".".join(filter(None, [record.stage, record.slug]))
+        suites: list[Element] = []
         if isinstance(record, ExecuteRecord):
-            root.extend(_of_notebook(name, result) for result in record.notebooks)
+            suites = [_of_notebook(name, result) for result in record.notebooks]
         elif isinstance(record, ValidateRecord):
-            root.extend(_of_data(name, result) for result in record.results)
+            suites = [_of_data(name, result) for result in record.results]
         elif isinstance(record, PytestRecord):
-            root.extend(_of_tests(name, record))
+            suites = list(_of_tests(name, record))
+        if suites and record.errors and not any(suite.findall("testcase/failure") for suite in suites):
+            suites.append(_of_errors(name, record))  # it failed for another reason
+        root.extend(suites)
     if root.find("testsuite") is None:
         return ""
     for element in (*root, root):
         for total, tag in (("tests", "testcase"), ("failures", "failure"), ("skipped", "skipped")):
             element.set(total, str(sum(1 for _ in element.iter(tag))))
     return tostring(root, encoding="unicode") + "\n"
+
+
+def _of_errors(stage: str, record: Record) -> Element:
+    suite = Element("testsuite", name=_text(stage))
+    for error in record.errors:
+        SubElement(_case(suite, stage, error.title or "error"), "failure", message=_text(error.message))
+    return suite
 
 
 def _of_notebook(stage: str, result: NotebookResult) -> Element:
