@@ -139,15 +139,21 @@ class NotebookKernel:
     def patch(self, target: str, **options: Any) -> Iterator[Reference]:
         """Replace an object in the kernel, like `unittest.mock.patch`, and yield a reference to its mock."""
         patcher = self.refer(mock.patch, target, **options)
-        yield self.refer(patcher.start)
-        patcher.stop()
+        started = self.refer(patcher.start)
+        try:
+            yield started
+        finally:
+            patcher.stop()
 
     @contextmanager
     def patch_dict(self, target: str, values: Any = (), **options: Any) -> Iterator[Reference]:
         """Change a dictionary in the kernel, like `unittest.mock.patch.dict`, and yield a reference to it."""
         patcher = self.refer(mock.patch.dict, target, values, **options)
-        yield self.refer(patcher.start)
-        patcher.stop()
+        started = self.refer(patcher.start)
+        try:
+            yield started
+        finally:
+            patcher.stop()
 
     def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """Call a function in the kernel, and return a copy of its result; a reference if it cannot be copied."""
@@ -168,7 +174,7 @@ class NotebookKernel:
         _, data, reason = self._ask(methodcaller("same", reference), self._itself)
         try:
             return pickle.loads(data)  # noqa: S301
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - as in `call`
             reason = reason or f"{type(error).__name__}: {error}"
             raise TypeError(f"{name} cannot be copied from the kernel: {reason}. Use `ref`.") from None
 
@@ -198,7 +204,7 @@ class NotebookKernel:
         __tracebackhide__ = True
         try:
             error = pickle.loads(data)  # noqa: S301
-        except Exception:  # noqa: BLE001
+        except Exception:  # noqa: BLE001 - the test may not know its class
             error = None
         if not isinstance(error, Exception):  # others would end pytest
             error = CellError(message)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from notebook_testing import reading
+from notebook_testing.measuring import allow_plugins
 from notebook_testing.reading import CODE, Notebook, SourceCell
 
 SKIPPED = "skip-execution"
@@ -228,8 +229,7 @@ def _measure(how: dict[str, Any]) -> Any:
     coverage = importlib.import_module("coverage").Coverage(
         config_file=how["config_file"], data_file=how["data_file"], data_suffix=True
     )
-    with suppress(Exception):  # an older coverage.py has only this one
-        coverage.set_option("run:core", "ctrace")  # others run no plugins
+    allow_plugins(coverage)
     for name, value in how["options"].items():
         coverage.set_option(name, value)
     coverage.start()

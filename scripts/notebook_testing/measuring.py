@@ -46,10 +46,14 @@ def start(data: str, layer: str, **more: Any) -> Any:
         measured.set_option(name, [*(measured.get_option(name) or []), value])
     # With workers, this process collects none. If there is no data at all, the report says so.
     measured.set_option("run:disable_warnings", ["no-data-collected"])
-    with contextlib.suppress(coverage.CoverageException):  # an older one has only this core
-        measured.set_option("run:core", "ctrace")  # `sys.monitoring`, the default in Python 3.14, has no plugins
+    allow_plugins(measured)
     measured.start()
     return measured
+
+
+def allow_plugins(measured: Any) -> None:
+    with contextlib.suppress(Exception):  # of coverage.py, if it is older: then it has only this core
+        measured.set_option("run:core", "ctrace")  # `sys.monitoring`, the default in Python 3.14, has no plugins
 
 
 def start_in_worker(data: str, layer: str) -> None:

@@ -198,8 +198,9 @@ def test_patch(kernel: NotebookKernel) -> None:
         popen.assert_called_once_with("git branch")
         with pytest.raises(AssertionError):
             popen.assert_not_called()
-    with kernel.patch("__main__.hello", return_value=["a"]):
+    with contextlib.suppress(KeyError), kernel.patch("__main__.hello", return_value=["a"]):
         assert kernel.ref("hello")() == ["a"]
+        raise KeyError
     assert kernel.ref("hello")("x") == "xx"
 
 
