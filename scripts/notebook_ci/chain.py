@@ -14,7 +14,7 @@ from typing import Any
 from notebook_ci.base.console import Console
 from notebook_ci.base.errors import MILDEST_FIRST, Cancelled, InputError, Problem, SurroundingsError
 from notebook_ci.base.heartbeat import heartbeat
-from notebook_ci.base.launcher import LAUNCHER
+from notebook_ci.base.launcher import LAUNCHER, UNHEARD
 from notebook_ci.base.load_inputs import AHEAD, FROM_STDIN
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.process import LINUX, Argument
@@ -33,8 +33,6 @@ NOTEBOOKS, TESTS = "execute-notebook", "test-notebook"
 USERS_CODE = (NOTEBOOKS, TESTS)  # these stages run it
 LAST = "log-run"  # runs also after a failure: that is a result, too
 MOST_LISTED = 5
-# Outputs and summaries of the single stages are not used: the chain has one of each, for all of them.
-UNHEARD = {"GITHUB_OUTPUT": os.devnull, "GITHUB_STEP_SUMMARY": os.devnull}
 CACHE = Path(sys.prefix).parent  # the folder of the tool environments: this runs in one of them
 Show = Callable[[str], object]
 

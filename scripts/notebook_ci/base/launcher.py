@@ -1,5 +1,6 @@
 """The launcher, which a person calls as `notebook-ci` if the package is installed, and as `launch.sh` in a checkout."""
 
+import os
 from pathlib import Path
 
 from notebook_ci.base.texts import command_line
@@ -9,6 +10,8 @@ _IS_INSTALLED = LAUNCHER.parents[1].name == "notebook_ci_suite"  # the folder of
 COMMAND = "notebook-ci" if _IS_INSTALLED else "launch.sh"
 # The same, for a command that can be pasted.
 WORDS = (COMMAND,) if _IS_INSTALLED else ("bash", str(LAUNCHER))
+# Variables for a stage that is a part of something else, which has one summary and one set of outputs for all.
+UNHEARD = {"GITHUB_OUTPUT": os.devnull, "GITHUB_STEP_SUMMARY": os.devnull}
 
 
 def own_command(template: str, *words: object) -> str:

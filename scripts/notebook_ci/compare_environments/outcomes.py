@@ -21,7 +21,7 @@ INJECTED = "injected-parameters"  # papermill's tag of the cell that it adds
 @dataclass(frozen=True)
 class RunOutcome:
     kind: Literal["same", "differs", "fails", "not compared"]
-    reason: str = ""
+    reason: str = ""  # empty if it is not compared: nobody wants that
     line: int | None = None  # in the notebook's file
 
 
@@ -39,6 +39,8 @@ def outcome(before: NotebookResult, after: NotebookResult, inputs: Mapping[str, 
     settings = {**inputs, "compare": "numbers", **after.settings}
     if settings["compare"] == "off" or fails(before):
         return RunOutcome("not compared")
+    if before.left_out or after.left_out:
+        return RunOutcome("not compared", "Outputs were left out: more than `max-output`.")
     try:
         return _compared(run / before.output, run / after.output, settings, after.path)
     except (NotebookCiError, OSError, ValueError, RecursionError) as error:  # a notebook may write there, too

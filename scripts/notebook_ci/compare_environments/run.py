@@ -9,13 +9,12 @@ from typing import Literal, TypeVar
 
 from notebook_ci.base import process
 from notebook_ci.base.context import Context
-from notebook_ci.base.errors import InputError, NotebookCiError, Problem, SurroundingsError
-from notebook_ci.base.launcher import LAUNCHER
+from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, Problem, SurroundingsError
+from notebook_ci.base.launcher import LAUNCHER, UNHEARD
 from notebook_ci.base.load_inputs import FROM_STDIN
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.signals import how_it_ended
 from notebook_ci.base.texts import listed
-from notebook_ci.chain import UNHEARD
 from notebook_ci.compare_environments.bisect import culprits
 from notebook_ci.compare_environments.model import CompareEnvironmentsInputs
 from notebook_ci.compare_environments.outcomes import RunOutcome, fails, outcome
@@ -66,7 +65,8 @@ def run(
             suspects.pop(name).verdict = "nondeterministic"
     if suspects:
         _blame(suspects, stages, planned, first, record)
-    for each in suspects.values():
+    unknown = [each for each in record.notebooks if each.verdict == "not compared" and each.reason]
+    for each in (*suspects.values(), *unknown):
         record.status = "failed"
         context.problems.append(_problem(each))
 
@@ -133,10 +133,9 @@ def _blame(
 
 
 def _problem(notebook: ComparedNotebook) -> Problem:
-    verdict = "Broken" if notebook.verdict == "broken" else "Differs"
     by = f"by {', '.join(map(str, notebook.packages))}" if notebook.packages else "with `head`"
     message = notebook.reason if notebook.name == notebook.path else f"{notebook.name}: {notebook.reason}"
-    title = f"{verdict} {by}"
+    title = f"{notebook.verdict.capitalize()} {by}"
     return Problem(severity="error", title=title, message=message, file=notebook.path, line=notebook.line)
 
 
@@ -179,18 +178,17 @@ class _Stages:
                 stdin=json.dumps({**common, **given}),
                 on_line=write,
             )
+        message = f"{stage} ({name}) {how_it_ended(done.returncode)} and left no valid record."
+        unexplained = SurroundingsError(message, hint="The lines above say why.")
         try:
             record = context.run_directory.record(recorded)
         except InputError as error:
-            message = f"{stage} ({name}) {how_it_ended(done.returncode)} and left no record."
-            raise SurroundingsError(message, hint="The lines above say why.") from error
-        if record.status == "error" or not isinstance(record, kind):
-            raise _error(record, done.returncode)
-        return record
-
-
-def _error(record: Record, code: int) -> NotebookCiError:
-    """Return the error that ended a stage."""
-    last = record.errors[-1]
-    kind = InputError if code == InputError.exit_code else SurroundingsError
-    return kind(last.message, hint=last.hint, file=last.file, line=last.line)
+            raise unexplained from error
+        # A notebook may have written the record, but not the exit code.
+        if isinstance(record, kind) and done.returncode in (0, CheckFailed.exit_code):
+            return record
+        if not record.errors:
+            raise unexplained
+        last = record.errors[-1]
+        wrong = InputError if done.returncode == InputError.exit_code else SurroundingsError
+        raise wrong(last.message, hint=last.hint, file=last.file, line=last.line)

@@ -19,12 +19,14 @@ NOTEBOOKS = {
     "both": "1 / 0",
     "random": "import random\nprint(random.random())",
     "ignored": "import alpha\nalpha.VERSION",
+    "long": "import alpha\nprint(alpha.VERSION.center(200_000))",
 }
 BASE = "alpha==1.0\nbeta==1.0\ngamma==1.0\ndelta==1.0\nzeta==1.0\n"
 HEAD = "alpha==2.0\nbeta==2.0\ngamma==2.0\ndelta==2.0\neta==1.0\n"
 TOML = """
 [execute-notebook]
 check-imports = "off"
+max-output = "100 kB"
 [[execute-notebook.for]]
 notebooks = "ignored.ipynb"
 compare = "off"
@@ -81,6 +83,7 @@ def test_each_notebook_has_a_verdict_and_a_culprit(compared: tuple[Workspace, Do
         "both": "fails in both",
         "random": "nondeterministic",
         "ignored": "not compared",
+        "long": "not compared",
     }
     assert packages(found["differs"]) == [("alpha", "1.0", "2.0")]
     assert packages(found["broken"]) == [("beta", "1.0", "2.0")]
@@ -92,7 +95,8 @@ def test_each_notebook_has_a_verdict_and_a_culprit(compared: tuple[Workspace, Do
 def test_the_annotations_and_the_table(compared: tuple[Workspace, Done]) -> None:
     workspace, done = compared
     errors = {each.place[0]: each for each in done.annotations()}
-    assert errors.keys() == {"differs.ipynb", "broken.ipynb", "together.ipynb", "removed.ipynb"}, "of no single run"
+    assert errors.keys() == {"differs.ipynb", "broken.ipynb", "together.ipynb", "removed.ipynb", "long.ipynb"}
+    assert errors["long.ipynb"].message == "Outputs were left out: more than `max-output`."
     broken = errors["broken.ipynb"]
     assert broken.properties["title"] == "Broken by beta 1.0 -> 2.0"
     assert "beta 2 is broken" in broken.message
