@@ -25,6 +25,7 @@ def plan(packages: Packages, workspace: Workspace) -> CondaPlan:
     installation = replace(
         planned.installation,
         constraints=[f"{name} =={build}" for name, build in tested.items()],
+        scratch="/build",
         prefix=ENVIRONMENT,
         uses_cache=False,
         reports_activation=True,

@@ -16,6 +16,7 @@ from notebook_ci.base.locks import Lock
 from notebook_ci.base.masking import learn
 from notebook_ci.base.process import Deadline
 from notebook_ci.base.requirements_file import Line
+from notebook_ci.base.temporary import temporary_folder
 from notebook_ci.base.texts import quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.conda import settings
@@ -121,10 +122,10 @@ def _ask(lock: Lock, order: Installation, planned: CondaPlan, workspace: Workspa
         tool.install(ENVIRONMENT, NAME, workspace.environ, console)
     steps = ["installing packages of conda" if order.prefix else "solving for packages of conda"]
     try:
-        with heartbeat(console.progress, lambda: steps[-1]):
+        with temporary_folder() as scratch, heartbeat(console.progress, lambda: steps[-1]):
             reply = worker.ask(
                 tool.worker(ENVIRONMENT, WORKER),
-                order,
+                replace(order, scratch=str(scratch)),
                 Solution,
                 tool=NAME,
                 env=isolation.for_others(workspace.environ) | planned.variables,

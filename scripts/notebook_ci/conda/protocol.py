@@ -16,6 +16,8 @@ class Installation:
     verifies: bool  # whether the certificates of channels are checked
     credentials: dict[str, object]  # in rattler's format, by host
     variables: dict[str, str]  # that activation sets
+    # A folder that is removed when the worker has ended: rattler writes into it even after it has failed.
+    scratch: str = ""
     prefix: str = ""  # the folder of the environment; empty: only solve
     uses_cache: bool = True  # whether packages may come from the cache of earlier installations
     reports_activation: bool = False  # whether the reply has the variables that activation sets

@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -34,18 +33,18 @@ CACHE = Path(sys.prefix).parent / "conda-packages"  # among the tool environment
 
 
 def work(installation: Installation, reply: Solution) -> None:
-    with tempfile.TemporaryDirectory(prefix="notebook-ci-conda-") as folder:
-        if installation.credentials:
-            file = Path(folder, "credentials.json")
-            file.write_text(json.dumps(installation.credentials), encoding="utf-8")
-            os.environ["RATTLER_AUTH_FILE"] = str(file)
-        try:
-            client = Client.from_config(Config.from_toml("" if installation.verifies else "tls-no-verify = true"))
-            asyncio.run(_solve_and_install(installation, client, Path(folder), reply))
-        except (NotebookCiError, OSError):
-            raise
-        except Exception as error:
-            raise faults.explain(type(error).__name__, str(error)) from error
+    scratch = Path(installation.scratch)
+    if installation.credentials:
+        file = scratch / "credentials.json"
+        file.write_text(json.dumps(installation.credentials), encoding="utf-8")
+        os.environ["RATTLER_AUTH_FILE"] = str(file)
+    try:
+        client = Client.from_config(Config.from_toml("" if installation.verifies else "tls-no-verify = true"))
+        asyncio.run(_solve_and_install(installation, client, scratch, reply))
+    except (NotebookCiError, OSError):
+        raise
+    except Exception as error:
+        raise faults.explain(type(error).__name__, str(error)) from error
     if installation.reports_activation:
         before = dict(os.environ)
         after = activated(before, Path(installation.prefix))
