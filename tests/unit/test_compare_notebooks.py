@@ -9,7 +9,7 @@ import pytest
 
 from notebook_ci.compare.notebooks import compare
 from notebook_ci.compare.texts import Tolerance
-from notebook_ci.execute_notebook.summary import note
+from notebook_ci.execute_notebook.summary import note, section
 from notebook_ci.notebooks import document
 from notebook_ci.records.execute_notebook import Comparison, ExecuteRecord, Failure, NotebookResult
 
@@ -41,7 +41,8 @@ class Study:
     ) -> tuple[Comparison, list[Failure]]:
         """Compare notebook cells with one printed text each, which is new."""
         self.path.write_text(json.dumps({"nbformat": 4, "metadata": {}, "cells": cells}, indent=1))
-        return compare(document.read(self.path), [printed(text) for text in new], policy, NUMBERS)
+        found = compare(document.read(self.path), [printed(text) for text in new], policy, NUMBERS)
+        return found.comparison, found.failures
 
     def verdicts(self, cells: Sequence[Cell], new: Sequence[str], policy: str = "numbers") -> dict[str, int]:
         comparison, failures = self.compare(cells, new, policy)
@@ -112,6 +113,26 @@ def test_other_texts_and_tags_ignore_nothing(study: Study, source: str) -> None:
     assert study.verdicts([marked], ["b"]) == {"changed": 1}
 
 
+def test_the_tags_of_a_cell_set_its_tolerance(study: Study) -> None:
+    wide, narrow = cell("1.0", "compare-rtol=0.1"), cell("1.0", "compare-atol=1e-9", "compare-rtol=0")
+    assert study.verdicts([wide, narrow], ["1.05", "1.000000002"]) == {"within-tolerance": 1, "changed": 1}
+    assert study.verdicts([wide, cell("1.0")], ["1.2", "1.05"]) == {"changed": 2}
+    assert study.verdicts([wide, cell("1.0")], ["1.05", "1.0000000001"], "strict") == {
+        "within-tolerance": 1,
+        "changed": 1,
+    }
+    assert study.verdicts([cell("1.0", "compare-atol=0.5")], ["1.4"]) == {"within-tolerance": 1}
+
+
+@pytest.mark.parametrize("tag", ["compare-rtol=", "compare-rtol=1", "compare-atol=x", "compare-atol=nan"])
+def test_a_wrong_tolerance_in_a_tag_compares_nothing(study: Study, tag: str) -> None:
+    _, [failure] = study.compare([cell("a"), cell("1.0", tag)], ["a", "1.0"])
+    name = tag.partition("=")[0]
+    assert (failure.kind, failure.title) == ("not-compared", "Outputs cannot be compared")
+    assert failure.message.startswith(f"The tag `{name}` of cell 2 does not accept")
+    assert failure.hint.startswith("Use a number")
+
+
 def test_cells_that_do_not_run_are_not_compared_unless_the_notebook_ended_early(study: Study) -> None:
     assert study.verdicts([cell("a", "skip-execution"), cell("b")], ["", "b"]) == {"ignored": 1, "same": 1}
     assert study.verdicts([cell("a"), cell("b")], ["a", ""]) == {"same": 1, "gone": 1}
@@ -148,7 +169,7 @@ def test_broken_outputs_are_passed_over(study: Study) -> None:
 def test_a_cell_with_many_outputs_has_a_short_message(study: Study) -> None:
     study.path.write_text(json.dumps({"nbformat": 4, "metadata": {}, "cells": [cell("")]}))
     shown = [{"output_type": "display_data", "data": {"text/plain": "a"}}] * 5000
-    [failure] = compare(document.read(study.path), [shown], "numbers", NUMBERS)[1]
+    [failure] = compare(document.read(study.path), [shown], "numbers", NUMBERS).failures
     assert failure.message.endswith("\nand 4990 more outputs")
     assert len(failure.message) < 1000
 
@@ -159,7 +180,7 @@ def test_an_output_that_is_nested_too_deeply_is_refused(study: Study) -> None:
         value = [value]
     study.path.write_text(json.dumps({"nbformat": 4, "metadata": {}, "cells": [cell("a")]}))
     shown = [{"output_type": "display_data", "data": {"application/json": value}}]
-    [failure] = compare(document.read(study.path), [shown], "numbers", NUMBERS)[1]
+    [failure] = compare(document.read(study.path), [shown], "numbers", NUMBERS).failures
     assert (failure.kind, failure.message) == ("not-compared", "An output is nested too deeply.")
 
 
@@ -176,4 +197,18 @@ def test_the_summary_says_how_much_was_compared() -> None:
     record.notebooks.append(result(comparison=Comparison(cells={"same": 3, "ignored": 2})))
     assert note(record) == "2 notebooks passed, outputs of 3 cells compared"
     record.notebooks.append(result(comparison=Comparison(cells={"within-tolerance": 1}, not_compared=2)))
-    assert note(record).endswith(", outputs of 4 cells compared (without 2 changed images or similar contents)")
+    assert note(record).endswith(
+        ", outputs of 4 cells compared (without 2 changed videos, widgets or similar contents)"
+    )
+
+
+def test_the_summary_names_the_files_that_show_what_changed() -> None:
+    files = Comparison(page="execute-notebook/a.changes.html", updated="execute-notebook/updated/a.ipynb")
+    results = [
+        NotebookResult(path="a.ipynb", name="a.ipynb", status="failed", comparison=each)
+        for each in (Comparison(), files)
+    ]
+    assert section(ExecuteRecord(stage="execute-notebook", notebooks=results))[-2:] == [
+        "Old and new outputs side by side: `execute-notebook/a.changes.html` (run directory)",
+        "Copies with the new outputs, to commit if they are right: `execute-notebook/updated/a.ipynb` (run directory)",
+    ]

@@ -1,7 +1,6 @@
 """What compare-environments plans, refuses and shows."""
 
 import io
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -17,7 +16,7 @@ from notebook_ci.compare_environments.plan import ComparisonPlan, make
 from notebook_ci.compare_environments.run import _compared, _problem, _with_others
 from notebook_ci.compare_environments.summary import note, section, verdict
 from notebook_ci.records.compare_environments import ComparedNotebook, CompareEnvironmentsRecord, PackageChange
-from notebook_ci.records.execute_notebook import ExecuteRecord, Failure, FailureKind, NotebookResult
+from notebook_ci.records.execute_notebook import Comparison, ExecuteRecord, Failure, FailureKind, NotebookResult
 
 Status: TypeAlias = Literal["passed", "failed", "allowed", "skipped"]
 NOTEBOOK = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
@@ -89,76 +88,52 @@ def test_the_summary() -> None:
 
 
 def failure(kind: FailureKind) -> Failure:
-    return Failure(kind=kind, title=kind, message="why", line=3)
+    return Failure(kind=kind, title=kind, message="why", cell=2, line=3)
 
 
 def result(status: Status, kind: FailureKind | None = None, **settings: object) -> NotebookResult:
     found = failure(kind) if kind else None
-    return NotebookResult(path="a.ipynb", name="a.ipynb", status=status, failure=found, settings=settings)
-
-
-def executed(path: Path, *texts: str, tags: tuple[str, ...] = ()) -> str:
-    cells = [
-        {
-            "cell_type": "code",
-            "source": "x",
-            "metadata": {"tags": tags},
-            "outputs": [{"output_type": "stream", "name": "stdout", "text": text}],
-        }
-        for text in texts
-    ]
-    path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4}, indent=1))
-    return path.name
+    compared = None if settings.get("compare") == "off" else Comparison()
+    return NotebookResult(
+        path="a.ipynb", name="a.ipynb", status=status, failure=found, settings=settings, comparison=compared
+    )
 
 
 PASSED, FAILED = result("passed"), result("failed", "cell-error")
-INPUTS = {"rtol": 1e-6, "atol": 0.0}
+DIFFERS, REFUSED = result("failed", "changed-output"), result("failed", "not-compared")
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "texts", "verdict"),
+    ("before", "after", "verdict", "reason"),
     [
-        (PASSED, PASSED, ("1.0", "1.0"), "same"),
-        (PASSED, PASSED, ("1.0", "1.00000001"), "same"),
-        (PASSED, result("passed", compare="strict"), ("1.0", "1.00000001"), "differs"),
-        (PASSED, result("passed", rtol="0.5"), ("1.0", "1.1"), "same"),
-        (PASSED, PASSED, ("1.0", "1.1"), "differs"),
-        (PASSED, result("failed", "unexpected-pass"), ("a", "b"), "differs"),
-        (result("failed", "changed-output"), PASSED, ("a", "a"), "same"),
-        (PASSED, result("passed", compare="off"), ("a", "b"), "not compared"),
-        (PASSED, result("passed", compare="lax"), ("a", "b"), "same"),
-        (PASSED, FAILED, ("a", "a"), "broken"),
-        (PASSED, result("allowed", "cell-error"), ("a", "a"), "broken"),
-        (PASSED, result("skipped"), ("a", "a"), "broken"),
-        (FAILED, FAILED, ("a", "a"), "fails in both"),
-        (result("skipped"), FAILED, ("a", "a"), "fails in both"),
-        (FAILED, PASSED, ("a", "b"), "fixed"),
+        (PASSED, PASSED, "same", ""),
+        (PASSED, DIFFERS, "differs", "Cell 2: why"),
+        (PASSED, result("allowed", "changed-output"), "differs", "Cell 2: why"),
+        (PASSED, result("failed", "unexpected-pass"), "same", ""),
+        (DIFFERS, PASSED, "same", ""),  # `before` with stored outputs
+        (DIFFERS, DIFFERS, "differs", "Cell 2: why"),
+        (PASSED, REFUSED, "not compared", "why"),
+        (replace(PASSED, left_out=1), DIFFERS, "not compared", "Outputs were left out: more than `max-output`."),
+        (PASSED, result("passed", compare="off"), "not compared", ""),
+        (PASSED, result("passed", compare="ignore"), "not compared", ""),
+        (
+            PASSED,
+            replace(PASSED, comparison=None),
+            "not compared",
+            "The first run left no executed notebook to",
+        ),
+        (PASSED, FAILED, "broken", "cell-error: why"),
+        (PASSED, result("allowed", "cell-error"), "broken", "cell-error: why"),
+        (PASSED, replace(result("skipped"), skipped_for="b.ipynb"), "broken", "Needs `b.ipynb`."),
+        (FAILED, FAILED, "fails in both", "cell-error: why"),
+        (result("skipped"), FAILED, "fails in both", "cell-error: why"),
+        (FAILED, replace(PASSED, comparison=None), "fixed", ""),
     ],
 )
-def test_the_verdict_of_two_runs(
-    tmp_path: Path, before: NotebookResult, after: NotebookResult, texts: tuple[str, str], verdict: str
-) -> None:
-    before = replace(before, output=executed(tmp_path / "before.ipynb", "same", texts[0]))
-    after = replace(after, output=executed(tmp_path / "after.ipynb", "same", texts[1]))
-    assert _compared(before, outcome(before, after, INPUTS, tmp_path)).verdict == verdict
-
-
-def test_executed_notebooks_that_cannot_be_read_are_not_the_same(tmp_path: Path) -> None:
-    before = replace(PASSED, output=executed(tmp_path / "before.ipynb", "a"))
-    for name in ("gone.ipynb", executed(tmp_path / "longer.ipynb", "a", "a")):
-        found = outcome(before, replace(PASSED, output=name), INPUTS, tmp_path)
-        assert (found.kind, found.reason[:31]) == ("not compared", "The outputs cannot be compared:")
-
-
-def test_ignored_and_injected_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    executed(tmp_path / "a.ipynb", "a")
-    names = [executed(tmp_path / f"{text}.ipynb", text, tags=("compare-ignore",)) for text in "bc"]
-    before, after = (replace(PASSED, output=name) for name in names)
-    assert outcome(before, after, INPUTS, tmp_path).kind == "same"
-    names = [executed(tmp_path / f"{text}.ipynb", text) for text in "bc"]
-    found = outcome(before, after, INPUTS, tmp_path)
-    assert (found.reason, found.line) == ("Cell 1: `stdout`: `b` became `c`", 5)
+def test_the_verdict_of_two_runs(before: NotebookResult, after: NotebookResult, verdict: str, reason: str) -> None:
+    found = _compared(before, outcome(before, after))
+    assert (found.verdict, found.reason[: len(reason) or None]) == (verdict, reason)
+    assert found.line == (3 if verdict in {"differs", "broken", "fails in both"} and after.failure else None)
 
 
 def test_a_notebook_that_nothing_explains_blames_no_package() -> None:

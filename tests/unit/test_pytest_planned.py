@@ -9,7 +9,7 @@ from notebook_ci.base.errors import InputError
 from notebook_ci.base.load_inputs import load
 from notebook_ci.base.plan import Nothing
 from notebook_ci.base.workspace import Workspace
-from notebook_ci.compare.notebooks import HOW_TO_STORE
+from notebook_ci.compare.cells import HOW_TO_STORE
 from notebook_ci.test_notebook.model import PytestInputs
 from notebook_ci.test_notebook.plan import PytestPlan, make
 from unit.planned import notebook, write

@@ -92,6 +92,17 @@ def test_what_cannot_be_compared_is_refused(study: Study, flags: tuple[str, ...]
     study.plan(table(notebooks=["*.ipynb", "b.py"], compare="off"), "--compare", "lax", *flags)
 
 
+def test_copies_with_new_outputs_need_a_comparison_with_stored_ones(study: Study) -> None:
+    study.write("a.ipynb")
+    assert study.refused("", "--update", "true").message == "`update` is set, but `compare` is `off` for all notebooks."
+    study.plan(table(notebooks="a.ipynb", compare="strict"), "--update", "true")
+    error = study.refused("", "--update", "true", "--baseline", "old", "--compare", "strict")
+    assert error.message == "`update` and `baseline` cannot be combined."
+    study.write("updated/a.ipynb")
+    error = study.refused("", "--update", "true", "--compare", "strict")
+    assert error.message.startswith("The workspace has notebooks in `updated`")
+
+
 # --- Which settings a notebook has
 
 

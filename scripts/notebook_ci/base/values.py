@@ -177,3 +177,15 @@ def choice(*accepted: str) -> Kind:
         return str(value)
 
     return Kind(" or ".join(f"`{each}`" for each in accepted), parse, "|".join(accepted))
+
+
+def several(*accepted: str) -> Kind:
+    """Return the kind of an input that is any number of these words."""
+
+    def parse(value: object) -> tuple[str, ...]:
+        words = _lines(value)
+        if not set(words).issubset(accepted):
+            raise ValueError
+        return words
+
+    return Kind(f"one per line: {', '.join(f'`{each}`' for each in accepted)}", parse, "NAME", many=True)

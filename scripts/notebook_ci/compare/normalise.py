@@ -5,7 +5,7 @@ day, no UUIDs, which are values in many tables.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from notebook_ci.notebooks.tracebacks import strip_ansi
 
@@ -16,49 +16,55 @@ _DURATION = r"\d[\d.]*(?:e[+-]\d+)? ?(?:ns|[uµμ]s|ms|s|min|h|d)(?: \d+(?:h|min
 _CLOCK = r"\[\d\d:[\d:]{2,6}"
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 RULES: Mapping[str, tuple[str, str]] = {  # by name: what is replaced, and by what
-    "memory address": (  # at the end: weak references, futures, code objects
+    "addresses": (  # of memory; at the end: weak references, futures, code objects
         r"(?<= at )0x[0-9A-Fa-f]{6,16}(?=>|&gt;|; to | state=|, file )",
         "0x...",
     ),
-    "file of a cell": (rf"{_FOLDER}ipykernel_\d+[/\\]\d+\.py", "cell.py"),
-    "folder of packages": (rf"{_FOLDER}(?:site|dist)-packages(?=[/\\])", "site-packages"),
+    "cell-files": (rf"{_FOLDER}ipykernel_\d+[/\\]\d+\.py", "cell.py"),
+    "package-folders": (rf"{_FOLDER}(?:site|dist)-packages(?=[/\\])", "site-packages"),
     # As Python's tempfile names it.
-    "temporary folder": (r"(?:(?<=/tmp/)|(?<=/T/)|(?<=\\Temp\\))tmp[a-z0-9_]{8}(?![\w-])", "tmp..."),
-    "%time": (
+    "temporary-folders": (r"(?:(?<=/tmp/)|(?<=/T/)|(?<=\\Temp\\))tmp[a-z0-9_]{8}(?![\w-])", "tmp..."),
+    "time": (
         rf"(?m:^(CPU times|Wall time): (?:user |total: )?{_DURATION}(?:, (?:sys|total): {_DURATION})*$)",
         r"\1: ...",
     ),
-    "%timeit": (
+    "timeit": (
         rf"(?m:^{_DURATION} ± {_DURATION} per loop \(mean ± std\. dev\. of \d+ runs?, [\d,]+ loops? each\)$)",
         "... per loop",
     ),
-    "speed of tqdm": (  # with and without a total
+    "tqdm": (  # with and without a total
         rf"(?:(?<=\d ){_CLOCK}<[\d:?]{{1,9}}|(?<=\dit ){_CLOCK}), {{1,3}}[\d.?]{{1,9}}(?:\w{{1,9}}/s|s/\w{{1,9}})",
         "[...",
     ),
-    "speed of Keras": (r"(?<=[\]━] )(- )?\d+s \d+[mu]?s/(step|epoch)\b", r"\1.../\2"),
-    "name of a styled table": (  # of pandas: of the table, its cells, its styles
+    "keras": (r"(?<=[\]━] )(- )?\d+s \d+[mu]?s/(step|epoch)\b", r"\1.../\2"),
+    "pandas-styles": (  # of pandas: of the table, its cells, its styles
         r'(<table id="(?=\w{7}")| id="(?=\w{7}_(row|level))|#(?=\w{7}(_row|_level| [^{}\n]{0,99}\{)))T_[0-9a-f]{5}',
         r"\1T_...",
     ),
-    "name of a Plotly figure": (  # in HTML and scripts
+    "plotly-names": (  # in HTML and scripts
         rf"(<div id=|\bgetElementById\(|\bPlotly\.\w{{1,20}}\(\s{{0,99}})([\"']){_UUID}(?=\2)",
         r"\1\2...",
     ),
-    "name of an Altair chart": (r"\baltair-viz-[0-9a-f]{32}\b", "altair-viz-..."),
+    "altair-names": (r"\baltair-viz-[0-9a-f]{32}\b", "altair-viz-..."),
 }
+# Of a clip path, marker, hatch, image or collection: a part of a hash that has a random salt.
+_SVG_ID = "(?:[A-Za-z]{0,8}|C[0-9a-f]{1,4}_[0-9a-f]{1,8}_)[0-9a-f]{10}"
 _STRING = r"'[^'\\\n]*'"
 _SET = re.compile(rf"\{{{_STRING}(?:, {_STRING})+\}}")
 
 
-def shown(text: str) -> str:
-    """Return what a person sees of an output's text, without what differs in each run."""
+SET_ORDER, SVG_NAMES = "set-order", "svg-names"
+NAMES = (*RULES, SET_ORDER, SVG_NAMES)
+
+
+def shown(text: str, keep: Collection[str] = ()) -> str:
+    """Return what a person sees of an output's text, without what differs in each run, except for `keep`."""
     text = strip_ansi(text).replace("\r\n", "\n").replace("\b", "")
     if "\r" in text:
         text = "\n".join(map(_overwritten, text.split("\n")))
-    for pattern, replacement in RULES.values():
-        text = re.sub(pattern, replacement, text)
-    return _SET.sub(_in_order, text)
+    for name, (pattern, replacement) in RULES.items():
+        text = text if name in keep else re.sub(pattern, replacement, text)
+    return text if SET_ORDER in keep else _SET.sub(_in_order, text)
 
 
 def _in_order(found: re.Match[str]) -> str:
@@ -72,3 +78,14 @@ def _overwritten(line: str) -> str:
     for part in reversed(line.split("\r")):
         left += part[len(left) :]
     return left.rstrip()
+
+
+def svg(text: str, keep: Collection[str] = ()) -> str:
+    """Return an SVG without its metadata, and with the IDs that matplotlib invents numbered."""
+    if SVG_NAMES in keep:
+        return text
+    text = re.sub(r"<metadata>\s*<rdf:RDF\b.*?</rdf:RDF>\s*</metadata>", "", text, count=1, flags=re.DOTALL)
+    names: dict[str, str] = {}
+    for found in re.finditer(rf'\bid="({_SVG_ID})"', text):
+        names.setdefault(found[1], f"id{len(names) + 1}")
+    return re.sub(rf'(?<=["#]){_SVG_ID}(?=["\)])', lambda found: names.get(found[0], found[0]), text)

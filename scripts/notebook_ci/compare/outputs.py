@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from notebook_ci.base.texts import listed, quote
-from notebook_ci.compare import structures, tables, texts
-from notebook_ci.compare.normalise import shown
+from notebook_ci.compare import images, structures, tables, texts
+from notebook_ci.compare.normalise import SET_ORDER, shown, svg
 from notebook_ci.compare.texts import MOST_LISTED, Tolerance
 from notebook_ci.records.execute_notebook import Change
 
-# Their bytes differ though a person sees the same.
+# Their bytes differ though a person sees the same. Pictures are compared nevertheless.
 NOT_COMPARED = re.compile(r"(image|audio|video)/.*|application/(pdf|vnd\.jupyter\.widget-view\+json)")
+SVG = "image/svg+xml"
+PICTURES = frozenset({*images.FORMATS, SVG})
 _JSON = re.compile(r"application/(.*\+)?json")
 ERROR = "the error"
 MOST_READ = 10_000  # characters, for an excerpt
@@ -29,11 +31,11 @@ class OutputDifference:
 @dataclass(frozen=True)
 class Compared:
     differences: Sequence[OutputDifference]
-    not_compared: int  # how many images and similar contents have other bytes
+    not_compared: int  # how many videos, widgets and similar contents have other bytes
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     output: int  # the index of the first output that it comes from
     data: Mapping[str, Any]  # by MIME type
 
@@ -45,20 +47,20 @@ class _Part:
         return quote(shown(text[:MOST_READ]).strip())
 
 
-def compare(stored: Sequence[Any], new: Sequence[Any], tolerance: Tolerance | None) -> Compared:
+def compare(stored: Sequence[Any], new: Sequence[Any], tolerance: Tolerance) -> Compared:
     """Compare the outputs of a cell with those that are stored, both as in a notebook of format 4."""
     found: list[OutputDifference] = []
-    parts, new_parts = _parts(stored), _parts(new)
+    old_parts, new_parts = parts(stored), parts(new)
     not_compared = 0
-    for name, part in parts.items():
+    for name, part in old_parts.items():
         if name not in new_parts:
             found.append(OutputDifference(_change("gone", name), part.output, f"{name} is gone: {part.excerpt}"))
             continue
         data = new_parts[name].data
         if sentences := list(_differences(part.data, data, tolerance)):
             found.append(OutputDifference(_change("changed", name), part.output, f"{name}: {_first(sentences)}"))
-        not_compared += sum(1 for mime in _different(part.data, data) if NOT_COMPARED.fullmatch(mime))
-    added = [(name, part) for name, part in new_parts.items() if name not in parts]
+        not_compared += sum(1 for mime in _different(part.data, data) if not _is_compared(mime))
+    added = [(name, part) for name, part in new_parts.items() if name not in old_parts]
     found += [OutputDifference(_change("new", name), None, f"{name} is new: {part.excerpt}") for name, part in added]
     return Compared(found, not_compared)
 
@@ -72,12 +74,12 @@ def _first(sentences: Sequence[str]) -> str:
     return "; ".join(sentences[:MOST_LISTED]) + more
 
 
-def _parts(outputs: Sequence[Any]) -> dict[str, _Part]:
+def parts(outputs: Sequence[Any]) -> dict[str, Part]:
     """Return what a person sees, by name: the text of each stream in one piece, each display, the error.
 
     A kernel splits the text of a stream anywhere. The order of streams and displays does not count.
     """
-    parts: dict[str, _Part] = {}
+    found: dict[str, Part] = {}
     numbers = itertools.count(1)
     for index, output in enumerate(outputs):
         kind = output.get("output_type")
@@ -85,13 +87,13 @@ def _parts(outputs: Sequence[Any]) -> dict[str, _Part]:
             name, text = ERROR, f"{output.get('ename')}: {output.get('evalue')}\n"
             if kind == "stream":
                 name, text = quote(output.get("name")), _joined(output.get("text"))
-            before = parts.get(name, _Part(index, {"text/plain": ""}))
-            parts[name] = _Part(before.output, {"text/plain": before.data["text/plain"] + text})
+            before = found.get(name, Part(index, {"text/plain": ""}))
+            found[name] = Part(before.output, {"text/plain": before.data["text/plain"] + text})
         else:
             data = output.get("data") or {}
             data = {mime: each if _JSON.fullmatch(mime) else _joined(each) for mime, each in data.items()}
-            parts[f"output {next(numbers)}"] = _Part(index, data)
-    return {name: part for name, part in parts.items() if any(each != "" for each in part.data.values())}
+            found[f"output {next(numbers)}"] = Part(index, data)
+    return {name: part for name, part in found.items() if any(each != "" for each in part.data.values())}
 
 
 def _joined(text: object) -> str:
@@ -103,13 +105,22 @@ def _different(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return [mime for mime in old if mime in new and repr(old[mime]) != repr(new[mime])]
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], tolerance: Tolerance | None) -> Iterator[str]:
+def _is_compared(mime: str) -> bool:
+    return mime in PICTURES or not NOT_COMPARED.fullmatch(mime)
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], tolerance: Tolerance) -> Iterator[str]:
     yield from (f"`{mime}` is gone" for mime in old if mime not in new)
     yield from (f"`{mime}` is new" for mime in new if mime not in old)
-    different = [mime for mime in _different(old, new) if not NOT_COMPARED.fullmatch(mime)]
+    different = [mime for mime in _different(old, new) if _is_compared(mime)]
     table, new_table = (tables.read(each.get("text/html")) if different else None for each in (old, new))
     for mime in different:
-        if not table or not new_table:
+        if mime in images.FORMATS:
+            yield from images.differences(mime, old[mime], new[mime], exact=tolerance.is_exact)
+        elif mime == SVG:
+            before, after = (svg(each[mime], tolerance.keep) for each in (old, new))
+            yield from texts.differences(before, after, tolerance)
+        elif not table or not new_table:
             yield from _of_values(old[mime], new[mime], tolerance)
         elif mime == "text/html":
             yield from tables.differences(table, new_table, tolerance)
@@ -117,10 +128,11 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], tolerance: Tole
             yield from _of_values(old[mime], new[mime], tolerance)
 
 
-def _of_values(old: object, new: object, tolerance: Tolerance | None) -> Iterator[str]:
+def _of_values(old: object, new: object, tolerance: Tolerance) -> Iterator[str]:
     if not isinstance(old, str) or not isinstance(new, str):
         yield from structures.differences(old, new, tolerance)
         return
     found = list(texts.differences(old, new, tolerance))
-    first, second = (structures.displayed(text) if found else None for text in (old, new))
+    is_parsed = found and SET_ORDER not in tolerance.keep
+    first, second = (structures.displayed(text) if is_parsed else None for text in (old, new))
     yield from found if first is None or second is None else structures.differences(first, second, tolerance)

@@ -7,12 +7,12 @@ from typing import Any
 
 from notebook_ci.base.texts import quote
 from notebook_ci.compare import texts
-from notebook_ci.compare.texts import Tolerance, alike, became
+from notebook_ci.compare.texts import EXACT, Tolerance, alike, became
 
 MOST_CHARACTERS = 100_000  # of a display that is parsed
 
 
-def differences(old: object, new: object, tolerance: Tolerance | None, where: str = "") -> Iterator[str]:
+def differences(old: object, new: object, tolerance: Tolerance, where: str = "") -> Iterator[str]:
     """Yield a sentence per difference. The order of dicts and sets does not count."""
     named = f"`{where}`: " if where else ""
     if isinstance(old, str) and isinstance(new, str):
@@ -26,13 +26,11 @@ def differences(old: object, new: object, tolerance: Tolerance | None, where: st
             yield f"{named}{len(old)} items became {len(new)}"
         for index, (before, after) in enumerate(zip(old, new, strict=False)):
             yield from differences(before, after, tolerance, f"{where}[{index}]")
-    elif not alike(repr(old), repr(new), tolerance if {type(old), type(new)} <= {int, float} else None):
+    elif not alike(repr(old), repr(new), tolerance if {type(old), type(new)} <= {int, float} else EXACT):
         yield named + became(repr(old), repr(new))
 
 
-def _of_dicts(
-    old: Mapping[Any, object], new: Mapping[Any, object], tolerance: Tolerance | None, where: str
-) -> Iterator[str]:
+def _of_dicts(old: Mapping[Any, object], new: Mapping[Any, object], tolerance: Tolerance, where: str) -> Iterator[str]:
     # `1` and `True` are equal, but not the same key to a reader.
     first, second = ({repr(key): value for key, value in each.items()} for each in (old, new))
     yield from _of_keys(first, second, where)

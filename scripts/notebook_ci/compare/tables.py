@@ -59,7 +59,7 @@ def read(html: object) -> ShownTable | None:
     return ShownTable(columns, head, rows, f"{before}\n<table {attributes}>\n{after}")
 
 
-def differences(old: ShownTable, new: ShownTable, tolerance: Tolerance | None) -> Iterator[str]:
+def differences(old: ShownTable, new: ShownTable, tolerance: Tolerance) -> Iterator[str]:
     """Yield a sentence per difference; those of cells only if columns and rows are the same."""
     yield from texts.differences(old.around, new.around, tolerance)
     rows, new_rows = ([label for label, _ in table.rows] for table in (old, new))

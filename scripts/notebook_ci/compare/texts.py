@@ -26,10 +26,12 @@ _PADDING = re.compile(r"(?<=\[) +|(?<=, ) +|(?<! ) +(?=\])|(?<=^ ) +$")  # of an
 
 @dataclass(frozen=True)
 class Tolerance:
-    """As in `numpy.isclose`, but whole numbers must be equal: they are counts, IDs, dates."""
+    """What may differ. As in `numpy.isclose`, but whole numbers must be equal: they are counts, IDs, dates."""
 
     rtol: float = 0.0
     atol: float = 0.0
+    is_exact: bool = False  # numbers, and images, must be equal
+    keep: frozenset[str] = frozenset()  # names of what differs in each run, and counts nevertheless: see `normalise`
 
     def allows(self, old: str, new: str) -> bool:
         """Whether two numbers are equal within the tolerance."""
@@ -44,9 +46,12 @@ class Tolerance:
         return abs(first - second) <= self.atol + self.rtol * abs(first)
 
 
-def alike(old: str, new: str, tolerance: Tolerance | None) -> bool:
-    """Whether two lines differ at most in numbers within the tolerance. None: they must be equal."""
-    if old == new or tolerance is None:
+EXACT = Tolerance(is_exact=True)
+
+
+def alike(old: str, new: str, tolerance: Tolerance) -> bool:
+    """Whether two lines differ at most in numbers within the tolerance."""
+    if old == new or tolerance.is_exact:
         return old == new
     first, second = _NUMBER.split(old), _NUMBER.split(new)  # each second part is a number
     return (
@@ -56,11 +61,11 @@ def alike(old: str, new: str, tolerance: Tolerance | None) -> bool:
     )
 
 
-def differences(old: str, new: str, tolerance: Tolerance | None) -> Iterator[str]:
+def differences(old: str, new: str, tolerance: Tolerance) -> Iterator[str]:
     """Yield a sentence per line that differs; one in all if lines were added or are gone."""
     if old == new:
         return
-    first, second = (shown(text).rstrip("\n").split("\n") for text in (old, new))
+    first, second = (shown(text, tolerance.keep).rstrip("\n").split("\n") for text in (old, new))
     pairs = list(enumerate(zip(first, second, strict=False), 1))
     differing = [(line, *pair) for line, pair in pairs if not alike(*pair, tolerance)]
     if len(first) == len(second):

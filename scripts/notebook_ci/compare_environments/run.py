@@ -17,7 +17,7 @@ from notebook_ci.base.signals import how_it_ended
 from notebook_ci.base.texts import listed
 from notebook_ci.compare_environments.bisect import culprits
 from notebook_ci.compare_environments.model import CompareEnvironmentsInputs
-from notebook_ci.compare_environments.outcomes import RunOutcome, fails, outcome
+from notebook_ci.compare_environments.outcomes import RunOutcome, outcome
 from notebook_ci.compare_environments.plan import MOST_LISTED, ComparisonPlan
 from notebook_ci.compare_environments.trial import TrialEnvironment
 from notebook_ci.environments.uv import Uv
@@ -56,11 +56,11 @@ def run(
         context.notice("Both files give the same environment, so no notebook was run.")
         return
     first = stages.execute("base", base, planned.notebooks)
-    last = _outcomes(stages.execute("head", head, planned.notebooks), first, context)
+    last = _outcomes(stages.execute("head", head, planned.notebooks, first), first)
     record.notebooks = [_compared(each, last[each.name]) for each in first.notebooks]
     if suspects := {each.name: each for each in record.notebooks if each.verdict in AS_BAD}:
         paths = _with_others(suspects.values(), first)
-        again = _outcomes(stages.execute("base-again", base, paths), first, context)
+        again = _outcomes(stages.execute("base-again", base, paths, first), first)
         for name in [name for name, each in suspects.items() if again[name].kind in AS_BAD[each.verdict]]:
             suspects.pop(name).verdict = "nondeterministic"
     if suspects:
@@ -77,15 +77,14 @@ def _changes(before: dict[str, str], after: dict[str, str]) -> Iterator[PackageC
             yield PackageChange(name=name, before=before.get(name, ""), after=after.get(name, ""))
 
 
-def _outcomes(record: ExecuteRecord, first: ExecuteRecord, context: Context) -> dict[str, RunOutcome]:
-    """Return what came of each execution, compared with the first run."""
-    before, run_directory = {each.name: each for each in first.notebooks}, context.run_directory.path
-    return {each.name: outcome(before[each.name], each, record.inputs, run_directory) for each in record.notebooks}
+def _outcomes(record: ExecuteRecord, first: ExecuteRecord) -> dict[str, RunOutcome]:
+    before = {each.name: each for each in first.notebooks}
+    return {each.name: outcome(before[each.name], each) for each in record.notebooks}
 
 
 def _compared(before: NotebookResult, found: RunOutcome) -> ComparedNotebook:
     verdict: Verdict = "broken" if found.kind == FAILS else found.kind
-    if fails(before):
+    if not before.has_completed:
         verdict = "fails in both" if verdict == "broken" else "fixed"
     return ComparedNotebook(path=before.path, name=before.name, verdict=verdict, reason=found.reason, line=found.line)
 
@@ -114,7 +113,7 @@ def _blame(
     def bad(notebooks: AbstractSet[str]) -> AbstractSet[str]:
         record.trials += 1
         paths = _with_others([suspects[name] for name in notebooks], first)
-        outcomes = _outcomes(stages.execute(f"trial-{record.trials}", environment, paths), first, context)
+        outcomes = _outcomes(stages.execute(f"trial-{record.trials}", environment, paths, first), first)
         return {name for name in notebooks if outcomes[name].kind in AS_BAD[suspects[name].verdict]}
 
     uv = Uv(context, context.console, context.files.artifacts / "install.log")
@@ -151,14 +150,20 @@ class _Stages:
         given = {"requirements": lock.name, "venv": str(folder), "activate": False}
         return self._run("setup-env", name, SetupEnvRecord, given)
 
-    def execute(self, name: str, environment: SetupEnvRecord, notebooks: Sequence[str]) -> ExecuteRecord:
+    def execute(
+        self, name: str, environment: SetupEnvRecord, notebooks: Sequence[str], first: ExecuteRecord | None = None
+    ) -> ExecuteRecord:
+        """Execute notebooks; compare their outputs with those of the first run, if it has any."""
+        baseline = first.output_dir if first and any(each.output for each in first.notebooks) else ""
         given = {
             "python": environment.python,
             "notebooks": "\n".join(notebooks),
             "output-dir": str(self.context.files.artifacts / name),
             "changed-only": False,
             "determinism": "off",
-            "compare": "off",  # with stored outputs
+            "compare": "numbers" if baseline else "off",
+            "baseline": baseline,
+            "update": False,
         }
         return self._run("execute-notebook", name, ExecuteRecord, given)
 

@@ -57,8 +57,9 @@ class Conductor:
         engine.compile_schema()
         if LINUX and self.shared.inputs.html:  # on other systems each worker loads them
             html.Pages()
-        if any(execution.settings.compare != "off" for execution in self.executions):
-            import_module("notebook_ci.compare.notebooks")
+        if self.shared.inputs.determinism or any(each.settings.compare != "off" for each in self.executions):
+            import_module("notebook_ci.execute_notebook.comparing")
+            import_module("notebook_ci.execute_notebook.changes_page")
         guard_imports()
         gc.collect()
         gc.freeze()  # workers share these objects, and their garbage collection need not visit them
@@ -161,10 +162,9 @@ class Conductor:
         record.problems += [error for error, failure in problems if failure.kind != "cancelled"]
         if outcome.result.is_flaky:
             record.problems.append(problem(outcome.result, outcome.result.earlier_failures[0]))
-        well = outcome.result.status == "passed"
         if outcome.result.status == "failed" and record.status != "error":
             record.status = "error" if outcome.surroundings_failed else "failed"
-        for skipped, needed in self.schedule.ended(name, well=well):
+        for skipped, needed in self.schedule.ended(name, well=outcome.result.has_completed):
             record.notebooks[self._indices[skipped]].skipped_for = needed
             self.progress.skipped(skipped, needed)
 

@@ -5,6 +5,7 @@ once unchanged, and once per condition, with only that one changed. What differs
 Everything else may be due to the code: see `compare.causes`.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 
 from notebook_ci.compare import outputs
 from notebook_ci.compare.causes import causes
-from notebook_ci.compare.notebooks import is_compared
+from notebook_ci.compare.cells import is_compared
 from notebook_ci.compare.texts import Tolerance
 from notebook_ci.execute_notebook import machine
 from notebook_ci.notebooks.document import Document
@@ -111,11 +112,12 @@ class _Differing:
 
 def _differences(first: Outputs, other: Repetition, tolerance: Tolerance) -> dict[int, _Differing]:
     """Return how cells differ, by index: up to the one that failed, if one did."""
+    strict = dataclasses.replace(tolerance, is_exact=True)
     failed = (other.failure.cell or 1) - 1 if other.failure else math.inf
     found: dict[int, _Differing] = {}
     for index, stored in first.items():
         new = other.outputs.get(index, [])
-        if index < failed and (exact := outputs.compare(stored, new, None).differences):
+        if index < failed and (exact := outputs.compare(stored, new, strict).differences):
             more = f" (and {len(exact) - 1} more)" if len(exact) > 1 else ""
             is_close = not outputs.compare(stored, new, tolerance).differences
             found[index] = _Differing(exact[0].message + more, is_close)

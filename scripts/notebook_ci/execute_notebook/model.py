@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from notebook_ci.base.errors import InputError
 from notebook_ci.base.inputs import given
 from notebook_ci.base.values import (
     ATOL,
@@ -18,7 +19,7 @@ from notebook_ci.base.values import (
     choice,
 )
 from notebook_ci.base.yaml12 import Values
-from notebook_ci.execute_notebook.settings import COMPARE, FOR, ON_CELL_ERROR, SHELL_ERRORS
+from notebook_ci.execute_notebook.settings import COMPARE, FOR, KEEP, ON_CELL_ERROR, SHELL_ERRORS
 from notebook_ci.execute_notebook.sweep import SETS
 from notebook_ci.notebooks.inputs import NotebookInputs
 from notebook_ci.notebooks.settings import NotebookRule
@@ -123,8 +124,31 @@ class ExecuteInputs(NotebookInputs):
         COMPARE,
         "Whether a notebook fails if its outputs differ from those that are stored in its file. `numbers`: numbers may "
         "differ by `rtol` and `atol`. `strict`: they must be equal. `lax`: as `numbers`, but only in cells tagged "
-        "`compare-output`. `off`: outputs are not compared. See below.",
+        "`compare-output`. `ignore`: as `numbers`, but what differs is only a warning. `off`: outputs are not "
+        "compared. See below.",
         default="off",
+        tuning=True,
+    )
+    baseline: str = given(
+        PATH,
+        "With `compare`: executed notebooks of an earlier run, such as the last one of the base branch, to compare "
+        "with instead of the outputs stored in the files. A folder that has them in the same subfolders as the "
+        "originals, or a run directory. A notebook that it lacks is not compared, and a notice names it. See below.",
+        default="",
+        shown_default="the stored outputs",
+        tuning=True,
+    )
+    update: bool = given(
+        BOOLEAN,
+        "With `compare`: also write a copy of each notebook's file whose outputs differ, with the new ones, ready to "
+        "commit: in the folder `updated` of the stage's files. Nothing else in it changes.",
+        default=False,
+        tuning=True,
+    )
+    compare_keep: tuple[str, ...] = given(
+        KEEP,
+        "With `compare`: what counts as a change, although it differs in each run and is hidden otherwise. See below.",
+        default=(),
         tuning=True,
     )
     rtol: float = given(
@@ -194,3 +218,9 @@ class ExecuteInputs(NotebookInputs):
         "Also write each executed notebook as an HTML page. The page runs no scripts and loads nothing.",
         default=False,
     )
+
+    def check(self) -> None:
+        """See `StageInputs.check`."""
+        if self.update and self.baseline:
+            hint = "Leave out `update`: the outputs of a baseline are not stored in the notebooks' files."
+            raise InputError("`update` and `baseline` cannot be combined.", hint=hint)

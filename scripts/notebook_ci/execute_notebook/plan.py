@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from notebook_ci.base import yaml12
 from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, Problem
@@ -15,6 +15,7 @@ from notebook_ci.base.plan import Plan
 from notebook_ci.base.texts import did_you_mean, listed, quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.base.yaml12 import Values
+from notebook_ci.execute_notebook.baseline import Baseline, NoBaselineError
 from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.settings import OF_INPUTS, Settings, settings
 from notebook_ci.notebooks import document, order, parameters
@@ -36,6 +37,7 @@ if TYPE_CHECKING:  # a plan needs only the standard library
     from jupyter_client.kernelspec import KernelSpec
 
 MOST_LISTED = 10
+UPDATED = "updated"  # the folder of the copies that `update` writes
 HOW_TO_TAG = (
     "No notebook assigns a name in a cell tagged `parameters`. Tag the cell that holds the defaults: in JupyterLab, "
     "the gear icon on the right; in VS Code, `Mark Cell as Parameters` in the cell's menu."
@@ -52,6 +54,7 @@ class Execution:
     declared: tuple[str, ...] = ()  # names of the notebook's parameters
     parameters: Values = field(default_factory=dict)  # the declared ones that are set
     settings: Settings = field(default_factory=Settings)
+    baseline: Document | None = None  # of an earlier run; None: its outputs are compared with the stored ones
     kernel: "KernelSpec" = None  # None: not chosen yet, or it cannot be executed
 
     @property
@@ -92,7 +95,8 @@ class ExecutionPlan(Plan):
         if used := sorted({name for execution in self.executions for name in execution.parameters}):
             yield f"set parameters: {listed(used, MOST_LISTED)}"
         if compared := [each for each in self.executions if each.settings.compare != "off"]:
-            yield f"compare the outputs of {len(compared)} with the stored ones"
+            which = "those in the baseline" if compared[0].baseline else "the stored ones"
+            yield f"compare the outputs of {len(compared)} with {which}"
         if self.determinism:
             yield f"run each {self.determinism} times, to find outputs that differ"
         if self.missing:
@@ -113,7 +117,9 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     own, sets = inputs.parameters, inputs.sweep
     given = ({} if is_late else _parameters_file(inputs.parameters_file, cwd)) | own
     output_dir = cwd / inputs.output_dir if inputs.output_dir else None
+    baseline = Baseline(inputs.baseline, inputs.slug, cwd) if inputs.baseline else None
     outputs = [RunDirectory.location(inputs.run_dir, workspace), *([output_dir] if output_dir else [])]
+    outputs += [baseline.folder] if baseline else []
     if output_dir and cwd.resolve().is_relative_to(output_dir.resolve()):  # a later run would find outputs as notebooks
         raise InputError(
             f"`output-dir` is {quote(str(output_dir))}, which contains the notebooks.",
@@ -129,7 +135,12 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     matched = {glob: matching(glob, names) for rule in inputs.for_ for glob in rule.notebooks}
     executions = tuple(_with_settings(inputs, each, matched) for each in executions)
     _refuse_needed_failures(executions, needs)
-    _refuse_comparisons(executions)
+    _refuse_without_comparison(inputs, executions)
+    not_compared: list[Problem] = []
+    if baseline:
+        executions, not_compared = _with_baselines(executions, baseline, all_notebooks)
+    else:
+        _refuse_comparisons(executions)
     _refuse_clashes(executions, cwd, output_dir)
     swept = {name: value for values in sets.values() for name, value in values.items()}
     idle = _idle(given | swept, executions, all_notebooks)
@@ -157,7 +168,7 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
         changed_only=inputs.changed_only,
         determinism=inputs.determinism,
         missing=inputs.parameters_file if is_late else "",
-        problems=(*_second_cells(executions), *_without_code(executions), *notices),
+        problems=(*_second_cells(executions), *_without_code(executions), *not_compared, *notices),
     )
 
 
@@ -182,6 +193,42 @@ def _refuse_needed_failures(executions: Sequence[Execution], needs: Mapping[str,
                 f"`{each.path}` needs `{needed[0]}`, which `allow-failure` allows to fail.",
                 hint=f"Remove one of them from `needs`, or allow `{each.path}` to fail, too.",
             )
+
+
+def _refuse_without_comparison(inputs: ExecuteInputs, executions: Sequence[Execution]) -> None:
+    """Refuse inputs that are about comparing, if nothing is compared."""
+    given = [name for name in ("baseline", "update") if getattr(inputs, name)]
+    chosen = [inputs.compare, *(each.settings.compare for each in executions)]
+    if given and set(chosen) == {"off"} and not any("compare" in rule.settings for rule in inputs.for_):
+        what = f"`{given[0]}` is set, but `compare` is `off` for all notebooks."
+        raise InputError(what, hint="Set `compare`, such as `compare: numbers`.")
+    if inputs.update and any(each.output.startswith(f"{UPDATED}/") for each in executions):
+        what = f"The workspace has notebooks in `{UPDATED}`, a folder that `update` would write its copies to."
+        raise InputError(what, hint="Rename the folder, or leave out `update`.")
+
+
+def _with_baselines(
+    executions: Sequence[Execution], baseline: Baseline, all_notebooks: Callable[[], Sequence[str]]
+) -> tuple[tuple[Execution, ...], list[Problem]]:
+    """Return the executions with their baselines. One that has none is not compared, and a problem names it.
+
+    Raises InputError if no notebook has one: another folder is meant.
+    """
+    compared = [each.name for each in executions if each.settings.compare != "off"]
+    if not any(map(baseline.has, compared)) and not any(map(baseline.has, all_notebooks())):
+        raise baseline.without(compared or all_notebooks())
+    found: list[Execution] = []
+    problems: list[Problem] = []
+    for each in executions:
+        changes: dict[str, Any] = {}
+        if each.settings.compare != "off" and each.document:
+            try:
+                changes = {"baseline": baseline.read(each.name, each.parameters)}
+            except NoBaselineError as error:
+                changes = {"settings": dataclasses.replace(each.settings, compare="off")}
+                problems.append(Problem(severity=error.severity, message=str(error), file=each.path))
+        found.append(dataclasses.replace(each, **changes))
+    return tuple(found), problems
 
 
 def _refuse_comparisons(executions: Sequence[Execution]) -> None:

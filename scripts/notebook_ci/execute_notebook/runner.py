@@ -14,6 +14,7 @@ from notebook_ci.base import signals
 from notebook_ci.base.errors import Cancelled, CheckFailed, NotebookCiError, Severity
 from notebook_ci.base.files import is_full, sha256
 from notebook_ci.base.temporary import temporary_folder
+from notebook_ci.base.texts import listed, quote
 from notebook_ci.environments.interpreter import Interpreter, environment
 from notebook_ci.execute_notebook import failures, hooks, html
 from notebook_ci.execute_notebook.engine import PreparedNotebook, StoppedError
@@ -22,7 +23,7 @@ from notebook_ci.execute_notebook.kernels import UserKernelManager
 from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.outcome import Outcome, WorkerState, about, is_own
 from notebook_ci.execute_notebook.outputs import LiveLog
-from notebook_ci.execute_notebook.plan import Execution
+from notebook_ci.execute_notebook.plan import MOST_LISTED, UPDATED, Execution
 from notebook_ci.execute_notebook.watch import Watch
 from notebook_ci.notebooks import metrics
 from notebook_ci.notebooks.document import Document
@@ -170,33 +171,44 @@ class Executor:
             left = f"{result.cells - result.executed_cells} of {result.cells} code cells"
             self._report("warning", f"{left} did not run: {why}.")
         if result.status == "passed" and self.execution.settings.compare != "off":
-            self._compare(notebook)
+            self._compare(notebook, output.with_suffix(".changes.html"))
         if output.is_file():
             result.output = self._with_digest(output)
             if self.shared.inputs.html:
-                self._render(notebook, output.with_suffix(".html"))
+                page = output.with_suffix(".html")
+                result.html = self._created(page, lambda: html.render(notebook.nb, page))
 
-    def _compare(self, notebook: PreparedNotebook) -> None:
-        """Compare the outputs with the stored ones, and fail the notebook if they differ."""
-        # The conductor has imported it if it is needed.
-        from notebook_ci.compare import notebooks as comparison
-        from notebook_ci.compare.texts import Tolerance
+    def _compare(self, notebook: PreparedNotebook, page: Path) -> None:
+        """Compare the outputs with the stored ones or the baseline, and fail the notebook if they differ."""
+        from notebook_ci.execute_notebook import changes_page, comparing  # imported by the conductor if needed
 
-        settings, result = self.execution.settings, self._outcome.result
-        # They are the cells of the document: no parameters were injected, see `plan`.
-        new = [cell.get("outputs", []) for cell in notebook.nb.cells]
-        tolerance = Tolerance(settings.rtol, settings.atol)
-        result.comparison, found = comparison.compare(notebook.document, new, settings.compare, tolerance)
-        if notebook.bound.left_out:
-            found = [comparison.refused("Outputs were left out: more than `max-output`.", "Raise `max-output`.")]
-        if found:
+        result = self._outcome.result
+        found = comparing.compare(self.execution, notebook, self.shared.inputs.compare_keep)
+        result.comparison = found.comparison
+        if new_cells := found.comparison.not_in_baseline:
+            which = listed([str(each) for each in new_cells], MOST_LISTED)
+            self._report("notice", f"New cells, which the baseline does not have, are not compared: {which}.")
+        if not found.failures:
+            return
+        if found.changed:
+            found.comparison.page = self._created(page, lambda: changes_page.render(found, page))
+        if self.shared.inputs.update and not notebook.bound.left_out:
+            copy = self.shared.files.artifacts / UPDATED / result.path
+            if name := self._created(copy, lambda: comparing.write_update(notebook, found, copy)):
+                found.comparison.updated = name
+                found.failures[0].hint = f"If the new outputs are right, commit the copy {quote(name)} of the run."
+        if self.execution.settings.compare == "ignore":
+            for each in found.failures:
+                self._outcome.problems.append(
+                    about(result, "warning", each.message, hint=each.hint, title=each.title, line=each.line)
+                )
+        else:
             result.status = "failed"
-            result.failure, *result.other_failures = found
+            result.failure, *result.other_failures = found.failures
 
     def _repeat(self, notebook: PreparedNotebook) -> None:
         """Execute the notebook again under other conditions, and warn about the cells whose outputs differ."""
-        from notebook_ci.compare.texts import Tolerance
-        from notebook_ci.execute_notebook import determinism
+        from notebook_ci.execute_notebook import comparing, determinism  # imported by the conductor, see there
 
         shared, settings = self.shared, self.execution.settings
         inputs = dataclasses.replace(shared.inputs, determinism=0, html=False, log_outputs=False)
@@ -224,7 +236,7 @@ class Executor:
                 repeat,
                 shared.environ,
                 runs=shared.inputs.determinism,
-                tolerance=Tolerance(settings.rtol, settings.atol),
+                tolerance=comparing.tolerated(settings, shared.inputs.compare_keep),
             )
         except (StoppedError, RecursionError) as error:  # or an output is nested too deeply
             self._report("warning", f"The notebook could not be repeated: {error}")
@@ -235,13 +247,15 @@ class Executor:
             title = f"Output differs between runs in cell {each.cell}"
             self._report("warning", message, hint, title=title, line=each.line)
 
-    def _render(self, notebook: PreparedNotebook, page: Path) -> None:
+    def _created(self, path: Path, write: Callable[[], None]) -> str:
+        """Write a file that does not decide whether the notebook passed. Returns its name in the record."""
         try:
-            html.render(notebook.nb, page)
-            self._outcome.result.html = self._with_digest(page)
-        except Exception as error:  # noqa: BLE001 - a page does not decide whether the notebook passed
-            why = f"The page {page.name} could not be created: {type(error).__name__}: {error}."
+            write()
+            return self._with_digest(path)
+        except Exception as error:  # noqa: BLE001 - what a notebook displays can break any library
+            why = f"`{path.name}` could not be created: {type(error).__name__}: {error}."
             self._report("warning", why, "The executed notebook itself is complete.")
+            return ""
 
     def _with_digest(self, path: Path) -> str:
         """Record the digest of an output file, and return its name in the record."""

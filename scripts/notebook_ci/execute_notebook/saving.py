@@ -40,7 +40,7 @@ class Saver(NotebookExecutionManager):  # type: ignore[misc] # papermill has no 
             return
         output = Path(self.output_path)
         try:
-            write(output, _as_json(masked(self.nb)) + "\n")
+            write(output, saved(self.nb) + "\n")
         except OSError as error:
             raise unwritable(f"The executed notebook `{output}` cannot be saved", output, error, OUTPUT_DIR) from error
         self.last_save_time = now
@@ -87,8 +87,9 @@ def errors_shown(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
     return [error for error in errors if error.ename != EXIT or error.evalue not in SUCCESS]
 
 
-def _as_json(nb: nbformat.NotebookNode) -> str:
-    """Return a notebook as strict JSON: NaN and infinities become text, because JSON does not have them."""
+def saved(nb: nbformat.NotebookNode) -> str:
+    """Return a notebook as strict JSON: NaN and infinities become text. Credentials are hidden."""
+    nb = masked(nb)
     # `nbformat.writes` would also validate the notebook, and warn of its author's mistakes.
     try:
         return str(nbformat.v4.writes(nb, allow_nan=False))

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from notebook_ci.base.values import ATOL, RETRIES, RTOL, SECONDS, Kind, choice
+from notebook_ci.base.values import ATOL, RETRIES, RTOL, SECONDS, Kind, choice, several
+from notebook_ci.compare import normalise
 from notebook_ci.notebooks.settings import METADATA, OF_JOBS, OWN, NotebookRule, checked, kind_of_rules
 from notebook_ci.records.execute_notebook import ALLOW
 from notebook_ci.records.record import now
@@ -27,7 +28,8 @@ def _last_day(value: object) -> date | None:
 
 ON_CELL_ERROR = choice("stop", "continue")
 SHELL_ERRORS = choice("warn", "fail", "ignore")
-COMPARE = choice("off", "numbers", "strict", "lax")
+COMPARE = choice("off", "numbers", "strict", "lax", "ignore")
+KEEP = several(*normalise.NAMES)
 KINDS: Mapping[str, Kind] = {
     "cell-timeout": SECONDS,
     "notebook-timeout": SECONDS,

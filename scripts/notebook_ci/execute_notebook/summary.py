@@ -21,7 +21,7 @@ def _compared(record: ExecuteRecord) -> str:
     if not found:
         return ""
     not_compared = sum(each.not_compared for each in found)
-    left_out = f" (without {not_compared} changed images or similar contents)" if not_compared else ""
+    left_out = f" (without {not_compared} changed videos, widgets or similar contents)" if not_compared else ""
     return f", outputs of {count(sum(each.compared for each in found), 'cell')} compared{left_out}"
 
 
@@ -66,7 +66,20 @@ def section(record: ExecuteRecord) -> list[str]:
     header = ["notebook", "cells run", "time", "failure"]
     if not any(row[-1] for row in rows):
         header, rows = header[:-1], [row[:-1] for row in rows]
-    return [table(header, rows), *failed[:MOST_LISTED], rest(len(failed) - MOST_LISTED), _between_runs(record)]
+    shown = [table(header, rows), *failed[:MOST_LISTED], rest(len(failed) - MOST_LISTED)]
+    return [*shown, _between_runs(record), *_files(record)]
+
+
+def _files(record: ExecuteRecord) -> list[str]:
+    """Say where the files are that show the changed outputs."""
+    found = [each.comparison for each in record.notebooks if each.comparison]
+    named = {
+        "Old and new outputs side by side": [name(each.page) for each in found if each.page],
+        "Copies with the new outputs, to commit if they are right": [
+            name(each.updated) for each in found if each.updated
+        ],
+    }
+    return [f"{what}: {listed(files, MOST_LISTED)} (run directory)" for what, files in named.items() if files]
 
 
 def _between_runs(record: ExecuteRecord) -> str:

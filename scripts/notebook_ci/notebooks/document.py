@@ -32,6 +32,7 @@ class Cell:
     kind: str  # `code`, `markdown` or `raw`
     source: str
     tags: frozenset[str]
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,12 @@ def is_python(document: Document) -> bool:
 
 def kernel_name(document: Document) -> str | None:
     return _text_in(document.metadata.get("kernelspec"), "name")
+
+
+def kernel_language(metadata: Mapping[str, Any]) -> str | None:
+    """Return the language of the kernel that executed a notebook last, in lower case; None if it does not say."""
+    name = _text_in(metadata.get("language_info"), "name")
+    return name.lower().replace("ipython", "python") if name else None
 
 
 def python_version(document: Document) -> str | None:
@@ -235,7 +242,8 @@ class _Reader:
         if self._is_text and _lost_tags.search(str(metadata.get("incorrectly_encoded_metadata"))):
             line, hint = self._positions[index].line, 'Write names in quotes: `tags=["parameters"]`.'
             raise self._cell_error(index, "has tags that jupytext cannot read", hint=hint, line=line)
-        return Cell(index, kind, self._source(index, value), frozenset(tags))
+        name = value.get("id")
+        return Cell(index, kind, self._source(index, value), frozenset(tags), name if isinstance(name, str) else "")
 
     def _source(self, index: int, cell: dict[str, Any]) -> str:
         source = cell.get("source")

@@ -48,12 +48,15 @@ class Failure:
 
 @dataclass(kw_only=True)
 class Comparison:
-    """How the outputs of an execution differ from those that are stored in the notebook's file."""
+    """How the outputs of an execution differ from those stored in the notebook's file, or from those of a baseline."""
 
     # Number of code cells that are `same`, `within-tolerance`, `changed`, `new` (outputs that were not stored), `gone`,
     # `error` (another error, or none), `ignored`.
     cells: dict[str, int] = field(default_factory=dict)
-    not_compared: int = 0  # images, widgets and similar contents with other bytes, which are not compared
+    not_compared: int = 0  # videos, widgets and similar contents with other bytes, which are not compared
+    page: str = ""  # the old and the new outputs of the cells that differ; empty: none differ
+    updated: str = ""  # a copy of the notebook's file with the new outputs
+    not_in_baseline: list[int] = field(default_factory=list)  # cells, from 1: new ones, which are not compared
 
     @property
     def compared(self) -> int:
@@ -108,6 +111,12 @@ class NotebookResult:
     @property
     def failures(self) -> list[Failure]:
         return [self.failure, *self.other_failures] if self.failure else []
+
+    @property
+    def has_completed(self) -> bool:
+        """Whether all cells ran: what failed, if anything, are only the expectations of its outputs or its failure."""
+        ran: tuple[FailureKind, ...] = ("changed-output", "not-compared", "unexpected-pass")
+        return self.status == "passed" or bool(self.failure and self.failure.kind in ran)
 
     @property
     def is_flaky(self) -> bool:

@@ -108,7 +108,7 @@ def _toml(text: str, name: str) -> dict[str, Any] | None:
 
 def _notebooks(inputs: PytestInputs, workspace: Workspace) -> tuple[str, ...]:
     """Return the notebooks for nbval. Raises InputError if the outputs of one are not stored."""
-    from notebook_ci.compare.notebooks import HOW_TO_STORE, is_stripped  # rarely needed
+    from notebook_ci.compare.cells import HOW_TO_STORE, is_stripped  # rarely needed
 
     cwd = workspace.cwd
     found = select(inputs.notebooks, inputs.exclude, cwd, [RunDirectory.location(inputs.run_dir, workspace)])

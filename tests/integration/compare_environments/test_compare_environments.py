@@ -114,6 +114,8 @@ def test_all_runs_are_kept(compared: tuple[Workspace, Done]) -> None:
     assert len(list(run.glob("execute-notebook-trial-*.json"))) == done.record["trials"]
     for name in ("base", "head", "base-again"):
         assert (run / "compare-environments" / name / "differs.ipynb").is_file()
+    page = (run / "compare-environments" / "head" / "differs.changes.html").read_text()
+    assert "<del>-1.0</del>\n<ins>+2.0</ins>" in page
     assert not workspace.leftovers()
 
 

@@ -1,5 +1,6 @@
 """Stored outputs compared with those of a run, with real kernels."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ NOTEBOOKS = {
     "random": notebook(stored("import uuid\nprint(uuid.uuid4())", out("b1946ac9-2492-4d23-a7d0-5c2c0b1f7f5a\n"))),
     "fails": notebook(stored("1 / 0", out("a\n"))),
     "off": notebook("print('a')"),
+    "warned": notebook(stored("print('a')", out("b\n"))),
 }
 TOML = """
 [execute-notebook]
@@ -68,16 +70,25 @@ compare = "strict"
 [[execute-notebook.for]]
 notebooks = "off.ipynb"
 compare = "off"
+[[execute-notebook.for]]
+notebooks = "warned.ipynb"
+compare = "ignore"
+[execute-notebook.needs]
+"equal.ipynb" = ["changed.ipynb"]
 """
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory, kernel: Path) -> tuple[Path, Done]:
-    workspace = Workspace(tmp_path_factory.mktemp("compare"))
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return Workspace(tmp_path_factory.mktemp("compare"))
+
+
+@pytest.fixture(scope="module")
+def ran(workspace: Workspace, kernel: Path) -> tuple[Path, Done]:
     for name, content in NOTEBOOKS.items():
         workspace.write(f"{name}.ipynb", content)
     workspace.write("notebook-ci.toml", TOML)
-    return workspace.folder, workspace.run("execute-notebook", {"python": str(kernel)})
+    return workspace.folder, workspace.run("execute-notebook", {"python": str(kernel), "update": "true"})
 
 
 def failures(done: Done, name: str) -> list[tuple[str, str]]:
@@ -90,7 +101,8 @@ def test_equal_outputs_pass(ran: tuple[Path, Done]) -> None:
     _, done = ran
     result = done.notebooks["equal.ipynb"]
     assert (result["status"], failures(done, "equal")) == ("passed", []), done.log
-    assert result["comparison"] == {"cells": {"ignored": 1, "within-tolerance": 1, "same": 3}, "not_compared": 0}
+    assert done.notebooks["changed.ipynb"]["status"] == "failed", "which it needs; but all its cells ran"
+    assert result["comparison"]["cells"] == {"ignored": 1, "within-tolerance": 1, "same": 3}
     assert (done.notebooks["off.ipynb"]["status"], done.notebooks["off.ipynb"]["comparison"]) == ("passed", None)
 
 
@@ -101,7 +113,7 @@ def test_other_outputs_fail_on_the_lines_of_the_stored_ones(ran: tuple[Path, Don
     changed, new, gone = [each for each in done.annotations() if each.place[0] == "changed.ipynb"]
     assert changed.properties["title"] == "Output changed in cell 2"
     assert changed.message.startswith("output 1: column `price`, row `3`: `10.5` became `11.2` If the new")
-    assert "save it with its outputs" in changed.message
+    assert "commit the copy `execute-notebook/updated/changed.ipynb` of the run" in changed.message
     assert changed.place[1] == line_of(path, '"output_type": "display_data"') - 1
     assert new.message.startswith("`stderr` is new: `cell.py:2: UserWarning: late")
     assert new.place[1] == line_of(path, "import warnings")
@@ -130,3 +142,50 @@ def test_what_fails_a_notebook(ran: tuple[Path, Done], name: str, kind: str, sai
     assert message.startswith(said)
     repeated = done.notebooks[f"{name}.ipynb"]["earlier_failures"]
     assert bool(repeated) is (name == "fails"), "a changed output must not pass by chance"
+
+
+def test_what_differs_may_be_only_a_warning(ran: tuple[Path, Done]) -> None:
+    _, done = ran
+    result = done.notebooks["warned.ipynb"]
+    assert (result["status"], result["comparison"]["cells"]) == ("passed", {"changed": 1})
+    [warning] = [each for each in done.annotations("warning") if each.place[0] == "warned.ipynb"]
+    assert (warning.properties["title"], warning.message[:30]) == (
+        "Output changed in cell 1",
+        "`stdout`: `b` became `a` If th",
+    )
+
+
+def test_a_page_and_a_copy_have_the_new_outputs(ran: tuple[Path, Done]) -> None:
+    folder, done = ran
+    run = Path(done.outputs["record"]).parent
+    for name in NOTEBOOKS:
+        comparison = done.notebooks[f"{name}.ipynb"]["comparison"] or {"page": "", "updated": ""}
+        assert bool(comparison["page"]) is (name in {"changed", "strict", "ended", "random", "warned"})
+        assert bool(comparison["updated"]) is (bool(comparison["page"]) or name == "stripped")
+    page = (run / done.notebooks["strict.ipynb"]["comparison"]["page"]).read_text()
+    assert "<del>-0.3</del>\n<ins>+0.30000000000000004</ins>" in page
+    copy = json.loads((run / "execute-notebook" / "updated" / "changed.ipynb").read_text())
+    source = json.loads((folder / "changed.ipynb").read_text())
+    assert copy["cells"][0] == source["cells"][0], "it is the same"
+    assert "11.2" in json.dumps(copy["cells"][1]["outputs"])
+    assert [len(cell["outputs"]) for cell in copy["cells"]] == [1, 1, 1, 0]
+    stripped = json.loads((run / "execute-notebook" / "updated" / "stripped.ipynb").read_text())
+    assert stripped["cells"][0]["outputs"][0]["text"] == ["a\n"]
+
+
+def test_an_earlier_run_is_a_baseline(workspace: Workspace, kernel: Path, ran: tuple[Path, Done]) -> None:
+    _, earlier = ran
+    workspace.write("cells.ipynb", notebook("print('a')"))
+    names = "cells.ipynb\nstripped.ipynb\nrandom.ipynb\nequal.ipynb\nfails.ipynb"
+    inputs = {"python": str(kernel), "notebooks": names, "baseline": str(Path(earlier.outputs["record"]).parent)}
+    done = workspace.run("execute-notebook", inputs)
+    result = done.notebooks["stripped.ipynb"]
+    assert (result["status"], result["comparison"]["cells"]) == ("passed", {"same": 1}), done.log
+    assert done.notebooks["equal.ipynb"]["comparison"]["cells"] == {"ignored": 1, "same": 4}
+    [(kind, message)] = failures(done, "random")
+    assert kind == "changed-output"
+    assert message.startswith("`stdout`: `")
+    assert [each.message for each in done.annotations("notice") if "baseline" in each.message] == [
+        "`cells.ipynb` is not in the baseline. Its outputs are not compared."
+    ]
+    assert "`fails.ipynb` failed in the baseline" in done.log

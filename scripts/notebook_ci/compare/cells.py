@@ -1,0 +1,71 @@
+"""Which cells of a notebook are compared, and with which cells of another version of it. Needs no library."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
+from typing import Any
+
+from notebook_ci.notebooks.document import Cell, Document
+from notebook_ci.notebooks.imports import SKIPPED
+
+# The second of each, and the comments, are nbval's.
+CHECKED = frozenset({"compare-output", "nbval-check-output"})
+IGNORED = frozenset({"compare-ignore", "nbval-ignore-output"})
+_COMMENT = re.compile(r"^[ \t]*#[ \t]*NBVAL_(CHECK|IGNORE)_OUTPUT[ \t]*$", re.MULTILINE)
+INJECTED = "injected-parameters"  # papermill's tag of the cell that it adds
+HOW_TO_STORE = "run the notebook in Jupyter, save it with its outputs, and commit it"
+
+
+def with_code(document: Document) -> list[Cell]:
+    return [cell for cell in document.cells if cell.kind == "code" and cell.source.strip()]
+
+
+def is_compared(cell: Cell, policy: str) -> bool:
+    marks = set(_COMMENT.findall(cell.source))
+    if SKIPPED in cell.tags:
+        return False
+    if cell.tags & CHECKED or "CHECK" in marks:
+        return True
+    return policy != "lax" and not (cell.tags & IGNORED or "IGNORE" in marks)
+
+
+def stored_outputs(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = cell.get("outputs")
+    return [output for output in found if isinstance(output, dict)] if isinstance(found, list) else []
+
+
+def has_run(cell: Mapping[str, Any]) -> bool:
+    """Return whether a stored cell has outputs or a count."""
+    return bool(stored_outputs(cell)) or cell.get("execution_count") is not None
+
+
+def is_stripped(document: Document, policy: str) -> bool:
+    """Return whether outputs would be compared, but none are stored."""
+    stored, cells = json.loads(document.text)["cells"], with_code(document)
+    return any(is_compared(cell, policy) for cell in cells) and not any(has_run(stored[cell.index]) for cell in cells)
+
+
+def counterparts(old: Document, new: Document) -> list[int | None]:
+    """Return, per cell of `new`, the index of the same cell in `old`; None: there is none.
+
+    It is the one with the same ID, else with the same source. Of the others, those between the same cells are taken in
+    their order: their sources have changed.
+    """
+    found: list[int | None] = [None] * len(new.cells)
+    by_id = {cell.id: cell for cell in reversed(_code(old)) if cell.id}
+    for cell in _code(new):
+        if same := by_id.pop(cell.id, None):
+            found[cell.index] = same.index
+    before = [cell for cell in _code(old) if cell.index not in found]
+    after = [cell for cell in _code(new) if found[cell.index] is None]
+    matcher = SequenceMatcher(None, [cell.source for cell in before], [cell.source for cell in after], autojunk=False)
+    for kind, start, end, new_start, new_end in matcher.get_opcodes():
+        if kind in {"equal", "replace"}:
+            for was, cell in zip(before[start:end], after[new_start:new_end], strict=False):
+                found[cell.index] = was.index
+    return found
+
+
+def _code(document: Document) -> Sequence[Cell]:
+    return [cell for cell in document.cells if cell.kind == "code" and INJECTED not in cell.tags]

@@ -1,0 +1,50 @@
+"""Compares the outputs of an execution. It imports all that `notebook_ci.compare` needs."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from notebook_ci.base.files import write
+from notebook_ci.compare import notebooks
+from notebook_ci.compare.notebooks import Differences
+from notebook_ci.compare.texts import Tolerance
+from notebook_ci.compare.updating import updated
+from notebook_ci.execute_notebook.engine import PreparedNotebook
+from notebook_ci.execute_notebook.plan import Execution
+from notebook_ci.execute_notebook.saving import saved
+from notebook_ci.execute_notebook.settings import Settings
+from notebook_ci.notebooks.document import kernel_language
+
+
+def compare(execution: Execution, notebook: PreparedNotebook, keep: Iterable[str]) -> Differences:
+    """Compare the outputs of an execution with those of its baseline; if it has none, with the stored ones.
+
+    `keep` names what counts although it differs in each run.
+    """
+    if notebook.bound.left_out:
+        return notebooks.refused("Outputs were left out: more than `max-output`.", "Raise `max-output`.")
+    # As the baseline was saved: without credentials, and without NaN in JSON.
+    cells = json.loads(saved(notebook.nb))["cells"] if execution.baseline else notebook.nb.cells
+    origins = zip(notebook.origins, cells, strict=True)
+    new = [cell.get("outputs", []) for origin, cell in origins if origin is not None]
+    language = kernel_language(notebook.nb.metadata)
+    settings = execution.settings
+    tolerance = tolerated(settings, keep)
+    return notebooks.compare(
+        notebook.document, new, settings.compare, tolerance, baseline=execution.baseline, language=language
+    )
+
+
+def tolerated(settings: Settings, keep: Iterable[str]) -> Tolerance:
+    return Tolerance(settings.rtol, settings.atol, keep=frozenset(keep))
+
+
+def write_update(notebook: PreparedNotebook, found: Differences, path: Path) -> None:
+    """Write a copy of the notebook's file with the outputs that differ; with all of them if none could be compared.
+
+    Raises OSError if it cannot be written.
+    """
+    cells = dict(enumerate(json.loads(saved(notebook.nb))["cells"]))
+    changed = [each.cell.index for each in found.changed] or list(cells)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, updated(notebook.document.text, {index: cells[index] for index in changed}))
