@@ -117,6 +117,12 @@ CHECK_IMPORTS = Contender(
     f'"$OURS" {shlex.quote(str(Path(__file__).with_name("check_imports.py")))} "$PEERS"',
     says="{count} notebooks checked",
 )
+COMPARE = Contender(
+    "comparison, as a command of its own",
+    f'"$OURS" {shlex.quote(str(Path(__file__).with_name("compare_outputs.py")))}',
+    before=OURS.command,
+    says="{count} notebooks and {count} plots compared",
+)
 # Installing: each contender has a home and caches of its own, where the chain does not look for notebooks. What they
 # install, and `$UV`, comes from `environments`.
 LOCKED = "a hashed lock of 64 packages"
@@ -247,6 +253,13 @@ WORKS = [
         contenders=[CHECK_IMPORTS],
         promises=[Limit(CHECK_IMPORTS, 1)],
         fewest_rounds=5,
+    ),
+    Work(
+        name="compare",
+        title="outputs of 100 notebooks with a table and a plot, compared with others",
+        notebooks=notebooks.importing(100),
+        contenders=[COMPARE],
+        promises=[],  # the page has only what a whole run has measured; the aim is 10 s
     ),
     Work(
         name="launcher",
