@@ -84,7 +84,7 @@ def test_nbval_gets_the_notebooks_that_are_executed(folder: Path, stored: str) -
     assert planned(folder, "--nbval=lax", "--notebooks=b.ipynb", "--exclude=x.ipynb").notebooks == ("b.ipynb",)
 
 
-STRIPPED = f"`a.ipynb` has no stored outputs, so nbval cannot compare them. To store them, {HOW_TO_STORE}. Or add it"
+STRIPPED = f"`a.ipynb` has no stored outputs, so nbval cannot compare them. To store them, {HOW_TO_STORE}. Or: Add"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,14 @@ STRIPPED = f"`a.ipynb` has no stored outputs, so nbval cannot compare them. To s
             ["--nbval", "strict", "--notebooks", "b.py"],
             "`b.py` is a text file, which stores no outputs, so nbval cannot",
         ),
-        (["--nbval", "lax", "--nbval-sanitize", "x.cfg"], "`x.cfg` does not exist. Correct `nbval-sanitize`."),
+        (
+            ["--nbval", "strict", "--notebooks", "of_r.ipynb"],
+            "`of_r.ipynb` is written in `r`, which nbval would run as Python. Add it to `exclude` in `[test-notebook]`",
+        ),
+        (
+            ["--nbval", "lax", "--nbval-sanitize", "x.cfg", "--exclude", "of_r.ipynb"],
+            "`x.cfg` does not exist. Correct `nbval-sanitize`.",
+        ),
         (
             ["--nbval-sanitize", "x.cfg"],
             "`nbval-sanitize` is set, but `nbval` is off. Set `nbval` to `strict` or `lax`.",
@@ -116,6 +123,7 @@ STRIPPED = f"`a.ipynb` has no stored outputs, so nbval cannot compare them. To s
 )
 def test_wrong_inputs(folder: Path, flags: list[str], said: str) -> None:
     write(folder, {"a.ipynb": notebook("1"), "tests/test_a.py": "", "b.py": "# %%\n1\n"})
+    write(folder, {"of_r.ipynb": notebook("1", kernelspec={"language": "R"})})
     with pytest.raises(InputError) as caught:
         plan(folder, *flags)
     assert f"{caught.value.message} {caught.value.hint}".startswith(said)

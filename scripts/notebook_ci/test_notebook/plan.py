@@ -22,6 +22,7 @@ from notebook_ci.test_notebook.model import PytestInputs
 FOLDER = "tests"
 MOST_LISTED = 10
 NO_TESTS = f"There is nothing to test: no folder `{FOLDER}`, and no `testpaths` in pytest's configuration."
+_EXCLUDE = "Add it to `exclude` in `[test-notebook]`, or turn `nbval` off."
 # Where pytest looks for its configuration, in its order, and the table; the first file that has it counts.
 _INI = {"pytest.ini": "pytest", ".pytest.ini": "pytest", "tox.ini": "pytest", "setup.cfg": "tool:pytest"}
 _CONFIGURATIONS = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
@@ -114,13 +115,14 @@ def _notebooks(inputs: PytestInputs, workspace: Workspace) -> tuple[str, ...]:
     found = select(inputs.notebooks, inputs.exclude, cwd, [RunDirectory.location(inputs.run_dir, workspace)])
     for path in found:
         if PurePosixPath(path).suffix != SUFFIX:
-            hint = "Add it to `exclude` in `[test-notebook]`, or turn `nbval` off."
-            raise InputError(f"`{path}` is a text file, which stores no outputs, so nbval cannot check it.", hint=hint)
+            message = f"`{path}` is a text file, which stores no outputs, so nbval cannot check it."
+            raise InputError(message, hint=_EXCLUDE)
         with contextlib.suppress(CheckFailed):  # not a valid notebook: nbval says so, too
-            if is_stripped(document.read(Path(path)), inputs.nbval):
-                raise InputError(
-                    f"`{path}` has no stored outputs, so nbval cannot compare them.",
-                    hint=f"To store them, {HOW_TO_STORE}. Or add it to `exclude` in `[test-notebook]`.",
-                    file=path,
-                )
+            read = document.read(Path(path))
+            if not document.is_python(read):
+                message = f"`{path}` is written in `{document.language(read)}`, which nbval would run as Python."
+                raise InputError(message, hint=_EXCLUDE, file=path)
+            if is_stripped(read, inputs.nbval):
+                message = f"`{path}` has no stored outputs, so nbval cannot compare them."
+                raise InputError(message, hint=f"To store them, {HOW_TO_STORE}. Or: {_EXCLUDE}", file=path)
     return tuple(found)
