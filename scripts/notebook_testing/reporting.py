@@ -7,8 +7,10 @@ reads the file.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -61,6 +63,8 @@ class Reporting:
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed:
             self.tell("not-collected", test=report.nodeid, **_failure(report.longrepr))
+        else:
+            self.tell("loaded", test=report.nodeid)
 
     def pytest_collection_finish(self, session: Any) -> None:
         self.tell("collected", tests=[item.nodeid for item in session.items])
@@ -123,6 +127,9 @@ def _lines(frames: Iterable[tuple[Any, Any]]) -> list[dict[str, Any]]:
 
 def main() -> None:
     layer, file, results, *arguments = sys.argv[1:]
+    if hasattr(faulthandler, "register"):  # not on Windows
+        # If pytest is ended, the log says where it was. A copy: pytest captures the usual one.
+        faulthandler.register(signal.SIGTERM, os.dup(2), chain=True)
     data = f"{file}.coverage"
     in_worker = f"import sys; sys.dont_write_bytecode = True; sys.path.append({layer!r})"  # as in this process
     if results:

@@ -184,6 +184,29 @@ def test_a_run_that_is_not_complete(
     assert (type(error), error.message) == (kind, message)
 
 
+DUMP = """\
+Thread 0x7f (most recent call first):
+  File "/lib/python3/site-packages/broken/plugin.py", line 3 in wait
+  File "{}/analysis.py", line 7 in <module>
+  File "{}/tests/conftest.py", line 2 in <module>
+"""
+SILENT = "pytest was killed: it ran no test and imported no file for more than 10 times `test-timeout`."
+
+
+@pytest.mark.parametrize(
+    ("said", "output", "place"),
+    [([], DUMP, ("analysis.py", 7)), (PASSED, "", (None, None)), (PASSED[:-1], "", (None, None))],
+)
+def test_pytest_that_hangs_without_a_test(
+    folder: Path, said: Sequence[Said], output: str, place: tuple[str | None, int | None]
+) -> None:
+    """While it loads files, or because a thread does not end."""
+    _, shown, error = judged(judgement(folder, said, -15, output.format(folder, folder), timed_out=True))
+    assert not shown
+    assert isinstance(error, CheckFailed)
+    assert (error.message, error.file, error.line) == (SILENT, *place)
+
+
 def test_pytest_that_did_not_begin(folder: Path) -> None:
     found = judgement(folder, [], 1, "Traceback\nModuleNotFoundError: No module named 'x'\n")
     found.session.events.clear()
@@ -269,4 +292,5 @@ def test_the_time_of_a_test_ends_with_it_or_with_its_worker(folder: Path) -> Non
     crashed = {**ran()[1], "when": "???", "outcome": "failed"}
     assert DeadlineOfTests(session([begun], folder), -60).left < 0
     for last in (ended, crashed):
-        assert DeadlineOfTests(session([begun, last], folder), 60).left > 60
+        assert 600 < DeadlineOfTests(session([begun, last], folder), 60).left < 606
+    assert DeadlineOfTests(session([begun, ended], folder), -1).left < 0

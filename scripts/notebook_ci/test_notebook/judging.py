@@ -14,7 +14,7 @@ from notebook_ci.notebooks.tracebacks import shorten
 from notebook_ci.records.test_notebook import CaseResult, CaseStatus
 from notebook_ci.test_notebook import locating
 from notebook_ci.test_notebook.plan import PytestPlan
-from notebook_ci.test_notebook.session import Event, Session
+from notebook_ci.test_notebook.session import SILENCE, Event, Session
 
 # Exit codes of pytest.
 WRONG_USE, NO_TESTS = 4, 5
@@ -91,7 +91,7 @@ class Judgement:
         """Return what else is wrong: why the results are not complete, or what pytest failed for besides its tests."""
         if broken := next(self.session.of("broken"), None):
             return self._broken(broken)
-        if not self._is_finished:
+        if self.ended.timed_out or not self._is_finished:
             return None if self._stopped else self._unfinished()
         not_run = [case.test for case in cases if case.status == "not-run"]
         if has_failures:  # after which pytest may stop
@@ -103,6 +103,14 @@ class Judgement:
             hint = "The lines above say why: the threshold of a plugin, for example."
             return CheckFailed(message, hint=hint)
         return self._not_measured() if self.measures else None
+
+    def _silent(self) -> NotebookCiError:
+        file, line = locating.innermost(locating.dumped(self.ended.output), self.cwd) or (None, None)
+        message = (
+            f"pytest was killed: it ran no test and imported no file for more than {SILENCE} times `test-timeout`."
+        )
+        hint = "Look for code that runs on import, and for threads that do not end, or increase `test-timeout`."
+        return CheckFailed(message, hint=hint, file=file, line=line)
 
     def _not_measured(self) -> NotebookCiError | None:
         found = next(self.session.of("coverage"), None)
@@ -125,6 +133,8 @@ class Judgement:
         return SurroundingsError(message, hint=hint)
 
     def _unfinished(self) -> NotebookCiError:
+        if self.ended.timed_out:
+            return self._silent()
         refusals: list[str] = _REFUSAL.findall(self.ended.output)
         if self.ended.returncode == WRONG_USE and refusals:
             hint = "Correct `tests`, `pytest-args`, or the configuration of pytest."

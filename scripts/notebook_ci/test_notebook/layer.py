@@ -3,7 +3,6 @@
 import re
 import shutil
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from notebook_ci.base.context import Context
@@ -20,12 +19,6 @@ OWN = Path(__file__).parents[2] / "notebook_testing"
 _INSTALLS = re.compile(r"^ \+ ([\w.-]+)==(\S+)", re.MULTILINE)  # of `uv pip install --dry-run` (0.13)
 
 
-@dataclass(frozen=True)
-class Layer:
-    path: Path  # a folder that comes last where Python looks for modules
-    added: dict[str, str]  # version by name of the packages in it
-
-
 def needed(inputs: PytestInputs) -> list[str]:
     used = {
         "pytest": True,
@@ -37,10 +30,11 @@ def needed(inputs: PytestInputs) -> list[str]:
     return [name for name, is_used in used.items() if is_used]
 
 
-def create(packages: Collection[str], python: Path, folder: Path, context: Context) -> Layer:
+def create(packages: Collection[str], python: Path, folder: Path, context: Context) -> dict[str, str]:
     """Install those packages that the environment of `python` lacks, and what they need, into `folder`.
 
-    It is never reused: it takes a second, and nobody can have changed it. Raises SurroundingsError.
+    Returns their versions. It is never reused: it takes a second, and nobody can have changed it. Raises
+    SurroundingsError.
     """
     installed = describe(python).packages
     for name in installed.keys() & packages:
@@ -48,7 +42,7 @@ def create(packages: Collection[str], python: Path, folder: Path, context: Conte
     missing = [name for name in packages if name not in installed]
     added = _install(missing, installed, python, folder, context) if missing else {}
     shutil.copytree(OWN, folder / OWN.name, ignore=shutil.ignore_patterns("__pycache__"))
-    return Layer(folder, added)
+    return added
 
 
 def _install(

@@ -17,6 +17,9 @@ _CELL = re.compile(r"::Cell (\d+)$")  # as nbval (0.11) names its tests
 _FRAME = re.compile(
     r'^(?:(?!E )(?P<path>\S[^\n:]*):(?P<line>\d+): |E +File "(?P<file>[^"]+)", line (?P<number>\d+))', re.MULTILINE
 )
+# As faulthandler shows where a process was when it got a signal: in ASCII, the innermost frame first.
+_DUMPED = re.compile(r'^  File "(.+)", line (\d+) in ', re.MULTILINE)
+_ESCAPED = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4})")
 _ERROR = re.compile(r"^E +(.*\S)", re.MULTILINE)
 _NOT_OWN = re.compile(r"(^|/)(site-packages|\.notebook-ci|\.venv|venv)/")
 
@@ -39,6 +42,15 @@ def innermost(frames: Sequence[Spot], cwd: Path) -> Spot | None:
     """Return the last frame in a file of the workspace."""
     inside = [(name, line) for path, line in frames if (name := relative(cwd / path, cwd))]
     return inside[-1] if inside else None
+
+
+def dumped(output: str) -> list[Spot]:
+    """Return the frames that faulthandler has shown, the innermost last."""
+    frames = [
+        (_ESCAPED.sub(lambda found: chr(int(found[0].lstrip("\\xu"), 16)), path), int(line))
+        for path, line in _DUMPED.findall(output)
+    ]
+    return frames[::-1]
 
 
 def relative(path: Path, cwd: Path) -> str | None:

@@ -39,8 +39,8 @@ class PytestInputs(SelectedNotebooks):
     )
     test_timeout: float | None = given(
         SECONDS,
-        "Seconds a test may run, including its fixtures. A test that takes longer is interrupted, and fails. One that "
-        "cannot be interrupted is killed, together with pytest.",
+        "Seconds a test may run, including its fixtures, or a cell that nbval runs. One that takes longer is "
+        "interrupted, and fails. If that is impossible, pytest is killed. Importing a file may take ten times as long.",
         default=None,
     )
     workers: int | None = given(

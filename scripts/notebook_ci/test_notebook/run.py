@@ -17,12 +17,12 @@ from notebook_ci.test_notebook import layer
 from notebook_ci.test_notebook.judging import Judgement, NothingTestedError, problems
 from notebook_ci.test_notebook.model import PytestInputs
 from notebook_ci.test_notebook.plan import PytestPlan
-from notebook_ci.test_notebook.session import DeadlineOfTests, session
+from notebook_ci.test_notebook.session import GRACE_SECONDS, NBVAL_SECONDS, DeadlineOfTests, session
 
 # The layer comes last, so that it hides nothing. Like `python -m pytest`, this finds modules of the working directory.
 _START = "import sys; sys.path.append(sys.argv[1]); from notebook_testing.reporting import main; main()"
 COVERAGE = "coverage"  # in the folder of the stage
-REPORT = "report"
+LAYER, REPORT = "layer", "report"  # in the temporary folder
 MOST_SHOWN = 5_000_000  # characters of pytest's output
 LAST_LINES = 50
 CANCELLED = Completed(-signal.SIGTERM, "", timed_out=False)  # unless pytest ends by itself
@@ -40,21 +40,21 @@ def run(inputs: PytestInputs, planned: PytestPlan, context: Context, record: Pyt
     record.python, record.python_version = str(interpreter.path), interpreter.version
     with temporary_folder() as temporary, nothing_left():
         folder = temporary.resolve()
-        used = layer.create(layer.needed(inputs), interpreter.path, folder / "layer", context)
-        record.added = used.added
+        record.added = layer.create(layer.needed(inputs), interpreter.path, folder / LAYER, context)
         ended, results = CANCELLED, context.files.artifacts / COVERAGE
         if inputs.coverage:
             results.mkdir()
         env = environment(activated(context.environ, interpreter.prefix), interpreter, folder)
         # `-B`: pytest would write byte-code into the environment.
-        start: list[Argument] = [interpreter.path, "-B", "-c", _START, used.path, folder / REPORT]
+        start: list[Argument] = [interpreter.path, "-B", "-c", _START, folder / LAYER, folder / REPORT]
         start.append(results if inputs.coverage else "")
         more = [*_arguments(inputs), *inputs.pytest_args, *planned.tests, *planned.notebooks]
         context.console.progress(
             f"Testing with Python {interpreter.version} ({interpreter.origin}: {interpreter.path})"
         )
         with session(folder / REPORT) as reported:
-            deadline = DeadlineOfTests(reported, inputs.test_timeout) if inputs.test_timeout else None
+            grace = NBVAL_SECONDS if planned.notebooks else GRACE_SECONDS
+            deadline = DeadlineOfTests(reported, inputs.test_timeout, grace) if inputs.test_timeout else None
             try:
                 ended = _run([*start, *more], env, deadline, context)
             finally:
@@ -88,7 +88,7 @@ def _arguments(inputs: PytestInputs) -> Iterator[str]:
     if inputs.nbval_sanitize:
         yield f"--nbval-sanitize-with={inputs.nbval_sanitize}"
     if inputs.test_timeout is not None:
-        yield f"--nbval-cell-timeout={inputs.test_timeout:g}"
+        yield from (f"--nbval-cell-timeout={inputs.test_timeout:g}", "-p", "notebook_testing.cell_timeouts")
     if inputs.workers != 1:
         yield "--dist=loadscope"  # a notebook is a scope
 

@@ -12,6 +12,8 @@ from notebook_ci.base.process import Deadline
 from notebook_ci.base.typed_json import from_json
 
 GRACE_SECONDS = 5.0  # between the interruption of a test by pytest-timeout, and the end of pytest
+NBVAL_SECONDS = 75.0  # the same, if nbval (0.11) interrupts: 60 to start a kernel, 5 to wait for it, and its end
+SILENCE = 10  # how many times as long as a test pytest may take for anything else: to import a file, above all
 CRASHED = "???"  # the phase of a test in which a worker of pytest-xdist (3.8) ended
 
 
@@ -52,6 +54,7 @@ class Session:
         self._rest = b""
         self.events: list[Event] = []
         self.running: dict[str, float] = {}  # when each test was seen to begin, that has not ended
+        self.last = time.monotonic()  # when the last event was seen
 
     def read(self) -> None:
         *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
@@ -61,8 +64,9 @@ class Session:
 
     def _take(self, event: Event) -> None:
         self.events.append(event)
+        self.last = time.monotonic()
         if event.event == "test":
-            self.running[event.test] = time.monotonic()
+            self.running[event.test] = self.last
         elif event.event == "end" or event.when == CRASHED:
             self.running.pop(event.test, None)
 
@@ -88,14 +92,15 @@ def session(path: Path) -> Iterator[Session]:
 
 
 class DeadlineOfTests(Deadline):
-    """The end of pytest's time: when a test has run too long, and was not interrupted."""
+    """The end of pytest's time: a test has run too long, and was not interrupted, or nothing was heard for long."""
 
-    def __init__(self, running: Session, seconds: float) -> None:
+    def __init__(self, session: Session, seconds: float, grace: float = GRACE_SECONDS) -> None:
         super().__init__(0.0)
-        self._session, self._seconds = running, seconds
+        self._session, self._seconds, self._grace = session, seconds, grace
 
     @property
     def left(self) -> float:
         self._session.read()
-        first = min(self._session.running.values(), default=time.monotonic())
-        return first + self._seconds + GRACE_SECONDS - time.monotonic()
+        running = self._session.running.values()
+        end = min(running) + self._seconds if running else self._session.last + self._seconds * SILENCE
+        return end + self._grace - time.monotonic()

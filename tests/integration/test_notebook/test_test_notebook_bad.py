@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.suite import Workspace, copied_environment, wait_until
+from integration.suite import Workspace, code, copied_environment, line_of, notebook, wait_until
 from integration.test_notebook.runs import run
 
 TEST = "def test_a(): pass\n"
@@ -143,6 +143,18 @@ def test_a_test_that_ignores_signals_is_killed(workspace: Workspace, complete: P
         "passes": "passed",
         "_hangs": "failed",
     }
+
+
+def test_what_hangs_while_files_are_imported_is_killed(workspace: Workspace, complete: Path) -> None:
+    """A notebook that `conftest.py` imports: before pytest has begun."""
+    workspace.write("tests/test_a.py", TEST)
+    workspace.write("conftest.py", "import model\n")
+    path = workspace.write("model.ipynb", notebook(code("import time\nwhile True:\n    time.sleep(1)", "on-import")))
+    done = run(workspace, complete, test_timeout="0.1")
+    assert done.code == 1, done.log
+    [error] = done.annotations()
+    assert error.message.startswith("pytest was killed: it ran no test and imported no file for more than 10 times ")
+    assert error.place == ("model.ipynb", line_of(path, "time.sleep"))
 
 
 WAITS = """\
