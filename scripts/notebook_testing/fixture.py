@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from operator import contains, eq, getitem, methodcaller, setitem
@@ -135,25 +135,13 @@ class NotebookKernel:
         __tracebackhide__ = True
         return self.copy(self.ref(expression), f"`{expression}`")
 
-    @contextmanager
-    def patch(self, target: str, **options: Any) -> Iterator[Reference]:
-        """Replace an object in the kernel, like `unittest.mock.patch`, and yield a reference to its mock."""
-        patcher = self.refer(mock.patch, target, **options)
-        started = self.refer(patcher.start)
-        try:
-            yield started
-        finally:
-            patcher.stop()
+    def patch(self, target: str, **options: Any) -> Reference:
+        """Replace an object in the kernel, like `unittest.mock.patch`, and return a reference to its mock."""
+        return self.refer(self.refer(mock.patch, target, **options).start)
 
-    @contextmanager
-    def patch_dict(self, target: str, values: Any = (), **options: Any) -> Iterator[Reference]:
-        """Change a dictionary in the kernel, like `unittest.mock.patch.dict`, and yield a reference to it."""
-        patcher = self.refer(mock.patch.dict, target, values, **options)
-        started = self.refer(patcher.start)
-        try:
-            yield started
-        finally:
-            patcher.stop()
+    def patch_dict(self, target: str, values: Any = (), **options: Any) -> Reference:
+        """Change a dictionary in the kernel, like `unittest.mock.patch.dict`, and return a reference to it."""
+        return self.refer(self.refer(mock.patch.dict, target, values, **options).start)
 
     def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """Call a function in the kernel, and return a copy of its result; a reference if it cannot be copied."""

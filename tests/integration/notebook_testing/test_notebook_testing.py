@@ -73,6 +73,43 @@ def cells_of(source: str) -> list[Cell]:
     return [code(text, *json.loads(tags or "[]")) for tags, text in parts]
 
 
+# What testbook (0.4.2) documents.
+TESTBOOK = (
+    *(
+        "@testbook(",
+        "execute=True",
+        "execute=[",
+        "execute=slice(",
+        "execute=range(",
+        "tb.ref(",
+        "tb.get(",
+        "tb[",
+        "tb.cells",
+    ),
+    *(
+        "reference.resolve(",
+        "tb.value(",
+        "tb.inject(",
+        "before=",
+        "after=",
+        "run=",
+        "pop=",
+        "args=",
+        "tb.execute_cell(",
+    ),
+    *("tb.execute(", "tb.cell_output_text(", "tb.cell_execute_result(", "tb.patch(", "tb.patch_dict(", "scope="),
+    *("TestbookRuntimeError", "TestbookSerializeError", "allow_errors=", "timeout=", "kernel_name=", "file object"),
+)
+IS_CHECK = re.compile(r"\bassert|pytest\.raises")
+CHECKS = """\
+import pytest
+
+@pytest.mark.parametrize("code", {})
+def test_row(code, notebook):
+    exec(code, {{"pytest": pytest, "notebook": notebook, "daily": notebook("notebooks/daily.ipynb")}})
+"""
+
+
 def test_the_examples_of_the_readme(project: Project) -> None:
     blocks = re.findall(r"```python\n# (\S+)\n(.*?)```", README, re.DOTALL)
     assert len(re.findall("^### ", README, re.MULTILINE)) == 5
@@ -82,7 +119,12 @@ def test_the_examples_of_the_readme(project: Project) -> None:
         else:
             project.write(name, source)
     tests = re.findall(r"^def test_", "".join(source for _, source in blocks), re.MULTILINE)
-    project.passes(len(tests))
+    rows = re.findall(r"^\| (.+?) \| (.+) \|$", README.partition("## If you know testbook")[2], re.MULTILINE)
+    codes = [code for _, text in rows for code in re.findall("`(.+?)`", text) if IS_CHECK.search(code)]
+    known = " ".join(of_testbook for of_testbook, _ in rows)
+    assert [name for name in TESTBOOK if name not in known] == []
+    project.write("tests/test_testbook.py", CHECKS.format(codes))
+    project.passes(len(tests) + len(codes))
 
 
 def test_the_kernels_of_the_fixture(project: Project) -> None:
