@@ -11,6 +11,7 @@ from notebook_ci.base import masking
 from notebook_ci.base.console import console
 from notebook_ci.base.context import Context
 from notebook_ci.base.errors import SurroundingsError
+from notebook_ci.base.spellings import Known
 from notebook_ci.records.run_directory import RunDirectory, StageFiles
 from notebook_ci.setup_env.activate import activate
 from notebook_ci.setup_env.venv import Venv
@@ -94,7 +95,7 @@ def test_a_name_cannot_add_another_variable(tmp_path: Path, prefix: Path) -> Non
 def test_a_credential_of_this_step_is_not_given_to_later_ones(
     tmp_path: Path, prefix: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(masking, "_forms", [])
+    monkeypatch.setattr(masking, "_known", Known())
     secret = {"MY_TOKEN": "s3cret-of-this-step"}
     masking.learn(secret)
     given = context(tmp_path, environ=secret)

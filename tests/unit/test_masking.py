@@ -6,7 +6,6 @@ import io
 import json
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ from notebook_ci.base import masking
 from notebook_ci.base.console import Summary, console
 from notebook_ci.base.errors import Problem
 from notebook_ci.base.masking import HIDDEN, learn, masked
+from notebook_ci.base.spellings import Known
 from notebook_ci.base.typed_json import to_json
 
 PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0\nBAQEFAASCBKcwggSjAgEAAoIB\n-----END PRIVATE KEY-----\n"
@@ -23,11 +23,8 @@ ACCOUNT = json.dumps({"type": "service_account", "private_key_id": "0a1b2c3d4e",
 
 
 @pytest.fixture(autouse=True)
-def nothing_known() -> Iterator[None]:
-    before = list(masking._forms)
-    masking._forms.clear()
-    yield
-    masking._forms[:] = before
+def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(masking, "_known", Known())
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from notebook_ci.base import masking
 from notebook_ci.base.errors import SurroundingsError
 from notebook_ci.base.github import RunnerConsole
 from notebook_ci.base.process import Deadline
+from notebook_ci.base.spellings import Known
 from notebook_ci.base.worker import Reply, TooSlow, ask, start
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -93,7 +94,8 @@ def test_a_reply_has_the_types_of_the_request(asked: Asked) -> None:
 def test_progress_is_shown_and_other_lines_are_kept_without_secrets(
     asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(masking, "_forms", ["abcdefgh"])
+    monkeypatch.setattr(masking, "_known", Known())
+    masking.hide("MY_TOKEN", "abcdefgh")
     asked.ask(
         "worker.progress('half')\nworker.step('a file was read')\nprint('to stdout')\n"
         "os.system('echo of a program')\nsys.stderr.write('abcdefgh of http://ann:s3cr3t@host/x?sig=1\\n')"

@@ -1,11 +1,9 @@
-"""Hides values of the step's environment that look like credentials, in logs and in all files that are written.
+"""Hides credentials, in logs and in all files that are written: values of the step's environment, and known formats.
 
 GitHub hides secrets only in logs: not in summaries, artifacts or executed notebooks.
 """
 
-import base64
 import contextlib
-import html
 import itertools
 import json
 import os
@@ -13,9 +11,11 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
+from notebook_ci.base import token_formats
 from notebook_ci.base.files import exists
+from notebook_ci.base.spellings import GAP, Known
 
 HIDDEN = "***"
 _NAME = re.compile(
@@ -24,14 +24,8 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 _ABOUT_IT = re.compile(r"(type|method|mode|scheme|provider|host|endpoint|name|version)$", re.IGNORECASE)
-# Tokens of GitHub, GitLab, AWS, OpenAI and others, Hugging Face, Slack, Google, PyPI, npm; a JSON Web Token; a token in
-# a header; a private key.
-_SHAPE = re.compile(
-    r"gh[a-z]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|(?:AKIA|ASIA)[A-Z0-9]{16}|sk-[\w-]{20,}|hf_\w{20,}|"
-    r"xox[a-z]-[\w-]{10,}|AIza[\w-]{30,}|pypi-[\w-]{20,}|npm_\w{20,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+|"
-    r"(?<=[Bb]earer )\S{8,}|-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*)"
-)
 _USER = re.compile(r"://(?:([^\s/:@]*):(?!\d*/))?([^\s/]+)@")
+_BEARER = re.compile(r"(?<=[Bb]earer )\S{8,}")
 _PAIR = re.compile(r"([\w-]+)=([^\s;&'\"]+)")  # in a query or a connection string
 _COMMON = {"anonymous", "disabled", "localhost", "notebook-ci", "password", "postgres", "required", "subprocess"}
 _PATHS = (
@@ -39,31 +33,93 @@ _PATHS = (
     *("CI_PROJECT_DIR", "CI_PROJECT_PATH", "AGENT_TEMPDIRECTORY", "BUILD_SOURCESDIRECTORY", "BUILD_REPOSITORY_NAME"),
 )
 _LONG_LINE = 12
-_forms: list[str] = []
+_SHORTEST = 6
+# Names in the structure of a notebook or a record: hiding one would spoil the file.
+_STRUCTURE = re.compile("[a-z_/]+")
+_known = Known()
 
 
 def masked(value: Any) -> Any:
-    """Return a text or a JSON value with all learnt credentials hidden; keys stay."""
+    """Return a text or a JSON value with all credentials hidden."""
     match value:
-        case str() if _forms and len(value) >= len(_forms[-1]):  # a notebook has many short texts
-            for form in _forms:
-                value = value.replace(form, HIDDEN)
-        case dict() if _forms:
-            return type(value)({name: masked(item) for name, item in value.items()})
-        case list() if _forms:
-            return list(map(masked, value))
+        case str():
+            return _hidden(value) if len(value) >= _SHORTEST else value
+        # A notebook has many short texts, and mostly none of them contains a credential.
+        case dict() | list() if _finds("\0".join(_texts(value))):
+            return _all_hidden(value)
     return value
+
+
+def kinds(value: Any) -> list[str]:
+    """Return what kinds of credentials a text or a JSON value contains."""
+    return list(dict.fromkeys(kind for text in _texts(value) for _, _, kind in _find(text)))
 
 
 def learn(environ: Mapping[str, Any]) -> None:
     """Hide the credentials of an environment from now on, in all their spellings."""
     public = " ".join([__file__, *(environ.get(name, "") for name in _PATHS)])
-    found = {value.strip() for value in _credentials(environ) if value not in public}
-    _forms[:] = sorted({*_forms, *itertools.chain(*map(_spelt, found))}, key=len, reverse=True)
+    for name, value in environ.items():
+        for credential in dict.fromkeys(map(str.strip, _credentials({name: value}))):
+            if credential not in public:
+                hide(name, credential)
+
+
+def hide(name: str, credential: str) -> None:
+    """Hide a credential from now on, in all its spellings. `name` is the variable that has it."""
+    # GitHub, uv and docker show single lines of a credential.
+    lines = (line.strip() for line in credential.splitlines() if len(line) > _LONG_LINE)
+    for text in filter(_is_rare, {credential, unquote(credential), *lines}):
+        _known.add(f"value of `{name}`", text)
+
+
+def _find(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield begin, end and kind of each credential in a text. They may overlap."""
+    yield from _known.find(text)
+    yield from token_formats.find(text)
+
+
+def _finds(text: str) -> bool:
+    return any(True for _ in _find(text))
+
+
+def _hidden(text: str) -> str:
+    pieces: list[str] = []
+    end = 0
+    for begin, until, _ in sorted(_find(text)):
+        if not pieces or (begin > end and not GAP.fullmatch(text, end, begin)):
+            pieces += [text[end:begin], HIDDEN]
+        end = max(end, until)
+    return "".join([*pieces, text[end:]])
+
+
+def _all_hidden(value: Any) -> Any:
+    match value:
+        case dict():
+            return type(value)(
+                {
+                    name if _STRUCTURE.fullmatch(name) else masked(name): _all_hidden(item)
+                    for name, item in value.items()
+                }
+            )
+        case list():
+            return list(map(_all_hidden, value))
+    return masked(value)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts of a JSON value, names included."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            yield from value
+            yield from itertools.chain.from_iterable(map(_texts, value.values()))
+        case list():
+            yield from itertools.chain.from_iterable(map(_texts, value))
 
 
 def _credentials(values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the values that a name or a shape marks as credentials, also inside URLs, pairs and JSON."""
+    """Yield the values that a name or a format marks as credentials, also inside URLs, pairs and JSON."""
     for name, value in values.items():
         if isinstance(value, dict):
             yield from _credentials(value)
@@ -72,7 +128,8 @@ def _credentials(values: Mapping[str, Any]) -> Iterator[str]:
         elif isinstance(value, str):
             if _NAME.search(name) and not _ABOUT_IT.search(name) and not _is_path(value):
                 yield value
-            yield from _SHAPE.findall(value)
+            yield from (value[begin:end] for begin, end, _ in token_formats.find(value))
+            yield from _BEARER.findall(value)
             yield from (password for user, password in _USER.findall(value) if user != password)
             yield from _credentials(dict(_PAIR.findall(value)))
             with contextlib.suppress(ValueError, RecursionError):
@@ -86,19 +143,7 @@ def _is_path(value: str) -> bool:
 
 def _is_rare(value: str) -> bool:
     # A shorter value may appear in other texts by chance.
-    return len(value) >= (8 if value.isalpha() or value.isdigit() else 6) and value.lower() not in _COMMON
-
-
-def _spelt(value: str) -> Iterator[str]:
-    # GitHub, uv and docker show single lines of a credential.
-    lines = (line.strip() for line in value.splitlines() if len(line) > _LONG_LINE)
-    for text in filter(_is_rare, {value, unquote(value), *lines}):
-        data = text.encode(errors="surrogateescape")
-        yield from (text, html.escape(text), json.dumps(text)[1:-1], repr(text)[1:-1])
-        yield from (quote(data), quote(data, safe=""))
-        for before in range(3):  # base64 groups 3 bytes; in `Authorization: Basic` the user name comes first
-            encoded = base64.b64encode(bytes(before) + data).decode()
-            yield encoded[(before * 8 + 5) // 6 : (before + len(data)) * 8 // 6]
+    return len(value) >= (8 if value.isalpha() or value.isdigit() else _SHORTEST) and value.lower() not in _COMMON
 
 
 learn(os.environ)

@@ -30,20 +30,24 @@ _CALLED: Mapping[object, str] = {
 
 def to_json(value: object, deepest: int = DEEPEST) -> Any:
     """Return `value` for JSON, without credentials: tuples as lists, NaN, infinity and other objects as text."""
+    return masked(_to_json(value, deepest))
+
+
+def _to_json(value: object, deepest: int = DEEPEST) -> Any:
     match value:
         case dict() | list() | tuple() if not deepest:
             return "…"
         case dict():
-            return {_encodable(key): to_json(item, deepest - 1) for key, item in value.items()}
+            return {_encodable(key): _to_json(item, deepest - 1) for key, item in value.items()}
         case list() | tuple():
-            return [to_json(item, deepest - 1) for item in value]
+            return [_to_json(item, deepest - 1) for item in value]
         case float() if not math.isfinite(value):
             pass
         case None | bool() | int() | float():
             return value
     if dataclasses.is_dataclass(value):
-        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    return masked(_encodable(value))
+        return {field.name: _to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return _encodable(value)
 
 
 def _encodable(value: object) -> str:

@@ -1,0 +1,138 @@
+"""Known credentials are found however they are written, and nothing else is."""
+
+import base64
+import html
+import json
+import textwrap
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
+from xml.sax.saxutils import quoteattr
+
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from notebook_ci.base import masking
+from notebook_ci.base.masking import HIDDEN, hide, kinds, masked
+from notebook_ci.base.spellings import Known
+
+ENCODED: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64 for URLs": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
+    "base64 of a login": lambda text: base64.b64encode(f"ann:{text}".encode()).decode(),
+    "base64 of a line": lambda text: base64.b64encode(f"a={text}\nb=1\n".encode()).decode(),
+    "base64 in a URL": lambda text: quote(base64.b64encode(text.encode()), safe=""),
+    "hex": lambda text: text.encode().hex(),
+    "HEX": lambda text: text.encode().hex().upper(),
+    "reversed": lambda text: text[::-1],
+    "URL": quote,
+    "whole URL": lambda text: quote(text, safe=""),
+    "form": quote_plus,
+    "URL twice": lambda text: quote(quote(text)),
+    "JSON": lambda text: json.dumps(text)[1:-1],
+    "JSON of today": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+    "JSON twice": lambda text: json.dumps(json.dumps(text))[3:-3],
+    "Python": lambda text: repr(text)[1:-1],
+    "HTML": html.escape,
+    "HTML of JSON": lambda text: html.escape(json.dumps(text)[1:-1]),
+    "XML": lambda text: quoteattr(text)[1:-1],
+}
+VALUES = st.text(st.characters(min_codepoint=32, exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp")), min_size=9)
+ALWAYS_THE_SAME = settings(derandomize=True, deadline=None, database=None)
+WRAPS: dict[str, Callable[[str], str]] = {
+    "not": str,
+    "at 64": lambda text: "\n".join(_pieces(text, 64)),
+    "at 76": lambda text: "\r\n".join(_pieces(text, 76)),
+    "at 7, indented": lambda text: "\n    ".join(_pieces(text, 7)),
+    "at 20, quoted": lambda text: r"\n".join(_pieces(text, 20)),
+}
+
+
+def _pieces(text: str, width: int) -> list[str]:
+    return [text[start : start + width] for start in range(0, len(text), width)]
+
+
+@pytest.fixture(autouse=True)
+def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(masking, "_known", Known())
+
+
+def forget() -> None:
+    masking._known = Known()  # hypothesis uses the fixture once for all its examples
+
+
+@settings(ALWAYS_THE_SAME, max_examples=60)
+@given(value=VALUES, before=st.text(max_size=20), after=st.text(max_size=20))
+@example(value="p&w<x>\"y'z", before="", after="")
+@example(value=r"C:\new\table\u0041", before="\\", after="\\n")
+@example(value="12345678901234567890" * 12, before="1", after="2")
+@example(value="a%25&amp;+/-_=?", before="%", after=";")
+def test_a_credential_is_found_however_it_is_written(value: str, before: str, after: str) -> None:
+    forget()
+    assume(masking._is_rare(value))
+    hide("MY_TOKEN", value)
+    for name, encode in ENCODED.items():
+        text = encode(value)
+        shown = masked(f"{before} {text} {after}")
+        assert text not in shown, name
+        assert HIDDEN in shown, name
+        assert kinds([text]) == ["value of `MY_TOKEN`"], name
+
+
+@settings(ALWAYS_THE_SAME, max_examples=30)
+@given(value=st.text("abcXYZ0189+/-_=&%\"'\\ é", min_size=20, max_size=300).map(str.strip))
+def test_a_credential_is_found_over_lines(value: str) -> None:
+    forget()
+    assume(len(value) >= 20)
+    hide("MY_TOKEN", value)
+    for encoding in ("plain", "base64", "base64 for URLs", "hex", "HEX", "reversed", "base64 of a line"):
+        for name, wrap in WRAPS.items():
+            text = wrap(ENCODED[encoding](value))
+            shown = masked(f"{{'x': '{text}'}}")
+            assert text not in shown, (encoding, name)
+            longest = max(shown.replace("\\n", "\n").replace("***", "\n").splitlines(), key=len)
+            assert len(longest) < 16, (encoding, name, shown)  # no line of it is left
+
+
+@settings(ALWAYS_THE_SAME, max_examples=50)
+@given(value=VALUES)
+def test_a_part_of_a_credential_is_shown(value: str) -> None:
+    forget()
+    assume(masking._is_rare(value) and "%" not in value)
+    hide("MY_TOKEN", value)
+    text = f"a {value[1:]} b {value[:-1]} c {value[::-1][1:]} {value[:4]}?!{value[4:]}"
+    assert masked(text) == text
+
+
+def test_what_is_around_a_credential_stays() -> None:
+    hide("MY_TOKEN", "abc def-ghi&jkl")
+    for written in ("abc def-ghi&jkl", "abc\n   def-\nghi&amp;jkl", "abc%20def-ghi%26jkl", "abc+def-ghi%26jkl"):
+        assert masked(f"<p>\n  x = '{written}'\n\\n</p>") == f"<p>\n  x = '{HIDDEN}'\n\\n</p>"
+    assert masked("abc def -ghi&jkl") == "abc def -ghi&jkl"  # a blank is no line break
+    assert masked("abc\n\ndef ghi&jkl") == "abc\n\ndef ghi&jkl"
+
+
+def test_a_long_credential_is_hidden_by_its_parts() -> None:
+    long = base64.b64encode(bytes(range(256)) * 8).decode()
+    hide("KUBECONFIG_TOKEN", long)
+    assert masked(f"x {long} y") == f"x {HIDDEN} y"
+    assert masked(f"x {textwrap.fill(long, 76)} y") == f"x {HIDDEN} y"
+    cut = long[100:900]
+    assert len(masked(cut).replace(HIDDEN, "")) < 128
+
+
+def test_names_of_the_structure_stay_and_others_are_hidden() -> None:
+    hide("A_PASSWORD", "metadata")
+    hide("B_PASSWORD", "s3cret-of-db")
+    found = {"metadata": {"x": "metadata", "s3cret-of-db": [1, None, "of s3cret-of-db"]}}
+    assert masked(found) == {"metadata": {"x": HIDDEN, HIDDEN: [1, None, f"of {HIDDEN}"]}}
+    assert found["metadata"]["x"] == "metadata"
+    assert kinds(found) == ["value of `A_PASSWORD`", "value of `B_PASSWORD`"]
+
+
+def test_a_credential_in_many_places_is_hidden() -> None:
+    hide("MY_TOKEN", "s3cret-of-db")
+    assert masked("x s3cret-of-db\n" * 100_000) == f"x {HIDDEN}\n" * 100_000
+    for hard in ("s3cret-of-d " * 50_000, "s" * 500_000, "s\n " * 100_000, "s\\\\n" * 100_000 + "s3cret-of-db"):
+        assert masked(hard).replace(HIDDEN, "s3cret-of-db") == hard
