@@ -4,7 +4,8 @@
 
 A lock is universal (one file for every platform and Python) and hashed, uses only wheels, and names no index: each
 user's own index is used. Locked versions stay unless they no longer fit, or `--upgrade` is given. A file
-`requirements/NAME.overrides` replaces requirements of packages, in each lock whose `.in` lists NAME or `NAME-...`.
+`requirements/NAME.overrides` replaces requirements of packages, in `NAME.txt` and each lock whose `.in` lists NAME or
+`NAME-...`.
 """
 
 import argparse
@@ -36,7 +37,7 @@ def compile_lock(uv: Path, source: Path, lock: Path, environ: Mapping[str, str],
     flags += ["--no-emit-index-url", "--no-emit-find-links", "--no-header", "--quiet"]
     flags += ["--upgrade"] if upgrade else []
     for path in sorted(source.parent.glob("*.overrides")):
-        if re.search(rf"^{path.stem}\b", source.read_text(encoding="utf-8"), re.MULTILINE):
+        if path.stem == source.stem or re.search(rf"^{path.stem}\b", source.read_text(encoding="utf-8"), re.MULTILINE):
             flags += ["--overrides", path.name]
     # Called in the folder of its source, so that comments in the lock say `via -r <name>.in`, without a path.
     command: list[str | Path] = [uv, "pip", "compile", *flags, source.name, "--output-file", lock]

@@ -18,7 +18,8 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 UNIX = ("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu", "aarch64-apple-darwin")
 # What only developers of the suite use runs on fewer platforms.
 PLATFORMS = {
-    name: UNIX if name in {"bench", "dev", "go", "mutants"} else (*UNIX, "x86_64-pc-windows-msvc") for name in NAMES
+    name: UNIX if name in {"bench", "dev", "go", "gx-0.18", "mutants"} else (*UNIX, "x86_64-pc-windows-msvc")
+    for name in NAMES
 }
 SOURCE_ONLY = """\
 antlr4-python3-runtime==4.9.3 --hash=sha256:f224469b4168294902bb1efa80a8bf7855f24c99aef99cbefc1bcd3cce77881b
