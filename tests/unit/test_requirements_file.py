@@ -60,24 +60,37 @@ def test_an_include_that_is_not_text_is_refused(tmp_path: Path) -> None:
         (f"--editable={GIT}", GIT),
         (f"-e{GIT}", GIT),
         (f"-e x[a,b] @ {GIT}", f"x[a,b] @ {GIT}"),
+        ("git+git://host/x.git#egg=x", "git+https://host/x.git#egg=x"),
+        ("-e git+git://git@host/x", "git+https://git@host/x"),
+        ("x @ git+git://host/x", "x @ git+https://host/x"),
         ("-e git+ssh://git@host/x ; python_version > '3'", "git+ssh://git@host/x ; python_version > '3'"),
     ],
 )
-def test_a_package_from_git_is_not_editable(tmp_path: Path, line: str, given: str) -> None:
+def test_a_package_from_git_is_written_as_uv_accepts_it(tmp_path: Path, line: str, given: str) -> None:
     put(tmp_path, "requirements.txt", f"six\n{line}\n")
     lock = found(tmp_path)
-    assert [each.number for each in lock.editable_git()] == [2]
+    assert [each.number for each in lock.refused_git()] == [2]
     assert for_uv(tmp_path).splitlines() == ["six", given, ""]
     assert not lock.builds_local_code
 
 
 @pytest.mark.parametrize(
     "line",
-    [GIT, "-e .", "-e ./git+x", f"# -e {GIT}", "-e hg+https://host/x", f"x @ {GIT}", "--extra-index-url https://host"],
+    [
+        GIT,
+        "-e .",
+        "-e ./git+x",
+        f"# -e {GIT}",
+        "x # git+git://host/x",
+        "git+github://host/x",
+        "-e hg+https://host/x",
+        f"x @ {GIT}",
+        "--extra-index-url https://host",
+    ],
 )
 def test_another_line_stays(tmp_path: Path, line: str) -> None:
     put(tmp_path, "requirements.txt", f"{line}\n")
-    assert not found(tmp_path).editable_git()
+    assert not found(tmp_path).refused_git()
     assert for_uv(tmp_path).splitlines() == [line, ""]
 
 
@@ -174,7 +187,9 @@ def test_an_include_that_is_not_known_fixes_no_versions(tmp_path: Path, line: st
 def test_what_cannot_be_inlined_is_refused(tmp_path: Path, line: str) -> None:
     put(tmp_path, "requirements.txt", f"-e {GIT}\n-r sub/b.txt\n")
     put(tmp_path, "sub/b.txt", f"six\n{line}\n")
-    with pytest.raises(InputError, match=r"^A file with a line `-e git\+\.\.\.` cannot include") as caught:
+    with pytest.raises(
+        InputError, match=r"^A file with a line `-e git\+\.\.\.` or `git\+git://\.\.\.` cannot"
+    ) as caught:
         locks.check(found(tmp_path))
     assert (caught.value.file, caught.value.line) == ("sub/b.txt", 2)
     put(tmp_path, "requirements.txt", "-r sub/b.txt\n")

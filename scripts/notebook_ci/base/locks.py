@@ -163,9 +163,9 @@ class Lock:
         """The lines of a requirements file, or of the part `pip` of an `environment.yml`."""
         return requirements_file.lines(self.path) if self.is_requirements_file else self.environment.pip
 
-    def editable_git(self) -> list[Line]:
-        """Return the lines that install packages from git, editable, which uv refuses."""
-        return [line for line in self.lines() if line.is_editable_git]
+    def refused_git(self) -> list[Line]:
+        """Return the lines that install packages from git in a way that uv refuses."""
+        return [line for line in self.lines() if line.for_uv != line.text]
 
     @functools.cached_property
     def _sources(self) -> list[tuple[str, Mapping[str, Any]]]:
@@ -369,10 +369,10 @@ def _check_packages(lock: Lock) -> None:
 
 def _check_requirements(lock: Lock) -> None:
     """Raise InputError for text that uv cannot read, constraints that uv and pip refuse, and what cannot be inlined."""
-    for line in lock.lines() if lock.editable_git() else ():
+    for line in lock.lines() if lock.refused_git() else ():
         if line.includes_unknown:
-            message = "A file with a line `-e git+...` cannot include other files in this way."
-            hint = "Write `-r` with a path, on a line of its own, or remove `-e` before `git+`."
+            message = "A file with a line `-e git+...` or `git+git://...` cannot include other files in this way."
+            hint = "Write `-r` with a path, on a line of its own, or write `git+https://...` without `-e`."
             raise InputError(message, hint=hint, file=lock.shown(line.file), line=line.number)
     inlined = {line.file for line in lock.lines()}
     for path in lock.files():

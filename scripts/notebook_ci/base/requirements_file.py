@@ -29,7 +29,8 @@ _LOCAL = re.compile(
     r"[\w.-]+[ \t]*(?:\[[^\]]*\][ \t]*)?@[ \t]*[\"']?(?!(?!file:)[a-z][\w+.-]+:)[^\s\"']",
     re.IGNORECASE,
 )
-_EDITABLE_GIT = re.compile(r"[ \t]*(?:-e[ \t=]*|--editable[ \t=]+)(?=([\w.\[\],-]+[ \t]*@[ \t]*)?git\+)")
+_EDITABLE_GIT = re.compile(r"^[ \t]*(?:-e[ \t=]*|--editable[ \t=]+)(?=([\w.\[\],-]+[ \t]*@[ \t]*)?git\+)")
+_GIT_PROTOCOL = re.compile(r"^([^#]*?\bgit\+)git(?=://)")  # unencrypted; GitHub closed it in 2022
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _OPTION = re.compile(r"\s*(?:$|#|-(?!e|-editable|r|-requirement))")
 
@@ -67,6 +68,11 @@ class Line:
     def is_editable_git(self) -> bool:
         """Whether uv refuses it: "Git sources cannot be editable"."""
         return bool(_EDITABLE_GIT.match(self.text))
+
+    @property
+    def for_uv(self) -> str:
+        """The line with packages from git as uv (0.13) accepts them: not editable, and not by the protocol `git:`."""
+        return _GIT_PROTOCOL.sub(r"\1https", _EDITABLE_GIT.sub("", self.text, count=1))
 
     @property
     def is_local(self) -> bool:
@@ -134,7 +140,7 @@ def _inlined(given: Iterable[Line], seen: set[Path]) -> Iterator[Line]:
 
 
 def for_uv(given: list[Line], folder: Path) -> str:
-    """Return inlined lines as uv accepts them, one per line: packages from git are not editable.
+    """Return inlined lines as uv accepts them, one per line.
 
     `folder` is where uv starts to look for constraints: the folder of the file, or the current one for standard input.
     """
@@ -144,5 +150,4 @@ def for_uv(given: list[Line], folder: Path) -> str:
 def _for_uv(line: Line, folder: Path) -> str:
     if line.included:
         return f"-c {Path(os.path.relpath(line.included, folder)).as_posix()}"
-    flag = _EDITABLE_GIT.match(line.text)
-    return line.text[flag.end() :] if flag else line.text
+    return line.for_uv

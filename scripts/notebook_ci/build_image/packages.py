@@ -45,7 +45,7 @@ class Packages:
         else:
             files = list(lock.read())[1 if lock.format.is_conda else 0 :]
             texts = {lock.shown(path): _text(lock, path) for path in files}
-        if lock.editable_git() or (lock.format.is_conda and lock.lines()):  # uv refuses them in the file
+        if lock.refused_git() or (lock.format.is_conda and lock.lines()):  # uv refuses them in the file
             texts[self._list] = requirements_file.for_uv(lock.lines(), lock.path.parent)
         pins = {ADDED: self.added, TESTED: self.installed}
         return texts | {

@@ -75,10 +75,11 @@ def sources(lock: Lock) -> str:
 def _not_editable(lock: Lock) -> Iterator[Problem]:
     """Yield one notice per file whose packages from git are not installed as their lines say."""
     numbers: dict[Path, list[int]] = {}
-    for line in lock.editable_git():
+    for line in lock.refused_git():
         numbers.setdefault(line.file, []).append(line.number)
     for file, each in numbers.items():
         name = lock.shown(file)
         where = f"line {each[0]}" if len(each) == 1 else f"lines {listed(list(map(str, each)), MOST_NAMED)}"
-        message = f"{quote(name)}, {where}: `-e` is ignored, because uv installs packages from git as copies."
+        what = "uv installs packages from git as copies without `-e`, and by `https://` instead of `git://`"
+        message = f"{quote(name)}, {where}: {what}."
         yield Problem(severity="notice", message=message, file=name, line=each[0])

@@ -38,6 +38,6 @@ def resolve(lock: Lock, python: Path, uv: Uv) -> list[str]:
 
 def source(lock: Lock, folder: Path) -> tuple[Path, str]:
     """Return the file that uv reads, started in `folder`, and its standard input."""
-    if lock.format.is_conda or lock.editable_git():  # uv refuses them in the file
+    if lock.format.is_conda or lock.refused_git():  # uv refuses them in the file
         return STDIN, requirements_file.for_uv(lock.lines(), folder)
     return lock.path, ""

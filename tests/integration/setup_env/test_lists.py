@@ -50,7 +50,7 @@ def test_packages_from_git_are_not_editable(shop: Shop) -> None:
     assert ask(done, "import local; print(local.CODE)") == "from git"
     notice = done.annotations("notice")[0]
     assert notice.message == (
-        "`sub/more.txt`, line 3: `-e` is ignored, because uv installs packages from git as copies."
+        "`sub/more.txt`, line 3: uv installs packages from git as copies without `-e`, and by `https://` instead of `git://`."
     )
     assert notice.place == ("sub/more.txt", 3)
     # A constraint counts: its path starts from the file that names it.
