@@ -199,3 +199,11 @@ def test_another_path_that_is_not_there_is_nothing_of_conda(tmp_path: Path) -> N
     error = explained(tmp_path, "./x.whl\n", f"error: Distribution not found at: file://{tmp_path}/x.whl\n")
     assert error.message == f"`requirements.txt` names `file://{tmp_path}/x.whl`, which does not exist."
     assert error.hint == "Correct the file."
+
+
+def test_a_repository_without_a_name_is_named_by_its_url(tmp_path: Path) -> None:
+    fetch = GIT.replace("`git`", "`git fetch 'https://h/x.git' '+HEAD'`")
+    output = f"error: Git operation failed\n  cause: failed to clone into: x\n{fetch}unable to access\n"
+    error = explained(tmp_path, "git+https://h/x.git\n", output)
+    assert error.message == "The git repository `https://h/x.git` cannot be downloaded: unable to access."
+    assert (error.file, error.line) == ("requirements.txt", None)

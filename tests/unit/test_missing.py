@@ -107,6 +107,7 @@ def test_a_module_of_a_module_is_reported_in_its_file(work: Path) -> None:
         ("from PIL import Image", "uv.lock", "Run `uv add pillow`, and commit the lock."),
         ("import shapefile", "poetry.lock", "Run `poetry add pyshp`, and commit the lock."),
         ("import a_b.c", "r.txt", "Add the package that provides it (perhaps `a-b`) to `r.txt`."),
+        ("import _own", "r.txt", "Add the package that provides it to `r.txt`."),
         ("from google.cloud import x_y", "r.txt",
          "Add the package that provides it (perhaps `google-cloud-x-y`) to `r.txt`."),
         ("from google.colab import drive", "r.txt",

@@ -98,7 +98,8 @@ def _only_there(path: str) -> str:
 def _add(package: str, path: str, lock: str) -> str:
     if package and lock in _ADD:
         return f"Run {command_line(_ADD[lock], package)}, and commit the lock."
-    what = quote(package) if package else f"the package that provides it (perhaps {quote(guess(path))})"
+    perhaps = f" (perhaps {quote(guessed)})" if (guessed := guess(path)) else ""
+    what = quote(package) if package else f"the package that provides it{perhaps}"
     if lock.startswith(PRIVATE_FOLDER):  # written by setup-env
         return f"Run `notebook-ci infer-requirements`, add {what} if it is not in the list, and commit the list."
     return f"Add {what} to {quote(lock) if lock else 'the list of packages of the environment'}."

@@ -6,6 +6,7 @@ The table is conda-forge's, as conda-pypi (0.13) has it; it is read where that i
 import functools
 import importlib.util
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,9 +44,10 @@ def distribution(module: str, missing: str = "") -> str:
 
 
 def guess(module: str) -> str:
-    """Return the distribution that has the name of a module."""
+    """Return the distribution that has the name of a module; empty for one that none can have, such as `_own`."""
     depth = max((name.count(".") + 2 for name in SHARED if module.startswith(f"{name}.")), default=1)
-    return normal_name(".".join(module.split(".")[:depth]))
+    name = normal_name(".".join(module.split(".")[:depth]))
+    return name if re.fullmatch(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", name) else ""
 
 
 @functools.cache

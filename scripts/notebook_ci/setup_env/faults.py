@@ -16,6 +16,7 @@ from notebook_ci.tools.installing import STALE
 _CORRECT = "Correct the file."
 _NAME_AT = r"(?P<name>[\w.-]+)(?:\[.*\])?\s*@\s*"
 _in_lock = functools.partial(KnownError, kind=InputError)
+_CHECK_URL = "Check the URL and the network. Private repositories and servers need credentials."
 _FAULTS = (
     STALE,
     _in_lock(
@@ -60,6 +61,11 @@ _FAULTS = (
         "{lock} needs packages that are not in uv's cache, but uv must not use the network.",
         "Remove `UV_OFFLINE` or the setting `offline`.",
     ),
+    KnownError(  # of a line without a name
+        r"^error: Git operation failed\n(?:.*\n)+?.*'(?P<repository>\w+://[^\s']+)'(?:.*\n)+?.*fatal: (?P<why>.+)",
+        "The git repository `{repository}` cannot be downloaded: {why}.",
+        _CHECK_URL,
+    ),
     _in_lock(r"Distribution not found at: (?P<url>\S+)", "{lock} names `{url}`, which does not exist.", _CORRECT),
 )
 # The backends setuptools, hatchling, uv_build, poetry-core and flit: they find no code, or too much, to package.
@@ -86,7 +92,7 @@ _OF_PACKAGE = (
         KnownError(
             _URL + pattern,
             "`{what}` cannot be downloaded from `{url}`: {why}.",
-            "Check the URL and the network. Private repositories and servers need credentials.",
+            _CHECK_URL,
         )
         for pattern in (
             r"(?:.*\n)+?.*(?:fatal: |HTTP status )(?P<why>.+?)(?: for url.*)?$",

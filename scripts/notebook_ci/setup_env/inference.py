@@ -111,6 +111,7 @@ def _imported(needed: Sequence[Needed], python: Path) -> dict[str, str]:
     missing: dict[str, str] = ask(python, _STANDARD_LIBRARY, dict, "-S", question=list(paths))
     others = [paths[path] for path in missing if not path.startswith(tuple(ELSEWHERE))]
     packages = {distribution(each.path) or guess(each.path): each for each in reversed(others)}
+    packages.pop("", None)  # left to the check of imports
     return {
         name: f"{quote(each.imported.module)} in {_where(each.document.path.as_posix(), each.cell.index)}"
         for name, each in sorted(packages.items())

@@ -18,7 +18,7 @@ def test_what_notebooks_name_and_import_is_installed(shop: Shop) -> None:
         "import nbwritten",
     ]
     shop.workspace.write("sub/a.ipynb", notebook(*cells))
-    shop.workspace.write("sub/helpers.py", "import nbone, nblocal\n")
+    shop.workspace.write("sub/helpers.py", "import nbone, nblocal, _own\n")
     shop.workspace.write("sub/nblocal/__init__.py", "")
     shop.workspace.write("b.py", "# %%\n# %pip install -q nbtwo==1.0 'nbthree>=1'\n")
     shop.workspace.write("broken.ipynb", "{")
