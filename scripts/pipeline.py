@@ -25,7 +25,7 @@ from notebook_ci.base.texts import quote
 from notebook_ci.base.values import BOOLEAN, GLOBS, LINES, PATH, YAML_MAP
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.base.yaml12 import Values
-from notebook_ci.chain import CACHE, NOTEBOOKS, USERS_CODE, Chain, Step
+from notebook_ci.chain import CACHE, NOTEBOOKS, TESTS, USERS_CODE, Chain, Step
 from notebook_ci.records.record import Record
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.report.summary import summarize
@@ -80,6 +80,9 @@ class PipelineInputs(StageInputs):
         "File that lists the packages: `requirements` of setup-env.",
         default="",
         shown_default="as in setup-env",
+    )
+    tests: tuple[str, ...] = given(
+        LINES, "Tests to run: `tests` of test-notebook.", default=(), shown_default="as in test-notebook"
     )
     changed_only: bool | None = given(
         BOOLEAN,
@@ -181,6 +184,8 @@ def _step(name: str, inputs: PipelineInputs, workspace: Workspace) -> Step:
         values["requirements"] = inputs.requirements
     if name in USERS_CODE:
         values["notebooks"] = "\n".join(inputs.notebooks)
+    if name == TESTS:
+        values["tests"] = "\n".join(inputs.tests)
     if name == NOTEBOOKS:
         if inputs.changed_only is not None:
             values["changed-only"] = inputs.changed_only

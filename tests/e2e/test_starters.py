@@ -41,6 +41,12 @@ def results(result: Result, caller: str) -> dict[str, str]:
     return {name: job.result for name, legs in result.jobs.items() for job in legs if job.name.startswith(f"{caller}/")}
 
 
+def tests_per_shard(result: Result) -> dict[str, str]:
+    """Return how many tests each shard ran."""
+    legs = result.legs("Notebooks/shards")
+    return {job.matrix["shard"]: job.step("Run the notebooks").outputs.get("tests", "") for job in legs}
+
+
 @pytest.fixture
 def team(consumer: Consumer, kernel: Path) -> Consumer:
     """A repository whose notebooks run in an environment that exists."""
@@ -99,6 +105,7 @@ def test_notebooks_on_several_runners(team: Consumer, kernel: Path, server: Mlfl
     """
     for name in "abc":
         team.write(f"notebooks/{name}.ipynb", notebook(f"print({name})", parameters=f"{name} = 1"))
+    team.write("tests/test_a.py", "def test_one():\n    assert True\n")
     settings = f"[execute-notebook]\npython = {json.dumps(str(kernel))}\n"
     team.write("other/notebook-ci.toml", f"{settings}[execute-notebook.parameters]\nwhere = 'other'\n")
     in_its_folder = "import pathlib\nassert pathlib.Path.cwd().name == where"
@@ -116,6 +123,7 @@ def test_notebooks_on_several_runners(team: Consumer, kernel: Path, server: Mlfl
         assert server.run(collect.step("log").outputs["run-id"]).info["status"] == "FINISHED"
         artifact = result.artifact("notebook-ci" if project == "Notebooks" else "notebook-ci-other")
         assert len(list(artifact.rglob("*.ipynb"))) == number
+    assert tests_per_shard(result) == {"1": "1", "2": ""}
 
     team.git("checkout", "--quiet", "-b", "change")
     team.write("notebooks/b.ipynb", notebook("print(2)"))
@@ -130,6 +138,7 @@ def test_notebooks_on_several_runners(team: Consumer, kernel: Path, server: Mlfl
     ], result
     shards = {job.matrix["shard"]: job.result for job in result.legs("Notebooks/shards")}
     assert shards == {"1": "success", "2": "failure"}, result
+    assert tests_per_shard(result) == {"1": "1", "2": ""}
     collect = result.job("Notebooks/collect")
     assert collect.result == "failure"
     assert [collect.step("collect").outputs[name] for name in ("executed", "failed")] == ["2", "1"]

@@ -84,6 +84,18 @@ def test_nbval_gets_the_notebooks_that_are_executed(folder: Path, stored: str) -
     assert planned(folder, "--nbval=lax", "--notebooks=b.ipynb", "--exclude=x.ipynb").notebooks == ("b.ipynb",)
 
 
+def test_tests_can_be_left_out(folder: Path) -> None:
+    """As in all shards but the first one: what nbval checks is not left out."""
+    outputs = '"outputs": [{"output_type": "stream", "name": "stdout", "text": "1"}]'
+    text = notebook("print(1)").replace('"cell_type"', f'{outputs}, "cell_type"')
+    write(folder, {"a.ipynb": text, "tests/test_a.py": ""})
+    nothing = plan(folder, "--tests", "none")
+    assert isinstance(nothing, Nothing)
+    assert nothing.reason == "`tests` is `none`, and `nbval` is off."
+    found = planned(folder, "--tests", "none", "--nbval", "strict")
+    assert (found.notebooks, found.tests) == (("a.ipynb",), ())
+
+
 STRIPPED = f"`a.ipynb` has no stored outputs, so nbval cannot compare them. To store them, {HOW_TO_STORE}. Or: Add"
 
 

@@ -21,7 +21,7 @@ class PytestInputs(SelectedNotebooks):
     tests: tuple[str, ...] = given(
         LINES,
         "Tests to run: files, folders, or pytest's node IDs (`tests/test_a.py::test_b`), one per line. One that does "
-        "not exist is an error, and so is a run without any test.",
+        "not exist is an error, and so is a run without any test. `none`: no tests, only `nbval`.",
         default=(),
         shown_default="`testpaths` in pytest's configuration, else the folder `tests`, if it exists",
     )

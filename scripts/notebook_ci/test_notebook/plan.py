@@ -21,6 +21,8 @@ from notebook_ci.test_notebook.model import PytestInputs
 
 FOLDER = "tests"
 MOST_LISTED = 10
+NONE = "none"
+OFF = f"`tests` is `{NONE}`, and `nbval` is off."
 NO_TESTS = f"There is nothing to test: no folder `{FOLDER}`, and no `testpaths` in pytest's configuration."
 _EXCLUDE = "Add it to `exclude` in `[test-notebook]`, or turn `nbval` off."
 # Where pytest looks for its configuration, in its order, and the table; the first file that has it counts.
@@ -43,15 +45,16 @@ class PytestPlan(Plan):
 
 def make(inputs: PytestInputs, workspace: Workspace) -> PytestPlan | Nothing:
     """Decide what to test. Raises InputError if it does not exist, or if nbval cannot check a notebook."""
-    cwd = workspace.cwd
-    for each in inputs.tests:
+    cwd, is_off = workspace.cwd, inputs.tests == (NONE,)
+    for each in () if is_off else inputs.tests:
         _check_exists(each, cwd)
-    tests = inputs.tests or _usual(cwd)
+    tests = () if is_off else inputs.tests or _usual(cwd)
     notebooks = _notebooks(inputs, workspace) if inputs.nbval != "off" else ()
     if inputs.nbval_sanitize:
         read_text(cwd / inputs.nbval_sanitize, inputs.nbval_sanitize, hint="Correct `nbval-sanitize`.")
     if not (tests or notebooks):
-        return Nothing(NO_TESTS, hint="Set `tests` to your tests, or `nbval` to check the outputs of notebooks.")
+        hint = "Set `tests` to your tests, or `nbval` to check the outputs of notebooks."
+        return Nothing(OFF if is_off else NO_TESTS, hint=hint)
     is_named = bool(inputs.tests or notebooks or inputs.pytest_args)
     return PytestPlan(tests=tuple(tests), is_named=is_named, notebooks=notebooks)
 
