@@ -157,13 +157,13 @@ TEXT = json.dumps({"stages": STAGES}, indent=1)
         ({"sub/dvc.yaml": "stages: {later: {cmd: new, deps: [../models], outs: [later.csv]}}"}, {"later"} | ANY),
         ({"another/dvc.yaml": "stages: {x: {cmd: new, outs: [theirs.csv]}}"}, {"theirs", "repro", "api"}),
         ({"another/dvc.yaml": "stages: ["}, {"theirs", "repro", "api"}),
-        ({"steps/clean.py": "1"}, AFTER_CLEAN | {"finds"}),
-        ({"raw/dirty.csv": "1"}, AFTER_CLEAN | {"finds"}),
-        ({"many/one.ipynb": notebook("2")}, {"many/one", "report", "finds"}),
-        ({"data/features/x.py": "1"}, AFTER_TRAIN | {"folder", "features", "finds"}),
-        ({"pointer.dvc": "outs:\n- path: moved.csv\n"}, {"pointed", "finds"}),
+        ({"steps/clean.py": "1"}, AFTER_CLEAN | ANY),
+        ({"raw/dirty.csv": "1"}, AFTER_CLEAN | ANY),
+        ({"many/one.ipynb": notebook("2")}, {"many/one", "report"} | ANY),
+        ({"data/features/x.py": "1"}, AFTER_TRAIN | {"folder", "features"} | ANY),
+        ({"pointer.dvc": "outs:\n- path: moved.csv\n"}, {"pointed"} | ANY),
         ({"pointer.dvc": "outs: ["}, ALL),
-        ({"pointer.dvc": "wdir: another\nouts:\n- path: theirs.csv\n"}, {"pointed", "theirs", "finds"}),
+        ({"pointer.dvc": "wdir: another\nouts:\n- path: theirs.csv\n"}, {"pointed", "theirs"} | ANY),
     ],
 )
 def test_a_changed_file_affects(repository: Path, files: Mapping[str, str], expected: set[str]) -> None:
@@ -222,14 +222,6 @@ def test_a_pipeline_that_was_a_link_affects_all(copied: Path) -> None:
     (copied / "dvc.yaml").unlink()
     write(copied, {"dvc.yaml": json.dumps({"stages": STAGES})})
     assert affected(copied) == ALL
-
-
-def test_a_pipeline_around_the_project_affects_all(copied: Path) -> None:
-    """Which of its stages depend on the changed one is not known."""
-    write(copied, {"project/a.ipynb": notebook("1"), "project/b.ipynb": notebook("open('../other/the other.csv')")})
-    commit(copied)
-    write(copied, {"dvc.yaml": pipeline({"other": {"cmd": "new"}})})
-    assert affected(copied / "project") == {"a", "b"}
 
 
 def test_reasons_name_stages_and_outputs(repository: Path) -> None:

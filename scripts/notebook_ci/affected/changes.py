@@ -24,7 +24,7 @@ HINT = "Set `fetch-depth: 0` in the step of `actions/checkout`, or `changed-only
 class Changes:
     base: str = ""  # the commit that was compared with; empty: all notebooks run
     paths: Collection[str] = ()  # that differ, relative to the workspace: also untracked and deleted ones
-    tracked: Collection[str] = ()  # all that git tracks in the workspace
+    tracked: Collection[str] = ()  # all that git tracks, relative to the workspace
     why_all: str = ""
     is_doubt: bool = False  # whether all run only because the base cannot be found out
 
@@ -92,13 +92,16 @@ def _since(commit: str, workspace: Workspace) -> Changes:
         *("--name-only", "-z", commit, "--"),
     )
     new = git.run(workspace, "ls-files", "--others", "--exclude-standard", "--full-name", "-z", "--", ":/")
-    tracked = git.run(workspace, "ls-files", "-z")
+    tracked = git.run(workspace, "ls-files", "--full-name", "-z", "--", ":/")
     for done in (differ, new, tracked):
         if done.returncode:
             raise SurroundingsError(f"The files cannot be compared with {quote(commit)}: {_last_line(done)}.")
     here = git.answer(workspace, "rev-parse", "--show-prefix")
-    changed = {posixpath.relpath(path, here or ".") for path in f"{differ.stdout}{new.stdout}".split("\0") if path}
-    return Changes(commit, changed, frozenset(filter(None, tracked.stdout.split("\0"))))
+    changed, known = (
+        frozenset(posixpath.relpath(path, here) if here else path for path in text.split("\0") if path)
+        for text in (f"{differ.stdout}{new.stdout}", tracked.stdout)
+    )
+    return Changes(commit, changed, known)
 
 
 def _fetch(workspace: Workspace, *arguments: str) -> Completed:

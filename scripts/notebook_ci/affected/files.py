@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from notebook_ci.affected.pipelines import DvcStage, is_in
 from notebook_ci.base.errors import NotebookCiError
 from notebook_ci.base.files import read_bytes
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.notebooks import document as reading
 from notebook_ci.notebooks import parameters, text_notebooks
 from notebook_ci.notebooks.document import Document
@@ -21,7 +22,8 @@ MOST_BYTES = 2**20
 GIVEN = ":parameters"
 _CODE = (".py", ".ipynb")
 # What other files may say of the files that they use. A notebook that names one of these uses what that names, too.
-_TEXTS = (*_CODE, ".r", ".jl", ".sql", ".sh", ".yaml", ".yml", ".json", ".toml", ".ini", ".cfg", ".env", ".txt")
+_TEXTS = (*_CODE, ".r", ".jl", ".sql", ".sh", ".mk", ".yaml", ".yml", ".json", ".toml", ".ini", ".cfg", ".env", ".txt")
+_MAKE, _MAKEFILES = ":make", {"makefile", "gnumakefile"}  # the command, which does not name its file
 # What code calls to find files or modules whose names it does not say.
 _FINDING = frozenset(
     "glob rglob iglob listdir scandir iterdir walk files import_module __import__ run_path run_module exec "  # noqa: SIM905 - as literals, they take 27 lines
@@ -32,13 +34,19 @@ _FINDING = frozenset(
 _WORD = re.compile(r"[\w.-]+")
 _CALLED = re.compile(r"\b(\w++)\s*+(?:\(|as\b)")  # also by another name: `import glob as g`
 _QUOTE = re.compile(r"[\"'\\]")
+_BETWEEN_WORDS = re.compile(r"[\s()\[\],=\"'\\!;&|<>`]+")
 _BETWEEN_PATHS = re.compile(r"[\s()\[\],=]+")
 _UNFOLLOWED = (
     re.compile(r"%run\s+(?:-\w+\s+)*(?!\S*\.(?:py|ipynb)\b)"),
     re.compile(r"-m(?<=[\s\"']-m)[\s\"',]+(?!(?:pip|ipykernel)\b)[^\W\d]"),
     re.compile(r"\n[ \t]*[%!].*import\b"),
 )
-_IMPORT_NOTEBOOKS = {"import_ipynb", "nbimporter"}
+# What a shell runs: names of folders are not in quotes of their own.
+_SHELL = re.compile(
+    r"^.*?(?:^[ \t]*(?:!|%+(?:cd|sx|system)\b)|=[ \t]*!|\b(?:system|[pP]open|run|call|check_\w+|getoutput)\().*",
+    re.MULTILINE,
+)
+_FINDERS = {"import_ipynb", "nbimporter", "dvc", "dvc.api", "dvc.repo"}  # DVC runs and reads what `dvc.yaml` names
 # `f"{x}.csv"`, `"x-%d.csv"`, `"*.csv"`, `x + ".csv"`
 _COMPOSED = re.compile(r"[\"'}*?%](?:(?<![\"'])[\w-]*+)?(\.\w+)")
 
@@ -46,15 +54,15 @@ _COMPOSED = re.compile(r"[\"'}*?%](?:(?<![\"'])[\w-]*+)?(\.\w+)")
 class Text:
     """What a text may say of files. `known` are the names of all files and folders.
 
-    Without `has_quotes`, any word may be the name of a folder, as a value in YAML.
+    In `bare`, which is a part of it, any word may be the name of a folder, as a value in YAML.
     """
 
-    def __init__(self, text: str, known: Collection[str] = (), *, has_quotes: bool = True) -> None:
+    def __init__(self, text: str, known: Collection[str] = (), bare: str = "") -> None:
         self.text = text
         self.words = {word.rstrip(".-") for word in set(_WORD.findall(text))}
         self.finds_files = (
             not _FINDING.isdisjoint(_CALLED.findall(text))
-            or not _IMPORT_NOTEBOOKS.isdisjoint(self.words)
+            or not _FINDERS.isdisjoint(self.words)
             or any(pattern.search(f"\n{text}") for pattern in _UNFOLLOWED)
         )
         self.composed = set(_COMPOSED.findall(text))  # suffixes of files whose names it does not say
@@ -62,8 +70,9 @@ class Text:
         paths = [token.split("/") for token in tokens if "/" in token]
         # Folders with files that it does not name: `"data"`, f"data/{name}.csv", but not "data/raw.csv".
         self.folders = {one for parts in paths for one, other in pairwise(parts) if other not in known} - {"", ".."}
-        if not has_quotes:
-            self.folders.update(tokens)
+        bare_words = _BETWEEN_WORDS.split("\n".join([bare, *_SHELL.findall(text)]))
+        self.folders.update(bare_words)
+        self.runs_make = "make" in bare_words
 
     def names(self, path: str, others: Iterable[str] = ()) -> bool:
         """Return whether the text has the name of a file, or one of the `others`; for data, or that of its folder."""
@@ -76,22 +85,24 @@ class Text:
 
 
 class Files:
-    """The files of a workspace. A stage of `dvc.yaml` counts as a file that has its text, and is named as its outputs.
+    """The files of a repository. A stage of `dvc.yaml` counts as a file that has its text, and is named as its outputs.
 
-    `paths` are all files, `documents` the notebooks that were read, `given` the text that their parameters come from.
+    `paths` are all files, relative to the working directory, `documents` the notebooks that were read, `given` the text
+    that their parameters come from.
     """
 
     def __init__(
         self,
-        cwd: Path,
+        workspace: Workspace,
         paths: Collection[str],
         documents: Mapping[str, Document | None],
         stages: Mapping[str, DvcStage],
         given: str,
     ) -> None:
+        cwd = workspace.cwd
         self._cwd = cwd.resolve()
         self._documents = dict(documents)
-        self._modules = LocalModules(cwd)
+        self._modules = LocalModules(workspace.repository)
         self._by_name: dict[str, list[str]] = defaultdict(list)
         self._stages = {**stages, GIVEN: DvcStage(given)}
         # Where links lead, and their names.
@@ -102,6 +113,8 @@ class Files:
             name = path.rpartition("/")[2]
             if name.lower().endswith(_TEXTS):
                 self._by_name[_WORD.findall(name)[-1]].append(path)  # `my query.sql` is two words
+            if name.lower() in _MAKEFILES:
+                self._by_name[_MAKE].append(path)
         self._by_folder: dict[str, list[str]] = defaultdict(list)
         for key, out in ((key, out) for key, stage in stages.items() for out in stage.outs):
             *folders, name = out.split("/")
@@ -138,19 +151,18 @@ class Files:
     def text(self, path: str) -> Text:
         """Return the text of a file, of a notebook its cells; empty if it cannot be read."""
         if path in self._stages:
-            return Text(self._stages[path].text, self._known, has_quotes=False)
+            return Text(text := self._stages[path].text, self._known, bare=text)
         if document := self.document(path):
-            found = Text("\n".join(cell.source for cell in document.cells), self._known)
-            # `%%ipytest` runs Python, too.
-            found.finds_files |= any(
-                "import" in each.source and not has_python_body(each.source) for each in document.cells
-            )
+            bare = "\n".join(cell.source for cell in document.cells if not has_python_body(cell.source))
+            found = Text("\n".join(cell.source for cell in document.cells), self._known, bare)
+            found.finds_files |= "import" in bare  # `%%ipytest` runs Python, too
             return found
         try:
             content = read_bytes(self._cwd / path, path, most=MOST_BYTES)
         except NotebookCiError:
             return Text("")
-        found = Text(content.decode(errors="replace"), self._known, has_quotes=path.endswith(_CODE))
+        text = content.decode(errors="replace")
+        found = Text(text, self._known, bare="" if path.endswith(_CODE) else text)
         found.finds_files |= len(content) == MOST_BYTES  # nobody knows what the rest says
         return found
 
@@ -167,6 +179,7 @@ class Files:
         text = self.text(path)
         named = {other for word in text.words for other in self._by_name.get(word, ())}
         named |= {key for folder in text.folders for key in self._by_folder.get(folder, ())}
+        named |= set(self._by_name[_MAKE]) if text.runs_make else set()
         if path in self._stages:
             return named
         file, content = self._cwd / path, self.document(path)

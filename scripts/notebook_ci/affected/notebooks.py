@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import posixpath
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,15 +24,19 @@ from notebook_ci.notebooks.inputs import EXECUTE, NotebookInputs
 from notebook_ci.notebooks.selection import SUFFIX
 
 MOST_CHANGES = 1000  # with more, to find out what each affects takes longer than it saves
+_PACKAGES = (
+    r"(?:pyproject\.toml|setup\.(?:py|cfg)|Pipfile|(?:[^/]*requirements?[^/]*|constraints[^/]*)\.(?:txt|in)|"
+    r"requirements/.*|(?:conda|environment|pixi|pylock)[^/]*\.(?:ya?ml|toml))"
+)
 # By default, these may affect every notebook: settings, the environment, the workflow, suites, what DVC knows.
 _FOR_ALL = re.compile(
-    rf"(?:.*/)?(?:{re.escape(CONFIG)}|pyproject\.toml|setup\.(?:py|cfg)|\.python-version|Pipfile|[^/]*\.lock|"
-    r"(?:[^/]*requirements?[^/]*|constraints[^/]*)\.(?:txt|in)|requirements/.*|(?:conda|environment|pixi|pylock)[^/]*\."
-    r"(?:ya?ml|toml)|(?:suites?|expectations|gx|great_expectations)/.*|dvc\.yaml|\.dvc/.*|\.github/(?:workflows|"
-    r"actions)/.*)",
+    rf"(?:.*/)?(?:{re.escape(CONFIG)}|{_PACKAGES}|\.python-version|[^/]*\.lock|\.gitattributes|\.env[^/]*|matplotlibrc|"
+    r"(?:suites?|expectations|gx|great_expectations)/.*|dvc\.yaml|\.dvc/.*|\.github/(?:workflows|actions)/.*)",
     re.IGNORECASE,
 )
-_WORKFLOW = re.compile(r"\.github/(?:workflows|actions)/.*\.ya?ml")
+# What these name, is used before the notebooks.
+_NAMES_FOR_ALL = re.compile(rf"(?:.*/)?(?:\.github/(?:workflows|actions)/.*\.ya?ml|{_PACKAGES})", re.IGNORECASE)
+_TEST = re.compile(r"(?:.*/)?(?:tests?/.*|test_[^/]*|[^/]*_test|conftest)\.py")
 # These affect no notebook, unless one names them.
 _FOR_NONE = re.compile(
     r"[^/]*\.(?:md|rst)|(?:.*/)?README\.(?:md|rst|txt)|(?:LICEN[CS]E|COPYING|NOTICE|AUTHORS|CITATION|CODEOWNERS)[^/]*|"
@@ -60,7 +65,7 @@ class Selection:
 def select(candidates: Candidates, inputs: NotebookInputs, context: Context, given: str = "") -> Selection:
     """Return the notebooks that changes affect, and those that must run with them: see `_completed`.
 
-    `given` are parameters of this run. Says in `context` why they run. Raises InputError if `base` does not exist.
+    `given` are more parameters of this run. Says in `context` why they run. Raises InputError if `base` does not exist.
     """
     changed = changes.find(inputs.base, context)
     if changed.why_all:
@@ -88,15 +93,22 @@ def _affected(
         return dict.fromkeys(documents, f"{len(paths):,} files changed")
     known = {*changed.tracked, *paths}
     pipelines = Pipelines(known, changed, workspace)
-    files = Files(cwd, known, documents, pipelines.stages, given)
+    files = Files(workspace, known, documents, pipelines.stages, given)
     effects = {cause: each for path in paths for cause, each in pipelines.effects(path).items()}
     different = sorted({*paths}.union(*effects.values()))
     own = {folder for path in documents for folder in PurePosixPath(path).parents}
-    texts = [files.text(path) for path in changed.tracked if _FOR_ALL.fullmatch(path)]
-    foreign = _foreign(different, texts, own, cwd)
-    workflows = [files.text(path) for path in changed.tracked if _WORKFLOW.fullmatch(path)]
+    for_all = {path for path in changed.tracked if _FOR_ALL.fullmatch(path)}
+    for_all -= _foreign(for_all, (), own, cwd)
+    foreign = _foreign(different, map(files.text, for_all), own, cwd)
+    early = Text(_table(config, "setup-env", cwd)).words
+    early |= {word for path in for_all if _NAMES_FOR_ALL.fullmatch(path) for word in files.text(path).words}
+    tested = _tested({path for path in paths if path.endswith(SUFFIX)} - documents.keys(), changed.tracked, files)
     general = [
-        path for path in paths if path == config or (path not in foreign and _is_general(path, effects, workflows))
+        path
+        for path in paths
+        if path == posixpath.normpath(config)
+        or path in tested
+        or (path not in foreign and _is_general(path, effects, early, cwd))
     ]
     if general:
         return dict.fromkeys(documents, f"{quote(general[0])} changed, which may affect all")
@@ -112,11 +124,21 @@ def _affected(
     return judge.reasons
 
 
-def _is_general(path: str, effects: Collection[str], workflows: Iterable[Text]) -> bool:
-    """Return whether a file may affect all notebooks, also because a workflow may run it before them."""
-    is_other = path.endswith(SUFFIX) or bool(_FOR_NONE.fullmatch(path))  # may be what a workflow ignores
-    is_named = not is_other and any(PurePosixPath(path).name in text.words for text in workflows)
-    return is_named or (path in effects and bool(_FOR_ALL.fullmatch(_below(path))))
+def _is_general(path: str, effects: Collection[str], early: Collection[str], cwd: Path) -> bool:
+    """Return whether a file may affect all notebooks, also because it is used before them: its name is in `early`.
+
+    What is in a folder that git does not list, a submodule or what a link leads to, can be used without its name.
+    """
+    is_other = path.endswith(SUFFIX) or bool(_FOR_NONE.fullmatch(_below(path)))  # may be what a workflow ignores
+    is_named = not is_other and PurePosixPath(path).name in early
+    return is_named or (path in effects and (bool(_FOR_ALL.fullmatch(_below(path))) or (cwd / path).is_dir()))
+
+
+def _tested(notebooks: Collection[str], tracked: Iterable[str], files: Files) -> set[str]:
+    """Return those notebooks whose names a test has: it may import them."""
+    used = set().union(*(files.used(path) for path in tracked if notebooks and _TEST.fullmatch(path)))
+    words = {word for path in used for word in files.text(path).words}
+    return {path for path in notebooks if PurePosixPath(path).stem in words}
 
 
 def _completed(found: Mapping[str, str], paths: Sequence[str], before: Mapping[str, Collection[str]]) -> dict[str, str]:
@@ -201,16 +223,16 @@ class _Effects:
         return changed in self._foreign or bool(_FOR_NONE.fullmatch(_below(changed)))
 
 
-def _foreign(paths: Iterable[str], general: Sequence[Text], own: Collection[PurePosixPath], cwd: Path) -> set[str]:
+def _foreign(paths: Iterable[str], general: Iterable[Text], own: Collection[PurePosixPath], cwd: Path) -> set[str]:
     """Return the files of other projects: in folders with their own config file, which no `general` text names.
 
     Folders of notebooks that could run, `own`, are no other projects.
     """
-    found = set()
+    found, texts = set(), list(general)
     for path in paths:
         folders = [each for each in PurePosixPath(path).parents if set(each.parts) - {".."}]
         projects = [each.name for each in folders if each not in own and (cwd / each / CONFIG).is_file()]
-        if any(not any(name in text.words for text in general) for name in projects):
+        if any(not any(name in text.words for text in texts) for name in projects):
             found.add(path)
     return found
 
@@ -232,13 +254,18 @@ def _other_names(changed: str, cwd: Path) -> list[str]:
     return []
 
 
+def _table(config: str, stage: str, cwd: Path, *names: str) -> str:
+    """Return what the config file says of a stage, as JSON: all inputs, or those with these names."""
+    with contextlib.suppress(InputError):  # it does not exist
+        table = parse_toml(read_text(cwd / config, config), config).get(stage, {})
+        return json.dumps([table.get(name) for name in names or table], default=str)
+    return ""
+
+
 def _given(inputs: NotebookInputs, cwd: Path) -> str:
     """Return the text that the parameters of notebooks come from: it may name data. The file itself is named, too."""
-    texts = [inputs.parameters_file]
-    config = inputs.config or CONFIG
-    with contextlib.suppress(InputError):  # it does not exist
-        table = parse_toml(read_text(cwd / config, config), config).get(EXECUTE, {})
-        texts.append(json.dumps([table.get(name) for name in ("parameters", "sweep")], default=str))
+    sweep = _table(inputs.config or CONFIG, EXECUTE, cwd, "sweep")
+    texts = [inputs.parameters_file, json.dumps(inputs.parameters), sweep]
     with contextlib.suppress(InputError):
         texts.append(read_text(cwd / inputs.parameters_file, inputs.parameters_file))
     return "\n".join(texts)

@@ -63,8 +63,7 @@ class Pipelines:
             return {path: set()}
         different = {each for each in {**now, **before} if now.get(each) != before.get(each)}
         keys = {posixpath.join(posixpath.dirname(path), f"{PIPELINE}:{each}") for each in different}
-        # Above the workspace, other pipelines are not known.
-        if path.startswith("../") or not self._are_known or rest != rest_before or not keys <= self.stages.keys():
+        if not self._are_known or rest != rest_before or not keys <= self.stages.keys():
             return {path: set()}
         return {key: self._with_later(key) for key in keys}
 

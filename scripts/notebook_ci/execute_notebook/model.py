@@ -15,7 +15,6 @@ from notebook_ci.base.values import (
     SECONDS,
     SIZE,
     WORKERS,
-    YAML_MAP,
     choice,
 )
 from notebook_ci.base.yaml12 import Values
@@ -43,12 +42,6 @@ class ExecuteInputs(NotebookInputs):
         "README of plan-notebooks.",
         default=False,
         tuning=True,
-    )
-    parameters: Values = given(
-        YAML_MAP,
-        "Parameters for the notebooks, as YAML 1.2. Each notebook gets those that its cell tagged `parameters` "
-        "declares. One that no notebook declares is an error. The executed notebooks show them: never pass secrets.",
-        default={},
     )
     sweep: dict[str, Values] = given(
         SETS,

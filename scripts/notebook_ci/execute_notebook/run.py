@@ -119,7 +119,7 @@ def _affected_only(planned: ExecutionPlan, inputs: ExecuteInputs, context: Conte
     from notebook_ci.affected.notebooks import Candidates, select
 
     documents = {each.path: each.document for each in planned.executions}
-    given = json.dumps([inputs.parameters, inputs.sweep])
+    given = json.dumps(inputs.sweep)
     selection = select(Candidates(documents, planned.needs, planned.chains), inputs, context, given)
     reasons, base = selection.reasons, quote(selection.base[:SHORT_COMMIT])
     if not reasons:

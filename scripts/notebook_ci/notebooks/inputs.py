@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from notebook_ci.base.inputs import StageInputs, given
-from notebook_ci.base.values import GLOBS, PATH, TEXT, YamlKind, choice
-from notebook_ci.base.yaml12 import as_lists
+from notebook_ci.base.values import GLOBS, PATH, TEXT, YAML_MAP, YamlKind, choice
+from notebook_ci.base.yaml12 import Values, as_lists
 
 EXECUTE = "execute-notebook"
 NEEDS = YamlKind(
@@ -37,6 +37,13 @@ class SelectedNotebooks(StageInputs):
 class NotebookInputs(SelectedNotebooks):
     """Those that plan-notebooks needs, too."""
 
+    parameters: Values = given(
+        YAML_MAP,
+        "Parameters for the notebooks, as YAML 1.2. Each notebook gets those that its cell tagged `parameters` "
+        "declares. One that no notebook declares is an error. The executed notebooks show them: never pass secrets.",
+        default={},
+        also_in=EXECUTE,
+    )
     parameters_file: str = given(
         PATH, "YAML file of parameters. `parameters` overrides single values.", default="", also_in=EXECUTE
     )
