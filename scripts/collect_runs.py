@@ -13,12 +13,13 @@ from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.records.shards import joined
 
 
-def in_summary(record: CollectRunsRecord, run_directory: RunDirectory) -> list[Record]:
+def in_summary(record: CollectRunsRecord, run_directory: RunDirectory) -> tuple[list[Record], list[Record]]:
     """Return the records of the whole run, with the times of the slowest shards."""
     records = run_directory.records()
     seconds = max((each.duration for each in records.values() if isinstance(each, ExecuteRecord)), default=0.0)
     own = dataclasses.replace(record, duration=record.duration + seconds)
-    return list(joined({**records, record.stage: own}).values())
+    found = list(joined({**records, record.stage: own}).values())
+    return found, found
 
 
 STAGE = Stage(

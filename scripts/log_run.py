@@ -3,7 +3,7 @@
 from notebook_ci.base.stage import Stage, run_script
 from notebook_ci.log_run.client import start_worker
 from notebook_ci.log_run.model import OUTPUTS, LogRunInputs
-from notebook_ci.log_run.run import plan, run
+from notebook_ci.log_run.run import in_summary, plan, run
 from notebook_ci.records.log_run import LogRunRecord
 
 STAGE = Stage(
@@ -14,6 +14,7 @@ STAGE = Stage(
     plan=plan,
     run=run,
     ahead=start_worker,
+    in_summary=in_summary,
 )
 
 if __name__ == "__main__":

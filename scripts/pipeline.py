@@ -125,9 +125,11 @@ class Pipeline(Command[PipelineInputs]):
             raise
         before = json.loads(done or "{}")
         chain = Chain(steps, before, console=console, workspace=workspace, directory=run_directory, slug=inputs.slug)
-        return self._run(chain, run_directory, console, is_first=BEFORE in argv)
+        return self._run(chain, run_directory, console, workspace, is_first=BEFORE in argv)
 
-    def _run(self, chain: Chain, run_directory: RunDirectory, console: Console, *, is_first: bool) -> int:
+    def _run(
+        self, chain: Chain, run_directory: RunDirectory, console: Console, workspace: Workspace, *, is_first: bool
+    ) -> int:
         """Run the stages and summarize them. Returns the exit code of the worst.
 
         The root action calls the chain twice: `is_first` marks the first call.
@@ -144,7 +146,7 @@ class Pipeline(Command[PipelineInputs]):
                 done = {each.name: each.code for each in chain.ended}
                 console.set_outputs({"done": json.dumps(done)} | _outputs(chain.records))
             else:
-                _sum_up(chain.records, worst(codes), run_directory, console)
+                _sum_up(chain.records, worst(codes), run_directory, console, workspace)
         return worst(codes)
 
 
@@ -205,12 +207,14 @@ def _tools(name: str, plan: Plan | Nothing) -> dict[str, str]:
     return {each: environment_folder(str(CACHE), each) for each in needed if each}
 
 
-def _sum_up(records: Sequence[Record], code: int, run_directory: RunDirectory, console: Console) -> None:
+def _sum_up(
+    records: Sequence[Record], code: int, run_directory: RunDirectory, console: Console, workspace: Workspace
+) -> None:
     """Write the outputs and the summary of all stages. Raises OSError if the runner's files cannot be written."""
     skipped = all(record.status == "skipped" for record in records)
     status = {0: "skipped" if skipped else "passed", 1: "failed"}.get(code, "error")
     if records:
-        console.summarize(summarize(records))
+        console.summarize(summarize(records, workspace))
     console.set_outputs(_outputs(records) | {"status": status, "run-dir": str(run_directory.path)})
 
 

@@ -1,4 +1,4 @@
-"""Renews docs/summary.png: the summary of a real run, rendered like on GitHub, up to the metrics.
+"""Renews docs/summary.png: the summary of a real run, rendered like on GitHub, up to the folded parts.
 
 Run `pipeline` on a copy of examples/penguins with `max_iter: 5` in params.yaml, GITHUB_ACTIONS=true, and
 GITHUB_STEP_SUMMARY, GITHUB_OUTPUT and RUNNER_TEMP set to absolute paths. Then:
@@ -16,21 +16,21 @@ from pathlib import Path
 import mistune
 
 OUTPUT = Path(__file__).resolve().parents[2] / "docs" / "summary.png"
-SIZE = "1240,690"  # of the window, in pixels
+SIZE = "800,690"  # of the window, in pixels
 PAGE = """<!doctype html><meta charset="utf-8"><style>
-body {{ font: 14px/1.5 "Noto Sans", "DejaVu Sans", sans-serif; color: #1f2328; margin: 20px; }}
-h3 {{ font-size: 18px; margin: 0 0 14px; }} h4 {{ font-size: 15px; margin: 18px 0 10px; }}
-table {{ border-collapse: collapse; }} th, td {{ border: 1px solid #d1d9e0; padding: 5px 11px; text-align: left; }}
-td:not(:last-child) {{ white-space: nowrap; }}
+body {{ font: 14px/1.5 "Noto Sans", "DejaVu Sans", sans-serif; color: #1f2328; margin: 16px; }}
+h3 {{ font-size: 17px; margin: 0 0 14px; }} a {{ color: #0969da; }} p, table, pre {{ margin: 0 0 14px; }}
+table {{ border-collapse: collapse; display: block; width: max-content; max-width: 100%; overflow: auto; }}
+th, td {{ border: 1px solid #d1d9e0; padding: 6px 13px; text-align: left; }}
 tr:nth-child(even) {{ background: #f6f8fa; }}
 code, pre {{ font: 12px/1.45 "DejaVu Sans Mono", monospace; background: #f6f8fa; padding: 2px 4px; }}
-pre {{ padding: 12px; }} pre code {{ padding: 0; }}
+pre {{ padding: 12px; overflow: hidden; }} pre code {{ padding: 0; }}
 </style>{}"""
 
 
 def main() -> None:
-    text = Path(sys.argv[1]).read_text(encoding="utf-8").partition("| metric")[0]
-    page = PAGE.format(mistune.create_markdown(plugins=["table"])(text))
+    text = Path(sys.argv[1]).read_text(encoding="utf-8")
+    page = PAGE.format(mistune.create_markdown(escape=False, plugins=["table"])(text))
     with tempfile.TemporaryDirectory() as folder:
         html = Path(folder) / "summary.html"
         html.write_text(page, encoding="utf-8")

@@ -136,8 +136,12 @@ def raising_notebooks(consumer: Consumer) -> None:
     ("stage", "broken", "ends"),
     [
         ("setup-env", no_such_package, ("error", "no-such-package-of-nobody")),
-        ("validate-data", violated_expectation, ("failed", "expect_column_values_to_be_between")),
-        ("execute-notebook", raising_notebooks, ("failed", "2 of 3 notebooks (`notebooks/b.ipynb`, ")),
+        ("validate-data", violated_expectation, ("failed", "column `")),
+        (
+            "execute-notebook",
+            raising_notebooks,
+            ("failed", "`notebooks/b.ipynb`, cell 1: ValueError: no such penguin (and 1 more failure)"),
+        ),
     ],
     ids=["setup-env", "validate-data", "execute-notebook"],
 )
@@ -157,7 +161,7 @@ def test_a_stage_that_fails(study: Consumer, engine: Engine, stage: str, broken:
     assert later == dict.fromkeys(later, "skipped")
     assert all(found[name] in {"passed", "skipped"} for name in beside)
     assert found["log-run"] == "passed"
-    assert f" {stage} failed: " in headline(job)
+    assert " failed: " in headline(job)
     assert said in headline(job)
     assert job.step("chain").outputs["status"] == status
     assert [each for each in job.annotations if each.level == "error"]
@@ -206,7 +210,7 @@ def test_without_a_docker_engine_the_image_is_not_built(study: Consumer, engine:
     study.write("notebook-ci.toml", text.replace("[build-image]\n", '[build-image]\nif-no-engine = "skip"\n'))
     job = run(study, engine, CHAIN | {"with": {"stages": "build-image"}}, env=nowhere).job("test")
     assert job.result == "success", job.log
-    assert headline(job) == "### ⏭️ build-image skipped"
+    assert headline(job).startswith("### ⏭️ build-image skipped: ")
     assert job.step("chain").outputs["status"] == "skipped"
     assert "engine" in job.summary
 
@@ -254,7 +258,7 @@ def test_the_starter_workflow_runs_the_whole_chain(study: Consumer, engine: Engi
     ("broken", "said", "executed"),
     [
         (missing_object, "dvc-pull failed: `data/points.csv` is missing", []),
-        (raising_notebooks, "execute-notebook failed: 2 of 3 notebooks", ["a.ipynb", "b.ipynb", "c.ipynb"]),
+        (raising_notebooks, "execute-notebook failed: `notebooks/b.ipynb`", ["a.ipynb", "b.ipynb", "c.ipynb"]),
     ],
     ids=["dvc-pull", "execute-notebook"],
 )

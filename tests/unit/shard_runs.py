@@ -33,7 +33,7 @@ def passed(path: str, **values: Any) -> NotebookResult:
 
 
 def failed(path: str, **values: Any) -> NotebookResult:
-    failure = Failure(kind="cell-error", title="ValueError in cell 3", message="no", line=41)
+    failure = Failure(kind="cell-error", title="ValueError in cell 3", message="no", cell=3, line=41)
     return NotebookResult(**{"path": path, "name": path, "status": "failed", "failure": failure, **values})
 
 

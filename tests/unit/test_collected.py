@@ -73,9 +73,7 @@ def test_a_failed_notebook_makes_the_run_red_and_is_shown(artifacts: Artifacts) 
     ]
     assert done.outputs["status"] == "failed"
     assert [done.outputs[name] for name in ("executed", "failed", "flaky")] == ["3", "1", "1"]
-    assert done.summary.startswith(
-        "### ❌ collect-runs failed: `b.ipynb`, ValueError in cell 3 (line 41 of the file): no"
-    )
+    assert done.summary.startswith("### ❌ failed: `b.ipynb`, cell 3: ValueError: no, after ")
     assert "execute-notebook-1/b.ipynb" in done.files
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from notebook_ci.base.errors import CheckFailed
 from notebook_ci.dvc_pull import summary
 from notebook_ci.records.dvc_pull import DvcPullRecord, PulledData
+from notebook_ci.report.summary import render
 
 RAW = PulledData(path="data/raw.csv", pointer="data/raw.csv.dvc", hash_name="md5", hash="049da1", bytes=53_098, files=1)
 
@@ -42,9 +43,9 @@ def test_nothing() -> None:
     assert summary.section(record()) == []
 
 
-def test_the_verdict_counts_faults() -> None:
+def test_the_headline_counts_faults() -> None:
     failed = record()
     failed.add(CheckFailed("`a` is corrupt."))
-    assert summary.verdict(failed) == ""
+    assert render([failed]).startswith("### ❌ dvc-pull failed: `a` is corrupt, after")
     failed.add(CheckFailed("`b` is missing."))
-    assert summary.verdict(failed) == "2 problems in the data: `a` is corrupt …"
+    assert render([failed]).startswith("### ❌ dvc-pull failed: `a` is corrupt (and 1 more failure), after")

@@ -14,9 +14,10 @@ from notebook_ci.compare_environments.model import CompareEnvironmentsInputs
 from notebook_ci.compare_environments.outcomes import outcome
 from notebook_ci.compare_environments.plan import ComparisonPlan, make
 from notebook_ci.compare_environments.run import _compared, _problem, _with_others
-from notebook_ci.compare_environments.summary import note, section, verdict
+from notebook_ci.compare_environments.summary import note, section
 from notebook_ci.records.compare_environments import ComparedNotebook, CompareEnvironmentsRecord, PackageChange
 from notebook_ci.records.execute_notebook import Comparison, ExecuteRecord, Failure, FailureKind, NotebookResult
+from notebook_ci.report.summary import render
 
 Status: TypeAlias = Literal["passed", "failed", "allowed", "skipped"]
 NOTEBOOK = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
@@ -82,7 +83,10 @@ def test_the_summary() -> None:
     ]
     record.status = "failed"
     assert note(record) == "1 same, 1 broken (1 package changed)"
-    assert verdict(record) == "`b.ipynb` broken by x 1 -> 2"
+    record.problems = [_problem(record.notebooks[1])]
+    assert render([record]).startswith(
+        "### ❌ compare-environments failed: `b.ipynb`: Broken by x 1 -> 2: KeyError, after"
+    )
     assert "| ❌ `b.ipynb`    | broken by x 1 -> 2 | KeyError |" in section(record)[0]
     assert record.headline == {"differing": "0", "broken": "1"}
 

@@ -233,6 +233,8 @@ def test_the_summary_says_what_runs_where_and_why(study: Path) -> None:
 GOLDEN = """\
 ### ✅ plan-notebooks: 2 notebooks in 2 shards, 1 not affected in 0.2 s
 
+<details><summary>Details of plan-notebooks</summary>
+
 | shard | notebooks | expected   | runner        | container |
 | ----- | --------- | ---------- | ------------- | --------- |
 | 1     | 1         | 1 min 30 s | ubuntu-latest |           |
@@ -252,6 +254,8 @@ GOLDEN = """\
 | notebook  |
 | --------- |
 | `b.ipynb` |
+
+</details>
 
 </details>
 """

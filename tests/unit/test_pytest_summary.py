@@ -29,11 +29,12 @@ def test_tests_that_passed() -> None:
 
 def test_one_that_failed() -> None:
     text = rendered(FAILED, PASSED, status="failed")
-    assert text.startswith("### ❌ test-notebook failed: `tests/test_a.py::test_b` (a.ipynb, line 12), after 3.0 s\n")
-    assert "**`tests/test_a.py::test_b` (a.ipynb, line 12)**\n\n```text\na.ipynb:12: AssertionError\n```" in text
+    assert text.startswith("### ❌ test-notebook failed: `tests/test_a.py::test_b`: assert 1 == 2, after 3.0 s\n")
+    block = "**❌ `tests/test_a.py::test_b` (`a.ipynb`, line 12)**\n\n```text\na.ipynb:12: AssertionError\n```"
+    assert block in text
 
 
 def test_several_that_failed() -> None:
     text = rendered(*[FAILED] * 30, status="failed")
-    assert "failed: 30 of 30 tests (`tests/test_a.py::test_b`, `tests/test_a.py::test_b`, " in text
+    assert "failed: `tests/test_a.py::test_b`: assert 1 == 2 (and 29 more failures), after" in text
     assert "- … and 10 more: see the record." in text

@@ -337,15 +337,15 @@ def test_the_summary_is_as_it_was_read_and_approved(name: str) -> None:
         ([Record(stage="dvc-pull", status="skipped")], "### ⏭️ dvc-pull skipped"),
         (
             [execution(passed("a"), failed("x/b.ipynb"))],
-            "### ❌ execute-notebook failed: `x/b.ipynb`, ValueError in cell 3 (line 41 of the file): no, after 1 min",
+            "### ❌ execute-notebook failed: `x/b.ipynb`, cell 3: ValueError: no, after 1 min",
         ),
         (
             [execution(failed("a"), failed("b"), passed("c"))],
-            "### ❌ execute-notebook failed: 2 of 3 notebooks (`a`, `b`), after",
+            "### ❌ execute-notebook failed: `a`, cell 3: ValueError: no (and 1 more failure), after",
         ),
         (
-            [execution(*(failed(f"{n}") for n in range(5)))],
-            "### ❌ execute-notebook failed: 5 of 5 notebooks (`0`, `1`, `2` and 2 more), after",
+            [ENVIRONMENT, execution(*(failed(f"{n}") for n in range(5)))],
+            "### ❌ failed: `0`, cell 3: ValueError: no (and 4 more failures), after 1 min 22 s",
         ),
         (
             [
@@ -354,7 +354,7 @@ def test_the_summary_is_as_it_was_read_and_approved(name: str) -> None:
                     stage="log-run", status="error", problems=[Problem(severity="error", message="No server `x_y`.")]
                 ),
             ],
-            "### 🛑 log-run failed: No server `x_y` (and 1 more stage failed), after 1 min 18 s",
+            "### 🛑 log-run failed: No server `x_y` (and 1 more failure), after 1 min 18 s",
         ),
         ([Record(stage="a", status="error")], "### 🛑 a failed: no reason was recorded, after 0.0 s"),
     ],
@@ -422,7 +422,7 @@ def test_hostile_text_stays_text(hostile: str) -> None:
     )
     open_text = outside_code(text)
     assert "<script" not in open_text
-    assert open_text.count("<details>") == open_text.count("</details>") == 1
+    assert open_text.count("<details>") == open_text.count("</details>") == 2
     assert "&lt;img" not in open_text
     assert "@team" not in open_text
     assert "](" not in re.sub(r"\\.", "", open_text)

@@ -80,6 +80,13 @@ def test_a_terminal_shows_the_summary_on_standard_output(terminal: Written, caps
     assert terminal.text == ""
 
 
+def test_a_summary_in_a_file_has_no_colors(capsys: pytest.CaptureFixture[str]) -> None:
+    Terminal().console.summarize(Summary("# One", "✗ one\n"))  # its progress goes to a terminal
+    assert capsys.readouterr().out == "✗ one\n"
+    Terminal({"FORCE_COLOR": "1"}).console.summarize(Summary("# One", "✗ one\n"))
+    assert capsys.readouterr().out == "\x1b[31m✗\x1b[0m one\n"
+
+
 def test_a_part_of_a_chain_shows_neither(capsys: pytest.CaptureFixture[str]) -> None:
     part = Terminal({"GITHUB_OUTPUT": os.devnull, "GITHUB_STEP_SUMMARY": os.devnull})
     part.console.set_outputs({"a": "1"})
@@ -89,7 +96,15 @@ def test_a_part_of_a_chain_shows_neither(capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.mark.parametrize(
     ("environ", "is_terminal", "has_colors"),
-    [({}, True, True), ({"NO_COLOR": "1"}, True, False), ({"TERM": "dumb"}, True, False), ({}, False, False)],
+    [
+        ({}, True, True),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"TERM": "dumb"}, True, False),
+        ({}, False, False),
+        ({"FORCE_COLOR": "1"}, False, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
+        ({"FORCE_COLOR": "", "NO_COLOR": ""}, False, False),
+    ],
 )
 def test_only_a_terminal_has_colors(environ: dict[str, str], *, is_terminal: bool, has_colors: bool) -> None:
     written = Terminal(environ, is_terminal=is_terminal)

@@ -120,3 +120,21 @@ class Problem:
     @property
     def titled_text(self) -> str:
         return f"{self.title}: {self.text}" if self.title else self.text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed(Problem):
+    """An error of a stage, with what a person needs to understand it without the log."""
+
+    severity: Severity = "error"
+    subject: str = ""  # the notebook, the test or the data that failed; empty: the stage itself
+    part: str = ""  # of the subject: a cell, a column
+    cell: int | None = None  # counted from 1 among all cells of the notebook
+    source: str = ""  # the code of `line`
+    details: str = ""  # the traceback, or values of the data
+
+    @property
+    def why(self) -> str:
+        """The title, and the first line of the message."""
+        first = self.message.strip().partition("\n")[0].removesuffix(".")
+        return ": ".join(dict.fromkeys(filter(None, (self.title, first))))

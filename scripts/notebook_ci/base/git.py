@@ -21,11 +21,14 @@ _SETTINGS = (
 _PROGRAMS = ("GIT_ASKPASS", "GIT_EDITOR", "GIT_EXTERNAL_DIFF", "GIT_PAGER", "GIT_SSH", "GIT_SSH_COMMAND")
 
 
-def run(workspace: Workspace, *arguments: Argument, timeout: float = SECONDS) -> Completed:
-    """Run git. If git or the folder does not exist, the result has the exit code 127. `timeout` is in seconds."""
+def run(workspace: Workspace, *arguments: Argument, timeout: float = SECONDS, offline: bool = False) -> Completed:
+    """Run git. If git or the folder does not exist, the result has the exit code 127. `timeout` is in seconds.
+
+    With `offline`, it does not fetch what a partial clone lacks: the settings for that can start programs.
+    """
     command: list[Argument] = ["git", *(part for setting in _SETTINGS for part in ("-c", setting)), *arguments]
     kept = {name: value for name, value in isolation.for_others(workspace.environ).items() if name not in _PROGRAMS}
-    env = {**kept, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    env = {**kept, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **({"GIT_ALLOW_PROTOCOL": "none"} if offline else {})}
     try:
         return process.run(command, env=env, cwd=workspace.cwd, timeout=timeout, separate=True)
     except OSError as error:
@@ -34,5 +37,5 @@ def run(workspace: Workspace, *arguments: Argument, timeout: float = SECONDS) ->
 
 def answer(workspace: Workspace, *arguments: Argument) -> str:
     """Return the output of git without surrounding white space; an empty string if it fails."""
-    done = run(workspace, *arguments, timeout=ANSWER_SECONDS)
+    done = run(workspace, *arguments, timeout=ANSWER_SECONDS, offline=True)
     return "" if done.returncode else done.stdout.strip()

@@ -9,6 +9,8 @@ MOST_ROWS = 100
 MOST_LISTED = 20
 MOST_TITLE_CHARACTERS = 200
 MINUTE = 60
+_LINKED = re.compile(r"(?<=[:@])|(?<=www)", re.IGNORECASE)  # GitHub makes links of addresses in prose
+_ADDRESS = re.compile(r"https?://[\w.:-]+(?:[/?#][\w.~:/?#%&=+,;-]*)?", re.ASCII)  # without user and password
 
 # By the status of a record, or of a notebook.
 ICONS = {"passed": "✅", "failed": "❌", "error": "🛑", "skipped": "⏭️", "allowed": "⚠️"}
@@ -23,6 +25,11 @@ def duration(seconds: float) -> str:
     """`4.2 s`, `3 min 12 s`."""
     minutes, remaining = divmod(round(seconds), MINUTE)
     return f"{minutes} min {remaining} s" if minutes else f"{seconds:.1f} s"
+
+
+def unbroken(text: str) -> str:
+    """Return a short text that a narrow table does not wrap."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def rest(number: int) -> str:
@@ -57,7 +64,8 @@ def code(text: str) -> str:
 def name(text: str) -> str:
     """Return the name of a file or a metric as code: shown unchanged, on a terminal too."""
     shown = _one_line(text)
-    return _escaped(shown) if "`" in shown or "|" in shown or not shown else f"`{shown}`"
+    is_code = shown and not {"`", "|"}.intersection(shown)
+    return f"`{shown}`" if is_code else _LINKED.sub("\u200b", _escaped(shown))
 
 
 def inline(text: str) -> str:
@@ -69,6 +77,11 @@ def inline(text: str) -> str:
 def title(text: str) -> str:
     short = f"{text[:MOST_TITLE_CHARACTERS]}…" if len(text) > MOST_TITLE_CHARACTERS else text
     return inline(short)
+
+
+def link(shown: str, url: str) -> str:
+    """Return a link; `shown` is Markdown. What could end a link, hide its target or have a password is not linked."""
+    return f"[{shown}]({url})" if _ADDRESS.fullmatch(url) else shown
 
 
 def _escaped(text: str) -> str:

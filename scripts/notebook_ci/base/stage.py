@@ -94,8 +94,12 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
     # Imports what takes long, before the chain says whether and with which inputs the stage runs. Returns its worker if
     # that waits, too.
     ahead: Callable[[Mapping[str, str]], "subprocess.Popen[str] | None"] | None = None
-    # The records that its summary shows: its own, unless it speaks for a whole run.
-    in_summary: Callable[[StageRecord, RunDirectory], Sequence[Record]] = lambda record, _: [record]
+    # The records that its summary is about (its own, unless it speaks for a whole run), and those of which it shows
+    # details: steps before have not.
+    in_summary: Callable[[StageRecord, RunDirectory], tuple[Sequence[Record], Sequence[Record]]] = lambda record, _: (
+        [record],
+        [record],
+    )
 
     @property
     def all_outputs(self) -> Mapping[str, str]:
@@ -137,7 +141,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
         )
         exit_code = self._run(inputs, context, record)
         with signals.undisturbed():
-            return self._close(console, files, record, exit_code)
+            return self._close(workspace, console, files, record, exit_code)
 
     def _something(self, inputs: Model, workspace: Workspace) -> StagePlan:
         """Return the plan of a stage that was requested by name. It must have something to do."""
@@ -180,7 +184,9 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             record.duration = round(time.monotonic() - began, 3)
         return EXIT_CODES[record.status]
 
-    def _close(self, console: Console, files: StageFiles, record: StageRecord, exit_code: int) -> int:
+    def _close(
+        self, workspace: Workspace, console: Console, files: StageFiles, record: StageRecord, exit_code: int
+    ) -> int:
         """Write the record, outputs and summary. Return the exit code: the given one, or that of a failure to write."""
         saved = ""
         record.outputs = dict(record.headline)
@@ -194,7 +200,8 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             shown = as_written(record)
         console.annotate(record.problems)
         try:
-            console.summarize(summarize(self.in_summary(shown, RunDirectory(files.root))))
+            records, detailed = self.in_summary(shown, RunDirectory(files.root))
+            console.summarize(summarize(records, workspace, detailed))
             console.set_outputs({"status": record.status, "record": saved, **record.outputs})
         except OSError as error:
             file = Path(error.filename or files.root)

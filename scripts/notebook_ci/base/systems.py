@@ -37,6 +37,7 @@ GITHUB = System(
         "run": "$GITHUB_RUN_ID",
         "attempt": "$GITHUB_RUN_ATTEMPT",
         "event": "$GITHUB_EVENT_NAME",
+        "job_status": "$NOTEBOOK_CI_JOB_STATUS",  # of log-run's action: no variable of the runner has it
         "actor": "$GITHUB_ACTOR",
         "url": "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY",
         "run_url": "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID/attempts/$GITHUB_RUN_ATTEMPT",
@@ -77,6 +78,7 @@ AZURE = System(
         "run": "$BUILD_BUILDID",
         "attempt": "$SYSTEM_JOBATTEMPT",
         "event": "$BUILD_REASON",
+        "job_status": "$AGENT_JOBSTATUS",
         "actor": "$BUILD_REQUESTEDFOR",
         "url": "$BUILD_REPOSITORY_URI",
         "run_url": "${SYSTEM_COLLECTIONURI}${SYSTEM_TEAMPROJECTID}/_build/results?buildId=$BUILD_BUILDID",

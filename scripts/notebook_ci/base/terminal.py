@@ -19,17 +19,16 @@ _FIRST = re.compile(rf"^(?:{'|'.join(_COLORS)})(?=[: ])")
 
 
 class TerminalConsole(Console):
-    """Reads `TERM` and `NO_COLOR` (no-color.org). The summary goes to standard output."""
+    """Reads `TERM`, and as Python does, `NO_COLOR` before `FORCE_COLOR`. The summary goes to standard output."""
 
     def __init__(self, environ: Mapping[str, str], stream: TextIO) -> None:
         super().__init__(environ, stream)
         self.is_live = stream.isatty() and environ.get("TERM") != "dumb"
-        self._has_colors = self.is_live and not environ.get("NO_COLOR")
         self._live: Sequence[str] = ()
         self._shown_problems: set[Problem] = set()
 
     def progress(self, text: str) -> None:
-        self._write(self._colored(text))
+        self._write(self._colored(text, self._stream))
 
     def live(self, lines: Sequence[str]) -> None:
         if not self.is_live or not (lines or self._live):
@@ -70,11 +69,12 @@ class TerminalConsole(Console):
     def summarize(self, summary: Summary) -> None:
         if self.is_part:
             return
-        sys.stdout.write("\n".join(map(self._colored, masked(summary.text).split("\n"))))
+        sys.stdout.write("\n".join(self._colored(line, sys.stdout) for line in masked(summary.text).split("\n")))
         sys.stdout.flush()
 
-    def _colored(self, text: str) -> str:
-        if not self._has_colors:
+    def _colored(self, text: str, stream: TextIO) -> str:
+        is_wanted = self.environ.get("FORCE_COLOR") or (stream.isatty() and self.environ.get("TERM") != "dumb")
+        if self.environ.get("NO_COLOR") or not is_wanted:
             return text
         return _FIRST.sub(lambda found: f"\x1b[{_COLORS[found[0]]}m{found[0]}\x1b[0m", text)
 

@@ -1,6 +1,6 @@
 """The summary of build-image."""
 
-from notebook_ci.base.markdown import name, table
+from notebook_ci.base.markdown import link, name, table
 from notebook_ci.base.texts import listed, size
 from notebook_ci.records.build_image import BuildImageRecord
 
@@ -12,6 +12,12 @@ def note(record: BuildImageRecord) -> str:
         return ""
     pushed = "pushed" if record.pushed else "not pushed"
     return f"`{record.headline['image']}`, {size(record.bytes)}, {pushed}"
+
+
+def links(record: BuildImageRecord) -> list[str]:
+    """Link an image that was pushed to GitHub's registry, whose addresses lead to pages."""
+    is_there = record.pushed and record.image.startswith("ghcr.io/")
+    return [link(f"image {name(record.headline['image'])}", f"https://{record.image}")] if is_there else []
 
 
 def section(record: BuildImageRecord) -> list[str]:

@@ -16,13 +16,6 @@ def note(record: CompareEnvironmentsRecord) -> str:
     return f"{', '.join(f'{number} {verdict}' for verdict, number in found.items())} ({changed} changed)"
 
 
-def verdict(record: CompareEnvironmentsRecord) -> str:
-    bad = [*record.with_verdict("broken"), *record.with_verdict("differs")]
-    if record.status != "failed" or not bad:
-        return ""
-    return f"{name(bad[0].name)} {bad[0].verdict}{_by(bad[0])}" if len(bad) == 1 else title(note(record))
-
-
 def section(record: CompareEnvironmentsRecord) -> list[str]:
     """Return the table of notebooks."""
     rows = [

@@ -9,14 +9,6 @@ def note(record: DvcPullRecord) -> str:
     return f"{count(record.files, 'file')}, {size(record.bytes)}"
 
 
-def verdict(record: DvcPullRecord) -> str:
-    """Return why it failed; empty if there is only one error, which says it itself."""
-    first, *more = [error.message for error in record.errors] or [""]
-    if record.status != "failed" or not more:
-        return ""
-    return f"{count(1 + len(more), 'problem')} in the data: {first.removesuffix('.')} …"
-
-
 def section(record: DvcPullRecord) -> list[str]:
     if not record.data:
         return []

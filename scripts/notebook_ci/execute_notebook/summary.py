@@ -1,13 +1,12 @@
 """The summary of execute-notebook."""
 
-from notebook_ci.base.markdown import ICONS, MOST_LISTED, code, count, duration, name, rest, table, title
+from notebook_ci.base.errors import Failed
+from notebook_ci.base.markdown import ICONS, MOST_LISTED, count, duration, name, table, title
 from notebook_ci.base.texts import listed
-from notebook_ci.records.execute_notebook import UNTITLED, ExecuteRecord, Failure, NotebookResult
-
-MOST_NAMED = 3
+from notebook_ci.records.execute_notebook import UNTITLED, Failure, NotebookResult, NotebooksRecord
 
 
-def note(record: ExecuteRecord) -> str:
+def note(record: NotebooksRecord) -> str:
     passed = sum(notebook.status == "passed" for notebook in record.notebooks)
     flaky = f" ({len(record.flaky)} flaky)" if record.flaky else ""
     allowed = f", {len(record.allowed)} failed (allowed)" if record.allowed else ""
@@ -16,7 +15,7 @@ def note(record: ExecuteRecord) -> str:
     return f"{count(passed, 'notebook')} passed{flaky}{allowed}{left}{_compared(record)}{_differing(record)}"
 
 
-def _compared(record: ExecuteRecord) -> str:
+def _compared(record: NotebooksRecord) -> str:
     found = [each.comparison for each in record.notebooks if each.comparison]
     if not found:
         return ""
@@ -25,23 +24,35 @@ def _compared(record: ExecuteRecord) -> str:
     return f", outputs of {count(sum(each.compared for each in found), 'cell')} compared{left_out}"
 
 
-def _differing(record: ExecuteRecord) -> str:
+def _differing(record: NotebooksRecord) -> str:
     differing = sum(len(each.nondeterministic or ()) for each in record.notebooks)
     return f", outputs of {count(differing, 'cell')} differ between runs" if differing else ""
 
 
-def verdict(record: ExecuteRecord) -> str:
-    """Return which notebooks failed, and the location if only one did; empty if the stage failed for another reason."""
-    failures = {notebook.name: notebook.failure for notebook in record.failed if notebook.failure}
-    if record.status != "failed" or not failures:
-        return ""
-    names = [name(each) for each in failures]
-    if len(names) == 1:
-        return f"{names[0]}, {_what(*failures.values())}"
-    return f"{len(names)} of {count(len(record.notebooks), 'notebook')} ({listed(names, MOST_NAMED)})"
+def failures(record: NotebooksRecord) -> list[Failed]:
+    """Return the failures of notebooks, except those that the stage's problems describe completely."""
+    found = [(notebook, failure) for notebook in record.failed for failure in notebook.failures]
+    return [_failed(notebook, failure) for notebook, failure in found if failure.kind not in UNTITLED]
 
 
-def section(record: ExecuteRecord) -> list[str]:
+def _failed(notebook: NotebookResult, failure: Failure) -> Failed:
+    cell = f"cell {failure.cell}" if failure.cell else ""
+    title, _, more = failure.title.partition(f" in {cell}") if cell else (failure.title, "", "")
+    return Failed(
+        subject=notebook.name,
+        part=cell + more,
+        cell=failure.cell,
+        title=title,
+        message=failure.message,
+        hint=failure.hint,
+        file=notebook.path,
+        line=failure.line,
+        source=failure.source,
+        details=failure.traceback or (failure.message if "\n" in failure.message else ""),
+    )
+
+
+def section(record: NotebooksRecord) -> list[str]:
     notebooks = sorted(
         record.notebooks, key=lambda each: (each.status != "failed", not each.failure, not each.is_flaky)
     )
@@ -56,21 +67,13 @@ def section(record: ExecuteRecord) -> list[str]:
         ]
         for notebook in notebooks
     ]
-    # The stage's problems already describe invalid notebooks, with a hint.
-    failed = [
-        _failure(each.name, failure)
-        for each in record.failed
-        for failure in each.failures
-        if failure.kind not in UNTITLED
-    ]
     header = ["notebook", "cells run", "time", "failure"]
     if not any(row[-1] for row in rows):
         header, rows = header[:-1], [row[:-1] for row in rows]
-    shown = [table(header, rows), *failed[:MOST_LISTED], rest(len(failed) - MOST_LISTED)]
-    return [*shown, _between_runs(record), *_files(record)]
+    return [table(header, rows), _between_runs(record), *_files(record)]
 
 
-def _files(record: ExecuteRecord) -> list[str]:
+def _files(record: NotebooksRecord) -> list[str]:
     """Say where the files are that show the changed outputs."""
     found = [each.comparison for each in record.notebooks if each.comparison]
     named = {
@@ -82,7 +85,7 @@ def _files(record: ExecuteRecord) -> list[str]:
     return [f"{what}: {listed(files, MOST_LISTED)} (run directory)" for what, files in named.items() if files]
 
 
-def _between_runs(record: ExecuteRecord) -> str:
+def _between_runs(record: NotebooksRecord) -> str:
     rows = [
         [name(notebook.name), str(each.cell), ", ".join(each.causes) or "unknown", title(each.message)]
         for notebook in record.notebooks
@@ -111,9 +114,3 @@ def _where(failure: Failure) -> str:
 def _what(failure: Failure) -> str:
     why = failure.message.strip().partition("\n")[0].removesuffix(".")
     return title(f"{_where(failure)}: {why}" if why else _where(failure))
-
-
-def _failure(notebook: str, failure: Failure) -> str:
-    heading = f"**{name(notebook)}: {title(_where(failure))}**"
-    hint = f"\n\nHint: {title(failure.hint)}" if failure.hint else ""
-    return f"{heading}\n\n{code(failure.traceback or failure.message)}{hint}"

@@ -22,6 +22,7 @@ from notebook_ci.log_run.store import Store
 from notebook_ci.records.log_run import LoggedRun, LogRunRecord
 from notebook_ci.records.record import Record
 from notebook_ci.records.run_directory import RunDirectory
+from notebook_ci.records.shards import joined
 
 MOST_EXPERIMENT_NAME = 500  # limit of MLflow 3.17
 
@@ -86,6 +87,14 @@ def _log(inputs: LogRunInputs, target: Store, context: Context, record: LogRunRe
     what = f"run {quote(joins)}" if joins else f"experiment {quote(record.experiment or run['experiment_id'])}"
     context.console.progress(f"Logging to {target.uri}, {what}")
     _take(client.log(target, run, described, context), target, record, context)
+
+
+def in_summary(record: LogRunRecord, run_directory: RunDirectory) -> tuple[list[Record], list[Record]]:
+    """Return the records of the whole run: log-run is its last step. The steps before have shown their own details."""
+    others: dict[str, Record] = {}
+    with contextlib.suppress(InputError):  # log-run has failed for the same reason
+        others = joined(_records(run_directory, record.source.get("directory", "")))
+    return [*others.values(), record], [record]
 
 
 def _records(run_directory: RunDirectory, directory: str) -> dict[str, Record]:

@@ -1,12 +1,16 @@
 """The summary of log-run."""
 
-from notebook_ci.base.markdown import code, count, folded, name, table
+from notebook_ci.base.markdown import code, count, folded, link, name, table
 from notebook_ci.base.texts import size
 from notebook_ci.records.log_run import LogRunRecord
 
 
 def note(record: LogRunRecord) -> str:
     return f"run {record.run_name}" if record.run_id else "nothing was logged"
+
+
+def links(record: LogRunRecord) -> list[str]:
+    return [link(f"MLflow run {name(record.run_name)}", record.run_url)] if record.run_url else []
 
 
 def section(record: LogRunRecord) -> list[str]:
@@ -19,7 +23,7 @@ def section(record: LogRunRecord) -> list[str]:
         count(logged.datasets, "dataset"),
         count(logged.artifacts, "artifact"),
     ]
-    shown = f"[{record.run_id}]({record.run_url})" if record.run_url else name(record.run_id)
+    shown = link(name(record.run_id), record.run_url)
     rows = [
         ["run", f"{shown} ({'updated' if record.updated else 'new'})"],
         ["experiment", name(record.experiment)],

@@ -1,6 +1,7 @@
 """The record of execute-notebook."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -164,14 +165,21 @@ class NotebooksRecord(Record):
         found = {"executed": self.begun, "failed": self.failed, "allowed-failures": self.allowed, "flaky": self.flaky}
         return {name: str(len(each)) for name, each in found.items()}
 
+    @property
+    def reported(self) -> dict[str, str]:
+        """The execution that reported each metric, by the name of the metric in `metrics`."""
+        return {name: notebook.name for name, notebook, _ in self._reports()}
+
     def merge_metrics(self) -> None:
         """Set `metrics` from the notebooks."""
+        self.metrics = {name: value for name, _, value in self._reports()}
+
+    def _reports(self) -> Iterator[tuple[str, NotebookResult, float]]:
         reporters = Counter(name for notebook in self.notebooks for name in notebook.metrics)
-        self.metrics = {
-            name if reporters[name] == 1 else f"{notebook.name.removesuffix('.ipynb')}.{name}": value
-            for notebook in self.notebooks
-            for name, value in notebook.metrics.items()
-        }
+        for notebook in self.notebooks:
+            for name, value in notebook.metrics.items():
+                prefix = "" if reporters[name] == 1 else f"{notebook.name.removesuffix('.ipynb')}."
+                yield prefix + name, notebook, value
 
 
 @dataclass(kw_only=True)

@@ -1,24 +1,29 @@
-"""The summary of a run. In Markdown: a headline, a table of stages, what failed; the rest is folded.
+"""The summary of a run. In Markdown: a headline, what failed, a table of stages, metrics; the rest is folded.
 
-The part of each stage is in the `summary.py` of its package. On a terminal, only one line per stage, and the metrics:
-problems were shown before.
+The part of each stage is in the `summary.py` of its package.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TypeVar
 
 from notebook_ci.base import markdown
 from notebook_ci.base.console import Summary
-from notebook_ci.base.errors import Problem
-from notebook_ci.base.markdown import ICONS, count, duration, folded, inline, table, title
+from notebook_ci.base.errors import Failed, Problem
+from notebook_ci.base.markdown import ICONS, count, duration, folded, inline, table, title, unbroken
 from notebook_ci.base.texts import printable
+from notebook_ci.base.workspace import Workspace
+from notebook_ci.records.execute_notebook import NotebooksRecord
 from notebook_ci.records.record import Record
 from notebook_ci.report.junit import junit
+from notebook_ci.report.links import NO_LINKS, Links, find
 from notebook_ci.stages import ALL_STAGES
 
-Part = TypeVar("Part", str, list[str])
+Part = TypeVar("Part", str, list[str], list[Failed])
 SIGNIFICANT_DIGITS = 6
+BAD_JOB = {"failure", "cancelled", "failed", "canceled"}  # on GitHub, on Azure Pipelines
+MOST_LINES = 30  # of a traceback that is not folded
 MARKS = {"passed": "✓", "failed": "✗", "error": "✗", "skipped": "-"}  # on a terminal
 # Outputs that are digests -> what they identify.
 DIGESTS = {"env-digest": "environment", "data-digest": "data", "image-id": "image", "digest": "image in its registry"}
@@ -29,45 +34,78 @@ _PACKAGES["collect-runs"] = "execute_notebook"  # it shows the notebooks of all 
 _OF_STAGE = {stage: import_module(f"notebook_ci.{package}.summary") for stage, package in _PACKAGES.items()}
 
 
-def summarize(records: Sequence[Record]) -> Summary:
-    problems = [problem for record in records for problem in record.problems]
-    return Summary(render(records), _for_terminal(records), problems, junit(records))
+def summarize(
+    records: Sequence[Record],
+    workspace: Workspace,
+    detailed: Sequence[Record] | None = None,
+    base: Mapping[str, float] | None = None,
+) -> Summary:
+    """Return the summary of a run; `base` are metrics of another run, to compare with.
+
+    `detailed` are the records of which it has details, by default all: the others have a summary of their own.
+    """
+    detailed = records if detailed is None else detailed
+    problems = [problem for record in detailed for problem in record.problems]
+    links = find([problem.file for problem in problems if problem.file], workspace)
+    text = _for_terminal(records, detailed)
+    return Summary(render(records, detailed, links, base), text, problems, junit(detailed))
 
 
-def render(records: Sequence[Record]) -> str:
-    if len(records) == 1:
-        details = [*_section(records[0]), _problems(records), _metrics(records[0].metrics), _files(records)]
-    else:
-        details = _together(records)
-    parts = [_headline(records), *details]
+def render(
+    records: Sequence[Record],
+    detailed: Sequence[Record] | None = None,
+    links: Links = NO_LINKS,
+    base: Mapping[str, float] | None = None,
+) -> str:
+    detailed = records if detailed is None else detailed
+    shown = [record for record in detailed if record.status != "skipped"]
+    failed = [(record, each) for record in shown if _has_failed(record) for each in failures(record)]
+    parts = [
+        _headline(records, detailed, links),
+        *(_failure(record, each, links, is_only=len(failed) == 1) for record, each in failed[: markdown.MOST_LISTED]),
+        markdown.rest(len(failed) - markdown.MOST_LISTED),
+        table(["stage", "", "time", ""], [_row(record) for record in records]) if len(records) > 1 else "",
+        _metrics(detailed, base or {}),
+        _links(records, links) if len(records) > 1 else "",
+        _problems(shown, links),
+        *(folded(f"Details of {_named(record)}", "\n\n".join(filter(None, _section(record)))) for record in shown),
+        _digests(detailed),
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _together(records: Sequence[Record]) -> list[str]:
-    """Return the summary of several stages; details of stages that did not fail are folded."""
-    failed = [record for record in records if _has_failed(record)]
-    others = [record for record in records if not _has_failed(record)]
-    return [
-        table(["stage", "", "time", ""], [_row(record) for record in records]),
-        *(part for record in failed for part in (f"#### {_named(record)}", *_section(record), _problems([record]))),
-        _problems(others),
-        *(_metrics(record.metrics) for record in records),
-        _digests(records),
-        *(folded(f"Details of {_named(record)}", "\n\n".join(filter(None, _section(record)))) for record in others),
-        _files(records),
-    ]
+def failures(record: Record) -> list[Failed]:
+    """Return why a stage failed: at least one reason, the most important one first."""
+    own: list[Failed] = _of_stage("failures", record, [])
+    # If it has its own, problems with a title repeat them.
+    others = [_of_problem(error) for error in record.errors if not (own and error.title)]
+    # The error that ended the stage was added last.
+    found = [*reversed(others), *own] if record.status == "error" else [*own, *others]
+    return found or [Failed(message="no reason was recorded")]
 
 
-def _headline(records: Sequence[Record]) -> str:
+def _of_problem(error: Problem) -> Failed:
+    """Return a failure; a problem with a title is about its file."""
+    return Failed(**vars(error), subject=error.file or "" if error.title else "")
+
+
+def _headline(records: Sequence[Record], detailed: Sequence[Record], links: Links) -> str:
     took = duration(sum(record.duration for record in records))
-    bad = [record for record in records if _has_failed(record)]
+    bad = sorted(filter(_has_failed, records), key=lambda record: record.status != "error")
     if bad:
-        first = next((record for record in bad if record.status == "error"), bad[0])
-        more = f" (and {count(len(bad) - 1, 'more stage')} failed)" if len(bad) > 1 else ""
-        return f"### {ICONS[first.status]} {_named(first)} failed: {_verdict(first)}{more}, after {took}"
+        (record, first), *others = [(record, each) for record in bad for each in failures(record)]
+        more = f" (and {count(len(others), 'more failure')})" if others else ""
+        stage = "" if first.subject and len(records) > 1 else f"{_named(record)} "
+        where = f"{_where(first, links)}: " if first.subject else ""
+        return f"### {ICONS[record.status]} {stage}failed: {where}{title(first.why)}{more}, after {took}"
+    if len(records) > len(detailed) and detailed[-1].source.get("job_status", "").lower() in BAD_JOB:
+        return (
+            f"### {ICONS['error']} failed: a step of this job failed or was cancelled, and left no record. See its log"
+        )
     passed = [record for record in records if record.status == "passed"]
     if not passed:
-        return f"### {ICONS['skipped']} {', '.join(map(_named, records))} skipped"
+        why = f": {_note(records[0])}" if len(records) == 1 and records[0].problems else ""
+        return f"### {ICONS['skipped']} {', '.join(map(_named, records))} skipped{why}"
     if len(records) == 1:
         note = _note(passed[0])
         return f"### {ICONS['passed']} {_named(passed[0])}{f': {note}' if note else ' passed'} in {took}"
@@ -77,6 +115,42 @@ def _headline(records: Sequence[Record]) -> str:
     return f"### {ICONS['passed']} {count(len(passed), 'stage')} passed{skipped}{warned} in {took}"
 
 
+def _where(failed: Failed, links: Links, line: str = "") -> str:
+    part = f", {inline(failed.part)}" if failed.part else ""
+    return links.line(f"{markdown.name(failed.subject)}{part}{line}", failed.file, failed.line)
+
+
+def _failure(record: Record, failed: Failed, links: Links, *, is_only: bool) -> str:
+    """Return what failed, the code of the line unless the traceback shows it, the traceback, and what to do.
+
+    If it is the only failure, the headline says why.
+    """
+    details = failed.details
+    is_whole = len(failed.why) <= markdown.MOST_TITLE_CHARACTERS and "\n" not in failed.message.strip()
+    is_short = details.count("\n") < MOST_LINES
+    parts = [
+        f"**{ICONS[record.status]} {_subject(record, failed, links)}**{'' if is_only else f': {title(failed.why)}'}",
+        "" if details or is_whole else inline(failed.message),
+        markdown.code(failed.source) if failed.source and not (is_short and failed.source in details) else "",
+        (markdown.code(details) if is_short else folded("Traceback", markdown.code(details))) if details else "",
+        f"Hint: {inline(failed.hint)}" if failed.hint else "",
+    ]
+    return "\n\n".join(filter(None, parts))
+
+
+def _subject(record: Record, failed: Failed, links: Links) -> str:
+    if failed.subject and failed.subject == failed.file:
+        where, location = _where(failed, links, f", line {failed.line} of the file" if failed.line else ""), ""
+    else:
+        where, location = _where(failed, links) if failed.subject else record.stage, _location(failed, links)
+    return where + "".join(f" ({text})" for text in (location, record.slug) if text)
+
+
+def _location(problem: Problem, links: Links) -> str:
+    line = f", line {problem.line}" if problem.line else ""
+    return links.line(f"{markdown.name(problem.file)}{line}", problem.file, problem.line) if problem.file else ""
+
+
 def _has_failed(record: Record) -> bool:
     return record.status in {"error", "failed"}
 
@@ -84,20 +158,14 @@ def _has_failed(record: Record) -> bool:
 def _row(record: Record) -> list[str]:
     result = f"{ICONS[record.status]} {record.status}"
     took = "" if record.status == "skipped" else duration(record.duration)
-    return [_named(record), result, took, _verdict(record) if _has_failed(record) else _note(record)]
+    note = count(len(failures(record)), "failure") if _has_failed(record) else _note(record)
+    return [_named(record), unbroken(result), unbroken(took), note]
 
 
 def _note(record: Record) -> str:
     if record.status == "skipped":
         return title(record.problems[-1].message) if record.problems else ""
     return inline(_of_stage("note", record, ""))
-
-
-def _verdict(record: Record) -> str:
-    if verdict := _of_stage("verdict", record, ""):
-        return verdict
-    # The error that ended the stage was added last.
-    return title(record.errors[-1].message.removesuffix(".")) if record.errors else "no reason was recorded"
 
 
 def _section(record: Record) -> list[str]:
@@ -107,8 +175,8 @@ def _section(record: Record) -> list[str]:
 def _of_stage(function: str, record: Record, default: Part) -> Part:
     """Call a function of the stage's `summary.py`. Returns the default if there is none, or another version's stage.
 
-    `note` is the result in a few words of plain text, `section` are blocks of Markdown, `verdict` is why it failed: if
-    that is empty, the last error says so.
+    `note` is the result in a few words of plain text, `section` are blocks of Markdown, `failures` are those that its
+    problems do not describe completely, and `links` lead to what it created elsewhere.
     """
     if record.stage not in ALL_STAGES:
         return default
@@ -116,34 +184,39 @@ def _of_stage(function: str, record: Record, default: Part) -> Part:
     return part
 
 
-def _metrics(metrics: Mapping[str, float]) -> str:
-    rows = [[markdown.name(each), _metric(value)] for each, value in metrics.items()]
-    return table(["metric", "value"], rows) if rows else ""
+def _metrics(records: Sequence[Record], base: Mapping[str, float]) -> str:
+    """Return a table of metrics, with their notebooks, and how they differ from those of the base."""
+    rows = []
+    for record in records:
+        reported = record.reported if isinstance(record, NotebooksRecord) else {}
+        for key, value in record.metrics.items():
+            change = f"{value - base[key]:+.{SIGNIFICANT_DIGITS}g}" if key in base else ""
+            rows.append([markdown.name(key), _metric(value), change, markdown.name(reported.get(key, record.stage))])
+    header = ["metric", "value", "change", "reported by"]
+    if not any(change for _, _, change, _ in rows):
+        header, rows = header[:2] + header[3:], [row[:2] + row[3:] for row in rows]
+    return table(header, rows) if rows else ""
 
 
 def _metric(value: float) -> str:
     return f"{value:.{SIGNIFICANT_DIGITS}g}"
 
 
-def _problems(records: Sequence[Record]) -> str:
-    """List the problems that neither a stage's own section (these have titles) nor the table of stages shows."""
-    problems = [
-        problem
-        for record in records
-        if record.status != "skipped" or len(records) == 1
-        for problem in record.problems
-        if not problem.title
-    ]
+def _links(records: Sequence[Record], links: Links) -> str:
+    run = [markdown.link("This run and its artifacts", links.run)] if links.run else []
+    return " · ".join([*run, *(each for record in records for each in _of_stage("links", record, []))])
+
+
+def _problems(records: Sequence[Record], links: Links) -> str:
+    """List the warnings and notices that no stage's own section shows: these have titles."""
+    found = [each for record in records for each in record.problems if each.severity != "error" and not each.title]
     lines = [
-        f"- {problem.severity}: {_location(problem)}{inline(problem.message)} {inline(problem.hint)}".rstrip()
-        for problem in problems[: markdown.MOST_LISTED]
+        f"- {each.severity}: {': '.join(filter(None, (_location(each, links), inline(each.text))))}"
+        for each in found[: markdown.MOST_LISTED]
     ]
-    return "\n".join(filter(None, [*lines, markdown.rest(len(problems) - markdown.MOST_LISTED)]))
-
-
-def _location(problem: Problem) -> str:
-    line = f", line {problem.line}" if problem.line else ""
-    return f"{markdown.name(problem.file)}{line}: " if problem.file else ""
+    content = "\n".join(filter(None, [*lines, markdown.rest(len(found) - markdown.MOST_LISTED)]))
+    numbers = Counter(each.severity for each in found)
+    return folded(", ".join(count(number, severity) for severity, number in numbers.items()), content)
 
 
 def _digests(records: Sequence[Record]) -> str:
@@ -153,13 +226,10 @@ def _digests(records: Sequence[Record]) -> str:
         for output, shown in DIGESTS.items()
         if (digest := record.outputs.get(output))
     ]
-    return table(["digest", ""], rows) if rows else ""
-
-
-def _files(records: Sequence[Record]) -> str:
     files = {path: digest for record in records for path, digest in {**record.read, **record.created}.items()}
     lines = [f"{digest}  {path}" for path, digest in files.items()]
-    return folded("Files", markdown.code("\n".join(lines))) if lines else ""
+    parts = [table(["digest", ""], rows) if rows else "", markdown.code("\n".join(lines)) if lines else ""]
+    return folded("Digests", "\n\n".join(filter(None, parts)))
 
 
 def _named(record: Record) -> str:
@@ -170,18 +240,35 @@ def _with_slug(text: str, record: Record) -> str:
     return f"{text} ({record.slug})" if record.slug else text
 
 
-def _for_terminal(records: Sequence[Record]) -> str:
-    """Return plain text. Names and messages are shown unchanged, except control characters."""
+def _for_terminal(records: Sequence[Record], detailed: Sequence[Record]) -> str:
+    """Return plain text: a line per stage, metrics, and at the end the failures, which may have been shown long before.
+
+    Names and messages are shown unchanged, except control characters.
+    """
     times = ["" if record.status == "skipped" else duration(record.duration) for record in records]
     names, widest = max(len(_named(record)) for record in records), max(map(len, times))
     lines = [""] if len(records) > 1 else []
     for record, took in zip(records, times, strict=True):
         lines.append(f"{MARKS[record.status]} {_named(record):<{names}}  {took:>{widest}}  {_result(record)}".rstrip())
         lines += [f"  {name}  {_metric(value)}" for name, value in record.metrics.items()]
+    # A stage alone has just shown its problems, except those of notebooks, which failed before others ran.
+    repeated = [record for record in detailed if len(records) > 1 or isinstance(record, NotebooksRecord)]
+    failed = [(record, each) for record in repeated if _has_failed(record) for each in failures(record)]
+    for record, each in failed[: markdown.MOST_LISTED]:
+        lines += ["", *_compact(record, each)]
+    lines += ["", markdown.rest(len(failed) - markdown.MOST_LISTED)] if len(failed) > markdown.MOST_LISTED else []
     return "".join(f"{printable(line)}\n" for line in lines)
 
 
 def _result(record: Record) -> str:
     if record.status in {"passed", "skipped"}:
         return _of_stage("note", record, "") if record.status == "passed" else "skipped"
-    return count(len(record.errors), "error")
+    return count(len(failures(record)), "failure")
+
+
+def _compact(record: Record, failed: Failed) -> list[str]:
+    """Return the location, as terminals and editors know it, the reason, the code, and what to do."""
+    location = f"{failed.file}:{failed.line}" if failed.line else failed.file
+    subject = failed.subject if failed.subject != failed.file else ""
+    said = ": ".join(filter(None, (location or _named(record), subject, failed.part, failed.why)))
+    return [f"✗ {said}", *(f"  {text}" for text in (failed.source, failed.hint) if text)]

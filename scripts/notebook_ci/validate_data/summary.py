@@ -1,12 +1,12 @@
 """The summary of validate-data."""
 
-from notebook_ci.base.markdown import MOST_LISTED, count, folded, inline, name, rest, table, title
+from notebook_ci.base.errors import Failed
+from notebook_ci.base.markdown import MOST_LISTED, code, count, folded, inline, name, rest, table, title
 from notebook_ci.records.validate_data import RuleResult, ValidateRecord, Violation
 
 ICONS = {True: "✅", False: "❌"}
-LEVELS = {"critical": "❌", "warning": "⚠️", "info": "ℹ️"}  # noqa: RUF001 - this sign is intended
+LEVELS = {"warning": "⚠️", "info": "ℹ️"}  # noqa: RUF001 - this sign is intended
 SHOWN = 3  # examples in a violation's message
-KINDS = {"missing-column": "column missing", "not-evaluated": "not evaluated"}
 
 
 def note(record: ValidateRecord) -> str:
@@ -15,23 +15,26 @@ def note(record: ValidateRecord) -> str:
     return f"{met}, {count(warned, 'warning')}" if warned else met
 
 
-def verdict(record: ValidateRecord) -> str:
-    """Return which expectations failed; empty if it failed for another reason."""
-    failed = [(result, each) for result in record.results for each in result.violations if each.fails]
-    unread = [result for result in record.results if result.error]
-    if record.status != "failed" or not failed:
-        return ""
-    if len(failed) == 1 and not unread:
-        result, only = failed[0]
-        return f"{name(result.data)}, {_about(only)} ({name(only.expectation)})"
-    data = dict.fromkeys(result.data for result, _ in failed)
-    more = f"; {count(len(unread), 'file')} could not be read" if unread else ""
-    where = name(next(iter(data))) if len(data) == 1 else f"{len(data)} data sets"
-    return f"{record.failed} of {count(record.evaluated, 'expectation')} in {where}{more}"
+def failures(record: ValidateRecord) -> list[Failed]:
+    """Return the violations that make the stage fail. Its errors say which data could not be read."""
+    return [
+        Failed(
+            subject=result.data,
+            part=_about(violation),
+            message=violation.message,
+            hint=violation.note,
+            file=violation.file,
+            line=violation.line,
+            details=_examples(violation),
+        )
+        for result in record.results
+        for violation in result.violations
+        if violation.fails
+    ]
 
 
 def section(record: ValidateRecord) -> list[str]:
-    """Return a table of data and suites, failed ones first, and the violations."""
+    """Return a table of data and suites, failed ones first, and the violations that do not make the stage fail."""
     results = sorted(record.results, key=lambda result: result.success)
     if not results:
         return []
@@ -48,7 +51,8 @@ def section(record: ValidateRecord) -> list[str]:
     header = ["data", "rows", "suite", "met", "error"]
     if not any(result.error for result in results):
         header, rows = header[:-1], [row[:-1] for row in rows]
-    found = [(result, each) for result in results for each in sorted(result.violations, key=_rank)]
+    found = [(result, each) for result in results for each in result.violations if not each.fails]
+    found.sort(key=lambda each: list(LEVELS).index(each[1].severity))
     return [
         table(header, rows),
         *(_violation(result, each) for result, each in found[:MOST_LISTED]),
@@ -56,25 +60,19 @@ def section(record: ValidateRecord) -> list[str]:
     ]
 
 
-def _rank(violation: Violation) -> int:
-    return list(LEVELS).index(_level(violation))
-
-
-def _level(violation: Violation) -> str:
-    return "critical" if violation.fails else violation.severity
-
-
 def _violation(result: RuleResult, violation: Violation) -> str:
-    kind = KINDS.get(violation.kind)
-    location = f"{name(violation.file)}, line {violation.line}"
-    lines = [
-        f"{LEVELS[_level(violation)]} **{name(result.data)}: {_about(violation)}**{f' ({kind})' if kind else ''}",
-        f"{inline(violation.message)} {inline(violation.note)}".rstrip() + f" ({location})",
-    ]
-    rows = [[str(each.row or ""), name(each.value)] for each in violation.examples]
-    more = folded("Examples", table(["row", "value"], rows)) if len(rows) > SHOWN else ""
-    return "\n\n".join(filter(None, [*lines, more]))
+    heading = f"{LEVELS[violation.severity]} **{name(result.data)}, {inline(_about(violation))}**"
+    said = f"{inline(violation.message)} {inline(violation.note)}".rstrip()
+    examples = _examples(violation)
+    more = folded("Examples", code(examples)) if examples else ""
+    return "\n\n".join(filter(None, [heading, f"{said} ({name(violation.file)}, line {violation.line})", more]))
 
 
 def _about(violation: Violation) -> str:
-    return name(violation.column) if violation.column else "the table"
+    return f"column `{violation.column}`" if violation.column else "the table"
+
+
+def _examples(violation: Violation) -> str:
+    """Return the examples if there are more of them than the message has."""
+    lines = [f"row {each.row or '-'}: {each.value}" for each in violation.examples]
+    return "\n".join(lines) if len(lines) > SHOWN else ""

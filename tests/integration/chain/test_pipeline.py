@@ -206,7 +206,7 @@ def test_a_stage_that_fails_stops_the_chain_but_not_its_log(study: Workspace) ->
     assert found["build-image"]["problems"][0]["message"] == "Not run, because execute-notebook failed."
     assert statuses(done)["log-run"] == "passed"
     headline = done.summary.splitlines()[0]
-    assert headline.startswith("### ❌ execute-notebook failed: 2 of 3 notebooks (`notebooks/b.ipynb`, `notebooks/c.ip")
+    assert headline.startswith("### ❌ failed: `notebooks/b.ipynb`, cell 2: ValueError: no such penguin (and 1 more ")
     assert "ValueError: no such penguin" in done.summary
     assert "ZeroDivisionError: division by zero" in done.summary
     assert [each.place[0] for each in done.annotations()] == ["notebooks/b.ipynb", "notebooks/c.ipynb"]
@@ -221,7 +221,7 @@ def test_of_several_failures_the_surroundings_count_more_than_the_notebooks(stud
     assert done.code == 3, done.log
     assert (statuses(done)["execute-notebook"], statuses(done)["log-run"]) == ("failed", "error")
     assert done.summary.splitlines()[0].startswith("### 🛑 log-run failed: ")
-    assert "(and 1 more stage failed)" in done.summary.splitlines()[0]
+    assert "(and 1 more failure)" in done.summary.splitlines()[0]
     assert "ZeroDivisionError" in done.summary
 
 

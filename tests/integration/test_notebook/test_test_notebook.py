@@ -156,7 +156,7 @@ def test_each_failing_test_is_shown_at_its_line(workspace: Workspace, complete: 
     assert found["tests/test_broken.py", 1].startswith("Tests not collected: tests/test_broken.py: SyntaxError: ")
     assert "No module named 'nothing_of_that_name'" in found["tests/test_missing.py", 1]
     assert len(found) == 8
-    assert "**`tests/test_a.py::test_compared` (tests/test_a.py, line 7)**" in done.summary
+    assert "**❌ `tests/test_a.py::test_compared` (`tests/test_a.py`, line 7)**: " in done.summary
     assert len(done.log) < 6_000_000
     assert "characters are not shown, except the last 50 lines ...]" in done.log
     assert not done.record["added"]
