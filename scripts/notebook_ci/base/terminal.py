@@ -73,8 +73,8 @@ class TerminalConsole(Console):
         sys.stdout.flush()
 
     def _colored(self, text: str, stream: TextIO) -> str:
-        is_wanted = self.environ.get("FORCE_COLOR") or (stream.isatty() and self.environ.get("TERM") != "dumb")
-        if self.environ.get("NO_COLOR") or not is_wanted:
+        is_on = self.environ.get("FORCE_COLOR") or (stream.isatty() and self.environ.get("TERM") != "dumb")
+        if self.environ.get("NO_COLOR") or not is_on:
             return text
         return _FIRST.sub(lambda found: f"\x1b[{_COLORS[found[0]]}m{found[0]}\x1b[0m", text)
 

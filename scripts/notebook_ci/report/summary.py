@@ -123,14 +123,15 @@ def _where(failed: Failed, links: Links, line: str = "") -> str:
 def _failure(record: Record, failed: Failed, links: Links, *, is_only: bool) -> str:
     """Return what failed, the code of the line unless the traceback shows it, the traceback, and what to do.
 
-    If it is the only failure, the headline says why.
+    If it is the only failure, what the headline says is not repeated.
     """
     details = failed.details
     is_whole = len(failed.why) <= markdown.MOST_TITLE_CHARACTERS and "\n" not in failed.message.strip()
+    said = title(failed.why) if details or is_whole else inline(failed.message)
+    is_repeated = is_only and (details or is_whole)
     is_short = details.count("\n") < MOST_LINES
     parts = [
-        f"**{ICONS[record.status]} {_subject(record, failed, links)}**{'' if is_only else f': {title(failed.why)}'}",
-        "" if details or is_whole else inline(failed.message),
+        f"**{ICONS[record.status]} {_subject(record, failed, links)}**{'' if is_repeated else f': {said}'}",
         markdown.code(failed.source) if failed.source and not (is_short and failed.source in details) else "",
         (markdown.code(details) if is_short else folded("Traceback", markdown.code(details))) if details else "",
         f"Hint: {inline(failed.hint)}" if failed.hint else "",
