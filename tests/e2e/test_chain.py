@@ -100,7 +100,7 @@ def statuses(result: Result) -> dict[str, str]:
 
 
 def headline(job: Job) -> str:
-    return job.summary.splitlines()[0]
+    return job.headlines[0]
 
 
 # The root action
@@ -270,7 +270,8 @@ def test_the_starter_workflow_keeps_and_logs_a_run_that_failed(
     result = run(study, engine)
     job = result.job("notebooks")
     assert job.result == "failure"
-    assert said in job.summary
+    assert [line for line in job.headlines if said in line]
+    assert job.headlines[-1].startswith(f"### ❌ {said.removeprefix('execute-notebook ')}"), "log-run sums up all steps"
     assert job.step("Execute the notebooks").outcome == ("failure" if executed else "skipped")
     kept = result.artifact("notebook-ci")
     found = records(kept / "notebook-ci")

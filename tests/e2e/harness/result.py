@@ -12,6 +12,7 @@ Facts about that log, seen with act 0.2.89:
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,6 +121,12 @@ class Job:
     def summary(self) -> str:
         """The step summaries of its steps, one after the other, Markdown."""
         return "".join(step.summary for step in self.steps)
+
+    @property
+    def headlines(self) -> list[str]:
+        """The headlines of the summaries, without links."""
+        lines = [line for line in self.summary.splitlines() if line.startswith("### ")]
+        return [re.sub(r"\[(.*?)\]\(\S+?\)", r"\1", line) for line in lines]
 
     @property
     def annotations(self) -> list[Annotation]:
