@@ -133,6 +133,14 @@ def test_a_wrong_tolerance_in_a_tag_compares_nothing(study: Study, tag: str) -> 
     assert failure.hint.startswith("Use a number")
 
 
+@pytest.mark.parametrize("tag", ["compare-ouput", "compare-ignored", "compare-rtol:1e-3", "compare-", "compare-\n"])
+def test_a_misspelt_tag_compares_nothing(study: Study, tag: str) -> None:
+    """With `lax`, a cell whose tag is misspelt would pass whatever it shows."""
+    for policy in ("lax", "numbers"):
+        _, [failure] = study.compare([cell("a", "comparison", "compare_x"), cell("1.0", tag)], ["a", "1.0"], policy)
+        assert (failure.kind, failure.message[:31]) == ("not-compared", "Cell 2 has an unknown tag: `com")
+
+
 def test_cells_that_do_not_run_are_not_compared_unless_the_notebook_ended_early(study: Study) -> None:
     assert study.verdicts([cell("a", "skip-execution"), cell("b")], ["", "b"]) == {"ignored": 1, "same": 1}
     assert study.verdicts([cell("a"), cell("b")], ["a", ""]) == {"same": 1, "gone": 1}
@@ -203,12 +211,17 @@ def test_the_summary_says_how_much_was_compared() -> None:
 
 
 def test_the_summary_names_the_files_that_show_what_changed() -> None:
-    files = Comparison(page="execute-notebook/a.changes.html", updated="execute-notebook/updated/a.ipynb")
     results = [
-        NotebookResult(path="a.ipynb", name="a.ipynb", status="failed", comparison=each)
-        for each in (Comparison(), files)
+        NotebookResult(path="a.ipynb", name="a.ipynb", status="failed", comparison=Comparison()),
+        NotebookResult(
+            path="a.ipynb",
+            name="a.ipynb",
+            status="failed",
+            comparison=Comparison(page="execute-notebook/a.changes.html"),
+            updated="execute-notebook/updated/a.ipynb",
+        ),
     ]
     assert section(ExecuteRecord(stage="execute-notebook", notebooks=results))[-2:] == [
         "Old and new outputs side by side: `execute-notebook/a.changes.html` (run directory)",
-        "Copies with the new outputs, to commit if they are right: `execute-notebook/updated/a.ipynb` (run directory)",
+        "Copies to commit, if what they have is right: `execute-notebook/updated/a.ipynb` (run directory)",
     ]

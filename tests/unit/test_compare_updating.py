@@ -73,7 +73,7 @@ def test_nothing_but_outputs_changes(style: str) -> None:
         text = STYLES[style](nb)
         code = [index for index, cell in enumerate(nb["cells"]) if cell["cell_type"] == "code"]
         cells = {
-            index: {"outputs": some_outputs(chance), "execution_count": chance.randrange(99), "source": "x"}
+            index: {"outputs": some_outputs(chance), "execution_count": chance.randrange(99), "new": "x"}
             for index in chance.sample(code, chance.randrange(len(code) + 1))
         }
         found = updated(text, cells)

@@ -111,11 +111,23 @@ def test_ignored_cells_are_left_out(study: Study) -> None:
     assert study.find(counter())
 
 
+@pytest.mark.parametrize(
+    ("policy", "expected"), [("off", [0]), ("numbers", [0]), ("ignore", [0]), ("strict", [0, 1]), ("lax", [])]
+)
+def test_which_cells_a_copy_exempts(study: Study, policy: str, expected: list[int]) -> None:
+    failure = Failure(kind="cell-error", title="KeyError in cell 3", message="'a'", cell=3)
+    found = study.find(counter(), counter(1e-9), counter(), failure=failure)
+    assert determinism.exempted(document.read(study.path), found, policy) == expected
+    found = study.find(counter(), tags=("compare-output",))
+    assert determinism.exempted(document.read(study.path), found, policy) == [], "it is compared whatever its tags"
+
+
 def test_a_repetition_that_fails(study: Study) -> None:
     failure = Failure(kind="cell-error", title="KeyError in cell 2", message="'a'", cell=2)
     same, failed = study.find(counter(), lambda _: "a", counter(), failure=failure)
     assert (same.cell, failed.cell) == (1, 2), "the cells after it did not run"
     assert failed.message == "a repetition failed: KeyError in cell 2: 'a'"
+    assert (same.is_failure, failed.is_failure) == (False, True)
 
 
 def test_conditions_differ_from_those_of_the_user() -> None:

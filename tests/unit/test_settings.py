@@ -96,6 +96,7 @@ def test_copies_with_new_outputs_need_a_comparison_with_stored_ones(study: Study
     study.write("a.ipynb")
     assert study.refused("", "--update", "true").message == "`update` is set, but `compare` is `off` for all notebooks."
     study.plan(table(notebooks="a.ipynb", compare="strict"), "--update", "true")
+    study.plan("", "--update", "true", "--determinism", "2")
     error = study.refused("", "--update", "true", "--baseline", "old", "--compare", "strict")
     assert error.message == "`update` and `baseline` cannot be combined."
     study.write("updated/a.ipynb")

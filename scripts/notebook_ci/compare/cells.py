@@ -11,7 +11,8 @@ from notebook_ci.notebooks.imports import SKIPPED
 
 # The second of each, and the comments, are nbval's.
 CHECKED = frozenset({"compare-output", "nbval-check-output"})
-IGNORED = frozenset({"compare-ignore", "nbval-ignore-output"})
+IGNORE = "compare-ignore"
+IGNORED = frozenset({IGNORE, "nbval-ignore-output"})
 _COMMENT = re.compile(r"^[ \t]*#[ \t]*NBVAL_(CHECK|IGNORE)_OUTPUT[ \t]*$", re.MULTILINE)
 INJECTED = "injected-parameters"  # papermill's tag of the cell that it adds
 HOW_TO_STORE = "run the notebook in Jupyter, save it with its outputs, and commit it"

@@ -12,13 +12,22 @@ from notebook_ci.base.errors import InputError
 from notebook_ci.base.texts import quote
 from notebook_ci.base.values import ATOL, RTOL, Kind
 from notebook_ci.compare import outputs
-from notebook_ci.compare.cells import HOW_TO_STORE, counterparts, has_run, is_compared, stored_outputs, with_code
+from notebook_ci.compare.cells import (
+    HOW_TO_STORE,
+    IGNORE,
+    counterparts,
+    has_run,
+    is_compared,
+    stored_outputs,
+    with_code,
+)
 from notebook_ci.compare.outputs import OutputDifference
 from notebook_ci.compare.texts import Tolerance
 from notebook_ci.notebooks.document import Cell, Document, kernel_language
 from notebook_ci.records.execute_notebook import Change, Comparison, Failure
 
 _TOLERANCE = re.compile(r"compare-(rtol|atol)=(.*)")
+_TAG = re.compile(rf"(?!compare-).*|compare-output|{IGNORE}|{_TOLERANCE.pattern}", re.DOTALL)
 KINDS: Mapping[str, Kind] = {"rtol": RTOL, "atol": ATOL}
 TITLES: Mapping[Change, str] = {
     "changed": "Output changed",
@@ -132,6 +141,8 @@ def _compare(
     document: Document, new: Sequence[Sequence[Any]], policy: str, tolerance: Tolerance, old: _Old
 ) -> Differences:
     chosen = with_code(document)
+    for cell in chosen:
+        _check_tags(cell)
     compared = [cell for cell in chosen if is_compared(cell, policy)]
     if compared and not any(map(old.has_run, chosen)):
         if old.baseline:
@@ -160,6 +171,13 @@ def _compare(
     if found.changed:
         found.changed[0].failure.hint = old.hint
     return found
+
+
+def _check_tags(cell: Cell) -> None:
+    """Raise InputError for a misspelt tag: with `lax`, nothing would be compared."""
+    if wrong := [tag for tag in sorted(cell.tags) if not _TAG.fullmatch(tag)]:
+        known = "`compare-output`, `compare-ignore`, `compare-rtol=1e-3`, `compare-atol=1e-9`"
+        raise InputError(f"Cell {cell.index + 1} has an unknown tag: {quote(wrong[0])}.", hint=f"Known: {known}.")
 
 
 def _tolerance(cell: Cell, common: Tolerance) -> Tolerance:

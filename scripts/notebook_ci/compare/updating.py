@@ -1,4 +1,4 @@
-"""Writes new outputs into the text of a notebook, and changes nothing else in it."""
+"""Writes new outputs and tags into the text of a notebook, and changes nothing else in it."""
 
 import json
 from collections.abc import Mapping
@@ -6,13 +6,11 @@ from typing import Any
 
 from notebook_ci.base.json_walker import JsonWalker
 
-_REPLACED = frozenset({"outputs", "execution_count"})
-
 
 def updated(text: str, cells: Mapping[int, Mapping[str, Any]]) -> str:
-    """Return the text of a notebook with the outputs and execution counts of other versions of some cells, by index.
+    """Return the text of a notebook with other values of some cells, by index and name, such as `outputs`.
 
-    They are indented and escaped like the rest. A cell that has no `outputs` gets none.
+    They are indented and escaped like the rest. What a cell does not have, it does not get.
     """
     walker = JsonWalker(text)
     pieces: list[str] = []
@@ -21,7 +19,7 @@ def updated(text: str, cells: Mapping[int, Mapping[str, Any]]) -> str:
     def member(key: str, at: int) -> int:
         nonlocal copied
         end = walker.skip(at)
-        if key in _REPLACED and key in cells.get(index, ()):
+        if key in cells.get(index, ()):
             pieces.extend((text[copied:at], _in_style(cells[index][key], text, at)))
             copied = end
         return end

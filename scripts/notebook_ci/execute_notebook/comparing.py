@@ -1,11 +1,12 @@
 """Compares the outputs of an execution. It imports all that `notebook_ci.compare` needs."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from notebook_ci.base.files import write
 from notebook_ci.compare import notebooks
+from notebook_ci.compare.cells import IGNORE
 from notebook_ci.compare.notebooks import Differences
 from notebook_ci.compare.texts import Tolerance
 from notebook_ci.compare.updating import updated
@@ -39,12 +40,15 @@ def tolerated(settings: Settings, keep: Iterable[str]) -> Tolerance:
     return Tolerance(settings.rtol, settings.atol, keep=frozenset(keep))
 
 
-def write_update(notebook: PreparedNotebook, found: Differences, path: Path) -> None:
-    """Write a copy of the notebook's file with the outputs that differ; with all of them if none could be compared.
+def write_update(notebook: PreparedNotebook, changed: Iterable[int], exempted: Collection[int], path: Path) -> None:
+    """Write a copy of the notebook's file: some cells have their new outputs, some are exempted from comparisons.
 
     Raises OSError if it cannot be written.
     """
-    cells = dict(enumerate(json.loads(saved(notebook.nb))["cells"]))
-    changed = [each.cell.index for each in found.changed] or list(cells)
+    old, new = (json.loads(text)["cells"] for text in (notebook.document.text, saved(notebook.nb)))
+    cells = {index: {name: new[index].get(name) for name in ("outputs", "execution_count")} for index in changed}
+    for index in exempted:
+        metadata = old[index]["metadata"]
+        cells.setdefault(index, {})["metadata"] = {**metadata, "tags": [*metadata.get("tags", ()), IGNORE]}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write(path, updated(notebook.document.text, {index: cells[index] for index in changed}))
+    write(path, updated(notebook.document.text, cells))

@@ -13,7 +13,7 @@ from typing import Any
 
 from notebook_ci.compare import outputs
 from notebook_ci.compare.causes import causes
-from notebook_ci.compare.cells import is_compared
+from notebook_ci.compare.cells import IGNORE, is_compared
 from notebook_ci.compare.texts import Tolerance
 from notebook_ci.execute_notebook import machine
 from notebook_ci.notebooks.document import Document
@@ -36,7 +36,7 @@ EXPLAINED: Mapping[Cause, tuple[str, str]] = {
     "concurrency": ("the order in which threads or processes end", "Sort their results."),
 }
 UNKNOWN = "Its cause is unknown: the same with all conditions, and not in the code of the cell."
-IGNORE = "If the outputs must differ, tag the cell `compare-ignore`."
+TAG_IT = f"tag the cell `{IGNORE}`"
 
 Outputs = Mapping[int, Sequence[Any]]  # of each cell, by its index
 
@@ -97,6 +97,7 @@ def find(
             line=document.line(index),
             message=difference.message,
             within_tolerance=difference.is_close,
+            is_failure=difference.is_failure,
             # What differs in several of these may do so by chance.
             causes=seen[index] if len(seen[index]) == 1 else causes(document, index),
         )
@@ -108,6 +109,7 @@ def find(
 class _Differing:
     message: str
     is_close: bool = False  # within the tolerance
+    is_failure: bool = False
 
 
 def _differences(first: Outputs, other: Repetition, tolerance: Tolerance) -> dict[int, _Differing]:
@@ -122,13 +124,26 @@ def _differences(first: Outputs, other: Repetition, tolerance: Tolerance) -> dic
             is_close = not outputs.compare(stored, new, tolerance).differences
             found[index] = _Differing(exact[0].message + more, is_close)
     if other.failure:
-        found[int(failed)] = _Differing(f"a repetition failed: {other.failure.title}: {other.failure.message}")
+        message = f"a repetition failed: {other.failure.title}: {other.failure.message}"
+        found[int(failed)] = _Differing(message, is_failure=True)
     return found
 
 
-def sentences(found: Nondeterminism) -> tuple[str, str]:
+def exempted(document: Document, found: Sequence[Nondeterminism], policy: str) -> list[int]:
+    """Return the indices of the cells whose comparison would fail by chance, and that a tag would exempt from it."""
+    cells = [document.cells[each.cell - 1] for each in found if not each.is_failure]
+    close = {each.cell - 1 for each in found if each.within_tolerance and policy != "strict"}
+    # What is compared with `lax` is compared whatever its other tags.
+    return [
+        cell.index
+        for cell in cells
+        if cell.index not in close and is_compared(cell, policy) and not is_compared(cell, "lax")
+    ]
+
+
+def sentences(found: Nondeterminism, what_to_do: str = TAG_IT) -> tuple[str, str]:
     """Return the message of a warning, and its hint."""
     close = " (within `rtol` and `atol`)" if found.within_tolerance else ""
     whys, hints = zip(*(EXPLAINED[cause] for cause in found.causes), strict=True) if found.causes else ((), ())
     why = f"Likely cause: {', or '.join(whys)}." if whys else UNKNOWN
-    return f"{found.message}{close}. {why}", " ".join([*hints, IGNORE])
+    return f"{found.message}{close}. {why}", " ".join([*hints, f"If the outputs must differ, {what_to_do}."])

@@ -134,7 +134,8 @@ class ExecuteInputs(NotebookInputs):
     update: bool = given(
         BOOLEAN,
         "With `compare`: also write a copy of each notebook's file whose outputs differ, with the new ones, ready to "
-        "commit: in the folder `updated` of the stage's files. Nothing else in it changes.",
+        "commit: in the folder `updated` of the stage's files. With `determinism`, cells whose outputs differ between "
+        "runs get the tag `compare-ignore` there. Nothing else in it changes.",
         default=False,
         tuning=True,
     )

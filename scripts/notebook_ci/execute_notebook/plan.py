@@ -197,10 +197,10 @@ def _refuse_needed_failures(executions: Sequence[Execution], needs: Mapping[str,
 
 def _refuse_without_comparison(inputs: ExecuteInputs, executions: Sequence[Execution]) -> None:
     """Refuse inputs that are about comparing, if nothing is compared."""
-    given = [name for name in ("baseline", "update") if getattr(inputs, name)]
+    given = "baseline" if inputs.baseline else "update" if inputs.update and not inputs.determinism else ""
     chosen = [inputs.compare, *(each.settings.compare for each in executions)]
     if given and set(chosen) == {"off"} and not any("compare" in rule.settings for rule in inputs.for_):
-        what = f"`{given[0]}` is set, but `compare` is `off` for all notebooks."
+        what = f"`{given}` is set, but `compare` is `off` for all notebooks."
         raise InputError(what, hint="Set `compare`, such as `compare: numbers`.")
     if inputs.update and any(each.output.startswith(f"{UPDATED}/") for each in executions):
         what = f"The workspace has notebooks in `{UPDATED}`, a folder that `update` would write its copies to."

@@ -5,7 +5,7 @@ import errno
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +56,8 @@ class Executor:
         self._outcome = Outcome(self.execution.result())
         self._outcome.result.status = "failed"
         self.notebook: PreparedNotebook | None = None
+        self._changed: Sequence[int] = ()  # cells whose outputs `update` replaces
+        self._exempted: Sequence[int] = ()  # and those that it tags
 
     def execute(self) -> Outcome:
         """Execute the notebook, and describe what came of it."""
@@ -98,6 +100,8 @@ class Executor:
                 self._collect(notebook, output)
         if notebook and has_passed and inputs.determinism:
             self._repeat(notebook)
+        if notebook and (self._changed or self._exempted):
+            self._update(notebook)
         return outcome
 
     def _execute(self, notebook: PreparedNotebook, output: Path) -> None:
@@ -193,10 +197,8 @@ class Executor:
         if found.changed:
             found.comparison.page = self._created(page, lambda: changes_page.render(found, page))
         if self.shared.inputs.update and not notebook.bound.left_out:
-            copy = self.shared.files.artifacts / UPDATED / result.path
-            if name := self._created(copy, lambda: comparing.write_update(notebook, found, copy)):
-                found.comparison.updated = name
-                found.failures[0].hint = f"If the new outputs are right, commit the copy {quote(name)} of the run."
+            self._changed = [each.cell.index for each in found.changed] or range(len(notebook.nb.cells))
+            found.failures[0].hint = f"If the new outputs are right, {self._commit_it}."
         if self.execution.settings.compare == "ignore":
             for each in found.failures:
                 self._outcome.problems.append(
@@ -210,7 +212,7 @@ class Executor:
         """Execute the notebook again under other conditions, and warn about the cells whose outputs differ."""
         from notebook_ci.execute_notebook import comparing, determinism  # imported by the conductor, see there
 
-        shared, settings = self.shared, self.execution.settings
+        shared, settings, result = self.shared, self.execution.settings, self._outcome.result
         inputs = dataclasses.replace(shared.inputs, determinism=0, html=False, log_outputs=False)
         execution = dataclasses.replace(self.execution, settings=dataclasses.replace(settings, compare="off"))
 
@@ -241,11 +243,32 @@ class Executor:
         except (StoppedError, RecursionError) as error:  # or an output is nested too deeply
             self._report("warning", f"The notebook could not be repeated: {error}")
             return
-        self._outcome.result.nondeterministic = found
+        result.nondeterministic = found
+        # A text notebook has no place for outputs, and the sets of a sweep have one file.
+        if shared.inputs.update and result.name == result.path and not notebook.document.converted:
+            self._exempted = determinism.exempted(notebook.document, found, settings.compare)
         for each in found:
-            message, hint = determinism.sentences(each)
+            is_tagged = each.cell - 1 in self._exempted
+            what_to_do = f"{self._commit_it}, which tags the cell" if is_tagged else determinism.TAG_IT
+            message, hint = determinism.sentences(each, what_to_do)
             title = f"Output differs between runs in cell {each.cell}"
             self._report("warning", message, hint, title=title, line=each.line)
+
+    @property
+    def _copy(self) -> Path:
+        return self.shared.files.artifacts / UPDATED / self._outcome.result.path
+
+    @property
+    def _commit_it(self) -> str:
+        return f"commit the copy {quote(self.shared.files.relative(self._copy))} of the run"
+
+    def _update(self, notebook: PreparedNotebook) -> None:
+        from notebook_ci.execute_notebook import comparing  # imported by the conductor, see there
+
+        copy = self._copy
+        self._outcome.result.updated = self._created(
+            copy, lambda: comparing.write_update(notebook, self._changed, self._exempted, copy)
+        )
 
     def _created(self, path: Path, write: Callable[[], None]) -> str:
         """Write a file that does not decide whether the notebook passed. Returns its name in the record."""

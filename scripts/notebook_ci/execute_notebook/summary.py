@@ -75,12 +75,11 @@ def section(record: NotebooksRecord) -> list[str]:
 
 def _files(record: NotebooksRecord) -> list[str]:
     """Say where the files are that show the changed outputs."""
-    found = [each.comparison for each in record.notebooks if each.comparison]
+    compared = [each.comparison for each in record.notebooks if each.comparison]
+    copies = [each.updated for each in record.notebooks]
     named = {
-        "Old and new outputs side by side": [name(each.page) for each in found if each.page],
-        "Copies with the new outputs, to commit if they are right": [
-            name(each.updated) for each in found if each.updated
-        ],
+        "Old and new outputs side by side": [name(each.page) for each in compared if each.page],
+        "Copies to commit, if what they have is right": [name(copy) for copy in copies if copy],
     }
     return [f"{what}: {listed(files, MOST_LISTED)} (run directory)" for what, files in named.items() if files]
 

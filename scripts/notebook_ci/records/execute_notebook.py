@@ -56,7 +56,6 @@ class Comparison:
     cells: dict[str, int] = field(default_factory=dict)
     not_compared: int = 0  # videos, widgets and similar contents with other bytes, which are not compared
     page: str = ""  # the old and the new outputs of the cells that differ; empty: none differ
-    updated: str = ""  # a copy of the notebook's file with the new outputs
     not_in_baseline: list[int] = field(default_factory=list)  # cells, from 1: new ones, which are not compared
 
     @property
@@ -73,6 +72,7 @@ class Nondeterminism:
     message: str  # how the outputs of the first run and of a later one differ
     within_tolerance: bool  # only numbers differ, by no more than `rtol` and `atol`
     causes: list[Cause]  # the likely ones; empty: unknown
+    is_failure: bool = False  # a repetition failed there
 
 
 @dataclass(kw_only=True)
@@ -104,6 +104,7 @@ class NotebookResult:
     left_out: int = 0  # bytes of outputs that were not kept, because of `max-output`
     comparison: Comparison | None = None  # see `compare`
     nondeterministic: list[Nondeterminism] | None = None  # None: it was not repeated, see `determinism`
+    updated: str = ""  # a copy of its file with the new outputs, and with exemptions: see `update`
     failure: Failure | None = None  # of several, the first one
     other_failures: list[Failure] = field(default_factory=list)
     # The first failure of each earlier attempt, if it was executed again: see `retries`. All else is of the last one.

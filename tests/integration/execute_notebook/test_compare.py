@@ -159,9 +159,11 @@ def test_a_page_and_a_copy_have_the_new_outputs(ran: tuple[Path, Done]) -> None:
     folder, done = ran
     run = Path(done.outputs["record"]).parent
     for name in NOTEBOOKS:
-        comparison = done.notebooks[f"{name}.ipynb"]["comparison"] or {"page": "", "updated": ""}
-        assert bool(comparison["page"]) is (name in {"changed", "strict", "ended", "random", "warned"})
-        assert bool(comparison["updated"]) is (bool(comparison["page"]) or name == "stripped")
+        result = done.notebooks[f"{name}.ipynb"]
+        page = (result["comparison"] or {"page": ""})["page"]
+        assert bool(page) is (name in {"changed", "strict", "ended", "random", "warned"})
+        assert bool(result["updated"]) is (bool(page) or name == "stripped")
+        assert (run / "execute-notebook" / "updated" / f"{name}.ipynb").exists() is bool(result["updated"])
     page = (run / done.notebooks["strict.ipynb"]["comparison"]["page"]).read_text()
     assert "<del>-0.3</del>\n<ins>+0.30000000000000004</ins>" in page
     copy = json.loads((run / "execute-notebook" / "updated" / "changed.ipynb").read_text())
