@@ -148,19 +148,19 @@ def test_notebooks_on_several_runners(team: Consumer, kernel: Path, server: Mlfl
 
 
 def test_a_night_with_a_canary(consumer: Consumer) -> None:
-    """The lock passes; the newest version of a package, which the requirements allow, breaks a notebook."""
+    """The lock passes; the newest version of a package, which the requirements allow, breaks a notebook and a test."""
     consumer.write("study/requirements.txt", "ipykernel\nsix==1.16.0\n")
     consumer.write("study/requirements.in", "ipykernel\nsix\n")
     consumer.write("study/notebooks/old.ipynb", notebook("import six\nassert six.__version__ == '1.16.0'"))
-    consumer.write("study/notebooks/any.ipynb", GOOD)
-    copy(consumer, "notebooks-nightly", {"# notebooks: notebooks/*.ipynb": "working-directory: study"})
+    consumer.write("study/notebooks/any.ipynb", notebook("assert a == 5", parameters="a = 1"))
+    consumer.write("study/tests/test_six.py", "import six\n\ndef test_six():\n    assert six.__version__ == '1.16.0'\n")
+    given = "parameters: 'a: 5'\n      working-directory: study"
+    copy(consumer, "notebooks-nightly", {"# notebooks: notebooks/*.ipynb": given})
     result = consumer.run("schedule", timeout=SECONDS)
     assert results(result, "Nightly") == {"locked": "success", "canary": "failure"}, result
-    error, notice = (each for each in result.job("Nightly/canary").annotations if each.file != "study/requirements.in")
-    assert (error.level, error.file) == ("error", "study/notebooks/old.ipynb")
-    assert re.fullmatch(
-        r"`notebooks/old.ipynb` passed in `locked`. These packages differ: `six` 1.16.0 -> 1\.\d+\.\d+.", notice.message
-    )
+    broken, test = (each for each in result.job("Nightly/canary").annotations if each.level == "error")
+    assert (broken.file, test.file) == ("study/notebooks/old.ipynb", "study/tests/test_six.py")
+    assert re.fullmatch(r"Broken by six 1\.16\.0 -> 1\.\d+\.\d+", broken.title)
 
 
 def test_projects_of_a_monorepo(consumer: Consumer, kernel: Path, server: MlflowServer) -> None:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from notebook_ci.base.inputs import given
-from notebook_ci.base.values import PATH
+from notebook_ci.base.values import PATH, YAML_MAP
+from notebook_ci.base.yaml12 import Values
 from notebook_ci.notebooks.inputs import SelectedNotebooks
 
 OUTPUTS = {
@@ -23,3 +24,9 @@ class CompareEnvironmentsInputs(SelectedNotebooks):
         shown_default="the one that setup-env finds",
     )
     head: str = given(PATH, "File that lists the packages as they will be. Required.", default="")
+    parameters: Values = given(
+        YAML_MAP,
+        "Parameters for the notebooks, as in execute-notebook.",
+        default={},
+        shown_default="those in `[execute-notebook]`",
+    )

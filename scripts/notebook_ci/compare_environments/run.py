@@ -164,6 +164,7 @@ class _Stages:
             "compare": "numbers" if baseline else "off",
             "baseline": baseline,
             "update": False,
+            **({"parameters": self.inputs.parameters} if self.inputs.parameters else {}),
         }
         return self._run("execute-notebook", name, ExecuteRecord, given)
 
