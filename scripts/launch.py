@@ -44,6 +44,8 @@ def main(cache: str, rest: list[str]) -> int:
 
         print(f"notebook-ci {VERSION}")
         return 0
+    if "--json" in rest:
+        sys.stdout = sys.stderr  # only the stage itself prints to standard output
     stdin_flag = rest[:1] if rest[0] == "--inputs-from-stdin" else []  # the inputs of the action are in standard input
     rest = rest[len(stdin_flag) :]
     environment = ""

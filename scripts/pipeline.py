@@ -213,6 +213,7 @@ def _sum_up(
     """Write the outputs and the summary of all stages. Raises OSError if the runner's files cannot be written."""
     skipped = all(record.status == "skipped" for record in records)
     status = {0: "skipped" if skipped else "passed", 1: "failed"}.get(code, "error")
+    console.answer({"status": status, "run_dir": run_directory.path, "records": records})
     if records:
         console.summarize(summarize(records, workspace))
     console.set_outputs(_outputs(records) | {"status": status, "run-dir": str(run_directory.path)})
@@ -236,7 +237,8 @@ def usage() -> str:
     width = max(len(stage.name) for stage in stages)
     listed = "\n".join(f"  {stage.name:<{width}}  {stage.description}" for stage in stages)
     return f"""\
-usage: {COMMAND} STAGE [--help] [--plan] [inputs]
+usage: {COMMAND} STAGE [--help] [--plan | --json] [inputs]
+       {COMMAND} explain [RUN] [--json]
        {COMMAND} migrate-suite FILE...
        {COMMAND} infer-requirements
        {COMMAND} --version
@@ -246,9 +248,10 @@ Run one stage of notebook-ci, as its action does on a runner. `pipeline` runs al
 Stages:
 {listed}
 
+`explain` prints why a run failed, where, and how to see it again: by default, the newest run in this folder.
 `migrate-suite` rewrites Great Expectations suites of 0.x in the form of 1.x.
 `infer-requirements` writes requirements.in and requirements.txt from the imports of the notebooks.
---plan shows what a stage would do, without running it.
+--plan shows what a stage would do, without running it. --json prints the records as JSON, for programs.
 The workspace is the current folder, or --working-directory.
 Inputs are flags, or keys in {CONFIG}: see {COMMAND} STAGE --help.
 """

@@ -1,7 +1,8 @@
-"""Renews docs/summary.png: the summary of a real run, rendered like on GitHub, up to the folded parts.
+"""Renews docs/summary.png: the summary of a real run, rendered like on GitHub.
 
 Run `pipeline` on a copy of examples/penguins with `max_iter: 5` in params.yaml, GITHUB_ACTIONS=true, and
-GITHUB_STEP_SUMMARY, GITHUB_OUTPUT and RUNNER_TEMP set to absolute paths. Then:
+GITHUB_STEP_SUMMARY, GITHUB_OUTPUT and RUNNER_TEMP set to absolute paths. With GITHUB_SERVER_URL, GITHUB_REPOSITORY,
+GITHUB_SHA (the commit of the copy) and GITHUB_RUN_ID it has links. Then:
 
     bash scripts/launch.sh --env execute-notebook --exec python scripts/dev/picture.py summary.md
 
@@ -16,7 +17,7 @@ from pathlib import Path
 import mistune
 
 OUTPUT = Path(__file__).resolve().parents[2] / "docs" / "summary.png"
-SIZE = "800,690"  # of the window, in pixels
+SIZE = "800,920"  # of the window, in pixels
 PAGE = """<!doctype html><meta charset="utf-8"><style>
 body {{ font: 14px/1.5 "Noto Sans", "DejaVu Sans", sans-serif; color: #1f2328; margin: 16px; }}
 h3 {{ font-size: 17px; margin: 0 0 14px; }} a {{ color: #0969da; }} p, table, pre {{ margin: 0 0 14px; }}

@@ -398,3 +398,55 @@ def test_help_ends_well_and_names_the_inputs(toy: Toy) -> None:
         toy.run(never, None, "--help")
     assert ended.value.code == 0
     assert "--wait" in toy.capsys.readouterr().out
+
+
+# For programs
+
+NOISY = """
+import io, os, subprocess, sys
+from unit.test_stage import ToyInputs, ToyPlan, ToyRecord, _unplanned
+from notebook_ci.base.errors import CheckFailed
+from notebook_ci.base.stage import Stage
+
+def work(inputs, context, record):
+    context.console.progress("::error::é")
+    print("from Python")
+    subprocess.run(["echo", "from a program"])
+    if inputs.wait > 1:
+        raise CheckFailed("No.")
+
+toy = Stage("toy", ToyInputs, {}, ToyRecord, lambda *_: ToyPlan(), _unplanned(work))
+sys.exit(toy.main(sys.argv[1:], os.environ, sys.stdin))
+"""
+
+
+@pytest.mark.parametrize("environ", [{}, {"GITHUB_ACTIONS": "true"}], ids=["laptop", "runner"])
+@pytest.mark.parametrize(
+    ("flags", "code", "status"),
+    [
+        ((), 0, "passed"),
+        (("--wait", "2"), 1, "failed"),
+        (("--wait", "soon"), 2, "error"),
+        (("--plan",), 2, "error"),
+        (("--nix",), 2, "error"),
+    ],
+    ids=["passed", "failed", "wrong", "planned", "unknown"],
+)
+def test_json_is_all_of_standard_output(
+    tmp_path: Path, environ: dict[str, str], flags: tuple[str, ...], code: int, status: str
+) -> None:
+    env = {**environ, "PATH": os.environ["PATH"], "PYTHONPATH": f"{SCRIPTS}:{TESTS}", "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        [sys.executable, "-c", NOISY, "--json", *flags],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["status"]) == (code, status), done.stderr
+    assert len(document["problems"]) == (code > 0)
+    if code < 2:
+        assert document["stage"] == "toy"
+        assert {"::error::é", "from Python", "from a program"} <= set(done.stderr.splitlines())

@@ -2,6 +2,7 @@
 
 import abc
 import contextlib
+import json
 import os
 import posixpath
 import sys
@@ -15,6 +16,7 @@ from notebook_ci.base.errors import NotebookCiError, Problem, Severity
 from notebook_ci.base.masking import masked
 from notebook_ci.base.systems import system
 from notebook_ci.base.texts import LONGEST_PATH, printable
+from notebook_ci.base.typed_json import to_json
 from notebook_ci.base.workspace import Workspace
 
 RANK: dict[Severity, int] = {"error": 0, "warning": 1, "notice": 2}
@@ -32,6 +34,7 @@ class Console(abc.ABC):
     """Shows what happens: stages report their progress here, and never print."""
 
     is_live = False  # whether `live` shows anything: on a terminal only
+    document: TextIO | None = None  # gets what programs read, if the command line asks for it: see `kept_for_programs`
     has_later_steps = False  # whether `set_for_later_steps` does anything
 
     def __init__(self, environ: Mapping[str, str], stream: TextIO) -> None:
@@ -93,6 +96,12 @@ class Console(abc.ABC):
     def annotate(self, problems: Iterable[Problem]) -> None:
         """Show problems, the worst first."""
 
+    def answer(self, value: object) -> None:
+        """Print a JSON document for programs, if the command line asks for it. Raises OSError."""
+        if self.document:
+            self.document.write(json.dumps(to_json(value), indent=1, ensure_ascii=False) + "\n")
+            self.document.flush()
+
     def error(self, error: NotebookCiError) -> None:
         self.annotate(map(Problem.of, [*error.others, error]))
 
@@ -150,6 +159,19 @@ def console(environ: Mapping[str, str] = os.environ, stream: TextIO | None = Non
     of_system: Mapping[str, Callable[[Mapping[str, str], TextIO], Console]]
     of_system = {"github": RunnerConsole, "gitlab": GitLabConsole, "azure": AzureConsole}
     return of_system[here.name](environ, stream or sys.stdout)
+
+
+@contextlib.contextmanager
+def kept_for_programs() -> Iterator[TextIO]:
+    """Return standard output. Until the end, this process and those that it starts print to standard error instead."""
+    sys.stdout.flush()
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as kept:
+        os.dup2(2, 1)
+        try:
+            yield kept
+        finally:
+            sys.stdout.flush()
+            os.dup2(kept.fileno(), 1)
 
 
 def by_rank(problems: Iterable[Problem]) -> list[Problem]:

@@ -132,6 +132,7 @@ class Failed(Problem):
     cell: int | None = None  # counted from 1 among all cells of the notebook
     source: str = ""  # the code of `line`
     details: str = ""  # the traceback, or values of the data
+    again: tuple[tuple[str, str], ...] = ()  # inputs of the stage's command that show it again: names and values
 
     @property
     def why(self) -> str:

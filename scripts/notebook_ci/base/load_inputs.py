@@ -18,6 +18,7 @@ from notebook_ci.base.values import BOOLEAN
 from notebook_ci.base.workspace import Workspace
 
 PLAN = "--plan"
+JSON = "--json"
 # For the launcher and the actions:
 FROM_STDIN = "--inputs-from-stdin"
 CHECK_ONLY = "--check-inputs"
@@ -113,7 +114,9 @@ def _parser(model: type[StageInputs], stage: str) -> argparse.ArgumentParser:
     # For the launcher and the actions.
     for flag in (FROM_STDIN, CHECK_ONLY, NAME_CACHE, AHEAD):
         parser.add_argument(flag, action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument(PLAN, action="store_true", help="Show what would run, without running it.")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(PLAN, action="store_true", help="Show what would run, without running it.")
+    either.add_argument(JSON, action="store_true", help="Print the records as JSON, all else to standard error.")
     for item in declared(model).values():
         values: dict[str, Any] = {}
         if item.kind is BOOLEAN:

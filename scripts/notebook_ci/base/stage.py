@@ -17,12 +17,12 @@ from typing import Any, Generic, TextIO, TypeVar
 
 from notebook_ci.base import isolation, signals
 from notebook_ci.base.config_file import missed_config
-from notebook_ci.base.console import Console, console
+from notebook_ci.base.console import Console, console, kept_for_programs
 from notebook_ci.base.context import Context
-from notebook_ci.base.errors import EXIT_BUG, Cancelled, InputError, NotebookCiError, SurroundingsError, worst
+from notebook_ci.base.errors import EXIT_BUG, Cancelled, InputError, NotebookCiError, Problem, SurroundingsError, worst
 from notebook_ci.base.files import unwritable
 from notebook_ci.base.inputs import StageInputs
-from notebook_ci.base.load_inputs import AHEAD, CHECK_ONLY, LIBRARY_NEEDED, NAME_CACHE, NOTHING_TO_DO, PLAN, load
+from notebook_ci.base.load_inputs import AHEAD, CHECK_ONLY, JSON, LIBRARY_NEEDED, NAME_CACHE, NOTHING_TO_DO, PLAN, load
 from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.record import Record, StageRecord, as_written, describe_source, timestamp
@@ -54,7 +54,12 @@ class Command(abc.ABC, Generic[Model]):
 
         Returns the exit code: 0 passed, 1 failed, 2 wrong input, 3 surroundings failed, 70 a bug, 128+n cancelled.
         """
-        shown = console(environ)
+        with kept_for_programs() if JSON in argv else contextlib.nullcontext() as document:
+            shown = console(environ)
+            shown.document = document
+            return self._guarded(argv, environ, stdin, shown)
+
+    def _guarded(self, argv: Sequence[str], environ: Mapping[str, str], stdin: TextIO, shown: Console) -> int:
         try:
             with signals.cancellable():
                 return self._main(argv, environ, stdin, shown)
@@ -67,6 +72,7 @@ class Command(abc.ABC, Generic[Model]):
             shown.error(error)
             with contextlib.suppress(OSError):
                 shown.set_outputs({"status": "error"})
+                shown.answer({"status": "error", "problems": [Problem.of(each) for each in [*error.others, error]]})
             return error.exit_code
 
     @abc.abstractmethod
@@ -200,6 +206,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             shown = as_written(record)
         console.annotate(record.problems)
         try:
+            console.answer(shown)
             records, detailed = self.in_summary(shown, RunDirectory(files.root))
             console.summarize(summarize(records, workspace, detailed))
             console.set_outputs({"status": record.status, "record": saved, **record.outputs})

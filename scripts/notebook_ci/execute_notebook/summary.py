@@ -1,5 +1,7 @@
 """The summary of execute-notebook."""
 
+import json
+
 from notebook_ci.base.errors import Failed
 from notebook_ci.base.markdown import ICONS, MOST_LISTED, count, duration, name, table, title
 from notebook_ci.base.texts import listed
@@ -38,6 +40,7 @@ def failures(record: NotebooksRecord) -> list[Failed]:
 def _failed(notebook: NotebookResult, failure: Failure) -> Failed:
     cell = f"cell {failure.cell}" if failure.cell else ""
     title, _, more = failure.title.partition(f" in {cell}") if cell else (failure.title, "", "")
+    parameters = (("parameters", json.dumps(notebook.parameters)),) if notebook.parameters else ()
     return Failed(
         subject=notebook.name,
         part=cell + more,
@@ -49,6 +52,7 @@ def _failed(notebook: NotebookResult, failure: Failure) -> Failed:
         line=failure.line,
         source=failure.source,
         details=failure.traceback or (failure.message if "\n" in failure.message else ""),
+        again=(("notebooks", notebook.path), *parameters),
     )
 
 

@@ -26,6 +26,7 @@ def failures(record: PytestRecord) -> list[Failed]:
             file=case.file or None,
             line=case.line,
             details=case.traceback,
+            again=(("tests", case.test),),
         )
         for case in record.of("failed")
     ]

@@ -26,6 +26,7 @@ def failures(record: ValidateRecord) -> list[Failed]:
             file=violation.file,
             line=violation.line,
             details=_examples(violation),
+            again=(("data", result.data), ("suite", result.suite)),
         )
         for result in record.results
         for violation in result.violations

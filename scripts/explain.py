@@ -1,0 +1,112 @@
+"""The command explain: prints why a run failed, from its records, for scripts and editors."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from notebook_ci.base.console import Console, console
+from notebook_ci.base.errors import Failed, InputError
+from notebook_ci.base.inputs import StageInputs
+from notebook_ci.base.launcher import COMMAND, own_command
+from notebook_ci.base.load_inputs import CHECK_ONLY, JSON
+from notebook_ci.base.stage import Command, run_script
+from notebook_ci.base.texts import printable, quote
+from notebook_ci.base.workspace import Workspace
+from notebook_ci.records.record import Record
+from notebook_ci.records.run_directory import RunDirectory
+from notebook_ci.records.setup_env import SetupEnvRecord
+from notebook_ci.records.shards import joined
+from notebook_ci.report.summary import failures
+
+DESCRIPTION = (
+    "Print each failure of a run: file, line, cell, error, code, traceback, environment, and the command that shows it "
+    "again. Only the records of the run are read."
+)
+
+
+class Explain(Command[StageInputs]):
+    def _main(self, argv: Sequence[str], environ: Mapping[str, str], _stdin: TextIO, shown: Console) -> int:
+        parser = argparse.ArgumentParser(prog=f"{COMMAND} {self.name}", description=DESCRIPTION)
+        parser.add_argument("run", metavar="RUN", nargs="?", help="A run directory. Default: the newest one.")
+        parser.add_argument(JSON, action="store_true", help="Print JSON.")
+        given = parser.parse_args([each for each in argv if each != CHECK_ONLY]).run
+        workspace = Workspace(Path.cwd(), environ)
+        run = workspace.cwd / given if given else _newest(workspace)
+        records = list(joined(_records(run)).values())
+        found = [_explained(each, record, records) for record in records for each in _failures(record)]
+        if shown.document:
+            shown.answer({"run": run, "status": "failed" if found else "passed", "failures": found})
+            return 0
+        lines = [line for each in found for line in (*_lines(each), "")] or ["Nothing failed."]
+        text = "\n".join(printable(line.expandtabs()) for line in lines)
+        console(environ, sys.stdout).output(text.rstrip())  # a runner obeys no command in it
+        return 0
+
+
+def _newest(workspace: Workspace) -> Path:
+    folder = RunDirectory.location("", workspace)
+    runs = [folder] if workspace.runner_temp else folder.glob("*/")
+    if found := [run for run in runs if any(run.glob("*.json"))]:
+        return max(found, key=lambda run: run.stat().st_mtime)
+    raise InputError(f"No run with records was found in {quote(str(folder))}.", hint="Name a run directory.")
+
+
+def _records(run: Path) -> dict[str, Record]:
+    if not run.is_dir():
+        raise InputError(f"{quote(str(run))} is not a folder.", hint="Name the run directory of a run.")
+    if records := RunDirectory(run).records():
+        return records
+    raise InputError(f"{quote(str(run))} has no records.", hint="Name the run directory of a run.")
+
+
+def _failures(record: Record) -> list[Failed]:
+    return failures(record) if record.status in {"failed", "error"} else []
+
+
+def _explained(failed: Failed, record: Record, records: Sequence[Record]) -> dict[str, Any]:
+    environments = [each for each in records if isinstance(each, SetupEnvRecord)]
+    environment = next((each for each in environments if each.slug == record.slug), None) or next(
+        iter(environments), None
+    )
+    directory = record.source.get("directory", "") if record.source.get("system") else ""  # else, it is this folder
+    inputs = [*([("working-directory", directory)] if directory else []), *failed.again]
+    flags = "".join(f" --{name} {{}}" for name, _ in inputs)
+    return {
+        "stage": record.stage,
+        "slug": record.slug,
+        "subject": failed.subject,
+        "cell": failed.cell,
+        "part": failed.part,
+        "file": failed.file,
+        "line": failed.line,
+        "code": failed.source,
+        "error": failed.why,
+        "traceback": failed.details,
+        "hint": failed.hint,
+        "environment": {
+            "python": getattr(record, "python_version", "") or getattr(environment, "python_version", ""),
+            "lock": environment.lock_file if environment else "",
+        },
+        "command": own_command(f"{record.stage}{flags}", *(value for _, value in inputs)).strip("`"),
+    }
+
+
+def _lines(explained: Mapping[str, Any]) -> Iterator[str]:
+    location = f"{explained['file']}:{explained['line']}" if explained["line"] else explained["file"]
+    subject = explained["subject"] if explained["subject"] != explained["file"] else ""
+    yield ": ".join(filter(None, (location or explained["stage"], subject, explained["part"], explained["error"])))
+    for block in (explained["code"], explained["traceback"]):
+        yield from (f"  {line}" for line in block.splitlines())
+    python, lock = explained["environment"].values()
+    named = {
+        "hint": explained["hint"],
+        "environment": ", ".join(filter(None, (f"Python {python}" if python else "", lock))),
+        "again": explained["command"],
+    }
+    yield from (f"  {name}: {text}" for name, text in named.items() if text)
+
+
+if __name__ == "__main__":
+    run_script(Explain(name="explain", inputs=StageInputs, outputs={}))
