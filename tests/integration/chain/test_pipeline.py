@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -112,19 +111,6 @@ def test_without_a_lock_the_notebooks_run_with_the_python_on_path(study: Workspa
     assert done.code == 0, done.log
     assert (statuses(done)["setup-env"], statuses(done)["execute-notebook"]) == ("skipped", "passed")
     assert records(done)["execute-notebook"]["python"] == f"{folder}/python"
-
-
-def test_programs_get_all_records_as_one_document(study: Workspace) -> None:
-    study.write("notebooks/b.ipynb", notebook("import subprocess\nsubprocess.run(['echo', 'noise'])\n1 / 0"))
-    command = ["bash", str(ROOT / "scripts" / "launch.sh"), "pipeline", "--json", "--stages", "execute-notebook"]
-    environ = {**study.environ, "GITHUB_ACTIONS": "true"}  # there, progress goes to standard output otherwise
-    done = subprocess.run(command, cwd=study.folder, env=environ, capture_output=True, text=True, check=False)
-    document = json.loads(done.stdout)
-    assert (done.returncode, document["status"]) == (1, "failed"), done.stderr
-    [record] = document["records"]
-    assert record == json.loads(Path(document["run_dir"], "execute-notebook.json").read_text(encoding="utf-8"))
-    assert record["notebooks"][1]["failure"]["ename"] == "ZeroDivisionError"
-    assert "notebooks/b.ipynb" in done.stderr
 
 
 def test_a_laptop_sees_one_summary_on_standard_output(study: Workspace) -> None:
