@@ -9,7 +9,8 @@ from notebook_ci.records.record import Record
 from notebook_ci.records.test_notebook import CaseResult, PytestRecord
 from notebook_ci.records.validate_data import RuleResult, ValidateRecord
 
-_NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # "Characters" in XML 1.0
+# All but "Characters" in XML 1.0: compiling this takes 0.4 ms, and compiling its complement 3 ms.
+_NOT_IN_XML = re.compile("[\0-\b\v\f\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def junit(records: Sequence[Record]) -> str:
