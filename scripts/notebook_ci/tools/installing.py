@@ -38,7 +38,7 @@ DESCRIBE = f"""{_IDENTITY}
 import glob, os, re, sys
 try:
     from importlib.metadata import distributions
-    named = [(d.metadata["Name"], d.version) for d in distributions()]
+    named = [(each["Name"], each["Version"]) for each in (found.metadata for found in distributions())]
 except ImportError:  # Python 3.7: the names of folders say it
     patterns = [os.path.join(glob.escape(folder), "*.dist-info") for folder in sys.path]
     folders = [os.path.basename(found) for pattern in patterns for found in glob.glob(pattern)]
