@@ -33,9 +33,10 @@ compare = "off"
 """
 
 
-@pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IndexServer]:
-    folder = tmp_path_factory.mktemp("wheels")
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[IndexServer]:
+    folder = tmp_path / "wheels"
+    folder.mkdir()
     for version in ("1.0", "2.0"):
         make_wheel(folder, "alpha", version)
         make_wheel(folder, "delta", version)
@@ -48,16 +49,19 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IndexServer]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory, index: IndexServer, kernel: Path) -> tuple[Workspace, Done]:
+def test_two_environments(workspace: Workspace, index: IndexServer, kernel: Path) -> None:
+    """One comparison, which takes long, and what it shows."""
     assert kernel, "its byte-code makes the environments here fast to create"
-    workspace = Workspace(tmp_path_factory.mktemp("compared"))
     for name, source in NOTEBOOKS.items():
         workspace.write(f"{name}.ipynb", notebook(source))
     for name, packages in (("requirements.txt", BASE), ("requirements.new.txt", HEAD)):
         workspace.write(name, f"--extra-index-url {index.url()}\n{packages}ipykernel\n")
     workspace.write("notebook-ci.toml", TOML)
-    return workspace, workspace.run("compare-environments", {"head": "requirements.new.txt"})
+    done = workspace.run("compare-environments", {"head": "requirements.new.txt"})
+    each_notebook_has_a_verdict_and_a_culprit(done)
+    annotations_and_table_show_them(workspace, done)
+    all_runs_are_kept(workspace, done)
+    the_same_packages_need_no_run(workspace)
 
 
 def by_name(done: Done) -> dict[str, dict[str, Any]]:
@@ -68,8 +72,7 @@ def packages(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [(each["name"], each["before"], each["after"]) for each in found["packages"]]
 
 
-def test_each_notebook_has_a_verdict_and_a_culprit(compared: tuple[Workspace, Done]) -> None:
-    _, done = compared
+def each_notebook_has_a_verdict_and_a_culprit(done: Done) -> None:
     assert (done.code, done.outputs["status"]) == (1, "failed"), done.log
     assert (done.outputs["differing"], done.outputs["broken"]) == ("2", "2")
     found = by_name(done)
@@ -92,8 +95,7 @@ def test_each_notebook_has_a_verdict_and_a_culprit(compared: tuple[Workspace, Do
     assert not any(found[name]["packages"] for name in ("same", "fixed", "both", "random"))
 
 
-def test_the_annotations_and_the_table(compared: tuple[Workspace, Done]) -> None:
-    workspace, done = compared
+def annotations_and_table_show_them(workspace: Workspace, done: Done) -> None:
     errors = {each.place[0]: each for each in done.annotations()}
     assert errors.keys() == {"differs.ipynb", "broken.ipynb", "together.ipynb", "removed.ipynb", "long.ipynb"}
     assert errors["long.ipynb"].message == "Outputs were left out: more than `max-output`."
@@ -106,8 +108,7 @@ def test_the_annotations_and_the_table(compared: tuple[Workspace, Done]) -> None
     assert "broken by removed zeta 1.0" in done.summary
 
 
-def test_all_runs_are_kept(compared: tuple[Workspace, Done]) -> None:
-    workspace, done = compared
+def all_runs_are_kept(workspace: Workspace, done: Done) -> None:
     run = Path(done.outputs["record"]).parent
     assert done.record["trials"] <= 6
     assert len(done.record["changes"]) == 6
@@ -119,8 +120,7 @@ def test_all_runs_are_kept(compared: tuple[Workspace, Done]) -> None:
     assert not workspace.leftovers()
 
 
-def test_the_same_packages_need_no_run(compared: tuple[Workspace, Done]) -> None:
-    workspace, _ = compared
+def the_same_packages_need_no_run(workspace: Workspace) -> None:
     workspace.write("copy.txt", (workspace.folder / "requirements.txt").read_text() + "# the same\n")
     done = workspace.run("compare-environments", {"head": "copy.txt"})
     assert (done.code, done.outputs["status"]) == (0, "passed"), done.log
@@ -129,8 +129,9 @@ def test_the_same_packages_need_no_run(compared: tuple[Workspace, Done]) -> None
     assert done.record["notebooks"] == []
 
 
-def test_a_lock_that_cannot_be_installed(compared: tuple[Workspace, Done], index: IndexServer) -> None:
-    workspace, _ = compared
+def test_a_lock_that_cannot_be_installed(workspace: Workspace, index: IndexServer) -> None:
+    workspace.write("a.ipynb", notebook("1"))
+    workspace.write("requirements.new.txt", "ipykernel\n")
     workspace.write("wrong.txt", f"--extra-index-url {index.url()}\ngamma==2.0\ndelta==1.0\n")
     done = workspace.run("compare-environments", {"base": "wrong.txt", "head": "requirements.new.txt"})
     assert (done.code, done.outputs["status"]) == (2, "error")
