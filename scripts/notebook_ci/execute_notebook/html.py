@@ -1,4 +1,4 @@
-"""Renders executed notebooks as pages without scripts. The only adapter of nbconvert and nh3."""
+"""Renders executed notebooks as pages without scripts. The only adapter of nbconvert."""
 
 import functools
 import html
@@ -26,12 +26,7 @@ PAGE = """<!DOCTYPE html>
 %s
 </main></body></html>
 """
-# Scripts in an SVG run only if it is a separate document, not in an `img`.
-IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp|svg\+xml);base64,", re.IGNORECASE)
 ATTRIBUTES = {"class", "id", "style", "title", "tabindex", "data-mime-type"}
-STYLES = """background-color border border-collapse color display font-family font-size font-style font-weight height
- line-height margin margin-left max-width padding padding-left text-align text-decoration vertical-align white-space
- width"""  # None of these takes a URL, or puts an element on top of others.
 
 
 @functools.cache
@@ -39,10 +34,11 @@ class Pages:
     """Renders pages. Loads everything at once, and only from the tool environment."""
 
     def __init__(self) -> None:
-        import nh3
         import pygments.lexers
         from nbconvert.exporters import HTMLExporter
         from traitlets.config import Config
+
+        from notebook_ci.notebooks.cleaner import Cleaner
 
         for module in pkgutil.iter_modules(pygments.lexers.__path__):  # pygments loads lexers on first use
             import_module(f"pygments.lexers.{module.name}")
@@ -52,13 +48,7 @@ class Pages:
             "config": Config({"NbConvertBase": {"display_data_priority": list(SHOWN)}}),
             "filters": {"clean_html": lambda text: text},  # nbconvert's own cleaner takes a minute for nested elements
         }
-        self._cleaner = nh3.Cleaner(
-            clean_content_tags={"script", "style", "svg", "template", "title"},
-            attributes={**nh3.ALLOWED_ATTRIBUTES, "*": ATTRIBUTES},
-            attribute_filter=_attribute,
-            url_schemes={"data", "http", "https", "mailto"},
-            filter_style_properties=set(STYLES.split()),
-        )
+        self._cleaner = Cleaner(ATTRIBUTES)
         cells = [nbformat.v4.new_markdown_cell(), nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("stream")])]
         example = nbformat.v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
         page, _ = HTMLExporter(**given).from_notebook_node(example)
@@ -72,27 +62,16 @@ class Pages:
         nb.metadata.pop("widgets", None)
         for data in [output.data for cell in nb.cells for output in cell.get("outputs", ()) if "data" in output]:
             self._prepare(data)
-        body = self._clean(self._exporter.from_notebook_node(nb)[0])
+        body = self._cleaner.clean(self._exporter.from_notebook_node(nb)[0])
         return PAGE % (html.escape(str(nb.metadata.get("title", title))), self._styles, body)
 
     def _prepare(self, data: nbformat.NotebookNode) -> None:
         """Remove HTML that shows nothing without scripts, so that another form or a notice is shown."""
         types = ", ".join(data)
-        if not re.sub(r"<(?!img\b)[^>]*>", "", self._clean(data.get("text/html", ""))).strip():
+        if self._cleaner.shows_nothing(data.get("text/html", "")):
             data.pop("text/html", None)
         if data.keys().isdisjoint(SHOWN):
             data["text/plain"] = f"[Not shown: this page runs no scripts, which this output needs ({types}).]"
-
-    def _clean(self, text: str) -> str:
-        return str(self._cleaner.clean(text.encode(errors="backslashreplace").decode()))
-
-
-def _attribute(_tag: str, name: str, value: str) -> str | None:
-    """Return the value of an attribute, or None to remove it: only images may have `data:` URLs."""
-    if name == "src":
-        return value if IMAGE.match(value) else None
-    bare = re.sub(r"[\x00-\x20]", "", value).lower()  # as a browser reads a URL
-    return None if name in {"href", "cite"} and bare.startswith("data:") else value
 
 
 def render(nb: nbformat.NotebookNode, page: Path) -> None:
