@@ -31,7 +31,8 @@ from notebook_ci.tools.import_guard import guard_imports
 
 NOTEBOOKS, TESTS = "execute-notebook", "test-notebook"
 USERS_CODE = (NOTEBOOKS, TESTS)  # these stages run it
-LAST = "log-run"  # runs also after a failure: that is a result, too
+LOG, REPORT = "log-run", "report-run"
+ALWAYS = (LOG, REPORT)  # these stages run also after a failure: that is a result, too
 MOST_LISTED = 5
 CACHE = Path(sys.prefix).parent  # the folder of the tool environments: this runs in one of them
 Show = Callable[[str], object]
@@ -129,7 +130,7 @@ class Chain:
                     self._early[step.name] = output, pool.submit(self._one, step, output.add)
                 for step in steps:
                     self._show(step)
-                    self._start_last(steps)  # no sooner: setup-env runs code of packages
+                    self._start_log(steps)  # no sooner: setup-env runs code of packages
                 self._await_tools(list(self._tools) if is_first else [], self._console.relay)
             finally:
                 self._programs.stop(signal.SIGTERM)  # nobody needs what still runs
@@ -159,7 +160,7 @@ class Chain:
         if self._programs.is_stopped:
             return False
         failed = self._failed()
-        stopped = failed and (step.name != LAST or self._is_changed)
+        stopped = failed and (step.name not in ALWAYS or self._is_changed)
         nothing = step.plan.reason if isinstance(step.plan, Nothing) else ""
         if reason := f"Not run, because {failed[0]} failed." if stopped else nothing:
             show("Nothing to do." if reason == nothing else reason)  # the plan says why
@@ -182,7 +183,7 @@ class Chain:
         """
         shown: list[str] = []
         for name, folder in step.tools.items():
-            if integrity.is_unchanged(folder) or (self._failed() and step.name != LAST):
+            if integrity.is_unchanged(folder) or (self._failed() and step.name not in ALWAYS):
                 continue
             lines: list[str] = []
             create = tool.command(name, "python", "-I", "-S", "-c", "")
@@ -200,8 +201,8 @@ class Chain:
     def _guarded(self, step: Step) -> Ended | None:
         """Run the notebooks or tests. The chain stops if they change files of notebook-ci, which later stages run."""
         before = own_files.seen(CACHE)
-        self._start_last(self._steps)
-        if step.name == NOTEBOOKS and (process := self._ahead.get(LAST)) and process.stdout:
+        self._start_log(self._steps)
+        if step.name == NOTEBOOKS and (process := self._ahead.get(LOG)) and process.stdout:
             process.stdout.readline()  # comes once, when no other program of this user can look into it
         ended = self._start(step)
         if not (ended and (changed := own_files.changed_since(before, CACHE))):
@@ -232,11 +233,11 @@ class Chain:
             problem = Problem(severity="error", message=message, hint=error.message)
             return replace(self._recorded(step, "error", problem), code=known or SurroundingsError.exit_code)
 
-    def _start_last(self, steps: Iterable[Step]) -> None:
+    def _start_log(self, steps: Iterable[Step]) -> None:
         """Start log-run ahead of the notebooks. Not where these could look into it."""
         planned = {step.name: step for step in steps if isinstance(step.plan, Plan)}
-        if LINUX and planned.keys() >= {NOTEBOOKS, LAST} and NOTEBOOKS not in self._ended:
-            self._start_ahead(planned[LAST], is_read=True)
+        if LINUX and planned.keys() >= {NOTEBOOKS, LOG} and NOTEBOOKS not in self._ended:
+            self._start_ahead(planned[LOG], is_read=True)
 
     def _start_ahead(self, step: Step, *, is_read: bool) -> None:
         """Start a stage whose tools are installed: until its turn it imports them, and waits for its inputs."""
@@ -266,8 +267,8 @@ def _command(step: Step) -> list[Argument]:
 
 
 def waiting(steps: Iterable[Step]) -> list[Step]:
-    """Return the stages that are started ahead: they await others, and import much. See also `_start_last`."""
-    planned = [step for step in steps if isinstance(step.plan, Plan) and step.name != LAST]
+    """Return the stages that are started ahead: they await others, and import much. See also `_start_log`."""
+    planned = [step for step in steps if isinstance(step.plan, Plan) and step.name != LOG]
     names = {step.name for step in planned}
     return [step for step in planned if step.stage.ahead and names.intersection(awaited(step.name))]
 

@@ -3,7 +3,10 @@
 from importlib import import_module
 from typing import Any
 
-STAGES = ("setup-env", "dvc-pull", "validate-data", "execute-notebook", "test-notebook", "build-image", "log-run")
+STAGES = (
+    *("setup-env", "dvc-pull", "validate-data", "execute-notebook", "test-notebook", "build-image", "log-run"),
+    "report-run",
+)
 # A stage begins when those before it have ended. These begin when the named ones have, because they read nothing of
 # the others: only later stages use the environment of setup-env.
 _AWAITS = {"dvc-pull": (), "validate-data": ("dvc-pull",)}

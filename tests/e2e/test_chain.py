@@ -27,7 +27,16 @@ ROOT = Path(__file__).resolve().parents[2]
 CHAIN = {"id": "chain", "uses": "notebook-ci/notebook-ci@v1"}
 RUN_DIR = "${{ runner.temp }}/notebook-ci"
 SECONDS = 300
-STAGES = ("setup-env", "dvc-pull", "validate-data", "execute-notebook", "test-notebook", "build-image", "log-run")
+STAGES = (
+    "setup-env",
+    "dvc-pull",
+    "validate-data",
+    "execute-notebook",
+    "test-notebook",
+    "build-image",
+    "log-run",
+    "report-run",
+)
 SUITE = {
     "name": "points",
     "expectations": [
@@ -157,10 +166,10 @@ def test_a_stage_that_fails(study: Consumer, engine: Engine, stage: str, broken:
     assert {name: found[name] for name in STAGES[:place]} == dict.fromkeys(STAGES[:place], "passed"), job.log
     assert found[stage] == status
     beside = ("dvc-pull", "validate-data") if stage == "setup-env" else ()  # may have begun when it fails
-    later = {name: found[name] for name in STAGES[place + 1 : -1] if name not in beside}
+    later = {name: found[name] for name in STAGES[place + 1 : -2] if name not in beside}
     assert later == dict.fromkeys(later, "skipped")
     assert all(found[name] in {"passed", "skipped"} for name in beside)
-    assert found["log-run"] == "passed"
+    assert found["log-run"] == found["report-run"] == "passed"
     assert " failed: " in headline(job)
     assert said in headline(job)
     assert job.step("chain").outputs["status"] == status
@@ -251,6 +260,7 @@ def test_the_starter_workflow_runs_the_whole_chain(study: Consumer, engine: Engi
     assert found["execute-notebook"]["python"] == found["setup-env"]["python"]
     assert list(result.artifact("notebook-ci").rglob("a.ipynb"))
     assert (result.artifact("notebook-ci") / "notebook-ci-mlflow" / "mlflow.db").exists()
+    assert "<!DOCTYPE html>" in (result.artifact("report.html") / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.usefixtures("reuses_environment")
@@ -276,7 +286,7 @@ def test_the_starter_workflow_keeps_and_logs_a_run_that_failed(
     kept = result.artifact("notebook-ci")
     found = records(kept / "notebook-ci")
     failed, _, _ = said.partition(" ")
-    ends = dict.fromkeys((*STAGES[: STAGES.index(failed)], "log-run"), "passed") | {failed: "failed"}
+    ends = dict.fromkeys((*STAGES[: STAGES.index(failed)], *STAGES[-2:]), "passed") | {failed: "failed"}
     assert {name: record["status"] for name, record in found.items()} == ends
     assert found["setup-env"]["reused"]
     assert sorted(path.name for path in kept.glob("notebook-ci/execute-notebook/notebooks/*.ipynb")) == executed
@@ -373,7 +383,7 @@ def test_the_penguins_example_with_its_own_workflow(consumer: Consumer, docker: 
     docker.made.add(image)
     found = records(result.artifact("notebook-ci") / "notebook-ci")
     assert {name: found[name]["status"] for name in STAGES} == dict.fromkeys(STAGES, "passed")
-    assert headline(job).startswith("### ✅ 7 stages passed in ")
+    assert headline(job).startswith("### ✅ 8 stages passed in ")
     assert outputs["status"] == "passed"
     assert (outputs["executed"], outputs["failed"], outputs["tests"]) == ("2", "0", "3")
     assert found["test-notebook"]["added"].keys() >= {"pytest"}

@@ -49,25 +49,30 @@ class Browser:
         profile: A folder for what it keeps.
         port: Of the server.
         hits: The paths below `/hit/` that were asked for since a page was loaded last.
+        console: What the page wrote to the console, errors of its own included.
     """
 
     program: str
     profile: Path
     port: int = 0
     hits: set[str] = field(default_factory=set)
+    console: list[str] = field(default_factory=list)
     _page: str = ""
+    _look: str = LOOK
     _served: bool = False
 
-    def load(self, page: str) -> dict[str, Any]:
+    def load(self, page: str, look: str = LOOK, *, is_dark: bool = False) -> dict[str, Any]:
         """Load a page in a frame, and return what is seen of it, if it is still there. See `hits` for what it asked."""
-        self._page, self._served = page, False
+        self._page, self._look, self._served = page, look, False
         self.hits.clear()
         flags = "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --dump-dom"
+        flags += " --enable-logging=stderr" + (" --blink-settings=preferredColorScheme=0" if is_dark else "")
         command = [self.program, *flags.split(), f"--user-data-dir={self.profile}", "--virtual-time-budget=4000"]
         command += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", f"http://127.0.0.1:{self.port}/"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
         assert self._served, done.stderr
-        seen = re.search("SEEN({.*})NEES", done.stdout.replace(LOOK, ""), re.DOTALL)
+        self.console = re.findall(r":CONSOLE.*\] (.*)", done.stderr)
+        seen = re.search("SEEN({.*})NEES", done.stdout.replace(look, ""), re.DOTALL)
         return dict(json.loads(unescape(seen[1]))) if seen else {}
 
     def answer(self, path: str) -> bytes:
@@ -75,7 +80,7 @@ class Browser:
         if path.startswith("/hit/"):
             self.hits.add(path.removeprefix("/hit/").partition("?")[0])
         self._served |= path == "/page"
-        return {"/": LOOK, "/page": self._page}.get(path, "").encode()
+        return {"/": self._look, "/page": self._page}.get(path, "").encode()
 
 
 @contextmanager

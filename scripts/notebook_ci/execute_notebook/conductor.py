@@ -22,6 +22,7 @@ from notebook_ci.execute_notebook.schedule import Schedule
 from notebook_ci.execute_notebook.workers import END_SECONDS, Life, Worker
 from notebook_ci.notebooks.document import Document
 from notebook_ci.records.execute_notebook import ExecuteRecord, Failure, NotebookResult
+from notebook_ci.records.record import timestamp
 from notebook_ci.tools.import_guard import guard_imports
 
 LOOK_SECONDS = 0.25
@@ -103,7 +104,7 @@ class Conductor:
             index = self._indices[name]
             content = self.executions[index].content
             cells = len(content.cells) if isinstance(content, Document) else 0
-            self._begun[index] = Running(name, cells, time.monotonic())
+            self._begun[index] = Running(name, cells, time.monotonic(), started=timestamp())
             self._free_worker().begin(index, self.servers.server_for(index))
             begun = True
         # A worker may use a second CPU, beside that of its kernel, if there are enough.
@@ -141,6 +142,7 @@ class Conductor:
     def _take(self, index: int, outcome: Outcome) -> None:
         name = self.executions[index].name
         self._begun[index].ended = time.monotonic()
+        outcome.result.started = self._begun[index].started
         record = self.record
         record.notebooks[index] = outcome.result
         self._are_short = outcome.result.duration < SHORT_SECONDS

@@ -24,6 +24,7 @@ class Running:
     ended: float = math.inf  # infinite: still running
     cell: int = 0  # the running cell, counted from 1; 0: none yet
     cell_began: float = 0.0  # when that cell was first seen
+    started: str = ""  # `began`, in UTC (ISO 8601)
 
     def at(self, now: float) -> str:
         where, began = (f"cell {self.cell}/{self.cells}", self.cell_began) if self.cell else ("starting", self.began)

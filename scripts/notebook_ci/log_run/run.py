@@ -5,7 +5,7 @@ import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from notebook_ci.base import systems
 from notebook_ci.base.context import Context
@@ -21,6 +21,7 @@ from notebook_ci.log_run.protocol import Answer
 from notebook_ci.log_run.store import Store
 from notebook_ci.records.log_run import LoggedRun, LogRunRecord
 from notebook_ci.records.record import Record
+from notebook_ci.records.report_run import ReportRunRecord
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.records.shards import joined
 
@@ -98,13 +99,9 @@ def in_summary(record: LogRunRecord, run_directory: RunDirectory) -> tuple[list[
 
 
 def _records(run_directory: RunDirectory, directory: str) -> dict[str, Record]:
-    """Return the records of the other stages by name, in the order the stages began.
-
-    If a run has several projects, only those of the working directory and of the folders below it.
-    """
-    found = {name: each for name, each in run_directory.records().items() if not isinstance(each, LogRunRecord)}
-    folders = {name: PurePosixPath(each.source.get("directory", "")) for name, each in found.items()}
-    return {name: found[name] for name, folder in folders.items() if folder.is_relative_to(directory)}
+    """Return the records of the project's other stages by name, in the order the stages began."""
+    found = run_directory.records_of(directory)
+    return {name: each for name, each in found.items() if not isinstance(each, LogRunRecord | ReportRunRecord)}
 
 
 def _take(answer: Answer, target: Store, record: LogRunRecord, context: Context) -> None:

@@ -87,6 +87,7 @@ class NotebookResult:
     # that it needs did not pass, or because the stage was stopped.
     status: Literal["passed", "failed", "allowed", "skipped"] = "skipped"
     skipped_for: str = ""  # the execution that it needs, and that did not pass
+    started: str = ""  # in UTC (ISO 8601); empty if it was not begun
     duration: float = 0.0  # seconds, including the start of the kernel
     kernel: str = ""  # Jupyter's name of the kernel, if its language is not Python
     kernel_start: Literal["", "fork", "spawn"] = ""  # whether its kernel was forked or started; empty if it had none

@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from notebook_ci.base.errors import InputError
@@ -29,6 +29,7 @@ from notebook_ci.records.execute_notebook import ExecuteRecord
 from notebook_ci.records.log_run import LogRunRecord
 from notebook_ci.records.plan_notebooks import PlanNotebooksRecord
 from notebook_ci.records.record import SCHEMA, SCHEMA_NAME, Record, StageRecord, now
+from notebook_ci.records.report_run import ReportRunRecord
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.records.test_notebook import PytestRecord
 from notebook_ci.records.validate_data import ValidateRecord
@@ -49,6 +50,7 @@ OF_STAGE: Mapping[str, type[Record]] = {
     "plan-notebooks": PlanNotebooksRecord,
     "collect-runs": CollectRunsRecord,
     "compare-environments": CompareEnvironmentsRecord,
+    "report-run": ReportRunRecord,
 }
 _COMMON = [field.name for field in dataclasses.fields(Record)]
 
@@ -180,6 +182,15 @@ class RunDirectory:
         files = [path for path in self.path.glob("*.json") if stat.S_ISREG(path.lstat().st_mode)]
         found = {path.stem: read(path) for path in files}
         return dict(sorted(found.items(), key=lambda item: (item[1].started, item[0])))
+
+    def records_of(self, directory: str) -> dict[str, Record]:
+        """Return the records of a project: of stages in this folder of the repository and below. Raises as `records`.
+
+        A job may run several projects, which share its run directory.
+        """
+        records = self.records()
+        folders = {name: PurePosixPath(each.source.get("directory", "")) for name, each in records.items()}
+        return {name: records[name] for name, folder in folders.items() if folder.is_relative_to(directory)}
 
     def last(self, kind: type[StageRecord], slug: str, workspace: Workspace) -> StageRecord | None:
         """Return the newest record of a stage in this working directory: of that slug, else of any slug."""

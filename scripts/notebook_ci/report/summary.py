@@ -250,7 +250,7 @@ def _for_terminal(records: Sequence[Record], detailed: Sequence[Record]) -> str:
     names, widest = max(len(_named(record)) for record in records), max(map(len, times))
     lines = [""] if len(records) > 1 else []
     for record, took in zip(records, times, strict=True):
-        lines.append(f"{MARKS[record.status]} {_named(record):<{names}}  {took:>{widest}}  {_result(record)}".rstrip())
+        lines.append(f"{MARKS[record.status]} {_named(record):<{names}}  {took:>{widest}}  {result(record)}".rstrip())
         lines += [f"  {name}  {_metric(value)}" for name, value in record.metrics.items()]
     # A stage alone has just shown its problems, except those of notebooks, which failed before others ran.
     repeated = [record for record in detailed if len(records) > 1 or isinstance(record, NotebooksRecord)]
@@ -261,7 +261,8 @@ def _for_terminal(records: Sequence[Record], detailed: Sequence[Record]) -> str:
     return "".join(f"{printable(line)}\n" for line in lines)
 
 
-def _result(record: Record) -> str:
+def result(record: Record) -> str:
+    """Return what a stage did, in a few words of plain text."""
     if record.status in {"passed", "skipped"}:
         return _of_stage("note", record, "") if record.status == "passed" else "skipped"
     return count(len(failures(record)), "failure")

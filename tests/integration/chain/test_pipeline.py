@@ -31,7 +31,8 @@ from servers.mlflow import MlflowServer
 REQUIREMENTS = "ipykernel\n"
 SECONDS = 300
 PWNED = "pwned"
-ALL = ("setup-env", "dvc-pull", "validate-data", "execute-notebook", "test-notebook", "build-image", "log-run")
+MIDDLE = ("dvc-pull", "validate-data", "execute-notebook", "test-notebook", "build-image")
+ALL = ("setup-env", *MIDDLE, "log-run", "report-run")
 
 
 @pytest.fixture
@@ -81,6 +82,7 @@ def test_what_nobody_named_and_has_nothing_to_do_is_skipped_with_its_reason(stud
         "test-notebook": "skipped",
         "build-image": "skipped",
         "log-run": "passed",
+        "report-run": "passed",
     }
     for name, said in {
         "setup-env": "No file says what to install",
@@ -93,7 +95,7 @@ def test_what_nobody_named_and_has_nothing_to_do_is_skipped_with_its_reason(stud
         assert problem["severity"] == "notice"
         assert said in problem["message"]
         assert problem["message"] in done.log
-    assert done.summary.startswith("### ✅ 2 stages passed, 5 skipped in ")
+    assert done.summary.startswith("### ✅ 3 stages passed, 5 skipped in ")
     assert all(f"| {name}" in done.summary for name in ALL)
     assert done.outputs["status"] == "passed"
     assert (done.outputs["executed"], done.outputs["failed"]) == ("1", "0")
@@ -158,7 +160,7 @@ def test_a_read_only_checkout_is_enough_where_all_that_is_written_goes_elsewhere
     assert done.code == 0, done.log
     found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (other / "runs2").glob("*.json")}
     passed = {name for name, record in found.items() if record["status"] == "passed"}
-    assert passed == {"setup-env", "execute-notebook", "log-run"}
+    assert passed == {"setup-env", "execute-notebook", "log-run", "report-run"}
     assert found["execute-notebook"]["python"] == str(other / "venv" / "bin" / "python")
     assert found["execute-notebook"]["notebooks"][0]["kernel_start"] == "fork"
     assert (other / "mlflow.db").is_file()
@@ -351,11 +353,11 @@ def test_a_chain_in_two_calls_is_one_chain(study: Workspace, kernel: Path) -> No
     assert first.outputs.keys() == {"done", "env-digest", "data-digest"}
     assert (first.summary, "Executing" in first.log) == ("", False)
     assert ("::group::Plan" in first.log, "::group::Plan" in second.log) == (True, False)
-    assert "[1/7] setup-env" in first.log
-    assert "[4/7] execute-notebook" in second.log
+    assert "[1/8] setup-env" in first.log
+    assert "[4/8] execute-notebook" in second.log
     assert "6] setup-env" not in second.log
     assert list(records(second)) == sorted(ALL)
-    assert second.summary.startswith("### ✅ 3 stages passed, 4 skipped in ")
+    assert second.summary.startswith("### ✅ 4 stages passed, 4 skipped in ")
     assert second.outputs["status"] == "passed"
     assert second.outputs["env-digest"] == first.outputs["env-digest"] != ""
     assert records(second)["execute-notebook"]["python"] == records(second)["setup-env"]["python"]
@@ -369,7 +371,7 @@ def test_a_failure_in_the_first_call_is_one_of_the_chain(study: Workspace) -> No
     assert (first.code, second.code) == (3, 3)
     assert (first.outputs["env-digest"], second.outputs["status"]) == ("", "error")
     found = {name: status for name, status in statuses(second).items() if status != "skipped"}
-    assert found == {"setup-env": "error", "log-run": "passed"}
+    assert found == {"setup-env": "error", "log-run": "passed", "report-run": "passed"}
     assert records(second)["execute-notebook"]["problems"][0]["message"] == "Not run, because setup-env failed."
     assert second.summary.startswith("### 🛑 setup-env failed: ")
 

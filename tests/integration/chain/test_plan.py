@@ -105,6 +105,8 @@ def test_a_plan_is_shown_and_nothing_done(workspace: Workspace) -> None:
         f"build-image: nothing to do. {NO_IMAGE}",
         "log-run:",
         f"  log the run to sqlite:///{workspace.folder / '.notebook-ci' / 'mlflow' / 'mlflow.db'}",
+        "report-run:",
+        "  write a page about the run",
     ]
     assert sorted(workspace.folder.rglob("*")) == before
     assert installed(empty(workspace)) == set()
@@ -113,7 +115,17 @@ def test_a_plan_is_shown_and_nothing_done(workspace: Workspace) -> None:
 def test_stages_that_are_left_out(workspace: Workspace) -> None:
     """The others need not have anything to do, as if no stage were named."""
     workspace.write("newest.in", "ipykernel\n")
-    done = run(workspace, "pipeline", "--plan", "--stages", "!build-image", "!log-run", "--requirements", "newest.in")
+    done = run(
+        workspace,
+        "pipeline",
+        "--plan",
+        "--stages",
+        "!build-image",
+        "!log-run",
+        "!report-run",
+        "--requirements",
+        "newest.in",
+    )
     assert done.code == 0, done.log
     found = [line.partition(":")[0] for line in done.log.split("Plan\n")[1].splitlines() if not line.startswith(" ")]
     assert found == ["setup-env", "dvc-pull", "validate-data", "execute-notebook", "test-notebook"]

@@ -175,7 +175,7 @@ def test_all_running_stages_are_cancelled(
     assert statuses(workspace) == {"dvc-pull": "error", "setup-env": "error"}
     message = f"Cancelled ({number.name})."
     assert all(record["problems"][-1]["message"] == message for record in records(workspace).values())
-    assert [title for title, _ in grouped(done.log)] == ["Plan", "[1/7] setup-env", "[2/7] dvc-pull"], done.log
+    assert [title for title, _ in grouped(done.log)] == ["Plan", "[1/8] setup-env", "[2/8] dvc-pull"], done.log
     assert [each.message.partition(". ")[0] for each in done.annotations()] == [message.rstrip(".")] * 2
     assert done.outputs["status"] == "error"
     assert done.summary.count("\n### ") == 0

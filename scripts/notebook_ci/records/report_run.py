@@ -1,0 +1,17 @@
+"""The record of report-run."""
+
+from dataclasses import dataclass
+
+from notebook_ci.records.record import Record
+
+
+@dataclass(kw_only=True)
+class ReportRunRecord(Record):
+    page: str = ""  # path of the page, an HTML file in the run directory
+    bytes: int = 0  # size of the page
+    notebooks: int = 0  # number of executed notebooks that it shows
+    left_out: int = 0  # number of outputs that it does not show, because of `max-size`
+
+    @property
+    def headline(self) -> dict[str, str]:
+        return {"page": self.page}

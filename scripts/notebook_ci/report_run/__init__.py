@@ -1,0 +1,1 @@
+"""The stage report-run: writes one HTML page about a run."""

@@ -1,0 +1,27 @@
+"""What report-run takes and gives."""
+
+from dataclasses import dataclass
+
+from notebook_ci.base.inputs import StageInputs, given
+from notebook_ci.base.values import PATH, SIZE
+
+OUTPUTS = {"page": "The page: an HTML file in the run directory."}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportInputs(StageInputs):
+    """Write one HTML page about the run: what failed, when what ran, all notebooks, metrics, data, environment."""
+
+    base: str = given(
+        PATH,
+        "Run directory of an earlier run, for example of the main branch: the page shows how metrics and packages "
+        "differ from it.",
+        default="",
+        shown_default="none",
+    )
+    max_size: int = given(
+        SIZE,
+        "Size of all notebooks on the page. If they would be larger, the largest outputs are left out, with a notice.",
+        default=20_000_000,
+        shown_default="`20 MB`",
+    )

@@ -1,0 +1,37 @@
+"""Renders the page from its template. The adapter of jinja2."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from notebook_ci.base.markdown import duration
+from notebook_ci.report_run.view import View
+
+MARKS = {"passed": "✓", "failed": "✗", "error": "✗", "skipped": "–", "allowed": "!"}  # noqa: RUF001 - a dash
+MOST_TROUBLES = 50
+_FOLDER = Path(__file__).with_name("page")
+
+
+def render(view: View, cells: Mapping[str, str]) -> str:
+    """Return the page. `cells` are those of the executed notebooks, as clean HTML, by the ID of the execution."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    environment.filters["seconds"] = duration
+    style, script = ((_FOLDER / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    page: str = environment.get_template("page.html.j2").render(
+        view=view,
+        cells={element: Markup(html) for element, html in cells.items()},  # noqa: S704 - it was cleaned
+        marks=MARKS,
+        most=MOST_TROUBLES,
+        statuses=sorted({each.result.status for each in view.notebooks}),
+        style=Markup(style),  # noqa: S704 - our own files
+        script=Markup(script),  # noqa: S704
+        script_hash=f"sha256-{digest}",
+    )
+    return page

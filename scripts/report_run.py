@@ -1,0 +1,18 @@
+"""The script of the stage report-run."""
+
+from notebook_ci.base.stage import Stage, later, run_script
+from notebook_ci.records.report_run import ReportRunRecord
+from notebook_ci.report_run.model import OUTPUTS, ReportInputs
+from notebook_ci.report_run.plan import make
+
+STAGE = Stage(
+    name="report-run",
+    inputs=ReportInputs,
+    outputs=OUTPUTS,
+    record=ReportRunRecord,
+    plan=make,
+    run=later("notebook_ci.report_run.run"),
+)
+
+if __name__ == "__main__":
+    run_script(STAGE)

@@ -1,0 +1,197 @@
+"""The page of a run, in a real browser."""
+
+import json
+import re
+from collections.abc import Iterator
+from html import escape
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.attacks import armed, attack, png
+from integration.suite import Done, Workspace, code, markdown, notebook
+from servers.browser import Browser, browser
+
+SHOWING = f"""
+from IPython.display import HTML, display
+display({{"image/png": {png(60)!r}}}, raw=True)
+display(HTML("<table class='dataframe' style='position: fixed'><tr><td>{"wide " * 200}</td></tr></table>"))
+display({{"application/vnd.notebook-ci.metrics+json": {{"accuracy": 0.5}}}}, raw=True)
+print("\\x1b[32mgreen\\x1b[0m <b>", "x" * 5000, f"\\n{{6 * 2}}%\\r100%")
+"""
+FAILING = "price = {'cost': 1}\nprice['price']"
+# Opens all notebooks, looks at the page from outside, and lets axe-core look, too.
+LOOK = """<!DOCTYPE html><iframe src="page" width="WIDTH" height="900"></iframe><pre></pre><script>
+document.querySelector("iframe").onload = async (event) => {
+  const frame = event.target, page = frame.contentDocument, all = (css) => [...page.querySelectorAll(css)]
+  const shown = () => all("details[data-status]").filter((each) => !each.hidden).map((each) => each.id)
+  const scroll = () => page.documentElement.scrollWidth - page.documentElement.clientWidth
+  const search = page.querySelector("[type=search]"), select = page.querySelector("select")
+  const type = (input, text) => {
+    input.value = text
+    input.dispatchEvent(new Event(input === search ? "input" : "change"))
+  }
+  const seen = {closed: all("section.cell").length, scroll: [scroll()]}
+  type(search, "FRAME OF PRICES")
+  seen.found = shown()
+  type(search, "")
+  type(select, "failed")
+  seen.failed = shown()
+  type(select, "")
+  frame.contentWindow.location.hash = all(".trouble h3 a")[0].getAttribute("href")
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  seen.followed = all("details[data-status][open]").map((each) => each.id)
+  for (const each of all("details")) each.open = true
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  seen.scroll.push(scroll())
+  seen.cells = all("section.cell").length
+  seen.text = page.body.innerText
+  seen.images = all("img").map((each) => each.naturalWidth)
+  seen.here = all(".here").map((each) => each.innerText)
+  seen.elements = [...new Set(all("*").map((each) => each.tagName.toLowerCase()))]
+  seen.ids = all("main [id]").map((each) => each.id)
+  seen.back = frame.contentWindow.getComputedStyle(page.body).backgroundColor
+  const axe = AXE
+  if (axe) {
+    page.head.append(Object.assign(page.createElement("script"), {textContent: axe}))
+    const found = await frame.contentWindow.axe.run(page, {resultTypes: ["violations"]})
+    seen.violations = found.violations.map((each) => [each.impact, each.id, each.nodes[0].html])
+  }
+  document.querySelector("pre").textContent = "SEEN" + JSON.stringify(seen) + "NEES"
+}
+</script>"""
+
+
+def look(width: int, axe: str = "") -> str:
+    return LOOK.replace("WIDTH", str(width)).replace("AXE", json.dumps(axe).replace("</", "<\\/"))
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("browser")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, kernel: Path, chromium: Browser) -> tuple[Workspace, Done]:
+    """A run with a notebook that shows, one that fails, and one that attacks; and its page."""
+    workspace = Workspace(tmp_path_factory.mktemp("run"))
+    workspace.write("attack.ipynb", attack(chromium.port))
+    workspace.write("fails.ipynb", notebook("1", FAILING, "2"))
+    picture = markdown(f"# Frame of prices\n\n| a |\n|---|\n| b |\n\n![p](data:image/png;base64,{png(30)})")
+    workspace.write("shown.ipynb", notebook(picture, SHOWING))
+    executed = workspace.execute(kernel, run_dir="run")
+    assert executed.code == 1, executed.log
+    return workspace, workspace.run("report-run", {"run-dir": "run"})
+
+
+def page(done: Done) -> str:
+    assert done.code == 0, done.log
+    return Path(done.outputs["page"]).read_text(encoding="utf-8")
+
+
+def without_policy(text: str) -> str:
+    """Return a page that lets others put a script in it."""
+    return re.sub(r"<meta http-equiv[^>]*>", "", text)
+
+
+def axe() -> str:
+    spec = find_spec("axe_playwright_python")
+    assert spec
+    assert spec.origin
+    return Path(spec.origin).with_name("axe.min.js").read_text(encoding="utf-8")
+
+
+def test_a_run_is_shown_and_nothing_of_a_notebook_runs(run: tuple[Workspace, Done], chromium: Browser) -> None:
+    _, done = run
+    seen = chromium.load(page(done), look(1000))
+    assert not chromium.console
+    assert not chromium.hits
+    assert page(done).startswith("<!DOCTYPE html>")
+    assert seen["closed"] == 0, "cells become part of the page when their notebook is opened"
+    found = re.findall(r'id="(n\d+)" data-status.*?<span class="name">. ([^<]+)<', page(done))
+    ids = {name: element for element, name in found}
+    assert seen["found"] == [ids["shown.ipynb"]]
+    assert set(seen["failed"]) == {ids["attack.ipynb"], ids["fails.ipynb"]}
+    assert len(seen["followed"]) == 1
+    assert "price['price']" in seen["here"]
+    assert seen["cells"] > 4
+    for text in ("KeyError: 'price'", "green <b>", "Frame of prices", "100%", "2 failures"):
+        assert text in seen["text"]
+    assert "12%" not in seen["text"]
+    assert {30, 60} <= set(seen["images"])
+    assert {"iframe", "object", "embed", "form", "base", "link", "math", "button"}.isdisjoint(seen["elements"])
+    assert page(done).count("<script") == 1, "our own"
+    assert len(seen["ids"]) == len(set(seen["ids"])), "no notebook can give an element an ID"
+
+
+def test_without_its_policy_the_page_still_runs_nothing(run: tuple[Workspace, Done], chromium: Browser) -> None:
+    chromium.load(without_policy(page(run[1])), look(1000))
+    assert not chromium.hits
+
+
+def test_without_the_cleaner_the_policy_still_stops_scripts(run: tuple[Workspace, Done], chromium: Browser) -> None:
+    hostile = armed('<img src=x: onerror="HIT"><script>HIT</script>', "hostile").replace("@PORT@", str(chromium.port))
+    text = page(run[1]).replace("<main>", f"<main>{hostile}")
+    chromium.load(text, look(1000))
+    assert not chromium.hits
+    chromium.load(without_policy(text), look(1000))
+    assert chromium.hits == {"hostile"}, "it is what stops them"
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 375), ("dark", 1000)])
+def test_all_can_read_it(run: tuple[Workspace, Done], chromium: Browser, scheme: str, width: int) -> None:
+    seen = chromium.load(without_policy(page(run[1])), look(width, axe()), is_dark=scheme == "dark")
+    assert seen["back"] == {"light": "rgb(255, 255, 255)", "dark": "rgb(13, 17, 23)"}[scheme]
+    assert seen["scroll"] == [0, 0], "nothing is wider than the window"
+    assert not [each for each in seen["violations"] if each[0] in {"serious", "critical"}]
+
+
+def test_axe_finds_what_nobody_can_read(run: tuple[Workspace, Done], chromium: Browser) -> None:
+    wrong = without_policy(page(run[1])).replace("<main>", '<main><p style="color: #bbb; background: #fff">pale</p>')
+    seen = chromium.load(wrong, look(1000, axe()))
+    assert ["serious", "color-contrast"] in [each[:2] for each in seen["violations"]]
+
+
+def test_the_page_is_in_the_record(run: tuple[Workspace, Done]) -> None:
+    workspace, done = run
+    record: dict[str, Any] = json.loads((workspace.folder / "run" / "report-run.json").read_text(encoding="utf-8"))
+    assert (record["notebooks"], record["left_out"], record["bytes"]) == (3, 0, len(page(done).encode()))
+    assert list(record["created"]) == ["report-run/report.html"]
+
+
+def test_a_page_keeps_to_its_size_and_says_so(run: tuple[Workspace, Done]) -> None:
+    workspace, _ = run
+    done = workspace.run("report-run", {"run-dir": "run", "max-size": "10 kB", "base": "run"})
+    assert "left out: `max-size`" in page(done)
+    assert re.search(r"does not show \d+ outputs? of notebooks: more than `max-size` \(10.0 kB\)", done.log)
+    assert re.search(r"<th scope=\"row\">accuracy<td>0.5<td>0.5<td>", page(done)), "beside the base run's"
+
+
+def test_what_would_take_for_ever_is_shown_as_text(run: tuple[Workspace, Done]) -> None:
+    """Nested deeply, in HTML that would take minutes to clean, and in Markdown that is too deep to read."""
+    workspace, _ = run
+    deep, quotes = "<div></b>" * 50_000, ">" * 50_000
+    texts = ["\r" * 100_000 + "end", "\x1b[" * 100_000, "y" * 1_000_000]
+    outputs: list[dict[str, Any]] = [{"output_type": "stream", "text": text} for text in texts]
+    outputs.append({"output_type": "display_data", "data": {"text/html": deep, "image/png": 3}})
+    path = workspace.folder / "run" / "execute-notebook" / "shown.ipynb"
+    path.write_text(json.dumps(notebook(markdown(quotes), code("x") | {"outputs": outputs})), encoding="utf-8")
+    done = workspace.run("report-run", {"run-dir": "run"})
+    for shown in (escape(deep), "end", texts[-1]):
+        assert shown in page(done)
+
+
+def test_wrong_input(workspace: Workspace) -> None:
+    for flags, message in {
+        ("--run-dir", "empty"): "has no records to show.",
+        ("--base", "nowhere"): "`base` is `nowhere`, which is not a folder. Name a run directory.",
+        ("--max-size", "huge"): "`--max-size` does not accept `huge`",
+    }.items():
+        done = workspace.run("report-run", flags=flags)
+        assert (done.code, message in done.log) == (2, True), done.log
+    workspace.write("run/setup-env.json", "{}")
+    done = workspace.run("report-run", flags=["--run-dir", "run"])
+    assert (done.code, "setup-env.json is not a notebook-ci record" in done.log) == (2, True), done.log

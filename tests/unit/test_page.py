@@ -1,0 +1,161 @@
+"""What the page of a run shows, and how it is kept to its size."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from notebook_ci.base.errors import InputError, Problem
+from notebook_ci.records.execute_notebook import ExecuteRecord, Failure, NotebookResult
+from notebook_ci.records.record import Record
+from notebook_ci.records.setup_env import SetupEnvRecord
+from notebook_ci.records.test_notebook import CaseResult, PytestRecord
+from notebook_ci.report_run import executed, pieces, view
+from notebook_ci.report_run.pieces import Piece
+from notebook_ci.report_run.timeline import WIDTH, Timeline
+
+GITHUB = {"system": "github", "url": "https://github.com/team/study", "commit": "c0ffee", "directory": "a b"}
+
+
+def failed(**fields: Any) -> NotebookResult:
+    failure = Failure(
+        kind="cell-error", title="KeyError in cell 2", message="'price'", ename="KeyError", evalue="'price'", cell=2,
+        line=31, source="frame['price']", hint="Check the column.", traceback="Traceback",
+    )  # fmt: skip
+    result = NotebookResult(path="train.ipynb", name="train.ipynb", status="failed", failure=failure)
+    return dataclasses.replace(result, **fields)
+
+
+def of(*records: Record, base: list[Record] | None = None, code: str = "import x\nframe['price']\n") -> view.View:
+    return view.make(list(records), base or [], {"n1": {2: code}})
+
+
+def test_a_failure_is_told_in_the_users_words_with_its_line_and_link() -> None:
+    found = of(ExecuteRecord(stage="execute-notebook", status="failed", source=GITHUB, notebooks=[failed()]))
+    assert (found.status, found.headline) == ("failed", "train.ipynb, cell 2: KeyError: 'price'")
+    (trouble,) = found.troubles
+    assert (trouble.element, trouble.line, trouble.failed.hint) == ("n1-c2", 2, "Check the column.")
+    assert trouble.link == "https://github.com/team/study/blob/c0ffee/a%20b/train.ipynb?plain=1#L31"
+
+
+def test_what_has_no_cell_and_no_notebook_is_told_too() -> None:
+    tests = PytestRecord(
+        stage="test-notebook", status="failed",
+        cases=[CaseResult(test="tests/t.py::test_a", status="failed", message="assert 1 == 2", file="t.py", line=3)],
+        problems=[Problem(severity="error", message="assert 1 == 2", title="tests/t.py::test_a")],
+    )  # fmt: skip
+    problem = Problem(severity="error", message="No such data.", hint="Pull it.", file="a.dvc", line=4)
+    data = Record(stage="dvc-pull", status="error", problems=[problem, Problem(severity="warning", message="Slow.")])
+    found = of(tests, data)
+    assert (found.status, found.headline) == ("error", "tests/t.py::test_a: assert 1 == 2 (and 1 more failure)")
+    assert [(each.where, each.failed.message, each.failed.hint) for each in found.troubles] == [
+        ("tests/t.py::test_a", "assert 1 == 2", ""),
+        ("a.dvc", "No such data.", "Pull it."),
+    ]
+
+
+def test_an_allowed_failure_is_no_trouble() -> None:
+    found = of(ExecuteRecord(stage="execute-notebook", notebooks=[failed(status="allowed")]))
+    assert (found.status, found.headline, found.troubles) == ("passed", "1 stage passed", [])
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", ""])
+def test_no_link_leads_anywhere_but_to_the_web(url: str) -> None:
+    source = GITHUB | {"url": url, "run_url": url}
+    found = of(ExecuteRecord(stage="execute-notebook", status="failed", source=source, notebooks=[failed()]))
+    assert not [link for _, _, link in found.facts if link]
+    assert not found.troubles[0].link
+    assert not found.notebooks[0].link
+
+
+def test_metrics_and_packages_are_compared_with_those_of_the_base_run() -> None:
+    def run(accuracy: float, **packages: str) -> list[Record]:
+        return [
+            SetupEnvRecord(stage="setup-env", packages=packages),
+            ExecuteRecord(stage="execute-notebook", metrics={"accuracy": accuracy, "rows": 3.0}),
+        ]
+
+    found = of(*run(0.75, numpy="2.0", scipy="1"), base=run(0.5, numpy="1.26", pandas="2"))
+    assert [(each.name, each.value, each.base, each.delta, each.has_changed) for each in found.metrics] == [
+        ("accuracy", "0.75", "0.5", "+0.25", True),
+        ("rows", "3", "3", "", False),
+    ]
+    assert {each.name: (each.value, each.base) for each in found.packages} == {
+        "numpy": ("2.0", "1.26"), "scipy": ("1", ""), "pandas": ("", "2"),
+    }  # fmt: skip
+
+
+def test_bars_stand_where_things_ran() -> None:
+    one = Record(stage="setup-env", started="2026-11-30T08:00:00.000+00:00", duration=5.0)
+    two = ExecuteRecord(stage="execute-notebook", started="2026-11-30T08:00:05.000+00:00", duration=5.0)
+    timeline = Timeline([one, two])
+    assert timeline.took == 10
+    assert [(bar.start, bar.width) for bar in timeline.of_stage(two)] == [(WIDTH / 2, WIDTH / 2)]
+    result = failed(started="2026-11-30T08:00:06+00:00", duration=4.0, cell_seconds={"1": 1.0, "2": 2.0})
+    assert [(bar.start, bar.width) for bar in timeline.of_notebook(result)] == [(600, 400), (700, 100), (800, 200)]
+
+
+@pytest.mark.parametrize("started", ["", "yesterday", "9999-99-99", "0001-01-01T00:00:00"])
+def test_a_time_that_is_none_has_no_bar_or_a_small_one(started: str) -> None:
+    record = Record(stage="setup-env", started=started, duration=1e12)
+    assert all(0 <= bar.start <= bar.start + bar.width <= WIDTH for bar in Timeline([record]).of_stage(record))
+    assert not list(Timeline([]).of_notebook(failed(started="never")))
+
+
+def test_the_largest_outputs_are_left_out_first() -> None:
+    kept, large, larger = Piece("k" * 10), Piece("l" * 100, "[l]"), Piece("m" * 200, "[m]")
+    assert pieces.fitted({"n1": [kept, large], "n2": [larger]}, 310) == (
+        {"n1": "k" * 10 + "l" * 100, "n2": "m" * 200}, 0,
+    )  # fmt: skip
+    assert pieces.fitted({"n1": [kept, large], "n2": [larger]}, 309) == ({"n1": "k" * 10 + "l" * 100, "n2": "[m]"}, 1)
+    assert pieces.fitted({"n1": [kept, large], "n2": [larger]}, 5) == ({"n1": "k" * 10 + "[l]", "n2": "[m]"}, 2)
+    assert Piece("é").bytes == 2
+
+
+WRONG: dict[str, object] = {
+    "not an object": [],
+    "no cells": {},
+    "cells that are none": {"cells": ["x", 3, None, {"cell_type": 3, "source": 3, "outputs": {}, "metadata": []}]},
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_has_a_wrong_type_counts_as_missing(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.ipynb").write_text(json.dumps(WRONG[name]), encoding="utf-8")
+    assert all((each.kind, each.source, each.outputs) == ("", "", []) for each in executed.read(tmp_path, "a.ipynb"))
+
+
+def test_cells_are_counted_without_the_injected_one(tmp_path: Path) -> None:
+    injected = {"cell_type": "code", "source": ["a = 1\n", "b = 2"], "metadata": {"tags": ["injected-parameters"]}}
+    content = {"cells": [{"cell_type": "markdown", "source": "# x"}, injected, {"cell_type": "code", "source": "y"}]}
+    (tmp_path / "a.ipynb").write_text(json.dumps(content), encoding="utf-8")
+    found = executed.read(tmp_path, "a.ipynb")
+    assert [(each.number, each.source) for each in found] == [(1, "# x"), (None, "a = 1\nb = 2"), (2, "y")]
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("../secret.ipynb", "`../secret.ipynb` is not in the run directory."),
+        ("link.ipynb", "`link.ipynb` is not in the run directory."),
+        ("gone.ipynb", "`gone.ipynb` does not exist."),
+        ("folder", "`folder` is a folder."),
+        ("torn.ipynb", "`torn.ipynb` is not a notebook: "),
+        ("deep.ipynb", "`deep.ipynb` is not a notebook: "),
+        ("huge.ipynb", "`huge.ipynb` is larger than 50.0 MB."),
+    ],
+)
+def test_a_notebook_that_cannot_be_shown_says_why(tmp_path: Path, output: str, message: str) -> None:
+    run = tmp_path / "run"
+    (run / "folder").mkdir(parents=True)
+    (tmp_path / "secret.ipynb").write_text("{}", encoding="utf-8")
+    (run / "link.ipynb").symlink_to(tmp_path / "secret.ipynb")
+    (run / "torn.ipynb").write_text('{"cells": [', encoding="utf-8")
+    (run / "deep.ipynb").write_text("[" * 100_000, encoding="utf-8")
+    with (run / "huge.ipynb").open("wb") as file:
+        file.truncate(executed.MOST_BYTES + 1)
+    with pytest.raises(InputError) as caught:
+        executed.read(run, output)
+    assert caught.value.message.startswith(message)
