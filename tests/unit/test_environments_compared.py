@@ -14,7 +14,7 @@ from notebook_ci.compare_environments.model import CompareEnvironmentsInputs
 from notebook_ci.compare_environments.outcomes import outcome
 from notebook_ci.compare_environments.plan import ComparisonPlan, make
 from notebook_ci.compare_environments.run import _compared, _problem, _with_others
-from notebook_ci.compare_environments.summary import note, section
+from notebook_ci.compare_environments.summary import lines, note, section
 from notebook_ci.records.compare_environments import ComparedNotebook, CompareEnvironmentsRecord, PackageChange
 from notebook_ci.records.execute_notebook import Comparison, ExecuteRecord, Failure, FailureKind, NotebookResult
 from notebook_ci.report.summary import render
@@ -73,6 +73,18 @@ def test_what_is_refused_before_anything_runs(project: Path, flags: str, message
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("flags", ["--head new.yml", "--base environment.yml --head requirements.txt"])
+def test_packages_of_conda_are_not_exchanged(project: Path, flags: str) -> None:
+    for name in ("environment.yml", "new.yml"):
+        (project / name).write_text("dependencies: [python]\n")
+    found = planned(project, *flags.split())
+    assert found.has_conda
+    [notice] = found.problems
+    assert notice.text.startswith("Packages of conda cannot be exchanged one by one, so none is named for a ")
+    assert notice.text.endswith("compare with a `head` in which only half of the packages have changed, and so on.")
+    assert not planned(project, "--base", "requirements.txt", "--head", "new.txt").problems
+
+
 def test_the_summary() -> None:
     record = CompareEnvironmentsRecord(stage="compare-environments", base="a.txt", head="b.txt")
     assert note(record) == "the same environment"
@@ -88,6 +100,7 @@ def test_the_summary() -> None:
         "### ❌ compare-environments failed: `b.ipynb`: Broken by x 1 -> 2: KeyError, after"
     )
     assert "| ❌ `b.ipynb`    | broken by x 1 -> 2 | KeyError |" in section(record)[0]
+    assert lines(record) == ["a.ipynb  same", "b.ipynb  broken by x 1 -> 2"]
     assert record.headline == {"differing": "0", "broken": "1"}
 
 

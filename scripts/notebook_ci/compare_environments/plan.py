@@ -1,10 +1,10 @@
 """Plans a comparison of two environments: which locks, which notebooks. Runs nothing."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from notebook_ci.base import locks
-from notebook_ci.base.errors import InputError
+from notebook_ci.base.errors import InputError, Problem
 from notebook_ci.base.locks import Lock
 from notebook_ci.base.plan import Plan
 from notebook_ci.base.texts import listed, quote
@@ -14,6 +14,11 @@ from notebook_ci.notebooks.selection import select
 from notebook_ci.records.run_directory import RunDirectory
 
 MOST_LISTED = 10
+NOT_NAMED = Problem(
+    severity="notice",
+    message="Packages of conda cannot be exchanged one by one, so none is named for a notebook that differs.",
+    hint="To find it, compare with a `head` in which only half of the packages have changed, and so on.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +26,10 @@ class ComparisonPlan(Plan):
     base: Lock
     head: Lock
     notebooks: tuple[str, ...]
+
+    @property
+    def has_conda(self) -> bool:
+        return self.base.format.is_conda or self.head.format.is_conda
 
     def lines(self) -> Iterator[str]:
         yield f"install {quote(self.base.name)} and {quote(self.head.name)}"
@@ -36,7 +45,8 @@ def make(inputs: CompareEnvironmentsInputs, workspace: Workspace) -> ComparisonP
         raise InputError(f"`base` and `head` are the same file: {quote(head.name)}.", hint="Set them to two files.")
     outputs = [RunDirectory.location(inputs.run_dir, workspace)]
     found = select(inputs.notebooks, inputs.exclude, workspace.cwd, never=outputs)
-    return ComparisonPlan(base=base, head=head, notebooks=tuple(found))
+    planned = ComparisonPlan(base=base, head=head, notebooks=tuple(found))
+    return replace(planned, problems=(NOT_NAMED,)) if planned.has_conda else planned
 
 
 def _lock(name: str, given: str, workspace: Workspace) -> Lock:

@@ -63,7 +63,7 @@ def run(
         again = _outcomes(stages.execute("base-again", base, paths, first), first)
         for name in [name for name, each in suspects.items() if again[name].kind in AS_BAD[each.verdict]]:
             suspects.pop(name).verdict = "nondeterministic"
-    if suspects:
+    if suspects and not planned.has_conda:
         _blame(suspects, stages, planned, first, record)
     unknown = [each for each in record.notebooks if each.verdict == "not compared" and each.reason]
     for each in (*suspects.values(), *unknown):
@@ -105,9 +105,6 @@ def _blame(
 ) -> None:
     """Find the packages that changed or broke notebooks, in environments between the two."""
     context = stages.context
-    if planned.base.format.is_conda or planned.head.format.is_conda:
-        context.notice("Packages of conda cannot be exchanged one by one, so none is named.")
-        return
     environment = stages.environment("trial", planned.base)
 
     def bad(notebooks: AbstractSet[str]) -> AbstractSet[str]:

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from notebook_ci.base.markdown import count, name, table, title
-from notebook_ci.records.compare_environments import ComparedNotebook, CompareEnvironmentsRecord
+from notebook_ci.records.compare_environments import CompareEnvironmentsRecord
 
 ICONS = {"differs": "❌", "broken": "❌", "nondeterministic": "⚠️", "fails in both": "⚠️", "not compared": "⚠️"}
 
@@ -19,7 +19,7 @@ def note(record: CompareEnvironmentsRecord) -> str:
 def section(record: CompareEnvironmentsRecord) -> list[str]:
     """Return the table of notebooks."""
     rows = [
-        [f"{ICONS.get(each.verdict, '✅')} {name(each.name)}", f"{each.verdict}{_by(each)}", title(each.reason)]
+        [f"{ICONS.get(each.verdict, '✅')} {name(each.name)}", title(each.result), title(each.reason)]
         for each in record.notebooks
     ]
     changes = [[name(each.name), each.before, each.after] for each in record.changes]
@@ -29,5 +29,6 @@ def section(record: CompareEnvironmentsRecord) -> list[str]:
     ]
 
 
-def _by(notebook: ComparedNotebook) -> str:
-    return f" by {title(', '.join(map(str, notebook.packages)))}" if notebook.packages else ""
+def lines(record: CompareEnvironmentsRecord) -> list[str]:
+    widest = max((len(each.name) for each in record.notebooks), default=0)
+    return [f"{each.name:<{widest}}  {each.result}" for each in record.notebooks]

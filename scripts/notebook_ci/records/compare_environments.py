@@ -33,6 +33,10 @@ class ComparedNotebook:
     reason: str = ""  # how it fails or differs, or why that is not known
     line: int | None = None  # where, in its file
 
+    @property
+    def result(self) -> str:
+        return f"{self.verdict} by {', '.join(map(str, self.packages))}" if self.packages else self.verdict
+
 
 @dataclass(kw_only=True)
 class CompareEnvironmentsRecord(Record):

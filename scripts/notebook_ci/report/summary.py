@@ -177,7 +177,7 @@ def _of_stage(function: str, record: Record, default: Part) -> Part:
     """Call a function of the stage's `summary.py`. Returns the default if there is none, or another version's stage.
 
     `note` is the result in a few words of plain text, `section` are blocks of Markdown, `failures` are those that its
-    problems do not describe completely, and `links` lead to what it created elsewhere.
+    problems do not describe completely, `lines` are for a terminal, and `links` lead to what it created elsewhere.
     """
     if record.stage not in ALL_STAGES:
         return default
@@ -251,6 +251,7 @@ def _for_terminal(records: Sequence[Record], detailed: Sequence[Record]) -> str:
     lines = [""] if len(records) > 1 else []
     for record, took in zip(records, times, strict=True):
         lines.append(f"{MARKS[record.status]} {_named(record):<{names}}  {took:>{widest}}  {result(record)}".rstrip())
+        lines += [f"  {line}" for line in _of_stage("lines", record, [])]
         lines += [f"  {name}  {_metric(value)}" for name, value in record.metrics.items()]
     # A stage alone has just shown its problems, except those of notebooks, which failed before others ran.
     repeated = [record for record in detailed if len(records) > 1 or isinstance(record, NotebooksRecord)]

@@ -1,5 +1,8 @@
 """Two real environments, whose packages come from an index on loopback, and notebooks that differ between them."""
 
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +10,7 @@ from typing import Any
 import pytest
 
 from integration.index_server import IndexServer, make_wheel, serve
-from integration.suite import Done, Workspace, line_of, notebook
+from integration.suite import ROOT, Done, Workspace, line_of, notebook
 
 NOTEBOOKS = {
     "same": "import alpha\nprint('same')",
@@ -23,6 +26,7 @@ NOTEBOOKS = {
 }
 BASE = "alpha==1.0\nbeta==1.0\ngamma==1.0\ndelta==1.0\nzeta==1.0\n"
 HEAD = "alpha==2.0\nbeta==2.0\ngamma==2.0\ndelta==2.0\neta==1.0\n"
+COMMAND = "import sys; sys.path.insert(0, sys.argv.pop(1)); from notebook_ci.command import main; main()"
 TOML = """
 [execute-notebook]
 check-imports = "off"
@@ -61,6 +65,7 @@ def test_two_environments(workspace: Workspace, index: IndexServer, kernel: Path
     each_notebook_has_a_verdict_and_a_culprit(done)
     annotations_and_table_show_them(workspace, done)
     all_runs_are_kept(workspace, done)
+    the_command_prints_the_table(workspace)
     the_same_packages_need_no_run(workspace)
 
 
@@ -118,6 +123,28 @@ def all_runs_are_kept(workspace: Workspace, done: Done) -> None:
     page = (run / "compare-environments" / "head" / "differs.changes.html").read_text()
     assert "<del>-1.0</del>\n<ins>+2.0</ins>" in page
     assert not workspace.leftovers()
+
+
+def the_command_prints_the_table(workspace: Workspace) -> None:
+    """As in a terminal: `notebook-ci compare-environments`."""
+    base = (workspace.folder / "requirements.txt").read_text()
+    workspace.write("beta.txt", base.replace("beta==1.0", "beta==2.0"))
+    arguments = (
+        "compare-environments --base requirements.txt --head beta.txt --notebooks same.ipynb broken.ipynb both.ipynb"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, ROOT / "scripts", *arguments.split()],
+        cwd=workspace.folder,
+        env=workspace.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    table = ["both.ipynb    fails in both", "broken.ipynb  broken by beta 1.0 -> 2.0", "same.ipynb    same"]
+    line, *shown = done.stdout.splitlines()
+    assert re.fullmatch(r"✗ compare-environments .+  1 failure", line)
+    assert shown == [f"  {each}" for each in table]
 
 
 def the_same_packages_need_no_run(workspace: Workspace) -> None:
