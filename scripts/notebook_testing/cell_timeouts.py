@@ -1,10 +1,4 @@
-"""A plugin of pytest: only nbval limits the time of a cell. Runs in the user's Python: 3.8 or later.
-
-It interrupts the kernel, and expects later cells to fail. pytest-timeout would leave the kernel busy, and would count
-its start.
-"""
-
-from __future__ import annotations
+"""A plugin of pytest: only nbval limits the time of cells, for it interrupts the kernel. For Python 3.8 or later."""
 
 from typing import Any
 
@@ -13,4 +7,4 @@ import pytest
 
 def pytest_itemcollected(item: Any) -> None:
     if hasattr(item, "cell_num"):  # of nbval (0.10)
-        item.add_marker(pytest.mark.timeout(0))
+        item.add_marker(pytest.mark.timeout(0))  # for pytest-timeout: none

@@ -139,10 +139,6 @@ class NotebookKernel:
         """Replace an object in the kernel, like `unittest.mock.patch`, and return a reference to its mock."""
         return self.refer(self.refer(mock.patch, target, **options).start)
 
-    def patch_dict(self, target: str, values: Any = (), **options: Any) -> Reference:
-        """Change a dictionary in the kernel, like `unittest.mock.patch.dict`, and return a reference to it."""
-        return self.refer(self.refer(mock.patch.dict, target, values, **options).start)
-
     def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """Call a function in the kernel, and return a copy of its result; a reference if it cannot be copied."""
         __tracebackhide__ = True

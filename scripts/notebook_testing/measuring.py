@@ -54,8 +54,3 @@ def start(data: str, layer: str, **more: Any) -> Any:
 def allow_plugins(measured: Any) -> None:
     with contextlib.suppress(Exception):  # of coverage.py, if it is older: then it has only this core
         measured.set_option("run:core", "ctrace")  # `sys.monitoring`, the default in Python 3.14, has no plugins
-
-
-def start_in_worker(data: str, layer: str) -> None:
-    """Measure in a worker of pytest-xdist, until it ends: then coverage.py saves the data."""
-    start(data, layer, data_suffix=True, auto_data=True)

@@ -127,13 +127,14 @@ def _lines(frames: Iterable[tuple[Any, Any]]) -> list[dict[str, Any]]:
 
 def main() -> None:
     layer, file, results, *arguments = sys.argv[1:]
-    if hasattr(faulthandler, "register"):  # not on Windows
-        # If pytest is ended, the log says where it was. A copy: pytest captures the usual one.
-        faulthandler.register(signal.SIGTERM, os.dup(2), chain=True)
+    if hasattr(faulthandler, "register"):  # not on Windows. If pytest is ended, the log says where it was.
+        faulthandler.register(signal.SIGTERM, os.dup(2), chain=True)  # pytest captures 2 itself
     data = f"{file}.coverage"
     in_worker = f"import sys; sys.dont_write_bytecode = True; sys.path.append({layer!r})"  # as in this process
     if results:
-        in_worker += f"; from notebook_testing import measuring; measuring.start_in_worker({data!r}, {layer!r})"
+        # Until the worker ends: then coverage.py saves the data.
+        start = f"measuring.start({data!r}, {layer!r}, data_suffix=True, auto_data=True)"
+        in_worker += f"; from notebook_testing import measuring; {start}"
     reporting = Reporting(file, in_worker)
     try:
         with measuring(results, data, layer, reporting.tell):

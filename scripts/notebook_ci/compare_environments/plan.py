@@ -1,7 +1,7 @@
 """Plans a comparison of two environments: which locks, which notebooks. Runs nothing."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from notebook_ci.base import locks
 from notebook_ci.base.errors import InputError, Problem
@@ -26,10 +26,7 @@ class ComparisonPlan(Plan):
     base: Lock
     head: Lock
     notebooks: tuple[str, ...]
-
-    @property
-    def has_conda(self) -> bool:
-        return self.base.format.is_conda or self.head.format.is_conda
+    has_conda: bool  # whether a lock lists packages of conda
 
     def lines(self) -> Iterator[str]:
         yield f"install {quote(self.base.name)} and {quote(self.head.name)}"
@@ -45,8 +42,9 @@ def make(inputs: CompareEnvironmentsInputs, workspace: Workspace) -> ComparisonP
         raise InputError(f"`base` and `head` are the same file: {quote(head.name)}.", hint="Set them to two files.")
     outputs = [RunDirectory.location(inputs.run_dir, workspace)]
     found = select(inputs.notebooks, inputs.exclude, workspace.cwd, never=outputs)
-    planned = ComparisonPlan(base=base, head=head, notebooks=tuple(found))
-    return replace(planned, problems=(NOT_NAMED,)) if planned.has_conda else planned
+    has_conda = base.format.is_conda or head.format.is_conda
+    problems = (NOT_NAMED,) if has_conda else ()
+    return ComparisonPlan(base=base, head=head, notebooks=tuple(found), has_conda=has_conda, problems=problems)
 
 
 def _lock(name: str, given: str, workspace: Workspace) -> Lock:

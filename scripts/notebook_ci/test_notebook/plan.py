@@ -26,8 +26,8 @@ OFF = f"`tests` is `{NONE}`, and `nbval` is off."
 NO_TESTS = f"There is nothing to test: no folder `{FOLDER}`, and no `testpaths` in pytest's configuration."
 _EXCLUDE = "Add it to `exclude` in `[test-notebook]`, or turn `nbval` off."
 # Where pytest looks for its configuration, in its order, and the table; the first file that has it counts.
-_INI = {"pytest.ini": "pytest", ".pytest.ini": "pytest", "tox.ini": "pytest", "setup.cfg": "tool:pytest"}
-_CONFIGURATIONS = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+_TABLES = {"pyproject.toml": ["tool", "pytest"], "setup.cfg": ["tool:pytest"]}  # of others: `pytest`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,34 +80,27 @@ def _usual(cwd: Path) -> Sequence[str]:
 
 def _testpaths(cwd: Path) -> tuple[str, list[str]]:
     """Return the file of pytest's configuration, and its `testpaths`; they may be missing."""
-    for name in filter(lambda name: is_file(cwd / name), _CONFIGURATIONS):
-        text = read_text(cwd / name, name)
-        table = _ini(text, name) if name in _INI else _toml(text, name)
-        if table is not None:
-            paths = table.get("testpaths", [])
+    for name in filter(lambda name: is_file(cwd / name), _FILES):
+        table = _content(read_text(cwd / name, name), name)
+        for key in _TABLES.get(name, ["pytest"]):
+            table = table.get(key) if table else None
+        if table is not None or "pytest." in name:  # which counts even if it is empty
+            options = table or {}
+            paths = options.get("ini_options", options).get("testpaths", [])
             return name, shlex.split(paths) if isinstance(paths, str) else list(map(str, paths))
     return "", []
 
 
-def _ini(text: str, name: str) -> dict[str, Any] | None:
+def _content(text: str, name: str) -> dict[str, Any] | None:
+    if name.endswith(".toml"):
+        return parse_toml(text, name)
     parser = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=True)
     try:
         parser.read_string(text)
     except configparser.Error as error:
-        raise InputError(
-            f"`{name}` is not a valid INI file: {error.message}.", hint="Correct it.", file=name
-        ) from error
-    if parser.has_section(_INI[name]):
-        return dict(parser.items(_INI[name]))
-    return {} if name.endswith("pytest.ini") else None  # which counts even if it is empty
-
-
-def _toml(text: str, name: str) -> dict[str, Any] | None:
-    content = parse_toml(text, name)
-    if name != "pyproject.toml":
-        return dict(content.get("pytest", {}))
-    of_pytest = content.get("tool", {}).get("pytest")
-    return None if of_pytest is None else dict(of_pytest.get("ini_options", of_pytest))
+        message = f"`{name}` is not a valid INI file: {error.message}."
+        raise InputError(message, hint="Correct it.", file=name) from error
+    return {section: dict(parser.items(section)) for section in parser.sections()}
 
 
 def _notebooks(inputs: PytestInputs, workspace: Workspace) -> tuple[str, ...]:

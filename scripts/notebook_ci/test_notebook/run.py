@@ -1,7 +1,7 @@
 """The stage test-notebook: runs pytest in the environment of the user, and judges what it reports."""
 
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from notebook_ci.base import process
@@ -68,10 +68,20 @@ def run(inputs: PytestInputs, planned: PytestPlan, context: Context, record: Pyt
 
 
 def _run(command: Sequence[Argument], env: Mapping[str, str], deadline: Deadline | None, context: Context) -> Completed:
+    left = MOST_SHOWN
+
+    def show(line: str) -> None:
+        nonlocal left
+        left -= len(line) + 1
+        if left >= 0:
+            write_line(line)
+
     with context.console.streaming() as write_line:
-        shown = Shown(write_line)
-        ended = process.run(command, env=env, cwd=context.cwd, timeout=deadline, on_line=shown)
-        shown.end(ended.output)
+        ended = process.run(command, env=env, cwd=context.cwd, timeout=deadline, on_line=show)
+        if left < 0:
+            write_line(f"[... {-left} characters are not shown, except the last {LAST_LINES} lines ...]")
+            for line in ended.output.splitlines()[-LAST_LINES:]:
+                write_line(line)
     return ended
 
 
@@ -98,30 +108,11 @@ def _judge(judgement: Judgement, context: Context, record: PytestRecord) -> None
     context.problems.extend(found)
     if found:
         record.status = "failed"
-    try:
-        if error := judgement.error(record.cases, has_failures=bool(found)):
-            raise error
-    except NothingTestedError as error:
+    error = judgement.error(record.cases, has_failures=bool(found))
+    if error and not isinstance(error, NothingTestedError):
+        raise error
+    if error:
         context.notice(error.message)
         record.status = "skipped"
     if record.cases and len(record.of("skipped")) == len(record.cases):
         context.warning("All tests were skipped, so nothing was tested.")
-
-
-class Shown:
-    """Shows the lines of a program until there are too many, and then only its last ones."""
-
-    def __init__(self, write_line: Callable[[str], None]) -> None:
-        self._write = write_line
-        self._left = MOST_SHOWN
-
-    def __call__(self, line: str) -> None:
-        self._left -= len(line) + 1
-        if self._left >= 0:
-            self._write(line)
-
-    def end(self, output: str) -> None:
-        if self._left < 0:
-            self._write(f"[... {-self._left} characters are not shown, except the last {LAST_LINES} lines ...]")
-            for line in output.splitlines()[-LAST_LINES:]:
-                self._write(line)

@@ -55,6 +55,7 @@ class Session:
         self.events: list[Event] = []
         self.running: dict[str, float] = {}  # when each test was seen to begin, that has not ended
         self.last = time.monotonic()  # when the last event was seen
+        self.root = self.version = ""  # the folder in which node IDs begin; the version of pytest
 
     def read(self) -> None:
         *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
@@ -65,22 +66,15 @@ class Session:
     def _take(self, event: Event) -> None:
         self.events.append(event)
         self.last = time.monotonic()
-        if event.event == "test":
+        if event.event == "began":
+            self.root, self.version = self.root or event.root, self.version or event.version
+        elif event.event == "test":
             self.running[event.test] = self.last
         elif event.event == "end" or event.when == CRASHED:
             self.running.pop(event.test, None)
 
     def of(self, kind: str) -> Iterator[Event]:
         return (event for event in self.events if event.event == kind)
-
-    @property
-    def root(self) -> str:
-        """The folder in which node IDs begin."""
-        return next((event.root for event in self.of("began")), "")
-
-    @property
-    def version(self) -> str:
-        return next((event.version for event in self.of("began")), "")
 
 
 @contextlib.contextmanager

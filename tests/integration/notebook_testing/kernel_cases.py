@@ -208,11 +208,6 @@ def test_a_patch_ends_with_its_test(kernel: NotebookKernel) -> None:
     assert kernel.ref("hello")("x") == "xx"
 
 
-def test_patch_dict(kernel: NotebookKernel) -> None:
-    kernel.patch_dict("os.environ", {"NAME": "x"}, clear=True)
-    assert kernel.value("dict(os.environ)") == {"NAME": "x"}
-
-
 @pytest.mark.parametrize("round_", [1, 2])
 def test_no_test_sees_another(round_: int, kernel: NotebookKernel, notebook: Open, path: str) -> None:
     assert round_
