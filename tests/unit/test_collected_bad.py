@@ -249,6 +249,18 @@ def test_a_plan_that_failed_is_not_an_empty_one(artifacts: Artifacts) -> None:
     assert done.commands == ["::error::plan-notebooks failed, so no shard ran. `main` was not fetched. See its job."]
 
 
+@pytest.mark.parametrize("has_shards", [True, False], ids=["plan", "forged"])
+def test_a_single_artifact_has_no_folder_of_its_own(artifacts: Artifacts, *, has_shards: bool) -> None:
+    """It is the plan, so every shard is missing. A shard may have forged one that asks for no shard."""
+    path = artifacts.plan(*(TWO if has_shards else ()))
+    (path / "plan-notebooks.json").rename(artifacts.folder / "plan-notebooks.json")
+    path.rmdir()
+    done = artifacts.collect(shards_result="failure" if has_shards else "success")
+    assert done.code == (3 if has_shards else 2)
+    said = "The shard `1` has no run directory: " if has_shards else "The plan's artifact `plan-attempt-1` is missing."
+    assert done.commands[0].startswith(f"::error::{said}")
+
+
 def test_on_github_the_result_of_the_jobs_must_be_given(artifacts: Artifacts) -> None:
     """A notebook may have forged a good record of its shard, which then could not write its own."""
     good(artifacts)

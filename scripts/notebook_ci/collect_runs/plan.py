@@ -15,7 +15,7 @@ from notebook_ci.collect_runs.model import CollectInputs
 from notebook_ci.records.plan_notebooks import PlanNotebooksRecord
 from notebook_ci.records.run_directory import RunDirectory
 
-FOLDER = "notebook-ci-shards"
+FOLDER, PLAN = "notebook-ci-shards", "plan-notebooks.json"
 MOST_LISTED = 10
 # The workflow gives these names. A notebook can write into its artifact, but not choose another one.
 _ARTIFACT = re.compile(r"(?P<run>(?:.*-)?)(?:plan|shard-(?P<shard>.+))-attempt-(?P<attempt>[1-9]\d{0,4})")
@@ -55,12 +55,16 @@ def make(inputs: CollectInputs, workspace: Workspace) -> CollectPlan:
         # A notebook may forge the record of its shard, but not the result of its job.
         raise InputError("`shards-result` is not set.", hint="Set it to `${{ needs.shards.result }}`.")
     beginning = f"{inputs.artifact}-" if inputs.artifact else ""
-    artifacts = _artifacts(_folder(inputs, workspace), beginning)
+    folder = _folder(inputs, workspace)
+    artifacts = _artifacts(folder, beginning)
+    missing = InputError(f"The plan's artifact {quote(f'{beginning}plan-attempt-1')} is missing.", hint=DOWNLOAD)
     if "" not in artifacts:
-        raise InputError(f"The plan's artifact {quote(f'{beginning}plan-attempt-1')} is missing.", hint=DOWNLOAD)
+        raise missing
     newest = {shard: max(found) for shard, found in artifacts.items()}
     planned = newest.pop("")
     name, plan = _read(planned.path)
+    if planned.path == folder and not plan.shards:  # a notebook may have forged it in the only artifact, of its shard
+        raise missing
     # If all jobs ran again, the results of earlier attempts belong to another plan.
     chosen = {shard: folder for shard, folder in newest.items() if folder.attempt >= planned.attempt}
     names = [shard.name for shard in plan.shards]
@@ -91,6 +95,8 @@ def _artifacts(folder: Path, beginning: str) -> dict[str, list[RunFolder]]:
         raise InputError(message, hint=DOWNLOAD) from error
     if not paths:
         raise InputError(f"No artifacts were found: the folder `{folder}` is empty.", hint=DOWNLOAD)
+    if (folder / PLAN).is_file():  # actions/download-artifact makes no folder for a single artifact: no shard has one
+        return {"": [RunFolder(1, folder)]}
     found: defaultdict[str, list[RunFolder]] = defaultdict(list)
     runs: set[str] = set()
     for path in paths:
