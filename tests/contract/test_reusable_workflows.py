@@ -135,7 +135,7 @@ def test_settings_of_the_plan_count_without_an_input() -> None:
 
 
 def test_a_shard_runs_what_and_where_the_plan_says() -> None:
-    """act runs no job in a container, so this is not seen in the end-to-end tests."""
+    """act starts such a container, but the stand-ins need programs of this machine: no end-to-end test runs one."""
     job = load(REUSABLE[0])["jobs"]["shards"]
     assert (job["runs-on"], job["container"]) == ("${{ matrix.runner }}", "${{ matrix.container }}")
     [given] = [step["with"] for step in job["steps"] if "slug" in step.get("with", {})]

@@ -148,16 +148,21 @@ def test_notebooks_on_several_runners(team: Consumer, kernel: Path, server: Mlfl
 
 
 def test_a_night_with_a_canary(consumer: Consumer) -> None:
-    """The lock passes; the newest version of a package, which the requirements allow, breaks a notebook and a test."""
-    consumer.write("study/requirements.txt", "ipykernel\nsix==1.16.0\n")
-    consumer.write("study/requirements.in", "ipykernel\nsix\n")
+    """The lock passes; the newest version of a package, which requirements allow, breaks one of two projects."""
+    for project in ("study", "calm"):
+        consumer.write(f"{project}/requirements.txt", "ipykernel\nsix==1.16.0\n")
+        consumer.write(f"{project}/requirements.in", "ipykernel\nsix\n")
+        consumer.write(f"{project}/notebooks/any.ipynb", notebook("assert a == 5", parameters="a = 1"))
     consumer.write("study/notebooks/old.ipynb", notebook("import six\nassert six.__version__ == '1.16.0'"))
-    consumer.write("study/notebooks/any.ipynb", notebook("assert a == 5", parameters="a = 1"))
     consumer.write("study/tests/test_six.py", "import six\n\ndef test_six():\n    assert six.__version__ == '1.16.0'\n")
     given = "parameters: 'a: 5'\n      working-directory: study"
     copy(consumer, "notebooks-nightly", {"# notebooks: notebooks/*.ipynb": given})
+    calm = given.replace("study", "calm\n      artifact: calm")
+    edits = {"# notebooks: notebooks/*.ipynb": calm, "  nightly:\n    name: Nightly": "  calm:\n    name: Calm"}
+    copy(consumer, "notebooks-nightly", edits, "calm")
     result = consumer.run("schedule", timeout=SECONDS)
     assert results(result, "Nightly") == {"locked": "success", "canary": "failure"}, result
+    assert results(result, "Calm") == {"locked": "success", "canary": "success"}, result
     broken, test = (each for each in result.job("Nightly/canary").annotations if each.level == "error")
     assert (broken.file, test.file) == ("study/notebooks/old.ipynb", "study/tests/test_six.py")
     assert re.fullmatch(r"Broken by six 1\.16\.0 -> 1\.\d+\.\d+", broken.title)
