@@ -25,11 +25,12 @@ from notebook_ci.base.texts import quote
 from notebook_ci.base.values import BOOLEAN, GLOBS, LINES, PATH, YAML_MAP
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.base.yaml12 import Values
-from notebook_ci.chain import CACHE, NOTEBOOKS, TESTS, USERS_CODE, Chain, Step
+from notebook_ci.chain import NOTEBOOKS, TESTS, USERS_CODE, Chain, Step
 from notebook_ci.records.record import Record
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.report.summary import summarize
 from notebook_ci.stages import ALL_STAGES, STAGES, load_stage
+from notebook_ci.tools.tool import CACHE
 
 ENVIRONMENT, DATA = "setup-env", "dvc-pull"
 LEFT_OUT = "!"  # before a name in `stages`

@@ -4,11 +4,9 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from notebook_ci.base.console import Console
@@ -34,7 +32,6 @@ USERS_CODE = (NOTEBOOKS, TESTS)  # these stages run it
 LOG, REPORT = "log-run", "report-run"
 ALWAYS = (LOG, REPORT)  # these stages run also after a failure: that is a result, too
 MOST_LISTED = 5
-CACHE = Path(sys.prefix).parent  # the folder of the tool environments: this runs in one of them
 Show = Callable[[str], object]
 
 
@@ -200,12 +197,12 @@ class Chain:
 
     def _guarded(self, step: Step) -> Ended | None:
         """Run the notebooks or tests. The chain stops if they change files of notebook-ci, which later stages run."""
-        before = own_files.seen(CACHE)
+        before = own_files.seen(tool.CACHE)
         self._start_log(self._steps)
         if step.name == NOTEBOOKS and (process := self._ahead.get(LOG)) and process.stdout:
             process.stdout.readline()  # comes once, when no other program of this user can look into it
         ended = self._start(step)
-        if not (ended and (changed := own_files.changed_since(before, CACHE))):
+        if not (ended and (changed := own_files.changed_since(before, tool.CACHE))):
             return ended
         names = listed([str(path) for path in changed], MOST_LISTED)
         error = SurroundingsError(

@@ -1,15 +1,19 @@
 """Runs programs of other tool environments than that of the stage itself."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from launch import environment_folder
 from notebook_ci.base import process
 from notebook_ci.base.console import Console
 from notebook_ci.base.errors import SurroundingsError
 from notebook_ci.base.launcher import LAUNCHER
 from notebook_ci.base.process import Argument
+from notebook_ci.tools import integrity
 
 INSTALLATION_SECONDS = 1800
+CACHE = Path(sys.prefix).parent  # the folder of the tool environments: this runs in one of them
 
 
 def command(environment: str, program: str, *arguments: Argument) -> list[Argument]:
@@ -34,6 +38,8 @@ def install(environment: str, what: str, environ: Mapping[str, str], console: Co
 
     `what` is its purpose, as the user knows it, e.g. `DVC`. Raises SurroundingsError if it could not be created.
     """
+    if integrity.is_unchanged(environment_folder(str(CACHE), environment)):
+        return  # to ask the launcher takes 0.1 s
     done = process.run(
         command(environment, "python", "-I", "-S", "-c", ""),
         env=environ,
