@@ -9,7 +9,7 @@ import pytest
 from notebook_ci.log_run.run import in_summary
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.report.summary import render
-from unit.test_summary import DATA, ENVIRONMENT, LOG, execution, failed, headline, passed, rendered
+from unit.test_summary import DATA, ENVIRONMENT, LOG, execution, failed, headline, passed, rendered, with_error
 
 
 def test_the_last_step_sums_up_all_and_shows_its_own_details(tmp_path: Path) -> None:
@@ -28,6 +28,14 @@ def test_the_last_step_sums_up_all_and_shows_its_own_details(tmp_path: Path) -> 
     assert [each.stage for each in of_other] == ["dvc-pull", "log-run"]
     (tmp_path / "broken.json").write_text("{")
     assert in_summary(LOG, run) == ([LOG], [LOG])
+
+
+def test_the_last_step_says_why_it_failed_if_its_headline_is_about_another() -> None:
+    environment = with_error(ENVIRONMENT, "error", "No numpy.")
+    last = with_error(LOG, "error", "No server.", "Start it.")
+    text = render([environment, last], [last])
+    assert text.startswith("### 🛑 setup-env failed: No numpy (and 1 more failure), after ")
+    assert "\n\n**🛑 log-run**: No server\n\nHint: Start it.\n" in text
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,10 @@ def render(
     detailed = records if detailed is None else detailed
     shown = [record for record in detailed if record.status != "skipped"]
     failed = [(record, each) for record in shown if _has_failed(record) for each in failures(record)]
+    is_only = sum(len(failures(record)) for record in records if _has_failed(record)) == 1
     parts = [
         _headline(records, detailed, links),
-        *(_failure(record, each, links, is_only=len(failed) == 1) for record, each in failed[: markdown.MOST_LISTED]),
+        *(_failure(record, each, links, is_only=is_only) for record, each in failed[: markdown.MOST_LISTED]),
         markdown.rest(len(failed) - markdown.MOST_LISTED),
         table(["stage", "", "time", ""], [_row(record) for record in records]) if len(records) > 1 else "",
         _metrics(detailed, base or {}),
