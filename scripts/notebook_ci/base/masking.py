@@ -68,7 +68,7 @@ def hide(name: str, credential: str) -> None:
     """Hide a credential from now on, in all its spellings. `name` is the variable that has it."""
     # GitHub, uv and docker show single lines of a credential.
     lines = (line.strip() for line in credential.splitlines() if len(line) > _LONG_LINE)
-    for text in filter(_is_rare, {credential, unquote(credential), *lines}):
+    for text in filter(is_rare, {credential, unquote(credential), *lines}):
         _known.add(f"value of `{name}`", text)
 
 
@@ -141,7 +141,7 @@ def _is_path(value: str) -> bool:
     return parent.is_absolute() and parent.name != "" and exists(parent)  # some tokens begin with `/`
 
 
-def _is_rare(value: str) -> bool:
+def is_rare(value: str) -> bool:
     # A shorter value may appear in other texts by chance.
     return len(value) >= (8 if value.isalpha() or value.isdigit() else _SHORTEST) and value.lower() not in _COMMON
 

@@ -57,6 +57,7 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has
 
         An exit ends the notebook in any case.
         """
+        source, cell.source = cell.source, self.notebook.code(cell_index)
         try:
             return super().execute_cell(cell, cell_index, **options)
         except CellExecutionError as error:
@@ -65,6 +66,7 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has
             self.nb_man.cell_exception(cell, cell_index, exception=error)
             return cell
         finally:
+            cell.source = source
             self.notebook.live_log.end()
 
     async def _check_raise_for_error(self, cell: Any, cell_index: int, exec_reply: dict[str, Any] | None) -> None:

@@ -11,13 +11,14 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat.corpus.words import generate_corpus_id
 
 from notebook_ci.base.errors import CheckFailed
+from notebook_ci.base.masking import hide
 from notebook_ci.base.yaml12 import Values
 from notebook_ci.execute_notebook import hooks
 from notebook_ci.execute_notebook.cell_client import KERNEL_START_SECONDS, CellClient
 from notebook_ci.execute_notebook.kernels import UserKernelManager
 from notebook_ci.execute_notebook.outputs import LiveLog, OutputBound
-from notebook_ci.execute_notebook.papermill_parts import parameterize_notebook
-from notebook_ci.execute_notebook.saving import FAILED, Saver, merge_streams
+from notebook_ci.execute_notebook.papermill_parts import parameterize_notebook, translate_parameters
+from notebook_ci.execute_notebook.saving import FAILED, Saver, merged
 from notebook_ci.execute_notebook.watch import Watch
 from notebook_ci.notebooks.document import Document
 from notebook_ci.notebooks.parameters import papermill_language
@@ -41,11 +42,20 @@ class PreparedNotebook:
     """A notebook with its parameters and outputs; raises CheckFailed if its language cannot express a parameter."""
 
     def __init__(
-        self, document: Document, parameters: Values, max_output: int, live_log: LiveLog, *, goes_on: bool
+        self,
+        document: Document,
+        parameters: Values,
+        secrets: Mapping[str, str],
+        max_output: int,
+        live_log: LiveLog,
+        *,
+        goes_on: bool,
+        hides: bool,
     ) -> None:
         self.document = document
         self.live_log = live_log
         self.goes_on = goes_on  # whether the cells after one that failed run, too
+        self.hides = hides  # whether credentials are hidden when it is saved
         self.nb = _loaded(document)
         indices = {id(cell): index for index, cell in enumerate(self.nb.cells)}
         if parameters:
@@ -58,6 +68,9 @@ class PreparedNotebook:
                 raise CheckFailed(what, hint="Use only text and numbers.", file=document.path) from error
             for cell in self.nb.cells:
                 _add_papermill_metadata(cell)
+            self._with_secrets = translate_parameters(language, language, {**parameters, **secrets}, "Parameters")
+        for name, secret in secrets.items():  # here, because a worker may not be forked
+            hide(name, secret)
         # Per cell its index in the source document; None for the injected parameters.
         self.origins = [indices.get(id(cell)) for cell in self.nb.cells]
         self.current: int | None = None  # index in `nb` of the cell that runs or ran last
@@ -138,10 +151,14 @@ class PreparedNotebook:
             raise StoppedError("kernel-not-started", f"The kernel did not start: {why}") from error
         finally:
             self.bound.finish()
-            merge_streams(self.nb)
+            self.nb.cells = list(map(merged, self.nb.cells))
             saver.notebook_complete()
         if self.failed:
             raise next(iter(self.failed.values()))
+
+    def code(self, index: int) -> str:
+        """Return what is sent to the kernel for a cell: the source of the injected one has no secrets."""
+        return str(self.nb.cells[index].source if self.origins[index] is not None else self._with_secrets)
 
     def number(self, index: int) -> int:
         """Return a cell's number as its author counts: the injected cell counts as the cell before it."""

@@ -12,7 +12,6 @@ from pathlib import Path
 import nbformat
 
 from notebook_ci.base.files import write
-from notebook_ci.base.masking import masked
 
 # Types of outputs that are shown, best first. Others need scripts: widgets, Plotly, Vega, Mermaid.
 SHOWN = ("text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/latex", "text/plain")
@@ -76,7 +75,7 @@ class Pages:
 
 def render(nb: nbformat.NotebookNode, page: Path) -> None:
     """Write the page of an executed notebook. Raises whatever Jinja, Pygments and others raise on its outputs."""
-    nb = nbformat.reads(nbformat.writes(masked(nb)), as_version=4)  # a copy, with joined lines
+    nb = nbformat.reads(nbformat.writes(nb), as_version=4)  # a copy, with joined lines
     # nbconvert warns of things that users cannot change, such as lexers missing in the tool environment.
     with warnings.catch_warnings(action="ignore"):
         write(page, Pages().page(nb, page.stem))

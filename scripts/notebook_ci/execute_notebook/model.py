@@ -8,6 +8,7 @@ from notebook_ci.base.values import (
     ATOL,
     BOOLEAN,
     DETERMINISM,
+    LINES,
     PATH,
     PRELOAD,
     RETRIES,
@@ -18,11 +19,13 @@ from notebook_ci.base.values import (
     choice,
 )
 from notebook_ci.base.yaml12 import Values
+from notebook_ci.execute_notebook.secret_parameters import VARIABLES
 from notebook_ci.execute_notebook.settings import COMPARE, FOR, KEEP, ON_CELL_ERROR, SHELL_ERRORS
 from notebook_ci.execute_notebook.sweep import SETS
 from notebook_ci.notebooks.inputs import NotebookInputs
 from notebook_ci.notebooks.settings import NotebookRule
 
+OFF, REDACT, FAIL = "off", "redact", "fail"  # of `on-secret`
 OUTPUTS = {
     "executed": "Number of notebooks that were executed, including failed ones.",
     "failed": "Number of notebooks that failed.",
@@ -41,6 +44,13 @@ class ExecuteInputs(NotebookInputs):
         "Execute only the notebooks that a change affects, and those that must run with them. In doubt, all: see the "
         "README of plan-notebooks.",
         default=False,
+        tuning=True,
+    )
+    secret_parameters: dict[str, str] = given(
+        VARIABLES,
+        "Parameters whose values are secrets: `parameter: VARIABLE`, one per line. The value of the variable reaches "
+        "the kernel, and is shown as `***` everywhere else.",
+        default={},
         tuning=True,
     )
     sweep: dict[str, Values] = given(
@@ -205,6 +215,22 @@ class ExecuteInputs(NotebookInputs):
         "Also show in the log what cells print, while they run: up to `max-output` per notebook. Credentials "
         "are hidden.",
         default=False,
+        tuning=True,
+    )
+    on_secret: str = given(
+        choice(REDACT, FAIL, OFF),
+        "What happens if an executed notebook contains a secret: a credential of the step's variables, or what has the "
+        "format of a token. `redact`: it is replaced by `***`, and a warning names the cell and the kind. `fail`: the "
+        "notebook fails, too. `off`: notebooks and pages are saved as they are.",
+        default=REDACT,
+        tuning=True,
+    )
+    pass_env: tuple[str, ...] = given(
+        LINES,
+        "Variables of the step to pass to the kernels although they look like credentials: names or globs such as "
+        "`AWS_*`, one per line. `!NAME` withholds. The last one that matches counts. A notice names what is withheld.",
+        default=(),
+        shown_default="those that notebooks often read data, models or packages with. See below.",
         tuning=True,
     )
     html: bool = given(

@@ -9,8 +9,8 @@ from notebook_ci.base.errors import Problem, Severity
 from notebook_ci.execute_notebook.settings import Settings
 from notebook_ci.records.execute_notebook import ALLOW, UNTITLED, Failure, FailureKind, NotebookResult
 
-# Not the notebook's own failures: they are never allowed.
-_OF_OTHERS: tuple[FailureKind, ...] = ("kernel-not-started", "surroundings", "cancelled")
+# Never allowed: they are not the notebook's own, or `on-secret` asks for them.
+_OF_OTHERS: tuple[FailureKind, ...] = ("kernel-not-started", "surroundings", "cancelled", "secret")
 
 
 class WorkerState(ctypes.Structure):

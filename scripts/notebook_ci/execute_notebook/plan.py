@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from notebook_ci.base import yaml12
 from notebook_ci.base.errors import CheckFailed, InputError, NotebookCiError, Problem
 from notebook_ci.base.files import exists, read_text
+from notebook_ci.base.masking import HIDDEN, is_rare
 from notebook_ci.base.plan import Plan
 from notebook_ci.base.texts import did_you_mean, listed, quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.base.yaml12 import Values
+from notebook_ci.execute_notebook import secret_parameters
 from notebook_ci.execute_notebook.baseline import Baseline, NoBaselineError
 from notebook_ci.execute_notebook.model import ExecuteInputs
 from notebook_ci.execute_notebook.settings import OF_INPUTS, Settings, settings
@@ -52,7 +54,8 @@ class Execution:
     name: str  # of the execution
     content: Document | NotebookCiError  # the error: why it cannot be executed
     declared: tuple[str, ...] = ()  # names of the notebook's parameters
-    parameters: Values = field(default_factory=dict)  # the declared ones that are set
+    parameters: Values = field(default_factory=dict)  # the declared ones that are set; secrets as `***`
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # those of the parameters
     settings: Settings = field(default_factory=Settings)
     baseline: Document | None = None  # of an earlier run; None: its outputs are compared with the stored ones
     kernel: "KernelSpec" = None  # None: not chosen yet, or it cannot be executed
@@ -130,7 +133,10 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     all_notebooks = functools.cache(lambda: sorted(everything(cwd, outputs)))  # searched only on demand
     needs, unmet = order.needed(inputs.needs, chosen, all_notebooks)
     paths = order.ordered(chosen, needs)
-    executions = tuple(_executions(paths, given, sets))
+    swept = {name: value for values in sets.values() for name, value in values.items()}
+    secrets = secret_parameters.values(inputs.secret_parameters, given | swept, workspace.environ)
+    given |= dict.fromkeys(secrets, HIDDEN)
+    executions = tuple(_executions(paths, given, sets, secrets))
     names = [name for each in executions for name in (each.path, each.name)]
     matched = {glob: matching(glob, names) for rule in inputs.for_ for glob in rule.notebooks}
     executions = tuple(_with_settings(inputs, each, matched) for each in executions)
@@ -142,10 +148,15 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     else:
         _refuse_comparisons(executions)
     _refuse_clashes(executions, cwd, output_dir)
-    swept = {name: value for values in sets.values() for name, value in values.items()}
     idle = _idle(given | swept, executions, all_notebooks)
     # A table in `notebook-ci.toml` is for every run, like the parameters file; text is given for this run only.
-    for_this_run = (own if "parameters" in inputs.texts else {}) | (swept if "sweep" in inputs.texts else {})
+    texts: dict[str, Collection[str]] = {"parameters": own, "sweep": swept, "secret-parameters": secrets}
+    for_this_run = {name for text, values in texts.items() if text in inputs.texts for name in values}
+    unmet += [
+        f"The secret of {quote(each)} is too short or too common to be hidden in outputs."
+        for each in secrets
+        if not is_rare(secrets[each])
+    ]
     unmet += [f"No notebook of this run declares the parameter {quote(each)}." for each in idle if each in for_this_run]
     useless = [("exclude", each) for each in inputs.exclude if not expand(each, cwd, SUFFIXES)]
     useless += [("for", glob) for glob in matched if not matched[glob] and not matching(glob, all_notebooks())]
@@ -296,7 +307,9 @@ def _parameters_file(name: str, cwd: Path) -> Values:
     return yaml12.mapping(text, origin=name, file=name)
 
 
-def _executions(paths: Iterable[str], given: Values, sets: Mapping[str, Values]) -> Iterator[Execution]:
+def _executions(
+    paths: Iterable[str], given: Values, sets: Mapping[str, Values], secrets: Mapping[str, str]
+) -> Iterator[Execution]:
     for path in paths:
         try:
             content = document.read(Path(path))
@@ -308,7 +321,7 @@ def _executions(paths: Iterable[str], given: Values, sets: Mapping[str, Values])
         for label, values in (swept or {"": {}}).items():
             name = f"{PurePosixPath(path).with_suffix('')}@{label}{PurePosixPath(path).suffix}" if label else path
             own = {name: value for name, value in {**given, **values}.items() if name in names}
-            yield Execution(path, name, content, names, own)
+            yield Execution(path, name, content, names, own, {each: secrets[each] for each in secrets if each in own})
 
 
 def _idle(given: Values, executions: Sequence[Execution], all_notebooks: Callable[[], Sequence[str]]) -> list[str]:
@@ -321,7 +334,7 @@ def _idle(given: Values, executions: Sequence[Execution], all_notebooks: Callabl
     unknown = [name for name in given if name not in declared]
     if not unknown or any(isinstance(each.content, NotebookCiError) for each in executions):
         return []
-    elsewhere = {name for execution in _executions(all_notebooks(), {}, {}) for name in execution.declared}
+    elsewhere = {name for execution in _executions(all_notebooks(), {}, {}, {}) for name in execution.declared}
     if missing := [name for name in unknown if name not in elsewhere]:
         what = f"No notebook declares the parameter {quote(missing[0])}."
         raise InputError(what, hint=_how_to_declare(missing[0], declared, executions))

@@ -30,6 +30,7 @@ from notebook_ci.environments.interpreter import (
     tried,
 )
 from notebook_ci.environments.leftovers import nothing_left
+from notebook_ci.environments.withheld import for_notebooks
 from notebook_ci.execute_notebook import elsewhere, machine, plan
 from notebook_ci.execute_notebook.folders import make_folder
 from notebook_ci.execute_notebook.missing import ImportCheck
@@ -59,7 +60,8 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
             record.status = "skipped"
             return
     candidate = find(inputs.python, inputs.slug, context.run_directory, context)
-    environ = activated(context.environ, candidate.prefix)
+    passed = for_notebooks(context.environ, inputs.pass_env, context)
+    environ = activated(passed, candidate.prefix)
     with temporary_folder() as folder, nothing_left(), contextlib.ExitStack() as stack:
         # The server comes first: it takes longest to get ready, and works in parallel.
         server = _server(inputs, environ, candidate, folder, stack)
@@ -72,7 +74,7 @@ def run(inputs: ExecuteInputs, planned: ExecutionPlan, context: Context, record:
         check = ImportCheck(found.values() if inputs.check_imports != "off" else [], context.cwd)
         interpreter = tried(candidate, check.modules)
         if interpreter.prefix != candidate.prefix:  # the variables of its kernels differ
-            environ = activated(context.environ, interpreter.prefix)
+            environ = activated(passed, interpreter.prefix)
             server = _server(inputs, environ, interpreter, folder, stack)
         _report_imports(check, interpreter, inputs, context)
         planned = dataclasses.replace(planned, executions=_with_kernels(planned.executions, interpreter))

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kernel_server.interface import KernelServer
-from notebook_ci.base import signals
+from notebook_ci.base import masking, signals
 from notebook_ci.base.errors import Cancelled, CheckFailed, NotebookCiError, Severity
 from notebook_ci.base.files import is_full, sha256
+from notebook_ci.base.masking import HIDDEN, masked
 from notebook_ci.base.temporary import temporary_folder
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.environments.interpreter import Interpreter, environment
@@ -20,13 +21,14 @@ from notebook_ci.execute_notebook import failures, hooks, html
 from notebook_ci.execute_notebook.engine import PreparedNotebook, StoppedError
 from notebook_ci.execute_notebook.folders import make_folder
 from notebook_ci.execute_notebook.kernels import UserKernelManager
-from notebook_ci.execute_notebook.model import ExecuteInputs
+from notebook_ci.execute_notebook.model import OFF, REDACT, ExecuteInputs
 from notebook_ci.execute_notebook.outcome import Outcome, WorkerState, about, is_own
 from notebook_ci.execute_notebook.outputs import LiveLog
 from notebook_ci.execute_notebook.plan import MOST_LISTED, UPDATED, Execution
 from notebook_ci.execute_notebook.watch import Watch
 from notebook_ci.notebooks import metrics
 from notebook_ci.notebooks.document import Document
+from notebook_ci.records.execute_notebook import Failure
 from notebook_ci.records.run_directory import StageFiles
 
 
@@ -81,7 +83,13 @@ class Executor:
             max_output, goes_on = inputs.max_output, self.execution.settings.on_cell_error == "continue"
             live_log = LiveLog(self.tell, max_output if inputs.log_outputs else 0)
             self.notebook = notebook = PreparedNotebook(
-                content, self.execution.parameters, max_output, live_log, goes_on=goes_on
+                content,
+                self.execution.parameters,
+                self.execution.secrets,
+                max_output,
+                live_log,
+                goes_on=goes_on,
+                hides=inputs.on_secret != OFF,
             )
             self._execute(notebook, output)
             result.status = "passed"
@@ -176,11 +184,41 @@ class Executor:
             self._report("warning", f"{left} did not run: {why}.")
         if result.status == "passed" and self.execution.settings.compare != "off":
             self._compare(notebook, output.with_suffix(".changes.html"))
+        self._explain_withheld()
+        if notebook.hides:
+            self._report_secrets(notebook)
         if output.is_file():
             result.output = self._with_digest(output)
             if self.shared.inputs.html:
-                page = output.with_suffix(".html")
-                result.html = self._created(page, lambda: html.render(notebook.nb, page))
+                page, shown = output.with_suffix(".html"), masked(notebook.nb) if notebook.hides else notebook.nb
+                result.html = self._created(page, lambda: html.render(shown, page))
+
+    def _explain_withheld(self) -> None:
+        for failure in self._outcome.result.failures:
+            name = failure.evalue.strip("'")
+            if failure.ename == "KeyError" and name in os.environ and name not in self.shared.environ:
+                failure.hint = f"{quote(name)} looks like a credential, so notebooks do not get it: see `pass-env`."
+
+    def _report_secrets(self, notebook: PreparedNotebook) -> None:
+        """Report the credentials in an executed notebook, which are hidden, and fail it if `on-secret` is `fail`."""
+        found: dict[int, list[str]] = {}
+        for index, cell in enumerate(notebook.nb.cells):
+            if kinds := masking.kinds(cell):
+                found.setdefault(notebook.number(index), []).extend(kinds)
+        if not found:
+            return
+        number, result = next(iter(found)), self._outcome.result
+        cells = [f"cell {number} ({', '.join(dict.fromkeys(kinds))})" for number, kinds in found.items()]
+        title = f"Secret in cell {number}"
+        message = f"Secrets in the executed notebook were replaced by `{HIDDEN}`: {listed(cells, MOST_LISTED)}."
+        hint = "Do not print or display them. `on-secret` changes what happens then."
+        line = notebook.document.line(number - 1)
+        if self.shared.inputs.on_secret == REDACT:
+            self._report("warning", message, hint, title=title, line=line)
+            return
+        failure = Failure(kind="secret", title=title, message=message, cell=number, line=line, hint=hint)
+        result.status = "failed"
+        result.failure, *result.other_failures = [*result.failures, failure]
 
     def _compare(self, notebook: PreparedNotebook, page: Path) -> None:
         """Compare the outputs with the stored ones or the baseline, and fail the notebook if they differ."""
@@ -213,7 +251,7 @@ class Executor:
         from notebook_ci.execute_notebook import comparing, determinism  # imported by the conductor, see there
 
         shared, settings, result = self.shared, self.execution.settings, self._outcome.result
-        inputs = dataclasses.replace(shared.inputs, determinism=0, html=False, log_outputs=False)
+        inputs = dataclasses.replace(shared.inputs, determinism=0, html=False, log_outputs=False, on_secret=OFF)
         execution = dataclasses.replace(self.execution, settings=dataclasses.replace(settings, compare="off"))
 
         def outputs(ran: PreparedNotebook) -> determinism.Outputs:

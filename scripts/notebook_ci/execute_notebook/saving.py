@@ -40,7 +40,7 @@ class Saver(NotebookExecutionManager):  # type: ignore[misc] # papermill has no 
             return
         output = Path(self.output_path)
         try:
-            write(output, saved(self.nb) + "\n")
+            write(output, saved(self.nb, hides=self.notebook.hides) + "\n")
         except OSError as error:
             raise unwritable(f"The executed notebook `{output}` cannot be saved", output, error, OUTPUT_DIR) from error
         self.last_save_time = now
@@ -87,9 +87,10 @@ def errors_shown(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
     return [error for error in errors if error.ename != EXIT or error.evalue not in SUCCESS]
 
 
-def saved(nb: nbformat.NotebookNode) -> str:
-    """Return a notebook as strict JSON: NaN and infinities become text. Credentials are hidden."""
-    nb = masked(nb)
+def saved(nb: nbformat.NotebookNode, *, hides: bool = True) -> str:
+    """Return a notebook as strict JSON: NaN and infinities become text. By default, credentials are hidden."""
+    nb = nbformat.NotebookNode(nb, cells=list(map(merged, nb.cells)))
+    nb = masked(nb) if hides else nb
     # `nbformat.writes` would also validate the notebook, and warn of its author's mistakes.
     try:
         return str(nbformat.v4.writes(nb, allow_nan=False))
@@ -97,19 +98,17 @@ def saved(nb: nbformat.NotebookNode) -> str:
         return str(nbformat.v4.writes(nbformat.from_dict(to_json(nb)), allow_nan=False))
 
 
-def merge_streams(nb: nbformat.NotebookNode) -> None:
-    """Join consecutive stream outputs of the same name: a kernel splits the text of `print` anywhere.
+def merged(cell: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return a cell with consecutive stream outputs of the same name joined: a kernel splits printed text anywhere.
 
     nbclient's `coalesce_streams` would also move text across figures.
     """
-    for cell in nb.cells:
-        if "outputs" not in cell:
-            continue
-        merged: list[Any] = []
-        for name, group in itertools.groupby(cell.outputs, lambda output: output.get("name")):
-            outputs = list(group)
-            if name is not None:
-                outputs[0].text = "".join(output.text for output in outputs)
-                del outputs[1:]
-            merged += outputs
-        cell.outputs = merged
+    if "outputs" not in cell:
+        return cell
+    joined: list[Any] = []
+    for name, group in itertools.groupby(cell.outputs, lambda output: output.get("name")):
+        outputs = list(group)
+        if name is not None:
+            outputs = [nbformat.NotebookNode(outputs[0], text="".join(output.text for output in outputs))]
+        joined += outputs
+    return nbformat.NotebookNode(cell, outputs=joined)

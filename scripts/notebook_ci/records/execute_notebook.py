@@ -20,6 +20,7 @@ FailureKind = Literal[
     "unexpected-pass",
     "changed-output",
     "not-compared",
+    "secret",
 ]
 Change = Literal["changed", "new", "gone", "error"]  # of an output
 # Why outputs differ between runs. The first three were seen: nothing else was changed. The others are in the code.
@@ -118,7 +119,7 @@ class NotebookResult:
     @property
     def has_completed(self) -> bool:
         """Whether all cells ran: what failed, if anything, are only the expectations of its outputs or its failure."""
-        ran: tuple[FailureKind, ...] = ("changed-output", "not-compared", "unexpected-pass")
+        ran: tuple[FailureKind, ...] = ("changed-output", "not-compared", "secret", "unexpected-pass")
         return self.status == "passed" or bool(self.failure and self.failure.kind in ran)
 
     @property

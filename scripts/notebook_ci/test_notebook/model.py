@@ -62,6 +62,15 @@ class PytestInputs(SelectedNotebooks):
         also_in=EXECUTE,
     )
 
+    pass_env: tuple[str, ...] = given(
+        LINES,
+        "Variables of the step to pass on although they look like credentials: names or globs, one per line. See "
+        "execute-notebook.",
+        default=(),
+        tuning=True,
+        also_in=EXECUTE,
+    )
+
     def check(self) -> None:
         if self.nbval_sanitize and self.nbval == "off":
             raise InputError("`nbval-sanitize` is set, but `nbval` is off.", hint="Set `nbval` to `strict` or `lax`.")

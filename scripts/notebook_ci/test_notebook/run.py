@@ -12,6 +12,7 @@ from notebook_ci.base.temporary import temporary_folder
 from notebook_ci.conda.activation import activated
 from notebook_ci.environments.interpreter import environment, find, require_ipykernel, tried
 from notebook_ci.environments.leftovers import nothing_left
+from notebook_ci.environments.withheld import for_notebooks
 from notebook_ci.records.test_notebook import PytestRecord
 from notebook_ci.test_notebook import layer
 from notebook_ci.test_notebook.judging import Judgement, NothingTestedError, problems
@@ -34,6 +35,7 @@ def run(inputs: PytestInputs, planned: PytestPlan, context: Context, record: Pyt
     Raises CheckFailed if pytest did not end as it should, InputError if it refuses the inputs or finds no tests, and
     SurroundingsError if the environment cannot run it.
     """
+    passed = for_notebooks(context.environ, inputs.pass_env, context)
     interpreter = tried(find(inputs.python, inputs.slug, context.run_directory, context))
     if planned.notebooks:
         require_ipykernel(interpreter)
@@ -44,7 +46,7 @@ def run(inputs: PytestInputs, planned: PytestPlan, context: Context, record: Pyt
         ended, results = CANCELLED, context.files.artifacts / COVERAGE
         if inputs.coverage:
             results.mkdir()
-        env = environment(activated(context.environ, interpreter.prefix), interpreter, folder)
+        env = environment(activated(passed, interpreter.prefix), interpreter, folder)
         # `-B`: pytest would write byte-code into the environment.
         start: list[Argument] = [interpreter.path, "-B", "-c", _START, folder / LAYER, folder / REPORT]
         start.append(results if inputs.coverage else "")

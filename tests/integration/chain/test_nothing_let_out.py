@@ -50,7 +50,8 @@ def assert_nothing_is_let_out(done: Done, *folders: Path) -> None:
 def test_a_notebook_that_tells_all(workspace: Workspace, kernel: Path) -> None:
     workspace.write("a.ipynb", notebook(TELL, FAIL))
     workspace.write("b.ipynb", notebook("import scrapbook_is_not_there"))
-    done = workspace.execute(kernel, {**SECRETS, **SHOWN}, html="true")
+    given = {"html": "true", "pass_env": "*"}
+    done = workspace.execute(kernel, {**SECRETS, **SHOWN}, **given)
     assert done.code == 1, done.log
     assert len(done.annotations()) == 2
     assert "RuntimeError" in done.log

@@ -92,7 +92,7 @@ def run(workspace: Workspace, kernel: Path, inputs: dict[str, str]) -> tuple[Wor
     for name, content in NOTEBOOKS.items():
         workspace.write(f"{name}.ipynb", content)
     workspace.write("notebook-ci.toml", TABLES)
-    given = {"python": str(kernel), "log-outputs": "true", **inputs}
+    given = {"python": str(kernel), "log-outputs": "true", "pass-env": "API_*", **inputs}
     done = workspace.run("execute-notebook", given, environ={"API_TOKEN": TOKEN})
     assert not workspace.processes()
     assert not workspace.leftovers()

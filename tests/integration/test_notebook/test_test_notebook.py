@@ -18,7 +18,8 @@ import analysis
 def test_the_environment_is_that_of_the_notebooks():
     assert rich.__file__.startswith(sys.prefix)
     assert not {"INPUTS", "GITHUB_OUTPUT", "ACTIONS_RUNTIME_TOKEN"} & set(os.environ)
-    assert os.environ["MINE"] == "1"
+    assert (os.environ["MINE"], os.environ["MY_TOKEN"]) == ("1", "t0ken-of-tests")
+    assert "THE_TOKEN" not in os.environ
 
 def test_a_function_of_a_notebook():
     assert analysis.double(4) == 8
@@ -49,7 +50,9 @@ def test_what_an_environment_lacks_comes_from_beside_it(workspace: Workspace, ke
     workspace.write("secret/test_b.py", "def test_b(): assert False")
     before = integrity.contents(str(kernel.parents[1]))
     more: dict[str, str | None] = {"MINE": "1", "ACTIONS_RUNTIME_TOKEN": "x" * 20}
-    done = run(workspace, kernel, more, workers="2", test_timeout="60", coverage="true")
+    more |= {"MY_TOKEN": "t0ken-of-tests", "THE_TOKEN": "t0ken-of-the-job"}
+    given = {"workers": "2", "test_timeout": "60", "coverage": "true", "pass_env": "MY_*"}
+    done = run(workspace, kernel, more, **given)
     assert (done.code, done.outputs["status"]) == (0, "passed"), done.log
     assert (done.outputs["tests"], done.outputs["failed"]) == ("5", "0")
     found = dict.fromkeys(["test_a_function_of_a_notebook", "test_parameters[1]", "test_parameters[2]"], "passed")
