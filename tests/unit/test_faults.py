@@ -207,3 +207,12 @@ def test_a_repository_without_a_name_is_named_by_its_url(tmp_path: Path) -> None
     error = explained(tmp_path, "git+https://h/x.git\n", output)
     assert error.message == "The git repository `https://h/x.git` cannot be downloaded: unable to access."
     assert (error.file, error.line) == ("requirements.txt", None)
+
+
+def test_a_project_that_cannot_be_built_says_why(tmp_path: Path) -> None:
+    said = "error in study setup command: 'install_requires' must be a string"
+    output = (
+        f"error: The build backend returned an error\n  cause: Call to `x` failed\n\n         {said}; Expected end\n"
+    )
+    error = explained(tmp_path, "six\n", output)
+    assert (error.message, type(error)) == (f"`requirements.txt` cannot be built: {said}.", InputError)

@@ -66,6 +66,11 @@ _FAULTS = (
         "The git repository `{repository}` cannot be downloaded: {why}.",
         _CHECK_URL,
     ),
+    _in_lock(  # of a project that is installed itself
+        r"^error: The build backend returned an error\n(?:.*\n)+?\s+(?P<why>(?:\w*Error|error in .+ command): [^;\n]+)",
+        "{lock} cannot be built: {why}.",
+        _CORRECT,
+    ),
     _in_lock(r"Distribution not found at: (?P<url>\S+)", "{lock} names `{url}`, which does not exist.", _CORRECT),
 )
 # The backends setuptools, hatchling, uv_build, poetry-core and flit: they find no code, or too much, to package.

@@ -26,6 +26,8 @@ LOCK = "from-notebooks.txt"
 _STANDARD_LIBRARY = f"import json, sys\n{MISSING}\nprint(json.dumps(missing(json.load(sys.stdin))))"
 _UNKNOWN = re.compile(r"Because (\S+) was not found in the package registry")
 
+_TWICE = re.compile(r"you require ([\w.-]+)[<>=!~]\S+ and \1[<>=!~]")
+
 
 @dataclass(frozen=True)
 class Inference:
@@ -75,10 +77,16 @@ def write(found: Inference, lock: Lock, python: Path, uv: Uv) -> Iterator[Proble
         source.write_text("".join(f"{text}  # {where}\n" for text, where in packages.items()))
         done = uv.attempt([*compiling, *ways[0]])
         unknown = _UNKNOWN.search(done.output) if done.returncode else None
+        twice = _TWICE.search(done.output) if done.returncode else None
         if unknown and (lines := [text for text in packages if _name(text) == unknown[1]]):
             where = listed([packages.pop(text) for text in lines], MOST_NAMED)
             message = f"The package index has no package {quote(unknown[1])}, which is needed by {where}."
             yield Problem(severity="warning", message=message, hint="Add the package that provides it.")
+        elif twice and len(lines := [text for text in packages if _name(text) == normal_name(twice[1])]) > 1:
+            each = listed([f"{quote(text)} ({packages[text]})" for text in lines], MOST_NAMED)
+            message = f"The notebooks name versions that exclude each other: {each}. {quote(lines[-1])} is installed."
+            packages = {text: where for text, where in packages.items() if text not in lines[:-1]}
+            yield Problem(severity="warning", message=message, hint="Name the same version in all of them.")
         elif done.returncode and len(ways) > 1:
             ways.pop(0)
         else:

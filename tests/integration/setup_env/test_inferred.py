@@ -54,6 +54,18 @@ def test_what_notebooks_name_and_import_is_installed(shop: Shop) -> None:
     assert (refused.code, "`requirements.txt` already says what to install." in refused.log) == (2, True)
 
 
+def test_of_versions_that_exclude_each_other_the_last_is_installed(shop: Shop) -> None:
+    shop.workspace.write("a.ipynb", notebook("%pip install nbtwo==0.5"))
+    shop.workspace.write("b.ipynb", notebook("%pip install nbtwo==1.0"))
+    done = shop.setup()
+    assert (done.code, done.record["packages"]["nbtwo"]) == (0, "1.0"), done.log
+    [warning] = done.annotations("warning")
+    assert warning.message == (
+        "The notebooks name versions that exclude each other: `nbtwo==0.5` (`a.ipynb`, cell 1), `nbtwo==1.0` "
+        "(`b.ipynb`, cell 1). `nbtwo==1.0` is installed. Name the same version in all of them."
+    )
+
+
 def test_a_file_that_says_what_to_install_wins(shop: Shop) -> None:
     shop.workspace.write("pyproject.toml", PROJECT.format('"nbone"'))
     shop.workspace.write("a.ipynb", notebook("%pip install nbtwo", "import nbtwo"))
