@@ -193,6 +193,7 @@ def test_a_failure_of_one_package_has_its_line(tmp_path: Path, output: str, mess
     error = explained(tmp_path, "six\nstudy==1\n", output)
     assert (error.message, error.file, error.line) == (message, "requirements.txt", 2)
     assert error.hint
+    assert ("sys_platform" in error.hint) == ("build failed" in message)
 
 
 def test_another_path_that_is_not_there_is_nothing_of_conda(tmp_path: Path) -> None:

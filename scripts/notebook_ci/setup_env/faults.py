@@ -82,6 +82,7 @@ _NO_PACKAGE = re.compile(
 _URL = r"Failed to download(?: and build)? `(?P<what>\S+) @ (?P<url>[^`]+)`"
 _BUILD = r"Failed to build `(?P<what>[^`\s]+)(?:.*\n)+"
 _NO_BUILD = "Use a version with a wheel for this Python and platform, which needs no build."
+_ON_WINDOWS = "If only Windows needs the package, add `; sys_platform == 'win32'` to its line."
 _OF_PACKAGE = (
     KnownError(
         r"hash mismatch for `(?P<what>[^`]+)`",
@@ -115,7 +116,11 @@ _OF_PACKAGE = (
         f"{_NO_BUILD} Or install it before setup-env, such as `apt-get install python3-dev` for `Python.h`.",
     ),
     *(
-        KnownError(_BUILD + pattern, "`{what}` must be built from source, and the build failed: {why}.", _NO_BUILD)
+        KnownError(
+            _BUILD + pattern,
+            "`{what}` must be built from source, and the build failed: {why}.",
+            f"{_NO_BUILD} {_ON_WINDOWS}",
+        )
         for pattern in (
             r"\s+(?P<why>(?:\w*Error|error(?: in .+ setup command)?): .{1,200})",
             r"\s+(?:cause: )?(?P<why>(?!hint:)\S.+)",
