@@ -24,6 +24,10 @@ other processes, including the servers that fork them.
 
 Wheels come from a folder, and packages of conda from a channel on loopback: the network does not count. Installations
 have an empty home and, unless said otherwise, empty caches; all byte-compile. A new runner installs the tools, too.
+
+No installer that byte-compiles the same files can be five times faster than pip on two CPUs. pip needs 20 CPU seconds
+for the lock of 64 packages, on one CPU; in a fifth of that time two CPUs have 8. uv unpacks in 3 to 9, and compiling
+takes 14 (8 without the packages' own tests). uv without compiling is 6.5 times faster than pip (November 2026).
 """
 PROMISES = """
 ## Promises
