@@ -116,6 +116,10 @@ def result(status: Status, kind: FailureKind | None = None, **settings: object) 
     )
 
 
+def warned(kind: FailureKind) -> NotebookResult:
+    return replace(result("passed"), comparison=Comparison(allowed=[failure(kind)]))
+
+
 PASSED, FAILED = result("passed"), result("failed", "cell-error")
 DIFFERS, REFUSED = result("failed", "changed-output"), result("failed", "not-compared")
 
@@ -125,6 +129,8 @@ DIFFERS, REFUSED = result("failed", "changed-output"), result("failed", "not-com
     [
         (PASSED, PASSED, "same", ""),
         (PASSED, DIFFERS, "differs", "Cell 2: why"),
+        (PASSED, warned("changed-output"), "differs", "Cell 2: why"),
+        (PASSED, warned("not-compared"), "not compared", "why"),
         (PASSED, result("allowed", "changed-output"), "differs", "Cell 2: why"),
         (PASSED, result("failed", "unexpected-pass"), "same", ""),
         (DIFFERS, PASSED, "same", ""),  # `before` with stored outputs
@@ -150,7 +156,7 @@ DIFFERS, REFUSED = result("failed", "changed-output"), result("failed", "not-com
 def test_the_verdict_of_two_runs(before: NotebookResult, after: NotebookResult, verdict: str, reason: str) -> None:
     found = _compared(before, outcome(before, after))
     assert (found.verdict, found.reason[: len(reason) or None]) == (verdict, reason)
-    assert found.line == (3 if verdict in {"differs", "broken", "fails in both"} and after.failure else None)
+    assert found.line == (3 if verdict != "not compared" and reason.endswith("why") else None)
 
 
 def test_a_notebook_that_nothing_explains_blames_no_package() -> None:

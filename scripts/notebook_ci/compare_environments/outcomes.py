@@ -5,6 +5,9 @@ from typing import Literal
 
 from notebook_ci.records.execute_notebook import NotebookResult
 
+# Failures of notebooks whose cells all ran: of their outputs, or because they were allowed to fail.
+_RAN = ("changed-output", "not-compared", "secret", "unexpected-pass")
+
 
 @dataclass(frozen=True)
 class RunOutcome:
@@ -13,25 +16,29 @@ class RunOutcome:
     line: int | None = None  # in the notebook's file
 
 
+def fails(result: NotebookResult) -> bool:
+    return result.status == "skipped" or bool(result.failure and result.failure.kind not in _RAN)
+
+
 def outcome(first: NotebookResult, after: NotebookResult) -> RunOutcome:
     """Return how `after`, whose baseline was the first run, compares with it."""
-    failure = after.failure
-    if not after.has_completed:
-        if failure:
-            return RunOutcome("fails", f"{failure.title}: {failure.message}", failure.line)
+    if fails(after):
+        if after.failure:
+            return RunOutcome("fails", f"{after.failure.title}: {after.failure.message}", after.failure.line)
         return RunOutcome("fails", f"Needs `{after.skipped_for}`." if after.skipped_for else "")
-    if not first.has_completed or after.settings.get("compare") in {"off", "ignore"}:
+    if fails(first) or after.settings.get("compare") in {"off", "ignore"}:
         return RunOutcome("not compared")
-    if reason := _why_not_compared(first, after):
-        return RunOutcome("not compared", reason)
-    if failure and failure.kind == "changed-output":
-        return RunOutcome("differs", f"Cell {failure.cell}: {failure.message}", failure.line)
-    return RunOutcome("same")
+    return _compared(first, after)
 
 
-def _why_not_compared(first: NotebookResult, after: NotebookResult) -> str:
+def _compared(first: NotebookResult, after: NotebookResult) -> RunOutcome:
     if first.left_out:
-        return "Outputs were left out: more than `max-output`."
+        return RunOutcome("not compared", "Outputs were left out: more than `max-output`.")
     if not after.comparison:
-        return "The first run left no executed notebook to compare with."
-    return after.failure.message if after.failure and after.failure.kind == "not-compared" else ""
+        return RunOutcome("not compared", "The first run left no executed notebook to compare with.")
+    for found in (*after.failures, *after.comparison.allowed):
+        if found.kind == "not-compared":
+            return RunOutcome("not compared", found.message)
+        if found.kind == "changed-output":
+            return RunOutcome("differs", f"Cell {found.cell}: {found.message}", found.line)
+    return RunOutcome("same")

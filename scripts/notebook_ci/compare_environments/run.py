@@ -17,7 +17,7 @@ from notebook_ci.base.signals import how_it_ended
 from notebook_ci.base.texts import listed
 from notebook_ci.compare_environments.bisect import culprits
 from notebook_ci.compare_environments.model import CompareEnvironmentsInputs
-from notebook_ci.compare_environments.outcomes import RunOutcome, outcome
+from notebook_ci.compare_environments.outcomes import RunOutcome, fails, outcome
 from notebook_ci.compare_environments.plan import MOST_LISTED, ComparisonPlan
 from notebook_ci.compare_environments.trial import TrialEnvironment
 from notebook_ci.environments.uv import Uv
@@ -84,7 +84,7 @@ def _outcomes(record: ExecuteRecord, first: ExecuteRecord) -> dict[str, RunOutco
 
 def _compared(before: NotebookResult, found: RunOutcome) -> ComparedNotebook:
     verdict: Verdict = "broken" if found.kind == FAILS else found.kind
-    if not before.has_completed:
+    if fails(before):
         verdict = "fails in both" if verdict == "broken" else "fixed"
     return ComparedNotebook(path=before.path, name=before.name, verdict=verdict, reason=found.reason, line=found.line)
 
@@ -158,7 +158,8 @@ class _Stages:
             "output-dir": str(self.context.files.artifacts / name),
             "changed-only": False,
             "determinism": "off",
-            "compare": "numbers" if baseline else "off",
+            # Not `numbers`: notebooks that need one whose outputs differ run, too.
+            "compare": "ignore" if baseline else "off",
             "baseline": baseline,
             "update": False,
             **({"parameters": self.inputs.parameters} if self.inputs.parameters else {}),

@@ -164,9 +164,10 @@ class Conductor:
         record.problems += [error for error, failure in problems if failure.kind != "cancelled"]
         if outcome.result.is_flaky:
             record.problems.append(problem(outcome.result, outcome.result.earlier_failures[0]))
+        well = outcome.result.status == "passed"
         if outcome.result.status == "failed" and record.status != "error":
             record.status = "error" if outcome.surroundings_failed else "failed"
-        for skipped, needed in self.schedule.ended(name, well=outcome.result.has_completed):
+        for skipped, needed in self.schedule.ended(name, well=well):
             record.notebooks[self._indices[skipped]].skipped_for = needed
             self.progress.skipped(skipped, needed)
 

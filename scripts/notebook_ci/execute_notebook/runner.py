@@ -238,10 +238,9 @@ class Executor:
             self._changed = [each.cell.index for each in found.changed] or range(len(notebook.nb.cells))
             found.failures[0].hint = f"If the new outputs are right, {self._commit_it}."
         if self.execution.settings.compare == "ignore":
+            found.comparison.allowed = found.failures
             for each in found.failures:
-                self._outcome.problems.append(
-                    about(result, "warning", each.message, hint=each.hint, title=each.title, line=each.line)
-                )
+                self._report("warning", each.message, each.hint, title=each.title, line=each.line)
         else:
             result.status = "failed"
             result.failure, *result.other_failures = found.failures

@@ -57,6 +57,7 @@ class Comparison:
     cells: dict[str, int] = field(default_factory=dict)
     not_compared: int = 0  # videos, widgets and similar contents with other bytes, which are not compared
     page: str = ""  # the old and the new outputs of the cells that differ; empty: none differ
+    allowed: list[Failure] = field(default_factory=list)  # what differs, if it is only a warning: `compare: ignore`
     not_in_baseline: list[int] = field(default_factory=list)  # cells, from 1: new ones, which are not compared
 
     @property
@@ -115,12 +116,6 @@ class NotebookResult:
     @property
     def failures(self) -> list[Failure]:
         return [self.failure, *self.other_failures] if self.failure else []
-
-    @property
-    def has_completed(self) -> bool:
-        """Whether all cells ran: what failed, if anything, are only the expectations of its outputs or its failure."""
-        ran: tuple[FailureKind, ...] = ("changed-output", "not-compared", "secret", "unexpected-pass")
-        return self.status == "passed" or bool(self.failure and self.failure.kind in ran)
 
     @property
     def is_flaky(self) -> bool:

@@ -57,6 +57,7 @@ NOTEBOOKS = {
     "random": notebook(stored("import uuid\nprint(uuid.uuid4())", out("b1946ac9-2492-4d23-a7d0-5c2c0b1f7f5a\n"))),
     "fails": notebook(stored("1 / 0", out("a\n"))),
     "off": notebook("print('a')"),
+    "gated": notebook("print('a')"),
     "warned": notebook(stored("print('a')", out("b\n"))),
 }
 TOML = """
@@ -74,7 +75,8 @@ compare = "off"
 notebooks = "warned.ipynb"
 compare = "ignore"
 [execute-notebook.needs]
-"equal.ipynb" = ["changed.ipynb"]
+"gated.ipynb" = ["changed.ipynb"]
+"equal.ipynb" = ["warned.ipynb"]
 """
 
 
@@ -101,7 +103,6 @@ def test_equal_outputs_pass(ran: tuple[Path, Done]) -> None:
     _, done = ran
     result = done.notebooks["equal.ipynb"]
     assert (result["status"], failures(done, "equal")) == ("passed", []), done.log
-    assert done.notebooks["changed.ipynb"]["status"] == "failed", "which it needs; but all its cells ran"
     assert result["comparison"]["cells"] == {"ignored": 1, "within-tolerance": 1, "same": 3}
     assert (done.notebooks["off.ipynb"]["status"], done.notebooks["off.ipynb"]["comparison"]) == ("passed", None)
 
@@ -144,10 +145,17 @@ def test_what_fails_a_notebook(ran: tuple[Path, Done], name: str, kind: str, sai
     assert bool(repeated) is (name == "fails"), "a changed output must not pass by chance"
 
 
+def test_what_needs_a_notebook_with_other_outputs_is_skipped(ran: tuple[Path, Done]) -> None:
+    _, done = ran
+    result = done.notebooks["gated.ipynb"]
+    assert (result["status"], result["skipped_for"]) == ("skipped", "changed.ipynb")
+
+
 def test_what_differs_may_be_only_a_warning(ran: tuple[Path, Done]) -> None:
     _, done = ran
     result = done.notebooks["warned.ipynb"]
     assert (result["status"], result["comparison"]["cells"]) == ("passed", {"changed": 1})
+    assert [each["message"] for each in result["comparison"]["allowed"]] == ["`stdout`: `b` became `a`"]
     [warning] = [each for each in done.annotations("warning") if each.place[0] == "warned.ipynb"]
     assert (warning.properties["title"], warning.message[:30]) == (
         "Output changed in cell 1",
