@@ -238,6 +238,13 @@ def test_a_cell_whose_source_changed_is_compared_and_named(study: Study) -> None
     assert failure.message == "`stdout`: `1` became `2`\nThe source of the cell has changed, too."
 
 
+def test_a_baseline_that_is_another_notebook_is_not_the_same(study: Study) -> None:
+    found = compared(study, [cell("x", "9"), cell("y")], [cell("a", "1"), cell("b", "2"), cell("c", "3")])
+    assert found.comparison.cells == {"changed": 1, "new": 1}
+    assert found.comparison.not_in_baseline == [3]
+    assert all(each.message.endswith("The source of the cell has changed, too.") for each in found.failures)
+
+
 def test_a_baseline_without_any_outputs_of_the_notebook_compares_nothing(study: Study) -> None:
     for old in (
         [cell("b") | {"execution_count": None}],

@@ -90,6 +90,7 @@ def test_metadata_and_compression_do_not_count() -> None:
         (plain(200 * 257, "I;16"), plain(201 * 257, "I;16"), "`image/png`: 1200 of 1200 pixels"),
         (plain((0, 0, 0, 255), "RGBA"), plain((0, 0, 0, 128), "RGBA"), "`image/png`: 1200 of 1200 pixels"),
         (plain((0, 0, 0, 0), "RGBA"), plain("white"), "`image/png`: 1200 of 1200 pixels"),
+        (plain((9, 255), "LA"), plain((9, 254), "LA"), "`image/png`: 1200 of 1200 pixels"),
         (plain(), plain(size=(40, 31)), "`image/png`: 40x30 pixels became 40x31"),
     ],
 )
@@ -123,6 +124,17 @@ def test_every_frame_counts() -> None:
     ]
     [said] = differences(film("red", "blue"), film("red", "lime"), mime="image/gif")
     assert said.startswith("`image/gif`, frame 2: 64 of 64 pixels changed")
+    cleared, clear = (
+        written(plain("red", "RGBA"), "GIF", save_all=True, append_images=[plain((0, 0, 0, alpha), "RGBA")], disposal=2)
+        for alpha in (255, 0)
+    )
+    [said] = differences(cleared, clear, mime="image/gif")
+    assert said.startswith("`image/gif`, frame 2: ")
+    first, second = (
+        written(plain("red"), "WEBP", save_all=True, append_images=[plain(color)], lossless=True)
+        for color in ("blue", "lime")
+    )
+    assert differences(first, second, mime="image/webp") != []
     moving = written(plain("red"), save_all=True, append_images=[plain("blue")])
     other = written(plain("red"), save_all=True, append_images=[plain("lime")])
     assert differences(moving, other) != []

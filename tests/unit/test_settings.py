@@ -92,6 +92,12 @@ def test_what_cannot_be_compared_is_refused(study: Study, flags: tuple[str, ...]
     study.plan(table(notebooks=["*.ipynb", "b.py"], compare="off"), "--compare", "lax", *flags)
 
 
+def test_a_misspelt_policy_is_refused(study: Study) -> None:
+    study.write("a.ipynb")
+    assert study.refused("", "--compare", "ignored").message == "`--compare` does not accept `ignored`."
+    assert "ignored" in study.refused(table(notebooks="a.ipynb", compare="ignored")).message
+
+
 def test_copies_with_new_outputs_need_a_comparison_with_stored_ones(study: Study) -> None:
     study.write("a.ipynb")
     assert study.refused("", "--update", "true").message == "`update` is set, but `compare` is `off` for all notebooks."
