@@ -55,11 +55,14 @@ def index(tmp_path: Path) -> Iterator[IndexServer]:
 
 def test_two_environments(workspace: Workspace, index: IndexServer, kernel: Path) -> None:
     """One comparison, which takes long, and what it shows."""
-    assert kernel, "its byte-code makes the environments here fast to create"
+    # Both have what the kernel's environment has, whatever is published meanwhile; its byte-code is in uv's cache.
+    listing = "import importlib.metadata as m; [print(f'{each.name}=={each.version}') for each in m.distributions()]"
+    installed = subprocess.run([kernel, "-c", listing], capture_output=True, text=True, check=True).stdout
+    assert "ipykernel==" in installed
     for name, source in NOTEBOOKS.items():
         workspace.write(f"{name}.ipynb", notebook(source))
     for name, packages in (("requirements.txt", BASE), ("requirements.new.txt", HEAD)):
-        workspace.write(name, f"--extra-index-url {index.url()}\n{packages}ipykernel\n")
+        workspace.write(name, f"--extra-index-url {index.url()}\n{packages}{installed}")
     workspace.write("notebook-ci.toml", TOML)
     done = workspace.run("compare-environments", {"head": "requirements.new.txt"})
     each_notebook_has_a_verdict_and_a_culprit(done)
