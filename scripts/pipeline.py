@@ -25,7 +25,7 @@ from notebook_ci.base.texts import quote
 from notebook_ci.base.values import BOOLEAN, GLOBS, LINES, PATH, YAML_MAP
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.base.yaml12 import Values
-from notebook_ci.chain import NOTEBOOKS, TESTS, USERS_CODE, Chain, Step
+from notebook_ci.chain import NOTEBOOKS, REPORT, TESTS, USERS_CODE, Chain, Step
 from notebook_ci.records.record import Record
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.report.summary import summarize
@@ -213,7 +213,7 @@ def _sum_up(
     records: Sequence[Record], code: int, run_directory: RunDirectory, console: Console, workspace: Workspace
 ) -> None:
     """Write the outputs and the summary of all stages. Raises OSError if the runner's files cannot be written."""
-    skipped = all(record.status == "skipped" for record in records)
+    skipped = all(record.status == "skipped" for record in records if record.stage != REPORT)
     status = {0: "skipped" if skipped else "passed", 1: "failed"}.get(code, "error")
     console.answer({"status": status, "run_dir": run_directory.path, "records": records})
     if records:
