@@ -54,10 +54,8 @@ def test_a_step_without_a_record_is_not_forgotten(status: str, said: str) -> Non
     assert headline(ENVIRONMENT, last).startswith("### ✅ 2 stages passed in "), "a chain knows all of its stages"
 
 
-def test_metrics_name_their_notebooks_and_differ_from_those_of_the_base() -> None:
+def test_metrics_name_their_notebooks() -> None:
     notebooks = [passed("a.ipynb", metrics={"rows": 3.0, "loss": 0.5}), passed("b.ipynb", metrics={"rows": 4.0})]
     record = execution(*notebooks)
     record.merge_metrics()
     assert "| `loss`   | 0.5   | `a.ipynb`   |\n| `b.rows` | 4     | `b.ipynb`   |" in rendered(record)
-    text = render([record], base={"loss": 0.75, "a.rows": 3.0, "gone": 1.0})
-    assert "| `loss`   | 0.5   | -0.25  | `a.ipynb`   |\n| `b.rows` | 4     |        | `b.ipynb`   |" in text

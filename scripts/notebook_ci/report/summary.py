@@ -4,7 +4,7 @@ The part of each stage is in the `summary.py` of its package.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from typing import TypeVar
 
@@ -38,9 +38,8 @@ def summarize(
     records: Sequence[Record],
     workspace: Workspace,
     detailed: Sequence[Record] | None = None,
-    base: Mapping[str, float] | None = None,
 ) -> Summary:
-    """Return the summary of a run; `base` are metrics of another run, to compare with.
+    """Return the summary of a run.
 
     `detailed` are the records of which it has details, by default all: the others have a summary of their own.
     """
@@ -48,14 +47,13 @@ def summarize(
     problems = [problem for record in detailed for problem in record.problems]
     links = find([problem.file for problem in problems if problem.file], workspace)
     text = _for_terminal(records, detailed)
-    return Summary(render(records, detailed, links, base), text, problems, junit(detailed))
+    return Summary(render(records, detailed, links), text, problems, junit(detailed))
 
 
 def render(
     records: Sequence[Record],
     detailed: Sequence[Record] | None = None,
     links: Links = NO_LINKS,
-    base: Mapping[str, float] | None = None,
 ) -> str:
     detailed = records if detailed is None else detailed
     shown = [record for record in detailed if record.status != "skipped"]
@@ -66,7 +64,7 @@ def render(
         *(_failure(record, each, links, is_only=is_only) for record, each in failed[: markdown.MOST_LISTED]),
         markdown.rest(len(failed) - markdown.MOST_LISTED),
         table(["stage", "", "time", ""], [_row(record) for record in records]) if len(records) > 1 else "",
-        _metrics(detailed, base or {}),
+        _metrics(detailed),
         _links(records, links) if len(records) > 1 else "",
         _problems(shown, links),
         *(folded(f"Details of {_named(record)}", "\n\n".join(filter(None, _section(record)))) for record in shown),
@@ -186,18 +184,14 @@ def _of_stage(function: str, record: Record, default: Part) -> Part:
     return part
 
 
-def _metrics(records: Sequence[Record], base: Mapping[str, float]) -> str:
-    """Return a table of metrics, with their notebooks, and how they differ from those of the base."""
+def _metrics(records: Sequence[Record]) -> str:
+    """Return a table of metrics, with their notebooks."""
     rows = []
     for record in records:
         reported = record.reported if isinstance(record, NotebooksRecord) else {}
         for key, value in record.metrics.items():
-            change = f"{value - base[key]:+.{SIGNIFICANT_DIGITS}g}" if key in base else ""
-            rows.append([markdown.name(key), _metric(value), change, markdown.name(reported.get(key, record.stage))])
-    header = ["metric", "value", "change", "reported by"]
-    if not any(change for _, _, change, _ in rows):
-        header, rows = header[:2] + header[3:], [row[:2] + row[3:] for row in rows]
-    return table(header, rows) if rows else ""
+            rows.append([markdown.name(key), _metric(value), markdown.name(reported.get(key, record.stage))])
+    return table(["metric", "value", "reported by"], rows) if rows else ""
 
 
 def _metric(value: float) -> str:

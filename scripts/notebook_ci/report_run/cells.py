@@ -11,6 +11,7 @@ import mistune
 
 from notebook_ci.base.texts import size
 from notebook_ci.notebooks.cleaner import Cleaner
+from notebook_ci.notebooks.tracebacks import strip_ansi
 from notebook_ci.report_run.executed import ExecutedCell, mapping, text
 from notebook_ci.report_run.pieces import Piece
 
@@ -18,7 +19,6 @@ LARGE = 2_000  # characters from which an output may be left out
 # Types of outputs that are shown, best first. Others need scripts: widgets, Plotly, Vega.
 _IMAGES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp")
 _SHOWN = ("text/html", "text/markdown", *_IMAGES, "text/latex", "text/plain")
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _ATTACHMENT = re.compile(r"\(attachment:([^)\s]+)\)")
 
 
@@ -96,7 +96,7 @@ class Renderer:
 
 def plain(content: str) -> str:
     """Return a text as a terminal shows it in the end, without colours."""
-    lines = _ANSI.sub("", content).split("\n")
+    lines = strip_ansi(content).split("\n")
     return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
 
 
