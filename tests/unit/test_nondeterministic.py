@@ -112,7 +112,7 @@ def test_ignored_cells_are_left_out(study: Study) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "expected"), [("off", [0]), ("numbers", [0]), ("ignore", [0]), ("strict", [0, 1]), ("lax", [])]
+    ("policy", "expected"), [("off", [0]), ("numbers", [0]), ("warn", [0]), ("strict", [0, 1]), ("lax", [])]
 )
 def test_which_cells_a_copy_exempts(study: Study, policy: str, expected: list[int]) -> None:
     failure = Failure(kind="cell-error", title="KeyError in cell 3", message="'a'", cell=3)

@@ -26,7 +26,7 @@ def outcome(first: NotebookResult, after: NotebookResult) -> RunOutcome:
         if after.failure:
             return RunOutcome("fails", f"{after.failure.title}: {after.failure.message}", after.failure.line)
         return RunOutcome("fails", f"Needs `{after.skipped_for}`." if after.skipped_for else "")
-    if fails(first) or after.settings.get("compare") in {"off", "ignore"}:
+    if fails(first) or after.settings.get("compare") in {"off", "warn"}:
         return RunOutcome("not compared")
     return _compared(first, after)
 

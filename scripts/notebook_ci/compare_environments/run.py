@@ -159,7 +159,7 @@ class _Stages:
             "changed-only": False,
             "determinism": "off",
             # Not `numbers`: notebooks that need one whose outputs differ run, too.
-            "compare": "ignore" if baseline else "off",
+            "compare": "warn" if baseline else "off",
             "baseline": baseline,
             "update": False,
             **({"parameters": self.inputs.parameters} if self.inputs.parameters else {}),

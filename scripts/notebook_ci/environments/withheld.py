@@ -30,5 +30,6 @@ def for_notebooks(environ: Mapping[str, str], pass_env: Iterable[str], context: 
     withheld = sorted(name for name, value in environ.items() if masked(value) != value and not passes(name))
     if withheld:
         names = ", ".join(map(quote, withheld))
-        context.notice(f"Not passed on, because they look like credentials: {names}. `pass-env` changes that.")
+        why = "Not passed to notebooks or tests, because they look like credentials"
+        context.notice(f"{why}: {names}. To pass one, add it to `pass-env`.")
     return {name: value for name, value in environ.items() if name not in withheld}

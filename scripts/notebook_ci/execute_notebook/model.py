@@ -127,7 +127,7 @@ class ExecuteInputs(NotebookInputs):
         COMPARE,
         "Whether a notebook fails if its outputs differ from those that are stored in its file. `numbers`: numbers may "
         "differ by `rtol` and `atol`. `strict`: they must be equal. `lax`: as `numbers`, but only in cells tagged "
-        "`compare-output`. `ignore`: as `numbers`, but what differs is only a warning. `off`: outputs are not "
+        "`compare-output`. `warn`: as `numbers`, but a difference is only a warning. `off`: outputs are not "
         "compared. See below.",
         default="off",
         tuning=True,
@@ -227,10 +227,10 @@ class ExecuteInputs(NotebookInputs):
     )
     pass_env: tuple[str, ...] = given(
         LINES,
-        "Variables of the step to pass to the kernels although they look like credentials: names or globs such as "
-        "`AWS_*`, one per line. `!NAME` withholds. The last one that matches counts. A notice names what is withheld.",
+        "More variables to pass to the kernels although they look like credentials: names or globs such as `TEAM_*`, "
+        "one per line. Those that notebooks often read data, models or packages with (`AWS_*`, `HF_*` ...) always "
+        "pass, unless `!NAME` withholds them: the last match counts. A notice names what is withheld.",
         default=(),
-        shown_default="those that notebooks often read data, models or packages with. See below.",
         tuning=True,
     )
     html: bool = given(

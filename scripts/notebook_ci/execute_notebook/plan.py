@@ -153,7 +153,7 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     texts: dict[str, Collection[str]] = {"parameters": own, "sweep": swept, "secret-parameters": secrets}
     for_this_run = {name for text, values in texts.items() if text in inputs.texts for name in values}
     unmet += [
-        f"The secret of {quote(each)} is too short or too common to be hidden in outputs."
+        f"The secret of {quote(each)} is too short or too common to be hidden in outputs. Do not print it."
         for each in secrets
         if not is_rare(secrets[each])
     ]

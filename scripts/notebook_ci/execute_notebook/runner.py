@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kernel_server.interface import KernelServer
-from notebook_ci.base import masking, signals
+from notebook_ci.base import isolation, masking, signals
 from notebook_ci.base.errors import Cancelled, CheckFailed, NotebookCiError, Severity
 from notebook_ci.base.files import is_full, sha256
 from notebook_ci.base.masking import HIDDEN, masked
@@ -196,8 +196,11 @@ class Executor:
     def _explain_withheld(self) -> None:
         for failure in self._outcome.result.failures:
             name = failure.evalue.strip("'")
-            if failure.ename == "KeyError" and name in os.environ and name not in self.shared.environ:
-                failure.hint = f"{quote(name)} looks like a credential, so notebooks do not get it: see `pass-env`."
+            is_withheld = name in isolation.for_others(os.environ) and name not in self.shared.environ
+            if failure.ename == "KeyError" and "environ" in failure.source and is_withheld:
+                failure.hint = (
+                    f"{quote(name)} looks like a credential, so notebooks do not get it. Add it to `pass-env`."
+                )
 
     def _report_secrets(self, notebook: PreparedNotebook) -> None:
         """Report the credentials in an executed notebook, which are hidden, and fail it if `on-secret` is `fail`."""
@@ -237,7 +240,7 @@ class Executor:
         if self.shared.inputs.update and not notebook.bound.left_out:
             self._changed = [each.cell.index for each in found.changed] or range(len(notebook.nb.cells))
             found.failures[0].hint = f"If the new outputs are right, {self._commit_it}."
-        if self.execution.settings.compare == "ignore":
+        if self.execution.settings.compare == "warn":
             found.comparison.allowed = found.failures
             for each in found.failures:
                 self._report("warning", each.message, each.hint, title=each.title, line=each.line)

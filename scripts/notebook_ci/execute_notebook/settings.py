@@ -28,7 +28,7 @@ def _last_day(value: object) -> date | None:
 
 ON_CELL_ERROR = choice("stop", "continue")
 SHELL_ERRORS = choice("warn", "fail", "ignore")
-COMPARE = choice("off", "numbers", "strict", "lax", "ignore")
+COMPARE = choice("off", "numbers", "strict", "lax", "warn")
 KEEP = several(*normalise.NAMES)
 KINDS: Mapping[str, Kind] = {
     "cell-timeout": SECONDS,

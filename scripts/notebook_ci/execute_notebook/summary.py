@@ -4,6 +4,7 @@ import json
 
 from notebook_ci.base.errors import Failed
 from notebook_ci.base.markdown import ICONS, MOST_LISTED, count, duration, name, table, title
+from notebook_ci.base.masking import HIDDEN
 from notebook_ci.base.texts import listed
 from notebook_ci.records.execute_notebook import UNTITLED, Failure, NotebookResult, NotebooksRecord
 
@@ -40,7 +41,9 @@ def failures(record: NotebooksRecord) -> list[Failed]:
 def _failed(notebook: NotebookResult, failure: Failure) -> Failed:
     cell = f"cell {failure.cell}" if failure.cell else ""
     title, _, more = failure.title.partition(f" in {cell}") if cell else (failure.title, "", "")
-    parameters = (("parameters", json.dumps(notebook.parameters)),) if notebook.parameters else ()
+    # Secrets are hidden in the record: `secret-parameters` gives them again.
+    own = {name: value for name, value in notebook.parameters.items() if value != HIDDEN}
+    parameters = (("parameters", json.dumps(own)),) if own else ()
     return Failed(
         subject=notebook.name,
         part=cell + more,

@@ -64,9 +64,9 @@ class PytestInputs(SelectedNotebooks):
 
     pass_env: tuple[str, ...] = given(
         LINES,
-        "Variables of the step to pass on although they look like credentials: names or globs, one per line. See "
-        "execute-notebook.",
+        "More variables to pass to the tests although they look like credentials, as in execute-notebook.",
         default=(),
+        shown_default="as in execute-notebook",
         tuning=True,
         also_in=EXECUTE,
     )

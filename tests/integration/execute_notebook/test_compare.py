@@ -73,7 +73,7 @@ notebooks = "off.ipynb"
 compare = "off"
 [[execute-notebook.for]]
 notebooks = "warned.ipynb"
-compare = "ignore"
+compare = "warn"
 [execute-notebook.needs]
 "gated.ipynb" = ["changed.ipynb"]
 "equal.ipynb" = ["warned.ipynb"]
