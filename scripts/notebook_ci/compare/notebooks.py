@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from notebook_ci.base.errors import InputError
+from notebook_ci.base.masking import masked
 from notebook_ci.base.texts import quote
 from notebook_ci.base.values import ATOL, RTOL, Kind
 from notebook_ci.compare import outputs
@@ -101,7 +102,7 @@ class _Old:
     baseline: Document | None
 
     def __post_init__(self) -> None:
-        self._cells: list[dict[str, Any]] = json.loads((self.baseline or self.document).text)["cells"]
+        self._cells: list[dict[str, Any]] = masked(json.loads((self.baseline or self.document).text)["cells"])
         same = range(len(self.document.cells))
         self._indices = counterparts(self.baseline, self.document) if self.baseline else same
 

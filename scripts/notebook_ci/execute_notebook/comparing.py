@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from notebook_ci.base.files import write
+from notebook_ci.base.masking import masked
 from notebook_ci.compare import notebooks
 from notebook_ci.compare.cells import IGNORE
 from notebook_ci.compare.notebooks import Differences
@@ -24,8 +25,9 @@ def compare(execution: Execution, notebook: PreparedNotebook, keep: Iterable[str
     """
     if notebook.bound.left_out:
         return notebooks.refused("Outputs were left out: more than `max-output`.", "Raise `max-output`.")
-    # As the baseline was saved: without credentials, and without NaN in JSON.
-    cells = json.loads(saved(notebook.nb))["cells"] if execution.baseline else notebook.nb.cells
+    # As the baseline was saved: without NaN in JSON. Messages and pages show parts of outputs, of which a part of a
+    # credential would not be found.
+    cells = masked(json.loads(saved(notebook.nb))["cells"] if execution.baseline else notebook.nb.cells)
     origins = zip(notebook.origins, cells, strict=True)
     new = [cell.get("outputs", []) for origin, cell in origins if origin is not None]
     language = kernel_language(notebook.nb.metadata)

@@ -219,6 +219,7 @@ class Executor:
         if self.shared.inputs.on_secret == REDACT:
             self._report("warning", message, hint, title=title, line=line)
             return
+        self._changed = self._exempted = ()  # no copy to commit
         failure = Failure(kind="secret", title=title, message=message, cell=number, line=line, hint=hint)
         result.status = "failed"
         result.failure, *result.other_failures = [*result.failures, failure]
@@ -258,7 +259,7 @@ class Executor:
 
         def outputs(ran: PreparedNotebook) -> determinism.Outputs:
             cells = zip(ran.origins, ran.nb.cells, strict=True)
-            return {origin: cell.get("outputs", []) for origin, cell in cells if origin is not None}
+            return {origin: masked(cell.get("outputs", [])) for origin, cell in cells if origin is not None}
 
         def repeat(variables: Mapping[str, str]) -> determinism.Repetition:
             with temporary_folder(shared.folder) as folder:

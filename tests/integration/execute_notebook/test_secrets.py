@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from integration.suite import Done, Workspace, notebook, parameters
+from integration.suite import Done, Workspace, code, notebook, parameters
 from servers.shared import made_once
 
 PASSWORD, TOKEN, KEY = "p&w<x>\"y'z-1", "0a1b2c3d4e5f-of-a-job", "s3cret-of-the-data-in-s3"
@@ -28,6 +28,11 @@ NOTEBOOKS: dict[str, Any] = {
     ),
     "names.ipynb": notebook(NAMES),
     "needs.ipynb": notebook("import os\nos.environ['MY_TOKEN']"),
+    # A message about the difference shows only a part of the credential.
+    "changed.ipynb": notebook(
+        code("import os\nprint('x' * 60 + os.environ['AWS_SECRET_ACCESS_KEY'])")
+        | {"execution_count": 1, "outputs": [{"output_type": "stream", "name": "stdout", "text": ["ok\n"]}]}
+    ),
 }
 
 
@@ -39,6 +44,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory, kernel: Any) -> tuple[Workspac
 def execute_all(workspace: Workspace, kernel: Any) -> tuple[Workspace, Done]:
     for name, content in NOTEBOOKS.items():
         workspace.write(name, content)
+    workspace.write("notebook-ci.toml", "[[execute-notebook.for]]\nnotebooks = 'changed.ipynb'\ncompare = 'numbers'\n")
     variables = "password: DB_LOGIN\nother: SHORT"
     given = {"secret_parameters": variables, "parameters": "x: 2", "html": "true", "log_outputs": "true"}
     return workspace, workspace.execute(kernel, ENVIRON, **given)
@@ -47,8 +53,9 @@ def execute_all(workspace: Workspace, kernel: Any) -> tuple[Workspace, Done]:
 def test_secrets_are_written_nowhere(ran: tuple[Workspace, Done]) -> None:
     workspace, done = ran
     files = {str(path): path.read_bytes() for path in workspace.runner_temp.rglob("*") if path.is_file()}
-    assert len([name for name in files if name.endswith(".html")]) == len(NOTEBOOKS)
-    secrets = [PASSWORD, TOKEN, KEY, FORMAT, base64.b64encode(KEY.encode() * 4).decode()[:24]]
+    assert len([name for name in files if name.endswith(".html")]) == len(NOTEBOOKS) + 1, "with the changes"
+    assert done.notebooks["changed.ipynb"]["failure"]["kind"] == "changed-output"
+    secrets = [PASSWORD, TOKEN, KEY, KEY[:16], FORMAT, base64.b64encode(KEY.encode() * 4).decode()[:24]]
     for text in (*files.values(), done.log.encode(), done.summary.encode()):
         for secret in secrets:
             assert secret.encode() not in text
