@@ -231,3 +231,12 @@ def test_an_svg_is_compared_without_invented_names(tolerance: Tolerance) -> None
 def test_what_differs_in_an_svg(before: str, after: str) -> None:
     old = SVG_OF.format("aa", "2.5", "2026")
     assert differences(old, old.replace(before, after, 1), EXACT, "image/svg+xml") != []
+
+
+def test_strictly_the_low_byte_of_16_bits_counts() -> None:
+    old, new = (written(Image.new("I;16", (8, 8), value)) for value in (1000, 1001))
+    assert list(images.differences("image/png", old, new, exact=True)) == [
+        "`image/png`, with 16 bits per color, changed"
+    ]
+    assert not list(images.differences("image/png", old, old, exact=True))
+    assert not list(images.differences("image/png", old, new, exact=False))
