@@ -65,7 +65,7 @@ def test_steps_run_the_launcher_by_exec_with_inputs_in_the_environment(command: 
         assert step["run"].startswith(f'exec bash "$GITHUB_ACTION_PATH{up}/scripts/launch.sh" ')
     first = "before" if command is PIPELINE else "run"
     assert f" {command.name}" in steps[first]["run"]
-    status = {"NOTEBOOK_CI_JOB_STATUS": "${{ job.status }}"} if command.name == "log-run" else {}
+    status = {"NOTEBOOK_CI_JOB_STATUS": "${{ job.status }}"} if command.name in {"log-run", "report-run"} else {}
     assert steps[first]["env"] == {"INPUTS": "${{ toJSON(inputs) }}"} | status
 
 

@@ -1,5 +1,6 @@
 """Links from a summary to GitHub: to what is really there, and to nothing else."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -51,6 +52,12 @@ def test_a_file_is_linked_if_it_is_that_of_the_commit(study: Workspace) -> None:
     assert links.line("x", "changed.ipynb", 3) == "x"
     assert re.fullmatch(r"\[x\]\(https://github\.com/[\w/.%-]+\?plain=1#L3\)", links.line("x", hostile, 3))
     assert links.run == "https://github.com/acme/penguins/actions/runs/7/attempts/2"
+
+
+def test_what_is_no_file_any_more_is_not_linked(study: Workspace) -> None:
+    (study.cwd / "a.ipynb").unlink()
+    os.mkfifo(study.cwd / "a.ipynb")
+    assert "a.ipynb" not in find(["a.ipynb"], study).files
 
 
 def test_a_repository_that_a_notebook_changed_starts_no_program(study: Workspace) -> None:

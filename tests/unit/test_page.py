@@ -2,16 +2,19 @@
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from notebook_ci.base.errors import InputError, Problem
+from notebook_ci.base.markdown import duration
 from notebook_ci.records.execute_notebook import ExecuteRecord, Failure, NotebookResult
 from notebook_ci.records.record import Record
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.records.test_notebook import CaseResult, PytestRecord
+from notebook_ci.report.summary import UNRECORDED
 from notebook_ci.report_run import executed, pieces, view
 from notebook_ci.report_run.pieces import Piece
 from notebook_ci.report_run.timeline import WIDTH, Timeline
@@ -56,12 +59,17 @@ def test_what_has_no_cell_and_no_notebook_is_told_too() -> None:
     ]
 
 
+def test_a_step_without_a_record_is_not_forgotten() -> None:
+    found = view.make([SetupEnvRecord(stage="setup-env")], [], {}, is_incomplete=True)
+    assert (found.status, found.headline) == ("error", f"{UNRECORDED}")
+
+
 def test_an_allowed_failure_is_no_trouble() -> None:
     found = of(ExecuteRecord(stage="execute-notebook", notebooks=[failed(status="allowed")]))
     assert (found.status, found.headline, found.troubles) == ("passed", "1 stage passed", [])
 
 
-@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", ""])
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "http:[", ""])
 def test_no_link_leads_anywhere_but_to_the_web(url: str) -> None:
     source = GITHUB | {"url": url, "run_url": url}
     found = of(ExecuteRecord(stage="execute-notebook", status="failed", source=source, notebooks=[failed()]))
@@ -95,6 +103,12 @@ def test_bars_stand_where_things_ran() -> None:
     assert [(bar.start, bar.width) for bar in timeline.of_stage(two)] == [(WIDTH / 2, WIDTH / 2)]
     result = failed(started="2026-11-30T08:00:06+00:00", duration=4.0, cell_seconds={"1": 1.0, "2": 2.0})
     assert [(bar.start, bar.width) for bar in timeline.of_notebook(result)] == [(600, 400), (700, 100), (800, 200)]
+
+
+@pytest.mark.parametrize("seconds", [math.nan, math.inf])
+def test_a_duration_that_is_none_is_shown_so(seconds: float) -> None:
+    assert duration(seconds) == "?"
+    assert view.make([SetupEnvRecord(stage="setup-env", started="2026-11-30T08:00:00Z", duration=seconds)], [], {})
 
 
 @pytest.mark.parametrize("started", ["", "yesterday", "9999-99-99", "0001-01-01T00:00:00"])
@@ -142,6 +156,8 @@ def test_cells_are_counted_without_the_injected_one(tmp_path: Path) -> None:
         ("link.ipynb", "`link.ipynb` is not in the run directory."),
         ("gone.ipynb", "`gone.ipynb` does not exist."),
         ("folder", "`folder` is a folder."),
+        ("circle.ipynb", "`circle.ipynb` is not the path of a file."),
+        ("a\0b", "`a\\x00b` is not the path of a file."),
         ("torn.ipynb", "`torn.ipynb` is not a notebook: "),
         ("deep.ipynb", "`deep.ipynb` is not a notebook: "),
         ("huge.ipynb", "`huge.ipynb` is larger than 50.0 MB."),
@@ -152,6 +168,7 @@ def test_a_notebook_that_cannot_be_shown_says_why(tmp_path: Path, output: str, m
     (run / "folder").mkdir(parents=True)
     (tmp_path / "secret.ipynb").write_text("{}", encoding="utf-8")
     (run / "link.ipynb").symlink_to(tmp_path / "secret.ipynb")
+    (run / "circle.ipynb").symlink_to(run / "circle.ipynb")
     (run / "torn.ipynb").write_text('{"cells": [', encoding="utf-8")
     (run / "deep.ipynb").write_text("[" * 100_000, encoding="utf-8")
     with (run / "huge.ipynb").open("wb") as file:

@@ -1,5 +1,6 @@
 """Markdown for GitHub pages that is also readable on a terminal, safe for any text in names and messages."""
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 
@@ -23,6 +24,8 @@ def count(number: int, noun: str) -> str:
 
 def duration(seconds: float) -> str:
     """`4.2 s`, `3 min 12 s`."""
+    if not math.isfinite(seconds):  # in a record that somebody else wrote
+        return "?"
     minutes, remaining = divmod(round(seconds), MINUTE)
     return f"{minutes} min {remaining} s" if minutes else f"{seconds:.1f} s"
 

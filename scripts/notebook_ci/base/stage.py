@@ -206,7 +206,6 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             shown = as_written(record)
         console.annotate(record.problems)
         try:
-            console.answer(shown)
             records, detailed = self.in_summary(shown, RunDirectory(files.root))
             console.summarize(summarize(records, workspace, detailed))
             console.set_outputs({"status": record.status, "record": saved, **record.outputs})
@@ -215,6 +214,7 @@ class Stage(Command[Model], Generic[Model, StagePlan, StageRecord]):
             failure = unwritable("The step's outputs and summary cannot be written", file, error)
             console.error(failure)
             exit_code = worst([exit_code, failure.exit_code])
+        console.answer(shown)
         return exit_code
 
 

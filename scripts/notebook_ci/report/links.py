@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from notebook_ci.base import git, systems
+from notebook_ci.base.errors import InputError
+from notebook_ci.base.files import read_bytes
 from notebook_ci.base.markdown import link
 from notebook_ci.base.workspace import Workspace
 
@@ -50,8 +52,8 @@ def _committed(files: list[str], commit: str, workspace: Workspace) -> list[str]
 
 def _blob(workspace: Workspace, path: str, digits: int) -> str:
     """Return the name that git has for the content of a file: a hash, as long as those of the repository."""
-    with contextlib.suppress(OSError):
-        content = (workspace.cwd / path).read_bytes()
+    with contextlib.suppress(InputError):
+        content = read_bytes(workspace.cwd / path, path)
         kind = hashlib.sha1 if digits == len(hashlib.sha1(usedforsecurity=False).hexdigest()) else hashlib.sha256
         return kind(b"blob %d\0%b" % (len(content), content), usedforsecurity=False).hexdigest()
     return ""

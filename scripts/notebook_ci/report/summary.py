@@ -22,6 +22,7 @@ from notebook_ci.stages import ALL_STAGES
 
 Part = TypeVar("Part", str, list[str], list[Failed])
 SIGNIFICANT_DIGITS = 6
+UNRECORDED = "a step of this job failed or was cancelled, and left no record. See its log"
 BAD_JOB = {"failure", "cancelled", "failed", "canceled"}  # on GitHub, on Azure Pipelines
 MOST_LINES = 30  # of a traceback that is not folded
 MARKS = {"passed": "✓", "failed": "✗", "error": "✗", "skipped": "-"}  # on a terminal
@@ -97,10 +98,8 @@ def _headline(records: Sequence[Record], detailed: Sequence[Record], links: Link
         stage = "" if first.subject and len(records) > 1 else f"{_named(record)} "
         where = f"{_where(first, links)}: " if first.subject else ""
         return f"### {ICONS[record.status]} {stage}failed: {where}{title(first.why)}{more}, after {took}"
-    if len(records) > len(detailed) and detailed[-1].source.get("job_status", "").lower() in BAD_JOB:
-        return (
-            f"### {ICONS['error']} failed: a step of this job failed or was cancelled, and left no record. See its log"
-        )
+    if len(records) > len(detailed) and is_job_bad(detailed[-1]):
+        return f"### {ICONS['error']} failed: {UNRECORDED}"
     passed = [record for record in records if record.status == "passed"]
     if not passed:
         why = f": {_note(records[0])}" if len(records) == 1 and records[0].problems else ""
@@ -112,6 +111,11 @@ def _headline(records: Sequence[Record], detailed: Sequence[Record], links: Link
     number = sum(problem.severity == "warning" for record in records for problem in record.problems)
     warned = f", {count(number, 'warning')}" if number else ""
     return f"### {ICONS['passed']} {count(len(passed), 'stage')} passed{skipped}{warned} in {took}"
+
+
+def is_job_bad(record: Record) -> bool:
+    """Whether a step before that of the record failed or was cancelled."""
+    return record.source.get("job_status", "").lower() in BAD_JOB
 
 
 def _where(failed: Failed, links: Links, line: str = "") -> str:

@@ -42,7 +42,10 @@ class Renderer:
         if cell.source:
             yield Piece(f'<pre class="source" tabindex="0"><code>{escape(cell.source)}</code></pre>')
         for output in cell.outputs:
-            yield _piece(self._output(output, title))
+            try:
+                yield _piece(self._output(output, title))
+            except RecursionError:
+                yield Piece('<p class="notice">[Not shown: an output is nested too deeply.]</p>')
         yield Piece("</section>\n")
 
     def _of_markdown(self, cell: ExecutedCell) -> str:

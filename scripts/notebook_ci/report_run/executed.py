@@ -8,7 +8,7 @@ from typing import Any
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_bytes
-from notebook_ci.base.texts import size
+from notebook_ci.base.texts import quote, size
 
 MOST_BYTES = 50_000_000  # a larger notebook would take minutes
 
@@ -24,7 +24,10 @@ class ExecutedCell:
 
 def read(run_directory: Path, output: str) -> list[ExecutedCell]:
     """Return the cells of an executed notebook in the run directory. Raises InputError."""
-    path = (run_directory / output).resolve()
+    try:
+        path = (run_directory / output).resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # a null character, links in a circle
+        raise InputError(f"{quote(output)} is not the path of a file.") from error
     if not path.is_relative_to(run_directory.resolve()):
         raise InputError(f"`{output}` is not in the run directory.")
     content = read_bytes(path, output, most=MOST_BYTES + 1)

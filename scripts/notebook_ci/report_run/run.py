@@ -13,6 +13,7 @@ from notebook_ci.records.record import Record
 from notebook_ci.records.report_run import ReportRunRecord
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.records.shards import joined
+from notebook_ci.report.summary import is_job_bad
 from notebook_ci.report_run import executed, view
 from notebook_ci.report_run.cells import Renderer
 from notebook_ci.report_run.executed import ExecutedCell
@@ -35,7 +36,7 @@ def run(inputs: ReportInputs, planned: ReportPlan, context: Context, record: Rep
     base = _records(RunDirectory(planned.base)) if planned.base else []
     sources = {element: {each.number: each.source for each in read if each.number} for element, read in cells.items()}
     texts, record.left_out = fitted(pieces, inputs.max_size)
-    page = masked(render(view.make(records, base, sources), texts))
+    page = masked(render(view.make(records, base, sources, is_incomplete=is_job_bad(record)), texts))
     # A name of its own in the workflow run: an artifact that is not an archive has the name of its file.
     name = "-".join(["report", *filter(None, [*context.directory.split("/"), inputs.slug])]) + ".html"
     context.files.write_text(name, page)

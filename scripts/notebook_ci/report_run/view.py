@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from notebook_ci.base.errors import Failed
 from notebook_ci.base.markdown import count, duration
 from notebook_ci.records.execute_notebook import NotebookResult, NotebooksRecord
 from notebook_ci.records.record import Record, Status
 from notebook_ci.records.setup_env import SetupEnvRecord
-from notebook_ci.report.summary import failures, result
+from notebook_ci.report.summary import UNRECORDED, failures, result
 from notebook_ci.report_run.timeline import Bar, Timeline
 
 Value = float | str
@@ -75,8 +75,11 @@ def results(records: Iterable[Record]) -> dict[str, tuple[Record, NotebookResult
     return {f"n{number}": each for number, each in enumerate(found, 1)}
 
 
-def make(shown: list[Record], base: list[Record], sources: Sources) -> View:
-    """Return what the page shows of some records. `base` are those of the run to compare with."""
+def make(shown: list[Record], base: list[Record], sources: Sources, *, is_incomplete: bool = False) -> View:
+    """Return what the page shows of some records. `base` are those of the run to compare with.
+
+    `is_incomplete`: a step of the job failed or was cancelled, perhaps without a record.
+    """
     timeline = Timeline(shown)
     notebooks = [
         ShownNotebook(
@@ -89,8 +92,8 @@ def make(shown: list[Record], base: list[Record], sources: Sources) -> View:
     ]
     troubles = list(_troubles(shown, notebooks, sources))
     return View(
-        status=_status(shown),
-        headline=_headline(troubles, shown),
+        status="error" if is_incomplete and not troubles else _status(shown),
+        headline=UNRECORDED if is_incomplete and not troubles else _headline(troubles, shown),
         took=duration(timeline.took),
         facts=list(_facts(shown[0])),
         troubles=troubles,
@@ -181,4 +184,4 @@ def _link(source: Mapping[str, str], path: str, line: int | None = None) -> str:
 
 
 def is_web(url: str) -> bool:
-    return urlsplit(url).scheme in {"http", "https"}
+    return url.startswith(("http://", "https://"))
