@@ -41,7 +41,7 @@ def results(result: Result, caller: str) -> dict[str, str]:
     return {name: job.result for name, legs in result.jobs.items() for job in legs if job.name.startswith(f"{caller}/")}
 
 
-def tests_per_shard(result: Result) -> dict[str, str]:
+def per_shard_tests(result: Result) -> dict[str, str]:
     """Return how many tests each shard ran."""
     legs = result.legs("Notebooks/shards")
     return {job.matrix["shard"]: job.step("Run the notebooks").outputs.get("tests", "") for job in legs}
@@ -123,7 +123,7 @@ def test_notebooks_on_several_runners(team: Consumer, kernel: Path, server: Mlfl
         assert server.run(collect.step("log").outputs["run-id"]).info["status"] == "FINISHED"
         artifact = result.artifact("notebook-ci" if project == "Notebooks" else "notebook-ci-other")
         assert len(list(artifact.rglob("*.ipynb"))) == number
-    assert tests_per_shard(result) == {"1": "1", "2": ""}
+    assert per_shard_tests(result) == {"1": "1", "2": ""}
 
     team.git("checkout", "--quiet", "-b", "change")
     team.write("notebooks/b.ipynb", notebook("print(2)"))
@@ -138,7 +138,7 @@ def test_notebooks_on_several_runners(team: Consumer, kernel: Path, server: Mlfl
     ], result
     shards = {job.matrix["shard"]: job.result for job in result.legs("Notebooks/shards")}
     assert shards == {"1": "success", "2": "failure"}, result
-    assert tests_per_shard(result) == {"1": "1", "2": ""}
+    assert per_shard_tests(result) == {"1": "1", "2": ""}
     collect = result.job("Notebooks/collect")
     assert collect.result == "failure"
     assert [collect.step("collect").outputs[name] for name in ("executed", "failed")] == ["2", "1"]

@@ -132,7 +132,7 @@ def test_it_says_what_it_is_and_installs_nothing_for_that(command: Path, tmp_pat
     assert (version.returncode, version.stdout, version.stderr) == (0, f"notebook-ci {VERSION}\n", "")
     assert usage.returncode == stage.returncode == 0, usage.stderr + stage.stderr
     assert usage.stdout.startswith(
-        "usage: notebook-ci STAGE [--help] [--plan] [inputs]\n       notebook-ci migrate-suite FILE...\n"
+        "usage: notebook-ci STAGE [--help] [--plan | --json] [inputs]\n       notebook-ci explain [RUN] [--json]\n"
     )
     assert all(f"\n  {name} " in usage.stdout for name in ("pipeline", *ALL_STAGES))
     assert stage.stdout.startswith("usage: notebook-ci setup-env ")

@@ -84,7 +84,7 @@ def test_a_warning_names_cells_and_kinds(ran: tuple[Workspace, Done]) -> None:
     assert f"cell 2 ({value}), cell 3 ({value}), cell 4 (GitHub token)" in message
     assert found["tells.ipynb"].properties["title"] == "Secret in cell 2"
     assert "cell 3 (value of `password`)" in found["gets.ipynb"].message
-    assert found.keys() == {"tells.ipynb", "gets.ipynb"}
+    assert found.keys() == {"tells.ipynb", "gets.ipynb", "changed.ipynb"}
     assert done.notebooks["tells.ipynb"]["status"] == "passed"
 
 

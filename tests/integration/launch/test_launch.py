@@ -102,7 +102,7 @@ def test_it_tells_how_it_is_called(first: Checkout, arguments: list[str], code: 
     told, other = (done.err, done.out) if code else (done.out, done.err)
     assert (done.code, other) == (code, "")
     lines = told.splitlines()
-    assert lines[0] == "usage: launch.sh STAGE [--help] [--plan] [inputs]"
+    assert lines[0] == "usage: launch.sh STAGE [--help] [--plan | --json] [inputs]"
     named = [line.split()[0] for line in lines[lines.index("Stages:") + 1 :] if line.startswith("  ")]
     assert named == ["pipeline", *ALL_STAGES]
     assert re.search(r"^  execute-notebook +Execute Jupyter notebooks with parameters", told, re.MULTILINE)
