@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -229,12 +230,15 @@ def test_an_image_of_a_release(
     consumer.git("tag", "v1.2")
     payload = {"action": "published", "release": {"tag_name": "v1.2"}}
     secrets = {"REGISTRY_PASSWORD": PASSWORD}
-    result = consumer.run("release", payload=payload, timeout=SECONDS, env=docker.environ, secrets=secrets)
-    good, bad = result.job("good/image"), result.job("bad/image")
-    assert (good.result, bad.result) == ("success", "failure"), result
+    given: dict[str, Any] = {"payload": payload, "timeout": SECONDS, "env": docker.environ, "secrets": secrets}
+    # One after the other: at once, on a busy machine, act called the good job failed though all its stages had passed.
+    results = [consumer.run("release", workflow=f"{name}.yml", **given) for name in ("good", "bad")]
+    good, bad = results[0].job("good/image"), results[1].job("bad/image")
+    assert good.result == "success", good.log
+    assert bad.result == "failure"
     pushed = good.step("image").outputs
     assert pushed["image"] == f"{login_registry.host}/acme/study:v1.2"
     assert pushed["digest"].startswith("sha256:")
     assert [bad.step(name).outcome for name in ("Log in to the registry", "image")] == ["skipped", "skipped"]
     assert "no such penguin" in bad.summary
-    assert PASSWORD not in result.log
+    assert not [result for result in results if PASSWORD in result.log]
