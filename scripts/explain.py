@@ -36,7 +36,8 @@ class Explain(Command[StageInputs]):
         workspace = Workspace(Path.cwd(), environ)
         run = workspace.cwd / given if given else _newest(workspace)
         records = [*joined(_records(run)).values(), *_unfinished(run)]
-        found = [_explained(each, record, records) for record in records for each in _failures(record)]
+        failed = [record for record in records if record.has_failed]
+        found = [_explained(each, record, records) for record in failed for each in failures(record)]
         if shown.document:
             shown.answer({"run": run, "status": "failed" if found else "passed", "failures": found})
             return 0
@@ -70,10 +71,6 @@ def _unfinished(run: Path) -> Iterator[Record]:
             message = f"{quote(folder.name)} left no record: it was killed, or it still runs."
             problem = Problem(severity="error", message=message, hint="See its log.")
             yield OF_STAGE[stage](stage=stage, status="error", problems=[problem])
-
-
-def _failures(record: Record) -> list[Failed]:
-    return failures(record) if record.status in {"failed", "error"} else []
 
 
 def _explained(failed: Failed, record: Record, records: Sequence[Record]) -> dict[str, Any]:

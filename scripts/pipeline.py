@@ -50,7 +50,7 @@ FROM_STAGES = {
     "digest": "build-image",
     "run-id": "log-run",
     "run-url": "log-run",
-    "page": "report-run",
+    "report": "report-run",
 }
 OUTPUTS = {
     "status": COMMON_OUTPUTS["status"],

@@ -159,7 +159,7 @@ def test_what_is_no_baseline_is_refused(study: Study, name: str, content: str, f
 
 
 @pytest.mark.parametrize("by_record", [False, True])
-def test_a_baseline_does_not_lead_out_of_its_folder(study: Study, by_record: bool) -> None:  # noqa: FBT001
+def test_a_baseline_does_not_lead_out_of_its_folder(study: Study, by_record: bool) -> None:  # noqa: FBT001 - a parameter of the test
     study.write("c.ipynb", notebook(cell("a = 1", "1")))
     if by_record:
         study.record("execute-notebook", "", "2026", {"a.ipynb": "../c.ipynb"})

@@ -31,8 +31,8 @@ def failed(**fields: Any) -> NotebookResult:
     return dataclasses.replace(result, **fields)
 
 
-def of(*records: Record, base: list[Record] | None = None, code: str = "import x\nframe['price']\n") -> view.View:
-    return view.make(list(records), base or [], {"n1": {2: code}})
+def of(*records: Record, baseline: list[Record] | None = None, code: str = "import x\nframe['price']\n") -> view.View:
+    return view.make(list(records), baseline or [], {"n1": {2: code}})
 
 
 def test_a_failure_is_told_in_the_users_words_with_its_line_and_link() -> None:
@@ -78,19 +78,19 @@ def test_no_link_leads_anywhere_but_to_the_web(url: str) -> None:
     assert not found.notebooks[0].link
 
 
-def test_metrics_and_packages_are_compared_with_those_of_the_base_run() -> None:
+def test_metrics_and_packages_are_compared_with_those_of_the_baseline() -> None:
     def run(accuracy: float, **packages: str) -> list[Record]:
         return [
             SetupEnvRecord(stage="setup-env", packages=packages),
             ExecuteRecord(stage="execute-notebook", metrics={"accuracy": accuracy, "rows": 3.0}),
         ]
 
-    found = of(*run(0.75, numpy="2.0", scipy="1"), base=run(0.5, numpy="1.26", pandas="2"))
-    assert [(each.name, each.value, each.base, each.delta, each.has_changed) for each in found.metrics] == [
+    found = of(*run(0.75, numpy="2.0", scipy="1"), baseline=run(0.5, numpy="1.26", pandas="2"))
+    assert [(each.name, each.value, each.baseline, each.delta, each.has_changed) for each in found.metrics] == [
         ("accuracy", "0.75", "0.5", "+0.25", True),
         ("rows", "3", "3", "", False),
     ]
-    assert {each.name: (each.value, each.base) for each in found.packages} == {
+    assert {each.name: (each.value, each.baseline) for each in found.packages} == {
         "numpy": ("2.0", "1.26"), "scipy": ("1", ""), "pandas": ("", "2"),
     }  # fmt: skip
 

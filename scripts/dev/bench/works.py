@@ -256,7 +256,7 @@ WORKS = [
     ),
     Work(
         name="compare",
-        title="outputs of 100 notebooks with a table and a plot, compared with others",
+        title="comparing the outputs of 100 notebooks, each with a table and a plot",
         notebooks=notebooks.importing(100),
         contenders=[COMPARE],
         promises=[],  # the page has only what a whole run has measured; the aim is 10 s

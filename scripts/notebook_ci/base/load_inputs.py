@@ -35,7 +35,7 @@ EXAMPLES = {
     "test-notebook": "--tests tests --test-timeout 60 --coverage",
     "build-image": "--image ghcr.io/team/penguins --tags latest --push",
     "log-run": "--run-dir .notebook-ci/runs/demo --tracking-uri http://localhost:5000 --experiment penguins",
-    "report-run": "--run-dir .notebook-ci/runs/demo --base .notebook-ci/runs/main",
+    "report-run": "--run-dir .notebook-ci/runs/demo --baseline .notebook-ci/runs/main",
     "collect-runs": "--runs artifacts",
     "plan-notebooks": "--notebooks 'reports/*.ipynb' --shards 8 --base main",
     "compare-environments": "--base requirements.txt --head requirements.new.txt",

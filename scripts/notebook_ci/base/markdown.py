@@ -15,6 +15,7 @@ _ADDRESS = re.compile(r"https?://[\w.:-]+(?:[/?#][\w.~:/?#%&=+,;-]*)?", re.ASCII
 
 # By the status of a record, or of a notebook.
 ICONS = {"passed": "✅", "failed": "❌", "error": "🛑", "skipped": "⏭️", "allowed": "⚠️"}
+MARKS = {"passed": "✓", "failed": "✗", "error": "✗", "skipped": "-", "allowed": "!"}  # the same as plain text
 
 
 def count(number: int, noun: str) -> str:

@@ -72,7 +72,7 @@ def failures(shard: Shard, records: Mapping[str, Record]) -> Iterator[NotebookCi
     executed = next((record for record in records.values() if isinstance(record, ExecuteRecord)), None)
     for record in records.values():
         is_explained = record is executed and record.status == "failed" and executed.failed
-        if record.status in {"failed", "error"} and not is_explained:
+        if record.has_failed and not is_explained:
             reason = record.errors[-1].message if record.errors else "No reason was recorded."
             kind = CheckFailed if record.status == "failed" else SurroundingsError
             yield kind(f"{who}: {record.stage} failed. {reason}", hint="The job of this shard shows more.")

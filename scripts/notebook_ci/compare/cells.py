@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
-from notebook_ci.notebooks.document import Cell, Document
+from notebook_ci.notebooks.document import INJECTED, Cell, Document
 from notebook_ci.notebooks.imports import SKIPPED
 
 # The second of each, and the comments, are nbval's.
@@ -14,7 +14,6 @@ CHECKED = frozenset({"compare-output", "nbval-check-output"})
 IGNORE = "compare-ignore"
 IGNORED = frozenset({IGNORE, "nbval-ignore-output"})
 _COMMENT = re.compile(r"^[ \t]*#[ \t]*NBVAL_(CHECK|IGNORE)_OUTPUT[ \t]*$", re.MULTILINE)
-INJECTED = "injected-parameters"  # papermill's tag of the cell that it adds
 HOW_TO_STORE = "run the notebook in Jupyter, save it with its outputs, and commit it"
 
 

@@ -70,7 +70,7 @@ class Pages:
         if self._cleaner.shows_nothing(data.get("text/html", "")):
             data.pop("text/html", None)
         if data.keys().isdisjoint(SHOWN):
-            data["text/plain"] = f"[Not shown: this page runs no scripts, which this output needs ({types}).]"
+            data["text/plain"] = self._cleaner.NOT_SHOWN.format(types=types)
 
 
 def render(nb: nbformat.NotebookNode, page: Path) -> None:

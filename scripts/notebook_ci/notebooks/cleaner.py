@@ -25,6 +25,8 @@ _TAG = re.compile(
 class Cleaner:
     """Cleans texts. `attributes` are those that every element may have."""
 
+    NOT_SHOWN = "[Not shown: this page runs no scripts, which this output needs ({types}).]"
+
     def __init__(self, attributes: Iterable[str]) -> None:
         self._cleaner = nh3.Cleaner(
             clean_content_tags={"script", "style", "svg", "template", "title"},

@@ -19,6 +19,7 @@ from notebook_ci.notebooks import positions, text_notebooks
 from notebook_ci.notebooks.positions import CellPosition
 from notebook_ci.notebooks.text_notebooks import Converted
 
+INJECTED = "injected-parameters"  # papermill's tag of the cell that it adds
 _SUPPORTED_FORMAT = 4
 _RESTORE = "Restore it from git, or open and save it in Jupyter again."
 _MOST_REASON = 300

@@ -63,6 +63,10 @@ class Record:
         return {}
 
     @property
+    def has_failed(self) -> bool:
+        return self.status in {"failed", "error"}
+
+    @property
     def errors(self) -> list[Problem]:
         return [problem for problem in self.problems if problem.severity == "error"]
 

@@ -7,11 +7,11 @@ from notebook_ci.records.record import Record
 
 @dataclass(kw_only=True)
 class ReportRunRecord(Record):
-    page: str = ""  # path of the page, an HTML file in the run directory
+    report: str = ""  # path of the page, an HTML file in the run directory
     bytes: int = 0  # size of the page
     notebooks: int = 0  # number of executed notebooks that it shows
     left_out: int = 0  # number of outputs that it does not show, because of `max-size`
 
     @property
     def headline(self) -> dict[str, str]:
-        return {"page": self.page}
+        return {"report": self.report}

@@ -11,7 +11,7 @@ from typing import TypeVar
 from notebook_ci.base import markdown
 from notebook_ci.base.console import Summary
 from notebook_ci.base.errors import Failed, Problem
-from notebook_ci.base.markdown import ICONS, count, duration, folded, inline, table, title, unbroken
+from notebook_ci.base.markdown import ICONS, MARKS, count, duration, folded, inline, table, title, unbroken
 from notebook_ci.base.texts import printable
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.execute_notebook import NotebooksRecord
@@ -25,7 +25,6 @@ SIGNIFICANT_DIGITS = 6
 UNRECORDED = "a step of this job failed or was cancelled, and left no record. See its log"
 BAD_JOB = {"failure", "cancelled", "failed", "canceled"}  # on GitHub, on Azure Pipelines
 MOST_LINES = 30  # of a traceback that is not folded
-MARKS = {"passed": "✓", "failed": "✗", "error": "✗", "skipped": "-"}  # on a terminal
 # Outputs that are digests -> what they identify.
 DIGESTS = {"env-digest": "environment", "data-digest": "data", "image-id": "image", "digest": "image in its registry"}
 
@@ -58,8 +57,8 @@ def render(
 ) -> str:
     detailed = records if detailed is None else detailed
     shown = [record for record in detailed if record.status != "skipped"]
-    failed = [(record, each) for record in shown if _has_failed(record) for each in failures(record)]
-    is_only = sum(len(failures(record)) for record in records if _has_failed(record)) == 1
+    failed = [(record, each) for record in shown if record.has_failed for each in failures(record)]
+    is_only = sum(len(failures(record)) for record in records if record.has_failed) == 1
     parts = [
         _headline(records, detailed, links),
         *(_failure(record, each, links, is_only=is_only) for record, each in failed[: markdown.MOST_LISTED]),
@@ -91,7 +90,7 @@ def _of_problem(error: Problem) -> Failed:
 
 def _headline(records: Sequence[Record], detailed: Sequence[Record], links: Links) -> str:
     took = duration(sum(record.duration for record in records))
-    bad = sorted(filter(_has_failed, records), key=lambda record: record.status != "error")
+    bad = sorted((record for record in records if record.has_failed), key=lambda record: record.status != "error")
     if bad:
         (record, first), *others = [(record, each) for record in bad for each in failures(record)]
         more = f" (and {count(len(others), 'more failure')})" if others else ""
@@ -155,14 +154,10 @@ def _location(problem: Problem, links: Links) -> str:
     return links.line(f"{markdown.name(problem.file)}{line}", problem.file, problem.line) if problem.file else ""
 
 
-def _has_failed(record: Record) -> bool:
-    return record.status in {"error", "failed"}
-
-
 def _row(record: Record) -> list[str]:
     result = f"{ICONS[record.status]} {record.status}"
     took = "" if record.status == "skipped" else duration(record.duration)
-    note = count(len(failures(record)), "failure") if _has_failed(record) else _note(record)
+    note = count(len(failures(record)), "failure") if record.has_failed else _note(record)
     return [_named(record), unbroken(result), unbroken(took), note]
 
 
@@ -254,7 +249,7 @@ def _for_terminal(records: Sequence[Record], detailed: Sequence[Record]) -> str:
         lines += [f"  {name}  {_metric(value)}" for name, value in record.metrics.items()]
     # A stage alone has just shown its problems, except those of notebooks, which failed before others ran.
     repeated = [record for record in detailed if len(records) > 1 or isinstance(record, NotebooksRecord)]
-    failed = [(record, each) for record in repeated if _has_failed(record) for each in failures(record)]
+    failed = [(record, each) for record in repeated if record.has_failed for each in failures(record)]
     for record, each in failed[: markdown.MOST_LISTED]:
         lines += ["", *_compact(record, each)]
     lines += ["", markdown.rest(len(failed) - markdown.MOST_LISTED)] if len(failed) > markdown.MOST_LISTED else []

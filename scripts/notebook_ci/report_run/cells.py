@@ -94,7 +94,7 @@ class Renderer:
         if any(isinstance(value, dict | list) for value in data.values()):
             return _pre(json.dumps(dict(data), ensure_ascii=False, indent=1, default=str), "output")
         types = ", ".join(data) or "nothing"
-        return _pre(f"[Not shown: this page runs no scripts, which this output needs ({types}).]", "output")
+        return _pre(self._cleaner.NOT_SHOWN.format(types=types), "output")
 
 
 def plain(content: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from notebook_ci.base.errors import InputError
 from notebook_ci.base.files import read_bytes
 from notebook_ci.base.texts import quote, size
+from notebook_ci.notebooks.document import INJECTED
 
 MOST_BYTES = 50_000_000  # a larger notebook would take minutes
 
@@ -44,7 +45,7 @@ def _numbered(cells: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int | None, 
     number = 0
     for cell in cells:
         tags = mapping(cell.get("metadata")).get("tags")
-        is_injected = isinstance(tags, list) and "injected-parameters" in tags  # by papermill's rule
+        is_injected = isinstance(tags, list) and INJECTED in tags
         number += not is_injected
         yield None if is_injected else number, cell
 

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from notebook_ci.base.inputs import StageInputs, given
 from notebook_ci.base.values import PATH, SIZE
 
-OUTPUTS = {"page": "The page: an HTML file in the run directory."}
+OUTPUTS = {"report": "Path of the report, an HTML page about the run."}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportInputs(StageInputs):
     """Write one HTML page about the run: what failed, when what ran, all notebooks, metrics, data, environment."""
 
-    base: str = given(
+    baseline: str = given(
         PATH,
-        "Run directory of an earlier run, for example of the main branch: the page shows how metrics and packages "
+        "Run directory of an earlier run, for example of the main branch: the report shows how metrics and packages "
         "differ from it.",
         default="",
         shown_default="none",

@@ -12,15 +12,15 @@ from notebook_ci.report_run.model import ReportInputs
 
 @dataclass(frozen=True, kw_only=True)
 class ReportPlan(Plan):
-    base: Path | None  # run directory of the base run
+    baseline: Path | None  # run directory of an earlier run
 
     def lines(self) -> Iterator[str]:
-        yield f"write a page about the run{f', compared with {self.base}' if self.base else ''}"
+        yield f"write a page about the run{f', compared with {self.baseline}' if self.baseline else ''}"
 
 
 def make(inputs: ReportInputs, workspace: Workspace) -> ReportPlan:
-    """Raise InputError if the run directory of the base run does not exist."""
-    base = workspace.cwd / inputs.base if inputs.base else None
-    if base and not base.is_dir():
-        raise InputError(f"`base` is `{inputs.base}`, which is not a folder.", hint="Name a run directory.")
-    return ReportPlan(base=base)
+    """Raise InputError if the run directory of the earlier run does not exist."""
+    baseline = workspace.cwd / inputs.baseline if inputs.baseline else None
+    if baseline and not baseline.is_dir():
+        raise InputError(f"`baseline` is `{inputs.baseline}`, which is not a folder.", hint="Name a run directory.")
+    return ReportPlan(baseline=baseline)

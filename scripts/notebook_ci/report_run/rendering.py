@@ -8,10 +8,9 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from notebook_ci.base.markdown import duration
+from notebook_ci.base.markdown import MARKS, duration
 from notebook_ci.report_run.view import View
 
-MARKS = {"passed": "✓", "failed": "✗", "error": "✗", "skipped": "–", "allowed": "!"}  # noqa: RUF001 - a dash
 MOST_TROUBLES = 50
 _FOLDER = Path(__file__).with_name("page")
 

@@ -33,15 +33,15 @@ def run(inputs: ReportInputs, planned: ReportPlan, context: Context, record: Rep
     cells = {element: _cells(context, result) for element, (_, result) in found.items()}
     renderer = Renderer()
     pieces = {element: list(_pieces(renderer, element, found[element][1], cells[element])) for element in found}
-    base = _records(RunDirectory(planned.base)) if planned.base else []
+    baseline = _records(RunDirectory(planned.baseline)) if planned.baseline else []
     sources = {element: {each.number: each.source for each in read if each.number} for element, read in cells.items()}
     texts, record.left_out = fitted(pieces, inputs.max_size)
-    page = masked(render(view.make(records, base, sources, is_incomplete=is_job_bad(record)), texts))
+    page = masked(render(view.make(records, baseline, sources, is_incomplete=is_job_bad(record)), texts))
     # A name of its own in the workflow run: an artifact that is not an archive has the name of its file.
     name = "-".join(["report", *filter(None, [*context.directory.split("/"), inputs.slug])]) + ".html"
     context.files.write_text(name, page)
     path = context.files.artifacts / name
-    record.page, record.bytes = str(path), path.stat().st_size
+    record.report, record.bytes = str(path), path.stat().st_size
     record.created[context.files.relative(path)] = sha256(path)
     record.notebooks = sum(map(bool, cells.values()))
     if record.left_out:

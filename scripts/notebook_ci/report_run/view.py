@@ -31,11 +31,11 @@ class Trouble:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A value of this run that the base run may have, too."""
+    """A value of this run that the baseline may have, too."""
 
     name: str
     value: str
-    base: str = ""
+    baseline: str = ""
     delta: str = ""
     has_changed: bool = False
 
@@ -61,7 +61,7 @@ class View:
     notebooks: list[ShownNotebook]
     metrics: list[Change]
     packages: list[Change]
-    has_base: bool
+    has_baseline: bool
     records: list[Record]
 
     def of(self, *stages: str) -> list[Record]:
@@ -75,8 +75,8 @@ def results(records: Iterable[Record]) -> dict[str, tuple[Record, NotebookResult
     return {f"n{number}": each for number, each in enumerate(found, 1)}
 
 
-def make(shown: list[Record], base: list[Record], sources: Sources, *, is_incomplete: bool = False) -> View:
-    """Return what the page shows of some records. `base` are those of the run to compare with.
+def make(shown: list[Record], baseline: list[Record], sources: Sources, *, is_incomplete: bool = False) -> View:
+    """Return what the page shows of some records. `baseline` are those of the run to compare with.
 
     `is_incomplete`: a step of the job failed or was cancelled, perhaps without a record.
     """
@@ -99,9 +99,9 @@ def make(shown: list[Record], base: list[Record], sources: Sources, *, is_incomp
         troubles=troubles,
         stages=[(record, result(record), timeline.of_stage(record)) for record in shown],
         notebooks=notebooks,
-        metrics=list(_changes(_metrics(shown), _metrics(base))),
-        packages=list(_changes(_packages(shown), _packages(base))),
-        has_base=bool(base),
+        metrics=list(_changes(_metrics(shown), _metrics(baseline))),
+        packages=list(_changes(_packages(shown), _packages(baseline))),
+        has_baseline=bool(baseline),
         records=shown,
     )
 
@@ -134,7 +134,7 @@ def _facts(record: Record) -> Iterator[tuple[str, str, str]]:
 def _troubles(records: Iterable[Record], notebooks: Iterable[ShownNotebook], sources: Sources) -> Iterator[Trouble]:
     by_name = {notebook.result.name: notebook.element for notebook in notebooks}
     for record in records:
-        for failed in failures(record) if record.status in {"error", "failed"} else []:
+        for failed in failures(record) if record.has_failed else []:
             element = by_name.get(failed.subject, "")
             code = sources.get(element, {}).get(failed.cell or 0, "")
             lines = [line.strip() for line in code.splitlines()]
@@ -159,14 +159,14 @@ def _packages(records: Iterable[Record]) -> dict[str, Value]:
 
 def _changes(new: dict[str, Value], old: dict[str, Value]) -> Iterator[Change]:
     for name in new | old:
-        value, base = new.get(name, ""), old.get(name, "")
-        delta = value - base if isinstance(value, float | int) and isinstance(base, float | int) else 0.0
+        value, before = new.get(name, ""), old.get(name, "")
+        delta = value - before if isinstance(value, float | int) and isinstance(before, float | int) else 0.0
         yield Change(
             name=name,
             value=_shown(value),
-            base=_shown(base),
+            baseline=_shown(before),
             delta=f"{delta:+.3g}" if delta else "",
-            has_changed=value != base,
+            has_changed=value != before,
         )
 
 
@@ -175,7 +175,7 @@ def _shown(value: Value) -> str:
 
 
 def _link(source: Mapping[str, str], path: str, line: int | None = None) -> str:
-    """Return the address of a file of the repository on GitHub; empty elsewhere."""
+    """Return the address of a file of the commit on GitHub; empty elsewhere. A downloaded run has no files to check."""
     url, commit = source.get("url", ""), source.get("commit", "")
     if source.get("system") != "github" or not commit or not is_web(url):
         return ""

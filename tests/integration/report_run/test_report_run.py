@@ -89,7 +89,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, kernel: Path, chromium: Browse
 
 def page(done: Done) -> str:
     assert done.code == 0, done.log
-    return Path(done.outputs["page"]).read_text(encoding="utf-8")
+    return Path(done.outputs["report"]).read_text(encoding="utf-8")
 
 
 def without_policy(text: str) -> str:
@@ -164,10 +164,10 @@ def test_the_page_is_in_the_record(run: tuple[Workspace, Done]) -> None:
 
 def test_a_page_keeps_to_its_size_and_says_so(run: tuple[Workspace, Done]) -> None:
     workspace, _ = run
-    done = workspace.run("report-run", {"run-dir": "run", "max-size": "10 kB", "base": "run"})
+    done = workspace.run("report-run", {"run-dir": "run", "max-size": "10 kB", "baseline": "run"})
     assert "left out: `max-size`" in page(done)
     assert re.search(r"does not show \d+ outputs? of notebooks: more than `max-size` \(10.0 kB\)", done.log)
-    assert re.search(r"<th scope=\"row\">accuracy<td>0.5<td>0.5<td>", page(done)), "beside the base run's"
+    assert re.search(r"<th scope=\"row\">accuracy<td>0.5<td>0.5<td>", page(done)), "beside that of the baseline"
 
 
 def test_what_would_take_for_ever_is_shown_as_text(run: tuple[Workspace, Done]) -> None:
@@ -187,7 +187,7 @@ def test_what_would_take_for_ever_is_shown_as_text(run: tuple[Workspace, Done]) 
 def test_wrong_input(workspace: Workspace) -> None:
     for flags, message in {
         ("--run-dir", "empty"): "has no records to show.",
-        ("--base", "nowhere"): "`base` is `nowhere`, which is not a folder. Name a run directory.",
+        ("--baseline", "nowhere"): "`baseline` is `nowhere`, which is not a folder. Name a run directory.",
         ("--max-size", "huge"): "`--max-size` does not accept `huge`",
     }.items():
         done = workspace.run("report-run", flags=flags)
