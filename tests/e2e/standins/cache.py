@@ -125,8 +125,13 @@ def _save(key: str) -> None:
         for path in found:
             variable, inside = _place(path)
             # As the real one does; a copy of all files of an environment would take seconds.
-            command: list[str | Path] = ["tar", "--posix", "--append", "--file", entry / "files" / f"{variable}.tar"]
-            subprocess.run([*command, "--directory", _folders()[variable], "--", inside], check=True)
+            archive = entry / "files" / f"{variable}.tar"
+            command = ["tar", "--posix", "--append", f"--file={archive}", f"--directory={_folders()[variable]}"]
+            done = subprocess.run([*command, "--", inside], check=False)
+            # 1: "file changed as we read it". uv links files from its cache, and each further link of another
+            # job changes the time of the file's status, not its content.
+            if done.returncode not in (0, 1):
+                done.check_returncode()
         description = {"key": key, "paths": _paths(), "saved_at": time.time_ns()}
         (entry / "entry.json").write_text(json.dumps(description), encoding="utf-8")
         try:
