@@ -1,8 +1,11 @@
 """Options of all tests."""
 
+import os
 import signal
 
 import pytest
+
+from notebook_ci.base import pip_settings
 
 # Not imported: two conftest.py that import a shared fixture would have one each, which would wait for each other.
 pytest_plugins = ["servers.shared_fixtures"]
@@ -10,6 +13,10 @@ pytest_plugins = ["servers.shared_fixtures"]
 # A shell ignores the signal for what it starts in the background, and so would all that these tests start and cancel.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Tests also start uv themselves, which does not know where pip's settings keep the certificates of a company.
+if certificates := pip_settings.read(os.environ).certificates:
+    os.environ.setdefault("SSL_CERT_FILE", certificates)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
