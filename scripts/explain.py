@@ -18,8 +18,8 @@ from notebook_ci.records.record import Record
 from notebook_ci.records.run_directory import OF_STAGE, RunDirectory
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.records.shards import joined
-from notebook_ci.report.summary import failures
 from notebook_ci.stages import ALL_STAGES
+from notebook_ci.summary.of_run import failures
 
 DESCRIPTION = (
     "Print each failure of a run: file, line, cell, error, code, traceback, environment, and the command that shows it "

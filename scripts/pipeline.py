@@ -28,8 +28,8 @@ from notebook_ci.base.yaml12 import Values
 from notebook_ci.chain import NOTEBOOKS, REPORT, TESTS, USERS_CODE, Chain, Step
 from notebook_ci.records.record import Record
 from notebook_ci.records.run_directory import RunDirectory
-from notebook_ci.report.summary import summarize
 from notebook_ci.stages import ALL_STAGES, STAGES, load_stage
+from notebook_ci.summary.of_run import summarize
 from notebook_ci.tools.tool import CACHE
 
 ENVIRONMENT, DATA = "setup-env", "dvc-pull"

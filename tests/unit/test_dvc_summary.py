@@ -5,7 +5,7 @@ from typing import Any
 from notebook_ci.base.errors import CheckFailed
 from notebook_ci.dvc_pull import summary
 from notebook_ci.records.dvc_pull import DvcPullRecord, PulledData
-from notebook_ci.report.summary import render
+from notebook_ci.summary.of_run import render
 
 RAW = PulledData(path="data/raw.csv", pointer="data/raw.csv.dvc", hash_name="md5", hash="049da1", bytes=53_098, files=1)
 

@@ -17,7 +17,7 @@ from notebook_ci.compare_environments.run import _compared, _problem, _with_othe
 from notebook_ci.compare_environments.summary import lines, note, section
 from notebook_ci.records.compare_environments import ComparedNotebook, CompareEnvironmentsRecord, PackageChange
 from notebook_ci.records.execute_notebook import Comparison, ExecuteRecord, Failure, FailureKind, NotebookResult
-from notebook_ci.report.summary import render
+from notebook_ci.summary.of_run import render
 
 Status: TypeAlias = Literal["passed", "failed", "allowed", "skipped"]
 NOTEBOOK = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'

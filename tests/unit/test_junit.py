@@ -7,7 +7,7 @@ from notebook_ci.records.execute_notebook import ExecuteRecord, Failure, Noteboo
 from notebook_ci.records.record import Record
 from notebook_ci.records.test_notebook import CaseResult, PytestRecord
 from notebook_ci.records.validate_data import RuleResult, ValidateRecord, Violation
-from notebook_ci.report.junit import junit
+from notebook_ci.summary.junit import junit
 
 FAILURE = Failure(
     kind="cell-error",

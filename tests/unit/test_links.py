@@ -10,8 +10,8 @@ import pytest
 from notebook_ci.base import markdown
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.log_run import LogRunRecord
-from notebook_ci.report.links import Links, find
-from notebook_ci.report.summary import render
+from notebook_ci.summary.links import Links, find
+from notebook_ci.summary.of_run import render
 from unit.test_summary import ENVIRONMENT, LOG, execution, failed, outside_code
 
 HOSTILE = "a](https://evil.example) <b> %2e#L1?x=`|y.ipynb"

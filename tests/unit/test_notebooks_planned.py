@@ -7,7 +7,7 @@ import pytest
 
 from notebook_ci.base.errors import InputError
 from notebook_ci.records.plan_notebooks import PlanNotebooksRecord
-from notebook_ci.report.summary import render
+from notebook_ci.summary.of_run import render
 from unit.planned import notebook, planned, said, write
 
 GPU = {"runner": ["self-hosted", "gpu"], "container": "ghcr.io/acme/cuda:12"}

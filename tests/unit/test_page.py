@@ -14,10 +14,10 @@ from notebook_ci.records.execute_notebook import ExecuteRecord, Failure, Noteboo
 from notebook_ci.records.record import Record
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.records.test_notebook import CaseResult, PytestRecord
-from notebook_ci.report.summary import UNRECORDED
 from notebook_ci.report_run import executed, pieces, view
 from notebook_ci.report_run.pieces import Piece
 from notebook_ci.report_run.timeline import WIDTH, Timeline
+from notebook_ci.summary.of_run import UNRECORDED
 
 GITHUB = {"system": "github", "url": "https://github.com/team/study", "commit": "c0ffee", "directory": "a b"}
 

@@ -1,7 +1,7 @@
 """What a summary says of test-notebook."""
 
 from notebook_ci.records.test_notebook import CaseResult, PytestRecord
-from notebook_ci.report.summary import render
+from notebook_ci.summary.of_run import render
 
 PASSED = CaseResult(test="tests/test_a.py::test_a", status="passed", duration=0.5)
 SLOW = CaseResult(test="tests/test_a.py::test_slow", status="passed", duration=75)

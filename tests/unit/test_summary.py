@@ -14,7 +14,7 @@ from notebook_ci.records.log_run import Logged, LogRunRecord
 from notebook_ci.records.record import Record, Status
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.records.validate_data import Example, RuleResult, ValidateRecord, Violation
-from notebook_ci.report.summary import render
+from notebook_ci.summary.of_run import render
 
 GOLDEN = Path(__file__).with_name("summaries")
 

@@ -8,7 +8,7 @@ import pytest
 
 from notebook_ci.log_run.run import in_summary
 from notebook_ci.records.run_directory import RunDirectory
-from notebook_ci.report.summary import render
+from notebook_ci.summary.of_run import render
 from unit.test_summary import DATA, ENVIRONMENT, LOG, execution, failed, headline, passed, rendered, with_error
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from notebook_ci.base.errors import Problem
 from notebook_ci.records.validate_data import Example, RuleResult, ValidateRecord, Violation
-from notebook_ci.report.summary import render
+from notebook_ci.summary.of_run import render
 from notebook_ci.validate_data import summary
 
 HOSTILE = "</details><img src=x> [l](http://x) @team\n# a|b `c`"

@@ -27,8 +27,8 @@ from notebook_ci.base.plan import Nothing, Plan
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.record import Record, StageRecord, as_written, describe_source, timestamp
 from notebook_ci.records.run_directory import RunDirectory, StageFiles
-from notebook_ci.report.junit import junit
-from notebook_ci.report.summary import summarize
+from notebook_ci.summary.junit import junit
+from notebook_ci.summary.of_run import summarize
 
 Model = TypeVar("Model", bound=StageInputs)
 StagePlan = TypeVar("StagePlan", bound=Plan)

@@ -13,7 +13,6 @@ from notebook_ci.records.record import Record
 from notebook_ci.records.report_run import ReportRunRecord
 from notebook_ci.records.run_directory import RunDirectory
 from notebook_ci.records.shards import joined
-from notebook_ci.report.summary import is_job_bad
 from notebook_ci.report_run import executed, view
 from notebook_ci.report_run.cells import Renderer
 from notebook_ci.report_run.executed import ExecutedCell
@@ -21,6 +20,7 @@ from notebook_ci.report_run.model import ReportInputs
 from notebook_ci.report_run.pieces import Piece, fitted
 from notebook_ci.report_run.plan import ReportPlan
 from notebook_ci.report_run.rendering import render
+from notebook_ci.summary.of_run import is_job_bad
 
 
 def run(inputs: ReportInputs, planned: ReportPlan, context: Context, record: ReportRunRecord) -> None:

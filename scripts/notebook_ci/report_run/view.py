@@ -10,8 +10,8 @@ from notebook_ci.base.markdown import count, duration
 from notebook_ci.records.execute_notebook import NotebookResult, NotebooksRecord
 from notebook_ci.records.record import Record, Status
 from notebook_ci.records.setup_env import SetupEnvRecord
-from notebook_ci.report.summary import UNRECORDED, failures, result
 from notebook_ci.report_run.timeline import Bar, Timeline
+from notebook_ci.summary.of_run import UNRECORDED, failures, result
 
 Value = float | str
 Sources = Mapping[str, Mapping[int, str]]  # of the cells, by the ID of the execution and the number of the cell

@@ -446,7 +446,7 @@ assert integrity.is_unchanged(tool)
 def test_byte_code_of_notebook_ci_that_a_notebook_wrote_is_not_run(attacked: Workspace) -> None:
     """Python believes byte-code that has time and size of its source."""
     source = """
-source = SUITE + '/scripts/notebook_ci/report/summary.py'
+source = SUITE + '/scripts/notebook_ci/summary/of_run.py'
 compiled = py_compile.compile(source)
 head = open(compiled, 'rb').read()[:16]
 open('evil.py', 'w').write(open(source).read() + EVIL)

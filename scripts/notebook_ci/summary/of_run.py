@@ -16,9 +16,9 @@ from notebook_ci.base.texts import printable
 from notebook_ci.base.workspace import Workspace
 from notebook_ci.records.execute_notebook import NotebooksRecord
 from notebook_ci.records.record import Record
-from notebook_ci.report.junit import junit
-from notebook_ci.report.links import NO_LINKS, Links, find
 from notebook_ci.stages import ALL_STAGES
+from notebook_ci.summary.junit import junit
+from notebook_ci.summary.links import NO_LINKS, Links, find
 
 Part = TypeVar("Part", str, list[str], list[Failed])
 SIGNIFICANT_DIGITS = 6
