@@ -60,9 +60,9 @@ class Study:
             self.plan(*flags)
         return caught.value
 
-    def record(self, name: str, slug: str, started: str, outputs: Mapping[str, str]) -> None:
+    def record(self, name: str, slug: str, started: str, outputs: Mapping[str, str], **source: str) -> None:
         results = [NotebookResult(path=path, name=path, output=output) for path, output in outputs.items()]
-        record = ExecuteRecord(stage="execute-notebook", slug=slug, started=started, notebooks=results)
+        record = ExecuteRecord(stage="execute-notebook", slug=slug, started=started, notebooks=results, source=source)
         StageFiles(name, self.folder / "old").write(record)
 
 
@@ -123,6 +123,26 @@ def test_a_run_directory_has_them_in_its_records(study: Study) -> None:
     assert study.baselines() == {"a.ipynb": "old/two/a.ipynb"}
     assert study.baselines("--slug", "py311") == {"a.ipynb": "old/one/a.ipynb"}
     assert study.baselines("--slug", "other") == {"a.ipynb": "old/two/a.ipynb"}, "the last one"
+
+
+def test_the_notebooks_of_another_project_in_the_run_directory_are_not_compared(study: Study) -> None:
+    study.write("old/one/a.ipynb", notebook(cell("a = 1", "1")))
+    study.record("execute-notebook", "", "2026-01-01", {"a.ipynb": "one/a.ipynb"})
+    study.record("execute-notebook-2", "", "2026-01-02", {"a.ipynb": "two/a.ipynb"}, directory="other")
+    assert study.baselines() == {"a.ipynb": "old/one/a.ipynb"}
+    (study.folder / "old" / "execute-notebook.json").unlink()
+    assert study.refused().message.startswith("`baseline` is `old`, which has none of the notebooks: `a.ipynb`")
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+def test_an_earlier_run_with_its_own_output_dir_is_named(study: Study, is_here: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    elsewhere = study.write("elsewhere/a.ipynb", notebook(cell("a = 1", "1")))
+    study.record("execute-notebook", "", "2026", {"a.ipynb": str(elsewhere)})
+    if not is_here:
+        elsewhere.unlink()
+    error = study.refused("--notebooks", "a.ipynb")
+    hint = "The earlier run wrote its notebooks to its own `output-dir`: set `baseline` to that folder."
+    assert (error.message.endswith("is outside `baseline`."), error.hint) == (is_here, hint)
 
 
 @pytest.mark.parametrize(

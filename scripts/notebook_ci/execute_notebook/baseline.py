@@ -8,6 +8,7 @@ from notebook_ci.base.errors import CheckFailed, InputError, Severity
 from notebook_ci.base.files import is_file, is_folder
 from notebook_ci.base.texts import listed, quote
 from notebook_ci.base.typed_json import to_json
+from notebook_ci.base.workspace import Workspace
 from notebook_ci.base.yaml12 import Values
 from notebook_ci.notebooks import document
 from notebook_ci.notebooks.document import Document
@@ -17,6 +18,7 @@ from notebook_ci.records.execute_notebook import ExecuteRecord
 
 MOST_LISTED = 10
 HINT = "It is a folder of executed notebooks with the same subfolders as the originals, or a run directory."
+OUTSIDE = "The earlier run wrote its notebooks to its own `output-dir`: set `baseline` to that folder."
 
 
 class NoBaselineError(Exception):
@@ -30,8 +32,9 @@ class NoBaselineError(Exception):
 class Baseline:
     """The executed notebooks in a folder or a run directory. Raises InputError if the input is neither."""
 
-    def __init__(self, given: str, slug: str, cwd: Path) -> None:
-        self.folder, self._given, self._slug = cwd / given, given, slug
+    def __init__(self, given: str, slug: str, workspace: Workspace) -> None:
+        cwd = workspace.cwd
+        self.folder, self._given, self._slug, self._directory = cwd / given, given, slug, workspace.directory
         if not is_folder(self.folder):
             raise InputError(f"`baseline` is {quote(given)}, which is not a folder.", hint=HINT)
         if cwd.resolve().is_relative_to(self.folder.resolve()):
@@ -42,7 +45,9 @@ class Baseline:
 
     def without(self, names: Sequence[str]) -> InputError:
         shown = listed(list(map(quote, names)), MOST_LISTED)
-        return InputError(f"`baseline` is {quote(self._given)}, which has none of the notebooks: {shown}.", hint=HINT)
+        return InputError(
+            f"`baseline` is {quote(self._given)}, which has none of the notebooks: {shown}.", hint=self._hint(HINT)
+        )
 
     def read(self, name: str, parameters: Values) -> Document:
         """Return the executed notebook of an execution.
@@ -54,7 +59,8 @@ class Baseline:
             raise NoBaselineError(f"`{name}` is not in the baseline.", "notice")
         path = self._path(name)
         if not path.resolve().is_relative_to(self.folder.resolve()):
-            raise InputError(f"{quote(str(path))} is outside `baseline`.", hint="Replace the link by the notebook.")
+            hint = self._hint("Replace the link by the notebook.")
+            raise InputError(f"{quote(str(path))} is outside `baseline`.", hint=hint)
         try:
             found = document.read(path)
         except CheckFailed as error:
@@ -73,12 +79,20 @@ class Baseline:
             return self.folder / PurePosixPath(name).with_suffix(SUFFIX)
         return self.folder / self._recorded.get(name, "")
 
+    def _hint(self, usual: str) -> str:
+        is_elsewhere = any(PurePosixPath(output).is_absolute() for output in (self._recorded or {}).values())
+        return OUTSIDE if is_elsewhere else usual
+
     @cached_property
     def _recorded(self) -> Mapping[str, str] | None:
-        """The outputs by execution, if this is a run directory: of the records with this slug, else of all."""
+        """The outputs by execution, if this is a run directory: of this project, and of this slug if it has records.
+
+        A job may run several projects, which share its run directory.
+        """
         paths = sorted(self.folder.glob("execute-notebook*.json"))
         records = [record for record in map(run_directory.read, paths) if isinstance(record, ExecuteRecord)]
-        records = [record for record in records if record.slug == self._slug] or records
-        records.sort(key=lambda record: record.started)
-        found = {each.name: each.output for record in records for each in record.notebooks if each.output}
+        own = [record for record in records if record.source.get("directory", "") == self._directory]
+        own = [record for record in own if record.slug == self._slug] or own
+        own.sort(key=lambda record: record.started)
+        found = {each.name: each.output for record in own for each in record.notebooks if each.output}
         return found if records else None

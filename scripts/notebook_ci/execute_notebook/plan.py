@@ -120,7 +120,7 @@ def make(inputs: ExecuteInputs, workspace: Workspace) -> ExecutionPlan:
     own, sets = inputs.parameters, inputs.sweep
     given = ({} if is_late else _parameters_file(inputs.parameters_file, cwd)) | own
     output_dir = cwd / inputs.output_dir if inputs.output_dir else None
-    baseline = Baseline(inputs.baseline, inputs.slug, cwd) if inputs.baseline else None
+    baseline = Baseline(inputs.baseline, inputs.slug, workspace) if inputs.baseline else None
     outputs = [RunDirectory.location(inputs.run_dir, workspace), *([output_dir] if output_dir else [])]
     outputs += [baseline.folder] if baseline else []
     if output_dir and cwd.resolve().is_relative_to(output_dir.resolve()):  # a later run would find outputs as notebooks
