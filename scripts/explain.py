@@ -19,7 +19,7 @@ from notebook_ci.records.run_directory import OF_STAGE, RunDirectory
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.records.shards import joined
 from notebook_ci.stages import ALL_STAGES
-from notebook_ci.summary.of_run import failures
+from notebook_ci.summary.of_run import failures, in_a_line
 
 DESCRIPTION = (
     "Print each failure of a run: file, line, cell, error, code, traceback, environment, and the command that shows it "
@@ -37,11 +37,12 @@ class Explain(Command[StageInputs]):
         run = workspace.cwd / given if given else _newest(workspace)
         records = [*joined(_records(run)).values(), *_unfinished(run)]
         failed = [record for record in records if record.has_failed]
-        found = [_explained(each, record, records) for record in failed for each in failures(record)]
+        found = [(each, record, _explained(each, record, records)) for record in failed for each in failures(record)]
         if shown.document:
-            shown.answer({"run": run, "status": "failed" if found else "passed", "failures": found})
+            explained = [each for _, _, each in found]
+            shown.answer({"run": run, "status": "failed" if found else "passed", "failures": explained})
             return 0
-        lines = [line for each in found for line in (*_lines(each), "")] or ["Nothing failed."]
+        lines = [line for each in found for line in (*_lines(*each), "")] or ["Nothing failed."]
         text = "\n".join(printable(line.expandtabs()) for line in lines)
         console(environ, sys.stdout).output(text.rstrip())  # a runner obeys no command in it
         return 0
@@ -104,10 +105,8 @@ def _explained(failed: Failed, record: Record, records: Sequence[Record]) -> dic
     }
 
 
-def _lines(explained: Mapping[str, Any]) -> Iterator[str]:
-    location = f"{explained['file']}:{explained['line']}" if explained["line"] else explained["file"]
-    subject = explained["subject"] if explained["subject"] != explained["file"] else ""
-    yield ": ".join(filter(None, (location or explained["stage"], subject, explained["part"], explained["error"])))
+def _lines(failed: Failed, record: Record, explained: Mapping[str, Any]) -> Iterator[str]:
+    yield in_a_line(record, failed)
     for block in (explained["code"], explained["traceback"]):
         yield from (f"  {line}" for line in block.splitlines())
     python, lock = explained["environment"].values()

@@ -95,7 +95,7 @@ def test_without_github_or_the_commit_nothing_is_linked(study: Workspace, change
 
 
 def test_a_summary_links_the_line_of_the_failure_the_run_and_what_it_created() -> None:
-    links = Links({"a.ipynb": "https://github.com/x/y/blob/0a/a.ipynb"}, "https://github.com/x/y/actions/runs/1")
+    links = Links({"a.ipynb": "https://github.com/x/y/blob/0a/a.ipynb?plain=1"}, "https://github.com/x/y/actions/runs/1")
     records = [execution(failed("a.ipynb"), failed("b.ipynb")), LOG]
     text = render(records, records, links)
     line = "(https://github.com/x/y/blob/0a/a.ipynb?plain=1#L41)"
@@ -131,7 +131,7 @@ def test_other_addresses_are_not_linked(url: str) -> None:
 
 @pytest.mark.parametrize("name", [HOSTILE, "`|https://evil.example", "`WWW.evil.example", "`me@evil.example", "[x](y)"])
 def test_a_hostile_name_makes_no_link(name: str) -> None:
-    links = Links({name: "https://github.com/x/y/blob/0a/z"})
+    links = Links({name: "https://github.com/x/y/blob/0a/z?plain=1"})
     records = [execution(failed(name)), LogRunRecord(stage="log-run", run_id="7", run_name="n")]
     text = outside_code(render(records, records, links))
     found = re.findall(r"(?<!\\)\]\((.*?)\)", re.sub(r"\\[\\\[\]]", "", text))

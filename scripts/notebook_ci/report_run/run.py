@@ -33,7 +33,7 @@ def run(inputs: ReportInputs, planned: ReportPlan, context: Context, record: Rep
     cells = {element: _cells(context, result) for element, (_, result) in found.items()}
     renderer = Renderer()
     pieces = {element: list(_pieces(renderer, element, found[element][1], cells[element])) for element in found}
-    baseline = _records(RunDirectory(planned.baseline)) if planned.baseline else []
+    baseline = _records(RunDirectory(planned.baseline), context.directory) if planned.baseline else []
     sources = {element: {each.number: each.source for each in read if each.number} for element, read in cells.items()}
     texts, record.left_out = fitted(pieces, inputs.max_size)
     page = masked(render(view.make(records, baseline, sources, is_incomplete=is_job_bad(record)), texts))
@@ -52,7 +52,7 @@ def run(inputs: ReportInputs, planned: ReportPlan, context: Context, record: Rep
     context.console.progress(f"Written: {path} ({size(record.bytes)})")
 
 
-def _records(run_directory: RunDirectory, directory: str = "") -> list[Record]:
+def _records(run_directory: RunDirectory, directory: str) -> list[Record]:
     found = run_directory.records_of(directory)
     return list(joined({name: each for name, each in found.items() if not isinstance(each, ReportRunRecord)}).values())
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from notebook_ci.base.errors import Failed
@@ -11,6 +10,7 @@ from notebook_ci.records.execute_notebook import NotebookResult, NotebooksRecord
 from notebook_ci.records.record import Record, Status
 from notebook_ci.records.setup_env import SetupEnvRecord
 from notebook_ci.report_run.timeline import Bar, Timeline
+from notebook_ci.summary.links import address_of, is_web
 from notebook_ci.summary.of_run import UNRECORDED, failures, result
 
 Value = float | str
@@ -86,7 +86,7 @@ def make(shown: list[Record], baseline: list[Record], sources: Sources, *, is_in
             element=element,
             result=result,
             bars=list(timeline.of_notebook(result)),
-            link=_link(record.source, result.path),
+            link=address_of(record.source, result.path),
         )
         for element, (record, result) in results(shown).items()
     ]
@@ -141,7 +141,7 @@ def _troubles(records: Iterable[Record], notebooks: Iterable[ShownNotebook], sou
             yield Trouble(
                 where=", ".join(filter(None, (failed.subject or failed.file or record.stage, failed.part))),
                 failed=failed,
-                link=_link(record.source, failed.file, failed.line) if failed.file else "",
+                link=address_of(record.source, failed.file, failed.line) if failed.file else "",
                 element=f"{element}-c{failed.cell}" if code else "",
                 code=code,
                 line=lines.index(failed.source.strip()) + 1 if failed.source.strip() in lines else None,
@@ -172,16 +172,3 @@ def _changes(new: dict[str, Value], old: dict[str, Value]) -> Iterator[Change]:
 
 def _shown(value: Value) -> str:
     return value if isinstance(value, str) else f"{value:.6g}"
-
-
-def _link(source: Mapping[str, str], path: str, line: int | None = None) -> str:
-    """Return the address of a file of the commit on GitHub; empty elsewhere. A downloaded run has no files to check."""
-    url, commit = source.get("url", ""), source.get("commit", "")
-    if source.get("system") != "github" or not commit or not is_web(url):
-        return ""
-    file = PurePosixPath(source.get("directory", ""), path)
-    return f"{url}/blob/{quote(commit)}/{quote(str(file))}?plain=1" + (f"#L{line}" if line else "")
-
-
-def is_web(url: str) -> bool:
-    return url.startswith(("http://", "https://"))

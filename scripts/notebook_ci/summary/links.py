@@ -25,7 +25,7 @@ class Links:
     def line(self, shown: str, file: str | None, line: int | None) -> str:
         """Return a link to a line of a file. `shown` is Markdown."""
         address = self.files.get(file or "", "")
-        return link(shown, f"{address}?plain=1{f'#L{line}' if line else ''}") if address else shown
+        return link(shown, address + _anchor(line)) if address else shown
 
 
 NO_LINKS = Links()
@@ -35,11 +35,27 @@ def find(files: Iterable[str], workspace: Workspace) -> Links:
     """Return links to those files whose content, and therefore each line, is that of the commit."""
     if systems.system(workspace.environ) is not systems.GITHUB:
         return NO_LINKS
-    here = systems.describe(workspace.environ)
-    url, commit = here.get("url", ""), here.get("commit", "")
-    committed = _committed(sorted(set(files)), commit, workspace) if url and commit else []
-    paths = {path: quote(posixpath.join(workspace.directory, path)) for path in committed}
-    return Links({path: f"{url}/blob/{commit}/{quoted}" for path, quoted in paths.items()}, here.get("run_url", ""))
+    here = systems.describe(workspace.environ) | {"directory": workspace.directory}
+    found = {path: address for path in sorted(set(files)) if (address := address_of(here, path))}
+    committed = _committed(list(found), here.get("commit", ""), workspace)
+    return Links({path: found[path] for path in committed}, here.get("run_url", ""))
+
+
+def address_of(source: Mapping[str, str], path: str, line: int | None = None) -> str:
+    """Return the address of a file of the commit on GitHub; empty elsewhere. `source` is that of a record."""
+    url, commit = source.get("url", ""), source.get("commit", "")
+    if source.get("system") != systems.GITHUB.name or not commit or not is_web(url):
+        return ""
+    file = posixpath.join(source.get("directory", ""), path)
+    return f"{url}/blob/{quote(commit)}/{quote(file)}?plain=1{_anchor(line)}"
+
+
+def is_web(url: str) -> bool:
+    return url.startswith(("http://", "https://"))
+
+
+def _anchor(line: int | None) -> str:
+    return f"#L{line}" if line else ""
 
 
 def _committed(files: list[str], commit: str, workspace: Workspace) -> list[str]:

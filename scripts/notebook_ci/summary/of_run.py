@@ -251,7 +251,8 @@ def _for_terminal(records: Sequence[Record], detailed: Sequence[Record]) -> str:
     repeated = [record for record in detailed if len(records) > 1 or isinstance(record, NotebooksRecord)]
     failed = [(record, each) for record in repeated if record.has_failed for each in failures(record)]
     for record, each in failed[: markdown.MOST_LISTED]:
-        lines += ["", *_compact(record, each)]
+        more = (f"  {text}" for text in (each.source, each.hint) if text)
+        lines += ["", f"{MARKS['failed']} {in_a_line(record, each)}", *more]
     lines += ["", markdown.rest(len(failed) - markdown.MOST_LISTED)] if len(failed) > markdown.MOST_LISTED else []
     return "".join(f"{printable(line)}\n" for line in lines)
 
@@ -263,9 +264,8 @@ def result(record: Record) -> str:
     return count(len(failures(record)), "failure")
 
 
-def _compact(record: Record, failed: Failed) -> list[str]:
-    """Return the location, as terminals and editors know it, the reason, the code, and what to do."""
+def in_a_line(record: Record, failed: Failed) -> str:
+    """Return the location, as terminals and editors know it, and the reason."""
     location = f"{failed.file}:{failed.line}" if failed.line else failed.file
     subject = failed.subject if failed.subject != failed.file else ""
-    said = ": ".join(filter(None, (location or _named(record), subject, failed.part, failed.why)))
-    return [f"✗ {said}", *(f"  {text}" for text in (failed.source, failed.hint) if text)]
+    return ": ".join(filter(None, (location or _named(record), subject, failed.part, failed.why)))
